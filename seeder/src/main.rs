@@ -1,0 +1,2 @@
+//! Origin seeder.
+fn main() {}

@@ -4,4 +4,6 @@
 pub mod id;
 pub mod layout;
 pub mod run_set;
+pub mod stats;
+pub mod tier;
 pub mod time;

@@ -1,0 +1,91 @@
+//! What can go wrong, a sentence a variant: what happened, and what state remains.
+
+use std::{io, path::PathBuf};
+
+use crate::address::Address;
+
+/// A node could not start. Nothing was left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address to listen on was refused.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// The address.
+        address: Address,
+        /// What the system said.
+        reason: String,
+    },
+    /// The identity file is missing, unreadable or no key.
+    #[error("cannot use the identity in {}: {reason}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The network stack could not be set up.
+    #[error("cannot set up the network: {0}")]
+    Network(String),
+}
+
+/// A download ended without its content. What was received and is durable stays for the next try.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// No peer could be reached at all.
+    #[error("no peer could be reached: {0}")]
+    Unreachable(String),
+    /// Peers were reached, but none has the content, or none had a missing part for too long.
+    #[error("nobody reached has this content: {0}")]
+    NotFound(String),
+    /// Bytes stopped coming.
+    #[error("no data for {0} seconds; run the same command to continue")]
+    TimedOut(u64),
+    /// The target is there already and is something else.
+    #[error("{} exists and differs from the content; use --overwrite to replace it", .0.display())]
+    Exists(PathBuf),
+    /// Another process downloads the same content to the same place.
+    #[error("another process is downloading to {}", .0.display())]
+    Busy(PathBuf),
+    /// The disk is full and was not waited for.
+    #[error("no space left for {}", .0.display())]
+    DiskFull(PathBuf),
+    /// The file system refused.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What peers sent under this content id is not acceptable.
+    #[error("the manifest is not acceptable: {0}")]
+    Manifest(String),
+    /// `--select` matches no file.
+    #[error("--select matches no file of this content")]
+    NothingSelected,
+    /// The node shut down first.
+    #[error("stopped before the download was complete; run the same command to continue")]
+    Stopped,
+}
+
+/// A content cannot be shared.
+#[derive(Debug, thiserror::Error)]
+pub enum ShareError {
+    /// Data is missing or of another size.
+    #[error("{} is missing or has another size than the manifest says", .0.display())]
+    Incomplete(PathBuf),
+    /// The file system refused.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// As many contents are open as the configuration allows.
+    #[error("the limit of {0} contents is reached")]
+    TooMany(u32),
+    /// The node shut down first.
+    #[error("the node has stopped")]
+    Stopped,
+}

@@ -27,7 +27,7 @@ pub struct Config {
     pub upload_slots_total: u32,
     /// Requests of one neighbour held for sending; more are refused. Default 128.
     pub uploads_queued_max: u8,
-    /// Requests in flight to one neighbour at least, and to begin with. Default 2 and 6.
+    /// Requests in flight to one neighbour at least, and to begin with. Default 2 and 4.
     pub requests_min: u8,
     /// Requests in flight to a neighbour whose rate is not known yet.
     pub requests_start: u8,
@@ -74,7 +74,7 @@ impl Default for Config {
             upload_slots_total: 512,
             uploads_queued_max: 128,
             requests_min: 2,
-            requests_start: 6,
+            requests_start: 4,
             requests_max: 64,
             request_horizon: Duration::from_millis(500),
             have_delay: Duration::from_millis(4),

@@ -29,7 +29,7 @@ const AHEAD_BYTES_MIN: u64 = 4 << 20;
 pub(crate) struct Download {
     wanted: Option<RunSet>,
     missing: u32,
-    pub(crate) availability: Availability,
+    availability: Availability,
     requests: Requests,
     origin: OriginRule,
     /// Where the next look for runs begins.
@@ -141,6 +141,9 @@ impl Download {
             };
             let run = match sight.pick(self.cursor) {
                 Some(run) => run,
+                // A coin, because everybody hears of a new holder at once: half of those who wait
+                // elsewhere move over, and so a new run spreads by doubling.
+                None if ctx.random.below(2) == 0 => return,
                 None => match self.slowest_request(ctx.now, links, theirs, link) {
                     Some(run) => {
                         self.withdraw(ctx, links, run);
@@ -206,12 +209,12 @@ impl Download {
     }
 
     /// Closes the request an answer names; a stale answer closes none.
-    fn settle(&mut self, links: &mut Links, peer: PeerKey, request: RequestId) -> bool {
-        let open = self.requests.close(peer, request).is_some();
-        if let Some(link) = links.get_mut(peer).filter(|_| open) {
+    fn settle(&mut self, links: &mut Links, peer: PeerKey, request: RequestId) -> Option<RunIndex> {
+        let asked = self.requests.close(peer, request)?.run;
+        if let Some(link) = links.get_mut(peer) {
             link.in_flight -= 1;
         }
-        open
+        Some(asked)
     }
 
     /// A run came and was stored; `have` is not changed here.
@@ -223,9 +226,12 @@ impl Download {
         receipt: Receipt,
     ) -> Arrival {
         let Receipt { peer, request, run, bytes } = receipt;
-        self.settle(links, peer, request);
-        // Asked of somebody else too, or answered in place of another: no longer needed there.
-        self.withdraw(ctx, links, run);
+        let asked = self.settle(links, peer, request);
+        let steered = asked.filter(|&asked| asked != run && !have.contains(asked));
+        if !steered.is_some_and(|asked| self.requests.relabel(peer, run, asked)) {
+            // Asked of somebody else too: no longer needed there.
+            self.withdraw(ctx, links, run);
+        }
         if let Some(link) = links.get_mut(peer) {
             link.received = link.received.saturating_add(bytes);
             if !link.is_origin() {
@@ -248,7 +254,7 @@ impl Download {
         request: RequestId,
         refusal: Option<Refusal>,
     ) {
-        if !self.settle(links, peer, request) {
+        if self.settle(links, peer, request).is_none() {
             return;
         }
         let Some(link) = links.get_mut(peer) else { return };
@@ -261,10 +267,24 @@ impl Download {
         }
     }
 
+    /// A neighbour is new.
+    pub(crate) fn on_linked(&mut self, link: &Link, theirs: &RunSet) {
+        if link.is_counted() {
+            self.availability.add_all(theirs);
+        }
+    }
+
+    /// A neighbour holds more.
+    pub(crate) fn on_have(&mut self, link: &Link, runs: &[RunIndex]) {
+        if link.is_counted() {
+            runs.iter().for_each(|&run| self.availability.add(run));
+        }
+    }
+
     /// A neighbour is gone; what it was asked for is free again.
-    pub(crate) fn on_unlinked(&mut self, peer: PeerKey, theirs: Option<&RunSet>, origin: bool) {
-        self.requests.close_peer(peer);
-        if let Some(theirs) = theirs.filter(|_| !origin) {
+    pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>) {
+        self.requests.close_peer(link.peer);
+        if let Some(theirs) = theirs.filter(|_| link.is_counted()) {
             self.availability.subtract_all(theirs);
         }
     }
@@ -278,6 +298,9 @@ impl Download {
         runs: &[RunIndex],
     ) {
         for &run in runs {
+            if links.get(peer).is_some_and(Link::is_counted) {
+                self.availability.subtract(run);
+            }
             if self.requests.iter().any(|request| request.run == run && request.peer == peer) {
                 self.withdraw(ctx, links, run);
             }
@@ -313,6 +336,28 @@ impl Download {
             link.rate = if link.rate == 0.0 { now } else { (link.rate + now) / 2.0 };
             let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
             link.depth = if link.rate == 0.0 { start } else { (ahead.ceil() + 1.0).clamp(min, max) as u8 };
+        }
+    }
+
+    /// Finds out who is late, and who no longer is.
+    pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        // Requests are in order of age: the first found of a peer is its oldest.
+        let late: Vec<PeerKey> = self
+            .requests
+            .iter()
+            .take_while(|request| request.age(ctx.now) > LATE_SECONDS)
+            .map(|request| request.peer)
+            .collect();
+        for link in links.iter_mut().filter(|link| !link.is_origin()) {
+            let Some(theirs) = ctx.map(link.peer) else { continue };
+            let keeps_up = link.rate * LATE_SECONDS >= self.run_bytes as f32;
+            if !link.is_late() && !keeps_up && late.contains(&link.peer) {
+                self.availability.subtract_all(theirs);
+                link.set_late(true);
+            } else if link.is_late() && keeps_up {
+                self.availability.add_all(theirs);
+                link.set_late(false);
+            }
         }
     }
 

@@ -90,6 +90,8 @@ pub enum Event {
     UploadEnded {
         /// Who asked.
         peer: PeerKey,
+        /// The run that was to be sent.
+        run: RunIndex,
         /// Payload sent.
         bytes: u32,
     },

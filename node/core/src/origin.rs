@@ -8,7 +8,8 @@ use crate::{
     config::Config, layout::RunIndex, picker::Availability, random::Random, run_set::RunSet, time::Timestamp,
 };
 
-/// Seconds by which a run asked of a peer must be late before an origin may take it over.
+/// A run asked of a peer this many seconds ago is late: an origin may take it over, and what that
+/// peer holds counts as held by nobody.
 pub(crate) const LATE_SECONDS: f32 = 2.0;
 
 /// What a leecher may ask an origin for.
@@ -117,6 +118,12 @@ impl Steering {
         answer
     }
 
+    /// A run did not go out after all.
+    pub(crate) fn on_unsent(&mut self, run: RunIndex) {
+        self.sent[run.get() as usize] = 0;
+        self.cursor = self.cursor.min(run.get());
+    }
+
     fn age(&self, now: Timestamp, run: RunIndex) -> Option<std::time::Duration> {
         let tenths = self.sent[run.get() as usize].checked_sub(1)?;
         let at = self.since + std::time::Duration::from_millis(u64::from(tenths) * 100);
@@ -178,6 +185,19 @@ mod tests {
         assert_eq!(ask(3, 0), Answer::Serve(run(3)));
         assert_eq!(ask(4, 0), Answer::Elsewhere, "all were sent a moment ago");
         assert_eq!(ask(9_000, 0), Answer::Serve(run(0)), "nobody passed it on");
+    }
+
+    #[test]
+    fn a_run_that_did_not_go_out_is_unsent_again() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let mut ask =
+            |steering: &mut Steering| steering.answer(at(0), run(0), None, &availability, true, &config);
+        assert_eq!(ask(&mut steering), Answer::Serve(run(0)));
+        assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
+        steering.on_unsent(run(1));
+        assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
+        assert_eq!(ask(&mut steering), Answer::Elsewhere);
     }
 
     #[test]

@@ -60,6 +60,8 @@ flags! {
     7 knows_peers set_knows_peers;
     /// The others have not been told of it.
     8 is_new set_new;
+    /// What it was asked for is late: what it holds does not count as held by peers.
+    9 is_late set_late;
 }
 
 impl Link {
@@ -86,16 +88,22 @@ impl Link {
         self.tier
     }
 
+    /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who
+    /// does not deliver.
+    pub(crate) fn is_counted(&self) -> bool {
+        !self.is_origin() && !self.is_late()
+    }
+
     /// Whether one more request may go to it.
     pub(crate) fn has_room(&self) -> bool {
         !self.is_choking_us() && self.in_flight < self.depth
     }
 
-    /// Seconds until it will have answered one more request, by its rate; a second a request while
-    /// nothing is known.
+    /// Seconds until it will have answered one more request, by its rate; 0 while nothing is known,
+    /// so that strangers are tried and their requests count as late by their age alone.
     pub(crate) fn seconds_to_answer(&self, run_bytes: u32) -> f32 {
         let queued = f32::from(self.in_flight) + 1.0;
-        if self.rate < 1.0 { queued } else { queued * run_bytes as f32 / self.rate }
+        if self.rate < 1.0 { 0.0 } else { queued * run_bytes as f32 / self.rate }
     }
 }
 

@@ -84,6 +84,20 @@ impl Requests {
         Some(self.remove(at))
     }
 
+    /// An origin answered the request for `asked` with `came`, which another request to it names: that
+    /// one stays open in its place, for `asked`. True if there was one.
+    pub(crate) fn relabel(&mut self, peer: PeerKey, came: RunIndex, asked: RunIndex) -> bool {
+        let named = |request: &&mut Request| request.run == came && request.peer == peer;
+        if self.busy.contains(asked) {
+            return false;
+        }
+        let Some(request) = self.list.iter_mut().find(named) else { return false };
+        request.run = asked;
+        self.busy.remove(came);
+        self.busy.insert(asked);
+        true
+    }
+
     /// Takes out all requests to a peer.
     pub(crate) fn close_peer(&mut self, peer: PeerKey) -> u32 {
         let busy = &mut self.busy;
@@ -121,6 +135,18 @@ mod tests {
         assert!(requests.close(PeerKey(1), id).is_some());
         assert_eq!(requests.close(PeerKey(1), id), None, "a second answer");
         assert!(requests.busy().is_empty());
+    }
+
+    #[test]
+    fn an_answer_in_place_of_another_swaps_their_requests() {
+        let mut requests = Requests::new(4);
+        let first = requests.open(Timestamp::ZERO, PeerKey(1), RunIndex::new(0));
+        requests.open(Timestamp::ZERO, PeerKey(1), RunIndex::new(3));
+        requests.close(PeerKey(1), first);
+        assert!(!requests.relabel(PeerKey(2), RunIndex::new(3), RunIndex::new(0)), "another peer's");
+        assert!(requests.relabel(PeerKey(1), RunIndex::new(3), RunIndex::new(0)));
+        let busy: Vec<u32> = requests.busy().iter().map(RunIndex::get).collect();
+        assert_eq!(busy, [0]);
     }
 
     #[test]

@@ -128,7 +128,7 @@ impl Swarm {
             Event::DialFailed { peer } => self.handle_dial_failed(ctx, peer),
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
             Event::RunWanted { peer, upload, run } => self.handle_wanted(ctx, peer, upload, run),
-            Event::UploadEnded { peer, bytes } => self.handle_upload_ended(ctx, peer, bytes),
+            Event::UploadEnded { peer, run, bytes } => self.handle_upload_ended(ctx, peer, run, bytes),
             Event::Receiving => self.alive = ctx.now,
             Event::RunStored { peer, request, run } => self.handle_stored(ctx, peer, request, run),
             Event::RunFailed { peer, request, cause } => self.handle_failed(ctx, peer, request, cause),
@@ -235,8 +235,8 @@ impl Swarm {
         }
         if let (Some(held), Some(theirs)) = (&self.content, theirs) {
             self.upload.on_linked(ctx, held.layout.runs(), Some(theirs).filter(|_| !about.origin));
-            if let (Some(download), false) = (&mut self.download, about.origin) {
-                download.availability.add_all(theirs);
+            if let (Some(download), Some(link)) = (&mut self.download, self.links.get(peer)) {
+                download.on_linked(link, theirs);
             }
             if self.is_useless(theirs) {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
@@ -285,7 +285,7 @@ impl Swarm {
             self.manifest_from = None;
         }
         if let Some(download) = &mut self.download {
-            download.on_unlinked(peer, theirs, link.is_origin());
+            download.on_unlinked(&link, theirs);
         }
         let counted = theirs.filter(|_| !link.is_origin());
         self.upload.on_unlinked(counted, link.is_choked(), self.links.is_empty());
@@ -332,9 +332,9 @@ impl Swarm {
         let Some(link) = self.links.get(peer) else { return };
         if !link.is_origin() {
             self.upload.on_have(runs);
-            if let Some(download) = &mut self.download {
-                runs.iter().for_each(|&run| download.availability.add(run));
-            }
+        }
+        if let Some(download) = &mut self.download {
+            download.on_have(link, runs);
         }
         if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
             return self.drop_link(ctx, peer, UnlinkReason::Useless);
@@ -345,14 +345,10 @@ impl Swarm {
 
     fn on_lost_by(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
         let Some(link) = self.links.get(peer) else { return };
-        let origin = link.is_origin();
-        if !origin {
+        if !link.is_origin() {
             self.upload.on_lost(runs);
         }
         if let Some(download) = &mut self.download {
-            if !origin {
-                runs.iter().for_each(|&run| download.availability.subtract(run));
-            }
             download.on_lost_by(ctx, &mut self.links, peer, runs);
         }
         self.fill_all(ctx);
@@ -363,8 +359,8 @@ impl Swarm {
         self.upload.on_wanted(ctx, &mut self.links, &held.have, peer, upload, run);
     }
 
-    fn handle_upload_ended(&mut self, ctx: &mut Context<'_>, peer: PeerKey, bytes: u32) {
-        self.upload.on_ended(&mut self.links, peer, bytes);
+    fn handle_upload_ended(&mut self, ctx: &mut Context<'_>, peer: PeerKey, run: RunIndex, bytes: u32) {
+        self.upload.on_ended(&mut self.links, peer, run, bytes);
         self.check_goal(ctx);
     }
 
@@ -447,8 +443,9 @@ impl Swarm {
         let material =
             Material { layout: held.layout.clone(), have: held.have.clone(), wanted: held.wanted.clone() };
         let mut download = Download::new(ctx, &material);
-        for link in self.links.iter().filter(|link| !link.is_origin()) {
-            ctx.map(link.peer).into_iter().for_each(|theirs| download.availability.add_all(theirs));
+        for link in self.links.iter_mut() {
+            link.set_late(false);
+            ctx.map(link.peer).into_iter().for_each(|theirs| download.on_linked(link, theirs));
         }
         self.alive = ctx.now;
         self.timers.hasten(Wake::Tick, ctx.now + ctx.config.tick);
@@ -491,6 +488,7 @@ impl Swarm {
         self.timers.set(Wake::Tick, ctx.now + ctx.config.tick);
         if let Some(download) = &mut self.download {
             download.rate(ctx, &mut self.links);
+            download.judge(ctx, &mut self.links);
         }
         for peer in self.links.keys() {
             self.update_interest(ctx, peer);

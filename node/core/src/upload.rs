@@ -157,8 +157,11 @@ impl Upload {
     }
 
     /// An accepted upload ended.
-    pub(crate) fn on_ended(&mut self, links: &mut Links, peer: PeerKey, bytes: u32) {
+    pub(crate) fn on_ended(&mut self, links: &mut Links, peer: PeerKey, run: RunIndex, bytes: u32) {
         self.bytes += u64::from(bytes);
+        if let (0, Some(steering)) = (bytes, &mut self.steering) {
+            steering.0.on_unsent(run);
+        }
         if let Some(link) = links.get_mut(peer) {
             link.uploads = link.uploads.saturating_sub(1);
             link.sent = link.sent.saturating_add(bytes);

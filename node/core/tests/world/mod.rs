@@ -25,32 +25,32 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-pub const CONTENT: ContentKey = ContentKey(0);
+pub(crate) const CONTENT: ContentKey = ContentKey(0);
 
 /// How one peer of the world is made.
 #[derive(Clone)]
-pub struct Role {
-    pub origin: bool,
+pub(crate) struct Role {
+    pub(crate) origin: bool,
     /// Holds everything from the start.
-    pub seed: bool,
+    pub(crate) seed: bool,
     /// Bytes per second sent.
-    pub up: u64,
+    pub(crate) up: u64,
     /// When it joins.
-    pub joins: Duration,
+    pub(crate) joins: Duration,
     /// Sends false data.
-    pub corrupt: bool,
+    pub(crate) corrupt: bool,
 }
 
-pub struct WorldConfig {
-    pub seed: u64,
-    pub layout: Layout,
-    pub latency: Duration,
+pub(crate) struct WorldConfig {
+    pub(crate) seed: u64,
+    pub(crate) layout: Layout,
+    pub(crate) latency: Duration,
     /// Share of data answers that never arrive; the asker notices after a second.
-    pub loss: f32,
-    pub roles: Vec<Role>,
-    pub config: Config,
+    pub(crate) loss: f32,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) config: Config,
     /// Everybody knows everybody from the start, else only peer 0.
-    pub acquainted: bool,
+    pub(crate) acquainted: bool,
 }
 
 enum Happening {
@@ -81,6 +81,8 @@ struct Peer {
     gave_up: Option<GiveUp>,
     wake_at: Option<Timestamp>,
     uploaded_runs: u64,
+    turns: u64,
+    served: BTreeMap<PeerKey, u64>,
 }
 
 /// Have-maps as their neighbours know them.
@@ -95,8 +97,8 @@ impl HaveMaps for Maps<'_> {
     }
 }
 
-pub struct World {
-    pub now: Timestamp,
+pub(crate) struct World {
+    pub(crate) now: Timestamp,
     config: WorldConfig,
     layout: Arc<Layout>,
     random: Random,
@@ -109,12 +111,12 @@ pub struct World {
     known: BTreeMap<(PeerKey, PeerKey), RunSet>,
     banned: BTreeSet<(PeerKey, PeerKey)>,
     /// FNV-1a over everything that happened.
-    pub trace: u64,
-    pub events: u64,
+    pub(crate) trace: u64,
+    pub(crate) events: u64,
 }
 
 impl World {
-    pub fn new(config: WorldConfig) -> World {
+    pub(crate) fn new(config: WorldConfig) -> World {
         let layout = Arc::new(config.layout.clone());
         let make = |(at, role): (usize, &Role)| Peer {
             engine: Engine::new(
@@ -133,6 +135,8 @@ impl World {
             gave_up: None,
             wake_at: None,
             uploaded_runs: 0,
+            turns: 0,
+            served: BTreeMap::new(),
         };
         let peers = config.roles.iter().enumerate().map(make).collect();
         let mut world = World {
@@ -195,7 +199,7 @@ impl World {
     }
 
     /// Runs until nothing is pending or `until` is reached.
-    pub fn run(&mut self, until: Duration) {
+    pub(crate) fn run(&mut self, until: Duration) {
         let until = Timestamp::ZERO + until;
         while let Some(&Reverse((at, number))) = self.agenda.peek() {
             if at > until {
@@ -308,10 +312,11 @@ impl World {
             Action::Cancel { peer, request } => {
                 let server = &mut self.peers[peer.0 as usize];
                 let asked = &server.asked;
-                let before = server.queue.len();
-                server.queue.retain(|upload| upload.to != me || asked.get(&upload.upload) != Some(&request));
-                for _ in server.queue.len()..before {
-                    self.deliver(peer, Event::UploadEnded { peer: me, bytes: 0 });
+                let named = |upload: &Upload| upload.to == me && asked.get(&upload.upload) == Some(&request);
+                if let Some(at) = server.queue.iter().position(named)
+                    && let Some(Upload { run, .. }) = server.queue.remove(at)
+                {
+                    self.deliver(peer, Event::UploadEnded { peer: me, run, bytes: 0 });
                 }
             }
             Action::Serve { peer, upload, run } => {
@@ -328,7 +333,8 @@ impl World {
                 self.peers[me.0 as usize].completed.get_or_insert(now);
             }
             Action::GaveUp(why) => self.peers[me.0 as usize].gave_up = Some(why),
-            Action::Send { .. } | Action::Ask { .. } | Action::FetchManifest { .. } | Action::GoalReached => {}
+            Action::Send { .. } | Action::Ask { .. } | Action::FetchManifest { .. } | Action::GoalReached => {
+            }
         }
     }
 
@@ -363,7 +369,13 @@ impl World {
         if self.links.remove(&(me.min(peer), me.max(peer))) {
             for (a, b) in [(me, peer), (peer, me)] {
                 let server = &mut self.peers[a.0 as usize];
-                server.queue.retain(|upload| upload.to != b);
+                let queue = std::mem::take(&mut server.queue);
+                let (dropped, kept): (VecDeque<Upload>, _) =
+                    queue.into_iter().partition(|upload| upload.to == b);
+                server.queue = kept;
+                for Upload { run, .. } in dropped {
+                    self.deliver(a, Event::UploadEnded { peer: b, run, bytes: 0 });
+                }
                 self.deliver(a, Event::Unlinked { peer: b });
             }
         }
@@ -390,7 +402,12 @@ impl World {
         if peer.sending.is_some() {
             return;
         }
-        let Some(upload) = peer.queue.pop_front() else { return };
+        // Fair turns: the asker who was served longest ago goes first.
+        let last = |upload: &Upload| peer.served.get(&upload.to).copied().unwrap_or(0);
+        let next = (0..peer.queue.len()).min_by_key(|&at| last(&peer.queue[at]));
+        let Some(upload) = next.and_then(|at| peer.queue.remove(at)) else { return };
+        peer.turns += 1;
+        peer.served.insert(upload.to, peer.turns);
         let bytes = u64::from(self.layout.run_length(upload.run));
         let time = Duration::from_nanos(bytes * 1_000_000_000 / peer.role.up);
         peer.sending = Some(upload);
@@ -416,47 +433,50 @@ impl World {
             } else {
                 self.deliver(to, Event::RunStored { peer: me, request, run });
             }
-            self.handle(me, Input::Event { content: CONTENT, event: Event::UploadEnded { peer: to, bytes } });
+            self.handle(
+                me,
+                Input::Event { content: CONTENT, event: Event::UploadEnded { peer: to, run, bytes } },
+            );
         }
         self.start_sending(me);
     }
 
     /// A peer's machine loses power.
-    pub fn kill(&mut self, key: u32) {
+    pub(crate) fn kill(&mut self, key: u32) {
         let key = PeerKey(key);
         self.peers[key.0 as usize].alive = false;
         let partners: Vec<PeerKey> = (0..self.peers.len() as u32).map(PeerKey).collect();
         partners.into_iter().for_each(|other| self.unlink(key, other));
     }
 
-    pub fn completed(&self, key: u32) -> Option<Timestamp> {
+    pub(crate) fn completed(&self, key: u32) -> Option<Timestamp> {
         self.peers[key as usize].completed
     }
 
-    pub fn gave_up(&self, key: u32) -> Option<GiveUp> {
+    pub(crate) fn gave_up(&self, key: u32) -> Option<GiveUp> {
         self.peers[key as usize].gave_up
     }
 
-    pub fn engine(&self, key: u32) -> &Engine {
+    pub(crate) fn engine(&self, key: u32) -> &Engine {
         &self.peers[key as usize].engine
     }
 
-    pub fn have(&self, key: u32) -> &RunSet {
+    pub(crate) fn have(&self, key: u32) -> &RunSet {
         &self.peers[key as usize].have
     }
 
     /// Whether `a` banned `b`.
-    pub fn has_banned(&self, a: u32, b: u32) -> bool {
+    pub(crate) fn has_banned(&self, a: u32, b: u32) -> bool {
         self.banned.contains(&(PeerKey(a), PeerKey(b)))
     }
 
     /// How often the whole content left a peer.
-    pub fn copies(&self, key: u32) -> f64 {
+    pub(crate) fn copies(&self, key: u32) -> f64 {
         self.peers[key as usize].uploaded_runs as f64 / f64::from(self.layout.runs())
     }
 
     /// Checks what must hold at any moment.
-    pub fn check(&self) {
+    pub(crate) fn check(&self) {
         for peer in &self.peers {
             let Some(swarm) = peer.engine.swarm(CONTENT) else { continue };
             let Some(have) = swarm.have() else { continue };
@@ -466,10 +486,10 @@ impl World {
     }
 }
 
-pub fn leecher(up: u64) -> Role {
+pub(crate) fn leecher(up: u64) -> Role {
     Role { origin: false, seed: false, up, joins: Duration::ZERO, corrupt: false }
 }
 
-pub fn origin(up: u64) -> Role {
+pub(crate) fn origin(up: u64) -> Role {
     Role { origin: true, seed: true, ..leecher(up) }
 }

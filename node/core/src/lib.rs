@@ -3,6 +3,7 @@
 
 pub mod id;
 pub mod layout;
+pub mod magnet;
 pub mod manifest;
 pub mod merkle;
 pub mod paths;

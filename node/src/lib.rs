@@ -4,3 +4,4 @@ pub mod address;
 pub mod config;
 pub mod error;
 pub mod progress;
+pub mod publish;

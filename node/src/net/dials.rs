@@ -186,6 +186,8 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
 fn reason(error: &DialError) -> String {
     match error {
         DialError::LocalPeerId { .. } => "that is ourselves".to_owned(),
+        // One address was given, so the swarm left it out: it does that with those it listens on.
+        DialError::NoAddresses => "that is our own address".to_owned(),
         DialError::WrongPeerId { obtained, .. } => format!("another peer, {obtained}, is there"),
         DialError::Denied { cause } => root_cause(cause),
         DialError::Transport(errors) => {

@@ -42,6 +42,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) connections_per_prefix_max: u32,
     /// Whether that cap holds for 127.0.0.0/8 and ::1 too, as it must where loopback stands for real networks.
     pub(crate) prefix_cap_counts_loopback: bool,
+    /// Inbound streams that wait to be taken at most; further ones are refused. Each holds its peer's first 256 KiB.
+    pub(crate) inbound_streams_waiting_max: usize,
     /// Handshakes offered and accepted over TCP.
     pub(crate) security: Security,
     /// Bytes of kernel buffer per TCP socket and direction; none = the system's own tuning.
@@ -57,6 +59,7 @@ impl NetworkConfig {
             connections_max: 256,
             connections_per_prefix_max: 32,
             prefix_cap_counts_loopback: false,
+            inbound_streams_waiting_max: 256,
             security: Security::default(),
             socket_buffer_bytes: None,
         }

@@ -14,6 +14,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures::{AsyncRead, AsyncWrite, task::AtomicWaker};
@@ -21,18 +22,24 @@ use libp2p::core::{
     muxing::{StreamMuxer, StreamMuxerEvent},
     upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo},
 };
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 /// Largest frame sent; what one stream can put before a frame of another.
 const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Streams of one connection, both directions together. One more from the other side ends the connection.
-const STREAMS_MAX: usize = 64;
-/// Of those, streams we open; opening one more waits. Leaves the other side its half.
+const STREAMS_MAX: usize = 128;
+/// Of those, streams we open; opening one more waits. Far less than half, because a stream counts at each end until
+/// that end lets go of it, and the other end may be slow to.
 const STREAMS_OUTBOUND_MAX: usize = 32;
 /// Bytes one connection may have on the way to us unread: 256 KiB for each stream, and 16 MiB that busy streams share
 /// as their windows grow.
 const RECEIVE_WINDOW_BYTES_MAX: usize = STREAMS_MAX * 256 * 1024 + 16 * 1024 * 1024;
 /// Streams the other side opened that the swarm has not taken yet.
 const INBOUND_WAITING_MAX: usize = STREAMS_MAX;
+/// How long a goodbye may take. A peer that has stopped reading would else hold the connection, and its place among
+/// the connections we may have, for as long as it likes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Upgrades an encrypted connection to a multiplexed one.
 #[derive(Clone, Debug)]
@@ -86,6 +93,11 @@ pub(crate) struct Muxer<C> {
     /// no streams: those that turn up meanwhile wait here.
     inbound: VecDeque<yamux::Stream>,
     inbound_waker: Option<Waker>,
+    /// Cancelled when the connection closes or is dropped. yamux wakes nobody when *we* close, and whoever waits for a
+    /// stream would wait for ever (rust-yamux issue 216).
+    ended: DropGuard,
+    /// Set once we are closing.
+    close_deadline: Option<Pin<Box<Sleep>>>,
 }
 
 /// Counts the streams we opened and still hold.
@@ -100,6 +112,27 @@ pub(crate) struct MuxedStream {
     stream: yamux::Stream,
     /// Held by streams we opened.
     slot: Option<Arc<OutboundSlots>>,
+    /// Two, as the halves of a stream may wait in different tasks, and each future remembers one.
+    ended_for_reader: Ended,
+    ended_for_writer: Ended,
+}
+
+/// Becomes ready when the connection ends.
+struct Ended(Pin<Box<WaitForCancellationFutureOwned>>);
+
+impl Ended {
+    fn new(token: &CancellationToken) -> Self {
+        Ended(Box::pin(token.clone().cancelled_owned()))
+    }
+
+    /// What the stream says, unless it says to wait for a connection that is gone.
+    fn or_error<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.0.as_mut().poll(cx).is_ready() {
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed");
+            return Poll::Ready(Err(error));
+        }
+        polled
+    }
 }
 
 impl Drop for MuxedStream {
@@ -118,6 +151,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
             outbound: Arc::default(),
             inbound: VecDeque::new(),
             inbound_waker: None,
+            ended: CancellationToken::new().drop_guard(),
+            close_deadline: None,
+        }
+    }
+
+    fn stream(&self, stream: yamux::Stream, slot: Option<Arc<OutboundSlots>>) -> MuxedStream {
+        let ended = self.ended.token();
+        MuxedStream {
+            stream,
+            slot,
+            ended_for_reader: Ended::new(ended),
+            ended_for_writer: Ended::new(ended),
         }
     }
 
@@ -150,7 +195,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         if polled.is_pending() {
             self.inbound_waker = Some(cx.waker().clone());
         }
-        polled.map_ok(|stream| MuxedStream { stream, slot: None })
+        polled.map_ok(|stream| self.stream(stream, None))
     }
 
     fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<MuxedStream, Self::Error>> {
@@ -159,14 +204,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         }
         let stream = std::task::ready!(self.connection.poll_new_outbound(cx))?;
         self.outbound.used.fetch_add(1, Ordering::AcqRel);
-        Poll::Ready(Ok(MuxedStream {
-            stream,
-            slot: Some(self.outbound.clone()),
-        }))
+        let slot = Some(self.outbound.clone());
+        Poll::Ready(Ok(self.stream(stream, slot)))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.connection.poll_close(cx)
+        let Muxer {
+            connection,
+            ended,
+            close_deadline,
+            ..
+        } = &mut *self;
+        ended.token().cancel();
+        let deadline = close_deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        match connection.poll_close(cx) {
+            // Not said goodbye to, the peer finds out from its socket.
+            Poll::Pending => deadline.as_mut().poll(cx).map(Ok),
+            closed => closed,
+        }
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
@@ -185,20 +240,24 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
 
 impl AsyncRead for MuxedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(cx, out)
+        let polled = Pin::new(&mut self.stream).poll_read(cx, out);
+        self.ended_for_reader.or_error(cx, polled)
     }
 }
 
 impl AsyncWrite for MuxedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, data)
+        let polled = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.ended_for_writer.or_error(cx, polled)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.ended_for_writer.or_error(cx, polled)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
+        let polled = Pin::new(&mut self.stream).poll_close(cx);
+        self.ended_for_writer.or_error(cx, polled)
     }
 }

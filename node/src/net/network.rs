@@ -24,8 +24,6 @@ use crate::error::StartError;
 const COMMANDS_WAITING_MAX: usize = 256;
 /// Events that wait for the node; then the swarm waits too.
 const EVENTS_WAITING_MAX: usize = 1024;
-/// Inbound streams that wait for the node; then further ones are refused.
-const INBOUND_STREAMS_WAITING_MAX: usize = 256;
 /// How long a shutdown waits for connections to close politely before it cuts them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -124,7 +122,7 @@ impl Network {
     ) -> Result<(Network, mpsc::Receiver<NetEvent>, mpsc::Receiver<InboundStream>), StartError> {
         let (command_sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (events, event_receiver) = mpsc::channel(EVENTS_WAITING_MAX);
-        let (inbound, inbound_receiver) = mpsc::channel(INBOUND_STREAMS_WAITING_MAX);
+        let (inbound, inbound_receiver) = mpsc::channel(config.inbound_streams_waiting_max);
         let (listen, listen_receiver) = watch::channel(Vec::new());
         let network = Network {
             local_peer: config.keypair.public().to_peer_id(),

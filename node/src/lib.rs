@@ -3,5 +3,7 @@
 pub mod address;
 pub mod config;
 pub mod error;
+#[cfg_attr(not(test), allow(dead_code, unused_imports))] // until the driver uses it
+mod net;
 pub mod progress;
 pub mod publish;

@@ -4,6 +4,9 @@
 pub mod bucket;
 pub mod id;
 pub mod layout;
+pub mod manifest;
+pub mod merkle;
+pub mod paths;
 pub mod run_set;
 pub mod stats;
 pub mod tier;

@@ -3,4 +3,9 @@
 pub mod address;
 pub mod config;
 pub mod error;
+// Until the driver uses them.
+#[allow(dead_code)]
+mod limit;
 pub mod progress;
+#[allow(dead_code, unused_imports)]
+mod store;

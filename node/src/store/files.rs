@@ -81,24 +81,22 @@ impl Files {
     /// The files of a download in an open folder; none is touched before [`Files::set_standing`] or a write.
     pub(crate) fn of_download(manifest: Arc<Manifest>, folder: Folder) -> Files {
         let standing = vec![Standing::Absent; manifest.layout().files() as usize];
-        Files {
-            suffix: partial_suffix(&manifest),
-            ..Files::new(manifest, Base::Held(folder), standing)
-        }
+        let suffix = partial_suffix(&manifest);
+        Files::new(manifest, Base::Held(folder), standing, suffix)
     }
 
     /// The complete files of a seed, only ever read.
     pub(crate) fn of_seed(manifest: Arc<Manifest>, folder: PathBuf) -> Files {
-        Files::new(manifest, Base::Named(folder), Vec::new())
+        Files::new(manifest, Base::Named(folder), Vec::new(), String::new())
     }
 
-    fn new(manifest: Arc<Manifest>, base: Base, standing: Vec<Standing>) -> Files {
+    fn new(manifest: Arc<Manifest>, base: Base, standing: Vec<Standing>, suffix: String) -> Files {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         Files {
             key: KEYS.fetch_add(1, Ordering::Relaxed),
             manifest,
             base,
-            suffix: String::new(),
+            suffix,
             standing: Mutex::new(standing.into()),
             changed_folders: Mutex::default(),
         }
@@ -161,17 +159,9 @@ impl Files {
         Ok(())
     }
 
-    fn components(&self, file: FileIndex) -> Vec<&str> {
-        let mut components = vec![self.manifest.name()];
-        if !self.manifest.is_single_file() {
-            components.extend(self.manifest.files()[file.get() as usize].path.components());
-        }
-        components
-    }
-
     fn name(&self, file: FileIndex, partial: bool) -> String {
-        let components = self.components(file);
-        let name = components[components.len() - 1];
+        let target = self.manifest.target(file);
+        let name = target.file_name();
         if partial {
             partial_name(name, &self.suffix)
         } else {
@@ -180,7 +170,8 @@ impl Files {
     }
 
     fn folder_of(&self, file: FileIndex, make: bool) -> io::Result<Folder> {
-        let components = self.components(file);
+        let target = self.manifest.target(file);
+        let components: Vec<&str> = target.components().collect();
         let inside = &components[..components.len() - 1];
         let named;
         let base = match &self.base {
@@ -328,10 +319,7 @@ impl Medium for Files {
     }
 
     fn path(&self, file: FileIndex) -> PathBuf {
-        let components = self.components(file);
-        components
-            .iter()
-            .fold(self.base().to_owned(), |path, part| path.join(part))
+        self.base().join(self.manifest.target(file).to_path_buf())
     }
 }
 

@@ -72,6 +72,17 @@ impl ReceiptPlace {
         self.prune()
     }
 
+    /// Removes the receipt: something was found wrong. A receipt that cannot be removed can only be reported.
+    pub(crate) fn remove(&self) {
+        let path = self.folder.join(&self.name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a receipt that is wrong");
+            }
+            _ => {}
+        }
+    }
+
     fn prune(&self) -> io::Result<()> {
         let mut receipts: Vec<(SystemTime, PathBuf)> = std::fs::read_dir(&self.folder)?
             .filter_map(|entry| {

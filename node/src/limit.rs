@@ -113,7 +113,11 @@ async fn grant_turns(shared: Arc<Shared>) {
         let wait = {
             let mut turns = shared.lock();
             // Who stopped waiting is passed over at its turn, without spending its bytes.
-            let wait = turns.grant(shared.now(), |grant| !grant.is_closed(), |grant| grant.send(()).is_ok());
+            let wait = turns.grant(
+                shared.now(),
+                |grant| !grant.is_closed(),
+                |grant| grant.send(()).is_ok(),
+            );
             if wait.is_none() {
                 turns.granting = false;
                 return;
@@ -188,7 +192,8 @@ impl<W> Turns<W> {
                     }
                 }
                 Err(refused) => {
-                    soonest = Some(soonest.map_or(refused.wait, |soonest: Duration| soonest.min(refused.wait)));
+                    soonest =
+                        Some(soonest.map_or(refused.wait, |soonest: Duration| soonest.min(refused.wait)));
                     passed_over.push_back(key);
                     match refused.level {
                         Level::Global => break,
@@ -239,10 +244,14 @@ mod tests {
     fn run(turns: &mut Turns<u32>) -> Vec<(Timestamp, u32)> {
         let (mut now, mut grants) = (Timestamp::ZERO, Vec::new());
         loop {
-            let wait = turns.grant(now, |_| true, |waiter| {
-                grants.push((now, waiter));
-                true
-            });
+            let wait = turns.grant(
+                now,
+                |_| true,
+                |waiter| {
+                    grants.push((now, waiter));
+                    true
+                },
+            );
             match wait {
                 None => return grants,
                 Some(wait) => now = now + wait,
@@ -270,7 +279,13 @@ mod tests {
             turns.enqueue((CONTENT, PeerKey(peer)), RUN, peer);
         }
         let grants = run(&mut turns);
-        let last_of = |peer| grants.iter().filter(|&&(_, of)| of == peer).map(|&(at, _)| at).max();
+        let last_of = |peer| {
+            grants
+                .iter()
+                .filter(|&&(_, of)| of == peer)
+                .map(|&(at, _)| at)
+                .max()
+        };
         assert!(last_of(2).unwrap() < Timestamp::from_millis(10));
         assert!(last_of(1).unwrap() >= Timestamp::from_millis(2000));
     }
@@ -281,10 +296,14 @@ mod tests {
         turns.enqueue((CONTENT, PeerKey(1)), 1_000_000, 1);
         turns.enqueue((CONTENT, PeerKey(2)), 1, 2);
         let mut granted = Vec::new();
-        let wait = turns.grant(Timestamp::ZERO, |&waiter| waiter != 1, |waiter| {
-            granted.push(waiter);
-            true
-        });
+        let wait = turns.grant(
+            Timestamp::ZERO,
+            |&waiter| waiter != 1,
+            |waiter| {
+                granted.push(waiter);
+                true
+            },
+        );
         assert_eq!((wait, granted), (None, vec![2]));
     }
 
@@ -298,7 +317,11 @@ mod tests {
         });
         futures::future::join_all(waiters).await;
         // 4 MiB less the burst of half a MiB, at 20 MiB/s. A loaded machine may only be slower.
-        assert!(start.elapsed() >= Duration::from_millis(174), "{:?}", start.elapsed());
+        assert!(
+            start.elapsed() >= Duration::from_millis(174),
+            "{:?}",
+            start.elapsed()
+        );
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 

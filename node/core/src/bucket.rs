@@ -115,7 +115,7 @@ pub enum Level {
 pub struct Refused {
     /// The widest level that refused: others below it need not be asked now.
     pub level: Level,
-    /// When it is worth asking again.
+    /// When that level is worth asking again; a narrower one may refuse then.
     pub wait: Duration,
 }
 
@@ -163,7 +163,8 @@ impl BucketTree {
     /// Takes `bytes` at all three levels, or at none.
     ///
     /// # Errors
-    /// [`Refused`] with the longest wait of the levels that refuse.
+    /// [`Refused`] by the widest level that refuses: whoever else waits for that one is in the same
+    /// position, whereas a narrower level concerns fewer.
     pub fn take(
         &mut self,
         now: Timestamp,
@@ -177,19 +178,12 @@ impl BucketTree {
             (Level::Peer, self.peers.get_mut(&(content, peer))),
         ];
         let mut admitting = Vec::with_capacity(path.len());
-        let mut refused: Option<Refused> = None;
         for (level, bucket) in path {
             let Some(bucket) = bucket else { continue };
-            match bucket.wait(now, bytes) {
-                None => admitting.push(bucket),
-                Some(wait) => {
-                    let so_far = refused.get_or_insert(Refused { level, wait });
-                    so_far.wait = so_far.wait.max(wait);
-                }
+            if let Some(wait) = bucket.wait(now, bytes) {
+                return Err(Refused { level, wait });
             }
-        }
-        if let Some(refused) = refused {
-            return Err(refused);
+            admitting.push(bucket);
         }
         for bucket in admitting {
             bucket.spend(bytes);

@@ -3,7 +3,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
     path::PathBuf,
 };
 
@@ -14,11 +13,7 @@ use nearcast_core::{
 };
 
 use super::{
-    DiskStore, Durable, Store, StoreError,
-    disk::Ledger,
-    journal::Record,
-    locked,
-    receipt::Receipt,
+    DiskStore, Durable, Store, StoreError, disk::Ledger, journal::Record, locked, receipt::Receipt,
     resume::Resume,
 };
 
@@ -185,7 +180,8 @@ impl DiskStore {
     fn proof_records(&self, new: &[RunIndex], noted: &BTreeSet<RunIndex>, durable: &RunSet) -> Vec<Record> {
         let ledger = locked(&self.ledger);
         let runs = new.iter().chain(noted);
-        runs.filter_map(|&run| self.proof_record(&ledger, durable, run)).collect()
+        runs.filter_map(|&run| self.proof_record(&ledger, durable, run))
+            .collect()
     }
 
     /// The record without which `run` could not be served after a restart; none if it will do without.
@@ -205,7 +201,8 @@ impl DiskStore {
         let pieces = ledger.trees.keys().flat_map(|&piece| layout.piece_runs(piece));
         let runs = pieces.filter_map(|run| layout.run_index(run));
         let held = runs.filter(|&run| ledger.have.contains(run));
-        held.filter_map(|run| self.proof_record(&ledger, &durable, run)).collect()
+        held.filter_map(|run| self.proof_record(&ledger, &durable, run))
+            .collect()
     }
 
     /// What the checkpoint achieved; trees of pieces that became whole move to the shared cache.
@@ -224,7 +221,9 @@ impl DiskStore {
             }
         }
         let whole = batch.keys().filter(|&&file| self.is_whole(file, &durable));
-        ledger.unnamed.extend(whole.filter(|&&file| !self.medium.is_complete(file)));
+        ledger
+            .unnamed
+            .extend(whole.filter(|&&file| !self.medium.is_complete(file)));
     }
 
     fn name_whole_files(&self) -> Result<u32, StoreError> {
@@ -252,13 +251,24 @@ impl DiskStore {
         runs.all(|run| layout.run_index(run).is_some_and(|run| set.contains(run)))
     }
 
-    /// Starts the resume state of a download that begins or goes on.
-    pub(super) fn start_resume(&self, mut resume: Resume, finished: Vec<Record>) -> io::Result<()> {
+    /// Starts the resume state of a download that begins or goes on. If runs were found by hashing,
+    /// whatever state is there stays until they are durable: a crash before that means hashing again,
+    /// not fetching again.
+    pub(super) fn start_resume(&self, mut resume: Resume, finished: Vec<Record>) -> Result<(), StoreError> {
         let records = [self.all_proofs(), finished].concat();
-        resume.start_journal(&records)?;
-        resume.save(&locked(&self.ledger).durable.to_set())?;
+        let found_by_hashing = !locked(&self.ledger).unsynced.is_empty();
+        let started = match found_by_hashing {
+            true => resume.start_journal(&records),
+            false => resume
+                .start_journal(&records)
+                .and_then(|()| resume.save(&self.durable())),
+        };
+        started.map_err(|error| StoreError::from_io(self.target(), error))?;
         *locked(&self.resume) = Some(resume);
-        Ok(())
+        match self.make_durable()?.failure {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
     }
 }
 

@@ -181,7 +181,11 @@ impl Files {
                 &named
             }
         };
-        if make { base.make_folder(inside) } else { base.folder(inside) }
+        if make {
+            base.make_folder(inside)
+        } else {
+            base.folder(inside)
+        }
     }
 
     fn handle(&self, file: FileIndex, writable: bool) -> io::Result<Arc<File>> {
@@ -333,7 +337,10 @@ impl Drop for Files {
 fn partial_suffix(manifest: &Manifest) -> String {
     let taken = |suffix: &str| {
         manifest.name().ends_with(suffix)
-            || manifest.files().iter().any(|file| file.path.file_name().ends_with(suffix))
+            || manifest
+                .files()
+                .iter()
+                .any(|file| file.path.file_name().ends_with(suffix))
     };
     let numbered = (2u32..).map(|number| format!(".part{number}"));
     std::iter::once(".part".to_owned())
@@ -348,7 +355,10 @@ fn partial_name(name: &str, suffix: &str) -> String {
         return format!("{name}{suffix}");
     }
     let hash = sha256(name.as_bytes());
-    let mark = format!("~{:016x}{suffix}", u64::from_be_bytes(hash[..8].try_into().unwrap_or([0; 8])));
+    let mark = format!(
+        "~{:016x}{suffix}",
+        u64::from_be_bytes(hash[..8].try_into().unwrap_or([0; 8]))
+    );
     format!("{}{mark}", cut(name, NAME_BYTES_MAX.saturating_sub(mark.len())))
 }
 

@@ -201,7 +201,9 @@ impl Folder {
     }
 
     fn join(&self, inside: &[&str]) -> PathBuf {
-        inside.iter().fold(self.path.clone(), |path, part| path.join(part))
+        inside
+            .iter()
+            .fold(self.path.clone(), |path, part| path.join(part))
     }
 
     fn descend(&self, inside: &[&str], make: bool) -> io::Result<OwnedFd> {

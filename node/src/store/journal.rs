@@ -34,7 +34,11 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// What was proven of a run.
-    Proof { run: RunIndex, root: Hash, proof: Vec<Hash> },
+    Proof {
+        run: RunIndex,
+        root: Hash,
+        proof: Vec<Hash>,
+    },
     /// A file all of which is durable.
     Finished { file: FileIndex, modified_ns: i64 },
 }
@@ -72,7 +76,10 @@ impl Journal {
             return Ok(());
         }
         let bytes = encode(records);
-        let written = self.file.write_all_at(&bytes, self.bytes).and_then(|()| self.file.sync_data());
+        let written = self
+            .file
+            .write_all_at(&bytes, self.bytes)
+            .and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // If even this fails, the tail is overwritten by the next append or ignored by the next reader.
             let _ = self.file.set_len(self.bytes);
@@ -188,7 +195,10 @@ mod tests {
             }
         });
         let file = layout.file_index(0).unwrap();
-        let finished = Record::Finished { file, modified_ns: -5 };
+        let finished = Record::Finished {
+            file,
+            modified_ns: -5,
+        };
         proofs.into_iter().chain([finished]).collect()
     }
 
@@ -204,7 +214,9 @@ mod tests {
         assert_eq!(noted.finished.values().collect::<Vec<_>>(), [&-5]);
         assert_eq!(noted.trees.len(), 2);
         for record in &records {
-            let Record::Proof { run, root, proof } = record else { continue };
+            let Record::Proof { run, root, proof } = record else {
+                continue;
+            };
             let span = manifest.layout().run(*run);
             let tree = &noted.trees[&span.piece];
             assert_eq!(tree.run_root(span.index_in_piece).as_ref(), Some(root));
@@ -219,12 +231,12 @@ mod tests {
         let truth = |noted: &Noted| {
             noted.trees.iter().all(|(&piece, tree)| {
                 let runs = manifest.layout().piece_runs(piece).len() as u32;
-                (0..runs).filter_map(|index| Some((tree.run_root(index)?, tree.proof(index)?, index))).all(
-                    |(root, proof, index)| {
+                (0..runs)
+                    .filter_map(|index| Some((tree.run_root(index)?, tree.proof(index)?, index)))
+                    .all(|(root, proof, index)| {
                         let run = manifest.layout().piece_runs(piece).start + index;
                         proves(&manifest, manifest.layout().run_index(run).unwrap(), root, &proof)
-                    },
-                )
+                    })
             })
         };
         for at in 0..bytes.len() {

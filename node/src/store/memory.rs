@@ -6,9 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use nearcast_core::{
-    id::Hash, layout::RunIndex, manifest::Manifest, merkle::VerifiedRun, run_set::RunSet,
-};
+use nearcast_core::{id::Hash, layout::RunIndex, manifest::Manifest, merkle::VerifiedRun, run_set::RunSet};
 
 use super::{Durable, Store, StoreError, Stored, locked};
 
@@ -61,7 +59,11 @@ impl Store for MemoryStore {
     fn checkpoint(&self) -> Result<Durable, StoreError> {
         let layout = self.manifest.layout();
         let mut runs = locked(&self.runs);
-        let new: Vec<RunIndex> = runs.have.iter().filter(|&run| !runs.durable.contains(run)).collect();
+        let new: Vec<RunIndex> = runs
+            .have
+            .iter()
+            .filter(|&run| !runs.durable.contains(run))
+            .collect();
         let mut outcome = Durable::default();
         for run in new {
             runs.durable.insert(run);

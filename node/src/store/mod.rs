@@ -35,12 +35,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use nearcast_core::{
-    id::Hash,
-    layout::RunIndex,
-    merkle::VerifiedRun,
-    run_set::RunSet,
-};
+use nearcast_core::{id::Hash, layout::RunIndex, merkle::VerifiedRun, run_set::RunSet};
 
 pub(crate) use self::{
     disk::DiskStore,

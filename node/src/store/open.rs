@@ -97,7 +97,10 @@ impl DiskStore {
     ///
     /// # Errors
     /// [`ShareError::Incomplete`] names the first file that is missing or of another size.
-    pub(crate) fn open_seed(manifest: Arc<Manifest>, data_root: PathBuf) -> Result<Arc<DiskStore>, ShareError> {
+    pub(crate) fn open_seed(
+        manifest: Arc<Manifest>,
+        data_root: PathBuf,
+    ) -> Result<Arc<DiskStore>, ShareError> {
         let files = Files::of_seed(manifest.clone(), data_root);
         let layout = manifest.layout();
         for file in (0..layout.files()).filter_map(|file| layout.file_index(file)) {
@@ -134,7 +137,10 @@ impl Opening {
         }
         let left = match &mut resume {
             Some(resume) => resume.load(&self.manifest).map_err(self.refused())?,
-            None => Left { durable: None, noted: Noted::default() },
+            None => Left {
+                durable: None,
+                noted: Noted::default(),
+            },
         };
         let findings = self.judge(&sights, &left);
         self.take_standings(&sights);
@@ -172,7 +178,11 @@ impl Opening {
     fn resume_left(&self) -> Result<Option<Resume>, DownloadError> {
         let parent = self.parent()?;
         let there = Resume::is_in(&parent, &self.manifest).map_err(self.refused())?;
-        if there { self.lock(&parent).map(Some) } else { Ok(None) }
+        if there {
+            self.lock(&parent).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn lock(&self, parent: &Folder) -> Result<Resume, DownloadError> {
@@ -183,12 +193,17 @@ impl Opening {
     /// A new, empty state.
     fn begin(&self) -> Result<Resume, DownloadError> {
         let mut resume = self.lock(&self.parent()?)?;
-        resume.load(&self.manifest).map_err(storage(&self.target.folder))?;
+        resume
+            .load(&self.manifest)
+            .map_err(storage(&self.target.folder))?;
         Ok(resume)
     }
 
     fn wants(&self, file: FileIndex) -> bool {
-        self.target.selected.as_ref().is_none_or(|files| files.contains(&file))
+        self.target
+            .selected
+            .as_ref()
+            .is_none_or(|files| files.contains(&file))
     }
 
     /// Looks at the wanted files, and at the others too if an earlier run may have made them.
@@ -203,7 +218,10 @@ impl Opening {
                 partial: self.files.find(file, true).map_err(&error)?,
             })
         };
-        files.filter(|&file| others_too || self.wants(file)).map(see).collect()
+        files
+            .filter(|&file| others_too || self.wants(file))
+            .map(see)
+            .collect()
     }
 
     fn receipt_matches(&self, sights: &[Sight]) -> bool {
@@ -236,7 +254,11 @@ impl Opening {
         self.take_standings(sights);
         let have = ledger.have.to_set();
         let store = Arc::new(self.into_store(ledger));
-        Opened { store, have, complete: true }
+        Opened {
+            store,
+            have,
+            complete: true,
+        }
     }
 
     fn into_store(self, ledger: Ledger) -> DiskStore {
@@ -254,7 +276,11 @@ impl Opening {
             ours: BTreeSet::new(),
         };
         for sight in sights {
-            let runs = || layout.file_runs(sight.file).filter_map(|run| layout.run_index(run));
+            let runs = || {
+                layout
+                    .file_runs(sight.file)
+                    .filter_map(|run| layout.run_index(run))
+            };
             let whole = |set: &RunSet| runs().all(|run| set.contains(run));
             let noted = left.noted.finished.get(&sight.file);
             let length = layout.file_bytes(sight.file);
@@ -344,17 +370,20 @@ impl Opening {
         wrong: &[FileIndex],
     ) -> Result<Opened, DownloadError> {
         self.prepare_files(findings, wrong)?;
-        let target = self.target.folder.clone();
         let finished = still_finished(&self.files, &left.noted);
         let ledger = self.ledger(left, &findings.trusted, &good);
         let store = self.into_store(ledger);
-        store.start_resume(resume, finished).map_err(storage(&target))?;
+        store.start_resume(resume, finished)?;
         let have = store.have();
         let complete = !store.wanted().has_beyond(&have);
         if complete {
-            store.finish().map_err(DownloadError::from)?;
+            store.finish()?;
         }
-        Ok(Opened { store: Arc::new(store), have, complete })
+        Ok(Opened {
+            store: Arc::new(store),
+            have,
+            complete,
+        })
     }
 
     fn prepare_files(&self, findings: &Findings, wrong: &[FileIndex]) -> Result<(), DownloadError> {
@@ -387,7 +416,9 @@ impl Opening {
             }
             for (index, run) in (0..).zip(runs()) {
                 let single = nearcast_core::merkle::proof_length(layout, run) == 0;
-                let known = trees.get(&piece).is_some_and(|tree| tree.run_root(index).is_some());
+                let known = trees
+                    .get(&piece)
+                    .is_some_and(|tree| tree.run_root(index).is_some());
                 if !single && !known {
                     // Nobody could be shown that it is right, nor could we tell when it rots.
                     have.remove(run);
@@ -410,7 +441,10 @@ impl Opening {
 
 /// The finished files that still are.
 fn still_finished(files: &Files, noted: &Noted) -> Vec<Record> {
-    let finished = noted.finished.iter().map(|(&file, &modified_ns)| (file, modified_ns));
+    let finished = noted
+        .finished
+        .iter()
+        .map(|(&file, &modified_ns)| (file, modified_ns));
     finished
         .filter(|&(file, _)| files.standing(file) == Standing::Complete)
         .map(|(file, modified_ns)| Record::Finished { file, modified_ns })
@@ -425,7 +459,10 @@ fn receipt_place(target: &Target, manifest: &Manifest) -> Option<ReceiptPlace> {
 /// The file system refused before anything was written.
 fn refused(path: &Path) -> impl Fn(io::Error) -> DownloadError + use<> {
     let path = path.to_owned();
-    move |source| DownloadError::Io { path: path.clone(), source }
+    move |source| DownloadError::Io {
+        path: path.clone(),
+        source,
+    }
 }
 
 /// The file system refused to write.

@@ -159,8 +159,15 @@ mod tests {
     #[test]
     fn a_damaged_receipt_is_none() {
         let content = ContentId([3; 32]);
-        let stamp = FileStamp { bytes: 1, modified_ns: -2, inode: 3, device: 4 };
-        let receipt = Receipt { files: [(0, stamp), (9, stamp)].into() };
+        let stamp = FileStamp {
+            bytes: 1,
+            modified_ns: -2,
+            inode: 3,
+            device: 4,
+        };
+        let receipt = Receipt {
+            files: [(0, stamp), (9, stamp)].into(),
+        };
         let bytes = encode(content, &receipt);
         assert_eq!(decode(content, &bytes), Some(receipt));
         assert_eq!(decode(ContentId([4; 32]), &bytes), None);

@@ -21,12 +21,7 @@ use std::{
     path::Path,
 };
 
-use nearcast_core::{
-    id::ContentId,
-    manifest::Manifest,
-    merkle::sha256,
-    run_set::RunSet,
-};
+use nearcast_core::{id::ContentId, manifest::Manifest, merkle::sha256, run_set::RunSet};
 
 use super::{
     files::cut,
@@ -83,7 +78,13 @@ impl Resume {
             if folder.is_in(parent, &name)? {
                 let parent = parent.folder(&[])?;
                 let content = manifest.content();
-                return Ok(Some(Resume { parent, name, folder, journal: None, content }));
+                return Ok(Some(Resume {
+                    parent,
+                    name,
+                    folder,
+                    journal: None,
+                    content,
+                }));
             }
         }
         Ok(None)

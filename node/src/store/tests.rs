@@ -68,7 +68,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % bound as u64) as usize
     }
 }
@@ -107,10 +110,7 @@ fn a_download_ends_with_its_files_and_nothing_else() {
 }
 
 impl<S: Store> Store for Arc<S> {
-    fn put<B: AsRef<[u8]>>(
-        &self,
-        run: &nearcast_core::merkle::VerifiedRun<B>,
-    ) -> Result<Stored, StoreError> {
+    fn put<B: AsRef<[u8]>>(&self, run: &nearcast_core::merkle::VerifiedRun<B>) -> Result<Stored, StoreError> {
         self.as_ref().put(run)
     }
 
@@ -137,13 +137,25 @@ fn every_kind_of_store_keeps_the_same_promises() {
     let temp = tempfile::tempdir().unwrap();
     fn check(store: &impl Store, manifest: &Manifest, data: &Data) {
         let all = runs(manifest);
-        assert!(matches!(store.get(all[0], &mut Vec::new()), Err(StoreError::Missing)));
-        assert_eq!(store.put(&data.verified(manifest, all[2])).unwrap(), Stored::Written);
-        assert_eq!(store.put(&data.verified(manifest, all[2])).unwrap(), Stored::Known);
+        assert!(matches!(
+            store.get(all[0], &mut Vec::new()),
+            Err(StoreError::Missing)
+        ));
+        assert_eq!(
+            store.put(&data.verified(manifest, all[2])).unwrap(),
+            Stored::Written
+        );
+        assert_eq!(
+            store.put(&data.verified(manifest, all[2])).unwrap(),
+            Stored::Known
+        );
         assert!(store.have().contains(all[2]) && !store.durable().contains(all[2]));
         get_and_verify(store, manifest, all[2]);
         let durable = store.checkpoint().unwrap();
-        assert_eq!((durable.runs, durable.bytes, durable.lost), (1, 256 * KIB, vec![]));
+        assert_eq!(
+            (durable.runs, durable.bytes, durable.lost),
+            (1, 256 * KIB, vec![])
+        );
         assert!(store.durable().contains(all[2]));
         assert_eq!(store.checkpoint().unwrap().runs, 0);
     }

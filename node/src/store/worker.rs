@@ -154,7 +154,10 @@ mod tests {
     async fn a_panicking_job_takes_no_thread_with_it() {
         let workers = Workers::new(1).unwrap();
         let panicked = workers.run(|| panic!("on purpose")).await;
-        assert_eq!(panicked, Err::<(), _>(WorkerError::Panicked("on purpose".to_owned())));
+        assert_eq!(
+            panicked,
+            Err::<(), _>(WorkerError::Panicked("on purpose".to_owned()))
+        );
         assert_eq!(workers.run(|| 7).await, Ok(7));
     }
 

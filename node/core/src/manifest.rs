@@ -404,6 +404,11 @@ impl Manifest {
         &self.piece_hashes[piece.get() as usize]
     }
 
+    /// Every piece, in order, with what it hashes to.
+    pub fn pieces(&self) -> impl Iterator<Item = (PieceIndex, &Hash)> + '_ {
+        (0..).map(PieceIndex::new).zip(&self.piece_hashes)
+    }
+
     /// The info dictionary as it came, for those who have only a magnet link.
     pub fn info_bytes(&self) -> &[u8] {
         &self.info.bytes

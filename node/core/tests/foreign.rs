@@ -1,6 +1,8 @@
 //! Hashes that libtorrent 2.0.8 computed for data made by a formula: correctness against an
 //! implementation we did not write, on machines that do not have it.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use nearcast_core::{
     id::Hash,
     layout::{BLOCK_BYTES, Layout},

@@ -1,5 +1,7 @@
 //! What must hold for every content, whoever made it and whatever was done to it on the way.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::sync::LazyLock;
 
 use nearcast_core::{

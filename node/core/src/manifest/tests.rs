@@ -1,4 +1,5 @@
 use super::*;
+use crate::{merkle::sha256, paths::SafeName};
 
 const ROOT: &str = "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr";
 

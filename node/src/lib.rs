@@ -7,5 +7,6 @@ pub mod error;
 #[allow(dead_code)]
 mod limit;
 pub mod progress;
+pub mod publish;
 #[allow(dead_code, unused_imports)]
 mod store;

@@ -4,6 +4,7 @@
 pub mod bucket;
 pub mod id;
 pub mod layout;
+pub mod magnet;
 pub mod manifest;
 pub mod merkle;
 pub mod paths;

@@ -1,6 +1,8 @@
 //! What we publish and what libtorrent, an implementation we did not write, makes of the same files
 //! must be the same content; and each must accept the other's torrents and data.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -1,6 +1,7 @@
 //! What a nearcast peer decides. It never does anything: no sockets, files, clocks, threads or
 //! randomness of its own. The node and the simulator are two shells around it.
 
+pub mod bucket;
 mod choker;
 pub mod config;
 mod context;
@@ -24,6 +25,7 @@ mod ranking;
 pub mod registry;
 mod requests;
 pub mod run_set;
+pub mod scope;
 pub mod stats;
 pub mod swarm;
 pub mod tier;

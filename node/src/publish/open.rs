@@ -67,3 +67,50 @@ impl Folder {
         Err(no_file())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Read, os::unix::fs::symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_reached_without_links_are_opened() {
+        let outer = tempfile::TempDir::new().unwrap();
+        let below = outer.path().join("shared/a");
+        fs::create_dir_all(&below).unwrap();
+        fs::write(below.join("file"), "inside").unwrap();
+        fs::write(outer.path().join("secret"), "outside").unwrap();
+        symlink(outer.path(), below.join("up")).unwrap();
+        symlink("file", below.join("alias")).unwrap();
+        // Nobody writes to it: opening it to read would block for ever.
+        let fifo = std::process::Command::new("mkfifo")
+            .arg(below.join("fifo"))
+            .status()
+            .unwrap();
+        assert!(fifo.success());
+
+        let folder = Folder::open(&outer.path().join("shared")).unwrap();
+        let mut text = String::new();
+        let mut file = folder.open_file(Path::new("a/file")).unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "inside");
+        let refused = [
+            "a",
+            "a/alias",
+            "a/up/secret",
+            "a/fifo",
+            "a/file/x",
+            "../secret",
+            "a/../../secret",
+            "/etc/passwd",
+            "",
+        ];
+        for path in refused {
+            let error = folder.open_file(Path::new(path)).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
+        }
+        let absent = folder.open_file(Path::new("a/absent")).unwrap_err();
+        assert_eq!(absent.kind(), io::ErrorKind::NotFound);
+    }
+}

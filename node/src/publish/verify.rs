@@ -104,10 +104,8 @@ pub fn verify_data(
         .collect::<Result<Vec<_>, _>>()?;
     let good = good_pieces(manifest, &folder, &on_disk, progress, cancelled)?;
     let mut have = RunSet::empty(layout.runs());
-    for piece in (0..)
-        .zip(good)
-        .filter_map(|(piece, good)| layout.piece_index(piece).filter(|_| good))
-    {
+    let pieces = manifest.pieces().map(|(piece, _)| piece).zip(good);
+    for (piece, _) in pieces.filter(|(_, good)| *good) {
         let runs = layout.piece_runs(piece).filter_map(|run| layout.run_index(run));
         runs.for_each(|run| {
             have.insert(run);

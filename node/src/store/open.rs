@@ -11,6 +11,7 @@ use std::{
 use nearcast_core::{
     layout::{FileIndex, PieceIndex},
     manifest::Manifest,
+    merkle::proof_length,
     run_set::RunSet,
 };
 
@@ -163,7 +164,7 @@ impl Opening {
             Some(resume) => resume,
             None => self.begin()?,
         };
-        self.go_on(resume, left, &findings, good, &wrong)
+        self.go_on(resume, left, &findings, &good, &wrong)
     }
 
     fn refused(&self) -> impl Fn(io::Error) -> DownloadError + use<> {
@@ -366,12 +367,12 @@ impl Opening {
         resume: Resume,
         left: Left,
         findings: &Findings,
-        good: RunSet,
+        good: &RunSet,
         wrong: &[FileIndex],
     ) -> Result<Opened, DownloadError> {
         self.prepare_files(findings, wrong)?;
         let finished = still_finished(&self.files, &left.noted);
-        let ledger = self.ledger(left, &findings.trusted, &good);
+        let ledger = self.ledger(left, &findings.trusted, good);
         let store = self.into_store(ledger);
         store.start_resume(resume, finished)?;
         let have = store.have();
@@ -415,7 +416,7 @@ impl Opening {
                 continue;
             }
             for (index, run) in (0..).zip(runs()) {
-                let single = nearcast_core::merkle::proof_length(layout, run) == 0;
+                let single = proof_length(layout, run) == 0;
                 let known = trees
                     .get(&piece)
                     .is_some_and(|tree| tree.run_root(index).is_some());

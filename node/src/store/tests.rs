@@ -267,7 +267,7 @@ fn many_threads_put_and_get_at_once() {
                 let mut dice = Dice(thread);
                 for at in 0..all.len() {
                     // Threads overlap: each puts three quarters of everything.
-                    if (at as u64 + thread) % 4 != 0 {
+                    if !(at as u64 + thread).is_multiple_of(4) {
                         store.put(&data.verified(manifest, all[at])).unwrap();
                     }
                     let run = all[dice.below(all.len())];

@@ -191,13 +191,34 @@ impl Opening {
         resume.ok_or_else(|| DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
-    /// A new, empty state.
+    /// A new, empty state, once no other content is being written to the same files.
     fn begin(&self) -> Result<Resume, DownloadError> {
-        let mut resume = self.lock(&self.parent()?)?;
+        let parent = self.parent()?;
+        let mut resume = self.lock(&parent)?;
+        if let Err(error) = self.oust_rivals(&parent) {
+            resume.remove().map_err(refused(&self.target.folder))?;
+            return Err(error);
+        }
         resume
             .load(&self.manifest)
             .map_err(storage(&self.target.folder))?;
         Ok(resume)
+    }
+
+    /// Another content of the same name would be written to the same partial files. While it is being
+    /// downloaded it stays; when it was left unfinished it goes only if it may be overwritten.
+    fn oust_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
+        let io_error = refused(&self.target.folder);
+        let path = || self.target.folder.join(self.manifest.name());
+        for name in Resume::rivals(parent, &self.manifest).map_err(&io_error)? {
+            let rival = Resume::lock_rival(parent, name, self.manifest.content()).map_err(&io_error)?;
+            let rival = rival.ok_or_else(|| DownloadError::Busy(path()))?;
+            if !self.target.overwrite {
+                return Err(DownloadError::Exists(path()));
+            }
+            rival.remove().map_err(&io_error)?;
+        }
+        Ok(())
     }
 
     fn wants(&self, file: FileIndex) -> bool {

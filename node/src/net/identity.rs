@@ -57,7 +57,10 @@ pub(crate) fn create(path: &Path) -> Result<Keypair, StartError> {
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let length = fs::metadata(path)?.len();
     if length > FILE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too large for a key"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the file is too large for a key",
+        ));
     }
     fs::read(path)
 }
@@ -121,7 +124,11 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
     }
 
     #[test]
@@ -139,8 +146,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.key");
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let starters: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_create(&path).unwrap().public())).collect();
-            starters.into_iter().map(|starter| starter.join().unwrap()).collect()
+            let starters: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| load_or_create(&path).unwrap().public()))
+                .collect();
+            starters
+                .into_iter()
+                .map(|starter| starter.join().unwrap())
+                .collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));
     }

@@ -3,10 +3,13 @@
 //! One task owns the swarm; the rest of the node talks to it through bounded queues, and moves its bytes on streams that
 //! never pass it.
 
+mod behaviour;
 mod dials;
 pub(crate) mod identity;
+mod listening;
 mod muxer;
 mod network;
+mod pace;
 mod prefix_cap;
 mod read_ahead;
 mod security;
@@ -104,6 +107,6 @@ pub(crate) enum NetEvent {
         connection: ConnectionId,
         rtt: Duration,
     },
-    /// We can be reached at one more address.
+    /// We can be reached at one more address; told for those known at the start, too.
     NewListenAddress(Multiaddr),
 }

@@ -194,7 +194,9 @@ impl Network {
             self.commands.send(open).await.map_err(|_| OpenError::Closed)?;
             answer.await.unwrap_or(Err(OpenError::Closed))
         };
-        tokio::time::timeout(OPEN_TIMEOUT, opened).await.unwrap_or(Err(OpenError::Timeout))
+        tokio::time::timeout(OPEN_TIMEOUT, opened)
+            .await
+            .unwrap_or(Err(OpenError::Timeout))
     }
 
     /// Closes one connection; its streams break.
@@ -222,7 +224,10 @@ impl Network {
     pub(crate) async fn shutdown(&self) {
         self.tasks.stop.cancel();
         self.tasks.tracker.close();
-        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.tracker.wait()).await.is_err() {
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.tracker.wait())
+            .await
+            .is_err()
+        {
             self.tasks.cut.cancel();
             self.tasks.tracker.wait().await;
         }

@@ -14,8 +14,8 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm,
         behaviour::{ConnectionClosed, ListenFailure},
         dummy,
     },
@@ -72,7 +72,11 @@ impl PrefixCap {
             return Ok(());
         }
         let prefix = Prefix::of(ip);
-        if self.counts.get(&prefix).is_some_and(|count| *count >= self.per_prefix_max) {
+        if self
+            .counts
+            .get(&prefix)
+            .is_some_and(|count| *count >= self.per_prefix_max)
+        {
             return Err(PrefixFull {
                 prefix,
                 per_prefix_max: self.per_prefix_max,
@@ -178,7 +182,10 @@ mod tests {
         assert!(take(&mut cap, 1, "192.0.2.1"));
         assert!(!take(&mut cap, 2, "192.0.2.2"));
         cap.give_back(ConnectionId::new_unchecked(2));
-        assert!(!take(&mut cap, 3, "192.0.2.2"), "a refused connection held nothing to give back");
+        assert!(
+            !take(&mut cap, 3, "192.0.2.2"),
+            "a refused connection held nothing to give back"
+        );
         cap.give_back(ConnectionId::new_unchecked(1));
         assert!(cap.counts.is_empty() && cap.held.is_empty());
         assert!(take(&mut cap, 4, "192.0.2.2"));

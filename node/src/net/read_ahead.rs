@@ -113,7 +113,9 @@ mod tests {
         let mut reader = ReadAhead::new(near);
         let mut chunk = [0; 100];
         for _ in 0..50 {
-            tokio::io::AsyncWriteExt::write_all(&mut far, &[7; 100]).await.unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut far, &[7; 100])
+                .await
+                .unwrap();
             reader.read_exact(&mut chunk).await.unwrap();
         }
         assert_eq!(reader.buffer.len(), BUFFER_BYTES_MIN);

@@ -93,11 +93,23 @@ impl TcpTransport {
         let fits = |ip: IpAddr| ip.is_ipv4() == remote.is_ipv4();
         let same_world = |ip: IpAddr| !ip.is_unspecified() && ip.is_loopback() == remote.is_loopback();
         let mut locals = self.listeners.iter().map(|listener| listener.local);
-        let exact = locals.clone().find(|local| fits(local.ip()) && same_world(local.ip()));
+        let exact = locals
+            .clone()
+            .find(|local| fits(local.ip()) && same_world(local.ip()));
         let wildcard = locals.find(|local| fits(local.ip()) && local.ip().is_unspecified());
-        let extra = self.config.sources.iter().copied().find(|ip| fits(*ip) && same_world(*ip));
-        let with_port = exact.or(wildcard.filter(|_| extra.is_none())).filter(|_| port_use == PortUse::Reuse);
-        let only_ip = exact.map(|local| local.ip()).or(extra).map(|ip| SocketAddr::new(ip, 0));
+        let extra = self
+            .config
+            .sources
+            .iter()
+            .copied()
+            .find(|ip| fits(*ip) && same_world(*ip));
+        let with_port = exact
+            .or(wildcard.filter(|_| extra.is_none()))
+            .filter(|_| port_use == PortUse::Reuse);
+        let only_ip = exact
+            .map(|local| local.ip())
+            .or(extra)
+            .map(|ip| SocketAddr::new(ip, 0));
         let mut sources: Sources = [with_port, only_ip].into_iter().flatten().map(Some).collect();
         if only_ip.is_none() {
             sources.push(None);
@@ -167,7 +179,9 @@ impl Transport for TcpTransport {
         let socket = bind_listener(wanted, &self.config).map_err(TransportError::Other)?;
         let local = socket.local_addr().map_err(TransportError::Other)?;
         let ips = reachable_ips(local.ip()).map_err(TransportError::Other)?;
-        let addresses = ips.into_iter().map(|ip| (id, multiaddr(SocketAddr::new(ip, local.port()))));
+        let addresses = ips
+            .into_iter()
+            .map(|ip| (id, multiaddr(SocketAddr::new(ip, local.port()))));
         self.fresh.extend(addresses);
         self.listeners.push(Listener {
             id,
@@ -226,7 +240,11 @@ impl Transport for TcpTransport {
     }
 }
 
-async fn connect(sources: Sources, remote: SocketAddr, config: TcpConfig) -> io::Result<ReadAhead<TcpStream>> {
+async fn connect(
+    sources: Sources,
+    remote: SocketAddr,
+    config: TcpConfig,
+) -> io::Result<ReadAhead<TcpStream>> {
     let mut refused = None;
     for source in sources {
         match connect_from(source, remote, &config).await {
@@ -307,8 +325,12 @@ fn reachable_ips(bound: IpAddr) -> io::Result<Vec<IpAddr>> {
     if !bound.is_unspecified() {
         return Ok(vec![bound]);
     }
-    let ips = if_addrs::get_if_addrs()?.into_iter().map(|interface| interface.ip());
-    Ok(ips.filter(|ip| ip.is_ipv4() == bound.is_ipv4() && !is_link_local(*ip)).collect())
+    let ips = if_addrs::get_if_addrs()?
+        .into_iter()
+        .map(|interface| interface.ip());
+    Ok(ips
+        .filter(|ip| ip.is_ipv4() == bound.is_ipv4() && !is_link_local(*ip))
+        .collect())
 }
 
 /// IPv6 link-local addresses mean nothing without an interface, which a multiaddr of this kind does not name.
@@ -327,7 +349,9 @@ fn socket_addr(address: &Multiaddr) -> Option<SocketAddr> {
     let Some(Protocol::Tcp(port)) = parts.next() else {
         return None;
     };
-    parts.all(|part| matches!(part, Protocol::P2p(_))).then_some(SocketAddr::new(ip, port))
+    parts
+        .all(|part| matches!(part, Protocol::P2p(_)))
+        .then_some(SocketAddr::new(ip, port))
 }
 
 fn multiaddr(address: SocketAddr) -> Multiaddr {

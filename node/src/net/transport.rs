@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use libp2p::{
     PeerId,
-    core::{
-        Transport,
-        muxing::StreamMuxerBox,
-        transport::Boxed,
-        upgrade::Version,
-    },
+    core::{Transport, muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     identity::Keypair,
     quic,
 };
@@ -42,7 +37,10 @@ pub(crate) fn build(
         .boxed();
     let quic = quic::tokio::Transport::new(quic_config(identity))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
-    Ok(tcp.or_transport(quic).map(|connection, _| connection.into_inner()).boxed())
+    Ok(tcp
+        .or_transport(quic)
+        .map(|connection, _| connection.into_inner())
+        .boxed())
 }
 
 fn quic_config(identity: &Keypair) -> quic::Config {

@@ -35,7 +35,11 @@ async fn receive(mut reader: impl futures::AsyncRead + Unpin, seed: u8, bytes: u
             break;
         }
         pattern(seed, offset, &mut wanted[..n]);
-        assert!(got[..n] == wanted[..n], "corrupt between {offset} and {}", offset + n);
+        assert!(
+            got[..n] == wanted[..n],
+            "corrupt between {offset} and {}",
+            offset + n
+        );
         offset += n;
     }
     assert_eq!(offset, bytes);
@@ -144,7 +148,10 @@ async fn small_messages_are_not_starved(transport: &str) {
     stop.send(()).unwrap();
     let p95 = patiently("the last round trip", pings).await.unwrap();
     // On an idle machine a few milliseconds; the bound leaves room for one that runs other tests beside this.
-    assert!(p95 < Duration::from_secs(1), "round trips took {p95:?} beside bulk data");
+    assert!(
+        p95 < Duration::from_secs(1),
+        "round trips took {p95:?} beside bulk data"
+    );
     println!("{transport}: 95th percentile of round trips beside bulk data: {p95:?}");
 }
 

@@ -162,13 +162,21 @@ async fn a_stock_peer_can_open_streams_to_us() {
     let mut stock = stock(Security::Tls);
     stock.swarm.dial(node.address("tcp")).unwrap();
     let connection = loop {
-        if let SwarmEvent::ConnectionEstablished { connection_id, .. } = stock.swarm.select_next_some().await {
+        if let SwarmEvent::ConnectionEstablished { connection_id, .. } = stock.swarm.select_next_some().await
+        {
             break connection_id;
         }
     };
     let (reply, opened) = tokio::sync::oneshot::channel();
-    let request = OpenRequest { protocol: ECHO, reply };
-    stock.swarm.behaviour_mut().streams.open(node.peer(), connection, request);
+    let request = OpenRequest {
+        protocol: ECHO,
+        reply,
+    };
+    stock
+        .swarm
+        .behaviour_mut()
+        .streams
+        .open(node.peer(), connection, request);
     let running = tokio::spawn(stock.run(None));
     let stream = patiently("their stream", opened).await.unwrap().unwrap();
     let echo = tokio::spawn(answer(node.inbound().await.stream));

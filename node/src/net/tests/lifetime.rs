@@ -99,7 +99,9 @@ async fn first_streams_of_fresh_connections_always_work() {
         let mut seeder = TestNode::with(with_security(&["/ip4/127.3.0.1/tcp/0"], Security::Tls)).await;
         let mut node = TestNode::with(with_security(&["/ip4/127.2.0.9/tcp/0"], Security::Tls)).await;
         for token in 0..2 {
-            node.network.dial(token, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
+            node.network
+                .dial(token, Some(seeder.peer()), vec![seeder.address("tcp")])
+                .unwrap();
         }
         for _ in 0..2 {
             let ours = node.connected().await;
@@ -117,6 +119,8 @@ async fn first_stream(from: &TestNode, link: &Link, to: &mut TestNode, round: u8
     near.close().await.unwrap();
     let mut far = to.inbound().await.stream;
     let mut got = Vec::new();
-    patiently("the first bytes", far.read_to_end(&mut got)).await.unwrap();
+    patiently("the first bytes", far.read_to_end(&mut got))
+        .await
+        .unwrap();
     assert_eq!(got, [round; 100]);
 }

@@ -3,12 +3,14 @@
 mod bulk;
 mod connect;
 mod interop;
-mod limits;
 mod lifetime;
+mod limits;
 
 use std::{future::Future, time::Duration};
 
-use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, identity::Keypair, multiaddr::Protocol, swarm::ConnectionId};
+use libp2p::{
+    Multiaddr, PeerId, Stream, StreamProtocol, identity::Keypair, multiaddr::Protocol, swarm::ConnectionId,
+};
 use tokio::sync::mpsc;
 
 use super::{InboundStream, NetEvent, Network, NetworkConfig, Security};
@@ -31,6 +33,7 @@ struct Link {
     peer: PeerId,
     connection: ConnectionId,
     remote: Multiaddr,
+    local: Option<Multiaddr>,
     outbound: bool,
     dial: Option<u64>,
 }
@@ -87,14 +90,15 @@ impl TestNode {
                     peer,
                     connection,
                     remote,
+                    local,
                     outbound,
                     dial,
-                    ..
                 } => {
                     return Link {
                         peer,
                         connection,
                         remote,
+                        local,
                         outbound,
                         dial,
                     };
@@ -110,12 +114,13 @@ impl TestNode {
         loop {
             if let NetEvent::DialFailed {
                 token,
+                peer,
                 reason,
                 wrong_peer,
-                ..
             } = self.event().await
             {
                 assert_eq!(token, wanted);
+                assert!(wrong_peer.is_none() || wrong_peer != peer);
                 return (reason, wrong_peer);
             }
         }
@@ -127,9 +132,10 @@ impl TestNode {
                 peer,
                 connection,
                 remaining,
-                ..
+                cause,
             } = self.event().await
             {
+                assert!(!cause.is_empty());
                 return (peer, connection, remaining);
             }
         }
@@ -140,14 +146,24 @@ impl TestNode {
         let address = other.address(transport);
         self.network.dial(7, Some(other.peer()), vec![address]).unwrap();
         let ours = self.connected().await;
-        assert_eq!((ours.peer, ours.outbound, ours.dial), (other.peer(), true, Some(7)));
+        assert_eq!(
+            (ours.peer, ours.outbound, ours.dial),
+            (other.peer(), true, Some(7))
+        );
         let theirs = other.connected().await;
-        assert_eq!((theirs.peer, theirs.outbound, theirs.dial), (self.peer(), false, None));
+        assert_eq!(
+            (theirs.peer, theirs.outbound, theirs.dial),
+            (self.peer(), false, None)
+        );
+        assert_eq!((&theirs.local, &ours.local), (&Some(ours.remote.clone()), &None));
         (ours, theirs)
     }
 
     async fn open(&self, link: &Link, protocol: StreamProtocol) -> Stream {
-        self.network.open(link.peer, link.connection, protocol).await.unwrap()
+        self.network
+            .open(link.peer, link.connection, protocol)
+            .await
+            .unwrap()
     }
 
     async fn inbound(&mut self) -> InboundStream {

@@ -18,8 +18,6 @@ const PENDING_INBOUND_MAX: u32 = 128;
 const PENDING_OUTBOUND_MAX: u32 = 64;
 /// Inbound streams of one connection whose protocol is not agreed on yet.
 const NEGOTIATING_STREAMS_MAX: usize = 32;
-/// A connection without streams of ours is closed after this.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -71,7 +69,7 @@ pub(crate) fn new_swarm(
             cut.run_until_cancelled(task).await;
         });
     })
-    .with_idle_connection_timeout(IDLE_TIMEOUT)
+    .with_idle_connection_timeout(config.idle_timeout)
     .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX);
     let local_peer = config.keypair.public().to_peer_id();
     Ok(Swarm::new(transport, behaviour, local_peer, swarm_config))

@@ -199,7 +199,8 @@ impl Network {
             .unwrap_or(Err(OpenError::Timeout))
     }
 
-    /// Closes one connection; its streams break.
+    /// Closes one connection; its streams break. Over TCP what was written before still goes out (within a second);
+    /// over QUIC what the peer has not confirmed is lost.
     pub(crate) fn close(&self, connection: ConnectionId) {
         self.orders.give(|orders| {
             orders.close.insert(connection);

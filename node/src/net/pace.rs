@@ -57,7 +57,11 @@ impl Meter {
     }
 
     fn on_sent(&mut self, now: Instant, bytes: usize) {
-        let start = *self.window_start.get_or_insert(now);
+        let Some(start) = self.window_start else {
+            // Took its time before the window began.
+            self.window_start = Some(now);
+            return;
+        };
         self.bytes += bytes;
         let elapsed = now.saturating_duration_since(start);
         if elapsed < WINDOW {

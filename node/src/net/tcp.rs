@@ -154,7 +154,7 @@ impl Listener {
         let listener_id = self.id;
         let prepared = accepted.and_then(|(stream, remote)| {
             let local = stream.local_addr()?;
-            Ok((prepare(stream, config)?, local, remote))
+            Ok((prepare(stream)?, local, remote))
         });
         match prepared {
             Ok((stream, local, remote)) => TransportEvent::Incoming {
@@ -258,7 +258,7 @@ async fn connect(
             {
                 refused = Some(error);
             }
-            result => return result.and_then(|stream| prepare(stream, &config)),
+            result => return result.and_then(|stream| prepare(stream)),
         }
     }
     Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
@@ -304,7 +304,7 @@ fn new_socket(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpSocket> 
         SockRef::from(&socket).set_only_v6(true)?;
         socket
     };
-    // Before connect and listen, because the window scale is settled in the handshake.
+    // Before connect and listen, because the window scale is settled in the handshake; accepted sockets inherit it.
     if let Some(bytes) = config.socket_buffer_bytes {
         socket.set_send_buffer_size(bytes)?;
         socket.set_recv_buffer_size(bytes)?;
@@ -312,11 +312,8 @@ fn new_socket(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpSocket> 
     Ok(socket)
 }
 
-fn prepare(stream: TcpStream, config: &TcpConfig) -> io::Result<ReadAhead<TcpStream>> {
+fn prepare(stream: TcpStream) -> io::Result<ReadAhead<TcpStream>> {
     stream.set_nodelay(true)?;
-    if let Some(bytes) = config.socket_buffer_bytes {
-        SockRef::from(&stream).set_send_buffer_size(bytes as usize)?;
-    }
     Ok(ReadAhead::new(stream))
 }
 

@@ -147,9 +147,10 @@ async fn small_messages_are_not_starved(transport: &str) {
     bulk.join_all().await;
     stop.send(()).unwrap();
     let p95 = patiently("the last round trip", pings).await.unwrap();
-    // On an idle machine a few milliseconds; the bound leaves room for one that runs other tests beside this.
+    // 20 ms on an idle machine, 200 on one that compiles beside this; a starved message would wait for the whole
+    // transfer, which takes longer than the bound.
     assert!(
-        p95 < Duration::from_secs(1),
+        p95 < Duration::from_secs(2),
         "round trips took {p95:?} beside bulk data"
     );
     println!("{transport}: 95th percentile of round trips beside bulk data: {p95:?}");

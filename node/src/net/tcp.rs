@@ -124,7 +124,7 @@ impl TcpTransport {
         for listener in &mut self.listeners {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 // The next poll starts with another listener, so that a busy one starves nobody.
-                let event = listener.event(&self.config, accepted);
+                let event = listener.event(accepted);
                 self.listeners.rotate_left(1);
                 return Poll::Ready(event);
             }
@@ -148,7 +148,6 @@ impl Listener {
 
     fn event(
         &self,
-        config: &TcpConfig,
         accepted: io::Result<(TcpStream, SocketAddr)>,
     ) -> TransportEvent<<TcpTransport as Transport>::ListenerUpgrade, io::Error> {
         let listener_id = self.id;
@@ -258,7 +257,7 @@ async fn connect(
             {
                 refused = Some(error);
             }
-            result => return result.and_then(|stream| prepare(stream)),
+            result => return result.and_then(prepare),
         }
     }
     Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))

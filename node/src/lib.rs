@@ -3,6 +3,11 @@
 pub mod address;
 pub mod config;
 pub mod error;
-#[cfg_attr(not(test), allow(dead_code, unused_imports))] // until the driver uses it
+mod limit;
+mod nearness;
 mod net;
+mod peer_book;
 pub mod progress;
+pub mod publish;
+mod store;
+mod wire;

@@ -38,12 +38,7 @@ pub(crate) fn new_swarm(
     tasks: &Tasks,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let tcp = TcpConfig {
-        sources: config
-            .listen
-            .iter()
-            .filter_map(ip_of)
-            .filter(|ip| !ip.is_unspecified())
-            .collect(),
+        sources: config.listen.iter().filter_map(ip_of).filter(|ip| !ip.is_unspecified()).collect(),
         socket_buffer_bytes: config.socket_buffer_bytes,
     };
     let transport = transport::build(&config.keypair, config.security, tcp)
@@ -51,15 +46,10 @@ pub(crate) fn new_swarm(
     let behaviour = Behaviour {
         banned: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits(config.connections_max)),
-        prefixes: PrefixCap::new(
-            config.connections_per_prefix_max,
-            config.prefix_cap_counts_loopback,
-        ),
+        prefixes: PrefixCap::new(config.connections_per_prefix_max, config.prefix_cap_counts_loopback),
         streams,
         ping: ping::Behaviour::new(
-            ping::Config::new()
-                .with_interval(PING_INTERVAL)
-                .with_timeout(PING_TIMEOUT),
+            ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
         ),
     };
     let (tracker, cut) = (tasks.tracker.clone(), tasks.cut.clone());

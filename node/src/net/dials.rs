@@ -69,10 +69,7 @@ impl Dial {
             wrong_peer: None,
             left: ordered(peer, addresses)
                 .into_iter()
-                .map(|address| Attempt {
-                    address,
-                    fresh_port: false,
-                })
+                .map(|address| Attempt { address, fresh_port: false })
                 .collect(),
             current: None,
             failures: Vec::new(),
@@ -95,13 +92,9 @@ impl Dial {
             return;
         };
         if !attempt.fresh_port && may_have_crossed(&attempt.address, error) {
-            self.left.push_front(Attempt {
-                fresh_port: true,
-                ..attempt
-            });
+            self.left.push_front(Attempt { fresh_port: true, ..attempt });
         } else {
-            self.failures
-                .push(format!("{}: {}", attempt.address, reason(error)));
+            self.failures.push(format!("{}: {}", attempt.address, reason(error)));
         }
     }
 
@@ -123,16 +116,9 @@ fn options(peer: Option<PeerId>, attempt: Attempt) -> DialOpts {
                 // Whether a second connection is wanted was decided by whoever asked.
                 .condition(PeerCondition::Always)
                 .override_dial_concurrency_factor(NonZeroU8::MIN);
-            if fresh_port {
-                options.allocate_new_port().build()
-            } else {
-                options.build()
-            }
+            if fresh_port { options.allocate_new_port().build() } else { options.build() }
         }
-        (None, true) => DialOpts::unknown_peer_id()
-            .address(attempt.address)
-            .allocate_new_port()
-            .build(),
+        (None, true) => DialOpts::unknown_peer_id().address(attempt.address).allocate_new_port().build(),
         (None, false) => DialOpts::unknown_peer_id().address(attempt.address).build(),
     }
 }
@@ -154,10 +140,7 @@ fn ordered(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
 
 /// The address without the peer it names.
 pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
-    address
-        .iter()
-        .filter(|part| !matches!(part, Protocol::P2p(_)))
-        .collect()
+    address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
 }
 
 /// Whether a dial of `address` leaves from an IP we were told to use. TCP sees to that itself; QUIC dials only from
@@ -170,10 +153,7 @@ pub(crate) fn keeps_source(listen: &[Multiaddr], address: &Multiaddr) -> bool {
         local.is_ipv4() == remote.is_ipv4()
             && (local.is_unspecified() || local.is_loopback() == remote.is_loopback())
     };
-    let mut fitting = listen
-        .iter()
-        .filter(|local| ip_of(local).is_some_and(fits))
-        .peekable();
+    let mut fitting = listen.iter().filter(|local| ip_of(local).is_some_and(fits)).peekable();
     fitting.peek().is_none()
         || fitting.any(|local| !is_tcp(local) || ip_of(local).is_some_and(|ip| ip.is_unspecified()))
 }
@@ -256,11 +236,8 @@ mod tests {
             "/ip4/192.0.2.1/tcp/1",
             "/ip6/2001:db8::1/tcp/2",
         ]);
-        let wanted = addresses(&[
-            "/ip4/192.0.2.1/tcp/1",
-            "/ip6/2001:db8::1/tcp/2",
-            "/ip4/192.0.2.1/udp/1/quic-v1",
-        ]);
+        let wanted =
+            addresses(&["/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/2", "/ip4/192.0.2.1/udp/1/quic-v1"]);
         assert_eq!(ordered(None, given), wanted);
     }
 
@@ -269,15 +246,9 @@ mod tests {
         let quic = |ip: &str| format!("/ip4/{ip}/udp/1/quic-v1").parse().unwrap();
         let keeps = |listen: &[&str], ip: &str| keeps_source(&addresses(listen), &quic(ip));
         assert!(!keeps(&["/ip4/127.1.0.7/tcp/0"], "127.3.0.1"));
-        assert!(keeps(
-            &["/ip4/127.1.0.7/tcp/0", "/ip4/127.1.0.7/udp/0/quic-v1"],
-            "127.3.0.1"
-        ));
+        assert!(keeps(&["/ip4/127.1.0.7/tcp/0", "/ip4/127.1.0.7/udp/0/quic-v1"], "127.3.0.1"));
         assert!(keeps(&["/ip4/0.0.0.0/tcp/0"], "127.3.0.1"));
-        assert!(
-            keeps(&["/ip4/192.0.2.1/tcp/0"], "127.3.0.1"),
-            "no listen IP reaches loopback anyway"
-        );
+        assert!(keeps(&["/ip4/192.0.2.1/tcp/0"], "127.3.0.1"), "no listen IP reaches loopback anyway");
         assert!(keeps(&[], "192.0.2.1"));
         assert!(keeps_source(
             &addresses(&["/ip4/127.1.0.7/tcp/0"]),
@@ -295,11 +266,7 @@ mod tests {
         let dial = Dial::new(1, Some(peer), given.clone());
         assert_eq!(dial.left.len(), 1);
         assert_eq!(dial.left[0].address, "/ip4/192.0.2.2/tcp/1".parse().unwrap());
-        assert_eq!(
-            Dial::new(1, None, given).peer,
-            Some(other),
-            "the first address says whom we want"
-        );
+        assert_eq!(Dial::new(1, None, given).peer, Some(other), "the first address says whom we want");
     }
 
     #[test]
@@ -320,10 +287,6 @@ mod tests {
         assert!(dial.next().is_some());
         dial.failed(&transport(io::ErrorKind::ConnectionRefused));
         assert!(dial.next().is_none());
-        assert!(
-            dial.reason().contains("/ip4/192.0.2.1/tcp/1"),
-            "{}",
-            dial.reason()
-        );
+        assert!(dial.reason().contains("/ip4/192.0.2.1/tcp/1"), "{}", dial.reason());
     }
 }

@@ -47,9 +47,7 @@ pub(crate) fn load(path: &Path) -> Result<Keypair, StartError> {
 /// A new key in `path`, which must not exist. Either the whole file is there afterwards, or none.
 pub(crate) fn create(path: &Path) -> Result<Keypair, StartError> {
     let keypair = generate();
-    let bytes = keypair
-        .to_protobuf_encoding()
-        .map_err(|error| identity_error(path, error.to_string()))?;
+    let bytes = keypair.to_protobuf_encoding().map_err(|error| identity_error(path, error.to_string()))?;
     write_new(path, &bytes).map_err(|error| identity_error(path, error.to_string()))?;
     Ok(keypair)
 }
@@ -57,10 +55,7 @@ pub(crate) fn create(path: &Path) -> Result<Keypair, StartError> {
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let length = fs::metadata(path)?.len();
     if length > FILE_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the file is too large for a key",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too large for a key"));
     }
     fs::read(path)
 }
@@ -102,10 +97,7 @@ fn warn_if_readable_by_others(path: &Path) {
 }
 
 fn identity_error(path: &Path, reason: String) -> StartError {
-    StartError::Identity {
-        path: path.to_owned(),
-        reason,
-    }
+    StartError::Identity { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -124,11 +116,7 @@ mod tests {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]
@@ -146,13 +134,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.key");
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let starters: Vec<_> = (0..8)
-                .map(|_| scope.spawn(|| load_or_create(&path).unwrap().public()))
-                .collect();
-            starters
-                .into_iter()
-                .map(|starter| starter.join().unwrap())
-                .collect()
+            let starters: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| load_or_create(&path).unwrap().public())).collect();
+            starters.into_iter().map(|starter| starter.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));
     }

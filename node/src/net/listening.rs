@@ -47,28 +47,21 @@ impl Driver {
 
     /// Waits until every listener told an address.
     async fn hear_listeners(&mut self, mut silent: BTreeMap<String, &Multiaddr>) -> Result<(), StartError> {
-        let any_wildcard = silent
-            .values()
-            .any(|address| ip_of(address).is_some_and(|ip| ip.is_unspecified()));
+        let any_wildcard =
+            silent.values().any(|address| ip_of(address).is_some_and(|ip| ip.is_unspecified()));
         let give_up = Instant::now() + LISTEN_TIMEOUT;
         loop {
             let complete = silent.is_empty();
             if complete && !any_wildcard {
                 return Ok(());
             }
-            let until = if complete {
-                Instant::now() + LISTEN_QUIET
-            } else {
-                give_up
-            };
+            let until = if complete { Instant::now() + LISTEN_QUIET } else { give_up };
             match timeout_at(until, self.swarm.select_next_some()).await {
                 Ok(SwarmEvent::NewListenAddr { listener_id, address }) => {
                     silent.remove(&listener_id.to_string());
                     self.add_listen_address(address);
                 }
-                Ok(SwarmEvent::ListenerClosed {
-                    listener_id, reason, ..
-                }) => {
+                Ok(SwarmEvent::ListenerClosed { listener_id, reason, .. }) => {
                     return Err(listener_closed(&silent, listener_id, reason));
                 }
                 // Somebody may be quick enough to connect before we are done.
@@ -76,10 +69,7 @@ impl Driver {
                 Err(_) => {
                     let mute = silent.into_values().next();
                     return mute.map_or(Ok(()), |address| {
-                        Err(listen_error(
-                            address,
-                            "no address became known within 5 seconds".to_owned(),
-                        ))
+                        Err(listen_error(address, "no address became known within 5 seconds".to_owned()))
                     });
                 }
             }
@@ -95,10 +85,7 @@ fn is_missing_ipv6(address: &Multiaddr, error: &io::Error) -> bool {
 }
 
 fn listen_error(address: &Multiaddr, reason: String) -> StartError {
-    StartError::Listen {
-        address: Address(address.clone()),
-        reason,
-    }
+    StartError::Listen { address: Address(address.clone()), reason }
 }
 
 fn listener_closed(
@@ -106,9 +93,7 @@ fn listener_closed(
     listener: ListenerId,
     reason: Result<(), io::Error>,
 ) -> StartError {
-    let reason = reason
-        .err()
-        .map_or_else(|| "the listener ended".to_owned(), |error| root_cause(&error));
+    let reason = reason.err().map_or_else(|| "the listener ended".to_owned(), |error| root_cause(&error));
     match silent.get(&listener.to_string()) {
         Some(address) => listen_error(address, reason),
         None => StartError::Network(reason),

@@ -105,11 +105,7 @@ pub(crate) enum NetEvent {
         wrong_peer: Option<PeerId>,
     },
     /// A round trip was measured.
-    Rtt {
-        peer: PeerId,
-        connection: ConnectionId,
-        rtt: Duration,
-    },
+    Rtt { peer: PeerId, connection: ConnectionId, rtt: Duration },
     /// We can be reached at one more address; told for those known at the start, too.
     NewListenAddress(Multiaddr),
 }

@@ -223,12 +223,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let Muxer {
-            connection,
-            ended,
-            close_deadline,
-            ..
-        } = &mut *self;
+        let Muxer { connection, ended, close_deadline, .. } = &mut *self;
         ended.token().cancel();
         let deadline = close_deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
         match connection.poll_close(cx) {

@@ -73,9 +73,7 @@ impl Meter {
             // Never held us up, so it could take more; how much more will be seen.
             self.frame.get() * 2
         };
-        self.frame
-            .0
-            .store(wanted.clamp(FRAME_BYTES_MIN, FRAME_BYTES_MAX), Ordering::Relaxed);
+        self.frame.0.store(wanted.clamp(FRAME_BYTES_MIN, FRAME_BYTES_MAX), Ordering::Relaxed);
         self.window_start = None;
         self.bytes = 0;
         self.was_full = false;
@@ -90,10 +88,7 @@ pub(crate) struct Paced<C> {
 
 impl<C> Paced<C> {
     pub(crate) fn new(io: C) -> Self {
-        Paced {
-            io,
-            meter: Meter::new(),
-        }
+        Paced { io, meter: Meter::new() }
     }
 
     pub(crate) fn frame_size(&self) -> FrameSize {
@@ -154,23 +149,14 @@ mod tests {
         let mut meter = Meter::new();
         let start = Instant::now();
         assert_eq!(after_a_second(&mut meter, start, 100e6, true), FRAME_BYTES_MAX);
-        assert_eq!(
-            after_a_second(&mut meter, start + Duration::from_secs(2), 0.5e6, true),
-            FRAME_BYTES_MIN
-        );
+        assert_eq!(after_a_second(&mut meter, start + Duration::from_secs(2), 0.5e6, true), FRAME_BYTES_MIN);
         let middle = after_a_second(&mut meter, start + Duration::from_secs(9), 5e6, true);
-        assert!(
-            (80_000..170_000).contains(&middle),
-            "20 ms at 5 MB/s are 100 kB, not {middle}"
-        );
+        assert!((80_000..170_000).contains(&middle), "20 ms at 5 MB/s are 100 kB, not {middle}");
     }
 
     #[test]
     fn a_link_that_never_held_us_up_gets_larger_frames_however_little_we_send() {
         let mut meter = Meter::new();
-        assert_eq!(
-            after_a_second(&mut meter, Instant::now(), 1e6, false),
-            FRAME_BYTES_MAX
-        );
+        assert_eq!(after_a_second(&mut meter, Instant::now(), 1e6, false), FRAME_BYTES_MAX);
     }
 }

@@ -56,12 +56,7 @@ pub(crate) struct PrefixFull {
 impl PrefixCap {
     /// `counts_loopback`: 127.0.0.0/8 is exempt unless it stands for real networks.
     pub(crate) fn new(per_prefix_max: u32, counts_loopback: bool) -> Self {
-        PrefixCap {
-            per_prefix_max,
-            counts_loopback,
-            held: BTreeMap::new(),
-            counts: BTreeMap::new(),
-        }
+        PrefixCap { per_prefix_max, counts_loopback, held: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     fn take(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), PrefixFull> {
@@ -72,15 +67,8 @@ impl PrefixCap {
             return Ok(());
         }
         let prefix = Prefix::of(ip);
-        if self
-            .counts
-            .get(&prefix)
-            .is_some_and(|count| *count >= self.per_prefix_max)
-        {
-            return Err(PrefixFull {
-                prefix,
-                per_prefix_max: self.per_prefix_max,
-            });
+        if self.counts.get(&prefix).is_some_and(|count| *count >= self.per_prefix_max) {
+            return Err(PrefixFull { prefix, per_prefix_max: self.per_prefix_max });
         }
         *self.counts.entry(prefix).or_default() += 1;
         self.held.insert(connection, prefix);
@@ -182,10 +170,7 @@ mod tests {
         assert!(take(&mut cap, 1, "192.0.2.1"));
         assert!(!take(&mut cap, 2, "192.0.2.2"));
         cap.give_back(ConnectionId::new_unchecked(2));
-        assert!(
-            !take(&mut cap, 3, "192.0.2.2"),
-            "a refused connection held nothing to give back"
-        );
+        assert!(!take(&mut cap, 3, "192.0.2.2"), "a refused connection held nothing to give back");
         cap.give_back(ConnectionId::new_unchecked(1));
         assert!(cap.counts.is_empty() && cap.held.is_empty());
         assert!(take(&mut cap, 4, "192.0.2.2"));

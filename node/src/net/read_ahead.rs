@@ -25,12 +25,7 @@ pub(crate) struct ReadAhead<T> {
 
 impl<T> ReadAhead<T> {
     pub(crate) fn new(io: T) -> Self {
-        ReadAhead {
-            io,
-            buffer: Box::default(),
-            start: 0,
-            end: 0,
-        }
+        ReadAhead { io, buffer: Box::default(), start: 0, end: 0 }
     }
 
     /// Called with an empty buffer: doubles it if the last read filled it.
@@ -113,9 +108,7 @@ mod tests {
         let mut reader = ReadAhead::new(near);
         let mut chunk = [0; 100];
         for _ in 0..50 {
-            tokio::io::AsyncWriteExt::write_all(&mut far, &[7; 100])
-                .await
-                .unwrap();
+            tokio::io::AsyncWriteExt::write_all(&mut far, &[7; 100]).await.unwrap();
             reader.read_exact(&mut chunk).await.unwrap();
         }
         assert_eq!(reader.buffer.len(), BUFFER_BYTES_MIN);

@@ -26,16 +26,10 @@ pub(crate) enum Security {
     #[default]
     Any,
     /// TLS alone.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "interoperability tests pin the handshake")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
     Tls,
     /// Noise alone.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "interoperability tests pin the handshake")
-    )]
+    #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
     Noise,
 }
 

@@ -86,9 +86,7 @@ impl Driver {
     }
 
     async fn turn(&mut self) -> ControlFlow<()> {
-        let Driver {
-            swarm, ends, backlog, ..
-        } = self;
+        let Driver { swarm, ends, backlog, .. } = self;
         let next = tokio::select! {
             biased;
             () = ends.tasks.stop.cancelled() => Next::Stop,
@@ -105,22 +103,12 @@ impl Driver {
             Next::Stop | Next::Command(None) => return ControlFlow::Break(()),
             Next::EventRoom => self.flush_backlog(),
             Next::Orders => self.on_orders(),
-            Next::Command(Some(Command::Dial {
-                token,
-                peer,
-                addresses,
-            })) => {
-                let usable = addresses
-                    .into_iter()
-                    .filter(|address| keeps_source(&self.listen, address))
-                    .collect();
+            Next::Command(Some(Command::Dial { token, peer, addresses })) => {
+                let usable =
+                    addresses.into_iter().filter(|address| keeps_source(&self.listen, address)).collect();
                 self.try_next_address(Dial::new(token, peer, usable));
             }
-            Next::Command(Some(Command::Open {
-                peer,
-                connection,
-                request,
-            })) => {
+            Next::Command(Some(Command::Open { peer, connection, request })) => {
                 self.swarm.behaviour_mut().streams.open(peer, connection, request);
             }
             Next::Swarm(event) => self.on_swarm_event(event),
@@ -197,44 +185,29 @@ impl Driver {
     pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => self.on_connected(peer_id, connection_id, &endpoint),
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                connection_id,
-                num_established,
-                cause,
-                ..
-            } => self.on_disconnected(peer_id, connection_id, num_established, cause),
-            SwarmEvent::OutgoingConnectionError {
-                connection_id, error, ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint)
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
+                self.on_disconnected(peer_id, connection_id, num_established, cause)
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(mut dial) = self.dials.remove(connection_id) {
                     dial.failed(&error);
                     self.try_next_address(dial);
                 }
             }
-            SwarmEvent::IncomingConnectionError {
-                send_back_addr,
-                error,
-                ..
-            } => {
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(remote = %send_back_addr, cause = root_cause(&error), "inbound connection failed");
             }
             SwarmEvent::NewListenAddr { address, .. } => self.add_listen_address(address),
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.ends
-                    .listen
-                    .send_modify(|known| known.retain(|other| *other != address));
+                self.ends.listen.send_modify(|known| known.retain(|other| *other != address));
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "cannot accept a connection"),
-            SwarmEvent::ListenerClosed {
-                reason: Err(error), ..
-            } => tracing::error!(%error, "a listener ended"),
+            SwarmEvent::ListenerClosed { reason: Err(error), .. } => {
+                tracing::error!(%error, "a listener ended")
+            }
             _ => {}
         }
     }
@@ -268,23 +241,14 @@ impl Driver {
             Some(ConnectionError::KeepAliveTimeout) => "idle".to_owned(),
             Some(error) => root_cause(&error),
         };
-        self.tell(NetEvent::Disconnected {
-            peer,
-            connection,
-            remaining,
-            cause,
-        });
+        self.tell(NetEvent::Disconnected { peer, connection, remaining, cause });
     }
 
     fn on_ping(&mut self, event: ping::Event) {
         match event.result {
             Ok(rtt) => {
                 self.pings_lost.remove(&event.connection);
-                self.tell(NetEvent::Rtt {
-                    peer: event.peer,
-                    connection: event.connection,
-                    rtt,
-                });
+                self.tell(NetEvent::Rtt { peer: event.peer, connection: event.connection, rtt });
             }
             Err(ping::Failure::Unsupported) => {}
             Err(failure) => {

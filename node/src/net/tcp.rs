@@ -68,13 +68,7 @@ type Sources = Vec<Option<SocketAddr>>;
 
 impl TcpTransport {
     pub(crate) fn new(config: TcpConfig) -> Self {
-        TcpTransport {
-            config,
-            listeners: Vec::new(),
-            fresh: Vec::new(),
-            closed: Vec::new(),
-            waker: None,
-        }
+        TcpTransport { config, listeners: Vec::new(), fresh: Vec::new(), closed: Vec::new(), waker: None }
     }
 
     fn wake(&mut self) {
@@ -93,23 +87,11 @@ impl TcpTransport {
         let fits = |ip: IpAddr| ip.is_ipv4() == remote.is_ipv4();
         let same_world = |ip: IpAddr| !ip.is_unspecified() && ip.is_loopback() == remote.is_loopback();
         let mut locals = self.listeners.iter().map(|listener| listener.local);
-        let exact = locals
-            .clone()
-            .find(|local| fits(local.ip()) && same_world(local.ip()));
+        let exact = locals.clone().find(|local| fits(local.ip()) && same_world(local.ip()));
         let wildcard = locals.find(|local| fits(local.ip()) && local.ip().is_unspecified());
-        let extra = self
-            .config
-            .sources
-            .iter()
-            .copied()
-            .find(|ip| fits(*ip) && same_world(*ip));
-        let with_port = exact
-            .or(wildcard.filter(|_| extra.is_none()))
-            .filter(|_| port_use == PortUse::Reuse);
-        let only_ip = exact
-            .map(|local| local.ip())
-            .or(extra)
-            .map(|ip| SocketAddr::new(ip, 0));
+        let extra = self.config.sources.iter().copied().find(|ip| fits(*ip) && same_world(*ip));
+        let with_port = exact.or(wildcard.filter(|_| extra.is_none())).filter(|_| port_use == PortUse::Reuse);
+        let only_ip = exact.map(|local| local.ip()).or(extra).map(|ip| SocketAddr::new(ip, 0));
         let mut sources: Sources = [with_port, only_ip].into_iter().flatten().map(Some).collect();
         if only_ip.is_none() {
             sources.push(None);
@@ -178,16 +160,9 @@ impl Transport for TcpTransport {
         let socket = bind_listener(wanted, &self.config).map_err(TransportError::Other)?;
         let local = socket.local_addr().map_err(TransportError::Other)?;
         let ips = reachable_ips(local.ip()).map_err(TransportError::Other)?;
-        let addresses = ips
-            .into_iter()
-            .map(|ip| (id, multiaddr(SocketAddr::new(ip, local.port()))));
+        let addresses = ips.into_iter().map(|ip| (id, multiaddr(SocketAddr::new(ip, local.port()))));
         self.fresh.extend(addresses);
-        self.listeners.push(Listener {
-            id,
-            socket,
-            local,
-            pause: None,
-        });
+        self.listeners.push(Listener { id, socket, local, pause: None });
         self.wake();
         Ok(())
     }
@@ -220,16 +195,10 @@ impl Transport for TcpTransport {
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
         if let Some((listener_id, listen_addr)) = self.fresh.pop() {
-            return Poll::Ready(TransportEvent::NewAddress {
-                listener_id,
-                listen_addr,
-            });
+            return Poll::Ready(TransportEvent::NewAddress { listener_id, listen_addr });
         }
         if let Some(listener_id) = self.closed.pop() {
-            return Poll::Ready(TransportEvent::ListenerClosed {
-                listener_id,
-                reason: Ok(()),
-            });
+            return Poll::Ready(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) });
         }
         let event = self.poll_listeners(cx);
         if event.is_pending() {
@@ -250,10 +219,7 @@ async fn connect(
             // The same two ends are connected already, or were a moment ago, or the port is shared with somebody who
             // does not share: the next source differs in port or IP.
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
-                ) =>
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) =>
             {
                 refused = Some(error);
             }
@@ -277,10 +243,7 @@ async fn connect_from(
     }
     match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(remote)).await {
         Ok(connected) => connected,
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "no answer within 5 seconds",
-        )),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within 5 seconds")),
     }
 }
 
@@ -321,12 +284,8 @@ fn reachable_ips(bound: IpAddr) -> io::Result<Vec<IpAddr>> {
     if !bound.is_unspecified() {
         return Ok(vec![bound]);
     }
-    let ips = if_addrs::get_if_addrs()?
-        .into_iter()
-        .map(|interface| interface.ip());
-    Ok(ips
-        .filter(|ip| ip.is_ipv4() == bound.is_ipv4() && !is_link_local(*ip))
-        .collect())
+    let ips = if_addrs::get_if_addrs()?.into_iter().map(|interface| interface.ip());
+    Ok(ips.filter(|ip| ip.is_ipv4() == bound.is_ipv4() && !is_link_local(*ip)).collect())
 }
 
 /// IPv6 link-local addresses mean nothing without an interface, which a multiaddr of this kind does not name.
@@ -345,9 +304,7 @@ fn socket_addr(address: &Multiaddr) -> Option<SocketAddr> {
     let Some(Protocol::Tcp(port)) = parts.next() else {
         return None;
     };
-    parts
-        .all(|part| matches!(part, Protocol::P2p(_)))
-        .then_some(SocketAddr::new(ip, port))
+    parts.all(|part| matches!(part, Protocol::P2p(_))).then_some(SocketAddr::new(ip, port))
 }
 
 fn multiaddr(address: SocketAddr) -> Multiaddr {

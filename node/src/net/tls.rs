@@ -63,10 +63,7 @@ impl TlsUpgrade {
     pub(crate) fn new(identity: &Keypair) -> Result<Self, TlsError> {
         let (certificate, secret) = certificate::generate(identity)?;
         let signer = aws_lc_rs::sign::any_ecdsa_type(&secret)?;
-        let ours = Arc::new(SingleCertAndKey::from(CertifiedKey::new(
-            vec![certificate],
-            signer,
-        )));
+        let ours = Arc::new(SingleCertAndKey::from(CertifiedKey::new(vec![certificate], signer)));
         let provider = Arc::new(provider());
         Ok(TlsUpgrade {
             client: Arc::new(client_config(provider.clone(), ours.clone())?),
@@ -105,10 +102,7 @@ fn server_config(
 }
 
 fn provider() -> CryptoProvider {
-    CryptoProvider {
-        cipher_suites: cipher_suites(has_aes_instructions()),
-        ..aws_lc_rs::default_provider()
-    }
+    CryptoProvider { cipher_suites: cipher_suites(has_aes_instructions()), ..aws_lc_rs::default_provider() }
 }
 
 /// Fastest first. The client's order decides unless the server insists on its own, which ours does not.
@@ -116,11 +110,7 @@ fn cipher_suites(aes_is_fast: bool) -> Vec<SupportedCipherSuite> {
     use aws_lc_rs::cipher_suite::{
         TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
     };
-    let mut suites = vec![
-        TLS13_CHACHA20_POLY1305_SHA256,
-        TLS13_AES_128_GCM_SHA256,
-        TLS13_AES_256_GCM_SHA384,
-    ];
+    let mut suites = vec![TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384];
     if aes_is_fast {
         suites.rotate_left(1);
     }
@@ -219,9 +209,7 @@ const SIGNATURES: [SignatureScheme; 6] = [
 
 /// Unreachable, since only TLS 1.3 is enabled; refused all the same.
 fn refuse_tls12() -> Result<HandshakeSignatureValid, RustlsError> {
-    Err(RustlsError::InvalidCertificate(
-        CertificateError::ApplicationVerificationFailure,
-    ))
+    Err(RustlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
 }
 
 impl ServerCertVerifier for Libp2pVerifier {
@@ -316,16 +304,11 @@ mod tests {
         let (dialler, listener) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
         let (near, far) = pipe();
         let (outbound, inbound) = tokio::join!(
-            TlsUpgrade::new(&dialler)
-                .unwrap()
-                .upgrade_outbound(near, PROTOCOL),
+            TlsUpgrade::new(&dialler).unwrap().upgrade_outbound(near, PROTOCOL),
             TlsUpgrade::new(&listener).unwrap().upgrade_inbound(far, PROTOCOL),
         );
         let ((seen, mut near), (by, mut far)) = (outbound.unwrap(), inbound.unwrap());
-        assert_eq!(
-            (seen, by),
-            (listener.public().to_peer_id(), dialler.public().to_peer_id())
-        );
+        assert_eq!((seen, by), (listener.public().to_peer_id(), dialler.public().to_peer_id()));
         let session = near.get_ref().1;
         let fastest = match has_aes_instructions() {
             true => CipherSuite::TLS13_AES_128_GCM_SHA256,
@@ -342,12 +325,7 @@ mod tests {
 
     #[test]
     fn chacha_is_first_where_aes_is_slow_and_nothing_is_missing() {
-        let names = |fast| {
-            cipher_suites(fast)
-                .iter()
-                .map(SupportedCipherSuite::suite)
-                .collect::<Vec<_>>()
-        };
+        let names = |fast| cipher_suites(fast).iter().map(SupportedCipherSuite::suite).collect::<Vec<_>>();
         assert_eq!(names(true)[0], CipherSuite::TLS13_AES_128_GCM_SHA256);
         assert_eq!(names(false)[0], CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
         assert!([true, false].iter().all(|fast| names(*fast).len() == 3));

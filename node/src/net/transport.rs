@@ -37,10 +37,7 @@ pub(crate) fn build(
         .boxed();
     let quic = quic::tokio::Transport::new(quic_config(identity))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
-    Ok(tcp
-        .or_transport(quic)
-        .map(|connection, _| connection.into_inner())
-        .boxed())
+    Ok(tcp.or_transport(quic).map(|connection, _| connection.into_inner()).boxed())
 }
 
 fn quic_config(identity: &Keypair) -> quic::Config {

@@ -48,10 +48,8 @@ async fn nodes_on_one_port_at_several_ips_keep_their_ips() {
     };
     let (tcp, udp) = (port("tcp"), port("quic"));
     for n in 2..5u8 {
-        let listen = [
-            format!("/ip4/127.{n}.0.{n}/tcp/{tcp}"),
-            format!("/ip4/127.{n}.0.{n}/udp/{udp}/quic-v1"),
-        ];
+        let listen =
+            [format!("/ip4/127.{n}.0.{n}/tcp/{tcp}"), format!("/ip4/127.{n}.0.{n}/udp/{udp}/quic-v1")];
         let mut node = TestNode::start(&[&listen[0], &listen[1]]).await;
         for transport in ["tcp", "quic"] {
             let (_, seen) = node.connect(&mut seeder, transport).await;
@@ -64,17 +62,13 @@ async fn nodes_on_one_port_at_several_ips_keep_their_ips() {
 async fn the_port_of_another_program_is_refused_by_name() {
     let node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let taken = node.address("tcp");
-    let error = Network::start(config(&[&taken.to_string()]), vec![])
-        .await
-        .unwrap_err();
+    let error = Network::start(config(&[&taken.to_string()]), vec![]).await.unwrap_err();
     let StartError::Listen { address, reason } = error else {
         panic!("{error}");
     };
     assert_eq!(address.0, taken);
     assert!(reason.contains("in use"), "{reason}");
-    let error = Network::start(config(&["/ip4/127.0.0.1/udp/0"]), vec![])
-        .await
-        .unwrap_err();
+    let error = Network::start(config(&["/ip4/127.0.0.1/udp/0"]), vec![]).await.unwrap_err();
     assert!(error.to_string().contains("/ip4/127.0.0.1/udp/0"), "{error}");
 }
 
@@ -84,37 +78,21 @@ async fn a_wildcard_listener_tells_a_concrete_address_per_interface() {
     let known = node.network.listen_addresses();
     for address in &known {
         let told = node.event().await;
-        assert!(
-            matches!(&told, NetEvent::NewListenAddress(new) if new == address),
-            "{told:?}"
-        );
+        assert!(matches!(&told, NetEvent::NewListenAddress(new) if new == address), "{told:?}");
     }
     for transport in ["tcp", "quic"] {
         assert!(ip_of(&node.address(transport)).is_some());
     }
-    assert!(
-        known
-            .iter()
-            .all(|address| !ip_of(address).unwrap().is_unspecified()),
-        "{known:?}"
-    );
-    assert!(
-        known.iter().all(|address| !address.to_string().contains("/0/")),
-        "{known:?}"
-    );
-    assert!(
-        known.iter().any(|address| ip_of(address).unwrap().is_loopback()),
-        "{known:?}"
-    );
+    assert!(known.iter().all(|address| !ip_of(address).unwrap().is_unspecified()), "{known:?}");
+    assert!(known.iter().all(|address| !address.to_string().contains("/0/")), "{known:?}");
+    assert!(known.iter().any(|address| ip_of(address).unwrap().is_loopback()), "{known:?}");
 }
 
 #[tokio::test]
 async fn a_node_bound_to_one_ip_without_quic_does_not_dial_quic_from_elsewhere() {
     let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
-    node.network
-        .dial(1, Some(seeder.peer()), vec![seeder.address("quic")])
-        .unwrap();
+    node.network.dial(1, Some(seeder.peer()), vec![seeder.address("quic")]).unwrap();
     let (reason, _) = node.dial_failed(1).await;
     assert!(reason.contains("no usable address"), "{reason}");
 }
@@ -124,18 +102,8 @@ async fn a_wildcard_node_dials_from_its_port() {
     let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let mut node = TestNode::start(&["/ip4/0.0.0.0/tcp/0"]).await;
     let (_, theirs) = node.connect(&mut seeder, "tcp").await;
-    let port = node
-        .address("tcp")
-        .to_string()
-        .split('/')
-        .nth(4)
-        .unwrap()
-        .to_owned();
-    assert!(
-        theirs.remote.to_string().ends_with(&format!("/tcp/{port}")),
-        "{}",
-        theirs.remote
-    );
+    let port = node.address("tcp").to_string().split('/').nth(4).unwrap().to_owned();
+    assert!(theirs.remote.to_string().ends_with(&format!("/tcp/{port}")), "{}", theirs.remote);
 }
 
 #[tokio::test]
@@ -143,9 +111,7 @@ async fn a_peer_whose_id_is_unknown_can_be_dialled() {
     let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let dead: Multiaddr = "/ip4/127.3.0.1/tcp/1".parse().unwrap();
-    node.network
-        .dial(3, None, vec![dead, seeder.address("tcp")])
-        .unwrap();
+    node.network.dial(3, None, vec![dead, seeder.address("tcp")]).unwrap();
     let link = node.connected().await;
     assert_eq!((link.peer, link.dial), (seeder.peer(), Some(3)));
 }
@@ -155,28 +121,20 @@ async fn tcp_is_preferred_and_quic_is_the_way_out() {
     let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"]).await;
     let (tcp, quic) = (seeder.address("tcp"), seeder.address("quic"));
-    node.network
-        .dial(1, Some(seeder.peer()), vec![quic.clone(), tcp.clone()])
-        .unwrap();
+    node.network.dial(1, Some(seeder.peer()), vec![quic.clone(), tcp.clone()]).unwrap();
     assert_eq!(node.connected().await.remote, tcp);
     let dead = "/ip4/127.3.0.1/tcp/1".parse().unwrap();
-    node.network
-        .dial(2, Some(seeder.peer()), vec![quic.clone(), dead])
-        .unwrap();
+    node.network.dial(2, Some(seeder.peer()), vec![quic.clone(), dead]).unwrap();
     assert_eq!(node.connected().await.remote, quic);
 }
 
 #[tokio::test]
 async fn dialling_ourselves_is_refused_whatever_we_are_called() {
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"]).await;
-    node.network
-        .dial(1, Some(node.peer()), vec![node.address("tcp")])
-        .unwrap();
+    node.network.dial(1, Some(node.peer()), vec![node.address("tcp")]).unwrap();
     assert!(node.dial_failed(1).await.0.contains("ourselves"));
     for (token, transport) in [(2, "tcp"), (3, "quic")] {
-        node.network
-            .dial(token, None, vec![node.address(transport)])
-            .unwrap();
+        node.network.dial(token, None, vec![node.address(transport)]).unwrap();
         let (reason, _) = node.dial_failed(token).await;
         assert!(reason.contains("our"), "{reason}");
     }
@@ -187,37 +145,22 @@ async fn another_peer_at_the_address_is_found_out_and_the_next_address_is_tried(
     let other = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let wanted = TestNode::start(&["/ip4/127.4.0.1/tcp/0"]).await;
-    node.network
-        .dial(1, Some(wanted.peer()), vec![other.address("tcp")])
-        .unwrap();
+    node.network.dial(1, Some(wanted.peer()), vec![other.address("tcp")]).unwrap();
     let (reason, wrong) = node.dial_failed(1).await;
     assert_eq!(wrong, Some(other.peer()), "{reason}");
-    node.network
-        .dial(
-            2,
-            Some(wanted.peer()),
-            vec![other.address("tcp"), wanted.address("tcp")],
-        )
-        .unwrap();
+    node.network.dial(2, Some(wanted.peer()), vec![other.address("tcp"), wanted.address("tcp")]).unwrap();
     assert_eq!(node.connected().await.peer, wanted.peer());
 }
 
 #[tokio::test]
 async fn nobody_at_the_address_is_told_with_the_reason() {
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
-    node.network
-        .dial(1, None, addresses(&["/ip4/127.3.0.1/tcp/1"]))
-        .unwrap();
+    node.network.dial(1, None, addresses(&["/ip4/127.3.0.1/tcp/1"])).unwrap();
     let (reason, _) = node.dial_failed(1).await;
-    assert!(
-        reason.contains("/ip4/127.3.0.1/tcp/1") && reason.contains("refused"),
-        "{reason}"
-    );
+    assert!(reason.contains("/ip4/127.3.0.1/tcp/1") && reason.contains("refused"), "{reason}");
     node.network.dial(2, None, Vec::new()).unwrap();
     assert!(node.dial_failed(2).await.0.contains("no usable address"));
-    node.network
-        .dial(3, None, addresses(&["/dns4/example.org/tcp/1"]))
-        .unwrap();
+    node.network.dial(3, None, addresses(&["/dns4/example.org/tcp/1"])).unwrap();
     node.dial_failed(3).await;
 }
 
@@ -233,10 +176,7 @@ async fn a_stream_runs_on_the_connection_that_was_chosen() {
         near.write_all(&[round]).await.unwrap();
         near.close().await.unwrap();
         let mut far = seeder.inbound().await;
-        assert_eq!(
-            (far.connection, far.peer, far.protocol),
-            (theirs.connection, node.peer(), ECHO)
-        );
+        assert_eq!((far.connection, far.peer, far.protocol), (theirs.connection, node.peer(), ECHO));
         let mut got = Vec::new();
         far.stream.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, [round]);
@@ -253,12 +193,7 @@ async fn round_trips_are_measured_on_every_connection() {
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let (link, _) = node.connect(&mut seeder, "tcp").await;
     loop {
-        if let NetEvent::Rtt {
-            peer,
-            connection,
-            rtt,
-        } = node.event().await
-        {
+        if let NetEvent::Rtt { peer, connection, rtt } = node.event().await {
             assert_eq!((peer, connection), (seeder.peer(), link.connection));
             assert!(rtt < PATIENCE);
             return;

@@ -168,15 +168,8 @@ async fn a_stock_peer_can_open_streams_to_us() {
         }
     };
     let (reply, opened) = tokio::sync::oneshot::channel();
-    let request = OpenRequest {
-        protocol: ECHO,
-        reply,
-    };
-    stock
-        .swarm
-        .behaviour_mut()
-        .streams
-        .open(node.peer(), connection, request);
+    let request = OpenRequest { protocol: ECHO, reply };
+    stock.swarm.behaviour_mut().streams.open(node.peer(), connection, request);
     let running = tokio::spawn(stock.run(None));
     let stream = patiently("their stream", opened).await.unwrap().unwrap();
     let echo = tokio::spawn(answer(node.inbound().await.stream));

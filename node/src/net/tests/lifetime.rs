@@ -99,9 +99,7 @@ async fn first_streams_of_fresh_connections_always_work() {
         let mut seeder = TestNode::with(with_security(&["/ip4/127.3.0.1/tcp/0"], Security::Tls)).await;
         let mut node = TestNode::with(with_security(&["/ip4/127.2.0.9/tcp/0"], Security::Tls)).await;
         for token in 0..2 {
-            node.network
-                .dial(token, Some(seeder.peer()), vec![seeder.address("tcp")])
-                .unwrap();
+            node.network.dial(token, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
         }
         for _ in 0..2 {
             let ours = node.connected().await;
@@ -119,18 +117,13 @@ async fn first_stream(from: &TestNode, link: &Link, to: &mut TestNode, round: u8
     near.close().await.unwrap();
     let mut far = to.inbound().await.stream;
     let mut got = Vec::new();
-    patiently("the first bytes", far.read_to_end(&mut got))
-        .await
-        .unwrap();
+    patiently("the first bytes", far.read_to_end(&mut got)).await.unwrap();
     assert_eq!(got, [round; 100]);
 }
 
 #[tokio::test]
 async fn a_connection_lives_as_long_as_its_streams_and_an_idle_one_is_closed() {
-    let with = |listen: &[&str]| NetworkConfig {
-        idle_timeout: Duration::from_millis(300),
-        ..config(listen)
-    };
+    let with = |listen: &[&str]| NetworkConfig { idle_timeout: Duration::from_millis(300), ..config(listen) };
     let mut seeder = TestNode::with(with(&["/ip4/127.3.0.1/tcp/0"])).await;
     let mut node = TestNode::with(with(&["/ip4/127.2.0.9/tcp/0"])).await;
     let (used, _) = node.connect(&mut seeder, "tcp").await;
@@ -170,11 +163,8 @@ async fn every_dial_taken_on_is_answered_however_late_the_node_listens() {
 
 #[tokio::test]
 async fn the_default_addresses_work_on_this_machine_whatever_it_lacks() {
-    let listen: Vec<String> = crate::config::NodeConfig::default()
-        .listen
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let listen: Vec<String> =
+        crate::config::NodeConfig::default().listen.iter().map(ToString::to_string).collect();
     let listen: Vec<&str> = listen.iter().map(String::as_str).collect();
     let mut seeder = TestNode::start(&listen).await;
     let mut node = TestNode::start(&listen).await;
@@ -188,9 +178,7 @@ async fn whoever_connects_and_says_nothing_is_cut_off() {
     let node = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let address = node.address("tcp").to_string();
     let parts: Vec<&str> = address.split('/').collect();
-    let mut silent = tokio::net::TcpStream::connect(format!("{}:{}", parts[2], parts[4]))
-        .await
-        .unwrap();
+    let mut silent = tokio::net::TcpStream::connect(format!("{}:{}", parts[2], parts[4])).await.unwrap();
     let mut heard = Vec::new();
     let _ = patiently("the end of patience", silent.read_to_end(&mut heard)).await;
 }

@@ -61,11 +61,7 @@ impl TestNode {
 
     async fn with(config: NetworkConfig) -> TestNode {
         let (network, events, inbound) = Network::start(config, vec![ECHO, BULK]).await.unwrap();
-        TestNode {
-            network,
-            events,
-            inbound,
-        }
+        TestNode { network, events, inbound }
     }
 
     fn peer(&self) -> PeerId {
@@ -87,22 +83,8 @@ impl TestNode {
     async fn connected(&mut self) -> Link {
         loop {
             match self.event().await {
-                NetEvent::Connected {
-                    peer,
-                    connection,
-                    remote,
-                    local,
-                    outbound,
-                    dial,
-                } => {
-                    return Link {
-                        peer,
-                        connection,
-                        remote,
-                        local,
-                        outbound,
-                        dial,
-                    };
+                NetEvent::Connected { peer, connection, remote, local, outbound, dial } => {
+                    return Link { peer, connection, remote, local, outbound, dial };
                 }
                 NetEvent::DialFailed { reason, .. } => panic!("the dial failed: {reason}"),
                 _ => {}
@@ -113,13 +95,7 @@ impl TestNode {
     /// The reason, and whoever was there instead.
     async fn dial_failed(&mut self, wanted: u64) -> (String, Option<PeerId>) {
         loop {
-            if let NetEvent::DialFailed {
-                token,
-                peer,
-                reason,
-                wrong_peer,
-            } = self.event().await
-            {
+            if let NetEvent::DialFailed { token, peer, reason, wrong_peer } = self.event().await {
                 assert_eq!(token, wanted);
                 assert!(wrong_peer.is_none() || wrong_peer != peer);
                 return (reason, wrong_peer);
@@ -129,13 +105,7 @@ impl TestNode {
 
     async fn disconnected(&mut self) -> (PeerId, ConnectionId, u32) {
         loop {
-            if let NetEvent::Disconnected {
-                peer,
-                connection,
-                remaining,
-                cause,
-            } = self.event().await
-            {
+            if let NetEvent::Disconnected { peer, connection, remaining, cause } = self.event().await {
                 assert!(!cause.is_empty());
                 return (peer, connection, remaining);
             }
@@ -147,30 +117,18 @@ impl TestNode {
         let address = other.address(transport);
         self.network.dial(7, Some(other.peer()), vec![address]).unwrap();
         let ours = self.connected().await;
-        assert_eq!(
-            (ours.peer, ours.outbound, ours.dial),
-            (other.peer(), true, Some(7))
-        );
+        assert_eq!((ours.peer, ours.outbound, ours.dial), (other.peer(), true, Some(7)));
         let theirs = other.connected().await;
-        assert_eq!(
-            (theirs.peer, theirs.outbound, theirs.dial),
-            (self.peer(), false, None)
-        );
+        assert_eq!((theirs.peer, theirs.outbound, theirs.dial), (self.peer(), false, None));
         assert_eq!(ours.local, None);
         let local = theirs.local.as_ref().unwrap();
         // A QUIC listener on every interface does not know at which of them it was reached.
-        assert!(
-            *local == ours.remote || ip_of(local).unwrap().is_unspecified(),
-            "{local}"
-        );
+        assert!(*local == ours.remote || ip_of(local).unwrap().is_unspecified(), "{local}");
         (ours, theirs)
     }
 
     async fn open(&self, link: &Link, protocol: StreamProtocol) -> Stream {
-        self.network
-            .open(link.peer, link.connection, protocol)
-            .await
-            .unwrap()
+        self.network.open(link.peer, link.connection, protocol).await.unwrap()
     }
 
     async fn inbound(&mut self) -> InboundStream {
@@ -179,8 +137,5 @@ impl TestNode {
 }
 
 fn with_security(listen: &[&str], security: Security) -> NetworkConfig {
-    NetworkConfig {
-        security,
-        ..config(listen)
-    }
+    NetworkConfig { security, ..config(listen) }
 }

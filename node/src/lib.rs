@@ -2,13 +2,16 @@
 
 pub mod address;
 pub mod config;
+mod driver;
 pub mod error;
 mod exchange;
+pub mod handle;
 mod limit;
 mod nearness;
 mod net;
 mod peer_book;
 pub mod progress;
 pub mod publish;
+mod resolve;
 mod store;
 mod wire;

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
 };
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
@@ -232,17 +232,6 @@ pub(crate) fn ports(listen: &[Multiaddr]) -> (u32, u32) {
     let tcp = find(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
     let udp = find(|part| if let Protocol::Udp(port) = part { Some(port) } else { None });
     (tcp, udp)
-}
-
-/// A host and port from a magnet link, as addresses to try.
-pub(crate) fn host_port(host: &str, port: u16) -> Vec<Multiaddr> {
-    let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() else { return Vec::new() };
-    let socket = SocketAddr::new(ip, port);
-    let base = Multiaddr::from(socket.ip());
-    vec![
-        base.clone().with(Protocol::Tcp(port)),
-        base.with(Protocol::Udp(port)).with(Protocol::QuicV1),
-    ]
 }
 
 #[cfg(test)]

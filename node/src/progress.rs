@@ -15,6 +15,8 @@ pub struct Progress {
     pub bytes_total: u64,
     /// Bytes of those held and verified.
     pub bytes_have: u64,
+    /// Of those, bytes that survive a crash.
+    pub durable_bytes: u64,
     /// Of those, bytes that were there before this run began.
     pub bytes_resumed: u64,
     /// Payload received in this run, by source.

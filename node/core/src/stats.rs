@@ -1,5 +1,7 @@
 //! What was moved, and from how near: every payload byte is counted once, by where it came from.
 
+use std::ops::AddAssign;
+
 use crate::tier::Tier;
 
 /// Payload bytes received, by source.
@@ -11,6 +13,14 @@ pub struct Traffic {
     pub origin: u64,
     /// From HTTP origins.
     pub web_seed: u64,
+}
+
+impl AddAssign for Traffic {
+    fn add_assign(&mut self, other: Traffic) {
+        self.by_tier.iter_mut().zip(other.by_tier).for_each(|(sum, bytes)| *sum += bytes);
+        self.origin += other.origin;
+        self.web_seed += other.web_seed;
+    }
 }
 
 impl Traffic {

@@ -10,9 +10,9 @@ pub(crate) mod link;
 pub(crate) mod manifest;
 pub(crate) mod serve;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
-use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, Stream, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentId, ContentKey, PeerKey, QueryId},
     input::RunFailure,
@@ -25,7 +25,8 @@ use tokio_util::compat::Compat;
 pub(crate) use buffers::Buffers;
 
 use crate::{
-    store::StoreError,
+    error::DownloadError,
+    store::{Durable, Opened, StoreError},
     wire::{
         control::{Hello, Said},
         directory::{Question, Reply},
@@ -85,6 +86,22 @@ pub(crate) enum TaskEvent {
     DirectoryAsked { peer: PeerId, connection: ConnectionId, question: Question, reply: oneshot::Sender<Reply> },
     /// Somebody asks for a manifest.
     ManifestWanted { content: ContentId, reply: oneshot::Sender<Option<Arc<Manifest>>> },
+    /// Addresses of peers and directories are resolved, what is on disk is known of.
+    Prepared { content: ContentKey, prepared: Box<Prepared> },
+    /// A store is open, or cannot be opened.
+    Opened { content: ContentKey, result: Result<Opened, DownloadError> },
+    /// What was received was made durable, or not.
+    Checkpointed { content: ContentKey, result: Result<Durable, StoreError> },
+    /// A complete content has its names, or not.
+    Finished { content: ContentKey, result: Result<PathBuf, StoreError> },
     /// A manifest we asked for came, or did not.
     ManifestCame { content: ContentKey, peer: PeerKey, result: Result<Arc<Manifest>, manifest::FetchError> },
+}
+
+/// What is found out before a download begins.
+pub(crate) struct Prepared {
+    /// The manifest, from the caller or from an unfinished download.
+    pub(crate) manifest: Option<Arc<Manifest>>,
+    pub(crate) peers: Vec<Multiaddr>,
+    pub(crate) directories: Vec<Multiaddr>,
 }

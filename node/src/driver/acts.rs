@@ -1,0 +1,111 @@
+//! What the engine wants done, done; and what tasks tell, told to the engine.
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    input::Event,
+    output::{Action, UnlinkReason},
+};
+
+use super::{Driver, network::Errand};
+use crate::{
+    exchange::{TaskEvent, manifest, serve::Due},
+    wire::data::Ask,
+};
+
+impl Driver {
+    pub(super) fn act(&mut self, content: ContentKey, action: Action) {
+        match action {
+            Action::Dial { peer } => self.send_on_errand(peer, Errand::Link(content)),
+            Action::Unlink { peer, why } => self.take_down(content, peer, Some(goodbye(why))),
+            Action::FetchManifest { peer } => self.fetch_manifest(content, peer),
+            Action::Ask { directory, query, wanted } => {
+                self.send_on_errand(directory, Errand::Ask { content, query, wanted });
+            }
+            Action::Send { peer, message } => self.tell(content, peer, message),
+            Action::Request { peer, request, run } => {
+                self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get() });
+            }
+            Action::Cancel { peer, request } => self.send_ask(content, peer, Ask::Cancel { id: request.0 }),
+            Action::Serve { peer, upload, run } => {
+                self.answer(content, peer, Due::Run { request: upload.0, run });
+            }
+            Action::Refuse { peer, upload, why } => {
+                self.answer(content, peer, Due::Refusal { request: upload.0, why });
+            }
+            Action::Completed => self.on_completed(content),
+            Action::GoalReached => self.on_goal_reached(content),
+            Action::GaveUp(why) => self.on_gave_up(content, why),
+        }
+    }
+
+    fn fetch_manifest(&mut self, content: ContentKey, peer: PeerKey) {
+        let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
+        let (Some((id, connection)), Some(wanted)) = (connected, self.contents.get(&content)) else {
+            return self.input(content, Event::ManifestFailed { peer, corrupt: false });
+        };
+        self.parts.tasks.spawn(manifest::fetch(
+            self.parts.network.clone(),
+            (peer, id, connection),
+            (content, wanted.id),
+            self.parts.workers.clone(),
+            self.services.events.clone(),
+        ));
+    }
+
+    pub(super) fn on_task_event(&mut self, event: TaskEvent) {
+        match event {
+            TaskEvent::LinkOffered { peer, connection, hello, stream } => {
+                self.on_link_offered(peer, connection, &hello, stream);
+            }
+            TaskEvent::LinkOpened { link, hello, stream } => self.on_link_opened(link, &hello, stream),
+            TaskEvent::LinkFailed { link, reason } => self.on_link_failed(link, &reason),
+            TaskEvent::Said { link, said } => self.on_said(link, said),
+            TaskEvent::LinkClosed { link, reason } => self.on_link_closed(link, &reason),
+            TaskEvent::Stored { link, request, run } => self.on_stored(link, request, run),
+            TaskEvent::Failed { link, request, cause } => self.on_failed(link, request, cause),
+            TaskEvent::Receiving { link } => self.input(link.content, Event::Receiving),
+            TaskEvent::DataOffered { peer, content, stream } => self.on_data_offered(peer, content, stream),
+            TaskEvent::Wanted { link, request, run } => self.on_wanted(link, request, run),
+            TaskEvent::Withdrawn { link, request } => self.on_withdrawn(link, request),
+            TaskEvent::Uploaded { link, run, bytes } => self.on_uploaded(link, run, bytes),
+            TaskEvent::Answered { content, query, directory, reply } => {
+                self.on_answered(content, query, directory, &reply);
+            }
+            TaskEvent::AskFailed { content, query } => self.input(content, Event::QueryFailed { query }),
+            TaskEvent::DirectoryAsked { peer, connection, question, reply } => {
+                let answer = self.answer_as_directory(peer, connection, &question);
+                // Who no longer waits needs no answer.
+                let _ = reply.send(answer);
+            }
+            TaskEvent::ManifestWanted { content, reply } => {
+                let manifest = self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());
+                // Who no longer waits needs no answer.
+                let _ = reply.send(manifest);
+            }
+            TaskEvent::ManifestCame { content, peer, result } => self.on_manifest(content, peer, result),
+            stores => self.on_store_event(stores),
+        }
+    }
+
+    fn on_store_event(&mut self, event: TaskEvent) {
+        match event {
+            TaskEvent::Prepared { content, prepared } => self.on_prepared(content, *prepared),
+            TaskEvent::Opened { content, result } => self.on_opened(content, result),
+            TaskEvent::StoreFailed { content, error } => self.on_store_failed(content, error),
+            TaskEvent::RunsLost { content, runs } => self.on_runs_lost(content, runs),
+            TaskEvent::Checkpointed { content, result } => self.on_checkpointed(content, result),
+            TaskEvent::Finished { content, result } => self.on_finished(content, result),
+            _ => {}
+        }
+    }
+}
+
+/// The reason on the wire.
+fn goodbye(why: UnlinkReason) -> u32 {
+    match why {
+        UnlinkReason::Full => 1,
+        UnlinkReason::Useless | UnlinkReason::Relink => 2,
+        UnlinkReason::Leaving => 3,
+        UnlinkReason::Banned => 4,
+    }
+}

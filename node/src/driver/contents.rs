@@ -1,0 +1,613 @@
+//! Contents: from the owner's wish to an open store, from complete to finished, and the end.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use libp2p::Multiaddr;
+use nearcast_core::{
+    id::{ContentId, ContentKey, PeerKey},
+    input::{Candidate, Event, Goal, Join, Material, Via},
+    layout::{FileIndex, Layout, RunIndex},
+    manifest::Manifest,
+    output::GiveUp,
+    run_set::RunSet,
+};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use super::{
+    Driver,
+    fetch_state::{FetchState, Rate},
+};
+use crate::{
+    config::SeedGoal,
+    error::{DownloadError, ShareError},
+    exchange::{Prepared, TaskEvent, manifest::FetchError},
+    handle::{DownloadParts, Fetch, Share, Shared, Source},
+    progress::{Progress, Summary},
+    resolve,
+    store::{DiskStore, Durable, Opened, Store, StoreError, Target, saved_manifest},
+};
+
+/// How long a full disk is left alone before writing is tried again.
+const DISK_RETRY: Duration = Duration::from_secs(5);
+
+/// A content this node takes part in.
+pub(super) struct Content {
+    pub(super) id: ContentId,
+    pub(super) manifest: Option<Arc<Manifest>>,
+    pub(super) store: Option<Arc<DiskStore>>,
+    /// None for data that is only served.
+    pub(super) fetch: Option<Box<FetchState>>,
+    /// Who sent corrupt runs of it.
+    pub(super) corrupt_peers: BTreeSet<PeerKey>,
+}
+
+impl Content {
+    pub(super) fn run_index(&self, run: u32) -> Option<RunIndex> {
+        self.manifest.as_ref()?.layout().run_index(run)
+    }
+
+    pub(super) fn run_length(&self, run: RunIndex) -> u64 {
+        self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
+    }
+
+    pub(super) fn exchanges_peers(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|state| state.fetch.exchange_peers)
+    }
+}
+
+impl Driver {
+    fn add(&mut self, content: Content) -> ContentKey {
+        let key = ContentKey(self.next_key);
+        self.next_key = self.next_key.wrapping_add(1);
+        self.by_id.insert(content.id, key);
+        self.contents.insert(key, content);
+        key
+    }
+
+    // Serving complete data.
+
+    pub(super) fn begin_share(&mut self, share: Share, reply: oneshot::Sender<Result<Shared, ShareError>>) {
+        let content = share.manifest.content();
+        let answer = if self.by_id.contains_key(&content) {
+            Ok(Shared { content })
+        } else if self.contents.len() >= self.parts.config.contents_max as usize {
+            Err(ShareError::TooMany(self.parts.config.contents_max))
+        } else {
+            // A look at sizes, no reading: short enough for the driver, and a seeder's start is ordered.
+            DiskStore::open_seed(share.manifest.clone(), share.root).map(|store| {
+                self.serve(share.manifest, store);
+                Shared { content }
+            })
+        };
+        // Who no longer waits has lost interest; the content is served.
+        let _ = reply.send(answer);
+    }
+
+    fn serve(&mut self, manifest: Arc<Manifest>, store: Arc<DiskStore>) {
+        let layout = Arc::new(manifest.layout().clone());
+        let material = Material { have: RunSet::full(layout.runs()), layout, wanted: None };
+        let key = self.add(Content {
+            id: manifest.content(),
+            manifest: Some(manifest),
+            store: Some(store),
+            fetch: None,
+            corrupt_peers: BTreeSet::new(),
+        });
+        let join = Join {
+            material: Some(material),
+            candidates: Vec::new(),
+            directories: Vec::new(),
+            exchange_peers: false,
+            patience: Duration::MAX,
+            goal: Goal::Forever,
+        };
+        self.input(key, Event::Join(join));
+    }
+
+    // Downloading.
+
+    pub(super) fn begin_fetch(&mut self, fetch: Fetch) -> Result<DownloadParts, DownloadError> {
+        let id = match &fetch.source {
+            Source::Magnet(magnet) => magnet.content,
+            Source::Manifest(manifest) => manifest.content(),
+        };
+        if self.by_id.contains_key(&id) {
+            return Err(DownloadError::Busy(fetch.folder));
+        }
+        let (progress, progress_seen) = watch::channel(Progress::default());
+        let (manifest, manifest_seen) = watch::channel(None);
+        let (outcome, outcome_seen) = oneshot::channel();
+        let (seeded, seeded_seen) = watch::channel(false);
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let now = Instant::now();
+        let state = FetchState {
+            fetch: fetch.clone(),
+            progress,
+            manifest,
+            outcome: Some(outcome),
+            seeded,
+            cancelled: cancelled.clone(),
+            checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
+            started: now,
+            join: None,
+            wanted: None,
+            bytes_total: 0,
+            bytes_resumed: 0,
+            was_complete: false,
+            path: None,
+            storing: false,
+            to_finish: false,
+            disk_full_until: None,
+            trouble: None,
+            down: Rate::new(now),
+            up: Rate::new(now),
+        };
+        let key = self.add(Content {
+            id,
+            manifest: None,
+            store: None,
+            fetch: Some(Box::new(state)),
+            corrupt_peers: BTreeSet::new(),
+        });
+        let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
+        self.parts.tasks.spawn(async move {
+            let prepared = Box::new(prepare(fetch, workers).await);
+            // The driver is gone only when the node stops.
+            let _ = events.send(TaskEvent::Prepared { content: key, prepared }).await;
+        });
+        Ok(DownloadParts {
+            content: key,
+            progress: progress_seen,
+            manifest: manifest_seen,
+            outcome: Some(outcome_seen),
+            seeded: seeded_seen,
+            cancelled,
+        })
+    }
+
+    pub(super) fn on_prepared(&mut self, key: ContentKey, prepared: Prepared) {
+        let Some(state) = self.contents.get(&key).and_then(|content| content.fetch.as_ref()) else { return };
+        let magnet = matches!(state.fetch.source, Source::Magnet(_));
+        let (patience, exchange_peers) = (state.fetch.patience, state.fetch.exchange_peers);
+        let goal = goal(state.fetch.seed);
+        let candidates: Vec<Candidate> =
+            prepared.peers.iter().map(|address| self.named(address)).collect();
+        let mut directories: Vec<PeerKey> =
+            prepared.directories.iter().map(|address| self.peers.key_at(address)).collect();
+        if magnet {
+            // A link does not say which of its addresses are directories; asking is cheap.
+            directories.extend(candidates.iter().map(|candidate| candidate.peer));
+        }
+        let join = Join { material: None, candidates, directories, exchange_peers, patience, goal };
+        match prepared.manifest {
+            Some(manifest) => self.open(key, manifest, Some(join)),
+            None => self.input(key, Event::Join(join)),
+        }
+    }
+
+    fn named(&mut self, address: &Multiaddr) -> Candidate {
+        let peer = self.peers.key_at(address);
+        Candidate { peer, tier: self.tier_of(peer), via: Via::Named }
+    }
+
+    pub(super) fn on_manifest(
+        &mut self,
+        key: ContentKey,
+        peer: PeerKey,
+        result: Result<Arc<Manifest>, FetchError>,
+    ) {
+        let Some(content) = self.contents.get(&key).filter(|content| content.manifest.is_none()) else { return };
+        match result {
+            Ok(manifest) => {
+                let seeds = match content.fetch.as_ref().map(|state| &state.fetch.source) {
+                    Some(Source::Magnet(magnet)) => magnet.web_seeds.clone(),
+                    _ => Vec::new(),
+                };
+                let manifest = Arc::new(Manifest::clone(&manifest).with_web_seeds(seeds));
+                self.open(key, manifest, None);
+            }
+            Err(FetchError::Unacceptable(error)) => self.fail(key, DownloadError::Manifest(error.to_string())),
+            Err(error) => {
+                let corrupt = matches!(error, FetchError::False(_));
+                self.note_trouble(key, peer, &error.to_string());
+                self.input(key, Event::ManifestFailed { peer, corrupt });
+            }
+        }
+    }
+
+    /// Has the store opened. `join` is what to do then; none if the swarm was joined before.
+    fn open(&mut self, key: ContentKey, manifest: Arc<Manifest>, join: Option<Join>) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let Some(state) = &mut content.fetch else { return };
+        content.manifest = Some(manifest.clone());
+        state.manifest.send_replace(Some(manifest.clone()));
+        let selected = match selection(&manifest, &state.fetch) {
+            Ok(selected) => selected,
+            Err(error) => return self.fail(key, error),
+        };
+        state.join = join;
+        let target = Target {
+            folder: state.fetch.folder.clone(),
+            overwrite: state.fetch.overwrite,
+            selected,
+            state_dir: state.fetch.state_dir.clone(),
+        };
+        let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
+        let events = self.services.events.clone();
+        // A thread of its own: it may hash for minutes, on all cores, and must not hold up the workers.
+        let opened = tokio::task::spawn_blocking(move || {
+            let progress = |done, total| {
+                checked.0.store(done, Ordering::Relaxed);
+                checked.1.store(total, Ordering::Relaxed);
+            };
+            DiskStore::open(manifest, target, &progress, &cancelled)
+        });
+        self.parts.tasks.spawn(async move {
+            let result = opened.await.unwrap_or(Err(DownloadError::Stopped));
+            // The driver is gone only when the node stops.
+            let _ = events.send(TaskEvent::Opened { content: key, result }).await;
+        });
+    }
+
+    pub(super) fn on_opened(&mut self, key: ContentKey, result: Result<Opened, DownloadError>) {
+        let opened = match result {
+            Ok(opened) => opened,
+            Err(error) => return self.fail(key, error),
+        };
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let (Some(manifest), Some(state)) = (&content.manifest, &mut content.fetch) else { return };
+        let layout = Arc::new(manifest.layout().clone());
+        let wanted = opened.store.wanted();
+        state.bytes_total = bytes_of(&layout, wanted.iter());
+        state.bytes_resumed = bytes_of(&layout, opened.have.iter().filter(|&run| wanted.contains(run)));
+        state.was_complete = opened.complete;
+        let join = state.join.take();
+        let material = Material {
+            layout,
+            have: opened.have,
+            wanted: Some(wanted.clone()).filter(|wanted| !wanted.is_full()),
+        };
+        state.wanted = Some(wanted);
+        content.store = Some(opened.store);
+        match join {
+            Some(join) => self.input(key, Event::Join(Join { material: Some(material), ..join })),
+            None => self.input(key, Event::Manifest(material)),
+        }
+    }
+
+    // Storing.
+
+    /// Starts what is due for a content's store: finishing, or a checkpoint.
+    pub(super) fn look_after_store(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let (Some(store), Some(state)) = (content.store.clone(), &mut content.fetch) else { return };
+        if state.disk_full_until.is_some_and(|until| Instant::now() >= until) {
+            state.disk_full_until = None;
+            self.input(key, Event::DiskFull(false));
+            return;
+        }
+        if state.storing || state.disk_full_until.is_some() {
+            return;
+        }
+        let finish = state.to_finish;
+        if !finish && !store.checkpoint_due() {
+            return;
+        }
+        state.storing = true;
+        let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
+        self.parts.tasks.spawn(async move {
+            let event = if finish {
+                let result = workers.run(move || store.finish()).await;
+                let result = result.unwrap_or(Err(StoreError::Missing));
+                TaskEvent::Finished { content: key, result }
+            } else {
+                let result = workers.run(move || store.checkpoint()).await;
+                let result = result.unwrap_or(Err(StoreError::Missing));
+                TaskEvent::Checkpointed { content: key, result }
+            };
+            // The driver is gone only when the node stops.
+            let _ = events.send(event).await;
+        });
+    }
+
+    pub(super) fn on_checkpointed(&mut self, key: ContentKey, result: Result<Durable, StoreError>) {
+        if let Some(state) = self.fetch_state(key) {
+            state.storing = false;
+        }
+        match result {
+            Ok(durable) => {
+                if let Some(failure) = durable.failure {
+                    tracing::error!(error = %failure, runs = durable.lost.len(), "a sync failed; these runs are fetched again");
+                }
+                self.on_runs_lost(key, durable.lost);
+            }
+            Err(StoreError::Missing) => {}
+            Err(error) => self.on_store_failed(key, error),
+        }
+    }
+
+    pub(super) fn on_completed(&mut self, key: ContentKey) {
+        let Some(state) = self.fetch_state(key) else { return };
+        if state.was_complete {
+            self.succeed(key, None);
+        } else {
+            state.to_finish = true;
+            self.look_after_store(key);
+        }
+    }
+
+    pub(super) fn on_finished(&mut self, key: ContentKey, result: Result<std::path::PathBuf, StoreError>) {
+        if let Some(state) = self.fetch_state(key) {
+            state.storing = false;
+        }
+        match result {
+            Ok(path) => {
+                if let Some(state) = self.fetch_state(key) {
+                    state.to_finish = false;
+                    // A later repair of rotten runs is finished by checkpoints alone.
+                    state.was_complete = true;
+                }
+                self.succeed(key, Some(path));
+            }
+            Err(StoreError::Full { .. }) => self.pause_for_room(key),
+            Err(error) => {
+                // A failed sync: what was lost is fetched again, then it is finished anew.
+                let lost = self.lost_runs(key);
+                if lost.is_empty() {
+                    return self.on_store_failed(key, error);
+                }
+                if let Some(state) = self.fetch_state(key) {
+                    state.to_finish = false;
+                }
+                self.on_runs_lost(key, lost);
+            }
+        }
+    }
+
+    /// Runs the engine believes in and the store no longer has.
+    fn lost_runs(&self, key: ContentKey) -> Vec<RunIndex> {
+        let store = self.contents.get(&key).and_then(|content| content.store.as_ref());
+        let have = self.engine.swarm(key).and_then(nearcast_core::swarm::Swarm::have);
+        let (Some(store), Some(have)) = (store, have) else { return Vec::new() };
+        let held = store.have();
+        have.iter().filter(|&run| !held.contains(run)).collect()
+    }
+
+    pub(super) fn on_runs_lost(&mut self, key: ContentKey, runs: Vec<RunIndex>) {
+        if !runs.is_empty() {
+            self.totals.rotten_runs += runs.len() as u64;
+            self.input(key, Event::RunsLost(runs));
+        }
+    }
+
+    pub(super) fn on_store_failed(&mut self, key: ContentKey, error: StoreError) {
+        match error {
+            StoreError::Full { .. } => self.pause_for_room(key),
+            StoreError::Rotten { lost, .. } => self.on_runs_lost(key, lost),
+            StoreError::Missing => {}
+            StoreError::Io { path, source } => self.fail(key, DownloadError::Io { path, source }),
+        }
+    }
+
+    fn pause_for_room(&mut self, key: ContentKey) {
+        let Some(state) = self.fetch_state(key) else { return };
+        if state.disk_full_until.replace(Instant::now() + DISK_RETRY).is_none() {
+            tracing::warn!("the disk is full; waiting for room");
+            self.input(key, Event::DiskFull(true));
+        }
+    }
+
+    // The end.
+
+    fn succeed(&mut self, key: ContentKey, path: Option<std::path::PathBuf>) {
+        let Some(content) = self.contents.get(&key) else { return };
+        let path = path.or_else(|| Some(content.store.as_ref()?.target())).unwrap_or_default();
+        let summary = self.summary(key, path.clone());
+        let Some(state) = self.fetch_state(key) else { return };
+        state.path = Some(path);
+        if let (Some(outcome), Some(summary)) = (state.outcome.take(), summary) {
+            // Who no longer waits has lost interest.
+            let _ = outcome.send(Ok(summary));
+        }
+        self.report(key);
+    }
+
+    fn summary(&self, key: ContentKey, path: std::path::PathBuf) -> Option<Summary> {
+        let content = self.contents.get(&key)?;
+        let (state, swarm) = (content.fetch.as_ref()?, self.engine.swarm(key)?);
+        Some(Summary {
+            content: content.id,
+            name: content.manifest.as_ref()?.name().to_owned(),
+            path,
+            bytes: state.bytes_total,
+            bytes_resumed: state.bytes_resumed,
+            elapsed: state.started.elapsed(),
+            received: *swarm.traffic(),
+            uploaded: swarm.uploaded(),
+            wasted: swarm.wasted(),
+            banned: content.corrupt_peers.len() as u32,
+        })
+    }
+
+    pub(super) fn on_goal_reached(&mut self, key: ContentKey) {
+        if let Some(state) = self.fetch_state(key) {
+            state.seeded.send_replace(true);
+        }
+    }
+
+    pub(super) fn on_gave_up(&mut self, key: ContentKey, why: GiveUp) {
+        let Some(state) = self.fetch_state(key) else { return };
+        let trouble = state.trouble.clone();
+        let error = match why {
+            GiveUp::Unreachable => DownloadError::Unreachable(
+                trouble.unwrap_or_else(|| "no address of a peer or directory is known".to_owned()),
+            ),
+            GiveUp::NotFound => DownloadError::NotFound(
+                trouble.unwrap_or_else(|| "the peers reached lack what is missing here".to_owned()),
+            ),
+            GiveUp::Silent => DownloadError::TimedOut(state.fetch.patience.as_secs()),
+        };
+        self.fail(key, error);
+    }
+
+    /// A download ends without its content; what is durable stays.
+    fn fail(&mut self, key: ContentKey, error: DownloadError) {
+        if let Some(state) = self.fetch_state(key) {
+            if let Some(outcome) = state.outcome.take() {
+                // Who no longer waits has lost interest.
+                let _ = outcome.send(Err(error));
+            }
+            state.seeded.send_replace(true);
+        }
+        self.checkpoint_and_forget(key);
+        self.leave(key);
+    }
+
+    /// Remembers why a peer was of no use, for the message should nobody be.
+    pub(super) fn note_trouble(&mut self, key: ContentKey, peer: PeerKey, reason: &str) {
+        let known = self.peers.get(peer);
+        let address = known.and_then(|known| {
+            let connected = known.connection().map(|connection| connection.remote.to_string());
+            connected.or_else(|| known.addresses.first().map(ToString::to_string))
+        });
+        if let Some(state) = self.fetch_state(key) {
+            state.trouble = Some(match address {
+                Some(address) => format!("{address}: {reason}"),
+                None => reason.to_owned(),
+            });
+        }
+    }
+
+    /// Leaves a swarm and forgets the content.
+    pub(super) fn leave(&mut self, key: ContentKey) {
+        self.input(key, Event::Leave);
+        let peers: Vec<PeerKey> = self.links_of(key);
+        peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
+        if let Some(content) = self.contents.remove(&key) {
+            self.by_id.remove(&content.id);
+        }
+        self.services.up.remove_content(key);
+        self.services.down.remove_content(key);
+    }
+
+    pub(super) fn stop(&mut self, key: ContentKey, reply: oneshot::Sender<()>) {
+        let store = self.contents.get(&key).and_then(|content| content.store.clone());
+        self.leave(key);
+        let workers = self.parts.workers.clone();
+        self.parts.tasks.spawn(async move {
+            if let Some(store) = store {
+                checkpoint(&store, &workers).await;
+            }
+            // Who no longer waits needs no answer.
+            let _ = reply.send(());
+        });
+    }
+
+    fn checkpoint_and_forget(&mut self, key: ContentKey) {
+        let Some(store) = self.contents.get(&key).and_then(|content| content.store.clone()) else { return };
+        let workers = self.parts.workers.clone();
+        self.parts.tasks.spawn(async move { checkpoint(&store, &workers).await });
+    }
+
+    /// Makes durable what was received, before the node ends.
+    pub(super) async fn save(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let Some(state) = &content.fetch else { return };
+        state.cancelled.store(true, Ordering::Relaxed);
+        if let Some(store) = content.store.clone() {
+            checkpoint(&store, &self.parts.workers).await;
+        }
+    }
+
+    pub(super) fn fetch_state(&mut self, key: ContentKey) -> Option<&mut FetchState> {
+        self.contents.get_mut(&key)?.fetch.as_deref_mut()
+    }
+}
+
+async fn checkpoint(store: &Arc<DiskStore>, workers: &crate::store::Workers) {
+    let store = store.clone();
+    match workers.run(move || store.checkpoint()).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::error!(%error, "what was received last could not be made durable"),
+        Err(error) => tracing::error!(%error, "what was received last could not be made durable"),
+    }
+}
+
+/// Looks for a manifest left by an unfinished download, and for the IPs behind names.
+async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
+    let mut peers: Vec<Multiaddr> = fetch.peers.iter().map(|address| address.0.clone()).collect();
+    let directories: Vec<Multiaddr> = fetch.directories.iter().map(|address| address.0.clone()).collect();
+    let manifest = match fetch.source {
+        Source::Manifest(manifest) => Some(manifest),
+        Source::Magnet(magnet) => {
+            let named = magnet.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
+            for address in named.chain(resolve::host_ports(&magnet.peers).await) {
+                if !peers.contains(&address) {
+                    peers.push(address);
+                }
+            }
+            let (folder, content) = (fetch.folder, magnet.content);
+            let saved = workers.run(move || saved_manifest(&folder, content)).await;
+            saved.ok().flatten().map(Arc::new)
+        }
+    };
+    Prepared {
+        manifest,
+        peers: resolve::addresses(&peers).await,
+        directories: resolve::addresses(&directories).await,
+    }
+}
+
+/// The files wanted; none = all.
+fn selection(manifest: &Manifest, fetch: &Fetch) -> Result<Option<BTreeSet<FileIndex>>, DownloadError> {
+    let by_link = match &fetch.source {
+        Source::Magnet(magnet) => magnet.selection.as_ref(),
+        Source::Manifest(_) => None,
+    };
+    if fetch.select.is_empty() && by_link.is_none() {
+        return Ok(None);
+    }
+    // A pattern that makes no sense matches itself, as a shell has it.
+    let pattern = |text: &String| {
+        glob::Pattern::new(text).or_else(|_| glob::Pattern::new(&glob::Pattern::escape(text)))
+    };
+    let patterns: Vec<glob::Pattern> = fetch.select.iter().filter_map(|text| pattern(text).ok()).collect();
+    let wanted = |index: u32, path: &str| {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        let by_name = patterns.iter().any(|pattern| pattern.matches(path) || pattern.matches(name));
+        match fetch.select.is_empty() {
+            true => by_link.is_none_or(|selection| selection.contains(index)),
+            false => by_name,
+        }
+    };
+    let layout = manifest.layout();
+    let files = manifest.files().iter().enumerate();
+    let selected: BTreeSet<FileIndex> = files
+        .filter(|(index, file)| wanted(*index as u32, file.path.as_str()))
+        .filter_map(|(index, _)| layout.file_index(index as u32))
+        .collect();
+    if selected.is_empty() { Err(DownloadError::NothingSelected) } else { Ok(Some(selected)) }
+}
+
+fn goal(seed: SeedGoal) -> Goal {
+    match seed {
+        SeedGoal::None => Goal::Ratio(0.0),
+        SeedGoal::Ratio(ratio) => Goal::Ratio(ratio as f32),
+        SeedGoal::Time(time) => Goal::Time(time),
+        SeedGoal::Forever => Goal::Forever,
+    }
+}
+
+pub(super) fn bytes_of(layout: &Layout, runs: impl Iterator<Item = RunIndex>) -> u64 {
+    runs.map(|run| u64::from(layout.run_length(run))).sum()
+}

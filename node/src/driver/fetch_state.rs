@@ -1,0 +1,101 @@
+//! What a download's owner is told, and what is remembered to tell it.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
+
+use nearcast_core::{input::Join, manifest::Manifest, run_set::RunSet};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    error::DownloadError,
+    handle::Fetch,
+    progress::{Progress, Summary},
+};
+
+/// What this much older rates still weigh.
+const RATE_MEMORY: Duration = Duration::from_secs(2);
+
+/// A download, as its owner sees it.
+pub(super) struct FetchState {
+    pub(super) fetch: Fetch,
+    pub(super) progress: watch::Sender<Progress>,
+    pub(super) manifest: watch::Sender<Option<Arc<Manifest>>>,
+    pub(super) outcome: Option<oneshot::Sender<Result<Summary, DownloadError>>>,
+    pub(super) seeded: watch::Sender<bool>,
+    pub(super) cancelled: Arc<AtomicBool>,
+    /// Bytes hashed and to be hashed, while what is on disk is looked at.
+    pub(super) checked: Arc<(AtomicU64, AtomicU64)>,
+    pub(super) started: Instant,
+    /// How the swarm is to be joined once the store is open.
+    pub(super) join: Option<Join>,
+    /// Runs wanted; set when the manifest is known.
+    pub(super) wanted: Option<RunSet>,
+    pub(super) bytes_total: u64,
+    pub(super) bytes_resumed: u64,
+    /// It was there when we came: nothing is to be finished.
+    pub(super) was_complete: bool,
+    /// Where it lies, once it is complete.
+    pub(super) path: Option<PathBuf>,
+    /// A checkpoint or the finishing is under way.
+    pub(super) storing: bool,
+    /// Everything wanted is stored, and waits to be finished.
+    pub(super) to_finish: bool,
+    /// The disk is full; to be tried again at this moment.
+    pub(super) disk_full_until: Option<Instant>,
+    /// The last thing that went wrong with a peer, for the message at the end.
+    pub(super) trouble: Option<String>,
+    pub(super) down: Rate,
+    pub(super) up: Rate,
+}
+
+/// A smoothed rate of a counter that only grows.
+#[derive(Debug)]
+pub(super) struct Rate {
+    last: (Instant, u64),
+    value: f64,
+}
+
+impl Rate {
+    pub(super) fn new(now: Instant) -> Rate {
+        Rate { last: (now, 0), value: 0.0 }
+    }
+
+    /// Takes the counter; units per second.
+    pub(super) fn update(&mut self, now: Instant, counter: u64) -> f64 {
+        let seconds = now.saturating_duration_since(self.last.0).as_secs_f64();
+        if seconds > 0.0 {
+            let rate = counter.saturating_sub(self.last.1) as f64 / seconds;
+            let weight = (seconds / RATE_MEMORY.as_secs_f64()).min(1.0);
+            self.value += (rate - self.value) * weight;
+            self.last = (now, counter);
+        }
+        self.value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_follows_its_counter() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        for tenth in 1..=100 {
+            rate.update(start + Duration::from_millis(tenth * 100), tenth * 1_000);
+        }
+        let value = rate.update(start + Duration::from_millis(10_100), 101_000);
+        assert!((value - 10_000.0).abs() < 100.0, "{value}");
+        let idle = rate.update(start + Duration::from_millis(14_100), 101_000);
+        assert!(idle < 1.0, "{idle}");
+    }
+}

@@ -1,0 +1,498 @@
+//! Links: how they begin, what comes over them, how they end.
+//!
+//! Both sides may open one at the same moment; then the one opened by the smaller peer id stands.
+
+use std::sync::Arc;
+
+use libp2p::{PeerId, swarm::ConnectionId};
+use nearcast_core::{
+    id::{ContentId, ContentKey, PeerKey, RequestId, UploadId},
+    input::{Candidate, Event, Neighbour, RunFailure, Via},
+    layout::RunIndex,
+    message::{Message, Refusal},
+    run_set::RunSet,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::Driver;
+use crate::{
+    exchange::{
+        LinkId, Wire,
+        fetch::{self, ASKS_WAITING_MAX, Fetch, Tools},
+        link::{self, FRAMES_WAITING_MAX},
+        serve::{self, Due, Serve, UploadQueue},
+    },
+    peer_book,
+    wire::{
+        control::{Frame, Hello, Peers, Said},
+        data::Ask,
+    },
+};
+
+/// A link we opened lately is not replaced by one that the other side opened at the same moment.
+const RACE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A link, or what will become one.
+pub(super) struct Link {
+    id: LinkId,
+    state: State,
+}
+
+enum State {
+    /// No manifest yet: there is only the connection.
+    Bare(ConnectionId),
+    /// Our control stream is being answered; the hello promised these runs.
+    Opening { connection: ConnectionId, promised: RunSet },
+    Up(Box<Up>),
+}
+
+/// A link that is up.
+pub(super) struct Up {
+    pub(super) peer: PeerId,
+    connection: ConnectionId,
+    pub(super) origin: bool,
+    pub(super) tier: nearcast_core::tier::Tier,
+    since: Instant,
+    /// We opened it.
+    ours: bool,
+    frames: mpsc::Sender<Frame>,
+    asks: mpsc::Sender<Ask>,
+    uploads: Arc<UploadQueue>,
+    /// Their data stream is being served.
+    serving: bool,
+    /// Uploads accepted and not ended.
+    uploading: u32,
+    cancel: CancellationToken,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+}
+
+impl Link {
+    pub(super) fn is_over(&self, connection: ConnectionId) -> bool {
+        match &self.state {
+            State::Bare(other) | State::Opening { connection: other, .. } => *other == connection,
+            State::Up(up) => up.connection == connection,
+        }
+    }
+
+    pub(super) fn has_sent_everything(&self) -> bool {
+        self.up().is_none_or(|up| up.uploading == 0)
+    }
+
+    pub(super) fn up(&self) -> Option<&Up> {
+        if let State::Up(up) = &self.state { Some(up) } else { None }
+    }
+
+    fn up_mut(&mut self) -> Option<&mut Up> {
+        if let State::Up(up) = &mut self.state { Some(up) } else { None }
+    }
+}
+
+impl Driver {
+    fn new_link_id(&mut self, content: ContentKey, peer: PeerKey) -> LinkId {
+        self.next_generation = self.next_generation.wrapping_add(1);
+        LinkId { content, peer, generation: self.next_generation }
+    }
+
+    /// The link an event of a task is about; none if it is stale.
+    fn link(&mut self, id: LinkId) -> Option<&mut Up> {
+        let link = self.links.get_mut(&(id.content, id.peer)).filter(|link| link.id == id)?;
+        link.up_mut()
+    }
+
+    fn hello(&self, content: &super::Content, have: &RunSet) -> Hello {
+        let (tcp_port, udp_port) = self.ports();
+        let hello = Hello {
+            content: content.id.0.to_vec(),
+            origin: self.parts.config.origin,
+            directory: self.parts.config.origin,
+            tcp_port,
+            udp_port,
+            ..Hello::default()
+        };
+        hello.with_have(have)
+    }
+
+    /// What we hold of a content that is ready to be exchanged.
+    fn ours(&self, content: ContentKey) -> Option<RunSet> {
+        self.engine.swarm(content)?.have().cloned()
+    }
+
+    /// Opens a control stream to a connected peer.
+    pub(super) fn open_link(&mut self, key: ContentKey, peer: PeerKey) {
+        let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
+        let (Some((peer_id, connection)), Some(content)) = (connected, self.contents.get(&key)) else {
+            return self.input(key, Event::DialFailed { peer });
+        };
+        if self.links.contains_key(&(key, peer)) {
+            return;
+        }
+        let id = LinkId { content: key, peer, generation: self.next_generation.wrapping_add(1) };
+        let Some(have) = self.ours(key) else {
+            let link = Link { id: self.new_link_id(key, peer), state: State::Bare(connection) };
+            self.links.insert((key, peer), link);
+            let about =
+                Neighbour { tier: self.tier_of(peer), origin: false, directory: false, manifest: true };
+            return self.input(key, Event::Linked { peer, about });
+        };
+        let hello = self.hello(content, &have);
+        let id = LinkId { generation: self.new_link_id(key, peer).generation, ..id };
+        let state = State::Opening { connection, promised: have };
+        self.links.insert((key, peer), Link { id, state });
+        let (network, events) = (self.parts.network.clone(), self.services.events.clone());
+        self.parts.tasks.spawn(link::open(network, id, peer_id, connection, hello, events));
+    }
+
+    pub(super) fn on_link_failed(&mut self, id: LinkId, reason: &str) {
+        if self.links.get(&(id.content, id.peer)).is_some_and(|link| link.id == id) {
+            self.links.remove(&(id.content, id.peer));
+            self.note_trouble(id.content, id.peer, reason);
+            self.input(id.content, Event::DialFailed { peer: id.peer });
+        }
+    }
+
+    pub(super) fn on_link_opened(&mut self, id: LinkId, hello: &Hello, stream: Wire) {
+        let at = (id.content, id.peer);
+        let opening = self.links.get(&at).filter(|link| link.id == id).map(|link| &link.state);
+        let Some(State::Opening { connection, promised }) = opening else { return };
+        let (connection, promised) = (*connection, promised.clone());
+        self.links.remove(&at);
+        if let Err(reason) = self.bring_up(id, connection, hello, None, stream, true) {
+            return self.on_errand_like_failure(id, reason);
+        }
+        // What came in while the hello was under way was told to the other links only.
+        let news = self.ours(id.content).map(|have| {
+            let new = have.iter().filter(|&run| !promised.contains(run));
+            new.collect::<Vec<RunIndex>>()
+        });
+        for runs in news.unwrap_or_default().chunks(crate::wire::control::RUNS_MAX) {
+            self.tell(id.content, id.peer, Message::Have(runs.to_vec()));
+        }
+    }
+
+    fn on_errand_like_failure(&mut self, id: LinkId, reason: &str) {
+        self.note_trouble(id.content, id.peer, reason);
+        self.input(id.content, Event::DialFailed { peer: id.peer });
+    }
+
+    pub(super) fn on_link_offered(&mut self, peer_id: PeerId, connection: ConnectionId, hello: &Hello, stream: Wire) {
+        let content = hello.content().ok().and_then(|id| self.by_id.get(&id).copied());
+        let known = content.and_then(|key| Some((key, self.contents.get(&key)?, self.ours(key)?)));
+        let (Some((key, content, have)), false) = (known, self.closing.is_some()) else {
+            self.parts.tasks.spawn(link::refuse(stream));
+            return;
+        };
+        let answer = self.hello(content, &have);
+        let peer = self.peers.key_of(peer_id);
+        if !self.gives_way(key, peer, peer_id, connection) {
+            self.parts.tasks.spawn(link::refuse(stream));
+            return;
+        }
+        let id = self.new_link_id(key, peer);
+        if let Err(reason) = self.bring_up(id, connection, hello, Some(answer), stream, false) {
+            tracing::debug!(peer = %peer_id, reason, "an offered link was refused");
+        }
+    }
+
+    /// Whether an offered link may take the place of what there is with this peer; that is ended then.
+    fn gives_way(&mut self, content: ContentKey, peer: PeerKey, id: PeerId, connection: ConnectionId) -> bool {
+        let ours_stands = self.parts.network.local_peer() < id;
+        let Some(link) = self.links.get(&(content, peer)) else { return true };
+        match &link.state {
+            State::Bare(_) => false,
+            State::Opening { .. } if ours_stands => false,
+            State::Opening { .. } => {
+                self.links.remove(&(content, peer));
+                true
+            }
+            // On the same connection there is no reason for a second one.
+            State::Up(up) if up.connection == connection => false,
+            State::Up(up) if up.ours && ours_stands && up.since.elapsed() < RACE => false,
+            State::Up(_) => {
+                self.on_link_gone(content, peer, "the peer opened another link");
+                true
+            }
+        }
+    }
+
+    fn bring_up(
+        &mut self,
+        id: LinkId,
+        connection: ConnectionId,
+        hello: &Hello,
+        answer: Option<Hello>,
+        stream: Wire,
+        ours: bool,
+    ) -> Result<(), &'static str> {
+        let (key, peer) = (id.content, id.peer);
+        let content = self.contents.get(&key).ok_or("the content was left")?;
+        let (Some(manifest), Some(store)) = (content.manifest.clone(), content.store.clone()) else {
+            return Err("the content is not open yet");
+        };
+        let theirs = hello.have_map(manifest.layout().runs()).map_err(|_| "its have-map has another size")?;
+        let peer_id = self.peers.get(peer).and_then(|known| known.id).ok_or("the connection is gone")?;
+        let (content_id, tier) = (content.id, self.tier_of(peer));
+        self.peers.set_ports(peer, hello.tcp_port, hello.udp_port);
+        self.learn_claimed_addresses(peer);
+
+        let (frames, frame_queue) = mpsc::channel(FRAMES_WAITING_MAX);
+        let (asks, ask_queue) = mpsc::channel(ASKS_WAITING_MAX);
+        let cancel = CancellationToken::new();
+        let services = &self.services;
+        let events = services.events.clone();
+        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, events.clone(), cancel.clone()));
+        let fetch = Fetch {
+            link: id,
+            network: self.parts.network.clone(),
+            peer: peer_id,
+            connection,
+            content: content_id,
+            tools: Tools {
+                manifest,
+                store,
+                workers: self.parts.workers.clone(),
+                down: services.down.clone(),
+                buffers: services.buffers.clone(),
+                in_hand: services.in_hand.clone(),
+                events,
+                tasks: self.parts.tasks.clone(),
+            },
+        };
+        self.parts.tasks.spawn(fetch::run(fetch, ask_queue, cancel.clone()));
+        let up = Up {
+            peer: peer_id,
+            connection,
+            origin: hello.origin,
+            tier,
+            since: Instant::now(),
+            ours,
+            frames,
+            asks,
+            uploads: Arc::default(),
+            serving: false,
+            uploading: 0,
+            cancel,
+            received: 0,
+            sent: 0,
+        };
+        self.links.insert((key, peer), Link { id, state: State::Up(Box::new(up)) });
+        self.maps.0.insert((key, peer), theirs);
+        let about = Neighbour { tier, origin: hello.origin, directory: hello.directory, manifest: true };
+        self.input(key, Event::Linked { peer, about });
+        Ok(())
+    }
+
+    /// A peer that came to us can be found again where it says it listens.
+    fn learn_claimed_addresses(&mut self, peer: PeerKey) {
+        let record = self.peers.record(peer);
+        for address in record.and_then(|record| peer_book::addresses(&record)).map(|(_, all)| all).unwrap_or_default() {
+            self.peers.learn_address(peer, address);
+        }
+    }
+
+    pub(super) fn on_link_closed(&mut self, id: LinkId, reason: &str) {
+        if self.link(id).is_some() {
+            self.on_link_gone(id.content, id.peer, reason);
+        }
+    }
+
+    /// A link ended, not by the engine's will.
+    pub(super) fn on_link_gone(&mut self, content: ContentKey, peer: PeerKey, reason: &str) {
+        tracing::debug!(content = content.0, peer = peer.0, reason, "a link ended");
+        let Some(link) = self.links.get(&(content, peer)) else { return };
+        let event = match link.state {
+            State::Opening { .. } => Event::DialFailed { peer },
+            State::Bare(_) | State::Up(_) => Event::Unlinked { peer },
+        };
+        self.note_trouble(content, peer, reason);
+        self.input(content, event);
+        self.take_down(content, peer, None);
+    }
+
+    /// Ends a link's tasks; `goodbye` is said first.
+    pub(super) fn take_down(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
+        self.maps.0.remove(&(content, peer));
+        let Some(Link { state: State::Up(up), .. }) = self.links.remove(&(content, peer)) else { return };
+        let ended = goodbye.map(|why| up.frames.try_send(Frame { said: Some(Said::Goodbye(why)) }));
+        if !matches!(ended, Some(Ok(()))) {
+            up.cancel.cancel();
+        }
+        // With a goodbye, the tasks end when the queues they read are dropped, after what is in them.
+        self.credit(content, &up);
+        for run in up.uploads.clear() {
+            self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
+        }
+    }
+
+    /// Has a frame sent. A neighbour that takes none is let go.
+    pub(super) fn tell(&mut self, content: ContentKey, peer: PeerKey, message: Message) {
+        let said = match message {
+            Message::Have(runs) => Said::Have(crate::wire::control::Runs::new(&runs)),
+            Message::Lost(runs) => Said::Lost(crate::wire::control::Runs::new(&runs)),
+            Message::Interested(interested) => Said::Interested(interested),
+            Message::Choke => Said::Choke(true),
+            Message::Unchoke => Said::Unchoke(true),
+            Message::Peers(peers) => {
+                let peers = peers.into_iter().filter_map(|peer| self.peers.record(peer)).collect();
+                Said::Peers(Peers { peers })
+            }
+        };
+        let up = self.links.get(&(content, peer)).and_then(Link::up);
+        let Some(sent) = up.map(|up| up.frames.try_send(Frame { said: Some(said) })) else { return };
+        if sent.is_err() {
+            self.on_link_gone(content, peer, "the peer takes no messages");
+        }
+    }
+
+    pub(super) fn on_said(&mut self, id: LinkId, said: Said) {
+        let (content, peer) = (id.content, id.peer);
+        if self.link(id).is_none() {
+            return;
+        }
+        let message = match said {
+            Said::Have(runs) => self.note_runs(content, peer, runs, true).map(Message::Have),
+            Said::Lost(runs) => self.note_runs(content, peer, runs, false).map(Message::Lost),
+            Said::Interested(interested) => Ok(Message::Interested(interested)),
+            Said::Choke(_) => Ok(Message::Choke),
+            Said::Unchoke(_) => Ok(Message::Unchoke),
+            Said::Peers(peers) => return self.on_peers(content, peer, &peers),
+            Said::Goodbye(_) => return self.on_link_gone(content, peer, "the peer ended the link"),
+        };
+        match message {
+            Ok(message) => self.input(content, Event::Message { peer, message }),
+            Err(error) => self.on_link_gone(content, peer, &error.to_string()),
+        }
+    }
+
+    /// Brings a neighbour's have-map up to date; what really changed.
+    fn note_runs(
+        &mut self,
+        content: ContentKey,
+        peer: PeerKey,
+        runs: crate::wire::control::Runs,
+        held: bool,
+    ) -> Result<Vec<RunIndex>, crate::wire::FrameError> {
+        let manifest = self.contents.get(&content).and_then(|content| content.manifest.as_ref());
+        let (Some(manifest), Some(map)) = (manifest, self.maps.0.get_mut(&(content, peer))) else {
+            return Ok(Vec::new());
+        };
+        let mut runs = runs.checked(manifest.layout())?;
+        runs.retain(|&run| if held { map.insert(run) } else { map.remove(run) });
+        Ok(runs)
+    }
+
+    fn on_peers(&mut self, content: ContentKey, teller: PeerKey, peers: &Peers) {
+        if !self.contents.get(&content).is_some_and(super::Content::exchanges_peers) {
+            return;
+        }
+        let teller_ip = self.peers.get(teller).and_then(peer_book::Known::ip);
+        let records = peers.peers.iter().take(crate::wire::control::PEERS_MAX);
+        let candidates: Vec<Candidate> =
+            records.filter_map(|record| self.candidate(record, teller_ip, Via::Exchange)).collect();
+        self.input(content, Event::Discovered { query: None, candidates });
+    }
+
+    // Data: our requests.
+
+    /// Has a request or its withdrawal sent.
+    pub(super) fn send_ask(&mut self, content: ContentKey, peer: PeerKey, ask: Ask) {
+        let up = self.links.get(&(content, peer)).and_then(Link::up);
+        match up.map(|up| up.asks.try_send(ask)) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.on_link_gone(content, peer, "the peer takes no requests"),
+            None => {
+                if let Ask::Request { id, .. } = ask {
+                    let request = RequestId(id);
+                    self.input(content, Event::RunFailed { peer, request, cause: RunFailure::Silent });
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_stored(&mut self, id: LinkId, request: u32, run: RunIndex) {
+        let (content, peer) = (id.content, id.peer);
+        let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));
+        if let Some(up) = self.link(id) {
+            up.received += bytes;
+        }
+        // Even from a link that is gone: the run is on disk.
+        self.input(content, Event::RunStored { peer, request: RequestId(request), run });
+    }
+
+    pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {
+        if let (RunFailure::Corrupt { .. }, Some(content)) = (cause, self.contents.get_mut(&id.content)) {
+            content.corrupt_peers.insert(id.peer);
+        }
+        let event = Event::RunFailed { peer: id.peer, request: RequestId(request), cause };
+        self.input(id.content, event);
+    }
+
+    // Data: their requests.
+
+    pub(super) fn on_data_offered(&mut self, peer_id: PeerId, content: ContentId, stream: Wire) {
+        let Some(&key) = self.by_id.get(&content) else { return };
+        let peer = self.peers.key_of(peer_id);
+        let Some(store) = self.contents.get(&key).and_then(|content| content.store.clone()) else { return };
+        let Some(link) = self.links.get_mut(&(key, peer)) else { return };
+        let id = link.id;
+        let Some(up) = link.up_mut().filter(|up| !up.serving) else { return };
+        up.serving = true;
+        let serve = Serve {
+            link: id,
+            queue: up.uploads.clone(),
+            store,
+            workers: self.parts.workers.clone(),
+            up: self.services.up.clone(),
+            buffers: self.services.buffers.clone(),
+            events: self.services.events.clone(),
+        };
+        self.parts.tasks.spawn(serve::run(serve, stream, up.cancel.clone()));
+    }
+
+    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
+        let closing = self.closing.is_some();
+        let index = self.contents.get(&id.content).and_then(|content| content.run_index(run));
+        let Some(up) = self.link(id) else { return };
+        match index {
+            Some(_) if closing => up.uploads.push(Due::Refusal { request, why: Refusal::Choked }),
+            Some(run) => {
+                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run };
+                self.input(id.content, event);
+            }
+            None => self.on_link_gone(id.content, id.peer, "it asked for a run the content does not have"),
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&mut self, content: ContentKey, peer: PeerKey, due: Due) {
+        let up = self.links.get_mut(&(content, peer)).and_then(Link::up_mut);
+        match (up, due) {
+            (Some(up), due) => {
+                up.uploading += u32::from(matches!(due, Due::Run { .. }));
+                up.uploads.push(due);
+            }
+            (None, Due::Run { run, .. }) => {
+                self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
+            }
+            (None, Due::Refusal { .. }) => {}
+        }
+    }
+
+    pub(super) fn on_withdrawn(&mut self, id: LinkId, request: u32) {
+        let Some(run) = self.link(id).and_then(|up| up.uploads.withdraw(request)) else { return };
+        self.on_uploaded(id, run, 0);
+    }
+
+    pub(super) fn on_uploaded(&mut self, id: LinkId, run: RunIndex, bytes: u32) {
+        let tier = self.link(id).map(|up| {
+            up.sent += u64::from(bytes);
+            up.uploading = up.uploading.saturating_sub(1);
+            up.tier
+        });
+        self.totals.uploaded += u64::from(bytes);
+        let tier = tier.unwrap_or(nearcast_core::tier::Tier::Unknown);
+        self.totals.uploaded_by_tier[tier as usize] += u64::from(bytes);
+        self.input(id.content, Event::UploadEnded { peer: id.peer, run, bytes });
+    }
+}

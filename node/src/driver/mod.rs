@@ -1,0 +1,279 @@
+//! The driver: the loop around the engine, and the only clock.
+//!
+//! It decides nothing. What happens (on the network, in tasks, by command) becomes the engine's input;
+//! what the engine puts out is done by tasks. Nothing here waits: a queue that is full ends the link
+//! it belongs to, and bytes of runs never come by.
+
+mod acts;
+mod contents;
+mod discovery;
+mod fetch_state;
+mod links;
+mod network;
+mod report;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use nearcast_core::{
+    HaveMaps,
+    config::Config,
+    engine::Engine,
+    id::{ContentId, ContentKey, PeerKey},
+    input::{Event, Input},
+    output::Output,
+    random::Random,
+    registry::Registry,
+    run_set::RunSet,
+    time::Timestamp,
+};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::{Instant, sleep_until},
+};
+use tokio_util::task::TaskTracker;
+
+use self::{contents::Content, links::Link, network::Errand};
+use crate::{
+    config::NodeConfig,
+    error::{DownloadError, ShareError},
+    exchange::{Buffers, Events, TaskEvent},
+    handle::{DownloadParts, Fetch, Share, Shared, Totals},
+    limit::Limiter,
+    nearness::Nearness,
+    net::{InboundStream, NetEvent, Network},
+    peer_book::{self, PeerBook},
+    store::Workers,
+};
+
+/// Task events that wait for the driver; tasks that find it full wait.
+const EVENTS_WAITING_MAX: usize = 1024;
+/// Task events handled before the rest gets its turn.
+const EVENTS_AT_ONCE_MAX: usize = 64;
+/// Runs being received, hashed or written, all links together: 16 MiB of whole runs.
+const RUNS_IN_HAND_MAX: usize = 64;
+/// How often progress is told and disks are looked after.
+const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// How often the directory forgets who has not been heard of.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// What a node's owner asks for.
+pub(crate) enum Command {
+    /// Download.
+    Fetch { fetch: Box<Fetch>, reply: oneshot::Sender<Result<DownloadParts, DownloadError>> },
+    /// Serve.
+    Share { share: Share, reply: oneshot::Sender<Result<Shared, ShareError>> },
+    /// Serve no longer.
+    Unshare { content: ContentId },
+    /// Leave a download.
+    Stop { content: ContentKey, reply: oneshot::Sender<()> },
+    /// End everything.
+    Shutdown { grace: Duration, reply: oneshot::Sender<()> },
+}
+
+/// What a driver is made of.
+pub(crate) struct DriverParts {
+    pub(crate) config: NodeConfig,
+    pub(crate) seed: u64,
+    pub(crate) network: Network,
+    pub(crate) net_events: mpsc::Receiver<NetEvent>,
+    pub(crate) inbound: mpsc::Receiver<InboundStream>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) totals: watch::Sender<Totals>,
+    pub(crate) workers: Workers,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// Neighbours' have-maps.
+#[derive(Default)]
+struct Maps(BTreeMap<(ContentKey, PeerKey), RunSet>);
+
+impl HaveMaps for Maps {
+    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
+        self.0.get(&(content, peer))
+    }
+}
+
+/// The end that is under way.
+struct Closing {
+    deadline: Instant,
+    reply: oneshot::Sender<()>,
+}
+
+/// The loop's state.
+pub(crate) struct Driver {
+    parts: DriverParts,
+    engine: Engine,
+    maps: Maps,
+    peers: PeerBook,
+    nearness: Nearness,
+    registry: Registry,
+    random: Random,
+    contents: BTreeMap<ContentKey, Content>,
+    by_id: BTreeMap<ContentId, ContentKey>,
+    links: BTreeMap<(ContentKey, PeerKey), Link>,
+    /// What waits for a connection to a peer that is being dialled.
+    errands: BTreeMap<PeerKey, Vec<Errand>>,
+    services: Services,
+    queue: mpsc::Receiver<TaskEvent>,
+    totals: Totals,
+    /// The start of the engine's time.
+    origin: Instant,
+    next_key: u32,
+    next_generation: u32,
+    closing: Option<Closing>,
+}
+
+/// What tasks are given.
+#[derive(Clone)]
+struct Services {
+    events: Events,
+    up: Limiter,
+    down: Limiter,
+    buffers: Buffers,
+    in_hand: Arc<Semaphore>,
+    /// Set when the node ends: hashing of what is on disk stops.
+    stopping: Arc<AtomicBool>,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: DriverParts) -> Driver {
+        let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
+        let policy = if parts.config.origin { Config::origin() } else { Config::default() };
+        let told: Vec<_> = parts.config.listen.iter().map(|address| address.0.clone()).collect();
+        Driver {
+            engine: Engine::new(Arc::new(policy), parts.seed),
+            maps: Maps::default(),
+            peers: PeerBook::default(),
+            nearness: Nearness::new(&told, &parts.network.listen_addresses()),
+            registry: Registry::default(),
+            random: Random::new(parts.seed.rotate_left(32)),
+            contents: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            links: BTreeMap::new(),
+            errands: BTreeMap::new(),
+            services: Services {
+                events,
+                up: Limiter::new(parts.config.up),
+                down: Limiter::new(parts.config.down),
+                buffers: Buffers::default(),
+                in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
+                stopping: Arc::default(),
+            },
+            queue,
+            totals: Totals::default(),
+            origin: Instant::now(),
+            next_key: 0,
+            next_generation: 0,
+            closing: None,
+            parts,
+        }
+    }
+
+    /// Until told to end.
+    pub(crate) async fn run(mut self) {
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let mut sweep = tokio::time::interval(SWEEP);
+        let mut events = Vec::with_capacity(EVENTS_AT_ONCE_MAX);
+        loop {
+            let wake = self.wake_at();
+            tokio::select! {
+                Some(event) = self.parts.net_events.recv() => self.on_net_event(event),
+                Some(inbound) = self.parts.inbound.recv() => self.on_inbound(inbound),
+                Some(command) = self.parts.commands.recv() => self.on_command(command),
+                _ = self.queue.recv_many(&mut events, EVENTS_AT_ONCE_MAX) => {
+                    events.drain(..).for_each(|event| self.on_task_event(event));
+                }
+                () = sleep_until(wake) => self.wake(),
+                _ = housekeeping.tick() => self.keep_house(),
+                _ = sweep.tick() => self.registry.sweep(self.now()),
+            }
+            if self.is_done() {
+                break;
+            }
+        }
+        self.end().await;
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO + self.origin.elapsed()
+    }
+
+    fn wake_at(&self) -> Instant {
+        match self.engine.poll_timeout() {
+            Some((at, _)) => self.origin + Duration::from_nanos(at.as_nanos()),
+            // Nothing is pending; any input comes sooner.
+            None => Instant::now() + SWEEP,
+        }
+    }
+
+    fn wake(&mut self) {
+        self.handle(Input::Woken);
+    }
+
+    /// Tells the engine that something happened to a content.
+    fn input(&mut self, content: ContentKey, event: Event) {
+        self.handle(Input::Event { content, event });
+    }
+
+    fn handle(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        self.engine.handle(self.now(), input, &self.maps, &mut outputs);
+        for output in outputs {
+            match output {
+                Output::Ban { peer } => self.ban(peer),
+                Output::Action { content, action } => self.act(content, action),
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::Fetch { fetch, reply } => {
+                let answer = self.begin_fetch(*fetch);
+                // Who no longer waits has lost interest; the download goes on.
+                let _ = reply.send(answer);
+            }
+            Command::Share { share, reply } => self.begin_share(share, reply),
+            Command::Unshare { content } => {
+                if let Some(&key) = self.by_id.get(&content) {
+                    self.leave(key);
+                }
+            }
+            Command::Stop { content, reply } => self.stop(content, reply),
+            Command::Shutdown { grace, reply } => {
+                let deadline = Instant::now() + grace;
+                self.closing.get_or_insert(Closing { deadline, reply });
+            }
+        }
+    }
+
+    /// Whether the end was asked for, and nobody waits for a run any more.
+    fn is_done(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| {
+            Instant::now() >= closing.deadline || self.links.values().all(Link::has_sent_everything)
+        })
+    }
+
+    /// Says goodbye, saves what was received, and lets the tasks end.
+    async fn end(mut self) {
+        self.services.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+        for content in self.contents.keys().copied().collect::<Vec<_>>() {
+            self.save(content).await;
+            self.leave(content);
+        }
+        if let Some(closing) = self.closing.take() {
+            // Who no longer waits needs no answer.
+            let _ = closing.reply.send(());
+        }
+        // Tasks that still have something to tell find the queue closed when this is dropped.
+    }
+
+    /// The ports we claim to listen on: TCP, then UDP; 0 = none.
+    fn ports(&self) -> (u32, u32) {
+        peer_book::ports(&self.parts.network.listen_addresses())
+    }
+}

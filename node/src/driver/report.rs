@@ -1,0 +1,134 @@
+//! Telling owners how things go, and looking after the disks.
+
+use std::sync::atomic::Ordering;
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    stats::Traffic,
+    swarm::{Standing, Swarm},
+};
+use tokio::time::Instant;
+
+use super::{Driver, contents::bytes_of, fetch_state::FetchState, links::Link};
+use crate::{
+    progress::{Neighbour, Phase, Progress},
+    store::Store,
+};
+
+impl Driver {
+    /// Several times a second: progress, totals, stores.
+    pub(super) fn keep_house(&mut self) {
+        let fetching: Vec<ContentKey> = self
+            .contents
+            .iter()
+            .filter(|(_, content)| content.fetch.is_some())
+            .map(|(&key, _)| key)
+            .collect();
+        for key in fetching {
+            self.look_after_store(key);
+            self.report(key);
+        }
+        self.report_totals();
+    }
+
+    fn report_totals(&mut self) {
+        let mut received = Traffic::default();
+        for key in self.contents.keys() {
+            if let Some(swarm) = self.engine.swarm(*key) {
+                received += *swarm.traffic();
+            }
+        }
+        self.totals.received = received;
+        self.totals.connections = self.peers.connected() as u32;
+        self.totals.contents = self.contents.len() as u32;
+        self.parts.totals.send_if_modified(|told| {
+            let news = *told != self.totals;
+            if news {
+                told.clone_from(&self.totals);
+            }
+            news
+        });
+    }
+
+    pub(super) fn links_of(&self, key: ContentKey) -> Vec<PeerKey> {
+        let range = (key, PeerKey(0))..=(key, PeerKey(u32::MAX));
+        self.links.range(range).map(|(&(_, peer), _)| peer).collect()
+    }
+
+    /// Tells a download's owner how it goes.
+    pub(super) fn report(&mut self, key: ContentKey) {
+        let neighbours = self.neighbours(key);
+        let swarm = self.engine.swarm(key);
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let Some(state) = &mut content.fetch else { return };
+        let now = Instant::now();
+        let mut progress = Progress {
+            phase: phase(state, swarm),
+            bytes_total: state.bytes_total,
+            bytes_resumed: state.bytes_resumed,
+            neighbours,
+            banned: content.corrupt_peers.len() as u32,
+            ..Progress::default()
+        };
+        if let Some(manifest) = &content.manifest {
+            manifest.name().clone_into(&mut progress.name);
+        }
+        if let (Some(swarm), Some(manifest), Some(wanted)) = (swarm, &content.manifest, &state.wanted) {
+            let layout = manifest.layout();
+            if let Some(have) = swarm.have() {
+                progress.bytes_have = bytes_of(layout, have.iter().filter(|&run| wanted.contains(run)));
+            }
+            if let Some(store) = &content.store {
+                let durable = store.durable();
+                progress.durable_bytes = bytes_of(layout, durable.iter().filter(|&run| wanted.contains(run)));
+            }
+            progress.received = *swarm.traffic();
+            progress.uploaded = swarm.uploaded();
+            progress.wasted = swarm.wasted();
+            progress.rate_down = state.down.update(now, swarm.traffic().total());
+            progress.rate_up = state.up.update(now, swarm.uploaded());
+        }
+        state.progress.send_replace(progress);
+    }
+
+    fn neighbours(&self, key: ContentKey) -> Vec<Neighbour> {
+        let of_content = self.links_of(key).into_iter();
+        let mut neighbours: Vec<Neighbour> = of_content.filter_map(|peer| self.neighbour(key, peer)).collect();
+        neighbours.sort_by_key(|neighbour| neighbour.tier);
+        neighbours
+    }
+
+    fn neighbour(&self, key: ContentKey, peer: PeerKey) -> Option<Neighbour> {
+        let up = self.links.get(&(key, peer)).and_then(Link::up)?;
+        let known = self.peers.get(peer)?;
+        let map = self.maps.0.get(&(key, peer))?;
+        Some(Neighbour {
+            peer: up.peer.to_string(),
+            address: known.connection().map(|connection| connection.remote.to_string()).unwrap_or_default(),
+            tier: up.tier,
+            origin: up.origin,
+            has: f64::from(map.count()) / f64::from(map.runs().max(1)),
+            received: up.received,
+            sent: up.sent,
+        })
+    }
+}
+
+fn phase(state: &FetchState, swarm: Option<&Swarm>) -> Phase {
+    if state.path.is_some() {
+        return if *state.seeded.borrow() { Phase::Complete } else { Phase::Seeding };
+    }
+    let Some(swarm) = swarm else { return Phase::Checking };
+    let why = match swarm.standing() {
+        // Hashing what a manifest that came from a peer found on disk.
+        Standing::FetchingManifest if state.checked.1.load(Ordering::Relaxed) > 0 => return Phase::Checking,
+        Standing::FetchingManifest => return Phase::FetchingManifest,
+        Standing::Moving | Standing::Complete => return Phase::Downloading,
+        Standing::DiskFull => return Phase::DiskFull,
+        Standing::Alone => "no peer and no directory is known",
+        Standing::Searching => "looking for peers",
+        Standing::Queued => "the peers that have what is missing serve others at the moment",
+        Standing::NobodyHasIt => "none of the peers reached has what is missing",
+    };
+    Phase::Stalled(why.to_owned())
+}

@@ -1,0 +1,267 @@
+//! The node as its users see it: start, fetch, share, stop. No libp2p types.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use libp2p::multiaddr::Protocol;
+use nearcast_core::{
+    id::{ContentId, ContentKey},
+    magnet::Magnet,
+    manifest::Manifest,
+    stats::Traffic,
+    tier::Tier,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    address::Address,
+    config::{NodeConfig, SeedGoal},
+    driver::{Command, Driver, DriverParts},
+    error::{DownloadError, ShareError, StartError},
+    net::{Network, NetworkConfig, identity},
+    progress::{Progress, Summary},
+    store::Workers,
+    wire,
+};
+
+/// Commands that wait for the driver.
+const COMMANDS_WAITING_MAX: usize = 256;
+
+/// A running node. Clones share it. It ends at [`Node::shutdown`].
+#[derive(Clone)]
+pub struct Node {
+    commands: mpsc::Sender<Command>,
+    network: Network,
+    totals: watch::Receiver<Totals>,
+    workers: Workers,
+    tasks: TaskTracker,
+}
+
+/// Sums over all contents of a node since it started.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Payload received, by source.
+    pub received: Traffic,
+    /// Payload sent.
+    pub uploaded: u64,
+    /// Payload sent, by tier of the receiver (index: `Tier as usize`).
+    pub uploaded_by_tier: [u64; Tier::COUNT],
+    /// Peers connected.
+    pub connections: u32,
+    /// Contents open.
+    pub contents: u32,
+    /// Runs found rotten on disk; none of them was sent.
+    pub rotten_runs: u64,
+}
+
+/// What to download, and how.
+#[derive(Clone, Debug)]
+pub struct Fetch {
+    /// The content.
+    pub source: Source,
+    /// The folder that gets the file or folder.
+    pub folder: PathBuf,
+    /// Replace what is there and differs.
+    pub overwrite: bool,
+    /// Files wanted, as glob patterns on their paths; empty = all.
+    pub select: Vec<String>,
+    /// Peers to begin with.
+    pub peers: Vec<Address>,
+    /// Directories to ask.
+    pub directories: Vec<Address>,
+    /// Learn of others from neighbours, and tell them.
+    pub exchange_peers: bool,
+    /// How long to go on giving once all is here.
+    pub seed: SeedGoal,
+    /// Give up after this long without a source and without bytes.
+    pub patience: Duration,
+    /// Where completed downloads are noted, so that they are known again at once; none = nowhere.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Where a download begins.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A link: the manifest comes from peers.
+    Magnet(Magnet),
+    /// A manifest.
+    Manifest(Arc<Manifest>),
+}
+
+/// Complete data to serve.
+#[derive(Clone, Debug)]
+pub struct Share {
+    /// What it is.
+    pub manifest: Arc<Manifest>,
+    /// The folder that contains the content's file or folder. Never written to.
+    pub root: PathBuf,
+}
+
+/// A content that is being served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// Its id.
+    pub content: ContentId,
+}
+
+impl Node {
+    /// Listens, and starts every task.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on or the identity cannot be read; nothing is left behind.
+    pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
+        let keypair = match &config.identity {
+            Some(path) => identity::load_or_create(path)?,
+            None => identity::generate(),
+        };
+        let listen = config.listen.iter().map(|address| address.0.clone()).collect();
+        let network_config =
+            NetworkConfig { connections_max: config.connections_max, ..NetworkConfig::new(keypair, listen) };
+        let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
+        let (network, net_events, inbound) = Network::start(network_config, protocols).await?;
+        let workers = Workers::for_this_machine().map_err(|error| StartError::Network(error.to_string()))?;
+        let seed = match config.seed {
+            Some(seed) => seed,
+            None => getrandom::u64().map_err(|error| StartError::Network(error.to_string()))?,
+        };
+        let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (totals, totals_seen) = watch::channel(Totals::default());
+        let tasks = TaskTracker::new();
+        let driver = Driver::new(DriverParts {
+            config,
+            seed,
+            network: network.clone(),
+            net_events,
+            inbound,
+            commands: command_queue,
+            totals,
+            workers: workers.clone(),
+            tasks: tasks.clone(),
+        });
+        tasks.spawn(driver.run());
+        Ok(Node { commands, network, totals: totals_seen, workers, tasks })
+    }
+
+    /// Our peer id.
+    pub fn peer_id(&self) -> String {
+        self.network.local_peer().to_string()
+    }
+
+    /// Where we listen, each with our peer id.
+    pub fn addresses(&self) -> Vec<Address> {
+        let peer = self.network.local_peer();
+        let listen = self.network.listen_addresses();
+        listen.into_iter().map(|address| Address(address.with(Protocol::P2p(peer)))).collect()
+    }
+
+    /// Begins a download and returns at once; looking at what is there already shows as its phase.
+    ///
+    /// # Errors
+    /// If this node takes part in that content already, or has stopped.
+    pub async fn fetch(&self, fetch: Fetch) -> Result<Download, DownloadError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Fetch { fetch: Box::new(fetch), reply };
+        self.commands.send(command).await.map_err(|_| DownloadError::Stopped)?;
+        let parts = answer.await.map_err(|_| DownloadError::Stopped)??;
+        Ok(Download { parts, commands: self.commands.clone() })
+    }
+
+    /// Serves complete data. Sizes are checked now, bytes whenever they are read.
+    ///
+    /// # Errors
+    /// If data is missing or of another size, or too many contents are open.
+    pub async fn share(&self, share: Share) -> Result<Shared, ShareError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Share { share, reply }).await.map_err(|_| ShareError::Stopped)?;
+        answer.await.map_err(|_| ShareError::Stopped)?
+    }
+
+    /// Serves a content no longer.
+    pub async fn unshare(&self, content: ContentId) {
+        // A node that has stopped serves nothing.
+        let _ = self.commands.send(Command::Unshare { content }).await;
+    }
+
+    /// Sums over all contents, renewed several times a second.
+    pub fn totals(&self) -> watch::Receiver<Totals> {
+        self.totals.clone()
+    }
+
+    /// Finishes the runs being sent (for at most `grace`), saves what was received, and ends every task.
+    pub async fn shutdown(&self, grace: Duration) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Shutdown { grace, reply }).await.is_ok() {
+            // An error means that the driver has ended already.
+            let _ = done.await;
+        }
+        self.network.shutdown().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        let workers = self.workers.clone();
+        // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
+        let _ = tokio::task::spawn_blocking(move || workers.shut_down()).await;
+    }
+}
+
+/// What a download's owner holds.
+pub(crate) struct DownloadParts {
+    pub(crate) content: ContentKey,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,
+    pub(crate) outcome: Option<oneshot::Receiver<Result<Summary, DownloadError>>>,
+    pub(crate) seeded: watch::Receiver<bool>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}
+
+/// A download under way. Dropping it does not stop it; [`Download::stop`] does.
+pub struct Download {
+    parts: DownloadParts,
+    commands: mpsc::Sender<Command>,
+}
+
+impl Download {
+    /// How it goes, renewed several times a second.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.parts.progress.clone()
+    }
+
+    /// The manifest, once it is known.
+    pub fn manifest(&self) -> Option<Arc<Manifest>> {
+        self.parts.manifest.borrow().clone()
+    }
+
+    /// Waits until everything wanted is here, verified and durable. To be asked once.
+    ///
+    /// # Errors
+    /// Why it ended without; see [`DownloadError`].
+    pub async fn finished(&mut self) -> Result<Summary, DownloadError> {
+        match &mut self.parts.outcome {
+            Some(outcome) => outcome.await.unwrap_or(Err(DownloadError::Stopped)),
+            None => Err(DownloadError::Stopped),
+        }
+    }
+
+    /// Waits until the goal of giving is reached.
+    pub async fn seeded(&mut self) {
+        // An error means that the node has stopped: nothing more is given.
+        let _ = self.parts.seeded.wait_for(|&seeded| seeded).await;
+    }
+
+    /// Leaves the swarm; what was received is durable when this returns.
+    pub async fn stop(self) {
+        self.parts.cancelled.store(true, Ordering::Relaxed);
+        let (reply, done) = oneshot::channel();
+        let command = Command::Stop { content: self.parts.content, reply };
+        if self.commands.send(command).await.is_ok() {
+            // An error means that the driver has ended already.
+            let _ = done.await;
+        }
+    }
+}

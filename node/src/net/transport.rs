@@ -22,6 +22,11 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const QUIC_IDLE_MS_MAX: u32 = 15_000;
 /// Streams the other side may have open at once on a QUIC connection.
 const QUIC_STREAMS_MAX: u32 = 64;
+/// Bytes of one QUIC stream that may be on the way to us unread: 80 MB/s at a round trip of 50 ms.
+const QUIC_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The same for all streams of a connection. Six streams' worth, because the window is shared: with less, a few bulk
+/// streams that nobody reads for a moment would keep the control stream, and the opening of others, from moving at all.
+const QUIC_CONNECTION_WINDOW_BYTES: u32 = 6 * QUIC_STREAM_WINDOW_BYTES;
 
 /// The whole stack, ready for a swarm.
 pub(crate) fn build(
@@ -45,5 +50,7 @@ fn quic_config(identity: &Keypair) -> quic::Config {
     config.handshake_timeout = HANDSHAKE_TIMEOUT;
     config.max_idle_timeout = QUIC_IDLE_MS_MAX;
     config.max_concurrent_stream_limit = QUIC_STREAMS_MAX;
+    config.max_stream_data = QUIC_STREAM_WINDOW_BYTES;
+    config.max_connection_data = QUIC_CONNECTION_WINDOW_BYTES;
     config
 }

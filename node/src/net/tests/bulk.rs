@@ -155,3 +155,41 @@ async fn small_messages_are_not_starved_by_bulk_data_over_tcp() {
 async fn small_messages_are_not_starved_by_bulk_data_over_quic() {
     small_messages_are_not_starved("quic").await;
 }
+
+/// Four bulk streams are filled to the brim and not read; a control stream opens and answers all the same.
+async fn unread_bulk_streams_block_nobody_else(transport: &str) {
+    let mut a = TestNode::start(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"]).await;
+    let mut b = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
+    let (link, _) = a.connect(&mut b, transport).await;
+    let (mut unread, mut held) = (Vec::new(), Vec::new());
+    for _ in 0..4 {
+        let mut stream = a.open(&link, BULK).await;
+        unread.push(b.inbound().await);
+        let chunk = vec![0; 256 * 1024];
+        // Until the window is full: a write that makes no progress for this long waits for a reader.
+        while let Ok(written) =
+            tokio::time::timeout(Duration::from_millis(300), stream.write_all(&chunk)).await
+        {
+            written.unwrap();
+        }
+        held.push(stream);
+    }
+    let mut control = a.open(&link, ECHO).await;
+    let answering = tokio::spawn(echo(b.inbound().await.stream));
+    control.write_all(&[5; 32]).await.unwrap();
+    control.flush().await.unwrap();
+    let mut answer = [0; 32];
+    patiently("the answer", control.read_exact(&mut answer)).await.unwrap();
+    control.close().await.unwrap();
+    patiently("the end", answering).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_bulk_streams_block_nobody_else_over_tcp() {
+    unread_bulk_streams_block_nobody_else("tcp").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_bulk_streams_block_nobody_else_over_quic() {
+    unread_bulk_streams_block_nobody_else("quic").await;
+}

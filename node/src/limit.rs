@@ -113,11 +113,7 @@ async fn grant_turns(shared: Arc<Shared>) {
         let wait = {
             let mut turns = shared.lock();
             // Who stopped waiting is passed over at its turn, without spending its bytes.
-            let wait = turns.grant(
-                shared.now(),
-                |grant| !grant.is_closed(),
-                |grant| grant.send(()).is_ok(),
-            );
+            let wait = turns.grant(shared.now(), |grant| !grant.is_closed(), |grant| grant.send(()).is_ok());
             if wait.is_none() {
                 turns.granting = false;
                 return;
@@ -144,12 +140,7 @@ struct Turns<W> {
 
 impl<W> Turns<W> {
     fn new(tree: BucketTree) -> Turns<W> {
-        Turns {
-            tree,
-            waiting: BTreeMap::new(),
-            order: VecDeque::new(),
-            granting: false,
-        }
+        Turns { tree, waiting: BTreeMap::new(), order: VecDeque::new(), granting: false }
     }
 
     /// Whether `bytes` may pass now, with nobody overtaken. Then they are spent.
@@ -279,13 +270,7 @@ mod tests {
             turns.enqueue((CONTENT, PeerKey(peer)), RUN, peer);
         }
         let grants = run(&mut turns);
-        let last_of = |peer| {
-            grants
-                .iter()
-                .filter(|&&(_, of)| of == peer)
-                .map(|&(at, _)| at)
-                .max()
-        };
+        let last_of = |peer| grants.iter().filter(|&&(_, of)| of == peer).map(|&(at, _)| at).max();
         assert!(last_of(2).unwrap() < Timestamp::from_millis(10));
         assert!(last_of(1).unwrap() >= Timestamp::from_millis(2000));
     }
@@ -317,11 +302,7 @@ mod tests {
         });
         futures::future::join_all(waiters).await;
         // 4 MiB less the burst of half a MiB, at 20 MiB/s. A loaded machine may only be slower.
-        assert!(
-            start.elapsed() >= Duration::from_millis(174),
-            "{:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() >= Duration::from_millis(174), "{:?}", start.elapsed());
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 

@@ -59,7 +59,8 @@ impl Known {
 
     /// The connection for new streams: over TCP if there is one, which moves bulk faster, else the oldest.
     pub(crate) fn connection(&self) -> Option<&Connection> {
-        let over_tcp = |connection: &&Connection| connection.remote.iter().any(|part| matches!(part, Protocol::Tcp(_)));
+        let over_tcp =
+            |connection: &&Connection| connection.remote.iter().any(|part| matches!(part, Protocol::Tcp(_)));
         self.connections.iter().find(over_tcp).or_else(|| self.connections.first())
     }
 }
@@ -146,7 +147,12 @@ impl PeerBook {
 
     /// A connection is up. `dialed` is the number that was dialled; if it stood for an address alone,
     /// it gets the id, or becomes an alias of the number that has it.
-    pub(crate) fn on_connected(&mut self, id: PeerId, connection: Connection, dialed: Option<PeerKey>) -> PeerKey {
+    pub(crate) fn on_connected(
+        &mut self,
+        id: PeerId,
+        connection: Connection,
+        dialed: Option<PeerKey>,
+    ) -> PeerKey {
         let nameless = dialed.filter(|key| self.peers.get(key).is_some_and(|known| known.id.is_none()));
         let key = match (nameless, self.by_id.get(&id)) {
             (Some(nameless), None) => {
@@ -220,7 +226,8 @@ pub(crate) fn addresses(record: &PeerRecord) -> Option<(IpAddr, Vec<Multiaddr>)>
     let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
     let base = Multiaddr::from(ip);
     let tcp = port(record.tcp_port).map(|port| base.clone().with(Protocol::Tcp(port)));
-    let quic = port(record.udp_port).map(|port| base.clone().with(Protocol::Udp(port)).with(Protocol::QuicV1));
+    let quic =
+        port(record.udp_port).map(|port| base.clone().with(Protocol::Udp(port)).with(Protocol::QuicV1));
     Some((ip, tcp.into_iter().chain(quic).collect()))
 }
 
@@ -260,7 +267,10 @@ mod tests {
         );
         let id = PeerId::random();
         book.on_connected(id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(first));
-        assert_eq!(book.on_connected(id, connection(2, "/ip4/127.0.0.1/udp/4001/quic-v1"), Some(second)), first);
+        assert_eq!(
+            book.on_connected(id, connection(2, "/ip4/127.0.0.1/udp/4001/quic-v1"), Some(second)),
+            first
+        );
         assert_eq!(book.alias(second), Some(first));
         assert_eq!(book.get(second).unwrap().id, Some(id));
     }

@@ -118,9 +118,8 @@ pub fn publish(
 ) -> Result<Published, PublishError> {
     let found = walk::walk(path, options.name.as_deref())?;
     let lengths = || found.sources.iter().map(|source| source.length);
-    let piece_bytes = options
-        .piece_bytes
-        .unwrap_or_else(|| piece_bytes_for(lengths().fold(0, u64::saturating_add)));
+    let piece_bytes =
+        options.piece_bytes.unwrap_or_else(|| piece_bytes_for(lengths().fold(0, u64::saturating_add)));
     let layout = Layout::new(piece_bytes, lengths())?;
     let hashes = hash(&found.folder, &layout, &found.sources, progress, cancelled)?;
     for source in &found.sources {
@@ -128,9 +127,7 @@ pub fn publish(
     }
     let mut hashes = hashes.into_iter();
     let new_file = |(index, source): (u32, Source)| {
-        let file = layout
-            .file_index(index)
-            .expect("the layout was made of these files");
+        let file = layout.file_index(index).expect("the layout was made of these files");
         let pieces = layout.file_pieces(file).len();
         NewFile {
             path: source.path,
@@ -140,11 +137,7 @@ pub fn publish(
     };
     let files = (0..).zip(found.sources).map(new_file).collect();
     let manifest = Manifest::build(&found.name, piece_bytes, files, options.web_seeds)?;
-    Ok(Published {
-        manifest,
-        root: found.root,
-        skipped: found.skipped,
-    })
+    Ok(Published { manifest, root: found.root, skipped: found.skipped })
 }
 
 /// The default piece length for this many bytes.
@@ -167,18 +160,16 @@ fn hash(
     let sweep = Sweep::new(folder, layout, progress, cancelled);
     let on_disk = |file: usize| sources[file].on_disk.clone();
     let hash = |reader: &mut Reader<'_>, piece| reader.piece_hash(piece);
-    sweep
-        .run(&on_disk, hash)
-        .map_err(|interrupted| match interrupted {
-            Interrupted::Cancelled => PublishError::Cancelled,
-            Interrupted::Io { file, source } => {
-                let path = folder.path().join(&sources[file].on_disk);
-                match source.kind() {
-                    io::ErrorKind::UnexpectedEof => PublishError::Changed(path),
-                    _ => PublishError::Io { path, source },
-                }
+    sweep.run(&on_disk, hash).map_err(|interrupted| match interrupted {
+        Interrupted::Cancelled => PublishError::Cancelled,
+        Interrupted::Io { file, source } => {
+            let path = folder.path().join(&sources[file].on_disk);
+            match source.kind() {
+                io::ErrorKind::UnexpectedEof => PublishError::Changed(path),
+                _ => PublishError::Io { path, source },
             }
-        })
+        }
+    })
 }
 
 /// Hashing takes a while: the file must still be the one that was found.
@@ -187,10 +178,7 @@ fn check_unchanged(folder: &open::Folder, source: &Source) -> Result<(), Publish
     let now = folder
         .open_file(&source.on_disk)
         .and_then(|file| file.metadata())
-        .map_err(|error| PublishError::Io {
-            path: path(),
-            source: error,
-        })?;
+        .map_err(|error| PublishError::Io { path: path(), source: error })?;
     match now.len() == source.length && now.modified().ok() == source.modified {
         true => Ok(()),
         false => Err(PublishError::Changed(path())),

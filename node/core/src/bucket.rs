@@ -35,12 +35,7 @@ impl Bucket {
     /// in bytes (how much may pass at once after a pause; at least one byte).
     pub fn new(rate: Option<u64>, burst: u64) -> Bucket {
         let burst = burst.max(1);
-        Bucket {
-            rate,
-            burst,
-            level: i128::from(burst) * NANOBYTES,
-            filled_at: Timestamp::ZERO,
-        }
+        Bucket { rate, burst, level: i128::from(burst) * NANOBYTES, filled_at: Timestamp::ZERO }
     }
 
     /// Bytes per second; none = no limit.
@@ -263,10 +258,7 @@ mod tests {
         bucket.set_rate(Timestamp::ZERO, Some(10_000));
         assert_eq!(bucket.take(Timestamp::ZERO, 10), Some(Duration::from_millis(101)));
         bucket.set_rate(Timestamp::from_millis(50), Some(100));
-        assert_eq!(
-            bucket.take(Timestamp::from_millis(50), 10),
-            Some(Duration::from_millis(5100))
-        );
+        assert_eq!(bucket.take(Timestamp::from_millis(50), 10), Some(Duration::from_millis(5100)));
     }
 
     #[test]
@@ -281,10 +273,7 @@ mod tests {
         assert_eq!(take(peer, 500).unwrap_err().level, Level::Peer);
         assert_eq!(take(other, 1000), Ok(()), "the refusal above spent nothing");
         let refused = take(other, 1).unwrap_err();
-        assert_eq!(
-            (refused.level, refused.wait),
-            (Level::Global, Duration::from_millis(1))
-        );
+        assert_eq!((refused.level, refused.wait), (Level::Global, Duration::from_millis(1)));
     }
 
     #[test]

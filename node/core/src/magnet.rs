@@ -85,21 +85,15 @@ impl Magnet {
             "dn" if self.name.is_none() => {
                 self.name = percent::decode(&value.replace('+', " ")).filter(|name| !name.is_empty());
             }
-            "ws" => push(
-                &mut self.web_seeds,
-                WEB_SEEDS_MAX,
-                percent::decode(value).filter(|url| is_web_url(url)),
-            ),
-            "x.pe" => push(
-                &mut self.peers,
-                PEERS_MAX,
-                percent::decode(value).and_then(|peer| peer.parse().ok()),
-            ),
-            "x.ma" => push(
-                &mut self.addresses,
-                PEERS_MAX,
-                percent::decode(value).filter(|text| is_multiaddr(text)),
-            ),
+            "ws" => {
+                push(&mut self.web_seeds, WEB_SEEDS_MAX, percent::decode(value).filter(|url| is_web_url(url)))
+            }
+            "x.pe" => {
+                push(&mut self.peers, PEERS_MAX, percent::decode(value).and_then(|peer| peer.parse().ok()))
+            }
+            "x.ma" => {
+                push(&mut self.addresses, PEERS_MAX, percent::decode(value).filter(|text| is_multiaddr(text)))
+            }
             "so" => {
                 let text = percent::decode(value).ok_or(SelectionError)?;
                 self.selection = Some(text.parse()?);
@@ -236,10 +230,7 @@ impl FromStr for HostPort {
             _ => return Err(HostPortError),
         };
         match port.parse() {
-            Ok(port @ 1..) => Ok(HostPort {
-                host: host.to_owned(),
-                port,
-            }),
+            Ok(port @ 1..) => Ok(HostPort { host: host.to_owned(), port }),
             _ => Err(HostPortError),
         }
     }

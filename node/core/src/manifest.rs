@@ -172,11 +172,7 @@ pub fn is_web_url(url: &str) -> bool {
         let head = url.get(..scheme.len())?;
         head.eq_ignore_ascii_case(scheme).then(|| &url[scheme.len()..])
     });
-    let plain = |text: &str| {
-        !text
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace() || c == '\\')
-    };
+    let plain = |text: &str| !text.chars().any(|c| c.is_control() || c.is_whitespace() || c == '\\');
     url.len() <= URL_BYTES_MAX
         && rest.is_some_and(|rest| plain(rest) && !rest.is_empty() && !rest.starts_with('/'))
 }

@@ -172,27 +172,16 @@ pub fn verify<B: AsRef<[u8]>>(
     let layout = manifest.layout();
     let (span, length) = (layout.run(run), proof_length(layout, run));
     if bytes.as_ref().len() != span.bytes as usize {
-        return Err(CorruptRun::Length {
-            expected: span.bytes,
-            found: bytes.as_ref().len(),
-        });
+        return Err(CorruptRun::Length { expected: span.bytes, found: bytes.as_ref().len() });
     }
     if proof.len() != length {
-        return Err(CorruptRun::ProofLength {
-            expected: length,
-            found: proof.len(),
-        });
+        return Err(CorruptRun::ProofLength { expected: length, found: proof.len() });
     }
     let root = subtree_root(bytes.as_ref(), run_leaves(layout, run));
     if climb(root, span.index_in_piece, &proof) != *manifest.piece_hash(span.piece) {
         return Err(CorruptRun::Hash);
     }
-    Ok(VerifiedRun {
-        run,
-        bytes,
-        root,
-        proof,
-    })
+    Ok(VerifiedRun { run, bytes, root, proof })
 }
 
 /// The node reached from `node`, the `index`th of its level, along its siblings.

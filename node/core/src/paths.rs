@@ -77,10 +77,7 @@ impl SafeName {
     pub fn parse(name: &[u8]) -> Result<SafeName, NameError> {
         check(name)
             .map(|text| SafeName(text.to_owned()))
-            .map_err(|fault| NameError {
-                name: excerpt(name),
-                fault,
-            })
+            .map_err(|fault| NameError { name: excerpt(name), fault })
     }
 
     /// The name as text.
@@ -142,10 +139,7 @@ fn is_device(name: &str) -> bool {
     }
     let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
     let mut number = port.unwrap_or_default().chars();
-    matches!(
-        (number.next(), number.next()),
-        (Some('0'..='9' | '¹' | '²' | '³'), None)
-    )
+    matches!((number.next(), number.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
 /// The start of a hostile name, for error messages.

@@ -13,53 +13,20 @@ use nearcast_core::{
 
 /// Path, length, and the root libtorrent gives it. The order is that of the file tree.
 const FILES: [(&str, usize, &str); 7] = [
-    (
-        "a/block",
-        16_384,
-        "efdcf1336208a638d2078952507a24d6ac6b5ad74e19aab345cc41407b8664a5",
-    ),
-    (
-        "a/blocks",
-        16_385,
-        "96630a70bb72a5ca98cd5648bbf75e1908cebd5f6987988b233a2ebfc9d8d14c",
-    ),
-    (
-        "a.b",
-        1,
-        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
-    ),
+    ("a/block", 16_384, "efdcf1336208a638d2078952507a24d6ac6b5ad74e19aab345cc41407b8664a5"),
+    ("a/blocks", 16_385, "96630a70bb72a5ca98cd5648bbf75e1908cebd5f6987988b233a2ebfc9d8d14c"),
+    ("a.b", 1, "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"),
     ("b/c/empty", 0, ""),
-    (
-        "b/c/large",
-        300_007,
-        "b8f5fd2c32d54164f64e0a1fc76b66297079600bf75b2d30550706791b261721",
-    ),
-    (
-        "b/c/whole",
-        131_072,
-        "595a079db3d60b1884522c8055e1349ca0fd083a5c6b765c6cd8be56a84c7373",
-    ),
-    (
-        "z",
-        65_537,
-        "6f6b569d2f1e697866c9a73143f2a437c8c395e2b50f2cb0e6161451bfabd2d9",
-    ),
+    ("b/c/large", 300_007, "b8f5fd2c32d54164f64e0a1fc76b66297079600bf75b2d30550706791b261721"),
+    ("b/c/whole", 131_072, "595a079db3d60b1884522c8055e1349ca0fd083a5c6b765c6cd8be56a84c7373"),
+    ("z", 65_537, "6f6b569d2f1e697866c9a73143f2a437c8c395e2b50f2cb0e6161451bfabd2d9"),
 ];
 
 /// Piece length, and the info hash of a torrent without v1 keys.
 const INFO_HASHES: [(u64, &str); 3] = [
-    (
-        16_384,
-        "606f8d664178733e2009ac27d9e17a1ea02254a2774a975aa7f37a4725d8fa1f",
-    ),
-    (
-        65_536,
-        "5f905d2c4d9922a1d99f1aef0da35602ab7da6848d210ffc4bbc8f4d788b9ec5",
-    ),
-    (
-        1_048_576,
-        "3ff18d4122e8cd34d6164457193812414a89c90f69a6b94c98e8e6d2acfefaad",
-    ),
+    (16_384, "606f8d664178733e2009ac27d9e17a1ea02254a2774a975aa7f37a4725d8fa1f"),
+    (65_536, "5f905d2c4d9922a1d99f1aef0da35602ab7da6848d210ffc4bbc8f4d788b9ec5"),
+    (1_048_576, "3ff18d4122e8cd34d6164457193812414a89c90f69a6b94c98e8e6d2acfefaad"),
 ];
 
 const HYBRID: &[u8] = include_bytes!("data/hybrid.torrent");
@@ -67,26 +34,13 @@ const HYBRID_INFO_HASH: &str = "c4927d8d86315917df714f880020a59247cb7744393f5da5
 
 /// The bytes of a file; `seed` numbers the files in the order a.b, a/block, … of their first lines.
 fn data(path: &str, length: usize) -> Vec<u8> {
-    let order = [
-        "a.b",
-        "a/block",
-        "a/blocks",
-        "b/c/empty",
-        "b/c/large",
-        "b/c/whole",
-        "z",
-    ];
+    let order = ["a.b", "a/block", "a/blocks", "b/c/empty", "b/c/large", "b/c/whole", "z"];
     let seed = order.iter().position(|name| *name == path).unwrap();
-    (0..length)
-        .map(|i| (i * i + 31 * i + (i >> 8) * 7 + seed) as u8)
-        .collect()
+    (0..length).map(|i| (i * i + 31 * i + (i >> 8) * 7 + seed) as u8).collect()
 }
 
 fn hex(hash: Option<&Hash>) -> String {
-    hash.into_iter()
-        .flatten()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hash.into_iter().flatten().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn piece_hashes(piece_bytes: u64, data: &[u8]) -> Vec<Hash> {
@@ -152,10 +106,7 @@ fn a_hybrid_torrent_is_read_by_its_v2_part() {
 #[test]
 fn a_hybrid_torrent_without_its_v2_part_is_refused_with_a_sentence() {
     let text = b"12:meta versioni2e";
-    let at = HYBRID
-        .windows(text.len())
-        .position(|window| window == text)
-        .unwrap();
+    let at = HYBRID.windows(text.len()).position(|window| window == text).unwrap();
     let v1 = [&HYBRID[..at], &HYBRID[at + text.len()..]].concat();
     let error = Manifest::parse(&v1).unwrap_err().to_string();
     assert!(error.contains("v1"), "{error}");

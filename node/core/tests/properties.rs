@@ -28,16 +28,14 @@ impl Content {
         let lengths: Vec<u64> = files.iter().map(|file| file.1).collect();
         let layout = Layout::new(piece_bytes, lengths.iter().copied()).unwrap();
         let byte = |file: usize, at: u64| (at.wrapping_mul(at + 7) >> 3) as u8 ^ file as u8;
-        let data: Vec<Vec<u8>> = (0..files.len())
-            .map(|file| (0..lengths[file]).map(|at| byte(file, at)).collect())
-            .collect();
+        let data: Vec<Vec<u8>> =
+            (0..files.len()).map(|file| (0..lengths[file]).map(|at| byte(file, at)).collect()).collect();
         let mut trees = Vec::new();
         let mut hashes = Vec::new();
         for piece in (0..layout.pieces()).filter_map(|piece| layout.piece_index(piece)) {
             let runs = layout.piece_runs(piece).filter_map(|run| layout.run_index(run));
-            let roots: Vec<Hash> = runs
-                .map(|run| subtree_root(slice(&layout, &data, run), run_leaves(&layout, run)))
-                .collect();
+            let roots: Vec<Hash> =
+                runs.map(|run| subtree_root(slice(&layout, &data, run), run_leaves(&layout, run))).collect();
             let mut tree = PieceTree::new(&layout, piece);
             hashes.push(tree.fill(&roots));
             trees.push(tree);
@@ -46,20 +44,13 @@ impl Content {
         let mut new_file = |(path, length): &(String, u64)| NewFile {
             path: RelativePath::parse(path).unwrap(),
             length: *length,
-            piece_hashes: rest
-                .by_ref()
-                .take(length.div_ceil(piece_bytes) as usize)
-                .collect(),
+            piece_hashes: rest.by_ref().take(length.div_ceil(piece_bytes) as usize).collect(),
         };
         let files = files.iter().map(&mut new_file).collect();
         let seeds = vec!["https://a.example/".to_owned()];
         let name = SafeName::parse("cöntent".as_bytes()).unwrap();
         let manifest = Manifest::build(&name, piece_bytes, files, seeds).unwrap();
-        Content {
-            manifest,
-            data,
-            trees,
-        }
+        Content { manifest, data, trees }
     }
 
     fn run(&self, run: u32) -> (RunIndex, Vec<u8>, Vec<Hash>) {
@@ -78,19 +69,8 @@ fn slice<'a>(layout: &Layout, data: &'a [Vec<u8>], run: RunIndex) -> &'a [u8] {
 
 /// Pieces of several runs, files of one piece and of many, with short ends.
 static SAMPLE: LazyLock<Content> = LazyLock::new(|| {
-    let lengths = [
-        0,
-        1,
-        700 * KIB,
-        1024 * KIB,
-        2 * 1024 * KIB + 300 * KIB + 5,
-        64,
-        16 * KIB + 1,
-    ];
-    let files: Vec<(String, u64)> = (0..)
-        .zip(lengths)
-        .map(|(i, length)| (format!("f{i}"), length))
-        .collect();
+    let lengths = [0, 1, 700 * KIB, 1024 * KIB, 2 * 1024 * KIB + 300 * KIB + 5, 64, 16 * KIB + 1];
+    let files: Vec<(String, u64)> = (0..).zip(lengths).map(|(i, length)| (format!("f{i}"), length)).collect();
     Content::new(1024 * KIB, &files)
 });
 
@@ -131,13 +111,7 @@ fn a_node_does_not_pass_for_a_block() {
     let run = manifest.layout().run_index(0).unwrap();
     assert!(verify(&manifest, run, blocks.concat(), vec![]).is_ok());
     let refused = verify(&manifest, run, leaves, vec![]);
-    assert!(matches!(
-        refused,
-        Err(CorruptRun::Length {
-            expected: 32_768,
-            found: 64
-        })
-    ));
+    assert!(matches!(refused, Err(CorruptRun::Length { expected: 32_768, found: 64 })));
 }
 
 proptest! {

@@ -78,7 +78,8 @@ impl Driver {
                 let _ = reply.send(answer);
             }
             TaskEvent::ManifestWanted { content, reply } => {
-                let manifest = self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());
+                let manifest =
+                    self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());
                 // Who no longer waits needs no answer.
                 let _ = reply.send(manifest);
             }

@@ -13,7 +13,7 @@ use libp2p::Multiaddr;
 use nearcast_core::{
     id::{ContentId, ContentKey, PeerKey},
     input::{Candidate, Event, Goal, Join, Material, Via},
-    layout::{FileIndex, Layout, RunIndex},
+    layout::{FileIndex, RunIndex},
     manifest::Manifest,
     output::GiveUp,
     run_set::RunSet,
@@ -25,7 +25,7 @@ use tokio::{
 
 use super::{
     Driver,
-    fetch_state::{FetchState, Rate},
+    fetch_state::{FetchState, Rate, Tally, bytes_of},
 };
 use crate::{
     config::SeedGoal,
@@ -149,6 +149,8 @@ impl Driver {
             to_finish: false,
             disk_full_until: None,
             trouble: None,
+            have_bytes: Tally::default(),
+            durable_bytes: Tally::default(),
             down: Rate::new(now),
             up: Rate::new(now),
         };
@@ -180,8 +182,7 @@ impl Driver {
         let magnet = matches!(state.fetch.source, Source::Magnet(_));
         let (patience, exchange_peers) = (state.fetch.patience, state.fetch.exchange_peers);
         let goal = goal(state.fetch.seed);
-        let candidates: Vec<Candidate> =
-            prepared.peers.iter().map(|address| self.named(address)).collect();
+        let candidates: Vec<Candidate> = prepared.peers.iter().map(|address| self.named(address)).collect();
         let mut directories: Vec<PeerKey> =
             prepared.directories.iter().map(|address| self.peers.key_at(address)).collect();
         if magnet {
@@ -206,7 +207,9 @@ impl Driver {
         peer: PeerKey,
         result: Result<Arc<Manifest>, FetchError>,
     ) {
-        let Some(content) = self.contents.get(&key).filter(|content| content.manifest.is_none()) else { return };
+        let Some(content) = self.contents.get(&key).filter(|content| content.manifest.is_none()) else {
+            return;
+        };
         match result {
             Ok(manifest) => {
                 let seeds = match content.fetch.as_ref().map(|state| &state.fetch.source) {
@@ -216,7 +219,9 @@ impl Driver {
                 let manifest = Arc::new(Manifest::clone(&manifest).with_web_seeds(seeds));
                 self.open(key, manifest, None);
             }
-            Err(FetchError::Unacceptable(error)) => self.fail(key, DownloadError::Manifest(error.to_string())),
+            Err(FetchError::Unacceptable(error)) => {
+                self.fail(key, DownloadError::Manifest(error.to_string()))
+            }
             Err(error) => {
                 let corrupt = matches!(error, FetchError::False(_));
                 self.note_trouble(key, peer, &error.to_string());
@@ -606,8 +611,4 @@ fn goal(seed: SeedGoal) -> Goal {
         SeedGoal::Time(time) => Goal::Time(time),
         SeedGoal::Forever => Goal::Forever,
     }
-}
-
-pub(super) fn bytes_of(layout: &Layout, runs: impl Iterator<Item = RunIndex>) -> u64 {
-    runs.map(|run| u64::from(layout.run_length(run))).sum()
 }

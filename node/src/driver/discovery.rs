@@ -34,7 +34,13 @@ impl Driver {
         self.parts.tasks.spawn(directory::ask(network, (peer, id, connection), key, query, question, events));
     }
 
-    pub(super) fn on_answered(&mut self, content: ContentKey, query: QueryId, directory: PeerKey, reply: &Reply) {
+    pub(super) fn on_answered(
+        &mut self,
+        content: ContentKey,
+        query: QueryId,
+        directory: PeerKey,
+        reply: &Reply,
+    ) {
         let teller = self.peers.get(directory).and_then(peer_book::Known::ip);
         let records = reply.peers.iter().take(PEERS_MAX);
         let mut candidates: Vec<Candidate> =
@@ -47,7 +53,12 @@ impl Driver {
     }
 
     /// Makes a candidate of what somebody seen at `teller` told, as far as it may be dialled.
-    pub(super) fn candidate(&mut self, record: &PeerRecord, teller: Option<IpAddr>, via: Via) -> Option<Candidate> {
+    pub(super) fn candidate(
+        &mut self,
+        record: &PeerRecord,
+        teller: Option<IpAddr>,
+        via: Via,
+    ) -> Option<Candidate> {
         let id = record.peer_id().filter(|id| *id != self.parts.network.local_peer())?;
         let (ip, addresses) = peer_book::addresses(record)?;
         let port = |address: &libp2p::Multiaddr| {
@@ -69,7 +80,12 @@ impl Driver {
     }
 
     /// Answers as the directory of our own contents.
-    pub(super) fn answer_as_directory(&mut self, id: PeerId, connection: ConnectionId, question: &Question) -> Reply {
+    pub(super) fn answer_as_directory(
+        &mut self,
+        id: PeerId,
+        connection: ConnectionId,
+        question: &Question,
+    ) -> Reply {
         let unknown = Reply { unknown: true, ..Reply::default() };
         let Ok(content) = content_id(&question.content) else { return unknown };
         if !self.parts.config.origin || !self.by_id.contains_key(&content) {

@@ -9,7 +9,12 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{input::Join, manifest::Manifest, run_set::RunSet};
+use nearcast_core::{
+    input::Join,
+    layout::{Layout, RunIndex},
+    manifest::Manifest,
+    run_set::RunSet,
+};
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
@@ -53,8 +58,43 @@ pub(super) struct FetchState {
     pub(super) disk_full_until: Option<Instant>,
     /// The last thing that went wrong with a peer, for the message at the end.
     pub(super) trouble: Option<String>,
+    pub(super) have_bytes: Tally,
+    pub(super) durable_bytes: Tally,
     pub(super) down: Rate,
     pub(super) up: Rate,
+}
+
+/// The bytes of a set of runs, counted again only when the set has changed, and a large one only
+/// every second.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    runs: u32,
+    bytes: u64,
+    counted: Option<Instant>,
+}
+
+/// Sets of more runs are large.
+const LARGE_RUNS: u32 = 20_000;
+
+impl Tally {
+    pub(super) fn of(&mut self, now: Instant, set: &RunSet, wanted: &RunSet, layout: &Layout) -> u64 {
+        let wait = Duration::from_secs(u64::from(set.runs() > LARGE_RUNS));
+        let due = self.counted.is_none_or(|counted| now.saturating_duration_since(counted) >= wait);
+        if due && (set.count() != self.runs || self.counted.is_none()) || set.is_full() {
+            self.bytes = match set.is_full() && wanted.is_full() {
+                true => layout.bytes(),
+                false => bytes_of(layout, set.iter().filter(|&run| wanted.contains(run))),
+            };
+            self.runs = set.count();
+            self.counted = Some(now);
+        }
+        self.bytes
+    }
+}
+
+/// Bytes of runs.
+pub(super) fn bytes_of(layout: &Layout, runs: impl Iterator<Item = RunIndex>) -> u64 {
+    runs.map(|run| u64::from(layout.run_length(run))).sum()
 }
 
 /// A smoothed rate of a counter that only grows.

@@ -43,7 +43,10 @@ enum State {
     /// No manifest yet: there is only the connection.
     Bare(ConnectionId),
     /// Our control stream is being answered; the hello promised these runs.
-    Opening { connection: ConnectionId, promised: RunSet },
+    Opening {
+        connection: ConnectionId,
+        promised: RunSet,
+    },
     Up(Box<Up>),
 }
 
@@ -176,7 +179,13 @@ impl Driver {
         self.input(id.content, Event::DialFailed { peer: id.peer });
     }
 
-    pub(super) fn on_link_offered(&mut self, peer_id: PeerId, connection: ConnectionId, hello: &Hello, stream: Wire) {
+    pub(super) fn on_link_offered(
+        &mut self,
+        peer_id: PeerId,
+        connection: ConnectionId,
+        hello: &Hello,
+        stream: Wire,
+    ) {
         let content = hello.content().ok().and_then(|id| self.by_id.get(&id).copied());
         let known = content.and_then(|key| Some((key, self.contents.get(&key)?, self.ours(key)?)));
         let (Some((key, content, have)), false) = (known, self.closing.is_some()) else {
@@ -196,7 +205,13 @@ impl Driver {
     }
 
     /// Whether an offered link may take the place of what there is with this peer; that is ended then.
-    fn gives_way(&mut self, content: ContentKey, peer: PeerKey, id: PeerId, connection: ConnectionId) -> bool {
+    fn gives_way(
+        &mut self,
+        content: ContentKey,
+        peer: PeerKey,
+        id: PeerId,
+        connection: ConnectionId,
+    ) -> bool {
         let ours_stands = self.parts.network.local_peer() < id;
         let Some(link) = self.links.get(&(content, peer)) else { return true };
         match &link.state {
@@ -286,7 +301,9 @@ impl Driver {
     /// A peer that came to us can be found again where it says it listens.
     fn learn_claimed_addresses(&mut self, peer: PeerKey) {
         let record = self.peers.record(peer);
-        for address in record.and_then(|record| peer_book::addresses(&record)).map(|(_, all)| all).unwrap_or_default() {
+        for address in
+            record.and_then(|record| peer_book::addresses(&record)).map(|(_, all)| all).unwrap_or_default()
+        {
             self.peers.learn_address(peer, address);
         }
     }
@@ -319,7 +336,6 @@ impl Driver {
             up.cancel.cancel();
         }
         // With a goodbye, the tasks end when the queues they read are dropped, after what is in them.
-        self.credit(content, &up);
         for run in up.uploads.clear() {
             self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
         }

@@ -119,7 +119,9 @@ impl Driver {
                 }
                 None => self.open_link(content, named),
             },
-            Errand::Ask { content, query, wanted } => self.ask(content, alias.unwrap_or(named), query, wanted),
+            Errand::Ask { content, query, wanted } => {
+                self.ask(content, alias.unwrap_or(named), query, wanted)
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use nearcast_core::{
 };
 use tokio::time::Instant;
 
-use super::{Driver, contents::bytes_of, fetch_state::FetchState, links::Link};
+use super::{Driver, fetch_state::FetchState, links::Link};
 use crate::{
     progress::{Neighbour, Phase, Progress},
     store::Store,
@@ -76,11 +76,10 @@ impl Driver {
         if let (Some(swarm), Some(manifest), Some(wanted)) = (swarm, &content.manifest, &state.wanted) {
             let layout = manifest.layout();
             if let Some(have) = swarm.have() {
-                progress.bytes_have = bytes_of(layout, have.iter().filter(|&run| wanted.contains(run)));
+                progress.bytes_have = state.have_bytes.of(now, have, wanted, layout);
             }
             if let Some(store) = &content.store {
-                let durable = store.durable();
-                progress.durable_bytes = bytes_of(layout, durable.iter().filter(|&run| wanted.contains(run)));
+                progress.durable_bytes = state.durable_bytes.of(now, &store.durable(), wanted, layout);
             }
             progress.received = *swarm.traffic();
             progress.uploaded = swarm.uploaded();
@@ -93,7 +92,8 @@ impl Driver {
 
     fn neighbours(&self, key: ContentKey) -> Vec<Neighbour> {
         let of_content = self.links_of(key).into_iter();
-        let mut neighbours: Vec<Neighbour> = of_content.filter_map(|peer| self.neighbour(key, peer)).collect();
+        let mut neighbours: Vec<Neighbour> =
+            of_content.filter_map(|peer| self.neighbour(key, peer)).collect();
         neighbours.sort_by_key(|neighbour| neighbour.tier);
         neighbours
     }

@@ -37,13 +37,15 @@ pub(crate) async fn ask(
         let mut stream = stream.compat();
         write_frame(&mut stream, &question).await.map_err(|error| error.to_string())?;
         stream.flush().await.map_err(|error| error.to_string())?;
-        let reply = read_frame::<Reply>(&mut stream, REPLY_BYTES_MAX).await.map_err(|error| error.to_string())?;
+        let reply =
+            read_frame::<Reply>(&mut stream, REPLY_BYTES_MAX).await.map_err(|error| error.to_string())?;
         reply.ok_or_else(|| "it closed the stream".to_owned())
     };
     let event = match timeout(ANSWER_TIMEOUT, exchange).await {
         Ok(Ok(reply)) => TaskEvent::Answered { content, query, directory: key, reply },
         failed => {
-            let reason = failed.map_or_else(|_| "no answer in time".to_owned(), |answer| answer.err().unwrap_or_default());
+            let reason = failed
+                .map_or_else(|_| "no answer in time".to_owned(), |answer| answer.err().unwrap_or_default());
             tracing::debug!(%peer, reason, "a directory did not answer");
             TaskEvent::AskFailed { content, query }
         }
@@ -63,7 +65,9 @@ pub(crate) async fn serve(inbound: InboundStream, events: Events) {
 async fn answer_all(inbound: InboundStream, events: &Events) -> Result<(), FrameError> {
     let InboundStream { peer, connection, stream, .. } = inbound;
     let mut stream = stream.compat();
-    while let Ok(question) = timeout(IDLE_TIMEOUT, read_frame::<Question>(&mut stream, QUESTION_BYTES_MAX)).await {
+    while let Ok(question) =
+        timeout(IDLE_TIMEOUT, read_frame::<Question>(&mut stream, QUESTION_BYTES_MAX)).await
+    {
         let Some(question) = question? else { break };
         let (reply, answer) = oneshot::channel();
         if events.send(TaskEvent::DirectoryAsked { peer, connection, question, reply }).await.is_err() {

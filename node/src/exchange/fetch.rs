@@ -230,7 +230,10 @@ impl Fetch {
     async fn corrupt(&self, request: u32, bytes: u32) -> io::Result<()> {
         let cause = RunFailure::Corrupt { bytes };
         self.tell(TaskEvent::Failed { link: self.link, request, cause }).await?;
-        Err(io::Error::new(io::ErrorKind::InvalidData, "the peer sent something that is no run of this content"))
+        Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the peer sent something that is no run of this content",
+        ))
     }
 
     async fn tell(&self, event: TaskEvent) -> io::Result<()> {

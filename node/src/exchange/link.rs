@@ -69,7 +69,9 @@ async fn greet(
 pub(crate) async fn receive(inbound: InboundStream, events: Events) {
     let InboundStream { peer, connection, stream, .. } = inbound;
     let mut stream = stream.compat();
-    if let Ok(Ok(Some(hello))) = timeout(HELLO_TIMEOUT, read_frame::<Hello>(&mut stream, HELLO_BYTES_MAX)).await {
+    if let Ok(Ok(Some(hello))) =
+        timeout(HELLO_TIMEOUT, read_frame::<Hello>(&mut stream, HELLO_BYTES_MAX)).await
+    {
         // The driver is gone only when the node stops.
         let _ = events.send(TaskEvent::LinkOffered { peer, connection, hello, stream }).await;
     }

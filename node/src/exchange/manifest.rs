@@ -80,7 +80,9 @@ async fn exchange(
         return Err(FetchError::Unavailable("it does not have it".to_owned()));
     }
     if info_length > INFO_BYTES_MAX {
-        return Err(FetchError::Unavailable(format!("an info dictionary of {info_length} bytes is too long")));
+        return Err(FetchError::Unavailable(format!(
+            "an info dictionary of {info_length} bytes is too long"
+        )));
     }
     let info = read_bytes(&mut stream, info_length).await.map_err(unavailable)?;
     let info = workers.run(move || Info::parse(content, &info)).await;

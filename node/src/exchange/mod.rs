@@ -83,7 +83,12 @@ pub(crate) enum TaskEvent {
     /// It did not.
     AskFailed { content: ContentKey, query: QueryId },
     /// Somebody asks us as a directory.
-    DirectoryAsked { peer: PeerId, connection: ConnectionId, question: Question, reply: oneshot::Sender<Reply> },
+    DirectoryAsked {
+        peer: PeerId,
+        connection: ConnectionId,
+        question: Question,
+        reply: oneshot::Sender<Reply>,
+    },
     /// Somebody asks for a manifest.
     ManifestWanted { content: ContentId, reply: oneshot::Sender<Option<Arc<Manifest>>> },
     /// Addresses of peers and directories are resolved, what is on disk is known of.

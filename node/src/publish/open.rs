@@ -20,10 +20,7 @@ impl Folder {
     /// Opens the folder itself; here links are followed, the user named it.
     pub(super) fn open(path: &Path) -> io::Result<Folder> {
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        Ok(Folder {
-            path: path.to_owned(),
-            handle: openat(CWD, path, flags, Mode::empty())?,
-        })
+        Ok(Folder { path: path.to_owned(), handle: openat(CWD, path, flags, Mode::empty())? })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -44,11 +41,7 @@ impl Folder {
             };
             let is_last = names.peek().is_none();
             // A FIFO must not block us before we see that it is one.
-            let kind = if is_last {
-                OFlags::NONBLOCK
-            } else {
-                OFlags::DIRECTORY
-            };
+            let kind = if is_last { OFlags::NONBLOCK } else { OFlags::DIRECTORY };
             let flags = kind | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let parent = folder.as_ref().map_or(self.handle.as_fd(), AsFd::as_fd);
             let opened = openat(parent, name, flags, Mode::empty()).map_err(|error| match error {
@@ -84,10 +77,7 @@ mod tests {
         symlink(outer.path(), below.join("up")).unwrap();
         symlink("file", below.join("alias")).unwrap();
         // Nobody writes to it: opening it to read would block for ever.
-        let fifo = std::process::Command::new("mkfifo")
-            .arg(below.join("fifo"))
-            .status()
-            .unwrap();
+        let fifo = std::process::Command::new("mkfifo").arg(below.join("fifo")).status().unwrap();
         assert!(fifo.success());
 
         let folder = Folder::open(&outer.path().join("shared")).unwrap();

@@ -70,13 +70,10 @@ impl<'a> Sweep<'a> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.min(THREADS_MAX).min(self.layout.pieces() as usize);
         let results = thread::scope(|scope| {
-            let threads: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(|| self.work_off(on_disk, &work)))
-                .collect();
+            let threads: Vec<_> =
+                (0..threads).map(|_| scope.spawn(|| self.work_off(on_disk, &work))).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
             threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
         })?;
@@ -91,12 +88,8 @@ impl<'a> Sweep<'a> {
         on_disk: &(dyn Fn(usize) -> PathBuf + Sync),
         work: &(impl Fn(&mut Reader<'_>, PieceIndex) -> Result<T, Interrupted> + Sync),
     ) -> Result<Vec<(u32, T)>, Interrupted> {
-        let mut reader = Reader {
-            sweep: self,
-            on_disk,
-            open: None,
-            buffer: vec![0; self.layout.run_bytes() as usize],
-        };
+        let mut reader =
+            Reader { sweep: self, on_disk, open: None, buffer: vec![0; self.layout.run_bytes() as usize] };
         let mut results = Vec::new();
         while !self.failed.load(Ordering::Relaxed) {
             let next = self.next_piece.fetch_add(1, Ordering::Relaxed);
@@ -145,24 +138,17 @@ impl Reader<'_> {
 
     /// Counts a piece as done without reading it.
     pub(super) fn skip(&self, piece: PieceIndex) {
-        self.sweep
-            .advance(u64::from(self.sweep.layout.piece(piece).bytes));
+        self.sweep.advance(u64::from(self.sweep.layout.piece(piece).bytes));
     }
 
     fn read(&mut self, file: usize, offset: u64, bytes: usize) -> Result<(), Interrupted> {
         let failed = |source| Interrupted::Io { file, source };
         if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
-            let opened = self
-                .sweep
-                .folder
-                .open_file(&(self.on_disk)(file))
-                .map_err(failed)?;
+            let opened = self.sweep.folder.open_file(&(self.on_disk)(file)).map_err(failed)?;
             self.open = Some((file, opened));
         }
         match &self.open {
-            Some((_, open)) => open
-                .read_exact_at(&mut self.buffer[..bytes], offset)
-                .map_err(failed),
+            Some((_, open)) => open.read_exact_at(&mut self.buffer[..bytes], offset).map_err(failed),
             None => unreachable!("it was opened above"),
         }
     }

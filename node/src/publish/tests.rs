@@ -41,10 +41,7 @@ fn folder() -> (TempDir, PathBuf) {
 }
 
 fn publish_with(path: &Path, piece_bytes: u64) -> Result<Published, PublishError> {
-    let options = PublishOptions {
-        piece_bytes: Some(piece_bytes),
-        ..PublishOptions::default()
-    };
+    let options = PublishOptions { piece_bytes: Some(piece_bytes), ..PublishOptions::default() };
     publish(path, options, &|_, _| {}, &NEVER)
 }
 
@@ -75,21 +72,14 @@ fn every_file_gets_the_root_of_its_whole_tree() {
 fn a_single_file_is_published_under_its_own_name_or_a_given_one() {
     let (_outer, folder) = folder();
     let path = folder.join("b/file-1");
-    let path = if path.exists() {
-        path
-    } else {
-        folder.join("b/c/file-1")
-    };
+    let path = if path.exists() { path } else { folder.join("b/c/file-1") };
     let published = publish_with(&path, 16384).unwrap();
     assert!(published.manifest.is_single_file());
     assert_eq!(published.manifest.name(), "file-1");
     assert_eq!(published.root, path.parent().unwrap().canonicalize().unwrap());
     assert!(verify(&published).have.is_full());
 
-    let named = |name: &str| PublishOptions {
-        name: Some(name.to_owned()),
-        ..PublishOptions::default()
-    };
+    let named = |name: &str| PublishOptions { name: Some(name.to_owned()), ..PublishOptions::default() };
     let renamed = publish(&path, named("other"), &|_, _| {}, &NEVER).unwrap();
     assert!(renamed.manifest.is_single_file());
     assert_eq!(renamed.manifest.name(), "other");
@@ -107,11 +97,7 @@ fn links_and_special_files_are_left_out_and_reported() {
     let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
     let after = publish_with(&folder, 16384).unwrap();
     assert_eq!(after.manifest.content(), before.content());
-    let mut skipped: Vec<_> = after
-        .skipped
-        .iter()
-        .map(|path| path.file_name().unwrap())
-        .collect();
+    let mut skipped: Vec<_> = after.skipped.iter().map(|path| path.file_name().unwrap()).collect();
     skipped.sort();
     assert_eq!(skipped, ["everything", "link", "socket"]);
 }
@@ -151,10 +137,7 @@ fn names_that_others_could_not_create_are_refused() {
     fs::write(folder.join("Name"), "x").unwrap();
     fs::write(folder.join("name"), "x").unwrap();
     let error = publish_with(&folder, 16384).unwrap_err();
-    assert!(
-        matches!(error, PublishError::Manifest(ManifestError::SameName(_))),
-        "{error}"
-    );
+    assert!(matches!(error, PublishError::Manifest(ManifestError::SameName(_))), "{error}");
 }
 
 #[test]
@@ -181,10 +164,7 @@ fn a_file_that_changes_while_it_is_read_is_not_published() {
         let once = std::sync::Once::new();
         let progress = |_, _| once.call_once(|| change(&path));
         let error = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap_err();
-        assert!(
-            matches!(&error, PublishError::Changed(changed) if *changed == path),
-            "{error}"
-        );
+        assert!(matches!(&error, PublishError::Changed(changed) if *changed == path), "{error}");
     }
 }
 
@@ -210,11 +190,7 @@ fn a_cancelled_sweep_stops_between_runs() {
     };
     let error = publish(&folder, PublishOptions::default(), &progress, &cancelled).unwrap_err();
     assert!(matches!(error, PublishError::Cancelled), "{error}");
-    assert_eq!(
-        calls.load(Ordering::Relaxed),
-        1,
-        "nothing was read after the first call"
-    );
+    assert_eq!(calls.load(Ordering::Relaxed), 1, "nothing was read after the first call");
 
     let published = publish_with(&folder, 16384).unwrap();
     let result = verify_data(&published.manifest, &published.root, &|_, _| {}, &cancelled);
@@ -237,34 +213,20 @@ fn damage_is_found_and_told_by_file() {
     fs::write(find("file-3145733"), &data).unwrap();
     fs::remove_file(find("file-1")).unwrap();
     fs::remove_file(find("file-0")).unwrap();
-    fs::OpenOptions::new()
-        .write(true)
-        .open(find("file-307207"))
-        .unwrap()
-        .set_len(2 * piece as u64)
-        .unwrap();
+    fs::OpenOptions::new().write(true).open(find("file-307207")).unwrap().set_len(2 * piece as u64).unwrap();
     // The same bytes behind a link are not the file.
     fs::rename(find("file-16385"), outer.path().join("moved")).unwrap();
     symlink(outer.path().join("moved"), find("file-16385")).unwrap();
 
     let report = verify(&published);
-    let faults: std::collections::BTreeMap<_, _> = report
-        .bad_files
-        .iter()
-        .map(|bad| (bad.path.file_name(), bad.fault))
-        .collect();
+    let faults: std::collections::BTreeMap<_, _> =
+        report.bad_files.iter().map(|bad| (bad.path.file_name(), bad.fault)).collect();
     let expected = [
         ("file-0", FileFault::Missing),
         ("file-1", FileFault::Missing),
         ("file-16385", FileFault::Missing),
         ("file-3145733", FileFault::Corrupt { runs: 2 }),
-        (
-            "file-307207",
-            FileFault::WrongSize {
-                expected: 307_207,
-                found: 2 * piece as u64,
-            },
-        ),
+        ("file-307207", FileFault::WrongSize { expected: 307_207, found: 2 * piece as u64 }),
     ];
     assert_eq!(faults, expected.into());
     let missing = 1 + 1 + 2 + 3;

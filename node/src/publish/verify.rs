@@ -94,14 +94,10 @@ pub fn verify_data(
     cancelled: &AtomicBool,
 ) -> Result<VerifyReport, VerifyError> {
     let layout = manifest.layout();
-    let folder = Folder::open(root).map_err(|source| VerifyError::Io {
-        path: root.to_owned(),
-        source,
-    })?;
+    let folder = Folder::open(root).map_err(|source| VerifyError::Io { path: root.to_owned(), source })?;
     let indices = || (0..layout.files()).filter_map(|file| layout.file_index(file));
-    let on_disk = indices()
-        .map(|file| look(&folder, &manifest.target(file)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let on_disk =
+        indices().map(|file| look(&folder, &manifest.target(file))).collect::<Result<Vec<_>, _>>()?;
     let good = good_pieces(manifest, &folder, &on_disk, progress, cancelled)?;
     let mut have = RunSet::empty(layout.runs());
     let pieces = manifest.pieces().map(|(piece, _)| piece).zip(good);
@@ -124,18 +120,10 @@ fn look(folder: &Folder, path: &RelativePath) -> Result<OnDisk, VerifyError> {
     let opened = folder.open_file(&path.to_path_buf());
     match opened.and_then(|file| file.metadata()) {
         Ok(metadata) => Ok(OnDisk::Bytes(metadata.len())),
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-            ) =>
-        {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
             Ok(OnDisk::Missing)
         }
-        Err(source) => Err(VerifyError::Io {
-            path: folder.path().join(path.to_path_buf()),
-            source,
-        }),
+        Err(source) => Err(VerifyError::Io { path: folder.path().join(path.to_path_buf()), source }),
     }
 }
 
@@ -149,9 +137,7 @@ fn good_pieces(
 ) -> Result<Vec<bool>, VerifyError> {
     let layout = manifest.layout();
     let path = |file: usize| {
-        let file = layout
-            .file_index(file as u32)
-            .expect("pieces lie in files of the layout");
+        let file = layout.file_index(file as u32).expect("pieces lie in files of the layout");
         manifest.target(file).to_path_buf()
     };
     let is_good = |reader: &mut Reader<'_>, piece: PieceIndex| {
@@ -172,15 +158,10 @@ fn good_pieces(
         }
     };
     let sweep = Sweep::new(folder, layout, progress, cancelled);
-    sweep
-        .run(&path, is_good)
-        .map_err(|interrupted| match interrupted {
-            Interrupted::Cancelled => VerifyError::Cancelled,
-            Interrupted::Io { file, source } => VerifyError::Io {
-                path: folder.path().join(path(file)),
-                source,
-            },
-        })
+    sweep.run(&path, is_good).map_err(|interrupted| match interrupted {
+        Interrupted::Cancelled => VerifyError::Cancelled,
+        Interrupted::Io { file, source } => VerifyError::Io { path: folder.path().join(path(file)), source },
+    })
 }
 
 fn is_gone(error: &io::Error) -> bool {

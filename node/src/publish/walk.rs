@@ -72,10 +72,7 @@ pub(super) fn walk(path: &Path, name: Option<&str>) -> Result<Found, PublishErro
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError + '_ {
-    |source| PublishError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    |source| PublishError::Io { path: path.to_owned(), source }
 }
 
 #[derive(Default)]
@@ -98,10 +95,7 @@ impl Walk {
                 self.skipped.push(full);
                 continue;
             }
-            let name_error = |source| PublishError::Path {
-                path: full.clone(),
-                source,
-            };
+            let name_error = |source| PublishError::Path { path: full.clone(), source };
             let name =
                 SafeName::parse(entry.file_name().as_bytes()).map_err(|error| name_error(error.into()))?;
             let path = match path {

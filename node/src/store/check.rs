@@ -53,11 +53,7 @@ impl Check<'_> {
         cancelled: &AtomicBool,
     ) -> io::Result<Option<RunSet>> {
         let layout = self.manifest.layout();
-        let total = self
-            .pieces
-            .iter()
-            .map(|&piece| u64::from(layout.piece(piece).bytes))
-            .sum();
+        let total = self.pieces.iter().map(|&piece| u64::from(layout.piece(piece).bytes)).sum();
         let (mut good, mut done) = (RunSet::empty(layout.runs()), 0);
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
@@ -143,8 +139,5 @@ pub(crate) fn read_root(
 
 /// Whether an error says that the bytes are not there, rather than that they cannot be reached.
 pub(crate) fn is_absence(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound
-    )
+    matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound)
 }

@@ -155,9 +155,8 @@ impl DiskStore {
         // A run that was written a second time since (it had rotted) waits for the next sync.
         let again: BTreeSet<RunIndex> = ledger.unsynced.values().flatten().copied().collect();
         let runs = batch.values().flatten().copied();
-        let new: Vec<RunIndex> = runs
-            .filter(|run| ledger.have.contains(*run) && !again.contains(run))
-            .collect();
+        let new: Vec<RunIndex> =
+            runs.filter(|run| ledger.have.contains(*run) && !again.contains(run)).collect();
         let mut durable = ledger.durable.to_set();
         for &run in &new {
             durable.insert(run);
@@ -180,8 +179,7 @@ impl DiskStore {
     fn proof_records(&self, new: &[RunIndex], noted: &BTreeSet<RunIndex>, durable: &RunSet) -> Vec<Record> {
         let ledger = locked(&self.ledger);
         let runs = new.iter().chain(noted);
-        runs.filter_map(|&run| self.proof_record(&ledger, durable, run))
-            .collect()
+        runs.filter_map(|&run| self.proof_record(&ledger, durable, run)).collect()
     }
 
     /// The record without which `run` could not be served after a restart; none if it will do without.
@@ -201,8 +199,7 @@ impl DiskStore {
         let pieces = ledger.trees.keys().flat_map(|&piece| layout.piece_runs(piece));
         let runs = pieces.filter_map(|run| layout.run_index(run));
         let held = runs.filter(|&run| ledger.have.contains(run));
-        held.filter_map(|run| self.proof_record(&ledger, &durable, run))
-            .collect()
+        held.filter_map(|run| self.proof_record(&ledger, &durable, run)).collect()
     }
 
     /// What the checkpoint achieved; trees of pieces that became whole move to the shared cache.
@@ -221,9 +218,7 @@ impl DiskStore {
             }
         }
         let whole = batch.keys().filter(|&&file| self.is_whole(file, &durable));
-        ledger
-            .unnamed
-            .extend(whole.filter(|&&file| !self.medium.is_complete(file)));
+        ledger.unnamed.extend(whole.filter(|&&file| !self.medium.is_complete(file)));
     }
 
     fn name_whole_files(&self) -> Result<u32, StoreError> {
@@ -259,9 +254,7 @@ impl DiskStore {
         let found_by_hashing = !locked(&self.ledger).unsynced.is_empty();
         let started = match found_by_hashing {
             true => resume.start_journal(&records),
-            false => resume
-                .start_journal(&records)
-                .and_then(|()| resume.save(&self.durable())),
+            false => resume.start_journal(&records).and_then(|()| resume.save(&self.durable())),
         };
         started.map_err(|error| StoreError::from_io(self.target(), error))?;
         *locked(&self.resume) = Some(resume);
@@ -274,9 +267,5 @@ impl DiskStore {
 
 fn proof_record(ledger: &Ledger, run: RunIndex, piece: PieceIndex, index: u32) -> Option<Record> {
     let tree = ledger.trees.get(&piece)?;
-    Some(Record::Proof {
-        run,
-        root: tree.run_root(index)?,
-        proof: tree.proof(index)?,
-    })
+    Some(Record::Proof { run, root: tree.run_root(index)?, proof: tree.proof(index)? })
 }

@@ -166,20 +166,13 @@ impl DiskStore {
 
     /// The file or folder that the content is, or will be.
     pub(crate) fn target(&self) -> PathBuf {
-        let first = self
-            .manifest
-            .layout()
-            .file_index(0)
-            .map(|file| self.medium.path(file));
+        let first = self.manifest.layout().file_index(0).map(|file| self.medium.path(file));
         let depth = match self.manifest.is_single_file() {
             true => 0,
             false => self.manifest.files()[0].path.components().count(),
         };
         let first = first.unwrap_or_default();
-        first
-            .ancestors()
-            .nth(depth)
-            .map_or_else(PathBuf::new, PathBuf::from)
+        first.ancestors().nth(depth).map_or_else(PathBuf::new, PathBuf::from)
     }
 
     /// Whether enough was written, or long enough ago, for a [`Store::checkpoint`].
@@ -301,10 +294,7 @@ impl DiskStore {
         let proof = tree.proof(span.index_in_piece).ok_or(StoreError::Missing)?;
         self.keep_whole(span.piece, tree);
         let mut ledger = locked(&self.ledger);
-        let still_held: Vec<RunIndex> = runs
-            .into_iter()
-            .filter(|&run| ledger.have.contains(run))
-            .collect();
+        let still_held: Vec<RunIndex> = runs.into_iter().filter(|&run| ledger.have.contains(run)).collect();
         self.stamp_verified(&mut ledger, still_held);
         Ok(proof)
     }
@@ -344,10 +334,7 @@ impl DiskStore {
     fn pin_tree(&self, ledger: &mut Ledger, piece: PieceIndex, tree: Option<Arc<PieceTree>>) {
         let layout = self.manifest.layout();
         if let Some(tree) = tree {
-            ledger
-                .trees
-                .entry(piece)
-                .or_insert_with(|| PieceTree::clone(&tree));
+            ledger.trees.entry(piece).or_insert_with(|| PieceTree::clone(&tree));
         }
         let runs = layout.piece_runs(piece).filter_map(|run| layout.run_index(run));
         for run in runs {

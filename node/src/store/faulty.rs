@@ -62,16 +62,8 @@ impl Medium for Arc<Faulty> {
     fn read_at(&self, file: FileIndex, offset: u64, into: &mut [u8]) -> io::Result<()> {
         self.inner().read_at(file, offset, into)?;
         let plan = locked(&self.plan);
-        for (_, at, bytes) in plan
-            .cache
-            .iter()
-            .filter(|(of, at, _)| (*of, *at) == (file, offset))
-        {
-            assert_eq!(
-                (*at, bytes.len()),
-                (offset, into.len()),
-                "stores read what they wrote"
-            );
+        for (_, at, bytes) in plan.cache.iter().filter(|(of, at, _)| (*of, *at) == (file, offset)) {
+            assert_eq!((*at, bytes.len()), (offset, into.len()), "stores read what they wrote");
             into.copy_from_slice(bytes);
         }
         if plan.flip_reads {

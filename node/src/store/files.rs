@@ -159,11 +159,7 @@ impl Files {
     fn name(&self, file: FileIndex, partial: bool) -> String {
         let target = self.manifest.target(file);
         let name = target.file_name();
-        if partial {
-            partial_name(name, &self.suffix)
-        } else {
-            name.to_owned()
-        }
+        if partial { partial_name(name, &self.suffix) } else { name.to_owned() }
     }
 
     fn folder_of(&self, file: FileIndex, make: bool) -> io::Result<Folder> {
@@ -178,11 +174,7 @@ impl Files {
                 &named
             }
         };
-        if make {
-            base.make_folder(inside)
-        } else {
-            base.folder(inside)
-        }
+        if make { base.make_folder(inside) } else { base.folder(inside) }
     }
 
     fn handle(&self, file: FileIndex, writable: bool) -> io::Result<Arc<File>> {
@@ -220,10 +212,7 @@ impl Files {
     /// The folders below the base that lead to `changed`, base first: each may be new in the one above.
     fn chain(&self, changed: &Path) -> Vec<Vec<String>> {
         let inside = changed.strip_prefix(self.base()).unwrap_or(Path::new(""));
-        let parts: Vec<String> = inside
-            .iter()
-            .map(|part| part.to_string_lossy().into_owned())
-            .collect();
+        let parts: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
         (0..=parts.len()).map(|depth| parts[..depth].to_vec()).collect()
     }
 
@@ -336,16 +325,10 @@ impl Drop for Files {
 fn partial_suffix(manifest: &Manifest) -> String {
     let taken = |suffix: &str| {
         manifest.name().ends_with(suffix)
-            || manifest
-                .files()
-                .iter()
-                .any(|file| file.path.file_name().ends_with(suffix))
+            || manifest.files().iter().any(|file| file.path.file_name().ends_with(suffix))
     };
     let numbered = (2u32..).map(|number| format!(".part{number}"));
-    std::iter::once(".part".to_owned())
-        .chain(numbered)
-        .find(|suffix| !taken(suffix))
-        .unwrap_or_default()
+    std::iter::once(".part".to_owned()).chain(numbered).find(|suffix| !taken(suffix)).unwrap_or_default()
 }
 
 /// `name` with `suffix`; a name too long for that is cut, and told from its like by its hash.
@@ -354,10 +337,7 @@ fn partial_name(name: &str, suffix: &str) -> String {
         return format!("{name}{suffix}");
     }
     let hash = sha256(name.as_bytes());
-    let mark = format!(
-        "~{:016x}{suffix}",
-        u64::from_be_bytes(hash[..8].try_into().unwrap_or([0; 8]))
-    );
+    let mark = format!("~{:016x}{suffix}", u64::from_be_bytes(hash[..8].try_into().unwrap_or([0; 8])));
     format!("{}{mark}", cut(name, NAME_BYTES_MAX.saturating_sub(mark.len())))
 }
 

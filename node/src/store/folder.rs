@@ -72,10 +72,7 @@ impl Folder {
     /// Opens a folder that exists.
     pub(crate) fn open(path: &Path) -> io::Result<Folder> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Folder {
-            fd: openat(CWD, path, flags, Mode::empty())?,
-            path: path.to_owned(),
-        })
+        Ok(Folder { fd: openat(CWD, path, flags, Mode::empty())?, path: path.to_owned() })
     }
 
     /// Opens a folder, made with its parents if it is not there.
@@ -91,10 +88,7 @@ impl Folder {
 
     /// Opens the folder `inside`, which may be empty for this one.
     pub(crate) fn folder(&self, inside: &[&str]) -> io::Result<Folder> {
-        Ok(Folder {
-            fd: self.descend(inside, false)?,
-            path: self.join(inside),
-        })
+        Ok(Folder { fd: self.descend(inside, false)?, path: self.join(inside) })
     }
 
     /// Like [`Folder::folder`], making what is not there.
@@ -201,9 +195,7 @@ impl Folder {
     }
 
     fn join(&self, inside: &[&str]) -> PathBuf {
-        inside
-            .iter()
-            .fold(self.path.clone(), |path, part| path.join(part))
+        inside.iter().fold(self.path.clone(), |path, part| path.join(part))
     }
 
     fn descend(&self, inside: &[&str], make: bool) -> io::Result<OwnedFd> {
@@ -287,10 +279,7 @@ mod tests {
         let folder = Folder::open(temp.path()).unwrap();
         folder.make_folder(&["a", "b", "c"]).unwrap();
         folder.folder(&["a", "b"]).unwrap().create_file("x").unwrap();
-        let walked = Folder {
-            fd: folder.walk(&["a", "b"], false).unwrap(),
-            path: PathBuf::new(),
-        };
+        let walked = Folder { fd: folder.walk(&["a", "b"], false).unwrap(), path: PathBuf::new() };
         assert!(matches!(walked.find("x").unwrap(), Found::File(_)));
         assert!(folder.folder(&["a", "nothing"]).is_err());
     }

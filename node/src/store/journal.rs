@@ -34,11 +34,7 @@ const READ_BYTES: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
     /// What was proven of a run.
-    Proof {
-        run: RunIndex,
-        root: Hash,
-        proof: Vec<Hash>,
-    },
+    Proof { run: RunIndex, root: Hash, proof: Vec<Hash> },
     /// A file all of which is durable.
     Finished { file: FileIndex, modified_ns: i64 },
 }
@@ -64,10 +60,7 @@ impl Journal {
     pub(crate) fn start(folder: &Folder, name: &str, records: &[Record]) -> io::Result<Journal> {
         let bytes = encode(records);
         resume::write_durably(folder, name, &bytes)?;
-        Ok(Journal {
-            file: folder.open_file(name, true)?,
-            bytes: bytes.len() as u64,
-        })
+        Ok(Journal { file: folder.open_file(name, true)?, bytes: bytes.len() as u64 })
     }
 
     /// Adds records; durable when this returns. What fails leaves the journal as it was.
@@ -76,10 +69,7 @@ impl Journal {
             return Ok(());
         }
         let bytes = encode(records);
-        let written = self
-            .file
-            .write_all_at(&bytes, self.bytes)
-            .and_then(|()| self.file.sync_data());
+        let written = self.file.write_all_at(&bytes, self.bytes).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             // If even this fails, the tail is overwritten by the next append or ignored by the next reader.
             let _ = self.file.set_len(self.bytes);
@@ -188,17 +178,10 @@ mod tests {
         let layout = manifest.layout();
         let proofs = [0, 3, 5].map(|run| {
             let verified = data.verified(manifest, layout.run_index(run).unwrap());
-            Record::Proof {
-                run: verified.run(),
-                root: *verified.root(),
-                proof: verified.proof().to_vec(),
-            }
+            Record::Proof { run: verified.run(), root: *verified.root(), proof: verified.proof().to_vec() }
         });
         let file = layout.file_index(0).unwrap();
-        let finished = Record::Finished {
-            file,
-            modified_ns: -5,
-        };
+        let finished = Record::Finished { file, modified_ns: -5 };
         proofs.into_iter().chain([finished]).collect()
     }
 
@@ -231,12 +214,12 @@ mod tests {
         let truth = |noted: &Noted| {
             noted.trees.iter().all(|(&piece, tree)| {
                 let runs = manifest.layout().piece_runs(piece).len() as u32;
-                (0..runs)
-                    .filter_map(|index| Some((tree.run_root(index)?, tree.proof(index)?, index)))
-                    .all(|(root, proof, index)| {
+                (0..runs).filter_map(|index| Some((tree.run_root(index)?, tree.proof(index)?, index))).all(
+                    |(root, proof, index)| {
                         let run = manifest.layout().piece_runs(piece).start + index;
                         proves(&manifest, manifest.layout().run_index(run).unwrap(), root, &proof)
-                    })
+                    },
+                )
             })
         };
         for at in 0..bytes.len() {

@@ -22,13 +22,7 @@ struct Entry<V> {
 impl<K: Ord + Copy, V: Clone> Lru<K, V> {
     /// Holds at most `weight_max` altogether, in whatever unit its user counts.
     pub(crate) const fn new(weight_max: usize) -> Self {
-        Lru {
-            entries: BTreeMap::new(),
-            by_use: BTreeMap::new(),
-            uses: 0,
-            weight: 0,
-            weight_max,
-        }
+        Lru { entries: BTreeMap::new(), by_use: BTreeMap::new(), uses: 0, weight: 0, weight_max }
     }
 
     /// The entry of `key`, which is now the newest.

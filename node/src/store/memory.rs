@@ -28,11 +28,7 @@ impl MemoryStore {
         let none = RunSet::empty(manifest.layout().runs());
         MemoryStore {
             manifest,
-            runs: Mutex::new(Runs {
-                held: BTreeMap::new(),
-                have: none.clone(),
-                durable: none,
-            }),
+            runs: Mutex::new(Runs { held: BTreeMap::new(), have: none.clone(), durable: none }),
         }
     }
 }
@@ -59,11 +55,7 @@ impl Store for MemoryStore {
     fn checkpoint(&self) -> Result<Durable, StoreError> {
         let layout = self.manifest.layout();
         let mut runs = locked(&self.runs);
-        let new: Vec<RunIndex> = runs
-            .have
-            .iter()
-            .filter(|&run| !runs.durable.contains(run))
-            .collect();
+        let new: Vec<RunIndex> = runs.have.iter().filter(|&run| !runs.durable.contains(run)).collect();
         let mut outcome = Durable::default();
         for run in new {
             runs.durable.insert(run);

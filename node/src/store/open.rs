@@ -104,10 +104,7 @@ fn receipt_place(target: &Target, manifest: &Manifest) -> Option<ReceiptPlace> {
 /// The file system refused before anything was written.
 pub(super) fn refused(path: &Path) -> impl Fn(io::Error) -> DownloadError + use<> {
     let path = path.to_owned();
-    move |source| DownloadError::Io {
-        path: path.clone(),
-        source,
-    }
+    move |source| DownloadError::Io { path: path.clone(), source }
 }
 
 /// The file system refused to write.

@@ -68,10 +68,7 @@ impl Opening {
         }
         let left = match &mut resume {
             Some(resume) => resume.load(&self.manifest).map_err(self.refused())?,
-            None => Left {
-                durable: None,
-                noted: Noted::default(),
-            },
+            None => Left { durable: None, noted: Noted::default() },
         };
         let findings = self.judge(&sights, &left);
         self.take_standings(&sights);
@@ -109,11 +106,7 @@ impl Opening {
     fn resume_left(&self) -> Result<Option<Resume>, DownloadError> {
         let parent = self.parent()?;
         let there = Resume::is_in(&parent, &self.manifest).map_err(self.refused())?;
-        if there {
-            self.lock(&parent).map(Some)
-        } else {
-            Ok(None)
-        }
+        if there { self.lock(&parent).map(Some) } else { Ok(None) }
     }
 
     fn lock(&self, parent: &Folder) -> Result<Resume, DownloadError> {
@@ -129,9 +122,7 @@ impl Opening {
             resume.remove().map_err(refused(&self.target.folder))?;
             return Err(error);
         }
-        resume
-            .load(&self.manifest)
-            .map_err(storage(&self.target.folder))?;
+        resume.load(&self.manifest).map_err(storage(&self.target.folder))?;
         Ok(resume)
     }
 
@@ -152,10 +143,7 @@ impl Opening {
     }
 
     fn wants(&self, file: FileIndex) -> bool {
-        self.target
-            .selected
-            .as_ref()
-            .is_none_or(|files| files.contains(&file))
+        self.target.selected.as_ref().is_none_or(|files| files.contains(&file))
     }
 
     /// Looks at the wanted files, and at the others too if an earlier run may have made them.
@@ -170,10 +158,7 @@ impl Opening {
                 partial: self.files.find(file, true).map_err(&error)?,
             })
         };
-        files
-            .filter(|&file| others_too || self.wants(file))
-            .map(see)
-            .collect()
+        files.filter(|&file| others_too || self.wants(file)).map(see).collect()
     }
 
     fn receipt_matches(&self, sights: &[Sight]) -> bool {
@@ -206,11 +191,7 @@ impl Opening {
         self.take_standings(sights);
         let have = ledger.have.to_set();
         let store = Arc::new(self.into_store(ledger));
-        Opened {
-            store,
-            have,
-            complete: true,
-        }
+        Opened { store, have, complete: true }
     }
 
     fn into_store(self, ledger: Ledger) -> DiskStore {
@@ -228,11 +209,7 @@ impl Opening {
             ours: BTreeSet::new(),
         };
         for sight in sights {
-            let runs = || {
-                layout
-                    .file_runs(sight.file)
-                    .filter_map(|run| layout.run_index(run))
-            };
+            let runs = || layout.file_runs(sight.file).filter_map(|run| layout.run_index(run));
             let whole = |set: &RunSet| runs().all(|run| set.contains(run));
             let noted = left.noted.finished.get(&sight.file);
             let length = layout.file_bytes(sight.file);
@@ -331,11 +308,7 @@ impl Opening {
         if complete {
             store.finish()?;
         }
-        Ok(Opened {
-            store: Arc::new(store),
-            have,
-            complete,
-        })
+        Ok(Opened { store: Arc::new(store), have, complete })
     }
 
     fn prepare_files(&self, findings: &Findings, wrong: &[FileIndex]) -> Result<(), DownloadError> {
@@ -368,9 +341,7 @@ impl Opening {
             }
             for (index, run) in (0..).zip(runs()) {
                 let single = proof_length(layout, run) == 0;
-                let known = trees
-                    .get(&piece)
-                    .is_some_and(|tree| tree.run_root(index).is_some());
+                let known = trees.get(&piece).is_some_and(|tree| tree.run_root(index).is_some());
                 if !single && !known {
                     // Nobody could be shown that it is right, nor could we tell when it rots.
                     have.remove(run);
@@ -393,10 +364,7 @@ impl Opening {
 
 /// The finished files that still are.
 fn still_finished(files: &Files, noted: &Noted) -> Vec<Record> {
-    let finished = noted
-        .finished
-        .iter()
-        .map(|(&file, &modified_ns)| (file, modified_ns));
+    let finished = noted.finished.iter().map(|(&file, &modified_ns)| (file, modified_ns));
     finished
         .filter(|&(file, _)| files.standing(file) == Standing::Complete)
         .map(|(file, modified_ns)| Record::Finished { file, modified_ns })

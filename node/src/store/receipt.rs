@@ -135,9 +135,7 @@ fn decode(content: ContentId, bytes: &[u8]) -> Option<Receipt> {
     let (entries, []) = entries.as_chunks::<ENTRY_BYTES>() else {
         return None;
     };
-    Some(Receipt {
-        files: entries.iter().filter_map(decode_entry).collect(),
-    })
+    Some(Receipt { files: entries.iter().filter_map(decode_entry).collect() })
 }
 
 fn decode_entry(entry: &[u8; ENTRY_BYTES]) -> Option<(u32, FileStamp)> {
@@ -159,15 +157,8 @@ mod tests {
     #[test]
     fn a_damaged_receipt_is_none() {
         let content = ContentId([3; 32]);
-        let stamp = FileStamp {
-            bytes: 1,
-            modified_ns: -2,
-            inode: 3,
-            device: 4,
-        };
-        let receipt = Receipt {
-            files: [(0, stamp), (9, stamp)].into(),
-        };
+        let stamp = FileStamp { bytes: 1, modified_ns: -2, inode: 3, device: 4 };
+        let receipt = Receipt { files: [(0, stamp), (9, stamp)].into() };
         let bytes = encode(content, &receipt);
         assert_eq!(decode(content, &bytes), Some(receipt));
         assert_eq!(decode(ContentId([4; 32]), &bytes), None);

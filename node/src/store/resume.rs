@@ -102,13 +102,7 @@ impl Resume {
             // Its last holder may have removed it between our opening and our locking.
             if folder.is_in(parent, &name)? {
                 let parent = parent.folder(&[])?;
-                return Ok(Some(Resume {
-                    parent,
-                    name,
-                    folder,
-                    journal: None,
-                    content,
-                }));
+                return Ok(Some(Resume { parent, name, folder, journal: None, content }));
             }
         }
         Ok(None)
@@ -118,10 +112,7 @@ impl Resume {
     pub(crate) fn load(&mut self, manifest: &Manifest) -> io::Result<Left> {
         self.save_metainfo(manifest)?;
         let noted = Journal::read(&self.folder, JOURNAL, manifest)?;
-        Ok(Left {
-            durable: self.read_state(manifest)?,
-            noted,
-        })
+        Ok(Left { durable: self.read_state(manifest)?, noted })
     }
 
     /// Starts the journal anew with what is still worth knowing.

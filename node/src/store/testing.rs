@@ -17,10 +17,7 @@ pub(crate) struct Data {
 
 /// A content of files of these lengths: one file named `film`, or several in a folder named `things`.
 pub(crate) fn content(piece_bytes: u64, lengths: &[u64]) -> (Arc<Manifest>, Data) {
-    let files = (0..)
-        .zip(lengths)
-        .map(|(seed, &length)| bytes(seed, length))
-        .collect();
+    let files = (0..).zip(lengths).map(|(seed, &length)| bytes(seed, length)).collect();
     let data = Data { files };
     let layout = Layout::new(piece_bytes, lengths.iter().copied()).unwrap();
     let new_files = (0..lengths.len()).map(|file| NewFile {

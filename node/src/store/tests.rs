@@ -30,12 +30,7 @@ mod damage;
 mod opening;
 
 fn target(folder: &Path) -> Target {
-    Target {
-        folder: folder.to_owned(),
-        overwrite: false,
-        selected: None,
-        state_dir: None,
-    }
+    Target { folder: folder.to_owned(), overwrite: false, selected: None, state_dir: None }
 }
 
 fn try_open(manifest: &Arc<Manifest>, target: Target) -> Result<Opened, DownloadError> {
@@ -68,19 +63,15 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % bound as u64) as usize
     }
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -95,10 +86,7 @@ fn a_download_ends_with_its_files_and_nothing_else() {
         put_all(&opened.store, &manifest, &data);
         for run in runs(&manifest) {
             get_and_verify(&opened.store, &manifest, run);
-            assert_eq!(
-                opened.store.put(&data.verified(&manifest, run)).unwrap(),
-                Stored::Known
-            );
+            assert_eq!(opened.store.put(&data.verified(&manifest, run)).unwrap(), Stored::Known);
         }
         assert_eq!(opened.store.finish().unwrap(), temp.path().join(manifest.name()));
         assert!(data.is_in(&manifest, temp.path()));
@@ -137,25 +125,13 @@ fn every_kind_of_store_keeps_the_same_promises() {
     let temp = tempfile::tempdir().unwrap();
     fn check(store: &impl Store, manifest: &Manifest, data: &Data) {
         let all = runs(manifest);
-        assert!(matches!(
-            store.get(all[0], &mut Vec::new()),
-            Err(StoreError::Missing)
-        ));
-        assert_eq!(
-            store.put(&data.verified(manifest, all[2])).unwrap(),
-            Stored::Written
-        );
-        assert_eq!(
-            store.put(&data.verified(manifest, all[2])).unwrap(),
-            Stored::Known
-        );
+        assert!(matches!(store.get(all[0], &mut Vec::new()), Err(StoreError::Missing)));
+        assert_eq!(store.put(&data.verified(manifest, all[2])).unwrap(), Stored::Written);
+        assert_eq!(store.put(&data.verified(manifest, all[2])).unwrap(), Stored::Known);
         assert!(store.have().contains(all[2]) && !store.durable().contains(all[2]));
         get_and_verify(store, manifest, all[2]);
         let durable = store.checkpoint().unwrap();
-        assert_eq!(
-            (durable.runs, durable.bytes, durable.lost),
-            (1, 256 * KIB, vec![])
-        );
+        assert_eq!((durable.runs, durable.bytes, durable.lost), (1, 256 * KIB, vec![]));
         assert!(store.durable().contains(all[2]));
         assert_eq!(store.checkpoint().unwrap().runs, 0);
     }
@@ -293,10 +269,7 @@ fn unselected_files_are_never_made() {
     let (manifest, data) = content(MIB, &[MIB, 10, 300 * KIB]);
     let temp = tempfile::tempdir().unwrap();
     let only: FileIndex = manifest.layout().file_index(2).unwrap();
-    let chosen = Target {
-        selected: Some([only].into()),
-        ..target(temp.path())
-    };
+    let chosen = Target { selected: Some([only].into()), ..target(temp.path()) };
     let opened = try_open(&manifest, chosen.clone()).unwrap();
     let wanted = opened.store.wanted();
     assert_eq!(wanted.count(), 2);

@@ -64,10 +64,7 @@ impl Workers {
         };
         let threads = (0..threads).map(start).collect::<Result<_, _>>()?;
         Ok(Workers {
-            inner: Arc::new(Inner {
-                queue: Mutex::new(Some(sender)),
-                threads: Mutex::new(threads),
-            }),
+            inner: Arc::new(Inner { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads) }),
         })
     }
 
@@ -154,10 +151,7 @@ mod tests {
     async fn a_panicking_job_takes_no_thread_with_it() {
         let workers = Workers::new(1).unwrap();
         let panicked = workers.run(|| panic!("on purpose")).await;
-        assert_eq!(
-            panicked,
-            Err::<(), _>(WorkerError::Panicked("on purpose".to_owned()))
-        );
+        assert_eq!(panicked, Err::<(), _>(WorkerError::Panicked("on purpose".to_owned())));
         assert_eq!(workers.run(|| 7).await, Ok(7));
     }
 

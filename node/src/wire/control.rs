@@ -124,7 +124,8 @@ impl Runs {
         if self.runs.len() > RUNS_MAX {
             return Err(FrameError::Nonsense("more runs than one frame may name"));
         }
-        let index = |run| layout.run_index(run).ok_or(FrameError::Nonsense("a run the content does not have"));
+        let index =
+            |run| layout.run_index(run).ok_or(FrameError::Nonsense("a run the content does not have"));
         self.runs.into_iter().map(index).collect()
     }
 }

@@ -97,7 +97,8 @@ impl Answer {
     }
 
     pub(crate) fn decode(bytes: [u8; Answer::BYTES]) -> io::Result<Answer> {
-        let (id, run, proof_hashes, length) = (be32(&bytes[1..5]), be32(&bytes[5..9]), bytes[9], be32(&bytes[10..14]));
+        let (id, run, proof_hashes, length) =
+            (be32(&bytes[1..5]), be32(&bytes[5..9]), bytes[9], be32(&bytes[10..14]));
         match bytes[0] {
             RUN if proof_hashes > PROOF_HASHES_MAX => Err(malformed("a proof longer than any can be")),
             RUN => Ok(Answer::Run { id, run, proof_hashes, bytes: length }),

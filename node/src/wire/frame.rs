@@ -48,7 +48,11 @@ async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<u64
     for place in 0..5 {
         let mut byte = [0];
         if stream.read(&mut byte).await? == 0 {
-            return if place == 0 { Ok(None) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) };
+            return if place == 0 {
+                Ok(None)
+            } else {
+                Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+            };
         }
         length |= u64::from(byte[0] & 0x7f) << (7 * place);
         if byte[0] & 0x80 == 0 {

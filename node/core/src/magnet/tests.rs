@@ -49,10 +49,7 @@ fn links_to_something_else_are_refused() {
         (format!("magnet:?xt=urn:btmh:{ID}"), MagnetError::Content),
         (format!("magnet:?xt=urn:btmh:1220{ID}00"), MagnetError::Content),
         (format!("magnet:?xt=urn:btmh:1114{ID}"), MagnetError::Content),
-        (
-            format!("magnet:?xt=urn:btmh:1220{ID}&xt=urn:btmh:1220{other}"),
-            MagnetError::TwoContents,
-        ),
+        (format!("magnet:?xt=urn:btmh:1220{ID}&xt=urn:btmh:1220{other}"), MagnetError::TwoContents),
         (long, MagnetError::TooLong),
     ];
     for (link, error) in cases {
@@ -71,9 +68,8 @@ fn hints_that_make_no_sense_are_dropped() {
 
 #[test]
 fn hints_are_bounded() {
-    let many: String = (0..200)
-        .map(|i| format!("&ws=http://{i}.example/&x.pe=h{i}:1&x.ma=/dns/h{i}"))
-        .collect();
+    let many: String =
+        (0..200).map(|i| format!("&ws=http://{i}.example/&x.pe=h{i}:1&x.ma=/dns/h{i}")).collect();
     let magnet = parse(&many);
     assert_eq!(
         (magnet.web_seeds.len(), magnet.peers.len(), magnet.addresses.len()),
@@ -85,28 +81,11 @@ fn hints_are_bounded() {
 fn a_selection_that_cannot_be_understood_is_refused_rather_than_ignored() {
     let many: String = (0..5000).map(|i| format!("{},", i * 2)).collect();
     let over = FILES_MAX.to_string();
-    for text in [
-        "",
-        ",",
-        "1,",
-        "-",
-        "1-",
-        "-1",
-        "2-1",
-        "a",
-        "+1",
-        "1-2-3",
-        "4294967296",
-        &over,
-        &many,
-    ] {
+    for text in ["", ",", "1,", "-", "1-", "-1", "2-1", "a", "+1", "1-2-3", "4294967296", &over, &many] {
         assert_eq!(text.parse::<FileSelection>(), Err(SelectionError), "{text:.20}");
     }
     let link = format!("magnet:?xt=urn:btmh:1220{ID}&so=x");
-    assert_eq!(
-        link.parse::<Magnet>(),
-        Err(MagnetError::Selection(SelectionError))
-    );
+    assert_eq!(link.parse::<Magnet>(), Err(MagnetError::Selection(SelectionError)));
 }
 
 #[test]

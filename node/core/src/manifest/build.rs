@@ -87,9 +87,7 @@ fn insert<'a>(
                 Some(write::Node::Folder(_)) => Err(ManifestError::FileIsFolder(path.clone())),
             };
         }
-        let node = folder
-            .entry(name)
-            .or_insert_with(|| write::Node::Folder(BTreeMap::new()));
+        let node = folder.entry(name).or_insert_with(|| write::Node::Folder(BTreeMap::new()));
         folder = match node {
             write::Node::Folder(below) => below,
             write::Node::File { .. } => return Err(ManifestError::FileIsFolder(path.clone())),

@@ -40,10 +40,7 @@ impl Info {
         check_size("the info dictionary", info_bytes.len(), INFO_BYTES_MAX)?;
         let found = ContentId(sha256(info_bytes));
         if found != content {
-            return Err(ManifestError::OtherContent {
-                expected: content,
-                found,
-            });
+            return Err(ManifestError::OtherContent { expected: content, found });
         }
         Info::read(info_bytes)
     }
@@ -129,12 +126,7 @@ impl Info {
         let indices = (0..self.layout.files()).map(FileIndex::new);
         indices.zip(&self.files).filter_map(|(file, entry)| {
             let pieces = self.layout.file_pieces(file).len() as u32;
-            let layer = LayerFile {
-                file,
-                root: entry.pieces_root?,
-                pieces,
-                bytes: pieces * 32,
-            };
+            let layer = LayerFile { file, root: entry.pieces_root?, pieces, bytes: pieces * 32 };
             (pieces > 1).then_some(layer)
         })
     }
@@ -181,11 +173,7 @@ impl Info {
             true => layers,
             false => self.with_roots_of_small_files(&layers),
         };
-        Ok(Manifest {
-            info: self,
-            piece_hashes: piece_hashes.into(),
-            web_seeds: Vec::new(),
-        })
+        Ok(Manifest { info: self, piece_hashes: piece_hashes.into(), web_seeds: Vec::new() })
     }
 
     /// A file of one piece has its root for a layer.

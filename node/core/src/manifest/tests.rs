@@ -138,15 +138,11 @@ fn depth_and_numbers_are_bounded() {
     assert!(parse(&nested(crate::paths::PATH_DEPTH_MAX + 1)).is_err());
     assert!(parse(&nested(100_000)).is_err(), "the stack is not the limit");
 
-    let many: String = (0..=FILES_MAX)
-        .map(|i| format!("6:{i:06}d0:d6:lengthi0eee"))
-        .collect();
+    let many: String = (0..=FILES_MAX).map(|i| format!("6:{i:06}d0:d6:lengthi0eee")).collect();
     assert!(matches!(parse(&many), Err(ManifestError::TooManyFiles)));
 
     // 2,000 bytes of folders above every file would make 64 MiB of paths from 2 MiB of info.
-    let leaves: String = (0..40_000)
-        .map(|i| format!("6:{i:06}d0:d6:lengthi0eee"))
-        .collect();
+    let leaves: String = (0..40_000).map(|i| format!("6:{i:06}d0:d6:lengthi0eee")).collect();
     let deep = (0..10).fold(leaves, |inside, _| folder(&"d".repeat(200), &inside));
     let error = parse(&deep).unwrap_err();
     assert!(matches!(error, ManifestError::TooLarge { .. }), "{error}");
@@ -158,9 +154,7 @@ fn a_torrent_or_info_dictionary_over_its_limit_is_not_read() {
     let torrent = vec![b'd'; TORRENT_BYTES_MAX + 1];
     assert!(too_large(Manifest::parse(&torrent).unwrap_err()));
     let info = vec![b'd'; INFO_BYTES_MAX + 1];
-    assert!(too_large(
-        Info::parse(ContentId(sha256(&info)), &info).unwrap_err()
-    ));
+    assert!(too_large(Info::parse(ContentId(sha256(&info)), &info).unwrap_err()));
 }
 
 #[test]
@@ -241,18 +235,8 @@ fn layers_that_are_missing_short_or_wrong_are_refused() {
     let mut wrong = whole.to_vec();
     wrong[95] ^= 1;
     assert!(matches!(with(&wrong), Err(ManifestError::LayerHash(_))));
-    assert!(matches!(
-        with(&whole[..64]),
-        Err(ManifestError::LayerLength {
-            expected: 3,
-            found: 2,
-            ..
-        })
-    ));
-    assert!(matches!(
-        with(&whole[..95]),
-        Err(ManifestError::Invalid("piece layers"))
-    ));
+    assert!(matches!(with(&whole[..64]), Err(ManifestError::LayerLength { expected: 3, found: 2, .. })));
+    assert!(matches!(with(&whole[..95]), Err(ManifestError::Invalid("piece layers"))));
     // A layer padded by hand has the same root, but another length.
     let padded = [whole, &[0; 32]].concat();
     assert!(matches!(with(&padded), Err(ManifestError::LayerLength { .. })));
@@ -272,9 +256,7 @@ fn files_of_equal_content_share_a_layer() {
     let files = vec![new_file("b"), new_file("a")];
     let manifest = Manifest::build(&name, 16_384, files, vec![]).unwrap();
     let torrent = manifest.to_torrent();
-    let layers = torrent
-        .windows(160)
-        .filter(|window| *window == layer.as_flattened());
+    let layers = torrent.windows(160).filter(|window| *window == layer.as_flattened());
     assert_eq!(layers.count(), 1);
     assert_eq!(Manifest::parse(&torrent).unwrap(), manifest);
     assert_eq!(manifest.layers().count(), 10);
@@ -301,19 +283,10 @@ fn what_cannot_be_published_is_said() {
         Manifest::build(&name, 16_384, files.to_vec(), vec![]).unwrap_err()
     };
     let (a, inside) = (new_file("a", 1, 1), new_file("a/b", 1, 1));
-    assert!(matches!(
-        build(&[a.clone(), inside]),
-        ManifestError::FileIsFolder(_)
-    ));
+    assert!(matches!(build(&[a.clone(), inside]), ManifestError::FileIsFolder(_)));
     assert!(matches!(build(&[a.clone(), a]), ManifestError::SameName(_)));
-    assert!(matches!(
-        build(&[new_file("a", 16_385, 1)]),
-        ManifestError::LayerLength { .. }
-    ));
-    assert!(matches!(
-        build(&[new_file("a", 0, 1)]),
-        ManifestError::LayerLength { .. }
-    ));
+    assert!(matches!(build(&[new_file("a", 16_385, 1)]), ManifestError::LayerLength { .. }));
+    assert!(matches!(build(&[new_file("a", 0, 1)]), ManifestError::LayerLength { .. }));
     assert!(matches!(build(&[]), ManifestError::NoFiles));
 }
 
@@ -325,10 +298,7 @@ fn web_seeds_are_kept_when_they_are_urls_and_not_too_many() {
         Manifest::parse(torrent.as_bytes()).map(|manifest| manifest.web_seeds().to_vec())
     };
     assert_eq!(with("10:http://a/b").unwrap(), ["http://a/b"]);
-    assert_eq!(
-        with("l10:http://a/b10:http://a/bi1e5:ftp:/e").unwrap(),
-        ["http://a/b"]
-    );
+    assert_eq!(with("l10:http://a/b10:http://a/bi1e5:ftp:/e").unwrap(), ["http://a/b"]);
     assert_eq!(with("9:http:///a").unwrap(), [""; 0]);
     assert!(matches!(with("i1e"), Err(ManifestError::Invalid("url-list"))));
     let many: String = (100..900).map(|i| format!("12:http://a/{i}")).collect();

@@ -60,10 +60,7 @@ impl Reader {
     fn add(&mut self, path: RelativePath, properties: &Properties) -> Result<(), ManifestError> {
         self.paths_bytes += path.as_str().len();
         if self.paths_bytes > PATHS_BYTES_MAX {
-            return Err(ManifestError::TooLarge {
-                what: "the list of paths",
-                bytes_max: PATHS_BYTES_MAX,
-            });
+            return Err(ManifestError::TooLarge { what: "the list of paths", bytes_max: PATHS_BYTES_MAX });
         }
         if self.files.len() >= FILES_MAX as usize {
             return Err(ManifestError::TooManyFiles);
@@ -72,11 +69,7 @@ impl Reader {
         if (length == 0) != properties.root.is_none() {
             return Err(ManifestError::Root(path));
         }
-        self.files.push(FileEntry {
-            path,
-            length,
-            pieces_root: properties.root,
-        });
+        self.files.push(FileEntry { path, length, pieces_root: properties.root });
         Ok(())
     }
 }

@@ -69,9 +69,8 @@ pub(super) fn torrent(manifest: &Manifest) -> Vec<u8> {
 /// Files of equal content share one layer.
 fn layers(manifest: &Manifest) -> Result<Vec<u8>, Error> {
     let files = manifest.info().layer_files();
-    let by_root: BTreeMap<Hash, &[Hash]> = files
-        .map(|layer| (layer.root, manifest.file_layer(layer.file)))
-        .collect();
+    let by_root: BTreeMap<Hash, &[Hash]> =
+        files.map(|layer| (layer.root, manifest.file_layer(layer.file))).collect();
     let mut encoder = Encoder::new();
     encoder.emit_dict(|mut pairs| {
         by_root.iter().try_for_each(|(root, layer)| {

@@ -38,11 +38,7 @@ impl PieceTree {
         let run_leaves = piece_run_leaves(layout, piece);
         let slots = layout.piece(piece).leaves / run_leaves;
         let runs = layout.piece_runs(piece).len() as u32;
-        let mut tree = PieceTree {
-            nodes: vec![None; 2 * slots as usize - 2].into(),
-            slots,
-            runs,
-        };
+        let mut tree = PieceTree { nodes: vec![None; 2 * slots as usize - 2].into(), slots, runs };
         tree.set_empty_nodes(run_leaves);
         tree
     }
@@ -73,11 +69,7 @@ impl PieceTree {
     /// If the piece has no such run, or the proof another length.
     pub fn learn(&mut self, index_in_piece: u32, root: Hash, proof: &[Hash]) {
         assert!(index_in_piece < self.runs, "a run of another piece");
-        assert_eq!(
-            proof.len(),
-            self.slots.ilog2() as usize,
-            "a proof of another piece"
-        );
+        assert_eq!(proof.len(), self.slots.ilog2() as usize, "a proof of another piece");
         let (mut node, mut hash) = (self.slots + index_in_piece, root);
         for sibling in proof {
             self.set(node, hash);
@@ -155,13 +147,8 @@ impl PieceTree {
     /// If the bytes cannot be a tree of this piece; nothing is allocated beyond such a tree.
     pub fn from_bytes(layout: &Layout, piece: PieceIndex, bytes: &[u8]) -> Result<PieceTree, PieceTreeError> {
         let mut tree = PieceTree::new(layout, piece);
-        let error = PieceTreeError {
-            runs: tree.runs,
-            bytes: bytes.len(),
-        };
-        let (bits, hashes) = bytes
-            .split_at_checked(tree.nodes.len().div_ceil(8))
-            .ok_or(error)?;
+        let error = PieceTreeError { runs: tree.runs, bytes: bytes.len() };
+        let (bits, hashes) = bytes.split_at_checked(tree.nodes.len().div_ceil(8)).ok_or(error)?;
         let (hashes, rest) = hashes.as_chunks::<32>();
         let known = |at: usize| bits[at / 8] >> (at % 8) & 1 == 1;
         let stray = (tree.nodes.len()..8 * bits.len()).any(known);
@@ -259,10 +246,7 @@ mod tests {
         tree.fill(&roots);
         let bytes = tree.to_bytes();
         for length in 0..bytes.len() {
-            assert!(
-                PieceTree::from_bytes(&layout, piece, &bytes[..length]).is_err(),
-                "{length}"
-            );
+            assert!(PieceTree::from_bytes(&layout, piece, &bytes[..length]).is_err(), "{length}");
         }
         let mut stray = bytes.clone();
         stray[1] |= 0x80; // node 17 of 2..16
@@ -277,9 +261,6 @@ mod tests {
         let layout = Layout::new(RUN, [3 * RUN]).unwrap();
         let mut tree = PieceTree::new(&layout, layout.piece_index(0).unwrap());
         assert_eq!(tree.fill(&[[7; 32]]), [7; 32]);
-        assert_eq!(
-            (tree.proof(0), tree.run_root(0), tree.to_bytes()),
-            (Some(vec![]), None, vec![])
-        );
+        assert_eq!((tree.proof(0), tree.run_root(0), tree.to_bytes()), (Some(vec![]), None, vec![]));
     }
 }

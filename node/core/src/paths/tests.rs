@@ -58,26 +58,16 @@ const HOSTILE: &[(&[u8], NameFault)] = &[
 ];
 
 fn corpus() -> Vec<(Vec<u8>, NameFault)> {
-    let mut names: Vec<(Vec<u8>, NameFault)> = HOSTILE
-        .iter()
-        .map(|(name, fault)| (name.to_vec(), *fault))
-        .collect();
+    let mut names: Vec<(Vec<u8>, NameFault)> =
+        HOSTILE.iter().map(|(name, fault)| (name.to_vec(), *fault)).collect();
     let controls = (0..0x20).chain(0x7f..=0x9f).filter_map(char::from_u32);
     names.extend(controls.map(|c| (format!("a{c}b").into_bytes(), NameFault::Control)));
     let bidi =
         "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
-    names.extend(
-        bidi.chars()
-            .map(|c| (format!("a{c}b").into_bytes(), NameFault::Bidi)),
-    );
+    names.extend(bidi.chars().map(|c| (format!("a{c}b").into_bytes(), NameFault::Bidi)));
     let ports = (0..10).flat_map(|i| [format!("com{i}"), format!("lpt{i}")]);
     for device in RESERVED.iter().map(ToString::to_string).chain(ports) {
-        let forms = [
-            device.clone(),
-            device.to_uppercase(),
-            format!("{device}.txt"),
-            format!("{device} .x"),
-        ];
+        let forms = [device.clone(), device.to_uppercase(), format!("{device}.txt"), format!("{device} .x")];
         names.extend(forms.map(|name| (name.into_bytes(), NameFault::Reserved)));
     }
     for length in [256, 257, 300, 1000, 4096, 100_000] {
@@ -108,12 +98,7 @@ fn no_hostile_name_hides_inside_a_path() {
         if name.contains('/') {
             continue;
         }
-        for path in [
-            name.to_owned(),
-            format!("a/{name}"),
-            format!("{name}/a"),
-            format!("a/{name}/b"),
-        ] {
+        for path in [name.to_owned(), format!("a/{name}"), format!("{name}/a"), format!("a/{name}/b")] {
             assert!(RelativePath::parse(&path).is_err(), "{}", printable(&path));
         }
     }

@@ -13,10 +13,7 @@ fn a_full_disk_loses_nothing_and_the_same_run_can_be_put_again() {
     let refused = store.put(&data.verified(&manifest, all[1]));
     assert!(matches!(refused, Err(StoreError::Full { .. })));
     assert_eq!(store.have().count(), 1);
-    assert!(matches!(
-        store.get(all[1], &mut Vec::new()),
-        Err(StoreError::Missing)
-    ));
+    assert!(matches!(store.get(all[1], &mut Vec::new()), Err(StoreError::Missing)));
     assert_eq!(store.checkpoint().unwrap().runs, 1);
     locked(&disk.plan).room_bytes = None;
     put_all(&store, &manifest, &data);
@@ -97,10 +94,7 @@ fn a_rotten_run_of_an_unfinished_download_stays_missing_after_a_restart() {
     store.checkpoint().unwrap();
     flip_byte(&temp.path().join("film.part"), 2 * 256 * 1024);
     store.forget_verified();
-    assert!(matches!(
-        store.get(all[2], &mut Vec::new()),
-        Err(StoreError::Rotten { .. })
-    ));
+    assert!(matches!(store.get(all[2], &mut Vec::new()), Err(StoreError::Rotten { .. })));
     store.checkpoint().unwrap();
     drop(store);
     let opened = open(&manifest, temp.path());
@@ -127,10 +121,7 @@ fn a_seed_withdraws_what_rotted_and_goes_on_with_the_rest() {
     for &run in &all[4..] {
         get_and_verify(&store, &manifest, run);
     }
-    assert!(matches!(
-        store.get(all[0], &mut Vec::new()),
-        Err(StoreError::Missing)
-    ));
+    assert!(matches!(store.get(all[0], &mut Vec::new()), Err(StoreError::Missing)));
 }
 
 #[test]
@@ -142,10 +133,7 @@ fn a_bit_that_flips_on_the_way_from_the_disk_is_caught() {
     store.forget_verified();
     locked(&disk.plan).flip_reads = true;
     for run in runs(&manifest) {
-        assert!(matches!(
-            store.get(run, &mut Vec::new()),
-            Err(StoreError::Rotten { .. })
-        ));
+        assert!(matches!(store.get(run, &mut Vec::new()), Err(StoreError::Rotten { .. })));
     }
     assert!(store.have().is_empty());
 }
@@ -158,22 +146,14 @@ fn a_truncated_or_vanished_file_is_rotten_not_an_error_of_the_system() {
     let store = DiskStore::open_seed(manifest.clone(), temp.path().to_owned()).unwrap();
     let all = runs(&manifest);
     get_and_verify(&store, &manifest, all[0]);
-    let file = fs::OpenOptions::new()
-        .write(true)
-        .open(temp.path().join("film"))
-        .unwrap();
+    let file = fs::OpenOptions::new().write(true).open(temp.path().join("film")).unwrap();
     file.set_len(300 * KIB).unwrap();
-    assert!(matches!(
-        store.get(all[3], &mut Vec::new()),
-        Err(StoreError::Rotten { .. })
-    ));
+    assert!(matches!(store.get(all[3], &mut Vec::new()), Err(StoreError::Rotten { .. })));
     get_and_verify(&store, &manifest, all[0]);
 }
 
 fn resume_folder(folder: &Path) -> std::path::PathBuf {
-    let name = names_in(folder)
-        .into_iter()
-        .find(|name| name.ends_with(".nearcast"));
+    let name = names_in(folder).into_iter().find(|name| name.ends_with(".nearcast"));
     folder.join(name.unwrap())
 }
 
@@ -198,11 +178,7 @@ fn whatever_byte_of_the_resume_state_is_damaged_no_false_run_is_claimed() {
             fs::write(&path, &damaged).unwrap();
             let opened = open(&manifest, temp.path());
             // Hashing finds what the state cannot vouch for: whole pieces of one run, here.
-            assert_eq!(
-                opened.have.iter().collect::<Vec<_>>(),
-                all[..3],
-                "{name}, byte {at}"
-            );
+            assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[..3], "{name}, byte {at}");
         }
         fs::write(&path, &whole).unwrap();
     }

@@ -9,10 +9,7 @@ fn a_second_opener_is_told_that_it_is_busy() {
     let (manifest, data) = content(MIB, &[MIB]);
     let temp = tempfile::tempdir().unwrap();
     let opened = open(&manifest, temp.path());
-    assert!(matches!(
-        try_open(&manifest, target(temp.path())),
-        Err(DownloadError::Busy(_))
-    ));
+    assert!(matches!(try_open(&manifest, target(temp.path())), Err(DownloadError::Busy(_))));
     put_all(&opened.store, &manifest, &data);
     drop(opened);
     assert!(try_open(&manifest, target(temp.path())).is_ok());
@@ -37,16 +34,9 @@ fn equal_data_is_complete_and_other_data_is_not_replaced_unless_told() {
     }
     assert_eq!(fs::read(&first).unwrap(), bytes, "nothing was touched");
     assert_eq!(names_in(temp.path()), ["things"]);
-    let overwrite = Target {
-        overwrite: true,
-        ..target(temp.path())
-    };
+    let overwrite = Target { overwrite: true, ..target(temp.path()) };
     let opened = try_open(&manifest, overwrite).unwrap();
-    assert_eq!(
-        (opened.complete, opened.have.count()),
-        (false, 9),
-        "right pieces are kept"
-    );
+    assert_eq!((opened.complete, opened.have.count()), (false, 9), "right pieces are kept");
     put_all(&opened.store, &manifest, &data);
     opened.store.finish().unwrap();
     assert!(data.is_in(&manifest, temp.path()));
@@ -57,10 +47,7 @@ fn equal_data_is_complete_and_other_data_is_not_replaced_unless_told() {
 fn a_receipt_spares_the_hashing_and_any_change_brings_it_back() {
     let (manifest, data) = content(MIB, &[MIB, 10]);
     let (temp, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let with_receipts = || Target {
-        state_dir: Some(state.path().to_owned()),
-        ..target(temp.path())
-    };
+    let with_receipts = || Target { state_dir: Some(state.path().to_owned()), ..target(temp.path()) };
     let opened = try_open(&manifest, with_receipts()).unwrap();
     put_all(&opened.store, &manifest, &data);
     opened.store.finish().unwrap();
@@ -76,16 +63,8 @@ fn a_receipt_spares_the_hashing_and_any_change_brings_it_back() {
     let file = temp.path().join("things/part000/file00001");
     let bytes = fs::read(&file).unwrap();
     fs::write(&file, &bytes).unwrap();
-    assert_eq!(
-        hashed(with_receipts()).unwrap(),
-        (true, MIB + 10),
-        "a changed file is hashed"
-    );
-    assert_eq!(
-        hashed(with_receipts()).unwrap(),
-        (true, 0),
-        "and vouched for again"
-    );
+    assert_eq!(hashed(with_receipts()).unwrap(), (true, MIB + 10), "a changed file is hashed");
+    assert_eq!(hashed(with_receipts()).unwrap(), (true, 0), "and vouched for again");
     fs::write(&file, "other").unwrap();
     assert!(matches!(hashed(with_receipts()), Err(DownloadError::Exists(_))));
 }
@@ -145,11 +124,7 @@ fn parts_that_vanished_are_fetched_again() {
 fn parts_without_a_state_are_hashed_and_kept() {
     let (manifest, data) = content(MIB, &[3 * MIB]);
     let temp = tempfile::tempdir().unwrap();
-    fs::write(
-        temp.path().join("film.part"),
-        &data.files[0][..2 * 1024 * 1024 + 7],
-    )
-    .unwrap();
+    fs::write(temp.path().join("film.part"), &data.files[0][..2 * 1024 * 1024 + 7]).unwrap();
     let opened = open(&manifest, temp.path());
     assert_eq!(opened.have.count(), 8);
     put_all(&opened.store, &manifest, &data);
@@ -161,20 +136,12 @@ fn parts_without_a_state_are_hashed_and_kept() {
 fn a_planted_link_leads_nowhere() {
     let (manifest, data) = content(MIB, &[MIB, 10]);
     let outside = tempfile::tempdir().unwrap();
-    for at in [
-        "things",
-        "things/part000",
-        "things/part000/file00000",
-        "things/part000/file00000.part",
-    ] {
+    for at in ["things", "things/part000", "things/part000/file00000", "things/part000/file00000.part"] {
         let temp = tempfile::tempdir().unwrap();
         let link = temp.path().join(at);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), &link).unwrap();
-        let overwrite = Target {
-            overwrite: true,
-            ..target(temp.path())
-        };
+        let overwrite = Target { overwrite: true, ..target(temp.path()) };
         let opened = try_open(&manifest, overwrite);
         let refused =
             opened.is_err_and(|error| matches!(error, DownloadError::Io { .. } | DownloadError::Exists(_)));
@@ -244,10 +211,7 @@ fn a_content_with_files_named_part_confuses_nobody() {
     let temp = tempfile::tempdir().unwrap();
     let opened = open(&manifest, temp.path());
     for (run, bytes) in runs(&manifest).into_iter().zip([&b"first"[..], b"second"]) {
-        opened
-            .store
-            .put(&verify(&manifest, run, bytes, Vec::new()).unwrap())
-            .unwrap();
+        opened.store.put(&verify(&manifest, run, bytes, Vec::new()).unwrap()).unwrap();
     }
     opened.store.finish().unwrap();
     assert_eq!(names_in(&temp.path().join("both")), ["a", "a.part"]);
@@ -273,19 +237,13 @@ fn two_contents_of_one_name_never_write_to_the_same_files() {
     for run in runs(&first).into_iter().take(4) {
         opened.store.put(&data.verified(&first, run)).unwrap();
     }
-    let overwrite = Target {
-        overwrite: true,
-        ..target(temp.path())
-    };
+    let overwrite = Target { overwrite: true, ..target(temp.path()) };
     for attempt in [target(temp.path()), overwrite.clone()] {
         assert!(matches!(try_open(&second, attempt), Err(DownloadError::Busy(_))));
     }
     opened.store.checkpoint().unwrap();
     drop(opened);
-    assert!(matches!(
-        try_open(&second, target(temp.path())),
-        Err(DownloadError::Exists(_))
-    ));
+    assert!(matches!(try_open(&second, target(temp.path())), Err(DownloadError::Exists(_))));
     assert_eq!(open(&first, temp.path()).have.count(), 4, "it was left alone");
     let opened = try_open(&second, overwrite).unwrap();
     put_all(&opened.store, &second, &other);
@@ -302,10 +260,7 @@ fn a_file_beside_its_own_part_is_the_one_that_is_kept_when_overwritten() {
     let mut bytes = data.files[0].clone();
     bytes[7] ^= 1;
     fs::write(temp.path().join("film"), &bytes).unwrap();
-    let overwrite = Target {
-        overwrite: true,
-        ..target(temp.path())
-    };
+    let overwrite = Target { overwrite: true, ..target(temp.path()) };
     let opened = try_open(&manifest, overwrite).unwrap();
     assert_eq!(opened.have.count(), 8);
     for run in opened.have.iter() {

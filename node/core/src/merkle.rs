@@ -208,4 +208,24 @@ fn climb(node: Hash, index: u32, siblings: &[Hash]) -> Hash {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_subtree_is_made_of_zero_leaves() {
+        assert_eq!(zero_root(1), [0; 32]);
+        assert_eq!(zero_root(2), parent(&[0; 32], &[0; 32]));
+        assert_eq!(subtree_root(&[], 8), zero_root(8));
+    }
+
+    #[test]
+    fn a_layer_of_any_length_gives_the_root_over_its_blocks() {
+        let data: Vec<u8> = (0..9 * 65_536u32 - 20_000).map(|i| (i / 7) as u8).collect();
+        for pieces in 1..=9 {
+            let data = &data[..data.len().min(pieces * 65_536)];
+            let layer: Vec<Hash> = data.chunks(65_536).map(|piece| subtree_root(piece, 4)).collect();
+            let leaves = 4 * pieces.next_power_of_two() as u32;
+            assert_eq!(layer_root(&layer, 4), subtree_root(data, leaves), "{pieces}");
+        }
+    }
+}

@@ -91,12 +91,7 @@ pub struct Catalogue {
 impl Catalogue {
     /// An empty catalogue of a root; nothing is read yet.
     pub fn new(root: PathBuf) -> Catalogue {
-        Catalogue {
-            root,
-            entries: BTreeMap::new(),
-            served: BTreeMap::new(),
-            truncated: false,
-        }
+        Catalogue { root, entries: BTreeMap::new(), served: BTreeMap::new(), truncated: false }
     }
 
     /// Number of contents served.
@@ -149,20 +144,13 @@ impl Catalogue {
         self.entries.retain(|path, entry| {
             let unchanged = found.get(path) == Some(&entry.stamp);
             if let State::Served(manifest) = &entry.state {
-                let missing = if unchanged {
-                    missing_data(manifest, parent(path))
-                } else {
-                    None
-                };
+                let missing = if unchanged { missing_data(manifest, parent(path)) } else { None };
                 if unchanged && missing.is_none() {
                     return true;
                 }
                 let content = manifest.content();
                 served.remove(&content);
-                changes.push(Change::Stop {
-                    torrent: path.clone(),
-                    content,
-                });
+                changes.push(Change::Stop { torrent: path.clone(), content });
                 return false;
             }
             unchanged
@@ -203,17 +191,11 @@ impl Catalogue {
         };
         if let Some(other) = self.served.get(&manifest.content()) {
             let other = printable(&other.to_string_lossy());
-            return (
-                State::Waiting,
-                Some(format!("the same content is served from {other}")),
-            );
+            return (State::Waiting, Some(format!("the same content is served from {other}")));
         }
         if let Some(missing) = missing_data(&manifest, parent(torrent)) {
             let missing = printable(&missing.to_string_lossy());
-            return (
-                State::Waiting,
-                Some(format!("{missing} is missing or has another size")),
-            );
+            return (State::Waiting, Some(format!("{missing} is missing or has another size")));
         }
         (State::Served(Arc::new(manifest)), None)
     }
@@ -235,9 +217,7 @@ fn parent(path: &Path) -> &Path {
 fn read_torrent(path: &Path) -> Result<Manifest, String> {
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(TORRENT_BYTES_MAX as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
+    file.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     Manifest::parse(&bytes).map_err(|error| error.to_string())
 }
 
@@ -246,12 +226,7 @@ fn missing_data(manifest: &Manifest, root: &Path) -> Option<PathBuf> {
     let layout = manifest.layout();
     let files = (0..layout.files()).filter_map(|index| layout.file_index(index));
     files
-        .map(|file| {
-            (
-                root.join(manifest.target(file).to_path_buf()),
-                layout.file_bytes(file),
-            )
-        })
+        .map(|file| (root.join(manifest.target(file).to_path_buf()), layout.file_bytes(file)))
         .find(|(path, bytes)| {
             let there = fs::symlink_metadata(path).is_ok_and(|data| data.is_file() && data.len() == *bytes);
             !there
@@ -267,10 +242,7 @@ struct Found {
 /// Walks the root without following links and without recursion; unreadable folders are passed over,
 /// as they are for every other reader of the tree.
 fn walk(root: &Path) -> io::Result<Found> {
-    let mut found = Found {
-        torrents: BTreeMap::new(),
-        truncated: false,
-    };
+    let mut found = Found { torrents: BTreeMap::new(), truncated: false };
     let mut entries_left = ENTRIES_MAX;
     let mut folders = vec![(fs::read_dir(root)?, 0)];
     while let Some((folder, depth)) = folders.pop() {
@@ -285,10 +257,7 @@ fn walk(root: &Path) -> io::Result<Found> {
                 folders.extend(fs::read_dir(entry.path()).ok().map(|below| (below, depth + 1)));
             } else if kind.is_file() && entry.path().extension().is_some_and(|end| end == "torrent") {
                 let Ok(data) = entry.metadata() else { continue };
-                let stamp = Stamp {
-                    bytes: data.len(),
-                    modified: data.modified().ok(),
-                };
+                let stamp = Stamp { bytes: data.len(), modified: data.modified().ok() };
                 found.torrents.insert(entry.path(), stamp);
             }
         }

@@ -90,14 +90,7 @@ pub enum LogFormat {
 impl Serve {
     /// What the options mean; none when there is no place for the identity.
     pub fn config(&self) -> Option<SeederConfig> {
-        let in_state_dir = || {
-            Some(
-                self.state_dir
-                    .clone()
-                    .or_else(default_state_dir)?
-                    .join("identity.key"),
-            )
-        };
+        let in_state_dir = || Some(self.state_dir.clone().or_else(default_state_dir)?.join("identity.key"));
         Some(SeederConfig {
             root: Some(self.root.clone()),
             listen: self.listen.clone(),
@@ -134,9 +127,7 @@ mod tests {
     use super::*;
 
     fn serve(arguments: &[&str]) -> Result<Serve, clap::Error> {
-        let all = ["nearcast-seeder", "serve", "--root", "/srv"]
-            .iter()
-            .chain(arguments);
+        let all = ["nearcast-seeder", "serve", "--root", "/srv"].iter().chain(arguments);
         Cli::try_parse_from(all).map(|cli| match cli.command {
             Command::Serve(serve) => serve,
         })
@@ -174,11 +165,7 @@ mod tests {
 
     #[test]
     fn wrong_addresses_rates_and_admin_values_are_refused() {
-        for wrong in [
-            ["--listen", "127.0.0.1:80"],
-            ["--up", "fast"],
-            ["--admin", "127.0.0.1:9"],
-        ] {
+        for wrong in [["--listen", "127.0.0.1:80"], ["--up", "fast"], ["--admin", "127.0.0.1:9"]] {
             assert!(serve(&wrong).is_err(), "{wrong:?}");
         }
     }

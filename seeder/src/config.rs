@@ -56,9 +56,7 @@ fn state_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf
     if let Some(first) = named("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next()) {
         return Some(first);
     }
-    let absolute = named("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let absolute = named("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute.or_else(|| named("HOME").map(|home| Path::new(&home).join(".local/state")))?;
     Some(state.join("nearcast-seeder"))
 }
@@ -76,11 +74,7 @@ mod tests {
 
     #[test]
     fn state_goes_where_systemd_then_xdg_then_home_say() {
-        let all = [
-            ("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"),
-            ("XDG_STATE_HOME", "/x"),
-            ("HOME", "/h"),
-        ];
+        let all = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
         assert_eq!(with(&all), Some("/var/lib/a".into()));
         assert_eq!(with(&all[1..]), Some("/x/nearcast-seeder".into()));
         assert_eq!(with(&all[2..]), Some("/h/.local/state/nearcast-seeder".into()));
@@ -96,10 +90,7 @@ mod tests {
     #[test]
     fn a_seeder_is_an_origin_and_listens_where_told() {
         let listen: Vec<Address> = vec!["/ip4/127.9.0.1/tcp/0".parse().unwrap()];
-        let config = SeederConfig {
-            listen: listen.clone(),
-            ..SeederConfig::default()
-        };
+        let config = SeederConfig { listen: listen.clone(), ..SeederConfig::default() };
         assert!(config.node().origin);
         assert_eq!(config.node().listen, listen);
         assert!(!SeederConfig::default().node().listen.is_empty());

@@ -69,11 +69,7 @@ fn announce(json: bool, addresses: impl Iterator<Item = String>) {
     let mut out = io::stdout().lock();
     for address in addresses {
         let _ = match json {
-            true => writeln!(
-                out,
-                "{}",
-                serde_json::json!({"event": "listening", "address": address})
-            ),
+            true => writeln!(out, "{}", serde_json::json!({"event": "listening", "address": address})),
             false => writeln!(out, "listening {address}"),
         };
     }
@@ -94,10 +90,6 @@ fn start_log(format: LogFormat) {
 }
 
 fn fail(sentence: &str, code: ExitCode) -> ExitCode {
-    let _ = writeln!(
-        io::stderr(),
-        "error: {}",
-        nearcast_core::paths::printable(sentence)
-    );
+    let _ = writeln!(io::stderr(), "error: {}", nearcast_core::paths::printable(sentence));
     code
 }

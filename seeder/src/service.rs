@@ -64,10 +64,8 @@ impl Seeder {
     /// See [`SeederError`]: an unreadable root, or a node that cannot listen or use its identity.
     pub async fn start(config: SeederConfig) -> Result<Seeder, SeederError> {
         if let Some(folder) = config.identity.as_deref().and_then(|file| file.parent()) {
-            make_private_folder(folder).map_err(|source| SeederError::Folder {
-                path: folder.to_owned(),
-                source,
-            })?;
+            make_private_folder(folder)
+                .map_err(|source| SeederError::Folder { path: folder.to_owned(), source })?;
         }
         // Scanned before the node listens: a wrong root then leaves nothing to take down.
         let first_scan = match config.root.clone() {
@@ -84,11 +82,7 @@ impl Seeder {
             }
             None => None,
         };
-        Ok(Seeder {
-            node: NodeHandle(node),
-            stop,
-            rescans,
-        })
+        Ok(Seeder { node: NodeHandle(node), stop, rescans })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
@@ -127,10 +121,7 @@ fn make_private_folder(folder: &std::path::Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() {
         return Ok(());
     }
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 async fn first_scan(root: PathBuf) -> Result<(Catalogue, Vec<Change>), SeederError> {
@@ -175,11 +166,7 @@ async fn keep_serving(node: Node, mut catalogue: Catalogue, mut stopped: watch::
 async fn apply(node: &Node, catalogue: &mut Catalogue, changes: Vec<Change>) {
     for change in changes {
         match change {
-            Change::Serve {
-                torrent,
-                manifest,
-                root,
-            } => {
+            Change::Serve { torrent, manifest, root } => {
                 let (name, content) = (printable(manifest.name()), manifest.content());
                 match node.share(Share { manifest, root }).await {
                     Ok(_) => tracing::info!("serving {name} {content}"),

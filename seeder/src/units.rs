@@ -48,10 +48,7 @@ pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text, RATE_EXAMPLE)?;
     let plain = unit.strip_suffix("/s").unwrap_or(unit);
     let rate = match plain.strip_suffix("bit") {
-        Some(prefix) => number.times(
-            prefix_factor(prefix).ok_or_else(|| unknown(unit, RATE_EXAMPLE))?,
-            8,
-        ),
+        Some(prefix) => number.times(prefix_factor(prefix).ok_or_else(|| unknown(unit, RATE_EXAMPLE))?, 8),
         None => number.times(byte_unit(plain).ok_or_else(|| unknown(unit, RATE_EXAMPLE))?, 1),
     };
     positive(rate?)
@@ -95,18 +92,14 @@ const FRACTION_DIGITS_MAX: usize = 9;
 
 fn split<'a>(text: &'a str, example: &'static str) -> Result<(Decimal, &'a str), UnitError> {
     let text = text.trim();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let dangling = whole.is_empty() || (number.contains('.') && fraction.is_empty());
     if dangling || fraction.contains('.') || fraction.len() > FRACTION_DIGITS_MAX {
         return Err(UnitError::Form(example));
     }
-    let digits = format!("{whole}{fraction}")
-        .parse()
-        .map_err(|_| UnitError::TooLarge)?;
+    let digits = format!("{whole}{fraction}").parse().map_err(|_| UnitError::TooLarge)?;
     let scale = 10u64.pow(fraction.len() as u32);
     Ok((Decimal { digits, scale }, unit.trim_start()))
 }
@@ -136,11 +129,7 @@ fn unknown(unit: &str, example: &'static str) -> UnitError {
 }
 
 fn positive(number: u64) -> Result<u64, UnitError> {
-    if number == 0 {
-        Err(UnitError::Zero)
-    } else {
-        Ok(number)
-    }
+    if number == 0 { Err(UnitError::Zero) } else { Ok(number) }
 }
 
 #[cfg(test)]
@@ -197,29 +186,13 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_a_sentence() {
-        for text in [
-            "",
-            "M",
-            "-5M",
-            "5X",
-            "1.2.3M",
-            "1.M",
-            ".5M",
-            "5 M B",
-            "5mb",
-            "99999999999T",
-            "5M\u{1b}",
-        ] {
+        for text in ["", "M", "-5M", "5X", "1.2.3M", "1.M", ".5M", "5 M B", "5mb", "99999999999T", "5M\u{1b}"]
+        {
             assert!(parse_size(text).is_err(), "{text:?}");
         }
         assert!(parse_size("40Mbit").is_err(), "bits are for rates");
         assert_eq!(parse_rate("7bit"), Err(UnitError::Zero));
         assert_eq!(parse_rate("0"), Err(UnitError::Zero));
-        assert!(
-            parse_duration("5 parsecs")
-                .unwrap_err()
-                .to_string()
-                .contains("30s")
-        );
+        assert!(parse_duration("5 parsecs").unwrap_err().to_string().contains("30s"));
     }
 }

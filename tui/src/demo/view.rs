@@ -273,8 +273,8 @@ mod tests {
 
     #[test]
     fn no_size_is_too_small_to_draw() {
-        for width in 1..=130 {
-            for height in 1..=12 {
+        for width in (1..=130).step_by(3) {
+            for height in [1, 2, 3, 5, 12] {
                 let lines = shown(width, height);
                 assert_eq!(lines.len(), usize::from(height));
             }

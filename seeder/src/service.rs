@@ -77,7 +77,7 @@ impl Seeder {
         let rescans = match first_scan {
             Some((mut catalogue, changes)) => {
                 apply(&node, &mut catalogue, changes).await;
-                tracing::info!("{} contents are served", catalogue.len());
+                tracing::info!("contents served: {}", catalogue.len());
                 Some(tokio::spawn(keep_serving(node.clone(), catalogue, stopped)))
             }
             None => None,

@@ -72,15 +72,18 @@ pub(crate) enum CommandError {
         /// The worst end.
         exit: Exit,
     },
-    /// Somebody stopped us.
-    #[error("{}", interrupted(*.0))]
+    /// Somebody stopped us; nothing was kept.
+    #[error("{}", name(*.0))]
     Signal(Signal),
+    /// Somebody stopped a download; what was received stays.
+    #[error("{}; run the same command to continue", name(*.0))]
+    Stopped(Signal),
 }
 
-fn interrupted(signal: Signal) -> &'static str {
+fn name(signal: Signal) -> &'static str {
     match signal {
-        Signal::Interrupt => "interrupted; run the same command to continue",
-        Signal::Terminate => "terminated; run the same command to continue",
+        Signal::Interrupt => "interrupted",
+        Signal::Terminate => "terminated",
     }
 }
 
@@ -100,7 +103,7 @@ impl CommandError {
             CommandError::Exists(_) => Exit::Exists,
             CommandError::Corrupt { .. } => Exit::Checksum,
             CommandError::Several { exit, .. } => *exit,
-            CommandError::Signal(signal) => (*signal).into(),
+            CommandError::Signal(signal) | CommandError::Stopped(signal) => (*signal).into(),
         }
     }
 }
@@ -139,7 +142,7 @@ mod tests {
             (CommandError::BadOption("x".into()), 28),
             (CommandError::Corrupt { bad: 1, files: 2 }, 32),
             (CommandError::Signal(Signal::Terminate), 143),
-            (CommandError::Signal(Signal::Interrupt), 130),
+            (CommandError::Stopped(Signal::Interrupt), 130),
         ] {
             assert_eq!(error.exit().code(), code, "{error}");
             assert!(!error.to_string().contains('\n'), "one sentence: {error}");

@@ -125,3 +125,36 @@ impl Drop for Display<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    async fn run(
+        work: impl FnOnce(&Meter) -> Result<u64, CommandError> + Send + 'static,
+    ) -> Result<u64, CommandError> {
+        let signals = Signals::listen().unwrap();
+        with_progress(&Screen::new(true, false), &signals, "working", work).await
+    }
+
+    #[tokio::test]
+    async fn what_the_work_returns_comes_back() {
+        let done = run(|meter| {
+            meter.set(7, 10);
+            // Workers report out of order; what was reached stays reached.
+            meter.set(3, 10);
+            Ok(meter.get().0)
+        });
+        assert_eq!(done.await.unwrap(), 7);
+        let failed = run(|_| Err(CommandError::Exists(PathBuf::from("x"))));
+        assert_eq!(failed.await.unwrap_err().exit().code(), 13);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "on the worker")]
+    async fn a_panic_of_the_work_is_not_swallowed() {
+        let _ = run(|_| panic!("on the worker")).await;
+    }
+}

@@ -19,6 +19,8 @@ use crate::{
 /// Tells of one download. It sees snapshots, never the download itself, so it cannot slow it down.
 pub(crate) struct Report {
     screen: Screen,
+    /// Several downloads may share a terminal: errors say whose they are.
+    label: String,
     voice: Voice,
 }
 
@@ -32,14 +34,15 @@ enum Voice {
 impl Report {
     /// `name` is what the content is called until its manifest is known.
     pub(crate) fn new(screen: &Screen, json: bool, content: ContentId, name: Option<&str>) -> Report {
+        let label = text::label(name, content);
         let voice = match screen.style() {
             _ if json => Voice::Events(Events::new(content)),
-            Style::Lines => Voice::Lines(Lines::new(text::label(name, content))),
-            Style::Bars => Voice::Bar(Bar::new(screen.bars(), text::label(name, content))),
+            Style::Lines => Voice::Lines(Lines::new(label.clone())),
+            Style::Bars => Voice::Bar(Bar::new(screen.bars(), &label)),
             Style::Nothing => Voice::Silent,
         };
         let screen = screen.clone();
-        Report { screen, voice }
+        Report { screen, label, voice }
     }
 
     /// The newest snapshot; `fresh` when it was not seen before.
@@ -81,7 +84,7 @@ impl Report {
             Voice::Bar(bar) => bar.on_failed(),
             Voice::Lines(_) | Voice::Silent => {}
         }
-        self.screen.complain(&error.to_string());
+        self.screen.complain(&format!("{}: {error}", self.label));
     }
 
     /// Seeding is over as well.

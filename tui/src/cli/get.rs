@@ -112,7 +112,7 @@ impl Get {
         if !wanted.is_empty() {
             let node = tokio::select! {
                 started = Node::start(self.node_config()) => started?,
-                signal = signals.first() => return Err(CommandError::Signal(signal)),
+                signal = signals.first() => return Err(CommandError::Stopped(signal)),
             };
             let mut running = JoinSet::new();
             for named in wanted {
@@ -234,7 +234,7 @@ async fn follow(
         let finished = download.finished();
         tokio::select! {
             ended = finished => ended.map_err(CommandError::from),
-            signal = signals.first() => Err(CommandError::Signal(signal)),
+            signal = signals.first() => Err(CommandError::Stopped(signal)),
             never = tell(report, &mut progress) => match never {},
         }
     };
@@ -262,7 +262,7 @@ async fn give(
     }
     let ended = tokio::select! {
         () = download.seeded() => Ok(()),
-        signal = signals.first() => Err(CommandError::Signal(signal)),
+        signal = signals.first() => Err(CommandError::Stopped(signal)),
         never = tell(report, progress) => match never {},
     };
     report.on_left(progress.borrow().uploaded);

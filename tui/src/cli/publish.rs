@@ -20,7 +20,12 @@ use nearcast_node::{
 use nearcast_seeder::{signals::Signals, units::parse_size};
 use serde_json::{Value, json};
 
-use crate::{error::CommandError, hashing::with_progress, screen::Screen, units::Bytes};
+use crate::{
+    error::CommandError,
+    hashing::with_progress,
+    screen::Screen,
+    units::{Bytes, counted},
+};
 
 /// Options of `publish`.
 #[derive(Debug, Args)]
@@ -87,10 +92,10 @@ impl Publish {
             return Ok(());
         }
         screen.say(&format!(
-            "{}: {} in {} files, written to {}",
+            "{}: {} in {}, written to {}",
             printable(published.manifest.name()),
             Bytes(published.manifest.layout().bytes()),
-            published.manifest.layout().files(),
+            counted(published.manifest.layout().files(), "file"),
             printable(&torrent.to_string_lossy())
         ));
         screen.data(&link.to_string());

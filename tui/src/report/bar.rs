@@ -20,9 +20,9 @@ pub(crate) struct Bar {
 
 impl Bar {
     /// Adds a bar below those that are there.
-    pub(crate) fn new(bars: &MultiProgress, label: String) -> Bar {
+    pub(crate) fn new(bars: &MultiProgress, label: &str) -> Bar {
         let bar = bars.add(ProgressBar::new(1).with_style(style()));
-        bar.set_prefix(cut(&label));
+        bar.set_prefix(cut(label));
         bar.enable_steady_tick(TICK);
         Bar { bar }
     }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn a_bar_shows_name_share_and_rate() {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let mut bar = Bar::new(&bars, "abc".into());
+        let mut bar = Bar::new(&bars, "abc");
         assert_eq!(bar.bar.prefix(), "abc");
         bar.on_progress(&halfway());
         assert_eq!((bar.bar.position(), bar.bar.length()), (50_000_000, Some(100_000_000)));

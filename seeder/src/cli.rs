@@ -28,6 +28,20 @@ pub struct Cli {
     pub command: Command,
 }
 
+impl Cli {
+    /// Reads the process's arguments; a wrong line, `--help` and `--version` are answered here.
+    ///
+    /// # Errors
+    /// The code to end with when there is nothing to do.
+    pub fn parse_or_explain() -> Result<Cli, ExitCode> {
+        Cli::try_parse().map_err(|error| {
+            // Help that nobody can read is no reason for another error.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { EXIT_BAD_OPTION } else { 0 })
+        })
+    }
+}
+
 /// What a seeder can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {

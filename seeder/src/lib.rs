@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+pub mod log;
 pub mod service;
 pub mod signals;
 pub mod units;

@@ -1,32 +1,27 @@
 //! `nearcast-seeder`: parse, log, start, say so, run until a signal.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
     time::Duration,
 };
 
-use clap::Parser;
 use nearcast_seeder::{
-    cli::{Cli, Command, EXIT_BAD_OPTION, LogFormat, Serve, exit_of_error, exit_of_signal},
+    cli::{Cli, Command, EXIT_BAD_OPTION, Serve, exit_of_error, exit_of_signal},
+    log,
     service::Seeder,
     signals::Signals,
 };
-use tracing_subscriber::EnvFilter;
 
 /// Runs being sent when a signal comes are finished within this time.
 const DRAIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let Command::Serve(serve) = match Cli::try_parse() {
+    let Command::Serve(serve) = match Cli::parse_or_explain() {
         Ok(cli) => cli.command,
-        Err(error) => {
-            let code = if error.use_stderr() { EXIT_BAD_OPTION } else { 0 };
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(code) => return code,
     };
-    start_log(serve.log_format);
+    log::start(serve.log_format);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), ExitCode::FAILURE),
@@ -75,18 +70,6 @@ fn announce(json: bool, addresses: impl Iterator<Item = String>) {
     }
     let ready = if json { r#"{"event":"ready"}"# } else { "ready" };
     let _ = writeln!(out, "{ready}").and_then(|()| out.flush());
-}
-
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,libp2p=warn"));
-    let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    match format {
-        LogFormat::Text => log.with_target(false).init(),
-        LogFormat::Json => log.json().init(),
-    }
 }
 
 fn fail(sentence: &str, code: ExitCode) -> ExitCode {

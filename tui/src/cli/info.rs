@@ -99,6 +99,8 @@ fn link_lines(magnet: &Magnet) -> Vec<String> {
     lines.extend(peers(magnet).iter().map(|peer| format!("peer     {}", printable(peer))));
     let web_seeds = magnet.web_seeds.iter();
     lines.extend(web_seeds.map(|url| format!("web seed {}", printable(url))));
+    let selection = magnet.selection.iter();
+    lines.extend(selection.map(|files| format!("files    number {files}")));
     lines.push("The link does not say more; the rest comes from peers.".to_owned());
     lines
 }
@@ -107,6 +109,7 @@ fn link_object(magnet: &Magnet) -> Value {
     json!({
         "content": magnet.content.to_string(),
         "name": magnet.name.as_deref().map(printable),
+        "selection": magnet.selection.as_ref().map(ToString::to_string),
         "peers": peers(magnet),
         "web_seeds": magnet.web_seeds,
     })
@@ -152,9 +155,11 @@ mod tests {
     }
 
     #[test]
-    fn names_in_links_are_made_harmless() {
+    fn names_in_links_are_made_harmless_and_selections_told() {
         let mut magnet = Magnet::new(manifest().content());
         magnet.name = Some("\u{1b}]0;evil\u{7}".into());
+        magnet.selection = Some("0,2-4".parse().unwrap());
+        assert_eq!(link_object(&magnet)["selection"], "0,2-4");
         assert!(!link_lines(&magnet).join("").contains(['\u{1b}', '\u{7}']));
     }
 }

@@ -1,0 +1,133 @@
+use super::*;
+
+/// Writes `bytes` zeros as `NAME` into a folder, and `NAME.torrent` beside it.
+fn publish(folder: &Path, name: &str, bytes: usize) -> ContentId {
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join(name), vec![0; bytes]).unwrap();
+    let options = nearcast_node::publish::PublishOptions::default();
+    let published = nearcast_node::publish::publish(
+        &folder.join(name),
+        options,
+        &|_, _| (),
+        &std::sync::atomic::AtomicBool::new(false),
+    );
+    let manifest = published.unwrap().manifest;
+    fs::write(folder.join(format!("{name}.torrent")), manifest.to_torrent()).unwrap();
+    manifest.content()
+}
+
+/// One word a change: `+` served, `-` stopped, `!` refused, and the name of the `.torrent`.
+fn scan(catalogue: &mut Catalogue) -> Vec<String> {
+    let changes = catalogue.scan().unwrap();
+    let word = |sign: char, path: &Path| format!("{sign}{}", path.file_name().unwrap().to_string_lossy());
+    changes
+        .iter()
+        .map(|change| match change {
+            Change::Serve { torrent, .. } => word('+', torrent),
+            Change::Stop { torrent, .. } => word('-', torrent),
+            Change::Refuse { torrent, .. } => word('!', torrent),
+        })
+        .collect()
+}
+
+#[test]
+fn contents_in_folders_below_are_served_and_said_once() {
+    let root = tempfile::tempdir().unwrap();
+    publish(root.path(), "a", 10);
+    publish(&root.path().join("x/y"), "b", 20);
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    assert_eq!(scan(&mut catalogue), ["+a.torrent", "+b.torrent"]);
+    assert_eq!(catalogue.len(), 2);
+    assert!(scan(&mut catalogue).is_empty());
+}
+
+#[test]
+fn data_that_is_missing_is_waited_for_and_said_once() {
+    let root = tempfile::tempdir().unwrap();
+    publish(root.path(), "a", 10);
+    fs::write(root.path().join("a"), [0; 9]).unwrap();
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    assert_eq!(scan(&mut catalogue), ["!a.torrent"]);
+    assert!(scan(&mut catalogue).is_empty());
+    fs::write(root.path().join("a"), [0; 10]).unwrap();
+    assert_eq!(scan(&mut catalogue), ["+a.torrent"]);
+}
+
+#[test]
+fn a_torrent_or_data_that_goes_away_is_no_longer_served() {
+    let root = tempfile::tempdir().unwrap();
+    publish(root.path(), "a", 10);
+    publish(root.path(), "b", 20);
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    scan(&mut catalogue);
+    fs::remove_file(root.path().join("a.torrent")).unwrap();
+    fs::remove_file(root.path().join("b")).unwrap();
+    assert_eq!(scan(&mut catalogue), ["-a.torrent", "-b.torrent", "!b.torrent"]);
+    assert!(catalogue.is_empty());
+}
+
+#[test]
+fn a_content_is_served_from_one_place_and_the_second_takes_over() {
+    let root = tempfile::tempdir().unwrap();
+    let one = publish(&root.path().join("1"), "a", 10);
+    assert_eq!(one, publish(&root.path().join("2"), "a", 10));
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    assert_eq!(scan(&mut catalogue), ["+a.torrent", "!a.torrent"]);
+    fs::remove_dir_all(root.path().join("1")).unwrap();
+    assert_eq!(scan(&mut catalogue), ["-a.torrent", "+a.torrent"]);
+    assert_eq!(catalogue.len(), 1);
+}
+
+#[test]
+fn a_damaged_torrent_is_read_again_only_when_it_changes() {
+    let root = tempfile::tempdir().unwrap();
+    let content = publish(root.path(), "a", 10);
+    let torrent = root.path().join("a.torrent");
+    let good = fs::read(&torrent).unwrap();
+    fs::write(&torrent, &good[..good.len() - 1]).unwrap();
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    assert_eq!(scan(&mut catalogue), ["!a.torrent"]);
+    assert!(scan(&mut catalogue).is_empty());
+    fs::write(&torrent, &good).unwrap();
+    assert_eq!(scan(&mut catalogue), ["+a.torrent"]);
+    assert!(catalogue.served.contains_key(&content));
+}
+
+#[test]
+fn what_the_node_refused_is_tried_again_but_said_once() {
+    let root = tempfile::tempdir().unwrap();
+    publish(root.path(), "a", 10);
+    let torrent = root.path().join("a.torrent");
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    scan(&mut catalogue);
+    assert!(catalogue.on_refused(&torrent, "full"));
+    assert_eq!(scan(&mut catalogue), ["+a.torrent"]);
+    assert!(!catalogue.on_refused(&torrent, "full"));
+    assert!(catalogue.is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_not_followed() {
+    let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    publish(elsewhere.path(), "a", 10);
+    std::os::unix::fs::symlink(elsewhere.path(), root.path().join("folder")).unwrap();
+    let link = root.path().join("a.torrent");
+    std::os::unix::fs::symlink(elsewhere.path().join("a.torrent"), link).unwrap();
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    assert!(scan(&mut catalogue).is_empty());
+}
+
+#[test]
+fn a_root_that_cannot_be_read_is_an_error_and_keeps_what_was_found() {
+    let root = tempfile::tempdir().unwrap();
+    publish(root.path(), "a", 10);
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    scan(&mut catalogue);
+    let moved = root.path().with_extension("moved");
+    fs::rename(root.path(), &moved).unwrap();
+    assert!(catalogue.scan().is_err());
+    assert_eq!(catalogue.len(), 1);
+    fs::rename(&moved, root.path()).unwrap();
+    assert!(scan(&mut catalogue).is_empty());
+}

@@ -1,0 +1,173 @@
+//! The command tree, and the way from a command to its end.
+
+mod demo;
+mod get;
+mod info;
+mod publish;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use nearcast_seeder::signals::Signals;
+
+use crate::{
+    error::CommandError,
+    exit::{EXIT_CODES_HELP, Exit},
+    report::event,
+    screen::Screen,
+};
+
+/// Delivers large files by letting the people who want them help each other, nearest first.
+#[derive(Debug, Parser)]
+#[command(name = "nearcast", version, after_help = EXIT_CODES_HELP, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a .torrent of a file or folder, and print the link to it.
+    ///
+    /// The magnet link is the only thing on standard output. Serve the result with nearcast-seeder: put
+    /// the .torrent beside the data.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Publish(publish::Publish),
+    /// Download contents by link or .torrent file.
+    ///
+    /// Run the same command again to continue where it stopped: everything is checked against its hash,
+    /// and nothing that is right is downloaded twice.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Get(Box<get::Get>),
+    /// Tell what a link or .torrent file names.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Info(info::Info),
+    /// Check data on disk against a .torrent file.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Verify(verify::Verify),
+    /// Show how peers help each other: an origin and several peers on this machine.
+    ///
+    /// Starts everything in this process, over real sockets, in three pretended networks (127.1.0.x,
+    /// 127.2.0.x, 127.3.0.x; the origin is 127.9.0.1), downloads to a temporary folder (TMPDIR), checks
+    /// every copy and removes them again. Needs room for one copy a peer and one for the origin.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Demo(demo::Demo),
+}
+
+impl Command {
+    fn json(&self) -> bool {
+        match self {
+            Command::Publish(publish) => publish.json,
+            Command::Get(get) => get.json,
+            Command::Info(info) => info.json,
+            Command::Verify(verify) => verify.json,
+            Command::Demo(_) => false,
+        }
+    }
+
+    fn quiet(&self) -> bool {
+        match self {
+            Command::Publish(publish) => publish.quiet,
+            Command::Get(get) => get.quiet,
+            Command::Verify(verify) => verify.quiet,
+            Command::Info(_) | Command::Demo(_) => false,
+        }
+    }
+}
+
+impl Cli {
+    /// The terminal as this command wants it used.
+    pub(crate) fn screen(&self) -> Screen {
+        Screen::new(self.command.quiet(), self.command.json())
+    }
+
+    /// Does what was asked, and says what went wrong. A second signal ends it at once, wherever it is.
+    pub(crate) async fn run(self, screen: &Screen) -> Exit {
+        let json = self.command.json();
+        let ended = match Signals::listen() {
+            Ok(signals) => tokio::select! {
+                ended = self.command.run(screen, &signals) => ended,
+                signal = signals.second() => return signal.into(),
+            },
+            Err(source) => Err(CommandError::Io { path: "signal handlers".into(), source }),
+        };
+        let Err(error) = ended else { return Exit::Ok };
+        let exit = error.exit();
+        // Downloads have told their own ends.
+        if !matches!(error, CommandError::Several { .. }) {
+            // What is wrong with data is the answer to `verify`, already given as an object.
+            if json && !matches!(error, CommandError::Corrupt { .. }) {
+                screen.data(&event::failed(None, &error));
+            }
+            screen.complain(&error.to_string());
+        }
+        exit
+    }
+}
+
+impl Command {
+    async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
+        match self {
+            Command::Publish(publish) => publish.run(screen, signals).await,
+            Command::Get(get) => get.run(screen, signals).await,
+            Command::Info(info) => info.run(screen),
+            Command::Verify(verify) => verify.run(screen, signals).await,
+            Command::Demo(demo) => demo.run(screen, signals).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_ends_with_the_exit_codes() {
+        for mut command in Cli::command().get_subcommands().cloned().chain([Cli::command()]) {
+            let help = command.render_long_help().to_string();
+            assert!(help.trim_end().ends_with(EXIT_CODES_HELP), "{help}");
+        }
+    }
+
+    #[test]
+    fn every_command_of_the_contract_parses() {
+        for line in [
+            "nearcast publish film.mkv -o a.torrent --piece-size 1MiB --web-seed http://a/ --peer /ip4/1.2.3.4/tcp/5",
+            "nearcast publish film.mkv --json --overwrite",
+            "nearcast get a.torrent b.torrent -o out --overwrite --json",
+            "nearcast get a.torrent --peer /ip4/1.2.3.4/tcp/5 --tracker /ip4/1.2.3.4/tcp/6 --discover tracker,pex",
+            "nearcast get a.torrent --discover none --down 5M --up 40Mbit --seed ratio:1.5 --select *.mkv",
+            "nearcast get a.torrent --seed time:30m --listen /ip4/127.1.0.7/tcp/0 --timeout 30s --quiet",
+            "nearcast get a.torrent --identity key",
+            "nearcast info a.torrent --json",
+            "nearcast verify a.torrent dir --json",
+            "nearcast demo --path film.mkv --peers 9",
+        ] {
+            let parsed = Cli::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn wrong_command_lines_are_refused() {
+        for line in [
+            "nearcast get",
+            "nearcast get a.torrent --down fast",
+            "nearcast get a.torrent --seed sometimes",
+            "nearcast get a.torrent --seed ratio:-1",
+            "nearcast get a.torrent --peer 10.0.0.1:80",
+            "nearcast publish x --piece-size 100000",
+            "nearcast demo --peers 5",
+            "nearcast sing",
+        ] {
+            let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+            assert!(error.use_stderr(), "{line}");
+        }
+    }
+}

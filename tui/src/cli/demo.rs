@@ -1,0 +1,34 @@
+//! `nearcast demo`: options only; what happens is in [`crate::demo`].
+
+use std::path::PathBuf;
+
+use clap::Args;
+use nearcast_seeder::signals::Signals;
+
+use crate::{demo, error::CommandError, screen::Screen};
+
+/// Two peers in each of three networks are the fewest that show nearness.
+const PEERS_MIN: u32 = 6;
+/// Each is a whole node with its own copy of the content.
+const PEERS_MAX: u32 = 60;
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// File or folder to distribute [default: 256 MiB made up for the occasion].
+    #[arg(long, value_name = "PATH")]
+    path: Option<PathBuf>,
+    /// Number of peers, spread over three networks; 6 to 60.
+    #[arg(long, value_name = "N", default_value_t = PEERS_MIN, value_parser = peers())]
+    peers: u32,
+}
+
+impl Demo {
+    pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
+        demo::run(self.path, self.peers, screen, signals).await
+    }
+}
+
+fn peers() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(i64::from(PEERS_MIN)..=i64::from(PEERS_MAX))
+}

@@ -1,0 +1,379 @@
+//! `nearcast get`: downloads, several at once, until all are done and their seeding goals are reached.
+
+use std::{
+    collections::BTreeSet,
+    env,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use clap::{Args, ValueEnum};
+use nearcast_core::id::ContentId;
+use nearcast_node::{
+    address::Address,
+    config::{NodeConfig, SeedGoal},
+    handle::{Download, Fetch, Node},
+    progress::Progress,
+};
+use nearcast_seeder::{
+    signals::Signals,
+    units::{parse_duration, parse_rate},
+};
+use tokio::{sync::watch, task::JoinSet};
+
+use crate::{error::CommandError, exit::Exit, report::Report, screen::Screen, source::Named};
+
+/// Runs being sent when everything is done are finished within this time.
+const GRACE_DONE: Duration = Duration::from_secs(2);
+/// After a signal people wait for their prompt.
+const GRACE_SIGNAL: Duration = Duration::from_millis(500);
+/// Snapshots that came too soon to be told, and stalls, are looked at this often.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Options of `get`.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Get {
+    /// Magnet links or .torrent files.
+    #[arg(required = true, value_name = "LINK|FILE.torrent")]
+    sources: Vec<String>,
+    /// Folder to download to.
+    #[arg(long, short, value_name = "DIR", default_value = ".")]
+    output: PathBuf,
+    /// Replace files that are there and differ.
+    #[arg(long)]
+    overwrite: bool,
+    /// Peer or seeder to ask; several are possible.
+    #[arg(long, value_name = "MULTIADDR")]
+    peer: Vec<Address>,
+    /// Tracker or other directory to ask for peers; several are possible.
+    #[arg(long, value_name = "MULTIADDR")]
+    tracker: Vec<Address>,
+    /// Ways to find peers besides --peer and those in the link: tracker (the directories given), pex
+    /// (peers tell of peers), or none.
+    #[arg(long, value_name = "WAY,…", value_delimiter = ',', default_value = "tracker,pex")]
+    discover: Vec<Discover>,
+    /// Bytes per second to receive at most: 5M, 8MiB/s, 40Mbit [default: no limit].
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    down: Option<u64>,
+    /// Bytes per second to give at most [default: no limit].
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    up: Option<u64>,
+    /// How long to go on giving when everything is here: none, ratio:R, time:T or forever.
+    #[arg(long, value_name = "GOAL", value_parser = parse_goal, default_value = "none")]
+    seed: SeedGoal,
+    /// Only files whose path in the content matches; several are possible.
+    #[arg(long, value_name = "GLOB")]
+    select: Vec<String>,
+    /// Address to listen on, and to dial from [default: every interface, TCP and QUIC, any free port].
+    #[arg(long, value_name = "MULTIADDR")]
+    listen: Vec<Address>,
+    /// Secret key to be known by, made when missing [default: a fresh one each time].
+    #[arg(long, value_name = "FILE")]
+    identity: Option<PathBuf>,
+    /// Give up when no byte came for this long.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
+    timeout: Duration,
+    /// Print events on standard output, one JSON object a line.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Say nothing but errors.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+/// Ways to find peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Discover {
+    /// Directories given by --tracker.
+    Tracker,
+    /// Peers tell of peers.
+    Pex,
+    /// No way: only those named.
+    None,
+}
+
+fn parse_goal(text: &str) -> Result<SeedGoal, String> {
+    match text.split_once(':') {
+        None if text == "none" => Ok(SeedGoal::None),
+        None if text == "forever" => Ok(SeedGoal::Forever),
+        Some(("ratio", ratio)) => match ratio.parse::<f64>() {
+            Ok(ratio) if ratio.is_finite() && ratio > 0.0 => Ok(SeedGoal::Ratio(ratio)),
+            _ => Err("a ratio is a number above zero, like ratio:1.5".to_owned()),
+        },
+        Some(("time", time)) => parse_duration(time).map(SeedGoal::Time).map_err(|error| error.to_string()),
+        _ => Err("write none, ratio:1.5, time:30m or forever".to_owned()),
+    }
+}
+
+impl Get {
+    pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
+        self.check_options()?;
+        let (wanted, mut ends) = self.read_sources(screen);
+        if !wanted.is_empty() {
+            let node = tokio::select! {
+                started = Node::start(self.node_config()) => started?,
+                signal = signals.first() => return Err(CommandError::Stopped(signal)),
+            };
+            let mut running = JoinSet::new();
+            for named in wanted {
+                running.spawn(self.download(node.clone(), named, screen, signals));
+            }
+            while let Some(end) = running.join_next().await {
+                ends.push(end.unwrap_or(Exit::Unknown));
+            }
+            let stopped = ends.iter().any(|end| matches!(end, Exit::Interrupted | Exit::Terminated));
+            node.shutdown(if stopped { GRACE_SIGNAL } else { GRACE_DONE }).await;
+        }
+        sum_up(&ends)
+    }
+
+    fn check_options(&self) -> Result<(), CommandError> {
+        if self.discover.contains(&Discover::None) && self.discover.len() > 1 {
+            let sentence = "--discover none goes with no other way".to_owned();
+            return Err(CommandError::BadOption(sentence));
+        }
+        Ok(())
+    }
+
+    /// Sources that cannot be read are told at once and must not stop the others.
+    fn read_sources(&self, screen: &Screen) -> (Vec<Named>, Vec<Exit>) {
+        let (mut wanted, mut ends, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for text in &self.sources {
+            match Named::parse(text) {
+                // The same content twice is one download.
+                Ok(named) if seen.insert(named.content()) => wanted.push(named),
+                Ok(_) => {}
+                Err(error) => {
+                    if self.json {
+                        screen.data(&crate::report::event::failed(None, &error));
+                    }
+                    screen.complain(&error.to_string());
+                    ends.push(error.exit());
+                }
+            }
+        }
+        (wanted, ends)
+    }
+
+    fn node_config(&self) -> NodeConfig {
+        let mut config = NodeConfig {
+            identity: self.identity.clone(),
+            up: self.up,
+            down: self.down,
+            ..NodeConfig::default()
+        };
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        config
+    }
+
+    fn fetch(&self, named: Named) -> Fetch {
+        let mut peers = self.peer.clone();
+        peers.extend(named.peers());
+        let directories =
+            if self.discover.contains(&Discover::Tracker) { self.tracker.clone() } else { Vec::new() };
+        Fetch {
+            source: named.into_source(),
+            folder: self.output.clone(),
+            overwrite: self.overwrite,
+            select: self.select.clone(),
+            peers,
+            directories,
+            exchange_peers: self.discover.contains(&Discover::Pex),
+            seed: self.seed,
+            patience: self.timeout,
+            state_dir: state_dir(),
+        }
+    }
+
+    /// One download from start to end. It owns all it needs, so that several run side by side.
+    fn download(
+        &self,
+        node: Node,
+        named: Named,
+        screen: &Screen,
+        signals: &Signals,
+    ) -> impl Future<Output = Exit> + Send + 'static {
+        let content: ContentId = named.content();
+        let mut report = Report::new(screen, self.json, content, named.name());
+        let (fetch, signals) = (self.fetch(named), signals.clone());
+        async move {
+            let seeds = fetch.seed != SeedGoal::None;
+            match follow(&node, fetch, &mut report, &signals, seeds).await {
+                Ok(()) => Exit::Ok,
+                Err(error) => error.exit(),
+            }
+        }
+    }
+}
+
+/// The state folder of the user, where it is remembered what is complete. None when there is no home:
+/// then everything that is there is checked each time.
+fn state_dir() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(Path::new(&state).join("nearcast"))
+}
+
+/// Tells of a download until it ends. What was told as the end is the last word: an error after
+/// `finished` (a signal while seeding) changes the exit code only.
+async fn follow(
+    node: &Node,
+    fetch: Fetch,
+    report: &mut Report,
+    signals: &Signals,
+    seeds: bool,
+) -> Result<(), CommandError> {
+    let mut download = match node.fetch(fetch).await {
+        Ok(download) => download,
+        Err(error) => return Err(fail(report, error.into())),
+    };
+    let mut progress = download.progress();
+    let ended = {
+        let finished = download.finished();
+        tokio::select! {
+            ended = finished => ended.map_err(CommandError::from),
+            signal = signals.first() => Err(CommandError::Stopped(signal)),
+            never = tell(report, &mut progress) => match never {},
+        }
+    };
+    let result = match ended {
+        Ok(summary) => {
+            report.on_finished(&summary);
+            give(&mut download, report, &mut progress, signals, seeds).await
+        }
+        Err(error) => Err(fail(report, error)),
+    };
+    download.stop().await;
+    result
+}
+
+/// Goes on giving until the goal is reached.
+async fn give(
+    download: &mut Download,
+    report: &mut Report,
+    progress: &mut watch::Receiver<Progress>,
+    signals: &Signals,
+    seeds: bool,
+) -> Result<(), CommandError> {
+    if !seeds {
+        return Ok(());
+    }
+    let ended = tokio::select! {
+        () = download.seeded() => Ok(()),
+        signal = signals.first() => Err(CommandError::Stopped(signal)),
+        never = tell(report, progress) => match never {},
+    };
+    report.on_left(progress.borrow().uploaded);
+    ended
+}
+
+fn fail(report: &mut Report, error: CommandError) -> CommandError {
+    report.on_failed(&error);
+    error
+}
+
+/// Hands every snapshot to the report, and lets it catch up in between.
+async fn tell(report: &mut Report, progress: &mut watch::Receiver<Progress>) -> std::convert::Infallible {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut open = true;
+    loop {
+        let fresh = tokio::select! {
+            changed = progress.changed(), if open => {
+                open = changed.is_ok();
+                open
+            }
+            _ = tick.tick() => false,
+        };
+        // Cloned, because the writer waits while a snapshot is borrowed.
+        let snapshot = progress.borrow_and_update().clone();
+        report.on_progress(Instant::now(), &snapshot, fresh);
+    }
+}
+
+/// One end of all; each download has told its own.
+fn sum_up(ends: &[Exit]) -> Result<(), CommandError> {
+    let failed = ends.iter().filter(|end| **end != Exit::Ok).count();
+    if failed == 0 {
+        return Ok(());
+    }
+    Err(CommandError::Several {
+        failed,
+        all: ends.len(),
+        exit: ends.iter().copied().fold(Exit::Ok, Exit::worst),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        get: Get,
+    }
+
+    fn get(line: &str) -> Get {
+        Line::parse_from(format!("get {line}").split(' ')).get
+    }
+
+    fn link(hints: &str) -> Named {
+        Named::parse(&format!("magnet:?xt=urn:btmh:1220{}{hints}", "ab".repeat(32))).unwrap()
+    }
+
+    #[test]
+    fn seeding_goals_are_read() {
+        assert_eq!(parse_goal("none"), Ok(SeedGoal::None));
+        assert_eq!(parse_goal("forever"), Ok(SeedGoal::Forever));
+        assert_eq!(parse_goal("ratio:1.5"), Ok(SeedGoal::Ratio(1.5)));
+        assert_eq!(parse_goal("time:2h"), Ok(SeedGoal::Time(Duration::from_secs(7200))));
+        for wrong in ["", "ratio", "ratio:-1", "ratio:nan", "ratio:inf", "time:x", "later:1"] {
+            assert!(parse_goal(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn discovery_decides_who_is_asked() {
+        let tracker = "--tracker /ip4/127.0.0.1/tcp/6";
+        let usual = get(&format!("x {tracker}")).fetch(link(""));
+        assert!(usual.exchange_peers && usual.directories.len() == 1);
+        let pex = get(&format!("x {tracker} --discover pex")).fetch(link(""));
+        assert!(pex.exchange_peers && pex.directories.is_empty());
+        let none = get(&format!("x {tracker} --discover none")).fetch(link("&x.ma=/ip4/127.0.0.1/tcp/9"));
+        assert!(!none.exchange_peers && none.directories.is_empty());
+        assert_eq!(none.peers.len(), 1, "whom the link names is asked all the same");
+        assert!(get("x --discover none,pex").check_options().is_err());
+    }
+
+    #[test]
+    fn options_reach_the_node() {
+        let get = get("x --down 5M --up 40Mbit --listen /ip4/127.1.0.7/tcp/0 --timeout 30s");
+        let config = get.node_config();
+        assert_eq!((config.down, config.up), (Some(5_000_000), Some(5_000_000)));
+        assert_eq!(config.listen, get.listen);
+        assert!(!config.origin);
+        assert_eq!(get.fetch(link("")).patience, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn one_unreadable_source_does_not_hide_the_others() {
+        let named = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
+        let get = get(&format!("/absent.torrent {named} {named}"));
+        let (wanted, ends) = get.read_sources(&Screen::new(true, false));
+        assert_eq!(wanted.len(), 1, "the same content twice is one download");
+        assert_eq!(ends, [Exit::Io]);
+    }
+
+    #[test]
+    fn the_worst_end_is_the_end_of_all() {
+        assert!(sum_up(&[Exit::Ok, Exit::Ok]).is_ok());
+        let error = sum_up(&[Exit::Ok, Exit::Timeout, Exit::DiskFull]).unwrap_err();
+        assert_eq!(error.exit(), Exit::DiskFull);
+        assert_eq!(error.to_string(), "2 of 3 downloads failed");
+    }
+}

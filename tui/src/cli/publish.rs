@@ -1,0 +1,238 @@
+//! `nearcast publish`: hash, write the `.torrent`, print the link.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use nearcast_core::{
+    layout::{BLOCK_BYTES, PIECE_BYTES_MAX},
+    magnet::Magnet,
+    manifest::is_web_url,
+    paths::printable,
+};
+use nearcast_node::{
+    address::Address,
+    publish::{PublishOptions, Published, publish},
+};
+use nearcast_seeder::{signals::Signals, units::parse_size};
+use serde_json::{Value, json};
+
+use crate::{
+    error::CommandError,
+    hashing::with_progress,
+    screen::Screen,
+    units::{Bytes, counted},
+};
+
+/// Options of `publish`.
+#[derive(Debug, Args)]
+pub(super) struct Publish {
+    /// File or folder to publish.
+    path: PathBuf,
+    /// Where to write the .torrent [default: NAME.torrent in the current folder].
+    #[arg(long, short, value_name = "FILE.torrent")]
+    output: Option<PathBuf>,
+    /// Replace another .torrent of that name.
+    #[arg(long)]
+    overwrite: bool,
+    /// Bytes of a piece, a power of two: 256KiB, 1MiB [default: 256KiB, more for large contents].
+    #[arg(long, value_name = "SIZE", value_parser = piece_size)]
+    piece_size: Option<u64>,
+    /// HTTP origin of the same file or folder; several are possible.
+    #[arg(long, value_name = "URL", value_parser = web_seed)]
+    web_seed: Vec<String>,
+    /// Peer or seeder to name in the link; several are possible.
+    #[arg(long, value_name = "MULTIADDR")]
+    peer: Vec<Address>,
+    /// Print one JSON object instead of the link.
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Say nothing but errors, besides the link.
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+}
+
+fn piece_size(text: &str) -> Result<u64, String> {
+    let bytes = parse_size(text).map_err(|error| error.to_string())?;
+    let range = u64::from(BLOCK_BYTES)..=u64::from(PIECE_BYTES_MAX);
+    if bytes.is_power_of_two() && range.contains(&bytes) {
+        Ok(bytes)
+    } else {
+        Err("a piece is a power of two from 16KiB to 256MiB".to_owned())
+    }
+}
+
+fn web_seed(text: &str) -> Result<String, String> {
+    if is_web_url(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a web seed is an http:// or https:// address".to_owned())
+    }
+}
+
+impl Publish {
+    pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
+        let (path, options) = (self.path.clone(), self.options());
+        let published = with_progress(screen, signals, "hashing", move |meter| {
+            let progress = |done, total| meter.set(done, total);
+            publish(&path, options, &progress, &meter.cancelled)
+        })
+        .await?;
+        for skipped in &published.skipped {
+            let skipped = printable(&skipped.to_string_lossy());
+            screen.say(&format!("left out {skipped}: not a regular file"));
+        }
+        let torrent = self.write_torrent(&published)?;
+        let link = self.link(&published);
+        if self.json {
+            screen.data(&object(&published, &torrent, &link).to_string());
+            return Ok(());
+        }
+        screen.say(&format!(
+            "{}: {} in {}, written to {}",
+            printable(published.manifest.name()),
+            Bytes(published.manifest.layout().bytes()),
+            counted(published.manifest.layout().files(), "file"),
+            printable(&torrent.to_string_lossy())
+        ));
+        screen.data(&link.to_string());
+        Ok(())
+    }
+
+    fn options(&self) -> PublishOptions {
+        PublishOptions { piece_bytes: self.piece_size, web_seeds: self.web_seed.clone(), name: None }
+    }
+
+    fn write_torrent(&self, published: &Published) -> Result<PathBuf, CommandError> {
+        let name = || PathBuf::from(format!("{}.torrent", published.manifest.name()));
+        let target = self.output.clone().unwrap_or_else(name);
+        let bytes = published.manifest.to_torrent();
+        let failed = |source| CommandError::Io { path: target.clone(), source };
+        match fs::read(&target) {
+            Ok(there) if there == bytes => return Ok(target),
+            Ok(_) if !self.overwrite => return Err(CommandError::Exists(target)),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed(error)),
+        }
+        replace(&target, &bytes).map_err(failed)?;
+        Ok(target)
+    }
+
+    fn link(&self, published: &Published) -> Magnet {
+        Magnet {
+            name: Some(published.manifest.name().to_owned()),
+            web_seeds: published.manifest.web_seeds().to_vec(),
+            addresses: self.peer.iter().map(ToString::to_string).collect(),
+            ..Magnet::new(published.manifest.content())
+        }
+    }
+}
+
+/// Writes beside the target and renames: whoever watches the folder never sees half a `.torrent`.
+fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(target.file_name().unwrap_or_default());
+    hidden.push(format!(".{}.tmp", std::process::id()));
+    let beside = target.with_file_name(hidden);
+    let written = fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&beside, target));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}
+
+fn object(published: &Published, torrent: &Path, link: &Magnet) -> Value {
+    let layout = published.manifest.layout();
+    let skipped: Vec<String> =
+        published.skipped.iter().map(|path| printable(&path.to_string_lossy())).collect();
+    json!({
+        "content": published.manifest.content().to_string(),
+        "name": printable(published.manifest.name()),
+        "bytes": layout.bytes(),
+        "piece_bytes": layout.piece_bytes(),
+        "pieces": layout.pieces(),
+        "files": layout.files(),
+        "torrent": printable(&torrent.to_string_lossy()),
+        "link": link.to_string(),
+        "skipped": skipped,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    fn publish_into(folder: &Path, data: &[u8]) -> (Publish, Published) {
+        let path = folder.join("film");
+        fs::write(&path, data).unwrap();
+        let command = Publish {
+            path: path.clone(),
+            output: Some(folder.join("film.torrent")),
+            overwrite: false,
+            piece_size: None,
+            web_seed: vec!["http://origin.example/film".into()],
+            peer: vec!["/ip4/127.9.0.1/tcp/4800".parse().unwrap()],
+            json: false,
+            quiet: true,
+        };
+        let cancelled = AtomicBool::new(false);
+        let published = publish(&path, command.options(), &|_, _| (), &cancelled);
+        (command, published.unwrap())
+    }
+
+    #[test]
+    fn the_same_torrent_may_be_written_again_but_no_other_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut command, published) = publish_into(folder.path(), b"one");
+        let torrent = command.write_torrent(&published).unwrap();
+        command.write_torrent(&published).unwrap();
+        let (_, other) = publish_into(folder.path(), b"two");
+        let refused = command.write_torrent(&other).unwrap_err();
+        assert_eq!(refused.exit().code(), 13);
+        assert_eq!(fs::read(&torrent).unwrap(), published.manifest.to_torrent());
+        command.overwrite = true;
+        command.write_torrent(&other).unwrap();
+        assert_eq!(fs::read(&torrent).unwrap(), other.manifest.to_torrent());
+        let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(left.len(), 2, "no temporary file stays");
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_an_io_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut command, published) = publish_into(folder.path(), b"one");
+        command.output = Some(folder.path().join("absent/film.torrent"));
+        let error = command.write_torrent(&published).unwrap_err();
+        assert_eq!(error.exit().code(), 17);
+    }
+
+    #[test]
+    fn the_link_names_content_peers_and_web_seeds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (command, published) = publish_into(folder.path(), b"one");
+        let link: Magnet = command.link(&published).to_string().parse().unwrap();
+        assert_eq!(link.content, published.manifest.content());
+        assert_eq!(link.addresses, ["/ip4/127.9.0.1/tcp/4800"]);
+        assert_eq!(link.web_seeds, ["http://origin.example/film"]);
+        let object = object(&published, Path::new("film.torrent"), &link);
+        assert_eq!(object["bytes"], 3);
+        assert_eq!(object["link"], link.to_string());
+    }
+
+    #[test]
+    fn piece_sizes_are_powers_of_two_in_range() {
+        assert_eq!(piece_size("1MiB"), Ok(1 << 20));
+        for wrong in ["1M", "8KiB", "512MiB", "x"] {
+            assert!(piece_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

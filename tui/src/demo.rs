@@ -1,0 +1,169 @@
+//! The demonstration: an origin and several peers in pretended networks, in this process, over real
+//! sockets. It uses what `publish`, `get`, `verify` and the seeder use, and measures what they did.
+
+mod content;
+mod lines;
+mod model;
+mod stage;
+mod table;
+mod view;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use nearcast_core::manifest::Manifest;
+use nearcast_node::publish::{PublishOptions, Published, publish, verify_data};
+use nearcast_seeder::signals::Signals;
+use tempfile::TempDir;
+
+use self::{lines::Lines, model::Model, stage::Stage, table::Table};
+use crate::{
+    error::CommandError,
+    hashing::with_progress,
+    screen::{Screen, is_terminal_on_all_sides},
+};
+
+/// How often what is shown is brought up to date.
+const TICK: Duration = Duration::from_millis(100);
+/// What happens on a signal must be over before somebody sends another.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Runs the whole play and removes everything it made, however it ends.
+pub(crate) async fn run(
+    path: Option<PathBuf>,
+    peers: u32,
+    screen: &Screen,
+    signals: &Signals,
+) -> Result<(), CommandError> {
+    let folder = TempDir::with_prefix("nearcast-demo-")
+        .map_err(|source| CommandError::Io { path: std::env::temp_dir(), source })?;
+    let mut stage = Stage::default();
+    let result = perform(&mut stage, folder.path(), path, peers, screen, signals).await;
+    stage.strike(GRACE).await;
+    let path = folder.path().to_owned();
+    let removed = folder.close().map_err(|source| CommandError::Io { path, source });
+    result.and(removed)
+}
+
+async fn perform(
+    stage: &mut Stage,
+    folder: &Path,
+    path: Option<PathBuf>,
+    peers: u32,
+    screen: &Screen,
+    signals: &Signals,
+) -> Result<(), CommandError> {
+    let path = match path {
+        Some(path) => path,
+        None => {
+            let target = folder.join(content::NAME);
+            with_progress(screen, signals, "making content", move |meter| content::make(target, meter))
+                .await?
+        }
+    };
+    let published = with_progress(screen, signals, "hashing", move |meter| {
+        let progress = |done, total| meter.set(done, total);
+        publish(&path, PublishOptions::default(), &progress, &meter.cancelled)
+    })
+    .await?;
+    let Published { manifest, root, .. } = published;
+    let manifest = Arc::new(manifest);
+    let mut model = Model::new(manifest.layout().bytes(), stage::addresses(peers));
+    tokio::select! {
+        ended = play(stage, &manifest, root, folder, &mut model, screen) => ended?,
+        signal = signals.first() => return Err(CommandError::Signal(signal)),
+    }
+    check_copies(&manifest, folder, &mut model, screen, signals).await?;
+    model.summary().iter().for_each(|line| screen.data(line));
+    match model.bad_copies() {
+        0 => Ok(()),
+        bad => Err(CommandError::Corrupt { bad, files: peers }),
+    }
+}
+
+/// From the first socket to the last complete copy.
+async fn play(
+    stage: &mut Stage,
+    manifest: &Arc<Manifest>,
+    root: PathBuf,
+    folder: &Path,
+    model: &mut Model,
+    screen: &Screen,
+) -> Result<(), CommandError> {
+    stage.raise_origin(Arc::clone(manifest), root).await?;
+    let mut downloads = stage.start_peers(manifest, folder, &model.addresses()).await?;
+    let mut show = Show::new(screen, model);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while downloads.are_running() {
+        tokio::select! {
+            (peer, ended) = downloads.next_end() => match ended {
+                Ok(summary) => model.on_finished(peer, &summary),
+                Err(error) => return Err(error.into()),
+            },
+            _ = tick.tick() => {}
+        }
+        downloads.snapshots(|peer, progress| model.on_progress(peer, progress));
+        model.on_time(downloads.elapsed());
+        show.show(model);
+    }
+    show.finish(model);
+    Ok(())
+}
+
+/// A table that is redrawn, or lines.
+enum Show<'a> {
+    Table(Box<Table>),
+    Lines(Lines, &'a Screen),
+}
+
+impl<'a> Show<'a> {
+    fn new(screen: &'a Screen, model: &Model) -> Show<'a> {
+        let table = is_terminal_on_all_sides().then(|| Table::new(model));
+        match table {
+            Some(Ok(table)) => Show::Table(Box::new(table)),
+            // A terminal that does not answer still shows lines.
+            Some(Err(_)) | None => Show::Lines(Lines::default(), screen),
+        }
+    }
+
+    fn show(&mut self, model: &Model) {
+        match self {
+            Show::Table(table) => table.draw(model),
+            Show::Lines(lines, screen) => {
+                let due = lines.on_model(model);
+                due.iter().for_each(|line| screen.say(line));
+            }
+        }
+    }
+
+    fn finish(&mut self, model: &Model) {
+        self.show(model);
+        if let Show::Table(table) = self {
+            table.leave();
+        }
+    }
+}
+
+/// Hashes every copy again, from the disk: what the peers say of themselves is not believed.
+async fn check_copies(
+    manifest: &Arc<Manifest>,
+    folder: &Path,
+    model: &mut Model,
+    screen: &Screen,
+    signals: &Signals,
+) -> Result<(), CommandError> {
+    for peer in 0..model.peers().len() {
+        let (manifest, copy) = (Arc::clone(manifest), stage::copy_folder(folder, peer));
+        let report = with_progress(screen, signals, "checking copies", move |meter| {
+            let progress = |done, total| meter.set(done, total);
+            verify_data(&manifest, &copy, &progress, &meter.cancelled)
+        })
+        .await?;
+        model.on_checked(peer, report.bad_files.is_empty());
+    }
+    Ok(())
+}

@@ -1,0 +1,305 @@
+//! What is known of every peer in the demonstration: pure state, made from snapshots, read by views.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use nearcast_core::{stats::Traffic, tier::Tier};
+use nearcast_node::progress::{Progress, Summary};
+
+use crate::units::{Bytes, Span, percent};
+
+/// Where one peer stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Not everything is here yet.
+    Getting,
+    /// Everything is here, after this long.
+    Complete(Duration),
+    /// Its copy was hashed again and is right.
+    Checked(Duration),
+    /// Its copy was hashed again and is wrong.
+    Bad,
+}
+
+/// One peer.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    /// Its IP: the third network is 127.3.0.x.
+    pub(super) address: Ipv4Addr,
+    /// Where it stands.
+    pub(super) state: State,
+    /// Bytes held and verified.
+    pub(super) have: u64,
+    /// Payload received, by source.
+    pub(super) received: Traffic,
+    /// Payload given to others.
+    pub(super) uploaded: u64,
+    /// Bytes a second received of late.
+    pub(super) rate: f64,
+}
+
+impl Peer {
+    /// The number of its pretended network.
+    pub(super) fn network(&self) -> u8 {
+        self.address.octets()[1]
+    }
+}
+
+/// Everybody.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    bytes: u64,
+    peers: Vec<Peer>,
+    elapsed: Duration,
+}
+
+impl Model {
+    /// Peers that have nothing yet, of a content of `bytes` bytes.
+    pub(super) fn new(bytes: u64, addresses: Vec<Ipv4Addr>) -> Model {
+        let peer = |address| Peer {
+            address,
+            state: State::Getting,
+            have: 0,
+            received: Traffic::default(),
+            uploaded: 0,
+            rate: 0.0,
+        };
+        Model { bytes, peers: addresses.into_iter().map(peer).collect(), elapsed: Duration::ZERO }
+    }
+
+    /// A peer's newest snapshot.
+    pub(super) fn on_progress(&mut self, peer: usize, progress: &Progress) {
+        let peer = &mut self.peers[peer];
+        peer.have = peer.have.max(progress.bytes_have);
+        peer.uploaded = progress.uploaded;
+        peer.rate = progress.rate_down;
+        if peer.state == State::Getting {
+            peer.received = progress.received;
+        }
+    }
+
+    /// A peer has everything; its account of where that came from is final.
+    pub(super) fn on_finished(&mut self, peer: usize, summary: &Summary) {
+        let peer = &mut self.peers[peer];
+        peer.have = summary.bytes;
+        peer.received = summary.received;
+        peer.state = State::Complete(summary.elapsed);
+    }
+
+    /// A peer's copy was hashed again.
+    pub(super) fn on_checked(&mut self, peer: usize, right: bool) {
+        let peer = &mut self.peers[peer];
+        peer.state = match peer.state {
+            State::Complete(elapsed) if right => State::Checked(elapsed),
+            _ => State::Bad,
+        };
+    }
+
+    /// Time since the first download began.
+    pub(super) fn on_time(&mut self, elapsed: Duration) {
+        self.elapsed = elapsed;
+    }
+
+    /// Bytes of one copy.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Everybody, in the order given.
+    pub(super) fn peers(&self) -> &[Peer] {
+        &self.peers
+    }
+
+    /// Everybody's IP.
+    pub(super) fn addresses(&self) -> Vec<Ipv4Addr> {
+        self.peers.iter().map(|peer| peer.address).collect()
+    }
+
+    /// Time since the first download began.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.elapsed
+    }
+
+    /// Payload all peers received.
+    pub(super) fn received(&self) -> Traffic {
+        let mut sum = Traffic::default();
+        for peer in &self.peers {
+            for (sum, bytes) in sum.by_tier.iter_mut().zip(peer.received.by_tier) {
+                *sum += bytes;
+            }
+            sum.origin += peer.received.origin;
+            sum.web_seed += peer.received.web_seed;
+        }
+        sum
+    }
+
+    /// How many times the origin sent the content. One is the least possible.
+    pub(super) fn origin_copies(&self) -> f64 {
+        self.received().origin as f64 / self.bytes.max(1) as f64
+    }
+
+    /// Tiers worth a column: near and far always, others when something came from there.
+    pub(super) fn tiers(&self) -> Vec<Tier> {
+        let received = self.received();
+        let worth = |tier: &Tier| {
+            matches!(tier, Tier::Prefix24 | Tier::Remote) || received.by_tier[*tier as usize] > 0
+        };
+        Tier::ALL.into_iter().filter(worth).collect()
+    }
+
+    /// Peers that have everything.
+    pub(super) fn complete(&self) -> usize {
+        let done = |peer: &&Peer| peer.state != State::Getting;
+        self.peers.iter().filter(done).count()
+    }
+
+    /// Copies that were found wrong, or not complete, when they were hashed again.
+    pub(super) fn bad_copies(&self) -> usize {
+        let right = |peer: &&Peer| !matches!(peer.state, State::Checked(_));
+        self.peers.iter().filter(right).count()
+    }
+
+    /// One line about everybody together.
+    pub(super) fn headline(&self) -> String {
+        let received = self.received();
+        format!(
+            "{}, {} of {} complete, {:.2} copies from the origin, {}% from peers",
+            Span(self.elapsed),
+            self.complete(),
+            self.peers.len(),
+            self.origin_copies(),
+            match received.total() {
+                0 => 0,
+                total => percent(received.from_peers(), total),
+            },
+        )
+    }
+
+    /// The result, a line a fact.
+    pub(super) fn summary(&self) -> Vec<String> {
+        let received = self.received();
+        let right = self.peers.len() - self.bad_copies();
+        let (last, mean) = self.times();
+        let mut lines = vec![
+            format!(
+                "{right} of {} copies of {} checked against their hashes and right",
+                self.peers.len(),
+                Bytes(self.bytes)
+            ),
+            format!("last complete after {}, mean {}", Span(last), Span(mean)),
+        ];
+        let tiers = Tier::ALL.map(|tier| (tier.name(), received.by_tier[tier as usize]));
+        let sources = tiers.into_iter().chain([("origin", received.origin), ("web_seed", received.web_seed)]);
+        for (name, bytes) in sources.filter(|(_, bytes)| *bytes > 0) {
+            let share = bytes as f64 * 100.0 / received.total() as f64;
+            lines.push(format!("from {name:<11} {:>8} {share:>5.1}%", Bytes(bytes)));
+        }
+        lines.push(format!("the origin sent {:.2} copies", self.origin_copies()));
+        lines
+    }
+
+    /// Time to the last, and the mean.
+    fn times(&self) -> (Duration, Duration) {
+        let times = self.peers.iter().filter_map(|peer| match peer.state {
+            State::Complete(elapsed) | State::Checked(elapsed) => Some(elapsed),
+            State::Getting | State::Bad => None,
+        });
+        let times: Vec<Duration> = times.collect();
+        let mean = times.iter().sum::<Duration>() / times.len().max(1) as u32;
+        (times.into_iter().max().unwrap_or_default(), mean)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use nearcast_core::id::ContentId;
+
+    use super::*;
+    use crate::demo::stage::addresses;
+
+    pub(in crate::demo) const BYTES: u64 = 100_000_000;
+
+    pub(in crate::demo) fn finished(received: Traffic) -> Summary {
+        Summary {
+            content: ContentId([1; 32]),
+            name: "x".into(),
+            path: "x".into(),
+            bytes: BYTES,
+            bytes_resumed: 0,
+            elapsed: Duration::from_secs(4),
+            received,
+            uploaded: 0,
+            wasted: 0,
+            banned: 0,
+        }
+    }
+
+    pub(in crate::demo) fn traffic(near: u64, far: u64, origin: u64) -> Traffic {
+        let mut received = Traffic::default();
+        received.add(Tier::Prefix24, false, near);
+        received.add(Tier::Remote, false, far);
+        received.add(Tier::Remote, true, origin);
+        received
+    }
+
+    /// Six peers: the first complete, the second halfway, the others with nothing.
+    pub(in crate::demo) fn six() -> Model {
+        let mut model = Model::new(BYTES, addresses(6));
+        model.on_finished(0, &finished(traffic(50_000_000, 30_000_000, 20_000_000)));
+        let halfway = Progress {
+            bytes_have: 50_000_000,
+            received: traffic(10_000_000, 10_000_000, 30_000_000),
+            rate_down: 12_300_000.0,
+            uploaded: 7_000_000,
+            ..Progress::default()
+        };
+        model.on_progress(1, &halfway);
+        model.on_time(Duration::from_millis(3200));
+        model
+    }
+
+    #[test]
+    fn the_headline_counts_copies_and_shares() {
+        assert_eq!(six().headline(), "3.2 s, 1 of 6 complete, 0.50 copies from the origin, 66% from peers");
+    }
+
+    #[test]
+    fn a_copy_counts_only_when_it_was_complete_and_hashes_right() {
+        let mut model = six();
+        assert_eq!(model.bad_copies(), 6, "nothing was checked yet");
+        model.on_checked(0, true);
+        model.on_checked(1, true);
+        assert_eq!(model.bad_copies(), 5, "the second was not complete");
+        assert_eq!(model.peers()[1].state, State::Bad);
+    }
+
+    #[test]
+    fn a_late_snapshot_does_not_change_a_final_account() {
+        let mut model = six();
+        model.on_progress(0, &Progress::default());
+        assert_eq!(model.peers()[0].have, BYTES);
+        assert_eq!(model.peers()[0].received.origin, 20_000_000);
+    }
+
+    #[test]
+    fn the_summary_accounts_for_every_byte() {
+        let mut model = Model::new(BYTES, addresses(6));
+        for peer in 0..6 {
+            model.on_finished(peer, &finished(traffic(50_000_000, 30_000_000, 20_000_000)));
+            model.on_checked(peer, true);
+        }
+        let text = model.summary().join("\n");
+        for part in ["6 of 6 copies of 100 MB", "4.0 s", "50.0%", "30.0%", "20.0%", "sent 1.20 copies"] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn columns_are_the_tiers_that_matter() {
+        assert_eq!(six().tiers(), [Tier::Prefix24, Tier::Remote]);
+        let mut model = six();
+        let mut received = Traffic::default();
+        received.add(Tier::Lan, false, 1);
+        model.on_finished(2, &finished(received));
+        assert_eq!(model.tiers(), [Tier::Lan, Tier::Prefix24, Tier::Remote]);
+    }
+}

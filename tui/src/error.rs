@@ -1,0 +1,151 @@
+//! Why a command ended early: one sentence for people, one exit code for scripts.
+
+use std::{io, path::PathBuf};
+
+use nearcast_core::{magnet::MagnetError, manifest::ManifestError};
+use nearcast_node::{
+    error::{DownloadError, StartError},
+    publish::{PublishError, VerifyError},
+};
+use nearcast_seeder::{service::SeederError, signals::Signal};
+
+use crate::exit::Exit;
+
+/// A command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The node did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// One download failed.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+    /// The embedded origin of the demonstration failed.
+    #[error(transparent)]
+    Seeder(#[from] SeederError),
+    /// Nothing was published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Data could not be checked.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// Not a link we can use.
+    #[error("cannot use this link: {0}")]
+    Link(#[from] MagnetError),
+    /// Not a `.torrent` we can use.
+    #[error("cannot use {}: {source}", path.display())]
+    Torrent {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ManifestError,
+    },
+    /// The file system refused.
+    #[error("cannot use {}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another file is where the `.torrent` should go.
+    #[error("{} exists and is another torrent; use --overwrite to replace it, or -o to name another", .0.display())]
+    Exists(PathBuf),
+    /// Options that make no sense together or for this content.
+    #[error("{0}")]
+    BadOption(String),
+    /// Data differs from the manifest.
+    #[error("{bad} of {files} files are missing or damaged")]
+    Corrupt {
+        /// Files that are not right.
+        bad: usize,
+        /// Files of the content.
+        files: u32,
+    },
+    /// Several downloads, the worst of which ended so. Each has said why already.
+    #[error("{failed} of {all} downloads failed")]
+    Several {
+        /// Downloads that failed.
+        failed: usize,
+        /// Downloads asked for.
+        all: usize,
+        /// The worst end.
+        exit: Exit,
+    },
+    /// Somebody stopped us; nothing was kept.
+    #[error("{}", name(*.0))]
+    Signal(Signal),
+    /// Somebody stopped a download; what was received stays.
+    #[error("{}; run the same command to continue", name(*.0))]
+    Stopped(Signal),
+}
+
+fn name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::Interrupt => "interrupted",
+        Signal::Terminate => "terminated",
+    }
+}
+
+impl CommandError {
+    /// How the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            CommandError::Start(error) => error.into(),
+            CommandError::Download(error) => error.into(),
+            CommandError::Seeder(error) => error.into(),
+            CommandError::Publish(error) => exit_of_publish(error),
+            CommandError::Verify(VerifyError::Io { .. }) | CommandError::Io { .. } => Exit::Io,
+            CommandError::Verify(VerifyError::Cancelled) => Exit::Unfinished,
+            CommandError::Link(_) | CommandError::Torrent { .. } | CommandError::BadOption(_) => {
+                Exit::BadOption
+            }
+            CommandError::Exists(_) => Exit::Exists,
+            CommandError::Corrupt { .. } => Exit::Checksum,
+            CommandError::Several { exit, .. } => *exit,
+            CommandError::Signal(signal) | CommandError::Stopped(signal) => (*signal).into(),
+        }
+    }
+}
+
+fn exit_of_publish(error: &PublishError) -> Exit {
+    match error {
+        PublishError::Io { .. } | PublishError::Special(_) | PublishError::Changed(_) => Exit::Io,
+        PublishError::Cancelled => Exit::Unfinished,
+        PublishError::NoFiles(_)
+        | PublishError::TooManyFiles(_)
+        | PublishError::Path { .. }
+        | PublishError::Name(_)
+        | PublishError::Layout(_)
+        | PublishError::Manifest(_) => Exit::BadOption,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_error_has_its_code() {
+        let io = || io::Error::other("x");
+        let path = || PathBuf::from("x");
+        for (error, code) in [
+            (CommandError::Download(DownloadError::TimedOut(1)), 2),
+            (CommandError::Start(StartError::Network("x".into())), 6),
+            (CommandError::Publish(PublishError::NoFiles(path())), 28),
+            (CommandError::Publish(PublishError::Changed(path())), 17),
+            (CommandError::Verify(VerifyError::Cancelled), 7),
+            (CommandError::Link(MagnetError::V1Only), 28),
+            (CommandError::Torrent { path: path(), source: ManifestError::V1Only }, 28),
+            (CommandError::Io { path: path(), source: io() }, 17),
+            (CommandError::Exists(path()), 13),
+            (CommandError::BadOption("x".into()), 28),
+            (CommandError::Corrupt { bad: 1, files: 2 }, 32),
+            (CommandError::Signal(Signal::Terminate), 143),
+            (CommandError::Stopped(Signal::Interrupt), 130),
+        ] {
+            assert_eq!(error.exit().code(), code, "{error}");
+            assert!(!error.to_string().contains('\n'), "one sentence: {error}");
+        }
+    }
+}

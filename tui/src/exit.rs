@@ -1,0 +1,201 @@
+//! Exit codes: aria2's numbers for the same meanings, so that scripts know them already.
+
+use std::process::ExitCode;
+
+use nearcast_node::error::{DownloadError, ShareError, StartError};
+use nearcast_seeder::{service::SeederError, signals::Signal};
+
+/// How the process ends. The discriminant is the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Everything asked for was done.
+    Ok = 0,
+    /// Something that has no code of its own.
+    Unknown = 1,
+    /// Bytes stopped coming.
+    Timeout = 2,
+    /// Nobody reached has the content, or it has no such file.
+    NotFound = 3,
+    /// No peer could be reached, or the network cannot be used.
+    Network = 6,
+    /// Stopped before the end; what is there stays.
+    Unfinished = 7,
+    /// No space left.
+    DiskFull = 9,
+    /// Something else is there already.
+    Exists = 13,
+    /// A file cannot be read or written.
+    Io = 17,
+    /// A key cannot be used.
+    Auth = 24,
+    /// The command line, or a file named on it, makes no sense.
+    BadOption = 28,
+    /// Data is not what its hash says.
+    Checksum = 32,
+    /// SIGINT; state was saved.
+    Interrupted = 130,
+    /// SIGTERM; state was saved.
+    Terminated = 143,
+}
+
+impl Exit {
+    /// From harmless to what a caller must hear of first.
+    const BY_GRAVITY: [Exit; 14] = [
+        Exit::Ok,
+        Exit::Unfinished,
+        Exit::Timeout,
+        Exit::NotFound,
+        Exit::Network,
+        Exit::Exists,
+        Exit::DiskFull,
+        Exit::Io,
+        Exit::BadOption,
+        Exit::Auth,
+        Exit::Checksum,
+        Exit::Unknown,
+        Exit::Terminated,
+        Exit::Interrupted,
+    ];
+
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// Of two ends of one command, the one to report.
+    pub(crate) fn worst(self, other: Exit) -> Exit {
+        let gravity = |exit| Exit::BY_GRAVITY.iter().position(|&known| known == exit);
+        if gravity(other) > gravity(self) { other } else { self }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> ExitCode {
+        ExitCode::from(exit.code())
+    }
+}
+
+impl From<Signal> for Exit {
+    fn from(signal: Signal) -> Exit {
+        match signal {
+            Signal::Interrupt => Exit::Interrupted,
+            Signal::Terminate => Exit::Terminated,
+        }
+    }
+}
+
+impl From<&DownloadError> for Exit {
+    fn from(error: &DownloadError) -> Exit {
+        match error {
+            DownloadError::Unreachable(_) => Exit::Network,
+            DownloadError::NotFound(_) | DownloadError::NothingSelected => Exit::NotFound,
+            DownloadError::TimedOut(_) => Exit::Timeout,
+            DownloadError::Exists(_) => Exit::Exists,
+            // Like a second aria2 on the same file: what is there belongs to somebody else now.
+            DownloadError::Busy(_) => Exit::Exists,
+            DownloadError::DiskFull(_) => Exit::DiskFull,
+            DownloadError::Io { .. } => Exit::Io,
+            DownloadError::Manifest(_) => Exit::Checksum,
+            DownloadError::Stopped => Exit::Unfinished,
+        }
+    }
+}
+
+impl From<&StartError> for Exit {
+    fn from(error: &StartError) -> Exit {
+        match error {
+            StartError::Listen { .. } | StartError::Network(_) => Exit::Network,
+            StartError::Identity { .. } => Exit::Auth,
+        }
+    }
+}
+
+impl From<&ShareError> for Exit {
+    fn from(error: &ShareError) -> Exit {
+        match error {
+            ShareError::Incomplete(_) => Exit::Checksum,
+            ShareError::Io { .. } => Exit::Io,
+            ShareError::TooMany(_) => Exit::Unknown,
+            ShareError::Stopped => Exit::Unfinished,
+        }
+    }
+}
+
+impl From<&SeederError> for Exit {
+    fn from(error: &SeederError) -> Exit {
+        match error {
+            SeederError::Folder { .. } => Exit::Io,
+            SeederError::Start(error) => error.into(),
+            SeederError::Share(error) => error.into(),
+        }
+    }
+}
+
+/// The end of `--help`.
+pub(crate) const EXIT_CODES_HELP: &str = "\
+Exit codes:
+    0  done                                  13  something else is there already
+    1  unknown error                         17  a file cannot be read or written
+    2  no data for too long                  24  a key cannot be used
+    3  nobody reached has the content        28  wrong option or unusable file
+    6  no peer or network could be reached   32  data does not match its hash
+    7  stopped before the end               130  interrupted (SIGINT), state saved
+    9  disk full                            143  terminated (SIGTERM), state saved";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn every_download_error_has_its_aria2_code() {
+        let path = || "x".into();
+        let io = || io::Error::other("x");
+        for (error, code) in [
+            (DownloadError::Unreachable(String::new()), 6),
+            (DownloadError::NotFound(String::new()), 3),
+            (DownloadError::TimedOut(60), 2),
+            (DownloadError::Exists(path()), 13),
+            (DownloadError::Busy(path()), 13),
+            (DownloadError::DiskFull(path()), 9),
+            (DownloadError::Io { path: path(), source: io() }, 17),
+            (DownloadError::Manifest(String::new()), 32),
+            (DownloadError::NothingSelected, 3),
+            (DownloadError::Stopped, 7),
+        ] {
+            assert_eq!(Exit::from(&error).code(), code, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_cannot_start_says_network_or_key() {
+        assert_eq!(Exit::from(&StartError::Network("x".into())).code(), 6);
+        let identity = StartError::Identity { path: "x".into(), reason: "x".into() };
+        assert_eq!(Exit::from(&identity).code(), 24);
+    }
+
+    #[test]
+    fn signals_end_with_128_and_their_number() {
+        assert_eq!(Exit::from(Signal::Interrupt).code(), 130);
+        assert_eq!(Exit::from(Signal::Terminate).code(), 143);
+    }
+
+    #[test]
+    fn the_worst_end_of_several_is_reported_whatever_their_order() {
+        for pair in Exit::BY_GRAVITY.windows(2) {
+            assert_eq!(pair[0].worst(pair[1]), pair[1]);
+            assert_eq!(pair[1].worst(pair[0]), pair[1]);
+        }
+        assert_eq!(Exit::Ok.worst(Exit::Ok), Exit::Ok);
+    }
+
+    #[test]
+    fn help_names_every_code() {
+        for exit in Exit::BY_GRAVITY {
+            let number = format!("{:>2}  ", exit.code());
+            assert!(EXIT_CODES_HELP.contains(&number), "{exit:?}");
+        }
+    }
+}

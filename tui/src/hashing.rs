@@ -1,0 +1,160 @@
+//! Long sync work of the node's library (hashing files) on a blocking thread: with progress, and
+//! ended by a signal.
+
+use std::{
+    panic,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use nearcast_seeder::signals::Signals;
+
+use crate::{
+    error::CommandError,
+    screen::{Screen, Style},
+    units::{Bytes, percent},
+};
+
+/// Told by the workers, read by whoever shows it.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    done: AtomicU64,
+    total: AtomicU64,
+    /// Set to make the workers stop soon.
+    pub(crate) cancelled: AtomicBool,
+}
+
+impl Meter {
+    /// The callback the library wants: bytes done of bytes in all.
+    pub(crate) fn set(&self, done: u64, total: u64) {
+        self.total.store(total, Ordering::Relaxed);
+        // Workers report out of order.
+        self.done.fetch_max(done, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> (u64, u64) {
+        (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
+    }
+}
+
+/// How often progress is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How often a plain line about it is written.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Runs `work` on a blocking thread, shows `verb` and its progress, and cancels it on the first signal.
+///
+/// # Errors
+/// What `work` fails with, or the signal that ended it.
+pub(crate) async fn with_progress<T, E>(
+    screen: &Screen,
+    signals: &Signals,
+    verb: &str,
+    work: impl FnOnce(&Meter) -> Result<T, E> + Send + 'static,
+) -> Result<T, CommandError>
+where
+    T: Send + 'static,
+    E: Into<CommandError> + Send + 'static,
+{
+    let meter = Arc::new(Meter::default());
+    let theirs = Arc::clone(&meter);
+    let mut work = tokio::task::spawn_blocking(move || work(&theirs));
+    let mut display = Display::new(screen, verb);
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            ended = &mut work => {
+                // Nobody aborts it, so the only way to no result is a panic, which goes on here.
+                let result = ended.unwrap_or_else(|died| panic::resume_unwind(died.into_panic()));
+                return result.map_err(Into::into);
+            }
+            signal = signals.first() => {
+                meter.cancelled.store(true, Ordering::Relaxed);
+                // Its threads borrow what it owns: let it end before anything is removed.
+                let _ = work.await;
+                return Err(CommandError::Signal(signal));
+            }
+            _ = tick.tick() => display.show(meter.get()),
+        }
+    }
+}
+
+/// A bar, lines or nothing, as the screen wants it.
+struct Display<'a> {
+    screen: &'a Screen,
+    verb: &'a str,
+    bar: Option<ProgressBar>,
+    last_line: Instant,
+}
+
+impl<'a> Display<'a> {
+    fn new(screen: &'a Screen, verb: &'a str) -> Display<'a> {
+        let bar = (screen.style() == Style::Bars).then(|| {
+            let style = ProgressStyle::with_template("{prefix} {bar:20.cyan} {percent:>3}% {wide_msg}")
+                .expect("the template is well formed");
+            let bar = screen.bars().add(ProgressBar::new(1).with_style(style));
+            bar.set_prefix(verb.to_owned());
+            bar
+        });
+        let last_line = Instant::now();
+        Display { screen, verb, bar, last_line }
+    }
+
+    fn show(&mut self, (done, total): (u64, u64)) {
+        let text = format!("{} of {}", Bytes(done), Bytes(total));
+        if let Some(bar) = &self.bar {
+            bar.set_length(total.max(1));
+            bar.set_position(done);
+            bar.set_message(text);
+        } else if self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            let line = format!("{} {}% {text}", self.verb, percent(done, total));
+            self.screen.say(&line);
+        }
+    }
+}
+
+impl Drop for Display<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    async fn run(
+        work: impl FnOnce(&Meter) -> Result<u64, CommandError> + Send + 'static,
+    ) -> Result<u64, CommandError> {
+        let signals = Signals::listen().unwrap();
+        with_progress(&Screen::new(true, false), &signals, "working", work).await
+    }
+
+    #[tokio::test]
+    async fn what_the_work_returns_comes_back() {
+        let done = run(|meter| {
+            meter.set(7, 10);
+            // Workers report out of order; what was reached stays reached.
+            meter.set(3, 10);
+            Ok(meter.get().0)
+        });
+        assert_eq!(done.await.unwrap(), 7);
+        let failed = run(|_| Err(CommandError::Exists(PathBuf::from("x"))));
+        assert_eq!(failed.await.unwrap_err().exit().code(), 13);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "on the worker")]
+    async fn a_panic_of_the_work_is_not_swallowed() {
+        let _ = run(|_| panic!("on the worker")).await;
+    }
+}

@@ -1,0 +1,204 @@
+//! `--json`: one object a line on standard output. Names, order and units of the keys are a contract
+//! with scripts: bytes, seconds, bytes per second; keys may be added, never changed.
+
+use std::time::{Duration, Instant};
+
+use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
+use nearcast_node::progress::{Phase, Progress, Summary};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::error::CommandError;
+
+/// Progress is told at most this often, except when the phase changes.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    /// What is there already has been checked.
+    Started {
+        content: &'a str,
+        name: String,
+        bytes_total: u64,
+        bytes_resumed: u64,
+    },
+    Progress {
+        content: &'a str,
+        phase: &'static str,
+        bytes: u64,
+        bytes_total: u64,
+        durable_bytes: u64,
+        down: u64,
+        up: u64,
+        peers: usize,
+    },
+    Stalled {
+        content: &'a str,
+        why: String,
+    },
+    Finished {
+        content: &'a str,
+        name: String,
+        path: String,
+        bytes: u64,
+        bytes_resumed: u64,
+        seconds: f64,
+        bytes_by_tier: ByTier,
+        /// What crossed the border of our own AS: unknown without an atlas.
+        imported_bytes: Option<u64>,
+        uploaded_bytes: u64,
+        wasted_bytes: u64,
+        banned: u32,
+    },
+    Failed {
+        content: Option<&'a str>,
+        code: u8,
+        reason: String,
+    },
+    Left {
+        content: &'a str,
+        uploaded_bytes: u64,
+    },
+}
+
+impl Event<'_> {
+    fn line(&self) -> String {
+        serde_json::to_string(self).expect("events have text keys and finite numbers")
+    }
+}
+
+/// Payload received in this run, every class named even when it is zero.
+struct ByTier(Traffic);
+
+impl Serialize for ByTier {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(Tier::COUNT + 2))?;
+        for tier in Tier::ALL {
+            map.serialize_entry(tier.name(), &self.0.by_tier[tier as usize])?;
+        }
+        map.serialize_entry("origin", &self.0.origin)?;
+        map.serialize_entry("web_seed", &self.0.web_seed)?;
+        map.end()
+    }
+}
+
+/// The events of one download, as lines.
+pub(crate) struct Events {
+    content: String,
+    started: bool,
+    told: Option<(Instant, Phase)>,
+    /// A snapshot came too soon after the last told one.
+    untold: bool,
+}
+
+impl Events {
+    /// Nothing was told yet.
+    pub(crate) fn new(content: ContentId) -> Events {
+        Events { content: content.to_string(), started: false, told: None, untold: false }
+    }
+
+    /// The lines due now.
+    pub(crate) fn on_progress(&mut self, now: Instant, progress: &Progress, fresh: bool) -> Vec<String> {
+        let mut lines = Vec::new();
+        self.untold |= fresh;
+        if !self.started && is_checked(progress) {
+            lines.push(self.started(&progress.name, progress.bytes_total, progress.bytes_resumed));
+        }
+        let (early, new_phase) = match &self.told {
+            Some((when, phase)) => (now.duration_since(*when) < PROGRESS_INTERVAL, *phase != progress.phase),
+            None => (false, true),
+        };
+        if let (true, Phase::Stalled(why)) = (new_phase, &progress.phase) {
+            let why = printable(why);
+            lines.push(Event::Stalled { content: &self.content, why }.line());
+        }
+        if new_phase || (self.untold && !early) {
+            self.told = Some((now, progress.phase.clone()));
+            self.untold = false;
+            lines.push(self.progress(progress));
+        }
+        lines
+    }
+
+    /// The last line, or two when everything was there before anybody looked.
+    pub(crate) fn on_finished(&mut self, summary: &Summary) -> Vec<String> {
+        let mut lines = Vec::new();
+        if !self.started {
+            lines.push(self.started(&summary.name, summary.bytes, summary.bytes_resumed));
+        }
+        let finished = Event::Finished {
+            content: &self.content,
+            name: printable(&summary.name),
+            path: printable(&summary.path.to_string_lossy()),
+            bytes: summary.bytes,
+            bytes_resumed: summary.bytes_resumed,
+            seconds: summary.elapsed.as_secs_f64(),
+            bytes_by_tier: ByTier(summary.received),
+            imported_bytes: None,
+            uploaded_bytes: summary.uploaded,
+            wasted_bytes: summary.wasted,
+            banned: summary.banned,
+        };
+        lines.push(finished.line());
+        lines
+    }
+
+    /// The last line of a download that failed.
+    pub(crate) fn on_failed(&self, error: &CommandError) -> String {
+        failed(Some(&self.content), error)
+    }
+
+    /// The line after `finished` when seeding ends.
+    pub(crate) fn on_left(&self, uploaded_bytes: u64) -> String {
+        let content = &self.content;
+        Event::Left { content, uploaded_bytes }.line()
+    }
+
+    fn started(&mut self, name: &str, bytes_total: u64, bytes_resumed: u64) -> String {
+        self.started = true;
+        Event::Started { content: &self.content, name: printable(name), bytes_total, bytes_resumed }.line()
+    }
+
+    fn progress(&self, progress: &Progress) -> String {
+        Event::Progress {
+            content: &self.content,
+            phase: phase_name(&progress.phase),
+            bytes: progress.bytes_have,
+            bytes_total: progress.bytes_total,
+            durable_bytes: progress.durable_bytes,
+            down: progress.rate_down as u64,
+            up: progress.rate_up as u64,
+            peers: progress.neighbours.len(),
+        }
+        .line()
+    }
+}
+
+/// The line of a command that failed before any content was known, or of one download.
+pub(crate) fn failed(content: Option<&str>, error: &CommandError) -> String {
+    Event::Failed { content, code: error.exit().code(), reason: printable(&error.to_string()) }.line()
+}
+
+fn is_checked(progress: &Progress) -> bool {
+    match progress.phase {
+        Phase::Checking | Phase::FetchingManifest => false,
+        // Without a manifest it may be the search for one that stalls.
+        Phase::Stalled(_) => !progress.name.is_empty(),
+        Phase::Downloading | Phase::DiskFull | Phase::Complete | Phase::Seeding => true,
+    }
+}
+
+fn phase_name(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Checking => "checking",
+        Phase::FetchingManifest => "fetching_manifest",
+        Phase::Downloading => "downloading",
+        Phase::Stalled(_) => "stalled",
+        Phase::DiskFull => "disk_full",
+        Phase::Complete => "complete",
+        Phase::Seeding => "seeding",
+    }
+}
+
+#[cfg(test)]
+mod tests;

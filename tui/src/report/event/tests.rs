@@ -1,0 +1,125 @@
+use nearcast_node::error::DownloadError;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::report::text::tests::halfway;
+
+const CONTENT: ContentId = ContentId([0xab; 32]);
+
+fn kinds(lines: &[String]) -> Vec<String> {
+    let kind = |line: &String| parse(line)["event"].as_str().unwrap().to_owned();
+    lines.iter().map(kind).collect()
+}
+
+fn parse(line: &str) -> Value {
+    assert!(!line.contains('\n'), "one object a line");
+    serde_json::from_str(line).unwrap()
+}
+
+fn after(start: Instant, millis: u64) -> Instant {
+    start + Duration::from_millis(millis)
+}
+
+fn summary() -> Summary {
+    Summary {
+        content: CONTENT,
+        name: "film".into(),
+        path: "/data/film".into(),
+        bytes: 100_000_000,
+        bytes_resumed: 50_000_000,
+        elapsed: Duration::from_millis(2500),
+        received: halfway().received,
+        uploaded: 7,
+        wasted: 8,
+        banned: 9,
+    }
+}
+
+#[test]
+fn finished_has_every_key_of_the_contract_in_order() {
+    let mut events = Events::new(CONTENT);
+    let lines = events.on_finished(&summary());
+    assert_eq!(kinds(&lines), ["started", "finished"]);
+    let expected = format!(
+        concat!(
+            r#"{{"event":"finished","content":"{}","name":"film","path":"/data/film","bytes":100000000,"#,
+            r#""bytes_resumed":50000000,"seconds":2.5,"bytes_by_tier":{{"lan":0,"prefix24":30000000,"#,
+            r#""prefix16":0,"same_as":0,"adjacent_as":0,"remote":10000000,"unknown":0,"origin":10000000,"#,
+            r#""web_seed":0}},"imported_bytes":null,"uploaded_bytes":7,"wasted_bytes":8,"banned":9}}"#
+        ),
+        "ab".repeat(32)
+    );
+    assert_eq!(lines[1], expected);
+}
+
+#[test]
+fn started_comes_once_and_only_after_checking() {
+    let (mut events, start) = (Events::new(CONTENT), Instant::now());
+    let checking = Progress::default();
+    assert_eq!(kinds(&events.on_progress(start, &checking, true)), ["progress"]);
+    let looking = Progress { phase: Phase::Stalled("nobody answers".into()), ..Progress::default() };
+    assert_eq!(kinds(&events.on_progress(start, &looking, true)), ["stalled", "progress"]);
+    let running = Progress { bytes_resumed: 4, ..halfway() };
+    let lines = events.on_progress(start, &running, true);
+    assert_eq!(kinds(&lines), ["started", "progress"]);
+    let started = parse(&lines[0]);
+    assert_eq!(started["bytes_total"], 100_000_000);
+    assert_eq!(started["bytes_resumed"], 4);
+    assert_eq!(kinds(&events.on_finished(&summary())), ["finished"]);
+}
+
+#[test]
+fn progress_is_told_twice_a_second_at_most_and_nothing_is_forgotten() {
+    let (mut events, start) = (Events::new(CONTENT), Instant::now());
+    events.on_progress(start, &halfway(), true);
+    assert!(events.on_progress(after(start, 100), &halfway(), true).is_empty());
+    assert!(events.on_progress(after(start, 499), &halfway(), false).is_empty());
+    let late = events.on_progress(after(start, 500), &halfway(), false);
+    assert_eq!(kinds(&late), ["progress"], "the snapshot that came too soon");
+    assert!(events.on_progress(after(start, 5000), &halfway(), false).is_empty(), "nothing new");
+}
+
+#[test]
+fn progress_has_every_key_of_the_contract() {
+    let mut events = Events::new(CONTENT);
+    let progress = Progress { durable_bytes: 40_000_000, rate_up: 1.9, ..halfway() };
+    let lines = events.on_progress(Instant::now(), &progress, true);
+    let expected = json!({
+        "event": "progress", "content": CONTENT.to_string(), "phase": "downloading", "bytes": 50_000_000,
+        "bytes_total": 100_000_000, "durable_bytes": 40_000_000, "down": 5_000_000, "up": 1, "peers": 3,
+    });
+    assert_eq!(parse(&lines[1]), expected);
+}
+
+#[test]
+fn a_stall_is_told_once_and_again_when_its_reason_changes() {
+    let (mut events, start) = (Events::new(CONTENT), Instant::now());
+    let stalled = |why: &str| Progress { phase: Phase::Stalled(why.into()), ..halfway() };
+    events.on_progress(start, &halfway(), true);
+    let lines = events.on_progress(start, &stalled("no peers"), true);
+    assert_eq!(kinds(&lines), ["stalled", "progress"]);
+    assert_eq!(parse(&lines[0])["why"], "no peers");
+    assert!(events.on_progress(start, &stalled("no peers"), true).is_empty());
+    assert_eq!(events.on_progress(start, &stalled("no disk"), true).len(), 2);
+}
+
+#[test]
+fn failed_carries_the_exit_code_and_a_harmless_reason() {
+    let events = Events::new(CONTENT);
+    let error = DownloadError::NotFound("asked \u{1b}[2Jevil\u{202e}".into());
+    let line = parse(&events.on_failed(&error.into()));
+    assert_eq!(line["code"], 3);
+    assert_eq!(line["content"], CONTENT.to_string());
+    let reason = line["reason"].as_str().unwrap();
+    assert!(!reason.contains(['\u{1b}', '\u{202e}']), "{reason}");
+    let early = parse(&failed(None, &CommandError::BadOption("x".into())));
+    assert_eq!(early["content"], Value::Null);
+    assert_eq!(early["code"], 28);
+}
+
+#[test]
+fn leaving_says_what_was_given() {
+    let line = parse(&Events::new(CONTENT).on_left(42));
+    let expected = json!({"event": "left", "content": CONTENT.to_string(), "uploaded_bytes": 42});
+    assert_eq!(line, expected);
+}

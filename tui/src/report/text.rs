@@ -1,0 +1,185 @@
+//! Sentences about downloads, for lines and bars alike.
+
+use std::time::Duration;
+
+use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
+use nearcast_node::progress::{Phase, Progress, Summary};
+
+use crate::units::{Bytes, Rate, Span, percent};
+
+/// What a content is called before and after its manifest is known.
+pub(crate) fn label(name: Option<&str>, content: ContentId) -> String {
+    match name {
+        Some(name) => printable(name),
+        None => content.to_string().chars().take(12).collect(),
+    }
+}
+
+/// Where a download stands, without its name.
+pub(crate) fn status(progress: &Progress) -> String {
+    match &progress.phase {
+        Phase::Checking => "checking what is there".to_owned(),
+        Phase::FetchingManifest => format!("asking for the metainfo, {}", neighbours(progress)),
+        Phase::Downloading => downloading(progress),
+        Phase::Stalled(why) => format!("{}; {}", printable(why), share(progress)),
+        Phase::DiskFull => format!("the disk is full, waiting for room; {}", share(progress)),
+        Phase::Complete => format!("complete, {}", Bytes(progress.bytes_total)),
+        Phase::Seeding => format!(
+            "seeding, {} given, {}, {}",
+            Bytes(progress.uploaded),
+            Rate(progress.rate_up),
+            neighbours(progress)
+        ),
+    }
+}
+
+fn downloading(progress: &Progress) -> String {
+    let mut parts = vec![share(progress), Rate(progress.rate_down).to_string()];
+    parts.extend(remaining(progress).map(|left| format!("{} left", Span(left))));
+    parts.push(neighbours(progress));
+    let received = progress.received;
+    if received.total() > 0 {
+        parts.push(format!("{}% from peers", percent(received.from_peers(), received.total())));
+    }
+    parts.join(", ")
+}
+
+fn share(progress: &Progress) -> String {
+    format!("{} of {}", Bytes(progress.bytes_have), Bytes(progress.bytes_total))
+}
+
+/// Time to the end at the present rate; none when nothing moves.
+pub(crate) fn remaining(progress: &Progress) -> Option<Duration> {
+    let bytes = progress.bytes_total.saturating_sub(progress.bytes_have);
+    let seconds = bytes as f64 / progress.rate_down;
+    (progress.rate_down >= 1.0).then(|| Duration::try_from_secs_f64(seconds).ok())?
+}
+
+/// Near means the same /16 or closer; the operator's own servers count apart.
+fn neighbours(progress: &Progress) -> String {
+    let (mut near, mut far, mut origins) = (0, 0, 0);
+    for neighbour in &progress.neighbours {
+        match neighbour.tier {
+            _ if neighbour.origin => origins += 1,
+            Tier::Lan | Tier::Prefix24 | Tier::Prefix16 => near += 1,
+            Tier::SameAs | Tier::AdjacentAs | Tier::Remote | Tier::Unknown => far += 1,
+        }
+    }
+    let origin = if origins > 0 { " + origin" } else { "" };
+    format!("{near} near {far} far{origin}")
+}
+
+/// Where bytes came from, largest class first in words: peers, origin, web seeds.
+pub(crate) fn sources(received: &Traffic) -> String {
+    let total = received.total();
+    if total == 0 {
+        return "nothing had to be fetched".to_owned();
+    }
+    let tiers: Vec<String> = Tier::ALL
+        .iter()
+        .map(|tier| (tier.name(), received.by_tier[*tier as usize]))
+        .filter(|(_, bytes)| *bytes > 0)
+        .map(|(name, bytes)| format!("{name} {}", Bytes(bytes)))
+        .collect();
+    let mut parts = vec![format!("{}% from peers", percent(received.from_peers(), total))];
+    if !tiers.is_empty() {
+        parts[0] += &format!(" ({})", tiers.join(", "));
+    }
+    for (name, bytes) in [("the origin", received.origin), ("web seeds", received.web_seed)] {
+        if bytes > 0 {
+            parts.push(format!("{} from {name}", Bytes(bytes)));
+        }
+    }
+    parts.join(", ")
+}
+
+/// The last line about a successful download.
+pub(crate) fn summary(summary: &Summary) -> String {
+    let seconds = summary.elapsed.as_secs_f64().max(0.001);
+    let fetched = summary.received.total();
+    let mut text =
+        format!("{}: {} in {}", printable(&summary.name), Bytes(summary.bytes), Span(summary.elapsed));
+    if fetched > 0 {
+        text += &format!(" ({})", Rate(fetched as f64 / seconds));
+    }
+    text += &format!("; {}", sources(&summary.received));
+    for (what, bytes) in
+        [("there before", summary.bytes_resumed), ("given", summary.uploaded), ("wasted", summary.wasted)]
+    {
+        if bytes > 0 {
+            text += &format!("; {} {what}", Bytes(bytes));
+        }
+    }
+    if summary.banned > 0 {
+        text += &format!("; {} banned for corrupt data", summary.banned);
+    }
+    text += &format!("; in {}", printable(&summary.path.to_string_lossy()));
+    text
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use nearcast_node::progress::Neighbour;
+
+    use super::*;
+
+    /// A download in the middle, for tests of every way to tell of it.
+    pub(crate) fn halfway() -> Progress {
+        let neighbour = |tier, origin| Neighbour {
+            peer: "12D3".into(),
+            address: "/ip4/127.1.0.2/tcp/1".into(),
+            tier,
+            origin,
+            has: 0.5,
+            received: 0,
+            sent: 0,
+        };
+        let mut received = Traffic::default();
+        received.add(Tier::Prefix24, false, 30_000_000);
+        received.add(Tier::Remote, false, 10_000_000);
+        received.add(Tier::Remote, true, 10_000_000);
+        Progress {
+            phase: Phase::Downloading,
+            name: "film\u{1b}[31m.mkv".into(),
+            bytes_total: 100_000_000,
+            bytes_have: 50_000_000,
+            received,
+            rate_down: 5_000_000.0,
+            neighbours: vec![
+                neighbour(Tier::Prefix24, false),
+                neighbour(Tier::Remote, false),
+                neighbour(Tier::Remote, true),
+            ],
+            ..Progress::default()
+        }
+    }
+
+    #[test]
+    fn a_running_download_says_how_far_how_fast_and_from_whom() {
+        assert_eq!(
+            status(&halfway()),
+            "50.0 MB of 100 MB, 5.00 MB/s, 10 s left, 1 near 1 far + origin, 80% from peers"
+        );
+    }
+
+    #[test]
+    fn nothing_is_predicted_when_nothing_moves() {
+        let progress = Progress { rate_down: 0.0, ..halfway() };
+        assert_eq!(remaining(&progress), None);
+        assert!(!status(&progress).contains("left"));
+    }
+
+    #[test]
+    fn what_a_stranger_wrote_cannot_command_the_terminal() {
+        let stalled = Progress { phase: Phase::Stalled("peer said \u{1b}]0;x\u{7}".into()), ..halfway() };
+        assert!(!status(&stalled).contains(['\u{1b}', '\u{7}']));
+        assert!(!label(Some("\u{1b}[2J"), ContentId([0; 32])).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn sources_name_each_tier_and_the_origin() {
+        let text = sources(&halfway().received);
+        assert_eq!(text, "80% from peers (prefix24 30.0 MB, remote 10.0 MB), 10.0 MB from the origin");
+        assert_eq!(sources(&Traffic::default()), "nothing had to be fetched");
+    }
+}

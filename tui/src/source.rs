@@ -1,0 +1,126 @@
+//! What a person names on the command line: a link, or a `.torrent` file.
+
+use std::{
+    fs,
+    io::Read,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nearcast_core::{
+    id::ContentId,
+    magnet::Magnet,
+    manifest::{Manifest, TORRENT_BYTES_MAX},
+};
+use nearcast_node::{address::Address, handle::Source};
+
+use crate::error::CommandError;
+
+/// A content, named.
+#[derive(Clone, Debug)]
+pub(crate) enum Named {
+    /// By a link: the manifest is still out there.
+    Link(Magnet),
+    /// By a file that was read and checked.
+    Torrent(Arc<Manifest>),
+}
+
+impl Named {
+    /// Reads a link or a file. Whatever begins with `magnet:` is a link.
+    pub(crate) fn parse(text: &str) -> Result<Named, CommandError> {
+        let scheme = text.get(..7);
+        if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:")) {
+            return Ok(Named::Link(text.parse()?));
+        }
+        Ok(Named::Torrent(Arc::new(read_torrent(Path::new(text))?)))
+    }
+
+    /// Which content it is.
+    pub(crate) fn content(&self) -> ContentId {
+        match self {
+            Named::Link(magnet) => magnet.content,
+            Named::Torrent(manifest) => manifest.content(),
+        }
+    }
+
+    /// Its name, if known already. From a stranger: not safe for a terminal.
+    pub(crate) fn name(&self) -> Option<&str> {
+        match self {
+            Named::Link(magnet) => magnet.name.as_deref(),
+            Named::Torrent(manifest) => Some(manifest.name()),
+        }
+    }
+
+    /// The peers a link brings along.
+    pub(crate) fn peers(&self) -> Vec<Address> {
+        let Named::Link(magnet) = self else {
+            return Vec::new();
+        };
+        let by_port = magnet.peers.iter().filter_map(|peer| {
+            let address = match peer.host().parse::<IpAddr>().ok()? {
+                IpAddr::V4(ip) => format!("/ip4/{ip}/tcp/{}", peer.port()),
+                IpAddr::V6(ip) => format!("/ip6/{ip}/tcp/{}", peer.port()),
+            };
+            address.parse().ok()
+        });
+        let by_address = magnet.addresses.iter().filter_map(|address| address.parse().ok());
+        by_address.chain(by_port).collect()
+    }
+
+    /// What the node is told.
+    pub(crate) fn into_source(self) -> Source {
+        match self {
+            Named::Link(magnet) => Source::Magnet(magnet),
+            Named::Torrent(manifest) => Source::Manifest(manifest),
+        }
+    }
+}
+
+/// Reads a `.torrent`, at most as much of it as a valid one may have.
+pub(crate) fn read_torrent(path: &Path) -> Result<Manifest, CommandError> {
+    let unreadable = |source| CommandError::Io { path: PathBuf::from(path), source };
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Manifest::parse(&bytes).map_err(|source| CommandError::Torrent { path: PathBuf::from(path), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link(hints: &str) -> Result<Named, CommandError> {
+        Named::parse(&format!("magnet:?xt=urn:btmh:1220{}{hints}", "ab".repeat(32)))
+    }
+
+    #[test]
+    fn a_link_brings_its_peers_along() {
+        let named =
+            link("&dn=n&x.ma=/ip4/127.0.0.1/tcp/9&x.pe=10.0.0.1:7&x.pe=[2001:db8::1]:8&x.pe=host.example:9");
+        let peers: Vec<String> = named.unwrap().peers().iter().map(ToString::to_string).collect();
+        let expected = ["/ip4/127.0.0.1/tcp/9", "/ip4/10.0.0.1/tcp/7", "/ip6/2001:db8::1/tcp/8"];
+        assert_eq!(peers, expected);
+    }
+
+    #[test]
+    fn a_link_names_its_content_and_perhaps_a_name() {
+        let named = link("&dn=some%20name").unwrap();
+        assert_eq!(named.content(), ContentId([0xab; 32]));
+        assert_eq!(named.name(), Some("some name"));
+        assert_eq!(link("").unwrap().name(), None);
+    }
+
+    #[test]
+    fn unusable_sources_end_with_the_right_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let damaged = folder.path().join("damaged.torrent");
+        fs::write(&damaged, b"d4:infod").unwrap();
+        let code = |text: &str| Named::parse(text).unwrap_err().exit().code();
+        assert_eq!(code("magnet:?dn=nothing"), 28);
+        assert_eq!(code("MAGNET:?dn=nothing"), 28);
+        assert_eq!(code(&damaged.to_string_lossy()), 28);
+        assert_eq!(code(&folder.path().join("absent.torrent").to_string_lossy()), 17);
+        assert_eq!(code(&folder.path().to_string_lossy()), 17);
+    }
+}

@@ -4,10 +4,7 @@ import argparse
 import os
 import platform
 import shutil
-import signal
-import subprocess
 import sys
-import tempfile
 
 import sandbox
 import table
@@ -45,20 +42,16 @@ def parse():
     return arguments
 
 
-def main(arguments):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+def main(arguments, folder):
+    """Runs inside the namespaces; `folder` is an empty one of our own."""
     if arguments.peers_dir:
         os.environ["PATH"] = os.path.abspath(arguments.peers_dir) + os.pathsep + os.environ["PATH"]
-    # The mount on it is private to this process; only the empty folder is left to remove.
-    folder = tempfile.mkdtemp(prefix="nearcast-bench-")
+    sandbox.set_up(folder)
     try:
-        sandbox.set_up(folder)
         return Session(arguments, folder).run()
     except KeyboardInterrupt:
         print("\nbench: interrupted", file=sys.stderr)
         return 130
-    finally:
-        _remove(folder)
 
 
 class Session:
@@ -112,7 +105,9 @@ class Session:
         for number in range(1, self.arguments.runs + 1):
             for peer in peers:
                 self._measure(work, peer, content, number, results[peer.name])
-        _remove(folder, keep_logs_in=self.arguments.keep_logs)
+        if self.arguments.keep_logs:
+            _copy_logs(folder, self.arguments.keep_logs)
+        shutil.rmtree(folder)
 
     def _prepared(self, name, work, folder, content):
         peer = ALL[name](self.arguments, _folder(folder, name))
@@ -188,19 +183,12 @@ def _show_logs(folder, lines_max=5):
                 _say(f"      {name}: {line[:200]}")
 
 
-def _remove(folder, keep_logs_in=None):
-    if keep_logs_in:
-        for base, _, names in os.walk(folder):
-            for name in (name for name in names if name.endswith(".log")):
-                target = os.path.join(keep_logs_in, os.path.relpath(base, os.path.dirname(folder)))
-                os.makedirs(target, exist_ok=True)
-                shutil.copy(os.path.join(base, name), target)
-    if os.path.ismount(folder):
-        # Lazily: a killed program may hold it for another moment.
-        subprocess.run(["umount", "--lazy", folder], check=True)
-        os.rmdir(folder)
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
+def _copy_logs(folder, target_folder):
+    for base, _, names in os.walk(folder):
+        for name in (name for name in names if name.endswith(".log")):
+            target = os.path.join(target_folder, os.path.relpath(base, os.path.dirname(folder)))
+            os.makedirs(target, exist_ok=True)
+            shutil.copy(os.path.join(base, name), target)
 
 
 def _machine():

@@ -4,16 +4,19 @@ Made with unshare(1) rather than `ip netns add`: nothing has a name that must be
 the kernel kills every process inside when the first one ends, whatever ended it.
 """
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 
-MARK = "NEARCAST_BENCH_INSIDE"
+FOLDER = "NEARCAST_BENCH_FOLDER"
 HOSTS_MAX = 16
 NETWORK = "10.77.0"
 # bbr paces even loopback (rqbit falls from 296 to 165 MB/s); all peers get the kernel's classic instead.
 CONGESTION_CONTROL = "cubic"
+PR_SET_PDEATHSIG = 1
 WARM_BLOCK_BYTES = 16 << 20
 
 
@@ -23,34 +26,56 @@ def ip(host):
 
 
 def inside():
-    return os.environ.get(MARK) == "1"
+    """The folder to work in, if this process is the one inside the namespaces."""
+    return os.environ.get(FOLDER)
+
+
+class Ended(BaseException):
+    """A signal that ends the command."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.code = 128 + number
 
 
 def enter():
     """Runs this same command again inside fresh namespaces; returns its exit code."""
+    # What is mounted on it is seen inside only; out here it stays empty.
+    folder = tempfile.mkdtemp(prefix="nearcast-bench-")
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if os.geteuid() != 0:
         command.insert(1, "--map-root-user")
     command += [sys.executable, "-B", os.path.abspath(sys.argv[0]), *sys.argv[1:]]
-    child = subprocess.Popen(command, env={**os.environ, MARK: "1"})
-
-    def end(number, _frame):
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    child = subprocess.Popen(command, env={**os.environ, FOLDER: folder}, preexec_fn=_die_with_parent)
+    try:
+        return _wait(child)
+    except Ended as ended:
+        return ended.code
+    finally:
         # Killing unshare takes the whole process namespace with it (--kill-child).
         child.kill()
         child.wait()
-        os._exit(128 + number)
+        os.rmdir(folder)
 
-    signal.signal(signal.SIGTERM, end)
-    signal.signal(signal.SIGHUP, end)
-    # The first Ctrl-C reaches the inside too, which says what it had measured and ends; a second one kills.
-    interrupts = 0
-    while True:
+
+def _wait(child):
+    # The first Ctrl-C reaches the inside too, which shows what it has measured and ends; a second one does not wait.
+    for _ in range(2):
         try:
             return child.wait()
         except KeyboardInterrupt:
-            interrupts += 1
-            if interrupts > 1:
-                end(signal.SIGINT, None)
+            pass
+    return 128 + signal.SIGINT
+
+
+def _end(number, _frame):
+    raise Ended(number)
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def set_up(folder):

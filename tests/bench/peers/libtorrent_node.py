@@ -18,8 +18,8 @@ RECONNECT_INTERVAL_MS = 1000
 def make(content, torrent, piece_bytes, form):
     files = lt.file_storage()
     lt.add_files(files, content)
-    flags = {"v1": 64, "v2": 32}[form]  # create_torrent's v1_only and v2_only; not every release of the bindings names them
-    creator = lt.create_torrent(files, int(piece_bytes), flags)
+    flag = {"v1": lt.create_torrent.v1_only, "v2": lt.create_torrent.v2_only}[form]
+    creator = lt.create_torrent(files, int(piece_bytes), int(flag))
     lt.set_piece_hashes(creator, os.path.dirname(content))
     with open(torrent, "wb") as file:
         file.write(lt.bencode(creator.generate()))
@@ -31,8 +31,6 @@ def run(torrent, folder, address, up_bytes, *peers):
         "listen_interfaces": address, "outgoing_interfaces": ip,
         "enable_dht": False, "enable_lsd": False, "enable_upnp": False, "enable_natpmp": False,
         "enable_incoming_utp": False, "enable_outgoing_utp": False,
-        # All nodes share one machine; libtorrent would otherwise take a second peer at a known address for the same one.
-        "allow_multiple_connections_per_ip": True,
         "alert_mask": lt.alert.category_t.status_notification | lt.alert.category_t.error_notification,
     })
     parameters = lt.add_torrent_params()

@@ -45,29 +45,15 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
 
 /// The last peer an address names.
 pub(crate) fn peer_of(address: &Multiaddr) -> Option<PeerId> {
-    address
-        .iter()
-        .filter_map(|part| {
-            if let Protocol::P2p(peer) = part {
-                Some(peer)
-            } else {
-                None
-            }
-        })
-        .last()
+    address.iter().filter_map(|part| if let Protocol::P2p(peer) = part { Some(peer) } else { None }).last()
 }
 
 impl FromStr for Address {
     type Err = AddressError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let error = |reason: String| AddressError {
-            text: text.to_owned(),
-            reason,
-        };
-        text.parse()
-            .map(Address)
-            .map_err(|reason: libp2p::multiaddr::Error| error(reason.to_string()))
+        let error = |reason: String| AddressError { text: text.to_owned(), reason };
+        text.parse().map(Address).map_err(|reason: libp2p::multiaddr::Error| error(reason.to_string()))
     }
 }
 

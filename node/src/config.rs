@@ -27,12 +27,8 @@ pub struct NodeConfig {
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        let everywhere = [
-            "/ip4/0.0.0.0/tcp/0",
-            "/ip4/0.0.0.0/udp/0/quic-v1",
-            "/ip6/::/tcp/0",
-            "/ip6/::/udp/0/quic-v1",
-        ];
+        let everywhere =
+            ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/tcp/0", "/ip6/::/udp/0/quic-v1"];
         NodeConfig {
             listen: everywhere.iter().filter_map(|text| text.parse().ok()).collect(),
             identity: None,

@@ -3,4 +3,11 @@
 pub mod address;
 pub mod config;
 pub mod error;
+mod limit;
+mod nearness;
+mod net;
+mod peer_book;
 pub mod progress;
+pub mod publish;
+mod store;
+mod wire;

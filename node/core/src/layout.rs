@@ -126,11 +126,7 @@ impl Layout {
         let run_bytes = piece_bytes.min(u64::from(RUN_BYTES_MAX));
         let (mut files, mut pieces, mut runs, mut bytes) = (Vec::new(), 0u64, 0u64, 0u64);
         for length in lengths {
-            files.push(FileSpan {
-                length,
-                first_piece: pieces as u32,
-                first_run: runs as u32,
-            });
+            files.push(FileSpan { length, first_piece: pieces as u32, first_run: runs as u32 });
             bytes = bytes.checked_add(length).ok_or(LayoutError::TooLarge)?;
             pieces += length.div_ceil(piece_bytes);
             runs += length.div_ceil(run_bytes);
@@ -251,12 +247,7 @@ impl Layout {
         } else {
             self.piece_bytes / BLOCK_BYTES
         };
-        PieceSpan {
-            file: FileIndex(index as u32),
-            offset,
-            bytes,
-            leaves,
-        }
+        PieceSpan { file: FileIndex(index as u32), offset, bytes, leaves }
     }
 }
 
@@ -268,17 +259,7 @@ mod tests {
 
     #[test]
     fn runs_tile_every_file_exactly_once() {
-        let lengths = [
-            0,
-            1,
-            16 * KIB,
-            16 * KIB + 1,
-            0,
-            300 * KIB + 7,
-            2048 * KIB,
-            5 * 1024 * KIB + 1,
-            0,
-        ];
+        let lengths = [0, 1, 16 * KIB, 16 * KIB + 1, 0, 300 * KIB + 7, 2048 * KIB, 5 * 1024 * KIB + 1, 0];
         for piece_bytes in [16 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB] {
             let layout = Layout::new(piece_bytes, lengths).unwrap();
             let mut next = 0;
@@ -307,9 +288,7 @@ mod tests {
     #[test]
     fn small_files_have_small_trees_and_large_ones_whole_piece_trees() {
         let layout = Layout::new(256 * KIB, [1, 33 * KIB, 257 * KIB]).unwrap();
-        let leaves: Vec<u32> = (0..layout.pieces())
-            .map(|i| layout.piece(PieceIndex(i)).leaves)
-            .collect();
+        let leaves: Vec<u32> = (0..layout.pieces()).map(|i| layout.piece(PieceIndex(i)).leaves).collect();
         assert_eq!(leaves, [1, 4, 16, 16]);
     }
 
@@ -317,17 +296,8 @@ mod tests {
     fn hostile_sizes_are_refused_before_anything_is_allocated() {
         assert_eq!(Layout::new(20_000, [1]), Err(LayoutError::PieceLength(20_000)));
         assert_eq!(Layout::new(8 * KIB, [1]), Err(LayoutError::PieceLength(8 * KIB)));
-        assert!(matches!(
-            Layout::new(16 * KIB, [u64::MAX]),
-            Err(LayoutError::TooManyPieces(_))
-        ));
-        assert!(matches!(
-            Layout::new(1 << 28, [1 << 48]),
-            Err(LayoutError::TooManyRuns(_))
-        ));
-        assert_eq!(
-            Layout::new(1 << 28, [u64::MAX, 1]),
-            Err(LayoutError::TooManyPieces(1 << 36))
-        );
+        assert!(matches!(Layout::new(16 * KIB, [u64::MAX]), Err(LayoutError::TooManyPieces(_))));
+        assert!(matches!(Layout::new(1 << 28, [1 << 48]), Err(LayoutError::TooManyRuns(_))));
+        assert_eq!(Layout::new(1 << 28, [u64::MAX, 1]), Err(LayoutError::TooManyPieces(1 << 36)));
     }
 }

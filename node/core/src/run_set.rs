@@ -25,11 +25,7 @@ pub struct RunSetError {
 impl RunSet {
     /// None of `runs` runs.
     pub fn empty(runs: u32) -> RunSet {
-        RunSet {
-            words: vec![0; runs.div_ceil(64) as usize].into(),
-            runs,
-            count: 0,
-        }
+        RunSet { words: vec![0; runs.div_ceil(64) as usize].into(), runs, count: 0 }
     }
 
     /// All of `runs` runs.
@@ -38,11 +34,7 @@ impl RunSet {
         if let (Some(last), tail @ 1..) = (words.last_mut(), runs % 64) {
             *last = (1 << tail) - 1;
         }
-        RunSet {
-            words: words.into(),
-            runs,
-            count: runs,
-        }
+        RunSet { words: words.into(), runs, count: runs }
     }
 
     /// Reads a bitmap: run 0 is the lowest bit of the first byte.
@@ -50,19 +42,11 @@ impl RunSet {
     /// # Errors
     /// If the length is not exactly that of `runs` bits, or a bit past the end is set.
     pub fn from_bytes(runs: u32, bytes: &[u8]) -> Result<RunSet, RunSetError> {
-        let error = RunSetError {
-            expected: runs,
-            bytes: bytes.len(),
-        };
+        let error = RunSetError { expected: runs, bytes: bytes.len() };
         if bytes.len() != runs.div_ceil(8) as usize {
             return Err(error);
         }
-        let word = |chunk: &[u8]| {
-            chunk
-                .iter()
-                .rev()
-                .fold(0, |word, &byte| word << 8 | u64::from(byte))
-        };
+        let word = |chunk: &[u8]| chunk.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
         let words: Box<[u64]> = bytes.chunks(8).map(word).collect();
         let tail = runs % 64;
         if tail != 0 && words.last().is_some_and(|last| last >> tail != 0) {
@@ -102,9 +86,7 @@ impl RunSet {
     /// Whether `run` is in the set.
     pub fn contains(&self, run: RunIndex) -> bool {
         let index = run.get();
-        self.words
-            .get((index / 64) as usize)
-            .is_some_and(|word| word >> (index % 64) & 1 == 1)
+        self.words.get((index / 64) as usize).is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
     /// Puts `run` in; true if it was not there.
@@ -133,10 +115,7 @@ impl RunSet {
 
     /// The runs in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = RunIndex> + '_ {
-        self.words
-            .iter()
-            .enumerate()
-            .flat_map(|(at, &word)| bits(at as u32 * 64, word))
+        self.words.iter().enumerate().flat_map(|(at, &word)| bits(at as u32 * 64, word))
     }
 
     /// The bits, 64 runs a word, for the picker's scans.
@@ -152,10 +131,7 @@ impl RunSet {
 
     /// Whether `self` has a run that `other` lacks; both of one content.
     pub fn has_beyond(&self, other: &RunSet) -> bool {
-        self.words
-            .iter()
-            .zip(&other.words)
-            .any(|(mine, theirs)| mine & !theirs != 0)
+        self.words.iter().zip(&other.words).any(|(mine, theirs)| mine & !theirs != 0)
     }
 }
 

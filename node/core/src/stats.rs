@@ -26,11 +26,7 @@ impl Traffic {
 
     /// Counts `bytes` from an ordinary peer of this tier, or from an origin.
     pub fn add(&mut self, tier: Tier, origin: bool, bytes: u64) {
-        let counter = if origin {
-            &mut self.origin
-        } else {
-            &mut self.by_tier[tier as usize]
-        };
+        let counter = if origin { &mut self.origin } else { &mut self.by_tier[tier as usize] };
         *counter += bytes;
     }
 }

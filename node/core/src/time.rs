@@ -62,12 +62,7 @@ impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Timestamp::NEVER => f.write_str("never"),
-            Timestamp(nanos) => write!(
-                f,
-                "{}.{:06}s",
-                nanos / 1_000_000_000,
-                nanos % 1_000_000_000 / 1_000
-            ),
+            Timestamp(nanos) => write!(f, "{}.{:06}s", nanos / 1_000_000_000, nanos % 1_000_000_000 / 1_000),
         }
     }
 }

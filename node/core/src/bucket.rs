@@ -1,0 +1,351 @@
+//! Byte rates: a token bucket that can owe, and the tree of them that an upload passes
+//! (everything > its content > its peer).
+//!
+//! Invariant: what a bucket admits in any interval of `t` seconds is at most `rate * t + burst`
+//! bytes; a take larger than the burst stands in for the burst. All arithmetic is exact (one byte
+//! per second for one nanosecond is one "nanobyte"), so no rate drifts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{
+    id::{ContentKey, PeerKey},
+    time::Timestamp,
+};
+
+/// One byte, in the unit levels are kept in.
+const NANOBYTES: i128 = 1_000_000_000;
+/// Longest wait ever answered: whoever waits looks again at least this often.
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+
+/// A token bucket.
+///
+/// It admits a take when it holds enough for it, or, for a take larger than the burst, when it is
+/// full: then it goes below zero and pays the debt off before it admits anything else. So nothing
+/// starves, whatever its size.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    rate: Option<u64>,
+    burst: u64,
+    level: i128,
+    filled_at: Timestamp,
+}
+
+impl Bucket {
+    /// A full bucket: `rate` in bytes per second (none = no limit, zero = nothing passes), `burst`
+    /// in bytes (how much may pass at once after a pause; at least one byte).
+    pub fn new(rate: Option<u64>, burst: u64) -> Bucket {
+        let burst = burst.max(1);
+        Bucket {
+            rate,
+            burst,
+            level: i128::from(burst) * NANOBYTES,
+            filled_at: Timestamp::ZERO,
+        }
+    }
+
+    /// Bytes per second; none = no limit.
+    pub fn rate(&self) -> Option<u64> {
+        self.rate
+    }
+
+    /// Changes the rate from now on. Tokens and debt stay, so that switching back and forth gains nothing.
+    pub fn set_rate(&mut self, now: Timestamp, rate: Option<u64>) {
+        self.fill(now);
+        self.rate = rate;
+    }
+
+    /// Takes `bytes`: none = admitted, and they are spent; otherwise nothing is spent and the
+    /// answer says after which time it is worth asking again (at most an hour).
+    #[must_use]
+    pub fn take(&mut self, now: Timestamp, bytes: u64) -> Option<Duration> {
+        let wait = self.wait(now, bytes);
+        if wait.is_none() {
+            self.spend(bytes);
+        }
+        wait
+    }
+
+    /// What [`Bucket::take`] would answer, without spending.
+    pub fn wait(&mut self, now: Timestamp, bytes: u64) -> Option<Duration> {
+        self.fill(now);
+        let rate = self.rate?;
+        let needed = i128::from(bytes.min(self.burst)) * NANOBYTES;
+        let lacking = needed - self.level;
+        if lacking <= 0 {
+            return None;
+        }
+        if rate == 0 {
+            return Some(WAIT_MAX);
+        }
+        let rate = i128::from(rate);
+        let nanos = (lacking + rate - 1) / rate;
+        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        Some(Duration::from_nanos(nanos).min(WAIT_MAX))
+    }
+
+    fn spend(&mut self, bytes: u64) {
+        if self.rate.is_some() {
+            self.level -= i128::from(bytes) * NANOBYTES;
+        }
+    }
+
+    fn fill(&mut self, now: Timestamp) {
+        let elapsed = now.since(self.filled_at).as_nanos();
+        self.filled_at = self.filled_at.max(now);
+        let elapsed = i128::try_from(elapsed).unwrap_or(i128::MAX);
+        let gained = i128::from(self.rate.unwrap_or(0)).saturating_mul(elapsed);
+        let full = i128::from(self.burst) * NANOBYTES;
+        self.level = self.level.saturating_add(gained).min(full);
+    }
+}
+
+/// A level of the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// All traffic.
+    Global,
+    /// One content's.
+    Content,
+    /// One peer's, in one content.
+    Peer,
+}
+
+/// A take that was not admitted. Nothing was spent at any level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The widest level that refused: others below it need not be asked now.
+    pub level: Level,
+    /// When that level is worth asking again; a narrower one may refuse then.
+    pub wait: Duration,
+}
+
+/// Buckets for everything, per content and per peer. A level without a limit costs nothing.
+#[derive(Clone, Debug)]
+pub struct BucketTree {
+    global: Bucket,
+    burst: u64,
+    contents: BTreeMap<ContentKey, Bucket>,
+    peers: BTreeMap<(ContentKey, PeerKey), Bucket>,
+}
+
+impl BucketTree {
+    /// A tree with a limit on everything (bytes per second; none = no limit) and one `burst` (bytes) for each bucket.
+    pub fn new(rate: Option<u64>, burst: u64) -> BucketTree {
+        BucketTree {
+            global: Bucket::new(rate, burst),
+            burst,
+            contents: BTreeMap::new(),
+            peers: BTreeMap::new(),
+        }
+    }
+
+    /// Sets the limit on everything.
+    pub fn set_rate(&mut self, now: Timestamp, rate: Option<u64>) {
+        self.global.set_rate(now, rate);
+    }
+
+    /// Sets the limit of a content; none removes it.
+    pub fn set_content_rate(&mut self, now: Timestamp, content: ContentKey, rate: Option<u64>) {
+        set(&mut self.contents, content, now, rate, self.burst);
+    }
+
+    /// Sets the limit of a peer in a content; none removes it.
+    pub fn set_peer_rate(&mut self, now: Timestamp, content: ContentKey, peer: PeerKey, rate: Option<u64>) {
+        set(&mut self.peers, (content, peer), now, rate, self.burst);
+    }
+
+    /// Forgets a content and its peers' limits.
+    pub fn remove_content(&mut self, content: ContentKey) {
+        self.contents.remove(&content);
+        self.peers.retain(|&(of, _), _| of != content);
+    }
+
+    /// Takes `bytes` at all three levels, or at none.
+    ///
+    /// # Errors
+    /// [`Refused`] by the widest level that refuses: whoever else waits for that one is in the same
+    /// position, whereas a narrower level concerns fewer.
+    pub fn take(
+        &mut self,
+        now: Timestamp,
+        content: ContentKey,
+        peer: PeerKey,
+        bytes: u64,
+    ) -> Result<(), Refused> {
+        let path = [
+            (Level::Global, Some(&mut self.global)),
+            (Level::Content, self.contents.get_mut(&content)),
+            (Level::Peer, self.peers.get_mut(&(content, peer))),
+        ];
+        let mut admitting = Vec::with_capacity(path.len());
+        for (level, bucket) in path {
+            let Some(bucket) = bucket else { continue };
+            if let Some(wait) = bucket.wait(now, bytes) {
+                return Err(Refused { level, wait });
+            }
+            admitting.push(bucket);
+        }
+        for bucket in admitting {
+            bucket.spend(bytes);
+        }
+        Ok(())
+    }
+}
+
+fn set<K: Ord>(buckets: &mut BTreeMap<K, Bucket>, key: K, now: Timestamp, rate: Option<u64>, burst: u64) {
+    if rate.is_none() {
+        buckets.remove(&key);
+        return;
+    }
+    // A new limit starts at `now`: a bucket is born full, and must not be filled for the past again.
+    let bucket = buckets.entry(key).or_insert_with(|| Bucket::new(Some(0), burst));
+    bucket.set_rate(now, rate);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RUN: u64 = 256 * 1024;
+    const MIB: u64 = 1024 * 1024;
+
+    /// Takes as fast as the bucket allows, for `seconds`; the moments and sizes of what was admitted.
+    fn drain(bucket: &mut Bucket, sizes: &[u64], seconds: u64) -> Vec<(Timestamp, u64)> {
+        let (mut now, mut taken) = (Timestamp::ZERO, Vec::new());
+        let end = Timestamp::from_millis(seconds * 1000);
+        for &bytes in sizes.iter().cycle() {
+            while let Some(wait) = bucket.take(now, bytes) {
+                now = now + wait;
+            }
+            if now > end {
+                break;
+            }
+            taken.push((now, bytes));
+        }
+        taken
+    }
+
+    #[test]
+    fn the_rate_is_met_within_two_percent_for_whole_runs() {
+        for mib in [1, 3, 10, 40, 100] {
+            let rate = mib * MIB;
+            let taken = drain(&mut Bucket::new(Some(rate), RUN), &[RUN], 20);
+            let bytes: u64 = taken.iter().map(|&(_, bytes)| bytes).sum();
+            let error = (bytes as f64 - (rate * 20) as f64).abs() / (rate * 20) as f64;
+            assert!(error < 0.02, "{mib} MiB/s is off by {error}");
+        }
+    }
+
+    #[test]
+    fn a_take_larger_than_the_burst_passes_and_is_paid_off() {
+        let mut bucket = Bucket::new(Some(1000), 100);
+        assert_eq!(bucket.take(Timestamp::ZERO, 1100), None);
+        let wait = bucket.take(Timestamp::ZERO, 1).unwrap();
+        assert_eq!(wait, Duration::from_millis(1001));
+        assert_eq!(bucket.take(Timestamp::ZERO + wait, 1), None);
+    }
+
+    #[test]
+    fn no_limit_never_waits_and_a_limit_of_zero_admits_nothing_after_the_burst() {
+        let mut open = Bucket::new(None, 1);
+        assert!((0..1000).all(|_| open.take(Timestamp::ZERO, u64::MAX).is_none()));
+        let mut shut = Bucket::new(Some(0), 10);
+        assert_eq!(shut.take(Timestamp::ZERO, 10), None);
+        assert_eq!(shut.take(Timestamp::NEVER, 1), Some(WAIT_MAX));
+    }
+
+    #[test]
+    fn a_changed_rate_holds_at_once_and_keeps_the_debt() {
+        let mut bucket = Bucket::new(Some(100), 10);
+        assert_eq!(bucket.take(Timestamp::ZERO, 1010), None);
+        bucket.set_rate(Timestamp::ZERO, Some(10_000));
+        assert_eq!(bucket.take(Timestamp::ZERO, 10), Some(Duration::from_millis(101)));
+        bucket.set_rate(Timestamp::from_millis(50), Some(100));
+        assert_eq!(
+            bucket.take(Timestamp::from_millis(50), 10),
+            Some(Duration::from_millis(5100))
+        );
+    }
+
+    #[test]
+    fn every_level_must_admit_and_a_refusal_spends_nothing() {
+        let (content, peer, other) = (ContentKey(1), PeerKey(1), PeerKey(2));
+        let mut tree = BucketTree::new(Some(1000), 1000);
+        tree.set_content_rate(Timestamp::ZERO, content, Some(1000));
+        tree.set_peer_rate(Timestamp::ZERO, content, peer, Some(10));
+        assert_eq!(tree.take(Timestamp::ZERO, content, peer, 600), Ok(()));
+        let later = Timestamp::from_millis(600);
+        let mut take = |peer, bytes| tree.take(later, content, peer, bytes);
+        assert_eq!(take(peer, 500).unwrap_err().level, Level::Peer);
+        assert_eq!(take(other, 1000), Ok(()), "the refusal above spent nothing");
+        let refused = take(other, 1).unwrap_err();
+        assert_eq!(
+            (refused.level, refused.wait),
+            (Level::Global, Duration::from_millis(1))
+        );
+    }
+
+    #[test]
+    fn a_limit_set_late_does_not_pay_out_the_past() {
+        let (content, peer) = (ContentKey(1), PeerKey(1));
+        let late = Timestamp::from_millis(1_000_000);
+        let mut tree = BucketTree::new(None, 100);
+        tree.set_content_rate(late, content, Some(10));
+        assert_eq!(tree.take(late, content, peer, 100), Ok(()));
+        assert!(tree.take(late, content, peer, 1).is_err());
+        tree.remove_content(content);
+        assert_eq!(tree.take(late, content, peer, 1_000_000), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_interval_carries_more_than_rate_times_time_plus_burst(
+            rate in 1_000u64..200_000_000,
+            burst in 1u64..4_000_000,
+            sizes in prop::collection::vec(1u64..2_000_000, 1..20),
+        ) {
+            let largest = sizes.iter().copied().max().unwrap_or(0);
+            let mut bucket = Bucket::new(Some(rate), burst);
+            let (mut now, mut taken) = (Timestamp::ZERO, Vec::new());
+            for &bytes in sizes.iter().cycle().take(200) {
+                while let Some(wait) = bucket.take(now, bytes) {
+                    prop_assert!(wait > Duration::ZERO);
+                    now = now + wait;
+                }
+                taken.push((now, bytes));
+            }
+            for first in 0..taken.len() {
+                let mut sum = 0u128;
+                for &(at, bytes) in &taken[first..] {
+                    sum += u128::from(bytes);
+                    let nanos = at.since(taken[first].0).as_nanos();
+                    let allowed = u128::from(rate) * nanos / 1_000_000_000 + u128::from(burst.max(largest));
+                    prop_assert!(sum <= allowed + 1, "{sum} > {allowed} after {nanos} ns");
+                }
+            }
+        }
+
+        #[test]
+        fn waiting_as_long_as_told_is_always_enough(
+            rate in 1u64..1_000_000_000,
+            burst in 1u64..10_000_000,
+            sizes in prop::collection::vec(1u64..3_000_000, 1..50),
+        ) {
+            let mut bucket = Bucket::new(Some(rate), burst);
+            let mut now = Timestamp::ZERO;
+            for bytes in sizes {
+                let mut waits = 0;
+                while let Some(wait) = bucket.take(now, bytes) {
+                    prop_assert!(waits < 10_000, "it starves");
+                    if wait < WAIT_MAX {
+                        prop_assert_eq!(bucket.clone().take(now + wait, bytes), None);
+                    }
+                    now = now + wait;
+                    waits += 1;
+                }
+            }
+        }
+    }
+}

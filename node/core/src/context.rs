@@ -1,0 +1,51 @@
+//! What every decision may use: the moment, the dice, the settings, others' have-maps, and the way out.
+
+use crate::{
+    config::Config,
+    id::{ContentKey, PeerKey},
+    message::Message,
+    output::{Action, Output},
+    random::Random,
+    run_set::RunSet,
+    time::Timestamp,
+};
+
+/// Where neighbours' have-maps are looked up. The node owns the bits; a simulator points at each
+/// peer's own. Kept current by the shell: a map includes what a `Have` says before the engine hears of it.
+pub trait HaveMaps {
+    /// What `peer` holds of `content`; none if no link is up.
+    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet>;
+}
+
+/// The surroundings of one decision about one content.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Timestamp,
+    pub(crate) content: ContentKey,
+    pub(crate) config: &'a Config,
+    pub(crate) random: &'a mut Random,
+    pub(crate) maps: &'a dyn HaveMaps,
+    pub(crate) outputs: &'a mut Vec<Output>,
+    /// Upload slots still free over all contents.
+    pub(crate) slots_free: u32,
+}
+
+impl<'a> Context<'a> {
+    /// Has something done for this content.
+    pub(crate) fn put(&mut self, action: Action) {
+        self.outputs.push(Output::Action { content: self.content, action });
+    }
+
+    /// Has a peer banned, from every content.
+    pub(crate) fn ban(&mut self, peer: PeerKey) {
+        self.outputs.push(Output::Ban { peer });
+    }
+
+    pub(crate) fn send(&mut self, peer: PeerKey, message: Message) {
+        self.put(Action::Send { peer, message });
+    }
+
+    pub(crate) fn map(&self, peer: PeerKey) -> Option<&'a RunSet> {
+        let maps: &'a dyn HaveMaps = self.maps;
+        maps.have_map(self.content, peer)
+    }
+}

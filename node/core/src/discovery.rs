@@ -1,0 +1,322 @@
+//! Who else is in the swarm of one content: candidates we heard of, directories we ask, and when
+//! to try them.
+//!
+//! Invariant: a peer is known at most once; `dialing` counts the candidates in [`State::Dialing`].
+
+use std::time::Duration;
+
+use crate::{
+    config::Config,
+    id::{PeerKey, QueryId},
+    input::{Candidate, Via},
+    random::Random,
+    ranking,
+    tier::Tier,
+    time::Timestamp,
+};
+
+/// The longest pause before a candidate or directory that failed is tried again.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The pause after the first failure; it doubles with each.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// The pause between questions to a directory while neighbours are few; it doubles up to the
+/// configured interval.
+const ASK_FIRST: Duration = Duration::from_secs(1);
+/// Directories remembered a content.
+const DIRECTORIES_MAX: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// May be tried from this moment on.
+    Idle(Timestamp),
+    Dialing,
+    Linked,
+}
+
+/// A candidate and how it went with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) peer: PeerKey,
+    pub(crate) tier: Tier,
+    via: Via,
+    pub(crate) failures: u8,
+    /// Whether the attempt under way fills a random slot.
+    random: bool,
+    state: State,
+}
+
+impl Known {
+    pub(crate) fn new(candidate: Candidate) -> Known {
+        Known {
+            peer: candidate.peer,
+            tier: candidate.tier,
+            via: candidate.via,
+            failures: 0,
+            random: false,
+            state: State::Idle(Timestamp::ZERO),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Directory {
+    peer: PeerKey,
+    query: Option<QueryId>,
+    next: Timestamp,
+    asked: u8,
+}
+
+/// What is known of a swarm's members.
+#[derive(Debug, Default)]
+pub(crate) struct Discovery {
+    known: Vec<Known>,
+    directories: Vec<Directory>,
+    dialing: u8,
+    next_query: u32,
+}
+
+impl Discovery {
+    /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
+    pub(crate) fn learn(&mut self, candidates: impl IntoIterator<Item = Candidate>, config: &Config) {
+        for candidate in candidates {
+            if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
+                known.tier = known.tier.min(candidate.tier);
+                known.via = known.via.min(candidate.via);
+                continue;
+            }
+            if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
+                return;
+            }
+            self.known.push(Known::new(candidate));
+        }
+    }
+
+    /// Makes room by dropping the idle candidate with the most failures, then the furthest.
+    fn forget_one(&mut self) -> bool {
+        let idle = |known: &Known| matches!(known.state, State::Idle(_)) && known.via != Via::Named;
+        let worst = |(_, known): &(usize, &Known)| (known.failures, known.tier, known.peer);
+        let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
+        let Some((at, _)) = at else { return false };
+        self.known.swap_remove(at);
+        true
+    }
+
+    /// Remembers somebody who answers directory questions about this content.
+    pub(crate) fn learn_directory(&mut self, peer: PeerKey) {
+        let known = self.directories.iter().any(|directory| directory.peer == peer);
+        if !known && self.directories.len() < DIRECTORIES_MAX {
+            self.directories.push(Directory { peer, query: None, next: Timestamp::ZERO, asked: 0 });
+        }
+    }
+
+    /// Attempts under way.
+    pub(crate) fn dialing(&self) -> u8 {
+        self.dialing
+    }
+
+    /// Whether somebody can still be tried or asked.
+    pub(crate) fn has_prospects(&self) -> bool {
+        !self.known.is_empty() || !self.directories.is_empty()
+    }
+
+    /// The next peer to link to, if there is one and `neighbours` are too few; `random_links` of
+    /// those fill random slots already.
+    pub(crate) fn next_dial(
+        &mut self,
+        now: Timestamp,
+        neighbours: usize,
+        random_links: usize,
+        config: &Config,
+        random: &mut Random,
+    ) -> Option<PeerKey> {
+        let wanted = neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted);
+        if !wanted || self.dialing >= config.dials_in_flight_max {
+            return None;
+        }
+        let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
+        let ready: Vec<usize> =
+            self.known.iter().enumerate().filter(|(_, known)| ready(known)).map(|(at, _)| at).collect();
+        let random_dials =
+            self.known.iter().filter(|known| known.random && known.state == State::Dialing).count();
+        // A random slot is worth filling only where there is a choice.
+        let slots = config.random_slots();
+        let room = usize::from(config.neighbours_wanted) - neighbours - usize::from(self.dialing);
+        let random_slot = random_links + random_dials < slots && room <= slots.max(ready.len() / 4);
+        let at = ranking::choose(&self.known, &ready, random_slot, random)?;
+        let known = &mut self.known[at];
+        known.state = State::Dialing;
+        known.random = random_slot;
+        self.dialing += 1;
+        Some(known.peer)
+    }
+
+    /// A link to `peer` exists, whoever began it. True if it fills a random slot.
+    pub(crate) fn on_linked(&mut self, candidate: Candidate, config: &Config) -> bool {
+        self.learn([candidate], config);
+        let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) else {
+            return false;
+        };
+        if known.state == State::Dialing {
+            self.dialing -= 1;
+        }
+        known.state = State::Linked;
+        known.tier = candidate.tier;
+        known.failures = 0;
+        std::mem::take(&mut known.random)
+    }
+
+    /// An attempt failed, or a link ended: it is tried again later, later each time.
+    pub(crate) fn on_lost(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
+        let Some(at) = self.known.iter().position(|known| known.peer == peer) else {
+            return;
+        };
+        let known = &mut self.known[at];
+        match known.state {
+            State::Dialing => self.dialing -= 1,
+            State::Linked => {}
+            State::Idle(_) => return,
+        }
+        known.failures = known.failures.saturating_add(1);
+        let pause = backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX);
+        known.state = State::Idle(now + random.stretch(pause, 0.5));
+        if known.via == Via::Inbound {
+            // It found us once and will again; we do not know where it listens.
+            self.known.swap_remove(at);
+        }
+    }
+
+    /// A link was ended in order to begin anew: no failure.
+    pub(crate) fn on_relink(&mut self, now: Timestamp, peer: PeerKey) {
+        if let Some(known) = self.known.iter_mut().find(|known| known.peer == peer) {
+            known.state = State::Idle(now);
+        }
+    }
+
+    /// Never try this peer again.
+    pub(crate) fn forget(&mut self, peer: PeerKey) {
+        if let Some(at) = self.known.iter().position(|known| known.peer == peer) {
+            let known = self.known.swap_remove(at);
+            self.dialing -= u8::from(known.state == State::Dialing);
+        }
+        self.directories.retain(|directory| directory.peer != peer);
+    }
+
+    /// The next directory to ask, if it is time.
+    pub(crate) fn next_ask(&mut self, now: Timestamp) -> Option<(PeerKey, QueryId)> {
+        let query = QueryId(self.next_query);
+        let directory = self
+            .directories
+            .iter_mut()
+            .find(|directory| directory.query.is_none() && directory.next <= now)?;
+        directory.query = Some(query);
+        self.next_query = self.next_query.wrapping_add(1);
+        Some((directory.peer, query))
+    }
+
+    /// A directory answered, or failed to. Asks again soon while `neighbours` are few.
+    pub(crate) fn on_answer(
+        &mut self,
+        now: Timestamp,
+        query: QueryId,
+        few_neighbours: bool,
+        config: &Config,
+        random: &mut Random,
+    ) {
+        let Some(directory) = self.directories.iter_mut().find(|directory| directory.query == Some(query))
+        else {
+            return;
+        };
+        directory.query = None;
+        let pause = if few_neighbours {
+            backoff(ASK_FIRST, directory.asked, config.ask_interval)
+        } else {
+            config.ask_interval
+        };
+        directory.asked = directory.asked.saturating_add(1);
+        directory.next = now + random.stretch(pause, 0.25);
+    }
+
+    /// When something here falls due; never if nothing will.
+    pub(crate) fn next_due(&self, wants_neighbours: bool) -> Timestamp {
+        let asks = self.directories.iter().filter(|directory| directory.query.is_none()).map(|d| d.next);
+        let dials = self.known.iter().filter(|_| wants_neighbours).filter_map(|known| match known.state {
+            State::Idle(from) => Some(from),
+            State::Dialing | State::Linked => None,
+        });
+        asks.chain(dials).min().unwrap_or(Timestamp::NEVER)
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.known.capacity() * size_of::<Known>() + self.directories.capacity() * size_of::<Directory>()
+    }
+}
+
+/// `first`, doubled `times` times, at most `max`.
+fn backoff(first: Duration, times: u8, max: Duration) -> Duration {
+    first.saturating_mul(1 << u32::from(times.min(20))).min(max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(peer: u32, tier: Tier) -> Candidate {
+        Candidate { peer: PeerKey(peer), tier, via: Via::Directory }
+    }
+
+    #[test]
+    fn a_candidate_that_fails_is_tried_again_later_and_later() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        discovery.learn([candidate(1, Tier::Remote)], &config);
+        let mut now = Timestamp::ZERO;
+        let mut last = Duration::ZERO;
+        for _ in 0..5 {
+            assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
+            assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), None, "under way already");
+            discovery.on_lost(now, PeerKey(1), &mut random);
+            let due = discovery.next_due(true);
+            assert!(due.since(now) > last, "{:?} after {last:?}", due.since(now));
+            last = due.since(now);
+            now = due;
+        }
+        assert_eq!(discovery.dialing(), 0);
+    }
+
+    #[test]
+    fn the_limit_drops_failed_and_far_candidates_but_never_named_ones() {
+        let config = Config { candidates_max: 60, ..Config::default() };
+        let mut discovery = Discovery::default();
+        discovery.learn([Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) }], &config);
+        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &config);
+        discovery.learn([candidate(99, Tier::Lan)], &config);
+        assert_eq!(discovery.known.len(), 60);
+        assert!(discovery.known.iter().any(|known| known.peer == PeerKey(0)));
+        assert!(discovery.known.iter().any(|known| known.peer == PeerKey(99)));
+    }
+
+    #[test]
+    fn a_directory_is_asked_once_at_a_time_and_sooner_while_neighbours_are_few() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        discovery.learn_directory(PeerKey(5));
+        let (peer, query) = discovery.next_ask(Timestamp::ZERO).unwrap();
+        assert_eq!(peer, PeerKey(5));
+        assert_eq!(discovery.next_ask(Timestamp::from_millis(99_000)), None);
+        discovery.on_answer(Timestamp::ZERO, query, true, &config, &mut random);
+        let soon = discovery.next_due(true);
+        assert!(soon < Timestamp::from_millis(2_000));
+        let (_, query) = discovery.next_ask(soon).unwrap();
+        discovery.on_answer(soon, query, false, &config, &mut random);
+        assert!(discovery.next_due(true) >= soon + config.ask_interval);
+    }
+
+    #[test]
+    fn somebody_who_came_to_us_is_forgotten_when_gone() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        discovery.on_linked(Candidate { via: Via::Inbound, ..candidate(3, Tier::Lan) }, &config);
+        discovery.on_lost(Timestamp::ZERO, PeerKey(3), &mut random);
+        assert_eq!(discovery.next_due(true), Timestamp::NEVER);
+    }
+}

@@ -1,0 +1,382 @@
+//! Getting one content: which run from whom, and what to do when it does not come.
+//!
+//! Invariant: a link's `in_flight` is the number of requests to it.
+
+use crate::{
+    context::Context,
+    id::{PeerKey, RequestId},
+    input::Material,
+    layout::{Layout, RunIndex},
+    message::{Message, Refusal},
+    origin::{Allowance, LATE_SECONDS, OriginRule},
+    output::Action,
+    peers::{Link, Links},
+    picker::{Availability, Sight},
+    requests::Requests,
+    run_set::RunSet,
+    time::Timestamp,
+};
+
+/// A request is taken over only from somebody this many times slower than the taker.
+const STEAL_RATIO: f32 = 2.0;
+/// And only if it would otherwise take at least this much longer.
+const STEAL_SECONDS_MIN: f32 = 0.1;
+/// Requests of small runs are many: as many bytes as this may always be asked for ahead.
+const AHEAD_BYTES_MIN: u64 = 4 << 20;
+
+/// What is still to be got, and how it goes.
+#[derive(Debug)]
+pub(crate) struct Download {
+    wanted: Option<RunSet>,
+    missing: u32,
+    availability: Availability,
+    requests: Requests,
+    origin: OriginRule,
+    /// Where the next look for runs begins.
+    cursor: u32,
+    /// Bytes of an average run, for rates and depths.
+    run_bytes: u32,
+    disk_full: bool,
+    rated: Timestamp,
+}
+
+/// A run that came and was stored: what the engine sees of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Receipt {
+    pub(crate) peer: PeerKey,
+    pub(crate) request: RequestId,
+    pub(crate) run: RunIndex,
+    pub(crate) bytes: u32,
+}
+
+/// What became of a run that arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// New to us.
+    New,
+    /// We held it already: wasted.
+    Duplicate,
+}
+
+impl Download {
+    pub(crate) fn new(ctx: &mut Context<'_>, material: &Material) -> Download {
+        let runs = material.layout.runs();
+        let missing = match &material.wanted {
+            Some(wanted) => wanted.count_beyond(&material.have),
+            None => runs - material.have.count(),
+        };
+        Download {
+            wanted: material.wanted.clone(),
+            missing,
+            availability: Availability::new(runs),
+            requests: Requests::new(runs),
+            origin: OriginRule::new(ctx.now, ctx.config),
+            cursor: ctx.random.below(runs),
+            run_bytes: mean_run_bytes(&material.layout),
+            disk_full: false,
+            rated: ctx.now,
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.missing == 0
+    }
+
+    pub(crate) fn is_disk_full(&self) -> bool {
+        self.disk_full
+    }
+
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    fn wants(&self, run: RunIndex) -> bool {
+        self.wanted.as_ref().is_none_or(|wanted| wanted.contains(run))
+    }
+
+    /// Whether `theirs` holds something we still lack and want.
+    pub(crate) fn is_interesting(&self, theirs: &RunSet, have: &RunSet) -> bool {
+        let pairs = theirs.words().iter().zip(have.words()).enumerate();
+        let wanted = |at: usize| self.wanted.as_ref().map_or(u64::MAX, |wanted| wanted.words()[at]);
+        !self.is_complete() && pairs.into_iter().any(|(at, (theirs, mine))| theirs & !mine & wanted(at) != 0)
+    }
+
+    /// Tells a neighbour when our interest in it has changed.
+    pub(crate) fn update_interest(&self, ctx: &mut Context<'_>, link: &mut Link, have: &RunSet) {
+        let interesting = ctx.map(link.peer).is_some_and(|theirs| self.is_interesting(theirs, have));
+        if interesting != link.interests_us() {
+            link.set_interests_us(interesting);
+            ctx.send(link.peer, Message::Interested(interesting));
+        }
+    }
+
+    /// Asks a neighbour for as much as it should have in flight.
+    pub(crate) fn fill(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        have: &RunSet,
+        peer: PeerKey,
+        dialing: bool,
+    ) {
+        if self.disk_full || self.is_complete() {
+            return;
+        }
+        while let Some(link) = links.get(peer).filter(|link| link.has_room()) {
+            let Some(theirs) = ctx.map(peer) else { return };
+            let allowance = match link.is_origin() {
+                true => self.origin.allowance(ctx.now, dialing),
+                false => Allowance::All,
+            };
+            if allowance == Allowance::Nothing {
+                return;
+            }
+            let sight = Sight {
+                theirs,
+                mine: have,
+                busy: self.requests.busy(),
+                wanted: self.wanted.as_ref(),
+                availability: &self.availability,
+                unshared_only: allowance == Allowance::Unshared,
+            };
+            let run = match sight.pick(self.cursor) {
+                Some(run) => run,
+                // A coin, because everybody hears of a new holder at once: half of those who wait
+                // elsewhere move over, and so a new run spreads by doubling.
+                None if ctx.random.below(2) == 0 => return,
+                None => match self.slowest_request(ctx.now, links, theirs, link) {
+                    Some(run) => {
+                        self.withdraw(ctx, links, run);
+                        run
+                    }
+                    None => return,
+                },
+            };
+            self.request(ctx, links, peer, run);
+        }
+    }
+
+    fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex) {
+        let Some(link) = links.get_mut(peer) else { return };
+        link.in_flight += 1;
+        self.cursor = run.get() + 1;
+        let request = self.requests.open(ctx.now, peer, run);
+        ctx.put(Action::Request { peer, request, run });
+    }
+
+    /// The run worth taking over by `thief`: of the neighbour that will be slowest to bring one, if
+    /// `thief` is so much faster that it pays.
+    fn slowest_request(
+        &self,
+        now: Timestamp,
+        links: &Links,
+        theirs: &RunSet,
+        thief: &Link,
+    ) -> Option<RunIndex> {
+        if thief.in_flight > 0 {
+            // Busy itself: it has no time to spare.
+            return None;
+        }
+        let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
+        if thief.is_origin() {
+            threshold = threshold.max(LATE_SECONDS);
+        }
+        let mut slowest = None;
+        for request in self.requests.iter().filter(|request| theirs.contains(request.run)) {
+            let Some(owner) = links.get(request.peer) else {
+                continue;
+            };
+            let (expected, age) = (owner.seconds_to_answer(self.run_bytes), request.age(now));
+            // What is overdue will take as long again as it has taken already.
+            let remaining = if age < expected { expected - age } else { age };
+            if remaining > threshold {
+                threshold = remaining;
+                slowest = Some(request.run);
+            }
+        }
+        slowest
+    }
+
+    /// Takes a request back. Should its answer still come, it counts.
+    fn withdraw(&mut self, ctx: &mut Context<'_>, links: &mut Links, run: RunIndex) {
+        let Some(request) = self.requests.close_run(run) else {
+            return;
+        };
+        ctx.put(Action::Cancel { peer: request.peer, request: request.id });
+        if let Some(owner) = links.get_mut(request.peer) {
+            owner.in_flight -= 1;
+        }
+    }
+
+    /// Closes the request an answer names; a stale answer closes none.
+    fn settle(&mut self, links: &mut Links, peer: PeerKey, request: RequestId) -> Option<RunIndex> {
+        let asked = self.requests.close(peer, request)?.run;
+        if let Some(link) = links.get_mut(peer) {
+            link.in_flight -= 1;
+        }
+        Some(asked)
+    }
+
+    /// A run came and was stored; `have` is not changed here.
+    pub(crate) fn on_stored(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        have: &RunSet,
+        receipt: Receipt,
+    ) -> Arrival {
+        let Receipt { peer, request, run, bytes } = receipt;
+        let asked = self.settle(links, peer, request);
+        let steered = asked.filter(|&asked| asked != run && !have.contains(asked));
+        if !steered.is_some_and(|asked| self.requests.relabel(peer, run, asked)) {
+            // Asked of somebody else too: no longer needed there.
+            self.withdraw(ctx, links, run);
+        }
+        if let Some(link) = links.get_mut(peer) {
+            link.received = link.received.saturating_add(bytes);
+            if !link.is_origin() {
+                self.origin.on_run_from_peer(ctx.now, ctx.config, ctx.random);
+            }
+        }
+        if have.contains(run) {
+            return Arrival::Duplicate;
+        }
+        self.missing -= u32::from(self.wants(run));
+        Arrival::New
+    }
+
+    /// A request brought nothing.
+    pub(crate) fn on_failed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        peer: PeerKey,
+        request: RequestId,
+        refusal: Option<Refusal>,
+    ) {
+        if self.settle(links, peer, request).is_none() {
+            return;
+        }
+        let Some(link) = links.get_mut(peer) else { return };
+        match refusal {
+            Some(Refusal::Elsewhere) => self.origin.on_elsewhere(ctx.now, ctx.config, ctx.random),
+            // Asked again at the next tick, with a shorter queue.
+            Some(Refusal::Busy) | None => link.depth = (link.depth / 2).max(ctx.config.requests_min),
+            // The message that says so is on its way.
+            Some(Refusal::Choked | Refusal::Missing) => {}
+        }
+    }
+
+    /// A neighbour is new.
+    pub(crate) fn on_linked(&mut self, link: &Link, theirs: &RunSet) {
+        if link.is_counted() {
+            self.availability.add_all(theirs);
+        }
+    }
+
+    /// A neighbour holds more.
+    pub(crate) fn on_have(&mut self, link: &Link, runs: &[RunIndex]) {
+        if link.is_counted() {
+            runs.iter().for_each(|&run| self.availability.add(run));
+        }
+    }
+
+    /// A neighbour is gone; what it was asked for is free again.
+    pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>) {
+        self.requests.close_peer(link.peer);
+        if let Some(theirs) = theirs.filter(|_| link.is_counted()) {
+            self.availability.subtract_all(theirs);
+        }
+    }
+
+    /// A neighbour lost runs: what it was asked for of those is free again.
+    pub(crate) fn on_lost_by(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        peer: PeerKey,
+        runs: &[RunIndex],
+    ) {
+        for &run in runs {
+            if links.get(peer).is_some_and(Link::is_counted) {
+                self.availability.subtract(run);
+            }
+            if self.requests.iter().any(|request| request.run == run && request.peer == peer) {
+                self.withdraw(ctx, links, run);
+            }
+        }
+    }
+
+    /// A run of ours is gone.
+    pub(crate) fn on_run_lost(&mut self, run: RunIndex) {
+        self.missing += u32::from(self.wants(run));
+    }
+
+    /// The disk has no room, or has again. What is in flight will fail by itself.
+    pub(crate) fn set_disk_full(&mut self, full: bool) {
+        self.disk_full = full;
+    }
+
+    /// Takes the rates of the time since the last look, and sets how much each may have in flight.
+    pub(crate) fn rate(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        let seconds = ctx.now.since(self.rated).as_secs_f32();
+        if seconds < 0.05 {
+            return;
+        }
+        self.rated = ctx.now;
+        let (min, start) = (f32::from(ctx.config.requests_min), ctx.config.requests_start);
+        let max = self.depth_max(ctx.config.requests_max);
+        for link in links.iter_mut() {
+            let now = link.received as f32 / seconds;
+            let idle = link.in_flight == 0 && link.received == 0;
+            link.received = 0;
+            if idle {
+                continue;
+            }
+            link.rate = if link.rate == 0.0 { now } else { (link.rate + now) / 2.0 };
+            let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
+            link.depth = if link.rate == 0.0 { start } else { (ahead.ceil() + 1.0).clamp(min, max) as u8 };
+        }
+    }
+
+    /// Finds out who is late, and who no longer is.
+    pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        // Requests are in order of age: the first found of a peer is its oldest.
+        let late: Vec<PeerKey> = self
+            .requests
+            .iter()
+            .take_while(|request| request.age(ctx.now) > LATE_SECONDS)
+            .map(|request| request.peer)
+            .collect();
+        for link in links.iter_mut().filter(|link| !link.is_origin()) {
+            let Some(theirs) = ctx.map(link.peer) else { continue };
+            let keeps_up = link.rate * LATE_SECONDS >= self.run_bytes as f32;
+            if !link.is_late() && !keeps_up && late.contains(&link.peer) {
+                self.availability.subtract_all(theirs);
+                link.set_late(true);
+            } else if link.is_late() && keeps_up {
+                self.availability.add_all(theirs);
+                link.set_late(false);
+            }
+        }
+    }
+
+    fn depth_max(&self, configured: u8) -> f32 {
+        let small_runs = AHEAD_BYTES_MIN / u64::from(self.run_bytes.max(1));
+        f32::from(configured.max(small_runs.min(250) as u8))
+    }
+
+    pub(crate) fn depth_start(&self, configured: u8) -> u8 {
+        let small_runs = u64::from(configured) * u64::from(crate::layout::RUN_BYTES_MAX) / 4;
+        configured.max((small_runs / u64::from(self.run_bytes.max(1))).min(64) as u8)
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let wanted = self.wanted.as_ref().map_or(0, |wanted| wanted.words().len() * 8);
+        size_of::<Download>() + wanted + self.availability.heap_bytes() + self.requests.heap_bytes()
+    }
+}
+
+fn mean_run_bytes(layout: &Layout) -> u32 {
+    layout.bytes().div_ceil(u64::from(layout.runs().max(1))).max(1) as u32
+}

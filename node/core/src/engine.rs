@@ -1,0 +1,185 @@
+//! The engine: one door in, one door out. It routes; the policy is in the parts.
+//!
+//! Invariant: `agenda` holds, for each content with a wake-up pending, exactly its soonest one.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    config::Config,
+    context::{Context, HaveMaps},
+    id::{ContentKey, PeerKey},
+    input::{Event, Input, Join},
+    output::Output,
+    random::Random,
+    swarm::Swarm,
+    time::Timestamp,
+    timers::Wake,
+};
+
+/// Banned peers remembered; beyond it the one with the smallest key is forgotten.
+const BANNED_MAX: usize = 10_000;
+
+/// What one peer decides, for all its contents.
+#[derive(Debug)]
+pub struct Engine {
+    config: Arc<Config>,
+    random: Random,
+    swarms: BTreeMap<ContentKey, Box<Swarm>>,
+    agenda: BTreeSet<(Timestamp, ContentKey)>,
+    banned: BTreeSet<PeerKey>,
+    unchoked: u32,
+}
+
+impl Engine {
+    /// An engine without contents. The same seed and inputs give the same outputs.
+    pub fn new(config: Arc<Config>, seed: u64) -> Engine {
+        Engine {
+            config,
+            random: Random::new(seed),
+            swarms: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            banned: BTreeSet::new(),
+            unchoked: 0,
+        }
+    }
+
+    /// Tells the engine what happened; appends what it wants done to `outputs`, in order.
+    pub fn handle(&mut self, now: Timestamp, input: Input, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
+        let first = outputs.len();
+        match input {
+            Input::Woken => self.wake(now, maps, outputs),
+            Input::Event { content, event: Event::Join(join) } => {
+                self.join(now, content, join, maps, outputs)
+            }
+            Input::Event { event: Event::Linked { peer, .. }, .. } if self.banned.contains(&peer) => {
+                outputs.push(Output::Ban { peer });
+            }
+            Input::Event { content, mut event } => {
+                if let Event::Discovered { candidates, .. } = &mut event {
+                    candidates.retain(|candidate| !self.banned.contains(&candidate.peer));
+                }
+                let leaving = matches!(event, Event::Leave);
+                self.with(now, content, maps, outputs, |swarm, ctx| swarm.handle(ctx, event));
+                if leaving {
+                    self.remove(content);
+                }
+            }
+        }
+        self.carry_out_bans(now, first, maps, outputs);
+    }
+
+    fn join(
+        &mut self,
+        now: Timestamp,
+        content: ContentKey,
+        join: Join,
+        maps: &dyn HaveMaps,
+        outputs: &mut Vec<Output>,
+    ) {
+        if self.swarms.contains_key(&content) {
+            return;
+        }
+        let mut ctx = Context {
+            now,
+            content,
+            config: &self.config,
+            random: &mut self.random,
+            maps,
+            outputs,
+            slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
+        };
+        let swarm = Swarm::join(&mut ctx, join);
+        self.agenda.extend(swarm.soonest().map(|(at, _)| (at, content)));
+        self.swarms.insert(content, Box::new(swarm));
+    }
+
+    fn wake(&mut self, now: Timestamp, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
+        while let Some(&(at, content)) = self.agenda.first() {
+            if at > now {
+                break;
+            }
+            self.with(now, content, maps, outputs, Swarm::handle_woken);
+        }
+    }
+
+    /// Lets one content's swarm decide something, and keeps the totals and the agenda true.
+    fn with(
+        &mut self,
+        now: Timestamp,
+        content: ContentKey,
+        maps: &dyn HaveMaps,
+        outputs: &mut Vec<Output>,
+        decide: impl FnOnce(&mut Swarm, &mut Context<'_>),
+    ) {
+        let Some(swarm) = self.swarms.get_mut(&content) else {
+            return;
+        };
+        let (before, unchoked) = (swarm.soonest(), swarm.unchoked());
+        let mut ctx = Context {
+            now,
+            content,
+            config: &self.config,
+            random: &mut self.random,
+            maps,
+            outputs,
+            slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
+        };
+        decide(swarm, &mut ctx);
+        self.unchoked = self.unchoked + swarm.unchoked() - unchoked;
+        let after = swarm.soonest();
+        if before.map(|(at, _)| at) != after.map(|(at, _)| at) {
+            before.map(|(at, _)| self.agenda.remove(&(at, content)));
+            self.agenda.extend(after.map(|(at, _)| (at, content)));
+        }
+    }
+
+    fn remove(&mut self, content: ContentKey) {
+        if let Some(swarm) = self.swarms.remove(&content) {
+            self.unchoked -= swarm.unchoked();
+            swarm.soonest().map(|(at, _)| self.agenda.remove(&(at, content)));
+        }
+    }
+
+    /// A ban by one content holds in all of them.
+    fn carry_out_bans(
+        &mut self,
+        now: Timestamp,
+        first: usize,
+        maps: &dyn HaveMaps,
+        outputs: &mut Vec<Output>,
+    ) {
+        let mut at = first;
+        while at < outputs.len() {
+            if let Output::Ban { peer } = outputs[at]
+                && self.banned.insert(peer)
+            {
+                if self.banned.len() > BANNED_MAX {
+                    self.banned.pop_first();
+                }
+                for content in self.swarms.keys().copied().collect::<Vec<_>>() {
+                    self.with(now, content, maps, outputs, |swarm, ctx| swarm.on_banned(ctx, peer));
+                }
+            }
+            at += 1;
+        }
+    }
+
+    /// When to call [`Engine::handle`] with [`Input::Woken`], and why; none while nothing is pending.
+    pub fn poll_timeout(&self) -> Option<(Timestamp, Wake)> {
+        let (_, content) = self.agenda.first()?;
+        self.swarms.get(content)?.soonest()
+    }
+
+    /// Our part in the swarm of a content.
+    pub fn swarm(&self, content: ContentKey) -> Option<&Swarm> {
+        self.swarms.get(&content).map(AsRef::as_ref)
+    }
+
+    /// Peers banned.
+    pub fn banned(&self) -> usize {
+        self.banned.len()
+    }
+}

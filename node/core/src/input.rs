@@ -1,0 +1,217 @@
+//! The one door in: everything that happens to an engine.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
+    layout::{Layout, RunIndex},
+    message::{Message, Refusal},
+    run_set::RunSet,
+    tier::Tier,
+};
+
+/// Something that happened. What concerns contents, links, requests and queries that are gone is
+/// stale and ignored.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// It concerns one content.
+    Event {
+        /// The content.
+        content: ContentKey,
+        /// What happened.
+        event: Event,
+    },
+    /// The moment [`crate::engine::Engine::poll_timeout`] named has come.
+    Woken,
+}
+
+/// Something that happened to one content.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Take part in the swarm of a content.
+    Join(Join),
+    /// The manifest of a content joined without one has come, and what the disk holds of it.
+    Manifest(Material),
+    /// The manifest could not be had from this peer.
+    ManifestFailed {
+        /// Who was asked.
+        peer: PeerKey,
+        /// What it sent was false, which nobody honest does.
+        corrupt: bool,
+    },
+    /// Take no further part.
+    Leave,
+    /// A directory, a neighbour or the user named peers.
+    Discovered {
+        /// The question this answers, if there was one.
+        query: Option<QueryId>,
+        /// Who.
+        candidates: Vec<Candidate>,
+    },
+    /// A directory did not answer.
+    QueryFailed {
+        /// The question.
+        query: QueryId,
+    },
+    /// Have-maps are exchanged with a peer; its own is in the view from now on.
+    Linked {
+        /// Who.
+        peer: PeerKey,
+        /// What its hello and its address say.
+        about: Neighbour,
+    },
+    /// A link ended, whoever ended it.
+    Unlinked {
+        /// Who.
+        peer: PeerKey,
+    },
+    /// No link came about.
+    DialFailed {
+        /// Who.
+        peer: PeerKey,
+    },
+    /// A neighbour said something.
+    Message {
+        /// Who.
+        peer: PeerKey,
+        /// What.
+        message: Message,
+    },
+    /// A neighbour asks for a run.
+    RunWanted {
+        /// Who asks.
+        peer: PeerKey,
+        /// The shell's number for it.
+        upload: UploadId,
+        /// The run.
+        run: RunIndex,
+    },
+    /// An accepted upload ended: sent whole (`bytes` of payload), or not (0).
+    UploadEnded {
+        /// Who asked.
+        peer: PeerKey,
+        /// The run that was to be sent.
+        run: RunIndex,
+        /// Payload sent.
+        bytes: u32,
+    },
+    /// Bytes of a requested run are coming in, if slowly; said every few seconds at most.
+    Receiving,
+    /// A run came, was verified and stored.
+    RunStored {
+        /// Who sent it.
+        peer: PeerKey,
+        /// The request it answers.
+        request: RequestId,
+        /// The run that came: an origin may answer with another than was asked.
+        run: RunIndex,
+    },
+    /// A request brought nothing.
+    RunFailed {
+        /// Who was asked.
+        peer: PeerKey,
+        /// The request.
+        request: RequestId,
+        /// Why.
+        cause: RunFailure,
+    },
+    /// Runs of ours are no longer good: rotten on disk, or lost by a failed sync.
+    RunsLost(Vec<RunIndex>),
+    /// The disk is full (`true`), or has room again.
+    DiskFull(bool),
+}
+
+/// What [`Event::Join`] asks for.
+#[derive(Clone, Debug)]
+pub struct Join {
+    /// Manifest and data, when known; a magnet link alone has none yet.
+    pub material: Option<Material>,
+    /// Peers to begin with.
+    pub candidates: Vec<Candidate>,
+    /// Directories to ask.
+    pub directories: Vec<PeerKey>,
+    /// Whether neighbours may tell us of others, and we them.
+    pub exchange_peers: bool,
+    /// Give up after this long without a source and without bytes.
+    pub patience: Duration,
+    /// How long to go on giving once all is here.
+    pub goal: Goal,
+}
+
+/// A content's arithmetic and what we have of it.
+#[derive(Clone, Debug)]
+pub struct Material {
+    /// Its arithmetic, shared.
+    pub layout: Arc<Layout>,
+    /// Runs we hold.
+    pub have: RunSet,
+    /// Runs we want; none = all.
+    pub wanted: Option<RunSet>,
+}
+
+/// How long to go on giving.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Goal {
+    /// Until this many times the wanted bytes were given. 0 = not at all.
+    Ratio(f32),
+    /// For this long after completion.
+    Time(Duration),
+    /// Until told to leave.
+    Forever,
+}
+
+/// Somebody who may have a content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Who.
+    pub peer: PeerKey,
+    /// How near, by its address.
+    pub tier: Tier,
+    /// Who named it.
+    pub via: Via,
+}
+
+/// Where a candidate comes from, most trusted first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Via {
+    /// The user, or the link.
+    Named,
+    /// A directory.
+    Directory,
+    /// A neighbour.
+    Exchange,
+    /// It came to us.
+    Inbound,
+}
+
+/// What is known of a peer when a link begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbour {
+    /// How near, by the address seen on the connection.
+    pub tier: Tier,
+    /// It says it is the operator's own server. Claiming it only lowers use.
+    pub origin: bool,
+    /// It answers directory questions about this content.
+    pub directory: bool,
+    /// It can give the manifest.
+    pub manifest: bool,
+}
+
+/// Why a request brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunFailure {
+    /// It said no.
+    Refused(Refusal),
+    /// What came was not the run: proof that the sender is broken or bad. `bytes` were wasted.
+    Corrupt {
+        /// Payload thrown away.
+        bytes: u32,
+    },
+    /// Nothing came for too long, or the stream broke.
+    Silent,
+    /// It came but could not be stored; the disk's state is told by [`Event::DiskFull`].
+    NotStored {
+        /// Payload thrown away.
+        bytes: u32,
+    },
+}

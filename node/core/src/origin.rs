@@ -1,0 +1,248 @@
+//! The origin rule, both halves: when a leecher asks the operator's servers, and what they answer.
+//!
+//! Peers first. The origin is asked for what no peer holds, for what comes too late, and when
+//! peers fall silent. It sends each run once before any twice, trusting peers to pass runs on.
+//! This is the only place where an origin is treated differently.
+
+use crate::{
+    config::Config, layout::RunIndex, picker::Availability, random::Random, run_set::RunSet, time::Timestamp,
+};
+
+/// A run asked of a peer this many seconds ago is late: an origin may take it over, and what that
+/// peer holds counts as held by nobody.
+pub(crate) const LATE_SECONDS: f32 = 2.0;
+
+/// What a leecher may ask an origin for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Allowance {
+    /// Nothing for now: peers are being dialled, or it said "elsewhere" a moment ago.
+    Nothing,
+    /// Runs that no neighbour but origins holds.
+    Unshared,
+    /// Any run: peers are silent.
+    All,
+}
+
+/// A leecher's half of the rule.
+#[derive(Debug)]
+pub(crate) struct OriginRule {
+    /// Asked not to ask before this moment.
+    hold: Timestamp,
+    /// Peers count as silent from this moment on.
+    silent_from: Timestamp,
+    /// Peers come first until this moment, while some are being dialled.
+    peers_first_until: Timestamp,
+}
+
+impl OriginRule {
+    pub(crate) fn new(now: Timestamp, config: &Config) -> OriginRule {
+        OriginRule {
+            hold: Timestamp::ZERO,
+            silent_from: now + config.origin_after,
+            peers_first_until: now + config.peers_first,
+        }
+    }
+
+    /// What may be asked now.
+    pub(crate) fn allowance(&self, now: Timestamp, dialing: bool) -> Allowance {
+        if now < self.hold || (dialing && now < self.peers_first_until) {
+            Allowance::Nothing
+        } else if now < self.silent_from {
+            Allowance::Unshared
+        } else {
+            Allowance::All
+        }
+    }
+
+    /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its
+    /// peers does not turn to the origin in one instant.
+    pub(crate) fn on_run_from_peer(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
+        self.silent_from = now + random.stretch(config.origin_after, 1.0);
+    }
+
+    /// An origin said that the run is on its way among peers.
+    pub(crate) fn on_elsewhere(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
+        self.hold = now + random.stretch(config.tick, 1.0);
+    }
+}
+
+/// What an origin does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// Send this run: the one asked for, or one that was never sent yet.
+    Serve(RunIndex),
+    /// Refuse: the run was sent to somebody a moment ago, who will pass it on.
+    Elsewhere,
+}
+
+/// An origin's half of the rule, for one content: what was sent when.
+#[derive(Debug)]
+pub(crate) struct Steering {
+    /// When each run was last sent, in tenths of a second after `since`, plus one; 0 = never.
+    sent: Box<[u16]>,
+    since: Timestamp,
+    /// Every run before this one was sent, or is held by a neighbour.
+    cursor: u32,
+}
+
+impl Steering {
+    pub(crate) fn new(now: Timestamp, runs: u32) -> Steering {
+        Steering { sent: vec![0; runs as usize].into(), since: now, cursor: 0 }
+    }
+
+    /// Decides what to send to somebody who asked for `asked`; `crowd` = others could pass it on.
+    pub(crate) fn answer(
+        &mut self,
+        now: Timestamp,
+        asked: RunIndex,
+        theirs: Option<&RunSet>,
+        availability: &Availability,
+        crowd: bool,
+        config: &Config,
+    ) -> Answer {
+        let out_there = availability.of(asked) > 0;
+        let sent_lately = self.age(now, asked).is_some_and(|age| age < config.relay_window);
+        let answer = if !crowd || (!out_there && !sent_lately) {
+            Answer::Serve(asked)
+        } else if let Some(unsent) = self.next_unsent(theirs, availability) {
+            Answer::Serve(unsent)
+        } else if out_there {
+            // Its peers are silent or late, else it would not ask: what it wants goes out.
+            Answer::Serve(asked)
+        } else {
+            Answer::Elsewhere
+        };
+        if let Answer::Serve(run) = answer {
+            self.note_sent(now, run);
+        }
+        answer
+    }
+
+    /// A run did not go out after all.
+    pub(crate) fn on_unsent(&mut self, run: RunIndex) {
+        self.sent[run.get() as usize] = 0;
+        self.cursor = self.cursor.min(run.get());
+    }
+
+    fn age(&self, now: Timestamp, run: RunIndex) -> Option<std::time::Duration> {
+        let tenths = self.sent[run.get() as usize].checked_sub(1)?;
+        let at = self.since + std::time::Duration::from_millis(u64::from(tenths) * 100);
+        Some(now.since(at))
+    }
+
+    fn note_sent(&mut self, now: Timestamp, run: RunIndex) {
+        let tenths = now.since(self.since).as_millis() / 100;
+        if tenths >= u128::from(u16::MAX - 1) {
+            // Nearly two hours on: start the clock anew. All that was sent counts as sent long ago.
+            self.sent.iter_mut().for_each(|sent| *sent = u16::from(*sent > 0));
+            self.since = now - std::time::Duration::from_secs(60);
+        }
+        let tenths = now.since(self.since).as_millis() / 100;
+        self.sent[run.get() as usize] = tenths as u16 + 1;
+    }
+
+    /// The next run that was never sent, that no neighbour holds and the asker lacks.
+    fn next_unsent(&mut self, theirs: Option<&RunSet>, availability: &Availability) -> Option<RunIndex> {
+        let runs = self.sent.len() as u32;
+        while self.cursor < runs {
+            let run = RunIndex::new(self.cursor);
+            let lacks = theirs.is_none_or(|theirs| !theirs.contains(run));
+            if self.sent[self.cursor as usize] == 0 && availability.of(run) == 0 && lacks {
+                return Some(run);
+            }
+            self.cursor += 1;
+        }
+        None
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.sent.len() * 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(index: u32) -> RunIndex {
+        RunIndex::new(index)
+    }
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn each_run_is_sent_once_before_any_twice() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 4), Availability::new(4));
+        let nobody = RunSet::empty(4);
+        let mut ask =
+            |now, index| steering.answer(at(now), run(index), Some(&nobody), &availability, true, &config);
+        assert_eq!(ask(0, 2), Answer::Serve(run(2)));
+        assert_eq!(ask(1, 2), Answer::Serve(run(0)), "2 was sent: an unsent one in its place");
+        assert_eq!(ask(2, 2), Answer::Serve(run(1)));
+        assert_eq!(ask(3, 0), Answer::Serve(run(3)));
+        assert_eq!(ask(4, 0), Answer::Elsewhere, "all were sent a moment ago");
+        assert_eq!(ask(9_000, 0), Answer::Serve(run(0)), "nobody passed it on");
+    }
+
+    #[test]
+    fn a_run_that_did_not_go_out_is_unsent_again() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let mut ask =
+            |steering: &mut Steering| steering.answer(at(0), run(0), None, &availability, true, &config);
+        assert_eq!(ask(&mut steering), Answer::Serve(run(0)));
+        assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
+        steering.on_unsent(run(1));
+        assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
+        assert_eq!(ask(&mut steering), Answer::Elsewhere);
+    }
+
+    #[test]
+    fn a_lone_leecher_gets_what_it_asks_for() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 4), Availability::new(4));
+        for _ in 0..3 {
+            let answer = steering.answer(at(0), run(1), None, &availability, false, &config);
+            assert_eq!(answer, Answer::Serve(run(1)));
+        }
+    }
+
+    #[test]
+    fn a_run_that_peers_hold_is_served_only_when_nothing_is_unsent() {
+        let config = Config::origin();
+        let (mut steering, mut availability) = (Steering::new(at(0), 2), Availability::new(2));
+        availability.add(run(0));
+        let mut ask = |now, index| steering.answer(at(now), run(index), None, &availability, true, &config);
+        assert_eq!(ask(0, 0), Answer::Serve(run(1)));
+        assert_eq!(ask(1, 0), Answer::Serve(run(0)));
+    }
+
+    #[test]
+    fn the_clock_of_sent_runs_starts_anew_after_two_hours() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let mut ask = |now, index| steering.answer(at(now), run(index), None, &availability, true, &config);
+        assert_eq!(ask(0, 0), Answer::Serve(run(0)));
+        assert_eq!(ask(7_000_000, 1), Answer::Serve(run(1)));
+        assert_eq!(ask(7_000_100, 1), Answer::Elsewhere, "sent a tenth of a second ago");
+        assert_eq!(ask(7_000_200, 0), Answer::Serve(run(0)), "sent long ago");
+    }
+
+    #[test]
+    fn peers_come_first_and_the_origin_when_they_are_silent() {
+        let config = Config::default();
+        let mut random = Random::new(1);
+        let mut rule = OriginRule::new(at(0), &config);
+        assert_eq!(rule.allowance(at(0), true), Allowance::Nothing, "peers are being dialled");
+        assert_eq!(rule.allowance(at(0), false), Allowance::Unshared, "there is nobody else");
+        assert_eq!(rule.allowance(at(301), true), Allowance::Unshared, "the window is bounded");
+        rule.on_run_from_peer(at(900), &config, &mut random);
+        assert_eq!(rule.allowance(at(1_899), false), Allowance::Unshared);
+        assert_eq!(rule.allowance(at(2_900), false), Allowance::All);
+        rule.on_elsewhere(at(2_900), &config, &mut random);
+        assert_eq!(rule.allowance(at(3_000), false), Allowance::Nothing);
+    }
+}

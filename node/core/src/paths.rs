@@ -1,0 +1,279 @@
+//! Names from strangers: what may become a file on our disk, and what may reach a terminal.
+//!
+//! Invariant: a [`SafeName`] is exactly one normal path component on every system we know of, and a
+//! [`RelativePath`] is a chain of them, so joining one to a folder never leaves that folder by name.
+//! (Symbolic links that lie on the disk already are the store's business: it follows none.)
+
+use std::{
+    cmp::Ordering,
+    fmt::{self, Write as _},
+    path::PathBuf,
+};
+
+/// What file systems hold: 255 bytes a component.
+pub const NAME_BYTES_MAX: usize = 255;
+/// Bounds memory for paths; also `PATH_MAX` on Linux.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// Components of one path.
+pub const PATH_DEPTH_MAX: usize = 100;
+
+/// Device names of Windows, which mean the device in every folder and with every extension.
+const RESERVED: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
+
+/// One file or folder name that is safe to create anywhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SafeName(String);
+
+/// A name that must not become a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name \"{name}\" is not usable: {fault}")]
+pub struct NameError {
+    /// The name, made [`printable`], and cut if it is long.
+    pub name: String,
+    /// What is wrong with it.
+    pub fault: NameFault,
+}
+
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameFault {
+    /// Nothing.
+    #[error("it is empty")]
+    Empty,
+    /// `.` or `..`.
+    #[error("it means another folder")]
+    Dots,
+    /// Over [`NAME_BYTES_MAX`].
+    #[error("it has {0} bytes; file systems take {NAME_BYTES_MAX}")]
+    TooLong(usize),
+    /// Some file systems and every terminal need text.
+    #[error("it is not valid UTF-8")]
+    NotUtf8,
+    /// `/` or `\`.
+    #[error("it contains a path separator")]
+    Separator,
+    /// C0, C1, DEL, line and paragraph separators.
+    #[error("it contains a control character")]
+    Control,
+    /// Reorders text, so that a name shows as another one.
+    #[error("it contains a character that changes the direction of text")]
+    Bidi,
+    /// `C:…` replaces the folder it is joined to.
+    #[error("it begins with a drive letter")]
+    Drive,
+    /// `CON`, `NUL.txt`, `COM1`, …
+    #[error("it names a device on Windows")]
+    Reserved,
+    /// Windows drops them, so that two names become one.
+    #[error("it ends with a dot or a space")]
+    TrailingDotOrSpace,
+}
+
+impl SafeName {
+    /// Checks one name.
+    ///
+    /// # Errors
+    /// See [`NameFault`].
+    pub fn parse(name: &[u8]) -> Result<SafeName, NameError> {
+        check(name)
+            .map(|text| SafeName(text.to_owned()))
+            .map_err(|fault| NameError {
+                name: excerpt(name),
+                fault,
+            })
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SafeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check(name: &[u8]) -> Result<&str, NameFault> {
+    if name.len() > NAME_BYTES_MAX {
+        return Err(NameFault::TooLong(name.len()));
+    }
+    let text = std::str::from_utf8(name).map_err(|_| NameFault::NotUtf8)?;
+    let fault = match text {
+        "" => Some(NameFault::Empty),
+        "." | ".." => Some(NameFault::Dots),
+        _ => text.chars().find_map(character_fault),
+    };
+    if let Some(fault) = fault {
+        return Err(fault);
+    }
+    match name {
+        [letter, b':', ..] if letter.is_ascii_alphabetic() => Err(NameFault::Drive),
+        [.., b'.' | b' '] => Err(NameFault::TrailingDotOrSpace),
+        _ if is_device(text) => Err(NameFault::Reserved),
+        _ => Ok(text),
+    }
+}
+
+fn character_fault(character: char) -> Option<NameFault> {
+    match character {
+        '/' | '\\' => Some(NameFault::Separator),
+        _ if is_bidi(character) => Some(NameFault::Bidi),
+        _ if is_control(character) => Some(NameFault::Control),
+        _ => None,
+    }
+}
+
+fn is_control(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+fn is_bidi(character: char) -> bool {
+    matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Windows looks at what stands before the first dot or colon, without the spaces around it.
+fn is_device(name: &str) -> bool {
+    let stem = name.split(['.', ':']).next().unwrap_or(name).trim_matches(' ');
+    let stem = stem.to_ascii_lowercase();
+    if RESERVED.contains(&stem.as_str()) {
+        return true;
+    }
+    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let mut number = port.unwrap_or_default().chars();
+    matches!(
+        (number.next(), number.next()),
+        (Some('0'..='9' | '¹' | '²' | '³'), None)
+    )
+}
+
+/// The start of a hostile name, for error messages.
+fn excerpt(name: &[u8]) -> String {
+    const BYTES_SHOWN_MAX: usize = 80;
+    let shown = &name[..name.len().min(BYTES_SHOWN_MAX)];
+    let mut text = printable(&String::from_utf8_lossy(shown));
+    if shown.len() < name.len() {
+        text.push('…');
+    }
+    text
+}
+
+/// A path below some folder: 1 to [`PATH_DEPTH_MAX`] safe names. Ordered by component, as the
+/// dictionaries of a v2 file tree are, not as the joined text would be.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct RelativePath(String);
+
+/// A path that must not be created.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// One of its names is bad.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Over [`PATH_DEPTH_MAX`].
+    #[error("a path is more than {PATH_DEPTH_MAX} folders deep")]
+    TooDeep,
+    /// Over [`PATH_BYTES_MAX`].
+    #[error("a path is longer than {PATH_BYTES_MAX} bytes")]
+    TooLong,
+}
+
+impl RelativePath {
+    /// Reads a path written with `/`.
+    ///
+    /// # Errors
+    /// See [`PathError`]; a leading, trailing or double `/` is an empty name.
+    pub fn parse(text: &str) -> Result<RelativePath, PathError> {
+        let mut names = text.split('/').map(|name| SafeName::parse(name.as_bytes()));
+        let first = names.next().expect("split gives at least one part")?;
+        names.try_fold(RelativePath::from(first), |path, name| path.join(&name?))
+    }
+
+    /// The path of `name` in this folder.
+    ///
+    /// # Errors
+    /// If the result is too deep or too long.
+    pub fn join(&self, name: &SafeName) -> Result<RelativePath, PathError> {
+        if self.0.len() + 1 + name.0.len() > PATH_BYTES_MAX {
+            return Err(PathError::TooLong);
+        }
+        if self.components().count() >= PATH_DEPTH_MAX {
+            return Err(PathError::TooDeep);
+        }
+        Ok(RelativePath(format!("{}/{}", self.0, name.0)))
+    }
+
+    /// This path moved into the folder `name`. One component more than the limits say, so that every
+    /// path of a content still fits below the content's own name.
+    pub fn below(&self, name: &SafeName) -> RelativePath {
+        RelativePath(format!("{}/{}", name.0, self.0))
+    }
+
+    /// Its names, outermost first; never empty.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> + '_ {
+        self.0.split('/')
+    }
+
+    /// The last name.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The path as text, with `/`; safe to print.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The path as the system writes it.
+    pub fn to_path_buf(&self) -> PathBuf {
+        self.components().collect()
+    }
+}
+
+impl From<SafeName> for RelativePath {
+    fn from(name: SafeName) -> Self {
+        RelativePath(name.0)
+    }
+}
+
+impl Ord for RelativePath {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.components().cmp(other.components())
+    }
+}
+
+impl PartialOrd for RelativePath {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RelativePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Text that may go to a terminal or a log: whatever could move the cursor, change colours, forge
+/// a line or reorder text is shown escaped, as in `\u{1b}`. At most ten times as long as `text`.
+pub fn printable(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_control(character) || is_bidi(character) {
+            // Writing to a String cannot fail.
+            let _ = write!(safe, "{}", character.escape_unicode());
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests;

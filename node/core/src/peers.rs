@@ -1,0 +1,194 @@
+//! The neighbours of one content: whom we exchange runs with, and how that goes.
+//!
+//! Invariant: sorted by peer, so that walks are in the same order in every run.
+
+use crate::{id::PeerKey, input::Neighbour, tier::Tier};
+
+/// One neighbour. Kept to 24 bytes: a simulated world holds tens of millions of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    pub(crate) peer: PeerKey,
+    /// Bytes per second it sent us, smoothed over the last ticks.
+    pub(crate) rate: f32,
+    /// Payload it sent since the last tick.
+    pub(crate) received: u32,
+    /// Payload we sent since the last choke round.
+    pub(crate) sent: u32,
+    flags: u16,
+    tier: Tier,
+    /// Requests of ours it has not answered.
+    pub(crate) in_flight: u8,
+    /// Requests it should have at most.
+    pub(crate) depth: u8,
+    /// Requests of its we accepted and have not finished.
+    pub(crate) uploads: u8,
+}
+
+macro_rules! flags {
+    ($($(#[$doc:meta])* $bit:literal $get:ident $set:ident;)*) => {
+        impl Link {
+            $(
+                $(#[$doc])*
+                pub(crate) fn $get(&self) -> bool {
+                    self.flags & (1 << $bit) != 0
+                }
+
+                pub(crate) fn $set(&mut self, value: bool) {
+                    self.flags = self.flags & !(1 << $bit) | u16::from(value) << $bit;
+                }
+            )*
+        }
+    };
+}
+
+flags! {
+    /// It is the operator's own server.
+    0 is_origin set_origin;
+    /// It serves us no new requests.
+    1 is_choking_us set_choking_us;
+    /// We serve it no new requests.
+    2 is_choked set_choked;
+    /// It wants something we have.
+    3 is_interested set_interested;
+    /// We told it that we want something it has.
+    4 interests_us set_interests_us;
+    /// It was picked at random over all tiers.
+    5 is_random set_random;
+    /// It can give the manifest.
+    6 has_manifest set_has_manifest;
+    /// It was told of everybody we know.
+    7 knows_peers set_knows_peers;
+    /// The others have not been told of it.
+    8 is_new set_new;
+    /// What it was asked for is late: what it holds does not count as held by peers.
+    9 is_late set_late;
+}
+
+impl Link {
+    pub(crate) fn new(peer: PeerKey, about: Neighbour, depth: u8) -> Link {
+        let mut link = Link {
+            peer,
+            rate: 0.0,
+            received: 0,
+            sent: 0,
+            flags: 0,
+            tier: about.tier,
+            in_flight: 0,
+            depth,
+            uploads: 0,
+        };
+        link.set_origin(about.origin);
+        link.set_has_manifest(about.manifest);
+        link.set_choking_us(true);
+        link.set_choked(true);
+        link
+    }
+
+    pub(crate) fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who
+    /// does not deliver.
+    pub(crate) fn is_counted(&self) -> bool {
+        !self.is_origin() && !self.is_late()
+    }
+
+    /// Whether one more request may go to it.
+    pub(crate) fn has_room(&self) -> bool {
+        !self.is_choking_us() && self.in_flight < self.depth
+    }
+
+    /// Seconds until it will have answered one more request, by its rate; 0 while nothing is known,
+    /// so that strangers are tried and their requests count as late by their age alone.
+    pub(crate) fn seconds_to_answer(&self, run_bytes: u32) -> f32 {
+        let queued = f32::from(self.in_flight) + 1.0;
+        if self.rate < 1.0 { 0.0 } else { queued * run_bytes as f32 / self.rate }
+    }
+}
+
+/// The neighbours of one content.
+#[derive(Debug, Default)]
+pub(crate) struct Links(Vec<Link>);
+
+impl Links {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn position(&self, peer: PeerKey) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&peer, |link| link.peer)
+    }
+
+    pub(crate) fn get(&self, peer: PeerKey) -> Option<&Link> {
+        self.position(peer).ok().map(|at| &self.0[at])
+    }
+
+    pub(crate) fn get_mut(&mut self, peer: PeerKey) -> Option<&mut Link> {
+        self.position(peer).ok().map(|at| &mut self.0[at])
+    }
+
+    /// Takes a neighbour in; false, and nothing changed, if it is one already.
+    pub(crate) fn insert(&mut self, link: Link) -> bool {
+        match self.position(link.peer) {
+            Ok(_) => false,
+            Err(at) => {
+                // Grows by a fixed step: doubling would leave half the memory of a million engines unused.
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact(8);
+                }
+                self.0.insert(at, link);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, peer: PeerKey) -> Option<Link> {
+        let link = self.position(peer).ok().map(|at| self.0.remove(at));
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        }
+        link
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Link> {
+        self.0.iter()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Link> {
+        self.0.iter_mut()
+    }
+
+    /// The keys, copied, for loops that change links while they walk.
+    pub(crate) fn keys(&self) -> Vec<PeerKey> {
+        self.0.iter().map(|link| link.peer).collect()
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Link>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_takes_24_bytes() {
+        assert_eq!(size_of::<Link>(), 24);
+    }
+
+    #[test]
+    fn flags_do_not_touch_each_other() {
+        let about = Neighbour { tier: Tier::Lan, origin: true, directory: false, manifest: false };
+        let mut link = Link::new(PeerKey(1), about, 4);
+        link.set_choking_us(false);
+        assert!(link.is_origin() && link.is_choked() && !link.is_choking_us() && !link.is_new());
+        link.set_origin(false);
+        assert!(!link.is_origin() && link.is_choked());
+    }
+}

@@ -1,0 +1,54 @@
+//! The core's dice: small, seeded, the same on every machine.
+
+use rand_core::{Rng as _, SeedableRng as _};
+use rand_pcg::Pcg32;
+
+/// A PCG generator (O'Neill 2014), 16 bytes. Seeded by the shell; not for secrets.
+#[derive(Clone, Debug)]
+pub struct Random(Pcg32);
+
+impl Random {
+    /// The same seed gives the same numbers for ever.
+    pub fn new(seed: u64) -> Random {
+        Random(Pcg32::seed_from_u64(seed))
+    }
+
+    /// A number below `bound`, or 0 when `bound` is 0. Lemire's multiply-shift: the bias, under
+    /// bound / 2^32, does not matter for picking peers and runs.
+    pub fn below(&mut self, bound: u32) -> u32 {
+        ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
+    }
+
+    /// A number from 0 up to, not including, 1.
+    pub fn unit(&mut self) -> f32 {
+        (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32
+    }
+
+    /// `duration` made up to `share` longer, at random, so that a crowd spreads out.
+    pub fn stretch(&mut self, duration: std::time::Duration, share: f32) -> std::time::Duration {
+        duration.mul_f32(1.0 + share * self.unit())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_numbers() {
+        let draw = |seed| {
+            let mut random = Random::new(seed);
+            (0..8).map(|_| random.below(1_000)).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+    }
+
+    #[test]
+    fn numbers_stay_below_the_bound() {
+        let mut random = Random::new(1);
+        assert!((0..10_000).all(|_| random.below(7) < 7));
+        assert!((0..10_000).all(|_| (0.0..1.0).contains(&random.unit())));
+        assert_eq!(random.below(0), 0);
+    }
+}

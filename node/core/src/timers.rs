@@ -1,0 +1,84 @@
+//! What wakes an engine. One enum; each variant says when.
+
+use crate::time::Timestamp;
+
+/// Why an engine asks to be woken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Wake {
+    /// Rates, slow requests and interest are looked at: every tick while downloading.
+    Tick,
+    /// New runs have gathered long enough: neighbours are told.
+    Have,
+    /// It is time to decide anew whom to serve.
+    Choke,
+    /// Neighbours are due to hear of each other.
+    Exchange,
+    /// A candidate may be tried, or a directory asked.
+    Discovery,
+    /// Patience ends.
+    Patience,
+    /// The time of giving ends.
+    Goal,
+}
+
+const COUNT: usize = 7;
+const ALL: [Wake; COUNT] =
+    [Wake::Tick, Wake::Have, Wake::Choke, Wake::Exchange, Wake::Discovery, Wake::Patience, Wake::Goal];
+
+/// The pending wake-ups of one content.
+#[derive(Debug)]
+pub(crate) struct Timers([Timestamp; COUNT]);
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers([Timestamp::NEVER; COUNT])
+    }
+}
+
+impl Timers {
+    pub(crate) fn set(&mut self, wake: Wake, at: Timestamp) {
+        self.0[wake as usize] = at;
+    }
+
+    /// Sets it, unless it is set to something sooner.
+    pub(crate) fn hasten(&mut self, wake: Wake, at: Timestamp) {
+        let pending = &mut self.0[wake as usize];
+        *pending = at.min(*pending);
+    }
+
+    pub(crate) fn stop(&mut self, wake: Wake) {
+        self.set(wake, Timestamp::NEVER);
+    }
+
+    /// Takes one that is due; it is stopped.
+    pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<Wake> {
+        let due = ALL.into_iter().find(|&wake| self.0[wake as usize] <= now)?;
+        self.stop(due);
+        Some(due)
+    }
+
+    /// The next one, and why.
+    pub(crate) fn soonest(&self) -> Option<(Timestamp, Wake)> {
+        let pending = ALL.into_iter().map(|wake| (self.0[wake as usize], wake));
+        pending.filter(|&(at, _)| at != Timestamp::NEVER).min_by_key(|&(at, _)| at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_soonest_is_named_with_its_reason_and_taken_once() {
+        let mut timers = Timers::default();
+        timers.set(Wake::Choke, Timestamp::from_millis(20));
+        timers.hasten(Wake::Have, Timestamp::from_millis(10));
+        timers.hasten(Wake::Have, Timestamp::from_millis(15));
+        assert_eq!(timers.soonest(), Some((Timestamp::from_millis(10), Wake::Have)));
+        assert_eq!(timers.take_due(Timestamp::from_millis(9)), None);
+        assert_eq!(timers.take_due(Timestamp::from_millis(10)), Some(Wake::Have));
+        assert_eq!(timers.take_due(Timestamp::from_millis(10)), None);
+        assert_eq!(timers.soonest(), Some((Timestamp::from_millis(20), Wake::Choke)));
+    }
+}

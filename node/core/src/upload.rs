@@ -1,0 +1,174 @@
+//! Giving one content: who is served, and with what.
+//!
+//! Invariant: at most `upload_slots` neighbours are unchoked; a choked neighbour's new requests are
+//! refused, those accepted before are still sent.
+
+use crate::{
+    choker,
+    context::Context,
+    id::{PeerKey, UploadId},
+    layout::RunIndex,
+    message::{Message, Refusal},
+    origin::{Answer, Steering},
+    output::Action,
+    peers::Links,
+    picker::Availability,
+    run_set::RunSet,
+};
+
+/// What was given, and to whom it goes now.
+#[derive(Debug, Default)]
+pub(crate) struct Upload {
+    /// Neighbours unchoked.
+    pub(crate) unchoked: u32,
+    /// Payload sent.
+    pub(crate) bytes: u64,
+    /// Origins only: what was sent when, and what neighbours hold.
+    steering: Option<Box<(Steering, Availability)>>,
+}
+
+impl Upload {
+    /// Slots this content may use now.
+    fn slots(&self, ctx: &Context<'_>) -> usize {
+        let free = (ctx.slots_free + self.unchoked) as usize;
+        usize::from(ctx.config.upload_slots).min(free)
+    }
+
+    /// An origin keeps book from its first neighbour on.
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, runs: u32, theirs: Option<&RunSet>) {
+        if !ctx.config.origin {
+            return;
+        }
+        let fresh = || Box::new((Steering::new(ctx.now, runs), Availability::new(runs)));
+        let (_, availability) = &mut **self.steering.get_or_insert_with(fresh);
+        if let Some(theirs) = theirs {
+            availability.add_all(theirs);
+        }
+    }
+
+    /// A neighbour holds more.
+    pub(crate) fn on_have(&mut self, runs: &[RunIndex]) {
+        if let Some(steering) = &mut self.steering {
+            runs.iter().for_each(|&run| steering.1.add(run));
+        }
+    }
+
+    /// A neighbour holds less.
+    pub(crate) fn on_lost(&mut self, runs: &[RunIndex]) {
+        if let Some(steering) = &mut self.steering {
+            runs.iter().for_each(|&run| steering.1.subtract(run));
+        }
+    }
+
+    /// A neighbour is gone; with the last one the book is closed.
+    pub(crate) fn on_unlinked(&mut self, theirs: Option<&RunSet>, was_choked: bool, last: bool) {
+        self.unchoked -= u32::from(!was_choked);
+        if last {
+            self.steering = None;
+        } else if let (Some(steering), Some(theirs)) = (&mut self.steering, theirs) {
+            steering.1.subtract_all(theirs);
+        }
+    }
+
+    /// A neighbour wants something, or no longer does.
+    pub(crate) fn on_interest(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        peer: PeerKey,
+        interested: bool,
+    ) {
+        let slots = self.slots(ctx);
+        let Some(link) = links.get_mut(peer) else { return };
+        link.set_interested(interested);
+        if interested && link.is_choked() && (self.unchoked as usize) < slots {
+            link.set_choked(false);
+            self.unchoked += 1;
+            ctx.send(peer, Message::Unchoke);
+        } else if !interested && !link.is_choked() {
+            link.set_choked(true);
+            self.unchoked -= 1;
+            ctx.send(peer, Message::Choke);
+        }
+    }
+
+    /// Decides anew whom to serve.
+    pub(crate) fn round(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
+        let slots = self.slots(ctx);
+        let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
+        self.unchoked = choker::round(links, slots, seeding, ctx.config, ctx.random) as u32;
+        for (peer, was_choked) in before {
+            let choked = links.get(peer).is_some_and(crate::peers::Link::is_choked);
+            if choked != was_choked {
+                ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
+            }
+        }
+    }
+
+    /// A neighbour asks for a run.
+    pub(crate) fn on_wanted(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        have: &RunSet,
+        peer: PeerKey,
+        upload: UploadId,
+        run: RunIndex,
+    ) {
+        match self.decide(ctx, links, have, peer, run) {
+            Ok(run) => {
+                if let Some(link) = links.get_mut(peer) {
+                    link.uploads += 1;
+                }
+                ctx.put(Action::Serve { peer, upload, run });
+            }
+            Err(why) => ctx.put(Action::Refuse { peer, upload, why }),
+        }
+    }
+
+    fn decide(
+        &mut self,
+        ctx: &Context<'_>,
+        links: &Links,
+        have: &RunSet,
+        peer: PeerKey,
+        run: RunIndex,
+    ) -> Result<RunIndex, Refusal> {
+        let link = links.get(peer).ok_or(Refusal::Choked)?;
+        if link.is_choked() {
+            return Err(Refusal::Choked);
+        }
+        if !have.contains(run) {
+            return Err(Refusal::Missing);
+        }
+        if link.uploads >= ctx.config.uploads_queued_max {
+            return Err(Refusal::Busy);
+        }
+        let Some(steering) = &mut self.steering else {
+            return Ok(run);
+        };
+        let (steering, availability) = &mut **steering;
+        let crowd = links.iter().filter(|link| link.is_interested()).nth(1).is_some();
+        match steering.answer(ctx.now, run, ctx.map(peer), availability, crowd, ctx.config) {
+            Answer::Serve(other) if have.contains(other) => Ok(other),
+            Answer::Serve(_) => Ok(run),
+            Answer::Elsewhere => Err(Refusal::Elsewhere),
+        }
+    }
+
+    /// An accepted upload ended.
+    pub(crate) fn on_ended(&mut self, links: &mut Links, peer: PeerKey, run: RunIndex, bytes: u32) {
+        self.bytes += u64::from(bytes);
+        if let (0, Some(steering)) = (bytes, &mut self.steering) {
+            steering.0.on_unsent(run);
+        }
+        if let Some(link) = links.get_mut(peer) {
+            link.uploads = link.uploads.saturating_sub(1);
+            link.sent = link.sent.saturating_add(bytes);
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.steering.as_ref().map_or(0, |steering| steering.0.heap_bytes() + steering.1.heap_bytes() + 64)
+    }
+}

@@ -1,0 +1,109 @@
+//! The network: who we are, whom we are connected to, and streams between us.
+//!
+//! One task owns the swarm; the rest of the node talks to it through bounded queues, and moves its bytes on streams that
+//! never pass it.
+
+mod dials;
+pub(crate) mod identity;
+mod muxer;
+mod network;
+mod prefix_cap;
+mod read_ahead;
+mod security;
+mod streams;
+mod swarm;
+mod tcp;
+mod tls;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
+
+pub(crate) use self::{
+    network::Network,
+    security::Security,
+    streams::{InboundStream, OpenError},
+};
+
+/// What the network is told before it starts.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkConfig {
+    /// Where to listen; dials leave from the same IPs.
+    pub(crate) listen: Vec<Multiaddr>,
+    /// Who we are.
+    pub(crate) keypair: Keypair,
+    /// Established connections at most; an eighth of them is kept for those we dial ourselves.
+    pub(crate) connections_max: u32,
+    /// Inbound connections from one /24 (IPv6: /48) at most. Fewer = harder to crowd out, more = kinder to big NATs.
+    pub(crate) connections_per_prefix_max: u32,
+    /// Whether that cap holds for 127.0.0.0/8 and ::1 too, as it must where loopback stands for real networks.
+    pub(crate) prefix_cap_counts_loopback: bool,
+    /// Inbound streams that wait to be taken at most; further ones are refused. Each holds its peer's first 256 KiB.
+    pub(crate) inbound_streams_waiting_max: usize,
+    /// Handshakes offered and accepted over TCP.
+    pub(crate) security: Security,
+    /// Bytes of kernel buffer per TCP socket and direction; none = the system's own tuning.
+    pub(crate) socket_buffer_bytes: Option<u32>,
+}
+
+impl NetworkConfig {
+    /// Settings for a person's node; a server raises `connections_max`.
+    pub(crate) fn new(keypair: Keypair, listen: Vec<Multiaddr>) -> Self {
+        NetworkConfig {
+            listen,
+            keypair,
+            connections_max: 256,
+            connections_per_prefix_max: 32,
+            prefix_cap_counts_loopback: false,
+            inbound_streams_waiting_max: 256,
+            security: Security::default(),
+            socket_buffer_bytes: None,
+        }
+    }
+}
+
+/// What the network tells. For one connection the order is `Connected`, any number of `Rtt`, `Disconnected`.
+#[derive(Clone, Debug)]
+pub(crate) enum NetEvent {
+    /// A connection is up: authenticated, encrypted, ready for streams.
+    Connected {
+        peer: PeerId,
+        connection: ConnectionId,
+        /// The other end as seen on the connection, without `/p2p`.
+        remote: Multiaddr,
+        /// Our end; known for inbound connections.
+        local: Option<Multiaddr>,
+        /// We dialled.
+        outbound: bool,
+        /// The token of the dial that made it.
+        dial: Option<u64>,
+    },
+    /// A connection is gone, and all its streams.
+    Disconnected {
+        peer: PeerId,
+        connection: ConnectionId,
+        /// Connections to the same peer that are left.
+        remaining: u32,
+        cause: String,
+    },
+    /// None of a dial's addresses led to the peer. Every dial ends in this or in `Connected`.
+    DialFailed {
+        token: u64,
+        peer: Option<PeerId>,
+        reason: String,
+        /// Somebody else answered at the last address that answered.
+        wrong_peer: Option<PeerId>,
+    },
+    /// A round trip was measured.
+    Rtt {
+        peer: PeerId,
+        connection: ConnectionId,
+        rtt: Duration,
+    },
+    /// We can be reached at one more address.
+    NewListenAddress(Multiaddr),
+}

@@ -1,0 +1,263 @@
+//! Many streams over one connection: yamux (`/yamux/1.0.0`), set up for bulk.
+//!
+//! The stock adapter exposes neither the frame size nor the window. Frames of 256 KiB instead of 16 cost half the CPU;
+//! a bounded window keeps one peer from holding a gigabyte of our memory.
+
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    future::{Ready, ready},
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use futures::{AsyncRead, AsyncWrite, task::AtomicWaker};
+use libp2p::core::{
+    muxing::{StreamMuxer, StreamMuxerEvent},
+    upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo},
+};
+use tokio::time::Sleep;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+
+/// Largest frame sent; what one stream can put before a frame of another.
+const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Streams of one connection, both directions together. One more from the other side ends the connection.
+const STREAMS_MAX: usize = 128;
+/// Of those, streams we open; opening one more waits. Far less than half, because a stream counts at each end until
+/// that end lets go of it, and the other end may be slow to.
+const STREAMS_OUTBOUND_MAX: usize = 32;
+/// Bytes one connection may have on the way to us unread: 256 KiB for each stream, and 16 MiB that busy streams share
+/// as their windows grow.
+const RECEIVE_WINDOW_BYTES_MAX: usize = STREAMS_MAX * 256 * 1024 + 16 * 1024 * 1024;
+/// Streams the other side opened that the swarm has not taken yet.
+const INBOUND_WAITING_MAX: usize = STREAMS_MAX;
+/// How long a goodbye may take. A peer that has stopped reading would else hold the connection, and its place among
+/// the connections we may have, for as long as it likes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Upgrades an encrypted connection to a multiplexed one.
+#[derive(Clone, Debug)]
+pub(crate) struct YamuxUpgrade(yamux::Config);
+
+impl Default for YamuxUpgrade {
+    fn default() -> Self {
+        let mut config = yamux::Config::default();
+        // In this order: the library checks each against the other's present value.
+        config.set_max_num_streams(STREAMS_MAX);
+        config.set_max_connection_receive_window(Some(RECEIVE_WINDOW_BYTES_MAX));
+        config.set_split_send_size(FRAME_BYTES_MAX);
+        YamuxUpgrade(config)
+    }
+}
+
+impl UpgradeInfo for YamuxUpgrade {
+    type Info = &'static str;
+    type InfoIter = std::iter::Once<&'static str>;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        std::iter::once("/yamux/1.0.0")
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> InboundConnectionUpgrade<C> for YamuxUpgrade {
+    type Output = Muxer<C>;
+    type Error = Infallible;
+    type Future = Ready<Result<Muxer<C>, Infallible>>;
+
+    fn upgrade_inbound(self, io: C, _: &'static str) -> Self::Future {
+        ready(Ok(Muxer::new(io, self.0, yamux::Mode::Server)))
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for YamuxUpgrade {
+    type Output = Muxer<C>;
+    type Error = Infallible;
+    type Future = Ready<Result<Muxer<C>, Infallible>>;
+
+    fn upgrade_outbound(self, io: C, _: &'static str) -> Self::Future {
+        ready(Ok(Muxer::new(io, self.0, yamux::Mode::Client)))
+    }
+}
+
+/// A yamux connection as the swarm wants to see it.
+pub(crate) struct Muxer<C> {
+    connection: yamux::Connection<C>,
+    outbound: Arc<OutboundSlots>,
+    /// yamux moves bytes only while it is asked for inbound streams, and the swarm may ask for progress when it wants
+    /// no streams: those that turn up meanwhile wait here.
+    inbound: VecDeque<yamux::Stream>,
+    inbound_waker: Option<Waker>,
+    /// Cancelled when the connection closes or is dropped. yamux wakes nobody when *we* close, and whoever waits for a
+    /// stream would wait for ever (rust-yamux issue 216).
+    ended: DropGuard,
+    /// Set once we are closing.
+    close_deadline: Option<Pin<Box<Sleep>>>,
+}
+
+/// Counts the streams we opened and still hold.
+#[derive(Default)]
+struct OutboundSlots {
+    used: AtomicUsize,
+    freed: AtomicWaker,
+}
+
+/// One stream. Dropping it resets what is unfinished.
+pub(crate) struct MuxedStream {
+    stream: yamux::Stream,
+    /// Held by streams we opened.
+    slot: Option<Arc<OutboundSlots>>,
+    /// Two, as the halves of a stream may wait in different tasks, and each future remembers one.
+    ended_for_reader: Ended,
+    ended_for_writer: Ended,
+}
+
+/// Becomes ready when the connection ends.
+struct Ended(Pin<Box<WaitForCancellationFutureOwned>>);
+
+impl Ended {
+    fn new(token: &CancellationToken) -> Self {
+        Ended(Box::pin(token.clone().cancelled_owned()))
+    }
+
+    /// What the stream says, unless it says to wait for a connection that is gone.
+    fn or_error<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_pending() && self.0.as_mut().poll(cx).is_ready() {
+            let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed");
+            return Poll::Ready(Err(error));
+        }
+        polled
+    }
+}
+
+impl Drop for MuxedStream {
+    fn drop(&mut self) {
+        if let Some(slots) = &self.slot {
+            slots.used.fetch_sub(1, Ordering::AcqRel);
+            slots.freed.wake();
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
+    fn new(io: C, config: yamux::Config, mode: yamux::Mode) -> Self {
+        Muxer {
+            connection: yamux::Connection::new(io, config, mode),
+            outbound: Arc::default(),
+            inbound: VecDeque::new(),
+            inbound_waker: None,
+            ended: CancellationToken::new().drop_guard(),
+            close_deadline: None,
+        }
+    }
+
+    fn stream(&self, stream: yamux::Stream, slot: Option<Arc<OutboundSlots>>) -> MuxedStream {
+        let ended = self.ended.token();
+        MuxedStream {
+            stream,
+            slot,
+            ended_for_reader: Ended::new(ended),
+            ended_for_writer: Ended::new(ended),
+        }
+    }
+
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<yamux::Stream, yamux::ConnectionError>> {
+        self.connection
+            .poll_next_inbound(cx)
+            .map(|stream| stream.unwrap_or(Err(yamux::ConnectionError::Closed)))
+    }
+
+    /// Whether we hold fewer streams than we may; if not, `cx` is woken when one goes.
+    fn has_outbound_slot(&self, cx: &Context<'_>) -> bool {
+        let free = || self.outbound.used.load(Ordering::Acquire) < STREAMS_OUTBOUND_MAX;
+        // Looked at again after registering, for a stream may go between the two.
+        free() || {
+            self.outbound.freed.register(cx.waker());
+            free()
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
+    type Substream = MuxedStream;
+    type Error = yamux::ConnectionError;
+
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<MuxedStream, Self::Error>> {
+        let polled = match self.inbound.pop_front() {
+            Some(stream) => Poll::Ready(Ok(stream)),
+            None => self.poll_connection(cx),
+        };
+        if polled.is_pending() {
+            self.inbound_waker = Some(cx.waker().clone());
+        }
+        polled.map_ok(|stream| self.stream(stream, None))
+    }
+
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<MuxedStream, Self::Error>> {
+        if !self.has_outbound_slot(cx) {
+            return Poll::Pending;
+        }
+        let stream = std::task::ready!(self.connection.poll_new_outbound(cx))?;
+        self.outbound.used.fetch_add(1, Ordering::AcqRel);
+        let slot = Some(self.outbound.clone());
+        Poll::Ready(Ok(self.stream(stream, slot)))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        let Muxer {
+            connection,
+            ended,
+            close_deadline,
+            ..
+        } = &mut *self;
+        ended.token().cancel();
+        let deadline = close_deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
+        match connection.poll_close(cx) {
+            // Not said goodbye to, the peer finds out from its socket.
+            Poll::Pending => deadline.as_mut().poll(cx).map(Ok),
+            closed => closed,
+        }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
+        let stream = std::task::ready!(self.poll_connection(cx))?;
+        if self.inbound.len() < INBOUND_WAITING_MAX {
+            self.inbound.push_back(stream);
+            if let Some(waker) = self.inbound_waker.take() {
+                waker.wake();
+            }
+        }
+        // There may be more; asked again soon, but after others had their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for MuxedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, out);
+        self.ended_for_reader.or_error(cx, polled)
+    }
+}
+
+impl AsyncWrite for MuxedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, data);
+        self.ended_for_writer.or_error(cx, polled)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.ended_for_writer.or_error(cx, polled)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_close(cx);
+        self.ended_for_writer.or_error(cx, polled)
+    }
+}

@@ -1,0 +1,230 @@
+//! The handle through which the node uses its network.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, swarm::ConnectionId};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    NetEvent, NetworkConfig,
+    streams::{InboundStream, OPEN_TIMEOUT, OpenError, OpenRequest},
+    swarm,
+};
+use crate::error::StartError;
+
+/// Requests to the swarm's task that wait.
+const COMMANDS_WAITING_MAX: usize = 256;
+/// Events that wait for the node; then the swarm waits too.
+const EVENTS_WAITING_MAX: usize = 1024;
+/// How long a shutdown waits for connections to close politely before it cuts them.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What the swarm's task is asked for.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Dial {
+        token: u64,
+        peer: Option<PeerId>,
+        addresses: Vec<Multiaddr>,
+    },
+    Open {
+        peer: PeerId,
+        connection: ConnectionId,
+        request: OpenRequest,
+    },
+}
+
+/// What must not get lost when the queue of commands is full. Sets, so that asking twice costs nothing; their size is
+/// bounded by the connections there are and the peers that misbehave.
+#[derive(Debug, Default)]
+pub(crate) struct Orders {
+    waiting: Mutex<OrderSets>,
+    pub(crate) given: Notify,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct OrderSets {
+    pub(crate) close: BTreeSet<ConnectionId>,
+    pub(crate) disconnect: BTreeSet<PeerId>,
+    pub(crate) ban: BTreeSet<PeerId>,
+}
+
+impl Orders {
+    pub(crate) fn take(&self) -> OrderSets {
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn give(&self, order: impl FnOnce(&mut OrderSets)) {
+        order(&mut self.lock());
+        self.given.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OrderSets> {
+        // Sets stay sound whatever panicked beside them.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running network. Clones share it; it ends at [`Network::shutdown`], or when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    local_peer: PeerId,
+    commands: mpsc::Sender<Command>,
+    orders: Arc<Orders>,
+    listen: watch::Receiver<Vec<Multiaddr>>,
+    refused_streams: Arc<AtomicU64>,
+    tasks: Tasks,
+}
+
+/// Every task of the network, so that a shutdown can prove they are gone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tasks {
+    pub(crate) tracker: TaskTracker,
+    /// Asks to end politely.
+    pub(crate) stop: CancellationToken,
+    /// Ends at once.
+    pub(crate) cut: CancellationToken,
+}
+
+/// A dial that was not even begun; nothing will be heard of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DialRefused {
+    /// Too many requests wait; try later.
+    #[error("too many requests to the network are waiting")]
+    Busy,
+    /// The network was shut down.
+    #[error("the network has stopped")]
+    Stopped,
+}
+
+/// The swarm task's ends of the queues.
+pub(crate) struct Ends {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) orders: Arc<Orders>,
+    pub(crate) events: mpsc::Sender<NetEvent>,
+    pub(crate) listen: watch::Sender<Vec<Multiaddr>>,
+    pub(crate) tasks: Tasks,
+}
+
+impl Network {
+    /// Starts to listen, and returns once every address is bound. Streams of `protocols` are accepted.
+    pub(crate) async fn start(
+        config: NetworkConfig,
+        protocols: Vec<StreamProtocol>,
+    ) -> Result<(Network, mpsc::Receiver<NetEvent>, mpsc::Receiver<InboundStream>), StartError> {
+        let (command_sender, commands) = mpsc::channel(COMMANDS_WAITING_MAX);
+        let (events, event_receiver) = mpsc::channel(EVENTS_WAITING_MAX);
+        let (inbound, inbound_receiver) = mpsc::channel(config.inbound_streams_waiting_max);
+        let (listen, listen_receiver) = watch::channel(Vec::new());
+        let network = Network {
+            local_peer: config.keypair.public().to_peer_id(),
+            commands: command_sender,
+            orders: Arc::default(),
+            listen: listen_receiver,
+            refused_streams: Arc::default(),
+            tasks: Tasks::default(),
+        };
+        let streams = super::streams::Streams::new(protocols, inbound, network.refused_streams.clone());
+        let ends = Ends {
+            commands,
+            orders: network.orders.clone(),
+            events,
+            listen,
+            tasks: network.tasks.clone(),
+        };
+        let driver = swarm::Driver::start(&config, streams, ends).await?;
+        network.tasks.tracker.spawn(driver.run());
+        Ok((network, event_receiver, inbound_receiver))
+    }
+
+    pub(crate) fn local_peer(&self) -> PeerId {
+        self.local_peer
+    }
+
+    /// Every address we can be reached at, with its port.
+    pub(crate) fn listen_addresses(&self) -> Vec<Multiaddr> {
+        self.listen.borrow().clone()
+    }
+
+    /// Inbound streams refused so far because too many waited.
+    pub(crate) fn refused_streams(&self) -> u64 {
+        self.refused_streams.load(Ordering::Relaxed)
+    }
+
+    /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.
+    pub(crate) fn dial(
+        &self,
+        token: u64,
+        peer: Option<PeerId>,
+        addresses: Vec<Multiaddr>,
+    ) -> Result<(), DialRefused> {
+        let dial = Command::Dial {
+            token,
+            peer,
+            addresses,
+        };
+        self.commands.try_send(dial).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => DialRefused::Busy,
+            mpsc::error::TrySendError::Closed(_) => DialRefused::Stopped,
+        })
+    }
+
+    /// Opens a stream on exactly this connection.
+    pub(crate) async fn open(
+        &self,
+        peer: PeerId,
+        connection: ConnectionId,
+        protocol: StreamProtocol,
+    ) -> Result<Stream, OpenError> {
+        let (reply, answer) = oneshot::channel();
+        let open = Command::Open {
+            peer,
+            connection,
+            request: OpenRequest { protocol, reply },
+        };
+        let opened = async {
+            self.commands.send(open).await.map_err(|_| OpenError::Closed)?;
+            answer.await.unwrap_or(Err(OpenError::Closed))
+        };
+        tokio::time::timeout(OPEN_TIMEOUT, opened).await.unwrap_or(Err(OpenError::Timeout))
+    }
+
+    /// Closes one connection; its streams break.
+    pub(crate) fn close(&self, connection: ConnectionId) {
+        self.orders.give(|orders| {
+            orders.close.insert(connection);
+        });
+    }
+
+    /// Closes every connection to a peer.
+    pub(crate) fn disconnect(&self, peer: PeerId) {
+        self.orders.give(|orders| {
+            orders.disconnect.insert(peer);
+        });
+    }
+
+    /// Closes every connection to a peer and lets it make no other, as long as this network lives.
+    pub(crate) fn ban(&self, peer: PeerId) {
+        self.orders.give(|orders| {
+            orders.ban.insert(peer);
+        });
+    }
+
+    /// Closes everything. When it returns, no task of the network is left.
+    pub(crate) async fn shutdown(&self) {
+        self.tasks.stop.cancel();
+        self.tasks.tracker.close();
+        if tokio::time::timeout(CLOSE_TIMEOUT, self.tasks.tracker.wait()).await.is_err() {
+            self.tasks.cut.cancel();
+            self.tasks.tracker.wait().await;
+        }
+    }
+}

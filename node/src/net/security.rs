@@ -1,0 +1,148 @@
+//! Who is at the other end, and nobody else listens: TLS first, Noise for those who have no TLS.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{AsyncRead, AsyncWrite, future::BoxFuture};
+use futures_rustls::TlsStream;
+use libp2p::{
+    PeerId,
+    core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade, UpgradeInfo},
+    identity::Keypair,
+    noise,
+};
+
+use super::tls::{self, TlsError, TlsUpgrade};
+
+const NOISE: &str = "/noise";
+
+/// Which handshakes a node offers and accepts over TCP. QUIC has its own TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Security {
+    /// TLS, else Noise: fastest, and every libp2p node knows one of them.
+    #[default]
+    Any,
+    /// TLS alone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
+    Tls,
+    /// Noise alone.
+    #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
+    Noise,
+}
+
+/// Upgrades a TCP connection to an authenticated, encrypted one.
+#[derive(Clone)]
+pub(crate) struct SecurityUpgrade {
+    offered: &'static [&'static str],
+    tls: TlsUpgrade,
+    noise: noise::Config,
+}
+
+/// Why a connection could not be secured, or security not be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecurityError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("Noise failed: {0}")]
+    Noise(#[from] noise::Error),
+}
+
+impl SecurityUpgrade {
+    pub(crate) fn new(identity: &Keypair, security: Security) -> Result<Self, SecurityError> {
+        Ok(SecurityUpgrade {
+            offered: match security {
+                Security::Any => &[tls::PROTOCOL, NOISE],
+                Security::Tls => &[tls::PROTOCOL],
+                Security::Noise => &[NOISE],
+            },
+            tls: TlsUpgrade::new(identity)?,
+            noise: noise::Config::new(identity)?,
+        })
+    }
+}
+
+impl UpgradeInfo for SecurityUpgrade {
+    type Info = &'static str;
+    type InfoIter = std::iter::Copied<std::slice::Iter<'static, &'static str>>;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        self.offered.iter().copied()
+    }
+}
+
+type Secured<C> = Result<(PeerId, SecureStream<C>), SecurityError>;
+
+impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> InboundConnectionUpgrade<C> for SecurityUpgrade {
+    type Output = (PeerId, SecureStream<C>);
+    type Error = SecurityError;
+    type Future = BoxFuture<'static, Secured<C>>;
+
+    fn upgrade_inbound(self, socket: C, chosen: &'static str) -> Self::Future {
+        Box::pin(async move {
+            if chosen == tls::PROTOCOL {
+                let (peer, stream) = self.tls.upgrade_inbound(socket, chosen).await?;
+                return Ok((peer, SecureStream::Tls(Box::new(stream))));
+            }
+            let (peer, stream) = self.noise.upgrade_inbound(socket, chosen).await?;
+            Ok((peer, SecureStream::Noise(Box::new(stream))))
+        })
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgrade<C> for SecurityUpgrade {
+    type Output = (PeerId, SecureStream<C>);
+    type Error = SecurityError;
+    type Future = BoxFuture<'static, Secured<C>>;
+
+    fn upgrade_outbound(self, socket: C, chosen: &'static str) -> Self::Future {
+        Box::pin(async move {
+            if chosen == tls::PROTOCOL {
+                let (peer, stream) = self.tls.upgrade_outbound(socket, chosen).await?;
+                return Ok((peer, SecureStream::Tls(Box::new(stream))));
+            }
+            let (peer, stream) = self.noise.upgrade_outbound(socket, chosen).await?;
+            Ok((peer, SecureStream::Noise(Box::new(stream))))
+        })
+    }
+}
+
+/// An encrypted byte stream, whichever way.
+pub(crate) enum SecureStream<C> {
+    Tls(Box<TlsStream<C>>),
+    Noise(Box<noise::Output<C>>),
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> AsyncRead for SecureStream<C> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            SecureStream::Tls(stream) => Pin::new(stream).poll_read(cx, out),
+            SecureStream::Noise(stream) => Pin::new(stream).poll_read(cx, out),
+        }
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<C> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            SecureStream::Tls(stream) => Pin::new(stream).poll_write(cx, data),
+            SecureStream::Noise(stream) => Pin::new(stream).poll_write(cx, data),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            SecureStream::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            SecureStream::Noise(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            SecureStream::Tls(stream) => Pin::new(stream).poll_close(cx),
+            SecureStream::Noise(stream) => Pin::new(stream).poll_close(cx),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Beginnings and ends.
+
+use futures::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+
+/// Waits until the runtime has no more tasks than `wanted`: those of QUIC's sockets end a moment after their network.
+async fn tasks_end(wanted: usize) {
+    let metrics = tokio::runtime::Handle::current().metrics();
+    let gone = async {
+        while metrics.num_alive_tasks() > wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, gone).await.is_err() {
+        panic!("{} tasks are left, not {wanted}", metrics.num_alive_tasks());
+    }
+}
+
+#[tokio::test]
+async fn shutdown_ends_every_task_and_every_stream_and_frees_the_port() {
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"]).await;
+    let tcp = node.connect(&mut seeder, "tcp").await;
+    let quic = node.connect(&mut seeder, "quic").await;
+    let mut streams = vec![node.open(&tcp.0, ECHO).await, node.open(&quic.0, ECHO).await];
+    let mut far = vec![seeder.inbound().await.stream, seeder.inbound().await.stream];
+    patiently("the end", node.network.shutdown()).await;
+    patiently("shutting down twice", node.network.shutdown()).await;
+    for _ in 0..2 {
+        assert_eq!(seeder.disconnected().await.0, node.peer());
+    }
+    // Nobody hangs on a stream whose connection is gone, at either end.
+    for stream in streams.iter_mut().chain(&mut far) {
+        let mut rest = Vec::new();
+        let _ = patiently("the end of a stream", stream.read_to_end(&mut rest)).await;
+        assert!(rest.is_empty());
+    }
+    let address = node.address("tcp");
+    let again = TestNode::start(&[&address.to_string()]).await;
+    again.network.shutdown().await;
+    seeder.network.shutdown().await;
+    drop((streams, far));
+    tasks_end(before).await;
+    assert!(node.network.dial(1, None, vec![address]).is_err());
+}
+
+#[tokio::test]
+async fn a_network_nobody_holds_ends_by_itself() {
+    let before = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    node.connect(&mut seeder, "tcp").await;
+    drop(node);
+    seeder.disconnected().await;
+    drop(seeder);
+    tasks_end(before).await;
+}
+
+#[tokio::test]
+async fn a_reader_wakes_when_its_connection_is_closed_by_either_side() {
+    for (transport, we_close) in [("tcp", true), ("tcp", false), ("quic", true), ("quic", false)] {
+        let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
+        let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"]).await;
+        let (ours, theirs) = node.connect(&mut seeder, transport).await;
+        let mut stream = node.open(&ours, ECHO).await;
+        let _far = seeder.inbound().await;
+        let reading = tokio::spawn(async move { stream.read(&mut [0; 10]).await });
+        match we_close {
+            true => node.network.close(ours.connection),
+            false => seeder.network.close(theirs.connection),
+        }
+        let read = patiently("the reader", reading).await.unwrap();
+        assert!(matches!(read, Ok(0) | Err(_)), "{transport}: {read:?}");
+        assert_eq!(node.disconnected().await.1, ours.connection);
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_is_not_held_up_by_a_peer_that_reads_nothing() {
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let (link, _) = node.connect(&mut seeder, "tcp").await;
+    let mut stream = node.open(&link, BULK).await;
+    let _unread = seeder.inbound().await;
+    let writing = tokio::spawn(async move {
+        let chunk = vec![0; 256 * 1024];
+        while stream.write_all(&chunk).await.is_ok() {}
+    });
+    patiently("the end", node.network.shutdown()).await;
+    patiently("the writer", writing).await.unwrap();
+}
+
+/// Both connections of 50 fresh pairs open a stream the moment they are up, from both ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn first_streams_of_fresh_connections_always_work() {
+    for round in 0..50 {
+        let mut seeder = TestNode::with(with_security(&["/ip4/127.3.0.1/tcp/0"], Security::Tls)).await;
+        let mut node = TestNode::with(with_security(&["/ip4/127.2.0.9/tcp/0"], Security::Tls)).await;
+        for token in 0..2 {
+            node.network.dial(token, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
+        }
+        for _ in 0..2 {
+            let ours = node.connected().await;
+            first_stream(&node, &ours, &mut seeder, round).await;
+            let theirs = seeder.connected().await;
+            first_stream(&seeder, &theirs, &mut node, round).await;
+        }
+        tokio::join!(node.network.shutdown(), seeder.network.shutdown());
+    }
+}
+
+async fn first_stream(from: &TestNode, link: &Link, to: &mut TestNode, round: u8) {
+    let mut near = from.open(link, ECHO).await;
+    near.write_all(&[round; 100]).await.unwrap();
+    near.close().await.unwrap();
+    let mut far = to.inbound().await.stream;
+    let mut got = Vec::new();
+    patiently("the first bytes", far.read_to_end(&mut got)).await.unwrap();
+    assert_eq!(got, [round; 100]);
+}

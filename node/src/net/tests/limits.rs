@@ -1,0 +1,155 @@
+//! What is refused.
+
+use super::*;
+
+#[tokio::test]
+async fn a_third_connection_to_the_same_peer_is_refused() {
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    node.connect(&mut seeder, "tcp").await;
+    node.connect(&mut seeder, "tcp").await;
+    node.network.dial(9, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
+    let (reason, _) = node.dial_failed(9).await;
+    assert!(reason.contains("limit"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_full_node_accepts_no_more_and_accepts_again_when_there_is_room() {
+    let mut seeder = TestNode::with(NetworkConfig {
+        connections_max: 2,
+        ..config(&["/ip4/127.3.0.1/tcp/0"])
+    })
+    .await;
+    let mut first = TestNode::start(&["/ip4/127.2.0.1/tcp/0"]).await;
+    let mut second = TestNode::start(&["/ip4/127.2.0.2/tcp/0"]).await;
+    let mut third = TestNode::start(&["/ip4/127.2.0.3/tcp/0"]).await;
+    let (link, _) = first.connect(&mut seeder, "tcp").await;
+    second.connect(&mut seeder, "tcp").await;
+    // The dialler sees the handshake succeed; the refusal is that the connection is closed at once.
+    third.network.dial(1, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
+    loop {
+        match third.event().await {
+            NetEvent::Disconnected { .. } | NetEvent::DialFailed { .. } => break,
+            _ => {}
+        }
+    }
+    first.network.close(link.connection);
+    assert_eq!(seeder.disconnected().await.0, first.peer());
+    third.connect(&mut seeder, "tcp").await;
+}
+
+#[tokio::test]
+async fn one_network_does_not_crowd_out_the_others() {
+    let mut seeder = TestNode::with(NetworkConfig {
+        connections_per_prefix_max: 1,
+        prefix_cap_counts_loopback: true,
+        ..config(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"])
+    })
+    .await;
+    let mut first = TestNode::start(&["/ip4/127.2.0.1/tcp/0"]).await;
+    let mut neighbour = TestNode::start(&["/ip4/127.2.0.2/tcp/0", "/ip4/127.2.0.2/udp/0/quic-v1"]).await;
+    let mut stranger = TestNode::start(&["/ip4/127.2.1.1/tcp/0"]).await;
+    first.connect(&mut seeder, "tcp").await;
+    for transport in ["tcp", "quic"] {
+        neighbour.network.dial(1, Some(seeder.peer()), vec![seeder.address(transport)]).unwrap();
+        neighbour.dial_failed(1).await;
+    }
+    stranger.connect(&mut seeder, "tcp").await;
+    first.network.disconnect(seeder.peer());
+    assert_eq!(seeder.disconnected().await.0, first.peer());
+    neighbour.connect(&mut seeder, "tcp").await;
+}
+
+#[tokio::test]
+async fn a_banned_peer_is_cut_off_and_cannot_come_back() {
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let mut friend = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    node.connect(&mut seeder, "tcp").await;
+    seeder.network.ban(node.peer());
+    assert_eq!(seeder.disconnected().await.0, node.peer());
+    node.disconnected().await;
+    for token in 1..4 {
+        node.network.dial(token, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
+        loop {
+            match node.event().await {
+                NetEvent::Disconnected { .. } | NetEvent::DialFailed { .. } => break,
+                _ => {}
+            }
+        }
+    }
+    seeder.network.dial(8, Some(node.peer()), vec![node.address("tcp")]).unwrap();
+    let (reason, _) = seeder.dial_failed(8).await;
+    assert!(reason.contains("block list"), "{reason}");
+    // The next connection the seeder hears of is the friend's: the banned one never got so far.
+    friend.connect(&mut seeder, "tcp").await;
+}
+
+#[tokio::test]
+async fn a_protocol_nobody_speaks_and_a_connection_that_is_gone_are_told_apart() {
+    use crate::net::OpenError;
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let (link, _) = node.connect(&mut seeder, "tcp").await;
+    let unknown = StreamProtocol::new("/nearcast-test/unknown/1");
+    let error = node.network.open(link.peer, link.connection, unknown.clone()).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Unsupported(protocol) if *protocol == unknown), "{error}");
+    node.open(&link, ECHO).await;
+    node.network.close(link.connection);
+    node.disconnected().await;
+    let error = node.network.open(link.peer, link.connection, ECHO).await.unwrap_err();
+    assert!(matches!(error, OpenError::Closed), "{error}");
+}
+
+#[tokio::test]
+async fn streams_nobody_takes_are_refused_and_counted_and_do_not_pile_up() {
+    let mut seeder = TestNode::with(NetworkConfig {
+        inbound_streams_waiting_max: 4,
+        ..config(&["/ip4/127.3.0.1/tcp/0"])
+    })
+    .await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let (link, _) = node.connect(&mut seeder, "tcp").await;
+    for _ in 0..300 {
+        drop(node.open(&link, ECHO).await);
+    }
+    patiently("refusals", async {
+        while seeder.network.refused_streams() < 296 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!((seeder.network.refused_streams(), seeder.inbound.len()), (296, 4));
+    // One is taken, so the next is accepted again.
+    seeder.inbound().await;
+    let _stream = node.open(&link, ECHO).await;
+    patiently("the place to be filled", async {
+        while seeder.inbound.len() < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(seeder.network.refused_streams(), 296);
+}
+
+#[tokio::test]
+async fn streams_beyond_our_share_wait_and_do_not_end_the_connection() {
+    use crate::net::OpenError;
+    let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let (link, _) = node.connect(&mut seeder, "tcp").await;
+    let mut held = Vec::new();
+    // Pings take one of the 32 places.
+    for _ in 0..31 {
+        held.push(node.open(&link, ECHO).await);
+    }
+    let (network, peer, connection) = (node.network.clone(), link.peer, link.connection);
+    let mut waiting = tokio::spawn(async move { network.open(peer, connection, ECHO).await });
+    for _ in 0..31 {
+        seeder.inbound().await;
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut waiting).await.is_err());
+    held.pop();
+    let opened: Result<Stream, OpenError> = patiently("a free place", waiting).await.unwrap();
+    assert!(opened.is_ok(), "{:?}", opened.err());
+}

@@ -1,0 +1,169 @@
+//! Hashing all pieces of a content on all cores.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    thread,
+};
+
+use nearcast_core::{
+    id::Hash,
+    layout::{Layout, PieceIndex},
+    merkle::{PieceTree, run_leaves, subtree_root},
+};
+
+use super::open::Folder;
+
+/// More threads than this only wait for the disk.
+const THREADS_MAX: usize = 64;
+
+/// Why a sweep ended early.
+#[derive(Debug)]
+pub(super) enum Interrupted {
+    /// As asked.
+    Cancelled,
+    /// A file could not be read; `UnexpectedEof` if it is shorter than the layout says.
+    Io { file: usize, source: io::Error },
+}
+
+/// One pass over all pieces.
+pub(super) struct Sweep<'a> {
+    folder: &'a Folder,
+    layout: &'a Layout,
+    progress: &'a (dyn Fn(u64, u64) + Sync),
+    cancelled: &'a AtomicBool,
+    /// A thread met an error: the others need not go on.
+    failed: AtomicBool,
+    next_piece: AtomicU32,
+    bytes_done: AtomicU64,
+}
+
+impl<'a> Sweep<'a> {
+    pub(super) fn new(
+        folder: &'a Folder,
+        layout: &'a Layout,
+        progress: &'a (dyn Fn(u64, u64) + Sync),
+        cancelled: &'a AtomicBool,
+    ) -> Sweep<'a> {
+        Sweep {
+            folder,
+            layout,
+            progress,
+            cancelled,
+            failed: AtomicBool::new(false),
+            next_piece: AtomicU32::new(0),
+            bytes_done: AtomicU64::new(0),
+        }
+    }
+
+    /// Calls `work` for every piece, on several threads, and returns its results in the order of the
+    /// pieces. `on_disk` says where a file lies in the folder. The first error ends the sweep.
+    pub(super) fn run<T: Send>(
+        &self,
+        on_disk: &(dyn Fn(usize) -> PathBuf + Sync),
+        work: impl Fn(&mut Reader<'_>, PieceIndex) -> Result<T, Interrupted> + Sync,
+    ) -> Result<Vec<T>, Interrupted> {
+        self.advance(0);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.min(THREADS_MAX).min(self.layout.pieces() as usize);
+        let results = thread::scope(|scope| {
+            let threads: Vec<_> = (0..threads)
+                .map(|_| scope.spawn(|| self.work_off(on_disk, &work)))
+                .collect();
+            let join = |thread: thread::ScopedJoinHandle<'_, _>| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            threads.into_iter().map(join).collect::<Result<Vec<_>, _>>()
+        })?;
+        let mut results: Vec<(u32, T)> = results.into_iter().flatten().collect();
+        results.sort_unstable_by_key(|(piece, _)| *piece);
+        Ok(results.into_iter().map(|(_, result)| result).collect())
+    }
+
+    /// What one thread does: pieces as they come, until none is left.
+    fn work_off<T>(
+        &self,
+        on_disk: &(dyn Fn(usize) -> PathBuf + Sync),
+        work: &(impl Fn(&mut Reader<'_>, PieceIndex) -> Result<T, Interrupted> + Sync),
+    ) -> Result<Vec<(u32, T)>, Interrupted> {
+        let mut reader = Reader {
+            sweep: self,
+            on_disk,
+            open: None,
+            buffer: vec![0; self.layout.run_bytes() as usize],
+        };
+        let mut results = Vec::new();
+        while !self.failed.load(Ordering::Relaxed) {
+            let next = self.next_piece.fetch_add(1, Ordering::Relaxed);
+            let Some(piece) = self.layout.piece_index(next) else {
+                break;
+            };
+            let result =
+                work(&mut reader, piece).inspect_err(|_| self.failed.store(true, Ordering::Relaxed))?;
+            results.push((next, result));
+        }
+        Ok(results)
+    }
+
+    fn advance(&self, bytes: u64) {
+        let done = self.bytes_done.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        (self.progress)(done, self.layout.bytes());
+    }
+}
+
+/// What one thread reads with.
+pub(super) struct Reader<'a> {
+    sweep: &'a Sweep<'a>,
+    on_disk: &'a (dyn Fn(usize) -> PathBuf + Sync),
+    /// The file read last, which is most often the next one too.
+    open: Option<(usize, File)>,
+    buffer: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// Reads a piece and hashes it.
+    pub(super) fn piece_hash(&mut self, piece: PieceIndex) -> Result<Hash, Interrupted> {
+        let layout = self.sweep.layout;
+        let mut roots = Vec::with_capacity(layout.piece_runs(piece).len());
+        for run in layout.piece_runs(piece).filter_map(|run| layout.run_index(run)) {
+            if self.sweep.cancelled.load(Ordering::Relaxed) {
+                return Err(Interrupted::Cancelled);
+            }
+            let span = layout.run(run);
+            self.read(span.file.get() as usize, span.offset, span.bytes as usize)?;
+            let bytes = &self.buffer[..span.bytes as usize];
+            roots.push(subtree_root(bytes, run_leaves(layout, run)));
+            self.sweep.advance(u64::from(span.bytes));
+        }
+        Ok(PieceTree::new(layout, piece).fill(&roots))
+    }
+
+    /// Counts a piece as done without reading it.
+    pub(super) fn skip(&self, piece: PieceIndex) {
+        self.sweep
+            .advance(u64::from(self.sweep.layout.piece(piece).bytes));
+    }
+
+    fn read(&mut self, file: usize, offset: u64, bytes: usize) -> Result<(), Interrupted> {
+        let failed = |source| Interrupted::Io { file, source };
+        if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
+            let opened = self
+                .sweep
+                .folder
+                .open_file(&(self.on_disk)(file))
+                .map_err(failed)?;
+            self.open = Some((file, opened));
+        }
+        match &self.open {
+            Some((_, open)) => open
+                .read_exact_at(&mut self.buffer[..bytes], offset)
+                .map_err(failed),
+            None => unreachable!("it was opened above"),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+use std::{
+    fs,
+    os::unix::{ffi::OsStrExt, fs::symlink},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use nearcast_core::merkle::subtree_root;
+use tempfile::TempDir;
+
+use super::*;
+
+const KIB: usize = 1024;
+static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// Bytes that repeat nowhere nearby.
+fn bytes(seed: u32, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as u8
+    };
+    std::iter::repeat_with(&mut next).take(length).collect()
+}
+
+/// A folder with files of every kind of length, nested.
+fn folder() -> (TempDir, PathBuf) {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("content");
+    let lengths = [0, 1, 16 * KIB, 16 * KIB + 1, 300 * KIB + 7, 3 * 1024 * KIB + 5];
+    for (seed, length) in (1..).zip(lengths) {
+        let below = folder.join(["", "b", "b/c"][seed as usize % 3]);
+        fs::create_dir_all(&below).unwrap();
+        fs::write(below.join(format!("file-{length}")), bytes(seed, length)).unwrap();
+    }
+    (outer, folder)
+}
+
+fn publish_with(path: &Path, piece_bytes: u64) -> Result<Published, PublishError> {
+    let options = PublishOptions {
+        piece_bytes: Some(piece_bytes),
+        ..PublishOptions::default()
+    };
+    publish(path, options, &|_, _| {}, &NEVER)
+}
+
+fn verify(published: &Published) -> VerifyReport {
+    verify_data(&published.manifest, &published.root, &|_, _| {}, &NEVER).unwrap()
+}
+
+#[test]
+fn every_file_gets_the_root_of_its_whole_tree() {
+    let (_outer, folder) = folder();
+    for piece_bytes in [16 * KIB, 64 * KIB, 256 * KIB, 1024 * KIB, 4096 * KIB] {
+        let published = publish_with(&folder, piece_bytes as u64).unwrap();
+        assert_eq!(published.manifest.files().len(), 6);
+        for file in published.manifest.files() {
+            let data = fs::read(folder.join(file.path.to_path_buf())).unwrap();
+            assert_eq!(data.len() as u64, file.length);
+            // The tree over all blocks of the file does not depend on the piece length.
+            let leaves = data.len().div_ceil(16 * KIB).next_power_of_two();
+            let root = (!data.is_empty()).then(|| subtree_root(&data, leaves as u32));
+            assert_eq!(file.pieces_root, root, "{} in pieces of {piece_bytes}", file.path);
+        }
+        assert!(verify(&published).bad_files.is_empty());
+        assert!(verify(&published).have.is_full());
+    }
+}
+
+#[test]
+fn a_single_file_is_published_under_its_own_name_or_a_given_one() {
+    let (_outer, folder) = folder();
+    let path = folder.join("b/file-1");
+    let path = if path.exists() {
+        path
+    } else {
+        folder.join("b/c/file-1")
+    };
+    let published = publish_with(&path, 16384).unwrap();
+    assert!(published.manifest.is_single_file());
+    assert_eq!(published.manifest.name(), "file-1");
+    assert_eq!(published.root, path.parent().unwrap().canonicalize().unwrap());
+    assert!(verify(&published).have.is_full());
+
+    let named = |name: &str| PublishOptions {
+        name: Some(name.to_owned()),
+        ..PublishOptions::default()
+    };
+    let renamed = publish(&path, named("other"), &|_, _| {}, &NEVER).unwrap();
+    assert!(renamed.manifest.is_single_file());
+    assert_eq!(renamed.manifest.name(), "other");
+    let hostile = publish(&path, named("../up"), &|_, _| {}, &NEVER);
+    assert!(matches!(hostile, Err(PublishError::Name(_))));
+}
+
+#[test]
+fn links_and_special_files_are_left_out_and_reported() {
+    let (outer, folder) = folder();
+    let before = publish_with(&folder, 16384).unwrap().manifest;
+    fs::write(outer.path().join("secret"), "not yours").unwrap();
+    symlink(outer.path().join("secret"), folder.join("link")).unwrap();
+    symlink("/", folder.join("b/everything")).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+    let after = publish_with(&folder, 16384).unwrap();
+    assert_eq!(after.manifest.content(), before.content());
+    let mut skipped: Vec<_> = after
+        .skipped
+        .iter()
+        .map(|path| path.file_name().unwrap())
+        .collect();
+    skipped.sort();
+    assert_eq!(skipped, ["everything", "link", "socket"]);
+}
+
+#[test]
+fn a_link_may_name_what_is_published_and_the_target_names_the_content() {
+    let (outer, folder) = folder();
+    let link = outer.path().join("latest");
+    symlink(&folder, &link).unwrap();
+    let published = publish_with(&link, 16384).unwrap();
+    assert_eq!(published.manifest.name(), "content");
+    assert!(verify(&published).have.is_full());
+}
+
+#[test]
+fn a_folder_without_files_is_an_error() {
+    let outer = TempDir::new().unwrap();
+    fs::create_dir_all(outer.path().join("a/b")).unwrap();
+    let error = publish_with(&outer.path().join("a"), 16384).unwrap_err();
+    assert!(matches!(error, PublishError::NoFiles(_)), "{error}");
+    let error = publish_with(&outer.path().join("nothing"), 16384).unwrap_err();
+    assert!(matches!(error, PublishError::Io { .. }), "{error}");
+}
+
+#[test]
+fn names_that_others_could_not_create_are_refused() {
+    for name in [&b"a\\b"[..], b"con.txt", b"dot.", b"a\xff", b"bell\x07"] {
+        let outer = TempDir::new().unwrap();
+        fs::write(outer.path().join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
+        let error = publish_with(outer.path(), 16384).unwrap_err();
+        let named = matches!(error, PublishError::Path { .. } | PublishError::Name(_));
+        assert!(named, "{error}");
+    }
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("case");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("Name"), "x").unwrap();
+    fs::write(folder.join("name"), "x").unwrap();
+    let error = publish_with(&folder, 16384).unwrap_err();
+    assert!(
+        matches!(error, PublishError::Manifest(ManifestError::SameName(_))),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_not_published() {
+    type Change = fn(&Path);
+    let changes: [Change; 3] = [
+        |path| fs::write(path, "short").unwrap(),
+        |path| {
+            let file = fs::OpenOptions::new().append(true).open(path).unwrap();
+            file.set_len(9_000_000).unwrap();
+        },
+        |path| {
+            use std::os::unix::fs::FileExt;
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.write_all_at(b"other", 0).unwrap();
+            let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+            file.set_modified(later).unwrap();
+        },
+    ];
+    for change in changes {
+        let (_outer, folder) = folder();
+        let path = fs::canonicalize(&folder).unwrap().join("file-16384");
+        assert!(path.exists());
+        let once = std::sync::Once::new();
+        let progress = |_, _| once.call_once(|| change(&path));
+        let error = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap_err();
+        assert!(
+            matches!(&error, PublishError::Changed(changed) if *changed == path),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn progress_reaches_the_end_and_never_passes_it() {
+    let (_outer, folder) = folder();
+    let seen = Mutex::new(Vec::new());
+    let progress = |done, total| seen.lock().unwrap().push((done, total));
+    let published = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap();
+    let bytes = published.manifest.layout().bytes();
+    let mut seen = seen.into_inner().unwrap();
+    seen.sort_unstable();
+    assert_eq!((seen[0], *seen.last().unwrap()), ((0, bytes), (bytes, bytes)));
+}
+
+#[test]
+fn a_cancelled_sweep_stops_between_runs() {
+    let (_outer, folder) = folder();
+    let (cancelled, calls) = (AtomicBool::new(false), AtomicU64::new(0));
+    let progress = |_, _| {
+        calls.fetch_add(1, Ordering::Relaxed);
+        cancelled.store(true, Ordering::Relaxed);
+    };
+    let error = publish(&folder, PublishOptions::default(), &progress, &cancelled).unwrap_err();
+    assert!(matches!(error, PublishError::Cancelled), "{error}");
+    assert_eq!(
+        calls.load(Ordering::Relaxed),
+        1,
+        "nothing was read after the first call"
+    );
+
+    let published = publish_with(&folder, 16384).unwrap();
+    let result = verify_data(&published.manifest, &published.root, &|_, _| {}, &cancelled);
+    assert!(matches!(result, Err(VerifyError::Cancelled)));
+}
+
+#[test]
+fn damage_is_found_and_told_by_file() {
+    let (outer, folder) = folder();
+    let piece = 64 * KIB;
+    let published = publish_with(&folder, piece as u64).unwrap();
+    let find = |name: &str| {
+        let files = published.manifest.files().iter();
+        let file = files.map(|file| &file.path).find(|path| path.file_name() == name);
+        folder.join(file.unwrap().to_path_buf())
+    };
+    let mut data = fs::read(find("file-3145733")).unwrap();
+    data[piece + 5] ^= 1;
+    data[2 * piece] ^= 0x80;
+    fs::write(find("file-3145733"), &data).unwrap();
+    fs::remove_file(find("file-1")).unwrap();
+    fs::remove_file(find("file-0")).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(find("file-307207"))
+        .unwrap()
+        .set_len(2 * piece as u64)
+        .unwrap();
+    // The same bytes behind a link are not the file.
+    fs::rename(find("file-16385"), outer.path().join("moved")).unwrap();
+    symlink(outer.path().join("moved"), find("file-16385")).unwrap();
+
+    let report = verify(&published);
+    let faults: std::collections::BTreeMap<_, _> = report
+        .bad_files
+        .iter()
+        .map(|bad| (bad.path.file_name(), bad.fault))
+        .collect();
+    let expected = [
+        ("file-0", FileFault::Missing),
+        ("file-1", FileFault::Missing),
+        ("file-16385", FileFault::Missing),
+        ("file-3145733", FileFault::Corrupt { runs: 2 }),
+        (
+            "file-307207",
+            FileFault::WrongSize {
+                expected: 307_207,
+                found: 2 * piece as u64,
+            },
+        ),
+    ];
+    assert_eq!(faults, expected.into());
+    let missing = 1 + 1 + 2 + 3;
+    assert_eq!(report.have.count(), published.manifest.layout().runs() - missing);
+}
+
+#[test]
+fn the_default_piece_grows_with_the_content() {
+    const MIB: u64 = 1 << 20;
+    let cases = [
+        (0, 256 * 1024),
+        (16 * 1024 * MIB, 256 * 1024),
+        (16 * 1024 * MIB + 1, 512 * 1024),
+        (64 * 1024 * MIB, MIB),
+        (1 << 40, 16 * MIB),
+        (u64::MAX, 16 * MIB),
+    ];
+    for (bytes, piece_bytes) in cases {
+        assert_eq!(piece_bytes_for(bytes), piece_bytes, "{bytes}");
+    }
+}

@@ -1,0 +1,282 @@
+//! Making durable what was written, and saying so on disk: data, then journal, then have-map, then
+//! the names of files that are whole.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use nearcast_core::{
+    layout::{FileIndex, PieceIndex, RunIndex},
+    merkle::proof_length,
+    run_set::RunSet,
+};
+
+use super::{
+    DiskStore, Durable, Store, StoreError, disk::Ledger, journal::Record, locked, receipt::Receipt,
+    resume::Resume,
+};
+
+/// Runs by file that one checkpoint makes durable.
+type Batch = BTreeMap<FileIndex, Vec<RunIndex>>;
+
+impl DiskStore {
+    /// See [`Store::checkpoint`].
+    pub(super) fn make_durable(&self) -> Result<Durable, StoreError> {
+        let mut resume = locked(&self.resume);
+        let Some(mut batch) = self.take_unsynced() else {
+            return Ok(Durable::default());
+        };
+        let files: Vec<FileIndex> = batch.keys().copied().collect();
+        let failed = self.medium.sync(&files);
+        let mut outcome = Durable::default();
+        for (file, error) in failed {
+            outcome.lost.extend(self.give_up(&mut batch, file));
+            outcome.failure.get_or_insert_with(|| self.io_error(file, error));
+        }
+        let new = match self.record(resume.as_mut(), &batch) {
+            Ok(new) => new,
+            Err(error) => {
+                self.give_back(batch);
+                return Err(error);
+            }
+        };
+        self.count(&batch, &new, &mut outcome);
+        outcome.files = self.name_whole_files()?;
+        if resume.is_none() && !self.wanted().has_beyond(&self.durable()) {
+            // A complete download was repaired.
+            self.write_receipt();
+        }
+        Ok(outcome)
+    }
+
+    /// Makes everything durable, gives every file its own name, and removes the resume state.
+    /// Answers the file or folder. Files that somebody put there meanwhile are not replaced.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] if selected runs are not held; on any error the resume state stays.
+    pub(crate) fn finish(&self) -> Result<PathBuf, StoreError> {
+        if let Some(failure) = self.make_durable()?.failure {
+            return Err(failure);
+        }
+        if self.wanted().has_beyond(&self.durable()) {
+            return Err(StoreError::Missing);
+        }
+        for file in self.selected_files() {
+            let named = self.medium.complete(file);
+            named.map_err(|error| self.io_error(file, error))?;
+        }
+        let target = self.target();
+        let io_error = |error| StoreError::from_io(target.clone(), error);
+        self.medium.settle().map_err(io_error)?;
+        self.write_receipt();
+        if let Some(resume) = locked(&self.resume).take() {
+            resume.remove().map_err(io_error)?;
+        }
+        Ok(target)
+    }
+
+    /// The files that were asked for.
+    pub(super) fn selected_files(&self) -> Vec<FileIndex> {
+        let layout = self.manifest.layout();
+        let all = (0..layout.files()).filter_map(|file| layout.file_index(file));
+        let wanted = |file: &FileIndex| self.selected.as_ref().is_none_or(|files| files.contains(file));
+        all.filter(wanted).collect()
+    }
+
+    /// Notes that the content is complete, for a quick answer next time. Not worth failing for.
+    pub(super) fn write_receipt(&self) {
+        let Some(place) = &self.receipt else { return };
+        let mut receipt = Receipt::default();
+        for file in self.selected_files() {
+            if let Ok(stamp) = self.medium.stamp(file) {
+                receipt.add(file, stamp);
+            }
+        }
+        if let Err(error) = place.write(receipt) {
+            tracing::debug!(%error, "no receipt written; the next get of this content hashes it again");
+        }
+    }
+
+    /// None if there is nothing to write down.
+    fn take_unsynced(&self) -> Option<Batch> {
+        let mut ledger = locked(&self.ledger);
+        let since = ledger.unsynced_since.take();
+        ledger.unsynced_bytes = 0;
+        let nothing = since.is_none() && ledger.unnamed.is_empty() && ledger.unnoted.is_empty();
+        (!nothing).then(|| std::mem::take(&mut ledger.unsynced))
+    }
+
+    fn give_back(&self, batch: Batch) {
+        let layout = self.manifest.layout();
+        let mut ledger = locked(&self.ledger);
+        ledger.unsynced_since.get_or_insert_with(std::time::Instant::now);
+        for (file, runs) in batch {
+            for run in runs {
+                ledger.add_unsynced(file, run, layout.run_length(run));
+            }
+        }
+    }
+
+    /// A failed sync leaves pages that look written and are not: whatever went to that file since the
+    /// last good sync counts as missing, including what was written while the sync ran.
+    fn give_up(&self, batch: &mut Batch, file: FileIndex) -> Vec<RunIndex> {
+        let mut ledger = locked(&self.ledger);
+        ledger.failed_syncs += 1;
+        let mut runs = batch.remove(&file).unwrap_or_default();
+        runs.extend(ledger.unsynced.remove(&file).unwrap_or_default());
+        runs.into_iter().filter(|&run| ledger.forget(run)).collect()
+    }
+
+    /// Writes down what is durable now, and answers which runs became so. Nothing in memory changes
+    /// before the disk has it.
+    fn record(&self, resume: Option<&mut Resume>, batch: &Batch) -> Result<Vec<RunIndex>, StoreError> {
+        let (new, noted, durable) = self.compose(batch);
+        if let Some(resume) = resume {
+            let mut records = self.finished_records(batch, &durable)?;
+            records.extend(self.proof_records(&new, &noted, &durable));
+            let recorded = resume.note(&records).and_then(|()| resume.save(&durable));
+            recorded.map_err(|error| StoreError::from_io(self.target(), error))?;
+        }
+        let mut ledger = locked(&self.ledger);
+        ledger.unnoted.retain(|run| !noted.contains(run));
+        for &run in &new {
+            // Found rotten meanwhile? Then it stays out, and the next checkpoint says so.
+            if ledger.have.contains(run) {
+                ledger.durable.insert(run);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Runs that become durable, older ones whose proof is to be noted, and the have-map to be written.
+    fn compose(&self, batch: &Batch) -> (Vec<RunIndex>, BTreeSet<RunIndex>, RunSet) {
+        let ledger = locked(&self.ledger);
+        // A run that was written a second time since (it had rotted) waits for the next sync.
+        let again: BTreeSet<RunIndex> = ledger.unsynced.values().flatten().copied().collect();
+        let runs = batch.values().flatten().copied();
+        let new: Vec<RunIndex> = runs
+            .filter(|run| ledger.have.contains(*run) && !again.contains(run))
+            .collect();
+        let mut durable = ledger.durable.to_set();
+        for &run in &new {
+            durable.insert(run);
+        }
+        (new, ledger.unnoted.clone(), durable)
+    }
+
+    fn finished_records(&self, batch: &Batch, durable: &RunSet) -> Result<Vec<Record>, StoreError> {
+        let mut records = Vec::new();
+        for &file in batch.keys() {
+            if self.is_whole(file, durable) && !self.medium.is_complete(file) {
+                let stamp = self.medium.stamp(file);
+                let modified_ns = stamp.map_err(|error| self.io_error(file, error))?.modified_ns;
+                records.push(Record::Finished { file, modified_ns });
+            }
+        }
+        Ok(records)
+    }
+
+    fn proof_records(&self, new: &[RunIndex], noted: &BTreeSet<RunIndex>, durable: &RunSet) -> Vec<Record> {
+        let ledger = locked(&self.ledger);
+        let runs = new.iter().chain(noted);
+        runs.filter_map(|&run| self.proof_record(&ledger, durable, run))
+            .collect()
+    }
+
+    /// The record without which `run` could not be served after a restart; none if it will do without.
+    fn proof_record(&self, ledger: &Ledger, durable: &RunSet, run: RunIndex) -> Option<Record> {
+        let span = self.manifest.layout().run(run);
+        if proof_length(self.manifest.layout(), run) == 0 || self.is_whole_piece(span.piece, durable) {
+            return None;
+        }
+        proof_record(ledger, run, span.piece, span.index_in_piece)
+    }
+
+    /// Everything that a fresh journal must hold.
+    pub(super) fn all_proofs(&self) -> Vec<Record> {
+        let layout = self.manifest.layout();
+        let ledger = locked(&self.ledger);
+        let durable = ledger.durable.to_set();
+        let pieces = ledger.trees.keys().flat_map(|&piece| layout.piece_runs(piece));
+        let runs = pieces.filter_map(|run| layout.run_index(run));
+        let held = runs.filter(|&run| ledger.have.contains(run));
+        held.filter_map(|run| self.proof_record(&ledger, &durable, run))
+            .collect()
+    }
+
+    /// What the checkpoint achieved; trees of pieces that became whole move to the shared cache.
+    fn count(&self, batch: &Batch, new: &[RunIndex], outcome: &mut Durable) {
+        let layout = self.manifest.layout();
+        let mut ledger = locked(&self.ledger);
+        let durable = ledger.durable.to_set();
+        for &run in new.iter().filter(|&&run| durable.contains(run)) {
+            let span = layout.run(run);
+            outcome.runs += 1;
+            outcome.bytes += u64::from(span.bytes);
+            if self.is_whole_piece(span.piece, &durable)
+                && let Some(tree) = ledger.trees.remove(&span.piece)
+            {
+                self.keep_whole(span.piece, tree);
+            }
+        }
+        let whole = batch.keys().filter(|&&file| self.is_whole(file, &durable));
+        ledger
+            .unnamed
+            .extend(whole.filter(|&&file| !self.medium.is_complete(file)));
+    }
+
+    fn name_whole_files(&self) -> Result<u32, StoreError> {
+        let files: Vec<FileIndex> = locked(&self.ledger).unnamed.iter().copied().collect();
+        let mut named = 0;
+        for file in files {
+            let completed = self.medium.complete(file);
+            completed.map_err(|error| self.io_error(file, error))?;
+            locked(&self.ledger).unnamed.remove(&file);
+            named += 1;
+        }
+        Ok(named)
+    }
+
+    fn is_whole(&self, file: FileIndex, durable: &RunSet) -> bool {
+        self.all_in(self.manifest.layout().file_runs(file), durable)
+    }
+
+    fn is_whole_piece(&self, piece: PieceIndex, durable: &RunSet) -> bool {
+        self.all_in(self.manifest.layout().piece_runs(piece), durable)
+    }
+
+    pub(super) fn all_in(&self, mut runs: std::ops::Range<u32>, set: &RunSet) -> bool {
+        let layout = self.manifest.layout();
+        runs.all(|run| layout.run_index(run).is_some_and(|run| set.contains(run)))
+    }
+
+    /// Starts the resume state of a download that begins or goes on. If runs were found by hashing,
+    /// whatever state is there stays until they are durable: a crash before that means hashing again,
+    /// not fetching again.
+    pub(super) fn start_resume(&self, mut resume: Resume, finished: Vec<Record>) -> Result<(), StoreError> {
+        let records = [self.all_proofs(), finished].concat();
+        let found_by_hashing = !locked(&self.ledger).unsynced.is_empty();
+        let started = match found_by_hashing {
+            true => resume.start_journal(&records),
+            false => resume
+                .start_journal(&records)
+                .and_then(|()| resume.save(&self.durable())),
+        };
+        started.map_err(|error| StoreError::from_io(self.target(), error))?;
+        *locked(&self.resume) = Some(resume);
+        match self.make_durable()?.failure {
+            Some(failure) => Err(failure),
+            None => Ok(()),
+        }
+    }
+}
+
+fn proof_record(ledger: &Ledger, run: RunIndex, piece: PieceIndex, index: u32) -> Option<Record> {
+    let tree = ledger.trees.get(&piece)?;
+    Some(Record::Proof {
+        run,
+        root: tree.run_root(index)?,
+        proof: tree.proof(index)?,
+    })
+}

@@ -1,0 +1,319 @@
+//! A folder whose inside is never left: names come from manifests, that is from strangers, so no
+//! step below the folder follows a symbolic link, and nothing but regular files is opened.
+//!
+//! The path of the folder itself is the user's own word and may lead through links.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use rustix::{
+    fs::{
+        AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fstat,
+        mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+    },
+    io::Errno,
+};
+
+/// Set once the kernel said that it lacks `openat2` (or a sandbox forbids it): we walk from then on.
+static WALK: AtomicBool = AtomicBool::new(false);
+
+/// An open folder.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+/// What lies under a name, seen without following a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// Nothing.
+    Nothing,
+    /// A regular file.
+    File(FileStamp),
+    /// A folder, a link, a socket or the like: never opened, never replaced.
+    Other,
+}
+
+/// What tells a file from its later self, without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FileStamp {
+    /// Length.
+    pub(crate) bytes: u64,
+    /// Last change, in nanoseconds since 1970; wraps with the 64 bits, which equality survives.
+    pub(crate) modified_ns: i64,
+    /// The file's number in its file system.
+    pub(crate) inode: u64,
+    /// The file system.
+    pub(crate) device: u64,
+}
+
+impl FileStamp {
+    // The widths of these fields differ from one platform to the next.
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    fn of(stat: &Stat) -> FileStamp {
+        FileStamp {
+            bytes: stat.st_size as u64,
+            modified_ns: (stat.st_mtime as i64)
+                .wrapping_mul(1_000_000_000)
+                .wrapping_add(stat.st_mtime_nsec as i64),
+            inode: stat.st_ino as u64,
+            device: stat.st_dev as u64,
+        }
+    }
+}
+
+impl Folder {
+    /// Opens a folder that exists.
+    pub(crate) fn open(path: &Path) -> io::Result<Folder> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Folder {
+            fd: openat(CWD, path, flags, Mode::empty())?,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Opens a folder, made with its parents if it is not there.
+    pub(crate) fn create(path: &Path) -> io::Result<Folder> {
+        std::fs::create_dir_all(path)?;
+        Folder::open(path)
+    }
+
+    /// Where it was found, for messages.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the folder `inside`, which may be empty for this one.
+    pub(crate) fn folder(&self, inside: &[&str]) -> io::Result<Folder> {
+        Ok(Folder {
+            fd: self.descend(inside, false)?,
+            path: self.join(inside),
+        })
+    }
+
+    /// Like [`Folder::folder`], making what is not there.
+    pub(crate) fn make_folder(&self, inside: &[&str]) -> io::Result<Folder> {
+        let path = self.join(inside);
+        let fd = match self.descend(inside, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.descend(inside, true)?,
+            other => other?,
+        };
+        Ok(Folder { fd, path })
+    }
+
+    /// What lies under `name`.
+    pub(crate) fn find(&self, name: &str) -> io::Result<Found> {
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {
+                Ok(Found::File(FileStamp::of(&stat)))
+            }
+            Ok(_) => Ok(Found::Other),
+            Err(Errno::NOENT) => Ok(Found::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens the regular file `name` for reading, and writing if asked.
+    pub(crate) fn open_file(&self, name: &str, writable: bool) -> io::Result<File> {
+        let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
+        self.open_regular(name, access)
+    }
+
+    /// Opens the regular file `name` for reading and writing, made if it is not there.
+    pub(crate) fn create_file(&self, name: &str) -> io::Result<File> {
+        self.open_regular(name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    fn open_regular(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        // NONBLOCK: a planted FIFO must not hold us up. It means nothing for regular files.
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o666)).map_err(explain)?;
+        if !FileType::from_raw_mode(fstat(&fd)?.st_mode).is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Renames a file inside this folder; what is under `to` already is an error, never replaced.
+    pub(crate) fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
+            other => return Ok(other?),
+        }
+        if self.find(to)? != Found::Nothing {
+            return Err(Errno::EXIST.into());
+        }
+        Ok(renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Renames a file inside this folder over whatever file is under `to`.
+    pub(crate) fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    /// Removes a file; that it is gone already is no error.
+    pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
+        gone(unlinkat(&self.fd, name, AtFlags::empty()))
+    }
+
+    /// Removes an empty folder; that it is gone already is no error.
+    pub(crate) fn remove_folder(&self, name: &str) -> io::Result<()> {
+        gone(unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
+    }
+
+    /// Makes names in this folder durable.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match rustix::fs::fsync(&self.fd) {
+            // Some file systems have nothing to sync in a folder, and say it so.
+            Err(Errno::INVAL) | Ok(()) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes the whole file system durable: one call where thousands of small files would need a call each.
+    pub(crate) fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.fd)?)
+    }
+
+    /// Takes the folder's lock for as long as it is open; false if another holder has it.
+    pub(crate) fn try_lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether the folder still lies under `name` in `parent`.
+    pub(crate) fn is_in(&self, parent: &Folder, name: &str) -> io::Result<bool> {
+        let ours = fstat(&self.fd)?;
+        match statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) => Ok((there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)),
+            Err(Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn join(&self, inside: &[&str]) -> PathBuf {
+        inside
+            .iter()
+            .fold(self.path.clone(), |path, part| path.join(part))
+    }
+
+    fn descend(&self, inside: &[&str], make: bool) -> io::Result<OwnedFd> {
+        if inside.is_empty() {
+            return Ok(self.fd.try_clone()?);
+        }
+        if !make && !WALK.load(Ordering::Relaxed) {
+            match self.jump(inside) {
+                Err(Errno::NOSYS | Errno::PERM) => WALK.store(true, Ordering::Relaxed),
+                other => return other.map_err(explain),
+            }
+        }
+        self.walk(inside, make)
+    }
+
+    /// One call, where the kernel can resolve a whole path without following links (Linux 5.6).
+    fn jump(&self, inside: &[&str]) -> Result<OwnedFd, Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        openat2(&self.fd, inside.join("/"), flags, Mode::empty(), resolve)
+    }
+
+    /// A call a step.
+    fn walk(&self, inside: &[&str], make: bool) -> io::Result<OwnedFd> {
+        let mut fd = self.fd.try_clone()?;
+        for part in inside {
+            if make {
+                match mkdirat(&fd, *part, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            fd = openat(&fd, *part, flags, Mode::empty()).map_err(explain)?;
+        }
+        Ok(fd)
+    }
+}
+
+fn gone(result: Result<(), Errno>) -> io::Result<()> {
+    match result {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// "Too many levels of symbolic links" is what the kernel calls a link we refuse: say what it means here.
+fn explain(error: Errno) -> io::Error {
+    match error {
+        Errno::LOOP => io::Error::other("there is a symbolic link in the way, and links are not followed"),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_step_below_the_folder_follows_a_link() {
+        let temp = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("file"), "theirs").unwrap();
+        symlink(outside.path(), temp.path().join("link")).unwrap();
+        symlink(outside.path().join("file"), temp.path().join("file")).unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        assert!(folder.folder(&["link"]).is_err());
+        assert!(folder.walk(&["link"], false).is_err());
+        assert!(folder.make_folder(&["link", "deeper"]).is_err());
+        assert!(folder.open_file("file", true).is_err());
+        assert!(folder.create_file("file").is_err());
+        assert_eq!(folder.find("file").unwrap(), Found::Other);
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn both_ways_down_reach_the_same_folder() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        folder.make_folder(&["a", "b", "c"]).unwrap();
+        folder.folder(&["a", "b"]).unwrap().create_file("x").unwrap();
+        let walked = Folder {
+            fd: folder.walk(&["a", "b"], false).unwrap(),
+            path: PathBuf::new(),
+        };
+        assert!(matches!(walked.find("x").unwrap(), Found::File(_)));
+        assert!(folder.folder(&["a", "nothing"]).is_err());
+    }
+
+    #[test]
+    fn a_rename_never_replaces_what_is_there() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        std::fs::write(temp.path().join("a"), "a").unwrap();
+        std::fs::write(temp.path().join("b"), "b").unwrap();
+        assert!(folder.rename_new("a", "b").is_err());
+        folder.remove_file("b").unwrap();
+        folder.remove_file("b").unwrap();
+        folder.rename_new("a", "b").unwrap();
+        assert_eq!(std::fs::read(temp.path().join("b")).unwrap(), b"a");
+    }
+
+    #[test]
+    fn a_fifo_is_refused_and_does_not_block() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        let mode = Mode::from_raw_mode(0o600);
+        rustix::fs::mknodat(&folder.fd, "fifo", FileType::Fifo, mode, 0).unwrap();
+        assert!(folder.open_file("fifo", false).is_err());
+    }
+}

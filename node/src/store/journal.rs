@@ -1,0 +1,253 @@
+//! The part of the resume state that only grows: one record after the other, never trusted further
+//! than it can be checked.
+//!
+//! - *Proof*: the root of a run and its siblings, for runs of pieces that are not whole. Without it a
+//!   run of such a piece could not be served after a restart. It proves itself against the manifest.
+//! - *Finished*: the time a file was last changed when all of it was durable. If the file has another
+//!   time later, somebody else wrote to it and it is hashed.
+//!
+//! Reading stops at the first record that makes no sense: a torn tail costs what it held, no more.
+//! It is written anew at each start, so it does not grow from start to start.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufReader, Read},
+    os::unix::fs::FileExt,
+};
+
+use nearcast_core::{
+    id::Hash,
+    layout::{FileIndex, Layout, PieceIndex, RunIndex},
+    manifest::Manifest,
+    merkle::{PieceTree, parent, proof_length},
+};
+
+use super::{folder::Folder, resume};
+
+const PROOF: u8 = 1;
+const FINISHED: u8 = 2;
+/// What one read takes from the file.
+const READ_BYTES: usize = 64 * 1024;
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// What was proven of a run.
+    Proof {
+        run: RunIndex,
+        root: Hash,
+        proof: Vec<Hash>,
+    },
+    /// A file all of which is durable.
+    Finished { file: FileIndex, modified_ns: i64 },
+}
+
+/// Everything that a journal says and that could be checked.
+#[derive(Debug, Default)]
+pub(crate) struct Noted {
+    /// Trees of pieces.
+    pub(crate) trees: BTreeMap<PieceIndex, PieceTree>,
+    /// Time of last change of finished files.
+    pub(crate) finished: BTreeMap<FileIndex, i64>,
+}
+
+/// The open journal.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    bytes: u64,
+}
+
+impl Journal {
+    /// Replaces the journal by one that holds `records`.
+    pub(crate) fn start(folder: &Folder, name: &str, records: &[Record]) -> io::Result<Journal> {
+        let bytes = encode(records);
+        resume::write_durably(folder, name, &bytes)?;
+        Ok(Journal {
+            file: folder.open_file(name, true)?,
+            bytes: bytes.len() as u64,
+        })
+    }
+
+    /// Adds records; durable when this returns. What fails leaves the journal as it was.
+    pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let bytes = encode(records);
+        let written = self
+            .file
+            .write_all_at(&bytes, self.bytes)
+            .and_then(|()| self.file.sync_data());
+        if let Err(error) = written {
+            // If even this fails, the tail is overwritten by the next append or ignored by the next reader.
+            let _ = self.file.set_len(self.bytes);
+            return Err(error);
+        }
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Reads as far as the records make sense. Reads from the disk piecemeal, so that memory is bounded
+    /// by what can be checked, not by what is there.
+    pub(crate) fn read(folder: &Folder, name: &str, manifest: &Manifest) -> io::Result<Noted> {
+        let mut noted = Noted::default();
+        let Some(file) = resume::open_if_there(folder, name)? else {
+            return Ok(noted);
+        };
+        let mut reader = BufReader::with_capacity(READ_BYTES, file);
+        while let Some(record) = decode(&mut reader, manifest) {
+            noted.add(manifest.layout(), record);
+        }
+        Ok(noted)
+    }
+}
+
+impl Noted {
+    fn add(&mut self, layout: &Layout, record: Record) {
+        match record {
+            Record::Proof { run, root, proof } => {
+                let span = layout.run(run);
+                let new = || PieceTree::new(layout, span.piece);
+                let tree = self.trees.entry(span.piece).or_insert_with(new);
+                tree.learn(span.index_in_piece, root, &proof);
+            }
+            Record::Finished { file, modified_ns } => {
+                self.finished.insert(file, modified_ns);
+            }
+        }
+    }
+}
+
+fn encode(records: &[Record]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for record in records {
+        match record {
+            Record::Proof { run, root, proof } => {
+                bytes.push(PROOF);
+                bytes.extend(run.get().to_le_bytes());
+                bytes.extend(root);
+                bytes.extend(proof.as_flattened());
+            }
+            Record::Finished { file, modified_ns } => {
+                bytes.push(FINISHED);
+                bytes.extend(file.get().to_le_bytes());
+                bytes.extend(modified_ns.to_le_bytes());
+            }
+        }
+    }
+    bytes
+}
+
+/// The next record, if there is one and it is true.
+fn decode(reader: &mut impl Read, manifest: &Manifest) -> Option<Record> {
+    let layout = manifest.layout();
+    let [kind] = take(reader)?;
+    let index = u32::from_le_bytes(take(reader)?);
+    match kind {
+        PROOF => {
+            let run = layout.run_index(index)?;
+            let root = take(reader)?;
+            let proof: Option<Vec<Hash>> = (0..proof_length(layout, run)).map(|_| take(reader)).collect();
+            let proof = proof?;
+            proves(manifest, run, root, &proof).then_some(Record::Proof { run, root, proof })
+        }
+        FINISHED => Some(Record::Finished {
+            file: layout.file_index(index)?,
+            modified_ns: i64::from_le_bytes(take(reader)?),
+        }),
+        _ => None,
+    }
+}
+
+fn take<const N: usize>(reader: &mut impl Read) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    reader.read_exact(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn proves(manifest: &Manifest, run: RunIndex, root: Hash, proof: &[Hash]) -> bool {
+    let span = manifest.layout().run(run);
+    let (mut node, mut index) = (root, span.index_in_piece);
+    for sibling in proof {
+        node = match index % 2 {
+            0 => parent(&node, sibling),
+            _ => parent(sibling, &node),
+        };
+        index /= 2;
+    }
+    node == *manifest.piece_hash(span.piece)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing, *};
+
+    fn records(manifest: &Manifest, data: &testing::Data) -> Vec<Record> {
+        let layout = manifest.layout();
+        let proofs = [0, 3, 5].map(|run| {
+            let verified = data.verified(manifest, layout.run_index(run).unwrap());
+            Record::Proof {
+                run: verified.run(),
+                root: *verified.root(),
+                proof: verified.proof().to_vec(),
+            }
+        });
+        let file = layout.file_index(0).unwrap();
+        let finished = Record::Finished {
+            file,
+            modified_ns: -5,
+        };
+        proofs.into_iter().chain([finished]).collect()
+    }
+
+    #[test]
+    fn a_journal_tells_what_was_noted_and_goes_on_growing() {
+        let (manifest, data) = testing::content(1 << 20, &[3 << 20]);
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        let records = records(&manifest, &data);
+        let mut journal = Journal::start(&folder, "j", &records[..1]).unwrap();
+        journal.append(&records[1..]).unwrap();
+        let noted = Journal::read(&folder, "j", &manifest).unwrap();
+        assert_eq!(noted.finished.values().collect::<Vec<_>>(), [&-5]);
+        assert_eq!(noted.trees.len(), 2);
+        for record in &records {
+            let Record::Proof { run, root, proof } = record else {
+                continue;
+            };
+            let span = manifest.layout().run(*run);
+            let tree = &noted.trees[&span.piece];
+            assert_eq!(tree.run_root(span.index_in_piece).as_ref(), Some(root));
+            assert_eq!(tree.proof(span.index_in_piece).as_ref(), Some(proof));
+        }
+    }
+
+    #[test]
+    fn no_damage_to_a_journal_makes_a_false_proof() {
+        let (manifest, data) = testing::content(1 << 20, &[3 << 20]);
+        let bytes = encode(&records(&manifest, &data));
+        let truth = |noted: &Noted| {
+            noted.trees.iter().all(|(&piece, tree)| {
+                let runs = manifest.layout().piece_runs(piece).len() as u32;
+                (0..runs)
+                    .filter_map(|index| Some((tree.run_root(index)?, tree.proof(index)?, index)))
+                    .all(|(root, proof, index)| {
+                        let run = manifest.layout().piece_runs(piece).start + index;
+                        proves(&manifest, manifest.layout().run_index(run).unwrap(), root, &proof)
+                    })
+            })
+        };
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x41;
+            let (mut reader, mut noted) = (&damaged[..], Noted::default());
+            while let Some(record) = decode(&mut reader, &manifest) {
+                noted.add(manifest.layout(), record);
+            }
+            assert!(truth(&noted), "byte {at}");
+        }
+        assert!(decode(&mut &bytes[..20], &manifest).is_none());
+    }
+}

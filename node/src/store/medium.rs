@@ -1,0 +1,29 @@
+//! What a store needs from the files below it, as a trait, so that tests can put a disk there that
+//! fails, fills up, tears writes, or loses power.
+
+use std::{io, path::PathBuf};
+
+use nearcast_core::layout::FileIndex;
+
+use super::folder::FileStamp;
+
+/// The files of one content. Shared by many threads; every call blocks until it is done.
+pub(crate) trait Medium: Send + Sync {
+    /// Fills `into` from `offset` on.
+    fn read_at(&self, file: FileIndex, offset: u64, into: &mut [u8]) -> io::Result<()>;
+    /// Writes all of `bytes` at `offset`; makes the file first if it is not there. Not durable yet.
+    fn write_at(&self, file: FileIndex, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Makes what was written to `files` durable. Answers which of them failed: what was written to
+    /// those since the last good call may be lost, whatever a later call says.
+    fn sync(&self, files: &[FileIndex]) -> Vec<(FileIndex, io::Error)>;
+    /// Gives a file, all of which is durable, its own name; an empty one is made.
+    fn complete(&self, file: FileIndex) -> io::Result<()>;
+    /// Whether the file carries its own name.
+    fn is_complete(&self, file: FileIndex) -> bool;
+    /// Makes the names given by [`Medium::complete`] durable.
+    fn settle(&self) -> io::Result<()>;
+    /// The file's size, time and identity.
+    fn stamp(&self, file: FileIndex) -> io::Result<FileStamp>;
+    /// Where the file is, or will be when complete.
+    fn path(&self, file: FileIndex) -> PathBuf;
+}

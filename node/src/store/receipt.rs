@@ -1,0 +1,181 @@
+//! A note in the user's state directory that a content was completed at a place: size, time and
+//! identity of every file. While all are the same, a second `get` returns at once; if anything
+//! differs, everything is hashed. Losing a receipt costs time only.
+//!
+//! `STATE/complete/<content id>-<hash of the absolute path of the target>`
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+use nearcast_core::{id::ContentId, layout::FileIndex, manifest::Manifest, merkle::sha256};
+
+use super::{
+    folder::{FileStamp, Folder},
+    resume,
+};
+
+const MAGIC: &[u8; 8] = b"ncdone1\n";
+const ENTRY_BYTES: usize = 4 + 4 * 8;
+/// Receipts kept; beyond that the oldest go.
+const RECEIPTS_MAX: usize = 4096;
+
+/// The files of one completed content, as they were when they were last known to be right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    files: BTreeMap<u32, FileStamp>,
+}
+
+/// Where one receipt lies.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceiptPlace {
+    folder: PathBuf,
+    name: String,
+    content: ContentId,
+    files: u32,
+}
+
+impl ReceiptPlace {
+    /// The place for a content whose file or folder is `target`; `state_dir` is nearcast's own state directory.
+    pub(crate) fn new(state_dir: &Path, manifest: &Manifest, target: &Path) -> io::Result<ReceiptPlace> {
+        let target = std::path::absolute(target)?;
+        let hash = sha256(target.as_os_str().as_encoded_bytes());
+        let short: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(ReceiptPlace {
+            folder: state_dir.join("complete"),
+            name: format!("{}-{short}", manifest.content()),
+            content: manifest.content(),
+            files: manifest.layout().files(),
+        })
+    }
+
+    /// The receipt, if there is a whole one.
+    pub(crate) fn read(&self) -> Option<Receipt> {
+        let folder = Folder::open(&self.folder).ok()?;
+        let bytes_max = (MAGIC.len() + 32 + 32) as u64 + u64::from(self.files) * ENTRY_BYTES as u64;
+        let bytes = resume::read_bounded(&folder, &self.name, bytes_max).ok()??;
+        decode(self.content, &bytes)
+    }
+
+    /// Adds `receipt` to the one that is there: an earlier `get` may have selected other files.
+    pub(crate) fn write(&self, receipt: Receipt) -> io::Result<()> {
+        let mut all = self.read().unwrap_or_default();
+        all.files.extend(receipt.files);
+        let folder = Folder::create(&self.folder)?;
+        // A name of our own while writing: another process may write the same receipt now.
+        let temporary = format!("{}.{}", self.name, std::process::id());
+        resume::write_durably(&folder, &temporary, &encode(self.content, &all))?;
+        folder.rename_over(&temporary, &self.name)?;
+        self.prune()
+    }
+
+    /// Removes the receipt: something was found wrong. A receipt that cannot be removed can only be reported.
+    pub(crate) fn remove(&self) {
+        let path = self.folder.join(&self.name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "cannot remove a receipt that is wrong");
+            }
+            _ => {}
+        }
+    }
+
+    fn prune(&self) -> io::Result<()> {
+        let mut receipts: Vec<(SystemTime, PathBuf)> = std::fs::read_dir(&self.folder)?
+            .filter_map(|entry| {
+                let entry = entry.ok()?;
+                Some((entry.metadata().ok()?.modified().ok()?, entry.path()))
+            })
+            .collect();
+        if receipts.len() > RECEIPTS_MAX {
+            receipts.sort();
+            for (_, path) in &receipts[..receipts.len() - RECEIPTS_MAX] {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Receipt {
+    /// Notes a file.
+    pub(crate) fn add(&mut self, file: FileIndex, stamp: FileStamp) {
+        self.files.insert(file.get(), stamp);
+    }
+
+    /// Whether the file was noted exactly so.
+    pub(crate) fn knows(&self, file: FileIndex, stamp: &FileStamp) -> bool {
+        self.files.get(&file.get()) == Some(stamp)
+    }
+}
+
+fn encode(content: ContentId, receipt: &Receipt) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend(content.0);
+    for (file, stamp) in &receipt.files {
+        bytes.extend(file.to_le_bytes());
+        bytes.extend(stamp.bytes.to_le_bytes());
+        bytes.extend(stamp.modified_ns.to_le_bytes());
+        bytes.extend(stamp.inode.to_le_bytes());
+        bytes.extend(stamp.device.to_le_bytes());
+    }
+    bytes.extend(sha256(&bytes));
+    bytes
+}
+
+fn decode(content: ContentId, bytes: &[u8]) -> Option<Receipt> {
+    let (body, sum) = bytes.split_last_chunk::<32>()?;
+    if sha256(body) != *sum {
+        return None;
+    }
+    let entries = body.strip_prefix(MAGIC)?.strip_prefix(content.0.as_slice())?;
+    let (entries, []) = entries.as_chunks::<ENTRY_BYTES>() else {
+        return None;
+    };
+    Some(Receipt {
+        files: entries.iter().filter_map(decode_entry).collect(),
+    })
+}
+
+fn decode_entry(entry: &[u8; ENTRY_BYTES]) -> Option<(u32, FileStamp)> {
+    let (file, rest) = entry.split_first_chunk::<4>()?;
+    let (words, _) = rest.as_chunks::<8>();
+    let stamp = FileStamp {
+        bytes: u64::from_le_bytes(*words.first()?),
+        modified_ns: i64::from_le_bytes(*words.get(1)?),
+        inode: u64::from_le_bytes(*words.get(2)?),
+        device: u64::from_le_bytes(*words.get(3)?),
+    };
+    Some((u32::from_le_bytes(*file), stamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_receipt_is_none() {
+        let content = ContentId([3; 32]);
+        let stamp = FileStamp {
+            bytes: 1,
+            modified_ns: -2,
+            inode: 3,
+            device: 4,
+        };
+        let receipt = Receipt {
+            files: [(0, stamp), (9, stamp)].into(),
+        };
+        let bytes = encode(content, &receipt);
+        assert_eq!(decode(content, &bytes), Some(receipt));
+        assert_eq!(decode(ContentId([4; 32]), &bytes), None);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert_eq!(decode(content, &damaged), None, "byte {at}");
+            assert_eq!(decode(content, &bytes[..at]), None, "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Disks that fill up, fail, and rot.
+
+use super::*;
+
+#[test]
+fn a_full_disk_loses_nothing_and_the_same_run_can_be_put_again() {
+    let (manifest, data) = content(MIB, &[2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let (store, disk) = Faulty::under(open(&manifest, temp.path()).store);
+    let all = runs(&manifest);
+    locked(&disk.plan).room_bytes = Some(300 * KIB);
+    store.put(&data.verified(&manifest, all[0])).unwrap();
+    let refused = store.put(&data.verified(&manifest, all[1]));
+    assert!(matches!(refused, Err(StoreError::Full { .. })));
+    assert_eq!(store.have().count(), 1);
+    assert!(matches!(
+        store.get(all[1], &mut Vec::new()),
+        Err(StoreError::Missing)
+    ));
+    assert_eq!(store.checkpoint().unwrap().runs, 1);
+    locked(&disk.plan).room_bytes = None;
+    put_all(&store, &manifest, &data);
+    store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn after_a_failed_sync_its_runs_are_missing_and_no_later_sync_brings_them_back() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let (store, disk) = Faulty::under(open(&manifest, temp.path()).store);
+    let all = runs(&manifest);
+    store.put(&data.verified(&manifest, all[0])).unwrap();
+    store.checkpoint().unwrap();
+    for &run in &all[1..4] {
+        store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    locked(&disk.plan).fail_next_sync = true;
+    let outcome = store.checkpoint().unwrap();
+    assert_eq!(outcome.lost, all[1..4]);
+    assert!(outcome.failure.is_some());
+    assert_eq!(store.checkpoint().unwrap().runs, 0);
+    assert_eq!(store.have().iter().collect::<Vec<_>>(), all[..1]);
+    assert!(store.finish().is_err());
+    drop((store, disk));
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[..1]);
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+fn flip_byte(path: &Path, at: usize) {
+    let mut bytes = fs::read(path).unwrap();
+    bytes[at] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_rotten_run_is_never_served_and_can_be_repaired() {
+    let (manifest, data) = content(MIB, &[2 * MIB + 9]);
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(&manifest, temp.path()).store;
+    put_all(&store, &manifest, &data);
+    store.finish().unwrap();
+    let all = runs(&manifest);
+    get_and_verify(&store, &manifest, all[5]);
+    flip_byte(&temp.path().join("film"), 5 * 256 * 1024 + 77);
+    store.forget_verified();
+    match store.get(all[5], &mut Vec::new()) {
+        Err(StoreError::Rotten { lost, .. }) => assert_eq!(lost, [all[5]]),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.rotten_runs(), 1);
+    assert!(!store.have().contains(all[5]) && !store.durable().contains(all[5]));
+    // Its neighbours in the piece are still proven, by the tree that is known.
+    for run in [all[4], all[6], all[7]] {
+        get_and_verify(&store, &manifest, run);
+    }
+    store.put(&data.verified(&manifest, all[5])).unwrap();
+    assert_eq!(store.checkpoint().unwrap().runs, 1);
+    assert!(store.durable().is_full());
+    store.forget_verified();
+    get_and_verify(&store, &manifest, all[5]);
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn a_rotten_run_of_an_unfinished_download_stays_missing_after_a_restart() {
+    let (manifest, data) = content(MIB, &[4 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(&manifest, temp.path()).store;
+    let all = runs(&manifest);
+    for &run in &all[..8] {
+        store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    store.checkpoint().unwrap();
+    flip_byte(&temp.path().join("film.part"), 2 * 256 * 1024);
+    store.forget_verified();
+    assert!(matches!(
+        store.get(all[2], &mut Vec::new()),
+        Err(StoreError::Rotten { .. })
+    ));
+    store.checkpoint().unwrap();
+    drop(store);
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.count(), 7);
+    for run in opened.have.iter() {
+        get_and_verify(&opened.store, &manifest, run);
+    }
+}
+
+#[test]
+fn a_seed_withdraws_what_rotted_and_goes_on_with_the_rest() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let store = DiskStore::open_seed(manifest.clone(), temp.path().to_owned()).unwrap();
+    let all = runs(&manifest);
+    flip_byte(&temp.path().join("film"), 0);
+    // Only the hash of the whole piece is known here, so the whole piece goes.
+    match store.get(all[1], &mut Vec::new()) {
+        Err(StoreError::Rotten { lost, .. }) => assert_eq!(lost, all[..4]),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(store.have().count(), 8);
+    for &run in &all[4..] {
+        get_and_verify(&store, &manifest, run);
+    }
+    assert!(matches!(
+        store.get(all[0], &mut Vec::new()),
+        Err(StoreError::Missing)
+    ));
+}
+
+#[test]
+fn a_bit_that_flips_on_the_way_from_the_disk_is_caught() {
+    let (manifest, data) = content(256 * KIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let (store, disk) = Faulty::under(open(&manifest, temp.path()).store);
+    put_all(&store, &manifest, &data);
+    store.forget_verified();
+    locked(&disk.plan).flip_reads = true;
+    for run in runs(&manifest) {
+        assert!(matches!(
+            store.get(run, &mut Vec::new()),
+            Err(StoreError::Rotten { .. })
+        ));
+    }
+    assert!(store.have().is_empty());
+}
+
+#[test]
+fn a_truncated_or_vanished_file_is_rotten_not_an_error_of_the_system() {
+    let (manifest, data) = content(256 * KIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let store = DiskStore::open_seed(manifest.clone(), temp.path().to_owned()).unwrap();
+    let all = runs(&manifest);
+    get_and_verify(&store, &manifest, all[0]);
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(temp.path().join("film"))
+        .unwrap();
+    file.set_len(300 * KIB).unwrap();
+    assert!(matches!(
+        store.get(all[3], &mut Vec::new()),
+        Err(StoreError::Rotten { .. })
+    ));
+    get_and_verify(&store, &manifest, all[0]);
+}
+
+fn resume_folder(folder: &Path) -> std::path::PathBuf {
+    let name = names_in(folder)
+        .into_iter()
+        .find(|name| name.ends_with(".nearcast"));
+    folder.join(name.unwrap())
+}
+
+#[test]
+fn whatever_byte_of_the_resume_state_is_damaged_no_false_run_is_claimed() {
+    let (manifest, data) = content(64 * KIB, &[200 * KIB, 30 * KIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    let all = runs(&manifest);
+    for &run in &all[..3] {
+        opened.store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    opened.store.checkpoint().unwrap();
+    drop(opened);
+    let folder = resume_folder(temp.path());
+    for name in ["state", "journal"] {
+        let path = folder.join(name);
+        let whole = fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x55;
+            fs::write(&path, &damaged).unwrap();
+            let opened = open(&manifest, temp.path());
+            // Hashing finds what the state cannot vouch for: whole pieces of one run, here.
+            assert_eq!(
+                opened.have.iter().collect::<Vec<_>>(),
+                all[..3],
+                "{name}, byte {at}"
+            );
+        }
+        fs::write(&path, &whole).unwrap();
+    }
+}
+
+#[test]
+fn with_a_damaged_state_the_journal_still_proves_parts_of_pieces() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    let all = runs(&manifest);
+    let held = [all[0], all[2], all[4], all[5], all[6], all[7]];
+    for run in held {
+        opened.store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    opened.store.checkpoint().unwrap();
+    drop(opened);
+    fs::write(resume_folder(temp.path()).join("state"), "damaged").unwrap();
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.iter().collect::<Vec<_>>(), held);
+    for run in held {
+        get_and_verify(&opened.store, &manifest, run);
+    }
+    drop(opened);
+    // Without the journal, a part of a piece can be shown to nobody, and is fetched again.
+    fs::write(resume_folder(temp.path()).join("journal"), "damaged").unwrap();
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[4..8]);
+}

@@ -1,0 +1,264 @@
+//! What is there already, and whose it is.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use super::*;
+
+#[test]
+fn a_second_opener_is_told_that_it_is_busy() {
+    let (manifest, data) = content(MIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    assert!(matches!(
+        try_open(&manifest, target(temp.path())),
+        Err(DownloadError::Busy(_))
+    ));
+    put_all(&opened.store, &manifest, &data);
+    drop(opened);
+    assert!(try_open(&manifest, target(temp.path())).is_ok());
+}
+
+#[test]
+fn equal_data_is_complete_and_other_data_is_not_replaced_unless_told() {
+    let (manifest, data) = content(MIB, &[3 * MIB, 10]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let opened = open(&manifest, temp.path());
+    assert!(opened.complete && opened.have.is_full());
+    assert_eq!(names_in(temp.path()), ["things"]);
+    drop(opened);
+    let first = temp.path().join("things/part000/file00000");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[2 * 1024 * 1024 + 3] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    match try_open(&manifest, target(temp.path())) {
+        Err(DownloadError::Exists(path)) => assert_eq!(path, first),
+        _ => panic!("it differs"),
+    }
+    assert_eq!(fs::read(&first).unwrap(), bytes, "nothing was touched");
+    assert_eq!(names_in(temp.path()), ["things"]);
+    let overwrite = Target {
+        overwrite: true,
+        ..target(temp.path())
+    };
+    let opened = try_open(&manifest, overwrite).unwrap();
+    assert_eq!(
+        (opened.complete, opened.have.count()),
+        (false, 9),
+        "right pieces are kept"
+    );
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+    assert_eq!(names_in(temp.path()), ["things"]);
+}
+
+#[test]
+fn a_receipt_spares_the_hashing_and_any_change_brings_it_back() {
+    let (manifest, data) = content(MIB, &[MIB, 10]);
+    let (temp, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let with_receipts = || Target {
+        state_dir: Some(state.path().to_owned()),
+        ..target(temp.path())
+    };
+    let opened = try_open(&manifest, with_receipts()).unwrap();
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    drop(opened);
+    let hashed = |target| {
+        let bytes = std::cell::Cell::new(0);
+        let progress = |done, _| bytes.set(done);
+        let opened = DiskStore::open(manifest.clone(), target, &progress, &AtomicBool::new(false));
+        opened.map(|opened| (opened.complete, bytes.get()))
+    };
+    assert_eq!(hashed(with_receipts()).unwrap(), (true, 0));
+    assert_eq!(hashed(target(temp.path())).unwrap(), (true, MIB + 10));
+    let file = temp.path().join("things/part000/file00001");
+    let bytes = fs::read(&file).unwrap();
+    fs::write(&file, &bytes).unwrap();
+    assert_eq!(
+        hashed(with_receipts()).unwrap(),
+        (true, MIB + 10),
+        "a changed file is hashed"
+    );
+    assert_eq!(
+        hashed(with_receipts()).unwrap(),
+        (true, 0),
+        "and vouched for again"
+    );
+    fs::write(&file, "other").unwrap();
+    assert!(matches!(hashed(with_receipts()), Err(DownloadError::Exists(_))));
+}
+
+#[test]
+fn a_cancelled_check_stops_and_leaves_everything() {
+    let (manifest, data) = content(MIB, &[8 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let cancelled = AtomicBool::new(false);
+    let cancel = |_, _| cancelled.store(true, std::sync::atomic::Ordering::Relaxed);
+    let result = DiskStore::open(manifest.clone(), target(temp.path()), &cancel, &cancelled);
+    assert!(matches!(result, Err(DownloadError::Stopped)));
+    assert!(data.is_in(&manifest, temp.path()));
+    assert_eq!(names_in(temp.path()), ["film"]);
+}
+
+#[test]
+fn a_finished_file_that_was_changed_meanwhile_is_repaired() {
+    let (manifest, data) = content(MIB, &[MIB, 2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    let all = runs(&manifest);
+    for &run in &all[..5] {
+        opened.store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    assert_eq!(opened.store.checkpoint().unwrap().files, 1);
+    drop(opened);
+    let first = temp.path().join("things/part000/file00000");
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[9] ^= 1;
+    fs::write(&first, bytes).unwrap();
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[4..5]);
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn parts_that_vanished_are_fetched_again() {
+    let (manifest, data) = content(MIB, &[MIB, 2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    let all = runs(&manifest);
+    for &run in &all[3..6] {
+        opened.store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    opened.store.checkpoint().unwrap();
+    drop(opened);
+    fs::remove_file(temp.path().join("things/part000/file00000.part")).unwrap();
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[4..6]);
+}
+
+#[test]
+fn parts_without_a_state_are_hashed_and_kept() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(
+        temp.path().join("film.part"),
+        &data.files[0][..2 * 1024 * 1024 + 7],
+    )
+    .unwrap();
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.count(), 8);
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn a_planted_link_leads_nowhere() {
+    let (manifest, data) = content(MIB, &[MIB, 10]);
+    let outside = tempfile::tempdir().unwrap();
+    for at in [
+        "things",
+        "things/part000",
+        "things/part000/file00000",
+        "things/part000/file00000.part",
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let link = temp.path().join(at);
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(outside.path(), &link).unwrap();
+        let overwrite = Target {
+            overwrite: true,
+            ..target(temp.path())
+        };
+        let opened = try_open(&manifest, overwrite);
+        let refused =
+            opened.is_err_and(|error| matches!(error, DownloadError::Io { .. } | DownloadError::Exists(_)));
+        if !refused {
+            // A link under the name of a part is only met when that part is written.
+            let opened = open(&manifest, temp.path());
+            let run = manifest.layout().run_index(0).unwrap();
+            let put = opened.store.put(&data.verified(&manifest, run));
+            assert!(matches!(put, Err(StoreError::Io { .. })), "{at}");
+        }
+        assert_eq!(names_in(outside.path()), Vec::<String>::new(), "{at}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_swapped_for_a_link_during_the_download_leads_nowhere() {
+    let (manifest, data) = content(MIB, &[MIB, 10]);
+    let (temp, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let opened = open(&manifest, temp.path());
+    let all = runs(&manifest);
+    opened.store.put(&data.verified(&manifest, all[0])).unwrap();
+    fs::rename(temp.path().join("things"), temp.path().join("moved")).unwrap();
+    symlink(outside.path(), temp.path().join("things")).unwrap();
+    let put = opened.store.put(&data.verified(&manifest, all[4]));
+    assert!(matches!(put, Err(StoreError::Io { .. })));
+    assert_eq!(names_in(outside.path()), Vec::<String>::new());
+}
+
+#[test]
+fn a_folder_that_refuses_writing_is_named_in_the_error() {
+    let (manifest, _) = content(MIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    // A file where the folder should be refuses everybody, even root.
+    let blocked = temp.path().join("blocked");
+    fs::write(&blocked, "").unwrap();
+    match try_open(&manifest, target(&blocked)) {
+        Err(DownloadError::Io { path, .. }) => assert_eq!(path, blocked),
+        _ => panic!("it cannot be opened"),
+    }
+    if rustix::process::geteuid().is_root() {
+        return;
+    }
+    let shut = temp.path().join("shut");
+    fs::create_dir(&shut).unwrap();
+    fs::set_permissions(&shut, fs::Permissions::from_mode(0o555)).unwrap();
+    match try_open(&manifest, target(&shut)) {
+        Err(DownloadError::Io { path, .. }) => assert_eq!(path, shut),
+        _ => panic!("it cannot be written to"),
+    }
+}
+
+#[test]
+fn a_content_with_files_named_part_confuses_nobody() {
+    use nearcast_core::{
+        manifest::NewFile,
+        merkle::sha256,
+        paths::{RelativePath, SafeName},
+    };
+    let file = |path: &str, bytes: &[u8]| NewFile {
+        path: RelativePath::parse(path).unwrap(),
+        length: bytes.len() as u64,
+        piece_hashes: vec![sha256(bytes)],
+    };
+    let files = vec![file("a", b"first"), file("a.part", b"second")];
+    let name = SafeName::parse(b"both").unwrap();
+    let manifest = Arc::new(Manifest::build(&name, 16 * KIB, files, Vec::new()).unwrap());
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    for (run, bytes) in runs(&manifest).into_iter().zip([&b"first"[..], b"second"]) {
+        opened
+            .store
+            .put(&verify(&manifest, run, bytes, Vec::new()).unwrap())
+            .unwrap();
+    }
+    opened.store.finish().unwrap();
+    assert_eq!(names_in(&temp.path().join("both")), ["a", "a.part"]);
+    assert_eq!(fs::read(temp.path().join("both/a.part")).unwrap(), b"second");
+}
+
+#[test]
+fn a_content_of_nothing_but_empty_files_is_complete_when_opened() {
+    let (manifest, data) = content(MIB, &[0, 0]);
+    let temp = tempfile::tempdir().unwrap();
+    assert!(open(&manifest, temp.path()).complete);
+    assert!(data.is_in(&manifest, temp.path()));
+    assert_eq!(names_in(temp.path()), ["things"]);
+}

@@ -1,0 +1,192 @@
+//! The threads that hash and touch disks, so that the tasks that move the network never do.
+//!
+//! Threads of our own rather than the runtime's blocking pool: their number is ours to bound (the
+//! pool has hundreds, and shares them with name look-ups), they can be waited for at shutdown, and
+//! they show under their own name. Jobs wait in one bounded queue; who finds it full waits outside,
+//! and so slows down the peer whose bytes it holds.
+
+use std::{
+    any::Any,
+    num::NonZero,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::locked;
+
+/// Jobs that wait for a thread, a thread: enough to keep it busy, few enough to hold little memory.
+const QUEUED_PER_THREAD_MAX: usize = 8;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A job did not end.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum WorkerError {
+    /// The workers were shut down first; the job did not run.
+    #[error("the disk workers have stopped")]
+    Stopped,
+    /// The job panicked; the workers go on.
+    #[error("a disk job panicked: {0}")]
+    Panicked(String),
+}
+
+/// A fixed number of threads that run blocking jobs. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Workers {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// None after shutdown: the threads then finish what is queued, and end.
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Workers {
+    /// Starts threads: one a core, at most eight, at least two (so that a slow disk does not stop all hashing).
+    pub(crate) fn for_this_machine() -> std::io::Result<Workers> {
+        let cores = thread::available_parallelism().map_or(2, NonZero::get);
+        Workers::new(cores.clamp(2, 8))
+    }
+
+    /// Starts `threads` threads (at least one).
+    pub(crate) fn new(threads: usize) -> std::io::Result<Workers> {
+        let threads = threads.max(1);
+        let (sender, receiver) = mpsc::channel(threads * QUEUED_PER_THREAD_MAX);
+        let receiver = Arc::new(Mutex::new(receiver));
+        let start = |number: usize| {
+            let receiver = receiver.clone();
+            let name = format!("disk-{number}");
+            thread::Builder::new().name(name).spawn(move || work(&receiver))
+        };
+        let threads = (0..threads).map(start).collect::<Result<_, _>>()?;
+        Ok(Workers {
+            inner: Arc::new(Inner {
+                queue: Mutex::new(Some(sender)),
+                threads: Mutex::new(threads),
+            }),
+        })
+    }
+
+    /// Runs a blocking job on one of the threads. Waits for a place in the queue first. A caller that
+    /// stops waiting after that does not stop the job.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WorkerError> {
+        let queue = locked(&self.inner.queue).clone().ok_or(WorkerError::Stopped)?;
+        let (answer, result) = oneshot::channel();
+        let job: Job = Box::new(move || {
+            let outcome = catch_unwind(AssertUnwindSafe(job));
+            // Whoever asked may have gone; then the result is nobody's.
+            let _ = answer.send(outcome);
+        });
+        queue.send(job).await.map_err(|_| WorkerError::Stopped)?;
+        drop(queue);
+        match result.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(panic)) => Err(WorkerError::Panicked(message(panic.as_ref()))),
+            Err(_) => Err(WorkerError::Stopped),
+        }
+    }
+
+    /// Takes no more jobs, finishes those that were taken, and waits for the threads to end. Blocks.
+    pub(crate) fn shut_down(&self) {
+        drop(locked(&self.inner.queue).take());
+        let threads = std::mem::take(&mut *locked(&self.inner.threads));
+        for thread in threads {
+            // Jobs cannot unwind out of a thread: their panics were caught.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
+    loop {
+        let job = locked(queue).blocking_recv();
+        match job {
+            Some(job) => job(),
+            None => return,
+        }
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Barrier,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn jobs_run_at_once_on_as_many_threads_as_there_are() {
+        let workers = Workers::new(3).unwrap();
+        let meeting = Arc::new(Barrier::new(3));
+        let jobs = (0..3).map(|number| {
+            let (workers, meeting) = (workers.clone(), meeting.clone());
+            async move {
+                let job = move || {
+                    meeting.wait();
+                    number
+                };
+                workers.run(job).await
+            }
+        });
+        let results = futures::future::join_all(jobs).await;
+        assert_eq!(results, [Ok(0), Ok(1), Ok(2)]);
+    }
+
+    #[tokio::test]
+    async fn a_panicking_job_takes_no_thread_with_it() {
+        let workers = Workers::new(1).unwrap();
+        let panicked = workers.run(|| panic!("on purpose")).await;
+        assert_eq!(
+            panicked,
+            Err::<(), _>(WorkerError::Panicked("on purpose".to_owned()))
+        );
+        assert_eq!(workers.run(|| 7).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn shutdown_finishes_what_was_taken_and_then_takes_nothing() {
+        let workers = Workers::new(1).unwrap();
+        let done = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(Barrier::new(2));
+        let (first, closed) = (done.clone(), gate.clone());
+        let job = workers.run(move || {
+            closed.wait();
+            first.fetch_add(1, Ordering::SeqCst);
+        });
+        let second = done.clone();
+        let next = workers.run(move || second.fetch_add(1, Ordering::SeqCst));
+        let (job, next) = (Box::pin(job), Box::pin(next));
+        // Both are queued by their first poll, and the first one is held at the gate.
+        let (job, next) = (poll_once(job).await, poll_once(next).await);
+        let other = workers.clone();
+        let shutdown = thread::spawn(move || other.shut_down());
+        gate.wait();
+        shutdown.join().unwrap();
+        assert_eq!(done.load(Ordering::SeqCst), 2);
+        assert_eq!((job.await, next.await), (Ok(()), Ok(1)));
+        assert_eq!(workers.run(|| ()).await, Err(WorkerError::Stopped));
+    }
+
+    async fn poll_once<F: Future + Unpin>(mut future: F) -> F {
+        assert!(futures::poll!(&mut future).is_pending());
+        future
+    }
+}

@@ -1,0 +1,172 @@
+//! `/nearcast/data/1`: the asker opens it and writes the info hash, then requests; the other side
+//! answers in any order. Fixed-size headers, big-endian, so that nothing is parsed per byte.
+
+use std::io;
+
+use nearcast_core::{id::Hash, message::Refusal};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// More hashes than this no proof has: a piece of 256 MiB has 2^10 runs.
+const PROOF_HASHES_MAX: u8 = 10;
+
+const REQUEST: u8 = 1;
+const CANCEL: u8 = 2;
+const RUN: u8 = 1;
+const REFUSED: u8 = 2;
+
+/// What an asker writes: kind, number, run: 9 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// Send this run.
+    Request {
+        /// The asker's number for it.
+        id: u32,
+        /// The run's number.
+        run: u32,
+    },
+    /// No longer needed.
+    Cancel {
+        /// The asker's number for it.
+        id: u32,
+    },
+}
+
+impl Ask {
+    pub(crate) const BYTES: usize = 9;
+
+    pub(crate) fn encode(self) -> [u8; Ask::BYTES] {
+        let (kind, id, run) = match self {
+            Ask::Request { id, run } => (REQUEST, id, run),
+            Ask::Cancel { id } => (CANCEL, id, 0),
+        };
+        let mut bytes = [0; Ask::BYTES];
+        bytes[0] = kind;
+        bytes[1..5].copy_from_slice(&id.to_be_bytes());
+        bytes[5..9].copy_from_slice(&run.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: [u8; Ask::BYTES]) -> io::Result<Ask> {
+        let (id, run) = (be32(&bytes[1..5]), be32(&bytes[5..9]));
+        match bytes[0] {
+            REQUEST => Ok(Ask::Request { id, run }),
+            CANCEL => Ok(Ask::Cancel { id }),
+            _ => Err(malformed("a request of unknown kind")),
+        }
+    }
+}
+
+/// What is written back before the bytes: kind, number, run, hashes in the proof, length: 14 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A run follows: first its proof, then its bytes.
+    Run {
+        /// The asker's number.
+        id: u32,
+        /// The run that follows; an origin may send another than was asked for.
+        run: u32,
+        /// Hashes in its proof.
+        proof_hashes: u8,
+        /// Length of its bytes.
+        bytes: u32,
+    },
+    /// It does not come.
+    Refused {
+        /// The asker's number.
+        id: u32,
+        /// Why.
+        why: Refusal,
+    },
+}
+
+impl Answer {
+    pub(crate) const BYTES: usize = 14;
+
+    pub(crate) fn encode(self) -> [u8; Answer::BYTES] {
+        let (kind, id, run, proof_hashes, length) = match self {
+            Answer::Run { id, run, proof_hashes, bytes } => (RUN, id, run, proof_hashes, bytes),
+            Answer::Refused { id, why } => (REFUSED, id, refusal_number(why), 0, 0),
+        };
+        let mut bytes = [0; Answer::BYTES];
+        bytes[0] = kind;
+        bytes[1..5].copy_from_slice(&id.to_be_bytes());
+        bytes[5..9].copy_from_slice(&run.to_be_bytes());
+        bytes[9] = proof_hashes;
+        bytes[10..14].copy_from_slice(&length.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: [u8; Answer::BYTES]) -> io::Result<Answer> {
+        let (id, run, proof_hashes, length) = (be32(&bytes[1..5]), be32(&bytes[5..9]), bytes[9], be32(&bytes[10..14]));
+        match bytes[0] {
+            RUN if proof_hashes > PROOF_HASHES_MAX => Err(malformed("a proof longer than any can be")),
+            RUN => Ok(Answer::Run { id, run, proof_hashes, bytes: length }),
+            REFUSED => Ok(Answer::Refused { id, why: refusal(run) }),
+            _ => Err(malformed("an answer of unknown kind")),
+        }
+    }
+}
+
+fn refusal_number(why: Refusal) -> u32 {
+    match why {
+        Refusal::Choked => 1,
+        Refusal::Missing => 2,
+        Refusal::Busy => 3,
+        Refusal::Elsewhere => 4,
+    }
+}
+
+/// A reason of a later version counts as "busy": asked again later.
+fn refusal(number: u32) -> Refusal {
+    match number {
+        1 => Refusal::Choked,
+        2 => Refusal::Missing,
+        4 => Refusal::Elsewhere,
+        _ => Refusal::Busy,
+    }
+}
+
+fn be32(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0, |number, &byte| number << 8 | u32::from(byte))
+}
+
+fn malformed(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}
+
+/// Reads a proof of so many hashes.
+pub(crate) async fn read_proof(stream: &mut (impl AsyncRead + Unpin), hashes: u8) -> io::Result<Vec<Hash>> {
+    let mut proof = vec![Hash::default(); usize::from(hashes)];
+    for hash in &mut proof {
+        stream.read_exact(hash).await?;
+    }
+    Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_come_out_as_they_went_in() {
+        for ask in [Ask::Request { id: 7, run: u32::MAX }, Ask::Cancel { id: u32::MAX }] {
+            assert_eq!(Ask::decode(ask.encode()).unwrap(), ask);
+        }
+        let answers = [
+            Answer::Run { id: 1, run: 2, proof_hashes: 10, bytes: 262_144 },
+            Answer::Refused { id: 3, why: Refusal::Elsewhere },
+        ];
+        for answer in answers {
+            assert_eq!(Answer::decode(answer.encode()).unwrap(), answer);
+        }
+    }
+
+    #[test]
+    fn unknown_kinds_and_impossible_proofs_are_refused() {
+        assert!(Ask::decode([9; Ask::BYTES]).is_err());
+        assert!(Answer::decode([9; Answer::BYTES]).is_err());
+        let mut long = Answer::Run { id: 0, run: 0, proof_hashes: 10, bytes: 1 }.encode();
+        long[9] = 11;
+        assert!(Answer::decode(long).is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! Length-prefixed protobuf: an unsigned varint, then that many bytes. Nothing is allocated before
+//! the length is checked.
+
+use std::io;
+
+use prost::Message;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// A frame that could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// The stream broke or ended.
+    #[error("the stream ended: {0}")]
+    Io(#[from] io::Error),
+    /// Longer than this kind of frame may be.
+    #[error("a frame of {bytes} bytes; at most {max} are allowed")]
+    TooLong {
+        /// What it claims.
+        bytes: u64,
+        /// What is allowed.
+        max: usize,
+    },
+    /// Not what it should be.
+    #[error("a malformed frame: {0}")]
+    Malformed(#[from] prost::DecodeError),
+    /// Well-formed, but it makes no sense.
+    #[error("a frame that makes no sense: {0}")]
+    Nonsense(&'static str),
+}
+
+/// Reads one frame of at most `max` bytes; none at a clean end of the stream.
+pub(crate) async fn read_frame<M: Message + Default>(
+    stream: &mut (impl AsyncRead + Unpin),
+    max: usize,
+) -> Result<Option<M>, FrameError> {
+    let Some(bytes) = read_length(stream).await? else { return Ok(None) };
+    if bytes > max as u64 {
+        return Err(FrameError::TooLong { bytes, max });
+    }
+    let mut body = vec![0; bytes as usize];
+    stream.read_exact(&mut body).await?;
+    Ok(Some(M::decode(&body[..])?))
+}
+
+async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<u64>, FrameError> {
+    let mut length = 0;
+    // Five bytes hold any length that could be allowed.
+    for place in 0..5 {
+        let mut byte = [0];
+        if stream.read(&mut byte).await? == 0 {
+            return if place == 0 { Ok(None) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()) };
+        }
+        length |= u64::from(byte[0] & 0x7f) << (7 * place);
+        if byte[0] & 0x80 == 0 {
+            return Ok(Some(length));
+        }
+    }
+    Err(FrameError::Nonsense("a length of more than five bytes"))
+}
+
+/// Writes one frame; does not flush.
+pub(crate) async fn write_frame(
+    stream: &mut (impl AsyncWrite + Unpin),
+    frame: &impl Message,
+) -> io::Result<()> {
+    stream.write_all(&frame.encode_length_delimited_to_vec()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::directory::Question;
+
+    #[tokio::test]
+    async fn a_frame_comes_out_as_it_went_in() {
+        let question = Question { content: vec![7; 32], wanted: 300, tcp_port: 4001, ..Question::default() };
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &question).await.unwrap();
+        let mut input = &bytes[..];
+        assert_eq!(read_frame::<Question>(&mut input, 64).await.unwrap(), Some(question));
+        assert_eq!(read_frame::<Question>(&mut input, 64).await.unwrap(), None, "a clean end");
+    }
+
+    #[tokio::test]
+    async fn a_long_frame_is_refused_before_it_is_read() {
+        let mut input = &[0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3][..];
+        let error = read_frame::<Question>(&mut input, 1_000).await.unwrap_err();
+        assert!(matches!(error, FrameError::TooLong { max: 1_000, .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn every_cut_of_a_frame_is_an_error_and_no_panic() {
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, &Question { content: vec![1; 200], ..Question::default() }).await.unwrap();
+        for cut in 1..bytes.len() {
+            assert!(read_frame::<Question>(&mut &bytes[..cut], 1_000).await.is_err(), "cut at {cut}");
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The wire: protocol names, frames, limits. `node/WIRE.md` tells the same in words.
+
+pub(crate) mod control;
+pub(crate) mod data;
+pub(crate) mod directory;
+mod frame;
+
+use libp2p::StreamProtocol;
+
+pub(crate) use frame::{FrameError, read_frame, write_frame};
+
+/// Control messages about one content between two peers.
+pub(crate) const EXCHANGE: StreamProtocol = StreamProtocol::new("/nearcast/exchange/1");
+/// Requests one way, runs the other.
+pub(crate) const DATA: StreamProtocol = StreamProtocol::new("/nearcast/data/1");
+/// Metainfo and piece layers, for those who have a link only.
+pub(crate) const MANIFEST: StreamProtocol = StreamProtocol::new("/nearcast/manifest/1");
+/// Who has this, near me?
+pub(crate) const DIRECTORY: StreamProtocol = StreamProtocol::new("/nearcast/directory/1");

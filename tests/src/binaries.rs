@@ -20,27 +20,18 @@ pub struct Binaries {
 /// The binaries, built first if need be.
 pub fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
-    BINARIES.get_or_init(|| Binaries {
-        nearcast: find("nearcast"),
-        seeder: find("nearcast-seeder"),
-    })
+    BINARIES.get_or_init(|| Binaries { nearcast: find("nearcast"), seeder: find("nearcast-seeder") })
 }
 
 /// The root of the source tree.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the tests' package lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests' package lies in the workspace")
 }
 
 fn find(name: &str) -> PathBuf {
     if let Some(folder) = std::env::var_os(FOLDER_VARIABLE) {
         let path = Path::new(&folder).join(name);
-        assert!(
-            path.is_file(),
-            "{FOLDER_VARIABLE} is set, but there is no {}",
-            path.display()
-        );
+        assert!(path.is_file(), "{FOLDER_VARIABLE} is set, but there is no {}", path.display());
         // Tests run programs in other working directories.
         return path.canonicalize().expect("a file that is there has a full path");
     }
@@ -48,15 +39,9 @@ fn find(name: &str) -> PathBuf {
 }
 
 fn build(name: &str) -> PathBuf {
-    let build = escargot::CargoBuild::new()
-        .manifest_path(workspace().join("Cargo.toml"))
-        .package(name)
-        .bin(name);
-    let build = if cfg!(debug_assertions) {
-        build
-    } else {
-        build.release()
-    };
+    let build =
+        escargot::CargoBuild::new().manifest_path(workspace().join("Cargo.toml")).package(name).bin(name);
+    let build = if cfg!(debug_assertions) { build } else { build.release() };
     match build.run() {
         Ok(run) => run.path().to_owned(),
         Err(error) => panic!("cannot build {name}: {error}"),

@@ -34,10 +34,7 @@ pub struct Published {
 impl Published {
     /// The content id in hexadecimal digits, from the link.
     pub fn content(&self) -> &str {
-        let (_, rest) = self
-            .magnet
-            .split_once("urn:btmh:1220")
-            .expect("the link names a v2 content");
+        let (_, rest) = self.magnet.split_once("urn:btmh:1220").expect("the link names a v2 content");
         &rest[..64]
     }
 }
@@ -60,21 +57,13 @@ pub fn publish(place: &Place, path: &Path, arguments: &[&str]) -> Published {
 /// Publishes `path` into a .torrent somewhere else.
 pub fn publish_to(place: &Place, path: &Path, torrent: &Path, arguments: &[&str]) -> Published {
     let mut command = place.nearcast();
-    command
-        .arg("publish")
-        .arg(path)
-        .arg("-o")
-        .arg(torrent)
-        .args(arguments);
+    command.arg("publish").arg(path).arg("-o").arg(torrent).args(arguments);
     let (code, process) = run("publish", &mut command);
     assert_eq!(code, 0, "publish failed\n{}", process.tail());
     let stdout = process.lines(Stream::Stdout);
     assert_eq!(stdout.len(), 1, "stdout has the link alone\n{}", process.tail());
     assert!(stdout[0].starts_with("magnet:?"), "{stdout:?}");
-    Published {
-        torrent: torrent.to_owned(),
-        magnet: stdout[0].clone(),
-    }
+    Published { torrent: torrent.to_owned(), magnet: stdout[0].clone() }
 }
 
 /// How a seeder is started.
@@ -104,13 +93,8 @@ impl Seeder {
     /// Starts one that serves `root` on `ip`, any port; its state is in `place`.
     pub fn start(place: &Place, root: &Path, ip: &str) -> Seeder {
         let state = place.folder(&format!("seeder-{ip}"));
-        let options = SeederOptions {
-            root: root.to_owned(),
-            state,
-            ip: ip.to_owned(),
-            port: 0,
-            arguments: Vec::new(),
-        };
+        let options =
+            SeederOptions { root: root.to_owned(), state, ip: ip.to_owned(), port: 0, arguments: Vec::new() };
         Seeder::start_with(place, &options)
     }
 
@@ -129,9 +113,7 @@ impl Seeder {
         let process = Process::start(&format!("seeder {ip}"), &mut command);
         let addresses = process.wait_for("ready", Stream::Stdout, READY_TIMEOUT, |lines| {
             let ready = lines.iter().position(|line| line == "ready")?;
-            let addresses = lines[..ready]
-                .iter()
-                .filter_map(|line| line.strip_prefix("listening "));
+            let addresses = lines[..ready].iter().filter_map(|line| line.strip_prefix("listening "));
             Some(addresses.map(str::to_owned).collect())
         });
         Seeder { process, addresses }
@@ -145,11 +127,7 @@ impl Seeder {
 
     /// Its TCP port.
     pub fn port(&self) -> u16 {
-        let port = self
-            .address()
-            .split('/')
-            .nth(4)
-            .and_then(|port| port.parse().ok());
+        let port = self.address().split('/').nth(4).and_then(|port| port.parse().ok());
         port.unwrap_or_else(|| panic!("no port in {}", self.address()))
     }
 }
@@ -165,17 +143,10 @@ impl Get {
     /// Gets `source` into `folder`, listening on `ip`.
     pub fn new(place: &Place, source: impl AsRef<OsStr>, folder: &Path, ip: &str) -> Get {
         let mut command = place.nearcast();
-        command
-            .args(["get", "--json"])
-            .arg(source.as_ref())
-            .arg("-o")
-            .arg(folder);
+        command.args(["get", "--json"]).arg(source.as_ref()).arg("-o").arg(folder);
         command.args(["--listen", &format!("/ip4/{ip}/tcp/0")]);
         command.args(["--listen", &format!("/ip4/{ip}/udp/0/quic-v1")]);
-        Get {
-            name: format!("get {ip}"),
-            command,
-        }
+        Get { name: format!("get {ip}"), command }
     }
 
     /// A peer to ask first.
@@ -191,9 +162,7 @@ impl Get {
 
     /// Starts it.
     pub fn start(mut self) -> Client {
-        Client {
-            process: Process::start(&self.name, &mut self.command),
-        }
+        Client { process: Process::start(&self.name, &mut self.command) }
     }
 
     /// Starts it and waits for its good end.

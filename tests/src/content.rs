@@ -102,20 +102,11 @@ pub fn digest(path: &Path) -> [u8; 32] {
 pub fn assert_same(theirs: &Path, ours: &Path) {
     if theirs.is_file() {
         assert!(ours.is_file(), "{} is missing", ours.display());
-        assert_eq!(
-            digest(theirs),
-            digest(ours),
-            "{} differs from its source",
-            ours.display()
-        );
+        assert_eq!(digest(theirs), digest(ours), "{} differs from its source", ours.display());
         return;
     }
     let expected = crate::place::listing(theirs);
-    assert_eq!(
-        expected,
-        crate::place::listing(ours),
-        "the folders hold different things"
-    );
+    assert_eq!(expected, crate::place::listing(ours), "the folders hold different things");
     for path in expected.iter().filter(|path| theirs.join(path).is_file()) {
         assert_same(&theirs.join(path), &ours.join(path));
     }

@@ -19,15 +19,10 @@ pub struct Place {
 
 impl Place {
     /// Makes the folder.
-    #[expect(
-        clippy::new_without_default,
-        reason = "making a folder is an act, not a default"
-    )]
+    #[expect(clippy::new_without_default, reason = "making a folder is an act, not a default")]
     pub fn new() -> Place {
         let folder = tempfile::Builder::new().prefix("nearcast-e2e-").tempdir();
-        Place {
-            folder: folder.expect("a temporary folder can be made"),
-        }
+        Place { folder: folder.expect("a temporary folder can be made") }
     }
 
     /// The folder itself.
@@ -61,12 +56,7 @@ impl Place {
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("STATE_DIRECTORY");
-        for variable in [
-            "XDG_STATE_HOME",
-            "XDG_CACHE_HOME",
-            "XDG_CONFIG_HOME",
-            "XDG_DATA_HOME",
-        ] {
+        for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
             command.env(variable, home.join(variable.to_lowercase()));
         }
         command

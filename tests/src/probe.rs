@@ -5,17 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// All keys of `bytes_by_tier`, always all there.
-pub const TIERS: [&str; 9] = [
-    "lan",
-    "prefix24",
-    "prefix16",
-    "same_as",
-    "adjacent_as",
-    "remote",
-    "unknown",
-    "origin",
-    "web_seed",
-];
+pub const TIERS: [&str; 9] =
+    ["lan", "prefix24", "prefix16", "same_as", "adjacent_as", "remote", "unknown", "origin", "web_seed"];
 
 /// One line of `get --json`.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,10 +68,7 @@ impl Summary {
             content: event.text("content").to_owned(),
             bytes: event.number("bytes"),
             seconds: seconds.unwrap_or_else(|| panic!("no seconds in {value}")),
-            bytes_by_tier: TIERS
-                .iter()
-                .map(|&tier| (tier.to_owned(), number(tiers, tier)))
-                .collect(),
+            bytes_by_tier: TIERS.iter().map(|&tier| (tier.to_owned(), number(tiers, tier))).collect(),
             uploaded: event.number("uploaded_bytes"),
             wasted: event.number("wasted_bytes"),
             banned: event.number("banned"),
@@ -114,10 +102,7 @@ mod tests {
     #[test]
     fn a_summary_adds_up_what_came_from_everybody() {
         let summary = Summary::of(&Event::parse(FINISHED));
-        assert_eq!(
-            (summary.received(), summary.from_origin(), summary.uploaded),
-            (7, 4, 3)
-        );
+        assert_eq!((summary.received(), summary.from_origin(), summary.uploaded), (7, 4, 3));
     }
 
     #[test]

@@ -66,10 +66,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        let shared = Arc::new(Shared {
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Condvar::new() });
         let stdout = child.stdout.take().expect("stdout is a pipe");
         let stderr = child.stderr.take().expect("stderr is a pipe");
         let pid = Pid::from_child(&child);
@@ -78,13 +75,7 @@ impl Process {
             read(stderr, Stream::Stderr, Arc::clone(&shared)),
             wait(child, pid, Arc::clone(&shared)),
         ];
-        Process {
-            name: name.to_owned(),
-            pid,
-            started,
-            shared,
-            threads,
-        }
+        Process { name: name.to_owned(), pid, started, shared, threads }
     }
 
     /// When it was started.
@@ -200,10 +191,7 @@ impl Process {
         let state = self.lock();
         let last = |lines: &[String]| lines[lines.len().saturating_sub(TAIL_LINES_MAX)..].join("\n  ");
         let [stdout, stderr] = [&state.lines[0], &state.lines[1]].map(|lines| last(lines));
-        format!(
-            "--- {} stdout\n  {stdout}\n--- {} stderr\n  {stderr}",
-            self.name, self.name
-        )
+        format!("--- {} stdout\n  {stdout}\n--- {} stderr\n  {stderr}", self.name, self.name)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -244,9 +232,7 @@ fn read(source: impl Read + Send + 'static, stream: Stream, shared: Arc<Shared>)
             let bytes = &mut state.bytes[stream as usize];
             assert!(bytes.len() + line.len() < OUTPUT_BYTES_MAX, "endless output");
             bytes.extend_from_slice(&line);
-            let text = String::from_utf8_lossy(&line)
-                .trim_end_matches(['\n', '\r'])
-                .to_owned();
+            let text = String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned();
             state.lines[stream as usize].push(text);
             shared.changed.notify_all();
             line.clear();
@@ -263,9 +249,7 @@ fn wait(mut child: Child, pid: Pid, shared: Arc<Shared>) -> JoinHandle<()> {
         while let Err(Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), options) {}
         let mut state = lock(&shared);
         let status = child.wait().expect("our own child can be waited for");
-        state.code = status
-            .code()
-            .or_else(|| status.signal().map(|signal| 128 + signal));
+        state.code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
         shared.changed.notify_all();
     })
 }
@@ -292,9 +276,7 @@ mod tests {
     #[test]
     fn a_signal_is_an_exit_code_too() {
         let process = shell("echo ready; read never </dev/tty || while :; do :; done");
-        process.wait_for("ready", Stream::Stdout, LIMIT, |lines| {
-            (lines == ["ready"]).then_some(())
-        });
+        process.wait_for("ready", Stream::Stdout, LIMIT, |lines| (lines == ["ready"]).then_some(()));
         process.signal(Signal::INT);
         process.kill();
         assert!([128 + 2, 128 + 9].contains(&process.wait_exit(LIMIT)));

@@ -25,12 +25,7 @@ impl Value {
 
     /// A dictionary.
     pub fn map<const N: usize>(entries: [(&[u8], Value); N]) -> Value {
-        Value::Map(
-            entries
-                .into_iter()
-                .map(|(key, value)| (key.to_vec(), value))
-                .collect(),
-        )
+        Value::Map(entries.into_iter().map(|(key, value)| (key.to_vec(), value)).collect())
     }
 
     /// The bytes of a file.
@@ -75,10 +70,7 @@ pub fn with_names(name: &[u8], path: &[&[u8]]) -> Vec<u8> {
         (b"pieces root", Value::bytes(Sha256::digest(DATA))),
     ]);
     let file = Value::map([(b"", leaf)]);
-    let tree = path
-        .iter()
-        .rev()
-        .fold(file, |below, component| Value::map([(component, below)]));
+    let tree = path.iter().rev().fold(file, |below, component| Value::map([(component, below)]));
     let info = Value::map([
         (b"file tree", tree),
         (b"meta version", Value::Number(2)),
@@ -105,10 +97,7 @@ mod tests {
 
     #[test]
     fn dictionaries_are_written_in_order_of_their_keys() {
-        let value = Value::map([
-            (b"b", Value::List(vec![Value::Number(-1)])),
-            (b"a", Value::bytes("xy")),
-        ]);
+        let value = Value::map([(b"b", Value::List(vec![Value::Number(-1)])), (b"a", Value::bytes("xy"))]);
         assert_eq!(value.encode(), b"d1:a2:xy1:bli-1eee");
     }
 

@@ -19,11 +19,7 @@ fn slow_download(place: &Place) -> (Seeder, PathBuf, PathBuf) {
     let root = place.folder("root");
     write_random(&root.join("film.bin"), 24 * MIB, 101);
     let torrent = publish(place, &root.join("film.bin"), &[]).torrent;
-    (
-        Seeder::start(place, &root, "127.1.0.1"),
-        torrent,
-        place.folder("out"),
-    )
+    (Seeder::start(place, &root, "127.1.0.1"), torrent, place.folder("out"))
 }
 
 fn get_slowly(place: &Place, seeder: &Seeder, torrent: &Path, out: &Path) -> Client {
@@ -42,16 +38,11 @@ fn success_leaves_the_data_and_nothing_else() {
     let before = listing(&root);
     let seeder = Seeder::start(&place, &root, "127.1.0.1");
     let out = place.folder("out");
-    let client = Get::new(&place, &torrent, &out, "127.1.0.2")
-        .peer(seeder.address())
-        .start();
+    let client = Get::new(&place, &torrent, &out, "127.1.0.2").peer(seeder.address()).start();
     assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());
     client.process.assert_group_gone();
     let expected = Path::new("holiday");
-    let others: Vec<PathBuf> = listing(&out)
-        .into_iter()
-        .filter(|path| !path.starts_with(expected))
-        .collect();
+    let others: Vec<PathBuf> = listing(&out).into_iter().filter(|path| !path.starts_with(expected)).collect();
     assert_eq!(others, Vec::<PathBuf>::new());
     assert_same(&source, &out.join("holiday"));
     seeder.process.signal(Signal::TERM);
@@ -71,15 +62,8 @@ fn failure_leaves_no_file() {
     let client = get.with(&["--timeout", "3s"]).start();
     assert_eq!(client.process.wait_exit(PATIENCE), 6, "{}", client.process.tail());
     client.process.assert_group_gone();
-    let whole: Vec<PathBuf> = listing(&out)
-        .into_iter()
-        .filter(|path| path.ends_with("film.bin"))
-        .collect();
-    assert_eq!(
-        whole,
-        Vec::<PathBuf>::new(),
-        "an unfinished file must not look finished"
-    );
+    let whole: Vec<PathBuf> = listing(&out).into_iter().filter(|path| path.ends_with("film.bin")).collect();
+    assert_eq!(whole, Vec::<PathBuf>::new(), "an unfinished file must not look finished");
 }
 
 #[test]
@@ -89,20 +73,10 @@ fn each_signal_has_its_exit_code_and_leaves_a_download_that_resumes() {
         let (seeder, torrent, out) = slow_download(&place);
         let client = get_slowly(&place, &seeder, &torrent, &out);
         client.process.signal(signal);
-        assert_eq!(
-            client.process.wait_exit(SIGNAL_TIMEOUT),
-            code,
-            "{}",
-            client.process.tail()
-        );
+        assert_eq!(client.process.wait_exit(SIGNAL_TIMEOUT), code, "{}", client.process.tail());
         client.process.assert_group_gone();
-        assert!(
-            !out.join("film.bin").exists(),
-            "an unfinished file must not look finished"
-        );
-        Get::new(&place, &torrent, &out, "127.1.0.2")
-            .peer(seeder.address())
-            .finish();
+        assert!(!out.join("film.bin").exists(), "an unfinished file must not look finished");
+        Get::new(&place, &torrent, &out, "127.1.0.2").peer(seeder.address()).finish();
         assert_eq!(listing(&out), BTreeSet::from(["film.bin".into()]), "after {code}");
     }
 }
@@ -114,9 +88,7 @@ fn what_a_kill_leaves_is_cleaned_up_by_the_next_run() {
     let client = get_slowly(&place, &seeder, &torrent, &out);
     client.process.kill();
     client.process.assert_group_gone();
-    Get::new(&place, &torrent, &out, "127.1.0.2")
-        .peer(seeder.address())
-        .finish();
+    Get::new(&place, &torrent, &out, "127.1.0.2").peer(seeder.address()).finish();
     assert_eq!(listing(&out), BTreeSet::from(["film.bin".into()]));
 }
 
@@ -127,12 +99,7 @@ fn a_seeder_ends_well_by_each_signal_also_in_mid_transfer() {
         let (seeder, torrent, out) = slow_download(&place);
         let _client = get_slowly(&place, &seeder, &torrent, &out);
         seeder.process.signal(signal);
-        assert_eq!(
-            seeder.process.wait_exit(PATIENCE),
-            code,
-            "{}",
-            seeder.process.tail()
-        );
+        assert_eq!(seeder.process.wait_exit(PATIENCE), code, "{}", seeder.process.tail());
         seeder.process.assert_group_gone();
     }
 }

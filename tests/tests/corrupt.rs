@@ -18,16 +18,10 @@ const SIZE_BYTES: u64 = 8 * MIB;
 const RUN_BYTES_MAX: u64 = 256 * 1024;
 
 fn rot(path: &Path, offset: u64) {
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("the source can be opened");
+    let file = File::options().read(true).write(true).open(path).expect("the source can be opened");
     let mut byte = [0];
-    file.read_exact_at(&mut byte, offset)
-        .expect("the offset lies in the file");
-    file.write_all_at(&[byte[0] ^ 0x10], offset)
-        .expect("the source can be written");
+    file.read_exact_at(&mut byte, offset).expect("the offset lies in the file");
+    file.write_all_at(&[byte[0] ^ 0x10], offset).expect("the source can be written");
 }
 
 /// Two roots with the same content and metainfo; one block of the first has rotted.
@@ -50,43 +44,19 @@ fn a_rotten_block_is_never_sent_is_reported_and_comes_from_another_seeder() {
     let (rotten_root, good_root, torrent) = roots(&place);
     let rotten = Seeder::start(&place, &rotten_root, "127.1.0.1");
     let out = place.folder("out");
-    let client = Get::new(&place, &torrent, &out, "127.1.0.2")
-        .peer(rotten.address())
-        .start();
+    let client = Get::new(&place, &torrent, &out, "127.1.0.2").peer(rotten.address()).start();
     client.wait_bytes(SIZE_BYTES - RUN_BYTES_MAX, PATIENCE);
-    rotten
-        .process
-        .wait_for("it reports the rot", Stream::Stderr, PATIENCE, says_rotten);
+    rotten.process.wait_for("it reports the rot", Stream::Stderr, PATIENCE, says_rotten);
     assert_eq!(client.interrupt(PATIENCE), 130, "{}", client.process.tail());
 
     let good = Seeder::start(&place, &good_root, "127.1.0.3");
-    let both = Get::new(&place, &torrent, &out, "127.1.0.2")
-        .peer(rotten.address())
-        .peer(good.address());
+    let both = Get::new(&place, &torrent, &out, "127.1.0.2").peer(rotten.address()).peer(good.address());
     let summary = both.finish();
     assert_same(&good_root.join("film.bin"), &out.join("film.bin"));
-    assert_eq!(
-        summary.received(),
-        RUN_BYTES_MAX,
-        "only the rotten run was missing"
-    );
-    assert_eq!(
-        (summary.wasted, summary.banned),
-        (0, 0),
-        "nothing rotten was ever sent"
-    );
-    let reports = rotten
-        .process
-        .lines(Stream::Stderr)
-        .iter()
-        .filter(|line| is_report(line))
-        .count();
-    assert_eq!(
-        reports,
-        1,
-        "said once, not each time it is asked for\n{}",
-        rotten.process.tail()
-    );
+    assert_eq!(summary.received(), RUN_BYTES_MAX, "only the rotten run was missing");
+    assert_eq!((summary.wasted, summary.banned), (0, 0), "nothing rotten was ever sent");
+    let reports = rotten.process.lines(Stream::Stderr).iter().filter(|line| is_report(line)).count();
+    assert_eq!(reports, 1, "said once, not each time it is asked for\n{}", rotten.process.tail());
 }
 
 fn says_rotten(lines: &[String]) -> Option<()> {

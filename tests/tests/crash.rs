@@ -64,12 +64,7 @@ impl Served {
         };
         let seeder = Seeder::start_with(&place, &options);
         options.port = seeder.port();
-        Served {
-            place,
-            published,
-            options,
-            seeder,
-        }
+        Served { place, published, options, seeder }
     }
 
     fn source(&self) -> std::path::PathBuf {
@@ -95,28 +90,16 @@ fn twenty_kills_of_a_client_cost_no_durable_byte() {
     for kill in 0..KILLS {
         let client = served.get(&out, DOWN_BYTES_PER_S);
         let life = Duration::from_millis(random.between(LIFE_MS.0, LIFE_MS.1));
-        assert!(
-            client.finished_within(life).is_none(),
-            "finished before kill {kill}: nothing was tested"
-        );
+        assert!(client.finished_within(life).is_none(), "finished before kill {kill}: nothing was tested");
         client.process.kill();
         let events = client.events();
         if let Some(resumed) = resumed(&events) {
             assert_kept(last, resumed, &format!("after kill {kill}"));
             resumes_with_data += u32::from(resumed > 0);
-            last = Last::of(
-                &events,
-                Last {
-                    have: resumed,
-                    durable: resumed,
-                },
-            );
+            last = Last::of(&events, Last { have: resumed, durable: resumed });
         }
     }
-    assert!(
-        resumes_with_data > 0,
-        "no restart found durable data: nothing was tested"
-    );
+    assert!(resumes_with_data > 0, "no restart found durable data: nothing was tested");
     let client = served.get(&out, 1 << 40);
     let summary = client.wait_finished(PATIENCE);
     assert_eq!(client.process.wait_exit(PATIENCE), 0);
@@ -131,10 +114,7 @@ fn twenty_kills_of_a_client_cost_no_durable_byte() {
 }
 
 fn assert_kept(last: Last, resumed: u64, when: &str) {
-    assert!(
-        resumed >= last.durable,
-        "{when}: {resumed} bytes resumed of {last:?}"
-    );
+    assert!(resumed >= last.durable, "{when}: {resumed} bytes resumed of {last:?}");
     assert!(
         resumed + TAIL_BYTES_MAX >= last.have,
         "{when}: more than the tail between checkpoints was lost: {resumed} bytes resumed of {last:?}"
@@ -150,10 +130,7 @@ fn a_seeder_killed_and_started_again_is_found_again() {
     let out = served.place.folder("out");
     let client = served.get(&out, 4 * DOWN_BYTES_PER_S);
     for kill in 1..=4 {
-        client.wait_bytes(
-            kill * SIZE_BYTES / 8 + random.between(0, SIZE_BYTES / 16),
-            PATIENCE,
-        );
+        client.wait_bytes(kill * SIZE_BYTES / 8 + random.between(0, SIZE_BYTES / 16), PATIENCE);
         let address = served.seeder.address().to_owned();
         served.seeder.process.kill();
         served.seeder = Seeder::start_with(&served.place, &served.options);

@@ -23,12 +23,7 @@ fn serve() -> Served {
     let source = write_folder(&root, "holiday", 11);
     let published = publish(&place, &source, &[]);
     let seeder = Seeder::start(&place, &root, "127.1.0.1");
-    Served {
-        place,
-        source,
-        published,
-        seeder,
-    }
+    Served { place, source, published, seeder }
 }
 
 #[test]
@@ -40,11 +35,7 @@ fn a_published_folder_arrives_byte_for_byte() {
     assert_same(&served.source, &out.join("holiday"));
     assert_eq!(summary.content, served.published.content());
     assert_eq!(summary.received(), summary.bytes, "each byte came once");
-    assert_eq!(
-        summary.from_origin(),
-        summary.bytes,
-        "the only source is the origin"
-    );
+    assert_eq!(summary.from_origin(), summary.bytes, "the only source is the origin");
     assert_eq!((summary.wasted, summary.banned), (0, 0));
 }
 
@@ -76,11 +67,7 @@ fn a_magnet_link_that_names_its_peer_needs_no_option() {
     let torrent = served.place.path().join("again.torrent");
     let peer = ["--peer", served.seeder.address()];
     let again = publish_to(&served.place, &served.source, &torrent, &peer);
-    assert_eq!(
-        again.content(),
-        served.published.content(),
-        "hints are no part of the content"
-    );
+    assert_eq!(again.content(), served.published.content(), "hints are no part of the content");
     let out = served.place.folder("out");
     Get::new(&served.place, &again.magnet, &out, "127.1.0.5").finish();
     assert_same(&served.source, &out.join("holiday"));
@@ -89,10 +76,7 @@ fn a_magnet_link_that_names_its_peer_needs_no_option() {
 #[test]
 fn info_tells_what_a_torrent_and_a_link_name() {
     let served = serve();
-    for source in [
-        served.published.torrent.as_os_str(),
-        served.published.magnet.as_ref(),
-    ] {
+    for source in [served.published.torrent.as_os_str(), served.published.magnet.as_ref()] {
         let (code, process) = run("info", served.place.nearcast().arg("info").arg(source));
         assert_eq!(code, 0, "{}", process.tail());
         let stdout = process.lines(Stream::Stdout).join("\n");
@@ -120,17 +104,11 @@ fn verify_accepts_what_is_whole_and_names_what_is_not() {
     assert_eq!(code, 32, "{}", process.tail());
     let said = process.lines(Stream::Stdout).join("\n");
     assert!(said.contains("run and a bit.bin"), "{}", process.tail());
-    assert!(
-        !said.contains("block.bin"),
-        "only what is bad is named\n{}",
-        process.tail()
-    );
+    assert!(!said.contains("block.bin"), "only what is bad is named\n{}", process.tail());
 }
 
 fn fs_bytes(folder: &std::path::Path) -> u64 {
     let files = e2e::place::listing(folder);
-    let lengths = files
-        .iter()
-        .map(|path| fs::metadata(folder.join(path)).expect("it was listed"));
+    let lengths = files.iter().map(|path| fs::metadata(folder.join(path)).expect("it was listed"));
     lengths.filter(fs::Metadata::is_file).map(|file| file.len()).sum()
 }

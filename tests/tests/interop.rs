@@ -47,8 +47,7 @@ fn write_bytes(path: &Path, seed: u64, length: usize) {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        file.write_all(&state.to_le_bytes()[..(length - start).min(8)])
-            .unwrap();
+        file.write_all(&state.to_le_bytes()[..(length - start).min(8)]).unwrap();
     }
     file.flush().unwrap();
 }
@@ -81,10 +80,7 @@ fn folder(outer: &Path) -> PathBuf {
 }
 
 fn publish_as(path: &Path, piece_bytes: usize) -> Published {
-    let options = PublishOptions {
-        piece_bytes: Some(piece_bytes as u64),
-        ..PublishOptions::default()
-    };
+    let options = PublishOptions { piece_bytes: Some(piece_bytes as u64), ..PublishOptions::default() };
     publish(path, options, &|_, _| {}, &NEVER).unwrap()
 }
 
@@ -97,10 +93,7 @@ fn our_files(manifest: &Manifest) -> BTreeMap<String, (u64, Option<String>)> {
     let layout = manifest.layout();
     let entry = |(index, file): (u32, &nearcast_core::manifest::FileEntry)| {
         let target = manifest.target(layout.file_index(index).unwrap());
-        (
-            target.to_string(),
-            (file.length, file.pieces_root.as_ref().map(hex)),
-        )
+        (target.to_string(), (file.length, file.pieces_root.as_ref().map(hex)))
     };
     (0..).zip(manifest.files()).map(entry).collect()
 }
@@ -108,10 +101,7 @@ fn our_files(manifest: &Manifest) -> BTreeMap<String, (u64, Option<String>)> {
 fn their_files(answer: &Value) -> BTreeMap<String, (u64, Option<String>)> {
     let entry = |file: &Value| {
         let text = |key: &str| file[key].as_str().map(str::to_owned);
-        (
-            text("path").unwrap(),
-            (file["length"].as_u64().unwrap(), text("root")),
-        )
+        (text("path").unwrap(), (file["length"].as_u64().unwrap(), text("root")))
     };
     answer["files"].as_array().unwrap().iter().map(entry).collect()
 }
@@ -119,10 +109,7 @@ fn their_files(answer: &Value) -> BTreeMap<String, (u64, Option<String>)> {
 /// Has libtorrent make its torrents of `path`, and compares them with ours in every respect.
 fn compare(path: &Path, piece_bytes: usize) {
     let out = TempDir::new().unwrap();
-    let made = script(
-        "libtorrent_make.py",
-        &[path, out.path(), Path::new(&piece_bytes.to_string())],
-    );
+    let made = script("libtorrent_make.py", &[path, out.path(), Path::new(&piece_bytes.to_string())]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     let ours = publish_as(path, piece_bytes);
@@ -130,27 +117,16 @@ fn compare(path: &Path, piece_bytes: usize) {
         let torrent = fs::read(out.path().join(format!("{kind}.torrent"))).unwrap();
         let theirs = Manifest::parse(&torrent).unwrap();
         let context = format!("{kind}, pieces of {piece_bytes}");
-        assert_eq!(
-            theirs.content().to_string(),
-            made[kind]["info_hash"].as_str().unwrap(),
-            "{context}"
-        );
+        assert_eq!(theirs.content().to_string(), made[kind]["info_hash"].as_str().unwrap(), "{context}");
         assert_eq!(our_files(&theirs), their_files(&made[kind]), "{context}");
         assert_eq!(theirs.files(), ours.manifest.files(), "{context}");
-        assert_eq!(
-            theirs.is_single_file(),
-            ours.manifest.is_single_file(),
-            "{context}"
-        );
+        assert_eq!(theirs.is_single_file(), ours.manifest.is_single_file(), "{context}");
         assert!(theirs.layers().eq(ours.manifest.layers()), "{context}");
         let report = verify_data(&theirs, &ours.root, &|_, _| {}, &NEVER).unwrap();
         assert!(report.have.is_full() && report.bad_files.is_empty(), "{context}");
     }
     // Without v1 keys there is one canonical info dictionary.
-    assert_eq!(
-        made["v2"]["info_hash"].as_str().unwrap(),
-        ours.manifest.content().to_string()
-    );
+    assert_eq!(made["v2"]["info_hash"].as_str().unwrap(), ours.manifest.content().to_string());
 }
 
 #[test]
@@ -181,12 +157,7 @@ fn libtorrent_accepts_our_torrent_and_data_and_finds_a_flipped_bit() {
     let check = || script("libtorrent_check.py", &[&torrent, outer.path()]);
 
     let good = check();
-    assert_eq!(
-        good.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&good.stderr)
-    );
+    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
     let info_hash = String::from_utf8(good.stdout).unwrap();
     assert_eq!(info_hash.trim(), published.manifest.content().to_string());
 
@@ -195,10 +166,5 @@ fn libtorrent_accepts_our_torrent_and_data_and_finds_a_flipped_bit() {
     data[200 * KIB] ^= 4;
     fs::write(&path, data).unwrap();
     let bad = check();
-    assert_eq!(
-        bad.status.code(),
-        Some(1),
-        "{}",
-        String::from_utf8_lossy(&bad.stderr)
-    );
+    assert_eq!(bad.status.code(), Some(1), "{}", String::from_utf8_lossy(&bad.stderr));
 }

@@ -24,10 +24,7 @@ fn an_origin_killed_in_mid_download_stops_nobody() {
     let first = get("127.1.0.1", &["--seed", "forever"]);
     first.wait_finished(PATIENCE);
     let ips: Vec<String> = (0..LATE).map(|n| format!("127.{}.0.2", n + 1)).collect();
-    let late: Vec<Client> = ips
-        .iter()
-        .map(|ip| get(ip, &["--down", "4MiB", "--seed", "forever"]))
-        .collect();
+    let late: Vec<Client> = ips.iter().map(|ip| get(ip, &["--down", "4MiB", "--seed", "forever"])).collect();
     // They have met through the origin, and have most of the way before them.
     for client in &late {
         client.wait_bytes(MIB, PATIENCE);
@@ -40,15 +37,9 @@ fn an_origin_killed_in_mid_download_stops_nobody() {
             .rev()
             .find(|event| event.name() == "progress")
             .map_or(0, |event| event.number("bytes"));
-        assert!(
-            had < SIZE_BYTES,
-            "{ip} had finished before the origin died: nothing was tested"
-        );
+        assert!(had < SIZE_BYTES, "{ip} had finished before the origin died: nothing was tested");
         let summary = client.wait_finished(PATIENCE);
         assert_same(&source, &place.folder(ip).join("film.bin"));
-        assert!(
-            summary.received() > summary.from_origin(),
-            "{ip} got the rest from peers"
-        );
+        assert!(summary.received() > summary.from_origin(), "{ip} got the rest from peers");
     }
 }

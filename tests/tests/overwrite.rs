@@ -25,12 +25,7 @@ impl Served {
         write_random(&source, SIZE_BYTES, 71);
         let torrent = publish(&place, &source, &[]).torrent;
         let seeder = Seeder::start(&place, &place.folder("root"), "127.1.0.1");
-        Served {
-            place,
-            source,
-            torrent,
-            seeder,
-        }
+        Served { place, source, torrent, seeder }
     }
 
     fn get(&self) -> Get {
@@ -48,12 +43,7 @@ fn another_file_of_the_name_is_kept_and_the_exit_code_says_so() {
     let served = Served::new();
     fs::write(served.target(), "precious").expect("the target can be written");
     let client = served.get().start();
-    assert_eq!(
-        client.process.wait_exit(PATIENCE),
-        EXISTS,
-        "{}",
-        client.process.tail()
-    );
+    assert_eq!(client.process.wait_exit(PATIENCE), EXISTS, "{}", client.process.tail());
     assert_eq!(fs::read(served.target()).expect("it is still there"), b"precious");
 }
 
@@ -65,15 +55,8 @@ fn overwrite_replaces_it_and_receives_only_what_differs() {
     fs::write(served.target(), almost).expect("the target can be written");
     let summary = served.get().with(&["--overwrite"]).finish();
     assert_same(&served.source, &served.target());
-    assert!(
-        summary.received() < SIZE_BYTES / 2,
-        "what was right came again: {}",
-        summary.received()
-    );
-    assert!(
-        summary.received() > 0,
-        "the wrong byte was replaced by a right one"
-    );
+    assert!(summary.received() < SIZE_BYTES / 2, "what was right came again: {}", summary.received());
+    assert!(summary.received() > 0, "the wrong byte was replaced by a right one");
 }
 
 #[test]

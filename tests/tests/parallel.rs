@@ -22,11 +22,7 @@ fn different_contents_into_one_folder_do_not_disturb_each_other() {
         .collect();
     let seeder = Seeder::start(&place, &root, "127.1.0.1");
     let out = place.folder("out");
-    let start = |torrent| {
-        Get::new(&place, torrent, &out, "127.1.0.2")
-            .peer(seeder.address())
-            .start()
-    };
+    let start = |torrent| Get::new(&place, torrent, &out, "127.1.0.2").peer(seeder.address()).start();
     let clients: Vec<Client> = torrents.iter().map(start).collect();
     for client in &clients {
         client.wait_finished(PATIENCE);
@@ -55,11 +51,7 @@ fn one_command_gets_several_contents() {
     let get = Get::new(&place, &torrents[0], &out, "127.1.0.2").peer(seeder.address());
     let client = get.with(&[second]).start();
     assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());
-    let finished = client
-        .events()
-        .iter()
-        .filter(|event| event.name() == "finished")
-        .count();
+    let finished = client.events().iter().filter(|event| event.name() == "finished").count();
     assert_eq!(finished, 2, "{}", client.process.tail());
     assert_same(&root.join("a.bin"), &out.join("a.bin"));
     assert_same(&root.join("b.bin"), &out.join("b.bin"));
@@ -74,30 +66,14 @@ fn a_second_download_of_the_same_content_to_the_same_place_says_busy() {
     let torrent = publish(&place, &source, &[]).torrent;
     let seeder = Seeder::start(&place, &root, "127.1.0.1");
     let out = place.folder("out");
-    let get = |down| {
-        Get::new(&place, &torrent, &out, "127.1.0.2")
-            .peer(seeder.address())
-            .with(&["--down", down])
-    };
+    let get =
+        |down| Get::new(&place, &torrent, &out, "127.1.0.2").peer(seeder.address()).with(&["--down", down]);
     let first = get("8MiB").start();
     first.wait_bytes(MIB, PATIENCE);
     let second = get("8MiB").start();
-    assert_eq!(
-        second.process.wait_exit(PATIENCE),
-        BUSY,
-        "{}",
-        second.process.tail()
-    );
-    assert!(
-        second.process.tail().contains("another process"),
-        "{}",
-        second.process.tail()
-    );
+    assert_eq!(second.process.wait_exit(PATIENCE), BUSY, "{}", second.process.tail());
+    assert!(second.process.tail().contains("another process"), "{}", second.process.tail());
     first.wait_finished(PATIENCE);
-    assert_eq!(
-        first.process.wait_exit(PATIENCE),
-        0,
-        "the first goes on undisturbed"
-    );
+    assert_eq!(first.process.wait_exit(PATIENCE), 0, "the first goes on undisturbed");
     assert_same(&source, &out.join("film.bin"));
 }

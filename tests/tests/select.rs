@@ -32,11 +32,7 @@ fn only_selected_files_are_received_and_made() {
         assert_same(&source.join(path), &out.join("series").join(path));
     }
     let made: BTreeSet<PathBuf> = listing(&out.join("series")).into_iter().collect();
-    assert_eq!(
-        made.iter().filter(|path| path.extension().is_some()).count(),
-        wanted.len(),
-        "{made:?}"
-    );
+    assert_eq!(made.iter().filter(|path| path.extension().is_some()).count(), wanted.len(), "{made:?}");
 }
 
 #[test]
@@ -49,14 +45,8 @@ fn the_rest_can_be_selected_later_and_nothing_comes_twice() {
     let get = || Get::new(&place, &published.torrent, &out, "127.1.0.3").peer(seeder.address());
     let first = get().with(&["--select", "one/*"]).finish();
     let rest = get().finish();
-    let all = listing(&source)
-        .into_iter()
-        .map(|path| source.join(path))
-        .filter(|path| path.is_file());
-    assert_eq!(
-        first.received() + rest.received(),
-        all.map(|path| length(&path)).sum::<u64>()
-    );
+    let all = listing(&source).into_iter().map(|path| source.join(path)).filter(|path| path.is_file());
+    assert_eq!(first.received() + rest.received(), all.map(|path| length(&path)).sum::<u64>());
     assert_same(&source, &out.join("series"));
 }
 

@@ -36,9 +36,7 @@ fn sources(below: &str) -> Vec<(PathBuf, String)> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("the source tree can be read") {
             let path = entry.expect("the source tree can be read").path();
-            let hidden = path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             if path.is_dir() && !hidden && !path.ends_with("target") {
                 folders.push(path);
             } else if path.extension().is_some_and(|ending| ending == "rs") {
@@ -52,10 +50,7 @@ fn sources(below: &str) -> Vec<(PathBuf, String)> {
 }
 
 fn short(path: &Path) -> String {
-    path.strip_prefix(workspace())
-        .unwrap_or(path)
-        .display()
-        .to_string()
+    path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
 }
 
 /// The code of a line, without its comment. Good enough: no string here contains two slashes and a forbidden word.
@@ -111,44 +106,21 @@ fn words_are_found_whole() {
 fn the_core_depends_on_no_runtime() {
     let manifest =
         fs::read_to_string(workspace().join("node/core/Cargo.toml")).expect("the core has a manifest");
-    let (_, dependencies) = manifest
-        .split_once("[dependencies]")
-        .expect("the core has dependencies");
+    let (_, dependencies) = manifest.split_once("[dependencies]").expect("the core has dependencies");
     let dependencies = dependencies.split("\n[").next().unwrap_or(dependencies);
-    for banned in [
-        "tokio",
-        "libp2p",
-        "futures",
-        "getrandom",
-        "rustix",
-        "socket2",
-        "nearcast-node",
-    ] {
-        assert!(
-            !dependencies.lines().any(|line| line.starts_with(banned)),
-            "{banned} in {dependencies}"
-        );
+    for banned in ["tokio", "libp2p", "futures", "getrandom", "rustix", "socket2", "nearcast-node"] {
+        assert!(!dependencies.lines().any(|line| line.starts_with(banned)), "{banned} in {dependencies}");
     }
 }
 
 #[test]
 fn sizes_are_reported() {
-    let mut sizes: Vec<(usize, String)> = sources("")
-        .iter()
-        .map(|(path, text)| (text.lines().count(), short(path)))
-        .collect();
+    let mut sizes: Vec<(usize, String)> =
+        sources("").iter().map(|(path, text)| (text.lines().count(), short(path))).collect();
     sizes.sort();
     let total: usize = sizes.iter().map(|(lines, _)| lines).sum();
-    println!(
-        "{} files, {total} lines, median {}",
-        sizes.len(),
-        sizes[sizes.len() / 2].0
-    );
-    for (lines, path) in sizes
-        .iter()
-        .rev()
-        .take_while(|(lines, _)| *lines > FILE_LINES_REPORTED)
-    {
+    println!("{} files, {total} lines, median {}", sizes.len(), sizes[sizes.len() / 2].0);
+    for (lines, path) in sizes.iter().rev().take_while(|(lines, _)| *lines > FILE_LINES_REPORTED) {
         println!("{lines:6} {path}");
     }
     assert!(total > 0);

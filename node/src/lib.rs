@@ -3,6 +3,7 @@
 pub mod address;
 pub mod config;
 pub mod error;
+mod exchange;
 mod limit;
 mod nearness;
 mod net;

@@ -8,6 +8,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     error::Error,
     io,
+    net::IpAddr,
     num::NonZeroU8,
 };
 
@@ -20,7 +21,7 @@ use libp2p::{
     },
 };
 
-use crate::address::peer_of;
+use crate::address::{ip_of, peer_of};
 
 /// Addresses tried for one dial; more are ignored.
 const ADDRESSES_MAX: usize = 8;
@@ -68,10 +69,7 @@ impl Dial {
             wrong_peer: None,
             left: ordered(peer, addresses)
                 .into_iter()
-                .map(|address| Attempt {
-                    address,
-                    fresh_port: false,
-                })
+                .map(|address| Attempt { address, fresh_port: false })
                 .collect(),
             current: None,
             failures: Vec::new(),
@@ -94,10 +92,7 @@ impl Dial {
             return;
         };
         if !attempt.fresh_port && may_have_crossed(&attempt.address, error) {
-            self.left.push_front(Attempt {
-                fresh_port: true,
-                ..attempt
-            });
+            self.left.push_front(Attempt { fresh_port: true, ..attempt });
         } else {
             self.failures.push(format!("{}: {}", attempt.address, reason(error)));
         }
@@ -121,11 +116,7 @@ fn options(peer: Option<PeerId>, attempt: Attempt) -> DialOpts {
                 // Whether a second connection is wanted was decided by whoever asked.
                 .condition(PeerCondition::Always)
                 .override_dial_concurrency_factor(NonZeroU8::MIN);
-            if fresh_port {
-                options.allocate_new_port().build()
-            } else {
-                options.build()
-            }
+            if fresh_port { options.allocate_new_port().build() } else { options.build() }
         }
         (None, true) => DialOpts::unknown_peer_id().address(attempt.address).allocate_new_port().build(),
         (None, false) => DialOpts::unknown_peer_id().address(attempt.address).build(),
@@ -150,6 +141,21 @@ fn ordered(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
 /// The address without the peer it names.
 pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
     address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
+}
+
+/// Whether a dial of `address` leaves from an IP we were told to use. TCP sees to that itself; QUIC dials only from
+/// sockets it listens on, and without one would leave from wherever the system likes.
+pub(crate) fn keeps_source(listen: &[Multiaddr], address: &Multiaddr) -> bool {
+    let Some(remote) = ip_of(address).filter(|_| !is_tcp(address)) else {
+        return true;
+    };
+    let fits = |local: IpAddr| {
+        local.is_ipv4() == remote.is_ipv4()
+            && (local.is_unspecified() || local.is_loopback() == remote.is_loopback())
+    };
+    let mut fitting = listen.iter().filter(|local| ip_of(local).is_some_and(fits)).peekable();
+    fitting.peek().is_none()
+        || fitting.any(|local| !is_tcp(local) || ip_of(local).is_some_and(|ip| ip.is_unspecified()))
 }
 
 fn is_tcp(address: &Multiaddr) -> bool {
@@ -230,8 +236,24 @@ mod tests {
             "/ip4/192.0.2.1/tcp/1",
             "/ip6/2001:db8::1/tcp/2",
         ]);
-        let wanted = addresses(&["/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/2", "/ip4/192.0.2.1/udp/1/quic-v1"]);
+        let wanted =
+            addresses(&["/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/2", "/ip4/192.0.2.1/udp/1/quic-v1"]);
         assert_eq!(ordered(None, given), wanted);
+    }
+
+    #[test]
+    fn quic_is_not_dialled_from_an_ip_nobody_chose() {
+        let quic = |ip: &str| format!("/ip4/{ip}/udp/1/quic-v1").parse().unwrap();
+        let keeps = |listen: &[&str], ip: &str| keeps_source(&addresses(listen), &quic(ip));
+        assert!(!keeps(&["/ip4/127.1.0.7/tcp/0"], "127.3.0.1"));
+        assert!(keeps(&["/ip4/127.1.0.7/tcp/0", "/ip4/127.1.0.7/udp/0/quic-v1"], "127.3.0.1"));
+        assert!(keeps(&["/ip4/0.0.0.0/tcp/0"], "127.3.0.1"));
+        assert!(keeps(&["/ip4/192.0.2.1/tcp/0"], "127.3.0.1"), "no listen IP reaches loopback anyway");
+        assert!(keeps(&[], "192.0.2.1"));
+        assert!(keeps_source(
+            &addresses(&["/ip4/127.1.0.7/tcp/0"]),
+            &addresses(&["/ip4/127.3.0.1/tcp/1"])[0]
+        ));
     }
 
     #[test]
@@ -250,7 +272,8 @@ mod tests {
     #[test]
     fn a_broken_handshake_is_tried_again_from_another_port_and_a_refusal_is_not() {
         let transport = |kind: io::ErrorKind| {
-            let error = libp2p::core::transport::TransportError::Other(io::Error::other(io::Error::from(kind)));
+            let error =
+                libp2p::core::transport::TransportError::Other(io::Error::other(io::Error::from(kind)));
             DialError::Transport(vec![(Multiaddr::empty(), error)])
         };
         let mut dial = Dial::new(1, None, addresses(&["/ip4/192.0.2.1/tcp/1"]));

@@ -47,9 +47,7 @@ pub(crate) fn load(path: &Path) -> Result<Keypair, StartError> {
 /// A new key in `path`, which must not exist. Either the whole file is there afterwards, or none.
 pub(crate) fn create(path: &Path) -> Result<Keypair, StartError> {
     let keypair = generate();
-    let bytes = keypair
-        .to_protobuf_encoding()
-        .map_err(|error| identity_error(path, error.to_string()))?;
+    let bytes = keypair.to_protobuf_encoding().map_err(|error| identity_error(path, error.to_string()))?;
     write_new(path, &bytes).map_err(|error| identity_error(path, error.to_string()))?;
     Ok(keypair)
 }
@@ -99,10 +97,7 @@ fn warn_if_readable_by_others(path: &Path) {
 }
 
 fn identity_error(path: &Path, reason: String) -> StartError {
-    StartError::Identity {
-        path: path.to_owned(),
-        reason,
-    }
+    StartError::Identity { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -139,7 +134,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.key");
         let keys: Vec<_> = std::thread::scope(|scope| {
-            let starters: Vec<_> = (0..8).map(|_| scope.spawn(|| load_or_create(&path).unwrap().public())).collect();
+            let starters: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| load_or_create(&path).unwrap().public())).collect();
             starters.into_iter().map(|starter| starter.join().unwrap()).collect()
         });
         assert!(keys.iter().all(|key| *key == keys[0]));

@@ -3,10 +3,13 @@
 //! One task owns the swarm; the rest of the node talks to it through bounded queues, and moves its bytes on streams that
 //! never pass it.
 
+mod behaviour;
 mod dials;
 pub(crate) mod identity;
+mod listening;
 mod muxer;
 mod network;
+mod pace;
 mod prefix_cap;
 mod read_ahead;
 mod security;
@@ -44,6 +47,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) prefix_cap_counts_loopback: bool,
     /// Inbound streams that wait to be taken at most; further ones are refused. Each holds its peer's first 256 KiB.
     pub(crate) inbound_streams_waiting_max: usize,
+    /// A connection without streams of ours is closed after this. Longer = fewer handshakes, shorter = fewer sockets.
+    pub(crate) idle_timeout: Duration,
     /// Handshakes offered and accepted over TCP.
     pub(crate) security: Security,
     /// Bytes of kernel buffer per TCP socket and direction; none = the system's own tuning.
@@ -60,6 +65,7 @@ impl NetworkConfig {
             connections_per_prefix_max: 32,
             prefix_cap_counts_loopback: false,
             inbound_streams_waiting_max: 256,
+            idle_timeout: Duration::from_secs(30),
             security: Security::default(),
             socket_buffer_bytes: None,
         }
@@ -75,7 +81,7 @@ pub(crate) enum NetEvent {
         connection: ConnectionId,
         /// The other end as seen on the connection, without `/p2p`.
         remote: Multiaddr,
-        /// Our end; known for inbound connections.
+        /// Our end; known for inbound connections (of QUIC listeners on every interface only the port).
         local: Option<Multiaddr>,
         /// We dialled.
         outbound: bool,
@@ -99,11 +105,7 @@ pub(crate) enum NetEvent {
         wrong_peer: Option<PeerId>,
     },
     /// A round trip was measured.
-    Rtt {
-        peer: PeerId,
-        connection: ConnectionId,
-        rtt: Duration,
-    },
-    /// We can be reached at one more address.
+    Rtt { peer: PeerId, connection: ConnectionId, rtt: Duration },
+    /// We can be reached at one more address; told for those known at the start, too.
     NewListenAddress(Multiaddr),
 }

@@ -25,8 +25,8 @@ use libp2p::core::{
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
-/// Largest frame sent; what one stream can put before a frame of another.
-const FRAME_BYTES_MAX: usize = 256 * 1024;
+use super::pace::{FRAME_BYTES_MAX, FrameSize, Paced};
+
 /// Streams of one connection, both directions together. One more from the other side ends the connection.
 const STREAMS_MAX: usize = 128;
 /// Of those, streams we open; opening one more waits. Far less than half, because a stream counts at each end until
@@ -87,7 +87,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for YamuxUp
 
 /// A yamux connection as the swarm wants to see it.
 pub(crate) struct Muxer<C> {
-    connection: yamux::Connection<C>,
+    connection: yamux::Connection<Paced<C>>,
+    frame_size: FrameSize,
     outbound: Arc<OutboundSlots>,
     /// yamux moves bytes only while it is asked for inbound streams, and the swarm may ask for progress when it wants
     /// no streams: those that turn up meanwhile wait here.
@@ -110,6 +111,7 @@ struct OutboundSlots {
 /// One stream. Dropping it resets what is unfinished.
 pub(crate) struct MuxedStream {
     stream: yamux::Stream,
+    frame_size: FrameSize,
     /// Held by streams we opened.
     slot: Option<Arc<OutboundSlots>>,
     /// Two, as the halves of a stream may wait in different tasks, and each future remembers one.
@@ -146,7 +148,9 @@ impl Drop for MuxedStream {
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
     fn new(io: C, config: yamux::Config, mode: yamux::Mode) -> Self {
+        let io = Paced::new(io);
         Muxer {
+            frame_size: io.frame_size(),
             connection: yamux::Connection::new(io, config, mode),
             outbound: Arc::default(),
             inbound: VecDeque::new(),
@@ -160,13 +164,17 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
         let ended = self.ended.token();
         MuxedStream {
             stream,
+            frame_size: self.frame_size.clone(),
             slot,
             ended_for_reader: Ended::new(ended),
             ended_for_writer: Ended::new(ended),
         }
     }
 
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<Result<yamux::Stream, yamux::ConnectionError>> {
+    fn poll_connection(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<yamux::Stream, yamux::ConnectionError>> {
         self.connection
             .poll_next_inbound(cx)
             .map(|stream| stream.unwrap_or(Err(yamux::ConnectionError::Closed)))
@@ -187,7 +195,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
     type Substream = MuxedStream;
     type Error = yamux::ConnectionError;
 
-    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<MuxedStream, Self::Error>> {
+    fn poll_inbound(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<MuxedStream, Self::Error>> {
         let polled = match self.inbound.pop_front() {
             Some(stream) => Poll::Ready(Ok(stream)),
             None => self.poll_connection(cx),
@@ -198,7 +209,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         polled.map_ok(|stream| self.stream(stream, None))
     }
 
-    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<MuxedStream, Self::Error>> {
+    fn poll_outbound(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<MuxedStream, Self::Error>> {
         if !self.has_outbound_slot(cx) {
             return Poll::Pending;
         }
@@ -209,12 +223,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        let Muxer {
-            connection,
-            ended,
-            close_deadline,
-            ..
-        } = &mut *self;
+        let Muxer { connection, ended, close_deadline, .. } = &mut *self;
         ended.token().cancel();
         let deadline = close_deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
         match connection.poll_close(cx) {
@@ -247,7 +256,9 @@ impl AsyncRead for MuxedStream {
 
 impl AsyncWrite for MuxedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, data);
+        // The stream makes one frame of what it is given.
+        let frame = &data[..data.len().min(self.frame_size.get())];
+        let polled = Pin::new(&mut self.stream).poll_write(cx, frame);
         self.ended_for_writer.or_error(cx, polled)
     }
 

@@ -30,16 +30,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// What the swarm's task is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Dial {
-        token: u64,
-        peer: Option<PeerId>,
-        addresses: Vec<Multiaddr>,
-    },
-    Open {
-        peer: PeerId,
-        connection: ConnectionId,
-        request: OpenRequest,
-    },
+    Dial { token: u64, peer: Option<PeerId>, addresses: Vec<Multiaddr> },
+    Open { peer: PeerId, connection: ConnectionId, request: OpenRequest },
 }
 
 /// What must not get lost when the queue of commands is full. Sets, so that asking twice costs nothing; their size is
@@ -133,13 +125,8 @@ impl Network {
             tasks: Tasks::default(),
         };
         let streams = super::streams::Streams::new(protocols, inbound, network.refused_streams.clone());
-        let ends = Ends {
-            commands,
-            orders: network.orders.clone(),
-            events,
-            listen,
-            tasks: network.tasks.clone(),
-        };
+        let ends =
+            Ends { commands, orders: network.orders.clone(), events, listen, tasks: network.tasks.clone() };
         let driver = swarm::Driver::start(&config, streams, ends).await?;
         network.tasks.tracker.spawn(driver.run());
         Ok((network, event_receiver, inbound_receiver))
@@ -166,11 +153,7 @@ impl Network {
         peer: Option<PeerId>,
         addresses: Vec<Multiaddr>,
     ) -> Result<(), DialRefused> {
-        let dial = Command::Dial {
-            token,
-            peer,
-            addresses,
-        };
+        let dial = Command::Dial { token, peer, addresses };
         self.commands.try_send(dial).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DialRefused::Busy,
             mpsc::error::TrySendError::Closed(_) => DialRefused::Stopped,
@@ -185,11 +168,7 @@ impl Network {
         protocol: StreamProtocol,
     ) -> Result<Stream, OpenError> {
         let (reply, answer) = oneshot::channel();
-        let open = Command::Open {
-            peer,
-            connection,
-            request: OpenRequest { protocol, reply },
-        };
+        let open = Command::Open { peer, connection, request: OpenRequest { protocol, reply } };
         let opened = async {
             self.commands.send(open).await.map_err(|_| OpenError::Closed)?;
             answer.await.unwrap_or(Err(OpenError::Closed))
@@ -197,7 +176,8 @@ impl Network {
         tokio::time::timeout(OPEN_TIMEOUT, opened).await.unwrap_or(Err(OpenError::Timeout))
     }
 
-    /// Closes one connection; its streams break.
+    /// Closes one connection; its streams break. Over TCP what was written before still goes out (within a second);
+    /// over QUIC what the peer has not confirmed is lost.
     pub(crate) fn close(&self, connection: ConnectionId) {
         self.orders.give(|orders| {
             orders.close.insert(connection);

@@ -14,8 +14,8 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent, THandlerOutEvent,
-        ToSwarm,
+        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm,
         behaviour::{ConnectionClosed, ListenFailure},
         dummy,
     },
@@ -56,12 +56,7 @@ pub(crate) struct PrefixFull {
 impl PrefixCap {
     /// `counts_loopback`: 127.0.0.0/8 is exempt unless it stands for real networks.
     pub(crate) fn new(per_prefix_max: u32, counts_loopback: bool) -> Self {
-        PrefixCap {
-            per_prefix_max,
-            counts_loopback,
-            held: BTreeMap::new(),
-            counts: BTreeMap::new(),
-        }
+        PrefixCap { per_prefix_max, counts_loopback, held: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
     fn take(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), PrefixFull> {
@@ -73,10 +68,7 @@ impl PrefixCap {
         }
         let prefix = Prefix::of(ip);
         if self.counts.get(&prefix).is_some_and(|count| *count >= self.per_prefix_max) {
-            return Err(PrefixFull {
-                prefix,
-                per_prefix_max: self.per_prefix_max,
-            });
+            return Err(PrefixFull { prefix, per_prefix_max: self.per_prefix_max });
         }
         *self.counts.entry(prefix).or_default() += 1;
         self.held.insert(connection, prefix);

@@ -25,12 +25,7 @@ pub(crate) struct ReadAhead<T> {
 
 impl<T> ReadAhead<T> {
     pub(crate) fn new(io: T) -> Self {
-        ReadAhead {
-            io,
-            buffer: Box::default(),
-            start: 0,
-            end: 0,
-        }
+        ReadAhead { io, buffer: Box::default(), start: 0, end: 0 }
     }
 
     /// Called with an empty buffer: doubles it if the last read filled it.

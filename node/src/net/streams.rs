@@ -24,8 +24,9 @@ use libp2p::{
         upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo},
     },
     swarm::{
-        ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
-        NotifyHandler, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+        ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm,
+        NetworkBehaviour, NotifyHandler, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm,
         handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound},
     },
 };
@@ -90,13 +91,7 @@ impl Streams {
         inbound: mpsc::Sender<InboundStream>,
         refused: Arc<AtomicU64>,
     ) -> Self {
-        Streams {
-            accepted: protocols.into(),
-            inbound,
-            refused,
-            requests: VecDeque::new(),
-            waker: None,
-        }
+        Streams { accepted: protocols.into(), inbound, refused, requests: VecDeque::new(), waker: None }
     }
 
     /// Asks for a stream on exactly this connection.
@@ -178,12 +173,7 @@ pub(crate) struct Handler {
 
 impl Handler {
     fn deliver(&self, protocol: StreamProtocol, stream: Stream) {
-        let inbound = InboundStream {
-            peer: self.peer,
-            connection: self.connection,
-            protocol,
-            stream,
-        };
+        let inbound = InboundStream { peer: self.peer, connection: self.connection, protocol, stream };
         // Never waits: this runs inside the connection's task, which has other streams to serve.
         if self.inbound.try_send(inbound).is_err() {
             let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
@@ -266,10 +256,7 @@ impl UpgradeInfo for Accept {
     type InfoIter = AcceptNames;
 
     fn protocol_info(&self) -> AcceptNames {
-        AcceptNames {
-            names: self.0.clone(),
-            next: 0,
-        }
+        AcceptNames { names: self.0.clone(), next: 0 }
     }
 }
 

@@ -5,71 +5,43 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    io,
     ops::ControlFlow,
     time::Duration,
 };
 
 use futures::StreamExt;
 use libp2p::{
-    Multiaddr, PeerId, Swarm, allow_block_list, connection_limits,
-    core::{ConnectedPoint, transport::{ListenerId, TransportError}},
+    Multiaddr, PeerId, Swarm,
+    core::ConnectedPoint,
     ping,
-    swarm::{Config, ConnectionError, ConnectionId, NetworkBehaviour, SwarmEvent},
+    swarm::{ConnectionError, ConnectionId, SwarmEvent},
 };
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     NetEvent, NetworkConfig,
-    dials::{Dial, Dials, root_cause, without_peer},
+    behaviour::{Behaviour, BehaviourEvent, new_swarm},
+    dials::{Dial, Dials, keeps_source, root_cause, without_peer},
     network::{Command, Ends},
-    prefix_cap::PrefixCap,
     streams::Streams,
-    tcp::TcpConfig,
-    transport,
 };
-use crate::{
-    address::{Address, ip_of},
-    error::StartError,
-};
+use crate::error::StartError;
 
-/// Connections to one peer. Two, because both sides may dial at the same moment, and one over QUIC may follow one over TCP.
-const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-const PENDING_INBOUND_MAX: u32 = 128;
-const PENDING_OUTBOUND_MAX: u32 = 64;
-/// Inbound streams of one connection whose protocol is not agreed on yet.
-const NEGOTIATING_STREAMS_MAX: usize = 32;
-/// A connection without streams of ours is closed after this.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-const PING_INTERVAL: Duration = Duration::from_secs(15);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pings in a row without answer after which a connection is dead. Two, for one may drown in a full uplink.
 const PINGS_LOST_MAX: u32 = 2;
 /// Banned peers remembered; then the oldest ban is forgotten.
 const BANS_MAX: usize = 65_536;
 /// Events kept here while the node's queue is full; beyond, requests wait too.
 const BACKLOG_MAX: usize = 1024;
-/// Every listener tells at least one address within this, or the start fails.
-const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// A wildcard listener tells its addresses one by one; after this long without another they are taken as complete.
-const LISTEN_QUIET: Duration = Duration::from_millis(50);
 /// How long connections may take to close politely.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The order of fields is the order of questions about a new connection: the cheap refusals come first.
-#[derive(NetworkBehaviour)]
-pub(crate) struct Behaviour {
-    banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
-    limits: connection_limits::Behaviour,
-    prefixes: PrefixCap,
-    streams: Streams,
-    ping: ping::Behaviour,
-}
-
 /// The task's state.
 pub(crate) struct Driver {
-    swarm: Swarm<Behaviour>,
+    pub(crate) swarm: Swarm<Behaviour>,
     ends: Ends,
+    /// Where we were told to listen; dials must not leave from elsewhere.
+    listen: Vec<Multiaddr>,
     dials: Dials,
     /// Bans in the order they were made.
     bans: VecDeque<PeerId>,
@@ -89,10 +61,15 @@ enum Next {
 
 impl Driver {
     /// Sets up the swarm and listens.
-    pub(crate) async fn start(config: &NetworkConfig, streams: Streams, ends: Ends) -> Result<Driver, StartError> {
+    pub(crate) async fn start(
+        config: &NetworkConfig,
+        streams: Streams,
+        ends: Ends,
+    ) -> Result<Driver, StartError> {
         let mut driver = Driver {
-            swarm: new_swarm(config, streams, &ends)?,
+            swarm: new_swarm(config, streams, &ends.tasks)?,
             ends,
+            listen: config.listen.clone(),
             dials: Dials::default(),
             bans: VecDeque::new(),
             pings_lost: BTreeMap::new(),
@@ -109,9 +86,7 @@ impl Driver {
     }
 
     async fn turn(&mut self) -> ControlFlow<()> {
-        let Driver {
-            swarm, ends, backlog, ..
-        } = self;
+        let Driver { swarm, ends, backlog, .. } = self;
         let next = tokio::select! {
             biased;
             () = ends.tasks.stop.cancelled() => Next::Stop,
@@ -129,7 +104,9 @@ impl Driver {
             Next::EventRoom => self.flush_backlog(),
             Next::Orders => self.on_orders(),
             Next::Command(Some(Command::Dial { token, peer, addresses })) => {
-                self.try_next_address(Dial::new(token, peer, addresses));
+                let usable =
+                    addresses.into_iter().filter(|address| keeps_source(&self.listen, address)).collect();
+                self.try_next_address(Dial::new(token, peer, usable));
             }
             Next::Command(Some(Command::Open { peer, connection, request })) => {
                 self.swarm.behaviour_mut().streams.open(peer, connection, request);
@@ -184,7 +161,7 @@ impl Driver {
 
     fn try_next_address(&mut self, mut dial: Dial) {
         if dial.peer == Some(*self.swarm.local_peer_id()) {
-            return self.dial_failed(dial, Some("that is ourselves"));
+            return self.dial_failed(&dial, Some("that is ourselves"));
         }
         while let Some(options) = dial.next() {
             let connection = options.connection_id();
@@ -193,10 +170,10 @@ impl Driver {
                 Err(error) => dial.failed(&error),
             }
         }
-        self.dial_failed(dial, None);
+        self.dial_failed(&dial, None);
     }
 
-    fn dial_failed(&mut self, dial: Dial, reason: Option<&str>) {
+    fn dial_failed(&mut self, dial: &Dial, reason: Option<&str>) {
         self.tell(NetEvent::DialFailed {
             token: dial.token,
             peer: dial.peer,
@@ -205,42 +182,32 @@ impl Driver {
         });
     }
 
-    fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+    pub(crate) fn on_swarm_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
         match event {
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.on_ping(event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => self.on_connected(peer_id, connection_id, &endpoint),
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                connection_id,
-                num_established,
-                cause,
-                ..
-            } => self.on_disconnected(peer_id, connection_id, num_established, cause),
-            SwarmEvent::OutgoingConnectionError {
-                connection_id, error, ..
-            } => {
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.on_connected(peer_id, connection_id, &endpoint)
+            }
+            SwarmEvent::ConnectionClosed { peer_id, connection_id, num_established, cause, .. } => {
+                self.on_disconnected(peer_id, connection_id, num_established, cause)
+            }
+            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
                 if let Some(mut dial) = self.dials.remove(connection_id) {
                     dial.failed(&error);
                     self.try_next_address(dial);
                 }
             }
-            SwarmEvent::IncomingConnectionError {
-                send_back_addr, error, ..
-            } => tracing::debug!(remote = %send_back_addr, cause = root_cause(&error), "inbound connection failed"),
-            SwarmEvent::NewListenAddr { address, .. } => {
-                self.add_listen_address(&address);
-                self.tell(NetEvent::NewListenAddress(address));
+            SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                tracing::debug!(remote = %send_back_addr, cause = root_cause(&error), "inbound connection failed");
             }
+            SwarmEvent::NewListenAddr { address, .. } => self.add_listen_address(address),
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.ends.listen.send_modify(|known| known.retain(|other| *other != address));
             }
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "cannot accept a connection"),
-            SwarmEvent::ListenerClosed { reason: Err(error), .. } => tracing::error!(%error, "a listener ended"),
+            SwarmEvent::ListenerClosed { reason: Err(error), .. } => {
+                tracing::error!(%error, "a listener ended")
+            }
             _ => {}
         }
     }
@@ -274,23 +241,14 @@ impl Driver {
             Some(ConnectionError::KeepAliveTimeout) => "idle".to_owned(),
             Some(error) => root_cause(&error),
         };
-        self.tell(NetEvent::Disconnected {
-            peer,
-            connection,
-            remaining,
-            cause,
-        });
+        self.tell(NetEvent::Disconnected { peer, connection, remaining, cause });
     }
 
     fn on_ping(&mut self, event: ping::Event) {
         match event.result {
             Ok(rtt) => {
                 self.pings_lost.remove(&event.connection);
-                self.tell(NetEvent::Rtt {
-                    peer: event.peer,
-                    connection: event.connection,
-                    rtt,
-                });
+                self.tell(NetEvent::Rtt { peer: event.peer, connection: event.connection, rtt });
             }
             Err(ping::Failure::Unsupported) => {}
             Err(failure) => {
@@ -304,65 +262,16 @@ impl Driver {
         }
     }
 
-    fn add_listen_address(&self, address: &Multiaddr) {
-        self.ends.listen.send_if_modified(|known| {
-            let new = !known.contains(address);
+    pub(crate) fn add_listen_address(&mut self, address: Multiaddr) {
+        let new = self.ends.listen.send_if_modified(|known| {
+            let new = !known.contains(&address);
             if new {
                 known.push(address.clone());
             }
             new
         });
-    }
-
-    async fn listen(&mut self, addresses: &[Multiaddr]) -> Result<(), StartError> {
-        let mut silent = BTreeMap::new();
-        let mut skipped = None;
-        for address in addresses {
-            match self.swarm.listen_on(address.clone()) {
-                Ok(listener) => {
-                    silent.insert(listener.to_string(), address);
-                }
-                // A machine without IPv6 is no reason not to start, when all was asked for was "wherever you can".
-                Err(TransportError::Other(error)) if is_missing_ipv6(address, &error) => {
-                    tracing::info!(%address, "this machine has no IPv6");
-                    skipped = Some(listen_error(address, root_cause(&error)));
-                }
-                Err(error) => return Err(listen_error(address, root_cause(&error))),
-            }
-        }
-        match skipped {
-            Some(error) if silent.is_empty() => Err(error),
-            _ => self.hear_listeners(silent).await,
-        }
-    }
-
-    /// Waits until every listener told an address.
-    async fn hear_listeners(&mut self, mut silent: BTreeMap<String, &Multiaddr>) -> Result<(), StartError> {
-        let any_wildcard = silent.values().any(|address| ip_of(address).is_some_and(|ip| ip.is_unspecified()));
-        let give_up = Instant::now() + LISTEN_TIMEOUT;
-        loop {
-            let complete = silent.is_empty();
-            if complete && !any_wildcard {
-                return Ok(());
-            }
-            let until = if complete { Instant::now() + LISTEN_QUIET } else { give_up };
-            match timeout_at(until, self.swarm.select_next_some()).await {
-                Ok(SwarmEvent::NewListenAddr { listener_id, address }) => {
-                    silent.remove(&listener_id.to_string());
-                    self.add_listen_address(&address);
-                }
-                Ok(SwarmEvent::ListenerClosed { listener_id, reason, .. }) => {
-                    return Err(listener_closed(&silent, listener_id, reason));
-                }
-                // Somebody may be quick enough to connect before we are done.
-                Ok(event) => self.on_swarm_event(event),
-                Err(_) => {
-                    let mute = silent.into_values().next();
-                    return mute.map_or(Ok(()), |address| {
-                        Err(listen_error(address, "no address became known within 5 seconds".to_owned()))
-                    });
-                }
-            }
+        if new {
+            self.tell(NetEvent::NewListenAddress(address));
         }
     }
 
@@ -378,69 +287,5 @@ impl Driver {
                 Err(_) => break,
             }
         }
-    }
-}
-
-fn new_swarm(config: &NetworkConfig, streams: Streams, ends: &Ends) -> Result<Swarm<Behaviour>, StartError> {
-    let tcp = TcpConfig {
-        sources: config.listen.iter().filter_map(ip_of).filter(|ip| !ip.is_unspecified()).collect(),
-        socket_buffer_bytes: config.socket_buffer_bytes,
-    };
-    let transport = transport::build(&config.keypair, config.security, tcp)
-        .map_err(|error| StartError::Network(error.to_string()))?;
-    let behaviour = Behaviour {
-        banned: allow_block_list::Behaviour::default(),
-        limits: connection_limits::Behaviour::new(limits(config.connections_max)),
-        prefixes: PrefixCap::new(config.connections_per_prefix_max, config.prefix_cap_counts_loopback),
-        streams,
-        ping: ping::Behaviour::new(
-            ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
-        ),
-    };
-    let (tracker, cut) = (ends.tasks.tracker.clone(), ends.tasks.cut.clone());
-    let swarm_config = Config::with_executor(move |task| {
-        let cut = cut.clone();
-        tracker.spawn(async move {
-            cut.run_until_cancelled(task).await;
-        });
-    })
-    .with_idle_connection_timeout(IDLE_TIMEOUT)
-    .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX);
-    let local_peer = config.keypair.public().to_peer_id();
-    Ok(Swarm::new(transport, behaviour, local_peer, swarm_config))
-}
-
-fn limits(connections_max: u32) -> connection_limits::ConnectionLimits {
-    connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
-        .with_max_pending_outgoing(Some(PENDING_OUTBOUND_MAX))
-        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
-        .with_max_established(Some(connections_max))
-        // Else others could take every place, and choose whom we know.
-        .with_max_established_incoming(Some(connections_max - connections_max / 8))
-}
-
-fn is_missing_ipv6(address: &Multiaddr, error: &io::Error) -> bool {
-    let wildcard6 = ip_of(address).is_some_and(|ip| ip.is_ipv6() && ip.is_unspecified());
-    let text = root_cause(error);
-    wildcard6 && (text.contains("Address family not supported") || text.contains("Cannot assign requested address"))
-}
-
-fn listen_error(address: &Multiaddr, reason: String) -> StartError {
-    StartError::Listen {
-        address: Address(address.clone()),
-        reason,
-    }
-}
-
-fn listener_closed(
-    silent: &BTreeMap<String, &Multiaddr>,
-    listener: ListenerId,
-    reason: Result<(), io::Error>,
-) -> StartError {
-    let reason = reason.err().map_or_else(|| "the listener ended".to_owned(), |error| root_cause(&error));
-    match silent.get(&listener.to_string()) {
-        Some(address) => listen_error(address, reason),
-        None => StartError::Network(reason),
     }
 }

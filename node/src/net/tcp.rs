@@ -68,13 +68,7 @@ type Sources = Vec<Option<SocketAddr>>;
 
 impl TcpTransport {
     pub(crate) fn new(config: TcpConfig) -> Self {
-        TcpTransport {
-            config,
-            listeners: Vec::new(),
-            fresh: Vec::new(),
-            closed: Vec::new(),
-            waker: None,
-        }
+        TcpTransport { config, listeners: Vec::new(), fresh: Vec::new(), closed: Vec::new(), waker: None }
     }
 
     fn wake(&mut self) {
@@ -112,7 +106,7 @@ impl TcpTransport {
         for listener in &mut self.listeners {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 // The next poll starts with another listener, so that a busy one starves nobody.
-                let event = listener.event(&self.config, accepted);
+                let event = listener.event(accepted);
                 self.listeners.rotate_left(1);
                 return Poll::Ready(event);
             }
@@ -136,13 +130,12 @@ impl Listener {
 
     fn event(
         &self,
-        config: &TcpConfig,
         accepted: io::Result<(TcpStream, SocketAddr)>,
     ) -> TransportEvent<<TcpTransport as Transport>::ListenerUpgrade, io::Error> {
         let listener_id = self.id;
         let prepared = accepted.and_then(|(stream, remote)| {
             let local = stream.local_addr()?;
-            Ok((prepare(stream, config)?, local, remote))
+            Ok((prepare(stream)?, local, remote))
         });
         match prepared {
             Ok((stream, local, remote)) => TransportEvent::Incoming {
@@ -169,12 +162,7 @@ impl Transport for TcpTransport {
         let ips = reachable_ips(local.ip()).map_err(TransportError::Other)?;
         let addresses = ips.into_iter().map(|ip| (id, multiaddr(SocketAddr::new(ip, local.port()))));
         self.fresh.extend(addresses);
-        self.listeners.push(Listener {
-            id,
-            socket,
-            local,
-            pause: None,
-        });
+        self.listeners.push(Listener { id, socket, local, pause: None });
         self.wake();
         Ok(())
     }
@@ -207,16 +195,10 @@ impl Transport for TcpTransport {
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
         if let Some((listener_id, listen_addr)) = self.fresh.pop() {
-            return Poll::Ready(TransportEvent::NewAddress {
-                listener_id,
-                listen_addr,
-            });
+            return Poll::Ready(TransportEvent::NewAddress { listener_id, listen_addr });
         }
         if let Some(listener_id) = self.closed.pop() {
-            return Poll::Ready(TransportEvent::ListenerClosed {
-                listener_id,
-                reason: Ok(()),
-            });
+            return Poll::Ready(TransportEvent::ListenerClosed { listener_id, reason: Ok(()) });
         }
         let event = self.poll_listeners(cx);
         if event.is_pending() {
@@ -226,21 +208,22 @@ impl Transport for TcpTransport {
     }
 }
 
-async fn connect(sources: Sources, remote: SocketAddr, config: TcpConfig) -> io::Result<ReadAhead<TcpStream>> {
+async fn connect(
+    sources: Sources,
+    remote: SocketAddr,
+    config: TcpConfig,
+) -> io::Result<ReadAhead<TcpStream>> {
     let mut refused = None;
     for source in sources {
         match connect_from(source, remote, &config).await {
             // The same two ends are connected already, or were a moment ago, or the port is shared with somebody who
             // does not share: the next source differs in port or IP.
             Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable
-                ) =>
+                if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) =>
             {
                 refused = Some(error);
             }
-            result => return result.and_then(|stream| prepare(stream, &config)),
+            result => return result.and_then(prepare),
         }
     }
     Err(refused.unwrap_or_else(|| io::ErrorKind::AddrNotAvailable.into()))
@@ -260,10 +243,7 @@ async fn connect_from(
     }
     match tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(remote)).await {
         Ok(connected) => connected,
-        Err(_) => Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "no answer within 5 seconds",
-        )),
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within 5 seconds")),
     }
 }
 
@@ -286,7 +266,7 @@ fn new_socket(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpSocket> 
         SockRef::from(&socket).set_only_v6(true)?;
         socket
     };
-    // Before connect and listen, because the window scale is settled in the handshake.
+    // Before connect and listen, because the window scale is settled in the handshake; accepted sockets inherit it.
     if let Some(bytes) = config.socket_buffer_bytes {
         socket.set_send_buffer_size(bytes)?;
         socket.set_recv_buffer_size(bytes)?;
@@ -294,11 +274,8 @@ fn new_socket(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpSocket> 
     Ok(socket)
 }
 
-fn prepare(stream: TcpStream, config: &TcpConfig) -> io::Result<ReadAhead<TcpStream>> {
+fn prepare(stream: TcpStream) -> io::Result<ReadAhead<TcpStream>> {
     stream.set_nodelay(true)?;
-    if let Some(bytes) = config.socket_buffer_bytes {
-        SockRef::from(&stream).set_send_buffer_size(bytes as usize)?;
-    }
     Ok(ReadAhead::new(stream))
 }
 

@@ -15,8 +15,8 @@ use libp2p::{
     tls::certificate,
 };
 use rustls::{
-    CertificateError, ClientConfig, CommonState, DigitallySignedStruct, DistinguishedName, Error as RustlsError,
-    ServerConfig, SignatureScheme, SupportedCipherSuite,
+    CertificateError, ClientConfig, CommonState, DigitallySignedStruct, DistinguishedName,
+    Error as RustlsError, ServerConfig, SignatureScheme, SupportedCipherSuite,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -72,7 +72,10 @@ impl TlsUpgrade {
     }
 }
 
-fn client_config(provider: Arc<CryptoProvider>, ours: Arc<SingleCertAndKey>) -> Result<ClientConfig, RustlsError> {
+fn client_config(
+    provider: Arc<CryptoProvider>,
+    ours: Arc<SingleCertAndKey>,
+) -> Result<ClientConfig, RustlsError> {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -85,7 +88,10 @@ fn client_config(provider: Arc<CryptoProvider>, ours: Arc<SingleCertAndKey>) -> 
     Ok(config)
 }
 
-fn server_config(provider: Arc<CryptoProvider>, ours: Arc<SingleCertAndKey>) -> Result<ServerConfig, RustlsError> {
+fn server_config(
+    provider: Arc<CryptoProvider>,
+    ours: Arc<SingleCertAndKey>,
+) -> Result<ServerConfig, RustlsError> {
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(Arc::new(Libp2pVerifier))
@@ -96,10 +102,7 @@ fn server_config(provider: Arc<CryptoProvider>, ours: Arc<SingleCertAndKey>) -> 
 }
 
 fn provider() -> CryptoProvider {
-    CryptoProvider {
-        cipher_suites: cipher_suites(has_aes_instructions()),
-        ..aws_lc_rs::default_provider()
-    }
+    CryptoProvider { cipher_suites: cipher_suites(has_aes_instructions()), ..aws_lc_rs::default_provider() }
 }
 
 /// Fastest first. The client's order decides unless the server insists on its own, which ours does not.
@@ -107,11 +110,7 @@ fn cipher_suites(aes_is_fast: bool) -> Vec<SupportedCipherSuite> {
     use aws_lc_rs::cipher_suite::{
         TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
     };
-    let mut suites = vec![
-        TLS13_CHACHA20_POLY1305_SHA256,
-        TLS13_AES_128_GCM_SHA256,
-        TLS13_AES_256_GCM_SHA384,
-    ];
+    let mut suites = vec![TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384];
     if aes_is_fast {
         suites.rotate_left(1);
     }
@@ -282,5 +281,83 @@ impl ClientCertVerifier for Libp2pVerifier {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         SIGNATURES.to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{AsyncReadExt, AsyncWriteExt};
+    use rustls::CipherSuite;
+    use tokio_util::compat::TokioAsyncReadCompatExt;
+
+    use super::*;
+
+    type End = tokio_util::compat::Compat<tokio::io::DuplexStream>;
+
+    fn pipe() -> (End, End) {
+        let (a, b) = tokio::io::duplex(64 * 1024);
+        (a.compat(), b.compat())
+    }
+
+    #[tokio::test]
+    async fn both_ends_learn_who_the_other_is_and_take_the_fastest_cipher() {
+        let (dialler, listener) = (Keypair::generate_ed25519(), Keypair::generate_ed25519());
+        let (near, far) = pipe();
+        let (outbound, inbound) = tokio::join!(
+            TlsUpgrade::new(&dialler).unwrap().upgrade_outbound(near, PROTOCOL),
+            TlsUpgrade::new(&listener).unwrap().upgrade_inbound(far, PROTOCOL),
+        );
+        let ((seen, mut near), (by, mut far)) = (outbound.unwrap(), inbound.unwrap());
+        assert_eq!((seen, by), (listener.public().to_peer_id(), dialler.public().to_peer_id()));
+        let session = near.get_ref().1;
+        let fastest = match has_aes_instructions() {
+            true => CipherSuite::TLS13_AES_128_GCM_SHA256,
+            false => CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+        };
+        assert_eq!(session.negotiated_cipher_suite().unwrap().suite(), fastest);
+        assert_eq!(session.alpn_protocol(), Some(ALPN));
+        near.write_all(b"hello").await.unwrap();
+        near.close().await.unwrap();
+        let mut got = Vec::new();
+        far.read_to_end(&mut got).await.unwrap();
+        assert_eq!(got, b"hello");
+    }
+
+    #[test]
+    fn chacha_is_first_where_aes_is_slow_and_nothing_is_missing() {
+        let names = |fast| cipher_suites(fast).iter().map(SupportedCipherSuite::suite).collect::<Vec<_>>();
+        assert_eq!(names(true)[0], CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert_eq!(names(false)[0], CipherSuite::TLS13_CHACHA20_POLY1305_SHA256);
+        assert!([true, false].iter().all(|fast| names(*fast).len() == 3));
+    }
+
+    #[test]
+    fn a_certificate_is_refused_once_a_byte_of_it_is_changed() {
+        let (certificate, _) = certificate::generate(&Keypair::generate_ed25519()).unwrap();
+        assert!(Libp2pVerifier::check(&certificate, &[]).is_ok());
+        assert!(Libp2pVerifier::check(&certificate, std::slice::from_ref(&certificate)).is_err());
+        for at in (0..certificate.len()).step_by(7) {
+            let mut bytes = certificate.to_vec();
+            bytes[at] ^= 1;
+            assert!(Libp2pVerifier::check(&bytes.into(), &[]).is_err(), "byte {at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_without_a_certificate_is_refused() {
+        let (near, far) = pipe();
+        let anonymous = ClientConfig::builder_with_provider(Arc::new(provider()))
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Libp2pVerifier))
+            .with_no_client_auth();
+        let name = ServerName::from(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let listener = TlsUpgrade::new(&Keypair::generate_ed25519()).unwrap();
+        let (_client, server) = tokio::join!(
+            TlsConnector::from(Arc::new(anonymous)).connect(name, near),
+            listener.upgrade_inbound(far, PROTOCOL),
+        );
+        assert!(matches!(server, Err(TlsError::Handshake(_))));
     }
 }

@@ -4,12 +4,7 @@ use std::time::Duration;
 
 use libp2p::{
     PeerId,
-    core::{
-        Transport,
-        muxing::StreamMuxerBox,
-        transport::Boxed,
-        upgrade::Version,
-    },
+    core::{Transport, muxing::StreamMuxerBox, transport::Boxed, upgrade::Version},
     identity::Keypair,
     quic,
 };

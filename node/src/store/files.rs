@@ -139,11 +139,8 @@ impl Files {
     pub(crate) fn reopen(&self, file: FileIndex) -> io::Result<()> {
         let folder = self.folder_of(file, false)?;
         let (own, partial) = (self.name(file, false), self.name(file, true));
-        match folder.find(&partial)? {
-            Found::Nothing => folder.rename_new(&own, &partial)?,
-            // Both are there: the one with the suffix is ours, the other is what may be overwritten.
-            _ => folder.remove_file(&own)?,
-        }
+        // If there is a partial file too, it goes: what was looked at is the other one.
+        folder.rename_over(&own, &partial)?;
         self.set_standing(file, Standing::Partial);
         self.note_changed(&folder);
         self.fit(file)
@@ -283,7 +280,9 @@ impl Medium for Files {
             }
         } else {
             for &file in files {
-                let synced = self.handle(file, true).and_then(|handle| handle.sync_data());
+                // A complete file may be read-only; it is synced all the same.
+                let writable = !self.is_complete(file);
+                let synced = self.handle(file, writable).and_then(|handle| handle.sync_data());
                 failed.extend(synced.err().map(|error| (file, error)));
             }
         }

@@ -18,6 +18,7 @@ mod lru;
 pub(crate) mod medium;
 pub(crate) mod memory;
 pub(crate) mod open;
+mod opening;
 pub(crate) mod receipt;
 pub(crate) mod resume;
 pub(crate) mod worker;

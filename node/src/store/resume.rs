@@ -38,6 +38,8 @@ const MAGIC: &[u8; 8] = b"ncstate1";
 const METAINFO_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// Looked at when searching a folder for saved metainfo, at most.
 const ENTRIES_MAX: usize = 100_000;
+/// `.` + 8 hex digits + `.nearcast`.
+const ENDING_BYTES: usize = 18;
 /// Before it is given up: each try means that another process just finished the same download.
 const LOCK_TRIES_MAX: u32 = 8;
 
@@ -68,7 +70,30 @@ impl Resume {
 
     /// Makes the folder if it is not there, and takes its lock; none if another process has it.
     pub(crate) fn lock(parent: &Folder, manifest: &Manifest) -> io::Result<Option<Resume>> {
-        let name = folder_name(manifest);
+        Resume::lock_named(parent, folder_name(manifest), manifest.content())
+    }
+
+    /// Names of what downloads of other contents left for the same target: they write to the same files.
+    pub(crate) fn rivals(parent: &Folder, manifest: &Manifest) -> io::Result<Vec<String>> {
+        let ours = folder_name(manifest);
+        let digits = ours.len() - ENDING_BYTES + 1..ours.len() - ENDING_BYTES + 9;
+        let is_rival = |name: &String| {
+            name.len() == ours.len()
+                && *name != ours
+                && name.get(..digits.start) == ours.get(..digits.start)
+                && name.get(digits.end..) == ours.get(digits.end..)
+        };
+        let entries = std::fs::read_dir(parent.path())?.take(ENTRIES_MAX);
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(is_rival).collect())
+    }
+
+    /// Takes the lock of a rival; none if its process runs.
+    pub(crate) fn lock_rival(parent: &Folder, name: String, ours: ContentId) -> io::Result<Option<Resume>> {
+        Resume::lock_named(parent, name, ours)
+    }
+
+    fn lock_named(parent: &Folder, name: String, content: ContentId) -> io::Result<Option<Resume>> {
         for _ in 0..LOCK_TRIES_MAX {
             let folder = parent.make_folder(&[&name])?;
             if !folder.try_lock()? {
@@ -77,7 +102,6 @@ impl Resume {
             // Its last holder may have removed it between our opening and our locking.
             if folder.is_in(parent, &name)? {
                 let parent = parent.folder(&[])?;
-                let content = manifest.content();
                 return Ok(Some(Resume {
                     parent,
                     name,

@@ -43,10 +43,7 @@ async fn receive(mut reader: impl futures::AsyncRead + Unpin, seed: u8, bytes: u
 
 /// 10 MiB each way on one stream, reader and writer in tasks of their own at both ends.
 async fn both_ways(transport: &str, security: Security, socket_buffer_bytes: Option<u32>) {
-    let with = |listen: &[&str]| NetworkConfig {
-        socket_buffer_bytes,
-        ..with_security(listen, security)
-    };
+    let with = |listen: &[&str]| NetworkConfig { socket_buffer_bytes, ..with_security(listen, security) };
     let mut a = TestNode::with(with(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"])).await;
     let mut b = TestNode::with(with(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"])).await;
     let (link, _) = a.connect(&mut b, transport).await;
@@ -143,8 +140,9 @@ async fn small_messages_are_not_starved(transport: &str) {
     bulk.join_all().await;
     stop.send(()).unwrap();
     let p95 = patiently("the last round trip", pings).await.unwrap();
-    // On an idle machine a few milliseconds; the bound leaves room for one that runs other tests beside this.
-    assert!(p95 < Duration::from_secs(1), "round trips took {p95:?} beside bulk data");
+    // 20 ms on an idle machine, 200 on one that compiles beside this; a starved message would wait for the whole
+    // transfer, which takes longer than the bound.
+    assert!(p95 < Duration::from_secs(2), "round trips took {p95:?} beside bulk data");
     println!("{transport}: 95th percentile of round trips beside bulk data: {p95:?}");
 }
 

@@ -48,7 +48,8 @@ async fn nodes_on_one_port_at_several_ips_keep_their_ips() {
     };
     let (tcp, udp) = (port("tcp"), port("quic"));
     for n in 2..5u8 {
-        let listen = [format!("/ip4/127.{n}.0.{n}/tcp/{tcp}"), format!("/ip4/127.{n}.0.{n}/udp/{udp}/quic-v1")];
+        let listen =
+            [format!("/ip4/127.{n}.0.{n}/tcp/{tcp}"), format!("/ip4/127.{n}.0.{n}/udp/{udp}/quic-v1")];
         let mut node = TestNode::start(&[&listen[0], &listen[1]]).await;
         for transport in ["tcp", "quic"] {
             let (_, seen) = node.connect(&mut seeder, transport).await;
@@ -73,14 +74,27 @@ async fn the_port_of_another_program_is_refused_by_name() {
 
 #[tokio::test]
 async fn a_wildcard_listener_tells_a_concrete_address_per_interface() {
-    let node = TestNode::start(&["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"]).await;
+    let mut node = TestNode::start(&["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"]).await;
     let known = node.network.listen_addresses();
+    for address in &known {
+        let told = node.event().await;
+        assert!(matches!(&told, NetEvent::NewListenAddress(new) if new == address), "{told:?}");
+    }
     for transport in ["tcp", "quic"] {
         assert!(ip_of(&node.address(transport)).is_some());
     }
     assert!(known.iter().all(|address| !ip_of(address).unwrap().is_unspecified()), "{known:?}");
     assert!(known.iter().all(|address| !address.to_string().contains("/0/")), "{known:?}");
     assert!(known.iter().any(|address| ip_of(address).unwrap().is_loopback()), "{known:?}");
+}
+
+#[tokio::test]
+async fn a_node_bound_to_one_ip_without_quic_does_not_dial_quic_from_elsewhere() {
+    let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    node.network.dial(1, Some(seeder.peer()), vec![seeder.address("quic")]).unwrap();
+    let (reason, _) = node.dial_failed(1).await;
+    assert!(reason.contains("no usable address"), "{reason}");
 }
 
 #[tokio::test]
@@ -179,8 +193,8 @@ async fn round_trips_are_measured_on_every_connection() {
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let (link, _) = node.connect(&mut seeder, "tcp").await;
     loop {
-        if let NetEvent::Rtt { connection, rtt, .. } = node.event().await {
-            assert_eq!(connection, link.connection);
+        if let NetEvent::Rtt { peer, connection, rtt } = node.event().await {
+            assert_eq!((peer, connection), (seeder.peer(), link.connection));
             assert!(rtt < PATIENCE);
             return;
         }

@@ -162,7 +162,8 @@ async fn a_stock_peer_can_open_streams_to_us() {
     let mut stock = stock(Security::Tls);
     stock.swarm.dial(node.address("tcp")).unwrap();
     let connection = loop {
-        if let SwarmEvent::ConnectionEstablished { connection_id, .. } = stock.swarm.select_next_some().await {
+        if let SwarmEvent::ConnectionEstablished { connection_id, .. } = stock.swarm.select_next_some().await
+        {
             break connection_id;
         }
     };

@@ -120,3 +120,88 @@ async fn first_stream(from: &TestNode, link: &Link, to: &mut TestNode, round: u8
     patiently("the first bytes", far.read_to_end(&mut got)).await.unwrap();
     assert_eq!(got, [round; 100]);
 }
+
+#[tokio::test]
+async fn a_connection_lives_as_long_as_its_streams_and_an_idle_one_is_closed() {
+    let with = |listen: &[&str]| NetworkConfig { idle_timeout: Duration::from_millis(300), ..config(listen) };
+    let mut seeder = TestNode::with(with(&["/ip4/127.3.0.1/tcp/0"])).await;
+    let mut node = TestNode::with(with(&["/ip4/127.2.0.9/tcp/0"])).await;
+    let (used, _) = node.connect(&mut seeder, "tcp").await;
+    let mut near = node.open(&used, ECHO).await;
+    let mut far = seeder.inbound().await.stream;
+    let (idle, _) = node.connect(&mut seeder, "tcp").await;
+    // The idle one goes first, though it is younger.
+    assert_eq!(node.disconnected().await, (seeder.peer(), idle.connection, 1));
+    near.write_all(b"still here").await.unwrap();
+    near.flush().await.unwrap();
+    let mut got = [0; 10];
+    far.read_exact(&mut got).await.unwrap();
+    assert_eq!(&got, b"still here");
+    drop((near, far));
+    assert_eq!(node.disconnected().await, (seeder.peer(), used.connection, 0));
+}
+
+#[tokio::test]
+async fn every_dial_taken_on_is_answered_however_late_the_node_listens() {
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let mut taken = 0;
+    // Nobody takes the events, so in the end the queues are full and say so.
+    patiently("full queues", async {
+        while node.network.dial(taken, None, Vec::new()).is_ok() {
+            taken += 1;
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!((1000..3000).contains(&taken), "{taken}");
+    for token in 0..taken {
+        node.dial_failed(token).await;
+    }
+    node.network.dial(taken, None, Vec::new()).unwrap();
+    node.dial_failed(taken).await;
+}
+
+#[tokio::test]
+async fn the_default_addresses_work_on_this_machine_whatever_it_lacks() {
+    let listen: Vec<String> =
+        crate::config::NodeConfig::default().listen.iter().map(ToString::to_string).collect();
+    let listen: Vec<&str> = listen.iter().map(String::as_str).collect();
+    let mut seeder = TestNode::start(&listen).await;
+    let mut node = TestNode::start(&listen).await;
+    node.connect(&mut seeder, "tcp").await;
+    node.connect(&mut seeder, "quic").await;
+}
+
+#[tokio::test]
+async fn whoever_connects_and_says_nothing_is_cut_off() {
+    use tokio::io::AsyncReadExt as _;
+    let node = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let address = node.address("tcp").to_string();
+    let parts: Vec<&str> = address.split('/').collect();
+    let mut silent = tokio::net::TcpStream::connect(format!("{}:{}", parts[2], parts[4])).await.unwrap();
+    let mut heard = Vec::new();
+    let _ = patiently("the end of patience", silent.read_to_end(&mut heard)).await;
+}
+
+/// 1 MiB, the end of the stream, and at once the end of the node. Over TCP only: QUIC's goodbye discards what is on the
+/// way, so there a sender that leaves has to hear from the receiver first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_over_tcp_before_a_shutdown_arrives() {
+    for _ in 0..20 {
+        let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+        let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+        let (link, _) = node.connect(&mut seeder, "tcp").await;
+        let mut near = node.open(&link, BULK).await;
+        let mut far = seeder.inbound().await.stream;
+        let reading = tokio::spawn(async move {
+            let mut got = Vec::new();
+            let read = far.read_to_end(&mut got).await;
+            (got.len(), read.map_err(|error| error.to_string()))
+        });
+        near.write_all(&vec![9; 1 << 20]).await.unwrap();
+        near.close().await.unwrap();
+        node.network.shutdown().await;
+        let got = patiently("the last bytes", reading).await.unwrap();
+        assert_eq!(got, (1 << 20, Ok(1 << 20)));
+    }
+}

@@ -15,11 +15,8 @@ async fn a_third_connection_to_the_same_peer_is_refused() {
 
 #[tokio::test]
 async fn a_full_node_accepts_no_more_and_accepts_again_when_there_is_room() {
-    let mut seeder = TestNode::with(NetworkConfig {
-        connections_max: 2,
-        ..config(&["/ip4/127.3.0.1/tcp/0"])
-    })
-    .await;
+    let mut seeder =
+        TestNode::with(NetworkConfig { connections_max: 2, ..config(&["/ip4/127.3.0.1/tcp/0"]) }).await;
     let mut first = TestNode::start(&["/ip4/127.2.0.1/tcp/0"]).await;
     let mut second = TestNode::start(&["/ip4/127.2.0.2/tcp/0"]).await;
     let mut third = TestNode::start(&["/ip4/127.2.0.3/tcp/0"]).await;
@@ -103,11 +100,9 @@ async fn a_protocol_nobody_speaks_and_a_connection_that_is_gone_are_told_apart()
 
 #[tokio::test]
 async fn streams_nobody_takes_are_refused_and_counted_and_do_not_pile_up() {
-    let mut seeder = TestNode::with(NetworkConfig {
-        inbound_streams_waiting_max: 4,
-        ..config(&["/ip4/127.3.0.1/tcp/0"])
-    })
-    .await;
+    let mut seeder =
+        TestNode::with(NetworkConfig { inbound_streams_waiting_max: 4, ..config(&["/ip4/127.3.0.1/tcp/0"]) })
+            .await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let (link, _) = node.connect(&mut seeder, "tcp").await;
     for _ in 0..300 {

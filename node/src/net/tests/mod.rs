@@ -3,15 +3,18 @@
 mod bulk;
 mod connect;
 mod interop;
-mod limits;
 mod lifetime;
+mod limits;
 
 use std::{future::Future, time::Duration};
 
-use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, identity::Keypair, multiaddr::Protocol, swarm::ConnectionId};
+use libp2p::{
+    Multiaddr, PeerId, Stream, StreamProtocol, identity::Keypair, multiaddr::Protocol, swarm::ConnectionId,
+};
 use tokio::sync::mpsc;
 
 use super::{InboundStream, NetEvent, Network, NetworkConfig, Security};
+use crate::address::ip_of;
 
 const ECHO: StreamProtocol = StreamProtocol::new("/nearcast-test/echo/1");
 const BULK: StreamProtocol = StreamProtocol::new("/nearcast-test/bulk/1");
@@ -31,6 +34,7 @@ struct Link {
     peer: PeerId,
     connection: ConnectionId,
     remote: Multiaddr,
+    local: Option<Multiaddr>,
     outbound: bool,
     dial: Option<u64>,
 }
@@ -57,11 +61,7 @@ impl TestNode {
 
     async fn with(config: NetworkConfig) -> TestNode {
         let (network, events, inbound) = Network::start(config, vec![ECHO, BULK]).await.unwrap();
-        TestNode {
-            network,
-            events,
-            inbound,
-        }
+        TestNode { network, events, inbound }
     }
 
     fn peer(&self) -> PeerId {
@@ -83,21 +83,8 @@ impl TestNode {
     async fn connected(&mut self) -> Link {
         loop {
             match self.event().await {
-                NetEvent::Connected {
-                    peer,
-                    connection,
-                    remote,
-                    outbound,
-                    dial,
-                    ..
-                } => {
-                    return Link {
-                        peer,
-                        connection,
-                        remote,
-                        outbound,
-                        dial,
-                    };
+                NetEvent::Connected { peer, connection, remote, local, outbound, dial } => {
+                    return Link { peer, connection, remote, local, outbound, dial };
                 }
                 NetEvent::DialFailed { reason, .. } => panic!("the dial failed: {reason}"),
                 _ => {}
@@ -108,14 +95,9 @@ impl TestNode {
     /// The reason, and whoever was there instead.
     async fn dial_failed(&mut self, wanted: u64) -> (String, Option<PeerId>) {
         loop {
-            if let NetEvent::DialFailed {
-                token,
-                reason,
-                wrong_peer,
-                ..
-            } = self.event().await
-            {
+            if let NetEvent::DialFailed { token, peer, reason, wrong_peer } = self.event().await {
                 assert_eq!(token, wanted);
+                assert!(wrong_peer.is_none() || wrong_peer != peer);
                 return (reason, wrong_peer);
             }
         }
@@ -123,13 +105,8 @@ impl TestNode {
 
     async fn disconnected(&mut self) -> (PeerId, ConnectionId, u32) {
         loop {
-            if let NetEvent::Disconnected {
-                peer,
-                connection,
-                remaining,
-                ..
-            } = self.event().await
-            {
+            if let NetEvent::Disconnected { peer, connection, remaining, cause } = self.event().await {
+                assert!(!cause.is_empty());
                 return (peer, connection, remaining);
             }
         }
@@ -143,6 +120,10 @@ impl TestNode {
         assert_eq!((ours.peer, ours.outbound, ours.dial), (other.peer(), true, Some(7)));
         let theirs = other.connected().await;
         assert_eq!((theirs.peer, theirs.outbound, theirs.dial), (self.peer(), false, None));
+        assert_eq!(ours.local, None);
+        let local = theirs.local.as_ref().unwrap();
+        // A QUIC listener on every interface does not know at which of them it was reached.
+        assert!(*local == ours.remote || ip_of(local).unwrap().is_unspecified(), "{local}");
         (ours, theirs)
     }
 
@@ -156,8 +137,5 @@ impl TestNode {
 }
 
 fn with_security(listen: &[&str], security: Security) -> NetworkConfig {
-    NetworkConfig {
-        security,
-        ..config(listen)
-    }
+    NetworkConfig { security, ..config(listen) }
 }

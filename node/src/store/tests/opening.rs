@@ -262,3 +262,57 @@ fn a_content_of_nothing_but_empty_files_is_complete_when_opened() {
     assert!(data.is_in(&manifest, temp.path()));
     assert_eq!(names_in(temp.path()), ["things"]);
 }
+
+#[test]
+fn two_contents_of_one_name_never_write_to_the_same_files() {
+    let (first, data) = content(MIB, &[2 * MIB]);
+    let (second, other) = content(MIB, &[2 * MIB + 5]);
+    assert_eq!(first.name(), second.name());
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&first, temp.path());
+    for run in runs(&first).into_iter().take(4) {
+        opened.store.put(&data.verified(&first, run)).unwrap();
+    }
+    let overwrite = Target {
+        overwrite: true,
+        ..target(temp.path())
+    };
+    for attempt in [target(temp.path()), overwrite.clone()] {
+        assert!(matches!(try_open(&second, attempt), Err(DownloadError::Busy(_))));
+    }
+    opened.store.checkpoint().unwrap();
+    drop(opened);
+    assert!(matches!(
+        try_open(&second, target(temp.path())),
+        Err(DownloadError::Exists(_))
+    ));
+    assert_eq!(open(&first, temp.path()).have.count(), 4, "it was left alone");
+    let opened = try_open(&second, overwrite).unwrap();
+    put_all(&opened.store, &second, &other);
+    opened.store.finish().unwrap();
+    assert!(other.is_in(&second, temp.path()));
+    assert_eq!(names_in(temp.path()), ["film"]);
+}
+
+#[test]
+fn a_file_beside_its_own_part_is_the_one_that_is_kept_when_overwritten() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("film.part"), vec![1; 3 * 1024 * 1024]).unwrap();
+    let mut bytes = data.files[0].clone();
+    bytes[7] ^= 1;
+    fs::write(temp.path().join("film"), &bytes).unwrap();
+    let overwrite = Target {
+        overwrite: true,
+        ..target(temp.path())
+    };
+    let opened = try_open(&manifest, overwrite).unwrap();
+    assert_eq!(opened.have.count(), 8);
+    for run in opened.have.iter() {
+        get_and_verify(&opened.store, &manifest, run);
+    }
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+    assert_eq!(names_in(temp.path()), ["film"]);
+}

@@ -1,0 +1,157 @@
+//! `/nearcast/manifest/1`: whoever has a link only asks for metainfo and piece layers, and checks them.
+//!
+//! The asker writes the info hash; the answer is the length of the info dictionary (0 = unknown), the
+//! dictionary, the number of hashes of all layers, and the hashes. Lengths are 4 bytes, big-endian.
+
+use std::{io, sync::Arc, time::Duration};
+
+use libp2p::{PeerId, swarm::ConnectionId};
+use nearcast_core::{
+    id::{ContentId, ContentKey, Hash, PeerKey},
+    manifest::{INFO_BYTES_MAX, Info, Manifest, ManifestError},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
+    sync::oneshot,
+    time::timeout,
+};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
+
+use super::{Events, TaskEvent};
+use crate::{
+    net::{InboundStream, Network},
+    store::Workers,
+    wire::MANIFEST,
+};
+
+/// No progress for this long ends an exchange.
+const STALL: Duration = Duration::from_secs(15);
+/// Read at a time: progress is looked at after each.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A manifest did not come.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    /// The peer does not have it, or the stream broke.
+    #[error("the peer gave no manifest: {0}")]
+    Unavailable(String),
+    /// What it sent is not what the link names: a lie or a bug.
+    #[error("the peer sent a false manifest: {0}")]
+    False(ManifestError),
+    /// It is what the link names, but nobody should use it.
+    #[error("{0}")]
+    Unacceptable(ManifestError),
+}
+
+/// Asks a peer for a manifest.
+pub(crate) async fn fetch(
+    network: Network,
+    peer: (PeerKey, PeerId, ConnectionId),
+    content: (ContentKey, ContentId),
+    workers: Workers,
+    events: Events,
+) {
+    let (key, id, connection) = peer;
+    let result = exchange(&network, id, connection, content.1, &workers).await;
+    // The driver is gone only when the node stops.
+    let _ = events.send(TaskEvent::ManifestCame { content: content.0, peer: key, result }).await;
+}
+
+async fn exchange(
+    network: &Network,
+    peer: PeerId,
+    connection: ConnectionId,
+    content: ContentId,
+    workers: &Workers,
+) -> Result<Arc<Manifest>, FetchError> {
+    let unavailable = |error: io::Error| FetchError::Unavailable(error.to_string());
+    let stream = network
+        .open(peer, connection, MANIFEST)
+        .await
+        .map_err(|error| FetchError::Unavailable(error.to_string()))?;
+    let mut stream = BufReader::new(stream.compat());
+    let ask = async {
+        stream.write_all(&content.0).await?;
+        stream.flush().await
+    };
+    ask.await.map_err(unavailable)?;
+    let info_length = read_length(&mut stream).await.map_err(unavailable)?;
+    if info_length == 0 {
+        return Err(FetchError::Unavailable("it does not have it".to_owned()));
+    }
+    if info_length > INFO_BYTES_MAX {
+        return Err(FetchError::Unavailable(format!("an info dictionary of {info_length} bytes is too long")));
+    }
+    let info = read_bytes(&mut stream, info_length).await.map_err(unavailable)?;
+    let info = workers.run(move || Info::parse(content, &info)).await;
+    let info = info.map_err(|error| FetchError::Unavailable(error.to_string()))?.map_err(judge)?;
+    let hashes = read_length(&mut stream).await.map_err(unavailable)?;
+    if hashes as u64 * 32 != info.layers_bytes() {
+        return Err(FetchError::Unavailable("it does not have the piece layers".to_owned()));
+    }
+    let layers = read_bytes(&mut stream, hashes * 32).await.map_err(unavailable)?;
+    let assembled = workers.run(move || {
+        let hash = |chunk: &[u8]| Hash::try_from(chunk).expect("chunks of 32 bytes");
+        info.assemble(layers.chunks_exact(32).map(hash).collect())
+    });
+    let manifest = assembled.await.map_err(|error| FetchError::Unavailable(error.to_string()))?;
+    manifest.map(Arc::new).map_err(FetchError::False)
+}
+
+/// Bytes that hash to the id but make no sense are the publisher's doing, not the peer's.
+fn judge(error: ManifestError) -> FetchError {
+    match error {
+        ManifestError::OtherContent { .. } => FetchError::False(error),
+        other => FetchError::Unacceptable(other),
+    }
+}
+
+async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
+    timeout(STALL, stream.read_u32()).await.map_err(|_| stalled())?.map(|length| length as usize)
+}
+
+/// Allocates as bytes come, not as they are promised.
+async fn read_bytes(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() < length {
+        let at = bytes.len();
+        bytes.resize(length.min(at + CHUNK_BYTES), 0);
+        timeout(STALL, stream.read_exact(&mut bytes[at..])).await.map_err(|_| stalled())??;
+    }
+    Ok(bytes)
+}
+
+fn stalled() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "no data for 15 seconds")
+}
+
+/// Answers somebody who asks for a manifest.
+pub(crate) async fn serve(inbound: InboundStream, events: Events) {
+    let peer = inbound.peer;
+    if let Err(error) = answer(inbound, &events).await {
+        tracing::debug!(%peer, %error, "a manifest was not sent");
+    }
+}
+
+async fn answer(inbound: InboundStream, events: &Events) -> io::Result<()> {
+    let mut stream = BufWriter::with_capacity(CHUNK_BYTES, inbound.stream.compat());
+    let mut hash = [0; 32];
+    timeout(STALL, stream.read_exact(&mut hash)).await.map_err(|_| stalled())??;
+    let (reply, answer) = oneshot::channel();
+    let wanted = TaskEvent::ManifestWanted { content: ContentId(hash), reply };
+    events.send(wanted).await.map_err(|_| io::Error::other("the node stops"))?;
+    let Some(manifest) = answer.await.ok().flatten() else {
+        stream.write_u32(0).await?;
+        return stream.shutdown().await;
+    };
+    let info = manifest.info_bytes();
+    stream.write_u32(info.len() as u32).await?;
+    for chunk in info.chunks(CHUNK_BYTES) {
+        timeout(STALL, stream.write_all(chunk)).await.map_err(|_| stalled())??;
+    }
+    stream.write_u32(manifest.layers().count() as u32).await?;
+    for hash in manifest.layers() {
+        timeout(STALL, stream.write_all(hash)).await.map_err(|_| stalled())??;
+    }
+    timeout(STALL, stream.shutdown()).await.map_err(|_| stalled())?
+}

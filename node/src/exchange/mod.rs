@@ -1,0 +1,90 @@
+//! The tasks that move things between two peers, and what they tell the driver.
+//!
+//! A link is one content exchanged with one peer: a control stream, and beside it at most one data
+//! stream each way. Whatever breaks, the link as a whole ends; the driver hears of it once.
+
+mod buffers;
+pub(crate) mod directory;
+pub(crate) mod fetch;
+pub(crate) mod link;
+pub(crate) mod manifest;
+pub(crate) mod serve;
+
+use std::sync::Arc;
+
+use libp2p::{PeerId, Stream, swarm::ConnectionId};
+use nearcast_core::{
+    id::{ContentId, ContentKey, PeerKey, QueryId},
+    input::RunFailure,
+    layout::RunIndex,
+    manifest::Manifest,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::compat::Compat;
+
+pub(crate) use buffers::Buffers;
+
+use crate::{
+    store::StoreError,
+    wire::{
+        control::{Hello, Said},
+        directory::{Question, Reply},
+    },
+};
+
+/// A stream as tokio sees it.
+pub(crate) type Wire = Compat<Stream>;
+
+/// Where tasks tell the driver. Bounded: a driver that is behind slows its tasks down, not the reverse.
+pub(crate) type Events = mpsc::Sender<TaskEvent>;
+
+/// One link, and which of the links that there were with this peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LinkId {
+    pub(crate) content: ContentKey,
+    pub(crate) peer: PeerKey,
+    /// Events of an earlier link with the same peer are stale.
+    pub(crate) generation: u32,
+}
+
+/// What a task tells.
+pub(crate) enum TaskEvent {
+    /// Somebody opened a control stream and said hello.
+    LinkOffered { peer: PeerId, connection: ConnectionId, hello: Hello, stream: Wire },
+    /// The control stream we opened is answered.
+    LinkOpened { link: LinkId, hello: Hello, stream: Wire },
+    /// It is not.
+    LinkFailed { link: LinkId, reason: String },
+    /// A neighbour said something.
+    Said { link: LinkId, said: Said },
+    /// A link's streams broke or ended.
+    LinkClosed { link: LinkId, reason: String },
+    /// A run we asked for came and is stored.
+    Stored { link: LinkId, request: u32, run: RunIndex },
+    /// A run we asked for does not come.
+    Failed { link: LinkId, request: u32, cause: RunFailure },
+    /// Bytes come, if slowly.
+    Receiving { link: LinkId },
+    /// A store could not keep a run, for a reason that concerns the whole content.
+    StoreFailed { content: ContentKey, error: StoreError },
+    /// Somebody opened a data stream.
+    DataOffered { peer: PeerId, content: ContentId, stream: Wire },
+    /// A neighbour asks for a run.
+    Wanted { link: LinkId, request: u32, run: u32 },
+    /// A neighbour no longer does.
+    Withdrawn { link: LinkId, request: u32 },
+    /// An upload ended; `bytes` = 0 if nothing was sent.
+    Uploaded { link: LinkId, run: RunIndex, bytes: u32 },
+    /// Runs of ours are gone.
+    RunsLost { content: ContentKey, runs: Vec<RunIndex> },
+    /// A directory answered.
+    Answered { content: ContentKey, query: QueryId, directory: PeerKey, reply: Reply },
+    /// It did not.
+    AskFailed { content: ContentKey, query: QueryId },
+    /// Somebody asks us as a directory.
+    DirectoryAsked { peer: PeerId, connection: ConnectionId, question: Question, reply: oneshot::Sender<Reply> },
+    /// Somebody asks for a manifest.
+    ManifestWanted { content: ContentId, reply: oneshot::Sender<Option<Arc<Manifest>>> },
+    /// A manifest we asked for came, or did not.
+    ManifestCame { content: ContentKey, peer: PeerKey, result: Result<Arc<Manifest>, manifest::FetchError> },
+}

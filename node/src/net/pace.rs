@@ -1,0 +1,162 @@
+//! Frames no larger than what the connection sends in 20 milliseconds.
+//!
+//! A message waits at least for the frame before it. On a fast link large frames cost the least CPU; on a slow uplink
+//! 256 KiB would hold up everything else for seconds. So the rate is measured where bytes leave the muxer.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures::{AsyncRead, AsyncWrite};
+
+pub(crate) const FRAME_BYTES_MIN: usize = 16 * 1024;
+pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Before anything was measured.
+const FRAME_BYTES_FIRST: usize = 64 * 1024;
+/// How long one frame may take.
+const FRAME_TIME: Duration = Duration::from_millis(20);
+/// Over how long a rate is measured: several frames, so that the kernel's buffer does not pass for the network.
+const WINDOW: Duration = Duration::from_millis(200);
+
+/// The present frame size, shared with the streams that keep to it.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameSize(Arc<AtomicUsize>);
+
+impl FrameSize {
+    /// Bytes.
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Finds the frame size from what was sent when.
+#[derive(Debug)]
+struct Meter {
+    frame: FrameSize,
+    window_start: Option<Instant>,
+    bytes: usize,
+    /// The connection took less than we had at some time in this window: what it took is its rate, then.
+    was_full: bool,
+}
+
+impl Meter {
+    fn new() -> Self {
+        Meter {
+            frame: FrameSize(Arc::new(AtomicUsize::new(FRAME_BYTES_FIRST))),
+            window_start: None,
+            bytes: 0,
+            was_full: false,
+        }
+    }
+
+    fn on_sent(&mut self, now: Instant, bytes: usize) {
+        let Some(start) = self.window_start else {
+            // Took its time before the window began.
+            self.window_start = Some(now);
+            return;
+        };
+        self.bytes += bytes;
+        let elapsed = now.saturating_duration_since(start);
+        if elapsed < WINDOW {
+            return;
+        }
+        let wanted = if self.was_full {
+            (self.bytes as f64 * FRAME_TIME.as_secs_f64() / elapsed.as_secs_f64()) as usize
+        } else {
+            // Never held us up, so it could take more; how much more will be seen.
+            self.frame.get() * 2
+        };
+        self.frame.0.store(wanted.clamp(FRAME_BYTES_MIN, FRAME_BYTES_MAX), Ordering::Relaxed);
+        self.window_start = None;
+        self.bytes = 0;
+        self.was_full = false;
+    }
+}
+
+/// A connection whose sending rate is measured.
+pub(crate) struct Paced<C> {
+    io: C,
+    meter: Meter,
+}
+
+impl<C> Paced<C> {
+    pub(crate) fn new(io: C) -> Self {
+        Paced { io, meter: Meter::new() }
+    }
+
+    pub(crate) fn frame_size(&self) -> FrameSize {
+        self.meter.frame.clone()
+    }
+
+    fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
+            Poll::Ready(Ok(bytes)) => self.meter.on_sent(Instant::now(), *bytes),
+            Poll::Pending => self.meter.was_full = true,
+            Poll::Ready(Err(_)) => {}
+        }
+        written
+    }
+}
+
+impl<C: AsyncRead + Unpin> AsyncRead for Paced<C> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_read(cx, out)
+    }
+}
+
+impl<C: AsyncWrite + Unpin> AsyncWrite for Paced<C> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, data);
+        self.note(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.io).poll_flush(cx);
+        self.meter.was_full |= flushed.is_pending();
+        flushed
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends at this rate for a second, in writes of one frame, and tells the frame size at the end.
+    fn after_a_second(meter: &mut Meter, start: Instant, bytes_per_second: f64, full: bool) -> usize {
+        let mut sent = 0.0;
+        while sent < bytes_per_second {
+            let frame = meter.frame.get();
+            sent += frame as f64;
+            meter.was_full |= full;
+            meter.on_sent(start + Duration::from_secs_f64(sent / bytes_per_second), frame);
+        }
+        meter.frame.get()
+    }
+
+    #[test]
+    fn frames_shrink_on_a_slow_link_and_grow_on_a_fast_one() {
+        let mut meter = Meter::new();
+        let start = Instant::now();
+        assert_eq!(after_a_second(&mut meter, start, 100e6, true), FRAME_BYTES_MAX);
+        assert_eq!(after_a_second(&mut meter, start + Duration::from_secs(2), 0.5e6, true), FRAME_BYTES_MIN);
+        let middle = after_a_second(&mut meter, start + Duration::from_secs(9), 5e6, true);
+        assert!((80_000..170_000).contains(&middle), "20 ms at 5 MB/s are 100 kB, not {middle}");
+    }
+
+    #[test]
+    fn a_link_that_never_held_us_up_gets_larger_frames_however_little_we_send() {
+        let mut meter = Meter::new();
+        assert_eq!(after_a_second(&mut meter, Instant::now(), 1e6, false), FRAME_BYTES_MAX);
+    }
+}

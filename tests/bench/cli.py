@@ -173,14 +173,19 @@ def _folder(*parts):
     return path
 
 
-def _show_logs(folder, lines_max=5):
-    """The end of what each program said: the folder is gone when the command ends."""
-    for base, _, names in os.walk(folder):
-        for name in sorted(names):
-            with open(os.path.join(base, name), errors="replace") as file:
-                tail = file.read().splitlines()[-lines_max:]
-            for line in tail:
-                _say(f"      {name}: {line[:200]}")
+def _show_logs(folder, files_max=3, lines_max=3):
+    """The end of what the first programs said: the folder is gone when the command ends."""
+    logs = sorted(os.path.join(base, name) for base, _, names in os.walk(folder) for name in names)
+    # The seeder's is shown whenever there is one: most failures have a cause on both sides.
+    shown = [log for log in logs if os.path.basename(log) == "seeder.log"]
+    shown += [log for log in logs if log not in shown][:files_max - len(shown)]
+    for log in shown:
+        with open(log, errors="replace") as file:
+            tail = file.read().splitlines()[-lines_max:]
+        for line in tail:
+            _say(f"      {os.path.basename(log)}: {line[:200]}")
+    if len(logs) > len(shown):
+        _say(f"      (and {len(logs) - len(shown)} more logs; --keep-logs DIR keeps them all)")
 
 
 def _copy_logs(folder, target_folder):

@@ -68,7 +68,8 @@ pub fn listing(folder: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
-        for entry in fs::read_dir(&next).expect("a test's folder can be read") {
+        let entries = fs::read_dir(&next).unwrap_or_else(|error| panic!("{}: {error}", next.display()));
+        for entry in entries {
             let entry = entry.expect("a test's folder can be read");
             if entry.file_type().expect("an entry has a type").is_dir() {
                 folders.push(entry.path());

@@ -64,5 +64,5 @@ fn says_rotten(lines: &[String]) -> Option<()> {
 }
 
 fn is_report(line: &str) -> bool {
-    line.to_lowercase().contains("rotten")
+    line.contains("changed on disk")
 }

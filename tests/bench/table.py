@@ -1,0 +1,77 @@
+"""Figures as a table for people and as JSON for programs."""
+
+import json
+import statistics
+
+# key, heading, digits after the point; in the order of the columns.
+COLUMNS = [
+    ("wall_s", "time to last s", 2),
+    ("mean_s", "mean s", 2),
+    ("mb_per_s", "MB/s", 0),
+    ("last_over_bound", "last/T", 2),
+    ("mean_over_bound", "mean/T", 2),
+    ("seeder_copies", "copies sent", 2),
+    ("cpu_s_per_gib", "CPU s/GiB", 2),
+    ("seeder_cpu_s_per_gib", "seeder", 2),
+    ("leecher_cpu_s_per_gib", "leechers", 2),
+    ("seeder_rss_mb", "RSS MB seeder", 0),
+    ("leecher_rss_mb", "leecher", 0),
+]
+US = "nearcast"
+# Of these, more is better; of all others, less.
+MORE_IS_BETTER = {"mb_per_s"}
+
+
+def summarise(runs):
+    """Median, least and greatest of every figure that all runs have."""
+    keys = [key for key, _, _ in COLUMNS if all(key in run for run in runs)] if runs else []
+    return {key: {"median": statistics.median(run[key] for run in runs), "min": min(run[key] for run in runs),
+                  "max": max(run[key] for run in runs)} for key in keys}
+
+
+def render(results):
+    """`results`: peer name -> list of runs, each a dict of figures."""
+    summaries = {name: summarise(runs) for name, runs in results.items()}
+    columns = [column for column in COLUMNS if any(column[0] in summary for summary in summaries.values())]
+    rows = [["", "runs"] + [heading for _, heading, _ in columns]]
+    for name, summary in summaries.items():
+        rows.append([name, str(len(results[name]))] + [_median(summary, column) for column in columns])
+        rows.append(["  min-max", ""] + [_range(summary, column) for column in columns])
+    for name, summary in summaries.items():
+        if name != US and summaries.get(US) and summary:
+            rows.append([f"{US}/{name}", ""] + [_ratio(summaries[US], summary, column) for column in columns])
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def write_json(path, document):
+    for work in document["works"].values():
+        work["summary"] = {name: summarise(runs) for name, runs in work["runs"].items()}
+    with open(path, "w") as file:
+        json.dump(document, file, indent=1)
+        file.write("\n")
+
+
+def _line(row, widths):
+    first, *rest = [cell.ljust(width) if index == 0 else cell.rjust(width)
+                    for index, (cell, width) in enumerate(zip(row, widths))]
+    return "  ".join([first, *rest]).rstrip()
+
+
+def _median(summary, column):
+    key, _, digits = column
+    return f"{summary[key]['median']:.{digits}f}" if key in summary else "-"
+
+
+def _range(summary, column):
+    key, _, digits = column
+    return f"{summary[key]['min']:.{digits}f}-{summary[key]['max']:.{digits}f}" if key in summary else ""
+
+
+def _ratio(ours, theirs, column):
+    key = column[0]
+    if key not in ours or key not in theirs or not theirs[key]["median"]:
+        return ""
+    ratio = ours[key]["median"] / theirs[key]["median"]
+    better = ratio > 1 if key in MORE_IS_BETTER else ratio < 1
+    return f"{ratio:.2f}{'+' if better else '-'}"

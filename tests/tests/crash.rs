@@ -1,0 +1,164 @@
+//! Kill -9 at any moment costs no durable byte and never a wrong one.
+
+use std::{path::Path, time::Duration};
+
+use e2e::{
+    cluster::{Client, Get, PATIENCE, Seeder, SeederOptions, publish},
+    content::{MIB, Random, assert_same, fresh_seed, write_random},
+    place::Place,
+    probe::Event,
+};
+
+const KILLS: u32 = 20;
+/// Slow enough that all kills hit a transfer; see `kill -9 of a client`.
+const DOWN_BYTES_PER_S: u64 = 2 * MIB;
+const SIZE_BYTES: u64 = 96 * MIB;
+/// A client lives 0.2 to 3 s: shorter and longer than the 2 s between two checkpoints.
+const LIFE_MS: (u64, u64) = (200, 3000);
+/// What may be lost: 2 s between checkpoints, half a second between events, and the limiter's burst.
+const TAIL_BYTES_MAX: u64 = 4 * DOWN_BYTES_PER_S;
+/// The promise for Ctrl-C.
+const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the last event of a client that was killed said.
+#[derive(Clone, Copy, Debug, Default)]
+struct Last {
+    have: u64,
+    durable: u64,
+}
+
+impl Last {
+    fn of(events: &[Event], before: Last) -> Last {
+        let progress = events.iter().rev().find(|event| event.name() == "progress");
+        progress.map_or(before, |event| Last {
+            have: event.number("bytes"),
+            durable: event.number("durable_bytes"),
+        })
+    }
+}
+
+fn resumed(events: &[Event]) -> Option<u64> {
+    let started = events.iter().find(|event| event.name() == "started")?;
+    Some(started.number("bytes_resumed"))
+}
+
+struct Served {
+    place: Place,
+    published: e2e::cluster::Published,
+    options: SeederOptions,
+    seeder: Seeder,
+}
+
+impl Served {
+    fn new(seed: u64) -> Served {
+        let place = Place::new();
+        let root = place.folder("root");
+        write_random(&root.join("film.bin"), SIZE_BYTES, seed);
+        let published = publish(&place, &root.join("film.bin"), &[]);
+        let mut options = SeederOptions {
+            root,
+            state: place.folder("seeder-state"),
+            ip: "127.1.0.1".to_owned(),
+            port: 0,
+            arguments: Vec::new(),
+        };
+        let seeder = Seeder::start_with(&place, &options);
+        options.port = seeder.port();
+        Served { place, published, options, seeder }
+    }
+
+    fn source(&self) -> std::path::PathBuf {
+        self.options.root.join("film.bin")
+    }
+
+    fn get(&self, out: &Path, down_bytes_per_s: u64) -> Client {
+        let get = Get::new(&self.place, &self.published.torrent, out, "127.1.0.2");
+        let down = down_bytes_per_s.to_string();
+        get.peer(self.seeder.address()).with(&["--down", &down]).start()
+    }
+}
+
+#[test]
+fn twenty_kills_of_a_client_cost_no_durable_byte() {
+    let seed = fresh_seed();
+    println!("NEARCAST_TEST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let served = Served::new(seed);
+    let out = served.place.folder("out");
+    let mut last = Last::default();
+    let mut resumes_with_data = 0;
+    for kill in 0..KILLS {
+        let client = served.get(&out, DOWN_BYTES_PER_S);
+        let life = Duration::from_millis(random.between(LIFE_MS.0, LIFE_MS.1));
+        assert!(client.finished_within(life).is_none(), "finished before kill {kill}: nothing was tested");
+        client.process.kill();
+        let events = client.events();
+        if let Some(resumed) = resumed(&events) {
+            assert_kept(last, resumed, &format!("after kill {kill}"));
+            resumes_with_data += u32::from(resumed > 0);
+            last = Last::of(&events, Last { have: resumed, durable: resumed });
+        }
+    }
+    assert!(resumes_with_data > 0, "no restart found durable data: nothing was tested");
+    let client = served.get(&out, 1 << 40);
+    let summary = client.wait_finished(PATIENCE);
+    assert_eq!(client.process.wait_exit(PATIENCE), 0);
+    let resumed = resumed(&client.events()).expect("a finished download had started");
+    assert_kept(last, resumed, "at the end");
+    assert_eq!(
+        summary.received(),
+        SIZE_BYTES - resumed + summary.wasted,
+        "what was durable was received again ({resumed} resumed)"
+    );
+    assert_same(&served.source(), &out.join("film.bin"));
+}
+
+fn assert_kept(last: Last, resumed: u64, when: &str) {
+    assert!(resumed >= last.durable, "{when}: {resumed} bytes resumed of {last:?}");
+    assert!(
+        resumed + TAIL_BYTES_MAX >= last.have,
+        "{when}: more than the tail between checkpoints was lost: {resumed} bytes resumed of {last:?}"
+    );
+}
+
+#[test]
+fn a_seeder_killed_and_started_again_is_found_again() {
+    let seed = fresh_seed();
+    println!("NEARCAST_TEST_SEED={seed}");
+    let mut random = Random::new(seed);
+    let mut served = Served::new(seed);
+    let out = served.place.folder("out");
+    let client = served.get(&out, 4 * DOWN_BYTES_PER_S);
+    for kill in 1..=4 {
+        client.wait_bytes(kill * SIZE_BYTES / 8 + random.between(0, SIZE_BYTES / 16), PATIENCE);
+        let address = served.seeder.address().to_owned();
+        served.seeder.process.kill();
+        served.seeder = Seeder::start_with(&served.place, &served.options);
+        assert_eq!(served.seeder.address(), address, "same port, same identity");
+    }
+    let summary = client.wait_finished(PATIENCE);
+    assert_eq!(client.process.wait_exit(PATIENCE), 0);
+    assert_eq!(summary.received(), SIZE_BYTES + summary.wasted);
+    assert!(
+        summary.wasted <= 4 * MIB,
+        "a lost connection costs at most what was under way: {}",
+        summary.wasted
+    );
+    assert_same(&served.source(), &out.join("film.bin"));
+}
+
+#[test]
+fn ctrl_c_saves_everything_received_and_is_quick() {
+    let served = Served::new(31);
+    let out = served.place.folder("out");
+    let client = served.get(&out, DOWN_BYTES_PER_S);
+    client.wait_bytes(MIB, PATIENCE);
+    assert_eq!(client.interrupt(INTERRUPT_TIMEOUT), 130);
+    let last = Last::of(&client.events(), Last::default());
+    let client = served.get(&out, 1 << 40);
+    let summary = client.wait_finished(PATIENCE);
+    let resumed = resumed(&client.events()).expect("a finished download had started");
+    assert!(resumed >= last.have, "{resumed} bytes resumed of {last:?}");
+    assert_eq!(summary.received(), SIZE_BYTES - resumed + summary.wasted);
+    assert_same(&served.source(), &out.join("film.bin"));
+}

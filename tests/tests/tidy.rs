@@ -1,0 +1,127 @@
+//! Style, as an ordinary test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use e2e::binaries::workspace;
+
+/// Longer files are reported, not refused: splitting is a judgement.
+const FILE_LINES_REPORTED: usize = 500;
+/// What the core must not even name: it decides, and never does. `IpAddr` and its kin are plain values.
+const IMPURE: [&str; 16] = [
+    "tokio",
+    "libp2p",
+    "futures",
+    "getrandom",
+    "std::fs",
+    "std::thread",
+    "std::process",
+    "std::env",
+    "Instant",
+    "SystemTime",
+    "HashMap",
+    "HashSet",
+    "TcpStream",
+    "TcpListener",
+    "UdpSocket",
+    "println!",
+];
+
+fn sources(below: &str) -> Vec<(PathBuf, String)> {
+    let root = workspace().join(below);
+    let mut found = Vec::new();
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("the source tree can be read") {
+            let path = entry.expect("the source tree can be read").path();
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if path.is_dir() && !hidden && !path.ends_with("target") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                let text = fs::read_to_string(&path).expect("a source file is text");
+                found.push((path, text));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn short(path: &Path) -> String {
+    path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
+}
+
+/// The code of a line, without its comment. Good enough: no string here contains two slashes and a forbidden word.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or(line)
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file passes its own test.
+    let marks = [["FIX", "ME"], ["TO", "DO"], ["XX", "X"]].map(|parts| parts.concat());
+    let all = sources("");
+    assert!(all.len() > 20, "the source tree was found");
+    for (path, text) in all {
+        for (number, line) in (1..).zip(text.lines()) {
+            let mark = marks.iter().find(|mark| line.contains(mark.as_str()));
+            assert_eq!(mark, None, "{}:{number}: {line}", short(&path));
+        }
+    }
+}
+
+#[test]
+fn the_core_names_no_clock_socket_file_or_runtime() {
+    let core = sources("node/core/src");
+    assert!(core.len() > 5, "the core was found");
+    for (path, text) in core {
+        for (number, line) in (1..).zip(text.lines()) {
+            let impure = IMPURE.iter().find(|word| names(code(line), word));
+            assert_eq!(impure, None, "{}:{number}: {line}", short(&path));
+        }
+    }
+}
+
+/// `word` stands in `line` as a whole: `SimInstant` does not name `Instant`.
+fn names(line: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + word.len()..].chars().next();
+        !before.is_some_and(is_part) && !after.is_some_and(is_part)
+    })
+}
+
+#[test]
+fn words_are_found_whole() {
+    assert!(names("use std::time::Instant;", "Instant"));
+    assert!(names("use tokio::sync;", "tokio"));
+    assert!(!names("struct InstantMap;", "Instant"));
+    assert!(!names("SimInstant", "Instant"));
+}
+
+#[test]
+fn the_core_depends_on_no_runtime() {
+    let manifest =
+        fs::read_to_string(workspace().join("node/core/Cargo.toml")).expect("the core has a manifest");
+    let (_, dependencies) = manifest.split_once("[dependencies]").expect("the core has dependencies");
+    let dependencies = dependencies.split("\n[").next().unwrap_or(dependencies);
+    for banned in ["tokio", "libp2p", "futures", "getrandom", "rustix", "socket2", "nearcast-node"] {
+        assert!(!dependencies.lines().any(|line| line.starts_with(banned)), "{banned} in {dependencies}");
+    }
+}
+
+#[test]
+fn sizes_are_reported() {
+    let mut sizes: Vec<(usize, String)> =
+        sources("").iter().map(|(path, text)| (text.lines().count(), short(path))).collect();
+    sizes.sort();
+    let total: usize = sizes.iter().map(|(lines, _)| lines).sum();
+    println!("{} files, {total} lines, median {}", sizes.len(), sizes[sizes.len() / 2].0);
+    for (lines, path) in sizes.iter().rev().take_while(|(lines, _)| *lines > FILE_LINES_REPORTED) {
+        println!("{lines:6} {path}");
+    }
+    assert!(total > 0);
+}

@@ -119,6 +119,12 @@ impl Discovery {
         !self.known.is_empty() || !self.directories.is_empty()
     }
 
+    /// Whether one more may be dialled beside `neighbours` and the attempts under way.
+    pub(crate) fn has_room(&self, neighbours: usize, config: &Config) -> bool {
+        neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted)
+            && self.dialing < config.dials_in_flight_max
+    }
+
     /// The next peer to link to, if there is one and `neighbours` are too few; `random_links` of
     /// those fill random slots already.
     pub(crate) fn next_dial(
@@ -129,8 +135,7 @@ impl Discovery {
         config: &Config,
         random: &mut Random,
     ) -> Option<PeerKey> {
-        let wanted = neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted);
-        if !wanted || self.dialing >= config.dials_in_flight_max {
+        if !self.has_room(neighbours, config) {
             return None;
         }
         let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);

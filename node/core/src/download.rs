@@ -245,7 +245,7 @@ impl Download {
         Arrival::New
     }
 
-    /// A request brought nothing.
+    /// A request brought nothing. False if it was not open: the answer is stale.
     pub(crate) fn on_failed(
         &mut self,
         ctx: &mut Context<'_>,
@@ -253,11 +253,11 @@ impl Download {
         peer: PeerKey,
         request: RequestId,
         refusal: Option<Refusal>,
-    ) {
+    ) -> bool {
         if self.settle(links, peer, request).is_none() {
-            return;
+            return false;
         }
-        let Some(link) = links.get_mut(peer) else { return };
+        let Some(link) = links.get_mut(peer) else { return true };
         match refusal {
             Some(Refusal::Elsewhere) => self.origin.on_elsewhere(ctx.now, ctx.config, ctx.random),
             // Asked again at the next tick, with a shorter queue.
@@ -265,6 +265,7 @@ impl Download {
             // The message that says so is on its way.
             Some(Refusal::Choked | Refusal::Missing) => {}
         }
+        true
     }
 
     /// A neighbour is new.

@@ -75,13 +75,15 @@ impl Engine {
         &mut self,
         now: Timestamp,
         content: ContentKey,
-        join: Join,
+        mut join: Join,
         maps: &dyn HaveMaps,
         outputs: &mut Vec<Output>,
     ) {
         if self.swarms.contains_key(&content) {
             return;
         }
+        join.candidates.retain(|candidate| !self.banned.contains(&candidate.peer));
+        join.directories.retain(|directory| !self.banned.contains(directory));
         let mut ctx = Context {
             now,
             content,

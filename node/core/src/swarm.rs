@@ -158,10 +158,9 @@ impl Swarm {
         // Links made before know no have-maps: they begin anew, over the same connections.
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Relink });
-            self.links.remove(peer);
+            self.remove_link(ctx, peer);
             self.discovery.on_relink(ctx.now, peer);
         }
-        self.manifest_from = None;
         self.begin(ctx, material);
         self.seek(ctx);
     }
@@ -170,13 +169,13 @@ impl Swarm {
         if self.manifest_from != Some(peer) {
             return;
         }
-        self.manifest_from = None;
         if corrupt {
-            ctx.ban(peer);
-        } else {
-            self.drop_link(ctx, peer, UnlinkReason::Useless);
+            // Somebody else is asked when the ban is carried out.
+            return ctx.ban(peer);
         }
+        self.drop_link(ctx, peer, UnlinkReason::Useless);
         self.ask_manifest(ctx);
+        self.seek(ctx);
     }
 
     fn ask_manifest(&mut self, ctx: &mut Context<'_>) {
@@ -213,6 +212,9 @@ impl Swarm {
     }
 
     fn handle_linked(&mut self, ctx: &mut Context<'_>, peer: PeerKey, about: Neighbour) {
+        if self.links.get(peer).is_some() {
+            return;
+        }
         let theirs = ctx.map(peer);
         if self.links.len() >= usize::from(ctx.config.neighbours_max) {
             self.discovery.on_lost(ctx.now, peer, ctx.random);
@@ -225,9 +227,7 @@ impl Swarm {
         let candidate = Candidate { peer, tier: about.tier, via: Via::Inbound };
         link.set_random(self.discovery.on_linked(candidate, ctx.config));
         link.set_new(true);
-        if !self.links.insert(link) {
-            return;
-        }
+        self.links.insert(link);
         self.ever_linked = true;
         self.alive = ctx.now;
         if about.directory {
@@ -305,6 +305,7 @@ impl Swarm {
         }
         self.discovery.forget(peer);
         self.fill_all(ctx);
+        self.ask_manifest(ctx);
         self.seek(ctx);
     }
 
@@ -371,7 +372,8 @@ impl Swarm {
         let receipt = Receipt { peer, request, run, bytes };
         let arrival = match &mut self.download {
             Some(download) => download.on_stored(ctx, &mut self.links, &held.have, receipt),
-            None => Arrival::Duplicate,
+            None if held.have.contains(run) => Arrival::Duplicate,
+            None => Arrival::New,
         };
         if let Some(link) = self.links.get(peer) {
             self.traffic.add(link.tier(), link.is_origin(), u64::from(bytes));
@@ -402,17 +404,18 @@ impl Swarm {
             }
             RunFailure::Silent => None,
         };
-        if let Some(download) = &mut self.download {
-            download.on_failed(ctx, &mut self.links, peer, request, refusal);
-        }
+        let download = self.download.as_mut();
+        let was_open = download.is_some_and(|it| it.on_failed(ctx, &mut self.links, peer, request, refusal));
         match cause {
+            // False data is a proof, however late it comes.
             RunFailure::Corrupt { .. } => ctx.ban(peer),
-            RunFailure::Silent => self.drop_link(ctx, peer, UnlinkReason::Useless),
+            RunFailure::Silent if was_open => {
+                self.drop_link(ctx, peer, UnlinkReason::Useless);
+                self.fill_all(ctx);
+                self.seek(ctx);
+            }
             // Not at once: it would be asked for the same again and again.
-            RunFailure::Refused(_) | RunFailure::NotStored { .. } => {}
-        }
-        if matches!(cause, RunFailure::Silent) {
-            self.fill_all(ctx);
+            RunFailure::Silent | RunFailure::Refused(_) | RunFailure::NotStored { .. } => {}
         }
     }
 
@@ -559,10 +562,7 @@ impl Swarm {
                 ctx.put(Action::Dial { peer });
             }
         }
-        let wants = !complete
-            && self.links.len() < usize::from(ctx.config.neighbours_wanted)
-            && self.discovery.dialing() < ctx.config.dials_in_flight_max;
-        let due = self.discovery.next_due(wants);
+        let due = self.discovery.next_due(!complete && self.discovery.has_room(self.links.len(), ctx.config));
         self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
         if due == Timestamp::NEVER {
             self.timers.stop(Wake::Discovery);

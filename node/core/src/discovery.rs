@@ -1,7 +1,8 @@
 //! Who else is in the swarm of one content: candidates we heard of, directories we ask, and when
 //! to try them.
 //!
-//! Invariant: a peer is known at most once; `dialing` counts the candidates in [`State::Dialing`].
+//! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
+//! where it came from; `dialing` counts the candidates in [`State::Dialing`].
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::{
     config::Config,
     id::{PeerKey, QueryId},
     input::{Candidate, Via},
+    peers::{Link, Links},
     random::Random,
     ranking,
     tier::Tier,
@@ -30,7 +32,6 @@ enum State {
     /// May be tried from this moment on.
     Idle(Timestamp),
     Dialing,
-    Linked,
 }
 
 /// A candidate and how it went with it.
@@ -77,18 +78,35 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
-    pub(crate) fn learn(&mut self, candidates: impl IntoIterator<Item = Candidate>, config: &Config) {
+    pub(crate) fn learn(
+        &mut self,
+        candidates: impl IntoIterator<Item = Candidate>,
+        links: &mut Links,
+        config: &Config,
+    ) {
         for candidate in candidates {
+            if let Some(link) = links.get_mut(candidate.peer) {
+                link.via = link.via.min(candidate.via);
+                continue;
+            }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
                 known.tier = known.tier.min(candidate.tier);
                 known.via = known.via.min(candidate.via);
                 continue;
             }
-            if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
+            if !self.remember(Known::new(candidate), config) {
                 return;
             }
-            self.known.push(Known::new(candidate));
         }
+    }
+
+    /// Notes somebody who is not known yet; false if there is no room.
+    fn remember(&mut self, known: Known, config: &Config) -> bool {
+        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
+            return false;
+        }
+        self.known.push(known);
+        true
     }
 
     /// Makes room by dropping the idle candidate with the most failures, then the furthest.
@@ -155,46 +173,46 @@ impl Discovery {
         Some(known.peer)
     }
 
-    /// A link to `peer` exists, whoever began it. True if it fills a random slot.
-    pub(crate) fn on_linked(&mut self, candidate: Candidate, config: &Config) -> bool {
-        self.learn([candidate], config);
-        let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) else {
-            return false;
-        };
-        if known.state == State::Dialing {
-            self.dialing -= 1;
-        }
-        known.state = State::Linked;
-        known.tier = candidate.tier;
-        known.failures = 0;
-        std::mem::take(&mut known.random)
+    /// A link exists, whoever began it: the candidate becomes a neighbour, who remembers where it came from.
+    pub(crate) fn on_linked(&mut self, link: &mut Link) {
+        let Some(at) = self.known.iter().position(|known| known.peer == link.peer) else { return };
+        let known = self.known.swap_remove(at);
+        self.dialing -= u8::from(known.state == State::Dialing);
+        link.via = link.via.min(known.via);
+        link.set_random(known.random);
     }
 
-    /// An attempt failed, or a link ended: it is tried again later, later each time.
-    pub(crate) fn on_lost(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
-        let Some(at) = self.known.iter().position(|known| known.peer == peer) else {
+    /// A link ended: it is tried again later.
+    pub(crate) fn on_unlinked(&mut self, now: Timestamp, link: &Link, config: &Config, random: &mut Random) {
+        // Who found us will find us again; we do not know where it listens.
+        if link.via == Via::Inbound {
             return;
-        };
-        let known = &mut self.known[at];
-        match known.state {
-            State::Dialing => self.dialing -= 1,
-            State::Linked => {}
-            State::Idle(_) => return,
         }
-        known.failures = known.failures.saturating_add(1);
-        let pause = backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX);
-        known.state = State::Idle(now + random.stretch(pause, 0.5));
-        if known.via == Via::Inbound {
-            // It found us once and will again; we do not know where it listens.
-            self.known.swap_remove(at);
-        }
+        let from = now + random.stretch(RETRY_FIRST, 0.5);
+        let known = Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate()) };
+        self.remember(known, config);
     }
 
     /// A link was ended in order to begin anew: no failure.
-    pub(crate) fn on_relink(&mut self, now: Timestamp, peer: PeerKey) {
-        if let Some(known) = self.known.iter_mut().find(|known| known.peer == peer) {
-            known.state = State::Idle(now);
-        }
+    pub(crate) fn on_relink(&mut self, link: &Link, config: &Config) {
+        self.remember(Known::new(link.candidate()), config);
+    }
+
+    /// An attempt failed: it is tried again later, later each time.
+    pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
+        let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
+        let Some(known) = self.known.iter_mut().find(tried) else { return };
+        self.dialing -= 1;
+        known.random = false;
+        known.failures = known.failures.saturating_add(1);
+        let pause = backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX);
+        known.state = State::Idle(now + random.stretch(pause, 0.5));
+    }
+
+    /// Nobody is looked for any more: only those named by the user are kept, should something rot.
+    pub(crate) fn rest(&mut self) {
+        self.known.retain(|known| known.state == State::Dialing || known.via == Via::Named);
+        self.known.shrink_to_fit();
     }
 
     /// Never try this peer again.
@@ -246,7 +264,7 @@ impl Discovery {
         let asks = self.directories.iter().filter(|directory| directory.query.is_none()).map(|d| d.next);
         let dials = self.known.iter().filter(|_| wants_neighbours).filter_map(|known| match known.state {
             State::Idle(from) => Some(from),
-            State::Dialing | State::Linked => None,
+            State::Dialing => None,
         });
         asks.chain(dials).min().unwrap_or(Timestamp::NEVER)
     }
@@ -264,6 +282,7 @@ fn backoff(first: Duration, times: u8, max: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Neighbour;
 
     fn candidate(peer: u32, tier: Tier) -> Candidate {
         Candidate { peer: PeerKey(peer), tier, via: Via::Directory }
@@ -273,13 +292,13 @@ mod tests {
     fn a_candidate_that_fails_is_tried_again_later_and_later() {
         let (config, mut random) = (Config::default(), Random::new(1));
         let mut discovery = Discovery::default();
-        discovery.learn([candidate(1, Tier::Remote)], &config);
+        discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config);
         let mut now = Timestamp::ZERO;
         let mut last = Duration::ZERO;
         for _ in 0..5 {
             assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
             assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), None, "under way already");
-            discovery.on_lost(now, PeerKey(1), &mut random);
+            discovery.on_dial_failed(now, PeerKey(1), &mut random);
             let due = discovery.next_due(true);
             assert!(due.since(now) > last, "{:?} after {last:?}", due.since(now));
             last = due.since(now);
@@ -291,10 +310,11 @@ mod tests {
     #[test]
     fn the_limit_drops_failed_and_far_candidates_but_never_named_ones() {
         let config = Config { candidates_max: 60, ..Config::default() };
-        let mut discovery = Discovery::default();
-        discovery.learn([Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) }], &config);
-        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &config);
-        discovery.learn([candidate(99, Tier::Lan)], &config);
+        let (mut discovery, mut links) = (Discovery::default(), Links::default());
+        let named = Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) };
+        discovery.learn([named], &mut links, &config);
+        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &mut links, &config);
+        discovery.learn([candidate(99, Tier::Lan)], &mut links, &config);
         assert_eq!(discovery.known.len(), 60);
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(0)));
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(99)));
@@ -316,12 +336,30 @@ mod tests {
         assert!(discovery.next_due(true) >= soon + config.ask_interval);
     }
 
+    fn link(peer: u32) -> Link {
+        let about = Neighbour { tier: Tier::Lan, origin: false, directory: false, manifest: true };
+        Link::new(PeerKey(peer), about, 4)
+    }
+
     #[test]
     fn somebody_who_came_to_us_is_forgotten_when_gone() {
         let (config, mut random) = (Config::default(), Random::new(1));
-        let mut discovery = Discovery::default();
-        discovery.on_linked(Candidate { via: Via::Inbound, ..candidate(3, Tier::Lan) }, &config);
-        discovery.on_lost(Timestamp::ZERO, PeerKey(3), &mut random);
+        let (mut discovery, mut link) = (Discovery::default(), link(3));
+        discovery.on_linked(&mut link);
+        discovery.on_unlinked(Timestamp::ZERO, &link, &config, &mut random);
         assert_eq!(discovery.next_due(true), Timestamp::NEVER);
+    }
+
+    #[test]
+    fn a_neighbour_is_no_candidate_until_its_link_ends() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let (mut discovery, mut links) = (Discovery::default(), Links::default());
+        links.insert(link(3));
+        discovery.learn([candidate(3, Tier::Remote)], &mut links, &config);
+        assert_eq!(discovery.next_dial(Timestamp::ZERO, 1, 0, &config, &mut random), None);
+        let link = links.remove(PeerKey(3)).unwrap();
+        discovery.on_unlinked(Timestamp::ZERO, &link, &config, &mut random);
+        let later = Timestamp::from_millis(800);
+        assert_eq!(discovery.next_dial(later, 0, 0, &config, &mut random), Some(PeerKey(3)));
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     discovery::Discovery,
     download::{Arrival, Download, Receipt},
     id::{PeerKey, QueryId, RequestId, UploadId},
-    input::{Candidate, Event, Goal, Join, Material, Neighbour, RunFailure, Via},
+    input::{Candidate, Event, Goal, Join, Material, Neighbour, RunFailure},
     layout::{Layout, RunIndex},
     message::Message,
     output::{Action, GiveUp, UnlinkReason},
@@ -104,7 +104,7 @@ impl Swarm {
             exchange_peers: join.exchange_peers,
             ever_linked: false,
         };
-        swarm.discovery.learn(join.candidates, ctx.config);
+        swarm.discovery.learn(join.candidates, &mut swarm.links, ctx.config);
         join.directories.into_iter().for_each(|peer| swarm.discovery.learn_directory(peer));
         match join.material {
             Some(material) => swarm.begin(ctx, material),
@@ -158,8 +158,9 @@ impl Swarm {
         // Links made before know no have-maps: they begin anew, over the same connections.
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Relink });
-            self.remove_link(ctx, peer);
-            self.discovery.on_relink(ctx.now, peer);
+            if let Some(link) = self.remove_link(ctx, peer) {
+                self.discovery.on_relink(&link, ctx.config);
+            }
         }
         self.begin(ctx, material);
         self.seek(ctx);
@@ -194,7 +195,7 @@ impl Swarm {
         query: Option<QueryId>,
         candidates: Vec<Candidate>,
     ) {
-        self.discovery.learn(candidates, ctx.config);
+        self.discovery.learn(candidates, &mut self.links, ctx.config);
         if let Some(query) = query {
             self.on_answer(ctx, query);
         }
@@ -217,15 +218,14 @@ impl Swarm {
         }
         let theirs = ctx.map(peer);
         if self.links.len() >= usize::from(ctx.config.neighbours_max) {
-            self.discovery.on_lost(ctx.now, peer, ctx.random);
+            self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
         }
         let start = ctx.config.requests_start;
         let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
         let mut link = Link::new(peer, about, depth);
-        let candidate = Candidate { peer, tier: about.tier, via: Via::Inbound };
-        link.set_random(self.discovery.on_linked(candidate, ctx.config));
+        self.discovery.on_linked(&mut link);
         link.set_new(true);
         self.links.insert(link);
         self.ever_linked = true;
@@ -258,28 +258,31 @@ impl Swarm {
     }
 
     fn handle_unlinked(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        self.remove_link(ctx, peer);
-        self.discovery.on_lost(ctx.now, peer, ctx.random);
+        self.lose_link(ctx, peer);
         self.fill_all(ctx);
         self.ask_manifest(ctx);
         self.seek(ctx);
     }
 
     fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        self.discovery.on_lost(ctx.now, peer, ctx.random);
+        self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
         self.seek(ctx);
     }
 
     fn drop_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: UnlinkReason) {
         ctx.put(Action::Unlink { peer, why });
-        self.remove_link(ctx, peer);
-        self.discovery.on_lost(ctx.now, peer, ctx.random);
+        self.lose_link(ctx, peer);
     }
 
-    fn remove_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        let Some(link) = self.links.remove(peer) else {
-            return;
-        };
+    /// A link is gone, and its peer a candidate again.
+    fn lose_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        if let Some(link) = self.remove_link(ctx, peer) {
+            self.discovery.on_unlinked(ctx.now, &link, ctx.config, ctx.random);
+        }
+    }
+
+    fn remove_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) -> Option<Link> {
+        let link = self.links.remove(peer)?;
         let theirs = ctx.map(peer);
         if self.manifest_from == Some(peer) {
             self.manifest_from = None;
@@ -296,6 +299,7 @@ impl Swarm {
         } else if link.is_interested() && !link.is_choked() {
             self.timers.hasten(Wake::Choke, ctx.now);
         }
+        Some(link)
     }
 
     /// A banned peer is forgotten for good.

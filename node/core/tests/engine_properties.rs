@@ -215,7 +215,7 @@ fn is_quiet(shell: &mut Shell) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_engine_keeps_its_word_whatever_happens(

@@ -59,7 +59,8 @@ pub(crate) enum Arrival {
 }
 
 impl Download {
-    pub(crate) fn new(ctx: &mut Context<'_>, material: &Material) -> Download {
+    /// `first_request` is the number of the first request.
+    pub(crate) fn new(ctx: &mut Context<'_>, material: &Material, first_request: u32) -> Download {
         let runs = material.layout.runs();
         let missing = match &material.wanted {
             Some(wanted) => wanted.count_beyond(&material.have),
@@ -69,13 +70,18 @@ impl Download {
             wanted: material.wanted.clone(),
             missing,
             availability: Availability::new(runs),
-            requests: Requests::new(runs),
+            requests: Requests::new(runs, first_request),
             origin: OriginRule::new(ctx.now, ctx.config),
             cursor: ctx.random.below(runs),
             run_bytes: mean_run_bytes(&material.layout),
             disk_full: false,
             rated: ctx.now,
         }
+    }
+
+    /// The number after that of the last request.
+    pub(crate) fn next_request(&self) -> u32 {
+        self.requests.next()
     }
 
     pub(crate) fn is_complete(&self) -> bool {

@@ -20,6 +20,7 @@ pub mod output;
 pub mod paths;
 mod peers;
 mod picker;
+mod pursuit;
 pub mod random;
 mod ranking;
 pub mod registry;

@@ -26,6 +26,8 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const ASK_FIRST: Duration = Duration::from_secs(1);
 /// Directories remembered a content.
 const DIRECTORIES_MAX: usize = 8;
+/// Room for candidates is taken and given back in steps of this many.
+const STEP: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -105,8 +107,23 @@ impl Discovery {
         if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
             return false;
         }
+        // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
+        if self.known.len() == self.known.capacity() {
+            self.known.reserve_exact(STEP);
+        }
         self.known.push(known);
         true
+    }
+
+    fn take(&mut self, at: usize) -> Known {
+        let known = self.known.swap_remove(at);
+        if self.known.is_empty() {
+            self.known = Vec::new();
+        } else if self.known.capacity() >= self.known.len() + 2 * STEP {
+            self.known.shrink_to(self.known.len() + STEP);
+        }
+        self.dialing -= u8::from(known.state == State::Dialing);
+        known
     }
 
     /// Makes room by dropping the idle candidate with the most failures, then the furthest.
@@ -115,7 +132,7 @@ impl Discovery {
         let worst = |(_, known): &(usize, &Known)| (known.failures, known.tier, known.peer);
         let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
         let Some((at, _)) = at else { return false };
-        self.known.swap_remove(at);
+        self.take(at);
         true
     }
 
@@ -176,8 +193,7 @@ impl Discovery {
     /// A link exists, whoever began it: the candidate becomes a neighbour, who remembers where it came from.
     pub(crate) fn on_linked(&mut self, link: &mut Link) {
         let Some(at) = self.known.iter().position(|known| known.peer == link.peer) else { return };
-        let known = self.known.swap_remove(at);
-        self.dialing -= u8::from(known.state == State::Dialing);
+        let known = self.take(at);
         link.via = link.via.min(known.via);
         link.set_random(known.random);
     }
@@ -218,8 +234,7 @@ impl Discovery {
     /// Never try this peer again.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         if let Some(at) = self.known.iter().position(|known| known.peer == peer) {
-            let known = self.known.swap_remove(at);
-            self.dialing -= u8::from(known.state == State::Dialing);
+            self.take(at);
         }
         self.directories.retain(|directory| directory.peer != peer);
     }

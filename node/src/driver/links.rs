@@ -161,6 +161,10 @@ impl Driver {
         let Some(State::Opening { connection, promised }) = opening else { return };
         let (connection, promised) = (*connection, promised.clone());
         self.links.remove(&at);
+        let wanted = self.contents.get(&id.content).map(|content| content.id);
+        if hello.content().ok() != wanted {
+            return self.on_errand_like_failure(id, "it answers for another content");
+        }
         if let Err(reason) = self.bring_up(id, connection, hello, None, stream, true) {
             return self.on_errand_like_failure(id, reason);
         }
@@ -201,6 +205,8 @@ impl Driver {
         let id = self.new_link_id(key, peer);
         if let Err(reason) = self.bring_up(id, connection, hello, Some(answer), stream, false) {
             tracing::debug!(peer = %peer_id, reason, "an offered link was refused");
+            // It may have taken the place of one that was being opened, of which nothing more is heard.
+            self.input(key, Event::DialFailed { peer });
         }
     }
 

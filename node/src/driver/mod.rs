@@ -12,6 +12,9 @@ mod links;
 mod network;
 mod report;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, atomic::AtomicBool},

@@ -26,7 +26,7 @@ pub(crate) mod worker;
 #[cfg(test)]
 mod faulty;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

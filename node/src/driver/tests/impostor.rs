@@ -1,0 +1,196 @@
+//! A peer made of the wire's own parts, which tells one lie and is correct in everything else.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use libp2p::{identity::Keypair, multiaddr::Protocol};
+use nearcast_core::manifest::Manifest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
+
+use crate::{
+    address::Address,
+    net::{InboundStream, Network, NetworkConfig},
+    store::testing::{self, Data},
+    wire::{
+        self,
+        control::{Frame, HELLO_BYTES_MAX, Hello, Said},
+        data::{Answer, Ask},
+        read_frame, write_frame,
+    },
+};
+
+/// What it lies about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lie {
+    /// One bit of every run is flipped.
+    Data,
+    /// It takes requests and never answers.
+    Silence,
+    /// Half a run comes, then the stream ends.
+    HalfARun,
+    /// The header promises four gigabytes.
+    Length,
+    /// The header names a run the content does not have.
+    Run,
+    /// Its have-map is of another size.
+    HaveMap,
+    /// Its hello is about another content.
+    Content,
+    /// Its manifest is another content's.
+    Manifest,
+    /// It promises an info dictionary of four gigabytes.
+    ManifestLength,
+    /// Its control stream carries a frame that is too long.
+    Frame,
+}
+
+struct Script {
+    lie: Lie,
+    manifest: Arc<Manifest>,
+    data: Data,
+    told: AtomicU32,
+}
+
+/// The running peer.
+pub(super) struct Impostor {
+    network: Network,
+    script: Arc<Script>,
+}
+
+impl Impostor {
+    pub(super) async fn start(ip: &str, lie: Lie, manifest: Arc<Manifest>, data: Data) -> Impostor {
+        let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
+        let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
+        let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
+        let (network, mut events, mut inbound) = Network::start(config, protocols).await.unwrap();
+        let script = Arc::new(Script { lie, manifest, data, told: AtomicU32::new(0) });
+        tokio::spawn(async move { while events.recv().await.is_some() {} });
+        let actor = script.clone();
+        tokio::spawn(async move {
+            while let Some(stream) = inbound.recv().await {
+                let actor = actor.clone();
+                // What the victim cuts off ends here.
+                tokio::spawn(async move { drop(actor.act(stream).await) });
+            }
+        });
+        Impostor { network, script }
+    }
+
+    pub(super) fn address(&self) -> Address {
+        let listen = self.network.listen_addresses().remove(0);
+        Address(listen.with(Protocol::P2p(self.network.local_peer())))
+    }
+
+    /// How often it has lied.
+    pub(super) fn told(&self) -> u32 {
+        self.script.told.load(Ordering::Relaxed)
+    }
+
+    pub(super) async fn shutdown(&self) {
+        self.network.shutdown().await;
+    }
+}
+
+impl Script {
+    fn lies(&self, lie: Lie) -> bool {
+        let lies = self.lie == lie;
+        self.told.fetch_add(u32::from(lies), Ordering::Relaxed);
+        lies
+    }
+
+    async fn act(&self, inbound: InboundStream) -> io::Result<()> {
+        let stream = inbound.stream.compat();
+        if inbound.protocol == wire::EXCHANGE {
+            self.exchange(stream).await
+        } else if inbound.protocol == wire::DATA {
+            self.send_data(stream).await
+        } else if inbound.protocol == wire::MANIFEST {
+            self.send_manifest(stream).await
+        } else {
+            Ok(())
+        }
+    }
+
+    async fn exchange(&self, mut stream: crate::exchange::Wire) -> io::Result<()> {
+        let theirs = read_frame::<Hello>(&mut stream, HELLO_BYTES_MAX).await.map_err(io::Error::other)?;
+        let Some(theirs) = theirs else { return Ok(()) };
+        let mut hello = Hello { content: theirs.content, have_all: true, ..Hello::default() };
+        if self.lies(Lie::HaveMap) {
+            hello = Hello { have_all: false, have: vec![0xff; 77], ..hello };
+        }
+        if self.lies(Lie::Content) {
+            hello.content = vec![9; 32];
+        }
+        write_frame(&mut stream, &hello).await?;
+        if self.lies(Lie::Frame) {
+            stream.write_all(&[0xff, 0xff, 0xff, 0xff, 0x0f]).await?;
+        }
+        write_frame(&mut stream, &Frame { said: Some(Said::Unchoke(true)) }).await?;
+        stream.flush().await?;
+        // Listens until the victim has had enough.
+        let mut heard = [0; 1_024];
+        while stream.read(&mut heard).await? > 0 {}
+        Ok(())
+    }
+
+    async fn send_data(&self, mut stream: crate::exchange::Wire) -> io::Result<()> {
+        let mut content = [0; 32];
+        stream.read_exact(&mut content).await?;
+        loop {
+            let mut bytes = [0; Ask::BYTES];
+            stream.read_exact(&mut bytes).await?;
+            let Ask::Request { id, run } = Ask::decode(bytes)? else { continue };
+            if self.lies(Lie::Silence) {
+                continue;
+            }
+            let index = self.manifest.layout().run_index(run).expect("the victim asks for what there is");
+            let verified = self.data.verified(&self.manifest, index);
+            let proof = verified.proof().to_vec();
+            let mut body = verified.into_bytes();
+            let mut header =
+                Answer::Run { id, run, proof_hashes: proof.len() as u8, bytes: body.len() as u32 };
+            if self.lies(Lie::Length) {
+                header = Answer::Run { id, run, proof_hashes: proof.len() as u8, bytes: u32::MAX };
+            }
+            if self.lies(Lie::Run) {
+                header = Answer::Run { id, run: u32::MAX, proof_hashes: 0, bytes: body.len() as u32 };
+            }
+            if self.lies(Lie::Data) {
+                let middle = body.len() / 2;
+                body[middle] ^= 1;
+            }
+            stream.write_all(&header.encode()).await?;
+            stream.write_all(&proof.concat()).await?;
+            if self.lies(Lie::HalfARun) {
+                stream.write_all(&body[..body.len() / 2]).await?;
+                return stream.shutdown().await;
+            }
+            stream.write_all(&body).await?;
+            stream.flush().await?;
+        }
+    }
+
+    async fn send_manifest(&self, mut stream: crate::exchange::Wire) -> io::Result<()> {
+        let mut content = [0; 32];
+        stream.read_exact(&mut content).await?;
+        if self.lies(Lie::ManifestLength) {
+            stream.write_u32(u32::MAX).await?;
+            return stream.shutdown().await;
+        }
+        let other = testing::content(16 << 10, &[50_000]).0;
+        let manifest = if self.lies(Lie::Manifest) { &other } else { &self.manifest };
+        stream.write_u32(manifest.info_bytes().len() as u32).await?;
+        stream.write_all(manifest.info_bytes()).await?;
+        stream.write_u32(manifest.layers().count() as u32).await?;
+        for hash in manifest.layers() {
+            stream.write_all(hash).await?;
+        }
+        stream.shutdown().await
+    }
+}

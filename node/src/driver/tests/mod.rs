@@ -1,0 +1,76 @@
+//! Whole nodes over loopback sockets, and peers that lie to them.
+
+mod impostor;
+mod lies;
+mod rates;
+mod together;
+
+use std::{future::Future, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use nearcast_core::manifest::Manifest;
+use tempfile::TempDir;
+
+use crate::{
+    address::Address,
+    config::{NodeConfig, SeedGoal},
+    handle::{Download, Fetch, Node, Share, Source},
+    progress::Progress,
+    store::testing::Data,
+};
+
+/// Far beyond what anything here takes; a test that hangs fails instead.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited in vain for {what}"),
+    }
+}
+
+/// Every test has a network of its own: 127.`network`.0.0/16.
+fn config(network: u8, host: u8) -> NodeConfig {
+    let ip = Ipv4Addr::new(127, network, host, 1);
+    NodeConfig {
+        listen: vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()],
+        seed: Some(u64::from(network) << 8 | u64::from(host)),
+        ..NodeConfig::default()
+    }
+}
+
+async fn node(network: u8, host: u8) -> Node {
+    Node::start(config(network, host)).await.unwrap()
+}
+
+/// A node of the operator's that serves these contents; the folder goes with the test.
+async fn origin(config: NodeConfig, contents: &[(Arc<Manifest>, &Data)]) -> (Node, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Node::start(NodeConfig { origin: true, ..config }).await.unwrap();
+    for (number, (manifest, data)) in contents.iter().enumerate() {
+        let root = folder.path().join(number.to_string());
+        data.write_to(manifest, &root);
+        node.share(Share { manifest: manifest.clone(), root }).await.unwrap();
+    }
+    (node, folder)
+}
+
+fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch {
+    Fetch {
+        source,
+        folder: folder.to_owned(),
+        overwrite: false,
+        select: Vec::new(),
+        peers,
+        directories: Vec::new(),
+        exchange_peers: false,
+        seed: SeedGoal::None,
+        patience: Duration::from_secs(30),
+        state_dir: None,
+    }
+}
+
+/// Waits until a download says so about itself.
+async fn until(download: &Download, what: &str, mut is: impl FnMut(&Progress) -> bool) -> Progress {
+    let mut progress = download.progress();
+    patiently(what, progress.wait_for(|progress| is(progress))).await.unwrap().clone()
+}

@@ -12,6 +12,9 @@ use crate::{
 /// peer holds counts as held by nobody.
 pub(crate) const LATE_SECONDS: f32 = 2.0;
 
+/// And only if it takes this many times longer than the origin would.
+pub(crate) const LATE_RATIO: f32 = 3.0;
+
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowance {

@@ -1,7 +1,8 @@
 //! Who else is in the swarm of one content: candidates we heard of, directories we ask, and when
 //! to try them.
 //!
-//! Invariant: a peer is known at most once; `dialing` counts the candidates in [`State::Dialing`].
+//! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
+//! where it came from; `dialing` counts the candidates in [`State::Dialing`].
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::{
     config::Config,
     id::{PeerKey, QueryId},
     input::{Candidate, Via},
+    peers::{Link, Links},
     random::Random,
     ranking,
     tier::Tier,
@@ -24,13 +26,14 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 const ASK_FIRST: Duration = Duration::from_secs(1);
 /// Directories remembered a content.
 const DIRECTORIES_MAX: usize = 8;
+/// Room for candidates is taken and given back in steps of this many.
+const STEP: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// May be tried from this moment on.
     Idle(Timestamp),
     Dialing,
-    Linked,
 }
 
 /// A candidate and how it went with it.
@@ -77,18 +80,50 @@ pub(crate) struct Discovery {
 
 impl Discovery {
     /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
-    pub(crate) fn learn(&mut self, candidates: impl IntoIterator<Item = Candidate>, config: &Config) {
+    pub(crate) fn learn(
+        &mut self,
+        candidates: impl IntoIterator<Item = Candidate>,
+        links: &mut Links,
+        config: &Config,
+    ) {
         for candidate in candidates {
+            if let Some(link) = links.get_mut(candidate.peer) {
+                link.via = link.via.min(candidate.via);
+                continue;
+            }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
                 known.tier = known.tier.min(candidate.tier);
                 known.via = known.via.min(candidate.via);
                 continue;
             }
-            if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
+            if !self.remember(Known::new(candidate), config) {
                 return;
             }
-            self.known.push(Known::new(candidate));
         }
+    }
+
+    /// Notes somebody who is not known yet; false if there is no room.
+    fn remember(&mut self, known: Known, config: &Config) -> bool {
+        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
+            return false;
+        }
+        // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
+        if self.known.len() == self.known.capacity() {
+            self.known.reserve_exact(STEP);
+        }
+        self.known.push(known);
+        true
+    }
+
+    fn take(&mut self, at: usize) -> Known {
+        let known = self.known.swap_remove(at);
+        if self.known.is_empty() {
+            self.known = Vec::new();
+        } else if self.known.capacity() >= self.known.len() + 2 * STEP {
+            self.known.shrink_to(self.known.len() + STEP);
+        }
+        self.dialing -= u8::from(known.state == State::Dialing);
+        known
     }
 
     /// Makes room by dropping the idle candidate with the most failures, then the furthest.
@@ -97,7 +132,7 @@ impl Discovery {
         let worst = |(_, known): &(usize, &Known)| (known.failures, known.tier, known.peer);
         let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
         let Some((at, _)) = at else { return false };
-        self.known.swap_remove(at);
+        self.take(at);
         true
     }
 
@@ -119,6 +154,12 @@ impl Discovery {
         !self.known.is_empty() || !self.directories.is_empty()
     }
 
+    /// Whether one more may be dialled beside `neighbours` and the attempts under way.
+    pub(crate) fn has_room(&self, neighbours: usize, config: &Config) -> bool {
+        neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted)
+            && self.dialing < config.dials_in_flight_max
+    }
+
     /// The next peer to link to, if there is one and `neighbours` are too few; `random_links` of
     /// those fill random slots already.
     pub(crate) fn next_dial(
@@ -129,8 +170,7 @@ impl Discovery {
         config: &Config,
         random: &mut Random,
     ) -> Option<PeerKey> {
-        let wanted = neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted);
-        if !wanted || self.dialing >= config.dials_in_flight_max {
+        if !self.has_room(neighbours, config) {
             return None;
         }
         let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
@@ -150,53 +190,51 @@ impl Discovery {
         Some(known.peer)
     }
 
-    /// A link to `peer` exists, whoever began it. True if it fills a random slot.
-    pub(crate) fn on_linked(&mut self, candidate: Candidate, config: &Config) -> bool {
-        self.learn([candidate], config);
-        let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) else {
-            return false;
-        };
-        if known.state == State::Dialing {
-            self.dialing -= 1;
-        }
-        known.state = State::Linked;
-        known.tier = candidate.tier;
-        known.failures = 0;
-        std::mem::take(&mut known.random)
+    /// A link exists, whoever began it: the candidate becomes a neighbour, who remembers where it came from.
+    pub(crate) fn on_linked(&mut self, link: &mut Link) {
+        let Some(at) = self.known.iter().position(|known| known.peer == link.peer) else { return };
+        let known = self.take(at);
+        link.via = link.via.min(known.via);
+        link.set_random(known.random);
     }
 
-    /// An attempt failed, or a link ended: it is tried again later, later each time.
-    pub(crate) fn on_lost(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
-        let Some(at) = self.known.iter().position(|known| known.peer == peer) else {
+    /// A link ended: it is tried again later.
+    pub(crate) fn on_unlinked(&mut self, now: Timestamp, link: &Link, config: &Config, random: &mut Random) {
+        // Who found us will find us again; we do not know where it listens.
+        if link.via == Via::Inbound {
             return;
-        };
-        let known = &mut self.known[at];
-        match known.state {
-            State::Dialing => self.dialing -= 1,
-            State::Linked => {}
-            State::Idle(_) => return,
         }
-        known.failures = known.failures.saturating_add(1);
-        let pause = backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX);
-        known.state = State::Idle(now + random.stretch(pause, 0.5));
-        if known.via == Via::Inbound {
-            // It found us once and will again; we do not know where it listens.
-            self.known.swap_remove(at);
-        }
+        let from = now + random.stretch(RETRY_FIRST, 0.5);
+        let known = Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate()) };
+        self.remember(known, config);
     }
 
     /// A link was ended in order to begin anew: no failure.
-    pub(crate) fn on_relink(&mut self, now: Timestamp, peer: PeerKey) {
-        if let Some(known) = self.known.iter_mut().find(|known| known.peer == peer) {
-            known.state = State::Idle(now);
-        }
+    pub(crate) fn on_relink(&mut self, link: &Link, config: &Config) {
+        self.remember(Known::new(link.candidate()), config);
+    }
+
+    /// An attempt failed: it is tried again later, later each time.
+    pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
+        let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
+        let Some(known) = self.known.iter_mut().find(tried) else { return };
+        self.dialing -= 1;
+        known.random = false;
+        known.failures = known.failures.saturating_add(1);
+        let pause = backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX);
+        known.state = State::Idle(now + random.stretch(pause, 0.5));
+    }
+
+    /// Nobody is looked for any more: only those named by the user are kept, should something rot.
+    pub(crate) fn rest(&mut self) {
+        self.known.retain(|known| known.state == State::Dialing || known.via == Via::Named);
+        self.known.shrink_to_fit();
     }
 
     /// Never try this peer again.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         if let Some(at) = self.known.iter().position(|known| known.peer == peer) {
-            let known = self.known.swap_remove(at);
-            self.dialing -= u8::from(known.state == State::Dialing);
+            self.take(at);
         }
         self.directories.retain(|directory| directory.peer != peer);
     }
@@ -241,7 +279,7 @@ impl Discovery {
         let asks = self.directories.iter().filter(|directory| directory.query.is_none()).map(|d| d.next);
         let dials = self.known.iter().filter(|_| wants_neighbours).filter_map(|known| match known.state {
             State::Idle(from) => Some(from),
-            State::Dialing | State::Linked => None,
+            State::Dialing => None,
         });
         asks.chain(dials).min().unwrap_or(Timestamp::NEVER)
     }
@@ -259,6 +297,7 @@ fn backoff(first: Duration, times: u8, max: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Neighbour;
 
     fn candidate(peer: u32, tier: Tier) -> Candidate {
         Candidate { peer: PeerKey(peer), tier, via: Via::Directory }
@@ -268,13 +307,13 @@ mod tests {
     fn a_candidate_that_fails_is_tried_again_later_and_later() {
         let (config, mut random) = (Config::default(), Random::new(1));
         let mut discovery = Discovery::default();
-        discovery.learn([candidate(1, Tier::Remote)], &config);
+        discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config);
         let mut now = Timestamp::ZERO;
         let mut last = Duration::ZERO;
         for _ in 0..5 {
             assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
             assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), None, "under way already");
-            discovery.on_lost(now, PeerKey(1), &mut random);
+            discovery.on_dial_failed(now, PeerKey(1), &mut random);
             let due = discovery.next_due(true);
             assert!(due.since(now) > last, "{:?} after {last:?}", due.since(now));
             last = due.since(now);
@@ -286,10 +325,11 @@ mod tests {
     #[test]
     fn the_limit_drops_failed_and_far_candidates_but_never_named_ones() {
         let config = Config { candidates_max: 60, ..Config::default() };
-        let mut discovery = Discovery::default();
-        discovery.learn([Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) }], &config);
-        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &config);
-        discovery.learn([candidate(99, Tier::Lan)], &config);
+        let (mut discovery, mut links) = (Discovery::default(), Links::default());
+        let named = Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) };
+        discovery.learn([named], &mut links, &config);
+        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &mut links, &config);
+        discovery.learn([candidate(99, Tier::Lan)], &mut links, &config);
         assert_eq!(discovery.known.len(), 60);
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(0)));
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(99)));
@@ -311,12 +351,30 @@ mod tests {
         assert!(discovery.next_due(true) >= soon + config.ask_interval);
     }
 
+    fn link(peer: u32) -> Link {
+        let about = Neighbour { tier: Tier::Lan, origin: false, directory: false, manifest: true };
+        Link::new(PeerKey(peer), about, 4)
+    }
+
     #[test]
     fn somebody_who_came_to_us_is_forgotten_when_gone() {
         let (config, mut random) = (Config::default(), Random::new(1));
-        let mut discovery = Discovery::default();
-        discovery.on_linked(Candidate { via: Via::Inbound, ..candidate(3, Tier::Lan) }, &config);
-        discovery.on_lost(Timestamp::ZERO, PeerKey(3), &mut random);
+        let (mut discovery, mut link) = (Discovery::default(), link(3));
+        discovery.on_linked(&mut link);
+        discovery.on_unlinked(Timestamp::ZERO, &link, &config, &mut random);
         assert_eq!(discovery.next_due(true), Timestamp::NEVER);
+    }
+
+    #[test]
+    fn a_neighbour_is_no_candidate_until_its_link_ends() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let (mut discovery, mut links) = (Discovery::default(), Links::default());
+        links.insert(link(3));
+        discovery.learn([candidate(3, Tier::Remote)], &mut links, &config);
+        assert_eq!(discovery.next_dial(Timestamp::ZERO, 1, 0, &config, &mut random), None);
+        let link = links.remove(PeerKey(3)).unwrap();
+        discovery.on_unlinked(Timestamp::ZERO, &link, &config, &mut random);
+        let later = Timestamp::from_millis(800);
+        assert_eq!(discovery.next_dial(later, 0, 0, &config, &mut random), Some(PeerKey(3)));
     }
 }

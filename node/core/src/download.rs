@@ -59,7 +59,8 @@ pub(crate) enum Arrival {
 }
 
 impl Download {
-    pub(crate) fn new(ctx: &mut Context<'_>, material: &Material) -> Download {
+    /// `first_request` is the number of the first request.
+    pub(crate) fn new(ctx: &mut Context<'_>, material: &Material, first_request: u32) -> Download {
         let runs = material.layout.runs();
         let missing = match &material.wanted {
             Some(wanted) => wanted.count_beyond(&material.have),
@@ -69,13 +70,18 @@ impl Download {
             wanted: material.wanted.clone(),
             missing,
             availability: Availability::new(runs),
-            requests: Requests::new(runs),
+            requests: Requests::new(runs, first_request),
             origin: OriginRule::new(ctx.now, ctx.config),
             cursor: ctx.random.below(runs),
             run_bytes: mean_run_bytes(&material.layout),
             disk_full: false,
             rated: ctx.now,
         }
+    }
+
+    /// The number after that of the last request.
+    pub(crate) fn next_request(&self) -> u32 {
+        self.requests.next()
     }
 
     pub(crate) fn is_complete(&self) -> bool {
@@ -245,7 +251,7 @@ impl Download {
         Arrival::New
     }
 
-    /// A request brought nothing.
+    /// A request brought nothing. False if it was not open: the answer is stale.
     pub(crate) fn on_failed(
         &mut self,
         ctx: &mut Context<'_>,
@@ -253,11 +259,11 @@ impl Download {
         peer: PeerKey,
         request: RequestId,
         refusal: Option<Refusal>,
-    ) {
+    ) -> bool {
         if self.settle(links, peer, request).is_none() {
-            return;
+            return false;
         }
-        let Some(link) = links.get_mut(peer) else { return };
+        let Some(link) = links.get_mut(peer) else { return true };
         match refusal {
             Some(Refusal::Elsewhere) => self.origin.on_elsewhere(ctx.now, ctx.config, ctx.random),
             // Asked again at the next tick, with a shorter queue.
@@ -265,6 +271,7 @@ impl Download {
             // The message that says so is on its way.
             Some(Refusal::Choked | Refusal::Missing) => {}
         }
+        true
     }
 
     /// A neighbour is new.

@@ -2,10 +2,7 @@
 //!
 //! Invariant: `agenda` holds, for each content with a wake-up pending, exactly its soonest one.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     config::Config,
@@ -27,7 +24,8 @@ const BANNED_MAX: usize = 10_000;
 pub struct Engine {
     config: Arc<Config>,
     random: Random,
-    swarms: BTreeMap<ContentKey, Box<Swarm>>,
+    /// Sorted by key. Not a map: a million engines have one content each, and a map's node has room for eleven.
+    swarms: Vec<(ContentKey, Box<Swarm>)>,
     agenda: BTreeSet<(Timestamp, ContentKey)>,
     banned: BTreeSet<PeerKey>,
     unchoked: u32,
@@ -39,7 +37,7 @@ impl Engine {
         Engine {
             config,
             random: Random::new(seed),
-            swarms: BTreeMap::new(),
+            swarms: Vec::new(),
             agenda: BTreeSet::new(),
             banned: BTreeSet::new(),
             unchoked: 0,
@@ -71,17 +69,21 @@ impl Engine {
         self.carry_out_bans(now, first, maps, outputs);
     }
 
+    fn position(&self, content: ContentKey) -> Result<usize, usize> {
+        self.swarms.binary_search_by_key(&content, |&(key, _)| key)
+    }
+
     fn join(
         &mut self,
         now: Timestamp,
         content: ContentKey,
-        join: Join,
+        mut join: Join,
         maps: &dyn HaveMaps,
         outputs: &mut Vec<Output>,
     ) {
-        if self.swarms.contains_key(&content) {
-            return;
-        }
+        let Err(place) = self.position(content) else { return };
+        join.candidates.retain(|candidate| !self.banned.contains(&candidate.peer));
+        join.directories.retain(|directory| !self.banned.contains(directory));
         let mut ctx = Context {
             now,
             content,
@@ -93,7 +95,11 @@ impl Engine {
         };
         let swarm = Swarm::join(&mut ctx, join);
         self.agenda.extend(swarm.soonest().map(|(at, _)| (at, content)));
-        self.swarms.insert(content, Box::new(swarm));
+        if self.swarms.len() == self.swarms.capacity() {
+            // A first content takes the room of one.
+            self.swarms.reserve_exact(1 + self.swarms.len() / 2);
+        }
+        self.swarms.insert(place, (content, Box::new(swarm)));
     }
 
     fn wake(&mut self, now: Timestamp, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
@@ -114,9 +120,8 @@ impl Engine {
         outputs: &mut Vec<Output>,
         decide: impl FnOnce(&mut Swarm, &mut Context<'_>),
     ) {
-        let Some(swarm) = self.swarms.get_mut(&content) else {
-            return;
-        };
+        let Ok(place) = self.position(content) else { return };
+        let swarm = &mut *self.swarms[place].1;
         let (before, unchoked) = (swarm.soonest(), swarm.unchoked());
         let mut ctx = Context {
             now,
@@ -137,7 +142,8 @@ impl Engine {
     }
 
     fn remove(&mut self, content: ContentKey) {
-        if let Some(swarm) = self.swarms.remove(&content) {
+        if let Ok(place) = self.position(content) {
+            let (_, swarm) = self.swarms.remove(place);
             self.unchoked -= swarm.unchoked();
             swarm.soonest().map(|(at, _)| self.agenda.remove(&(at, content)));
         }
@@ -159,7 +165,7 @@ impl Engine {
                 if self.banned.len() > BANNED_MAX {
                     self.banned.pop_first();
                 }
-                for content in self.swarms.keys().copied().collect::<Vec<_>>() {
+                for content in self.swarms.iter().map(|&(content, _)| content).collect::<Vec<_>>() {
                     self.with(now, content, maps, outputs, |swarm, ctx| swarm.on_banned(ctx, peer));
                 }
             }
@@ -169,13 +175,13 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Input::Woken`], and why; none while nothing is pending.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Wake)> {
-        let (_, content) = self.agenda.first()?;
-        self.swarms.get(content)?.soonest()
+        let &(_, content) = self.agenda.first()?;
+        self.swarm(content)?.soonest()
     }
 
     /// Our part in the swarm of a content.
     pub fn swarm(&self, content: ContentKey) -> Option<&Swarm> {
-        self.swarms.get(&content).map(AsRef::as_ref)
+        self.position(content).ok().map(|place| &*self.swarms[place].1)
     }
 
     /// Peers banned.

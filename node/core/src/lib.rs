@@ -1,5 +1,53 @@
 //! What a nearcast peer decides. It never does anything: no sockets, files, clocks, threads or
 //! randomness of its own. The node and the simulator are two shells around it.
+//!
+//! Both run the same loop: one input in, the outputs done, and asleep until the engine wants to be woken.
+//!
+//! ```
+//! # use std::{collections::BTreeMap, sync::Arc, time::Duration};
+//! # use nearcast_core::{
+//! #     HaveMaps, config::Config, engine::Engine, layout::Layout, output::{Action, Output}, run_set::RunSet,
+//! #     id::{ContentKey, PeerKey}, tier::Tier, time::Timestamp, timers::Wake,
+//! #     input::{Candidate, Event, Goal, Input, Join, Material, Via},
+//! # };
+//! // What neighbours hold is the shell's to know. Nobody is a neighbour yet.
+//! struct Maps(BTreeMap<(ContentKey, PeerKey), RunSet>);
+//! impl HaveMaps for Maps {
+//!     fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
+//!         self.0.get(&(content, peer))
+//!     }
+//! }
+//! let maps = Maps(BTreeMap::new());
+//! let mut engine = Engine::new(Arc::new(Config::default()), 42);
+//!
+//! // One input in: take part in the swarm of a content of which nothing is here, and which one peer may have.
+//! let layout = Arc::new(Layout::new(256 << 10, [10 << 20]).expect("whole pieces of 256 KiB"));
+//! let have = RunSet::empty(layout.runs());
+//! let somebody = Candidate { peer: PeerKey(7), tier: Tier::SameAs, via: Via::Named };
+//! let join = Event::Join(Join {
+//!     material: Some(Material { layout, have, wanted: None }),
+//!     candidates: vec![somebody],
+//!     directories: Vec::new(),
+//!     exchange_peers: true,
+//!     patience: Duration::from_secs(60),
+//!     goal: Goal::Forever,
+//! });
+//! let now = Timestamp::from_millis(1_000);
+//! let mut outputs = Vec::new();
+//! engine.handle(now, Input::Event { content: ContentKey(0), event: join }, &maps, &mut outputs);
+//!
+//! // What it wants done: the shell does it, and what comes of it is the next input.
+//! for output in outputs.drain(..) {
+//!     let dial = Action::Dial { peer: PeerKey(7) };
+//!     assert_eq!(output, Output::Action { content: ContentKey(0), action: dial });
+//! }
+//!
+//! // When to come again with `Input::Woken`, should nothing happen before, and why.
+//! let (at, why) = engine.poll_timeout().expect("a download looks at its rates");
+//! assert_eq!((at, why), (now + Duration::from_millis(250), Wake::Tick));
+//! engine.handle(at, Input::Woken, &maps, &mut outputs);
+//! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
+//! ```
 
 pub mod bucket;
 mod choker;
@@ -20,6 +68,7 @@ pub mod output;
 pub mod paths;
 mod peers;
 mod picker;
+mod pursuit;
 pub mod random;
 mod ranking;
 pub mod registry;

@@ -2,7 +2,11 @@
 //!
 //! Invariant: sorted by peer, so that walks are in the same order in every run.
 
-use crate::{id::PeerKey, input::Neighbour, tier::Tier};
+use crate::{
+    id::PeerKey,
+    input::{Candidate, Neighbour, Via},
+    tier::Tier,
+};
 
 /// One neighbour. Kept to 24 bytes: a simulated world holds tens of millions of them.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub(crate) struct Link {
     pub(crate) sent: u32,
     flags: u16,
     tier: Tier,
+    /// How we learned of it.
+    pub(crate) via: Via,
     /// Requests of ours it has not answered.
     pub(crate) in_flight: u8,
     /// Requests it should have at most.
@@ -73,6 +79,7 @@ impl Link {
             sent: 0,
             flags: 0,
             tier: about.tier,
+            via: Via::Inbound,
             in_flight: 0,
             depth,
             uploads: 0,
@@ -86,6 +93,11 @@ impl Link {
 
     pub(crate) fn tier(&self) -> Tier {
         self.tier
+    }
+
+    /// The candidate it becomes when the link ends.
+    pub(crate) fn candidate(&self) -> Candidate {
+        Candidate { peer: self.peer, tier: self.tier, via: self.via }
     }
 
     /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who

@@ -39,8 +39,14 @@ pub(crate) struct Requests {
 }
 
 impl Requests {
-    pub(crate) fn new(runs: u32) -> Requests {
-        Requests { list: Vec::new(), busy: RunSet::empty(runs), next: 0 }
+    /// `first` is the number of the first one.
+    pub(crate) fn new(runs: u32, first: u32) -> Requests {
+        Requests { list: Vec::new(), busy: RunSet::empty(runs), next: first }
+    }
+
+    /// The number the next one gets.
+    pub(crate) fn next(&self) -> u32 {
+        self.next
     }
 
     /// Runs on their way.
@@ -63,7 +69,7 @@ impl Requests {
         let id = RequestId(self.next);
         self.next = self.next.wrapping_add(1);
         if self.list.len() == self.list.capacity() {
-            self.list.reserve_exact(8 + self.list.len() / 2);
+            self.list.reserve_exact(8.max(self.list.len() / 2));
         }
         self.list.push(Request { id, peer, run, sent_ms: millis(now) });
         id
@@ -129,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_stale_answer_finds_no_request() {
-        let mut requests = Requests::new(4);
+        let mut requests = Requests::new(4, 0);
         let id = requests.open(Timestamp::ZERO, PeerKey(1), RunIndex::new(2));
         assert_eq!(requests.close(PeerKey(2), id), None, "another peer's answer");
         assert!(requests.close(PeerKey(1), id).is_some());
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_answer_in_place_of_another_swaps_their_requests() {
-        let mut requests = Requests::new(4);
+        let mut requests = Requests::new(4, 0);
         let first = requests.open(Timestamp::ZERO, PeerKey(1), RunIndex::new(0));
         requests.open(Timestamp::ZERO, PeerKey(1), RunIndex::new(3));
         requests.close(PeerKey(1), first);
@@ -151,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_lost_peer_frees_its_runs_and_no_others() {
-        let mut requests = Requests::new(8);
+        let mut requests = Requests::new(8, 0);
         for run in 0..8 {
             requests.open(Timestamp::ZERO, PeerKey(run % 2), RunIndex::new(run));
         }
@@ -162,7 +168,7 @@ mod tests {
 
     #[test]
     fn ages_survive_the_wrap_of_the_millisecond_counter() {
-        let mut requests = Requests::new(1);
+        let mut requests = Requests::new(1, 0);
         let before = Timestamp::from_millis(u64::from(u32::MAX) - 100);
         requests.open(before, PeerKey(1), RunIndex::new(0));
         let request = *requests.iter().next().unwrap();

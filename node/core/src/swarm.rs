@@ -1,7 +1,8 @@
 //! Our part in the swarm of one content: who our neighbours are, what we have, and how the parts
 //! (discovery, download, upload) hear of what happens.
 //!
-//! Invariants: `download` exists exactly while something wanted is missing; every neighbour in
+//! Invariants: `download` exists exactly while something wanted is missing, `pursuit` also while the
+//! manifest is; every neighbour in
 //! `links` has a have-map in the view, except while the manifest is missing; who holds what is
 //! counted for ordinary neighbours only.
 
@@ -12,13 +13,15 @@ use crate::{
     discovery::Discovery,
     download::{Arrival, Download, Receipt},
     id::{PeerKey, QueryId, RequestId, UploadId},
-    input::{Candidate, Event, Goal, Join, Material, Neighbour, RunFailure, Via},
+    input::{Candidate, Event, Goal, Join, Material, Neighbour, RunFailure},
     layout::{Layout, RunIndex},
     message::Message,
-    output::{Action, GiveUp, UnlinkReason},
+    output::{Action, UnlinkReason},
     peers::{Link, Links},
+    pursuit::Pursuit,
     run_set::RunSet,
     stats::Traffic,
+    tier::Tier,
     time::Timestamp,
     timers::{Timers, Wake},
     upload::Upload,
@@ -39,29 +42,31 @@ pub struct Swarm {
     content: Option<Held>,
     links: Links,
     discovery: Discovery,
+    pursuit: Option<Box<Pursuit>>,
     download: Option<Box<Download>>,
     upload: Upload,
     timers: Timers,
     /// Runs neighbours have not been told of.
     fresh: Vec<RunIndex>,
-    /// Who was asked for the manifest.
-    manifest_from: Option<PeerKey>,
-    traffic: Box<Traffic>,
+    /// None until something comes.
+    traffic: Option<Box<Traffic>>,
     wasted: u64,
-    /// The last sign that somebody has what we want.
-    alive: Timestamp,
-    patience: Duration,
     goal: Goal,
     exchange_peers: bool,
-    ever_linked: bool,
+    /// The number of the next download's first request: no answer to an earlier one is taken for its own.
+    next_request: u32,
 }
+
+/// What somebody has received who received nothing.
+static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0 };
 
 /// A content whose manifest is known.
 #[derive(Debug)]
 struct Held {
     layout: Arc<Layout>,
     have: RunSet,
-    wanted: Option<RunSet>,
+    /// Boxed because it is rare. None = all.
+    wanted: Option<Box<RunSet>>,
 }
 
 /// How a download stands, for people to read.
@@ -91,20 +96,18 @@ impl Swarm {
             content: None,
             links: Links::default(),
             discovery: Discovery::default(),
+            pursuit: Some(Box::new(Pursuit::new(ctx.now, join.patience))),
             download: None,
             upload: Upload::default(),
             timers: Timers::default(),
             fresh: Vec::new(),
-            manifest_from: None,
-            traffic: Box::default(),
+            traffic: None,
             wasted: 0,
-            alive: ctx.now,
-            patience: join.patience,
             goal: join.goal,
             exchange_peers: join.exchange_peers,
-            ever_linked: false,
+            next_request: 0,
         };
-        swarm.discovery.learn(join.candidates, ctx.config);
+        swarm.discovery.learn(join.candidates, &mut swarm.links, ctx.config);
         join.directories.into_iter().for_each(|peer| swarm.discovery.learn_directory(peer));
         match join.material {
             Some(material) => swarm.begin(ctx, material),
@@ -129,7 +132,7 @@ impl Swarm {
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
             Event::RunWanted { peer, upload, run } => self.handle_wanted(ctx, peer, upload, run),
             Event::UploadEnded { peer, run, bytes } => self.handle_upload_ended(ctx, peer, run, bytes),
-            Event::Receiving => self.alive = ctx.now,
+            Event::Receiving => self.note_life(ctx.now),
             Event::RunStored { peer, request, run } => self.handle_stored(ctx, peer, request, run),
             Event::RunFailed { peer, request, cause } => self.handle_failed(ctx, peer, request, cause),
             Event::RunsLost(runs) => self.handle_runs_lost(ctx, runs),
@@ -137,12 +140,20 @@ impl Swarm {
         }
     }
 
+    /// Somebody has what we want.
+    fn note_life(&mut self, now: Timestamp) {
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.alive = now;
+        }
+    }
+
     /// The manifest is known: download what is missing, give what is there.
     fn begin(&mut self, ctx: &mut Context<'_>, material: Material) {
-        let download = Download::new(ctx, &material);
+        let download = Download::new(ctx, &material, self.next_request);
         let complete = download.is_complete();
-        self.content = Some(Held { layout: material.layout, have: material.have, wanted: material.wanted });
-        self.alive = ctx.now;
+        let wanted = material.wanted.map(Box::new);
+        self.content = Some(Held { layout: material.layout, have: material.have, wanted });
+        self.note_life(ctx.now);
         if complete {
             self.on_complete(ctx);
         } else {
@@ -158,33 +169,34 @@ impl Swarm {
         // Links made before know no have-maps: they begin anew, over the same connections.
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Relink });
-            self.links.remove(peer);
-            self.discovery.on_relink(ctx.now, peer);
+            if let Some(link) = self.remove_link(ctx, peer) {
+                self.discovery.on_relink(&link, ctx.config);
+            }
         }
-        self.manifest_from = None;
         self.begin(ctx, material);
         self.seek(ctx);
     }
 
     fn handle_manifest_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey, corrupt: bool) {
-        if self.manifest_from != Some(peer) {
+        if !self.pursuit.as_ref().is_some_and(|pursuit| pursuit.manifest_from == Some(peer)) {
             return;
         }
-        self.manifest_from = None;
         if corrupt {
-            ctx.ban(peer);
-        } else {
-            self.drop_link(ctx, peer, UnlinkReason::Useless);
+            // Somebody else is asked when the ban is carried out.
+            return ctx.ban(peer);
         }
+        self.drop_link(ctx, peer, UnlinkReason::Useless);
         self.ask_manifest(ctx);
+        self.seek(ctx);
     }
 
     fn ask_manifest(&mut self, ctx: &mut Context<'_>) {
-        if self.content.is_some() || self.manifest_from.is_some() {
+        let Some(pursuit) = &mut self.pursuit else { return };
+        if self.content.is_some() || pursuit.manifest_from.is_some() {
             return;
         }
         if let Some(link) = self.links.iter().find(|link| link.has_manifest()) {
-            self.manifest_from = Some(link.peer);
+            pursuit.manifest_from = Some(link.peer);
             ctx.put(Action::FetchManifest { peer: link.peer });
         }
     }
@@ -195,7 +207,7 @@ impl Swarm {
         query: Option<QueryId>,
         candidates: Vec<Candidate>,
     ) {
-        self.discovery.learn(candidates, ctx.config);
+        self.discovery.learn(candidates, &mut self.links, ctx.config);
         if let Some(query) = query {
             self.on_answer(ctx, query);
         }
@@ -213,23 +225,25 @@ impl Swarm {
     }
 
     fn handle_linked(&mut self, ctx: &mut Context<'_>, peer: PeerKey, about: Neighbour) {
+        if self.links.get(peer).is_some() {
+            return;
+        }
         let theirs = ctx.map(peer);
         if self.links.len() >= usize::from(ctx.config.neighbours_max) {
-            self.discovery.on_lost(ctx.now, peer, ctx.random);
+            self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
         }
         let start = ctx.config.requests_start;
         let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
         let mut link = Link::new(peer, about, depth);
-        let candidate = Candidate { peer, tier: about.tier, via: Via::Inbound };
-        link.set_random(self.discovery.on_linked(candidate, ctx.config));
+        self.discovery.on_linked(&mut link);
         link.set_new(true);
-        if !self.links.insert(link) {
-            return;
+        self.links.insert(link);
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.ever_linked = true;
         }
-        self.ever_linked = true;
-        self.alive = ctx.now;
+        self.note_life(ctx.now);
         if about.directory {
             self.discovery.learn_directory(peer);
         }
@@ -258,31 +272,34 @@ impl Swarm {
     }
 
     fn handle_unlinked(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        self.remove_link(ctx, peer);
-        self.discovery.on_lost(ctx.now, peer, ctx.random);
+        self.lose_link(ctx, peer);
         self.fill_all(ctx);
         self.ask_manifest(ctx);
         self.seek(ctx);
     }
 
     fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        self.discovery.on_lost(ctx.now, peer, ctx.random);
+        self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
         self.seek(ctx);
     }
 
     fn drop_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: UnlinkReason) {
         ctx.put(Action::Unlink { peer, why });
-        self.remove_link(ctx, peer);
-        self.discovery.on_lost(ctx.now, peer, ctx.random);
+        self.lose_link(ctx, peer);
     }
 
-    fn remove_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        let Some(link) = self.links.remove(peer) else {
-            return;
-        };
+    /// A link is gone, and its peer a candidate again.
+    fn lose_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        if let Some(link) = self.remove_link(ctx, peer) {
+            self.discovery.on_unlinked(ctx.now, &link, ctx.config, ctx.random);
+        }
+    }
+
+    fn remove_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) -> Option<Link> {
+        let link = self.links.remove(peer)?;
         let theirs = ctx.map(peer);
-        if self.manifest_from == Some(peer) {
-            self.manifest_from = None;
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.manifest_from.take_if(|asked| *asked == peer);
         }
         if let Some(download) = &mut self.download {
             download.on_unlinked(&link, theirs);
@@ -296,6 +313,7 @@ impl Swarm {
         } else if link.is_interested() && !link.is_choked() {
             self.timers.hasten(Wake::Choke, ctx.now);
         }
+        Some(link)
     }
 
     /// A banned peer is forgotten for good.
@@ -305,6 +323,7 @@ impl Swarm {
         }
         self.discovery.forget(peer);
         self.fill_all(ctx);
+        self.ask_manifest(ctx);
         self.seek(ctx);
     }
 
@@ -365,19 +384,18 @@ impl Swarm {
     }
 
     fn handle_stored(&mut self, ctx: &mut Context<'_>, peer: PeerKey, request: RequestId, run: RunIndex) {
-        self.alive = ctx.now;
+        self.note_life(ctx.now);
         let Some(held) = &mut self.content else { return };
         let bytes = held.layout.run_length(run);
         let receipt = Receipt { peer, request, run, bytes };
         let arrival = match &mut self.download {
             Some(download) => download.on_stored(ctx, &mut self.links, &held.have, receipt),
-            None => Arrival::Duplicate,
+            None if held.have.contains(run) => Arrival::Duplicate,
+            None => Arrival::New,
         };
-        if let Some(link) = self.links.get(peer) {
-            self.traffic.add(link.tier(), link.is_origin(), u64::from(bytes));
-        } else {
-            self.traffic.add(crate::tier::Tier::Unknown, false, u64::from(bytes));
-        }
+        let link = self.links.get(peer);
+        let (tier, origin) = link.map_or((Tier::Unknown, false), |link| (link.tier(), link.is_origin()));
+        self.traffic.get_or_insert_default().add(tier, origin, u64::from(bytes));
         if arrival == Arrival::Duplicate {
             self.wasted += u64::from(bytes);
         } else {
@@ -402,17 +420,18 @@ impl Swarm {
             }
             RunFailure::Silent => None,
         };
-        if let Some(download) = &mut self.download {
-            download.on_failed(ctx, &mut self.links, peer, request, refusal);
-        }
+        let download = self.download.as_mut();
+        let was_open = download.is_some_and(|it| it.on_failed(ctx, &mut self.links, peer, request, refusal));
         match cause {
+            // False data is a proof, however late it comes.
             RunFailure::Corrupt { .. } => ctx.ban(peer),
-            RunFailure::Silent => self.drop_link(ctx, peer, UnlinkReason::Useless),
+            RunFailure::Silent if was_open => {
+                self.drop_link(ctx, peer, UnlinkReason::Useless);
+                self.fill_all(ctx);
+                self.seek(ctx);
+            }
             // Not at once: it would be asked for the same again and again.
-            RunFailure::Refused(_) | RunFailure::NotStored { .. } => {}
-        }
-        if matches!(cause, RunFailure::Silent) {
-            self.fill_all(ctx);
+            RunFailure::Silent | RunFailure::Refused(_) | RunFailure::NotStored { .. } => {}
         }
     }
 
@@ -440,14 +459,14 @@ impl Swarm {
     /// Something is missing again after completion.
     fn resume(&mut self, ctx: &mut Context<'_>) {
         let Some(held) = &self.content else { return };
-        let material =
-            Material { layout: held.layout.clone(), have: held.have.clone(), wanted: held.wanted.clone() };
-        let mut download = Download::new(ctx, &material);
+        let wanted = held.wanted.as_deref().cloned();
+        let material = Material { layout: held.layout.clone(), have: held.have.clone(), wanted };
+        let mut download = Download::new(ctx, &material, self.next_request);
         for link in self.links.iter_mut() {
             link.set_late(false);
             ctx.map(link.peer).into_iter().for_each(|theirs| download.on_linked(link, theirs));
         }
-        self.alive = ctx.now;
+        self.pursuit = Some(Box::new(Pursuit::of_repair(ctx.now)));
         self.timers.hasten(Wake::Tick, ctx.now + ctx.config.tick);
         self.download = Some(Box::new(download));
     }
@@ -456,7 +475,7 @@ impl Swarm {
         if let Some(download) = &mut self.download {
             download.set_disk_full(full);
         }
-        self.alive = ctx.now;
+        self.note_life(ctx.now);
         self.fill_all(ctx);
     }
 
@@ -497,9 +516,11 @@ impl Swarm {
         self.ask_manifest(ctx);
         let in_line = self.links.iter().any(|link| link.interests_us() && link.is_choking_us());
         if in_line || self.download.as_ref().is_some_and(|download| download.is_disk_full()) {
-            self.alive = ctx.now;
+            self.note_life(ctx.now);
         }
-        self.timers.hasten(Wake::Patience, self.alive + self.patience);
+        if let Some(pursuit) = &self.pursuit {
+            self.timers.hasten(Wake::Patience, pursuit.end());
+        }
     }
 
     fn tell(&mut self, ctx: &mut Context<'_>) {
@@ -559,10 +580,7 @@ impl Swarm {
                 ctx.put(Action::Dial { peer });
             }
         }
-        let wants = !complete
-            && self.links.len() < usize::from(ctx.config.neighbours_wanted)
-            && self.discovery.dialing() < ctx.config.dials_in_flight_max;
-        let due = self.discovery.next_due(wants);
+        let due = self.discovery.next_due(!complete && self.discovery.has_room(self.links.len(), ctx.config));
         self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
         if due == Timestamp::NEVER {
             self.timers.stop(Wake::Discovery);
@@ -570,23 +588,18 @@ impl Swarm {
     }
 
     fn check_patience(&mut self, ctx: &mut Context<'_>) {
-        let end = self.alive + self.patience;
-        if self.is_complete() {
-            return;
+        let Some(pursuit) = &self.pursuit else { return };
+        if ctx.now < pursuit.end() {
+            return self.timers.set(Wake::Patience, pursuit.end());
         }
-        if ctx.now < end {
-            return self.timers.set(Wake::Patience, end);
-        }
-        let why = match (self.ever_linked, self.traffic.total()) {
-            (false, 0) => GiveUp::Unreachable,
-            (true, 0) => GiveUp::NotFound,
-            _ => GiveUp::Silent,
-        };
-        ctx.put(Action::GaveUp(why));
+        ctx.put(Action::GaveUp(pursuit.verdict(self.traffic().total())));
     }
 
     fn on_complete(&mut self, ctx: &mut Context<'_>) {
-        self.download = None;
+        self.pursuit = None;
+        if let Some(download) = self.download.take() {
+            self.next_request = download.next_request();
+        }
         self.timers.stop(Wake::Tick);
         self.timers.stop(Wake::Patience);
         ctx.put(Action::Completed);
@@ -607,6 +620,7 @@ impl Swarm {
             self.timers.set(Wake::Goal, ctx.now + time);
         }
         self.check_goal(ctx);
+        self.discovery.rest();
         self.seek(ctx);
     }
 
@@ -664,7 +678,7 @@ impl Swarm {
 
     /// Payload received, by source, duplicates included.
     pub fn traffic(&self) -> &Traffic {
-        &self.traffic
+        self.traffic.as_deref().unwrap_or(&NO_TRAFFIC)
     }
 
     /// Payload sent, in bytes.
@@ -705,7 +719,9 @@ impl Swarm {
     /// Heap held for this content beyond the layout it shares and its own have-map, in bytes.
     pub fn heap_bytes(&self) -> usize {
         size_of::<Swarm>()
-            + size_of::<Traffic>()
+            + self.traffic.as_ref().map_or(0, |_| size_of::<Traffic>())
+            + self.pursuit.as_ref().map_or(0, |_| size_of::<Pursuit>())
+            + self.timers.heap_bytes()
             + self.links.heap_bytes()
             + self.discovery.heap_bytes()
             + self.download.as_ref().map_or(0, |download| download.heap_bytes())

@@ -27,41 +27,52 @@ const ALL: [Wake; COUNT] =
     [Wake::Tick, Wake::Have, Wake::Choke, Wake::Exchange, Wake::Discovery, Wake::Patience, Wake::Goal];
 
 /// The pending wake-ups of one content.
-#[derive(Debug)]
-pub(crate) struct Timers([Timestamp; COUNT]);
-
-impl Default for Timers {
-    fn default() -> Self {
-        Timers([Timestamp::NEVER; COUNT])
-    }
-}
+///
+/// Invariant: the box is there exactly while something is pending, so that who sleeps for good pays nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Timers(Option<Box<[Timestamp; COUNT]>>);
 
 impl Timers {
+    fn at(&self, wake: Wake) -> Timestamp {
+        self.0.as_ref().map_or(Timestamp::NEVER, |pending| pending[wake as usize])
+    }
+
     pub(crate) fn set(&mut self, wake: Wake, at: Timestamp) {
-        self.0[wake as usize] = at;
+        if at == Timestamp::NEVER {
+            return self.stop(wake);
+        }
+        let pending = self.0.get_or_insert_with(|| Box::new([Timestamp::NEVER; COUNT]));
+        pending[wake as usize] = at;
     }
 
     /// Sets it, unless it is set to something sooner.
     pub(crate) fn hasten(&mut self, wake: Wake, at: Timestamp) {
-        let pending = &mut self.0[wake as usize];
-        *pending = at.min(*pending);
+        self.set(wake, at.min(self.at(wake)));
     }
 
     pub(crate) fn stop(&mut self, wake: Wake) {
-        self.set(wake, Timestamp::NEVER);
+        let Some(pending) = &mut self.0 else { return };
+        pending[wake as usize] = Timestamp::NEVER;
+        if pending.iter().all(|&at| at == Timestamp::NEVER) {
+            self.0 = None;
+        }
     }
 
     /// Takes one that is due; it is stopped.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<Wake> {
-        let due = ALL.into_iter().find(|&wake| self.0[wake as usize] <= now)?;
+        let due = ALL.into_iter().find(|&wake| self.at(wake) <= now)?;
         self.stop(due);
         Some(due)
     }
 
     /// The next one, and why.
     pub(crate) fn soonest(&self) -> Option<(Timestamp, Wake)> {
-        let pending = ALL.into_iter().map(|wake| (self.0[wake as usize], wake));
+        let pending = ALL.into_iter().map(|wake| (self.at(wake), wake));
         pending.filter(|&(at, _)| at != Timestamp::NEVER).min_by_key(|&(at, _)| at)
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, |pending| size_of_val(&**pending))
     }
 }
 

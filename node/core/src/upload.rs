@@ -115,6 +115,9 @@ impl Upload {
         upload: UploadId,
         run: RunIndex,
     ) {
+        if links.get(peer).is_none() {
+            return;
+        }
         match self.decide(ctx, links, have, peer, run) {
             Ok(run) => {
                 if let Some(link) = links.get_mut(peer) {

@@ -1,0 +1,41 @@
+//! The same seed, the same decisions: whatever goes wrong once can be looked at again.
+
+mod world;
+
+use std::time::Duration;
+
+use nearcast_core::{config::Config, layout::Layout};
+use world::{Role, World, WorldConfig, leecher, origin};
+
+const MIB: u64 = 1 << 20;
+
+/// Joins, losses, a liar, a slow peer and a death: everything a world has.
+fn eventful(seed: u64) -> (u64, u64) {
+    let mut roles =
+        vec![origin(4 * MIB), Role { corrupt: true, seed: true, ..leecher(MIB) }, leecher(20_000)];
+    roles.extend((3..24).map(|peer| Role { joins: Duration::from_millis(peer * 13), ..leecher(MIB) }));
+    let mut world = World::new(WorldConfig {
+        seed,
+        layout: Layout::new(64 << 10, [3 * MIB, 5, 2 * MIB + 1]).unwrap(),
+        latency: Duration::from_millis(7),
+        loss: 0.05,
+        roles,
+        config: Config::default(),
+        acquainted: false,
+    });
+    world.run(Duration::from_secs(2));
+    world.kill(5);
+    world.run(Duration::from_secs(60));
+    (world.trace, world.events)
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace_and_another_seed_another() {
+    for seed in [1, 0xdead_beef, u64::MAX] {
+        println!("seed {seed:#x}");
+        let first = eventful(seed);
+        assert!(first.1 > 1_000, "{} events: too little happened to show anything", first.1);
+        assert_eq!(first, eventful(seed), "seed {seed:#x}");
+        assert_ne!(first.0, eventful(seed ^ 0x10).0, "seed {seed:#x}");
+    }
+}

@@ -1,0 +1,148 @@
+//! What an engine costs: a simulated world holds a million of them.
+//!
+//! Counted by the allocator itself, per thread, so that nothing is forgotten and tests may run side by side.
+
+#![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts")]
+
+use std::{
+    alloc::{GlobalAlloc, Layout as Memory, System},
+    cell::Cell,
+    collections::BTreeMap,
+    sync::Arc,
+    time::Duration,
+};
+
+use nearcast_core::{
+    HaveMaps,
+    config::Config,
+    engine::Engine,
+    id::{ContentKey, PeerKey},
+    input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, Via},
+    layout::Layout,
+    message::Message,
+    output::{Action, Output},
+    run_set::RunSet,
+    tier::Tier,
+    time::Timestamp,
+};
+
+const CONTENT: ContentKey = ContentKey(0);
+const RUNS: u32 = 400;
+const NEIGHBOURS: u32 = 40;
+const IN_FLIGHT: usize = 16;
+
+struct Counting;
+
+thread_local! {
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    // Gone only while its thread ends, when nobody looks any more.
+    let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches no memory it hands out.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, memory: Memory) -> *mut u8 {
+        count(memory.size() as isize);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(memory) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, memory: Memory) {
+        count(-(memory.size() as isize));
+        // SAFETY: `at` came from `alloc` above with this layout, as the caller promises.
+        unsafe { System.dealloc(at, memory) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What `make` makes, and the bytes of heap it holds on to.
+fn measure<T>(make: impl FnOnce() -> T) -> (T, usize) {
+    let before = LIVE.get();
+    let made = make();
+    let held = LIVE.get() - before;
+    (made, usize::try_from(held).expect("it freed more than it took"))
+}
+
+struct Maps(BTreeMap<PeerKey, RunSet>);
+
+impl HaveMaps for Maps {
+    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
+        self.0.get(&peer)
+    }
+}
+
+fn tell(engine: &mut Engine, maps: &Maps, outputs: &mut Vec<Output>, event: Event) {
+    let now = Timestamp::from_millis(1);
+    engine.handle(now, Input::Event { content: CONTENT, event }, maps, outputs);
+}
+
+fn join(layout: &Arc<Layout>, have: RunSet) -> Join {
+    Join {
+        material: Some(Material { layout: layout.clone(), have, wanted: None }),
+        candidates: Vec::new(),
+        directories: Vec::new(),
+        exchange_peers: true,
+        patience: Duration::from_secs(60),
+        goal: Goal::Forever,
+    }
+}
+
+/// Bytes of one bit a run.
+fn map_bytes() -> usize {
+    RUNS.div_ceil(64) as usize * 8
+}
+
+#[test]
+fn an_idle_engine_takes_at_most_256_bytes() {
+    let (config, maps) = (Arc::new(Config::default()), Maps(BTreeMap::new()));
+    let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
+    let mut outputs = Vec::with_capacity(8);
+    let (mut engine, fresh) = measure(|| Engine::new(config.clone(), 1));
+    let ((), joined) = measure(|| {
+        tell(&mut engine, &maps, &mut outputs, Event::Join(join(&layout, RunSet::full(RUNS))));
+    });
+    let joined = joined - map_bytes();
+    println!("heap: {fresh} bytes fresh, {joined} with a complete content; inline: {}", size_of::<Engine>());
+    assert_eq!(engine.poll_timeout(), None, "an idle engine sleeps for good");
+    assert_eq!(fresh, 0);
+    assert!(size_of::<Engine>() <= 256);
+    assert!(joined <= 256, "{joined} bytes");
+}
+
+#[test]
+fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
+    let config = Arc::new(Config { requests_start: 4, ..Config::default() });
+    let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
+    let peers = || (0..NEIGHBOURS).map(PeerKey);
+    let maps = Maps(peers().map(|peer| (peer, RunSet::full(RUNS))).collect());
+    let mut outputs = Vec::with_capacity(1_000);
+    let candidate = |peer| Candidate { peer, tier: Tier::Remote, via: Via::Directory };
+    let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true };
+    let (engine, held) = measure(|| {
+        let mut engine = Engine::new(config.clone(), 1);
+        let candidates: Vec<Candidate> = peers().map(candidate).collect();
+        let wish = Join { candidates, ..join(&layout, RunSet::empty(RUNS)) };
+        tell(&mut engine, &maps, &mut outputs, Event::Join(wish));
+        for peer in peers() {
+            tell(&mut engine, &maps, &mut outputs, Event::Linked { peer, about });
+        }
+        for peer in peers().take(IN_FLIGHT / 4) {
+            tell(&mut engine, &maps, &mut outputs, Event::Message { peer, message: Message::Unchoke });
+        }
+        engine
+    });
+    let is_request =
+        |output: &&Output| matches!(output, Output::Action { action: Action::Request { .. }, .. });
+    assert_eq!(outputs.iter().filter(is_request).count(), IN_FLIGHT);
+    assert_eq!(engine.swarm(CONTENT).unwrap().neighbours(), NEIGHBOURS as usize);
+    // What is held, what is on its way, and how many neighbours hold each: sums of have-maps, a bit or a byte a run.
+    let per_run = 2 * map_bytes() + RUNS as usize;
+    let rest = held - per_run;
+    println!("heap: {held} bytes, {per_run} of them by run, {rest} beside; inline: {}", size_of::<Engine>());
+    assert!(rest <= 2_048, "{rest} bytes");
+}

@@ -194,7 +194,7 @@ mod tests {
     fn a_run_that_did_not_go_out_is_unsent_again() {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
-        let mut ask =
+        let ask =
             |steering: &mut Steering| steering.answer(at(0), run(0), None, &availability, true, &config);
         assert_eq!(ask(&mut steering), Answer::Serve(run(0)));
         assert_eq!(ask(&mut steering), Answer::Serve(run(1)));

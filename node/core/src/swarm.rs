@@ -178,7 +178,7 @@ impl Swarm {
     }
 
     fn handle_manifest_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey, corrupt: bool) {
-        if !self.pursuit.as_ref().is_some_and(|pursuit| pursuit.manifest_from == Some(peer)) {
+        if self.pursuit.as_ref().is_none_or(|pursuit| pursuit.manifest_from != Some(peer)) {
             return;
         }
         if corrupt {

@@ -26,6 +26,7 @@ use crate::{
     driver::{Command, Driver, DriverParts},
     error::{DownloadError, ShareError, StartError},
     net::{Network, NetworkConfig, identity},
+    open_files,
     progress::{Progress, Summary},
     store::Workers,
     wire,
@@ -59,6 +60,8 @@ pub struct Totals {
     pub contents: u32,
     /// Runs found rotten on disk; none of them was sent.
     pub rotten_runs: u64,
+    /// Streams refused because too many waited to be taken.
+    pub refused_streams: u64,
 }
 
 /// What to download, and how.
@@ -76,6 +79,8 @@ pub struct Fetch {
     pub peers: Vec<Address>,
     /// Directories to ask.
     pub directories: Vec<Address>,
+    /// Ask directories: those named, and neighbours that are directories of the content.
+    pub ask_directories: bool,
     /// Learn of others from neighbours, and tell them.
     pub exchange_peers: bool,
     /// How long to go on giving once all is here.
@@ -122,8 +127,15 @@ impl Node {
             None => identity::generate(),
         };
         let listen = config.listen.iter().map(|address| address.0.clone()).collect();
-        let network_config =
-            NetworkConfig { connections_max: config.connections_max, ..NetworkConfig::new(keypair, listen) };
+        open_files::raise_limit();
+        let defaults = NetworkConfig::new(keypair, listen);
+        // A quarter of a server's connections may come from one network: large NATs are many people.
+        let per_prefix = defaults.connections_per_prefix_max.max(config.connections_max / 4);
+        let network_config = NetworkConfig {
+            connections_max: config.connections_max,
+            connections_per_prefix_max: per_prefix,
+            ..defaults
+        };
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, net_events, inbound) = Network::start(network_config, protocols).await?;
         let workers = Workers::for_this_machine().map_err(|error| StartError::Network(error.to_string()))?;
@@ -187,6 +199,12 @@ impl Node {
     pub async fn unshare(&self, content: ContentId) {
         // A node that has stopped serves nothing.
         let _ = self.commands.send(Command::Unshare { content }).await;
+    }
+
+    /// Sets other limits on all bytes sent and received, in bytes per second; none = no limit.
+    pub async fn limit(&self, up: Option<u64>, down: Option<u64>) {
+        // A node that has stopped moves nothing.
+        let _ = self.commands.send(Command::Limit { up, down }).await;
     }
 
     /// Sums over all contents, renewed several times a second.

@@ -9,6 +9,7 @@ pub mod handle;
 mod limit;
 mod nearness;
 mod net;
+mod open_files;
 mod peer_book;
 pub mod progress;
 pub mod publish;

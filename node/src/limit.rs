@@ -76,16 +76,6 @@ impl Limiter {
         self.change(|tree, now| tree.set_rate(now, rate));
     }
 
-    /// Changes or (none) removes the limit of a content.
-    pub(crate) fn set_content_rate(&self, content: ContentKey, rate: Option<u64>) {
-        self.change(|tree, now| tree.set_content_rate(now, content, rate));
-    }
-
-    /// Changes or (none) removes the limit of a peer in a content.
-    pub(crate) fn set_peer_rate(&self, content: ContentKey, peer: PeerKey, rate: Option<u64>) {
-        self.change(|tree, now| tree.set_peer_rate(now, content, peer, rate));
-    }
-
     /// Forgets a content's limit and its peers'.
     pub(crate) fn remove_content(&self, content: ContentKey) {
         self.change(|tree, _| tree.remove_content(content));

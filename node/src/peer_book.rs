@@ -106,7 +106,7 @@ impl PeerBook {
         match peer_of(address) {
             Some(id) => {
                 let key = self.key_of(id);
-                self.learn_address(key, address.clone());
+                self.learn_address(key, address);
                 key
             }
             None => self.add(Known { addresses: vec![address.clone()], ..Known::default() }),
@@ -114,7 +114,7 @@ impl PeerBook {
     }
 
     /// One more place where a peer may be.
-    pub(crate) fn learn_address(&mut self, key: PeerKey, address: Multiaddr) {
+    pub(crate) fn learn_address(&mut self, key: PeerKey, address: &Multiaddr) {
         let Some(known) = self.peers.get_mut(&key) else { return };
         let bare: Multiaddr = address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
         if known.addresses.contains(&bare) {

@@ -279,9 +279,10 @@ fn over_a_hundred_hostile_names_write_nothing_anywhere() {
 fn an_honest_torrent_of_the_same_make_gets_as_far_as_its_dead_peer() {
     let place = Place::new();
     let path = place.path().join("honest.torrent");
-    for torrent in [with_names(b"good", &[b"good"]), with_names(b"good", &[b"folder", b"file"])] {
+    let torrents = [with_names(b"good", &[b"good"]), with_names(b"good", &[b"folder", b"file"])];
+    for (out, torrent) in ["one", "two"].into_iter().zip(torrents) {
         fs::write(&path, torrent).expect("there is room");
-        let (code, process) = get(&place, &path, &place.folder("out"), &[]);
+        let (code, process) = get(&place, &path, &place.folder(out), &[]);
         assert_eq!(code, NETWORK, "{}", process.tail());
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     input::Material,
     layout::{Layout, RunIndex},
     message::{Message, Refusal},
-    origin::{Allowance, LATE_SECONDS, OriginRule},
+    origin::{Allowance, LATE_RATIO, LATE_SECONDS, OriginRule},
     output::Action,
     peers::{Link, Links},
     picker::{Availability, Sight},
@@ -348,16 +348,20 @@ impl Download {
 
     /// Finds out who is late, and who no longer is.
     pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        // Slower than the origin by far; where that is slow itself, nobody is late so soon.
+        let origins = links.iter().filter(|link| link.is_origin());
+        let origin_seconds = origins.map(|link| link.seconds_to_answer(self.run_bytes)).fold(0.0, f32::max);
+        let late_seconds = LATE_SECONDS.max(LATE_RATIO * origin_seconds);
         // Requests are in order of age: the first found of a peer is its oldest.
         let late: Vec<PeerKey> = self
             .requests
             .iter()
-            .take_while(|request| request.age(ctx.now) > LATE_SECONDS)
+            .take_while(|request| request.age(ctx.now) > late_seconds)
             .map(|request| request.peer)
             .collect();
         for link in links.iter_mut().filter(|link| !link.is_origin()) {
             let Some(theirs) = ctx.map(link.peer) else { continue };
-            let keeps_up = link.rate * LATE_SECONDS >= self.run_bytes as f32;
+            let keeps_up = link.rate * late_seconds >= self.run_bytes as f32;
             if !link.is_late() && !keeps_up && late.contains(&link.peer) {
                 self.availability.subtract_all(theirs);
                 link.set_late(true);

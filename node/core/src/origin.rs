@@ -12,6 +12,9 @@ use crate::{
 /// peer holds counts as held by nobody.
 pub(crate) const LATE_SECONDS: f32 = 2.0;
 
+/// And only if it takes this many times longer than the origin would.
+pub(crate) const LATE_RATIO: f32 = 3.0;
+
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowance {
@@ -191,7 +194,7 @@ mod tests {
     fn a_run_that_did_not_go_out_is_unsent_again() {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
-        let mut ask =
+        let ask =
             |steering: &mut Steering| steering.answer(at(0), run(0), None, &availability, true, &config);
         assert_eq!(ask(&mut steering), Answer::Serve(run(0)));
         assert_eq!(ask(&mut steering), Answer::Serve(run(1)));

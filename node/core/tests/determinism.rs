@@ -16,7 +16,7 @@ fn eventful(seed: u64) -> (u64, u64) {
     roles.extend((3..24).map(|peer| Role { joins: Duration::from_millis(peer * 13), ..leecher(MIB) }));
     let mut world = World::new(WorldConfig {
         seed,
-        layout: Layout::new(64 << 10, [3 * MIB, 5, 2 * MIB + 1]).unwrap(),
+        layout: Layout::new(64 << 10, [3 * MIB, 5, 2 * MIB + 1]).expect("a valid layout"),
         latency: Duration::from_millis(7),
         loss: 0.05,
         roles,

@@ -177,7 +177,7 @@ fn manifest_failed(shell: &mut Shell, number: u16) {
         return;
     }
     let (content, peer) = shell.manifest_asked.remove(usize::from(number) % shell.manifest_asked.len());
-    shell.event(content, Event::ManifestFailed { peer, corrupt: number % 2 == 0 });
+    shell.event(content, Event::ManifestFailed { peer, corrupt: number.is_multiple_of(2) });
 }
 
 /// Everything that was joined completes once somebody honest is there, whatever came before: no

@@ -37,7 +37,7 @@ struct Shell {
 
 impl Shell {
     fn new(seed: u64) -> Shell {
-        let layout = Arc::new(Layout::new(16 << 10, [100 * (16 << 10)]).unwrap());
+        let layout = Arc::new(Layout::new(16 << 10, [100 * (16 << 10)]).expect("a valid layout"));
         let engine = Engine::new(Arc::new(Config::default()), seed);
         Shell { engine, maps: Maps(BTreeMap::new()), layout, now: Timestamp::from_millis(5) }
     }
@@ -87,7 +87,7 @@ impl Shell {
                 done.push((self.now, self.event(content, Event::Message { peer, message })));
             }
         }
-        let run: RunIndex = self.layout.run_index(7).unwrap();
+        let run: RunIndex = self.layout.run_index(7).expect("there are a hundred");
         done.push((self.now, self.event(ContentKey(2), Event::RunsLost(vec![run]))));
         while let Some((at, _)) =
             self.engine.poll_timeout().filter(|(at, _)| *at < Timestamp::from_millis(9_000))

@@ -12,7 +12,7 @@ const MIB: u64 = 1 << 20;
 fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
     WorldConfig {
         seed: 1,
-        layout: Layout::new(256 << 10, [bytes]).unwrap(),
+        layout: Layout::new(256 << 10, [bytes]).expect("a valid layout"),
         latency: Duration::from_millis(10),
         loss: 0.0,
         roles,
@@ -23,7 +23,7 @@ fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
 
 fn last_completion(world: &World, peers: std::ops::Range<u32>) -> Duration {
     let times = peers.map(|peer| world.completed(peer).unwrap_or_else(|| panic!("peer {peer} is not done")));
-    times.max().unwrap().since(nearcast_core::time::Timestamp::ZERO)
+    times.max().expect("at least one peer").since(nearcast_core::time::Timestamp::ZERO)
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Driver {
             TaskEvent::LinkOpened { link, hello, stream } => self.on_link_opened(link, &hello, stream),
             TaskEvent::LinkFailed { link, reason } => self.on_link_failed(link, &reason),
             TaskEvent::Said { link, said } => self.on_said(link, said),
-            TaskEvent::LinkClosed { link, reason } => self.on_link_closed(link, &reason),
+            TaskEvent::LinkClosed { link, reason, stalled } => self.on_link_closed(link, &reason, stalled),
             TaskEvent::Stored { link, request, run } => self.on_stored(link, request, run),
             TaskEvent::Failed { link, request, cause } => self.on_failed(link, request, cause),
             TaskEvent::Receiving { link } => self.input(link.content, Event::Receiving),

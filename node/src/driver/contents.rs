@@ -60,6 +60,10 @@ impl Content {
         self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
     }
 
+    pub(super) fn asks_directories(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|state| state.fetch.ask_directories)
+    }
+
     pub(super) fn exchanges_peers(&self) -> bool {
         self.fetch.as_ref().is_some_and(|state| state.fetch.exchange_peers)
     }
@@ -181,11 +185,12 @@ impl Driver {
         let Some(state) = self.contents.get(&key).and_then(|content| content.fetch.as_ref()) else { return };
         let magnet = matches!(state.fetch.source, Source::Magnet(_));
         let (patience, exchange_peers) = (state.fetch.patience, state.fetch.exchange_peers);
+        let ask_directories = state.fetch.ask_directories;
         let goal = goal(state.fetch.seed);
         let candidates: Vec<Candidate> = prepared.peers.iter().map(|address| self.named(address)).collect();
         let mut directories: Vec<PeerKey> =
             prepared.directories.iter().map(|address| self.peers.key_at(address)).collect();
-        if magnet {
+        if magnet && ask_directories {
             // A link does not say which of its addresses are directories; asking is cheap.
             directories.extend(candidates.iter().map(|candidate| candidate.peer));
         }
@@ -390,7 +395,6 @@ impl Driver {
 
     pub(super) fn on_runs_lost(&mut self, key: ContentKey, runs: Vec<RunIndex>) {
         if !runs.is_empty() {
-            self.totals.rotten_runs += runs.len() as u64;
             self.input(key, Event::RunsLost(runs));
         }
     }
@@ -487,8 +491,8 @@ impl Driver {
         });
         if let Some(state) = self.fetch_state(key) {
             state.trouble = Some(match address {
-                Some(address) => format!("{address}: {reason}"),
-                None => reason.to_owned(),
+                Some(address) if !reason.contains(&address) => format!("{address}: {reason}"),
+                _ => reason.to_owned(),
             });
         }
     }
@@ -500,6 +504,7 @@ impl Driver {
         peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
         if let Some(content) = self.contents.remove(&key) {
             self.by_id.remove(&content.id);
+            self.rotten_before += content.store.map_or(0, |store| store.rotten_runs());
         }
         self.services.up.remove_content(key);
         self.services.down.remove_content(key);

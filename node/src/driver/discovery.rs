@@ -75,7 +75,7 @@ impl Driver {
             return None;
         }
         let peer = self.peers.key_of(id);
-        addresses.into_iter().for_each(|address| self.peers.learn_address(peer, address));
+        addresses.iter().for_each(|address| self.peers.learn_address(peer, address));
         Some(Candidate { peer, tier: self.nearness.tier(ip), via })
     }
 

@@ -25,7 +25,7 @@ use crate::{
     },
     peer_book,
     wire::{
-        control::{Frame, Hello, Peers, Said},
+        control::{Frame, Hello, Peers, RUNS_MAX, Runs, Said},
         data::Ask,
     },
 };
@@ -173,8 +173,8 @@ impl Driver {
             let new = have.iter().filter(|&run| !promised.contains(run));
             new.collect::<Vec<RunIndex>>()
         });
-        for runs in news.unwrap_or_default().chunks(crate::wire::control::RUNS_MAX) {
-            self.tell(id.content, id.peer, Message::Have(runs.to_vec()));
+        if let Some(news) = news.filter(|news| !news.is_empty()) {
+            self.tell(id.content, id.peer, Message::Have(news));
         }
     }
 
@@ -254,6 +254,7 @@ impl Driver {
         let theirs = hello.have_map(manifest.layout().runs()).map_err(|_| "its have-map has another size")?;
         let peer_id = self.peers.get(peer).and_then(|known| known.id).ok_or("the connection is gone")?;
         let (content_id, tier) = (content.id, self.tier_of(peer));
+        let asks_directories = content.asks_directories();
         self.peers.set_ports(peer, hello.tcp_port, hello.udp_port);
         self.learn_claimed_addresses(peer);
 
@@ -299,7 +300,8 @@ impl Driver {
         };
         self.links.insert((key, peer), Link { id, state: State::Up(Box::new(up)) });
         self.maps.0.insert((key, peer), theirs);
-        let about = Neighbour { tier, origin: hello.origin, directory: hello.directory, manifest: true };
+        let directory = hello.directory && asks_directories;
+        let about = Neighbour { tier, origin: hello.origin, directory, manifest: true };
         self.input(key, Event::Linked { peer, about });
         Ok(())
     }
@@ -307,16 +309,17 @@ impl Driver {
     /// A peer that came to us can be found again where it says it listens.
     fn learn_claimed_addresses(&mut self, peer: PeerKey) {
         let record = self.peers.record(peer);
-        for address in
-            record.and_then(|record| peer_book::addresses(&record)).map(|(_, all)| all).unwrap_or_default()
-        {
-            self.peers.learn_address(peer, address);
+        if let Some((_, addresses)) = record.and_then(|record| peer_book::addresses(&record)) {
+            addresses.iter().for_each(|address| self.peers.learn_address(peer, address));
         }
     }
 
-    pub(super) fn on_link_closed(&mut self, id: LinkId, reason: &str) {
-        if self.link(id).is_some() {
-            self.on_link_gone(id.content, id.peer, reason);
+    pub(super) fn on_link_closed(&mut self, id: LinkId, reason: &str, stalled: bool) {
+        let Some(connection) = self.link(id).map(|up| up.connection) else { return };
+        self.on_link_gone(id.content, id.peer, reason);
+        if stalled {
+            // Whatever holds it up, another connection may not have it.
+            self.parts.network.close(connection);
         }
     }
 
@@ -349,9 +352,21 @@ impl Driver {
 
     /// Has a frame sent. A neighbour that takes none is let go.
     pub(super) fn tell(&mut self, content: ContentKey, peer: PeerKey, message: Message) {
-        let said = match message {
-            Message::Have(runs) => Said::Have(crate::wire::control::Runs::new(&runs)),
-            Message::Lost(runs) => Said::Lost(crate::wire::control::Runs::new(&runs)),
+        // More runs than one frame may name go in several.
+        let (first, rest) = match message {
+            Message::Have(mut runs) if runs.len() > RUNS_MAX => {
+                let rest = runs.split_off(RUNS_MAX);
+                (Message::Have(runs), Some(Message::Have(rest)))
+            }
+            Message::Lost(mut runs) if runs.len() > RUNS_MAX => {
+                let rest = runs.split_off(RUNS_MAX);
+                (Message::Lost(runs), Some(Message::Lost(rest)))
+            }
+            whole => (whole, None),
+        };
+        let said = match first {
+            Message::Have(runs) => Said::Have(Runs::new(&runs)),
+            Message::Lost(runs) => Said::Lost(Runs::new(&runs)),
             Message::Interested(interested) => Said::Interested(interested),
             Message::Choke => Said::Choke(true),
             Message::Unchoke => Said::Unchoke(true),
@@ -363,7 +378,10 @@ impl Driver {
         let up = self.links.get(&(content, peer)).and_then(Link::up);
         let Some(sent) = up.map(|up| up.frames.try_send(Frame { said: Some(said) })) else { return };
         if sent.is_err() {
-            self.on_link_gone(content, peer, "the peer takes no messages");
+            return self.on_link_gone(content, peer, "the peer takes no messages");
+        }
+        if let Some(rest) = rest {
+            self.tell(content, peer, rest);
         }
     }
 
@@ -383,7 +401,13 @@ impl Driver {
         };
         match message {
             Ok(message) => self.input(content, Event::Message { peer, message }),
-            Err(error) => self.on_link_gone(content, peer, &error.to_string()),
+            Err(error) => {
+                self.on_link_gone(content, peer, &error.to_string());
+                // It speaks nonsense in this content; it would in others.
+                if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
+                    self.parts.network.disconnect(id);
+                }
+            }
         }
     }
 
@@ -392,7 +416,7 @@ impl Driver {
         &mut self,
         content: ContentKey,
         peer: PeerKey,
-        runs: crate::wire::control::Runs,
+        runs: Runs,
         held: bool,
     ) -> Result<Vec<RunIndex>, crate::wire::FrameError> {
         let manifest = self.contents.get(&content).and_then(|content| content.manifest.as_ref());
@@ -475,9 +499,13 @@ impl Driver {
     pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
         let closing = self.closing.is_some();
         let index = self.contents.get(&id.content).and_then(|content| content.run_index(run));
-        let Some(up) = self.link(id) else { return };
+        if self.link(id).is_none() {
+            return;
+        }
         match index {
-            Some(_) if closing => up.uploads.push(Due::Refusal { request, why: Refusal::Choked }),
+            Some(_) if closing => {
+                self.answer(id.content, id.peer, Due::Refusal { request, why: Refusal::Choked })
+            }
             Some(run) => {
                 let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run };
                 self.input(id.content, event);
@@ -491,8 +519,11 @@ impl Driver {
         let up = self.links.get_mut(&(content, peer)).and_then(Link::up_mut);
         match (up, due) {
             (Some(up), due) => {
-                up.uploading += u32::from(matches!(due, Due::Run { .. }));
-                up.uploads.push(due);
+                if up.uploads.push(due) {
+                    up.uploading += u32::from(matches!(due, Due::Run { .. }));
+                } else {
+                    self.on_link_gone(content, peer, "the peer asks and does not read the answers");
+                }
             }
             (None, Due::Run { run, .. }) => {
                 self.input(content, Event::UploadEnded { peer, run, bytes: 0 });

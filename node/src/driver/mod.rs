@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Unshare { content: ContentId },
     /// Leave a download.
     Stop { content: ContentKey, reply: oneshot::Sender<()> },
+    /// Other limits, from now on.
+    Limit { up: Option<u64>, down: Option<u64> },
     /// End everything.
     Shutdown { grace: Duration, reply: oneshot::Sender<()> },
 }
@@ -103,7 +105,7 @@ impl HaveMaps for Maps {
 /// The end that is under way.
 struct Closing {
     deadline: Instant,
-    reply: oneshot::Sender<()>,
+    reply: Option<oneshot::Sender<()>>,
 }
 
 /// The loop's state.
@@ -123,6 +125,8 @@ pub(crate) struct Driver {
     services: Services,
     queue: mpsc::Receiver<TaskEvent>,
     totals: Totals,
+    /// Rotten runs found in contents that were left.
+    rotten_before: u64,
     /// The start of the engine's time.
     origin: Instant,
     next_key: u32,
@@ -168,6 +172,7 @@ impl Driver {
             },
             queue,
             totals: Totals::default(),
+            rotten_before: 0,
             origin: Instant::now(),
             next_key: 0,
             next_generation: 0,
@@ -186,7 +191,11 @@ impl Driver {
             tokio::select! {
                 Some(event) = self.parts.net_events.recv() => self.on_net_event(event),
                 Some(inbound) = self.parts.inbound.recv() => self.on_inbound(inbound),
-                Some(command) = self.parts.commands.recv() => self.on_command(command),
+                command = self.parts.commands.recv(), if self.closing.is_none() => match command {
+                    Some(command) => self.on_command(command),
+                    // Nobody is left who could ask for anything.
+                    None => self.close(Duration::ZERO, None),
+                },
                 _ = self.queue.recv_many(&mut events, EVENTS_AT_ONCE_MAX) => {
                     events.drain(..).for_each(|event| self.on_task_event(event));
                 }
@@ -247,11 +256,16 @@ impl Driver {
                 }
             }
             Command::Stop { content, reply } => self.stop(content, reply),
-            Command::Shutdown { grace, reply } => {
-                let deadline = Instant::now() + grace;
-                self.closing.get_or_insert(Closing { deadline, reply });
+            Command::Limit { up, down } => {
+                self.services.up.set_rate(up);
+                self.services.down.set_rate(down);
             }
+            Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
         }
+    }
+
+    fn close(&mut self, grace: Duration, reply: Option<oneshot::Sender<()>>) {
+        self.closing = Some(Closing { deadline: Instant::now() + grace, reply });
     }
 
     /// Whether the end was asked for, and nobody waits for a run any more.
@@ -268,9 +282,9 @@ impl Driver {
             self.save(content).await;
             self.leave(content);
         }
-        if let Some(closing) = self.closing.take() {
+        if let Some(reply) = self.closing.take().and_then(|closing| closing.reply) {
             // Who no longer waits needs no answer.
-            let _ = closing.reply.send(());
+            let _ = reply.send(());
         }
         // Tasks that still have something to tell find the queue closed when this is dropped.
     }

@@ -27,16 +27,23 @@ pub(super) enum Errand {
 impl Driver {
     pub(super) fn on_net_event(&mut self, event: NetEvent) {
         match event {
-            NetEvent::Connected { peer, connection, remote, dial, .. } => {
+            NetEvent::Connected { peer, connection, remote, local, outbound, dial } => {
+                tracing::debug!(%peer, %remote, ?local, outbound, "connected");
                 self.on_connected(peer, connection, remote, dial);
             }
-            NetEvent::Disconnected { peer, connection, cause, .. } => {
-                tracing::debug!(%peer, cause, "disconnected");
+            NetEvent::Disconnected { peer, connection, remaining, cause } => {
+                tracing::debug!(%peer, remaining, cause, "disconnected");
                 self.on_disconnected(peer, connection);
             }
-            NetEvent::DialFailed { token, reason, .. } => self.on_dial_failed(PeerKey(token as u32), &reason),
-            // Round trips do not decide anything yet; addresses are asked for when they are needed.
-            NetEvent::Rtt { .. } | NetEvent::NewListenAddress(_) => {}
+            NetEvent::DialFailed { token, peer, reason, wrong_peer } => {
+                tracing::debug!(?peer, ?wrong_peer, reason, "a dial failed");
+                self.on_dial_failed(PeerKey(token as u32), &reason);
+            }
+            // It decides nothing yet.
+            NetEvent::Rtt { peer, connection, rtt } => {
+                tracing::trace!(%peer, %connection, ?rtt, "round trip")
+            }
+            NetEvent::NewListenAddress(address) => tracing::debug!(%address, "listening"),
         }
     }
 
@@ -64,7 +71,6 @@ impl Driver {
     }
 
     fn on_dial_failed(&mut self, key: PeerKey, reason: &str) {
-        tracing::debug!(peer = key.0, reason, "a dial failed");
         for errand in self.errands.remove(&key).unwrap_or_default() {
             self.on_errand_failed(key, errand, reason);
         }

@@ -38,6 +38,10 @@ impl Driver {
                 received += *swarm.traffic();
             }
         }
+        let stores = self.contents.values().filter_map(|content| content.store.as_ref());
+        let rotten: u64 = stores.map(|store| store.rotten_runs()).sum();
+        self.totals.rotten_runs = self.rotten_before + rotten;
+        self.totals.refused_streams = self.parts.network.refused_streams();
         self.totals.received = received;
         self.totals.connections = self.peers.connected() as u32;
         self.totals.contents = self.contents.len() as u32;

@@ -101,15 +101,16 @@ pub(crate) async fn run(fetch: Fetch, mut asks: mpsc::Receiver<Ask>, cancel: Can
     }) else {
         return;
     };
-    let reason = tokio::select! {
+    let error = tokio::select! {
         () = cancel.cancelled() => return,
         result = fetch.exchange(first, asks) => match result {
             Ok(()) => return,
-            Err(error) => error.to_string(),
+            Err(error) => error,
         },
     };
+    let stalled = error.kind() == io::ErrorKind::TimedOut;
     // The driver is gone only when the node stops.
-    let _ = events.send(TaskEvent::LinkClosed { link, reason }).await;
+    let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string(), stalled }).await;
 }
 
 impl Fetch {

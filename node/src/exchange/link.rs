@@ -96,7 +96,7 @@ pub(crate) async fn run(
         },
     };
     // The driver is gone only when the node stops.
-    let _ = events.send(TaskEvent::LinkClosed { link, reason }).await;
+    let _ = events.send(TaskEvent::LinkClosed { link, reason, stalled: false }).await;
 }
 
 async fn read(link: LinkId, mut reader: BufReader<ReadHalf<Wire>>, events: &Events) -> String {

@@ -58,8 +58,8 @@ pub(crate) enum TaskEvent {
     LinkFailed { link: LinkId, reason: String },
     /// A neighbour said something.
     Said { link: LinkId, said: Said },
-    /// A link's streams broke or ended.
-    LinkClosed { link: LinkId, reason: String },
+    /// A link's streams broke or ended; `stalled` = nothing moved although it should have.
+    LinkClosed { link: LinkId, reason: String, stalled: bool },
     /// A run we asked for came and is stored.
     Stored { link: LinkId, request: u32, run: RunIndex },
     /// A run we asked for does not come.

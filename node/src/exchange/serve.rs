@@ -12,7 +12,7 @@ use std::{
 
 use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     sync::{Notify, mpsc},
     time::timeout,
 };
@@ -31,6 +31,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A neighbour that takes no byte for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Answers that wait for one neighbour. The policy queues far fewer runs; refusals to somebody who asks
+/// on and on without reading would have no end.
+const DUE_MAX: usize = 1024;
+
 /// An answer that waits to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
@@ -40,7 +44,7 @@ pub(crate) enum Due {
     Refusal { request: u32, why: Refusal },
 }
 
-/// What waits to be sent to one neighbour. Its length is bounded by the policy.
+/// What waits to be sent to one neighbour.
 #[derive(Debug, Default)]
 pub(crate) struct UploadQueue {
     due: Mutex<VecDeque<Due>>,
@@ -52,9 +56,17 @@ impl UploadQueue {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn push(&self, due: Due) {
-        self.lock().push_back(due);
+    /// Adds an answer; false, and nothing is added, if too many wait already.
+    #[must_use]
+    pub(crate) fn push(&self, due: Due) -> bool {
+        let mut waiting = self.lock();
+        if waiting.len() >= DUE_MAX {
+            return false;
+        }
+        waiting.push_back(due);
+        drop(waiting);
         self.more.notify_one();
+        true
     }
 
     /// Takes back an answer that was not begun: the run that will not be sent.
@@ -72,10 +84,6 @@ impl UploadQueue {
     pub(crate) fn clear(&self) -> Vec<RunIndex> {
         let run = |due: Due| if let Due::Run { run, .. } = due { Some(run) } else { None };
         self.lock().drain(..).filter_map(run).collect()
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
     }
 
     async fn next(&self) -> Due {
@@ -130,7 +138,8 @@ pub(crate) async fn run(serve: Serve, stream: Wire, cancel: CancellationToken) {
     // The end of the stream: the asker has all it wanted, or the link breaks with it.
     if let Err(error) = result {
         // The driver is gone only when the node stops.
-        let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string() }).await;
+        let stalled = error.kind() == io::ErrorKind::TimedOut;
+        let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string(), stalled }).await;
     }
 }
 
@@ -143,6 +152,10 @@ impl Serve {
         let mut reader = BufReader::new(reader);
         loop {
             let mut bytes = [0; Ask::BYTES];
+            if reader.fill_buf().await?.is_empty() {
+                // The asker wants no more: a clean end.
+                return Ok(());
+            }
             reader.read_exact(&mut bytes).await?;
             let link = self.link;
             self.tell(match Ask::decode(bytes)? {
@@ -252,13 +265,21 @@ mod tests {
         let layout = Layout::new(16 << 10, [64 << 10]).unwrap();
         let run = |index| layout.run_index(index).unwrap();
         let queue = UploadQueue::default();
-        queue.push(Due::Run { request: 1, run: run(0) });
-        queue.push(Due::Run { request: 2, run: run(1) });
+        assert!(queue.push(Due::Run { request: 1, run: run(0) }));
+        assert!(queue.push(Due::Run { request: 2, run: run(1) }));
         assert_eq!(queue.withdraw(1), Some(run(0)));
         assert_eq!(queue.withdraw(1), None);
         assert_eq!(queue.next().await, Due::Run { request: 2, run: run(1) });
         assert_eq!(queue.next().await, Due::Refusal { request: 1, why: Refusal::Busy });
-        queue.push(Due::Run { request: 3, run: run(2) });
+        assert!(queue.push(Due::Run { request: 3, run: run(2) }));
         assert_eq!(queue.clear(), [run(2)]);
+    }
+
+    #[test]
+    fn who_asks_without_reading_fills_the_queue_and_no_more() {
+        let queue = UploadQueue::default();
+        let refusal = |request| Due::Refusal { request, why: Refusal::Choked };
+        assert!((0..DUE_MAX as u32).all(|request| queue.push(refusal(request))));
+        assert!(!queue.push(refusal(9)));
     }
 }

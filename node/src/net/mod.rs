@@ -26,11 +26,7 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 
-pub(crate) use self::{
-    network::Network,
-    security::Security,
-    streams::{InboundStream, OpenError},
-};
+pub(crate) use self::{network::Network, security::Security, streams::InboundStream};
 
 /// What the network is told before it starts.
 #[derive(Clone, Debug)]

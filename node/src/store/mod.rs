@@ -16,7 +16,8 @@ mod held;
 pub(crate) mod journal;
 mod lru;
 pub(crate) mod medium;
-pub(crate) mod memory;
+#[cfg(test)]
+mod memory;
 pub(crate) mod open;
 mod opening;
 pub(crate) mod receipt;

@@ -48,8 +48,9 @@ pub(super) struct Get {
     /// Tracker or other directory to ask for peers; several are possible.
     #[arg(long, value_name = "MULTIADDR")]
     tracker: Vec<Address>,
-    /// Ways to find peers besides --peer and those in the link: tracker (the directories given), pex
-    /// (peers tell of peers), or none.
+    /// Ways to find peers besides --peer and those in the link: tracker (ask directories: those given,
+    /// and origins about what they serve), pex (peers tell of peers), or none. Peers that were told of
+    /// us may come to us all the same.
     #[arg(long, value_name = "WAY,…", value_delimiter = ',', default_value = "tracker,pex")]
     discover: Vec<Discover>,
     /// Bytes per second to receive at most: 5M, 8MiB/s, 40Mbit [default: no limit].
@@ -61,7 +62,7 @@ pub(super) struct Get {
     /// How long to go on giving when everything is here: none, ratio:R, time:T or forever.
     #[arg(long, value_name = "GOAL", value_parser = parse_goal, default_value = "none")]
     seed: SeedGoal,
-    /// Only files whose path in the content matches; several are possible.
+    /// Only files whose path in the content, or its last part, matches; several are possible.
     #[arg(long, value_name = "GLOB")]
     select: Vec<String>,
     /// Address to listen on, and to dial from [default: every interface, TCP and QUIC, any free port].
@@ -70,7 +71,8 @@ pub(super) struct Get {
     /// Secret key to be known by, made when missing [default: a fresh one each time].
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
-    /// Give up when no byte came for this long.
+    /// Give up when no byte came for this long. Waiting for a turn at peers that serve others, or for
+    /// room on a full disk, does not count.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
     timeout: Duration,
     /// Print events on standard output, one JSON object a line.
@@ -180,6 +182,7 @@ impl Get {
             select: self.select.clone(),
             peers,
             directories,
+            ask_directories: self.discover.contains(&Discover::Tracker),
             exchange_peers: self.discover.contains(&Discover::Pex),
             seed: self.seed,
             patience: self.timeout,

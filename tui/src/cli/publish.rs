@@ -41,7 +41,8 @@ pub(super) struct Publish {
     /// Bytes of a piece, a power of two: 256KiB, 1MiB [default: 256KiB, more for large contents].
     #[arg(long, value_name = "SIZE", value_parser = piece_size)]
     piece_size: Option<u64>,
-    /// HTTP origin of the same file or folder; several are possible.
+    /// HTTP origin of the same file or folder, for programs that fetch from such; nearcast itself does not
+    /// yet. Several are possible.
     #[arg(long, value_name = "URL", value_parser = web_seed)]
     web_seed: Vec<String>,
     /// Peer or seeder to name in the link; several are possible.

@@ -90,6 +90,7 @@ impl Stage {
                 select: Vec::new(),
                 peers: origin.clone(),
                 directories: origin.clone(),
+                ask_directories: true,
                 exchange_peers: true,
                 seed: SeedGoal::Forever,
                 patience: PATIENCE,

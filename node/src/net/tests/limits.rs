@@ -84,7 +84,7 @@ async fn a_banned_peer_is_cut_off_and_cannot_come_back() {
 
 #[tokio::test]
 async fn a_protocol_nobody_speaks_and_a_connection_that_is_gone_are_told_apart() {
-    use crate::net::OpenError;
+    use crate::net::streams::OpenError;
     let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let (link, _) = node.connect(&mut seeder, "tcp").await;
@@ -129,7 +129,7 @@ async fn streams_nobody_takes_are_refused_and_counted_and_do_not_pile_up() {
 
 #[tokio::test]
 async fn streams_beyond_our_share_wait_and_do_not_end_the_connection() {
-    use crate::net::OpenError;
+    use crate::net::streams::OpenError;
     let mut seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let (link, _) = node.connect(&mut seeder, "tcp").await;

@@ -46,7 +46,8 @@ async fn a_download_limit_holds_and_is_used() {
 async fn a_small_content_comes_at_once_while_a_large_one_saturates_the_connection() {
     let large = testing::content(4 << 20, &[256 << 20]);
     let small: Vec<_> = (0..60).map(|extra| testing::content(16 << 10, &[40_000 + extra])).collect();
-    let all: Vec<_> = [&large].into_iter().chain(&small).map(|(manifest, data)| (manifest.clone(), data)).collect();
+    let all: Vec<_> =
+        [&large].into_iter().chain(&small).map(|(manifest, data)| (manifest.clone(), data)).collect();
     let (source, _folder) = origin(config(74, 1), &all).await;
     let (leecher, target) = (node(74, 2).await, tempfile::tempdir().unwrap());
     let wish = fetch(Source::Manifest(large.0.clone()), &target.path().join("large"), source.addresses());

@@ -9,8 +9,10 @@ mod contents;
 mod discovery;
 mod fetch_state;
 mod links;
+mod messages;
 mod network;
 mod report;
+mod transfers;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod links;
 mod messages;
 mod network;
 mod report;
+mod storing;
 mod transfers;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
 };
+use tokio_util::task::TaskTracker;
 
 /// What may pass at once after a pause, at each level, in bytes: two whole runs, so that a run in
 /// hand never keeps the next one from using the rate to the full.
@@ -37,24 +38,43 @@ pub(crate) struct Limiter {
 struct Shared {
     origin: Instant,
     turns: Mutex<Turns<oneshot::Sender<()>>>,
-    /// A rate changed: who waits may have to wait less.
+    /// A rate changed, or somebody left: who waits may have to wait less.
     changed: Notify,
+    /// Where the task that grants turns is counted: nobody ends before it.
+    tasks: TaskTracker,
+}
+
+/// Somebody who waits. Left without a turn, the task must know, lest it sleep for the sake of nobody.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    granted: bool,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.granted {
+            self.shared.changed.notify_one();
+        }
+    }
 }
 
 impl Limiter {
-    /// A limit of `rate` bytes per second on everything; none = no limit.
-    pub(crate) fn new(rate: Option<u64>) -> Limiter {
+    /// A limit of `rate` bytes per second on everything; none = no limit. Its task runs among `tasks`.
+    pub(crate) fn new(rate: Option<u64>, tasks: TaskTracker) -> Limiter {
         Limiter {
             shared: Arc::new(Shared {
                 origin: Instant::now(),
                 turns: Mutex::new(Turns::new(BucketTree::new(rate, BURST_BYTES))),
                 changed: Notify::new(),
+                tasks,
             }),
         }
     }
 
     /// Waits until `bytes` may pass between us and a peer. Who stops waiting gives up the turn.
     pub(crate) async fn acquire(&self, content: ContentKey, peer: PeerKey, bytes: u64) {
+        // Dropped after the receiving end below, so that the task finds it closed.
+        let mut waiting = Waiting { shared: &self.shared, granted: true };
         let turn = {
             let mut turns = self.shared.lock();
             if turns.admit_at_once(self.shared.now(), (content, peer), bytes) {
@@ -63,12 +83,14 @@ impl Limiter {
             let (grant, turn) = oneshot::channel();
             turns.enqueue((content, peer), bytes, grant);
             if !std::mem::replace(&mut turns.granting, true) {
-                tokio::spawn(grant_turns(self.shared.clone()));
+                self.shared.tasks.spawn(grant_turns(self.shared.clone()));
             }
             turn
         };
+        waiting.granted = false;
         // The task drops no waiter before granting it, unless the runtime itself goes down.
         let _ = turn.await;
+        waiting.granted = true;
     }
 
     /// Changes the limit on everything, from now on.
@@ -284,7 +306,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_rate_holds_over_many_waiters_at_once() {
-        let limiter = Limiter::new(Some(20 * 1024 * 1024));
+        let limiter = Limiter::new(Some(20 * 1024 * 1024), TaskTracker::new());
         let start = Instant::now();
         let waiters = (0..16u32).map(|number| {
             let limiter = limiter.clone();
@@ -297,8 +319,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_task_ends_when_the_last_waiter_leaves() {
+        let tasks = TaskTracker::new();
+        let limiter = Limiter::new(Some(1), tasks.clone());
+        limiter.acquire(CONTENT, PeerKey(1), BURST_BYTES).await;
+        let waits = limiter.acquire(CONTENT, PeerKey(1), BURST_BYTES);
+        assert!(tokio::time::timeout(Duration::from_millis(20), waits).await.is_err(), "no turn for days");
+        tasks.close();
+        tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_raised_limit_frees_who_waits() {
-        let limiter = Limiter::new(Some(1));
+        let limiter = Limiter::new(Some(1), TaskTracker::new());
         limiter.acquire(CONTENT, PeerKey(1), BURST_BYTES).await;
         let waiting = tokio::spawn({
             let limiter = limiter.clone();

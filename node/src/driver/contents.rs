@@ -223,6 +223,9 @@ impl Driver {
             }
             Err(error) => {
                 let corrupt = matches!(error, FetchError::False(_));
+                if let Some(content) = self.contents.get_mut(&key).filter(|_| corrupt) {
+                    content.corrupt_peers.insert(peer);
+                }
                 self.note_trouble(key, peer, &error.to_string());
                 self.input(key, Event::ManifestFailed { peer, corrupt });
             }

@@ -167,8 +167,8 @@ impl Driver {
             errands: BTreeMap::new(),
             services: Services {
                 events,
-                up: Limiter::new(parts.config.up),
-                down: Limiter::new(parts.config.down),
+                up: Limiter::new(parts.config.up, parts.tasks.clone()),
+                down: Limiter::new(parts.config.down, parts.tasks.clone()),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 stopping: Arc::default(),

@@ -1,16 +1,13 @@
 //! A peer made of the wire's own parts, which tells one lie and is correct in everything else.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-};
+use std::{io, sync::Arc};
 
 use libp2p::{identity::Keypair, multiaddr::Protocol};
 use nearcast_core::manifest::Manifest;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use crate::{
@@ -54,7 +51,7 @@ struct Script {
     lie: Lie,
     manifest: Arc<Manifest>,
     data: Data,
-    told: AtomicU32,
+    told: watch::Sender<u32>,
 }
 
 /// The running peer.
@@ -69,7 +66,7 @@ impl Impostor {
         let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, mut events, mut inbound) = Network::start(config, protocols).await.unwrap();
-        let script = Arc::new(Script { lie, manifest, data, told: AtomicU32::new(0) });
+        let script = Arc::new(Script { lie, manifest, data, told: watch::Sender::new(0) });
         tokio::spawn(async move { while events.recv().await.is_some() {} });
         let actor = script.clone();
         tokio::spawn(async move {
@@ -89,7 +86,12 @@ impl Impostor {
 
     /// How often it has lied.
     pub(super) fn told(&self) -> u32 {
-        self.script.told.load(Ordering::Relaxed)
+        *self.script.told.borrow()
+    }
+
+    /// Waits for the first lie.
+    pub(super) async fn has_lied(&self) {
+        self.script.told.subscribe().wait_for(|&told| told > 0).await.expect("the sender is ours");
     }
 
     pub(super) async fn shutdown(&self) {
@@ -100,7 +102,10 @@ impl Impostor {
 impl Script {
     fn lies(&self, lie: Lie) -> bool {
         let lies = self.lie == lie;
-        self.told.fetch_add(u32::from(lies), Ordering::Relaxed);
+        self.told.send_if_modified(|told| {
+            *told += u32::from(lies);
+            lies
+        });
         lies
     }
 

@@ -63,6 +63,7 @@ fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch
         peers,
         directories: Vec::new(),
         exchange_peers: false,
+        ask_directories: true,
         seed: SeedGoal::None,
         patience: Duration::from_secs(30),
         state_dir: None,

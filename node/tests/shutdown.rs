@@ -1,6 +1,8 @@
 //! The end of a node is the end of everything it started. A test binary of its own, because it counts
 //! the whole process's threads and sockets.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
+
 use std::{
     fs,
     path::Path,

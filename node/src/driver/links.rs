@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
-    id::{ContentId, ContentKey, PeerKey, RequestId, UploadId},
-    input::{Candidate, Event, Neighbour, RunFailure, Via},
+    id::{ContentKey, PeerKey},
+    input::{Event, Neighbour},
     layout::RunIndex,
-    message::{Message, Refusal},
+    message::Message,
     run_set::RunSet,
 };
 use tokio::{sync::mpsc, time::Instant};
@@ -21,11 +21,11 @@ use crate::{
         LinkId, Wire,
         fetch::{self, ASKS_WAITING_MAX, Fetch, Tools},
         link::{self, FRAMES_WAITING_MAX},
-        serve::{self, Due, Serve, UploadQueue},
+        serve::UploadQueue,
     },
     peer_book,
     wire::{
-        control::{Frame, Hello, Peers, RUNS_MAX, Runs, Said},
+        control::{Frame, Hello, Said},
         data::Ask,
     },
 };
@@ -35,7 +35,7 @@ const RACE: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A link, or what will become one.
 pub(super) struct Link {
-    id: LinkId,
+    pub(super) id: LinkId,
     state: State,
 }
 
@@ -59,14 +59,14 @@ pub(super) struct Up {
     since: Instant,
     /// We opened it.
     ours: bool,
-    frames: mpsc::Sender<Frame>,
-    asks: mpsc::Sender<Ask>,
-    uploads: Arc<UploadQueue>,
+    pub(super) frames: mpsc::Sender<Frame>,
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) uploads: Arc<UploadQueue>,
     /// Their data stream is being served.
-    serving: bool,
+    pub(super) serving: bool,
     /// Uploads accepted and not ended.
-    uploading: u32,
-    cancel: CancellationToken,
+    pub(super) uploading: u32,
+    pub(super) cancel: CancellationToken,
     pub(super) received: u64,
     pub(super) sent: u64,
 }
@@ -87,7 +87,7 @@ impl Link {
         if let State::Up(up) = &self.state { Some(up) } else { None }
     }
 
-    fn up_mut(&mut self) -> Option<&mut Up> {
+    pub(super) fn up_mut(&mut self) -> Option<&mut Up> {
         if let State::Up(up) = &mut self.state { Some(up) } else { None }
     }
 }
@@ -99,7 +99,7 @@ impl Driver {
     }
 
     /// The link an event of a task is about; none if it is stale.
-    fn link(&mut self, id: LinkId) -> Option<&mut Up> {
+    pub(super) fn link(&mut self, id: LinkId) -> Option<&mut Up> {
         let link = self.links.get_mut(&(id.content, id.peer)).filter(|link| link.id == id)?;
         link.up_mut()
     }
@@ -131,7 +131,6 @@ impl Driver {
         if self.links.contains_key(&(key, peer)) {
             return;
         }
-        let id = LinkId { content: key, peer, generation: self.next_generation.wrapping_add(1) };
         let Some(have) = self.ours(key) else {
             let link = Link { id: self.new_link_id(key, peer), state: State::Bare(connection) };
             self.links.insert((key, peer), link);
@@ -140,7 +139,7 @@ impl Driver {
             return self.input(key, Event::Linked { peer, about });
         };
         let hello = self.hello(content, &have);
-        let id = LinkId { generation: self.new_link_id(key, peer).generation, ..id };
+        let id = self.new_link_id(key, peer);
         let state = State::Opening { connection, promised: have };
         self.links.insert((key, peer), Link { id, state });
         let (network, events) = (self.parts.network.clone(), self.services.events.clone());
@@ -150,9 +149,14 @@ impl Driver {
     pub(super) fn on_link_failed(&mut self, id: LinkId, reason: &str) {
         if self.links.get(&(id.content, id.peer)).is_some_and(|link| link.id == id) {
             self.links.remove(&(id.content, id.peer));
-            self.note_trouble(id.content, id.peer, reason);
-            self.input(id.content, Event::DialFailed { peer: id.peer });
+            self.on_no_link(id, reason);
         }
+    }
+
+    /// A link that we wanted does not come about.
+    fn on_no_link(&mut self, id: LinkId, reason: &str) {
+        self.note_trouble(id.content, id.peer, reason);
+        self.input(id.content, Event::DialFailed { peer: id.peer });
     }
 
     pub(super) fn on_link_opened(&mut self, id: LinkId, hello: &Hello, stream: Wire) {
@@ -163,10 +167,10 @@ impl Driver {
         self.links.remove(&at);
         let wanted = self.contents.get(&id.content).map(|content| content.id);
         if hello.content().ok() != wanted {
-            return self.on_errand_like_failure(id, "it answers for another content");
+            return self.on_no_link(id, "it answers for another content");
         }
         if let Err(reason) = self.bring_up(id, connection, hello, None, stream, true) {
-            return self.on_errand_like_failure(id, reason);
+            return self.on_no_link(id, reason);
         }
         // What came in while the hello was under way was told to the other links only.
         let news = self.ours(id.content).map(|have| {
@@ -176,11 +180,6 @@ impl Driver {
         if let Some(news) = news.filter(|news| !news.is_empty()) {
             self.tell(id.content, id.peer, Message::Have(news));
         }
-    }
-
-    fn on_errand_like_failure(&mut self, id: LinkId, reason: &str) {
-        self.note_trouble(id.content, id.peer, reason);
-        self.input(id.content, Event::DialFailed { peer: id.peer });
     }
 
     pub(super) fn on_link_offered(
@@ -348,204 +347,5 @@ impl Driver {
         for run in up.uploads.clear() {
             self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
         }
-    }
-
-    /// Has a frame sent. A neighbour that takes none is let go.
-    pub(super) fn tell(&mut self, content: ContentKey, peer: PeerKey, message: Message) {
-        // More runs than one frame may name go in several.
-        let (first, rest) = match message {
-            Message::Have(mut runs) if runs.len() > RUNS_MAX => {
-                let rest = runs.split_off(RUNS_MAX);
-                (Message::Have(runs), Some(Message::Have(rest)))
-            }
-            Message::Lost(mut runs) if runs.len() > RUNS_MAX => {
-                let rest = runs.split_off(RUNS_MAX);
-                (Message::Lost(runs), Some(Message::Lost(rest)))
-            }
-            whole => (whole, None),
-        };
-        let said = match first {
-            Message::Have(runs) => Said::Have(Runs::new(&runs)),
-            Message::Lost(runs) => Said::Lost(Runs::new(&runs)),
-            Message::Interested(interested) => Said::Interested(interested),
-            Message::Choke => Said::Choke(true),
-            Message::Unchoke => Said::Unchoke(true),
-            Message::Peers(peers) => {
-                let peers = peers.into_iter().filter_map(|peer| self.peers.record(peer)).collect();
-                Said::Peers(Peers { peers })
-            }
-        };
-        let up = self.links.get(&(content, peer)).and_then(Link::up);
-        let Some(sent) = up.map(|up| up.frames.try_send(Frame { said: Some(said) })) else { return };
-        if sent.is_err() {
-            return self.on_link_gone(content, peer, "the peer takes no messages");
-        }
-        if let Some(rest) = rest {
-            self.tell(content, peer, rest);
-        }
-    }
-
-    pub(super) fn on_said(&mut self, id: LinkId, said: Said) {
-        let (content, peer) = (id.content, id.peer);
-        if self.link(id).is_none() {
-            return;
-        }
-        let message = match said {
-            Said::Have(runs) => self.note_runs(content, peer, runs, true).map(Message::Have),
-            Said::Lost(runs) => self.note_runs(content, peer, runs, false).map(Message::Lost),
-            Said::Interested(interested) => Ok(Message::Interested(interested)),
-            Said::Choke(_) => Ok(Message::Choke),
-            Said::Unchoke(_) => Ok(Message::Unchoke),
-            Said::Peers(peers) => return self.on_peers(content, peer, &peers),
-            Said::Goodbye(_) => return self.on_link_gone(content, peer, "the peer ended the link"),
-        };
-        match message {
-            Ok(message) => self.input(content, Event::Message { peer, message }),
-            Err(error) => {
-                self.on_link_gone(content, peer, &error.to_string());
-                // It speaks nonsense in this content; it would in others.
-                if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
-                    self.parts.network.disconnect(id);
-                }
-            }
-        }
-    }
-
-    /// Brings a neighbour's have-map up to date; what really changed.
-    fn note_runs(
-        &mut self,
-        content: ContentKey,
-        peer: PeerKey,
-        runs: Runs,
-        held: bool,
-    ) -> Result<Vec<RunIndex>, crate::wire::FrameError> {
-        let manifest = self.contents.get(&content).and_then(|content| content.manifest.as_ref());
-        let (Some(manifest), Some(map)) = (manifest, self.maps.0.get_mut(&(content, peer))) else {
-            return Ok(Vec::new());
-        };
-        let mut runs = runs.checked(manifest.layout())?;
-        runs.retain(|&run| if held { map.insert(run) } else { map.remove(run) });
-        Ok(runs)
-    }
-
-    fn on_peers(&mut self, content: ContentKey, teller: PeerKey, peers: &Peers) {
-        if !self.contents.get(&content).is_some_and(super::Content::exchanges_peers) {
-            return;
-        }
-        let teller_ip = self.peers.get(teller).and_then(peer_book::Known::ip);
-        let records = peers.peers.iter().take(crate::wire::control::PEERS_MAX);
-        let candidates: Vec<Candidate> =
-            records.filter_map(|record| self.candidate(record, teller_ip, Via::Exchange)).collect();
-        self.input(content, Event::Discovered { query: None, candidates });
-    }
-
-    // Data: our requests.
-
-    /// Has a request or its withdrawal sent.
-    pub(super) fn send_ask(&mut self, content: ContentKey, peer: PeerKey, ask: Ask) {
-        let up = self.links.get(&(content, peer)).and_then(Link::up);
-        match up.map(|up| up.asks.try_send(ask)) {
-            Some(Ok(())) => {}
-            Some(Err(_)) => self.on_link_gone(content, peer, "the peer takes no requests"),
-            None => {
-                if let Ask::Request { id, .. } = ask {
-                    let request = RequestId(id);
-                    self.input(content, Event::RunFailed { peer, request, cause: RunFailure::Silent });
-                }
-            }
-        }
-    }
-
-    pub(super) fn on_stored(&mut self, id: LinkId, request: u32, run: RunIndex) {
-        let (content, peer) = (id.content, id.peer);
-        let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));
-        if let Some(up) = self.link(id) {
-            up.received += bytes;
-        }
-        // Even from a link that is gone: the run is on disk.
-        self.input(content, Event::RunStored { peer, request: RequestId(request), run });
-    }
-
-    pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {
-        if let (RunFailure::Corrupt { .. }, Some(content)) = (cause, self.contents.get_mut(&id.content)) {
-            content.corrupt_peers.insert(id.peer);
-        }
-        let event = Event::RunFailed { peer: id.peer, request: RequestId(request), cause };
-        self.input(id.content, event);
-    }
-
-    // Data: their requests.
-
-    pub(super) fn on_data_offered(&mut self, peer_id: PeerId, content: ContentId, stream: Wire) {
-        let Some(&key) = self.by_id.get(&content) else { return };
-        let peer = self.peers.key_of(peer_id);
-        let Some(store) = self.contents.get(&key).and_then(|content| content.store.clone()) else { return };
-        let Some(link) = self.links.get_mut(&(key, peer)) else { return };
-        let id = link.id;
-        let Some(up) = link.up_mut().filter(|up| !up.serving) else { return };
-        up.serving = true;
-        let serve = Serve {
-            link: id,
-            queue: up.uploads.clone(),
-            store,
-            workers: self.parts.workers.clone(),
-            up: self.services.up.clone(),
-            buffers: self.services.buffers.clone(),
-            events: self.services.events.clone(),
-        };
-        self.parts.tasks.spawn(serve::run(serve, stream, up.cancel.clone()));
-    }
-
-    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
-        let closing = self.closing.is_some();
-        let index = self.contents.get(&id.content).and_then(|content| content.run_index(run));
-        if self.link(id).is_none() {
-            return;
-        }
-        match index {
-            Some(_) if closing => {
-                self.answer(id.content, id.peer, Due::Refusal { request, why: Refusal::Choked })
-            }
-            Some(run) => {
-                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run };
-                self.input(id.content, event);
-            }
-            None => self.on_link_gone(id.content, id.peer, "it asked for a run the content does not have"),
-        }
-    }
-
-    /// Answers a request.
-    pub(super) fn answer(&mut self, content: ContentKey, peer: PeerKey, due: Due) {
-        let up = self.links.get_mut(&(content, peer)).and_then(Link::up_mut);
-        match (up, due) {
-            (Some(up), due) => {
-                if up.uploads.push(due) {
-                    up.uploading += u32::from(matches!(due, Due::Run { .. }));
-                } else {
-                    self.on_link_gone(content, peer, "the peer asks and does not read the answers");
-                }
-            }
-            (None, Due::Run { run, .. }) => {
-                self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
-            }
-            (None, Due::Refusal { .. }) => {}
-        }
-    }
-
-    pub(super) fn on_withdrawn(&mut self, id: LinkId, request: u32) {
-        let Some(run) = self.link(id).and_then(|up| up.uploads.withdraw(request)) else { return };
-        self.on_uploaded(id, run, 0);
-    }
-
-    pub(super) fn on_uploaded(&mut self, id: LinkId, run: RunIndex, bytes: u32) {
-        let tier = self.link(id).map(|up| {
-            up.sent += u64::from(bytes);
-            up.uploading = up.uploading.saturating_sub(1);
-            up.tier
-        });
-        self.totals.uploaded += u64::from(bytes);
-        let tier = tier.unwrap_or(nearcast_core::tier::Tier::Unknown);
-        self.totals.uploaded_by_tier[tier as usize] += u64::from(bytes);
-        self.input(id.content, Event::UploadEnded { peer: id.peer, run, bytes });
     }
 }

@@ -9,8 +9,11 @@ mod contents;
 mod discovery;
 mod fetch_state;
 mod links;
+mod messages;
 mod network;
 mod report;
+mod storing;
+mod transfers;
 
 #[cfg(test)]
 mod tests;

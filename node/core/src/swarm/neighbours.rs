@@ -1,0 +1,262 @@
+//! Neighbours: found, linked, told of news and of each other, served in turns, and lost.
+
+use std::time::Duration;
+
+use super::Swarm;
+use crate::{
+    context::Context,
+    id::{PeerKey, QueryId},
+    input::{Candidate, Neighbour},
+    layout::RunIndex,
+    message::Message,
+    output::{Action, UnlinkReason},
+    peers::Link,
+    run_set::RunSet,
+    time::Timestamp,
+    timers::Wake,
+};
+
+/// Peers named in one peer exchange message.
+const EXCHANGE_MAX: usize = 50;
+/// Under this many neighbours, directories are asked again soon.
+const NEIGHBOURS_FEW: usize = 6;
+/// A neighbour joins the next round of peer exchange this soon.
+const EXCHANGE_SOON: Duration = Duration::from_millis(700);
+
+impl Swarm {
+    pub(super) fn handle_discovered(
+        &mut self,
+        ctx: &mut Context<'_>,
+        query: Option<QueryId>,
+        candidates: Vec<Candidate>,
+    ) {
+        self.discovery.learn(candidates, &mut self.links, ctx.config);
+        if let Some(query) = query {
+            self.on_answer(ctx, query);
+        }
+        self.seek(ctx);
+    }
+
+    pub(super) fn handle_query_failed(&mut self, ctx: &mut Context<'_>, query: QueryId) {
+        self.on_answer(ctx, query);
+        self.seek(ctx);
+    }
+
+    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId) {
+        let few = self.links.len() < NEIGHBOURS_FEW && !self.is_complete();
+        self.discovery.on_answer(ctx.now, query, few, ctx.config, ctx.random);
+    }
+
+    /// Looks for neighbours: asks directories, dials candidates, and sets the next time to do so.
+    pub(super) fn seek(&mut self, ctx: &mut Context<'_>) {
+        let complete = self.is_complete();
+        while let Some((directory, query)) = self.discovery.next_ask(ctx.now) {
+            let wanted = if complete { 0 } else { ctx.config.neighbours_wanted };
+            ctx.put(Action::Ask { directory, query, wanted });
+        }
+        if !complete {
+            let random_links = self.links.iter().filter(|link| link.is_random()).count();
+            let (links, config) = (self.links.len(), ctx.config);
+            while let Some(peer) = self.discovery.next_dial(ctx.now, links, random_links, config, ctx.random)
+            {
+                ctx.put(Action::Dial { peer });
+            }
+        }
+        let due = self.discovery.next_due(!complete && self.discovery.has_room(self.links.len(), ctx.config));
+        self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
+        if due == Timestamp::NEVER {
+            self.timers.stop(Wake::Discovery);
+        }
+    }
+
+    pub(super) fn handle_linked(&mut self, ctx: &mut Context<'_>, peer: PeerKey, about: Neighbour) {
+        if self.links.get(peer).is_some() {
+            return;
+        }
+        let theirs = ctx.map(peer);
+        if self.links.len() >= usize::from(ctx.config.neighbours_max) {
+            self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
+            ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
+            return;
+        }
+        let start = ctx.config.requests_start;
+        let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
+        let mut link = Link::new(peer, about, depth);
+        self.discovery.on_linked(&mut link);
+        link.set_new(true);
+        self.links.insert(link);
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.ever_linked = true;
+        }
+        self.note_life(ctx.now);
+        if about.directory {
+            self.discovery.learn_directory(peer);
+        }
+        if let (Some(held), Some(theirs)) = (&self.content, theirs) {
+            self.upload.on_linked(ctx, held.layout.runs(), Some(theirs).filter(|_| !about.origin));
+            if let (Some(download), Some(link)) = (&mut self.download, self.links.get(peer)) {
+                download.on_linked(link, theirs);
+            }
+            if self.is_useless(theirs) {
+                self.drop_link(ctx, peer, UnlinkReason::Useless);
+                return;
+            }
+            self.timers.hasten(Wake::Choke, ctx.now + ctx.config.choke_interval);
+        }
+        if self.exchange_peers {
+            self.timers.hasten(Wake::Exchange, ctx.now + EXCHANGE_SOON);
+        }
+        self.ask_manifest(ctx);
+        self.update_interest(ctx, peer);
+        self.seek(ctx);
+    }
+
+    /// Whether neither side will ever want anything of the other.
+    pub(super) fn is_useless(&self, theirs: &RunSet) -> bool {
+        self.is_complete() && theirs.is_full()
+    }
+
+    pub(super) fn handle_unlinked(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        self.lose_link(ctx, peer);
+        self.fill_all(ctx);
+        self.ask_manifest(ctx);
+        self.seek(ctx);
+    }
+
+    pub(super) fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
+        self.seek(ctx);
+    }
+
+    pub(super) fn drop_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: UnlinkReason) {
+        ctx.put(Action::Unlink { peer, why });
+        self.lose_link(ctx, peer);
+    }
+
+    /// A link is gone, and its peer a candidate again.
+    pub(super) fn lose_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        if let Some(link) = self.remove_link(ctx, peer) {
+            self.discovery.on_unlinked(ctx.now, &link, ctx.config, ctx.random);
+        }
+    }
+
+    pub(super) fn remove_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) -> Option<Link> {
+        let link = self.links.remove(peer)?;
+        let theirs = ctx.map(peer);
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.manifest_from.take_if(|asked| *asked == peer);
+        }
+        if let Some(download) = &mut self.download {
+            download.on_unlinked(&link, theirs);
+        }
+        let counted = theirs.filter(|_| !link.is_origin());
+        self.upload.on_unlinked(counted, link.is_choked(), self.links.is_empty());
+        if self.links.is_empty() {
+            self.timers.stop(Wake::Choke);
+            self.timers.stop(Wake::Exchange);
+            self.fresh = Vec::new();
+        } else if link.is_interested() && !link.is_choked() {
+            self.timers.hasten(Wake::Choke, ctx.now);
+        }
+        Some(link)
+    }
+
+    /// A banned peer is forgotten for good.
+    pub(crate) fn on_banned(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        if self.links.get(peer).is_some() {
+            self.drop_link(ctx, peer, UnlinkReason::Banned);
+        }
+        self.discovery.forget(peer);
+        self.fill_all(ctx);
+        self.ask_manifest(ctx);
+        self.seek(ctx);
+    }
+
+    pub(super) fn handle_message(&mut self, ctx: &mut Context<'_>, peer: PeerKey, message: Message) {
+        let Some(link) = self.links.get_mut(peer) else {
+            return;
+        };
+        match message {
+            Message::Have(runs) => self.on_have(ctx, peer, &runs),
+            Message::Lost(runs) => self.on_lost_by(ctx, peer, &runs),
+            Message::Interested(interested) => {
+                self.upload.on_interest(ctx, &mut self.links, peer, interested)
+            }
+            Message::Choke => link.set_choking_us(true),
+            Message::Unchoke => {
+                link.set_choking_us(false);
+                self.fill(ctx, peer);
+            }
+            // The shell makes candidates of them.
+            Message::Peers(_) => {}
+        }
+    }
+
+    pub(super) fn on_have(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
+        let Some(link) = self.links.get(peer) else { return };
+        if !link.is_origin() {
+            self.upload.on_have(runs);
+        }
+        if let Some(download) = &mut self.download {
+            download.on_have(link, runs);
+        }
+        if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
+            return self.drop_link(ctx, peer, UnlinkReason::Useless);
+        }
+        self.update_interest(ctx, peer);
+        self.fill(ctx, peer);
+    }
+
+    pub(super) fn on_lost_by(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
+        let Some(link) = self.links.get(peer) else { return };
+        if !link.is_origin() {
+            self.upload.on_lost(runs);
+        }
+        if let Some(download) = &mut self.download {
+            download.on_lost_by(ctx, &mut self.links, peer, runs);
+        }
+        self.fill_all(ctx);
+    }
+
+    pub(super) fn tell(&mut self, ctx: &mut Context<'_>) {
+        let fresh = std::mem::take(&mut self.fresh);
+        if fresh.is_empty() {
+            return;
+        }
+        // A complete neighbour needs no news, unless it steers by it.
+        let deaf = |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(RunSet::is_full);
+        let listeners: Vec<PeerKey> =
+            self.links.iter().filter(|link| !deaf(link)).map(|link| link.peer).collect();
+        for peer in listeners {
+            ctx.send(peer, Message::Have(fresh.clone()));
+        }
+    }
+
+    pub(super) fn choke(&mut self, ctx: &mut Context<'_>) {
+        if !self.links.is_empty() {
+            self.timers.set(Wake::Choke, ctx.now + ctx.config.choke_interval);
+        }
+        let seeding = self.is_complete();
+        self.upload.round(ctx, &mut self.links, seeding);
+    }
+
+    pub(super) fn exchange(&mut self, ctx: &mut Context<'_>) {
+        if !self.exchange_peers || self.links.is_empty() {
+            return;
+        }
+        self.timers.set(Wake::Exchange, ctx.now + ctx.config.pex_interval);
+        let all = self.links.keys();
+        let new: Vec<PeerKey> =
+            self.links.iter().filter(|link| link.is_new()).map(|link| link.peer).collect();
+        for link in self.links.iter_mut() {
+            link.set_new(false);
+            let news = if link.knows_peers() { &new } else { &all };
+            link.set_knows_peers(true);
+            let others: Vec<PeerKey> =
+                news.iter().copied().filter(|&peer| peer != link.peer).take(EXCHANGE_MAX).collect();
+            if !others.is_empty() {
+                ctx.send(link.peer, Message::Peers(others));
+            }
+        }
+    }
+}

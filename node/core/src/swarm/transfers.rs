@@ -1,0 +1,175 @@
+//! Runs: asked for, received, given and lost.
+
+use std::time::Duration;
+
+use super::Swarm;
+use crate::{
+    context::Context,
+    download::{Arrival, Download, Receipt},
+    id::{PeerKey, RequestId, UploadId},
+    input::{Material, RunFailure},
+    layout::RunIndex,
+    message::Message,
+    output::UnlinkReason,
+    pursuit::Pursuit,
+    tier::Tier,
+    timers::Wake,
+};
+
+/// Runs that are told of at once rather than after the delay.
+const FRESH_MAX: usize = 64;
+
+impl Swarm {
+    pub(super) fn handle_wanted(
+        &mut self,
+        ctx: &mut Context<'_>,
+        peer: PeerKey,
+        upload: UploadId,
+        run: RunIndex,
+    ) {
+        let Some(held) = &self.content else { return };
+        self.upload.on_wanted(ctx, &mut self.links, &held.have, peer, upload, run);
+    }
+
+    pub(super) fn handle_upload_ended(
+        &mut self,
+        ctx: &mut Context<'_>,
+        peer: PeerKey,
+        run: RunIndex,
+        bytes: u32,
+    ) {
+        self.upload.on_ended(&mut self.links, peer, run, bytes);
+        self.check_goal(ctx);
+    }
+
+    pub(super) fn handle_stored(
+        &mut self,
+        ctx: &mut Context<'_>,
+        peer: PeerKey,
+        request: RequestId,
+        run: RunIndex,
+    ) {
+        self.note_life(ctx.now);
+        let Some(held) = &mut self.content else { return };
+        let bytes = held.layout.run_length(run);
+        let receipt = Receipt { peer, request, run, bytes };
+        let arrival = match &mut self.download {
+            Some(download) => download.on_stored(ctx, &mut self.links, &held.have, receipt),
+            None if held.have.contains(run) => Arrival::Duplicate,
+            None => Arrival::New,
+        };
+        let link = self.links.get(peer);
+        let (tier, origin) = link.map_or((Tier::Unknown, false), |link| (link.tier(), link.is_origin()));
+        self.traffic.get_or_insert_default().add(tier, origin, u64::from(bytes));
+        if arrival == Arrival::Duplicate {
+            self.wasted += u64::from(bytes);
+        } else {
+            held.have.insert(run);
+            self.fresh.push(run);
+            let delay = if self.fresh.len() < FRESH_MAX { ctx.config.have_delay } else { Duration::ZERO };
+            self.timers.hasten(Wake::Have, ctx.now + delay);
+        }
+        if self.download.as_ref().is_some_and(|download| download.is_complete()) {
+            self.on_complete(ctx);
+        } else {
+            self.fill(ctx, peer);
+        }
+    }
+
+    pub(super) fn handle_failed(
+        &mut self,
+        ctx: &mut Context<'_>,
+        peer: PeerKey,
+        request: RequestId,
+        cause: RunFailure,
+    ) {
+        let refusal = match cause {
+            RunFailure::Refused(refusal) => Some(refusal),
+            RunFailure::Corrupt { bytes } | RunFailure::NotStored { bytes } => {
+                self.wasted += u64::from(bytes);
+                None
+            }
+            RunFailure::Silent => None,
+        };
+        let download = self.download.as_mut();
+        let was_open = download.is_some_and(|it| it.on_failed(ctx, &mut self.links, peer, request, refusal));
+        match cause {
+            // False data is a proof, however late it comes.
+            RunFailure::Corrupt { .. } => ctx.ban(peer),
+            RunFailure::Silent if was_open => {
+                self.drop_link(ctx, peer, UnlinkReason::Useless);
+                self.fill_all(ctx);
+                self.seek(ctx);
+            }
+            // Not at once: it would be asked for the same again and again.
+            RunFailure::Silent | RunFailure::Refused(_) | RunFailure::NotStored { .. } => {}
+        }
+    }
+
+    pub(super) fn handle_runs_lost(&mut self, ctx: &mut Context<'_>, runs: Vec<RunIndex>) {
+        let Some(held) = &mut self.content else { return };
+        let lost: Vec<RunIndex> = runs.into_iter().filter(|&run| held.have.remove(run)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        self.fresh.retain(|run| !lost.contains(run));
+        match &mut self.download {
+            Some(download) => lost.iter().for_each(|&run| download.on_run_lost(run)),
+            // An origin does not repair itself: its operator does.
+            None if ctx.config.origin => {}
+            None => self.resume(ctx),
+        }
+        for peer in self.links.keys() {
+            ctx.send(peer, Message::Lost(lost.clone()));
+            self.update_interest(ctx, peer);
+        }
+        self.fill_all(ctx);
+        self.seek(ctx);
+    }
+
+    /// Something is missing again after completion.
+    pub(super) fn resume(&mut self, ctx: &mut Context<'_>) {
+        let Some(held) = &self.content else { return };
+        let wanted = held.wanted.as_deref().cloned();
+        let material = Material { layout: held.layout.clone(), have: held.have.clone(), wanted };
+        let mut download = Download::new(ctx, &material, self.next_request);
+        for link in self.links.iter_mut() {
+            link.set_late(false);
+            ctx.map(link.peer).into_iter().for_each(|theirs| download.on_linked(link, theirs));
+        }
+        self.pursuit = Some(Box::new(Pursuit::of_repair(ctx.now)));
+        self.timers.hasten(Wake::Tick, ctx.now + ctx.config.tick);
+        self.download = Some(Box::new(download));
+    }
+
+    pub(super) fn handle_disk_full(&mut self, ctx: &mut Context<'_>, full: bool) {
+        if let Some(download) = &mut self.download {
+            download.set_disk_full(full);
+        }
+        self.note_life(ctx.now);
+        self.fill_all(ctx);
+    }
+
+    pub(super) fn update_interest(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        let (Some(download), Some(held)) = (&self.download, &self.content) else {
+            return;
+        };
+        if let Some(link) = self.links.get_mut(peer) {
+            download.update_interest(ctx, link, &held.have);
+        }
+    }
+
+    pub(super) fn fill(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        let (Some(download), Some(held)) = (&mut self.download, &self.content) else {
+            return;
+        };
+        let dialing = self.discovery.dialing() > 0;
+        download.fill(ctx, &mut self.links, &held.have, peer, dialing);
+    }
+
+    pub(super) fn fill_all(&mut self, ctx: &mut Context<'_>) {
+        if self.download.is_some() {
+            self.links.keys().into_iter().for_each(|peer| self.fill(ctx, peer));
+        }
+    }
+}

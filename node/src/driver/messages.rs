@@ -1,0 +1,109 @@
+//! What neighbours tell each other, to frames and back.
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    input::{Candidate, Event, Via},
+    layout::RunIndex,
+    message::Message,
+};
+
+use super::{Content, Driver, links::Link};
+use crate::{
+    exchange::LinkId,
+    peer_book,
+    wire::{
+        FrameError,
+        control::{Frame, PEERS_MAX, Peers, RUNS_MAX, Runs, Said},
+    },
+};
+
+impl Driver {
+    /// Has a frame sent. A neighbour that takes none is let go.
+    pub(super) fn tell(&mut self, content: ContentKey, peer: PeerKey, message: Message) {
+        // More runs than one frame may name go in several.
+        let (first, rest) = match message {
+            Message::Have(mut runs) if runs.len() > RUNS_MAX => {
+                let rest = runs.split_off(RUNS_MAX);
+                (Message::Have(runs), Some(Message::Have(rest)))
+            }
+            Message::Lost(mut runs) if runs.len() > RUNS_MAX => {
+                let rest = runs.split_off(RUNS_MAX);
+                (Message::Lost(runs), Some(Message::Lost(rest)))
+            }
+            whole => (whole, None),
+        };
+        let said = match first {
+            Message::Have(runs) => Said::Have(Runs::new(&runs)),
+            Message::Lost(runs) => Said::Lost(Runs::new(&runs)),
+            Message::Interested(interested) => Said::Interested(interested),
+            Message::Choke => Said::Choke(true),
+            Message::Unchoke => Said::Unchoke(true),
+            Message::Peers(peers) => {
+                let peers = peers.into_iter().filter_map(|peer| self.peers.record(peer)).collect();
+                Said::Peers(Peers { peers })
+            }
+        };
+        let up = self.links.get(&(content, peer)).and_then(Link::up);
+        let Some(sent) = up.map(|up| up.frames.try_send(Frame { said: Some(said) })) else { return };
+        if sent.is_err() {
+            return self.on_link_gone(content, peer, "the peer takes no messages");
+        }
+        if let Some(rest) = rest {
+            self.tell(content, peer, rest);
+        }
+    }
+
+    pub(super) fn on_said(&mut self, id: LinkId, said: Said) {
+        let (content, peer) = (id.content, id.peer);
+        if self.link(id).is_none() {
+            return;
+        }
+        let message = match said {
+            Said::Have(runs) => self.note_runs(content, peer, runs, true).map(Message::Have),
+            Said::Lost(runs) => self.note_runs(content, peer, runs, false).map(Message::Lost),
+            Said::Interested(interested) => Ok(Message::Interested(interested)),
+            Said::Choke(_) => Ok(Message::Choke),
+            Said::Unchoke(_) => Ok(Message::Unchoke),
+            Said::Peers(peers) => return self.on_peers(content, peer, &peers),
+            Said::Goodbye(_) => return self.on_link_gone(content, peer, "the peer ended the link"),
+        };
+        match message {
+            Ok(message) => self.input(content, Event::Message { peer, message }),
+            Err(error) => {
+                self.on_link_gone(content, peer, &error.to_string());
+                // It speaks nonsense in this content; it would in others.
+                if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
+                    self.parts.network.disconnect(id);
+                }
+            }
+        }
+    }
+
+    /// Brings a neighbour's have-map up to date; what really changed.
+    pub(super) fn note_runs(
+        &mut self,
+        content: ContentKey,
+        peer: PeerKey,
+        runs: Runs,
+        held: bool,
+    ) -> Result<Vec<RunIndex>, FrameError> {
+        let manifest = self.contents.get(&content).and_then(|content| content.manifest.as_ref());
+        let (Some(manifest), Some(map)) = (manifest, self.maps.0.get_mut(&(content, peer))) else {
+            return Ok(Vec::new());
+        };
+        let mut runs = runs.checked(manifest.layout())?;
+        runs.retain(|&run| if held { map.insert(run) } else { map.remove(run) });
+        Ok(runs)
+    }
+
+    pub(super) fn on_peers(&mut self, content: ContentKey, teller: PeerKey, peers: &Peers) {
+        if !self.contents.get(&content).is_some_and(Content::exchanges_peers) {
+            return;
+        }
+        let teller_ip = self.peers.get(teller).and_then(peer_book::Known::ip);
+        let records = peers.peers.iter().take(PEERS_MAX);
+        let candidates: Vec<Candidate> =
+            records.filter_map(|record| self.candidate(record, teller_ip, Via::Exchange)).collect();
+        self.input(content, Event::Discovered { query: None, candidates });
+    }
+}

@@ -1,0 +1,127 @@
+//! Runs both ways: our requests and what becomes of them, theirs and how they are answered.
+
+use libp2p::PeerId;
+use nearcast_core::{
+    id::{ContentId, ContentKey, PeerKey, RequestId, UploadId},
+    input::{Event, RunFailure},
+    layout::RunIndex,
+    message::Refusal,
+    tier::Tier,
+};
+
+use super::{Driver, links::Link};
+use crate::{
+    exchange::{
+        LinkId, Wire,
+        serve::{self, Due, Serve},
+    },
+    wire::data::Ask,
+};
+
+impl Driver {
+    /// Has a request or its withdrawal sent.
+    pub(super) fn send_ask(&mut self, content: ContentKey, peer: PeerKey, ask: Ask) {
+        let up = self.links.get(&(content, peer)).and_then(Link::up);
+        match up.map(|up| up.asks.try_send(ask)) {
+            Some(Ok(())) => {}
+            Some(Err(_)) => self.on_link_gone(content, peer, "the peer takes no requests"),
+            None => {
+                if let Ask::Request { id, .. } = ask {
+                    let request = RequestId(id);
+                    self.input(content, Event::RunFailed { peer, request, cause: RunFailure::Silent });
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_stored(&mut self, id: LinkId, request: u32, run: RunIndex) {
+        let (content, peer) = (id.content, id.peer);
+        let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));
+        if let Some(up) = self.link(id) {
+            up.received += bytes;
+        }
+        // Even from a link that is gone: the run is on disk.
+        self.input(content, Event::RunStored { peer, request: RequestId(request), run });
+    }
+
+    pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {
+        if let (RunFailure::Corrupt { .. }, Some(content)) = (cause, self.contents.get_mut(&id.content)) {
+            content.corrupt_peers.insert(id.peer);
+        }
+        let event = Event::RunFailed { peer: id.peer, request: RequestId(request), cause };
+        self.input(id.content, event);
+    }
+
+    pub(super) fn on_data_offered(&mut self, peer_id: PeerId, content: ContentId, stream: Wire) {
+        let Some(&key) = self.by_id.get(&content) else { return };
+        let peer = self.peers.key_of(peer_id);
+        let Some(store) = self.contents.get(&key).and_then(|content| content.store.clone()) else { return };
+        let Some(link) = self.links.get_mut(&(key, peer)) else { return };
+        let id = link.id;
+        let Some(up) = link.up_mut().filter(|up| !up.serving) else { return };
+        up.serving = true;
+        let serve = Serve {
+            link: id,
+            queue: up.uploads.clone(),
+            store,
+            workers: self.parts.workers.clone(),
+            up: self.services.up.clone(),
+            buffers: self.services.buffers.clone(),
+            events: self.services.events.clone(),
+        };
+        self.parts.tasks.spawn(serve::run(serve, stream, up.cancel.clone()));
+    }
+
+    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
+        let closing = self.closing.is_some();
+        let index = self.contents.get(&id.content).and_then(|content| content.run_index(run));
+        if self.link(id).is_none() {
+            return;
+        }
+        match index {
+            Some(_) if closing => {
+                self.answer(id.content, id.peer, Due::Refusal { request, why: Refusal::Choked })
+            }
+            Some(run) => {
+                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run };
+                self.input(id.content, event);
+            }
+            None => self.on_link_gone(id.content, id.peer, "it asked for a run the content does not have"),
+        }
+    }
+
+    /// Answers a request.
+    pub(super) fn answer(&mut self, content: ContentKey, peer: PeerKey, due: Due) {
+        let up = self.links.get_mut(&(content, peer)).and_then(Link::up_mut);
+        match (up, due) {
+            (Some(up), due) => {
+                if up.uploads.push(due) {
+                    up.uploading += u32::from(matches!(due, Due::Run { .. }));
+                } else {
+                    self.on_link_gone(content, peer, "the peer asks and does not read the answers");
+                }
+            }
+            (None, Due::Run { run, .. }) => {
+                self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
+            }
+            (None, Due::Refusal { .. }) => {}
+        }
+    }
+
+    pub(super) fn on_withdrawn(&mut self, id: LinkId, request: u32) {
+        let Some(run) = self.link(id).and_then(|up| up.uploads.withdraw(request)) else { return };
+        self.on_uploaded(id, run, 0);
+    }
+
+    pub(super) fn on_uploaded(&mut self, id: LinkId, run: RunIndex, bytes: u32) {
+        let tier = self.link(id).map(|up| {
+            up.sent += u64::from(bytes);
+            up.uploading = up.uploading.saturating_sub(1);
+            up.tier
+        });
+        self.totals.uploaded += u64::from(bytes);
+        let tier = tier.unwrap_or(Tier::Unknown);
+        self.totals.uploaded_by_tier[tier as usize] += u64::from(bytes);
+        self.input(id.content, Event::UploadEnded { peer: id.peer, run, bytes });
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Both sides may open one at the same moment; then the one opened by the smaller peer id stands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
@@ -12,7 +12,10 @@ use nearcast_core::{
     message::Message,
     run_set::RunSet,
 };
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::Driver;
@@ -31,7 +34,10 @@ use crate::{
 };
 
 /// A link we opened lately is not replaced by one that the other side opened at the same moment.
-const RACE: std::time::Duration = std::time::Duration::from_secs(10);
+const RACE: Duration = Duration::from_secs(10);
+
+/// How long the streams of a link may outlive it.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// A link, or what will become one.
 pub(super) struct Link {
@@ -343,7 +349,13 @@ impl Driver {
         if !matches!(ended, Some(Ok(()))) {
             up.cancel.cancel();
         }
-        // With a goodbye, the tasks end when the queues they read are dropped, after what is in them.
+        // With a goodbye, the tasks end when the queues they read are dropped, after what is in them; who
+        // keeps the streams open after that is cut off.
+        let (cancel, stop) = (up.cancel.clone(), self.services.stop.clone());
+        self.parts.tasks.spawn(async move {
+            let _ = timeout(LINGER, stop.cancelled()).await;
+            cancel.cancel();
+        });
         for run in up.uploads.clear() {
             self.input(content, Event::UploadEnded { peer, run, bytes: 0 });
         }

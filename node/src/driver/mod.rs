@@ -18,11 +18,7 @@ mod transfers;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
     HaveMaps,
@@ -40,7 +36,7 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{contents::Content, links::Link, network::Errand};
 use crate::{
@@ -59,8 +55,8 @@ use crate::{
 const EVENTS_WAITING_MAX: usize = 1024;
 /// Task events handled before the rest gets its turn.
 const EVENTS_AT_ONCE_MAX: usize = 64;
-/// Runs being received, hashed or written, all links together: 16 MiB of whole runs.
-const RUNS_IN_HAND_MAX: usize = 64;
+/// Runs being hashed or written, all links together: 8 MiB of whole runs.
+const RUNS_IN_HAND_MAX: usize = 32;
 /// How often progress is told and disks are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 /// How often the directory forgets who has not been heard of.
@@ -145,8 +141,8 @@ struct Services {
     down: Limiter,
     buffers: Buffers,
     in_hand: Arc<Semaphore>,
-    /// Set when the node ends: hashing of what is on disk stops.
-    stopping: Arc<AtomicBool>,
+    /// Set when the node ends: nothing waits any longer for others to close their streams.
+    stop: CancellationToken,
 }
 
 impl Driver {
@@ -171,7 +167,7 @@ impl Driver {
                 down: Limiter::new(parts.config.down, parts.tasks.clone()),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
-                stopping: Arc::default(),
+                stop: CancellationToken::new(),
             },
             queue,
             totals: Totals::default(),
@@ -280,7 +276,7 @@ impl Driver {
 
     /// Says goodbye, saves what was received, and lets the tasks end.
     async fn end(mut self) {
-        self.services.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
+        self.services.stop.cancel();
         for content in self.contents.keys().copied().collect::<Vec<_>>() {
             self.save(content).await;
             self.leave(content);

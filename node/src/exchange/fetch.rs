@@ -1,7 +1,7 @@
 //! Our half of a data stream: requests go out, runs come in, are verified and stored.
 //!
 //! Reading goes on while earlier runs are hashed and written by the workers; a permit per run bounds
-//! how many buffers that takes. Every request is answered once, so the count of open ones is exact.
+//! how many buffers that takes beside the one each link reads into. Every request is answered once, so the count of open ones is exact.
 
 use std::{
     io,
@@ -63,7 +63,7 @@ pub(crate) struct Tools {
     pub(crate) workers: Workers,
     pub(crate) down: Limiter,
     pub(crate) buffers: Buffers,
-    /// Runs being received, hashed or written, all links together.
+    /// Runs being hashed or written, all links together.
     pub(crate) in_hand: Arc<Semaphore>,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
@@ -190,13 +190,14 @@ impl Fetch {
         open: &Open,
     ) -> io::Result<()> {
         let tools = &self.tools;
-        // Held until the run is stored. The semaphore is never closed.
-        let permit = tools.in_hand.clone().acquire_owned().await.map_err(io::Error::other)?;
         tools.down.acquire(self.link.content, self.link.peer, u64::from(bytes)).await;
         let proof = timeout(STALL, read_proof(reader, proof_hashes)).await.map_err(|_| stalled())??;
         let mut buffer = tools.buffers.take();
         buffer.resize(bytes as usize, 0);
         self.fill(reader, &mut buffer, open).await?;
+        // Held until the run is stored, and not while it trickles in: slow senders must not use up what
+        // the others need. The semaphore is never closed.
+        let permit = tools.in_hand.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (link, tools) = (self.link, tools.clone());
         self.tools.tasks.spawn(async move {
             let event = keep(&tools, link, request, run, buffer, proof).await;

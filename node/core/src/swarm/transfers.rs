@@ -146,6 +146,10 @@ impl Swarm {
         if let Some(download) = &mut self.download {
             download.set_disk_full(full);
         }
+        if !full {
+            // One request each shows whether there is room; what else were in flight would be thrown away.
+            self.links.iter_mut().for_each(|link| link.depth = 1);
+        }
         self.note_life(ctx.now);
         self.fill_all(ctx);
     }

@@ -84,22 +84,12 @@ impl Engine {
         let Err(place) = self.position(content) else { return };
         join.candidates.retain(|candidate| !self.banned.contains(&candidate.peer));
         join.directories.retain(|directory| !self.banned.contains(directory));
-        let mut ctx = Context {
-            now,
-            content,
-            config: &self.config,
-            random: &mut self.random,
-            maps,
-            outputs,
-            slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
-        };
-        let swarm = Swarm::join(&mut ctx, join);
-        self.agenda.extend(swarm.soonest().map(|(at, _)| (at, content)));
         if self.swarms.len() == self.swarms.capacity() {
             // A first content takes the room of one.
             self.swarms.reserve_exact(1 + self.swarms.len() / 2);
         }
-        self.swarms.insert(place, (content, Box::new(swarm)));
+        self.swarms.insert(place, (content, Box::new(Swarm::new())));
+        self.with(now, content, maps, outputs, |swarm, ctx| swarm.handle(ctx, Event::Join(join)));
     }
 
     fn wake(&mut self, now: Timestamp, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {

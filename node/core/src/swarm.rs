@@ -84,36 +84,42 @@ pub enum Standing {
 }
 
 impl Swarm {
-    pub(crate) fn join(ctx: &mut Context<'_>, join: Join) -> Swarm {
-        let mut swarm = Swarm {
+    /// No part yet: [`Event::Join`] comes first.
+    pub(crate) fn new() -> Swarm {
+        Swarm {
             content: None,
             links: Links::default(),
             discovery: Discovery::default(),
-            pursuit: Some(Box::new(Pursuit::new(ctx.now, join.patience))),
+            pursuit: None,
             download: None,
             upload: Upload::default(),
             timers: Timers::default(),
             fresh: Vec::new(),
             traffic: None,
             wasted: 0,
-            goal: join.goal,
-            exchange_peers: join.exchange_peers,
+            goal: Goal::Forever,
+            exchange_peers: false,
             next_request: 0,
-        };
-        swarm.discovery.learn(join.candidates, &mut swarm.links, ctx.config);
-        join.directories.into_iter().for_each(|peer| swarm.discovery.learn_directory(peer));
-        match join.material {
-            Some(material) => swarm.begin(ctx, material),
-            None => swarm.timers.set(Wake::Tick, ctx.now + ctx.config.tick),
         }
-        swarm.seek(ctx);
-        swarm
+    }
+
+    fn handle_join(&mut self, ctx: &mut Context<'_>, join: Join) {
+        self.pursuit = Some(Box::new(Pursuit::new(ctx.now, join.patience)));
+        self.goal = join.goal;
+        self.exchange_peers = join.exchange_peers;
+        self.discovery.learn(join.candidates, &mut self.links, ctx.config);
+        join.directories.into_iter().for_each(|peer| self.discovery.learn_directory(peer));
+        match join.material {
+            Some(material) => self.begin(ctx, material),
+            None => self.timers.set(Wake::Tick, ctx.now + ctx.config.tick),
+        }
+        self.seek(ctx);
     }
 
     /// Something happened to this content.
     pub(crate) fn handle(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
-            Event::Join(_) => {}
+            Event::Join(join) => self.handle_join(ctx, join),
             Event::Leave => self.leave(ctx),
             Event::Manifest(material) => self.handle_manifest(ctx, material),
             Event::ManifestFailed { peer, corrupt } => self.handle_manifest_failed(ctx, peer, corrupt),

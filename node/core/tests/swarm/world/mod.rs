@@ -1,8 +1,6 @@
 //! A virtual world for engines: lossy, delayed links, one clock, no I/O. Uplinks have a rate; what is
 //! sent takes its turn. Everything is ordered, so the same seed gives the same trace.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
-
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque},

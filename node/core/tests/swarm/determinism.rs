@@ -1,11 +1,9 @@
 //! The same seed, the same decisions: whatever goes wrong once can be looked at again.
 
-mod world;
-
 use std::time::Duration;
 
+use crate::world::{Role, World, WorldConfig, leecher, origin};
 use nearcast_core::{config::Config, layout::Layout};
-use world::{Role, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;
 

@@ -5,6 +5,9 @@ pub mod config;
 mod driver;
 pub mod error;
 mod exchange;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod handle;
 mod limit;
 mod nearness;

@@ -1,217 +1,22 @@
-//! What an engine does whatever happens to it: likely, stale, duplicate and contradictory inputs in
-//! any order, checked by a shell that knows what it may be asked.
+//! What an engine does whatever happens to it: steps in any order, checked by a shell that knows what
+//! it may be asked.
 
 mod shell;
 
-use std::time::Duration;
-
-use nearcast_core::{
-    config::Config,
-    id::{ContentKey, PeerKey, QueryId, RequestId},
-    input::{Candidate, Event, Neighbour, RunFailure, Via},
-    message::{Message, Refusal},
-    tier::Tier,
-};
+use nearcast_core::id::{ContentKey, PeerKey};
 use proptest::prelude::*;
-use shell::{Shell, bare_join};
-
-const RUNS: u64 = 24;
-const PEERS: u32 = 14;
-const CONTENTS: u32 = 3;
-/// Somebody who holds everything and never fails.
-const HONEST: PeerKey = PeerKey(1_000);
-
-fn config(origin: bool) -> Config {
-    Config {
-        neighbours_wanted: 5,
-        neighbours_max: 7,
-        dials_in_flight_max: 3,
-        candidates_max: 10,
-        upload_slots: 3,
-        optimistic_slots: 1,
-        upload_slots_total: 4,
-        uploads_queued_max: 3,
-        origin,
-        ..Config::default()
-    }
-}
-
-/// One thing that happens: its kind, and what it is about.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    kind: u8,
-    content: ContentKey,
-    peer: PeerKey,
-    number: u16,
-}
+use shell::{
+    Shell,
+    step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
+};
 
 fn step() -> impl Strategy<Value = Step> {
-    (0..26u8, 0..CONTENTS, 0..PEERS, any::<u16>()).prop_map(|(kind, content, peer, number)| Step {
+    (0..KINDS, 0..CONTENTS, 0..PEERS, any::<u16>()).prop_map(|(kind, content, peer, number)| Step {
         kind,
         content: ContentKey(content),
         peer: PeerKey(peer),
         number,
     })
-}
-
-fn about(peer: PeerKey) -> Neighbour {
-    Neighbour {
-        tier: tier(peer),
-        origin: peer.0 % 5 == 4,
-        directory: peer.0 % 4 == 3,
-        manifest: peer.0 % 3 != 2,
-    }
-}
-
-fn tier(peer: PeerKey) -> Tier {
-    Tier::ALL[peer.0 as usize % Tier::COUNT]
-}
-
-fn cause(number: u16) -> RunFailure {
-    match number % 8 {
-        0 => RunFailure::Refused(Refusal::Choked),
-        1 => RunFailure::Refused(Refusal::Missing),
-        2 => RunFailure::Refused(Refusal::Busy),
-        3 => RunFailure::Refused(Refusal::Elsewhere),
-        4 => RunFailure::Silent,
-        5 => RunFailure::NotStored { bytes: 16 << 10 },
-        6 => RunFailure::Corrupt { bytes: 16 << 10 },
-        _ => RunFailure::Refused(Refusal::Busy),
-    }
-}
-
-/// Whole contents, parts of one with a selection, and one whose manifest is not known.
-fn join(shell: &mut Shell, content: ContentKey, number: u16) {
-    let patience = Duration::from_secs(u64::from(number % 40));
-    let have = match content.0 {
-        0 => Some((shell.set(number & number >> 4), None)),
-        1 => Some((shell.set(number & 0x0f0f), Some(shell.set(number | 1)))),
-        _ => None,
-    };
-    let named = |peer| Candidate { peer: PeerKey(peer), tier: tier(PeerKey(peer)), via: Via::Named };
-    let candidates = (0..u32::from(number % 4)).map(named).collect();
-    let directories = (0..u32::from(number % 3)).map(|peer| PeerKey(peer + 3)).collect();
-    shell.join(content, nearcast_core::input::Join { candidates, directories, ..bare_join(patience) }, have);
-}
-
-fn happen(shell: &mut Shell, step: Step) {
-    let Step { kind, content, peer, number } = step;
-    let run = shell.run(u32::from(number));
-    match kind {
-        0 | 1 => join(shell, content, number),
-        2..=5 if !shell.is_banned(peer) => {
-            let map = if number % 4 == 0 { shell.set(u16::MAX) } else { shell.set(number) };
-            shell.link(content, peer, map, about(peer));
-        }
-        6 => shell.unlink(content, peer),
-        7 => shell.message(content, peer, Message::Have(vec![run, shell.run(u32::from(number) + 7), run])),
-        8 => shell.message(content, peer, Message::Lost(vec![run, run])),
-        9 | 10 => shell.message(content, peer, Message::Interested(number % 4 != 0)),
-        11 => shell.message(content, peer, Message::Choke),
-        12..=14 => shell.message(content, peer, Message::Unchoke),
-        15 => shell.want(content, peer, run),
-        16 => shell.upload_ended(content, peer, number % 2 == 0),
-        17..=19 => answer(shell, step),
-        20 => stale(shell, step),
-        21 if number % 8 == 0 => shell.lose(content, vec![run, shell.run(u32::from(number) / 3), run]),
-        21 => shell.disk_full(content, number % 2 == 0),
-        22 => discover(shell, step),
-        23 if number % 16 == 0 => shell.leave(content),
-        23 if shell.dialing.contains(&(content, peer)) => shell.dial_failed(content, peer),
-        24 if number % 3 == 0 => shell.manifest(content, shell.set(number & number >> 3)),
-        24 => manifest_failed(shell, number),
-        _ => shell.pass(Duration::from_millis(u64::from(number) % 3_000)),
-    }
-}
-
-/// Answers one of the open requests to a peer, well or badly.
-fn answer(shell: &mut Shell, step: Step) {
-    let Step { content, peer, number, .. } = step;
-    let Some(link) = shell.links.get(&(content, peer)) else { return };
-    let Some((&request, &run)) = link.open.iter().nth(usize::from(number) % link.open.len().max(1)) else {
-        return;
-    };
-    match number % 4 {
-        0 => shell.failed(content, peer, request, cause(number / 4)),
-        // As an origin may: another run than was asked for.
-        1 => shell.stored(content, peer, request, shell.run(u32::from(number) / 4)),
-        _ => shell.stored(content, peer, request, run),
-    }
-}
-
-/// Answers a request that was taken back, or one that never was.
-fn stale(shell: &mut Shell, step: Step) {
-    let Step { content, peer, number, .. } = step;
-    let (key, peer, request, run) = match shell.stale.is_empty() {
-        true => (content, peer, RequestId(u32::from(number) + 10_000), shell.run(u32::from(number))),
-        false => {
-            let at = usize::from(number) % shell.stale.len();
-            let ((content, peer), request, run) = shell.stale.remove(at);
-            (content, peer, request, run)
-        }
-    };
-    match number % 3 {
-        0 => shell.stored(key, peer, request, run),
-        _ if shell.has_joined(key) => shell.failed(key, peer, request, cause(number / 3)),
-        _ => {}
-    }
-}
-
-fn discover(shell: &mut Shell, step: Step) {
-    let Step { content, peer, number, .. } = step;
-    if number % 5 == 0 {
-        return shell.event(content, Event::QueryFailed { query: QueryId(u32::from(number % 8)) });
-    }
-    let query = match shell.queries.iter().position(|(key, _)| *key == content) {
-        Some(at) if number % 2 == 0 => Some(shell.queries.remove(at).1),
-        _ => None,
-    };
-    let via = [Via::Directory, Via::Exchange, Via::Named][usize::from(number) % 3];
-    let candidate = |peer: u32| Candidate { peer: PeerKey(peer), tier: tier(PeerKey(peer)), via };
-    let candidates = (peer.0..peer.0 + u32::from(number % 6)).map(candidate).collect();
-    shell.event(content, Event::Discovered { query, candidates });
-}
-
-fn manifest_failed(shell: &mut Shell, number: u16) {
-    if shell.manifest_asked.is_empty() {
-        return;
-    }
-    let (content, peer) = shell.manifest_asked.remove(usize::from(number) % shell.manifest_asked.len());
-    shell.event(content, Event::ManifestFailed { peer, corrupt: number.is_multiple_of(2) });
-}
-
-/// Everything that was joined completes once somebody honest is there, whatever came before: no
-/// request, slot or timer was forgotten on the way.
-fn recover(shell: &mut Shell) {
-    for content in (0..CONTENTS).map(ContentKey) {
-        if !shell.has_joined(content) {
-            continue;
-        }
-        shell.manifest(content, shell.set(0));
-        shell.disk_full(content, false);
-        (0..PEERS).for_each(|peer| shell.unlink(content, PeerKey(peer)));
-        let all = shell.set(u16::MAX);
-        let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true };
-        shell.link(content, HONEST, all, about);
-        shell.message(content, HONEST, Message::Unchoke);
-        for _ in 0..200 {
-            let open = shell.links.get(&(content, HONEST)).map(|link| link.open.clone());
-            for (request, run) in open.unwrap_or_default() {
-                shell.stored(content, HONEST, request, run);
-            }
-            shell.pass(Duration::from_millis(50));
-        }
-        assert!(shell.is_complete(content), "{content:?} does not complete");
-    }
-}
-
-/// With nothing else going on, an engine sleeps most of the time.
-fn is_quiet(shell: &mut Shell) {
-    shell.pass(Duration::from_secs(10));
-    shell.woken = 0;
-    shell.pass(Duration::from_secs(1));
-    // Four ticks a content, and something in between now and then.
-    assert!(shell.woken <= 10 * CONTENTS, "woken {} times in a quiet second", shell.woken);
 }
 
 proptest! {

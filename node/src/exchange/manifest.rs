@@ -43,6 +43,12 @@ pub(crate) enum FetchError {
     Unacceptable(ManifestError),
 }
 
+impl From<io::Error> for FetchError {
+    fn from(error: io::Error) -> FetchError {
+        FetchError::Unavailable(error.to_string())
+    }
+}
+
 /// Asks a peer for a manifest.
 pub(crate) async fn fetch(
     network: Network,
@@ -64,18 +70,23 @@ async fn exchange(
     content: ContentId,
     workers: &Workers,
 ) -> Result<Arc<Manifest>, FetchError> {
-    let unavailable = |error: io::Error| FetchError::Unavailable(error.to_string());
     let stream = network
         .open(peer, connection, MANIFEST)
         .await
         .map_err(|error| FetchError::Unavailable(error.to_string()))?;
     let mut stream = BufReader::new(stream.compat());
-    let ask = async {
-        stream.write_all(&content.0).await?;
-        stream.flush().await
-    };
-    ask.await.map_err(unavailable)?;
-    let info_length = read_length(&mut stream).await.map_err(unavailable)?;
+    stream.write_all(&content.0).await?;
+    stream.flush().await?;
+    read(&mut stream, content, workers).await
+}
+
+/// Reads and checks an answer.
+pub(crate) async fn read(
+    stream: &mut (impl AsyncRead + Unpin),
+    content: ContentId,
+    workers: &Workers,
+) -> Result<Arc<Manifest>, FetchError> {
+    let info_length = read_length(stream).await?;
     if info_length == 0 {
         return Err(FetchError::Unavailable("it does not have it".to_owned()));
     }
@@ -84,14 +95,14 @@ async fn exchange(
             "an info dictionary of {info_length} bytes is too long"
         )));
     }
-    let info = read_bytes(&mut stream, info_length).await.map_err(unavailable)?;
+    let info = read_bytes(stream, info_length).await?;
     let info = workers.run(move || Info::parse(content, &info)).await;
     let info = info.map_err(|error| FetchError::Unavailable(error.to_string()))?.map_err(judge)?;
-    let hashes = read_length(&mut stream).await.map_err(unavailable)?;
+    let hashes = read_length(stream).await?;
     if hashes as u64 * 32 != info.layers_bytes() {
         return Err(FetchError::Unavailable("it does not have the piece layers".to_owned()));
     }
-    let layers = read_bytes(&mut stream, hashes * 32).await.map_err(unavailable)?;
+    let layers = read_bytes(stream, hashes * 32).await?;
     let assembled = workers.run(move || {
         let hash = |chunk: &[u8]| Hash::try_from(chunk).expect("chunks of 32 bytes");
         info.assemble(layers.chunks_exact(32).map(hash).collect())

@@ -82,15 +82,10 @@ impl Journal {
     /// Reads as far as the records make sense. Reads from the disk piecemeal, so that memory is bounded
     /// by what can be checked, not by what is there.
     pub(crate) fn read(folder: &Folder, name: &str, manifest: &Manifest) -> io::Result<Noted> {
-        let mut noted = Noted::default();
         let Some(file) = resume::open_if_there(folder, name)? else {
-            return Ok(noted);
+            return Ok(Noted::default());
         };
-        let mut reader = BufReader::with_capacity(READ_BYTES, file);
-        while let Some(record) = decode(&mut reader, manifest) {
-            noted.add(manifest.layout(), record);
-        }
-        Ok(noted)
+        Ok(read(&mut BufReader::with_capacity(READ_BYTES, file), manifest))
     }
 }
 
@@ -110,7 +105,7 @@ impl Noted {
     }
 }
 
-fn encode(records: &[Record]) -> Vec<u8> {
+pub(crate) fn encode(records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for record in records {
         match record {
@@ -128,6 +123,15 @@ fn encode(records: &[Record]) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Everything up to the first record that makes no sense.
+pub(crate) fn read(reader: &mut impl Read, manifest: &Manifest) -> Noted {
+    let mut noted = Noted::default();
+    while let Some(record) = decode(reader, manifest) {
+        noted.add(manifest.layout(), record);
+    }
+    noted
 }
 
 /// The next record, if there is one and it is true.
@@ -157,7 +161,8 @@ fn take<const N: usize>(reader: &mut impl Read) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-fn proves(manifest: &Manifest, run: RunIndex, root: Hash, proof: &[Hash]) -> bool {
+/// Whether a run of this root belongs to the content.
+pub(crate) fn proves(manifest: &Manifest, run: RunIndex, root: Hash, proof: &[Hash]) -> bool {
     let span = manifest.layout().run(run);
     let (mut node, mut index) = (root, span.index_in_piece);
     for sibling in proof {
@@ -225,11 +230,7 @@ mod tests {
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x41;
-            let (mut reader, mut noted) = (&damaged[..], Noted::default());
-            while let Some(record) = decode(&mut reader, &manifest) {
-                noted.add(manifest.layout(), record);
-            }
-            assert!(truth(&noted), "byte {at}");
+            assert!(truth(&read(&mut &damaged[..], &manifest)), "byte {at}");
         }
         assert!(decode(&mut &bytes[..20], &manifest).is_none());
     }

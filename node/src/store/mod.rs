@@ -26,7 +26,9 @@ pub(crate) mod worker;
 
 #[cfg(test)]
 mod faulty;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(clippy::unwrap_used, reason = "built for tests and fuzz targets only")]
+#[cfg_attr(not(test), allow(dead_code, reason = "tests use all of it, fuzz targets a part"))]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

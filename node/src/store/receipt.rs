@@ -112,7 +112,7 @@ impl Receipt {
     }
 }
 
-fn encode(content: ContentId, receipt: &Receipt) -> Vec<u8> {
+pub(crate) fn encode(content: ContentId, receipt: &Receipt) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(content.0);
     for (file, stamp) in &receipt.files {
@@ -126,7 +126,7 @@ fn encode(content: ContentId, receipt: &Receipt) -> Vec<u8> {
     bytes
 }
 
-fn decode(content: ContentId, bytes: &[u8]) -> Option<Receipt> {
+pub(crate) fn decode(content: ContentId, bytes: &[u8]) -> Option<Receipt> {
     let (body, sum) = bytes.split_last_chunk::<32>()?;
     if sha256(body) != *sum {
         return None;

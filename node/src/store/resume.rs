@@ -229,7 +229,7 @@ fn state_bytes(runs: u32) -> u64 {
     (MAGIC.len() + 32 + 4 + runs.div_ceil(8) as usize + 32) as u64
 }
 
-fn encode(content: ContentId, durable: &RunSet) -> Vec<u8> {
+pub(crate) fn encode(content: ContentId, durable: &RunSet) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(content.0);
     bytes.extend(durable.runs().to_le_bytes());
@@ -238,7 +238,7 @@ fn encode(content: ContentId, durable: &RunSet) -> Vec<u8> {
     bytes
 }
 
-fn decode(content: ContentId, runs: u32, bytes: &[u8]) -> Option<RunSet> {
+pub(crate) fn decode(content: ContentId, runs: u32, bytes: &[u8]) -> Option<RunSet> {
     if bytes.len() as u64 != state_bytes(runs) {
         return None;
     }

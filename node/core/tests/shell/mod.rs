@@ -1,6 +1,8 @@
 //! A shell that knows what an engine may ask of it, and checks every output against what it knows.
 //! It keeps the contract of [`nearcast_core::input`], and lets its owner break everything else.
 
+pub(crate) mod step;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

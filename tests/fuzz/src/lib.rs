@@ -1,0 +1,34 @@
+//! What is fuzzed: every decoder of the core (here) and of the node ([`nearcast_node::fuzzing`]), and
+//! the engine as a whole. A target takes bytes and asserts what must hold whatever they are.
+
+mod engine;
+mod links;
+mod metainfo;
+mod names;
+mod proofs;
+mod registry;
+mod run_sets;
+
+pub use nearcast_node::fuzzing::Target;
+
+/// The core's targets; the node brings its own.
+const OF_CORE: [Target; 8] = [
+    Target { name: "engine", run: engine::run, seeds: engine::seeds },
+    Target { name: "metainfo", run: metainfo::torrent, seeds: metainfo::torrent_seeds },
+    Target { name: "info", run: metainfo::info, seeds: metainfo::info_seeds },
+    Target { name: "magnet", run: links::run, seeds: links::seeds },
+    Target { name: "names", run: names::run, seeds: names::seeds },
+    Target { name: "runs", run: run_sets::run, seeds: run_sets::seeds },
+    Target { name: "proofs", run: proofs::run, seeds: proofs::seeds },
+    Target { name: "registry", run: registry::run, seeds: registry::seeds },
+];
+
+/// Every target.
+pub fn all() -> impl Iterator<Item = Target> {
+    OF_CORE.into_iter().chain(nearcast_node::fuzzing::TARGETS)
+}
+
+/// The target of this name.
+pub fn by_name(name: &str) -> Option<Target> {
+    all().find(|target| target.name == name)
+}

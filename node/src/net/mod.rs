@@ -3,6 +3,7 @@
 //! One task owns the swarm; the rest of the node talks to it through bounded queues, and moves its bytes on streams that
 //! never pass it.
 
+mod backlog;
 mod behaviour;
 mod dials;
 pub(crate) mod identity;

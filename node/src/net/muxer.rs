@@ -25,7 +25,10 @@ use libp2p::core::{
 use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
-use super::pace::{FRAME_BYTES_MAX, FrameSize, Paced};
+use super::{
+    backlog::Backlog,
+    pace::{FRAME_BYTES_MAX, FrameSize, Paced},
+};
 
 /// Streams of one connection, both directions together. One more from the other side ends the connection.
 const STREAMS_MAX: usize = 128;
@@ -89,6 +92,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for YamuxUp
 pub(crate) struct Muxer<C> {
     connection: yamux::Connection<Paced<C>>,
     frame_size: FrameSize,
+    backlog: Backlog,
     outbound: Arc<OutboundSlots>,
     /// yamux moves bytes only while it is asked for inbound streams, and the swarm may ask for progress when it wants
     /// no streams: those that turn up meanwhile wait here.
@@ -112,6 +116,7 @@ struct OutboundSlots {
 pub(crate) struct MuxedStream {
     stream: yamux::Stream,
     frame_size: FrameSize,
+    backlog: Backlog,
     /// Held by streams we opened.
     slot: Option<Arc<OutboundSlots>>,
     /// Two, as the halves of a stream may wait in different tasks, and each future remembers one.
@@ -151,6 +156,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
         let io = Paced::new(io);
         Muxer {
             frame_size: io.frame_size(),
+            backlog: io.backlog(),
             connection: yamux::Connection::new(io, config, mode),
             outbound: Arc::default(),
             inbound: VecDeque::new(),
@@ -165,6 +171,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
         MuxedStream {
             stream,
             frame_size: self.frame_size.clone(),
+            backlog: self.backlog.clone(),
             slot,
             ended_for_reader: Ended::new(ended),
             ended_for_writer: Ended::new(ended),
@@ -256,9 +263,18 @@ impl AsyncRead for MuxedStream {
 
 impl AsyncWrite for MuxedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        // The stream makes one frame of what it is given.
-        let frame = &data[..data.len().min(self.frame_size.get())];
-        let polled = Pin::new(&mut self.stream).poll_write(cx, frame);
+        let frame_bytes = self.frame_size.get();
+        let polled = match self.backlog.poll_room(cx, frame_bytes) {
+            // The stream makes one frame of what it is given.
+            Poll::Ready(()) => {
+                let frame = &data[..data.len().min(frame_bytes)];
+                Pin::new(&mut self.stream).poll_write(cx, frame)
+            }
+            Poll::Pending => Poll::Pending,
+        };
+        if let Poll::Ready(Ok(bytes)) = polled {
+            self.backlog.add(bytes);
+        }
         self.ended_for_writer.or_error(cx, polled)
     }
 

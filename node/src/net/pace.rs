@@ -16,6 +16,8 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 
+use super::backlog::Backlog;
+
 pub(crate) const FRAME_BYTES_MIN: usize = 16 * 1024;
 pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Before anything was measured.
@@ -80,24 +82,33 @@ impl Meter {
     }
 }
 
-/// A connection whose sending rate is measured.
+/// A connection whose sending rate is measured, and which tells what it took.
 pub(crate) struct Paced<C> {
     io: C,
     meter: Meter,
+    backlog: Backlog,
 }
 
 impl<C> Paced<C> {
     pub(crate) fn new(io: C) -> Self {
-        Paced { io, meter: Meter::new() }
+        Paced { io, meter: Meter::new(), backlog: Backlog::default() }
     }
 
     pub(crate) fn frame_size(&self) -> FrameSize {
         self.meter.frame.clone()
     }
 
+    /// What waits to be sent here.
+    pub(crate) fn backlog(&self) -> Backlog {
+        self.backlog.clone()
+    }
+
     fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &written {
-            Poll::Ready(Ok(bytes)) => self.meter.on_sent(Instant::now(), *bytes),
+            Poll::Ready(Ok(bytes)) => {
+                self.meter.on_sent(Instant::now(), *bytes);
+                self.backlog.on_sent(*bytes);
+            }
             Poll::Pending => self.meter.was_full = true,
             Poll::Ready(Err(_)) => {}
         }

@@ -1,0 +1,93 @@
+//! What streams handed to the muxer and the socket has not taken yet.
+//!
+//! The muxer itself queues eleven frames a stream, whatever their size. A peer that allows us to send and
+//! then reads nothing would so hold megabytes; and behind them our own messages would wait. Two frames are
+//! enough to keep a socket busy.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+/// What the muxer puts before each frame.
+const HEADER_BYTES: usize = 12;
+
+/// The backlog of one connection. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Backlog(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    bytes: usize,
+    /// Streams that wait for room; no more than the connection has streams.
+    streams: Vec<Waker>,
+}
+
+impl Backlog {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // A number and a list of wakers stay sound whatever panicked beside them.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready while less than `bytes_max` wait; then one more frame may be added.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>, bytes_max: usize) -> Poll<()> {
+        let mut waiting = self.lock();
+        if waiting.bytes < bytes_max {
+            return Poll::Ready(());
+        }
+        if !waiting.streams.iter().any(|waker| waker.will_wake(cx.waker())) {
+            waiting.streams.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// A stream handed a frame to the muxer.
+    pub(crate) fn add(&self, bytes: usize) {
+        self.lock().bytes += bytes + HEADER_BYTES;
+    }
+
+    /// The socket took bytes, the muxer's own among them.
+    pub(crate) fn on_sent(&self, bytes: usize) {
+        let mut waiting = self.lock();
+        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+        let woken = std::mem::take(&mut waiting.streams);
+        drop(waiting);
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::Wake,
+    };
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_finds_it_full_is_woken_when_bytes_go() {
+        let (backlog, woken) = (Backlog::default(), Arc::new(Woken::default()));
+        let waker = Waker::from(woken.clone());
+        let cx = Context::from_waker(&waker);
+        assert!(backlog.poll_room(&cx, 100).is_ready());
+        backlog.add(100);
+        assert!(backlog.poll_room(&cx, 100).is_pending());
+        assert!(backlog.poll_room(&cx, 100).is_pending(), "and it stands in the list once");
+        backlog.on_sent(5);
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+        assert!(backlog.poll_room(&cx, 100).is_pending());
+        backlog.on_sent(HEADER_BYTES);
+        assert!(backlog.poll_room(&cx, 100).is_ready());
+        assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+    }
+}

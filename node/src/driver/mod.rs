@@ -42,7 +42,7 @@ use self::{contents::Content, links::Link, network::Errand};
 use crate::{
     config::NodeConfig,
     error::{DownloadError, ShareError},
-    exchange::{Buffers, Events, TaskEvent},
+    exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
     limit::Limiter,
     nearness::Nearness,
@@ -141,6 +141,7 @@ struct Services {
     down: Limiter,
     buffers: Buffers,
     in_hand: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
     /// Set when the node ends: nothing waits any longer for others to close their streams.
     stop: CancellationToken,
 }
@@ -167,6 +168,7 @@ impl Driver {
                 down: Limiter::new(parts.config.down, parts.tasks.clone()),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
+                ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
                 stop: CancellationToken::new(),
             },
             queue,

@@ -67,6 +67,7 @@ impl Driver {
             workers: self.parts.workers.clone(),
             up: self.services.up.clone(),
             buffers: self.services.buffers.clone(),
+            ahead: self.services.ahead.clone(),
             events: self.services.events.clone(),
         };
         self.parts.tasks.spawn(serve::run(serve, stream, up.cancel.clone()));

@@ -1,7 +1,8 @@
 //! The other half of a data stream: a neighbour's requests come in, runs go out.
 //!
-//! One run is read from disk while the one before is written, no more: a slow reader holds at most
-//! three buffers.
+//! One run is read from disk while the one before is written, no more, and only while few are read ahead
+//! in all. A neighbour that takes nothing for a moment loses its buffers: the few bytes that come next are
+//! kept for it, and the rest is read again when it has taken them.
 
 use std::{
     collections::VecDeque,
@@ -13,7 +14,7 @@ use std::{
 use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
-    sync::{Notify, mpsc},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
     time::timeout,
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
@@ -34,6 +35,13 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Answers that wait for one neighbour. The policy queues far fewer runs; refusals to somebody who asks
 /// on and on without reading would have no end.
 const DUE_MAX: usize = 1024;
+
+/// Runs read ahead for neighbours that are sent another one, in all: 16 MiB.
+pub(crate) const READ_AHEAD_MAX: usize = 64;
+/// A neighbour that takes nothing for this long is slow: its buffers are of more use to others.
+const HOLD: Duration = Duration::from_millis(250);
+/// What is kept for a slow one. Less = less memory, more = the rest of the run is read again less often.
+const MORSEL_BYTES: usize = 32 * 1024;
 
 /// An answer that waits to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,13 +123,29 @@ pub(crate) struct Serve {
     pub(crate) workers: Workers,
     pub(crate) up: Limiter,
     pub(crate) buffers: Buffers,
+    /// One permit for each run read ahead.
+    pub(crate) ahead: Arc<Semaphore>,
     pub(crate) events: Events,
 }
 
-/// A run read and ready to go.
-struct Ready {
+/// An answer whose turn it is.
+enum Next {
+    /// This run.
+    Run { request: u32, run: RunIndex, ahead: Option<Ahead> },
+    /// A no.
+    Refusal { request: u32, why: Refusal },
+}
+
+/// A run read before it is its turn.
+struct Ahead {
+    loaded: Loaded,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A run in memory, as it goes out.
+struct Loaded {
     header: Vec<u8>,
-    body: Option<(RunIndex, Vec<u8>)>,
+    bytes: Vec<u8>,
 }
 
 /// Runs until the stream breaks or `cancel` is set.
@@ -166,39 +190,56 @@ impl Serve {
         }
     }
 
-    async fn prepare(&self, ready: mpsc::Sender<Ready>) -> io::Result<()> {
+    /// Takes answers from the queue, and reads ahead as far as there is room for that.
+    async fn prepare(&self, ready: mpsc::Sender<Next>) -> io::Result<()> {
         loop {
-            let next = match self.queue.next().await {
-                Due::Refusal { request, why } => refusal(request, why),
-                Due::Run { request, run } => self.load(request, run).await?,
-            };
             // Only together with the writer does the other end go.
-            ready.send(next).await.map_err(io::Error::other)?;
+            let place = ready.reserve().await.map_err(io::Error::other)?;
+            place.send(match self.queue.next().await {
+                Due::Refusal { request, why } => Next::Refusal { request, why },
+                Due::Run { request, run } => self.begin(request, run).await?,
+            });
         }
     }
 
-    async fn load(&self, request: u32, run: RunIndex) -> io::Result<Ready> {
+    async fn begin(&self, request: u32, run: RunIndex) -> io::Result<Next> {
         let bytes = self.store.manifest().layout().run_length(run);
         self.up.acquire(self.link.content, self.link.peer, u64::from(bytes)).await;
+        let Ok(permit) = self.ahead.clone().try_acquire_owned() else {
+            return Ok(Next::Run { request, run, ahead: None });
+        };
+        match self.load(request, run).await? {
+            Some(loaded) => Ok(Next::Run { request, run, ahead: Some(Ahead { loaded, _permit: permit }) }),
+            None => Ok(Next::Refusal { request, why: Refusal::Missing }),
+        }
+    }
+
+    /// Reads a run; none, and everybody concerned is told, if it is not to be had any more.
+    async fn load(&self, request: u32, run: RunIndex) -> io::Result<Option<Loaded>> {
         let (store, mut buffer) = (self.store.clone(), self.buffers.take());
         let read = self.workers.run(move || {
             let proof = store.get(run, &mut buffer);
             (proof, buffer)
         });
-        let (proof, buffer) = read.await.map_err(io::Error::other)?;
+        let (proof, bytes) = read.await.map_err(io::Error::other)?;
         match proof {
             Ok(proof) => {
-                let answer =
-                    Answer::Run { id: request, run: run.get(), proof_hashes: proof.len() as u8, bytes };
+                let length = bytes.len() as u32;
+                let answer = Answer::Run {
+                    id: request,
+                    run: run.get(),
+                    proof_hashes: proof.len() as u8,
+                    bytes: length,
+                };
                 let mut header = Vec::with_capacity(Answer::BYTES + proof.len() * 32);
                 header.extend_from_slice(&answer.encode());
                 proof.iter().for_each(|hash| header.extend_from_slice(hash));
-                Ok(Ready { header, body: Some((run, buffer)) })
+                Ok(Some(Loaded { header, bytes }))
             }
             Err(error) => {
-                self.buffers.give(buffer);
+                self.buffers.give(bytes);
                 self.on_unreadable(run, error).await?;
-                Ok(refusal(request, Refusal::Missing))
+                Ok(None)
             }
         }
     }
@@ -213,30 +254,85 @@ impl Serve {
         self.tell(TaskEvent::RunsLost { content: self.link.content, runs }).await
     }
 
-    async fn send(&self, mut writer: WriteHalf<Wire>, mut readies: mpsc::Receiver<Ready>) -> io::Result<()> {
-        let mut next = readies.recv().await;
-        while let Some(Ready { header, body }) = next {
-            write(&mut writer, &header).await?;
-            if let Some((run, buffer)) = body {
-                write(&mut writer, &buffer).await?;
-                let bytes = buffer.len() as u32;
-                self.buffers.give(buffer);
-                self.tell(TaskEvent::Uploaded { link: self.link, run, bytes }).await?;
-            }
-            next = match readies.try_recv() {
-                Ok(ready) => Some(ready),
-                Err(_) => {
+    async fn send(&self, mut writer: WriteHalf<Wire>, mut nexts: mpsc::Receiver<Next>) -> io::Result<()> {
+        let mut aside = None;
+        loop {
+            let next = match aside.take().or_else(|| nexts.try_recv().ok()) {
+                Some(next) => next,
+                None => {
                     timeout(WRITE_TIMEOUT, writer.flush()).await.map_err(|_| unread())??;
-                    readies.recv().await
+                    match nexts.recv().await {
+                        Some(next) => next,
+                        None => return Ok(()),
+                    }
                 }
             };
+            let (request, run, ahead) = match next {
+                Next::Run { request, run, ahead } => (request, run, ahead),
+                Next::Refusal { request, why } => {
+                    write(&mut writer, &refusal(request, why)).await?;
+                    continue;
+                }
+            };
+            let loaded = match ahead {
+                // The permit goes back: what is being sent is not ahead.
+                Some(ahead) => Some(ahead.loaded),
+                None => self.load(request, run).await?,
+            };
+            match loaded {
+                Some(loaded) => aside = self.send_run(&mut writer, request, run, loaded, &mut nexts).await?,
+                None => write(&mut writer, &refusal(request, Refusal::Missing)).await?,
+            }
         }
-        Ok(())
+    }
+
+    /// Sends a run; answers the one that had been read ahead, if it had to be set aside for that.
+    async fn send_run(
+        &self,
+        writer: &mut WriteHalf<Wire>,
+        request: u32,
+        run: RunIndex,
+        loaded: Loaded,
+        nexts: &mut mpsc::Receiver<Next>,
+    ) -> io::Result<Option<Next>> {
+        write(writer, &loaded.header).await?;
+        let (mut bytes, mut sent, mut aside) = (loaded.bytes, 0, None);
+        let length = bytes.len();
+        while sent < length {
+            if let Ok(written) = timeout(HOLD, writer.write(&bytes[sent..])).await {
+                sent += some(written?)?;
+                continue;
+            }
+            let morsel = bytes[sent..length.min(sent + MORSEL_BYTES)].to_vec();
+            self.buffers.give(bytes);
+            aside = aside.or_else(|| nexts.try_recv().ok()).map(|next| self.without_buffer(next));
+            write(writer, &morsel).await?;
+            sent += morsel.len();
+            let again = self.load(request, run).await?;
+            // Half of it is sent already, so there is no other way to say so.
+            bytes = again.ok_or_else(|| io::Error::other("a run went bad while it was sent"))?.bytes;
+        }
+        self.buffers.give(bytes);
+        self.tell(TaskEvent::Uploaded { link: self.link, run, bytes: length as u32 }).await?;
+        Ok(aside)
+    }
+
+    fn without_buffer(&self, next: Next) -> Next {
+        if let Next::Run { request, run, ahead } = next {
+            ahead.into_iter().for_each(|ahead| self.buffers.give(ahead.loaded.bytes));
+            return Next::Run { request, run, ahead: None };
+        }
+        next
     }
 }
 
-fn refusal(request: u32, why: Refusal) -> Ready {
-    Ready { header: Answer::Refused { id: request, why }.encode().to_vec(), body: None }
+fn refusal(request: u32, why: Refusal) -> [u8; Answer::BYTES] {
+    Answer::Refused { id: request, why }.encode()
+}
+
+/// Nothing written is the end of a stream.
+fn some(written: usize) -> io::Result<usize> {
+    if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
 
 fn unread() -> io::Error {
@@ -247,10 +343,7 @@ fn unread() -> io::Error {
 async fn write(writer: &mut WriteHalf<Wire>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = timeout(WRITE_TIMEOUT, writer.write(bytes)).await.map_err(|_| unread())??;
-        if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[written..];
+        bytes = &bytes[some(written)?..];
     }
     Ok(())
 }

@@ -43,6 +43,8 @@ pub(super) enum Lie {
     Manifest,
     /// It promises an info dictionary of four gigabytes.
     ManifestLength,
+    /// It answers no hello, and offers a link of its own instead, with a have-map of another size.
+    OfferedHaveMap,
     /// Its control stream carries a frame that is too long.
     Frame,
 }
@@ -63,17 +65,20 @@ pub(super) struct Impostor {
 impl Impostor {
     pub(super) async fn start(ip: &str, lie: Lie, manifest: Arc<Manifest>, data: Data) -> Impostor {
         let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
-        let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
+        // Of two links opened at once the one of the smaller id stands: let it be this one's, nearly always.
+        let keys = (0..64).map(|_| Keypair::generate_ed25519());
+        let key = keys.min_by_key(|key| key.public().to_peer_id()).expect("one of 64");
+        let config = NetworkConfig::new(key, listen);
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, mut events, mut inbound) = Network::start(config, protocols).await.unwrap();
         let script = Arc::new(Script { lie, manifest, data, told: watch::Sender::new(0) });
         tokio::spawn(async move { while events.recv().await.is_some() {} });
-        let actor = script.clone();
+        let (actor, own) = (script.clone(), network.clone());
         tokio::spawn(async move {
             while let Some(stream) = inbound.recv().await {
-                let actor = actor.clone();
+                let (actor, own) = (actor.clone(), own.clone());
                 // What the victim cuts off ends here.
-                tokio::spawn(async move { drop(actor.act(stream).await) });
+                tokio::spawn(async move { drop(actor.act(&own, stream).await) });
             }
         });
         Impostor { network, script }
@@ -91,7 +96,12 @@ impl Impostor {
 
     /// Waits for the first lie.
     pub(super) async fn has_lied(&self) {
-        self.script.told.subscribe().wait_for(|&told| told > 0).await.expect("the sender is ours");
+        self.has_lied_often(1).await;
+    }
+
+    /// Waits until it has lied so often.
+    pub(super) async fn has_lied_often(&self, times: u32) {
+        self.script.told.subscribe().wait_for(|&told| told >= times).await.expect("the sender is ours");
     }
 
     pub(super) async fn shutdown(&self) {
@@ -109,9 +119,13 @@ impl Script {
         lies
     }
 
-    async fn act(&self, inbound: InboundStream) -> io::Result<()> {
+    async fn act(&self, network: &Network, inbound: InboundStream) -> io::Result<()> {
+        let (peer, connection) = (inbound.peer, inbound.connection);
         let stream = inbound.stream.compat();
-        if inbound.protocol == wire::EXCHANGE {
+        if inbound.protocol == wire::EXCHANGE && self.lies(Lie::OfferedHaveMap) {
+            let offer = network.open(peer, connection, wire::EXCHANGE).await.map_err(io::Error::other)?;
+            self.offer(stream, offer.compat()).await
+        } else if inbound.protocol == wire::EXCHANGE {
             self.exchange(stream).await
         } else if inbound.protocol == wire::DATA {
             self.send_data(stream).await
@@ -141,6 +155,21 @@ impl Script {
         // Listens until the victim has had enough.
         let mut heard = [0; 1_024];
         while stream.read(&mut heard).await? > 0 {}
+        Ok(())
+    }
+
+    /// Leaves a hello unanswered, and says a bad one on another stream.
+    async fn offer(
+        &self,
+        unanswered: crate::exchange::Wire,
+        mut stream: crate::exchange::Wire,
+    ) -> io::Result<()> {
+        let content = self.manifest.content().0.to_vec();
+        write_frame(&mut stream, &Hello { content, have: vec![0xff; 77], ..Hello::default() }).await?;
+        stream.flush().await?;
+        let mut heard = [0; 1_024];
+        while stream.read(&mut heard).await? > 0 {}
+        drop(unanswered);
         Ok(())
     }
 

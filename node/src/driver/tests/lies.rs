@@ -104,3 +104,16 @@ async fn who_sends_a_false_manifest_is_banned_and_another_peer_is_asked() {
 async fn a_manifest_of_absurd_length_is_refused_and_another_peer_is_asked() {
     download_beside(Lie::ManifestLength, 70, true).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offered_link_that_is_bad_frees_the_place_of_the_one_it_took_over() {
+    let (manifest, data) = testing::content(1 << 20, &[1 << 20]);
+    let liar = Impostor::start("127.71.2.1", Lie::OfferedHaveMap, manifest.clone(), data).await;
+    let (victim, target) = (node(71, 3).await, tempfile::tempdir().unwrap());
+    let source = Source::Manifest(manifest);
+    let _download = victim.fetch(fetch(source, target.path(), vec![liar.address()])).await.unwrap();
+    // A dial that never ends is never made again.
+    patiently("another try", liar.has_lied_often(3)).await;
+    victim.shutdown(std::time::Duration::ZERO).await;
+    liar.shutdown().await;
+}

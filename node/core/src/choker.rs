@@ -17,6 +17,7 @@ pub(crate) fn round(
     config: &Config,
     random: &mut Random,
 ) -> usize {
+    links.iter_mut().for_each(Link::count_round);
     let mut ranked: Vec<(Rank, usize)> = links
         .iter()
         .enumerate()
@@ -44,7 +45,8 @@ pub(crate) fn round(
 /// Smaller is served first.
 #[derive(Clone, Copy, Debug)]
 struct Rank {
-    /// Leeching: what it gives us, negated. Seeding: what it got in the last round, so that turns go round.
+    /// Leeching: what it gives us, negated. Seeding: what it got in the last round, so that turns go round; but whoever
+    /// asks and takes nothing comes last, else a few of those would hold every slot.
     worth: f32,
     tier: u8,
     tie: f32,
@@ -52,7 +54,11 @@ struct Rank {
 
 impl Rank {
     fn of(link: &Link, seeding: bool, random: &mut Random) -> Rank {
-        let worth = if seeding { link.sent as f32 } else { -link.rate };
+        let worth = match seeding {
+            true if link.is_stuck() => f32::INFINITY,
+            true => link.sent as f32,
+            false => -link.rate,
+        };
         Rank { worth, tier: link.tier() as u8, tie: random.unit() }
     }
 
@@ -116,5 +122,27 @@ mod tests {
             had.extend(served(&links));
         }
         assert_eq!(had.len(), 12);
+    }
+
+    #[test]
+    fn who_asks_and_takes_nothing_cannot_hold_the_slots_of_a_seed() {
+        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+        let (mut links, mut random) = (crowd(12), Random::new(3));
+        let honest = 8..12;
+        let mut served_last = Vec::new();
+        for _ in 0..20 {
+            // The first eight ask for much and read nothing; the others take what they get.
+            for link in links.iter_mut() {
+                match honest.contains(&link.peer.0) {
+                    true if !link.is_choked() => link.sent = 1_000,
+                    true => {}
+                    false => link.uploads = 100,
+                }
+            }
+            round(&mut links, 4, true, &config, &mut random);
+            served_last = served(&links);
+        }
+        let honest_served = served_last.iter().filter(|peer| honest.contains(peer)).count();
+        assert!(honest_served >= 3, "the slots went to {served_last:?}");
     }
 }

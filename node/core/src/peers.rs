@@ -70,6 +70,12 @@ flags! {
     9 is_late set_late;
 }
 
+/// The highest flags count choke rounds.
+const IDLE_SHIFT: u32 = 13;
+/// Rounds in a row without a byte taken, after which somebody is stuck: ten seconds, so that our own limits, or a turn
+/// that takes long to come, do not look like it.
+const IDLE_ROUNDS_MAX: u16 = 5;
+
 impl Link {
     pub(crate) fn new(peer: PeerKey, about: Neighbour, depth: u8) -> Link {
         let mut link = Link {
@@ -104,6 +110,22 @@ impl Link {
     /// does not deliver.
     pub(crate) fn is_counted(&self) -> bool {
         !self.is_origin() && !self.is_late()
+    }
+
+    /// A choke round ends: did it take anything of what it asked for?
+    pub(crate) fn count_round(&mut self) {
+        let is_idle = self.uploads > 0 && self.sent == 0;
+        let rounds = if is_idle { (self.idle_rounds() + 1).min(IDLE_ROUNDS_MAX) } else { 0 };
+        self.flags = self.flags & !(u16::MAX << IDLE_SHIFT) | rounds << IDLE_SHIFT;
+    }
+
+    fn idle_rounds(&self) -> u16 {
+        self.flags >> IDLE_SHIFT
+    }
+
+    /// It asked, and has taken nothing for long. A slot would be wasted on it.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.idle_rounds() >= IDLE_ROUNDS_MAX
     }
 
     /// Whether one more request may go to it.

@@ -11,6 +11,9 @@ use nearcast_core::layout::FileIndex;
 
 use super::{DiskStore, folder::FileStamp, locked, medium::Medium};
 
+/// What a disk writes whole or not at all, if it keeps its word.
+const SECTOR_BYTES: usize = 4096;
+
 /// What is wrong with the disk.
 #[derive(Default)]
 pub(crate) struct Plan {
@@ -20,6 +23,10 @@ pub(crate) struct Plan {
     pub(crate) fail_next_sync: bool,
     /// Every read comes back with a bit flipped.
     pub(crate) flip_reads: bool,
+    /// Every read fails.
+    pub(crate) fail_reads: bool,
+    /// Every write fails.
+    pub(crate) fail_writes: bool,
     /// Writes stay in `cache` until they are synced.
     pub(crate) caching: bool,
     cache: Vec<(FileIndex, u64, Vec<u8>)>,
@@ -46,22 +53,30 @@ impl Faulty {
         self.inner.get().expect("set when it was made").as_ref()
     }
 
-    /// The power fails: of what was cached, `choose` says how many bytes of each write reached the
-    /// disk, in an order that `choose` also decides.
+    /// The power fails: of what was cached, `choose` says which sectors of each write reached the disk,
+    /// the last of them in part, in an order that `choose` also decides.
     pub(crate) fn cut_power(&self, mut choose: impl FnMut(usize) -> usize) {
         let mut cache = std::mem::take(&mut locked(&self.plan).cache);
         while !cache.is_empty() {
             let (file, offset, bytes) = cache.swap_remove(choose(cache.len()));
             let reached = choose(bytes.len() + 1);
-            self.inner().write_at(file, offset, &bytes[..reached]).unwrap();
+            let keeps_order = choose(2) == 0;
+            for (at, sector) in (offset..).step_by(SECTOR_BYTES).zip(bytes[..reached].chunks(SECTOR_BYTES)) {
+                if keeps_order || choose(4) > 0 {
+                    self.inner().write_at(file, at, sector).unwrap();
+                }
+            }
         }
     }
 }
 
 impl Medium for Arc<Faulty> {
     fn read_at(&self, file: FileIndex, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        self.inner().read_at(file, offset, into)?;
         let plan = locked(&self.plan);
+        if plan.fail_reads {
+            return Err(io::Error::other("the disk failed to read"));
+        }
+        self.inner().read_at(file, offset, into)?;
         for (_, at, bytes) in plan.cache.iter().filter(|(of, at, _)| (*of, *at) == (file, offset)) {
             assert_eq!((*at, bytes.len()), (offset, into.len()), "stores read what they wrote");
             into.copy_from_slice(bytes);
@@ -74,6 +89,9 @@ impl Medium for Arc<Faulty> {
 
     fn write_at(&self, file: FileIndex, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut plan = locked(&self.plan);
+        if plan.fail_writes {
+            return Err(io::Error::other("the disk failed to write"));
+        }
         let room = plan.room_bytes.unwrap_or(u64::MAX);
         if (bytes.len() as u64) > room {
             plan.room_bytes = Some(0);

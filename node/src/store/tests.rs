@@ -28,6 +28,7 @@ const MIB: u64 = 1024 * KIB;
 
 mod damage;
 mod opening;
+mod power_cuts;
 
 fn target(folder: &Path) -> Target {
     Target { folder: folder.to_owned(), overwrite: false, selected: None, state_dir: None }
@@ -161,53 +162,6 @@ fn only_what_was_checkpointed_is_claimed_after_a_kill_and_all_of_it_can_be_serve
     put_all(&opened.store, &manifest, &data);
     opened.store.finish().unwrap();
     assert!(data.is_in(&manifest, temp.path()));
-}
-
-#[test]
-fn a_power_cut_at_any_moment_never_leaves_a_false_claim() {
-    let (manifest, data) = content(MIB, &[2 * MIB + 9, 40 * KIB, 700 * KIB, 0]);
-    for seed in 0..10 {
-        println!("seed {seed}");
-        let (mut dice, temp) = (Dice(seed), tempfile::tempdir().unwrap());
-        let mut durable = RunSet::empty(manifest.layout().runs());
-        for _ in 0..200 {
-            let opened = open(&manifest, temp.path());
-            assert!(!durable.has_beyond(&opened.have), "durable runs were lost");
-            for run in opened.have.iter() {
-                get_and_verify(&opened.store, &manifest, run);
-            }
-            if opened.complete {
-                break;
-            }
-            durable = live_until_a_power_cut(opened.store, &manifest, &data, &mut dice);
-        }
-        assert!(data.is_in(&manifest, temp.path()));
-        assert_eq!(names_in(temp.path()), ["things"]);
-    }
-}
-
-/// Puts and checkpoints at random on a caching disk, until the power fails; what was durable then.
-fn live_until_a_power_cut(
-    store: Arc<DiskStore>,
-    manifest: &Manifest,
-    data: &Data,
-    dice: &mut Dice,
-) -> RunSet {
-    let (store, disk) = Faulty::under(store);
-    locked(&disk.plan).caching = true;
-    let all = runs(manifest);
-    for _ in 0..dice.below(12) {
-        if dice.below(4) == 0 {
-            store.checkpoint().unwrap();
-        } else {
-            let run = all[dice.below(all.len())];
-            store.put(&data.verified(manifest, run)).unwrap();
-            get_and_verify(&store, manifest, run);
-        }
-    }
-    let durable = store.durable();
-    disk.cut_power(|bound| dice.below(bound));
-    durable
 }
 
 #[test]

@@ -208,3 +208,25 @@ fn with_a_damaged_state_the_journal_still_proves_parts_of_pieces() {
     let opened = open(&manifest, temp.path());
     assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[4..8]);
 }
+
+#[test]
+fn a_disk_that_cannot_be_read_or_written_for_a_while_is_an_error_and_no_rot() {
+    let (manifest, data) = content(MIB, &[2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let (store, disk) = Faulty::under(open(&manifest, temp.path()).store);
+    let all = runs(&manifest);
+    store.put(&data.verified(&manifest, all[0])).unwrap();
+    store.checkpoint().unwrap();
+    store.forget_verified();
+    locked(&disk.plan).fail_reads = true;
+    assert!(matches!(store.get(all[0], &mut Vec::new()), Err(StoreError::Io { .. })));
+    assert_eq!(store.rotten_runs(), 0);
+    locked(&disk.plan).fail_writes = true;
+    assert!(matches!(store.put(&data.verified(&manifest, all[1])), Err(StoreError::Io { .. })));
+    assert_eq!(store.have().iter().collect::<Vec<_>>(), all[..1]);
+    *locked(&disk.plan) = Default::default();
+    get_and_verify(&store, &manifest, all[0]);
+    put_all(&store, &manifest, &data);
+    store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}

@@ -146,3 +146,33 @@ fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
     println!("heap: {held} bytes, {per_run} of them by run, {rest} beside; inline: {}", size_of::<Engine>());
     assert!(rest <= 2_048, "{rest} bytes");
 }
+
+#[test]
+fn a_finished_leecher_keeps_little() {
+    let config = Arc::new(Config::default());
+    let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
+    let peer = PeerKey(0);
+    let maps = Maps([(peer, RunSet::full(RUNS))].into());
+    let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true };
+    let mut outputs = Vec::with_capacity(10_000);
+    let (engine, held) = measure(|| {
+        let mut engine = Engine::new(config.clone(), 1);
+        tell(&mut engine, &maps, &mut outputs, Event::Join(join(&layout, RunSet::empty(RUNS))));
+        tell(&mut engine, &maps, &mut outputs, Event::Linked { peer, about });
+        tell(&mut engine, &maps, &mut outputs, Event::Message { peer, message: Message::Unchoke });
+        let mut answered = 0;
+        while let Some(output) = outputs.get(answered).cloned() {
+            answered += 1;
+            if let Output::Action { action: Action::Request { peer, request, run }, .. } = output {
+                tell(&mut engine, &maps, &mut outputs, Event::RunStored { peer, request, run });
+            }
+        }
+        tell(&mut engine, &maps, &mut outputs, Event::Unlinked { peer });
+        engine
+    });
+    let completed = Output::Action { content: CONTENT, action: Action::Completed };
+    assert!(outputs.contains(&completed) && engine.swarm(CONTENT).unwrap().is_complete());
+    let rest = held - map_bytes();
+    println!("heap: {rest} bytes beside the have-map once all is here and everybody is gone");
+    assert!(rest <= 640, "{rest} bytes");
+}

@@ -1,6 +1,7 @@
 //! Engines exchange over virtual links: what a swarm as a whole must do.
 
 mod determinism;
+mod faults;
 mod world;
 
 use std::time::Duration;

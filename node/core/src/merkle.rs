@@ -9,10 +9,14 @@
 
 mod lanes;
 mod piece_tree;
+mod whole_piece;
 
 use sha2::{Digest, Sha256};
 
-pub use self::piece_tree::{PieceTree, PieceTreeError};
+pub use self::{
+    piece_tree::{PieceTree, PieceTreeError},
+    whole_piece::{HashedRun, UnprovenPiece, hash_run, verify_piece},
+};
 use crate::{
     id::Hash,
     layout::{BLOCK_BYTES, Layout, PieceIndex, RunIndex},

@@ -77,6 +77,9 @@ pub struct Fetch {
     pub select: Vec<String>,
     /// Peers to begin with.
     pub peers: Vec<Address>,
+    /// HTTP servers that have the files (BEP 19), beside those that the source names. These may lie anywhere,
+    /// the others only in the Internet.
+    pub web_seeds: Vec<String>,
     /// Directories to ask.
     pub directories: Vec<Address>,
     /// Ask directories: those named, and neighbours that are directories of the content.

@@ -18,4 +18,5 @@ pub mod progress;
 pub mod publish;
 mod resolve;
 mod store;
+mod web_seed;
 mod wire;

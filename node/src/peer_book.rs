@@ -113,6 +113,11 @@ impl PeerBook {
         }
     }
 
+    /// A new number, for an HTTP server: nothing else is known of it here.
+    pub(crate) fn key_of_server(&mut self) -> PeerKey {
+        self.add(Known::default())
+    }
+
     /// One more place where a peer may be.
     pub(crate) fn learn_address(&mut self, key: PeerKey, address: &Multiaddr) {
         let Some(known) = self.peers.get_mut(&key) else { return };

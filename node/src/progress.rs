@@ -46,6 +46,8 @@ pub struct Neighbour {
     pub tier: Tier,
     /// The operator's own server.
     pub origin: bool,
+    /// An HTTP server: `peer` and `address` are its URL, without credentials and query.
+    pub web_seed: bool,
     /// Share of the content it holds, 0 to 1.
     pub has: f64,
     /// Payload received from it in this run.

@@ -84,6 +84,7 @@ async fn begin_and_end(published: &Published, target: &Path) -> Vec<String> {
         overwrite: false,
         select: Vec::new(),
         peers: source.addresses(),
+        web_seeds: Vec::new(),
         directories: source.addresses(),
         exchange_peers: true,
         ask_directories: true,

@@ -76,7 +76,13 @@ mod tests {
     fn crowd(count: u32) -> Links {
         let mut links = Links::default();
         for peer in 0..count {
-            let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: false };
+            let about = Neighbour {
+                tier: Tier::Remote,
+                origin: false,
+                directory: false,
+                manifest: false,
+                web_seed: false,
+            };
             let mut link = Link::new(PeerKey(peer), about, 4);
             link.set_interested(true);
             link.rate = peer as f32;

@@ -352,7 +352,8 @@ mod tests {
     }
 
     fn link(peer: u32) -> Link {
-        let about = Neighbour { tier: Tier::Lan, origin: false, directory: false, manifest: true };
+        let about =
+            Neighbour { tier: Tier::Lan, origin: false, directory: false, manifest: true, web_seed: false };
         Link::new(PeerKey(peer), about, 4)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a link's `in_flight` is the number of requests to it.
 
+use std::sync::Arc;
+
 use crate::{
     context::Context,
     id::{PeerKey, RequestId},
@@ -15,6 +17,7 @@ use crate::{
     requests::Requests,
     run_set::RunSet,
     time::Timestamp,
+    whole_pieces::WholePieces,
 };
 
 /// A request is taken over only from somebody this many times slower than the taker.
@@ -34,6 +37,9 @@ pub(crate) struct Download {
     origin: OriginRule,
     /// Where the next look for runs begins.
     cursor: u32,
+    /// What to ask of web seeds.
+    pieces: WholePieces,
+    layout: Arc<Layout>,
     /// Bytes of an average run, for rates and depths.
     run_bytes: u32,
     disk_full: bool,
@@ -66,13 +72,16 @@ impl Download {
             Some(wanted) => wanted.count_beyond(&material.have),
             None => runs - material.have.count(),
         };
+        let cursor = ctx.random.below(runs);
         Download {
             wanted: material.wanted.clone(),
             missing,
             availability: Availability::new(runs),
             requests: Requests::new(runs, first_request),
             origin: OriginRule::new(ctx.now, ctx.config),
-            cursor: ctx.random.below(runs),
+            cursor,
+            pieces: WholePieces::from(cursor),
+            layout: material.layout.clone(),
             run_bytes: mean_run_bytes(&material.layout),
             disk_full: false,
             rated: ctx.now,
@@ -112,7 +121,9 @@ impl Download {
         let interesting = ctx.map(link.peer).is_some_and(|theirs| self.is_interesting(theirs, have));
         if interesting != link.interests_us() {
             link.set_interests_us(interesting);
-            ctx.send(link.peer, Message::Interested(interesting));
+            if !link.is_web_seed() {
+                ctx.send(link.peer, Message::Interested(interesting));
+            }
         }
     }
 
@@ -145,27 +156,39 @@ impl Download {
                 availability: &self.availability,
                 unshared_only: allowance == Allowance::Unshared,
             };
-            let run = match sight.pick(self.cursor) {
-                Some(run) => run,
+            let picked = match link.is_web_seed() {
+                true => self.pieces.pick(&self.layout, &sight, ctx.random),
+                false => sight.pick(self.cursor).map(|run| run.get()..run.get() + 1),
+            };
+            let runs = match picked {
+                Some(runs) => runs,
                 // A coin, because everybody hears of a new holder at once: half of those who wait
                 // elsewhere move over, and so a new run spreads by doubling.
                 None if ctx.random.below(2) == 0 => return,
                 None => match self.slowest_request(ctx.now, links, theirs, link) {
-                    Some(run) => {
-                        self.withdraw(ctx, links, run);
-                        run
-                    }
+                    Some(run) if link.is_web_seed() => self.layout.piece_runs(self.layout.run(run).piece),
+                    Some(run) => run.get()..run.get() + 1,
                     None => return,
                 },
             };
-            self.request(ctx, links, peer, run);
+            if runs.len() > usize::from(u8::MAX - link.in_flight) {
+                return;
+            }
+            match link.is_web_seed() {
+                true => self.pieces.go_on_from(runs.end),
+                false => self.cursor = runs.end,
+            }
+            for run in runs.map(RunIndex::new).filter(|&run| !have.contains(run)) {
+                // Taken over, if it was asked of somebody slow.
+                self.withdraw(ctx, links, run);
+                self.request(ctx, links, peer, run);
+            }
         }
     }
 
     fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex) {
         let Some(link) = links.get_mut(peer) else { return };
         link.in_flight += 1;
-        self.cursor = run.get() + 1;
         let request = self.requests.open(ctx.now, peer, run);
         ctx.put(Action::Request { peer, request, run });
     }
@@ -283,6 +306,7 @@ impl Download {
 
     /// A neighbour holds more.
     pub(crate) fn on_have(&mut self, link: &Link, runs: &[RunIndex]) {
+        self.pieces.on_have(runs, self.requests.busy());
         if link.is_counted() {
             runs.iter().for_each(|&run| self.availability.add(run));
         }

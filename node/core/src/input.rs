@@ -70,6 +70,11 @@ pub enum Event {
         /// Who.
         peer: PeerKey,
     },
+    /// A peer, linked or not, will never be of use to this content: it is not tried again.
+    Hopeless {
+        /// Who.
+        peer: PeerKey,
+    },
     /// A neighbour said something.
     Message {
         /// Who.
@@ -195,6 +200,8 @@ pub struct Neighbour {
     pub directory: bool,
     /// It can give the manifest.
     pub manifest: bool,
+    /// It is an HTTP origin (BEP 19), which `origin` must say too: asked for whole pieces only, and told nothing.
+    pub web_seed: bool,
 }
 
 /// Why a request brought nothing.

@@ -81,5 +81,6 @@ pub mod tier;
 pub mod time;
 pub mod timers;
 mod upload;
+mod whole_pieces;
 
 pub use context::HaveMaps;

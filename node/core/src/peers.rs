@@ -5,6 +5,7 @@
 use crate::{
     id::PeerKey,
     input::{Candidate, Neighbour, Via},
+    stats::Giver,
     tier::Tier,
 };
 
@@ -68,6 +69,8 @@ flags! {
     8 is_new set_new;
     /// What it was asked for is late: what it holds does not count as held by peers.
     9 is_late set_late;
+    /// It is an HTTP origin: it gives whole pieces without proofs, and hears nothing we tell neighbours.
+    10 is_web_seed set_web_seed;
 }
 
 /// The highest flags count choke rounds.
@@ -92,13 +95,24 @@ impl Link {
         };
         link.set_origin(about.origin);
         link.set_has_manifest(about.manifest);
-        link.set_choking_us(true);
+        link.set_web_seed(about.web_seed);
+        // An HTTP server knows no turns.
+        link.set_choking_us(!about.web_seed);
         link.set_choked(true);
         link
     }
 
     pub(crate) fn tier(&self) -> Tier {
         self.tier
+    }
+
+    /// Whom to thank for what it sends.
+    pub(crate) fn giver(&self) -> Giver {
+        match () {
+            () if self.is_web_seed() => Giver::WebSeed,
+            () if self.is_origin() => Giver::Origin,
+            () => Giver::Peer(self.tier),
+        }
     }
 
     /// The candidate it becomes when the link ends.
@@ -218,7 +232,8 @@ mod tests {
 
     #[test]
     fn flags_do_not_touch_each_other() {
-        let about = Neighbour { tier: Tier::Lan, origin: true, directory: false, manifest: false };
+        let about =
+            Neighbour { tier: Tier::Lan, origin: true, directory: false, manifest: false, web_seed: false };
         let mut link = Link::new(PeerKey(1), about, 4);
         link.set_choking_us(false);
         assert!(link.is_origin() && link.is_choked() && !link.is_choking_us() && !link.is_new());

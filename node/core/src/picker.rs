@@ -107,6 +107,17 @@ impl Sight<'_> {
         best
     }
 
+    /// The first run to ask for from `start` on, however rare.
+    pub(crate) fn first_from(&self, start: u32) -> Option<RunIndex> {
+        let asked = |run: &RunIndex| !self.unshared_only || self.availability.of(*run) == 0;
+        let first = (start / 64) as usize;
+        let words = (first..self.theirs.words().len()).flat_map(|at| {
+            let mask = if at == first { u64::MAX << (start % 64) } else { u64::MAX };
+            bits(at as u32 * 64, self.word(at) & mask)
+        });
+        words.into_iter().find(asked)
+    }
+
     /// Whether what `theirs` holds is itself counted, as an ordinary peer's is.
     fn availability_floor_is_one(&self) -> bool {
         self.theirs.iter().next().is_some_and(|run| self.availability.of(run) > 0)

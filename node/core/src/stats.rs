@@ -4,6 +4,17 @@ use std::ops::AddAssign;
 
 use crate::tier::Tier;
 
+/// Who gave some bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giver {
+    /// An ordinary peer, this near.
+    Peer(Tier),
+    /// The operator's own server, whatever its tier.
+    Origin,
+    /// An HTTP origin.
+    WebSeed,
+}
+
 /// Payload bytes received, by source.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -34,9 +45,13 @@ impl Traffic {
         self.from_peers() + self.origin + self.web_seed
     }
 
-    /// Counts `bytes` from an ordinary peer of this tier, or from an origin.
-    pub fn add(&mut self, tier: Tier, origin: bool, bytes: u64) {
-        let counter = if origin { &mut self.origin } else { &mut self.by_tier[tier as usize] };
+    /// Counts `bytes` from somebody.
+    pub fn add(&mut self, giver: Giver, bytes: u64) {
+        let counter = match giver {
+            Giver::Peer(tier) => &mut self.by_tier[tier as usize],
+            Giver::Origin => &mut self.origin,
+            Giver::WebSeed => &mut self.web_seed,
+        };
         *counter += bytes;
     }
 }

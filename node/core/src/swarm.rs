@@ -128,6 +128,7 @@ impl Swarm {
             Event::Linked { peer, about } => self.handle_linked(ctx, peer, about),
             Event::Unlinked { peer } => self.handle_unlinked(ctx, peer),
             Event::DialFailed { peer } => self.handle_dial_failed(ctx, peer),
+            Event::Hopeless { peer } => self.handle_hopeless(ctx, peer),
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
             Event::RunWanted { peer, upload, run } => self.handle_wanted(ctx, peer, upload, run),
             Event::UploadEnded { peer, run, bytes } => self.handle_upload_ended(ctx, peer, run, bytes),
@@ -267,7 +268,9 @@ impl Swarm {
             };
             if link.interests_us() {
                 link.set_interests_us(false);
-                ctx.send(peer, Message::Interested(false));
+                if !link.is_web_seed() {
+                    ctx.send(peer, Message::Interested(false));
+                }
             }
             if ctx.map(peer).is_some_and(RunSet::is_full) {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);

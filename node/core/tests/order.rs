@@ -74,7 +74,13 @@ impl Shell {
 
     fn link(&mut self, content: ContentKey, peer: PeerKey) {
         self.maps.0.insert((content, peer), RunSet::empty(self.layout.runs()));
-        let about = Neighbour { tier: Tier::SameAs, origin: false, directory: false, manifest: true };
+        let about = Neighbour {
+            tier: Tier::SameAs,
+            origin: false,
+            directory: false,
+            manifest: true,
+            web_seed: false,
+        };
         self.event(content, Event::Linked { peer, about });
     }
 

@@ -14,6 +14,7 @@ use crate::{
 
 impl Driver {
     pub(super) fn act(&mut self, content: ContentKey, action: Action) {
+        let Some(action) = self.act_by_http(content, action) else { return };
         match action {
             Action::Dial { peer } => self.send_on_errand(peer, Errand::Link(content)),
             Action::Unlink { peer, why } => self.take_down(content, peer, Some(goodbye(why))),
@@ -63,6 +64,7 @@ impl Driver {
             TaskEvent::LinkClosed { link, reason, stalled } => self.on_link_closed(link, &reason, stalled),
             TaskEvent::Stored { link, request, run } => self.on_stored(link, request, run),
             TaskEvent::Failed { link, request, cause } => self.on_failed(link, request, cause),
+            TaskEvent::WebSeed { link, news } => self.on_web_seed(link, news),
             TaskEvent::Receiving { link } => self.input(link.content, Event::Receiving),
             TaskEvent::DataOffered { peer, content, stream } => self.on_data_offered(peer, content, stream),
             TaskEvent::Wanted { link, request, run } => self.on_wanted(link, request, run),

@@ -1,7 +1,7 @@
 //! Contents: from the owner's wish to an open store, from complete to finished, and the end.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -27,6 +27,7 @@ use super::{
     Driver,
     fetch_state::{FetchState, Rate, Tally, bytes_of},
     storing::checkpoint,
+    web_seeds::WebSeed,
 };
 use crate::{
     config::SeedGoal,
@@ -47,6 +48,8 @@ pub(super) struct Content {
     pub(super) fetch: Option<Box<FetchState>>,
     /// Who sent corrupt runs of it.
     pub(super) corrupt_peers: BTreeSet<PeerKey>,
+    /// HTTP servers that have its files.
+    pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
 }
 
 impl Content {
@@ -102,6 +105,7 @@ impl Driver {
             store: Some(store),
             fetch: None,
             corrupt_peers: BTreeSet::new(),
+            web_seeds: BTreeMap::new(),
         });
         let join = Join {
             material: Some(material),
@@ -158,6 +162,7 @@ impl Driver {
             store: None,
             fetch: Some(Box::new(state)),
             corrupt_peers: BTreeSet::new(),
+            web_seeds: BTreeMap::new(),
         });
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         self.parts.tasks.spawn(async move {
@@ -290,6 +295,7 @@ impl Driver {
             Some(join) => self.input(key, Event::Join(Join { material: Some(material), ..join })),
             None => self.input(key, Event::Manifest(material)),
         }
+        self.find_web_seeds(key);
     }
 
     pub(super) fn succeed(&mut self, key: ContentKey, path: Option<std::path::PathBuf>) {
@@ -329,8 +335,9 @@ impl Driver {
     }
 
     pub(super) fn on_gave_up(&mut self, key: ContentKey, why: GiveUp) {
+        let only_web_seeds = self.only_web_seeds(key);
         let Some(state) = self.fetch_state(key) else { return };
-        let trouble = state.trouble.clone();
+        let trouble = state.trouble.clone().or(only_web_seeds);
         let error = match why {
             GiveUp::Unreachable => DownloadError::Unreachable(
                 trouble.unwrap_or_else(|| "no address of a peer or directory is known".to_owned()),

@@ -99,7 +99,7 @@ impl Link {
 }
 
 impl Driver {
-    fn new_link_id(&mut self, content: ContentKey, peer: PeerKey) -> LinkId {
+    pub(super) fn new_link_id(&mut self, content: ContentKey, peer: PeerKey) -> LinkId {
         self.next_generation = self.next_generation.wrapping_add(1);
         LinkId { content, peer, generation: self.next_generation }
     }
@@ -140,8 +140,13 @@ impl Driver {
         let Some(have) = self.ours(key) else {
             let link = Link { id: self.new_link_id(key, peer), state: State::Bare(connection) };
             self.links.insert((key, peer), link);
-            let about =
-                Neighbour { tier: self.tier_of(peer), origin: false, directory: false, manifest: true };
+            let about = Neighbour {
+                tier: self.tier_of(peer),
+                origin: false,
+                directory: false,
+                manifest: true,
+                web_seed: false,
+            };
             return self.input(key, Event::Linked { peer, about });
         };
         let hello = self.hello(content, &have);
@@ -306,7 +311,7 @@ impl Driver {
         self.links.insert((key, peer), Link { id, state: State::Up(Box::new(up)) });
         self.maps.0.insert((key, peer), theirs);
         let directory = hello.directory && asks_directories;
-        let about = Neighbour { tier, origin: hello.origin, directory, manifest: true };
+        let about = Neighbour { tier, origin: hello.origin, directory, manifest: true, web_seed: false };
         self.input(key, Event::Linked { peer, about });
         Ok(())
     }

@@ -14,6 +14,7 @@ mod network;
 mod report;
 mod storing;
 mod transfers;
+mod web_seeds;
 
 #[cfg(test)]
 mod tests;
@@ -49,6 +50,7 @@ use crate::{
     net::{InboundStream, NetEvent, Network},
     peer_book::{self, PeerBook},
     store::Workers,
+    web_seed,
 };
 
 /// Task events that wait for the driver; tasks that find it full wait.
@@ -142,6 +144,7 @@ struct Services {
     buffers: Buffers,
     in_hand: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
+    web: web_seed::Budget,
     /// Set when the node ends: nothing waits any longer for others to close their streams.
     stop: CancellationToken,
 }
@@ -169,6 +172,7 @@ impl Driver {
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
+                web: web_seed::Budget::default(),
                 stop: CancellationToken::new(),
             },
             queue,

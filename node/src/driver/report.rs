@@ -98,6 +98,7 @@ impl Driver {
         let of_content = self.links_of(key).into_iter();
         let mut neighbours: Vec<Neighbour> =
             of_content.filter_map(|peer| self.neighbour(key, peer)).collect();
+        neighbours.extend(self.web_neighbours(key));
         neighbours.sort_by_key(|neighbour| neighbour.tier);
         neighbours
     }
@@ -111,6 +112,7 @@ impl Driver {
             address: known.connection().map(|connection| connection.remote.to_string()).unwrap_or_default(),
             tier: up.tier,
             origin: up.origin,
+            web_seed: false,
             has: f64::from(map.count()) / f64::from(map.runs().max(1)),
             received: up.received,
             sent: up.sent,

@@ -39,6 +39,8 @@ impl Driver {
         let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));
         if let Some(up) = self.link(id) {
             up.received += bytes;
+        } else {
+            self.note_web_run(id, bytes);
         }
         // Even from a link that is gone: the run is on disk.
         self.input(content, Event::RunStored { peer, request: RequestId(request), run });
@@ -47,6 +49,7 @@ impl Driver {
     pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {
         if let (RunFailure::Corrupt { .. }, Some(content)) = (cause, self.contents.get_mut(&id.content)) {
             content.corrupt_peers.insert(id.peer);
+            self.note_web_corruption(id);
         }
         let event = Event::RunFailed { peer: id.peer, request: RequestId(request), cause };
         self.input(id.content, event);

@@ -27,6 +27,7 @@ pub(crate) use buffers::Buffers;
 use crate::{
     error::DownloadError,
     store::{Durable, Opened, StoreError},
+    web_seed,
     wire::{
         control::{Hello, Said},
         directory::{Question, Reply},
@@ -66,6 +67,8 @@ pub(crate) enum TaskEvent {
     Failed { link: LinkId, request: u32, cause: RunFailure },
     /// Bytes come, if slowly.
     Receiving { link: LinkId },
+    /// A web seed may be asked, or no longer.
+    WebSeed { link: LinkId, news: web_seed::News },
     /// A store could not keep a run, for a reason that concerns the whole content.
     StoreFailed { content: ContentKey, error: StoreError },
     /// Somebody opened a data stream.

@@ -175,6 +175,12 @@ impl DiskStore {
         first.ancestors().nth(depth).map_or_else(PathBuf::new, PathBuf::from)
     }
 
+    /// What is proven of a piece that is not whole: the roots of the runs held are among it.
+    pub(crate) fn known_tree(&self, piece: PieceIndex) -> PieceTree {
+        let known = locked(&self.ledger).trees.get(&piece).cloned();
+        known.unwrap_or_else(|| PieceTree::new(self.manifest.layout(), piece))
+    }
+
     /// Whether enough was written, or long enough ago, for a [`Store::checkpoint`].
     pub(crate) fn checkpoint_due(&self) -> bool {
         let ledger = locked(&self.ledger);

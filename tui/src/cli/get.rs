@@ -45,6 +45,10 @@ pub(super) struct Get {
     /// Peer or seeder to ask; several are possible.
     #[arg(long, value_name = "MULTIADDR")]
     peer: Vec<Address>,
+    /// HTTP server or CDN that has the file, or the folder it lies in (a URL ending in /), beside those that
+    /// torrent and link name; several are possible. Only URLs given here may lead into private networks.
+    #[arg(long, value_name = "URL", value_parser = super::publish::web_seed)]
+    web_seed: Vec<String>,
     /// Tracker or other directory to ask for peers; several are possible.
     #[arg(long, value_name = "MULTIADDR")]
     tracker: Vec<Address>,
@@ -181,6 +185,7 @@ impl Get {
             overwrite: self.overwrite,
             select: self.select.clone(),
             peers,
+            web_seeds: self.web_seed.clone(),
             directories,
             ask_directories: self.discover.contains(&Discover::Tracker),
             exchange_peers: self.discover.contains(&Discover::Pex),
@@ -351,6 +356,13 @@ mod tests {
         assert!(!none.exchange_peers && none.directories.is_empty());
         assert_eq!(none.peers.len(), 1, "whom the link names is asked all the same");
         assert!(get("x --discover none,pex").check_options().is_err());
+    }
+
+    #[test]
+    fn web_seeds_are_urls_and_reach_the_node() {
+        let url = "http://127.0.0.1:8080/films/";
+        assert_eq!(get(&format!("x --web-seed {url}")).fetch(link("")).web_seeds, [url]);
+        assert!(Line::try_parse_from(["get", "x", "--web-seed", "ftp://a.example/"]).is_err());
     }
 
     #[test]

@@ -66,7 +66,7 @@ fn piece_size(text: &str) -> Result<u64, String> {
     }
 }
 
-fn web_seed(text: &str) -> Result<String, String> {
+pub(super) fn web_seed(text: &str) -> Result<String, String> {
     if is_web_url(text) {
         Ok(text.to_owned())
     } else {

@@ -211,7 +211,7 @@ impl Model {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use nearcast_core::id::ContentId;
+    use nearcast_core::{id::ContentId, stats::Giver};
 
     use super::*;
     use crate::demo::stage::addresses;
@@ -235,9 +235,9 @@ pub(super) mod tests {
 
     pub(in crate::demo) fn traffic(near: u64, far: u64, origin: u64) -> Traffic {
         let mut received = Traffic::default();
-        received.add(Tier::Prefix24, false, near);
-        received.add(Tier::Remote, false, far);
-        received.add(Tier::Remote, true, origin);
+        received.add(Giver::Peer(Tier::Prefix24), near);
+        received.add(Giver::Peer(Tier::Remote), far);
+        received.add(Giver::Origin, origin);
         received
     }
 
@@ -298,7 +298,7 @@ pub(super) mod tests {
         assert_eq!(six().tiers(), [Tier::Prefix24, Tier::Remote]);
         let mut model = six();
         let mut received = Traffic::default();
-        received.add(Tier::Lan, false, 1);
+        received.add(Giver::Peer(Tier::Lan), 1);
         model.on_finished(2, &finished(received));
         assert_eq!(model.tiers(), [Tier::Lan, Tier::Prefix24, Tier::Remote]);
     }

@@ -89,6 +89,7 @@ impl Stage {
                 overwrite: false,
                 select: Vec::new(),
                 peers: origin.clone(),
+                web_seeds: Vec::new(),
                 directories: origin.clone(),
                 ask_directories: true,
                 exchange_peers: true,

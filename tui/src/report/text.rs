@@ -57,16 +57,18 @@ pub(crate) fn remaining(progress: &Progress) -> Option<Duration> {
 
 /// Near means the same /16 or closer; the operator's own servers count apart.
 fn neighbours(progress: &Progress) -> String {
-    let (mut near, mut far, mut origins) = (0, 0, 0);
+    let (mut near, mut far, mut origins, mut web_seeds) = (0, 0, 0, 0);
     for neighbour in &progress.neighbours {
         match neighbour.tier {
+            _ if neighbour.web_seed => web_seeds += 1,
             _ if neighbour.origin => origins += 1,
             Tier::Lan | Tier::Prefix24 | Tier::Prefix16 => near += 1,
             Tier::SameAs | Tier::AdjacentAs | Tier::Remote | Tier::Unknown => far += 1,
         }
     }
     let origin = if origins > 0 { " + origin" } else { "" };
-    format!("{near} near {far} far{origin}")
+    let web_seed = if web_seeds > 0 { " + web seed" } else { "" };
+    format!("{near} near {far} far{origin}{web_seed}")
 }
 
 /// Where bytes came from, largest class first in words: peers, origin, web seeds.
@@ -119,6 +121,7 @@ pub(crate) fn summary(summary: &Summary) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use nearcast_core::stats::Giver;
     use nearcast_node::progress::Neighbour;
 
     use super::*;
@@ -130,14 +133,15 @@ pub(crate) mod tests {
             address: "/ip4/127.1.0.2/tcp/1".into(),
             tier,
             origin,
+            web_seed: false,
             has: 0.5,
             received: 0,
             sent: 0,
         };
         let mut received = Traffic::default();
-        received.add(Tier::Prefix24, false, 30_000_000);
-        received.add(Tier::Remote, false, 10_000_000);
-        received.add(Tier::Remote, true, 10_000_000);
+        received.add(Giver::Peer(Tier::Prefix24), 30_000_000);
+        received.add(Giver::Peer(Tier::Remote), 10_000_000);
+        received.add(Giver::Origin, 10_000_000);
         Progress {
             phase: Phase::Downloading,
             name: "film\u{1b}[31m.mkv".into(),
@@ -160,6 +164,19 @@ pub(crate) mod tests {
             status(&halfway()),
             "50.0 MB of 100 MB, 5.00 MB/s, 10 s left, 1 near 1 far + origin, 80% from peers"
         );
+    }
+
+    #[test]
+    fn a_web_seed_counts_apart() {
+        let mut progress = halfway();
+        progress.neighbours[2].web_seed = true;
+        progress.received.add(Giver::WebSeed, 50_000_000);
+        assert!(
+            status(&progress).ends_with("1 near 1 far + web seed, 40% from peers"),
+            "{}",
+            status(&progress)
+        );
+        assert!(sources(&progress.received).ends_with("50.0 MB from web seeds"));
     }
 
     #[test]

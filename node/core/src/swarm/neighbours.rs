@@ -20,6 +20,8 @@ use crate::{
 const EXCHANGE_MAX: usize = 50;
 /// Under this many neighbours, directories are asked again soon.
 const NEIGHBOURS_FEW: usize = 6;
+/// Runs asked of a web seed to begin with: one request for a few MiB costs it less than many small ones.
+const WEB_SEED_DEPTH_MIN: u8 = 16;
 /// A neighbour joins the next round of peer exchange this soon.
 const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 
@@ -81,6 +83,7 @@ impl Swarm {
         }
         let start = ctx.config.requests_start;
         let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
+        let depth = if about.web_seed { depth.max(WEB_SEED_DEPTH_MIN) } else { depth };
         let mut link = Link::new(peer, about, depth);
         self.discovery.on_linked(&mut link);
         link.set_new(true);
@@ -108,6 +111,10 @@ impl Swarm {
         }
         self.ask_manifest(ctx);
         self.update_interest(ctx, peer);
+        if about.web_seed {
+            // It will not say that we may ask.
+            self.fill(ctx, peer);
+        }
         self.seek(ctx);
     }
 
@@ -172,6 +179,15 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// Somebody who will never be of use is forgotten, without blame.
+    pub(super) fn handle_hopeless(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        self.remove_link(ctx, peer);
+        self.discovery.forget(peer);
+        self.fill_all(ctx);
+        self.ask_manifest(ctx);
+        self.seek(ctx);
+    }
+
     pub(super) fn handle_message(&mut self, ctx: &mut Context<'_>, peer: PeerKey, message: Message) {
         let Some(link) = self.links.get_mut(peer) else {
             return;
@@ -224,7 +240,8 @@ impl Swarm {
             return;
         }
         // A complete neighbour needs no news, unless it steers by it.
-        let deaf = |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(RunSet::is_full);
+        let needs_none = |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(RunSet::is_full);
+        let deaf = |link: &Link| link.is_web_seed() || needs_none(link);
         let listeners: Vec<PeerKey> =
             self.links.iter().filter(|link| !deaf(link)).map(|link| link.peer).collect();
         for peer in listeners {
@@ -245,10 +262,10 @@ impl Swarm {
             return;
         }
         self.timers.set(Wake::Exchange, ctx.now + ctx.config.pex_interval);
-        let all = self.links.keys();
-        let new: Vec<PeerKey> =
-            self.links.iter().filter(|link| link.is_new()).map(|link| link.peer).collect();
-        for link in self.links.iter_mut() {
+        let peers = || self.links.iter().filter(|link| !link.is_web_seed());
+        let all: Vec<PeerKey> = peers().map(|link| link.peer).collect();
+        let new: Vec<PeerKey> = peers().filter(|link| link.is_new()).map(|link| link.peer).collect();
+        for link in self.links.iter_mut().filter(|link| !link.is_web_seed()) {
             link.set_new(false);
             let news = if link.knows_peers() { &new } else { &all };
             link.set_knows_peers(true);

@@ -11,7 +11,9 @@ use crate::{
     layout::RunIndex,
     message::Message,
     output::UnlinkReason,
+    peers::Link,
     pursuit::Pursuit,
+    stats::Giver,
     tier::Tier,
     timers::Wake,
 };
@@ -59,8 +61,8 @@ impl Swarm {
             None => Arrival::New,
         };
         let link = self.links.get(peer);
-        let (tier, origin) = link.map_or((Tier::Unknown, false), |link| (link.tier(), link.is_origin()));
-        self.traffic.get_or_insert_default().add(tier, origin, u64::from(bytes));
+        let giver = link.map_or(Giver::Peer(Tier::Unknown), Link::giver);
+        self.traffic.get_or_insert_default().add(giver, u64::from(bytes));
         if arrival == Arrival::Duplicate {
             self.wasted += u64::from(bytes);
         } else {
@@ -120,7 +122,9 @@ impl Swarm {
             None => self.resume(ctx),
         }
         for peer in self.links.keys() {
-            ctx.send(peer, Message::Lost(lost.clone()));
+            if self.links.get(peer).is_some_and(|link| !link.is_web_seed()) {
+                ctx.send(peer, Message::Lost(lost.clone()));
+            }
             self.update_interest(ctx, peer);
         }
         self.fill_all(ctx);

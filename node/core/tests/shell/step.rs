@@ -52,6 +52,7 @@ fn about(peer: PeerKey) -> Neighbour {
         origin: peer.0 % 5 == 4,
         directory: peer.0 % 4 == 3,
         manifest: peer.0 % 3 != 2,
+        web_seed: false,
     }
 }
 
@@ -183,7 +184,7 @@ pub(crate) fn recover(shell: &mut Shell) {
         shell.disk_full(content, false);
         (0..PEERS).for_each(|peer| shell.unlink(content, PeerKey(peer)));
         let all = shell.set(u16::MAX);
-        let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true };
+        let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true, web_seed: false };
         shell.link(content, HONEST, all, about);
         shell.message(content, HONEST, Message::Unchoke);
         for _ in 0..200 {

@@ -61,6 +61,7 @@ fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch
         overwrite: false,
         select: Vec::new(),
         peers,
+        web_seeds: Vec::new(),
         directories: Vec::new(),
         exchange_peers: false,
         ask_directories: true,

@@ -358,6 +358,7 @@ impl World {
                 origin: self.peers[b.0 as usize].role.origin,
                 directory: false,
                 manifest: true,
+                web_seed: false,
             };
             self.deliver(a, Event::Linked { peer: b, about });
         }

@@ -1,0 +1,221 @@
+//! An HTTP origin is a neighbour like another, except that it is asked for whole pieces and hears nothing.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use nearcast_core::{
+    HaveMaps,
+    config::Config,
+    engine::Engine,
+    id::{ContentKey, PeerKey, RequestId},
+    input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, RunFailure, Via},
+    layout::Layout,
+    message::Message,
+    output::{Action, Output},
+    run_set::RunSet,
+    tier::Tier,
+    time::Timestamp,
+};
+
+const CONTENT: ContentKey = ContentKey(0);
+const WEB: PeerKey = PeerKey(1);
+const PEER: PeerKey = PeerKey(2);
+/// Runs a piece.
+const PIECE_RUNS: u32 = 4;
+const PIECES: u32 = 8;
+
+struct Maps(BTreeMap<PeerKey, RunSet>);
+
+impl HaveMaps for Maps {
+    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
+        self.0.get(&peer)
+    }
+}
+
+struct Shell {
+    engine: Engine,
+    maps: Maps,
+    layout: Arc<Layout>,
+    now: Timestamp,
+}
+
+impl Shell {
+    /// Joined, with nothing; a web seed and a peer are known.
+    fn new(seed: u64) -> (Shell, Vec<Action>) {
+        let bytes = u64::from(PIECES * PIECE_RUNS) * (256 << 10);
+        let layout = Arc::new(Layout::new(u64::from(PIECE_RUNS) * (256 << 10), [bytes]).expect("valid"));
+        let engine = Engine::new(Arc::new(Config::default()), seed);
+        let mut shell = Shell { engine, maps: Maps(BTreeMap::new()), layout, now: Timestamp::from_millis(5) };
+        let have = RunSet::empty(shell.layout.runs());
+        let material = Material { layout: shell.layout.clone(), have, wanted: None };
+        let candidate = |peer| Candidate { peer, tier: Tier::Unknown, via: Via::Named };
+        let actions = shell.event(Event::Join(Join {
+            material: Some(material),
+            candidates: vec![candidate(WEB), candidate(PEER)],
+            directories: Vec::new(),
+            exchange_peers: true,
+            patience: Duration::from_secs(60),
+            goal: Goal::Ratio(0.0),
+        }));
+        (shell, actions)
+    }
+
+    fn handle(&mut self, input: Input) -> Vec<Action> {
+        let mut outputs = Vec::new();
+        self.engine.handle(self.now, input, &self.maps, &mut outputs);
+        let action = |output| match output {
+            Output::Action { action, .. } => Some(action),
+            Output::Ban { .. } => None,
+        };
+        outputs.into_iter().filter_map(action).collect()
+    }
+
+    fn event(&mut self, event: Event) -> Vec<Action> {
+        self.handle(Input::Event { content: CONTENT, event })
+    }
+
+    fn link(&mut self, peer: PeerKey, web_seed: bool, map: RunSet) -> Vec<Action> {
+        self.maps.0.insert(peer, map);
+        let about = Neighbour {
+            tier: Tier::Unknown,
+            origin: web_seed,
+            directory: false,
+            manifest: !web_seed,
+            web_seed,
+        };
+        self.event(Event::Linked { peer, about })
+    }
+
+    fn full(&self) -> RunSet {
+        RunSet::full(self.layout.runs())
+    }
+
+    /// Lets `time` pass; what was wanted meanwhile.
+    fn pass(&mut self, time: Duration) -> Vec<Action> {
+        let (end, mut actions) = (self.now + time, Vec::new());
+        while let Some((at, _)) = self.engine.poll_timeout().filter(|(at, _)| *at <= end) {
+            self.now = at.max(self.now);
+            actions.extend(self.handle(Input::Woken));
+        }
+        self.now = end;
+        actions
+    }
+
+    fn stored(&mut self, (request, run): (RequestId, u32)) -> Vec<Action> {
+        let run = self.layout.run_index(run).expect("it was asked for");
+        self.event(Event::RunStored { peer: WEB, request, run })
+    }
+}
+
+fn requests(actions: &[Action], of: PeerKey) -> Vec<(RequestId, u32)> {
+    let request = |action: &Action| match action {
+        Action::Request { peer, request, run } if *peer == of => Some((*request, run.get())),
+        _ => None,
+    };
+    actions.iter().filter_map(request).collect()
+}
+
+/// The pieces, if these are whole ones.
+fn pieces(requests: &[(RequestId, u32)]) -> Vec<u32> {
+    let whole = |chunk: &[(RequestId, u32)]| {
+        let first = chunk[0].1;
+        let runs: Vec<u32> = chunk.iter().map(|request| request.1).collect();
+        assert_eq!(runs, (first..first + PIECE_RUNS).collect::<Vec<_>>(), "whole pieces only");
+        assert_eq!(first % PIECE_RUNS, 0);
+        first / PIECE_RUNS
+    };
+    requests.chunks(PIECE_RUNS as usize).map(whole).collect()
+}
+
+fn hears_nothing(actions: &[Action]) {
+    let told = actions.iter().any(|action| matches!(action, Action::Send { peer: WEB, .. }));
+    assert!(!told, "{actions:?}");
+    let named = actions.iter().any(|action| {
+        matches!(action, Action::Send { message: Message::Peers(peers), .. } if peers.contains(&WEB))
+    });
+    assert!(!named, "no peer is told of it: {actions:?}");
+}
+
+#[test]
+fn alone_it_is_asked_for_everything_in_whole_pieces_and_in_order() {
+    for seed in 0..20 {
+        let (mut shell, begun) = Shell::new(seed);
+        assert!(begun.contains(&Action::Dial { peer: WEB }), "{begun:?}");
+        shell.event(Event::DialFailed { peer: PEER });
+        let mut open = requests(&shell.link(WEB, true, shell.full()), WEB);
+        let mut order = pieces(&open);
+        assert!(order.len() >= 2, "at once, without being told that we may: {order:?}");
+        let mut actions = Vec::new();
+        while !open.is_empty() {
+            for request in std::mem::take(&mut open) {
+                actions.extend(shell.stored(request));
+            }
+            actions.extend(shell.pass(Duration::from_millis(300)));
+            hears_nothing(&actions);
+            open = requests(&actions, WEB);
+            order.extend(pieces(&open));
+            if actions.contains(&Action::Completed) {
+                break;
+            }
+            actions.clear();
+        }
+        assert!(actions.contains(&Action::Completed), "seed {seed}");
+        let expected: Vec<u32> = (0..PIECES).map(|at| (order[0] + at) % PIECES).collect();
+        assert_eq!(order, expected, "seed {seed}");
+        let traffic = shell.engine.swarm(CONTENT).expect("joined").traffic();
+        assert_eq!((traffic.web_seed, traffic.origin, traffic.from_peers()), (shell.layout.bytes(), 0, 0));
+    }
+}
+
+#[test]
+fn what_a_peer_holds_is_not_asked_of_it_until_peers_are_silent() {
+    let (mut shell, _) = Shell::new(3);
+    shell.link(PEER, false, shell.full());
+    let actions = shell.link(WEB, true, shell.full());
+    hears_nothing(&actions);
+    assert_eq!(requests(&actions, WEB), [], "the peer has everything");
+    shell.event(Event::Message { peer: PEER, message: Message::Choke });
+    let actions = shell.pass(Duration::from_secs(3));
+    hears_nothing(&actions);
+    assert!(!pieces(&requests(&actions, WEB)).is_empty(), "the peer gives nothing");
+}
+
+#[test]
+fn a_hopeless_one_is_never_dialled_again_and_frees_what_it_was_asked_for() {
+    let (mut shell, _) = Shell::new(4);
+    shell.event(Event::DialFailed { peer: PEER });
+    let asked = requests(&shell.link(WEB, true, shell.full()), WEB);
+    shell.event(Event::Hopeless { peer: WEB });
+    shell.maps.0.remove(&WEB);
+    let actions = shell.pass(Duration::from_secs(30));
+    assert!(!actions.contains(&Action::Dial { peer: WEB }), "{actions:?}");
+    shell.link(PEER, false, shell.full());
+    let mut actions = shell.event(Event::Message { peer: PEER, message: Message::Unchoke });
+    let mut from_peer = requests(&actions, PEER);
+    while let Some((request, run)) = from_peer.pop() {
+        let run = shell.layout.run_index(run).expect("it was asked for");
+        actions = shell.event(Event::RunStored { peer: PEER, request, run });
+        from_peer.extend(requests(&actions, PEER));
+        if from_peer.is_empty() {
+            from_peer = requests(&shell.pass(Duration::from_millis(300)), PEER);
+        }
+    }
+    assert!(!asked.is_empty() && actions.contains(&Action::Completed), "{actions:?}");
+}
+
+#[test]
+fn a_busy_one_is_asked_again_and_a_false_byte_bans_it() {
+    let (mut shell, _) = Shell::new(5);
+    shell.event(Event::DialFailed { peer: PEER });
+    let asked = requests(&shell.link(WEB, true, shell.full()), WEB);
+    for &(request, _) in &asked {
+        let cause = RunFailure::Refused(nearcast_core::message::Refusal::Busy);
+        shell.event(Event::RunFailed { peer: WEB, request, cause });
+    }
+    let again = requests(&shell.pass(Duration::from_millis(300)), WEB);
+    assert!(!again.is_empty() && again.len() <= asked.len(), "{} of {}", again.len(), asked.len());
+    let cause = RunFailure::Corrupt { bytes: 1 << 18 };
+    let actions = shell.event(Event::RunFailed { peer: WEB, request: again[0].0, cause });
+    assert_eq!(shell.engine.banned(), 1);
+    assert!(actions.iter().any(|action| matches!(action, Action::Unlink { peer: WEB, .. })), "{actions:?}");
+    assert!(!shell.pass(Duration::from_secs(30)).contains(&Action::Dial { peer: WEB }));
+}

@@ -1,0 +1,287 @@
+//! Web seeds: neighbours of the engine without a link. Each has a number among the peers, and a task that
+//! speaks HTTP; what the engine wants of it goes there, and what comes of it goes the way of all runs.
+
+use std::time::Duration;
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey, RequestId},
+    input::{Candidate, Event, Neighbour, RunFailure, Via},
+    output::Action,
+    paths::printable,
+    run_set::RunSet,
+    tier::Tier,
+};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::Driver;
+use crate::{
+    exchange::{
+        LinkId,
+        fetch::{ASKS_WAITING_MAX, Tools},
+    },
+    handle::Source,
+    progress,
+    web_seed::{
+        News, PIECE_BYTES_MAX, Place, Trouble,
+        task::{self, Job},
+    },
+    wire::data::Ask,
+};
+
+/// Web seeds used of one content, those named by the user first: each takes the place of a neighbour.
+const WEB_SEEDS_USED_MAX: usize = 8;
+/// Times in a row that a web seed may answer and then bring nothing.
+const FRUITLESS_MAX: u8 = 3;
+
+/// A web seed of one content.
+pub(super) struct WebSeed {
+    place: Place,
+    line: Option<Line>,
+    /// The server wants to be left alone until this moment.
+    not_before: Option<Instant>,
+    /// Lines in a row that brought nothing.
+    fruitless: u8,
+    received: u64,
+}
+
+/// The way to the task of a web seed, which ends with it.
+struct Line {
+    id: LinkId,
+    open: bool,
+    asks: mpsc::Sender<Ask>,
+    fruitful: bool,
+    _task: DropGuard,
+}
+
+impl WebSeed {
+    fn new(place: Place) -> WebSeed {
+        WebSeed { place, line: None, not_before: None, fruitless: 0, received: 0 }
+    }
+
+    /// As one of the neighbours that are told of.
+    pub(super) fn neighbour(&self) -> Option<progress::Neighbour> {
+        self.line.as_ref().filter(|line| line.open)?;
+        Some(progress::Neighbour {
+            peer: self.place.to_string(),
+            address: self.place.to_string(),
+            tier: Tier::Unknown,
+            origin: true,
+            web_seed: true,
+            has: 1.0,
+            received: self.received,
+            sent: 0,
+        })
+    }
+}
+
+impl Driver {
+    /// Makes candidates of the web seeds that the user, the torrent and the link name.
+    pub(super) fn find_web_seeds(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get(&key) else { return };
+        let (Some(manifest), Some(state)) = (content.manifest.clone(), &content.fetch) else { return };
+        let by_link = match &state.fetch.source {
+            Source::Magnet(magnet) => magnet.web_seeds.as_slice(),
+            Source::Manifest(_) => &[],
+        };
+        let named = state.fetch.web_seeds.iter().map(|url| (url, true));
+        let others = manifest.web_seeds().iter().chain(by_link).map(|url| (url, false));
+        let mut places: Vec<Place> = Vec::new();
+        for (url, named) in named.chain(others) {
+            match Place::parse(url, named) {
+                Ok(place) if places.iter().all(|known| known.url() != place.url()) => places.push(place),
+                Ok(_) => {}
+                Err(error) => tracing::warn!(url = printable(url), %error, "a web seed is left out"),
+            }
+        }
+        places.truncate(WEB_SEEDS_USED_MAX);
+        let piece_bytes = manifest.layout().piece_bytes();
+        if piece_bytes > PIECE_BYTES_MAX && !places.is_empty() {
+            tracing::warn!(
+                piece_bytes,
+                "web seeds are not used: they give whole pieces, and those of this content are too large"
+            );
+            return;
+        }
+        let mut candidates = Vec::with_capacity(places.len());
+        for place in places {
+            let peer = self.peers.key_of_server();
+            candidates.push(Candidate { peer, tier: Tier::Unknown, via: Via::Named });
+            if let Some(content) = self.contents.get_mut(&key) {
+                content.web_seeds.insert(peer, WebSeed::new(place));
+            }
+        }
+        if !candidates.is_empty() {
+            self.input(key, Event::Discovered { query: None, candidates });
+        }
+    }
+
+    fn web_seed(&mut self, key: ContentKey, peer: PeerKey) -> Option<&mut WebSeed> {
+        self.contents.get_mut(&key)?.web_seeds.get_mut(&peer)
+    }
+
+    /// Does what is to be done with a web seed; what concerns other peers is handed back.
+    pub(super) fn act_by_http(&mut self, key: ContentKey, action: Action) -> Option<Action> {
+        let (Action::Dial { peer }
+        | Action::Unlink { peer, .. }
+        | Action::Request { peer, .. }
+        | Action::Cancel { peer, .. }
+        | Action::Send { peer, .. }) = action
+        else {
+            return Some(action);
+        };
+        let Some(seed) = self.web_seed(key, peer) else { return Some(action) };
+        let asks = seed.line.as_ref().map(|line| &line.asks);
+        match action {
+            Action::Dial { .. } => self.dial_web_seed(key, peer),
+            Action::Unlink { .. } => self.hang_up(key, peer),
+            Action::Request { request, run, .. } => {
+                let ask = Ask::Request { id: request.0, run: run.get() };
+                if !asks.is_some_and(|asks| asks.try_send(ask).is_ok()) {
+                    self.input(key, Event::RunFailed { peer, request, cause: RunFailure::Silent });
+                }
+            }
+            // A withdrawal that is not heard does no harm: what comes all the same is good.
+            Action::Cancel { request: RequestId(id), .. } => {
+                let _ = asks.map(|asks| asks.try_send(Ask::Cancel { id }));
+            }
+            _ => {}
+        }
+        None
+    }
+
+    fn dial_web_seed(&mut self, key: ContentKey, peer: PeerKey) {
+        let id = self.new_link_id(key, peer);
+        let job = self.web_job(id);
+        let seed = self.web_seed(key, peer);
+        let now = Instant::now();
+        let ready = |seed: &&mut WebSeed| seed.not_before.is_none_or(|moment| moment <= now);
+        let (Some(job), Some(seed)) = (job, seed.filter(ready)) else {
+            return self.input(key, Event::DialFailed { peer });
+        };
+        let (asks, queue) = mpsc::channel(ASKS_WAITING_MAX);
+        let cancel = CancellationToken::new();
+        let task = cancel.clone().drop_guard();
+        seed.line = Some(Line { id, open: false, asks, fruitful: false, _task: task });
+        self.parts.tasks.spawn(task::run(job, queue, cancel));
+    }
+
+    fn web_job(&self, link: LinkId) -> Option<Job> {
+        let content = self.contents.get(&link.content)?;
+        let (manifest, store) = (content.manifest.clone()?, content.store.clone()?);
+        let place = content.web_seeds.get(&link.peer)?.place.clone();
+        let file = manifest.layout().run(store.wanted().iter().next()?).file;
+        let services = &self.services;
+        let tools = Tools {
+            manifest,
+            store,
+            workers: self.parts.workers.clone(),
+            down: services.down.clone(),
+            buffers: services.buffers.clone(),
+            in_hand: services.in_hand.clone(),
+            events: services.events.clone(),
+            tasks: self.parts.tasks.clone(),
+        };
+        Some(Job { link, place, tools, budget: services.web.clone(), file })
+    }
+
+    pub(super) fn on_web_seed(&mut self, id: LinkId, news: News) {
+        let (key, peer) = (id.content, id.peer);
+        let runs =
+            self.contents.get(&key).and_then(|content| Some(content.manifest.as_ref()?.layout().runs()));
+        let (Some(runs), Some(seed)) = (runs, self.web_seed(key, peer)) else { return };
+        let Some(line) = seed.line.as_mut().filter(|line| line.id == id) else { return };
+        match news {
+            News::Open => {
+                line.open = true;
+                self.maps.0.insert((key, peer), RunSet::full(runs));
+                let about = Neighbour {
+                    tier: Tier::Unknown,
+                    origin: true,
+                    directory: false,
+                    manifest: false,
+                    web_seed: true,
+                };
+                self.input(key, Event::Linked { peer, about });
+            }
+            News::Gone(trouble) => self.on_web_seed_gone(key, peer, trouble),
+        }
+    }
+
+    fn on_web_seed_gone(&mut self, key: ContentKey, peer: PeerKey, trouble: Trouble) {
+        let Some(seed) = self.web_seed(key, peer) else { return };
+        let Some(line) = seed.line.take() else { return };
+        let place = seed.place.to_string();
+        seed.fruitless = if line.open && !line.fruitful { seed.fruitless + 1 } else { 0 };
+        let after = match &trouble {
+            Trouble::Passing { after, .. } => Some(after.unwrap_or(Duration::ZERO)),
+            Trouble::Lasting(_) => None,
+        };
+        seed.not_before = after.map(|after| Instant::now() + after);
+        let lasting = after.is_none() || seed.fruitless >= FRUITLESS_MAX;
+        let reason = trouble.to_string();
+        if lasting {
+            tracing::warn!(place, reason, "a web seed is given up");
+        } else {
+            tracing::debug!(place, reason, "a web seed is of no use at the moment");
+        }
+        if let Some(state) = self.fetch_state(key) {
+            state.trouble = Some(format!("{place}: {reason}"));
+        }
+        let event = match (lasting, line.open) {
+            (true, _) => Event::Hopeless { peer },
+            (false, true) => Event::Unlinked { peer },
+            (false, false) => Event::DialFailed { peer },
+        };
+        // The map goes last: the engine takes leave with it.
+        self.input(key, event);
+        self.maps.0.remove(&(key, peer));
+    }
+
+    /// Ends the task of a web seed.
+    fn hang_up(&mut self, key: ContentKey, peer: PeerKey) {
+        self.maps.0.remove(&(key, peer));
+        if let Some(seed) = self.web_seed(key, peer) {
+            seed.line = None;
+        }
+    }
+
+    /// A run came from a web seed.
+    pub(super) fn note_web_run(&mut self, id: LinkId, bytes: u64) {
+        let Some(seed) = self.web_seed(id.content, id.peer) else { return };
+        seed.received += bytes;
+        seed.fruitless = 0;
+        if let Some(line) = seed.line.as_mut().filter(|line| line.id == id) {
+            line.fruitful = true;
+        }
+    }
+
+    /// A piece from a web seed was false: it is said, because no connection shows it.
+    pub(super) fn note_web_corruption(&mut self, id: LinkId) {
+        // Of several false pieces on their way the first is enough.
+        let seed = self.web_seed(id.content, id.peer).filter(|seed| seed.line.is_some());
+        let Some(seed) = seed else { return };
+        let place = seed.place.to_string();
+        tracing::warn!(place, "banned for sending corrupt data: a web seed's file is not the content's");
+        if let Some(state) = self.fetch_state(id.content) {
+            state.trouble = Some(format!("{place}: its file differs from the content"));
+        }
+    }
+
+    /// Web seeds that are open, as neighbours.
+    pub(super) fn web_neighbours(&self, key: ContentKey) -> impl Iterator<Item = progress::Neighbour> {
+        let seeds = self.contents.get(&key).map(|content| content.web_seeds.values());
+        seeds.into_iter().flatten().filter_map(WebSeed::neighbour)
+    }
+
+    /// Says what is missing, if a link names data but nobody who could say what it is.
+    pub(super) fn only_web_seeds(&self, key: ContentKey) -> Option<String> {
+        let content = self.contents.get(&key).filter(|content| content.manifest.is_none())?;
+        let fetch = &content.fetch.as_ref()?.fetch;
+        let Source::Magnet(magnet) = &fetch.source else { return None };
+        let only = !magnet.web_seeds.is_empty() || !fetch.web_seeds.is_empty();
+        let text = "a link needs a peer for the metainfo, which web seeds do not give; \
+                    name one with --peer, or use the .torrent file";
+        only.then(|| text.to_owned())
+    }
+}

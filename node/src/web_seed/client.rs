@@ -1,0 +1,233 @@
+//! Asking an HTTP server for a range of a file, along redirects that are judged one by one.
+
+use std::{error::Error, io, sync::OnceLock, time::Duration};
+
+use reqwest::{
+    Client as Http, Response, StatusCode, Url,
+    header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE},
+    redirect::Policy,
+};
+use tokio::time::timeout;
+
+use super::{Place, Trouble, guard::Guard, place::is_http, place::shown};
+
+/// From a request to the head of its answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a connection, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection nobody needs is closed after this long.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Redirects followed for one request.
+const REDIRECTS_MAX: usize = 5;
+
+/// The way to one web seed.
+#[derive(Debug)]
+pub(super) struct Client {
+    guard: Guard,
+    connections_max: usize,
+    /// Without certificates, which take time to read.
+    plain: OnceLock<Http>,
+    secure: OnceLock<Http>,
+}
+
+/// A range of a file.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) url: Url,
+    /// First byte and the one after the last.
+    pub(super) bytes: std::ops::Range<u64>,
+    /// Only if the file is still this one.
+    pub(super) if_range: Option<HeaderValue>,
+}
+
+impl Client {
+    pub(super) fn new(place: &Place, connections_max: usize) -> Client {
+        Client { guard: Guard::new(place), connections_max, plain: OnceLock::new(), secure: OnceLock::new() }
+    }
+
+    /// The answer, whatever it is but a redirect, and the URL that gave it.
+    ///
+    /// # Errors
+    /// If no answer comes, or a redirect leads where it must not.
+    pub(super) async fn ask(&self, request: &Request) -> Result<(Response, Url), Trouble> {
+        let mut url = request.url.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            self.guard.admit(&url).await?;
+            let response = self.ask_once(&url, request).await?;
+            if !is_redirect(response.status()) {
+                return Ok((response, url));
+            }
+            let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+            url = next(&url, location)?;
+        }
+        Err(Trouble::lasting(format!("it redirects more than {REDIRECTS_MAX} times")))
+    }
+
+    async fn ask_once(&self, url: &Url, request: &Request) -> Result<Response, Trouble> {
+        let range = format!("bytes={}-{}", request.bytes.start, request.bytes.end - 1);
+        let mut builder = self
+            .http(url)?
+            .get(url.clone())
+            .header(RANGE, range)
+            // Ranges of something compressed would be ranges of something else.
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(validator) = &request.if_range {
+            builder = builder.header(IF_RANGE, validator);
+        }
+        match timeout(ANSWER_TIMEOUT, builder.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(trouble(error)),
+            Err(_) => Err(Trouble::passing(format!("no answer for {} seconds", ANSWER_TIMEOUT.as_secs()))),
+        }
+    }
+
+    fn http(&self, url: &Url) -> Result<&Http, Trouble> {
+        let secure = url.scheme() == "https";
+        let cell = if secure { &self.secure } else { &self.plain };
+        if let Some(http) = cell.get() {
+            return Ok(http);
+        }
+        let builder = Http::builder()
+            .user_agent(concat!("nearcast/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            // A proxy would look names up by itself, and go where the guard would not.
+            .no_proxy()
+            .dns_resolver(self.guard.pins())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(self.connections_max)
+            .http1_only();
+        let builder = if secure { builder.https_only(true) } else { builder.tls_certs_only([]) };
+        let http = builder.build().map_err(|error| {
+            Trouble::Lasting(format!(
+                "TLS cannot be set up (are CA certificates installed?): {}",
+                chain(error)
+            ))
+        })?;
+        Ok(cell.get_or_init(|| http))
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirect leads. Credentials stay behind.
+fn next(url: &Url, location: Option<&str>) -> Result<Url, Trouble> {
+    let next = location.and_then(|location| url.join(location).ok());
+    let Some(mut next) = next.filter(is_http) else {
+        return Err(Trouble::lasting("it redirects to something that is no http or https address"));
+    };
+    if url.scheme() == "https" && next.scheme() == "http" {
+        let target = shown(&next);
+        return Err(Trouble::Lasting(format!("it redirects from https to plain http, to {target}")));
+    }
+    next.set_fragment(None);
+    // They fail for URLs without a host only.
+    let _ = next.set_username("");
+    let _ = next.set_password(None);
+    Ok(next)
+}
+
+/// What a failed request means. A certificate that is wrong now is wrong in a minute.
+pub(super) fn trouble(error: reqwest::Error) -> Trouble {
+    let of_tls = causes(&error).find_map(tls_error);
+    let wrong_certificate = matches!(of_tls, Some(rustls::Error::InvalidCertificate(_)));
+    match wrong_certificate {
+        true => Trouble::Lasting(chain(error)),
+        false => Trouble::passing(chain(error)),
+    }
+}
+
+/// An error of TLS, which comes wrapped in errors of the system once or twice.
+fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    match cause.downcast_ref() {
+        Some(error) => Some(error),
+        None => tls_error(cause.downcast_ref::<io::Error>()?.get_ref()?),
+    }
+}
+
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |&cause| cause.source())
+}
+
+/// All that is known of an error, but its URL.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut parts = vec![error.to_string()];
+    for cause in causes(&error).map(ToString::to_string) {
+        if !parts.iter().any(|part| part.contains(&cause)) {
+            parts.push(cause);
+        }
+    }
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_rustls::TlsAcceptor;
+    use libp2p::tls::certificate;
+    use rustls::ServerConfig;
+    use tokio::net::TcpListener;
+    use tokio_util::compat::TokioAsyncReadCompatExt;
+
+    use super::*;
+
+    fn self_signed() -> TlsAcceptor {
+        let identity = libp2p::identity::Keypair::generate_ed25519();
+        let (certificate, secret) = certificate::generate(&identity).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        TlsAcceptor::from(Arc::new(
+            config.with_no_client_auth().with_single_cert(vec![certificate], secret).unwrap(),
+        ))
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_nobody_vouches_for_is_refused_for_good() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/film.bin", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            self_signed().accept(stream.compat()).await.is_ok()
+        });
+        let place = Place::parse(&url, true).unwrap();
+        let request = Request { url: place.url().clone(), bytes: 0..1, if_range: None };
+        let refused = Client::new(&place, 1).ask(&request).await.unwrap_err();
+        let Trouble::Lasting(why) = refused else { panic!("{refused:?}") };
+        assert!(why.contains("ertificate"), "{why}");
+        // Without any certificate authority on this machine it is not even connected to.
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_may_come_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = Place::parse(&format!("http://{}/", listener.local_addr().unwrap()), true).unwrap();
+        drop(listener);
+        let request = Request { url: place.url().clone(), bytes: 0..1, if_range: None };
+        let refused = Client::new(&place, 1).ask(&request).await.unwrap_err();
+        assert!(matches!(&refused, Trouble::Passing { after: None, .. }), "{refused:?}");
+    }
+
+    #[test]
+    fn redirects_leave_credentials_behind_and_never_leave_https() {
+        let from = |url: &str, to| next(&Url::parse(url).unwrap(), Some(to));
+        let moved = from("http://me:secret@a.example/x/y", "../z?k=1#f").unwrap();
+        assert_eq!(moved.as_str(), "http://a.example/z?k=1");
+        assert_eq!(
+            from("http://a.example/", "https://u:p@b.example/").unwrap().as_str(),
+            "https://b.example/"
+        );
+        for (url, to) in
+            [("https://a.example/", "http://a.example/"), ("http://a.example/", "file:///etc/passwd")]
+        {
+            assert!(matches!(from(url, to), Err(Trouble::Lasting(_))), "{url} to {to}");
+        }
+        assert!(next(&Url::parse("http://a.example/").unwrap(), None).is_err());
+    }
+}

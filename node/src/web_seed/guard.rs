@@ -1,0 +1,221 @@
+//! To which addresses a URL may lead.
+//!
+//! Whoever writes a torrent, a link or a redirect could else have us ask servers that only we can reach: our
+//! router, a cloud's metadata service, something on this machine. So the user's own URLs go where they
+//! like, and all others into the Internet only.
+//!
+//! A name is looked up once, all its addresses are judged, and connections are made to those very
+//! addresses: a name server cannot say one thing to the judge and another to the connection.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use nearcast_core::scope::Scope;
+use reqwest::{
+    Url,
+    dns::{Addrs, Name, Resolve, Resolving},
+};
+use tokio::{net::lookup_host, time::timeout};
+
+use super::{Place, Trouble, place::is_http};
+
+/// A name server that does not answer in time has no answer.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Addresses taken of one name.
+const ADDRESSES_MAX: usize = 8;
+/// Names remembered: a seed's own, and those it redirects to.
+const NAMES_MAX: usize = 32;
+
+/// Judges the URLs of one web seed, its redirects among them.
+#[derive(Debug)]
+pub(super) struct Guard {
+    /// Host and port the user named.
+    named: Option<(String, u16)>,
+    pins: Pins,
+}
+
+/// Addresses of the names that were looked up: all that connections know.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pins(Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>);
+
+impl Pins {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<SocketAddr>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Resolve for Pins {
+    fn resolve(&self, name: Name) -> Resolving {
+        let pinned = self.lock().get(name.as_str()).cloned();
+        Box::pin(async move {
+            let addresses = pinned.ok_or("its name was not looked up")?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl Guard {
+    pub(super) fn new(place: &Place) -> Guard {
+        let named = place.named.then(|| host_port(place.url())).flatten();
+        Guard { named, pins: Pins::default() }
+    }
+
+    /// What connections resolve names with.
+    pub(super) fn pins(&self) -> Pins {
+        self.pins.clone()
+    }
+
+    /// Whether this URL may be asked. To be called before each request.
+    ///
+    /// # Errors
+    /// A lasting trouble if it leads where it must not, a passing one if its name has no address.
+    pub(super) async fn admit(&self, url: &Url) -> Result<(), Trouble> {
+        let place = host_port(url).filter(|_| is_http(url));
+        let Some((host, port)) = place else {
+            return Err(Trouble::lasting("it leads to something that is no http or https address"));
+        };
+        let addresses = match literal(&host) {
+            Some(ip) => vec![SocketAddr::new(ip, port)],
+            None => self.look_up(&host, port).await?,
+        };
+        if self.named.as_ref().is_some_and(|named| *named == (host.clone(), port)) {
+            return Ok(());
+        }
+        let inner = addresses.iter().find(|address| !Scope::may_ask_http(address.ip(), port));
+        inner.map_or(Ok(()), |address| Err(Trouble::Lasting(refusal(&host, address.ip(), port))))
+    }
+
+    async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
+        if let Some(pinned) = self.pins.lock().get(host) {
+            return Ok(pinned.clone());
+        }
+        let found: Vec<SocketAddr> = match timeout(LOOKUP_TIMEOUT, lookup_host((host, port))).await {
+            Ok(Ok(found)) => found.take(ADDRESSES_MAX).collect(),
+            Ok(Err(error)) => return Err(Trouble::passing(format!("its name has no address: {error}"))),
+            Err(_) => return Err(Trouble::passing("its name was not looked up in time")),
+        };
+        if found.is_empty() {
+            return Err(Trouble::passing("its name has no address"));
+        }
+        let mut pins = self.pins.lock();
+        if pins.len() >= NAMES_MAX {
+            return Err(Trouble::lasting("it redirects to too many hosts"));
+        }
+        // Port 0 stands for that of the URL.
+        pins.insert(host.to_owned(), found.iter().map(|address| SocketAddr::new(address.ip(), 0)).collect());
+        Ok(found)
+    }
+}
+
+fn refusal(host: &str, ip: IpAddr, port: u16) -> String {
+    let target = if literal(host).is_some() { ip.to_string() } else { format!("{host} ({ip})") };
+    let why = match Scope::of(ip) {
+        Scope::Public => format!("port {port} belongs to another service"),
+        Scope::Loopback => "that is this machine".to_owned(),
+        Scope::Link | Scope::Private => "that is a private network".to_owned(),
+        Scope::Nobody => "that is nobody's address".to_owned(),
+    };
+    format!("it leads to {target}, and {why}; if you trust it, name its URL with --web-seed")
+}
+
+fn host_port(url: &Url) -> Option<(String, u16)> {
+    Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?))
+}
+
+/// A host that is an address already. The parser of URLs has brought all ways to write one into one form.
+fn literal(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn judge(seed: &str, named: bool, url: &str) -> Result<(), Trouble> {
+        let place = Place::parse(seed, named).unwrap();
+        Guard::new(&place).admit(&Url::parse(url).unwrap()).await
+    }
+
+    #[tokio::test]
+    async fn no_way_to_write_an_inner_address_gets_past() {
+        let ways = [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://127.0.1/",
+            "http://0x7f.1/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "http://2130706433/",
+            "http://017700000001/",
+            "http://127.0.0.1./",
+            "http://①②⑦.0.0.1/",
+            "http://0/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+            "http://[::1]/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "http://[::127.0.0.1]/",
+            "http://[::7f00:1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:7f00:1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fe80::1]/",
+            "http://[fd00::1]/",
+            "http://169.254.169.254/",
+            "http://0xa9fea9fe/",
+            "http://2852039166/",
+            "http://[::ffff:a9fe:a9fe]/",
+            "http://10.0.0.1/",
+            "http://10.1/",
+            "http://192.168.1/",
+            "http://172.16.0.1/",
+            "http://100.64.0.1/",
+            "http://192.168.0.1:8080/",
+            "http://user@127.0.0.1/",
+            "http://8.8.8.8@127.0.0.1/",
+            "https://127.0.0.1/",
+            "http://localhost/",
+            "http://LOCALHOST/",
+            "http://localhost:8080/",
+        ];
+        for way in ways {
+            let refused = judge("http://8.8.8.8/", true, way).await;
+            assert!(matches!(refused, Err(Trouble::Lasting(_))), "{way}: {refused:?}");
+        }
+        assert_eq!(judge("http://8.8.8.8/", false, "http://8.8.4.4/").await, Ok(()));
+        assert_eq!(judge("http://8.8.8.8/", false, "https://[2600::1]:8443/").await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn the_users_own_url_goes_where_it_likes_and_its_neighbours_do_not() {
+        let seed = "http://127.0.0.1:8080/a";
+        assert_eq!(judge(seed, true, "http://127.0.0.1:8080/b").await, Ok(()));
+        for other in ["http://127.0.0.1:8081/", "http://127.0.0.2:8080/", "http://10.0.0.1:8080/"] {
+            assert!(judge(seed, true, other).await.is_err(), "{other}");
+        }
+        assert!(judge(seed, false, seed).await.is_err(), "a torrent named it");
+    }
+
+    #[tokio::test]
+    async fn ports_of_other_services_are_refused_with_the_reason() {
+        let Err(Trouble::Lasting(why)) = judge("http://8.8.8.8/", false, "http://8.8.8.8:25/").await else {
+            panic!("port 25 is that of mail");
+        };
+        assert!(why.contains("port 25") && why.contains("--web-seed"), "{why}");
+    }
+
+    #[tokio::test]
+    async fn connections_know_only_names_that_were_judged() {
+        let guard = Guard::new(&Place::parse("http://localhost:1/", true).unwrap());
+        let resolve = |name: &str| guard.pins().resolve(name.parse().unwrap());
+        assert!(resolve("localhost").await.is_err());
+        guard.admit(&Url::parse("http://localhost:1/").unwrap()).await.unwrap();
+        let addresses: Vec<SocketAddr> = resolve("localhost").await.unwrap().collect();
+        assert!(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()));
+    }
+}

@@ -1,0 +1,158 @@
+//! Where a web seed has the files of a content (BEP 19).
+
+use std::fmt;
+
+use nearcast_core::{layout::FileIndex, manifest::Manifest, paths::printable};
+use reqwest::Url;
+
+/// One web seed: a URL, and who named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    url: Url,
+    /// By the user, who knows what lies behind it; else by a torrent or a link, which anybody may have written.
+    pub(crate) named: bool,
+}
+
+/// A URL that cannot be a web seed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PlaceError {
+    #[error("it is no URL: {0}")]
+    NoUrl(String),
+    #[error("only http and https are spoken")]
+    Scheme,
+}
+
+impl Place {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// See [`PlaceError`].
+    pub(crate) fn parse(url: &str, named: bool) -> Result<Place, PlaceError> {
+        let mut url = Url::parse(url).map_err(|error| PlaceError::NoUrl(error.to_string()))?;
+        if !is_http(&url) {
+            return Err(PlaceError::Scheme);
+        }
+        url.set_fragment(None);
+        Ok(Place { url, named })
+    }
+
+    /// The URL it was given as.
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Where a file of the content lies: for a content of one file the URL itself, unless that ends in
+    /// `/`; else below it, under the content's name.
+    pub(crate) fn of(&self, manifest: &Manifest, file: FileIndex) -> Url {
+        let base = self.url.path();
+        if manifest.is_single_file() && !base.ends_with('/') {
+            return self.url.clone();
+        }
+        let mut path = base.to_owned();
+        if !path.ends_with('/') {
+            path.push('/');
+        }
+        let target = manifest.target(file);
+        let names: Vec<String> = target.components().map(encoded).collect();
+        path.push_str(&names.join("/"));
+        let mut url = self.url.clone();
+        url.set_path(&path);
+        url
+    }
+}
+
+/// For people: without credentials, and without a query, which may hold some.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(&self.url))
+    }
+}
+
+/// A URL as people may see it.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    // They fail for URLs without a host only, and then there is nothing to hide.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.set_query(None);
+    printable(url.as_str())
+}
+
+pub(super) fn is_http(url: &Url) -> bool {
+    matches!(url.scheme(), "http" | "https") && url.has_host()
+}
+
+/// A name as one step of a path: everything but letters, digits and `-._~` is escaped (RFC 3986).
+fn encoded(name: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    name.bytes().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use nearcast_core::{
+        manifest::NewFile,
+        paths::{RelativePath, SafeName},
+    };
+
+    use super::*;
+
+    fn content(name: &str, files: &[&str]) -> Manifest {
+        let new = |path: &&str| NewFile {
+            path: RelativePath::parse(path).unwrap(),
+            length: 1,
+            piece_hashes: vec![[7; 32]],
+        };
+        let name = SafeName::parse(name.as_bytes()).unwrap();
+        Manifest::build(&name, 16 << 10, files.iter().map(new).collect(), Vec::new()).unwrap()
+    }
+
+    fn urls(base: &str, manifest: &Manifest) -> Vec<String> {
+        let place = Place::parse(base, false).unwrap();
+        let files = (0..manifest.layout().files()).filter_map(|file| manifest.layout().file_index(file));
+        files.map(|file| place.of(manifest, file).to_string()).collect()
+    }
+
+    #[test]
+    fn a_single_file_is_the_url_or_lies_in_it() {
+        let film = content("a film.mkv", &["a film.mkv"]);
+        assert_eq!(urls("http://a.example/get?id=7", &film), ["http://a.example/get?id=7"]);
+        assert_eq!(urls("https://a.example/films/", &film), ["https://a.example/films/a%20film.mkv"]);
+        assert_eq!(urls("https://a.example", &film), ["https://a.example/a%20film.mkv"]);
+    }
+
+    #[test]
+    fn files_lie_below_the_url_under_the_contents_name() {
+        let folder = content("holiday", &["a/b c.txt", "100%?#.bin", "日本.mkv"]);
+        let expected = [
+            "http://a.example/x/holiday/100%25%3F%23.bin",
+            "http://a.example/x/holiday/a/b%20c.txt",
+            "http://a.example/x/holiday/%E6%97%A5%E6%9C%AC.mkv",
+        ];
+        assert_eq!(urls("http://a.example/x/", &folder), expected);
+        assert_eq!(urls("http://a.example/x", &folder), expected);
+    }
+
+    #[test]
+    fn a_name_cannot_climb_out_of_the_folder() {
+        let folder = content("n", &["%2e%2e/%2e%2e/x", "..%2fy"]);
+        let expected = ["http://a.example/b/n/%252e%252e/%252e%252e/x", "http://a.example/b/n/..%252fy"];
+        let mut found = urls("http://a.example/b/", &folder);
+        found.sort();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn other_schemes_are_refused_and_credentials_never_shown() {
+        for url in ["ftp://a.example/", "file:///etc/passwd", "gopher://a.example/", "data:,x"] {
+            assert_eq!(Place::parse(url, true), Err(PlaceError::Scheme), "{url}");
+        }
+        assert!(matches!(Place::parse("http://", true), Err(PlaceError::NoUrl(_))));
+        let place = Place::parse("https://me:secret@a.example/f?token=1#x", true).unwrap();
+        assert_eq!(place.to_string(), "https://a.example/f");
+    }
+}

@@ -1,0 +1,131 @@
+//! The task of one web seed: takes the engine's requests, and keeps a handful of lanes busy with them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream::FuturesUnordered};
+use nearcast_core::layout::FileIndex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Budget, News, Place, Trouble, client::Client, lane::Seed, plan::Plan};
+use crate::{
+    exchange::{LinkId, TaskEvent, fetch::Tools},
+    wire::data::Ask,
+};
+
+/// Requests under way to one web seed: enough to fill a long way, few enough for any server.
+const LANES_MAX: usize = 4;
+/// Failures in a row after which a web seed is let go. Each time what failed is asked for again by the
+/// engine, more slowly.
+const FAILURES_MAX: u32 = 4;
+/// Requests for runs come one by one: those of one decision gather for this long before any is sent.
+const GATHER: Duration = Duration::from_millis(1);
+/// Requests taken from the queue at once.
+const ASKS_AT_ONCE_MAX: usize = 256;
+
+/// What a web seed's task needs.
+pub(crate) struct Job {
+    pub(crate) link: LinkId,
+    pub(crate) place: Place,
+    pub(crate) tools: Tools,
+    pub(crate) budget: Budget,
+    /// A file that is wanted, to begin with.
+    pub(crate) file: FileIndex,
+}
+
+/// Runs until the seed is of no use, the driver drops `asks`, or `cancel` is set.
+pub(crate) async fn run(job: Job, mut asks: mpsc::Receiver<Ask>, cancel: CancellationToken) {
+    let (link, events) = (job.link, job.tools.events.clone());
+    let tell = async |news| {
+        // The driver is gone only when the node stops.
+        let _ = events.send(TaskEvent::WebSeed { link, news }).await;
+    };
+    let work = async {
+        let file = job.file;
+        let seed = Seed::new(job);
+        seed.probe(file).await?;
+        tell(News::Open).await;
+        seed.work(&mut asks).await
+    };
+    let end = tokio::select! {
+        () = cancel.cancelled() => return,
+        end = work => end,
+    };
+    if let Err(trouble) = end {
+        tell(News::Gone(trouble)).await;
+    }
+}
+
+impl Seed {
+    fn new(job: Job) -> Seed {
+        Seed {
+            link: job.link,
+            client: Client::new(&job.place, LANES_MAX),
+            place: job.place,
+            tools: job.tools,
+            budget: job.budget,
+            files: Mutex::new(BTreeMap::new()),
+            whole_only: AtomicBool::new(false),
+            kept: Mutex::new(None),
+            skipped: AtomicU64::new(0),
+        }
+    }
+
+    async fn work(&self, asks: &mut mpsc::Receiver<Ask>) -> Result<(), Trouble> {
+        let layout = self.tools.manifest.layout();
+        let (mut plan, mut lanes) = (Plan::default(), FuturesUnordered::new());
+        let (mut lanes_max, mut failures) = (LANES_MAX, 0);
+        let mut batch = Vec::with_capacity(ASKS_AT_ONCE_MAX);
+        loop {
+            let lanes_now = if self.is_whole_only() { 1 } else { lanes_max };
+            while lanes.len() < lanes_now
+                && let Some(stretch) = plan.take(layout)
+            {
+                lanes.push(self.fetch(stretch));
+            }
+            tokio::select! {
+                count = asks.recv_many(&mut batch, ASKS_AT_ONCE_MAX) => {
+                    if count == 0 {
+                        return Ok(());
+                    }
+                    if lanes.is_empty() {
+                        tokio::time::sleep(GATHER).await;
+                        while let Some(ask) = asks.try_recv().ok().filter(|_| batch.len() < ASKS_AT_ONCE_MAX) {
+                            batch.push(ask);
+                        }
+                    }
+                    batch.drain(..).for_each(|ask| plan.hear(ask));
+                }
+                Some(end) = lanes.next() => match end {
+                    Ok(()) => failures = 0,
+                    // It takes fewer connections than we make.
+                    Err(Trouble::Passing { after: Some(_), reason }) if !lanes.is_empty() => {
+                        lanes_max = lanes.len();
+                        tracing::debug!(place = %self.place, reason, lanes_max, "a web seed takes no more requests");
+                    }
+                    Err(Trouble::Passing { after: None, reason }) if failures < FAILURES_MAX => {
+                        failures += 1;
+                        tracing::debug!(place = %self.place, reason, failures, "a request to a web seed failed");
+                    }
+                    Err(trouble) => return Err(trouble),
+                },
+            }
+        }
+    }
+}
+
+impl Plan {
+    fn hear(&mut self, ask: Ask) {
+        match ask {
+            Ask::Request { id, run } => self.add(run, id),
+            Ask::Cancel { id } => self.cancel(id),
+        }
+    }
+}

@@ -10,3 +10,4 @@ pub mod place;
 pub mod probe;
 pub mod process;
 pub mod torrent;
+pub mod web;

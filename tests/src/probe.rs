@@ -80,6 +80,11 @@ impl Summary {
         self.bytes_by_tier.values().sum()
     }
 
+    /// Payload received in this run from HTTP servers.
+    pub fn from_web_seeds(&self) -> u64 {
+        self.bytes_by_tier["web_seed"]
+    }
+
     /// Payload received in this run from the operator's own servers.
     pub fn from_origin(&self) -> u64 {
         self.bytes_by_tier["origin"]

@@ -1,0 +1,294 @@
+//! Any HTTP server is an origin: alone, beside peers, in all its moods, and never where it must not lead.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+};
+
+use e2e::{
+    cluster::{Client, Get, PATIENCE, Published, Seeder, SeederOptions, publish, publish_to, run},
+    content::{MIB, assert_same, write_folder, write_random},
+    place::Place,
+    probe::Summary,
+    process::Stream,
+    web::{Manner, WebServer},
+};
+
+const SIZE_BYTES: u64 = 20 * MIB + 54_321;
+/// Asked for to see whether a server has the file and sends parts of it.
+const PROBE_BYTES: u64 = 1;
+/// Four who know of each other only while they fetch: a copy, and what is asked for twice on the way.
+const CROWD_COPIES_MAX: f64 = 2.0;
+/// Exit codes.
+const NOT_FOUND: i32 = 3;
+const UNREACHABLE: i32 = 6;
+
+/// A film on a web server and in a torrent that does not say so.
+struct Film {
+    place: Place,
+    source: PathBuf,
+    published: Published,
+}
+
+impl Film {
+    fn new(piece_size: &str) -> Film {
+        let place = Place::new();
+        let source = place.folder("root").join("film.bin");
+        write_random(&source, SIZE_BYTES, 77);
+        let published = publish(&place, &source, &["--piece-size", piece_size]);
+        Film { place, source, published }
+    }
+
+    fn root(&self) -> &Path {
+        self.source.parent().expect("the film lies in the root")
+    }
+
+    fn serve(&self, manner: Manner) -> WebServer {
+        WebServer::start(self.root(), "127.1.0.80", manner)
+    }
+
+    fn get(&self, ip: &str) -> Get {
+        Get::new(&self.place, &self.published.torrent, &self.place.folder(ip), ip)
+    }
+
+    fn assert_got(&self, ip: &str) {
+        assert_same(&self.source, &self.place.folder(ip).join("film.bin"));
+    }
+
+    /// Gets it from one URL alone, and well.
+    fn finish_alone(&self, url: &str) -> Summary {
+        let summary = self.get("127.1.0.2").with(&["--web-seed", url]).finish();
+        self.assert_got("127.1.0.2");
+        assert_eq!(summary.from_web_seeds(), SIZE_BYTES, "{summary:?}");
+        assert_eq!((summary.received(), summary.wasted, summary.banned), (SIZE_BYTES, 0, 0));
+        summary
+    }
+
+    /// Fails to get it with these arguments; the exit code, and what was said.
+    fn fail(&self, source: &str, arguments: &[&str]) -> (i32, String) {
+        let out = self.place.folder("out");
+        let mut command = self.place.nearcast();
+        command.args(["get", source, "--listen", "/ip4/127.1.0.3/tcp/0", "--timeout", "3s", "-o"]).arg(&out);
+        let (code, process) = run("get", command.args(arguments));
+        assert_ne!(code, 0, "{}", process.tail());
+        (code, process.lines(Stream::Stderr).join("\n"))
+    }
+
+    fn torrent(&self) -> &str {
+        self.published.torrent.to_str().expect("the temporary folder has a plain name")
+    }
+}
+
+#[test]
+fn alone_it_gives_everything_once_whatever_the_size_of_the_pieces() {
+    for piece_size in ["64KiB", "256KiB", "4MiB"] {
+        let film = Film::new(piece_size);
+        let server = film.serve(Manner::Good);
+        film.finish_alone(&server.url("film.bin"));
+        assert_eq!(server.seen().bytes, SIZE_BYTES + PROBE_BYTES, "{piece_size}: each byte once");
+        let requests_max = (SIZE_BYTES / (256 * 1024)) as u32;
+        assert!(server.seen().requests < requests_max, "{piece_size}: {:?}", server.seen());
+    }
+}
+
+#[test]
+fn a_folder_comes_file_by_file_and_a_url_that_ends_in_a_slash_is_where_a_file_lies() {
+    let place = Place::new();
+    let root = place.folder("root");
+    let source = write_folder(&root, "a holiday", 12);
+    let published = publish(&place, &source, &["--piece-size", "1MiB"]);
+    let server = WebServer::start(&root, "127.1.0.80", Manner::Good);
+    for (ip, url) in
+        [("127.1.0.2", server.url("")), ("127.1.0.3", server.url("").trim_end_matches('/').to_owned())]
+    {
+        let out = place.folder(ip);
+        let summary = Get::new(&place, &published.torrent, &out, ip).with(&["--web-seed", &url]).finish();
+        assert_same(&source, &out.join("a holiday"));
+        assert_eq!(summary.from_web_seeds(), summary.bytes);
+    }
+    let film = Film::new("256KiB");
+    film.finish_alone(&film.serve(Manner::Good).url(""));
+}
+
+#[test]
+fn a_server_without_ranges_is_read_from_the_start_and_little_is_thrown_away() {
+    let film = Film::new("1MiB");
+    let server = film.serve(Manner::WholeOnly);
+    film.finish_alone(&server.url("film.bin"));
+    // What lies before the random start comes twice, and what was on its way at the probe is lost.
+    assert!(server.seen().bytes <= 3 * SIZE_BYTES, "{:?}", server.seen());
+}
+
+#[test]
+fn a_server_that_is_busy_or_breaks_off_is_asked_again() {
+    let film = Film::new("1MiB");
+    for manner in [Manner::Busy(2), Manner::Truncated(2)] {
+        let server = film.serve(manner.clone());
+        film.finish_alone(&server.url("film.bin"));
+        assert!(server.seen().requests > 2, "{manner:?}");
+        fs::remove_file(film.place.folder("127.1.0.2").join("film.bin")).expect("it has just come");
+    }
+}
+
+#[test]
+fn a_download_goes_on_where_it_was_interrupted() {
+    let film = Film::new("1MiB");
+    let server = film.serve(Manner::Held(12 * MIB));
+    let url = server.url("film.bin");
+    let client = film.get("127.1.0.2").with(&["--web-seed", &url]).start();
+    client.wait_bytes(4 * MIB, PATIENCE);
+    assert_eq!(client.interrupt(PATIENCE), 130, "{}", client.process.tail());
+    server.let_go();
+    let summary = film.get("127.1.0.2").with(&["--web-seed", &url]).finish();
+    film.assert_got("127.1.0.2");
+    assert!(summary.received() <= SIZE_BYTES - 4 * MIB, "{summary:?}");
+    assert_eq!(summary.received(), summary.from_web_seeds());
+}
+
+#[test]
+fn a_file_that_changes_while_it_comes_is_given_up_and_said() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Changing);
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &server.url("film.bin")]);
+    assert!([NOT_FOUND, UNREACHABLE].contains(&code), "{code}: {said}");
+    assert!(said.contains("changed on the server"), "{said}");
+}
+
+#[test]
+fn a_missing_file_and_one_of_another_length_are_given_up_at_once() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Good);
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &server.url("nothing.bin")]);
+    assert!(code == UNREACHABLE && said.contains("404"), "{code}: {said}");
+    assert_eq!(server.seen().requests, 1, "asked once and never again");
+    fs::write(film.root().join("short.bin"), b"short").expect("there is room");
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &server.url("short.bin")]);
+    assert!(code == UNREACHABLE && said.contains("5 bytes"), "{code}: {said}");
+}
+
+#[test]
+fn a_torrent_cannot_send_us_into_our_own_network() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Good);
+    let torrent = film.place.path().join("evil.torrent");
+    let url = server.url("film.bin");
+    let evil =
+        publish_to(&film.place, &film.source, &torrent, &["--piece-size", "256KiB", "--web-seed", &url]);
+    let (code, said) = film.fail(torrent.to_str().expect("a plain name"), &[]);
+    assert!(code == UNREACHABLE && said.contains("that is this machine"), "{code}: {said}");
+    assert!(said.contains("--web-seed"), "it says what to do: {said}");
+    assert_eq!(server.seen().requests, 0);
+    // Who trusts it says so.
+    let get = Get::new(&film.place, &evil.torrent, &film.place.folder("127.1.0.2"), "127.1.0.2");
+    assert_eq!(get.with(&["--web-seed", &url]).finish().from_web_seeds(), SIZE_BYTES);
+}
+
+#[test]
+fn a_redirect_is_followed_on_its_own_host_and_refused_into_the_network_behind() {
+    let film = Film::new("256KiB");
+    let inner = WebServer::start(film.root(), "127.1.0.81", Manner::Good);
+    let outer = film.serve(Manner::Redirect(inner.url("moved").trim_end_matches('/').to_owned()));
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &outer.url("film.bin")]);
+    assert!(code == UNREACHABLE && said.contains("127.1.0.81"), "{code}: {said}");
+    assert_eq!((outer.seen().requests, inner.seen().requests), (1, 0));
+
+    let moved = film.serve(Manner::Redirect("/moved".to_owned()));
+    let url = moved.url("film.bin").replace("http://", "http://me:secret@");
+    film.finish_alone(&url);
+    let seen = moved.seen();
+    assert!(
+        seen.with_credentials > 0 && seen.with_credentials < seen.requests,
+        "not along redirects: {seen:?}"
+    );
+
+    let (_, said) =
+        film.fail(film.torrent(), &["--overwrite", "--web-seed", "http://me:secret@127.0.0.1:1/x"]);
+    assert!(!said.contains("secret"), "{said}");
+}
+
+#[test]
+fn a_false_byte_bans_it_and_the_rest_comes_from_peers() {
+    for piece_size in ["256KiB", "4MiB"] {
+        let film = Film::new(piece_size);
+        let server = film.serve(Manner::Corrupt);
+        let state = film.place.folder("state");
+        let seeder = Seeder::start_with(
+            &film.place,
+            &SeederOptions {
+                root: film.root().to_owned(),
+                state,
+                ip: "127.1.0.1".to_owned(),
+                port: 0,
+                arguments: vec!["--up".to_owned(), "16MiB".to_owned()],
+            },
+        );
+        let get = film.get("127.1.0.2").peer(seeder.address());
+        let client = get.with(&["--web-seed", &server.url("film.bin")]).start();
+        let summary = client.wait_finished(PATIENCE);
+        film.assert_got("127.1.0.2");
+        assert_eq!(summary.banned, 1, "{piece_size}: {}", client.process.tail());
+        assert!(summary.wasted > 0 && summary.from_origin() > 0, "{piece_size}: {summary:?}");
+        let said = client.process.lines(Stream::Stderr).join("\n");
+        assert!(said.contains("corrupt data") && said.contains("film.bin"), "{piece_size}: {said}");
+    }
+}
+
+/// A port of this address that nobody uses.
+fn free_port(ip: &str) -> u16 {
+    let listener = TcpListener::bind((ip, 0)).expect("a loopback address can be listened on");
+    listener.local_addr().expect("it listens").port()
+}
+
+/// A client that can be found by others, at the address returned.
+fn found(film: &Film, ip: &str) -> (Get, String) {
+    let address = format!("/ip4/{ip}/tcp/{}", free_port(ip));
+    (film.get(ip).with(&["--listen", &address]), address)
+}
+
+#[test]
+fn peers_come_first_and_the_web_seed_gives_what_they_lack() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Good);
+    let url = server.url("film.bin");
+    // It has everything and is no origin.
+    let (giver, address) = found(&film, "127.2.0.1");
+    let giver = giver.with(&["--web-seed", &url, "--seed", "forever"]).start();
+    giver.wait_finished(PATIENCE);
+    let summary = film.get("127.3.0.1").peer(&address).with(&["--web-seed", &url]).finish();
+    film.assert_got("127.3.0.1");
+    let share = summary.from_web_seeds() as f64 / SIZE_BYTES as f64;
+    assert!(share < 0.5, "{share:.2} from the web seed although a peer has everything: {summary:?}");
+}
+
+#[test]
+fn a_crowd_takes_little_more_than_one_copy() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Slow(2 * MIB));
+    let url = server.url("film.bin");
+    let (first, address) = found(&film, "127.2.0.1");
+    let others = (2..5).map(|n| film.get(&format!("127.{n}.0.9")).peer(&address));
+    let crowd = std::iter::once(first).chain(others);
+    let clients: Vec<Client> =
+        crowd.map(|get| get.with(&["--web-seed", &url, "--seed", "forever"]).start()).collect();
+    let summaries: Vec<Summary> = clients.iter().map(|client| client.wait_finished(PATIENCE)).collect();
+    let copies = server.seen().bytes as f64 / SIZE_BYTES as f64;
+    println!("{copies:.2} copies");
+    assert!(summaries.iter().all(|summary| summary.received() > summary.from_web_seeds()), "{summaries:#?}");
+    assert!((1.0..CROWD_COPIES_MAX).contains(&copies), "{copies:.2} copies: {summaries:#?}");
+}
+
+#[test]
+fn a_link_with_web_seeds_alone_says_that_nobody_can_give_the_metainfo() {
+    let film = Film::new("256KiB");
+    let link = format!("{}&ws=http://a.example/film.bin", film.published.magnet);
+    let (code, said) = film.fail(&link, &[]);
+    assert!(code == UNREACHABLE && said.contains("metainfo") && said.contains(".torrent"), "{code}: {said}");
+}
+
+#[test]
+fn time_is_bounded_when_nobody_answers() {
+    let film = Film::new("256KiB");
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", "http://127.0.0.1:1/film.bin"]);
+    assert!(code == UNREACHABLE && said.contains("http://127.0.0.1:1/film.bin"), "{code}: {said}");
+}

@@ -370,6 +370,25 @@ impl Download {
         }
     }
 
+    /// Bounds what is asked of web seeds while others ask them too: our share of what nobody has yet. They
+    /// cannot steer, so towards the end everybody would fetch the same last runs. To be called after
+    /// [`Download::rate`].
+    pub(crate) fn share_web_seeds(&self, ctx: &Context<'_>, links: &mut Links, have: &RunSet) {
+        let lacks = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_full());
+        let others = links.iter().filter(|link| !link.is_origin() && lacks(link)).count();
+        let alone = others == 0 || !links.iter().any(Link::is_web_seed);
+        if alone || self.origin.allowance(ctx.now, false) != Allowance::Unshared {
+            return;
+        }
+        let missing = |&run: &RunIndex| !have.contains(run) && self.wants(run);
+        let all = (0..self.layout.runs()).map(RunIndex::new);
+        let unshared = all.filter(missing).filter(|&run| self.availability.of(run) == 0).count();
+        let share = (unshared / (others + 1)).clamp(1, usize::from(u8::MAX)) as u8;
+        for link in links.iter_mut().filter(|link| link.is_web_seed()) {
+            link.depth = link.depth.min(share);
+        }
+    }
+
     /// Finds out who is late, and who no longer is.
     pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
         // Slower than the origin by far; where that is slow itself, nobody is late so soon.

@@ -229,6 +229,9 @@ impl Swarm {
         self.timers.set(Wake::Tick, ctx.now + ctx.config.tick);
         if let Some(download) = &mut self.download {
             download.rate(ctx, &mut self.links);
+            if let Some(held) = &self.content {
+                download.share_web_seeds(ctx, &mut self.links, &held.have);
+            }
             download.judge(ctx, &mut self.links);
         }
         for peer in self.links.keys() {

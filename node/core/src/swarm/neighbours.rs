@@ -20,8 +20,8 @@ use crate::{
 const EXCHANGE_MAX: usize = 50;
 /// Under this many neighbours, directories are asked again soon.
 const NEIGHBOURS_FEW: usize = 6;
-/// Runs asked of a web seed to begin with: one request for a few MiB costs it less than many small ones.
-const WEB_SEED_DEPTH_MIN: u8 = 16;
+/// Runs asked of a web seed to begin with: some for each of the few connections to it.
+const WEB_SEED_DEPTH_MIN: u8 = 8;
 /// A neighbour joins the next round of peer exchange this soon.
 const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 

@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 
 use nearcast_core::layout::{FileIndex, Layout, PieceIndex, RunIndex};
 
-/// Bytes of one request, unless a single piece has more. Larger ones cost the server less; smaller ones
-/// spread better over the connections.
+/// Bytes of one request at most, unless a single piece has more. Larger ones cost the server less.
 const STRETCH_BYTES_MAX: u64 = 4 << 20;
+/// What waits is spread over all connections, but not in smaller requests than this.
+const STRETCH_BYTES_MIN: u64 = 512 << 10;
 
 /// A run, and the request it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +61,17 @@ impl Plan {
         waiting.into_iter().for_each(|waiting| waiting.cancelled = true);
     }
 
-    /// The next stretch to fetch.
-    pub(super) fn take(&mut self, layout: &Layout) -> Option<Stretch> {
+    /// The next stretch to fetch, where `lanes` have nothing to do.
+    pub(super) fn take(&mut self, layout: &Layout, lanes: usize) -> Option<Stretch> {
+        let waiting = self.waiting.len() as u64 * u64::from(layout.run_bytes());
+        let share = (waiting / lanes.max(1) as u64).clamp(STRETCH_BYTES_MIN, STRETCH_BYTES_MAX);
         let first = self.next_part(layout, self.next)?;
         let file = layout.piece(first.piece).file;
         let mut stretch = Stretch { file, bytes: first.bytes(layout), parts: vec![first] };
-        while let Some(next) = stretch.end(layout) {
+        while let Some(next) = stretch.end(layout).filter(|_| stretch.bytes < share) {
             let follows = |part: &Part| {
                 let begins = part.runs.first().is_some_and(|due| due.run.get() == next);
-                let fits = stretch.bytes + part.bytes(layout) <= STRETCH_BYTES_MAX;
+                let fits = stretch.bytes + part.bytes(layout) <= share;
                 begins && fits && layout.piece(part.piece).file == file
             };
             let Some(part) = self.part_with(layout, next).filter(follows) else { break };
@@ -118,13 +121,12 @@ impl Part {
 }
 
 impl Stretch {
-    /// The run after its last, if it may go on there: nothing is missing within its last piece, and more
-    /// than a piece would not be too much.
+    /// The run after its last, if it may go on there: nothing is missing within its last piece.
     fn end(&self, layout: &Layout) -> Option<u32> {
         let last = self.parts.last()?;
         let (first, end) = (last.runs.first()?.run.get(), last.runs.last()?.run.get() + 1);
         let whole = end - first == last.runs.len() as u32 && end == layout.piece_runs(last.piece).end;
-        (whole && self.bytes < STRETCH_BYTES_MAX).then_some(end)
+        whole.then_some(end)
     }
 
     /// Bytes from `run` to where its row of runs without gaps ends.
@@ -169,30 +171,39 @@ mod tests {
     #[test]
     fn neighbouring_pieces_make_one_request_up_to_its_limit_and_to_the_end_of_the_file() {
         let (layout, mut plan) = (layout(), plan(0..43));
-        assert_eq!(runs(plan.take(&layout)), (0..16).collect::<Vec<_>>());
-        assert_eq!(runs(plan.take(&layout)), (16..32).collect::<Vec<_>>());
-        assert_eq!(runs(plan.take(&layout)), (32..42).collect::<Vec<_>>());
-        assert_eq!(runs(plan.take(&layout)), [42], "another file");
-        assert_eq!(plan.take(&layout), None);
+        assert_eq!(runs(plan.take(&layout, 1)), (0..16).collect::<Vec<_>>());
+        assert_eq!(runs(plan.take(&layout, 1)), (16..32).collect::<Vec<_>>());
+        assert_eq!(runs(plan.take(&layout, 1)), (32..42).collect::<Vec<_>>());
+        assert_eq!(runs(plan.take(&layout, 1)), [42], "another file");
+        assert_eq!(plan.take(&layout, 1), None);
+    }
+
+    #[test]
+    fn what_waits_is_spread_over_the_lanes() {
+        let layout = Layout::new(RUN, [100 * RUN]).unwrap();
+        let mut plan = plan(0..16);
+        assert_eq!(runs(plan.take(&layout, 4)), [0, 1, 2, 3]);
+        assert_eq!(runs(plan.take(&layout, 3)), [4, 5, 6, 7]);
+        assert_eq!(runs(plan.take(&layout, 8)), [8, 9], "not in crumbs");
     }
 
     #[test]
     fn it_goes_on_where_it_was_and_round() {
         let (layout, mut plan) = (layout(), plan(20..24));
-        assert_eq!(runs(plan.take(&layout)), [20, 21, 22, 23]);
+        assert_eq!(runs(plan.take(&layout, 1)), [20, 21, 22, 23]);
         [0, 1, 2, 3, 24, 25, 26, 27].into_iter().for_each(|run| plan.add(run, 100 + run));
-        assert_eq!(runs(plan.take(&layout)), [24, 25, 26, 27]);
-        assert_eq!(runs(plan.take(&layout)), [0, 1, 2, 3]);
+        assert_eq!(runs(plan.take(&layout, 1)), [24, 25, 26, 27]);
+        assert_eq!(runs(plan.take(&layout, 1)), [0, 1, 2, 3]);
     }
 
     #[test]
     fn a_piece_with_gaps_ends_its_request() {
         let (layout, mut plan) = (layout(), plan([0, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]));
-        let stretch = plan.take(&layout).unwrap();
+        let stretch = plan.take(&layout, 1).unwrap();
         let row = |run| stretch.row_end(&layout, layout.run_index(run).unwrap()) / RUN;
         assert_eq!((row(0), row(5), row(7)), (6, 6, 8));
         assert_eq!(runs(Some(stretch)), [0, 1, 2, 3, 4, 5, 7]);
-        assert_eq!(runs(plan.take(&layout)), [8, 9, 10, 11]);
+        assert_eq!(runs(plan.take(&layout, 1)), [8, 9, 10, 11]);
     }
 
     #[test]
@@ -200,7 +211,7 @@ mod tests {
         let (layout, mut plan) = (layout(), plan(0..8));
         plan.cancel(101);
         (4..8).for_each(|run| plan.cancel(100 + run));
-        assert_eq!(runs(plan.take(&layout)), [0, 1, 2, 3]);
-        assert_eq!(plan.take(&layout), None);
+        assert_eq!(runs(plan.take(&layout, 1)), [0, 1, 2, 3]);
+        assert_eq!(plan.take(&layout, 1), None);
     }
 }

@@ -86,7 +86,7 @@ impl Seed {
         loop {
             let lanes_now = if self.is_whole_only() { 1 } else { lanes_max };
             while lanes.len() < lanes_now
-                && let Some(stretch) = plan.take(layout)
+                && let Some(stretch) = plan.take(layout, lanes_now - lanes.len())
             {
                 lanes.push(self.fetch(stretch));
             }

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::{
     piece_tree::{PieceTree, PieceTreeError},
-    whole_piece::{HashedRun, UnprovenPiece, hash_run, verify_piece},
+    whole_piece::{HashedRun, Unproven, UnprovenPiece, hash_run, verify_piece},
 };
 use crate::{
     id::Hash,

@@ -50,17 +50,20 @@ pub enum UnprovenPiece {
     Corrupt(#[from] CorruptRun),
 }
 
+/// Runs that were not proven, and why.
+pub type Unproven<B> = (UnprovenPiece, Vec<HashedRun<B>>);
+
 /// The other half: proves runs of one piece together. `known` has the roots of those that are not
 /// among them.
 ///
 /// # Errors
-/// See [`UnprovenPiece`]; the runs are handed back, so that their buffers can be used again.
+/// See [`UnprovenPiece`]; the runs are handed back with it, so that their buffers can be used again.
 pub fn verify_piece<B: AsRef<[u8]>>(
     manifest: &Manifest,
     piece: PieceIndex,
     known: &PieceTree,
     runs: Vec<HashedRun<B>>,
-) -> Result<Vec<VerifiedRun<B>>, (UnprovenPiece, Vec<HashedRun<B>>)> {
+) -> Result<Vec<VerifiedRun<B>>, Unproven<B>> {
     let layout = manifest.layout();
     let numbers = layout.piece_runs(piece);
     let mut roots: Vec<Option<Hash>> = (0..numbers.len() as u32).map(|run| known.run_root(run)).collect();

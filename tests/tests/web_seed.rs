@@ -82,12 +82,12 @@ impl Film {
 
 #[test]
 fn alone_it_gives_everything_once_whatever_the_size_of_the_pieces() {
-    for piece_size in ["64KiB", "256KiB", "4MiB"] {
+    for (piece_size, run_bytes) in [("64KiB", 64 * 1024), ("256KiB", 256 * 1024), ("4MiB", 256 * 1024)] {
         let film = Film::new(piece_size);
         let server = film.serve(Manner::Good);
         film.finish_alone(&server.url("film.bin"));
         assert_eq!(server.seen().bytes, SIZE_BYTES + PROBE_BYTES, "{piece_size}: each byte once");
-        let requests_max = (SIZE_BYTES / (256 * 1024)) as u32;
+        let requests_max = (SIZE_BYTES / run_bytes) as u32 * 2 / 3;
         assert!(server.seen().requests < requests_max, "{piece_size}: {:?}", server.seen());
     }
 }
@@ -264,7 +264,7 @@ fn peers_come_first_and_the_web_seed_gives_what_they_lack() {
 #[test]
 fn a_crowd_takes_little_more_than_one_copy() {
     let film = Film::new("256KiB");
-    let server = film.serve(Manner::Slow(2 * MIB));
+    let server = film.serve(Manner::Slow(MIB / 2));
     let url = server.url("film.bin");
     let (first, address) = found(&film, "127.2.0.1");
     let others = (2..5).map(|n| film.get(&format!("127.{n}.0.9")).peer(&address));

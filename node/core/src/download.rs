@@ -27,6 +27,9 @@ const STEAL_SECONDS_MIN: f32 = 0.1;
 /// Requests of small runs are many: as many bytes as this may always be asked for ahead.
 const AHEAD_BYTES_MIN: u64 = 4 << 20;
 
+/// Asked of a web seed to begin with.
+const SERVER_BYTES_START: u32 = 2 << 20;
+
 /// What is still to be got, and how it goes.
 #[derive(Debug)]
 pub(crate) struct Download {
@@ -423,6 +426,11 @@ impl Download {
     pub(crate) fn depth_start(&self, configured: u8) -> u8 {
         let small_runs = u64::from(configured) * u64::from(crate::layout::RUN_BYTES_MAX) / 4;
         configured.max((small_runs / u64::from(self.run_bytes.max(1))).min(64) as u8)
+    }
+
+    /// Requests to a web seed to begin with: large ones for each of the few connections to it.
+    pub(crate) fn depth_to_server(&self) -> u8 {
+        (SERVER_BYTES_START / self.run_bytes.max(1)).clamp(2, 64) as u8
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

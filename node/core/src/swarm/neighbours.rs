@@ -20,8 +20,6 @@ use crate::{
 const EXCHANGE_MAX: usize = 50;
 /// Under this many neighbours, directories are asked again soon.
 const NEIGHBOURS_FEW: usize = 6;
-/// Runs asked of a web seed to begin with: some for each of the few connections to it.
-const WEB_SEED_DEPTH_MIN: u8 = 8;
 /// A neighbour joins the next round of peer exchange this soon.
 const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 
@@ -83,7 +81,8 @@ impl Swarm {
         }
         let start = ctx.config.requests_start;
         let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
-        let depth = if about.web_seed { depth.max(WEB_SEED_DEPTH_MIN) } else { depth };
+        let to_server = self.download.as_ref().map_or(start, |download| download.depth_to_server());
+        let depth = if about.web_seed { depth.max(to_server) } else { depth };
         let mut link = Link::new(peer, about, depth);
         self.discovery.on_linked(&mut link);
         link.set_new(true);

@@ -137,7 +137,7 @@ impl Driver {
             Action::Unlink { .. } => self.hang_up(key, peer),
             Action::Request { request, run, .. } => {
                 let ask = Ask::Request { id: request.0, run: run.get() };
-                if !asks.is_some_and(|asks| asks.try_send(ask).is_ok()) {
+                if asks.is_none_or(|asks| asks.try_send(ask).is_err()) {
                     self.input(key, Event::RunFailed { peer, request, cause: RunFailure::Silent });
                 }
             }
@@ -204,16 +204,16 @@ impl Driver {
                 };
                 self.input(key, Event::Linked { peer, about });
             }
-            News::Gone(trouble) => self.on_web_seed_gone(key, peer, trouble),
+            News::Gone(trouble) => self.on_web_seed_gone(key, peer, &trouble),
         }
     }
 
-    fn on_web_seed_gone(&mut self, key: ContentKey, peer: PeerKey, trouble: Trouble) {
+    fn on_web_seed_gone(&mut self, key: ContentKey, peer: PeerKey, trouble: &Trouble) {
         let Some(seed) = self.web_seed(key, peer) else { return };
         let Some(line) = seed.line.take() else { return };
         let place = seed.place.to_string();
         seed.fruitless = if line.open && !line.fruitful { seed.fruitless + 1 } else { 0 };
-        let after = match &trouble {
+        let after = match trouble {
             Trouble::Passing { after, .. } => Some(after.unwrap_or(Duration::ZERO)),
             Trouble::Lasting(_) => None,
         };

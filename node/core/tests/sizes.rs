@@ -154,7 +154,8 @@ fn a_finished_leecher_keeps_little() {
     let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
     let peer = PeerKey(0);
     let maps = Maps([(peer, RunSet::full(RUNS))].into());
-    let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true, web_seed: false };
+    let about =
+        Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true, web_seed: false };
     let mut outputs = Vec::with_capacity(10_000);
     let (engine, held) = measure(|| {
         let mut engine = Engine::new(config.clone(), 1);

@@ -184,7 +184,13 @@ pub(crate) fn recover(shell: &mut Shell) {
         shell.disk_full(content, false);
         (0..PEERS).for_each(|peer| shell.unlink(content, PeerKey(peer)));
         let all = shell.set(u16::MAX);
-        let about = Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true, web_seed: false };
+        let about = Neighbour {
+            tier: Tier::Remote,
+            origin: false,
+            directory: false,
+            manifest: true,
+            web_seed: false,
+        };
         shell.link(content, HONEST, all, about);
         shell.message(content, HONEST, Message::Unchoke);
         for _ in 0..200 {

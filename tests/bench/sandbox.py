@@ -6,12 +6,13 @@ the kernel kills every process inside when the first one ends, whatever ended it
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 
-FOLDER = "NEARCAST_BENCH_FOLDER"
+FOLDERS = "NEARCAST_BENCH_FOLDERS"
 HOSTS_MAX = 16
 NETWORK = "10.77.0"
 # bbr paces even loopback (rqbit falls from 296 to 165 MB/s); all peers get the kernel's classic instead.
@@ -26,8 +27,9 @@ def ip(host):
 
 
 def inside():
-    """The folder to work in, if this process is the one inside the namespaces."""
-    return os.environ.get(FOLDER)
+    """The folders to work in, of memory and of disk, if this process is the one inside the namespaces."""
+    folders = os.environ.get(FOLDERS)
+    return folders.split(os.pathsep) if folders else None
 
 
 class Ended(BaseException):
@@ -38,17 +40,19 @@ class Ended(BaseException):
         self.code = 128 + number
 
 
-def enter():
+def enter(disk_dir):
     """Runs this same command again inside fresh namespaces; returns its exit code."""
     # What is mounted on it is seen inside only; out here it stays empty.
     folder = tempfile.mkdtemp(prefix="nearcast-bench-")
+    disk_folder = tempfile.mkdtemp(prefix="nearcast-bench-disk-", dir=disk_dir)
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if os.geteuid() != 0:
         command.insert(1, "--map-root-user")
     command += [sys.executable, "-B", os.path.abspath(sys.argv[0]), *sys.argv[1:]]
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _end)
-    child = subprocess.Popen(command, env={**os.environ, FOLDER: folder}, preexec_fn=_die_with_parent)
+    environment = {**os.environ, FOLDERS: folder + os.pathsep + disk_folder}
+    child = subprocess.Popen(command, env=environment, preexec_fn=_die_with_parent)
     try:
         return _wait(child)
     except Ended as ended:
@@ -58,6 +62,7 @@ def enter():
         child.kill()
         child.wait()
         os.rmdir(folder)
+        shutil.rmtree(disk_folder)
 
 
 def _wait(child):

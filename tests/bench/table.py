@@ -15,11 +15,24 @@ COLUMNS = [
     ("seeder_cpu_s_per_gib", "seeder", 2),
     ("leecher_cpu_s_per_gib", "leechers", 2),
     ("seeder_rss_mb", "RSS MB seeder", 0),
-    ("leecher_rss_mb", "leecher", 0),
+    ("leecher_rss_mb", "RSS MB leecher", 0),
+    ("first_byte_ms", "first byte ms", 1),
+    ("seeder_up_over_limit", "seeder --up: sent/limit", 4),
+    ("get_up_over_limit", "get --up: sent/limit", 4),
+    ("get_down_over_limit", "get --down: received/limit", 4),
 ]
+HEADINGS = {key: heading for key, heading, _ in COLUMNS}
+DIGITS = {key: digits for key, _, digits in COLUMNS}
+# What is said of a single run, as far as it was measured.
+BRIEF = ("wall_s", "last_over_bound", "cpu_s_per_gib", "first_byte_ms", "seeder_up_over_limit", "get_up_over_limit",
+         "get_down_over_limit")
 US = "nearcast"
 # Of these, more is better; of all others, less.
 MORE_IS_BETTER = {"mb_per_s"}
+
+
+def heading(key):
+    return HEADINGS[key]
 
 
 def summarise(runs):
@@ -29,9 +42,8 @@ def summarise(runs):
                   "max": max(run[key] for run in runs)} for key in keys}
 
 
-def render(results):
-    """`results`: peer name -> list of runs, each a dict of figures."""
-    summaries = {name: summarise(runs) for name, runs in results.items()}
+def render(results, summaries):
+    """`results`: peer name -> list of runs, each a dict of figures; `summaries`: the same summarised."""
     columns = [column for column in COLUMNS if any(column[0] in summary for summary in summaries.values())]
     rows = [["", "runs"] + [heading for _, heading, _ in columns]]
     for name, summary in summaries.items():
@@ -44,9 +56,13 @@ def render(results):
     return "\n".join(_line(row, widths) for row in rows)
 
 
+def brief(figures):
+    """One run in a few words: what the work is about."""
+    telling = [key for key in BRIEF if key in figures]
+    return ", ".join(f"{heading(key)} {figures[key]:.{DIGITS[key]}f}" for key in telling)
+
+
 def write_json(path, document):
-    for work in document["works"].values():
-        work["summary"] = {name: summarise(runs) for name, runs in work["runs"].items()}
     with open(path, "w") as file:
         json.dump(document, file, indent=1)
         file.write("\n")

@@ -33,7 +33,7 @@ def interpreter():
 
 class Libtorrent(Peer):
     name = "libtorrent"
-    works = ("one-to-one", "swarm", "limited")
+    works = ("one-to-one", "swarm", "limited", "mixed", "files")
     format = "v1"
 
     def __init__(self, options, folder):
@@ -69,7 +69,8 @@ class Libtorrent(Peer):
         return json.loads(line)["uploaded_bytes"]
 
     def _argv(self, run, host, folder, others):
-        argv = [self._python, "-I", NODE, "run", self._torrent, folder, f"{sandbox.ip(host)}:{PORT}", run.up_bytes or 0]
+        argv = [self._python, "-I", NODE, "run", self._torrent, folder, f"{sandbox.ip(host)}:{PORT}"]
+        argv.append(run.up_bytes(host) or 0)
         return argv + [f"{sandbox.ip(other)}:{PORT}" for other in others]
 
 

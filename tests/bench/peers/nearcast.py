@@ -6,22 +6,29 @@ import subprocess
 
 import sandbox
 from child import Failure
-from peers.peer import Leecher, Peer, Run
+from peers import nginx
+from peers.peer import Leecher, Peer, Run, absent
+
+GIVER_PORT = 4801
 
 
 class Nearcast(Peer):
     name = "nearcast"
-    works = ("one-to-one", "swarm", "limited")
+    works = ("one-to-one", "swarm", "limited", "mixed", "files", "memory", "start", "limits")
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self._client = os.path.join(options.bin_dir, "nearcast")
         self._seeder = os.path.join(options.bin_dir, "nearcast-seeder")
-        self._address = None
+        # Options that say where the content is to be had from.
+        self._source = []
 
     def missing(self):
-        absent = [path for path in (self._client, self._seeder) if not os.access(path, os.X_OK)]
-        return f"{', '.join(absent)} not built (cargo build --release)" if absent else None
+        unbuilt = [path for path in (self._client, self._seeder) if not os.access(path, os.X_OK)]
+        return f"{', '.join(unbuilt)} not built (cargo build --release)" if unbuilt else None
+
+    def missing_for(self, work):
+        return absent([nginx.PROGRAM]) if work.web else None
 
     def version(self):
         done = subprocess.run([self._client, "--version"], capture_output=True, text=True, timeout=20)
@@ -30,43 +37,69 @@ class Nearcast(Peer):
     def prepare(self, content):
         self._root = os.path.join(self.folder, "nearcast-root")
         os.makedirs(self._root, exist_ok=True)
-        # A hard link: the same pages, no second copy in memory.
-        target = os.path.join(self._root, content.name)
-        if not os.path.exists(target):
-            os.link(content.path, target)
         self._torrent = os.path.join(self._root, content.name + ".torrent")
         if not os.path.exists(self._torrent):
-            self.make([self._client, "publish", target, "-o", self._torrent])
+            content.link_into(self._root)
+            self.make([self._client, "publish", os.path.join(self._root, content.name), "-o", self._torrent])
 
     def seed(self, run: Run, watch):
+        if run.web:
+            self._source = ["--web-seed", nginx.url(run.content.name), "--discover", "none"]
+            return nginx.start(run, watch)
         state = run.make_folder("seeder-state")
         argv = [self._seeder, "serve", "--root", self._root, "--listen", f"/ip4/{sandbox.ip(1)}/tcp/0",
                 "--listen", f"/ip4/{sandbox.ip(1)}/udp/0/quic-v1", "--admin", "off", "--state-dir", state]
-        child = run.start("seeder", argv + self._limit(run))
+        child = run.start("seeder", argv + _limit(run, 1))
         watch.line(child, lambda line: line == "ready")
         addresses = [line.split()[1] for _, line in child.lines if line.startswith("listening ")]
-        self._address = next((address for address in addresses if "/tcp/" in address), None)
-        if not self._address:
+        address = next((address for address in addresses if "/tcp/" in address), None)
+        if not address:
             raise Failure("the seeder is ready but listens on no TCP address")
+        self._source = ["--peer", address]
         return child
 
-    def leech(self, run: Run, host, others):
+    def leech(self, run: Run, host, others, down_bytes=None):
+        """Without a host it listens on every interface, as it does by itself."""
         folder = run.make_folder(f"leecher-{host}")
-        argv = [self._client, "get", self._torrent, "-o", folder, "--peer", self._address, "--listen",
-                f"/ip4/{sandbox.ip(host)}/tcp/0", "--json", "--seed", "forever" if run.stay else "none"]
-        child = run.start(f"leecher-{host}", argv + self._limit(run))
+        options = ["--seed", "forever" if run.stay else "none", *self._source]
+        options += ["--down", down_bytes] if down_bytes else []
+        child = self._get(run, host, folder, 0, options)
         return Leecher(child, os.path.join(folder, run.content.name), _is_finished)
 
+    def give(self, run: Run, host, watch):
+        """Starts somebody who has everything already and gives it; the next leechers are told of nobody else."""
+        folder = run.make_folder(f"giver-{host}")
+        run.content.link_into(folder)
+        child = self._get(run, host, folder, GIVER_PORT, ["--seed", "forever"])
+        watch.line(child, _is_finished)
+        self._source = ["--peer", f"/ip4/{sandbox.ip(host)}/tcp/{GIVER_PORT}"]
+        return child
+
     def sent_bytes(self, run, leechers, watch):
+        if run.web:
+            return nginx.sent_bytes(run, watch)
         summaries = [_event(line) for leecher in leechers for _, line in leecher.child.lines if _is_finished(line)]
         try:
             return sum(summary["bytes_by_tier"]["origin"] for summary in summaries)
         except (KeyError, TypeError) as error:
             raise Failure("a finished event without bytes_by_tier.origin") from error
 
-    def _limit(self, run):
-        # A bare number is bytes per second.
-        return ["--up", str(run.up_bytes)] if run.up_bytes else []
+    def tells_first_byte(self, line):
+        """The first line that tells of bytes that were verified."""
+        event = _event(line)
+        return event.get("event") in ("progress", "finished") and event.get("bytes", 0) > 0
+
+    def _get(self, run, host, folder, port, options):
+        argv = [self._client, "get", self._torrent, "-o", folder, "--json"]
+        argv += ["--listen", f"/ip4/{sandbox.ip(host)}/tcp/{port}"] if host else []
+        # Where it would remember what is complete: not in the home of whoever measures.
+        state = {"XDG_STATE_HOME": run.make_folder(f"state-{host}-{port}")}
+        return run.start(os.path.basename(folder), argv + options + _limit(run, host), env=state)
+
+
+def _limit(run, host):
+    # A bare number is bytes per second.
+    return ["--up", run.up_bytes(host)] if run.up_bytes(host) else []
 
 
 def _event(line):

@@ -13,14 +13,20 @@ MAKE_TIMEOUT_S = 300
 class Run:
     """One run of one program: its folder, its processes, its limits."""
 
-    def __init__(self, folder, content, up_bytes, stay):
+    def __init__(self, folder, content, uplinks, stay, web=False):
         self.folder = folder
         self.content = content
-        # Upload limit of each node in bytes per second, or None.
-        self.up_bytes = up_bytes
+        # Most bytes per second each host may send; a host that is not in it has no limit.
+        self.uplinks = uplinks
         # Leechers go on serving after they have finished (swarms).
         self.stay = stay
+        # The only source is a web server.
+        self.web = web
         self.children = []
+
+    def up_bytes(self, host):
+        """Upload limit of a host in bytes per second, or None."""
+        return self.uplinks.get(host)
 
     def path(self, *parts):
         path = os.path.join(self.folder, *parts)
@@ -78,6 +84,8 @@ class Peer:
 
     name = ""
     works = ("one-to-one",)
+    # Works of these that take it so long, and always equally, that one run will do.
+    once = ()
     programs = ()
     # Why its figures are not quite comparable; printed below the table.
     remark = ""
@@ -88,8 +96,11 @@ class Peer:
 
     def missing(self):
         """What is not installed, or None."""
-        absent = [program for program in self.programs if not shutil.which(program)]
-        return f"{', '.join(absent)} not found in PATH" if absent else None
+        return absent(self.programs)
+
+    def missing_for(self, work):
+        """What is not installed and needed for this work only, or None."""
+        return None
 
     def version(self):
         return _first_line([self.programs[0], "--version"])
@@ -118,6 +129,12 @@ class Peer:
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise Failure(f"{' '.join(argv)} ended with code {done.returncode}: {last}")
+
+
+def absent(programs):
+    """Those that are not installed, as a sentence; None if all are."""
+    names = [program for program in programs if not shutil.which(program)]
+    return f"{', '.join(names)} not found in PATH" if names else None
 
 
 def _first_line(argv):

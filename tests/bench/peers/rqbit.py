@@ -19,7 +19,9 @@ API_PORT = 3030
 
 class Rqbit(Peer):
     name = "rqbit"
-    works = ("one-to-one", "swarm", "limited")
+    works = ("one-to-one", "swarm", "limited", "mixed", "files", "memory")
+    # It sends eight copies, which takes eight times as long as one.
+    once = ("limited", "mixed")
     programs = ("rqbit",)
 
     def prepare(self, content):
@@ -33,8 +35,8 @@ class Rqbit(Peer):
             self._start_tracker(run)
         # rqbit opens what it shares for writing: it gets a hard link of its own.
         folder = run.make_folder("seeder")
-        os.link(run.content.path, os.path.join(folder, run.content.name))
-        child = run.start("seeder", self._argv(run, 1, folder, ["--overwrite"]))
+        run.content.link_into(folder)
+        child = run.start("seeder", self._argv(run, 1, _below(folder, run.content), ["--overwrite"]))
         # The first status line comes after the check of what is there.
         watch.line(child, lambda line: "100.00%" in line)
         return child
@@ -44,7 +46,7 @@ class Rqbit(Peer):
         known = [1] if run.stay and self._tracker else [1, *others]
         extra = ["--initial-peers", ",".join(f"{sandbox.ip(other)}:{PEER_PORT + other}" for other in known)]
         extra += [] if run.stay else ["--exit-on-finish"]
-        child = run.start(f"leecher-{host}", self._argv(run, host, folder, extra))
+        child = run.start(f"leecher-{host}", self._argv(run, host, _below(folder, run.content), extra))
         return Leecher(child, os.path.join(folder, run.content.name), lambda line: "finished downloading" in line)
 
     def sent_bytes(self, run, leechers, watch):
@@ -60,11 +62,16 @@ class Rqbit(Peer):
             argv += ["--tracker-refresh-interval", "1s"]
         else:
             argv += ["--disable-trackers"]
-        if run.up_bytes:
-            argv += ["--ratelimit-upload", run.up_bytes]
+        if run.up_bytes(host):
+            argv += ["--ratelimit-upload", run.up_bytes(host)]
         return [*argv, "download", "-o", folder, *extra, self._torrent]
 
     def _start_tracker(self, run):
         address = sandbox.ip(TRACKER_HOST)
         run.start("tracker", [self._tracker, "-i", address, "-p", TRACKER_PORT, "-P", TRACKER_PORT,
                               "-d", run.make_folder("tracker")])
+
+
+def _below(folder, content):
+    """What it is given as output folder: for a folder of files it makes none of its own."""
+    return os.path.join(folder, content.name) if content.many else folder

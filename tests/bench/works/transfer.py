@@ -1,41 +1,60 @@
-"""The works that are compared: who starts when, what is measured, what a result holds."""
+"""The plain work: leechers started together get one content from one seeder."""
 
 import os
 import shutil
 
 from child import Failure, Watch
+from content import RandomFile
 from peers.peer import READY_TIMEOUT_S, Run
 
+KIB = 1 << 10
 MIB = 1 << 20
+GIB = 1 << 30
 SEEDER_HOST = 1
 
 
-class Work:
+class Transfer:
     """`leechers` on as many hosts download `size_bytes` from one seeder, all started together."""
 
-    def __init__(self, name, title, size_bytes, leechers, up_bytes, timeout_s):
-        self.name = name
+    def __init__(self, title, size_bytes, *, leechers=1, uplinks=None, kind=RandomFile, on_disk=False, web=False,
+                 runs=5, timeout_s=120, goals=()):
         self.title = title
         self.size_bytes = size_bytes
         self.leechers = leechers
-        self.up_bytes = up_bytes
+        # Most bytes per second that a host may send, by its program's own option. Empty = no limits.
+        self.uplinks = uplinks or {}
+        self.kind = kind
+        # Too large for memory: content and copies lie on a disk.
+        self.on_disk = on_disk
+        # The only source is a web server.
+        self.web = web
+        self.runs = runs
         self.timeout_s = timeout_s
+        self.goals = goals
+        self.name = self.label = ""
 
     @property
     def swarm(self):
         return self.leechers > 1
 
+    def content(self, folder, seed):
+        return self.kind(folder, self.size_bytes, seed)
+
+    def memory_bytes(self):
+        """What content and copies take of the memory."""
+        return 0 if self.on_disk else self.size_bytes * (1 + self.leechers)
+
     def bound_s(self):
         """Least time in which all can have the file (Kumar and Ross, HotWeb 2006), None without upload limits."""
-        if not self.up_bytes:
+        if not self.uplinks:
             return None
-        all_up = self.up_bytes * (1 + self.leechers)
-        return max(self.size_bytes / self.up_bytes, self.leechers * self.size_bytes / all_up)
+        all_up = sum(self.uplinks.values())
+        return max(self.size_bytes / self.uplinks[SEEDER_HOST], self.leechers * self.size_bytes / all_up)
 
     def measure(self, peer, content, folder):
         """One run. Returns its figures; raises Failure when it has none. Leaves no process and no file behind,
         except the logs of a failed run."""
-        run = Run(folder, content, self.up_bytes, stay=self.swarm)
+        run = Run(folder, content, self.uplinks, stay=self.swarm, web=self.web)
         try:
             figures = self._measure(peer, run)
         except BaseException:
@@ -49,10 +68,8 @@ class Work:
     def _measure(self, peer, run):
         seeder = peer.seed(run, Watch(READY_TIMEOUT_S))
         seeder_before_s = seeder.cpu_s()
-        hosts = range(SEEDER_HOST + 1, SEEDER_HOST + 1 + self.leechers)
-        leechers = [peer.leech(run, host, [other for other in hosts if other != host]) for host in hosts]
         watch = Watch(self.timeout_s)
-        watch.until(lambda: _all_finished(leechers), run.children)
+        leechers = self._download(peer, run, watch)
         if not self.swarm:
             # A program that leaves by itself is charged until it has left; its time was taken before.
             _let_leave(leechers, watch, run)
@@ -60,16 +77,26 @@ class Work:
             child.sample()
         seeder_cpu_s = seeder.cpu_s() - seeder_before_s
         leechers_cpu_s = sum(leecher.child.cpu_s() for leecher in leechers)
-        sent_bytes = peer.sent_bytes(run, leechers, Watch(READY_TIMEOUT_S))
+        sent_bytes = self._sent_bytes(peer, run, leechers)
         run.end()
-        _compare(run.content, leechers)
+        compare(run.content, leechers)
         return self._figures(seeder, leechers, seeder_cpu_s, leechers_cpu_s, sent_bytes)
+
+    def _download(self, peer, run, watch):
+        """Starts the leechers and waits for the last; answers those whose times count."""
+        hosts = range(SEEDER_HOST + 1, SEEDER_HOST + 1 + self.leechers)
+        leechers = [peer.leech(run, host, [other for other in hosts if other != host]) for host in hosts]
+        watch.until(lambda: all_finished(leechers), run.children)
+        return leechers
+
+    def _sent_bytes(self, peer, run, leechers):
+        return peer.sent_bytes(run, leechers, Watch(READY_TIMEOUT_S))
 
     def _figures(self, seeder, leechers, seeder_cpu_s, leechers_cpu_s, sent_bytes):
         first_start = min(leecher.child.started for leecher in leechers)
         times = [leecher.finished - first_start for leecher in leechers]
-        delivered = self.size_bytes * self.leechers
-        gib = delivered / (1 << 30)
+        delivered = self.size_bytes * len(leechers)
+        gib = delivered / GIB
         figures = {
             "wall_s": max(times),
             "mb_per_s": delivered / max(times) / 1e6,
@@ -89,9 +116,18 @@ class Work:
         return figures
 
 
-def _all_finished(leechers):
+def all_finished(leechers):
     # Not all(…): every one is asked, so that each gets the time of its own line.
     return sum(leecher.check() for leecher in leechers) == len(leechers)
+
+
+def compare(content, leechers):
+    """Every output against the source."""
+    for leecher in leechers:
+        if not os.path.exists(leecher.output):
+            raise Failure(f"{leecher.child.name} says finished, but there is no {leecher.output}")
+        if not content.matches(leecher.output):
+            raise Failure(f"{leecher.child.name} says finished, but what it has differs from the source")
 
 
 def _let_leave(leechers, watch, run):
@@ -102,26 +138,8 @@ def _let_leave(leechers, watch, run):
             raise Failure(f"{leecher.child.name} finished, but ended with code {leecher.child.code}")
 
 
-def _compare(content, leechers):
-    for leecher in leechers:
-        if not os.path.exists(leecher.output):
-            raise Failure(f"{leecher.child.name} says finished, but there is no {leecher.output}")
-        if not content.matches(leecher.output):
-            raise Failure(f"{leecher.child.name} says finished, but its file differs from the source")
-
-
 def _keep_logs(folder):
     for base, _, names in os.walk(folder):
         for name in names:
             if not name.endswith(".log"):
                 os.unlink(os.path.join(base, name))
-
-
-def all_works(size_bytes, timeout_s):
-    """The three works; `size_bytes` and `timeout_s` replace each work's own when given."""
-    return [
-        Work("one-to-one", "one seeder to one leecher", size_bytes or 1024 * MIB, 1, None, timeout_s or 120),
-        Work("swarm", "one seeder and eight leechers, unlimited", size_bytes or 256 * MIB, 8, None, timeout_s or 120),
-        Work("limited", "one seeder and eight leechers, each sending at most 8 MiB/s", size_bytes or 128 * MIB, 8,
-             8 * MIB, timeout_s or 240),
-    ]

@@ -1,0 +1,7 @@
+"""What is moved: made from a seed, described for others, compared afterwards."""
+
+from content.many import ManyFiles
+from content.metainfo import write_v1_torrent
+from content.single import RandomFile, SparseFile
+
+__all__ = ["ManyFiles", "RandomFile", "SparseFile", "write_v1_torrent"]

@@ -42,8 +42,14 @@ impl Driver {
         } else {
             self.note_web_run(id, bytes);
         }
+        let fetch = self.contents.get(&content).and_then(|content| content.fetch.as_ref());
+        let first = fetch.is_some_and(|state| state.progress.borrow().received.total() == 0);
         // Even from a link that is gone: the run is on disk.
         self.input(content, Event::RunStored { peer, request: RequestId(request), run });
+        if first {
+            // Owners wait for it; what comes next they hear several times a second.
+            self.report(content);
+        }
     }
 
     pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::error::CommandError;
 
-/// Progress is told at most this often, except when the phase changes.
+/// Progress is told at most this often, except when the phase changes, and when the first bytes came.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 #[derive(Serialize)]
@@ -89,12 +89,14 @@ pub(crate) struct Events {
     told: Option<(Instant, Phase)>,
     /// A snapshot came too soon after the last told one.
     untold: bool,
+    /// It was told that bytes have come.
+    moving: bool,
 }
 
 impl Events {
     /// Nothing was told yet.
     pub(crate) fn new(content: ContentId) -> Events {
-        Events { content: content.to_string(), started: false, told: None, untold: false }
+        Events { content: content.to_string(), started: false, told: None, untold: false, moving: false }
     }
 
     /// The lines due now.
@@ -112,7 +114,9 @@ impl Events {
             let why = printable(why);
             lines.push(Event::Stalled { content: &self.content, why }.line());
         }
-        if new_phase || (self.untold && !early) {
+        let first_bytes = !self.moving && progress.received.total() > 0;
+        self.moving |= first_bytes;
+        if new_phase || first_bytes || (self.untold && !early) {
             self.told = Some((now, progress.phase.clone()));
             self.untold = false;
             lines.push(self.progress(progress));

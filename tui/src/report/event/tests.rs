@@ -123,3 +123,13 @@ fn leaving_says_what_was_given() {
     let expected = json!({"event": "left", "content": CONTENT.to_string(), "uploaded_bytes": 42});
     assert_eq!(line, expected);
 }
+
+#[test]
+fn the_first_bytes_are_told_at_once() {
+    let (mut events, start) = (Events::new(CONTENT), Instant::now());
+    let waiting = Progress { received: Default::default(), ..halfway() };
+    assert_eq!(kinds(&events.on_progress(start, &waiting, true)), ["started", "progress"]);
+    assert!(events.on_progress(after(start, 1), &waiting, true).is_empty());
+    assert_eq!(kinds(&events.on_progress(after(start, 2), &halfway(), true)), ["progress"]);
+    assert!(events.on_progress(after(start, 3), &halfway(), true).is_empty(), "only the first");
+}

@@ -10,7 +10,7 @@ use libp2p::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{dials::root_cause, swarm::Driver};
+use super::{dials::root_cause, swarm::Driver, tcp::reachable_ips};
 use crate::{
     address::{Address, ip_of},
     error::StartError,
@@ -18,18 +18,38 @@ use crate::{
 
 /// Every listener tells at least one address within this, or the start fails.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// A wildcard listener tells its addresses one by one; after this long without another they are taken as complete.
+/// A wildcard listener may have nothing to tell of some interface; after this long without another address they are
+/// taken as complete.
 const LISTEN_QUIET: Duration = Duration::from_millis(50);
+
+/// A listener, and how many of its addresses it has told.
+struct Listener<'a> {
+    address: &'a Multiaddr,
+    told: usize,
+    /// One, or for a wildcard one for each IP of its family that an interface has.
+    expected: usize,
+}
+
+impl<'a> Listener<'a> {
+    fn new(address: &'a Multiaddr) -> Listener<'a> {
+        let ips = ip_of(address).and_then(|ip| reachable_ips(ip).ok());
+        Listener { address, told: 0, expected: ips.map_or(1, |ips| ips.len().max(1)) }
+    }
+
+    fn has_told_all(&self) -> bool {
+        self.told >= self.expected
+    }
+}
 
 impl Driver {
     /// Listens on all of them, or says which it cannot.
     pub(crate) async fn listen(&mut self, addresses: &[Multiaddr]) -> Result<(), StartError> {
-        let mut silent = BTreeMap::new();
+        let mut listeners = BTreeMap::new();
         let mut skipped = None;
         for address in addresses {
             match self.swarm.listen_on(address.clone()) {
                 Ok(listener) => {
-                    silent.insert(listener.to_string(), address);
+                    listeners.insert(listener.to_string(), Listener::new(address));
                 }
                 // A machine without IPv6 is no reason not to start, when all was asked for was "wherever you can".
                 Err(TransportError::Other(error)) if is_missing_ipv6(address, &error) => {
@@ -40,40 +60,41 @@ impl Driver {
             }
         }
         match skipped {
-            Some(error) if silent.is_empty() => Err(error),
-            _ => self.hear_listeners(silent).await,
+            Some(error) if listeners.is_empty() => Err(error),
+            _ => self.hear_listeners(listeners).await,
         }
     }
 
-    /// Waits until every listener told an address.
-    async fn hear_listeners(&mut self, mut silent: BTreeMap<String, &Multiaddr>) -> Result<(), StartError> {
-        let any_wildcard =
-            silent.values().any(|address| ip_of(address).is_some_and(|ip| ip.is_unspecified()));
+    /// Waits until every listener told its addresses.
+    async fn hear_listeners(
+        &mut self,
+        mut listeners: BTreeMap<String, Listener<'_>>,
+    ) -> Result<(), StartError> {
         let give_up = Instant::now() + LISTEN_TIMEOUT;
-        loop {
-            let complete = silent.is_empty();
-            if complete && !any_wildcard {
-                return Ok(());
-            }
-            let until = if complete { Instant::now() + LISTEN_QUIET } else { give_up };
+        while !listeners.values().all(Listener::has_told_all) {
+            let all_heard = listeners.values().all(|listener| listener.told > 0);
+            let until = if all_heard { Instant::now() + LISTEN_QUIET } else { give_up };
             match timeout_at(until, self.swarm.select_next_some()).await {
                 Ok(SwarmEvent::NewListenAddr { listener_id, address }) => {
-                    silent.remove(&listener_id.to_string());
+                    if let Some(listener) = listeners.get_mut(&listener_id.to_string()) {
+                        listener.told += 1;
+                    }
                     self.add_listen_address(address);
                 }
                 Ok(SwarmEvent::ListenerClosed { listener_id, reason, .. }) => {
-                    return Err(listener_closed(&silent, listener_id, reason));
+                    return Err(listener_closed(&listeners, listener_id, reason));
                 }
                 // Somebody may be quick enough to connect before we are done.
                 Ok(event) => self.on_swarm_event(event),
                 Err(_) => {
-                    let mute = silent.into_values().next();
-                    return mute.map_or(Ok(()), |address| {
-                        Err(listen_error(address, "no address became known within 5 seconds".to_owned()))
+                    let mute = listeners.into_values().find(|listener| listener.told == 0);
+                    return mute.map_or(Ok(()), |mute| {
+                        Err(listen_error(mute.address, "no address became known within 5 seconds".to_owned()))
                     });
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -89,13 +110,13 @@ fn listen_error(address: &Multiaddr, reason: String) -> StartError {
 }
 
 fn listener_closed(
-    silent: &BTreeMap<String, &Multiaddr>,
+    listeners: &BTreeMap<String, Listener<'_>>,
     listener: ListenerId,
     reason: Result<(), io::Error>,
 ) -> StartError {
     let reason = reason.err().map_or_else(|| "the listener ended".to_owned(), |error| root_cause(&error));
-    match silent.get(&listener.to_string()) {
-        Some(address) => listen_error(address, reason),
+    match listeners.get(&listener.to_string()) {
+        Some(listener) => listen_error(listener.address, reason),
         None => StartError::Network(reason),
     }
 }

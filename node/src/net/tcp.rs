@@ -280,7 +280,7 @@ fn prepare(stream: TcpStream) -> io::Result<ReadAhead<TcpStream>> {
 }
 
 /// The IPs under which a socket bound to `bound` is reached: itself, or for a wildcard one per interface.
-fn reachable_ips(bound: IpAddr) -> io::Result<Vec<IpAddr>> {
+pub(crate) fn reachable_ips(bound: IpAddr) -> io::Result<Vec<IpAddr>> {
     if !bound.is_unspecified() {
         return Ok(vec![bound]);
     }

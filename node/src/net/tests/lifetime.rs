@@ -1,8 +1,11 @@
 //! Beginnings and ends.
 
+use std::net::Ipv4Addr;
+
 use futures::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::net::tcp::reachable_ips;
 
 /// Waits until the runtime has no more tasks than `wanted`: those of QUIC's sockets end a moment after their network.
 async fn tasks_end(wanted: usize) {
@@ -168,6 +171,10 @@ async fn the_default_addresses_work_on_this_machine_whatever_it_lacks() {
     let listen: Vec<&str> = listen.iter().map(String::as_str).collect();
     let mut seeder = TestNode::start(&listen).await;
     let mut node = TestNode::start(&listen).await;
+    let known: Vec<_> = node.network.listen_addresses().iter().filter_map(ip_of).collect();
+    for ip in reachable_ips(Ipv4Addr::UNSPECIFIED.into()).unwrap() {
+        assert_eq!(known.iter().filter(|&&other| other == ip).count(), 2, "{ip} over TCP and over QUIC");
+    }
     node.connect(&mut seeder, "tcp").await;
     node.connect(&mut seeder, "quic").await;
 }

@@ -7,13 +7,14 @@
 
 use std::{
     any::Any,
+    collections::VecDeque,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex},
+    sync::{Arc, Condvar, Mutex, PoisonError},
     thread::{self, JoinHandle},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::locked;
 
@@ -40,9 +41,73 @@ pub(crate) struct Workers {
 }
 
 struct Inner {
-    /// None after shutdown: the threads then finish what is queued, and end.
-    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    queue: Arc<Queue>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Jobs on their way to the threads.
+struct Queue {
+    waiting: Mutex<Waiting>,
+    /// There is a job, or there will be none.
+    news: Condvar,
+    /// A permit for each job that may still be put in; closed at shutdown.
+    room: Semaphore,
+}
+
+struct Waiting {
+    jobs: VecDeque<Job>,
+    /// Threads that sleep. Nobody is woken while there are none: small jobs come by thousands, and a
+    /// call into the kernel for each would cost more than they do.
+    asleep: usize,
+    /// After shutdown the threads finish what is here, and end.
+    stopped: bool,
+}
+
+impl Queue {
+    fn new(room: usize) -> Queue {
+        let waiting = Waiting { jobs: VecDeque::with_capacity(room), asleep: 0, stopped: false };
+        Queue { waiting: Mutex::new(waiting), news: Condvar::new(), room: Semaphore::new(room) }
+    }
+
+    /// Waits for a place.
+    async fn put(&self, job: Job) -> Result<(), WorkerError> {
+        self.room.acquire().await.map_err(|_| WorkerError::Stopped)?.forget();
+        let mut waiting = locked(&self.waiting);
+        if waiting.stopped {
+            return Err(WorkerError::Stopped);
+        }
+        waiting.jobs.push_back(job);
+        let sleepers = waiting.asleep > 0;
+        drop(waiting);
+        if sleepers {
+            self.news.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Blocks until there is a job; none after the last one.
+    fn take(&self) -> Option<Job> {
+        let mut waiting = locked(&self.waiting);
+        loop {
+            if let Some(job) = waiting.jobs.pop_front() {
+                drop(waiting);
+                self.room.add_permits(1);
+                return Some(job);
+            }
+            if waiting.stopped {
+                return None;
+            }
+            waiting.asleep += 1;
+            waiting = self.news.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.asleep -= 1;
+        }
+    }
+
+    fn stop(&self) {
+        locked(&self.waiting).stopped = true;
+        self.room.close();
+        self.news.notify_all();
+    }
 }
 
 impl Workers {
@@ -55,17 +120,20 @@ impl Workers {
     /// Starts `threads` threads (at least one).
     pub(crate) fn new(threads: usize) -> std::io::Result<Workers> {
         let threads = threads.max(1);
-        let (sender, receiver) = mpsc::channel(threads * QUEUED_PER_THREAD_MAX);
-        let receiver = Arc::new(Mutex::new(receiver));
+        let queue = Arc::new(Queue::new(threads * QUEUED_PER_THREAD_MAX));
         let start = |number: usize| {
-            let receiver = receiver.clone();
+            let queue = queue.clone();
             let name = format!("disk-{number}");
-            thread::Builder::new().name(name).spawn(move || work(&receiver))
+            thread::Builder::new().name(name).spawn(move || {
+                while let Some(job) = queue.take() {
+                    job();
+                }
+            })
         };
-        let threads = (0..threads).map(start).collect::<Result<_, _>>()?;
-        Ok(Workers {
-            inner: Arc::new(Inner { queue: Mutex::new(Some(sender)), threads: Mutex::new(threads) }),
-        })
+        let threads: std::io::Result<Vec<_>> = (0..threads).map(start).collect();
+        // Those that did start must not wait for ever.
+        let threads = threads.inspect_err(|_| queue.stop())?;
+        Ok(Workers { inner: Arc::new(Inner { queue, threads: Mutex::new(threads) }) })
     }
 
     /// Runs a blocking job on one of the threads. Waits for a place in the queue first. A caller that
@@ -77,15 +145,13 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WorkerError> {
-        let queue = locked(&self.inner.queue).clone().ok_or(WorkerError::Stopped)?;
         let (answer, result) = oneshot::channel();
         let job: Job = Box::new(move || {
             let outcome = catch_unwind(AssertUnwindSafe(job));
             // Whoever asked may have gone; then the result is nobody's.
             let _ = answer.send(outcome);
         });
-        queue.send(job).await.map_err(|_| WorkerError::Stopped)?;
-        drop(queue);
+        self.inner.queue.put(job).await?;
         match result.await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(panic)) => Err(WorkerError::Panicked(message(panic.as_ref()))),
@@ -95,7 +161,7 @@ impl Workers {
 
     /// Takes no more jobs, finishes those that were taken, and waits for the threads to end. Blocks.
     pub(crate) fn shut_down(&self) {
-        drop(locked(&self.inner.queue).take());
+        self.inner.queue.stop();
         let threads = std::mem::take(&mut *locked(&self.inner.threads));
         for thread in threads {
             // Jobs cannot unwind out of a thread: their panics were caught.
@@ -104,13 +170,10 @@ impl Workers {
     }
 }
 
-fn work(queue: &Mutex<mpsc::Receiver<Job>>) {
-    loop {
-        let job = locked(queue).blocking_recv();
-        match job {
-            Some(job) => job(),
-            None => return,
-        }
+impl Drop for Inner {
+    /// Without anybody left to ask for something, the threads end by themselves.
+    fn drop(&mut self) {
+        self.queue.stop();
     }
 }
 

@@ -2,8 +2,7 @@
 //! A file that is not complete carries a suffix, `.part` if no file of the content ends in that.
 //!
 //! Files are made when first written to, at once with their full length (sparse: blocks are taken as
-//! they are written), and opened when first used. Open handles are kept in one cache for the whole
-//! process, since what runs out is the process's file descriptors, however many contents share them.
+//! they are written), and opened when first used. What is open stays so for a while: see [`held_open`](super::held_open).
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +11,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -21,29 +20,15 @@ use nearcast_core::{layout::FileIndex, manifest::Manifest, merkle::sha256};
 
 use super::{
     folder::{FileStamp, Folder, Found},
+    held_open::HeldOpen,
     locked,
-    lru::Lru,
     medium::Medium,
 };
 
-/// Open files of the process's stores at most; a quarter of the descriptor limit when that is less.
-const HANDLES_MAX: usize = 1024;
 /// With more files than this to make durable, one call for the whole file system is cheaper.
 const SYNCED_ALONE_MAX: usize = 64;
 /// A name's bytes at most, on every common file system.
 const NAME_BYTES_MAX: usize = 255;
-
-/// Store, file, writable.
-type HandleKey = (u64, u32, bool);
-
-fn handles() -> &'static Mutex<Lru<HandleKey, Arc<File>>> {
-    static HANDLES: OnceLock<Mutex<Lru<HandleKey, Arc<File>>>> = OnceLock::new();
-    HANDLES.get_or_init(|| {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let allowed = limit.current.map_or(usize::MAX, |count| count as usize);
-        Mutex::new(Lru::new((allowed / 4).clamp(8, HANDLES_MAX)))
-    })
-}
 
 /// Where a file of the content stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +52,7 @@ enum Base {
 /// The files of one content.
 #[derive(Debug)]
 pub(crate) struct Files {
-    key: u64,
+    open: HeldOpen,
     manifest: Arc<Manifest>,
     base: Base,
     suffix: String,
@@ -93,7 +78,7 @@ impl Files {
     fn new(manifest: Arc<Manifest>, base: Base, standing: Vec<Standing>, suffix: String) -> Files {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         Files {
-            key: KEYS.fetch_add(1, Ordering::Relaxed),
+            open: HeldOpen::of(KEYS.fetch_add(1, Ordering::Relaxed)),
             manifest,
             base,
             suffix,
@@ -162,7 +147,17 @@ impl Files {
         if partial { partial_name(name, &self.suffix) } else { name.to_owned() }
     }
 
-    fn folder_of(&self, file: FileIndex, make: bool) -> io::Result<Folder> {
+    fn folder_of(&self, file: FileIndex, make: bool) -> io::Result<Arc<Folder>> {
+        let path = self.path(file);
+        if let Some(folder) = path.parent().and_then(|path| self.open.folder(path)) {
+            return Ok(folder);
+        }
+        let folder = Arc::new(self.open_folder_of(file, make)?);
+        self.open.keep_folder(folder.clone());
+        Ok(folder)
+    }
+
+    fn open_folder_of(&self, file: FileIndex, make: bool) -> io::Result<Folder> {
         let target = self.manifest.target(file);
         let components: Vec<&str> = target.components().collect();
         let inside = &components[..components.len() - 1];
@@ -178,12 +173,11 @@ impl Files {
     }
 
     fn handle(&self, file: FileIndex, writable: bool) -> io::Result<Arc<File>> {
-        let key = (self.key, file.get(), writable);
-        if let Some(handle) = locked(handles()).get(key) {
+        if let Some(handle) = self.open.file(file, writable) {
             return Ok(handle);
         }
         let handle = Arc::new(self.open(file, writable)?);
-        locked(handles()).insert(key, handle.clone(), 1);
+        self.open.keep_file(file, writable, handle.clone());
         Ok(handle)
     }
 
@@ -197,8 +191,17 @@ impl Files {
     }
 
     fn create(&self, file: FileIndex) -> io::Result<File> {
-        let folder = self.folder_of(file, true)?;
-        let handle = folder.create_file(&self.name(file, true))?;
+        let name = self.name(file, true);
+        let mut folder = self.folder_of(file, true)?;
+        let handle = match folder.create_file(&name) {
+            // Somebody removed the folder that we hold open: it is made again.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.open.forget_folder();
+                folder = self.folder_of(file, true)?;
+                folder.create_file(&name)
+            }
+            other => other,
+        }?;
         handle.set_len(self.manifest.layout().file_bytes(file))?;
         self.set_standing(file, Standing::Partial);
         self.note_changed(&folder);
@@ -220,6 +223,8 @@ impl Files {
         let changed = std::mem::take(&mut *locked(&self.changed_folders));
         let result = self.sync_each_folder(&changed);
         if result.is_err() {
+            // What is open may not lie there any more.
+            self.open.forget();
             locked(&self.changed_folders).extend(changed);
         }
         result
@@ -312,12 +317,6 @@ impl Medium for Files {
 
     fn path(&self, file: FileIndex) -> PathBuf {
         self.base().join(self.manifest.target(file).to_path_buf())
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        locked(handles()).remove_range((self.key, 0, false), (self.key, u32::MAX, true));
     }
 }
 

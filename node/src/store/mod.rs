@@ -13,6 +13,7 @@ pub(crate) mod disk;
 pub(crate) mod files;
 pub(crate) mod folder;
 mod held;
+mod held_open;
 pub(crate) mod journal;
 mod lru;
 pub(crate) mod medium;

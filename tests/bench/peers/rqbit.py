@@ -36,7 +36,7 @@ class Rqbit(Peer):
         # rqbit opens what it shares for writing: it gets a hard link of its own.
         folder = run.make_folder("seeder")
         run.content.link_into(folder)
-        child = run.start("seeder", self._argv(run, 1, _below(folder, run.content), ["--overwrite"]))
+        child = run.start("seeder", self._argv(run, 1, folder, ["--overwrite"]))
         # The first status line comes after the check of what is there.
         watch.line(child, lambda line: "100.00%" in line)
         return child
@@ -46,7 +46,7 @@ class Rqbit(Peer):
         known = [1] if run.stay and self._tracker else [1, *others]
         extra = ["--initial-peers", ",".join(f"{sandbox.ip(other)}:{PEER_PORT + other}" for other in known)]
         extra += [] if run.stay else ["--exit-on-finish"]
-        child = run.start(f"leecher-{host}", self._argv(run, host, _below(folder, run.content), extra))
+        child = run.start(f"leecher-{host}", self._argv(run, host, folder, extra))
         return Leecher(child, os.path.join(folder, run.content.name), lambda line: "finished downloading" in line)
 
     def sent_bytes(self, run, leechers, watch):
@@ -70,8 +70,3 @@ class Rqbit(Peer):
         address = sandbox.ip(TRACKER_HOST)
         run.start("tracker", [self._tracker, "-i", address, "-p", TRACKER_PORT, "-P", TRACKER_PORT,
                               "-d", run.make_folder("tracker")])
-
-
-def _below(folder, content):
-    """What it is given as output folder: for a folder of files it makes none of its own."""
-    return os.path.join(folder, content.name) if content.many else folder

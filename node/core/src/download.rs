@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::{
+    config::Config,
     context::Context,
     id::{PeerKey, RequestId},
     input::Material,
@@ -359,7 +360,7 @@ impl Download {
         }
         self.rated = ctx.now;
         let (min, start) = (f32::from(ctx.config.requests_min), ctx.config.requests_start);
-        let max = self.depth_max(ctx.config.requests_max);
+        let max = f32::from(depth_max(ctx.config, self.run_bytes));
         for link in links.iter_mut() {
             let now = link.received as f32 / seconds;
             let idle = link.in_flight == 0 && link.received == 0;
@@ -418,11 +419,6 @@ impl Download {
         }
     }
 
-    fn depth_max(&self, configured: u8) -> f32 {
-        let small_runs = AHEAD_BYTES_MIN / u64::from(self.run_bytes.max(1));
-        f32::from(configured.max(small_runs.min(250) as u8))
-    }
-
     pub(crate) fn depth_start(&self, configured: u8) -> u8 {
         let small_runs = u64::from(configured) * u64::from(crate::layout::RUN_BYTES_MAX) / 4;
         configured.max((small_runs / u64::from(self.run_bytes.max(1))).min(64) as u8)
@@ -439,6 +435,27 @@ impl Download {
     }
 }
 
+/// Requests in flight to one neighbour at most: of small runs more, but not more than it holds for us,
+/// with a margin for those it has sent and not yet counted as sent. What is refused halves the depth.
+fn depth_max(config: &Config, run_bytes: u32) -> u8 {
+    let small_runs = AHEAD_BYTES_MIN / u64::from(run_bytes.max(1));
+    let held = u64::from(config.uploads_queued_max) * 3 / 4;
+    config.requests_max.max(small_runs.min(held) as u8)
+}
+
 fn mean_run_bytes(layout: &Layout) -> u32 {
     layout.bytes().div_ceil(u64::from(layout.runs().max(1))).max(1) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_small_runs_are_asked_for_than_a_neighbour_holds() {
+        let config = Config::default();
+        assert_eq!(depth_max(&config, 256 << 10), config.requests_max);
+        assert_eq!(depth_max(&config, 32 << 10), 96, "of 128 that would be 4 MiB");
+        assert!((1..1 << 18).all(|bytes| depth_max(&config, bytes) < config.uploads_queued_max));
+    }
 }

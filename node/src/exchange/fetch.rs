@@ -5,6 +5,7 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,24 +15,27 @@ use std::{
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
-    id::{ContentId, Hash},
+    id::ContentId,
     input::RunFailure,
-    layout::RunIndex,
+    layout::{Layout, RunIndex},
     manifest::Manifest,
     merkle,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf, split},
+    io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     sync::{Semaphore, mpsc},
     time::timeout,
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken, task::TaskTracker};
 
-use super::{Buffers, Events, LinkId, TaskEvent, Wire};
+use super::{
+    Buffers, Events, LinkId, SMALL_RUN_BYTES_MAX, TOGETHER_BYTES_MAX, TOGETHER_MAX, TaskEvent, Wire,
+    keep::{Arrived, keep},
+};
 use crate::{
     limit::Limiter,
     net::Network,
-    store::{DiskStore, Store, StoreError, Workers},
+    store::{DiskStore, Workers},
     wire::{
         DATA,
         data::{Answer, Ask, read_proof},
@@ -147,62 +151,94 @@ impl Fetch {
             }
             if next.is_none() {
                 next = asks.recv().await;
+                // Asks come in bursts: the rest of this one goes with it.
+                tokio::task::yield_now().await;
             }
         }
         writer.shutdown().await
     }
 
-    async fn read(&self, mut reader: ReadHalf<Wire>, open: &Open) -> io::Result<()> {
+    async fn read(&self, reader: ReadHalf<Wire>, open: &Open) -> io::Result<()> {
+        let layout = self.tools.manifest.layout();
+        let mut reader = BufReader::with_capacity(read_ahead_bytes(layout), reader);
+        // Small runs that wait for more of their kind, but never for the network.
+        let mut small = Vec::new();
         loop {
+            if reader.buffer().len() < Answer::BYTES {
+                self.hand_over(&mut small).await?;
+            }
             let mut header = [0; Answer::BYTES];
             self.fill(&mut reader, &mut header, open).await?;
             match Answer::decode(header)? {
                 Answer::Refused { id, why } => {
                     open.count.fetch_sub(1, Ordering::Relaxed);
-                    self.tell(TaskEvent::Failed {
-                        link: self.link,
-                        request: id,
-                        cause: RunFailure::Refused(why),
-                    })
-                    .await?;
+                    let cause = RunFailure::Refused(why);
+                    self.tell(TaskEvent::Failed { link: self.link, request: id, cause }).await?;
                 }
                 Answer::Run { id, run, proof_hashes, bytes } => {
-                    let layout = self.tools.manifest.layout();
                     let run = layout.run_index(run).filter(|&run| {
                         bytes == layout.run_length(run)
                             && usize::from(proof_hashes) == merkle::proof_length(layout, run)
                     });
                     let Some(run) = run else { return self.corrupt(id, 0).await };
-                    self.receive(&mut reader, id, run, proof_hashes, bytes, open).await?;
+                    let is_here = reader.buffer().len() >= bytes as usize + usize::from(proof_hashes) * 32;
+                    if !is_here || small.len() >= TOGETHER_MAX {
+                        self.hand_over(&mut small).await?;
+                    }
+                    self.take_turn(&mut small, bytes).await?;
+                    let arrived = self.receive(&mut reader, id, run, proof_hashes, open).await?;
+                    small.push(arrived);
+                    if bytes > SMALL_RUN_BYTES_MAX {
+                        self.hand_over(&mut small).await?;
+                    }
                     open.count.fetch_sub(1, Ordering::Relaxed);
                 }
             }
         }
     }
 
+    /// Waits until the bytes may come. What has come before is not kept waiting.
+    async fn take_turn(&self, small: &mut Vec<Arrived>, bytes: u32) -> io::Result<()> {
+        let mut turn = pin!(self.tools.down.acquire(self.link.content, self.link.peer, u64::from(bytes)));
+        if futures::poll!(&mut turn).is_pending() {
+            self.hand_over(small).await?;
+            turn.await;
+        }
+        Ok(())
+    }
+
     async fn receive(
         &self,
-        reader: &mut ReadHalf<Wire>,
+        reader: &mut BufReader<ReadHalf<Wire>>,
         request: u32,
         run: RunIndex,
         proof_hashes: u8,
-        bytes: u32,
         open: &Open,
-    ) -> io::Result<()> {
-        let tools = &self.tools;
-        tools.down.acquire(self.link.content, self.link.peer, u64::from(bytes)).await;
+    ) -> io::Result<Arrived> {
         let proof = timeout(STALL, read_proof(reader, proof_hashes)).await.map_err(|_| stalled())??;
-        let mut buffer = tools.buffers.take();
-        buffer.resize(bytes as usize, 0);
-        self.fill(reader, &mut buffer, open).await?;
-        // Held until the run is stored, and not while it trickles in: slow senders must not use up what
+        let length = self.tools.manifest.layout().run_length(run);
+        let mut bytes = match length > SMALL_RUN_BYTES_MAX {
+            true => self.tools.buffers.take(),
+            false => Vec::new(),
+        };
+        bytes.resize(length as usize, 0);
+        self.fill(reader, &mut bytes, open).await?;
+        Ok(Arrived { request, run, bytes, proof })
+    }
+
+    /// Has runs verified and stored.
+    async fn hand_over(&self, runs: &mut Vec<Arrived>) -> io::Result<()> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        // Held until they are stored, and not while they trickle in: slow senders must not use up what
         // the others need. The semaphore is never closed.
-        let permit = tools.in_hand.clone().acquire_owned().await.map_err(io::Error::other)?;
-        let (link, tools) = (self.link, tools.clone());
+        let permit = self.tools.in_hand.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (link, tools, runs) = (self.link, self.tools.clone(), std::mem::take(runs));
         self.tools.tasks.spawn(async move {
-            let event = keep(&tools, link, request, run, buffer, proof).await;
+            let events = keep(&tools, link, runs).await;
             drop(permit);
-            for event in event {
+            for event in events {
                 // The driver is gone only when the node stops.
                 let _ = tools.events.send(event).await;
             }
@@ -211,7 +247,12 @@ impl Fetch {
     }
 
     /// Fills `buffer`; an error when nothing comes for too long although something should.
-    async fn fill(&self, reader: &mut ReadHalf<Wire>, buffer: &mut [u8], open: &Open) -> io::Result<()> {
+    async fn fill(
+        &self,
+        reader: &mut BufReader<ReadHalf<Wire>>,
+        buffer: &mut [u8],
+        open: &Open,
+    ) -> io::Result<()> {
         let (mut at, mut told) = (0, Instant::now());
         while at < buffer.len() {
             match timeout(STALL, reader.read(&mut buffer[at..])).await {
@@ -247,49 +288,8 @@ fn stalled() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no data for 20 seconds")
 }
 
-/// Verifies and stores a run on a worker; what to tell of it.
-async fn keep(
-    tools: &Tools,
-    link: LinkId,
-    request: u32,
-    run: RunIndex,
-    buffer: Vec<u8>,
-    proof: Vec<Hash>,
-) -> Vec<TaskEvent> {
-    let bytes = buffer.len() as u32;
-    let (manifest, store, buffers) = (tools.manifest.clone(), tools.store.clone(), tools.buffers.clone());
-    let outcome = tools.workers.run(move || {
-        let verified = match merkle::verify(&manifest, run, buffer, proof) {
-            Ok(verified) => verified,
-            Err(corrupt) => return Outcome::Corrupt(corrupt),
-        };
-        let stored = store.put(&verified);
-        buffers.give(verified.into_bytes());
-        match stored {
-            Ok(_) => Outcome::Stored,
-            Err(error) => Outcome::NotStored(error),
-        }
-    });
-    match outcome.await {
-        Ok(Outcome::Stored) => vec![TaskEvent::Stored { link, request, run }],
-        Ok(Outcome::Corrupt(corrupt)) => {
-            tracing::warn!(run = run.get(), %corrupt, "a peer sent a corrupt run");
-            vec![TaskEvent::Failed { link, request, cause: RunFailure::Corrupt { bytes } }]
-        }
-        Ok(Outcome::NotStored(error)) => vec![
-            TaskEvent::StoreFailed { content: link.content, error },
-            TaskEvent::Failed { link, request, cause: RunFailure::NotStored { bytes } },
-        ],
-        // The node stops, or a bug; the request ends either way.
-        Err(error) => {
-            tracing::debug!(%error, "a run was not stored");
-            vec![TaskEvent::Failed { link, request, cause: RunFailure::NotStored { bytes } }]
-        }
-    }
-}
-
-enum Outcome {
-    Stored,
-    Corrupt(merkle::CorruptRun),
-    NotStored(StoreError),
+/// What is read ahead: nothing to speak of where runs are large, as it would be copied once more.
+fn read_ahead_bytes(layout: &Layout) -> usize {
+    let mean = layout.bytes() / u64::from(layout.runs().max(1));
+    if mean > u64::from(SMALL_RUN_BYTES_MAX) { Answer::BYTES } else { TOGETHER_BYTES_MAX }
 }

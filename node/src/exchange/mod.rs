@@ -6,6 +6,7 @@
 mod buffers;
 pub(crate) mod directory;
 pub(crate) mod fetch;
+mod keep;
 pub(crate) mod link;
 pub(crate) mod manifest;
 pub(crate) mod serve;
@@ -33,6 +34,14 @@ use crate::{
         directory::{Question, Reply},
     },
 };
+
+/// Runs of at most so many bytes are small: several are read, written, verified and stored in one go, as long as they
+/// are at hand. One by one they would cost more in waking threads than in anything else.
+const SMALL_RUN_BYTES_MAX: u32 = 16 * 1024;
+/// Small runs in one go,
+const TOGETHER_MAX: usize = 16;
+/// and what is read ahead of them.
+const TOGETHER_BYTES_MAX: usize = 128 * 1024;
 
 /// A stream as tokio sees it.
 pub(crate) type Wire = Compat<Stream>;

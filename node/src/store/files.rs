@@ -106,6 +106,14 @@ impl Files {
         folder.find(&self.name(file, partial))
     }
 
+    /// What lies where the folder of several files belongs; none for a single file.
+    pub(crate) fn find_top(&self) -> io::Result<Option<Found>> {
+        match &self.base {
+            Base::Held(base) if !self.manifest.is_single_file() => base.find(self.manifest.name()).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Where a file stands; a seed's are complete.
     pub(crate) fn standing(&self, file: FileIndex) -> Standing {
         let standing = locked(&self.standing);

@@ -150,7 +150,12 @@ impl Opening {
     fn look(&self, others_too: bool) -> Result<Vec<Sight>, DownloadError> {
         let layout = self.manifest.layout();
         let files = (0..layout.files()).filter_map(|file| layout.file_index(file));
+        let top = self.files.find_top().map_err(self.refused())?;
         let see = |file| {
+            if top == Some(Found::Nothing) {
+                // Without the folder of all of them there is no file: no need to look for each.
+                return Ok(Sight { file, own: Found::Nothing, partial: Found::Nothing });
+            }
             let error = refused(&self.files.path(file));
             Ok(Sight {
                 file,

@@ -2,6 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use nearcast_core::{
+    config::{Config, ConfigError},
+    rates::Limits,
+};
+
 use crate::address::Address;
 
 /// Settings of one node. [`NodeConfig::default`] suits a person's `get`.
@@ -17,8 +22,11 @@ pub struct NodeConfig {
     pub up: Option<u64>,
     /// Bytes per second received, all contents together; none = no limit.
     pub down: Option<u64>,
-    /// Established connections at most. More = better connected, 100 KiB each. Default 256; a seeder wants thousands.
+    /// Established connections at most; fewer if the system allows too few open files. More = better
+    /// connected, 100 KiB each. Default 256; a seeder wants thousands.
     pub connections_max: u32,
+    /// Finer limits.
+    pub caps: Caps,
     /// Contents open at once; each costs file handles only while it is read. Default 65,536.
     pub contents_max: u32,
     /// Seeds the policy's random choices; none = from the operating system.
@@ -36,9 +44,70 @@ impl Default for NodeConfig {
             up: None,
             down: None,
             connections_max: 256,
+            caps: Caps::default(),
             contents_max: 65_536,
             seed: None,
         }
+    }
+}
+
+/// Limits for one content or one network, so that none of them crowds out the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Caps {
+    /// Bytes per second sent for each content; none = no limit.
+    pub up_per_content: Option<u64>,
+    /// Bytes per second sent to each /24 (IPv6: /48); none = no limit. Large NATs are many people.
+    pub up_per_prefix: Option<u64>,
+    /// Connections from each /24 (IPv6: /48) at most, those we dial ourselves apart. None = a quarter of
+    /// all, and 32 at least.
+    pub connections_per_prefix_max: Option<u32>,
+    /// Neighbours of each content at most; the rest are told to come back later. None = 60, of an origin
+    /// 1,000.
+    pub links_per_content_max: Option<u16>,
+    /// Neighbours of each content served at a time. Fewer finish runs sooner and spread them faster, more
+    /// serve more peers slowly. None = 16, of an origin 64.
+    pub upload_slots_per_content: Option<u16>,
+    /// Neighbours served at a time, all contents together: each holds up to three buffers of 256 KiB.
+    /// None = 512, of an origin 4,096.
+    pub upload_slots_total: Option<u32>,
+}
+
+/// Connections from one network at least, whatever the share of all is.
+const CONNECTIONS_PER_PREFIX_DEFAULT_MIN: u32 = 32;
+
+impl NodeConfig {
+    /// The policy these settings ask for.
+    ///
+    /// # Errors
+    /// Names the setting that is out of range.
+    pub fn policy(&self) -> Result<Config, ConfigError> {
+        let mut policy = if self.origin { Config::origin() } else { Config::default() };
+        let caps = &self.caps;
+        policy.neighbours_max = caps.links_per_content_max.unwrap_or(policy.neighbours_max);
+        policy.neighbours_wanted = policy.neighbours_wanted.min(policy.neighbours_max);
+        policy.upload_slots = caps.upload_slots_per_content.unwrap_or(policy.upload_slots);
+        // With one slot nobody can be given another by turns.
+        policy.optimistic_slots = policy.optimistic_slots.min(policy.upload_slots.saturating_sub(1));
+        policy.upload_slots_total = caps.upload_slots_total.unwrap_or(policy.upload_slots_total);
+        policy.validate()?;
+        Ok(policy)
+    }
+
+    /// Connections from one network at most.
+    pub(crate) fn connections_per_prefix_max(&self) -> u32 {
+        let share = (self.connections_max / 4).max(CONNECTIONS_PER_PREFIX_DEFAULT_MIN);
+        self.caps.connections_per_prefix_max.unwrap_or(share)
+    }
+
+    /// Limits on what is sent.
+    pub(crate) fn limits_up(&self) -> Limits {
+        let Caps { up_per_content: each_content, up_per_prefix: each_prefix, .. } = self.caps;
+        Limits { all: self.up, each_content, each_prefix, each_peer: None }
+    }
+
+    /// Limits on what is received.
+    pub(crate) fn limits_down(&self) -> Limits {
+        Limits { all: self.down, ..Limits::default() }
     }
 }
 

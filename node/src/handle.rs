@@ -11,9 +11,11 @@ use std::{
 
 use libp2p::multiaddr::Protocol;
 use nearcast_core::{
+    config::ConfigError,
     id::{ContentId, ContentKey},
     magnet::Magnet,
     manifest::Manifest,
+    message::Refusal,
     stats::Traffic,
     tier::Tier,
 };
@@ -22,12 +24,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     address::Address,
-    config::{NodeConfig, SeedGoal},
+    config::{Caps, NodeConfig, SeedGoal},
     driver::{Command, Driver, DriverParts},
     error::{DownloadError, ShareError, StartError},
     net::{Network, NetworkConfig, identity},
     open_files,
     progress::{Progress, Summary},
+    pulse::Pulse,
     store::Workers,
     wire,
 };
@@ -43,6 +46,7 @@ pub struct Node {
     totals: watch::Receiver<Totals>,
     workers: Workers,
     tasks: TaskTracker,
+    pulse: Pulse,
 }
 
 /// Sums over all contents of a node since it started.
@@ -62,6 +66,20 @@ pub struct Totals {
     pub rotten_runs: u64,
     /// Streams refused because too many waited to be taken.
     pub refused_streams: u64,
+    /// Connections refused because a cap was reached.
+    pub refused_connections: u64,
+    /// Links that are up, all contents together.
+    pub links: u32,
+    /// Neighbours served at the moment.
+    pub unchoked: u32,
+    /// Runs sent.
+    pub requests_served: u64,
+    /// Requests answered with a no (index: `Refusal as usize`).
+    pub requests_refused: [u64; Refusal::COUNT],
+    /// Runs that a disk did not give.
+    pub disk_errors: u64,
+    /// Peers banned for sending corrupt data.
+    pub banned: u32,
 }
 
 /// What to download, and how.
@@ -130,14 +148,14 @@ impl Node {
             None => identity::generate(),
         };
         let listen = config.listen.iter().map(|address| address.0.clone()).collect();
-        open_files::raise_limit();
-        let defaults = NetworkConfig::new(keypair, listen);
-        // A quarter of a server's connections may come from one network: large NATs are many people.
-        let per_prefix = defaults.connections_per_prefix_max.max(config.connections_max / 4);
+        let policy = config.policy().map_err(|error| StartError::Network(error.to_string()))?;
+        let budget = open_files::claim(config.connections_max);
         let network_config = NetworkConfig {
-            connections_max: config.connections_max,
-            connections_per_prefix_max: per_prefix,
-            ..defaults
+            connections_max: budget.connections_max(config.connections_max),
+            connections_per_prefix_max: config.connections_per_prefix_max(),
+            pending_inbound_max: budget.pending_inbound_max,
+            pending_outbound_max: budget.pending_outbound_max,
+            ..NetworkConfig::new(keypair, listen)
         };
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, net_events, inbound) = Network::start(network_config, protocols).await?;
@@ -149,9 +167,13 @@ impl Node {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (totals, totals_seen) = watch::channel(Totals::default());
         let tasks = TaskTracker::new();
+        let pulse = Pulse::default();
         let driver = Driver::new(DriverParts {
             config,
+            policy,
+            budget,
             seed,
+            pulse: pulse.clone(),
             network: network.clone(),
             net_events,
             inbound,
@@ -161,7 +183,7 @@ impl Node {
             tasks: tasks.clone(),
         });
         tasks.spawn(driver.run());
-        Ok(Node { commands, network, totals: totals_seen, workers, tasks })
+        Ok(Node { commands, network, totals: totals_seen, workers, tasks, pulse })
     }
 
     /// Our peer id.
@@ -208,6 +230,28 @@ impl Node {
     pub async fn limit(&self, up: Option<u64>, down: Option<u64>) {
         // A node that has stopped moves nothing.
         let _ = self.commands.send(Command::Limit { up, down }).await;
+    }
+
+    /// Sets other caps, on connections (all together), contents and networks. What is over one is not cut
+    /// off, but nothing is added to it.
+    ///
+    /// # Errors
+    /// Names the setting that is out of range; then nothing is changed.
+    pub async fn set_caps(&self, connections_max: u32, caps: Caps) -> Result<(), ConfigError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Cap { connections_max, caps, reply };
+        if self.commands.send(command).await.is_ok()
+            && let Ok(answer) = answer.await
+        {
+            return answer;
+        }
+        // A node that has stopped connects to nobody.
+        Ok(())
+    }
+
+    /// How long ago the node's loop went round: much more than a second means that it hangs.
+    pub fn pulse_age(&self) -> Duration {
+        self.pulse.age()
     }
 
     /// Sums over all contents, renewed several times a second.

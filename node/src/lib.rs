@@ -16,6 +16,8 @@ mod open_files;
 mod peer_book;
 pub mod progress;
 pub mod publish;
+mod pulse;
+mod repeats;
 mod resolve;
 mod store;
 mod web_seed;

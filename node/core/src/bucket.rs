@@ -1,16 +1,12 @@
-//! Byte rates: a token bucket that can owe, and the tree of them that an upload passes
-//! (everything > its content > its peer).
+//! Byte rates: a token bucket that can owe.
 //!
 //! Invariant: what a bucket admits in any interval of `t` seconds is at most `rate * t + burst`
 //! bytes; a take larger than the burst stands in for the burst. All arithmetic is exact (one byte
 //! per second for one nanosecond is one "nanobyte"), so no rate drifts.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use crate::{
-    id::{ContentKey, PeerKey},
-    time::Timestamp,
-};
+use crate::time::Timestamp;
 
 /// One byte, in the unit levels are kept in.
 const NANOBYTES: i128 = 1_000_000_000;
@@ -43,10 +39,18 @@ impl Bucket {
         self.rate
     }
 
-    /// Changes the rate from now on. Tokens and debt stay, so that switching back and forth gains nothing.
-    pub fn set_rate(&mut self, now: Timestamp, rate: Option<u64>) {
+    /// Changes rate and burst from now on. Tokens that still fit and debt stay, so that switching back
+    /// and forth gains nothing.
+    pub fn set(&mut self, now: Timestamp, rate: Option<u64>, burst: u64) {
         self.fill(now);
-        self.rate = rate;
+        (self.rate, self.burst) = (rate, burst.max(1));
+        self.fill(now);
+    }
+
+    /// Whether it holds all it can: then it says nothing that a new one would not.
+    pub fn is_full(&mut self, now: Timestamp) -> bool {
+        self.fill(now);
+        self.level == i128::from(self.burst) * NANOBYTES
     }
 
     /// Takes `bytes`: none = admitted, and they are spent; otherwise nothing is spent and the
@@ -78,7 +82,7 @@ impl Bucket {
         Some(Duration::from_nanos(nanos).min(WAIT_MAX))
     }
 
-    fn spend(&mut self, bytes: u64) {
+    pub(crate) fn spend(&mut self, bytes: u64) {
         if self.rate.is_some() {
             self.level -= i128::from(bytes) * NANOBYTES;
         }
@@ -92,109 +96,6 @@ impl Bucket {
         let full = i128::from(self.burst) * NANOBYTES;
         self.level = self.level.saturating_add(gained).min(full);
     }
-}
-
-/// A level of the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// All traffic.
-    Global,
-    /// One content's.
-    Content,
-    /// One peer's, in one content.
-    Peer,
-}
-
-/// A take that was not admitted. Nothing was spent at any level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused {
-    /// The widest level that refused: others below it need not be asked now.
-    pub level: Level,
-    /// When that level is worth asking again; a narrower one may refuse then.
-    pub wait: Duration,
-}
-
-/// Buckets for everything, per content and per peer. A level without a limit costs nothing.
-#[derive(Clone, Debug)]
-pub struct BucketTree {
-    global: Bucket,
-    burst: u64,
-    contents: BTreeMap<ContentKey, Bucket>,
-    peers: BTreeMap<(ContentKey, PeerKey), Bucket>,
-}
-
-impl BucketTree {
-    /// A tree with a limit on everything (bytes per second; none = no limit) and one `burst` (bytes) for each bucket.
-    pub fn new(rate: Option<u64>, burst: u64) -> BucketTree {
-        BucketTree {
-            global: Bucket::new(rate, burst),
-            burst,
-            contents: BTreeMap::new(),
-            peers: BTreeMap::new(),
-        }
-    }
-
-    /// Sets the limit on everything.
-    pub fn set_rate(&mut self, now: Timestamp, rate: Option<u64>) {
-        self.global.set_rate(now, rate);
-    }
-
-    /// Sets the limit of a content; none removes it.
-    pub fn set_content_rate(&mut self, now: Timestamp, content: ContentKey, rate: Option<u64>) {
-        set(&mut self.contents, content, now, rate, self.burst);
-    }
-
-    /// Sets the limit of a peer in a content; none removes it.
-    pub fn set_peer_rate(&mut self, now: Timestamp, content: ContentKey, peer: PeerKey, rate: Option<u64>) {
-        set(&mut self.peers, (content, peer), now, rate, self.burst);
-    }
-
-    /// Forgets a content and its peers' limits.
-    pub fn remove_content(&mut self, content: ContentKey) {
-        self.contents.remove(&content);
-        self.peers.retain(|&(of, _), _| of != content);
-    }
-
-    /// Takes `bytes` at all three levels, or at none.
-    ///
-    /// # Errors
-    /// [`Refused`] by the widest level that refuses: whoever else waits for that one is in the same
-    /// position, whereas a narrower level concerns fewer.
-    pub fn take(
-        &mut self,
-        now: Timestamp,
-        content: ContentKey,
-        peer: PeerKey,
-        bytes: u64,
-    ) -> Result<(), Refused> {
-        let path = [
-            (Level::Global, Some(&mut self.global)),
-            (Level::Content, self.contents.get_mut(&content)),
-            (Level::Peer, self.peers.get_mut(&(content, peer))),
-        ];
-        let mut admitting = Vec::with_capacity(path.len());
-        for (level, bucket) in path {
-            let Some(bucket) = bucket else { continue };
-            if let Some(wait) = bucket.wait(now, bytes) {
-                return Err(Refused { level, wait });
-            }
-            admitting.push(bucket);
-        }
-        for bucket in admitting {
-            bucket.spend(bytes);
-        }
-        Ok(())
-    }
-}
-
-fn set<K: Ord>(buckets: &mut BTreeMap<K, Bucket>, key: K, now: Timestamp, rate: Option<u64>, burst: u64) {
-    if rate.is_none() {
-        buckets.remove(&key);
-        return;
-    }
-    // A new limit starts at `now`: a bucket is born full, and must not be filled for the past again.
-    let bucket = buckets.entry(key).or_insert_with(|| Bucket::new(Some(0), burst));
-    bucket.set_rate(now, rate);
 }
 
 #[cfg(test)]
@@ -255,37 +156,10 @@ mod tests {
     fn a_changed_rate_holds_at_once_and_keeps_the_debt() {
         let mut bucket = Bucket::new(Some(100), 10);
         assert_eq!(bucket.take(Timestamp::ZERO, 1010), None);
-        bucket.set_rate(Timestamp::ZERO, Some(10_000));
+        bucket.set(Timestamp::ZERO, Some(10_000), 10);
         assert_eq!(bucket.take(Timestamp::ZERO, 10), Some(Duration::from_millis(101)));
-        bucket.set_rate(Timestamp::from_millis(50), Some(100));
+        bucket.set(Timestamp::from_millis(50), Some(100), 10);
         assert_eq!(bucket.take(Timestamp::from_millis(50), 10), Some(Duration::from_millis(5100)));
-    }
-
-    #[test]
-    fn every_level_must_admit_and_a_refusal_spends_nothing() {
-        let (content, peer, other) = (ContentKey(1), PeerKey(1), PeerKey(2));
-        let mut tree = BucketTree::new(Some(1000), 1000);
-        tree.set_content_rate(Timestamp::ZERO, content, Some(1000));
-        tree.set_peer_rate(Timestamp::ZERO, content, peer, Some(10));
-        assert_eq!(tree.take(Timestamp::ZERO, content, peer, 600), Ok(()));
-        let later = Timestamp::from_millis(600);
-        let mut take = |peer, bytes| tree.take(later, content, peer, bytes);
-        assert_eq!(take(peer, 500).unwrap_err().level, Level::Peer);
-        assert_eq!(take(other, 1000), Ok(()), "the refusal above spent nothing");
-        let refused = take(other, 1).unwrap_err();
-        assert_eq!((refused.level, refused.wait), (Level::Global, Duration::from_millis(1)));
-    }
-
-    #[test]
-    fn a_limit_set_late_does_not_pay_out_the_past() {
-        let (content, peer) = (ContentKey(1), PeerKey(1));
-        let late = Timestamp::from_millis(1_000_000);
-        let mut tree = BucketTree::new(None, 100);
-        tree.set_content_rate(late, content, Some(10));
-        assert_eq!(tree.take(late, content, peer, 100), Ok(()));
-        assert!(tree.take(late, content, peer, 1).is_err());
-        tree.remove_content(content);
-        assert_eq!(tree.take(late, content, peer, 1_000_000), Ok(()));
     }
 
     proptest! {

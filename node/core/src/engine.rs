@@ -174,6 +174,17 @@ impl Engine {
         self.position(content).ok().map(|place| &*self.swarms[place].1)
     }
 
+    /// Other settings from now on, valid ones. Who is over a new limit is let go as the next decision about
+    /// it comes.
+    pub fn set_config(&mut self, config: Arc<Config>) {
+        self.config = config;
+    }
+
+    /// Neighbours served at the moment, all contents together.
+    pub fn unchoked(&self) -> u32 {
+        self.unchoked
+    }
+
     /// Peers banned.
     pub fn banned(&self) -> usize {
         self.banned.len()

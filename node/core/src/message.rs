@@ -32,3 +32,21 @@ pub enum Refusal {
     /// An origin sent this run to somebody a moment ago: ask peers, or again later.
     Elsewhere,
 }
+
+impl Refusal {
+    /// Number of reasons.
+    pub const COUNT: usize = 4;
+    /// All reasons; `refusal as usize` is the place of each.
+    pub const ALL: [Refusal; Refusal::COUNT] =
+        [Refusal::Choked, Refusal::Missing, Refusal::Busy, Refusal::Elsewhere];
+
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Refusal::Choked => "choked",
+            Refusal::Missing => "missing",
+            Refusal::Busy => "busy",
+            Refusal::Elsewhere => "elsewhere",
+        }
+    }
+}

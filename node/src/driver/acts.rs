@@ -95,7 +95,7 @@ impl Driver {
             TaskEvent::Prepared { content, prepared } => self.on_prepared(content, *prepared),
             TaskEvent::Opened { content, result } => self.on_opened(content, result),
             TaskEvent::StoreFailed { content, error } => self.on_store_failed(content, error),
-            TaskEvent::RunsLost { content, runs } => self.on_runs_lost(content, runs),
+            TaskEvent::Unreadable { link, run, error } => self.on_unreadable(link, run, error),
             TaskEvent::Checkpointed { content, result } => self.on_checkpointed(content, result),
             TaskEvent::Finished { content, result } => self.on_finished(content, result),
             _ => {}

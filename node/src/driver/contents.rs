@@ -387,8 +387,6 @@ impl Driver {
             self.by_id.remove(&content.id);
             self.rotten_before += content.store.map_or(0, |store| store.rotten_runs());
         }
-        self.services.up.remove_content(key);
-        self.services.down.remove_content(key);
     }
 
     pub(super) fn stop(&mut self, key: ContentKey, reply: oneshot::Sender<()>) {

@@ -10,6 +10,8 @@ use nearcast_core::{
     input::{Event, Neighbour},
     layout::RunIndex,
     message::Message,
+    prefix::Prefix,
+    rates::Account,
     run_set::RunSet,
 };
 use tokio::{
@@ -271,6 +273,7 @@ impl Driver {
         let (frames, frame_queue) = mpsc::channel(FRAMES_WAITING_MAX);
         let (asks, ask_queue) = mpsc::channel(ASKS_WAITING_MAX);
         let cancel = CancellationToken::new();
+        let account = self.account(id);
         let services = &self.services;
         let events = services.events.clone();
         self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, events.clone(), cancel.clone()));
@@ -285,6 +288,7 @@ impl Driver {
                 store,
                 workers: self.parts.workers.clone(),
                 down: services.down.clone(),
+                account,
                 buffers: services.buffers.clone(),
                 in_hand: services.in_hand.clone(),
                 events,
@@ -314,6 +318,12 @@ impl Driver {
         let about = Neighbour { tier, origin: hello.origin, directory, manifest: true, web_seed: false };
         self.input(key, Event::Linked { peer, about });
         Ok(())
+    }
+
+    /// Who pays for the bytes of a link.
+    pub(super) fn account(&self, link: LinkId) -> Account {
+        let ip = self.peers.get(link.peer).and_then(peer_book::Known::ip);
+        Account { content: link.content, peer: link.peer, prefix: ip.map(Prefix::of) }
     }
 
     /// A peer that came to us can be found again where it says it listens.

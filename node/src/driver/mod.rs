@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
     HaveMaps,
-    config::Config,
+    config::{Config, ConfigError},
     engine::Engine,
     id::{ContentId, ContentKey, PeerKey},
     input::{Event, Input},
@@ -41,14 +41,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{contents::Content, links::Link, network::Errand};
 use crate::{
-    config::NodeConfig,
+    config::{Caps, NodeConfig},
     error::{DownloadError, ShareError},
     exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
     limit::Limiter,
     nearness::Nearness,
-    net::{InboundStream, NetEvent, Network},
+    net::{ConnectionCaps, InboundStream, NetEvent, Network},
+    open_files::Budget,
     peer_book::{self, PeerBook},
+    pulse::Pulse,
+    repeats::Repeats,
     store::Workers,
     web_seed,
 };
@@ -76,6 +79,8 @@ pub(crate) enum Command {
     Stop { content: ContentKey, reply: oneshot::Sender<()> },
     /// Other limits, from now on.
     Limit { up: Option<u64>, down: Option<u64> },
+    /// Other caps, from now on.
+    Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
     /// End everything.
     Shutdown { grace: Duration, reply: oneshot::Sender<()> },
 }
@@ -83,7 +88,10 @@ pub(crate) enum Command {
 /// What a driver is made of.
 pub(crate) struct DriverParts {
     pub(crate) config: NodeConfig,
+    pub(crate) policy: Config,
+    pub(crate) budget: Budget,
     pub(crate) seed: u64,
+    pub(crate) pulse: Pulse,
     pub(crate) network: Network,
     pub(crate) net_events: mpsc::Receiver<NetEvent>,
     pub(crate) inbound: mpsc::Receiver<InboundStream>,
@@ -133,6 +141,8 @@ pub(crate) struct Driver {
     next_key: u32,
     next_generation: u32,
     closing: Option<Closing>,
+    banned_said: Repeats,
+    unreadable_said: Repeats,
 }
 
 /// What tasks are given.
@@ -152,10 +162,9 @@ struct Services {
 impl Driver {
     pub(crate) fn new(parts: DriverParts) -> Driver {
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
-        let policy = if parts.config.origin { Config::origin() } else { Config::default() };
         let told: Vec<_> = parts.config.listen.iter().map(|address| address.0.clone()).collect();
         Driver {
-            engine: Engine::new(Arc::new(policy), parts.seed),
+            engine: Engine::new(Arc::new(parts.policy.clone()), parts.seed),
             maps: Maps::default(),
             peers: PeerBook::default(),
             nearness: Nearness::new(&told, &parts.network.listen_addresses()),
@@ -167,8 +176,8 @@ impl Driver {
             errands: BTreeMap::new(),
             services: Services {
                 events,
-                up: Limiter::new(parts.config.up, parts.tasks.clone()),
-                down: Limiter::new(parts.config.down, parts.tasks.clone()),
+                up: Limiter::new(parts.config.limits_up(), parts.tasks.clone()),
+                down: Limiter::new(parts.config.limits_down(), parts.tasks.clone()),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
@@ -182,6 +191,8 @@ impl Driver {
             next_key: 0,
             next_generation: 0,
             closing: None,
+            banned_said: Repeats::default(),
+            unreadable_said: Repeats::default(),
             parts,
         }
     }
@@ -262,15 +273,41 @@ impl Driver {
             }
             Command::Stop { content, reply } => self.stop(content, reply),
             Command::Limit { up, down } => {
-                self.services.up.set_rate(up);
-                self.services.down.set_rate(down);
+                (self.parts.config.up, self.parts.config.down) = (up, down);
+                self.apply_limits();
+            }
+            Command::Cap { connections_max, caps, reply } => {
+                let answer = self.set_caps(connections_max, caps);
+                // Who no longer waits needs no answer.
+                let _ = reply.send(answer);
             }
             Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
         }
     }
 
+    fn apply_limits(&self) {
+        self.services.up.set(self.parts.config.limits_up());
+        self.services.down.set(self.parts.config.limits_down());
+    }
+
+    fn set_caps(&mut self, connections_max: u32, caps: Caps) -> Result<(), ConfigError> {
+        let wanted = NodeConfig { connections_max, caps, ..self.parts.config.clone() };
+        self.engine.set_config(Arc::new(wanted.policy()?));
+        self.parts.network.set_caps(ConnectionCaps {
+            connections_max: self.parts.budget.connections_max(connections_max),
+            per_prefix_max: wanted.connections_per_prefix_max(),
+        });
+        self.parts.config = wanted;
+        self.apply_limits();
+        Ok(())
+    }
+
+    /// Runs that are being sent are finished; what only waits to be sent is refused.
     fn close(&mut self, grace: Duration, reply: Option<oneshot::Sender<()>>) {
         self.closing = Some(Closing { deadline: Instant::now() + grace, reply });
+        for (content, peer) in self.links.keys().copied().collect::<Vec<_>>() {
+            self.refuse_waiting(content, peer);
+        }
     }
 
     /// Whether the end was asked for, and nobody waits for a run any more.

@@ -153,7 +153,10 @@ impl Driver {
     /// Never again anything with this peer.
     pub(super) fn ban(&mut self, peer: PeerKey) {
         if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
-            tracing::warn!(peer = %id, "banned for sending corrupt data");
+            self.totals.banned += 1;
+            if let Some(kept_back) = self.banned_said.due() {
+                tracing::warn!(peer = %id, kept_back, "banned for sending corrupt data");
+            }
             self.parts.network.ban(id);
         }
     }

@@ -29,6 +29,7 @@ impl Driver {
             self.report(key);
         }
         self.report_totals();
+        self.parts.pulse.beat();
     }
 
     fn report_totals(&mut self) {
@@ -42,6 +43,9 @@ impl Driver {
         let rotten: u64 = stores.map(|store| store.rotten_runs()).sum();
         self.totals.rotten_runs = self.rotten_before + rotten;
         self.totals.refused_streams = self.parts.network.refused_streams();
+        self.totals.refused_connections = self.parts.network.refused_connections();
+        self.totals.links = self.links.values().filter(|link| link.up().is_some()).count() as u32;
+        self.totals.unchoked = self.engine.unchoked();
         self.totals.received = received;
         self.totals.connections = self.peers.connected() as u32;
         self.totals.contents = self.contents.len() as u32;

@@ -15,6 +15,7 @@ use crate::{
         LinkId, Wire,
         serve::{self, Due, Serve},
     },
+    store::StoreError,
     wire::data::Ask,
 };
 
@@ -65,21 +66,23 @@ impl Driver {
         let Some(&key) = self.by_id.get(&content) else { return };
         let peer = self.peers.key_of(peer_id);
         let Some(store) = self.contents.get(&key).and_then(|content| content.store.clone()) else { return };
-        let Some(link) = self.links.get_mut(&(key, peer)) else { return };
-        let id = link.id;
-        let Some(up) = link.up_mut().filter(|up| !up.serving) else { return };
+        let Some(id) = self.links.get(&(key, peer)).map(|link| link.id) else { return };
+        let account = self.account(id);
+        let Some(up) = self.link(id).filter(|up| !up.serving) else { return };
         up.serving = true;
+        let (queue, cancel) = (up.uploads.clone(), up.cancel.clone());
         let serve = Serve {
             link: id,
-            queue: up.uploads.clone(),
+            queue,
             store,
             workers: self.parts.workers.clone(),
             up: self.services.up.clone(),
+            account,
             buffers: self.services.buffers.clone(),
             ahead: self.services.ahead.clone(),
             events: self.services.events.clone(),
         };
-        self.parts.tasks.spawn(serve::run(serve, stream, up.cancel.clone()));
+        self.parts.tasks.spawn(serve::run(serve, stream, cancel));
     }
 
     pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
@@ -102,6 +105,9 @@ impl Driver {
 
     /// Answers a request.
     pub(super) fn answer(&mut self, content: ContentKey, peer: PeerKey, due: Due) {
+        if let Due::Refusal { why, .. } = due {
+            self.totals.requests_refused[why as usize] += 1;
+        }
         let up = self.links.get_mut(&(content, peer)).and_then(Link::up_mut);
         match (up, due) {
             (Some(up), due) => {
@@ -118,6 +124,32 @@ impl Driver {
         }
     }
 
+    /// Takes back what waits to be sent and was not begun.
+    pub(super) fn refuse_waiting(&mut self, content: ContentKey, peer: PeerKey) {
+        let Some((id, uploads)) =
+            self.links.get(&(content, peer)).and_then(|link| Some((link.id, link.up()?.uploads.clone())))
+        else {
+            return;
+        };
+        for run in uploads.refuse_all() {
+            self.on_uploaded(id, run, 0);
+        }
+    }
+
+    /// A run asked for could not be read; those that are lost by it are not offered any more.
+    pub(super) fn on_unreadable(&mut self, id: LinkId, run: RunIndex, error: StoreError) {
+        self.totals.disk_errors += 1;
+        if let Some(kept_back) = self.unreadable_said.due() {
+            tracing::error!(%error, run = run.get(), kept_back, "a run could not be served");
+        }
+        self.on_uploaded(id, run, 0);
+        match error {
+            StoreError::Rotten { lost, .. } => self.on_runs_lost(id.content, lost),
+            error if error.is_passing() => {}
+            _ => self.on_runs_lost(id.content, vec![run]),
+        }
+    }
+
     pub(super) fn on_withdrawn(&mut self, id: LinkId, request: u32) {
         let Some(run) = self.link(id).and_then(|up| up.uploads.withdraw(request)) else { return };
         self.on_uploaded(id, run, 0);
@@ -130,6 +162,7 @@ impl Driver {
             up.tier
         });
         self.totals.uploaded += u64::from(bytes);
+        self.totals.requests_served += u64::from(bytes > 0);
         let tier = tier.unwrap_or(Tier::Unknown);
         self.totals.uploaded_by_tier[tier as usize] += u64::from(bytes);
         self.input(id.content, Event::UploadEnded { peer: id.peer, run, bytes });

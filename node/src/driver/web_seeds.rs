@@ -177,6 +177,7 @@ impl Driver {
             store,
             workers: self.parts.workers.clone(),
             down: services.down.clone(),
+            account: self.account(link),
             buffers: services.buffers.clone(),
             in_hand: services.in_hand.clone(),
             events: services.events.clone(),

@@ -10,6 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    task::Poll,
     time::{Duration, Instant},
 };
 
@@ -20,6 +21,7 @@ use nearcast_core::{
     layout::{Layout, RunIndex},
     manifest::Manifest,
     merkle,
+    rates::Account,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
@@ -33,7 +35,7 @@ use super::{
     keep::{Arrived, keep},
 };
 use crate::{
-    limit::Limiter,
+    limit::{Limiter, Pass},
     net::Network,
     store::{DiskStore, Workers},
     wire::{
@@ -66,6 +68,8 @@ pub(crate) struct Tools {
     pub(crate) store: Arc<DiskStore>,
     pub(crate) workers: Workers,
     pub(crate) down: Limiter,
+    /// Who pays for the bytes.
+    pub(crate) account: Account,
     pub(crate) buffers: Buffers,
     /// Runs being hashed or written, all links together.
     pub(crate) in_hand: Arc<Semaphore>,
@@ -168,7 +172,7 @@ impl Fetch {
                 self.hand_over(&mut small).await?;
             }
             let mut header = [0; Answer::BYTES];
-            self.fill(&mut reader, &mut header, open).await?;
+            self.fill(&mut reader, &mut header, 0, open).await?;
             match Answer::decode(header)? {
                 Answer::Refused { id, why } => {
                     open.count.fetch_sub(1, Ordering::Relaxed);
@@ -185,8 +189,8 @@ impl Fetch {
                     if !is_here || small.len() >= TOGETHER_MAX {
                         self.hand_over(&mut small).await?;
                     }
-                    self.take_turn(&mut small, bytes).await?;
-                    let arrived = self.receive(&mut reader, id, run, proof_hashes, open).await?;
+                    let pass = self.take_turn(&mut small, bytes).await?;
+                    let arrived = self.receive(&mut reader, id, run, proof_hashes, pass, open).await?;
                     small.push(arrived);
                     if bytes > SMALL_RUN_BYTES_MAX {
                         self.hand_over(&mut small).await?;
@@ -198,13 +202,13 @@ impl Fetch {
     }
 
     /// Waits until the bytes may come. What has come before is not kept waiting.
-    async fn take_turn(&self, small: &mut Vec<Arrived>, bytes: u32) -> io::Result<()> {
-        let mut turn = pin!(self.tools.down.acquire(self.link.content, self.link.peer, u64::from(bytes)));
-        if futures::poll!(&mut turn).is_pending() {
-            self.hand_over(small).await?;
-            turn.await;
+    async fn take_turn(&self, small: &mut Vec<Arrived>, bytes: u32) -> io::Result<Pass> {
+        let mut turn = pin!(self.tools.down.begin(self.tools.account, u64::from(bytes)));
+        if let Poll::Ready(pass) = futures::poll!(&mut turn) {
+            return Ok(pass);
         }
-        Ok(())
+        self.hand_over(small).await?;
+        Ok(turn.await)
     }
 
     async fn receive(
@@ -213,6 +217,7 @@ impl Fetch {
         request: u32,
         run: RunIndex,
         proof_hashes: u8,
+        mut pass: Pass,
         open: &Open,
     ) -> io::Result<Arrived> {
         let proof = timeout(STALL, read_proof(reader, proof_hashes)).await.map_err(|_| stalled())??;
@@ -222,7 +227,12 @@ impl Fetch {
             false => Vec::new(),
         };
         bytes.resize(length as usize, 0);
-        self.fill(reader, &mut bytes, open).await?;
+        let mut filled = 0;
+        while filled < bytes.len() {
+            let upto = bytes.len().min(filled + pass.next().await as usize);
+            self.fill(reader, &mut bytes[..upto], filled, open).await?;
+            filled = upto;
+        }
         Ok(Arrived { request, run, bytes, proof })
     }
 
@@ -246,14 +256,15 @@ impl Fetch {
         Ok(())
     }
 
-    /// Fills `buffer`; an error when nothing comes for too long although something should.
+    /// Fills `buffer` from `at` on; an error when nothing comes for too long although something should.
     async fn fill(
         &self,
         reader: &mut BufReader<ReadHalf<Wire>>,
         buffer: &mut [u8],
+        mut at: usize,
         open: &Open,
     ) -> io::Result<()> {
-        let (mut at, mut told) = (0, Instant::now());
+        let mut told = Instant::now();
         while at < buffer.len() {
             match timeout(STALL, reader.read(&mut buffer[at..])).await {
                 Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),

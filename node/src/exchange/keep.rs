@@ -70,7 +70,7 @@ fn tell(link: LinkId, (request, run, bytes): (u32, RunIndex, u32), outcome: Outc
     match outcome {
         Outcome::Stored => vec![TaskEvent::Stored { link, request, run }],
         Outcome::Corrupt(corrupt) => {
-            tracing::warn!(run = run.get(), %corrupt, "a peer sent a corrupt run");
+            tracing::debug!(run = run.get(), %corrupt, "a peer sent a corrupt run");
             vec![TaskEvent::Failed { link, request, cause: RunFailure::Corrupt { bytes } }]
         }
         Outcome::NotStored(error) => vec![

@@ -88,8 +88,8 @@ pub(crate) enum TaskEvent {
     Withdrawn { link: LinkId, request: u32 },
     /// An upload ended; `bytes` = 0 if nothing was sent.
     Uploaded { link: LinkId, run: RunIndex, bytes: u32 },
-    /// Runs of ours are gone.
-    RunsLost { content: ContentKey, runs: Vec<RunIndex> },
+    /// A run that was to be sent could not be read: that upload has ended.
+    Unreadable { link: LinkId, run: RunIndex, error: StoreError },
     /// A directory answered.
     Answered { content: ContentKey, query: QueryId, directory: PeerKey, reply: Reply },
     /// It did not.

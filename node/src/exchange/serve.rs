@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal};
+use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal, rates::Account};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
@@ -21,9 +21,9 @@ use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
 use super::{Buffers, Events, LinkId, TaskEvent, Wire};
 use crate::{
-    limit::Limiter,
+    limit::{Limiter, Pass},
     net::InboundStream,
-    store::{DiskStore, Store, StoreError, Workers},
+    store::{DiskStore, Store, Workers},
     wire::data::{Answer, Ask},
 };
 
@@ -88,6 +88,18 @@ impl UploadQueue {
         Some(run)
     }
 
+    /// Takes back every run that was not begun, and refuses it.
+    pub(crate) fn refuse_all(&self) -> Vec<RunIndex> {
+        let mut taken_back = Vec::new();
+        for due in self.lock().iter_mut() {
+            if let Due::Run { request, run } = *due {
+                taken_back.push(run);
+                *due = Due::Refusal { request, why: Refusal::Choked };
+            }
+        }
+        taken_back
+    }
+
     /// Takes back everything: the runs that will not be sent.
     pub(crate) fn clear(&self) -> Vec<RunIndex> {
         let run = |due: Due| if let Due::Run { run, .. } = due { Some(run) } else { None };
@@ -122,6 +134,8 @@ pub(crate) struct Serve {
     pub(crate) store: Arc<DiskStore>,
     pub(crate) workers: Workers,
     pub(crate) up: Limiter,
+    /// Who pays for the bytes.
+    pub(crate) account: Account,
     pub(crate) buffers: Buffers,
     /// One permit for each run read ahead.
     pub(crate) ahead: Arc<Semaphore>,
@@ -130,8 +144,8 @@ pub(crate) struct Serve {
 
 /// An answer whose turn it is.
 enum Next {
-    /// This run.
-    Run { request: u32, run: RunIndex, ahead: Option<Ahead> },
+    /// This run, as the limits let it pass.
+    Run { request: u32, run: RunIndex, pass: Pass, ahead: Option<Ahead> },
     /// A no.
     Refusal { request: u32, why: Refusal },
 }
@@ -204,18 +218,18 @@ impl Serve {
 
     async fn begin(&self, request: u32, run: RunIndex) -> io::Result<Next> {
         let bytes = self.store.manifest().layout().run_length(run);
-        self.up.acquire(self.link.content, self.link.peer, u64::from(bytes)).await;
+        let pass = self.up.begin(self.account, u64::from(bytes)).await;
         let Ok(permit) = self.ahead.clone().try_acquire_owned() else {
-            return Ok(Next::Run { request, run, ahead: None });
+            return Ok(Next::Run { request, run, pass, ahead: None });
         };
-        match self.load(request, run).await? {
-            Some(loaded) => Ok(Next::Run { request, run, ahead: Some(Ahead { loaded, _permit: permit }) }),
-            None => Ok(Next::Refusal { request, why: Refusal::Missing }),
-        }
+        Ok(match self.load(request, run).await? {
+            Ok(loaded) => Next::Run { request, run, pass, ahead: Some(Ahead { loaded, _permit: permit }) },
+            Err(why) => Next::Refusal { request, why },
+        })
     }
 
-    /// Reads a run; none, and everybody concerned is told, if it is not to be had any more.
-    async fn load(&self, request: u32, run: RunIndex) -> io::Result<Option<Loaded>> {
+    /// Reads a run, or says why it is not to be had; then everybody else concerned is told.
+    async fn load(&self, request: u32, run: RunIndex) -> io::Result<Result<Loaded, Refusal>> {
         let (store, mut buffer) = (self.store.clone(), self.buffers.take());
         let read = self.workers.run(move || {
             let proof = store.get(run, &mut buffer);
@@ -234,24 +248,15 @@ impl Serve {
                 let mut header = Vec::with_capacity(Answer::BYTES + proof.len() * 32);
                 header.extend_from_slice(&answer.encode());
                 proof.iter().for_each(|hash| header.extend_from_slice(hash));
-                Ok(Some(Loaded { header, bytes }))
+                Ok(Ok(Loaded { header, bytes }))
             }
             Err(error) => {
                 self.buffers.give(bytes);
-                self.on_unreadable(run, error).await?;
-                Ok(None)
+                let why = if error.is_passing() { Refusal::Busy } else { Refusal::Missing };
+                self.tell(TaskEvent::Unreadable { link: self.link, run, error }).await?;
+                Ok(Err(why))
             }
         }
-    }
-
-    async fn on_unreadable(&self, run: RunIndex, error: StoreError) -> io::Result<()> {
-        tracing::error!(%error, run = run.get(), "a run could not be served");
-        self.tell(TaskEvent::Uploaded { link: self.link, run, bytes: 0 }).await?;
-        let runs = match error {
-            StoreError::Rotten { lost, .. } => lost,
-            StoreError::Missing | StoreError::Full { .. } | StoreError::Io { .. } => vec![run],
-        };
-        self.tell(TaskEvent::RunsLost { content: self.link.content, runs }).await
     }
 
     async fn send(&self, mut writer: WriteHalf<Wire>, mut nexts: mpsc::Receiver<Next>) -> io::Result<()> {
@@ -267,8 +272,8 @@ impl Serve {
                     }
                 }
             };
-            let (request, run, ahead) = match next {
-                Next::Run { request, run, ahead } => (request, run, ahead),
+            let (request, run, pass, ahead) = match next {
+                Next::Run { request, run, pass, ahead } => (request, run, pass, ahead),
                 Next::Refusal { request, why } => {
                     write(&mut writer, &refusal(request, why)).await?;
                     continue;
@@ -276,41 +281,50 @@ impl Serve {
             };
             let loaded = match ahead {
                 // The permit goes back: what is being sent is not ahead.
-                Some(ahead) => Some(ahead.loaded),
+                Some(ahead) => Ok(ahead.loaded),
                 None => self.load(request, run).await?,
             };
             match loaded {
-                Some(loaded) => aside = self.send_run(&mut writer, request, run, loaded, &mut nexts).await?,
-                None => write(&mut writer, &refusal(request, Refusal::Missing)).await?,
+                Ok(loaded) => {
+                    aside = self.send_run(&mut writer, (request, run), pass, loaded, &mut nexts).await?;
+                }
+                Err(why) => write(&mut writer, &refusal(request, why)).await?,
             }
         }
     }
 
-    /// Sends a run; answers the one that had been read ahead, if it had to be set aside for that.
+    /// Sends a run, each portion when it is its turn; answers the one that had been read ahead, if it had to be
+    /// set aside for that.
     async fn send_run(
         &self,
         writer: &mut WriteHalf<Wire>,
-        request: u32,
-        run: RunIndex,
+        (request, run): (u32, RunIndex),
+        mut pass: Pass,
         loaded: Loaded,
         nexts: &mut mpsc::Receiver<Next>,
     ) -> io::Result<Option<Next>> {
         write(writer, &loaded.header).await?;
-        let (mut bytes, mut sent, mut aside) = (loaded.bytes, 0, None);
+        let (mut bytes, mut sent, mut may_go, mut aside) = (loaded.bytes, 0, 0, None);
         let length = bytes.len();
         while sent < length {
-            if let Ok(written) = timeout(HOLD, writer.write(&bytes[sent..])).await {
+            if sent == may_go {
+                if sent > 0 {
+                    flush_or_hold(writer).await?;
+                }
+                may_go = length.min(sent + pass.next().await as usize);
+            }
+            if let Ok(written) = timeout(HOLD, writer.write(&bytes[sent..may_go])).await {
                 sent += some(written?)?;
                 continue;
             }
-            let morsel = bytes[sent..length.min(sent + MORSEL_BYTES)].to_vec();
+            let morsel = bytes[sent..may_go.min(sent + MORSEL_BYTES)].to_vec();
             self.buffers.give(bytes);
             aside = aside.or_else(|| nexts.try_recv().ok()).map(|next| self.without_buffer(next));
             write(writer, &morsel).await?;
             sent += morsel.len();
+            // If half of it is sent already, there is no other way to say so.
             let again = self.load(request, run).await?;
-            // Half of it is sent already, so there is no other way to say so.
-            bytes = again.ok_or_else(|| io::Error::other("a run went bad while it was sent"))?.bytes;
+            bytes = again.map_err(|_| io::Error::other("a run went bad while it was sent"))?.bytes;
         }
         self.buffers.give(bytes);
         self.tell(TaskEvent::Uploaded { link: self.link, run, bytes: length as u32 }).await?;
@@ -318,9 +332,9 @@ impl Serve {
     }
 
     fn without_buffer(&self, next: Next) -> Next {
-        if let Next::Run { request, run, ahead } = next {
+        if let Next::Run { request, run, pass, ahead } = next {
             ahead.into_iter().for_each(|ahead| self.buffers.give(ahead.loaded.bytes));
-            return Next::Run { request, run, ahead: None };
+            return Next::Run { request, run, pass, ahead: None };
         }
         next
     }
@@ -337,6 +351,12 @@ fn some(written: usize) -> io::Result<usize> {
 
 fn unread() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the peer takes no data")
+}
+
+/// Sends what was written, so that the peer has it while we wait for the next turn. A peer that takes nothing
+/// is the next write's affair, which holds no buffer for it.
+async fn flush_or_hold(writer: &mut WriteHalf<Wire>) -> io::Result<()> {
+    timeout(HOLD, writer.flush()).await.unwrap_or(Ok(()))
 }
 
 /// Writes it all, as long as some of it goes.
@@ -365,6 +385,9 @@ mod tests {
         assert_eq!(queue.next().await, Due::Run { request: 2, run: run(1) });
         assert_eq!(queue.next().await, Due::Refusal { request: 1, why: Refusal::Busy });
         assert!(queue.push(Due::Run { request: 3, run: run(2) }));
+        assert_eq!(queue.refuse_all(), [run(2)]);
+        assert_eq!(queue.next().await, Due::Refusal { request: 3, why: Refusal::Choked });
+        assert!(queue.push(Due::Run { request: 4, run: run(2) }));
         assert_eq!(queue.clear(), [run(2)]);
     }
 

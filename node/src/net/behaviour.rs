@@ -8,14 +8,17 @@ use libp2p::{
 };
 
 use super::{
-    NetworkConfig, network::Tasks, prefix_cap::PrefixCap, streams::Streams, tcp::TcpConfig, transport,
+    NetworkConfig,
+    network::{ConnectionCaps, Tasks},
+    prefix_cap::PrefixCap,
+    streams::Streams,
+    tcp::TcpConfig,
+    transport,
 };
 use crate::{address::ip_of, error::StartError};
 
 /// Connections to one peer. Two, because both sides may dial at the same moment, and one over QUIC may follow one over TCP.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-const PENDING_INBOUND_MAX: u32 = 128;
-const PENDING_OUTBOUND_MAX: u32 = 64;
 /// Inbound streams of one connection whose protocol is not agreed on yet.
 const NEGOTIATING_STREAMS_MAX: usize = 32;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
@@ -45,7 +48,7 @@ pub(crate) fn new_swarm(
         .map_err(|error| StartError::Network(error.to_string()))?;
     let behaviour = Behaviour {
         banned: allow_block_list::Behaviour::default(),
-        limits: connection_limits::Behaviour::new(limits(config.connections_max)),
+        limits: connection_limits::Behaviour::new(limits(config)),
         prefixes: PrefixCap::new(config.connections_per_prefix_max, config.prefix_cap_counts_loopback),
         streams,
         ping: ping::Behaviour::new(
@@ -65,11 +68,28 @@ pub(crate) fn new_swarm(
     Ok(Swarm::new(transport, behaviour, local_peer, swarm_config))
 }
 
-fn limits(connections_max: u32) -> connection_limits::ConnectionLimits {
-    connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(PENDING_INBOUND_MAX))
-        .with_max_pending_outgoing(Some(PENDING_OUTBOUND_MAX))
-        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX))
+impl Behaviour {
+    /// Other caps from now on; connections that are there stay.
+    pub(crate) fn set_caps(&mut self, caps: ConnectionCaps) {
+        let limits = self.limits.limits_mut();
+        *limits = with_max(limits.clone(), caps.connections_max);
+        self.prefixes.set_max(caps.per_prefix_max);
+    }
+}
+
+fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
+    let limits = connection_limits::ConnectionLimits::default()
+        .with_max_pending_incoming(Some(config.pending_inbound_max))
+        .with_max_pending_outgoing(Some(config.pending_outbound_max))
+        .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
+    with_max(limits, config.connections_max)
+}
+
+fn with_max(
+    limits: connection_limits::ConnectionLimits,
+    connections_max: u32,
+) -> connection_limits::ConnectionLimits {
+    limits
         .with_max_established(Some(connections_max))
         // Else others could take every place, and choose whom we know.
         .with_max_established_incoming(Some(connections_max - connections_max / 8))

@@ -27,7 +27,11 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 
-pub(crate) use self::{network::Network, security::Security, streams::InboundStream};
+pub(crate) use self::{
+    network::{ConnectionCaps, Network},
+    security::Security,
+    streams::InboundStream,
+};
 
 /// What the network is told before it starts.
 #[derive(Clone, Debug)]
@@ -42,6 +46,10 @@ pub(crate) struct NetworkConfig {
     pub(crate) connections_per_prefix_max: u32,
     /// Whether that cap holds for 127.0.0.0/8 and ::1 too, as it must where loopback stands for real networks.
     pub(crate) prefix_cap_counts_loopback: bool,
+    /// Connections that others are making at most.
+    pub(crate) pending_inbound_max: u32,
+    /// Connections that we are making at most.
+    pub(crate) pending_outbound_max: u32,
     /// Inbound streams that wait to be taken at most; further ones are refused. Each holds its peer's first 256 KiB.
     pub(crate) inbound_streams_waiting_max: usize,
     /// A connection without streams of ours is closed after this. Longer = fewer handshakes, shorter = fewer sockets.
@@ -60,6 +68,8 @@ impl NetworkConfig {
             keypair,
             connections_max: 256,
             connections_per_prefix_max: 32,
+            pending_inbound_max: 128,
+            pending_outbound_max: 64,
             prefix_cap_counts_loopback: false,
             inbound_streams_waiting_max: 256,
             idle_timeout: Duration::from_secs(30),

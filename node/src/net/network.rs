@@ -18,7 +18,7 @@ use super::{
     streams::{InboundStream, OPEN_TIMEOUT, OpenError, OpenRequest},
     swarm,
 };
-use crate::error::StartError;
+use crate::{error::StartError, repeats::Repeats};
 
 /// Requests to the swarm's task that wait.
 const COMMANDS_WAITING_MAX: usize = 256;
@@ -47,6 +47,23 @@ pub(crate) struct OrderSets {
     pub(crate) close: BTreeSet<ConnectionId>,
     pub(crate) disconnect: BTreeSet<PeerId>,
     pub(crate) ban: BTreeSet<PeerId>,
+    pub(crate) caps: Option<ConnectionCaps>,
+}
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionCaps {
+    pub(crate) connections_max: u32,
+    pub(crate) per_prefix_max: u32,
+}
+
+/// What was turned away. Counted by the swarm's task, read by anybody.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    pub(crate) streams: AtomicU64,
+    pub(crate) streams_said: Repeats,
+    pub(crate) connections: AtomicU64,
+    pub(crate) accepts_said: Repeats,
 }
 
 impl Orders {
@@ -72,7 +89,7 @@ pub(crate) struct Network {
     commands: mpsc::Sender<Command>,
     orders: Arc<Orders>,
     listen: watch::Receiver<Vec<Multiaddr>>,
-    refused_streams: Arc<AtomicU64>,
+    refused: Arc<Refused>,
     tasks: Tasks,
 }
 
@@ -103,6 +120,7 @@ pub(crate) struct Ends {
     pub(crate) orders: Arc<Orders>,
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) listen: watch::Sender<Vec<Multiaddr>>,
+    pub(crate) refused: Arc<Refused>,
     pub(crate) tasks: Tasks,
 }
 
@@ -121,12 +139,18 @@ impl Network {
             commands: command_sender,
             orders: Arc::default(),
             listen: listen_receiver,
-            refused_streams: Arc::default(),
+            refused: Arc::default(),
             tasks: Tasks::default(),
         };
-        let streams = super::streams::Streams::new(protocols, inbound, network.refused_streams.clone());
-        let ends =
-            Ends { commands, orders: network.orders.clone(), events, listen, tasks: network.tasks.clone() };
+        let streams = super::streams::Streams::new(protocols, inbound, network.refused.clone());
+        let ends = Ends {
+            commands,
+            orders: network.orders.clone(),
+            events,
+            listen,
+            refused: network.refused.clone(),
+            tasks: network.tasks.clone(),
+        };
         let driver = swarm::Driver::start(&config, streams, ends).await?;
         network.tasks.tracker.spawn(driver.run());
         Ok((network, event_receiver, inbound_receiver))
@@ -143,7 +167,17 @@ impl Network {
 
     /// Inbound streams refused so far because too many waited.
     pub(crate) fn refused_streams(&self) -> u64 {
-        self.refused_streams.load(Ordering::Relaxed)
+        self.refused.streams.load(Ordering::Relaxed)
+    }
+
+    /// Inbound connections refused so far because a cap was reached.
+    pub(crate) fn refused_connections(&self) -> u64 {
+        self.refused.connections.load(Ordering::Relaxed)
+    }
+
+    /// Other caps on connections from now on; those that are there stay.
+    pub(crate) fn set_caps(&self, caps: ConnectionCaps) {
+        self.orders.give(|orders| orders.caps = Some(caps));
     }
 
     /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.

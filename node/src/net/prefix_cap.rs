@@ -6,7 +6,6 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     task::{Context, Poll},
 };
 
@@ -20,21 +19,9 @@ use libp2p::{
         dummy,
     },
 };
+use nearcast_core::prefix::Prefix;
 
 use crate::address::ip_of;
-
-/// A /24 or a /48, by its first address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Prefix(IpAddr);
-
-impl Prefix {
-    pub(crate) fn of(ip: IpAddr) -> Prefix {
-        Prefix(match ip.to_canonical() {
-            IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8)).into(),
-            IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80)).into(),
-        })
-    }
-}
 
 /// The behaviour. Only inbound connections count: those we dial we chose.
 pub(crate) struct PrefixCap {
@@ -47,7 +34,7 @@ pub(crate) struct PrefixCap {
 
 /// A connection refused for its origin.
 #[derive(Debug, thiserror::Error)]
-#[error("{per_prefix_max} connections from {} are there already", prefix.0)]
+#[error("{per_prefix_max} connections from {prefix} are there already")]
 pub(crate) struct PrefixFull {
     prefix: Prefix,
     per_prefix_max: u32,
@@ -57,6 +44,11 @@ impl PrefixCap {
     /// `counts_loopback`: 127.0.0.0/8 is exempt unless it stands for real networks.
     pub(crate) fn new(per_prefix_max: u32, counts_loopback: bool) -> Self {
         PrefixCap { per_prefix_max, counts_loopback, held: BTreeMap::new(), counts: BTreeMap::new() }
+    }
+
+    /// Another cap from now on; connections that are there stay.
+    pub(crate) fn set_max(&mut self, per_prefix_max: u32) {
+        self.per_prefix_max = per_prefix_max;
     }
 
     fn take(&mut self, connection: ConnectionId, remote: &Multiaddr) -> Result<(), PrefixFull> {
@@ -141,6 +133,8 @@ impl NetworkBehaviour for PrefixCap {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
 
     fn from(ip: &str) -> Multiaddr {

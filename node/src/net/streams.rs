@@ -8,10 +8,7 @@ use std::{
     collections::VecDeque,
     convert::Infallible,
     future::{Ready, ready},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -31,6 +28,8 @@ use libp2p::{
     },
 };
 use tokio::sync::{mpsc, oneshot};
+
+use super::network::Refused;
 
 /// From the request for a stream to its agreed protocol.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -77,7 +76,7 @@ pub(crate) struct OpenRequest {
 pub(crate) struct Streams {
     accepted: Arc<[StreamProtocol]>,
     inbound: mpsc::Sender<InboundStream>,
-    refused: Arc<AtomicU64>,
+    refused: Arc<Refused>,
     /// Requests on their way to their connections; taken out at once by the swarm.
     requests: VecDeque<(PeerId, ConnectionId, OpenRequest)>,
     waker: Option<Waker>,
@@ -89,7 +88,7 @@ impl Streams {
     pub(crate) fn new(
         protocols: Vec<StreamProtocol>,
         inbound: mpsc::Sender<InboundStream>,
-        refused: Arc<AtomicU64>,
+        refused: Arc<Refused>,
     ) -> Self {
         Streams { accepted: protocols.into(), inbound, refused, requests: VecDeque::new(), waker: None }
     }
@@ -165,7 +164,7 @@ pub(crate) struct Handler {
     connection: ConnectionId,
     accepted: Arc<[StreamProtocol]>,
     inbound: mpsc::Sender<InboundStream>,
-    refused: Arc<AtomicU64>,
+    refused: Arc<Refused>,
     wanted: VecDeque<OpenRequest>,
     /// Requests handed to the connection and not answered yet.
     in_flight: usize,
@@ -176,8 +175,11 @@ impl Handler {
         let inbound = InboundStream { peer: self.peer, connection: self.connection, protocol, stream };
         // Never waits: this runs inside the connection's task, which has other streams to serve.
         if self.inbound.try_send(inbound).is_err() {
-            let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-            tracing::warn!(peer = %self.peer, refused, "too many streams are waiting to be accepted; one was refused");
+            self.refused.streams.fetch_add(1, Ordering::Relaxed);
+            if let Some(kept_back) = self.refused.streams_said.due() {
+                let peer = self.peer;
+                tracing::warn!(%peer, kept_back, "too many streams are waiting to be accepted; one was refused");
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::ControlFlow,
+    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -14,7 +15,7 @@ use libp2p::{
     Multiaddr, PeerId, Swarm,
     core::ConnectedPoint,
     ping,
-    swarm::{ConnectionError, ConnectionId, SwarmEvent},
+    swarm::{ConnectionError, ConnectionId, ListenError, SwarmEvent},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -145,6 +146,9 @@ impl Driver {
         for peer in orders.ban {
             self.ban(peer);
         }
+        if let Some(caps) = orders.caps {
+            self.swarm.behaviour_mut().set_caps(caps);
+        }
     }
 
     fn ban(&mut self, peer: PeerId) {
@@ -198,13 +202,20 @@ impl Driver {
                 }
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
+                if matches!(error, ListenError::Denied { .. }) {
+                    self.ends.refused.connections.fetch_add(1, Ordering::Relaxed);
+                }
                 tracing::debug!(remote = %send_back_addr, cause = root_cause(&error), "inbound connection failed");
             }
             SwarmEvent::NewListenAddr { address, .. } => self.add_listen_address(address),
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.ends.listen.send_modify(|known| known.retain(|other| *other != address));
             }
-            SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "cannot accept a connection"),
+            SwarmEvent::ListenerError { error, .. } => {
+                if let Some(kept_back) = self.ends.refused.accepts_said.due() {
+                    tracing::warn!(%error, kept_back, "cannot accept a connection; trying on");
+                }
+            }
             SwarmEvent::ListenerClosed { reason: Err(error), .. } => {
                 tracing::error!(%error, "a listener ended")
             }

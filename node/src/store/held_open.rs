@@ -10,27 +10,20 @@ use std::{
 use nearcast_core::layout::FileIndex;
 
 use super::{folder::Folder, locked, lru::Lru};
-
-/// Open files at most; a quarter of the descriptor limit when that is less.
-const FILES_MAX: usize = 1024;
-/// Open folders at most, one a store: the next file is mostly in the folder of the last one.
-const FOLDERS_MAX: usize = 64;
+use crate::open_files::Budget;
 
 /// Store, file, writable.
 type FileKey = (u64, u32, bool);
 
 fn files() -> &'static Mutex<Lru<FileKey, Arc<File>>> {
     static FILES: OnceLock<Mutex<Lru<FileKey, Arc<File>>>> = OnceLock::new();
-    FILES.get_or_init(|| {
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-        let allowed = limit.current.map_or(usize::MAX, |count| count as usize);
-        Mutex::new(Lru::new((allowed / 4).clamp(8, FILES_MAX)))
-    })
+    FILES.get_or_init(|| Mutex::new(Lru::new(Budget::current().disk)))
 }
 
 fn folders() -> &'static Mutex<Lru<u64, Arc<Folder>>> {
-    static FOLDERS: Mutex<Lru<u64, Arc<Folder>>> = Mutex::new(Lru::new(FOLDERS_MAX));
-    &FOLDERS
+    static FOLDERS: OnceLock<Mutex<Lru<u64, Arc<Folder>>>> = OnceLock::new();
+    // One a store: the next file is mostly in the folder of the last one.
+    FOLDERS.get_or_init(|| Mutex::new(Lru::new(Budget::current().folders)))
 }
 
 /// What one store holds open. Dropped with the store, and then nothing is.

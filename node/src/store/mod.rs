@@ -41,6 +41,7 @@ use std::{
 };
 
 use nearcast_core::{id::Hash, layout::RunIndex, merkle::VerifiedRun, run_set::RunSet};
+use rustix::io::Errno;
 
 pub(crate) use self::{
     disk::DiskStore,
@@ -140,6 +141,12 @@ impl StoreError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path, source },
             _ => StoreError::Io { path, source },
         }
+    }
+
+    /// The process, not the disk, lacks something at the moment: the data is as good as before.
+    pub(crate) fn is_passing(&self) -> bool {
+        let StoreError::Io { source, .. } = self else { return false };
+        matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR))
     }
 }
 

@@ -35,8 +35,6 @@ use crate::exchange::{Events, LinkId, TaskEvent, fetch::Tools};
 const STALL: Duration = Duration::from_secs(20);
 /// How often the driver hears that bytes come, if slowly.
 const RECEIVING_EVERY: Duration = Duration::from_secs(3);
-/// Read at once of what is thrown away.
-const SKIP_BYTES: u64 = 256 * 1024;
 
 /// One web seed while its task runs.
 pub(super) struct Seed {
@@ -124,7 +122,7 @@ impl Seed {
         let hand = PieceInHand::new(self.link, part.clone(), permit);
         for due in &part.runs {
             let span = self.layout().run(due.run);
-            self.tools.down.acquire(self.link.content, self.link.peer, u64::from(span.bytes)).await;
+            let mut pass = self.tools.down.begin(self.tools.account, u64::from(span.bytes)).await;
             let mut open = match body.take().filter(|body| body.reaches(span.offset)) {
                 Some(open) => open,
                 None => {
@@ -135,8 +133,12 @@ impl Seed {
             self.skip(&mut open, span.offset).await?;
             let mut buffer = self.tools.buffers.take();
             buffer.reserve_exact(span.bytes as usize);
+            let mut may_come = 0;
             while buffer.len() < span.bytes as usize {
-                let left = span.bytes as usize - buffer.len();
+                if buffer.len() == may_come {
+                    may_come += pass.next().await as usize;
+                }
+                let left = may_come - buffer.len();
                 buffer.extend_from_slice(&open.next(left, &self.tools.events, self.link).await?);
             }
             *body = Some(open);
@@ -229,10 +231,9 @@ impl Seed {
                 "the server sends whole files only, and too much of them would be thrown away",
             ));
         }
+        let mut pass = self.tools.down.begin(self.tools.account, bytes).await;
         while body.bytes.start < offset {
-            let step = (offset - body.bytes.start).min(SKIP_BYTES);
-            self.tools.down.acquire(self.link.content, self.link.peer, step).await;
-            let end = body.bytes.start + step;
+            let end = body.bytes.start + pass.next().await;
             while body.bytes.start < end {
                 let left = (end - body.bytes.start) as usize;
                 body.next(left, &self.tools.events, self.link).await?;

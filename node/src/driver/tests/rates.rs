@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use nearcast_core::magnet::Magnet;
 
 use super::{config, fetch, node, origin, patiently, until};
-use crate::{config::NodeConfig, handle::Source, limit::BURST_BYTES, store::testing};
+use crate::{config::NodeConfig, handle::Source, store::testing};
 
-/// Downloads 3 s worth of data; bytes a second, without what may pass at once.
+/// Downloads 3 s worth of data in small runs; bytes a second.
 async fn measured(network: u8, rate: u64, up: Option<u64>, down: Option<u64>) -> f64 {
-    let (manifest, data) = testing::content(256 << 10, &[3 * rate + BURST_BYTES]);
+    let (manifest, data) = testing::content(64 << 10, &[3 * rate]);
     let serving = NodeConfig { up, ..config(network, 1) };
     let (source, _folder) = origin(serving, &[(manifest.clone(), &data)]).await;
     let leecher = crate::handle::Node::start(NodeConfig { down, ..config(network, 2) }).await.unwrap();
@@ -32,14 +32,15 @@ async fn measured(network: u8, rate: u64, up: Option<u64>, down: Option<u64>) ->
 async fn an_upload_limit_holds_and_is_used() {
     let rate = 4_000_000;
     let share = measured(72, rate, Some(rate), None).await / rate as f64;
-    assert!((0.8..1.1).contains(&share), "{share:.3} of the limit");
+    // A loaded machine may be slower; nothing may be faster.
+    assert!((0.9..1.02).contains(&share), "{share:.3} of the limit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_download_limit_holds_and_is_used() {
     let rate = 4_000_000;
     let share = measured(73, rate, None, Some(rate)).await / rate as f64;
-    assert!((0.8..1.1).contains(&share), "{share:.3} of the limit");
+    assert!((0.9..1.02).contains(&share), "{share:.3} of the limit");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

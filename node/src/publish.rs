@@ -9,7 +9,7 @@ mod verify;
 mod walk;
 
 use std::{
-    io,
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -43,6 +43,8 @@ pub struct PublishOptions {
     pub web_seeds: Vec<String>,
     /// The content's name; none = the name of the file or folder.
     pub name: Option<String>,
+    /// Threads that hash at most; none = one a core. Fewer leave room for whatever else goes on.
+    pub threads: Option<usize>,
 }
 
 /// What was published.
@@ -121,7 +123,8 @@ pub fn publish(
     let piece_bytes =
         options.piece_bytes.unwrap_or_else(|| piece_bytes_for(lengths().fold(0, u64::saturating_add)));
     let layout = Layout::new(piece_bytes, lengths())?;
-    let hashes = hash(&found.folder, &layout, &found.sources, progress, cancelled)?;
+    let sweep = Sweep::new(&found.folder, &layout, progress, cancelled).with_threads(options.threads);
+    let hashes = hash(&found.folder, &sweep, &found.sources)?;
     for source in &found.sources {
         check_unchanged(&found.folder, source)?;
     }
@@ -140,6 +143,26 @@ pub fn publish(
     Ok(Published { manifest, root: found.root, skipped: found.skipped })
 }
 
+/// Writes a `.torrent` (or any file) beside its place and renames it: whoever watches the folder never sees
+/// half of one. What was there is replaced.
+///
+/// # Errors
+/// What the system said; then what was there still is.
+pub fn replace_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut hidden = std::ffi::OsString::from(".");
+    hidden.push(target.file_name().unwrap_or_default());
+    hidden.push(format!(".{}.tmp", std::process::id()));
+    let beside = target.with_file_name(hidden);
+    let written = std::fs::File::create(&beside)
+        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+        .and_then(|()| std::fs::rename(&beside, target));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = std::fs::remove_file(&beside);
+    }
+    written
+}
+
 /// The default piece length for this many bytes.
 fn piece_bytes_for(bytes: u64) -> u64 {
     let mut piece_bytes = PIECE_BYTES_DEFAULT;
@@ -150,14 +173,7 @@ fn piece_bytes_for(bytes: u64) -> u64 {
 }
 
 /// The hash of every piece, in order.
-fn hash(
-    folder: &open::Folder,
-    layout: &Layout,
-    sources: &[Source],
-    progress: &(dyn Fn(u64, u64) + Sync),
-    cancelled: &AtomicBool,
-) -> Result<Vec<Hash>, PublishError> {
-    let sweep = Sweep::new(folder, layout, progress, cancelled);
+fn hash(folder: &open::Folder, sweep: &Sweep<'_>, sources: &[Source]) -> Result<Vec<Hash>, PublishError> {
     let on_disk = |file: usize| sources[file].on_disk.clone();
     let hash = |reader: &mut Reader<'_>, piece| reader.piece_hash(piece);
     sweep.run(&on_disk, hash).map_err(|interrupted| match interrupted {

@@ -39,6 +39,7 @@ pub(super) struct Sweep<'a> {
     failed: AtomicBool,
     next_piece: AtomicU32,
     bytes_done: AtomicU64,
+    threads_max: usize,
 }
 
 impl<'a> Sweep<'a> {
@@ -56,7 +57,13 @@ impl<'a> Sweep<'a> {
             failed: AtomicBool::new(false),
             next_piece: AtomicU32::new(0),
             bytes_done: AtomicU64::new(0),
+            threads_max: THREADS_MAX,
         }
+    }
+
+    /// With fewer threads than there are cores.
+    pub(super) fn with_threads(self, threads: Option<usize>) -> Sweep<'a> {
+        Sweep { threads_max: threads.unwrap_or(THREADS_MAX).clamp(1, THREADS_MAX), ..self }
     }
 
     /// Calls `work` for every piece, on several threads, and returns its results in the order of the
@@ -68,7 +75,7 @@ impl<'a> Sweep<'a> {
     ) -> Result<Vec<T>, Interrupted> {
         self.advance(0);
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let threads = cores.min(THREADS_MAX).min(self.layout.pieces() as usize);
+        let threads = cores.min(self.threads_max).min(self.layout.pieces() as usize);
         let results = thread::scope(|scope| {
             let threads: Vec<_> =
                 (0..threads).map(|_| scope.spawn(|| self.work_off(on_disk, &work))).collect();

@@ -1,10 +1,6 @@
 //! `nearcast publish`: hash, write the `.torrent`, print the link.
 
-use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf};
 
 use clap::Args;
 use nearcast_core::{
@@ -15,7 +11,7 @@ use nearcast_core::{
 };
 use nearcast_node::{
     address::Address,
-    publish::{PublishOptions, Published, publish},
+    publish::{PublishOptions, Published, publish, replace_file},
 };
 use nearcast_seeder::{signals::Signals, units::parse_size};
 use serde_json::{Value, json};
@@ -104,7 +100,11 @@ impl Publish {
     }
 
     fn options(&self) -> PublishOptions {
-        PublishOptions { piece_bytes: self.piece_size, web_seeds: self.web_seed.clone(), name: None }
+        PublishOptions {
+            piece_bytes: self.piece_size,
+            web_seeds: self.web_seed.clone(),
+            ..PublishOptions::default()
+        }
     }
 
     fn write_torrent(&self, published: &Published) -> Result<PathBuf, CommandError> {
@@ -119,7 +119,7 @@ impl Publish {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(failed(error)),
         }
-        replace(&target, &bytes).map_err(failed)?;
+        replace_file(&target, &bytes).map_err(failed)?;
         Ok(target)
     }
 
@@ -133,23 +133,7 @@ impl Publish {
     }
 }
 
-/// Writes beside the target and renames: whoever watches the folder never sees half a `.torrent`.
-fn replace(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(target.file_name().unwrap_or_default());
-    hidden.push(format!(".{}.tmp", std::process::id()));
-    let beside = target.with_file_name(hidden);
-    let written = fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(&beside, target));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    written
-}
-
-fn object(published: &Published, torrent: &Path, link: &Magnet) -> Value {
+fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Value {
     let layout = published.manifest.layout();
     let skipped: Vec<String> =
         published.skipped.iter().map(|path| printable(&path.to_string_lossy())).collect();
@@ -168,7 +152,7 @@ fn object(published: &Published, torrent: &Path, link: &Magnet) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::{path::Path, sync::atomic::AtomicBool};
 
     use super::*;
 

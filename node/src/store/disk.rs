@@ -2,7 +2,7 @@
 //!
 //! Invariants: a run is held only after all of its verified bytes were written; it is durable only
 //! after its file was synced since; bytes leave only if this process verified them on the way out,
-//! or at most ten minutes ago.
+//! or at most ten minutes ago, and, for data that others may write to, only if its file did not change since.
 //!
 //! Two locks, always taken in this order: `resume` (one checkpoint at a time), `ledger` (short, never
 //! across a disk call).
@@ -27,8 +27,8 @@ use nearcast_core::{
 };
 
 use super::{
-    Durable, Store, StoreError, Stored, check, held::Held, locked, lru::Lru, medium::Medium,
-    receipt::ReceiptPlace, resume::Resume,
+    Durable, Store, StoreError, Stored, check, folder::FileStamp, held::Held, locked, lru::Lru,
+    medium::Medium, receipt::ReceiptPlace, resume::Resume,
 };
 
 /// How long verified bytes on disk are believed without hashing them again.
@@ -76,6 +76,8 @@ pub(super) struct Ledger {
     /// By run: when it was last verified, in seconds since the store was opened, plus one; 0 = never.
     /// Empty until first used, so that an idle seed stays small.
     verified: Vec<u32>,
+    /// Of a seed, by file: what it looked like when its runs were verified.
+    seen: BTreeMap<FileIndex, FileStamp>,
 }
 
 impl Ledger {
@@ -91,6 +93,7 @@ impl Ledger {
             trees: BTreeMap::new(),
             failed_syncs: 0,
             verified: Vec::new(),
+            seen: BTreeMap::new(),
         }
     }
 
@@ -203,6 +206,32 @@ impl DiskStore {
         u32::try_from(self.opened.elapsed().as_secs()).unwrap_or(u32::MAX - 1) + 1
     }
 
+    /// What a seed's file looks like now; none for our own files, which change as we write.
+    fn look(&self, file: FileIndex) -> Option<FileStamp> {
+        self.medium.stamp(file).ok().filter(|_| self.read_only)
+    }
+
+    /// Believes what was read of a file since it looked like `before`, and of a seed nothing that was
+    /// verified when it looked otherwise.
+    fn believe(
+        &self,
+        ledger: &mut Ledger,
+        file: FileIndex,
+        before: Option<FileStamp>,
+        runs: impl IntoIterator<Item = RunIndex>,
+    ) {
+        if self.read_only {
+            let Some(now) = before else { return };
+            let changed = ledger.seen.insert(file, now).is_some_and(|seen| seen != now);
+            for run in self.manifest.layout().file_runs(file).filter(|_| changed) {
+                if let Some(verified) = ledger.verified.get_mut(run as usize) {
+                    *verified = 0;
+                }
+            }
+        }
+        self.stamp_verified(ledger, runs);
+    }
+
     fn stamp_verified(&self, ledger: &mut Ledger, runs: impl IntoIterator<Item = RunIndex>) {
         let all = self.manifest.layout().runs() as usize;
         if ledger.verified.is_empty() {
@@ -241,14 +270,15 @@ impl DiskStore {
         }
     }
 
-    fn known(&self, run: RunIndex, span: &RunSpan) -> Result<Known, StoreError> {
+    fn known(&self, run: RunIndex, span: &RunSpan, look: Option<FileStamp>) -> Result<Known, StoreError> {
         let ledger = locked(&self.ledger);
         if !ledger.have.contains(run) {
             return Err(StoreError::Missing);
         }
         let stamp = ledger.verified.get(run.get() as usize).copied().unwrap_or(0);
         let age = u64::from(self.seconds().saturating_sub(stamp));
-        let fresh = stamp != 0 && age < VERIFIED_FOR.as_secs();
+        let unchanged = !self.read_only || (look.is_some() && ledger.seen.get(&span.file) == look.as_ref());
+        let fresh = stamp != 0 && age < VERIFIED_FOR.as_secs() && unchanged;
         let proven = if proof_length(self.manifest.layout(), run) == 0 {
             Some((*self.manifest.piece_hash(span.piece), Vec::new()))
         } else if let Some(tree) = ledger.trees.get(&span.piece) {
@@ -275,6 +305,7 @@ impl DiskStore {
         &self,
         run: RunIndex,
         span: &RunSpan,
+        before: Option<FileStamp>,
         buffer: &mut Vec<u8>,
     ) -> Result<Vec<Hash>, StoreError> {
         let layout = self.manifest.layout();
@@ -301,7 +332,7 @@ impl DiskStore {
         self.keep_whole(span.piece, tree);
         let mut ledger = locked(&self.ledger);
         let still_held: Vec<RunIndex> = runs.into_iter().filter(|&run| ledger.have.contains(run)).collect();
-        self.stamp_verified(&mut ledger, still_held);
+        self.believe(&mut ledger, span.file, before, still_held);
         Ok(proof)
     }
 
@@ -388,20 +419,22 @@ impl Store for DiskStore {
     fn get(&self, run: RunIndex, buffer: &mut Vec<u8>) -> Result<Vec<Hash>, StoreError> {
         let layout = self.manifest.layout();
         let span = layout.run(run);
-        let known = self.known(run, &span)?;
+        let before = self.look(span.file);
+        let known = self.known(run, &span, before)?;
         let Some((root, proof)) = known.proven else {
-            return self.get_by_piece(run, &span, buffer);
+            return self.get_by_piece(run, &span, before, buffer);
         };
         if !self.read(&span, buffer)? {
             return Err(self.rotten(&span, &[run]));
         }
-        if !known.fresh {
+        // Looked at on both sides: what was read in between is of the file that was verified.
+        if !known.fresh || self.look(span.file) != before {
             if subtree_root(buffer, run_leaves(layout, run)) != root {
                 return Err(self.rotten(&span, &[run]));
             }
             let mut ledger = locked(&self.ledger);
             if ledger.have.contains(run) {
-                self.stamp_verified(&mut ledger, [run]);
+                self.believe(&mut ledger, span.file, before, [run]);
             }
         }
         Ok(proof)

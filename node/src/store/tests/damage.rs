@@ -125,6 +125,26 @@ fn a_seed_withdraws_what_rotted_and_goes_on_with_the_rest() {
 }
 
 #[test]
+fn a_seed_that_somebody_writes_to_is_believed_no_longer() {
+    let (manifest, data) = content(MIB, &[2 * MIB + 9]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let store = DiskStore::open_seed(manifest.clone(), temp.path().to_owned()).unwrap();
+    let all = runs(&manifest);
+    all.iter().for_each(|&run| get_and_verify(&store, &manifest, run));
+    flip_byte(&temp.path().join("film"), 5 * 256 * 1024 + 77);
+    // Of the same size and in the same place, moments after all of it was verified.
+    for &run in &all {
+        match store.get(run, &mut Vec::new()) {
+            Ok(_) => assert_ne!(run, all[5]),
+            Err(StoreError::Rotten { lost, .. }) => assert_eq!((run, lost), (all[5], vec![all[5]])),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(store.rotten_runs(), 1);
+}
+
+#[test]
 fn a_bit_that_flips_on_the_way_from_the_disk_is_caught() {
     let (manifest, data) = content(256 * KIB, &[MIB]);
     let temp = tempfile::tempdir().unwrap();

@@ -6,8 +6,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Metadata},
+    hash::{DefaultHasher, Hash, Hasher},
     io::{self, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::SystemTime,
@@ -63,7 +65,10 @@ struct Stamp {
 
 #[derive(Debug)]
 enum State {
-    Served(Arc<Manifest>),
+    Served {
+        manifest: Arc<Manifest>,
+        data: DataStamp,
+    },
     /// The file itself is unusable: looked at again only when it changes.
     Unusable,
     /// The file is fine, but its data is not there or is served from elsewhere: looked at again each scan.
@@ -76,6 +81,8 @@ struct Entry {
     state: State,
     /// The last reason given for not serving it.
     said: Option<String>,
+    /// The file or folder it is about, if it could be read.
+    about: Option<String>,
 }
 
 /// What is known about the root after the last scan.
@@ -97,6 +104,22 @@ impl Catalogue {
     /// Number of contents served.
     pub fn len(&self) -> usize {
         self.served.len()
+    }
+
+    /// `.torrent` files that are not served.
+    pub fn refused(&self) -> usize {
+        self.entries.len() - self.served.len()
+    }
+
+    /// The root.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The `.torrent` directly in the root for each file and folder there that has one.
+    pub fn covered(&self) -> BTreeMap<String, PathBuf> {
+        let here = self.entries.iter().filter(|(path, _)| path.parent() == Some(&self.root));
+        here.filter_map(|(path, entry)| Some((entry.about.clone()?, path.clone()))).collect()
     }
 
     /// Nothing is served.
@@ -131,7 +154,7 @@ impl Catalogue {
         let Some(entry) = self.entries.get_mut(torrent) else {
             return true;
         };
-        if let State::Served(manifest) = &entry.state {
+        if let State::Served { manifest, .. } = &entry.state {
             self.served.remove(&manifest.content());
         }
         entry.state = State::Waiting;
@@ -143,10 +166,17 @@ impl Catalogue {
         let served = &mut self.served;
         self.entries.retain(|path, entry| {
             let unchanged = found.get(path) == Some(&entry.stamp);
-            if let State::Served(manifest) = &entry.state {
-                let missing = if unchanged { missing_data(manifest, parent(path)) } else { None };
-                if unchanged && missing.is_none() {
+            if let State::Served { manifest, data } = &entry.state {
+                let found = if unchanged { Some(stamp_of_data(manifest, parent(path))) } else { None };
+                if found.as_ref().is_some_and(|found| found.as_ref() == Ok(data)) {
                     return true;
+                }
+                if let Some(Ok(_)) = found {
+                    // Served anew, so that nothing that was verified before the change is trusted.
+                    let name = printable(manifest.name());
+                    tracing::warn!(
+                        "{name} has changed since its .torrent was made; what no longer fits is not sent"
+                    );
                 }
                 let content = manifest.content();
                 served.remove(&content);
@@ -166,9 +196,9 @@ impl Catalogue {
             Some(waiting) => waiting.said,
             None => None,
         };
-        let (state, reason) = self.judge(&torrent);
-        let mut entry = Entry { stamp, state, said };
-        if let State::Served(manifest) = &entry.state {
+        let (state, about, reason) = self.judge(&torrent);
+        let mut entry = Entry { stamp, state, said, about };
+        if let State::Served { manifest, .. } = &entry.state {
             self.served.insert(manifest.content(), torrent.clone());
             changes.push(Change::Serve {
                 torrent: torrent.clone(),
@@ -183,21 +213,24 @@ impl Catalogue {
         self.entries.insert(torrent, entry);
     }
 
-    /// What becomes of a `.torrent`, and the sentence when it is not served.
-    fn judge(&self, torrent: &Path) -> (State, Option<String>) {
+    /// What becomes of a `.torrent`, what it is about, and the sentence when it is not served.
+    fn judge(&self, torrent: &Path) -> (State, Option<String>, Option<String>) {
         let manifest = match read_torrent(torrent) {
             Ok(manifest) => manifest,
-            Err(reason) => return (State::Unusable, Some(printable(&reason))),
+            Err(reason) => return (State::Unusable, None, Some(printable(&reason))),
         };
+        let about = Some(manifest.name().to_owned());
         if let Some(other) = self.served.get(&manifest.content()) {
             let other = printable(&other.to_string_lossy());
-            return (State::Waiting, Some(format!("the same content is served from {other}")));
+            return (State::Waiting, about, Some(format!("the same content is served from {other}")));
         }
-        if let Some(missing) = missing_data(&manifest, parent(torrent)) {
-            let missing = printable(&missing.to_string_lossy());
-            return (State::Waiting, Some(format!("{missing} is missing or has another size")));
+        match stamp_of_data(&manifest, parent(torrent)) {
+            Ok(data) => (State::Served { manifest: Arc::new(manifest), data }, about, None),
+            Err(missing) => {
+                let missing = printable(&missing.to_string_lossy());
+                (State::Waiting, about, Some(format!("{missing} is missing or has another size")))
+            }
         }
-        (State::Served(Arc::new(manifest)), None)
     }
 }
 
@@ -221,17 +254,24 @@ fn read_torrent(path: &Path) -> Result<Manifest, String> {
     Manifest::parse(&bytes).map_err(|error| error.to_string())
 }
 
-/// The first file that is not there with the size it must have.
-fn missing_data(manifest: &Manifest, root: &Path) -> Option<PathBuf> {
+/// Tells whether data may have changed, without reading it: all its files' numbers and times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct DataStamp(u64);
+
+/// The stamp of a content's files, or the first that is not there with the size it must have.
+fn stamp_of_data(manifest: &Manifest, root: &Path) -> Result<DataStamp, PathBuf> {
     let layout = manifest.layout();
-    let files = (0..layout.files()).filter_map(|index| layout.file_index(index));
-    files
-        .map(|file| (root.join(manifest.target(file).to_path_buf()), layout.file_bytes(file)))
-        .find(|(path, bytes)| {
-            let there = fs::symlink_metadata(path).is_ok_and(|data| data.is_file() && data.len() == *bytes);
-            !there
-        })
-        .map(|(path, _)| path)
+    let mut hasher = DefaultHasher::new();
+    for file in (0..layout.files()).filter_map(|index| layout.file_index(index)) {
+        let path = root.join(manifest.target(file).to_path_buf());
+        let data = fs::symlink_metadata(&path).ok();
+        let fits = |data: &Metadata| data.is_file() && data.len() == layout.file_bytes(file);
+        match data.filter(fits) {
+            Some(data) => (data.ino(), data.mtime(), data.mtime_nsec()).hash(&mut hasher),
+            None => return Err(path),
+        }
+    }
+    Ok(DataStamp(hasher.finish()))
 }
 
 struct Found {

@@ -1,120 +1,150 @@
-//! The seeder's command line.
+//! The seeder's command line. Its options are the table of settings, and few others.
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use nearcast_node::{address::Address, error::StartError};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command,
+    builder::{OsStringValueParser, TypedValueParser},
+    value_parser,
+};
+use nearcast_node::error::StartError;
 
 use crate::{
-    config::{SeederConfig, default_state_dir},
+    config::Sources,
     service::SeederError,
+    setting::{About, Kind, TABLE},
     signals::Signal,
-    units::parse_rate,
 };
 
-const AFTER_HELP: &str = "\
+const EXIT_CODES: &str = "\
 Exit codes:
     0  stopped by SIGTERM        24  the identity cannot be used
-    1  unknown error             28  wrong option
+    1  unknown error             28  wrong option or configuration
     6  cannot listen            130  stopped by SIGINT
    17  a folder cannot be used";
 
-/// Serves contents to many people, and tells them of each other.
-#[derive(Debug, Parser)]
-#[command(name = "nearcast-seeder", version, after_help = AFTER_HELP)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
+const SERVE_LONG: &str = "\
+Serve every .torrent under a folder whose data lies beside it.
+
+Prints \"listening ADDRESS\" for each address, \"admin http://ADDRESS\", and then \"ready\" on standard output; with \
+--publish also \"published LINK\" for each content that is new. Everything else goes to standard error.
+
+Each option can be set in the environment, too (--up as NEARCAST_SEEDER_UP), or in a file (up = \"40Mbit\"): \
+/etc/nearcast/seeder.toml, then $XDG_CONFIG_HOME/nearcast/seeder.toml; see sample-config. SIGHUP has the files read \
+again: a file that is wrong changes nothing, and what cannot change while running is named. SIGTERM finishes the runs \
+that are being sent; a second signal ends at once.";
+
+pub(crate) const CONFIG: &str = "config";
+const CHECK: &str = "check-config";
+const JSON: &str = "json";
+
+/// What the program is asked to do.
+pub enum Task {
+    /// Serve.
+    Serve {
+        /// Where settings come from.
+        sources: Sources,
+        /// Print JSON.
+        json: bool,
+    },
+    /// Tell what is wrong with the configuration, or what it comes to.
+    Check {
+        /// Where settings come from.
+        sources: Sources,
+        /// Print JSON.
+        json: bool,
+    },
+    /// Print a sample of a configuration file.
+    Sample,
 }
 
-impl Cli {
+impl Task {
     /// Reads the process's arguments; a wrong line, `--help` and `--version` are answered here.
     ///
     /// # Errors
     /// The code to end with when there is nothing to do.
-    pub fn parse_or_explain() -> Result<Cli, ExitCode> {
-        Cli::try_parse().map_err(|error| {
+    pub fn parse_or_explain() -> Result<Task, ExitCode> {
+        let matches = command().try_get_matches().map_err(|error| {
             // Help that nobody can read is no reason for another error.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { EXIT_BAD_OPTION } else { 0 })
-        })
+        })?;
+        Ok(Task::of(matches))
+    }
+
+    fn of(mut matches: ArgMatches) -> Task {
+        match matches.remove_subcommand() {
+            Some((name, serve)) if name == "serve" => {
+                let (json, check) = (serve.get_flag(JSON), serve.get_flag(CHECK));
+                let sources = Sources::new(serve);
+                if check { Task::Check { sources, json } } else { Task::Serve { sources, json } }
+            }
+            // clap lets nothing else through.
+            _ => Task::Sample,
+        }
     }
 }
 
-/// What a seeder can do.
-#[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Serve every .torrent under a folder whose data lies beside it.
-    ///
-    /// The folder is looked at again every 10 seconds. Prints "listening ADDRESS" for each address and then
-    /// "ready" on standard output; everything else goes to standard error.
-    #[command(after_help = AFTER_HELP)]
-    Serve(Serve),
+/// The whole command line, for parsing and for manuals.
+pub fn command() -> Command {
+    let config = Arg::new(CONFIG)
+        .long(CONFIG)
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Read this file instead of those in /etc and the home folder")
+        .long_help(
+            "Read this file instead of those in /etc and the home folder.\n\n[env: NEARCAST_SEEDER_CONFIG]",
+        );
+    let check = flag(CHECK, "Say what is wrong with the configuration, or what it comes to, and end")
+        .long_help(
+            "Say what is wrong with the configuration, or what it comes to and where each value is from, and end. \
+             The exit code is 0 or 28.",
+        );
+    let json = flag(JSON, "Print one JSON object a line on standard output instead of words");
+    let serve = Command::new("serve")
+        .about("Serve every .torrent under a folder whose data lies beside it")
+        .long_about(SERVE_LONG)
+        .after_help(EXIT_CODES)
+        .args(TABLE.iter().map(option))
+        .args([config, check, json]);
+    let sample = Command::new("sample-config")
+        .about("Print a configuration file that sets nothing and explains everything")
+        .after_help("It goes to standard output: nearcast-seeder sample-config > /etc/nearcast/seeder.toml");
+    Command::new("nearcast-seeder")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Serves contents to many people, and tells them of each other")
+        .after_help(EXIT_CODES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommands([serve, sample])
 }
 
-/// Options of `serve`.
-#[derive(Debug, Args)]
-pub struct Serve {
-    /// Folder to serve; folders below are looked into, links are not followed.
-    #[arg(long, value_name = "DIR")]
-    pub root: PathBuf,
-    /// Address to listen on [default: every interface, TCP and QUIC, any free port].
-    ///
-    /// Several are possible. Give a fixed port, such as /ip4/0.0.0.0/tcp/4800, when others write the
-    /// address down.
-    #[arg(long, value_name = "MULTIADDR")]
-    pub listen: Vec<Address>,
-    /// Bytes per second to send at most: 5M, 8MiB/s, 40Mbit [default: no limit].
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
-    pub up: Option<u64>,
-    /// Admin listener; only "off" is possible in this version.
-    #[arg(long, value_name = "off")]
-    pub admin: Option<Admin>,
-    /// Folder for what must survive a restart [default: $STATE_DIRECTORY, else $XDG_STATE_HOME/nearcast-seeder].
-    #[arg(long, value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
-    /// Secret key of this server, made when missing [default: identity.key in the state folder].
-    #[arg(long, value_name = "FILE")]
-    pub identity: Option<PathBuf>,
-    /// Print one JSON object a line on standard output instead of words.
-    #[arg(long)]
-    pub json: bool,
-    /// How to write the log on standard error; RUST_LOG chooses what.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub log_format: LogFormat,
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-/// Values of `--admin`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Admin {
-    /// No admin listener.
-    Off,
-}
-
-/// Values of `--log-format`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-impl Serve {
-    /// What the options mean; none when there is no place for the identity.
-    pub fn config(&self) -> Option<SeederConfig> {
-        let in_state_dir = || Some(self.state_dir.clone().or_else(default_state_dir)?.join("identity.key"));
-        Some(SeederConfig {
-            root: Some(self.root.clone()),
-            listen: self.listen.clone(),
-            up: self.up,
-            identity: Some(self.identity.clone().or_else(in_state_dir)?),
-        })
+fn option(about: &'static About) -> Arg {
+    let default = match about.default {
+        "" | "false" => String::new(),
+        default => format!(" [default: {default}]"),
+    };
+    let (short, variable) = (about.short.trim_end_matches('.'), about.variable());
+    let checked = OsStringValueParser::new().try_map(|value| about.kind.check(&value).map(|()| value));
+    let option = Arg::new(about.name)
+        .long(about.name)
+        .value_name(about.value)
+        .value_parser(checked)
+        .help(format!("{short}{default}"))
+        .long_help(format!("{} {}\n\n[env: {variable}]{default}", about.short, about.long));
+    match about.kind {
+        Kind::Addresses => option.action(ArgAction::Append),
+        // Alone it means yes; "--publish=false" takes back what a file says.
+        Kind::Switch => option.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => option,
     }
 }
 
-/// A wrong command line ends as in `nearcast`.
+/// A wrong command line or configuration ends as in `nearcast`.
 pub const EXIT_BAD_OPTION: u8 = 28;
 
 /// How a seeder that could not start ends.
@@ -136,51 +166,56 @@ pub fn exit_of_signal(signal: Signal) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    use std::ffi::OsString;
 
     use super::*;
 
-    fn serve(arguments: &[&str]) -> Result<Serve, clap::Error> {
-        let all = ["nearcast-seeder", "serve", "--root", "/srv"].iter().chain(arguments);
-        Cli::try_parse_from(all).map(|cli| match cli.command {
-            Command::Serve(serve) => serve,
-        })
+    fn parse(arguments: &[&str]) -> Result<ArgMatches, clap::Error> {
+        command().try_get_matches_from(["nearcast-seeder"].iter().chain(arguments))
     }
 
     #[test]
     fn the_command_tree_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
-    fn options_become_a_configuration() {
-        let serve = serve(&[
-            "--listen",
-            "/ip4/127.9.0.1/tcp/0",
-            "--up",
-            "40Mbit",
-            "--admin",
-            "off",
-            "--state-dir",
-            "/state",
-        ]);
-        let config = serve.unwrap().config().unwrap();
-        assert_eq!(config.root, Some("/srv".into()));
-        assert_eq!(config.listen.len(), 1);
-        assert_eq!(config.up, Some(5_000_000));
-        assert_eq!(config.identity, Some("/state/identity.key".into()));
-    }
-
-    #[test]
-    fn an_identity_by_name_wins_over_the_state_folder() {
-        let serve = serve(&["--identity", "/k", "--state-dir", "/state"]).unwrap();
-        assert_eq!(serve.config().unwrap().identity, Some("/k".into()));
-    }
-
-    #[test]
-    fn wrong_addresses_rates_and_admin_values_are_refused() {
-        for wrong in [["--listen", "127.0.0.1:80"], ["--up", "fast"], ["--admin", "127.0.0.1:9"]] {
-            assert!(serve(&wrong).is_err(), "{wrong:?}");
+    fn wrong_values_are_refused_before_anything_is_done() {
+        for wrong in
+            [["--listen", "127.0.0.1:80"], ["--up", "fast"], ["--admin", "here"], ["--connections", "1"]]
+        {
+            let error = parse(&[&["serve"], &wrong[..]].concat()).unwrap_err().to_string();
+            assert!(error.contains(wrong[0]), "{error}");
         }
+    }
+
+    #[test]
+    fn a_switch_stands_alone_or_takes_back() {
+        for (argument, value) in [("--publish", "true"), ("--publish=false", "false")] {
+            let matches = parse(&["serve", argument]).unwrap();
+            let (_, serve) = matches.subcommand().unwrap();
+            assert_eq!(serve.get_one::<OsString>("publish"), Some(&value.into()));
+        }
+        assert!(parse(&["serve", "--publish", "media"]).is_err(), "a path is no value of it");
+    }
+
+    #[test]
+    fn help_names_every_setting_with_its_variable() {
+        let help = command().find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+        for about in &TABLE {
+            assert!(help.contains(&format!("--{}", about.name)), "{}", about.name);
+            assert!(help.contains(&about.variable()), "{}", about.name);
+        }
+    }
+
+    #[test]
+    fn each_task_is_told_from_the_others() {
+        assert!(matches!(Task::of(parse(&["sample-config"]).unwrap()), Task::Sample));
+        assert!(matches!(
+            Task::of(parse(&["serve", "--check-config"]).unwrap()),
+            Task::Check { json: false, .. }
+        ));
+        assert!(matches!(Task::of(parse(&["serve", "--json"]).unwrap()), Task::Serve { json: true, .. }));
+        assert!(parse(&[]).is_err());
     }
 }

@@ -1,20 +1,72 @@
-//! The seeder's log: to standard error, for people or for collectors.
+//! The seeder's log: to standard error, for people or for collectors; what is logged can change while it runs.
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::LogFormat;
+/// Changes what is logged.
+pub struct LogHandle(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
 
-/// Starts the log; call once. RUST_LOG chooses what, `info` of everything but libp2p otherwise.
-pub fn start(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,libp2p=warn"));
+impl LogHandle {
+    /// Logs by another filter from now on.
+    ///
+    /// # Errors
+    /// What is wrong with the filter; the old one stays.
+    pub fn set(&self, filter_text: &str) -> Result<(), String> {
+        (self.0)(filter(filter_text)?)
+    }
+}
+
+/// Starts the log; call once.
+///
+/// # Errors
+/// What is wrong with the filter.
+pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
     let log = tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
-    match format {
-        LogFormat::Text => log.with_target(false).init(),
-        LogFormat::Json => log.json().init(),
+    let filter = filter(filter_text)?;
+    Ok(if json {
+        let log = log.json().with_env_filter(filter).with_filter_reloading();
+        let handle = log.reload_handle();
+        log.init();
+        LogHandle(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))
+    } else {
+        let log = log.with_target(false).with_env_filter(filter).with_filter_reloading();
+        let handle = log.reload_handle();
+        log.init();
+        LogHandle(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))
+    })
+}
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A filter by its text: a level, or levels by module. libp2p is heard from `warn` on unless it is named.
+///
+/// # Errors
+/// What would be right.
+pub fn filter(text: &str) -> Result<EnvFilter, String> {
+    // A lone word that is no level would be taken for a module, and nothing else be logged.
+    let is_odd =
+        |part: &&str| !part.contains(['=', '[', ':']) && !LEVELS.contains(&part.to_lowercase().as_str());
+    if let Some(odd) = text.split(',').map(str::trim).find(is_odd) {
+        return Err(format!("{odd:?} is no level: write error, warn, info, debug or trace, or MODULE=LEVEL"));
+    }
+    EnvFilter::try_new(format!("libp2p=warn,{text}"))
+        .map_err(|error| format!("{error}; write levels like debug"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_modules_with_levels_are_filters_and_words_are_not() {
+        for good in ["info", "DEBUG", "warn,nearcast_node=debug", "libp2p=trace,info", "off"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for wrong in ["", "loud", "info,nearcast_node", "nearcast_node=loud"] {
+            assert!(filter(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -1,78 +1,45 @@
-//! `nearcast-seeder`: parse, log, start, say so, run until a signal.
+//! `nearcast-seeder`: parse, log, run until a signal.
 
 use std::{
     io::{self, Write},
     process::ExitCode,
-    time::Duration,
 };
 
 use nearcast_seeder::{
-    cli::{Cli, Command, EXIT_BAD_OPTION, Serve, exit_of_error, exit_of_signal},
+    cli::{EXIT_BAD_OPTION, Task},
+    config::{Settings, Sources, sample},
     log,
-    service::Seeder,
-    signals::Signals,
+    run::{Run, check, fail},
 };
 
-/// Runs being sent when a signal comes are finished within this time.
-const DRAIN: Duration = Duration::from_secs(5);
-
 fn main() -> ExitCode {
-    let Command::Serve(serve) = match Cli::parse_or_explain() {
-        Ok(cli) => cli.command,
-        Err(code) => return code,
+    match Task::parse_or_explain() {
+        Ok(Task::Serve { sources, json }) => serve(sources, json),
+        Ok(Task::Check { sources, json }) => check(&sources, json),
+        Ok(Task::Sample) => match io::stdout().write_all(sample().as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&format!("cannot write the sample: {error}"), 1),
+        },
+        Err(code) => code,
+    }
+}
+
+fn serve(sources: Sources, json: bool) -> ExitCode {
+    let read = sources.read().and_then(|layers| Settings::of(&layers).map(|settings| (layers, settings)));
+    let (layers, settings) = match read {
+        Ok(read) => read,
+        Err(problems) => return fail(&problems.to_string(), EXIT_BAD_OPTION),
     };
-    log::start(serve.log_format);
+    let log = match log::start(&settings.log, settings.log_json) {
+        Ok(log) => log,
+        Err(problem) => return fail(&problem, EXIT_BAD_OPTION),
+    };
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}"), ExitCode::FAILURE),
+        Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };
-    let code = runtime.block_on(run(&serve));
+    let code = runtime.block_on(Run { sources, layers, settings, log, json }.run());
     // Whatever still blocks after a second signal must not keep the process.
     runtime.shutdown_background();
-    code
-}
-
-async fn run(serve: &Serve) -> ExitCode {
-    let Some(config) = serve.config() else {
-        let hint = "no place for the identity: give --state-dir or --identity";
-        return fail(hint, ExitCode::from(EXIT_BAD_OPTION));
-    };
-    let signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => return fail(&format!("cannot listen for signals: {error}"), ExitCode::FAILURE),
-    };
-    let started = tokio::select! {
-        started = Seeder::start(config) => started,
-        signal = signals.first() => return exit_of_signal(signal),
-    };
-    let seeder = match started {
-        Ok(seeder) => seeder,
-        Err(error) => return fail(&error.to_string(), exit_of_error(&error)),
-    };
-    announce(serve.json, seeder.addresses().iter().map(ToString::to_string));
-    let signal = signals.first().await;
-    tracing::info!("stopping; a second signal stops at once");
-    tokio::select! {
-        () = seeder.stop(DRAIN) => {}
-        _ = signals.second() => {}
-    }
-    exit_of_signal(signal)
-}
-
-/// Data on standard output. A reader that went away is no reason to stop serving.
-fn announce(json: bool, addresses: impl Iterator<Item = String>) {
-    let mut out = io::stdout().lock();
-    for address in addresses {
-        let _ = match json {
-            true => writeln!(out, "{}", serde_json::json!({"event": "listening", "address": address})),
-            false => writeln!(out, "listening {address}"),
-        };
-    }
-    let ready = if json { r#"{"event":"ready"}"# } else { "ready" };
-    let _ = writeln!(out, "{ready}").and_then(|()| out.flush());
-}
-
-fn fail(sentence: &str, code: ExitCode) -> ExitCode {
-    let _ = writeln!(io::stderr(), "error: {}", nearcast_core::paths::printable(sentence));
     code
 }

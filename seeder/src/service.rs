@@ -1,22 +1,35 @@
 //! The seeder itself: a node that is an origin, and a task that keeps it serving what the root holds.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
-use nearcast_core::{id::ContentId, manifest::Manifest, paths::printable};
+use nearcast_core::{config::ConfigError, id::ContentId, manifest::Manifest};
 use nearcast_node::{
     address::Address,
     error::{ShareError, StartError},
     handle::{Node, Share},
 };
-use tokio::{sync::watch, task::JoinHandle};
-
-use crate::{
-    catalogue::{Catalogue, Change},
-    config::SeederConfig,
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
 };
 
-/// How often the root is looked at. More often = new contents sooner, more directory reads.
-pub const RESCAN_INTERVAL: Duration = Duration::from_secs(10);
+pub use crate::keeper::Published;
+use crate::{
+    catalogue::Catalogue,
+    config::SeederConfig,
+    health::Health,
+    ingest::Ingest,
+    keeper::{Keeper, Orders},
+};
+
+/// News that wait to be read; further ones are in the log only.
+const NEWS_WAITING_MAX: usize = 256;
 
 /// A seeder could not start, or could not share. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -37,62 +50,89 @@ pub enum SeederError {
     Share(#[from] ShareError),
 }
 
-/// A running seeder. Dropping it without [`Seeder::stop`] ends the rescans; the node goes with its
+/// A running seeder. Dropping it without [`Seeder::stop`] ends the looks at the root; the node goes with its
 /// last handle.
-#[derive(Debug)]
 pub struct Seeder {
-    node: NodeHandle,
-    stop: watch::Sender<bool>,
-    rescans: Option<JoinHandle<()>>,
+    node: Node,
+    orders: watch::Sender<Orders>,
+    keeper: Option<JoinHandle<()>>,
+    news: Option<mpsc::Receiver<Published>>,
 }
 
-/// Keeps `Seeder` printable whatever the node is.
-#[derive(Clone)]
-struct NodeHandle(Node);
-
-impl std::fmt::Debug for NodeHandle {
+impl std::fmt::Debug for Seeder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Node")
+        f.debug_struct("Seeder").field("peer", &self.node.peer_id()).finish_non_exhaustive()
     }
 }
 
 impl Seeder {
-    /// Starts the node and serves what is there; returns when the first scan is done, so that whoever
+    /// Starts the node and serves what is there; returns when the first look is done, so that whoever
     /// is told "ready" finds every content.
     ///
     /// # Errors
     /// See [`SeederError`]: an unreadable root, or a node that cannot listen or use its identity.
     pub async fn start(config: SeederConfig) -> Result<Seeder, SeederError> {
-        if let Some(folder) = config.identity.as_deref().and_then(|file| file.parent()) {
+        Seeder::start_with(config, Arc::default()).await
+    }
+
+    /// The same, telling of itself to `health`.
+    ///
+    /// # Errors
+    /// As [`Seeder::start`].
+    pub async fn start_with(config: SeederConfig, health: Arc<Health>) -> Result<Seeder, SeederError> {
+        if let Some(folder) = config.identity.as_deref().and_then(Path::parent) {
             make_private_folder(folder)
                 .map_err(|source| SeederError::Folder { path: folder.to_owned(), source })?;
         }
-        // Scanned before the node listens: a wrong root then leaves nothing to take down.
-        let first_scan = match config.root.clone() {
-            Some(root) => Some(first_scan(root).await?),
-            None => None,
-        };
+        // Before the node listens: a wrong root then leaves nothing to take down.
+        if let Some(root) = &config.root {
+            std::fs::read_dir(root).map_err(|source| SeederError::Folder { path: root.clone(), source })?;
+        }
         let node = Node::start(config.node()).await?;
-        let (stop, stopped) = watch::channel(false);
-        let rescans = match first_scan {
-            Some((mut catalogue, changes)) => {
-                apply(&node, &mut catalogue, changes).await;
-                tracing::info!("contents served: {}", catalogue.len());
-                Some(tokio::spawn(keep_serving(node.clone(), catalogue, stopped)))
+        health.set_node(node.clone());
+        let (orders, orders_seen) = watch::channel(Orders::of(&config));
+        let (news, news_seen) = mpsc::channel(NEWS_WAITING_MAX);
+        let keeper = match config.root {
+            Some(root) => {
+                let keeper = Keeper {
+                    node: node.clone(),
+                    catalogue: Catalogue::new(root.clone()),
+                    ingest: config.publish.then(|| Ingest::new(root.clone())),
+                    health,
+                    orders: orders_seen,
+                    news,
+                    due: VecDeque::new(),
+                    untold: Vec::new(),
+                };
+                match keeper.begin().await {
+                    Ok(keeper) => Some(tokio::spawn(keeper.run())),
+                    Err(source) => {
+                        node.shutdown(Duration::ZERO).await;
+                        return Err(SeederError::Folder { path: root, source });
+                    }
+                }
             }
-            None => None,
+            None => {
+                health.scanned.store(true, Relaxed);
+                None
+            }
         };
-        Ok(Seeder { node: NodeHandle(node), stop, rescans })
+        Ok(Seeder { node, orders, keeper, news: Some(news_seen) })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
     pub fn addresses(&self) -> Vec<Address> {
-        self.node.0.addresses()
+        self.node.addresses()
     }
 
     /// The node that serves, for its counters.
     pub fn node(&self) -> &Node {
-        &self.node.0
+        &self.node
+    }
+
+    /// What is published from now on; to be asked once.
+    pub fn news(&mut self) -> Option<mpsc::Receiver<Published>> {
+        self.news.take()
     }
 
     /// Serves one more content, from anywhere; `root` is the folder that contains its data.
@@ -100,94 +140,48 @@ impl Seeder {
     /// # Errors
     /// When its data is not there with the right sizes, or the node is full or stopped.
     pub async fn share(&self, manifest: Arc<Manifest>, root: PathBuf) -> Result<ContentId, SeederError> {
-        Ok(self.node.0.share(Share { manifest, root }).await?.content)
+        Ok(self.node.share(Share { manifest, root }).await?.content)
+    }
+
+    /// Takes over what can change while it runs: rates, caps, how often to look, addresses in links. Looks at the
+    /// root at once.
+    ///
+    /// # Errors
+    /// Names the setting that is out of range; then nothing is changed.
+    pub async fn apply(&self, config: &SeederConfig) -> Result<(), ConfigError> {
+        config.node().policy()?;
+        self.node.limit(config.up, None).await;
+        self.node.set_caps(config.connections_max, config.caps).await?;
+        self.orders.send_modify(|orders| {
+            let looks_wanted = orders.looks_wanted + 1;
+            *orders = Orders { looks_wanted, stop: orders.stop, ..Orders::of(config) };
+        });
+        Ok(())
     }
 
     /// Takes no new requests, finishes the runs being sent (at most `grace`), saves state and ends
     /// every task.
     pub async fn stop(self, grace: Duration) {
-        self.stop.send_replace(true);
-        if let Some(rescans) = self.rescans {
-            // A scan in progress touches no state of ours that matters now; do not wait for a slow disk.
-            rescans.abort();
+        self.orders.send_modify(|orders| orders.stop = true);
+        if let Some(keeper) = self.keeper {
+            // A look in progress touches no state of ours that matters now; do not wait for a slow disk.
+            keeper.abort();
         }
-        self.node.0.shutdown(grace).await;
+        self.node.shutdown(grace).await;
     }
 }
 
-#[cfg(unix)]
-fn make_private_folder(folder: &std::path::Path) -> io::Result<()> {
+impl Orders {
+    fn of(config: &SeederConfig) -> Orders {
+        let link_addresses = config.link_addresses.clone();
+        Orders { rescan: config.rescan, link_addresses, looks_wanted: 0, stop: false }
+    }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if folder.as_os_str().is_empty() {
         return Ok(());
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-async fn first_scan(root: PathBuf) -> Result<(Catalogue, Vec<Change>), SeederError> {
-    let (catalogue, changes) = scan(Catalogue::new(root.clone())).await;
-    let changes = changes.map_err(|source| SeederError::Folder { path: root, source })?;
-    Ok((catalogue, changes))
-}
-
-/// One scan on a blocking thread; the catalogue travels there and back.
-async fn scan(mut catalogue: Catalogue) -> (Catalogue, io::Result<Vec<Change>>) {
-    let scanned = tokio::task::spawn_blocking(move || {
-        let changes = catalogue.scan();
-        (catalogue, changes)
-    });
-    scanned.await.expect("a scan neither panics nor is cancelled")
-}
-
-async fn keep_serving(node: Node, mut catalogue: Catalogue, mut stopped: watch::Receiver<bool>) {
-    let mut unreadable = false;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(RESCAN_INTERVAL) => {}
-            _ = stopped.changed() => return,
-        }
-        let (returned, changes) = scan(catalogue).await;
-        catalogue = returned;
-        match changes {
-            Ok(changes) => {
-                unreadable = false;
-                apply(&node, &mut catalogue, changes).await;
-            }
-            // An unmounted root must not unpublish everything, nor fill the log.
-            Err(error) if !unreadable => {
-                unreadable = true;
-                tracing::warn!("the root cannot be read, going on with what was found before: {error}");
-            }
-            Err(_) => {}
-        }
-    }
-}
-
-async fn apply(node: &Node, catalogue: &mut Catalogue, changes: Vec<Change>) {
-    for change in changes {
-        match change {
-            Change::Serve { torrent, manifest, root } => {
-                let (name, content) = (printable(manifest.name()), manifest.content());
-                match node.share(Share { manifest, root }).await {
-                    Ok(_) => tracing::info!("serving {name} {content}"),
-                    Err(error) => {
-                        let reason = printable(&error.to_string());
-                        if catalogue.on_refused(&torrent, &reason) {
-                            say_refused(&torrent.to_string_lossy(), &reason);
-                        }
-                    }
-                }
-            }
-            Change::Stop { torrent, content } => {
-                node.unshare(content).await;
-                let torrent = printable(&torrent.to_string_lossy());
-                tracing::info!("no longer serving {torrent} {content}");
-            }
-            Change::Refuse { torrent, reason } => say_refused(&torrent.to_string_lossy(), &reason),
-        }
-    }
-}
-
-fn say_refused(torrent: &str, reason: &str) {
-    tracing::warn!("not serving {}: {reason}", printable(torrent));
 }

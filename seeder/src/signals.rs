@@ -1,4 +1,5 @@
-//! The signals that end a process. The first asks politely, the second means now.
+//! The signals that end a process, the first politely, the second now; and the one that asks it to read its
+//! configuration again.
 
 use std::{future, io};
 
@@ -65,6 +66,28 @@ impl Signals {
             Some(signal) => signal,
             // The listener is gone with its runtime: no signal will come any more.
             None => future::pending().await,
+        }
+    }
+}
+
+/// Tells of SIGHUP: read the configuration again.
+#[derive(Debug)]
+pub struct Reloads(tokio::signal::unix::Signal);
+
+impl Reloads {
+    /// Takes the signal over from its default, which ends the process.
+    ///
+    /// # Errors
+    /// When the system refuses to install a handler. Must be called inside a tokio runtime.
+    pub fn listen() -> io::Result<Reloads> {
+        signal(SignalKind::hangup()).map(Reloads)
+    }
+
+    /// Resolves when one has come; several that came at once count as one.
+    pub async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            // The listener is gone with its runtime: no signal will come any more.
+            future::pending().await
         }
     }
 }

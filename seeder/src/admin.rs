@@ -1,0 +1,156 @@
+//! The admin listener: `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run the seeder.
+//!
+//! Invariant: whoever connects here can hold nothing that others need. Connections are few and short
+//! ([`crate::admin::listener`]); nothing is ever changed by a request.
+
+mod listener;
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Router,
+    extract::{RawQuery, Request, State},
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+use self::listener::{Evictions, ShortListener};
+use crate::{
+    config,
+    health::{Condition, Health},
+    metrics,
+};
+
+/// A running admin listener.
+pub struct AdminListener {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<io::Result<()>>,
+    connections: Evictions,
+}
+
+/// It cannot listen.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot listen on {address} for the admin: {source}; choose another with --admin IP:PORT, or --admin off"
+)]
+pub struct AdminError {
+    address: SocketAddr,
+    source: io::Error,
+}
+
+impl AdminListener {
+    /// Listens where the settings say; none if they say nowhere.
+    ///
+    /// # Errors
+    /// When the address cannot be had.
+    pub async fn start(
+        admin: config::Admin,
+        health: Arc<Health>,
+    ) -> Result<Option<AdminListener>, AdminError> {
+        let config::Admin::At { address, may_move } = admin else { return Ok(None) };
+        let failed = |source| AdminError { address, source };
+        let socket = match TcpListener::bind(address).await {
+            Err(error) if may_move && error.kind() == io::ErrorKind::AddrInUse => {
+                tracing::warn!("{address} is taken; the admin listener takes any free port");
+                TcpListener::bind(SocketAddr::new(address.ip(), 0)).await
+            }
+            bound => bound,
+        };
+        let socket = socket.map_err(failed)?;
+        let address = socket.local_addr().map_err(failed)?;
+        let connections = Evictions::default();
+        let listener = ShortListener::new(socket, connections.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = axum::serve(listener, router(health, address.ip())).with_graceful_shutdown(async {
+            // Whoever drops the sender means the same.
+            let _ = stopped.await;
+        });
+        let server = tokio::spawn(async move { serve.await });
+        Ok(Some(AdminListener { address, stop, server, connections }))
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Closes every connection, and ends.
+    pub async fn stop(self) {
+        // The server is gone only if it panicked.
+        let _ = self.stop.send(());
+        self.connections.evict_all();
+        // The same goes for its outcome; it cannot fail.
+        let _ = self.server.await;
+    }
+}
+
+fn router(health: Arc<Health>, bound: IpAddr) -> Router {
+    let router = Router::new()
+        .route("/livez", get(live))
+        .route("/readyz", get(ready))
+        .route("/healthz", get(ready))
+        .route("/metrics", get(scrape))
+        .with_state(health);
+    // On an address the operator chose, names are the operator's, too.
+    if bound.is_loopback() { router.layer(middleware::from_fn(refuse_strangers)) } else { router }
+}
+
+async fn live(State(health): State<Arc<Health>>, query: RawQuery) -> Response {
+    probe(&health.live(), &query)
+}
+
+async fn ready(State(health): State<Arc<Health>>, query: RawQuery) -> Response {
+    probe(&health.ready(), &query)
+}
+
+fn probe(conditions: &[Condition], RawQuery(query): &RawQuery) -> Response {
+    let good = conditions.iter().all(|condition| condition.holds);
+    let verbose =
+        query.as_deref().is_some_and(|query| query.split('&').any(|key| key.starts_with("verbose")));
+    let mark = |condition: &Condition| if condition.holds { '+' } else { '-' };
+    let told = conditions.iter().filter(|condition| verbose || !condition.holds);
+    let mut text: String =
+        told.map(|condition| format!("[{}]{}\n", mark(condition), condition.name)).collect();
+    text.push_str(if good { "ok\n" } else { "failed\n" });
+    let status = if good { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
+}
+
+async fn scrape(State(health): State<Arc<Health>>) -> Response {
+    match metrics::text(&health) {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// A web page whose name leads to 127.0.0.1 must not read what only this machine may: its browser says that
+/// name, and whose page it is.
+async fn refuse_strangers(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    if request.headers().contains_key(header::ORIGIN) || !host.is_none_or(is_ours) {
+        return (StatusCode::FORBIDDEN, "ask by IP address or as localhost\n").into_response();
+    }
+    next.run(request).await
+}
+
+fn is_ours(host: &str) -> bool {
+    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = match host.rsplit_once(':') {
+        // An IPv6 address has colons of its own; with a port it stands in brackets.
+        Some((name, port)) if is_port(port) && (name.ends_with(']') || !name.contains(':')) => name,
+        _ => host,
+    };
+    let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+    bare.parse::<IpAddr>().is_ok() || bare.eq_ignore_ascii_case("localhost")
+}
+
+#[cfg(test)]
+mod tests;

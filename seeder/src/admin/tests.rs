@@ -1,0 +1,103 @@
+//! What is answered, to whom, and how little it takes to be rid of the slow.
+
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn listener(health: &Arc<Health>) -> AdminListener {
+    let at = config::Admin::At { address: "127.0.0.1:0".parse().unwrap(), may_move: false };
+    AdminListener::start(at, health.clone()).await.unwrap().unwrap()
+}
+
+/// Sends a request as it is, and reads until the other side closes.
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    answer
+}
+
+async fn get(address: SocketAddr, path: &str, headers: &str) -> String {
+    ask(address, &format!("GET {path} HTTP/1.1\r\n{headers}Connection: close\r\n\r\n")).await
+}
+
+#[tokio::test]
+async fn a_seeder_that_is_starting_is_alive_and_not_ready() {
+    let health = Arc::new(Health::default());
+    let admin = listener(&health).await;
+    let at = admin.address();
+    assert!(get(at, "/livez", "Host: localhost\r\n").await.starts_with("HTTP/1.1 200"));
+    for path in ["/readyz", "/healthz"] {
+        let answer = get(at, path, "Host: localhost\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains("[-]listening") && !answer.contains("[+]"), "{answer}");
+    }
+    let answer = get(at, "/readyz?verbose", "Host: localhost\r\n").await;
+    assert!(answer.contains("[+]loop\n[-]listening\n[-]catalogue\n[+]root\n"), "{answer}");
+    assert!(get(at, "/metrics", "Host: localhost\r\n").await.contains("application/openmetrics-text"));
+    assert!(get(at, "/elsewhere", "Host: localhost\r\n").await.starts_with("HTTP/1.1 404"));
+    assert!(ask(at, "POST /livez HTTP/1.0\r\n\r\n").await.contains(" 405 "));
+    admin.stop().await;
+    assert!(TcpStream::connect(at).await.is_err());
+}
+
+#[tokio::test]
+async fn requests_under_a_foreign_name_or_from_a_page_are_refused() {
+    let admin = listener(&Arc::default()).await;
+    let port = admin.address().port();
+    for (headers, good) in [
+        (format!("Host: 127.0.0.1:{port}\r\n"), true),
+        (format!("Host: LOCALHOST:{port}\r\n"), true),
+        ("Host: [::1]:80\r\n".to_owned(), true),
+        ("Host: [::1]\r\n".to_owned(), true),
+        (format!("Host: rebound.example:{port}\r\n"), false),
+        ("Host: localhost.example\r\n".to_owned(), false),
+        ("Host: 127.0.0.1.example\r\n".to_owned(), false),
+        ("Host: localhost\r\nOrigin: http://page.example\r\n".to_owned(), false),
+    ] {
+        let answer = get(admin.address(), "/livez", &headers).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200"), good, "{headers} {answer}");
+        assert_eq!(answer.starts_with("HTTP/1.1 403"), !good, "{headers} {answer}");
+    }
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn clients_that_say_nothing_do_not_keep_others_out() {
+    let admin = listener(&Arc::default()).await;
+    let mut silent = Vec::new();
+    for _ in 0..3 * listener::CONNECTIONS_MAX {
+        let mut stream = TcpStream::connect(admin.address()).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: ").await.unwrap();
+        silent.push(stream);
+    }
+    assert!(get(admin.address(), "/livez", "Host: localhost\r\n").await.starts_with("HTTP/1.1 200"));
+    let mut first = silent.swap_remove(0);
+    let mut byte = [0];
+    let cut = timeout(PATIENCE, first.read(&mut byte)).await.unwrap();
+    assert!(matches!(cut, Ok(0) | Err(_)), "the oldest makes room");
+    timeout(PATIENCE, admin.stop()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_default_port_gives_way_and_a_named_one_does_not() {
+    let health = Arc::new(Health::default());
+    let first = listener(&health).await;
+    let at = |may_move| config::Admin::At { address: first.address(), may_move };
+    let second = AdminListener::start(at(true), health.clone()).await.unwrap().unwrap();
+    assert_ne!(second.address(), first.address());
+    let Err(error) = AdminListener::start(at(false), health.clone()).await else { panic!("two on one port") };
+    assert!(error.to_string().contains("--admin"), "{error}");
+    assert!(AdminListener::start(config::Admin::Off, health).await.unwrap().is_none());
+    second.stop().await;
+    first.stop().await;
+}

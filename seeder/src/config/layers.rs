@@ -1,0 +1,314 @@
+//! Where each setting's value comes from: an option before the environment before the user's file before
+//! the system's, before the default.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{OsStr, OsString},
+    fmt,
+    path::PathBuf,
+};
+
+use clap::ArgMatches;
+use nearcast_core::paths::printable;
+
+use super::file;
+use crate::{
+    cli::CONFIG,
+    setting::{About, Setting, TABLE, VARIABLE_PREFIX},
+};
+
+/// Who set a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody.
+    Default,
+    /// A line of a file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// An environment variable of this name.
+    Variable(String),
+    /// An option of the command line.
+    Option,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { path, line } => write!(f, "{}:{line}", printable(&path.to_string_lossy())),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::Option => f.write_str("command line"),
+        }
+    }
+}
+
+/// Everything that is wrong with a configuration, a sentence a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Problems(pub Vec<String>);
+
+/// A value as written, and who wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// One, or several where the setting is a list; none if nothing is set.
+    pub values: Vec<OsString>,
+    /// Who.
+    pub origin: Origin,
+}
+
+/// The value of every setting, each of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layers(BTreeMap<Setting, Given>);
+
+/// What stays the same while a seeder runs: its command line and environment. Files are read anew.
+pub struct Sources {
+    matches: ArgMatches,
+}
+
+impl Sources {
+    /// Those of this process; `matches` are of `serve`.
+    pub fn new(matches: ArgMatches) -> Sources {
+        Sources { matches }
+    }
+
+    /// Reads the environment and all files.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn read(&self) -> Result<Layers, Problems> {
+        gather(&self.matches, &|name| std::env::var_os(name))
+    }
+}
+
+/// Puts the layers over one another.
+pub(super) fn gather(
+    matches: &ArgMatches,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Layers, Problems> {
+    let mut problems = Vec::new();
+    let mut layers: BTreeMap<Setting, Given> =
+        TABLE.iter().map(|about| (about.setting, default(about))).collect();
+    for (path, must_exist) in files(matches, variable) {
+        match file::read(&path) {
+            Ok(Some(lines)) => layers.extend(lines.into_iter().map(|line| {
+                let origin = Origin::File { path: path.clone(), line: line.number };
+                (line.setting, Given { values: line.values, origin })
+            })),
+            Ok(None) if must_exist => {
+                problems.push(format!("there is no file {}", printable(&path.to_string_lossy())));
+            }
+            Ok(None) => {}
+            Err(found) => problems.extend(found),
+        }
+    }
+    for about in &TABLE {
+        match from_variable(about, variable).transpose() {
+            Ok(given) => layers.extend(given.map(|given| (about.setting, given))),
+            Err(problem) => problems.push(problem),
+        }
+        if let Some(values) = matches.get_many::<OsString>(about.name) {
+            let given = Given { values: values.cloned().collect(), origin: Origin::Option };
+            layers.insert(about.setting, given);
+        }
+    }
+    if problems.is_empty() { Ok(Layers(layers)) } else { Err(Problems(problems)) }
+}
+
+fn default(about: &About) -> Given {
+    let values = if about.default.is_empty() { Vec::new() } else { vec![about.default.into()] };
+    Given { values, origin: Origin::Default }
+}
+
+/// The files to read, the weakest first, and whether each must be there.
+fn files(matches: &ArgMatches, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<(PathBuf, bool)> {
+    let named = matches.get_one::<PathBuf>(CONFIG).cloned();
+    let named = named.or_else(|| filled(variable, &format!("{VARIABLE_PREFIX}CONFIG")).map(PathBuf::from));
+    match named {
+        Some(path) => vec![(path, true)],
+        None => file::usual_places(variable).into_iter().map(|path| (path, false)).collect(),
+    }
+}
+
+fn from_variable(
+    about: &About,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Option<Result<Given, String>> {
+    let mut name = about.variable();
+    let mut value = filled(variable, &name);
+    if about.setting == Setting::Log && value.is_none() {
+        // What everybody who writes Rust tries first.
+        name = "RUST_LOG".to_owned();
+        value = filled(variable, &name);
+    }
+    let value = value?;
+    let values = match value.to_str().filter(|_| about.is_list()) {
+        Some(list) => {
+            list.split([',', ' ', '\n']).filter(|one| !one.is_empty()).map(OsString::from).collect()
+        }
+        None => vec![value],
+    };
+    let check = |value: &OsString| about.kind.check(value).map_err(|problem| format!("{name}: {problem}"));
+    Some(match values.iter().try_for_each(check) {
+        Ok(()) => Ok(Given { values, origin: Origin::Variable(name) }),
+        Err(problem) => Err(problem),
+    })
+}
+
+/// An empty variable counts as none.
+fn filled(variable: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<OsString> {
+    variable(name).filter(|value| !value.is_empty())
+}
+
+impl Layers {
+    /// What a setting is, and by whom.
+    pub fn given(&self, setting: Setting) -> &Given {
+        &self.0[&setting]
+    }
+
+    /// The one value of a setting, if it has one.
+    pub(super) fn value(&self, setting: Setting) -> Option<&OsStr> {
+        self.given(setting).values.first().map(OsString::as_os_str)
+    }
+
+    /// The one value as text; empty if there is none.
+    pub(super) fn text(&self, setting: Setting) -> &str {
+        self.value(setting).and_then(OsStr::to_str).unwrap_or_default()
+    }
+
+    /// Settings whose values differ.
+    pub fn changed(&self, other: &Layers) -> Vec<Setting> {
+        let differs = |setting: &Setting| self.given(*setting).values != other.given(*setting).values;
+        TABLE.iter().map(|about| about.setting).filter(differs).collect()
+    }
+
+    /// Takes over what can change while a seeder runs.
+    pub(crate) fn take_live(&mut self, other: &Layers) {
+        for about in TABLE.iter().filter(|about| about.live) {
+            self.0.insert(about.setting, other.given(about.setting).clone());
+        }
+    }
+
+    /// Every setting as a line of a file that would set it, with who set it: the effective configuration.
+    pub fn lines(&self) -> Vec<String> {
+        let rows: Vec<(String, &Origin)> =
+            self.0.iter().map(|(setting, given)| (row(setting.about(), given), &given.origin)).collect();
+        let width = rows.iter().map(|(row, _)| row.chars().count()).max().unwrap_or(0).min(60);
+        rows.into_iter().map(|(row, origin)| format!("{row:width$}  # {origin}")).collect()
+    }
+
+    /// The same as one JSON object.
+    pub fn to_json(&self) -> serde_json::Value {
+        let entry = |(setting, given): (&Setting, &Given)| {
+            let values: Vec<_> = given.values.iter().map(|value| value.to_string_lossy()).collect();
+            let value = if setting.about().is_list() {
+                serde_json::json!(values)
+            } else {
+                serde_json::json!(values.first())
+            };
+            (
+                setting.about().name.to_owned(),
+                serde_json::json!({"value": value, "from": given.origin.to_string()}),
+            )
+        };
+        serde_json::Value::Object(self.0.iter().map(entry).collect())
+    }
+}
+
+fn row(about: &About, given: &Given) -> String {
+    // JSON's strings are strings of TOML, too.
+    let quoted = |value: &OsString| serde_json::Value::from(value.to_string_lossy()).to_string();
+    let values: Vec<String> = given.values.iter().map(quoted).collect();
+    match &values[..] {
+        [] => format!("#{} =", about.name),
+        _ if about.is_list() => format!("{} = [{}]", about.name, values.join(", ")),
+        [value, ..] => format!("{} = {value}", about.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::cli;
+
+    fn layers(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Layers, Problems> {
+        let all = ["nearcast-seeder", "serve"].iter().chain(arguments);
+        let matches = cli::command().try_get_matches_from(all).unwrap();
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(key, _)| *key == name)?;
+            Some(OsString::from(found.1))
+        };
+        gather(matches.subcommand_matches("serve").unwrap(), &variable)
+    }
+
+    #[test]
+    fn an_option_wins_over_the_environment_over_the_users_file_over_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("nearcast");
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join("seeder.toml"), "up = \"1M\"\ngrace = \"1s\"\nrescan = \"1s\"\n").unwrap();
+        let config_home = folder.path().to_str().unwrap();
+        let variables = [
+            ("XDG_CONFIG_HOME", config_home),
+            ("NEARCAST_SEEDER_UP", "2M"),
+            ("NEARCAST_SEEDER_GRACE", "2s"),
+            ("NEARCAST_SEEDER_ADMIN", ""),
+        ];
+        let layers = layers(&["--up", "3M"], &variables).unwrap();
+        let told = |setting| (layers.text(setting), layers.given(setting).origin.to_string());
+        assert_eq!(told(Setting::Up), ("3M", "command line".to_owned()));
+        assert_eq!(told(Setting::Grace), ("2s", "NEARCAST_SEEDER_GRACE".to_owned()));
+        let line = format!("{config_home}/nearcast/seeder.toml:3");
+        assert_eq!(told(Setting::Rescan), ("1s", line));
+        assert_eq!(told(Setting::Admin), ("127.0.0.1:4801", "default".to_owned()), "empty counts as unset");
+    }
+
+    #[test]
+    fn a_named_file_replaces_the_others_and_must_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.toml");
+        fs::write(&file, "root = \"media\"\n").unwrap();
+        let layers_of = layers(&["--config", file.to_str().unwrap()], &[]).unwrap();
+        assert_eq!(layers_of.value(Setting::Root), Some(folder.path().join("media").as_os_str()));
+        let missing = layers(&[], &[("NEARCAST_SEEDER_CONFIG", "/nowhere/at/all.toml")]).unwrap_err();
+        assert_eq!(missing.to_string(), "there is no file /nowhere/at/all.toml");
+    }
+
+    #[test]
+    fn every_problem_of_every_layer_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.toml");
+        fs::write(&file, "rot = \"/srv\"\nup = 0\n").unwrap();
+        let variables = [("NEARCAST_SEEDER_LISTEN", "/ip4/127.0.0.1/tcp/1,here")];
+        let problems = layers(&["--config", file.to_str().unwrap()], &variables).unwrap_err();
+        assert_eq!(problems.0.len(), 3, "{problems}");
+        assert!(problems.0[0].contains("f.toml:1: ") && problems.0[0].ends_with("did you mean root?"));
+        assert!(problems.0[2].starts_with("NEARCAST_SEEDER_LISTEN: "), "{problems}");
+    }
+
+    #[test]
+    fn lists_in_the_environment_are_separated_by_commas_or_spaces() {
+        let value = "/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2";
+        let layers = layers(&[], &[("NEARCAST_SEEDER_LISTEN", value)]).unwrap();
+        assert_eq!(layers.given(Setting::Listen).values.len(), 2);
+    }
+
+    #[test]
+    fn the_effective_configuration_is_a_file_that_says_the_same() {
+        let arguments =
+            ["--root", "/srv/\"odd\" name", "--listen", "/ip4/127.0.0.1/tcp/1", "--up", "3M", "--publish"];
+        let layers_of = layers(&arguments, &[]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("again.toml");
+        fs::write(&file, layers_of.lines().join("\n")).unwrap();
+        let again = layers(&["--config", file.to_str().unwrap()], &[]).unwrap();
+        assert_eq!(again.changed(&layers_of), []);
+        assert_eq!(layers_of.to_json()["publish"]["value"], "true");
+        assert_eq!(layers_of.to_json()["up"]["from"], "command line");
+    }
+}

@@ -1,0 +1,86 @@
+//! A configuration file that sets nothing and explains everything.
+
+use crate::setting::{About, TABLE};
+
+/// Columns of a line at most.
+const WIDTH: usize = 100;
+
+/// The text of the sample, which is also shipped.
+pub fn sample() -> String {
+    let head = "\
+# nearcast-seeder reads /etc/nearcast/seeder.toml, then $XDG_CONFIG_HOME/nearcast/seeder.toml, or the one
+# file that --config names. Each key is an option of the same name, too (--up), and a variable of the
+# environment (NEARCAST_SEEDER_UP): an option wins over a variable, a variable over files. What is commented
+# out here is the default. Sizes are in bytes: 5M is 5,000,000, 5MiB is 5,242,880, 40Mbit is 5,000,000.
+# Check it with: nearcast-seeder serve --check-config. SIGHUP has it read again.
+";
+    let entries: Vec<String> = TABLE.iter().map(entry).collect();
+    format!("{head}\n{}", entries.join("\n"))
+}
+
+fn entry(about: &About) -> String {
+    let reload = if about.live { "" } else { " A change needs a restart." };
+    let words = format!("{} {}{reload}", about.short, about.long);
+    let value = if about.default.is_empty() { about.example } else { about.default };
+    let bare = matches!(value, "true" | "false") || value.bytes().all(|byte| byte.is_ascii_digit());
+    let value = match (about.is_list(), bare) {
+        (true, _) => format!("[\"{value}\"]"),
+        (false, true) => value.to_owned(),
+        (false, false) => format!("\"{value}\""),
+    };
+    let kind = if about.default.is_empty() { "# Example:\n" } else { "" };
+    format!("{}{kind}#{} = {value}\n", comment(&words), about.name)
+}
+
+fn comment(words: &str) -> String {
+    let mut text = String::from("#");
+    let mut column = 1;
+    for word in words.split_whitespace() {
+        if column + 1 + word.len() > WIDTH {
+            text.push_str("\n#");
+            column = 1;
+        }
+        text.push(' ');
+        text.push_str(word);
+        column += 1 + word.len();
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::file;
+
+    #[test]
+    fn the_shipped_sample_is_what_the_code_knows() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeder.toml");
+        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
+            std::fs::write(&shipped, sample()).unwrap();
+        }
+        let text = std::fs::read_to_string(&shipped).unwrap();
+        assert!(text == sample(), "write it anew: nearcast-seeder sample-config > seeder/seeder.toml");
+    }
+
+    #[test]
+    fn the_sample_sets_nothing_and_without_comment_marks_sets_everything() {
+        let parse = |text: &str| file::parse(text, "sample", Path::new("/")).unwrap();
+        assert_eq!(parse(&sample()), []);
+        let bare: Vec<String> = sample()
+            .lines()
+            .map(|line| match line.strip_prefix('#') {
+                Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
+                _ => line.to_owned(),
+            })
+            .collect();
+        let set = parse(&bare.join("\n"));
+        assert_eq!(set.len(), TABLE.len());
+        for line in set {
+            let default = line.setting.about().default;
+            assert!(default.is_empty() || line.values == [default], "{:?}", line.setting);
+        }
+    }
+}

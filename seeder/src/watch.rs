@@ -1,0 +1,71 @@
+//! Being told of changes directly in a folder (inotify), where the system does. It only shortens the wait for
+//! the next look: what is told may be lost, and nothing depends on it.
+
+use std::{io, path::Path};
+
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use tokio::net::unix::pipe;
+
+/// Room for some events at a time; what they say is not read.
+const EVENTS_BYTES: usize = 4096;
+
+/// A folder that is watched.
+pub(crate) struct Watch {
+    /// No pipe, but read like one.
+    handle: pipe::Receiver,
+}
+
+impl Watch {
+    /// Watches a folder; must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the system cannot, as it has only so many.
+    pub(crate) fn on(folder: &Path) -> io::Result<Watch> {
+        let handle = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let changes = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::CLOSE_WRITE
+            | WatchFlags::ONLYDIR;
+        inotify::add_watch(&handle, folder, changes)?;
+        Ok(Watch { handle: pipe::Receiver::from_owned_fd_unchecked(handle)? })
+    }
+
+    /// Resolves when something was changed.
+    ///
+    /// # Errors
+    /// When nothing will be told any more.
+    pub(crate) async fn changed(&self) -> io::Result<()> {
+        self.handle.readable().await?;
+        let mut events = [0; EVENTS_BYTES];
+        loop {
+            match self.handle.try_read(&mut events) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_new_file_and_its_end_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let watch = Watch::on(folder.path()).unwrap();
+        let nothing = tokio::time::timeout(Duration::from_millis(20), watch.changed()).await;
+        assert!(nothing.is_err(), "nothing was changed yet");
+        for name in ["a", "b"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+            tokio::time::timeout(Duration::from_secs(30), watch.changed()).await.unwrap().unwrap();
+        }
+        assert!(Watch::on(&folder.path().join("absent")).is_err());
+    }
+}

@@ -1,0 +1,81 @@
+//! Limits an operator sets: rates for contents and networks, connections, open files.
+
+use std::{net::TcpStream, time::Instant};
+
+use e2e::{
+    cluster::{Get, PATIENCE, Published, publish},
+    content::{MIB, write_random},
+    operated::Operated,
+    place::Place,
+};
+
+const SIZE: u64 = 3 * MIB;
+
+fn one_file(place: &Place, name: &str, seed: u64) -> Published {
+    let path = place.folder("root").join(name);
+    write_random(&path, SIZE, seed);
+    publish(place, &path, &[])
+}
+
+/// Seconds that it takes clients at these addresses to get these contents, all at once; the last of them.
+fn last_of(place: &Place, seeder: &Operated, wanted: &[(&str, &Published)]) -> Vec<f64> {
+    let begun = Instant::now();
+    let clients: Vec<_> = wanted
+        .iter()
+        .map(|(ip, content)| {
+            let get = Get::new(place, &content.torrent, &place.folder(&format!("out-{ip}")), ip);
+            // They must not help each other: what is measured is the seeder.
+            get.peer(seeder.address()).with(&["--discover", "none"]).start()
+        })
+        .collect();
+    clients
+        .iter()
+        .map(|client| {
+            client.wait_finished(PATIENCE);
+            begun.elapsed().as_secs_f64()
+        })
+        .collect()
+}
+
+#[test]
+fn each_content_has_a_rate_of_its_own() {
+    let place = Place::new();
+    let (one, other) = (one_file(&place, "one.bin", 441), one_file(&place, "other.bin", 442));
+    let root = place.folder("root");
+    let seeder = Operated::start(&place, &root, "127.44.1.1", "up-per-content = \"1MiB\"");
+    let seconds = last_of(&place, &seeder, &[("127.44.2.1", &one), ("127.44.3.1", &other)]);
+    // 3 s each and at the same time; a busy machine may only be slower.
+    assert!(seconds.iter().all(|seconds| *seconds >= 2.9), "{seconds:?}");
+    assert!(seconds.iter().all(|seconds| *seconds < 5.9), "they do not share one rate: {seconds:?}");
+}
+
+#[test]
+fn a_network_has_a_rate_and_its_neighbour_is_not_held_up() {
+    let place = Place::new();
+    let contents = [443, 444, 445].map(|seed| one_file(&place, &format!("{seed}.bin"), seed));
+    let root = place.folder("root");
+    let seeder = Operated::start(&place, &root, "127.44.4.1", "up-per-prefix = \"1MiB\"");
+    let wanted = [("127.44.5.1", &contents[0]), ("127.44.5.2", &contents[1]), ("127.44.6.1", &contents[2])];
+    let seconds = last_of(&place, &seeder, &wanted);
+    let (both, alone) = (seconds[0].max(seconds[1]), seconds[2]);
+    assert!(both >= 5.9, "two in one network share its rate: {seconds:?}");
+    assert!(alone >= 2.9, "{seconds:?}");
+}
+
+#[test]
+fn connections_over_the_cap_are_refused_and_counted() {
+    let place = Place::new();
+    let root = place.folder("root");
+    let seeder = Operated::start(&place, &root, "127.44.7.1", "connections = 16");
+    let port = seeder.address().split('/').nth(4).unwrap().to_owned();
+    // More than may even shake hands at a time.
+    let held: Vec<_> =
+        (0..400).filter_map(|_| TcpStream::connect(format!("127.44.7.1:{port}")).ok()).collect();
+    let deadline = Instant::now() + PATIENCE;
+    while seeder.ask("/metrics").metric("nearcast_connections_refused_total") < 200.0 {
+        assert!(Instant::now() < deadline, "{}", seeder.process.tail());
+    }
+    assert_eq!(seeder.ask("/readyz").status, 200, "an admin is still answered");
+    assert!(seeder.ask("/metrics").metric("nearcast_process_open_fds") < 350.0);
+    drop(held);
+}

@@ -63,6 +63,7 @@ pub(crate) struct Refused {
     pub(crate) streams: AtomicU64,
     pub(crate) streams_said: Repeats,
     pub(crate) connections: AtomicU64,
+    pub(crate) connections_said: Repeats,
     pub(crate) accepts_said: Repeats,
 }
 

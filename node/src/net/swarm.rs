@@ -204,6 +204,10 @@ impl Driver {
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 if matches!(error, ListenError::Denied { .. }) {
                     self.ends.refused.connections.fetch_add(1, Ordering::Relaxed);
+                    if let Some(kept_back) = self.ends.refused.connections_said.due() {
+                        let cause = root_cause(&error);
+                        tracing::info!(remote = %send_back_addr, cause, kept_back, "a connection was refused");
+                    }
                 }
                 tracing::debug!(remote = %send_back_addr, cause = root_cause(&error), "inbound connection failed");
             }

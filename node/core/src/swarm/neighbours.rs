@@ -87,10 +87,14 @@ impl Swarm {
         self.discovery.on_linked(&mut link);
         link.set_new(true);
         self.links.insert(link);
+        let knows_content = self.content.is_some();
         if let Some(pursuit) = &mut self.pursuit {
+            // Before the manifest is known, a link says no more than that somebody is there: once is enough.
+            if knows_content || !pursuit.ever_linked {
+                pursuit.alive = ctx.now;
+            }
             pursuit.ever_linked = true;
         }
-        self.note_life(ctx.now);
         if about.directory {
             self.discovery.learn_directory(peer);
         }

@@ -1,7 +1,7 @@
 //! The admin listener: `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run the seeder.
 //!
-//! Invariant: whoever connects here can hold nothing that others need. Connections are few and short
-//! ([`crate::admin::listener`]); nothing is ever changed by a request.
+//! Invariant: whoever connects here can hold nothing that others need. Connections are few and short, and
+//! nothing is ever changed by a request.
 
 mod listener;
 

@@ -36,10 +36,10 @@ pub(crate) fn alive(status: &str) {
 
 /// How long the service manager waits for [`alive`]; none if it does not.
 pub(crate) fn watchdog() -> Option<Duration> {
-    watchdog_of(std::env::var("WATCHDOG_USEC").ok()?, std::env::var("WATCHDOG_PID").ok())
+    watchdog_of(&std::env::var("WATCHDOG_USEC").ok()?, std::env::var("WATCHDOG_PID").ok())
 }
 
-fn watchdog_of(micros: String, pid: Option<String>) -> Option<Duration> {
+fn watchdog_of(micros: &str, pid: Option<String>) -> Option<Duration> {
     if pid.is_some_and(|pid| pid != process::id().to_string()) {
         return None;
     }
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn the_watchdog_is_ours_only_if_it_names_us() {
         let ours = process::id().to_string();
-        let wait = |micros: &str, pid: Option<&str>| watchdog_of(micros.to_owned(), pid.map(str::to_owned));
+        let wait = |micros: &str, pid: Option<&str>| watchdog_of(micros, pid.map(str::to_owned));
         assert_eq!(wait("30000000", None), Some(Duration::from_secs(30)));
         assert_eq!(wait("30000000", Some(&ours)), Some(Duration::from_secs(30)));
         assert_eq!(wait("30000000", Some("1")), None);

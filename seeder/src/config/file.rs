@@ -50,7 +50,7 @@ pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Vec<Line>, 
         vec![format!("{name}:{number}: {}", printable(error.message()))]
     })?;
     let (mut lines, mut problems) = (Vec::new(), Vec::new());
-    for (key, value) in table.get_ref().iter() {
+    for (key, value) in table.get_ref() {
         let number = line_of(text, key.span().start);
         match line(key.get_ref(), value, number, folder) {
             Ok(line) => lines.push(line),

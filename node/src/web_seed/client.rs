@@ -170,7 +170,11 @@ mod tests {
 
     use futures_rustls::TlsAcceptor;
     use libp2p::tls::certificate;
-    use rustls::ServerConfig;
+    use rustls::{
+        ServerConfig,
+        crypto::aws_lc_rs,
+        sign::{CertifiedKey, SingleCertAndKey},
+    };
     use tokio::net::TcpListener;
     use tokio_util::compat::TokioAsyncReadCompatExt;
 
@@ -179,12 +183,11 @@ mod tests {
     fn self_signed() -> TlsAcceptor {
         let identity = libp2p::identity::Keypair::generate_ed25519();
         let (certificate, secret) = certificate::generate(&identity).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        TlsAcceptor::from(Arc::new(
-            config.with_no_client_auth().with_single_cert(vec![certificate], secret).unwrap(),
-        ))
+        let signer = aws_lc_rs::sign::any_ecdsa_type(&secret).unwrap();
+        let ours = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], signer));
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        TlsAcceptor::from(Arc::new(config.unwrap().with_no_client_auth().with_cert_resolver(Arc::new(ours))))
     }
 
     #[tokio::test]

@@ -100,6 +100,11 @@ impl Seeder {
 
     /// Starts one; returns when it is ready.
     pub fn start_with(place: &Place, options: &SeederOptions) -> Seeder {
+        Seeder::start_under("exec \"$@\"", place, options)
+    }
+
+    /// As [`Seeder::start_with`], run by a script for `sh`, which ends by running `"$@"`.
+    pub fn start_under(script: &str, place: &Place, options: &SeederOptions) -> Seeder {
         let ip = &options.ip;
         let mut command = place.seeder();
         command
@@ -110,6 +115,7 @@ impl Seeder {
             .args(["--listen", &format!("/ip4/{ip}/tcp/{}", options.port)])
             .args(["--listen", &format!("/ip4/{ip}/udp/0/quic-v1")])
             .args(&options.arguments);
+        let mut command = under(script, &command);
         let process = Process::start(&format!("seeder {ip}"), &mut command);
         let addresses = process.wait_for("ready", Stream::Stdout, READY_TIMEOUT, |lines| {
             let ready = lines.iter().position(|line| line == "ready")?;
@@ -130,6 +136,22 @@ impl Seeder {
         let port = self.address().split('/').nth(4).and_then(|port| port.parse().ok());
         port.unwrap_or_else(|| panic!("no port in {}", self.address()))
     }
+}
+
+/// A command run by a script for `sh`, which ends by running `"$@"`.
+pub fn under(script: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    shell
 }
 
 /// A `get --json` about to start.
@@ -157,6 +179,12 @@ impl Get {
     /// Any further arguments.
     pub fn with(mut self, arguments: &[&str]) -> Get {
         self.command.args(arguments);
+        self
+    }
+
+    /// Has it run by a script for `sh`, which ends by running `"$@"`.
+    pub fn under(mut self, script: &str) -> Get {
+        self.command = under(script, &self.command);
         self
     }
 

@@ -83,6 +83,11 @@ impl Process {
         self.started
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_pid() as u32
+    }
+
     /// Waits until `find` sees what it looks for in the lines of a stream so far; panics, with what was
     /// printed, when the process ends first or `limit` passes.
     pub fn wait_for<T>(

@@ -9,8 +9,11 @@ use e2e::{
     probe::Event,
 };
 
+/// Kills, unless `NEARCAST_CRASH_KILLS` asks for more; then several downloads are killed side by side.
 const KILLS: u32 = 20;
-/// Slow enough that all kills hit a transfer; see `kill -9 of a client`.
+/// Kills of one download. More = fewer downloads at a time, and slower ones.
+const KILLS_PER_DOWNLOAD_MAX: u32 = 125;
+/// Slow enough that all kills hit a transfer.
 const DOWN_BYTES_PER_S: u64 = 2 * MIB;
 const SIZE_BYTES: u64 = 96 * MIB;
 /// A client lives 0.2 to 3 s: shorter and longer than the 2 s between two checkpoints.
@@ -72,35 +75,58 @@ impl Served {
     }
 
     fn get(&self, out: &Path, down_bytes_per_s: u64) -> Client {
-        let get = Get::new(&self.place, &self.published.torrent, out, "127.1.0.2");
+        self.get_at("127.1.0.2", out, down_bytes_per_s)
+    }
+
+    fn get_at(&self, ip: &str, out: &Path, down_bytes_per_s: u64) -> Client {
+        let get = Get::new(&self.place, &self.published.torrent, out, ip);
         let down = down_bytes_per_s.to_string();
         get.peer(self.seeder.address()).with(&["--down", &down]).start()
     }
 }
 
+fn kills() -> u32 {
+    let asked = std::env::var("NEARCAST_CRASH_KILLS");
+    asked.map_or(KILLS, |text| text.parse().expect("NEARCAST_CRASH_KILLS is a number"))
+}
+
 #[test]
-fn twenty_kills_of_a_client_cost_no_durable_byte() {
+fn kills_of_a_client_cost_no_durable_byte() {
     let seed = fresh_seed();
     println!("NEARCAST_TEST_SEED={seed}");
-    let mut random = Random::new(seed);
     let served = Served::new(seed);
-    let out = served.place.folder("out");
-    let mut last = Last::default();
-    let mut resumes_with_data = 0;
-    for kill in 0..KILLS {
-        let client = served.get(&out, DOWN_BYTES_PER_S);
+    let downloads = kills().div_ceil(KILLS_PER_DOWNLOAD_MAX);
+    let each = kills().div_ceil(downloads);
+    let kept: u64 = std::thread::scope(|scope| {
+        let served = &served;
+        let killed = (0..downloads).map(|number| scope.spawn(move || kill_often(served, number, each, seed)));
+        let killed: Vec<_> = killed.collect();
+        killed.into_iter().map(|thread| thread.join().expect("each download keeps what was durable")).sum()
+    });
+    println!("{} kills: {kept} durable bytes found again, none of them fetched again", downloads * each);
+}
+
+/// Kills one download so often, and lets it complete. Answers the durable bytes that restarts found.
+fn kill_often(served: &Served, number: u32, kills: u32, seed: u64) -> u64 {
+    let mut random = Random::new(seed + u64::from(number));
+    let (out, ip) = (served.place.folder(&format!("out{number}")), format!("127.1.1.{}", number + 1));
+    // So that it is far from complete at the last kill.
+    let down = DOWN_BYTES_PER_S.min(SIZE_BYTES * 1_000 / (u64::from(kills) * LIFE_MS.1) * 7 / 8);
+    let (mut last, mut kept) = (Last::default(), 0);
+    for kill in 0..kills {
+        let client = served.get_at(&ip, &out, down);
         let life = Duration::from_millis(random.between(LIFE_MS.0, LIFE_MS.1));
         assert!(client.finished_within(life).is_none(), "finished before kill {kill}: nothing was tested");
         client.process.kill();
         let events = client.events();
         if let Some(resumed) = resumed(&events) {
             assert_kept(last, resumed, &format!("after kill {kill}"));
-            resumes_with_data += u32::from(resumed > 0);
+            kept += resumed;
             last = Last::of(&events, Last { have: resumed, durable: resumed });
         }
     }
-    assert!(resumes_with_data > 0, "no restart found durable data: nothing was tested");
-    let client = served.get(&out, 1 << 40);
+    assert!(kept > 0, "no restart found durable data: nothing was tested");
+    let client = served.get_at(&ip, &out, 1 << 40);
     let summary = client.wait_finished(PATIENCE);
     assert_eq!(client.process.wait_exit(PATIENCE), 0);
     let resumed = resumed(&client.events()).expect("a finished download had started");
@@ -111,6 +137,7 @@ fn twenty_kills_of_a_client_cost_no_durable_byte() {
         "what was durable was received again ({resumed} resumed)"
     );
     assert_same(&served.source(), &out.join("film.bin"));
+    kept
 }
 
 fn assert_kept(last: Last, resumed: u64, when: &str) {

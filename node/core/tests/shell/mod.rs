@@ -347,6 +347,8 @@ impl Shell {
                 let content = self.contents.get_mut(&key).expect("a content that was joined");
                 assert!(content.is_satisfied() && !content.complete, "completed once, and truly");
                 content.complete = true;
+                // The last run was stored, so there is room; what an engine knew of the disk is forgotten with the rest.
+                content.disk_full = false;
             }
             Action::GoalReached => assert!(self.contents[&key].complete || self.config.origin),
             Action::GaveUp(_) => assert!(!self.contents[&key].complete),

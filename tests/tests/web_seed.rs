@@ -222,7 +222,6 @@ fn a_false_byte_bans_it_and_the_rest_comes_from_peers() {
                 ip: "127.1.0.1".to_owned(),
                 port: 0,
                 arguments: vec!["--up".to_owned(), "16MiB".to_owned()],
-                under: None,
             },
         );
         let get = film.get("127.1.0.2").peer(seeder.address());

@@ -41,9 +41,18 @@ impl Backlog {
         Poll::Pending
     }
 
-    /// A stream handed a frame to the muxer.
+    /// A stream is about to hand a frame to the muxer. Counted first, as the socket may have it at once, and what is
+    /// counted after it was sent would never go.
     pub(crate) fn add(&self, bytes: usize) {
         self.lock().bytes += bytes + HEADER_BYTES;
+    }
+
+    /// Of what was added, the muxer took only so much; none = nothing at all.
+    pub(crate) fn correct(&self, added: usize, taken: Option<usize>) {
+        let left = taken.map_or(added + HEADER_BYTES, |taken| added - taken);
+        if left > 0 {
+            self.on_sent(left);
+        }
     }
 
     /// The socket took bytes, the muxer's own among them.
@@ -89,5 +98,18 @@ mod tests {
         backlog.on_sent(HEADER_BYTES);
         assert!(backlog.poll_room(&cx, 100).is_ready());
         assert_eq!(woken.0.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn what_the_muxer_does_not_take_does_not_count() {
+        let (backlog, cx) = (Backlog::default(), Context::from_waker(Waker::noop()));
+        for _ in 0..1_000 {
+            backlog.add(100);
+            backlog.correct(100, None);
+            backlog.add(100);
+            backlog.correct(100, Some(40));
+            backlog.on_sent(40 + HEADER_BYTES);
+        }
+        assert!(backlog.poll_room(&cx, 1).is_ready());
     }
 }

@@ -268,13 +268,14 @@ impl AsyncWrite for MuxedStream {
             // The stream makes one frame of what it is given.
             Poll::Ready(()) => {
                 let frame = &data[..data.len().min(frame_bytes)];
-                Pin::new(&mut self.stream).poll_write(cx, frame)
+                self.backlog.add(frame.len());
+                let polled = Pin::new(&mut self.stream).poll_write(cx, frame);
+                let taken = if let Poll::Ready(Ok(taken)) = polled { Some(taken) } else { None };
+                self.backlog.correct(frame.len(), taken);
+                polled
             }
             Poll::Pending => Poll::Pending,
         };
-        if let Poll::Ready(Ok(bytes)) = polled {
-            self.backlog.add(bytes);
-        }
         self.ended_for_writer.or_error(cx, polled)
     }
 

@@ -14,7 +14,7 @@ GIVER_PORT = 4801
 
 class Nearcast(Peer):
     name = "nearcast"
-    works = ("one-to-one", "swarm", "limited", "mixed", "files", "memory", "start", "limits")
+    works = ("one-to-one", "swarm", "limited", "mixed", "files", "web-seed", "memory", "start", "limits")
 
     def __init__(self, options, folder):
         super().__init__(options, folder)

@@ -29,6 +29,9 @@ pub struct NodeConfig {
     pub caps: Caps,
     /// Contents open at once; each costs file handles only while it is read. Default 65,536.
     pub contents_max: u32,
+    /// Say on local networks that we are there, and hear who else is: by multicast, where we listen at a private
+    /// address. Never what is downloaded. Default yes; a node that listens on loopback only never does.
+    pub lan: bool,
     /// Seeds the policy's random choices; none = from the operating system.
     pub seed: Option<u64>,
 }
@@ -46,6 +49,7 @@ impl Default for NodeConfig {
             connections_max: 256,
             caps: Caps::default(),
             contents_max: 65_536,
+            lan: true,
             seed: None,
         }
     }

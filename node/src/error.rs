@@ -28,6 +28,31 @@ pub enum StartError {
     Network(String),
 }
 
+/// A key file is of no use. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// Something is there: a key is never replaced.
+    #[error("{} exists; a key is never replaced", .0.display())]
+    Exists(PathBuf),
+    /// It holds no key, or cannot be read or written.
+    #[error("cannot use the key in {}: {reason}", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl From<KeyError> for StartError {
+    fn from(error: KeyError) -> StartError {
+        match error {
+            KeyError::Exists(path) => StartError::Identity { path, reason: "it is there already".to_owned() },
+            KeyError::Unusable { path, reason } => StartError::Identity { path, reason },
+        }
+    }
+}
+
 /// A download ended without its content. What was received and is durable stays for the next try.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
@@ -60,6 +85,9 @@ pub enum DownloadError {
     /// What peers sent under this content id is not acceptable.
     #[error("the manifest is not acceptable: {0}")]
     Manifest(String),
+    /// Nobody whose signature is demanded has signed it, as far as could be found out.
+    #[error("no valid signature by whom --signed-by demands: {0}")]
+    Unsigned(String),
     /// `--select` matches no file.
     #[error("--select matches no file of this content")]
     NothingSelected,

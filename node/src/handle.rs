@@ -16,6 +16,7 @@ use nearcast_core::{
     magnet::Magnet,
     manifest::Manifest,
     message::Refusal,
+    signature::PublisherKey,
     stats::Traffic,
     tier::Tier,
 };
@@ -93,6 +94,8 @@ pub struct Fetch {
     pub overwrite: bool,
     /// Files wanted, as glob patterns on their paths; empty = all.
     pub select: Vec<String>,
+    /// Publishers one of whom must have signed it; empty = nobody must.
+    pub signed_by: Vec<PublisherKey>,
     /// Peers to begin with.
     pub peers: Vec<Address>,
     /// HTTP servers that have the files (BEP 19), beside those that the source names. These may lie anywhere,
@@ -104,10 +107,14 @@ pub struct Fetch {
     pub ask_directories: bool,
     /// Learn of others from neighbours, and tell them.
     pub exchange_peers: bool,
+    /// Try whoever says on the local network that it is there; see [`NodeConfig::lan`].
+    pub find_on_lan: bool,
     /// How long to go on giving once all is here.
     pub seed: SeedGoal,
     /// Give up after this long without a source and without bytes.
     pub patience: Duration,
+    /// How long a full disk is waited for; none = for ever.
+    pub disk_wait: Option<Duration>,
     /// Where completed downloads are noted, so that they are known again at once; none = nowhere.
     pub state_dir: Option<PathBuf>,
 }

@@ -9,6 +9,8 @@ mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod handle;
+pub mod key;
+mod lan;
 mod limit;
 mod nearness;
 mod net;

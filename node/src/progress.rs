@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use nearcast_core::{id::ContentId, stats::Traffic, tier::Tier};
+use nearcast_core::{id::ContentId, signature::PublisherKey, stats::Traffic, tier::Tier};
 
 /// Where a download stands. Sent through a watch channel: readers see the newest, never a backlog.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +85,8 @@ pub struct Summary {
     pub name: String,
     /// Where the file or folder lies.
     pub path: PathBuf,
+    /// Publishers who signed it.
+    pub signed_by: Vec<PublisherKey>,
     /// Bytes wanted.
     pub bytes: u64,
     /// Bytes that were there before this run.

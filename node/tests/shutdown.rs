@@ -90,6 +90,9 @@ async fn begin_and_end(published: &Published, target: &Path) -> Vec<String> {
         ask_directories: true,
         seed: SeedGoal::Forever,
         patience: Duration::from_secs(30),
+        find_on_lan: false,
+        signed_by: Vec::new(),
+        disk_wait: None,
         state_dir: None,
     };
     let download = leecher.fetch(wish).await.unwrap();

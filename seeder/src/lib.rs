@@ -4,6 +4,7 @@ pub mod admin;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+pub mod harmless;
 pub mod health;
 pub mod ingest;
 mod keeper;

@@ -1,8 +1,10 @@
 //! The seeder's log: to standard error, for people or for collectors; what is logged can change while it runs.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::harmless::Harmless;
 
 /// Changes what is logged.
 pub struct LogHandle(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -22,9 +24,8 @@ impl LogHandle {
 /// # Errors
 /// What is wrong with the filter.
 pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
-    let log = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none());
+    let log =
+        tracing_subscriber::fmt().with_writer(move || Harmless::new(io::stderr(), json)).with_ansi(false);
     let filter = filter(filter_text)?;
     Ok(if json {
         let log = log.json().with_env_filter(filter).with_filter_reloading();

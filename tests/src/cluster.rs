@@ -100,11 +100,16 @@ impl Seeder {
 
     /// Starts one; returns when it is ready.
     pub fn start_with(place: &Place, options: &SeederOptions) -> Seeder {
-        Seeder::start_under("exec \"$@\"", place, options)
+        Seeder::run(options, &mut Seeder::command(place, options))
     }
 
     /// As [`Seeder::start_with`], run by a script for `sh`, which ends by running `"$@"`.
     pub fn start_under(script: &str, place: &Place, options: &SeederOptions) -> Seeder {
+        Seeder::run(options, &mut under(script, &Seeder::command(place, options)))
+    }
+
+    /// The command that starts one.
+    pub fn command(place: &Place, options: &SeederOptions) -> Command {
         let ip = &options.ip;
         let mut command = place.seeder();
         command
@@ -115,8 +120,12 @@ impl Seeder {
             .args(["--listen", &format!("/ip4/{ip}/tcp/{}", options.port)])
             .args(["--listen", &format!("/ip4/{ip}/udp/0/quic-v1")])
             .args(&options.arguments);
-        let mut command = under(script, &command);
-        let process = Process::start(&format!("seeder {ip}"), &mut command);
+        command
+    }
+
+    /// Starts one by a command that was changed; returns when it is ready.
+    pub fn run(options: &SeederOptions, command: &mut Command) -> Seeder {
+        let process = Process::start(&format!("seeder {}", options.ip), command);
         let addresses = process.wait_for("ready", Stream::Stdout, READY_TIMEOUT, |lines| {
             let ready = lines.iter().position(|line| line == "ready")?;
             let addresses = lines[..ready].iter().filter_map(|line| line.strip_prefix("listening "));
@@ -185,6 +194,12 @@ impl Get {
     /// Has it run by a script for `sh`, which ends by running `"$@"`.
     pub fn under(mut self, script: &str) -> Get {
         self.command = under(script, &self.command);
+        self
+    }
+
+    /// Has its command run by another; its arguments so far are kept.
+    pub fn run_by(mut self, wrap: impl FnOnce(&Command) -> Command) -> Get {
+        self.command = wrap(&self.command);
         self
     }
 

@@ -9,6 +9,7 @@ pub mod cluster;
 pub mod content;
 pub mod hostile;
 pub mod http;
+pub mod namespace;
 pub mod operated;
 pub mod place;
 pub mod probe;

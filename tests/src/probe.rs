@@ -31,6 +31,12 @@ impl Event {
         number(&self.0, key)
     }
 
+    /// A list of texts that must be there.
+    pub fn texts(&self, key: &str) -> Vec<String> {
+        let list = self.0[key].as_array().unwrap_or_else(|| panic!("no list \"{key}\" in {}", self.0));
+        list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    }
+
     /// A text that must be there.
     pub fn text(&self, key: &str) -> &str {
         let text = self.0[key].as_str();

@@ -1,17 +1,21 @@
 //! The command tree, and the way from a command to its end.
 
+mod completions;
 mod demo;
 mod get;
 mod info;
+mod key;
+mod man;
 mod publish;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use nearcast_seeder::signals::Signals;
 
 use crate::{
     error::CommandError,
     exit::{EXIT_CODES_HELP, Exit},
+    log::{self, LogFormat},
     report::event,
     screen::Screen,
 };
@@ -22,6 +26,13 @@ use crate::{
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Log more of what goes on, on standard error; twice for still more. Without it RUST_LOG chooses what is
+    /// logged, else warnings are.
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// How to write the log on standard error.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +62,17 @@ enum Command {
     /// every copy and removes them again. Needs room for one copy a peer and one for the origin.
     #[command(after_help = EXIT_CODES_HELP)]
     Demo(demo::Demo),
+    /// Make and show keys that publishers sign with.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Key(key::Key),
+    /// Print a script that completes command lines of nearcast.
+    ///
+    /// For bash: nearcast completions bash > ~/.local/share/bash-completion/completions/nearcast
+    #[command(after_help = EXIT_CODES_HELP)]
+    Completions(completions::Completions),
+    /// Write the manual pages of nearcast and nearcast-seeder.
+    #[command(after_help = EXIT_CODES_HELP)]
+    Man(man::ManPages),
 }
 
 impl Command {
@@ -60,7 +82,9 @@ impl Command {
             Command::Get(get) => get.json,
             Command::Info(info) => info.json,
             Command::Verify(verify) => verify.json,
-            Command::Demo(_) => false,
+            Command::Key(key) => key.json(),
+            Command::Man(man) => man.json,
+            Command::Demo(_) | Command::Completions(_) => false,
         }
     }
 
@@ -69,7 +93,8 @@ impl Command {
             Command::Publish(publish) => publish.quiet,
             Command::Get(get) => get.quiet,
             Command::Verify(verify) => verify.quiet,
-            Command::Info(_) | Command::Demo(_) => false,
+            Command::Info(_) | Command::Key(_) | Command::Man(_) => false,
+            Command::Demo(_) | Command::Completions(_) => false,
         }
     }
 }
@@ -78,6 +103,11 @@ impl Cli {
     /// The terminal as this command wants it used.
     pub(crate) fn screen(&self) -> Screen {
         Screen::new(self.command.quiet(), self.command.json())
+    }
+
+    /// Starts the log as the options say.
+    pub(crate) fn start_log(&self, screen: &Screen) {
+        log::start(screen, self.verbose, self.log_format);
     }
 
     /// Does what was asked, and says what went wrong. A second signal ends it at once, wherever it is.
@@ -112,14 +142,15 @@ impl Command {
             Command::Info(info) => info.run(screen),
             Command::Verify(verify) => verify.run(screen, signals).await,
             Command::Demo(demo) => demo.run(screen, signals).await,
+            Command::Key(key) => key.run(screen),
+            Command::Completions(completions) => completions.run(Cli::command()),
+            Command::Man(man) => man.run(Cli::command(), screen),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -129,7 +160,9 @@ mod tests {
 
     #[test]
     fn every_help_ends_with_the_exit_codes() {
-        for mut command in Cli::command().get_subcommands().cloned().chain([Cli::command()]) {
+        let all = Cli::command();
+        let below = all.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for mut command in all.get_subcommands().chain(below).chain([&all]).cloned() {
             let help = command.render_long_help().to_string();
             assert!(help.trim_end().ends_with(EXIT_CODES_HELP), "{help}");
         }
@@ -148,6 +181,14 @@ mod tests {
             "nearcast info a.torrent --json",
             "nearcast verify a.torrent dir --json",
             "nearcast demo --path film.mkv --peers 9",
+            "nearcast publish film.mkv --sign a.key --sign b.key",
+            "nearcast get a.torrent --signed-by a.pub --signed-by b.pub --disk-wait 5m",
+            "nearcast get a.torrent --discover lan,pex --disk-wait forever -vv --log-format json",
+            "nearcast -v get a.torrent --disk-wait none",
+            "nearcast key new a.key",
+            "nearcast key show a.key --json",
+            "nearcast completions zsh",
+            "nearcast man pages --json",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
@@ -161,6 +202,14 @@ mod tests {
             "nearcast get a.torrent --down fast",
             "nearcast get a.torrent --seed sometimes",
             "nearcast get a.torrent --seed ratio:-1",
+            "nearcast get a.torrent --signed-by ed25519:12",
+            "nearcast get a.torrent --disk-wait soon",
+            "nearcast get a.torrent --discover dht",
+            "nearcast get a.torrent --log-format xml",
+            "nearcast key",
+            "nearcast key new",
+            "nearcast completions tcsh",
+            "nearcast man",
             "nearcast get a.torrent --peer 10.0.0.1:80",
             "nearcast publish x --piece-size 100000",
             "nearcast demo --peers 5",

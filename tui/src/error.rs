@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use nearcast_core::{magnet::MagnetError, manifest::ManifestError};
 use nearcast_node::{
-    error::{DownloadError, StartError},
+    error::{DownloadError, KeyError, StartError},
     publish::{PublishError, VerifyError},
 };
 use nearcast_seeder::{service::SeederError, signals::Signal};
@@ -23,6 +23,9 @@ pub(crate) enum CommandError {
     /// The embedded origin of the demonstration failed.
     #[error(transparent)]
     Seeder(#[from] SeederError),
+    /// A key file is of no use.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Nothing was published.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -94,6 +97,7 @@ impl CommandError {
             CommandError::Start(error) => error.into(),
             CommandError::Download(error) => error.into(),
             CommandError::Seeder(error) => error.into(),
+            CommandError::Key(error) => error.into(),
             CommandError::Publish(error) => exit_of_publish(error),
             CommandError::Verify(VerifyError::Io { .. }) | CommandError::Io { .. } => Exit::Io,
             CommandError::Verify(VerifyError::Cancelled) => Exit::Unfinished,
@@ -140,6 +144,8 @@ mod tests {
             (CommandError::Io { path: path(), source: io() }, 17),
             (CommandError::Exists(path()), 13),
             (CommandError::BadOption("x".into()), 28),
+            (CommandError::Key(KeyError::Exists(path())), 13),
+            (CommandError::Key(KeyError::Unusable { path: path(), reason: "x".into() }), 24),
             (CommandError::Corrupt { bad: 1, files: 2 }, 32),
             (CommandError::Signal(Signal::Terminate), 143),
             (CommandError::Stopped(Signal::Interrupt), 130),

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use nearcast_node::error::{DownloadError, ShareError, StartError};
+use nearcast_node::error::{DownloadError, KeyError, ShareError, StartError};
 use nearcast_seeder::{service::SeederError, signals::Signal};
 
 /// How the process ends. The discriminant is the exit code.
@@ -27,7 +27,7 @@ pub(crate) enum Exit {
     Exists = 13,
     /// A file cannot be read or written.
     Io = 17,
-    /// A key cannot be used.
+    /// A key cannot be used, or a signature is not there.
     Auth = 24,
     /// The command line, or a file named on it, makes no sense.
     BadOption = 28,
@@ -97,6 +97,7 @@ impl From<&DownloadError> for Exit {
             DownloadError::DiskFull(_) => Exit::DiskFull,
             DownloadError::Io { .. } => Exit::Io,
             DownloadError::Manifest(_) => Exit::Checksum,
+            DownloadError::Unsigned(_) => Exit::Auth,
             DownloadError::Stopped => Exit::Unfinished,
         }
     }
@@ -107,6 +108,15 @@ impl From<&StartError> for Exit {
         match error {
             StartError::Listen { .. } | StartError::Network(_) => Exit::Network,
             StartError::Identity { .. } => Exit::Auth,
+        }
+    }
+}
+
+impl From<&KeyError> for Exit {
+    fn from(error: &KeyError) -> Exit {
+        match error {
+            KeyError::Exists(_) => Exit::Exists,
+            KeyError::Unusable { .. } => Exit::Auth,
         }
     }
 }
@@ -137,7 +147,7 @@ pub(crate) const EXIT_CODES_HELP: &str = "\
 Exit codes:
     0  done                                  13  something else is there already
     1  unknown error                         17  a file cannot be read or written
-    2  no data for too long                  24  a key cannot be used
+    2  no data for too long                  24  key unusable or signature missing
     3  nobody reached has the content        28  wrong option or unusable file
     6  no peer or network could be reached   32  data does not match its hash
     7  stopped before the end               130  interrupted (SIGINT), state saved
@@ -163,6 +173,7 @@ mod tests {
             (DownloadError::Io { path: path(), source: io() }, 17),
             (DownloadError::Manifest(String::new()), 32),
             (DownloadError::NothingSelected, 3),
+            (DownloadError::Unsigned(String::new()), 24),
             (DownloadError::Stopped, 7),
         ] {
             assert_eq!(Exit::from(&error).code(), code, "{error}");

@@ -5,23 +5,18 @@ mod demo;
 mod error;
 mod exit;
 mod hashing;
+mod log;
+mod publisher;
 mod report;
 mod screen;
 mod source;
 mod units;
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
 
-use crate::{cli::Cli, exit::Exit, screen::Screen};
-
-/// What is logged unless RUST_LOG says otherwise: what goes wrong here, not in every peer out there.
-const LOG_DEFAULT: &str = "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error";
+use crate::{cli::Cli, exit::Exit};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -34,7 +29,7 @@ fn main() -> ExitCode {
         }
     };
     let screen = cli.screen();
-    start_log(&screen);
+    cli.start_log(&screen);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -46,14 +41,4 @@ fn main() -> ExitCode {
     // Whatever still blocks after a second signal must not keep the process.
     runtime.shutdown_background();
     exit.into()
-}
-
-fn start_log(screen: &Screen) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_DEFAULT));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal() && screen::wants_colour())
-        .with_target(false)
-        .with_writer(screen.clone())
-        .init();
 }

@@ -1,7 +1,7 @@
 //! The two streams: data on standard output, everything else on standard error.
 //!
-//! Invariant: what is written while progress bars are shown goes around them, and every foreign
-//! string is made printable before it gets here.
+//! Invariant: what is written while progress bars are shown goes around them, and nothing that passes here
+//! can command the terminal, whatever strangers called their files.
 
 use std::{
     env,
@@ -13,8 +13,7 @@ use std::{
 };
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
-use nearcast_core::paths::printable;
-use tracing_subscriber::fmt::MakeWriter;
+use nearcast_core::paths::{printable, printable_json};
 
 /// How progress is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +31,7 @@ pub(crate) enum Style {
 pub(crate) struct Screen {
     style: Style,
     quiet: bool,
+    json: bool,
     bars: MultiProgress,
     /// Whoever reads our output went away: there is no more use in writing.
     reader_gone: Arc<AtomicBool>,
@@ -52,7 +52,7 @@ impl Screen {
             Style::Lines | Style::Nothing => ProgressDrawTarget::hidden(),
         });
         let reader_gone = Arc::default();
-        Screen { style, quiet, bars, reader_gone }
+        Screen { style, quiet, json, bars, reader_gone }
     }
 
     /// How progress is told.
@@ -68,8 +68,13 @@ impl Screen {
     /// Something worth a line, unless nobody wants lines.
     pub(crate) fn say(&self, sentence: &str) {
         if !self.quiet && self.style != Style::Nothing {
-            self.write_error(sentence);
+            self.write_error(&printable(sentence));
         }
+    }
+
+    /// Something that is no error and must be known even when `--quiet`.
+    pub(crate) fn warn(&self, sentence: &str) {
+        self.write_error(&format!("warning: {}", printable(sentence)));
     }
 
     /// Something that must be known even when `--quiet`.
@@ -82,6 +87,7 @@ impl Screen {
         if self.reader_gone.load(Ordering::Relaxed) {
             return;
         }
+        let line = if self.json { printable_json(line) } else { printable(line) };
         let written = self.bars.suspend(|| {
             let mut out = io::stdout().lock();
             writeln!(out, "{line}").and_then(|()| out.flush())
@@ -89,6 +95,11 @@ impl Screen {
         if written.is_err() {
             self.reader_gone.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Where log lines pass around the bars.
+    pub(crate) fn log(&self) -> LogWriter {
+        LogWriter(self.bars.clone())
     }
 
     fn write_error(&self, line: &str) {
@@ -113,15 +124,6 @@ pub(crate) fn is_terminal_on_all_sides() -> bool {
 /// Colours only where they are wanted: <https://no-color.org>.
 pub(crate) fn wants_colour() -> bool {
     env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-/// Lets log lines pass around the bars.
-impl<'a> MakeWriter<'a> for Screen {
-    type Writer = LogWriter;
-
-    fn make_writer(&'a self) -> LogWriter {
-        LogWriter(self.bars.clone())
-    }
 }
 
 /// One log event on its way to standard error.

@@ -12,6 +12,7 @@ use nearcast_core::{
     id::ContentId,
     magnet::Magnet,
     manifest::{Manifest, TORRENT_BYTES_MAX},
+    signature::PublisherKey,
 };
 use nearcast_node::{address::Address, handle::Source};
 
@@ -49,6 +50,14 @@ impl Named {
         match self {
             Named::Link(magnet) => magnet.name.as_deref(),
             Named::Torrent(manifest) => Some(manifest.name()),
+        }
+    }
+
+    /// Whose signatures in a `.torrent` do not verify.
+    pub(crate) fn bad_signatures(&self) -> &[PublisherKey] {
+        match self {
+            Named::Link(_) => &[],
+            Named::Torrent(manifest) => manifest.signatures().bad(),
         }
     }
 

@@ -21,6 +21,9 @@ use crate::{
 const RETRY_MAX: Duration = Duration::from_secs(60);
 /// The pause after the first failure; it doubles with each.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// The pause after a stranger on the local network turned out not to have the content: it was asked on a
+/// guess, and a network full of strangers must not be hammered.
+const RETRY_STRANGER: Duration = Duration::from_secs(15 * 60);
 /// The pause between questions to a directory while neighbours are few; it doubles up to the
 /// configured interval.
 const ASK_FIRST: Duration = Duration::from_secs(1);
@@ -59,6 +62,13 @@ impl Known {
             state: State::Idle(Timestamp::ZERO),
         }
     }
+
+    /// Somebody says that it has the content: it is no guess any more.
+    fn on_named(&mut self) {
+        if let State::Idle(from) = &mut self.state {
+            *from = Timestamp::ZERO;
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -93,6 +103,9 @@ impl Discovery {
             }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
                 known.tier = known.tier.min(candidate.tier);
+                if known.via == Via::Lan && candidate.via < Via::Lan {
+                    known.on_named();
+                }
                 known.via = known.via.min(candidate.via);
                 continue;
             }
@@ -209,6 +222,22 @@ impl Discovery {
         self.remember(known, config);
     }
 
+    /// A neighbour we know no have-map of has no manifest either: for a stranger, that means that it does not
+    /// have the content.
+    pub(crate) fn on_no_manifest(
+        &mut self,
+        now: Timestamp,
+        link: &Link,
+        config: &Config,
+        random: &mut Random,
+    ) {
+        if link.via != Via::Lan {
+            return self.on_unlinked(now, link, config, random);
+        }
+        let state = State::Idle(now + RETRY_STRANGER);
+        self.remember(Known { failures: 1, state, ..Known::new(link.candidate()) }, config);
+    }
+
     /// A link was ended in order to begin anew: no failure.
     pub(crate) fn on_relink(&mut self, link: &Link, config: &Config) {
         self.remember(Known::new(link.candidate()), config);
@@ -221,7 +250,10 @@ impl Discovery {
         self.dialing -= 1;
         known.random = false;
         known.failures = known.failures.saturating_add(1);
-        let pause = backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX);
+        let pause = match known.via {
+            Via::Lan => RETRY_STRANGER,
+            _ => backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX),
+        };
         known.state = State::Idle(now + random.stretch(pause, 0.5));
     }
 
@@ -333,6 +365,25 @@ mod tests {
         assert_eq!(discovery.known.len(), 60);
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(0)));
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(99)));
+    }
+
+    #[test]
+    fn a_stranger_on_the_lan_is_tried_once_until_somebody_names_it() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let (mut discovery, mut links) = (Discovery::default(), Links::default());
+        let stranger = Candidate { via: Via::Lan, ..candidate(1, Tier::Lan) };
+        discovery.learn([stranger], &mut links, &config);
+        let mut now = Timestamp::ZERO;
+        assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
+        discovery.on_dial_failed(now, PeerKey(1), &mut random);
+        // It says again and again that it is there.
+        for _ in 0..10 {
+            now = now + Duration::from_secs(60);
+            discovery.learn([stranger], &mut links, &config);
+            assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), None, "{now:?}");
+        }
+        discovery.learn([candidate(1, Tier::Lan)], &mut links, &config);
+        assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
     }
 
     #[test]

@@ -36,8 +36,8 @@ pub enum Event {
     ManifestFailed {
         /// Who was asked.
         peer: PeerKey,
-        /// What it sent was false, which nobody honest does.
-        corrupt: bool,
+        /// Why.
+        why: ManifestFailure,
     },
     /// Take no further part.
     Leave,
@@ -185,8 +185,21 @@ pub enum Via {
     Directory,
     /// A neighbour.
     Exchange,
+    /// It said on the local network that it is there; whether it has the content, nobody knows.
+    Lan,
     /// It came to us.
     Inbound,
+}
+
+/// Why a peer did not give the manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManifestFailure {
+    /// It does not have it, or the stream broke.
+    Unavailable,
+    /// What it sent was false, which nobody honest does.
+    False,
+    /// It is the right one, but nobody whose signature is demanded has signed it.
+    Unsigned,
 }
 
 /// What is known of a peer when a link begins.

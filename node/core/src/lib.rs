@@ -77,6 +77,7 @@ pub mod registry;
 mod requests;
 pub mod run_set;
 pub mod scope;
+pub mod signature;
 pub mod stats;
 pub mod swarm;
 pub mod tier;

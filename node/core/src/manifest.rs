@@ -19,6 +19,7 @@ use crate::{
     id::{ContentId, Hash},
     layout::{FileIndex, Layout, PieceIndex},
     paths::RelativePath,
+    signature::{Signature, Signatures},
 };
 
 pub use self::{
@@ -58,6 +59,7 @@ pub struct Manifest {
     info: Info,
     piece_hashes: Box<[Hash]>,
     web_seeds: Vec<String>,
+    signatures: Signatures,
 }
 
 impl Manifest {
@@ -76,7 +78,7 @@ impl Manifest {
             layers.extend_from_slice(layer);
         }
         let manifest = info.assemble(layers)?;
-        Ok(manifest.with_web_seeds(fields.web_seeds))
+        Ok(manifest.with_web_seeds(fields.web_seeds).with_signatures(fields.signatures))
     }
 
     /// Replaces the web seeds. They lie outside the info hash, so anybody may have written them:
@@ -88,6 +90,13 @@ impl Manifest {
                 self.web_seeds.push(url);
             }
         }
+        self
+    }
+
+    /// Replaces the signatures. They lie outside the info hash, so anybody may have written them: each is
+    /// verified, and what does not verify is discarded. See [`Manifest::signatures`].
+    pub fn with_signatures(mut self, claimed: impl IntoIterator<Item = Signature>) -> Manifest {
+        self.signatures = Signatures::check(self.content(), claimed);
         self
     }
 
@@ -159,8 +168,13 @@ impl Manifest {
         &self.web_seeds
     }
 
-    /// The `.torrent` file: the info dictionary as it came, the layers and the web seeds; other keys
-    /// that a parsed file had are not kept.
+    /// Who signed the content, verified, and whose signatures had to be discarded.
+    pub fn signatures(&self) -> &Signatures {
+        &self.signatures
+    }
+
+    /// The `.torrent` file: the info dictionary as it came, the layers, the signatures that verify and the
+    /// web seeds; other keys that a parsed file had are not kept.
     pub fn to_torrent(&self) -> Vec<u8> {
         write::torrent(self)
     }

@@ -125,4 +125,6 @@ pub enum GiveUp {
     NotFound,
     /// Bytes came, and then no more.
     Silent,
+    /// The manifest came, but not the signature that is demanded.
+    Unsigned,
 }

@@ -269,5 +269,20 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
+/// The same for a text that is JSON already, and stays it: `\u001b`. There such characters can only stand
+/// inside of strings.
+pub fn printable_json(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_control(character) || is_bidi(character) {
+            // Writing to a String cannot fail. All of them lie below U+FFFF.
+            let _ = write!(safe, "\\u{:04x}", u32::from(character));
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}
+
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,7 @@ use crate::{
     discovery::Discovery,
     download::Download,
     id::PeerKey,
-    input::{Event, Goal, Join, Material},
+    input::{Event, Goal, Join, ManifestFailure, Material},
     layout::{Layout, RunIndex},
     message::Message,
     output::{Action, UnlinkReason},
@@ -122,7 +122,7 @@ impl Swarm {
             Event::Join(join) => self.handle_join(ctx, join),
             Event::Leave => self.leave(ctx),
             Event::Manifest(material) => self.handle_manifest(ctx, material),
-            Event::ManifestFailed { peer, corrupt } => self.handle_manifest_failed(ctx, peer, corrupt),
+            Event::ManifestFailed { peer, why } => self.handle_manifest_failed(ctx, peer, why),
             Event::Discovered { query, candidates } => self.handle_discovered(ctx, query, candidates),
             Event::QueryFailed { query } => self.handle_query_failed(ctx, query),
             Event::Linked { peer, about } => self.handle_linked(ctx, peer, about),
@@ -177,15 +177,27 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    fn handle_manifest_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey, corrupt: bool) {
-        if self.pursuit.as_ref().is_none_or(|pursuit| pursuit.manifest_from != Some(peer)) {
-            return;
-        }
-        if corrupt {
+    fn handle_manifest_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: ManifestFailure) {
+        let asked = |pursuit: &&mut Box<Pursuit>| pursuit.manifest_from == Some(peer);
+        let Some(pursuit) = self.pursuit.as_mut().filter(asked) else { return };
+        match why {
             // Somebody else is asked when the ban is carried out.
-            return ctx.ban(peer);
+            ManifestFailure::False => return ctx.ban(peer),
+            ManifestFailure::Unavailable => {
+                ctx.put(Action::Unlink { peer, why: UnlinkReason::Useless });
+                if let Some(link) = self.remove_link(ctx, peer) {
+                    self.discovery.on_no_manifest(ctx.now, &link, ctx.config, ctx.random);
+                }
+            }
+            // It has done nothing wrong, and may have the runs; only for this it is not asked again.
+            ManifestFailure::Unsigned => {
+                pursuit.on_unsigned(ctx.now);
+                self.timers.hasten(Wake::Patience, pursuit.end());
+                if let Some(link) = self.links.get_mut(peer) {
+                    link.set_has_manifest(false);
+                }
+            }
         }
-        self.drop_link(ctx, peer, UnlinkReason::Useless);
         self.ask_manifest(ctx);
         self.seek(ctx);
     }

@@ -2,7 +2,7 @@
 
 use nearcast_core::{
     id::{ContentKey, PeerKey},
-    input::Event,
+    input::{Event, ManifestFailure},
     output::{Action, UnlinkReason},
 };
 
@@ -42,7 +42,8 @@ impl Driver {
     fn fetch_manifest(&mut self, content: ContentKey, peer: PeerKey) {
         let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
         let (Some((id, connection)), Some(wanted)) = (connected, self.contents.get(&content)) else {
-            return self.input(content, Event::ManifestFailed { peer, corrupt: false });
+            let why = ManifestFailure::Unavailable;
+            return self.input(content, Event::ManifestFailed { peer, why });
         };
         self.parts.tasks.spawn(manifest::fetch(
             self.parts.network.clone(),
@@ -86,6 +87,7 @@ impl Driver {
                 let _ = reply.send(manifest);
             }
             TaskEvent::ManifestCame { content, peer, result } => self.on_manifest(content, peer, result),
+            TaskEvent::LanHeard(heard) => self.on_lan_heard(&heard),
             stores => self.on_store_event(stores),
         }
     }

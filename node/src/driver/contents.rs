@@ -12,11 +12,12 @@ use std::{
 use libp2p::Multiaddr;
 use nearcast_core::{
     id::{ContentId, ContentKey, PeerKey},
-    input::{Candidate, Event, Goal, Join, Material, Via},
+    input::{Candidate, Event, Goal, Join, ManifestFailure, Material, Via},
     layout::{FileIndex, RunIndex},
     manifest::Manifest,
     output::GiveUp,
     run_set::RunSet,
+    signature::PublisherKey,
 };
 use tokio::{
     sync::{oneshot, watch},
@@ -26,6 +27,7 @@ use tokio::{
 use super::{
     Driver,
     fetch_state::{FetchState, Rate, Tally, bytes_of},
+    full_disk::FullDisk,
     storing::checkpoint,
     web_seeds::WebSeed,
 };
@@ -82,6 +84,7 @@ impl Driver {
     pub(super) fn begin_share(&mut self, share: Share, reply: oneshot::Sender<Result<Shared, ShareError>>) {
         let content = share.manifest.content();
         let answer = if self.by_id.contains_key(&content) {
+            self.renew_signatures(&share.manifest);
             Ok(Shared { content })
         } else if self.contents.len() >= self.parts.config.contents_max as usize {
             Err(ShareError::TooMany(self.parts.config.contents_max))
@@ -94,6 +97,14 @@ impl Driver {
         };
         // Who no longer waits has lost interest; the content is served.
         let _ = reply.send(answer);
+    }
+
+    /// A manifest that is served already may have been signed since.
+    fn renew_signatures(&mut self, manifest: &Arc<Manifest>) {
+        let served = self.by_id.get(&manifest.content()).and_then(|key| self.contents.get_mut(key));
+        if let Some(content) = served.filter(|content| content.fetch.is_none()) {
+            content.manifest = Some(manifest.clone());
+        }
     }
 
     fn serve(&mut self, manifest: Arc<Manifest>, store: Arc<DiskStore>) {
@@ -126,6 +137,9 @@ impl Driver {
         if self.by_id.contains_key(&id) {
             return Err(DownloadError::Busy(fetch.folder));
         }
+        if let Source::Manifest(manifest) = &fetch.source {
+            demand_signature(manifest, &fetch.signed_by).map_err(DownloadError::Unsigned)?;
+        }
         let (progress, progress_seen) = watch::channel(Progress::default());
         let (manifest, manifest_seen) = watch::channel(None);
         let (outcome, outcome_seen) = oneshot::channel();
@@ -149,7 +163,7 @@ impl Driver {
             path: None,
             storing: false,
             to_finish: false,
-            disk_full_until: None,
+            full_disk: FullDisk::default(),
             trouble: None,
             have_bytes: Tally::default(),
             durable_bytes: Tally::default(),
@@ -196,7 +210,7 @@ impl Driver {
         let join = Join { material: None, candidates, directories, exchange_peers, patience, goal };
         match prepared.manifest {
             Some(manifest) => self.open(key, manifest, Some(join)),
-            None => self.input(key, Event::Join(join)),
+            None => self.join(key, join),
         }
     }
 
@@ -211,11 +225,17 @@ impl Driver {
         peer: PeerKey,
         result: Result<Arc<Manifest>, FetchError>,
     ) {
-        let Some(content) = self.contents.get(&key).filter(|content| content.manifest.is_none()) else {
-            return;
-        };
+        let wanted = |content: &&Content| content.manifest.is_none();
+        let Some(content) = self.contents.get(&key).filter(wanted) else { return };
         match result {
             Ok(manifest) => {
+                self.tell_bad_signatures(peer, &manifest);
+                let demanded = self.demanded(key);
+                if let Err(reason) = demand_signature(&manifest, &demanded) {
+                    self.note_trouble(key, peer, &reason);
+                    let why = ManifestFailure::Unsigned;
+                    return self.input(key, Event::ManifestFailed { peer, why });
+                }
                 let seeds = match content.fetch.as_ref().map(|state| &state.fetch.source) {
                     Some(Source::Magnet(magnet)) => magnet.web_seeds.clone(),
                     _ => Vec::new(),
@@ -232,8 +252,24 @@ impl Driver {
                     content.corrupt_peers.insert(peer);
                 }
                 self.note_trouble(key, peer, &error.to_string());
-                self.input(key, Event::ManifestFailed { peer, corrupt });
+                let why = if corrupt { ManifestFailure::False } else { ManifestFailure::Unavailable };
+                self.input(key, Event::ManifestFailed { peer, why });
             }
+        }
+    }
+
+    /// Whose signature must be there.
+    fn demanded(&self, key: ContentKey) -> Vec<PublisherKey> {
+        let state = self.contents.get(&key).and_then(|content| content.fetch.as_ref());
+        state.map(|state| state.fetch.signed_by.clone()).unwrap_or_default()
+    }
+
+    /// The manifest is good whoever says that he has signed it.
+    fn tell_bad_signatures(&self, peer: PeerKey, manifest: &Manifest) {
+        let peer = self.peers.get(peer).and_then(|known| known.id).map(|id| id.to_string());
+        for key in manifest.signatures().bad() {
+            let peer = peer.as_deref().unwrap_or_default();
+            tracing::warn!(peer, "a signature said to be by {key} does not verify, and is ignored");
         }
     }
 
@@ -271,15 +307,27 @@ impl Driver {
         });
     }
 
+    /// Has the store opened once more.
+    pub(super) fn open_again(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let join = content.fetch.as_mut().and_then(|state| state.join.take());
+        if let Some(manifest) = content.manifest.clone() {
+            self.open(key, manifest, join);
+        }
+    }
+
     pub(super) fn on_opened(&mut self, key: ContentKey, result: Result<Opened, DownloadError>) {
         let opened = match result {
             Ok(opened) => opened,
+            // Nothing was written yet; it is opened again when there may be room.
+            Err(DownloadError::DiskFull(path)) => return self.pause_for_room(key, &path),
             Err(error) => return self.fail(key, error),
         };
         let Some(content) = self.contents.get_mut(&key) else { return };
         let (Some(manifest), Some(state)) = (&content.manifest, &mut content.fetch) else { return };
         let layout = Arc::new(manifest.layout().clone());
         let wanted = opened.store.wanted();
+        state.full_disk.on_written();
         state.bytes_total = bytes_of(&layout, wanted.iter());
         state.bytes_resumed = bytes_of(&layout, opened.have.iter().filter(|&run| wanted.contains(run)));
         state.was_complete = opened.complete;
@@ -292,7 +340,7 @@ impl Driver {
         state.wanted = Some(wanted);
         content.store = Some(opened.store);
         match join {
-            Some(join) => self.input(key, Event::Join(Join { material: Some(material), ..join })),
+            Some(join) => self.join(key, Join { material: Some(material), ..join }),
             None => self.input(key, Event::Manifest(material)),
         }
         self.find_web_seeds(key);
@@ -318,6 +366,7 @@ impl Driver {
             content: content.id,
             name: content.manifest.as_ref()?.name().to_owned(),
             path,
+            signed_by: content.manifest.as_ref()?.signatures().keys().collect(),
             bytes: state.bytes_total,
             bytes_resumed: state.bytes_resumed,
             elapsed: state.started.elapsed(),
@@ -345,6 +394,7 @@ impl Driver {
             GiveUp::NotFound => DownloadError::NotFound(
                 trouble.unwrap_or_else(|| "the peers reached lack what is missing here".to_owned()),
             ),
+            GiveUp::Unsigned => DownloadError::Unsigned(trouble.unwrap_or_default()),
             GiveUp::Silent => DownloadError::TimedOut(state.fetch.patience.as_secs()),
         };
         self.fail(key, error);
@@ -421,8 +471,10 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
                 }
             }
             let (folder, content) = (fetch.folder, magnet.content);
-            let saved = workers.run(move || saved_manifest(&folder, content)).await;
-            saved.ok().flatten().map(Arc::new)
+            let saved = workers.run(move || saved_manifest(&folder, content)).await.ok().flatten();
+            // It may have been left by a run that demanded no signature: then a peer may have one.
+            let signed = |manifest: &Manifest| demand_signature(manifest, &fetch.signed_by).is_ok();
+            saved.filter(signed).map(Arc::new)
         }
     };
     Prepared {
@@ -430,6 +482,24 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
         peers: resolve::addresses(&peers).await,
         directories: resolve::addresses(&directories).await,
     }
+}
+
+/// Whether one of those who must have signed it did; else what there is instead.
+fn demand_signature(manifest: &Manifest, demanded: &[PublisherKey]) -> Result<(), String> {
+    let signatures = manifest.signatures();
+    if demanded.is_empty() || signatures.is_by(demanded) {
+        return Ok(());
+    }
+    let names = |keys: &mut dyn Iterator<Item = PublisherKey>| {
+        keys.map(|key| key.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    Err(if signatures.bad().iter().any(|key| demanded.contains(key)) {
+        "the signature that came with the metainfo does not verify".to_owned()
+    } else if signatures.good().is_empty() {
+        "the metainfo came without one".to_owned()
+    } else {
+        format!("it is signed by {}", names(&mut signatures.keys()))
+    })
 }
 
 /// The files wanted; none = all.

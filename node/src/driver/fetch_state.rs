@@ -20,6 +20,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::full_disk::FullDisk;
 use crate::{
     error::DownloadError,
     handle::Fetch,
@@ -54,8 +55,7 @@ pub(super) struct FetchState {
     pub(super) storing: bool,
     /// Everything wanted is stored, and waits to be finished.
     pub(super) to_finish: bool,
-    /// The disk is full; to be tried again at this moment.
-    pub(super) disk_full_until: Option<Instant>,
+    pub(super) full_disk: FullDisk,
     /// The last thing that went wrong with a peer, for the message at the end.
     pub(super) trouble: Option<String>,
     pub(super) have_bytes: Tally,

@@ -8,6 +8,8 @@ mod acts;
 mod contents;
 mod discovery;
 mod fetch_state;
+mod full_disk;
+mod lan;
 mod links;
 mod messages;
 mod network;
@@ -45,6 +47,7 @@ use crate::{
     error::{DownloadError, ShareError},
     exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
+    lan::LanBook,
     limit::Limiter,
     nearness::Nearness,
     net::{ConnectionCaps, InboundStream, NetEvent, Network},
@@ -131,6 +134,7 @@ pub(crate) struct Driver {
     links: BTreeMap<(ContentKey, PeerKey), Link>,
     /// What waits for a connection to a peer that is being dialled.
     errands: BTreeMap<PeerKey, Vec<Errand>>,
+    lan: LanBook,
     services: Services,
     queue: mpsc::Receiver<TaskEvent>,
     totals: Totals,
@@ -174,6 +178,7 @@ impl Driver {
             by_id: BTreeMap::new(),
             links: BTreeMap::new(),
             errands: BTreeMap::new(),
+            lan: LanBook::default(),
             services: Services {
                 events,
                 up: Limiter::new(parts.config.limits_up(), parts.tasks.clone()),
@@ -199,6 +204,7 @@ impl Driver {
 
     /// Until told to end.
     pub(crate) async fn run(mut self) {
+        self.start_lan();
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         let mut sweep = tokio::time::interval(SWEEP);
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE_MAX);

@@ -128,6 +128,9 @@ fn phase(state: &FetchState, swarm: Option<&Swarm>) -> Phase {
     if state.path.is_some() {
         return if *state.seeded.borrow() { Phase::Complete } else { Phase::Seeding };
     }
+    if state.full_disk.is_full() {
+        return Phase::DiskFull;
+    }
     let Some(swarm) = swarm else { return Phase::Checking };
     let why = match swarm.standing() {
         // Hashing what a manifest that came from a peer found on disk.

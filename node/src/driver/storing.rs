@@ -1,9 +1,8 @@
 //! Disks: what was received made durable, what is complete finished, and what goes wrong there.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use nearcast_core::{id::ContentKey, input::Event, layout::RunIndex, swarm::Swarm};
@@ -16,20 +15,22 @@ use crate::{
     store::{DiskStore, Durable, Store, StoreError, Workers},
 };
 
-/// How long a full disk is left alone before writing is tried again.
-const DISK_RETRY: Duration = Duration::from_secs(5);
-
 impl Driver {
     /// Starts what is due for a content's store: finishing, or a checkpoint.
     pub(super) fn look_after_store(&mut self, key: ContentKey) {
         let Some(content) = self.contents.get_mut(&key) else { return };
-        let (Some(store), Some(state)) = (content.store.clone(), &mut content.fetch) else { return };
-        if state.disk_full_until.is_some_and(|until| Instant::now() >= until) {
-            state.disk_full_until = None;
-            self.input(key, Event::DiskFull(false));
-            return;
+        let (store, Some(state)) = (content.store.clone(), &mut content.fetch) else { return };
+        if state.full_disk.is_full() {
+            return self.look_at_full_disk(key);
         }
-        if state.storing || state.disk_full_until.is_some() {
+        let Some(store) = store else {
+            // The metainfo is here and what lies on disk is looked at: nobody's patience ends meanwhile.
+            if content.manifest.is_some() {
+                self.input(key, Event::Receiving);
+            }
+            return;
+        };
+        if state.storing {
             return;
         }
         let finish = state.to_finish;
@@ -51,6 +52,22 @@ impl Driver {
             // The driver is gone only when the node stops.
             let _ = events.send(event).await;
         });
+    }
+
+    /// Gives up, tries again, or goes on waiting.
+    fn look_at_full_disk(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let (opened, Some(state)) = (content.store.is_some(), &mut content.fetch) else { return };
+        let (now, wait) = (Instant::now(), state.fetch.disk_wait);
+        if state.full_disk.is_given_up(now, wait) {
+            let path = state.fetch.folder.clone();
+            self.fail(key, DownloadError::DiskFull(path));
+        } else if state.full_disk.take_retry(now) {
+            match opened {
+                true => self.input(key, Event::DiskFull(false)),
+                false => self.open_again(key),
+            }
+        }
     }
 
     pub(super) fn on_checkpointed(&mut self, key: ContentKey, result: Result<Durable, StoreError>) {
@@ -86,13 +103,14 @@ impl Driver {
         match result {
             Ok(path) => {
                 if let Some(state) = self.fetch_state(key) {
+                    state.full_disk.on_written();
                     state.to_finish = false;
                     // A later repair of rotten runs is finished by checkpoints alone.
                     state.was_complete = true;
                 }
                 self.succeed(key, Some(path));
             }
-            Err(StoreError::Full { .. }) => self.pause_for_room(key),
+            Err(StoreError::Full { path, .. }) => self.pause_for_room(key, &path),
             Err(error) => {
                 // A failed sync: what was lost is fetched again, then it is finished anew.
                 let lost = self.lost_runs(key);
@@ -124,25 +142,37 @@ impl Driver {
 
     pub(super) fn on_store_failed(&mut self, key: ContentKey, error: StoreError) {
         match error {
-            StoreError::Full { .. } => self.pause_for_room(key),
+            StoreError::Full { path, .. } => self.pause_for_room(key, &path),
             StoreError::Rotten { lost, .. } => self.on_runs_lost(key, lost),
             StoreError::Missing => {}
             StoreError::Io { path, source } => self.fail(key, DownloadError::Io { path, source }),
         }
     }
 
-    pub(super) fn pause_for_room(&mut self, key: ContentKey) {
+    /// Nothing is lost: it goes on by itself when there is room.
+    pub(super) fn pause_for_room(&mut self, key: ContentKey, path: &Path) {
         let Some(state) = self.fetch_state(key) else { return };
-        if state.disk_full_until.replace(Instant::now() + DISK_RETRY).is_none() {
-            tracing::warn!("the disk is full; waiting for room");
+        let known = state.full_disk.is_doubtful();
+        if state.full_disk.on_full(Instant::now(), state.fetch.disk_wait) {
+            if !known {
+                tracing::warn!(path = %path.display(), "the disk is full; waiting for room");
+            }
             self.input(key, Event::DiskFull(true));
         }
+        self.look_at_full_disk(key);
     }
 
     pub(super) fn checkpoint_and_forget(&mut self, key: ContentKey) {
         let Some(store) = self.contents.get(&key).and_then(|content| content.store.clone()) else { return };
         let workers = self.parts.workers.clone();
         self.parts.tasks.spawn(async move { checkpoint(&store, &workers).await });
+    }
+
+    /// Something was written.
+    pub(super) fn note_room(&mut self, key: ContentKey) {
+        if let Some(state) = self.fetch_state(key) {
+            state.full_disk.on_written();
+        }
     }
 
     /// Makes durable what was received, before the node ends.
@@ -156,10 +186,15 @@ impl Driver {
     }
 }
 
-/// Makes durable what was received.
+/// Makes durable what was received, before a download is left; if there is nothing, nothing is left behind.
 pub(super) async fn checkpoint(store: &Arc<DiskStore>, workers: &Workers) {
     let store = store.clone();
-    match workers.run(move || store.checkpoint()).await {
+    let leave = move || {
+        let durable = store.checkpoint()?;
+        store.clean_up_if_empty()?;
+        Ok::<_, StoreError>(durable)
+    };
+    match workers.run(leave).await {
         Ok(Ok(_)) => {}
         Ok(Err(error)) => tracing::error!(%error, "what was received last could not be made durable"),
         Err(error) => tracing::error!(%error, "what was received last could not be made durable"),

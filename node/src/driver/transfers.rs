@@ -43,6 +43,7 @@ impl Driver {
         } else {
             self.note_web_run(id, bytes);
         }
+        self.note_room(content);
         let fetch = self.contents.get(&content).and_then(|content| content.fetch.as_ref());
         let first = fetch.is_some_and(|state| state.progress.borrow().received.total() == 0);
         // Even from a link that is gone: the run is on disk.

@@ -1,7 +1,8 @@
 //! `/nearcast/manifest/1`: whoever has a link only asks for metainfo and piece layers, and checks them.
 //!
 //! The asker writes the info hash; the answer is the length of the info dictionary (0 = unknown), the
-//! dictionary, the number of hashes of all layers, and the hashes. Lengths are 4 bytes, big-endian.
+//! dictionary, the number of hashes of all layers, the hashes, and the publishers' signatures. Lengths are
+//! 4 bytes, big-endian; the number of signatures is one byte.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -9,6 +10,7 @@ use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentId, ContentKey, Hash, PeerKey},
     manifest::{INFO_BYTES_MAX, Info, Manifest, ManifestError},
+    signature::{SIGNATURE_BYTES, SIGNATURES_MAX, Signature},
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
@@ -58,6 +60,7 @@ pub(crate) async fn fetch(
     events: Events,
 ) {
     let (key, id, connection) = peer;
+    tracing::debug!(peer = %id, "asking for the metainfo of {}", content.1);
     let result = exchange(&network, id, connection, content.1, &workers).await;
     // The driver is gone only when the node stops.
     let _ = events.send(TaskEvent::ManifestCame { content: content.0, peer: key, result }).await;
@@ -103,9 +106,11 @@ pub(crate) async fn read(
         return Err(FetchError::Unavailable("it does not have the piece layers".to_owned()));
     }
     let layers = read_bytes(stream, hashes * 32).await?;
+    let signatures = read_signatures(stream).await.unwrap_or_default();
     let assembled = workers.run(move || {
         let hash = |chunk: &[u8]| Hash::try_from(chunk).expect("chunks of 32 bytes");
-        info.assemble(layers.chunks_exact(32).map(hash).collect())
+        let manifest = info.assemble(layers.chunks_exact(32).map(hash).collect())?;
+        Ok(manifest.with_signatures(signatures))
     });
     let manifest = assembled.await.map_err(|error| FetchError::Unavailable(error.to_string()))?;
     manifest.map(Arc::new).map_err(FetchError::False)
@@ -117,6 +122,19 @@ fn judge(error: ManifestError) -> FetchError {
         ManifestError::OtherContent { .. } => FetchError::False(error),
         other => FetchError::Unacceptable(other),
     }
+}
+
+/// What follows the layers. An error, be it the end of the stream, means that the peer knows of none: the
+/// manifest is good without.
+async fn read_signatures(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<Signature>> {
+    let count = timeout(STALL, stream.read_u8()).await.map_err(|_| stalled())??;
+    let mut signatures = Vec::new();
+    for _ in 0..usize::from(count).min(SIGNATURES_MAX) {
+        let mut bytes = [0; SIGNATURE_BYTES];
+        timeout(STALL, stream.read_exact(&mut bytes)).await.map_err(|_| stalled())??;
+        signatures.push(Signature::from_bytes(&bytes));
+    }
+    Ok(signatures)
 }
 
 async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
@@ -165,6 +183,11 @@ async fn answer(inbound: InboundStream, events: &Events) -> io::Result<()> {
     stream.write_u32(manifest.layers().count() as u32).await?;
     for hash in manifest.layers() {
         timeout(STALL, stream.write_all(hash)).await.map_err(|_| stalled())??;
+    }
+    let signatures = manifest.signatures().good();
+    stream.write_u8(signatures.len() as u8).await?;
+    for signature in signatures {
+        timeout(STALL, stream.write_all(&signature.to_bytes())).await.map_err(|_| stalled())??;
     }
     timeout(STALL, stream.shutdown()).await.map_err(|_| stalled())?
 }

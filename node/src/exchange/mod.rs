@@ -27,6 +27,7 @@ pub(crate) use buffers::Buffers;
 
 use crate::{
     error::DownloadError,
+    lan::Heard,
     store::{Durable, Opened, StoreError},
     web_seed,
     wire::{
@@ -101,6 +102,8 @@ pub(crate) enum TaskEvent {
         question: Question,
         reply: oneshot::Sender<Reply>,
     },
+    /// Somebody is on the local network, or leaves it.
+    LanHeard(Heard),
     /// Somebody asks for a manifest.
     ManifestWanted { content: ContentId, reply: oneshot::Sender<Option<Arc<Manifest>>> },
     /// Addresses of peers and directories are resolved, what is on disk is known of.

@@ -10,7 +10,7 @@ use std::{
 
 use libp2p::identity::{KeyType, Keypair};
 
-use crate::error::StartError;
+use crate::error::{KeyError, StartError};
 
 /// Larger than any key; a file beyond it is none.
 const FILE_BYTES_MAX: u64 = 4096;
@@ -25,30 +25,41 @@ pub(crate) fn load_or_create(path: &Path) -> Result<Keypair, StartError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
             // Another process was quicker: then its key is the key.
-            Err(StartError::Identity { .. }) if path.exists() => load(path),
-            created => created,
+            Err(KeyError::Exists(_)) => load_identity(path),
+            created => Ok(created?),
         },
-        _ => load(path),
+        _ => load_identity(path),
     }
 }
 
-/// The key in `path`.
-pub(crate) fn load(path: &Path) -> Result<Keypair, StartError> {
-    let bytes = read(path).map_err(|error| identity_error(path, error.to_string()))?;
-    let keypair = Keypair::from_protobuf_encoding(&bytes)
-        .map_err(|_| identity_error(path, "the file holds no libp2p key".to_owned()))?;
-    if keypair.key_type() != KeyType::Ed25519 {
-        return Err(identity_error(path, "the key is not an ed25519 key".to_owned()));
+/// A node whose key leaks is impersonated, which costs others little: this is said, and no reason to refuse.
+fn load_identity(path: &Path) -> Result<Keypair, StartError> {
+    let keypair = load(path)?;
+    if is_readable_by_others(path) {
+        tracing::warn!(path = %path.display(), "other users can read this key; chmod 600 it");
     }
-    warn_if_readable_by_others(path);
+    Ok(keypair)
+}
+
+/// The key in `path`.
+pub(crate) fn load(path: &Path) -> Result<Keypair, KeyError> {
+    let bytes = read(path).map_err(|error| unusable(path, error.to_string()))?;
+    let keypair = Keypair::from_protobuf_encoding(&bytes)
+        .map_err(|_| unusable(path, "the file holds no libp2p key".to_owned()))?;
+    if keypair.key_type() != KeyType::Ed25519 {
+        return Err(unusable(path, "the key is not an ed25519 key".to_owned()));
+    }
     Ok(keypair)
 }
 
 /// A new key in `path`, which must not exist. Either the whole file is there afterwards, or none.
-pub(crate) fn create(path: &Path) -> Result<Keypair, StartError> {
+pub(crate) fn create(path: &Path) -> Result<Keypair, KeyError> {
     let keypair = generate();
-    let bytes = keypair.to_protobuf_encoding().map_err(|error| identity_error(path, error.to_string()))?;
-    write_new(path, &bytes).map_err(|error| identity_error(path, error.to_string()))?;
+    let bytes = keypair.to_protobuf_encoding().map_err(|error| unusable(path, error.to_string()))?;
+    write_new(path, &bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
+        _ => unusable(path, error.to_string()),
+    })?;
     Ok(keypair)
 }
 
@@ -86,18 +97,17 @@ fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-fn warn_if_readable_by_others(path: &Path) {
+/// Whether the file's mode lets anybody but its owner at it.
+pub(crate) fn is_readable_by_others(path: &Path) -> bool {
     #[cfg(unix)]
     if let Ok(metadata) = fs::metadata(path) {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-        if mode & 0o077 != 0 {
-            tracing::warn!(path = %path.display(), "other users can read this key; chmod 600 it");
-        }
+        return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0;
     }
+    false
 }
 
-fn identity_error(path: &Path, reason: String) -> StartError {
-    StartError::Identity { path: path.to_owned(), reason }
+fn unusable(path: &Path, reason: String) -> KeyError {
+    KeyError::Unusable { path: path.to_owned(), reason }
 }
 
 #[cfg(test)]
@@ -124,7 +134,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("node.key");
         let first = create(&path).unwrap();
-        assert!(matches!(create(&path), Err(StartError::Identity { .. })));
+        assert!(matches!(create(&path), Err(KeyError::Exists(_))));
         assert_eq!(load(&path).unwrap().public(), first.public());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }

@@ -76,6 +76,16 @@ impl DiskStore {
         Ok(target)
     }
 
+    /// Leaves nothing behind of a download that holds nothing: there is nothing to continue.
+    pub(crate) fn clean_up_if_empty(&self) -> Result<(), StoreError> {
+        let mut resume = locked(&self.resume);
+        if !self.have().is_empty() {
+            return Ok(());
+        }
+        let removed = resume.take().map_or(Ok(()), Resume::remove);
+        removed.map_err(|error| StoreError::from_io(self.target(), error))
+    }
+
     /// The files that were asked for.
     pub(super) fn selected_files(&self) -> Vec<FileIndex> {
         let layout = self.manifest.layout();

@@ -59,7 +59,7 @@ impl DiskStore {
         progress: &dyn Fn(u64, u64),
         cancelled: &AtomicBool,
     ) -> Result<Opened, DownloadError> {
-        let folder = Folder::create(&target.folder).map_err(refused(&target.folder))?;
+        let folder = Folder::create(&target.folder).map_err(storage(&target.folder))?;
         let opening = Opening {
             receipt: receipt_place(&target, &manifest),
             files: Files::of_download(manifest.clone(), folder),

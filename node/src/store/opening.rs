@@ -67,7 +67,7 @@ impl Opening {
             return Ok(self.complete(full, &sights));
         }
         let left = match &mut resume {
-            Some(resume) => resume.load(&self.manifest).map_err(self.refused())?,
+            Some(resume) => resume.load(&self.manifest).map_err(storage(&self.target.folder))?,
             None => Left { durable: None, noted: Noted::default() },
         };
         let findings = self.judge(&sights, &left);
@@ -110,7 +110,7 @@ impl Opening {
     }
 
     fn lock(&self, parent: &Folder) -> Result<Resume, DownloadError> {
-        let resume = Resume::lock(parent, &self.manifest).map_err(refused(&self.target.folder))?;
+        let resume = Resume::lock(parent, &self.manifest).map_err(storage(&self.target.folder))?;
         resume.ok_or_else(|| DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
@@ -122,7 +122,11 @@ impl Opening {
             resume.remove().map_err(refused(&self.target.folder))?;
             return Err(error);
         }
-        resume.load(&self.manifest).map_err(storage(&self.target.folder))?;
+        if let Err(error) = resume.load(&self.manifest) {
+            // The first error is the one to tell.
+            let _ = resume.remove();
+            return Err(storage(&self.target.folder)(error));
+        }
         Ok(resume)
     }
 

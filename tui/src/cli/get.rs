@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use nearcast_core::id::ContentId;
+use nearcast_core::{id::ContentId, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{NodeConfig, SeedGoal},
@@ -21,7 +21,9 @@ use nearcast_seeder::{
 };
 use tokio::{sync::watch, task::JoinSet};
 
-use crate::{error::CommandError, exit::Exit, report::Report, screen::Screen, source::Named};
+use crate::{
+    error::CommandError, exit::Exit, publisher::Publisher, report::Report, screen::Screen, source::Named,
+};
 
 /// Runs being sent when everything is done are finished within this time.
 const GRACE_DONE: Duration = Duration::from_secs(2);
@@ -53,9 +55,10 @@ pub(super) struct Get {
     #[arg(long, value_name = "MULTIADDR")]
     tracker: Vec<Address>,
     /// Ways to find peers besides --peer and those in the link: tracker (ask directories: those given,
-    /// and origins about what they serve), pex (peers tell of peers), or none. Peers that were told of
-    /// us may come to us all the same.
-    #[arg(long, value_name = "WAY,…", value_delimiter = ',', default_value = "tracker,pex")]
+    /// and origins about what they serve), pex (peers tell of peers), lan (whoever is on the local network;
+    /// they learn that we are there, and those we ask, what for), or none. Peers that were told of us may
+    /// come to us all the same. The DHT is not built yet.
+    #[arg(long, value_name = "WAY,…", value_delimiter = ',', default_value = "tracker,pex,lan")]
     discover: Vec<Discover>,
     /// Bytes per second to receive at most: 5M, 8MiB/s, 40Mbit [default: no limit].
     #[arg(long, value_name = "RATE", value_parser = parse_rate)]
@@ -75,10 +78,18 @@ pub(super) struct Get {
     /// Secret key to be known by, made when missing [default: a fresh one each time].
     #[arg(long, value_name = "FILE")]
     identity: Option<PathBuf>,
+    /// Demand a valid signature by this publisher: a public key as nearcast key show prints it, or a file that
+    /// holds it. Of several, one is enough.
+    #[arg(long, value_name = "KEY")]
+    signed_by: Vec<Publisher>,
     /// Give up when no byte came for this long. Waiting for a turn at peers that serve others, or for
     /// room on a full disk, does not count.
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
     timeout: Duration,
+    /// How long to wait for room when the disk is full: a time, none or forever. It goes on by itself when
+    /// there is some.
+    #[arg(long, value_name = "TIME", value_parser = parse_wait, default_value = "forever")]
+    disk_wait: Wait,
     /// Print events on standard output, one JSON object a line.
     #[arg(long)]
     pub(super) json: bool,
@@ -94,8 +105,35 @@ enum Discover {
     Tracker,
     /// Peers tell of peers.
     Pex,
+    /// Whoever is on the local network.
+    Lan,
     /// No way: only those named.
     None,
+}
+
+/// How long to wait for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    Time(Duration),
+    Forever,
+}
+
+impl Wait {
+    fn bound(self) -> Option<Duration> {
+        match self {
+            Wait::Time(time) => Some(time),
+            Wait::Forever => None,
+        }
+    }
+}
+
+fn parse_wait(text: &str) -> Result<Wait, String> {
+    let wrong = |_| "write a time like 30s or 5m, none or forever".to_owned();
+    match text {
+        "forever" => Ok(Wait::Forever),
+        "none" => Ok(Wait::Time(Duration::ZERO)),
+        _ => parse_duration(text).map(Wait::Time).map_err(wrong),
+    }
 }
 
 fn parse_goal(text: &str) -> Result<SeedGoal, String> {
@@ -114,6 +152,7 @@ fn parse_goal(text: &str) -> Result<SeedGoal, String> {
 impl Get {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
         self.check_options()?;
+        let signed_by = self.signed_by.iter().map(Publisher::key).collect::<Result<Vec<_>, _>>()?;
         let (wanted, mut ends) = self.read_sources(screen);
         if !wanted.is_empty() {
             let node = tokio::select! {
@@ -122,7 +161,8 @@ impl Get {
             };
             let mut running = JoinSet::new();
             for named in wanted {
-                running.spawn(self.download(node.clone(), named, screen, signals));
+                let fetch = self.fetch(named.clone(), signed_by.clone());
+                running.spawn(self.download(node.clone(), &named, fetch, screen, signals));
             }
             while let Some(end) = running.join_next().await {
                 ends.push(end.unwrap_or(Exit::Unknown));
@@ -147,7 +187,13 @@ impl Get {
         for text in &self.sources {
             match Named::parse(text) {
                 // The same content twice is one download.
-                Ok(named) if seen.insert(named.content()) => wanted.push(named),
+                Ok(named) if seen.insert(named.content()) => {
+                    named.bad_signatures().iter().for_each(|key| {
+                        screen
+                            .warn(&format!("{text}: the signature of {key} does not verify and is ignored"));
+                    });
+                    wanted.push(named);
+                }
                 Ok(_) => {}
                 Err(error) => {
                     if self.json {
@@ -166,6 +212,7 @@ impl Get {
             identity: self.identity.clone(),
             up: self.up,
             down: self.down,
+            lan: self.discover.contains(&Discover::Lan),
             ..NodeConfig::default()
         };
         if !self.listen.is_empty() {
@@ -174,7 +221,7 @@ impl Get {
         config
     }
 
-    fn fetch(&self, named: Named) -> Fetch {
+    fn fetch(&self, named: Named, signed_by: Vec<PublisherKey>) -> Fetch {
         let mut peers = self.peer.clone();
         peers.extend(named.peers());
         let directories =
@@ -189,8 +236,11 @@ impl Get {
             directories,
             ask_directories: self.discover.contains(&Discover::Tracker),
             exchange_peers: self.discover.contains(&Discover::Pex),
+            find_on_lan: self.discover.contains(&Discover::Lan),
             seed: self.seed,
             patience: self.timeout,
+            signed_by,
+            disk_wait: self.disk_wait.bound(),
             state_dir: state_dir(),
         }
     }
@@ -199,13 +249,14 @@ impl Get {
     fn download(
         &self,
         node: Node,
-        named: Named,
+        named: &Named,
+        fetch: Fetch,
         screen: &Screen,
         signals: &Signals,
-    ) -> impl Future<Output = Exit> + Send + 'static {
+    ) -> impl Future<Output = Exit> + Send + use<> {
         let content: ContentId = named.content();
         let mut report = Report::new(screen, self.json, content, named.name());
-        let (fetch, signals) = (self.fetch(named), signals.clone());
+        let signals = signals.clone();
         async move {
             let seeds = fetch.seed != SeedGoal::None;
             match follow(&node, fetch, &mut report, &signals, seeds).await {
@@ -348,13 +399,16 @@ mod tests {
     #[test]
     fn discovery_decides_who_is_asked() {
         let tracker = "--tracker /ip4/127.0.0.1/tcp/6";
-        let usual = get(&format!("x {tracker}")).fetch(link(""));
+        let usual = get(&format!("x {tracker}")).fetch(link(""), Vec::new());
         assert!(usual.exchange_peers && usual.directories.len() == 1);
-        let pex = get(&format!("x {tracker} --discover pex")).fetch(link(""));
+        let pex = get(&format!("x {tracker} --discover pex")).fetch(link(""), Vec::new());
         assert!(pex.exchange_peers && pex.directories.is_empty());
-        let none = get(&format!("x {tracker} --discover none")).fetch(link("&x.ma=/ip4/127.0.0.1/tcp/9"));
+        let none = get(&format!("x {tracker} --discover none"));
+        let none = none.fetch(link("&x.ma=/ip4/127.0.0.1/tcp/9"), Vec::new());
         assert!(!none.exchange_peers && none.directories.is_empty());
         assert_eq!(none.peers.len(), 1, "whom the link names is asked all the same");
+        assert!(usual.find_on_lan && !pex.find_on_lan && !none.find_on_lan);
+        assert!(get("x").node_config().lan && !get("x --discover pex").node_config().lan);
         assert!(get("x --discover none,pex").check_options().is_err());
     }
 
@@ -372,7 +426,17 @@ mod tests {
         assert_eq!((config.down, config.up), (Some(5_000_000), Some(5_000_000)));
         assert_eq!(config.listen, get.listen);
         assert!(!config.origin);
-        assert_eq!(get.fetch(link("")).patience, Duration::from_secs(30));
+        let fetch = get.fetch(link(""), Vec::new());
+        assert_eq!((fetch.patience, fetch.disk_wait), (Duration::from_secs(30), None));
+    }
+
+    #[test]
+    fn a_full_disk_is_waited_for_as_long_as_asked() {
+        let wait = |text: &str| get(&format!("x --disk-wait {text}")).fetch(link(""), Vec::new()).disk_wait;
+        assert_eq!(wait("forever"), None);
+        assert_eq!(wait("none"), Some(Duration::ZERO));
+        assert_eq!(wait("5m"), Some(Duration::from_secs(300)));
+        assert!(parse_wait("soon").is_err());
     }
 
     #[test]

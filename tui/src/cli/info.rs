@@ -1,7 +1,12 @@
 //! `nearcast info`: what a link or a `.torrent` names, without asking anybody.
 
 use clap::Args;
-use nearcast_core::{magnet::Magnet, manifest::Manifest, paths::printable};
+use nearcast_core::{
+    magnet::Magnet,
+    manifest::Manifest,
+    paths::printable,
+    signature::{PublisherKey, Signatures},
+};
 use serde_json::{Value, json};
 
 use crate::{error::CommandError, screen::Screen, source::Named, units::Bytes};
@@ -58,8 +63,19 @@ fn torrent_lines(manifest: &Manifest) -> Vec<String> {
     ];
     let web_seeds = manifest.web_seeds().iter();
     lines.extend(web_seeds.map(|url| format!("web seed {}", printable(url))));
+    lines.extend(signature_lines(manifest.signatures()));
     lines.push(format!("files    {}", layout.files()));
     lines.extend(files(manifest).map(|(path, bytes)| format!("{bytes:>16} {path}")));
+    lines
+}
+
+fn signature_lines(signatures: &Signatures) -> Vec<String> {
+    let mut lines: Vec<String> =
+        signatures.keys().map(|key| format!("signed   by {key}, and that is right")).collect();
+    if lines.is_empty() {
+        lines.push("signed   by nobody".to_owned());
+    }
+    lines.extend(signatures.bad().iter().map(|key| format!("FORGED   not signed by {key}, as it claims")));
     lines
 }
 
@@ -75,8 +91,15 @@ fn torrent_object(manifest: &Manifest) -> Value {
         "pieces": layout.pieces(),
         "files": files,
         "web_seeds": manifest.web_seeds(),
+        "signatures": signature_objects(manifest.signatures()),
         "link": link_of(manifest).to_string(),
     })
+}
+
+fn signature_objects(signatures: &Signatures) -> Vec<Value> {
+    let object = |key: PublisherKey, valid: bool| json!({"key": key.to_string(), "valid": valid});
+    let bad = signatures.bad().iter().map(|&key| object(key, false));
+    signatures.keys().map(|key| object(key, true)).chain(bad).collect()
 }
 
 /// The shortest link that suffices when somebody knows a peer.
@@ -119,6 +142,7 @@ fn link_object(magnet: &Magnet) -> Value {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
+    use nearcast_core::signature::Signature;
     use nearcast_node::publish::{PublishOptions, publish};
 
     use super::*;
@@ -144,6 +168,25 @@ mod tests {
         assert_eq!(object["bytes"], 70_010);
         let text = torrent_lines(&manifest()).join("\n");
         assert!(text.contains("70000 show/a.mkv"), "{text}");
+    }
+
+    #[test]
+    fn who_signed_is_told_and_who_only_seems_to_have() {
+        let unsigned = manifest();
+        assert!(torrent_lines(&unsigned).contains(&"signed   by nobody".to_owned()));
+        let good = Signature::sign(&[1; 32], unsigned.content());
+        let forged = Signature { bytes: good.bytes, ..Signature::sign(&[2; 32], unsigned.content()) };
+        let signed = unsigned.with_signatures([good, forged]);
+        let expected = json!([
+            {"key": good.key.to_string(), "valid": true}, {"key": forged.key.to_string(), "valid": false},
+        ]);
+        assert_eq!(torrent_object(&signed)["signatures"], expected);
+        let lines = torrent_lines(&signed);
+        let about = |key: PublisherKey| lines.iter().find(|line| line.contains(&key.to_string())).unwrap();
+        assert!(
+            about(good.key).starts_with("signed") && about(forged.key).starts_with("FORGED"),
+            "{lines:?}"
+        );
     }
 
     #[test]

@@ -6,11 +6,13 @@ use clap::Args;
 use nearcast_core::{
     layout::{BLOCK_BYTES, PIECE_BYTES_MAX},
     magnet::Magnet,
-    manifest::is_web_url,
+    manifest::{Manifest, is_web_url},
     paths::printable,
+    signature::Signature,
 };
 use nearcast_node::{
     address::Address,
+    key::SecretKey,
     publish::{PublishOptions, Published, publish, replace_file},
 };
 use nearcast_seeder::{signals::Signals, units::parse_size};
@@ -20,6 +22,7 @@ use crate::{
     error::CommandError,
     hashing::with_progress,
     screen::Screen,
+    source::read_torrent,
     units::{Bytes, counted},
 };
 
@@ -44,6 +47,10 @@ pub(super) struct Publish {
     /// Peer or seeder to name in the link; several are possible.
     #[arg(long, value_name = "MULTIADDR")]
     peer: Vec<Address>,
+    /// Secret key to sign with, as nearcast key new makes it; several are possible. Signatures that a .torrent
+    /// of the same content has already are kept.
+    #[arg(long, value_name = "KEY")]
+    sign: Vec<PathBuf>,
     /// Print one JSON object instead of the link.
     #[arg(long)]
     pub(super) json: bool,
@@ -72,8 +79,10 @@ pub(super) fn web_seed(text: &str) -> Result<String, String> {
 
 impl Publish {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
+        // Before hours of hashing.
+        let keys = self.sign.iter().map(|path| SecretKey::load(path)).collect::<Result<Vec<_>, _>>()?;
         let (path, options) = (self.path.clone(), self.options());
-        let published = with_progress(screen, signals, "hashing", move |meter| {
+        let mut published = with_progress(screen, signals, "hashing", move |meter| {
             let progress = |done, total| meter.set(done, total);
             publish(&path, options, &progress, &meter.cancelled)
         })
@@ -82,6 +91,7 @@ impl Publish {
             let skipped = printable(&skipped.to_string_lossy());
             screen.say(&format!("left out {skipped}: not a regular file"));
         }
+        published.manifest = self.sign(published.manifest, &keys);
         let torrent = self.write_torrent(&published)?;
         let link = self.link(&published);
         if self.json {
@@ -95,8 +105,25 @@ impl Publish {
             counted(published.manifest.layout().files(), "file"),
             printable(&torrent.to_string_lossy())
         ));
+        for key in published.manifest.signatures().keys() {
+            screen.say(&format!("signed by {key}"));
+        }
         screen.data(&link.to_string());
         Ok(())
+    }
+
+    fn target(&self, manifest: &Manifest) -> PathBuf {
+        self.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.torrent", manifest.name())))
+    }
+
+    /// Signs, beside those who have signed the same content in the same place.
+    fn sign(&self, manifest: Manifest, keys: &[SecretKey]) -> Manifest {
+        let ours = keys.iter().map(|key| key.sign(manifest.content()));
+        let there = read_torrent(&self.target(&manifest)).ok();
+        let there = there.filter(|there| there.content() == manifest.content());
+        let theirs = there.map(|there| there.signatures().good().to_vec()).unwrap_or_default();
+        let all: Vec<Signature> = ours.chain(theirs).collect();
+        manifest.with_signatures(all)
     }
 
     fn options(&self) -> PublishOptions {
@@ -108,12 +135,12 @@ impl Publish {
     }
 
     fn write_torrent(&self, published: &Published) -> Result<PathBuf, CommandError> {
-        let name = || PathBuf::from(format!("{}.torrent", published.manifest.name()));
-        let target = self.output.clone().unwrap_or_else(name);
+        let target = self.target(&published.manifest);
         let bytes = published.manifest.to_torrent();
         let failed = |source| CommandError::Io { path: target.clone(), source };
         match fs::read(&target) {
             Ok(there) if there == bytes => return Ok(target),
+            Ok(there) if differs_in_signatures(&there, &published.manifest) => {}
             Ok(_) if !self.overwrite => return Err(CommandError::Exists(target)),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -133,6 +160,12 @@ impl Publish {
     }
 }
 
+/// All else being equal, one more signature replaces nothing.
+fn differs_in_signatures(there: &[u8], manifest: &Manifest) -> bool {
+    Manifest::parse(there)
+        .is_ok_and(|there| there.with_signatures([]) == manifest.clone().with_signatures([]))
+}
+
 fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Value {
     let layout = published.manifest.layout();
     let skipped: Vec<String> =
@@ -146,6 +179,7 @@ fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Va
         "files": layout.files(),
         "torrent": printable(&torrent.to_string_lossy()),
         "link": link.to_string(),
+        "signed_by": published.manifest.signatures().keys().map(|key| key.to_string()).collect::<Vec<_>>(),
         "skipped": skipped,
     })
 }
@@ -166,6 +200,7 @@ mod tests {
             piece_size: None,
             web_seed: vec!["http://origin.example/film".into()],
             peer: vec!["/ip4/127.9.0.1/tcp/4800".parse().unwrap()],
+            sign: Vec::new(),
             json: false,
             quiet: true,
         };
@@ -189,6 +224,23 @@ mod tests {
         assert_eq!(fs::read(&torrent).unwrap(), other.manifest.to_torrent());
         let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
         assert_eq!(left.len(), 2, "no temporary file stays");
+    }
+
+    #[test]
+    fn one_publisher_after_another_signs_the_same_torrent() {
+        let folder = tempfile::tempdir().unwrap();
+        let (command, mut published) = publish_into(folder.path(), b"one");
+        let keys = ["a.key", "b.key"].map(|name| SecretKey::create(&folder.path().join(name)).unwrap());
+        for (signers, key) in (1..).zip(&keys) {
+            let unsigned = published.manifest.with_signatures([]);
+            published.manifest = command.sign(unsigned, std::slice::from_ref(key));
+            let read = read_torrent(&command.write_torrent(&published).unwrap()).unwrap();
+            assert_eq!(read.signatures().good().len(), signers);
+            assert!(read.signatures().is_by(&[key.public()]));
+        }
+        let (_, other) = publish_into(folder.path(), b"two");
+        let other = command.sign(other.manifest, &[]);
+        assert!(other.signatures().good().is_empty(), "another content's do not count");
     }
 
     #[test]

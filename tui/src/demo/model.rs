@@ -230,6 +230,7 @@ pub(super) mod tests {
             uploaded: 0,
             wasted: 0,
             banned: 0,
+            signed_by: Vec::new(),
         }
     }
 

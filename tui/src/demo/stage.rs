@@ -95,6 +95,9 @@ impl Stage {
                 exchange_peers: true,
                 seed: SeedGoal::Forever,
                 patience: PATIENCE,
+                find_on_lan: false,
+                signed_by: Vec::new(),
+                disk_wait: None,
                 state_dir: None,
             };
             downloads.add(node.fetch(fetch).await?);

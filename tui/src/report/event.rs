@@ -49,6 +49,8 @@ enum Event<'a> {
         uploaded_bytes: u64,
         wasted_bytes: u64,
         banned: u32,
+        /// Publishers whose signatures verify.
+        signed_by: Vec<String>,
     },
     Failed {
         content: Option<&'a str>,
@@ -142,6 +144,7 @@ impl Events {
             uploaded_bytes: summary.uploaded,
             wasted_bytes: summary.wasted,
             banned: summary.banned,
+            signed_by: summary.signed_by.iter().map(ToString::to_string).collect(),
         };
         lines.push(finished.line());
         lines

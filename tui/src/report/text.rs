@@ -115,6 +115,10 @@ pub(crate) fn summary(summary: &Summary) -> String {
     if summary.banned > 0 {
         text += &format!("; {} banned for corrupt data", summary.banned);
     }
+    if !summary.signed_by.is_empty() {
+        let keys: Vec<String> = summary.signed_by.iter().map(ToString::to_string).collect();
+        text += &format!("; signed by {}", keys.join(", "));
+    }
     text += &format!("; in {}", printable(&summary.path.to_string_lossy()));
     text
 }

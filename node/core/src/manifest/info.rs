@@ -6,6 +6,7 @@ use crate::{
     layout::{BLOCK_BYTES, FileIndex, Layout},
     merkle::{layer_root, sha256},
     paths::{RelativePath, SafeName},
+    signature::Signatures,
 };
 
 /// A file of more than one piece: its root alone does not verify a piece, so its layer is needed.
@@ -173,7 +174,12 @@ impl Info {
             true => layers,
             false => self.with_roots_of_small_files(&layers),
         };
-        Ok(Manifest { info: self, piece_hashes: piece_hashes.into(), web_seeds: Vec::new() })
+        Ok(Manifest {
+            info: self,
+            piece_hashes: piece_hashes.into(),
+            web_seeds: Vec::new(),
+            signatures: Signatures::default(),
+        })
     }
 
     /// A file of one piece has its root for a layer.

@@ -10,6 +10,7 @@ use super::{FileEntry, ManifestError, WEB_SEEDS_MAX, tree};
 use crate::{
     id::Hash,
     paths::{PATH_DEPTH_MAX, SafeName},
+    signature::{PublisherKey, SIGNATURES_MAX, Signature},
 };
 
 /// Folders, then the file, its properties, and what lies around the tree.
@@ -24,6 +25,8 @@ pub(super) struct TorrentFields<'a> {
     layers: BTreeMap<&'a [u8], &'a [Hash]>,
     /// Texts that may be URLs.
     pub web_seeds: Vec<String>,
+    /// Signatures that may verify.
+    pub signatures: Vec<Signature>,
 }
 
 impl TorrentFields<'_> {
@@ -46,6 +49,7 @@ pub(super) fn torrent(bytes: &[u8]) -> Result<TorrentFields<'_>, ManifestError> 
     whole_dictionary("the torrent", bytes, |key, value| {
         match key {
             b"info" => fields.info = dictionary("info", value)?.into_raw()?,
+            b"nearcast signatures" => fields.signatures = signatures(value)?,
             b"piece layers" => fields.layers = layers(dictionary("piece layers", value)?)?,
             b"url-list" => fields.web_seeds = web_seeds(value)?,
             _ => {}
@@ -154,4 +158,22 @@ fn web_seeds(value: Object<'_, '_>) -> Result<Vec<String>, ManifestError> {
         _ => return Err(ManifestError::Invalid("url-list")),
     }
     Ok(urls)
+}
+
+/// Public key to signature. The content is pinned whatever stands here, so what has another form is no
+/// error: a value of another length is a signature that will not verify, a key of another length one for
+/// somebody else to read.
+fn signatures(value: Object<'_, '_>) -> Result<Vec<Signature>, ManifestError> {
+    let mut signatures = Vec::new();
+    let Object::Dict(mut pairs) = value else { return Ok(signatures) };
+    while let Some((key, value)) = pairs.next_pair()? {
+        if signatures.len() < SIGNATURES_MAX
+            && let Ok(key) = key.try_into()
+        {
+            let bytes: &[u8] = if let Object::Bytes(bytes) = value { bytes } else { &[] };
+            let bytes = bytes.try_into().unwrap_or([0; 64]);
+            signatures.push(Signature { key: PublisherKey(key), bytes });
+        }
+    }
+    Ok(signatures)
 }

@@ -304,3 +304,43 @@ fn web_seeds_are_kept_when_they_are_urls_and_not_too_many() {
     let many: String = (100..900).map(|i| format!("12:http://a/{i}")).collect();
     assert_eq!(with(&format!("l{many}e")).unwrap().len(), WEB_SEEDS_MAX);
 }
+
+#[test]
+fn signatures_lie_outside_the_content_id_and_only_good_ones_are_kept() {
+    let (manifest, _) = large(3);
+    let content = manifest.content();
+    let (ours, theirs) = (Signature::sign(&[1; 32], content), Signature::sign(&[2; 32], content));
+    let forged = Signature { bytes: theirs.bytes, ..Signature::sign(&[3; 32], content) };
+    let signed = manifest.clone().with_signatures([ours, theirs, forged]);
+    assert_eq!((signed.content(), signed.layout()), (content, manifest.layout()));
+    assert_eq!(signed.signatures().bad(), [forged.key]);
+    let read = Manifest::parse(&signed.to_torrent()).unwrap();
+    assert_eq!(read.signatures().good(), signed.signatures().good());
+    assert!(read.signatures().bad().is_empty(), "what was discarded is not written");
+    assert!(read.signatures().is_by(&[ours.key]) && read.signatures().is_by(&[theirs.key]));
+    assert_eq!(read.with_signatures([]).to_torrent(), manifest.to_torrent());
+}
+
+#[test]
+fn whatever_stands_in_the_place_of_signatures_the_content_is_good() {
+    let with = |value: &str| {
+        let torrent = torrent(&file("f"));
+        let torrent = format!("{}19:nearcast signatures{value}e", &torrent[..torrent.len() - 1]);
+        Manifest::parse(torrent.as_bytes()).map(|manifest| manifest.signatures().clone())
+    };
+    let (key, bytes) = ("k".repeat(32), "s".repeat(64));
+    for (value, bad) in [
+        ("i1e".to_owned(), 0),
+        ("le".to_owned(), 0),
+        ("de".to_owned(), 0),
+        (format!("d3:key64:{bytes}e"), 0),
+        (format!("d32:{key}64:{bytes}e"), 1),
+        (format!("d32:{key}1:se"), 1),
+        (format!("d32:{key}lee"), 1),
+    ] {
+        let signatures = with(&value).unwrap();
+        assert_eq!((signatures.good().len(), signatures.bad().len()), (0, bad), "{value}");
+    }
+    let many: String = (100..900).map(|i| format!("32:{i}{}64:{bytes}", "k".repeat(29))).collect();
+    assert_eq!(with(&format!("d{many}e")).unwrap().bad().len(), crate::signature::SIGNATURES_MAX);
+}

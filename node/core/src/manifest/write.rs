@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bendy::encoding::{Encoder, Error, SingleItemEncoder};
 
 use super::Manifest;
-use crate::{id::Hash, paths::SafeName};
+use crate::{id::Hash, paths::SafeName, signature::Signature};
 
 const CANONICAL: &str = "our own keys are written in order";
 
@@ -56,6 +56,10 @@ pub(super) fn info(name: &SafeName, piece_bytes: u64, tree: &Node<'_>) -> Vec<u8
 pub(super) fn torrent(manifest: &Manifest) -> Vec<u8> {
     let mut torrent = b"d4:info".to_vec();
     torrent.extend_from_slice(manifest.info_bytes());
+    if !manifest.signatures().good().is_empty() {
+        torrent.extend_from_slice(b"19:nearcast signatures");
+        torrent.extend(signatures(manifest.signatures().good()).expect(CANONICAL));
+    }
     torrent.extend_from_slice(b"12:piece layers");
     torrent.extend(layers(manifest).expect(CANONICAL));
     if !manifest.web_seeds().is_empty() {
@@ -75,6 +79,17 @@ fn layers(manifest: &Manifest) -> Result<Vec<u8>, Error> {
     encoder.emit_dict(|mut pairs| {
         by_root.iter().try_for_each(|(root, layer)| {
             pairs.emit_pair_with(root, |encoder| encoder.emit_bytes(layer.as_flattened()))
+        })
+    })?;
+    encoder.get_output()
+}
+
+/// Public key to signature.
+fn signatures(signatures: &[Signature]) -> Result<Vec<u8>, Error> {
+    let mut encoder = Encoder::new();
+    encoder.emit_dict(|mut pairs| {
+        signatures.iter().try_for_each(|signature| {
+            pairs.emit_pair_with(&signature.key.0, |encoder| encoder.emit_bytes(&signature.bytes))
         })
     })?;
     encoder.get_output()

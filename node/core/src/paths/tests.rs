@@ -188,3 +188,27 @@ fn printable_text_cannot_drive_a_terminal() {
     assert!(!safe.chars().any(|c| is_control(c) || is_bidi(c)));
     assert_eq!(printable(&safe), safe);
 }
+
+#[test]
+fn no_byte_and_no_sequence_reaches_a_terminal_as_a_command() {
+    let latin: String = (0..=255).map(char::from).collect();
+    let raw: Vec<u8> = (0..=255).collect();
+    let hostile = [
+        latin,
+        String::from_utf8_lossy(&raw).into_owned(),
+        "\u{1b}]8;;http://evil.example/\u{1b}\\click\u{1b}]8;;\u{1b}\\".to_owned(),
+        "\u{1b}]52;c;cm0gLXJmIH4=\u{7}".to_owned(),
+        "\u{9d}52;c;cm0gLXJmIH4=\u{9c}".to_owned(),
+        "\u{9b}2J\r\n\u{2028}\u{2029}forged line".to_owned(),
+        "\u{202e}fdp.exe \u{2066}\u{61c}\u{200f}".to_owned(),
+    ];
+    for text in hostile {
+        for safe in [printable(&text), printable_json(&text)] {
+            let command = safe.chars().find(|&c| c.is_control() || is_bidi(c) || is_control(c));
+            assert_eq!(command, None, "{safe}");
+            assert!(safe.len() <= 10 * text.len());
+        }
+    }
+    assert_eq!(printable_json("\"\u{1b}\u{202e}\""), "\"\\u001b\\u202e\"");
+    assert_eq!(printable_json("größe 日本"), "größe 日本");
+}

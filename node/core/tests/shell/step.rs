@@ -6,7 +6,7 @@ use std::time::Duration;
 use nearcast_core::{
     config::Config,
     id::{ContentKey, PeerKey, QueryId, RequestId},
-    input::{Candidate, Event, Join, Neighbour, RunFailure, Via},
+    input::{Candidate, Event, Join, ManifestFailure, Neighbour, RunFailure, Via},
     message::{Message, Refusal},
     tier::Tier,
 };
@@ -159,7 +159,7 @@ fn discover(shell: &mut Shell, step: Step) {
         Some(at) if number % 2 == 0 => Some(shell.queries.remove(at).1),
         _ => None,
     };
-    let via = [Via::Directory, Via::Exchange, Via::Named][usize::from(number) % 3];
+    let via = [Via::Directory, Via::Exchange, Via::Named, Via::Lan][usize::from(number) % 4];
     let candidate = |peer: u32| Candidate { peer: PeerKey(peer), tier: tier(PeerKey(peer)), via };
     let candidates = (peer.0..peer.0 + u32::from(number % 6)).map(candidate).collect();
     shell.event(content, Event::Discovered { query, candidates });
@@ -170,7 +170,8 @@ fn manifest_failed(shell: &mut Shell, number: u16) {
         return;
     }
     let (content, peer) = shell.manifest_asked.remove(usize::from(number) % shell.manifest_asked.len());
-    shell.event(content, Event::ManifestFailed { peer, corrupt: number.is_multiple_of(2) });
+    let why = [ManifestFailure::Unavailable, ManifestFailure::False, ManifestFailure::Unsigned];
+    shell.event(content, Event::ManifestFailed { peer, why: why[usize::from(number) % 3] });
 }
 
 /// Everything that was joined completes once somebody honest is there, whatever came before: no

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use libp2p::{identity::Keypair, multiaddr::Protocol};
-use nearcast_core::manifest::Manifest;
+use nearcast_core::{manifest::Manifest, signature::Signature};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
@@ -21,6 +21,9 @@ use crate::{
         read_frame, write_frame,
     },
 };
+
+/// The secret key of a publisher.
+pub(super) const PUBLISHER_SEED: [u8; 32] = [42; 32];
 
 /// What it lies about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ pub(super) enum Lie {
     ManifestLength,
     /// It answers no hello, and offers a link of its own instead, with a have-map of another size.
     OfferedHaveMap,
+    /// The signature that comes with its manifest is somebody else's.
+    Signature,
     /// Its control stream carries a frame that is too long.
     Frame,
 }
@@ -224,6 +229,12 @@ impl Script {
         stream.write_u32(manifest.layers().count() as u32).await?;
         for hash in manifest.layers() {
             stream.write_all(hash).await?;
+        }
+        if self.lies(Lie::Signature) {
+            let content = manifest.content();
+            let forged = Signature { bytes: [7; 64], ..Signature::sign(&PUBLISHER_SEED, content) };
+            stream.write_u8(1).await?;
+            stream.write_all(&forged.to_bytes()).await?;
         }
         stream.shutdown().await
     }

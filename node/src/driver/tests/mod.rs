@@ -3,6 +3,7 @@
 mod impostor;
 mod lies;
 mod rates;
+mod signatures;
 mod together;
 
 use std::{future::Future, net::Ipv4Addr, sync::Arc, time::Duration};
@@ -67,6 +68,9 @@ fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch
         ask_directories: true,
         seed: SeedGoal::None,
         patience: Duration::from_secs(30),
+        find_on_lan: false,
+        signed_by: Vec::new(),
+        disk_wait: None,
         state_dir: None,
     }
 }

@@ -32,6 +32,7 @@ fn summary() -> Summary {
         uploaded: 7,
         wasted: 8,
         banned: 9,
+        signed_by: Vec::new(),
     }
 }
 
@@ -45,7 +46,8 @@ fn finished_has_every_key_of_the_contract_in_order() {
             r#"{{"event":"finished","content":"{}","name":"film","path":"/data/film","bytes":100000000,"#,
             r#""bytes_resumed":50000000,"seconds":2.5,"bytes_by_tier":{{"lan":0,"prefix24":30000000,"#,
             r#""prefix16":0,"same_as":0,"adjacent_as":0,"remote":10000000,"unknown":0,"origin":10000000,"#,
-            r#""web_seed":0}},"imported_bytes":null,"uploaded_bytes":7,"wasted_bytes":8,"banned":9}}"#
+            r#""web_seed":0}},"imported_bytes":null,"uploaded_bytes":7,"wasted_bytes":8,"banned":9,"#,
+            r#""signed_by":[]}}"#
         ),
         "ab".repeat(32)
     );

@@ -1,0 +1,71 @@
+//! Peers on the local network become candidates for whatever still seeks.
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    input::{Candidate, Event, Join, Via},
+    tier::Tier,
+};
+use tokio::time::Instant;
+
+use super::Driver;
+use crate::{
+    lan::{self, Heard, Lan},
+    wire::control::PeerRecord,
+};
+
+impl Driver {
+    /// Begins to speak and listen there, if this node is to.
+    pub(super) fn start_lan(&mut self) {
+        if !self.parts.config.lan || !lan::may_run(&self.parts.network) {
+            return;
+        }
+        let lan = Lan {
+            network: self.parts.network.clone(),
+            events: self.services.events.clone(),
+            stop: self.services.stop.clone(),
+            seed: self.parts.seed.rotate_left(16),
+        };
+        self.parts.tasks.spawn(lan::run(lan));
+    }
+
+    pub(super) fn on_lan_heard(&mut self, heard: &Heard) {
+        let said = &heard.said;
+        if said.leaves {
+            return self.lan.on_left(&said.peer);
+        }
+        let ip = heard.ip.into();
+        if self.nearness.tier(ip) != Tier::Lan || !self.lan.on_heard(Instant::now(), said.peer) {
+            return;
+        }
+        let record = PeerRecord {
+            peer: said.peer.to_bytes(),
+            ip: heard.ip.octets().to_vec(),
+            tcp_port: said.tcp.into(),
+            udp_port: said.udp.into(),
+        };
+        // It spoke from where it says that it is.
+        let Some(candidate) = self.candidate(&record, Some(ip), Via::Lan) else { return };
+        tracing::debug!(peer = %said.peer, %ip, "somebody is on the local network");
+        let contents: Vec<ContentKey> = self.contents.keys().copied().collect();
+        contents.into_iter().for_each(|content| self.offer_lan(content, vec![candidate]));
+    }
+
+    /// Joins a swarm; who is on the local network may be in it.
+    pub(super) fn join(&mut self, content: ContentKey, join: Join) {
+        self.input(content, Event::Join(join));
+        let ids: Vec<_> = self.lan.peers().collect();
+        let peers: Vec<PeerKey> = ids.into_iter().map(|id| self.peers.key_of(id)).collect();
+        let candidate = |peer| Candidate { peer, tier: self.tier_of(peer), via: Via::Lan };
+        let candidates = peers.into_iter().map(candidate).collect();
+        self.offer_lan(content, candidates);
+    }
+
+    fn offer_lan(&mut self, content: ContentKey, candidates: Vec<Candidate>) {
+        let asks = self.contents.get(&content).and_then(|content| content.fetch.as_ref());
+        let asks = asks.is_some_and(|state| state.fetch.find_on_lan);
+        let seeks = self.engine.swarm(content).is_some_and(|swarm| !swarm.is_complete());
+        if asks && seeks && !candidates.is_empty() {
+            self.input(content, Event::Discovered { query: None, candidates });
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Networks and disks of a test's own, which nobody else sees and which end with it. They need root and
+//! Linux' namespaces; where there are none the test says so and is skipped.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use crate::process::{Process, Stream};
+
+const READY: Duration = Duration::from_secs(20);
+
+/// Runs a command; what it complained about if it failed.
+fn attempt(command: &mut Command) -> Result<(), String> {
+    match command.output() {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+        Err(error) => Err(format!("{command:?}: {error}")),
+    }
+}
+
+/// `command`, run by another program: `wrapper…` comes before it.
+fn wrapped(wrapper: &[&str], command: &Command) -> Command {
+    let mut outer = Command::new(wrapper[0]);
+    outer.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    outer
+}
+
+/// A local network of several hosts that leads nowhere else.
+#[derive(Debug)]
+pub struct LocalNetwork {
+    /// The namespace with the bridge, then one a host.
+    names: Vec<String>,
+}
+
+impl LocalNetwork {
+    /// Makes one; none, and the reason printed, where that is not possible.
+    pub fn new(hosts: u32) -> Option<LocalNetwork> {
+        let mut network = LocalNetwork { names: Vec::new() };
+        match network.make(hosts) {
+            Ok(()) => Some(network),
+            Err(reason) => {
+                eprintln!("skipped: no network of its own can be made: {reason}");
+                None
+            }
+        }
+    }
+
+    fn make(&mut self, hosts: u32) -> Result<(), String> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{}x{number}", std::process::id());
+        let ip = |line: String| attempt(Command::new("ip").args(line.split(' ')));
+        let hub = format!("nc{id}hub");
+        ip(format!("netns add {hub}"))?;
+        self.names.push(hub.clone());
+        ip(format!("-n {hub} link add br0 type bridge mcast_snooping 0"))?;
+        ip(format!("-n {hub} link set br0 up"))?;
+        for host in 1..=hosts {
+            let name = format!("nc{id}h{host}");
+            ip(format!("netns add {name}"))?;
+            self.names.push(name.clone());
+            ip(format!("link add port{host} netns {hub} type veth peer name eth0 netns {name}"))?;
+            ip(format!("-n {hub} link set port{host} master br0"))?;
+            ip(format!("-n {hub} link set port{host} up"))?;
+            ip(format!("-n {name} addr add {}/24 dev eth0", LocalNetwork::ip(host)))?;
+            ip(format!("-n {name} link set lo up"))?;
+            ip(format!("-n {name} link set eth0 up"))?;
+        }
+        Ok(())
+    }
+
+    /// The address of a host; the first is 1.
+    pub fn ip(host: u32) -> String {
+        format!("10.77.0.{host}")
+    }
+
+    /// `command`, run on a host.
+    pub fn on(&self, host: u32, command: &Command) -> Command {
+        wrapped(&["ip", "netns", "exec", &self.names[host as usize]], command)
+    }
+}
+
+impl Drop for LocalNetwork {
+    fn drop(&mut self) {
+        for name in &self.names {
+            // What cannot be removed leads nowhere all the same.
+            let _ = attempt(Command::new("ip").args(["netns", "del", name]));
+        }
+    }
+}
+
+/// A folder that is a small disk for whoever is [`SmallDisk::inside`], and an empty folder for all others.
+#[derive(Debug)]
+pub struct SmallDisk {
+    folder: PathBuf,
+    keeper: Process,
+}
+
+impl SmallDisk {
+    /// Makes one of so many bytes at `folder`; none, and the reason printed, where that is not possible.
+    pub fn new(folder: &Path, bytes: u64) -> Option<SmallDisk> {
+        let script = r#"mount -t tmpfs -o size="$2" tmpfs "$1" && echo ready && exec sleep 1000"#;
+        let mut command = Command::new("unshare");
+        command.args(["-m", "--propagation", "private", "sh", "-c", script, "sh"]);
+        let keeper = Process::start("the disk", command.arg(folder).arg(bytes.to_string()));
+        let ready = |lines: &[String]| lines.contains(&"ready".to_owned()).then_some(());
+        if keeper.wait_maybe(Stream::Stdout, READY, ready).is_none() {
+            eprintln!("skipped: no disk of its own can be made\n{}", keeper.tail());
+            return None;
+        }
+        Some(SmallDisk { folder: folder.to_owned(), keeper })
+    }
+
+    /// `command`, run where the disk is to be seen. Its paths have to be absolute.
+    pub fn inside(&self, command: &Command) -> Command {
+        let id = self.keeper.pid().to_string();
+        wrapped(&["nsenter", "-t", &id, "-m", "--"], command)
+    }
+
+    /// Makes it larger.
+    pub fn grow(&self, bytes: u64) {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,size={bytes}")]).arg(&self.folder);
+        attempt(&mut self.inside(&mount)).expect("a disk of our own can grow");
+    }
+
+    /// The way to something on it for those who are outside.
+    pub fn seen_from_outside(&self, name: &str) -> PathBuf {
+        let below = self.folder.strip_prefix("/").expect("the folder is absolute");
+        Path::new(&format!("/proc/{}/root", self.keeper.pid())).join(below).join(name)
+    }
+}

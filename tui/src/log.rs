@@ -1,0 +1,65 @@
+//! The client's log: on standard error, around whatever progress is shown there, warnings and worse unless
+//! more is asked for.
+
+use clap::ValueEnum;
+use nearcast_seeder::harmless::Harmless;
+use tracing_subscriber::EnvFilter;
+
+use crate::screen::Screen;
+
+/// What is logged unless somebody says otherwise: what goes wrong here, not in every peer out there.
+const DEFAULT: &str = "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error";
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts the log; call once. `verbose` counts how often more was asked for; else RUST_LOG chooses.
+pub(crate) fn start(screen: &Screen, verbose: u8, format: LogFormat) {
+    let json = format == LogFormat::Json;
+    let screen = screen.clone();
+    let log = tracing_subscriber::fmt()
+        .with_writer(move || Harmless::new(screen.log(), json))
+        .with_env_filter(filter(verbose))
+        .with_ansi(false);
+    match format {
+        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Json => log.json().init(),
+    }
+}
+
+fn filter(verbose: u8) -> EnvFilter {
+    match level(verbose) {
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT)),
+        Some(level) => EnvFilter::new(format!(
+            "off,nearcast={level},nearcast_core={level},nearcast_node={level},nearcast_seeder={level}"
+        )),
+    }
+}
+
+fn level(verbose: u8) -> Option<&'static str> {
+    match verbose {
+        0 => None,
+        1 => Some("info"),
+        2 => Some("debug"),
+        _ => Some("trace"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_logged_by_default_are_warnings_of_our_own() {
+        let default = EnvFilter::new(DEFAULT).to_string();
+        assert!(default.contains("nearcast_node=warn") && default.contains("off"), "{default}");
+        assert!(filter(1).to_string().contains("nearcast_node=info"));
+        assert!(filter(9).to_string().contains("nearcast_node=trace"));
+    }
+}

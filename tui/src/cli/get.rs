@@ -415,7 +415,7 @@ mod tests {
     #[test]
     fn web_seeds_are_urls_and_reach_the_node() {
         let url = "http://127.0.0.1:8080/films/";
-        assert_eq!(get(&format!("x --web-seed {url}")).fetch(link("")).web_seeds, [url]);
+        assert_eq!(get(&format!("x --web-seed {url}")).fetch(link(""), Vec::new()).web_seeds, [url]);
         assert!(Line::try_parse_from(["get", "x", "--web-seed", "ftp://a.example/"]).is_err());
     }
 

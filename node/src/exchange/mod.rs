@@ -8,6 +8,7 @@ pub(crate) mod directory;
 pub(crate) mod fetch;
 mod keep;
 pub(crate) mod link;
+mod load;
 pub(crate) mod manifest;
 pub(crate) mod serve;
 

@@ -1,6 +1,6 @@
 //! The other half of a data stream: a neighbour's requests come in, runs go out.
 //!
-//! One run is read from disk while the one before is written, no more, and only while few are read ahead
+//! One run, or a handful of small ones, is read from disk while the one before is written, no more, and only while few are read ahead
 //! in all. A neighbour that takes nothing for a moment loses its buffers: the few bytes that come next are
 //! kept for it, and the rest is read again when it has taken them.
 
@@ -19,11 +19,11 @@ use tokio::{
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Buffers, Events, LinkId, TaskEvent, Wire};
+use super::{Buffers, Events, LinkId, TOGETHER_MAX, TaskEvent, Wire, load::Loaded};
 use crate::{
     limit::{Limiter, Pass},
     net::InboundStream,
-    store::{DiskStore, Store, Workers},
+    store::{DiskStore, Workers},
     wire::data::{Answer, Ask},
 };
 
@@ -106,6 +106,19 @@ impl UploadQueue {
         self.lock().drain(..).filter_map(run).collect()
     }
 
+    /// Takes what else waits, as long as it is like this and there is room.
+    fn next_like(&self, is_like: impl Fn(RunIndex) -> bool, room: usize) -> Vec<Asked> {
+        let mut due = self.lock();
+        let mut taken = Vec::new();
+        while let Some(&Due::Run { request, run }) = due.front().filter(|_| taken.len() < room)
+            && is_like(run)
+        {
+            due.pop_front();
+            taken.push((request, run));
+        }
+        taken
+    }
+
     async fn next(&self) -> Due {
         loop {
             if let Some(due) = self.lock().pop_front() {
@@ -142,24 +155,21 @@ pub(crate) struct Serve {
     pub(crate) events: Events,
 }
 
+/// The asker's number, and what it gets.
+pub(super) type Asked = (u32, RunIndex);
+
 /// An answer whose turn it is.
 enum Next {
-    /// This run, as the limits let it pass.
-    Run { request: u32, run: RunIndex, pass: Pass, ahead: Option<Ahead> },
+    /// One run, or several small ones, as the limits let them pass.
+    Runs { asked: Vec<Asked>, pass: Pass, ahead: Option<Ahead> },
     /// A no.
     Refusal { request: u32, why: Refusal },
 }
 
-/// A run read before it is its turn.
+/// Runs read before it is their turn.
 struct Ahead {
     loaded: Loaded,
     _permit: OwnedSemaphorePermit,
-}
-
-/// A run in memory, as it goes out.
-struct Loaded {
-    header: Vec<u8>,
-    bytes: Vec<u8>,
 }
 
 /// Runs until the stream breaks or `cancel` is set.
@@ -182,7 +192,7 @@ pub(crate) async fn run(serve: Serve, stream: Wire, cancel: CancellationToken) {
 }
 
 impl Serve {
-    async fn tell(&self, event: TaskEvent) -> io::Result<()> {
+    pub(super) async fn tell(&self, event: TaskEvent) -> io::Result<()> {
         self.events.send(event).await.map_err(|_| io::Error::other("the node stops"))
     }
 
@@ -209,54 +219,31 @@ impl Serve {
         loop {
             // Only together with the writer does the other end go.
             let place = ready.reserve().await.map_err(io::Error::other)?;
-            place.send(match self.queue.next().await {
-                Due::Refusal { request, why } => Next::Refusal { request, why },
+            let next = match self.queue.next().await {
+                Due::Refusal { request, why } => Some(Next::Refusal { request, why }),
                 Due::Run { request, run } => self.begin(request, run).await?,
-            });
+            };
+            if let Some(next) = next {
+                place.send(next);
+            }
         }
     }
 
-    async fn begin(&self, request: u32, run: RunIndex) -> io::Result<Next> {
-        let bytes = self.store.manifest().layout().run_length(run);
-        let pass = self.up.begin(self.account, u64::from(bytes)).await;
+    async fn begin(&self, request: u32, run: RunIndex) -> io::Result<Option<Next>> {
+        let mut asked = vec![(request, run)];
+        if self.is_small(run) {
+            asked.extend(self.queue.next_like(|run| self.is_small(run), TOGETHER_MAX - 1));
+        }
+        let bytes = asked.iter().map(|&(_, run)| self.sent_bytes(run)).sum();
+        let pass = self.up.begin(self.account, bytes).await;
         let Ok(permit) = self.ahead.clone().try_acquire_owned() else {
-            return Ok(Next::Run { request, run, pass, ahead: None });
+            return Ok(Some(Next::Runs { asked, pass, ahead: None }));
         };
-        Ok(match self.load(request, run).await? {
-            Ok(loaded) => Next::Run { request, run, pass, ahead: Some(Ahead { loaded, _permit: permit }) },
-            Err(why) => Next::Refusal { request, why },
-        })
-    }
-
-    /// Reads a run, or says why it is not to be had; then everybody else concerned is told.
-    async fn load(&self, request: u32, run: RunIndex) -> io::Result<Result<Loaded, Refusal>> {
-        let (store, mut buffer) = (self.store.clone(), self.buffers.take());
-        let read = self.workers.run(move || {
-            let proof = store.get(run, &mut buffer);
-            (proof, buffer)
-        });
-        let (proof, bytes) = read.await.map_err(io::Error::other)?;
-        match proof {
-            Ok(proof) => {
-                let length = bytes.len() as u32;
-                let answer = Answer::Run {
-                    id: request,
-                    run: run.get(),
-                    proof_hashes: proof.len() as u8,
-                    bytes: length,
-                };
-                let mut header = Vec::with_capacity(Answer::BYTES + proof.len() * 32);
-                header.extend_from_slice(&answer.encode());
-                proof.iter().for_each(|hash| header.extend_from_slice(hash));
-                Ok(Ok(Loaded { header, bytes }))
-            }
-            Err(error) => {
-                self.buffers.give(bytes);
-                let why = if error.is_passing() { Refusal::Busy } else { Refusal::Missing };
-                self.tell(TaskEvent::Unreadable { link: self.link, run, error }).await?;
-                Ok(Err(why))
-            }
-        }
+        let loaded = self.load(asked).await?;
+        Ok(loaded.map(|loaded| {
+            let asked = loaded.asked.clone();
+            Next::Runs { asked, pass, ahead: Some(Ahead { loaded, _permit: permit }) }
+        }))
     }
 
     async fn send(&self, mut writer: WriteHalf<Wire>, mut nexts: mpsc::Receiver<Next>) -> io::Result<()> {
@@ -272,8 +259,8 @@ impl Serve {
                     }
                 }
             };
-            let (request, run, pass, ahead) = match next {
-                Next::Run { request, run, pass, ahead } => (request, run, pass, ahead),
+            let (asked, pass, ahead) = match next {
+                Next::Runs { asked, pass, ahead } => (asked, pass, ahead),
                 Next::Refusal { request, why } => {
                     write(&mut writer, &refusal(request, why)).await?;
                     continue;
@@ -281,30 +268,27 @@ impl Serve {
             };
             let loaded = match ahead {
                 // The permit goes back: what is being sent is not ahead.
-                Some(ahead) => Ok(ahead.loaded),
-                None => self.load(request, run).await?,
+                Some(ahead) => Some(ahead.loaded),
+                None => self.load(asked).await?,
             };
-            match loaded {
-                Ok(loaded) => {
-                    aside = self.send_run(&mut writer, (request, run), pass, loaded, &mut nexts).await?;
-                }
-                Err(why) => write(&mut writer, &refusal(request, why)).await?,
+            if let Some(loaded) = loaded {
+                aside = self.send_runs(&mut writer, pass, loaded, &mut nexts).await?;
             }
         }
     }
 
-    /// Sends a run, each portion when it is its turn; answers the one that had been read ahead, if it had to be
-    /// set aside for that.
-    async fn send_run(
+    /// Sends what was read, each portion when it is its turn; answers what had been read ahead, if it had to be set
+    /// aside for that.
+    async fn send_runs(
         &self,
         writer: &mut WriteHalf<Wire>,
-        (request, run): (u32, RunIndex),
         mut pass: Pass,
         loaded: Loaded,
         nexts: &mut mpsc::Receiver<Next>,
     ) -> io::Result<Option<Next>> {
         write(writer, &loaded.header).await?;
-        let (mut bytes, mut sent, mut may_go, mut aside) = (loaded.bytes, 0, 0, None);
+        let Loaded { asked, mut bytes, .. } = loaded;
+        let (mut sent, mut may_go, mut aside) = (0, 0, None);
         let length = bytes.len();
         while sent < length {
             if sent == may_go {
@@ -323,18 +307,21 @@ impl Serve {
             write(writer, &morsel).await?;
             sent += morsel.len();
             // If half of it is sent already, there is no other way to say so.
-            let again = self.load(request, run).await?;
-            bytes = again.map_err(|_| io::Error::other("a run went bad while it was sent"))?.bytes;
+            let again = self.load(asked.clone()).await?.filter(|again| again.asked == asked);
+            bytes = again.ok_or_else(|| io::Error::other("a run went bad while it was sent"))?.bytes;
         }
         self.buffers.give(bytes);
-        self.tell(TaskEvent::Uploaded { link: self.link, run, bytes: length as u32 }).await?;
+        for (_, run) in asked {
+            let bytes = self.store.manifest().layout().run_length(run);
+            self.tell(TaskEvent::Uploaded { link: self.link, run, bytes }).await?;
+        }
         Ok(aside)
     }
 
     fn without_buffer(&self, next: Next) -> Next {
-        if let Next::Run { request, run, pass, ahead } = next {
+        if let Next::Runs { asked, pass, ahead } = next {
             ahead.into_iter().for_each(|ahead| self.buffers.give(ahead.loaded.bytes));
-            return Next::Run { request, run, pass, ahead: None };
+            return Next::Runs { asked, pass, ahead: None };
         }
         next
     }
@@ -389,6 +376,23 @@ mod tests {
         assert_eq!(queue.next().await, Due::Refusal { request: 3, why: Refusal::Choked });
         assert!(queue.push(Due::Run { request: 4, run: run(2) }));
         assert_eq!(queue.clear(), [run(2)]);
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_together_is_alike_and_in_a_row() {
+        let layout = Layout::new(16 << 10, [128 << 10]).unwrap();
+        let run = |index| layout.run_index(index).unwrap();
+        let queue = UploadQueue::default();
+        for index in 0..6 {
+            assert!(queue.push(Due::Run { request: index, run: run(index) }));
+        }
+        let is_early = |run: RunIndex| run.get() < 4;
+        assert_eq!(queue.next_like(is_early, 2), [(0, run(0)), (1, run(1))], "as many as there is room for");
+        assert_eq!(queue.next_like(is_early, 9), [(2, run(2)), (3, run(3))], "the next one is not like it");
+        assert_eq!(queue.next_like(is_early, 9), []);
+        assert_eq!(queue.next().await, Due::Run { request: 4, run: run(4) });
+        assert!(queue.push(Due::Refusal { request: 9, why: Refusal::Busy }));
+        assert_eq!(queue.next_like(|_| true, 9), [(5, run(5))], "a refusal is no run");
     }
 
     #[test]

@@ -1,0 +1,118 @@
+//! Reading what is to be served: a large run alone, small ones together, by one job each.
+
+use std::io;
+
+use nearcast_core::{id::Hash, layout::RunIndex, merkle::proof_length, message::Refusal};
+
+use super::{
+    SMALL_RUN_BYTES_MAX, TaskEvent,
+    serve::{Asked, Due, Serve},
+};
+use crate::{
+    store::{DiskStore, Store, StoreError},
+    wire::data::Answer,
+};
+
+/// Runs in memory, as they go out.
+pub(super) struct Loaded {
+    /// Those that could be read.
+    pub(super) asked: Vec<Asked>,
+    /// Of a large run, which is not copied once more to go with it.
+    pub(super) header: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Small runs as they go out, and those that could not be read.
+struct Handful {
+    asked: Vec<Asked>,
+    frames: Vec<u8>,
+    unreadable: Vec<(Asked, StoreError)>,
+}
+
+impl Serve {
+    pub(super) fn is_small(&self, run: RunIndex) -> bool {
+        self.store.manifest().layout().run_length(run) <= SMALL_RUN_BYTES_MAX
+    }
+
+    /// What counts as sent: of small runs headers, too, as they are a part of some weight.
+    pub(super) fn sent_bytes(&self, run: RunIndex) -> u64 {
+        let layout = self.store.manifest().layout();
+        let header = Answer::BYTES + proof_length(layout, run) * size_of::<Hash>();
+        u64::from(layout.run_length(run)) + if self.is_small(run) { header as u64 } else { 0 }
+    }
+
+    /// Reads runs; none if there is nothing to send. Of those that are not to be had everybody concerned is told, and
+    /// the asker gets a refusal of its own.
+    pub(super) async fn load(&self, asked: Vec<Asked>) -> io::Result<Option<Loaded>> {
+        match asked[..] {
+            [(request, run)] if !self.is_small(run) => self.load_large(request, run).await,
+            _ => self.load_small(asked).await,
+        }
+    }
+
+    async fn load_large(&self, request: u32, run: RunIndex) -> io::Result<Option<Loaded>> {
+        let (store, mut buffer) = (self.store.clone(), self.buffers.take());
+        let read = self.workers.run(move || {
+            let proof = store.get(run, &mut buffer);
+            (proof, buffer)
+        });
+        let (proof, bytes) = read.await.map_err(io::Error::other)?;
+        match proof {
+            Ok(proof) => {
+                let header = header(request, run, &proof, bytes.len());
+                Ok(Some(Loaded { asked: vec![(request, run)], header, bytes }))
+            }
+            Err(error) => {
+                self.buffers.give(bytes);
+                self.on_unreadable((request, run), error).await?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// All by one job, into one piece of memory.
+    async fn load_small(&self, asked: Vec<Asked>) -> io::Result<Option<Loaded>> {
+        let (store, buffer) = (self.store.clone(), self.buffers.take());
+        let read = self.workers.run(move || read_together(&store, asked, buffer)).await;
+        let Handful { asked, frames, unreadable } = read.map_err(io::Error::other)?;
+        for (asked, error) in unreadable {
+            self.on_unreadable(asked, error).await?;
+        }
+        if asked.is_empty() {
+            self.buffers.give(frames);
+            return Ok(None);
+        }
+        Ok(Some(Loaded { asked, header: Vec::new(), bytes: frames }))
+    }
+
+    async fn on_unreadable(&self, (request, run): Asked, error: StoreError) -> io::Result<()> {
+        let why = if error.is_passing() { Refusal::Busy } else { Refusal::Missing };
+        self.tell(TaskEvent::Unreadable { link: self.link, run, error }).await?;
+        if self.queue.push(Due::Refusal { request, why }) {
+            return Ok(());
+        }
+        Err(io::Error::other("the peer asks and does not read the answers"))
+    }
+}
+
+fn header(request: u32, run: RunIndex, proof: &[Hash], bytes: usize) -> Vec<u8> {
+    let answer =
+        Answer::Run { id: request, run: run.get(), proof_hashes: proof.len() as u8, bytes: bytes as u32 };
+    [&answer.encode()[..], proof.as_flattened()].concat()
+}
+
+fn read_together(store: &DiskStore, wanted: Vec<Asked>, mut frames: Vec<u8>) -> Handful {
+    let (mut asked, mut unreadable, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
+    frames.clear();
+    for (request, run) in wanted {
+        match store.get(run, &mut bytes) {
+            Ok(proof) => {
+                frames.extend(header(request, run, &proof, bytes.len()));
+                frames.extend_from_slice(&bytes);
+                asked.push((request, run));
+            }
+            Err(error) => unreadable.push(((request, run), error)),
+        }
+    }
+    Handful { asked, frames, unreadable }
+}

@@ -53,7 +53,8 @@ fn a_seeder_without_open_files_pauses_and_serves_whom_it_has() {
     let full = Vitals::of(&seeder.process);
     let met = crowd.iter().flatten().count();
     println!("{met} of {} strangers let in, {} files open", crowd.len(), full.open_files);
-    assert!(met > 32 && full.open_files <= OPEN_FILES_MAX);
+    // How many depends on how many handshakes are taken at a time; that the disks keep theirs does not.
+    assert!(met > 8 && full.open_files < OPEN_FILES_MAX - 8);
 
     // Busy loops show in processor time: a whole core would be all of it.
     std::thread::sleep(WATCHED);
@@ -135,7 +136,9 @@ fn a_full_disk_is_waited_for_and_the_download_goes_on_by_itself() {
     let summary = client.wait_finished(PATIENCE);
     assert_eq!(digest(&source), digest(&Path::new(&inside).join("film.bin")));
     println!("{} bytes wasted", summary.wasted);
-    assert_eq!(summary.received(), 24 * MIB + summary.wasted, "what was stored is not fetched again");
+    // What found no room was thrown away and counts as wasted, not as received.
+    assert_eq!(summary.received(), 24 * MIB, "what was stored is not fetched again");
+    assert!(summary.wasted <= 16 * MIB, "more was thrown away than can be in hand");
     client.process.signal(Signal::INT);
     client.process.wait_exit(PATIENCE);
 }

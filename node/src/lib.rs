@@ -21,6 +21,9 @@ pub mod publish;
 mod pulse;
 mod repeats;
 mod resolve;
+mod runtime;
 mod store;
 mod web_seed;
 mod wire;
+
+pub use runtime::runtime;

@@ -12,6 +12,10 @@ use nearcast_seeder::{
     run::{Run, check, fail},
 };
 
+/// As in `nearcast`: large frames come and go, and the system's allocator faults their memory in each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     match Task::parse_or_explain() {
         Ok(Task::Serve { sources, json }) => serve(sources, json),
@@ -34,7 +38,7 @@ fn serve(sources: Sources, json: bool) -> ExitCode {
         Ok(log) => log,
         Err(problem) => return fail(&problem, EXIT_BAD_OPTION),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match nearcast_node::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };

@@ -132,6 +132,7 @@ impl Seed {
             };
             self.skip(&mut open, span.offset).await?;
             let mut buffer = self.tools.buffers.take();
+            buffer.clear();
             buffer.reserve_exact(span.bytes as usize);
             let mut may_come = 0;
             while buffer.len() < span.bytes as usize {

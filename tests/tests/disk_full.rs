@@ -60,7 +60,8 @@ fn wait_until_full(client: &Client) {
 #[test]
 fn a_full_disk_is_waited_for_as_long_as_asked_and_the_next_run_continues() {
     let Some(stage) = Stage::new("127.1.0.1") else { return };
-    let client = stage.get(&["--disk-wait", "3s"]);
+    // Slow enough that something is durable, two seconds after the start, before there is no room to say so.
+    let client = stage.get(&["--disk-wait", "3s", "--down", "2MiB"]);
     wait_until_full(&client);
     let full = Instant::now();
     assert_eq!(client.process.wait_exit(PATIENCE), DISK_FULL, "{}", client.process.tail());

@@ -220,11 +220,11 @@ mod tests {
     #[test]
     fn sixteen_leaves_at_once_hash_to_what_each_hashes_to_alone() {
         let data: Vec<u8> = (0..lanes::LANES_BYTES as u32).map(|i| ((i / 5) ^ (i >> 9)) as u8).collect();
-        let Some(row) = lanes::hash_leaves(data[..].try_into().unwrap()) else {
-            return println!("skipped: this processor hashes one leaf after the other");
-        };
         let alone: Vec<Hash> = data.chunks(BLOCK_BYTES as usize).map(sha256).collect();
-        assert_eq!(row.as_slice(), alone);
+        // Where the processor cannot, the leaves are hashed alone anyway.
+        if let Some(row) = lanes::hash_leaves(data[..].try_into().unwrap()) {
+            assert_eq!(row.as_slice(), alone);
+        }
         assert_eq!(subtree_root(&data, 16), layer_root(&alone, 1));
     }
 

@@ -4,8 +4,11 @@
 //! peers fall silent. It sends each run once before any twice, trusting peers to pass runs on.
 //! This is the only place where an origin is treated differently.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use crate::{
-    config::Config, layout::RunIndex, picker::Availability, random::Random, run_set::RunSet, time::Timestamp,
+    config::Config, id::PeerKey, layout::RunIndex, picker::Availability, random::Random, run_set::RunSet,
+    time::Timestamp,
 };
 
 /// A run asked of a peer this many seconds ago is late: an origin may take it over, and what that
@@ -14,6 +17,14 @@ pub(crate) const LATE_SECONDS: f32 = 2.0;
 
 /// And only if it takes this many times longer than the origin would.
 pub(crate) const LATE_RATIO: f32 = 3.0;
+
+/// A neighbour that holds a run from an origin for so long without anybody having got it from there has more to pass on
+/// than its uplink takes: what it is given beyond that reaches the others late, however early it was sent.
+const RELAY_TIME: Duration = Duration::from_secs(1);
+
+/// Such a neighbour waits only while others, who pass on what they get, have taken something within this time: an uplink
+/// that would else be idle serves anybody.
+const QUICK_WINDOW: Duration = Duration::from_millis(300);
 
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,18 +97,28 @@ pub(crate) struct Steering {
     since: Timestamp,
     /// Every run before this one was sent, or is held by a neighbour.
     cursor: u32,
+    /// By neighbour: runs it was given first, as far as nobody else is known to hold them yet.
+    to_relay: BTreeMap<PeerKey, Vec<RunIndex>>,
+    /// When somebody who passes on what it gets was last given something new.
+    quick_at: Option<Timestamp>,
 }
 
 impl Steering {
     pub(crate) fn new(now: Timestamp, runs: u32) -> Steering {
-        Steering { sent: vec![0; runs as usize].into(), since: now, cursor: 0 }
+        Steering {
+            sent: vec![0; runs as usize].into(),
+            since: now,
+            cursor: 0,
+            to_relay: BTreeMap::new(),
+            quick_at: None,
+        }
     }
 
-    /// Decides what to send to somebody who asked for `asked`; `crowd` = others could pass it on.
+    /// Decides what to send to `peer`, who asked for `asked`; `crowd` = others could pass it on.
     pub(crate) fn answer(
         &mut self,
         now: Timestamp,
-        asked: RunIndex,
+        (peer, asked): (PeerKey, RunIndex),
         theirs: Option<&RunSet>,
         availability: &Availability,
         crowd: bool,
@@ -105,10 +126,12 @@ impl Steering {
     ) -> Answer {
         let out_there = availability.of(asked) > 0;
         let sent_lately = self.age(now, asked).is_some_and(|age| age < config.relay_window);
-        let answer = if !crowd || (!out_there && !sent_lately) {
+        let answer = if !crowd {
             Answer::Serve(asked)
+        } else if !out_there && !sent_lately {
+            self.give_first(now, peer, asked, availability)
         } else if let Some(unsent) = self.next_unsent(theirs, availability) {
-            Answer::Serve(unsent)
+            self.give_first(now, peer, unsent, availability)
         } else if out_there {
             // Its peers are silent or late, else it would not ask: what it wants goes out.
             Answer::Serve(asked)
@@ -121,15 +144,47 @@ impl Steering {
         answer
     }
 
+    /// Gives a run that nobody has, unless this neighbour lags behind with what it has to pass on, and others do not.
+    fn give_first(
+        &mut self,
+        now: Timestamp,
+        peer: PeerKey,
+        run: RunIndex,
+        availability: &Availability,
+    ) -> Answer {
+        if !self.lags(now, peer, availability) {
+            self.quick_at = Some(now);
+        } else if self.quick_at.is_some_and(|at| now.since(at) < QUICK_WINDOW) {
+            return Answer::Elsewhere;
+        }
+        self.to_relay.entry(peer).or_default().push(run);
+        Answer::Serve(run)
+    }
+
+    /// Whether a neighbour still holds something alone that it got long ago.
+    fn lags(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> bool {
+        let Some(mut waiting) = self.to_relay.remove(&peer) else { return false };
+        waiting.retain(|&run| availability.of(run) < 2 && self.sent[run.get() as usize] != 0);
+        let alone = |run: &RunIndex| availability.of(*run) == 1;
+        let lags = waiting.iter().filter(|run| alone(run)).any(|&run| self.age(now, run) > Some(RELAY_TIME));
+        self.to_relay.insert(peer, waiting);
+        lags
+    }
+
+    /// A neighbour is gone, with what it had to pass on.
+    pub(crate) fn on_unlinked(&mut self, peer: PeerKey) {
+        self.to_relay.remove(&peer);
+    }
+
     /// A run did not go out after all.
     pub(crate) fn on_unsent(&mut self, run: RunIndex) {
         self.sent[run.get() as usize] = 0;
         self.cursor = self.cursor.min(run.get());
     }
 
-    fn age(&self, now: Timestamp, run: RunIndex) -> Option<std::time::Duration> {
+    fn age(&self, now: Timestamp, run: RunIndex) -> Option<Duration> {
         let tenths = self.sent[run.get() as usize].checked_sub(1)?;
-        let at = self.since + std::time::Duration::from_millis(u64::from(tenths) * 100);
+        let at = self.since + Duration::from_millis(u64::from(tenths) * 100);
         Some(now.since(at))
     }
 
@@ -138,7 +193,7 @@ impl Steering {
         if tenths >= u128::from(u16::MAX - 1) {
             // Nearly two hours on: start the clock anew. All that was sent counts as sent long ago.
             self.sent.iter_mut().for_each(|sent| *sent = u16::from(*sent > 0));
-            self.since = now - std::time::Duration::from_secs(60);
+            self.since = now - Duration::from_secs(60);
         }
         let tenths = now.since(self.since).as_millis() / 100;
         self.sent[run.get() as usize] = tenths as u16 + 1;
@@ -159,7 +214,7 @@ impl Steering {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.sent.len() * 2
+        self.sent.len() * 2 + self.to_relay.values().map(|runs| runs.capacity() * 4 + 32).sum::<usize>()
     }
 }
 
@@ -180,8 +235,9 @@ mod tests {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 4), Availability::new(4));
         let nobody = RunSet::empty(4);
-        let mut ask =
-            |now, index| steering.answer(at(now), run(index), Some(&nobody), &availability, true, &config);
+        let mut ask = |now, index| {
+            steering.answer(at(now), (PeerKey(1), run(index)), Some(&nobody), &availability, true, &config)
+        };
         assert_eq!(ask(0, 2), Answer::Serve(run(2)));
         assert_eq!(ask(1, 2), Answer::Serve(run(0)), "2 was sent: an unsent one in its place");
         assert_eq!(ask(2, 2), Answer::Serve(run(1)));
@@ -194,8 +250,9 @@ mod tests {
     fn a_run_that_did_not_go_out_is_unsent_again() {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
-        let ask =
-            |steering: &mut Steering| steering.answer(at(0), run(0), None, &availability, true, &config);
+        let ask = |steering: &mut Steering| {
+            steering.answer(at(0), (PeerKey(1), run(0)), None, &availability, true, &config)
+        };
         assert_eq!(ask(&mut steering), Answer::Serve(run(0)));
         assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
         steering.on_unsent(run(1));
@@ -208,7 +265,7 @@ mod tests {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 4), Availability::new(4));
         for _ in 0..3 {
-            let answer = steering.answer(at(0), run(1), None, &availability, false, &config);
+            let answer = steering.answer(at(0), (PeerKey(1), run(1)), None, &availability, false, &config);
             assert_eq!(answer, Answer::Serve(run(1)));
         }
     }
@@ -218,7 +275,9 @@ mod tests {
         let config = Config::origin();
         let (mut steering, mut availability) = (Steering::new(at(0), 2), Availability::new(2));
         availability.add(run(0));
-        let mut ask = |now, index| steering.answer(at(now), run(index), None, &availability, true, &config);
+        let mut ask = |now, index| {
+            steering.answer(at(now), (PeerKey(1), run(index)), None, &availability, true, &config)
+        };
         assert_eq!(ask(0, 0), Answer::Serve(run(1)));
         assert_eq!(ask(1, 0), Answer::Serve(run(0)));
     }
@@ -227,7 +286,9 @@ mod tests {
     fn the_clock_of_sent_runs_starts_anew_after_two_hours() {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
-        let mut ask = |now, index| steering.answer(at(now), run(index), None, &availability, true, &config);
+        let mut ask = |now, index| {
+            steering.answer(at(now), (PeerKey(1), run(index)), None, &availability, true, &config)
+        };
         assert_eq!(ask(0, 0), Answer::Serve(run(0)));
         assert_eq!(ask(7_000_000, 1), Answer::Serve(run(1)));
         assert_eq!(ask(7_000_100, 1), Answer::Elsewhere, "sent a tenth of a second ago");

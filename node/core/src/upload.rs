@@ -61,12 +61,19 @@ impl Upload {
     }
 
     /// A neighbour is gone; with the last one the book is closed.
-    pub(crate) fn on_unlinked(&mut self, theirs: Option<&RunSet>, was_choked: bool, last: bool) {
+    pub(crate) fn on_unlinked(
+        &mut self,
+        peer: PeerKey,
+        theirs: Option<&RunSet>,
+        was_choked: bool,
+        last: bool,
+    ) {
         self.unchoked -= u32::from(!was_choked);
         if last {
             self.steering = None;
-        } else if let (Some(steering), Some(theirs)) = (&mut self.steering, theirs) {
-            steering.1.subtract_all(theirs);
+        } else if let Some(steering) = &mut self.steering {
+            steering.0.on_unlinked(peer);
+            theirs.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
         }
     }
 
@@ -152,7 +159,7 @@ impl Upload {
         };
         let (steering, availability) = &mut **steering;
         let crowd = links.iter().filter(|link| link.is_interested()).nth(1).is_some();
-        match steering.answer(ctx.now, run, ctx.map(peer), availability, crowd, ctx.config) {
+        match steering.answer(ctx.now, (peer, run), ctx.map(peer), availability, crowd, ctx.config) {
             Answer::Serve(other) if have.contains(other) => Ok(other),
             Answer::Serve(_) => Ok(run),
             Answer::Elsewhere => Err(Refusal::Elsewhere),

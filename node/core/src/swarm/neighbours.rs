@@ -160,7 +160,7 @@ impl Swarm {
             download.on_unlinked(&link, theirs);
         }
         let counted = theirs.filter(|_| !link.is_origin());
-        self.upload.on_unlinked(counted, link.is_choked(), self.links.is_empty());
+        self.upload.on_unlinked(peer, counted, link.is_choked(), self.links.is_empty());
         if self.links.is_empty() {
             self.timers.stop(Wake::Choke);
             self.timers.stop(Wake::Exchange);

@@ -27,7 +27,7 @@ fn assert_clear(what: &str, process: &Process) {
     assert!(stderr.iter().any(|line| line.len() > 10), "{what}: nothing is said\n{tail}");
     for line in &stderr {
         let lower = line.to_lowercase();
-        for ugly in ["panicked", "backtrace", "unwrap", "rust_", "src/"] {
+        for ugly in ["panicked", "backtrace", "unwrap", "rust_backtrace", "src/"] {
             assert!(!lower.contains(ugly), "{what}: \"{ugly}\"\n{tail}");
         }
     }

@@ -283,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn who_holds_runs_alone_for_long_waits_while_others_pass_theirs_on() {
+        let config = Config::origin();
+        let (mut steering, mut availability) = (Steering::new(at(0), 64), Availability::new(64));
+        let (slow, quick) = (PeerKey(1), PeerKey(2));
+        let mut ask = |now, peer, availability: &Availability| {
+            let answer = steering.answer(at(now), (peer, run(0)), None, availability, true, &config);
+            matches!(answer, Answer::Serve(_))
+        };
+        assert!(ask(0, slow, &availability));
+        availability.add(run(0));
+        assert!(ask(900, slow, &availability), "it may yet pass it on");
+        assert!(ask(1_900, quick, &availability));
+        assert!(!ask(2_000, slow, &availability), "it alone has run 0, since two seconds");
+        assert!(ask(2_300, slow, &availability), "the uplink would be idle else");
+        assert!(ask(2_400, quick, &availability));
+        availability.add(run(0));
+        assert!(ask(2_500, slow, &availability), "it has passed run 0 on");
+    }
+
+    #[test]
     fn the_clock_of_sent_runs_starts_anew_after_two_hours() {
         let config = Config::origin();
         let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));

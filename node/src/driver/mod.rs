@@ -63,8 +63,8 @@ use crate::{
 const EVENTS_WAITING_MAX: usize = 1024;
 /// Task events handled before the rest gets its turn.
 const EVENTS_AT_ONCE_MAX: usize = 64;
-/// Runs being hashed or written, all links together: 8 MiB of whole runs.
-const RUNS_IN_HAND_MAX: usize = 32;
+/// Runs being hashed or written, all links together: 4 MiB of whole runs, enough to keep every disk thread busy.
+const RUNS_IN_HAND_MAX: usize = 16;
 /// How often progress is told and disks are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
 /// How often the directory forgets who has not been heard of.

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Buffers kept while nobody uses them: 8 MiB of whole runs.
-const IDLE_MAX: usize = 32;
+/// Buffers kept while nobody uses them: 4 MiB of whole runs.
+const IDLE_MAX: usize = 16;
 
 /// A pool. Clones share it.
 #[derive(Clone, Debug, Default)]

@@ -35,9 +35,9 @@ const STREAMS_MAX: usize = 128;
 /// Of those, streams we open; opening one more waits. Far less than half, because a stream counts at each end until
 /// that end lets go of it, and the other end may be slow to.
 const STREAMS_OUTBOUND_MAX: usize = 32;
-/// Bytes one connection may have on the way to us unread: 256 KiB for each stream, and 16 MiB that busy streams share
+/// Bytes one connection may have on the way to us unread: 256 KiB for each stream, and 8 MiB that busy streams share
 /// as their windows grow.
-const RECEIVE_WINDOW_BYTES_MAX: usize = STREAMS_MAX * 256 * 1024 + 16 * 1024 * 1024;
+const RECEIVE_WINDOW_BYTES_MAX: usize = STREAMS_MAX * 256 * 1024 + 8 * 1024 * 1024;
 /// Streams the other side opened that the swarm has not taken yet.
 const INBOUND_WAITING_MAX: usize = STREAMS_MAX;
 /// How long a goodbye may take. A peer that has stopped reading would else hold the connection, and its place among

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use libp2p::Multiaddr;
-use nearcast_core::{scope::Scope, tier::Tier};
+use nearcast_core::{
+    scope::Scope,
+    tier::{Near, Tier},
+};
 
 use crate::address::ip_of;
 
@@ -40,7 +43,11 @@ impl Nearness {
     }
 
     /// How near an address is.
-    pub(crate) fn tier(&self, ip: IpAddr) -> Tier {
+    pub(crate) fn near(&self, ip: IpAddr) -> Near {
+        self.tier(ip).into()
+    }
+
+    fn tier(&self, ip: IpAddr) -> Tier {
         if self.subnets.iter().any(|&(ours, bits)| shares_prefix(ours, ip, bits)) {
             return Tier::Lan;
         }

@@ -77,7 +77,7 @@ mod tests {
         let mut links = Links::default();
         for peer in 0..count {
             let about = Neighbour {
-                tier: Tier::Remote,
+                near: Tier::Remote.into(),
                 origin: false,
                 directory: false,
                 manifest: false,

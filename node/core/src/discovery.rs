@@ -13,7 +13,7 @@ use crate::{
     peers::{Link, Links},
     random::Random,
     ranking,
-    tier::Tier,
+    tier::Near,
     time::Timestamp,
 };
 
@@ -43,7 +43,7 @@ enum State {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) peer: PeerKey,
-    pub(crate) tier: Tier,
+    pub(crate) near: Near,
     via: Via,
     pub(crate) failures: u8,
     /// Whether the attempt under way fills a random slot.
@@ -55,7 +55,7 @@ impl Known {
     pub(crate) fn new(candidate: Candidate) -> Known {
         Known {
             peer: candidate.peer,
-            tier: candidate.tier,
+            near: candidate.near,
             via: candidate.via,
             failures: 0,
             random: false,
@@ -102,7 +102,9 @@ impl Discovery {
                 continue;
             }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
-                known.tier = known.tier.min(candidate.tier);
+                if candidate.near.proximity < known.near.proximity {
+                    known.near = candidate.near;
+                }
                 if known.via == Via::Lan && candidate.via < Via::Lan {
                     known.on_named();
                 }
@@ -142,7 +144,7 @@ impl Discovery {
     /// Makes room by dropping the idle candidate with the most failures, then the furthest.
     fn forget_one(&mut self) -> bool {
         let idle = |known: &Known| matches!(known.state, State::Idle(_)) && known.via != Via::Named;
-        let worst = |(_, known): &(usize, &Known)| (known.failures, known.tier, known.peer);
+        let worst = |(_, known): &(usize, &Known)| (known.failures, known.near.proximity, known.peer);
         let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
         let Some((at, _)) = at else { return false };
         self.take(at);
@@ -329,10 +331,10 @@ fn backoff(first: Duration, times: u8, max: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::Neighbour;
+    use crate::{input::Neighbour, tier::Tier};
 
     fn candidate(peer: u32, tier: Tier) -> Candidate {
-        Candidate { peer: PeerKey(peer), tier, via: Via::Directory }
+        Candidate { peer: PeerKey(peer), near: tier.into(), via: Via::Directory }
     }
 
     #[test]
@@ -403,8 +405,13 @@ mod tests {
     }
 
     fn link(peer: u32) -> Link {
-        let about =
-            Neighbour { tier: Tier::Lan, origin: false, directory: false, manifest: true, web_seed: false };
+        let about = Neighbour {
+            near: Tier::Lan.into(),
+            origin: false,
+            directory: false,
+            manifest: true,
+            web_seed: false,
+        };
         Link::new(PeerKey(peer), about, 4)
     }
 

@@ -7,7 +7,7 @@ use crate::{
     layout::{Layout, RunIndex},
     message::{Message, Refusal},
     run_set::RunSet,
-    tier::Tier,
+    tier::Near,
 };
 
 /// Something that happened. What concerns contents, links, requests and queries that are gone is
@@ -171,7 +171,7 @@ pub struct Candidate {
     /// Who.
     pub peer: PeerKey,
     /// How near, by its address.
-    pub tier: Tier,
+    pub near: Near,
     /// Who named it.
     pub via: Via,
 }
@@ -206,7 +206,7 @@ pub enum ManifestFailure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
     /// How near, by the address seen on the connection.
-    pub tier: Tier,
+    pub near: Near,
     /// It says it is the operator's own server. Claiming it only lowers use.
     pub origin: bool,
     /// It answers directory questions about this content.

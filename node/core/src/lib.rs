@@ -23,7 +23,7 @@
 //! // One input in: take part in the swarm of a content of which nothing is here, and which one peer may have.
 //! let layout = Arc::new(Layout::new(256 << 10, [10 << 20]).expect("whole pieces of 256 KiB"));
 //! let have = RunSet::empty(layout.runs());
-//! let somebody = Candidate { peer: PeerKey(7), tier: Tier::SameAs, via: Via::Named };
+//! let somebody = Candidate { peer: PeerKey(7), near: Tier::SameAs.into(), via: Via::Named };
 //! let join = Event::Join(Join {
 //!     material: Some(Material { layout, have, wanted: None }),
 //!     candidates: vec![somebody],
@@ -49,6 +49,7 @@
 //! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
 //! ```
 
+pub mod asn;
 pub mod bucket;
 mod choker;
 pub mod config;

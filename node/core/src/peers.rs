@@ -6,7 +6,7 @@ use crate::{
     id::PeerKey,
     input::{Candidate, Neighbour, Via},
     stats::Giver,
-    tier::Tier,
+    tier::{Near, Proximity, Tier},
 };
 
 /// One neighbour. Kept to 24 bytes: a simulated world holds tens of millions of them.
@@ -20,7 +20,7 @@ pub(crate) struct Link {
     /// Payload we sent since the last choke round.
     pub(crate) sent: u32,
     flags: u16,
-    tier: Tier,
+    proximity: Proximity,
     /// How we learned of it.
     pub(crate) via: Via,
     /// Requests of ours it has not answered.
@@ -87,7 +87,7 @@ impl Link {
             received: 0,
             sent: 0,
             flags: 0,
-            tier: about.tier,
+            proximity: about.near.proximity,
             via: Via::Inbound,
             in_flight: 0,
             depth,
@@ -103,7 +103,7 @@ impl Link {
     }
 
     pub(crate) fn tier(&self) -> Tier {
-        self.tier
+        self.proximity.tier()
     }
 
     /// Whom to thank for what it sends.
@@ -111,13 +111,13 @@ impl Link {
         match () {
             () if self.is_web_seed() => Giver::WebSeed,
             () if self.is_origin() => Giver::Origin,
-            () => Giver::Peer(self.tier),
+            () => Giver::Peer(self.tier()),
         }
     }
 
     /// The candidate it becomes when the link ends.
     pub(crate) fn candidate(&self) -> Candidate {
-        Candidate { peer: self.peer, tier: self.tier, via: self.via }
+        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn: None }, via: self.via }
     }
 
     /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who
@@ -232,8 +232,13 @@ mod tests {
 
     #[test]
     fn flags_do_not_touch_each_other() {
-        let about =
-            Neighbour { tier: Tier::Lan, origin: true, directory: false, manifest: false, web_seed: false };
+        let about = Neighbour {
+            near: Tier::Lan.into(),
+            origin: true,
+            directory: false,
+            manifest: false,
+            web_seed: false,
+        };
         let mut link = Link::new(PeerKey(1), about, 4);
         link.set_choking_us(false);
         assert!(link.is_origin() && link.is_choked() && !link.is_choking_us() && !link.is_new());

@@ -16,7 +16,7 @@ pub(crate) struct Cost {
 impl Cost {
     fn of(candidate: &Known, random: &mut Random) -> Cost {
         Cost {
-            tier: f32::from(candidate.tier as u8),
+            tier: f32::from(candidate.near.tier() as u8),
             failures: 2.0 * f32::from(candidate.failures),
             tie: random.unit() * 0.9,
         }
@@ -51,7 +51,11 @@ mod tests {
     };
 
     fn known(tiers: &[Tier]) -> Vec<Known> {
-        let candidate = |(at, &tier)| Candidate { peer: PeerKey(at as u32), tier, via: Via::Directory };
+        let candidate = |(at, &tier): (usize, &Tier)| Candidate {
+            peer: PeerKey(at as u32),
+            near: tier.into(),
+            via: Via::Directory,
+        };
         tiers.iter().enumerate().map(candidate).map(Known::new).collect()
     }
 

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::asn::{Asn, Relation};
+
 /// Nearness classes, nearest first: the order is the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -71,6 +73,88 @@ impl Tier {
     }
 }
 
+/// A tier and a step inside it, in one byte: smaller is cheaper.
+///
+/// Steps order what one tier holds: adjacent ASes by what passing bytes to them costs (a customer's are paid for by
+/// it, a peer's by nobody, a provider's by us), distant ones by AS hops.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Proximity(u8);
+
+impl Proximity {
+    /// Nothing is known about the address.
+    pub const UNKNOWN: Proximity = Proximity::new(Tier::Unknown, 0);
+    const STEP_BITS: u32 = 5;
+    const STEP_MAX: u8 = (1 << Proximity::STEP_BITS) - 1;
+
+    const fn new(tier: Tier, step: u8) -> Proximity {
+        Proximity((tier as u8) << Proximity::STEP_BITS | step)
+    }
+
+    /// In an AS that ours exchanges traffic with directly; `relation` is what it is to ours.
+    pub fn adjacent(relation: Relation) -> Proximity {
+        let step = match relation {
+            Relation::Customer => 0,
+            Relation::Peer => 1,
+            Relation::Provider => 2,
+            Relation::Unknown => 3,
+        };
+        Proximity::new(Tier::AdjacentAs, step)
+    }
+
+    /// In an AS this many links from ours, as routes go; none = further than anybody knows.
+    pub fn remote(hops: Option<u8>) -> Proximity {
+        Proximity::new(Tier::Remote, hops.unwrap_or(Proximity::STEP_MAX).min(Proximity::STEP_MAX))
+    }
+
+    /// The tier.
+    pub fn tier(self) -> Tier {
+        Tier::ALL[usize::from(self.0 >> Proximity::STEP_BITS)]
+    }
+
+    /// The step inside the tier, from 0 to 31.
+    pub fn step(self) -> u8 {
+        self.0 & Proximity::STEP_MAX
+    }
+}
+
+impl From<Tier> for Proximity {
+    /// The nearest of its tier; of distant ones the furthest, as nothing is known of the hops.
+    fn from(tier: Tier) -> Proximity {
+        if tier == Tier::Remote { Proximity::remote(None) } else { Proximity::new(tier, 0) }
+    }
+}
+
+impl std::fmt::Debug for Proximity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}+{}", self.tier(), self.step())
+    }
+}
+
+/// Where somebody is, seen from us. Made of the address on its connection, never of its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// How near.
+    pub proximity: Proximity,
+    /// Its AS, when an atlas knows it.
+    pub asn: Option<Asn>,
+}
+
+impl Near {
+    /// Nothing is known.
+    pub const UNKNOWN: Near = Near { proximity: Proximity::UNKNOWN, asn: None };
+
+    /// The tier.
+    pub fn tier(self) -> Tier {
+        self.proximity.tier()
+    }
+}
+
+impl From<Tier> for Near {
+    fn from(tier: Tier) -> Near {
+        Near { proximity: tier.into(), asn: None }
+    }
+}
+
 fn common_v4(a: Ipv4Addr, b: Ipv4Addr) -> u32 {
     (a.to_bits() ^ b.to_bits()).leading_zeros()
 }
@@ -102,6 +186,19 @@ mod tests {
         assert_eq!(tier("::ffff:10.0.0.1", "10.0.0.2"), Tier::Prefix24);
         assert_eq!(tier("2001:db8::1", "10.0.0.2"), Tier::Unknown);
         assert_eq!(tier("0.0.0.0", "10.0.0.2"), Tier::Unknown);
+    }
+
+    #[test]
+    fn steps_order_a_tier_and_never_leave_it() {
+        use Relation::{Customer, Peer, Provider, Unknown};
+        let adjacent = [Customer, Peer, Provider, Unknown].map(Proximity::adjacent);
+        let remote = [Some(2), Some(3), Some(200), None].map(Proximity::remote);
+        assert!(adjacent.is_sorted() && remote.is_sorted());
+        assert!(Proximity::from(Tier::SameAs) < adjacent[0] && adjacent[3] < remote[0]);
+        assert!(remote[3] < Proximity::UNKNOWN);
+        assert!(adjacent.iter().all(|near| near.tier() == Tier::AdjacentAs));
+        assert!(remote.iter().all(|near| near.tier() == Tier::Remote));
+        assert!(Tier::ALL.into_iter().all(|tier| Proximity::from(tier).tier() == tier));
     }
 
     #[test]

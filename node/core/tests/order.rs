@@ -75,7 +75,7 @@ impl Shell {
     fn link(&mut self, content: ContentKey, peer: PeerKey) {
         self.maps.0.insert((content, peer), RunSet::empty(self.layout.runs()));
         let about = Neighbour {
-            tier: Tier::SameAs,
+            near: Tier::SameAs.into(),
             origin: false,
             directory: false,
             manifest: true,

@@ -121,9 +121,14 @@ fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
     let peers = || (0..NEIGHBOURS).map(PeerKey);
     let maps = Maps(peers().map(|peer| (peer, RunSet::full(RUNS))).collect());
     let mut outputs = Vec::with_capacity(1_000);
-    let candidate = |peer| Candidate { peer, tier: Tier::Remote, via: Via::Directory };
-    let about =
-        Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true, web_seed: false };
+    let candidate = |peer| Candidate { peer, near: Tier::Remote.into(), via: Via::Directory };
+    let about = Neighbour {
+        near: Tier::Remote.into(),
+        origin: false,
+        directory: false,
+        manifest: true,
+        web_seed: false,
+    };
     let (engine, held) = measure(|| {
         let mut engine = Engine::new(config.clone(), 1);
         let candidates: Vec<Candidate> = peers().map(candidate).collect();
@@ -154,8 +159,13 @@ fn a_finished_leecher_keeps_little() {
     let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
     let peer = PeerKey(0);
     let maps = Maps([(peer, RunSet::full(RUNS))].into());
-    let about =
-        Neighbour { tier: Tier::Remote, origin: false, directory: false, manifest: true, web_seed: false };
+    let about = Neighbour {
+        near: Tier::Remote.into(),
+        origin: false,
+        directory: false,
+        manifest: true,
+        web_seed: false,
+    };
     let mut outputs = Vec::with_capacity(10_000);
     let (engine, held) = measure(|| {
         let mut engine = Engine::new(config.clone(), 1);

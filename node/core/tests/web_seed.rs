@@ -12,7 +12,7 @@ use nearcast_core::{
     message::Message,
     output::{Action, Output},
     run_set::RunSet,
-    tier::Tier,
+    tier::Near,
     time::Timestamp,
 };
 
@@ -47,7 +47,7 @@ impl Shell {
         let mut shell = Shell { engine, maps: Maps(BTreeMap::new()), layout, now: Timestamp::from_millis(5) };
         let have = RunSet::empty(shell.layout.runs());
         let material = Material { layout: shell.layout.clone(), have, wanted: None };
-        let candidate = |peer| Candidate { peer, tier: Tier::Unknown, via: Via::Named };
+        let candidate = |peer| Candidate { peer, near: Near::UNKNOWN, via: Via::Named };
         let actions = shell.event(Event::Join(Join {
             material: Some(material),
             candidates: vec![candidate(WEB), candidate(PEER)],
@@ -76,7 +76,7 @@ impl Shell {
     fn link(&mut self, peer: PeerKey, web_seed: bool, map: RunSet) -> Vec<Action> {
         self.maps.0.insert(peer, map);
         let about = Neighbour {
-            tier: Tier::Unknown,
+            near: Near::UNKNOWN,
             origin: web_seed,
             directory: false,
             manifest: !web_seed,

@@ -216,7 +216,7 @@ impl Driver {
 
     fn named(&mut self, address: &Multiaddr) -> Candidate {
         let peer = self.peers.key_at(address);
-        Candidate { peer, tier: self.tier_of(peer), via: Via::Named }
+        Candidate { peer, near: self.near(peer), via: Via::Named }
     }
 
     pub(super) fn on_manifest(

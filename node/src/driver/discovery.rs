@@ -46,8 +46,8 @@ impl Driver {
         let mut candidates: Vec<Candidate> =
             records.filter_map(|record| self.candidate(record, teller, Via::Directory)).collect();
         if reply.holds {
-            let tier = self.tier_of(directory);
-            candidates.push(Candidate { peer: directory, tier, via: Via::Directory });
+            let near = self.near(directory);
+            candidates.push(Candidate { peer: directory, near, via: Via::Directory });
         }
         self.input(content, Event::Discovered { query: Some(query), candidates });
     }
@@ -76,7 +76,7 @@ impl Driver {
         }
         let peer = self.peers.key_of(id);
         addresses.iter().for_each(|address| self.peers.learn_address(peer, address));
-        Some(Candidate { peer, tier: self.nearness.tier(ip), via })
+        Some(Candidate { peer, near: self.nearness.near(ip), via })
     }
 
     /// Answers as the directory of our own contents.

@@ -34,7 +34,7 @@ impl Driver {
             return self.lan.on_left(&said.peer);
         }
         let ip = heard.ip.into();
-        if self.nearness.tier(ip) != Tier::Lan || !self.lan.on_heard(Instant::now(), said.peer) {
+        if self.nearness.near(ip).tier() != Tier::Lan || !self.lan.on_heard(Instant::now(), said.peer) {
             return;
         }
         let record = PeerRecord {
@@ -55,7 +55,7 @@ impl Driver {
         self.input(content, Event::Join(join));
         let ids: Vec<_> = self.lan.peers().collect();
         let peers: Vec<PeerKey> = ids.into_iter().map(|id| self.peers.key_of(id)).collect();
-        let candidate = |peer| Candidate { peer, tier: self.tier_of(peer), via: Via::Lan };
+        let candidate = |peer| Candidate { peer, near: self.near(peer), via: Via::Lan };
         let candidates = peers.into_iter().map(candidate).collect();
         self.offer_lan(content, candidates);
     }

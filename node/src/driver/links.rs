@@ -143,7 +143,7 @@ impl Driver {
             let link = Link { id: self.new_link_id(key, peer), state: State::Bare(connection) };
             self.links.insert((key, peer), link);
             let about = Neighbour {
-                tier: self.tier_of(peer),
+                near: self.near(peer),
                 origin: false,
                 directory: false,
                 manifest: true,
@@ -265,7 +265,7 @@ impl Driver {
         };
         let theirs = hello.have_map(manifest.layout().runs()).map_err(|_| "its have-map has another size")?;
         let peer_id = self.peers.get(peer).and_then(|known| known.id).ok_or("the connection is gone")?;
-        let (content_id, tier) = (content.id, self.tier_of(peer));
+        let (content_id, near) = (content.id, self.near(peer));
         let asks_directories = content.asks_directories();
         self.peers.set_ports(peer, hello.tcp_port, hello.udp_port);
         self.learn_claimed_addresses(peer);
@@ -300,7 +300,7 @@ impl Driver {
             peer: peer_id,
             connection,
             origin: hello.origin,
-            tier,
+            tier: near.tier(),
             since: Instant::now(),
             ours,
             frames,
@@ -315,7 +315,7 @@ impl Driver {
         self.links.insert((key, peer), Link { id, state: State::Up(Box::new(up)) });
         self.maps.0.insert((key, peer), theirs);
         let directory = hello.directory && asks_directories;
-        let about = Neighbour { tier, origin: hello.origin, directory, manifest: true, web_seed: false };
+        let about = Neighbour { near, origin: hello.origin, directory, manifest: true, web_seed: false };
         self.input(key, Event::Linked { peer, about });
         Ok(())
     }

@@ -4,7 +4,7 @@ use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentKey, PeerKey, QueryId},
     input::{Candidate, Event, Via},
-    tier::Tier,
+    tier::Near,
 };
 
 use super::Driver;
@@ -120,7 +120,7 @@ impl Driver {
             Errand::Link(content) => match alias {
                 Some(real) => {
                     self.input(content, Event::DialFailed { peer: named });
-                    let candidate = Candidate { peer: real, tier: self.tier_of(real), via: Via::Named };
+                    let candidate = Candidate { peer: real, near: self.near(real), via: Via::Named };
                     self.input(content, Event::Discovered { query: None, candidates: vec![candidate] });
                 }
                 None => self.open_link(content, named),
@@ -131,9 +131,10 @@ impl Driver {
         }
     }
 
-    pub(super) fn tier_of(&self, peer: PeerKey) -> Tier {
+    /// Where a peer is, by the address on its connection, else by what is known of it.
+    pub(super) fn near(&self, peer: PeerKey) -> Near {
         let ip = self.peers.get(peer).and_then(crate::peer_book::Known::ip);
-        ip.map_or(Tier::Unknown, |ip| self.nearness.tier(ip))
+        ip.map_or(Near::UNKNOWN, |ip| self.nearness.near(ip))
     }
 
     /// The task for a stream somebody opened.

@@ -9,7 +9,7 @@ use nearcast_core::{
     output::Action,
     paths::printable,
     run_set::RunSet,
-    tier::Tier,
+    tier::{Near, Tier},
 };
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -106,7 +106,7 @@ impl Driver {
         let mut candidates = Vec::with_capacity(places.len());
         for place in places {
             let peer = self.peers.key_of_server();
-            candidates.push(Candidate { peer, tier: Tier::Unknown, via: Via::Named });
+            candidates.push(Candidate { peer, near: Near::UNKNOWN, via: Via::Named });
             if let Some(content) = self.contents.get_mut(&key) {
                 content.web_seeds.insert(peer, WebSeed::new(place));
             }
@@ -197,7 +197,7 @@ impl Driver {
                 line.open = true;
                 self.maps.0.insert((key, peer), RunSet::full(runs));
                 let about = Neighbour {
-                    tier: Tier::Unknown,
+                    near: Near::UNKNOWN,
                     origin: true,
                     directory: false,
                     manifest: false,

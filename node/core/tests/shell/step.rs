@@ -48,7 +48,7 @@ pub(crate) struct Step {
 
 fn about(peer: PeerKey) -> Neighbour {
     Neighbour {
-        tier: tier(peer),
+        near: tier(peer).into(),
         origin: peer.0 % 5 == 4,
         directory: peer.0 % 4 == 3,
         manifest: peer.0 % 3 != 2,
@@ -81,7 +81,7 @@ pub(crate) fn join(shell: &mut Shell, content: ContentKey, number: u16) {
         1 => Some((shell.set(number & 0x0f0f), Some(shell.set(number | 1)))),
         _ => None,
     };
-    let named = |peer| Candidate { peer: PeerKey(peer), tier: tier(PeerKey(peer)), via: Via::Named };
+    let named = |peer| Candidate { peer: PeerKey(peer), near: tier(PeerKey(peer)).into(), via: Via::Named };
     let candidates = (0..u32::from(number % 4)).map(named).collect();
     let directories = (0..u32::from(number % 3)).map(|peer| PeerKey(peer + 3)).collect();
     shell.join(content, Join { candidates, directories, ..bare_join(patience) }, have);
@@ -160,7 +160,7 @@ fn discover(shell: &mut Shell, step: Step) {
         _ => None,
     };
     let via = [Via::Directory, Via::Exchange, Via::Named, Via::Lan][usize::from(number) % 4];
-    let candidate = |peer: u32| Candidate { peer: PeerKey(peer), tier: tier(PeerKey(peer)), via };
+    let candidate = |peer: u32| Candidate { peer: PeerKey(peer), near: tier(PeerKey(peer)).into(), via };
     let candidates = (peer.0..peer.0 + u32::from(number % 6)).map(candidate).collect();
     shell.event(content, Event::Discovered { query, candidates });
 }
@@ -186,7 +186,7 @@ pub(crate) fn recover(shell: &mut Shell) {
         (0..PEERS).for_each(|peer| shell.unlink(content, PeerKey(peer)));
         let all = shell.set(u16::MAX);
         let about = Neighbour {
-            tier: Tier::Remote,
+            near: Tier::Remote.into(),
             origin: false,
             directory: false,
             manifest: true,

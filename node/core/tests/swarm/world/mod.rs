@@ -163,8 +163,11 @@ impl World {
     fn join(&self, at: usize) -> Join {
         let known = if self.config.acquainted { self.peers.len() } else { 1 };
         let others = (0..known).filter(|&other| other != at && !self.peers[at].role.seed);
-        let candidate =
-            |other| Candidate { peer: PeerKey(other as u32), tier: Self::tier(at, other), via: Via::Named };
+        let candidate = |other| Candidate {
+            peer: PeerKey(other as u32),
+            near: Self::tier(at, other).into(),
+            via: Via::Named,
+        };
         Join {
             material: Some(Material {
                 layout: self.layout.clone(),
@@ -251,7 +254,7 @@ impl World {
                     Message::Peers(peers) => {
                         let candidate = |peer: PeerKey| Candidate {
                             peer,
-                            tier: Self::tier(at, peer.0 as usize),
+                            near: Self::tier(at, peer.0 as usize).into(),
                             via: Via::Exchange,
                         };
                         let others = peers.into_iter().filter(|&peer| peer != me);
@@ -354,7 +357,7 @@ impl World {
             let map = self.peers[b.0 as usize].have.clone();
             self.known.insert((a, b), map);
             let about = Neighbour {
-                tier: Self::tier(a.0 as usize, b.0 as usize),
+                near: Self::tier(a.0 as usize, b.0 as usize).into(),
                 origin: self.peers[b.0 as usize].role.origin,
                 directory: false,
                 manifest: true,

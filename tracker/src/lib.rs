@@ -1,0 +1,1 @@
+//! `nearcast-tracker`: a directory that knows from BGP where everybody is.

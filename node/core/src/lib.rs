@@ -50,6 +50,7 @@
 //! ```
 
 pub mod asn;
+pub mod atlas;
 pub mod bucket;
 mod choker;
 pub mod config;

@@ -1,0 +1,245 @@
+//! Which AS an address belongs to: prefixes flattened into ranges that lie side by side, and an index over the first
+//! sixteen bits, so that a look-up is a short binary search in one array.
+//!
+//! Invariants: `starts` ascend strictly and begin with the lowest address; two ranges in a row have different owners;
+//! `index[h]` is the first range that starts at or after the first address whose top sixteen bits are `h`.
+
+use std::net::IpAddr;
+
+/// What an address becomes for the table: its bits, as wide as its family's.
+pub(super) trait Address: Copy + Ord + Eq + std::fmt::Debug {
+    /// The lowest address.
+    const ZERO: Self;
+    /// Bits of an address.
+    const BITS: u32;
+
+    fn top_sixteen(self) -> usize;
+    fn with_top_sixteen(top: u32) -> Self;
+    /// The next address; none after the highest.
+    fn successor(self) -> Option<Self>;
+    fn predecessor(self) -> Self;
+    /// The last address of a prefix that begins here.
+    fn last_of(self, bits: u8) -> Self;
+    fn to_ip(self) -> IpAddr;
+    fn to_u128(self) -> u128;
+    fn from_u128(value: u128) -> Option<Self>;
+}
+
+macro_rules! address {
+    ($width:ty, $ip:path) => {
+        impl Address for $width {
+            const ZERO: Self = 0;
+            const BITS: u32 = <$width>::BITS;
+
+            fn top_sixteen(self) -> usize {
+                (self >> (<$width>::BITS - 16)) as usize
+            }
+
+            fn with_top_sixteen(top: u32) -> Self {
+                <$width>::from(top) << (<$width>::BITS - 16)
+            }
+
+            fn successor(self) -> Option<Self> {
+                self.checked_add(1)
+            }
+
+            fn predecessor(self) -> Self {
+                self.saturating_sub(1)
+            }
+
+            fn last_of(self, bits: u8) -> Self {
+                self | <$width>::MAX.checked_shr(u32::from(bits)).unwrap_or(0)
+            }
+
+            fn to_ip(self) -> IpAddr {
+                IpAddr::from(<$ip>::from_bits(self))
+            }
+
+            fn to_u128(self) -> u128 {
+                self.into()
+            }
+
+            fn from_u128(value: u128) -> Option<Self> {
+                Self::try_from(value).ok()
+            }
+        }
+    };
+}
+
+address!(u32, std::net::Ipv4Addr);
+address!(u128, std::net::Ipv6Addr);
+
+/// Who owns a range: 0 = nobody, else one more than a number the atlas knows.
+pub(super) type Owner = u32;
+
+/// A prefix, while a table is made: its first address, its length, its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Prefix<K> {
+    pub(super) first: K,
+    pub(super) bits: u8,
+    pub(super) owner: Owner,
+}
+
+/// A range and its owner; it ends where the next begins.
+pub(super) type Start<K> = (K, Owner);
+
+/// The owners of every address of one family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ranges<K> {
+    starts: Box<[K]>,
+    owners: Box<[Owner]>,
+    index: Box<[u32]>,
+}
+
+impl<K: Address> Ranges<K> {
+    /// A table of ranges in ascending order; those that continue their predecessor are joined with it.
+    pub(super) fn new(ranges: impl IntoIterator<Item = Start<K>>) -> Ranges<K> {
+        let (mut starts, mut owners) = (vec![K::ZERO], vec![0]);
+        for (start, owner) in ranges {
+            if starts.last() == Some(&start) {
+                owners.pop();
+                starts.pop();
+            }
+            if owners.last() != Some(&owner) {
+                debug_assert!(starts.last().is_none_or(|&last| last < start), "ranges ascend");
+                starts.push(start);
+                owners.push(owner);
+            }
+        }
+        let index = index_of(&starts);
+        Ranges { starts: starts.into(), owners: owners.into(), index }
+    }
+
+    /// Flattens prefixes: the longest that covers an address owns it. Of equal prefixes the last one given counts.
+    pub(super) fn flatten(mut prefixes: Vec<Prefix<K>>) -> Ranges<K> {
+        // Stable: among equals the order of giving stays.
+        prefixes.sort_by_key(|prefix| (prefix.first, prefix.bits));
+        let mut ranges: Vec<Start<K>> = Vec::with_capacity(prefixes.len());
+        // Prefixes that are open, each inside the one before: their last address and owner.
+        let mut open: Vec<(K, Owner)> = Vec::new();
+        for prefix in &prefixes {
+            close_until(&mut open, Some(prefix.first), &mut ranges);
+            push(&mut ranges, (prefix.first, prefix.owner));
+            open.push((prefix.first.last_of(prefix.bits), prefix.owner));
+        }
+        close_until(&mut open, None, &mut ranges);
+        Ranges::new(ranges)
+    }
+
+    /// Lays `upper` over this table: wherever it has an owner, that one counts.
+    pub(super) fn under(&self, upper: &Ranges<K>) -> Ranges<K> {
+        let (mut below, mut above) = (self.iter().peekable(), upper.iter().peekable());
+        let (mut owner_below, mut owner_above) = (0, 0);
+        let mut merged = Vec::with_capacity(self.len().max(upper.len()));
+        loop {
+            let next = match (below.peek(), above.peek()) {
+                (None, None) => break,
+                (Some(&(at, _)), None) | (None, Some(&(at, _))) => at,
+                (Some(&(a, _)), Some(&(b, _))) => a.min(b),
+            };
+            if let Some((_, owner)) = below.next_if(|&(at, _)| at == next) {
+                owner_below = owner;
+            }
+            if let Some((_, owner)) = above.next_if(|&(at, _)| at == next) {
+                owner_above = owner;
+            }
+            merged.push((next, if owner_above == 0 { owner_below } else { owner_above }));
+        }
+        Ranges::new(merged)
+    }
+
+    /// The same ranges with other numbers for their owners; nobody stays nobody.
+    pub(super) fn renumbered(&self, owner: impl Fn(Owner) -> Owner) -> Ranges<K> {
+        Ranges::new(self.iter().map(|(start, old)| (start, if old == 0 { 0 } else { owner(old) })))
+    }
+
+    fn position(&self, address: K) -> usize {
+        let top = address.top_sixteen();
+        let (from, to) = (self.index[top] as usize, self.index[top + 1] as usize);
+        // The range may have begun before the sixteen bits did.
+        from + self.starts[from..to].partition_point(|&start| start <= address) - 1
+    }
+
+    /// The owner of an address.
+    pub(super) fn owner(&self, address: K) -> Owner {
+        self.owners[self.position(address)]
+    }
+
+    /// The range an address lies in: its first and last address, and its owner.
+    pub(super) fn range(&self, address: K) -> (K, K, Owner) {
+        let at = self.position(address);
+        let last = self.starts.get(at + 1).map_or_else(|| K::ZERO.last_of(0), |next| next.predecessor());
+        (self.starts[at], last, self.owners[at])
+    }
+
+    /// Every range, from the lowest address on.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Start<K>> {
+        self.starts.iter().copied().zip(self.owners.iter().copied())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Ranges that somebody owns.
+    pub(super) fn owned(&self) -> usize {
+        self.owners.iter().filter(|&&owner| owner != 0).count()
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.starts.len() * size_of::<K>() + (self.owners.len() + self.index.len()) * 4
+    }
+}
+
+/// Appends a range; one of no addresses at the end is replaced.
+fn push<K: Address>(ranges: &mut Vec<Start<K>>, range: Start<K>) {
+    if ranges.last().is_some_and(|&(start, _)| start == range.0) {
+        ranges.pop();
+    }
+    ranges.push(range);
+}
+
+/// Ends the open prefixes that lie wholly before `before` (none: all): what follows belongs to the one around.
+fn close_until<K: Address>(open: &mut Vec<(K, Owner)>, before: Option<K>, ranges: &mut Vec<Start<K>>) {
+    while let Some((last, _)) = open.pop_if(|&mut (last, _)| before.is_none_or(|before| last < before)) {
+        // Those inside of an equal end were closed a moment ago, at the same place.
+        if let Some(next) = last.successor() {
+            push(ranges, (next, open.last().map_or(0, |&(_, owner)| owner)));
+        }
+    }
+}
+
+/// For each sixteen bits the first range that starts there or later, plus one entry at the end.
+fn index_of<K: Address>(starts: &[K]) -> Box<[u32]> {
+    let mut index = vec![0; (1 << 16) + 1];
+    let mut at = 0;
+    for (top, entry) in index.iter_mut().enumerate().take(1 << 16) {
+        let first = K::with_top_sixteen(top as u32);
+        while starts.get(at).is_some_and(|&start| start < first) {
+            at += 1;
+        }
+        *entry = at as u32;
+    }
+    index[1 << 16] = starts.len() as u32;
+    index.into()
+}
+
+/// The prefixes that together are exactly the addresses from `first` to `last`.
+pub(super) fn cut<K: Address>(first: K, last: K) -> Vec<(K, u8)> {
+    let mut prefixes = Vec::new();
+    let mut from = Some(first).filter(|&first| first <= last);
+    while let Some(start) = from {
+        // The shortest prefix that begins here and does not reach beyond the end.
+        let fits = |bits: &u8| starts_prefix(start, *bits) && start.last_of(*bits) <= last;
+        let bits = (0..=K::BITS as u8).find(fits).unwrap_or(K::BITS as u8);
+        prefixes.push((start, bits));
+        from = start.last_of(bits).successor().filter(|&next| next <= last);
+    }
+    prefixes
+}
+
+/// Whether a prefix of this length can begin here.
+fn starts_prefix<K: Address>(start: K, bits: u8) -> bool {
+    let host = K::ZERO.last_of(bits).to_u128();
+    start.to_u128() & host == 0
+}

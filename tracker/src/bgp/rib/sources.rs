@@ -1,0 +1,156 @@
+//! Who tells routes: sources, by session, each with a slot that its routes name.
+
+use std::collections::HashMap;
+
+use super::{SessionId, Source};
+
+/// Where a source is kept. Given to another only once no route names it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot(u32);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nobody's.
+    Free,
+    /// Its routes count.
+    Live,
+    /// Its session is over; its routes count where there are no others.
+    Aged,
+    /// Its routes do not count, and wait to be swept out.
+    Forgotten,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    state: State,
+    routes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    /// By the session's own number.
+    slots: HashMap<u32, Slot>,
+    routes: usize,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    kept: Vec<Kept>,
+    free: Vec<Slot>,
+    forgotten: usize,
+    sessions: HashMap<SessionId, Session>,
+}
+
+impl Sources {
+    /// Slots in use.
+    pub(super) fn len(&self) -> usize {
+        self.kept.len() - self.free.len()
+    }
+
+    /// Slots of those that were forgotten.
+    pub(super) fn forgotten(&self) -> usize {
+        self.forgotten
+    }
+
+    pub(super) fn find(&self, source: Source) -> Option<Slot> {
+        self.sessions.get(&source.session)?.slots.get(&source.number).copied()
+    }
+
+    /// The slot of a source, perhaps a new one. None if there are `sources_max`.
+    pub(super) fn slot(&mut self, source: Source, sources_max: usize) -> Option<Slot> {
+        if let Some(slot) = self.find(source) {
+            return Some(slot);
+        }
+        let fresh = Kept { state: State::Live, routes: 0 };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                *self.at_mut(slot) = fresh;
+                slot
+            }
+            None if self.kept.len() < sources_max => {
+                self.kept.push(fresh);
+                Slot(self.kept.len() as u32 - 1)
+            }
+            None => return None,
+        };
+        self.sessions.entry(source.session).or_default().slots.insert(source.number, slot);
+        Some(slot)
+    }
+
+    /// One route more or less. How many the session has now.
+    pub(super) fn count(&mut self, source: Source, change: isize) -> usize {
+        let Some(slot) = self.find(source) else { return 0 };
+        let kept = self.at_mut(slot);
+        kept.routes = kept.routes.saturating_add_signed(change);
+        let Some(session) = self.sessions.get_mut(&source.session) else { return 0 };
+        session.routes = session.routes.saturating_add_signed(change);
+        session.routes
+    }
+
+    pub(super) fn routes_of(&self, session: SessionId) -> usize {
+        self.sessions.get(&session).map_or(0, |session| session.routes)
+    }
+
+    /// How many routes are to be swept out for it.
+    pub(super) fn forget(&mut self, source: Source) -> usize {
+        let Some(session) = self.sessions.get_mut(&source.session) else { return 0 };
+        let Some(slot) = session.slots.remove(&source.number) else { return 0 };
+        let routes = self.kept[slot.0 as usize].routes;
+        session.routes -= routes;
+        self.forget_slot(slot);
+        routes
+    }
+
+    /// As [`Sources::forget`], for all of a session.
+    pub(super) fn forget_session(&mut self, session: SessionId) -> usize {
+        let Some(gone) = self.sessions.remove(&session) else { return 0 };
+        gone.slots.into_values().for_each(|slot| self.forget_slot(slot));
+        gone.routes
+    }
+
+    /// Without routes there is nothing to wait for.
+    fn forget_slot(&mut self, slot: Slot) {
+        let kept = self.at_mut(slot);
+        if kept.routes == 0 {
+            kept.state = State::Free;
+            self.free.push(slot);
+        } else {
+            kept.state = State::Forgotten;
+            self.forgotten += 1;
+        }
+    }
+
+    pub(super) fn age(&mut self, session: SessionId) {
+        let Some(session) = self.sessions.get(&session) else { return };
+        for slot in session.slots.values() {
+            self.kept[slot.0 as usize].state = State::Aged;
+        }
+    }
+
+    /// Every route of those that were forgotten is gone.
+    pub(super) fn free_forgotten(&mut self) {
+        if self.forgotten == 0 {
+            return;
+        }
+        for (number, kept) in self.kept.iter_mut().enumerate() {
+            if kept.state == State::Forgotten {
+                *kept = Kept { state: State::Free, routes: 0 };
+                self.free.push(Slot(number as u32));
+            }
+        }
+        self.forgotten = 0;
+    }
+
+    pub(super) fn is_forgotten(&self, slot: Slot) -> bool {
+        self.kept[slot.0 as usize].state == State::Forgotten
+    }
+
+    pub(super) fn is_live(&self, slot: Slot) -> bool {
+        self.kept[slot.0 as usize].state == State::Live
+    }
+
+    fn at_mut(&mut self, slot: Slot) -> &mut Kept {
+        &mut self.kept[slot.0 as usize]
+    }
+}

@@ -127,7 +127,8 @@ impl Interned {
     pub(super) fn origins(&self, number: u32) -> impl Iterator<Item = Asn> + '_ {
         let words = self.kept[number as usize].as_ref().map_or(&[][..], |kept| &kept.words);
         let (hops, origins) = split(words);
-        let origins = if origins.is_empty() { hops.last().map_or(&[][..], std::slice::from_ref) } else { origins };
+        let origins =
+            if origins.is_empty() { hops.last().map_or(&[][..], std::slice::from_ref) } else { origins };
         origins.iter().map(|&origin| Asn(origin))
     }
 

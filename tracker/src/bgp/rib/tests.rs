@@ -134,8 +134,9 @@ fn a_full_table_refuses_and_has_room_again_once_somebody_goes() {
     let limits = RibLimits { routes_max: 100, routes_per_session_max: 60, ..RibLimits::default() };
     let mut rib = Rib::new(limits);
     let tell = |rib: &mut Rib, session: u32| -> usize {
-        let told = (0..60)
-            .map(|third| rib.announce(source(session, 0), net(&format!("10.{session}.{third}.0/24")), 0, &path(&[7])));
+        let told = (0..60).map(|third| {
+            rib.announce(source(session, 0), net(&format!("10.{session}.{third}.0/24")), 0, &path(&[7]))
+        });
         told.filter(|told| *told == Announced::New).count()
     };
     assert_eq!((tell(&mut rib, 1), tell(&mut rib, 2)), (60, 40));

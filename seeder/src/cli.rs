@@ -1,27 +1,11 @@
 //! The seeder's command line. Its options are the table of settings, and few others.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{
-    Arg, ArgAction, ArgMatches, Command,
-    builder::{OsStringValueParser, TypedValueParser},
-    value_parser,
-};
-use nearcast_node::error::StartError;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use nearcast_service::cli::{EXIT_BAD_OPTION, EXIT_CODES, EXIT_IO, Serve, exit_of_start};
 
-use crate::{
-    config::Sources,
-    service::SeederError,
-    setting::{About, Kind, TABLE},
-    signals::Signal,
-};
-
-const EXIT_CODES: &str = "\
-Exit codes:
-    0  stopped by SIGTERM        24  the identity cannot be used
-    1  unknown error             28  wrong option or configuration
-    6  cannot listen            130  stopped by SIGINT
-   17  a folder cannot be used";
+use crate::{service::SeederError, setting::Setting};
 
 const SERVE_LONG: &str = "\
 Serve every .torrent under a folder whose data lies beside it.
@@ -34,26 +18,10 @@ Each option can be set in the environment, too (--up as NEARCAST_SEEDER_UP), or 
 again: a file that is wrong changes nothing, and what cannot change while running is named. SIGTERM finishes the runs \
 that are being sent; a second signal ends at once.";
 
-pub(crate) const CONFIG: &str = "config";
-const CHECK: &str = "check-config";
-const JSON: &str = "json";
-
 /// What the program is asked to do.
 pub enum Task {
-    /// Serve.
-    Serve {
-        /// Where settings come from.
-        sources: Sources,
-        /// Print JSON.
-        json: bool,
-    },
-    /// Tell what is wrong with the configuration, or what it comes to.
-    Check {
-        /// Where settings come from.
-        sources: Sources,
-        /// Print JSON.
-        json: bool,
-    },
+    /// Serve, or check the configuration.
+    Serve(Serve<Setting>),
     /// Print a sample of a configuration file.
     Sample,
 }
@@ -74,10 +42,8 @@ impl Task {
 
     fn of(mut matches: ArgMatches) -> Task {
         match matches.remove_subcommand() {
-            Some((name, serve)) if name == "serve" => {
-                let (json, check) = (serve.get_flag(JSON), serve.get_flag(CHECK));
-                let sources = Sources::new(serve);
-                if check { Task::Check { sources, json } } else { Task::Serve { sources, json } }
+            Some((name, told)) if name == "serve" => {
+                Task::Serve(Serve::from_arg_matches(&told).expect("whatever clap lets through is taken"))
             }
             // clap lets nothing else through.
             _ => Task::Sample,
@@ -87,26 +53,11 @@ impl Task {
 
 /// The whole command line, for parsing and for manuals.
 pub fn command() -> Command {
-    let config = Arg::new(CONFIG)
-        .long(CONFIG)
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help("Read this file instead of those in /etc and the home folder")
-        .long_help(
-            "Read this file instead of those in /etc and the home folder.\n\n[env: NEARCAST_SEEDER_CONFIG]",
-        );
-    let check = flag(CHECK, "Say what is wrong with the configuration, or what it comes to, and end")
-        .long_help(
-            "Say what is wrong with the configuration, or what it comes to and where each value is from, and end. \
-             The exit code is 0 or 28.",
-        );
-    let json = flag(JSON, "Print one JSON object a line on standard output instead of words");
     let serve = Command::new("serve")
         .about("Serve every .torrent under a folder whose data lies beside it")
         .long_about(SERVE_LONG)
-        .after_help(EXIT_CODES)
-        .args(TABLE.iter().map(option))
-        .args([config, check, json]);
+        .after_help(EXIT_CODES);
+    let serve = Serve::<Setting>::augment_args(serve);
     let sample = Command::new("sample-config")
         .about("Print a configuration file that sets nothing and explains everything")
         .after_help("It goes to standard output: nearcast-seeder sample-config > /etc/nearcast/seeder.toml");
@@ -119,49 +70,12 @@ pub fn command() -> Command {
         .subcommands([serve, sample])
 }
 
-fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
-}
-
-fn option(about: &'static About) -> Arg {
-    let default = match about.default {
-        "" | "false" => String::new(),
-        default => format!(" [default: {default}]"),
-    };
-    let (short, variable) = (about.short.trim_end_matches('.'), about.variable());
-    let checked = OsStringValueParser::new().try_map(|value| about.kind.check(&value).map(|()| value));
-    let option = Arg::new(about.name)
-        .long(about.name)
-        .value_name(about.value)
-        .value_parser(checked)
-        .help(format!("{short}{default}"))
-        .long_help(format!("{} {}\n\n[env: {variable}]{default}", about.short, about.long));
-    match about.kind {
-        Kind::Addresses => option.action(ArgAction::Append),
-        // Alone it means yes; "--publish=false" takes back what a file says.
-        Kind::Switch => option.num_args(0..=1).require_equals(true).default_missing_value("true"),
-        _ => option,
-    }
-}
-
-/// A wrong command line or configuration ends as in `nearcast`.
-pub const EXIT_BAD_OPTION: u8 = 28;
-
 /// How a seeder that could not start ends.
-pub fn exit_of_error(error: &SeederError) -> ExitCode {
-    ExitCode::from(match error {
-        SeederError::Folder { .. } | SeederError::Share(_) => 17,
-        SeederError::Start(StartError::Identity { .. }) => 24,
-        SeederError::Start(StartError::Listen { .. } | StartError::Network(_)) => 6,
-    })
-}
-
-/// How a seeder that was stopped ends: SIGTERM is how services are asked to, so that is success.
-pub fn exit_of_signal(signal: Signal) -> ExitCode {
-    ExitCode::from(match signal {
-        Signal::Terminate => 0,
-        Signal::Interrupt => 130,
-    })
+pub(crate) fn exit_of_error(error: &SeederError) -> u8 {
+    match error {
+        SeederError::Folder { .. } | SeederError::Share(_) => EXIT_IO,
+        SeederError::Start(error) => exit_of_start(error),
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +83,7 @@ mod tests {
     use std::ffi::OsString;
 
     use super::*;
+    use crate::setting::TABLE;
 
     fn parse(arguments: &[&str]) -> Result<ArgMatches, clap::Error> {
         command().try_get_matches_from(["nearcast-seeder"].iter().chain(arguments))
@@ -211,11 +126,12 @@ mod tests {
     #[test]
     fn each_task_is_told_from_the_others() {
         assert!(matches!(Task::of(parse(&["sample-config"]).unwrap()), Task::Sample));
-        assert!(matches!(
-            Task::of(parse(&["serve", "--check-config"]).unwrap()),
-            Task::Check { json: false, .. }
-        ));
-        assert!(matches!(Task::of(parse(&["serve", "--json"]).unwrap()), Task::Serve { json: true, .. }));
+        let serve = |option| match Task::of(parse(&["serve", option]).unwrap()) {
+            Task::Serve(Serve { check, json, .. }) => (check, json),
+            Task::Sample => panic!("a sample was not asked for"),
+        };
+        assert_eq!(serve("--check-config"), (true, false));
+        assert_eq!(serve("--json"), (false, true));
         assert!(parse(&[]).is_err());
     }
 }

@@ -1,29 +1,20 @@
 //! What a seeder is told before it starts.
 
-mod file;
-mod layers;
-mod sample;
-
-use std::{
-    env,
-    ffi::OsString,
-    fs, io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, io, path::Path, path::PathBuf, time::Duration};
 
 use nearcast_core::paths::printable;
 use nearcast_node::{
     address::Address,
     config::{Caps, NodeConfig},
 };
-
-pub use self::{
-    layers::{Given, Layers, Origin, Problems, Sources},
-    sample::sample,
+use nearcast_service::{
+    config::{Layers, Problems},
+    run::Around,
+    setting::Setting as _,
+    state::{default_state_dir, readable_or_makeable, writable},
 };
-use crate::setting::{self, Setting};
+
+use crate::setting::Setting;
 
 /// Settings of one seeder. [`SeederConfig::default`] suits an embedding program.
 #[derive(Clone, Debug)]
@@ -85,33 +76,13 @@ impl SeederConfig {
     }
 }
 
-/// Where the admin listener is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admin {
-    /// Nowhere.
-    Off,
-    /// There.
-    At {
-        /// Its address.
-        address: SocketAddr,
-        /// Nobody asked for it by name: another port will do when this one is taken.
-        may_move: bool,
-    },
-}
-
 /// Everything the program is told: a seeder, and what is around it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The seeder.
     pub seeder: SeederConfig,
-    /// Where health and metrics are answered.
-    pub admin: Admin,
-    /// How long runs being sent may take to finish at the end.
-    pub grace: Duration,
-    /// What to log.
-    pub log: String,
-    /// As JSON.
-    pub log_json: bool,
+    /// What is around it.
+    pub around: Around,
 }
 
 impl Settings {
@@ -119,9 +90,9 @@ impl Settings {
     ///
     /// # Errors
     /// What is missing or does not fit together, all of it.
-    pub fn of(layers: &Layers) -> Result<Settings, Problems> {
+    pub fn of(layers: &Layers<Setting>) -> Result<Settings, Problems> {
         let mut problems = Vec::new();
-        let root = layers.value(Setting::Root).map(PathBuf::from);
+        let root = layers.path(Setting::Root);
         if root.is_none() {
             problems.push("root is not set: give --root DIR, or root in a file".to_owned());
         }
@@ -129,18 +100,18 @@ impl Settings {
         if identity.is_none() {
             problems.push("no place for the identity: set state-dir or identity".to_owned());
         }
-        let listen = addresses(layers, Setting::Listen);
+        let listen: Vec<Address> = layers.all(Setting::Listen);
         for address in listen.iter().filter(|address| address.ip().is_none()) {
             problems.push(format!("listen: {address} names no IP to listen on"));
         }
         let seeder = SeederConfig {
             root,
-            publish: setting::switch(layers.text(Setting::Publish)).unwrap_or_default(),
-            link_addresses: addresses(layers, Setting::LinkAddress),
-            rescan: duration(layers, Setting::Rescan),
+            publish: layers.switch(Setting::Publish),
+            link_addresses: layers.all(Setting::LinkAddress),
+            rescan: layers.duration(Setting::Rescan),
             listen,
-            up: rate(layers, Setting::Up),
-            connections_max: count(layers, Setting::Connections).unwrap_or_default(),
+            up: layers.rate(Setting::Up),
+            connections_max: layers.count(Setting::Connections).unwrap_or_default(),
             caps: caps(layers),
             identity,
         };
@@ -152,10 +123,12 @@ impl Settings {
         }
         Ok(Settings {
             seeder,
-            admin: admin(layers),
-            grace: duration(layers, Setting::Grace),
-            log: layers.text(Setting::Log).to_owned(),
-            log_json: layers.text(Setting::LogFormat) == "json",
+            around: Around {
+                admin: layers.admin(Setting::Admin),
+                grace: layers.duration(Setting::Grace),
+                log: layers.text(Setting::Log).to_owned(),
+                log_json: layers.text(Setting::LogFormat) == "json",
+            },
         })
     }
 
@@ -174,114 +147,41 @@ impl Settings {
             }
         }
         if let Some(key) = &self.seeder.identity {
-            match fs::metadata(key) {
-                Ok(_) => note(key, fs::File::open(key).map(drop)),
-                Err(_) => note(key, writable(nearest_folder(key))),
-            }
+            note(key, readable_or_makeable(key));
         }
         problems
     }
 }
 
-fn writable(folder: &Path) -> io::Result<()> {
-    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
-    if folder.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
-}
-
-/// The closest thing above a path that is there: missing folders are made.
-fn nearest_folder(path: &Path) -> &Path {
-    path.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"))
-}
-
-// Every value was checked when it was read: what does not parse here is what is not set.
-
-fn addresses(layers: &Layers, setting: Setting) -> Vec<Address> {
-    let values = layers.given(setting).values.iter();
-    values.filter_map(|value| value.to_str()?.parse().ok()).collect()
-}
-
-fn rate(layers: &Layers, setting: Setting) -> Option<u64> {
-    setting::rate(layers.text(setting)).ok().flatten()
-}
-
-fn duration(layers: &Layers, setting: Setting) -> Duration {
-    setting::duration(layers.text(setting)).unwrap_or_default()
-}
-
-fn count<N: TryFrom<u64>>(layers: &Layers, setting: Setting) -> Option<N> {
-    let number = setting.about().kind.count(layers.text(setting)).ok().flatten()?;
-    N::try_from(number).ok()
-}
-
-fn caps(layers: &Layers) -> Caps {
+fn caps(layers: &Layers<Setting>) -> Caps {
     Caps {
-        up_per_content: rate(layers, Setting::UpPerContent),
-        up_per_prefix: rate(layers, Setting::UpPerPrefix),
-        connections_per_prefix_max: count(layers, Setting::ConnectionsPerPrefix),
-        links_per_content_max: count(layers, Setting::LinksPerContent),
-        upload_slots_per_content: count(layers, Setting::UploadSlotsPerContent),
-        upload_slots_total: count(layers, Setting::UploadSlots),
+        up_per_content: layers.rate(Setting::UpPerContent),
+        up_per_prefix: layers.rate(Setting::UpPerPrefix),
+        connections_per_prefix_max: layers.count(Setting::ConnectionsPerPrefix),
+        links_per_content_max: layers.count(Setting::LinksPerContent),
+        upload_slots_per_content: layers.count(Setting::UploadSlotsPerContent),
+        upload_slots_total: layers.count(Setting::UploadSlots),
     }
 }
 
-fn admin(layers: &Layers) -> Admin {
-    let may_move = layers.given(Setting::Admin).origin == Origin::Default;
-    match setting::admin(layers.text(Setting::Admin)) {
-        Ok(Some(address)) => Admin::At { address, may_move },
-        _ => Admin::Off,
-    }
-}
-
-fn identity(layers: &Layers) -> Option<PathBuf> {
+fn identity(layers: &Layers<Setting>) -> Option<PathBuf> {
     let in_state_dir = || {
-        let named = layers.value(Setting::StateDir).map(PathBuf::from);
-        Some(named.or_else(default_state_dir)?.join("identity.key"))
+        let named = layers.path(Setting::StateDir);
+        Some(named.or_else(|| default_state_dir(&Setting::PROGRAM))?.join("identity.key"))
     };
-    layers.value(Setting::Identity).map(PathBuf::from).or_else(in_state_dir)
+    layers.path(Setting::Identity).or_else(in_state_dir)
 }
 
-/// Where state is kept when no `--state-dir` says otherwise: what systemd gives (`StateDirectory=`),
-/// else the XDG state folder of the user. None when the environment names no home.
-pub fn default_state_dir() -> Option<PathBuf> {
-    state_dir_from(|name| env::var_os(name))
-}
-
-fn state_dir_from(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let named = |name: &str| variable(name).filter(|value| !value.is_empty());
-    // systemd gives a colon-separated list when the unit asks for several.
-    if let Some(first) = named("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next()) {
-        return Some(first);
-    }
-    let absolute = named("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute.or_else(|| named("HOME").map(|home| Path::new(&home).join(".local/state")))?;
-    Some(state.join("nearcast-seeder"))
+/// The text of the sample, which is also shipped.
+pub fn sample() -> String {
+    nearcast_service::config::sample(Setting::Up)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{layers::gather, *};
+    use nearcast_service::{admin::AdminAt, config::Sources};
 
-    fn with(variables: &[(&str, &str)]) -> Option<PathBuf> {
-        state_dir_from(|name| {
-            let found = variables.iter().find(|(key, _)| *key == name)?;
-            Some(found.1.into())
-        })
-    }
-
-    #[test]
-    fn state_goes_where_systemd_then_xdg_then_home_say() {
-        let all = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
-        assert_eq!(with(&all), Some("/var/lib/a".into()));
-        assert_eq!(with(&all[1..]), Some("/x/nearcast-seeder".into()));
-        assert_eq!(with(&all[2..]), Some("/h/.local/state/nearcast-seeder".into()));
-        assert_eq!(with(&[]), None);
-    }
-
-    #[test]
-    fn empty_and_relative_variables_count_as_unset() {
-        let odd = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "rel"), ("HOME", "/h")];
-        assert_eq!(with(&odd), Some("/h/.local/state/nearcast-seeder".into()));
-    }
+    use super::*;
 
     #[test]
     fn a_seeder_is_an_origin_and_listens_where_told() {
@@ -295,8 +195,8 @@ mod tests {
     fn settings(arguments: &[&str]) -> Result<Settings, Problems> {
         let all = ["nearcast-seeder", "serve"].iter().chain(arguments);
         let matches = crate::cli::command().try_get_matches_from(all).unwrap();
-        let nothing = |_: &str| None;
-        Settings::of(&gather(matches.subcommand_matches("serve").unwrap(), &nothing).unwrap())
+        let sources = Sources::new(matches.subcommand_matches("serve").unwrap().clone());
+        Settings::of(&sources.read_with(&|_| None).unwrap())
     }
 
     #[test]
@@ -308,7 +208,7 @@ mod tests {
         assert_eq!(settings.seeder.up, Some(5_000_000));
         assert_eq!(settings.seeder.identity, Some("/state/identity.key".into()));
         assert_eq!(settings.seeder.caps.connections_per_prefix_max, Some(7));
-        assert_eq!((settings.admin, settings.grace), (Admin::Off, Duration::from_secs(5)));
+        assert_eq!((settings.around.admin, settings.around.grace), (AdminAt::Off, Duration::from_secs(5)));
     }
 
     #[test]
@@ -319,7 +219,7 @@ mod tests {
         assert_eq!(named.seeder.node().policy(), plain.node().policy());
         assert_eq!(named.seeder.connections_max, plain.connections_max);
         assert_eq!(named.seeder.rescan, plain.rescan);
-        assert!(matches!(named.admin, Admin::At { may_move: true, .. }));
+        assert!(matches!(named.around.admin, AdminAt::At { may_move: true, .. }));
     }
 
     #[test]
@@ -347,5 +247,14 @@ mod tests {
         let bad = settings(&["--root", file, "--state-dir", &format!("{file}/below")]).unwrap();
         let problems = bad.check();
         assert_eq!(problems.len(), 2, "{problems:?}");
+    }
+    #[test]
+    fn the_shipped_sample_is_what_the_code_knows() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeder.toml");
+        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
+            fs::write(&shipped, sample()).unwrap();
+        }
+        let text = fs::read_to_string(&shipped).unwrap();
+        assert!(text == sample(), "write it anew: nearcast-seeder sample-config > seeder/seeder.toml");
     }
 }

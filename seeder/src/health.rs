@@ -2,14 +2,22 @@
 //! read by anybody.
 
 use std::{
+    fmt,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use nearcast_node::handle::{Node, Totals};
+use nearcast_service::{
+    admin::{Condition, Vitals},
+    reloaded::Reloaded,
+    run,
+};
+
+use crate::metrics;
 
 /// The node's loop goes round ten times a second; who is this late hangs.
 const PULSE_AGE_MAX: Duration = Duration::from_secs(10);
@@ -34,18 +42,8 @@ pub struct Health {
     pub(crate) hashed_bytes: AtomicU64,
     /// Contents that wait to be hashed or are being hashed.
     pub(crate) hashing: AtomicU64,
-    reload_failed: AtomicBool,
-    /// Seconds of Unix time.
-    reloaded_at: AtomicI64,
-}
-
-/// One thing a probe looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// What it is called.
-    pub name: &'static str,
-    /// Whether it holds.
-    pub holds: bool,
+    /// What became of reloads.
+    pub(crate) reloaded: Reloaded,
 }
 
 impl Health {
@@ -55,65 +53,56 @@ impl Health {
         let _ = self.node.set(node);
     }
 
-    /// The end was asked for: nobody new should be sent here.
-    pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
-    }
-
-    /// The configuration was read again, and taken or not.
-    pub fn on_reload(&self, taken: bool) {
-        self.reload_failed.store(!taken, Relaxed);
-        if taken {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.reloaded_at.store(now.as_secs() as i64, Relaxed);
-        }
-    }
-
-    /// The configuration was good when it was read last.
-    pub fn last_reload_successful(&self) -> bool {
-        !self.reload_failed.load(Relaxed)
-    }
-
-    /// When it was taken last, in seconds of Unix time.
-    pub fn reloaded_at(&self) -> i64 {
-        self.reloaded_at.load(Relaxed)
-    }
-
-    /// What must hold for the process to be worth keeping.
-    pub fn live(&self) -> [Condition; 1] {
-        let hangs = self.node.get().is_some_and(|node| node.pulse_age() > PULSE_AGE_MAX);
-        [Condition { name: "loop", holds: !hangs }]
-    }
-
-    /// What must hold for clients to be sent here.
-    pub fn ready(&self) -> [Condition; 5] {
-        let [alive] = self.live();
-        [
-            alive,
-            Condition { name: "listening", holds: self.node.get().is_some() },
-            Condition { name: "catalogue", holds: self.scanned.load(Relaxed) },
-            Condition { name: "root", holds: !self.root_unreadable.load(Relaxed) },
-            Condition { name: "not-draining", holds: !self.draining.load(Relaxed) },
-        ]
-    }
-
     /// The node's counters; none before it listens.
     pub fn totals(&self) -> Option<Totals> {
         Some(self.node.get()?.totals().borrow().clone())
     }
+}
 
-    /// A sentence for the service manager.
-    pub fn status(&self) -> String {
+impl Vitals for Health {
+    fn live(&self) -> Vec<Condition> {
+        let hangs = self.node.get().is_some_and(|node| node.pulse_age() > PULSE_AGE_MAX);
+        vec![Condition { name: "loop", holds: !hangs }]
+    }
+
+    fn ready(&self) -> Vec<Condition> {
+        let mut conditions = self.live();
+        conditions.extend([
+            Condition { name: "listening", holds: self.node.get().is_some() },
+            Condition { name: "catalogue", holds: self.scanned.load(Relaxed) },
+            Condition { name: "root", holds: !self.root_unreadable.load(Relaxed) },
+            Condition { name: "not-draining", holds: !self.draining.load(Relaxed) },
+        ]);
+        conditions
+    }
+
+    fn metrics(&self) -> Result<String, fmt::Error> {
+        metrics::text(self)
+    }
+}
+
+impl run::Health for Health {
+    fn status(&self) -> String {
         let Some(totals) = self.totals() else { return "starting".to_owned() };
         if self.draining.load(Relaxed) {
             return format!("finishing what is being sent to {} clients", totals.unchoked);
         }
         format!("{} contents, {} connections, {} links", totals.contents, totals.connections, totals.links)
     }
+
+    fn drain(&self) {
+        self.draining.store(true, Relaxed);
+    }
+
+    fn reloaded(&self) -> &Reloaded {
+        &self.reloaded
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use nearcast_service::run::Health as _;
+
     use super::*;
 
     fn missing(health: &Health) -> Vec<&'static str> {
@@ -138,15 +127,5 @@ mod tests {
         health.drain();
         assert_eq!(missing(&health), ["root", "not-draining"]);
         node.shutdown(Duration::ZERO).await;
-    }
-
-    #[test]
-    fn a_reload_that_failed_is_remembered_until_one_succeeds() {
-        let health = Health::default();
-        assert!(health.last_reload_successful());
-        health.on_reload(false);
-        assert!(!health.last_reload_successful());
-        health.on_reload(true);
-        assert!(health.last_reload_successful() && health.reloaded_at() > 1_600_000_000);
     }
 }

@@ -14,6 +14,7 @@ use nearcast_node::{
     error::{ShareError, StartError},
     handle::{Node, Share},
 };
+use nearcast_service::state::make_private_folder;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -176,12 +177,4 @@ impl Orders {
         let link_addresses = config.link_addresses.clone();
         Orders { rescan: config.rescan, link_addresses, looks_wanted: 0, stop: false }
     }
-}
-
-fn make_private_folder(folder: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    if folder.as_os_str().is_empty() {
-        return Ok(());
-    }
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }

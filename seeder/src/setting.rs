@@ -4,14 +4,10 @@
 //! A setting has one name in three spellings: `--up-per-content`, `NEARCAST_SEEDER_UP_PER_CONTENT` and the
 //! key `up-per-content`.
 
-use std::{ffi::OsStr, net::SocketAddr, time::Duration};
+use nearcast_service::setting::{self, Kind, Program};
 
-use nearcast_node::address::Address;
-
-use crate::units::{parse_duration, parse_rate};
-
-/// Before the name of each environment variable.
-pub const VARIABLE_PREFIX: &str = "NEARCAST_SEEDER_";
+/// A row of the table.
+pub type About = setting::About<Setting>;
 
 /// One thing that can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,57 +32,6 @@ pub enum Setting {
     Identity,
     Log,
     LogFormat,
-}
-
-/// What a value may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `true` or `false`.
-    Switch,
-    /// A file or folder; relative ones in a file are relative to that file's folder.
-    Path,
-    /// Any number of multiaddrs.
-    Addresses,
-    /// Bytes per second, or `none`.
-    Rate,
-    /// A whole number in a range, or `auto`.
-    Count {
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-    },
-    /// A length of time.
-    Duration,
-    /// `IP:PORT`, or `off`.
-    Admin,
-    /// A filter of the log.
-    Filter,
-    /// One of these words.
-    Word(&'static [&'static str]),
-}
-
-/// A row of the table.
-#[derive(Debug)]
-pub struct About {
-    /// Which.
-    pub setting: Setting,
-    /// Its name.
-    pub name: &'static str,
-    /// What its values may be.
-    pub kind: Kind,
-    /// What stands for the value in `--help`.
-    pub value: &'static str,
-    /// The value when nothing is said, as one would write it; empty = worked out, or none.
-    pub default: &'static str,
-    /// What a sample shows when there is no default to show.
-    pub example: &'static str,
-    /// A reload applies it; else it needs a restart.
-    pub live: bool,
-    /// What it means, one sentence.
-    pub short: &'static str,
-    /// What more and less of it cost, and why the default is what it is.
-    pub long: &'static str,
 }
 
 use Kind::{Addresses, Count, Duration as Time, Filter, Path, Rate, Switch, Word};
@@ -319,114 +264,25 @@ pub static TABLE: [About; 19] = [
     },
 ];
 
-impl Setting {
-    /// Its row.
-    pub fn about(self) -> &'static About {
+impl setting::Setting for Setting {
+    const PROGRAM: Program =
+        Program { name: "nearcast-seeder", file: "seeder.toml", variable_prefix: "NEARCAST_SEEDER_" };
+
+    fn table() -> &'static [About] {
+        &TABLE
+    }
+
+    fn about(self) -> &'static About {
         &TABLE[self as usize]
     }
-
-    /// The setting of this name.
-    pub fn named(name: &str) -> Option<Setting> {
-        TABLE.iter().find(|about| about.name == name).map(|about| about.setting)
-    }
-
-    /// The setting whose name is most like this one, if any is like it at all.
-    pub fn nearest(name: &str) -> Option<Setting> {
-        let distance = |about: &About| edits(name, about.name);
-        let nearest = TABLE.iter().min_by_key(|about| distance(about))?;
-        let alike = distance(nearest) <= 2.max(name.chars().count() / 3);
-        alike.then_some(nearest.setting)
-    }
-}
-
-impl About {
-    /// Its environment variable.
-    pub fn variable(&self) -> String {
-        format!("{VARIABLE_PREFIX}{}", self.name.to_uppercase().replace('-', "_"))
-    }
-
-    /// Whether it takes several values.
-    pub fn is_list(&self) -> bool {
-        self.kind == Addresses
-    }
-}
-
-impl Kind {
-    /// Whether a value is one of this kind.
-    ///
-    /// # Errors
-    /// What would be, in a sentence.
-    pub fn check(self, value: &OsStr) -> Result<(), String> {
-        if self == Path {
-            return if value.is_empty() { Err("a path is needed".to_owned()) } else { Ok(()) };
-        }
-        let text = value.to_str().ok_or("this is not text in UTF-8")?;
-        match self {
-            Path => Ok(()),
-            Switch => switch(text).map(drop),
-            Addresses => text.parse::<Address>().map(drop).map_err(|error| error.to_string()),
-            Rate => rate(text).map(drop),
-            Count { .. } => self.count(text).map(drop),
-            Time => duration(text).map(drop),
-            Kind::Admin => admin(text).map(drop),
-            Filter => crate::log::filter(text).map(drop),
-            Word(words) if words.contains(&text) => Ok(()),
-            Word(words) => Err(format!("write {}", words.join(" or "))),
-        }
-    }
-
-    /// A number, or none for `auto`.
-    pub(crate) fn count(self, text: &str) -> Result<Option<u64>, String> {
-        let Count { min, max } = self else { return Err("this is no number".to_owned()) };
-        if text == "auto" {
-            return Ok(None);
-        }
-        let number = text.parse().ok().filter(|number| (min..=max).contains(number));
-        number.map(Some).ok_or_else(|| format!("write a whole number from {min} to {max}"))
-    }
-}
-
-pub(crate) fn switch(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| "write true or false".to_owned())
-}
-
-/// None = no limit.
-pub(crate) fn rate(text: &str) -> Result<Option<u64>, String> {
-    if text == "none" {
-        return Ok(None);
-    }
-    parse_rate(text).map(Some).map_err(|error| format!("{error}, or none for no limit"))
-}
-
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).map_err(|error| error.to_string())
-}
-
-/// None = off.
-pub(crate) fn admin(text: &str) -> Result<Option<SocketAddr>, String> {
-    if text == "off" {
-        return Ok(None);
-    }
-    text.parse().map(Some).map_err(|_| "write an IP and a port, like 127.0.0.1:4801, or off".to_owned())
-}
-
-/// Letters to change, add or leave out to turn one word into the other (Levenshtein, 1965).
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (number, letter) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], number + 1);
-        for (at, other) in to.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[at + 1];
-            row[at + 1] = changed.min(row[at] + 1).min(row[at + 1] + 1);
-        }
-    }
-    row[to.len()]
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
+    use nearcast_service::setting::Setting as _;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ mod publish;
 mod verify;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
-use nearcast_seeder::signals::Signals;
+use nearcast_service::signals::Signals;
 
 use crate::{
     error::CommandError,

@@ -16,7 +16,7 @@ use std::{
 
 use nearcast_core::manifest::Manifest;
 use nearcast_node::publish::{PublishOptions, Published, publish, verify_data};
-use nearcast_seeder::signals::Signals;
+use nearcast_service::signals::Signals;
 use tempfile::TempDir;
 
 use self::{lines::Lines, model::Model, stage::Stage, table::Table};

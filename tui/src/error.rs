@@ -7,7 +7,8 @@ use nearcast_node::{
     error::{DownloadError, KeyError, StartError},
     publish::{PublishError, VerifyError},
 };
-use nearcast_seeder::{service::SeederError, signals::Signal};
+use nearcast_seeder::service::SeederError;
+use nearcast_service::signals::Signal;
 
 use crate::exit::Exit;
 

@@ -3,7 +3,8 @@
 use std::process::ExitCode;
 
 use nearcast_node::error::{DownloadError, KeyError, ShareError, StartError};
-use nearcast_seeder::{service::SeederError, signals::Signal};
+use nearcast_seeder::service::SeederError;
+use nearcast_service::signals::Signal;
 
 /// How the process ends. The discriminant is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

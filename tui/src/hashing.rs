@@ -11,7 +11,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use nearcast_seeder::signals::Signals;
+use nearcast_service::signals::Signals;
 
 use crate::{
     error::CommandError,

@@ -2,13 +2,14 @@
 //! more is asked for.
 
 use clap::ValueEnum;
-use nearcast_seeder::harmless::Harmless;
+use nearcast_service::harmless::Harmless;
 use tracing_subscriber::EnvFilter;
 
 use crate::screen::Screen;
 
 /// What is logged unless somebody says otherwise: what goes wrong here, not in every peer out there.
-const DEFAULT: &str = "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error";
+const DEFAULT: &str =
+    "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error,nearcast_service=error";
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -37,7 +38,7 @@ fn filter(verbose: u8) -> EnvFilter {
     match level(verbose) {
         None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT)),
         Some(level) => EnvFilter::new(format!(
-            "off,nearcast={level},nearcast_core={level},nearcast_node={level},nearcast_seeder={level}"
+            "off,nearcast={level},nearcast_core={level},nearcast_node={level},nearcast_seeder={level},nearcast_service={level}"
         )),
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use nearcast_seeder::signals::Signals;
+use nearcast_service::signals::Signals;
 
 use crate::{demo, error::CommandError, screen::Screen};
 

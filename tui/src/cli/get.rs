@@ -15,7 +15,7 @@ use nearcast_node::{
     handle::{Download, Fetch, Node},
     progress::Progress,
 };
-use nearcast_seeder::{
+use nearcast_service::{
     signals::Signals,
     units::{parse_duration, parse_rate},
 };

@@ -15,7 +15,7 @@ use nearcast_node::{
     key::SecretKey,
     publish::{PublishOptions, Published, publish, replace_file},
 };
-use nearcast_seeder::{signals::Signals, units::parse_size};
+use nearcast_service::{signals::Signals, units::parse_size};
 use serde_json::{Value, json};
 
 use crate::{

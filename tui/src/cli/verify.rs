@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use nearcast_core::{manifest::Manifest, paths::printable};
 use nearcast_node::publish::{BadFile, FileFault, VerifyReport, verify_data};
-use nearcast_seeder::signals::Signals;
+use nearcast_service::signals::Signals;
 use serde_json::{Value, json};
 
 use crate::{

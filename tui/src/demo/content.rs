@@ -7,7 +7,7 @@ use std::{
     sync::atomic::Ordering,
 };
 
-use nearcast_seeder::signals::Signal;
+use nearcast_service::signals::Signal;
 
 use crate::{error::CommandError, hashing::Meter};
 

@@ -1,4 +1,4 @@
-//! The seeder's log: to standard error, for people or for collectors; what is logged can change while it runs.
+//! A service's log: to standard error, for people or for collectors; what is logged can change while it runs.
 
 use std::io;
 

@@ -1,24 +1,26 @@
 //! A configuration file that sets nothing and explains everything.
 
-use crate::setting::{About, TABLE};
+use crate::setting::{About, Program, Setting};
 
 /// Columns of a line at most.
 const WIDTH: usize = 100;
 
-/// The text of the sample, which is also shipped.
-pub fn sample() -> String {
-    let head = "\
-# nearcast-seeder reads /etc/nearcast/seeder.toml, then $XDG_CONFIG_HOME/nearcast/seeder.toml, or the one
-# file that --config names. Each key is an option of the same name, too (--up), and a variable of the
-# environment (NEARCAST_SEEDER_UP): an option wins over a variable, a variable over files. What is commented
-# out here is the default. Sizes are in bytes: 5M is 5,000,000, 5MiB is 5,242,880, 40Mbit is 5,000,000.
-# Check it with: nearcast-seeder serve --check-config. SIGHUP has it read again.
-";
-    let entries: Vec<String> = TABLE.iter().map(entry).collect();
-    format!("{head}\n{}", entries.join("\n"))
+/// The text of the sample, which is also shipped. `option` is a setting to show how settings are spelt.
+pub fn sample<S: Setting>(option: S) -> String {
+    let Program { name, file, .. } = S::PROGRAM;
+    let (key, variable) = (option.about().name, option.about().variable());
+    let head = format!(
+        "{name} reads /etc/nearcast/{file}, then $XDG_CONFIG_HOME/nearcast/{file}, or the one file that --config \
+         names. Each key is an option of the same name, too (--{key}), and a variable of the environment \
+         ({variable}): an option wins over a variable, a variable over files. What is commented out here is the \
+         default. Sizes are in bytes: 5M is 5,000,000, 5MiB is 5,242,880, 40Mbit is 5,000,000. Check it with: \
+         {name} serve --check-config. SIGHUP has it read again."
+    );
+    let entries: Vec<String> = S::table().iter().map(entry).collect();
+    format!("{}\n{}", comment(&head), entries.join("\n"))
 }
 
-fn entry(about: &About) -> String {
+fn entry<S: Setting>(about: &About<S>) -> String {
     let reload = if about.live { "" } else { " A change needs a restart." };
     let words = format!("{} {}{reload}", about.short, about.long);
     let value = if about.default.is_empty() { about.example } else { about.default };
@@ -53,23 +55,13 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::file;
-
-    #[test]
-    fn the_shipped_sample_is_what_the_code_knows() {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeder.toml");
-        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
-            std::fs::write(&shipped, sample()).unwrap();
-        }
-        let text = std::fs::read_to_string(&shipped).unwrap();
-        assert!(text == sample(), "write it anew: nearcast-seeder sample-config > seeder/seeder.toml");
-    }
+    use crate::{config::file, setting::tests::Made};
 
     #[test]
     fn the_sample_sets_nothing_and_without_comment_marks_sets_everything() {
-        let parse = |text: &str| file::parse(text, "sample", Path::new("/")).unwrap();
-        assert_eq!(parse(&sample()), []);
-        let bare: Vec<String> = sample()
+        let parse = |text: &str| file::parse::<Made>(text, "sample", Path::new("/")).unwrap();
+        assert_eq!(parse(&sample(Made::Up)), []);
+        let bare: Vec<String> = sample(Made::Up)
             .lines()
             .map(|line| match line.strip_prefix('#') {
                 Some(rest) if !rest.starts_with(' ') => rest.to_owned(),
@@ -77,7 +69,7 @@ mod tests {
             })
             .collect();
         let set = parse(&bare.join("\n"));
-        assert_eq!(set.len(), TABLE.len());
+        assert_eq!(set.len(), Made::table().len());
         for line in set {
             let default = line.setting.about().default;
             assert!(default.is_empty() || line.values == [default], "{:?}", line.setting);

@@ -14,15 +14,16 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use crate::setting::{Kind, Setting};
+use super::Variables;
+use crate::setting::Setting;
 
 /// A larger file is no configuration of ours.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A value in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Line {
-    pub(super) setting: Setting,
+pub(super) struct Line<S> {
+    pub(super) setting: S,
     pub(super) values: Vec<OsString>,
     pub(super) number: usize,
 }
@@ -31,7 +32,7 @@ pub(super) struct Line {
 ///
 /// # Errors
 /// Everything that is wrong with it, a sentence each.
-pub(super) fn read(path: &Path) -> Result<Option<Vec<Line>>, Vec<String>> {
+pub(super) fn read<S: Setting>(path: &Path) -> Result<Option<Vec<Line<S>>>, Vec<String>> {
     let name = printable(&path.to_string_lossy());
     let mut text = String::new();
     let taken = fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
@@ -44,7 +45,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<Line>>, Vec<String>> {
 }
 
 /// `folder` is what relative paths are relative to.
-pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Vec<Line>, Vec<String>> {
+pub(super) fn parse<S: Setting>(text: &str, name: &str, folder: &Path) -> Result<Vec<Line<S>>, Vec<String>> {
     let table = DeTable::parse(text).map_err(|error| {
         let number = line_of(text, error.span().map_or(0, |span| span.start));
         vec![format!("{name}:{number}: {}", printable(error.message()))]
@@ -63,16 +64,21 @@ pub(super) fn parse(text: &str, name: &str, folder: &Path) -> Result<Vec<Line>, 
     if problems.is_empty() { Ok(lines) } else { Err(problems.into_iter().map(say).collect()) }
 }
 
-fn line(key: &str, value: &Spanned<DeValue<'_>>, number: usize, folder: &Path) -> Result<Line, String> {
-    let Some(setting) = Setting::named(key) else {
-        let nearest = Setting::nearest(key).map(|near| format!("; did you mean {}?", near.about().name));
+fn line<S: Setting>(
+    key: &str,
+    value: &Spanned<DeValue<'_>>,
+    number: usize,
+    folder: &Path,
+) -> Result<Line<S>, String> {
+    let Some(setting) = S::named(key) else {
+        let nearest = S::nearest(key).map(|near| format!("; did you mean {}?", near.about().name));
         return Err(format!("there is no setting {}{}", printable(key), nearest.unwrap_or_default()));
     };
     let about = setting.about();
     let mut values =
         texts(value.get_ref(), about.is_list()).map_err(|problem| format!("{key}: {problem}"))?;
     for value in &mut values {
-        if about.kind == Kind::Path && !value.is_empty() {
+        if about.kind.is_path(value) && !value.is_empty() {
             *value = folder.join(&*value).into_os_string();
         }
         about.kind.check(value).map_err(|problem| format!("{key}: {problem}"))?;
@@ -101,35 +107,36 @@ fn line_of(text: &str, at: usize) -> usize {
 }
 
 /// Where files are looked for, the weakest first.
-pub(super) fn usual_places(variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<PathBuf> {
+pub(super) fn usual_places(file: &str, variable: Variables<'_>) -> Vec<PathBuf> {
     let named = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let user = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
-    let system = PathBuf::from("/etc/nearcast/seeder.toml");
-    [Some(system), user.map(|folder| folder.join("nearcast/seeder.toml"))].into_iter().flatten().collect()
+    let folders = [Some(PathBuf::from("/etc")), user];
+    folders.into_iter().flatten().map(|folder| folder.join("nearcast").join(file)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::tests::Made;
 
     fn problems(text: &str) -> Vec<String> {
-        parse(text, "seeder.toml", Path::new("/etc/nearcast")).unwrap_err()
+        parse::<Made>(text, "made.toml", Path::new("/etc/nearcast")).unwrap_err()
     }
 
     #[test]
     fn a_file_is_read_with_its_lines_and_relative_to_its_folder() {
         let text = "# mine\nroot = \"media\"\nconnections = 1_000\n\npublish = true\nlisten = [\n  \"/ip4/127.0.0.1/tcp/1\",\n]\n";
-        let lines = parse(text, "seeder.toml", Path::new("/etc/nearcast")).unwrap();
+        let lines = parse::<Made>(text, "made.toml", Path::new("/etc/nearcast")).unwrap();
         let mut told: Vec<_> = lines
             .iter()
             .map(|line| (line.number, line.setting, line.values[0].to_str().unwrap().to_owned()))
             .collect();
         told.sort();
         let expected = [
-            (2, Setting::Root, "/etc/nearcast/media"),
-            (3, Setting::Connections, "1000"),
-            (5, Setting::Publish, "true"),
-            (6, Setting::Listen, "/ip4/127.0.0.1/tcp/1"),
+            (2, Made::Root, "/etc/nearcast/media"),
+            (3, Made::Connections, "1000"),
+            (5, Made::Publish, "true"),
+            (6, Made::Listen, "/ip4/127.0.0.1/tcp/1"),
         ];
         assert_eq!(told, expected.map(|(line, setting, value)| (line, setting, value.to_owned())));
     }
@@ -140,28 +147,25 @@ mod tests {
         assert_eq!(wrong.len(), 3, "{wrong:?}");
         let all = wrong.join("\n");
         assert!(
-            all.contains("seeder.toml:2: there is no setting up-per-contnet; did you mean up-per-content?")
+            all.contains("made.toml:2: there is no setting up-per-contnet; did you mean up-per-content?")
         );
-        assert!(all.contains("seeder.toml:3: up: "), "{all}");
-        assert!(all.contains("seeder.toml:4: there is no setting colour"), "{all}");
+        assert!(all.contains("made.toml:3: up: "), "{all}");
+        assert!(all.contains("made.toml:4: there is no setting colour"), "{all}");
     }
 
     #[test]
     fn what_is_no_toml_or_of_another_type_is_refused_at_its_line() {
-        assert!(problems("root = \"/srv\"\nup = \n")[0].starts_with("seeder.toml:2: "));
-        assert!(problems("\nup = 1.5")[0].contains("seeder.toml:2: up: a text is expected, not a float"));
+        assert!(problems("root = \"/srv\"\nup = \n")[0].starts_with("made.toml:2: "));
+        assert!(problems("\nup = 1.5")[0].contains("made.toml:2: up: a text is expected, not a float"));
         assert!(problems("root = [\"a\"]")[0].contains("not a list"));
         assert!(problems("[root]\na = 1")[0].contains("a text is expected, not a table"));
-        assert!(problems("up = \"1M\"\nup = \"2M\"")[0].starts_with("seeder.toml:2: "), "said twice");
+        assert!(problems("up = \"1M\"\nup = \"2M\"")[0].starts_with("made.toml:2: "), "said twice");
     }
 
     #[test]
     fn the_users_file_comes_after_the_systems() {
         let home = |name: &str| (name == "HOME").then(|| OsString::from("/h"));
-        let places = usual_places(&home);
-        assert_eq!(
-            places,
-            ["/etc/nearcast/seeder.toml", "/h/.config/nearcast/seeder.toml"].map(PathBuf::from)
-        );
+        let places = usual_places("made.toml", &home);
+        assert_eq!(places, ["/etc/nearcast/made.toml", "/h/.config/nearcast/made.toml"].map(PathBuf::from));
     }
 }

@@ -6,12 +6,12 @@ use std::{process, time::Duration};
 use sd_notify::NotifyState;
 
 /// Clients are served from now on.
-pub(crate) fn ready(status: &str) {
+pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
 /// The configuration is being read again; [`ready`] follows.
-pub(crate) fn reloading() {
+pub fn reloading() {
     // Type=notify-reload wants to know which reload it is that ends.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -20,22 +20,22 @@ pub(crate) fn reloading() {
 }
 
 /// The end has begun, and may take this long.
-pub(crate) fn stopping(grace: Duration) {
+pub fn stopping(grace: Duration) {
     let extend = u32::try_from(grace.as_micros()).unwrap_or(u32::MAX);
     tell(&[
         NotifyState::Stopping,
-        NotifyState::Status("finishing what is being sent"),
+        NotifyState::Status("finishing what is under way"),
         NotifyState::ExtendTimeoutUsec(extend),
     ]);
 }
 
 /// Still alive.
-pub(crate) fn alive(status: &str) {
+pub fn alive(status: &str) {
     tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
 }
 
 /// How long the service manager waits for [`alive`]; none if it does not.
-pub(crate) fn watchdog() -> Option<Duration> {
+pub fn watchdog() -> Option<Duration> {
     watchdog_of(&std::env::var("WATCHDOG_USEC").ok()?, std::env::var("WATCHDOG_PID").ok())
 }
 

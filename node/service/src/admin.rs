@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run the seeder.
+//! The admin listener: `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run a service.
 //!
 //! Invariant: whoever connects here can hold nothing that others need. Connections are few and short, and
 //! nothing is ever changed by a request.
@@ -6,7 +6,7 @@
 mod listener;
 
 use std::{
-    io,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     sync::Arc,
 };
@@ -22,11 +22,55 @@ use axum::{
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use self::listener::{Evictions, ShortListener};
-use crate::{
-    config,
-    health::{Condition, Health},
-    metrics,
-};
+use crate::metrics;
+
+/// Where the admin listener is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminAt {
+    /// Nowhere.
+    Off,
+    /// There.
+    At {
+        /// Its address.
+        address: SocketAddr,
+        /// Nobody asked for it by name: another port will do when this one is taken.
+        may_move: bool,
+    },
+}
+
+/// One thing a probe looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// What it is called.
+    pub name: &'static str,
+    /// Whether it holds.
+    pub holds: bool,
+}
+
+/// How a service is, told to whoever asks.
+pub trait Vitals: Send + Sync + 'static {
+    /// What must hold for the process to be worth keeping.
+    fn live(&self) -> Vec<Condition>;
+
+    /// What must hold for clients to be sent here.
+    fn ready(&self) -> Vec<Condition>;
+
+    /// Every counter there is, in OpenMetrics text.
+    ///
+    /// # Errors
+    /// When the name of a metric is none.
+    fn metrics(&self) -> Result<String, fmt::Error>;
+
+    /// Whether all of [`Vitals::live`] holds.
+    fn is_live(&self) -> bool {
+        self.live().iter().all(|condition| condition.holds)
+    }
+
+    /// Whether all of [`Vitals::ready`] holds.
+    fn is_ready(&self) -> bool {
+        self.ready().iter().all(|condition| condition.holds)
+    }
+}
 
 /// A running admin listener.
 pub struct AdminListener {
@@ -51,11 +95,8 @@ impl AdminListener {
     ///
     /// # Errors
     /// When the address cannot be had.
-    pub async fn start(
-        admin: config::Admin,
-        health: Arc<Health>,
-    ) -> Result<Option<AdminListener>, AdminError> {
-        let config::Admin::At { address, may_move } = admin else { return Ok(None) };
+    pub async fn start(admin: AdminAt, vitals: Arc<dyn Vitals>) -> Result<Option<AdminListener>, AdminError> {
+        let AdminAt::At { address, may_move } = admin else { return Ok(None) };
         let failed = |source| AdminError { address, source };
         let socket = match TcpListener::bind(address).await {
             Err(error) if may_move && error.kind() == io::ErrorKind::AddrInUse => {
@@ -69,7 +110,7 @@ impl AdminListener {
         let connections = Evictions::default();
         let listener = ShortListener::new(socket, connections.clone());
         let (stop, stopped) = oneshot::channel::<()>();
-        let serve = axum::serve(listener, router(health, address.ip())).with_graceful_shutdown(async {
+        let serve = axum::serve(listener, router(vitals, address.ip())).with_graceful_shutdown(async {
             // Whoever drops the sender means the same.
             let _ = stopped.await;
         });
@@ -92,23 +133,23 @@ impl AdminListener {
     }
 }
 
-fn router(health: Arc<Health>, bound: IpAddr) -> Router {
+fn router(vitals: Arc<dyn Vitals>, bound: IpAddr) -> Router {
     let router = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/healthz", get(ready))
         .route("/metrics", get(scrape))
-        .with_state(health);
+        .with_state(vitals);
     // On an address the operator chose, names are the operator's, too.
     if bound.is_loopback() { router.layer(middleware::from_fn(refuse_strangers)) } else { router }
 }
 
-async fn live(State(health): State<Arc<Health>>, query: RawQuery) -> Response {
-    probe(&health.live(), &query)
+async fn live(State(vitals): State<Arc<dyn Vitals>>, query: RawQuery) -> Response {
+    probe(&vitals.live(), &query)
 }
 
-async fn ready(State(health): State<Arc<Health>>, query: RawQuery) -> Response {
-    probe(&health.ready(), &query)
+async fn ready(State(vitals): State<Arc<dyn Vitals>>, query: RawQuery) -> Response {
+    probe(&vitals.ready(), &query)
 }
 
 fn probe(conditions: &[Condition], RawQuery(query): &RawQuery) -> Response {
@@ -124,8 +165,8 @@ fn probe(conditions: &[Condition], RawQuery(query): &RawQuery) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }
 
-async fn scrape(State(health): State<Arc<Health>>) -> Response {
-    match metrics::text(&health) {
+async fn scrape(State(vitals): State<Arc<dyn Vitals>>) -> Response {
+    match vitals.metrics() {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

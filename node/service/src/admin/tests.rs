@@ -10,11 +10,30 @@ use tokio::{
 
 use super::*;
 
+/// Alive, and ready or not.
+#[derive(Default)]
+struct Starting;
+
+impl Vitals for Starting {
+    fn live(&self) -> Vec<Condition> {
+        vec![Condition { name: "loop", holds: true }]
+    }
+
+    fn ready(&self) -> Vec<Condition> {
+        let parts = [("loop", true), ("listening", false), ("catalogue", false), ("root", true)];
+        parts.map(|(name, holds)| Condition { name, holds }).to_vec()
+    }
+
+    fn metrics(&self) -> Result<String, fmt::Error> {
+        Ok("# EOF\n".to_owned())
+    }
+}
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn listener(health: &Arc<Health>) -> AdminListener {
-    let at = config::Admin::At { address: "127.0.0.1:0".parse().unwrap(), may_move: false };
-    AdminListener::start(at, health.clone()).await.unwrap().unwrap()
+async fn listener(vitals: &Arc<Starting>) -> AdminListener {
+    let at = AdminAt::At { address: "127.0.0.1:0".parse().unwrap(), may_move: false };
+    AdminListener::start(at, vitals.clone()).await.unwrap().unwrap()
 }
 
 /// Sends a request as it is, and reads until the other side closes.
@@ -31,8 +50,8 @@ async fn get(address: SocketAddr, path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_seeder_that_is_starting_is_alive_and_not_ready() {
-    let health = Arc::new(Health::default());
+async fn a_service_that_is_starting_is_alive_and_not_ready() {
+    let health = Arc::new(Starting);
     let admin = listener(&health).await;
     let at = admin.address();
     assert!(get(at, "/livez", "Host: localhost\r\n").await.starts_with("HTTP/1.1 200"));
@@ -52,7 +71,7 @@ async fn a_seeder_that_is_starting_is_alive_and_not_ready() {
 
 #[tokio::test]
 async fn requests_under_a_foreign_name_or_from_a_page_are_refused() {
-    let admin = listener(&Arc::default()).await;
+    let admin = listener(&Arc::new(Starting)).await;
     let port = admin.address().port();
     for (headers, good) in [
         (format!("Host: 127.0.0.1:{port}\r\n"), true),
@@ -73,7 +92,7 @@ async fn requests_under_a_foreign_name_or_from_a_page_are_refused() {
 
 #[tokio::test]
 async fn clients_that_say_nothing_do_not_keep_others_out() {
-    let admin = listener(&Arc::default()).await;
+    let admin = listener(&Arc::new(Starting)).await;
     let mut silent = Vec::new();
     for _ in 0..3 * listener::CONNECTIONS_MAX {
         let mut stream = TcpStream::connect(admin.address()).await.unwrap();
@@ -90,14 +109,14 @@ async fn clients_that_say_nothing_do_not_keep_others_out() {
 
 #[tokio::test]
 async fn the_default_port_gives_way_and_a_named_one_does_not() {
-    let health = Arc::new(Health::default());
+    let health = Arc::new(Starting);
     let first = listener(&health).await;
-    let at = |may_move| config::Admin::At { address: first.address(), may_move };
+    let at = |may_move| AdminAt::At { address: first.address(), may_move };
     let second = AdminListener::start(at(true), health.clone()).await.unwrap().unwrap();
     assert_ne!(second.address(), first.address());
     let Err(error) = AdminListener::start(at(false), health.clone()).await else { panic!("two on one port") };
     assert!(error.to_string().contains("--admin"), "{error}");
-    assert!(AdminListener::start(config::Admin::Off, health).await.unwrap().is_none());
+    assert!(AdminListener::start(AdminAt::Off, health).await.unwrap().is_none());
     second.stop().await;
     first.stop().await;
 }

@@ -5,16 +5,20 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     fmt,
+    marker::PhantomData,
     path::PathBuf,
+    str::FromStr,
+    time::Duration,
 };
 
 use clap::ArgMatches;
 use nearcast_core::paths::printable;
 
-use super::file;
+use super::{Problems, file};
 use crate::{
+    admin::AdminAt,
     cli::CONFIG,
-    setting::{About, Setting, TABLE, VARIABLE_PREFIX},
+    setting::{self, About, Kind, Setting},
 };
 
 /// Who set a value.
@@ -46,11 +50,6 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Everything that is wrong with a configuration, a sentence a line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}", .0.join("\n"))]
-pub struct Problems(pub Vec<String>);
-
 /// A value as written, and who wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
@@ -62,37 +61,47 @@ pub struct Given {
 
 /// The value of every setting, each of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layers(BTreeMap<Setting, Given>);
+pub struct Layers<S>(BTreeMap<S, Given>);
 
-/// What stays the same while a seeder runs: its command line and environment. Files are read anew.
-pub struct Sources {
+/// What stays the same while a service runs: its command line and environment. Files are read anew.
+#[derive(Clone, Debug)]
+pub struct Sources<S> {
     matches: ArgMatches,
+    settings: PhantomData<S>,
 }
 
-impl Sources {
+impl<S: Setting> Sources<S> {
     /// Those of this process; `matches` are of `serve`.
-    pub fn new(matches: ArgMatches) -> Sources {
-        Sources { matches }
+    pub fn new(matches: ArgMatches) -> Sources<S> {
+        Sources { matches, settings: PhantomData }
     }
 
     /// Reads the environment and all files.
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub fn read(&self) -> Result<Layers, Problems> {
-        gather(&self.matches, &|name| std::env::var_os(name))
+    pub fn read(&self) -> Result<Layers<S>, Problems> {
+        self.read_with(&|name| std::env::var_os(name))
+    }
+
+    /// The same with other variables.
+    ///
+    /// # Errors
+    /// As [`Sources::read`].
+    pub fn read_with(&self, variable: Variables<'_>) -> Result<Layers<S>, Problems> {
+        gather(&self.matches, variable)
     }
 }
 
+/// How variables of the environment are looked up.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
 /// Puts the layers over one another.
-pub(super) fn gather(
-    matches: &ArgMatches,
-    variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Layers, Problems> {
+fn gather<S: Setting>(matches: &ArgMatches, variable: Variables<'_>) -> Result<Layers<S>, Problems> {
     let mut problems = Vec::new();
-    let mut layers: BTreeMap<Setting, Given> =
-        TABLE.iter().map(|about| (about.setting, default(about))).collect();
-    for (path, must_exist) in files(matches, variable) {
+    let mut layers: BTreeMap<S, Given> =
+        S::table().iter().map(|about| (about.setting, default(about))).collect();
+    for (path, must_exist) in files::<S>(matches, variable) {
         match file::read(&path) {
             Ok(Some(lines)) => layers.extend(lines.into_iter().map(|line| {
                 let origin = Origin::File { path: path.clone(), line: line.number };
@@ -105,7 +114,7 @@ pub(super) fn gather(
             Err(found) => problems.extend(found),
         }
     }
-    for about in &TABLE {
+    for about in S::table() {
         match from_variable(about, variable).transpose() {
             Ok(given) => layers.extend(given.map(|given| (about.setting, given))),
             Err(problem) => problems.push(problem),
@@ -118,28 +127,30 @@ pub(super) fn gather(
     if problems.is_empty() { Ok(Layers(layers)) } else { Err(Problems(problems)) }
 }
 
-fn default(about: &About) -> Given {
+fn default<S>(about: &About<S>) -> Given {
     let values = if about.default.is_empty() { Vec::new() } else { vec![about.default.into()] };
     Given { values, origin: Origin::Default }
 }
 
 /// The files to read, the weakest first, and whether each must be there.
-fn files(matches: &ArgMatches, variable: &dyn Fn(&str) -> Option<OsString>) -> Vec<(PathBuf, bool)> {
+fn files<S: Setting>(matches: &ArgMatches, variable: Variables<'_>) -> Vec<(PathBuf, bool)> {
     let named = matches.get_one::<PathBuf>(CONFIG).cloned();
-    let named = named.or_else(|| filled(variable, &format!("{VARIABLE_PREFIX}CONFIG")).map(PathBuf::from));
+    let named = named.or_else(|| filled(variable, &config_variable::<S>()).map(PathBuf::from));
     match named {
         Some(path) => vec![(path, true)],
-        None => file::usual_places(variable).into_iter().map(|path| (path, false)).collect(),
+        None => file::usual_places(S::PROGRAM.file, variable).into_iter().map(|path| (path, false)).collect(),
     }
 }
 
-fn from_variable(
-    about: &About,
-    variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Option<Result<Given, String>> {
+/// The variable that names the one file to read.
+pub(crate) fn config_variable<S: Setting>() -> String {
+    format!("{}CONFIG", S::PROGRAM.variable_prefix)
+}
+
+fn from_variable<S: Setting>(about: &About<S>, variable: Variables<'_>) -> Option<Result<Given, String>> {
     let mut name = about.variable();
     let mut value = filled(variable, &name);
-    if about.setting == Setting::Log && value.is_none() {
+    if about.kind == Kind::Filter && value.is_none() {
         // What everybody who writes Rust tries first.
         name = "RUST_LOG".to_owned();
         value = filled(variable, &name);
@@ -159,35 +170,86 @@ fn from_variable(
 }
 
 /// An empty variable counts as none.
-fn filled(variable: &dyn Fn(&str) -> Option<OsString>, name: &str) -> Option<OsString> {
+fn filled(variable: Variables<'_>, name: &str) -> Option<OsString> {
     variable(name).filter(|value| !value.is_empty())
 }
 
-impl Layers {
+impl<S: Setting> Layers<S> {
     /// What a setting is, and by whom.
-    pub fn given(&self, setting: Setting) -> &Given {
+    pub fn given(&self, setting: S) -> &Given {
         &self.0[&setting]
     }
 
     /// The one value of a setting, if it has one.
-    pub(super) fn value(&self, setting: Setting) -> Option<&OsStr> {
+    pub fn value(&self, setting: S) -> Option<&OsStr> {
         self.given(setting).values.first().map(OsString::as_os_str)
     }
 
     /// The one value as text; empty if there is none.
-    pub(super) fn text(&self, setting: Setting) -> &str {
+    pub fn text(&self, setting: S) -> &str {
         self.value(setting).and_then(OsStr::to_str).unwrap_or_default()
     }
 
-    /// Settings whose values differ.
-    pub fn changed(&self, other: &Layers) -> Vec<Setting> {
-        let differs = |setting: &Setting| self.given(*setting).values != other.given(*setting).values;
-        TABLE.iter().map(|about| about.setting).filter(differs).collect()
+    // Every value was checked when it was read: what does not parse here is what is not set.
+
+    /// A path, or none.
+    pub fn path(&self, setting: S) -> Option<PathBuf> {
+        self.value(setting).map(PathBuf::from)
     }
 
-    /// Takes over what can change while a seeder runs.
-    pub(crate) fn take_live(&mut self, other: &Layers) {
-        for about in TABLE.iter().filter(|about| about.live) {
+    /// All values that parse.
+    pub fn all<T: FromStr>(&self, setting: S) -> Vec<T> {
+        let values = self.given(setting).values.iter();
+        values.filter_map(|value| value.to_str()?.parse().ok()).collect()
+    }
+
+    /// A truth value; false if there is none.
+    pub fn switch(&self, setting: S) -> bool {
+        setting::switch(self.text(setting)).unwrap_or_default()
+    }
+
+    /// Bytes per second; none = no limit.
+    pub fn rate(&self, setting: S) -> Option<u64> {
+        setting::rate(self.text(setting)).ok().flatten()
+    }
+
+    /// A length of time.
+    pub fn duration(&self, setting: S) -> Duration {
+        setting::duration(self.text(setting)).unwrap_or_default()
+    }
+
+    /// A number; none = worked out.
+    pub fn count<N: TryFrom<u64>>(&self, setting: S) -> Option<N> {
+        let number = setting.about().kind.count(self.text(setting)).ok().flatten()?;
+        N::try_from(number).ok()
+    }
+
+    /// Where the admin listener is.
+    pub fn admin(&self, setting: S) -> AdminAt {
+        let may_move = self.given(setting).origin == Origin::Default;
+        match setting::admin(self.text(setting)) {
+            Ok(Some(address)) => AdminAt::At { address, may_move },
+            _ => AdminAt::Off,
+        }
+    }
+
+    /// Settings whose values differ: those that a reload applies, and those that need a restart.
+    pub fn differences(&self, other: &Layers<S>) -> (Vec<&'static str>, Vec<&'static str>) {
+        let (live, later): (Vec<_>, Vec<_>) =
+            self.changed(other).into_iter().map(Setting::about).partition(|about| about.live);
+        let names = |abouts: Vec<&'static About<S>>| abouts.into_iter().map(|about| about.name).collect();
+        (names(live), names(later))
+    }
+
+    /// Settings whose values differ.
+    pub fn changed(&self, other: &Layers<S>) -> Vec<S> {
+        let differs = |setting: &S| self.given(*setting).values != other.given(*setting).values;
+        S::table().iter().map(|about| about.setting).filter(differs).collect()
+    }
+
+    /// Takes over what can change while a service runs.
+    pub fn take_live(&mut self, other: &Layers<S>) {
+        for about in S::table().iter().filter(|about| about.live) {
             self.0.insert(about.setting, other.given(about.setting).clone());
         }
     }
@@ -202,7 +264,7 @@ impl Layers {
 
     /// The same as one JSON object.
     pub fn to_json(&self) -> serde_json::Value {
-        let entry = |(setting, given): (&Setting, &Given)| {
+        let entry = |(setting, given): (&S, &Given)| {
             let values: Vec<_> = given.values.iter().map(|value| value.to_string_lossy()).collect();
             let value = if setting.about().is_list() {
                 serde_json::json!(values)
@@ -218,7 +280,7 @@ impl Layers {
     }
 }
 
-fn row(about: &About, given: &Given) -> String {
+fn row<S: Setting>(about: &About<S>, given: &Given) -> String {
     // JSON's strings are strings of TOML, too.
     let quoted = |value: &OsString| serde_json::Value::from(value.to_string_lossy()).to_string();
     let values: Vec<String> = given.values.iter().map(quoted).collect();
@@ -233,17 +295,20 @@ fn row(about: &About, given: &Given) -> String {
 mod tests {
     use std::fs;
 
-    use super::*;
-    use crate::cli;
+    use clap::Args;
 
-    fn layers(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Layers, Problems> {
-        let all = ["nearcast-seeder", "serve"].iter().chain(arguments);
-        let matches = cli::command().try_get_matches_from(all).unwrap();
+    use super::*;
+    use crate::{cli::Serve, setting::tests::Made};
+
+    fn layers(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Layers<Made>, Problems> {
+        let all = ["serve"].iter().chain(arguments);
+        let command = Serve::<Made>::augment_args(clap::Command::new("serve"));
+        let matches = command.try_get_matches_from(all).unwrap();
         let variable = |name: &str| {
             let found = variables.iter().find(|(key, _)| *key == name)?;
             Some(OsString::from(found.1))
         };
-        gather(matches.subcommand_matches("serve").unwrap(), &variable)
+        gather(&matches, &variable)
     }
 
     #[test]
@@ -251,21 +316,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = folder.path().join("nearcast");
         fs::create_dir(&home).unwrap();
-        fs::write(home.join("seeder.toml"), "up = \"1M\"\ngrace = \"1s\"\nrescan = \"1s\"\n").unwrap();
+        fs::write(home.join("made.toml"), "up = \"1M\"\ngrace = \"1s\"\nrescan = \"1s\"\n").unwrap();
         let config_home = folder.path().to_str().unwrap();
         let variables = [
             ("XDG_CONFIG_HOME", config_home),
-            ("NEARCAST_SEEDER_UP", "2M"),
-            ("NEARCAST_SEEDER_GRACE", "2s"),
-            ("NEARCAST_SEEDER_ADMIN", ""),
+            ("NEARCAST_MADE_UP", "2M"),
+            ("NEARCAST_MADE_GRACE", "2s"),
+            ("NEARCAST_MADE_ADMIN", ""),
         ];
         let layers = layers(&["--up", "3M"], &variables).unwrap();
         let told = |setting| (layers.text(setting), layers.given(setting).origin.to_string());
-        assert_eq!(told(Setting::Up), ("3M", "command line".to_owned()));
-        assert_eq!(told(Setting::Grace), ("2s", "NEARCAST_SEEDER_GRACE".to_owned()));
-        let line = format!("{config_home}/nearcast/seeder.toml:3");
-        assert_eq!(told(Setting::Rescan), ("1s", line));
-        assert_eq!(told(Setting::Admin), ("127.0.0.1:4801", "default".to_owned()), "empty counts as unset");
+        assert_eq!(told(Made::Up), ("3M", "command line".to_owned()));
+        assert_eq!(told(Made::Grace), ("2s", "NEARCAST_MADE_GRACE".to_owned()));
+        let line = format!("{config_home}/nearcast/made.toml:3");
+        assert_eq!(told(Made::Rescan), ("1s", line));
+        assert_eq!(told(Made::Admin), ("127.0.0.1:4801", "default".to_owned()), "empty counts as unset");
     }
 
     #[test]
@@ -274,8 +339,8 @@ mod tests {
         let file = folder.path().join("mine.toml");
         fs::write(&file, "root = \"media\"\n").unwrap();
         let layers_of = layers(&["--config", file.to_str().unwrap()], &[]).unwrap();
-        assert_eq!(layers_of.value(Setting::Root), Some(folder.path().join("media").as_os_str()));
-        let missing = layers(&[], &[("NEARCAST_SEEDER_CONFIG", "/nowhere/at/all.toml")]).unwrap_err();
+        assert_eq!(layers_of.value(Made::Root), Some(folder.path().join("media").as_os_str()));
+        let missing = layers(&[], &[("NEARCAST_MADE_CONFIG", "/nowhere/at/all.toml")]).unwrap_err();
         assert_eq!(missing.to_string(), "there is no file /nowhere/at/all.toml");
     }
 
@@ -284,18 +349,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("f.toml");
         fs::write(&file, "rot = \"/srv\"\nup = 0\n").unwrap();
-        let variables = [("NEARCAST_SEEDER_LISTEN", "/ip4/127.0.0.1/tcp/1,here")];
+        let variables = [("NEARCAST_MADE_LISTEN", "/ip4/127.0.0.1/tcp/1,here")];
         let problems = layers(&["--config", file.to_str().unwrap()], &variables).unwrap_err();
         assert_eq!(problems.0.len(), 3, "{problems}");
         assert!(problems.0[0].contains("f.toml:1: ") && problems.0[0].ends_with("did you mean root?"));
-        assert!(problems.0[2].starts_with("NEARCAST_SEEDER_LISTEN: "), "{problems}");
+        assert!(problems.0[2].starts_with("NEARCAST_MADE_LISTEN: "), "{problems}");
     }
 
     #[test]
     fn lists_in_the_environment_are_separated_by_commas_or_spaces() {
         let value = "/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2";
-        let layers = layers(&[], &[("NEARCAST_SEEDER_LISTEN", value)]).unwrap();
-        assert_eq!(layers.given(Setting::Listen).values.len(), 2);
+        let layers = layers(&[], &[("NEARCAST_MADE_LISTEN", value)]).unwrap();
+        assert_eq!(layers.given(Made::Listen).values.len(), 2);
     }
 
     #[test]

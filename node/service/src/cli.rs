@@ -1,0 +1,126 @@
+//! `serve`, as every service has it: an option for each setting, `--config`, `--check-config` and `--json`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches,
+    builder::{OsStringValueParser, TypedValueParser},
+    value_parser,
+};
+use nearcast_node::error::StartError;
+
+use crate::{
+    config::{Sources, config_variable},
+    setting::{About, Kind, Setting},
+    signals::Signal,
+};
+
+pub(crate) const CONFIG: &str = "config";
+const CHECK: &str = "check-config";
+const JSON: &str = "json";
+
+/// A wrong command line or configuration ends as in `nearcast`.
+pub const EXIT_BAD_OPTION: u8 = 28;
+/// A listener that could not be had.
+pub const EXIT_NETWORK: u8 = 6;
+/// A folder or file that cannot be used.
+pub const EXIT_IO: u8 = 17;
+/// A key that cannot be used.
+pub const EXIT_AUTH: u8 = 24;
+
+/// What stands in the manual of every service.
+pub const EXIT_CODES: &str = "\
+Exit codes:
+    0  stopped by SIGTERM        24  the identity cannot be used
+    1  unknown error             28  wrong option or configuration
+    6  cannot listen            130  stopped by SIGINT
+   17  a folder cannot be used";
+
+/// What `serve` was given.
+#[derive(Clone, Debug)]
+pub struct Serve<S> {
+    /// Where settings come from.
+    pub sources: Sources<S>,
+    /// Tell what is wrong with the configuration, or what it comes to, instead of serving.
+    pub check: bool,
+    /// Print JSON.
+    pub json: bool,
+}
+
+impl<S: Setting> FromArgMatches for Serve<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let (check, json) = (matches.get_flag(CHECK), matches.get_flag(JSON));
+        Ok(Serve { sources: Sources::new(matches.clone()), check, json })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<S: Setting> Args for Serve<S> {
+    fn augment_args(command: Command) -> Command {
+        let config = Arg::new(CONFIG)
+            .long(CONFIG)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Read this file instead of those in /etc and the home folder")
+            .long_help(format!(
+                "Read this file instead of those in /etc and the home folder.\n\n[env: {}]",
+                config_variable::<S>()
+            ));
+        let check = flag(CHECK, "Say what is wrong with the configuration, or what it comes to, and end")
+            .long_help(
+                "Say what is wrong with the configuration, or what it comes to and where each value is from, and \
+                 end. The exit code is 0 or 28.",
+            );
+        let json = flag(JSON, "Print one JSON object a line on standard output instead of words");
+        command.args(S::table().iter().map(option)).args([config, check, json])
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn option<S: Setting>(about: &'static About<S>) -> Arg {
+    let default = match about.default {
+        "" | "false" => String::new(),
+        default => format!(" [default: {default}]"),
+    };
+    let (short, variable) = (about.short.trim_end_matches('.'), about.variable());
+    let checked = OsStringValueParser::new().try_map(|value| about.kind.check(&value).map(|()| value));
+    let option = Arg::new(about.name)
+        .long(about.name)
+        .value_name(about.value)
+        .value_parser(checked)
+        .help(format!("{short}{default}"))
+        .long_help(format!("{} {}\n\n[env: {variable}]{default}", about.short, about.long));
+    match about.kind {
+        kind if kind.is_list() => option.action(ArgAction::Append),
+        // Alone it means yes; "--publish=false" takes back what a file says.
+        Kind::Switch => option.num_args(0..=1).require_equals(true).default_missing_value("true"),
+        _ => option,
+    }
+}
+
+/// How a service whose node could not start ends.
+pub fn exit_of_start(error: &StartError) -> u8 {
+    match error {
+        StartError::Identity { .. } => EXIT_AUTH,
+        StartError::Listen { .. } | StartError::Network(_) => EXIT_NETWORK,
+    }
+}
+
+/// How a service that was stopped ends: SIGTERM is how services are asked to, so that is success.
+pub fn exit_of_signal(signal: Signal) -> ExitCode {
+    ExitCode::from(match signal {
+        Signal::Terminate => 0,
+        Signal::Interrupt => 130,
+    })
+}

@@ -1,0 +1,16 @@
+//! Where the values of settings come from, and what is wrong with them.
+
+mod file;
+mod layers;
+mod sample;
+
+pub(crate) use self::layers::config_variable;
+pub use self::{
+    layers::{Given, Layers, Origin, Sources, Variables},
+    sample::sample,
+};
+
+/// Everything that is wrong with a configuration, a sentence a line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Problems(pub Vec<String>);

@@ -1,0 +1,50 @@
+//! When the configuration was read again, and whether it was taken.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What became of the last reload.
+#[derive(Debug, Default)]
+pub struct Reloaded {
+    failed: AtomicBool,
+    /// Seconds of Unix time.
+    at: AtomicI64,
+}
+
+impl Reloaded {
+    /// The configuration was read again, and taken or not.
+    pub fn note(&self, taken: bool) {
+        self.failed.store(!taken, Relaxed);
+        if taken {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.at.store(now.as_secs() as i64, Relaxed);
+        }
+    }
+
+    /// The configuration was good when it was read last.
+    pub fn successful(&self) -> bool {
+        !self.failed.load(Relaxed)
+    }
+
+    /// When it was taken last, in seconds of Unix time; 0 = never.
+    pub fn at(&self) -> i64 {
+        self.at.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reload_that_failed_is_remembered_until_one_succeeds() {
+        let reloaded = Reloaded::default();
+        assert!(reloaded.successful());
+        reloaded.note(false);
+        assert!(!reloaded.successful());
+        reloaded.note(true);
+        assert!(reloaded.successful() && reloaded.at() > 1_600_000_000);
+    }
+}

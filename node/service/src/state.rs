@@ -1,0 +1,94 @@
+//! Folders that a service keeps something in.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::setting::Program;
+
+/// Where state is kept when nobody says otherwise: what systemd gives (`StateDirectory=`), else the XDG state
+/// folder of the user. None when the environment names no home.
+pub fn default_state_dir(program: &Program) -> Option<PathBuf> {
+    state_dir_from(program, |name| env::var_os(name))
+}
+
+fn state_dir_from(program: &Program, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let named = |name: &str| variable(name).filter(|value| !value.is_empty());
+    // systemd gives a colon-separated list when the unit asks for several.
+    if let Some(first) = named("STATE_DIRECTORY").and_then(|list| env::split_paths(&list).next()) {
+        return Some(first);
+    }
+    let absolute = named("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute.or_else(|| named("HOME").map(|home| Path::new(&home).join(".local/state")))?;
+    Some(state.join(program.name))
+}
+
+/// Makes a folder that only we may look into; one that is there stays as it is.
+///
+/// # Errors
+/// What the system says.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    if folder.as_os_str().is_empty() {
+        return Ok(());
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Whether files can be made in a folder, as far as can be told without making one.
+///
+/// # Errors
+/// Why not.
+pub fn writable(folder: &Path) -> io::Result<()> {
+    rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+    if folder.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+/// Whether a file can be read, or made where it is missing.
+///
+/// # Errors
+/// Why not.
+pub fn readable_or_makeable(file: &Path) -> io::Result<()> {
+    match fs::metadata(file) {
+        Ok(_) => fs::File::open(file).map(drop),
+        Err(_) => writable(nearest_folder(file)),
+    }
+}
+
+/// The closest thing above a path that is there: missing folders are made.
+pub fn nearest_folder(path: &Path) -> &Path {
+    path.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROGRAM: Program =
+        Program { name: "nearcast-seeder", file: "seeder.toml", variable_prefix: "NEARCAST_SEEDER_" };
+
+    fn with(variables: &[(&str, &str)]) -> Option<PathBuf> {
+        state_dir_from(&PROGRAM, |name| {
+            let found = variables.iter().find(|(key, _)| *key == name)?;
+            Some(found.1.into())
+        })
+    }
+
+    #[test]
+    fn state_goes_where_systemd_then_xdg_then_home_say() {
+        let all = [("STATE_DIRECTORY", "/var/lib/a:/var/lib/b"), ("XDG_STATE_HOME", "/x"), ("HOME", "/h")];
+        assert_eq!(with(&all), Some("/var/lib/a".into()));
+        assert_eq!(with(&all[1..]), Some("/x/nearcast-seeder".into()));
+        assert_eq!(with(&all[2..]), Some("/h/.local/state/nearcast-seeder".into()));
+        assert_eq!(with(&[]), None);
+    }
+
+    #[test]
+    fn empty_and_relative_variables_count_as_unset() {
+        let odd = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "rel"), ("HOME", "/h")];
+        assert_eq!(with(&odd), Some("/h/.local/state/nearcast-seeder".into()));
+    }
+}

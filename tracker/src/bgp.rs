@@ -1,5 +1,20 @@
 //! What BGP tells: read from files and routers, cleaned, and compiled into an atlas.
 
+pub mod mrt;
+pub mod packed;
 pub mod paths;
 pub mod rib;
 pub mod route;
+
+/// The path of real data, if it is here: in the folder that `NEARCAST_BGP_DATA` names, else beside the workspace. Says so
+/// when it is not.
+#[cfg(test)]
+fn data(name: &str) -> Option<std::path::PathBuf> {
+    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/bgp").into();
+    let path = std::path::Path::new(&std::env::var_os("NEARCAST_BGP_DATA").unwrap_or_else(beside)).join(name);
+    let found = path.exists().then_some(path);
+    if found.is_none() {
+        println!("skipped: {name} is not here");
+    }
+    found
+}

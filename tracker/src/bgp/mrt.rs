@@ -1,0 +1,158 @@
+//! MRT files (RFC 6396): tables of collectors (`TABLE_DUMP`, `TABLE_DUMP_V2`) and what their peers sent (`BGP4MP`), as a stream of
+//! [`Change`]s.
+//!
+//! Invariant: memory does not depend on the size of the file, and nothing in it stops the reading: what is damaged is skipped and
+//! counted. Only the disk can fail.
+
+use std::{
+    io::{self, Read},
+    sync::{Arc, atomic::Ordering},
+};
+
+use bgpkit_parser::{
+    BgpkitParser, FallibleRouteIterator, ParserError,
+    models::{BgpRouteElem, ElemType},
+};
+use nearcast_core::asn::Asn;
+
+use self::frames::{Frames, Seen};
+use super::{
+    paths::Path,
+    route::{BgpPeer, Change, Route, network},
+};
+
+mod frames;
+
+pub use frames::RECORD_BYTES_MAX;
+
+/// What was found in a file so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MrtCounts {
+    /// Records, also those that tell of no route.
+    pub records: u64,
+    /// Records that could not be read, in whole or in part, and places where no record was.
+    pub damaged: u64,
+    /// Bytes that belong to no record.
+    pub bytes_skipped: u64,
+    /// Routes of tables, and announcements.
+    pub announced: u64,
+    /// Withdrawals.
+    pub withdrawn: u64,
+    /// Of those announced: nothing can be made of their path.
+    pub unusable_paths: u64,
+    /// Of both: the prefix is too short to tell anything (see [`network`]). They come to no [`Change`].
+    pub too_short: u64,
+    /// Time of the latest record, in seconds since 1970; 0 before the first.
+    pub latest: u64,
+}
+
+impl MrtCounts {
+    /// Counts of two files, taken together.
+    pub fn add(&mut self, other: &MrtCounts) {
+        self.records += other.records;
+        self.damaged += other.damaged;
+        self.bytes_skipped += other.bytes_skipped;
+        self.announced += other.announced;
+        self.withdrawn += other.withdrawn;
+        self.unusable_paths += other.unusable_paths;
+        self.too_short += other.too_short;
+        self.latest = self.latest.max(other.latest);
+    }
+}
+
+/// Reads one file. Iterate, then look at [`MrtReader::counts`].
+pub struct MrtReader<R> {
+    routes: FallibleRouteIterator<Frames<R>>,
+    seen: Arc<Seen>,
+    counts: MrtCounts,
+    /// Cleaned last; its memory is used again when nobody kept it.
+    path: Arc<Path>,
+    failed: bool,
+}
+
+impl<R: Read> MrtReader<R> {
+    /// Reads what is unpacked already (see [`super::packed`]).
+    pub fn new(reader: R) -> MrtReader<R> {
+        let seen = Arc::new(Seen::default());
+        let frames = Frames::new(reader, Arc::clone(&seen));
+        let routes = BgpkitParser::from_reader(frames).disable_warnings().into_fallible_route_iter();
+        MrtReader { routes, seen, counts: MrtCounts::default(), path: Arc::default(), failed: false }
+    }
+
+    /// What was found so far.
+    pub fn counts(&self) -> MrtCounts {
+        let seen = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let mut counts = self.counts;
+        counts.records = seen(&self.seen.records);
+        counts.damaged += seen(&self.seen.gaps);
+        counts.bytes_skipped = seen(&self.seen.bytes_skipped);
+        counts
+    }
+
+    fn change(&mut self, route: &BgpRouteElem) -> Option<Change> {
+        let time = self.seen.time.load(Ordering::Relaxed);
+        self.counts.latest = self.counts.latest.max(time);
+        let peer = BgpPeer { address: route.peer_ip, asn: Asn(route.peer_asn.into()) };
+        let what = match route.elem_type {
+            ElemType::ANNOUNCE => {
+                self.counts.announced += 1;
+                self.announced(route, peer.asn)
+            }
+            ElemType::WITHDRAW => {
+                self.counts.withdrawn += 1;
+                Route::Withdrawn
+            }
+        };
+        let Some(prefix) = network(&route.prefix) else {
+            self.counts.too_short += 1;
+            return None;
+        };
+        Some(Change { time, peer, prefix, route: what })
+    }
+
+    fn announced(&mut self, route: &BgpRouteElem, teller: Asn) -> Route {
+        let path = if let Some(path) = Arc::get_mut(&mut self.path) {
+            path
+        } else {
+            self.path = Arc::default();
+            Arc::get_mut(&mut self.path).expect("it was made just now")
+        };
+        match route.as_path.as_deref().map(|wire| path.refill(wire, teller)) {
+            Some(Ok(())) => Route::Announced(Arc::clone(&self.path)),
+            // The attribute is missing or damaged, or tells nothing.
+            None | Some(Err(_)) => {
+                self.counts.unusable_paths += 1;
+                Route::Withdrawn
+            }
+        }
+    }
+}
+
+impl<R: Read> Iterator for MrtReader<R> {
+    type Item = io::Result<Change>;
+
+    fn next(&mut self) -> Option<io::Result<Change>> {
+        while !self.failed {
+            match self.routes.next()? {
+                Ok(route) => {
+                    if let Some(change) = self.change(&route) {
+                        return Some(Ok(change));
+                    }
+                }
+                Err(damaged) => match damaged.error {
+                    ParserError::IoError(error) | ParserError::EofError(error)
+                        if !super::packed::is_damage(&error) =>
+                    {
+                        self.failed = true;
+                        return Some(Err(error));
+                    }
+                    _ => self.counts.damaged += 1,
+                },
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests;

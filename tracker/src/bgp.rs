@@ -1,10 +1,17 @@
 //! What BGP tells: read from files and routers, cleaned, and compiled into an atlas.
 
+pub mod as_rel;
+pub mod lines;
+#[cfg(test)]
+mod made_up;
 pub mod mrt;
+pub mod origins;
 pub mod packed;
 pub mod paths;
+pub mod relations;
 pub mod rib;
 pub mod route;
+pub mod tables;
 
 /// The path of real data, if it is here: in the folder that `NEARCAST_BGP_DATA` names, else beside the workspace. Says so
 /// when it is not.

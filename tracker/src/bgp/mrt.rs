@@ -6,11 +6,14 @@
 
 use std::{
     io::{self, Read},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bgpkit_parser::{
-    BgpkitParser, FallibleRouteIterator, ParserError,
+    BgpkitParser, FallibleRouteIterator,
     models::{BgpRouteElem, ElemType},
 };
 use nearcast_core::asn::Asn;
@@ -67,7 +70,6 @@ pub struct MrtReader<R> {
     counts: MrtCounts,
     /// Cleaned last; its memory is used again when nobody kept it.
     path: Arc<Path>,
-    failed: bool,
 }
 
 impl<R: Read> MrtReader<R> {
@@ -76,12 +78,12 @@ impl<R: Read> MrtReader<R> {
         let seen = Arc::new(Seen::default());
         let frames = Frames::new(reader, Arc::clone(&seen));
         let routes = BgpkitParser::from_reader(frames).disable_warnings().into_fallible_route_iter();
-        MrtReader { routes, seen, counts: MrtCounts::default(), path: Arc::default(), failed: false }
+        MrtReader { routes, seen, counts: MrtCounts::default(), path: Arc::default() }
     }
 
     /// What was found so far.
     pub fn counts(&self) -> MrtCounts {
-        let seen = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let seen = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut counts = self.counts;
         counts.records = seen(&self.seen.records);
         counts.damaged += seen(&self.seen.gaps);
@@ -132,25 +134,18 @@ impl<R: Read> Iterator for MrtReader<R> {
     type Item = io::Result<Change>;
 
     fn next(&mut self) -> Option<io::Result<Change>> {
-        while !self.failed {
-            match self.routes.next()? {
-                Ok(route) => {
+        loop {
+            match self.routes.next() {
+                Some(Ok(route)) => {
                     if let Some(change) = self.change(&route) {
                         return Some(Ok(change));
                     }
                 }
-                Err(damaged) => match damaged.error {
-                    ParserError::IoError(error) | ParserError::EofError(error)
-                        if !super::packed::is_damage(&error) =>
-                    {
-                        self.failed = true;
-                        return Some(Err(error));
-                    }
-                    _ => self.counts.damaged += 1,
-                },
+                Some(Err(_)) => self.counts.damaged += 1,
+                // At the end, or because nothing more could be read.
+                None => return self.seen.failure.lock().ok()?.take().map(Err),
             }
         }
-        None
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Read},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -37,9 +37,11 @@ pub(super) struct Seen {
     pub gaps: AtomicU64,
     /// Bytes skipped there.
     pub bytes_skipped: AtomicU64,
+    /// What lies below failed. It does not pass through the parser, whose own errors look alike.
+    pub failure: Mutex<Option<io::Error>>,
 }
 
-/// A reader of whole records. The stream ends at the first failure of what lies below, which is kept.
+/// A reader of whole records, which ends at the first failure of what lies below.
 pub(super) struct Frames<R> {
     inner: R,
     /// What was read: at `start` the record that is being passed on, and behind it what a search looked at.
@@ -51,14 +53,13 @@ pub(super) struct Frames<R> {
     end: usize,
     /// No more will come from below.
     exhausted: bool,
-    failure: Option<io::Error>,
     seen: Arc<Seen>,
 }
 
 impl<R: Read> Frames<R> {
     pub(super) fn new(inner: R, seen: Arc<Seen>) -> Frames<R> {
         let window = Vec::new();
-        Frames { inner, window, start: 0, given: 0, end: 0, exhausted: false, failure: None, seen }
+        Frames { inner, window, start: 0, given: 0, end: 0, exhausted: false, seen }
     }
 
     fn ahead(&self) -> &[u8] {
@@ -79,7 +80,12 @@ impl<R: Read> Frames<R> {
             Ok(read) => self.exhausted = (read as u64) < missing,
             Err(error) => {
                 self.exhausted = true;
-                self.failure = Some(error);
+                if is_damage(&error) {
+                    // A packed file that is damaged ends here, and so does what can be used of it.
+                    self.seen.gaps.fetch_add(1, Ordering::Relaxed);
+                } else if let Ok(mut failure) = self.seen.failure.lock() {
+                    *failure = Some(error);
+                }
             }
         }
     }
@@ -155,15 +161,7 @@ impl<R: Read> Frames<R> {
 impl<R: Read> Read for Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.given == self.end && !self.advance() {
-            return match self.failure.take() {
-                // A packed file that is damaged ends here, and so does what can be used of it.
-                Some(error) if is_damage(&error) => {
-                    self.seen.gaps.fetch_add(1, Ordering::Relaxed);
-                    Ok(0)
-                }
-                Some(error) => Err(error),
-                None => Ok(0),
-            };
+            return Ok(0);
         }
         let record = &self.window[self.given..self.end];
         let length = record.len().min(buffer.len());

@@ -1,0 +1,74 @@
+//! Files of relations between ASes, as CAIDA publishes them and others after it: `a|b|-1` when a is a provider of b, `a|b|0` when they
+//! are peers.
+
+use std::{io, io::Read};
+
+use nearcast_core::asn::{Asn, Relation};
+
+use super::lines::{LineCounts, for_each};
+
+const A_LINE: &str = "it must be A|B|-1 (A is a provider of B) or A|B|0 (they are peers)";
+
+/// Reads such a file; `take` learns what the second is to the first. Cycles of providers and links that are said twice are taken as they
+/// come: of one link the last line counts.
+///
+/// # Errors
+/// When reading fails.
+pub fn relations(reader: impl Read, mut take: impl FnMut(Asn, Asn, Relation)) -> io::Result<LineCounts> {
+    for_each(reader, '#', |line| {
+        let mut fields = line.split('|');
+        let mut asn = || fields.next().and_then(|field| field.trim().parse::<Asn>().ok());
+        let (a, b) = (asn().ok_or(A_LINE)?, asn().ok_or(A_LINE)?);
+        if a == b {
+            return Err(format!("{a} is said to be linked to itself"));
+        }
+        // A fourth field tells how it was inferred.
+        let relation = match fields.next().map(str::trim) {
+            Some("-1") => Relation::Customer,
+            Some("0") => Relation::Peer,
+            _ => return Err(A_LINE.to_owned()),
+        };
+        take(a, b, relation);
+        Ok(())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, sync::Arc};
+
+    use super::*;
+    use crate::bgp::packed::{Meter, open};
+
+    #[test]
+    fn relations_are_read_with_comments_and_sources() {
+        let mut seen = Vec::new();
+        let text = "# inferred\n1|2|-1\nAS2|3|0|bgp\n 4 | 5 | 0\n6|6|0\n1|2\n1|2|7\nx|2|0\n";
+        let counts = relations(text.as_bytes(), |a, b, relation| seen.push((a.0, b.0, relation))).unwrap();
+        assert_eq!(seen, [(1, 2, Relation::Customer), (2, 3, Relation::Peer), (4, 5, Relation::Peer)]);
+        assert_eq!((counts.good, counts.bad), (3, 4));
+        assert_eq!(counts.first_bad.unwrap().to_string(), "line 5: AS6 is said to be linked to itself");
+    }
+
+    /// ASes, links to customers, links between peers; some of these stand in the file twice.
+    fn count(name: &str) -> Option<(usize, usize, usize)> {
+        let path = crate::bgp::data(name)?;
+        let (mut ases, mut customers, mut peers) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let reader = open(&path, &Arc::new(Meter::default())).unwrap();
+        let counts = relations(reader, |a, b, relation| {
+            ases.extend([a, b]);
+            let links = if relation == Relation::Peer { &mut peers } else { &mut customers };
+            links.insert((a.min(b), a.max(b)));
+        });
+        assert_eq!(counts.unwrap().bad, 0);
+        Some((ases.len(), customers.len(), peers.len()))
+    }
+
+    #[test]
+    fn real_files_have_the_counts_they_are_known_to_have() {
+        let of_2017 = count("toposcope-asrel-201701.txt.bz2");
+        assert!(of_2017.is_none_or(|counts| counts == (56_272, 111_606, 137_360)), "{of_2017:?}");
+        let of_2018 = count("toposcope-asrel-201806.txt.bz2");
+        assert!(of_2018.is_none_or(|counts| counts == (61_411, 125_450, 161_766)), "{of_2018:?}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Text files of one fact a line, from anybody: lines that make no sense are skipped and counted.
+
+use std::{
+    fmt,
+    io::{self, BufRead, BufReader, Read},
+};
+
+/// Longer lines are no line of any format read here.
+const LINE_BYTES_MAX: usize = 64 << 10;
+
+/// The first line that made no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadLine {
+    /// Counted from 1.
+    pub number: u64,
+    /// What it should have been.
+    pub reason: String,
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.number, self.reason)
+    }
+}
+
+/// What was found in such a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// Lines that told something.
+    pub good: u64,
+    /// Lines that made no sense.
+    pub bad: u64,
+    /// The first of them.
+    pub first_bad: Option<BadLine>,
+    /// Packed, and damaged: what follows could not be unpacked.
+    pub cut_off: bool,
+}
+
+/// Gives each line to `take`, without its end; empty ones and those that begin with `comment` are left out.
+///
+/// # Errors
+/// When reading fails other than by damage to a packed file, which ends it.
+pub fn for_each(
+    reader: impl Read,
+    comment: char,
+    mut take: impl FnMut(&str) -> Result<(), String>,
+) -> io::Result<LineCounts> {
+    let mut reader = BufReader::with_capacity(1 << 16, reader);
+    let mut counts = LineCounts::default();
+    let mut line = Vec::new();
+    for number in 1.. {
+        match next_line(&mut reader, &mut line) {
+            Ok(false) => break,
+            Ok(true) => {}
+            Err(error) if super::packed::is_damage(&error) => {
+                counts.cut_off = true;
+                break;
+            }
+            Err(error) => return Err(error),
+        }
+        let taken = match std::str::from_utf8(&line) {
+            _ if line.len() > LINE_BYTES_MAX => Err("it is longer than any such line".to_owned()),
+            Err(_) => Err("it is no text in UTF-8".to_owned()),
+            Ok(text) => {
+                let text = text.trim_end_matches(['\r', '\n']);
+                if text.is_empty() || text.starts_with(comment) {
+                    continue;
+                }
+                take(text)
+            }
+        };
+        match taken {
+            Ok(()) => counts.good += 1,
+            Err(reason) => {
+                counts.bad += 1;
+                counts.first_bad.get_or_insert(BadLine { number, reason });
+            }
+        }
+    }
+    Ok(counts)
+}
+
+/// Reads up to the end of the line; of one that is too long no more is kept than tells so. False at the end of the file.
+fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut began = false;
+    loop {
+        let available = match reader.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            other => other?,
+        };
+        if available.is_empty() {
+            return Ok(began);
+        }
+        began = true;
+        let end = available.iter().position(|&byte| byte == b'\n');
+        let used = end.map_or(available.len(), |end| end + 1);
+        let kept = used.min(LINE_BYTES_MAX + 1 - line.len());
+        line.extend_from_slice(&available[..kept]);
+        reader.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8]) -> (Vec<String>, LineCounts) {
+        let mut lines = Vec::new();
+        let counts = for_each(text, '#', |line| {
+            if line == "wrong" {
+                return Err("it is wrong".to_owned());
+            }
+            lines.push(line.to_owned());
+            Ok(())
+        });
+        (lines, counts.unwrap())
+    }
+
+    #[test]
+    fn bad_lines_are_skipped_counted_and_the_first_is_named() {
+        let (lines, counts) = read(b"# head\none\r\nwrong\n\n\xff\ntwo");
+        assert_eq!(lines, ["one", "two"]);
+        assert_eq!((counts.good, counts.bad), (2, 2));
+        assert_eq!(counts.first_bad.unwrap().to_string(), "line 3: it is wrong");
+    }
+
+    #[test]
+    fn an_endless_line_is_one_bad_line_and_takes_no_memory() {
+        let mut text = vec![b'x'; 10 * LINE_BYTES_MAX];
+        text.extend_from_slice(b"\nafter\n");
+        let (lines, counts) = read(&text);
+        assert_eq!(lines, ["after"]);
+        assert_eq!(counts.bad, 1);
+        let mut line = Vec::new();
+        next_line(&mut BufReader::new(&text[..]), &mut line).unwrap();
+        assert!(line.capacity() <= 4 * LINE_BYTES_MAX, "{}", line.capacity());
+    }
+
+    #[test]
+    fn what_was_unpacked_before_the_damage_counts() {
+        let truncated = Read::chain(&b"one\ntwo\nth"[..], Failing(io::ErrorKind::UnexpectedEof));
+        let counts = for_each(truncated, '#', |_| Ok(())).unwrap();
+        assert!(counts.cut_off);
+        assert_eq!(counts.good, 2);
+        assert!(for_each(Failing(io::ErrorKind::Other), '#', |_| Ok(())).is_err());
+    }
+
+    struct Failing(io::ErrorKind);
+
+    impl Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(self.0.into())
+        }
+    }
+}

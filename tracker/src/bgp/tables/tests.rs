@@ -1,0 +1,114 @@
+use std::{collections::HashSet, sync::Arc};
+
+use super::*;
+use crate::bgp::packed::{Meter, open};
+
+fn read(text: &str) -> (Vec<String>, LineCounts) {
+    let mut seen = Vec::new();
+    let counts = prefixes(text.as_bytes(), |network, origins| {
+        let origins: Vec<String> = origins.iter().map(|asn| asn.0.to_string()).collect();
+        seen.push(format!("{network} {}", origins.join("_")));
+    });
+    (seen, counts.unwrap())
+}
+
+#[test]
+fn every_form_of_a_line_is_read() {
+    let text = "; a comment\n# another\n\
+        192.0.2.0\t192.0.2.255\t64500\n\
+        198.51.100.0\t198.51.101.127\t64501\tZZ\tSomebody\n\
+        203.0.113.0/24\tAS64502\n\
+        203.0.113.0\t25\t64503_64504\n\
+        2001:db8::\t2001:db8::ffff\t{64505,64506}\n";
+    let (seen, counts) = read(text);
+    assert_eq!(
+        seen,
+        [
+            "192.0.2.0/24 64500",
+            "198.51.100.0/24 64501",
+            "198.51.101.0/25 64501",
+            "203.0.113.0/24 64502",
+            "203.0.113.0/25 64503_64504",
+            "2001:db8::/112 64505_64506",
+        ]
+    );
+    assert_eq!((counts.good, counts.bad), (6, 0));
+}
+
+#[test]
+fn addresses_of_nobody_are_left_out() {
+    let (seen, counts) = read("192.0.2.0\t192.0.2.255\t0\tNone\tNot routed\n");
+    assert_eq!((seen.len(), counts.good, counts.bad), (0, 1, 0));
+}
+
+#[test]
+fn lines_that_make_no_sense_are_counted_and_say_what_is_wrong() {
+    for (line, words) in [
+        ("nonsense", "it must be START, END and AS"),
+        ("192.0.2.0/33\t1", "is no prefix"),
+        ("192.0.2.0\t40\t1", "/40 is too long for 192.0.2.0"),
+        ("192.0.2.9\t192.0.2.0\t1", "before its start"),
+        ("192.0.2.9\t2001:db8::\t1", "different families"),
+        ("192.0.2.0\t192.0.2.255\tx", "the AS must be a number"),
+        ("192.0.2.0\tx\t1", "\"x\" is no address"),
+    ] {
+        let (seen, counts) = read(line);
+        assert_eq!((seen.len(), counts.bad), (0, 1), "{line}");
+        let reason = counts.first_bad.unwrap().to_string();
+        assert!(reason.starts_with("line 1: ") && reason.contains(words), "{reason}");
+    }
+}
+
+#[test]
+fn names_are_read_and_empty_ones_left_out() {
+    let mut seen = Vec::new();
+    let text = "1\tOne, Inc.\nAS2\t Two\twith a tab \n3\t\nfour\tx\n";
+    let counts = names(text.as_bytes(), |asn, name| seen.push((asn.0, name.to_owned()))).unwrap();
+    assert_eq!(seen, [(1, "One, Inc.".to_owned()), (2, "Two\twith a tab".to_owned())]);
+    assert_eq!((counts.good, counts.bad), (3, 1));
+}
+
+/// Lines, prefixes, ASes.
+fn count(name: &str) -> Option<(u64, usize, usize)> {
+    let path = crate::bgp::data(name)?;
+    let (mut all, mut ases) = (0, HashSet::new());
+    let reader = open(&path, &Arc::new(Meter::default())).unwrap();
+    let counts = prefixes(reader, |_, origins| {
+        all += 1;
+        ases.extend(origins.to_vec());
+    })
+    .unwrap();
+    assert_eq!((counts.bad, counts.cut_off), (0, false));
+    Some((counts.good, all, ases.len()))
+}
+
+#[test]
+fn real_range_tables_have_the_counts_they_are_known_to_have() {
+    let v4 = count("ip2asn-20260617-ipv4.tsv.gz");
+    assert!(v4.is_none_or(|counts| counts == (411_961, 564_580, 84_159)), "{v4:?}");
+    let v6 = count("ip2asn-20260617-ipv6.tsv.gz");
+    assert!(v6.is_none_or(|counts| counts == (103_197, 167_903, 52_521)), "{v6:?}");
+}
+
+#[test]
+fn a_real_table_of_prefixes_has_the_counts_it_is_known_to_have() {
+    let Some(path) = crate::bgp::data("ipasn6_20151101.dat.gz") else {
+        return;
+    };
+    let mut families = [HashSet::new(), HashSet::new()];
+    prefixes(open(&path, &Arc::new(Meter::default())).unwrap(), |network, _| {
+        families[usize::from(network.is_ipv6())].insert(network);
+    })
+    .unwrap();
+    assert_eq!(families.map(|family| family.len()), [606_138, 27_693]);
+}
+
+#[test]
+fn real_names_have_the_count_they_are_known_to_have() {
+    let Some(path) = crate::bgp::data("asn-names-20260617.tsv.gz") else {
+        return;
+    };
+    let mut seen = 0;
+    names(open(&path, &Arc::new(Meter::default())).unwrap(), |_, _| seen += 1).unwrap();
+    assert_eq!(seen, 91_065);
+}

@@ -1,8 +1,9 @@
 //! What a node is told before it starts. Every knob says what it means and what more and less cost.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use nearcast_core::{
+    atlas::Atlas,
     config::{Config, ConfigError},
     rates::Limits,
 };
@@ -32,6 +33,8 @@ pub struct NodeConfig {
     /// Say on local networks that we are there, and hear who else is: by multicast, where we listen at a private
     /// address. Never what is downloaded. Default yes; a node that listens on loopback only never does.
     pub lan: bool,
+    /// Where everybody is. None = nearness goes by address prefixes alone.
+    pub atlas: Option<Arc<Atlas>>,
     /// Seeds the policy's random choices; none = from the operating system.
     pub seed: Option<u64>,
 }
@@ -50,6 +53,7 @@ impl Default for NodeConfig {
             caps: Caps::default(),
             contents_max: 65_536,
             lan: true,
+            atlas: None,
             seed: None,
         }
     }

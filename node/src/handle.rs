@@ -11,6 +11,7 @@ use std::{
 
 use libp2p::multiaddr::Protocol;
 use nearcast_core::{
+    atlas::Atlas,
     config::ConfigError,
     id::{ContentId, ContentKey},
     magnet::Magnet,
@@ -28,6 +29,7 @@ use crate::{
     config::{Caps, NodeConfig, SeedGoal},
     driver::{Command, Driver, DriverParts},
     error::{DownloadError, ShareError, StartError},
+    nearness::{Nearness, Outlook},
     net::{Network, NetworkConfig, identity},
     open_files,
     progress::{Progress, Summary},
@@ -175,7 +177,9 @@ impl Node {
         let (totals, totals_seen) = watch::channel(Totals::default());
         let tasks = TaskTracker::new();
         let pulse = Pulse::default();
+        let nearness = locate(&config, &network).await;
         let driver = Driver::new(DriverParts {
+            nearness: Some(nearness),
             config,
             policy,
             budget,
@@ -256,6 +260,12 @@ impl Node {
         Ok(())
     }
 
+    /// Goes by another atlas from now on: peers met later are placed by it.
+    pub async fn set_atlas(&self, atlas: Arc<Atlas>) {
+        // A node that has stopped meets nobody.
+        let _ = self.commands.send(Command::Atlas(atlas)).await;
+    }
+
     /// How long ago the node's loop went round: much more than a second means that it hangs.
     pub fn pulse_age(&self) -> Duration {
         self.pulse.age()
@@ -280,6 +290,20 @@ impl Node {
         // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
         let _ = tokio::task::spawn_blocking(move || workers.shut_down()).await;
     }
+}
+
+/// Finds out where we are. The atlas is looked through on a blocking thread, before the first peer is met.
+async fn locate(config: &NodeConfig, network: &Network) -> Nearness {
+    let told: Vec<_> = config.listen.iter().map(|address| address.0.clone()).collect();
+    let mut nearness = Nearness::new(&told, &network.listen_addresses());
+    if let Some(atlas) = config.atlas.clone() {
+        let ours = nearness.ours().to_vec();
+        // It fails only if the runtime goes down.
+        if let Ok(outlook) = tokio::task::spawn_blocking(move || Outlook::new(atlas, &ours)).await {
+            nearness.look_around(outlook);
+        }
+    }
+    nearness
 }
 
 /// What a download's owner holds.

@@ -1,6 +1,7 @@
 //! What a peer does: sockets, streams, disks and tasks around the policy core.
 
 pub mod address;
+pub mod atlas;
 pub mod config;
 mod driver;
 pub mod error;

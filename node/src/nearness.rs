@@ -1,17 +1,19 @@
 //! Where we are, and so how near others are.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use libp2p::Multiaddr;
 use nearcast_core::{
+    asn::Asn,
+    atlas::{Atlas, Place, Viewpoint},
     scope::Scope,
-    tier::{Near, Tier},
+    tier::{Near, Proximity, Tier},
 };
 
 use crate::address::ip_of;
 
 /// Our own place in the network.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Nearness {
     /// IPs we listen on, those of every interface if we listen everywhere.
     ours: Vec<IpAddr>,
@@ -19,6 +21,32 @@ pub(crate) struct Nearness {
     told: Vec<IpAddr>,
     /// Networks our interfaces are on, loopback left out: it stands for distant ones.
     subnets: Vec<(IpAddr, u8)>,
+    outlook: Option<Outlook>,
+}
+
+/// What an atlas says from where we are.
+#[derive(Debug)]
+pub(crate) struct Outlook {
+    atlas: Arc<Atlas>,
+    /// Where we are, by each of our addresses.
+    ours: Vec<Place>,
+    /// Distances from our AS; none if it is not known.
+    view: Option<Viewpoint>,
+}
+
+impl Outlook {
+    /// Looks around from `ours`. Goes through the whole graph: some milliseconds.
+    pub(crate) fn new(atlas: Arc<Atlas>, ours: &[IpAddr]) -> Outlook {
+        let ours: Vec<Place> = ours.iter().map(|&ip| atlas.place(ip)).collect();
+        let view = ours.iter().find_map(|place| place.asn).map(|asn| atlas.view_from(asn));
+        Outlook { atlas, ours, view }
+    }
+
+    fn near(&self, ip: IpAddr) -> Near {
+        let theirs = self.atlas.place(ip);
+        let from_each = self.ours.iter().map(|&ours| self.atlas.proximity(ours, theirs, self.view.as_ref()));
+        Near { proximity: from_each.min().unwrap_or(Proximity::UNKNOWN), asn: theirs.asn }
+    }
 }
 
 impl Nearness {
@@ -32,6 +60,7 @@ impl Nearness {
         let wide_enough = |&(ip, bits): &(IpAddr, u8)| bits < if ip.is_ipv4() { 32 } else { 128 };
         Nearness {
             ours: listen.iter().filter_map(ip_of).collect(),
+            outlook: None,
             told: told.iter().filter_map(ip_of).filter(|ip| !ip.is_unspecified()).collect(),
             subnets: interfaces
                 .into_iter()
@@ -42,15 +71,34 @@ impl Nearness {
         }
     }
 
-    /// How near an address is.
-    pub(crate) fn near(&self, ip: IpAddr) -> Near {
-        self.tier(ip).into()
+    /// Addresses we are at.
+    pub(crate) fn ours(&self) -> &[IpAddr] {
+        &self.ours
     }
 
-    fn tier(&self, ip: IpAddr) -> Tier {
+    /// Goes by this atlas from now on.
+    pub(crate) fn look_around(&mut self, outlook: Outlook) {
+        self.outlook = Some(outlook);
+    }
+
+    /// Our AS; none without an atlas, or if it does not know our addresses.
+    pub(crate) fn our_asn(&self) -> Option<Asn> {
+        self.outlook.as_ref()?.ours.iter().find_map(|place| place.asn)
+    }
+
+    /// How near an address is.
+    pub(crate) fn near(&self, ip: IpAddr) -> Near {
+        let near = match &self.outlook {
+            Some(outlook) => outlook.near(ip),
+            None => self.by_prefix(ip).into(),
+        };
         if self.subnets.iter().any(|&(ours, bits)| shares_prefix(ours, ip, bits)) {
-            return Tier::Lan;
+            return Near { proximity: Tier::Lan.into(), ..near };
         }
+        near
+    }
+
+    fn by_prefix(&self, ip: IpAddr) -> Tier {
         let by_prefix = self.ours.iter().map(|&ours| Tier::by_prefix(ours, ip));
         by_prefix.min().unwrap_or(Tier::Unknown)
     }
@@ -72,19 +120,48 @@ fn shares_prefix(a: IpAddr, b: IpAddr, bits: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nearcast_core::{asn::Relation, atlas::AtlasBuilder};
+
     use super::*;
 
     fn nearness(listen: &str, subnets: Vec<(IpAddr, u8)>) -> Nearness {
         Nearness { subnets, ..Nearness::new(&[], &[listen.parse().unwrap()]) }
     }
 
+    impl Nearness {
+        fn tier_of(&self, ip: &str) -> Tier {
+            self.near(ip.parse().unwrap()).tier()
+        }
+    }
+
+    #[test]
+    fn an_atlas_makes_distant_prefixes_near_when_their_as_is() {
+        let mut builder = AtlasBuilder::new(1);
+        for (prefix, asn) in
+            [("127.1.0.0/16", 1), ("127.2.0.0/16", 1), ("127.3.0.0/16", 3), ("127.4.0.0/16", 4)]
+        {
+            builder.prefix(prefix.parse().unwrap(), &[Asn(asn)]);
+        }
+        builder.link(Asn(1), Asn(3), Relation::Peer);
+        let mut nearness = nearness("/ip4/127.1.0.5/tcp/1", Vec::new());
+        assert_eq!((nearness.our_asn(), nearness.tier_of("127.2.0.6")), (None, Tier::Remote));
+        nearness.look_around(Outlook::new(Arc::new(builder.build()), nearness.ours()));
+        assert_eq!(nearness.our_asn(), Some(Asn(1)));
+        assert_eq!(nearness.tier_of("127.1.0.6"), Tier::Prefix24);
+        assert_eq!(nearness.tier_of("127.2.0.6"), Tier::SameAs);
+        assert_eq!(nearness.tier_of("127.3.0.6"), Tier::AdjacentAs);
+        assert_eq!(nearness.tier_of("127.4.0.6"), Tier::Remote);
+        let near = nearness.near("127.3.0.6".parse().unwrap());
+        assert_eq!(near, Near { proximity: Proximity::adjacent(Relation::Peer), asn: Some(Asn(3)) });
+    }
+
     #[test]
     fn a_subnet_of_ours_is_the_lan_and_loopback_never_is() {
         let near = nearness("/ip4/192.168.7.5/tcp/1", vec![("192.168.7.5".parse().unwrap(), 22)]);
-        assert_eq!(near.tier("192.168.5.9".parse().unwrap()), Tier::Lan);
-        assert_eq!(near.tier("192.168.8.9".parse().unwrap()), Tier::Prefix16);
+        assert_eq!(near.tier_of("192.168.5.9"), Tier::Lan);
+        assert_eq!(near.tier_of("192.168.8.9"), Tier::Prefix16);
         let loopback = nearness("/ip4/127.1.0.5/tcp/1", Vec::new());
-        assert_eq!(loopback.tier("127.1.0.6".parse().unwrap()), Tier::Prefix24);
-        assert_eq!(loopback.tier("127.2.0.6".parse().unwrap()), Tier::Remote);
+        assert_eq!(loopback.tier_of("127.1.0.6"), Tier::Prefix24);
+        assert_eq!(loopback.tier_of("127.2.0.6"), Tier::Remote);
     }
 }

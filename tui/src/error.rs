@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use nearcast_core::{magnet::MagnetError, manifest::ManifestError};
 use nearcast_node::{
+    atlas::AtlasFileError,
     error::{DownloadError, KeyError, StartError},
     publish::{PublishError, VerifyError},
 };
@@ -24,6 +25,9 @@ pub(crate) enum CommandError {
     /// The embedded origin of the demonstration failed.
     #[error(transparent)]
     Seeder(#[from] SeederError),
+    /// An atlas is of no use.
+    #[error(transparent)]
+    Atlas(#[from] AtlasFileError),
     /// A key file is of no use.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -98,6 +102,7 @@ impl CommandError {
             CommandError::Start(error) => error.into(),
             CommandError::Download(error) => error.into(),
             CommandError::Seeder(error) => error.into(),
+            CommandError::Atlas(error) => error.into(),
             CommandError::Key(error) => error.into(),
             CommandError::Publish(error) => exit_of_publish(error),
             CommandError::Verify(VerifyError::Io { .. }) | CommandError::Io { .. } => Exit::Io,
@@ -128,6 +133,8 @@ fn exit_of_publish(error: &PublishError) -> Exit {
 
 #[cfg(test)]
 mod tests {
+    use nearcast_core::atlas::AtlasError;
+
     use super::*;
 
     #[test]
@@ -145,6 +152,8 @@ mod tests {
             (CommandError::Io { path: path(), source: io() }, 17),
             (CommandError::Exists(path()), 13),
             (CommandError::BadOption("x".into()), 28),
+            (CommandError::Atlas(AtlasFileError::Unreadable { path: path(), source: io() }), 17),
+            (CommandError::Atlas(AtlasFileError::Bad { path: path(), source: AtlasError::Checksum }), 32),
             (CommandError::Key(KeyError::Exists(path())), 13),
             (CommandError::Key(KeyError::Unusable { path: path(), reason: "x".into() }), 24),
             (CommandError::Corrupt { bad: 1, files: 2 }, 32),

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
-use nearcast_node::error::{DownloadError, KeyError, ShareError, StartError};
+use nearcast_core::atlas::AtlasError;
+use nearcast_node::{
+    atlas::AtlasFileError,
+    error::{DownloadError, KeyError, ShareError, StartError},
+};
 use nearcast_seeder::service::SeederError;
 use nearcast_service::signals::Signal;
 
@@ -109,6 +113,16 @@ impl From<&StartError> for Exit {
         match error {
             StartError::Listen { .. } | StartError::Network(_) => Exit::Network,
             StartError::Identity { .. } => Exit::Auth,
+        }
+    }
+}
+
+impl From<&AtlasFileError> for Exit {
+    fn from(error: &AtlasFileError) -> Exit {
+        match error {
+            AtlasFileError::Unreadable { .. } => Exit::Io,
+            AtlasFileError::Bad { source: AtlasError::NotAnAtlas, .. } => Exit::BadOption,
+            AtlasFileError::Bad { .. } => Exit::Checksum,
         }
     }
 }

@@ -12,7 +12,7 @@ mod ranges;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 pub use builder::{AtlasBuilder, RangeError};
 pub use file::{ATLAS_BYTES_MAX, AtlasError};
@@ -71,7 +71,7 @@ pub struct Counts {
 }
 
 /// Where everybody is. Some ten megabytes for the whole Internet: share it, do not copy it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Atlas {
     version: u64,
     /// Every AS there is something to say about, ascending; elsewhere an AS is its place here.
@@ -87,12 +87,25 @@ pub struct Atlas {
 }
 
 /// Distances from one AS to all others, looked for once: a byte for each AS of the atlas.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Viewpoint {
     from: Asn,
     /// The atlas it was made of, by version and number of ASes.
     of: (u64, usize),
     hops: Box<[u8]>,
+}
+
+impl fmt::Debug for Atlas {
+    /// What is in it would fill a book: how much there is must do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Atlas").field("version", &self.version).field("counts", &self.counts()).finish()
+    }
+}
+
+impl fmt::Debug for Viewpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Viewpoint({})", self.from)
+    }
 }
 
 impl Viewpoint {

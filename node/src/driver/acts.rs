@@ -87,6 +87,10 @@ impl Driver {
                 let _ = reply.send(manifest);
             }
             TaskEvent::ManifestCame { content, peer, result } => self.on_manifest(content, peer, result),
+            TaskEvent::LookedAround(outlook) => {
+                self.nearness.look_around(*outlook);
+                tracing::info!(asn = ?self.nearness.our_asn(), "going by another atlas");
+            }
             TaskEvent::LanHeard(heard) => self.on_lan_heard(&heard),
             stores => self.on_store_event(stores),
         }

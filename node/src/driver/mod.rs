@@ -25,6 +25,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
     HaveMaps,
+    atlas::Atlas,
     config::{Config, ConfigError},
     engine::Engine,
     id::{ContentId, ContentKey, PeerKey},
@@ -49,7 +50,7 @@ use crate::{
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
     lan::LanBook,
     limit::Limiter,
-    nearness::Nearness,
+    nearness::{Nearness, Outlook},
     net::{ConnectionCaps, InboundStream, NetEvent, Network},
     open_files::Budget,
     peer_book::{self, PeerBook},
@@ -84,6 +85,8 @@ pub(crate) enum Command {
     Limit { up: Option<u64>, down: Option<u64> },
     /// Other caps, from now on.
     Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
+    /// Go by another atlas.
+    Atlas(Arc<Atlas>),
     /// End everything.
     Shutdown { grace: Duration, reply: oneshot::Sender<()> },
 }
@@ -95,6 +98,8 @@ pub(crate) struct DriverParts {
     pub(crate) budget: Budget,
     pub(crate) seed: u64,
     pub(crate) pulse: Pulse,
+    /// Taken by the driver.
+    pub(crate) nearness: Option<Nearness>,
     pub(crate) network: Network,
     pub(crate) net_events: mpsc::Receiver<NetEvent>,
     pub(crate) inbound: mpsc::Receiver<InboundStream>,
@@ -164,14 +169,13 @@ struct Services {
 }
 
 impl Driver {
-    pub(crate) fn new(parts: DriverParts) -> Driver {
+    pub(crate) fn new(mut parts: DriverParts) -> Driver {
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
-        let told: Vec<_> = parts.config.listen.iter().map(|address| address.0.clone()).collect();
         Driver {
             engine: Engine::new(Arc::new(parts.policy.clone()), parts.seed),
             maps: Maps::default(),
             peers: PeerBook::default(),
-            nearness: Nearness::new(&told, &parts.network.listen_addresses()),
+            nearness: parts.nearness.take().unwrap_or_default(),
             registry: Registry::default(),
             random: Random::new(parts.seed.rotate_left(32)),
             contents: BTreeMap::new(),
@@ -287,8 +291,21 @@ impl Driver {
                 // Who no longer waits needs no answer.
                 let _ = reply.send(answer);
             }
+            Command::Atlas(atlas) => self.look_around(atlas),
             Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
         }
+    }
+
+    /// Has a blocking thread find out how far everybody is by an atlas.
+    fn look_around(&self, atlas: Arc<Atlas>) {
+        let (ours, events) = (self.nearness.ours().to_vec(), self.services.events.clone());
+        self.parts.tasks.spawn(async move {
+            let outlook = tokio::task::spawn_blocking(move || Outlook::new(atlas, &ours));
+            if let Ok(outlook) = outlook.await {
+                // The driver is gone only when the node stops.
+                let _ = events.send(TaskEvent::LookedAround(Box::new(outlook))).await;
+            }
+        });
     }
 
     fn apply_limits(&self) {

@@ -29,6 +29,7 @@ pub(crate) use buffers::Buffers;
 use crate::{
     error::DownloadError,
     lan::Heard,
+    nearness::Outlook,
     store::{Durable, Opened, StoreError},
     web_seed,
     wire::{
@@ -103,6 +104,8 @@ pub(crate) enum TaskEvent {
         question: Question,
         reply: oneshot::Sender<Reply>,
     },
+    /// What another atlas says from where we are.
+    LookedAround(Box<Outlook>),
     /// Somebody is on the local network, or leaves it.
     LanHeard(Heard),
     /// Somebody asks for a manifest.

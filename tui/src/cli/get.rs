@@ -4,11 +4,12 @@ use std::{
     collections::BTreeSet,
     env,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
-use nearcast_core::{id::ContentId, signature::PublisherKey};
+use nearcast_core::{atlas::Atlas, id::ContentId, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{NodeConfig, SeedGoal},
@@ -54,6 +55,10 @@ pub(super) struct Get {
     /// Tracker or other directory to ask for peers; several are possible.
     #[arg(long, value_name = "MULTIADDR")]
     tracker: Vec<Address>,
+    /// Atlas of who is where, made by nearcast-tracker atlas build: peers in our own network (AS) come first,
+    /// then those in networks next to it [default: nearness goes by address prefixes].
+    #[arg(long, value_name = "FILE")]
+    atlas: Option<PathBuf>,
     /// Ways to find peers besides --peer and those in the link: tracker (ask directories: those given,
     /// and origins about what they serve), pex (peers tell of peers), lan (whoever is on the local network;
     /// they learn that we are there, and those we ask, what for), or none. Peers that were told of us may
@@ -155,8 +160,9 @@ impl Get {
         let signed_by = self.signed_by.iter().map(Publisher::key).collect::<Result<Vec<_>, _>>()?;
         let (wanted, mut ends) = self.read_sources(screen);
         if !wanted.is_empty() {
+            let config = NodeConfig { atlas: self.load_atlas()?, ..self.node_config() };
             let node = tokio::select! {
-                started = Node::start(self.node_config()) => started?,
+                started = Node::start(config) => started?,
                 signal = signals.first() => return Err(CommandError::Stopped(signal)),
             };
             let mut running = JoinSet::new();
@@ -205,6 +211,10 @@ impl Get {
             }
         }
         (wanted, ends)
+    }
+
+    fn load_atlas(&self) -> Result<Option<Arc<Atlas>>, CommandError> {
+        Ok(self.atlas.as_deref().map(nearcast_node::atlas::load).transpose()?)
     }
 
     fn node_config(&self) -> NodeConfig {

@@ -1,0 +1,68 @@
+//! An atlas on disk.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nearcast_core::atlas::{ATLAS_BYTES_MAX, Atlas, AtlasError};
+
+/// Why a file gives no atlas.
+#[derive(Debug, thiserror::Error)]
+pub enum AtlasFileError {
+    /// It cannot be read.
+    #[error("cannot read the atlas {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// What it holds is no atlas.
+    #[error("{}: {source}", path.display())]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: AtlasError,
+    },
+}
+
+/// Reads and checks an atlas. Blocks: some tenths of a second for the whole Internet.
+///
+/// # Errors
+/// If there is no such file, or it is no sound atlas.
+pub fn load(path: &Path) -> Result<Arc<Atlas>, AtlasFileError> {
+    let unreadable = |source| AtlasFileError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    // One byte more than may be: then it is said that it is too large.
+    file.take(ATLAS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let atlas =
+        Atlas::decode(&bytes).map_err(|source| AtlasFileError::Bad { path: path.to_owned(), source })?;
+    Ok(Arc::new(atlas))
+}
+
+#[cfg(test)]
+mod tests {
+    use nearcast_core::{asn::Asn, atlas::AtlasBuilder};
+
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_errors_name_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("here.atlas");
+        let missing = load(&path).unwrap_err().to_string();
+        assert!(missing.starts_with("cannot read the atlas") && missing.contains("here.atlas"), "{missing}");
+        let mut builder = AtlasBuilder::new(7);
+        builder.prefix("127.1.0.0/16".parse().unwrap(), &[Asn(64_500)]);
+        std::fs::write(&path, builder.build().encode()).unwrap();
+        assert_eq!(load(&path).unwrap().origin("127.1.2.3".parse().unwrap()), Some(Asn(64_500)));
+        std::fs::write(&path, "something else").unwrap();
+        let bad = load(&path).unwrap_err().to_string();
+        assert!(bad.contains("here.atlas: this is not an atlas"), "{bad}");
+    }
+}

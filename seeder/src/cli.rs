@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
+use nearcast_node::atlas::AtlasFileError;
 use nearcast_service::cli::{EXIT_BAD_OPTION, EXIT_CODES, EXIT_IO, Serve, exit_of_start};
 
 use crate::{service::SeederError, setting::Setting};
@@ -74,6 +75,8 @@ pub fn command() -> Command {
 pub(crate) fn exit_of_error(error: &SeederError) -> u8 {
     match error {
         SeederError::Folder { .. } | SeederError::Share(_) => EXIT_IO,
+        SeederError::Atlas(AtlasFileError::Unreadable { .. }) => EXIT_IO,
+        SeederError::Atlas(AtlasFileError::Bad { .. }) | SeederError::Config(_) => EXIT_BAD_OPTION,
         SeederError::Start(error) => exit_of_start(error),
     }
 }

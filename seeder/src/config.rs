@@ -1,6 +1,11 @@
 //! What a seeder is told before it starts.
 
-use std::{fs, io, path::Path, path::PathBuf, time::Duration};
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nearcast_core::paths::printable;
 use nearcast_node::{
@@ -31,6 +36,8 @@ pub struct SeederConfig {
     /// Where to listen; empty = every interface, TCP and QUIC, any port. A seeder that others write
     /// down needs a fixed port.
     pub listen: Vec<Address>,
+    /// Atlas of who is where; none = nearness goes by address prefixes.
+    pub atlas: Option<PathBuf>,
     /// Bytes per second sent, all contents together; none = no limit.
     pub up: Option<u64>,
     /// Connections at most. More = a larger crowd served directly, at about 100 KiB each.
@@ -50,6 +57,7 @@ impl Default for SeederConfig {
             link_addresses: Vec::new(),
             rescan: Duration::from_secs(10),
             listen: Vec::new(),
+            atlas: None,
             up: None,
             connections_max: 4096,
             caps: Caps::default(),
@@ -110,6 +118,7 @@ impl Settings {
             link_addresses: layers.all(Setting::LinkAddress),
             rescan: layers.duration(Setting::Rescan),
             listen,
+            atlas: layers.path(Setting::Atlas),
             up: layers.rate(Setting::Up),
             connections_max: layers.count(Setting::Connections).unwrap_or_default(),
             caps: caps(layers),
@@ -145,6 +154,9 @@ impl Settings {
             if self.seeder.publish {
                 note(root, writable(root));
             }
+        }
+        if let Some(atlas) = &self.seeder.atlas {
+            note(atlas, File::open(atlas).map(drop));
         }
         if let Some(key) = &self.seeder.identity {
             note(key, readable_or_makeable(key));

@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{config::ConfigError, id::ContentId, manifest::Manifest};
+use nearcast_core::{atlas::Atlas, config::ConfigError, id::ContentId, manifest::Manifest};
 use nearcast_node::{
     address::Address,
+    atlas::{self, AtlasFileError},
+    config::NodeConfig,
     error::{ShareError, StartError},
     handle::{Node, Share},
 };
@@ -46,6 +48,12 @@ pub enum SeederError {
     /// The node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The atlas is of no use.
+    #[error(transparent)]
+    Atlas(#[from] AtlasFileError),
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A content given by hand cannot be shared.
     #[error(transparent)]
     Share(#[from] ShareError),
@@ -89,7 +97,8 @@ impl Seeder {
         if let Some(root) = &config.root {
             std::fs::read_dir(root).map_err(|source| SeederError::Folder { path: root.clone(), source })?;
         }
-        let node = Node::start(config.node()).await?;
+        let atlas = load_atlas(&config).await?;
+        let node = Node::start(NodeConfig { atlas, ..config.node() }).await?;
         health.set_node(node.clone());
         let (orders, orders_seen) = watch::channel(Orders::of(&config));
         let (news, news_seen) = mpsc::channel(NEWS_WAITING_MAX);
@@ -144,13 +153,16 @@ impl Seeder {
         Ok(self.node.share(Share { manifest, root }).await?.content)
     }
 
-    /// Takes over what can change while it runs: rates, caps, how often to look, addresses in links. Looks at the
-    /// root at once.
+    /// Takes over what can change while it runs: rates, caps, the atlas, how often to look, addresses in links. Looks at
+    /// the root at once.
     ///
     /// # Errors
-    /// Names the setting that is out of range; then nothing is changed.
-    pub async fn apply(&self, config: &SeederConfig) -> Result<(), ConfigError> {
+    /// Names the setting that is out of range, or says what is wrong with the atlas; then nothing is changed.
+    pub async fn apply(&self, config: &SeederConfig) -> Result<(), SeederError> {
         config.node().policy()?;
+        if let Some(atlas) = load_atlas(config).await? {
+            self.node.set_atlas(atlas).await;
+        }
         self.node.limit(config.up, None).await;
         self.node.set_caps(config.connections_max, config.caps).await?;
         self.orders.send_modify(|orders| {
@@ -170,6 +182,14 @@ impl Seeder {
         }
         self.node.shutdown(grace).await;
     }
+}
+
+/// The atlas that is asked for. Read on a blocking thread: inflating and checking one takes a moment.
+async fn load_atlas(config: &SeederConfig) -> Result<Option<Arc<Atlas>>, SeederError> {
+    let Some(path) = config.atlas.clone() else { return Ok(None) };
+    let loading = tokio::task::spawn_blocking(move || atlas::load(&path));
+    // It fails only if the runtime goes down.
+    Ok(loading.await.ok().transpose()?)
 }
 
 impl Orders {

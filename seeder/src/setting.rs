@@ -18,6 +18,7 @@ pub enum Setting {
     LinkAddress,
     Rescan,
     Listen,
+    Atlas,
     Connections,
     ConnectionsPerPrefix,
     LinksPerContent,
@@ -37,7 +38,7 @@ pub enum Setting {
 use Kind::{Addresses, Count, Duration as Time, Filter, Path, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 19] = [
+pub static TABLE: [About; 20] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -99,6 +100,18 @@ pub static TABLE: [About; 19] = [
         short: "Address to listen on.",
         long: "Several are possible. By default every interface, TCP and QUIC, any free port. Give a fixed port \
                when others write the address down.",
+    },
+    About {
+        setting: Setting::Atlas,
+        name: "atlas",
+        kind: Path,
+        value: "FILE",
+        default: "",
+        example: "/var/lib/nearcast/world.atlas",
+        live: true,
+        short: "Atlas of who is where, made by nearcast-tracker atlas build.",
+        long: "With it, whoever asks is told of peers in its own network (AS) first, then of those in networks next to it. \
+               By default nearness goes by address prefixes. Read again on a reload, even if its name is the same.",
     },
     About {
         setting: Setting::Connections,

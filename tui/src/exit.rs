@@ -153,6 +153,8 @@ impl From<&SeederError> for Exit {
             SeederError::Folder { .. } => Exit::Io,
             SeederError::Start(error) => error.into(),
             SeederError::Share(error) => error.into(),
+            SeederError::Atlas(error) => error.into(),
+            SeederError::Config(_) => Exit::BadOption,
         }
     }
 }

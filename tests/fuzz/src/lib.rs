@@ -1,6 +1,7 @@
 //! What is fuzzed: every decoder of the core (here) and of the node ([`nearcast_node::fuzzing`]), and
 //! the engine as a whole. A target takes bytes and asserts what must hold whatever they are.
 
+mod atlas;
 mod engine;
 mod links;
 mod metainfo;
@@ -12,7 +13,8 @@ mod run_sets;
 pub use nearcast_node::fuzzing::Target;
 
 /// The core's targets; the node brings its own.
-const OF_CORE: [Target; 8] = [
+const OF_CORE: [Target; 9] = [
+    Target { name: "atlas", run: atlas::run, seeds: atlas::seeds },
     Target { name: "engine", run: engine::run, seeds: engine::seeds },
     Target { name: "metainfo", run: metainfo::torrent, seeds: metainfo::torrent_seeds },
     Target { name: "info", run: metainfo::info, seeds: metainfo::info_seeds },

@@ -1,43 +1,103 @@
-//! A directory's pure half: who said, lately, that they have which content; answers nearest first.
+//! A directory's pure half: who said, lately, that they take part in which content; answers nearest first.
 //!
-//! Invariants: at most `contents_max` contents and `peers_max` peers in each; every entry expires;
-//! an address is the one seen on a connection, with the port its owner claimed.
+//! Invariants: contents, entries, entries a content, entries a peer and entries a network are bounded
+//! ([`RegistryConfig`]); every entry expires; an address is the one seen on a connection, with a port its owner claimed,
+//! and no port of another service; nobody is told of itself, nor of an address only its own surroundings can reach.
+//!
+//! Made for 100,000 contents and a million peers: a peer's key and address are kept once ([`peers`]), an entry is 20
+//! bytes, and a swarm is sorted so that whoever is near to an asker stands together ([`swarm`], [`pick`]).
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+mod index;
+mod locator;
+mod name;
+mod networks;
+mod peers;
+mod pick;
+mod saved;
+mod store;
+mod swarm;
+mod throttle;
 
-use crate::{id::ContentId, random::Random, tier::Tier, time::Timestamp};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-/// A peer's public key hash, as the wire carries it. At most 64 bytes; the shell checks.
-pub type PeerName = Box<[u8]>;
-
-/// How long an announcement counts.
-const ENTRY_LIFE: Duration = Duration::from_secs(180);
+use self::{
+    locator::Adjacency,
+    networks::{Networks, Spot},
+    peers::Hosts,
+    pick::{Asker, Pick, Picked, Places},
+    store::Contents,
+    swarm::Entry,
+};
+pub use self::{
+    locator::{Locator, Nowhere},
+    name::PeerName,
+    saved::Saved,
+    throttle::{Pace, Throttle},
+};
+use crate::{asn::Asn, id::ContentId, random::Random, scope::Scope, tier::Proximity, time::Timestamp};
 
 /// Settings of a directory.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RegistryConfig {
-    /// Contents known at most; more are refused.
+    /// Contents known at most. Beyond it a newcomer takes the place of one with a single peer, of a few drawn the one
+    /// whose network has the most entries. Each costs some 100 bytes. Default 131,072.
     pub contents_max: usize,
-    /// Peers known a content; beyond it, a newcomer replaces a random one, so that nobody can fill a swarm for good.
+    /// Entries at most, all contents together; an entry is one peer in one content. Beyond it a newcomer takes somebody's
+    /// place, likewise drawn. Each costs some 25 bytes, and each peer some 90 more. Default 2,097,152.
+    pub entries_max: usize,
+    /// Peers known a content; beyond it newcomers replace random ones, so that nobody can fill a swarm for good.
+    /// A larger sample is nearer to every asker and costs answers more. Default 1,000.
     pub peers_max: usize,
-    /// Peers of one /24 (IPv6: /48) known a content.
+    /// Peers of one /24 (IPv6: /48) known a content; beyond it a newcomer replaces one of these. Default 250.
     pub peers_per_prefix_max: usize,
-    /// Peers in one answer.
+    /// Share of a full swarm that one AS may have; beyond it a newcomer replaces somebody of its own AS. Default 0.75.
+    pub share_per_as_max: f32,
+    /// Contents one peer may be in. Default 32,768: a seeder of tens of thousands.
+    pub entries_per_peer_max: usize,
+    /// Entries of one /24 (IPv6: /48), all contents together. Default 131,072: a rack of such seeders, or a large NAT.
+    pub entries_per_prefix_max: usize,
+    /// Peers in one answer. Default 50.
     pub answer_max: usize,
-    /// Share of an answer picked at random over all tiers.
+    /// Share of an answer picked at random over all tiers. Default 0.2.
     pub random_share: f32,
+    /// How long peers are asked to pause between announcements; entries last three times as long. Shorter notices who
+    /// is gone sooner and costs questions in proportion. Default 60 s.
+    pub pause: Duration,
+    /// The same for peers that have everything: they look for nobody. Default 240 s.
+    pub pause_complete: Duration,
 }
 
 impl Default for RegistryConfig {
     fn default() -> Self {
         RegistryConfig {
-            contents_max: 65_536,
+            contents_max: 131_072,
+            entries_max: 2_097_152,
             peers_max: 1_000,
             peers_per_prefix_max: 250,
+            share_per_as_max: 0.75,
+            entries_per_peer_max: 32_768,
+            entries_per_prefix_max: 131_072,
             answer_max: 50,
             random_share: 0.2,
+            pause: Duration::from_secs(60),
+            pause_complete: Duration::from_secs(240),
         }
     }
+}
+
+/// An announcement counts for so many pauses.
+const PAUSES_PER_LIFE: u32 = 3;
+
+/// Which contents a directory is for, beside those of its host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Admission {
+    /// Any.
+    Open,
+    /// These.
+    Listed(BTreeSet<ContentId>),
+    /// No others.
+    #[default]
+    Own,
 }
 
 /// Where a peer can be reached.
@@ -51,6 +111,66 @@ pub struct Endpoint {
     pub udp: Option<u16>,
 }
 
+impl Endpoint {
+    /// What of it others may be told: none if the address is nobody's, or both ports are missing or other services'.
+    pub fn vetted(&self) -> Option<Endpoint> {
+        let allowed = |port: &u16| Scope::may_serve_at(*port);
+        let (tcp, udp) = (self.tcp.filter(allowed), self.udp.filter(allowed));
+        let ip = self.ip.to_canonical();
+        let reachable = Scope::of(ip) != Scope::Nobody && (tcp.is_some() || udp.is_some());
+        reachable.then_some(Endpoint { ip, tcp, udp })
+    }
+}
+
+/// "I take part in this."
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// In what.
+    pub content: ContentId,
+    /// Who, as proven by its connection.
+    pub name: PeerName,
+    /// Where.
+    pub endpoint: Endpoint,
+    /// It has everything.
+    pub complete: bool,
+}
+
+/// What became of an announcement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// It counts until it expires.
+    Stored,
+    /// It was known already and counts anew.
+    Renewed,
+    /// The swarm is full and known by a sample, of which it is not this time.
+    Unlucky,
+    /// The directory is not for this content.
+    NotAdmitted,
+    /// Nobody could reach it there: no port, a port of another service, or an address of nobody.
+    Unreachable,
+    /// The peer is in as many contents as it may be, or at as many addresses.
+    PeerFull,
+    /// Its network has as many entries as it may have.
+    PrefixFull,
+    /// The directory knows as many contents as it can.
+    Full,
+}
+
+/// "Who else takes part in this, near me?"
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// In what.
+    pub content: ContentId,
+    /// Who asks: it is not told of itself.
+    pub name: PeerName,
+    /// Where from, as seen on the connection.
+    pub ip: IpAddr,
+    /// Peers wanted.
+    pub wanted: usize,
+    /// It has everything and need not hear of others who do.
+    pub complete: bool,
+}
+
 /// One answer's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
@@ -58,36 +178,79 @@ pub struct Member {
     pub name: PeerName,
     /// Where.
     pub endpoint: Endpoint,
+    /// How near to the asker.
+    pub proximity: Proximity,
+    /// It says that it has everything.
+    pub complete: bool,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    endpoint: Endpoint,
-    expires: Timestamp,
-}
-
-/// What became of an announcement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Announced {
-    /// It counts for the next three minutes.
-    Stored,
-    /// Too many of the same network are known already.
-    PrefixFull,
-    /// The directory knows as many contents as it can.
-    Full,
+/// How large a swarm is. Of a swarm that is full these are estimates, by how many of those who announce themselves are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Members.
+    pub members: u32,
+    /// Members in the asker's AS, itself included if it announced itself; 0 if its AS is not known.
+    pub members_in_as: u32,
 }
 
 /// The directory of one host.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Registry {
     config: RegistryConfig,
-    contents: BTreeMap<ContentId, BTreeMap<PeerName, Entry>>,
+    admission: Admission,
+    own: BTreeSet<ContentId>,
+    contents: Contents,
+    hosts: Hosts,
+    networks: Networks,
+    entries: usize,
+    /// Ranks members inside a class of nearness.
+    key: u64,
+    /// The atlas in use, and how many there were before.
+    atlas: u64,
+    placed_by: u32,
+    adjacency: Adjacency,
+    picked: Picked,
+    sweep_at: usize,
+    random: Random,
 }
 
+/// A swarm that is asked about is rid of expired entries this often, in seconds.
+const PURGE_EVERY: u32 = 10;
+/// Entries and contents looked at in one sweep: a fraction of a millisecond.
+const SWEPT_AT_ONCE: usize = 10_000;
+
 impl Registry {
-    /// An empty directory.
-    pub fn new(config: RegistryConfig) -> Registry {
-        Registry { config, contents: BTreeMap::new() }
+    /// An empty directory. The same seed and calls give the same answers; strangers must not know it.
+    pub fn new(config: RegistryConfig, admission: Admission, seed: u64) -> Registry {
+        let mut random = Random::new(seed);
+        let config = RegistryConfig {
+            contents_max: config.contents_max.max(1),
+            entries_max: config.entries_max.max(1),
+            peers_max: config.peers_max.max(1),
+            ..config
+        };
+        let mut key = || u64::from(random.below(u32::MAX)) << 32 | u64::from(random.below(u32::MAX));
+        Registry {
+            admission,
+            own: BTreeSet::new(),
+            contents: Contents::new(key()),
+            hosts: Hosts::new(key()),
+            networks: Networks::new(key()),
+            key: key(),
+            entries: 0,
+            atlas: 0,
+            placed_by: 0,
+            adjacency: Adjacency::default(),
+            picked: Picked::default(),
+            sweep_at: 0,
+            random,
+            config,
+        }
+    }
+
+    /// Its settings.
+    pub fn config(&self) -> &RegistryConfig {
+        &self.config
     }
 
     /// Contents somebody announced lately.
@@ -95,164 +258,146 @@ impl Registry {
         self.contents.len()
     }
 
+    /// Entries: each is one peer in one content.
+    pub fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// Peers, each counted once for each address it is known at.
+    pub fn peers(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Other contents from now on. What is known of others expires.
+    pub fn set_admission(&mut self, admission: Admission) {
+        self.admission = admission;
+    }
+
+    /// The host itself serves a content from now on, so the directory is for it.
+    pub fn add_own(&mut self, content: ContentId) {
+        self.own.insert(content);
+    }
+
+    /// The host serves a content no longer.
+    pub fn remove_own(&mut self, content: &ContentId) {
+        self.own.remove(content);
+    }
+
+    /// Whether the host itself serves a content.
+    pub fn is_own(&self, content: &ContentId) -> bool {
+        self.own.contains(content)
+    }
+
+    /// Whether the directory is for a content.
+    pub fn admits(&self, content: &ContentId) -> bool {
+        match &self.admission {
+            Admission::Open => true,
+            Admission::Listed(listed) => listed.contains(content) || self.is_own(content),
+            Admission::Own => self.is_own(content),
+        }
+    }
+
+    /// How long somebody should pause until its next announcement.
+    pub fn pause(&self, complete: bool) -> Duration {
+        if complete { self.config.pause_complete } else { self.config.pause }
+    }
+
+    fn life(&self, complete: bool) -> Duration {
+        self.pause(complete) * PAUSES_PER_LIFE
+    }
+
     /// Notes that a peer takes part in a swarm.
-    pub fn announce(
-        &mut self,
-        now: Timestamp,
-        content: ContentId,
-        name: PeerName,
-        endpoint: Endpoint,
-        random: &mut Random,
-    ) -> Announced {
-        let full = self.contents.len() >= self.config.contents_max;
-        if full && !self.contents.contains_key(&content) {
-            return Announced::Full;
-        }
-        let swarm = self.contents.entry(content).or_default();
-        let entry = Entry { endpoint, expires: now + ENTRY_LIFE };
-        if let Some(known) = swarm.get_mut(&name) {
-            *known = entry;
-            return Announced::Stored;
-        }
-        if swarm.len() >= self.config.peers_max.min(self.config.peers_per_prefix_max) {
-            swarm.retain(|_, entry| entry.expires > now);
-        }
-        let near = |other: &&Entry| Tier::by_prefix(other.endpoint.ip, entry.endpoint.ip) <= Tier::Prefix24;
-        if swarm.len() >= self.config.peers_per_prefix_max
-            && swarm.values().filter(near).count() >= self.config.peers_per_prefix_max
-        {
-            return Announced::PrefixFull;
-        }
-        if swarm.len() >= self.config.peers_max {
-            let unlucky = swarm.keys().nth(random.below(swarm.len() as u32) as usize).cloned();
-            unlucky.and_then(|name| swarm.remove(&name));
-        }
-        swarm.insert(name, entry);
-        Announced::Stored
+    pub fn announce(&mut self, now: Timestamp, said: &Announcement, locator: &dyn Locator) -> Announced {
+        let life = self.life(said.complete);
+        self.enter(now, said, life, locator)
     }
 
     /// A peer left a swarm.
-    pub fn withdraw(&mut self, content: ContentId, name: &[u8]) {
-        if let Some(swarm) = self.contents.get_mut(&content) {
-            swarm.remove(name);
-            if swarm.is_empty() {
-                self.contents.remove(&content);
-            }
-        }
+    pub fn withdraw(&mut self, content: &ContentId, name: &PeerName, locator: &dyn Locator) {
+        let Some(number) = self.contents.find(content) else { return };
+        self.see(locator);
+        self.place(number, locator);
+        self.forget_in(number, name, locator);
+        self.drop_if_empty(number);
     }
 
-    /// Up to `wanted` peers of a content for an asker: nearest first, a share at random over all
-    /// tiers, never the asker itself.
+    /// Appends to `members` up to `wanted` peers of a content for an asker: nearest first, then a share at random over
+    /// all tiers; never the asker itself.
     pub fn find(
-        &self,
+        &mut self,
         now: Timestamp,
-        content: ContentId,
-        asker: &[u8],
-        asker_ip: IpAddr,
-        wanted: usize,
-        random: &mut Random,
-    ) -> Vec<Member> {
-        let Some(swarm) = self.contents.get(&content) else {
-            return Vec::new();
-        };
-        let mut others: Vec<(Tier, u32, &PeerName, &Entry)> = swarm
-            .iter()
-            .filter(|(name, entry)| name.as_ref() != asker && entry.expires > now)
-            .map(|(name, entry)| {
-                (Tier::by_prefix(asker_ip, entry.endpoint.ip), random.below(u32::MAX), name, entry)
-            })
-            .collect();
-        others.sort_unstable_by_key(|&(tier, dice, ..)| (tier, dice));
-        let wanted = wanted.min(self.config.answer_max).min(others.len());
-        let by_chance = (wanted as f32 * self.config.random_share) as usize;
-        // The nearest stay in front; the tail of the answer is drawn from all the rest.
-        for place in wanted - by_chance..wanted {
-            let rest = (others.len() - place) as u32;
-            others.swap(place, place + random.below(rest) as usize);
+        search: &Search,
+        locator: &dyn Locator,
+        members: &mut Vec<Member>,
+    ) -> Census {
+        let Some(number) = self.contents.find(&search.content) else { return Census::default() };
+        let now = seconds(now);
+        self.see(locator);
+        self.freshen(number, now, locator);
+        if self.drop_if_empty(number) {
+            return Census::default();
         }
-        let member = |(_, _, name, entry): &(Tier, u32, &PeerName, &Entry)| Member {
-            name: (*name).clone(),
-            endpoint: entry.endpoint.clone(),
-        };
-        others[..wanted].iter().map(member).collect()
+        let asn = locator.asn(search.ip).map_or(swarm::NO_AS, |asn| asn.0);
+        let swarm = self.contents.get(number);
+        let wanted = search.wanted.min(self.config.answer_max).min(swarm.len());
+        if wanted > 0 {
+            let asker = Asker {
+                asn,
+                spot: Spot::of(search.ip),
+                hosts: self.hosts.of(&search.name),
+                skip_complete: search.complete,
+                now,
+                key: self.key,
+            };
+            let around = if asn == swarm::NO_AS { &[] } else { self.adjacency.of(Asn(asn), locator) };
+            let (hosts, scope) = (&self.hosts, Scope::of(search.ip));
+            let places = self.config.places(wanted);
+            let may_tell = |entry: &Entry| Scope::of(hosts.get(entry.host).ip()) == scope;
+            let pick = Pick { entries: swarm.entries(), asker: &asker, around, places, may_tell: &may_tell };
+            pick.run(&mut self.random, &mut self.picked);
+            members.extend(self.picked.members.iter().map(|&(place, proximity)| {
+                let entry = &swarm.entries()[place as usize];
+                let host = hosts.get(entry.host);
+                let complete = entry.is_complete();
+                Member { name: host.name, endpoint: host.endpoint(), proximity, complete }
+            }));
+        }
+        let in_as = if asn == swarm::NO_AS { 0 } else { swarm.group(asn).len() };
+        Census { members: swarm.estimate(swarm.len()), members_in_as: swarm.estimate(in_as) }
     }
 
-    /// Forgets what has expired. Called by the shell every minute or so.
-    pub fn sweep(&mut self, now: Timestamp) {
-        self.contents.retain(|_, swarm| {
-            swarm.retain(|_, entry| entry.expires > now);
-            !swarm.is_empty()
-        });
+    /// Forgets what has expired, a part of it at a time: to be called every second or so. Whether the last part was
+    /// looked at; a million entries take a hundred calls.
+    pub fn sweep(&mut self, now: Timestamp) -> bool {
+        let (now, mut looked_at) = (seconds(now), 0);
+        while looked_at < SWEPT_AT_ONCE {
+            let Some(number) = self.contents.next_from(self.sweep_at) else {
+                self.sweep_at = 0;
+                return true;
+            };
+            looked_at += 1 + self.contents.get(number).len();
+            self.sweep_at = number as usize + 1;
+            self.purge(number, now, 1);
+            self.drop_if_empty(number);
+        }
+        false
+    }
+
+    /// Memory held, in bytes, as far as it grows with what is announced.
+    pub fn heap_bytes(&self) -> usize {
+        self.contents.heap_bytes() + self.hosts.heap_bytes() + self.networks.heap_bytes()
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const CONTENT: ContentId = ContentId([7; 32]);
-
-    fn name(index: u32) -> PeerName {
-        index.to_be_bytes().into()
+impl RegistryConfig {
+    /// How the places of an answer are filled.
+    fn places(&self, wanted: usize) -> Places {
+        let random = (wanted as f32 * self.random_share.clamp(0.0, 1.0)) as usize;
+        Places { wanted, random, per_network: (wanted / 8).max(2), per_as: (wanted / 2).max(4) }
     }
+}
 
-    fn endpoint(ip: &str) -> Endpoint {
-        Endpoint { ip: ip.parse().unwrap(), tcp: Some(4001), udp: None }
-    }
-
-    fn announce(registry: &mut Registry, now: u64, index: u32, ip: &str) -> Announced {
-        let now = Timestamp::from_millis(now * 1_000);
-        registry.announce(now, CONTENT, name(index), endpoint(ip), &mut Random::new(1))
-    }
-
-    fn find(registry: &Registry, now: u64, asker: u32, ip: &str, wanted: usize) -> Vec<Member> {
-        let now = Timestamp::from_millis(now * 1_000);
-        registry.find(now, CONTENT, &name(asker), ip.parse().unwrap(), wanted, &mut Random::new(1))
-    }
-
-    #[test]
-    fn the_nearest_come_first_and_some_by_chance() {
-        let mut registry = Registry::default();
-        for index in 0..100 {
-            announce(&mut registry, 0, index, &format!("127.{}.0.{}", 1 + index % 4, 1 + index));
-        }
-        let found = find(&registry, 1, 1_000, "127.2.0.250", 20);
-        assert_eq!(found.len(), 20);
-        let near = |member: &Member| member.endpoint.ip.to_string().starts_with("127.2.");
-        assert!(found[..16].iter().all(near));
-        assert!(found[16..].iter().any(|member| !near(member)));
-    }
-
-    #[test]
-    fn an_asker_is_not_told_of_itself_nor_of_the_expired() {
-        let mut registry = Registry::default();
-        announce(&mut registry, 0, 1, "127.1.0.1");
-        announce(&mut registry, 100, 2, "127.1.0.2");
-        assert_eq!(find(&registry, 101, 1, "127.1.0.1", 50).len(), 1);
-        assert_eq!(find(&registry, 181, 3, "127.1.0.3", 50).len(), 1);
-        registry.sweep(Timestamp::from_millis(300_000));
-        assert_eq!(registry.contents(), 0);
-    }
-
-    #[test]
-    fn one_network_cannot_fill_a_swarm() {
-        let config = RegistryConfig { peers_per_prefix_max: 3, peers_max: 10, ..RegistryConfig::default() };
-        let mut registry = Registry::new(config);
-        for index in 0..3 {
-            assert_eq!(announce(&mut registry, 0, index, "192.0.2.1"), Announced::Stored);
-        }
-        assert_eq!(announce(&mut registry, 0, 9, "192.0.2.77"), Announced::PrefixFull);
-        assert_eq!(announce(&mut registry, 0, 1, "192.0.2.78"), Announced::Stored, "a renewal");
-        assert_eq!(announce(&mut registry, 0, 10, "198.51.100.1"), Announced::Stored);
-    }
-
-    #[test]
-    fn a_full_swarm_takes_newcomers_in_place_of_somebody() {
-        let config = RegistryConfig { peers_max: 8, peers_per_prefix_max: 8, ..RegistryConfig::default() };
-        let mut registry = Registry::new(config);
-        for index in 0..50 {
-            assert_eq!(announce(&mut registry, 0, index, &format!("10.{index}.0.1")), Announced::Stored);
-        }
-        assert_eq!(find(&registry, 1, 99, "10.0.0.9", 50).len(), 8);
-    }
+fn seconds(now: Timestamp) -> u32 {
+    let seconds = now.as_nanos() / 1_000_000_000;
+    u32::try_from(seconds).unwrap_or(u32::MAX).min(swarm::SECONDS_MAX)
 }

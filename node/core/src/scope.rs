@@ -95,7 +95,12 @@ impl Scope {
                 teller.is_some_and(same_scope) || listens.iter().copied().any(same_scope)
             }
         };
-        reachable && (port >= PORT_MIN || port == 443)
+        reachable && Scope::may_serve_at(port)
+    }
+
+    /// Whether contents may be served at this port: not at one of another service.
+    pub fn may_serve_at(port: u16) -> bool {
+        port >= PORT_MIN || port == 443
     }
 }
 

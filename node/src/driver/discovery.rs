@@ -6,7 +6,7 @@ use libp2p::{PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentKey, PeerKey, QueryId},
     input::{Candidate, Event, Via},
-    registry::Endpoint,
+    registry::{Announcement, Endpoint, Member, Nowhere, PeerName, Search},
 };
 
 use super::Driver;
@@ -97,16 +97,18 @@ impl Driver {
             ip_of(&over.remote)
         });
         let Some(ip) = seen else { return unknown };
-        let name: Box<[u8]> = id.to_bytes().into();
+        let Some(name) = PeerName::from_id(&id.to_bytes()) else { return unknown };
         let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
         let endpoint = Endpoint { ip, tcp: port(question.tcp_port), udp: port(question.udp_port) };
         let now = self.now();
-        if endpoint.tcp.is_some() || endpoint.udp.is_some() {
-            self.registry.announce(now, content, name.clone(), endpoint, &mut self.random);
-        }
-        let wanted = question.wanted as usize;
-        let members = self.registry.find(now, content, &name, ip, wanted, &mut self.random);
-        let peers = members.iter().map(|member| peer_book::record(&member.name, &member.endpoint)).collect();
+        self.registry.add_own(content);
+        let said = Announcement { content, name, endpoint, complete: false };
+        self.registry.announce(now, &said, &Nowhere);
+        let search = Search { content, name, ip, wanted: question.wanted as usize, complete: false };
+        let mut members = Vec::new();
+        self.registry.find(now, &search, &Nowhere, &mut members);
+        let record = |member: &Member| peer_book::record(&member.name.to_id(), &member.endpoint);
+        let peers = members.iter().map(record).collect();
         Reply { peers, holds: true, unknown: false }
     }
 }

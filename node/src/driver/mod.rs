@@ -31,8 +31,7 @@ use nearcast_core::{
     id::{ContentId, ContentKey, PeerKey},
     input::{Event, Input},
     output::Output,
-    random::Random,
-    registry::Registry,
+    registry::{Admission, Registry, RegistryConfig},
     run_set::RunSet,
     time::Timestamp,
 };
@@ -133,7 +132,6 @@ pub(crate) struct Driver {
     peers: PeerBook,
     nearness: Nearness,
     registry: Registry,
-    random: Random,
     contents: BTreeMap<ContentKey, Content>,
     by_id: BTreeMap<ContentId, ContentKey>,
     links: BTreeMap<(ContentKey, PeerKey), Link>,
@@ -176,8 +174,7 @@ impl Driver {
             maps: Maps::default(),
             peers: PeerBook::default(),
             nearness: parts.nearness.take().unwrap_or_default(),
-            registry: Registry::default(),
-            random: Random::new(parts.seed.rotate_left(32)),
+            registry: Registry::new(RegistryConfig::default(), Admission::Own, parts.seed.rotate_left(32)),
             contents: BTreeMap::new(),
             by_id: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -227,7 +224,9 @@ impl Driver {
                 }
                 () = sleep_until(wake) => self.wake(),
                 _ = housekeeping.tick() => self.keep_house(),
-                _ = sweep.tick() => self.registry.sweep(self.now()),
+                _ = sweep.tick() => {
+                    self.registry.sweep(self.now());
+                }
             }
             if self.is_done() {
                 break;

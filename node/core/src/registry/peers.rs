@@ -1,0 +1,201 @@
+//! Peers by small numbers: each with its address once, however many contents it is in.
+//!
+//! Invariants: a peer at one address is one host; the hosts of one peer are chained, at most [`HOSTS_MAX`] of them; a host
+//! exists as long as an entry counts it.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::{Endpoint, PeerName, index, index::Index};
+
+/// Addresses a peer may be known at, in different contents.
+pub(super) const HOSTS_MAX: usize = 4;
+const NOBODY: u32 = u32::MAX;
+
+/// A peer at an address: 60 bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    pub(super) name: PeerName,
+    /// IPv4 as mapped addresses.
+    ip: [u8; 16],
+    ports: [u16; 2],
+    /// Entries that count it; 0 = free.
+    entries: u32,
+    /// The next host of the same peer, or the next free one.
+    next: u32,
+}
+
+impl Host {
+    pub(super) fn ip(&self) -> IpAddr {
+        Ipv6Addr::from(self.ip).to_canonical()
+    }
+
+    pub(super) fn endpoint(&self) -> Endpoint {
+        let port = |port: u16| Some(port).filter(|&port| port != 0);
+        Endpoint { ip: self.ip(), tcp: port(self.ports[0]), udp: port(self.ports[1]) }
+    }
+
+    fn is_at(&self, ip: &[u8; 16], ports: [u16; 2]) -> bool {
+        self.ip == *ip && self.ports == ports
+    }
+}
+
+/// All hosts.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    key: u64,
+    slab: Vec<Host>,
+    free: u32,
+    index: Index,
+    len: usize,
+}
+
+/// What is known of a peer: its hosts, those there are.
+pub(super) type HostsOf = [Option<u32>; HOSTS_MAX];
+
+fn packed(endpoint: &Endpoint) -> ([u8; 16], [u16; 2]) {
+    let ip = match endpoint.ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    };
+    (ip.octets(), [endpoint.tcp.unwrap_or(0), endpoint.udp.unwrap_or(0)])
+}
+
+impl Hosts {
+    pub(super) fn new(key: u64) -> Hosts {
+        Hosts { key, slab: Vec::new(), free: NOBODY, index: Index::default(), len: 0 }
+    }
+
+    pub(super) fn get(&self, number: u32) -> &Host {
+        &self.slab[number as usize]
+    }
+
+    /// Hosts known.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.slab.capacity() * size_of::<Host>() + self.index.heap_bytes()
+    }
+
+    fn hash(&self, name: &PeerName) -> u64 {
+        index::hash(self.key, &name.0)
+    }
+
+    fn first(&self, name: &PeerName) -> Option<u32> {
+        self.index.get(self.hash(name), |number| self.get(number).name == *name)
+    }
+
+    /// The hosts of a peer.
+    pub(super) fn of(&self, name: &PeerName) -> HostsOf {
+        let mut hosts = [None; HOSTS_MAX];
+        let mut next = self.first(name).unwrap_or(NOBODY);
+        for place in &mut hosts {
+            if next == NOBODY {
+                break;
+            }
+            *place = Some(next);
+            next = self.get(next).next;
+        }
+        hosts
+    }
+
+    /// The one of these hosts that is at an address.
+    pub(super) fn at(&self, hosts: &HostsOf, endpoint: &Endpoint) -> Option<u32> {
+        let (ip, ports) = packed(endpoint);
+        hosts.iter().flatten().copied().find(|&number| self.get(number).is_at(&ip, ports))
+    }
+
+    /// Entries that count one of these.
+    pub(super) fn entries_of(&self, hosts: &HostsOf) -> usize {
+        hosts.iter().flatten().map(|&number| self.get(number).entries as usize).sum()
+    }
+
+    /// A host for one more entry: `known` if there is one, else a new one. The caller saw that there are fewer than
+    /// [`HOSTS_MAX`].
+    pub(super) fn take(&mut self, known: Option<u32>, name: PeerName, endpoint: &Endpoint) -> u32 {
+        let number = known.unwrap_or_else(|| self.add(name, endpoint));
+        self.slab[number as usize].entries += 1;
+        number
+    }
+
+    fn add(&mut self, name: PeerName, endpoint: &Endpoint) -> u32 {
+        let (ip, ports) = packed(endpoint);
+        let (hash, first) = (self.hash(&name), self.first(&name));
+        let host = Host { name, ip, ports, entries: 0, next: first.unwrap_or(NOBODY) };
+        self.len += 1;
+        let number = if self.free == NOBODY {
+            if self.slab.len() == self.slab.capacity() {
+                // An eighth more, not twice as much: this is most of a directory's memory.
+                self.slab.reserve_exact(64 + self.slab.len() / 8);
+            }
+            self.slab.push(host);
+            (self.slab.len() - 1) as u32
+        } else {
+            let number = self.free;
+            self.free = std::mem::replace(&mut self.slab[number as usize], host).next;
+            number
+        };
+        match first {
+            Some(first) => self.index.replace(hash, first, number),
+            None => self.index.insert(hash, number),
+        }
+        number
+    }
+
+    /// An entry counts a host no longer.
+    pub(super) fn release(&mut self, number: u32) {
+        let host = &mut self.slab[number as usize];
+        host.entries -= 1;
+        if host.entries > 0 {
+            return;
+        }
+        let (name, next) = (host.name, host.next);
+        let hash = self.hash(&name);
+        match self.first(&name) {
+            Some(first) if first == number && next == NOBODY => self.index.remove(hash, number),
+            Some(first) if first == number => self.index.replace(hash, number, next),
+            Some(mut before) => {
+                while self.get(before).next != number {
+                    before = self.get(before).next;
+                }
+                self.slab[before as usize].next = next;
+            }
+            None => {}
+        }
+        self.slab[number as usize].next = self.free;
+        self.free = number;
+        self.len -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(last: u8) -> Endpoint {
+        Endpoint { ip: [10, 0, 0, last].into(), tcp: Some(4001), udp: None }
+    }
+
+    #[test]
+    fn a_host_lasts_as_long_as_it_is_counted_and_its_place_is_used_again() {
+        let mut hosts = Hosts::new(1);
+        let (ann, bob) = (PeerName([1; 32]), PeerName([2; 32]));
+        let first = hosts.take(None, ann, &endpoint(1));
+        let second = hosts.take(None, ann, &endpoint(2));
+        let third = hosts.take(None, ann, &endpoint(3));
+        assert_eq!(hosts.take(Some(second), ann, &endpoint(2)), second);
+        let other = hosts.take(None, bob, &endpoint(1));
+        assert_eq!((hosts.len(), hosts.entries_of(&hosts.of(&ann))), (4, 4));
+        assert_eq!(hosts.at(&hosts.of(&ann), &endpoint(2)), Some(second));
+        assert_eq!(hosts.get(second).endpoint(), endpoint(2));
+        hosts.release(second);
+        hosts.release(second);
+        assert_eq!(hosts.at(&hosts.of(&ann), &endpoint(2)), None, "from the middle of the chain");
+        hosts.release(third);
+        hosts.release(first);
+        assert_eq!(hosts.of(&ann), [None; HOSTS_MAX]);
+        assert_eq!(hosts.take(None, bob, &endpoint(4)), first);
+        assert_eq!(hosts.of(&bob)[..2], [Some(first), Some(other)]);
+    }
+}

@@ -464,6 +464,39 @@ fn the_same_seed_and_calls_give_the_same_answers() {
     assert_ne!(run(1), run(2));
 }
 
+#[test]
+fn answers_are_as_near_as_the_atlas_says() {
+    let mut builder = nearcast_core::atlas::AtlasBuilder::new(7);
+    for asn in 0..200u32 {
+        builder.prefix(format!("20.{asn}.0.0/16").parse().unwrap(), &[Asn(100 + asn)]);
+        if asn > 0 {
+            let relation =
+                [Relation::Customer, Relation::Peer, Relation::Provider, Relation::Unknown][asn as usize % 4];
+            builder.link(Asn(100), Asn(100 + asn), relation);
+            builder.link(Asn(100 + asn), Asn(100 + asn * 7 % 200), Relation::Peer);
+        }
+    }
+    let atlas = builder.build();
+    let mut registry = open(RegistryConfig { answer_max: 400, ..RegistryConfig::default() });
+    let address =
+        |number: u32| IpAddr::from([20, (number % 210) as u8, (number / 40) as u8, 1 + (number % 7) as u8]);
+    (0..900).for_each(|number| {
+        registry.announce(millis(1), &said(CONTENT, number, address(number)), &atlas);
+    });
+    for asker in [0, 5, 6, 63, 199, 205] {
+        let ip = address(asker);
+        for wanted in [20, 50, 400] {
+            let (found, _) = ask(&mut registry, millis(1), search(CONTENT, asker, ip, wanted), &atlas);
+            assert_eq!(found.len(), wanted);
+            for member in &found {
+                let near = atlas.proximity(atlas.place(ip), atlas.place(member.endpoint.ip), None);
+                assert_eq!(member.proximity, near, "{} seen from {ip}", member.endpoint.ip);
+            }
+            assert!(found[..wanted * 4 / 5].is_sorted_by_key(|member| member.proximity));
+        }
+    }
+}
+
 /// Something said to a directory: (who, in which network, after how many seconds, gone again).
 fn announcements() -> impl Strategy<Value = Vec<(u32, u8, u8, bool)>> {
     prop::collection::vec((0..60u32, any::<u8>(), 0..40u8, prop::bool::weighted(0.1)), 0..200)

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use crate::asn::{Asn, Relation};
+use crate::{
+    asn::{Asn, Relation},
+    atlas::Atlas,
+};
 
 /// Where addresses are and which networks adjoin: an atlas, or nothing at all.
 pub trait Locator {
@@ -28,6 +31,21 @@ impl Locator for Nowhere {
     }
 
     fn neighbours(&self, _: Asn, _: &mut Vec<(Asn, Relation)>) {}
+}
+
+impl Locator for Atlas {
+    fn version(&self) -> u64 {
+        // One made of nothing, of no date, is still another thing than none.
+        Atlas::version(self).max(1)
+    }
+
+    fn asn(&self, ip: IpAddr) -> Option<Asn> {
+        self.origin(ip)
+    }
+
+    fn neighbours(&self, asn: Asn, into: &mut Vec<(Asn, Relation)>) {
+        into.extend(Atlas::neighbours(self, asn));
+    }
 }
 
 /// Neighbours of the ASes that asked lately, so that a busy AS is looked up once.

@@ -1,0 +1,188 @@
+//! How fast a directory is, and how large: 100,000 contents, a million peers.
+//!
+//!     cargo run --release -p nearcast-core --example registry_load [-- ATLAS]
+//!
+//! Contents are popular as 1/rank, peers lie in ASes of as uneven sizes, and each asks about what it takes part in, so
+//! most questions are about full swarms. ATLAS is a file of `nearcast-tracker atlas build`; without it a made-up graph
+//! of 2,000 ASes is used. Prints one line of JSON a measurement.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use nearcast_core::{
+    asn::{Asn, Relation},
+    atlas::{Atlas, AtlasBuilder},
+    id::ContentId,
+    random::Random,
+    registry::{Admission, Announcement, Endpoint, PeerName, Registry, RegistryConfig, Search},
+    time::Timestamp,
+};
+use peak_alloc::PeakAlloc;
+
+const CONTENTS: u32 = 100_000;
+const PEERS: u32 = 1_000_000;
+const ASES: u32 = 2_000;
+const FINDS: u32 = 1_000_000;
+const WANTED: usize = 50;
+
+#[global_allocator]
+static HELD: PeakAlloc = PeakAlloc;
+
+#[derive(Clone)]
+struct Peer {
+    name: PeerName,
+    ip: IpAddr,
+    content: ContentId,
+}
+
+/// A number below `below`, small ones as likely as 1/n.
+fn uneven(random: &mut Random, below: u32) -> u32 {
+    ((f64::from(below) + 1.0).powf(f64::from(random.unit())) as u32 - 1).min(below - 1)
+}
+
+fn content(rank: u32) -> ContentId {
+    let mut id = [0xc5; 32];
+    id[..4].copy_from_slice(&rank.to_be_bytes());
+    ContentId(id)
+}
+
+fn peer(random: &mut Random, number: u32) -> Peer {
+    let mut name = [0x9a; 32];
+    name[..4].copy_from_slice(&number.to_be_bytes());
+    // The first of each content makes that there are as many as there should be.
+    let rank = if number < CONTENTS { number } else { uneven(random, CONTENTS) };
+    let asn = uneven(random, ASES);
+    Peer { name: PeerName(name), ip: address(random, asn), content: content(rank) }
+}
+
+/// ASes have a /16 each.
+fn address(random: &mut Random, asn: u32) -> IpAddr {
+    let host = 1 + random.below(65_000);
+    Ipv4Addr::from_bits((20 << 24) + (asn << 16) + host).into()
+}
+
+fn made_up(random: &mut Random) -> Atlas {
+    let mut builder = AtlasBuilder::new(1);
+    for asn in 0..ASES {
+        let network = Ipv4Addr::from_bits((20 << 24) + (asn << 16));
+        let network = ipnetwork::IpNetwork::new(network.into(), 16).expect("16 bits are few enough");
+        builder.prefix(network, &[Asn(1_000 + asn)]);
+        for _ in 0..4 {
+            let provider = uneven(random, ASES);
+            let relation = if random.below(3) == 0 { Relation::Peer } else { Relation::Provider };
+            if provider != asn {
+                builder.link(Asn(1_000 + asn), Asn(1_000 + provider), relation);
+            }
+        }
+    }
+    builder.build()
+}
+
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = std::time::Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn announcement(peer: &Peer) -> Announcement {
+    let endpoint = Endpoint { ip: peer.ip, tcp: Some(4001), udp: Some(4001) };
+    Announcement { content: peer.content, name: peer.name, endpoint, complete: false }
+}
+
+fn main() {
+    let mut random = Random::new(7);
+    let atlas = match std::env::args().nth(1) {
+        Some(path) => {
+            let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
+            Atlas::decode(&bytes).unwrap_or_else(|error| panic!("{path}: {error}"))
+        }
+        None => made_up(&mut random),
+    };
+    let peers: Vec<Peer> = (0..PEERS).map(|number| peer(&mut random, number)).collect();
+    let askers: Vec<u32> = (0..FINDS).map(|_| random.below(PEERS)).collect();
+    let before = HELD.current_usage();
+    // Room for everybody: a bound that is met would be measured instead.
+    let config = RegistryConfig { entries_per_prefix_max: usize::MAX, ..RegistryConfig::default() };
+    let mut registry = Registry::new(config, Admission::Open, 1);
+    let now = Timestamp::from_millis(1);
+    let first = seconds(|| {
+        for peer in &peers {
+            registry.announce(now, &announcement(peer), &atlas);
+        }
+    });
+    let entries = registry.entries() as f64;
+    println!(
+        r#"{{"contents":{},"peers":{},"announces_per_second":{:.0}}}"#,
+        registry.contents(),
+        registry.entries(),
+        f64::from(PEERS) / first
+    );
+    let held = (HELD.current_usage() - before) as f64;
+    println!(r#"{{"bytes_per_peer":{:.1},"bytes":{held}}}"#, held / entries);
+    let renewed = seconds(|| {
+        for &asker in &askers {
+            registry.announce(now, &announcement(&peers[asker as usize]), &atlas);
+        }
+    });
+    println!(r#"{{"renewals_per_second":{:.0}}}"#, f64::from(FINDS) / renewed);
+    // Those whose swarm can fill an answer; once to warm up.
+    let mut members = Vec::new();
+    for round in ["first", "second"] {
+        let (mut answers, mut named, mut near) = (0u32, 0usize, 0usize);
+        let took = seconds(|| {
+            for &asker in &askers {
+                let Peer { name, ip, content } = peers[asker as usize].clone();
+                members.clear();
+                let search = Search { content, name, ip, wanted: WANTED, complete: false };
+                let census = registry.find(now, &search, &atlas, &mut members);
+                if census.members > WANTED as u32 {
+                    answers += 1;
+                    named += members.len();
+                    near += members
+                        .iter()
+                        .filter(|member| member.proximity.tier() <= nearcast_core::tier::Tier::SameAs)
+                        .count();
+                }
+            }
+        });
+        println!(
+            r#"{{"round":"{round}","finds_per_second":{:.0},"answers_of_{WANTED}":{answers},"peers_in_each":{:.1},"of_own_as":{:.1}}}"#,
+            f64::from(FINDS) / took,
+            named as f64 / f64::from(answers),
+            near as f64 / f64::from(answers)
+        );
+    }
+    // Only questions whose answers are full.
+    let full: Vec<&Peer> = askers
+        .iter()
+        .map(|&asker| &peers[asker as usize])
+        .filter(|peer| u32::from_be_bytes(peer.content.0[..4].try_into().unwrap_or_default()) < 1_000)
+        .collect();
+    let mut named = 0;
+    let took = seconds(|| {
+        for peer in &full {
+            members.clear();
+            let search = Search {
+                content: peer.content,
+                name: peer.name,
+                ip: peer.ip,
+                wanted: WANTED,
+                complete: false,
+            };
+            registry.find(now, &search, &atlas, &mut members);
+            named += members.len();
+        }
+    });
+    println!(
+        r#"{{"of":"the thousand most popular contents","finds_per_second":{:.0},"peers_in_each":{:.1}}}"#,
+        full.len() as f64 / took,
+        named as f64 / full.len() as f64
+    );
+    let longest = (0..200).map(|second| {
+        seconds(|| {
+            registry.sweep(Timestamp::from_millis(200_000 + second));
+        })
+    });
+    let longest = longest.fold(0.0, f64::max);
+    println!(r#"{{"longest_sweep_ms":{:.3},"left":{}}}"#, longest * 1e3, registry.entries());
+}

@@ -37,7 +37,7 @@ pub use self::{
 use crate::{asn::Asn, id::ContentId, random::Random, scope::Scope, tier::Proximity, time::Timestamp};
 
 /// Settings of a directory.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RegistryConfig {
     /// Contents known at most. Beyond it a newcomer takes the place of one with a single peer, of a few drawn the one
     /// whose network has the most entries. Each costs some 100 bytes. Default 131,072.

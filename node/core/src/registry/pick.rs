@@ -180,7 +180,7 @@ impl Pick<'_> {
                 }
                 let outer = block(self.entries, asn, blocks);
                 // An empty inner block lies anywhere.
-                let cut = if inner.len() == 0 { outer.start..outer.start } else { inner.clone() };
+                let cut = if Range::is_empty(inner) { outer.start..outer.start } else { inner.clone() };
                 picked.class.add(outer.start..cut.start);
                 picked.class.add(cut.end..outer.end);
                 *inner = outer;
@@ -333,11 +333,11 @@ impl Pick<'_> {
 
     fn is_eligible(&self, place: usize, picked: &Picked) -> bool {
         let entry = &self.entries[place];
-        !picked.taken.is_set(place)
-            && entry.expires() > self.asker.now
-            && !(self.asker.skip_complete && entry.is_complete())
-            && !self.asker.hosts.contains(&Some(entry.host))
-            && (!entry.is_scoped() || (self.may_tell)(entry))
+        let unwanted = self.asker.skip_complete && entry.is_complete();
+        let hidden = entry.is_scoped() && !(self.may_tell)(entry);
+        let is_asker = self.asker.hosts.contains(&Some(entry.host));
+        let gone = picked.taken.is_set(place) || entry.expires() <= self.asker.now;
+        !(gone || unwanted || is_asker || hidden)
     }
 
     /// What decides inside a class: the same from both ends.

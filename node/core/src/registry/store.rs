@@ -133,10 +133,14 @@ impl Registry {
             }
         }
         // One entry a peer: what it said from another address is past.
-        known.map(|number| self.forget_in(number, &said.name, locator));
+        if let Some(number) = known {
+            self.forget_in(number, &said.name, locator);
+        }
         let hosts = self.hosts.of(&said.name);
         if let Some(refused) = self.quota(&hosts, host, &endpoint.ip) {
-            known.map(|number| self.drop_if_empty(number));
+            if let Some(number) = known {
+                self.drop_if_empty(number);
+            }
             return refused;
         }
         if self.entries >= self.config.entries_max {

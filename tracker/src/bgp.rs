@@ -7,6 +7,8 @@ mod made_up;
 pub mod mrt;
 pub mod origins;
 pub mod packed;
+pub mod bmp;
+pub mod feed;
 pub mod paths;
 pub mod relations;
 pub mod rib;

@@ -1,0 +1,324 @@
+//! One router's session, without its connection: messages in, changes out.
+//!
+//! Invariant: what is wrong inside a message costs that message, and nothing else; only after [`DAMAGED_MAX`] of them does
+//! the session end. What is wrong with the framing ends it at once ([`super::frame`]).
+
+use std::sync::Arc;
+
+use bgpkit_parser::{
+    bmp::{
+        error::ParserBmpError,
+        messages::{BmpMessageBody, InitiationTlvType, parse_per_peer_header},
+        parse_bmp_msg,
+    },
+    error::BgpValidationWarning,
+    models::{Afi, AsPath, AsPathSegment, BgpMessage, BgpUpdateMessage, NetworkPrefix, Nlri, Safi},
+    parser::bgp::messages::parse_bgp_message,
+};
+use bytes::Bytes;
+use ipnetwork::IpNetwork;
+use nearcast_core::asn::Asn;
+
+use super::{
+    frame::{Frame, HEADER_BYTES},
+    peers::{About, Claim, Family, Peers, View},
+};
+use crate::bgp::{
+    feed::{Tally, Told},
+    paths::Path,
+    route::network,
+};
+
+/// Damaged messages of one session at most: who sends more speaks something else, or means harm.
+pub const DAMAGED_MAX: u64 = 100;
+
+/// Kinds of messages (RFC 7854, section 10.1). Others are passed over, as it demands.
+mod kind {
+    pub(super) const ROUTE_MONITORING: u8 = 0;
+    pub(super) const PEER_DOWN: u8 = 2;
+    pub(super) const PEER_UP: u8 = 3;
+    pub(super) const INITIATION: u8 = 4;
+    pub(super) const TERMINATION: u8 = 5;
+}
+
+/// What a message meant, beside changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing else.
+    Nothing,
+    /// The session begins. What the router calls itself, as it said it.
+    Initiation(String),
+    /// About a route, whether or not something came of it.
+    Route,
+    /// Every peer's routes have been told once.
+    EndOfRib,
+    /// The router ends the session.
+    Termination,
+}
+
+/// The session must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// RFC 7854 wants an initiation message first.
+    #[error("it began with a message of kind {0} instead of an initiation")]
+    NoInitiation(u8),
+    /// More than [`DAMAGED_MAX`].
+    #[error("more than {DAMAGED_MAX} of its messages were damaged")]
+    Damaged,
+}
+
+/// Why nothing came of one message.
+#[derive(Debug, thiserror::Error)]
+enum Lost {
+    #[error("it cannot be read: {0}")]
+    Damaged(#[from] ParserBmpError),
+    #[error("it is about something that is not taken")]
+    Skipped,
+}
+
+impl From<bgpkit_parser::ParserError> for Lost {
+    fn from(error: bgpkit_parser::ParserError) -> Lost {
+        Lost::Damaged(error.into())
+    }
+}
+
+/// A session.
+#[derive(Debug, Default)]
+pub struct BmpSession {
+    peers: Peers,
+    begun: bool,
+    tally: Tally,
+    /// Sources that are to be forgotten, before what follows.
+    gone: Vec<u32>,
+}
+
+impl BmpSession {
+    /// What was heard so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// Handles one message. What becomes of routes is appended to `told`.
+    ///
+    /// # Errors
+    /// When the session must end.
+    pub fn handle(&mut self, frame: &Frame, told: &mut Vec<Told>) -> Result<Heard, Broken> {
+        if !self.begun && frame.kind != kind::INITIATION {
+            return Err(Broken::NoInitiation(frame.kind));
+        }
+        self.begun = true;
+        self.tally.messages += 1;
+        let heard = match frame.kind {
+            kind::ROUTE_MONITORING => self.route_monitoring(frame.whole.slice(HEADER_BYTES..), told),
+            kind::INITIATION | kind::PEER_UP | kind::PEER_DOWN => self.other(frame.whole.clone(), told),
+            kind::TERMINATION => return Ok(Heard::Termination),
+            _ => return Ok(Heard::Nothing),
+        };
+        match heard {
+            Ok(heard) => return Ok(heard),
+            Err(Lost::Skipped) => self.tally.skipped += 1,
+            Err(Lost::Damaged(error)) => {
+                tracing::debug!("a BMP message of kind {} cannot be read: {error}", frame.kind);
+                self.tally.damaged += 1;
+            }
+        }
+        if self.tally.damaged > DAMAGED_MAX { Err(Broken::Damaged) } else { Ok(Heard::Nothing) }
+    }
+
+    fn other(&mut self, mut whole: Bytes, told: &mut Vec<Told>) -> Result<Heard, Lost> {
+        let message = parse_bmp_msg(&mut whole)?;
+        let about = || message.per_peer_header.as_ref().and_then(About::of).ok_or(Lost::Skipped);
+        match &message.message_body {
+            BmpMessageBody::InitiationMessage(initiation) => {
+                let name = initiation.tlvs.iter().find(|tlv| tlv.info_type == InitiationTlvType::SysName);
+                return Ok(Heard::Initiation(name.map_or_else(String::new, |tlv| tlv.info.clone())));
+            }
+            BmpMessageBody::PeerUpNotification(up) => {
+                if !self.peers.up(&about()?, &up.sent_open, &up.received_open, &mut self.gone) {
+                    return Err(Lost::Skipped);
+                }
+            }
+            BmpMessageBody::PeerDownNotification(_) => self.peers.down(&about()?, &mut self.gone),
+            _ => {}
+        }
+        self.forget(told);
+        Ok(Heard::Nothing)
+    }
+
+    fn forget(&mut self, told: &mut Vec<Told>) {
+        told.extend(self.gone.drain(..).map(|source| Told::Forgotten { source }));
+    }
+
+    fn route_monitoring(&mut self, mut body: Bytes, told: &mut Vec<Told>) -> Result<Heard, Lost> {
+        let header = parse_per_peer_header(&mut body)?;
+        let about = About::of(&header).ok_or(Lost::Skipped)?;
+        let peer = *self.peers.find(&about).ok_or(Lost::Skipped)?;
+        if self.peers.is_superseded(&about) {
+            self.tally.other_views += 1;
+            return Ok(Heard::Route);
+        }
+        let [v4, v6] = peer.add_path;
+        let parse = |add_path| match parse_bgp_message(&mut body.clone(), add_path, &about.asn_length)? {
+            BgpMessage::Update(update) => Ok(update),
+            _ => Err(Lost::Skipped),
+        };
+        let update = parse(v4)?;
+        if update.is_end_of_rib() {
+            return Ok(if self.end_of_rib(&about, &update) { Heard::EndOfRib } else { Heard::Nothing });
+        }
+        let own = match about.view {
+            View::Local => Some(peer.own.unwrap_or(about.asn)),
+            _ => peer.own,
+        };
+        let teller = if about.view == View::Local { own.unwrap_or(about.asn) } else { about.asn };
+        // The parser reads all of a message in one way, and routers may use the other for the second family.
+        let multiprotocol = if v4 == v6 || !has_multiprotocol(&update) { None } else { Some(parse(v6)?) };
+        let multiprotocol = multiprotocol.as_ref().unwrap_or(&update);
+        let mut reading =
+            Reading { peers: &mut self.peers, about, tally: &mut self.tally, gone: &mut self.gone, told };
+        reading.update(&update, multiprotocol, own, teller, peer.add_path);
+        Ok(Heard::Route)
+    }
+
+    fn end_of_rib(&mut self, about: &About, update: &BgpUpdateMessage) -> bool {
+        let family = match update.attributes.get_unreachable_nlri() {
+            None => Family::V4,
+            Some(nlri) => match family(nlri) {
+                Some(family) => family,
+                None => return false,
+            },
+        };
+        self.peers.end_of_rib(about, family)
+    }
+}
+
+/// Only unicast is of use: what is sent to one address at a time.
+fn family(nlri: &Nlri) -> Option<Family> {
+    match (nlri.afi, nlri.safi) {
+        (Afi::Ipv4, Safi::Unicast) => Some(Family::V4),
+        (Afi::Ipv6, Safi::Unicast) => Some(Family::V6),
+        _ => None,
+    }
+}
+
+fn has_multiprotocol(update: &BgpUpdateMessage) -> bool {
+    let attributes = &update.attributes;
+    attributes.get_reachable_nlri().is_some() || attributes.get_unreachable_nlri().is_some()
+}
+
+/// One update being made into changes.
+struct Reading<'a> {
+    peers: &'a mut Peers,
+    about: About,
+    tally: &'a mut Tally,
+    gone: &'a mut Vec<u32>,
+    told: &'a mut Vec<Told>,
+}
+
+impl Reading<'_> {
+    fn update(
+        &mut self,
+        update: &BgpUpdateMessage,
+        multiprotocol: &BgpUpdateMessage,
+        own: Option<Asn>,
+        teller: Asn,
+        add_path: [bool; 2],
+    ) {
+        let damaged =
+            |warning: &BgpValidationWarning| matches!(warning, BgpValidationWarning::MalformedNlri { .. });
+        if update.attributes.validation_warnings().iter().any(damaged) {
+            self.tally.damaged += 1;
+        }
+        let withdrawn = multiprotocol.attributes.get_unreachable_nlri();
+        let announced = multiprotocol.attributes.get_reachable_nlri();
+        self.prefixes(Family::V4, &update.withdrawn_prefixes, None, add_path);
+        self.nlri(withdrawn, None, add_path);
+        if update.announced_prefixes.is_empty() && announced.is_none() {
+            return;
+        }
+        let path = update.attributes.effective_as_path().map(|path| without_front(path, own));
+        // Without a usable path it counts as withdrawn (RFC 7606).
+        let path = path.and_then(|path| Path::clean(&path, teller).ok()).map(Arc::new);
+        if path.is_none() {
+            self.tally.skipped += 1;
+        }
+        self.prefixes(Family::V4, &update.announced_prefixes, path.as_ref(), add_path);
+        self.nlri(announced, path.as_ref(), add_path);
+    }
+
+    fn nlri(&mut self, nlri: Option<&Nlri>, path: Option<&Arc<Path>>, add_path: [bool; 2]) {
+        let Some(nlri) = nlri else { return };
+        match family(nlri) {
+            Some(family) => self.prefixes(family, &nlri.prefixes, path, add_path),
+            None => self.tally.skipped += 1,
+        }
+    }
+
+    fn prefixes(
+        &mut self,
+        family: Family,
+        prefixes: &[NetworkPrefix],
+        path: Option<&Arc<Path>>,
+        add_path: [bool; 2],
+    ) {
+        if prefixes.is_empty() {
+            return;
+        }
+        let source = match path {
+            Some(_) => match self.peers.claim(&self.about, family, self.gone) {
+                Claim::Taken(source) => Some(source),
+                Claim::Better => None,
+            },
+            None => self.peers.taken(&self.about, family),
+        };
+        self.told.extend(self.gone.drain(..).map(|source| Told::Forgotten { source }));
+        let Some(source) = source else {
+            self.tally.other_views += 1;
+            return;
+        };
+        for prefix in prefixes {
+            // The parser takes a zero for the beginning of a path's id, where nobody said that there are any.
+            let guessed = prefix.path_id.is_some() && !add_path[family as usize];
+            let Some(network) = network(prefix).filter(|network| !guessed && is_of(network, family)) else {
+                self.tally.skipped += 1;
+                continue;
+            };
+            let path_id = prefix.path_id.unwrap_or(0);
+            self.told.push(match path {
+                Some(path) => {
+                    self.tally.announced += 1;
+                    Told::Announced { source, network, path_id, path: Arc::clone(path) }
+                }
+                None => {
+                    self.tally.withdrawn += 1;
+                    Told::Withdrawn { source, network, path_id }
+                }
+            });
+        }
+    }
+}
+
+fn is_of(network: &IpNetwork, family: Family) -> bool {
+    network.is_ipv4() == (family == Family::V4)
+}
+
+/// Best paths, and what is sent on, begin with the router's own AS; it is not part of the way there.
+fn without_front(path: AsPath, own: Option<Asn>) -> AsPath {
+    let Some(own) = own else { return path };
+    let mut front = true;
+    let segments: Vec<AsPathSegment> = path
+        .into_segments_iter()
+        .map(|segment| match segment {
+            AsPathSegment::AsSequence(members) if front => {
+                let ours = members.iter().take_while(|member| u32::from(**member) == own.0).count();
+                front = ours == members.len();
+                AsPathSegment::AsSequence(members[ours..].into())
+            }
+            other => {
+                front = front && other.is_confed();
+                other
+            }
+        })
+        .collect();
+    AsPath::from_segments(segments)
+}

@@ -17,7 +17,7 @@ use bgpkit_parser::{
 use nearcast_core::asn::Asn;
 
 /// Peers of one router at most. The largest route servers have 2,000.
-pub const PEERS_MAX: usize = 4_096;
+pub(super) const PEERS_MAX: usize = 4_096;
 
 /// Address families, as places in arrays.
 pub(super) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];

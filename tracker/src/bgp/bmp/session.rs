@@ -322,3 +322,6 @@ fn without_front(path: AsPath, own: Option<Asn>) -> AsPath {
         .collect();
     AsPath::from_segments(segments)
 }
+
+#[cfg(test)]
+mod tests;

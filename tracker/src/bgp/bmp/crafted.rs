@@ -1,0 +1,137 @@
+//! BMP messages as routers send them, made for tests.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use bgpkit_parser::models::{
+    AsPath, AsnLength, AttributeValue, Attributes, BgpMessage, BgpOpenMessage, BgpUpdateMessage, Capability,
+    CapabilityValue, NetworkPrefix, Nlri, OptParam, Origin, ParamValue,
+    capabilities::{BgpCapabilityType, FourOctetAsCapability},
+};
+
+use super::frame::HEADER_BYTES;
+
+/// Of a peer: its flags say post-policy.
+pub(crate) const POST_POLICY: u8 = 0x40;
+
+/// A peer as per-peer headers name it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Of {
+    pub(crate) kind: u8,
+    pub(crate) flags: u8,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) asn: u32,
+}
+
+impl Of {
+    /// A neighbour of the router's, as its routes came in.
+    pub(crate) fn peer(last: u8, asn: u32) -> Of {
+        Of { kind: 0, flags: 0, address: Ipv4Addr::new(192, 0, 2, last), asn }
+    }
+
+    /// The router's best routes.
+    pub(crate) fn local(asn: u32) -> Of {
+        Of { kind: 3, flags: 0, address: Ipv4Addr::UNSPECIFIED, asn }
+    }
+
+    pub(crate) fn post_policy(self) -> Of {
+        Of { flags: self.flags | POST_POLICY, ..self }
+    }
+
+    fn header(self) -> Vec<u8> {
+        let mut header = vec![self.kind, self.flags];
+        header.extend([0; 8 + 12]);
+        header.extend(self.address.octets());
+        header.extend(self.asn.to_be_bytes());
+        header.extend([10, 0, 0, 1]);
+        header.extend([0; 8]);
+        header
+    }
+}
+
+/// Any message.
+pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = (HEADER_BYTES + body.len()) as u32;
+    [&[3][..], &length.to_be_bytes(), &[kind], body].concat()
+}
+
+pub(crate) fn initiation(name: &str) -> Vec<u8> {
+    let tlv = |kind: u8, text: &str| [&[0, kind, 0, text.len() as u8], text.as_bytes()].concat();
+    message(4, &[tlv(2, name), tlv(1, "a router of a test")].concat())
+}
+
+fn open(asn: u32) -> Vec<u8> {
+    let capability = Capability {
+        ty: BgpCapabilityType::SUPPORT_FOR_4_OCTET_AS_NUMBER_CAPABILITY,
+        value: CapabilityValue::FourOctetAs(FourOctetAsCapability { asn }),
+    };
+    let open = BgpOpenMessage {
+        version: 4,
+        asn: 23_456u32.into(),
+        hold_time: 90,
+        bgp_identifier: Ipv4Addr::new(10, 0, 0, 1),
+        extended_length: false,
+        opt_params: vec![OptParam { param_type: 2, param_value: ParamValue::Capacities(vec![capability]) }],
+    };
+    BgpMessage::Open(open).encode(AsnLength::Bits32).expect("an open message can be written").to_vec()
+}
+
+pub(crate) fn peer_up(of: Of, own: u32) -> Vec<u8> {
+    let mut body = of.header();
+    body.extend([0; 12]);
+    body.extend([192, 0, 2, 254, 0, 179, 0, 179]);
+    body.extend(open(own));
+    body.extend(open(of.asn));
+    message(3, &body)
+}
+
+pub(crate) fn peer_down(of: Of) -> Vec<u8> {
+    message(2, &[&of.header()[..], &[4]].concat())
+}
+
+fn monitoring(of: Of, update: BgpUpdateMessage) -> Vec<u8> {
+    let update = BgpMessage::Update(update).encode(AsnLength::Bits32).expect("an update can be written");
+    message(0, &[&of.header()[..], &update].concat())
+}
+
+fn prefixes(texts: &[&str]) -> Vec<NetworkPrefix> {
+    texts.iter().map(|text| text.parse().expect("a prefix")).collect()
+}
+
+/// IPv4 only.
+pub(crate) fn announce(of: Of, path: &[u32], networks: &[&str]) -> Vec<u8> {
+    let mut attributes = Attributes::default();
+    attributes.add_attr(AttributeValue::Origin(Origin::IGP).into());
+    attributes.add_attr(AttributeValue::AsPath(AsPath::from_sequence(path)).into());
+    attributes.add_attr(AttributeValue::NextHop(IpAddr::V4(of.address)).into());
+    let announced_prefixes = prefixes(networks);
+    monitoring(of, BgpUpdateMessage { withdrawn_prefixes: Vec::new(), attributes, announced_prefixes })
+}
+
+/// One IPv6 prefix.
+pub(crate) fn announce_v6(of: Of, path: &[u32], network: &str) -> Vec<u8> {
+    let mut attributes = Attributes::default();
+    attributes.add_attr(AttributeValue::Origin(Origin::IGP).into());
+    attributes.add_attr(AttributeValue::AsPath(AsPath::from_sequence(path)).into());
+    let next_hop = Some("2001:db8::1".parse().expect("an address"));
+    let nlri = Nlri::new_reachable(network.parse().expect("a prefix"), next_hop);
+    attributes.add_attr(AttributeValue::MpReachNlri(nlri).into());
+    monitoring(
+        of,
+        BgpUpdateMessage { withdrawn_prefixes: Vec::new(), attributes, announced_prefixes: Vec::new() },
+    )
+}
+
+/// IPv4 only.
+pub(crate) fn withdraw(of: Of, networks: &[&str]) -> Vec<u8> {
+    let update = BgpUpdateMessage {
+        withdrawn_prefixes: prefixes(networks),
+        attributes: Attributes::default(),
+        announced_prefixes: Vec::new(),
+    };
+    monitoring(of, update)
+}
+
+/// Of IPv4.
+pub(crate) fn end_of_rib(of: Of) -> Vec<u8> {
+    withdraw(of, &[])
+}

@@ -20,7 +20,7 @@ mod peer_book;
 pub mod progress;
 pub mod publish;
 mod pulse;
-mod repeats;
+pub mod repeats;
 mod resolve;
 mod runtime;
 mod store;

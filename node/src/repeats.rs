@@ -11,7 +11,7 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// One thing that may have to be said.
 #[derive(Debug, Default)]
-pub(crate) struct Repeats(Mutex<State>);
+pub struct Repeats(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -21,7 +21,7 @@ struct State {
 
 impl Repeats {
     /// How often it was kept back, if it is to be said now.
-    pub(crate) fn due(&self) -> Option<u64> {
+    pub fn due(&self) -> Option<u64> {
         self.due_at(Instant::now())
     }
 

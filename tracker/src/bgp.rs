@@ -1,19 +1,22 @@
 //! What BGP tells: read from files and routers, cleaned, and compiled into an atlas.
 
 pub mod as_rel;
+pub mod bmp;
+pub mod feed;
 pub mod lines;
+pub mod live;
 #[cfg(test)]
 mod made_up;
 pub mod mrt;
 pub mod origins;
 pub mod packed;
-pub mod bmp;
-pub mod feed;
 pub mod paths;
 pub mod relations;
 pub mod rib;
+pub mod ris_live;
 pub mod route;
 pub mod tables;
+pub mod updates;
 
 /// The path of real data, if it is here: in the folder that `NEARCAST_BGP_DATA` names, else beside the workspace. Says so
 /// when it is not.

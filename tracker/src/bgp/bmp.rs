@@ -1,7 +1,198 @@
 //! BMP (RFC 7854): routers connect, and tell what they know.
+//!
+//! Invariant: no session can hurt another. Each has its own task, its own share of the table, and a bound on what it may
+//! send in a second; they hand in news in turn; and one that speaks something else ends alone, even if the parser panics.
 
+mod connection;
 #[cfg(test)]
 pub(crate) mod crafted;
 pub mod frame;
 mod peers;
 pub mod session;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use ipnetwork::IpNetwork;
+use nearcast_node::repeats::Repeats;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::{self, JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+
+use self::connection::Ended;
+use super::{
+    feed::{Desk, News},
+    rib::SessionId,
+};
+
+/// How routers are listened to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BmpConfig {
+    /// Only routers in these networks are listened to; any that can connect, if there are none. Whoever is listened to can
+    /// say who originates what, so name them, or listen where only they can connect.
+    pub allow: Vec<IpNetwork>,
+    /// Sessions at a time. Each takes a quarter of a megabyte at most, beside its routes.
+    pub sessions_max: usize,
+    /// Of these, from one address.
+    pub sessions_per_address_max: usize,
+    /// What one session may send in a second; the rest waits in the router. At 4 MiB a full table of two views takes about
+    /// a minute; twice as much fills half of a slow core.
+    pub bytes_per_second_max: u64,
+    /// A router that does not say when it has told everything (End-of-RIB; GoBGP does not) is taken to have, when it was
+    /// told of no route for so long.
+    pub quiet: Duration,
+    /// And after so long in any case, as some are never quiet.
+    pub sync_longest: Duration,
+}
+
+impl Default for BmpConfig {
+    fn default() -> BmpConfig {
+        BmpConfig {
+            allow: Vec::new(),
+            sessions_max: 64,
+            sessions_per_address_max: 8,
+            bytes_per_second_max: 4 << 20,
+            quiet: Duration::from_secs(5),
+            sync_longest: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Connections that came to nothing, ever.
+#[derive(Debug, Default)]
+pub(crate) struct BmpCounters {
+    /// Not allowed, or too many.
+    pub(crate) refused: AtomicU64,
+    /// Ended by us, because of what the router sent or did not send.
+    pub(crate) faults: AtomicU64,
+}
+
+/// Whoever listens.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    config: Arc<BmpConfig>,
+    desk: Desk,
+    counters: Arc<BmpCounters>,
+    sessions: JoinSet<Ended>,
+    running: HashMap<task::Id, (SessionId, IpAddr)>,
+    /// Strangers can connect as often as they like.
+    refusals: Repeats,
+    faults: Repeats,
+}
+
+/// After a failed accept, which mostly means that there are too many open files.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Listener {
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        config: BmpConfig,
+        desk: Desk,
+        counters: Arc<BmpCounters>,
+    ) -> io::Result<Listener> {
+        Ok(Listener {
+            socket: TcpListener::bind(address).await?,
+            config: Arc::new(config),
+            desk,
+            counters,
+            sessions: JoinSet::new(),
+            running: HashMap::new(),
+            refusals: Repeats::default(),
+            faults: Repeats::default(),
+        })
+    }
+
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Until `stop`; then every session has ended.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ended) = self.sessions.join_next_with_id() => self.on_end(ended).await,
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, from)) => self.on_connect(stream, from, &stop),
+                    Err(error) => {
+                        tracing::warn!("a router could not connect: {error}");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+        while let Some(ended) = self.sessions.join_next_with_id().await {
+            self.on_end(ended).await;
+        }
+    }
+
+    fn on_connect(&mut self, stream: TcpStream, from: SocketAddr, stop: &CancellationToken) {
+        let ip = from.ip().to_canonical();
+        if let Err(why) = self.admit(ip) {
+            self.counters.refused.fetch_add(1, Ordering::Relaxed);
+            if let Some(more) = self.refusals.due() {
+                tracing::warn!("a BMP connection from {ip} was refused: {why}; and {more} others before");
+            }
+            return;
+        }
+        // A router that lost power says nothing; BMP has no messages that would show it.
+        let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(PROBE_EVERY);
+        if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
+            tracing::debug!("no keep-alive for {from}: {error}");
+        }
+        let id = self.desk.open();
+        let (desk, config, stop) = (self.desk.clone(), Arc::clone(&self.config), stop.clone());
+        let session = self
+            .sessions
+            .spawn(async move { connection::serve(stream, ip, id, &desk, &config, &stop).await });
+        self.running.insert(session.id(), (id, ip));
+    }
+
+    fn admit(&self, ip: IpAddr) -> Result<(), &'static str> {
+        let allow = &self.config.allow;
+        if !allow.is_empty() && !allow.iter().any(|network| network.contains(ip)) {
+            return Err("its address is not among those allowed");
+        }
+        if self.sessions.len() >= self.config.sessions_max {
+            return Err("there are as many sessions as may be");
+        }
+        let same = self.running.values().filter(|(_, other)| *other == ip).count();
+        if same >= self.config.sessions_per_address_max {
+            return Err("there are as many sessions from that address as may be");
+        }
+        Ok(())
+    }
+
+    async fn on_end(&mut self, ended: Result<(task::Id, Ended), JoinError>) {
+        let (task, why, is_fault) = match ended {
+            Ok((task, ended)) => (task, ended.to_string(), ended.is_fault()),
+            // A panic is caught here: nothing but this session was touched by it.
+            Err(error) => (error.id(), "a message of it made the parser panic".into(), true),
+        };
+        let Some((id, from)) = self.running.remove(&task) else { return };
+        if is_fault {
+            self.counters.faults.fetch_add(1, Ordering::Relaxed);
+            if let Some(more) = self.faults.due() {
+                tracing::warn!("the BMP session of {from} was ended: {why}; and {more} others before");
+            }
+        } else {
+            tracing::info!("the BMP session of {from} is over: {why}");
+        }
+        // If the table is gone there is nobody to be told.
+        let _ = self.desk.tell(News::Lost(id)).await;
+    }
+}
+
+/// Between probes of a silent connection. The system gives up after a few (nine on Linux).
+const PROBE_EVERY: Duration = Duration::from_secs(15);

@@ -1,10 +1,23 @@
 //! What feeds tell the table: who began and ended, and what became of routes.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use ipnetwork::IpNetwork;
+use tokio::sync::mpsc;
 
-use super::{paths::Path, rib::SessionId};
+use super::{
+    paths::Path,
+    rib::SessionId,
+    route::{BgpPeer, Change, Route},
+};
 
 /// Where routes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -131,14 +144,91 @@ pub(crate) const BATCH_MAX: usize = 1_024;
 /// What a feed tells the keeper of the table. In order, for each session.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// A session begins.
+    /// A session begins; or goes on, if it was lost and is still held.
     Begun(SessionId, Feed),
-    /// Routes, [`BATCH_MAX`] or a few more.
+    /// Routes, [`BATCH_MAX`] or a few more, and what was heard so far.
     Told(SessionId, Vec<Told>, Tally),
     /// Everything that the feed knew at its beginning has been told.
     Synced(SessionId),
     /// The session is over. Its routes are held for a while.
-    Lost(SessionId, Tally),
+    Lost(SessionId),
+}
+
+/// News on their way to the keeper of the table at most. Whoever finds as many waits, in turn with the others, and with it
+/// the router that it listens to. With [`BATCH_MAX`] changes each they take some megabytes.
+const NEWS_MAX: usize = 32;
+
+/// The table is gone, and with it whoever looked after it: everything is about to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nobody keeps the table any more")]
+pub(crate) struct Closed;
+
+/// Where feeds hand in their news.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    news: mpsc::Sender<News>,
+    next: Arc<AtomicU32>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> (Desk, mpsc::Receiver<News>) {
+        let (news, keeper) = mpsc::channel(NEWS_MAX);
+        (Desk { news, next: Arc::default() }, keeper)
+    }
+
+    /// A number for a session that begins.
+    pub(crate) fn open(&self) -> SessionId {
+        SessionId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) async fn tell(&self, news: News) -> Result<(), Closed> {
+        self.news.send(news).await.map_err(|_| Closed)
+    }
+
+    /// As [`Desk::tell`], for threads that may block.
+    pub(crate) fn tell_blocking(&self, news: News) -> Result<(), Closed> {
+        self.news.blocking_send(news).map_err(|_| Closed)
+    }
+}
+
+/// Peers of one feed, numbered as they appear: each is a source.
+#[derive(Debug, Default)]
+pub(crate) struct PeerNumbers {
+    numbers: HashMap<BgpPeer, u32>,
+    next: u32,
+}
+
+/// Peers of one feed at most. All of RIPE's collectors have 1,500.
+pub(crate) const FEED_PEERS_MAX: usize = 16_384;
+
+impl PeerNumbers {
+    /// None if there are too many.
+    pub(crate) fn number(&mut self, peer: BgpPeer) -> Option<u32> {
+        if let Some(&number) = self.numbers.get(&peer) {
+            return Some(number);
+        }
+        if self.numbers.len() >= FEED_PEERS_MAX {
+            return None;
+        }
+        self.next += 1;
+        self.numbers.insert(peer, self.next - 1);
+        Some(self.next - 1)
+    }
+
+    /// A peer that is gone. If it comes back it is somebody new.
+    pub(crate) fn remove(&mut self, peer: &BgpPeer) -> Option<u32> {
+        self.numbers.remove(peer)
+    }
+
+    /// What the change means, if there is room for its peer.
+    pub(crate) fn told(&mut self, change: Change) -> Option<Told> {
+        let source = self.number(change.peer)?;
+        let network = change.prefix;
+        Some(match change.route {
+            Route::Announced(path) => Told::Announced { source, network, path_id: 0, path },
+            Route::Withdrawn => Told::Withdrawn { source, network, path_id: 0 },
+        })
+    }
 }
 
 #[cfg(test)]

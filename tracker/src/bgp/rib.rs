@@ -229,6 +229,11 @@ impl Rib {
         self.sources.age(session);
     }
 
+    /// The session goes on after all.
+    pub fn revive(&mut self, session: SessionId) {
+        self.sources.revive(session);
+    }
+
     /// Routes of this session.
     pub fn routes_of(&self, session: SessionId) -> usize {
         self.sources.routes_of(session)

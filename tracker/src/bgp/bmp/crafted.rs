@@ -10,6 +10,9 @@ use bgpkit_parser::models::{
 
 use super::frame::HEADER_BYTES;
 
+/// A kind of message that makes the session panic, in tests only.
+pub(crate) const PANIC: u8 = 250;
+
 /// Of a peer: its flags say post-policy.
 pub(crate) const POST_POLICY: u8 = 0x40;
 

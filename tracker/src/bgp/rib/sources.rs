@@ -122,9 +122,17 @@ impl Sources {
     }
 
     pub(super) fn age(&mut self, session: SessionId) {
+        self.set(session, State::Aged);
+    }
+
+    pub(super) fn revive(&mut self, session: SessionId) {
+        self.set(session, State::Live);
+    }
+
+    fn set(&mut self, session: SessionId, state: State) {
         let Some(session) = self.sessions.get(&session) else { return };
         for slot in session.slots.values() {
-            self.kept[slot.0 as usize].state = State::Aged;
+            self.kept[slot.0 as usize].state = state;
         }
     }
 

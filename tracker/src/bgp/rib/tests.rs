@@ -107,6 +107,8 @@ fn routes_of_a_session_that_is_over_count_only_where_there_are_no_others() {
     rib.announce(source(2, 0), both, 0, &path(&[1, 9]));
     assert_eq!(rib.origins(both), [Asn(9)]);
     assert_eq!(rib.origins(one), [Asn(2)]);
+    rib.revive(SessionId(1));
+    assert_eq!(rib.origins(both), [Asn(2), Asn(9)], "it was not over");
     rib.forget_session(SessionId(1));
     assert_eq!(rib.origins(one), []);
 }

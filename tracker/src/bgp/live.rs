@@ -1,0 +1,188 @@
+//! The atlas as it is now: a base from a file, and over it what routers tell at this moment.
+//!
+//! ```text
+//! BMP sessions ─┐
+//! RIS Live ─────┼─ news (bounded) ─► keeper: the table ─ from time to time, frozen over the base ─► Arc<Atlas>
+//! update files ─┘
+//! ```
+//!
+//! Whoever looks addresses up takes the current [`Atlas`] ([`Live::atlas`]), which never changes, or is told of each new one
+//! ([`Live::subscribe`]). A change is in it after [`LiveConfig::rebuild_every`] and the second or so that freezing takes.
+//!
+//! Invariant: the table has one owner, the keeper, and everything reaches it through one bounded queue. Look-ups never wait
+//! for it.
+
+mod keeper;
+mod rebuild;
+mod stats;
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use nearcast_core::atlas::Atlas;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::stats::{FeedStats, LiveStats, Phase};
+use self::{keeper::Keeper, stats::Board};
+use super::{
+    bmp::{BmpConfig, BmpCounters, Listener},
+    feed::Desk,
+    rib::RibLimits,
+    ris_live::{self, RisConfig},
+    updates::Updates,
+};
+
+/// What is listened to, and within which bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveConfig {
+    /// Where routers connect for BMP. Port 0 is any free one ([`Live::bmp_address`]).
+    pub bmp: Option<SocketAddr>,
+    /// Which routers, and how much of them.
+    pub bmp_sessions: BmpConfig,
+    /// RIS Live.
+    pub ris_live: Option<RisConfig>,
+    /// MRT files of updates, read once in this order; and folders, of which also what appears is read.
+    pub updates: Vec<PathBuf>,
+    /// Routes of a session that is lost count so long. Longer bridges longer restarts of routers; shorter forgets sooner what
+    /// may be wrong by now.
+    pub hold: Duration,
+    /// Between the beginnings of two rebuilds at least, while there are changes. A rebuild of a full table keeps one core busy for
+    /// a second or two.
+    pub rebuild_every: Duration,
+    /// How much the table holds.
+    pub rib: RibLimits,
+}
+
+impl Default for LiveConfig {
+    fn default() -> LiveConfig {
+        LiveConfig {
+            bmp: None,
+            bmp_sessions: BmpConfig::default(),
+            ris_live: None,
+            updates: Vec::new(),
+            hold: Duration::from_secs(120),
+            rebuild_every: Duration::from_secs(30),
+            rib: RibLimits::default(),
+        }
+    }
+}
+
+/// It could not start. Nothing runs.
+#[derive(Debug, thiserror::Error)]
+pub enum LiveError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen for BMP on {address}: {source}; choose another with --bmp IP:PORT")]
+    Bmp {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or folder of updates is not there.
+    #[error("cannot read updates from {}: {source}", path.display())]
+    Updates {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// Everything that listens, and the atlas that comes of it.
+pub struct Live {
+    atlas: watch::Receiver<Arc<Atlas>>,
+    board: Arc<Board>,
+    bmp: Arc<BmpCounters>,
+    bmp_address: Option<SocketAddr>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Live {
+    /// Starts listening. Until something was heard, the atlas is `base`. All of it ends with `shutdown`.
+    ///
+    /// # Errors
+    /// When an address cannot be had, or a file is not there.
+    pub async fn start(
+        config: LiveConfig,
+        base: Arc<Atlas>,
+        shutdown: &CancellationToken,
+    ) -> Result<Live, LiveError> {
+        let (desk, news) = Desk::new();
+        let stop = shutdown.child_token();
+        let bmp = Arc::new(BmpCounters::default());
+        let listener = match config.bmp {
+            Some(address) => {
+                let failed = |source| LiveError::Bmp { address, source };
+                let sessions = config.bmp_sessions.clone();
+                let listener = Listener::bind(address, sessions, desk.clone(), Arc::clone(&bmp))
+                    .await
+                    .map_err(failed)?;
+                Some((listener.address().map_err(failed)?, listener))
+            }
+            None => None,
+        };
+        let updates = match &config.updates[..] {
+            [] => None,
+            paths => Some(
+                Updates::new(paths, desk.clone())
+                    .map_err(|(path, source)| LiveError::Updates { path, source })?,
+            ),
+        };
+        let bmp_address = listener.as_ref().map(|(address, _)| *address);
+        let tasks = TaskTracker::new();
+        let (publish, atlas) = watch::channel(Arc::clone(&base));
+        let board = Arc::new(Board::default());
+        if let Some((_, listener)) = listener {
+            tasks.spawn(listener.run(stop.clone()));
+        }
+        if let Some(ris) = config.ris_live.clone() {
+            tasks.spawn(ris_live::run(ris, desk.clone(), stop.clone()));
+        }
+        if let Some(updates) = updates {
+            tasks.spawn(updates.run(stop.clone()));
+        }
+        let keeper = Keeper::new(&config, base, news, publish, Arc::clone(&board));
+        tasks.spawn(keeper.run(stop.clone()));
+        tasks.close();
+        Ok(Live { atlas, board, bmp, bmp_address, tasks, stop })
+    }
+
+    /// The atlas as it is now. It does not change; ask again for a newer one.
+    pub fn atlas(&self) -> Arc<Atlas> {
+        Arc::clone(&self.atlas.borrow())
+    }
+
+    /// Tells of each new atlas.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Atlas>> {
+        self.atlas.clone()
+    }
+
+    /// Where routers connect, if they may.
+    pub fn bmp_address(&self) -> Option<SocketAddr> {
+        self.bmp_address
+    }
+
+    /// How it is.
+    pub fn stats(&self) -> LiveStats {
+        let mut stats = self.board.read();
+        stats.bmp_refused = self.bmp.refused.load(Ordering::Relaxed);
+        stats.bmp_faults = self.bmp.faults.load(Ordering::Relaxed);
+        stats
+    }
+
+    /// Ends all of it. Every task has ended, and every connection is closed, when this returns.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -174,7 +174,7 @@ pub(crate) async fn run(config: RisConfig, desk: Desk, stop: CancellationToken) 
     let feed = Feed::new(FeedKind::RisLive, None, &config.source.to_string());
     let listen = async {
         match &config.source {
-            RisSource::Url(url) => socket::run(url, &config.collectors, &feed, &desk).await,
+            RisSource::Url(url) => Box::pin(socket::run(url, &config.collectors, &feed, &desk)).await,
             RisSource::File(path) => lines::run(Some(path), &feed, &desk).await,
             RisSource::Stdin => lines::run(None, &feed, &desk).await,
         }

@@ -138,3 +138,24 @@ pub(crate) fn withdraw(of: Of, networks: &[&str]) -> Vec<u8> {
 pub(crate) fn end_of_rib(of: Of) -> Vec<u8> {
     withdraw(of, &[])
 }
+
+/// Numbers that are the same in every run: whoever fails can be looked at again.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    /// SplitMix64 (Steele, Lea and Flood, 2014).
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        (self.next() % bound.max(1) as u64) as usize
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next() as u8
+    }
+}

@@ -134,9 +134,8 @@ impl BmpSession {
                 return Ok(Heard::Initiation(name.map_or_else(String::new, |tlv| tlv.info.clone())));
             }
             BmpMessageBody::PeerUpNotification(up) => {
-                if !self.peers.up(&about()?, &up.sent_open, &up.received_open, &mut self.gone) {
-                    return Err(Lost::Skipped);
-                }
+                let has_room = self.peers.up(&about()?, &up.sent_open, &up.received_open, &mut self.gone);
+                has_room.then_some(()).ok_or(Lost::Skipped)?;
             }
             BmpMessageBody::PeerDownNotification(_) => self.peers.down(&about()?, &mut self.gone),
             _ => {}

@@ -22,7 +22,7 @@ enum Stage {
 /// What a stage came to.
 pub(super) enum Done {
     /// The walk through the table is next.
-    Prepared(AtlasBuilder),
+    Prepared(Box<AtlasBuilder>),
     /// This is the new one.
     Built(Arc<Atlas>),
 }
@@ -49,7 +49,7 @@ impl Rebuild {
         self.stage = Stage::Preparing(spawn_blocking(move || AtlasBuilder::on(&base, version)));
     }
 
-    pub(super) fn build(&mut self, builder: AtlasBuilder) {
+    pub(super) fn build(&mut self, builder: Box<AtlasBuilder>) {
         self.stage = Stage::Building(spawn_blocking(move || builder.build()));
     }
 
@@ -57,7 +57,7 @@ impl Rebuild {
     pub(super) async fn done(&mut self) -> Result<Done, JoinError> {
         let done = match &mut self.stage {
             Stage::Idle => pending().await,
-            Stage::Preparing(task) => task.await.map(Done::Prepared),
+            Stage::Preparing(task) => task.await.map(|builder| Done::Prepared(Box::new(builder))),
             Stage::Building(task) => task.await.map(|atlas| Done::Built(Arc::new(atlas))),
         };
         self.stage = Stage::Idle;
@@ -74,7 +74,10 @@ impl Rebuild {
 }
 
 /// The walk through the table, on a thread that may be busy for a while. The table comes back.
-pub(super) async fn walk(mut rib: Rib, mut builder: AtlasBuilder) -> Result<(Rib, AtlasBuilder), JoinError> {
+pub(super) async fn walk(
+    mut rib: Rib,
+    mut builder: Box<AtlasBuilder>,
+) -> Result<(Rib, Box<AtlasBuilder>), JoinError> {
     spawn_blocking(move || {
         rib.freeze(&mut builder);
         (rib, builder)

@@ -61,6 +61,8 @@ pub struct Totals {
     pub uploaded: u64,
     /// Payload sent, by tier of the receiver (index: `Tier as usize`).
     pub uploaded_by_tier: [u64; Tier::COUNT],
+    /// Payload sent over the border of our own AS; 0 while it is not known.
+    pub exported: u64,
     /// Peers connected.
     pub connections: u32,
     /// Contents open.

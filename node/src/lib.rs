@@ -10,6 +10,7 @@ mod exchange;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod handle;
+pub mod imports;
 pub mod key;
 mod lan;
 mod limit;

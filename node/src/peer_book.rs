@@ -10,7 +10,7 @@ use std::{
 };
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
-use nearcast_core::{id::PeerKey, registry::Endpoint};
+use nearcast_core::{id::PeerKey, random::mix, registry::Endpoint};
 
 use crate::{
     address::{ip_of, peer_of},
@@ -48,6 +48,11 @@ impl Known {
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         let seen = self.connections.iter().find_map(|connection| ip_of(&connection.remote));
         seen.or_else(|| self.addresses.iter().find_map(ip_of))
+    }
+
+    /// The number by which everybody knows it (WIRE.md, "Tags"); 0 while its id is not known.
+    pub(crate) fn tag(&self) -> u32 {
+        self.id.as_ref().map_or(0, tag)
     }
 
     /// Where others can reach it: the IP we see, the ports it claims.
@@ -205,6 +210,12 @@ impl PeerBook {
     pub(crate) fn connected(&self) -> usize {
         self.peers.len() - self.strangers.len()
     }
+}
+
+/// The number by which everybody knows a peer.
+pub(crate) fn tag(id: &PeerId) -> u32 {
+    let last = id.as_ref().digest().iter().rev().take(8).rev();
+    mix(last.fold(0, |number, &byte| number << 8 | u64::from(byte))) as u32
 }
 
 /// An endpoint on the wire.

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use nearcast_core::{id::ContentId, signature::PublisherKey, stats::Traffic, tier::Tier};
 
+use crate::imports::Imports;
+
 /// Where a download stands. Sent through a watch channel: readers see the newest, never a backlog.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
@@ -21,6 +23,9 @@ pub struct Progress {
     pub bytes_resumed: u64,
     /// Payload received in this run, by source.
     pub received: Traffic,
+    /// Of that, what crossed the border of our own AS, by AS; none while no atlas says which one that is. The sum is
+    /// [`Traffic::imported`].
+    pub imports: Option<Imports>,
     /// Payload given to others in this run.
     pub uploaded: u64,
     /// Payload that was received and thrown away: corrupt, or already there.
@@ -95,6 +100,9 @@ pub struct Summary {
     pub elapsed: Duration,
     /// Payload received in this run, by source.
     pub received: Traffic,
+    /// Of that, what crossed the border of our own AS, by AS; none while no atlas says which one that is. The sum is
+    /// [`Traffic::imported`].
+    pub imports: Option<Imports>,
     /// Payload given to others so far.
     pub uploaded: u64,
     /// Payload thrown away.

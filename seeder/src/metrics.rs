@@ -59,7 +59,7 @@ impl Collector for Scrape {
         let reasons = Refusal::ALL.map(|why| (why.name(), self.totals.requests_refused[why as usize]));
         family(to, "requests_refused", "Requests answered with a no", None, "reason", &reasons)?;
         for (name, help, value) in self.counters() {
-            let unit = if name == "hashed" { Some(&Unit::Bytes) } else { None };
+            let unit = if matches!(name, "hashed" | "exported") { Some(&Unit::Bytes) } else { None };
             counter(to, name, help, unit, value)?;
         }
         self.gauges().iter().try_for_each(|(name, help, value)| gauge(to, name, help, None, *value as i64))
@@ -67,7 +67,7 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
-    fn counters(&self) -> [Row; 8] {
+    fn counters(&self) -> [Row; 9] {
         let totals = &self.totals;
         [
             ("requests_served", "Runs sent", totals.requests_served),
@@ -82,6 +82,11 @@ impl Scrape {
             ("peers_banned", "Peers banned for sending corrupt data", u64::from(totals.banned)),
             ("contents_published", "Contents published by this process", self.published),
             ("hashed", "Data hashed to be published", self.hashed_bytes),
+            (
+                "exported",
+                "Payload sent over the border of our own AS, if an atlas is loaded",
+                totals.exported,
+            ),
         ]
     }
 
@@ -119,6 +124,7 @@ mod tests {
             "nearcast_contents_published",
             "nearcast_contents_refused",
             "nearcast_disk_errors",
+            "nearcast_exported_bytes",
             "nearcast_hashed_bytes",
             "nearcast_hashing_contents",
             "nearcast_links",

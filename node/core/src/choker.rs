@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     peers::{Link, Links},
     random::Random,
+    tier::Proximity,
 };
 
 /// Decides anew who holds a slot. Returns how many do.
@@ -22,7 +23,7 @@ pub(crate) fn round(
         .iter()
         .enumerate()
         .filter(|(_, link)| link.is_interested())
-        .map(|(at, link)| (Rank::of(link, seeding, random), at))
+        .map(|(at, link)| (Rank::of(link, seeding, config.nearness, random), at))
         .collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let optimistic = usize::from(config.optimistic_slots).min(slots / 2);
@@ -48,23 +49,24 @@ struct Rank {
     /// Leeching: what it gives us, negated. Seeding: what it got in the last round, so that turns go round; but whoever
     /// asks and takes nothing comes last, else a few of those would hold every slot.
     worth: f32,
-    tier: u8,
+    proximity: Proximity,
     tie: f32,
 }
 
 impl Rank {
-    fn of(link: &Link, seeding: bool, random: &mut Random) -> Rank {
+    fn of(link: &Link, seeding: bool, nearness: bool, random: &mut Random) -> Rank {
         let worth = match seeding {
             true if link.is_stuck() => f32::INFINITY,
             true => link.sent as f32,
             false => -link.rate,
         };
-        Rank { worth, tier: link.tier() as u8, tie: random.unit() }
+        let proximity = if nearness { link.proximity() } else { Proximity::UNKNOWN };
+        Rank { worth, proximity, tie: random.unit() }
     }
 
     fn total_cmp(&self, other: &Rank) -> std::cmp::Ordering {
         let by_worth = self.worth.total_cmp(&other.worth);
-        by_worth.then(self.tier.cmp(&other.tier)).then(self.tie.total_cmp(&other.tie))
+        by_worth.then(self.proximity.cmp(&other.proximity)).then(self.tie.total_cmp(&other.tie))
     }
 }
 

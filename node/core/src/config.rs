@@ -14,6 +14,14 @@ pub struct Config {
     /// Share of neighbour slots filled at random over all tiers, so that no group closes itself
     /// off. Less saves far traffic and risks starving small groups. Default 0.1; never under two slots.
     pub random_share: f32,
+    /// Whether nearness decides anything: whom to link to, and who brings bytes into our group. Off = random choice, to
+    /// compare with. Default on.
+    pub nearness: bool,
+    /// Share of neighbour slots that one /24 (IPv6: /48) may take while others could have them: whoever has many
+    /// addresses there cannot surround us. Default 0.5.
+    pub network_share: f32,
+    /// Share of neighbour slots that one AS other than ours may take while others could have them. Default 0.5.
+    pub as_share: f32,
     /// Connection attempts in flight a content. Default 8.
     pub dials_in_flight_max: u8,
     /// Candidates remembered a content. Default 200.
@@ -67,6 +75,9 @@ impl Default for Config {
             neighbours_wanted: 40,
             neighbours_max: 60,
             random_share: 0.1,
+            nearness: true,
+            network_share: 0.5,
+            as_share: 0.5,
             dials_in_flight_max: 8,
             candidates_max: 200,
             upload_slots: 16,
@@ -124,6 +135,12 @@ impl Config {
             "1 to 1,000 and no less than neighbours_wanted",
         )?;
         check((0.0..=1.0).contains(&self.random_share), "random_share", "0 to 1")?;
+        let some = |share: f32| share > 0.0 && share <= 1.0;
+        check(
+            some(self.network_share) && some(self.as_share),
+            "network_share, as_share",
+            "more than 0, at most 1",
+        )?;
         check(self.dials_in_flight_max > 0, "dials_in_flight_max", "at least 1")?;
         check(
             self.candidates_max >= self.neighbours_max.min(200),

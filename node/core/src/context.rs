@@ -3,18 +3,38 @@
 use crate::{
     config::Config,
     id::{ContentKey, PeerKey},
+    locality::Locality,
     message::Message,
     output::{Action, Output},
-    random::Random,
+    prefix::Network,
+    random::{Random, mix},
     run_set::RunSet,
+    tier::Near,
     time::Timestamp,
 };
 
-/// Where neighbours' have-maps are looked up. The node owns the bits; a simulator points at each
-/// peer's own. Kept current by the shell: a map includes what a `Have` says before the engine hears of it.
+/// Where neighbours' have-maps are looked up, and what is known of peers that nobody needs a second copy of. The node
+/// owns the bits; a simulator points at each peer's own. Kept current by the shell: a map includes what a `Have` says
+/// before the engine hears of it.
 pub trait HaveMaps {
     /// What `peer` holds of `content`; none if no link is up.
     fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet>;
+
+    /// A number that is the same for everybody who sees `peer`, made of its name. As it stands here it suits shells
+    /// whose peers have the same key everywhere.
+    fn tag(&self, peer: PeerKey) -> u32 {
+        mix(u64::from(peer.0)) as u32
+    }
+
+    /// Where `peer` is, by its address and the atlas there is now; none = as its candidate or link said.
+    fn near(&self, _peer: PeerKey) -> Option<Near> {
+        None
+    }
+
+    /// The network `peer` is in, as caps are kept for it.
+    fn network(&self, _peer: PeerKey) -> Network {
+        Network::UNKNOWN
+    }
 }
 
 /// The surroundings of one decision about one content.
@@ -25,6 +45,8 @@ pub(crate) struct Context<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) maps: &'a dyn HaveMaps,
     pub(crate) outputs: &'a mut Vec<Output>,
+    /// Where we are.
+    pub(crate) locality: Locality,
     /// Upload slots still free over all contents.
     pub(crate) slots_free: u32,
 }

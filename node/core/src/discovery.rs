@@ -10,9 +10,10 @@ use crate::{
     config::Config,
     id::{PeerKey, QueryId},
     input::{Candidate, Via},
+    locality::Locality,
     peers::{Link, Links},
     random::Random,
-    ranking,
+    ranking::{self, Scene},
     tier::Near,
     time::Timestamp,
 };
@@ -29,6 +30,8 @@ const RETRY_STRANGER: Duration = Duration::from_secs(15 * 60);
 const ASK_FIRST: Duration = Duration::from_secs(1);
 /// Directories remembered a content.
 const DIRECTORIES_MAX: usize = 8;
+/// One in so many candidates may be outside of our group, however many there are inside.
+const OUTSIDERS_SHARE: usize = 4;
 /// Room for candidates is taken and given back in steps of this many.
 const STEP: usize = 8;
 
@@ -52,6 +55,10 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    pub(crate) fn is_dialing(&self) -> bool {
+        self.state == State::Dialing
+    }
+
     pub(crate) fn new(candidate: Candidate) -> Known {
         Known {
             peer: candidate.peer,
@@ -95,6 +102,7 @@ impl Discovery {
         candidates: impl IntoIterator<Item = Candidate>,
         links: &mut Links,
         config: &Config,
+        ours: Locality,
     ) {
         for candidate in candidates {
             if let Some(link) = links.get_mut(candidate.peer) {
@@ -102,7 +110,7 @@ impl Discovery {
                 continue;
             }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
-                if candidate.near.proximity < known.near.proximity {
+                if candidate.near.proximity < known.near.proximity || known.near.asn != candidate.near.asn {
                     known.near = candidate.near;
                 }
                 if known.via == Via::Lan && candidate.via < Via::Lan {
@@ -111,15 +119,15 @@ impl Discovery {
                 known.via = known.via.min(candidate.via);
                 continue;
             }
-            if !self.remember(Known::new(candidate), config) {
+            if !self.remember(Known::new(candidate), config, ours) {
                 return;
             }
         }
     }
 
     /// Notes somebody who is not known yet; false if there is no room.
-    fn remember(&mut self, known: Known, config: &Config) -> bool {
-        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one() {
+    fn remember(&mut self, known: Known, config: &Config, ours: Locality) -> bool {
+        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(ours) {
             return false;
         }
         // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
@@ -141,9 +149,15 @@ impl Discovery {
         known
     }
 
-    /// Makes room by dropping the idle candidate with the most failures, then the furthest.
-    fn forget_one(&mut self) -> bool {
-        let idle = |known: &Known| matches!(known.state, State::Idle(_)) && known.via != Via::Named;
+    /// Makes room by dropping the idle candidate with the most failures, then the furthest; but those outside of our
+    /// group only while they are more than their share: a large group must not forget the rest of the world.
+    fn forget_one(&mut self, ours: Locality) -> bool {
+        let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
+        let spared = outsiders * OUTSIDERS_SHARE <= self.known.len();
+        let idle = |known: &Known| {
+            let droppable = matches!(known.state, State::Idle(_)) && known.via != Via::Named;
+            droppable && !(spared && ours.is_outside(known.near))
+        };
         let worst = |(_, known): &(usize, &Known)| (known.failures, known.near.proximity, known.peer);
         let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
         let Some((at, _)) = at else { return false };
@@ -175,16 +189,15 @@ impl Discovery {
             && self.dialing < config.dials_in_flight_max
     }
 
-    /// The next peer to link to, if there is one and `neighbours` are too few; `random_links` of
-    /// those fill random slots already.
+    /// The next peer to link to, if there is one and the neighbours of `scene` are too few.
     pub(crate) fn next_dial(
         &mut self,
         now: Timestamp,
-        neighbours: usize,
-        random_links: usize,
-        config: &Config,
+        scene: &Scene<'_>,
         random: &mut Random,
     ) -> Option<PeerKey> {
+        let (neighbours, config) = (scene.links.len(), scene.config);
+        let random_links = scene.links.iter().filter(|link| link.is_random()).count();
         if !self.has_room(neighbours, config) {
             return None;
         }
@@ -197,7 +210,8 @@ impl Discovery {
         let slots = config.random_slots();
         let room = usize::from(config.neighbours_wanted) - neighbours - usize::from(self.dialing);
         let random_slot = random_links + random_dials < slots && room <= slots.max(ready.len() / 4);
-        let at = ranking::choose(&self.known, &ready, random_slot, random)?;
+        let random_slot = random_slot || !config.nearness;
+        let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
         let known = &mut self.known[at];
         known.state = State::Dialing;
         known.random = random_slot;
@@ -214,14 +228,21 @@ impl Discovery {
     }
 
     /// A link ended: it is tried again later.
-    pub(crate) fn on_unlinked(&mut self, now: Timestamp, link: &Link, config: &Config, random: &mut Random) {
+    pub(crate) fn on_unlinked(
+        &mut self,
+        now: Timestamp,
+        link: &Link,
+        config: &Config,
+        ours: Locality,
+        random: &mut Random,
+    ) {
         // Who found us will find us again; we do not know where it listens.
         if link.via == Via::Inbound {
             return;
         }
         let from = now + random.stretch(RETRY_FIRST, 0.5);
-        let known = Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate()) };
-        self.remember(known, config);
+        let known = Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate(ours)) };
+        self.remember(known, config, ours);
     }
 
     /// A neighbour we know no have-map of has no manifest either: for a stranger, that means that it does not
@@ -231,18 +252,19 @@ impl Discovery {
         now: Timestamp,
         link: &Link,
         config: &Config,
+        ours: Locality,
         random: &mut Random,
     ) {
         if link.via != Via::Lan {
-            return self.on_unlinked(now, link, config, random);
+            return self.on_unlinked(now, link, config, ours, random);
         }
         let state = State::Idle(now + RETRY_STRANGER);
-        self.remember(Known { failures: 1, state, ..Known::new(link.candidate()) }, config);
+        self.remember(Known { failures: 1, state, ..Known::new(link.candidate(ours)) }, config, ours);
     }
 
     /// A link was ended in order to begin anew: no failure.
-    pub(crate) fn on_relink(&mut self, link: &Link, config: &Config) {
-        self.remember(Known::new(link.candidate()), config);
+    pub(crate) fn on_relink(&mut self, link: &Link, config: &Config, ours: Locality) {
+        self.remember(Known::new(link.candidate(ours)), config, ours);
     }
 
     /// An attempt failed: it is tried again later, later each time.
@@ -331,7 +353,23 @@ fn backoff(first: Duration, times: u8, max: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{input::Neighbour, tier::Tier};
+    use crate::{HaveMaps, asn::Asn, input::Neighbour, tier::Tier};
+
+    const NOWHERE: Locality = Locality { asn: None, tag: 0 };
+
+    struct Nothing;
+
+    impl HaveMaps for Nothing {
+        fn have_map(&self, _: crate::id::ContentKey, _: PeerKey) -> Option<&crate::run_set::RunSet> {
+            None
+        }
+    }
+
+    fn dial(discovery: &mut Discovery, now: Timestamp, random: &mut Random) -> Option<PeerKey> {
+        let config = Config::default();
+        let scene = Scene { links: &Links::default(), view: &Nothing, locality: NOWHERE, config: &config };
+        discovery.next_dial(now, &scene, random)
+    }
 
     fn candidate(peer: u32, tier: Tier) -> Candidate {
         Candidate { peer: PeerKey(peer), near: tier.into(), via: Via::Directory }
@@ -341,12 +379,12 @@ mod tests {
     fn a_candidate_that_fails_is_tried_again_later_and_later() {
         let (config, mut random) = (Config::default(), Random::new(1));
         let mut discovery = Discovery::default();
-        discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config);
+        discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config, NOWHERE);
         let mut now = Timestamp::ZERO;
         let mut last = Duration::ZERO;
         for _ in 0..5 {
-            assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
-            assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), None, "under way already");
+            assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
+            assert_eq!(dial(&mut discovery, now, &mut random), None, "under way already");
             discovery.on_dial_failed(now, PeerKey(1), &mut random);
             let due = discovery.next_due(true);
             assert!(due.since(now) > last, "{:?} after {last:?}", due.since(now));
@@ -361,9 +399,9 @@ mod tests {
         let config = Config { candidates_max: 60, ..Config::default() };
         let (mut discovery, mut links) = (Discovery::default(), Links::default());
         let named = Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) };
-        discovery.learn([named], &mut links, &config);
-        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &mut links, &config);
-        discovery.learn([candidate(99, Tier::Lan)], &mut links, &config);
+        discovery.learn([named], &mut links, &config, NOWHERE);
+        discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &mut links, &config, NOWHERE);
+        discovery.learn([candidate(99, Tier::Lan)], &mut links, &config, NOWHERE);
         assert_eq!(discovery.known.len(), 60);
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(0)));
         assert!(discovery.known.iter().any(|known| known.peer == PeerKey(99)));
@@ -374,18 +412,18 @@ mod tests {
         let (config, mut random) = (Config::default(), Random::new(1));
         let (mut discovery, mut links) = (Discovery::default(), Links::default());
         let stranger = Candidate { via: Via::Lan, ..candidate(1, Tier::Lan) };
-        discovery.learn([stranger], &mut links, &config);
+        discovery.learn([stranger], &mut links, &config, NOWHERE);
         let mut now = Timestamp::ZERO;
-        assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
+        assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
         discovery.on_dial_failed(now, PeerKey(1), &mut random);
         // It says again and again that it is there.
         for _ in 0..10 {
             now = now + Duration::from_secs(60);
-            discovery.learn([stranger], &mut links, &config);
-            assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), None, "{now:?}");
+            discovery.learn([stranger], &mut links, &config, NOWHERE);
+            assert_eq!(dial(&mut discovery, now, &mut random), None, "{now:?}");
         }
-        discovery.learn([candidate(1, Tier::Lan)], &mut links, &config);
-        assert_eq!(discovery.next_dial(now, 0, 0, &config, &mut random), Some(PeerKey(1)));
+        discovery.learn([candidate(1, Tier::Lan)], &mut links, &config, NOWHERE);
+        assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
     }
 
     #[test]
@@ -420,7 +458,7 @@ mod tests {
         let (config, mut random) = (Config::default(), Random::new(1));
         let (mut discovery, mut link) = (Discovery::default(), link(3));
         discovery.on_linked(&mut link);
-        discovery.on_unlinked(Timestamp::ZERO, &link, &config, &mut random);
+        discovery.on_unlinked(Timestamp::ZERO, &link, &config, NOWHERE, &mut random);
         assert_eq!(discovery.next_due(true), Timestamp::NEVER);
     }
 
@@ -429,11 +467,30 @@ mod tests {
         let (config, mut random) = (Config::default(), Random::new(1));
         let (mut discovery, mut links) = (Discovery::default(), Links::default());
         links.insert(link(3));
-        discovery.learn([candidate(3, Tier::Remote)], &mut links, &config);
-        assert_eq!(discovery.next_dial(Timestamp::ZERO, 1, 0, &config, &mut random), None);
+        discovery.learn([candidate(3, Tier::Remote)], &mut links, &config, NOWHERE);
+        assert_eq!(dial(&mut discovery, Timestamp::ZERO, &mut random), None);
         let link = links.remove(PeerKey(3)).unwrap();
-        discovery.on_unlinked(Timestamp::ZERO, &link, &config, &mut random);
+        discovery.on_unlinked(Timestamp::ZERO, &link, &config, NOWHERE, &mut random);
         let later = Timestamp::from_millis(800);
-        assert_eq!(discovery.next_dial(later, 0, 0, &config, &mut random), Some(PeerKey(3)));
+        assert_eq!(dial(&mut discovery, later, &mut random), Some(PeerKey(3)));
+    }
+
+    #[test]
+    fn a_large_group_does_not_make_us_forget_who_is_outside() {
+        let here = Locality { asn: Some(Asn(1)), tag: 0 };
+        let config = Config { candidates_max: 60, ..Config::default() };
+        let (mut discovery, mut links) = (Discovery::default(), Links::default());
+        let there = |peer: u32, asn: u32| {
+            let tier = if asn == 1 { Tier::SameAs } else { Tier::Remote };
+            let near = Near { asn: Some(Asn(asn)), ..tier.into() };
+            Candidate { near, ..candidate(peer, tier) }
+        };
+        discovery.learn((0..40).map(|peer| there(peer, 2)), &mut links, &config, here);
+        discovery.learn((100..400).map(|peer| there(peer, 1)), &mut links, &config, here);
+        let outside = discovery.known.iter().filter(|known| here.is_outside(known.near)).count();
+        assert_eq!((discovery.known.len(), outside), (60, 15));
+        discovery.learn((500..600).map(|peer| there(peer, 2)), &mut links, &config, here);
+        let outside = discovery.known.iter().filter(|known| here.is_outside(known.near)).count();
+        assert!((15..=16).contains(&outside), "{outside}");
     }
 }

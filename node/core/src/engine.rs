@@ -9,6 +9,7 @@ use crate::{
     context::{Context, HaveMaps},
     id::{ContentKey, PeerKey},
     input::{Event, Input, Join},
+    locality::Locality,
     output::Output,
     random::Random,
     swarm::Swarm,
@@ -29,6 +30,7 @@ pub struct Engine {
     agenda: BTreeSet<(Timestamp, ContentKey)>,
     banned: BTreeSet<PeerKey>,
     unchoked: u32,
+    locality: Locality,
 }
 
 impl Engine {
@@ -41,6 +43,7 @@ impl Engine {
             agenda: BTreeSet::new(),
             banned: BTreeSet::new(),
             unchoked: 0,
+            locality: Locality::default(),
         }
     }
 
@@ -49,6 +52,7 @@ impl Engine {
         let first = outputs.len();
         match input {
             Input::Woken => self.wake(now, maps, outputs),
+            Input::Located(locality) => self.relocate(now, locality, maps, outputs),
             Input::Event { content, event: Event::Join(join) } => {
                 self.join(now, content, join, maps, outputs)
             }
@@ -92,6 +96,19 @@ impl Engine {
         self.with(now, content, maps, outputs, |swarm, ctx| swarm.handle(ctx, Event::Join(join)));
     }
 
+    fn relocate(
+        &mut self,
+        now: Timestamp,
+        locality: Locality,
+        maps: &dyn HaveMaps,
+        outputs: &mut Vec<Output>,
+    ) {
+        self.locality = locality;
+        for content in self.swarms.iter().map(|&(content, _)| content).collect::<Vec<_>>() {
+            self.with(now, content, maps, outputs, Swarm::on_relocated);
+        }
+    }
+
     fn wake(&mut self, now: Timestamp, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
         while let Some(&(at, content)) = self.agenda.first() {
             if at > now {
@@ -120,6 +137,7 @@ impl Engine {
             random: &mut self.random,
             maps,
             outputs,
+            locality: self.locality,
             slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
         };
         decide(swarm, &mut ctx);
@@ -183,6 +201,11 @@ impl Engine {
     /// Neighbours served at the moment, all contents together.
     pub fn unchoked(&self) -> u32 {
         self.unchoked
+    }
+
+    /// Where we are, as told by [`Input::Located`].
+    pub fn locality(&self) -> Locality {
+        self.locality
     }
 
     /// Peers banned.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
     layout::{Layout, RunIndex},
+    locality::Locality,
     message::{Message, Refusal},
     run_set::RunSet,
     tier::Near,
@@ -21,6 +22,8 @@ pub enum Input {
         /// What happened.
         event: Event,
     },
+    /// Where we are, or where others are: an atlas was loaded, or another, or our address has changed.
+    Located(Locality),
     /// The moment [`crate::engine::Engine::poll_timeout`] named has come.
     Woken,
 }

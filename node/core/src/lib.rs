@@ -61,6 +61,7 @@ pub mod engine;
 pub mod id;
 pub mod input;
 pub mod layout;
+pub mod locality;
 pub mod magnet;
 pub mod manifest;
 pub mod merkle;

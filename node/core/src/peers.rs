@@ -5,6 +5,7 @@
 use crate::{
     id::PeerKey,
     input::{Candidate, Neighbour, Via},
+    locality::Locality,
     stats::Giver,
     tier::{Near, Proximity, Tier},
 };
@@ -71,6 +72,10 @@ flags! {
     9 is_late set_late;
     /// It is an HTTP origin: it gives whole pieces without proofs, and hears nothing we tell neighbours.
     10 is_web_seed set_web_seed;
+    /// It is neither on our local network nor in our AS; clear while our AS is not known.
+    11 is_outside set_outside;
+    /// It is known to be in another AS: what it sends is imported.
+    12 is_foreign set_foreign;
 }
 
 /// The highest flags count choke rounds.
@@ -102,6 +107,17 @@ impl Link {
         link
     }
 
+    /// Notes where it is, seen from where we are.
+    pub(crate) fn locate(&mut self, near: Near, ours: Locality) {
+        self.proximity = near.proximity;
+        self.set_outside(ours.is_outside(near));
+        self.set_foreign(ours.is_foreign(near));
+    }
+
+    pub(crate) fn proximity(&self) -> Proximity {
+        self.proximity
+    }
+
     pub(crate) fn tier(&self) -> Tier {
         self.proximity.tier()
     }
@@ -116,8 +132,9 @@ impl Link {
     }
 
     /// The candidate it becomes when the link ends.
-    pub(crate) fn candidate(&self) -> Candidate {
-        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn: None }, via: self.via }
+    pub(crate) fn candidate(&self, ours: Locality) -> Candidate {
+        let asn = ours.asn.filter(|_| !self.is_outside());
+        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn }, via: self.via }
     }
 
     /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who

@@ -6,6 +6,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use crate::random::mix;
+
 /// A /24, or in IPv6 a /48, by its first address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(IpAddr);
@@ -26,12 +28,53 @@ impl fmt::Display for Prefix {
     }
 }
 
+/// A /24 in its /16 (IPv6: a /48 in its /32) as one small number: what a million engines can afford to compare.
+///
+/// The upper half names the wider network. In IPv6 both halves are hashes: two networks in 65,536 count as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Network(u32);
+
+impl Network {
+    /// Nothing is known, or it is of no matter.
+    pub const UNKNOWN: Network = Network(0);
+
+    /// The network an address is in; a mapped address is the IPv4 address it maps.
+    pub fn of(ip: IpAddr) -> Network {
+        match ip.to_canonical() {
+            // The lowest bit tells from `UNKNOWN`.
+            IpAddr::V4(ip) => Network(ip.to_bits() & 0xffff_0000 | (ip.to_bits() >> 8 & 0xff) << 1 | 1),
+            IpAddr::V6(ip) => {
+                let (wide, narrow) = ((ip.to_bits() >> 96) as u64, (ip.to_bits() >> 80) as u64);
+                Network(mix(!wide) as u32 & 0xffff_0000 | mix(narrow) as u32 & 0xffff | 1)
+            }
+        }
+    }
+
+    /// The /16 (IPv6: /32) alone.
+    pub fn wide(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn prefix(ip: &str) -> String {
         Prefix::of(ip.parse().unwrap()).to_string()
+    }
+
+    #[test]
+    fn a_network_tells_a_24_and_its_16_apart() {
+        let of = |ip: &str| Network::of(ip.parse().unwrap());
+        assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.200"));
+        assert_ne!(of("192.0.2.1"), of("192.0.3.1"));
+        assert_eq!(of("192.0.2.1").wide(), of("192.0.3.1").wide());
+        assert_ne!(of("192.0.2.1").wide(), of("192.1.2.1").wide());
+        assert_eq!(of("2001:db8:1::1"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        assert_eq!(of("2001:db8:1::1").wide(), of("2001:db8:2::1").wide());
+        assert_ne!(of("0.0.0.0"), Network::UNKNOWN);
     }
 
     #[test]

@@ -3,6 +3,14 @@
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
+/// Mixes a number so that every bit of it decides about every bit of the result: the finalizer of SplitMix64 (Steele and
+/// others, 2014). Hashes that everybody must agree on are made with it; not for secrets.
+pub fn mix(value: u64) -> u64 {
+    let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ value >> 31
+}
+
 /// A PCG generator (O'Neill 2014), 16 bytes. Seeded by the shell; not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(Pcg32);

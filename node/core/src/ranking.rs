@@ -1,86 +1,151 @@
 //! Whom to link to next: the nearest who is likely to answer, and a share at random.
+//!
+//! A bias with a cap, never a filter: no network and no foreign AS takes more than its share of our slots while somebody
+//! else could have them, and somebody outside of our own AS is always among the neighbours, if there is anybody.
 
-use crate::{discovery::Known, random::Random};
+use crate::{
+    asn::Asn,
+    config::Config,
+    context::HaveMaps,
+    discovery::Known,
+    id::PeerKey,
+    locality::Locality,
+    peers::{Link, Links},
+    prefix::Network,
+    random::{Random, mix},
+    tier::Near,
+};
+
+/// What choosing depends on besides the candidates.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) view: &'a dyn HaveMaps,
+    pub(crate) locality: Locality,
+    pub(crate) config: &'a Config,
+}
 
 /// What a candidate costs, in named parts; the smallest sum is tried first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cost {
-    /// Nearness decides first: a tier is worth more than all else together.
-    tier: f32,
+    /// Nearness decides first: a tier is worth more than all steps together, a step more than the tie.
+    proximity: f32,
     /// Each attempt that failed makes a candidate as unattractive as two tiers more distance.
     failures: f32,
-    /// Dice inside a tier, so that a crowd does not run to the same peer.
+    /// Inside a step: so that a crowd does not run to the same peer.
     tie: f32,
 }
 
+/// What a step inside a tier costs. There are 32 of them.
+const STEP: f32 = 1.0 / 32.0;
+/// With fewer neighbours than this at most, none of their slots are kept for anybody.
+const RESERVE_FROM: usize = 16;
+
 impl Cost {
-    fn of(candidate: &Known, random: &mut Random) -> Cost {
-        Cost {
-            tier: f32::from(candidate.near.tier() as u8),
-            failures: 2.0 * f32::from(candidate.failures),
-            tie: random.unit() * 0.9,
-        }
+    fn of(candidate: &Known, scene: &Scene<'_>, random: &mut Random) -> Cost {
+        let Locality { asn, tag } = scene.locality;
+        let tier = f32::from(candidate.near.tier() as u8);
+        // Without an atlas there are no steps, and the tie has the whole tier to itself.
+        let (proximity, tie) = match asn {
+            Some(_) => {
+                let step = f32::from(candidate.near.proximity.step());
+                (tier + step * STEP, priority(tag, scene.view.tag(candidate.peer)) * STEP * 0.9)
+            }
+            None => (tier, random.unit() * 0.9),
+        };
+        Cost { proximity, failures: 2.0 * f32::from(candidate.failures), tie }
     }
 
     fn sum(self) -> f32 {
-        self.tier + self.failures + self.tie
+        self.proximity + self.failures + self.tie
     }
 }
 
-/// Which of `ready` (positions in `known`) to link to: the cheapest, or, for a random slot, any.
+/// How two peers value each other beyond nearness, from 0 (most) to 1: the same in both directions, and different for
+/// every pair, so that neighbours are spread evenly and both ends agree whom to keep (as in BEP 40).
+fn priority(ours: u32, theirs: u32) -> f32 {
+    let pair = u64::from(ours.min(theirs)) << 32 | u64::from(ours.max(theirs));
+    (mix(pair) >> 40) as f32 / (1 << 24) as f32
+}
+
+/// Which of `ready` (positions in `known`) to link to: the cheapest, or, for a random slot, any. `room` slots are free.
 pub(crate) fn choose(
     known: &[Known],
     ready: &[usize],
-    random_slot: bool,
+    (room, random_slot): (usize, bool),
+    scene: &Scene<'_>,
     random: &mut Random,
 ) -> Option<usize> {
+    let shares = Shares::of(known, scene);
+    let apart: Vec<usize> = match () {
+        // Who takes all who are there has no choice.
+        () if ready.len() <= room => Vec::new(),
+        () if room <= 2 && shares.lacks_outsiders => {
+            let is_outside = |&at: &usize| scene.locality.is_outside(known[at].near);
+            ready.iter().copied().filter(is_outside).collect()
+        }
+        () => ready.iter().copied().filter(|&at| shares.allow(&known[at], scene)).collect(),
+    };
+    let ready = if apart.is_empty() { ready } else { &apart };
     if random_slot {
         return ready.get(random.below(ready.len() as u32) as usize).copied();
     }
-    let costs: Vec<(f32, usize)> = ready.iter().map(|&at| (Cost::of(&known[at], random).sum(), at)).collect();
+    let costs: Vec<(f32, usize)> =
+        ready.iter().map(|&at| (Cost::of(&known[at], scene, random).sum(), at)).collect();
     costs.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, at)| at)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        id::PeerKey,
-        input::{Candidate, Via},
-        tier::Tier,
-    };
+/// Who has how many of our slots, attempts under way included.
+struct Shares {
+    networks: Vec<Network>,
+    foreign: Vec<Asn>,
+    /// Our AS is known, and nobody outside of our group is a neighbour or being dialled.
+    lacks_outsiders: bool,
+}
 
-    fn known(tiers: &[Tier]) -> Vec<Known> {
-        let candidate = |(at, &tier): (usize, &Tier)| Candidate {
-            peer: PeerKey(at as u32),
-            near: tier.into(),
-            via: Via::Directory,
-        };
-        tiers.iter().enumerate().map(candidate).map(Known::new).collect()
+impl Shares {
+    fn of(known: &[Known], scene: &Scene<'_>) -> Shares {
+        let dialing = || known.iter().filter(|known| known.is_dialing());
+        let keys = || scene.links.iter().map(|link| link.peer).chain(dialing().map(|known| known.peer));
+        let foreign_as = |near: Near| near.asn.filter(|_| scene.locality.is_foreign(near));
+        let linked = scene.links.iter().filter_map(|link| foreign_as(scene.view.near(link.peer)?));
+        Shares {
+            networks: keys().map(|peer| scene.view.network(peer)).collect(),
+            foreign: linked.chain(dialing().filter_map(|known| foreign_as(known.near))).collect(),
+            lacks_outsiders: scene.locality.asn.is_some()
+                && !scene.links.iter().any(Link::is_outside)
+                && !dialing().any(|known| scene.locality.is_outside(known.near)),
+        }
     }
 
-    #[test]
-    fn the_nearest_is_linked_to_first() {
-        let known = known(&[Tier::Remote, Tier::Prefix24, Tier::SameAs]);
-        let mut random = Random::new(1);
-        assert!((0..100).all(|_| choose(&known, &[0, 1, 2], false, &mut random) == Some(1)));
-    }
-
-    #[test]
-    fn a_random_slot_reaches_every_tier() {
-        let known = known(&[Tier::Remote, Tier::Prefix24, Tier::SameAs]);
-        let mut random = Random::new(1);
-        let mut chosen: Vec<_> =
-            (0..100).filter_map(|_| choose(&known, &[0, 1, 2], true, &mut random)).collect();
-        chosen.sort_unstable();
-        chosen.dedup();
-        assert_eq!(chosen, [0, 1, 2]);
-    }
-
-    #[test]
-    fn failures_push_a_near_candidate_behind_a_far_one() {
-        let mut known = known(&[Tier::Prefix24, Tier::SameAs]);
-        known[0].failures = 2;
-        assert_eq!(choose(&known, &[0, 1], false, &mut Random::new(1)), Some(1));
+    /// Whether one more like this is within the caps.
+    fn allow(&self, candidate: &Known, scene: &Scene<'_>) -> bool {
+        let most = |share: f32| (f32::from(scene.config.neighbours_wanted) * share).ceil() as usize;
+        let network = scene.view.network(candidate.peer);
+        let alike = |&&other: &&Network| other == network && network != Network::UNKNOWN;
+        let of_as = |&&other: &&Asn| Some(other) == candidate.near.asn;
+        self.networks.iter().filter(alike).count() < most(scene.config.network_share)
+            && self.foreign.iter().filter(of_as).count() < most(scene.config.as_share)
     }
 }
+
+/// Whether a link may be taken in beside those there are: the last quarter of the slots is kept from networks and
+/// ASes that have their share. An origin counts its own AS too: a far small group finds room beside a near large one.
+pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
+    let slots = usize::from(scene.config.neighbours_max);
+    if slots < RESERVE_FROM || scene.links.len() < slots / 4 * 3 {
+        return true;
+    }
+    let most = |share: f32| (slots as f32 * share).ceil() as usize;
+    let network = scene.view.network(peer);
+    let alike = |other: PeerKey| network != Network::UNKNOWN && scene.view.network(other) == network;
+    let capped = scene.config.origin || scene.locality.is_foreign(near);
+    let asn = near.asn.filter(|_| capped);
+    let of_as = |other: PeerKey| asn.is_some() && scene.view.near(other).and_then(|near| near.asn) == asn;
+    let others = || scene.links.iter().map(|link| link.peer);
+    others().filter(|&other| alike(other)).count() < most(scene.config.network_share)
+        && others().filter(|&other| of_as(other)).count() < most(scene.config.as_share)
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,9 @@ pub struct Traffic {
     pub origin: u64,
     /// From HTTP origins.
     pub web_seed: u64,
+    /// Of all these, what crossed the border of our own AS, as far as both ends' ASes are known. Nothing while our
+    /// own is not: see [`crate::engine::Engine::locality`].
+    pub imported: u64,
 }
 
 impl AddAssign for Traffic {
@@ -31,6 +34,7 @@ impl AddAssign for Traffic {
         self.by_tier.iter_mut().zip(other.by_tier).for_each(|(sum, bytes)| *sum += bytes);
         self.origin += other.origin;
         self.web_seed += other.web_seed;
+        self.imported += other.imported;
     }
 }
 

@@ -51,7 +51,7 @@ pub struct Swarm {
 }
 
 /// What somebody has received who received nothing.
-static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0 };
+static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0, imported: 0 };
 
 /// A content whose manifest is known.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl Swarm {
         self.pursuit = Some(Box::new(Pursuit::new(ctx.now, join.patience)));
         self.goal = join.goal;
         self.exchange_peers = join.exchange_peers;
-        self.discovery.learn(join.candidates, &mut self.links, ctx.config);
+        self.discovery.learn(join.candidates, &mut self.links, ctx.config, ctx.locality);
         join.directories.into_iter().for_each(|peer| self.discovery.learn_directory(peer));
         match join.material {
             Some(material) => self.begin(ctx, material),
@@ -170,7 +170,7 @@ impl Swarm {
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Relink });
             if let Some(link) = self.remove_link(ctx, peer) {
-                self.discovery.on_relink(&link, ctx.config);
+                self.discovery.on_relink(&link, ctx.config, ctx.locality);
             }
         }
         self.begin(ctx, material);
@@ -186,7 +186,7 @@ impl Swarm {
             ManifestFailure::Unavailable => {
                 ctx.put(Action::Unlink { peer, why: UnlinkReason::Useless });
                 if let Some(link) = self.remove_link(ctx, peer) {
-                    self.discovery.on_no_manifest(ctx.now, &link, ctx.config, ctx.random);
+                    self.discovery.on_no_manifest(ctx.now, &link, ctx.config, ctx.locality, ctx.random);
                 }
             }
             // It has done nothing wrong, and may have the runs; only for this it is not asked again.

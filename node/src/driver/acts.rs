@@ -89,6 +89,7 @@ impl Driver {
             TaskEvent::ManifestCame { content, peer, result } => self.on_manifest(content, peer, result),
             TaskEvent::LookedAround(outlook) => {
                 self.nearness.look_around(*outlook);
+                self.locate();
                 tracing::info!(asn = ?self.nearness.our_asn(), "going by another atlas");
             }
             TaskEvent::LanHeard(heard) => self.on_lan_heard(&heard),

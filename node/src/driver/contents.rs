@@ -36,6 +36,7 @@ use crate::{
     error::{DownloadError, ShareError},
     exchange::{Prepared, TaskEvent, manifest::FetchError},
     handle::{DownloadParts, Fetch, Share, Shared, Source},
+    imports::Imports,
     progress::{Progress, Summary},
     resolve,
     store::{DiskStore, Opened, Target, saved_manifest},
@@ -169,6 +170,7 @@ impl Driver {
             durable_bytes: Tally::default(),
             down: Rate::new(now),
             up: Rate::new(now),
+            imports: Imports::default(),
         };
         let key = self.add(Content {
             id,
@@ -371,6 +373,7 @@ impl Driver {
             bytes_resumed: state.bytes_resumed,
             elapsed: state.started.elapsed(),
             received: *swarm.traffic(),
+            imports: self.engine.locality().asn.map(|_| state.imports.clone()),
             uploaded: swarm.uploaded(),
             wasted: swarm.wasted(),
             banned: content.corrupt_peers.len() as u32,

@@ -24,6 +24,7 @@ use super::full_disk::FullDisk;
 use crate::{
     error::DownloadError,
     handle::Fetch,
+    imports::Imports,
     progress::{Progress, Summary},
 };
 
@@ -62,6 +63,8 @@ pub(super) struct FetchState {
     pub(super) durable_bytes: Tally,
     pub(super) down: Rate,
     pub(super) up: Rate,
+    /// What came from other ASes.
+    pub(super) imports: Imports,
 }
 
 /// The bytes of a set of runs, counted again only when the set has changed, and a large one only

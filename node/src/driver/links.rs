@@ -13,6 +13,7 @@ use nearcast_core::{
     prefix::Prefix,
     rates::Account,
     run_set::RunSet,
+    tier::Near,
 };
 use tokio::{
     sync::mpsc,
@@ -63,7 +64,7 @@ pub(super) struct Up {
     pub(super) peer: PeerId,
     connection: ConnectionId,
     pub(super) origin: bool,
-    pub(super) tier: nearcast_core::tier::Tier,
+    pub(super) near: Near,
     since: Instant,
     /// We opened it.
     ours: bool,
@@ -300,7 +301,7 @@ impl Driver {
             peer: peer_id,
             connection,
             origin: hello.origin,
-            tier: near.tier(),
+            near,
             since: Instant::now(),
             ours,
             frames,

@@ -16,6 +16,7 @@ mod network;
 mod report;
 mod storing;
 mod transfers;
+mod view;
 mod web_seeds;
 
 #[cfg(test)]
@@ -24,15 +25,14 @@ mod tests;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
-    HaveMaps,
     atlas::Atlas,
     config::{Config, ConfigError},
     engine::Engine,
     id::{ContentId, ContentKey, PeerKey},
     input::{Event, Input},
+    locality::Locality,
     output::Output,
     registry::{Admission, Registry, RegistryConfig},
-    run_set::RunSet,
     time::Timestamp,
 };
 use tokio::{
@@ -41,7 +41,12 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{contents::Content, links::Link, network::Errand};
+use self::{
+    contents::Content,
+    links::Link,
+    network::Errand,
+    view::{Maps, View},
+};
 use crate::{
     config::{Caps, NodeConfig},
     error::{DownloadError, ShareError},
@@ -106,16 +111,6 @@ pub(crate) struct DriverParts {
     pub(crate) totals: watch::Sender<Totals>,
     pub(crate) workers: Workers,
     pub(crate) tasks: TaskTracker,
-}
-
-/// Neighbours' have-maps.
-#[derive(Default)]
-struct Maps(BTreeMap<(ContentKey, PeerKey), RunSet>);
-
-impl HaveMaps for Maps {
-    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.0.get(&(content, peer))
-    }
 }
 
 /// The end that is under way.
@@ -205,6 +200,7 @@ impl Driver {
 
     /// Until told to end.
     pub(crate) async fn run(mut self) {
+        self.locate();
         self.start_lan();
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         let mut sweep = tokio::time::interval(SWEEP);
@@ -258,7 +254,8 @@ impl Driver {
 
     fn handle(&mut self, input: Input) {
         let mut outputs = Vec::new();
-        self.engine.handle(self.now(), input, &self.maps, &mut outputs);
+        let view = View { maps: &self.maps, peers: &self.peers, nearness: &self.nearness };
+        self.engine.handle(self.now(), input, &view, &mut outputs);
         for output in outputs {
             match output {
                 Output::Ban { peer } => self.ban(peer),
@@ -292,6 +289,18 @@ impl Driver {
             }
             Command::Atlas(atlas) => self.look_around(atlas),
             Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
+        }
+    }
+
+    /// Tells the engine where we are, and learns anew where neighbours are.
+    fn locate(&mut self) {
+        let tag = peer_book::tag(&self.parts.network.local_peer());
+        self.handle(Input::Located(Locality { asn: self.nearness.our_asn(), tag }));
+        let places: Vec<_> = self.links.keys().map(|&(_, peer)| self.near(peer)).collect();
+        for (link, near) in self.links.values_mut().zip(places) {
+            if let Some(up) = link.up_mut() {
+                up.near = near;
+            }
         }
     }
 

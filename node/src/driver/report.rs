@@ -90,6 +90,7 @@ impl Driver {
                 progress.durable_bytes = state.durable_bytes.of(now, &store.durable(), wanted, layout);
             }
             progress.received = *swarm.traffic();
+            progress.imports = self.engine.locality().asn.map(|_| state.imports.clone());
             progress.uploaded = swarm.uploaded();
             progress.wasted = swarm.wasted();
             progress.rate_down = state.down.update(now, swarm.traffic().total());
@@ -114,7 +115,7 @@ impl Driver {
         Some(Neighbour {
             peer: up.peer.to_string(),
             address: known.connection().map(|connection| connection.remote.to_string()).unwrap_or_default(),
-            tier: up.tier,
+            tier: up.near.tier(),
             origin: up.origin,
             web_seed: false,
             has: f64::from(map.count()) / f64::from(map.runs().max(1)),

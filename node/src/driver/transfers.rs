@@ -6,7 +6,7 @@ use nearcast_core::{
     input::{Event, RunFailure},
     layout::RunIndex,
     message::Refusal,
-    tier::Tier,
+    tier::Near,
 };
 
 use super::{Driver, links::Link};
@@ -40,6 +40,8 @@ impl Driver {
         let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));
         if let Some(up) = self.link(id) {
             up.received += bytes;
+            let near = up.near;
+            self.note_import(content, near, bytes);
         } else {
             self.note_web_run(id, bytes);
         }
@@ -51,6 +53,13 @@ impl Driver {
         if first {
             // Owners wait for it; what comes next they hear several times a second.
             self.report(content);
+        }
+    }
+
+    fn note_import(&mut self, content: ContentKey, near: Near, bytes: u64) {
+        let foreign = self.engine.locality().is_foreign(near);
+        if let (Some(asn), true, Some(state)) = (near.asn, foreign, self.fetch_state(content)) {
+            state.imports.add(asn, bytes);
         }
     }
 
@@ -157,15 +166,18 @@ impl Driver {
     }
 
     pub(super) fn on_uploaded(&mut self, id: LinkId, run: RunIndex, bytes: u32) {
-        let tier = self.link(id).map(|up| {
+        let near = self.link(id).map(|up| {
             up.sent += u64::from(bytes);
             up.uploading = up.uploading.saturating_sub(1);
-            up.tier
+            up.near
         });
         self.totals.uploaded += u64::from(bytes);
         self.totals.requests_served += u64::from(bytes > 0);
-        let tier = tier.unwrap_or(Tier::Unknown);
-        self.totals.uploaded_by_tier[tier as usize] += u64::from(bytes);
+        let near = near.unwrap_or(Near::UNKNOWN);
+        self.totals.uploaded_by_tier[near.tier() as usize] += u64::from(bytes);
+        if self.engine.locality().is_foreign(near) {
+            self.totals.exported += u64::from(bytes);
+        }
         self.input(id.content, Event::UploadEnded { peer: id.peer, run, bytes });
     }
 }

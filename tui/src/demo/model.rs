@@ -227,6 +227,7 @@ pub(super) mod tests {
             bytes_resumed: 0,
             elapsed: Duration::from_secs(4),
             received,
+            imports: None,
             uploaded: 0,
             wasted: 0,
             banned: 0,

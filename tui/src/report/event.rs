@@ -1,10 +1,16 @@
 //! `--json`: one object a line on standard output. Names, order and units of the keys are a contract
 //! with scripts: bytes, seconds, bytes per second; keys may be added, never changed.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
-use nearcast_node::progress::{Phase, Progress, Summary};
+use nearcast_node::{
+    imports::Imports,
+    progress::{Phase, Progress, Summary},
+};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::error::CommandError;
@@ -46,6 +52,8 @@ enum Event<'a> {
         bytes_by_tier: ByTier,
         /// What crossed the border of our own AS: unknown without an atlas.
         imported_bytes: Option<u64>,
+        /// The same by the AS it came from.
+        imported_by_as: Option<BTreeMap<String, u64>>,
         uploaded_bytes: u64,
         wasted_bytes: u64,
         banned: u32,
@@ -82,6 +90,10 @@ impl Serialize for ByTier {
         map.serialize_entry("web_seed", &self.0.web_seed)?;
         map.end()
     }
+}
+
+fn by_as(imports: &Imports) -> BTreeMap<String, u64> {
+    imports.by_as.iter().map(|(asn, &bytes)| (asn.to_string(), bytes)).collect()
 }
 
 /// The events of one download, as lines.
@@ -140,7 +152,8 @@ impl Events {
             bytes_resumed: summary.bytes_resumed,
             seconds: summary.elapsed.as_secs_f64(),
             bytes_by_tier: ByTier(summary.received),
-            imported_bytes: None,
+            imported_bytes: summary.imports.as_ref().map(|_| summary.received.imported),
+            imported_by_as: summary.imports.as_ref().map(by_as),
             uploaded_bytes: summary.uploaded,
             wasted_bytes: summary.wasted,
             banned: summary.banned,

@@ -105,6 +105,9 @@ pub(crate) fn summary(summary: &Summary) -> String {
         text += &format!(" ({})", Rate(fetched as f64 / seconds));
     }
     text += &format!("; {}", sources(&summary.received));
+    if summary.imports.is_some() && fetched > 0 {
+        text += &format!("; {} of it imported", Bytes(summary.received.imported));
+    }
     for (what, bytes) in
         [("there before", summary.bytes_resumed), ("given", summary.uploaded), ("wasted", summary.wasted)]
     {

@@ -10,7 +10,8 @@ use crate::{
     layout::RunIndex,
     message::Message,
     output::{Action, UnlinkReason},
-    peers::Link,
+    peers::{Link, Links},
+    ranking::{self, Scene},
     run_set::RunSet,
     time::Timestamp,
     timers::Wake,
@@ -23,6 +24,11 @@ const NEIGHBOURS_FEW: usize = 6;
 /// A neighbour joins the next round of peer exchange this soon.
 const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 
+/// What choosing neighbours depends on.
+fn scene<'a>(links: &'a Links, ctx: &Context<'a>) -> Scene<'a> {
+    Scene { links, view: ctx.maps, locality: ctx.locality, config: ctx.config }
+}
+
 impl Swarm {
     pub(super) fn handle_discovered(
         &mut self,
@@ -30,7 +36,7 @@ impl Swarm {
         query: Option<QueryId>,
         candidates: Vec<Candidate>,
     ) {
-        self.discovery.learn(candidates, &mut self.links, ctx.config);
+        self.discovery.learn(candidates, &mut self.links, ctx.config, ctx.locality);
         if let Some(query) = query {
             self.on_answer(ctx, query);
         }
@@ -55,10 +61,7 @@ impl Swarm {
             ctx.put(Action::Ask { directory, query, wanted });
         }
         if !complete {
-            let random_links = self.links.iter().filter(|link| link.is_random()).count();
-            let (links, config) = (self.links.len(), ctx.config);
-            while let Some(peer) = self.discovery.next_dial(ctx.now, links, random_links, config, ctx.random)
-            {
+            while let Some(peer) = self.discovery.next_dial(ctx.now, &scene(&self.links, ctx), ctx.random) {
                 ctx.put(Action::Dial { peer });
             }
         }
@@ -74,7 +77,8 @@ impl Swarm {
             return;
         }
         let theirs = ctx.map(peer);
-        if self.links.len() >= usize::from(ctx.config.neighbours_max) {
+        let is_full = self.links.len() >= usize::from(ctx.config.neighbours_max);
+        if is_full || !ranking::admits(&scene(&self.links, ctx), peer, about.near) {
             self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
@@ -84,6 +88,7 @@ impl Swarm {
         let to_server = self.download.as_ref().map_or(start, |download| download.depth_to_server());
         let depth = if about.web_seed { depth.max(to_server) } else { depth };
         let mut link = Link::new(peer, about, depth);
+        link.locate(about.near, ctx.locality);
         self.discovery.on_linked(&mut link);
         link.set_new(true);
         self.links.insert(link);
@@ -121,6 +126,17 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// We, or the others, are elsewhere than we knew.
+    pub(crate) fn on_relocated(&mut self, ctx: &mut Context<'_>) {
+        for link in self.links.iter_mut() {
+            // Whose place the shell does not know is where it was, and only our own AS makes anybody an outsider.
+            let near = ctx.maps.near(link.peer);
+            if near.is_some() || ctx.locality.asn.is_none() {
+                link.locate(near.unwrap_or(link.candidate(ctx.locality).near), ctx.locality);
+            }
+        }
+    }
+
     /// Whether neither side will ever want anything of the other.
     pub(super) fn is_useless(&self, theirs: &RunSet) -> bool {
         self.is_complete() && theirs.is_full()
@@ -146,7 +162,7 @@ impl Swarm {
     /// A link is gone, and its peer a candidate again.
     pub(super) fn lose_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         if let Some(link) = self.remove_link(ctx, peer) {
-            self.discovery.on_unlinked(ctx.now, &link, ctx.config, ctx.random);
+            self.discovery.on_unlinked(ctx.now, &link, ctx.config, ctx.locality, ctx.random);
         }
     }
 

@@ -62,7 +62,10 @@ impl Swarm {
         };
         let link = self.links.get(peer);
         let giver = link.map_or(Giver::Peer(Tier::Unknown), Link::giver);
-        self.traffic.get_or_insert_default().add(giver, u64::from(bytes));
+        let imported = if link.is_some_and(Link::is_foreign) { bytes } else { 0 };
+        let traffic = self.traffic.get_or_insert_default();
+        traffic.add(giver, u64::from(bytes));
+        traffic.imported += u64::from(imported);
         if arrival == Arrival::Duplicate {
             self.wasted += u64::from(bytes);
         } else {

@@ -1,3 +1,4 @@
+use nearcast_core::asn::Asn;
 use nearcast_node::error::DownloadError;
 use serde_json::{Value, json};
 
@@ -29,6 +30,7 @@ fn summary() -> Summary {
         bytes_resumed: 50_000_000,
         elapsed: Duration::from_millis(2500),
         received: halfway().received,
+        imports: None,
         uploaded: 7,
         wasted: 8,
         banned: 9,
@@ -46,12 +48,23 @@ fn finished_has_every_key_of_the_contract_in_order() {
             r#"{{"event":"finished","content":"{}","name":"film","path":"/data/film","bytes":100000000,"#,
             r#""bytes_resumed":50000000,"seconds":2.5,"bytes_by_tier":{{"lan":0,"prefix24":30000000,"#,
             r#""prefix16":0,"same_as":0,"adjacent_as":0,"remote":10000000,"unknown":0,"origin":10000000,"#,
-            r#""web_seed":0}},"imported_bytes":null,"uploaded_bytes":7,"wasted_bytes":8,"banned":9,"#,
+            r#""web_seed":0}},"imported_bytes":null,"imported_by_as":null,"uploaded_bytes":7,"wasted_bytes":8,"banned":9,"#,
             r#""signed_by":[]}}"#
         ),
         "ab".repeat(32)
     );
     assert_eq!(lines[1], expected);
+}
+
+#[test]
+fn imports_are_told_by_as_when_an_atlas_says_where_we_are() {
+    let mut summary = summary();
+    summary.received.imported = 20_000_000;
+    let by_as = [(Asn(64_501), 20_000_000)].into();
+    summary.imports = Some(Imports { by_as });
+    let lines = Events::new(CONTENT).on_finished(&summary);
+    let told = r#""imported_bytes":20000000,"imported_by_as":{"AS64501":20000000},"uploaded_bytes":7"#;
+    assert!(lines[1].contains(told), "{}", lines[1]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use nearcast_node::{
     address::Address,
     handle::{Node, Share},
 };
+use nearcast_service::links::link_addresses;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
@@ -29,8 +30,6 @@ use crate::{
     watch::Watch,
 };
 
-/// Addresses in a link at most: more make it long, and one that works is enough.
-const LINK_ADDRESSES_MAX: usize = 4;
 /// Between two looks, however much is told of changes.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(500);
 
@@ -263,15 +262,10 @@ impl Keeper {
         let _ = self.news.try_send(published);
     }
 
-    /// Addresses that were asked for, else those listened on; loopback only if there is nothing else.
+    /// Addresses that were asked for, else those listened on.
     fn link_addresses(&self) -> Vec<String> {
         let named = self.orders.borrow().link_addresses.clone();
-        let mut addresses = if named.is_empty() { self.node.addresses() } else { named };
-        let is_loopback = |address: &Address| address.ip().is_some_and(|ip| ip.is_loopback());
-        if !addresses.iter().all(is_loopback) {
-            addresses.retain(|address| !is_loopback(address));
-        }
-        addresses.iter().take(LINK_ADDRESSES_MAX).map(ToString::to_string).collect()
+        link_addresses(if named.is_empty() { self.node.addresses() } else { named })
     }
 }
 

@@ -1,3 +1,14 @@
 //! `nearcast-tracker`: a directory that knows from BGP where everybody is.
 
+pub mod allowed;
 pub mod bgp;
+mod cartographer;
+pub mod cli;
+pub mod config;
+pub mod database;
+pub mod health;
+mod metrics;
+pub mod publishing;
+pub mod run;
+pub mod service;
+pub mod setting;

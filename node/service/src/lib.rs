@@ -7,6 +7,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod harmless;
+pub mod links;
 pub mod log;
 pub mod metrics;
 pub mod notify;

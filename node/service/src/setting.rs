@@ -88,6 +88,8 @@ pub enum Kind {
     Keys,
     /// A filter of the log.
     Filter,
+    /// Any number of names, of letters, digits and signs like - and _.
+    Words,
     /// One of these words.
     Word(&'static [&'static str]),
 }
@@ -130,7 +132,7 @@ impl<S: Setting> About<S> {
 impl Kind {
     /// Whether there may be several.
     pub fn is_list(self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Paths | Kind::Ips | Kind::Keys)
+        matches!(self, Kind::Addresses | Kind::Paths | Kind::Ips | Kind::Keys | Kind::Words)
     }
 
     /// Whether a value names something on disk, by a path that may be relative.
@@ -168,6 +170,8 @@ impl Kind {
                 text.parse::<IpAddr>().map(drop).map_err(|_| "write an IP, like 192.0.2.1".to_owned())
             }
             Kind::Keys => text.parse::<PublisherKey>().map(drop).map_err(|error| error.to_string()),
+            Kind::Words if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
+            Kind::Words => Err("write a name".to_owned()),
             Kind::Word(words) if words.contains(&text) => Ok(()),
             Kind::Word(words) => Err(format!("write {}", words.join(" or "))),
         }

@@ -179,6 +179,11 @@ impl Live {
 
     /// Ends all of it. Every task has ended, and every connection is closed, when this returns.
     pub async fn stop(self) {
+        self.end().await;
+    }
+
+    /// The same, of one that is shared.
+    pub async fn end(&self) {
         self.stop.cancel();
         self.tasks.wait().await;
     }

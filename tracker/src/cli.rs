@@ -1,0 +1,109 @@
+//! The tracker's command line.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, Parser, Subcommand};
+use nearcast_service::{
+    cli::{EXIT_BAD_OPTION, EXIT_CODES, Serve},
+    output::fail,
+    run::serve,
+};
+
+use crate::{config::sample, run::Serving, setting::Setting};
+
+const SERVE_LONG: &str = "\
+Answer who has what, near whom.
+
+Prints \"listening ADDRESS\" for each address, \"admin http://ADDRESS\", and then \"ready\" on standard output. \
+Everything else goes to standard error.
+
+Each option can be set in the environment, too (--listen as NEARCAST_TRACKER_LISTEN), or in a file (listen = \
+[\"/ip4/0.0.0.0/tcp/4810\"]): /etc/nearcast/tracker.toml, then $XDG_CONFIG_HOME/nearcast/tracker.toml; see \
+sample-config. SIGHUP has the files read again, those of --atlas and --allow, too: a file that is wrong changes nothing, \
+and what cannot change while running is named. SIGTERM writes down who is known and says goodbye; a second signal \
+ends at once.";
+
+/// Tells peers who has what near them, and knows from BGP where everybody is.
+#[derive(Debug, Parser)]
+#[command(name = "nearcast-tracker", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Answer who has what, near whom.
+    #[command(long_about = SERVE_LONG, after_help = EXIT_CODES)]
+    Serve(Serve<Setting>),
+    /// Print a configuration file that sets nothing and explains everything.
+    #[command(
+        after_help = "It goes to standard output: nearcast-tracker sample-config > /etc/nearcast/tracker.toml"
+    )]
+    SampleConfig,
+}
+
+impl Cli {
+    /// Reads the process's arguments; a wrong line, `--help` and `--version` are answered here.
+    ///
+    /// # Errors
+    /// The code to end with when there is nothing to do.
+    pub fn parse_or_explain() -> Result<Cli, ExitCode> {
+        Cli::try_parse().map_err(|error| {
+            // Help that nobody can read is no reason for another error.
+            let _ = error.print();
+            ExitCode::from(if error.use_stderr() { EXIT_BAD_OPTION } else { 0 })
+        })
+    }
+
+    /// Does what is asked; the exit code.
+    pub fn run(self) -> ExitCode {
+        match self.command {
+            Command::Serve(told) => serve::<Serving>(told),
+            Command::SampleConfig => match io::stdout().write_all(sample().as_bytes()) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&format!("cannot write the sample: {error}"), 1),
+            },
+        }
+    }
+}
+
+/// The whole command line, for manuals.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setting::TABLE;
+
+    #[test]
+    fn the_command_tree_is_consistent() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_values_are_refused_before_anything_is_done() {
+        for wrong in
+            [["--listen", "127.0.0.1:80"], ["--bmp", "5000"], ["--admin", "here"], ["--connections", "1"]]
+        {
+            let line = ["nearcast-tracker", "serve"].iter().chain(&wrong);
+            let error = Cli::try_parse_from(line).unwrap_err().to_string();
+            assert!(error.contains(wrong[0]), "{error}");
+        }
+        assert!(Cli::try_parse_from(["nearcast-tracker"]).is_err());
+    }
+
+    #[test]
+    fn help_names_every_setting_with_its_variable() {
+        let help = command().find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+        for about in &TABLE {
+            assert!(help.contains(&format!("--{}", about.name)), "{}", about.name);
+            assert!(help.contains(&about.variable()), "{}", about.name);
+        }
+    }
+}

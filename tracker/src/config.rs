@@ -1,0 +1,297 @@
+//! What a tracker is told before it starts.
+
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
+
+use nearcast_core::{id::ContentId, paths::printable};
+use nearcast_node::{
+    address::Address,
+    config::{Caps, NodeConfig},
+};
+use nearcast_service::{
+    config::{Layers, Problems},
+    run::Around,
+    setting::Setting as _,
+    state::{default_state_dir, nearest_folder, readable_or_makeable, writable},
+};
+
+use crate::{
+    allowed,
+    bgp::{bmp::BmpConfig, live::LiveConfig, ris_live::RisConfig},
+    setting::Setting,
+};
+
+/// Settings of one tracker.
+#[derive(Clone, Debug)]
+pub struct TrackerConfig {
+    /// Where to listen; empty = every interface, TCP and QUIC, any port.
+    pub listen: Vec<Address>,
+    /// What it is a directory for.
+    pub admitted: Admitted,
+    /// Contents known at most.
+    pub contents_max: usize,
+    /// Entries at most, all contents together.
+    pub entries_max: usize,
+    /// Peers known of one content at most.
+    pub peers_max: usize,
+    /// Connections at most.
+    pub connections_max: u32,
+    /// Limits for each network.
+    pub caps: Caps,
+    /// Bytes per second sent of the atlas; none = no limit.
+    pub up: Option<u64>,
+    /// The file of the atlas to begin with.
+    pub atlas: Option<PathBuf>,
+    /// The secret key that each atlas is signed with; none = none is published.
+    pub signing_key: Option<PathBuf>,
+    /// How often at most a changed atlas is published.
+    pub atlas_interval: Duration,
+    /// Who tells of routes as they change.
+    pub live: LiveConfig,
+    /// What survives a restart is in there.
+    pub state_dir: PathBuf,
+    /// How often who is known is written down.
+    pub save_interval: Duration,
+    /// Our secret key, made when it is missing.
+    pub identity: PathBuf,
+}
+
+/// What a tracker is a directory for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// Any content.
+    Any,
+    /// These.
+    Listed(BTreeSet<ContentId>),
+    /// What it serves itself: the atlas.
+    Own,
+}
+
+impl TrackerConfig {
+    /// Whether anybody tells of routes.
+    pub(crate) fn has_feeds(&self) -> bool {
+        let LiveConfig { bmp, ris_live, updates, .. } = &self.live;
+        bmp.is_some() || ris_live.is_some() || !updates.is_empty()
+    }
+
+    /// The node that does the work. It is an origin: of the atlas, which peers should fetch from each other.
+    pub(crate) fn node(&self) -> NodeConfig {
+        let mut node = NodeConfig {
+            origin: true,
+            up: self.up,
+            identity: Some(self.identity.clone()),
+            connections_max: self.connections_max,
+            caps: self.caps,
+            lan: false,
+            ..NodeConfig::default()
+        };
+        if !self.listen.is_empty() {
+            node.listen.clone_from(&self.listen);
+        }
+        node
+    }
+}
+
+/// Everything the program is told: a tracker, and what is around it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The tracker.
+    pub tracker: TrackerConfig,
+    /// What is around it.
+    pub around: Around,
+}
+
+impl Settings {
+    /// What the layers say.
+    ///
+    /// # Errors
+    /// What is missing or does not fit together, all of it.
+    pub fn of(layers: &Layers<Setting>) -> Result<Settings, Problems> {
+        let mut problems = Vec::new();
+        let state_dir = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
+        if state_dir.is_none() {
+            problems.push("no place for what must survive a restart: set state-dir".to_owned());
+        }
+        let state_dir = state_dir.unwrap_or_default();
+        let listen: Vec<Address> = layers.all(Setting::Listen);
+        for address in listen.iter().filter(|address| address.ip().is_none()) {
+            problems.push(format!("listen: {address} names no IP to listen on"));
+        }
+        let admitted = admitted(layers).unwrap_or_else(|found| {
+            problems.extend(found);
+            Admitted::Own
+        });
+        let tracker = TrackerConfig {
+            listen,
+            admitted,
+            contents_max: layers.count(Setting::Contents).unwrap_or(131_072),
+            entries_max: layers.count(Setting::Peers).unwrap_or(2_097_152),
+            peers_max: layers.count(Setting::PeersPerContent).unwrap_or(1_000),
+            connections_max: layers.count(Setting::Connections).unwrap_or(8_192),
+            caps: Caps {
+                connections_per_prefix_max: layers.count(Setting::ConnectionsPerPrefix),
+                ..Caps::default()
+            },
+            up: layers.rate(Setting::Up),
+            atlas: layers.path(Setting::Atlas),
+            signing_key: layers.path(Setting::AtlasSigningKey),
+            atlas_interval: layers.duration(Setting::AtlasInterval),
+            live: live(layers).unwrap_or_else(|problem| {
+                problems.push(problem);
+                LiveConfig::default()
+            }),
+            identity: layers.path(Setting::Identity).unwrap_or_else(|| state_dir.join("identity.key")),
+            state_dir,
+            save_interval: layers.duration(Setting::SaveInterval),
+        };
+        if let Err(error) = tracker.node().policy() {
+            problems.push(error.to_string());
+        }
+        if !problems.is_empty() {
+            return Err(Problems(problems));
+        }
+        let around = Around {
+            admin: layers.admin(Setting::Admin),
+            grace: layers.duration(Setting::Grace),
+            log: layers.text(Setting::Log).to_owned(),
+            log_json: layers.text(Setting::LogFormat) == "json",
+        };
+        Ok(Settings { tracker, around })
+    }
+
+    /// What would go wrong at the start, as far as can be told without starting.
+    pub fn check(&self) -> Vec<String> {
+        let TrackerConfig { state_dir, identity, atlas, signing_key, live, .. } = &self.tracker;
+        let folder = if state_dir.exists() { state_dir } else { nearest_folder(state_dir) };
+        let mut looks = vec![(folder, writable(folder)), (identity, readable_or_makeable(identity))];
+        let files = atlas.iter().chain(signing_key).chain(&live.updates);
+        looks.extend(files.map(|path| (path.as_path(), std::fs::File::open(path).map(drop))));
+        let problem = |(path, look): (&std::path::Path, std::io::Result<()>)| {
+            let error = look.err()?;
+            Some(format!("cannot use {}: {error}", printable(&path.to_string_lossy())))
+        };
+        looks.into_iter().filter_map(problem).collect()
+    }
+}
+
+fn live(layers: &Layers<Setting>) -> Result<LiveConfig, String> {
+    let routers: Vec<IpAddr> = layers.all(Setting::BmpRouter);
+    let ris_live = match layers.text(Setting::RisLive) {
+        "" => None,
+        text => {
+            let source = text.parse().map_err(|error| format!("ris-live: {error}"))?;
+            Some(RisConfig { source, collectors: layers.all(Setting::RisCollector) })
+        }
+    };
+    Ok(LiveConfig {
+        bmp: layers.all(Setting::Bmp).first().copied(),
+        bmp_sessions: BmpConfig {
+            allow: routers.into_iter().map(Into::into).collect(),
+            ..BmpConfig::default()
+        },
+        ris_live,
+        updates: layers.given(Setting::Updates).values.iter().map(PathBuf::from).collect(),
+        hold: layers.duration(Setting::Hold),
+        rebuild_every: layers.duration(Setting::RebuildInterval),
+        ..LiveConfig::default()
+    })
+}
+
+fn admitted(layers: &Layers<Setting>) -> Result<Admitted, Vec<String>> {
+    match (layers.path(Setting::Allow), layers.text(Setting::Open)) {
+        (Some(_), "true") => {
+            Err(vec!["open and allow do not go together: an open tracker takes any content".to_owned()])
+        }
+        (Some(path), _) => allowed::read(&path).map(Admitted::Listed),
+        (None, "false") => Ok(Admitted::Own),
+        (None, _) => Ok(Admitted::Any),
+    }
+}
+
+/// The text of the sample, which is also shipped.
+pub fn sample() -> String {
+    nearcast_service::config::sample(Setting::Grace)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use clap::Args;
+    use nearcast_service::{admin::AdminAt, cli::Serve, config::Sources};
+
+    use super::*;
+    use crate::bgp::ris_live::RisSource;
+
+    fn settings(arguments: &[&str]) -> Result<Settings, Problems> {
+        let command = Serve::<Setting>::augment_args(clap::Command::new("serve"));
+        let matches = command.try_get_matches_from(["serve"].iter().chain(arguments)).unwrap();
+        Settings::of(&Sources::new(matches).read_with(&|_| None).unwrap())
+    }
+
+    #[test]
+    fn options_become_settings() {
+        let feeds =
+            ["--bmp", "127.0.0.1:5000", "--bmp-router", "192.0.2.1", "--updates", "a", "--updates", "b"];
+        let more = ["--state-dir", "/state", "--ris-live", "-", "--admin", "off", "--grace", "3s"];
+        let settings = settings(&[&feeds[..], &more].concat()).unwrap();
+        let tracker = &settings.tracker;
+        assert_eq!(tracker.live.bmp, Some("127.0.0.1:5000".parse().unwrap()));
+        assert_eq!(tracker.live.bmp_sessions.allow, ["192.0.2.1".parse().unwrap()]);
+        assert_eq!(tracker.live.ris_live.as_ref().map(|ris| &ris.source), Some(&RisSource::Stdin));
+        assert_eq!(tracker.live.updates, ["a", "b"].map(PathBuf::from));
+        assert!(tracker.has_feeds());
+        assert_eq!(tracker.identity, Path::new("/state/identity.key"));
+        assert_eq!((settings.around.admin, settings.around.grace), (AdminAt::Off, Duration::from_secs(3)));
+        assert!(tracker.node().origin && !tracker.node().lan);
+    }
+
+    #[test]
+    fn a_tracker_is_open_unless_a_list_or_a_word_says_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = folder.path().join("list");
+        fs::write(&list, format!("{}\n", "ab".repeat(32))).unwrap();
+        let list = list.to_str().unwrap();
+        let admitted = |arguments: &[&str]| {
+            settings(&[&["--state-dir", "/s"], arguments].concat()).map(|settings| settings.tracker.admitted)
+        };
+        assert_eq!(admitted(&[]).unwrap(), Admitted::Any);
+        assert_eq!(admitted(&["--open"]).unwrap(), Admitted::Any);
+        assert_eq!(admitted(&["--open=false"]).unwrap(), Admitted::Own);
+        let listed = Admitted::Listed([ContentId([0xab; 32])].into());
+        assert_eq!(admitted(&["--allow", list]).unwrap(), listed);
+        assert_eq!(admitted(&["--allow", list, "--open=false"]).unwrap(), listed);
+        assert!(admitted(&["--allow", list, "--open"]).is_err());
+        assert!(admitted(&["--allow", "/nowhere/list"]).unwrap_err().to_string().contains("/nowhere/list"));
+    }
+
+    #[test]
+    fn what_is_required_or_does_not_fit_together_is_told_at_once() {
+        let command = Serve::<Setting>::augment_args(clap::Command::new("serve"));
+        let line = ["serve", "--listen", "/dns/example/tcp/1", "--open", "--allow", "/nowhere"];
+        let layers = Sources::new(command.try_get_matches_from(line).unwrap()).read_with(&|_| None).unwrap();
+        let problems = Settings::of(&layers).unwrap_err().to_string();
+        assert!(problems.contains("do not go together"), "{problems}");
+        assert!(problems.contains("listen: /dns/example/tcp/1 names no IP"), "{problems}");
+    }
+
+    #[test]
+    fn paths_that_are_not_there_are_found_by_a_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("to/be/made");
+        let state = state.to_str().unwrap();
+        assert_eq!(settings(&["--state-dir", state]).unwrap().check(), Vec::<String>::new());
+        let bad =
+            settings(&["--state-dir", state, "--atlas", "/no/atlas", "--updates", "/no/updates"]).unwrap();
+        assert_eq!(bad.check().len(), 2, "{:?}", bad.check());
+    }
+
+    #[test]
+    fn the_shipped_sample_is_what_the_code_knows() {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tracker.toml");
+        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
+            fs::write(&shipped, sample()).unwrap();
+        }
+        let text = fs::read_to_string(&shipped).unwrap();
+        assert!(text == sample(), "write it anew: nearcast-tracker sample-config > tracker/tracker.toml");
+    }
+}

@@ -1,0 +1,16 @@
+//! `nearcast-tracker`: parse, and do what is asked.
+
+use std::process::ExitCode;
+
+use nearcast_tracker::cli::Cli;
+
+/// As in `nearcast`: large buffers come and go, and the system's allocator faults their memory in each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match Cli::parse_or_explain() {
+        Ok(cli) => cli.run(),
+        Err(code) => code,
+    }
+}

@@ -1,0 +1,180 @@
+//! `/metrics`: every counter there is, in OpenMetrics text. No label names a peer, a content or a router.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use nearcast_node::handle::Totals;
+use nearcast_service::{
+    admin::Vitals,
+    metrics::{self, Common, counter, family, gauge, gauges},
+};
+use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
+
+use crate::{
+    bgp::{
+        feed::{FeedKind, Tally},
+        live::{LiveStats, Phase},
+    },
+    health::{AtlasAbout, Health, Saves},
+};
+
+const FEEDS: [FeedKind; 3] = [FeedKind::Bmp, FeedKind::RisLive, FeedKind::Updates];
+
+/// All metrics as they are now.
+///
+/// # Errors
+/// When a name is none; a test shows that all are.
+pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
+    metrics::text(Scrape::of(health))
+}
+
+/// One look at everything.
+#[derive(Debug)]
+struct Scrape {
+    common: Common,
+    totals: Totals,
+    atlas: Option<AtlasAbout>,
+    atlas_published: u64,
+    saves: Saves,
+    live: LiveStats,
+    now: Instant,
+}
+
+impl Scrape {
+    fn of(health: &Health) -> Scrape {
+        Scrape {
+            common: Common::now(env!("CARGO_PKG_VERSION"), health.is_ready(), &health.reloaded),
+            totals: health.totals().unwrap_or_default(),
+            atlas: health.atlas_about(),
+            atlas_published: health.atlas_published(),
+            saves: health.saves(),
+            live: health.live_stats().unwrap_or_default(),
+            now: Instant::now(),
+        }
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let to = &mut encoder;
+        self.common.encode(to)?;
+        self.encode_node(to)?;
+        self.encode_atlas(to)?;
+        self.encode_live(to)?;
+        self.encode_saves(to)
+    }
+}
+
+impl Scrape {
+    fn encode_node(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let totals = &self.totals;
+        gauge(to, "connections", "Peers connected", None, totals.connections.into())?;
+        let help = "Connections refused because a cap was reached";
+        counter(to, "connections_refused", help, None, totals.refused_connections)?;
+        let help = "Streams refused because too many waited";
+        counter(to, "streams_refused", help, None, totals.refused_streams)?;
+        counter(to, "uploaded", "Payload of atlases sent", Some(&Unit::Bytes), totals.uploaded)
+    }
+
+    fn encode_atlas(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let about = self.atlas.as_ref();
+        let version = about.map_or(0, |about| about.version as i64);
+        let help = "When the data of the atlas was collected, in Unix time; 0 = there is none";
+        gauge(to, "atlas_version", help, Some(&Unit::Seconds), version)?;
+        let help = "Version of the atlas that is published; 0 = none";
+        gauge(to, "atlas_published_version", help, Some(&Unit::Seconds), self.atlas_published as i64)?;
+        let age = about.map_or(0, |about| self.now.saturating_duration_since(about.since).as_secs() as i64);
+        gauge(to, "atlas_in_use", "How long this atlas has been in use", Some(&Unit::Seconds), age)?;
+        let bytes = about.map_or(0, |about| about.bytes as i64);
+        gauge(to, "atlas_memory", "Memory the atlas takes", Some(&Unit::Bytes), bytes)?;
+        let counts = about.map(|about| about.counts).unwrap_or_default();
+        let families = [("v4", counts.prefixes_v4 as i64), ("v6", counts.prefixes_v6 as i64)];
+        gauges(to, "atlas_prefixes", "Prefixes the atlas was made of", "family", &families)?;
+        gauge(to, "atlas_ases", "ASes the atlas knows", None, counts.ases as i64)?;
+        let links = [
+            ("transit", counts.links_transit as i64),
+            ("peering", counts.links_peering as i64),
+            ("unknown", counts.links_unknown as i64),
+        ];
+        gauges(to, "atlas_links", "Links between ASes that the atlas knows", "relation", &links)
+    }
+
+    fn encode_live(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let live = &self.live;
+        let routes = FEEDS.map(|kind| (kind.name(), live.routes(kind) as i64));
+        gauges(to, "routes", "Routes in the live table, by who tells them", "feed", &routes)?;
+        let phases = [Phase::Syncing, Phase::Synced, Phase::Held];
+        let in_phase = |phase| FEEDS.iter().map(|&kind| live.sessions(kind, phase) as i64).sum::<i64>();
+        let sessions = phases.map(|phase| (phase.name(), in_phase(phase)));
+        gauges(
+            to,
+            "feed_sessions",
+            "Sessions of feeds, by where they are in their life",
+            "phase",
+            &sessions,
+        )?;
+        let heard =
+            |of: fn(&Tally) -> u64| FEEDS.map(|kind| (kind.name(), live.heard.get(&kind).map_or(0, of)));
+        let announced = heard(|tally| tally.announced);
+        family(to, "routes_announced", "Announcements taken from feeds", None, "feed", &announced)?;
+        let withdrawn = heard(|tally| tally.withdrawn);
+        family(to, "routes_withdrawn", "Withdrawals taken from feeds", None, "feed", &withdrawn)?;
+        let damaged = heard(|tally| tally.damaged);
+        family(to, "feed_damaged", "Messages of feeds that could not be read", None, "feed", &damaged)?;
+        let help = "Announcements for which there was no room";
+        counter(to, "routes_refused", help, None, live.rib.refused)?;
+        counter(to, "bmp_refused", "Connections of routers that were refused", None, live.bmp_refused)?;
+        let help = "Sessions of routers ended because of what they sent";
+        counter(to, "bmp_faults", help, None, live.bmp_faults)?;
+        counter(to, "atlas_rebuilds", "Atlases made of the live table", None, live.rebuilds)?;
+        let age = |age: Option<Duration>| age.map_or(-1, |age| age.as_secs() as i64);
+        let (help, last) = ("How long ago a route changed; -1 = none has", age(live.last_change_age));
+        gauge(to, "routes_last_change_age", help, Some(&Unit::Seconds), last)?;
+        let (help, last) =
+            ("How long ago an atlas was made of routes; -1 = never", age(live.last_rebuild_age));
+        gauge(to, "atlas_last_rebuild_age", help, Some(&Unit::Seconds), last)
+    }
+
+    fn encode_saves(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let saves = &self.saves;
+        counter(to, "saves", "Times that who is known was written down", None, saves.done)?;
+        counter(to, "saves_failed", "Times that it could not be", None, saves.failed)?;
+        let help = "Entries that were written down last";
+        gauge(to, "saved_peers", help, None, saves.last.members as i64)?;
+        let millis = saves.took.as_millis() as i64;
+        gauge(to, "save_took_milliseconds", "How long writing it down took last", None, millis)?;
+        let age = saves.at.map_or(-1, |at| self.now.saturating_duration_since(at).as_secs() as i64);
+        let help = "How long ago it was written down; -1 = not since the start";
+        gauge(to, "save_age", help, Some(&Unit::Seconds), age)?;
+        gauge(to, "restored_peers", "Entries taken back at the start", None, saves.restored.members as i64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use nearcast_core::atlas::AtlasBuilder;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_has_the_prefix_and_a_known_name() {
+        let health = Health::default();
+        health.set_atlas(&Arc::new(AtlasBuilder::new(1_700_000_000).build()));
+        let text = text(&health).unwrap();
+        for line in [
+            "nearcast_atlas_version_seconds 1700000000",
+            "nearcast_atlas_links{relation=\"peering\"} 0",
+            "nearcast_save_age_seconds -1",
+            "nearcast_connections 0",
+            "nearcast_ready 0",
+        ] {
+            assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+        }
+        assert!(text.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("nearcast_")));
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+}

@@ -1,0 +1,58 @@
+//! The tracker as a service that can be run.
+
+use std::{future, sync::Arc, time::Duration};
+
+use nearcast_node::address::Address;
+use nearcast_service::{
+    config::{Layers, Problems},
+    output::Output,
+    run::{Around, Daemon, Failed},
+};
+
+use crate::{config::Settings, health::Health, service::Tracker, setting::Setting};
+
+/// A tracker that serves.
+#[derive(Debug)]
+pub struct Serving(Tracker);
+
+impl Daemon for Serving {
+    type Setting = Setting;
+    type Settings = Settings;
+    type Health = Health;
+
+    fn settings(layers: &Layers<Setting>) -> Result<Settings, Problems> {
+        Settings::of(layers)
+    }
+
+    fn check(settings: &Settings) -> Vec<String> {
+        settings.check()
+    }
+
+    fn around(settings: &Settings) -> Around {
+        settings.around.clone()
+    }
+
+    async fn start(settings: &Settings, health: Arc<Health>) -> Result<Serving, Failed> {
+        let started = Tracker::start_with(settings.tracker.clone(), health).await;
+        let failed =
+            |error: crate::service::TrackerError| Failed { code: error.exit(), sentence: error.to_string() };
+        started.map(Serving).map_err(failed)
+    }
+
+    fn addresses(&self) -> Vec<Address> {
+        self.0.addresses()
+    }
+
+    async fn apply(&mut self, settings: &Settings) -> Result<(), String> {
+        self.0.apply(&settings.tracker).await.map_err(|error| error.to_string())
+    }
+
+    async fn tell_news(&mut self, _output: Output) {
+        // Whoever asks hears; on standard output there is nothing to add.
+        future::pending().await
+    }
+
+    async fn stop(self, grace: Duration) {
+        self.0.stop(grace).await;
+    }
+}

@@ -1,0 +1,248 @@
+//! The tracker itself: a node that is a directory, and the tasks around it.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use nearcast_core::{
+    atlas::{Atlas, AtlasBuilder, AtlasError},
+    config::ConfigError,
+};
+use nearcast_node::{
+    address::Address,
+    atlas::{self, AtlasFileError},
+    error::StartError,
+    handle::Node,
+};
+use nearcast_service::{
+    cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_IO, EXIT_NETWORK, exit_of_start},
+    state::make_private_folder,
+};
+use tokio::{sync::watch, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bgp::live::{Live, LiveError},
+    cartographer::{Cartographer, Current},
+    config::TrackerConfig,
+    database::DatabaseError,
+    health::Health,
+    publishing::{Publisher, PublishingError},
+};
+
+/// As in `nearcast`: what was read is not what was written.
+const EXIT_CHECKSUM: u8 = 32;
+
+/// A tracker could not start. Nothing was left behind but its state folder.
+#[derive(Debug, thiserror::Error)]
+pub enum TrackerError {
+    /// The state folder cannot be made.
+    #[error("cannot use {}: {source}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The atlas is of no use.
+    #[error(transparent)]
+    Atlas(#[from] AtlasFileError),
+    /// What was known cannot be read, nor written.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Routes cannot be listened to.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// Atlases cannot be published.
+    #[error(transparent)]
+    Publishing(#[from] PublishingError),
+    /// The node did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The runtime goes down.
+    #[error("stopped while starting")]
+    Stopped,
+}
+
+impl TrackerError {
+    /// How the program ends.
+    pub(crate) fn exit(&self) -> u8 {
+        match self {
+            TrackerError::Folder { .. } | TrackerError::Database(_) => EXIT_IO,
+            TrackerError::Atlas(AtlasFileError::Unreadable { .. }) => EXIT_IO,
+            TrackerError::Atlas(AtlasFileError::Bad { source: AtlasError::NotAnAtlas, .. }) => {
+                EXIT_BAD_OPTION
+            }
+            TrackerError::Atlas(AtlasFileError::Bad { .. }) => EXIT_CHECKSUM,
+            TrackerError::Live(LiveError::Bmp { .. }) => EXIT_NETWORK,
+            TrackerError::Live(LiveError::Updates { .. }) => EXIT_IO,
+            TrackerError::Publishing(PublishingError::Key(_)) => EXIT_AUTH,
+            TrackerError::Publishing(_) => EXIT_IO,
+            TrackerError::Start(error) => exit_of_start(error),
+            TrackerError::Stopped => 1,
+        }
+    }
+}
+
+/// What a reload can change of a tracker, and did not.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The atlas is of no use; the one before stays.
+    #[error(transparent)]
+    Atlas(#[from] AtlasFileError),
+}
+
+/// A running tracker.
+pub struct Tracker {
+    node: Node,
+    config: TrackerConfig,
+    atlases: watch::Sender<Option<Current>>,
+    interval: watch::Sender<Duration>,
+    /// What listens to routes, if anything does.
+    live: Option<Arc<Live>>,
+    /// Tasks that end when they are told, in no time.
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Tracker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tracker").field("peer", &self.node.peer_id()).finish_non_exhaustive()
+    }
+}
+
+impl Tracker {
+    /// Starts the node and everything around it; returns when who was known is known again. It tells of itself to
+    /// `health`.
+    ///
+    /// # Errors
+    /// See [`TrackerError`].
+    pub async fn start_with(config: TrackerConfig, health: Arc<Health>) -> Result<Tracker, TrackerError> {
+        let folder = &config.state_dir;
+        make_private_folder(folder)
+            .map_err(|source| TrackerError::Folder { path: folder.clone(), source })?;
+        let atlas = load(config.atlas.clone()).await?;
+        let node = Node::start(config.node()).await?;
+        match Tracker::around(node.clone(), config, atlas, health).await {
+            Ok(tracker) => Ok(tracker),
+            Err(error) => {
+                node.shutdown(Duration::ZERO).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn around(
+        node: Node,
+        config: TrackerConfig,
+        atlas: Option<Arc<Atlas>>,
+        health: Arc<Health>,
+    ) -> Result<Tracker, TrackerError> {
+        let publisher = config.signing_key.as_deref();
+        let publisher = publisher
+            .map(|key| Publisher::new(node.clone(), key, config.state_dir.join("atlas")))
+            .transpose()?;
+        let live = listen(&config, atlas.as_ref()).await?;
+        if let Some(live) = &live {
+            health.set_live(live.clone());
+        }
+        health.on_restored(crate::database::Tally::default());
+        health.set_node(node.clone());
+        let (atlases, atlases_seen) = watch::channel(atlas.map(|atlas| Current { atlas, loaded: true }));
+        let (interval, interval_seen) = watch::channel(config.atlas_interval);
+        let cartographer = Cartographer {
+            node: node.clone(),
+            health,
+            publisher,
+            atlases: atlases_seen,
+            interval: interval_seen,
+        };
+        let mut tasks = vec![tokio::spawn(cartographer.run())];
+        if let Some(live) = &live {
+            tasks.push(tokio::spawn(hand_on(live.subscribe(), atlases.clone())));
+        }
+        Ok(Tracker { node, config, atlases, interval, live, tasks })
+    }
+
+    /// Where it listens, each address ending in `/p2p/ID`.
+    pub fn addresses(&self) -> Vec<Address> {
+        self.node.addresses()
+    }
+
+    /// The node that serves.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Takes over what can change while it runs, and reads the atlas again.
+    ///
+    /// # Errors
+    /// Names what is wrong; then nothing is changed.
+    pub async fn apply(&mut self, config: &TrackerConfig) -> Result<(), ApplyError> {
+        config.node().policy()?;
+        let atlas = match load(config.atlas.clone()).await {
+            Ok(atlas) => atlas,
+            Err(TrackerError::Atlas(error)) => return Err(error.into()),
+            // The runtime goes down.
+            Err(_) => None,
+        };
+        self.node.set_caps(config.connections_max, config.caps).await?;
+        self.node.limit(config.up, None).await;
+        self.interval.send_replace(config.atlas_interval);
+        self.take_atlas(atlas);
+        self.config = config.clone();
+        Ok(())
+    }
+
+    fn take_atlas(&self, atlas: Option<Arc<Atlas>>) {
+        let Some(atlas) = atlas else { return };
+        let is = |current: &Option<Current>| {
+            current.as_ref().is_some_and(|current| current.atlas.version() == atlas.version())
+        };
+        if self.live.is_some() {
+            // It lies below what is told of routes, which is made anew of it only at a start.
+            tracing::info!("routes are told by feeds: another --atlas takes a restart");
+        } else if !is(&self.atlases.borrow()) {
+            self.atlases.send_replace(Some(Current { atlas, loaded: true }));
+        }
+    }
+
+    /// Takes no new connections, writes down who is known, says goodbye and ends every task.
+    pub async fn stop(self, grace: Duration) {
+        // It cannot be out of range: connections alone are fewer than before.
+        let _ = self.node.set_caps(0, self.config.caps).await;
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(live) = self.live {
+            live.end().await;
+        }
+        self.node.shutdown(grace).await;
+    }
+}
+
+/// Listens to routes, if anybody tells of them.
+async fn listen(config: &TrackerConfig, atlas: Option<&Arc<Atlas>>) -> Result<Option<Arc<Live>>, LiveError> {
+    if !config.has_feeds() {
+        return Ok(None);
+    }
+    let base = atlas.cloned().unwrap_or_else(|| Arc::new(AtlasBuilder::new(0).build()));
+    let live = Live::start(config.live.clone(), base, &CancellationToken::new()).await?;
+    if let Some(address) = live.bmp_address() {
+        tracing::info!("routers may connect to {address} (BMP)");
+    }
+    Ok(Some(Arc::new(live)))
+}
+
+/// Hands on what is made of routes.
+async fn hand_on(mut made: watch::Receiver<Arc<Atlas>>, atlases: watch::Sender<Option<Current>>) {
+    while made.changed().await.is_ok() {
+        let atlas = made.borrow_and_update().clone();
+        atlases.send_replace(Some(Current { atlas, loaded: false }));
+    }
+}
+
+/// Reads an atlas on a blocking thread.
+async fn load(path: Option<PathBuf>) -> Result<Option<Arc<Atlas>>, TrackerError> {
+    let Some(path) = path else { return Ok(None) };
+    let loaded = tokio::task::spawn_blocking(move || atlas::load(&path)).await;
+    Ok(Some(loaded.map_err(|_| TrackerError::Stopped)??))
+}

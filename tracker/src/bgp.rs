@@ -2,6 +2,7 @@
 
 pub mod as_rel;
 pub mod bmp;
+pub mod compile;
 pub mod feed;
 pub mod lines;
 pub mod live;

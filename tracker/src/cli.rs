@@ -1,5 +1,8 @@
 //! The tracker's command line.
 
+mod atlas;
+mod build;
+
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -39,6 +42,9 @@ enum Command {
     /// Answer who has what, near whom.
     #[command(long_about = SERVE_LONG, after_help = EXIT_CODES)]
     Serve(Serve<Setting>),
+    /// Make an atlas from BGP data, or ask one.
+    #[command(subcommand)]
+    Atlas(Box<atlas::Atlas>),
     /// Print a configuration file that sets nothing and explains everything.
     #[command(
         after_help = "It goes to standard output: nearcast-tracker sample-config > /etc/nearcast/tracker.toml"
@@ -63,6 +69,7 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Serve(told) => serve::<Serving>(told),
+            Command::Atlas(told) => told.run(),
             Command::SampleConfig => match io::stdout().write_all(sample().as_bytes()) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => fail(&format!("cannot write the sample: {error}"), 1),
@@ -104,6 +111,30 @@ mod tests {
         for about in &TABLE {
             assert!(help.contains(&format!("--{}", about.name)), "{}", about.name);
             assert!(help.contains(&about.variable()), "{}", about.name);
+        }
+    }
+
+    #[test]
+    fn wrong_lines_about_atlases_are_refused_and_right_ones_are_not() {
+        let parse = |line: &[&str]| Cli::try_parse_from(["nearcast-tracker", "atlas"].iter().chain(line));
+        for wrong in [
+            &["build", "--rib", "x"][..],
+            &["build", "-o", "x", "--tier1", "x", "--rib", "y"],
+            &["lookup", "x", "192.0.2.256"],
+            &["lookup", "x"],
+            &["path", "x", "192.0.2.1"],
+            &[],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+        for right in [
+            &["build", "--rib", "x", "y", "--updates", "z", "--names", "n", "-o", "x", "--json"][..],
+            &["build", "--prefix2as", "x", "--tier1", "1,AS2", "-o", "x", "--quiet"],
+            &["lookup", "x", "192.0.2.1", "2001:db8::1"],
+            &["path", "x", "192.0.2.1", "2001:db8::1", "--json"],
+            &["stats", "x"],
+        ] {
+            assert!(parse(right).is_ok(), "{right:?}");
         }
     }
 }

@@ -1,13 +1,16 @@
 //! `nearcast-tracker`: a directory that knows from BGP where everybody is.
 
 pub mod allowed;
+pub mod atlas_file;
 pub mod bgp;
 mod cartographer;
 pub mod cli;
 pub mod config;
 pub mod database;
+mod exit;
 pub mod health;
 mod metrics;
+mod progress;
 pub mod publishing;
 pub mod run;
 pub mod service;

@@ -1,0 +1,118 @@
+//! Atlases on disk: read within bounds, and replaced as a whole or not at all.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use nearcast_core::atlas::{ATLAS_BYTES_MAX, Atlas, AtlasError};
+
+/// Why there is none. What was there before stays.
+#[derive(Debug, thiserror::Error)]
+pub enum AtlasFileError {
+    /// The file, or the folder it is to lie in.
+    #[error("cannot {verb} {path}: {source}", path = path.display())]
+    Io {
+        /// What was to be done.
+        verb: &'static str,
+        /// With which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its bytes are no atlas.
+    #[error("{path}: {source}", path = path.display())]
+    Atlas {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: AtlasError,
+    },
+}
+
+/// Reads an atlas.
+///
+/// # Errors
+/// When it cannot be read, or is none.
+pub fn read(path: &Path) -> Result<Atlas, AtlasFileError> {
+    let failed = |source| AtlasFileError::Io { verb: "read", path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(ATLAS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Atlas::decode(&bytes).map_err(|source| AtlasFileError::Atlas { path: path.to_owned(), source })
+}
+
+/// Writes an atlas beside the file that it then replaces, so that whoever reads it finds the old one or the new one whole.
+/// Returns its size in bytes.
+///
+/// # Errors
+/// When it cannot be written or is too large to be read again.
+pub fn write(path: &Path, atlas: &Atlas) -> Result<u64, AtlasFileError> {
+    let bytes = atlas.encode();
+    // Nobody shall find out later that nobody can read it.
+    Atlas::decode(&bytes).map_err(|source| AtlasFileError::Atlas { path: path.to_owned(), source })?;
+    replace(path, &bytes).map_err(|source| AtlasFileError::Io {
+        verb: "write",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(bytes.len() as u64)
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    if path.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    // What the umask leaves of it: an atlas is no secret.
+    let mode = fs::Permissions::from_mode(0o666);
+    let mut part =
+        tempfile::Builder::new().prefix(".atlas-").suffix(".part").permissions(mode).tempfile_in(folder)?;
+    part.write_all(bytes)?;
+    part.as_file().sync_all()?;
+    part.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use nearcast_core::{asn::Asn, atlas::AtlasBuilder};
+
+    use super::*;
+
+    fn atlas(version: u64) -> Atlas {
+        let mut builder = AtlasBuilder::new(version);
+        builder.prefix("192.0.2.0/24".parse().unwrap(), &[Asn(64_500)]);
+        builder.build()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_replaces_as_a_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("atlas");
+        for version in [1, 2] {
+            let bytes = write(&path, &atlas(version)).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().len(), bytes);
+            assert_eq!(read(&path).unwrap(), atlas(version));
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left behind");
+    }
+
+    #[test]
+    fn a_failure_leaves_the_old_one_and_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = folder.path().join("missing/atlas");
+        assert!(write(&nowhere, &atlas(1)).unwrap_err().to_string().starts_with("cannot write "));
+        let error = write(folder.path(), &atlas(1)).unwrap_err();
+        assert!(matches!(error, AtlasFileError::Io { .. }), "{error}");
+        let path = folder.path().join("atlas");
+        assert!(read(&path).unwrap_err().to_string().starts_with("cannot read "));
+        fs::write(&path, "something else").unwrap();
+        assert!(read(&path).unwrap_err().to_string().contains("atlas build"));
+    }
+}

@@ -1,0 +1,208 @@
+//! The compiler: tables, dumps and updates of many routers in, one atlas out.
+//!
+//! Invariant: what comes out depends on what the files hold, not on the order in which they are named. Whatever they hold, memory is bounded
+//! by [`PREFIXES_MAX`](super::origins::PREFIXES_MAX), [`LINKS_MAX`](super::relations::LINKS_MAX) and the like.
+
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+};
+
+use nearcast_core::{
+    asn::{Asn, Relation},
+    atlas::{Atlas, AtlasBuilder},
+};
+
+use super::{
+    as_rel,
+    lines::LineCounts,
+    mrt::{MrtCounts, MrtReader},
+    origins::{Origins, Voice},
+    relations::{LINKS_MAX, Links},
+    route::{BgpPeer, Change, Route},
+    tables,
+};
+
+mod inputs;
+
+pub use inputs::{CompileError, Inputs, Report, compile};
+
+/// ASes that can have a name: eleven times as many as were given out by 2026.
+const NAMES_MAX: usize = 1 << 20;
+/// Of a name; the atlas keeps no more.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Who has a voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Speaker {
+    Router(BgpPeer),
+    Table(u16),
+}
+
+/// What is known of a speaker.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    voice: Voice,
+    /// When its table was dumped, in seconds since 1970. Updates from before that are in it.
+    table: u64,
+}
+
+/// Takes in one file after the other, unpacked already, and makes an atlas of them.
+#[derive(Debug, Default)]
+pub struct Compiler {
+    origins: Origins,
+    links: Links,
+    speakers: HashMap<Speaker, Known>,
+    tables: u16,
+    relations: Vec<(Asn, Asn, Relation)>,
+    names: HashMap<Asn, Box<str>>,
+    stale: u64,
+    left_out: u64,
+}
+
+impl Compiler {
+    /// Infers relations below the ASes that `links` has at its top.
+    pub fn with_links(links: Links) -> Compiler {
+        Compiler { links, ..Compiler::default() }
+    }
+
+    /// The table of a collector: MRT. To be given before the updates that came after it.
+    ///
+    /// # Errors
+    /// When reading fails; what was read until then is taken in.
+    pub fn rib(&mut self, reader: impl Read) -> io::Result<MrtCounts> {
+        self.read(reader, true)
+    }
+
+    /// What a collector was told: MRT. What is older than the same peer's table counts as stale, and nothing comes of it.
+    ///
+    /// # Errors
+    /// As [`Compiler::rib`].
+    pub fn updates(&mut self, reader: impl Read) -> io::Result<MrtCounts> {
+        self.read(reader, false)
+    }
+
+    fn read(&mut self, reader: impl Read, is_table: bool) -> io::Result<MrtCounts> {
+        let mut changes = MrtReader::new(reader);
+        while let Some(change) = changes.next() {
+            self.change(&change?, is_table);
+        }
+        Ok(changes.counts())
+    }
+
+    fn change(&mut self, change: &Change, is_table: bool) {
+        let Some(speaker) = self.speaker(Speaker::Router(change.peer)) else {
+            self.left_out += 1;
+            return;
+        };
+        if is_table {
+            speaker.table = speaker.table.max(change.time);
+        } else if change.time < speaker.table {
+            self.stale += 1;
+            return;
+        }
+        let voice = speaker.voice;
+        match &change.route {
+            Route::Announced(path) => {
+                self.origins.announce(voice, change.prefix, path.origins());
+                self.links.path(path.hops());
+            }
+            Route::Withdrawn => self.origins.withdraw(voice, change.prefix),
+        }
+    }
+
+    /// None when there are more than a voice can be given to.
+    fn speaker(&mut self, speaker: Speaker) -> Option<&mut Known> {
+        let next = u16::try_from(self.speakers.len()).ok();
+        match self.speakers.entry(speaker) {
+            std::collections::hash_map::Entry::Occupied(known) => Some(known.into_mut()),
+            std::collections::hash_map::Entry::Vacant(new) => {
+                next.map(|next| new.insert(Known { voice: Voice(next), table: 0 }))
+            }
+        }
+    }
+
+    /// A table of ranges or prefixes (see [`tables`]); it has one voice, as a router has.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn table(&mut self, reader: impl Read) -> io::Result<LineCounts> {
+        let number = self.tables;
+        self.tables = self.tables.saturating_add(1);
+        let Some(voice) = self.speaker(Speaker::Table(number)).map(|known| known.voice) else {
+            return Err(io::Error::other("there are more routers and tables than can be told apart"));
+        };
+        tables::prefixes(reader, |prefix, origins| self.origins.announce(voice, prefix, origins))
+    }
+
+    /// Relations that are known better than by inference (see [`as_rel`]): they count whatever the paths say, and add links that no path
+    /// showed.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn as_rel(&mut self, reader: impl Read) -> io::Result<LineCounts> {
+        as_rel::relations(reader, |a, b, relation| {
+            if self.relations.len() < LINKS_MAX {
+                self.relations.push((a, b, relation));
+            } else {
+                self.left_out += 1;
+            }
+        })
+    }
+
+    /// What ASes are called.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn names(&mut self, reader: impl Read) -> io::Result<LineCounts> {
+        tables::names(reader, |asn, name| {
+            if self.names.len() < NAMES_MAX || self.names.contains_key(&asn) {
+                let end = name.floor_char_boundary(NAME_BYTES_MAX);
+                self.names.insert(asn, name[..end].into());
+            } else {
+                self.left_out += 1;
+            }
+        })
+    }
+
+    /// How many prefixes somebody spoke of.
+    pub fn prefixes(&self) -> usize {
+        self.origins.prefixes()
+    }
+
+    /// Routers that told routes.
+    pub fn routers(&self) -> usize {
+        self.speakers.keys().filter(|speaker| matches!(speaker, Speaker::Router(_))).count()
+    }
+
+    /// Updates from before the table of the router that sent them.
+    pub fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// What was left out because there was too much of it: routes, links, names.
+    pub fn left_out(&self) -> u64 {
+        self.left_out + self.origins.left_out() + self.links.left_out()
+    }
+
+    /// The atlas. `version`: when the data was collected, in seconds since 1970.
+    pub fn finish(self, version: u64) -> Atlas {
+        let mut builder = AtlasBuilder::new(version);
+        for (prefix, origins) in self.origins.into_prefixes() {
+            builder.prefix(prefix, &origins);
+        }
+        for (lower, higher, relation) in self.links.into_relations() {
+            builder.link(lower, higher, relation);
+        }
+        for (a, b, relation) in self.relations {
+            builder.link(a, b, relation);
+        }
+        for (asn, name) in &self.names {
+            builder.name(*asn, name);
+        }
+        builder.build()
+    }
+}
+
+#[cfg(test)]
+mod tests;

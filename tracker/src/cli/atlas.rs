@@ -1,0 +1,289 @@
+//! `nearcast-tracker atlas`: making atlases, and asking them.
+
+use std::{io::Write, net::IpAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Subcommand};
+use nearcast_core::{
+    asn::{Asn, Relation},
+    atlas::{Atlas as Map, Place},
+    paths::{printable, printable_json},
+    tier::Tier,
+};
+use serde_json::{Value, json};
+
+use super::build::Build;
+use crate::{
+    atlas_file,
+    exit::{EXIT_CODES, Exit},
+};
+
+/// What is to be done with an atlas.
+#[derive(Debug, Subcommand)]
+pub(super) enum Atlas {
+    /// Compile an atlas.
+    ///
+    /// Files may be packed with gzip or bzip2. What is damaged in them is skipped and counted. The same files give the same atlas,
+    /// in whatever order they are named. An older atlas at ATLAS is replaced only by a whole one.
+    #[command(after_help = EXIT_CODES)]
+    Build(Build),
+    /// Tell how much an atlas knows.
+    #[command(after_help = EXIT_CODES)]
+    Stats(Stats),
+    /// Tell which AS originates each address, and of which range.
+    #[command(after_help = EXIT_CODES)]
+    Lookup(Lookup),
+    /// Tell how near two addresses are, and why.
+    #[command(after_help = EXIT_CODES)]
+    Path(Path),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Stats {
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Lookup {
+    #[command(flatten)]
+    which: Which,
+    /// IPv4 or IPv6 addresses.
+    #[arg(value_name = "IP", required = true)]
+    ips: Vec<IpAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Path {
+    #[command(flatten)]
+    which: Which,
+    /// Where bytes are wanted.
+    #[arg(value_name = "IP_A")]
+    a: IpAddr,
+    /// Where they would come from.
+    #[arg(value_name = "IP_B")]
+    b: IpAddr,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// File that "atlas build" made.
+    #[arg(value_name = "ATLAS")]
+    atlas: PathBuf,
+    /// Print JSON objects, one a line.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Atlas {
+    pub(super) fn run(self) -> ExitCode {
+        let (which, answer): (Which, Box<dyn FnOnce(&Map, bool) -> Exits>) = match self {
+            Atlas::Build(build) => return build.run(),
+            Atlas::Stats(stats) => (stats.which, Box::new(|atlas, json| print_stats(atlas, json))),
+            Atlas::Lookup(told) => {
+                (told.which, Box::new(move |atlas, json| print_each(atlas, &told.ips, json)))
+            }
+            Atlas::Path(told) => {
+                (told.which, Box::new(move |atlas, json| print_path(atlas, told.a, told.b, json)))
+            }
+        };
+        match atlas_file::read(&which.atlas) {
+            Ok(atlas) => answer(&atlas, which.json).map_or_else(Into::into, |()| ExitCode::SUCCESS),
+            Err(error) => {
+                complain(&error.to_string());
+                Exit::from(&error).into()
+            }
+        }
+    }
+}
+
+type Exits = Result<(), Exit>;
+
+/// A sentence for people.
+pub(super) fn complain(sentence: &str) {
+    eprintln!("error: {}", printable(sentence));
+}
+
+/// One line of data. Names in atlases were written by strangers.
+pub(super) fn data(words: &str, object: &Value, as_json: bool) {
+    let line = if as_json { printable_json(&object.to_string()) } else { printable(words) };
+    // Whoever reads it may have had enough.
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// What an atlas knows, by name.
+pub(super) fn counts(atlas: &Map) -> Value {
+    let counts = atlas.counts();
+    json!({
+        "version": atlas.version(),
+        "prefixes_v4": counts.prefixes_v4,
+        "prefixes_v6": counts.prefixes_v6,
+        "ranges_v4": counts.ranges_v4,
+        "ranges_v6": counts.ranges_v6,
+        "ases": counts.ases,
+        "names": counts.names,
+        "origin_sets": counts.origin_sets,
+        "links_transit": counts.links_transit,
+        "links_peering": counts.links_peering,
+        "links_unknown": counts.links_unknown,
+        "resident_bytes": atlas.resident_bytes(),
+    })
+}
+
+fn print_stats(atlas: &Map, as_json: bool) -> Exits {
+    let counts = counts(atlas);
+    let lines = counts.as_object().into_iter().flatten().map(|(name, value)| format!("{name} {value}"));
+    if as_json {
+        data("", &counts, true);
+    } else {
+        lines.for_each(|line| data(&line, &Value::Null, false));
+    }
+    Ok(())
+}
+
+/// The AS with its name, for people.
+fn called(atlas: &Map, asn: Asn) -> String {
+    atlas.name(asn).map_or_else(|| asn.to_string(), |name| format!("{asn} {name}"))
+}
+
+fn as_object(atlas: &Map, asn: Asn) -> Value {
+    json!({"asn": asn.0, "name": atlas.name(asn)})
+}
+
+fn print_each(atlas: &Map, ips: &[IpAddr], as_json: bool) -> Exits {
+    let mut missing = 0;
+    for &ip in ips {
+        let Some(found) = atlas.lookup(ip) else {
+            missing += 1;
+            data(&format!("{ip} not found"), &json!({"ip": ip, "origins": []}), as_json);
+            continue;
+        };
+        let origins: Vec<String> = found.origins.iter().map(|&asn| called(atlas, asn)).collect();
+        let objects: Vec<Value> = found.origins.iter().map(|&asn| as_object(atlas, asn)).collect();
+        data(
+            &format!("{ip} {}-{} {}", found.first, found.last, origins.join(", ")),
+            &json!({"ip": ip, "first": found.first, "last": found.last, "origins": objects}),
+            as_json,
+        );
+    }
+    if missing == 0 {
+        return Ok(());
+    }
+    complain(&format!("{missing} of {} addresses are in no prefix that this atlas knows", ips.len()));
+    Err(Exit::NotFound)
+}
+
+fn print_path(atlas: &Map, a: IpAddr, b: IpAddr, as_json: bool) -> Exits {
+    let judged = Judged::of(atlas, atlas.place(a), atlas.place(b));
+    let end = |place: Place| {
+        let asn = place.asn.map(|asn| as_object(atlas, asn));
+        json!({"ip": place.ip, "as": asn})
+    };
+    let path = judged.path.as_ref().map(|path| path.iter().map(|asn| asn.0).collect::<Vec<u32>>());
+    let object = json!({
+        "a": end(judged.a),
+        "b": end(judged.b),
+        "tier": judged.tier.name(),
+        "relation": judged.relation.map(Relation::name),
+        "hops": judged.path.as_ref().map(|path| path.len() - 1),
+        "path": path,
+        "why": judged.why,
+    });
+    let mut words = format!("{}: {}", judged.tier.name(), judged.why);
+    for asn in judged.path.iter().flatten() {
+        words.push_str(&format!("\n    {}", called(atlas, *asn)));
+    }
+    if as_json {
+        data("", &object, true);
+    } else {
+        words.lines().for_each(|line| data(line, &Value::Null, false));
+    }
+    match [judged.a, judged.b].into_iter().find(|place| place.asn.is_none()) {
+        Some(place) => {
+            complain(&format!("{} is in no prefix that this atlas knows", place.ip));
+            Err(Exit::NotFound)
+        }
+        None => Ok(()),
+    }
+}
+
+/// How near two places are, and why.
+struct Judged {
+    a: Place,
+    b: Place,
+    tier: Tier,
+    relation: Option<Relation>,
+    path: Option<Vec<Asn>>,
+    why: String,
+}
+
+impl Judged {
+    fn of(atlas: &Map, a: Place, b: Place) -> Judged {
+        let tier = atlas.proximity(a, b, None).tier();
+        let ends = a.asn.zip(b.asn);
+        let relation = ends.and_then(|(ours, theirs)| atlas.relation(ours, theirs));
+        let path = ends.and_then(|(ours, theirs)| atlas.path(ours, theirs));
+        let (near, middle) = if a.ip.to_canonical().is_ipv4() { (24, 16) } else { (48, 32) };
+        let why = match (tier, ends) {
+            (Tier::Lan | Tier::Prefix24, _) => format!("both are in one /{near}"),
+            (Tier::Prefix16, Some((ours, _))) => format!("both are in one /{middle} and in {ours}"),
+            (Tier::Prefix16, None) => format!("both are in one /{middle}, and the AS is not known"),
+            (Tier::SameAs, Some((ours, _))) => format!("both are in {ours}"),
+            (Tier::AdjacentAs, Some((ours, theirs))) => match relation {
+                Some(Relation::Customer) => format!("{theirs} is a customer of {ours}"),
+                Some(Relation::Peer) => format!("{theirs} is a peer of {ours}"),
+                Some(Relation::Provider) => format!("{theirs} is a provider of {ours}"),
+                _ => format!("{theirs} and {ours} are linked; who pays is not known"),
+            },
+            (_, Some((ours, theirs))) => match &path {
+                Some(path) => format!("{} links from {ours} to {theirs}", path.len() - 1),
+                None => format!("no route from {ours} to {theirs} is known"),
+            },
+            (_, None) => "the AS of an end is not known".to_owned(),
+        };
+        Judged { a, b, tier, relation, path, why }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nearcast_core::atlas::AtlasBuilder;
+
+    use super::*;
+
+    fn atlas() -> Map {
+        let mut builder = AtlasBuilder::new(7);
+        for (prefix, asn) in [
+            ("10.1.0.0/16", 100),
+            ("10.2.0.0/16", 100),
+            ("20.0.0.0/16", 200),
+            ("30.0.0.0/16", 300),
+            ("40.0.0.0/16", 400),
+            ("50.0.0.0/16", 500),
+        ] {
+            builder.prefix(prefix.parse().unwrap(), &[Asn(asn)]);
+        }
+        builder.link(Asn(100), Asn(200), Relation::Provider);
+        builder.link(Asn(200), Asn(300), Relation::Customer);
+        builder.link(Asn(100), Asn(400), Relation::Unknown);
+        builder.build()
+    }
+
+    #[test]
+    fn each_tier_has_its_reason() {
+        let atlas = atlas();
+        for (a, b, tier, why) in [
+            ("10.1.0.1", "10.1.0.2", Tier::Prefix24, "both are in one /24"),
+            ("10.1.0.1", "10.1.9.2", Tier::Prefix16, "both are in one /16 and in AS100"),
+            ("10.1.0.1", "10.2.0.1", Tier::SameAs, "both are in AS100"),
+            ("10.1.0.1", "20.0.0.1", Tier::AdjacentAs, "AS200 is a provider of AS100"),
+            ("20.0.0.1", "10.1.0.1", Tier::AdjacentAs, "AS100 is a customer of AS200"),
+            ("10.1.0.1", "40.0.0.1", Tier::AdjacentAs, "AS400 and AS100 are linked; who pays is not known"),
+            ("10.1.0.1", "30.0.0.1", Tier::Remote, "2 links from AS100 to AS300"),
+            ("10.1.0.1", "50.0.0.1", Tier::Remote, "no route from AS100 to AS500 is known"),
+            ("10.1.0.1", "2001:db8::1", Tier::Unknown, "the AS of an end is not known"),
+        ] {
+            let judged = Judged::of(&atlas, atlas.place(a.parse().unwrap()), atlas.place(b.parse().unwrap()));
+            assert_eq!((judged.tier, judged.why.as_str()), (tier, why), "{a} {b}");
+        }
+    }
+}

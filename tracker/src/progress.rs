@@ -1,0 +1,54 @@
+//! How far the reading of files has come: a bar on a terminal, else a plain line now and then.
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    time::{Duration, Instant},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How often a plain line is written.
+const LINE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Shown until it is dropped.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Looks at where standard error leads. `quiet`: show nothing.
+    pub(crate) fn new(quiet: bool) -> Progress {
+        let terminal = io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|kind| kind != "dumb");
+        let bar = (terminal && !quiet).then(|| {
+            let template = "reading {bar:20} {percent:>3}% {wide_msg}";
+            let style = ProgressStyle::with_template(template).expect("the template is well formed");
+            ProgressBar::new(1).with_style(style)
+        });
+        Progress { bar, quiet, last_line: Instant::now() }
+    }
+
+    /// `done` of `total` bytes were read. Behind them comes the making of the atlas, which takes a moment.
+    pub(crate) fn show(&mut self, (done, total): (u64, u64)) {
+        let text = format!("{:.1} of {:.1} MB", done as f64 / 1e6, total as f64 / 1e6);
+        if let Some(bar) = &self.bar {
+            bar.set_length(total.max(1));
+            bar.set_position(done);
+            bar.set_message(if done >= total { "compiling".to_owned() } else { text });
+        } else if !self.quiet && self.last_line.elapsed() >= LINE_INTERVAL {
+            self.last_line = Instant::now();
+            let percent = (done * 100).checked_div(total).unwrap_or(0);
+            eprintln!("reading {percent}% {text}");
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -84,7 +84,7 @@ impl Compiler {
 
     fn read(&mut self, reader: impl Read, is_table: bool) -> io::Result<MrtCounts> {
         let mut changes = MrtReader::new(reader);
-        while let Some(change) = changes.next() {
+        for change in changes.by_ref() {
             self.change(&change?, is_table);
         }
         Ok(changes.counts())
@@ -157,8 +157,7 @@ impl Compiler {
     pub fn names(&mut self, reader: impl Read) -> io::Result<LineCounts> {
         tables::names(reader, |asn, name| {
             if self.names.len() < NAMES_MAX || self.names.contains_key(&asn) {
-                let end = name.floor_char_boundary(NAME_BYTES_MAX);
-                self.names.insert(asn, name[..end].into());
+                self.names.insert(asn, cut(name).into());
             } else {
                 self.left_out += 1;
             }
@@ -202,6 +201,12 @@ impl Compiler {
         }
         builder.build()
     }
+}
+
+/// As much of a name as is kept.
+fn cut(name: &str) -> &str {
+    let end = (0..=NAME_BYTES_MAX.min(name.len())).rfind(|&end| name.is_char_boundary(end));
+    &name[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]

@@ -76,18 +76,19 @@ pub(super) struct Which {
 
 impl Atlas {
     pub(super) fn run(self) -> ExitCode {
-        let (which, answer): (Which, Box<dyn FnOnce(&Map, bool) -> Exits>) = match self {
-            Atlas::Build(build) => return build.run(),
-            Atlas::Stats(stats) => (stats.which, Box::new(|atlas, json| print_stats(atlas, json))),
-            Atlas::Lookup(told) => {
-                (told.which, Box::new(move |atlas, json| print_each(atlas, &told.ips, json)))
-            }
-            Atlas::Path(told) => {
-                (told.which, Box::new(move |atlas, json| print_path(atlas, told.a, told.b, json)))
-            }
-        };
-        match atlas_file::read(&which.atlas) {
-            Ok(atlas) => answer(&atlas, which.json).map_or_else(Into::into, |()| ExitCode::SUCCESS),
+        match self {
+            Atlas::Build(build) => build.run(),
+            Atlas::Stats(told) => told.which.ask(print_stats),
+            Atlas::Lookup(told) => told.which.ask(|atlas, json| print_each(atlas, &told.ips, json)),
+            Atlas::Path(told) => told.which.ask(|atlas, json| print_path(atlas, told.a, told.b, json)),
+        }
+    }
+}
+
+impl Which {
+    fn ask(&self, answer: impl FnOnce(&Map, bool) -> Exits) -> ExitCode {
+        match atlas_file::read(&self.atlas) {
+            Ok(atlas) => answer(&atlas, self.json).map_or_else(Into::into, |()| ExitCode::SUCCESS),
             Err(error) => {
                 complain(&error.to_string());
                 Exit::from(&error).into()

@@ -77,11 +77,15 @@ fn made_up(random: &mut Random) -> Atlas {
     builder.build()
 }
 
-#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
+/// Seconds this process spent on a processor meanwhile: others may be at work on the same machine.
 fn seconds(work: impl FnOnce()) -> f64 {
-    let start = std::time::Instant::now();
+    let spent = || {
+        let text = std::fs::read_to_string("/proc/self/schedstat").expect("Linux counts nanoseconds there");
+        text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).expect("a number comes first")
+    };
+    let start = spent();
     work();
-    start.elapsed().as_secs_f64()
+    (spent() - start) / 1e9
 }
 
 fn announcement(peer: &Peer) -> Announcement {

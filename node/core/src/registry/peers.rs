@@ -11,8 +11,9 @@ use super::{Endpoint, PeerName, index, index::Index};
 pub(super) const HOSTS_MAX: usize = 4;
 const NOBODY: u32 = u32::MAX;
 
-/// A peer at an address: 60 bytes.
+/// A peer at an address: 60 bytes, kept to one cache line, as an answer of fifty touches fifty of these.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub(super) struct Host {
     pub(super) name: PeerName,
     /// IPv4 as mapped addresses.

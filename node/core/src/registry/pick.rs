@@ -10,7 +10,7 @@ use super::{
     index::mix,
     networks::Spot,
     peers::HostsOf,
-    swarm::{Entry, NO_AS, block},
+    swarm::{Entry, NO_AS, block, group, group_from},
 };
 use crate::{
     asn::{Asn, Relation},
@@ -29,7 +29,6 @@ const COUNTERS: usize = 128;
 const GROUP_SHORT: usize = 8;
 /// A random place stays empty after so many draws of somebody who cannot have it.
 const DRAWS_PER_PLACE: usize = 4;
-const EVERYWHERE: (Spot, Spot) = (Spot(0), Spot(u64::MAX));
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -173,12 +172,13 @@ impl Pick<'_> {
         let ases = [own, NO_AS];
         let ases = if own == NO_AS { &ases[..1] } else { &ases[..] };
         let mut inner = [0..0, 0..0];
-        for blocks in [self.asker.spot.near(), self.asker.spot.middle(), EVERYWHERE] {
+        for blocks in [Some(self.asker.spot.near()), Some(self.asker.spot.middle()), None] {
             for (&asn, inner) in ases.iter().zip(&mut inner) {
-                if blocks == EVERYWHERE && asn == NO_AS {
-                    continue;
-                }
-                let outer = block(self.entries, asn, blocks);
+                let outer = match blocks {
+                    Some(blocks) => block(self.entries, asn, blocks),
+                    None if asn == NO_AS => continue,
+                    None => group(self.entries, asn),
+                };
                 // An empty inner block lies anywhere.
                 let cut = if Range::is_empty(inner) { outer.start..outer.start } else { inner.clone() };
                 picked.class.add(outer.start..cut.start);
@@ -208,8 +208,11 @@ impl Pick<'_> {
     /// Where the members in ASes next to the asker's stand, by relation.
     fn find_adjacent(&self, picked: &mut Picked) {
         if self.around.len() <= NEIGHBOURS_FEW {
+            let mut from = 0;
             for &(asn, relation) in self.around {
-                picked.adjacent[relation as usize].add(block(self.entries, asn.0, EVERYWHERE));
+                let range = group_from(self.entries, asn.0, from);
+                from = range.end;
+                picked.adjacent[relation as usize].add(range);
             }
             return;
         }

@@ -114,7 +114,7 @@ impl Swarm {
 
     /// Where the members of an AS stand.
     pub(super) fn group(&self, asn: u32) -> Range<usize> {
-        self.block(asn, (Spot(0), Spot(u64::MAX)))
+        group(&self.entries, asn)
     }
 
     /// Where a host stands.
@@ -198,6 +198,30 @@ impl Swarm {
     pub(super) fn heap_bytes(&self) -> usize {
         self.entries.capacity() * size_of::<Entry>()
     }
+}
+
+/// Where the members of an AS stand.
+pub(super) fn group(entries: &[Entry], asn: u32) -> Range<usize> {
+    let from = entries.partition_point(|entry| entry.asn < asn);
+    from..from + gallop(&entries[from..], |entry| entry.asn == asn)
+}
+
+/// Where the members of an AS stand, who stand no earlier than at `from`. Looks near `from` first: asked about one AS after
+/// the other, it walks through the swarm once.
+pub(super) fn group_from(entries: &[Entry], asn: u32, from: usize) -> Range<usize> {
+    let start = from + gallop(&entries[from..], |entry| entry.asn < asn);
+    start..start + gallop(&entries[start..], |entry| entry.asn == asn)
+}
+
+/// How many at the beginning are so, of entries of which none is so after one that is not.
+fn gallop(entries: &[Entry], is: impl Fn(&Entry) -> bool) -> usize {
+    let (mut known, mut step) = (0, 1);
+    while entries.get(known + step - 1).is_some_and(&is) {
+        known += step;
+        step *= 2;
+    }
+    let end = entries.len().min(known + step);
+    known + entries[known..end].partition_point(is)
 }
 
 /// Where the members of an AS whose address is in a block stand.

@@ -8,7 +8,7 @@ use nearcast_core::{
     rates::Limits,
 };
 
-use crate::address::Address;
+use crate::{address::Address, directory::DirectoryConfig};
 
 /// Settings of one node. [`NodeConfig::default`] suits a person's `get`.
 #[derive(Clone, Debug)]
@@ -35,6 +35,13 @@ pub struct NodeConfig {
     pub lan: bool,
     /// Where everybody is. None = nearness goes by address prefixes alone.
     pub atlas: Option<Arc<Atlas>>,
+    /// Answer directory questions, beside those about what an origin serves: see [`DirectoryConfig`]. None = an origin is the
+    /// directory of its own contents, and others are none.
+    pub directory: Option<DirectoryConfig>,
+    /// Directories that are told of everything we share. Default none.
+    pub trackers: Vec<Address>,
+    /// Have directories tell where newer atlases are to be had: see [`crate::handle::Node::atlas_offers`]. Default no.
+    pub hear_of_atlases: bool,
     /// Seeds the policy's random choices; none = from the operating system.
     pub seed: Option<u64>,
 }
@@ -54,6 +61,9 @@ impl Default for NodeConfig {
             contents_max: 65_536,
             lan: true,
             atlas: None,
+            directory: None,
+            trackers: Vec::new(),
+            hear_of_atlases: false,
             seed: None,
         }
     }

@@ -27,6 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     address::Address,
     config::{Caps, NodeConfig, SeedGoal},
+    directory::{AtlasOffer, Directory, DirectoryConfig},
     driver::{Command, Driver, DriverParts},
     error::{DownloadError, ShareError, StartError},
     nearness::{Nearness, Outlook},
@@ -34,6 +35,7 @@ use crate::{
     open_files,
     progress::{Progress, Summary},
     pulse::Pulse,
+    resolve,
     store::Workers,
     wire,
 };
@@ -46,7 +48,9 @@ const COMMANDS_WAITING_MAX: usize = 256;
 pub struct Node {
     commands: mpsc::Sender<Command>,
     network: Network,
+    directory: Option<Directory>,
     totals: watch::Receiver<Totals>,
+    atlas_offers: watch::Receiver<Option<AtlasOffer>>,
     workers: Workers,
     tasks: TaskTracker,
     pulse: Pulse,
@@ -177,6 +181,13 @@ impl Node {
         };
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (totals, totals_seen) = watch::channel(Totals::default());
+        let (atlas_offers, atlas_offers_seen) = watch::channel(None);
+        let of_own = config.origin.then(DirectoryConfig::default);
+        let directory = config.directory.clone().or(of_own);
+        let directory =
+            directory.map(|wanted| Directory::new(wanted, seed.rotate_left(32), config.atlas.clone()));
+        let trackers: Vec<_> = config.trackers.iter().map(|address| address.0.clone()).collect();
+        let trackers = resolve::addresses(&trackers).await;
         let tasks = TaskTracker::new();
         let pulse = Pulse::default();
         let nearness = locate(&config, &network).await;
@@ -188,6 +199,9 @@ impl Node {
             seed,
             pulse: pulse.clone(),
             network: network.clone(),
+            directory: directory.clone(),
+            trackers,
+            atlas_offers,
             net_events,
             inbound,
             commands: command_queue,
@@ -196,7 +210,16 @@ impl Node {
             tasks: tasks.clone(),
         });
         tasks.spawn(driver.run());
-        Ok(Node { commands, network, totals: totals_seen, workers, tasks, pulse })
+        Ok(Node {
+            commands,
+            network,
+            directory,
+            totals: totals_seen,
+            atlas_offers: atlas_offers_seen,
+            workers,
+            tasks,
+            pulse,
+        })
     }
 
     /// Our peer id.
@@ -264,8 +287,22 @@ impl Node {
 
     /// Goes by another atlas from now on: peers met later are placed by it.
     pub async fn set_atlas(&self, atlas: Arc<Atlas>) {
+        if let Some(directory) = &self.directory {
+            directory.set_atlas(atlas.clone());
+        }
         // A node that has stopped meets nobody.
         let _ = self.commands.send(Command::Atlas(atlas)).await;
+    }
+
+    /// The directory this node is, if it is one; see [`NodeConfig::directory`].
+    pub fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
+    }
+
+    /// The newest atlas that directories offered, if it is newer than ours; only if [`NodeConfig::hear_of_atlases`] is set.
+    /// Anybody may offer anything: what is behind the link must be signed by somebody trusted.
+    pub fn atlas_offers(&self) -> watch::Receiver<Option<AtlasOffer>> {
+        self.atlas_offers.clone()
     }
 
     /// How long ago the node's loop went round: much more than a second means that it hangs.

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod atlas;
 pub mod config;
+pub mod directory;
 mod driver;
 pub mod error;
 mod exchange;

@@ -81,6 +81,11 @@ impl Nearness {
         self.outlook = Some(outlook);
     }
 
+    /// The version of our atlas, if there is one.
+    pub(crate) fn atlas_version(&self) -> Option<u64> {
+        self.outlook.as_ref().map(|outlook| outlook.atlas.version())
+    }
+
     /// Our AS; none without an atlas, or if it does not know our addresses.
     pub(crate) fn our_asn(&self) -> Option<Asn> {
         self.outlook.as_ref()?.ours.iter().find_map(|place| place.asn)

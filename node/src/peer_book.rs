@@ -76,6 +76,8 @@ pub(crate) struct PeerBook {
     peers: BTreeMap<PeerKey, Known>,
     by_id: BTreeMap<PeerId, PeerKey>,
     strangers: BTreeSet<PeerKey>,
+    /// Strangers that are not forgotten.
+    kept: BTreeSet<PeerKey>,
     next: u32,
 }
 
@@ -89,7 +91,8 @@ impl PeerBook {
         self.peers.insert(key, known);
         self.strangers.insert(key);
         if self.strangers.len() > STRANGERS_MAX
-            && let Some(oldest) = self.strangers.pop_first()
+            && let Some(oldest) = self.strangers.iter().copied().find(|key| !self.kept.contains(key))
+            && self.strangers.remove(&oldest)
             && let Some(known) = self.peers.remove(&oldest)
             && let Some(id) = known.id
         {
@@ -118,6 +121,13 @@ impl PeerBook {
         }
     }
 
+    /// The number of the peer at an address the user named, who is wanted again and again: it is never forgotten.
+    pub(crate) fn keep_at(&mut self, address: &Multiaddr) -> PeerKey {
+        let key = self.key_at(address);
+        self.kept.insert(key);
+        key
+    }
+
     /// A new number, for an HTTP server: nothing else is known of it here.
     pub(crate) fn key_of_server(&mut self) -> PeerKey {
         self.add(Known::default())
@@ -139,12 +149,13 @@ impl PeerBook {
     /// A peer, by number or by the number it is an alias of.
     pub(crate) fn get(&self, key: PeerKey) -> Option<&Known> {
         let known = self.peers.get(&key)?;
-        known.alias_of.map_or(Some(known), |real| self.peers.get(&real))
+        // Whoever it is an alias of may be forgotten since; its own address is still one to try.
+        known.alias_of.and_then(|real| self.peers.get(&real)).or(Some(known))
     }
 
     /// The number behind an alias.
     pub(crate) fn alias(&self, key: PeerKey) -> Option<PeerKey> {
-        self.peers.get(&key)?.alias_of
+        self.peers.get(&key)?.alias_of.filter(|real| self.peers.contains_key(real))
     }
 
     /// What a peer says of itself.

@@ -28,6 +28,8 @@ const RETRY_STRANGER: Duration = Duration::from_secs(15 * 60);
 /// The pause between questions to a directory while neighbours are few; it doubles up to the
 /// configured interval.
 const ASK_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause a directory may ask for: whatever it says, it is not lost for good.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
 /// Directories remembered a content.
 const DIRECTORIES_MAX: usize = 8;
 /// One in so many candidates may be outside of our group, however many there are inside.
@@ -83,7 +85,9 @@ struct Directory {
     peer: PeerKey,
     query: Option<QueryId>,
     next: Timestamp,
+    /// Answers, and failures since the last one.
     asked: u8,
+    failed: u8,
 }
 
 /// What is known of a swarm's members.
@@ -169,7 +173,13 @@ impl Discovery {
     pub(crate) fn learn_directory(&mut self, peer: PeerKey) {
         let known = self.directories.iter().any(|directory| directory.peer == peer);
         if !known && self.directories.len() < DIRECTORIES_MAX {
-            self.directories.push(Directory { peer, query: None, next: Timestamp::ZERO, asked: 0 });
+            self.directories.push(Directory {
+                peer,
+                query: None,
+                next: Timestamp::ZERO,
+                asked: 0,
+                failed: 0,
+            });
         }
     }
 
@@ -327,7 +337,39 @@ impl Discovery {
             config.ask_interval
         };
         directory.asked = directory.asked.saturating_add(1);
-        directory.next = now + random.stretch(pause, 0.25);
+        directory.failed = 0;
+        // It may have asked for a longer pause.
+        directory.next = directory.next.max(now + random.stretch(pause, 0.25));
+    }
+
+    /// A directory did not answer: it is asked again later, later each time, and a crowd of contents spread out.
+    pub(crate) fn on_query_failed(
+        &mut self,
+        now: Timestamp,
+        query: QueryId,
+        config: &Config,
+        random: &mut Random,
+    ) {
+        let Some(directory) = self.directories.iter_mut().find(|directory| directory.query == Some(query))
+        else {
+            return;
+        };
+        directory.query = None;
+        let pause = backoff(ASK_FIRST, directory.failed, config.ask_interval);
+        directory.failed = directory.failed.saturating_add(1);
+        directory.next = now + random.stretch(pause, 1.0);
+    }
+
+    /// A directory asks for a pause; its answer follows.
+    pub(crate) fn on_pause(&mut self, now: Timestamp, query: QueryId, pause: Duration, random: &mut Random) {
+        if let Some(directory) = self.directories.iter_mut().find(|known| known.query == Some(query)) {
+            directory.next = now + random.stretch(pause.min(PAUSE_MAX), 0.25);
+        }
+    }
+
+    /// Directories that know of us.
+    pub(crate) fn told(&self) -> impl Iterator<Item = PeerKey> {
+        self.directories.iter().filter(|directory| directory.asked > 0).map(|directory| directory.peer)
     }
 
     /// When something here falls due; never if nothing will.
@@ -440,6 +482,41 @@ mod tests {
         let (_, query) = discovery.next_ask(soon).unwrap();
         discovery.on_answer(soon, query, false, &config, &mut random);
         assert!(discovery.next_due(true) >= soon + config.ask_interval);
+    }
+
+    #[test]
+    fn a_directory_that_fails_is_asked_later_and_later_until_it_answers() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        discovery.learn_directory(PeerKey(5));
+        let (mut now, mut last) = (Timestamp::ZERO, Duration::ZERO);
+        for _ in 0..4 {
+            let (_, query) = discovery.next_ask(now).unwrap();
+            discovery.on_query_failed(now, query, &config, &mut random);
+            let pause = discovery.next_due(true).since(now);
+            assert!(pause >= last.min(config.ask_interval) && pause <= 2 * config.ask_interval, "{pause:?}");
+            (now, last) = (now + pause, pause);
+        }
+        assert!(discovery.told().next().is_none());
+        let (_, query) = discovery.next_ask(now).unwrap();
+        discovery.on_answer(now, query, true, &config, &mut random);
+        assert_eq!(discovery.told().collect::<Vec<_>>(), [PeerKey(5)]);
+    }
+
+    #[test]
+    fn a_pause_is_heeded_up_to_an_hour() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        discovery.learn_directory(PeerKey(5));
+        let mut now = Timestamp::ZERO;
+        for (asked, least, most) in [(0, 1, 2), (240, 240, 300), (u64::MAX, 3_600, 4_500)] {
+            let (_, query) = discovery.next_ask(now).unwrap();
+            discovery.on_pause(now, query, Duration::from_secs(asked), &mut random);
+            discovery.on_answer(now, query, true, &config, &mut random);
+            let due = discovery.next_due(true);
+            assert!((least..=most).contains(&due.since(now).as_secs()), "{asked}: {due:?} after {now:?}");
+            now = due;
+        }
     }
 
     fn link(peer: u32) -> Link {

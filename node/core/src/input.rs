@@ -51,6 +51,13 @@ pub enum Event {
         /// Who.
         candidates: Vec<Candidate>,
     },
+    /// With the answer that follows, a directory asks not to be asked again so soon. Up to an hour is heeded.
+    DirectoryPause {
+        /// The question.
+        query: QueryId,
+        /// How long it asks for.
+        pause: Duration,
+    },
     /// A directory did not answer.
     QueryFailed {
         /// The question.

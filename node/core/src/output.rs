@@ -52,6 +52,11 @@ pub enum Action {
         /// Peers wanted; 0 = only announce.
         wanted: u16,
     },
+    /// Tell a directory that we leave the swarm, if that costs no new connection. Nothing comes of it.
+    Withdraw {
+        /// The directory.
+        directory: PeerKey,
+    },
     /// Tell a neighbour something.
     Send {
         /// Whom.

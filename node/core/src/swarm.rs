@@ -124,6 +124,9 @@ impl Swarm {
             Event::Manifest(material) => self.handle_manifest(ctx, material),
             Event::ManifestFailed { peer, why } => self.handle_manifest_failed(ctx, peer, why),
             Event::Discovered { query, candidates } => self.handle_discovered(ctx, query, candidates),
+            Event::DirectoryPause { query, pause } => {
+                self.discovery.on_pause(ctx.now, query, pause, ctx.random);
+            }
             Event::QueryFailed { query } => self.handle_query_failed(ctx, query),
             Event::Linked { peer, about } => self.handle_linked(ctx, peer, about),
             Event::Unlinked { peer } => self.handle_unlinked(ctx, peer),
@@ -218,6 +221,7 @@ impl Swarm {
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Leaving });
         }
+        self.discovery.told().for_each(|directory| ctx.put(Action::Withdraw { directory }));
     }
 
     pub(crate) fn handle_woken(&mut self, ctx: &mut Context<'_>) {

@@ -22,6 +22,7 @@ impl Driver {
             Action::Ask { directory, query, wanted } => {
                 self.send_on_errand(directory, Errand::Ask { content, query, wanted });
             }
+            Action::Withdraw { directory } => self.withdraw(content, directory),
             Action::Send { peer, message } => self.tell(content, peer, message),
             Action::Request { peer, request, run } => {
                 self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get() });
@@ -75,11 +76,6 @@ impl Driver {
                 self.on_answered(content, query, directory, &reply);
             }
             TaskEvent::AskFailed { content, query } => self.input(content, Event::QueryFailed { query }),
-            TaskEvent::DirectoryAsked { peer, connection, question, reply } => {
-                let answer = self.answer_as_directory(peer, connection, &question);
-                // Who no longer waits needs no answer.
-                let _ = reply.send(answer);
-            }
             TaskEvent::ManifestWanted { content, reply } => {
                 let manifest =
                     self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());

@@ -111,6 +111,9 @@ impl Driver {
     fn serve(&mut self, manifest: Arc<Manifest>, store: Arc<DiskStore>) {
         let layout = Arc::new(manifest.layout().clone());
         let material = Material { have: RunSet::full(layout.runs()), layout, wanted: None };
+        if let Some(directory) = &self.parts.directory {
+            directory.add_own(manifest.content());
+        }
         let key = self.add(Content {
             id: manifest.content(),
             manifest: Some(manifest),
@@ -122,7 +125,7 @@ impl Driver {
         let join = Join {
             material: Some(material),
             candidates: Vec::new(),
-            directories: Vec::new(),
+            directories: self.trackers.clone(),
             exchange_peers: false,
             patience: Duration::MAX,
             goal: Goal::Forever,
@@ -438,6 +441,9 @@ impl Driver {
         peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
         if let Some(content) = self.contents.remove(&key) {
             self.by_id.remove(&content.id);
+            if let Some(directory) = &self.parts.directory {
+                directory.remove_own(&content.id);
+            }
             self.rotten_before += content.store.map_or(0, |store| store.rotten_runs());
         }
     }

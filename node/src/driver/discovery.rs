@@ -1,37 +1,113 @@
 //! Directories: asking them, and being one.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use libp2p::{PeerId, multiaddr::Protocol, swarm::ConnectionId};
+use libp2p::multiaddr::Protocol;
 use nearcast_core::{
-    id::{ContentKey, PeerKey, QueryId},
+    id::{ContentId, ContentKey, PeerKey, QueryId},
     input::{Candidate, Event, Via},
-    registry::{Announcement, Endpoint, Member, Nowhere, PeerName, Search},
+    run_set::RunSet,
+    swarm::Swarm,
+};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    task::JoinHandle,
+    time::timeout,
 };
 
 use super::Driver;
 use crate::{
-    address::ip_of,
-    exchange::directory,
+    directory::AtlasOffer,
+    exchange::directory::{self, Asked, QUESTIONS_WAITING_MAX},
     peer_book,
     wire::{
-        control::{PeerRecord, content_id},
-        directory::{PEERS_MAX, Question, Reply},
+        control::PeerRecord,
+        directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
     },
 };
+
+/// How long directories may take to hear that we leave.
+const GOODBYE: Duration = Duration::from_millis(500);
+
+/// What a directory is asked, over one stream.
+pub(super) struct Questions {
+    queue: mpsc::Sender<Asked>,
+    task: JoinHandle<()>,
+}
 
 impl Driver {
     /// Asks a connected peer who else is in a swarm.
     pub(super) fn ask(&mut self, key: ContentKey, peer: PeerKey, query: QueryId, wanted: u16) {
-        let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
-        let (Some((id, connection)), Some(content)) = (connected, self.contents.get(&key)) else {
-            return self.input(key, Event::QueryFailed { query });
-        };
+        let asked = self.question(key).map(|question| {
+            let question = Question { wanted: u32::from(wanted), atlas: self.atlas_known(), ..question };
+            Asked { content: key, query: Some(query), question }
+        });
+        if !asked.is_some_and(|asked| self.put_question(peer, asked)) {
+            self.input(key, Event::QueryFailed { query });
+        }
+    }
+
+    /// Tells a directory that we leave a swarm, if it still listens: the rest is done by expiry.
+    pub(super) fn withdraw(&mut self, key: ContentKey, peer: PeerKey) {
+        let peer = self.peers.alias(peer).unwrap_or(peer);
+        let listens = self.questions.get(&peer).is_some_and(|questions| !questions.queue.is_closed());
+        if let Some(question) = self.question(key).filter(|_| listens) {
+            let question = Question { leaving: true, ..question };
+            self.put_question(peer, Asked { content: key, query: None, question });
+        }
+    }
+
+    fn question(&self, key: ContentKey) -> Option<Question> {
+        let content = self.contents.get(&key)?;
         let (tcp_port, udp_port) = self.ports();
-        let question =
-            Question { content: content.id.0.to_vec(), wanted: u32::from(wanted), tcp_port, udp_port };
+        let complete = self.engine.swarm(key).and_then(Swarm::have).is_some_and(RunSet::is_full);
+        let content = content.id.0.to_vec();
+        Some(Question { content, tcp_port, udp_port, complete, ..Question::default() })
+    }
+
+    /// Version of our atlas, if we want to hear of newer ones.
+    fn atlas_known(&self) -> Option<u64> {
+        self.parts.config.hear_of_atlases.then(|| self.nearness.atlas_version().unwrap_or(0))
+    }
+
+    /// Has a connected directory asked, over the stream there is or a new one; false if it cannot be.
+    fn put_question(&mut self, peer: PeerKey, asked: Asked) -> bool {
+        let asked = match self.questions.get(&peer).map(|questions| &questions.queue) {
+            Some(queue) => match queue.try_send(asked) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(_)) => return false,
+                Err(TrySendError::Closed(asked)) => asked,
+            },
+            None => asked,
+        };
+        let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
+        let Some((id, connection)) = connected else { return false };
+        let (queue, waiting) = mpsc::channel(QUESTIONS_WAITING_MAX);
+        let put = queue.try_send(asked).is_ok();
         let (network, events) = (self.parts.network.clone(), self.services.events.clone());
-        self.parts.tasks.spawn(directory::ask(network, (peer, id, connection), key, query, question, events));
+        let asking = directory::ask(network, (peer, id, connection), waiting, events);
+        self.questions.retain(|_, questions| !questions.queue.is_closed());
+        self.questions.insert(peer, Questions { queue, task: self.parts.tasks.spawn(asking) });
+        put
+    }
+
+    /// Lets directories be told what waits to be told.
+    pub(super) async fn finish_questions(&mut self) {
+        let questions = std::mem::take(&mut self.questions);
+        let tasks: Vec<_> = questions.into_values().map(|questions| questions.task).collect();
+        let told = async {
+            for task in tasks {
+                // It fails only if it panicked: then nothing is told.
+                let _ = task.await;
+            }
+        };
+        // A directory that is not told hears no more of us, and forgets us soon.
+        let _ = timeout(GOODBYE, told).await;
+    }
+
+    /// Whether we answer questions about a content.
+    pub(super) fn is_directory_of(&self, content: &ContentId) -> bool {
+        self.parts.directory.as_ref().is_some_and(|directory| directory.admits(content))
     }
 
     pub(super) fn on_answered(
@@ -49,7 +125,29 @@ impl Driver {
             let near = self.near(directory);
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });
         }
+        if let Some(offer) = &reply.atlas {
+            self.hear_of_atlas(offer);
+        }
+        if reply.pause > 0 {
+            let pause = Duration::from_secs(u64::from(reply.pause));
+            self.input(content, Event::DirectoryPause { query, pause });
+        }
         self.input(content, Event::Discovered { query: Some(query), candidates });
+    }
+
+    /// A newer atlas is told of at once, whoever offers it: whoever fetches it checks who signed it.
+    fn hear_of_atlas(&mut self, offer: &Offer) {
+        let known = self.nearness.atlas_version().unwrap_or(0);
+        if offer.version <= known || offer.link.len() > LINK_BYTES_MAX {
+            return;
+        }
+        self.atlas_offers.send_if_modified(|told| {
+            let newer = told.as_ref().is_none_or(|told| told.version < offer.version);
+            if newer {
+                *told = Some(AtlasOffer { version: offer.version, link: offer.link.clone() });
+            }
+            newer
+        });
     }
 
     /// Makes a candidate of what somebody seen at `teller` told, as far as it may be dialled.
@@ -77,38 +175,5 @@ impl Driver {
         let peer = self.peers.key_of(id);
         addresses.iter().for_each(|address| self.peers.learn_address(peer, address));
         Some(Candidate { peer, near: self.nearness.near(ip), via })
-    }
-
-    /// Answers as the directory of our own contents.
-    pub(super) fn answer_as_directory(
-        &mut self,
-        id: PeerId,
-        connection: ConnectionId,
-        question: &Question,
-    ) -> Reply {
-        let unknown = Reply { unknown: true, ..Reply::default() };
-        let Ok(content) = content_id(&question.content) else { return unknown };
-        if !self.parts.config.origin || !self.by_id.contains_key(&content) {
-            return unknown;
-        }
-        let peer = self.peers.key_of(id);
-        let seen = self.peers.get(peer).and_then(|known| {
-            let over = known.connections.iter().find(|other| other.id == connection)?;
-            ip_of(&over.remote)
-        });
-        let Some(ip) = seen else { return unknown };
-        let Some(name) = PeerName::from_id(&id.to_bytes()) else { return unknown };
-        let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
-        let endpoint = Endpoint { ip, tcp: port(question.tcp_port), udp: port(question.udp_port) };
-        let now = self.now();
-        self.registry.add_own(content);
-        let said = Announcement { content, name, endpoint, complete: false };
-        self.registry.announce(now, &said, &Nowhere);
-        let search = Search { content, name, ip, wanted: question.wanted as usize, complete: false };
-        let mut members = Vec::new();
-        self.registry.find(now, &search, &Nowhere, &mut members);
-        let record = |member: &Member| peer_book::record(&member.name.to_id(), &member.endpoint);
-        let peers = members.iter().map(record).collect();
-        Reply { peers, holds: true, unknown: false }
     }
 }

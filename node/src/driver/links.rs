@@ -118,7 +118,7 @@ impl Driver {
         let hello = Hello {
             content: content.id.0.to_vec(),
             origin: self.parts.config.origin,
-            directory: self.parts.config.origin,
+            directory: self.is_directory_of(&content.id),
             tcp_port,
             udp_port,
             ..Hello::default()

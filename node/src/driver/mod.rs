@@ -24,6 +24,7 @@ mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use libp2p::Multiaddr;
 use nearcast_core::{
     atlas::Atlas,
     config::{Config, ConfigError},
@@ -32,7 +33,6 @@ use nearcast_core::{
     input::{Event, Input},
     locality::Locality,
     output::Output,
-    registry::{Admission, Registry, RegistryConfig},
     time::Timestamp,
 };
 use tokio::{
@@ -43,12 +43,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     contents::Content,
+    discovery::Questions,
     links::Link,
     network::Errand,
     view::{Maps, View},
 };
 use crate::{
     config::{Caps, NodeConfig},
+    directory::{AtlasOffer, Directory},
     error::{DownloadError, ShareError},
     exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
@@ -72,8 +74,8 @@ const EVENTS_AT_ONCE_MAX: usize = 64;
 const RUNS_IN_HAND_MAX: usize = 16;
 /// How often progress is told and disks are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
-/// How often the directory forgets who has not been heard of.
-const SWEEP: Duration = Duration::from_secs(60);
+/// The loop goes round at least this often, whatever the engine waits for.
+const ROUND: Duration = Duration::from_secs(60);
 
 /// What a node's owner asks for.
 pub(crate) enum Command {
@@ -105,6 +107,11 @@ pub(crate) struct DriverParts {
     /// Taken by the driver.
     pub(crate) nearness: Option<Nearness>,
     pub(crate) network: Network,
+    /// The directory we are.
+    pub(crate) directory: Option<Directory>,
+    /// Directories that are told of what we serve.
+    pub(crate) trackers: Vec<Multiaddr>,
+    pub(crate) atlas_offers: watch::Sender<Option<AtlasOffer>>,
     pub(crate) net_events: mpsc::Receiver<NetEvent>,
     pub(crate) inbound: mpsc::Receiver<InboundStream>,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -126,7 +133,11 @@ pub(crate) struct Driver {
     maps: Maps,
     peers: PeerBook,
     nearness: Nearness,
-    registry: Registry,
+    /// Directories that are told of what we share.
+    trackers: Vec<PeerKey>,
+    /// What waits to be asked of each directory.
+    questions: BTreeMap<PeerKey, Questions>,
+    atlas_offers: watch::Sender<Option<AtlasOffer>>,
     contents: BTreeMap<ContentKey, Content>,
     by_id: BTreeMap<ContentId, ContentKey>,
     links: BTreeMap<(ContentKey, PeerKey), Link>,
@@ -163,13 +174,17 @@ struct Services {
 
 impl Driver {
     pub(crate) fn new(mut parts: DriverParts) -> Driver {
+        let mut peers = PeerBook::default();
+        let trackers = parts.trackers.iter().map(|address| peers.keep_at(address)).collect();
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
         Driver {
             engine: Engine::new(Arc::new(parts.policy.clone()), parts.seed),
             maps: Maps::default(),
-            peers: PeerBook::default(),
+            peers,
+            trackers,
             nearness: parts.nearness.take().unwrap_or_default(),
-            registry: Registry::new(RegistryConfig::default(), Admission::Own, parts.seed.rotate_left(32)),
+            questions: BTreeMap::new(),
+            atlas_offers: parts.atlas_offers.clone(),
             contents: BTreeMap::new(),
             by_id: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -203,7 +218,6 @@ impl Driver {
         self.locate();
         self.start_lan();
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
-        let mut sweep = tokio::time::interval(SWEEP);
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE_MAX);
         loop {
             let wake = self.wake_at();
@@ -220,9 +234,6 @@ impl Driver {
                 }
                 () = sleep_until(wake) => self.wake(),
                 _ = housekeeping.tick() => self.keep_house(),
-                _ = sweep.tick() => {
-                    self.registry.sweep(self.now());
-                }
             }
             if self.is_done() {
                 break;
@@ -239,7 +250,7 @@ impl Driver {
         match self.engine.poll_timeout() {
             Some((at, _)) => self.origin + Duration::from_nanos(at.as_nanos()),
             // Nothing is pending; any input comes sooner.
-            None => Instant::now() + SWEEP,
+            None => Instant::now() + ROUND,
         }
     }
 
@@ -355,6 +366,7 @@ impl Driver {
             self.save(content).await;
             self.leave(content);
         }
+        self.finish_questions().await;
         if let Some(reply) = self.closing.take().and_then(|closing| closing.reply) {
             // Who no longer waits needs no answer.
             let _ = reply.send(());

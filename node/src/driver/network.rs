@@ -147,7 +147,7 @@ impl Driver {
         } else if inbound.protocol == wire::MANIFEST {
             tasks.spawn(manifest::serve(inbound, events));
         } else if inbound.protocol == wire::DIRECTORY {
-            tasks.spawn(directory::serve(inbound, events));
+            tasks.spawn(directory::serve(inbound, self.parts.directory.clone()));
         }
     }
 

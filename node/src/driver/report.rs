@@ -29,6 +29,9 @@ impl Driver {
             self.report(key);
         }
         self.report_totals();
+        if let Some(directory) = &self.parts.directory {
+            directory.sweep();
+        }
         self.parts.pulse.beat();
     }
 

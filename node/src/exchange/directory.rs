@@ -1,81 +1,188 @@
 //! `/nearcast/directory/1`, both ends.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use libp2p::{PeerId, swarm::ConnectionId};
-use nearcast_core::id::{ContentKey, PeerKey, QueryId};
-use tokio::{io::AsyncWriteExt, sync::oneshot, time::timeout};
+use nearcast_core::{
+    id::{ContentKey, PeerKey, QueryId},
+    registry::PeerName,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
+    sync::mpsc,
+    time::timeout,
+};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::{Events, TaskEvent};
 use crate::{
+    address::ip_of,
+    directory::Directory,
     net::{InboundStream, Network},
     wire::{
         DIRECTORY, FrameError,
-        directory::{QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply},
+        directory::{QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply, write_reply},
         read_frame, write_frame,
     },
 };
 
 /// An answer takes no longer, or there is none.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A kept stream on which nothing is asked is closed.
+/// A kept stream on which nothing is asked is closed: by the directory,
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// and by the asker, a little earlier.
+const ASKER_IDLE_TIMEOUT: Duration = Duration::from_secs(110);
+/// Questions that wait to be asked of one directory; more have failed.
+pub(crate) const QUESTIONS_WAITING_MAX: usize = 1024;
+/// Questions asked ahead of their answers.
+const QUESTIONS_AHEAD_MAX: usize = 64;
+/// Who asks too often is read again after that pause, but this at most: it may have other things to ask.
+const WAIT_MAX: Duration = Duration::from_secs(1);
+/// Questions are small: one read takes in as many as are there.
+const READ_BYTES: usize = 1024;
 
-/// Asks a directory.
+/// A question, and what it is for.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) content: ContentKey,
+    /// The number its answer repeats; none if nobody waits for one.
+    pub(crate) query: Option<QueryId>,
+    pub(crate) question: Question,
+}
+
+/// What a question leaves behind when it was asked.
+type Awaited = (ContentKey, Option<QueryId>);
+
+/// Asks a directory what comes through `queue`, over one stream, as long as it is not quiet.
 pub(crate) async fn ask(
     network: Network,
     directory: (PeerKey, PeerId, ConnectionId),
-    content: ContentKey,
-    query: QueryId,
-    question: Question,
+    mut queue: mpsc::Receiver<Asked>,
     events: Events,
 ) {
     let (key, peer, connection) = directory;
-    let exchange = async {
-        let stream = network.open(peer, connection, DIRECTORY).await.map_err(|error| error.to_string())?;
-        let mut stream = stream.compat();
-        write_frame(&mut stream, &question).await.map_err(|error| error.to_string())?;
-        stream.flush().await.map_err(|error| error.to_string())?;
-        let reply =
-            read_frame::<Reply>(&mut stream, REPLY_BYTES_MAX).await.map_err(|error| error.to_string())?;
-        reply.ok_or_else(|| "it closed the stream".to_owned())
-    };
-    let event = match timeout(ANSWER_TIMEOUT, exchange).await {
-        Ok(Ok(reply)) => TaskEvent::Answered { content, query, directory: key, reply },
-        failed => {
-            let reason = failed
-                .map_or_else(|_| "no answer in time".to_owned(), |answer| answer.err().unwrap_or_default());
-            tracing::debug!(%peer, reason, "a directory did not answer");
-            TaskEvent::AskFailed { content, query }
+    let (ahead, mut awaited) = mpsc::channel(QUESTIONS_AHEAD_MAX);
+    let reason = match network.open(peer, connection, DIRECTORY).await {
+        Ok(stream) => {
+            let (reader, writer) = tokio::io::split(stream.compat());
+            tokio::select! {
+                reason = read_all(key, reader, &mut awaited, &events) => reason,
+                reason = write_all(writer, &mut queue, ahead) => reason,
+            }
         }
+        Err(error) => Some(error.to_string()),
     };
-    // The driver is gone only when the node stops.
-    let _ = events.send(event).await;
+    if let Some(reason) = reason {
+        tracing::debug!(%peer, reason, "a directory is asked no more over this stream");
+    }
+    queue.close();
+    while let Ok((content, query)) = awaited.try_recv() {
+        fail(content, query, &events).await;
+    }
+    while let Ok(asked) = queue.try_recv() {
+        fail(asked.content, asked.query, &events).await;
+    }
 }
 
-/// Answers questions on one stream, one after the other, until it is closed or quiet.
-pub(crate) async fn serve(inbound: InboundStream, events: Events) {
+async fn fail(content: ContentKey, query: Option<QueryId>, events: &Events) {
+    if let Some(query) = query {
+        // The driver is gone only when the node stops.
+        let _ = events.send(TaskEvent::AskFailed { content, query }).await;
+    }
+}
+
+/// Writes questions until there are no more; never returns then, as answers are awaited. Why not, if it cannot.
+async fn write_all(
+    mut writer: impl AsyncWrite + Unpin,
+    queue: &mut mpsc::Receiver<Asked>,
+    ahead: mpsc::Sender<Awaited>,
+) -> Option<String> {
+    while let Ok(Some(asked)) = timeout(ASKER_IDLE_TIMEOUT, queue.recv()).await {
+        let written = async {
+            // Whoever reads the answers ends this when it ends.
+            let _ = ahead.send((asked.content, asked.query)).await;
+            write_frame(&mut writer, &asked.question).await?;
+            if queue.is_empty() { writer.flush().await } else { Ok(()) }
+        };
+        match timeout(ANSWER_TIMEOUT, written).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Some(error.to_string()),
+            Err(_) => return Some("it reads no more questions".to_owned()),
+        }
+    }
+    // The reader ends when it has the last answer.
+    drop(ahead);
+    std::future::pending().await
+}
+
+/// Reads an answer to each question. Why not, if that ends before they do.
+async fn read_all(
+    directory: PeerKey,
+    mut reader: impl AsyncRead + Unpin,
+    awaited: &mut mpsc::Receiver<Awaited>,
+    events: &Events,
+) -> Option<String> {
+    while let Some((content, query)) = awaited.recv().await {
+        let reason = match timeout(ANSWER_TIMEOUT, read_frame::<Reply>(&mut reader, REPLY_BYTES_MAX)).await {
+            Ok(Ok(Some(reply))) => {
+                if let Some(query) = query {
+                    let answered = TaskEvent::Answered { content, query, directory, reply: Box::new(reply) };
+                    // The driver is gone only when the node stops.
+                    let _ = events.send(answered).await;
+                }
+                continue;
+            }
+            Ok(Ok(None)) => "it closed the stream".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        fail(content, query, events).await;
+        return Some(reason);
+    }
+    None
+}
+
+/// Answers questions on one stream, one after the other, until it is closed or quiet. Without a directory there is one
+/// answer to all of them.
+pub(crate) async fn serve(inbound: InboundStream, directory: Option<Directory>) {
     let peer = inbound.peer;
-    if let Err(error) = answer_all(inbound, &events).await {
+    if let Err(error) = answer_all(inbound, directory.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
     }
 }
 
-async fn answer_all(inbound: InboundStream, events: &Events) -> Result<(), FrameError> {
-    let InboundStream { peer, connection, stream, .. } = inbound;
-    let mut stream = stream.compat();
+async fn answer_all(inbound: InboundStream, directory: Option<&Directory>) -> Result<(), FrameError> {
+    let InboundStream { peer, remote, stream, .. } = inbound;
+    // Others have neither an IP nor a key that they could be known by.
+    let asker: Option<(PeerName, IpAddr)> = PeerName::from_id(&peer.to_bytes()).zip(ip_of(&remote));
+    let (reader, mut writer) = tokio::io::split(stream.compat());
+    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
+    let mut frames = Vec::new();
     while let Ok(question) =
-        timeout(IDLE_TIMEOUT, read_frame::<Question>(&mut stream, QUESTION_BYTES_MAX)).await
+        timeout(IDLE_TIMEOUT, read_frame::<Question>(&mut reader, QUESTION_BYTES_MAX)).await
     {
         let Some(question) = question? else { break };
-        let (reply, answer) = oneshot::channel();
-        if events.send(TaskEvent::DirectoryAsked { peer, connection, question, reply }).await.is_err() {
-            break;
+        let mut wait = Duration::ZERO;
+        match directory.zip(asker) {
+            Some((directory, (name, ip))) => {
+                let answer = directory.answer(name, ip, &question);
+                write_reply(&answer.reply, &answer.members, &mut frames);
+                wait = answer.wait.min(WAIT_MAX);
+            }
+            None => write_reply(&Reply { unknown: true, ..Reply::default() }, &[], &mut frames),
         }
-        let Ok(reply) = answer.await else { break };
-        write_frame(&mut stream, &reply).await?;
-        stream.flush().await?;
+        // Answers to what came together leave together, as far as they fit into one frame of the muxer.
+        if reader.buffer().is_empty() || frames.len() > REPLY_BYTES_MAX || !wait.is_zero() {
+            timeout(IDLE_TIMEOUT, async {
+                writer.write_all(&frames).await?;
+                writer.flush().await
+            })
+            .await
+            .map_err(|_| FrameError::Nonsense("answers that nobody reads"))??;
+            frames.clear();
+            frames.shrink_to(4 * READ_BYTES);
+        }
+        tokio::time::sleep(wait).await;
     }
     Ok(())
 }

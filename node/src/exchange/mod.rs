@@ -34,7 +34,7 @@ use crate::{
     web_seed,
     wire::{
         control::{Hello, Said},
-        directory::{Question, Reply},
+        directory::Reply,
     },
 };
 
@@ -94,16 +94,9 @@ pub(crate) enum TaskEvent {
     /// A run that was to be sent could not be read: that upload has ended.
     Unreadable { link: LinkId, run: RunIndex, error: StoreError },
     /// A directory answered.
-    Answered { content: ContentKey, query: QueryId, directory: PeerKey, reply: Reply },
+    Answered { content: ContentKey, query: QueryId, directory: PeerKey, reply: Box<Reply> },
     /// It did not.
     AskFailed { content: ContentKey, query: QueryId },
-    /// Somebody asks us as a directory.
-    DirectoryAsked {
-        peer: PeerId,
-        connection: ConnectionId,
-        question: Question,
-        reply: oneshot::Sender<Reply>,
-    },
     /// What another atlas says from where we are.
     LookedAround(Box<Outlook>),
     /// Somebody is on the local network, or leaves it.

@@ -19,7 +19,7 @@ use crate::{
             content_id,
         },
         data::{Answer, Ask, read_proof},
-        directory::{QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply},
+        directory::{Offer, QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply},
         read_frame,
     },
 };
@@ -142,9 +142,26 @@ pub(super) fn directory(bytes: &[u8]) {
 }
 
 pub(super) fn directory_seeds() -> Vec<Vec<u8>> {
-    let question = Question { content: vec![7; 32], wanted: 50, tcp_port: 4001, udp_port: 4002 };
+    let question = Question {
+        content: vec![7; 32],
+        wanted: 50,
+        tcp_port: 4001,
+        udp_port: 4002,
+        complete: true,
+        leaving: true,
+        atlas: Some(7),
+    };
     let record = PeerRecord { peer: peer_id(), ip: vec![192, 0, 2, 7], tcp_port: 4001, udp_port: 0 };
-    let reply = Reply { peers: vec![record; 3], holds: true, unknown: false };
+    let reply = Reply {
+        peers: vec![record; 3],
+        holds: true,
+        members: 1_000,
+        members_in_as: 10,
+        observed: vec![8; 4],
+        pause: 60,
+        atlas: Some(Offer { version: 7, link: "magnet:?xt=".to_owned() }),
+        ..Reply::default()
+    };
     vec![
         [vec![0], question.encode_length_delimited_to_vec()].concat(),
         [vec![1], reply.encode_length_delimited_to_vec()].concat(),

@@ -41,6 +41,8 @@ const OPENS_IN_FLIGHT_MAX: usize = 32;
 pub(crate) struct InboundStream {
     pub(crate) peer: PeerId,
     pub(crate) connection: ConnectionId,
+    /// The other end of the connection, as seen.
+    pub(crate) remote: Arc<Multiaddr>,
     pub(crate) protocol: StreamProtocol,
     pub(crate) stream: Stream,
 }
@@ -101,10 +103,11 @@ impl Streams {
         }
     }
 
-    fn handler(&self, peer: PeerId, connection: ConnectionId) -> Handler {
+    fn handler(&self, peer: PeerId, connection: ConnectionId, remote: &Multiaddr) -> Handler {
         Handler {
             peer,
             connection,
+            remote: Arc::new(remote.clone()),
             accepted: self.accepted.clone(),
             inbound: self.inbound.clone(),
             refused: self.refused.clone(),
@@ -123,20 +126,20 @@ impl NetworkBehaviour for Streams {
         connection: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer, connection))
+        Ok(self.handler(peer, connection, remote))
     }
 
     fn handle_established_outbound_connection(
         &mut self,
         connection: ConnectionId,
         peer: PeerId,
-        _: &Multiaddr,
+        remote: &Multiaddr,
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer, connection))
+        Ok(self.handler(peer, connection, remote))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm) {}
@@ -162,6 +165,7 @@ impl NetworkBehaviour for Streams {
 pub(crate) struct Handler {
     peer: PeerId,
     connection: ConnectionId,
+    remote: Arc<Multiaddr>,
     accepted: Arc<[StreamProtocol]>,
     inbound: mpsc::Sender<InboundStream>,
     refused: Arc<Refused>,
@@ -172,7 +176,8 @@ pub(crate) struct Handler {
 
 impl Handler {
     fn deliver(&self, protocol: StreamProtocol, stream: Stream) {
-        let inbound = InboundStream { peer: self.peer, connection: self.connection, protocol, stream };
+        let (peer, connection, remote) = (self.peer, self.connection, self.remote.clone());
+        let inbound = InboundStream { peer, connection, remote, protocol, stream };
         // Never waits: this runs inside the connection's task, which has other streams to serve.
         if self.inbound.try_send(inbound).is_err() {
             self.refused.streams.fetch_add(1, Ordering::Relaxed);

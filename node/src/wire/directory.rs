@@ -1,6 +1,12 @@
 //! `/nearcast/directory/1`: an announcement and a question in one, answered in order, on a kept stream.
 
-use prost::Message;
+use std::net::IpAddr;
+
+use nearcast_core::registry::{Member, PeerName};
+use prost::{
+    Message,
+    encoding::{WireType, encode_key, encode_varint, encoded_len_varint},
+};
 
 use super::control::PeerRecord;
 
@@ -10,6 +16,8 @@ pub(crate) const QUESTION_BYTES_MAX: usize = 256;
 pub(crate) const PEERS_MAX: usize = 200;
 /// An answer.
 pub(crate) const REPLY_BYTES_MAX: usize = 32 * 1024;
+/// A magnet link of an atlas.
+pub(crate) const LINK_BYTES_MAX: usize = 2 * 1024;
 
 /// "I take part in this swarm; who else does, near me?"
 #[derive(Clone, PartialEq, Message)]
@@ -26,6 +34,15 @@ pub(crate) struct Question {
     /// Port the asker listens on over QUIC; 0 = none.
     #[prost(uint32, tag = "4")]
     pub(crate) udp_port: u32,
+    /// The asker has everything.
+    #[prost(bool, tag = "5")]
+    pub(crate) complete: bool,
+    /// The asker leaves the swarm: it is to be forgotten, and wants nobody.
+    #[prost(bool, tag = "6")]
+    pub(crate) leaving: bool,
+    /// Version of the asker's atlas, 0 = none; absent = it does not want one.
+    #[prost(uint64, optional, tag = "7")]
+    pub(crate) atlas: Option<u64>,
 }
 
 /// The answer.
@@ -40,4 +57,117 @@ pub(crate) struct Reply {
     /// The directory knows nothing of this content and takes no announcements of it.
     #[prost(bool, tag = "3")]
     pub(crate) unknown: bool,
+    /// Members in the asker's AS, the asker included; an estimate in a large swarm. 0 = the directory does not know its AS.
+    #[prost(uint32, tag = "4")]
+    pub(crate) members_in_as: u32,
+    /// Members.
+    #[prost(uint32, tag = "5")]
+    pub(crate) members: u32,
+    /// The IP the directory sees the asker at, 4 or 16 bytes.
+    #[prost(bytes = "vec", tag = "6")]
+    pub(crate) observed: Vec<u8>,
+    /// Seconds until the asker should ask about this content again; 0 = when it likes.
+    #[prost(uint32, tag = "7")]
+    pub(crate) pause: u32,
+    /// The announcement does not count: too many questions, or too many peers or contents of the asker's.
+    #[prost(bool, tag = "8")]
+    pub(crate) refused: bool,
+    /// A newer atlas than the asker's.
+    #[prost(message, optional, tag = "9")]
+    pub(crate) atlas: Option<Offer>,
+}
+
+/// Where an atlas can be had.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Offer {
+    /// Its version.
+    #[prost(uint64, tag = "1")]
+    pub(crate) version: u64,
+    /// A magnet link of at most 2 KiB.
+    #[prost(string, tag = "2")]
+    pub(crate) link: String,
+}
+
+/// Appends a reply as a frame, `reply` without peers and `members` in their place. Fifty peers by way of [`PeerRecord`] are a
+/// hundred allocations, which is most of what an answer costs.
+pub(crate) fn write_reply(reply: &Reply, members: &[Member], frame: &mut Vec<u8>) {
+    debug_assert!(reply.peers.is_empty());
+    let peers: usize = members.iter().map(|member| 1 + 1 + record_len(member)).sum();
+    encode_varint((peers + reply.encoded_len()) as u64, frame);
+    for member in members {
+        encode_key(1, WireType::LengthDelimited, frame);
+        encode_varint(record_len(member) as u64, frame);
+        encode_key(1, WireType::LengthDelimited, frame);
+        encode_varint(PeerName::ID_BYTES as u64, frame);
+        frame.extend_from_slice(&member.name.to_id());
+        encode_key(2, WireType::LengthDelimited, frame);
+        match member.endpoint.ip {
+            IpAddr::V4(ip) => {
+                encode_varint(4, frame);
+                frame.extend_from_slice(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                encode_varint(16, frame);
+                frame.extend_from_slice(&ip.octets());
+            }
+        }
+        for (tag, port) in [(3, member.endpoint.tcp), (4, member.endpoint.udp)] {
+            if let Some(port) = port {
+                encode_key(tag, WireType::Varint, frame);
+                encode_varint(port.into(), frame);
+            }
+        }
+    }
+    // It fails only where a buffer has no room to grow.
+    let _ = reply.encode(frame);
+}
+
+/// Bytes of a peer record; under 128, so that its length takes one byte.
+fn record_len(member: &Member) -> usize {
+    let ip = if member.endpoint.ip.is_ipv4() { 4 } else { 16 };
+    let port = |port: Option<u16>| port.map_or(0, |port| 1 + encoded_len_varint(port.into()));
+    2 + PeerName::ID_BYTES + 2 + ip + port(member.endpoint.tcp) + port(member.endpoint.udp)
+}
+
+#[cfg(test)]
+mod tests {
+    use nearcast_core::{registry::Endpoint, tier::Proximity};
+
+    use super::*;
+    use crate::{peer_book, wire::read_frame};
+
+    #[tokio::test]
+    async fn a_reply_written_by_hand_is_what_protobuf_would_write() {
+        let member = |ip: &str, tcp, udp| Member {
+            name: PeerName([7; 32]),
+            endpoint: Endpoint { ip: ip.parse().unwrap(), tcp, udp },
+            proximity: Proximity::UNKNOWN,
+            complete: true,
+        };
+        let members = [
+            member("8.8.8.8", Some(4001), None),
+            member("2600::1", Some(443), Some(65_535)),
+            member("1.2.3.4", None, Some(100)),
+        ];
+        let rest = Reply {
+            holds: true,
+            members: 3_000,
+            members_in_as: 70,
+            observed: vec![9, 9, 9, 9],
+            pause: 60,
+            atlas: Some(Offer { version: 7, link: "magnet:".to_owned() }),
+            ..Reply::default()
+        };
+        for count in 0..=members.len() {
+            let mut frame = vec![1];
+            write_reply(&rest, &members[..count], &mut frame);
+            let records = members[..count].iter();
+            let peers =
+                records.map(|member| peer_book::record(&member.name.to_id(), &member.endpoint)).collect();
+            let wanted = Reply { peers, ..rest.clone() };
+            let read = read_frame::<Reply>(&mut &frame[1..], REPLY_BYTES_MAX).await.unwrap();
+            assert_eq!(read, Some(wanted.clone()));
+            assert_eq!(frame[1..], wanted.encode_length_delimited_to_vec());
+        }
+    }
 }

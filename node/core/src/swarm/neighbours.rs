@@ -44,7 +44,7 @@ impl Swarm {
     }
 
     pub(super) fn handle_query_failed(&mut self, ctx: &mut Context<'_>, query: QueryId) {
-        self.on_answer(ctx, query);
+        self.discovery.on_query_failed(ctx.now, query, ctx.config, ctx.random);
         self.seek(ctx);
     }
 

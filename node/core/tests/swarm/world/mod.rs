@@ -334,8 +334,11 @@ impl World {
                 self.peers[me.0 as usize].completed.get_or_insert(now);
             }
             Action::GaveUp(why) => self.peers[me.0 as usize].gave_up = Some(why),
-            Action::Send { .. } | Action::Ask { .. } | Action::FetchManifest { .. } | Action::GoalReached => {
-            }
+            Action::Send { .. }
+            | Action::Ask { .. }
+            | Action::Withdraw { .. }
+            | Action::FetchManifest { .. }
+            | Action::GoalReached => {}
         }
     }
 

@@ -1,0 +1,358 @@
+//! A directory beside the driver: it answers in the task of the stream that asks, so a busy one holds nothing else up.
+//!
+//! One lock, held for a few microseconds an answer; encoding and writing happen outside of it.
+
+use std::{
+    collections::BTreeSet,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub use nearcast_core::registry::{Admission, Pace, RegistryConfig, Saved};
+use nearcast_core::{
+    atlas::Atlas,
+    id::ContentId,
+    registry::{
+        Announced, Announcement, Endpoint, Locator, Member, Nowhere, PeerName, Registry, Search, Throttle,
+    },
+    tier::Tier,
+    time::Timestamp,
+};
+
+use crate::wire::{
+    control::content_id,
+    directory::{LINK_BYTES_MAX, Offer, Question, Reply},
+};
+
+/// Entries taken back before others get their turn.
+const RESTORED_AT_ONCE: usize = 256;
+/// Who may not be listed is asked to come back after so many pauses.
+const PAUSES_WHEN_FULL: u32 = 3;
+
+/// Settings of a directory.
+#[derive(Clone, Debug)]
+pub struct DirectoryConfig {
+    /// For which contents, beside those the node itself serves.
+    pub admission: Admission,
+    /// Its bounds.
+    pub registry: RegistryConfig,
+    /// Questions each /24 (IPv6: /48) may ask; more are told when to try again. Default 500 a second and 5,000 at once:
+    /// a seeder of tens of thousands of contents, or a large NAT.
+    pub pace: Pace,
+}
+
+impl Default for DirectoryConfig {
+    fn default() -> Self {
+        DirectoryConfig {
+            admission: Admission::Own,
+            registry: RegistryConfig::default(),
+            pace: Pace { per_second: 500.0, burst: 5_000.0 },
+        }
+    }
+}
+
+/// Where an atlas can be had: what a directory offers, and what a node was offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtlasOffer {
+    /// Its version: of two atlases the higher one is newer.
+    pub version: u64,
+    /// A magnet link.
+    pub link: String,
+}
+
+/// A link that cannot be offered. The former offer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the magnet link of an atlas is {0} bytes long; at most {LINK_BYTES_MAX} are offered")]
+pub struct LinkTooLong(usize);
+
+/// What a directory did since it started, and what it knows now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryStats {
+    /// Questions read, refused ones included.
+    pub questions: u64,
+    /// Questions answered with peers.
+    pub answers: u64,
+    /// Announcements that count, renewals included.
+    pub announced: u64,
+    /// Goodbyes.
+    pub withdrawn: u64,
+    /// What was refused, by reason.
+    pub refused: DirectoryRefusals,
+    /// Peers named in answers, by their tier from the asker (index: `Tier as usize`).
+    pub told_by_tier: [u64; Tier::COUNT],
+    /// Contents known.
+    pub contents: u64,
+    /// Entries known: each is one peer in one content.
+    pub entries: u64,
+    /// Peers known, each counted once for each address it is known at.
+    pub peers: u64,
+}
+
+/// Why questions were refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryRefusals {
+    /// The content is not one the directory is for.
+    pub not_admitted: u64,
+    /// The asker's network asked too often.
+    pub too_often: u64,
+    /// The asker is in too many contents.
+    pub peer_full: u64,
+    /// The asker's network has too many entries.
+    pub prefix_full: u64,
+    /// The directory knows too many contents.
+    pub full: u64,
+    /// It made no sense.
+    pub malformed: u64,
+}
+
+/// The directory of a node. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    origin: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    throttle: Throttle,
+    atlas: Option<Arc<Atlas>>,
+    offer: Option<Arc<AtlasOffer>>,
+    stats: DirectoryStats,
+}
+
+/// An answer, peers apart from the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) reply: Reply,
+    pub(crate) members: Vec<Member>,
+    /// How long the asker has to wait; its next question is not read sooner.
+    pub(crate) wait: Duration,
+}
+
+impl Directory {
+    pub(crate) fn new(config: DirectoryConfig, seed: u64, atlas: Option<Arc<Atlas>>) -> Directory {
+        let inner = Inner {
+            registry: Registry::new(config.registry, config.admission, seed),
+            throttle: Throttle::new(config.pace, seed),
+            atlas,
+            offer: None,
+            stats: DirectoryStats::default(),
+        };
+        Directory { shared: Arc::new(Shared { origin: Instant::now(), inner: Mutex::new(inner) }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A panic in the midst of a change would be a bug of the registry; entries expire all the same.
+        self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ZERO + self.shared.origin.elapsed()
+    }
+
+    /// What it did and what it knows.
+    pub fn stats(&self) -> DirectoryStats {
+        let inner = self.lock();
+        let registry = &inner.registry;
+        DirectoryStats {
+            contents: registry.contents() as u64,
+            entries: registry.entries() as u64,
+            peers: registry.peers() as u64,
+            ..inner.stats
+        }
+    }
+
+    /// Other contents from now on. Announcements of contents it is no longer for expire.
+    pub fn set_admission(&self, admission: Admission) {
+        self.lock().registry.set_admission(admission);
+    }
+
+    /// Only these contents from now on, beside those the node serves.
+    pub fn set_listed(&self, contents: BTreeSet<ContentId>) {
+        self.set_admission(Admission::Listed(contents));
+    }
+
+    /// Places peers by another atlas from now on, those known when they are next asked about.
+    pub fn set_atlas(&self, atlas: Arc<Atlas>) {
+        let former = self.lock().atlas.replace(atlas);
+        // Giving back its memory takes a while: not under the lock.
+        drop(former);
+    }
+
+    /// Tells askers that have an older atlas, or none, where this one is to be had.
+    ///
+    /// # Errors
+    /// If the link is longer than 2 KiB.
+    pub fn offer_atlas(&self, offer: AtlasOffer) -> Result<(), LinkTooLong> {
+        if offer.link.len() > LINK_BYTES_MAX {
+            return Err(LinkTooLong(offer.link.len()));
+        }
+        self.lock().offer = Some(Arc::new(offer));
+        Ok(())
+    }
+
+    /// Tells `each` entry, a few contents at a time, so that askers hardly wait.
+    pub fn snapshot(&self, mut each: impl FnMut(Saved)) {
+        let (mut saved, mut from) = (Vec::new(), Some(0));
+        while let Some(at) = from {
+            from = self.lock().registry.snapshot(self.now(), at, &mut saved);
+            saved.drain(..).for_each(&mut each);
+        }
+    }
+
+    /// Takes entries back, as if they were announced now with the life they had left: every bound holds. How many count.
+    pub fn restore(&self, entries: impl IntoIterator<Item = Saved>) -> usize {
+        let (mut entries, mut taken) = (entries.into_iter().peekable(), 0);
+        while entries.peek().is_some() {
+            // Gathered first: what yields them may read a disk.
+            let some: Vec<Saved> = entries.by_ref().take(RESTORED_AT_ONCE).collect();
+            let now = self.now();
+            let mut inner = self.lock();
+            let Inner { registry, atlas, .. } = &mut *inner;
+            let counts = |saved: &&Saved| registry.restore(now, saved, locator(atlas)) == Announced::Stored;
+            taken += some.iter().filter(counts).count();
+        }
+        taken
+    }
+
+    pub(crate) fn add_own(&self, content: ContentId) {
+        self.lock().registry.add_own(content);
+    }
+
+    pub(crate) fn remove_own(&self, content: &ContentId) {
+        self.lock().registry.remove_own(content);
+    }
+
+    pub(crate) fn admits(&self, content: &ContentId) -> bool {
+        self.lock().registry.admits(content)
+    }
+
+    /// Forgets a part of what has expired.
+    pub(crate) fn sweep(&self) {
+        let now = self.now();
+        self.lock().registry.sweep(now);
+    }
+
+    /// Answers one question of a peer seen at `ip`.
+    pub(crate) fn answer(&self, name: PeerName, ip: IpAddr, question: &Question) -> Answer {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.stats.questions += 1;
+        let Ok(content) = content_id(&question.content) else {
+            inner.stats.refused.malformed += 1;
+            return Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() };
+        };
+        if let Err(wait) = inner.throttle.ask(now, ip) {
+            inner.stats.refused.too_often += 1;
+            let pause = seconds(wait).max(1);
+            return Answer {
+                reply: Reply { refused: true, pause, ..Reply::default() },
+                wait,
+                ..Answer::default()
+            };
+        }
+        if !inner.registry.admits(&content) {
+            inner.stats.refused.not_admitted += 1;
+            return Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() };
+        }
+        if question.leaving {
+            inner.withdraw(&content, &name);
+            return Answer::default();
+        }
+        inner.tell(now, content, name, ip, question)
+    }
+}
+
+impl Inner {
+    fn withdraw(&mut self, content: &ContentId, name: &PeerName) {
+        self.stats.withdrawn += 1;
+        self.registry.withdraw(content, name, locator(&self.atlas));
+    }
+
+    /// Notes the announcement and gathers the answer.
+    fn tell(
+        &mut self,
+        now: Timestamp,
+        content: ContentId,
+        name: PeerName,
+        ip: IpAddr,
+        question: &Question,
+    ) -> Answer {
+        let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
+        let endpoint = Endpoint { ip, tcp: port(question.tcp_port), udp: port(question.udp_port) };
+        let complete = question.complete;
+        let said = Announcement { content, name, endpoint, complete };
+        let announced = self.registry.announce(now, &said, locator(&self.atlas));
+        let refused = self.count(announced);
+        let wanted = question.wanted as usize;
+        let search = Search { content, name, ip, wanted, complete };
+        let mut members = Vec::new();
+        let census = self.registry.find(now, &search, locator(&self.atlas), &mut members);
+        for member in &members {
+            self.stats.told_by_tier[member.proximity.tier() as usize] += 1;
+        }
+        self.stats.answers += u64::from(!members.is_empty());
+        // Whoever looks for peers asks as often as it needs them.
+        let pause = match (refused, complete) {
+            (true, _) => self.registry.pause(complete) * PAUSES_WHEN_FULL,
+            (false, true) => self.registry.pause(true),
+            (false, false) => Duration::ZERO,
+        };
+        let newer = |offer: &&Arc<AtlasOffer>| question.atlas.is_some_and(|known| known < offer.version);
+        let offer = self.offer.as_ref().filter(newer);
+        let reply = Reply {
+            holds: self.registry.is_own(&content),
+            members: census.members,
+            members_in_as: census.members_in_as,
+            observed: match ip.to_canonical() {
+                IpAddr::V4(ip) => ip.octets().to_vec(),
+                IpAddr::V6(ip) => ip.octets().to_vec(),
+            },
+            pause: seconds(pause),
+            refused,
+            atlas: offer.map(|offer| Offer { version: offer.version, link: offer.link.clone() }),
+            ..Reply::default()
+        };
+        Answer { reply, members, wait: Duration::ZERO }
+    }
+
+    /// Counts what became of an announcement; whether it was refused.
+    fn count(&mut self, announced: Announced) -> bool {
+        let refused = &mut self.stats.refused;
+        match announced {
+            Announced::Stored | Announced::Renewed => {
+                self.stats.announced += 1;
+                return false;
+            }
+            // It may ask and is not listed: it claims no port, or chance had it so.
+            Announced::Unreachable | Announced::Unlucky => return false,
+            Announced::NotAdmitted => refused.not_admitted += 1,
+            Announced::PeerFull => refused.peer_full += 1,
+            Announced::PrefixFull => refused.prefix_full += 1,
+            Announced::Full => refused.full += 1,
+        }
+        true
+    }
+}
+
+fn locator(atlas: &Option<Arc<Atlas>>) -> &dyn Locator {
+    match atlas {
+        Some(atlas) => &**atlas,
+        None => &Nowhere,
+    }
+}
+
+/// Whole seconds, rounded up.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

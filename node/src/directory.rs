@@ -353,6 +353,3 @@ fn locator(atlas: &Option<Arc<Atlas>>) -> &dyn Locator {
 fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }
-
-#[cfg(test)]
-mod tests;

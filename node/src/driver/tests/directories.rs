@@ -1,0 +1,285 @@
+//! Directories that do not hold what they are asked about: found through, left, lied to, and lost.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::identity::Keypair;
+use nearcast_core::{
+    asn::Asn,
+    atlas::{Atlas, AtlasBuilder},
+    id::ContentId,
+    tier::Tier,
+};
+use tokio::io::AsyncWriteExt;
+use tokio_util::compat::FuturesAsyncReadCompatExt;
+
+use super::{config, fetch, origin, patiently, until};
+use crate::{
+    config::NodeConfig,
+    directory::{Admission, AtlasOffer, Directory, DirectoryConfig, DirectoryStats, Pace, Saved},
+    exchange::Wire,
+    handle::{Node, Source},
+    net::{NetEvent, Network, NetworkConfig},
+    store::testing,
+    wire::{
+        DIRECTORY,
+        directory::{Question, REPLY_BYTES_MAX, Reply},
+        read_frame, write_frame,
+    },
+};
+
+fn open() -> DirectoryConfig {
+    DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() }
+}
+
+async fn tracker(network: u8, directory: DirectoryConfig) -> (Node, Directory) {
+    let node = Node::start(NodeConfig { directory: Some(directory), ..config(network, 9) }).await.unwrap();
+    let directory = node.directory().unwrap().clone();
+    (node, directory)
+}
+
+/// Waits until a directory says so of itself. It tells nobody when it changes.
+async fn directory_is(
+    what: &str,
+    directory: &Directory,
+    is: impl Fn(&DirectoryStats) -> bool,
+) -> DirectoryStats {
+    patiently(what, async {
+        loop {
+            let stats = directory.stats();
+            if is(&stats) {
+                return stats;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peers_find_each_other_through_a_tracker_that_has_nothing_and_it_hears_of_their_leaving() {
+    let (tracker, directory) = tracker(81, open()).await;
+    let (manifest, data) = testing::content(64 << 10, &[3 << 20]);
+    let serving = NodeConfig { trackers: tracker.addresses(), ..config(81, 1) };
+    let (seeder, _folder) = origin(serving, &[(manifest.clone(), &data)]).await;
+    directory_is("the seeder's announcement", &directory, |stats| stats.entries == 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let leecher = Node::start(config(81, 2)).await.unwrap();
+    let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), Vec::new());
+    wish.directories = tracker.addresses();
+    let mut download = leecher.fetch(wish).await.unwrap();
+    patiently("a download by way of the tracker", download.finished()).await.unwrap();
+    assert!(data.is_in(&manifest, folder.path()));
+    let stats = directory.stats();
+    assert_eq!((stats.contents, stats.entries), (1, 2), "{stats:?}");
+    assert!(stats.told_by_tier[Tier::Prefix16 as usize] >= 1, "{stats:?}");
+    assert_eq!(tracker.totals().borrow().links, 0, "a tracker is no peer");
+    download.stop().await;
+    directory_is("the leecher's goodbye", &directory, |stats| stats.entries == 1).await;
+    seeder.shutdown(Duration::ZERO).await;
+    let stats = directory_is("the seeder's goodbye", &directory, |stats| stats.entries == 0).await;
+    assert_eq!((stats.contents, stats.withdrawn), (0, 2));
+    leecher.shutdown(Duration::ZERO).await;
+    tracker.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tracker_that_dies_in_mid_download_stops_nobody() {
+    let (tracker, directory) = tracker(82, open()).await;
+    let (manifest, data) = testing::content(64 << 10, &[4 << 20]);
+    let slow = NodeConfig { trackers: tracker.addresses(), up: Some(2 << 20), ..config(82, 1) };
+    let (seeder, _folder) = origin(slow, &[(manifest.clone(), &data)]).await;
+    directory_is("the seeder's announcement", &directory, |stats| stats.entries == 1).await;
+    let folder = tempfile::tempdir().unwrap();
+    let leecher = Node::start(config(82, 2)).await.unwrap();
+    let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), Vec::new());
+    wish.directories = tracker.addresses();
+    let mut download = leecher.fetch(wish).await.unwrap();
+    until(&download, "the first bytes", |progress| progress.bytes_have > 0).await;
+    tracker.shutdown(Duration::ZERO).await;
+    patiently("the rest", download.finished()).await.unwrap();
+    assert!(data.is_in(&manifest, folder.path()));
+    download.stop().await;
+    patiently("an end", leecher.shutdown(Duration::ZERO)).await;
+    patiently("an end", seeder.shutdown(Duration::ZERO)).await;
+}
+
+/// A client made of the wire's own parts, which can say what an honest one would not.
+struct Client {
+    network: Network,
+    stream: Wire,
+}
+
+impl Client {
+    async fn connect(ip: &str, tracker: &Node) -> Client {
+        let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
+        let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
+        let (network, mut events, inbound) = Network::start(config, vec![DIRECTORY]).await.unwrap();
+        let address = tracker.addresses().remove(0).0;
+        network.dial(1, None, vec![address]).unwrap();
+        let (peer, connection) = loop {
+            let event = patiently("a connection", events.recv()).await.unwrap();
+            if let NetEvent::Connected { peer, connection, .. } = event {
+                break (peer, connection);
+            }
+        };
+        tokio::spawn(async move {
+            let _inbound = inbound;
+            while events.recv().await.is_some() {}
+        });
+        let stream = network.open(peer, connection, DIRECTORY).await.unwrap();
+        Client { network, stream: stream.compat() }
+    }
+
+    async fn ask(&mut self, question: &Question) -> Reply {
+        write_frame(&mut self.stream, question).await.unwrap();
+        self.stream.flush().await.unwrap();
+        self.reply().await
+    }
+
+    async fn reply(&mut self) -> Reply {
+        let read = read_frame::<Reply>(&mut self.stream, REPLY_BYTES_MAX);
+        patiently("a reply", read).await.unwrap().unwrap()
+    }
+}
+
+fn question(content: u8, wanted: u32) -> Question {
+    Question { content: vec![content; 32], wanted, tcp_port: 4001, ..Question::default() }
+}
+
+/// 127.N.0.0/16 is AS N, for some.
+fn atlas() -> Arc<Atlas> {
+    let mut builder = AtlasBuilder::new(7);
+    for asn in [83, 84] {
+        builder.prefix(format!("127.{asn}.0.0/16").parse().unwrap(), &[Asn(asn)]);
+    }
+    Arc::new(builder.build())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_claims_another_address_as_or_role_gains_nothing() {
+    let (tracker, directory) = tracker(83, open()).await;
+    directory.set_atlas(atlas());
+    // What nobody asks for: an address, an AS, the flag of an origin, in fields that a later version might have.
+    let mut liar = Client::connect("127.84.5.1", &tracker).await;
+    let mut bytes = prost::Message::encode_to_vec(&question(1, 50));
+    for tag in 8..16u8 {
+        bytes.extend([tag << 3 | 2, 4, 127, 83, 0, 7]);
+    }
+    for tag in [16u8, 17, 18] {
+        bytes.extend([(tag & 15) << 3 | 0x80, tag >> 4, 83]);
+    }
+    liar.stream.write_all(&[&[bytes.len() as u8], &bytes[..]].concat()).await.unwrap();
+    liar.stream.flush().await.unwrap();
+    let told = liar.reply().await;
+    assert_eq!((told.observed, told.members_in_as, told.refused), (vec![127, 84, 5, 1], 1, false));
+    // Its port of another service is not passed on; one that is its own is, at the address it was seen at.
+    let mut victim = Client::connect("127.83.0.7", &tracker).await;
+    let found = victim.ask(&question(1, 50)).await;
+    assert_eq!((found.members, found.members_in_as), (2, 1), "the liar is in AS 84: {found:?}");
+    assert_eq!(found.peers.len(), 1);
+    assert_eq!((&found.peers[0].ip[..], found.peers[0].tcp_port), (&[127, 84, 5, 1][..], 4001));
+    let stats = directory.stats();
+    assert_eq!(stats.told_by_tier[Tier::Remote as usize], 1, "{stats:?}");
+    let found = liar.ask(&Question { tcp_port: 22, ..question(2, 50) }).await;
+    assert!(!found.refused && found.members == 0, "{found:?}");
+    liar.network.shutdown().await;
+    victim.network.shutdown().await;
+    tracker.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_announcements_is_told_to_wait_and_fills_no_more_than_its_quota() {
+    let pace = Pace { per_second: 0.001, burst: 1_500.0 };
+    let mut limited = DirectoryConfig { pace, ..open() };
+    limited.registry.entries_per_peer_max = 1_000;
+    let (tracker, directory) = tracker(85, limited).await;
+    let client = Client::connect("127.85.0.1", &tracker).await;
+    let (mut reader, mut writer) = tokio::io::split(client.stream);
+    let writing = tokio::spawn(async move {
+        for number in 0..1_600u32 {
+            let mut content = vec![5; 32];
+            content[..4].copy_from_slice(&number.to_be_bytes());
+            let asked = Question { content, tcp_port: 4001, ..Question::default() };
+            write_frame(&mut writer, &asked).await.unwrap();
+        }
+        writer.flush().await.unwrap();
+        writer
+    });
+    let mut paused = 0;
+    for number in 0..1_502 {
+        let read = read_frame::<Reply>(&mut reader, REPLY_BYTES_MAX);
+        let reply = patiently("a reply", read).await.unwrap().unwrap();
+        assert_eq!(reply.refused, number >= 1_000, "{number}: {reply:?}");
+        paused = reply.pause;
+    }
+    assert!(paused > 100, "a pause of {paused} s");
+    let stats = directory.stats();
+    assert_eq!(stats.entries, 1_000);
+    assert_eq!((stats.refused.peer_full, stats.announced), (500, 1_000), "{stats:?}");
+    assert!((2..10).contains(&stats.refused.too_often), "the rest is not read in a hurry: {stats:?}");
+    client.network.shutdown().await;
+    drop(writing.await);
+    tracker.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_atlas_is_offered_to_those_who_want_to_hear_of_it() {
+    let (tracker, directory) = tracker(86, open()).await;
+    let link = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
+    assert!(directory.offer_atlas(AtlasOffer { version: 9, link: "x".repeat(2_049) }).is_err());
+    directory.offer_atlas(AtlasOffer { version: 9, link: link.clone() }).unwrap();
+    let mut client = Client::connect("127.86.0.7", &tracker).await;
+    for (known, offered) in
+        [(None, false), (Some(0), true), (Some(8), true), (Some(9), false), (Some(10), false)]
+    {
+        let reply = client.ask(&Question { atlas: known, ..question(1, 0) }).await;
+        assert_eq!(reply.atlas.is_some(), offered, "{known:?}");
+    }
+    let (manifest, data) = testing::content(16 << 10, &[10_000]);
+    let curious = NodeConfig { trackers: tracker.addresses(), hear_of_atlases: true, ..config(86, 2) };
+    let (node, _folder) = origin(curious, &[(manifest, &data)]).await;
+    let mut offers = node.atlas_offers();
+    let offer = patiently("the offer", offers.wait_for(Option::is_some)).await.unwrap().clone();
+    assert_eq!(offer, Some(AtlasOffer { version: 9, link }));
+    node.shutdown(Duration::ZERO).await;
+    client.network.shutdown().await;
+    tracker.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restarted_directory_knows_who_was_there() {
+    let (first, directory) = tracker(87, open()).await;
+    let mut client = Client::connect("127.87.0.7", &first).await;
+    for content in 1..=20 {
+        client.ask(&question(content, 0)).await;
+    }
+    let mut saved: Vec<Saved> = Vec::new();
+    directory.snapshot(|entry| saved.push(entry));
+    first.shutdown(Duration::ZERO).await;
+    let (second, directory) = tracker(87, open()).await;
+    assert_eq!(directory.restore(saved.into_iter()), 20);
+    let mut other = Client::connect("127.87.1.7", &second).await;
+    let found = other.ask(&question(20, 50)).await;
+    assert_eq!(found.peers.len(), 1);
+    assert_eq!(found.peers[0].ip, [127, 87, 0, 7]);
+    client.network.shutdown().await;
+    other.network.shutdown().await;
+    second.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listed_directory_is_for_what_is_listed_and_an_ordinary_node_for_nothing() {
+    let listed = Admission::Listed([ContentId([1; 32])].into());
+    let (tracker, directory) = tracker(88, DirectoryConfig { admission: listed, ..open() }).await;
+    let mut client = Client::connect("127.88.0.7", &tracker).await;
+    assert!(!client.ask(&question(1, 0)).await.unknown && client.ask(&question(2, 0)).await.unknown);
+    assert_eq!(directory.stats().refused.not_admitted, 1);
+    let plain = Node::start(config(88, 2)).await.unwrap();
+    assert!(plain.directory().is_none());
+    let mut other = Client::connect("127.88.0.8", &plain).await;
+    assert!(other.ask(&question(1, 0)).await.unknown);
+    client.network.shutdown().await;
+    other.network.shutdown().await;
+    plain.shutdown(Duration::ZERO).await;
+    tracker.shutdown(Duration::ZERO).await;
+}

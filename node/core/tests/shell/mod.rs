@@ -325,6 +325,8 @@ impl Shell {
                 self.manifest_asked.push((key, peer));
             }
             Action::Ask { query, .. } => self.queries.push((key, query)),
+            // Nothing comes of it.
+            Action::Withdraw { .. } => {}
             Action::Send { peer, message } => self.sent(key, peer, message),
             Action::Request { peer, request, run } => self.requested(key, peer, request, run),
             Action::Cancel { peer, request } => {

@@ -1,7 +1,8 @@
-//! The demonstration: an origin and several peers in pretended networks, in this process, over real
-//! sockets. It uses what `publish`, `get`, `verify` and the seeder use, and measures what they did.
+//! The demonstration: an origin and several peers in a pretended Internet, in this process, over real
+//! sockets. It uses what `publish`, `get`, `verify`, the seeder and `atlas build` use, and measures what they did.
 
 mod content;
+mod internet;
 mod lines;
 mod model;
 mod stage;
@@ -71,7 +72,7 @@ async fn perform(
     .await?;
     let Published { manifest, root, .. } = published;
     let manifest = Arc::new(manifest);
-    let mut model = Model::new(manifest.layout().bytes(), stage::addresses(peers));
+    let mut model = Model::new(manifest.layout().bytes(), internet::places(peers));
     tokio::select! {
         ended = play(stage, &manifest, root, folder, &mut model, screen) => ended?,
         signal = signals.first() => return Err(CommandError::Signal(signal)),
@@ -93,7 +94,8 @@ async fn play(
     model: &mut Model,
     screen: &Screen,
 ) -> Result<(), CommandError> {
-    stage.raise_origin(Arc::clone(manifest), root).await?;
+    let atlas = internet::atlas()?;
+    stage.raise_origin(Arc::clone(manifest), root, folder, &atlas).await?;
     let mut downloads = stage.start_peers(manifest, folder, &model.addresses()).await?;
     let mut show = Show::new(screen, model);
     let mut tick = tokio::time::interval(TICK);

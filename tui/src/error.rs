@@ -22,6 +22,9 @@ pub(crate) enum CommandError {
     /// One download failed.
     #[error(transparent)]
     Download(#[from] DownloadError),
+    /// The demonstration's atlas could not be compiled.
+    #[error("the atlas of the demonstration was not compiled: {0}; please report this")]
+    Compile(String),
     /// The embedded origin of the demonstration failed.
     #[error(transparent)]
     Seeder(#[from] SeederError),
@@ -102,6 +105,7 @@ impl CommandError {
             CommandError::Start(error) => error.into(),
             CommandError::Download(error) => error.into(),
             CommandError::Seeder(error) => error.into(),
+            CommandError::Compile(_) => Exit::Unknown,
             CommandError::Atlas(error) => error.into(),
             CommandError::Key(error) => error.into(),
             CommandError::Publish(error) => exit_of_publish(error),
@@ -152,6 +156,7 @@ mod tests {
             (CommandError::Io { path: path(), source: io() }, 17),
             (CommandError::Exists(path()), 13),
             (CommandError::BadOption("x".into()), 28),
+            (CommandError::Compile("x".into()), 1),
             (CommandError::Atlas(AtlasFileError::Unreadable { path: path(), source: io() }), 17),
             (CommandError::Atlas(AtlasFileError::Bad { path: path(), source: AtlasError::Checksum }), 32),
             (CommandError::Key(KeyError::Exists(path())), 13),

@@ -7,19 +7,21 @@ use nearcast_service::signals::Signals;
 
 use crate::{demo, error::CommandError, screen::Screen};
 
-/// Two peers in each of three networks are the fewest that show nearness.
+/// One in each of four networks, and two more in the largest, are the fewest that show nearness.
 const PEERS_MIN: u32 = 6;
+/// Networks of six, three, two and one.
+const PEERS_DEFAULT: u32 = 12;
 /// Each is a whole node with its own copy of the content.
 const PEERS_MAX: u32 = 60;
 
 /// Options of `demo`.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// File or folder to distribute [default: 256 MiB made up for the occasion].
+    /// File or folder to distribute [default: 128 MiB made up for the occasion].
     #[arg(long, value_name = "PATH")]
     path: Option<PathBuf>,
-    /// Number of peers, spread over three networks; 6 to 60.
-    #[arg(long, value_name = "N", default_value_t = PEERS_MIN, value_parser = peers())]
+    /// Number of peers, spread unevenly over four networks; 6 to 60.
+    #[arg(long, value_name = "N", default_value_t = PEERS_DEFAULT, value_parser = peers())]
     peers: u32,
 }
 

@@ -13,8 +13,8 @@ use crate::{error::CommandError, hashing::Meter};
 
 /// Name of the made-up file.
 pub(super) const NAME: &str = "demo-content.bin";
-/// Large enough to take seconds, small enough for seven copies on a laptop.
-const BYTES: u64 = 256 << 20;
+/// Large enough to take seconds, small enough for thirteen copies on a laptop.
+const BYTES: u64 = 128 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 const SEED: u64 = 0x6e65_6172_6361_7374;
 

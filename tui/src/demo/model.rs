@@ -5,6 +5,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use nearcast_core::{stats::Traffic, tier::Tier};
 use nearcast_node::progress::{Progress, Summary};
 
+use super::internet::{NETWORKS, Network};
 use crate::units::{Bytes, Span, percent};
 
 /// Where one peer stands.
@@ -23,8 +24,10 @@ pub(super) enum State {
 /// One peer.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    /// Its IP: the third network is 127.3.0.x.
+    /// Its IP.
     pub(super) address: Ipv4Addr,
+    /// Where that is.
+    pub(super) network: &'static Network,
     /// Where it stands.
     pub(super) state: State,
     /// Bytes held and verified.
@@ -37,13 +40,6 @@ pub(super) struct Peer {
     pub(super) rate: f64,
 }
 
-impl Peer {
-    /// The number of its pretended network.
-    pub(super) fn network(&self) -> u8 {
-        self.address.octets()[1]
-    }
-}
-
 /// Everybody.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -54,16 +50,17 @@ pub(super) struct Model {
 
 impl Model {
     /// Peers that have nothing yet, of a content of `bytes` bytes.
-    pub(super) fn new(bytes: u64, addresses: Vec<Ipv4Addr>) -> Model {
-        let peer = |address| Peer {
+    pub(super) fn new(bytes: u64, places: Vec<(Ipv4Addr, &'static Network)>) -> Model {
+        let peer = |(address, network)| Peer {
             address,
+            network,
             state: State::Getting,
             have: 0,
             received: Traffic::default(),
             uploaded: 0,
             rate: 0.0,
         };
-        Model { bytes, peers: addresses.into_iter().map(peer).collect(), elapsed: Duration::ZERO }
+        Model { bytes, peers: places.into_iter().map(peer).collect(), elapsed: Duration::ZERO }
     }
 
     /// A peer's newest snapshot.
@@ -122,14 +119,18 @@ impl Model {
     /// Payload all peers received.
     pub(super) fn received(&self) -> Traffic {
         let mut sum = Traffic::default();
-        for peer in &self.peers {
-            for (sum, bytes) in sum.by_tier.iter_mut().zip(peer.received.by_tier) {
-                *sum += bytes;
-            }
-            sum.origin += peer.received.origin;
-            sum.web_seed += peer.received.web_seed;
-        }
+        self.peers.iter().for_each(|peer| sum += peer.received);
         sum
+    }
+
+    /// For each network that has peers: how many, and how many times the content crossed its border. Once is the least possible.
+    pub(super) fn imports(&self) -> Vec<(&'static Network, usize, f64)> {
+        let of = |network: &'static Network| {
+            let inside = self.peers.iter().filter(move |peer| peer.network == network);
+            let imported: u64 = inside.clone().map(|peer| peer.received.imported).sum();
+            (network, inside.count(), imported as f64 / self.bytes.max(1) as f64)
+        };
+        NETWORKS.iter().map(of).filter(|&(_, peers, _)| peers > 0).collect()
     }
 
     /// How many times the origin sent the content. One is the least possible.
@@ -141,7 +142,7 @@ impl Model {
     pub(super) fn tiers(&self) -> Vec<Tier> {
         let received = self.received();
         let worth = |tier: &Tier| {
-            matches!(tier, Tier::Prefix24 | Tier::Remote) || received.by_tier[*tier as usize] > 0
+            matches!(tier, Tier::SameAs | Tier::Remote) || received.by_tier[*tier as usize] > 0
         };
         Tier::ALL.into_iter().filter(worth).collect()
     }
@@ -193,6 +194,10 @@ impl Model {
             let share = bytes as f64 * 100.0 / received.total() as f64;
             lines.push(format!("from {name:<11} {:>8} {share:>5.1}%", Bytes(bytes)));
         }
+        for (network, peers, copies) in self.imports() {
+            let Network { asn, name, .. } = network;
+            lines.push(format!("{name:<8} ({asn}, {peers} peers) imported {copies:.2} copies"));
+        }
         lines.push(format!("the origin sent {:.2} copies", self.origin_copies()));
         lines
     }
@@ -214,7 +219,7 @@ pub(super) mod tests {
     use nearcast_core::{id::ContentId, stats::Giver};
 
     use super::*;
-    use crate::demo::stage::addresses;
+    use crate::demo::internet::places;
 
     pub(in crate::demo) const BYTES: u64 = 100_000_000;
 
@@ -237,15 +242,16 @@ pub(super) mod tests {
 
     pub(in crate::demo) fn traffic(near: u64, far: u64, origin: u64) -> Traffic {
         let mut received = Traffic::default();
-        received.add(Giver::Peer(Tier::Prefix24), near);
+        received.add(Giver::Peer(Tier::SameAs), near);
         received.add(Giver::Peer(Tier::Remote), far);
         received.add(Giver::Origin, origin);
+        received.imported = far + origin;
         received
     }
 
     /// Six peers: the first complete, the second halfway, the others with nothing.
     pub(in crate::demo) fn six() -> Model {
-        let mut model = Model::new(BYTES, addresses(6));
+        let mut model = Model::new(BYTES, places(6));
         model.on_finished(0, &finished(traffic(50_000_000, 30_000_000, 20_000_000)));
         let halfway = Progress {
             bytes_have: 50_000_000,
@@ -284,24 +290,24 @@ pub(super) mod tests {
 
     #[test]
     fn the_summary_accounts_for_every_byte() {
-        let mut model = Model::new(BYTES, addresses(6));
+        let mut model = Model::new(BYTES, places(6));
         for peer in 0..6 {
             model.on_finished(peer, &finished(traffic(50_000_000, 30_000_000, 20_000_000)));
             model.on_checked(peer, true);
         }
         let text = model.summary().join("\n");
-        for part in ["6 of 6 copies of 100 MB", "4.0 s", "50.0%", "30.0%", "20.0%", "sent 1.20 copies"] {
+        for part in ["6 of 6 copies of 100 MB", "4.0 s", "50.0%", "30.0%", "20.0%", "sent 1.20 copies", "(AS1000001, 3 peers) imported 1.50 copies"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }
 
     #[test]
     fn columns_are_the_tiers_that_matter() {
-        assert_eq!(six().tiers(), [Tier::Prefix24, Tier::Remote]);
+        assert_eq!(six().tiers(), [Tier::SameAs, Tier::Remote]);
         let mut model = six();
         let mut received = Traffic::default();
         received.add(Giver::Peer(Tier::Lan), 1);
         model.on_finished(2, &finished(received));
-        assert_eq!(model.tiers(), [Tier::Lan, Tier::Prefix24, Tier::Remote]);
+        assert_eq!(model.tiers(), [Tier::Lan, Tier::SameAs, Tier::Remote]);
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_core::manifest::Manifest;
+use nearcast_core::{atlas::Atlas, manifest::Manifest};
 use nearcast_node::{
     address::Address,
     config::{NodeConfig, SeedGoal},
@@ -21,20 +21,11 @@ use tokio::{
     task::{JoinError, JoinSet},
 };
 
+use super::internet::ORIGIN;
 use crate::error::CommandError;
 
-/// Pretended networks, as distant from each other as networks get without an atlas.
-pub(super) const NETWORKS: u32 = 3;
-const ORIGIN: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
 /// A demonstration in which nothing moves for this long has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Addresses of the peers: neighbours in the list are in different networks.
-pub(super) fn addresses(peers: u32) -> Vec<Ipv4Addr> {
-    (0..peers)
-        .map(|peer| Ipv4Addr::new(127, 1 + (peer % NETWORKS) as u8, 0, 1 + (peer / NETWORKS) as u8))
-        .collect()
-}
 
 /// Where a peer keeps its copy.
 pub(super) fn copy_folder(folder: &Path, peer: usize) -> PathBuf {
@@ -50,17 +41,25 @@ fn listen(ip: Ipv4Addr) -> Result<Vec<Address>, StartError> {
 #[derive(Default)]
 pub(super) struct Stage {
     origin: Option<Seeder>,
+    atlas: Option<Arc<Atlas>>,
     peers: Vec<Node>,
 }
 
 impl Stage {
-    /// Starts the origin and gives it the content.
+    /// Writes the atlas to a file, as an operator would have it, starts the origin with it and gives it the content.
     pub(super) async fn raise_origin(
         &mut self,
         manifest: Arc<Manifest>,
         root: PathBuf,
+        folder: &Path,
+        atlas: &Atlas,
     ) -> Result<(), CommandError> {
-        let config = SeederConfig { listen: listen(ORIGIN)?, ..SeederConfig::default() };
+        let path = folder.join("pretended.atlas");
+        std::fs::write(&path, atlas.encode())
+            .map_err(|source| CommandError::Io { path: path.clone(), source })?;
+        self.atlas = Some(nearcast_node::atlas::load(&path)?);
+        let config =
+            SeederConfig { listen: listen(ORIGIN)?, atlas: Some(path), ..SeederConfig::default() };
         let origin = self.origin.insert(Seeder::start(config).await?);
         origin.share(manifest, root).await?;
         Ok(())
@@ -74,7 +73,8 @@ impl Stage {
         addresses: &[Ipv4Addr],
     ) -> Result<Downloads, CommandError> {
         for ip in addresses {
-            let config = NodeConfig { listen: listen(*ip)?, ..NodeConfig::default() };
+            let atlas = self.atlas.clone();
+            let config = NodeConfig { listen: listen(*ip)?, atlas, ..NodeConfig::default() };
             self.peers.push(Node::start(config).await?);
         }
         let origin: Vec<Address> = self.origin.iter().flat_map(Seeder::addresses).collect();
@@ -179,21 +179,4 @@ impl Downloads {
 /// Nobody aborts these tasks: what ended one without an answer is a panic, which goes on here.
 fn resume(died: JoinError) -> ! {
     std::panic::resume_unwind(died.into_panic())
-}
-
-#[cfg(test)]
-mod tests {
-    use nearcast_core::tier::Tier;
-
-    use super::*;
-
-    #[test]
-    fn peers_are_spread_over_three_distant_networks() {
-        let all = addresses(7);
-        assert_eq!(all[6], Ipv4Addr::new(127, 1, 0, 3));
-        let tier = |a: usize, b: usize| Tier::by_prefix(all[a].into(), all[b].into());
-        assert_eq!(tier(0, 3), Tier::Prefix24);
-        assert_eq!(tier(0, 1), Tier::Remote);
-        assert_eq!(Tier::by_prefix(ORIGIN.into(), all[0].into()), Tier::Remote);
-    }
 }

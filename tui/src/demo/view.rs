@@ -26,7 +26,7 @@ enum Column {
     Bar(u16),
     Percent,
     Tier(Tier),
-    /// Same /16 or nearer.
+    /// Same network or nearer.
     Near,
     /// Everything else that is a peer.
     Far,
@@ -39,7 +39,7 @@ impl Column {
     fn width(self) -> u16 {
         match self {
             Column::Address => 10,
-            Column::Network => 3,
+            Column::Network => 7,
             Column::Bar(width) => width,
             Column::Percent => 4,
             Column::Tier(tier) => (tier.name().len() as u16).max(8),
@@ -51,7 +51,7 @@ impl Column {
     fn title(self) -> &'static str {
         match self {
             Column::Address => "peer",
-            Column::Network => "net",
+            Column::Network => "network",
             Column::Bar(_) => "progress",
             Column::Percent => "",
             Column::Tier(tier) => tier.name(),
@@ -149,7 +149,7 @@ fn columns(model: &Model, width: u16) -> Vec<Column> {
 fn cell(column: Column, peer: &Peer, model: &Model) -> String {
     match column {
         Column::Address => peer.address.to_string(),
-        Column::Network => peer.network().to_string(),
+        Column::Network => peer.network.name.to_owned(),
         Column::Bar(width) => bar(peer.have, model.bytes(), width),
         Column::Percent => format!("{}%", percent(peer.have, model.bytes())),
         Column::Rate => match peer.state {
@@ -180,7 +180,7 @@ fn sum(column: Column, model: &Model) -> String {
 }
 
 fn bytes_of(column: Column, received: &Traffic) -> String {
-    let near: u64 = received.by_tier[..=Tier::Prefix16 as usize].iter().sum();
+    let near: u64 = received.by_tier[..=Tier::SameAs as usize].iter().sum();
     let bytes = match column {
         Column::Tier(tier) => received.by_tier[tier as usize],
         Column::Near => near,
@@ -235,9 +235,9 @@ mod tests {
     fn a_wide_terminal_shows_tiers_rates_and_gifts() {
         let lines = shown(120, View::height(6));
         let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(words(0), "peer net progress prefix24 remote origin rate given");
+        assert_eq!(words(0), "peer network progress same_as remote origin rate given");
         let full = "█".repeat(30);
-        assert_eq!(words(1), format!("127.1.0.1 1 {full} 100% 50.0 MB 30.0 MB 20.0 MB done 0 B"));
+        assert_eq!(words(1), format!("127.1.0.1 Harbour {full} 100% 50.0 MB 30.0 MB 20.0 MB done 0 B"));
         assert!(words(2).ends_with("50% 10.0 MB 10.0 MB 30.0 MB 12.3 MB/s 7.00 MB"));
         assert!(words(7).starts_with("all"), "{lines:#?}");
         assert!(words(7).ends_with("25% 60.0 MB 40.0 MB 50.0 MB 12.3 MB/s 7.00 MB"));
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn eighty_columns_show_networks_tiers_and_rates() {
         let lines = shown(80, View::height(6));
-        for title in ["net", "progress", "origin", "rate"] {
+        for title in ["network", "progress", "origin", "rate"] {
             assert!(lines[0].contains(title), "{lines:#?}");
         }
         assert!(lines[2].contains("12.3 MB/s"));

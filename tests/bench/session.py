@@ -88,7 +88,7 @@ class Session:
     def _prepared(self, name, work, folder, content):
         peer = ALL[name](self.arguments, _folder(folder, name))
         try:
-            peer.prepare(content)
+            peer.prepare(content, work)
         except Failure as failure:
             self._fail(work, name, "preparing", failure)
             return None

@@ -16,6 +16,8 @@ COLUMNS = [
     ("leecher_cpu_s_per_gib", "leechers", 2),
     ("seeder_rss_mb", "RSS MB seeder", 0),
     ("leecher_rss_mb", "RSS MB leecher", 0),
+    *((f"imports_{name}", f"copies into {name}", 2) for name in "ABCD"),
+    *((f"last_{name}_s", f"last of {name} s", 2) for name in "ABCD"),
     ("first_byte_ms", "first byte ms", 1),
     ("seeder_up_over_limit", "seeder --up: sent/limit", 4),
     ("get_up_over_limit", "get --up: sent/limit", 4),
@@ -24,7 +26,7 @@ COLUMNS = [
 HEADINGS = {key: heading for key, heading, _ in COLUMNS}
 DIGITS = {key: digits for key, _, digits in COLUMNS}
 # What is said of a single run, as far as it was measured.
-BRIEF = ("wall_s", "last_over_bound", "cpu_s_per_gib", "first_byte_ms", "seeder_up_over_limit", "get_up_over_limit",
+BRIEF = ("wall_s", "imports_A", "imports_B", "imports_C", "imports_D", "last_over_bound", "cpu_s_per_gib", "first_byte_ms", "seeder_up_over_limit", "get_up_over_limit",
          "get_down_over_limit")
 US = "nearcast"
 # Of these, more is better; of all others, less.

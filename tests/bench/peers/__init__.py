@@ -2,8 +2,8 @@
 
 from peers.http import Aria2, Curl
 from peers.libtorrent import Libtorrent, LibtorrentV2
-from peers.nearcast import Nearcast
+from peers.nearcast import Nearcast, NearcastRandom
 from peers.rqbit import Rqbit
 from peers.sendme import Sendme
 
-ALL = {kind.name: kind for kind in (Nearcast, Rqbit, Libtorrent, LibtorrentV2, Curl, Aria2, Sendme)}
+ALL = {kind.name: kind for kind in (Nearcast, NearcastRandom, Rqbit, Libtorrent, LibtorrentV2, Curl, Aria2, Sendme)}

@@ -35,7 +35,7 @@ class Aria2(Http):
     programs = ("aria2c", nginx.PROGRAM)
     remark = "aria2: nginx, four connections, --checksum of each whole file at its end; many files: -j16 and a list"
 
-    def prepare(self, content):
+    def prepare(self, content, work):
         self._list = os.path.join(self.folder, "aria2.list")
         if content.many:
             with open(self._list, "w") as file:

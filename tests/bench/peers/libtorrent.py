@@ -47,7 +47,7 @@ class Libtorrent(Peer):
         code = "import libtorrent; print('libtorrent', libtorrent.__version__)"
         return subprocess.run([self._python, "-c", code], capture_output=True, text=True, timeout=20).stdout.strip()
 
-    def prepare(self, content):
+    def prepare(self, content, work):
         self._torrent = os.path.join(self.folder, f"{self.name}.torrent")
         self.make([self._python, "-I", NODE, "make", content.path, self._torrent, str(PIECE_BYTES), self.format])
 

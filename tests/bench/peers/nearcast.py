@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 
-import sandbox
 from child import Failure
 from peers import nginx
 from peers.peer import Leecher, Peer, Run, absent
@@ -14,14 +13,19 @@ GIVER_PORT = 4801
 
 class Nearcast(Peer):
     name = "nearcast"
-    works = ("one-to-one", "swarm", "limited", "mixed", "files", "web-seed", "memory", "start", "limits")
+    # Whether those who get prefer who is near.
+    near = True
+    works = ("one-to-one", "swarm", "limited", "mixed", "files", "web-seed", "memory", "start", "limits", "nearness")
 
     def __init__(self, options, folder):
         super().__init__(options, folder)
         self._client = os.path.join(options.bin_dir, "nearcast")
         self._seeder = os.path.join(options.bin_dir, "nearcast-seeder")
-        # Options that say where the content is to be had from.
+        self._tracker = os.path.join(options.bin_dir, "nearcast-tracker")
+        # Options that say where the content is to be had from,
         self._source = []
+        # and who is where.
+        self._atlas_option = []
 
     def missing(self):
         unbuilt = [path for path in (self._client, self._seeder) if not os.access(path, os.X_OK)]
@@ -34,7 +38,8 @@ class Nearcast(Peer):
         done = subprocess.run([self._client, "--version"], capture_output=True, text=True, timeout=20)
         return done.stdout.strip()
 
-    def prepare(self, content):
+    def prepare(self, content, work):
+        self._near = self._nearness(work.write_tables(self.folder))
         self._root = os.path.join(self.folder, "nearcast-root")
         os.makedirs(self._root, exist_ok=True)
         self._torrent = os.path.join(self._root, content.name + ".torrent")
@@ -47,8 +52,8 @@ class Nearcast(Peer):
             self._source = ["--web-seed", nginx.url(run.content.name), "--discover", "none"]
             return nginx.start(run, watch)
         state = run.make_folder("seeder-state")
-        argv = [self._seeder, "serve", "--root", self._root, "--listen", f"/ip4/{sandbox.ip(1)}/tcp/0",
-                "--listen", f"/ip4/{sandbox.ip(1)}/udp/0/quic-v1", "--admin", "off", "--state-dir", state]
+        argv = [self._seeder, "serve", "--root", self._root, "--listen", f"/ip4/{run.address(1)}/tcp/0",
+                "--listen", f"/ip4/{run.address(1)}/udp/0/quic-v1", "--admin", "off", "--state-dir", state, *self._atlas_option]
         child = run.start("seeder", argv + _limit(run, 1))
         watch.line(child, lambda line: line == "ready")
         addresses = [line.split()[1] for _, line in child.lines if line.startswith("listening ")]
@@ -64,7 +69,7 @@ class Nearcast(Peer):
         options = ["--seed", "forever" if run.stay else "none", *self._source]
         options += ["--down", down_bytes] if down_bytes else []
         child = self._get(run, host, folder, 0, options)
-        return Leecher(child, os.path.join(folder, run.content.name), _is_finished)
+        return Leecher(child, os.path.join(folder, run.content.name), _is_finished, summarise=_event)
 
     def give(self, run: Run, host, watch):
         """Starts somebody who has everything already and gives it; the next leechers are told of nobody else."""
@@ -72,7 +77,7 @@ class Nearcast(Peer):
         run.content.link_into(folder)
         child = self._get(run, host, folder, GIVER_PORT, ["--seed", "forever"])
         watch.line(child, _is_finished)
-        self._source = ["--peer", f"/ip4/{sandbox.ip(host)}/tcp/{GIVER_PORT}"]
+        self._source = ["--peer", f"/ip4/{run.address(host)}/tcp/{GIVER_PORT}"]
         return child
 
     def sent_bytes(self, run, leechers, watch):
@@ -89,12 +94,30 @@ class Nearcast(Peer):
         event = _event(line)
         return event.get("event") in ("progress", "finished") and event.get("bytes", 0) > 0
 
+    def _nearness(self, tables):
+        """Options of those who get; the atlas is compiled as an operator would."""
+        if not tables:
+            return []
+        atlas = os.path.join(self.folder, "made-up.atlas")
+        self.make([self._tracker, "atlas", "build", "--prefix2as", tables[0], "--as-rel", tables[1], "-o", atlas])
+        self._atlas_option = ["--atlas", atlas]
+        return [*self._atlas_option, "--nearness", "on" if self.near else "off"]
+
     def _get(self, run, host, folder, port, options):
         argv = [self._client, "get", self._torrent, "-o", folder, "--json"]
-        argv += ["--listen", f"/ip4/{sandbox.ip(host)}/tcp/{port}"] if host else []
+        argv += ["--listen", f"/ip4/{run.address(host)}/tcp/{port}"] if host else []
+        argv += self._near
         # Where it would remember what is complete: not in the home of whoever measures.
         state = {"XDG_STATE_HOME": run.make_folder(f"state-{host}-{port}")}
         return run.start(os.path.basename(folder), argv + options + _limit(run, host), env=state)
+
+
+class NearcastRandom(Nearcast):
+    """The same, choosing by dice: what nearness is compared with."""
+
+    name = "nearcast-random"
+    works = ("nearness",)
+    near = False
 
 
 def _limit(run, host):

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 
+import sandbox
 from child import Child, Failure
 
 READY_TIMEOUT_S = 60
@@ -13,7 +14,7 @@ MAKE_TIMEOUT_S = 300
 class Run:
     """One run of one program: its folder, its processes, its limits."""
 
-    def __init__(self, folder, content, uplinks, stay, web=False):
+    def __init__(self, folder, content, uplinks, stay, web=False, address=sandbox.ip):
         self.folder = folder
         self.content = content
         # Most bytes per second each host may send; a host that is not in it has no limit.
@@ -22,6 +23,8 @@ class Run:
         self.stay = stay
         # The only source is a web server.
         self.web = web
+        # The IP of a host, by its number.
+        self.address = address
         self.children = []
 
     def up_bytes(self, host):
@@ -53,13 +56,15 @@ class Run:
 class Leecher:
     """A download under way. Finished when its program says so, or has ended well, and the file is there."""
 
-    def __init__(self, child, output, said_finished=None, leaves=True):
+    def __init__(self, child, output, said_finished=None, leaves=True, summarise=None):
         self.child = child
         self.output = output
         # The program ends by itself once it has finished (unless told to stay).
         self.leaves = leaves
         self.finished = None
         self._said_finished = said_finished
+        self._summarise = summarise
+        self._said = ""
         self._seen = 0
 
     def check(self):
@@ -70,6 +75,7 @@ class Leecher:
             for when, line in self.child.lines[self._seen:]:
                 if self._said_finished(line):
                     self.finished = when
+                    self._said = line
                     return True
             self._seen = len(self.child.lines)
         if self.child.ended is not None:
@@ -77,6 +83,11 @@ class Leecher:
                 raise Failure(f"{self.child.name} ended with code {self.child.code}")
             self.finished = self.child.ended
         return self.finished is not None
+
+
+    def summary(self):
+        """What the program said when it had finished, as a dict."""
+        return self._summarise(self._said) if self._summarise else {}
 
 
 class Peer:
@@ -105,7 +116,7 @@ class Peer:
     def version(self):
         return _first_line([self.programs[0], "--version"])
 
-    def prepare(self, content):
+    def prepare(self, content, work):
         """Makes metainfo. Not timed."""
 
     def seed(self, run, watch):

@@ -24,7 +24,7 @@ class Rqbit(Peer):
     once = ("limited", "mixed")
     programs = ("rqbit",)
 
-    def prepare(self, content):
+    def prepare(self, content, work):
         self._torrent = os.path.join(self.folder, "rqbit.torrent")
         self._tracker = shutil.which("opentracker")
         announce = f"http://{sandbox.ip(TRACKER_HOST)}:{TRACKER_PORT}/announce"

@@ -4,6 +4,7 @@ from content import ManyFiles, SparseFile
 from goals import Absolute, Relative
 from works.limits import Limits
 from works.mixed import Mixed
+from works.nearness import GROUPS, Nearness
 from works.start import Start
 from works.transfer import GIB, KIB, MIB, Transfer
 
@@ -57,8 +58,16 @@ def _limits(size_bytes):
         Absolute(key, "within", 0.02) for key in ("seeder_up_over_limit", "get_up_over_limit", "get_down_over_limit")])
 
 
+def _nearness(size_bytes):
+    names = [name for name, _, _ in GROUPS]
+    return Nearness(size_bytes or 128 * MIB, runs=3, timeout_s=240, goals=[
+        *(Absolute(f"imports_{name}", "<=", 1.3) for name in names),
+        *(Relative(f"last_{name}_s", "<=", 1.05, "nearcast-random") for name in names)])
+
+
 WORKS = {"one-to-one": _one_to_one, "swarm": _swarm, "limited": _limited, "mixed": _mixed, "files": _files,
-         "web-seed": _web_seed, "memory": _memory, "start": _start, "limits": _limits}
+         "web-seed": _web_seed, "memory": _memory, "start": _start, "limits": _limits,
+         "nearness": _nearness}
 
 
 def make_works(names, sizes, timeout_s):

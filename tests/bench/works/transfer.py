@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import sandbox
 from child import Failure, Watch
 from content import RandomFile
 from peers.peer import READY_TIMEOUT_S, Run
@@ -33,6 +34,13 @@ class Transfer:
         self.goals = goals
         self.name = self.label = ""
 
+    def address(self, host):
+        """The IP of a host."""
+        return sandbox.ip(host)
+
+    def write_tables(self, folder):
+        """Files for an atlas: whose addresses are whose, and who buys from whom. None = nobody needs one."""
+
     @property
     def swarm(self):
         return self.leechers > 1
@@ -54,7 +62,7 @@ class Transfer:
     def measure(self, peer, content, folder):
         """One run. Returns its figures; raises Failure when it has none. Leaves no process and no file behind,
         except the logs of a failed run."""
-        run = Run(folder, content, self.uplinks, stay=self.swarm, web=self.web)
+        run = Run(folder, content, self.uplinks, stay=self.swarm, web=self.web, address=self.address)
         try:
             figures = self._measure(peer, run)
         except BaseException:

@@ -6,8 +6,7 @@ pub mod compile;
 pub mod feed;
 pub mod lines;
 pub mod live;
-#[cfg(test)]
-mod made_up;
+pub mod made_up;
 pub mod mrt;
 pub mod origins;
 pub mod packed;

@@ -1,14 +1,17 @@
-//! MRT files of an Internet that does not exist, written by the parser's own encoder. For tests.
+//! MRT files of an Internet that does not exist, written by the parser's own encoder: for the demonstration, and for tests.
 
 use bgpkit_parser::{
-    encoder::{MrtRibEncoder, MrtUpdatesEncoder},
-    models::{
-        AsPath, Asn, AttributeValue, Attributes, BgpElem, CommonHeader, ElemType, EntryType, TableDumpMessage,
-    },
+    encoder::MrtRibEncoder,
+    models::{AsPath, Asn, BgpElem, ElemType},
+};
+#[cfg(test)]
+use bgpkit_parser::{
+    encoder::MrtUpdatesEncoder,
+    models::{AttributeValue, Attributes, CommonHeader, EntryType, TableDumpMessage},
 };
 
 /// One route: address and AS of the peer, prefix, path; without one it is withdrawn.
-pub(crate) type Told<'a> = (&'a str, u32, &'a str, Option<&'a [u32]>);
+pub type Told<'a> = (&'a str, u32, &'a str, Option<&'a [u32]>);
 
 fn elem(time: u32, (address, asn, prefix, path): Told<'_>) -> BgpElem {
     BgpElem {
@@ -22,8 +25,11 @@ fn elem(time: u32, (address, asn, prefix, path): Told<'_>) -> BgpElem {
     }
 }
 
-/// A `TABLE_DUMP_V2` file.
-pub(crate) fn table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
+/// A `TABLE_DUMP_V2` file, of `time` in seconds since 1970.
+///
+/// # Panics
+/// When a text is no address or prefix: they are written down in the program, not read.
+pub fn table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let mut encoder = MrtRibEncoder::new();
     for &route in routes {
         encoder.process_elem(&elem(time, route)).expect("few peers");
@@ -31,6 +37,7 @@ pub(crate) fn table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     encoder.export_bytes().expect("short paths").to_vec()
 }
 
+#[cfg(test)]
 /// A `BGP4MP` file, a message for each.
 pub(crate) fn updates(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let mut encoder = MrtUpdatesEncoder::new();
@@ -38,6 +45,7 @@ pub(crate) fn updates(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     encoder.export_bytes().expect("short paths").to_vec()
 }
 
+#[cfg(test)]
 /// A `TABLE_DUMP` file, as they were before 2008: numbers of 16 bits.
 pub(crate) fn old_table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let record = |&route: &Told<'_>| {

@@ -39,8 +39,8 @@ static SOURCE: Network = network(9, "Source", [9, 19]);
 /// Where the origin is.
 pub(super) const ORIGIN: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
 
-/// In which network each dozen of peers is: half in the largest, one in the smallest, and whoever comes first in none twice.
-const DOZEN: [usize; 12] = [0, 1, 2, 3, 0, 1, 0, 2, 0, 1, 0, 0];
+/// In which network each dozen of peers is: half in the largest, one in the smallest, the first four each in another.
+const DOZEN: [usize; 12] = [0, 1, 2, 3, 0, 0, 1, 2, 0, 1, 0, 0];
 
 /// Where so many peers are, each in its network and one of its two /16s.
 pub(super) fn places(peers: u32) -> Vec<(Ipv4Addr, &'static Network)> {
@@ -147,7 +147,7 @@ mod tests {
         let place = |ip: Ipv4Addr| atlas.place(ip.into());
         let near = |a: usize, b: usize| atlas.proximity(place(places[a].0), place(places[b].0), None);
         assert_eq!(near(0, 4), Tier::SameAs.into());
-        assert_eq!(near(0, 6), Tier::Prefix24.into());
+        assert_eq!(near(0, 5), Tier::Prefix24.into());
         assert_eq!(near(0, 1), Proximity::adjacent(Relation::Peer));
         assert_eq!(near(0, 3).tier(), Tier::Remote);
     }

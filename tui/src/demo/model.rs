@@ -141,9 +141,8 @@ impl Model {
     /// Tiers worth a column: near and far always, others when something came from there.
     pub(super) fn tiers(&self) -> Vec<Tier> {
         let received = self.received();
-        let worth = |tier: &Tier| {
-            matches!(tier, Tier::SameAs | Tier::Remote) || received.by_tier[*tier as usize] > 0
-        };
+        let worth =
+            |tier: &Tier| matches!(tier, Tier::SameAs | Tier::Remote) || received.by_tier[*tier as usize] > 0;
         Tier::ALL.into_iter().filter(worth).collect()
     }
 
@@ -196,7 +195,8 @@ impl Model {
         }
         for (network, peers, copies) in self.imports() {
             let Network { asn, name, .. } = network;
-            lines.push(format!("{name:<8} ({asn}, {peers} peers) imported {copies:.2} copies"));
+            let crowd = if peers == 1 { "peer" } else { "peers" };
+            lines.push(format!("{name:<8} ({asn}, {peers} {crowd}) imported {copies:.2} copies"));
         }
         lines.push(format!("the origin sent {:.2} copies", self.origin_copies()));
         lines
@@ -296,7 +296,15 @@ pub(super) mod tests {
             model.on_checked(peer, true);
         }
         let text = model.summary().join("\n");
-        for part in ["6 of 6 copies of 100 MB", "4.0 s", "50.0%", "30.0%", "20.0%", "sent 1.20 copies", "(AS1000001, 3 peers) imported 1.50 copies"] {
+        for part in [
+            "6 of 6 copies of 100 MB",
+            "4.0 s",
+            "50.0%",
+            "30.0%",
+            "20.0%",
+            "sent 1.20 copies",
+            "(AS1000001, 3 peers) imported 1.50 copies",
+        ] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -58,8 +58,7 @@ impl Stage {
         std::fs::write(&path, atlas.encode())
             .map_err(|source| CommandError::Io { path: path.clone(), source })?;
         self.atlas = Some(nearcast_node::atlas::load(&path)?);
-        let config =
-            SeederConfig { listen: listen(ORIGIN)?, atlas: Some(path), ..SeederConfig::default() };
+        let config = SeederConfig { listen: listen(ORIGIN)?, atlas: Some(path), ..SeederConfig::default() };
         let origin = self.origin.insert(Seeder::start(config).await?);
         origin.share(manifest, root).await?;
         Ok(())

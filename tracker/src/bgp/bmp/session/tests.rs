@@ -5,7 +5,9 @@ use bytes::BytesMut;
 use super::*;
 use crate::bgp::{
     bmp::{
-        crafted::{Of, announce, announce_v6, end_of_rib, initiation, message, peer_down, peer_up, withdraw},
+        crafted::{
+            Dice, Of, announce, announce_v6, end_of_rib, initiation, message, peer_down, peer_up, withdraw,
+        },
         frame,
     },
     data,
@@ -243,4 +245,91 @@ fn the_captured_session_of_gobgp_has_the_counts_it_is_known_for() {
         "GoBGP withdraws what it told before it says that the peer is down"
     );
     assert_eq!(rib.counts().routes, 0);
+}
+
+/// A whole session: initiation, peers, both families, views, withdrawals, end.
+fn story() -> Vec<u8> {
+    let (a, b, local) = (Of::peer(1, 65), Of::peer(2, 75), Of::local(OWN));
+    let networks = ["198.51.100.0/24", "203.0.113.0/25", "192.0.2.64/26"];
+    [
+        initiation("edge-1"),
+        peer_up(a, OWN),
+        peer_up(b, OWN),
+        announce(a, &[65, 66, 67], &networks),
+        announce(a.post_policy(), &[65, 66, 67], &networks),
+        announce_v6(b, &[75, 66, 68], "2001:db8::/32"),
+        announce(local, &[OWN, 65, 66], &networks),
+        withdraw(a.post_policy(), &networks[..1]),
+        end_of_rib(a),
+        peer_down(b),
+        message(5, &[0, 1, 0, 2, 0, 0]),
+    ]
+    .concat()
+}
+
+/// Everything that the stream means, as a connection would have it.
+fn hear_stream(bytes: &[u8]) -> (BmpSession, usize) {
+    let (mut session, mut arrived, mut all) = (BmpSession::default(), BytesMut::from(bytes), 0);
+    while let Ok(Some(frame)) = frame::take(&mut arrived) {
+        let mut told = Vec::new();
+        let heard = session.handle(&frame, &mut told);
+        // A prefix takes a byte at least, and a message forgets what two peers told at most.
+        assert!(told.len() <= frame.whole.len() + 4, "{} changes of {} bytes", told.len(), frame.whole.len());
+        all += told.len();
+        if heard.is_err() || heard == Ok(Heard::Termination) {
+            break;
+        }
+    }
+    (session, all)
+}
+
+#[test]
+fn thousands_of_damaged_streams_are_skipped_or_ended() {
+    let story = story();
+    let (whole, changes) = hear_stream(&story);
+    assert_eq!((whole.tally().damaged, whole.tally().messages, changes), (0, 11, 10), "{:?}", whole.tally());
+    let mut dice = Dice(3);
+    let (mut damaged, mut shorter) = (0, 0);
+    for case in 0..20_000 {
+        let mut bytes = story.clone();
+        match case % 5 {
+            0 => bytes.truncate(dice.below(bytes.len())),
+            1 => {
+                let at = dice.below(bytes.len());
+                bytes[at] ^= 1 << dice.below(8);
+            }
+            2 => (0..1 + dice.below(20)).for_each(|_| {
+                let at = dice.below(bytes.len());
+                bytes[at] = dice.byte();
+            }),
+            // Giant and tiny lengths, wherever a length may be.
+            3 => {
+                let at = dice.below(bytes.len() - 4);
+                let length: [u8; 4] =
+                    [[0xff; 4], [0, 0, 0xff, 0xff], [0; 4], [0x7f, 0xff, 0xff, 0xff]][dice.below(4)];
+                bytes[at..at + 4].copy_from_slice(&length);
+            }
+            _ => {
+                let (from, to) = (dice.below(bytes.len()), dice.below(bytes.len()));
+                let piece = bytes[from.min(to)..from.max(to)].to_vec();
+                let at = dice.below(bytes.len());
+                bytes.splice(at..at, piece);
+            }
+        }
+        let (session, _) = hear_stream(&bytes);
+        damaged += u32::from(session.tally().damaged > 0);
+        shorter += u32::from(session.tally().messages < 11);
+    }
+    println!("of 20000 streams {damaged} had damaged messages, and {shorter} ended early");
+    assert!(damaged > 1_000 && shorter > 4_000);
+}
+
+#[test]
+fn peers_of_one_router_are_bounded() {
+    let mut heard = Told2Rib::new();
+    for number in 0..5_000u32 {
+        let address = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+        heard.hear_all(&[peer_up(Of { address, ..Of::peer(1, 65) }, OWN)]);
+    }
+    assert_eq!(heard.session.tally().skipped, 5_000 - 4_096);
 }

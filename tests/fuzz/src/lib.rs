@@ -1,8 +1,9 @@
-//! What is fuzzed: every decoder of the core (here) and of the node ([`nearcast_node::fuzzing`]), and
-//! the engine as a whole. A target takes bytes and asserts what must hold whatever they are.
+//! What is fuzzed: every decoder of the core and what the tracker hears of BGP (here), every decoder of the node
+//! ([`nearcast_node::fuzzing`]), and the engine as a whole. A target takes bytes and asserts what must hold whatever they are.
 
 mod atlas;
 mod engine;
+mod feeds;
 mod links;
 mod metainfo;
 mod names;
@@ -25,9 +26,15 @@ const OF_CORE: [Target; 9] = [
     Target { name: "registry", run: registry::run, seeds: registry::seeds },
 ];
 
+/// The tracker's.
+const OF_TRACKER: [Target; 2] = [
+    Target { name: "bmp", run: feeds::bmp, seeds: feeds::bmp_seeds },
+    Target { name: "ris-live", run: feeds::ris_live, seeds: feeds::ris_live_seeds },
+];
+
 /// Every target.
 pub fn all() -> impl Iterator<Item = Target> {
-    OF_CORE.into_iter().chain(nearcast_node::fuzzing::TARGETS)
+    OF_CORE.into_iter().chain(OF_TRACKER).chain(nearcast_node::fuzzing::TARGETS)
 }
 
 /// The target of this name.

@@ -162,7 +162,7 @@ impl Net {
 
 fn base() -> Arc<Atlas> {
     let mut builder = AtlasBuilder::new(1_000);
-    builder.prefix("1.0.0.0/24".parse().unwrap(), &[Asn(1)]);
+    builder.prefix("1.0.0.0/24".parse().expect("it is well written"), &[Asn(1)]);
     builder.build().into()
 }
 
@@ -270,10 +270,10 @@ fn made_up() -> Vec<u8> {
     for number in 0..500u32 {
         let element = BgpElem {
             timestamp: 1_400_000_000.0,
-            peer_ip: "192.0.2.1".parse().unwrap(),
+            peer_ip: "192.0.2.1".parse().expect("it is well written"),
             peer_asn: 7.into(),
-            next_hop: Some("192.0.2.1".parse().unwrap()),
-            prefix: format!("1.{}.{}.0/24", number >> 8, number & 255).parse().unwrap(),
+            next_hop: Some("192.0.2.1".parse().expect("it is well written")),
+            prefix: format!("1.{}.{}.0/24", number >> 8, number & 255).parse().expect("it is well written"),
             as_path: Some(AsPath::from_sequence([7, 8, 1_000 + number])),
             origin: Some(bgpkit_parser::models::Origin::IGP),
             ..BgpElem::default()
@@ -304,7 +304,7 @@ async fn real_routers_change_what_look_ups_say_and_age_when_they_die() {
         return;
     }
     let config = LiveConfig {
-        bmp: Some("127.0.0.1:0".parse().unwrap()),
+        bmp: Some("127.0.0.1:0".parse().expect("it is well written")),
         bmp_sessions: BmpConfig { quiet: Duration::from_millis(500), ..BmpConfig::default() },
         hold: Duration::from_secs(2),
         rebuild_every: Duration::from_millis(100),

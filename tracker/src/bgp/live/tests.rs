@@ -72,23 +72,16 @@ impl Router {
     }
 
     /// Until the other side has closed.
-    async fn is_closed(mut self) {
-        let closed = async {
-            loop {
-                match self.0.read(&mut [0; 16]).await {
-                    Ok(0) => break,
-                    Ok(_) => panic!("a collector says nothing"),
-                    Err(error) => {
-                        assert!(
-                            matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
-                            "{error}"
-                        );
-                        break;
-                    }
-                }
+    async fn closed(mut self) {
+        match timeout(PATIENCE, self.0.read(&mut [0; 16])).await.expect("it is closed") {
+            Ok(read) => assert_eq!(read, 0, "a collector says nothing"),
+            Err(error) => {
+                assert!(
+                    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
+                    "{error}"
+                );
             }
-        };
-        timeout(PATIENCE, closed).await.expect("it is closed");
+        }
     }
 }
 
@@ -230,7 +223,7 @@ async fn garbage_beside_a_good_session_ends_alone() {
         let mut bad = Router::plain(&live).await;
         // It may be closed before it has said all.
         let _ = bad.0.write_all(&garbage).await;
-        bad.is_closed().await;
+        bad.closed().await;
         let origin = 100 + turn as u32;
         good.send(&[announce(peer(), &[65, origin], &["198.51.100.0/24"])]).await;
         until_origin(&live, "198.51.100.7", Some(origin)).await;
@@ -249,7 +242,7 @@ async fn a_panic_of_the_parser_ends_one_session_and_holds_its_routes() {
     bad.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 77], &["203.0.113.0/24"])]).await;
     until_origin(&live, "203.0.113.7", Some(77)).await;
     bad.send(&[message(PANIC, &[])]).await;
-    bad.is_closed().await;
+    bad.closed().await;
     until(&live, "it is held", |stats| {
         stats.bmp_faults == 1 && stats.sessions(FeedKind::Bmp, Phase::Held) == 1
     })
@@ -312,7 +305,7 @@ async fn only_those_allowed_are_listened_to_and_no_more_than_may_be() {
     let allow = vec!["192.0.2.0/24".parse().unwrap()];
     let live =
         start(LiveConfig { bmp_sessions: BmpConfig { allow, ..BmpConfig::default() }, ..quick() }).await;
-    Router::plain(&live).await.is_closed().await;
+    Router::plain(&live).await.closed().await;
     assert_eq!(live.stats().bmp_refused, 1);
     stop(live).await;
 
@@ -321,7 +314,7 @@ async fn only_those_allowed_are_listened_to_and_no_more_than_may_be() {
     let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
     let both = [Router::connect(&live, "a").await, Router::connect(&live, "b").await];
     until(&live, "both are in", |stats| stats.feeds.len() == 2).await;
-    Router::plain(&live).await.is_closed().await;
+    Router::plain(&live).await.closed().await;
     drop(both);
     until(&live, "both are gone", |stats| stats.feeds.is_empty()).await;
     let mut third = Router::connect(&live, "c").await;
@@ -394,6 +387,6 @@ async fn everything_ends_when_its_owner_does() {
     let mut router = Router::connect(&live, "edge-1").await;
     router.send(&[peer_up(peer(), OWN)]).await;
     shutdown.cancel();
-    router.is_closed().await;
+    router.closed().await;
     stop(live).await;
 }

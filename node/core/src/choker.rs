@@ -3,6 +3,8 @@
 //! Slots are filled the moment they fall free; the rounds only correct. Tit-for-tat after Cohen
 //! (2003), with short rounds and without a fixed wait for newcomers.
 
+use std::collections::BTreeMap;
+
 use crate::{
     config::Config,
     peers::{Link, Links},
@@ -10,26 +12,46 @@ use crate::{
     tier::Proximity,
 };
 
-/// Decides anew who holds a slot. Returns how many do.
+/// How a round goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Round {
+    pub(crate) slots: usize,
+    /// Everything wanted is here.
+    pub(crate) seeding: bool,
+    /// Whether the nearer come first among equals. Not where only one of a group asks for all: nearness has decided then.
+    pub(crate) by_nearness: bool,
+}
+
+/// Decides anew who holds a slot. Returns how many do. While slots are contended, half of an origin's are divided among
+/// groups, by `group_of`, and a quarter of anybody's go to those outside of our own: whoever asks from there asks for all
+/// of its group, and a far small one is not starved by a near large one.
 pub(crate) fn round(
     links: &mut Links,
-    slots: usize,
-    seeding: bool,
+    round: Round,
+    group_of: Option<&dyn Fn(&Link) -> u64>,
     config: &Config,
     random: &mut Random,
 ) -> usize {
+    let Round { slots, .. } = round;
     links.iter_mut().for_each(Link::count_round);
     let mut ranked: Vec<(Rank, usize)> = links
         .iter()
         .enumerate()
         .filter(|(_, link)| link.is_interested())
-        .map(|(at, link)| (Rank::of(link, seeding, config.nearness, random), at))
+        .map(|(at, link)| (Rank::of(link, round, random), at))
         .collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let optimistic = usize::from(config.optimistic_slots).min(slots / 2);
     let earned = if ranked.len() > slots { slots - optimistic } else { ranked.len() };
-    let mut held: Vec<usize> = ranked.iter().take(earned).map(|&(_, at)| at).collect();
-    let mut others: Vec<usize> = ranked.iter().skip(earned).map(|&(_, at)| at).collect();
+    let mut held = match ranked.len() > slots {
+        true => reserved(links, &ranked, slots, group_of),
+        false => Vec::new(),
+    };
+    held.truncate(earned);
+    let free = earned - held.len();
+    let rest = ranked.iter().map(|&(_, at)| at).filter(|at| !held.contains(at));
+    let mut others: Vec<usize> = rest.collect();
+    held.extend(others.drain(..free));
     for _ in 0..optimistic {
         if others.is_empty() {
             break;
@@ -43,6 +65,29 @@ pub(crate) fn round(
     held.len()
 }
 
+/// Who of `ranked` gets a slot that is kept for its group.
+fn reserved(
+    links: &Links,
+    ranked: &[(Rank, usize)],
+    slots: usize,
+    group_of: Option<&dyn Fn(&Link) -> u64>,
+) -> Vec<usize> {
+    let all: Vec<&Link> = links.iter().collect();
+    let ranked = ranked.iter().map(|&(_, at)| at);
+    let Some(group_of) = group_of else {
+        return ranked.filter(|&at| all[at].is_outside()).take(slots / 4).collect();
+    };
+    let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
+    all.iter().filter(|link| link.is_interested()).for_each(|link| _ = groups.insert(group_of(link), 0));
+    let each = (slots / 2 / groups.len().max(1)).max(1);
+    let kept = ranked.filter(|&at| {
+        let held = groups.entry(group_of(all[at])).or_default();
+        *held += 1;
+        *held <= each
+    });
+    kept.take(slots).collect()
+}
+
 /// Smaller is served first.
 #[derive(Clone, Copy, Debug)]
 struct Rank {
@@ -54,13 +99,13 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(link: &Link, seeding: bool, nearness: bool, random: &mut Random) -> Rank {
-        let worth = match seeding {
+    fn of(link: &Link, round: Round, random: &mut Random) -> Rank {
+        let worth = match round.seeding {
             true if link.is_stuck() => f32::INFINITY,
             true => link.sent as f32,
             false => -link.rate,
         };
-        let proximity = if nearness { link.proximity() } else { Proximity::UNKNOWN };
+        let proximity = if round.by_nearness { link.proximity() } else { Proximity::UNKNOWN };
         Rank { worth, proximity, tie: random.unit() }
     }
 
@@ -73,7 +118,7 @@ impl Rank {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{id::PeerKey, input::Neighbour, tier::Tier};
+    use crate::{id::PeerKey, input::Neighbour, locality::Locality, tier::Tier};
 
     fn crowd(count: u32) -> Links {
         let mut links = Links::default();
@@ -93,6 +138,47 @@ mod tests {
         links
     }
 
+    fn go(links: &mut Links, slots: usize, seeding: bool, config: &Config, random: &mut Random) -> usize {
+        round(links, Round { slots, seeding, by_nearness: true }, None, config, random)
+    }
+
+    #[test]
+    fn a_far_small_group_has_its_share_of_an_origins_slots_beside_a_near_large_one() {
+        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::origin() };
+        let (mut links, mut random) = (crowd(60), Random::new(3));
+        // Two of sixty are far, and further than the rest.
+        for link in links.iter_mut().take(58) {
+            link.locate(Tier::SameAs.into(), Locality::default());
+        }
+        let group_of = |link: &Link| u64::from(link.peer.0 >= 58);
+        let mut far = [0, 0];
+        for (at, groups) in [None, Some(&group_of as &dyn Fn(&Link) -> u64)].into_iter().enumerate() {
+            for _ in 0..50 {
+                links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
+                let how = Round { slots: 8, seeding: true, by_nearness: true };
+                assert_eq!(round(&mut links, how, groups, &config, &mut random), 8);
+                far[at] += served(&links).iter().filter(|&&peer| peer >= 58).count();
+            }
+        }
+        assert!(far[0] < 20, "{} turns: nearest first starves them", far[0]);
+        assert_eq!(far[1], 100, "both, in every round");
+    }
+
+    #[test]
+    fn more_groups_than_slots_take_turns() {
+        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::origin() };
+        let (mut links, mut random) = (crowd(40), Random::new(3));
+        let group_of = |link: &Link| u64::from(link.peer.0 / 4);
+        let mut had = std::collections::BTreeSet::new();
+        for _ in 0..30 {
+            links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
+            let how = Round { slots: 4, seeding: true, by_nearness: false };
+            round(&mut links, how, Some(&group_of), &config, &mut random);
+            had.extend(served(&links).into_iter().map(|peer| peer / 4));
+        }
+        assert_eq!(had.len(), 10);
+    }
+
     fn served(links: &Links) -> Vec<u32> {
         links.iter().filter(|link| !link.is_choked()).map(|link| link.peer.0).collect()
     }
@@ -103,7 +189,7 @@ mod tests {
         let (mut links, mut random) = (crowd(20), Random::new(3));
         let mut lucky = std::collections::BTreeSet::new();
         for _ in 0..300 {
-            assert_eq!(round(&mut links, 4, false, &config, &mut random), 4);
+            assert_eq!(go(&mut links, 4, false, &config, &mut random), 4);
             let served = served(&links);
             assert_eq!(served[1..], [17, 18, 19]);
             lucky.insert(served[0]);
@@ -115,7 +201,7 @@ mod tests {
     fn a_small_crowd_is_served_whole() {
         let config = Config::default();
         let (mut links, mut random) = (crowd(8), Random::new(3));
-        assert_eq!(round(&mut links, 16, false, &config, &mut random), 8);
+        assert_eq!(go(&mut links, 16, false, &config, &mut random), 8);
         assert_eq!(served(&links).len(), 8);
     }
 
@@ -126,7 +212,7 @@ mod tests {
         let mut had = std::collections::BTreeSet::new();
         for _ in 0..60 {
             links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
-            round(&mut links, 4, true, &config, &mut random);
+            go(&mut links, 4, true, &config, &mut random);
             had.extend(served(&links));
         }
         assert_eq!(had.len(), 12);
@@ -147,7 +233,7 @@ mod tests {
                     false => link.uploads = 100,
                 }
             }
-            round(&mut links, 4, true, &config, &mut random);
+            go(&mut links, 4, true, &config, &mut random);
             served_last = served(&links);
         }
         let honest_served = served_last.iter().filter(|peer| honest.contains(peer)).count();

@@ -183,6 +183,12 @@ impl Discovery {
         }
     }
 
+    /// Candidates inside of our group.
+    pub(crate) fn inside(&self, ours: Locality) -> impl Iterator<Item = PeerKey> + '_ {
+        let is_inside = move |known: &&Known| ours.asn.is_some() && !ours.is_outside(known.near);
+        self.known.iter().filter(is_inside).map(|known| known.peer)
+    }
+
     /// Attempts under way.
     pub(crate) fn dialing(&self) -> u8 {
         self.dialing

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     context::Context,
+    group::{Group, prefers},
+    groups::{Groups, Standing},
     id::{PeerKey, RequestId},
     input::Material,
     layout::{Layout, RunIndex},
@@ -15,7 +17,7 @@ use crate::{
     output::Action,
     peers::{Link, Links},
     picker::{Availability, Sight},
-    requests::Requests,
+    requests::{Request, Requests},
     run_set::RunSet,
     time::Timestamp,
     whole_pieces::WholePieces,
@@ -27,6 +29,15 @@ const STEAL_RATIO: f32 = 2.0;
 const STEAL_SECONDS_MIN: f32 = 0.1;
 /// Requests of small runs are many: as many bytes as this may always be asked for ahead.
 const AHEAD_BYTES_MIN: u64 = 4 << 20;
+/// The last of so many runs is the endgame, in which nobody waits for a turn; but no more than so many.
+const ENDGAME_SHARE: u32 = 64;
+const ENDGAME_RUNS_MAX: u32 = 16;
+
+/// A member of the group that takes so many times longer than expected is stuck: what it was asked for may be imported.
+const STUCK_RATIO: f32 = 3.0;
+
+/// Two members of a group that began to import the same run within so many seconds did so at the same moment: one stops.
+const RACE_SECONDS: f32 = 0.5;
 
 /// Asked of a web seed to begin with.
 const SERVER_BYTES_START: u32 = 2 << 20;
@@ -48,6 +59,7 @@ pub(crate) struct Download {
     run_bytes: u32,
     disk_full: bool,
     rated: Timestamp,
+    groups: Groups,
 }
 
 /// A run that came and was stored: what the engine sees of it.
@@ -89,6 +101,38 @@ impl Download {
             run_bytes: mean_run_bytes(&material.layout),
             disk_full: false,
             rated: ctx.now,
+            groups: Groups::default(),
+        }
+    }
+
+    /// The groups we are in.
+    pub(crate) fn groups(&mut self) -> &mut Groups {
+        &mut self.groups
+    }
+
+    /// Looks at where the groups stand; once a tick, after [`Download::judge`].
+    pub(crate) fn survey(&mut self, ctx: &Context<'_>, links: &Links, have: &RunSet, standing: Standing) {
+        self.groups.survey(ctx, links, have, &self.layout, standing);
+    }
+
+    /// A member of a group of ours announces that it imports runs.
+    pub(crate) fn on_importing(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        peer: PeerKey,
+        runs: &[RunIndex],
+    ) {
+        let tags = (ctx.locality.tag, ctx.maps.tag(peer));
+        for run in self.groups.on_importing(links, peer, runs) {
+            if !self.requests.busy().contains(run) || !prefers(&self.layout, run, tags) {
+                continue;
+            }
+            let young = |request: &&Request| request.run == run && request.age(ctx.now) < RACE_SECONDS;
+            let owner = self.requests.iter().find(young).map(|request| request.peer);
+            if owner.and_then(|owner| links.get(owner)).is_some_and(Link::is_outside) {
+                self.withdraw(ctx, links, run);
+            }
         }
     }
 
@@ -107,6 +151,11 @@ impl Download {
 
     pub(crate) fn has_requests(&self) -> bool {
         !self.requests.is_empty()
+    }
+
+    /// So little is missing that it is not worth waiting for.
+    fn is_endgame(&self) -> bool {
+        self.missing <= (self.layout.runs() / ENDGAME_SHARE).clamp(1, ENDGAME_RUNS_MAX)
     }
 
     fn wants(&self, run: RunIndex) -> bool {
@@ -149,20 +198,25 @@ impl Download {
                 true => self.origin.allowance(ctx.now, dialing),
                 false => Allowance::All,
             };
-            if allowance == Allowance::Nothing {
+            let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
+            let is_early = gate.is_none() && link.is_outside() && self.origin.is_early(ctx.now, dialing);
+            if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness {
                 return;
             }
-            let sight = Sight {
+            let mut sight = Sight {
                 theirs,
                 mine: have,
                 busy: self.requests.busy(),
                 wanted: self.wanted.as_ref(),
                 availability: &self.availability,
                 unshared_only: allowance == Allowance::Unshared,
+                open: None,
+                shut: None,
             };
-            let picked = match link.is_web_seed() {
-                true => self.pieces.pick(&self.layout, &sight, ctx.random),
-                false => sight.pick(self.cursor).map(|run| run.get()..run.get() + 1),
+            let picked = match (link.is_web_seed(), gate) {
+                (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random),
+                (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor),
+                (false, None) => sight.pick(self.cursor).map(|run| run.get()..run.get() + 1),
             };
             let runs = match picked {
                 Some(runs) => runs,
@@ -193,6 +247,10 @@ impl Download {
     fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex) {
         let Some(link) = links.get_mut(peer) else { return };
         link.in_flight += 1;
+        // What only an origin has it gives once by itself, and nobody else can have begun with it.
+        if !link.is_origin() || self.availability.of(run) > 0 {
+            self.groups.on_request(link, run);
+        }
         let request = self.requests.open(ctx.now, peer, run);
         ctx.put(Action::Request { peer, request, run });
     }
@@ -214,6 +272,7 @@ impl Download {
         if thief.is_origin() {
             threshold = threshold.max(LATE_SECONDS);
         }
+        let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
         let mut slowest = None;
         for request in self.requests.iter().filter(|request| theirs.contains(request.run)) {
             let Some(owner) = links.get(request.peer) else {
@@ -222,6 +281,9 @@ impl Download {
             let (expected, age) = (owner.seconds_to_answer(self.run_bytes), request.age(now));
             // What is overdue will take as long again as it has taken already.
             let remaining = if age < expected { expected - age } else { age };
+            if gate.is_some_and(|group| !may_import(group, owner, request, age, expected)) {
+                continue;
+            }
             if remaining > threshold {
                 threshold = remaining;
                 slowest = Some(request.run);
@@ -274,6 +336,7 @@ impl Download {
         if have.contains(run) {
             return Arrival::Duplicate;
         }
+        self.groups.on_come(links.get(peer), run);
         self.missing -= u32::from(self.wants(run));
         Arrival::New
     }
@@ -302,17 +365,41 @@ impl Download {
     }
 
     /// A neighbour is new.
-    pub(crate) fn on_linked(&mut self, link: &Link, theirs: &RunSet) {
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &Link, theirs: &RunSet) {
+        self.groups.on_linked(ctx, link, theirs);
         if link.is_counted() {
             self.availability.add_all(theirs);
         }
     }
 
     /// A neighbour holds more.
-    pub(crate) fn on_have(&mut self, link: &Link, runs: &[RunIndex]) {
+    pub(crate) fn on_have(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        have: &RunSet,
+        peer: PeerKey,
+        runs: &[RunIndex],
+    ) {
+        self.groups.on_have(ctx, links, have, (peer, runs), &self.layout);
+        self.spare_origins(ctx, links, runs);
+        let Some(link) = links.get(peer) else { return };
         self.pieces.on_have(runs, self.requests.busy());
         if link.is_counted() {
             runs.iter().for_each(|&run| self.availability.add(run));
+        }
+    }
+
+    /// Runs turned up that were asked of an origin beyond a border: whoever's turn it is gets them from there.
+    fn spare_origins(&mut self, ctx: &mut Context<'_>, links: &mut Links, runs: &[RunIndex]) {
+        let asked: Vec<RunIndex> =
+            runs.iter().copied().filter(|&run| self.requests.busy().contains(run)).collect();
+        for run in asked {
+            let owner = self.requests.iter().find(|request| request.run == run).map(|request| request.peer);
+            let Some(link) = owner.and_then(|owner| links.get(owner)) else { continue };
+            if link.is_origin() && !link.is_web_seed() && self.groups.gate(link).is_some() {
+                self.withdraw(ctx, links, run);
+            }
         }
     }
 
@@ -431,8 +518,45 @@ impl Download {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let wanted = self.wanted.as_ref().map_or(0, |wanted| wanted.words().len() * 8);
-        size_of::<Download>() + wanted + self.availability.heap_bytes() + self.requests.heap_bytes()
+        size_of::<Download>()
+            + wanted
+            + self.groups.heap_bytes()
+            + self.availability.heap_bytes()
+            + self.requests.heap_bytes()
     }
+}
+
+/// Whether a run on its way from `owner` may be asked of a neighbour beyond the border of a group instead.
+fn may_import(group: &Group, owner: &Link, request: &Request, age: f32, expected: f32) -> bool {
+    match (owner.is_origin(), owner.is_outside()) {
+        // It has turned up elsewhere: whose turn it is imports it.
+        (true, _) => group.open().contains(request.run),
+        // It is imported already; what a second neighbour is asked for may come twice.
+        (false, true) => age >= (2.0 * expected).max(LATE_SECONDS),
+        // It comes from inside: that takes more than impatience.
+        (false, false) => age >= STUCK_RATIO * expected.max(LATE_SECONDS),
+    }
+}
+
+/// The run to ask a neighbour beyond the border of a group for.
+fn pick_within(
+    group: &Group,
+    link: &Link,
+    sight: &mut Sight<'_>,
+    cursor: u32,
+) -> Option<std::ops::Range<u32>> {
+    let pick = |sight: &Sight<'_>| sight.pick(cursor).map(|run| run.get()..run.get() + 1);
+    if link.is_origin() {
+        // What only origins have is nobody's turn.
+        let spared = std::mem::replace(&mut sight.unshared_only, true);
+        let unshared = pick(&Sight { shut: Some(group.here()), ..*sight });
+        sight.unshared_only = spared;
+        if unshared.is_some() || spared {
+            return unshared;
+        }
+    }
+    let in_turn = pick(&Sight { open: Some(group.open()), ..*sight });
+    in_turn.or_else(|| group.is_behind().then(|| pick(sight)).flatten())
 }
 
 /// Requests in flight to one neighbour at most: of small runs more, but not more than it holds for us,

@@ -58,6 +58,11 @@ pub enum Event {
         /// How long it asks for.
         pause: Duration,
     },
+    /// A directory counted the members of this swarm in our own AS, ourselves among them.
+    Counted {
+        /// How many.
+        members: u32,
+    },
     /// A directory did not answer.
     QueryFailed {
         /// The question.

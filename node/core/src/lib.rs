@@ -58,6 +58,8 @@ mod context;
 mod discovery;
 mod download;
 pub mod engine;
+mod group;
+mod groups;
 pub mod id;
 pub mod input;
 pub mod layout;

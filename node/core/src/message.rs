@@ -9,6 +9,9 @@ pub enum Message {
     Have(Vec<RunIndex>),
     /// The sender no longer holds these runs (they rotted on its disk). Received: only those that were in its have-map.
     Lost(Vec<RunIndex>),
+    /// The sender has asked for these runs beyond the border of its group, and will soon hold them: members need not.
+    /// Sent to members of the group only.
+    Importing(Vec<RunIndex>),
     /// The receiver holds something the sender wants, or no longer does.
     Interested(bool),
     /// The sender serves the receiver no new requests.

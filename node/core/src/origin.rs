@@ -68,6 +68,11 @@ impl OriginRule {
         }
     }
 
+    /// Whether it is too early to go where bytes cost something: those nearer by are being dialled.
+    pub(crate) fn is_early(&self, now: Timestamp, dialing: bool) -> bool {
+        dialing && now < self.peers_first_until
+    }
+
     /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its
     /// peers does not turn to the origin in one instant.
     pub(crate) fn on_run_from_peer(&mut self, now: Timestamp, config: &Config, random: &mut Random) {

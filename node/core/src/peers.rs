@@ -3,6 +3,7 @@
 //! Invariant: sorted by peer, so that walks are in the same order in every run.
 
 use crate::{
+    groups::Ring,
     id::PeerKey,
     input::{Candidate, Neighbour, Via},
     locality::Locality,
@@ -30,6 +31,8 @@ pub(crate) struct Link {
     pub(crate) depth: u8,
     /// Requests of its we accepted and have not finished.
     pub(crate) uploads: u8,
+    /// Runs it said it imports, less those it brought.
+    pub(crate) promises: u8,
 }
 
 macro_rules! flags {
@@ -97,6 +100,7 @@ impl Link {
             in_flight: 0,
             depth,
             uploads: 0,
+            promises: 0,
         };
         link.set_origin(about.origin);
         link.set_has_manifest(about.manifest);
@@ -112,6 +116,19 @@ impl Link {
         self.proximity = near.proximity;
         self.set_outside(ours.is_outside(near));
         self.set_foreign(ours.is_foreign(near));
+    }
+
+    /// Whether it is beyond the border of such a group of ours.
+    pub(crate) fn is_beyond(&self, ring: Ring) -> bool {
+        match ring {
+            Ring::Lan => self.tier() != Tier::Lan,
+            Ring::System => self.is_outside(),
+        }
+    }
+
+    /// Whether it is a member of such a group of ours. Origins are not: they take nothing.
+    pub(crate) fn is_member(&self, ring: Ring) -> bool {
+        !self.is_origin() && !self.is_beyond(ring)
     }
 
     pub(crate) fn proximity(&self) -> Proximity {
@@ -157,6 +174,11 @@ impl Link {
     /// It asked, and has taken nothing for long. A slot would be wasted on it.
     pub(crate) fn is_stuck(&self) -> bool {
         self.idle_rounds() >= IDLE_ROUNDS_MAX
+    }
+
+    /// It is late, and so slow that what it holds is as good as not there: a run would take ten seconds.
+    pub(crate) fn is_stalled(&self, run_bytes: f32) -> bool {
+        self.is_late() && self.rate * 10.0 < run_bytes
     }
 
     /// Whether one more request may go to it.

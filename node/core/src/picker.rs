@@ -65,12 +65,18 @@ pub(crate) struct Sight<'a> {
     pub(crate) availability: &'a Availability,
     /// Only runs that no neighbour but origins holds.
     pub(crate) unshared_only: bool,
+    /// What our group lets us ask for; none = everything.
+    pub(crate) open: Option<&'a RunSet>,
+    /// What our group has; none = nothing.
+    pub(crate) shut: Option<&'a RunSet>,
 }
 
 impl Sight<'_> {
     fn word(&self, at: usize) -> u64 {
         let wanted = self.wanted.map_or(u64::MAX, |wanted| wanted.words()[at]);
-        self.theirs.words()[at] & wanted & !self.mine.words()[at] & !self.busy.words()[at]
+        let open = self.open.map_or(u64::MAX, |open| open.words()[at]);
+        let shut = self.shut.map_or(0, |shut| shut.words()[at]);
+        self.theirs.words()[at] & wanted & open & !shut & !self.mine.words()[at] & !self.busy.words()[at]
     }
 
     /// The rarest run to ask for, looking from `start` on and round; none if there is none.
@@ -141,7 +147,16 @@ mod tests {
         availability: &Availability,
         start: u32,
     ) -> Option<u32> {
-        let sight = Sight { theirs, mine, busy, wanted: None, availability, unshared_only: false };
+        let sight = Sight {
+            theirs,
+            mine,
+            busy,
+            wanted: None,
+            availability,
+            unshared_only: false,
+            open: None,
+            shut: None,
+        };
         sight.pick(start).map(RunIndex::get)
     }
 
@@ -185,9 +200,14 @@ mod tests {
             wanted: Some(&wanted),
             availability: &availability,
             unshared_only: false,
+            open: None,
+            shut: None,
         };
         assert_eq!(sight.pick(0), Some(RunIndex::new(7)));
         assert_eq!(sight.pick(8), Some(RunIndex::new(7)));
+        let open = set(10, &[5, 6]);
+        let sight = Sight { wanted: None, open: Some(&open), ..sight };
+        assert_eq!(sight.pick(6), Some(RunIndex::new(6)));
     }
 
     #[test]
@@ -202,6 +222,8 @@ mod tests {
             wanted: None,
             availability: &availability,
             unshared_only: true,
+            open: None,
+            shut: None,
         };
         assert_eq!(sight.pick(0), Some(RunIndex::new(2)));
         let busy = set(4, &[2]);

@@ -100,6 +100,12 @@ impl RunSet {
         new
     }
 
+    /// Puts everything in that is in `other`, of the same content.
+    pub fn insert_all(&mut self, other: &RunSet) {
+        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine |= theirs);
+        self.count = self.words.iter().map(|word| word.count_ones()).sum();
+    }
+
     /// Takes `run` out; true if it was there.
     pub fn remove(&mut self, run: RunIndex) -> bool {
         let index = run.get();

@@ -127,6 +127,7 @@ impl Swarm {
             Event::DirectoryPause { query, pause } => {
                 self.discovery.on_pause(ctx.now, query, pause, ctx.random);
             }
+            Event::Counted { members } => self.handle_counted(members),
             Event::QueryFailed { query } => self.handle_query_failed(ctx, query),
             Event::Linked { peer, about } => self.handle_linked(ctx, peer, about),
             Event::Unlinked { peer } => self.handle_unlinked(ctx, peer),
@@ -250,6 +251,7 @@ impl Swarm {
             }
             download.judge(ctx, &mut self.links);
         }
+        self.survey(ctx);
         for peer in self.links.keys() {
             self.update_interest(ctx, peer);
             self.fill(ctx, peer);

@@ -4,16 +4,18 @@
 //! refused, those accepted before are still sent.
 
 use crate::{
-    choker,
-    context::Context,
+    choker::{self, Round},
+    context::{Context, HaveMaps},
     id::{PeerKey, UploadId},
     layout::RunIndex,
+    locality::Locality,
     message::{Message, Refusal},
     origin::{Answer, Steering},
     output::Action,
-    peers::Links,
+    peers::{Link, Links},
     picker::Availability,
     run_set::RunSet,
+    tier::Tier,
 };
 
 /// What was given, and to whom it goes now.
@@ -25,6 +27,16 @@ pub(crate) struct Upload {
     pub(crate) bytes: u64,
     /// Origins only: what was sent when, and what neighbours hold.
     steering: Option<Box<(Steering, Availability)>>,
+}
+
+/// The group that a neighbour of an origin is in: its local network, else its AS, else its /16 (IPv6: /32).
+fn group_of(maps: &dyn HaveMaps, link: &Link, ours: Locality) -> u64 {
+    let near = maps.near(link.peer).unwrap_or(link.candidate(ours).near);
+    match (near.tier(), near.asn) {
+        (Tier::Lan, _) => 0,
+        (_, Some(asn)) => 1 << 32 | u64::from(asn.0),
+        (_, None) => 2 << 32 | u64::from(maps.network(link.peer).wide()),
+    }
 }
 
 impl Upload {
@@ -103,9 +115,14 @@ impl Upload {
     pub(crate) fn round(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
         let slots = self.slots(ctx);
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
-        self.unchoked = choker::round(links, slots, seeding, ctx.config, ctx.random) as u32;
+        let ours = ctx.locality;
+        let round = Round { slots, seeding, by_nearness: ctx.config.nearness && ours.asn.is_none() };
+        let maps = ctx.maps;
+        let group_of = |link: &Link| group_of(maps, link, ours);
+        let groups: Option<&dyn Fn(&Link) -> u64> = ctx.config.origin.then_some(&group_of);
+        self.unchoked = choker::round(links, round, groups, ctx.config, ctx.random) as u32;
         for (peer, was_choked) in before {
-            let choked = links.get(peer).is_some_and(crate::peers::Link::is_choked);
+            let choked = links.get(peer).is_some_and(Link::is_choked);
             if choked != was_choked {
                 ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
             }

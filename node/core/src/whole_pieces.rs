@@ -106,6 +106,8 @@ mod tests {
             wanted: None,
             availability: &availability,
             unshared_only: true,
+            open: None,
+            shut: None,
         };
         pieces.pick(&layout(), &sight, &mut Random::new(1))
     }

@@ -132,6 +132,9 @@ impl Driver {
             let pause = Duration::from_secs(u64::from(reply.pause));
             self.input(content, Event::DirectoryPause { query, pause });
         }
+        if reply.members_in_as > 0 {
+            self.input(content, Event::Counted { members: reply.members_in_as });
+        }
         self.input(content, Event::Discovered { query: Some(query), candidates });
     }
 

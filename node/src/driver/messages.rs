@@ -30,11 +30,16 @@ impl Driver {
                 let rest = runs.split_off(RUNS_MAX);
                 (Message::Lost(runs), Some(Message::Lost(rest)))
             }
+            Message::Importing(mut runs) if runs.len() > RUNS_MAX => {
+                let rest = runs.split_off(RUNS_MAX);
+                (Message::Importing(runs), Some(Message::Importing(rest)))
+            }
             whole => (whole, None),
         };
         let said = match first {
             Message::Have(runs) => Said::Have(Runs::new(&runs)),
             Message::Lost(runs) => Said::Lost(Runs::new(&runs)),
+            Message::Importing(runs) => Said::Importing(Runs::new(&runs)),
             Message::Interested(interested) => Said::Interested(interested),
             Message::Choke => Said::Choke(true),
             Message::Unchoke => Said::Unchoke(true),
@@ -61,6 +66,7 @@ impl Driver {
         let message = match said {
             Said::Have(runs) => self.note_runs(content, peer, runs, true).map(Message::Have),
             Said::Lost(runs) => self.note_runs(content, peer, runs, false).map(Message::Lost),
+            Said::Importing(runs) => self.check_runs(content, runs).map(Message::Importing),
             Said::Interested(interested) => Ok(Message::Interested(interested)),
             Said::Choke(_) => Ok(Message::Choke),
             Said::Unchoke(_) => Ok(Message::Unchoke),
@@ -77,6 +83,11 @@ impl Driver {
                 }
             }
         }
+    }
+
+    fn check_runs(&self, content: ContentKey, runs: Runs) -> Result<Vec<RunIndex>, FrameError> {
+        let manifest = self.contents.get(&content).and_then(|content| content.manifest.as_ref());
+        manifest.map_or(Ok(Vec::new()), |manifest| runs.checked(manifest.layout()))
     }
 
     /// Brings a neighbour's have-map up to date; what really changed.

@@ -50,7 +50,7 @@ pub(super) fn control(bytes: &[u8]) {
     }
     while let Some(frame) = frame::<Frame>(&mut rest, FRAME_BYTES_MAX) {
         match frame.said {
-            Some(Said::Have(runs) | Said::Lost(runs)) => {
+            Some(Said::Have(runs) | Said::Lost(runs) | Said::Importing(runs)) => {
                 let told = runs.runs.clone();
                 if let Ok(checked) = runs.checked(&LAYOUT) {
                     assert!(checked.len() <= RUNS_MAX);
@@ -89,6 +89,7 @@ pub(super) fn control_seeds() -> Vec<Vec<u8>> {
         Said::Unchoke(true),
         Said::Peers(Peers { peers: vec![record.clone(), PeerRecord { ip: vec![0; 16], ..record }] }),
         Said::Goodbye(3),
+        Said::Importing(Runs { runs: vec![1, 2] }),
     ];
     let frames: Vec<u8> = said
         .into_iter()

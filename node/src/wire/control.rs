@@ -77,7 +77,7 @@ pub(crate) fn content_id(bytes: &[u8]) -> Result<ContentId, FrameError> {
 /// Every later frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub(crate) said: Option<Said>,
 }
 
@@ -105,6 +105,9 @@ pub(crate) enum Said {
     /// The link ends, and why: 1 full, 2 useless, 3 leaving, 4 banned, 5 unknown content, 6 linked already.
     #[prost(uint32, tag = "7")]
     Goodbye(u32),
+    /// Runs the sender has asked for outside of the group that both are in.
+    #[prost(message, tag = "8")]
+    Importing(Runs),
 }
 
 /// Numbers of runs.

@@ -43,6 +43,12 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    pub(super) fn handle_counted(&mut self, members: u32) {
+        if let Some(download) = &mut self.download {
+            download.groups().on_counted(members);
+        }
+    }
+
     pub(super) fn handle_query_failed(&mut self, ctx: &mut Context<'_>, query: QueryId) {
         self.discovery.on_query_failed(ctx.now, query, ctx.config, ctx.random);
         self.seek(ctx);
@@ -106,7 +112,7 @@ impl Swarm {
         if let (Some(held), Some(theirs)) = (&self.content, theirs) {
             self.upload.on_linked(ctx, held.layout.runs(), Some(theirs).filter(|_| !about.origin));
             if let (Some(download), Some(link)) = (&mut self.download, self.links.get(peer)) {
-                download.on_linked(link, theirs);
+                download.on_linked(ctx, link, theirs);
             }
             if self.is_useless(theirs) {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
@@ -222,6 +228,14 @@ impl Swarm {
                 link.set_choking_us(false);
                 self.fill(ctx, peer);
             }
+            Message::Importing(runs) => {
+                if let Some(download) = &mut self.download {
+                    download.on_importing(ctx, &mut self.links, peer, &runs);
+                    if download.groups().has_untold() {
+                        self.timers.hasten(Wake::Have, ctx.now + ctx.config.have_delay);
+                    }
+                }
+            }
             // The shell makes candidates of them.
             Message::Peers(_) => {}
         }
@@ -232,8 +246,8 @@ impl Swarm {
         if !link.is_origin() {
             self.upload.on_have(runs);
         }
-        if let Some(download) = &mut self.download {
-            download.on_have(link, runs);
+        if let (Some(download), Some(held)) = (&mut self.download, &self.content) {
+            download.on_have(ctx, &mut self.links, &held.have, peer, runs);
         }
         if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
             return self.drop_link(ctx, peer, UnlinkReason::Useless);
@@ -254,6 +268,7 @@ impl Swarm {
     }
 
     pub(super) fn tell(&mut self, ctx: &mut Context<'_>) {
+        self.announce(ctx);
         let fresh = std::mem::take(&mut self.fresh);
         if fresh.is_empty() {
             return;
@@ -265,6 +280,15 @@ impl Swarm {
             self.links.iter().filter(|link| !deaf(link)).map(|link| link.peer).collect();
         for peer in listeners {
             ctx.send(peer, Message::Have(fresh.clone()));
+        }
+    }
+
+    /// Tells the members of our groups what we import.
+    fn announce(&mut self, ctx: &mut Context<'_>) {
+        let Some(download) = &mut self.download else { return };
+        for (ring, runs) in download.groups().take_untold() {
+            let members = self.links.iter().filter(|link| !runs.is_empty() && link.is_member(ring));
+            members.for_each(|link| ctx.send(link.peer, Message::Importing(runs.clone())));
         }
     }
 

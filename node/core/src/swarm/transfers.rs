@@ -6,6 +6,7 @@ use super::Swarm;
 use crate::{
     context::Context,
     download::{Arrival, Download, Receipt},
+    groups::Standing,
     id::{PeerKey, RequestId, UploadId},
     input::{Material, RunFailure},
     layout::RunIndex,
@@ -17,6 +18,9 @@ use crate::{
     tier::Tier,
     timers::Wake,
 };
+
+/// Payload received before our uplink is compared with others'.
+const SHARE_BYTES_MIN: u64 = 8 << 20;
 
 /// Runs that are told of at once rather than after the delay.
 const FRESH_MAX: usize = 64;
@@ -142,7 +146,7 @@ impl Swarm {
         let mut download = Download::new(ctx, &material, self.next_request);
         for link in self.links.iter_mut() {
             link.set_late(false);
-            ctx.map(link.peer).into_iter().for_each(|theirs| download.on_linked(link, theirs));
+            ctx.map(link.peer).into_iter().for_each(|theirs| download.on_linked(ctx, link, theirs));
         }
         self.pursuit = Some(Box::new(Pursuit::of_repair(ctx.now)));
         self.timers.hasten(Wake::Tick, ctx.now + ctx.config.tick);
@@ -176,6 +180,22 @@ impl Swarm {
         };
         let dialing = self.discovery.dialing() > 0;
         download.fill(ctx, &mut self.links, &held.have, peer, dialing);
+        if download.groups().has_untold() {
+            self.timers.hasten(Wake::Have, ctx.now + ctx.config.have_delay);
+        }
+    }
+
+    /// Looks at where our groups stand.
+    pub(super) fn survey(&mut self, ctx: &mut Context<'_>) {
+        let (given, taken) = (self.upload.bytes, self.traffic().from_peers());
+        let known = self.discovery.inside(ctx.locality).map(|peer| ctx.maps.tag(peer)).collect();
+        let (Some(download), Some(held)) = (&mut self.download, &self.content) else { return };
+        let share = match taken {
+            0..SHARE_BYTES_MIN => 1.0,
+            // In a group, what its members give on average is what they get.
+            taken => (given as f32 / taken as f32).clamp(0.25, 4.0),
+        };
+        download.survey(ctx, &self.links, &held.have, Standing { known, share });
     }
 
     pub(super) fn fill_all(&mut self, ctx: &mut Context<'_>) {

@@ -292,7 +292,7 @@ impl Shell {
         self.now = end;
     }
 
-    fn handle(&mut self, input: Input) {
+    pub(crate) fn handle(&mut self, input: Input) {
         let mut outputs = Vec::new();
         self.engine.handle(self.now, input, &self.maps, &mut outputs);
         for output in outputs {
@@ -367,6 +367,7 @@ impl Shell {
         match message {
             Message::Have(runs) => assert!(runs.iter().all(|&run| have.contains(run)), "told of, not held"),
             Message::Lost(runs) => assert!(runs.iter().all(|&run| !have.contains(run)), "lost, and held"),
+            Message::Importing(runs) => assert!(!runs.is_empty(), "says nothing"),
             Message::Interested(interested) => {
                 assert_ne!(std::mem::replace(&mut link.interests_us, interested), interested, "no news");
             }

@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use nearcast_core::{
+    asn::Asn,
     config::Config,
     id::{ContentKey, PeerKey, QueryId, RequestId},
-    input::{Candidate, Event, Join, ManifestFailure, Neighbour, RunFailure, Via},
+    input::{Candidate, Event, Input, Join, ManifestFailure, Neighbour, RunFailure, Via},
+    locality::Locality,
     message::{Message, Refusal},
-    tier::Tier,
+    tier::{Near, Tier},
 };
 
 use super::{Shell, bare_join};
 
 /// Kinds of [`Step`].
-pub(crate) const KINDS: u8 = 26;
+pub(crate) const KINDS: u8 = 28;
 pub(crate) const RUNS: u64 = 24;
 pub(crate) const PEERS: u32 = 14;
 pub(crate) const CONTENTS: u32 = 3;
@@ -48,7 +50,7 @@ pub(crate) struct Step {
 
 fn about(peer: PeerKey) -> Neighbour {
     Neighbour {
-        near: tier(peer).into(),
+        near: Near { asn: Some(Asn(peer.0 % 3)), ..tier(peer).into() },
         origin: peer.0 % 5 == 4,
         directory: peer.0 % 4 == 3,
         manifest: peer.0 % 3 != 2,
@@ -113,6 +115,14 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         23 if shell.dialing.contains(&(content, peer)) => shell.dial_failed(content, peer),
         24 if number % 3 == 0 => shell.manifest(content, shell.set(number & number >> 3)),
         24 => manifest_failed(shell, number),
+        26 => {
+            shell.message(content, peer, Message::Importing(vec![run, shell.run(u32::from(number) + 3), run]))
+        }
+        27 if number % 3 == 0 => shell.event(content, Event::Counted { members: u32::from(number) % 50 }),
+        27 => {
+            let locality = Locality { asn: (number % 3 == 1).then_some(Asn(1)), tag: u32::from(number) };
+            shell.handle(Input::Located(locality));
+        }
         _ => shell.pass(Duration::from_millis(u64::from(number) % 3_000)),
     }
 }

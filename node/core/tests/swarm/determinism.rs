@@ -20,6 +20,8 @@ fn eventful(seed: u64) -> (u64, u64) {
         roles,
         config: Config::default(),
         acquainted: false,
+        directory: false,
+        traced: true,
     });
     world.run(Duration::from_secs(2));
     world.kill(5);

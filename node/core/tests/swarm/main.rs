@@ -2,6 +2,7 @@
 
 mod determinism;
 mod faults;
+mod nearness;
 mod world;
 
 use std::time::Duration;
@@ -20,6 +21,8 @@ fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
         roles,
         config: Config::default(),
         acquainted: true,
+        directory: false,
+        traced: true,
     }
 }
 

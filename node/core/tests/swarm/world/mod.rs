@@ -10,16 +10,18 @@ use std::{
 
 use nearcast_core::{
     HaveMaps,
+    asn::Asn,
     config::Config,
     engine::Engine,
-    id::{ContentKey, PeerKey, RequestId, UploadId},
+    id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
     input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, RunFailure, Via},
     layout::{Layout, RunIndex},
+    locality::Locality,
     message::{Message, Refusal},
     output::{Action, GiveUp, Output},
     random::Random,
     run_set::RunSet,
-    tier::Tier,
+    tier::{Near, Proximity, Tier},
     time::Timestamp,
 };
 
@@ -37,6 +39,14 @@ pub(crate) struct Role {
     pub(crate) joins: Duration,
     /// Sends false data.
     pub(crate) corrupt: bool,
+    /// Where it is: 0 = nobody knows, as if there were no atlas.
+    pub(crate) asn: u32,
+    /// The local network in its AS; 0 = alone.
+    pub(crate) lan: u32,
+    /// Announces that it imports everything, again and again, and never brings anything.
+    pub(crate) boasts: bool,
+    /// Says that it is an origin, and is none.
+    pub(crate) poses: bool,
 }
 
 pub(crate) struct WorldConfig {
@@ -49,11 +59,18 @@ pub(crate) struct WorldConfig {
     pub(crate) config: Config,
     /// Everybody knows everybody from the start, else only peer 0.
     pub(crate) acquainted: bool,
+    /// Peer 0 is a directory: it names fifty members, most of them of the asker's AS, and counts those. Nobody knows
+    /// anybody else from the start then.
+    pub(crate) directory: bool,
+    /// Everything that happens is hashed. Large worlds do without.
+    pub(crate) traced: bool,
 }
 
 enum Happening {
     Input(Event),
     Wake,
+    /// Time to boast.
+    Boast,
     /// The uplink has finished sending: (to, request, run).
     Sent,
 }
@@ -86,13 +103,36 @@ struct Peer {
 /// Have-maps as their neighbours know them.
 struct Maps<'a> {
     known: &'a BTreeMap<(PeerKey, PeerKey), RunSet>,
+    peers: &'a [Whereabouts],
     me: PeerKey,
 }
+
+/// Where a peer is: its AS, and the local network in it.
+type Whereabouts = (u32, u32);
 
 impl HaveMaps for Maps<'_> {
     fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
         self.known.get(&(self.me, peer))
     }
+
+    fn near(&self, peer: PeerKey) -> Option<Near> {
+        Some(near(self.peers, self.me.0 as usize, peer.0 as usize))
+    }
+}
+
+/// Without ASes, peers live in networks of eight.
+fn near(peers: &[Whereabouts], a: usize, b: usize) -> Near {
+    let ((our_as, our_lan), (their_as, their_lan)) = (peers[a], peers[b]);
+    let asn = Some(Asn(their_as)).filter(|asn| asn.0 != 0);
+    let tier = match () {
+        () if our_as == 0 || their_as == 0 => {
+            return if a / 8 == b / 8 { Tier::Prefix24 } else { Tier::Remote }.into();
+        }
+        () if our_as != their_as => return Near { proximity: Proximity::remote(Some(2)), asn },
+        () if our_lan == their_lan && our_lan != 0 => Tier::Lan,
+        () => Tier::SameAs,
+    };
+    Near { proximity: tier.into(), asn }
 }
 
 pub(crate) struct World {
@@ -108,9 +148,13 @@ pub(crate) struct World {
     /// What the first knows of the second.
     known: BTreeMap<(PeerKey, PeerKey), RunSet>,
     banned: BTreeSet<(PeerKey, PeerKey)>,
+    whereabouts: Vec<Whereabouts>,
+    announced: BTreeSet<PeerKey>,
     /// FNV-1a over everything that happened.
     pub(crate) trace: u64,
     pub(crate) events: u64,
+    /// Messages in which somebody said what it imports.
+    pub(crate) announcements: u64,
 }
 
 impl World {
@@ -148,26 +192,46 @@ impl World {
             links: BTreeSet::new(),
             known: BTreeMap::new(),
             banned: BTreeSet::new(),
+            whereabouts: config.roles.iter().map(|role| (role.asn, role.lan)).collect(),
+            announced: BTreeSet::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             events: 0,
+            announcements: 0,
             config,
         };
         for at in 0..world.peers.len() {
+            world.locate(PeerKey(at as u32));
             let join = world.join(at);
             let joins = Timestamp::ZERO + world.peers[at].role.joins;
             world.schedule(joins, PeerKey(at as u32), Happening::Input(Event::Join(join)));
+            if world.peers[at].role.boasts {
+                world.schedule(joins, PeerKey(at as u32), Happening::Boast);
+            }
         }
         world
     }
 
+    fn locate(&mut self, me: PeerKey) {
+        let asn = Some(Asn(self.peers[me.0 as usize].role.asn)).filter(|asn| asn.0 != 0);
+        if asn.is_some() {
+            let tag = self.maps(me).tag(me);
+            self.handle(me, Input::Located(Locality { asn, tag }));
+        }
+    }
+
+    fn maps(&self, me: PeerKey) -> Maps<'_> {
+        Maps { known: &self.known, peers: &self.whereabouts, me }
+    }
+
     fn join(&self, at: usize) -> Join {
-        let known = if self.config.acquainted { self.peers.len() } else { 1 };
-        let others = (0..known).filter(|&other| other != at && !self.peers[at].role.seed);
-        let candidate = |other| Candidate {
-            peer: PeerKey(other as u32),
-            near: Self::tier(at, other).into(),
-            via: Via::Named,
+        let known = match (self.config.directory, self.config.acquainted) {
+            (true, _) => 0,
+            (false, true) => self.peers.len(),
+            (false, false) => 1,
         };
+        let others = (0..known).filter(|&other| other != at && !self.peers[at].role.seed);
+        let candidate =
+            |other| Candidate { peer: PeerKey(other as u32), near: self.near(at, other), via: Via::Named };
         Join {
             material: Some(Material {
                 layout: self.layout.clone(),
@@ -175,16 +239,15 @@ impl World {
                 wanted: None,
             }),
             candidates: others.map(candidate).collect(),
-            directories: Vec::new(),
+            directories: if self.config.directory && at != 0 { vec![PeerKey(0)] } else { Vec::new() },
             exchange_peers: true,
             patience: Duration::from_secs(60),
             goal: Goal::Forever,
         }
     }
 
-    /// Peers live in networks of eight.
-    fn tier(a: usize, b: usize) -> Tier {
-        if a / 8 == b / 8 { Tier::Prefix24 } else { Tier::Remote }
+    fn near(&self, a: usize, b: usize) -> Near {
+        near(&self.whereabouts, a, b)
     }
 
     fn schedule(&mut self, at: Timestamp, peer: PeerKey, happening: Happening) {
@@ -220,6 +283,7 @@ impl World {
         }
         match happening {
             Happening::Sent => self.finish_sending(key),
+            Happening::Boast => self.boast(key),
             Happening::Wake => {
                 self.peers[at].wake_at = None;
                 self.handle(key, Input::Woken);
@@ -254,7 +318,7 @@ impl World {
                     Message::Peers(peers) => {
                         let candidate = |peer: PeerKey| Candidate {
                             peer,
-                            near: Self::tier(at, peer.0 as usize).into(),
+                            near: self.near(at, peer.0 as usize),
                             via: Via::Exchange,
                         };
                         let others = peers.into_iter().filter(|&peer| peer != me);
@@ -276,7 +340,7 @@ impl World {
     fn handle(&mut self, me: PeerKey, input: Input) {
         self.note(me, &input);
         let mut outputs = Vec::new();
-        let maps = Maps { known: &self.known, me };
+        let maps = Maps { known: &self.known, peers: &self.whereabouts, me };
         self.peers[me.0 as usize].engine.handle(self.now, input, &maps, &mut outputs);
         for output in outputs {
             match output {
@@ -296,6 +360,9 @@ impl World {
 
     fn note(&mut self, me: PeerKey, input: &Input) {
         self.events += 1;
+        if !self.config.traced {
+            return;
+        }
         let text = format!("{:?} {me:?} {input:?}", self.now);
         for byte in text.bytes() {
             self.trace = (self.trace ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
@@ -307,8 +374,10 @@ impl World {
             Action::Dial { peer } => self.dial(me, peer),
             Action::Unlink { peer, .. } => self.unlink(me, peer),
             Action::Send { peer, message } if self.linked(me, peer) => {
+                self.announcements += u64::from(matches!(message, Message::Importing(_)));
                 self.deliver(peer, Event::Message { peer: me, message });
             }
+            Action::Request { .. } if self.peers[me.0 as usize].role.boasts => {}
             Action::Request { peer, request, run } => self.request(me, peer, request, run),
             Action::Cancel { peer, request } => {
                 let server = &mut self.peers[peer.0 as usize];
@@ -334,12 +403,51 @@ impl World {
                 self.peers[me.0 as usize].completed.get_or_insert(now);
             }
             Action::GaveUp(why) => self.peers[me.0 as usize].gave_up = Some(why),
+            Action::Ask { query, wanted, .. } => self.answer(me, query, wanted),
             Action::Send { .. }
-            | Action::Ask { .. }
             | Action::Withdraw { .. }
             | Action::FetchManifest { .. }
             | Action::GoalReached => {}
         }
+    }
+
+    /// The directory answers: most of them near, a fifth at random, as the real one does.
+    fn answer(&mut self, me: PeerKey, query: QueryId, wanted: u16) {
+        let asn = self.peers[me.0 as usize].role.asn;
+        let mut others: Vec<PeerKey> = self.announced.iter().copied().filter(|&peer| peer != me).collect();
+        self.announced.insert(me);
+        for at in (1..others.len()).rev() {
+            others.swap(at, self.random.below(at as u32 + 1) as usize);
+        }
+        let wanted = usize::from(wanted.min(50));
+        let tail = others.split_off(others.len() * 4 / 5);
+        let inside = |peer: &PeerKey| self.peers[peer.0 as usize].role.asn == asn;
+        others.sort_by_key(|peer| !inside(peer));
+        others.truncate(wanted * 4 / 5);
+        others.extend(tail.into_iter().take(wanted - others.len()));
+        others.push(PeerKey(0));
+        let candidate = |peer: PeerKey| Candidate {
+            peer,
+            near: self.near(me.0 as usize, peer.0 as usize),
+            via: Via::Directory,
+        };
+        let candidates = others.into_iter().map(candidate).collect();
+        let members = self.announced.iter().filter(|peer| inside(peer)).count() as u32;
+        if asn != 0 {
+            self.deliver(me, Event::Counted { members });
+        }
+        self.deliver(me, Event::Discovered { query: Some(query), candidates });
+    }
+
+    /// Every half second a liar tells its neighbours that it imports all there is.
+    fn boast(&mut self, me: PeerKey) {
+        let others: Vec<PeerKey> =
+            (0..self.peers.len() as u32).map(PeerKey).filter(|&other| self.linked(me, other)).collect();
+        let runs: Vec<RunIndex> = RunSet::full(self.layout.runs()).iter().collect();
+        for peer in others {
+            self.deliver(peer, Event::Message { peer: me, message: Message::Importing(runs.clone()) });
+        }
+        self.schedule(self.now + Duration::from_millis(500), me, Happening::Boast);
     }
 
     fn linked(&self, a: PeerKey, b: PeerKey) -> bool {
@@ -360,8 +468,8 @@ impl World {
             let map = self.peers[b.0 as usize].have.clone();
             self.known.insert((a, b), map);
             let about = Neighbour {
-                near: Self::tier(a.0 as usize, b.0 as usize).into(),
-                origin: self.peers[b.0 as usize].role.origin,
+                near: self.near(a.0 as usize, b.0 as usize),
+                origin: self.peers[b.0 as usize].role.origin || self.peers[b.0 as usize].role.poses,
                 directory: false,
                 manifest: true,
                 web_seed: false,
@@ -454,6 +562,31 @@ impl World {
         partners.into_iter().for_each(|other| self.unlink(key, other));
     }
 
+    /// Members of an AS, the origin apart.
+    pub(crate) fn members(&self, asn: u32) -> Vec<u32> {
+        let is_member = |peer: &u32| {
+            let role = &self.peers[*peer as usize].role;
+            role.asn == asn && !role.origin
+        };
+        (0..self.peers.len() as u32).filter(is_member).collect()
+    }
+
+    /// How often the whole content came into an AS.
+    pub(crate) fn imports(&self, asn: u32) -> f64 {
+        let imported =
+            |peer: u32| self.engine(peer).swarm(CONTENT).map_or(0, |swarm| swarm.traffic().imported);
+        let bytes: u64 = self.members(asn).into_iter().map(imported).sum();
+        bytes as f64 / self.layout.bytes() as f64
+    }
+
+    /// When the last member of an AS was done, in seconds.
+    pub(crate) fn finished(&self, asn: u32) -> f64 {
+        let done =
+            |peer: u32| self.completed(peer).unwrap_or_else(|| panic!("peer {peer} of AS {asn} is not done"));
+        let last = self.members(asn).into_iter().map(done).max().expect("somebody is in it");
+        last.since(Timestamp::ZERO).as_secs_f64()
+    }
+
     pub(crate) fn completed(&self, key: u32) -> Option<Timestamp> {
         self.peers[key as usize].completed
     }
@@ -492,7 +625,17 @@ impl World {
 }
 
 pub(crate) fn leecher(up: u64) -> Role {
-    Role { origin: false, seed: false, up, joins: Duration::ZERO, corrupt: false }
+    Role {
+        origin: false,
+        seed: false,
+        up,
+        joins: Duration::ZERO,
+        corrupt: false,
+        asn: 0,
+        lan: 0,
+        boasts: false,
+        poses: false,
+    }
 }
 
 pub(crate) fn origin(up: u64) -> Role {

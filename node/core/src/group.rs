@@ -1,0 +1,320 @@
+//! One copy in: who brings a run into our group, and who waits for it to be there.
+//!
+//! Bytes inside a group (a local network, or an AS) are cheap, and those that cross its border are paid for by somebody.
+//! So of all members one should ask for a run outside, and the others get it from there. Who that is follows from a hash
+//! that everybody computes alike (rendezvous hashing, Thaler and Ravishankar 1998), without a word being said; that it is
+//! under way is announced, so that nobody else begins. A run that does not come is the next one's after a wait, and one
+//! after that: nobody is relied on for long.
+//!
+//! The unit is a run. A larger one would be handed out less evenly in small groups (a group of twelve and a content of
+//! a hundred pieces), and would save little: a bit a run says what may be asked for, a bit what the group has, a byte how
+//! long it has been waited for. Nothing is kept about members: who they are is looked up at each tick.
+//!
+//! Invariants: no run that a member holds, or has announced and may still bring, is `open`; an announcement of a run is
+//! believed once, for [`BELIEF_TICKS`].
+
+use crate::{
+    layout::{Layout, RunIndex},
+    random::mix,
+    run_set::{RunSet, bits},
+};
+
+/// The first wait, in ticks: two seconds. Each further one is twice as long.
+const WAIT_TICKS: u8 = 8;
+/// So long an announced run is waited for, in ticks: ten seconds. Slow uplinks take seconds for a run, and the dead must
+/// not hold up the group.
+const BELIEF_TICKS: u8 = 40;
+/// Announced runs of one neighbour that have not come, at most; beyond it is not believed. Fewer while it has given us
+/// nothing. In large groups announcements are passed on, and so there are many of them.
+pub(crate) const PROMISES_MAX: u8 = 250;
+/// See [`PROMISES_MAX`].
+pub(crate) const PROMISES_MAX_OF_STRANGERS: u8 = 16;
+/// Behind others by this share of the content, a group takes what it lacks wherever it is.
+const BEHIND_SHARE: f32 = 0.05;
+/// But by so many runs at least.
+const BEHIND_RUNS_MIN: f32 = 2.0;
+
+/// In the byte of a run: it was announced, and so many ticks are left.
+const ANNOUNCED: u8 = 0x80;
+/// It was announced before, and did not come.
+const DOUBTED: u8 = 0x40;
+/// Ticks it has been seen outside, and not inside.
+const AGE: u8 = 0x3f;
+
+/// What a hash is compared with: the members, or how many there are.
+#[derive(Clone, Debug)]
+pub(crate) struct Ranks<'a> {
+    /// Our own tag.
+    own: u32,
+    /// Those of the members we know of, if they are most.
+    others: Option<Vec<u32>>,
+    /// Some members are not our neighbours: they must hear of imports from others.
+    is_large: bool,
+    /// Members, ourselves among them.
+    size: u32,
+    /// Our uplink over the group's mean.
+    share: f32,
+    layout: &'a Layout,
+}
+
+impl<'a> Ranks<'a> {
+    /// `tags` are the members among our neighbours, `known` others we have heard of; `counted` are all there are, as far as
+    /// anybody knows.
+    pub(crate) fn new(
+        own: u32,
+        mut tags: Vec<u32>,
+        known: &[u32],
+        counted: u32,
+        share: f32,
+        layout: &'a Layout,
+    ) -> Ranks<'a> {
+        let neighbours = tags.len() as u32 + 1;
+        tags.extend(known);
+        let size = counted.max(tags.len() as u32 + 1);
+        // One in ten may have come or gone since the directory counted.
+        let is_large = neighbours + size / 10 < size;
+        // Who knows most of them is first of those seldom enough.
+        let knows_most = (tags.len() as u32 + 1) * 5 >= size * 3;
+        Ranks { own, others: knows_most.then_some(tags), is_large, size, share, layout }
+    }
+
+    /// Whether some members hear of what we import only from others.
+    pub(crate) fn is_large(&self) -> bool {
+        self.is_large
+    }
+
+    /// Whether it is our turn to import a run that has been seen outside for so many ticks, and not here.
+    fn is_our_turn(&self, run: RunIndex, age: u8) -> bool {
+        // Where all know each other, one after the other; else each wait doubles, so that news have time to spread.
+        let waits = age / WAIT_TICKS;
+        let waits = if self.is_large { (waits + 1).ilog2() as u8 } else { waits };
+        age == AGE || self.rank(run) <= waits
+    }
+
+    fn weight(&self, run: RunIndex, tag: u32) -> u64 {
+        weight(self.layout, run, tag)
+    }
+
+    /// After how many waits it is our turn to import a run; 0 = at once.
+    fn rank(&self, run: RunIndex) -> u8 {
+        let weight = self.weight(run, self.own);
+        match &self.others {
+            Some(others) => {
+                let before = others.iter().filter(|&&tag| self.weight(run, tag) > weight).count() as u8;
+                // A slow uplink takes fewer turns: it would have to pass on all that it imports.
+                let dice = (mix(weight) >> 40) as f32 / (1 << 24) as f32;
+                before.saturating_add(u8::from(dice >= self.share))
+            }
+            None => {
+                let turn = (weight >> 40) as f32 / (1 << 24) as f32 * self.size as f32 / self.share;
+                if turn < 1.0 { 0 } else { turn.log2().ceil() as u8 }
+            }
+        }
+    }
+}
+
+/// What decides about turns: the larger comes first. The same for everybody who sees the same tag (WIRE.md, "Turns").
+fn weight(layout: &Layout, run: RunIndex, tag: u32) -> u64 {
+    mix((u64::from(run.get()) << 32 | u64::from(tag)) ^ mix(layout.bytes()))
+}
+
+/// Whether of two members, ourselves first, the other is to import a run.
+pub(crate) fn prefers(layout: &Layout, run: RunIndex, (ours, theirs): (u32, u32)) -> bool {
+    weight(layout, run, theirs) > weight(layout, run, ours)
+}
+
+/// What a tick looks at.
+pub(crate) struct Survey<'a> {
+    pub(crate) ranks: &'a Ranks<'a>,
+    /// What we hold.
+    pub(crate) mine: &'a RunSet,
+    /// What members hold who deliver.
+    pub(crate) inside: RunSet,
+    /// What neighbours beyond the border hold, origins apart: those give each run away once by themselves.
+    pub(crate) beyond: &'a RunSet,
+    /// Neighbours beyond the border who are not complete.
+    pub(crate) rivals: u32,
+    /// Members among our neighbours who are not.
+    pub(crate) members: u32,
+    /// Runs that came to us since the last tick.
+    pub(crate) came: u32,
+}
+
+/// One group that we are in: a local network, or an AS.
+#[derive(Debug)]
+pub(crate) struct Group {
+    /// Runs we may import now.
+    open: RunSet,
+    /// Runs some member holds.
+    inside: RunSet,
+    /// Those, and the ones announced.
+    here: RunSet,
+    /// By run: see the constants.
+    state: Box<[u8]>,
+    /// Imports begun that the members have not been told of.
+    untold: Vec<RunIndex>,
+    /// Runs that neighbours beyond the border got since the last tick, and those that members got.
+    heard: u32,
+    heard_inside: u32,
+    /// How many runs a neighbour beyond the border got more than a member, since they know each other.
+    behind: f32,
+}
+
+impl Group {
+    /// Nothing may be imported before the first survey.
+    pub(crate) fn new(runs: u32) -> Group {
+        Group {
+            open: RunSet::empty(runs),
+            inside: RunSet::empty(runs),
+            here: RunSet::empty(runs),
+            state: vec![0; runs as usize].into(),
+            untold: Vec::new(),
+            heard: 0,
+            heard_inside: 0,
+            behind: 0.0,
+        }
+    }
+
+    /// Runs that may be asked for beyond the border.
+    pub(crate) fn open(&self) -> &RunSet {
+        &self.open
+    }
+
+    /// Runs that some member holds or will soon.
+    pub(crate) fn here(&self) -> &RunSet {
+        &self.here
+    }
+
+    fn slack(&self) -> f32 {
+        (self.state.len() as f32 * BEHIND_SHARE).max(BEHIND_RUNS_MIN)
+    }
+
+    /// Whether we fall behind those beyond the border, who would be as fast as we by random choice.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind > self.slack()
+    }
+
+    /// We import a run, in turn or because we are behind.
+    pub(crate) fn on_import(&mut self, run: RunIndex) {
+        if !self.open.remove(run) {
+            self.behind -= 1.0;
+        }
+        if !self.inside.contains(run) {
+            self.untold.push(run);
+        }
+    }
+
+    pub(crate) fn has_untold(&self) -> bool {
+        !self.untold.is_empty()
+    }
+
+    /// Members who are not our neighbours are to hear of a run that is here, or will be.
+    pub(crate) fn pass_on(&mut self, run: RunIndex) {
+        self.untold.push(run);
+    }
+
+    /// Imports to be announced; they count as announced then.
+    pub(crate) fn take_untold(&mut self) -> Vec<RunIndex> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// A member announces that it imports a run. Tells whether it is believed.
+    pub(crate) fn on_announced(&mut self, run: RunIndex) -> bool {
+        let state = &mut self.state[run.get() as usize];
+        if self.inside.contains(run) || *state & (ANNOUNCED | DOUBTED) != 0 {
+            return false;
+        }
+        *state = ANNOUNCED | BELIEF_TICKS;
+        self.open.remove(run);
+        self.here.insert(run);
+        true
+    }
+
+    /// A member holds a run. Tells whether it is the first.
+    pub(crate) fn on_inside(&mut self, run: RunIndex) -> bool {
+        self.open.remove(run);
+        self.here.insert(run);
+        self.inside.insert(run)
+    }
+
+    /// A member got so many runs.
+    pub(crate) fn on_progress(&mut self, runs: usize) {
+        self.heard_inside += runs as u32;
+    }
+
+    /// A neighbour beyond the border got runs: some may be ours to import.
+    pub(crate) fn on_beyond<'a>(
+        &mut self,
+        runs: &[RunIndex],
+        mine: &RunSet,
+        ranks: impl FnOnce() -> Ranks<'a>,
+    ) {
+        self.heard += runs.len() as u32;
+        let is_new = |run: &&RunIndex| {
+            let known = self.inside.contains(**run) || self.open.contains(**run) || mine.contains(**run);
+            !known && self.state[run.get() as usize] == 0
+        };
+        let new: Vec<RunIndex> = runs.iter().filter(is_new).copied().collect();
+        if new.is_empty() {
+            return;
+        }
+        let ranks = ranks();
+        for run in new.into_iter().filter(|&run| ranks.rank(run) == 0) {
+            self.open.insert(run);
+        }
+    }
+
+    /// A tick: what the group has is counted anew, and waits go on.
+    pub(crate) fn survey(&mut self, survey: Survey<'_>) {
+        let Survey { ranks, mine, inside, beyond, rivals, members, came } = survey;
+        let ours = (self.heard_inside + came) as f32 / (members + 1) as f32;
+        let theirs = if rivals == 0 { ours } else { self.heard as f32 / rivals as f32 };
+        let bound = 2.0 * self.slack();
+        self.behind = (self.behind + theirs - ours).clamp(-bound, bound);
+        (self.heard, self.heard_inside) = (0, 0);
+        let announced = std::mem::replace(&mut self.here, inside.clone());
+        self.inside = inside;
+        for at in 0..mine.words().len() {
+            let here = mine.words()[at] | self.inside.words()[at];
+            for run in bits(at as u32 * 64, self.open.words()[at] & here) {
+                self.open.remove(run);
+            }
+            let all = beyond.words()[at] | self.open.words()[at] | announced.words()[at];
+            for run in bits(at as u32 * 64, all & !here) {
+                self.age(run, beyond.contains(run), ranks);
+            }
+        }
+    }
+
+    /// One tick more in which a run is not here.
+    fn age(&mut self, run: RunIndex, beyond: bool, ranks: &Ranks<'_>) {
+        let state = &mut self.state[run.get() as usize];
+        if *state & ANNOUNCED != 0 {
+            *state -= 1;
+            if *state == ANNOUNCED {
+                // Whose turn it was did not bring it.
+                *state = DOUBTED | WAIT_TICKS;
+            } else {
+                self.here.insert(run);
+                return;
+            }
+        } else if !beyond {
+            *state &= DOUBTED;
+            self.open.remove(run);
+            return;
+        } else if *state & AGE < AGE {
+            *state += 1;
+        }
+        let age = *state & AGE;
+        if ranks.is_our_turn(run, age) {
+            self.open.insert(run);
+        } else {
+            self.open.remove(run);
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let words = 3 * self.open.words().len();
+        size_of::<Group>() + words * 8 + self.state.len() + self.untold.capacity() * size_of::<RunIndex>()
+    }
+}

@@ -28,7 +28,7 @@ class Nearcast(Peer):
         self._atlas_option = []
 
     def missing(self):
-        unbuilt = [path for path in (self._client, self._seeder) if not os.access(path, os.X_OK)]
+        unbuilt = [path for path in (self._client, self._seeder, self._tracker) if not os.access(path, os.X_OK)]
         return f"{', '.join(unbuilt)} not built (cargo build --release)" if unbuilt else None
 
     def missing_for(self, work):

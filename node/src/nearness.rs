@@ -76,6 +76,21 @@ impl Nearness {
         &self.ours
     }
 
+    /// A directory saw us at an address. Behind a NAT that is the only way to learn where we are; who has a public address
+    /// needs nobody's word for it. The first word stands, so that a directory that comes later cannot move us elsewhere; a false
+    /// one costs us nearness, and nobody else anything. True if it was news.
+    pub(crate) fn on_seen_at(&mut self, ip: IpAddr) -> bool {
+        let is_public = |ip: &IpAddr| Scope::of(*ip) == Scope::Public;
+        let is_news = is_public(&ip) && !self.ours.iter().any(is_public);
+        self.ours.extend(is_news.then_some(ip));
+        is_news
+    }
+
+    /// The atlas gone by.
+    pub(crate) fn atlas(&self) -> Option<&Arc<Atlas>> {
+        self.outlook.as_ref().map(|outlook| &outlook.atlas)
+    }
+
     /// Goes by this atlas from now on.
     pub(crate) fn look_around(&mut self, outlook: Outlook) {
         self.outlook = Some(outlook);
@@ -158,6 +173,25 @@ mod tests {
         assert_eq!(nearness.tier_of("127.4.0.6"), Tier::Remote);
         let near = nearness.near("127.3.0.6".parse().unwrap());
         assert_eq!(near, Near { proximity: Proximity::adjacent(Relation::Peer), asn: Some(Asn(3)) });
+    }
+
+    #[test]
+    fn behind_a_nat_the_first_directory_says_where_we_are() {
+        let mut builder = AtlasBuilder::new(1);
+        builder.prefix("8.8.0.0/16".parse().unwrap(), &[Asn(1)]);
+        builder.prefix("9.9.0.0/16".parse().unwrap(), &[Asn(1)]);
+        let atlas = Arc::new(builder.build());
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let mut near = nearness("/ip4/10.0.0.5/tcp/1", Vec::new());
+        for nowhere in ["10.0.0.5", "127.0.0.1", "192.0.2.1", "0.0.0.0"] {
+            assert!(!near.on_seen_at(ip(nowhere)), "{nowhere}");
+        }
+        assert!(near.on_seen_at(ip("8.8.1.1")));
+        assert!(!near.on_seen_at(ip("7.7.7.7")), "a second one does not move us");
+        near.look_around(Outlook::new(atlas, near.ours()));
+        assert_eq!((near.our_asn(), near.tier_of("9.9.9.9")), (Some(Asn(1)), Tier::SameAs));
+        let mut public = nearness("/ip4/9.9.9.9/tcp/1", Vec::new());
+        assert!(!public.on_seen_at(ip("8.8.1.1")), "it knows where it is");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Directories: asking them, and being one.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use libp2p::multiaddr::Protocol;
 use nearcast_core::{
@@ -128,6 +128,7 @@ impl Driver {
         if let Some(offer) = &reply.atlas {
             self.hear_of_atlas(offer);
         }
+        self.hear_where_we_are(&reply.observed);
         if reply.pause > 0 {
             let pause = Duration::from_secs(u64::from(reply.pause));
             self.input(content, Event::DirectoryPause { query, pause });
@@ -136,6 +137,17 @@ impl Driver {
             self.input(content, Event::Counted { members: reply.members_in_as });
         }
         self.input(content, Event::Discovered { query: Some(query), candidates });
+    }
+
+    /// The address a directory sees us at.
+    fn hear_where_we_are(&mut self, observed: &[u8]) {
+        let v4 = <[u8; 4]>::try_from(observed).map(IpAddr::from);
+        let seen_at = v4.or_else(|_| <[u8; 16]>::try_from(observed).map(IpAddr::from));
+        if seen_at.is_ok_and(|ip| self.nearness.on_seen_at(ip))
+            && let Some(atlas) = self.nearness.atlas()
+        {
+            self.look_around(Arc::clone(atlas));
+        }
     }
 
     /// A newer atlas is told of at once, whoever offers it: whoever fetches it checks who signed it.

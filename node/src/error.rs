@@ -88,6 +88,14 @@ pub enum DownloadError {
     /// Nobody whose signature is demanded has signed it, as far as could be found out.
     #[error("no valid signature by whom --signed-by demands: {0}")]
     Unsigned(String),
+    /// It is larger than was asked for.
+    #[error("the content has {bytes} bytes; at most {bytes_max} are taken")]
+    TooLarge {
+        /// Its size.
+        bytes: u64,
+        /// What is taken at most.
+        bytes_max: u64,
+    },
     /// `--select` matches no file.
     #[error("--select matches no file of this content")]
     NothingSelected,

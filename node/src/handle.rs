@@ -123,6 +123,8 @@ pub struct Fetch {
     pub patience: Duration,
     /// How long a full disk is waited for; none = for ever.
     pub disk_wait: Option<Duration>,
+    /// Contents that are larger are not downloaded; none = any size.
+    pub bytes_max: Option<u64>,
     /// Where completed downloads are noted, so that they are known again at once; none = nowhere.
     pub state_dir: Option<PathBuf>,
 }
@@ -299,7 +301,7 @@ impl Node {
         self.directory.as_ref()
     }
 
-    /// The newest atlas that directories offered, if it is newer than ours; only if [`NodeConfig::hear_of_atlases`] is set.
+    /// The atlas that a directory offered last, of those newer than ours; only if [`NodeConfig::hear_of_atlases`] is set.
     /// Anybody may offer anything: what is behind the link must be signed by somebody trusted.
     pub fn atlas_offers(&self) -> watch::Receiver<Option<AtlasOffer>> {
         self.atlas_offers.clone()

@@ -93,6 +93,7 @@ async fn begin_and_end(published: &Published, target: &Path) -> Vec<String> {
         find_on_lan: false,
         signed_by: Vec::new(),
         disk_wait: None,
+        bytes_max: None,
         state_dir: None,
     };
     let download = leecher.fetch(wish).await.unwrap();

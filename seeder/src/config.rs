@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::paths::printable;
+use nearcast_core::{paths::printable, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{Caps, NodeConfig},
@@ -38,6 +38,8 @@ pub struct SeederConfig {
     pub listen: Vec<Address>,
     /// Atlas of who is where; none = nearness goes by address prefixes.
     pub atlas: Option<PathBuf>,
+    /// Instead of a file: the newest that directories tell of.
+    pub atlas_auto: Option<AtlasAuto>,
     /// Bytes per second sent, all contents together; none = no limit.
     pub up: Option<u64>,
     /// Connections at most. More = a larger crowd served directly, at about 100 KiB each.
@@ -49,6 +51,15 @@ pub struct SeederConfig {
     pub identity: Option<PathBuf>,
 }
 
+/// Whose atlas to follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtlasAuto {
+    /// Who must have signed it.
+    pub key: PublisherKey,
+    /// Where the last good one is kept.
+    pub folder: PathBuf,
+}
+
 impl Default for SeederConfig {
     fn default() -> Self {
         SeederConfig {
@@ -58,6 +69,7 @@ impl Default for SeederConfig {
             rescan: Duration::from_secs(10),
             listen: Vec::new(),
             atlas: None,
+            atlas_auto: None,
             up: None,
             connections_max: 4096,
             caps: Caps::default(),
@@ -75,6 +87,7 @@ impl SeederConfig {
             identity: self.identity.clone(),
             connections_max: self.connections_max,
             caps: self.caps,
+            hear_of_atlases: self.atlas_auto.is_some(),
             ..NodeConfig::default()
         };
         if !self.listen.is_empty() {
@@ -108,6 +121,10 @@ impl Settings {
         if identity.is_none() {
             problems.push("no place for the identity: set state-dir or identity".to_owned());
         }
+        let atlas_auto = atlas_auto(layers, identity.as_deref()).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
         let listen: Vec<Address> = layers.all(Setting::Listen);
         for address in listen.iter().filter(|address| address.ip().is_none()) {
             problems.push(format!("listen: {address} names no IP to listen on"));
@@ -118,7 +135,8 @@ impl Settings {
             link_addresses: layers.all(Setting::LinkAddress),
             rescan: layers.duration(Setting::Rescan),
             listen,
-            atlas: layers.path(Setting::Atlas),
+            atlas: layers.path(Setting::Atlas).filter(|path| path.as_os_str() != "auto"),
+            atlas_auto,
             up: layers.rate(Setting::Up),
             connections_max: layers.count(Setting::Connections).unwrap_or_default(),
             caps: caps(layers),
@@ -162,6 +180,20 @@ impl Settings {
             note(key, readable_or_makeable(key));
         }
         problems
+    }
+}
+
+fn atlas_auto(layers: &Layers<Setting>, identity: Option<&Path>) -> Result<Option<AtlasAuto>, String> {
+    let key: Option<PublisherKey> = layers.all(Setting::AtlasKey).first().copied();
+    match (layers.text(Setting::Atlas), key) {
+        ("auto", Some(key)) => {
+            let state = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
+            let folder = state.or_else(|| Some(identity?.parent()?.to_owned())).unwrap_or_default();
+            Ok(Some(AtlasAuto { key, folder: folder.join("atlas") }))
+        }
+        ("auto", None) => Err("atlas is auto: atlas-key must say whose is to be believed".to_owned()),
+        (_, Some(_)) => Err("atlas-key goes with atlas = auto only".to_owned()),
+        (_, None) => Ok(None),
     }
 }
 

@@ -8,15 +8,20 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{atlas::Atlas, config::ConfigError, id::ContentId, manifest::Manifest};
+use nearcast_core::{atlas::Atlas, config::ConfigError, id::ContentId, magnet::Magnet, manifest::Manifest};
 use nearcast_node::{
     address::Address,
     atlas::{self, AtlasFileError},
     config::NodeConfig,
+    directory::AtlasOffer,
     error::{ShareError, StartError},
     handle::{Node, Share},
 };
-use nearcast_service::state::make_private_folder;
+use nearcast_service::{
+    atlas::{Cache, Follow, Following, News},
+    links::link_addresses,
+    state::make_private_folder,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
@@ -25,7 +30,7 @@ use tokio::{
 pub use crate::keeper::Published;
 use crate::{
     catalogue::Catalogue,
-    config::SeederConfig,
+    config::{AtlasAuto, SeederConfig},
     health::Health,
     ingest::Ingest,
     keeper::{Keeper, Orders},
@@ -65,6 +70,7 @@ pub struct Seeder {
     node: Node,
     orders: watch::Sender<Orders>,
     keeper: Option<JoinHandle<()>>,
+    following: Option<Following>,
     news: Option<mpsc::Receiver<Published>>,
 }
 
@@ -97,9 +103,14 @@ impl Seeder {
         if let Some(root) = &config.root {
             std::fs::read_dir(root).map_err(|source| SeederError::Folder { path: root.clone(), source })?;
         }
-        let atlas = load_atlas(&config).await?;
+        let atlas = match &config.atlas_auto {
+            Some(auto) => last_good(auto).await,
+            None => load_atlas(&config).await?,
+        };
+        let version = atlas.as_ref().map_or(0, |atlas| atlas.version());
         let node = Node::start(NodeConfig { atlas, ..config.node() }).await?;
         health.set_node(node.clone());
+        let following = follow(&config, &node, version);
         let (orders, orders_seen) = watch::channel(Orders::of(&config));
         let (news, news_seen) = mpsc::channel(NEWS_WAITING_MAX);
         let keeper = match config.root {
@@ -127,7 +138,7 @@ impl Seeder {
                 None
             }
         };
-        Ok(Seeder { node, orders, keeper, news: Some(news_seen) })
+        Ok(Seeder { node, orders, keeper, following, news: Some(news_seen) })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
@@ -180,6 +191,9 @@ impl Seeder {
             // A look in progress touches no state of ours that matters now; do not wait for a slow disk.
             keeper.abort();
         }
+        if let Some(following) = self.following {
+            following.finish(Duration::ZERO).await;
+        }
         self.node.shutdown(grace).await;
     }
 }
@@ -196,5 +210,42 @@ impl Orders {
     fn of(config: &SeederConfig) -> Orders {
         let link_addresses = config.link_addresses.clone();
         Orders { rescan: config.rescan, link_addresses, looks_wanted: 0, stop: false }
+    }
+}
+
+/// The last good atlas. That there is none, or that it is damaged, is no reason not to serve.
+async fn last_good(auto: &AtlasAuto) -> Option<Arc<Atlas>> {
+    let cache = Cache::new(auto.folder.clone(), &auto.key);
+    match tokio::task::spawn_blocking(move || cache.load()).await {
+        Ok(Ok(atlas)) => atlas,
+        Ok(Err(error)) => {
+            tracing::warn!("{error}; going on without an atlas until a good one comes");
+            None
+        }
+        // The runtime goes down.
+        Err(_) => None,
+    }
+}
+
+/// Begins to fetch newer atlases, if that is wanted, and to tell of them whoever asks.
+fn follow(config: &SeederConfig, node: &Node, version: u64) -> Option<Following> {
+    let AtlasAuto { key, folder } = config.atlas_auto.clone()?;
+    let known = config.node().trackers;
+    let cache = Cache::new(folder, &key);
+    let following = Follow { node: node.clone(), cache, key, known, version }.start();
+    tokio::spawn(hand_on(following.news(), node.clone()));
+    Some(following)
+}
+
+async fn hand_on(mut news: watch::Receiver<Option<News>>, node: Node) {
+    while news.changed().await.is_ok() {
+        let Some(News { atlas, link }) = news.borrow_and_update().clone() else { continue };
+        let link = Magnet { addresses: link_addresses(node.addresses()), ..link };
+        let offer = AtlasOffer { version: atlas.version(), link: link.to_string() };
+        if let Some(directory) = node.directory()
+            && let Err(error) = directory.offer_atlas(offer)
+        {
+            tracing::warn!("{error}");
+        }
     }
 }

@@ -19,6 +19,7 @@ pub enum Setting {
     Rescan,
     Listen,
     Atlas,
+    AtlasKey,
     Connections,
     ConnectionsPerPrefix,
     LinksPerContent,
@@ -35,10 +36,10 @@ pub enum Setting {
     LogFormat,
 }
 
-use Kind::{Addresses, Count, Duration as Time, Filter, Path, Rate, Switch, Word};
+use Kind::{Addresses, Count, Duration as Time, Filter, Key, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 20] = [
+pub static TABLE: [About; 21] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -104,14 +105,27 @@ pub static TABLE: [About; 20] = [
     About {
         setting: Setting::Atlas,
         name: "atlas",
-        kind: Path,
-        value: "FILE",
+        kind: PathOr(&["auto"]),
+        value: "FILE|auto",
         default: "",
         example: "/var/lib/nearcast/world.atlas",
         live: true,
         short: "Atlas of who is where, made by nearcast-tracker atlas build.",
         long: "With it, whoever asks is told of peers in its own network (AS) first, then of those in networks next to it. \
-               By default nearness goes by address prefixes. Read again on a reload, even if its name is the same.",
+               By default nearness goes by address prefixes. A file is read again on a reload, even if its name is the same. \
+               With auto, the last good one is used, and whenever a tracker tells of a newer one, it is fetched, used and \
+               handed on; to begin with auto takes a restart.",
+    },
+    About {
+        setting: Setting::AtlasKey,
+        name: "atlas-key",
+        kind: Key,
+        value: "KEY",
+        default: "",
+        example: "ed25519:1819d87e8d0997604c9f9d98006b0b7c70e3f7da854052da8761a06e08d7bf18",
+        live: false,
+        short: "Who must have signed the atlas, when it is auto.",
+        long: "A public key, as nearcast key show prints it.",
     },
     About {
         setting: Setting::Connections,

@@ -15,12 +15,18 @@ pub struct Binaries {
     pub nearcast: PathBuf,
     /// The origin seeder.
     pub seeder: PathBuf,
+    /// The tracker.
+    pub tracker: PathBuf,
 }
 
 /// The binaries, built first if need be.
 pub fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
-    BINARIES.get_or_init(|| Binaries { nearcast: find("nearcast"), seeder: find("nearcast-seeder") })
+    BINARIES.get_or_init(|| Binaries {
+        nearcast: find("nearcast"),
+        seeder: find("nearcast-seeder"),
+        tracker: find("nearcast-tracker"),
+    })
 }
 
 /// The root of the source tree.

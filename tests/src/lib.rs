@@ -17,5 +17,6 @@ pub mod probe;
 pub mod process;
 pub mod stranger;
 pub mod torrent;
+pub mod tracker;
 pub mod vitals;
 pub mod web;

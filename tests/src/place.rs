@@ -47,6 +47,11 @@ impl Place {
         self.command(&binaries().seeder)
     }
 
+    /// `nearcast-tracker`, whose home is in this place.
+    pub fn tracker(&self) -> Command {
+        self.command(&binaries().tracker)
+    }
+
     fn command(&self, program: &Path) -> Command {
         let home = self.folder("home");
         let mut command = Command::new(program);

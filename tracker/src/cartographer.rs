@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nearcast_core::atlas::Atlas;
-use nearcast_node::handle::Node;
+use nearcast_node::{directory::AtlasOffer, handle::Node};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -82,6 +82,11 @@ impl Cartographer {
         match publisher.publish(atlas).await {
             Ok(Some(link)) => {
                 tracing::info!("atlas {version} published: {link}");
+                if let Some(directory) = self.node.directory()
+                    && let Err(error) = directory.offer_atlas(AtlasOffer { version, link: link.to_string() })
+                {
+                    tracing::warn!("{error}");
+                }
                 self.health.on_published(version);
             }
             Ok(None) => {}

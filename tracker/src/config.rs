@@ -6,6 +6,7 @@ use nearcast_core::{id::ContentId, paths::printable};
 use nearcast_node::{
     address::Address,
     config::{Caps, NodeConfig},
+    directory::{Admission, DirectoryConfig, RegistryConfig},
 };
 use nearcast_service::{
     config::{Layers, Problems},
@@ -67,6 +68,15 @@ pub enum Admitted {
 }
 
 impl TrackerConfig {
+    /// What the directory is for, beside the atlas.
+    pub(crate) fn admission(&self) -> Admission {
+        match &self.admitted {
+            Admitted::Any => Admission::Open,
+            Admitted::Listed(contents) => Admission::Listed(contents.clone()),
+            Admitted::Own => Admission::Own,
+        }
+    }
+
     /// Whether anybody tells of routes.
     pub(crate) fn has_feeds(&self) -> bool {
         let LiveConfig { bmp, ris_live, updates, .. } = &self.live;
@@ -82,6 +92,16 @@ impl TrackerConfig {
             connections_max: self.connections_max,
             caps: self.caps,
             lan: false,
+            directory: Some(DirectoryConfig {
+                admission: self.admission(),
+                registry: RegistryConfig {
+                    contents_max: self.contents_max,
+                    entries_max: self.entries_max,
+                    peers_max: self.peers_max,
+                    ..RegistryConfig::default()
+                },
+                ..DirectoryConfig::default()
+            }),
             ..NodeConfig::default()
         };
         if !self.listen.is_empty() {

@@ -11,7 +11,10 @@ use std::{
 };
 
 use nearcast_core::atlas::{Atlas, Counts};
-use nearcast_node::handle::{Node, Totals};
+use nearcast_node::{
+    directory::DirectoryStats,
+    handle::{Node, Totals},
+};
 use nearcast_service::{
     admin::{Condition, Vitals},
     reloaded::Reloaded,
@@ -98,7 +101,7 @@ impl Health {
     }
 
     /// Who is known was written down, or not.
-    pub fn on_saved(&self, saved: Option<Tally>, took: Duration) {
+    pub(crate) fn on_saved(&self, saved: Option<Tally>, took: Duration) {
         let mut saves = self.saves.lock().unwrap_or_else(PoisonError::into_inner);
         match saved {
             Some(tally) => {
@@ -110,7 +113,7 @@ impl Health {
     }
 
     /// Who was known is known again.
-    pub fn on_restored(&self, tally: Tally) {
+    pub(crate) fn on_restored(&self, tally: Tally) {
         self.saves.lock().unwrap_or_else(PoisonError::into_inner).restored = tally;
         self.restored.store(true, Relaxed);
     }
@@ -118,6 +121,11 @@ impl Health {
     /// The node's counters; none before it listens.
     pub fn totals(&self) -> Option<Totals> {
         Some(self.node.get()?.totals().borrow().clone())
+    }
+
+    /// What the directory did and knows; none before there is one.
+    pub fn directory(&self) -> Option<DirectoryStats> {
+        Some(self.node.get()?.directory()?.stats())
     }
 
     /// The version of the atlas in use.
@@ -169,7 +177,11 @@ impl run::Health for Health {
             Some(version) => format!("atlas {version}"),
             None => "no atlas".to_owned(),
         };
-        format!("{} connections, {atlas}", totals.connections)
+        let known = self.directory().unwrap_or_default();
+        format!(
+            "{} peers of {} contents, {} connections, {atlas}",
+            known.entries, known.contents, totals.connections
+        )
     }
 
     fn drain(&self) {

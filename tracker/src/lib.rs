@@ -13,5 +13,6 @@ mod metrics;
 mod progress;
 pub mod publishing;
 pub mod run;
+mod saving;
 pub mod service;
 pub mod setting;

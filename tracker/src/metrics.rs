@@ -5,7 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_node::handle::Totals;
+use nearcast_core::tier::Tier;
+use nearcast_node::{directory::DirectoryStats, handle::Totals};
 use nearcast_service::{
     admin::Vitals,
     metrics::{self, Common, counter, family, gauge, gauges},
@@ -35,6 +36,7 @@ pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
 struct Scrape {
     common: Common,
     totals: Totals,
+    directory: DirectoryStats,
     atlas: Option<AtlasAbout>,
     atlas_published: u64,
     saves: Saves,
@@ -47,6 +49,7 @@ impl Scrape {
         Scrape {
             common: Common::now(env!("CARGO_PKG_VERSION"), health.is_ready(), &health.reloaded),
             totals: health.totals().unwrap_or_default(),
+            directory: health.directory().unwrap_or_default(),
             atlas: health.atlas_about(),
             atlas_published: health.atlas_published(),
             saves: health.saves(),
@@ -61,6 +64,7 @@ impl Collector for Scrape {
         let to = &mut encoder;
         self.common.encode(to)?;
         self.encode_node(to)?;
+        self.encode_directory(to)?;
         self.encode_atlas(to)?;
         self.encode_live(to)?;
         self.encode_saves(to)
@@ -76,6 +80,34 @@ impl Scrape {
         let help = "Streams refused because too many waited";
         counter(to, "streams_refused", help, None, totals.refused_streams)?;
         counter(to, "uploaded", "Payload of atlases sent", Some(&Unit::Bytes), totals.uploaded)
+    }
+
+    fn encode_directory(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let DirectoryStats { refused, told_by_tier, .. } = self.directory;
+        let counters = [
+            ("questions", "Questions read", self.directory.questions),
+            ("answers", "Questions answered with peers", self.directory.answers),
+            ("announcements", "Announcements taken, renewals included", self.directory.announced),
+            ("withdrawals", "Peers that said goodbye", self.directory.withdrawn),
+        ];
+        counters.iter().try_for_each(|(name, help, value)| counter(to, name, help, None, *value))?;
+        let reasons = [
+            ("not_admitted", refused.not_admitted),
+            ("too_often", refused.too_often),
+            ("peer_full", refused.peer_full),
+            ("prefix_full", refused.prefix_full),
+            ("full", refused.full),
+            ("malformed", refused.malformed),
+        ];
+        family(to, "questions_refused", "Questions refused, by reason", None, "reason", &reasons)?;
+        let tiers = Tier::ALL.map(|tier| (tier.name(), told_by_tier[tier as usize]));
+        family(to, "peers_told", "Peers named in answers, by how near the asker", None, "tier", &tiers)?;
+        let gauges = [
+            ("contents", "Contents known", self.directory.contents),
+            ("entries", "Peers known, each counted once for each content", self.directory.entries),
+            ("peers", "Peers known", self.directory.peers),
+        ];
+        gauges.iter().try_for_each(|(name, help, value)| gauge(to, name, help, None, *value as i64))
     }
 
     fn encode_atlas(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {

@@ -9,6 +9,8 @@ use nearcast_core::{
 use nearcast_node::{
     address::Address,
     atlas::{self, AtlasFileError},
+    config::NodeConfig,
+    directory::Directory,
     error::StartError,
     handle::Node,
 };
@@ -23,11 +25,14 @@ use crate::{
     bgp::live::{Live, LiveError},
     cartographer::{Cartographer, Current},
     config::TrackerConfig,
-    database::DatabaseError,
+    database::{Database, DatabaseError, Found},
     health::Health,
     publishing::{Publisher, PublishingError},
+    saving::{self, Saving},
 };
 
+/// Who was known, in the state folder.
+const DATABASE: &str = "directory.redb";
 /// As in `nearcast`: what was read is not what was written.
 const EXIT_CHECKSUM: u8 = 32;
 
@@ -101,6 +106,8 @@ pub struct Tracker {
     interval: watch::Sender<Duration>,
     /// What listens to routes, if anything does.
     live: Option<Arc<Live>>,
+    saving: Option<Saving>,
+    save_interval: watch::Sender<Duration>,
     /// Tasks that end when they are told, in no time.
     tasks: Vec<JoinHandle<()>>,
 }
@@ -122,8 +129,10 @@ impl Tracker {
         make_private_folder(folder)
             .map_err(|source| TrackerError::Folder { path: folder.clone(), source })?;
         let atlas = load(config.atlas.clone()).await?;
-        let node = Node::start(config.node()).await?;
-        match Tracker::around(node.clone(), config, atlas, health).await {
+        let (database, found) = open(folder.join(DATABASE)).await?;
+        saving::say(&found);
+        let node = Node::start(NodeConfig { atlas: atlas.clone(), ..config.node() }).await?;
+        match Tracker::around(node.clone(), database, config, atlas, health).await {
             Ok(tracker) => Ok(tracker),
             Err(error) => {
                 node.shutdown(Duration::ZERO).await;
@@ -134,6 +143,7 @@ impl Tracker {
 
     async fn around(
         node: Node,
+        database: Database,
         config: TrackerConfig,
         atlas: Option<Arc<Atlas>>,
         health: Arc<Health>,
@@ -146,8 +156,15 @@ impl Tracker {
         if let Some(live) = &live {
             health.set_live(live.clone());
         }
-        health.on_restored(crate::database::Tally::default());
         health.set_node(node.clone());
+        let (save_interval, save_interval_seen) = watch::channel(config.save_interval);
+        let saving = match node.directory() {
+            Some(directory) => {
+                let database = restore(database, directory.clone(), &health).await?;
+                Some(Saving::start(database, directory.clone(), health.clone(), save_interval_seen))
+            }
+            None => None,
+        };
         let (atlases, atlases_seen) = watch::channel(atlas.map(|atlas| Current { atlas, loaded: true }));
         let (interval, interval_seen) = watch::channel(config.atlas_interval);
         let cartographer = Cartographer {
@@ -161,7 +178,7 @@ impl Tracker {
         if let Some(live) = &live {
             tasks.push(tokio::spawn(hand_on(live.subscribe(), atlases.clone())));
         }
-        Ok(Tracker { node, config, atlases, interval, live, tasks })
+        Ok(Tracker { node, config, atlases, interval, live, saving, save_interval, tasks })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
@@ -189,6 +206,10 @@ impl Tracker {
         self.node.set_caps(config.connections_max, config.caps).await?;
         self.node.limit(config.up, None).await;
         self.interval.send_replace(config.atlas_interval);
+        self.save_interval.send_replace(config.save_interval);
+        if let Some(directory) = self.node.directory() {
+            directory.set_admission(config.admission());
+        }
         self.take_atlas(atlas);
         self.config = config.clone();
         Ok(())
@@ -215,8 +236,35 @@ impl Tracker {
         if let Some(live) = self.live {
             live.end().await;
         }
+        if let Some(saving) = self.saving {
+            saving.stop().await;
+        }
         self.node.shutdown(grace).await;
     }
+}
+
+/// Opens what is written down, on a blocking thread.
+async fn open(path: PathBuf) -> Result<(Database, Found), TrackerError> {
+    let opened = tokio::task::spawn_blocking(move || Database::open(&path)).await;
+    Ok(opened.map_err(|_| TrackerError::Stopped)??)
+}
+
+/// Takes back who was known.
+async fn restore(
+    mut database: Database,
+    directory: Directory,
+    health: &Health,
+) -> Result<Database, TrackerError> {
+    let restored = tokio::task::spawn_blocking(move || {
+        let tally = saving::restore(&mut database, &directory)?;
+        Ok::<_, DatabaseError>((database, tally))
+    });
+    let (database, tally) = restored.await.map_err(|_| TrackerError::Stopped)??;
+    if tally.contents > 0 {
+        tracing::info!("{} peers of {} contents are known from before", tally.members, tally.contents);
+    }
+    health.on_restored(tally);
+    Ok(database)
 }
 
 /// Listens to routes, if anybody tells of them.

@@ -41,9 +41,7 @@ pub enum Setting {
     LogFormat,
 }
 
-use Kind::{
-    Addresses, Count, Duration, Filter, Ips, Path, PathOrUrl, Paths, Rate, Socket, Switch, Word, Words,
-};
+use Kind::{Addresses, Count, Duration, Filter, Ips, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words};
 
 /// The table, in the order in which it is shown.
 pub static TABLE: [About; 26] = [
@@ -206,7 +204,7 @@ pub static TABLE: [About; 26] = [
     About {
         setting: Setting::RisLive,
         name: "ris-live",
-        kind: PathOrUrl(&["ws://", "wss://"]),
+        kind: PathOr(&["-", "ws://", "wss://"]),
         value: "URL|FILE",
         default: "",
         example: "wss://ris-live.ripe.net/v1/ws/?client=nearcast",

@@ -70,7 +70,7 @@ enum Command {
     /// For bash: nearcast completions bash > ~/.local/share/bash-completion/completions/nearcast
     #[command(after_help = EXIT_CODES_HELP)]
     Completions(completions::Completions),
-    /// Write the manual pages of nearcast and nearcast-seeder.
+    /// Write the manual pages of nearcast, nearcast-seeder and nearcast-tracker.
     #[command(after_help = EXIT_CODES_HELP)]
     Man(man::ManPages),
 }

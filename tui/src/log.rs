@@ -9,7 +9,7 @@ use crate::screen::Screen;
 
 /// What is logged unless somebody says otherwise: what goes wrong here, not in every peer out there.
 const DEFAULT: &str =
-    "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error,nearcast_service=error";
+    "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error,nearcast_service=warn";
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@
 //! A service brings its own table ([`setting::Setting`]), and says how it is ([`admin::Vitals`]).
 
 pub mod admin;
+pub mod atlas;
 pub mod cli;
 pub mod config;
 pub mod harmless;

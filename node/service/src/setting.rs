@@ -63,8 +63,8 @@ pub enum Kind {
     Path,
     /// Any number of files or folders.
     Paths,
-    /// A file, relative ones in a file as with [`Kind::Path`], or a URL that begins like one of these.
-    PathOrUrl(&'static [&'static str]),
+    /// A file or folder as with [`Kind::Path`], or one of these words, or what begins like one that ends in `//`.
+    PathOr(&'static [&'static str]),
     /// Any number of multiaddrs.
     Addresses,
     /// Bytes per second, or `none`.
@@ -84,8 +84,8 @@ pub enum Kind {
     Socket,
     /// Any number of IP addresses.
     Ips,
-    /// Publishers' public keys, any number.
-    Keys,
+    /// A publisher's public key, as nearcast key show prints it.
+    Key,
     /// A filter of the log.
     Filter,
     /// Any number of names, of letters, digits and signs like - and _.
@@ -132,16 +132,19 @@ impl<S: Setting> About<S> {
 impl Kind {
     /// Whether there may be several.
     pub fn is_list(self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Paths | Kind::Ips | Kind::Keys | Kind::Words)
+        matches!(self, Kind::Addresses | Kind::Paths | Kind::Ips | Kind::Words)
     }
 
     /// Whether a value names something on disk, by a path that may be relative.
     pub(crate) fn is_path(self, value: &OsStr) -> bool {
         match self {
             Kind::Path | Kind::Paths => true,
-            Kind::PathOrUrl(schemes) => {
-                let is_url = |text: &str| schemes.iter().any(|scheme| text.starts_with(scheme));
-                !value.to_str().is_some_and(|text| text == "-" || is_url(text))
+            Kind::PathOr(words) => {
+                let is = |word: &&str, text: &str| match word.ends_with("//") {
+                    true => text.starts_with(word),
+                    false => text == *word,
+                };
+                !value.to_str().is_some_and(|text| words.iter().any(|word| is(word, text)))
             }
             _ => false,
         }
@@ -157,7 +160,7 @@ impl Kind {
         }
         let text = value.to_str().ok_or("this is not text in UTF-8")?;
         match self {
-            Kind::Path | Kind::Paths | Kind::PathOrUrl(_) => Ok(()),
+            Kind::Path | Kind::Paths | Kind::PathOr(_) => Ok(()),
             Kind::Switch => switch(text).map(drop),
             Kind::Addresses => text.parse::<Address>().map(drop).map_err(|error| error.to_string()),
             Kind::Rate => rate(text).map(drop),
@@ -169,7 +172,7 @@ impl Kind {
             Kind::Ips => {
                 text.parse::<IpAddr>().map(drop).map_err(|_| "write an IP, like 192.0.2.1".to_owned())
             }
-            Kind::Keys => text.parse::<PublisherKey>().map(drop).map_err(|error| error.to_string()),
+            Kind::Key => text.parse::<PublisherKey>().map(drop).map_err(|error| error.to_string()),
             Kind::Words if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(()),
             Kind::Words => Err("write a name".to_owned()),
             Kind::Word(words) if words.contains(&text) => Ok(()),

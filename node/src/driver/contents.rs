@@ -284,6 +284,10 @@ impl Driver {
         let Some(state) = &mut content.fetch else { return };
         content.manifest = Some(manifest.clone());
         state.manifest.send_replace(Some(manifest.clone()));
+        let bytes = manifest.layout().bytes();
+        if let Some(bytes_max) = state.fetch.bytes_max.filter(|&bytes_max| bytes > bytes_max) {
+            return self.fail(key, DownloadError::TooLarge { bytes, bytes_max });
+        }
         let selected = match selection(&manifest, &state.fetch) {
             Ok(selected) => selected,
             Err(error) => return self.fail(key, error),

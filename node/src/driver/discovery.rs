@@ -157,11 +157,13 @@ impl Driver {
             return;
         }
         self.atlas_offers.send_if_modified(|told| {
-            let newer = told.as_ref().is_none_or(|told| told.version < offer.version);
-            if newer {
-                *told = Some(AtlasOffer { version: offer.version, link: offer.link.clone() });
+            // The last one heard, and not the highest: else whoever lies once about a version is all that is ever heard.
+            let offer = AtlasOffer { version: offer.version, link: offer.link.clone() };
+            let other = told.as_ref() != Some(&offer);
+            if other {
+                *told = Some(offer);
             }
-            newer
+            other
         });
     }
 

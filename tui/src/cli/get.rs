@@ -4,12 +4,11 @@ use std::{
     collections::BTreeSet,
     env,
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
-use nearcast_core::{atlas::Atlas, id::ContentId, signature::PublisherKey};
+use nearcast_core::{id::ContentId, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{NodeConfig, SeedGoal},
@@ -23,7 +22,13 @@ use nearcast_service::{
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{
-    error::CommandError, exit::Exit, publisher::Publisher, report::Report, screen::Screen, source::Named,
+    atlas::{AtlasSource, FINISH, Plan},
+    error::CommandError,
+    exit::Exit,
+    publisher::Publisher,
+    report::Report,
+    screen::Screen,
+    source::Named,
 };
 
 /// Runs being sent when everything is done are finished within this time.
@@ -55,10 +60,16 @@ pub(super) struct Get {
     /// Tracker or other directory to ask for peers; several are possible.
     #[arg(long, value_name = "MULTIADDR")]
     tracker: Vec<Address>,
-    /// Atlas of who is where, made by nearcast-tracker atlas build: peers in our own network (AS) come first,
-    /// then those in networks next to it [default: nearness goes by address prefixes].
-    #[arg(long, value_name = "FILE")]
-    atlas: Option<PathBuf>,
+    /// Atlas of who is where, made by nearcast-tracker atlas build, or auto: peers in our own network (AS) come first,
+    /// then those in networks next to it [default: nearness goes by address prefixes]. With auto, the last good one is
+    /// used, and whenever a tracker tells of a newer one, it is fetched from other peers and used at once. It is kept in
+    /// the cache folder.
+    #[arg(long, value_name = "FILE|auto")]
+    atlas: Option<AtlasSource>,
+    /// Who must have signed the atlas of --atlas auto: a public key as nearcast key show prints it, or a file that holds
+    /// it.
+    #[arg(long, value_name = "KEY")]
+    atlas_key: Option<Publisher>,
     /// Ways to find peers besides --peer and those in the link: tracker (ask directories: those given,
     /// and origins about what they serve), pex (peers tell of peers), lan (whoever is on the local network;
     /// they learn that we are there, and those we ask, what for), or none. Peers that were told of us may
@@ -160,11 +171,14 @@ impl Get {
         let signed_by = self.signed_by.iter().map(Publisher::key).collect::<Result<Vec<_>, _>>()?;
         let (wanted, mut ends) = self.read_sources(screen);
         if !wanted.is_empty() {
-            let config = NodeConfig { atlas: self.load_atlas()?, ..self.node_config() };
+            let plan = Plan::make(self.atlas.as_ref(), self.atlas_key.as_ref(), screen)?;
+            let (atlas, hear_of_atlases) = (plan.atlas.clone(), plan.follows());
+            let config = NodeConfig { atlas, hear_of_atlases, ..self.node_config() };
             let node = tokio::select! {
                 started = Node::start(config) => started?,
                 signal = signals.first() => return Err(CommandError::Stopped(signal)),
             };
+            let following = plan.follow(&node, self.told(&wanted));
             let mut running = JoinSet::new();
             for named in wanted {
                 let fetch = self.fetch(named.clone(), signed_by.clone());
@@ -174,6 +188,9 @@ impl Get {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
             let stopped = ends.iter().any(|end| matches!(end, Exit::Interrupted | Exit::Terminated));
+            if let Some(following) = following {
+                following.finish(if stopped { Duration::ZERO } else { FINISH }).await;
+            }
             node.shutdown(if stopped { GRACE_SIGNAL } else { GRACE_DONE }).await;
         }
         sum_up(&ends)
@@ -213,8 +230,11 @@ impl Get {
         (wanted, ends)
     }
 
-    fn load_atlas(&self) -> Result<Option<Arc<Atlas>>, CommandError> {
-        Ok(self.atlas.as_deref().map(nearcast_node::atlas::load).transpose()?)
+    /// Everybody that the user named, in options or by the sources.
+    fn told(&self, wanted: &[Named]) -> Vec<Address> {
+        let mut told = [self.tracker.clone(), self.peer.clone()].concat();
+        told.extend(wanted.iter().flat_map(Named::peers));
+        told
     }
 
     fn node_config(&self) -> NodeConfig {
@@ -251,6 +271,7 @@ impl Get {
             patience: self.timeout,
             signed_by,
             disk_wait: self.disk_wait.bound(),
+            bytes_max: None,
             state_dir: state_dir(),
         }
     }

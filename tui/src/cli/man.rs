@@ -1,4 +1,4 @@
-//! `nearcast man`: a manual page for each command of both programs, made of the same texts as `--help`.
+//! `nearcast man`: a manual page for each command of every program, made of the same texts as `--help`.
 
 use std::{fs, io, path::PathBuf};
 
@@ -30,7 +30,7 @@ impl ManPages {
     pub(super) fn run(&self, command: Command, screen: &Screen) -> Result<(), CommandError> {
         fs::create_dir_all(&self.folder)
             .map_err(|source| CommandError::Io { path: self.folder.clone(), source })?;
-        let pages = pages([command, nearcast_seeder::cli::command()]);
+        let pages = pages([command, nearcast_seeder::cli::command(), nearcast_tracker::cli::command()]);
         for (name, page) in &pages {
             let path = self.folder.join(name);
             fs::write(&path, page).map_err(|source| CommandError::Io { path, source })?;
@@ -132,8 +132,8 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    fn programs() -> [Command; 2] {
-        [Cli::command(), nearcast_seeder::cli::command()]
+    fn programs() -> [Command; 3] {
+        [Cli::command(), nearcast_seeder::cli::command(), nearcast_tracker::cli::command()]
     }
 
     /// A page as read: without the marks of fonts and escapes.
@@ -166,6 +166,7 @@ mod tests {
         assert_eq!(checked, pages.len());
         assert!(pages.iter().any(|(name, _)| name == "nearcast-key-new.1"), "{checked} pages");
         assert!(pages.iter().any(|(name, _)| name == "nearcast-seeder-serve.1"), "{checked} pages");
+        assert!(pages.iter().any(|(name, _)| name == "nearcast-tracker-serve.1"), "{checked} pages");
     }
 
     #[test]

@@ -97,6 +97,7 @@ impl Stage {
                 find_on_lan: false,
                 signed_by: Vec::new(),
                 disk_wait: None,
+                bytes_max: None,
                 state_dir: None,
             };
             downloads.add(node.fetch(fetch).await?);

@@ -42,7 +42,7 @@ static TABLE: [About<Made>; 15] = [
     row(Made::UpPerContent, "up-per-content", Kind::Rate, "none", ""),
     row(Made::Grace, "grace", Kind::Duration, "30s", ""),
     row(Made::Admin, "admin", Kind::Admin, "127.0.0.1:4801", ""),
-    row(Made::Feed, "feed", Kind::PathOrUrl(&["wss://", "ws://"]), "", "wss://feed.example/"),
+    row(Made::Feed, "feed", Kind::PathOr(&["-", "auto", "wss://", "ws://"]), "", "wss://feed.example/"),
     row(Made::Updates, "updates", Kind::Paths, "", "/srv/updates.gz"),
     row(Made::Bmp, "bmp", Kind::Socket, "", "192.0.2.1:5000"),
     row(Made::Allow, "allow", Kind::Ips, "", "192.0.2.1"),
@@ -102,11 +102,16 @@ fn a_misspelt_name_leads_to_the_one_meant() {
 }
 
 #[test]
-fn urls_and_standard_input_are_no_paths() {
+fn urls_and_words_are_no_paths() {
     let kind = Made::Feed.about().kind;
-    for (value, is_path) in
-        [("ris.json", true), ("/srv/a", true), ("-", false), ("wss://feed.example/", false)]
-    {
+    for (value, is_path) in [
+        ("ris.json", true),
+        ("/srv/a", true),
+        ("-", false),
+        ("auto", false),
+        ("auto.atlas", true),
+        ("wss://feed.example/", false),
+    ] {
         assert_eq!(kind.is_path(OsStr::new(value)), is_path, "{value}");
     }
 }

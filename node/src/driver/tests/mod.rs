@@ -72,6 +72,7 @@ fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch
         find_on_lan: false,
         signed_by: Vec::new(),
         disk_wait: None,
+        bytes_max: None,
         state_dir: None,
     }
 }

@@ -1,0 +1,170 @@
+//! The atlas that comes by itself: signed by a pinned key, fetched by the swarm, kept for the next run.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use e2e::{
+    cluster::{Client, Get, PATIENCE, Seeder, publish, run},
+    content::write_random,
+    internet,
+    place::Place,
+    process::Stream,
+    tracker::{Tracker, TrackerOptions, only_file},
+};
+use rustix::process::Signal;
+
+const FILM_BYTES: u64 = 300_000;
+
+/// Everything a test of this file needs: a film, somebody who has it, and a tracker that publishes an atlas.
+struct Stage {
+    place: Place,
+    torrent: PathBuf,
+    seeder: Seeder,
+    tracker: Tracker,
+    atlas: PathBuf,
+    /// Whose signature the atlas has.
+    key: String,
+}
+
+/// A new key; the public half.
+fn new_key(place: &Place, path: &Path) -> String {
+    let (code, process) = run("key", place.nearcast().args(["key", "new"]).arg(path));
+    assert_eq!(code, 0, "{}", process.tail());
+    let printed = process.lines(Stream::Stdout).join("\n");
+    printed
+        .split_whitespace()
+        .find(|word| word.starts_with("ed25519:"))
+        .expect("it prints the key")
+        .to_owned()
+}
+
+fn write_atlas(path: &Path, version: u64) {
+    fs::write(path, internet::atlas(version).encode()).unwrap();
+}
+
+impl Stage {
+    /// With addresses of its own: 127.1.NUMBER.x.
+    fn set(number: u8) -> Stage {
+        let place = Place::new();
+        let root = place.folder("root");
+        write_random(&root.join("film.bin"), FILM_BYTES, 441);
+        let torrent = publish(&place, &root.join("film.bin"), &[]).torrent;
+        let seeder = Seeder::start(&place, &root, &format!("127.1.{number}.77"));
+        let secret = place.path().join("atlas.key");
+        let key = new_key(&place, &secret);
+        let atlas = place.path().join("made-up.atlas");
+        write_atlas(&atlas, 1_000);
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let arguments = ["--atlas", &text(&atlas), "--atlas-signing-key", &text(&secret)];
+        let options = TrackerOptions::new(&place, &format!("127.5.{number}.1"), &arguments);
+        let tracker = Tracker::start(&place, &options);
+        tracker.wait_metric("nearcast_atlas_published_version_seconds", |version| version as u64 == 1_000);
+        Stage { place, torrent, seeder, tracker, atlas, key }
+    }
+
+    fn get(&self, name: &str, ip: &str, key: &str) -> Get {
+        let get = Get::new(&self.place, &self.torrent, &self.place.folder(name), ip);
+        let get = get.peer(self.seeder.address()).with(&["--tracker", self.tracker.address(), "-v"]);
+        get.with(&["--discover", "tracker", "--atlas", "auto", "--atlas-key", key])
+    }
+
+    /// Where clients keep their last good atlas.
+    fn cache(&self) -> PathBuf {
+        self.place.path().join("home/xdg_cache_home/nearcast/atlas")
+    }
+}
+
+/// Waits for a line of its log that has `words` in it.
+fn wait_log(client: &Client, words: &str) {
+    client.process.wait_for(words, Stream::Stderr, PATIENCE, |lines| {
+        lines.iter().any(|line| line.contains(words)).then_some(())
+    });
+}
+
+#[test]
+fn a_newer_atlas_is_fetched_used_and_there_for_the_next_run() {
+    let stage = Stage::set(61);
+    let client = stage.get("out-a", "127.1.61.2", &stage.key).with(&["--seed", "forever"]).start();
+    let first = client.wait_finished(PATIENCE);
+    assert_eq!(first.bytes, FILM_BYTES);
+    wait_log(&client, "atlas 1000 is in use");
+    let kept = only_file(&stage.cache(), "atlas").expect("it is kept");
+    assert_eq!(fs::read(&kept).unwrap(), fs::read(&stage.atlas).unwrap());
+    let sent = stage.tracker.wait_metric("nearcast_uploaded_bytes_total", |bytes| bytes > 0.0);
+    assert_eq!(sent as u64, fs::metadata(&stage.atlas).unwrap().len());
+
+    // Another version while everybody runs: whoever asks from now on hears of it.
+    write_atlas(&stage.atlas, 2_000);
+    stage.tracker.process.signal(Signal::HUP);
+    stage.tracker.wait_metric("nearcast_atlas_published_version_seconds", |version| version as u64 == 2_000);
+    let second = stage.get("out-b", "127.1.61.3", &stage.key).with(&["--seed", "forever"]).start();
+    wait_log(&second, "atlas 2000 is in use");
+    second.wait_finished(PATIENCE);
+    assert_eq!(fs::read(&kept).unwrap(), fs::read(&stage.atlas).unwrap());
+    client.interrupt(PATIENCE);
+    second.interrupt(PATIENCE);
+
+    // With the tracker gone, the last good one says whose bytes are whose.
+    stage.tracker.process.kill();
+    let get = Get::new(&stage.place, &stage.torrent, &stage.place.folder("out-c"), "127.1.62.2");
+    let get = get.peer(stage.seeder.address()).with(&["--tracker", stage.tracker.address()]);
+    let third = get.with(&["--atlas", "auto", "--atlas-key", &stage.key]).start();
+    let summary = third.wait_finished(PATIENCE);
+    assert_eq!(summary.bytes, FILM_BYTES);
+    let finished = third.wait_event("the end", PATIENCE, |event| {
+        (event.name() == "finished").then(|| event.number("imported_bytes"))
+    });
+    assert_eq!(finished, 0, "an AS of our own is known, and nothing came from another");
+}
+
+#[test]
+fn an_atlas_by_another_key_is_refused_and_the_download_is_not() {
+    let stage = Stage::set(63);
+    let stranger = new_key(&stage.place, &stage.place.path().join("other.key"));
+    let client = stage.get("out", "127.1.63.2", &stranger).with(&["--seed", "forever"]).start();
+    client.wait_finished(PATIENCE);
+    wait_log(&client, "refused: the pinned key has not signed it");
+    assert_eq!(only_file(&stage.cache(), "atlas"), None);
+    client.interrupt(PATIENCE);
+}
+
+#[test]
+fn a_damaged_atlas_on_disk_is_said_and_replaced_and_an_older_one_is_not_taken() {
+    let stage = Stage::set(64);
+    let client = stage.get("out-a", "127.1.64.2", &stage.key).with(&["--seed", "forever"]).start();
+    wait_log(&client, "atlas 1000 is in use");
+    client.interrupt(PATIENCE);
+    let kept = only_file(&stage.cache(), "atlas").expect("it is kept");
+    let good = fs::read(&kept).unwrap();
+    let mut bad = good.clone();
+    let middle = bad.len() / 2;
+    bad[middle] ^= 1;
+    fs::write(&kept, &bad).unwrap();
+    let client = stage.get("out-b", "127.1.64.3", &stage.key).with(&["--seed", "forever"]).start();
+    wait_log(&client, "going on without an atlas until a good one comes");
+    wait_log(&client, "atlas 1000 is in use");
+    assert_eq!(fs::read(&kept).unwrap(), good);
+    client.wait_finished(PATIENCE);
+    client.interrupt(PATIENCE);
+
+    let newer = internet::atlas(3_000).encode();
+    fs::write(&kept, &newer).unwrap();
+    let client = stage.get("out-c", "127.1.64.4", &stage.key).start();
+    client.wait_finished(PATIENCE);
+    assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());
+    assert!(!client.process.tail().contains("is offered"), "{}", client.process.tail());
+    assert_eq!(fs::read(&kept).unwrap(), newer);
+}
+
+#[test]
+fn auto_without_a_key_is_refused_before_anything_happens() {
+    let place = Place::new();
+    let (code, process) = run("get", place.nearcast().args(["get", "x.torrent", "--atlas", "auto"]));
+    assert_eq!(code, 17, "the source comes first: {}", process.tail());
+    let link = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
+    let (code, process) = run("get", place.nearcast().args(["get", &link, "--atlas", "auto"]));
+    assert_eq!(code, 28, "{}", process.tail());
+    assert!(process.tail().contains("--atlas-key"), "{}", process.tail());
+}

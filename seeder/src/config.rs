@@ -40,6 +40,8 @@ pub struct SeederConfig {
     pub atlas: Option<PathBuf>,
     /// Instead of a file: the newest that directories tell of.
     pub atlas_auto: Option<AtlasAuto>,
+    /// Trackers that are told of everything that is served.
+    pub trackers: Vec<Address>,
     /// Bytes per second sent, all contents together; none = no limit.
     pub up: Option<u64>,
     /// Connections at most. More = a larger crowd served directly, at about 100 KiB each.
@@ -70,6 +72,7 @@ impl Default for SeederConfig {
             listen: Vec::new(),
             atlas: None,
             atlas_auto: None,
+            trackers: Vec::new(),
             up: None,
             connections_max: 4096,
             caps: Caps::default(),
@@ -85,6 +88,7 @@ impl SeederConfig {
             origin: true,
             up: self.up,
             identity: self.identity.clone(),
+            trackers: self.trackers.clone(),
             connections_max: self.connections_max,
             caps: self.caps,
             hear_of_atlases: self.atlas_auto.is_some(),
@@ -137,6 +141,7 @@ impl Settings {
             listen,
             atlas: layers.path(Setting::Atlas).filter(|path| path.as_os_str() != "auto"),
             atlas_auto,
+            trackers: layers.all(Setting::Tracker),
             up: layers.rate(Setting::Up),
             connections_max: layers.count(Setting::Connections).unwrap_or_default(),
             caps: caps(layers),

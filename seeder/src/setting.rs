@@ -20,6 +20,7 @@ pub enum Setting {
     Listen,
     Atlas,
     AtlasKey,
+    Tracker,
     Connections,
     ConnectionsPerPrefix,
     LinksPerContent,
@@ -39,7 +40,7 @@ pub enum Setting {
 use Kind::{Addresses, Count, Duration as Time, Filter, Key, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 21] = [
+pub static TABLE: [About; 22] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -126,6 +127,18 @@ pub static TABLE: [About; 21] = [
         live: false,
         short: "Who must have signed the atlas, when it is auto.",
         long: "A public key, as nearcast key show prints it.",
+    },
+    About {
+        setting: Setting::Tracker,
+        name: "tracker",
+        kind: Addresses,
+        value: "MULTIADDR",
+        default: "",
+        example: "/dns/tracker.example/tcp/4802",
+        live: false,
+        short: "Tracker to tell of everything that is served.",
+        long: "Several are possible. Whoever asks it finds this server, without an address in the link. Names are looked up \
+               once, at the start.",
     },
     About {
         setting: Setting::Connections,

@@ -142,7 +142,7 @@ async fn ask(
     question: Vec<u8>,
     count: Arc<Count>,
 ) -> anyhow::Result<()> {
-    let (reader, mut writer) = stream.split();
+    let (reader, mut writer) = AsyncReadExt::split(stream);
     let mut reader = futures::io::BufReader::with_capacity(32 << 10, reader);
     writer.write_all(&question.repeat(AHEAD)).await?;
     writer.flush().await?;

@@ -1,6 +1,12 @@
 //! `nearcast-tracker atlas`: making atlases, and asking them.
 
-use std::{io::Write, net::IpAddr, path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, BufRead, BufWriter, Read, Write},
+    net::{AddrParseError, IpAddr},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+};
 
 use clap::{Args, Subcommand};
 use nearcast_core::{
@@ -47,9 +53,24 @@ pub(super) struct Stats {
 pub(super) struct Lookup {
     #[command(flatten)]
     which: Which,
-    /// IPv4 or IPv6 addresses.
+    /// IPv4 or IPv6 addresses; - takes them from standard input, one a line.
     #[arg(value_name = "IP", required = true)]
-    ips: Vec<IpAddr>,
+    ips: Vec<Wanted>,
+}
+
+/// What is to be looked up.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    Ip(IpAddr),
+    Input,
+}
+
+impl FromStr for Wanted {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Wanted, AddrParseError> {
+        if text == "-" { Ok(Wanted::Input) } else { text.parse().map(Wanted::Ip) }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -108,7 +129,7 @@ pub(super) fn complain(sentence: &str) {
 pub(super) fn data(words: &str, object: &Value, as_json: bool) {
     let line = if as_json { printable_json(&object.to_string()) } else { printable(words) };
     // Whoever reads it may have had enough.
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 /// What an atlas knows, by name.
@@ -150,27 +171,86 @@ fn as_object(atlas: &Map, asn: Asn) -> Value {
     json!({"asn": asn.0, "name": atlas.name(asn)})
 }
 
-fn print_each(atlas: &Map, ips: &[IpAddr], as_json: bool) -> Exits {
-    let mut missing = 0;
-    for &ip in ips {
-        let Some(found) = atlas.lookup(ip) else {
-            missing += 1;
-            data(&format!("{ip} not found"), &json!({"ip": ip, "origins": []}), as_json);
-            continue;
-        };
-        let origins: Vec<String> = found.origins.iter().map(|&asn| called(atlas, asn)).collect();
-        let objects: Vec<Value> = found.origins.iter().map(|&asn| as_object(atlas, asn)).collect();
-        data(
-            &format!("{ip} {}-{} {}", found.first, found.last, origins.join(", ")),
-            &json!({"ip": ip, "first": found.first, "last": found.last, "origins": objects}),
-            as_json,
-        );
+fn print_each(atlas: &Map, wanted: &[Wanted], as_json: bool) -> Exits {
+    let mut answers =
+        Answers { atlas, as_json, out: BufWriter::new(io::stdout().lock()), asked: 0, missing: 0 };
+    for &one in wanted {
+        match one {
+            Wanted::Ip(ip) => answers.print(ip),
+            Wanted::Input => answers.print_input()?,
+        }
     }
-    if missing == 0 {
+    // Whoever reads it may have had enough.
+    let _ = answers.out.flush();
+    if answers.missing == 0 {
         return Ok(());
     }
-    complain(&format!("{missing} of {} addresses are in no prefix that this atlas knows", ips.len()));
+    complain(&format!(
+        "{} of {} addresses are in no prefix that this atlas knows",
+        answers.missing, answers.asked
+    ));
     Err(Exit::NotFound)
+}
+
+/// Addresses looked up one after the other.
+struct Answers<'a, W> {
+    atlas: &'a Map,
+    as_json: bool,
+    out: W,
+    asked: u64,
+    missing: u64,
+}
+
+/// Longer lines are no address.
+const LINE_BYTES_MAX: u64 = 100;
+
+impl<W: Write> Answers<'_, W> {
+    fn print(&mut self, ip: IpAddr) {
+        self.asked += 1;
+        let found = self.atlas.lookup(ip);
+        self.missing += u64::from(found.is_none());
+        let line = match (found, self.as_json) {
+            (None, false) => format!("{ip} not found"),
+            (None, true) => json!({"ip": ip, "origins": []}).to_string(),
+            (Some(found), false) => {
+                let origins: Vec<String> = found.origins.iter().map(|&asn| called(self.atlas, asn)).collect();
+                printable(&format!("{ip} {}-{} {}", found.first, found.last, origins.join(", ")))
+            }
+            (Some(found), true) => {
+                let origins: Vec<Value> =
+                    found.origins.iter().map(|&asn| as_object(self.atlas, asn)).collect();
+                let object = json!({"ip": ip, "first": found.first, "last": found.last, "origins": origins});
+                printable_json(&object.to_string())
+            }
+        };
+        let _ = writeln!(self.out, "{line}");
+    }
+
+    /// Addresses from standard input, up to the first line that is none.
+    fn print_input(&mut self) -> Exits {
+        let mut input = io::stdin().lock();
+        let mut line = String::new();
+        for number in 1u64.. {
+            line.clear();
+            match input.by_ref().take(LINE_BYTES_MAX).read_line(&mut line) {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    complain(&format!("cannot read standard input: {error}"));
+                    return Err(Exit::Io);
+                }
+            }
+            let text = line.trim();
+            if let Ok(ip) = text.parse() {
+                self.print(ip);
+            } else if !text.is_empty() {
+                let _ = self.out.flush();
+                complain(&format!("line {number} of standard input: \"{text:.40}\" is no address"));
+                return Err(Exit::BadOption);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn print_path(atlas: &Map, a: IpAddr, b: IpAddr, as_json: bool) -> Exits {

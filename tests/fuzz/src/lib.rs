@@ -1,6 +1,7 @@
 //! What is fuzzed: every decoder of the core and what the tracker hears of BGP (here), every decoder of the node
 //! ([`nearcast_node::fuzzing`]), and the engine as a whole. A target takes bytes and asserts what must hold whatever they are.
 
+mod archives;
 mod atlas;
 mod engine;
 mod feeds;
@@ -27,9 +28,11 @@ const OF_CORE: [Target; 9] = [
 ];
 
 /// The tracker's.
-const OF_TRACKER: [Target; 2] = [
+const OF_TRACKER: [Target; 4] = [
     Target { name: "bmp", run: feeds::bmp, seeds: feeds::bmp_seeds },
     Target { name: "ris-live", run: feeds::ris_live, seeds: feeds::ris_live_seeds },
+    Target { name: "mrt", run: archives::mrt, seeds: archives::mrt_seeds },
+    Target { name: "lines", run: archives::lines, seeds: archives::lines_seeds },
 ];
 
 /// Every target.

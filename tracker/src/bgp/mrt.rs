@@ -45,7 +45,8 @@ pub struct MrtCounts {
     pub unusable_paths: u64,
     /// Of both: the prefix is too short to tell anything (see [`network`]). They come to no [`Change`].
     pub too_short: u64,
-    /// Time of the latest record, in seconds since 1970; 0 before the first.
+    /// Time of the latest record, in seconds since 1970; 0 before the first. One that is more than a day away from the record
+    /// before it is damaged, or begins something else.
     pub latest: u64,
 }
 
@@ -63,11 +64,16 @@ impl MrtCounts {
     }
 }
 
+/// In seconds.
+const DAY: u64 = 86_400;
+
 /// Reads one file. Iterate, then look at [`MrtReader::counts`].
 pub struct MrtReader<R> {
     routes: FallibleRouteIterator<Frames<R>>,
     seen: Arc<Seen>,
     counts: MrtCounts,
+    /// Time of the record before, in seconds since 1970.
+    before: Option<u64>,
     /// Cleaned last; its memory is used again when nobody kept it.
     path: Arc<Path>,
 }
@@ -78,7 +84,7 @@ impl<R: Read> MrtReader<R> {
         let seen = Arc::new(Seen::default());
         let frames = Frames::new(reader, Arc::clone(&seen));
         let routes = BgpkitParser::from_reader(frames).disable_warnings().into_fallible_route_iter();
-        MrtReader { routes, seen, counts: MrtCounts::default(), path: Arc::default() }
+        MrtReader { routes, seen, counts: MrtCounts::default(), before: None, path: Arc::default() }
     }
 
     /// What was found so far.
@@ -93,7 +99,9 @@ impl<R: Read> MrtReader<R> {
 
     fn change(&mut self, route: &BgpRouteElem) -> Option<Change> {
         let time = self.seen.time.load(Ordering::Relaxed);
-        self.counts.latest = self.counts.latest.max(time);
+        if self.before.replace(time).is_none_or(|before| before.abs_diff(time) <= DAY) {
+            self.counts.latest = self.counts.latest.max(time);
+        }
         let peer = BgpPeer { address: route.peer_ip, asn: Asn(route.peer_asn.into()) };
         let what = match route.elem_type {
             ElemType::ANNOUNCE => {

@@ -119,6 +119,14 @@ fn a_table_whose_writer_counted_four_bytes_short_is_read() {
 }
 
 #[test]
+fn a_record_out_of_time_does_not_make_the_data_newer() {
+    let good = |time| updates(time, &ROUTES[..1]);
+    let file = [good(1_400_000_000), good(u32::MAX), good(1_400_000_060), good(1_400_000_120)].concat();
+    let (changes, counts) = read(&file);
+    assert_eq!((changes.len(), counts.latest), (4, 1_400_000_120));
+}
+
+#[test]
 fn a_failing_disk_is_no_damage() {
     struct Failing;
     impl Read for Failing {

@@ -1,5 +1,8 @@
 use std::{collections::HashSet, sync::Arc};
 
+use rand_core::{Rng, SeedableRng};
+use rand_pcg::Pcg64;
+
 use super::*;
 use crate::bgp::packed::{Meter, open};
 
@@ -111,4 +114,41 @@ fn real_names_have_the_count_they_are_known_to_have() {
     let mut seen = 0;
     names(open(&path, &Arc::new(Meter::default())).unwrap(), |_, _| seen += 1).unwrap();
     assert_eq!(seen, 91_065);
+}
+
+#[test]
+fn whatever_is_wrong_with_a_file_its_lines_are_counted_and_no_range_grows() {
+    let whole = "192.0.2.0\t192.0.2.77\t64500\n198.51.100.0/24\tAS1_2\n2001:db8::\t32\t{3,4}\n::1\tffff::\t5\n7|8|-1\n9|10|0\n";
+    let mut dice = Pcg64::seed_from_u64(3);
+    let mut below = move |end: usize| (dice.next_u64() % end as u64) as usize;
+    let (mut good, mut bad) = (0, 0);
+    for case in 0..5_000 {
+        let mut bytes = whole.as_bytes().to_vec();
+        for _ in 0..=below(6) {
+            let at = below(bytes.len());
+            match below(4) {
+                0 => bytes[at] ^= 1 << below(8),
+                1 => bytes.truncate(at + 1),
+                2 => bytes.insert(at, b"\t\n/:.0_9|\xff"[below(10)]),
+                _ => {
+                    bytes.remove(at);
+                    bytes.push(b'\n');
+                }
+            }
+        }
+        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
+        let mut told = 0;
+        let read = [
+            prefixes(&bytes[..], |_, _| told += 1).unwrap(),
+            crate::bgp::as_rel::relations(&bytes[..], |a, b, _| assert_ne!(a, b)).unwrap(),
+            names(&bytes[..], |_, _| ()).unwrap(),
+        ];
+        assert!(told <= read[0].good * 254, "case {case}: {told} prefixes");
+        for counts in read {
+            assert!(counts.good + counts.bad <= lines, "case {case}");
+            good += counts.good;
+            bad += counts.bad;
+        }
+    }
+    assert!(good > 5_000 && bad > 5_000, "{good} {bad}");
 }

@@ -1,8 +1,5 @@
 //! `nearcast-tracker atlas` as a process: files in, an atlas out, answers on standard output, and how it ends.
 
-#[path = "../src/bgp/made_up.rs"]
-mod made_up;
-
 use std::{
     fs,
     io::Write,
@@ -11,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use made_up::{Told, old_table, table, updates};
+use nearcast_tracker::bgp::made_up::{Told, old_table, table, updates};
 use serde_json::Value;
 
 /// Noon of a day in 2026.

@@ -1,12 +1,15 @@
 //! BGP data from archives, damaged or made to do harm: MRT, tables and relations. What comes out is bounded by what went in.
 
-#[path = "../../../tracker/src/bgp/made_up.rs"]
-mod made_up;
-
 use std::io::{Cursor, Read};
 
-use made_up::{Told, old_table, table, updates};
-use nearcast_tracker::bgp::{as_rel, mrt::MrtReader, packed, route::Route, tables};
+use nearcast_tracker::bgp::{
+    as_rel,
+    made_up::{Told, old_table, table, updates},
+    mrt::MrtReader,
+    packed,
+    route::Route,
+    tables,
+};
 
 /// Of a packed input as much is unpacked.
 const UNPACKED_BYTES_MAX: u64 = 1 << 18;

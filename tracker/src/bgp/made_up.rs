@@ -1,13 +1,10 @@
 //! MRT files of an Internet that does not exist, written by the parser's own encoder: for the demonstration, and for tests.
 
 use bgpkit_parser::{
-    encoder::MrtRibEncoder,
-    models::{AsPath, Asn, BgpElem, ElemType},
-};
-#[cfg(test)]
-use bgpkit_parser::{
-    encoder::MrtUpdatesEncoder,
-    models::{AttributeValue, Attributes, CommonHeader, EntryType, TableDumpMessage},
+    encoder::{MrtRibEncoder, MrtUpdatesEncoder},
+    models::{
+        AsPath, Asn, AttributeValue, Attributes, BgpElem, CommonHeader, ElemType, EntryType, TableDumpMessage,
+    },
 };
 
 /// One route: address and AS of the peer, prefix, path; without one it is withdrawn.
@@ -37,17 +34,21 @@ pub fn table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     encoder.export_bytes().expect("short paths").to_vec()
 }
 
-#[cfg(test)]
 /// A `BGP4MP` file, a message for each.
-pub(crate) fn updates(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
+///
+/// # Panics
+/// As [`table`].
+pub fn updates(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let mut encoder = MrtUpdatesEncoder::new();
     routes.iter().for_each(|&route| encoder.process_elem(&elem(time, route)));
     encoder.export_bytes().expect("short paths").to_vec()
 }
 
-#[cfg(test)]
 /// A `TABLE_DUMP` file, as they were before 2008: numbers of 16 bits.
-pub(crate) fn old_table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
+///
+/// # Panics
+/// As [`table`], and when a route has no path.
+pub fn old_table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let record = |&route: &Told<'_>| {
         let elem = elem(time, route);
         let mut attributes = Attributes::default();

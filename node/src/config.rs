@@ -35,6 +35,9 @@ pub struct NodeConfig {
     pub lan: bool,
     /// Where everybody is. None = nearness goes by address prefixes alone.
     pub atlas: Option<Arc<Atlas>>,
+    /// Let nearness decide: whom to link to, and, with an atlas, who of an AS brings a run into it. Off = random choice, to
+    /// measure what it is good for. Default on.
+    pub nearness: bool,
     /// Answer directory questions, beside those about what an origin serves: see [`DirectoryConfig`]. None = an origin is the
     /// directory of its own contents, and others are none.
     pub directory: Option<DirectoryConfig>,
@@ -61,6 +64,7 @@ impl Default for NodeConfig {
             contents_max: 65_536,
             lan: true,
             atlas: None,
+            nearness: true,
             directory: None,
             trackers: Vec::new(),
             hear_of_atlases: false,
@@ -100,6 +104,7 @@ impl NodeConfig {
     /// Names the setting that is out of range.
     pub fn policy(&self) -> Result<Config, ConfigError> {
         let mut policy = if self.origin { Config::origin() } else { Config::default() };
+        policy.nearness = self.nearness;
         let caps = &self.caps;
         policy.neighbours_max = caps.links_per_content_max.unwrap_or(policy.neighbours_max);
         policy.neighbours_wanted = policy.neighbours_wanted.min(policy.neighbours_max);

@@ -156,6 +156,7 @@ pub(crate) struct Group {
     /// Runs that neighbours beyond the border got since the last tick, and those that members got.
     heard: u32,
     heard_inside: u32,
+    is_large: bool,
     /// How many runs a neighbour beyond the border got more than a member, since they know each other.
     behind: f32,
 }
@@ -171,6 +172,7 @@ impl Group {
             untold: Vec::new(),
             heard: 0,
             heard_inside: 0,
+            is_large: false,
             behind: 0.0,
         }
     }
@@ -189,9 +191,10 @@ impl Group {
         (self.state.len() as f32 * BEHIND_SHARE).max(BEHIND_RUNS_MIN)
     }
 
-    /// Whether we fall behind those beyond the border, who would be as fast as we by random choice.
+    /// Whether we fall behind those beyond the border, who would be as fast as we by random choice. In a large group
+    /// nobody asks: a few runs more for each of many members are many copies, and turns come sooner there with every wait.
     pub(crate) fn is_behind(&self) -> bool {
-        self.behind > self.slack()
+        !self.is_large && self.behind > self.slack()
     }
 
     /// We import a run, in turn or because we are behind.
@@ -270,6 +273,7 @@ impl Group {
         let ours = (self.heard_inside + came) as f32 / (members + 1) as f32;
         let theirs = if rivals == 0 { ours } else { self.heard as f32 / rivals as f32 };
         let bound = 2.0 * self.slack();
+        self.is_large = ranks.is_large();
         self.behind = (self.behind + theirs - ours).clamp(-bound, bound);
         (self.heard, self.heard_inside) = (0, 0);
         let announced = std::mem::replace(&mut self.here, inside.clone());
@@ -318,3 +322,6 @@ impl Group {
         size_of::<Group>() + words * 8 + self.state.len() + self.untold.capacity() * size_of::<RunIndex>()
     }
 }
+
+#[cfg(test)]
+mod tests;

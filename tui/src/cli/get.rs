@@ -70,6 +70,9 @@ pub(super) struct Get {
     /// it.
     #[arg(long, value_name = "KEY")]
     atlas_key: Option<Publisher>,
+    /// Whether nearness decides whom bytes come from; off = random choice, to see what it saves.
+    #[arg(long, value_name = "on|off", default_value = "on", hide = true)]
+    nearness: Switch,
     /// Ways to find peers besides --peer and those in the link: tracker (ask directories: those given,
     /// and origins about what they serve), pex (peers tell of peers), lan (whoever is on the local network;
     /// they learn that we are there, and those we ask, what for), or none. Peers that were told of us may
@@ -125,6 +128,15 @@ enum Discover {
     Lan,
     /// No way: only those named.
     None,
+}
+
+/// Something that can be switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    /// It is done.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// How long to wait for something.
@@ -243,6 +255,7 @@ impl Get {
             up: self.up,
             down: self.down,
             lan: self.discover.contains(&Discover::Lan),
+            nearness: self.nearness == Switch::On,
             ..NodeConfig::default()
         };
         if !self.listen.is_empty() {

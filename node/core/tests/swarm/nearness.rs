@@ -90,6 +90,30 @@ fn where_uplinks_are_what_is_scarce_imports_stay_few_and_the_small_groups_are_no
     assert!(slower[3] <= 1.05, "the group of two");
 }
 
+/// Three ASes whose members know a fifth of each other as neighbours import at most two copies each.
+fn large(members: u32, neighbours: u16) {
+    let mut config = ases(5, 24 * MIB, &[members; 3], 2 * MIB, MIB);
+    config.directory = true;
+    config.config.neighbours_wanted = neighbours;
+    config.config.neighbours_max = neighbours / 2 * 3;
+    let (on, seconds, copies) = measure(config, 3);
+    println!("{members} members each: {on:.2?} copies in {seconds:.1?} s, origin {copies:.2}");
+    assert!(on.iter().all(|&copies| copies <= 2.0));
+}
+
+#[test]
+fn ases_of_sixty_members_with_twelve_neighbours_each_import_at_most_two_copies() {
+    large(60, 12);
+}
+
+#[test]
+fn ases_of_two_hundred_members_with_forty_neighbours_each_import_at_most_two_copies() {
+    if std::env::var_os("NEARCAST_SWARM_LARGE").is_none() {
+        return;
+    }
+    large(200, 40);
+}
+
 #[test]
 fn who_is_alone_in_its_as_imports_everything_once_and_two_share() {
     let (on, _, copies) = measure(ases(2, 64 * MIB, &[1, 2, 1], 4 * MIB, 4 * MIB), 3);

@@ -1,0 +1,143 @@
+use super::*;
+
+const RUNS: u32 = 64;
+
+fn layout() -> Layout {
+    Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap()
+}
+
+fn run(index: u32) -> RunIndex {
+    RunIndex::new(index)
+}
+
+fn all() -> RunSet {
+    RunSet::full(RUNS)
+}
+
+/// One tick: everything is to be had outside, and members hold `inside`.
+fn tick(group: &mut Group, ranks: &Ranks<'_>, inside: &RunSet) {
+    group.survey(Survey {
+        ranks,
+        mine: &RunSet::empty(RUNS),
+        inside: inside.clone(),
+        beyond: &all(),
+        rivals: 0,
+        members: 0,
+        came: 0,
+    });
+}
+
+fn ranks<'a>(layout: &'a Layout, own: u32, members: &[u32]) -> Ranks<'a> {
+    let others: Vec<u32> = members.iter().copied().filter(|&tag| tag != own).collect();
+    Ranks::new(own, others, &[], 0, 1.0, layout)
+}
+
+#[test]
+fn every_run_is_the_turn_of_exactly_one_member_and_they_share_evenly() {
+    let (layout, tags) = (layout(), [11, 22, 33, 44]);
+    let mut turns = vec![0; RUNS as usize];
+    for own in tags {
+        let mut group = Group::new(RUNS);
+        tick(&mut group, &ranks(&layout, own, &tags), &RunSet::empty(RUNS));
+        assert!((6..=28).contains(&group.open().count()), "{} of 64 runs", group.open().count());
+        group.open().iter().for_each(|run| turns[run.get() as usize] += 1);
+    }
+    assert!(turns.iter().all(|&turns| turns == 1), "{turns:?}");
+}
+
+#[test]
+fn a_run_that_nobody_brings_is_the_next_ones_turn_after_each_wait() {
+    let (layout, tags) = (layout(), [11, 22, 33, 44]);
+    let ranks = ranks(&layout, 11, &tags);
+    let mut group = Group::new(RUNS);
+    let mut open = Vec::new();
+    for _ in 0..4 * WAIT_TICKS {
+        tick(&mut group, &ranks, &RunSet::empty(RUNS));
+        open.push(group.open().count());
+    }
+    assert!(open.is_sorted() && open[0] < 32, "{open:?}");
+    assert_eq!(open.last(), Some(&RUNS), "after three waits all are ours");
+}
+
+#[test]
+fn what_a_member_has_or_announces_is_not_imported() {
+    let (layout, tags) = (layout(), [11, 22]);
+    let ranks = ranks(&layout, 11, &tags);
+    let mut group = Group::new(RUNS);
+    let nothing = RunSet::empty(RUNS);
+    tick(&mut group, &ranks, &nothing);
+    let ours: Vec<RunIndex> = group.open().iter().collect();
+    assert!(group.on_announced(ours[0]) && !group.open().contains(ours[0]));
+    assert!(!group.on_announced(ours[0]), "once is enough");
+    assert!(group.on_inside(ours[1]) && !group.open().contains(ours[1]));
+    let mut inside = nothing.clone();
+    inside.insert(ours[1]);
+    tick(&mut group, &ranks, &inside);
+    assert!(!group.open().contains(ours[0]) && !group.open().contains(ours[1]));
+    assert!(group.here().contains(ours[0]) && group.here().contains(ours[1]));
+    assert!(group.open().contains(ours[2]));
+}
+
+#[test]
+fn who_announces_and_does_not_bring_is_believed_once() {
+    let (layout, tags) = (layout(), [11, 22]);
+    let ranks = ranks(&layout, 11, &tags);
+    let mut group = Group::new(RUNS);
+    let nothing = RunSet::empty(RUNS);
+    tick(&mut group, &ranks, &nothing);
+    let ours = group.open().iter().next().unwrap();
+    assert!(group.on_announced(ours));
+    let mut ticks = 0;
+    while !group.open().contains(ours) {
+        tick(&mut group, &ranks, &nothing);
+        ticks += 1;
+    }
+    assert_eq!(ticks, u32::from(BELIEF_TICKS));
+    assert!(!group.on_announced(ours), "it had its chance");
+    assert!(group.open().contains(ours));
+}
+
+#[test]
+fn in_a_large_group_about_one_of_all_members_imports_a_run() {
+    let layout = layout();
+    let mut turns = 0;
+    for own in 0..300 {
+        // Everybody knows thirty of three hundred.
+        let others: Vec<u32> = (0..30).map(|other| 1_000 + other).collect();
+        let ranks = Ranks::new(mix(own) as u32, others, &[], 300, 1.0, &layout);
+        assert!(ranks.is_large());
+        turns += (0..RUNS).filter(|&index| ranks.rank(run(index)) == 0).count();
+    }
+    let each = turns as f64 / f64::from(RUNS);
+    assert!((0.8..1.2).contains(&each), "{each:.2} importers a run");
+}
+
+#[test]
+fn a_slow_uplink_takes_fewer_turns() {
+    let layout = layout();
+    let turns = |share| {
+        let ranks = Ranks::new(1, vec![2], &[], 0, share, &layout);
+        (0..RUNS).filter(|&index| ranks.rank(run(index)) == 0).count()
+    };
+    assert!(turns(0.25) * 2 < turns(1.0), "{} and {}", turns(0.25), turns(1.0));
+}
+
+#[test]
+fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
+    let (layout, tags) = (layout(), [11, 22]);
+    let ranks = ranks(&layout, 11, &tags);
+    let mut group = Group::new(RUNS);
+    let progress = |group: &mut Group, theirs: u32, came: u32| {
+        let runs: Vec<RunIndex> = (0..theirs).map(run).collect();
+        group.on_beyond(&runs, &all(), || unreachable!("nothing is new"));
+        let (mine, inside) = (RunSet::empty(RUNS), RunSet::empty(RUNS));
+        let beyond = &all();
+        group.survey(Survey { ranks: &ranks, mine: &mine, inside, beyond, rivals: 1, members: 0, came });
+    };
+    progress(&mut group, 3, 3);
+    assert!(!group.is_behind());
+    progress(&mut group, 6, 0);
+    assert!(group.is_behind(), "six of 64 runs");
+    (0..6).for_each(|_| group.on_import(run(60)));
+    assert!(!group.is_behind());
+}

@@ -1,7 +1,7 @@
 //! The compiler: tables, dumps and updates of many routers in, one atlas out.
 //!
 //! Invariant: what comes out depends on what the files hold, not on the order in which they are named. Whatever they hold, memory is bounded
-//! by [`PREFIXES_MAX`](super::origins::PREFIXES_MAX), [`LINKS_MAX`](super::relations::LINKS_MAX) and the like.
+//! by [`PREFIXES_MAX`](super::origins::PREFIXES_MAX), [`LINKS_MAX`] and the like.
 
 use std::{
     collections::HashMap,

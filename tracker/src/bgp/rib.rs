@@ -42,7 +42,8 @@ pub struct Source {
 /// How much is held at most. What is beyond is refused and counted, and nothing else suffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RibLimits {
-    /// Routes of all sessions. One takes about 40 bytes when each prefix has but one, and 12 beside others.
+    /// Routes of all sessions. One takes about 70 bytes with its share of paths and links when each
+    /// prefix has but one, and 12 beside others.
     pub routes_max: usize,
     /// Routes of one session. The Internet has 1.0 M IPv4 and 0.2 M IPv6 prefixes, which a router tells once for each of
     /// its peers.

@@ -171,13 +171,18 @@ impl Pick<'_> {
         // What is of no known AS is as near as its prefix says, whatever the asker's AS.
         let ases = [own, NO_AS];
         let ases = if own == NO_AS { &ases[..1] } else { &ases[..] };
+        let groups = [group(self.entries, own), group(self.entries, NO_AS)];
         let mut inner = [0..0, 0..0];
         for blocks in [Some(self.asker.spot.near()), Some(self.asker.spot.middle()), None] {
-            for (&asn, inner) in ases.iter().zip(&mut inner) {
+            for ((&asn, inner), group) in ases.iter().zip(&mut inner).zip(&groups) {
                 let outer = match blocks {
-                    Some(blocks) => block(self.entries, asn, blocks),
+                    // Inside the group only: most are a few members of a thousand.
+                    Some(blocks) => {
+                        let found = block(&self.entries[group.clone()], asn, blocks);
+                        group.start + found.start..group.start + found.end
+                    }
                     None if asn == NO_AS => continue,
-                    None => group(self.entries, asn),
+                    None => group.clone(),
                 };
                 // An empty inner block lies anywhere.
                 let cut = if Range::is_empty(inner) { outer.start..outer.start } else { inner.clone() };

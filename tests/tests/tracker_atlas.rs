@@ -41,7 +41,7 @@ fn new_key(place: &Place, path: &Path) -> String {
 }
 
 fn write_atlas(path: &Path, version: u64) {
-    fs::write(path, internet::atlas(version).encode()).unwrap();
+    fs::write(path, internet::atlas(version).encode()).expect("a temporary folder can be written to");
 }
 
 impl Stage {
@@ -56,7 +56,7 @@ impl Stage {
         let key = new_key(&place, &secret);
         let atlas = place.path().join("made-up.atlas");
         write_atlas(&atlas, 1_000);
-        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let text = |path: &Path| path.to_str().expect("a temporary path is text").to_owned();
         let arguments = ["--atlas", &text(&atlas), "--atlas-signing-key", &text(&secret)];
         let options = TrackerOptions::new(&place, &format!("127.5.{number}.1"), &arguments);
         let tracker = Tracker::start(&place, &options);

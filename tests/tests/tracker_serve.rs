@@ -7,6 +7,7 @@ use std::{
 };
 
 use e2e::{
+    binaries::{binaries, workspace},
     cluster::{Client, Get, PATIENCE, Published, Seeder, publish, run},
     content::{MIB, write_random},
     operated::Manager,
@@ -237,4 +238,49 @@ fn a_configuration_is_checked_and_its_sample_is_one() {
         let (code, process) = run("wrong", place.tracker().args(wrong));
         assert_eq!(code, 28, "{wrong:?} {}", process.tail());
     }
+}
+
+#[test]
+fn the_unit_asks_for_what_the_program_does() {
+    let unit = fs::read_to_string(workspace().join("tracker/systemd/nearcast-tracker.service")).unwrap();
+    let values = |key: &str| -> Vec<&str> {
+        unit.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
+    };
+    assert_eq!(values("Type").last(), Some(&"notify-reload"));
+    assert!(values("NoNewPrivileges") == ["yes"] && values("ProtectSystem") == ["strict"]);
+    assert_eq!(values("StateDirectory"), ["nearcast-tracker"]);
+    let place = Place::new();
+    for command in values("ExecStartPre").iter().chain(&values("ExecStart")) {
+        let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+        let (code, process) = run("help", place.tracker().args(arguments).arg("--help"));
+        assert_eq!(code, 0, "{}", process.tail());
+    }
+    let real = unit.replace("/usr/bin/nearcast-tracker", &binaries().tracker.to_string_lossy());
+    let file = place.path().join("nearcast-tracker.service");
+    fs::write(&file, real).unwrap();
+    let mut verify = std::process::Command::new("systemd-analyze");
+    match verify.args(["verify", "--man=no"]).arg(&file).output() {
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            // An older systemd ignores what it does not know, and says so.
+            let odd: Vec<&str> = said.lines().filter(|line| !line.contains("notify-reload")).collect();
+            assert!(output.status.success() && odd.is_empty(), "{said}");
+        }
+        Err(_) => println!("skipped: there is no systemd-analyze here"),
+    }
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_damage_of_the_state_is_none() {
+    let place = Place::new();
+    let options = TrackerOptions::new(&place, "127.43.8.1", &["--grace", "10m"]);
+    let tracker = Tracker::start(&place, &options);
+    let (_, holder) = holder(&place, &tracker, "127.43.8.2");
+    tracker.process.signal(Signal::TERM);
+    tracker.wait_log("stopping", PATIENCE);
+    tracker.process.signal(Signal::TERM);
+    assert_eq!(tracker.process.wait_exit(PATIENCE), 0, "{}", tracker.process.tail());
+    let again = Tracker::start(&place, &options);
+    assert!(!again.process.tail().contains("cannot be used"), "{}", again.process.tail());
+    holder.interrupt(PATIENCE);
 }

@@ -18,7 +18,7 @@ use nearcast_service::{
     cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_IO, EXIT_NETWORK, exit_of_start},
     state::make_private_folder,
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -236,8 +236,10 @@ impl Tracker {
         if let Some(live) = self.live {
             live.end().await;
         }
-        if let Some(saving) = self.saving {
-            saving.stop().await;
+        if let Some(saving) = self.saving
+            && timeout(grace, saving.stop()).await.is_err()
+        {
+            tracing::warn!("who is known was not written down in time; what was written before is kept");
         }
         self.node.shutdown(grace).await;
     }

@@ -262,3 +262,47 @@ fn check(cache: &Cache, path: &Path, known: u64) -> Result<Arc<Atlas>, Refusal> 
     }
     Ok(Arc::new(atlas))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use nearcast_core::atlas::AtlasBuilder;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_sound_and_newer_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().join("cache"), &PublisherKey([1; 32]));
+        let file = folder.path().join("nearcast-7.atlas");
+        let bytes = AtlasBuilder::new(7).build().encode();
+        fs::write(&file, &bytes).unwrap();
+        for known in [7, 8] {
+            let refused = check(&cache, &file, known).unwrap_err();
+            assert!(matches!(&refused, Refusal::Bad(reason) if reason.contains("not newer")), "{refused}");
+        }
+        fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+        assert!(matches!(check(&cache, &file, 0), Err(Refusal::Bad(_))));
+        assert!(matches!(check(&cache, folder.path(), 0), Err(Refusal::Bad(_))), "a folder is no atlas");
+        assert!(matches!(check(&cache, &folder.path().join("gone"), 0), Err(Refusal::NotNow(_))));
+        assert!(cache.load().unwrap().is_none(), "none of them is kept");
+        fs::write(&file, &bytes).unwrap();
+        assert_eq!(check(&cache, &file, 6).unwrap().version(), 7);
+        assert_eq!(cache.load().unwrap().unwrap().version(), 7);
+    }
+
+    #[test]
+    fn what_is_too_large_or_not_signed_is_not_tried_again() {
+        let too_large =
+            DownloadError::TooLarge { bytes: FETCHED_BYTES_MAX + 1, bytes_max: FETCHED_BYTES_MAX };
+        for error in
+            [too_large, DownloadError::Unsigned(String::new()), DownloadError::Manifest(String::new())]
+        {
+            assert!(matches!(refusal(&error), Refusal::Bad(_)), "{error}");
+        }
+        for error in [DownloadError::TimedOut(60), DownloadError::Busy("there".into())] {
+            assert!(matches!(refusal(&error), Refusal::NotNow(_)), "{error}");
+        }
+    }
+}

@@ -61,7 +61,7 @@ pub(super) struct Picked {
     pub(super) members: Vec<(u32, Proximity)>,
     ranked: Vec<(Proximity, u64, u32)>,
     class: Class,
-    adjacent: [Class; RELATIONS],
+    adjacent: [Class; RELATIONS.len()],
     /// Ranges of the classes that were looked at.
     nearer: Vec<Range<usize>>,
     /// Members that are not to be looked at again.
@@ -72,7 +72,7 @@ pub(super) struct Picked {
     ases: Counters,
 }
 
-const RELATIONS: usize = 4;
+const RELATIONS: [Relation; 4] = [Relation::Customer, Relation::Peer, Relation::Provider, Relation::Unknown];
 
 /// A class of nearness: ranges of the swarm, and how many members there are up to the end of each.
 #[derive(Debug, Default)]
@@ -190,15 +190,15 @@ impl Pick<'_> {
                 picked.class.add(cut.end..outer.end);
                 *inner = outer;
             }
-            if self.pick_class(near, picked) {
+            if self.pick_class(near, far(), picked) {
                 return;
             }
         }
         if own != NO_AS {
             self.find_adjacent(picked);
-            for relation in 0..RELATIONS {
-                std::mem::swap(&mut picked.class, &mut picked.adjacent[relation]);
-                if self.pick_class(near, picked) {
+            for relation in RELATIONS {
+                std::mem::swap(&mut picked.class, &mut picked.adjacent[relation as usize]);
+                if self.pick_class(near, Proximity::adjacent(relation), picked) {
                     return;
                 }
             }
@@ -207,7 +207,7 @@ impl Pick<'_> {
         nearer.iter().cloned().flatten().for_each(|place| picked.taken.set(place));
         picked.nearer = nearer;
         picked.class.add(0..self.entries.len());
-        self.pick_class(near, picked);
+        self.pick_class(near, far(), picked);
     }
 
     /// Where the members in ASes next to the asker's stand, by relation.
@@ -242,8 +242,9 @@ impl Pick<'_> {
         Some(self.around[at].1)
     }
 
-    /// Adds the best of a class until there are `until` members; whether there are. The class is used up.
-    fn pick_class(&self, until: usize, picked: &mut Picked) -> bool {
+    /// Adds the best of a class until there are `until` members; whether there are. Those in it that are of another AS than the
+    /// asker's are as near as `foreign` says. The class is used up.
+    fn pick_class(&self, until: usize, foreign: Proximity, picked: &mut Picked) -> bool {
         let class = std::mem::take(&mut picked.class);
         let room = until.saturating_sub(picked.members.len());
         let total = class.len();
@@ -257,7 +258,8 @@ impl Pick<'_> {
                 let place = class.place(at);
                 if self.is_eligible(place, picked) {
                     let entry = &self.entries[place];
-                    picked.ranked.push((self.proximity(entry), self.hash(entry), place as u32));
+                    let proximity = self.by_prefix(entry).unwrap_or(foreign);
+                    picked.ranked.push((proximity, self.hash(entry), place as u32));
                     if picked.ranked.len() >= ranked_max {
                         break;
                     }
@@ -360,14 +362,21 @@ impl Pick<'_> {
     }
 
     fn proximity(&self, entry: &Entry) -> Proximity {
+        let foreign = || self.relation(entry.asn()).map_or(far(), Proximity::adjacent);
+        self.by_prefix(entry).unwrap_or_else(foreign)
+    }
+
+    /// How near an entry is; none if it is in another AS, and not in the same /24 (IPv6: /48).
+    fn by_prefix(&self, entry: &Entry) -> Option<Proximity> {
         let (ours, theirs) = (self.asker.spot, entry.spot());
         let tier = if ours.network() == theirs.network() {
             Tier::Prefix24
         } else if entry.asn() != NO_AS && self.asker.asn != NO_AS {
-            if entry.asn() != self.asker.asn {
-                return self.relation(entry.asn()).map_or(Proximity::remote(None), Proximity::adjacent);
+            match entry.asn() == self.asker.asn {
+                true if ours.middle() == theirs.middle() => Tier::Prefix16,
+                true => Tier::SameAs,
+                false => return None,
             }
-            if ours.middle() == theirs.middle() { Tier::Prefix16 } else { Tier::SameAs }
         } else if ours.middle() == theirs.middle() {
             Tier::Prefix16
         } else if ours.is_v6() == theirs.is_v6() {
@@ -375,7 +384,7 @@ impl Pick<'_> {
         } else {
             Tier::Unknown
         };
-        tier.into()
+        Some(tier.into())
     }
 }
 
@@ -390,6 +399,11 @@ impl Picked {
         self.networks = Counters::default();
         self.ases = Counters::default();
     }
+}
+
+/// In another AS, which does not adjoin.
+fn far() -> Proximity {
+    Proximity::remote(None)
 }
 
 /// The first number from `from` on that has no divisor in common with `total`.

@@ -27,19 +27,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         (1..=ADDRESSES as u128).map(|number| number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
     let v4: Vec<IpAddr> =
         numbers.clone().map(|number| Ipv4Addr::from_bits((number >> 96) as u32).into()).collect();
-    // 2000::/3, where everybody is.
-    let v6: Vec<IpAddr> = numbers.map(|number| Ipv6Addr::from_bits(number >> 3 | 1 << 125).into()).collect();
+    // 2a00::/12, where most of Europe is.
+    let v6: Vec<IpAddr> =
+        numbers.map(|number| Ipv6Addr::from_bits(number >> 12 | 0x2a0 << 116).into()).collect();
     for (family, addresses) in [("IPv4", v4), ("IPv6", v6)] {
-        let began = Instant::now();
-        let mut found = 0;
-        for _ in 0..ROUNDS {
-            found += addresses.iter().filter(|&&ip| black_box(atlas.origin(ip)).is_some()).count();
-        }
-        let each = began.elapsed().as_nanos() as f64 / (ROUNDS * ADDRESSES) as f64;
-        println!(
-            "{family}: {each:.1} ns a look-up, {:.0} % found",
-            found as f64 / (ROUNDS * ADDRESSES) as f64 * 100.0
-        );
+        // The best of many rounds: what else the machine does only adds.
+        let round = || {
+            let began = Instant::now();
+            let found = addresses.iter().filter(|&&ip| black_box(atlas.origin(ip)).is_some()).count();
+            (began.elapsed().as_nanos() as f64 / ADDRESSES as f64, found)
+        };
+        let best = (0..ROUNDS).map(|_| round()).min_by(|a, b| a.0.total_cmp(&b.0));
+        let (each, found) = best.ok_or("no round was run")?;
+        println!("{family}: {each:.1} ns a look-up, {:.0} % found", found as f64 / ADDRESSES as f64 * 100.0);
     }
     let asn = atlas.links().next().map(|(asn, _, _)| asn).ok_or("this atlas has no links")?;
     let began = Instant::now();

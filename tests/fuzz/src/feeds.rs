@@ -44,7 +44,10 @@ fn apply(rib: &mut Rib, told: &Told) {
 fn is_bounded(rib: &Rib) {
     let counts = rib.counts();
     assert!(counts.routes <= LIMITS.routes_per_session_max, "{counts:?}");
-    assert!(counts.routes + counts.forgotten <= LIMITS.routes_max && counts.sources <= LIMITS.sources_max, "{counts:?}");
+    assert!(
+        counts.routes + counts.forgotten <= LIMITS.routes_max && counts.sources <= LIMITS.sources_max,
+        "{counts:?}"
+    );
     assert!(counts.links <= LIMITS.links_per_session_max, "{counts:?}");
 }
 
@@ -52,7 +55,8 @@ fn is_empty_when_over(rib: &mut Rib) {
     rib.forget_session(SessionId(1));
     rib.sweep();
     let counts = rib.counts();
-    let left = (counts.routes, counts.forgotten, counts.prefixes_v4, counts.prefixes_v6, counts.paths, counts.links);
+    let left =
+        (counts.routes, counts.forgotten, counts.prefixes_v4, counts.prefixes_v6, counts.paths, counts.links);
     assert_eq!(left, (0, 0, 0, 0, 0, 0));
 }
 

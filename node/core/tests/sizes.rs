@@ -14,15 +14,17 @@ use std::{
 
 use nearcast_core::{
     HaveMaps,
+    asn::Asn,
     config::Config,
     engine::Engine,
     id::{ContentKey, PeerKey},
     input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, Via},
     layout::Layout,
+    locality::Locality,
     message::Message,
     output::{Action, Output},
     run_set::RunSet,
-    tier::Tier,
+    tier::{Near, Tier},
     time::Timestamp,
 };
 
@@ -114,8 +116,8 @@ fn an_idle_engine_takes_at_most_256_bytes() {
     assert!(joined <= 256, "{joined} bytes");
 }
 
-#[test]
-fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
+/// Heap of a leecher with forty neighbours, all of our own AS if that is known, and what of it grows with the runs.
+fn active_leecher(asn: Option<Asn>) -> (usize, usize) {
     let config = Arc::new(Config { requests_start: 4, ..Config::default() });
     let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
     let peers = || (0..NEIGHBOURS).map(PeerKey);
@@ -123,7 +125,7 @@ fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
     let mut outputs = Vec::with_capacity(1_000);
     let candidate = |peer| Candidate { peer, near: Tier::Remote.into(), via: Via::Directory };
     let about = Neighbour {
-        near: Tier::Remote.into(),
+        near: Near { asn, ..Tier::Remote.into() },
         origin: false,
         directory: false,
         manifest: true,
@@ -131,6 +133,8 @@ fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
     };
     let (engine, held) = measure(|| {
         let mut engine = Engine::new(config.clone(), 1);
+        let here = Input::Located(Locality { asn, tag: 7 });
+        engine.handle(Timestamp::ZERO, here, &maps, &mut outputs);
         let candidates: Vec<Candidate> = peers().map(candidate).collect();
         let wish = Join { candidates, ..join(&layout, RunSet::empty(RUNS)) };
         tell(&mut engine, &maps, &mut outputs, Event::Join(wish));
@@ -148,9 +152,25 @@ fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
     assert_eq!(engine.swarm(CONTENT).unwrap().neighbours(), NEIGHBOURS as usize);
     // What is held, what is on its way, and how many neighbours hold each: sums of have-maps, a bit or a byte a run.
     let per_run = 2 * map_bytes() + RUNS as usize;
+    (held, per_run)
+}
+
+#[test]
+fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
+    let (held, per_run) = active_leecher(None);
     let rest = held - per_run;
     println!("heap: {held} bytes, {per_run} of them by run, {rest} beside; inline: {}", size_of::<Engine>());
     assert!(rest <= 2_048, "{rest} bytes");
+}
+
+#[test]
+fn a_leecher_in_a_group_takes_little_more() {
+    let (held, per_run) = active_leecher(Some(Asn(1)));
+    // What may be imported, what members hold, what is announced; and a byte a run of waiting.
+    let per_run = per_run + 3 * map_bytes() + RUNS as usize;
+    let rest = held - per_run;
+    println!("heap: {held} bytes, {per_run} of them by run, {rest} beside");
+    assert!(rest <= 2_176, "{rest} bytes");
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn an_idle_engine_takes_at_most_256_bytes() {
 /// Heap of a leecher with forty neighbours, all of our own AS if that is known, and what of it grows with the runs.
 fn active_leecher(asn: Option<Asn>) -> (usize, usize) {
     let config = Arc::new(Config { requests_start: 4, ..Config::default() });
-    let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).unwrap());
+    let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).expect("whole pieces"));
     let peers = || (0..NEIGHBOURS).map(PeerKey);
     let maps = Maps(peers().map(|peer| (peer, RunSet::full(RUNS))).collect());
     let mut outputs = Vec::with_capacity(1_000);
@@ -149,7 +149,7 @@ fn active_leecher(asn: Option<Asn>) -> (usize, usize) {
     let is_request =
         |output: &&Output| matches!(output, Output::Action { action: Action::Request { .. }, .. });
     assert_eq!(outputs.iter().filter(is_request).count(), IN_FLIGHT);
-    assert_eq!(engine.swarm(CONTENT).unwrap().neighbours(), NEIGHBOURS as usize);
+    assert_eq!(engine.swarm(CONTENT).expect("it joined").neighbours(), NEIGHBOURS as usize);
     // What is held, what is on its way, and how many neighbours hold each: sums of have-maps, a bit or a byte a run.
     let per_run = 2 * map_bytes() + RUNS as usize;
     (held, per_run)

@@ -16,7 +16,7 @@ use super::{config, fetch, origin, patiently, until};
 use crate::{
     config::NodeConfig,
     directory::{Admission, AtlasOffer, Directory, DirectoryConfig, DirectoryStats, Pace, Saved},
-    exchange::Wire,
+    exchange::{Wire, directory::QUESTIONS_WAITING_MAX},
     handle::{Node, Source},
     net::{NetEvent, Network, NetworkConfig},
     store::testing,
@@ -101,6 +101,20 @@ async fn a_tracker_that_dies_in_mid_download_stops_nobody() {
     download.stop().await;
     patiently("an end", leecher.shutdown(Duration::ZERO)).await;
     patiently("an end", seeder.shutdown(Duration::ZERO)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seeder_of_more_contents_than_may_wait_tells_its_tracker_of_all_of_them() {
+    const CONTENTS: u64 = QUESTIONS_WAITING_MAX as u64 + 200;
+    let (tracker, directory) = tracker(89, open()).await;
+    let made: Vec<_> = (0..CONTENTS).map(|extra| testing::content(16 << 10, &[100 + extra])).collect();
+    let shared: Vec<_> = made.iter().map(|(manifest, data)| (manifest.clone(), data)).collect();
+    let serving = NodeConfig { trackers: tracker.addresses(), ..config(89, 1) };
+    let (seeder, _folder) = origin(serving, &shared).await;
+    directory_is("every announcement", &directory, |stats| stats.contents == CONTENTS).await;
+    assert_eq!(directory.stats().peers, 1);
+    seeder.shutdown(Duration::ZERO).await;
+    tracker.shutdown(Duration::ZERO).await;
 }
 
 /// A client made of the wire's own parts, which can say what an honest one would not.

@@ -100,7 +100,8 @@ impl<'a> Ranks<'a> {
         let weight = self.weight(run, self.own);
         match &self.others {
             Some(others) => {
-                let before = others.iter().filter(|&&tag| self.weight(run, tag) > weight).count() as u8;
+                let before = others.iter().filter(|&&tag| self.weight(run, tag) > weight).count();
+                let before = u8::try_from(before).unwrap_or(u8::MAX);
                 // A slow uplink takes fewer turns: it would have to pass on all that it imports.
                 let dice = (mix(weight) >> 40) as f32 / (1 << 24) as f32;
                 before.saturating_add(u8::from(dice >= self.share))

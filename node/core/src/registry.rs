@@ -4,8 +4,8 @@
 //! ([`RegistryConfig`]); every entry expires; an address is the one seen on a connection, with a port its owner claimed,
 //! and no port of another service; nobody is told of itself, nor of an address only its own surroundings can reach.
 //!
-//! Made for 100,000 contents and a million peers: a peer's key and address are kept once ([`peers`]), an entry is 20
-//! bytes, and a swarm is sorted so that whoever is near to an asker stands together ([`swarm`], [`pick`]).
+//! Made for 100,000 contents and a million peers: a peer's key and address are kept once (`peers`), an entry is 20
+//! bytes, and a swarm is sorted so that whoever is near to an asker stands together (`swarm`, `pick`).
 
 mod index;
 mod locator;

@@ -138,7 +138,8 @@ impl Model {
         self.received().origin as f64 / self.bytes.max(1) as f64
     }
 
-    /// Tiers worth a column: near and far always, others when something came from there.
+    /// Tiers worth a column: near and far always, others when something came from there. Not the few bytes of senders that had
+    /// left before these were counted: a column for them would take another's place.
     pub(super) fn tiers(&self) -> Vec<Tier> {
         let received = self.received();
         let worth =
@@ -315,6 +316,7 @@ pub(super) mod tests {
         let mut model = six();
         let mut received = Traffic::default();
         received.add(Giver::Peer(Tier::Lan), 1);
+        received.add(Giver::Peer(Tier::Unknown), 1);
         model.on_finished(2, &finished(received));
         assert_eq!(model.tiers(), [Tier::Lan, Tier::SameAs, Tier::Remote]);
     }

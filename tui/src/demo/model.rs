@@ -142,8 +142,10 @@ impl Model {
     /// left before these were counted: a column for them would take another's place.
     pub(super) fn tiers(&self) -> Vec<Tier> {
         let received = self.received();
-        let worth =
-            |tier: &Tier| matches!(tier, Tier::SameAs | Tier::Remote) || received.by_tier[*tier as usize] > 0;
+        let worth = |tier: &Tier| {
+            let has_bytes = received.by_tier[*tier as usize] > 0 && *tier != Tier::Unknown;
+            matches!(tier, Tier::SameAs | Tier::Remote) || has_bytes
+        };
         Tier::ALL.into_iter().filter(worth).collect()
     }
 

@@ -11,7 +11,7 @@ use nearcast_tracker::bgp::{
     ris_live::RisSession,
 };
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests of BMP use more of it than the seeds do")]
 #[path = "../../../tracker/src/bgp/bmp/crafted.rs"]
 mod crafted;
 

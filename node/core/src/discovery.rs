@@ -323,7 +323,14 @@ impl Discovery {
         Some((directory.peer, query))
     }
 
-    /// A directory answered, or failed to. Asks again soon while `neighbours` are few.
+    /// The directory that a question went to, which is no longer waited for.
+    fn settle(&mut self, query: QueryId) -> Option<&mut Directory> {
+        let directory = self.directories.iter_mut().find(|directory| directory.query == Some(query))?;
+        directory.query = None;
+        Some(directory)
+    }
+
+    /// A directory answered. Asks again soon while `neighbours` are few.
     pub(crate) fn on_answer(
         &mut self,
         now: Timestamp,
@@ -332,11 +339,7 @@ impl Discovery {
         config: &Config,
         random: &mut Random,
     ) {
-        let Some(directory) = self.directories.iter_mut().find(|directory| directory.query == Some(query))
-        else {
-            return;
-        };
-        directory.query = None;
+        let Some(directory) = self.settle(query) else { return };
         let pause = if few_neighbours {
             backoff(ASK_FIRST, directory.asked, config.ask_interval)
         } else {
@@ -356,11 +359,7 @@ impl Discovery {
         config: &Config,
         random: &mut Random,
     ) {
-        let Some(directory) = self.directories.iter_mut().find(|directory| directory.query == Some(query))
-        else {
-            return;
-        };
-        directory.query = None;
+        let Some(directory) = self.settle(query) else { return };
         let pause = backoff(ASK_FIRST, directory.failed, config.ask_interval);
         directory.failed = directory.failed.saturating_add(1);
         directory.next = now + random.stretch(pause, 1.0);

@@ -123,7 +123,10 @@ impl Follower {
                     self.busy.send_replace(false);
                     taken
                 }
-                _ => Ok(()),
+                _ => {
+                    self.busy.send_replace(false);
+                    Ok(())
+                }
             };
             let again = match tried {
                 Ok(()) => {
@@ -145,8 +148,13 @@ impl Follower {
             };
             tokio::select! {
                 changed = offers.changed() => match changed {
-                    // Whoever offers one thing after another is not followed any faster.
-                    Ok(()) => sleep(Duration::from_millis(250)).await,
+                    Ok(()) => {
+                        // Under way from now on: a short download must not end before its fetching has begun.
+                        let offer = offers.borrow().clone();
+                        self.busy.send_replace(offer.is_some_and(|offer| self.wanted(&offer).is_some()));
+                        // Whoever offers one thing after another is not followed any faster.
+                        sleep(Duration::from_millis(250)).await;
+                    }
                     Err(_) => return,
                 },
                 () = wait => {}

@@ -130,12 +130,11 @@ impl Driver {
             self.hear_of_atlas(directory, offer);
         }
         self.hear_where_we_are(&reply.observed);
-        if reply.pause > 0 {
-            let pause = Duration::from_secs(u64::from(reply.pause));
+        if let Some(pause) = reply.pause() {
             self.input(content, Event::DirectoryPause { query, pause });
         }
-        if reply.members_in_as > 0 {
-            self.input(content, Event::Counted { members: reply.members_in_as });
+        if let Some(members) = reply.members_in_as() {
+            self.input(content, Event::Counted { members });
         }
         self.input(content, Event::Discovered { query: Some(query), candidates });
     }

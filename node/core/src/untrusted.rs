@@ -72,7 +72,10 @@ mod tests {
 
     #[test]
     fn a_number_that_does_not_fit_is_none_and_zero_says_nothing() {
-        assert_eq!((Untrusted::new(70_000_u32).fits::<u16>(), Untrusted::new(443_u32).fits()), (None, Some(443_u16)));
+        assert_eq!(
+            (Untrusted::new(70_000_u32).fits::<u16>(), Untrusted::new(443_u32).fits()),
+            (None, Some(443_u16))
+        );
         assert_eq!(Untrusted::new(0_u32).said(), None);
         assert_eq!(format!("{:?}", Untrusted::new(5)), "claimed 5");
     }

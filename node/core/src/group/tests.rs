@@ -113,7 +113,8 @@ fn in_a_large_group_about_one_of_all_members_imports_a_run() {
 }
 
 #[test]
-fn a_directory_that_counts_too_many_or_names_members_that_are_none_holds_up_imports_for_six_seconds_at_most() {
+fn a_directory_that_counts_too_many_or_names_members_that_are_none_holds_up_imports_for_six_seconds_at_most()
+{
     let layout = layout();
     let strangers: Vec<u32> = (1_000..1_200).collect();
     for (counted, known) in [(1 << 30, &[][..]), (u32::MAX, &[]), (0, &strangers), (u32::MAX, &strangers)] {

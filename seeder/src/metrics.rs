@@ -30,6 +30,7 @@ struct Scrape {
     refused_contents: u64,
     published: u64,
     publish_failures: u64,
+    left_out: u64,
     hashing: u64,
     hashed_bytes: u64,
     atlas_version: u64,
@@ -43,6 +44,7 @@ impl Scrape {
             refused_contents: health.refused_contents.load(Relaxed),
             published: health.published.load(Relaxed),
             publish_failures: health.publish_failures.load(Relaxed),
+            left_out: health.left_out.load(Relaxed),
             hashing: health.hashing.load(Relaxed),
             hashed_bytes: health.hashed_bytes.load(Relaxed),
             atlas_version: health.atlas_version.load(Relaxed),
@@ -96,7 +98,7 @@ impl Scrape {
         ]
     }
 
-    fn gauges(&self) -> [Row; 7] {
+    fn gauges(&self) -> [Row; 8] {
         let totals = &self.totals;
         [
             ("contents", "Contents served", u64::from(totals.contents)),
@@ -106,6 +108,7 @@ impl Scrape {
             ("unchoked", "Links served at the moment", u64::from(totals.unchoked)),
             ("hashing_contents", "Contents that wait to be hashed or are being hashed", self.hashing),
             ("publish_failures", "What could not be published at the last try", self.publish_failures),
+            ("publish_left_out", "Hidden, private and other things that are not published", self.left_out),
         ]
     }
 }
@@ -139,6 +142,7 @@ mod tests {
             "nearcast_process_open_fds",
             "nearcast_process_resident_memory_bytes",
             "nearcast_publish_failures",
+            "nearcast_publish_left_out",
             "nearcast_ready",
             "nearcast_requests_refused",
             "nearcast_requests_served",

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod atlas;
+mod budget;
 pub mod config;
 pub mod directory;
 mod driver;

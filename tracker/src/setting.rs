@@ -199,7 +199,7 @@ pub static TABLE: [About; 26] = [
         example: "192.0.2.9",
         live: false,
         short: "Router that may connect over BMP.",
-        long: "Several are possible. By default whoever can.",
+        long: "Several are possible. Needed unless bmp is on loopback.",
     },
     About {
         setting: Setting::RisLive,

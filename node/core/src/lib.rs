@@ -52,6 +52,7 @@
 pub mod asn;
 pub mod atlas;
 pub mod bucket;
+pub mod budget;
 mod choker;
 pub mod config;
 mod context;

@@ -26,6 +26,7 @@ pub mod repeats;
 mod resolve;
 mod runtime;
 mod store;
+mod surroundings;
 mod web_seed;
 mod wire;
 

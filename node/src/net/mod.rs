@@ -28,6 +28,7 @@ use std::time::Duration;
 use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 
 pub(crate) use self::{
+    dials::Target,
     network::{ConnectionCaps, Network},
     security::Security,
     streams::InboundStream,

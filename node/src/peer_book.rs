@@ -80,9 +80,9 @@ impl Known {
     }
 }
 
-/// Who says where a peer is.
+/// Whose word it is that a peer is somewhere.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Teller {
+pub(crate) struct Word {
     /// Where the teller itself was seen.
     pub(crate) ip: Option<IpAddr>,
     /// How much its word counts.
@@ -200,11 +200,11 @@ impl PeerBook {
         now: Timestamp,
         id: PeerId,
         endpoint: Endpoint,
-        teller: Teller,
+        word: Word,
     ) -> Option<PeerKey> {
         let known = self.by_id.get(&id).copied();
-        let prefix = Prefix::of(teller.ip.unwrap_or(IpAddr::from([0; 4])));
-        let heard = self.book.hear(now, known, endpoint, (teller.rank, prefix));
+        let prefix = Prefix::of(word.ip.unwrap_or(IpAddr::from([0; 4])));
+        let heard = self.book.hear(now, known, endpoint, (word.rank, prefix));
         if let Some(key) = heard.filter(|_| known.is_none()) {
             self.name(key, Some(id));
         }
@@ -505,14 +505,14 @@ mod tests {
         let seeder = PeerId::random();
         let typed = format!("/ip4/192.0.2.1/tcp/4701/p2p/{seeder}");
         let key = book.key_at(&typed.parse().unwrap());
-        let teller = Teller { ip: "192.0.2.9".parse().ok(), rank: Rank::Hearsay };
+        let word = Word { ip: "192.0.2.9".parse().ok(), rank: Rank::Hearsay };
         for port in 9_001..9_100 {
             let bogus = Endpoint { ip: "192.0.2.9".parse().unwrap(), tcp: Some(port), udp: None };
-            assert_eq!(book.hear(NOW, seeder, bogus, teller), Some(key));
+            assert_eq!(book.hear(NOW, seeder, bogus, word), Some(key));
         }
         for number in 0..50_000u32 {
             let ip = IpAddr::from((0x0800_0000 + number).to_be_bytes());
-            book.hear(NOW, PeerId::random(), Endpoint { ip, tcp: Some(4001), udp: None }, teller);
+            book.hear(NOW, PeerId::random(), Endpoint { ip, tcp: Some(4001), udp: None }, word);
         }
         assert_eq!(dialled(&book.way(NOW, key)), ["/ip4/192.0.2.1/tcp/4701"]);
         assert!(book.peers.len() <= 1 + nearcast_core::addresses::hearsay_max(), "{}", book.peers.len());

@@ -18,9 +18,10 @@ use tokio::{
 
 use super::Driver;
 use crate::{
+    atlas_offers::Teller,
     directory::AtlasOffer,
     exchange::directory::{self, Asked, QUESTIONS_WAITING_MAX},
-    peer_book::{self, Teller},
+    peer_book::{self, Word},
     wire::{
         control::PeerRecord,
         directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
@@ -121,24 +122,23 @@ impl Driver {
         let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
         // Whoever only calls itself a directory is a neighbour like others.
         let named = self.peers.is_typed(directory);
-        let teller = Teller { ip, rank: if named { Rank::Directory } else { Rank::Hearsay } };
+        let word = Word { ip, rank: if named { Rank::Directory } else { Rank::Hearsay } };
         let records = reply.peers.iter().take(PEERS_MAX);
         let mut candidates: Vec<Candidate> =
-            records.filter_map(|record| self.candidate(record, teller, Via::Directory)).collect();
+            records.filter_map(|record| self.candidate(record, word, Via::Directory)).collect();
         if reply.holds {
             let near = self.near(directory);
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });
         }
         if let Some(offer) = &reply.atlas {
-            self.hear_of_atlas(offer);
+            self.hear_of_atlas(directory, offer);
         }
         self.hear_where_we_are(&reply.observed, ip, named);
-        if reply.pause > 0 {
-            let pause = Duration::from_secs(u64::from(reply.pause));
+        if let Some(pause) = reply.pause() {
             self.input(content, Event::DirectoryPause { query, pause });
         }
-        if reply.members_in_as > 0 {
-            self.input(content, Event::Counted { members: reply.members_in_as });
+        if let Some(members) = reply.members_in_as() {
+            self.input(content, Event::Counted { members });
         }
         self.input(content, Event::Discovered { query: Some(query), candidates });
     }
@@ -158,33 +158,30 @@ impl Driver {
     }
 
     /// A newer atlas is told of at once, whoever offers it: whoever fetches it checks who signed it.
-    fn hear_of_atlas(&mut self, offer: &Offer) {
+    fn hear_of_atlas(&mut self, directory: PeerKey, offer: &Offer) {
         let known = self.nearness.atlas_version().unwrap_or(0);
         if offer.version <= known || offer.link.len() > LINK_BYTES_MAX {
             return;
         }
-        self.atlas_offers.send_if_modified(|told| {
-            // The last one heard, and not the highest: else whoever lies once about a version is all that is ever heard.
-            let offer = AtlasOffer { version: offer.version, link: offer.link.clone() };
-            let other = told.as_ref() != Some(&offer);
-            if other {
-                *told = Some(offer);
-            }
-            other
-        });
+        let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
+        let named = self.trackers.contains(&directory)
+            || ip.is_some_and(|ip| self.contents.values().any(|content| content.names_directory_at(ip)));
+        let teller = Teller { peer: directory.0.into(), ip, named };
+        let offer = AtlasOffer { version: offer.version, link: offer.link.clone() };
+        self.atlas_offers.send_if_modified(|offers| offers.hear(teller, offer));
     }
 
     /// Makes a candidate of what somebody told, as far as it may be dialled and is believed.
-    pub(super) fn candidate(&mut self, record: &PeerRecord, teller: Teller, via: Via) -> Option<Candidate> {
+    pub(super) fn candidate(&mut self, record: &PeerRecord, word: Word, via: Via) -> Option<Candidate> {
         let id = record.peer_id().filter(|id| *id != self.parts.network.local_peer())?;
         let told = peer_book::endpoint(record)?;
-        let may_dial = |port: &u16| self.nearness.may_dial(told.ip, *port, teller.ip);
+        let may_dial = |port: &u16| self.nearness.may_dial(told.ip, *port, word.ip);
         let endpoint = Endpoint { tcp: told.tcp.filter(may_dial), udp: told.udp.filter(may_dial), ..told };
         if endpoint.tcp.is_none() && endpoint.udp.is_none() {
             return None;
         }
         let (ip, now) = (endpoint.ip, self.now());
-        let peer = self.peers.hear(now, id, endpoint, teller)?;
+        let peer = self.peers.hear(now, id, endpoint, word)?;
         // Where it is seen says more than where somebody says that it is.
         let ip = self.peers.get(peer).and_then(peer_book::Known::ip).unwrap_or(ip);
         Some(Candidate { peer, near: self.nearness.near(ip), via })

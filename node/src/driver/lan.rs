@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::{
     lan::{self, Heard, Lan},
-    peer_book::Teller,
+    peer_book::Word,
     wire::control::PeerRecord,
 };
 
@@ -46,8 +46,8 @@ impl Driver {
             udp_port: said.udp.into(),
         };
         // It spoke from where it says that it is. A sender of one packet can be forged, but only by who is here as well.
-        let teller = Teller { ip: Some(ip), rank: Rank::Directory };
-        let Some(candidate) = self.candidate(&record, teller, Via::Lan) else { return };
+        let word = Word { ip: Some(ip), rank: Rank::Directory };
+        let Some(candidate) = self.candidate(&record, word, Via::Lan) else { return };
         tracing::debug!(peer = %said.peer, %ip, "somebody is on the local network");
         let contents: Vec<ContentKey> = self.contents.keys().copied().collect();
         contents.into_iter().for_each(|content| self.offer_lan(content, vec![candidate]));

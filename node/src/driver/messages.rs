@@ -11,7 +11,7 @@ use nearcast_core::{
 use super::{Content, Driver, links::Link};
 use crate::{
     exchange::LinkId,
-    peer_book::{self, Teller},
+    peer_book::{self, Word},
     wire::{
         FrameError,
         control::{Frame, PEERS_MAX, Peers, RUNS_MAX, Runs, Said},
@@ -113,10 +113,10 @@ impl Driver {
             return;
         }
         let ip = self.peers.get(teller).and_then(peer_book::Known::ip);
-        let teller = Teller { ip, rank: Rank::Hearsay };
+        let word = Word { ip, rank: Rank::Hearsay };
         let records = peers.peers.iter().take(PEERS_MAX);
         let candidates: Vec<Candidate> =
-            records.filter_map(|record| self.candidate(record, teller, Via::Exchange)).collect();
+            records.filter_map(|record| self.candidate(record, word, Via::Exchange)).collect();
         self.input(content, Event::Discovered { query: None, candidates });
     }
 }

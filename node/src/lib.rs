@@ -28,6 +28,7 @@ pub mod repeats;
 mod resolve;
 mod runtime;
 mod store;
+mod surroundings;
 mod web_seed;
 mod wire;
 

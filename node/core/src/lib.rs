@@ -49,6 +49,7 @@
 //! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
 //! ```
 
+pub mod addresses;
 pub mod asn;
 pub mod atlas;
 pub mod bucket;

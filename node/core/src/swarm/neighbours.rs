@@ -37,9 +37,10 @@ impl Swarm {
         query: Option<QueryId>,
         candidates: Vec<Candidate>,
     ) {
+        let told = !candidates.is_empty();
         self.discovery.learn(candidates, &mut self.links, ctx.config, ctx.locality);
         if let Some(query) = query {
-            self.on_answer(ctx, query);
+            self.on_answer(ctx, query, told);
         }
         self.seek(ctx);
     }
@@ -55,9 +56,10 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId) {
+    /// A directory answered, and `told` of somebody.
+    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId, told: bool) {
         let few = self.links.len() < NEIGHBOURS_FEW && !self.is_complete();
-        self.discovery.on_answer(ctx.now, query, few, ctx.config, ctx.random);
+        self.discovery.on_answer(ctx.now, query, (few, told), ctx.config, ctx.random);
     }
 
     /// Looks for neighbours: asks directories, dials candidates, and sets the next time to do so.
@@ -158,6 +160,12 @@ impl Swarm {
 
     pub(super) fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
+        self.seek(ctx);
+    }
+
+    /// The shell's address book says that this peer may not be dialled yet: no failure of the peer.
+    pub(super) fn handle_dial_later(&mut self, ctx: &mut Context<'_>, peer: PeerKey, wait: Duration) {
+        self.discovery.on_dial_later(ctx.now, peer, wait, ctx.random);
         self.seek(ctx);
     }
 

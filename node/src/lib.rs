@@ -26,6 +26,7 @@ pub mod repeats;
 mod resolve;
 mod runtime;
 mod store;
+pub mod unfinished;
 mod web_seed;
 mod wire;
 

@@ -298,6 +298,7 @@ impl Driver {
             overwrite: state.fetch.overwrite,
             selected,
             state_dir: state.fetch.state_dir.clone(),
+            wait_for_room: state.fetch.disk_wait.is_none_or(|wait| !wait.is_zero()),
         };
         let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
         let events = self.services.events.clone();

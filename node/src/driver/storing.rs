@@ -145,8 +145,19 @@ impl Driver {
             StoreError::Full { path, .. } => self.pause_for_room(key, &path),
             StoreError::Rotten { lost, .. } => self.on_runs_lost(key, lost),
             StoreError::Missing => {}
-            StoreError::Io { path, source } => self.fail(key, DownloadError::Io { path, source }),
+            StoreError::Edited { path, lost } => self.on_edited(key, path, lost),
+            error @ (StoreError::Io { .. } | StoreError::InTheWay { .. }) => self.fail(key, error.into()),
         }
+    }
+
+    /// A whole file was changed by its user. He keeps it; what differs is given no longer. A download that needs it
+    /// cannot become complete any more.
+    pub(super) fn on_edited(&mut self, key: ContentKey, path: PathBuf, lost: Vec<RunIndex>) {
+        let complete = self.fetch_state(key).is_some_and(|state| state.was_complete);
+        if !complete || lost.is_empty() {
+            return self.fail(key, DownloadError::Exists(path));
+        }
+        self.input(key, Event::RunsWithdrawn(lost));
     }
 
     /// Nothing is lost: it goes on by itself when there is room.

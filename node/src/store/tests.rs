@@ -31,7 +31,7 @@ mod opening;
 mod power_cuts;
 
 fn target(folder: &Path) -> Target {
-    Target { folder: folder.to_owned(), overwrite: false, selected: None, state_dir: None }
+    Target { folder: folder.to_owned(), overwrite: false, selected: None, state_dir: None, wait_for_room: true }
 }
 
 fn try_open(manifest: &Arc<Manifest>, target: Target) -> Result<Opened, DownloadError> {

@@ -330,7 +330,9 @@ impl Driver {
         let opened = match result {
             Ok(opened) => opened,
             // Nothing was written yet; it is opened again when there may be room.
-            Err(DownloadError::DiskFull(path)) => return self.pause_for_room(key, &path),
+            Err(DownloadError::DiskFull(path)) => {
+                return self.pause_for_room(key, &path, "nothing could be begun");
+            }
             Err(error) => return self.fail(key, error),
         };
         let Some(content) = self.contents.get_mut(&key) else { return };

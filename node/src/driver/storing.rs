@@ -110,7 +110,7 @@ impl Driver {
                 }
                 self.succeed(key, Some(path));
             }
-            Err(StoreError::Full { path, .. }) => self.pause_for_room(key, &path),
+            Err(StoreError::Full { path, source }) => self.pause_for_room(key, &path, &source.to_string()),
             Err(error) => {
                 // A failed sync: what was lost is fetched again, then it is finished anew.
                 let lost = self.lost_runs(key);
@@ -142,7 +142,7 @@ impl Driver {
 
     pub(super) fn on_store_failed(&mut self, key: ContentKey, error: StoreError) {
         match error {
-            StoreError::Full { path, .. } => self.pause_for_room(key, &path),
+            StoreError::Full { path, source } => self.pause_for_room(key, &path, &source.to_string()),
             StoreError::Rotten { lost, .. } => self.on_runs_lost(key, lost),
             StoreError::Missing => {}
             StoreError::Edited { path, lost } => self.on_edited(key, path, lost),
@@ -161,12 +161,12 @@ impl Driver {
     }
 
     /// Nothing is lost: it goes on by itself when there is room.
-    pub(super) fn pause_for_room(&mut self, key: ContentKey, path: &Path) {
+    pub(super) fn pause_for_room(&mut self, key: ContentKey, path: &Path, why: &str) {
         let Some(state) = self.fetch_state(key) else { return };
         let known = state.full_disk.is_doubtful();
         if state.full_disk.on_full(Instant::now(), state.fetch.disk_wait) {
             if !known {
-                tracing::warn!(path = %path.display(), "the disk is full; waiting for room");
+                tracing::warn!(path = %path.display(), why, "the disk is full; waiting for room");
             }
             self.input(key, Event::DiskFull(true));
         }

@@ -270,9 +270,10 @@ impl DiskStore {
                 self.note_finished(file, written);
                 Ok(())
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(StoreError::InTheWay { path: self.medium.path(file), new: self.medium.partial_path(file) })
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(StoreError::InTheWay {
+                path: self.medium.path(file),
+                new: self.medium.partial_path(file),
+            }),
             Err(error) => Err(self.io_error(file, error)),
         }
     }

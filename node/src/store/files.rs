@@ -196,6 +196,12 @@ impl Files {
         Ok(shared)
     }
 
+    /// Gives a new file the rights of its original: who could read that can read this, and nobody else.
+    pub(crate) fn take_rights(&self, file: FileIndex) -> io::Result<()> {
+        let mode = self.folder_of(file, false)?.mode(&self.name_at(file, Place::Own))?;
+        Ok(rustix::fs::fchmod(self.handle(file, true)?, mode)?)
+    }
+
     /// What lies under the file's own name, for reading.
     pub(crate) fn open_original(&self, file: FileIndex) -> io::Result<File> {
         self.folder_of(file, false)?.open_file(&self.name_at(file, Place::Own), false)

@@ -13,8 +13,8 @@ use std::{
 
 use rustix::{
     fs::{
-        Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat, accessat,
-        fstat, fstatvfs, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+        Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
+        accessat, fstat, fstatvfs, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
@@ -141,19 +141,18 @@ impl Folder {
         self.open_regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
     }
 
-    /// Makes the folder `name`, unless there is one.
-    pub(crate) fn make_subfolder(&self, name: &str) -> io::Result<()> {
-        match mkdirat(&self.fd, name, Mode::from_raw_mode(0o777)) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Whether we may write to the file `name`, and its owner has not shut it against everybody, himself included.
     pub(crate) fn is_writable(&self, name: &str) -> io::Result<bool> {
         let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let open_to_somebody = Mode::from_raw_mode(stat.st_mode).intersects(Mode::WUSR | Mode::WGRP | Mode::WOTH);
+        let open_to_somebody =
+            Mode::from_raw_mode(stat.st_mode).intersects(Mode::WUSR | Mode::WGRP | Mode::WOTH);
         Ok(open_to_somebody && self.may(name, Access::WRITE_OK)?)
+    }
+
+    /// Who may read, write and run the file `name`.
+    pub(crate) fn mode(&self, name: &str) -> io::Result<Mode> {
+        let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Mode::from_raw_mode(stat.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO))
     }
 
     /// Whether we may make and rename files in this folder.

@@ -175,7 +175,8 @@ impl StoreError {
 
 /// In place of "File too large (os error 27)".
 fn too_large() -> io::Error {
-    let why = "a file may not become that large here; look at ulimit -f, and at what the file system can hold";
+    let why =
+        "a file may not become that large here; look at ulimit -f, and at what the file system can hold";
     io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 

@@ -69,6 +69,7 @@ impl DiskStore {
             files: Files::of_download(manifest.clone(), folder),
             manifest,
             target,
+            rivals: Vec::new(),
         };
         opening.open(&Watch { progress, cancelled })
     }

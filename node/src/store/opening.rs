@@ -35,6 +35,8 @@ pub(super) struct Opening {
     pub(super) target: Target,
     pub(super) files: Files,
     pub(super) receipt: Option<ReceiptPlace>,
+    /// Another content was begun in the same place and is not finished: its partial files bear the usual names.
+    pub(super) rivals: Vec<String>,
 }
 
 /// What is told and asked while a content is opened.
@@ -69,7 +71,8 @@ impl Belief {
 
 impl Opening {
     /// See [`DiskStore::open`].
-    pub(super) fn open(self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
+    pub(super) fn open(mut self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
+        self.rivals = Resume::rivals(&self.parent()?, &self.manifest).map_err(self.refused())?;
         let mut resume = self.resume_left()?;
         let sights = self.look(resume.is_some())?;
         if resume.is_none() && self.receipt_matches(&sights) {
@@ -84,7 +87,7 @@ impl Opening {
         let findings = self.judge(&sights, left.as_ref())?;
         let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default() });
         let mut belief = self.believe(&findings, &left, watch)?;
-        let plan = self.decide(&findings, &belief)?;
+        let plan = self.decide(&findings, &mut belief)?;
         let untouched = plan.replaced.is_empty() && self.all_complete(&findings);
         if resume.is_none() && untouched {
             let held = || Held::Some(belief.good.clone());
@@ -123,7 +126,7 @@ impl Opening {
         resume.ok_or_else(|| DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
-    /// A new, empty state, once no other content is being made in the same place, and this disk tells all names apart.
+    /// A new, empty state, once nobody downloads another content to the same place, and this disk tells all names apart.
     fn begin(&self) -> Result<Resume, DownloadError> {
         let parent = self.parent()?;
         let mut resume = self.lock(&parent)?;
@@ -144,7 +147,7 @@ impl Opening {
     fn heed_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
         let io_error = refused(&self.target.folder);
         let path = || self.target.folder.join(self.manifest.name());
-        for name in Resume::rivals(parent, &self.manifest).map_err(&io_error)? {
+        for name in &self.rivals {
             let rival = Resume::lock_rival(parent, name, self.manifest.content()).map_err(&io_error)?;
             if rival.is_none() {
                 return Err(DownloadError::Busy(path()));
@@ -177,7 +180,8 @@ impl Opening {
         let files = (0..layout.files()).filter_map(|file| layout.file_index(file));
         let top = self.files.find_top().map_err(self.refused())?;
         let see = |file| {
-            let nothing = Sight { file, own: Found::Nothing, partial: Found::Nothing, beside: Found::Nothing };
+            let nothing =
+                Sight { file, own: Found::Nothing, partial: Found::Nothing, beside: Found::Nothing };
             if top == Some(Found::Nothing) {
                 // Without the folder of all of them there is no file: no need to look for each.
                 return Ok(nothing);
@@ -252,6 +256,8 @@ impl Opening {
                     return Err(DownloadError::Exists(self.files.path(file)));
                 }
                 Basis::PartialBlocked if self.wants(file) => self.avoid(file, sights)?,
+                // What another content would be mixed up with later is not made at all.
+                Basis::Nothing if !self.rivals.is_empty() => self.files.build_beside(file, None),
                 Basis::Nothing | Basis::Blocked | Basis::PartialBlocked => {}
                 Basis::Own { .. } => self.files.set_standing(file, Standing::Complete),
                 Basis::Partial { beside, .. } => {
@@ -270,7 +276,8 @@ impl Opening {
     /// Somebody else's lies under the partial name: it is left alone, and if that is what its user wants, the file is
     /// made under another one.
     fn avoid(&self, file: FileIndex, sights: &[Sight]) -> Result<(), DownloadError> {
-        let blocked = sights.iter().any(|sight| sight.file == file && sight.beside == Found::Other);
+        let blocked = beside_of(sights, file) == Found::Other;
+        self.heed_rivals(&self.parent()?)?;
         if !self.target.overwrite || blocked {
             if blocked {
                 self.files.build_beside(file, None);
@@ -325,7 +332,7 @@ impl Opening {
     }
 
     /// What to write, and whether we may. Nothing was written up to here, nor if this is an error.
-    fn decide(&self, findings: &[Finding], belief: &Belief) -> Result<Plan, DownloadError> {
+    fn decide(&self, findings: &[Finding], belief: &mut Belief) -> Result<Plan, DownloadError> {
         let layout = self.manifest.layout();
         let mut plan = Plan::default();
         for finding in findings {
@@ -343,10 +350,13 @@ impl Opening {
                     self.check_replaceable(file)?;
                     plan.replaced.push((file, stamp));
                 }
-                Basis::Partial { ours: false, .. } if !self.runs_of(file).any(|run| belief.is_right(run)) => {
+                Basis::Partial { ours: false, .. } if !self.is_adoptable(file, belief) => {
                     self.files.set_standing(file, Standing::Absent);
                     if wanted {
                         self.avoid(file, &[])?;
+                    }
+                    for run in self.runs_of(file) {
+                        belief.good.remove(run);
                     }
                 }
                 Basis::Partial { stamp, .. } if stamp.bytes != length => plan.adopted.push(file),
@@ -355,6 +365,12 @@ impl Opening {
         }
         self.check_room(belief, &plan)?;
         Ok(plan)
+    }
+
+    /// Whether a partial file that somebody else left may be gone on with: some of it is right, and no other content's
+    /// download counts on it.
+    fn is_adoptable(&self, file: FileIndex, belief: &Belief) -> bool {
+        self.rivals.is_empty() && self.runs_of(file).any(|run| belief.is_right(run))
     }
 
     /// A file that its owner has shut, or in a folder that takes nothing new, stays as it is.
@@ -421,9 +437,6 @@ impl Opening {
         belief: &mut Belief,
         watch: &Watch<'_>,
     ) -> Result<Vec<Replaced>, DownloadError> {
-        let is_begun = |file| {
-            sights.iter().any(|sight| sight.file == file && matches!(sight.beside, Found::File(_)))
-        };
         let mut replaced = Vec::new();
         for &(file, original) in &plan.replaced {
             let right: Vec<RunIndex> = self.runs_of(file).filter(|&run| belief.is_right(run)).collect();
@@ -431,7 +444,7 @@ impl Opening {
                 belief.trusted.remove(run);
                 belief.good.remove(run);
             }
-            let begun = is_begun(file);
+            let begun = matches!(beside_of(sights, file), Found::File(_));
             self.files.build_beside(file, Some(original));
             self.files.set_standing(file, if begun { Standing::Partial } else { Standing::Absent });
             if begun {
@@ -516,6 +529,12 @@ impl Opening {
         }
         ledger
     }
+}
+
+/// What lies under the partial name that only we use. Sights are sorted by file.
+fn beside_of(sights: &[Sight], file: FileIndex) -> Found {
+    let at = sights.binary_search_by_key(&file, |sight| sight.file);
+    at.ok().and_then(|at| sights.get(at)).map_or(Found::Nothing, |sight| sight.beside)
 }
 
 /// The finished files that still are.

@@ -69,6 +69,7 @@ impl ReceiptPlace {
         let temporary = format!("{}.{}", self.name, std::process::id());
         resume::write_durably(&folder, &temporary, &encode(self.content, &all))?;
         folder.rename_over(&temporary, &self.name)?;
+        folder.sync()?;
         self.prune()
     }
 

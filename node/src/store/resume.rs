@@ -91,8 +91,8 @@ impl Resume {
     }
 
     /// Takes the lock of a rival; none if its process runs.
-    pub(crate) fn lock_rival(parent: &Folder, name: String, ours: ContentId) -> io::Result<Option<Resume>> {
-        Resume::lock_named(parent, name, ours)
+    pub(crate) fn lock_rival(parent: &Folder, name: &str, ours: ContentId) -> io::Result<Option<Resume>> {
+        Resume::lock_named(parent, name.to_owned(), ours)
     }
 
     fn lock_named(parent: &Folder, name: String, content: ContentId) -> io::Result<Option<Resume>> {

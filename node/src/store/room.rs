@@ -66,11 +66,7 @@ impl Free {
     }
 
     fn explain(self) -> String {
-        format!(
-            "{} bytes are free on this disk, and {} are left to others",
-            self.free_bytes,
-            self.reserve()
-        )
+        format!("{} bytes are free on this disk, and {} are left to others", self.free_bytes, self.reserve())
     }
 }
 

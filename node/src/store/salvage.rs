@@ -85,6 +85,7 @@ impl Salvage<'_> {
     fn make<'a>(&self, replaced: &'a Replaced) -> io::Result<Option<ToCopy<'a>>> {
         if !replaced.begun {
             self.files.make(replaced.file)?;
+            self.files.take_rights(replaced.file)?;
         }
         if replaced.right.is_empty() {
             return Ok(None);

@@ -8,12 +8,7 @@ use std::io;
 
 use nearcast_core::layout::{FileIndex, RunIndex};
 
-use super::{
-    DiskStore, StoreError,
-    disk::Ledger,
-    folder::FileStamp,
-    locked,
-};
+use super::{DiskStore, StoreError, disk::Ledger, folder::FileStamp, locked};
 
 /// A file as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod atlas;
+pub mod atlas_offers;
 pub mod config;
 pub mod directory;
 mod driver;

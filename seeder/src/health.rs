@@ -42,6 +42,8 @@ pub struct Health {
     pub(crate) hashed_bytes: AtomicU64,
     /// Contents that wait to be hashed or are being hashed.
     pub(crate) hashing: AtomicU64,
+    /// The version of the atlas in use; 0 = none.
+    pub(crate) atlas_version: AtomicU64,
     /// What became of reloads.
     pub(crate) reloaded: Reloaded,
 }

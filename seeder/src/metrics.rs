@@ -7,6 +7,7 @@ use nearcast_core::{message::Refusal, tier::Tier};
 use nearcast_node::handle::Totals;
 use nearcast_service::{
     admin::Vitals,
+    atlas::atlas_age,
     metrics::{self, Common, counter, family, gauge},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
@@ -31,6 +32,7 @@ struct Scrape {
     publish_failures: u64,
     hashing: u64,
     hashed_bytes: u64,
+    atlas_version: u64,
 }
 
 impl Scrape {
@@ -43,6 +45,7 @@ impl Scrape {
             publish_failures: health.publish_failures.load(Relaxed),
             hashing: health.hashing.load(Relaxed),
             hashed_bytes: health.hashed_bytes.load(Relaxed),
+            atlas_version: health.atlas_version.load(Relaxed),
         }
     }
 }
@@ -62,6 +65,9 @@ impl Collector for Scrape {
             let unit = if matches!(name, "hashed" | "exported") { Some(&Unit::Bytes) } else { None };
             counter(to, name, help, unit, value)?;
         }
+        let age = atlas_age(self.atlas_version).map_or(-1, |age| age.as_secs() as i64);
+        let help = "How old the data of the atlas is; -1 = that is not known, or there is none";
+        gauge(to, "atlas_age", help, Some(&Unit::Seconds), age)?;
         self.gauges().iter().try_for_each(|(name, help, value)| gauge(to, name, help, None, *value as i64))
     }
 }
@@ -115,6 +121,7 @@ mod tests {
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         names.sort_unstable();
         let expected = [
+            "nearcast_atlas_age_seconds",
             "nearcast_build",
             "nearcast_config_last_reload_success_timestamp_seconds",
             "nearcast_config_last_reload_successful",

@@ -18,5 +18,6 @@ pub mod process;
 pub mod stranger;
 pub mod torrent;
 pub mod tracker;
+pub mod unit;
 pub mod vitals;
 pub mod web;

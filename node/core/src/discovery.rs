@@ -16,6 +16,7 @@ use crate::{
     ranking::{self, Scene},
     tier::Near,
     time::Timestamp,
+    untrusted::Untrusted,
 };
 
 /// The longest pause before a candidate or directory that failed is tried again.
@@ -366,9 +367,15 @@ impl Discovery {
     }
 
     /// A directory asks for a pause; its answer follows.
-    pub(crate) fn on_pause(&mut self, now: Timestamp, query: QueryId, pause: Duration, random: &mut Random) {
+    pub(crate) fn on_pause(
+        &mut self,
+        now: Timestamp,
+        query: QueryId,
+        pause: Untrusted<Duration>,
+        random: &mut Random,
+    ) {
         if let Some(directory) = self.directories.iter_mut().find(|known| known.query == Some(query)) {
-            directory.next = now + random.stretch(pause.min(PAUSE_MAX), 0.25);
+            directory.next = now + random.stretch(pause.at_most(PAUSE_MAX), 0.25);
         }
     }
 
@@ -516,7 +523,7 @@ mod tests {
         let mut now = Timestamp::ZERO;
         for (asked, least, most) in [(0, 1, 2), (240, 240, 300), (u64::MAX, 3_600, 4_500)] {
             let (_, query) = discovery.next_ask(now).unwrap();
-            discovery.on_pause(now, query, Duration::from_secs(asked), &mut random);
+            discovery.on_pause(now, query, Duration::from_secs(asked).into(), &mut random);
             discovery.on_answer(now, query, true, &config, &mut random);
             let due = discovery.next_due(true);
             assert!((least..=most).contains(&due.since(now).as_secs()), "{asked}: {due:?} after {now:?}");

@@ -88,6 +88,7 @@ pub mod swarm;
 pub mod tier;
 pub mod time;
 pub mod timers;
+pub mod untrusted;
 mod upload;
 mod whole_pieces;
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -62,6 +63,13 @@ impl Content {
 
     pub(super) fn run_length(&self, run: RunIndex) -> u64 {
         self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
+    }
+
+    /// Whether the user named a directory at this address.
+    pub(super) fn names_directory_at(&self, ip: IpAddr) -> bool {
+        let named =
+            |state: &FetchState| state.fetch.directories.iter().any(|address| address.ip() == Some(ip));
+        self.fetch.as_deref().is_some_and(named)
     }
 
     pub(super) fn asks_directories(&self) -> bool {

@@ -17,6 +17,7 @@ use tokio::{
 
 use super::Driver;
 use crate::{
+    atlas_offers::Teller,
     directory::AtlasOffer,
     exchange::directory::{self, Asked, QUESTIONS_WAITING_MAX},
     peer_book,
@@ -126,15 +127,14 @@ impl Driver {
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });
         }
         if let Some(offer) = &reply.atlas {
-            self.hear_of_atlas(offer);
+            self.hear_of_atlas(directory, offer);
         }
         self.hear_where_we_are(&reply.observed);
-        if reply.pause > 0 {
-            let pause = Duration::from_secs(u64::from(reply.pause));
+        if let Some(pause) = reply.pause() {
             self.input(content, Event::DirectoryPause { query, pause });
         }
-        if reply.members_in_as > 0 {
-            self.input(content, Event::Counted { members: reply.members_in_as });
+        if let Some(members) = reply.members_in_as() {
+            self.input(content, Event::Counted { members });
         }
         self.input(content, Event::Discovered { query: Some(query), candidates });
     }
@@ -151,20 +151,17 @@ impl Driver {
     }
 
     /// A newer atlas is told of at once, whoever offers it: whoever fetches it checks who signed it.
-    fn hear_of_atlas(&mut self, offer: &Offer) {
+    fn hear_of_atlas(&mut self, directory: PeerKey, offer: &Offer) {
         let known = self.nearness.atlas_version().unwrap_or(0);
         if offer.version <= known || offer.link.len() > LINK_BYTES_MAX {
             return;
         }
-        self.atlas_offers.send_if_modified(|told| {
-            // The last one heard, and not the highest: else whoever lies once about a version is all that is ever heard.
-            let offer = AtlasOffer { version: offer.version, link: offer.link.clone() };
-            let other = told.as_ref() != Some(&offer);
-            if other {
-                *told = Some(offer);
-            }
-            other
-        });
+        let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
+        let named = self.trackers.contains(&directory)
+            || ip.is_some_and(|ip| self.contents.values().any(|content| content.names_directory_at(ip)));
+        let teller = Teller { peer: directory.0.into(), ip, named };
+        let offer = AtlasOffer { version: offer.version, link: offer.link.clone() };
+        self.atlas_offers.send_if_modified(|offers| offers.hear(teller, offer));
     }
 
     /// Makes a candidate of what somebody seen at `teller` told, as far as it may be dialled.

@@ -49,8 +49,9 @@ use self::{
     view::{Maps, View},
 };
 use crate::{
+    atlas_offers::AtlasOffers,
     config::{Caps, NodeConfig},
-    directory::{AtlasOffer, Directory},
+    directory::Directory,
     error::{DownloadError, ShareError},
     exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
@@ -111,7 +112,7 @@ pub(crate) struct DriverParts {
     pub(crate) directory: Option<Directory>,
     /// Directories that are told of what we serve.
     pub(crate) trackers: Vec<Multiaddr>,
-    pub(crate) atlas_offers: watch::Sender<Option<AtlasOffer>>,
+    pub(crate) atlas_offers: watch::Sender<AtlasOffers>,
     pub(crate) net_events: mpsc::Receiver<NetEvent>,
     pub(crate) inbound: mpsc::Receiver<InboundStream>,
     pub(crate) commands: mpsc::Receiver<Command>,
@@ -137,7 +138,7 @@ pub(crate) struct Driver {
     trackers: Vec<PeerKey>,
     /// What waits to be asked of each directory.
     questions: BTreeMap<PeerKey, Questions>,
-    atlas_offers: watch::Sender<Option<AtlasOffer>>,
+    atlas_offers: watch::Sender<AtlasOffers>,
     contents: BTreeMap<ContentKey, Content>,
     by_id: BTreeMap<ContentId, ContentKey>,
     links: BTreeMap<(ContentKey, PeerKey), Link>,

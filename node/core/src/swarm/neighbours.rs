@@ -15,6 +15,7 @@ use crate::{
     run_set::RunSet,
     time::Timestamp,
     timers::Wake,
+    untrusted::Untrusted,
 };
 
 /// Peers named in one peer exchange message.
@@ -43,7 +44,7 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    pub(super) fn handle_counted(&mut self, members: u32) {
+    pub(super) fn handle_counted(&mut self, members: Untrusted<u32>) {
         if let Some(download) = &mut self.download {
             download.groups().on_counted(members);
         }

@@ -23,7 +23,11 @@ pub fn marks(entry: &str, item: &str) -> bool {
 
 /// The longest beginning of `text` of at most `bytes_max` bytes that ends with a whole character.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 #[cfg(test)]

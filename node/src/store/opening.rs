@@ -25,6 +25,7 @@ use super::{
     open::{Opened, Target, refused, storage},
     receipt::{Receipt, ReceiptPlace},
     resume::{Left, Resume},
+    room::Free,
     salvage::{Replaced, Salvage},
 };
 use crate::error::DownloadError;
@@ -388,7 +389,7 @@ impl Opening {
         let path = self.target.folder.join(self.manifest.name());
         let bytes = self.missing_bytes(belief);
         let free = self.files.free().map_err(refused(&path))?;
-        let Some(room) = free.map(|free| free.room()).filter(|&room| room < bytes) else { return Ok(()) };
+        let Some(room) = free.map(Free::room).filter(|&room| room < bytes) else { return Ok(()) };
         if !self.target.wait_for_room && plan.replaced.is_empty() {
             return Err(DownloadError::NoRoom { path, bytes, room });
         }

@@ -19,6 +19,7 @@ use super::{
     folder::{FileStamp, Found},
     medium::Medium,
     open::{refused, storage},
+    room::Free,
 };
 use crate::error::DownloadError;
 
@@ -103,7 +104,7 @@ impl Salvage<'_> {
         let path = self.files.path(first.replaced.file);
         let free = self.files.free().map_err(refused(&path))?;
         let bytes = copied.saturating_add(missing_bytes);
-        match free.map(|free| free.room()).filter(|&room| room < bytes) {
+        match free.map(Free::room).filter(|&room| room < bytes) {
             Some(room) => Err(DownloadError::NoRoom { path, bytes, room }),
             None => Ok(()),
         }

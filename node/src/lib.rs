@@ -29,6 +29,7 @@ mod resolve;
 mod runtime;
 mod store;
 mod surroundings;
+pub mod unfinished;
 mod web_seed;
 mod wire;
 

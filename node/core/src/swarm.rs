@@ -142,6 +142,7 @@ impl Swarm {
             Event::RunStored { peer, request, run } => self.handle_stored(ctx, peer, request, run),
             Event::RunFailed { peer, request, cause } => self.handle_failed(ctx, peer, request, cause),
             Event::RunsLost(runs) => self.handle_runs_lost(ctx, runs),
+            Event::RunsWithdrawn(runs) => self.handle_runs_withdrawn(ctx, runs),
             Event::DiskFull(full) => self.handle_disk_full(ctx, full),
         }
     }

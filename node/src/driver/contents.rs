@@ -311,6 +311,7 @@ impl Driver {
             overwrite: state.fetch.overwrite,
             selected,
             state_dir: state.fetch.state_dir.clone(),
+            wait_for_room: state.fetch.disk_wait.is_none_or(|wait| !wait.is_zero()),
         };
         let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
         let events = self.services.events.clone();
@@ -342,7 +343,9 @@ impl Driver {
         let opened = match result {
             Ok(opened) => opened,
             // Nothing was written yet; it is opened again when there may be room.
-            Err(DownloadError::DiskFull(path)) => return self.pause_for_room(key, &path),
+            Err(DownloadError::DiskFull(path)) => {
+                return self.pause_for_room(key, &path, "nothing could be begun");
+            }
             Err(error) => return self.fail(key, error),
         };
         let Some(content) = self.contents.get_mut(&key) else { return };

@@ -141,6 +141,21 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// Nobody is asked for these runs again: their owner has something else in their place.
+    pub(super) fn handle_runs_withdrawn(&mut self, ctx: &mut Context<'_>, runs: Vec<RunIndex>) {
+        let Some(held) = &mut self.content else { return };
+        let lost: Vec<RunIndex> = runs.into_iter().filter(|&run| held.have.remove(run)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        self.fresh.retain(|run| !lost.contains(run));
+        for peer in self.links.keys() {
+            if self.links.get(peer).is_some_and(|link| !link.is_web_seed()) {
+                ctx.send(peer, Message::Lost(lost.clone()));
+            }
+        }
+    }
+
     /// Something is missing again after completion.
     pub(super) fn resume(&mut self, ctx: &mut Context<'_>) {
         let Some(held) = &self.content else { return };

@@ -96,7 +96,7 @@ impl From<&DownloadError> for Exit {
             DownloadError::Unreachable(_) => Exit::Network,
             DownloadError::NotFound(_) | DownloadError::NothingSelected => Exit::NotFound,
             DownloadError::TooLarge { .. } => Exit::Unknown,
-            DownloadError::TimedOut(_) => Exit::Timeout,
+            DownloadError::TimedOut(_) | DownloadError::Unserved(_) => Exit::Timeout,
             DownloadError::Exists(_) => Exit::Exists,
             // Like a second aria2 on the same file: what is there belongs to somebody else now.
             DownloadError::Busy(_) => Exit::Exists,
@@ -185,6 +185,7 @@ mod tests {
             (DownloadError::Unreachable(String::new()), 6),
             (DownloadError::NotFound(String::new()), 3),
             (DownloadError::TimedOut(60), 2),
+            (DownloadError::Unserved(60), 2),
             (DownloadError::Exists(path()), 13),
             (DownloadError::Busy(path()), 13),
             (DownloadError::DiskFull(path()), 9),

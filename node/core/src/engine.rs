@@ -12,6 +12,7 @@ use crate::{
     locality::Locality,
     output::Output,
     random::Random,
+    strikes::Strikes,
     swarm::Swarm,
     time::Timestamp,
     timers::Wake,
@@ -29,6 +30,7 @@ pub struct Engine {
     swarms: Vec<(ContentKey, Box<Swarm>)>,
     agenda: BTreeSet<(Timestamp, ContentKey)>,
     banned: BTreeSet<PeerKey>,
+    strikes: Strikes,
     unchoked: u32,
     locality: Locality,
 }
@@ -42,6 +44,7 @@ impl Engine {
             swarms: Vec::new(),
             agenda: BTreeSet::new(),
             banned: BTreeSet::new(),
+            strikes: Strikes::default(),
             unchoked: 0,
             locality: Locality::default(),
         }
@@ -137,6 +140,7 @@ impl Engine {
             random: &mut self.random,
             maps,
             outputs,
+            strikes: &mut self.strikes,
             locality: self.locality,
             slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
         };
@@ -170,6 +174,7 @@ impl Engine {
             if let Output::Ban { peer } = outputs[at]
                 && self.banned.insert(peer)
             {
+                self.strikes.note(now, maps, peer);
                 if self.banned.len() > BANNED_MAX {
                     self.banned.pop_first();
                 }

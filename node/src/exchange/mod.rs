@@ -5,8 +5,10 @@
 
 mod buffers;
 pub(crate) mod directory;
+mod due;
 pub(crate) mod fetch;
 mod keep;
+pub(crate) mod least_rate;
 pub(crate) mod link;
 mod load;
 pub(crate) mod manifest;

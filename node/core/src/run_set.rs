@@ -106,6 +106,12 @@ impl RunSet {
         self.count = self.words.iter().map(|word| word.count_ones()).sum();
     }
 
+    /// Takes everything out that is in `other`, of the same content.
+    pub fn remove_all(&mut self, other: &RunSet) {
+        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= !theirs);
+        self.count = self.words.iter().map(|word| word.count_ones()).sum();
+    }
+
     /// Takes `run` out; true if it was there.
     pub fn remove(&mut self, run: RunIndex) -> bool {
         let index = run.get();

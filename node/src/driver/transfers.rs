@@ -64,7 +64,8 @@ impl Driver {
     }
 
     pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {
-        if let (RunFailure::Corrupt { .. }, Some(content)) = (cause, self.contents.get_mut(&id.content)) {
+        let is_false = matches!(cause, RunFailure::Corrupt { .. } | RunFailure::Unasked);
+        if let (true, Some(content)) = (is_false, self.contents.get_mut(&id.content)) {
             content.corrupt_peers.insert(id.peer);
             self.note_web_corruption(id);
         }

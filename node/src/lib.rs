@@ -27,6 +27,7 @@ pub mod repeats;
 mod resolve;
 mod runtime;
 mod store;
+pub mod vital;
 mod web_seed;
 mod wire;
 

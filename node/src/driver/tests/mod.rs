@@ -1,6 +1,7 @@
 //! Whole nodes over loopback sockets, and peers that lie to them.
 
 mod directories;
+mod failing;
 mod impostor;
 mod lies;
 mod rates;

@@ -27,6 +27,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
+pub use crate::budget::BudgetUse;
 use crate::{
     address::Address,
     atlas_offers::AtlasOffers,
@@ -99,6 +100,8 @@ pub struct Totals {
     pub disk_errors: u64,
     /// Peers banned for sending corrupt data.
     pub banned: u32,
+    /// What strangers hold or cause, of what they may.
+    pub budget: [BudgetUse; 8],
 }
 
 /// What to download, and how.
@@ -184,6 +187,7 @@ impl Node {
             pending_inbound_max: budget.pending_inbound_max,
             pending_outbound_max: budget.pending_outbound_max,
             vital: vital.clone(),
+            is_service: config.origin || config.directory.is_some(),
             ..NetworkConfig::new(keypair, listen)
         };
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];

@@ -86,6 +86,13 @@ pub enum Event {
         /// Who.
         peer: PeerKey,
     },
+    /// A peer was not dialled, because its address was dialled enough of late: it may be tried again after this time.
+    DialLater {
+        /// Who.
+        peer: PeerKey,
+        /// How long to wait.
+        wait: Duration,
+    },
     /// A peer, linked or not, will never be of use to this content: it is not tried again.
     Hopeless {
         /// Who.

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::address::Address;
+use crate::{address::Address, vital::Failure};
 
 /// A node could not start. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +155,9 @@ pub enum DownloadError {
     /// `--select` matches no file.
     #[error("--select matches no file of this content")]
     NothingSelected,
+    /// Something failed in the node that it cannot do without. What is durable stays.
+    #[error(transparent)]
+    Failed(Failure),
     /// The node shut down first.
     #[error("stopped before the download was complete; run the same command to continue")]
     Stopped,

@@ -30,6 +30,7 @@ mod runtime;
 mod store;
 mod surroundings;
 pub mod unfinished;
+pub mod vital;
 mod web_seed;
 mod wire;
 

@@ -95,7 +95,7 @@ impl From<&DownloadError> for Exit {
         match error {
             DownloadError::Unreachable(_) => Exit::Network,
             DownloadError::NotFound(_) | DownloadError::NothingSelected => Exit::NotFound,
-            DownloadError::TooLarge { .. } => Exit::Unknown,
+            DownloadError::TooLarge { .. } | DownloadError::Failed(_) => Exit::Unknown,
             DownloadError::TimedOut(_) | DownloadError::Unserved(_) => Exit::Timeout,
             DownloadError::Exists(_)
             | DownloadError::InTheWay(_)

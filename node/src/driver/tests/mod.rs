@@ -2,6 +2,7 @@
 
 mod directories;
 mod edited;
+mod failing;
 mod impostor;
 mod lies;
 mod rates;

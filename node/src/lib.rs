@@ -3,6 +3,7 @@
 pub mod address;
 pub mod atlas;
 pub mod atlas_offers;
+mod budget;
 pub mod config;
 pub mod directory;
 mod driver;

@@ -7,11 +7,7 @@
 //! somebody answers there; if that turns out to be a peer that has a number, the first number becomes an alias. Whoever
 //! is here is in the core's book, and the other way round.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
 use nearcast_core::{
@@ -157,7 +153,9 @@ impl PeerBook {
             Some(endpoint) => self.book.type_in(key, endpoint),
             None => {
                 let odd = self.peers.get_mut(&key).map(|known| &mut known.odd);
-                odd.into_iter().filter(|odd| !odd.contains(address)).for_each(|odd| odd.push(address.clone()));
+                odd.into_iter()
+                    .filter(|odd| !odd.contains(address))
+                    .for_each(|odd| odd.push(address.clone()));
             }
         }
         self.follow(key);

@@ -18,21 +18,17 @@ pub mod places;
 mod table;
 pub mod targets;
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    time::Duration,
-};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-pub use self::{
-    given_up::{GIVEN_UP_FOR, GIVEN_UP_MAX},
-    places::{Rank, Spot},
-};
 use self::{
     given_up::{Door, GivenUp},
     places::{Places, Told},
     table::{BUCKET_PEERS_MAX, Slot, Table},
     targets::{Targets, Token},
+};
+pub use self::{
+    given_up::{GIVEN_UP_FOR, GIVEN_UP_MAX},
+    places::{Rank, Spot},
 };
 use crate::{id::PeerKey, prefix::Prefix, random::Random, registry::Endpoint, time::Timestamp};
 
@@ -291,8 +287,7 @@ impl AddressBook {
                 spots.into_iter().find(|spot| doors(&spot.endpoint).any(|other| other == door)).cloned()
             };
             let spots = names.iter().filter_map(|name| Some((*name, spot(name)?)));
-            let spots: Vec<(PeerKey, Spot)> =
-                spots.filter(|(_, spot)| spot.rank.is_third_party()).collect();
+            let spots: Vec<(PeerKey, Spot)> = spots.filter(|(_, spot)| spot.rank.is_third_party()).collect();
             let mine = spots.iter().any(|(_, spot)| spot.teller == Some(teller) && spot.failures == 0);
             if spots.len() < NAMES_PER_DOOR_MAX && !mine {
                 continue;

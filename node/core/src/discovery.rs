@@ -128,7 +128,7 @@ impl Discovery {
     ) {
         for candidate in candidates {
             if let Some(link) = links.get_mut(candidate.peer) {
-                link.via = link.via.min(candidate.via);
+                link.note_via(candidate.via);
                 continue;
             }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
@@ -229,10 +229,31 @@ impl Discovery {
         !self.known.is_empty() || !self.directories.is_empty()
     }
 
-    /// Whether one more may be dialled beside `neighbours` and the attempts under way.
-    pub(crate) fn has_room(&self, neighbours: usize, config: &Config) -> bool {
-        neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted)
-            && self.dialing < config.dials_in_flight_max
+    /// How many more are to be dialled, beside the neighbours there are and the attempts under way: until there are as
+    /// many as wanted, and half of those are our own choice whoever came to us.
+    fn room(&self, links: &Links, config: &Config) -> usize {
+        let dialing = usize::from(self.dialing);
+        let chosen = links.iter().filter(|link| link.is_chosen()).count();
+        let wanted = usize::from(config.neighbours_wanted).saturating_sub(links.len() + dialing);
+        let of_choice = config.neighbours_of_choice().saturating_sub(chosen + dialing);
+        let places = usize::from(config.neighbours_max).saturating_sub(links.len() + dialing);
+        wanted.max(of_choice.min(places))
+    }
+
+    /// Whether one more may be dialled.
+    pub(crate) fn has_room(&self, links: &Links, config: &Config) -> bool {
+        self.dialing < config.dials_in_flight_max && self.room(links, config) > 0
+    }
+
+    /// Whether this peer is being dialled.
+    pub(crate) fn is_dialing(&self, peer: PeerKey) -> bool {
+        self.dialing > 0 && self.known.iter().any(|known| known.peer == peer && known.is_dialing())
+    }
+
+    /// Whether somebody who never failed could be dialled now.
+    pub(crate) fn has_untried(&self, now: Timestamp) -> bool {
+        let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
+        self.known.iter().any(|known| known.failures == 0 && ready(known))
     }
 
     /// The next peer to link to, if there is one and the neighbours of `scene` are too few.
@@ -242,9 +263,9 @@ impl Discovery {
         scene: &Scene<'_>,
         random: &mut Random,
     ) -> Option<PeerKey> {
-        let (neighbours, config) = (scene.links.len(), scene.config);
+        let config = scene.config;
         let random_links = scene.links.iter().filter(|link| link.is_random()).count();
-        if !self.has_room(neighbours, config) {
+        if !self.has_room(scene.links, config) {
             return None;
         }
         let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
@@ -254,7 +275,7 @@ impl Discovery {
             self.known.iter().filter(|known| known.random && known.state == State::Dialing).count();
         // A random slot is worth filling only where there is a choice.
         let slots = config.random_slots();
-        let room = usize::from(config.neighbours_wanted) - neighbours - usize::from(self.dialing);
+        let room = self.room(scene.links, config);
         let random_slot = random_links + random_dials < slots && room <= slots.max(ready.len() / 4);
         let random_slot = random_slot || !config.nearness;
         let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
@@ -269,8 +290,11 @@ impl Discovery {
     pub(crate) fn on_linked(&mut self, link: &mut Link) {
         let Some(at) = self.known.iter().position(|known| known.peer == link.peer) else { return };
         let known = self.take(at);
-        link.via = link.via.min(known.via);
+        link.note_via(known.via);
         link.set_random(known.random);
+        if known.is_dialing() {
+            link.set_chosen();
+        }
     }
 
     /// A link ended: it is tried again later.
@@ -283,7 +307,7 @@ impl Discovery {
         random: &mut Random,
     ) {
         // Who found us will find us again; we do not know where it listens.
-        if link.via == Via::Inbound {
+        if link.via() == Via::Inbound {
             return;
         }
         let from = now + random.stretch(RETRY_FIRST, 0.5);
@@ -301,7 +325,7 @@ impl Discovery {
         ours: Locality,
         random: &mut Random,
     ) {
-        if link.via != Via::Lan {
+        if link.via() != Via::Lan {
             return self.on_unlinked(now, link, config, ours, random);
         }
         let state = State::Idle(now + RETRY_STRANGER);
@@ -328,7 +352,13 @@ impl Discovery {
     }
 
     /// An attempt was put off: it is no failure, and the next one comes after `wait`.
-    pub(crate) fn on_dial_later(&mut self, now: Timestamp, peer: PeerKey, wait: Duration, random: &mut Random) {
+    pub(crate) fn on_dial_later(
+        &mut self,
+        now: Timestamp,
+        peer: PeerKey,
+        wait: Duration,
+        random: &mut Random,
+    ) {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
         self.dialing -= 1;

@@ -39,7 +39,9 @@ impl Scope {
     /// are the IPv4 address they hold.
     pub fn reached(ip: IpAddr) -> IpAddr {
         match ip.to_canonical() {
-            IpAddr::V6(ip) if ip.to_bits() >> 32 == NAT64_WELL_KNOWN => Ipv4Addr::from_bits(ip.to_bits() as u32).into(),
+            IpAddr::V6(ip) if ip.to_bits() >> 32 == NAT64_WELL_KNOWN => {
+                Ipv4Addr::from_bits(ip.to_bits() as u32).into()
+            }
             other => other,
         }
     }
@@ -105,7 +107,9 @@ impl Scope {
         let reachable = match Scope::of(ip) {
             Scope::Public => true,
             Scope::Nobody => false,
-            Scope::Loopback => !listens.is_empty() && listens.iter().all(|ip| Scope::of(*ip) == Scope::Loopback),
+            Scope::Loopback => {
+                !listens.is_empty() && listens.iter().all(|ip| Scope::of(*ip) == Scope::Loopback)
+            }
             Scope::Link | Scope::Private => ours.contains(ip),
         };
         reachable && Scope::may_link_to(port)

@@ -11,6 +11,7 @@ mod transfers;
 use std::sync::Arc;
 
 use crate::{
+    config::Config,
     context::Context,
     discovery::Discovery,
     download::Download,
@@ -318,7 +319,19 @@ impl Swarm {
 
     /// Upload slots in use.
     pub(crate) fn unchoked(&self) -> u32 {
-        self.upload.unchoked
+        u32::from(self.upload.unchoked)
+    }
+
+    /// Upload slots this content could use.
+    pub(crate) fn demand(&self, config: &Config) -> u16 {
+        self.upload.demand(config)
+    }
+
+    /// How many upload slots this content may use from now on.
+    pub(crate) fn set_quota(&mut self, now: Timestamp, quota: u16, config: &Config) {
+        if self.upload.set_quota(quota, config) {
+            self.timers.hasten(Wake::Choke, now);
+        }
     }
 
     pub(crate) fn soonest(&self) -> Option<(Timestamp, Wake)> {

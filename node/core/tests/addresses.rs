@@ -9,8 +9,13 @@ use std::{
 
 use nearcast_core::{
     addresses::{
-        AddressBook, GIVEN_UP_FOR, Place, Plan, Rank, hearsay_max, places::PLACES_MAX, strangers_max,
-        targets::{HEARSAY_PER_ADDRESS_MAX, HEARSAY_PER_NETWORK_MAX, TOLD_PER_ADDRESS_MAX, TOLD_PER_NETWORK_MAX, WINDOW},
+        AddressBook, GIVEN_UP_FOR, Place, Plan, Rank, hearsay_max,
+        places::PLACES_MAX,
+        strangers_max,
+        targets::{
+            HEARSAY_PER_ADDRESS_MAX, HEARSAY_PER_NETWORK_MAX, TOLD_PER_ADDRESS_MAX, TOLD_PER_NETWORK_MAX,
+            WINDOW,
+        },
     },
     id::PeerKey,
     prefix::Prefix,
@@ -84,7 +89,11 @@ fn a_victim_named_under_256_ids_again_and_again_is_dialled_twice_a_minute_and_th
     }
     assert!(siege.most() <= HEARSAY_PER_ADDRESS_MAX, "{}", siege.most());
     // Twenty minutes: three attempts, then ten minutes' peace, and once more.
-    assert!(siege.dialled.len() <= 3 * (1 + 1_200 / GIVEN_UP_FOR.as_secs() as usize), "{}", siege.dialled.len());
+    assert!(
+        siege.dialled.len() <= 3 * (1 + 1_200 / GIVEN_UP_FOR.as_secs() as usize),
+        "{}",
+        siege.dialled.len()
+    );
 }
 
 #[test]
@@ -130,7 +139,12 @@ fn a_directory_that_the_user_named_has_more_room_and_a_bound_as_well() {
     let directory = (Rank::Directory, Prefix::of(ip("9.9.9.9")));
     for second in 0..200 {
         for n in 0..50u64 {
-            one.tell(second * 1_000, ip("8.8.8.8"), (Some((2_000 + second * 50 + n) as u16), None), directory);
+            one.tell(
+                second * 1_000,
+                ip("8.8.8.8"),
+                (Some((2_000 + second * 50 + n) as u16), None),
+                directory,
+            );
             let host = ip(&format!("8.8.8.{}", n % 256));
             network.tell(second * 1_000, host, (Some((2_000 + second) as u16), None), directory);
         }

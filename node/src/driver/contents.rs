@@ -119,10 +119,12 @@ impl Driver {
 
     fn serve(&mut self, manifest: Arc<Manifest>, store: Arc<DiskStore>) {
         let layout = Arc::new(manifest.layout().clone());
-        let material = Material { have: RunSet::full(layout.runs()), layout, wanted: None };
+        let layout_runs = layout.runs();
+        let material = Material { have: RunSet::full(layout_runs), layout, wanted: None };
         if let Some(directory) = &self.parts.directory {
             directory.add_own(manifest.content());
         }
+        self.services.known.insert(manifest.content(), layout_runs);
         let key = self.add(Content {
             id: manifest.content(),
             manifest: Some(manifest),
@@ -359,6 +361,7 @@ impl Driver {
         };
         state.wanted = Some(wanted);
         content.store = Some(opened.store);
+        self.services.known.insert(content.id, material.layout.runs());
         match join {
             Some(join) => self.join(key, Join { material: Some(material), ..join }),
             None => self.input(key, Event::Manifest(material)),
@@ -453,6 +456,7 @@ impl Driver {
         if let Some(content) = self.contents.remove(&key) {
             content.web_seeds.keys().for_each(|server| self.peers.release_server(*server));
             self.by_id.remove(&content.id);
+            self.services.known.remove(&content.id);
             if let Some(directory) = &self.parts.directory {
                 directory.remove_own(&content.id);
             }

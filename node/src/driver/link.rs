@@ -118,7 +118,10 @@ mod tests {
         let many: Vec<Multiaddr> =
             (1..9).map(|host| parse(&format!("/ip4/10.0.0.{host}/tcp/4001"))).collect();
         let text = refusal(&many.iter().collect::<Vec<_>>());
-        assert!(text.contains("10.0.0.3:4001 and 5 more, which") && text.contains("private network"), "{text}");
+        assert!(
+            text.contains("10.0.0.3:4001 and 5 more, which") && text.contains("private network"),
+            "{text}"
+        );
     }
 
     #[tokio::test]
@@ -129,6 +132,9 @@ mod tests {
         assert_eq!(addresses(&text.parse().unwrap()).await.len(), LINK_ADDRESSES_MAX);
         let host = format!("magnet:?xt=urn:btmh:1220{id}&x.pe=localhost:6379");
         let found = addresses(&host.parse().unwrap()).await;
-        assert!(!found.is_empty() && found.iter().all(|address| ip_of(address).is_some_and(|ip| ip.is_loopback())));
+        assert!(
+            !found.is_empty()
+                && found.iter().all(|address| ip_of(address).is_some_and(|ip| ip.is_loopback()))
+        );
     }
 }

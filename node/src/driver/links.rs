@@ -152,7 +152,7 @@ impl Driver {
             };
             return self.input(key, Event::Linked { peer, about });
         };
-        let hello = self.hello(content, &have);
+        let hello = (self.hello(content, &have), have.runs());
         let id = self.new_link_id(key, peer);
         let state = State::Opening { connection, promised: have };
         self.links.insert((key, peer), Link { id, state });
@@ -277,7 +277,9 @@ impl Driver {
         let account = self.account(id);
         let services = &self.services;
         let events = services.events.clone();
-        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, events.clone(), cancel.clone()));
+        let held = self.parts.network.budget().of(connection);
+        let (told, until) = (events.clone(), cancel.clone());
+        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, held, told, until));
         let fetch = Fetch {
             link: id,
             network: self.parts.network.clone(),

@@ -58,7 +58,7 @@ use crate::{
     config::{Caps, NodeConfig},
     directory::Directory,
     error::{DownloadError, ShareError},
-    exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
+    exchange::{Buffers, Events, Known, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
     lan::LanBook,
     limit::Limiter,
@@ -172,6 +172,7 @@ pub(crate) struct Driver {
 #[derive(Clone)]
 struct Services {
     events: Events,
+    known: Known,
     up: Limiter,
     down: Limiter,
     buffers: Buffers,
@@ -206,6 +207,7 @@ impl Driver {
             lan: LanBook::default(),
             services: Services {
                 events,
+                known: Known::default(),
                 up: Limiter::new(parts.config.limits_up(), parts.tasks.clone()),
                 down: Limiter::new(parts.config.limits_down(), parts.tasks.clone()),
                 buffers: Buffers::default(),

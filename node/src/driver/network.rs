@@ -1,6 +1,9 @@
 //! Connections: what the network tells, and what waits for a connection.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use nearcast_core::{
@@ -11,6 +14,8 @@ use nearcast_core::{
 
 use super::Driver;
 use crate::{
+    address::ip_of,
+    budget::Holdings,
     exchange::{directory, link, manifest, serve},
     net::{InboundStream, NetEvent},
     peer_book::{Connection, Way},
@@ -124,18 +129,16 @@ impl Driver {
         }
         let now = self.now();
         let why = match self.peers.way(now, peer) {
-            Way::Dial(id, targets) => {
-                match self.parts.network.dial_targets(u64::from(peer.0), id, targets) {
-                    Ok(()) => {
-                        self.errands.insert(peer, vec![errand]);
-                        return;
-                    }
-                    Err(_) => {
-                        self.peers.on_dial_refused(peer);
-                        Undone::Later(BUSY_PAUSE)
-                    }
+            Way::Dial(id, targets) => match self.parts.network.dial_targets(u64::from(peer.0), id, targets) {
+                Ok(()) => {
+                    self.errands.insert(peer, vec![errand]);
+                    return;
                 }
-            }
+                Err(_) => {
+                    self.peers.on_dial_refused(peer);
+                    Undone::Later(BUSY_PAUSE)
+                }
+            },
             Way::Later(wait) => Undone::Later(wait),
             Way::None => Undone::Hopeless,
         };
@@ -170,14 +173,21 @@ impl Driver {
     /// The task for a stream somebody opened.
     pub(super) fn on_inbound(&mut self, inbound: InboundStream) {
         let (tasks, events) = (&self.parts.tasks, self.services.events.clone());
+        let budget = self.parts.network.budget();
+        // The streams of a connection that is gone already end by themselves.
+        let holdings = budget.of(inbound.connection).unwrap_or_else(|| Holdings::new(budget));
+        let ip = ip_of(&inbound.remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         if inbound.protocol == wire::EXCHANGE {
-            tasks.spawn(link::receive(inbound, events));
+            let place = budget.hellos.take(ip);
+            tasks.spawn(link::receive(inbound, self.services.known.clone(), place, holdings, events));
         } else if inbound.protocol == wire::DATA {
-            tasks.spawn(serve::receive(inbound, events));
+            tasks.spawn(serve::receive(inbound, budget.openings.take(ip), events));
         } else if inbound.protocol == wire::MANIFEST {
-            tasks.spawn(manifest::serve(inbound, events));
+            let Some(place) = holdings.manifest() else { return };
+            tasks.spawn(manifest::serve(inbound, place, events));
         } else if inbound.protocol == wire::DIRECTORY {
-            tasks.spawn(directory::serve(inbound, self.parts.directory.clone()));
+            let Some(place) = holdings.directory() else { return };
+            tasks.spawn(directory::serve(inbound, place, self.parts.directory.clone()));
         }
     }
 

@@ -283,7 +283,11 @@ mod tests {
         let dial = Dial::new(1, Some(peer), targets(given.clone()));
         assert_eq!(dial.left.len(), 1);
         assert_eq!(dial.left[0].address, "/ip4/192.0.2.2/tcp/1".parse().unwrap());
-        assert_eq!(Dial::new(1, None, targets(given)).peer, Some(other), "the first address says whom we want");
+        assert_eq!(
+            Dial::new(1, None, targets(given)).peer,
+            Some(other),
+            "the first address says whom we want"
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ use super::{
     streams::{InboundStream, OPEN_TIMEOUT, OpenError, OpenRequest},
     swarm,
 };
-use crate::{error::StartError, repeats::Repeats};
+use crate::{budget::Budget, error::StartError, repeats::Repeats};
 
 /// Requests to the swarm's task that wait.
 const COMMANDS_WAITING_MAX: usize = 256;
@@ -91,6 +91,7 @@ pub(crate) struct Network {
     orders: Arc<Orders>,
     listen: watch::Receiver<Vec<Multiaddr>>,
     refused: Arc<Refused>,
+    budget: Arc<Budget>,
     tasks: Tasks,
 }
 
@@ -122,6 +123,7 @@ pub(crate) struct Ends {
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) listen: watch::Sender<Vec<Multiaddr>>,
     pub(crate) refused: Arc<Refused>,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) tasks: Tasks,
 }
 
@@ -141,15 +143,18 @@ impl Network {
             orders: Arc::default(),
             listen: listen_receiver,
             refused: Arc::default(),
+            budget: Budget::new(&config.plan()),
             tasks: Tasks::default(),
         };
-        let streams = super::streams::Streams::new(protocols, inbound, network.refused.clone());
+        let streams =
+            super::streams::Streams::new(protocols, inbound, network.refused.clone(), network.budget.clone());
         let ends = Ends {
             commands,
             orders: network.orders.clone(),
             events,
             listen,
             refused: network.refused.clone(),
+            budget: network.budget.clone(),
             tasks: network.tasks.clone(),
         };
         let driver = swarm::Driver::start(&config, streams, ends).await?;
@@ -164,6 +169,11 @@ impl Network {
     /// Every address we can be reached at, with its port.
     pub(crate) fn listen_addresses(&self) -> Vec<Multiaddr> {
         self.listen.borrow().clone()
+    }
+
+    /// What strangers hold or cause.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Inbound streams refused so far because too many waited.

@@ -23,6 +23,7 @@ use super::{
     NetEvent, NetworkConfig, Target,
     behaviour::{Behaviour, BehaviourEvent, new_swarm},
     dials::{Dial, Dials, keeps_source, root_cause, without_peer},
+    inbound_max,
     network::{Command, Ends},
     streams::Streams,
 };
@@ -68,7 +69,7 @@ impl Driver {
         ends: Ends,
     ) -> Result<Driver, StartError> {
         let mut driver = Driver {
-            swarm: new_swarm(config, streams, &ends.tasks)?,
+            swarm: new_swarm(config, streams, &ends.tasks, &ends.budget)?,
             ends,
             listen: config.listen.clone(),
             dials: Dials::default(),
@@ -148,6 +149,8 @@ impl Driver {
         }
         if let Some(caps) = orders.caps {
             self.swarm.behaviour_mut().set_caps(caps);
+            let inbound = inbound_max(caps.connections_max);
+            self.ends.budget.set_connections(inbound, caps.per_prefix_max);
         }
     }
 

@@ -452,7 +452,10 @@ mod tests {
         let none = none.fetch(link("&x.ma=/ip4/127.0.0.1/tcp/9"), Vec::new());
         assert!(!none.exchange_peers && none.directories.is_empty());
         assert!(none.peers.is_empty(), "whom a link names, the user did not name");
-        assert!(matches!(&none.source, Source::Magnet(magnet) if magnet.addresses.len() == 1), "it is asked all the same");
+        assert!(
+            matches!(&none.source, Source::Magnet(magnet) if magnet.addresses.len() == 1),
+            "it is asked all the same"
+        );
         assert!(usual.find_on_lan && !pex.find_on_lan && !none.find_on_lan);
         assert!(get("x").node_config().lan && !get("x --discover pex").node_config().lan);
         assert!(get("x --discover none,pex").check_options().is_err());

@@ -187,8 +187,7 @@ impl Places {
             return Told::Refused;
         }
         let others = || self.0.iter().enumerate().filter(|(_, spot)| spot.rank.is_third_party());
-        let same_teller =
-            others().find(|(_, spot)| spot.rank == told.rank && spot.teller == told.teller);
+        let same_teller = others().find(|(_, spot)| spot.rank == told.rank && spot.teller == told.teller);
         let (mine, full) = (same_teller.map(|(at, _)| at), others().count() >= THIRD_PARTY_MAX);
         let yields = |spot: &Spot| {
             // A directory that the user named may correct itself; a stranger's word stands until it proves false.
@@ -304,7 +303,9 @@ mod tests {
         places.get_mut(0).unwrap().failures = 1;
         assert_eq!(places.order(), [1], "the reserve comes next");
         assert!(matches!(places.tell(told(Rank::Hearsay, 4, 4001, 3)), Told::News(gone) if gone.len() == 1));
-        assert!(matches!(places.tell(told(Rank::Directory, 5, 4001, 4)), Told::News(gone) if gone.len() == 1));
+        assert!(
+            matches!(places.tell(told(Rank::Directory, 5, 4001, 4)), Told::News(gone) if gone.len() == 1)
+        );
     }
 
     #[test]

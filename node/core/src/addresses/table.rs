@@ -36,7 +36,8 @@ impl Table {
 
     /// The bucket for a peer at `target` that `owner` answers for, which can reach `reach` buckets.
     fn bucket(&self, owner: Prefix, target: Prefix, reach: u16) -> u16 {
-        let one_of = mix(self.secret ^ target.number().rotate_left(32) ^ owner.number()) % u64::from(reach.max(1));
+        let one_of =
+            mix(self.secret ^ target.number().rotate_left(32) ^ owner.number()) % u64::from(reach.max(1));
         let bucket = mix(self.secret.rotate_left(17) ^ mix(owner.number() ^ one_of.rotate_left(48)));
         (bucket % u64::from(self.buckets_max.max(1))) as u16
     }

@@ -127,9 +127,7 @@ impl Targets {
     pub(super) fn settle(&mut self, now: Timestamp, token: Token) {
         for target in targets(token.ip) {
             let spent = self.0.get_mut(&target).into_iter().flatten();
-            if let Some(spent) =
-                spent.into_iter().find(|spent| spent.pending && spent.at == token.at)
-            {
+            if let Some(spent) = spent.into_iter().find(|spent| spent.pending && spent.at == token.at) {
                 // Attempts of one dial are made one after another: the last moment it can have been.
                 *spent = Spent { at: now, pending: false };
             }
@@ -150,7 +148,12 @@ mod tests {
     }
 
     /// Dials as often as it may for `seconds`; each fails. The moments.
-    fn besiege(targets: &mut Targets, seconds: u64, mut victim: impl FnMut(u64) -> IpAddr, rank: Rank) -> Vec<u64> {
+    fn besiege(
+        targets: &mut Targets,
+        seconds: u64,
+        mut victim: impl FnMut(u64) -> IpAddr,
+        rank: Rank,
+    ) -> Vec<u64> {
         let mut dialled = Vec::new();
         for second in 0..seconds {
             for turn in 0..20 {
@@ -210,7 +213,10 @@ mod tests {
         targets.settle(at(20), second);
         assert_eq!(targets.take(at(20), ip("8.8.8.8"), Rank::Hearsay), Err(Duration::from_secs(50)));
         assert!(targets.take(at(20), ip("8.8.8.8"), Rank::Directory).is_ok(), "better words have more room");
-        assert!(targets.take(at(70), ip("8.8.8.7"), Rank::Link).is_err(), "the directory's dial is under way");
+        assert!(
+            targets.take(at(70), ip("8.8.8.7"), Rank::Link).is_err(),
+            "the directory's dial is under way"
+        );
     }
 
     #[test]

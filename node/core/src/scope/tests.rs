@@ -167,7 +167,8 @@ fn a_strangers_url_leads_to_the_internet_and_nowhere_else() {
         assert!(Scope::may_ask_http(ip.parse().unwrap(), 443, &Ours::default()), "{ip}");
     }
     let ports = |ports: &[u16], may| {
-        let asked = |port: &u16| Scope::may_ask_http("8.8.8.8".parse().unwrap(), *port, &Ours::default()) == may;
+        let asked =
+            |port: &u16| Scope::may_ask_http("8.8.8.8".parse().unwrap(), *port, &Ours::default()) == may;
         ports.iter().all(asked)
     };
     assert!(ports(&[80, 443, 1024, 8080, 65_535], true) && ports(&[0, 1, 22, 25, 81, 444, 1023], false));
@@ -238,7 +239,9 @@ fn a_link_leads_to_the_internet_and_to_our_own_subnets() {
         assert!(may(ip, 4001, &[]), "{ip}");
     }
     let inner = ["192.168.8.9", "10.0.0.1", "169.254.169.254", "fe80::1", "fd00:2::1", "127.0.0.77", "::1"];
-    for ip in inner.into_iter().chain(["::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "0.0.0.0"]) {
+    for ip in
+        inner.into_iter().chain(["::ffff:127.0.0.1", "64:ff9b::127.0.0.1", "64:ff9b::10.0.0.1", "0.0.0.0"])
+    {
         assert!(!may(ip, 6379, &[]) && !may(ip, 6379, &["192.168.7.5"]), "{ip}");
         assert!(!may(ip, 6379, &["127.0.0.1", "192.168.7.5"]), "{ip}: it also listens elsewhere");
     }

@@ -3,6 +3,9 @@
 mod determinism;
 mod faults;
 mod nearness;
+mod riders;
+mod slots;
+mod strangers;
 mod world;
 
 use std::time::Duration;

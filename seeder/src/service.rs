@@ -18,7 +18,7 @@ use nearcast_node::{
 };
 use nearcast_service::{
     atlas::{Cache, Follow, Following, News},
-    links::link_addresses,
+    links::{link_addresses, undialled},
     state::make_private_folder,
 };
 use tokio::{
@@ -111,6 +111,11 @@ impl Seeder {
         health.atlas_version.store(version, Relaxed);
         let node = Node::start(NodeConfig { atlas, ..config.node() }).await?;
         health.set_node(node.clone());
+        let listened = node.addresses();
+        let in_links = if config.link_addresses.is_empty() { &listened } else { &config.link_addresses };
+        if let Some(warning) = undialled(in_links) {
+            tracing::warn!("{warning}");
+        }
         let following = follow(&config, &node, version, &health);
         let (orders, orders_seen) = watch::channel(Orders::of(&config));
         let (news, news_seen) = mpsc::channel(NEWS_WAITING_MAX);

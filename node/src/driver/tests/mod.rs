@@ -1,5 +1,6 @@
 //! Whole nodes over loopback sockets, and peers that lie to them.
 
+mod addresses;
 mod directories;
 mod edited;
 mod failing;

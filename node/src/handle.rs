@@ -27,8 +27,9 @@ use tokio_util::task::TaskTracker;
 pub use crate::budget::BudgetUse;
 use crate::{
     address::Address,
+    atlas_offers::AtlasOffers,
     config::{Caps, NodeConfig, SeedGoal},
-    directory::{AtlasOffer, Directory, DirectoryConfig},
+    directory::{Directory, DirectoryConfig},
     driver::{Command, Driver, DriverParts},
     error::{DownloadError, ShareError, StartError},
     nearness::{Nearness, Outlook},
@@ -51,7 +52,7 @@ pub struct Node {
     network: Network,
     directory: Option<Directory>,
     totals: watch::Receiver<Totals>,
-    atlas_offers: watch::Receiver<Option<AtlasOffer>>,
+    atlas_offers: watch::Receiver<AtlasOffers>,
     workers: Workers,
     tasks: TaskTracker,
     pulse: Pulse,
@@ -187,7 +188,7 @@ impl Node {
         };
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (totals, totals_seen) = watch::channel(Totals::default());
-        let (atlas_offers, atlas_offers_seen) = watch::channel(None);
+        let (atlas_offers, atlas_offers_seen) = watch::channel(AtlasOffers::default());
         let of_own = config.origin.then(DirectoryConfig::default);
         let directory = config.directory.clone().or(of_own);
         let directory =
@@ -305,9 +306,9 @@ impl Node {
         self.directory.as_ref()
     }
 
-    /// The atlas that a directory offered last, of those newer than ours; only if [`NodeConfig::hear_of_atlases`] is set.
+    /// The atlases that directories offer, of those newer than ours when they were told; only if [`NodeConfig::hear_of_atlases`] is set.
     /// Anybody may offer anything: what is behind the link must be signed by somebody trusted.
-    pub fn atlas_offers(&self) -> watch::Receiver<Option<AtlasOffer>> {
+    pub fn atlas_offers(&self) -> watch::Receiver<AtlasOffers> {
         self.atlas_offers.clone()
     }
 

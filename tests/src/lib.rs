@@ -19,5 +19,6 @@ pub mod siege;
 pub mod stranger;
 pub mod torrent;
 pub mod tracker;
+pub mod unit;
 pub mod vitals;
 pub mod web;

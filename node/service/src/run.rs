@@ -1,6 +1,6 @@
 //! One run of a service, from start to end: what it prints, what it is told by signals, how it leaves.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use nearcast_node::address::Address;
 use tokio::time::{MissedTickBehavior, interval};
@@ -13,6 +13,7 @@ use crate::{
     notify,
     output::{Output, check, fail, say},
     reloaded::Reloaded,
+    sandbox::Sandbox,
     setting::Setting,
     signals::{Reloads, Signal, Signals},
 };
@@ -43,6 +44,8 @@ pub struct Around {
     pub log: String,
     /// As JSON.
     pub log_json: bool,
+    /// What it keeps itself from.
+    pub sandbox: Sandbox,
 }
 
 /// What a service that could not start says, and its exit code.
@@ -114,15 +117,31 @@ pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
         Ok(log) => log,
         Err(problem) => return fail(&problem, EXIT_BAD_OPTION),
     };
+    // Before there is another thread, or anything from a stranger.
+    let confined = match confine(&around.sandbox, sources.folders()) {
+        Ok(confined) => confined,
+        Err(lack) => return fail(&lack, EXIT_BAD_OPTION),
+    };
     let runtime = match nearcast_node::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };
-    let run = Run::<D> { sources, layers, settings, around, log, output: Output { json } };
+    let run = Run::<D> { sources, layers, settings, around, log, output: Output { json }, confined };
     let code = runtime.block_on(run.run());
     // Whatever still blocks after a second signal must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// Closes the sandbox, and says what holds; whether files are held.
+fn confine(sandbox: &Sandbox, config_folders: Vec<PathBuf>) -> Result<bool, String> {
+    let reads = [sandbox.reads.clone(), config_folders].concat();
+    let held = Sandbox { reads, ..sandbox.clone() }.close()?;
+    match &held {
+        Some(held) => tracing::info!("{}", held.sentence()),
+        None => tracing::info!("sandbox: off"),
+    }
+    Ok(held.is_some_and(|held| held.holds_files()))
 }
 
 /// A service about to run.
@@ -136,6 +155,8 @@ struct Run<D: Daemon> {
     around: Around,
     log: LogHandle,
     output: Output,
+    /// Only files that were named at the start can be opened.
+    confined: bool,
 }
 
 impl<D: Daemon> Run<D> {
@@ -217,6 +238,11 @@ impl<D: Daemon> Run<D> {
         health.reloaded().note(taken.is_ok());
         if let Err(problems) = taken {
             tracing::error!("the configuration is wrong and stays as it was: {problems}");
+            if self.confined && problems.contains("Permission denied") {
+                tracing::error!(
+                    "the sandbox was made for the folders named at the start: others take a restart"
+                );
+            }
         }
         notify::ready(&health.status());
     }

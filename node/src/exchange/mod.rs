@@ -121,6 +121,9 @@ pub(crate) enum TaskEvent {
 pub(crate) struct Prepared {
     /// The manifest, from the caller or from an unfinished download.
     pub(crate) manifest: Option<Arc<Manifest>>,
+    /// Peers that the user named.
     pub(crate) peers: Vec<Multiaddr>,
+    /// Peers that the link names.
+    pub(crate) linked: Vec<Multiaddr>,
     pub(crate) directories: Vec<Multiaddr>,
 }

@@ -32,6 +32,7 @@ use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 use crate::budget::Plan;
 
 pub(crate) use self::{
+    dials::Target,
     network::{ConnectionCaps, Network},
     security::Security,
     streams::InboundStream,

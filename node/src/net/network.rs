@@ -14,7 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    NetEvent, NetworkConfig,
+    NetEvent, NetworkConfig, Target,
     streams::{InboundStream, OPEN_TIMEOUT, OpenError, OpenRequest},
     swarm,
 };
@@ -30,7 +30,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// What the swarm's task is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Dial { token: u64, peer: Option<PeerId>, addresses: Vec<Multiaddr> },
+    Dial { token: u64, peer: Option<PeerId>, targets: Vec<Target> },
     Open { peer: PeerId, connection: ConnectionId, request: OpenRequest },
 }
 
@@ -191,14 +191,26 @@ impl Network {
         self.orders.give(|orders| orders.caps = Some(caps));
     }
 
-    /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.
+    /// Dials `peer`, or whoever is at the addresses.
+    #[cfg(test)]
     pub(crate) fn dial(
         &self,
         token: u64,
         peer: Option<PeerId>,
         addresses: Vec<Multiaddr>,
     ) -> Result<(), DialRefused> {
-        let dial = Command::Dial { token, peer, addresses };
+        let target = |address| Target { address, once: false };
+        self.dial_targets(token, peer, addresses.into_iter().map(target).collect())
+    }
+
+    /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.
+    pub(crate) fn dial_targets(
+        &self,
+        token: u64,
+        peer: Option<PeerId>,
+        targets: Vec<Target>,
+    ) -> Result<(), DialRefused> {
+        let dial = Command::Dial { token, peer, targets };
         self.commands.try_send(dial).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DialRefused::Busy,
             mpsc::error::TrySendError::Closed(_) => DialRefused::Stopped,

@@ -302,8 +302,8 @@ mod tests {
         assert_eq!(named.seeder.node().policy(), plain.node().policy());
         assert_eq!(named.seeder.connections_max, plain.connections_max);
         assert_eq!(named.seeder.rescan, plain.rescan);
-        let key = format!("ed25519:{}", "18".repeat(32));
-        let auto = settings(&["--root", "/srv", "--state-dir", "/s", "--atlas", "auto", "--atlas-key", &key])
+        let key = Setting::AtlasKey.about().example;
+        let auto = settings(&["--root", "/srv", "--state-dir", "/s", "--atlas", "auto", "--atlas-key", key])
             .unwrap();
         assert_eq!(auto.seeder.atlas_auto.unwrap().age_max, nearcast_service::atlas::ATLAS_AGE_MAX);
         assert!(matches!(named.around.admin, AdminAt::At { may_move: true, .. }));

@@ -24,6 +24,7 @@ use nearcast_core::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::TaskTracker;
 
+pub use crate::budget::BudgetUse;
 use crate::{
     address::Address,
     atlas_offers::AtlasOffers,
@@ -90,6 +91,8 @@ pub struct Totals {
     pub disk_errors: u64,
     /// Peers banned for sending corrupt data.
     pub banned: u32,
+    /// What strangers hold or cause, of what they may.
+    pub budget: [BudgetUse; 8],
 }
 
 /// What to download, and how.
@@ -173,6 +176,7 @@ impl Node {
             connections_per_prefix_max: config.connections_per_prefix_max(),
             pending_inbound_max: budget.pending_inbound_max,
             pending_outbound_max: budget.pending_outbound_max,
+            is_service: config.origin || config.directory.is_some(),
             ..NetworkConfig::new(keypair, listen)
         };
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];

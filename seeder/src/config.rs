@@ -34,6 +34,8 @@ pub struct SeederConfig {
     pub root: Option<PathBuf>,
     /// What is put into the root without a `.torrent` is hashed, and one written beside it.
     pub publish: bool,
+    /// Hidden names, backups and what others may not read are published, too.
+    pub hidden: bool,
     /// Addresses in the links of what is published; empty = those listened on.
     pub link_addresses: Vec<Address>,
     /// How often the root is looked at.
@@ -74,6 +76,7 @@ impl Default for SeederConfig {
         SeederConfig {
             root: None,
             publish: false,
+            hidden: false,
             link_addresses: Vec::new(),
             rescan: Duration::from_secs(10),
             listen: Vec::new(),
@@ -143,6 +146,7 @@ impl Settings {
         let seeder = SeederConfig {
             root,
             publish: layers.switch(Setting::Publish),
+            hidden: layers.switch(Setting::Hidden),
             link_addresses: layers.all(Setting::LinkAddress),
             rescan: layers.duration(Setting::Rescan),
             listen,

@@ -1,7 +1,6 @@
 //! The seeder itself: a node that is an origin, and a task that keeps it serving what the root holds.
 
 use std::{
-    collections::VecDeque,
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -32,12 +31,12 @@ use crate::{
     catalogue::Catalogue,
     config::{AtlasAuto, SeederConfig},
     health::Health,
-    ingest::Ingest,
-    keeper::{Keeper, Orders},
+    keeper::{Keeper, Orders, Publishing},
+    root::Root,
 };
 
-/// News that wait to be read; further ones are in the log only.
-const NEWS_WAITING_MAX: usize = 256;
+/// News that wait to be read; further ones are in the log only. Room for a few batches of small files.
+const NEWS_WAITING_MAX: usize = 4_096;
 
 /// A seeder could not start, or could not share. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -119,13 +118,13 @@ impl Seeder {
             Some(root) => {
                 let keeper = Keeper {
                     node: node.clone(),
+                    root: Root::new(root.clone()),
                     catalogue: Catalogue::new(root.clone()),
-                    ingest: config.publish.then(|| Ingest::new(root.clone())),
+                    publishing: config.publish.then(|| Publishing::new(config.hidden)),
                     health: health.clone(),
                     orders: orders_seen,
                     news,
-                    due: VecDeque::new(),
-                    untold: Vec::new(),
+                    looks_done: 0,
                 };
                 match keeper.begin().await {
                     Ok(keeper) => Some(tokio::spawn(keeper.run())),

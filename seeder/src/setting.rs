@@ -18,6 +18,7 @@ pub type About = setting::About<Setting>;
 pub enum Setting {
     Root,
     Publish,
+    Hidden,
     LinkAddress,
     Rescan,
     Listen,
@@ -45,7 +46,7 @@ pub enum Setting {
 use Kind::{Addresses, Count, Duration as Time, Filter, Key, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 24] = [
+pub static TABLE: [About; 25] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -68,9 +69,24 @@ pub static TABLE: [About; 24] = [
         short: "Publish what is put into the root by itself.",
         long: "Files and folders directly in the root that have no .torrent are hashed once they have not changed \
                for two looks and nobody has them open for writing; NAME.torrent is written beside them, and the \
-               magnet link printed. Hidden names and those of unfinished files (.part, .tmp and so on) are left \
-               alone. What changes later is published anew, and the old content dropped. Off by default, as it \
-               writes to the root.",
+               magnet link printed. Left out at every depth, and counted in the log, are hidden names (.x), backups \
+               (x~, #x#, .bak, .swp), unfinished files (.part, .tmp, .crdownload and so on), links, and what others on \
+               this machine may not read, going by its mode. A folder in which something is called unfinished is \
+               waited for, for a minute after its last change; one that nearcast downloads to, until that is done. \
+               What changes later is published anew, and the old content dropped. What cannot be published is tried \
+               again when it changes, or after hours. Off by default, as it writes to the root.",
+    },
+    About {
+        setting: Setting::Hidden,
+        name: "hidden",
+        kind: Switch,
+        value: "BOOL",
+        default: "false",
+        example: "",
+        live: false,
+        short: "With publish: hidden names, backups and private files, too.",
+        long: "Whoever has the link can then read what others on this machine may not: keys, passwords, histories. \
+               Unfinished files are left out all the same.",
     },
     About {
         setting: Setting::LinkAddress,

@@ -204,7 +204,7 @@ pub static TABLE: [About; 27] = [
         example: "192.0.2.9",
         live: false,
         short: "Router that may connect over BMP.",
-        long: "Several are possible. By default whoever can.",
+        long: "Several are possible. Needed unless bmp is on loopback.",
     },
     About {
         setting: Setting::RisLive,

@@ -17,6 +17,7 @@ use tokio_util::compat::FuturesAsyncReadCompatExt;
 use super::{Events, TaskEvent};
 use crate::{
     address::ip_of,
+    budget::StreamPlace,
     directory::Directory,
     net::{InboundStream, Network},
     wire::{
@@ -144,11 +145,12 @@ async fn read_all(
 
 /// Answers questions on one stream, one after the other, until it is closed or quiet. Without a directory there is one
 /// answer to all of them.
-pub(crate) async fn serve(inbound: InboundStream, directory: Option<Directory>) {
+pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, directory: Option<Directory>) {
     let peer = inbound.peer;
     if let Err(error) = answer_all(inbound, directory.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
     }
+    drop(place);
 }
 
 async fn answer_all(inbound: InboundStream, directory: Option<&Directory>) -> Result<(), FrameError> {

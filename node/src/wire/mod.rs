@@ -4,10 +4,11 @@ pub(crate) mod control;
 pub(crate) mod data;
 pub(crate) mod directory;
 mod frame;
+pub(crate) mod hello;
 
 use libp2p::StreamProtocol;
 
-pub(crate) use frame::{FrameError, read_frame, write_frame};
+pub(crate) use frame::{FrameError, read_frame, read_frame_held, write_frame};
 
 /// Control messages about one content between two peers.
 pub(crate) const EXCHANGE: StreamProtocol = StreamProtocol::new("/nearcast/exchange/1");

@@ -44,7 +44,7 @@ impl Swarm {
         run: RunIndex,
         bytes: u32,
     ) {
-        self.upload.on_ended(&mut self.links, peer, run, bytes);
+        self.upload.on_ended(ctx.now, &mut self.links, peer, run, bytes);
         self.check_goal(ctx);
     }
 
@@ -75,6 +75,9 @@ impl Swarm {
         } else {
             held.have.insert(run);
             self.fresh.push(run);
+            if let Some(link) = self.links.get_mut(peer) {
+                link.note_given(bytes);
+            }
             let delay = if self.fresh.len() < FRESH_MAX { ctx.config.have_delay } else { Duration::ZERO };
             self.timers.hasten(Wake::Have, ctx.now + delay);
         }

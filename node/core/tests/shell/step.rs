@@ -118,7 +118,7 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         26 => {
             shell.message(content, peer, Message::Importing(vec![run, shell.run(u32::from(number) + 3), run]))
         }
-        27 if number % 3 == 0 => shell.event(content, Event::Counted { members: u32::from(number) % 50 }),
+        27 if number % 3 == 0 => claim(shell, step),
         27 => {
             let locality = Locality { asn: (number % 3 == 1).then_some(Asn(1)), tag: u32::from(number) };
             shell.handle(Input::Located(locality));
@@ -173,6 +173,29 @@ fn discover(shell: &mut Shell, step: Step) {
     let candidate = |peer: u32| Candidate { peer: PeerKey(peer), near: tier(PeerKey(peer)).into(), via };
     let candidates = (peer.0..peer.0 + u32::from(number % 6)).map(candidate).collect();
     shell.event(content, Event::Discovered { query, candidates });
+}
+
+/// A directory says how many there are, or how long it wants to be left alone: any number at all.
+fn claim(shell: &mut Shell, step: Step) {
+    let Step { content, number, .. } = step;
+    let claimed = any_number(number);
+    let members = u32::try_from(claimed).unwrap_or(u32::MAX).into();
+    let pause = Duration::from_secs(claimed).into();
+    match shell.queries.iter().find(|(key, _)| *key == content) {
+        Some(&(_, query)) if number % 2 == 0 => shell.event(content, Event::DirectoryPause { query, pause }),
+        _ => shell.event(content, Event::Counted { members }),
+    }
+}
+
+/// A number of any size: small ones, the largest, and what lies around powers of two.
+fn any_number(number: u16) -> u64 {
+    let near = u64::from(number >> 9);
+    match number / 3 % 4 {
+        0 => near,
+        1 => u64::MAX - near,
+        2 => (1 << (number >> 3 & 63)) + near,
+        _ => (1_u64 << (number >> 3 & 63)).wrapping_sub(near),
+    }
 }
 
 fn manifest_failed(shell: &mut Shell, number: u16) {

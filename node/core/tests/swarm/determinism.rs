@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{Role, World, WorldConfig, leecher, origin};
+use crate::world::{Role, TOGETHER, World, WorldConfig, leecher, origin};
 use nearcast_core::{config::Config, layout::Layout};
 
 const MIB: u64 = 1 << 20;
@@ -22,6 +22,7 @@ fn eventful(seed: u64) -> (u64, u64) {
         acquainted: false,
         directory: false,
         traced: true,
+        together: TOGETHER,
     });
     world.run(Duration::from_secs(2));
     world.kill(5);

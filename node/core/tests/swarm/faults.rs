@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     MIB, last_completion,
-    world::{self, Role, World, WorldConfig, leecher, origin},
+    world::{self, IN_TURN, Role, World, WorldConfig, leecher, origin},
 };
 
 #[test]
@@ -15,7 +15,7 @@ fn three_in_ten_who_send_false_data_are_banned_for_one_run_each() {
     let mut roles = vec![origin(16 * MIB)];
     roles.extend((0..BAD).map(|_| Role { corrupt: true, seed: true, ..leecher(2 * MIB) }));
     roles.extend((1 + BAD..=PEERS).map(|_| leecher(8 * MIB)));
-    let mut world = World::new(super::world(bytes, roles));
+    let mut world = World::new(WorldConfig { together: IN_TURN, ..super::world(bytes, roles) });
     world.run(Duration::from_secs(600));
     last_completion(&world, 1 + BAD..PEERS + 1);
     let (mut wasted, mut banned) = (0, 0);

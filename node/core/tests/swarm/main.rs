@@ -3,12 +3,15 @@
 mod determinism;
 mod faults;
 mod nearness;
+mod riders;
+mod slots;
+mod strangers;
 mod world;
 
 use std::time::Duration;
 
 use nearcast_core::{config::Config, layout::Layout, output::GiveUp};
-use world::{Role, World, WorldConfig, leecher, origin};
+use world::{IN_TURN, Role, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,6 +26,7 @@ fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
         acquainted: true,
         directory: false,
         traced: true,
+        together: world::TOGETHER,
     }
 }
 
@@ -36,7 +40,7 @@ fn a_hundred_engines_finish_over_lossy_delayed_links() {
     let mut roles = vec![origin(4 * MIB)];
     let joins = |peer| Duration::from_millis(peer * 37);
     roles.extend((1..100).map(|peer| Role { joins: joins(peer), ..leecher(MIB + peer * 50_000) }));
-    let config = WorldConfig { loss: 0.05, acquainted: false, ..world(16 * MIB, roles) };
+    let config = WorldConfig { loss: 0.05, acquainted: false, together: IN_TURN, ..world(16 * MIB, roles) };
     let mut world = World::new(config);
     world.run(Duration::from_secs(300));
     world.check();
@@ -64,7 +68,8 @@ fn a_crowd_of_unequal_uplinks_is_not_held_up_by_the_slowest() {
     let last = |seed| {
         let mut roles = vec![origin(10 * MIB)];
         roles.extend([1, 2, 4, 8, 8, 16, 32].map(|up| leecher(up * MIB)));
-        let config = WorldConfig { seed, latency: Duration::from_micros(200), ..world(256 * MIB, roles) };
+        let latency = Duration::from_micros(200);
+        let config = WorldConfig { seed, latency, together: IN_TURN, ..world(256 * MIB, roles) };
         let mut world = World::new(config);
         world.run(Duration::from_secs(120));
         let last = last_completion(&world, 1..8).as_secs_f64();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use nearcast_core::{config::Config, layout::Layout, random::Random, tier::Tier};
 
 use super::MIB;
-use crate::world::{CONTENT, Role, World, WorldConfig, leecher, origin};
+use crate::world::{CONTENT, IN_TURN, Role, World, WorldConfig, leecher, origin};
 
 /// The AS of the origin, where nobody else is.
 const ELSEWHERE: u32 = 100;
@@ -94,6 +94,7 @@ fn where_uplinks_are_what_is_scarce_imports_stay_few_and_the_small_groups_are_no
 fn large(members: u32, neighbours: u16) {
     let mut config = ases(5, 24 * MIB, &[members; 3], 2 * MIB, MIB);
     config.directory = true;
+    config.together = IN_TURN;
     config.config.neighbours_wanted = neighbours;
     config.config.neighbours_max = neighbours / 2 * 3;
     let (on, seconds, copies) = measure(config, 3);
@@ -155,8 +156,9 @@ fn members_who_die_in_the_middle_of_importing_are_replaced() {
 #[test]
 fn liars_who_announce_imports_and_never_bring_them_cost_little() {
     let sizes = [12, 6];
-    let (imports, seconds, _) = measure(ases(4, 64 * MIB, &sizes, 4 * MIB, 4 * MIB), 2);
-    let mut config = ases(4, 64 * MIB, &sizes, 4 * MIB, 4 * MIB);
+    let in_turn = || WorldConfig { together: IN_TURN, ..ases(4, 64 * MIB, &sizes, 4 * MIB, 4 * MIB) };
+    let (imports, seconds, _) = measure(in_turn(), 2);
+    let mut config = in_turn();
     let liars = [1, 2];
     liars.iter().for_each(|&liar: &usize| config.roles[liar].boasts = true);
     let mut world = World::new(config);

@@ -1,0 +1,290 @@
+//! What the peers of the world do: what their engines decide, and what actors do instead.
+
+use std::time::Duration;
+
+use nearcast_core::{
+    id::{PeerKey, QueryId, RequestId, UploadId},
+    input::{Candidate, Event, Input, Neighbour, RunFailure, Via},
+    layout::RunIndex,
+    message::{Message, Refusal},
+    output::Action,
+    run_set::RunSet,
+};
+
+use super::{CONTENT, Gives, Happening, Takes, Tells, World, uplink::Upload};
+
+impl World {
+    pub(super) fn act(&mut self, me: PeerKey, action: Action) {
+        match action {
+            Action::Dial { .. } if self.peers[me.0 as usize].role.intrudes.is_some() => {}
+            Action::Dial { peer } => self.dial(me, peer),
+            Action::Unlink { peer, .. } => self.unlink(me, peer),
+            Action::Send { peer, message } => self.send(me, peer, message),
+            Action::Request { peer, request, run } => {
+                let role = &self.peers[me.0 as usize].role;
+                if role.takes == Takes::Freely && !role.boasts {
+                    self.request(me, peer, request, run);
+                }
+            }
+            Action::Cancel { peer, request } => self.cancel(me, peer, request),
+            Action::Serve { peer, upload, run } if self.gives(me, peer) => self.serve(me, peer, upload, run),
+            Action::Serve { peer, upload, run } => {
+                self.deliver(me, Event::UploadEnded { peer, run, bytes: 0 });
+                self.refuse(me, peer, upload, Refusal::Choked);
+            }
+            Action::Refuse { peer, upload, why } => self.refuse(me, peer, upload, why),
+            Action::Completed => {
+                let now = self.now;
+                self.peers[me.0 as usize].completed.get_or_insert(now);
+            }
+            Action::GaveUp(why) => self.peers[me.0 as usize].gave_up = Some(why),
+            Action::Ask { query, wanted, .. } => self.answer(me, query, wanted),
+            Action::Withdraw { .. } | Action::FetchManifest { .. } | Action::GoalReached => {}
+        }
+    }
+
+    /// Whether `me` serves `peer` at all.
+    fn gives(&self, me: PeerKey, peer: PeerKey) -> bool {
+        match self.peers[me.0 as usize].role.gives {
+            Gives::Freely => true,
+            Gives::Nothing => false,
+            Gives::ToItsKind => self.peers[peer.0 as usize].role.gives == Gives::ToItsKind,
+        }
+    }
+
+    /// What of these runs `me` says that it has.
+    fn told(&self, me: PeerKey, runs: Vec<RunIndex>) -> Vec<RunIndex> {
+        match self.peers[me.0 as usize].role.tells {
+            Tells::Truly => runs,
+            Tells::Nothing | Tells::Everything => Vec::new(),
+            Tells::OneInTen => runs.into_iter().filter(|run| run.get() % 10 == 0).collect(),
+        }
+    }
+
+    /// What `me` says that it has, to somebody new.
+    fn map_told(&self, me: PeerKey) -> RunSet {
+        let peer = &self.peers[me.0 as usize];
+        match peer.role.tells {
+            Tells::Truly => peer.have.clone(),
+            Tells::Everything => RunSet::full(self.layout.runs()),
+            Tells::Nothing | Tells::OneInTen => {
+                let mut told = RunSet::empty(self.layout.runs());
+                self.told(me, peer.have.iter().collect()).into_iter().for_each(|run| _ = told.insert(run));
+                told
+            }
+        }
+    }
+
+    fn send(&mut self, me: PeerKey, peer: PeerKey, message: Message) {
+        if !self.are_linked(me, peer) {
+            return;
+        }
+        let role = &self.peers[me.0 as usize].role;
+        let message = match message {
+            Message::Unchoke if !self.gives(me, peer) => return,
+            Message::Interested(true) if role.takes == Takes::Nothing => return,
+            Message::Have(runs) => Message::Have(self.told(me, runs)),
+            Message::Importing(runs) => Message::Importing(self.told(me, runs)),
+            other => other,
+        };
+        if matches!(&message, Message::Have(runs) | Message::Importing(runs) if runs.is_empty()) {
+            return;
+        }
+        self.announcements += u64::from(matches!(message, Message::Importing(_)));
+        self.deliver(peer, Event::Message { peer: me, message });
+    }
+
+    /// The directory answers: most of them near, a fifth at random, as the real one does.
+    fn answer(&mut self, me: PeerKey, query: QueryId, wanted: u16) {
+        let asn = self.peers[me.0 as usize].role.asn;
+        let mut others: Vec<PeerKey> = self.announced.iter().copied().filter(|&peer| peer != me).collect();
+        self.announced.insert(me);
+        for at in (1..others.len()).rev() {
+            others.swap(at, self.random.below(at as u32 + 1) as usize);
+        }
+        let wanted = usize::from(wanted.min(50));
+        let tail = others.split_off(others.len() * 4 / 5);
+        let inside = |peer: &PeerKey| self.peers[peer.0 as usize].role.asn == asn;
+        others.sort_by_key(|peer| !inside(peer));
+        others.truncate(wanted * 4 / 5);
+        others.extend(tail.into_iter().take(wanted - others.len()));
+        others.push(PeerKey(0));
+        let candidate = |peer: PeerKey| Candidate {
+            peer,
+            near: self.near(me.0 as usize, peer.0 as usize),
+            via: Via::Directory,
+        };
+        let candidates = others.into_iter().map(candidate).collect();
+        let members = self.announced.iter().filter(|peer| inside(peer)).count() as u32;
+        if asn != 0 {
+            self.deliver(me, Event::Counted { members: members.into() });
+        }
+        self.deliver(me, Event::Discovered { query: Some(query), candidates });
+    }
+
+    fn neighbours(&self, me: PeerKey) -> Vec<PeerKey> {
+        (0..self.peers.len() as u32).map(PeerKey).filter(|&other| self.are_linked(me, other)).collect()
+    }
+
+    /// Every half second a liar tells its neighbours that it imports all there is.
+    pub(super) fn boast(&mut self, me: PeerKey) {
+        let runs: Vec<RunIndex> = RunSet::full(self.layout.runs()).iter().collect();
+        for peer in self.neighbours(me) {
+            self.deliver(peer, Event::Message { peer: me, message: Message::Importing(runs.clone()) });
+        }
+        self.schedule(self.now + Duration::from_millis(500), me, Happening::Boast);
+    }
+
+    /// A stranger links to everybody who has joined, or will have when it comes again.
+    pub(super) fn intrude(&mut self, me: PeerKey) {
+        for other in (0..self.peers.len() as u32).map(PeerKey) {
+            let role = &self.peers[other.0 as usize].role;
+            if other != me && role.intrudes.is_none() && !self.are_linked(me, other) {
+                self.dial(me, other);
+            }
+        }
+        if let Some(pause) = self.peers[me.0 as usize].role.intrudes {
+            self.schedule(self.now + pause, me, Happening::Intrude);
+        }
+    }
+
+    /// Somebody takes a little, so as not to look idle.
+    pub(super) fn sip(&mut self, me: PeerKey) {
+        for peer in self.neighbours(me) {
+            let sips = &mut self.peers[me.0 as usize].next_sip;
+            let request = RequestId(*sips);
+            *sips += 1;
+            let run = self.layout.run_index(self.random.below(self.layout.runs())).expect("one of its runs");
+            self.request(me, peer, request, run);
+        }
+        if let Takes::Sips(pause) = self.peers[me.0 as usize].role.takes {
+            self.schedule(self.now + pause, me, Happening::Sip);
+        }
+    }
+
+    pub(super) fn are_linked(&self, a: PeerKey, b: PeerKey) -> bool {
+        self.links.contains(&(a.min(b), a.max(b)))
+    }
+
+    fn dial(&mut self, me: PeerKey, peer: PeerKey) {
+        let other = &self.peers[peer.0 as usize];
+        let barred = self.banned.contains(&(peer, me)) || self.banned.contains(&(me, peer));
+        if !other.joined || !other.alive || barred {
+            return self.deliver(me, Event::DialFailed { peer });
+        }
+        if self.are_linked(me, peer) {
+            return;
+        }
+        self.dials.insert((me, peer));
+        self.links.insert((me.min(peer), me.max(peer)));
+        for (a, b) in [(me, peer), (peer, me)] {
+            let map = self.map_told(b);
+            self.known.insert((a, b), map);
+            let about = Neighbour {
+                near: self.near(a.0 as usize, b.0 as usize),
+                origin: self.peers[b.0 as usize].role.origin || self.peers[b.0 as usize].role.poses,
+                directory: false,
+                manifest: true,
+                web_seed: false,
+            };
+            self.deliver(a, Event::Linked { peer: b, about });
+        }
+    }
+
+    pub(super) fn unlink(&mut self, me: PeerKey, peer: PeerKey) {
+        if self.links.remove(&(me.min(peer), me.max(peer))) {
+            for (a, b) in [(me, peer), (peer, me)] {
+                for Upload { run, .. } in self.peers[a.0 as usize].uplink.drop_peer(self.now, b) {
+                    self.deliver(a, Event::UploadEnded { peer: b, run, bytes: 0 });
+                }
+                self.plan_sending(a);
+                self.deliver(a, Event::Unlinked { peer: b });
+            }
+        }
+    }
+
+    pub(super) fn ban(&mut self, me: PeerKey, peer: PeerKey) {
+        self.banned.insert((me, peer));
+        self.unlink(me, peer);
+    }
+
+    fn request(&mut self, me: PeerKey, peer: PeerKey, request: RequestId, run: RunIndex) {
+        if !self.are_linked(me, peer) || !self.peers[peer.0 as usize].alive {
+            return self.deliver(me, Event::RunFailed { peer, request, cause: RunFailure::Silent });
+        }
+        let server = &mut self.peers[peer.0 as usize];
+        let upload = UploadId(server.next_upload);
+        server.next_upload += 1;
+        server.asked.insert(upload, request);
+        self.deliver(peer, Event::RunWanted { peer: me, upload, run });
+    }
+
+    fn cancel(&mut self, me: PeerKey, peer: PeerKey, request: RequestId) {
+        let server = &mut self.peers[peer.0 as usize];
+        let asked = &server.asked;
+        let named = |upload: &Upload| asked.get(&upload.upload) == Some(&request);
+        if let Some(Upload { run, .. }) = server.uplink.withdraw(me, named) {
+            self.deliver(peer, Event::UploadEnded { peer: me, run, bytes: 0 });
+        }
+    }
+
+    fn refuse(&mut self, me: PeerKey, peer: PeerKey, upload: UploadId, why: Refusal) {
+        let Some(request) = self.peers[me.0 as usize].asked.remove(&upload) else { return };
+        let cause = RunFailure::Refused(why);
+        self.deliver(peer, Event::RunFailed { peer: me, request, cause });
+    }
+
+    fn serve(&mut self, me: PeerKey, to: PeerKey, upload: UploadId, run: RunIndex) {
+        let bytes = self.layout.run_length(run);
+        self.peers[me.0 as usize].uplink.push(self.now, Upload { to, upload, run, bytes });
+        self.plan_sending(me);
+    }
+
+    /// Sets the moment at which the next run of an uplink is out.
+    fn plan_sending(&mut self, me: PeerKey) {
+        let peer = &mut self.peers[me.0 as usize];
+        peer.plans += 1;
+        let plan = peer.plans;
+        if let Some(at) = peer.uplink.next_done() {
+            self.schedule(at, me, Happening::Sent(plan));
+        }
+    }
+
+    pub(super) fn finish_sending(&mut self, me: PeerKey, plan: u64) {
+        let peer = &mut self.peers[me.0 as usize];
+        if peer.plans != plan {
+            return;
+        }
+        for upload in peer.uplink.take_done(self.now) {
+            self.sent(me, upload);
+        }
+        self.plan_sending(me);
+    }
+
+    fn sent(&mut self, me: PeerKey, Upload { to, upload, run, bytes }: Upload) {
+        let peer = &mut self.peers[me.0 as usize];
+        peer.uploaded_runs += 1;
+        let corrupt = peer.role.corrupt;
+        let Some(request) = peer.asked.remove(&upload) else { return };
+        if self.random.unit() < self.config.loss {
+            let at = self.now + Duration::from_secs(1);
+            let cause = RunFailure::Refused(Refusal::Busy);
+            self.schedule(at, to, Happening::Input(Event::RunFailed { peer: me, request, cause }));
+        } else if corrupt {
+            let cause = RunFailure::Corrupt { bytes };
+            self.deliver(to, Event::RunFailed { peer: me, request, cause });
+        } else {
+            self.deliver(to, Event::RunStored { peer: me, request, run });
+        }
+        let event = Event::UploadEnded { peer: to, run, bytes };
+        self.handle(me, Input::Event { content: CONTENT, event });
+    }
+
+    /// A peer's machine loses power.
+    pub(crate) fn kill(&mut self, key: u32) {
+        let key = PeerKey(key);
+        self.peers[key.0 as usize].alive = false;
+        let partners: Vec<PeerKey> = (0..self.peers.len() as u32).map(PeerKey).collect();
+        partners.into_iter().for_each(|other| self.unlink(key, other));
+    }
+}

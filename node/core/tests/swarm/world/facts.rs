@@ -1,0 +1,78 @@
+//! What a scenario's test asks about the world.
+
+use nearcast_core::{engine::Engine, id::PeerKey, output::GiveUp, run_set::RunSet, time::Timestamp};
+
+use super::{CONTENT, World};
+
+impl World {
+    /// Members of an AS, the origin apart.
+    pub(crate) fn members(&self, asn: u32) -> Vec<u32> {
+        let is_member = |peer: &u32| {
+            let role = &self.peers[*peer as usize].role;
+            role.asn == asn && !role.origin
+        };
+        (0..self.peers.len() as u32).filter(is_member).collect()
+    }
+
+    /// How often the whole content came into an AS.
+    pub(crate) fn imports(&self, asn: u32) -> f64 {
+        let imported =
+            |peer: u32| self.engine(peer).swarm(CONTENT).map_or(0, |swarm| swarm.traffic().imported);
+        let bytes: u64 = self.members(asn).into_iter().map(imported).sum();
+        bytes as f64 / self.layout.bytes() as f64
+    }
+
+    /// When the last member of an AS was done, in seconds.
+    pub(crate) fn finished(&self, asn: u32) -> f64 {
+        let done =
+            |peer: u32| self.completed(peer).unwrap_or_else(|| panic!("peer {peer} of AS {asn} is not done"));
+        let last = self.members(asn).into_iter().map(done).max().expect("somebody is in it");
+        last.since(Timestamp::ZERO).as_secs_f64()
+    }
+
+    /// Whether `a` ever linked to `b` of its own accord.
+    pub(crate) fn has_dialled(&self, a: u32, b: u32) -> bool {
+        self.dials.contains(&(PeerKey(a), PeerKey(b)))
+    }
+
+    /// Whether two peers are linked.
+    pub(crate) fn linked(&self, a: u32, b: u32) -> bool {
+        self.are_linked(PeerKey(a), PeerKey(b))
+    }
+
+    pub(crate) fn completed(&self, key: u32) -> Option<Timestamp> {
+        self.peers[key as usize].completed
+    }
+
+    pub(crate) fn gave_up(&self, key: u32) -> Option<GiveUp> {
+        self.peers[key as usize].gave_up
+    }
+
+    pub(crate) fn engine(&self, key: u32) -> &Engine {
+        &self.peers[key as usize].engine
+    }
+
+    pub(crate) fn have(&self, key: u32) -> &RunSet {
+        &self.peers[key as usize].have
+    }
+
+    /// Whether `a` banned `b`.
+    pub(crate) fn has_banned(&self, a: u32, b: u32) -> bool {
+        self.banned.contains(&(PeerKey(a), PeerKey(b)))
+    }
+
+    /// How often the whole content left a peer.
+    pub(crate) fn copies(&self, key: u32) -> f64 {
+        self.peers[key as usize].uploaded_runs as f64 / f64::from(self.layout.runs())
+    }
+
+    /// Checks what must hold at any moment.
+    pub(crate) fn check(&self) {
+        for peer in &self.peers {
+            let Some(swarm) = peer.engine.swarm(CONTENT) else { continue };
+            let Some(have) = swarm.have() else { continue };
+            assert_eq!(have, &peer.have, "the engine knows what its shell stored");
+            assert_eq!(swarm.is_complete(), have.is_full());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Where the peers of the world are, and what they see of each other.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use nearcast_core::{
+    HaveMaps,
+    asn::Asn,
+    id::{ContentKey, PeerKey},
+    prefix::Network,
+    run_set::RunSet,
+    tier::{Near, Proximity, Tier},
+};
+
+use super::Role;
+
+/// Without ASes, so many peers live in one network.
+const NEIGHBOURHOOD: usize = 8;
+
+/// Where a peer is: its AS, the local network in it, and the network of its address.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) asn: u32,
+    lan: u32,
+    network: Network,
+}
+
+impl Place {
+    pub(super) fn of(at: usize, role: &Role) -> Place {
+        let network = match role {
+            &Role { network, .. } if network != 0 => numbered(10, network),
+            Role { asn: 0, .. } => numbered(11, (at / NEIGHBOURHOOD) as u32),
+            &Role { lan, asn, .. } if lan != 0 => numbered(12, asn << 8 | lan),
+            _ => numbered(13, at as u32),
+        };
+        Place { asn: role.asn, lan: role.lan, network }
+    }
+}
+
+/// One of the 65,536 networks (/24) of a network (/8).
+fn numbered(first: u8, number: u32) -> Network {
+    let [_, _, second, third] = number.to_be_bytes();
+    Network::of(Ipv4Addr::new(first, second, third, 1).into())
+}
+
+/// Have-maps as their neighbours know them.
+pub(super) struct Maps<'a> {
+    pub(super) known: &'a BTreeMap<(PeerKey, PeerKey), RunSet>,
+    pub(super) places: &'a [Place],
+    pub(super) me: PeerKey,
+}
+
+impl HaveMaps for Maps<'_> {
+    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
+        self.known.get(&(self.me, peer))
+    }
+
+    fn near(&self, peer: PeerKey) -> Option<Near> {
+        Some(near(self.places, self.me.0 as usize, peer.0 as usize))
+    }
+
+    fn network(&self, peer: PeerKey) -> Network {
+        self.places[peer.0 as usize].network
+    }
+}
+
+/// How near `b` is, seen from `a`.
+pub(super) fn near(places: &[Place], a: usize, b: usize) -> Near {
+    let (ours, theirs) = (places[a], places[b]);
+    let asn = Some(Asn(theirs.asn)).filter(|asn| asn.0 != 0);
+    let tier = match () {
+        () if ours.asn == 0 || theirs.asn == 0 => {
+            return if ours.network == theirs.network { Tier::Prefix24 } else { Tier::Remote }.into();
+        }
+        () if ours.asn != theirs.asn => return Near { proximity: Proximity::remote(Some(2)), asn },
+        () if ours.lan == theirs.lan && ours.lan != 0 => Tier::Lan,
+        () => Tier::SameAs,
+    };
+    Near { proximity: tier.into(), asn }
+}

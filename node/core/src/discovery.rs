@@ -252,6 +252,11 @@ impl Discovery {
         self.dialing > 0 && self.known.iter().any(|known| known.peer == peer && known.is_dialing())
     }
 
+    /// Whether we heard of this peer from somebody.
+    pub(crate) fn knows(&self, peer: PeerKey) -> bool {
+        self.known.iter().any(|known| known.peer == peer)
+    }
+
     /// Whether somebody who never failed could be dialled now.
     pub(crate) fn has_untried(&self, now: Timestamp) -> bool {
         let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);

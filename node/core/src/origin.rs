@@ -36,6 +36,12 @@ const RELAY_TIME: Duration = Duration::from_secs(1);
 /// that would else be idle serves anybody.
 const QUICK_WINDOW: Duration = Duration::from_millis(300);
 
+/// And who takes so many times longer for that than most is served last, once slots are short.
+const LAGGARD_RATIO: u32 = 3;
+
+/// Runs given first to somebody of whom nothing has come to others yet, while others pass theirs on.
+const TRIAL_RUNS: usize = 4;
+
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowance {
@@ -135,9 +141,17 @@ pub(crate) struct Steering {
     /// Every run before this one was sent, or is held by a neighbour.
     cursor: u32,
     /// By neighbour: runs it was given first, as far as nobody else is known to hold them yet.
-    to_relay: BTreeMap<PeerKey, Vec<Relayed>>,
+    to_relay: BTreeMap<PeerKey, Relay>,
     /// When somebody who passes on what it gets was last given something new.
     quick_at: Option<Timestamp>,
+}
+
+/// What a neighbour is to pass on.
+#[derive(Debug, Default)]
+struct Relay {
+    waiting: Vec<Relayed>,
+    /// It passed something on, or somebody else did.
+    is_proven: bool,
 }
 
 /// A run that a neighbour is to pass on.
@@ -199,7 +213,7 @@ impl Steering {
     ) -> Answer {
         let answer = self.unless_it_waits(now, peer, run, availability);
         if answer == Answer::Serve(run) {
-            self.to_relay.entry(peer).or_default().push(Relayed { run, delivered: 0 });
+            self.to_relay.entry(peer).or_default().waiting.push(Relayed { run, delivered: 0 });
         }
         answer
     }
@@ -212,7 +226,8 @@ impl Steering {
         run: RunIndex,
         availability: &Availability,
     ) -> Answer {
-        if !self.lags(now, peer, availability) {
+        let lags = self.lag(now, peer, availability) > RELAY_TIME || self.is_on_trial(peer);
+        if !lags {
             self.quick_at = Some(now);
         } else if self.quick_at.is_some_and(|at| now.since(at) < QUICK_WINDOW) {
             return Answer::Elsewhere;
@@ -220,23 +235,48 @@ impl Steering {
         Answer::Serve(run)
     }
 
-    /// Whether a neighbour still holds something alone that it got long ago. Who got it and does not say so holds it too.
-    fn lags(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> bool {
-        let Some(mut waiting) = self.to_relay.remove(&peer) else { return false };
-        waiting.retain(|it| availability.of(it.run) < 2 && self.sent[it.run.get() as usize] != 0);
+    /// How long ago a neighbour got what it still holds alone. Who got it and does not say so holds it too.
+    fn lag(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> Duration {
+        let Some(mut relay) = self.to_relay.remove(&peer) else { return Duration::ZERO };
+        relay.is_proven |= relay.waiting.iter().any(|it| availability.of(it.run) >= 2);
+        relay.waiting.retain(|it| availability.of(it.run) < 2 && self.sent[it.run.get() as usize] != 0);
         let age = |it: &Relayed| match availability.of(it.run) {
             0 => self.age_of(now, it.delivered),
             _ => self.age(now, it.run),
         };
-        let lags = waiting.iter().any(|it| age(it) > Some(RELAY_TIME));
-        self.to_relay.insert(peer, waiting);
-        lags
+        let oldest = relay.waiting.iter().filter_map(age).max();
+        self.to_relay.insert(peer, relay);
+        oldest.unwrap_or_default()
+    }
+
+    /// Whether a neighbour of whom nothing has come to anybody yet has as much as it may have until something does.
+    fn is_on_trial(&self, peer: PeerKey) -> bool {
+        let relay = self.to_relay.get(&peer);
+        relay.is_some_and(|relay| !relay.is_proven && relay.waiting.len() >= TRIAL_RUNS)
+    }
+
+    /// Of these, who passes on what it gets far later than the others, or not at all; sorted.
+    pub(crate) fn laggards(
+        &mut self,
+        now: Timestamp,
+        peers: impl Iterator<Item = PeerKey>,
+        availability: &Availability,
+    ) -> Vec<PeerKey> {
+        let mut lags: Vec<(Duration, PeerKey)> =
+            peers.map(|peer| (self.lag(now, peer, availability), peer)).collect();
+        lags.sort_unstable();
+        let Some(&(median, _)) = lags.get(lags.len() / 2) else { return Vec::new() };
+        let most = RELAY_TIME.max(median * LAGGARD_RATIO);
+        let mut last: Vec<PeerKey> =
+            lags.into_iter().filter(|&(lag, _)| lag > most).map(|(_, peer)| peer).collect();
+        last.sort_unstable();
+        last
     }
 
     /// A run has been sent whole.
     pub(crate) fn on_delivered(&mut self, now: Timestamp, peer: PeerKey, run: RunIndex) {
         let tenths = self.tenths(now);
-        let given = self.to_relay.get_mut(&peer).into_iter().flatten();
+        let given = self.to_relay.get_mut(&peer).into_iter().flat_map(|relay| &mut relay.waiting);
         given.filter(|it| it.run == run).for_each(|it| it.delivered = tenths);
     }
 
@@ -270,7 +310,7 @@ impl Steering {
         if tenths >= u128::from(u16::MAX - 1) {
             // Nearly two hours on: start the clock anew. All that was sent counts as sent long ago.
             self.sent.iter_mut().for_each(|sent| *sent = u16::from(*sent > 0));
-            let given = self.to_relay.values_mut().flatten();
+            let given = self.to_relay.values_mut().flat_map(|relay| &mut relay.waiting);
             given.for_each(|it| it.delivered = u16::from(it.delivered > 0));
             self.since = now - Duration::from_secs(60);
         }
@@ -294,7 +334,11 @@ impl Steering {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.sent.len() * 2
-            + self.to_relay.values().map(|runs| runs.capacity() * size_of::<Relayed>() + 32).sum::<usize>()
+            + self
+                .to_relay
+                .values()
+                .map(|it| it.waiting.capacity() * size_of::<Relayed>() + 40)
+                .sum::<usize>()
     }
 }
 

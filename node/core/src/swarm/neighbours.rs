@@ -163,11 +163,13 @@ impl Swarm {
             if !is_full && !is_crowded {
                 return true;
             }
+            let scene = scene(&self.links, ctx);
             // Not again and again: whoever links, is given up and links again would drive everybody out.
-            match self.upload.may_give_way() {
-                true => ranking::idlest_who_came(&scene(&self.links, ctx)),
+            let idle = match self.upload.may_give_way() {
+                true => ranking::idlest_who_came(&scene),
                 false => None,
-            }
+            };
+            idle.or_else(|| self.discovery.knows(peer).then(|| ranking::least_of_strangers(&scene)).flatten())
         };
         let Some(way) = way else { return false };
         self.upload.note_way_given();

@@ -66,7 +66,9 @@ pub enum DownloadError {
     #[error("no data for {0} seconds; run the same command to continue")]
     TimedOut(u64),
     /// Peers that have it were reached, and gave nothing.
-    #[error("peers have this content, but none gave any of it for {0} seconds; run the same command to try again")]
+    #[error(
+        "peers have this content, but none gave any of it for {0} seconds; run the same command to try again"
+    )]
     Unserved(u64),
     /// The target is there already and is something else.
     #[error("{} exists and differs from the content; use --overwrite to replace it", .0.display())]

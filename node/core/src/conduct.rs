@@ -173,7 +173,13 @@ impl Conduct {
 
     /// A look at whether it keeps us waiting: whether it serves us, and whether we want something of it. Tells whether it
     /// has kept us waiting for too long to count as a holder.
-    pub(crate) fn keeps_waiting(&mut self, now: Timestamp, peer: PeerKey, serves: bool, wanted: bool) -> bool {
+    pub(crate) fn keeps_waiting(
+        &mut self,
+        now: Timestamp,
+        peer: PeerKey,
+        serves: bool,
+        wanted: bool,
+    ) -> bool {
         let Ok(at) = self.position(peer) else {
             if wanted && !serves {
                 self.record(peer).waiting = now;
@@ -254,7 +260,10 @@ mod tests {
             assert!(!conduct.is_paused(at(second * 10_000 + 4_000), PEER), "four seconds at most");
         }
         let mut say = |peer| conduct.on_elsewhere(at(0), (PeerKey(peer), false), TICK, &mut random);
-        assert_eq!([say(1), say(1), say(2), say(1)], [Verdict::Bear, Verdict::Bear, Verdict::Bear, Verdict::Ban]);
+        assert_eq!(
+            [say(1), say(1), say(2), say(1)],
+            [Verdict::Bear, Verdict::Bear, Verdict::Bear, Verdict::Ban]
+        );
     }
 
     #[test]
@@ -275,7 +284,8 @@ mod tests {
     #[test]
     fn who_chokes_for_two_seconds_keeps_us_waiting_until_it_brings_something() {
         let mut conduct = Conduct::default();
-        let mut look = |conduct: &mut Conduct, millis, serves| conduct.keeps_waiting(at(millis), PEER, serves, true);
+        let mut look =
+            |conduct: &mut Conduct, millis, serves| conduct.keeps_waiting(at(millis), PEER, serves, true);
         assert!(!look(&mut conduct, 0, false));
         assert!(!look(&mut conduct, 1_900, false));
         assert!(look(&mut conduct, 2_000, false));

@@ -167,7 +167,10 @@ mod tests {
         assert!(!strikes.may_try(Timestamp::from_millis(2_001), &Hosts, PeerKey(3)), "one at a time");
         assert!(strikes.may_try(Timestamp::from_millis(2_001), &Hosts, PeerKey(9_000)), "another address");
         let much_later = Timestamp::ZERO + FORGIVEN_AFTER;
-        assert!(strikes.may_try(much_later, &Hosts, PeerKey(4)) && strikes.may_try(much_later, &Hosts, PeerKey(5)));
+        assert!(
+            strikes.may_try(much_later, &Hosts, PeerKey(4))
+                && strikes.may_try(much_later, &Hosts, PeerKey(5))
+        );
     }
 
     #[test]
@@ -177,6 +180,9 @@ mod tests {
             strikes.note(Timestamp::from_millis(number), &Hosts, PeerKey(number as u32 * 1_000));
         }
         assert!(strikes.0.len() <= PLACES_MAX);
-        assert!(!strikes.may_try(Timestamp::from_millis(5_000), &Hosts, PeerKey(4_999_000)), "the last is known");
+        assert!(
+            !strikes.may_try(Timestamp::from_millis(5_000), &Hosts, PeerKey(4_999_000)),
+            "the last is known"
+        );
     }
 }

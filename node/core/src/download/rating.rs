@@ -94,8 +94,7 @@ impl Download {
             let Some(theirs) = ctx.map(link.peer) else { continue };
             let keeps_up = link.rate * late_seconds >= self.run_bytes as f32;
             let serves = !link.is_choking_us() && !self.conduct.is_fruitless(link.peer);
-            let keeps_waiting =
-                self.conduct.keeps_waiting(ctx.now, link.peer, serves, link.interests_us());
+            let keeps_waiting = self.conduct.keeps_waiting(ctx.now, link.peer, serves, link.interests_us());
             if !link.is_late() && (keeps_waiting || !keeps_up && late.contains(&link.peer)) {
                 self.availability.subtract_all(theirs);
                 link.set_late(true);

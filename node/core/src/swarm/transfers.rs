@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Swarm;
 use crate::{
-    context::Context,
     conduct::Verdict,
+    context::Context,
     download::{Arrival, Download, Receipt},
     groups::Standing,
     id::{PeerKey, RequestId, UploadId},

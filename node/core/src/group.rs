@@ -16,6 +16,8 @@
 //! Invariants: no run that a member holds who serves us, or that was announced and may still come, is `open`; an
 //! announcement of a run is believed once, for [`BELIEF_TICKS`].
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use crate::{
     layout::{Layout, RunIndex},
     random::mix,
@@ -44,6 +46,13 @@ const BEHIND_SHARE: f32 = 0.05;
 /// But by so many runs at least.
 const BEHIND_RUNS_MIN: f32 = 2.0;
 
+/// With so few members among our neighbours, ourselves included, hearsay has a bound: a directory names fifty members in each
+/// answer, so in a group that is as large as it says we would soon be linked to more.
+const FEW: u64 = 8;
+/// Members believed for each of those few. A larger number lets a directory that lies hold up our imports for longer; a
+/// smaller one has more members of a large group import the same runs while they know hardly anybody.
+const HEARSAY_MAX: u64 = 2;
+
 /// In the byte of a run: it was announced, and so many ticks are left.
 const ANNOUNCED: u8 = 0x80;
 /// It was announced before, and did not come.
@@ -61,7 +70,7 @@ pub(crate) struct Ranks<'a> {
     /// Some members are not our neighbours: they must hear of imports from others.
     is_large: bool,
     /// Members, ourselves among them.
-    size: u32,
+    size: u64,
     /// Our uplink over the group's mean.
     share: f32,
     layout: &'a Layout,
@@ -78,13 +87,16 @@ impl<'a> Ranks<'a> {
         share: f32,
         layout: &'a Layout,
     ) -> Ranks<'a> {
-        let neighbours = tags.len() as u32 + 1;
-        tags.extend(known);
-        let size = counted.max(tags.len() as u32 + 1);
+        let neighbours = tags.len() as u64 + 1;
+        // Who is no neighbour is somebody's word, and so is the count: the few real members would wait for nobody.
+        let believed = if neighbours > FEW { u64::MAX } else { neighbours.saturating_mul(HEARSAY_MAX) };
+        tags.extend(known.iter().take(usize::try_from(believed - neighbours).unwrap_or(usize::MAX)));
+        let heard_of = tags.len() as u64 + 1;
+        let size = u64::from(counted).min(believed).max(heard_of);
         // One in ten may have come or gone since the directory counted.
-        let is_large = neighbours + size / 10 < size;
+        let is_large = neighbours.saturating_add(size / 10) < size;
         // Who knows most of them is first of those seldom enough.
-        let knows_most = (tags.len() as u32 + 1) * 5 >= size * 3;
+        let knows_most = heard_of.saturating_mul(5) >= size.saturating_mul(3);
         Ranks { own, others: knows_most.then_some(tags), is_large, size, share, layout }
     }
 

@@ -4,6 +4,8 @@
 //! of the AS comes past both borders, and one permission is enough: whoever brings it into the AS has it at hand. None
 //! exists while our own AS is not known, while nobody else is in it, or if nearness is switched off.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use crate::{
     context::Context,
     group::{Group, PROMISES_MAX, PROMISES_MAX_OF_STRANGERS, Ranks, Survey},
@@ -11,6 +13,7 @@ use crate::{
     layout::{Layout, RunIndex},
     peers::{Link, Links},
     run_set::RunSet,
+    untrusted::Untrusted,
 };
 
 /// A kind of group.
@@ -47,6 +50,8 @@ pub(crate) struct Groups {
     is_large: bool,
 }
 
+/// The most members of one AS that a directory is believed to have counted. No swarm in a single AS is larger.
+const MEMBERS_MAX: u32 = 10_000_000;
 /// With so many runs we have begun.
 const MUCH: u32 = 16;
 
@@ -78,9 +83,9 @@ impl Groups {
         RINGS.into_iter().rev().find(|&ring| link.is_beyond(ring)).and_then(|ring| self.get(ring))
     }
 
-    /// A directory counted the members of our AS.
-    pub(crate) fn on_counted(&mut self, members: u32) {
-        self.counted = members;
+    /// A directory says how many members our AS has.
+    pub(crate) fn on_counted(&mut self, members: Untrusted<u32>) {
+        self.counted = members.at_most(MEMBERS_MAX);
     }
 
     /// A run came that is new to us, from this neighbour. What an origin gave us was not announced: in a large group many

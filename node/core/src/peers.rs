@@ -19,12 +19,13 @@ pub(crate) struct Link {
     pub(crate) rate: f32,
     /// Payload it sent since the last tick.
     pub(crate) received: u32,
-    /// Payload we sent since the last choke round.
-    pub(crate) sent: u32,
+    /// What we sent since the last choke round, and what it gave lately, in units of [`crate::dealings`].
+    pub(crate) sent: u16,
+    pub(crate) given: u16,
     flags: u16,
     proximity: Proximity,
-    /// How we learned of it.
-    pub(crate) via: Via,
+    /// How it became a neighbour, and how long it has been of no use: see [`crate::dealings`].
+    pub(crate) standing: u8,
     /// Requests of ours it has not answered.
     pub(crate) in_flight: u8,
     /// Requests it should have at most.
@@ -94,9 +95,10 @@ impl Link {
             rate: 0.0,
             received: 0,
             sent: 0,
+            given: 0,
             flags: 0,
             proximity: about.near.proximity,
-            via: Via::Inbound,
+            standing: Via::Inbound as u8,
             in_flight: 0,
             depth,
             uploads: 0,
@@ -151,7 +153,7 @@ impl Link {
     /// The candidate it becomes when the link ends.
     pub(crate) fn candidate(&self, ours: Locality) -> Candidate {
         let asn = ours.asn.filter(|_| !self.is_outside());
-        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn }, via: self.via }
+        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn }, via: self.via() }
     }
 
     /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who

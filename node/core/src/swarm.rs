@@ -11,6 +11,7 @@ mod transfers;
 use std::sync::Arc;
 
 use crate::{
+    config::Config,
     context::Context,
     discovery::Discovery,
     download::Download,
@@ -108,7 +109,7 @@ impl Swarm {
         self.goal = join.goal;
         self.exchange_peers = join.exchange_peers;
         self.discovery.learn(join.candidates, &mut self.links, ctx.config, ctx.locality);
-        join.directories.into_iter().for_each(|peer| self.discovery.learn_directory(peer));
+        join.directories.into_iter().for_each(|peer| self.discovery.name_directory(peer));
         match join.material {
             Some(material) => self.begin(ctx, material),
             None => self.timers.set(Wake::Tick, ctx.now + ctx.config.tick),
@@ -132,6 +133,7 @@ impl Swarm {
             Event::Linked { peer, about } => self.handle_linked(ctx, peer, about),
             Event::Unlinked { peer } => self.handle_unlinked(ctx, peer),
             Event::DialFailed { peer } => self.handle_dial_failed(ctx, peer),
+            Event::DialLater { peer, wait } => self.handle_dial_later(ctx, peer, wait),
             Event::Hopeless { peer } => self.handle_hopeless(ctx, peer),
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
             Event::RunWanted { peer, upload, run } => self.handle_wanted(ctx, peer, upload, run),
@@ -141,6 +143,7 @@ impl Swarm {
             Event::RunStored { peer, request, run } => self.handle_stored(ctx, peer, request, run),
             Event::RunFailed { peer, request, cause } => self.handle_failed(ctx, peer, request, cause),
             Event::RunsLost(runs) => self.handle_runs_lost(ctx, runs),
+            Event::RunsWithdrawn(runs) => self.handle_runs_withdrawn(ctx, runs),
             Event::DiskFull(full) => self.handle_disk_full(ctx, full),
         }
     }
@@ -340,7 +343,19 @@ impl Swarm {
 
     /// Upload slots in use.
     pub(crate) fn unchoked(&self) -> u32 {
-        self.upload.unchoked
+        u32::from(self.upload.unchoked)
+    }
+
+    /// Upload slots this content could use.
+    pub(crate) fn demand(&self, config: &Config) -> u16 {
+        self.upload.demand(config)
+    }
+
+    /// How many upload slots this content may use from now on.
+    pub(crate) fn set_quota(&mut self, now: Timestamp, quota: u16, config: &Config) {
+        if self.upload.set_quota(quota, config) {
+            self.timers.hasten(Wake::Choke, now);
+        }
     }
 
     pub(crate) fn soonest(&self) -> Option<(Timestamp, Wake)> {

@@ -23,7 +23,13 @@ impl Driver {
                 self.send_on_errand(directory, Errand::Ask { content, query, wanted });
             }
             Action::Withdraw { directory } => self.withdraw(content, directory),
-            Action::Send { peer, message } => self.tell(content, peer, message),
+            Action::Send { peer, message } => {
+                if message == nearcast_core::message::Message::Choke {
+                    // Else whoever asks for much in its turn is served long after it.
+                    self.refuse_waiting(content, peer);
+                }
+                self.tell(content, peer, message);
+            }
             Action::Request { peer, request, run } => {
                 self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get() });
             }

@@ -17,7 +17,7 @@ use nearcast_core::{
     signature::{SIGNATURE_BYTES, SIGNATURES_MAX, Signature},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter},
     sync::oneshot,
     time::timeout,
 };
@@ -28,6 +28,7 @@ use super::{
     least_rate::{LeastRate, Progress},
 };
 use crate::{
+    budget::StreamPlace,
     net::{InboundStream, Network},
     store::Workers,
     wire::MANIFEST,
@@ -39,6 +40,11 @@ const STALL: Duration = Duration::from_secs(15);
 const FETCH_TIME_MAX: Duration = Duration::from_secs(300);
 /// Read at a time: progress is looked at after each.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A question waits so long for others of its connection to be answered.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
+/// Who takes an answer more slowly has no use for it, and only holds our buffer.
+const ANSWER_BYTES_PER_SECOND_MIN: usize = 4 * 1024;
 
 /// A manifest did not come.
 #[derive(Debug, thiserror::Error)]
@@ -180,17 +186,22 @@ fn stalled() -> io::Error {
 }
 
 /// Answers somebody who asks for a manifest.
-pub(crate) async fn serve(inbound: InboundStream, events: Events) {
+pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, events: Events) {
     let peer = inbound.peer;
-    if let Err(error) = answer(inbound, &events).await {
+    if let Err(error) = answer(inbound, &place, &events).await {
         tracing::debug!(%peer, %error, "a manifest was not sent");
     }
 }
 
-async fn answer(inbound: InboundStream, events: &Events) -> io::Result<()> {
-    let mut stream = BufWriter::with_capacity(CHUNK_BYTES, inbound.stream.compat());
+async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) -> io::Result<()> {
+    let mut stream = inbound.stream.compat();
     let mut hash = [0; 32];
     timeout(STALL, stream.read_exact(&mut hash)).await.map_err(|_| stalled())??;
+    // Answers cost a buffer each, so a few of one connection are written at a time.
+    let _turn = timeout(ANSWER_WAIT, place.turn()).await.map_err(|_| stalled())?.map_err(io::Error::other)?;
+    let mut lease = place.lease();
+    lease.set(CHUNK_BYTES);
+    let mut stream = BufWriter::with_capacity(CHUNK_BYTES, stream);
     let (reply, answer) = oneshot::channel();
     let wanted = TaskEvent::ManifestWanted { content: ContentId(hash), reply };
     events.send(wanted).await.map_err(|_| io::Error::other("the node stops"))?;
@@ -198,6 +209,14 @@ async fn answer(inbound: InboundStream, events: &Events) -> io::Result<()> {
         stream.write_u32(0).await?;
         return stream.shutdown().await;
     };
+    let info = manifest.info_bytes();
+    let bytes = info.len() + manifest.layers().count() * 32;
+    let least = Duration::from_secs((bytes / ANSWER_BYTES_PER_SECOND_MIN) as u64);
+    timeout(STALL + least, write_answer(&mut stream, &manifest)).await.map_err(|_| stalled())?
+}
+
+/// Writes an answer, as long as it is taken.
+async fn write_answer(stream: &mut (impl AsyncWrite + Unpin), manifest: &Manifest) -> io::Result<()> {
     let info = manifest.info_bytes();
     stream.write_u32(info.len() as u32).await?;
     for chunk in info.chunks(CHUNK_BYTES) {

@@ -45,7 +45,7 @@ impl Swarm {
         run: RunIndex,
         bytes: u32,
     ) {
-        self.upload.on_ended(&mut self.links, peer, run, bytes);
+        self.upload.on_ended(ctx.now, &mut self.links, peer, run, bytes);
         self.check_goal(ctx);
     }
 
@@ -75,6 +75,9 @@ impl Swarm {
         } else {
             held.have.insert(run);
             self.fresh.push(run);
+            if let Some(link) = self.links.get_mut(peer) {
+                link.note_given(bytes);
+            }
             let delay = if self.fresh.len() < FRESH_MAX { ctx.config.have_delay } else { Duration::ZERO };
             self.timers.hasten(Wake::Have, ctx.now + delay);
             if let Some(pursuit) = &mut self.pursuit {
@@ -142,6 +145,21 @@ impl Swarm {
         }
         self.fill_all(ctx);
         self.seek(ctx);
+    }
+
+    /// Nobody is asked for these runs again: their owner has something else in their place.
+    pub(super) fn handle_runs_withdrawn(&mut self, ctx: &mut Context<'_>, runs: Vec<RunIndex>) {
+        let Some(held) = &mut self.content else { return };
+        let lost: Vec<RunIndex> = runs.into_iter().filter(|&run| held.have.remove(run)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        self.fresh.retain(|run| !lost.contains(run));
+        for peer in self.links.keys() {
+            if self.links.get(peer).is_some_and(|link| !link.is_web_seed()) {
+                ctx.send(peer, Message::Lost(lost.clone()));
+            }
+        }
     }
 
     /// Something is missing again after completion.

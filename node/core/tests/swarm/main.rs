@@ -4,6 +4,9 @@ mod determinism;
 mod faults;
 mod hoarders;
 mod nearness;
+mod riders;
+mod slots;
+mod strangers;
 mod world;
 
 use std::time::Duration;

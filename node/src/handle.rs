@@ -21,13 +21,18 @@ use nearcast_core::{
     stats::Traffic,
     tier::Tier,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
+pub use crate::budget::BudgetUse;
 use crate::{
     address::Address,
+    atlas_offers::AtlasOffers,
     config::{Caps, NodeConfig, SeedGoal},
-    directory::{AtlasOffer, Directory, DirectoryConfig},
+    directory::{Directory, DirectoryConfig},
     driver::{Command, Driver, DriverParts},
     error::{DownloadError, ShareError, StartError},
     nearness::{Nearness, Outlook},
@@ -37,11 +42,16 @@ use crate::{
     pulse::Pulse,
     resolve,
     store::Workers,
+    vital::{Failure, Vital},
     wire,
 };
 
 /// Commands that wait for the driver.
 const COMMANDS_WAITING_MAX: usize = 256;
+/// The tasks of a node that has failed may take so long to end.
+const FAILED_GRACE: Duration = Duration::from_secs(1);
+/// So long after its loop is gone a failure is told at the latest.
+const FAILURE_TOLD: Duration = Duration::from_millis(100);
 
 /// A running node. Clones share it. It ends at [`Node::shutdown`].
 #[derive(Clone)]
@@ -50,10 +60,11 @@ pub struct Node {
     network: Network,
     directory: Option<Directory>,
     totals: watch::Receiver<Totals>,
-    atlas_offers: watch::Receiver<Option<AtlasOffer>>,
+    atlas_offers: watch::Receiver<AtlasOffers>,
     workers: Workers,
     tasks: TaskTracker,
     pulse: Pulse,
+    vital: Vital,
 }
 
 /// Sums over all contents of a node since it started.
@@ -89,6 +100,8 @@ pub struct Totals {
     pub disk_errors: u64,
     /// Peers banned for sending corrupt data.
     pub banned: u32,
+    /// What strangers hold or cause, of what they may.
+    pub budget: [BudgetUse; 8],
 }
 
 /// What to download, and how.
@@ -166,12 +179,15 @@ impl Node {
         };
         let listen = config.listen.iter().map(|address| address.0.clone()).collect();
         let policy = config.policy().map_err(|error| StartError::Network(error.to_string()))?;
+        let vital = Vital::default();
         let budget = open_files::claim(config.connections_max);
         let network_config = NetworkConfig {
             connections_max: budget.connections_max(config.connections_max),
             connections_per_prefix_max: config.connections_per_prefix_max(),
             pending_inbound_max: budget.pending_inbound_max,
             pending_outbound_max: budget.pending_outbound_max,
+            vital: vital.clone(),
+            is_service: config.origin || config.directory.is_some(),
             ..NetworkConfig::new(keypair, listen)
         };
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
@@ -183,7 +199,7 @@ impl Node {
         };
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (totals, totals_seen) = watch::channel(Totals::default());
-        let (atlas_offers, atlas_offers_seen) = watch::channel(None);
+        let (atlas_offers, atlas_offers_seen) = watch::channel(AtlasOffers::default());
         let of_own = config.origin.then(DirectoryConfig::default);
         let directory = config.directory.clone().or(of_own);
         let directory =
@@ -200,6 +216,7 @@ impl Node {
             budget,
             seed,
             pulse: pulse.clone(),
+            vital: vital.clone(),
             network: network.clone(),
             directory: directory.clone(),
             trackers,
@@ -211,7 +228,7 @@ impl Node {
             workers: workers.clone(),
             tasks: tasks.clone(),
         });
-        tasks.spawn(driver.run());
+        tasks.spawn(vital.guard("The node's loop", driver.run()));
         Ok(Node {
             commands,
             network,
@@ -221,6 +238,7 @@ impl Node {
             workers,
             tasks,
             pulse,
+            vital,
         })
     }
 
@@ -243,9 +261,12 @@ impl Node {
     pub async fn fetch(&self, fetch: Fetch) -> Result<Download, DownloadError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Fetch { fetch: Box::new(fetch), reply };
-        self.commands.send(command).await.map_err(|_| DownloadError::Stopped)?;
-        let parts = answer.await.map_err(|_| DownloadError::Stopped)??;
-        Ok(Download { parts, commands: self.commands.clone() })
+        let parts = match self.commands.send(command).await {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        let Some(parts) = parts else { return Err(why_stopped(&self.vital).await) };
+        Ok(Download { parts: parts?, commands: self.commands.clone(), vital: self.vital.clone() })
     }
 
     /// Serves complete data. Sizes are checked now, bytes whenever they are read.
@@ -301,15 +322,32 @@ impl Node {
         self.directory.as_ref()
     }
 
-    /// The atlas that a directory offered last, of those newer than ours; only if [`NodeConfig::hear_of_atlases`] is set.
+    /// The atlases that directories offer, of those newer than ours when they were told; only if [`NodeConfig::hear_of_atlases`] is set.
     /// Anybody may offer anything: what is behind the link must be signed by somebody trusted.
-    pub fn atlas_offers(&self) -> watch::Receiver<Option<AtlasOffer>> {
+    pub fn atlas_offers(&self) -> watch::Receiver<AtlasOffers> {
         self.atlas_offers.clone()
     }
 
     /// How long ago the node's loop went round: much more than a second means that it hangs.
     pub fn pulse_age(&self) -> Duration {
         self.pulse.age()
+    }
+
+    /// Waits until something without which this node cannot go on has failed. Whoever owns the node ends then: it neither
+    /// receives nor gives any more, and no method of it waits for what will not come.
+    pub async fn failed(&self) -> Failure {
+        self.vital.failed().await
+    }
+
+    /// The tasks this node cannot do without. What its owner runs around it can be watched together with them.
+    pub fn vital(&self) -> &Vital {
+        &self.vital
+    }
+
+    /// Has the loop fail.
+    #[cfg(test)]
+    pub(crate) async fn fail(&self) {
+        self.commands.send(Command::Fail).await.expect("the loop runs");
     }
 
     /// Sums over all contents, renewed several times a second.
@@ -326,10 +364,22 @@ impl Node {
         }
         self.network.shutdown().await;
         self.tasks.close();
-        self.tasks.wait().await;
+        match self.vital.failure() {
+            None => self.tasks.wait().await,
+            // Who told the others to end is gone: some may wait for it for ever.
+            Some(_) => _ = timeout(FAILED_GRACE, self.tasks.wait()).await,
+        }
         let workers = self.workers.clone();
         // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
         let _ = tokio::task::spawn_blocking(move || workers.shut_down()).await;
+    }
+}
+
+/// Why the driver no longer answers. It is gone a moment before its failure is told.
+async fn why_stopped(vital: &Vital) -> DownloadError {
+    match timeout(FAILURE_TOLD, vital.failed()).await {
+        Ok(failure) => DownloadError::Failed(failure),
+        Err(_) => DownloadError::Stopped,
     }
 }
 
@@ -361,6 +411,7 @@ pub(crate) struct DownloadParts {
 pub struct Download {
     parts: DownloadParts,
     commands: mpsc::Sender<Command>,
+    vital: Vital,
 }
 
 impl Download {
@@ -379,9 +430,10 @@ impl Download {
     /// # Errors
     /// Why it ended without; see [`DownloadError`].
     pub async fn finished(&mut self) -> Result<Summary, DownloadError> {
-        match &mut self.parts.outcome {
-            Some(outcome) => outcome.await.unwrap_or(Err(DownloadError::Stopped)),
-            None => Err(DownloadError::Stopped),
+        let Some(outcome) = &mut self.parts.outcome else { return Err(DownloadError::Stopped) };
+        match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(why_stopped(&self.vital).await),
         }
     }
 

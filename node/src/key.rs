@@ -13,7 +13,7 @@ use nearcast_core::{
 };
 
 pub use crate::error::KeyError;
-use crate::net::identity;
+use crate::net::identity::{self, Exposure};
 
 /// The secret half. It shows itself nowhere.
 pub struct SecretKey {
@@ -41,12 +41,12 @@ impl SecretKey {
     ///
     /// # Errors
     /// [`KeyError::Unusable`] if the file holds none, cannot be read, or can be read by others: whoever has
-    /// it can publish in its owner's name.
+    /// it can publish in its owner's name. A group may read it only if it is owned by root, as credentials of systemd
+    /// and secrets of containers are.
     pub fn load(path: &Path) -> Result<SecretKey, KeyError> {
-        let keypair = identity::load(path)?;
-        if identity::is_readable_by_others(path) {
-            let reason = "other users can read it; make a new one, or chmod 600 it if nobody has".to_owned();
-            return Err(KeyError::Unusable { path: path.to_owned(), reason });
+        let (keypair, exposure) = identity::load(path)?;
+        if exposure != Exposure::None {
+            return Err(KeyError::Unusable { path: path.to_owned(), reason: exposure.reason(path) });
         }
         SecretKey::of(path, keypair)
     }
@@ -69,6 +69,14 @@ impl SecretKey {
     pub fn sign(&self, content: ContentId) -> Signature {
         Signature::sign(&self.seed, content)
     }
+}
+
+/// Whether a node could be made itself by the key in a file that is there.
+///
+/// # Errors
+/// [`KeyError::Unusable`] if the file holds none, cannot be read, or can be read or replaced by others.
+pub fn check_identity(path: &Path) -> Result<(), KeyError> {
+    identity::load_identity(path).map(drop)
 }
 
 /// Whether the bytes of a file look like a secret key, so that one that was named by mistake is not taken
@@ -107,9 +115,9 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(matches!(SecretKey::create(&path), Err(KeyError::Exists(_))));
         assert_eq!(SecretKey::load(&path).unwrap().public(), key.public());
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
         let refused = SecretKey::load(&path).unwrap_err().to_string();
-        assert!(refused.contains("other users") && refused.contains("publisher.key"), "{refused}");
+        assert!(refused.contains("chmod 600") && refused.contains("publisher.key"), "{refused}");
         let missing = SecretKey::load(&folder.path().join("missing"));
         assert!(matches!(missing, Err(KeyError::Unusable { .. })));
     }

@@ -3,13 +3,18 @@
 //! Both block, and use every core: call them from a blocking task. Work is handed out a piece at a
 //! time, so one huge file is shared by all cores, and memory is one run a thread.
 
-mod open;
+mod folder;
+mod left_out;
+mod stamp;
 mod sweep;
 mod verify;
 mod walk;
+mod written;
 
 use std::{
-    io::{self, Write},
+    ffi::OsStr,
+    fs::File,
+    io,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -18,13 +23,20 @@ use nearcast_core::{
     id::Hash,
     layout::{Layout, LayoutError},
     manifest::{FILES_MAX, Manifest, ManifestError, NewFile},
-    paths::{NameError, PathError},
+    paths::{NameError, PathError, SafeName},
 };
 
-pub use self::verify::{BadFile, FileFault, VerifyError, VerifyReport, verify_data};
+pub use self::{
+    folder::{Entries, Entry, Folder, Identity, Kind, Mount},
+    left_out::{Include, LeftOut, Reason, is_state_folder, looks_unfinished, reason_of_name, state_of},
+    stamp::Stamp,
+    verify::{BadFile, FileFault, VerifyError, VerifyReport, verify_data},
+    walk::{Seen, walk},
+    written::replace_file,
+};
 use self::{
     sweep::{Interrupted, Reader, Sweep},
-    walk::Source,
+    walk::{Source, error_of_opening, io_error},
 };
 
 /// Small enough that a piece is one run, which needs no proof.
@@ -32,6 +44,8 @@ const PIECE_BYTES_DEFAULT: u64 = 256 * 1024;
 /// Above this many pieces the default piece doubles, up to [`PIECE_BYTES_DEFAULT_MAX`].
 const PIECES_WANTED_MAX: u64 = 65_536;
 const PIECE_BYTES_DEFAULT_MAX: u64 = 16 * 1024 * 1024;
+/// From this on, whether the manifest would be acceptable is tried before the data are hashed, not only after.
+const TRIED_BEFORE_MIN: u64 = 64 * 1024 * 1024;
 
 /// How to publish.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +59,8 @@ pub struct PublishOptions {
     pub name: Option<String>,
     /// Threads that hash at most; none = one a core. Fewer leave room for whatever else goes on.
     pub threads: Option<usize>,
+    /// What is published of a folder, though its name or its mode says that it is not meant for everybody.
+    pub include: Include,
 }
 
 /// What was published.
@@ -55,8 +71,10 @@ pub struct Published {
     /// The folder that holds the file or folder: where [`verify_data`] and a store find the data,
     /// unless [`PublishOptions::name`] differs from the name on disk.
     pub root: PathBuf,
-    /// Symbolic links and special files, which were left out.
-    pub skipped: Vec<PathBuf>,
+    /// What was left out.
+    pub left_out: LeftOut,
+    /// Others on this machine may not read the file, or enter the folder, that was named.
+    pub is_private: bool,
 }
 
 /// Nothing was published, and nothing was written.
@@ -76,6 +94,14 @@ pub enum PublishError {
     /// A folder without any file.
     #[error("{} contains no files", .0.display())]
     NoFiles(PathBuf),
+    /// A folder of which everything is left out.
+    #[error("{} contains nothing to publish: left out {left_out}", path.display())]
+    AllLeftOut {
+        /// The folder.
+        path: PathBuf,
+        /// What is in it.
+        left_out: LeftOut,
+    },
     /// Too many files.
     #[error("{} contains more than {FILES_MAX} files", .0.display())]
     TooManyFiles(PathBuf),
@@ -118,49 +144,68 @@ pub fn publish(
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<Published, PublishError> {
-    let found = walk::walk(path, options.name.as_deref())?;
-    let lengths = || found.sources.iter().map(|source| source.length);
-    let piece_bytes =
-        options.piece_bytes.unwrap_or_else(|| piece_bytes_for(lengths().fold(0, u64::saturating_add)));
+    // "." and ".." have a name only after this, and a link's target is where the data lies.
+    let path = &path.canonicalize().map_err(io_error(path))?;
+    let name = path.file_name().unwrap_or(OsStr::new(""));
+    let parent = path.parent().unwrap_or(path);
+    let folder = Folder::open(parent).map_err(io_error(parent))?;
+    publish_in(&folder, name, options, progress, cancelled)
+}
+
+/// As [`publish`], for what lies under `name` in an open folder; there, `name` is no link either.
+///
+/// # Errors
+/// See [`PublishError`].
+pub fn publish_in(
+    folder: &Folder,
+    name: &OsStr,
+    options: PublishOptions,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    cancelled: &AtomicBool,
+) -> Result<Published, PublishError> {
+    let content = SafeName::parse(options.name.as_deref().map_or(name.as_encoded_bytes(), str::as_bytes))?;
+    let own = folder.look(Path::new(name)).map_err(io_error(&folder.path().join(name)))?;
+    let found = walk::find(folder, name, &content, options.include)?;
+    let lengths = || found.sources.iter().map(|source| source.stamp.bytes);
+    let bytes = lengths().fold(0, u64::saturating_add);
+    let piece_bytes = options.piece_bytes.unwrap_or_else(|| piece_bytes_for(bytes));
     let layout = Layout::new(piece_bytes, lengths())?;
-    let sweep = Sweep::new(&found.folder, &layout, progress, cancelled).with_threads(options.threads);
-    let hashes = hash(&found.folder, &sweep, &found.sources)?;
-    for source in &found.sources {
-        check_unchanged(&found.folder, source)?;
+    let build = |hashes: Vec<Hash>| {
+        let files = new_files(&layout, &found.sources, hashes);
+        Manifest::build(&content, piece_bytes, files, options.web_seeds.clone())
+    };
+    if bytes >= TRIED_BEFORE_MIN {
+        // Names that clash, a torrent that is too large: better found now than in hours.
+        build(vec![Hash::default(); layout.pieces() as usize])?;
     }
+    let sweep = Sweep::new(&layout, progress, cancelled).with_threads(options.threads);
+    let hashes = hash(folder, &sweep, &found.sources)?;
+    for source in &found.sources {
+        open_unchanged(folder, source)
+            .map_err(|error| error_of_opening(&folder.path().join(&source.on_disk), error))?;
+    }
+    let manifest = build(hashes)?;
+    let (kind, stamp) = own;
+    let is_private = match kind {
+        Kind::Folder => !stamp.is_folder_for_all(),
+        Kind::File | Kind::Other => !stamp.is_file_for_all(),
+    };
+    Ok(Published { manifest, root: folder.path().to_owned(), left_out: found.left_out, is_private })
+}
+
+/// What the manifest is made of: `hashes` are those of all pieces, in order.
+fn new_files(layout: &Layout, sources: &[Source], hashes: Vec<Hash>) -> Vec<NewFile> {
     let mut hashes = hashes.into_iter();
-    let new_file = |(index, source): (u32, Source)| {
+    let new_file = |(index, source): (u32, &Source)| {
         let file = layout.file_index(index).expect("the layout was made of these files");
         let pieces = layout.file_pieces(file).len();
         NewFile {
-            path: source.path,
-            length: source.length,
+            path: source.path.clone(),
+            length: source.stamp.bytes,
             piece_hashes: hashes.by_ref().take(pieces).collect(),
         }
     };
-    let files = (0..).zip(found.sources).map(new_file).collect();
-    let manifest = Manifest::build(&found.name, piece_bytes, files, options.web_seeds)?;
-    Ok(Published { manifest, root: found.root, skipped: found.skipped })
-}
-
-/// Writes a `.torrent` (or any file) beside its place and renames it: whoever watches the folder never sees
-/// half of one. What was there is replaced.
-///
-/// # Errors
-/// What the system said; then what was there still is.
-pub fn replace_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut hidden = std::ffi::OsString::from(".");
-    hidden.push(target.file_name().unwrap_or_default());
-    hidden.push(format!(".{}.tmp", std::process::id()));
-    let beside = target.with_file_name(hidden);
-    let written = std::fs::File::create(&beside)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&beside, target));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = std::fs::remove_file(&beside);
-    }
-    written
+    (0..).zip(sources).map(new_file).collect()
 }
 
 /// The default piece length for this many bytes.
@@ -173,31 +218,24 @@ fn piece_bytes_for(bytes: u64) -> u64 {
 }
 
 /// The hash of every piece, in order.
-fn hash(folder: &open::Folder, sweep: &Sweep<'_>, sources: &[Source]) -> Result<Vec<Hash>, PublishError> {
-    let on_disk = |file: usize| sources[file].on_disk.clone();
+fn hash(folder: &Folder, sweep: &Sweep<'_>, sources: &[Source]) -> Result<Vec<Hash>, PublishError> {
+    let open = |file: usize| open_unchanged(folder, &sources[file]);
     let hash = |reader: &mut Reader<'_>, piece| reader.piece_hash(piece);
-    sweep.run(&on_disk, hash).map_err(|interrupted| match interrupted {
+    sweep.run(&open, hash).map_err(|interrupted| match interrupted {
         Interrupted::Cancelled => PublishError::Cancelled,
         Interrupted::Io { file, source } => {
-            let path = folder.path().join(&sources[file].on_disk);
-            match source.kind() {
-                io::ErrorKind::UnexpectedEof => PublishError::Changed(path),
-                _ => PublishError::Io { path, source },
-            }
+            error_of_opening(&folder.path().join(&sources[file].on_disk), source)
         }
     })
 }
 
-/// Hashing takes a while: the file must still be the one that was found.
-fn check_unchanged(folder: &open::Folder, source: &Source) -> Result<(), PublishError> {
-    let path = || folder.path().join(&source.on_disk);
-    let now = folder
-        .open_file(&source.on_disk)
-        .and_then(|file| file.metadata())
-        .map_err(|error| PublishError::Io { path: path(), source: error })?;
-    match now.len() == source.length && now.modified().ok() == source.modified {
-        true => Ok(()),
-        false => Err(PublishError::Changed(path())),
+/// Opens a file that was found before, before it is hashed and again afterwards: it must still be the same one, and
+/// nobody may have written to it. `UnexpectedEof` if it is not.
+fn open_unchanged(folder: &Folder, source: &Source) -> io::Result<File> {
+    let file = folder.file(&source.on_disk)?;
+    match Stamp::of_file(&file)? == source.stamp {
+        true => Ok(file),
+        false => Err(io::ErrorKind::UnexpectedEof.into()),
     }
 }
 

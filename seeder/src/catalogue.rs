@@ -4,22 +4,21 @@
 //! not change is not read again. Sizes are compared, nothing is hashed: thousands of contents must
 //! not cost hours of disk at each start, and every run is verified when it is read to be sent.
 
+mod data;
+
 use std::{
     collections::BTreeMap,
-    fs::{self, Metadata},
-    hash::{DefaultHasher, Hash, Hasher},
-    io::{self, Read},
-    os::unix::fs::MetadataExt,
+    ffi::OsString,
+    io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::SystemTime,
 };
 
-use nearcast_core::{
-    id::ContentId,
-    manifest::{Manifest, TORRENT_BYTES_MAX},
-    paths::printable,
-};
+use nearcast_core::{id::ContentId, manifest::Manifest, paths::printable};
+use nearcast_node::publish::{Folder, Kind, Mount};
+
+use self::data::{DataStamp, Opened, mount_of_what_is_left};
+use crate::ingest::hashing::read_torrent;
 
 /// Folders below the root that are looked into.
 pub const DEPTH_MAX: usize = 16;
@@ -56,11 +55,15 @@ pub enum Change {
     },
 }
 
+/// Contents of the catalogue looked for in a folder that may be the root: finding one is enough, and so many that are
+/// not there are proof enough.
+const KNOWN_LOOKED_FOR_MAX: usize = 1_000;
+
 /// Tells whether a file changed without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
-    modified: Option<SystemTime>,
+    modified: (i64, u32),
 }
 
 #[derive(Debug)]
@@ -68,6 +71,9 @@ enum State {
     Served {
         manifest: Arc<Manifest>,
         data: DataStamp,
+        /// The file systems that its `.torrent` and its data lie on.
+        torrent_mount: Mount,
+        data_mounts: Vec<Mount>,
     },
     /// The file itself is unusable: looked at again only when it changes.
     Unusable,
@@ -83,22 +89,27 @@ struct Entry {
     said: Option<String>,
     /// The file or folder it is about, if it could be read.
     about: Option<String>,
+    /// What its data was when it was served last: if it comes back as another, that is said.
+    before: Option<DataStamp>,
 }
 
 /// What is known about the root after the last scan.
 #[derive(Debug)]
 pub struct Catalogue {
     root: PathBuf,
+    /// By their paths below the root.
     entries: BTreeMap<PathBuf, Entry>,
     /// The path each content is served from.
     served: BTreeMap<ContentId, PathBuf>,
     truncated: bool,
+    /// Contents that are kept though their file system is gone.
+    vanished: usize,
 }
 
 impl Catalogue {
     /// An empty catalogue of a root; nothing is read yet.
     pub fn new(root: PathBuf) -> Catalogue {
-        Catalogue { root, entries: BTreeMap::new(), served: BTreeMap::new(), truncated: false }
+        Catalogue { root, entries: BTreeMap::new(), served: BTreeMap::new(), truncated: false, vanished: 0 }
     }
 
     /// Number of contents served.
@@ -111,15 +122,24 @@ impl Catalogue {
         self.entries.len() - self.served.len()
     }
 
-    /// The root.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The `.torrent` directly in the root for each file and folder there that has one.
+    pub fn covered(&self) -> BTreeMap<String, OsString> {
+        let here = self.entries.iter().filter(|(path, _)| parent(path).as_os_str().is_empty());
+        here.filter_map(|(path, entry)| Some((entry.about.clone()?, path.clone().into_os_string()))).collect()
     }
 
-    /// The `.torrent` directly in the root for each file and folder there that has one.
-    pub fn covered(&self) -> BTreeMap<String, PathBuf> {
-        let here = self.entries.iter().filter(|(path, _)| path.parent() == Some(&self.root));
-        here.filter_map(|(path, entry)| Some((entry.about.clone()?, path.clone()))).collect()
+    /// Contents that are kept, as a file system that held their files is gone: an unmounted disk must not unpublish
+    /// what is on it.
+    pub fn vanished(&self) -> usize {
+        self.vanished
+    }
+
+    /// Whether a folder holds something that is served from the root: then it is the root, whatever number it has.
+    pub fn is_known_in(&self, folder: &Folder) -> bool {
+        let entries = self.served.values().take(KNOWN_LOOKED_FOR_MAX);
+        entries.filter_map(|path| Some((path, self.entries.get(path)?))).any(|(path, entry)| {
+            matches!(folder.look(path), Ok((Kind::File, stamp)) if Stamp::of(&stamp) == entry.stamp)
+        })
     }
 
     /// Nothing is served.
@@ -131,8 +151,8 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the root itself cannot be read; the catalogue stays as it was.
-    pub fn scan(&mut self) -> io::Result<Vec<Change>> {
-        let found = walk(&self.root)?;
+    pub fn scan(&mut self, root: &Folder) -> io::Result<Vec<Change>> {
+        let found = walk(root)?;
         if found.truncated && !self.truncated {
             tracing::warn!(
                 "{} holds more than {TORRENTS_MAX} torrents or {ENTRIES_MAX} files; the rest is ignored",
@@ -140,18 +160,35 @@ impl Catalogue {
             );
         }
         self.truncated = found.truncated;
-        let mut changes = Vec::new();
-        self.drop_gone(&found.torrents, &mut changes);
+        let (mut changes, mut opened) = (Vec::new(), Opened::below(root));
+        self.drop_gone(&mut opened, &found.torrents, &mut changes);
         for (path, stamp) in found.torrents {
-            self.examine(path, stamp, &mut changes);
+            self.examine(&mut opened, path, stamp, None, &mut changes);
         }
         Ok(changes)
+    }
+
+    /// Looks at one `.torrent` only, directly in the root, that we have just written.
+    pub fn take_written(&mut self, root: &Folder, torrent: &Path, manifest: Arc<Manifest>) -> Vec<Change> {
+        let Ok((Kind::File, stamp)) = root.look(torrent) else { return Vec::new() };
+        let (stamp, mut changes) = (Stamp::of(&stamp), Vec::new());
+        if let Some(entry) = self.entries.remove(torrent)
+            && let State::Served { manifest, .. } = &entry.state
+        {
+            let content = manifest.content();
+            self.served.remove(&content);
+            changes.push(Change::Stop { torrent: self.root.join(torrent), content });
+        }
+        let mut opened = Opened::below(root);
+        self.examine(&mut opened, torrent.to_owned(), stamp, Some(manifest), &mut changes);
+        changes
     }
 
     /// Takes note that a content of the last scan could not be shared after all; it is tried again at
     /// the next. True when this reason was not given for it before.
     pub fn on_refused(&mut self, torrent: &Path, reason: &str) -> bool {
-        let Some(entry) = self.entries.get_mut(torrent) else {
+        let inside = torrent.strip_prefix(&self.root).unwrap_or(torrent);
+        let Some(entry) = self.entries.get_mut(inside) else {
             return true;
         };
         if let State::Served { manifest, .. } = &entry.state {
@@ -162,44 +199,81 @@ impl Catalogue {
     }
 
     /// First everything that ends, so that what takes its place is not called a duplicate.
-    fn drop_gone(&mut self, found: &BTreeMap<PathBuf, Stamp>, changes: &mut Vec<Change>) {
-        let served = &mut self.served;
+    fn drop_gone(
+        &mut self,
+        opened: &mut Opened<'_>,
+        found: &BTreeMap<PathBuf, Stamp>,
+        changes: &mut Vec<Change>,
+    ) {
+        let (served, root) = (&mut self.served, &self.root);
+        let mut vanished = 0;
         self.entries.retain(|path, entry| {
-            let unchanged = found.get(path) == Some(&entry.stamp);
-            if let State::Served { manifest, data } = &entry.state {
-                let found = if unchanged { Some(stamp_of_data(manifest, parent(path))) } else { None };
-                if found.as_ref().is_some_and(|found| found.as_ref() == Ok(data)) {
-                    return true;
-                }
-                if let Some(Ok(_)) = found {
+            let torrent = found.get(path);
+            let State::Served { manifest, data, torrent_mount, data_mounts } = &mut entry.state else {
+                return torrent == Some(&entry.stamp);
+            };
+            let (ends, kept) = match torrent {
+                Some(stamp) if *stamp == entry.stamp => match DataStamp::of(manifest, opened, parent(path)) {
+                    Ok((found, mounts)) if found == *data => {
+                        // It may have been mounted anew.
+                        *data_mounts = mounts;
+                        if let Ok((_, mount)) = opened.folder(parent(path)) {
+                            *torrent_mount = mount;
+                        }
+                        return true;
+                    }
                     // Served anew, so that nothing that was verified before the change is trusted.
-                    let name = printable(manifest.name());
-                    tracing::warn!(
-                        "{name} has changed since its .torrent was made; what no longer fits is not sent"
-                    );
-                }
-                let content = manifest.content();
-                served.remove(&content);
-                changes.push(Change::Stop { torrent: path.clone(), content });
-                return false;
+                    Ok(_) => (true, true),
+                    Err(missing) => {
+                        let left = mount_of_what_is_left(opened.root(), &missing);
+                        (left.is_some_and(|left| data_mounts.contains(&left)), true)
+                    }
+                },
+                Some(_) => (true, false),
+                None => (mount_of_what_is_left(opened.root(), path) == Some(*torrent_mount), false),
+            };
+            if !ends {
+                vanished += 1;
+                return true;
             }
-            unchanged
+            let (content, data) = (manifest.content(), *data);
+            served.remove(&content);
+            changes.push(Change::Stop { torrent: root.join(path), content });
+            (entry.state, entry.before) = (State::Waiting, Some(data));
+            kept
         });
+        self.vanished = vanished;
     }
 
-    fn examine(&mut self, torrent: PathBuf, stamp: Stamp, changes: &mut Vec<Change>) {
-        let said = match self.entries.remove(&torrent) {
+    /// Takes up a `.torrent`; `manifest` is what is in it, if that is known.
+    fn examine(
+        &mut self,
+        opened: &mut Opened<'_>,
+        path: PathBuf,
+        stamp: Stamp,
+        manifest: Option<Arc<Manifest>>,
+        changes: &mut Vec<Change>,
+    ) {
+        let (said, before) = match self.entries.remove(&path) {
             Some(entry) if !matches!(entry.state, State::Waiting) => {
-                self.entries.insert(torrent, entry);
+                self.entries.insert(path, entry);
                 return;
             }
-            Some(waiting) => waiting.said,
-            None => None,
+            Some(waiting) => (waiting.said, waiting.before),
+            None => (None, None),
         };
-        let (state, about, reason) = self.judge(&torrent);
-        let mut entry = Entry { stamp, state, said, about };
-        if let State::Served { manifest, .. } = &entry.state {
-            self.served.insert(manifest.content(), torrent.clone());
+        let (state, about, reason) = self.judge(opened, &path, manifest);
+        let mut entry = Entry { stamp, state, said, about, before };
+        let torrent = self.root.join(&path);
+        if let State::Served { manifest, data, .. } = &entry.state {
+            if entry.before.is_some_and(|before| before != *data) {
+                let name = printable(manifest.name());
+                tracing::warn!(
+                    "{name} has changed since its .torrent was made; what no longer fits is not sent"
+                );
+            }
+            entry.before = None;
+            self.served.insert(manifest.content(), path.clone());
             changes.push(Change::Serve {
                 torrent: torrent.clone(),
                 manifest: Arc::clone(manifest),
@@ -207,27 +281,36 @@ impl Catalogue {
             });
         }
         if let Some(reason) = reason.filter(|reason| entry.say(reason)) {
-            let torrent = torrent.clone();
             changes.push(Change::Refuse { torrent, reason });
         }
-        self.entries.insert(torrent, entry);
+        self.entries.insert(path, entry);
     }
 
     /// What becomes of a `.torrent`, what it is about, and the sentence when it is not served.
-    fn judge(&self, torrent: &Path) -> (State, Option<String>, Option<String>) {
-        let manifest = match read_torrent(torrent) {
+    fn judge(
+        &self,
+        opened: &mut Opened<'_>,
+        path: &Path,
+        manifest: Option<Arc<Manifest>>,
+    ) -> (State, Option<String>, Option<String>) {
+        let manifest = manifest.map_or_else(|| read_torrent(opened.root(), path).map(Arc::new), Ok);
+        let manifest = match manifest {
             Ok(manifest) => manifest,
             Err(reason) => return (State::Unusable, None, Some(printable(&reason))),
         };
         let about = Some(manifest.name().to_owned());
         if let Some(other) = self.served.get(&manifest.content()) {
-            let other = printable(&other.to_string_lossy());
+            let other = printable(&self.root.join(other).to_string_lossy());
             return (State::Waiting, about, Some(format!("the same content is served from {other}")));
         }
-        match stamp_of_data(&manifest, parent(torrent)) {
-            Ok(data) => (State::Served { manifest: Arc::new(manifest), data }, about, None),
-            Err(missing) => {
-                let missing = printable(&missing.to_string_lossy());
+        let data = DataStamp::of(&manifest, opened, parent(path));
+        match (data, opened.folder(parent(path)).map(|(_, mount)| mount)) {
+            (Ok((data, data_mounts)), Ok(torrent_mount)) => {
+                (State::Served { manifest, data, torrent_mount, data_mounts }, about, None)
+            }
+            (Ok(_), Err(error)) => (State::Waiting, about, Some(printable(&error.to_string()))),
+            (Err(missing), _) => {
+                let missing = printable(&self.root.join(missing).to_string_lossy());
                 (State::Waiting, about, Some(format!("{missing} is missing or has another size")))
             }
         }
@@ -244,34 +327,13 @@ impl Entry {
 }
 
 fn parent(path: &Path) -> &Path {
-    path.parent().unwrap_or(Path::new("."))
+    path.parent().unwrap_or(Path::new(""))
 }
 
-fn read_torrent(path: &Path) -> Result<Manifest, String> {
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| error.to_string())?;
-    file.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    Manifest::parse(&bytes).map_err(|error| error.to_string())
-}
-
-/// Tells whether data may have changed, without reading it: all its files' numbers and times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct DataStamp(u64);
-
-/// The stamp of a content's files, or the first that is not there with the size it must have.
-fn stamp_of_data(manifest: &Manifest, root: &Path) -> Result<DataStamp, PathBuf> {
-    let layout = manifest.layout();
-    let mut hasher = DefaultHasher::new();
-    for file in (0..layout.files()).filter_map(|index| layout.file_index(index)) {
-        let path = root.join(manifest.target(file).to_path_buf());
-        let data = fs::symlink_metadata(&path).ok();
-        let fits = |data: &Metadata| data.is_file() && data.len() == layout.file_bytes(file);
-        match data.filter(fits) {
-            Some(data) => (data.ino(), data.mtime(), data.mtime_nsec()).hash(&mut hasher),
-            None => return Err(path),
-        }
+impl Stamp {
+    fn of(stamp: &nearcast_node::publish::Stamp) -> Stamp {
+        Stamp { bytes: stamp.bytes, modified: stamp.modified }
     }
-    Ok(DataStamp(hasher.finish()))
 }
 
 struct Found {
@@ -281,24 +343,32 @@ struct Found {
 
 /// Walks the root without following links and without recursion; unreadable folders are passed over,
 /// as they are for every other reader of the tree.
-fn walk(root: &Path) -> io::Result<Found> {
+fn walk(root: &Folder) -> io::Result<Found> {
     let mut found = Found { torrents: BTreeMap::new(), truncated: false };
     let mut entries_left = ENTRIES_MAX;
-    let mut folders = vec![(fs::read_dir(root)?, 0)];
-    while let Some((folder, depth)) = folders.pop() {
-        for entry in folder.flatten() {
+    // Opened one after the other: a folder of a hundred thousand folders takes one descriptor.
+    let mut folders = vec![(PathBuf::new(), 0)];
+    while let Some((path, depth)) = folders.pop() {
+        let folder = match root.folder(&path).and_then(|folder| Ok((folder.entries()?, folder))) {
+            Ok(folder) => folder,
+            Err(error) if depth == 0 => return Err(error),
+            Err(_) => continue,
+        };
+        let (entries, folder) = folder;
+        for entry in entries.flatten() {
             if entries_left == 0 || found.torrents.len() == TORRENTS_MAX {
                 found.truncated = true;
                 return Ok(found);
             }
             entries_left -= 1;
-            let Ok(kind) = entry.file_type() else { continue };
-            if kind.is_dir() && depth < DEPTH_MAX {
-                folders.extend(fs::read_dir(entry.path()).ok().map(|below| (below, depth + 1)));
-            } else if kind.is_file() && entry.path().extension().is_some_and(|end| end == "torrent") {
-                let Ok(data) = entry.metadata() else { continue };
-                let stamp = Stamp { bytes: data.len(), modified: data.modified().ok() };
-                found.torrents.insert(entry.path(), stamp);
+            let name = Path::new(&entry.name);
+            let look = || folder.look(name).ok();
+            let Some(kind) = entry.kind.or_else(|| look().map(|(kind, _)| kind)) else { continue };
+            if kind == Kind::Folder && depth < DEPTH_MAX {
+                folders.push((path.join(name), depth + 1));
+            } else if kind == Kind::File && name.extension().is_some_and(|end| end == "torrent") {
+                let Some((Kind::File, stamp)) = look() else { continue };
+                found.torrents.insert(path.join(name), Stamp::of(&stamp));
             }
         }
     }

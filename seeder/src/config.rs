@@ -1,6 +1,8 @@
 //! What a seeder is told before it starts.
 
 use std::{
+    env,
+    ffi::OsStr,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -11,15 +13,20 @@ use nearcast_core::{paths::printable, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{Caps, NodeConfig},
+    key::check_identity,
 };
 use nearcast_service::{
     config::{Layers, Problems},
     run::Around,
+    sandbox::{self, Sandbox},
     setting::Setting as _,
-    state::{default_state_dir, readable_or_makeable, writable},
+    state::{credential, default_state_dir, readable_or_makeable, writable},
 };
 
 use crate::setting::Setting;
+
+/// The file of the identity, in the state folder or among the credentials.
+const IDENTITY: &str = "identity.key";
 
 /// Settings of one seeder. [`SeederConfig::default`] suits an embedding program.
 #[derive(Clone, Debug)]
@@ -29,6 +36,8 @@ pub struct SeederConfig {
     pub root: Option<PathBuf>,
     /// What is put into the root without a `.torrent` is hashed, and one written beside it.
     pub publish: bool,
+    /// Hidden names, backups and what others may not read are published, too.
+    pub hidden: bool,
     /// Addresses in the links of what is published; empty = those listened on.
     pub link_addresses: Vec<Address>,
     /// How often the root is looked at.
@@ -60,6 +69,8 @@ pub struct AtlasAuto {
     pub key: PublisherKey,
     /// Where the last good one is kept.
     pub folder: PathBuf,
+    /// An older one is not begun with, and said when it is in use.
+    pub age_max: Duration,
 }
 
 impl Default for SeederConfig {
@@ -67,6 +78,7 @@ impl Default for SeederConfig {
         SeederConfig {
             root: None,
             publish: false,
+            hidden: false,
             link_addresses: Vec::new(),
             rescan: Duration::from_secs(10),
             listen: Vec::new(),
@@ -136,6 +148,7 @@ impl Settings {
         let seeder = SeederConfig {
             root,
             publish: layers.switch(Setting::Publish),
+            hidden: layers.switch(Setting::Hidden),
             link_addresses: layers.all(Setting::LinkAddress),
             rescan: layers.duration(Setting::Rescan),
             listen,
@@ -153,9 +166,11 @@ impl Settings {
         if !problems.is_empty() {
             return Err(Problems(problems));
         }
+        let sandbox = sandbox(layers, &seeder);
         Ok(Settings {
             seeder,
             around: Around {
+                sandbox,
                 admin: layers.admin(Setting::Admin),
                 grace: layers.duration(Setting::Grace),
                 log: layers.text(Setting::Log).to_owned(),
@@ -183,6 +198,11 @@ impl Settings {
         }
         if let Some(key) = &self.seeder.identity {
             note(key, readable_or_makeable(key));
+            if key.exists()
+                && let Err(error) = check_identity(key)
+            {
+                problems.push(printable(&error.to_string()));
+            }
         }
         problems
     }
@@ -194,7 +214,8 @@ fn atlas_auto(layers: &Layers<Setting>, identity: Option<&Path>) -> Result<Optio
         ("auto", Some(key)) => {
             let state = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
             let folder = state.or_else(|| Some(identity?.parent()?.to_owned())).unwrap_or_default();
-            Ok(Some(AtlasAuto { key, folder: folder.join("atlas") }))
+            let age_max = layers.duration(Setting::AtlasAgeMax);
+            Ok(Some(AtlasAuto { key, folder: folder.join("atlas"), age_max }))
         }
         ("auto", None) => Err("atlas is auto: atlas-key must say whose is to be believed".to_owned()),
         (_, Some(_)) => Err("atlas-key goes with atlas = auto only".to_owned()),
@@ -216,9 +237,43 @@ fn caps(layers: &Layers<Setting>) -> Caps {
 fn identity(layers: &Layers<Setting>) -> Option<PathBuf> {
     let in_state_dir = || {
         let named = layers.path(Setting::StateDir);
-        Some(named.or_else(|| default_state_dir(&Setting::PROGRAM))?.join("identity.key"))
+        Some(named.or_else(|| default_state_dir(&Setting::PROGRAM))?.join(IDENTITY))
     };
-    layers.path(Setting::Identity).or_else(in_state_dir)
+    layers.key_file(Setting::Identity).or_else(|| credential(IDENTITY.as_ref())).or_else(in_state_dir)
+}
+
+/// The folders that a root lies in, by its path and by where that leads: a root may be replaced by another, be mounted
+/// anew, or be a link that is switched, and what comes then has to be readable. Not where that would be everything, or
+/// everything of a user.
+fn around_root(root: &Path, home: Option<&OsStr>) -> Vec<PathBuf> {
+    let homes = ["/", "/home", "/root"].map(Path::new).into_iter().chain(home.map(Path::new));
+    let too_much: Vec<&Path> = homes.collect();
+    let paths = [std::path::absolute(root), root.canonicalize()];
+    let folders = paths.iter().flatten().filter_map(|path| path.parent());
+    let mut folders: Vec<PathBuf> =
+        folders.filter(|folder| !too_much.contains(folder)).map(Path::to_owned).collect();
+    folders.dedup();
+    folders
+}
+
+/// What it has to read and write whatever happens.
+fn sandbox(layers: &Layers<Setting>, seeder: &SeederConfig) -> Sandbox {
+    let SeederConfig { root, publish, atlas, atlas_auto, identity, .. } = seeder;
+    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    let served = if *publish { &mut writes } else { &mut reads };
+    served.extend(root.clone());
+    reads.extend(root.iter().flat_map(|root| around_root(root, env::var_os("HOME").as_deref())));
+    // A file is replaced by another of its name: its folder is what stays.
+    reads.extend(atlas.as_deref().and_then(Path::parent).map(Path::to_owned));
+    match identity {
+        Some(key) if key.exists() => reads.push(key.clone()),
+        key => writes.extend(key.as_deref().and_then(Path::parent).map(Path::to_owned)),
+    }
+    writes.extend(atlas_auto.iter().map(|auto| auto.folder.clone()));
+    let state = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
+    writes.extend(state.filter(|state| state.is_dir()));
+    let wanted = sandbox::wanted(layers.text(Setting::Sandbox));
+    Sandbox { wanted, reads, writes, looks_at_others: *publish }
 }
 
 /// The text of the sample, which is also shipped.
@@ -268,7 +323,48 @@ mod tests {
         assert_eq!(named.seeder.node().policy(), plain.node().policy());
         assert_eq!(named.seeder.connections_max, plain.connections_max);
         assert_eq!(named.seeder.rescan, plain.rescan);
+        let key = Setting::AtlasKey.about().example;
+        let auto = settings(&["--root", "/srv", "--state-dir", "/s", "--atlas", "auto", "--atlas-key", key])
+            .unwrap();
+        assert_eq!(auto.seeder.atlas_auto.unwrap().age_max, nearcast_service::atlas::ATLAS_AGE_MAX);
         assert!(matches!(named.around.admin, AdminAt::At { may_move: true, .. }));
+    }
+
+    #[test]
+    fn the_sandbox_lets_the_root_be_written_to_only_to_publish() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        let key = folder.path().join("key");
+        let of = |more: &[&str]| {
+            let key = key.to_str().unwrap();
+            let base =
+                ["--root", root, "--state-dir", "/nowhere", "--identity", key, "--atlas", "/a/b.atlas"];
+            settings(&[&base[..], more].concat()).unwrap().around.sandbox
+        };
+        fs::write(&key, "x").unwrap();
+        let reading = of(&[]);
+        let above = folder.path().parent().unwrap();
+        assert_eq!(reading.reads, [Path::new(root), above, Path::new("/a"), &key]);
+        assert_eq!((reading.writes, reading.wanted), (Vec::new(), sandbox::Wanted::Auto));
+        let publishing = of(&["--publish", "--sandbox", "require"]);
+        assert_eq!(publishing.writes, [Path::new(root)]);
+        assert!(publishing.looks_at_others && publishing.wanted == sandbox::Wanted::Require);
+        fs::remove_file(&key).unwrap();
+        assert_eq!(of(&[]).writes, [folder.path()], "a key that is to be made");
+    }
+
+    #[test]
+    fn a_root_may_be_replaced_or_switched_and_a_home_stays_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, real] = ["www", "releases"].map(|name| folder.path().canonicalize().unwrap().join(name));
+        fs::create_dir_all(real.join("1")).unwrap();
+        fs::create_dir(&path).unwrap();
+        std::os::unix::fs::symlink(real.join("1"), path.join("current")).unwrap();
+        assert_eq!(around_root(&path.join("current"), None), [path.as_path(), &real]);
+        for root in ["/data", "/home/films", "/root/films", "/h/me/films"] {
+            assert_eq!(around_root(Path::new(root), Some("/h/me".as_ref())), Vec::<PathBuf>::new(), "{root}");
+        }
+        assert_eq!(around_root(Path::new("/nowhere/films"), None), [Path::new("/nowhere")]);
     }
 
     #[test]

@@ -30,18 +30,22 @@ pub struct Health {
     pub(crate) scanned: AtomicBool,
     /// The end was asked for.
     pub(crate) draining: AtomicBool,
-    /// The root could not be read at the last look.
-    pub(crate) root_unreadable: AtomicBool,
+    /// At the last look the root, or a file system below it, was not there any more.
+    pub(crate) root_gone: AtomicBool,
     /// `.torrent` files that are not served.
     pub(crate) refused_contents: AtomicU64,
     /// Contents published by ourselves.
     pub(crate) published: AtomicU64,
-    /// What could not be published, at the last try.
+    /// What could not be published, at the last try; while nothing can be, all that waits.
     pub(crate) publish_failures: AtomicU64,
+    /// Things that are not published, as they are hidden, private and so on, at the last look.
+    pub(crate) left_out: AtomicU64,
     /// Bytes hashed to be published.
     pub(crate) hashed_bytes: AtomicU64,
     /// Contents that wait to be hashed or are being hashed.
     pub(crate) hashing: AtomicU64,
+    /// The version of the atlas in use; 0 = none.
+    pub(crate) atlas_version: AtomicU64,
     /// What became of reloads.
     pub(crate) reloaded: Reloaded,
 }
@@ -70,7 +74,7 @@ impl Vitals for Health {
         conditions.extend([
             Condition { name: "listening", holds: self.node.get().is_some() },
             Condition { name: "catalogue", holds: self.scanned.load(Relaxed) },
-            Condition { name: "root", holds: !self.root_unreadable.load(Relaxed) },
+            Condition { name: "root", holds: !self.root_gone.load(Relaxed) },
             Condition { name: "not-draining", holds: !self.draining.load(Relaxed) },
         ]);
         conditions
@@ -123,7 +127,7 @@ mod tests {
         health.scanned.store(true, Relaxed);
         assert_eq!(missing(&health), Vec::<&str>::new());
         assert_eq!(health.status(), "0 contents, 0 connections, 0 links");
-        health.root_unreadable.store(true, Relaxed);
+        health.root_gone.store(true, Relaxed);
         health.drain();
         assert_eq!(missing(&health), ["root", "not-draining"]);
         node.shutdown(Duration::ZERO).await;

@@ -3,7 +3,7 @@
 //!
 //! Invariants: nothing is due that was changed since the look before, that looks unfinished by its name, or
 //! that some process we can see has open for writing. A thing is due once; what became of it is told to
-//! [`Ingest::on_published`] or [`Ingest::on_failed`].
+//! [`Ingest::on_published`], [`Ingest::on_failed`], [`Ingest::on_changed`] or [`Ingest::put_back`].
 
 pub mod hashing;
 mod sighting;
@@ -12,30 +12,47 @@ mod writers;
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::{OsStr, OsString},
-    fs, io,
-    path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime},
+    io,
+    path::Path,
+    time::{Duration, Instant},
 };
 
-use self::sighting::{Sighting, sight};
+use nearcast_node::publish::{Folder, Include, Kind, LeftOut, looks_unfinished, state_of};
+
+use self::{
+    sighting::{Sighting, count_in_root},
+    writers::Writers,
+};
 
 /// Unchanged for this long, at two looks, before it is taken to be finished.
 pub const QUIET: Duration = Duration::from_secs(2);
-/// What is not finished after this long without a change is not looked at more often than everything else.
+/// What changes again and again while it is read is waited for longer and longer, up to this.
+const QUIET_MAX: Duration = Duration::from_secs(3600);
+/// What is not finished after this long without a change is not looked at more often than everything else. What is
+/// called unfinished inside of a folder is taken to be forgotten then, and left out.
 const SETTLING_TIME_MAX: Duration = Duration::from_secs(60);
-/// What could not be published is tried again after this long, even if it did not change: a disk may be back.
-const RETRY: Duration = Duration::from_secs(60);
-/// Files and folders directly in the root that are looked at.
-const NAMES_MAX: usize = 65_536;
-/// Endings that programs give to what they have not finished.
-const UNFINISHED: [&str; 9] =
-    ["part", "partial", "tmp", "temp", "crdownload", "download", "aria2", "!qb", "swp"];
+/// What could not be published, and does not change, is tried again after this long, doubled with each time: hashing
+/// it in vain may take as long as an hour itself.
+const RETRY_MIN: Duration = Duration::from_secs(3600);
+const RETRY_MAX: Duration = Duration::from_secs(8 * 3600);
+/// Files and folders directly in the root that are published: as many as contents that are served.
+const ITEMS_MAX: usize = 65_536;
+/// Names directly in the root that are looked at, `.torrent` files and what is left out among them.
+const NAMES_MAX: usize = 4 * ITEMS_MAX;
+/// A name that an unfinished download's state folder has no room for is cut; never below this.
+const STATE_NAME_BYTES_MIN: usize = 230;
 
 /// A thing in the root.
 #[derive(Debug)]
 struct Item {
     sighting: Sighting,
     state: State,
+    /// How often in a row it changed while it was read.
+    changes: u32,
+    /// How often in a row it could not be published; only a change of it begins anew.
+    failures: u32,
+    /// Why it could not be, as it was said last.
+    said: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,51 +63,97 @@ enum State {
     Due,
     /// It has a `.torrent` that fits, as far as we know.
     Published,
-    /// It could not be published, at that time.
+    /// It could not be published; until then it is left alone unless it changes.
     Failed(Instant),
 }
 
 /// A file or folder that should be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// Where it lies.
-    pub path: PathBuf,
-    /// The `.torrent` to write.
-    pub torrent: PathBuf,
+    /// What it is called, directly in the root.
+    pub name: OsString,
+    /// The `.torrent` to write, directly in the root.
+    pub torrent: OsString,
     /// There is one, which no longer fits.
     pub again: bool,
-    /// What it looked like; for [`Ingest::on_published`].
+    /// What it looked like.
     sighting: Sighting,
+}
+
+impl Due {
+    /// Its size in bytes, when it was seen last.
+    pub fn bytes(&self) -> u64 {
+        self.sighting.bytes
+    }
 }
 
 /// What is known of the things directly in the root.
 #[derive(Debug)]
 pub struct Ingest {
-    root: PathBuf,
+    include: Include,
     items: BTreeMap<OsString, Item>,
+    /// What was left out directly in the root, at the last look.
+    left_out: LeftOut,
+    /// There were more things than are looked at.
+    pub(crate) is_truncated: bool,
+}
+
+/// One look at the root.
+struct Look<'a> {
+    root: &'a Folder,
+    now: Instant,
+    /// The `.torrent` directly in the root for each name that has one.
+    covered: &'a BTreeMap<String, OsString>,
+    /// Contents that are being downloaded into the root.
+    downloading: BTreeSet<String>,
+    /// Asked for when something would be due otherwise.
+    writers: Option<Writers>,
 }
 
 impl Ingest {
     /// Nothing is known yet.
-    pub fn new(root: PathBuf) -> Ingest {
-        Ingest { root, items: BTreeMap::new() }
+    pub fn new(include: Include) -> Ingest {
+        Ingest { include, items: BTreeMap::new(), left_out: LeftOut::default(), is_truncated: false }
     }
 
     /// Looks at the root. `covered` names the `.torrent` of what has one. Blocking.
     ///
     /// # Errors
     /// When the root cannot be read; nothing is forgotten then.
-    pub fn look(&mut self, now: Instant, covered: &BTreeMap<String, PathBuf>) -> io::Result<Vec<Due>> {
-        let mut seen = BTreeSet::new();
-        let mut due = Vec::new();
-        for entry in fs::read_dir(&self.root)?.flatten().take(NAMES_MAX) {
-            let name = entry.file_name();
-            if entry.file_type().is_ok_and(|kind| kind.is_symlink()) || is_passed_over(&name) {
+    pub fn look(
+        &mut self,
+        root: &Folder,
+        now: Instant,
+        covered: &BTreeMap<String, OsString>,
+    ) -> io::Result<Vec<Due>> {
+        let listed = root.entries()?.take(NAMES_MAX + 1).collect::<io::Result<Vec<_>>>()?;
+        let state = |name: &OsStr| state_of(name).map(str::to_owned);
+        let downloading = listed.iter().filter_map(|entry| state(&entry.name)).collect();
+        let mut look = Look { root, now, covered, downloading, writers: None };
+        let (mut seen, mut due) = (BTreeSet::new(), Vec::new());
+        self.left_out = LeftOut::default();
+        self.is_truncated = listed.len() > NAMES_MAX;
+        for name in listed.into_iter().map(|entry| entry.name) {
+            if has_ending(&name, "torrent") || looks_unfinished(&name) {
                 continue;
             }
-            let Some(sighting) = sight(&entry.path()) else { continue };
-            due.extend(self.judge(now, &name, sighting, covered));
-            seen.insert(name);
+            let Ok((kind, stamp)) = root.look(Path::new(&name)) else { continue };
+            if let Some(reason) = self.include.leaves_out(&name, kind, &stamp) {
+                count_in_root(&mut self.left_out, reason);
+                continue;
+            }
+            if seen.len() == ITEMS_MAX {
+                self.is_truncated = true;
+                break;
+            }
+            let sighting = match kind {
+                Kind::Other => None,
+                Kind::File | Kind::Folder => Sighting::of_known(root, &name, self.include, kind, &stamp),
+            };
+            if let Some(sighting) = sighting {
+                due.extend(self.judge(&mut look, &name, sighting));
+                seen.insert(name);
+            }
         }
         self.items.retain(|name, _| seen.contains(name));
         Ok(due)
@@ -99,97 +162,148 @@ impl Ingest {
     /// Whether something may be due soon, so that a look is worth while before the next ordinary one. What has
     /// been about to be finished for long is waited for at leisure.
     pub fn is_settling(&self, now: Instant) -> bool {
-        let soon = |since: &Instant| now.duration_since(*since) < SETTLING_TIME_MAX;
+        let soon = |since: &Instant| now.saturating_duration_since(*since) < SETTLING_TIME_MAX;
         self.items.values().any(|item| matches!(&item.state, State::Settling(since) if soon(since)))
     }
 
-    fn judge(
-        &mut self,
-        now: Instant,
-        name: &OsStr,
-        sighting: Sighting,
-        covered: &BTreeMap<String, PathBuf>,
-    ) -> Option<Due> {
-        let path = self.root.join(name);
-        let mut beside = name.to_owned();
-        beside.push(".torrent");
-        let known = name.to_str().and_then(|name| covered.get(name)).cloned();
-        let torrent = known.unwrap_or_else(|| self.root.join(beside));
-        let written = fs::symlink_metadata(&torrent).and_then(|data| data.modified()).ok();
-        let state = match self.items.get(name) {
-            None if fits(&sighting, written) => State::Published,
-            None => State::Settling(now),
-            // What comes of it is told; then it is looked at again.
-            Some(Item { state: State::Due, .. }) => return None,
-            Some(item) if item.sighting != sighting => State::Settling(now),
-            // Somebody took the .torrent away.
-            Some(Item { state: State::Published, .. }) if written.is_none() => State::Settling(now),
-            Some(Item { state: State::Failed(at), .. }) if now.duration_since(*at) >= RETRY => {
-                State::Settling(now)
-            }
-            Some(Item { state: State::Settling(since), .. })
-                if now.duration_since(*since) >= QUIET
-                    && sighting.is_finished()
-                    && !writers::has_open(&path) =>
-            {
-                State::Due
-            }
-            Some(item) => item.state,
+    fn judge(&mut self, look: &mut Look<'_>, name: &OsStr, sighting: Sighting) -> Option<Due> {
+        let torrent = look.torrent_of(name);
+        let written = look.root.look(Path::new(&torrent)).ok();
+        let written = written.filter(|(kind, _)| *kind == Kind::File).map(|(_, stamp)| stamp.modified_at());
+        let Some(item) = self.items.get_mut(name) else {
+            // A first guess: nothing remembers what a .torrent was made of, but data that is newer was changed since.
+            let fits = written.is_some_and(|written| sighting.modified <= written);
+            let state = if fits { State::Published } else { State::Settling(look.now) };
+            let item = Item { sighting, state, changes: 0, failures: 0, said: None };
+            self.items.insert(name.to_owned(), item);
+            return None;
         };
-        let due = (state == State::Due).then(|| Due {
-            path,
-            again: written.is_some(),
-            torrent,
-            sighting: sighting.clone(),
-        });
-        self.items.insert(name.to_owned(), Item { sighting, state });
-        due
+        // The file system of its files went away: what it was is what it will be when they are back.
+        if sighting.has_vanished_since(&item.sighting) {
+            return None;
+        }
+        match item.state {
+            // What comes of it is told; then it is looked at again.
+            State::Due => return None,
+            // Somebody took the .torrent away.
+            State::Published if written.is_none() => item.settle(look.now),
+            State::Published if item.sighting.has_data_of(&sighting) => {}
+            State::Published => item.settle(look.now),
+            State::Settling(_) | State::Failed(_) if !item.sighting.is_exactly(&sighting) => {
+                item.settle(look.now);
+            }
+            State::Failed(until) if look.now >= until => item.state = State::Settling(look.now),
+            State::Settling(since) => {
+                let quiet = look.now.saturating_duration_since(since);
+                if item.is_finished(&sighting, quiet) && look.is_left_alone(name) {
+                    item.state = State::Due;
+                }
+            }
+            State::Failed(_) => {}
+        }
+        item.sighting = sighting;
+        let due = Due { name: name.to_owned(), torrent, again: written.is_some(), sighting };
+        (item.state == State::Due).then_some(due)
     }
 
     /// Something due has its `.torrent` now.
     pub fn on_published(&mut self, due: &Due) {
-        self.set(due, State::Published);
+        if let Some(item) = self.told(due) {
+            item.state = State::Published;
+            (item.changes, item.failures, item.said) = (0, 0, None);
+        }
     }
 
-    /// Something due could not be published.
-    pub fn on_failed(&mut self, due: &Due, now: Instant) {
-        self.set(due, State::Failed(now));
+    /// Something due could not be published; whether this reason was not said of it before.
+    pub fn on_failed(&mut self, due: &Due, now: Instant, reason: &str) -> bool {
+        let Some(item) = self.told(due) else { return true };
+        let wait = RETRY_MIN.saturating_mul(1 << item.failures.min(16)).min(RETRY_MAX);
+        item.failures = item.failures.saturating_add(1);
+        item.state = State::Failed(now + wait);
+        let is_new = item.said.as_deref() != Some(reason);
+        item.said = Some(reason.to_owned());
+        is_new
     }
 
     /// Something due changed while it was read: it is not finished after all.
     pub fn on_changed(&mut self, due: &Due, now: Instant) {
-        self.set(due, State::Settling(now));
+        if let Some(item) = self.told(due) {
+            item.changes = item.changes.saturating_add(1);
+            item.state = State::Settling(now);
+        }
     }
 
-    fn set(&mut self, due: &Due, state: State) {
-        if let Some(item) = due.path.file_name().and_then(|name| self.items.get_mut(name)) {
-            // As it was when it was due: what changed since is noticed by the next look.
-            *item = Item { sighting: due.sighting.clone(), state };
+    /// Something due was not looked at: it is due again soon.
+    pub fn put_back(&mut self, due: &Due, now: Instant) {
+        if let Some(item) = self.told(due) {
+            item.state = State::Settling(now);
         }
+    }
+
+    /// The item as it was when it was due: what changed since is noticed by the next look.
+    fn told(&mut self, due: &Due) -> Option<&mut Item> {
+        let item = self.items.get_mut(&due.name)?;
+        item.sighting = due.sighting;
+        Some(item)
     }
 
     /// Things that could not be published.
     pub fn failures(&self) -> usize {
         self.items.values().filter(|item| matches!(item.state, State::Failed(_))).count()
     }
+
+    /// What was left out directly in the root.
+    pub fn left_out_in_root(&self) -> &LeftOut {
+        &self.left_out
+    }
+
+    /// How many things were left out, in the root and in everything in it.
+    pub fn left_out(&self) -> u64 {
+        let inside = self.items.values().map(|item| item.sighting.left_out);
+        inside.fold(self.left_out.total(), u64::saturating_add)
+    }
 }
 
-/// Whether a `.torrent` of that time can be of data of this one, as a first guess: nothing remembers what it
-/// was made of, but data that is newer was changed since.
-fn fits(sighting: &Sighting, written: Option<SystemTime>) -> bool {
-    written.is_some_and(|written| sighting.modified <= written)
+impl Item {
+    /// It changed: whatever was learnt of it does not count any more, but how often it changes does.
+    fn settle(&mut self, now: Instant) {
+        self.state = State::Settling(now);
+        self.failures = 0;
+    }
+
+    fn is_finished(&self, sighting: &Sighting, quiet: Duration) -> bool {
+        let wanted = QUIET.saturating_mul(1 << self.changes.min(16)).min(QUIET_MAX);
+        let wanted = if sighting.is_unfinished { wanted.max(SETTLING_TIME_MAX) } else { wanted };
+        sighting.is_something() && !sighting.is_downloading && quiet >= wanted
+    }
 }
 
-/// Whether a name in the root says that it is not meant to be published, or not yet.
-fn is_passed_over(name: &OsStr) -> bool {
-    let bytes = name.as_encoded_bytes();
-    bytes.starts_with(b".") || bytes.ends_with(b"~") || bytes.ends_with(b".torrent") || looks_unfinished(name)
+impl Look<'_> {
+    fn torrent_of(&self, name: &OsStr) -> OsString {
+        let known = name.to_str().and_then(|name| self.covered.get(name)).cloned();
+        known.unwrap_or_else(|| {
+            let mut beside = name.to_owned();
+            beside.push(".torrent");
+            beside
+        })
+    }
+
+    /// Whether nobody downloads to it or writes to it, as far as can be seen.
+    fn is_left_alone(&mut self, name: &OsStr) -> bool {
+        let is_of = |state: &String| {
+            let is_cut = state.len() >= STATE_NAME_BYTES_MIN;
+            name.to_str().is_some_and(|name| name == state || is_cut && name.starts_with(state.as_str()))
+        };
+        if self.downloading.iter().any(is_of) {
+            return false;
+        }
+        let root = self.root;
+        !self.writers.get_or_insert_with(|| Writers::in_folder(root)).write_to(name)
+    }
 }
 
-/// Whether a name says that more is to come, in the root or in a folder.
-fn looks_unfinished(name: &OsStr) -> bool {
-    let ending = Path::new(name).extension().and_then(OsStr::to_str).map(str::to_lowercase);
-    ending.is_some_and(|ending| UNFINISHED.contains(&&*ending))
+fn has_ending(name: &OsStr, wanted: &str) -> bool {
+    Path::new(name).extension().is_some_and(|ending| ending.eq_ignore_ascii_case(wanted))
 }
 
 #[cfg(test)]

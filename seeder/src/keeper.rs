@@ -1,37 +1,43 @@
 //! The task that keeps a seeder serving what its root holds: it looks, serves what is new, drops what is gone,
 //! and has published what has no `.torrent`.
 
+mod publishing;
+
 use std::{
-    collections::VecDeque,
     io,
     path::Path,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use nearcast_core::{id::ContentId, magnet::Magnet, manifest::Manifest, paths::printable};
+use nearcast_core::{id::ContentId, magnet::Magnet, paths::printable};
+use nearcast_node::publish::Folder;
 use nearcast_node::{
     address::Address,
     handle::{Node, Share},
 };
-use nearcast_service::links::link_addresses;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
+pub(crate) use self::publishing::Publishing;
 use crate::{
     catalogue::{Catalogue, Change},
     health::Health,
     ingest::{
-        Due, Ingest, QUIET,
-        hashing::{Hashing, Outcome},
+        Due, QUIET,
+        hashing::{Hashed, Hashing},
     },
+    root::{Root, RootError},
     watch::Watch,
 };
 
 /// Between two looks, however much is told of changes.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(500);
+/// As many times as long as a look takes, the next one waits at least: in a root of a hundred thousand files that is
+/// being written to all the time, looks take a fifth of a core.
+const LOOK_SHARE: u32 = 4;
 
 /// A content that was published by the seeder itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,23 +66,23 @@ pub(crate) struct Orders {
 /// The task's state.
 pub(crate) struct Keeper {
     pub(crate) node: Node,
+    pub(crate) root: Root,
     pub(crate) catalogue: Catalogue,
     /// None: nothing is published.
-    pub(crate) ingest: Option<Ingest>,
+    pub(crate) publishing: Option<Publishing>,
     pub(crate) health: Arc<Health>,
     pub(crate) orders: watch::Receiver<Orders>,
     pub(crate) news: mpsc::Sender<Published>,
-    pub(crate) due: VecDeque<Due>,
-    /// Published, and not yet served: nobody is told of it before. True = not for the first time.
-    pub(crate) untold: Vec<(Arc<Manifest>, bool)>,
+    /// What was asked for until the last look.
+    pub(crate) looks_done: u64,
 }
 
 /// What a look found.
-type Looked = io::Result<(Vec<Change>, Vec<Due>)>;
+type Looked = Result<(Vec<Change>, Vec<Due>), RootError>;
 
 enum Woken {
     Look,
-    Hashed(Outcome),
+    Hashed(Hashed),
     Stop,
 }
 
@@ -95,52 +101,57 @@ impl Keeper {
 
     /// Until told to stop. What is being hashed is given up then, and hashed anew at the next start.
     pub(crate) async fn run(mut self) {
-        let watch = match Watch::on(self.catalogue.root()) {
-            Ok(watch) => Some(watch),
-            Err(error) => {
-                tracing::info!("the system does not tell of changes ({error}); they are found by looking");
-                None
-            }
-        };
-        let mut hashing: Option<(Due, Hashing)> = None;
-        let mut looked_at = Instant::now();
+        let mut watch = self.watch();
+        let mut hashing: Option<Hashing> = None;
+        let (mut looked_at, mut next_look) = (Instant::now(), Instant::now() + LOOK_INTERVAL_MIN);
         loop {
-            if hashing.is_none() {
-                hashing =
-                    self.due.pop_front().map(|due| (due.clone(), Hashing::start(due, self.health.clone())));
+            if let Some(publishing) = &mut self.publishing {
+                if hashing.is_none() {
+                    hashing = publishing.next(&self.root, &self.health);
+                }
+                let running = hashing.as_ref().map_or(0, Hashing::items);
+                self.health.hashing.store((publishing.waiting() + running) as u64, Relaxed);
             }
-            self.health.hashing.store((self.due.len() + usize::from(hashing.is_some())) as u64, Relaxed);
-            match self.woken(&mut hashing, watch.as_ref(), looked_at).await {
+            match self.woken(&mut hashing, watch.as_ref(), looked_at, next_look).await {
                 Woken::Stop => return,
-                Woken::Hashed(outcome) => {
-                    if let Some((due, _)) = hashing.take() {
-                        self.on_hashed(&due, outcome);
-                    }
+                Woken::Hashed(hashed) => {
+                    hashing = None;
+                    self = self.on_hashed(hashed).await;
+                    continue;
                 }
                 Woken::Look => {}
             }
+            let began = Instant::now();
             let (keeper, looked) = self.look().await;
             self = keeper;
             looked_at = Instant::now();
-            self.on_looked(looked).await;
-            for (manifest, again) in std::mem::take(&mut self.untold) {
-                self.tell(&manifest, again);
+            next_look = looked_at + LOOK_INTERVAL_MIN.max((looked_at - began) * LOOK_SHARE);
+            if self.on_looked(looked).await {
+                // Another folder or mount is not watched yet.
+                watch = self.watch();
             }
         }
     }
 
+    fn watch(&self) -> Option<Watch> {
+        let told = |error| {
+            tracing::info!("the system does not tell of changes ({error}); they are found by looking");
+        };
+        Watch::on(self.root.path()).map_err(told).ok()
+    }
+
     async fn woken(
         &mut self,
-        hashing: &mut Option<(Due, Hashing)>,
+        hashing: &mut Option<Hashing>,
         watch: Option<&Watch>,
         looked_at: Instant,
+        next_look: Instant,
     ) -> Woken {
-        let settling =
-            self.ingest.as_ref().is_some_and(|ingest| ingest.is_settling(std::time::Instant::now()));
+        let settling = self.publishing.as_ref().is_some_and(Publishing::is_settling);
         let rescan = self.orders.borrow_and_update().rescan;
         let wait = if settling { rescan.min(QUIET) } else { rescan };
         let told = async {
-            sleep_until(looked_at + LOOK_INTERVAL_MIN).await;
+            sleep_until(next_look).await;
             match watch {
                 Some(watch) if watch.changed().await.is_ok() => {}
                 _ => std::future::pending().await,
@@ -151,13 +162,13 @@ impl Keeper {
                 Ok(()) if !self.orders.borrow().stop => Woken::Look,
                 _ => Woken::Stop,
             },
-            outcome = async {
+            hashed = async {
                 match hashing {
-                    Some((_, hashing)) => hashing.outcome().await,
+                    Some(hashing) => hashing.hashed().await,
                     None => std::future::pending().await,
                 }
-            } => Woken::Hashed(outcome),
-            () = sleep_until(looked_at + wait) => Woken::Look,
+            } => Woken::Hashed(hashed),
+            () = sleep_until((looked_at + wait).max(next_look)) => Woken::Look,
             () = told => Woken::Look,
         }
     }
@@ -172,34 +183,65 @@ impl Keeper {
     }
 
     fn look_now(&mut self) -> Looked {
-        let changes = self.catalogue.scan()?;
-        let due = match &mut self.ingest {
-            Some(ingest) => ingest.look(std::time::Instant::now(), &self.catalogue.covered())?,
+        let asked_for = self.orders.borrow().looks_wanted;
+        let is_asked_for = asked_for != self.looks_done;
+        self.looks_done = asked_for;
+        let catalogue = &self.catalogue;
+        let root = self.root.open_or_accept(|folder| {
+            // The operator who has the root looked at has seen that it is another one; an empty one is what is left
+            // when a disk is gone.
+            catalogue.is_empty() || catalogue.is_known_in(folder) || is_asked_for && !is_empty(folder)
+        })?;
+        let unreadable = |source| RootError::Unreadable { path: root.path().to_owned(), source };
+        let changes = self.catalogue.scan(&root).map_err(unreadable)?;
+        let due = match &mut self.publishing {
+            Some(publishing) => publishing.look(&root, &self.catalogue.covered()).map_err(unreadable)?,
             None => Vec::new(),
         };
         Ok((changes, due))
     }
 
-    async fn on_looked(&mut self, looked: Looked) {
-        let was_unreadable = self.health.root_unreadable.swap(looked.is_err(), Relaxed);
-        match looked {
-            Ok(found) => self.take(found).await,
+    /// Whether everything is there that was not there before.
+    async fn on_looked(&mut self, looked: Looked) -> bool {
+        let vanished = self.catalogue.vanished();
+        let is_gone = looked.is_err() || vanished > 0;
+        let was_gone = self.health.root_gone.swap(is_gone, Relaxed);
+        match &looked {
             // An unmounted root must not unpublish everything, nor fill the log.
-            Err(error) if !was_unreadable => {
-                tracing::warn!("the root cannot be read, going on with what was found before: {error}");
-            }
-            Err(_) => {}
+            Err(error) if !was_gone => tracing::warn!(
+                "{}; its {} contents are kept, and we are not ready until it is back. To have another folder taken \
+                 as it is, send SIGHUP; an empty one, restart",
+                printable(&error.to_string()),
+                self.catalogue.len()
+            ),
+            Ok(_) if is_gone && !was_gone => tracing::warn!(
+                "a file system below the root is gone; {vanished} contents on it are kept, and we are not ready until \
+                 it is back or we are restarted"
+            ),
+            Ok(_) if was_gone && !is_gone => tracing::info!("the root is back"),
+            _ => {}
         }
+        if let Ok(found) = looked {
+            self.take(found).await;
+        }
+        was_gone && !is_gone
     }
 
     async fn take(&mut self, (changes, due): (Vec<Change>, Vec<Due>)) {
-        self.due.extend(due);
         for change in changes {
             self.apply(change).await;
         }
+        if let Some(publishing) = &mut self.publishing {
+            publishing.take(due);
+        }
+        self.count();
+    }
+
+    fn count(&self) {
         self.health.refused_contents.store(self.catalogue.refused() as u64, Relaxed);
-        let failures = self.ingest.as_ref().map_or(0, Ingest::failures);
-        self.health.publish_failures.store(failures as u64, Relaxed);
+        if let Some(publishing) = &self.publishing {
+            publishing.count(&self.health);
+        }
     }
 
     async fn apply(&mut self, change: Change) {
@@ -224,49 +266,10 @@ impl Keeper {
             Change::Refuse { torrent, reason } => say_refused(&torrent, &reason),
         }
     }
+}
 
-    fn on_hashed(&mut self, due: &Due, outcome: Outcome) {
-        let Some(ingest) = &mut self.ingest else { return };
-        let name = printable(&due.path.file_name().unwrap_or_default().to_string_lossy());
-        let now = std::time::Instant::now();
-        match outcome {
-            Outcome::Published(manifest) => {
-                ingest.on_published(due);
-                self.health.published.fetch_add(1, Relaxed);
-                self.untold.push((manifest, due.again));
-            }
-            Outcome::Changed => {
-                tracing::info!("{name} changed while it was read; it is published when it is quiet");
-                ingest.on_changed(due, now);
-            }
-            Outcome::Failed(reason) => {
-                tracing::warn!("cannot publish {name}: {reason}");
-                ingest.on_failed(due, now);
-            }
-            Outcome::Cancelled => ingest.on_changed(due, now),
-        }
-    }
-
-    fn tell(&self, manifest: &Manifest, again: bool) {
-        let link = Magnet {
-            name: Some(manifest.name().to_owned()),
-            web_seeds: manifest.web_seeds().to_vec(),
-            addresses: self.link_addresses(),
-            ..Magnet::new(manifest.content())
-        };
-        let (name, bytes) = (printable(manifest.name()), manifest.layout().bytes());
-        let how = if again { "published anew, as it has changed" } else { "published" };
-        tracing::info!("{how}: {name}, {bytes} bytes: {link}");
-        let published = Published { content: manifest.content(), name: manifest.name().to_owned(), link };
-        // Who does not listen reads the log.
-        let _ = self.news.try_send(published);
-    }
-
-    /// Addresses that were asked for, else those listened on.
-    fn link_addresses(&self) -> Vec<String> {
-        let named = self.orders.borrow().link_addresses.clone();
-        link_addresses(if named.is_empty() { self.node.addresses() } else { named })
-    }
+fn is_empty(folder: &Folder) -> bool {
+    folder.entries().is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn say_refused(torrent: &Path, reason: &str) {

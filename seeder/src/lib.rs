@@ -7,6 +7,7 @@ pub mod health;
 pub mod ingest;
 mod keeper;
 pub mod metrics;
+mod root;
 pub mod run;
 pub mod service;
 pub mod setting;

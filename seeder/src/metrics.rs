@@ -7,6 +7,7 @@ use nearcast_core::{message::Refusal, tier::Tier};
 use nearcast_node::handle::Totals;
 use nearcast_service::{
     admin::Vitals,
+    atlas::atlas_age,
     metrics::{self, Common, counter, family, gauge},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
@@ -29,8 +30,10 @@ struct Scrape {
     refused_contents: u64,
     published: u64,
     publish_failures: u64,
+    left_out: u64,
     hashing: u64,
     hashed_bytes: u64,
+    atlas_version: u64,
 }
 
 impl Scrape {
@@ -41,8 +44,10 @@ impl Scrape {
             refused_contents: health.refused_contents.load(Relaxed),
             published: health.published.load(Relaxed),
             publish_failures: health.publish_failures.load(Relaxed),
+            left_out: health.left_out.load(Relaxed),
             hashing: health.hashing.load(Relaxed),
             hashed_bytes: health.hashed_bytes.load(Relaxed),
+            atlas_version: health.atlas_version.load(Relaxed),
         }
     }
 }
@@ -54,6 +59,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let to = &mut encoder;
         self.common.encode(to)?;
+        metrics::budget(to, &self.totals.budget)?;
         let tiers = Tier::ALL.map(|tier| (tier.name(), self.totals.uploaded_by_tier[tier as usize]));
         family(to, "uploaded", "Payload sent", Some(&Unit::Bytes), "tier", &tiers)?;
         let reasons = Refusal::ALL.map(|why| (why.name(), self.totals.requests_refused[why as usize]));
@@ -62,6 +68,9 @@ impl Collector for Scrape {
             let unit = if matches!(name, "hashed" | "exported") { Some(&Unit::Bytes) } else { None };
             counter(to, name, help, unit, value)?;
         }
+        let age = atlas_age(self.atlas_version).map_or(-1, |age| age.as_secs() as i64);
+        let help = "How old the data of the atlas is; -1 = that is not known, or there is none";
+        gauge(to, "atlas_age", help, Some(&Unit::Seconds), age)?;
         self.gauges().iter().try_for_each(|(name, help, value)| gauge(to, name, help, None, *value as i64))
     }
 }
@@ -90,7 +99,7 @@ impl Scrape {
         ]
     }
 
-    fn gauges(&self) -> [Row; 7] {
+    fn gauges(&self) -> [Row; 8] {
         let totals = &self.totals;
         [
             ("contents", "Contents served", u64::from(totals.contents)),
@@ -100,6 +109,7 @@ impl Scrape {
             ("unchoked", "Links served at the moment", u64::from(totals.unchoked)),
             ("hashing_contents", "Contents that wait to be hashed or are being hashed", self.hashing),
             ("publish_failures", "What could not be published at the last try", self.publish_failures),
+            ("publish_left_out", "Hidden, private and other things that are not published", self.left_out),
         ]
     }
 }
@@ -115,6 +125,10 @@ mod tests {
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         names.sort_unstable();
         let expected = [
+            "nearcast_atlas_age_seconds",
+            "nearcast_budget_limit",
+            "nearcast_budget_refused",
+            "nearcast_budget_used",
             "nearcast_build",
             "nearcast_config_last_reload_success_timestamp_seconds",
             "nearcast_config_last_reload_successful",
@@ -132,6 +146,7 @@ mod tests {
             "nearcast_process_open_fds",
             "nearcast_process_resident_memory_bytes",
             "nearcast_publish_failures",
+            "nearcast_publish_left_out",
             "nearcast_ready",
             "nearcast_requests_refused",
             "nearcast_requests_served",

@@ -1,7 +1,6 @@
 //! The seeder itself: a node that is an origin, and a task that keeps it serving what the root holds.
 
 use std::{
-    collections::VecDeque,
     io,
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -19,7 +18,7 @@ use nearcast_node::{
 };
 use nearcast_service::{
     atlas::{Cache, Follow, Following, News},
-    links::link_addresses,
+    links::{link_addresses, undialled},
     state::make_private_folder,
 };
 use tokio::{
@@ -32,12 +31,12 @@ use crate::{
     catalogue::Catalogue,
     config::{AtlasAuto, SeederConfig},
     health::Health,
-    ingest::Ingest,
-    keeper::{Keeper, Orders},
+    keeper::{Keeper, Orders, Publishing},
+    root::Root,
 };
 
-/// News that wait to be read; further ones are in the log only.
-const NEWS_WAITING_MAX: usize = 256;
+/// News that wait to be read; further ones are in the log only. Room for a few batches of small files.
+const NEWS_WAITING_MAX: usize = 4_096;
 
 /// A seeder could not start, or could not share. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -68,8 +67,9 @@ pub enum SeederError {
 /// last handle.
 pub struct Seeder {
     node: Node,
+    health: Arc<Health>,
     orders: watch::Sender<Orders>,
-    keeper: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<Option<()>>>,
     following: Option<Following>,
     news: Option<mpsc::Receiver<Published>>,
 }
@@ -108,25 +108,34 @@ impl Seeder {
             None => load_atlas(&config).await?,
         };
         let version = atlas.as_ref().map_or(0, |atlas| atlas.version());
+        health.atlas_version.store(version, Relaxed);
         let node = Node::start(NodeConfig { atlas, ..config.node() }).await?;
         health.set_node(node.clone());
-        let following = follow(&config, &node, version);
+        let listened = node.addresses();
+        let in_links = if config.link_addresses.is_empty() { &listened } else { &config.link_addresses };
+        if let Some(warning) = undialled(in_links) {
+            tracing::warn!("{warning}");
+        }
+        let following = follow(&config, &node, version, &health);
         let (orders, orders_seen) = watch::channel(Orders::of(&config));
         let (news, news_seen) = mpsc::channel(NEWS_WAITING_MAX);
         let keeper = match config.root {
             Some(root) => {
                 let keeper = Keeper {
                     node: node.clone(),
+                    root: Root::new(root.clone()),
                     catalogue: Catalogue::new(root.clone()),
-                    ingest: config.publish.then(|| Ingest::new(root.clone())),
-                    health,
+                    publishing: config.publish.then(|| Publishing::new(config.hidden)),
+                    health: health.clone(),
                     orders: orders_seen,
                     news,
-                    due: VecDeque::new(),
-                    untold: Vec::new(),
+                    looks_done: 0,
                 };
                 match keeper.begin().await {
-                    Ok(keeper) => Some(tokio::spawn(keeper.run())),
+                    Ok(keeper) => {
+                        let keeping = node.vital().guard("What looks at the root", keeper.run());
+                        Some(tokio::spawn(keeping))
+                    }
                     Err(source) => {
                         node.shutdown(Duration::ZERO).await;
                         return Err(SeederError::Folder { path: root, source });
@@ -138,7 +147,7 @@ impl Seeder {
                 None
             }
         };
-        Ok(Seeder { node, orders, keeper, following, news: Some(news_seen) })
+        Ok(Seeder { node, health, orders, keeper, following, news: Some(news_seen) })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
@@ -172,6 +181,7 @@ impl Seeder {
     pub async fn apply(&self, config: &SeederConfig) -> Result<(), SeederError> {
         config.node().policy()?;
         if let Some(atlas) = load_atlas(config).await? {
+            self.health.atlas_version.store(atlas.version(), Relaxed);
             self.node.set_atlas(atlas).await;
         }
         self.node.limit(config.up, None).await;
@@ -228,18 +238,20 @@ async fn last_good(auto: &AtlasAuto) -> Option<Arc<Atlas>> {
 }
 
 /// Begins to fetch newer atlases, if that is wanted, and to tell of them whoever asks.
-fn follow(config: &SeederConfig, node: &Node, version: u64) -> Option<Following> {
-    let AtlasAuto { key, folder } = config.atlas_auto.clone()?;
+fn follow(config: &SeederConfig, node: &Node, version: u64, health: &Arc<Health>) -> Option<Following> {
+    let AtlasAuto { key, folder, age_max } = config.atlas_auto.clone()?;
     let known = config.node().trackers;
     let cache = Cache::new(folder, &key);
-    let following = Follow { node: node.clone(), cache, key, known, version }.start();
-    tokio::spawn(hand_on(following.news(), node.clone()));
+    let following = Follow { node: node.clone(), cache, key, known, version, age_max }.start();
+    let handing = hand_on(following.news(), node.clone(), health.clone());
+    tokio::spawn(node.vital().guard("What tells of atlases", handing));
     Some(following)
 }
 
-async fn hand_on(mut news: watch::Receiver<Option<News>>, node: Node) {
+async fn hand_on(mut news: watch::Receiver<Option<News>>, node: Node, health: Arc<Health>) {
     while news.changed().await.is_ok() {
         let Some(News { atlas, link }) = news.borrow_and_update().clone() else { continue };
+        health.atlas_version.store(atlas.version(), Relaxed);
         let link = Magnet { addresses: link_addresses(node.addresses()), ..link };
         let offer = AtlasOffer { version: atlas.version(), link: link.to_string() };
         if let Some(directory) = node.directory()

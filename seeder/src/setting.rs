@@ -4,7 +4,10 @@
 //! A setting has one name in three spellings: `--up-per-content`, `NEARCAST_SEEDER_UP_PER_CONTENT` and the
 //! key `up-per-content`.
 
-use nearcast_service::setting::{self, Kind, Program};
+use nearcast_service::{
+    sandbox,
+    setting::{self, Kind, Program},
+};
 
 /// A row of the table.
 pub type About = setting::About<Setting>;
@@ -15,11 +18,13 @@ pub type About = setting::About<Setting>;
 pub enum Setting {
     Root,
     Publish,
+    Hidden,
     LinkAddress,
     Rescan,
     Listen,
     Atlas,
     AtlasKey,
+    AtlasAgeMax,
     Tracker,
     Connections,
     ConnectionsPerPrefix,
@@ -35,12 +40,13 @@ pub enum Setting {
     Identity,
     Log,
     LogFormat,
+    Sandbox,
 }
 
 use Kind::{Addresses, Count, Duration as Time, Filter, Key, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 22] = [
+pub static TABLE: [About; 25] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -63,9 +69,24 @@ pub static TABLE: [About; 22] = [
         short: "Publish what is put into the root by itself.",
         long: "Files and folders directly in the root that have no .torrent are hashed once they have not changed \
                for two looks and nobody has them open for writing; NAME.torrent is written beside them, and the \
-               magnet link printed. Hidden names and those of unfinished files (.part, .tmp and so on) are left \
-               alone. What changes later is published anew, and the old content dropped. Off by default, as it \
-               writes to the root.",
+               magnet link printed. Left out at every depth, and counted in the log, are hidden names (.x), backups \
+               (x~, #x#, .bak, .swp), unfinished files (.part, .tmp, .crdownload and so on), links, and what others on \
+               this machine may not read, going by its mode. A folder in which something is called unfinished is \
+               waited for, for a minute after its last change; one that nearcast downloads to, until that is done. \
+               What changes later is published anew, and the old content dropped. What cannot be published is tried \
+               again when it changes, or after hours. Off by default, as it writes to the root.",
+    },
+    About {
+        setting: Setting::Hidden,
+        name: "hidden",
+        kind: Switch,
+        value: "BOOL",
+        default: "false",
+        example: "",
+        live: false,
+        short: "With publish: hidden names, backups and private files, too.",
+        long: "Whoever has the link can then read what others on this machine may not: keys, passwords, histories. \
+               Unfinished files are left out all the same.",
     },
     About {
         setting: Setting::LinkAddress,
@@ -129,6 +150,19 @@ pub static TABLE: [About; 22] = [
         long: "A public key, as nearcast key show prints it.",
     },
     About {
+        setting: Setting::AtlasAgeMax,
+        name: "atlas-age-max",
+        kind: Time,
+        value: "TIME",
+        default: "30d",
+        example: "",
+        live: false,
+        short: "How old the data of an atlas may be, when it is auto.",
+        long: "An older one is not begun with, as whoever offers it may be holding newer ones back; one that is in use is \
+               said once a day. Shorter notices sooner that newer ones are held back or no longer made; longer suits atlases \
+               that are made seldom.",
+    },
+    About {
         setting: Setting::Tracker,
         name: "tracker",
         kind: Addresses,
@@ -161,7 +195,7 @@ pub static TABLE: [About; 22] = [
         example: "",
         live: true,
         short: "Connections from one /24 (IPv6: /48) at most.",
-        long: "Keeps one network from taking every place. By default a quarter of all: a large NAT is many people.",
+        long: "Keeps one network from taking every place. By default a sixteenth of all: a large NAT is many people.",
     },
     About {
         setting: Setting::LinksPerContent,
@@ -277,8 +311,10 @@ pub static TABLE: [About; 22] = [
         example: "/var/lib/nearcast/identity.key",
         live: false,
         short: "Secret key of this server, made when missing.",
-        long: "By default identity.key in the state folder. With another key, addresses that name this server by \
-               its id stop working.",
+        long: "By default the credential identity.key, if the service manager gave one (systemd: LoadCredential=), else \
+               identity.key in the state folder. A name without a folder is looked for among the credentials, too. Others \
+               must not be able to read the file; a group may if root owns it. With another key, addresses that name this \
+               server by its id stop working.",
     },
     About {
         setting: Setting::Log,
@@ -301,6 +337,21 @@ pub static TABLE: [About; 22] = [
         live: false,
         short: "How to write the log on standard error: text or json.",
         long: "json is an object a line, for collectors.",
+    },
+    About {
+        setting: Setting::Sandbox,
+        name: "sandbox",
+        kind: Word(&sandbox::WORDS),
+        value: "MODE",
+        default: "auto",
+        example: "",
+        live: false,
+        short: "Keep this process from what it does not need: auto, off or require.",
+        long: "The root can only be read, the state folder written to, and beside what the system needs no other file opened. With \
+               publish, who has files open has to be seen, so that auto leaves files alone; require holds them, and takes for \
+               finished what has not changed for two looks. Nothing is run, and system calls that are never needed are refused. With auto, what \
+               the kernel lacks (Landlock, seccomp) is said in the log and done without; with require, the service does not \
+               start then. A file that a reload names must lie in a folder that was named at the start.",
     },
 ];
 

@@ -129,6 +129,13 @@ impl SmallDisk {
         wrapped(&["nsenter", "-t", &id, "-m", "--"], command)
     }
 
+    /// Runs `mount` or `umount` where the disk is to be seen.
+    pub fn mount(&self, program: &str, arguments: &[&std::ffi::OsStr]) {
+        let mut mount = Command::new(program);
+        mount.args(arguments);
+        attempt(&mut self.inside(&mount)).expect("whoever can make a disk can mount");
+    }
+
     /// Makes it larger.
     pub fn grow(&self, bytes: u64) {
         let mut mount = Command::new("mount");

@@ -4,12 +4,14 @@ use std::{
     fs,
     os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
 use crate::{
     cluster::READY_TIMEOUT,
     http::{self, Answer},
+    namespace::SmallDisk,
     place::Place,
     process::{Process, Stream},
 };
@@ -39,11 +41,29 @@ impl Operated {
         lines: &str,
         variables: &[(&str, &Path)],
     ) -> Operated {
+        Operated::start_as(place, root, ip, lines, |command| {
+            command.envs(variables.iter().copied());
+        })
+    }
+
+    /// The same, where a disk is to be seen that nobody else sees.
+    pub fn start_inside(place: &Place, root: &Path, ip: &str, lines: &str, disk: &SmallDisk) -> Operated {
+        Operated::start_as(place, root, ip, lines, |command| *command = disk.inside(command))
+    }
+
+    fn start_as(
+        place: &Place,
+        root: &Path,
+        ip: &str,
+        lines: &str,
+        adapt: impl FnOnce(&mut Command),
+    ) -> Operated {
         let config = place.path().join(format!("seeder-{ip}.toml"));
         let state = place.folder(&format!("state-{ip}"));
         write_config(&config, root, &state, ip, lines);
         let mut command = place.seeder();
-        command.args(["serve", "--config"]).arg(&config).envs(variables.iter().copied());
+        command.args(["serve", "--config"]).arg(&config);
+        adapt(&mut command);
         let process = Process::start(&format!("seeder {ip}"), &mut command);
         let (address, admin) = process.wait_for("ready", Stream::Stdout, READY_TIMEOUT, |lines| {
             let ready = lines.iter().position(|line| line == "ready")?;

@@ -1,25 +1,39 @@
 //! What a tracker is told before it starts.
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use nearcast_core::{id::ContentId, paths::printable};
 use nearcast_node::{
     address::Address,
     config::{Caps, NodeConfig},
     directory::{Admission, DirectoryConfig, RegistryConfig},
+    key::{SecretKey, check_identity},
 };
 use nearcast_service::{
     config::{Layers, Problems},
     run::Around,
+    sandbox::{self, Sandbox},
     setting::Setting as _,
-    state::{default_state_dir, nearest_folder, readable_or_makeable, writable},
+    state::{credential, default_state_dir, nearest_folder, readable_or_makeable, writable},
 };
 
 use crate::{
     allowed,
-    bgp::{bmp::BmpConfig, live::LiveConfig, ris_live::RisConfig},
+    bgp::{
+        bmp::BmpConfig,
+        live::LiveConfig,
+        ris_live::{RisConfig, RisSource},
+    },
     setting::Setting,
 };
+
+/// The file of the identity, in the state folder or among the credentials.
+const IDENTITY: &str = "identity.key";
 
 /// Settings of one tracker.
 #[derive(Clone, Debug)]
@@ -153,13 +167,16 @@ impl Settings {
             },
             up: layers.rate(Setting::Up),
             atlas: layers.path(Setting::Atlas),
-            signing_key: layers.path(Setting::AtlasSigningKey),
+            signing_key: layers.key_file(Setting::AtlasSigningKey),
             atlas_interval: layers.duration(Setting::AtlasInterval),
             live: live(layers).unwrap_or_else(|problem| {
                 problems.push(problem);
                 LiveConfig::default()
             }),
-            identity: layers.path(Setting::Identity).unwrap_or_else(|| state_dir.join("identity.key")),
+            identity: layers
+                .key_file(Setting::Identity)
+                .or_else(|| credential(IDENTITY.as_ref()))
+                .unwrap_or_else(|| state_dir.join(IDENTITY)),
             state_dir,
             save_interval: layers.duration(Setting::SaveInterval),
         };
@@ -170,6 +187,7 @@ impl Settings {
             return Err(Problems(problems));
         }
         let around = Around {
+            sandbox: sandbox(layers, &tracker),
             admin: layers.admin(Setting::Admin),
             grace: layers.duration(Setting::Grace),
             log: layers.text(Setting::Log).to_owned(),
@@ -183,13 +201,20 @@ impl Settings {
         let TrackerConfig { state_dir, identity, atlas, signing_key, live, .. } = &self.tracker;
         let folder = if state_dir.exists() { state_dir } else { nearest_folder(state_dir) };
         let mut looks = vec![(folder, writable(folder)), (identity, readable_or_makeable(identity))];
-        let files = atlas.iter().chain(signing_key).chain(&live.updates);
+        let files = atlas.iter().chain(&live.updates);
         looks.extend(files.map(|path| (path.as_path(), std::fs::File::open(path).map(drop))));
         let problem = |(path, look): (&std::path::Path, std::io::Result<()>)| {
             let error = look.err()?;
             Some(format!("cannot use {}: {error}", printable(&path.to_string_lossy())))
         };
-        looks.into_iter().filter_map(problem).collect()
+        let mut problems: Vec<String> = looks.into_iter().filter_map(problem).collect();
+        let keys = [
+            identity.exists().then(|| check_identity(identity)),
+            signing_key.as_ref().map(|key| SecretKey::load(key).map(drop)),
+        ];
+        let unusable = keys.into_iter().flatten().filter_map(Result::err);
+        problems.extend(unusable.map(|error| printable(&error.to_string())));
+        problems
     }
 }
 
@@ -202,8 +227,15 @@ fn live(layers: &Layers<Setting>) -> Result<LiveConfig, String> {
             Some(RisConfig { source, collectors: layers.all(Setting::RisCollector) })
         }
     };
+    let bmp: Option<SocketAddr> = layers.all(Setting::Bmp).first().copied();
+    if let Some(address) = bmp.filter(|address| !address.ip().is_loopback() && routers.is_empty()) {
+        return Err(format!(
+            "bmp: whoever connects to {address} can say who originates what; name your routers with \
+             bmp-router (one or several IPs), or listen on 127.0.0.1"
+        ));
+    }
     Ok(LiveConfig {
-        bmp: layers.all(Setting::Bmp).first().copied(),
+        bmp,
         bmp_sessions: BmpConfig {
             allow: routers.into_iter().map(Into::into).collect(),
             ..BmpConfig::default()
@@ -227,6 +259,27 @@ fn admitted(layers: &Layers<Setting>) -> Result<Admitted, Vec<String>> {
     }
 }
 
+/// What it has to read and write whatever happens.
+fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
+    let TrackerConfig { atlas, signing_key, live, state_dir, identity, .. } = tracker;
+    let feed = live.ris_live.as_ref().and_then(|ris| match &ris.source {
+        RisSource::File(path) => Some(path),
+        _ => None,
+    });
+    let allowed = layers.path(Setting::Allow);
+    // A file is replaced by another of its name: its folder is what stays.
+    let files = atlas.iter().chain(&live.updates).chain(feed).chain(&allowed);
+    let mut reads: Vec<PathBuf> = files.filter_map(|file| Some(file.parent()?.to_owned())).collect();
+    reads.extend(signing_key.clone());
+    let mut writes = vec![state_dir.clone()];
+    match identity.parent() {
+        Some(folder) if !identity.exists() => writes.extend((folder != state_dir).then(|| folder.to_owned())),
+        _ => reads.push(identity.clone()),
+    }
+    let wanted = sandbox::wanted(layers.text(Setting::Sandbox));
+    Sandbox { wanted, reads, writes, looks_at_others: false }
+}
+
 /// The text of the sample, which is also shipped.
 pub fn sample() -> String {
     nearcast_service::config::sample(Setting::Grace)
@@ -240,7 +293,6 @@ mod tests {
     use nearcast_service::{admin::AdminAt, cli::Serve, config::Sources};
 
     use super::*;
-    use crate::bgp::ris_live::RisSource;
 
     fn settings(arguments: &[&str]) -> Result<Settings, Problems> {
         let command = Serve::<Setting>::augment_args(clap::Command::new("serve"));
@@ -263,6 +315,20 @@ mod tests {
         assert_eq!(tracker.identity, Path::new("/state/identity.key"));
         assert_eq!((settings.around.admin, settings.around.grace), (AdminAt::Off, Duration::from_secs(3)));
         assert!(tracker.node().origin && !tracker.node().lan);
+    }
+
+    #[test]
+    fn routers_are_named_where_others_could_connect() {
+        let problem = |arguments: &[&str]| {
+            settings(&[&["--state-dir", "/s"], arguments].concat()).err().map(|error| error.to_string())
+        };
+        for open in ["192.0.2.1:5000", "0.0.0.0:5000", "[::]:5000"] {
+            let said = problem(&["--bmp", open]).unwrap_or_default();
+            assert!(said.contains("bmp-router") && said.contains(open), "{open}: {said}");
+            assert_eq!(problem(&["--bmp", open, "--bmp-router", "192.0.2.9"]), None);
+        }
+        assert_eq!(problem(&["--bmp", "127.0.0.1:5000"]), None);
+        assert_eq!(problem(&["--bmp", "[::1]:5000"]), None);
     }
 
     #[test]

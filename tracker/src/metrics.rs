@@ -9,6 +9,7 @@ use nearcast_core::tier::Tier;
 use nearcast_node::{directory::DirectoryStats, handle::Totals};
 use nearcast_service::{
     admin::Vitals,
+    atlas::atlas_age,
     metrics::{self, Common, counter, family, gauge, gauges},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
@@ -74,6 +75,7 @@ impl Collector for Scrape {
 impl Scrape {
     fn encode_node(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let totals = &self.totals;
+        metrics::budget(to, &totals.budget)?;
         gauge(to, "connections", "Peers connected", None, totals.connections.into())?;
         let help = "Connections refused because a cap was reached";
         counter(to, "connections_refused", help, None, totals.refused_connections)?;
@@ -119,6 +121,10 @@ impl Scrape {
         gauge(to, "atlas_published_version", help, Some(&Unit::Seconds), self.atlas_published as i64)?;
         let age = about.map_or(0, |about| self.now.saturating_duration_since(about.since).as_secs() as i64);
         gauge(to, "atlas_in_use", "How long this atlas has been in use", Some(&Unit::Seconds), age)?;
+        let data_age =
+            about.and_then(|about| atlas_age(about.version)).map_or(-1, |age| age.as_secs() as i64);
+        let help = "How old the data of the atlas is; -1 = that is not known, or there is none";
+        gauge(to, "atlas_age", help, Some(&Unit::Seconds), data_age)?;
         let bytes = about.map_or(0, |about| about.bytes as i64);
         gauge(to, "atlas_memory", "Memory the atlas takes", Some(&Unit::Bytes), bytes)?;
         let counts = about.map(|about| about.counts).unwrap_or_default();

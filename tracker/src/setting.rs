@@ -4,7 +4,10 @@
 //! A setting has one name in three spellings: `--peers-per-content`, `NEARCAST_TRACKER_PEERS_PER_CONTENT` and the
 //! key `peers-per-content`.
 
-use nearcast_service::setting::{self, Kind, Program};
+use nearcast_service::{
+    sandbox,
+    setting::{self, Kind, Program},
+};
 
 /// A row of the table.
 pub type About = setting::About<Setting>;
@@ -39,12 +42,13 @@ pub enum Setting {
     Identity,
     Log,
     LogFormat,
+    Sandbox,
 }
 
 use Kind::{Addresses, Count, Duration, Filter, Ips, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 26] = [
+pub static TABLE: [About; 27] = [
     About {
         setting: Setting::Listen,
         name: "listen",
@@ -138,7 +142,7 @@ pub static TABLE: [About; 26] = [
         example: "",
         live: true,
         short: "Connections from one /24 (IPv6: /48) at most.",
-        long: "Keeps one network from taking every place. By default a quarter of all: a large NAT \
+        long: "Keeps one network from taking every place. By default a sixteenth of all: a large NAT \
                is many people.",
     },
     About {
@@ -164,7 +168,8 @@ pub static TABLE: [About; 26] = [
         short: "Publish each atlas, signed with this key.",
         long: "Made with nearcast key new. Clients that pin its public half (--atlas auto \
                --atlas-key KEY) fetch each newer atlas from each other and from here. Without a \
-               key none is published.",
+               key none is published. A name without a folder is looked for among the credentials of the service \
+               manager, too. Others must not be able to read the file; a group may if root owns it.",
     },
     About {
         setting: Setting::AtlasInterval,
@@ -199,7 +204,7 @@ pub static TABLE: [About; 26] = [
         example: "192.0.2.9",
         live: false,
         short: "Router that may connect over BMP.",
-        long: "Several are possible. By default whoever can.",
+        long: "Several are possible. Needed unless bmp is on loopback.",
     },
     About {
         setting: Setting::RisLive,
@@ -326,8 +331,10 @@ pub static TABLE: [About; 26] = [
         example: "/var/lib/nearcast/identity.key",
         live: false,
         short: "Secret key of this tracker, made when missing.",
-        long: "By default identity.key in the state folder. With another key, addresses that name \
-               this tracker by its id stop working.",
+        long: "By default the credential identity.key, if the service manager gave one (systemd: LoadCredential=), else \
+               identity.key in the state folder. A name without a folder is looked for among the credentials, too. Others \
+               must not be able to read the file; a group may if root owns it. With another key, addresses that name this \
+               tracker by its id stop working.",
     },
     About {
         setting: Setting::Log,
@@ -350,6 +357,19 @@ pub static TABLE: [About; 26] = [
         live: false,
         short: "How to write the log on standard error: text or json.",
         long: "json is an object a line, for collectors.",
+    },
+    About {
+        setting: Setting::Sandbox,
+        name: "sandbox",
+        kind: Word(&sandbox::WORDS),
+        value: "MODE",
+        default: "auto",
+        example: "",
+        live: false,
+        short: "Keep this process from what it does not need: auto, off or require.",
+        long: "Only the state folder can be written to, and beside what the system needs only files be read that are named here. Nothing is run, and system calls that are never needed are refused. With auto, what \
+               the kernel lacks (Landlock, seccomp) is said in the log and done without; with require, the service does not \
+               start then. A file that a reload names must lie in a folder that was named at the start.",
     },
 ];
 

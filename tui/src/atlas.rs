@@ -4,7 +4,7 @@ use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use nearcast_core::{atlas::Atlas, signature::PublisherKey};
 use nearcast_node::{address::Address, handle::Node};
-use nearcast_service::atlas::{Cache, Follow, Following};
+use nearcast_service::atlas::{ATLAS_AGE_MAX, Cache, Follow, Following};
 
 use crate::{error::CommandError, publisher::Publisher, screen::Screen};
 
@@ -83,7 +83,8 @@ impl Plan {
     pub(crate) fn follow(self, node: &Node, known: Vec<Address>) -> Option<Following> {
         let (cache, key) = self.follow?;
         let version = self.atlas.map_or(0, |atlas| atlas.version());
-        Some(Follow { node: node.clone(), cache, key, known, version }.start())
+        let age_max = ATLAS_AGE_MAX;
+        Some(Follow { node: node.clone(), cache, key, known, version, age_max }.start())
     }
 }
 

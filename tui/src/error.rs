@@ -127,6 +127,7 @@ fn exit_of_publish(error: &PublishError) -> Exit {
         PublishError::Io { .. } | PublishError::Special(_) | PublishError::Changed(_) => Exit::Io,
         PublishError::Cancelled => Exit::Unfinished,
         PublishError::NoFiles(_)
+        | PublishError::AllLeftOut { .. }
         | PublishError::TooManyFiles(_)
         | PublishError::Path { .. }
         | PublishError::Name(_)

@@ -9,6 +9,7 @@ use crate::{
     message::{Message, Refusal},
     run_set::RunSet,
     tier::Near,
+    untrusted::Untrusted,
 };
 
 /// Something that happened. What concerns contents, links, requests and queries that are gone is
@@ -56,12 +57,12 @@ pub enum Event {
         /// The question.
         query: QueryId,
         /// How long it asks for.
-        pause: Duration,
+        pause: Untrusted<Duration>,
     },
-    /// A directory counted the members of this swarm in our own AS, ourselves among them.
+    /// A directory says that it counted the members of this swarm in our own AS, ourselves among them.
     Counted {
         /// How many.
-        members: u32,
+        members: Untrusted<u32>,
     },
     /// A directory did not answer.
     QueryFailed {
@@ -84,6 +85,13 @@ pub enum Event {
     DialFailed {
         /// Who.
         peer: PeerKey,
+    },
+    /// A peer was not dialled, because its address was dialled enough of late: it may be tried again after this time.
+    DialLater {
+        /// Who.
+        peer: PeerKey,
+        /// How long to wait.
+        wait: Duration,
     },
     /// A peer, linked or not, will never be of use to this content: it is not tried again.
     Hopeless {
@@ -115,7 +123,8 @@ pub enum Event {
         /// Payload sent.
         bytes: u32,
     },
-    /// Bytes of a requested run are coming in, if slowly; said every few seconds at most.
+    /// Bytes of a requested run are coming in, if slowly, but no slower than the shell's least rate; said every few seconds
+    /// at most. Before the manifest's material is handed in: what is on disk is being looked at.
     Receiving,
     /// A run came, was verified and stored.
     RunStored {
@@ -137,6 +146,9 @@ pub enum Event {
     },
     /// Runs of ours are no longer good: rotten on disk, or lost by a failed sync.
     RunsLost(Vec<RunIndex>),
+    /// Runs that were held and are not any more, because their owner changed them on purpose: they are given to nobody,
+    /// and not fetched again.
+    RunsWithdrawn(Vec<RunIndex>),
     /// The disk is full (`true`), or has room again.
     DiskFull(bool),
 }
@@ -242,6 +254,9 @@ pub enum RunFailure {
         /// Payload thrown away.
         bytes: u32,
     },
+    /// It answers what it was not asked: a request that it was never sent or has answered already, or, not being an origin,
+    /// with another run. Nothing of it was taken in.
+    Unasked,
     /// Nothing came for too long, or the stream broke.
     Silent,
     /// It came but could not be stored; the disk's state is told by [`Event::DiskFull`].

@@ -49,10 +49,13 @@
 //! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
 //! ```
 
+pub mod addresses;
 pub mod asn;
 pub mod atlas;
 pub mod bucket;
+pub mod budget;
 mod choker;
+mod conduct;
 pub mod config;
 mod context;
 mod dealings;
@@ -86,10 +89,12 @@ pub mod scope;
 pub mod signature;
 mod slots;
 pub mod stats;
+mod strikes;
 pub mod swarm;
 pub mod tier;
 pub mod time;
 pub mod timers;
+pub mod untrusted;
 mod upload;
 mod whole_pieces;
 

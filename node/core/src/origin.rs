@@ -18,6 +18,16 @@ pub(crate) const LATE_SECONDS: f32 = 2.0;
 /// And only if it takes this many times longer than the origin would.
 pub(crate) const LATE_RATIO: f32 = 3.0;
 
+/// Rates of peers and origins are compared over so many seconds.
+const RATE_MEMORY_SECONDS: f32 = 2.0;
+
+/// Peers have this long beyond [`Config::peers_first`] to begin before their rate is compared with that of origins.
+const PEERS_HAVE: Duration = Duration::from_secs(1);
+
+/// While no origin was asked yet, peers are too slow if the rest would take them so many seconds: then a first run shows
+/// how fast an origin is.
+const PEERS_SECONDS_MAX: f32 = 20.0;
+
 /// A neighbour that holds a run from an origin for so long without anybody having got it from there has more to pass on
 /// than its uplink takes: what it is given beyond that reaches the others late, however early it was sent.
 const RELAY_TIME: Duration = Duration::from_secs(1);
@@ -36,39 +46,44 @@ const TRIAL_RUNS: usize = 2;
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowance {
-    /// Nothing for now: peers are being dialled, or it said "elsewhere" a moment ago.
+    /// Nothing for now: peers are being dialled.
     Nothing,
     /// Runs that no neighbour but origins holds.
     Unshared,
-    /// Any run: peers are silent.
+    /// Any run: peers are silent, or much too slow.
     All,
 }
 
 /// A leecher's half of the rule.
 #[derive(Debug)]
 pub(crate) struct OriginRule {
-    /// Asked not to ask before this moment.
-    hold: Timestamp,
     /// Peers count as silent from this moment on.
     silent_from: Timestamp,
     /// Peers come first until this moment, while some are being dialled.
     peers_first_until: Timestamp,
+    /// Bytes a second that peers bring, all together, and that origins bring while they are asked; 0 = not known.
+    peers_rate: f32,
+    origins_rate: f32,
+    /// Peers are much slower than origins would be.
+    is_slow: bool,
 }
 
 impl OriginRule {
     pub(crate) fn new(now: Timestamp, config: &Config) -> OriginRule {
         OriginRule {
-            hold: Timestamp::ZERO,
             silent_from: now + config.origin_after,
             peers_first_until: now + config.peers_first,
+            peers_rate: 0.0,
+            origins_rate: 0.0,
+            is_slow: false,
         }
     }
 
     /// What may be asked now.
     pub(crate) fn allowance(&self, now: Timestamp, dialing: bool) -> Allowance {
-        if now < self.hold || (dialing && now < self.peers_first_until) {
+        if self.is_early(now, dialing) {
             Allowance::Nothing
-        } else if now < self.silent_from {
+        } else if now < self.silent_from && !self.is_slow {
             Allowance::Unshared
         } else {
             Allowance::All
@@ -80,15 +95,32 @@ impl OriginRule {
         dialing && now < self.peers_first_until
     }
 
+    /// What came in so many seconds: from peers, and from origins if any was asked. `left` bytes are still missing. Somebody
+    /// who has everything and sends a run now and then must not keep us from an origin that is idle.
+    pub(crate) fn on_rates(
+        &mut self,
+        now: Timestamp,
+        seconds: f32,
+        (peers, origins): (f32, Option<f32>),
+        left: f32,
+    ) {
+        if now < self.peers_first_until + PEERS_HAVE {
+            return;
+        }
+        let weight = (seconds / RATE_MEMORY_SECONDS).min(1.0);
+        let smooth = |rate: f32, bytes: f32| rate + (bytes / seconds - rate) * weight;
+        self.peers_rate = smooth(self.peers_rate, peers);
+        self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
+        self.is_slow = match self.origins_rate > 1.0 {
+            true => self.peers_rate * LATE_RATIO < self.origins_rate,
+            false => self.peers_rate * PEERS_SECONDS_MAX < left,
+        };
+    }
+
     /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its
     /// peers does not turn to the origin in one instant.
     pub(crate) fn on_run_from_peer(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
         self.silent_from = now + random.stretch(config.origin_after, 1.0);
-    }
-
-    /// An origin said that the run is on its way among peers.
-    pub(crate) fn on_elsewhere(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
-        self.hold = now + random.stretch(config.tick, 1.0);
     }
 }
 
@@ -449,7 +481,5 @@ mod tests {
         rule.on_run_from_peer(at(900), &config, &mut random);
         assert_eq!(rule.allowance(at(1_899), false), Allowance::Unshared);
         assert_eq!(rule.allowance(at(2_900), false), Allowance::All);
-        rule.on_elsewhere(at(2_900), &config, &mut random);
-        assert_eq!(rule.allowance(at(3_000), false), Allowance::Nothing);
     }
 }

@@ -2,12 +2,16 @@
 //! to be believed, and the last good one is kept for the next run.
 //!
 //! Invariants: nothing is used that the key has not signed, nor anything older than what is in use; what is kept is
-//! replaced as a whole; a download that fails changes nothing and fails nothing else.
+//! replaced as a whole; a download that fails changes nothing and fails nothing else; the first one is not an old one.
 
+mod age;
+mod attempt;
 mod cache;
 mod follow;
+mod judged;
 
 pub use self::{
+    age::{ATLAS_AGE_MAX, atlas_age},
     cache::{Cache, CacheError},
     follow::{Follow, Following, News},
 };

@@ -15,6 +15,7 @@ pub mod notify;
 pub mod output;
 pub mod reloaded;
 pub mod run;
+pub mod sandbox;
 pub mod setting;
 pub mod signals;
 pub mod state;

@@ -1,8 +1,11 @@
 //! One run of a service, from start to end: what it prints, what it is told by signals, how it leaves.
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use nearcast_node::address::Address;
+use nearcast_node::{
+    address::Address,
+    vital::{Failure, Vital},
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
@@ -13,12 +16,16 @@ use crate::{
     notify,
     output::{Output, check, fail, say},
     reloaded::Reloaded,
+    sandbox::Sandbox,
     setting::Setting,
     signals::{Reloads, Signal, Signals},
 };
 
 /// How often the service manager hears how things are, when it does not want it more often.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The exit code when a task fails that the service cannot do without: as for anything that has no code of its own.
+const EXIT_FAILED: u8 = 1;
 
 /// How a service is, told by itself and to it.
 pub trait Health: Vitals + Default {
@@ -43,6 +50,8 @@ pub struct Around {
     pub log: String,
     /// As JSON.
     pub log_json: bool,
+    /// What it keeps itself from.
+    pub sandbox: Sandbox,
 }
 
 /// What a service that could not start says, and its exit code.
@@ -94,6 +103,9 @@ pub trait Daemon: Sized {
     /// Tells what is new, whenever something is; never ends. Dropping it half way loses nothing.
     async fn tell_news(&mut self, output: Output);
 
+    /// The tasks without which it cannot go on.
+    fn vitals(&self) -> Vec<Vital>;
+
     /// Ends it: takes nothing new, and gives what is under way so long to finish.
     async fn stop(self, grace: Duration);
 }
@@ -114,15 +126,31 @@ pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
         Ok(log) => log,
         Err(problem) => return fail(&problem, EXIT_BAD_OPTION),
     };
+    // Before there is another thread, or anything from a stranger.
+    let confined = match confine(&around.sandbox, sources.folders()) {
+        Ok(confined) => confined,
+        Err(lack) => return fail(&lack, EXIT_BAD_OPTION),
+    };
     let runtime = match nearcast_node::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), 1),
     };
-    let run = Run::<D> { sources, layers, settings, around, log, output: Output { json } };
+    let run = Run::<D> { sources, layers, settings, around, log, output: Output { json }, confined };
     let code = runtime.block_on(run.run());
     // Whatever still blocks after a second signal must not keep the process.
     runtime.shutdown_background();
     code
+}
+
+/// Closes the sandbox, and says what holds; whether files are held.
+fn confine(sandbox: &Sandbox, config_folders: Vec<PathBuf>) -> Result<bool, String> {
+    let reads = [sandbox.reads.clone(), config_folders].concat();
+    let held = Sandbox { reads, ..sandbox.clone() }.close()?;
+    match &held {
+        Some(held) => tracing::info!("{}", held.sentence()),
+        None => tracing::info!("sandbox: off"),
+    }
+    Ok(held.is_some_and(|held| held.holds_files()))
 }
 
 /// A service about to run.
@@ -136,6 +164,8 @@ struct Run<D: Daemon> {
     around: Around,
     log: LogHandle,
     output: Output,
+    /// Only files that were named at the start can be opened.
+    confined: bool,
 }
 
 impl<D: Daemon> Run<D> {
@@ -157,7 +187,13 @@ impl<D: Daemon> Run<D> {
         let code = match started {
             Ok(daemon) => {
                 self.output.announce(&daemon.addresses(), admin.as_ref());
-                self.serve(daemon, &health, &signals, reloads).await
+                let around = admin.as_ref().map(|admin| admin.vital().clone());
+                let vitals = daemon.vitals().into_iter().chain(around).collect();
+                match self.serve(daemon, vitals, &health, &signals, reloads).await {
+                    Ok(code) => code,
+                    // At once: what failed may be what would end the rest.
+                    Err(failure) => return fail(&failure.to_string(), EXIT_FAILED),
+                }
             }
             Err(Failed { sentence, code }) => {
                 say(&sentence);
@@ -173,10 +209,11 @@ impl<D: Daemon> Run<D> {
     async fn serve(
         mut self,
         mut daemon: D,
+        vitals: Vec<Vital>,
         health: &D::Health,
         signals: &Signals,
         mut reloads: Reloads,
-    ) -> ExitCode {
+    ) -> Result<ExitCode, Failure> {
         notify::ready(&health.status());
         // Twice as often as is wanted, so that one late word does no harm.
         let every = notify::watchdog().map_or(STATUS_INTERVAL, |wait| (wait / 2).min(STATUS_INTERVAL));
@@ -185,6 +222,7 @@ impl<D: Daemon> Run<D> {
         let signal = loop {
             tokio::select! {
                 signal = signals.first() => break signal,
+                failure = Vital::any_failed(&vitals) => return Err(failure),
                 () = reloads.next() => self.reload(&mut daemon, health).await,
                 () = daemon.tell_news(self.output) => {}
                 // A loop that hangs must not be reported as alive: then the service manager restarts us.
@@ -193,7 +231,7 @@ impl<D: Daemon> Run<D> {
                 },
             }
         };
-        self.stop(daemon, health, signals, signal).await
+        Ok(self.stop(daemon, health, signals, signal).await)
     }
 
     async fn stop(self, daemon: D, health: &D::Health, signals: &Signals, signal: Signal) -> ExitCode {
@@ -217,6 +255,11 @@ impl<D: Daemon> Run<D> {
         health.reloaded().note(taken.is_ok());
         if let Err(problems) = taken {
             tracing::error!("the configuration is wrong and stays as it was: {problems}");
+            if self.confined && problems.contains("Permission denied") {
+                tracing::error!(
+                    "the sandbox was made for the folders named at the start: others take a restart"
+                );
+            }
         }
         notify::ready(&health.status());
     }

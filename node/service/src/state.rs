@@ -2,9 +2,9 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs, io,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use crate::setting::Program;
@@ -24,6 +24,19 @@ fn state_dir_from(program: &Program, variable: impl Fn(&str) -> Option<OsString>
     let absolute = named("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute.or_else(|| named("HOME").map(|home| Path::new(&home).join(".local/state")))?;
     Some(state.join(program.name))
+}
+
+/// Where the service manager put a secret of this name (systemd's `LoadCredential=NAME:FILE`), if it did.
+pub fn credential(name: &OsStr) -> Option<PathBuf> {
+    credential_from(name, |name| env::var_os(name))
+}
+
+fn credential_from(name: &OsStr, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let folder = variable("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute())?;
+    // A credential's name is one word: no path leads out of its folder.
+    let mut parts = Path::new(name).components();
+    let is_word = matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none();
+    Some(folder.join(name)).filter(|path| is_word && path.exists())
 }
 
 /// Makes a folder that only we may look into; one that is there stays as it is.
@@ -90,5 +103,25 @@ mod tests {
     fn empty_and_relative_variables_count_as_unset() {
         let odd = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "rel"), ("HOME", "/h")];
         assert_eq!(with(&odd), Some("/h/.local/state/nearcast-seeder".into()));
+    }
+
+    #[test]
+    fn a_credential_is_found_by_its_name_and_by_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("credentials");
+        fs::create_dir(&below).unwrap();
+        fs::write(below.join("node.key"), "secret").unwrap();
+        fs::write(folder.path().join("other.key"), "secret").unwrap();
+        let find = |name: &str| {
+            let given = |variable: &str| (variable == "CREDENTIALS_DIRECTORY").then(|| below.clone().into());
+            credential_from(OsStr::new(name), given)
+        };
+        assert_eq!(find("node.key"), Some(below.join("node.key")));
+        for other in ["missing.key", "../other.key", "..", ".", "", "a/node.key"] {
+            assert_eq!(find(other), None, "{other}");
+        }
+        assert_eq!(find(folder.path().join("other.key").to_str().unwrap()), None);
+        assert_eq!(credential_from(OsStr::new("node.key"), |_| None), None);
+        assert_eq!(credential_from(OsStr::new("node.key"), |_| Some("relative".into())), None);
     }
 }

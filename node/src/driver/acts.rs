@@ -49,16 +49,20 @@ impl Driver {
 
     fn fetch_manifest(&mut self, content: ContentKey, peer: PeerKey) {
         let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
-        let (Some((id, connection)), Some(wanted)) = (connected, self.contents.get(&content)) else {
+        let wanted = self.contents.get(&content);
+        let wanted =
+            wanted.and_then(|content| Some((content.id, content.fetch.as_ref()?.metainfo_wanted.clone())));
+        let (Some((id, connection)), Some((wanted, pursued))) = (connected, wanted) else {
             let why = ManifestFailure::Unavailable;
             return self.input(content, Event::ManifestFailed { peer, why });
         };
         self.parts.tasks.spawn(manifest::fetch(
             self.parts.network.clone(),
             (peer, id, connection),
-            (content, wanted.id),
+            (content, wanted),
             self.parts.workers.clone(),
             self.services.events.clone(),
+            pursued.child_token(),
         ));
     }
 

@@ -2,14 +2,19 @@
 //!
 //! The bytes are libp2p's own encoding of a key pair, so other libp2p programs can read the file.
 
+mod exposure;
+mod placing;
+
 use std::{
-    fs,
-    io::{self, Write},
-    path::{Path, PathBuf},
+    fs::{self, File},
+    io::{self, Read},
+    path::Path,
 };
 
 use libp2p::identity::{KeyType, Keypair};
+use rustix::fs::{Mode, OFlags};
 
+pub(crate) use self::exposure::Exposure;
 use crate::error::{KeyError, StartError};
 
 /// Larger than any key; a file beyond it is none.
@@ -25,85 +30,62 @@ pub(crate) fn load_or_create(path: &Path) -> Result<Keypair, StartError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
             // Another process was quicker: then its key is the key.
-            Err(KeyError::Exists(_)) => load_identity(path),
+            Err(KeyError::Exists(_)) => Ok(load_identity(path)?),
             created => Ok(created?),
         },
-        _ => load_identity(path),
+        _ => Ok(load_identity(path)?),
     }
 }
 
-/// A node whose key leaks is impersonated, which costs others little: this is said, and no reason to refuse.
-fn load_identity(path: &Path) -> Result<Keypair, StartError> {
-    let keypair = load(path)?;
-    if is_readable_by_others(path) {
-        tracing::warn!(path = %path.display(), "other users can read this key; chmod 600 it");
+/// The key of a node. One that a group can read is used: a node whose key leaks is impersonated, which costs others little.
+/// One that everybody can read, or that others can replace, is not: nobody meant that.
+pub(crate) fn load_identity(path: &Path) -> Result<Keypair, KeyError> {
+    let (keypair, exposure) = load(path)?;
+    match exposure {
+        Exposure::None => {}
+        Exposure::Group => tracing::warn!("{}: {}", path.display(), exposure.reason(path)),
+        Exposure::Others => return Err(unusable(path, exposure.reason(path))),
     }
     Ok(keypair)
 }
 
-/// The key in `path`.
-pub(crate) fn load(path: &Path) -> Result<Keypair, KeyError> {
-    let bytes = read(path).map_err(|error| unusable(path, error.to_string()))?;
+/// The key in `path`, and who else may use that file.
+pub(crate) fn load(path: &Path) -> Result<(Keypair, Exposure), KeyError> {
+    let (bytes, exposure) = read(path).map_err(|error| unusable(path, error.to_string()))?;
     let keypair = Keypair::from_protobuf_encoding(&bytes)
         .map_err(|_| unusable(path, "the file holds no libp2p key".to_owned()))?;
     if keypair.key_type() != KeyType::Ed25519 {
         return Err(unusable(path, "the key is not an ed25519 key".to_owned()));
     }
-    Ok(keypair)
+    Ok((keypair, exposure))
 }
 
 /// A new key in `path`, which must not exist. Either the whole file is there afterwards, or none.
 pub(crate) fn create(path: &Path) -> Result<Keypair, KeyError> {
     let keypair = generate();
     let bytes = keypair.to_protobuf_encoding().map_err(|error| unusable(path, error.to_string()))?;
-    write_new(path, &bytes).map_err(|error| match error.kind() {
+    placing::write_new(path, &bytes, &placing::WAYS).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => KeyError::Exists(path.to_owned()),
         _ => unusable(path, error.to_string()),
     })?;
     Ok(keypair)
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let length = fs::metadata(path)?.len();
-    if length > FILE_BYTES_MAX {
+/// What is judged is what is read: the same open file.
+fn read(path: &Path) -> io::Result<(Vec<u8>, Exposure)> {
+    // A pipe that nobody writes to must not be waited for.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "this is no ordinary file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is too large for a key"));
     }
-    fs::read(path)
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-        _ => PathBuf::from("."),
-    };
-    let mut number = [0; 8];
-    getrandom::fill(&mut number).map_err(io::Error::other)?;
-    let temporary = folder.join(format!(".nearcast-key-{:016x}", u64::from_le_bytes(number)));
-    let written = write_private(&temporary, bytes)
-        // A link, unlike a rename, never replaces a key that is there.
-        .and_then(|()| fs::hard_link(&temporary, path))
-        .and_then(|()| fs::File::open(&folder)?.sync_all());
-    let removed = fs::remove_file(&temporary);
-    written.and(removed)
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
-}
-
-/// Whether the file's mode lets anybody but its owner at it.
-pub(crate) fn is_readable_by_others(path: &Path) -> bool {
-    #[cfg(unix)]
-    if let Ok(metadata) = fs::metadata(path) {
-        return std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o077 != 0;
-    }
-    false
+    Ok((bytes, Exposure::of(&metadata)))
 }
 
 fn unusable(path: &Path, reason: String) -> KeyError {
@@ -135,7 +117,7 @@ mod tests {
         let path = folder.path().join("node.key");
         let first = create(&path).unwrap();
         assert!(matches!(create(&path), Err(KeyError::Exists(_))));
-        assert_eq!(load(&path).unwrap().public(), first.public());
+        assert_eq!(load(&path).unwrap().0.public(), first.public());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -162,5 +144,92 @@ mod tests {
         }
         let missing = folder.path().join("no-such-folder/node.key");
         assert!(load_or_create(&missing).is_err());
+    }
+
+    /// As root of this machine, where the kernel has FAT: it keeps neither links nor permissions.
+    #[test]
+    fn a_disk_without_links_holds_a_key() {
+        let folder = tempfile::tempdir().unwrap();
+        for (options, will_do) in [("loop,umask=077", true), ("loop,umask=022", false)] {
+            let Some(disk) = Fat::mount(folder.path(), options) else {
+                println!("skipped: no FAT file system can be mounted here");
+                return;
+            };
+            let path = disk.0.join("node.key");
+            let made = load_or_create(&path);
+            assert_eq!(made.is_ok(), will_do, "{options}: {made:?}");
+            match made {
+                Ok(first) => {
+                    assert_eq!(load_or_create(&path).unwrap().public(), first.public());
+                    assert!(matches!(create(&path), Err(KeyError::Exists(_))));
+                }
+                Err(error) => assert!(error.to_string().contains("umask=077"), "{error}"),
+            }
+        }
+    }
+
+    struct Fat(std::path::PathBuf);
+
+    impl Fat {
+        fn mount(folder: &Path, options: &str) -> Option<Fat> {
+            let (image, at) = (folder.join("image"), folder.join("disk"));
+            fs::write(&image, vec![0; 4 << 20]).unwrap();
+            fs::create_dir_all(&at).unwrap();
+            let run = |program: &str, arguments: &[&std::ffi::OsStr]| {
+                let output = std::process::Command::new(program).args(arguments).output();
+                output.is_ok_and(|output| output.status.success())
+            };
+            let mount = ["-t".as_ref(), "vfat".as_ref(), "-o".as_ref(), options.as_ref()];
+            let mounted = run("/usr/sbin/mkfs.vfat", &[image.as_os_str()])
+                && run("mount", &[&mount[..], &[image.as_os_str(), at.as_os_str()]].concat());
+            mounted.then_some(Fat(at))
+        }
+    }
+
+    impl Drop for Fat {
+        fn drop(&mut self) {
+            let _ = std::process::Command::new("umount").arg(&self.0).status();
+        }
+    }
+
+    #[test]
+    fn a_secret_behind_links_in_a_folder_that_cannot_be_written_is_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let dated = folder.path().join("..2026_01_01");
+        fs::create_dir(&dated).unwrap();
+        let key = create(&dated.join("node.key")).unwrap();
+        fs::set_permissions(dated.join("node.key"), PermissionsExt::from_mode(0o400)).unwrap();
+        // As Kubernetes lays secrets out, so that all of them change at once.
+        std::os::unix::fs::symlink("..2026_01_01", folder.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink("..data/node.key", folder.path().join("node.key")).unwrap();
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o500)).unwrap();
+        let loaded = load_or_create(&folder.path().join("node.key"));
+        fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o700)).unwrap();
+        assert_eq!(loaded.unwrap().public(), key.public());
+    }
+
+    #[test]
+    fn a_key_that_everybody_can_read_or_others_replace_is_refused_with_the_remedy() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.key");
+        create(&path).unwrap();
+        for mode in [0o604, 0o644, 0o620, 0o602] {
+            fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let refused = load_or_create(&path).unwrap_err().to_string();
+            assert!(refused.contains("chmod 600") && refused.contains("node.key"), "{mode:o}: {refused}");
+        }
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o440)).unwrap();
+        assert!(load_or_create(&path).is_ok());
+    }
+
+    #[test]
+    fn a_pipe_or_folder_under_the_name_of_a_key_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("node.key");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RWXU, 0).unwrap();
+        assert!(load_or_create(&path).unwrap_err().to_string().contains("no ordinary file"));
+        assert!(load_or_create(folder.path()).is_err());
     }
 }

@@ -4,7 +4,6 @@ use std::{
     fs::File,
     io,
     os::unix::fs::FileExt,
-    path::PathBuf,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     thread,
 };
@@ -14,8 +13,6 @@ use nearcast_core::{
     layout::{Layout, PieceIndex},
     merkle::{PieceTree, run_leaves, subtree_root},
 };
-
-use super::open::Folder;
 
 /// More threads than this only wait for the disk.
 const THREADS_MAX: usize = 64;
@@ -29,9 +26,11 @@ pub(super) enum Interrupted {
     Io { file: usize, source: io::Error },
 }
 
+/// Opens a file of the layout for reading.
+pub(super) type Open<'a> = dyn Fn(usize) -> io::Result<File> + Sync + 'a;
+
 /// One pass over all pieces.
 pub(super) struct Sweep<'a> {
-    folder: &'a Folder,
     layout: &'a Layout,
     progress: &'a (dyn Fn(u64, u64) + Sync),
     cancelled: &'a AtomicBool,
@@ -44,13 +43,11 @@ pub(super) struct Sweep<'a> {
 
 impl<'a> Sweep<'a> {
     pub(super) fn new(
-        folder: &'a Folder,
         layout: &'a Layout,
         progress: &'a (dyn Fn(u64, u64) + Sync),
         cancelled: &'a AtomicBool,
     ) -> Sweep<'a> {
         Sweep {
-            folder,
             layout,
             progress,
             cancelled,
@@ -67,18 +64,22 @@ impl<'a> Sweep<'a> {
     }
 
     /// Calls `work` for every piece, on several threads, and returns its results in the order of the
-    /// pieces. `on_disk` says where a file lies in the folder. The first error ends the sweep.
+    /// pieces. `open` opens a file for reading. The first error ends the sweep.
     pub(super) fn run<T: Send>(
         &self,
-        on_disk: &(dyn Fn(usize) -> PathBuf + Sync),
+        open: &Open<'_>,
         work: impl Fn(&mut Reader<'_>, PieceIndex) -> Result<T, Interrupted> + Sync,
     ) -> Result<Vec<T>, Interrupted> {
         self.advance(0);
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.min(self.threads_max).min(self.layout.pieces() as usize);
+        if threads <= 1 {
+            // Thousands of small contents need no thread each.
+            let results = self.work_off(open, &work)?;
+            return Ok(results.into_iter().map(|(_, result)| result).collect());
+        }
         let results = thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..threads).map(|_| scope.spawn(|| self.work_off(on_disk, &work))).collect();
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.work_off(open, &work))).collect();
             let join = |thread: thread::ScopedJoinHandle<'_, _>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
@@ -92,11 +93,11 @@ impl<'a> Sweep<'a> {
     /// What one thread does: pieces as they come, until none is left.
     fn work_off<T>(
         &self,
-        on_disk: &(dyn Fn(usize) -> PathBuf + Sync),
+        open: &Open<'_>,
         work: &(impl Fn(&mut Reader<'_>, PieceIndex) -> Result<T, Interrupted> + Sync),
     ) -> Result<Vec<(u32, T)>, Interrupted> {
-        let mut reader =
-            Reader { sweep: self, on_disk, open: None, buffer: vec![0; self.layout.run_bytes() as usize] };
+        let longest = u64::from(self.layout.run_bytes()).min(self.layout.bytes());
+        let mut reader = Reader { sweep: self, open, last: None, buffer: vec![0; longest as usize] };
         let mut results = Vec::new();
         while !self.failed.load(Ordering::Relaxed) {
             let next = self.next_piece.fetch_add(1, Ordering::Relaxed);
@@ -119,9 +120,9 @@ impl<'a> Sweep<'a> {
 /// What one thread reads with.
 pub(super) struct Reader<'a> {
     sweep: &'a Sweep<'a>,
-    on_disk: &'a (dyn Fn(usize) -> PathBuf + Sync),
+    open: &'a Open<'a>,
     /// The file read last, which is most often the next one too.
-    open: Option<(usize, File)>,
+    last: Option<(usize, File)>,
     buffer: Vec<u8>,
 }
 
@@ -150,11 +151,10 @@ impl Reader<'_> {
 
     fn read(&mut self, file: usize, offset: u64, bytes: usize) -> Result<(), Interrupted> {
         let failed = |source| Interrupted::Io { file, source };
-        if self.open.as_ref().is_none_or(|(open, _)| *open != file) {
-            let opened = self.sweep.folder.open_file(&(self.on_disk)(file)).map_err(failed)?;
-            self.open = Some((file, opened));
+        if self.last.as_ref().is_none_or(|(last, _)| *last != file) {
+            self.last = Some((file, (self.open)(file).map_err(failed)?));
         }
-        match &self.open {
+        match &self.last {
             Some((_, open)) => open.read_exact_at(&mut self.buffer[..bytes], offset).map_err(failed),
             None => unreachable!("it was opened above"),
         }

@@ -1,6 +1,9 @@
 use std::{
     fs,
-    os::unix::{ffi::OsStrExt, fs::symlink},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -97,9 +100,143 @@ fn links_and_special_files_are_left_out_and_reported() {
     let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
     let after = publish_with(&folder, 16384).unwrap();
     assert_eq!(after.manifest.content(), before.content());
-    let mut skipped: Vec<_> = after.skipped.iter().map(|path| path.file_name().unwrap()).collect();
+    let mut skipped: Vec<_> = after.left_out.paths().iter().map(|path| path.file_name().unwrap()).collect();
     skipped.sort();
     assert_eq!(skipped, ["everything", "link", "socket"]);
+    assert_eq!(after.left_out.of(Reason::Special), 3);
+}
+
+/// A folder with two files for everybody, and around them what is not, at every depth.
+fn folder_with_secrets() -> (TempDir, PathBuf) {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("project");
+    for (path, mode) in [
+        ("readme", 0o644),
+        ("a/b/c/readme", 0o644),
+        (".env", 0o644),
+        ("a/b/c/.env", 0o644),
+        ("a/.git/config", 0o644),
+        ("a/.ssh/id_ed25519", 0o600),
+        ("a/b/key", 0o600),
+        ("a/b/team", 0o640),
+        ("a/b/readme~", 0o644),
+        ("a/#readme#", 0o644),
+        ("a/b/dump.bak", 0o644),
+        ("a/film.mkv.part", 0o644),
+        (".x.0123abcd.nearcast/state", 0o644),
+        ("closed/inside", 0o644),
+    ] {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "x").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o750)).unwrap();
+    (outer, folder)
+}
+
+fn paths(published: &Published) -> Vec<&str> {
+    published.manifest.files().iter().map(|file| file.path.as_str()).collect()
+}
+
+#[test]
+fn what_is_not_meant_for_everybody_is_left_out_at_every_depth_and_counted() {
+    let (_outer, folder) = folder_with_secrets();
+    let published = publish(&folder, PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
+    assert_eq!(paths(&published), ["a/b/c/readme", "readme"]);
+    let counts = Reason::ALL.map(|reason| published.left_out.of(reason));
+    assert_eq!(counts, [4, 3, 2, 3, 0], "{}", published.left_out);
+    assert!(!published.is_private);
+    let text = String::from_utf8_lossy(&published.manifest.to_torrent()).into_owned();
+    assert!(!text.contains("env") && !text.contains("id_ed25519"), "not even the names are told");
+}
+
+#[test]
+fn hidden_things_are_published_when_that_is_asked_for() {
+    let (_outer, folder) = folder_with_secrets();
+    let options = |unfinished| PublishOptions {
+        include: Include { hidden: true, unfinished },
+        ..PublishOptions::default()
+    };
+    let published = publish(&folder, options(false), &|_, _| {}, &NEVER).unwrap();
+    assert_eq!(published.manifest.files().len(), 12);
+    assert_eq!(published.left_out.to_string(), "2 unfinished files");
+    let published = publish(&folder, options(true), &|_, _| {}, &NEVER).unwrap();
+    assert_eq!(published.left_out.to_string(), "1 unfinished file", "never a download's state");
+}
+
+#[test]
+fn what_is_named_itself_is_published_and_said_to_be_private() {
+    let (_outer, folder) = folder_with_secrets();
+    let published = publish(&folder.join("a/b/key"), PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
+    assert!(published.is_private);
+    let published = publish(&folder.join("a/.git"), PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
+    assert_eq!((paths(&published), published.is_private), (vec!["config"], false));
+    let error = publish(&folder.join("a/.ssh"), PublishOptions::default(), &|_, _| {}, &NEVER).unwrap_err();
+    assert!(matches!(error, PublishError::AllLeftOut { .. }), "{error}");
+    assert!(
+        error.to_string().ends_with("nothing to publish: left out 1 that others may not read"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_written_to_with_its_old_time_set_again_is_noticed() {
+    let (_outer, folder) = folder();
+    let path = fs::canonicalize(&folder).unwrap().join("file-16384");
+    let change = || {
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, b"other", 0).unwrap();
+        file.set_modified(modified).unwrap();
+    };
+    // Older than the clock's last tick, so that the change shows.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        let once = std::sync::Once::new();
+        let progress = |_, _| once.call_once(change);
+        match publish(&folder, PublishOptions::default(), &progress, &NEVER) {
+            Err(error) => {
+                return assert!(
+                    matches!(&error, PublishError::Changed(changed) if *changed == path),
+                    "{error}"
+                );
+            }
+            Ok(_) => assert!(std::time::Instant::now() < deadline, "a change was never noticed"),
+        }
+    }
+}
+
+#[test]
+fn a_folder_swapped_for_a_link_while_it_is_hashed_is_neither_named_nor_hashed() {
+    let (outer, folder) = folder();
+    let secret = outer.path().join("secret");
+    fs::rename(folder.join("b"), &secret).unwrap();
+    for swapped in ["b", ""] {
+        fs::remove_dir_all(folder.join("b")).ok();
+        fs::create_dir_all(folder.join("b/c")).unwrap();
+        fs::write(folder.join("b/c/file-1"), "same name, other bytes").unwrap();
+        let once = std::sync::Once::new();
+        let progress = |_, _| {
+            once.call_once(|| {
+                let place = folder.join(swapped);
+                fs::rename(&place, outer.path().join(format!("moved-{swapped}"))).unwrap();
+                symlink(&secret, place.components().as_path()).unwrap();
+            });
+        };
+        let error = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap_err();
+        assert!(matches!(error, PublishError::Changed(_)), "{error}");
+        if !swapped.is_empty() {
+            fs::remove_file(folder.join(swapped)).unwrap();
+        }
+    }
+    let opened = Folder::open(outer.path()).unwrap();
+    let name = folder.file_name().unwrap();
+    let error = publish_in(&opened, name, PublishOptions::default(), &|_, _| {}, &NEVER).unwrap_err();
+    assert!(
+        matches!(error, PublishError::Special(_)),
+        "in a root that others write to, a link is no folder: {error}"
+    );
 }
 
 #[test]
@@ -126,7 +263,7 @@ fn a_folder_without_files_is_an_error() {
 fn names_that_others_could_not_create_are_refused() {
     for name in [&b"a\\b"[..], b"con.txt", b"dot.", b"a\xff", b"bell\x07"] {
         let outer = TempDir::new().unwrap();
-        fs::write(outer.path().join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
+        fs::write(outer.path().join(OsStr::from_bytes(name)), "x").unwrap();
         let error = publish_with(outer.path(), 16384).unwrap_err();
         let named = matches!(error, PublishError::Path { .. } | PublishError::Name(_));
         assert!(named, "{error}");
@@ -136,8 +273,7 @@ fn names_that_others_could_not_create_are_refused() {
     fs::create_dir(&folder).unwrap();
     fs::write(folder.join("Name"), "x").unwrap();
     fs::write(folder.join("name"), "x").unwrap();
-    let error = publish_with(&folder, 16384).unwrap_err();
-    assert!(matches!(error, PublishError::Manifest(ManifestError::SameName(_))), "{error}");
+    publish_with(&folder, 16384).expect("this disk tells them apart, and so may others");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use nearcast_core::{
 };
 
 use super::{
-    open::Folder,
+    folder::Folder,
     sweep::{Interrupted, Reader, Sweep},
 };
 
@@ -117,7 +117,7 @@ pub fn verify_data(
 }
 
 fn look(folder: &Folder, path: &RelativePath) -> Result<OnDisk, VerifyError> {
-    let opened = folder.open_file(&path.to_path_buf());
+    let opened = folder.file(&path.to_path_buf());
     match opened.and_then(|file| file.metadata()) {
         Ok(metadata) => Ok(OnDisk::Bytes(metadata.len())),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => {
@@ -157,8 +157,8 @@ fn good_pieces(
             Err(interrupted) => Err(interrupted),
         }
     };
-    let sweep = Sweep::new(folder, layout, progress, cancelled);
-    sweep.run(&path, is_good).map_err(|interrupted| match interrupted {
+    let sweep = Sweep::new(layout, progress, cancelled);
+    sweep.run(&|file| folder.file(&path(file)), is_good).map_err(|interrupted| match interrupted {
         Interrupted::Cancelled => VerifyError::Cancelled,
         Interrupted::Io { file, source } => VerifyError::Io { path: folder.path().join(path(file)), source },
     })

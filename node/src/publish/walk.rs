@@ -1,125 +1,228 @@
-//! Finding what is to be published.
+//! Finding what is to be published: below a descriptor, and without following a link.
 
 use std::{
     ffi::OsStr,
-    fs::{self, Metadata},
     io,
-    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use nearcast_core::{
     manifest::FILES_MAX,
-    paths::{RelativePath, SafeName},
+    paths::{PATH_DEPTH_MAX, PathError, RelativePath, SafeName},
 };
 
-use super::{PublishError, open::Folder};
+use super::{
+    PublishError,
+    folder::{Folder, Kind},
+    left_out::{Include, LeftOut, Reason},
+    stamp::Stamp,
+};
+
+/// Entries of all folders of one content together, whether they are published or not: bounds the time that a
+/// folder of millions of hidden names takes.
+const ENTRIES_MAX: usize = 4 * FILES_MAX as usize;
+
+/// Something a walk comes by. Paths begin at the folder that the walk began in.
+#[derive(Debug)]
+pub enum Seen<'a> {
+    /// A file that is to be published.
+    File(&'a Path, Stamp),
+    /// Something that is not.
+    LeftOut(&'a Path, Reason),
+    /// A folder that cannot be read, or is gone.
+    Unreadable(&'a Path, io::Error),
+    /// A folder so deep that no content can hold it.
+    TooDeep(&'a Path),
+    /// There are so many entries that the walk ends here.
+    TooMany(&'a Path),
+}
+
+/// Goes through the folder `path` below `top`, and tells of everything in it. The folder itself is not judged.
+///
+/// # Errors
+/// The first that `tell` returns.
+pub fn walk<E>(
+    top: &Folder,
+    path: &Path,
+    include: Include,
+    tell: &mut dyn FnMut(Seen<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    match top.folder(path) {
+        Ok(folder) => Walk { include, left: ENTRIES_MAX, tell }.folder(&folder, path, 0).map(drop),
+        Err(error) => tell(Seen::Unreadable(path, error)),
+    }
+}
+
+struct Walk<'a, E> {
+    include: Include,
+    left: usize,
+    tell: &'a mut dyn FnMut(Seen<'_>) -> Result<(), E>,
+}
+
+impl<E> Walk<'_, E> {
+    /// False once there was too much. The depth bounds the recursion, and the descriptors it holds.
+    fn folder(&mut self, folder: &Folder, path: &Path, depth: usize) -> Result<bool, E> {
+        if depth >= PATH_DEPTH_MAX {
+            (self.tell)(Seen::TooDeep(path))?;
+            return Ok(true);
+        }
+        let entries = match folder.entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                (self.tell)(Seen::Unreadable(path, error))?;
+                return Ok(true);
+            }
+        };
+        for entry in entries {
+            let name = match entry {
+                Ok(entry) => entry.name,
+                Err(error) => {
+                    (self.tell)(Seen::Unreadable(path, error))?;
+                    return Ok(true);
+                }
+            };
+            if self.left == 0 {
+                (self.tell)(Seen::TooMany(path))?;
+                return Ok(false);
+            }
+            self.left -= 1;
+            if !self.entry(folder, &name, &path.join(&name), depth)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn entry(&mut self, folder: &Folder, name: &OsStr, path: &Path, depth: usize) -> Result<bool, E> {
+        let (kind, stamp) = match folder.look(Path::new(name)) {
+            Ok(seen) => seen,
+            // It went away since it was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => {
+                (self.tell)(Seen::Unreadable(path, error))?;
+                return Ok(true);
+            }
+        };
+        if let Some(reason) = self.include.leaves_out(name, kind, &stamp) {
+            (self.tell)(Seen::LeftOut(path, reason))?;
+            return Ok(true);
+        }
+        if kind == Kind::File {
+            (self.tell)(Seen::File(path, stamp))?;
+            return Ok(true);
+        }
+        match folder.folder(Path::new(name)) {
+            Ok(below) => self.folder(&below, path, depth + 1),
+            Err(error) => (self.tell)(Seen::Unreadable(path, error)).map(|()| true),
+        }
+    }
+}
 
 /// One file to be published.
 pub(super) struct Source {
     /// Where it lies in the content.
     pub path: RelativePath,
-    /// Where it lies in the opened folder.
+    /// Where it lies in the folder that holds the content.
     pub on_disk: PathBuf,
-    /// Length in bytes when it was found.
-    pub length: u64,
-    /// When it had been changed last, if the file system tells.
-    pub modified: Option<SystemTime>,
+    /// What it was when it was found.
+    pub stamp: Stamp,
 }
 
 /// What was found.
+#[derive(Default)]
 pub(super) struct Found {
-    /// The folder that all `on_disk` are relative to.
-    pub folder: Folder,
-    /// The folder that holds the file or folder to be published.
-    pub root: PathBuf,
-    pub name: SafeName,
     /// In the order of the content.
     pub sources: Vec<Source>,
-    pub skipped: Vec<PathBuf>,
+    pub left_out: LeftOut,
 }
 
-/// Finds the files below `path`, or `path` itself.
-pub(super) fn walk(path: &Path, name: Option<&str>) -> Result<Found, PublishError> {
-    // "." and ".." have a name only after this, and a link's target is where the data lies.
-    let path = &path.canonicalize().map_err(io_error(path))?;
-    let root = path.parent().unwrap_or(path);
-    let own_name = path.file_name().unwrap_or(OsStr::new(""));
-    let name = SafeName::parse(name.map_or(own_name.as_bytes(), str::as_bytes))?;
-    let metadata = fs::metadata(path).map_err(io_error(path))?;
-    let mut walk = Walk::default();
-    let folder = if metadata.is_dir() {
-        walk.folder(path, Path::new(""), None)?;
-        path
-    } else if metadata.is_file() {
-        walk.file(name.clone().into(), own_name.into(), &metadata);
-        root
-    } else {
-        return Err(PublishError::Special(path.clone()));
-    };
-    if walk.sources.is_empty() {
-        return Err(PublishError::NoFiles(path.clone()));
+/// Finds the files of the content that lies under `name` in `top`, which is a file or a folder. Each file is
+/// opened, so that one that cannot be read is found before hours of hashing, not after them.
+pub(super) fn find(
+    top: &Folder,
+    name: &OsStr,
+    content: &SafeName,
+    include: Include,
+) -> Result<Found, PublishError> {
+    let (own, full) = (Path::new(name), top.path().join(name));
+    let (kind, stamp) = top.look(own).map_err(io_error(&full))?;
+    let mut found = Found::default();
+    match kind {
+        Kind::File => found.add(top, content.clone().into(), own, &stamp)?,
+        Kind::Folder => walk(top, own, include, &mut |seen| found.take(top, own, seen))?,
+        Kind::Other => return Err(PublishError::Special(full)),
     }
-    walk.sources.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(Found {
-        folder: Folder::open(folder).map_err(io_error(folder))?,
-        root: root.to_owned(),
-        name,
-        sources: walk.sources,
-        skipped: walk.skipped,
-    })
+    if found.sources.is_empty() {
+        let left_out = found.left_out;
+        return Err(match left_out.total() {
+            0 => PublishError::NoFiles(full),
+            _ => PublishError::AllLeftOut { path: full, left_out },
+        });
+    }
+    found.sources.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
 }
 
-fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError + '_ {
+impl Found {
+    fn take(&mut self, top: &Folder, own: &Path, seen: Seen<'_>) -> Result<(), PublishError> {
+        let full = |path: &Path| top.path().join(path);
+        match seen {
+            Seen::File(path, stamp) => {
+                let inside = path.strip_prefix(own).unwrap_or(path);
+                let inside =
+                    relative(inside).map_err(|source| PublishError::Path { path: full(path), source })?;
+                self.add(top, inside, path, &stamp)
+            }
+            Seen::LeftOut(path, reason) => {
+                self.left_out.add(&full(path), reason);
+                Ok(())
+            }
+            Seen::Unreadable(path, error) => Err(io_error(&full(path))(error)),
+            Seen::TooDeep(path) => Err(PublishError::Path { path: full(path), source: PathError::TooDeep }),
+            Seen::TooMany(_) => Err(PublishError::TooManyFiles(full(own))),
+        }
+    }
+
+    fn add(
+        &mut self,
+        top: &Folder,
+        path: RelativePath,
+        on_disk: &Path,
+        stamp: &Stamp,
+    ) -> Result<(), PublishError> {
+        if self.sources.len() >= FILES_MAX as usize {
+            return Err(PublishError::TooManyFiles(top.path().to_owned()));
+        }
+        let full = top.path().join(on_disk);
+        let file = top.file(on_disk).map_err(|error| error_of_opening(&full, error))?;
+        let opened = Stamp::of_file(&file).map_err(io_error(&full))?;
+        if opened != *stamp {
+            return Err(PublishError::Changed(full));
+        }
+        self.sources.push(Source { path, on_disk: on_disk.to_owned(), stamp: opened });
+        Ok(())
+    }
+}
+
+/// What a file that was there when we looked cannot be opened for: it may have been replaced since.
+pub(super) fn error_of_opening(full: &Path, error: io::Error) -> PublishError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => {
+            PublishError::Changed(full.to_owned())
+        }
+        _ => io_error(full)(error),
+    }
+}
+
+pub(super) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PublishError + '_ {
     |source| PublishError::Io { path: path.to_owned(), source }
 }
 
-#[derive(Default)]
-struct Walk {
-    sources: Vec<Source>,
-    skipped: Vec<PathBuf>,
-}
-
-impl Walk {
-    /// Takes in `top/below`, which is `path` in the content. The depth of paths bounds the recursion.
-    fn folder(&mut self, top: &Path, below: &Path, path: Option<&RelativePath>) -> Result<(), PublishError> {
-        let here = top.join(below);
-        for entry in fs::read_dir(&here).map_err(io_error(&here))? {
-            let entry = entry.map_err(io_error(&here))?;
-            let on_disk = below.join(entry.file_name());
-            let full = entry.path();
-            // Does not follow links.
-            let metadata = entry.metadata().map_err(io_error(&full))?;
-            if !metadata.is_dir() && !metadata.is_file() {
-                self.skipped.push(full);
-                continue;
-            }
-            let name_error = |source| PublishError::Path { path: full.clone(), source };
-            let name =
-                SafeName::parse(entry.file_name().as_bytes()).map_err(|error| name_error(error.into()))?;
-            let path = match path {
-                Some(folder) => folder.join(&name).map_err(name_error)?,
-                None => name.into(),
-            };
-            if metadata.is_dir() {
-                self.folder(top, &on_disk, Some(&path))?;
-            } else {
-                self.file(path, on_disk, &metadata);
-            }
-            if self.sources.len() > FILES_MAX as usize {
-                return Err(PublishError::TooManyFiles(top.to_owned()));
-            }
-        }
-        Ok(())
-    }
-
-    fn file(&mut self, path: RelativePath, on_disk: PathBuf, metadata: &Metadata) {
-        self.sources.push(Source {
-            path,
-            on_disk,
-            length: metadata.len(),
-            modified: metadata.modified().ok(),
-        });
-    }
+fn relative(path: &Path) -> Result<RelativePath, PathError> {
+    let mut names = path.components().map(|name| SafeName::parse(name.as_os_str().as_encoded_bytes()));
+    let first = match names.next() {
+        Some(name) => name?,
+        None => SafeName::parse(b"")?,
+    };
+    names.try_fold(RelativePath::from(first), |path, name| path.join(&name?))
 }

@@ -1,8 +1,11 @@
 //! `/nearcast/directory/1`: an announcement and a question in one, answered in order, on a kept stream.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
-use nearcast_core::registry::{Member, PeerName};
+use nearcast_core::{
+    registry::{Member, PeerName},
+    untrusted::Untrusted,
+};
 use prost::{
     Message,
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint},
@@ -75,6 +78,18 @@ pub(crate) struct Reply {
     /// A newer atlas than the asker's.
     #[prost(message, optional, tag = "9")]
     pub(crate) atlas: Option<Offer>,
+}
+
+impl Reply {
+    /// Members in the asker's AS, if the directory says anything about them.
+    pub(crate) fn members_in_as(&self) -> Option<Untrusted<u32>> {
+        Untrusted::new(self.members_in_as).said()
+    }
+
+    /// How long the asker should not ask, if the directory says anything about it.
+    pub(crate) fn pause(&self) -> Option<Untrusted<Duration>> {
+        Untrusted::new(Duration::from_secs(self.pause.into())).said()
+    }
 }
 
 /// Where an atlas can be had.

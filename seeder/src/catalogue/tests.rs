@@ -1,3 +1,5 @@
+use std::fs;
+
 use super::*;
 
 /// Writes `bytes` zeros as `NAME` into a folder, and `NAME.torrent` beside it.
@@ -18,7 +20,8 @@ fn publish(folder: &Path, name: &str, bytes: usize) -> ContentId {
 
 /// One word a change: `+` served, `-` stopped, `!` refused, and the name of the `.torrent`.
 fn scan(catalogue: &mut Catalogue) -> Vec<String> {
-    let changes = catalogue.scan().unwrap();
+    let root = Folder::open(&catalogue.root).unwrap();
+    let changes = catalogue.scan(&root).unwrap();
     let word = |sign: char, path: &Path| format!("{sign}{}", path.file_name().unwrap().to_string_lossy());
     changes
         .iter()
@@ -119,15 +122,35 @@ fn links_are_not_followed() {
 }
 
 #[test]
-fn a_root_that_cannot_be_read_is_an_error_and_keeps_what_was_found() {
+fn what_we_wrote_ourselves_is_served_without_a_look_at_everything() {
     let root = tempfile::tempdir().unwrap();
-    publish(root.path(), "a", 10);
+    let content = publish(root.path(), "a", 10);
     let mut catalogue = Catalogue::new(root.path().to_owned());
+    let folder = Folder::open(root.path()).unwrap();
+    let written = |catalogue: &mut Catalogue| {
+        let manifest = Arc::new(read_torrent(&folder, Path::new("a.torrent")).unwrap());
+        catalogue.take_written(&folder, Path::new("a.torrent"), manifest)
+    };
+    let changes = written(&mut catalogue);
+    assert!(matches!(&changes[..], [Change::Serve { root: data, .. }] if data == root.path()), "{changes:?}");
+    assert!(scan(&mut catalogue).is_empty(), "a look has nothing to add");
+    let other = publish(root.path(), "a", 11);
+    let changes = written(&mut catalogue);
+    assert!(
+        matches!(&changes[..], [Change::Stop { content: old, .. }, Change::Serve { .. }] if *old == content)
+    );
+    assert!(catalogue.served.contains_key(&other) && catalogue.len() == 1);
+}
+
+#[test]
+fn a_root_of_another_number_is_known_by_what_is_in_it() {
+    let place = tempfile::tempdir().unwrap();
+    let (root, other) = (place.path().join("root"), place.path().join("other"));
+    publish(&root.join("below"), "a", 10);
+    fs::create_dir(&other).unwrap();
+    let mut catalogue = Catalogue::new(root.clone());
     scan(&mut catalogue);
-    let moved = root.path().with_extension("moved");
-    fs::rename(root.path(), &moved).unwrap();
-    assert!(catalogue.scan().is_err());
-    assert_eq!(catalogue.len(), 1);
-    fs::rename(&moved, root.path()).unwrap();
-    assert!(scan(&mut catalogue).is_empty());
+    assert!(!catalogue.is_known_in(&Folder::open(&other).unwrap()));
+    fs::rename(root.join("below"), other.join("below")).unwrap();
+    assert!(catalogue.is_known_in(&Folder::open(&other).unwrap()));
 }

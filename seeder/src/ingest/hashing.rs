@@ -1,7 +1,10 @@
-//! Hashing what is due, one thing at a time, beside serving and never in its way: with half the cores, at the
-//! lowest priority, on a thread of its own.
+//! Hashing what is due beside serving and never in its way: with half the cores, at the lowest priority, on a thread
+//! of its own. One large thing at a time, or many small ones, whose `.torrent` files are made durable together.
 
 use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    io::Read,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -11,23 +14,74 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_core::{manifest::Manifest, paths::printable};
-use nearcast_node::publish::{PublishError, PublishOptions, publish, replace_file};
+use nearcast_core::{
+    manifest::{Manifest, TORRENT_BYTES_MAX},
+    paths::{NAME_BYTES_MAX, printable},
+};
+use nearcast_node::publish::{Folder, Include, Kind, LeftOut, PublishError, PublishOptions, publish_in};
 use tokio::sync::oneshot;
 
-use super::Due;
-use crate::health::Health;
+use super::{Due, sighting::Sighting};
+use crate::{health::Health, root::Root};
 
 /// The nicest there is.
 const NICENESS: i32 = 19;
 /// Progress of something large is said this often.
 const SAID_EVERY: Duration = Duration::from_secs(15);
+/// What is no larger is hashed together with others.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
+/// How many are, and how many bytes: bounds the memory that their metainfo takes, and how long the first of them waits
+/// for the last.
+const BATCH_ITEMS_MAX: usize = 1_024;
+const BATCH_BYTES_MAX: u64 = 64 << 20;
+/// A guess at how large a `.torrent` gets: for each content, and for each MiB of its data.
+const TORRENT_BYTES: u64 = 64 << 10;
+const TORRENT_BYTES_PER_MIB: u64 = 256;
+
+/// Some things that are due, hashed as one.
+#[derive(Debug)]
+pub struct Batch {
+    /// The root they lie in.
+    pub root: Root,
+    /// What is published of them.
+    pub include: Include,
+    /// The things: one large one, or many small ones.
+    pub due: Vec<Due>,
+}
+
+impl Batch {
+    /// Takes the next from the queue; none if it is empty.
+    pub fn next(queue: &mut VecDeque<Due>, root: &Root, include: Include) -> Option<Batch> {
+        let first = queue.pop_front()?;
+        let mut bytes = first.bytes();
+        let mut due = vec![first];
+        while bytes <= BATCH_BYTES_MAX && due.len() < BATCH_ITEMS_MAX {
+            let is_small = |due: &Due| due.bytes() <= SMALL_BYTES_MAX;
+            if !due.iter().all(is_small) || !queue.front().is_some_and(is_small) {
+                break;
+            }
+            let Some(next) = queue.pop_front() else { break };
+            bytes += next.bytes();
+            due.push(next);
+        }
+        Some(Batch { root: root.clone(), include, due })
+    }
+}
 
 /// What became of something due.
 #[derive(Debug)]
 pub enum Outcome {
     /// It has its `.torrent`.
-    Published(Arc<Manifest>),
+    Published {
+        /// What is in it.
+        manifest: Arc<Manifest>,
+        /// What was left out of it.
+        left_out: LeftOut,
+        /// There was one of another content before.
+        again: bool,
+        /// There was one of the same content before.
+        same: bool,
+    },
     /// Somebody changed it meanwhile.
     Changed,
     /// It cannot be published; the sentence is safe for logs.
@@ -36,35 +90,54 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// One thing being hashed. Dropped, it stops soon.
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Hashed {
+    /// Each thing, and what became of it.
+    Done(Vec<(Due, Outcome)>),
+    /// None could be published, whatever is in them: why, and all of them again.
+    Blocked(String, Vec<Due>),
+}
+
+/// Things being hashed. Dropped, it stops soon.
 pub struct Hashing {
     cancelled: Arc<AtomicBool>,
-    outcome: oneshot::Receiver<Outcome>,
+    hashed: oneshot::Receiver<Hashed>,
     thread: Option<thread::JoinHandle<()>>,
+    /// What is being hashed.
+    due: Vec<Due>,
 }
 
 impl Hashing {
     /// Begins.
-    pub fn start(due: Due, health: Arc<Health>) -> Hashing {
+    pub fn start(batch: Batch, health: Arc<Health>) -> Hashing {
         let cancelled = Arc::new(AtomicBool::new(false));
-        let (told, outcome) = oneshot::channel();
-        let flag = cancelled.clone();
+        let (told, hashed) = oneshot::channel();
+        let (flag, due) = (cancelled.clone(), batch.due.clone());
         let work = move || {
             lower_priority();
             // Who no longer waits knows that the seeder ends.
-            let _ = told.send(hash(&due, &health, &flag));
+            let _ = told.send(hash(batch, &health, &flag));
         };
         let thread = thread::Builder::new().name("publish".to_owned()).spawn(work);
         if let Err(error) = &thread {
             tracing::warn!(%error, "no thread to hash with");
         }
-        Hashing { cancelled, outcome, thread: thread.ok() }
+        Hashing { cancelled, hashed, thread: thread.ok(), due }
+    }
+
+    /// How many things.
+    pub fn items(&self) -> usize {
+        self.due.len()
     }
 
     /// Waits for the end.
-    pub async fn outcome(&mut self) -> Outcome {
-        let no_thread = |_| Outcome::Failed("no thread to hash with".to_owned());
-        (&mut self.outcome).await.unwrap_or_else(no_thread)
+    pub async fn hashed(&mut self) -> Hashed {
+        let hashed = (&mut self.hashed).await;
+        // The thread never began, or ended without a word.
+        hashed.unwrap_or_else(|_| {
+            Hashed::Blocked("no thread to hash with".to_owned(), std::mem::take(&mut self.due))
+        })
     }
 }
 
@@ -86,35 +159,124 @@ fn lower_priority() {
     }
 }
 
-fn hash(due: &Due, health: &Health, cancelled: &AtomicBool) -> Outcome {
-    let name = printable(&due.path.file_name().unwrap_or_default().to_string_lossy());
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let old = std::fs::read(&due.torrent).ok().and_then(|bytes| Manifest::parse(&bytes).ok());
-    let options = PublishOptions {
-        threads: Some(cores.div_ceil(2)),
-        // What the operator said of the content still holds for its next version.
-        web_seeds: old.map_or_else(Vec::new, |old| old.web_seeds().to_vec()),
-        ..PublishOptions::default()
+/// Something hashed whose `.torrent` is not written yet.
+struct Made {
+    manifest: Manifest,
+    left_out: LeftOut,
+    old: Option<Manifest>,
+}
+
+fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
+    let folder = match batch.root.open() {
+        Ok(folder) => folder,
+        Err(error) => return Hashed::Blocked(printable(&error.to_string()), batch.due),
     };
-    let progress = Progress::new(&name, health);
-    match publish(&due.path, options, &|done, total| progress.set(done, total), cancelled) {
-        Ok(published) => {
-            for skipped in &published.skipped {
-                tracing::info!("left out {}: not a regular file", printable(&skipped.to_string_lossy()));
+    // Before hours of hashing: a root that is full or not ours to write to.
+    let room = batch.due.iter().map(|due| TORRENT_BYTES + (due.bytes() >> 20) * TORRENT_BYTES_PER_MIB).sum();
+    if let Err(error) = folder.check_room(room) {
+        let root = printable(&folder.path().to_string_lossy());
+        return Hashed::Blocked(format!("no .torrent can be written to {root}: {error}"), batch.due);
+    }
+    let (mut files, mut places) = (Vec::new(), Vec::new());
+    let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.due.len());
+    for due in &batch.due {
+        outcomes.push(match make(&folder, due, batch.include, health, cancelled) {
+            Ok(made) => {
+                files.push((due.torrent.clone(), made.manifest.to_torrent()));
+                places.push(outcomes.len());
+                made.outcome()
             }
-            match replace_file(&due.torrent, &published.manifest.to_torrent()) {
-                Ok(()) => Outcome::Published(Arc::new(published.manifest)),
-                Err(error) => Outcome::Failed(cannot_write(&due.torrent, &error)),
-            }
+            Err(outcome) => outcome,
+        });
+    }
+    for (place, written) in places.into_iter().zip(folder.replace_files(&files)) {
+        if let Err(error) = written {
+            let name = printable(&batch.due[place].torrent.to_string_lossy());
+            outcomes[place] = Outcome::Failed(format!("cannot write {name}: {error}"));
         }
-        Err(PublishError::Changed(_)) => Outcome::Changed,
-        Err(PublishError::Cancelled) => Outcome::Cancelled,
-        Err(error) => Outcome::Failed(printable(&error.to_string())),
+    }
+    Hashed::Done(batch.due.into_iter().zip(outcomes).collect())
+}
+
+impl Made {
+    fn outcome(self) -> Outcome {
+        let same = self.old.as_ref().is_some_and(|old| old.content() == self.manifest.content());
+        let again = self.old.is_some() && !same;
+        Outcome::Published { manifest: Arc::new(self.manifest), left_out: self.left_out, again, same }
     }
 }
 
-fn cannot_write(torrent: &Path, error: &std::io::Error) -> String {
-    format!("cannot write {}: {error}", printable(&torrent.to_string_lossy()))
+fn make(
+    folder: &Folder,
+    due: &Due,
+    include: Include,
+    health: &Health,
+    cancelled: &AtomicBool,
+) -> Result<Made, Outcome> {
+    if cancelled.load(Relaxed) {
+        return Err(Outcome::Cancelled);
+    }
+    check_place(folder, &due.torrent)?;
+    check_sighting(folder, due, include)?;
+    let name = printable(&due.name.to_string_lossy());
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let old = read_torrent(folder, Path::new(&due.torrent)).ok();
+    let options = PublishOptions {
+        threads: Some(cores.div_ceil(2)),
+        // What the operator said of the content still holds for its next version.
+        web_seeds: old.as_ref().map_or_else(Vec::new, |old| old.web_seeds().to_vec()),
+        include,
+        ..PublishOptions::default()
+    };
+    let progress = Progress::new(&name, health);
+    let published =
+        publish_in(folder, &due.name, options, &|done, total| progress.set(done, total), cancelled);
+    let published = published.map_err(|error| match error {
+        PublishError::Changed(_) | PublishError::Special(_) => Outcome::Changed,
+        PublishError::Cancelled => Outcome::Cancelled,
+        error => Outcome::Failed(printable(&error.to_string())),
+    })?;
+    check_sighting(folder, due, include)?;
+    let mut manifest = published.manifest;
+    if let Some(old) = old.as_ref().filter(|old| old.content() == manifest.content()) {
+        // Somebody signed this very content.
+        manifest = manifest.with_signatures(old.signatures().good().to_vec());
+    }
+    Ok(Made { manifest, left_out: published.left_out, old })
+}
+
+/// Whether a `.torrent` can be written there at all.
+fn check_place(folder: &Folder, torrent: &OsString) -> Result<(), Outcome> {
+    let bytes = torrent.len();
+    if bytes > NAME_BYTES_MAX {
+        let longest = NAME_BYTES_MAX - ".torrent".len();
+        return Err(Outcome::Failed(format!(
+            "its name is too long for a .torrent beside it; give it one of at most {longest} bytes"
+        )));
+    }
+    match folder.look(Path::new(torrent)) {
+        Ok((Kind::Folder, _)) => {
+            let torrent = printable(&torrent.to_string_lossy());
+            Err(Outcome::Failed(format!("{torrent} is a folder; give that another name")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// It must be what it was when it was found to be finished, before it is hashed and after.
+fn check_sighting(folder: &Folder, due: &Due, include: Include) -> Result<(), Outcome> {
+    match Sighting::of(folder, &due.name, include) {
+        Some(now) if now.is_exactly(&due.sighting) => Ok(()),
+        _ => Err(Outcome::Changed),
+    }
+}
+
+/// Reads a `.torrent` below a folder; no link is followed.
+pub(crate) fn read_torrent(folder: &Folder, path: &Path) -> Result<Manifest, String> {
+    let mut bytes = Vec::new();
+    let file = folder.file(path).map_err(|error| error.to_string())?;
+    file.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    Manifest::parse(&bytes).map_err(|error| error.to_string())
 }
 
 /// Counts what is hashed, and says how far something large has come.
@@ -147,3 +309,6 @@ impl<'a> Progress<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,103 +1,216 @@
 //! What a file or folder looks like from outside, to tell whether it changes.
 
 use std::{
-    fs::{self, Metadata},
+    convert::Infallible,
+    ffi::OsStr,
     hash::{DefaultHasher, Hash, Hasher},
-    os::unix::fs::MetadataExt,
     path::Path,
     time::SystemTime,
 };
 
-/// Entries below one folder that are looked at; a larger one is not published anyway.
-const ENTRIES_MAX: usize = 600_000;
-/// Folders in folders.
-const DEPTH_MAX: usize = 100;
+use nearcast_node::publish::{Folder, Include, Kind, LeftOut, Reason, Seen, Stamp, is_state_folder, walk};
 
-/// Equal sightings mean that nothing was changed in between, as far as names, sizes and times tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Equal sightings mean that nothing that would be published was changed in between, as far as names, sizes, numbers
+/// and times tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sighting {
     /// Names, numbers, sizes and times of all files, each counted once in no order.
-    fingerprint: u64,
+    data: u64,
+    /// The same, and the times of the last change of any kind: nobody can set those back, but a change of a
+    /// mode or one more hard link changes them, too.
+    exact: u64,
     files: usize,
+    /// Bytes of all files together.
+    pub(super) bytes: u64,
+    /// Folders that cannot be read, or are too deep.
+    faults: usize,
+    /// How many things are left out.
+    pub(super) left_out: u64,
     /// Something in it is called as unfinished things are.
-    unfinished: bool,
+    pub(super) is_unfinished: bool,
+    /// A download of ours keeps its state in it.
+    pub(super) is_downloading: bool,
+    /// The file system of the file or folder itself.
+    device: u64,
     /// When its newest file was changed.
     pub(super) modified: SystemTime,
 }
 
 impl Sighting {
-    /// There is something to publish, and nothing in it says that more is to come.
-    pub(super) fn is_finished(&self) -> bool {
-        self.files > 0 && !self.unfinished
+    /// What lies under `name`, or below it, without following links; none if it is neither file nor folder, or would
+    /// not be published.
+    pub(super) fn of(root: &Folder, name: &OsStr, include: Include) -> Option<Sighting> {
+        let (kind, stamp) = root.look(Path::new(name)).ok()?;
+        match include.leaves_out(name, kind, &stamp) {
+            None => Sighting::of_known(root, name, include, kind, &stamp),
+            Some(_) => None,
+        }
     }
 
-    fn add(&mut self, path: &Path, data: &Metadata) {
+    /// The same, for what was looked at already.
+    pub(super) fn of_known(
+        root: &Folder,
+        name: &OsStr,
+        include: Include,
+        kind: Kind,
+        stamp: &Stamp,
+    ) -> Option<Sighting> {
+        let mut sighting = Sighting {
+            data: 0,
+            exact: 0,
+            files: 0,
+            bytes: 0,
+            faults: 0,
+            left_out: 0,
+            is_unfinished: false,
+            is_downloading: false,
+            device: stamp.device,
+            modified: SystemTime::UNIX_EPOCH,
+        };
+        match kind {
+            Kind::File => sighting.add(Path::new(name), stamp),
+            Kind::Folder => {
+                let mut take = |seen: Seen<'_>| -> Result<(), Infallible> {
+                    sighting.take(root, seen);
+                    Ok(())
+                };
+                let Ok(()) = walk(root, Path::new(name), include, &mut take);
+            }
+            Kind::Other => return None,
+        }
+        Some(sighting)
+    }
+
+    /// There is something to publish, or something to say why not.
+    pub(super) fn is_something(&self) -> bool {
+        self.files > 0 || self.faults > 0
+    }
+
+    /// The same data, as far as can be told without reading: a change of a mode is none.
+    pub(super) fn has_data_of(&self, other: &Sighting) -> bool {
+        (self.data, self.files, self.faults) == (other.data, other.files, other.faults)
+    }
+
+    /// The same files in the same state: nobody touched any of them in between.
+    pub(super) fn is_exactly(&self, other: &Sighting) -> bool {
+        self.has_data_of(other) && self.exact == other.exact
+    }
+
+    /// Emptied at once, and on another file system: that of its files went away.
+    pub(super) fn has_vanished_since(&self, before: &Sighting) -> bool {
+        !self.is_something() && before.is_something() && self.device != before.device
+    }
+
+    fn take(&mut self, root: &Folder, seen: Seen<'_>) {
+        match seen {
+            Seen::File(path, stamp) => self.add(path, &stamp),
+            Seen::LeftOut(path, reason) => {
+                self.left_out += 1;
+                if reason == Reason::Unfinished {
+                    self.is_unfinished = true;
+                    // While it grows, somebody goes on with it.
+                    let mut hasher = DefaultHasher::new();
+                    (path, root.look(path).ok().map(|(_, stamp)| stamp)).hash(&mut hasher);
+                    self.count(0, hasher.finish());
+                }
+                self.is_downloading |= path.file_name().is_some_and(is_state_folder);
+            }
+            Seen::Unreadable(path, _) | Seen::TooDeep(path) | Seen::TooMany(path) => {
+                let mut hasher = DefaultHasher::new();
+                path.hash(&mut hasher);
+                self.count(hasher.finish(), hasher.finish());
+                self.faults += 1;
+            }
+        }
+    }
+
+    fn add(&mut self, path: &Path, stamp: &Stamp) {
         let mut hasher = DefaultHasher::new();
-        (path, data.ino(), data.len(), data.mtime(), data.mtime_nsec()).hash(&mut hasher);
-        // A sum, as folders are read in any order.
-        self.fingerprint = self.fingerprint.wrapping_add(hasher.finish());
+        (path, stamp.inode, stamp.bytes, stamp.modified).hash(&mut hasher);
+        let data = hasher.finish();
+        stamp.changed.hash(&mut hasher);
+        self.count(data, hasher.finish());
         self.files += 1;
-        self.unfinished |= path.file_name().is_some_and(super::looks_unfinished);
-        self.modified = data.modified().map_or(self.modified, |modified| modified.max(self.modified));
+        self.bytes = self.bytes.saturating_add(stamp.bytes);
+        self.modified = self.modified.max(stamp.modified_at());
+    }
+
+    /// A sum, as folders are read in any order.
+    fn count(&mut self, data: u64, exact: u64) {
+        self.data = self.data.wrapping_add(data);
+        self.exact = self.exact.wrapping_add(exact);
     }
 }
 
-/// Looks at a file, or everything in a folder, without following links; none if it is neither.
-pub(super) fn sight(path: &Path) -> Option<Sighting> {
-    let data = fs::symlink_metadata(path).ok()?;
-    let mut sighting =
-        Sighting { fingerprint: 0, files: 0, unfinished: false, modified: SystemTime::UNIX_EPOCH };
-    if data.is_file() {
-        sighting.add(path, &data);
-    } else if data.is_dir() {
-        let mut left = ENTRIES_MAX;
-        let mut folders = vec![(path.to_owned(), 0)];
-        while let Some((folder, depth)) = folders.pop() {
-            for entry in fs::read_dir(folder).ok()?.flatten() {
-                left = left.checked_sub(1)?;
-                let Ok(data) = entry.metadata() else { continue };
-                if data.is_file() {
-                    sighting.add(&entry.path(), &data);
-                } else if data.is_dir() && depth < DEPTH_MAX {
-                    folders.push((entry.path(), depth + 1));
-                }
-            }
-        }
-    } else {
-        return None;
+/// What was left out directly in the root, where what is unfinished is only waited for.
+pub(super) fn count_in_root(left_out: &mut LeftOut, reason: Reason) {
+    if reason != Reason::Unfinished {
+        left_out.count(reason);
     }
-    Some(sighting)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
     use super::*;
+
+    fn sight(folder: &Path) -> Option<Sighting> {
+        let root = Folder::open(folder.parent().unwrap()).unwrap();
+        Sighting::of(&root, folder.file_name().unwrap(), Include::default())
+    }
+
+    /// A folder `item` that others may read; a temporary one is not.
+    fn item() -> (tempfile::TempDir, std::path::PathBuf) {
+        let outer = tempfile::tempdir().unwrap();
+        let item = outer.path().join("item");
+        fs::create_dir(&item).unwrap();
+        (outer, item)
+    }
 
     #[test]
     fn every_change_of_a_file_below_is_seen_and_reading_is_none() {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("a/b")).unwrap();
-        let file = folder.path().join("a/b/c");
+        let (_outer, folder) = item();
+        fs::create_dir_all(folder.join("a/b")).unwrap();
+        let file = folder.join("a/b/c");
         fs::write(&file, "one").unwrap();
-        let first = sight(folder.path()).unwrap();
-        assert!(first.is_finished());
+        let first = sight(&folder).unwrap();
+        assert!(first.is_something());
         fs::read(&file).unwrap();
-        assert_eq!(sight(folder.path()).unwrap(), first);
+        assert_eq!(sight(&folder).unwrap(), first);
         fs::write(&file, "four").unwrap();
-        let longer = sight(folder.path()).unwrap();
-        assert_ne!(longer, first);
-        fs::rename(&file, folder.path().join("a/c")).unwrap();
-        assert_ne!(sight(folder.path()).unwrap(), longer, "a name is part of it");
-        fs::write(folder.path().join("a/more.part"), "").unwrap();
-        assert!(!sight(folder.path()).unwrap().is_finished());
+        let longer = sight(&folder).unwrap();
+        assert!(!longer.has_data_of(&first));
+        fs::rename(&file, folder.join("a/c")).unwrap();
+        assert!(!sight(&folder).unwrap().has_data_of(&longer), "a name is part of it");
+        fs::write(folder.join("a/more.part"), "").unwrap();
+        assert!(sight(&folder).unwrap().is_unfinished);
+        fs::create_dir(folder.join("a/.more.01234567.nearcast")).unwrap();
+        assert!(sight(&folder).unwrap().is_downloading);
+    }
+
+    #[test]
+    fn what_is_left_out_changes_nothing_but_the_count() {
+        let (_outer, folder) = item();
+        fs::write(folder.join("a"), "one").unwrap();
+        let before = sight(&folder).unwrap();
+        fs::create_dir(folder.join(".git")).unwrap();
+        fs::write(folder.join(".git/config"), "x").unwrap();
+        fs::write(folder.join("key"), "x").unwrap();
+        fs::set_permissions(folder.join("key"), fs::Permissions::from_mode(0o600)).unwrap();
+        let after = sight(&folder).unwrap();
+        assert!(after.has_data_of(&before) && after.exact == before.exact);
+        assert_eq!(after.left_out, 2);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(sight(&folder), None);
     }
 
     #[test]
     fn empty_folders_and_special_files_are_nothing_to_publish() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(!sight(folder.path()).unwrap().is_finished());
-        let _socket = std::os::unix::net::UnixListener::bind(folder.path().join("socket")).unwrap();
-        assert_eq!(sight(&folder.path().join("socket")), None);
-        assert!(sight(&folder.path().join("absent")).is_none());
+        let (outer, folder) = item();
+        assert!(!sight(&folder).unwrap().is_something());
+        let _socket = std::os::unix::net::UnixListener::bind(outer.path().join("socket")).unwrap();
+        assert_eq!(sight(&outer.path().join("socket")), None);
+        assert_eq!(sight(&outer.path().join("absent")), None);
     }
 }

@@ -1,5 +1,7 @@
 //! Looks at a root whose things come, change and go; time is an argument.
 
+use std::{fs, os::unix::fs::PermissionsExt, time::SystemTime};
+
 use super::*;
 
 struct World {
@@ -11,7 +13,7 @@ struct World {
 impl World {
     fn new() -> World {
         let root = tempfile::tempdir().unwrap();
-        let ingest = Ingest::new(root.path().to_owned());
+        let ingest = Ingest::new(Include::default());
         World { root, ingest, now: Instant::now() }
     }
 
@@ -22,12 +24,13 @@ impl World {
     /// Looks again after a while; the names of what is due.
     fn look(&mut self, later: Duration) -> Vec<Due> {
         self.now += later;
-        self.ingest.look(self.now, &BTreeMap::new()).unwrap()
+        let root = Folder::open(self.root.path()).unwrap();
+        self.ingest.look(&root, self.now, &BTreeMap::new()).unwrap()
     }
 
     fn names(&mut self, later: Duration) -> Vec<String> {
         let due = self.look(later);
-        due.iter().map(|due| due.path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
+        due.iter().map(|due| due.name.to_str().unwrap().to_owned()).collect()
     }
 }
 
@@ -74,7 +77,7 @@ fn what_has_a_torrent_is_due_again_only_when_it_changes() {
     world.write("film", "two");
     assert_eq!(world.names(QUIET), [] as [&str; 0]);
     let due = world.look(QUIET);
-    assert!(due[0].again && due[0].torrent == world.root.path().join("film.torrent"), "{due:?}");
+    assert!(due[0].again && due[0].torrent == "film.torrent", "{due:?}");
     world.ingest.on_published(&due[0]);
     assert_eq!(world.names(QUIET), [] as [&str; 0]);
     fs::remove_file(world.root.path().join("film.torrent")).unwrap();
@@ -105,27 +108,123 @@ fn a_torrent_of_another_name_covers_what_it_is_about() {
     world.write("film", "one");
     let old = SystemTime::now() - Duration::from_secs(50);
     fs::File::options().write(true).open(world.root.path().join("film")).unwrap().set_modified(old).unwrap();
-    let covered = BTreeMap::from([("film".to_owned(), world.root.path().join("v1.torrent"))]);
+    let covered = BTreeMap::from([("film".to_owned(), "v1.torrent".into())]);
+    let root = Folder::open(world.root.path()).unwrap();
     for _ in 0..2 {
         world.now += QUIET;
-        assert_eq!(world.ingest.look(world.now, &covered).unwrap(), []);
+        assert_eq!(world.ingest.look(&root, world.now, &covered).unwrap(), []);
     }
 }
 
 #[test]
-fn what_failed_is_tried_again_when_it_changes_or_after_a_while() {
+fn what_failed_is_tried_again_when_it_changes_or_hours_later() {
     let mut world = World::new();
     world.write("film", "one");
     world.look(QUIET);
     let due = world.look(QUIET);
-    world.ingest.on_failed(&due[0], world.now);
-    assert_eq!((world.ingest.failures(), world.names(QUIET).len()), (1, 0));
-    world.look(RETRY);
+    assert!(world.ingest.on_failed(&due[0], world.now, "bad disk"));
+    for _ in 0..50 {
+        assert_eq!(
+            world.names(Duration::from_secs(60)).len(),
+            0,
+            "the same is not hashed again every minute"
+        );
+    }
+    assert_eq!(world.ingest.failures(), 1);
+    world.look(RETRY_MIN);
     let due = world.look(QUIET);
-    assert_eq!(due.len(), 1, "after a while");
-    world.ingest.on_changed(&due[0], world.now);
-    assert_eq!(world.names(QUIET), ["film"], "it was quiet again");
+    assert_eq!(due.len(), 1, "after hours");
+    assert!(!world.ingest.on_failed(&due[0], world.now, "bad disk"), "said once");
+    world.look(RETRY_MIN);
+    assert_eq!(world.look(QUIET).len(), 0, "longer and longer");
+    world.write("film", "another");
+    world.look(QUIET);
+    let due = world.look(QUIET);
+    assert_eq!(due.len(), 1, "at once when it changes");
+    assert!(world.ingest.on_failed(&due[0], world.now, "worse disk"), "another reason is news");
+    let mode = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(world.root.path().join("film"), mode).unwrap();
+    world.look(QUIET);
+    assert_eq!(world.names(QUIET), ["film"], "a mode that changes may be what was missing");
     fs::remove_file(world.root.path().join("film")).unwrap();
     world.look(QUIET);
     assert_eq!(world.ingest.failures(), 0, "what is gone is forgotten");
+}
+
+#[test]
+fn what_changes_whenever_it_is_read_is_waited_for_longer_and_longer() {
+    let mut world = World::new();
+    world.write("log", "0");
+    world.look(QUIET);
+    let (mut looks, mut hashed) = (0, 0);
+    while looks < 1_000 {
+        looks += 1;
+        if let [due] = &world.look(QUIET)[..] {
+            hashed += 1;
+            world.write("log", &"x".repeat(hashed));
+            world.ingest.on_changed(due, world.now);
+        }
+    }
+    assert!((5..15).contains(&hashed), "in 2,000 s it was read {hashed} times");
+    assert!(
+        !world.ingest.is_settling(world.now + SETTLING_TIME_MAX),
+        "and not looked at more often than the rest"
+    );
+}
+
+#[test]
+fn what_is_called_unfinished_in_a_folder_is_waited_for_and_then_left_out() {
+    let mut world = World::new();
+    fs::create_dir(world.root.path().join("season")).unwrap();
+    world.write("season/1.mkv", "x");
+    world.write("season/2.mkv.part", "x");
+    for _ in 0..20 {
+        assert_eq!(world.names(QUIET), [] as [&str; 0]);
+    }
+    // It goes on.
+    world.write("season/2.mkv.part", "more");
+    world.look(QUIET);
+    assert_eq!(world.names(SETTLING_TIME_MAX - QUIET), [] as [&str; 0], "it went on");
+    assert_eq!(world.names(QUIET), ["season"], "nobody goes on with it");
+}
+
+#[test]
+fn what_a_download_of_ours_writes_to_waits_until_its_state_is_gone() {
+    let mut world = World::new();
+    for folder in ["season", ".season.0123abcd.nearcast", "other", "other/.x.0123abcd.nearcast"] {
+        fs::create_dir(world.root.path().join(folder)).unwrap();
+    }
+    // Between two files there is no .part.
+    world.write("season/1.mkv", "x");
+    world.write("other/1.mkv", "x");
+    for _ in 0..3 {
+        assert_eq!(world.names(SETTLING_TIME_MAX), [] as [&str; 0]);
+    }
+    fs::remove_dir(world.root.path().join(".season.0123abcd.nearcast")).unwrap();
+    assert_eq!(world.names(QUIET), ["season"]);
+    fs::remove_dir(world.root.path().join("other/.x.0123abcd.nearcast")).unwrap();
+    assert_eq!(world.names(QUIET), ["other"]);
+}
+
+#[test]
+fn what_others_may_not_read_is_left_out_and_counted() {
+    let mut world = World::new();
+    fs::create_dir(world.root.path().join("project")).unwrap();
+    for (name, mode) in
+        [("key", 0o600), ("film", 0o644), ("project/readme", 0o644), ("project/key", 0o600), (".x", 0o644)]
+    {
+        world.write(name, "x");
+        fs::set_permissions(world.root.path().join(name), fs::Permissions::from_mode(mode)).unwrap();
+    }
+    world.look(QUIET);
+    let mut names = world.names(QUIET);
+    names.sort();
+    assert_eq!(names, ["film", "project"]);
+    assert_eq!(world.ingest.left_out(), 3);
+    let told = world.ingest.left_out_in_root().to_string();
+    assert_eq!(told, "1 hidden name, 1 that others may not read");
+    // The same files under another rule.
+    world.ingest = Ingest::new(Include { hidden: true, unfinished: false });
+    world.look(QUIET);
+    assert_eq!((world.look(QUIET).len(), world.ingest.left_out()), (4, 0));
 }

@@ -3,13 +3,10 @@
 
 use nearcast_core::id::{ContentKey, PeerKey};
 
-use self::shell::{
+use crate::shell::{
     Shell,
     step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
 };
-
-#[path = "../../../node/core/tests/shell/mod.rs"]
-mod shell;
 
 /// Steps of one run at most; more find nothing that fewer do not.
 const STEPS_MAX: usize = 250;

@@ -3,6 +3,7 @@
 
 mod archives;
 mod atlas;
+mod byzantine;
 mod engine;
 mod feeds;
 mod links;
@@ -12,11 +13,18 @@ mod proofs;
 mod registry;
 mod run_sets;
 
+/// What the core's own tests are made of, too.
+#[path = "../../../node/core/tests/byzantine/mod.rs"]
+mod byzantine_world;
+#[path = "../../../node/core/tests/shell/mod.rs"]
+mod shell;
+
 pub use nearcast_node::fuzzing::Target;
 
 /// The core's targets; the node brings its own.
-const OF_CORE: [Target; 9] = [
+const OF_CORE: [Target; 10] = [
     Target { name: "atlas", run: atlas::run, seeds: atlas::seeds },
+    Target { name: "byzantine", run: byzantine::run, seeds: byzantine::seeds },
     Target { name: "engine", run: engine::run, seeds: engine::seeds },
     Target { name: "metainfo", run: metainfo::torrent, seeds: metainfo::torrent_seeds },
     Target { name: "info", run: metainfo::info, seeds: metainfo::info_seeds },

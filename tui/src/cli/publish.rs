@@ -13,9 +13,9 @@ use nearcast_core::{
 use nearcast_node::{
     address::Address,
     key::SecretKey,
-    publish::{PublishOptions, Published, publish, replace_file},
+    publish::{Include, PublishError, PublishOptions, Published, Reason, publish, replace_file},
 };
-use nearcast_service::{signals::Signals, units::parse_size};
+use nearcast_service::{links::undialled, signals::Signals, units::parse_size};
 use serde_json::{Value, json};
 
 use crate::{
@@ -30,7 +30,17 @@ use crate::{
 #[derive(Debug, Args)]
 pub(super) struct Publish {
     /// File or folder to publish.
+    ///
+    /// Of a folder, these are left out at every depth, and counted: hidden names (.x), backups (x~, #x#, .bak, .swp),
+    /// unfinished files (.part, .tmp, .crdownload and so on), links and special files, and what others on this
+    /// machine may not read, going by its mode. What is named here itself is published in any case.
     path: PathBuf,
+    /// Publish hidden names, backups, unfinished and private files, too.
+    ///
+    /// Whoever has the link can then read what others on this machine may not: keys, passwords, histories. What an
+    /// unfinished download of nearcast keeps beside its files is left out all the same.
+    #[arg(long)]
+    hidden: bool,
     /// Where to write the .torrent [default: NAME.torrent in the current folder].
     #[arg(long, short, value_name = "FILE.torrent")]
     output: Option<PathBuf>,
@@ -44,7 +54,8 @@ pub(super) struct Publish {
     /// yet. Several are possible.
     #[arg(long, value_name = "URL", value_parser = web_seed)]
     web_seed: Vec<String>,
-    /// Peer or seeder to name in the link; several are possible.
+    /// Peer or seeder to name in the link; several are possible. Whoever opens the link tries the first eight, at ports
+    /// from 1024 up.
     #[arg(long, value_name = "MULTIADDR")]
     peer: Vec<Address>,
     /// Secret key to sign with, as nearcast key new makes it; several are possible. Signatures that a .torrent
@@ -86,11 +97,9 @@ impl Publish {
             let progress = |done, total| meter.set(done, total);
             publish(&path, options, &progress, &meter.cancelled)
         })
-        .await?;
-        for skipped in &published.skipped {
-            let skipped = printable(&skipped.to_string_lossy());
-            screen.say(&format!("left out {skipped}: not a regular file"));
-        }
+        .await
+        .map_err(explain)?;
+        self.say_what_is_private(screen, &published);
         published.manifest = self.sign(published.manifest, &keys);
         let torrent = self.write_torrent(&published)?;
         let link = self.link(&published);
@@ -108,8 +117,28 @@ impl Publish {
         for key in published.manifest.signatures().keys() {
             screen.say(&format!("signed by {key}"));
         }
+        if let Some(warning) = undialled(&self.peer) {
+            screen.warn(&warning);
+        }
         screen.data(&link.to_string());
         Ok(())
+    }
+
+    fn say_what_is_private(&self, screen: &Screen, published: &Published) {
+        if published.left_out.total() > 0 {
+            let only_special = published.left_out.total() == published.left_out.of(Reason::Special);
+            let hint = match self.hidden || only_special {
+                true => "",
+                false => " (--hidden includes all but links and special files)",
+            };
+            screen.say(&format!("left out {}{hint}", published.left_out));
+        }
+        if published.is_private {
+            let path = printable(&self.path.to_string_lossy());
+            screen.say(&format!(
+                "{path} is private: others on this machine may not read it, but whoever has the link can"
+            ));
+        }
     }
 
     fn target(&self, manifest: &Manifest) -> PathBuf {
@@ -130,6 +159,7 @@ impl Publish {
         PublishOptions {
             piece_bytes: self.piece_size,
             web_seeds: self.web_seed.clone(),
+            include: Include { hidden: self.hidden, unfinished: self.hidden },
             ..PublishOptions::default()
         }
     }
@@ -160,6 +190,16 @@ impl Publish {
     }
 }
 
+/// Says how to publish what is left out by default, when nothing else is there.
+fn explain(error: CommandError) -> CommandError {
+    match error {
+        CommandError::Publish(error @ PublishError::AllLeftOut { .. }) => CommandError::BadOption(format!(
+            "{error}; name a file to publish it all the same, or use --hidden"
+        )),
+        error => error,
+    }
+}
+
 /// All else being equal, one more signature replaces nothing.
 fn differs_in_signatures(there: &[u8], manifest: &Manifest) -> bool {
     Manifest::parse(there)
@@ -168,8 +208,11 @@ fn differs_in_signatures(there: &[u8], manifest: &Manifest) -> bool {
 
 fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Value {
     let layout = published.manifest.layout();
+    let left_out = &published.left_out;
     let skipped: Vec<String> =
-        published.skipped.iter().map(|path| printable(&path.to_string_lossy())).collect();
+        left_out.paths().iter().map(|path| printable(&path.to_string_lossy())).collect();
+    let counts: serde_json::Map<String, Value> =
+        Reason::ALL.iter().map(|&reason| (reason.name().to_owned(), left_out.of(reason).into())).collect();
     json!({
         "content": published.manifest.content().to_string(),
         "name": printable(published.manifest.name()),
@@ -181,6 +224,8 @@ fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Va
         "link": link.to_string(),
         "signed_by": published.manifest.signatures().keys().map(|key| key.to_string()).collect::<Vec<_>>(),
         "skipped": skipped,
+        "left_out": counts,
+        "private": published.is_private,
     })
 }
 
@@ -195,6 +240,7 @@ mod tests {
         fs::write(&path, data).unwrap();
         let command = Publish {
             path: path.clone(),
+            hidden: false,
             output: Some(folder.join("film.torrent")),
             overwrite: false,
             piece_size: None,

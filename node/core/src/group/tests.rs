@@ -20,6 +20,8 @@ fn tick(group: &mut Group, ranks: &Ranks<'_>, inside: &RunSet) {
         ranks,
         mine: &RunSet::empty(RUNS),
         inside: inside.clone(),
+        served: inside,
+        slots: 0,
         beyond: &all(),
         rivals: 0,
         members: 0,
@@ -113,6 +115,29 @@ fn in_a_large_group_about_one_of_all_members_imports_a_run() {
 }
 
 #[test]
+fn a_directory_that_counts_too_many_or_names_members_that_are_none_holds_up_imports_for_six_seconds_at_most()
+{
+    let layout = layout();
+    let strangers: Vec<u32> = (1_000..1_200).collect();
+    for (counted, known) in [(1 << 30, &[][..]), (u32::MAX, &[]), (0, &strangers), (u32::MAX, &strangers)] {
+        let tags = [11, 22, 33];
+        let mut groups: Vec<(u32, Group)> = tags.map(|own| (own, Group::new(RUNS))).into();
+        let mut open = RunSet::empty(RUNS);
+        let mut ticks = 0;
+        while open.count() < RUNS * 9 / 10 {
+            for (own, group) in &mut groups {
+                let others = tags.iter().copied().filter(|tag| tag != own).collect();
+                let ranks = Ranks::new(*own, others, known, counted, 1.0, &layout);
+                tick(group, &ranks, &RunSet::empty(RUNS));
+                open.insert_all(group.open());
+            }
+            ticks += 1;
+        }
+        assert!(ticks <= 24, "{} of 64 runs are somebody's turn after {ticks} ticks", open.count());
+    }
+}
+
+#[test]
 fn a_slow_uplink_takes_fewer_turns() {
     let layout = layout();
     let turns = |share| {
@@ -132,7 +157,18 @@ fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
         group.on_beyond(&runs, &all(), || unreachable!("nothing is new"));
         let (mine, inside) = (RunSet::empty(RUNS), RunSet::empty(RUNS));
         let beyond = &all();
-        group.survey(Survey { ranks: &ranks, mine: &mine, inside, beyond, rivals: 1, members: 0, came });
+        let served = &inside.clone();
+        group.survey(Survey {
+            ranks: &ranks,
+            mine: &mine,
+            inside,
+            served,
+            slots: 0,
+            beyond,
+            rivals: 1,
+            members: 0,
+            came,
+        });
     };
     progress(&mut group, 3, 3);
     assert!(!group.is_behind());

@@ -16,6 +16,7 @@ use crate::{
     run_set::RunSet,
     time::Timestamp,
     timers::Wake,
+    untrusted::Untrusted,
 };
 
 /// Peers named in one peer exchange message.
@@ -48,14 +49,15 @@ impl Swarm {
         query: Option<QueryId>,
         candidates: Vec<Candidate>,
     ) {
+        let told = !candidates.is_empty();
         self.discovery.learn(candidates, &mut self.links, ctx.config, ctx.locality);
         if let Some(query) = query {
-            self.on_answer(ctx, query);
+            self.on_answer(ctx, query, told);
         }
         self.seek(ctx);
     }
 
-    pub(super) fn handle_counted(&mut self, members: u32) {
+    pub(super) fn handle_counted(&mut self, members: Untrusted<u32>) {
         if let Some(download) = &mut self.download {
             download.groups().on_counted(members);
         }
@@ -66,9 +68,10 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId) {
+    /// A directory answered, and `told` of somebody.
+    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId, told: bool) {
         let few = self.links.len() < NEIGHBOURS_FEW && !self.is_complete();
-        self.discovery.on_answer(ctx.now, query, few, ctx.config, ctx.random);
+        self.discovery.on_answer(ctx.now, query, (few, told), ctx.config, ctx.random);
     }
 
     /// Looks for neighbours: asks directories, dials candidates, and sets the next time to do so.
@@ -101,7 +104,7 @@ impl Swarm {
             return;
         }
         let start = ctx.config.requests_start;
-        let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
+        let depth = self.download.as_ref().map_or(start, |download| download.depth_of_stranger());
         let to_server = self.download.as_ref().map_or(start, |download| download.depth_to_server());
         let depth = if about.web_seed { depth.max(to_server) } else { depth };
         let mut link = Link::new(peer, about, depth);
@@ -113,7 +116,7 @@ impl Swarm {
         if let Some(pursuit) = &mut self.pursuit {
             // Before the manifest is known, a link says no more than that somebody is there: once is enough.
             if knows_content || !pursuit.ever_linked {
-                pursuit.alive = ctx.now;
+                pursuit.on_sign(ctx.now);
             }
             pursuit.ever_linked = true;
         }
@@ -122,7 +125,7 @@ impl Swarm {
         }
         if let (Some(held), Some(theirs)) = (&self.content, theirs) {
             self.upload.on_linked(ctx, held.layout.runs(), Some(theirs).filter(|_| !about.origin));
-            if let (Some(download), Some(link)) = (&mut self.download, self.links.get(peer)) {
+            if let (Some(download), Some(link)) = (&mut self.download, self.links.get_mut(peer)) {
                 download.on_linked(ctx, link, theirs);
             }
             if self.is_useless(theirs) {
@@ -213,6 +216,12 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// The shell's address book says that this peer may not be dialled yet: no failure of the peer.
+    pub(super) fn handle_dial_later(&mut self, ctx: &mut Context<'_>, peer: PeerKey, wait: Duration) {
+        self.discovery.on_dial_later(ctx.now, peer, wait, ctx.random);
+        self.seek(ctx);
+    }
+
     pub(super) fn drop_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: UnlinkReason) {
         ctx.put(Action::Unlink { peer, why });
         self.lose_link(ctx, peer);
@@ -229,7 +238,7 @@ impl Swarm {
         let link = self.links.remove(peer)?;
         let theirs = ctx.map(peer);
         if let Some(pursuit) = &mut self.pursuit {
-            pursuit.manifest_from.take_if(|asked| *asked == peer);
+            pursuit.take_asked(peer);
         }
         if let Some(download) = &mut self.download {
             download.on_unlinked(&link, theirs);

@@ -19,10 +19,14 @@ use nearcast_core::{
     message::Message,
     output::{Action, Output},
     run_set::RunSet,
+    swarm::Swarm,
     time::Timestamp,
 };
 
 type At = (ContentKey, PeerKey);
+
+/// Bytes of a run.
+pub(crate) const RUN_BYTES: u64 = 256 << 10;
 
 /// What the shell knows of one link.
 #[derive(Default)]
@@ -70,6 +74,8 @@ pub(crate) struct Shell {
     /// Requests that were taken back, or whose link is gone: their answers are stale.
     pub(crate) stale: Vec<(At, RequestId, RunIndex)>,
     next_upload: u32,
+    /// What the engine wanted done, for an owner who does it; none = nobody looks.
+    pub(crate) journal: Option<Vec<Action>>,
 }
 
 impl Shell {
@@ -80,7 +86,7 @@ impl Shell {
             woken: 0,
             engine: Engine::new(Arc::new(config.clone()), seed),
             config,
-            layout: Arc::new(Layout::new(16 << 10, [runs * (16 << 10) - 5]).expect("a small content")),
+            layout: Arc::new(Layout::new(RUN_BYTES, [runs * RUN_BYTES - 5]).expect("a small content")),
             contents: BTreeMap::new(),
             links: BTreeMap::new(),
             maps: Maps::default(),
@@ -90,7 +96,17 @@ impl Shell {
             manifest_asked: Vec::new(),
             stale: Vec::new(),
             next_upload: 0,
+            journal: None,
         }
+    }
+
+    /// When the engine wants to be woken, if it does.
+    pub(crate) fn due(&self) -> Option<Timestamp> {
+        self.engine.poll_timeout().map(|(at, _)| at)
+    }
+
+    pub(crate) fn swarm(&self, key: ContentKey) -> Option<&Swarm> {
+        self.engine.swarm(key)
     }
 
     pub(crate) fn run(&self, number: u32) -> RunIndex {
@@ -300,7 +316,10 @@ impl Shell {
                 Output::Ban { peer } => {
                     self.banned.insert(peer);
                 }
-                Output::Action { content, action } => self.act(content, action),
+                Output::Action { content, action } => {
+                    self.journal.iter_mut().for_each(|journal| journal.push(action.clone()));
+                    self.act(content, action);
+                }
             }
         }
         self.check();

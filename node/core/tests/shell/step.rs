@@ -118,7 +118,7 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         26 => {
             shell.message(content, peer, Message::Importing(vec![run, shell.run(u32::from(number) + 3), run]))
         }
-        27 if number % 3 == 0 => shell.event(content, Event::Counted { members: u32::from(number) % 50 }),
+        27 if number % 3 == 0 => claim(shell, step),
         27 => {
             let locality = Locality { asn: (number % 3 == 1).then_some(Asn(1)), tag: u32::from(number) };
             shell.handle(Input::Located(locality));
@@ -175,6 +175,29 @@ fn discover(shell: &mut Shell, step: Step) {
     shell.event(content, Event::Discovered { query, candidates });
 }
 
+/// A directory says how many there are, or how long it wants to be left alone: any number at all.
+fn claim(shell: &mut Shell, step: Step) {
+    let Step { content, number, .. } = step;
+    let claimed = any_number(number);
+    let members = u32::try_from(claimed).unwrap_or(u32::MAX).into();
+    let pause = Duration::from_secs(claimed).into();
+    match shell.queries.iter().find(|(key, _)| *key == content) {
+        Some(&(_, query)) if number % 2 == 0 => shell.event(content, Event::DirectoryPause { query, pause }),
+        _ => shell.event(content, Event::Counted { members }),
+    }
+}
+
+/// A number of any size: small ones, the largest, and what lies around powers of two.
+fn any_number(number: u16) -> u64 {
+    let near = u64::from(number >> 9);
+    match number / 3 % 4 {
+        0 => near,
+        1 => u64::MAX - near,
+        2 => (1 << (number >> 3 & 63)) + near,
+        _ => (1_u64 << (number >> 3 & 63)).wrapping_sub(near),
+    }
+}
+
 fn manifest_failed(shell: &mut Shell, number: u16) {
     if shell.manifest_asked.is_empty() {
         return;
@@ -184,8 +207,9 @@ fn manifest_failed(shell: &mut Shell, number: u16) {
     shell.event(content, Event::ManifestFailed { peer, why: why[usize::from(number) % 3] });
 }
 
-/// Everything that was joined completes once somebody honest is there, whatever came before: no
-/// request, slot or timer was forgotten on the way.
+/// Everything that was joined completes once somebody honest is there, whatever came before, and whoever else stays: no
+/// request, slot or timer was forgotten on the way, and nobody holds up what somebody else has. Those who were neighbours
+/// still say that they hold what they said, and give nothing.
 pub(crate) fn recover(shell: &mut Shell) {
     for content in (0..CONTENTS).map(ContentKey) {
         if !shell.has_joined(content) {
@@ -193,25 +217,60 @@ pub(crate) fn recover(shell: &mut Shell) {
         }
         shell.manifest(content, shell.set(0));
         shell.disk_full(content, false);
-        (0..PEERS).for_each(|peer| shell.unlink(content, PeerKey(peer)));
-        let all = shell.set(u16::MAX);
-        let about = Neighbour {
-            near: Tier::Remote.into(),
-            origin: false,
-            directory: false,
-            manifest: true,
-            web_seed: false,
-        };
-        shell.link(content, HONEST, all, about);
-        shell.message(content, HONEST, Message::Unchoke);
-        for _ in 0..200 {
+        make_room(shell, content);
+        for step in 0..RECOVERY_STEPS_MAX {
+            if shell.is_complete(content) {
+                break;
+            }
+            meet_honest(shell, content);
             let open = shell.links.get(&(content, HONEST)).map(|link| link.open.clone());
             for (request, run) in open.unwrap_or_default() {
                 shell.stored(content, HONEST, request, run);
             }
-            shell.pass(Duration::from_millis(50));
+            if step % STALL_STEPS == STALL_STEPS - 1 {
+                (0..PEERS).for_each(|peer| give_up_silent(shell, content, PeerKey(peer)));
+            }
+            shell.pass(STEP);
         }
         assert!(shell.is_complete(content), "{content:?} does not complete");
+    }
+}
+
+/// In a recovery time passes in steps of this.
+const STEP: Duration = Duration::from_millis(50);
+/// It takes a minute at most: a request that is never answered is given up after a third of that, and again by somebody else.
+const RECOVERY_STEPS_MAX: u32 = 1_200;
+/// After so many steps the network gives up a link on which nothing came.
+const STALL_STEPS: u32 = 400;
+
+/// A full table would let nobody in: one of the others goes.
+fn make_room(shell: &mut Shell, content: ContentKey) {
+    let most = usize::from(config(false).neighbours_max) - 1;
+    while shell.links.range((content, PeerKey(0))..(content, HONEST)).count() > most {
+        let last = shell.links.range((content, PeerKey(0))..(content, HONEST)).next_back();
+        if let Some((&(_, peer), _)) = last {
+            shell.unlink(content, peer);
+        }
+    }
+}
+
+/// The honest one links, if it is not a neighbour, and serves.
+fn meet_honest(shell: &mut Shell, content: ContentKey) {
+    if shell.links.contains_key(&(content, HONEST)) {
+        return;
+    }
+    let near = Tier::Remote.into();
+    let about = Neighbour { near, origin: false, directory: false, manifest: true, web_seed: false };
+    shell.link(content, HONEST, shell.set(u16::MAX), about);
+    if shell.links.contains_key(&(content, HONEST)) {
+        shell.message(content, HONEST, Message::Unchoke);
+    }
+}
+
+fn give_up_silent(shell: &mut Shell, content: ContentKey, peer: PeerKey) {
+    let open = shell.links.get(&(content, peer)).and_then(|link| link.open.keys().next().copied());
+    if let Some(request) = open {
+        shell.failed(content, peer, request, RunFailure::Silent);
     }
 }
 

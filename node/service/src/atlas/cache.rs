@@ -15,6 +15,7 @@ use nearcast_node::{
     publish::replace_file,
 };
 
+use super::age::{Age, Today};
 use crate::state::make_private_folder;
 
 /// Where the last good atlas of one key lies. Files are named by key: another key's atlas is not believed.
@@ -70,12 +71,15 @@ impl Cache {
         }
     }
 
-    /// Keeps an atlas, unless one that is as new is kept already, as by another process. Blocks.
+    /// Keeps an atlas, unless one that is as new is kept already, as by another process. One that is dated ahead of our clock
+    /// does not count. Blocks.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(super) fn store(&self, bytes: &[u8], version: u64) -> Result<(), CacheError> {
-        if matches!(self.load(), Ok(Some(kept)) if kept.version() >= version) {
+        let today = Today::now();
+        let counts = |kept: &Atlas| !matches!(today.age(kept.version()), Age::Ahead(_));
+        if matches!(self.load(), Ok(Some(kept)) if kept.version() >= version && counts(&kept)) {
             return Ok(());
         }
         let path = self.path();
@@ -128,6 +132,17 @@ mod tests {
         }
         let other = Cache::new(folder.path().join("to/be/made"), &PublisherKey([2; 32]));
         assert!(other.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn one_that_is_dated_ahead_of_our_clock_keeps_no_other_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::new(folder.path().to_owned(), &PublisherKey([1; 32]));
+        let ahead = u64::MAX / 2;
+        for version in [ahead, 7] {
+            cache.store(&AtlasBuilder::new(version).build().encode(), version).unwrap();
+            assert_eq!(cache.load().unwrap().unwrap().version(), version);
+        }
     }
 
     #[test]

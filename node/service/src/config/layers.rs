@@ -6,7 +6,7 @@ use std::{
     ffi::{OsStr, OsString},
     fmt,
     marker::PhantomData,
-    path::PathBuf,
+    path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
@@ -74,6 +74,12 @@ impl<S: Setting> Sources<S> {
     /// Those of this process; `matches` are of `serve`.
     pub fn new(matches: ArgMatches) -> Sources<S> {
         Sources { matches, settings: PhantomData }
+    }
+
+    /// The folders of all files, also of those that are not there.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let files = files::<S>(&self.matches, &|name| std::env::var_os(name));
+        files.iter().filter_map(|(path, _)| path.parent().map(Path::to_owned)).collect()
     }
 
     /// Reads the environment and all files.
@@ -195,6 +201,24 @@ impl<S: Setting> Layers<S> {
     /// A path, or none.
     pub fn path(&self, setting: S) -> Option<PathBuf> {
         self.value(setting).map(PathBuf::from)
+    }
+
+    /// A key file, or none. One that is named without a folder and is not there is looked for among the credentials that
+    /// the service manager gave.
+    pub fn key_file(&self, setting: S) -> Option<PathBuf> {
+        self.key_file_with(setting, crate::state::credential)
+    }
+
+    fn key_file_with(&self, setting: S, credential: impl Fn(&OsStr) -> Option<PathBuf>) -> Option<PathBuf> {
+        let path = self.path(setting)?;
+        // A name in a file has become a path below that file's folder.
+        let folder = match &self.given(setting).origin {
+            Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")),
+            _ => Path::new(""),
+        };
+        let name = path.strip_prefix(folder).unwrap_or(&path);
+        let found = if path.exists() { None } else { credential(name.as_os_str()) };
+        Some(found.unwrap_or(path))
     }
 
     /// All values that parse.
@@ -342,6 +366,28 @@ mod tests {
         assert_eq!(layers_of.value(Made::Root), Some(folder.path().join("media").as_os_str()));
         let missing = layers(&[], &[("NEARCAST_MADE_CONFIG", "/nowhere/at/all.toml")]).unwrap_err();
         assert_eq!(missing.to_string(), "there is no file /nowhere/at/all.toml");
+    }
+
+    #[test]
+    fn a_key_named_without_a_folder_is_looked_for_among_the_credentials_when_it_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.toml");
+        fs::write(&file, "root = \"node.key\"\n").unwrap();
+        let found = |layers: &Layers<Made>| {
+            let credential =
+                |name: &OsStr| (name == "node.key").then(|| PathBuf::from("/credentials/node.key"));
+            layers.key_file_with(Made::Root, credential).unwrap()
+        };
+        let by_file = layers(&["--config", file.to_str().unwrap()], &[]).unwrap();
+        assert_eq!(found(&by_file), Path::new("/credentials/node.key"));
+        let by_option = layers(&["--root", "node.key"], &[]).unwrap();
+        assert_eq!(found(&by_option), Path::new("/credentials/node.key"));
+        for elsewhere in ["/nowhere/node.key", "below/node.key", "other.key"] {
+            let layers = layers(&["--root", elsewhere], &[]).unwrap();
+            assert_eq!(found(&layers), Path::new(elsewhere));
+        }
+        fs::write(folder.path().join("node.key"), "here").unwrap();
+        assert_eq!(found(&by_file), folder.path().join("node.key"), "what is there is what was meant");
     }
 
     #[test]

@@ -120,7 +120,7 @@ impl World {
         let candidates = others.into_iter().map(candidate).collect();
         let members = self.announced.iter().filter(|peer| inside(peer)).count() as u32;
         if asn != 0 {
-            self.deliver(me, Event::Counted { members });
+            self.deliver(me, Event::Counted { members: members.into() });
         }
         self.deliver(me, Event::Discovered { query: Some(query), candidates });
     }

@@ -1,0 +1,84 @@
+//! Numbers that somebody else chose: counts, pauses, lengths, ports.
+//!
+//! Any value may come, `u32::MAX` and `u64::MAX` among them, so nothing is computed with such a number before it has a
+//! bound. That is why this type has no arithmetic, no `Deref` and no way to the bare number: whoever wants to use one has
+//! to say how large it may be.
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
+use std::{fmt, ops::RangeInclusive};
+
+/// A number from outside. It becomes an ordinary one by a bound, and in no other way.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Untrusted<T>(T);
+
+impl<T: Copy + Ord> Untrusted<T> {
+    /// Marks a number that somebody else chose.
+    pub const fn new(number: T) -> Untrusted<T> {
+        Untrusted(number)
+    }
+
+    /// The number, or `most` if it is larger.
+    pub fn at_most(self, most: T) -> T {
+        self.0.min(most)
+    }
+
+    /// The number, or the end of `range` that is nearest to it. An empty range gives its end.
+    pub fn clamp(self, range: RangeInclusive<T>) -> T {
+        self.0.max(*range.start()).min(*range.end())
+    }
+
+    /// The number, if it lies in `range`.
+    pub fn within(self, range: RangeInclusive<T>) -> Option<T> {
+        range.contains(&self.0).then_some(self.0)
+    }
+
+    /// The number in a type that may be too small for it, if it fits.
+    pub fn fits<U: TryFrom<T>>(self) -> Option<U> {
+        U::try_from(self.0).ok()
+    }
+}
+
+impl<T: Copy + Ord + Default> Untrusted<T> {
+    /// The number, unless it is zero, which on the wire means that nothing was said.
+    pub fn said(self) -> Option<Untrusted<T>> {
+        (self.0 != T::default()).then_some(self)
+    }
+}
+
+impl<T> From<T> for Untrusted<T> {
+    fn from(number: T) -> Untrusted<T> {
+        Untrusted(number)
+    }
+}
+
+/// In logs and traces it looks like a claim.
+impl<T: fmt::Debug> fmt::Debug for Untrusted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "claimed {:?}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_from_outside_comes_out_within_the_bound_that_was_named() {
+        let huge = Untrusted::new(u32::MAX);
+        assert_eq!(huge.at_most(10), 10);
+        assert_eq!(huge.clamp(3..=7), 7);
+        assert_eq!(Untrusted::new(0).clamp(3..=7), 3);
+        assert_eq!((huge.within(0..=10), Untrusted::new(4).within(0..=10)), (None, Some(4)));
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_is_none_and_zero_says_nothing() {
+        assert_eq!(
+            (Untrusted::new(70_000_u32).fits::<u16>(), Untrusted::new(443_u32).fits()),
+            (None, Some(443_u16))
+        );
+        assert_eq!(Untrusted::new(0_u32).said(), None);
+        assert_eq!(format!("{:?}", Untrusted::new(5)), "claimed 5");
+    }
+}

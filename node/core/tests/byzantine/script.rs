@@ -1,0 +1,271 @@
+//! Bytes to a story: where the download takes place, who the byzantine neighbours are, and what they do by themselves.
+//!
+//! A few bytes say who they are and how each answers what it is asked; the rest are deeds, done one after the other and
+//! then all over again, so that a short story is a lasting attack.
+
+use std::time::Duration;
+
+/// Byzantine neighbours at most.
+const NEIGHBOURS_MAX: usize = 5;
+/// Bytes of a neighbour in a story, and of a deed.
+const HABIT_BYTES: usize = 6;
+const DEED_BYTES: usize = 4;
+/// Deeds of one round at most; more find nothing that fewer do not.
+const DEEDS_MAX: usize = 48;
+
+/// Where the honest runs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An origin has everything.
+    Origin,
+    /// A peer has everything.
+    Peer,
+    /// Two peers have every other run each.
+    Halves,
+    /// An origin has everything, a peer every other run.
+    OriginAndHalf,
+}
+
+/// Where a download takes place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scene {
+    pub(crate) source: Source,
+    /// We know our AS, and the sources are in another.
+    pub(crate) abroad: bool,
+    /// The manifest is not known yet.
+    pub(crate) bare: bool,
+    /// The sources are heard of a second later than the others, and have to be dialled.
+    pub(crate) late: bool,
+}
+
+impl Scene {
+    pub(crate) const COUNT: usize = 32;
+
+    pub(crate) fn of(byte: u8) -> Scene {
+        let source = [Source::Origin, Source::Peer, Source::Halves, Source::OriginAndHalf];
+        Scene {
+            source: source[usize::from(byte & 3)],
+            abroad: byte & 4 != 0,
+            bare: byte & 8 != 0,
+            late: byte & 16 != 0,
+        }
+    }
+}
+
+/// Where a neighbour is, seen from us.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    Inside,
+    Lan,
+    Abroad,
+    Unknown,
+}
+
+/// How a neighbour answers a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaction {
+    Silence,
+    Choked,
+    Missing,
+    Busy,
+    Elsewhere,
+    /// The run that was asked for.
+    Honest,
+    /// That, and the same again under the same number.
+    Twice,
+    /// Another run under this number.
+    Other,
+    /// A run that we hold, under this number.
+    Held,
+    Corrupt,
+    /// The run, and then it says that it lost it.
+    Forgets,
+    /// It chokes us, and says nothing.
+    Chokes,
+    HangsUp,
+    /// The run, under a number that was never given.
+    Misnumbered,
+    /// What another request asked for.
+    Crossed,
+    /// Bytes now and then, and never a run.
+    Drips,
+}
+
+const REACTIONS: [Reaction; 16] = [
+    Reaction::Silence,
+    Reaction::Choked,
+    Reaction::Missing,
+    Reaction::Busy,
+    Reaction::Elsewhere,
+    Reaction::Honest,
+    Reaction::Twice,
+    Reaction::Other,
+    Reaction::Held,
+    Reaction::Corrupt,
+    Reaction::Forgets,
+    Reaction::Chokes,
+    Reaction::HangsUp,
+    Reaction::Misnumbered,
+    Reaction::Crossed,
+    Reaction::Drips,
+];
+
+/// Who a byzantine neighbour says it is, and how it answers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Habit {
+    pub(crate) origin: bool,
+    pub(crate) directory: bool,
+    pub(crate) manifest: bool,
+    /// It is there before the sources.
+    pub(crate) first: bool,
+    pub(crate) place: Place,
+    /// Whatever ends its link, it comes again, under another name if it was banned.
+    pub(crate) returns: bool,
+    /// It serves us from the start.
+    pub(crate) unchokes: bool,
+    /// What it says it holds: a pattern of eight runs, repeated.
+    pub(crate) map: u8,
+    reactions: [Reaction; 2],
+    /// Which of the two reactions comes: a bit for each request, over and over.
+    turns: u8,
+    pub(crate) delay: Duration,
+    pub(crate) run: u8,
+}
+
+impl Habit {
+    fn of(&[claims, map, reactions, turns, delay, run]: &[u8; HABIT_BYTES]) -> Habit {
+        let is = |bit: u8| claims >> bit & 1 == 1;
+        let reaction = |number: u8| REACTIONS[usize::from(number & 15)];
+        Habit {
+            origin: is(0),
+            directory: is(1),
+            manifest: is(2),
+            first: !is(3),
+            place: [Place::Inside, Place::Lan, Place::Abroad, Place::Unknown][usize::from(claims >> 4 & 3)],
+            returns: is(6),
+            unchokes: !is(7),
+            map: !map,
+            reactions: [reaction(reactions), reaction(reactions >> 4)],
+            turns,
+            delay: delay_of(delay),
+            run,
+        }
+    }
+
+    /// What it does about the request of this number.
+    pub(crate) fn reaction(&self, request: u32) -> Reaction {
+        self.reactions[usize::from(self.turns >> (request % 8) & 1)]
+    }
+}
+
+/// What a neighbour does unasked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deed {
+    Have,
+    HaveAll,
+    Lost,
+    LostAll,
+    Interested,
+    Choke,
+    Unchoke,
+    /// It imports one run, or everything.
+    Importing,
+    ImportingAll,
+    /// A run nobody asked for, under any number.
+    Unasked,
+    /// The answer to its last request once more.
+    Replay,
+    /// A refusal of something nobody asked for.
+    UnaskedRefusal,
+    /// Names of peers who are not there.
+    Exchange,
+    /// As a directory: a count, a pause, names, no answer.
+    Count,
+    Pause,
+    Names,
+    NoAnswer,
+    /// It asks us for a run.
+    Want,
+    Link,
+    HangUp,
+    /// A byte of some run.
+    Byte,
+    /// It answers the question for the manifest with no, or with something false.
+    NoManifest,
+    Nothing,
+}
+
+const DEEDS: [Deed; 23] = [
+    Deed::Have,
+    Deed::HaveAll,
+    Deed::Lost,
+    Deed::LostAll,
+    Deed::Interested,
+    Deed::Choke,
+    Deed::Unchoke,
+    Deed::Importing,
+    Deed::ImportingAll,
+    Deed::Unasked,
+    Deed::Replay,
+    Deed::UnaskedRefusal,
+    Deed::Exchange,
+    Deed::Count,
+    Deed::Pause,
+    Deed::Names,
+    Deed::NoAnswer,
+    Deed::Want,
+    Deed::Link,
+    Deed::HangUp,
+    Deed::Byte,
+    Deed::NoManifest,
+    Deed::Nothing,
+];
+
+/// One deed: what, whose, about what, and how long after the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub(crate) deed: Deed,
+    pub(crate) who: usize,
+    pub(crate) number: u8,
+    pub(crate) delay: Duration,
+}
+
+/// From a millisecond to sixteen seconds, finer where it is short.
+fn delay_of(code: u8) -> Duration {
+    Duration::from_millis((u64::from(code & 15) + 1) << (code >> 4).min(10))
+}
+
+/// Everything that is decided beforehand.
+#[derive(Clone, Debug)]
+pub(crate) struct Story {
+    pub(crate) scene: Scene,
+    pub(crate) seed: u64,
+    pub(crate) habits: Vec<Habit>,
+    pub(crate) steps: Vec<Step>,
+}
+
+impl Story {
+    /// Reads a story; any bytes are one, if there are enough for a neighbour.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Story> {
+        let ([scene, seed, count], rest) = bytes.split_first_chunk()?;
+        let count = usize::from(*count) % NEIGHBOURS_MAX + 1;
+        let (habits, rest) = rest.split_at_checked(count * HABIT_BYTES)?;
+        let step = |&[deed, who, number, delay]: &[u8; DEED_BYTES]| Step {
+            deed: DEEDS[usize::from(deed) % DEEDS.len()],
+            who: usize::from(who) % count,
+            number,
+            delay: delay_of(delay),
+        };
+        Some(Story {
+            scene: Scene::of(*scene),
+            seed: u64::from(*seed),
+            habits: habits.as_chunks().0.iter().map(Habit::of).collect(),
+            steps: rest.as_chunks().0.iter().take(DEEDS_MAX).map(step).collect(),
+        })
+    }
+
+    /// The same download with nobody but the honest.
+    pub(crate) fn undisturbed(scene: Scene) -> Story {
+        Story { scene, seed: 1, habits: Vec::new(), steps: Vec::new() }
+    }
+}

@@ -1,0 +1,220 @@
+//! Batches of what lies in a root, hashed as the thread does it.
+
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::symlink, path::PathBuf, sync::atomic::AtomicU32, time::Instant,
+};
+
+use super::*;
+use crate::ingest::{Ingest, QUIET};
+
+struct World {
+    place: tempfile::TempDir,
+    root: Root,
+}
+
+impl World {
+    fn new() -> World {
+        let place = tempfile::tempdir().unwrap();
+        fs::create_dir(place.path().join("root")).unwrap();
+        let mut root = Root::new(place.path().join("root"));
+        root.open_or_accept(|_| false).unwrap();
+        World { place, root }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Everything that is due in the root.
+    fn due(&self) -> VecDeque<Due> {
+        let mut ingest = Ingest::new(Include::default());
+        let (now, folder) = (Instant::now(), self.root.open().unwrap());
+        ingest.look(&folder, now, &BTreeMap::new()).unwrap();
+        ingest.look(&folder, now + QUIET, &BTreeMap::new()).unwrap().into()
+    }
+
+    fn batch(&self) -> Batch {
+        Batch::next(&mut self.due(), &self.root, Include::default()).unwrap()
+    }
+
+    fn hash(&self, batch: Batch) -> Hashed {
+        hash(batch, &Health::default(), &AtomicBool::new(false))
+    }
+
+    /// What becomes of the only thing that is due.
+    fn only(&self, batch: Batch) -> Outcome {
+        match self.hash(batch) {
+            Hashed::Done(mut done) if done.len() == 1 => done.remove(0).1,
+            other => panic!("one thing was due: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn small_things_are_hashed_together_and_large_ones_alone() {
+    let world = World::new();
+    for number in 0..20 {
+        fs::write(world.path(&format!("small-{number:02}")), [number; 100]).unwrap();
+    }
+    fs::File::create(world.path("large")).unwrap().set_len(3 * SMALL_BYTES_MAX).unwrap();
+    let mut queue = world.due();
+    queue.make_contiguous().sort_by(|a, b| a.name.cmp(&b.name));
+    let mut sizes = Vec::new();
+    while let Some(batch) = Batch::next(&mut queue, &world.root, Include::default()) {
+        sizes.push(batch.due.len());
+        match world.hash(batch) {
+            Hashed::Done(done) => {
+                assert!(
+                    done.iter().all(|(_, outcome)| matches!(outcome, Outcome::Published { .. })),
+                    "{done:?}"
+                );
+            }
+            blocked => panic!("{blocked:?}"),
+        }
+    }
+    assert_eq!(sizes, [1, 20]);
+    assert_eq!(
+        fs::read_dir(world.root.path()).unwrap().count(),
+        42,
+        "each has its .torrent, and no more is there"
+    );
+    let folder = world.root.open().unwrap();
+    assert_eq!(read_torrent(&folder, Path::new("small-07.torrent")).unwrap().name(), "small-07");
+}
+
+#[test]
+fn a_name_without_room_for_its_torrent_is_refused_before_it_is_hashed() {
+    let world = World::new();
+    for (bytes, fits) in [(247, true), (248, false), (255, false)] {
+        let path = world.path(&"x".repeat(bytes));
+        fs::write(&path, "x").unwrap();
+        let health = Health::default();
+        let Hashed::Done(done) = hash(world.batch(), &health, &AtomicBool::new(false)) else { panic!() };
+        match &done[0].1 {
+            Outcome::Published { .. } => assert!(fits, "{bytes}"),
+            Outcome::Failed(reason) => assert!(!fits && reason.contains("at most 247 bytes"), "{reason}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(health.hashed_bytes.load(Relaxed), u64::from(fits), "{bytes}");
+        fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn what_lies_at_the_torrents_place_is_never_followed() {
+    let world = World::new();
+    let victim = world.place.path().join("victim");
+    fs::write(&victim, "precious").unwrap();
+    fs::write(world.path("film"), "x").unwrap();
+    symlink(&victim, world.path("film.torrent")).unwrap();
+    assert!(matches!(world.only(world.batch()), Outcome::Published { again: false, .. }));
+    assert_eq!(fs::read(&victim).unwrap(), b"precious");
+    assert!(fs::symlink_metadata(world.path("film.torrent")).unwrap().is_file());
+
+    fs::remove_file(world.path("film.torrent")).unwrap();
+    fs::create_dir(world.path("film.torrent")).unwrap();
+    match world.only(world.batch()) {
+        Outcome::Failed(reason) => assert!(reason.contains("is a folder"), "{reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_was_swapped_since_it_was_found_is_neither_named_nor_hashed() {
+    let world = World::new();
+    let secret = world.place.path().join("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("id_ed25519"), "key").unwrap();
+    fs::create_dir(world.path("upload")).unwrap();
+    fs::write(world.path("upload/cat.jpg"), "cat").unwrap();
+    let batch = world.batch();
+    fs::rename(world.path("upload"), world.path("moved")).unwrap();
+    symlink(&secret, world.path("upload")).unwrap();
+    assert!(matches!(world.only(batch), Outcome::Changed));
+    assert!(!world.path("upload.torrent").exists());
+}
+
+/// Swaps what is published for a link to something secret and back, as fast as it can, while it is published.
+#[test]
+fn a_swap_at_any_moment_publishes_what_was_there_or_nothing() {
+    /// Publications tried, each in the middle of hundreds of swaps.
+    const TRIES: u32 = 300;
+    let world = World::new();
+    let secret = world.place.path().join("secret");
+    fs::create_dir(&secret).unwrap();
+    fs::write(secret.join("id_ed25519"), "key").unwrap();
+    fs::create_dir(world.path("upload")).unwrap();
+    fs::write(world.path("upload/cat.jpg"), "cat").unwrap();
+    let batch = world.batch();
+    let again = || Batch { root: batch.root.clone(), include: batch.include, due: batch.due.clone() };
+    let link = world.place.path().join("link");
+    symlink(&secret, &link).unwrap();
+    let (ended, swaps, mut published) = (AtomicBool::new(false), AtomicU32::new(0), 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (flags, cwd) = (rustix::fs::RenameFlags::EXCHANGE, rustix::fs::CWD);
+            while !ended.load(Relaxed) {
+                rustix::fs::renameat_with(cwd, &link, cwd, world.path("upload"), flags).unwrap();
+                swaps.fetch_add(1, Relaxed);
+                thread::yield_now();
+            }
+        });
+        let mut tries = 0;
+        while tries < TRIES || swaps.load(Relaxed) < 2_000 {
+            tries += 1;
+            match world.only(again()) {
+                Outcome::Published { manifest, .. } => {
+                    published += 1;
+                    assert_eq!(manifest.files()[0].path.as_str(), "cat.jpg");
+                }
+                Outcome::Changed => {}
+                Outcome::Failed(reason) => assert!(!reason.contains("id_ed25519"), "{reason}"),
+                Outcome::Cancelled => panic!("nobody did"),
+            }
+        }
+        ended.store(true, Relaxed);
+    });
+    if published > 0 {
+        let torrent = fs::read(world.path("upload.torrent")).unwrap();
+        assert!(!String::from_utf8_lossy(&torrent).contains("id_ed25519"));
+    }
+}
+
+#[test]
+fn where_no_torrent_can_be_written_nothing_is_hashed() {
+    let mut world = World::new();
+    fs::write(world.path("film"), "x").unwrap();
+    let batch = world.batch();
+    // As when its disk was unmounted: an empty folder of another number is under its path.
+    fs::rename(world.root.path(), world.place.path().join("moved")).unwrap();
+    fs::create_dir(world.root.path()).unwrap();
+    let health = Health::default();
+    let hashed = hash(batch, &health, &AtomicBool::new(false));
+    let Hashed::Blocked(reason, due) = hashed else { panic!("{hashed:?}") };
+    assert!(reason.contains("not the folder it was") && due.len() == 1, "{reason}");
+    assert_eq!(fs::read_dir(world.root.path()).unwrap().count(), 0, "nothing was written beside the mount");
+
+    world.root = Root::new(PathBuf::from("/proc"));
+    let hashed = hash(
+        Batch { root: world.root.clone(), include: Include::default(), due },
+        &health,
+        &AtomicBool::new(false),
+    );
+    let Hashed::Blocked(reason, due) = hashed else { panic!("{hashed:?}") };
+    assert!(reason.contains("no .torrent can be written to /proc") && due.len() == 1, "{reason}");
+    assert_eq!(health.hashed_bytes.load(Relaxed), 0);
+}
+
+#[test]
+fn signatures_of_the_very_same_content_are_kept() {
+    let world = World::new();
+    fs::write(world.path("film"), "x").unwrap();
+    let Outcome::Published { manifest, .. } = world.only(world.batch()) else { panic!() };
+    let key = nearcast_node::key::SecretKey::create(&world.place.path().join("key")).unwrap();
+    let signed = Manifest::clone(&manifest).with_signatures([key.sign(manifest.content())]);
+    fs::write(world.path("film.torrent"), signed.to_torrent()).unwrap();
+    let old = std::time::SystemTime::now() - Duration::from_secs(50);
+    fs::File::options().write(true).open(world.path("film.torrent")).unwrap().set_modified(old).unwrap();
+    let Outcome::Published { manifest, same, again, .. } = world.only(world.batch()) else { panic!() };
+    assert!(same && !again && manifest.signatures().is_by(&[key.public()]));
+}

@@ -1,0 +1,251 @@
+//! The part of a keeper that publishes: what waits to be hashed, what became of it, and what is said of it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    path::Path,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant, SystemTime},
+};
+
+use nearcast_core::{magnet::Magnet, manifest::Manifest, paths::printable};
+use nearcast_node::publish::{Folder, Include, LeftOut, Reason};
+use nearcast_service::links::link_addresses;
+
+use super::{Keeper, Published};
+use crate::{
+    health::Health,
+    ingest::{
+        Due, Ingest,
+        hashing::{Batch, Hashed, Hashing, Outcome},
+    },
+    root::Root,
+};
+
+/// After a root that is full or read only, it is tried again. Trying costs one small file, and no hashing.
+const BLOCKED_RETRY: Duration = Duration::from_secs(60);
+/// Between two searches for what a killed process left.
+const LEFTOVERS_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// What is published, and when.
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    ingest: Ingest,
+    include: Include,
+    due: VecDeque<Due>,
+    /// Nothing can be published until then, for a reason that was said.
+    blocked: Option<(Instant, String)>,
+    /// What was said of the root itself.
+    said_left_out: String,
+    said_truncated: bool,
+    leftovers_removed: Option<Instant>,
+}
+
+impl Publishing {
+    /// Nothing is known yet; `hidden` things are published, too.
+    pub(crate) fn new(hidden: bool) -> Publishing {
+        let include = Include { hidden, unfinished: false };
+        Publishing {
+            ingest: Ingest::new(include),
+            include,
+            due: VecDeque::new(),
+            blocked: None,
+            said_left_out: String::new(),
+            said_truncated: false,
+            leftovers_removed: None,
+        }
+    }
+
+    /// Something may be due soon.
+    pub(super) fn is_settling(&self) -> bool {
+        self.ingest.is_settling(Instant::now())
+    }
+
+    /// Things that wait to be hashed.
+    pub(super) fn waiting(&self) -> usize {
+        self.due.len()
+    }
+
+    /// Looks at the root. Blocking.
+    ///
+    /// # Errors
+    /// When the root cannot be read.
+    pub(super) fn look(
+        &mut self,
+        root: &Folder,
+        covered: &std::collections::BTreeMap<String, std::ffi::OsString>,
+    ) -> io::Result<Vec<Due>> {
+        let now = Instant::now();
+        if self.leftovers_removed.is_none_or(|at| now.duration_since(at) >= LEFTOVERS_INTERVAL) {
+            self.leftovers_removed = Some(now);
+            match root.remove_leftovers(SystemTime::now()) {
+                Ok(0) => {}
+                Ok(removed) => tracing::info!("removed {removed} temporary files of an earlier run"),
+                Err(error) => tracing::debug!("cannot look for temporary files: {error}"),
+            }
+        }
+        self.ingest.look(root, now, covered)
+    }
+
+    /// What a look found.
+    pub(super) fn take(&mut self, due: Vec<Due>) {
+        self.due.extend(due);
+        let left_out = self.ingest.left_out_in_root().to_string();
+        if left_out != self.said_left_out && !left_out.is_empty() {
+            let hint = hint(self.include, self.ingest.left_out_in_root());
+            tracing::info!("left out, directly in the root: {left_out}{hint}");
+        }
+        self.said_left_out = left_out;
+        if self.ingest.is_truncated && !self.said_truncated {
+            tracing::warn!("there is more in the root than can be published; the rest is ignored");
+        }
+        self.said_truncated = self.ingest.is_truncated;
+    }
+
+    /// Begins with what waits longest, unless nothing can be published for now.
+    pub(super) fn next(&mut self, root: &Root, health: &Arc<Health>) -> Option<Hashing> {
+        if self.blocked.as_ref().is_some_and(|(until, _)| Instant::now() < *until) {
+            return None;
+        }
+        let batch = Batch::next(&mut self.due, root, self.include)?;
+        Some(Hashing::start(batch, health.clone()))
+    }
+
+    /// Tells how many.
+    pub(super) fn count(&self, health: &Health) {
+        let blocked = if self.blocked.is_some() { self.due.len() } else { 0 };
+        health.publish_failures.store((self.ingest.failures() + blocked) as u64, Relaxed);
+        health.left_out.store(self.ingest.left_out(), Relaxed);
+    }
+
+    fn on_blocked(&mut self, reason: String, due: Vec<Due>) {
+        if self.blocked.as_ref().is_none_or(|(_, said)| *said != reason) {
+            tracing::warn!("cannot publish for now: {reason}; it is tried again every minute");
+        }
+        for due in due.into_iter().rev() {
+            self.due.push_front(due);
+        }
+        self.blocked = Some((Instant::now() + BLOCKED_RETRY, reason));
+    }
+
+    /// What was published, of everything that was hashed.
+    fn on_done(&mut self, done: Vec<(Due, Outcome)>) -> Vec<(Due, New)> {
+        if self.blocked.take().is_some() {
+            tracing::info!("publishing goes on");
+        }
+        let (now, mut published) = (Instant::now(), Vec::new());
+        for (due, outcome) in done {
+            let name = printable(&due.name.to_string_lossy());
+            match outcome {
+                Outcome::Published { manifest, left_out, again, same } => {
+                    self.ingest.on_published(&due);
+                    published.push((due, New { manifest, left_out, again, same }));
+                }
+                Outcome::Changed => {
+                    tracing::info!("{name} changed while it was read; it is published when it is quiet");
+                    self.ingest.on_changed(&due, now);
+                }
+                Outcome::Failed(reason) => {
+                    if self.ingest.on_failed(&due, now, &reason) {
+                        tracing::warn!(
+                            "cannot publish {name}: {reason}; it is tried again when it changes, or after hours"
+                        );
+                    }
+                }
+                Outcome::Cancelled => self.ingest.put_back(&due, now),
+            }
+        }
+        published
+    }
+}
+
+/// Something that has a `.torrent` now.
+#[derive(Debug)]
+struct New {
+    manifest: Arc<Manifest>,
+    left_out: LeftOut,
+    again: bool,
+    same: bool,
+}
+
+impl Keeper {
+    /// Serves what was hashed, and tells of it. Only its `.torrent` files are looked at: a look at everything for
+    /// each of thousands of files would take longer than hashing them.
+    pub(super) async fn on_hashed(mut self, hashed: Hashed) -> Keeper {
+        let Some(publishing) = &mut self.publishing else { return self };
+        let published = match hashed {
+            Hashed::Done(done) => publishing.on_done(done),
+            Hashed::Blocked(reason, due) => {
+                publishing.on_blocked(reason, due);
+                Vec::new()
+            }
+        };
+        let looking = tokio::task::spawn_blocking(move || {
+            let root = self.root.open();
+            let look = |(due, new): (Due, New)| {
+                let changes = root.as_ref().map_or_else(
+                    |_| Vec::new(),
+                    |root| self.catalogue.take_written(root, Path::new(&due.torrent), new.manifest.clone()),
+                );
+                (changes, new)
+            };
+            let found: Vec<_> = published.into_iter().map(look).collect();
+            (self, found)
+        });
+        let (mut keeper, found) = looking.await.expect("a look neither panics nor is cancelled");
+        for (changes, new) in found {
+            for change in changes {
+                keeper.apply(change).await;
+            }
+            keeper.tell(&new);
+        }
+        keeper.count();
+        keeper
+    }
+
+    fn tell(&self, new: &New) {
+        let manifest = &new.manifest;
+        let name = printable(manifest.name());
+        if new.same {
+            tracing::info!("{name} was touched, but is the same");
+            return;
+        }
+        self.health.published.fetch_add(1, Relaxed);
+        let link = Magnet {
+            name: Some(manifest.name().to_owned()),
+            web_seeds: manifest.web_seeds().to_vec(),
+            addresses: self.link_addresses(),
+            ..Magnet::new(manifest.content())
+        };
+        let bytes = manifest.layout().bytes();
+        let how = if new.again { "published anew, as it has changed" } else { "published" };
+        tracing::info!("{how}: {name}, {bytes} bytes: {link}");
+        if new.left_out.total() > 0 {
+            let include = self.publishing.as_ref().map(|publishing| publishing.include);
+            tracing::info!(
+                "left out of {name}: {}{}",
+                new.left_out,
+                hint(include.unwrap_or_default(), &new.left_out)
+            );
+        }
+        let published = Published { content: manifest.content(), name: manifest.name().to_owned(), link };
+        // Who does not listen reads the log.
+        let _ = self.news.try_send(published);
+    }
+
+    /// Addresses that were asked for, else those listened on.
+    fn link_addresses(&self) -> Vec<String> {
+        let named = self.orders.borrow().link_addresses.clone();
+        link_addresses(if named.is_empty() { self.node.addresses() } else { named })
+    }
+}
+
+/// How to have it otherwise, if it can be.
+fn hint(include: Include, left_out: &LeftOut) -> &'static str {
+    let can_be =
+        [Reason::Hidden, Reason::Backup, Reason::Private].iter().any(|&reason| left_out.of(reason) > 0);
+    match can_be && !include.hidden {
+        true => " (--hidden includes what is hidden, a backup or private)",
+        false => "",
+    }
+}

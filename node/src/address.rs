@@ -29,6 +29,11 @@ impl Address {
         ip_of(&self.0)
     }
 
+    /// The port it names.
+    pub fn port(&self) -> Option<u16> {
+        port_of(&self.0)
+    }
+
     pub(crate) fn peer(&self) -> Option<PeerId> {
         peer_of(&self.0)
     }
@@ -39,6 +44,14 @@ pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+        _ => None,
+    })
+}
+
+/// The first port an address names.
+pub(crate) fn port_of(address: &Multiaddr) -> Option<u16> {
+    address.iter().find_map(|part| match part {
+        Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
         _ => None,
     })
 }

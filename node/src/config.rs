@@ -80,8 +80,8 @@ pub struct Caps {
     pub up_per_content: Option<u64>,
     /// Bytes per second sent to each /24 (IPv6: /48); none = no limit. Large NATs are many people.
     pub up_per_prefix: Option<u64>,
-    /// Connections from each /24 (IPv6: /48) at most, those we dial ourselves apart. None = a quarter of
-    /// all, and 32 at least.
+    /// Connections from each /24 (IPv6: /48) at most, those we dial ourselves apart. None = a sixteenth of
+    /// all, and 32 at least: 32 of a client, 256 of a seeder, 512 of a tracker.
     pub connections_per_prefix_max: Option<u32>,
     /// Neighbours of each content at most; the rest are told to come back later. None = 60, of an origin
     /// 1,000.
@@ -96,6 +96,8 @@ pub struct Caps {
 
 /// Connections from one network at least, whatever the share of all is.
 const CONNECTIONS_PER_PREFIX_DEFAULT_MIN: u32 = 32;
+/// And this part of all. It takes sixteen networks to hold every place; an office or a school behind one still gets in.
+const CONNECTIONS_PER_PREFIX_DEFAULT_SHARE: u32 = 16;
 
 impl NodeConfig {
     /// The policy these settings ask for.
@@ -118,7 +120,8 @@ impl NodeConfig {
 
     /// Connections from one network at most.
     pub(crate) fn connections_per_prefix_max(&self) -> u32 {
-        let share = (self.connections_max / 4).max(CONNECTIONS_PER_PREFIX_DEFAULT_MIN);
+        let share = (self.connections_max / CONNECTIONS_PER_PREFIX_DEFAULT_SHARE)
+            .max(CONNECTIONS_PER_PREFIX_DEFAULT_MIN);
         self.caps.connections_per_prefix_max.unwrap_or(share)
     }
 

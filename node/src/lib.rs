@@ -3,6 +3,7 @@
 pub mod address;
 pub mod atlas;
 pub mod atlas_offers;
+mod budget;
 pub mod config;
 pub mod directory;
 mod driver;
@@ -27,6 +28,9 @@ pub mod repeats;
 mod resolve;
 mod runtime;
 mod store;
+mod surroundings;
+pub mod unfinished;
+pub mod vital;
 mod web_seed;
 mod wire;
 

@@ -6,11 +6,14 @@ use libp2p::Multiaddr;
 use nearcast_core::{
     asn::Asn,
     atlas::{Atlas, Place, Viewpoint},
-    scope::Scope,
+    scope::{Scope, shares_prefix},
     tier::{Near, Proximity, Tier},
 };
 
-use crate::address::ip_of;
+use crate::{
+    address::ip_of,
+    surroundings::{Surroundings, interfaces},
+};
 
 /// Our own place in the network.
 #[derive(Debug, Default)]
@@ -21,6 +24,8 @@ pub(crate) struct Nearness {
     told: Vec<IpAddr>,
     /// Networks our interfaces are on, loopback left out: it stands for distant ones.
     subnets: Vec<(IpAddr, u8)>,
+    /// Our own part of the network, as it is now.
+    surroundings: Surroundings,
     outlook: Option<Outlook>,
 }
 
@@ -52,23 +57,19 @@ impl Outlook {
 impl Nearness {
     /// `told` are the addresses to listen on as configured, `listen` those really listened on.
     pub(crate) fn new(told: &[Multiaddr], listen: &[Multiaddr]) -> Nearness {
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        let subnet = |interface: if_addrs::Interface| match interface.addr {
-            if_addrs::IfAddr::V4(v4) => (IpAddr::V4(v4.ip), v4.prefixlen),
-            if_addrs::IfAddr::V6(v6) => (IpAddr::V6(v6.ip), v6.prefixlen),
-        };
         let wide_enough = |&(ip, bits): &(IpAddr, u8)| bits < if ip.is_ipv4() { 32 } else { 128 };
         Nearness {
             ours: listen.iter().filter_map(ip_of).collect(),
             outlook: None,
             told: told.iter().filter_map(ip_of).filter(|ip| !ip.is_unspecified()).collect(),
-            subnets: interfaces
-                .into_iter()
-                .filter(|interface| !interface.is_loopback())
-                .map(subnet)
-                .filter(wide_enough)
-                .collect(),
+            subnets: interfaces().into_iter().filter(wide_enough).collect(),
+            surroundings: Surroundings::default(),
         }
+    }
+
+    /// Our own part of the network.
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// Addresses we are at.
@@ -127,15 +128,11 @@ impl Nearness {
     pub(crate) fn may_dial(&self, ip: IpAddr, port: u16, teller: Option<IpAddr>) -> bool {
         Scope::may_dial(ip, port, teller, &self.told)
     }
-}
 
-fn shares_prefix(a: IpAddr, b: IpAddr, bits: u8) -> bool {
-    let common = match (a.to_canonical(), b.to_canonical()) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
-        _ => return false,
-    };
-    common >= u32::from(bits)
+    /// Whether an address that a link names may be dialled.
+    pub(crate) fn may_dial_by_link(&self, ip: IpAddr, port: u16) -> bool {
+        Scope::may_dial_by_link(ip, port, &self.surroundings.ours(), &self.told)
+    }
 }
 
 #[cfg(test)]

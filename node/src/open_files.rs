@@ -17,7 +17,8 @@ const FOLDERS_MAX: usize = 64;
 /// What is neither content nor connection: standard streams, the runtime's own, listeners, an admin
 /// listener with its clients, journals, a scan.
 const OTHER_MAX: u64 = 96;
-const PENDING_INBOUND_MAX: u32 = 128;
+/// Connections being made by others: see `budget/plan.rs`, which has the same number.
+const PENDING_INBOUND_MAX: u32 = 512;
 const PENDING_OUTBOUND_MAX: u32 = 64;
 
 /// Who may have how many files open.

@@ -1,26 +1,30 @@
-//! Who is who: peers by the small number the core knows them by, their ids, addresses and connections.
+//! Who is who: peers by the small number the core knows them by, their ids, and their connections.
 //!
-//! Invariant: an id has at most one number. A peer named only by address has a number without an
-//! id until somebody answers there; if that turns out to be a peer that has a number, the first
-//! number becomes an alias.
+//! Which addresses a peer has, and which of them may be dialled now, is decided by the core's address book; here are the
+//! names, and multiaddrs.
+//!
+//! Invariants: an id has at most one number. A peer named only by address has a number without an id until
+//! somebody answers there; if that turns out to be a peer that has a number, the first number becomes an alias. Whoever
+//! is here is in the core's book, and the other way round.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
-use nearcast_core::{id::PeerKey, random::mix, registry::Endpoint};
-
-use crate::{
-    address::{ip_of, peer_of},
-    wire::control::PeerRecord,
+use nearcast_core::{
+    addresses::{AddressBook, Place, Plan, Rank},
+    id::PeerKey,
+    prefix::Prefix,
+    random::mix,
+    registry::Endpoint,
+    scope::Scope,
+    time::Timestamp,
 };
 
-/// Addresses remembered of one peer.
-const ADDRESSES_MAX: usize = 8;
-/// Peers remembered that are not connected; beyond it the ones known longest are forgotten.
-const STRANGERS_MAX: usize = 20_000;
+use crate::{
+    address::{ip_of, peer_of, port_of},
+    net::Target,
+    wire::control::PeerRecord,
+};
 
 /// A connection to a peer.
 #[derive(Clone, Debug)]
@@ -34,12 +38,14 @@ pub(crate) struct Connection {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
     pub(crate) id: Option<PeerId>,
-    /// Where to dial it, best first.
-    pub(crate) addresses: Vec<Multiaddr>,
     /// Open connections, oldest first.
     pub(crate) connections: Vec<Connection>,
     /// Ports it says it listens on: TCP, then UDP.
     pub(crate) ports: (Option<u16>, Option<u16>),
+    /// The IP of its best address, as the core's book has it.
+    told: Option<IpAddr>,
+    /// Addresses the user typed that are neither TCP nor QUIC at an IP: the dial says what is wrong with them.
+    odd: Vec<Multiaddr>,
     alias_of: Option<PeerKey>,
 }
 
@@ -47,7 +53,7 @@ impl Known {
     /// Its IP as seen on a connection, else as told.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         let seen = self.connections.iter().find_map(|connection| ip_of(&connection.remote));
-        seen.or_else(|| self.addresses.iter().find_map(ip_of))
+        seen.or(self.told)
     }
 
     /// The number by which everybody knows it (WIRE.md, "Tags"); 0 while its id is not known.
@@ -70,80 +76,187 @@ impl Known {
     }
 }
 
+/// Whose word it is that a peer is somewhere.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    /// Where the teller itself was seen.
+    pub(crate) ip: Option<IpAddr>,
+    /// How much its word counts.
+    pub(crate) rank: Rank,
+}
+
+/// What to do to reach a peer.
+#[derive(Clone, Debug)]
+pub(crate) enum Way {
+    /// Dial it, or whoever is there if its id is not known.
+    Dial(Option<PeerId>, Vec<Target>),
+    /// Its address was dialled enough of late.
+    Later(Duration),
+    /// Nobody knows where it is.
+    None,
+}
+
 /// All peers known.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct PeerBook {
     peers: BTreeMap<PeerKey, Known>,
     by_id: BTreeMap<PeerId, PeerKey>,
-    strangers: BTreeSet<PeerKey>,
-    /// Strangers that are not forgotten.
-    kept: BTreeSet<PeerKey>,
-    next: u32,
+    book: AddressBook,
+    /// Peers that have a connection.
+    online: usize,
 }
 
 impl PeerBook {
-    fn add(&mut self, known: Known) -> PeerKey {
-        let key = PeerKey(self.next);
-        self.next = self.next.wrapping_add(1);
-        if let Some(id) = known.id {
+    /// An empty book. `seed` is a secret.
+    pub(crate) fn new(seed: u64) -> PeerBook {
+        PeerBook { peers: BTreeMap::new(), by_id: BTreeMap::new(), book: AddressBook::new(seed), online: 0 }
+    }
+
+    /// Gives a number its name.
+    fn name(&mut self, key: PeerKey, id: Option<PeerId>) -> PeerKey {
+        self.peers.insert(key, Known { id, ..Known::default() });
+        if let Some(id) = id {
             self.by_id.insert(id, key);
-        }
-        self.peers.insert(key, known);
-        self.strangers.insert(key);
-        if self.strangers.len() > STRANGERS_MAX
-            && let Some(oldest) = self.strangers.iter().copied().find(|key| !self.kept.contains(key))
-            && self.strangers.remove(&oldest)
-            && let Some(known) = self.peers.remove(&oldest)
-            && let Some(id) = known.id
-        {
-            self.by_id.remove(&id);
         }
         key
     }
 
+    /// Follows the core's book: whom it forgot is forgotten, and `key` is where it says.
+    fn follow(&mut self, key: PeerKey) {
+        for key in self.book.take_forgotten() {
+            if let Some(id) = self.peers.remove(&key).and_then(|known| known.id)
+                && self.by_id.get(&id) == Some(&key)
+            {
+                self.by_id.remove(&id);
+            }
+        }
+        if let Some(known) = self.peers.get_mut(&key) {
+            known.told = self.book.ip(key);
+        }
+    }
+
     /// The number of a peer by its id, new if need be.
     pub(crate) fn key_of(&mut self, id: PeerId) -> PeerKey {
-        match self.by_id.get(&id) {
-            Some(&key) => key,
-            None => self.add(Known { id: Some(id), ..Known::default() }),
+        if let Some(&key) = self.by_id.get(&id) {
+            return key;
         }
+        let key = self.book.note_new();
+        self.name(key, Some(id));
+        self.follow(key);
+        key
     }
 
-    /// The number of the peer at an address the user named.
+    /// The number of the peer at an address that the user typed: neither it nor the address is ever forgotten.
     pub(crate) fn key_at(&mut self, address: &Multiaddr) -> PeerKey {
-        match peer_of(address) {
-            Some(id) => {
-                let key = self.key_of(id);
-                self.learn_address(key, address);
-                key
+        let key = self.key_wanted(peer_of(address));
+        match endpoint_of(address) {
+            Some(endpoint) => self.book.type_in(key, endpoint),
+            None => {
+                let odd = self.peers.get_mut(&key).map(|known| &mut known.odd);
+                odd.into_iter()
+                    .filter(|odd| !odd.contains(address))
+                    .for_each(|odd| odd.push(address.clone()));
             }
-            None => self.add(Known { addresses: vec![address.clone()], ..Known::default() }),
         }
+        self.follow(key);
+        key
     }
 
-    /// The number of the peer at an address the user named, who is wanted again and again: it is never forgotten.
-    pub(crate) fn keep_at(&mut self, address: &Multiaddr) -> PeerKey {
-        let key = self.key_at(address);
-        self.kept.insert(key);
+    /// The number of the peer at an address that a link names.
+    pub(crate) fn key_linked(&mut self, peer: Option<PeerId>, endpoint: Endpoint) -> PeerKey {
+        let key = self.key_wanted(peer);
+        self.book.link(key, endpoint);
+        self.follow(key);
+        key
+    }
+
+    fn key_wanted(&mut self, id: Option<PeerId>) -> PeerKey {
+        let known = id.and_then(|id| self.by_id.get(&id).copied());
+        let key = known.unwrap_or_else(|| {
+            let key = self.book.keep_new();
+            self.name(key, id)
+        });
+        self.book.keep(key);
         key
     }
 
     /// A new number, for an HTTP server: nothing else is known of it here.
     pub(crate) fn key_of_server(&mut self) -> PeerKey {
-        self.add(Known::default())
+        let key = self.book.keep_new();
+        self.name(key, None)
     }
 
-    /// One more place where a peer may be.
-    pub(crate) fn learn_address(&mut self, key: PeerKey, address: &Multiaddr) {
-        let Some(known) = self.peers.get_mut(&key) else { return };
-        let bare: Multiaddr = address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
-        if known.addresses.contains(&bare) {
-            return;
+    /// An HTTP server is not used any more.
+    pub(crate) fn release_server(&mut self, key: PeerKey) {
+        self.book.release(key);
+        self.follow(key);
+    }
+
+    /// Somebody else says where a peer is. Its number, if that is believed or the peer is known.
+    pub(crate) fn hear(
+        &mut self,
+        now: Timestamp,
+        id: PeerId,
+        endpoint: Endpoint,
+        word: Word,
+    ) -> Option<PeerKey> {
+        let known = self.by_id.get(&id).copied();
+        let prefix = Prefix::of(word.ip.unwrap_or(IpAddr::from([0; 4])));
+        let heard = self.book.hear(now, known, endpoint, (word.rank, prefix));
+        if let Some(key) = heard.filter(|_| known.is_none()) {
+            self.name(key, Some(id));
         }
-        if known.addresses.len() >= ADDRESSES_MAX {
-            known.addresses.remove(0);
+        self.follow(heard.unwrap_or(PeerKey(u32::MAX)));
+        heard
+    }
+
+    /// A peer that came to us can be found again where it says it listens.
+    pub(crate) fn learn_claimed(&mut self, key: PeerKey) {
+        let claimed = self.peers.get(&key).and_then(Known::endpoint);
+        if let Some(endpoint) = claimed.and_then(serving) {
+            self.book.claim(key, endpoint);
+            self.follow(key);
         }
-        known.addresses.push(bare);
+    }
+
+    /// Whether the user typed an address of this peer.
+    pub(crate) fn is_typed(&self, key: PeerKey) -> bool {
+        self.book.is_typed(self.alias(key).unwrap_or(key))
+    }
+
+    /// How to reach a peer that is not connected.
+    pub(crate) fn way(&mut self, now: Timestamp, key: PeerKey) -> Way {
+        let Some(known) = self.peers.get(&key) else { return Way::None };
+        let odd = known.odd.iter().map(|address| Target { address: address.clone(), once: false });
+        let targets: Vec<Target> = match self.book.plan(now, key) {
+            Plan::Dial(places) => places.iter().map(target).chain(odd).collect(),
+            Plan::Later(wait) if known.odd.is_empty() => return Way::Later(wait),
+            Plan::Later(_) | Plan::Nowhere => odd.collect(),
+        };
+        if targets.is_empty() { Way::None } else { Way::Dial(known.id, targets) }
+    }
+
+    /// What [`PeerBook::way`] said was not done.
+    pub(crate) fn on_dial_refused(&mut self, key: PeerKey) {
+        self.book.on_dial_refused(key);
+    }
+
+    /// A dial failed. False if the peer is given up.
+    pub(crate) fn on_dial_failed(&mut self, now: Timestamp, key: PeerKey) -> bool {
+        let left = self.book.on_dial_failed(now, key);
+        self.follow(key);
+        left
+    }
+
+    /// An address of a peer, for people.
+    pub(crate) fn shown(&self, key: PeerKey) -> Option<String> {
+        let known = self.get(key)?;
+        if let Some(connection) = known.connection() {
+            return Some(connection.remote.to_string());
+        }
+        let best = self.book.places(key).max_by_key(|spot| spot.rank);
+        let address = best.and_then(|spot| multiaddrs(&spot.endpoint).into_iter().next());
+        address.as_ref().or(known.odd.first()).map(ToString::to_string)
     }
 
     /// A peer, by number or by the number it is an alias of.
@@ -160,7 +273,6 @@ impl PeerBook {
 
     /// What a peer says of itself.
     pub(crate) fn set_ports(&mut self, key: PeerKey, tcp: u32, udp: u32) {
-        let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
         if let Some(known) = self.peers.get_mut(&key) {
             known.ports = (port(tcp), port(udp));
         }
@@ -170,27 +282,36 @@ impl PeerBook {
     /// it gets the id, or becomes an alias of the number that has it.
     pub(crate) fn on_connected(
         &mut self,
+        now: Timestamp,
         id: PeerId,
         connection: Connection,
         dialed: Option<PeerKey>,
     ) -> PeerKey {
+        let remote = dialed.and_then(|_| Some((ip_of(&connection.remote)?, port_of(&connection.remote)?)));
         let nameless = dialed.filter(|key| self.peers.get(key).is_some_and(|known| known.id.is_none()));
-        let key = match (nameless, self.by_id.get(&id)) {
+        let key = match (nameless, self.by_id.get(&id).copied()) {
             (Some(nameless), None) => {
                 self.by_id.insert(id, nameless);
                 self.peers.entry(nameless).and_modify(|known| known.id = Some(id));
                 nameless
             }
-            (Some(nameless), Some(&real)) => {
+            (Some(nameless), Some(real)) => {
                 self.peers.entry(nameless).and_modify(|known| known.alias_of = Some(real));
+                self.book.join(now, nameless, real);
                 real
             }
-            (None, _) => self.key_of(id),
+            (None, Some(known)) => known,
+            (None, None) => {
+                let key = self.book.note_new();
+                self.name(key, Some(id))
+            }
         };
-        self.strangers.remove(&key);
+        self.book.on_connected(now, key, remote);
         if let Some(known) = self.peers.get_mut(&key) {
+            self.online += usize::from(known.connections.is_empty());
             known.connections.push(connection);
         }
+        self.follow(key);
         key
     }
 
@@ -198,16 +319,15 @@ impl PeerBook {
     pub(crate) fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId) -> Option<PeerKey> {
         let &key = self.by_id.get(&id)?;
         let known = self.peers.get_mut(&key)?;
+        let before = known.connections.len();
         known.connections.retain(|other| other.id != connection);
-        if known.connections.is_empty() {
-            if known.addresses.is_empty() {
-                // It came to us and we never knew where it listens.
-                self.peers.remove(&key);
-                self.by_id.remove(&id);
-            } else {
-                self.strangers.insert(key);
-            }
+        let gone = before - known.connections.len();
+        self.online -= usize::from(gone > 0 && known.connections.is_empty());
+        // Who came to us and never said where it listens is forgotten.
+        for _ in 0..gone {
+            self.book.on_disconnected(key);
         }
+        self.follow(key);
         Some(key)
     }
 
@@ -219,8 +339,50 @@ impl PeerBook {
 
     /// Peers connected.
     pub(crate) fn connected(&self) -> usize {
-        self.peers.len() - self.strangers.len()
+        self.online
     }
+}
+
+fn port(number: u32) -> Option<u16> {
+    u16::try_from(number).ok().filter(|&port| port != 0)
+}
+
+/// What of an endpoint may be dialled because somebody says so: ports of other services are left alone.
+pub(crate) fn serving(endpoint: Endpoint) -> Option<Endpoint> {
+    let may = |port: &u16| Scope::may_serve_at(*port);
+    let endpoint = Endpoint { tcp: endpoint.tcp.filter(may), udp: endpoint.udp.filter(may), ..endpoint };
+    (endpoint.tcp.is_some() || endpoint.udp.is_some()).then_some(endpoint)
+}
+
+/// An address that is TCP or QUIC at an IP.
+pub(crate) fn endpoint_of(address: &Multiaddr) -> Option<Endpoint> {
+    let mut parts = address.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
+    let ip = match parts.next()? {
+        Protocol::Ip4(ip) => IpAddr::V4(ip),
+        Protocol::Ip6(ip) => IpAddr::V6(ip),
+        _ => return None,
+    };
+    let endpoint = match (parts.next()?, parts.next()) {
+        (Protocol::Tcp(tcp), None) => Endpoint { ip, tcp: Some(tcp), udp: None },
+        (Protocol::Udp(udp), Some(Protocol::QuicV1)) => Endpoint { ip, tcp: None, udp: Some(udp) },
+        _ => return None,
+    };
+    parts.next().is_none().then_some(endpoint)
+}
+
+fn target(place: &Place) -> Target {
+    let base = Multiaddr::from(place.ip);
+    let address = match place.quic {
+        false => base.with(Protocol::Tcp(place.port)),
+        true => base.with(Protocol::Udp(place.port)).with(Protocol::QuicV1),
+    };
+    Target { address, once: place.counted }
+}
+
+fn multiaddrs(endpoint: &Endpoint) -> Vec<Multiaddr> {
+    let place = |port, quic| target(&Place { ip: endpoint.ip, port, quic, counted: false }).address;
+    let tcp = endpoint.tcp.map(|port| place(port, false));
+    tcp.into_iter().chain(endpoint.udp.map(|port| place(port, true))).collect()
 }
 
 /// The number by which everybody knows a peer.
@@ -243,19 +405,21 @@ pub(crate) fn record(peer: &[u8], endpoint: &Endpoint) -> PeerRecord {
     }
 }
 
-/// The addresses in a record; none if they are malformed.
-pub(crate) fn addresses(record: &PeerRecord) -> Option<(IpAddr, Vec<Multiaddr>)> {
+/// The endpoint in a record; none if it is malformed.
+pub(crate) fn endpoint(record: &PeerRecord) -> Option<Endpoint> {
     let ip = match record.ip.len() {
         4 => IpAddr::from(<[u8; 4]>::try_from(&record.ip[..]).ok()?),
         16 => IpAddr::from(<[u8; 16]>::try_from(&record.ip[..]).ok()?).to_canonical(),
         _ => return None,
     };
-    let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
-    let base = Multiaddr::from(ip);
-    let tcp = port(record.tcp_port).map(|port| base.clone().with(Protocol::Tcp(port)));
-    let quic =
-        port(record.udp_port).map(|port| base.clone().with(Protocol::Udp(port)).with(Protocol::QuicV1));
-    Some((ip, tcp.into_iter().chain(quic).collect()))
+    Some(Endpoint { ip, tcp: port(record.tcp_port), udp: port(record.udp_port) })
+}
+
+/// The addresses in a record, for tests and fuzz targets; none if they are malformed.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn addresses(record: &PeerRecord) -> Option<(IpAddr, Vec<Multiaddr>)> {
+    let endpoint = endpoint(record)?;
+    Some((endpoint.ip, multiaddrs(&endpoint)))
 }
 
 /// The first port of each kind among our own addresses, as we claim them: TCP, then UDP.
@@ -272,30 +436,32 @@ pub(crate) fn ports(listen: &[Multiaddr]) -> (u32, u32) {
 mod tests {
     use super::*;
 
+    const NOW: Timestamp = Timestamp::ZERO;
+
     fn connection(number: usize, remote: &str) -> Connection {
         Connection { id: ConnectionId::new_unchecked(number), remote: remote.parse().unwrap() }
     }
 
     #[test]
     fn a_peer_named_by_address_gets_its_id_when_it_answers() {
-        let mut book = PeerBook::default();
+        let mut book = PeerBook::new(1);
         let key = book.key_at(&"/ip4/127.0.0.1/tcp/4001".parse().unwrap());
         let id = PeerId::random();
-        assert_eq!(book.on_connected(id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(key)), key);
+        assert_eq!(book.on_connected(NOW, id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(key)), key);
         assert_eq!(book.key_of(id), key);
     }
 
     #[test]
     fn two_addresses_of_one_peer_become_one_peer() {
-        let mut book = PeerBook::default();
+        let mut book = PeerBook::new(1);
         let (first, second) = (
             book.key_at(&"/ip4/127.0.0.1/tcp/4001".parse().unwrap()),
             book.key_at(&"/ip4/127.0.0.1/udp/4001/quic-v1".parse().unwrap()),
         );
         let id = PeerId::random();
-        book.on_connected(id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(first));
+        book.on_connected(NOW, id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(first));
         assert_eq!(
-            book.on_connected(id, connection(2, "/ip4/127.0.0.1/udp/4001/quic-v1"), Some(second)),
+            book.on_connected(NOW, id, connection(2, "/ip4/127.0.0.1/udp/4001/quic-v1"), Some(second)),
             first
         );
         assert_eq!(book.alias(second), Some(first));
@@ -304,12 +470,12 @@ mod tests {
 
     #[test]
     fn who_came_to_us_is_forgotten_and_who_we_know_is_kept() {
-        let mut book = PeerBook::default();
+        let mut book = PeerBook::new(1);
         let (guest, host) = (PeerId::random(), PeerId::random());
-        let guest_key = book.on_connected(guest, connection(1, "/ip4/192.0.2.1/tcp/5"), None);
+        let guest_key = book.on_connected(NOW, guest, connection(1, "/ip4/192.0.2.1/tcp/5"), None);
         let named: Multiaddr = format!("/ip4/192.0.2.2/tcp/6/p2p/{host}").parse().unwrap();
         let host_key = book.key_at(&named);
-        book.on_connected(host, connection(2, "/ip4/192.0.2.2/tcp/6"), Some(host_key));
+        book.on_connected(NOW, host, connection(2, "/ip4/192.0.2.2/tcp/6"), Some(host_key));
         assert_eq!(book.connected(), 2);
         book.on_disconnected(guest, ConnectionId::new_unchecked(1));
         book.on_disconnected(host, ConnectionId::new_unchecked(2));
@@ -324,5 +490,63 @@ mod tests {
         let (ip, addresses) = addresses(&record).unwrap();
         assert_eq!(ip, endpoint.ip);
         assert_eq!(addresses, ["/ip6/2001:db8::7/tcp/4001".parse::<Multiaddr>().unwrap()]);
+    }
+
+    fn dialled(way: &Way) -> Vec<String> {
+        let Way::Dial(_, targets) = way else { return Vec::new() };
+        targets.iter().map(|target| target.address.to_string()).collect()
+    }
+
+    #[test]
+    fn what_a_stranger_says_of_a_peer_never_displaces_what_the_user_typed() {
+        let mut book = PeerBook::new(1);
+        let seeder = PeerId::random();
+        let typed = format!("/ip4/192.0.2.1/tcp/4701/p2p/{seeder}");
+        let key = book.key_at(&typed.parse().unwrap());
+        let word = Word { ip: "192.0.2.9".parse().ok(), rank: Rank::Hearsay };
+        for port in 9_001..9_100 {
+            let bogus = Endpoint { ip: "192.0.2.9".parse().unwrap(), tcp: Some(port), udp: None };
+            assert_eq!(book.hear(NOW, seeder, bogus, word), Some(key));
+        }
+        for number in 0..50_000u32 {
+            let ip = IpAddr::from((0x0800_0000 + number).to_be_bytes());
+            book.hear(NOW, PeerId::random(), Endpoint { ip, tcp: Some(4001), udp: None }, word);
+        }
+        assert_eq!(dialled(&book.way(NOW, key)), ["/ip4/192.0.2.1/tcp/4701"]);
+        assert!(book.peers.len() <= 1 + nearcast_core::addresses::hearsay_max(), "{}", book.peers.len());
+        assert_eq!(book.peers.len(), book.book.len());
+        assert_eq!(book.by_id.len(), book.peers.len());
+    }
+
+    #[test]
+    fn an_address_without_a_name_that_leads_to_a_known_peer_is_not_lost_with_its_number() {
+        let mut book = PeerBook::new(1);
+        let id = PeerId::random();
+        let guest = book.on_connected(NOW, id, connection(1, "/ip4/192.0.2.1/tcp/50000"), None);
+        let typed = book.key_at(&"/ip4/192.0.2.1/tcp/4001".parse().unwrap());
+        assert!(matches!(book.way(NOW, typed), Way::Dial(None, _)));
+        assert_eq!(book.on_connected(NOW, id, connection(2, "/ip4/192.0.2.1/tcp/4001"), Some(typed)), guest);
+        book.on_disconnected(id, ConnectionId::new_unchecked(1));
+        book.on_disconnected(id, ConnectionId::new_unchecked(2));
+        let later = NOW + Duration::from_secs(60);
+        assert_eq!(dialled(&book.way(later, guest)), ["/ip4/192.0.2.1/tcp/4001"]);
+        assert_eq!(book.connected(), 0);
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_dialled_is_tried_all_the_same_if_the_user_typed_it() {
+        let mut book = PeerBook::new(1);
+        let odd = "/dns4/absent.example/tcp/4001";
+        let key = book.key_at(&odd.parse().unwrap());
+        assert_eq!(dialled(&book.way(NOW, key)), [odd]);
+    }
+
+    #[test]
+    fn web_servers_are_forgotten_with_their_content() {
+        let mut book = PeerBook::new(1);
+        let server = book.key_of_server();
+        assert!(book.get(server).is_some());
+        book.release_server(server);
+        assert!(book.get(server).is_none() && book.book.is_empty());
     }
 }

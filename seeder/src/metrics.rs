@@ -59,6 +59,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let to = &mut encoder;
         self.common.encode(to)?;
+        metrics::budget(to, &self.totals.budget)?;
         let tiers = Tier::ALL.map(|tier| (tier.name(), self.totals.uploaded_by_tier[tier as usize]));
         family(to, "uploaded", "Payload sent", Some(&Unit::Bytes), "tier", &tiers)?;
         let reasons = Refusal::ALL.map(|why| (why.name(), self.totals.requests_refused[why as usize]));
@@ -125,6 +126,9 @@ mod tests {
         names.sort_unstable();
         let expected = [
             "nearcast_atlas_age_seconds",
+            "nearcast_budget_limit",
+            "nearcast_budget_refused",
+            "nearcast_budget_used",
             "nearcast_build",
             "nearcast_config_last_reload_success_timestamp_seconds",
             "nearcast_config_last_reload_successful",

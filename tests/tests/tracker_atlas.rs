@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use e2e::{
@@ -13,7 +14,14 @@ use e2e::{
     process::Stream,
     tracker::{Tracker, TrackerOptions, only_file},
 };
+use nearcast_core::{id::ContentId, magnet::Magnet};
+use nearcast_node::{
+    config::NodeConfig,
+    directory::{Admission, AtlasOffer, DirectoryConfig},
+    handle::Node,
+};
 use rustix::process::Signal;
+use tokio::runtime::Runtime;
 
 const FILM_BYTES: u64 = 300_000;
 
@@ -47,6 +55,11 @@ fn write_atlas(path: &Path, version: u64) {
 impl Stage {
     /// With addresses of its own: 127.1.NUMBER.x.
     fn set(number: u8) -> Stage {
+        Stage::with_atlas(number, 1_000)
+    }
+
+    /// The same with another version.
+    fn with_atlas(number: u8, version: u64) -> Stage {
         let place = Place::new();
         let root = place.folder("root");
         write_random(&root.join("film.bin"), FILM_BYTES, 441);
@@ -55,12 +68,13 @@ impl Stage {
         let secret = place.path().join("atlas.key");
         let key = new_key(&place, &secret);
         let atlas = place.path().join("made-up.atlas");
-        write_atlas(&atlas, 1_000);
+        write_atlas(&atlas, version);
         let text = |path: &Path| path.to_str().expect("a temporary path is text").to_owned();
         let arguments = ["--atlas", &text(&atlas), "--atlas-signing-key", &text(&secret)];
         let options = TrackerOptions::new(&place, &format!("127.5.{number}.1"), &arguments);
         let tracker = Tracker::start(&place, &options);
-        tracker.wait_metric("nearcast_atlas_published_version_seconds", |version| version as u64 == 1_000);
+        tracker
+            .wait_metric("nearcast_atlas_published_version_seconds", |published| published as u64 == version);
         Stage { place, torrent, seeder, tracker, atlas, key }
     }
 
@@ -156,6 +170,80 @@ fn a_damaged_atlas_on_disk_is_said_and_replaced_and_an_older_one_is_not_taken() 
     assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());
     assert!(!client.process.tail().contains("is offered"), "{}", client.process.tail());
     assert_eq!(fs::read(&kept).unwrap(), newer);
+}
+
+/// Directories that offer newer atlases which nobody has.
+struct Liars {
+    runtime: Runtime,
+    nodes: Vec<Node>,
+}
+
+impl Liars {
+    /// So many, each in a network of its own: 127.NUMBER.x.1.
+    fn start(number: u8, count: u8) -> Liars {
+        let runtime = nearcast_node::runtime().expect("the system gives threads");
+        let start = async |network: u8| {
+            let directory = DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() };
+            let listen = format!("/ip4/127.{number}.{network}.1/tcp/0").parse().expect("an address");
+            let config = NodeConfig {
+                listen: vec![listen],
+                directory: Some(directory),
+                lan: false,
+                ..NodeConfig::default()
+            };
+            let node = Node::start(config).await.expect("it starts");
+            let link = Magnet::new(ContentId([network; 32])).to_string();
+            let offer = AtlasOffer { version: 2_000 + u64::from(network), link };
+            node.directory().expect("it is one").offer_atlas(offer).expect("the link is short");
+            node
+        };
+        let nodes = runtime.block_on(async {
+            let mut nodes = Vec::new();
+            for network in 1..=count {
+                nodes.push(start(network).await);
+            }
+            nodes
+        });
+        Liars { runtime, nodes }
+    }
+}
+
+impl Drop for Liars {
+    fn drop(&mut self) {
+        for node in &self.nodes {
+            self.runtime.block_on(node.shutdown(Duration::ZERO));
+        }
+    }
+}
+
+#[test]
+fn directories_that_offer_what_nobody_has_do_not_keep_an_atlas_away() {
+    let stage = Stage::set(66);
+    // Each holds a place for a minute if it is let.
+    let liars = Liars::start(67, 6);
+    let mut get = stage.get("out", "127.1.66.2", &stage.key).with(&["--seed", "forever"]);
+    for liar in &liars.nodes {
+        get = get.with(&["--tracker", &liar.addresses()[0].to_string()]);
+    }
+    let client = get.start();
+    wait_log(&client, "atlas 1000 is in use");
+    let offered = client.process.lines(Stream::Stderr);
+    assert!(offered.iter().any(|line| line.contains("atlas 200")), "the lies were heard: {offered:?}");
+    client.interrupt(PATIENCE);
+}
+
+#[test]
+fn an_old_atlas_is_not_begun_with_unless_it_is_named_as_a_file() {
+    let now = std::time::UNIX_EPOCH.elapsed().expect("it is later than 1970").as_secs();
+    let stage = Stage::with_atlas(68, now - 40 * 86_400);
+    let client = stage.get("out-a", "127.1.68.2", &stage.key).with(&["--seed", "forever"]).start();
+    wait_log(&client, "its data is 40 days old");
+    client.wait_finished(PATIENCE);
+    assert_eq!(only_file(&stage.cache(), "atlas"), None);
+    client.interrupt(PATIENCE);
+    let get = Get::new(&stage.place, &stage.torrent, &stage.place.folder("out-b"), "127.1.68.3");
+    let file = stage.atlas.to_str().expect("a temporary path is text");
+    get.peer(stage.seeder.address()).with(&["--atlas", file]).finish();
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! What a tracker is told before it starts.
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use nearcast_core::{id::ContentId, paths::printable};
 use nearcast_node::{
@@ -222,8 +227,15 @@ fn live(layers: &Layers<Setting>) -> Result<LiveConfig, String> {
             Some(RisConfig { source, collectors: layers.all(Setting::RisCollector) })
         }
     };
+    let bmp: Option<SocketAddr> = layers.all(Setting::Bmp).first().copied();
+    if let Some(address) = bmp.filter(|address| !address.ip().is_loopback() && routers.is_empty()) {
+        return Err(format!(
+            "bmp: whoever connects to {address} can say who originates what; name your routers with \
+             bmp-router (one or several IPs), or listen on 127.0.0.1"
+        ));
+    }
     Ok(LiveConfig {
-        bmp: layers.all(Setting::Bmp).first().copied(),
+        bmp,
         bmp_sessions: BmpConfig {
             allow: routers.into_iter().map(Into::into).collect(),
             ..BmpConfig::default()
@@ -261,7 +273,7 @@ fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
     reads.extend(signing_key.clone());
     let mut writes = vec![state_dir.clone()];
     match identity.parent() {
-        Some(folder) if !identity.exists() => writes.push(folder.to_owned()),
+        Some(folder) if !identity.exists() => writes.extend((folder != state_dir).then(|| folder.to_owned())),
         _ => reads.push(identity.clone()),
     }
     let wanted = sandbox::wanted(layers.text(Setting::Sandbox));
@@ -303,6 +315,20 @@ mod tests {
         assert_eq!(tracker.identity, Path::new("/state/identity.key"));
         assert_eq!((settings.around.admin, settings.around.grace), (AdminAt::Off, Duration::from_secs(3)));
         assert!(tracker.node().origin && !tracker.node().lan);
+    }
+
+    #[test]
+    fn routers_are_named_where_others_could_connect() {
+        let problem = |arguments: &[&str]| {
+            settings(&[&["--state-dir", "/s"], arguments].concat()).err().map(|error| error.to_string())
+        };
+        for open in ["192.0.2.1:5000", "0.0.0.0:5000", "[::]:5000"] {
+            let said = problem(&["--bmp", open]).unwrap_or_default();
+            assert!(said.contains("bmp-router") && said.contains(open), "{open}: {said}");
+            assert_eq!(problem(&["--bmp", open, "--bmp-router", "192.0.2.9"]), None);
+        }
+        assert_eq!(problem(&["--bmp", "127.0.0.1:5000"]), None);
+        assert_eq!(problem(&["--bmp", "[::1]:5000"]), None);
     }
 
     #[test]

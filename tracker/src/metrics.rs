@@ -75,6 +75,7 @@ impl Collector for Scrape {
 impl Scrape {
     fn encode_node(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let totals = &self.totals;
+        metrics::budget(to, &totals.budget)?;
         gauge(to, "connections", "Peers connected", None, totals.connections.into())?;
         let help = "Connections refused because a cap was reached";
         counter(to, "connections_refused", help, None, totals.refused_connections)?;

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Read,
-    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +13,7 @@ use nearcast_core::{
     manifest::{Manifest, TORRENT_BYTES_MAX},
     signature::PublisherKey,
 };
-use nearcast_node::{address::Address, handle::Source};
+use nearcast_node::handle::Source;
 
 use crate::error::CommandError;
 
@@ -61,22 +60,6 @@ impl Named {
         }
     }
 
-    /// The peers a link brings along.
-    pub(crate) fn peers(&self) -> Vec<Address> {
-        let Named::Link(magnet) = self else {
-            return Vec::new();
-        };
-        let by_port = magnet.peers.iter().filter_map(|peer| {
-            let address = match peer.host().parse::<IpAddr>().ok()? {
-                IpAddr::V4(ip) => format!("/ip4/{ip}/tcp/{}", peer.port()),
-                IpAddr::V6(ip) => format!("/ip6/{ip}/tcp/{}", peer.port()),
-            };
-            address.parse().ok()
-        });
-        let by_address = magnet.addresses.iter().filter_map(|address| address.parse().ok());
-        by_address.chain(by_port).collect()
-    }
-
     /// What the node is told.
     pub(crate) fn into_source(self) -> Source {
         match self {
@@ -101,15 +84,6 @@ mod tests {
 
     fn link(hints: &str) -> Result<Named, CommandError> {
         Named::parse(&format!("magnet:?xt=urn:btmh:1220{}{hints}", "ab".repeat(32)))
-    }
-
-    #[test]
-    fn a_link_brings_its_peers_along() {
-        let named =
-            link("&dn=n&x.ma=/ip4/127.0.0.1/tcp/9&x.pe=10.0.0.1:7&x.pe=[2001:db8::1]:8&x.pe=host.example:9");
-        let peers: Vec<String> = named.unwrap().peers().iter().map(ToString::to_string).collect();
-        let expected = ["/ip4/127.0.0.1/tcp/9", "/ip4/10.0.0.1/tcp/7", "/ip6/2001:db8::1/tcp/8"];
-        assert_eq!(peers, expected);
     }
 
     #[test]

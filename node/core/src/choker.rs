@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::Config,
+    id::PeerKey,
     peers::{Link, Links},
     random::Random,
     tier::Proximity,
@@ -14,20 +15,23 @@ use crate::{
 
 /// How a round goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Round {
+pub(crate) struct Round<'a> {
     pub(crate) slots: usize,
     /// Everything wanted is here.
     pub(crate) seeding: bool,
     /// Whether the nearer come first among equals. Not where only one of a group asks for all: nearness has decided then.
     pub(crate) by_nearness: bool,
+    /// Who comes last, sorted: an origin knows who does not pass on what it gets.
+    pub(crate) last: &'a [PeerKey],
 }
 
 /// Decides anew who holds a slot. Returns how many do. While slots are contended, half of an origin's are divided among
-/// groups, by `group_of`, and a quarter of anybody's go to those outside of our own: whoever asks from there asks for all
-/// of its group, and a far small one is not starved by a near large one.
+/// groups, by `group_of`, and a quarter of anybody's go to those outside of our own who give: whoever asks from there asks
+/// for all of its group, and a far small one is not starved by a near large one. Half of a leecher's are drawn by what
+/// neighbours gave lately, so that who gives twice as much has twice as many turns.
 pub(crate) fn round(
     links: &mut Links,
-    round: Round,
+    round: Round<'_>,
     group_of: Option<&dyn Fn(&Link) -> u64>,
     config: &Config,
     random: &mut Random,
@@ -44,14 +48,19 @@ pub(crate) fn round(
     let optimistic = usize::from(config.optimistic_slots).min(slots / 2);
     let earned = if ranked.len() > slots { slots - optimistic } else { ranked.len() };
     let mut held = match ranked.len() > slots {
-        true => reserved(links, &ranked, slots, group_of),
+        true => reserved(links, &ranked, round, group_of),
         false => Vec::new(),
     };
     held.truncate(earned);
-    let free = earned - held.len();
+    let drawn = match ranked.len() > slots && !round.seeding {
+        true => (slots / 2).min(earned - held.len()),
+        false => 0,
+    };
+    let free = earned - held.len() - drawn;
     let rest = ranked.iter().map(|&(_, at)| at).filter(|at| !held.contains(at));
     let mut others: Vec<usize> = rest.collect();
     held.extend(others.drain(..free));
+    draw_by_gifts(links, &mut others, drawn, &mut held, random);
     for _ in 0..optimistic {
         if others.is_empty() {
             break;
@@ -65,17 +74,42 @@ pub(crate) fn round(
     held.len()
 }
 
+/// Moves so many of `others` to `held`, drawn by what each gave lately. Who gave nothing counts a little, so that where
+/// nobody gives slots are not left unused.
+fn draw_by_gifts(
+    links: &Links,
+    others: &mut Vec<usize>,
+    drawn: usize,
+    held: &mut Vec<usize>,
+    random: &mut Random,
+) {
+    let given: Vec<u32> = links.iter().map(|link| u32::from(link.given).max(1)).collect();
+    for _ in 0..drawn {
+        let all: u32 = others.iter().map(|&at| given[at]).sum();
+        let mut left = random.below(all);
+        let lucky = others.iter().position(|&at| {
+            let is_here = left < given[at];
+            left = left.saturating_sub(given[at]);
+            is_here
+        });
+        if let Some(lucky) = lucky {
+            held.push(others.remove(lucky));
+        }
+    }
+}
+
 /// Who of `ranked` gets a slot that is kept for its group.
 fn reserved(
     links: &Links,
     ranked: &[(Rank, usize)],
-    slots: usize,
+    Round { slots, seeding, .. }: Round<'_>,
     group_of: Option<&dyn Fn(&Link) -> u64>,
 ) -> Vec<usize> {
     let all: Vec<&Link> = links.iter().collect();
     let ranked = ranked.iter().map(|&(_, at)| at);
     let Some(group_of) = group_of else {
-        return ranked.filter(|&at| all[at].is_outside()).take(slots / 4).collect();
+        let gives = |link: &Link| seeding || link.rate > 0.0 || link.given > 0;
+        return ranked.filter(|&at| all[at].is_outside() && gives(all[at])).take(slots / 4).collect();
     };
     let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
     all.iter().filter(|link| link.is_interested()).for_each(|link| _ = groups.insert(group_of(link), 0));
@@ -99,9 +133,9 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(link: &Link, round: Round, random: &mut Random) -> Rank {
+    fn of(link: &Link, round: Round<'_>, random: &mut Random) -> Rank {
         let worth = match round.seeding {
-            true if link.is_stuck() => f32::INFINITY,
+            true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
             true => link.sent as f32,
             false => -link.rate,
         };
@@ -139,7 +173,7 @@ mod tests {
     }
 
     fn go(links: &mut Links, slots: usize, seeding: bool, config: &Config, random: &mut Random) -> usize {
-        round(links, Round { slots, seeding, by_nearness: true }, None, config, random)
+        round(links, Round { slots, seeding, by_nearness: true, last: &[] }, None, config, random)
     }
 
     #[test]
@@ -155,7 +189,7 @@ mod tests {
         for (at, groups) in [None, Some(&group_of as &dyn Fn(&Link) -> u64)].into_iter().enumerate() {
             for _ in 0..50 {
                 links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
-                let how = Round { slots: 8, seeding: true, by_nearness: true };
+                let how = Round { slots: 8, seeding: true, by_nearness: true, last: &[] };
                 assert_eq!(round(&mut links, how, groups, &config, &mut random), 8);
                 far[at] += served(&links).iter().filter(|&&peer| peer >= 58).count();
             }
@@ -172,7 +206,7 @@ mod tests {
         let mut had = std::collections::BTreeSet::new();
         for _ in 0..30 {
             links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
-            let how = Round { slots: 4, seeding: true, by_nearness: false };
+            let how = Round { slots: 4, seeding: true, by_nearness: false, last: &[] };
             round(&mut links, how, Some(&group_of), &config, &mut random);
             had.extend(served(&links).into_iter().map(|peer| peer / 4));
         }
@@ -184,17 +218,42 @@ mod tests {
     }
 
     #[test]
-    fn those_who_give_most_are_served_and_one_other_by_turns() {
-        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+    fn who_gives_most_now_is_served_and_one_other_by_turns() {
+        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::default() };
         let (mut links, mut random) = (crowd(20), Random::new(3));
         let mut lucky = std::collections::BTreeSet::new();
         for _ in 0..300 {
-            assert_eq!(go(&mut links, 4, false, &config, &mut random), 4);
+            assert_eq!(go(&mut links, 8, false, &config, &mut random), 8);
             let served = served(&links);
-            assert_eq!(served[1..], [17, 18, 19]);
-            lucky.insert(served[0]);
+            assert_eq!(served[5..], [17, 18, 19]);
+            lucky.extend(served[..5].iter().copied());
         }
         assert_eq!(lucky.len(), 17, "every other peer had a turn");
+    }
+
+    #[test]
+    fn half_of_the_turns_go_to_each_by_what_it_gave_lately_and_riders_get_next_to_none() {
+        const ROUNDS: usize = 2_000;
+        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::default() };
+        let (mut links, mut random) = (crowd(24), Random::new(3));
+        // The first eight give nothing, the next eight give, the last eight give twice as much.
+        for link in links.iter_mut() {
+            link.rate = if link.peer.0 < 8 { 0.0 } else { 1.0 };
+            link.given = [0, 40, 80][link.peer.0 as usize / 8];
+        }
+        let mut turns = [0; 3];
+        for _ in 0..ROUNDS {
+            go(&mut links, 8, false, &config, &mut random);
+            served(&links).into_iter().for_each(|peer| turns[peer as usize / 8] += 1);
+        }
+        // Three of eight go by rates, which are equal, four by what was given, and one to anybody.
+        let [riders, some, more] = turns.map(|turns| turns as f32 / ROUNDS as f32);
+        println!(
+            "of eight slots riders have {riders:.2}, who gives {some:.2}, who gives twice as much {more:.2}"
+        );
+        assert!(riders < 1.0, "an eighth of the slots is what anybody may have");
+        let by_gifts = |turns: f32| turns - 1.5;
+        assert!((1.4..2.6).contains(&(by_gifts(more) / by_gifts(some))));
     }
 
     #[test]

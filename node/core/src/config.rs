@@ -162,6 +162,17 @@ impl Config {
         )
     }
 
+    /// Neighbours that we choose and dial ourselves, whoever came to us: half of those wanted, so that nobody can surround
+    /// us by linking first.
+    pub(crate) fn neighbours_of_choice(&self) -> usize {
+        usize::from(self.neighbours_wanted / 2)
+    }
+
+    /// Neighbours who may come to us while we look for some of our own choice.
+    pub(crate) fn neighbours_come_max(&self) -> usize {
+        usize::from(self.neighbours_max) - self.neighbours_of_choice()
+    }
+
     /// Neighbour slots that go to candidates picked at random over all tiers.
     pub(crate) fn random_slots(&self) -> usize {
         let share = (f32::from(self.neighbours_wanted) * self.random_share).ceil() as usize;

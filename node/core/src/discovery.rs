@@ -4,6 +4,8 @@
 //! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
 //! where it came from; `dialing` counts the candidates in [`State::Dialing`].
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::time::Duration;
 
 use crate::{
@@ -31,8 +33,13 @@ const RETRY_STRANGER: Duration = Duration::from_secs(15 * 60);
 const ASK_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause a directory may ask for: whatever it says, it is not lost for good.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
-/// Directories remembered a content.
+/// Directories remembered a content that said themselves that they are one. Those that the user or the link named
+/// come on top: nobody else can displace them.
 const DIRECTORIES_MAX: usize = 8;
+/// Failures in a row after which a directory that nobody named makes room for another one.
+const DEAD_AFTER: u8 = 3;
+/// Answers after which a directory that nobody named makes room for another one if it never told of anybody.
+const FRUITLESS_AFTER: u8 = 4;
 /// One in so many candidates may be outside of our group, however many there are inside.
 const OUTSIDERS_SHARE: usize = 4;
 /// Room for candidates is taken and given back in steps of this many.
@@ -89,6 +96,18 @@ struct Directory {
     /// Answers, and failures since the last one.
     asked: u8,
     failed: u8,
+    /// The user or the link named it.
+    named: bool,
+    /// It told of somebody.
+    fruitful: bool,
+}
+
+impl Directory {
+    /// Whether it makes room for another one: it is dead, or of no use.
+    fn yields(&self) -> bool {
+        let fruitless = !self.fruitful && self.asked >= FRUITLESS_AFTER;
+        !self.named && (self.failed >= DEAD_AFTER || fruitless)
+    }
 }
 
 /// What is known of a swarm's members.
@@ -111,7 +130,7 @@ impl Discovery {
     ) {
         for candidate in candidates {
             if let Some(link) = links.get_mut(candidate.peer) {
-                link.via = link.via.min(candidate.via);
+                link.note_via(candidate.via);
                 continue;
             }
             if let Some(known) = self.known.iter_mut().find(|known| known.peer == candidate.peer) {
@@ -170,18 +189,30 @@ impl Discovery {
         true
     }
 
-    /// Remembers somebody who answers directory questions about this content.
+    /// Remembers somebody who says that it answers directory questions about this content. The first ones stay as long as
+    /// they answer and tell of somebody; else whoever comes later takes their place.
     pub(crate) fn learn_directory(&mut self, peer: PeerKey) {
-        let known = self.directories.iter().any(|directory| directory.peer == peer);
-        if !known && self.directories.len() < DIRECTORIES_MAX {
-            self.directories.push(Directory {
-                peer,
-                query: None,
-                next: Timestamp::ZERO,
-                asked: 0,
-                failed: 0,
-            });
+        if self.directories.iter().any(|directory| directory.peer == peer) {
+            return;
         }
+        if self.directories.iter().filter(|directory| !directory.named).count() >= DIRECTORIES_MAX {
+            let Some(at) = self.directories.iter().position(Directory::yields) else { return };
+            self.directories.remove(at);
+        }
+        self.add_directory(peer, false);
+    }
+
+    /// Remembers a directory that the user or the link named: nobody displaces it.
+    pub(crate) fn name_directory(&mut self, peer: PeerKey) {
+        match self.directories.iter_mut().find(|directory| directory.peer == peer) {
+            Some(known) => known.named = true,
+            None => self.add_directory(peer, true),
+        }
+    }
+
+    fn add_directory(&mut self, peer: PeerKey, named: bool) {
+        let (query, next) = (None, Timestamp::ZERO);
+        self.directories.push(Directory { peer, query, next, asked: 0, failed: 0, named, fruitful: false });
     }
 
     /// Candidates inside of our group.
@@ -200,10 +231,36 @@ impl Discovery {
         !self.known.is_empty() || !self.directories.is_empty()
     }
 
-    /// Whether one more may be dialled beside `neighbours` and the attempts under way.
-    pub(crate) fn has_room(&self, neighbours: usize, config: &Config) -> bool {
-        neighbours + usize::from(self.dialing) < usize::from(config.neighbours_wanted)
-            && self.dialing < config.dials_in_flight_max
+    /// How many more are to be dialled, beside the neighbours there are and the attempts under way: until there are as
+    /// many as wanted, and half of those are our own choice whoever came to us.
+    fn room(&self, links: &Links, config: &Config) -> usize {
+        let dialing = usize::from(self.dialing);
+        let chosen = links.iter().filter(|link| link.is_chosen()).count();
+        let wanted = usize::from(config.neighbours_wanted).saturating_sub(links.len() + dialing);
+        let of_choice = config.neighbours_of_choice().saturating_sub(chosen + dialing);
+        let places = usize::from(config.neighbours_max).saturating_sub(links.len() + dialing);
+        wanted.max(of_choice.min(places))
+    }
+
+    /// Whether one more may be dialled.
+    pub(crate) fn has_room(&self, links: &Links, config: &Config) -> bool {
+        self.dialing < config.dials_in_flight_max && self.room(links, config) > 0
+    }
+
+    /// Whether this peer is being dialled.
+    pub(crate) fn is_dialing(&self, peer: PeerKey) -> bool {
+        self.dialing > 0 && self.known.iter().any(|known| known.peer == peer && known.is_dialing())
+    }
+
+    /// Whether we heard of this peer from somebody.
+    pub(crate) fn knows(&self, peer: PeerKey) -> bool {
+        self.known.iter().any(|known| known.peer == peer)
+    }
+
+    /// Whether somebody who never failed could be dialled now.
+    pub(crate) fn has_untried(&self, now: Timestamp) -> bool {
+        let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
+        self.known.iter().any(|known| known.failures == 0 && ready(known))
     }
 
     /// The next peer to link to, if there is one and the neighbours of `scene` are too few.
@@ -213,9 +270,9 @@ impl Discovery {
         scene: &Scene<'_>,
         random: &mut Random,
     ) -> Option<PeerKey> {
-        let (neighbours, config) = (scene.links.len(), scene.config);
+        let config = scene.config;
         let random_links = scene.links.iter().filter(|link| link.is_random()).count();
-        if !self.has_room(neighbours, config) {
+        if !self.has_room(scene.links, config) {
             return None;
         }
         let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
@@ -225,7 +282,7 @@ impl Discovery {
             self.known.iter().filter(|known| known.random && known.state == State::Dialing).count();
         // A random slot is worth filling only where there is a choice.
         let slots = config.random_slots();
-        let room = usize::from(config.neighbours_wanted) - neighbours - usize::from(self.dialing);
+        let room = self.room(scene.links, config);
         let random_slot = random_links + random_dials < slots && room <= slots.max(ready.len() / 4);
         let random_slot = random_slot || !config.nearness;
         let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
@@ -240,8 +297,11 @@ impl Discovery {
     pub(crate) fn on_linked(&mut self, link: &mut Link) {
         let Some(at) = self.known.iter().position(|known| known.peer == link.peer) else { return };
         let known = self.take(at);
-        link.via = link.via.min(known.via);
+        link.note_via(known.via);
         link.set_random(known.random);
+        if known.is_dialing() {
+            link.set_chosen();
+        }
     }
 
     /// A link ended: it is tried again later.
@@ -254,7 +314,7 @@ impl Discovery {
         random: &mut Random,
     ) {
         // Who found us will find us again; we do not know where it listens.
-        if link.via == Via::Inbound {
+        if link.via() == Via::Inbound {
             return;
         }
         let from = now + random.stretch(RETRY_FIRST, 0.5);
@@ -272,7 +332,7 @@ impl Discovery {
         ours: Locality,
         random: &mut Random,
     ) {
-        if link.via != Via::Lan {
+        if link.via() != Via::Lan {
             return self.on_unlinked(now, link, config, ours, random);
         }
         let state = State::Idle(now + RETRY_STRANGER);
@@ -296,6 +356,21 @@ impl Discovery {
             _ => backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX),
         };
         known.state = State::Idle(now + random.stretch(pause, 0.5));
+    }
+
+    /// An attempt was put off: it is no failure, and the next one comes after `wait`.
+    pub(crate) fn on_dial_later(
+        &mut self,
+        now: Timestamp,
+        peer: PeerKey,
+        wait: Duration,
+        random: &mut Random,
+    ) {
+        let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
+        let Some(known) = self.known.iter_mut().find(tried) else { return };
+        self.dialing -= 1;
+        known.random = false;
+        known.state = State::Idle(now + random.stretch(wait, 0.5));
     }
 
     /// Nobody is looked for any more: only those named by the user are kept, should something rot.
@@ -331,12 +406,12 @@ impl Discovery {
         Some(directory)
     }
 
-    /// A directory answered. Asks again soon while `neighbours` are few.
+    /// A directory answered, and `told` of somebody. Asks again soon while neighbours are few.
     pub(crate) fn on_answer(
         &mut self,
         now: Timestamp,
         query: QueryId,
-        few_neighbours: bool,
+        (few_neighbours, told): (bool, bool),
         config: &Config,
         random: &mut Random,
     ) {
@@ -348,6 +423,7 @@ impl Discovery {
         };
         directory.asked = directory.asked.saturating_add(1);
         directory.failed = 0;
+        directory.fruitful |= told;
         // It may have asked for a longer pause.
         directory.next = directory.next.max(now + random.stretch(pause, 0.25));
     }
@@ -488,11 +564,11 @@ mod tests {
         let (peer, query) = discovery.next_ask(Timestamp::ZERO).unwrap();
         assert_eq!(peer, PeerKey(5));
         assert_eq!(discovery.next_ask(Timestamp::from_millis(99_000)), None);
-        discovery.on_answer(Timestamp::ZERO, query, true, &config, &mut random);
+        discovery.on_answer(Timestamp::ZERO, query, (true, true), &config, &mut random);
         let soon = discovery.next_due(true);
         assert!(soon < Timestamp::from_millis(2_000));
         let (_, query) = discovery.next_ask(soon).unwrap();
-        discovery.on_answer(soon, query, false, &config, &mut random);
+        discovery.on_answer(soon, query, (false, true), &config, &mut random);
         assert!(discovery.next_due(true) >= soon + config.ask_interval);
     }
 
@@ -511,7 +587,7 @@ mod tests {
         }
         assert!(discovery.told().next().is_none());
         let (_, query) = discovery.next_ask(now).unwrap();
-        discovery.on_answer(now, query, true, &config, &mut random);
+        discovery.on_answer(now, query, (true, true), &config, &mut random);
         assert_eq!(discovery.told().collect::<Vec<_>>(), [PeerKey(5)]);
     }
 
@@ -524,11 +600,55 @@ mod tests {
         for (asked, least, most) in [(0, 1, 2), (240, 240, 300), (u64::MAX, 3_600, 4_500)] {
             let (_, query) = discovery.next_ask(now).unwrap();
             discovery.on_pause(now, query, Duration::from_secs(asked).into(), &mut random);
-            discovery.on_answer(now, query, true, &config, &mut random);
+            discovery.on_answer(now, query, (true, true), &config, &mut random);
             let due = discovery.next_due(true);
             assert!((least..=most).contains(&due.since(now).as_secs()), "{asked}: {due:?} after {now:?}");
             now = due;
         }
+    }
+
+    #[test]
+    fn dead_and_useless_directories_make_room_and_named_ones_never_do() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        (100..110).for_each(|peer| discovery.name_directory(PeerKey(peer)));
+        (0..20).for_each(|peer| discovery.learn_directory(PeerKey(peer)));
+        let known = |discovery: &Discovery| -> Vec<u32> {
+            discovery.directories.iter().map(|directory| directory.peer.0).collect()
+        };
+        assert_eq!(known(&discovery)[10..], [0, 1, 2, 3, 4, 5, 6, 7], "no room while all may be good");
+        // The named ones fail as well. 0 is dead, 1 tells of nobody, the others do.
+        let mut now = Timestamp::ZERO;
+        for _ in 0..FRUITLESS_AFTER {
+            while let Some((peer, query)) = discovery.next_ask(now) {
+                match peer.0 {
+                    0 | 100.. => discovery.on_query_failed(now, query, &config, &mut random),
+                    peer => discovery.on_answer(now, query, (true, peer != 1), &config, &mut random),
+                }
+            }
+            now = now + Duration::from_secs(600);
+        }
+        (200..220).for_each(|peer| discovery.learn_directory(PeerKey(peer)));
+        let left = known(&discovery);
+        assert!((100..110).all(|peer| left.contains(&peer)), "{left:?}");
+        assert_eq!(left[10..], [2, 3, 4, 5, 6, 7, 200, 201]);
+    }
+
+    #[test]
+    fn an_attempt_that_is_put_off_is_no_failure() {
+        let (config, mut random) = (Config::default(), Random::new(1));
+        let mut discovery = Discovery::default();
+        discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config, NOWHERE);
+        let mut now = Timestamp::ZERO;
+        for _ in 0..20 {
+            assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
+            discovery.on_dial_later(now, PeerKey(1), Duration::from_millis(100), &mut random);
+            assert_eq!((discovery.dialing(), dial(&mut discovery, now, &mut random)), (0, None));
+            let pause = discovery.next_due(true).since(now);
+            assert!(pause <= Duration::from_millis(150), "{pause:?}");
+            now = now + pause;
+        }
+        assert_eq!(discovery.known[0].failures, 0);
     }
 
     fn link(peer: u32) -> Link {

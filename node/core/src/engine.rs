@@ -12,6 +12,8 @@ use crate::{
     locality::Locality,
     output::Output,
     random::Random,
+    slots::Slots,
+    strikes::Strikes,
     swarm::Swarm,
     time::Timestamp,
     timers::Wake,
@@ -29,7 +31,9 @@ pub struct Engine {
     swarms: Vec<(ContentKey, Box<Swarm>)>,
     agenda: BTreeSet<(Timestamp, ContentKey)>,
     banned: BTreeSet<PeerKey>,
+    strikes: Strikes,
     unchoked: u32,
+    slots: Slots,
     locality: Locality,
 }
 
@@ -42,7 +46,9 @@ impl Engine {
             swarms: Vec::new(),
             agenda: BTreeSet::new(),
             banned: BTreeSet::new(),
+            strikes: Strikes::default(),
             unchoked: 0,
+            slots: Slots::default(),
             locality: Locality::default(),
         }
     }
@@ -50,6 +56,7 @@ impl Engine {
     /// Tells the engine what happened; appends what it wants done to `outputs`, in order.
     pub fn handle(&mut self, now: Timestamp, input: Input, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
         let first = outputs.len();
+        self.deal_slots(now);
         match input {
             Input::Woken => self.wake(now, maps, outputs),
             Input::Located(locality) => self.relocate(now, locality, maps, outputs),
@@ -129,7 +136,7 @@ impl Engine {
     ) {
         let Ok(place) = self.position(content) else { return };
         let swarm = &mut *self.swarms[place].1;
-        let (before, unchoked) = (swarm.soonest(), swarm.unchoked());
+        let (before, unchoked, demand) = (swarm.soonest(), swarm.unchoked(), swarm.demand(&self.config));
         let mut ctx = Context {
             now,
             content,
@@ -137,11 +144,13 @@ impl Engine {
             random: &mut self.random,
             maps,
             outputs,
+            strikes: &mut self.strikes,
             locality: self.locality,
             slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
         };
         decide(swarm, &mut ctx);
         self.unchoked = self.unchoked + swarm.unchoked() - unchoked;
+        self.slots.note_demand(demand, swarm.demand(&self.config));
         let after = swarm.soonest();
         if before.map(|(at, _)| at) != after.map(|(at, _)| at) {
             before.map(|(at, _)| self.agenda.remove(&(at, content)));
@@ -149,10 +158,31 @@ impl Engine {
         }
     }
 
+    /// Deals the upload slots out among the contents, when it is time for that.
+    fn deal_slots(&mut self, now: Timestamp) {
+        let total = self.config.upload_slots_total;
+        if !self.slots.is_due(now, total) {
+            return;
+        }
+        let demand = |(key, swarm): &(ContentKey, Box<Swarm>)| (*key, swarm.demand(&self.config));
+        let demands: Vec<(ContentKey, u16)> = self.swarms.iter().map(demand).collect();
+        let quotas = self.slots.deal(&demands, total, now + self.config.choke_interval);
+        for ((content, swarm), quota) in self.swarms.iter_mut().zip(quotas) {
+            let before = swarm.soonest().map(|(at, _)| at);
+            swarm.set_quota(now, quota, &self.config);
+            let after = swarm.soonest().map(|(at, _)| at);
+            if before != after {
+                before.map(|at| self.agenda.remove(&(at, *content)));
+                self.agenda.extend(after.map(|at| (at, *content)));
+            }
+        }
+    }
+
     fn remove(&mut self, content: ContentKey) {
         if let Ok(place) = self.position(content) {
             let (_, swarm) = self.swarms.remove(place);
             self.unchoked -= swarm.unchoked();
+            self.slots.note_demand(swarm.demand(&self.config), 0);
             swarm.soonest().map(|(at, _)| self.agenda.remove(&(at, content)));
         }
     }
@@ -170,6 +200,7 @@ impl Engine {
             if let Output::Ban { peer } = outputs[at]
                 && self.banned.insert(peer)
             {
+                self.strikes.note(now, maps, peer);
                 if self.banned.len() > BANNED_MAX {
                     self.banned.pop_first();
                 }
@@ -196,6 +227,7 @@ impl Engine {
     /// it comes.
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.config = config;
+        self.slots.recount(self.swarms.iter().map(|(_, swarm)| swarm.demand(&self.config)));
     }
 
     /// Neighbours served at the moment, all contents together.

@@ -49,12 +49,16 @@
 //! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
 //! ```
 
+pub mod addresses;
 pub mod asn;
 pub mod atlas;
 pub mod bucket;
+pub mod budget;
 mod choker;
+mod conduct;
 pub mod config;
 mod context;
+mod dealings;
 mod discovery;
 mod download;
 pub mod engine;
@@ -83,7 +87,9 @@ mod requests;
 pub mod run_set;
 pub mod scope;
 pub mod signature;
+mod slots;
 pub mod stats;
+mod strikes;
 pub mod swarm;
 pub mod tier;
 pub mod time;

@@ -19,12 +19,13 @@ pub(crate) struct Link {
     pub(crate) rate: f32,
     /// Payload it sent since the last tick.
     pub(crate) received: u32,
-    /// Payload we sent since the last choke round.
-    pub(crate) sent: u32,
+    /// What we sent since the last choke round, and what it gave lately, in units of [`crate::dealings`].
+    pub(crate) sent: u16,
+    pub(crate) given: u16,
     flags: u16,
     proximity: Proximity,
-    /// How we learned of it.
-    pub(crate) via: Via,
+    /// How it became a neighbour, and how long it has been of no use: see [`crate::dealings`].
+    pub(crate) standing: u8,
     /// Requests of ours it has not answered.
     pub(crate) in_flight: u8,
     /// Requests it should have at most.
@@ -94,9 +95,10 @@ impl Link {
             rate: 0.0,
             received: 0,
             sent: 0,
+            given: 0,
             flags: 0,
             proximity: about.near.proximity,
-            via: Via::Inbound,
+            standing: Via::Inbound as u8,
             in_flight: 0,
             depth,
             uploads: 0,
@@ -151,7 +153,7 @@ impl Link {
     /// The candidate it becomes when the link ends.
     pub(crate) fn candidate(&self, ours: Locality) -> Candidate {
         let asn = ours.asn.filter(|_| !self.is_outside());
-        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn }, via: self.via }
+        Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn }, via: self.via() }
     }
 
     /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who
@@ -176,14 +178,22 @@ impl Link {
         self.idle_rounds() >= IDLE_ROUNDS_MAX
     }
 
-    /// It is late, and so slow that what it holds is as good as not there: a run would take ten seconds.
+    /// It was asked, is late, and so slow that what it holds is as good as not there: a run would take ten seconds. Who
+    /// chokes us may serve others, from whom we get it.
     pub(crate) fn is_stalled(&self, run_bytes: f32) -> bool {
-        self.is_late() && self.rate * 10.0 < run_bytes
+        self.is_late() && !self.is_choking_us() && self.rate * 10.0 < run_bytes
+    }
+
+    /// It has not given us anything yet.
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.rate == 0.0 && self.received == 0
     }
 
     /// Whether one more request may go to it.
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_choking_us() && self.in_flight < self.depth
+        // Who is late shows with one request whether it still is.
+        let depth = if self.is_late() { self.depth.min(1) } else { self.depth };
+        !self.is_choking_us() && self.in_flight < depth
     }
 
     /// Seconds until it will have answered one more request, by its rate; 0 while nothing is known,

@@ -20,6 +20,14 @@ impl Prefix {
             IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80)).into(),
         })
     }
+
+    /// A number for each network; those of IPv4 and of IPv6 differ.
+    pub(crate) fn number(self) -> u64 {
+        match self.0 {
+            IpAddr::V4(ip) => u64::from(ip.to_bits()),
+            IpAddr::V6(ip) => (ip.to_bits() >> 80) as u64 | 1 << 63,
+        }
+    }
 }
 
 impl fmt::Display for Prefix {

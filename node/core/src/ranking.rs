@@ -9,6 +9,7 @@ use crate::{
     context::HaveMaps,
     discovery::Known,
     id::PeerKey,
+    input::Via,
     locality::Locality,
     peers::{Link, Links},
     prefix::Network,
@@ -145,6 +146,62 @@ pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
     let others = || scene.links.iter().map(|link| link.peer);
     others().filter(|&other| alike(other)).count() < most(scene.config.network_share)
         && others().filter(|&other| of_as(other)).count() < most(scene.config.as_share)
+}
+
+/// Who of a full table gives its place to somebody who came to us: somebody who came too and has been idle for a minute,
+/// of the network that has most places. Nobody who is of use, and nobody who was our own choice.
+pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
+    let mut networks: Vec<Network> = scene
+        .links
+        .iter()
+        .map(|link| scene.view.network(link.peer))
+        .filter(|&it| it != Network::UNKNOWN)
+        .collect();
+    networks.sort_unstable();
+    let crowd = |peer: PeerKey| {
+        let network = scene.view.network(peer);
+        let (from, to) =
+            (networks.partition_point(|&it| it < network), networks.partition_point(|&it| it <= network));
+        to - from
+    };
+    let idle = |link: &&Link| link.is_idle() && !link.is_chosen() && !is_kept(scene, link);
+    let idle = scene.links.iter().filter(idle);
+    idle.max_by_key(|link| (crowd(link.peer), link.peer)).map(|link| link.peer)
+}
+
+/// Who gives its place to somebody we chose, while few are our own choice: who came to us and has been of least use for
+/// longest.
+pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
+    let came = scene.links.iter().filter(|link| !link.is_chosen() && !is_kept(scene, link));
+    came.max_by_key(|link| (link.idle_windows(), u16::MAX - link.given, link.peer)).map(|link| link.peer)
+}
+
+/// Who gives its place to somebody we have heard of: who came to us, whom nobody ever named, and who has not been of use
+/// for a moment. Else strangers who link to everybody first keep those apart who look for each other.
+pub(crate) fn least_of_strangers(scene: &Scene<'_>) -> Option<PeerKey> {
+    let is_stranger = |link: &&Link| !link.is_chosen() && link.via() == Via::Inbound && link.given == 0;
+    let strangers = scene.links.iter().filter(is_stranger);
+    let unused = strangers.filter(|link| link.idle_windows() > 0 && !is_kept(scene, link));
+    unused.max_by_key(|link| (link.idle_windows(), link.peer)).map(|link| link.peer)
+}
+
+/// Who of all neighbours has been idle for a minute, and would be exchanged for somebody new.
+pub(crate) fn idlest(scene: &Scene<'_>) -> Option<PeerKey> {
+    let idle = scene.links.iter().filter(|link| link.is_idle() && !is_kept(scene, link));
+    idle.min_by_key(|link| (link.is_chosen(), link.given, link.peer)).map(|link| link.peer)
+}
+
+/// Who never gives its place up: whom the user named, servers that we chose, who was picked at random, and the only one
+/// outside of our group.
+fn is_kept(scene: &Scene<'_>, link: &Link) -> bool {
+    let is_server = link.is_origin() || link.is_web_seed();
+    let is_only_outside = scene.locality.asn.is_some()
+        && link.is_outside()
+        && scene.links.iter().filter(|link| link.is_outside()).nth(1).is_none();
+    link.via() == Via::Named && link.is_chosen()
+        || is_server && link.is_chosen()
+        || link.is_random()
+        || is_only_outside
 }
 
 #[cfg(test)]

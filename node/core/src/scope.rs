@@ -18,7 +18,7 @@ pub enum Scope {
     /// The Internet.
     Public,
     /// Not an address of anybody: unspecified, multicast, broadcast, reserved, documentation; or one
-    /// that hides another address in itself (6to4, Teredo, NAT64, IPv4-compatible), whose scope is that one's.
+    /// that hides another address in itself (6to4, Teredo, IPv4-compatible, and NAT64 if what it hides is not public).
     Nobody,
 }
 
@@ -32,6 +32,17 @@ impl Scope {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Scope::of_v4(ip),
             IpAddr::V6(ip) => Scope::of_v6(ip),
+        }
+    }
+
+    /// The address that a packet to `ip` reaches in the end: a mapped one and one behind the well-known prefix of NAT64
+    /// are the IPv4 address they hold.
+    pub fn reached(ip: IpAddr) -> IpAddr {
+        match ip.to_canonical() {
+            IpAddr::V6(ip) if ip.to_bits() >> 32 == NAT64_WELL_KNOWN => {
+                Ipv4Addr::from_bits(ip.to_bits() as u32).into()
+            }
+            other => other,
         }
     }
 
@@ -57,6 +68,11 @@ impl Scope {
 
     fn of_v6(ip: Ipv6Addr) -> Scope {
         let [first, second, ..] = ip.segments();
+        if let Some(held) = nat64(ip) {
+            // A translator carries it into IPv4, and for a private address that is a network near the translator.
+            let public = |&held: &Ipv4Addr| Scope::of_v4(held) == Scope::Public;
+            return if held.iter().all(public) { Scope::Public } else { Scope::Nobody };
+        }
         if ip.is_loopback() {
             Scope::Loopback
         } else if first & 0xffc0 == 0xfe80 {
@@ -77,10 +93,26 @@ impl Scope {
     }
 
     /// Whether an HTTP server at this address may be asked because a stranger's metainfo or link, or a
-    /// server's redirect, names it: only in the Internet, and not at a port of another service. Who
-    /// publishes could else read what only we can reach, or have it changed.
-    pub fn may_ask_http(ip: IpAddr, port: u16) -> bool {
-        Scope::of(ip) == Scope::Public && (port >= PORT_MIN || port == 443 || port == 80)
+    /// server's redirect, names it: only in the Internet, not in a network of `ours`, and not at a port of another
+    /// service. Who publishes could else read what only we can reach, or have it changed.
+    pub fn may_ask_http(ip: IpAddr, port: u16, ours: &Ours) -> bool {
+        let port = port >= PORT_MIN || port == 443 || port == 80;
+        Scope::of(ip) == Scope::Public && !ours.contains(ip) && port
+    }
+
+    /// Whether an address may be dialled because a link names it. Whoever wrote the link is a stranger and was seen
+    /// nowhere: so an inner address has to lie in a network of `ours`, one of this machine counts only for a node
+    /// that was told (`listens`) to listen on this machine alone, and a port of other services never counts.
+    pub fn may_dial_by_link(ip: IpAddr, port: u16, ours: &Ours, listens: &[IpAddr]) -> bool {
+        let reachable = match Scope::of(ip) {
+            Scope::Public => true,
+            Scope::Nobody => false,
+            Scope::Loopback => {
+                !listens.is_empty() && listens.iter().all(|ip| Scope::of(*ip) == Scope::Loopback)
+            }
+            Scope::Link | Scope::Private => ours.contains(ip),
+        };
+        reachable && Scope::may_link_to(port)
     }
 
     /// Whether an address told by somebody seen at `teller` may be dialled by a node that was told
@@ -98,181 +130,95 @@ impl Scope {
         reachable && Scope::may_serve_at(port)
     }
 
+    /// Whether a port may be dialled because a link names it.
+    pub fn may_link_to(port: u16) -> bool {
+        port >= PORT_MIN
+    }
+
     /// Whether contents may be served at this port: not at one of another service.
     pub fn may_serve_at(port: u16) -> bool {
         port >= PORT_MIN || port == 443
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Upper 96 bits of the well-known prefix of NAT64 (RFC 6052), 64:ff9b::/96.
+const NAT64_WELL_KNOWN: u128 = 0x0064_ff9b_0000_0000_0000_0000;
+/// Upper 48 bits of the prefix for NAT64 inside of a network (RFC 8215), 64:ff9b:1::/48.
+const NAT64_LOCAL: u128 = 0x0064_ff9b_0001;
+/// An IPv6 network that counts as ours has at most so many bits: what a household or a server is given. An interface knows one
+/// /64 of it, and the router and other devices are in the next.
+const OURS_V6_BITS_MAX: u8 = 56;
 
-    fn may(ip: &str, teller: &str, listens: &[&str]) -> bool {
-        let listens: Vec<IpAddr> = listens.iter().map(|ip| ip.parse().unwrap()).collect();
-        Scope::may_dial(ip.parse().unwrap(), 4001, teller.parse().ok(), &listens)
+/// The IPv4 addresses that a NAT64 address may hold; none if it is none. How long the prefix of a local translator is, its
+/// address does not say, so there may be several (RFC 6052, section 2.2).
+fn nat64(ip: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
+    let bits = ip.to_bits();
+    let low = Ipv4Addr::from_bits(bits as u32);
+    if bits >> 32 == NAT64_WELL_KNOWN {
+        return Some(vec![low]);
     }
-
-    #[test]
-    fn addresses_have_the_scope_their_prefix_says() {
-        let cases = [
-            ("127.9.8.7", Scope::Loopback),
-            ("::1", Scope::Loopback),
-            ("::ffff:127.0.0.1", Scope::Loopback),
-            ("169.254.169.254", Scope::Link),
-            ("fe80::1", Scope::Link),
-            ("10.0.0.1", Scope::Private),
-            ("172.31.0.1", Scope::Private),
-            ("192.168.1.1", Scope::Private),
-            ("100.64.0.1", Scope::Private),
-            ("fd00::1", Scope::Private),
-            ("::ffff:10.0.0.1", Scope::Private),
-            ("8.8.8.8", Scope::Public),
-            ("2600::1", Scope::Public),
-            ("0.0.0.0", Scope::Nobody),
-            ("::", Scope::Nobody),
-            ("224.0.0.1", Scope::Nobody),
-            ("255.255.255.255", Scope::Nobody),
-            ("ff02::1", Scope::Nobody),
-            ("192.0.2.1", Scope::Nobody),
-            ("2001:db8::1", Scope::Nobody),
-            ("::127.0.0.1", Scope::Nobody),
-            ("64:ff9b::7f00:1", Scope::Nobody),
-        ];
-        for (ip, scope) in cases {
-            assert_eq!(Scope::of(ip.parse().unwrap()), scope, "{ip}");
-        }
+    if bits >> 80 != NAT64_LOCAL {
+        return None;
     }
+    // Prefixes of 48, 56 and 64 bits: the address goes around byte 8, which is zero, and what follows it is zero, too.
+    let around = |before: u32| {
+        let bytes = ip.octets();
+        let start = before as usize / 8;
+        let held: Vec<u8> = (start..16).filter(|&at| at != 8).map(|at| bytes[at]).collect();
+        let (held, rest) = held.split_first_chunk::<4>()?;
+        rest.iter().all(|&byte| byte == 0).then(|| Ipv4Addr::from(*held))
+    };
+    let mut held: Vec<Ipv4Addr> = Vec::new();
+    if ip.octets()[8] == 0 {
+        held.extend([48, 56, 64].into_iter().filter_map(around));
+    }
+    if bits as u32 != 0 || held.is_empty() {
+        held.push(low);
+    }
+    Some(held)
+}
 
-    #[test]
-    fn a_strangers_url_leads_to_the_internet_and_nowhere_else() {
-        let refused = [
-            "0.0.0.0",
-            "0.1.2.3",
-            "10.0.0.0",
-            "10.255.255.255",
-            "100.64.0.0",
-            "100.127.255.255",
-            "127.0.0.1",
-            "127.0.0.53",
-            "127.255.255.255",
-            "169.254.0.1",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.0.0.1",
-            "192.0.0.192",
-            "192.0.2.1",
-            "192.88.99.1",
-            "192.168.0.1",
-            "192.168.255.255",
-            "198.18.0.1",
-            "198.19.255.255",
-            "198.51.100.1",
-            "203.0.113.1",
-            "224.0.0.1",
-            "239.255.255.255",
-            "240.0.0.1",
-            "255.255.255.255",
-            "::",
-            "::1",
-            "::2",
-            "::127.0.0.1",
-            "::169.254.169.254",
-            "::8.8.8.8",
-            "::ffff:0.0.0.0",
-            "::ffff:10.0.0.1",
-            "::ffff:100.64.0.1",
-            "::ffff:127.0.0.1",
-            "::ffff:169.254.169.254",
-            "::ffff:192.168.1.1",
-            "::ffff:0:127.0.0.1",
-            "64:ff9b::127.0.0.1",
-            "64:ff9b::8.8.8.8",
-            "64:ff9b:1::10.0.0.1",
-            "100::1",
-            "1fff::1",
-            "2001::1",
-            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
-            "2001:2::1",
-            "2001:10::1",
-            "2001:20::1",
-            "2001:1ff:ffff::1",
-            "2001:db8::1",
-            "2001:db8:ffff::1",
-            "2002::1",
-            "2002:7f00:1::1",
-            "2002:a00:1::1",
-            "2002:a9fe:a9fe::1",
-            "2002:808:808::1",
-            "3fff::1",
-            "3fff:fff::1",
-            "4000::1",
-            "5f00::1",
-            "fc00::1",
-            "fd12:3456:789a::1",
-            "fe80::1",
-            "febf::1",
-            "fec0::1",
-            "feff::1",
-            "ff02::1",
-            "ff0e::1",
-        ];
-        for ip in refused {
-            assert!(!Scope::may_ask_http(ip.parse().unwrap(), 443), "{ip}");
-        }
-        let public = [
-            "1.1.1.1",
-            "8.8.8.8",
-            "9.255.255.255",
-            "11.0.0.0",
-            "100.63.255.255",
-            "100.128.0.0",
-            "126.255.255.255",
-            "128.0.0.0",
-            "169.253.255.255",
-            "169.255.0.0",
-            "172.15.255.255",
-            "172.32.0.0",
-            "192.0.1.1",
-            "192.167.255.255",
-            "192.169.0.0",
-            "198.17.255.255",
-            "198.20.0.0",
-            "223.255.255.255",
-            "::ffff:8.8.8.8",
-            "2001:200::1",
-            "2001:4860:4860::8888",
-            "2003::1",
-            "2600::1",
-            "2a00::1",
-            "3ffe::1",
-        ];
-        for ip in public {
-            assert!(Scope::may_ask_http(ip.parse().unwrap(), 443), "{ip}");
-        }
-        let ports = |ports: &[u16], may| {
-            let asked = |port: &u16| Scope::may_ask_http("8.8.8.8".parse().unwrap(), *port) == may;
-            ports.iter().all(asked)
+/// Where we are ourselves: addresses and networks of our interfaces, and addresses that we are seen at. To us they are
+/// an inside even where they are public: a router, a printer or a service that only the neighbours reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ours(Vec<(IpAddr, u8)>);
+
+impl Ours {
+    /// Our own part of the Internet: `interfaces` with the bits of their networks, and addresses we are `seen_at`.
+    pub fn new(
+        interfaces: impl IntoIterator<Item = (IpAddr, u8)>,
+        seen_at: impl IntoIterator<Item = IpAddr>,
+    ) -> Ours {
+        let whole = |ip: IpAddr| (ip, if ip.is_ipv4() { 32 } else { 128 });
+        let networks = interfaces.into_iter().chain(seen_at.into_iter().map(whole));
+        let wide = |(ip, bits): (IpAddr, u8)| {
+            let public = Scope::of(ip) == Scope::Public;
+            (ip, if ip.is_ipv6() && public { bits.min(OURS_V6_BITS_MAX) } else { bits })
         };
-        assert!(ports(&[80, 443, 1024, 8080, 65_535], true) && ports(&[0, 1, 22, 25, 81, 444, 1023], false));
+        // A default route on an interface (0.0.0.0/0) is no network of ours: everything would be.
+        Ours(networks.filter(|&(ip, bits)| bits > 0 && !ip.is_unspecified()).map(wide).collect())
     }
 
-    #[test]
-    fn inner_addresses_are_dialled_only_within_their_scope() {
-        assert!(may("8.8.8.8", "1.1.1.1", &[]));
-        assert!(!may("10.0.0.1", "1.1.1.1", &["1.2.3.4"]));
-        assert!(may("10.0.0.1", "10.0.0.2", &[]));
-        assert!(!may("127.0.0.1", "10.0.0.2", &["0.0.0.0"]));
-        assert!(may("127.2.0.1", "8.8.8.8", &["127.1.0.1"]));
-        assert!(!may("224.0.0.1", "224.0.0.1", &["224.0.0.1"]));
-    }
-
-    #[test]
-    fn ports_of_other_services_are_left_alone() {
-        let ip = "8.8.8.8".parse().unwrap();
-        assert!(Scope::may_dial(ip, 443, None, &[]));
-        assert!(!Scope::may_dial(ip, 22, None, &[]));
-        assert!(!Scope::may_dial(ip, 0, None, &[]));
+    /// Whether an address is one of ours, or in a network of ours, also in the forms that lead there.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        let held: Vec<IpAddr> = match ip.to_canonical() {
+            IpAddr::V6(v6) => nat64(v6).into_iter().flatten().map(IpAddr::V4).collect(),
+            IpAddr::V4(_) => Vec::new(),
+        };
+        let in_one = |ip: IpAddr| self.0.iter().any(|&(ours, bits)| shares_prefix(ours, ip, bits));
+        in_one(ip) || held.into_iter().any(in_one)
     }
 }
+
+/// Whether the first `bits` of two addresses are the same.
+pub fn shares_prefix(a: IpAddr, b: IpAddr, bits: u8) -> bool {
+    let common = match (a.to_canonical(), b.to_canonical()) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        (IpAddr::V6(a), IpAddr::V6(b)) => (a.to_bits() ^ b.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    common >= u32::from(bits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,9 @@
 
 use crate::{
     choker::{self, Round},
+    config::Config,
     context::{Context, HaveMaps},
+    dealings,
     id::{PeerKey, UploadId},
     layout::RunIndex,
     locality::Locality,
@@ -15,14 +17,37 @@ use crate::{
     peers::{Link, Links},
     picker::Availability,
     run_set::RunSet,
+    slots,
     tier::Tier,
+    time::Timestamp,
 };
+
+/// This many windows pass in a minute.
+const WINDOWS_A_MINUTE: u16 = 15;
+/// The bit of `window` that says that somebody gave way in it.
+const WAY_GIVEN: u16 = 1 << 15;
+
+/// Slots; as many as there are, until they are dealt out.
+#[derive(Clone, Copy, Debug)]
+struct Quota(u16);
+
+impl Default for Quota {
+    fn default() -> Quota {
+        Quota(slots::UNLIMITED)
+    }
+}
 
 /// What was given, and to whom it goes now.
 #[derive(Debug, Default)]
 pub(crate) struct Upload {
     /// Neighbours unchoked.
-    pub(crate) unchoked: u32,
+    pub(crate) unchoked: u16,
+    /// Neighbours that want something.
+    interested: u16,
+    /// Slots this content may use while all contents together want more than there are.
+    quota: Quota,
+    /// The window in which neighbours last grew idler, and whether one gave way in it.
+    window: u16,
     /// Payload sent.
     pub(crate) bytes: u64,
     /// Origins only: what was sent when, and what neighbours hold.
@@ -39,11 +64,46 @@ fn group_of(maps: &dyn HaveMaps, link: &Link, ours: Locality) -> u64 {
     }
 }
 
+fn interested(links: &Links) -> impl Iterator<Item = PeerKey> + '_ {
+    links.iter().filter(|link| link.is_interested()).map(|link| link.peer)
+}
+
 impl Upload {
     /// Slots this content may use now.
     fn slots(&self, ctx: &Context<'_>) -> usize {
-        let free = (ctx.slots_free + self.unchoked) as usize;
-        usize::from(ctx.config.upload_slots).min(free)
+        let free = ctx.slots_free as usize + usize::from(self.unchoked);
+        usize::from(ctx.config.upload_slots).min(usize::from(self.quota.0)).min(free)
+    }
+
+    /// Slots this content could use.
+    pub(crate) fn demand(&self, config: &Config) -> u16 {
+        self.interested.min(config.upload_slots)
+    }
+
+    /// Sets how many slots this content may use. Whether that calls for a round: somebody is to be choked, or may be served.
+    pub(crate) fn set_quota(&mut self, quota: u16, config: &Config) -> bool {
+        self.quota = Quota(quota);
+        self.unchoked != quota.min(self.demand(config))
+    }
+
+    /// Lets neighbours grow idler, if the time for that has come. Whether a minute has passed since the last such minute.
+    pub(crate) fn pass_window(&mut self, now: Timestamp, links: &mut Links) -> bool {
+        let window = dealings::window(now);
+        if self.window & !WAY_GIVEN == window & !WAY_GIVEN {
+            return false;
+        }
+        self.window = window & !WAY_GIVEN;
+        links.iter_mut().for_each(|link| link.pass_window(window));
+        window % WINDOWS_A_MINUTE == 0
+    }
+
+    /// Whether somebody may be given up for somebody new: once in a window.
+    pub(crate) fn may_give_way(&self) -> bool {
+        self.window & WAY_GIVEN == 0
+    }
+
+    pub(crate) fn note_way_given(&mut self) {
+        self.window |= WAY_GIVEN;
     }
 
     /// An origin keeps book from its first neighbour on.
@@ -73,18 +133,13 @@ impl Upload {
     }
 
     /// A neighbour is gone; with the last one the book is closed.
-    pub(crate) fn on_unlinked(
-        &mut self,
-        peer: PeerKey,
-        theirs: Option<&RunSet>,
-        was_choked: bool,
-        last: bool,
-    ) {
-        self.unchoked -= u32::from(!was_choked);
+    pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>, last: bool) {
+        self.unchoked -= u16::from(!link.is_choked());
+        self.interested -= u16::from(link.is_interested());
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
-            steering.0.on_unlinked(peer);
+            steering.0.on_unlinked(link.peer);
             theirs.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
         }
     }
@@ -99,8 +154,10 @@ impl Upload {
     ) {
         let slots = self.slots(ctx);
         let Some(link) = links.get_mut(peer) else { return };
+        self.interested += u16::from(interested);
+        self.interested -= u16::from(link.is_interested());
         link.set_interested(interested);
-        if interested && link.is_choked() && (self.unchoked as usize) < slots {
+        if interested && link.is_choked() && usize::from(self.unchoked) < slots {
             link.set_choked(false);
             self.unchoked += 1;
             ctx.send(peer, Message::Unchoke);
@@ -116,11 +173,16 @@ impl Upload {
         let slots = self.slots(ctx);
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
         let ours = ctx.locality;
-        let round = Round { slots, seeding, by_nearness: ctx.config.nearness && ours.asn.is_none() };
+        let last = match &mut self.steering {
+            Some(book) => book.0.laggards(ctx.now, interested(links), &book.1),
+            None => Vec::new(),
+        };
+        let by_nearness = ctx.config.nearness && ours.asn.is_none();
+        let round = Round { slots, seeding, by_nearness, last: &last };
         let maps = ctx.maps;
         let group_of = |link: &Link| group_of(maps, link, ours);
         let groups: Option<&dyn Fn(&Link) -> u64> = ctx.config.origin.then_some(&group_of);
-        self.unchoked = choker::round(links, round, groups, ctx.config, ctx.random) as u32;
+        self.unchoked = choker::round(links, round, groups, ctx.config, ctx.random) as u16;
         for (peer, was_choked) in before {
             let choked = links.get(peer).is_some_and(Link::is_choked);
             if choked != was_choked {
@@ -184,14 +246,23 @@ impl Upload {
     }
 
     /// An accepted upload ended.
-    pub(crate) fn on_ended(&mut self, links: &mut Links, peer: PeerKey, run: RunIndex, bytes: u32) {
+    pub(crate) fn on_ended(
+        &mut self,
+        now: Timestamp,
+        links: &mut Links,
+        peer: PeerKey,
+        run: RunIndex,
+        bytes: u32,
+    ) {
         self.bytes += u64::from(bytes);
-        if let (0, Some(steering)) = (bytes, &mut self.steering) {
-            steering.0.on_unsent(run);
+        match (&mut self.steering, bytes) {
+            (Some(steering), 0) => steering.0.on_unsent(run),
+            (Some(steering), _) => steering.0.on_delivered(now, peer, run),
+            (None, _) => {}
         }
         if let Some(link) = links.get_mut(peer) {
             link.uploads = link.uploads.saturating_sub(1);
-            link.sent = link.sent.saturating_add(bytes);
+            link.note_taken(bytes);
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::{fmt, fs};
 
+use nearcast_node::handle::BudgetUse;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, text::encode},
@@ -154,6 +155,21 @@ pub fn gauges(
         let labels = [(label, *value)];
         ConstGauge::new(*count).encode(metric.encode_family(&labels)?)
     })
+}
+
+/// What strangers hold or cause, of what they may: three metrics, by kind.
+///
+/// # Errors
+/// As [`text`].
+pub fn budget(encoder: &mut DescriptorEncoder<'_>, uses: &[BudgetUse]) -> fmt::Result {
+    let rows = |value: fn(&BudgetUse) -> u64| -> Vec<(&str, i64)> {
+        uses.iter().map(|of| (of.kind, i64::try_from(value(of)).unwrap_or(i64::MAX))).collect()
+    };
+    gauges(encoder, "budget_used", "What strangers hold or cause", "kind", &rows(|of| of.used))?;
+    gauges(encoder, "budget_limit", "What they may hold or cause", "kind", &rows(|of| of.limit))?;
+    let refused: Vec<_> = uses.iter().map(|of| (of.kind, of.refused)).collect();
+    let help = "What they were refused, or had to give up, because there was no more";
+    family(encoder, "budget_refused", help, None, "kind", &refused)
 }
 
 #[cfg(test)]

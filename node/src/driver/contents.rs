@@ -25,10 +25,13 @@ use tokio::{
     time::Instant,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     Driver,
     fetch_state::{FetchState, Rate, Tally, bytes_of},
     full_disk::FullDisk,
+    link,
     storing::checkpoint,
     web_seeds::WebSeed,
 };
@@ -118,10 +121,12 @@ impl Driver {
 
     fn serve(&mut self, manifest: Arc<Manifest>, store: Arc<DiskStore>) {
         let layout = Arc::new(manifest.layout().clone());
-        let material = Material { have: RunSet::full(layout.runs()), layout, wanted: None };
+        let layout_runs = layout.runs();
+        let material = Material { have: RunSet::full(layout_runs), layout, wanted: None };
         if let Some(directory) = &self.parts.directory {
             directory.add_own(manifest.content());
         }
+        self.services.known.insert(manifest.content(), layout_runs);
         let key = self.add(Content {
             id: manifest.content(),
             manifest: Some(manifest),
@@ -165,6 +170,7 @@ impl Driver {
             outcome: Some(outcome),
             seeded,
             cancelled: cancelled.clone(),
+            metainfo_wanted: CancellationToken::new(),
             checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
             started: now,
             join: None,
@@ -213,7 +219,9 @@ impl Driver {
         let (patience, exchange_peers) = (state.fetch.patience, state.fetch.exchange_peers);
         let ask_directories = state.fetch.ask_directories;
         let goal = goal(state.fetch.seed);
-        let candidates: Vec<Candidate> = prepared.peers.iter().map(|address| self.named(address)).collect();
+        let mut candidates: Vec<Candidate> =
+            prepared.peers.iter().map(|address| self.named(address)).collect();
+        candidates.extend(self.linked(key, &prepared.linked));
         let mut directories: Vec<PeerKey> =
             prepared.directories.iter().map(|address| self.peers.key_at(address)).collect();
         if magnet && ask_directories {
@@ -292,6 +300,7 @@ impl Driver {
         let Some(state) = &mut content.fetch else { return };
         content.manifest = Some(manifest.clone());
         state.manifest.send_replace(Some(manifest.clone()));
+        state.metainfo_wanted.cancel();
         let bytes = manifest.layout().bytes();
         if let Some(bytes_max) = state.fetch.bytes_max.filter(|&bytes_max| bytes > bytes_max) {
             return self.fail(key, DownloadError::TooLarge { bytes, bytes_max });
@@ -306,6 +315,7 @@ impl Driver {
             overwrite: state.fetch.overwrite,
             selected,
             state_dir: state.fetch.state_dir.clone(),
+            wait_for_room: state.fetch.disk_wait.is_none_or(|wait| !wait.is_zero()),
         };
         let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
         let events = self.services.events.clone();
@@ -337,7 +347,9 @@ impl Driver {
         let opened = match result {
             Ok(opened) => opened,
             // Nothing was written yet; it is opened again when there may be room.
-            Err(DownloadError::DiskFull(path)) => return self.pause_for_room(key, &path),
+            Err(DownloadError::DiskFull(path)) => {
+                return self.pause_for_room(key, &path, "nothing could be begun");
+            }
             Err(error) => return self.fail(key, error),
         };
         let Some(content) = self.contents.get_mut(&key) else { return };
@@ -356,6 +368,7 @@ impl Driver {
         };
         state.wanted = Some(wanted);
         content.store = Some(opened.store);
+        self.services.known.insert(content.id, material.layout.runs());
         match join {
             Some(join) => self.join(key, Join { material: Some(material), ..join }),
             None => self.input(key, Event::Manifest(material)),
@@ -412,6 +425,7 @@ impl Driver {
             GiveUp::NotFound => DownloadError::NotFound(
                 trouble.unwrap_or_else(|| "the peers reached lack what is missing here".to_owned()),
             ),
+            GiveUp::Unserved => DownloadError::Unserved(state.fetch.patience.as_secs()),
             GiveUp::Unsigned => DownloadError::Unsigned(trouble.unwrap_or_default()),
             GiveUp::Silent => DownloadError::TimedOut(state.fetch.patience.as_secs()),
         };
@@ -433,11 +447,7 @@ impl Driver {
 
     /// Remembers why a peer was of no use, for the message should nobody be.
     pub(super) fn note_trouble(&mut self, key: ContentKey, peer: PeerKey, reason: &str) {
-        let known = self.peers.get(peer);
-        let address = known.and_then(|known| {
-            let connected = known.connection().map(|connection| connection.remote.to_string());
-            connected.or_else(|| known.addresses.first().map(ToString::to_string))
-        });
+        let address = self.peers.shown(peer);
         if let Some(state) = self.fetch_state(key) {
             state.trouble = Some(match address {
                 Some(address) if !reason.contains(&address) => format!("{address}: {reason}"),
@@ -452,7 +462,9 @@ impl Driver {
         let peers: Vec<PeerKey> = self.links_of(key);
         peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
         if let Some(content) = self.contents.remove(&key) {
+            content.web_seeds.keys().for_each(|server| self.peers.release_server(*server));
             self.by_id.remove(&content.id);
+            self.services.known.remove(&content.id);
             if let Some(directory) = &self.parts.directory {
                 directory.remove_own(&content.id);
             }
@@ -480,17 +492,13 @@ impl Driver {
 
 /// Looks for a manifest left by an unfinished download, and for the IPs behind names.
 async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
-    let mut peers: Vec<Multiaddr> = fetch.peers.iter().map(|address| address.0.clone()).collect();
+    let mut linked = Vec::new();
+    let peers: Vec<Multiaddr> = fetch.peers.iter().map(|address| address.0.clone()).collect();
     let directories: Vec<Multiaddr> = fetch.directories.iter().map(|address| address.0.clone()).collect();
     let manifest = match fetch.source {
         Source::Manifest(manifest) => Some(manifest),
         Source::Magnet(magnet) => {
-            let named = magnet.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
-            for address in named.chain(resolve::host_ports(&magnet.peers).await) {
-                if !peers.contains(&address) {
-                    peers.push(address);
-                }
-            }
+            linked = link::addresses(&magnet).await;
             let (folder, content) = (fetch.folder, magnet.content);
             let saved = workers.run(move || saved_manifest(&folder, content)).await.ok().flatten();
             // It may have been left by a run that demanded no signature: then a peer may have one.
@@ -501,6 +509,7 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
     Prepared {
         manifest,
         peers: resolve::addresses(&peers).await,
+        linked,
         directories: resolve::addresses(&directories).await,
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use libp2p::multiaddr::Protocol;
 use nearcast_core::{
+    addresses::Rank,
     id::{ContentId, ContentKey, PeerKey, QueryId},
     input::{Candidate, Event, Via},
+    registry::Endpoint,
     run_set::RunSet,
     swarm::Swarm,
 };
@@ -20,7 +21,7 @@ use crate::{
     atlas_offers::Teller,
     directory::AtlasOffer,
     exchange::directory::{self, Asked, QUESTIONS_WAITING_MAX},
-    peer_book,
+    peer_book::{self, Word},
     wire::{
         control::PeerRecord,
         directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
@@ -118,10 +119,13 @@ impl Driver {
         directory: PeerKey,
         reply: &Reply,
     ) {
-        let teller = self.peers.get(directory).and_then(peer_book::Known::ip);
+        let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
+        // Whoever only calls itself a directory is a neighbour like others.
+        let named = self.peers.is_typed(directory);
+        let word = Word { ip, rank: if named { Rank::Directory } else { Rank::Hearsay } };
         let records = reply.peers.iter().take(PEERS_MAX);
         let mut candidates: Vec<Candidate> =
-            records.filter_map(|record| self.candidate(record, teller, Via::Directory)).collect();
+            records.filter_map(|record| self.candidate(record, word, Via::Directory)).collect();
         if reply.holds {
             let near = self.near(directory);
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });
@@ -129,7 +133,7 @@ impl Driver {
         if let Some(offer) = &reply.atlas {
             self.hear_of_atlas(directory, offer);
         }
-        self.hear_where_we_are(&reply.observed);
+        self.hear_where_we_are(&reply.observed, ip, named);
         if let Some(pause) = reply.pause() {
             self.input(content, Event::DirectoryPause { query, pause });
         }
@@ -139,10 +143,13 @@ impl Driver {
         self.input(content, Event::Discovered { query: Some(query), candidates });
     }
 
-    /// The address a directory sees us at.
-    fn hear_where_we_are(&mut self, observed: &[u8]) {
+    /// The address a directory at `teller` sees us at; `named` if the user named that directory.
+    fn hear_where_we_are(&mut self, observed: &[u8], teller: Option<IpAddr>, named: bool) {
         let v4 = <[u8; 4]>::try_from(observed).map(IpAddr::from);
         let seen_at = v4.or_else(|_| <[u8; 16]>::try_from(observed).map(IpAddr::from));
+        if let (Ok(ip), Some(teller)) = (seen_at, teller) {
+            self.nearness.surroundings().on_seen_at(ip, teller, named);
+        }
         if seen_at.is_ok_and(|ip| self.nearness.on_seen_at(ip))
             && let Some(atlas) = self.nearness.atlas()
         {
@@ -164,30 +171,19 @@ impl Driver {
         self.atlas_offers.send_if_modified(|offers| offers.hear(teller, offer));
     }
 
-    /// Makes a candidate of what somebody seen at `teller` told, as far as it may be dialled.
-    pub(super) fn candidate(
-        &mut self,
-        record: &PeerRecord,
-        teller: Option<IpAddr>,
-        via: Via,
-    ) -> Option<Candidate> {
+    /// Makes a candidate of what somebody told, as far as it may be dialled and is believed.
+    pub(super) fn candidate(&mut self, record: &PeerRecord, word: Word, via: Via) -> Option<Candidate> {
         let id = record.peer_id().filter(|id| *id != self.parts.network.local_peer())?;
-        let (ip, addresses) = peer_book::addresses(record)?;
-        let port = |address: &libp2p::Multiaddr| {
-            address.iter().find_map(|part| match part {
-                Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
-                _ => None,
-            })
-        };
-        let may_dial = |address: &libp2p::Multiaddr| {
-            port(address).is_some_and(|port| self.nearness.may_dial(ip, port, teller))
-        };
-        let addresses: Vec<_> = addresses.into_iter().filter(may_dial).collect();
-        if addresses.is_empty() {
+        let told = peer_book::endpoint(record)?;
+        let may_dial = |port: &u16| self.nearness.may_dial(told.ip, *port, word.ip);
+        let endpoint = Endpoint { tcp: told.tcp.filter(may_dial), udp: told.udp.filter(may_dial), ..told };
+        if endpoint.tcp.is_none() && endpoint.udp.is_none() {
             return None;
         }
-        let peer = self.peers.key_of(id);
-        addresses.iter().for_each(|address| self.peers.learn_address(peer, address));
+        let (ip, now) = (endpoint.ip, self.now());
+        let peer = self.peers.hear(now, id, endpoint, word)?;
+        // Where it is seen says more than where somebody says that it is.
+        let ip = self.peers.get(peer).and_then(peer_book::Known::ip).unwrap_or(ip);
         Some(Candidate { peer, near: self.nearness.near(ip), via })
     }
 }

@@ -1,6 +1,7 @@
 //! Peers on the local network become candidates for whatever still seeks.
 
 use nearcast_core::{
+    addresses::Rank,
     id::{ContentKey, PeerKey},
     input::{Candidate, Event, Join, Via},
     tier::Tier,
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::{
     lan::{self, Heard, Lan},
+    peer_book::Word,
     wire::control::PeerRecord,
 };
 
@@ -25,7 +27,8 @@ impl Driver {
             stop: self.services.stop.clone(),
             seed: self.parts.seed.rotate_left(16),
         };
-        self.parts.tasks.spawn(lan::run(lan));
+        let listening = self.parts.vital.guard("What listens to the local network", lan::run(lan));
+        self.parts.tasks.spawn(listening);
     }
 
     pub(super) fn on_lan_heard(&mut self, heard: &Heard) {
@@ -43,8 +46,9 @@ impl Driver {
             tcp_port: said.tcp.into(),
             udp_port: said.udp.into(),
         };
-        // It spoke from where it says that it is.
-        let Some(candidate) = self.candidate(&record, Some(ip), Via::Lan) else { return };
+        // It spoke from where it says that it is. A sender of one packet can be forged, but only by who is here as well.
+        let word = Word { ip: Some(ip), rank: Rank::Directory };
+        let Some(candidate) = self.candidate(&record, word, Via::Lan) else { return };
         tracing::debug!(peer = %said.peer, %ip, "somebody is on the local network");
         let contents: Vec<ContentKey> = self.contents.keys().copied().collect();
         contents.into_iter().for_each(|content| self.offer_lan(content, vec![candidate]));

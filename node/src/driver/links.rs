@@ -152,7 +152,7 @@ impl Driver {
             };
             return self.input(key, Event::Linked { peer, about });
         };
-        let hello = self.hello(content, &have);
+        let hello = (self.hello(content, &have), have.runs());
         let id = self.new_link_id(key, peer);
         let state = State::Opening { connection, promised: have };
         self.links.insert((key, peer), Link { id, state });
@@ -269,7 +269,7 @@ impl Driver {
         let (content_id, near) = (content.id, self.near(peer));
         let asks_directories = content.asks_directories();
         self.peers.set_ports(peer, hello.tcp_port, hello.udp_port);
-        self.learn_claimed_addresses(peer);
+        self.peers.learn_claimed(peer);
 
         let (frames, frame_queue) = mpsc::channel(FRAMES_WAITING_MAX);
         let (asks, ask_queue) = mpsc::channel(ASKS_WAITING_MAX);
@@ -277,13 +277,16 @@ impl Driver {
         let account = self.account(id);
         let services = &self.services;
         let events = services.events.clone();
-        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, events.clone(), cancel.clone()));
+        let held = self.parts.network.budget().of(connection);
+        let (told, until) = (events.clone(), cancel.clone());
+        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, held, told, until));
         let fetch = Fetch {
             link: id,
             network: self.parts.network.clone(),
             peer: peer_id,
             connection,
             content: content_id,
+            from_origin: hello.origin,
             tools: Tools {
                 manifest,
                 store,
@@ -325,14 +328,6 @@ impl Driver {
     pub(super) fn account(&self, link: LinkId) -> Account {
         let ip = self.peers.get(link.peer).and_then(peer_book::Known::ip);
         Account { content: link.content, peer: link.peer, prefix: ip.map(Prefix::of) }
-    }
-
-    /// A peer that came to us can be found again where it says it listens.
-    fn learn_claimed_addresses(&mut self, peer: PeerKey) {
-        let record = self.peers.record(peer);
-        if let Some((_, addresses)) = record.and_then(|record| peer_book::addresses(&record)) {
-            addresses.iter().for_each(|address| self.peers.learn_address(peer, address));
-        }
     }
 
     pub(super) fn on_link_closed(&mut self, id: LinkId, reason: &str, stalled: bool) {

@@ -1,6 +1,7 @@
 //! What neighbours tell each other, to frames and back.
 
 use nearcast_core::{
+    addresses::Rank,
     id::{ContentKey, PeerKey},
     input::{Candidate, Event, Via},
     layout::RunIndex,
@@ -10,7 +11,7 @@ use nearcast_core::{
 use super::{Content, Driver, links::Link};
 use crate::{
     exchange::LinkId,
-    peer_book,
+    peer_book::{self, Word},
     wire::{
         FrameError,
         control::{Frame, PEERS_MAX, Peers, RUNS_MAX, Runs, Said},
@@ -111,10 +112,11 @@ impl Driver {
         if !self.contents.get(&content).is_some_and(Content::exchanges_peers) {
             return;
         }
-        let teller_ip = self.peers.get(teller).and_then(peer_book::Known::ip);
+        let ip = self.peers.get(teller).and_then(peer_book::Known::ip);
+        let word = Word { ip, rank: Rank::Hearsay };
         let records = peers.peers.iter().take(PEERS_MAX);
         let candidates: Vec<Candidate> =
-            records.filter_map(|record| self.candidate(record, teller_ip, Via::Exchange)).collect();
+            records.filter_map(|record| self.candidate(record, word, Via::Exchange)).collect();
         self.input(content, Event::Discovered { query: None, candidates });
     }
 }

@@ -10,6 +10,7 @@ mod discovery;
 mod fetch_state;
 mod full_disk;
 mod lan;
+mod link;
 mod links;
 mod messages;
 mod network;
@@ -22,7 +23,11 @@ mod web_seeds;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use libp2p::Multiaddr;
 use nearcast_core::{
@@ -53,7 +58,7 @@ use crate::{
     config::{Caps, NodeConfig},
     directory::Directory,
     error::{DownloadError, ShareError},
-    exchange::{Buffers, Events, TaskEvent, serve::READ_AHEAD_MAX},
+    exchange::{Buffers, Events, Known, TaskEvent, serve::READ_AHEAD_MAX},
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
     lan::LanBook,
     limit::Limiter,
@@ -64,6 +69,7 @@ use crate::{
     pulse::Pulse,
     repeats::Repeats,
     store::Workers,
+    vital::Vital,
     web_seed,
 };
 
@@ -94,6 +100,9 @@ pub(crate) enum Command {
     Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
     /// Go by another atlas.
     Atlas(Arc<Atlas>),
+    /// Fail, as if there were an error in the loop.
+    #[cfg(test)]
+    Fail,
     /// End everything.
     Shutdown { grace: Duration, reply: oneshot::Sender<()> },
 }
@@ -105,6 +114,7 @@ pub(crate) struct DriverParts {
     pub(crate) budget: Budget,
     pub(crate) seed: u64,
     pub(crate) pulse: Pulse,
+    pub(crate) vital: Vital,
     /// Taken by the driver.
     pub(crate) nearness: Option<Nearness>,
     pub(crate) network: Network,
@@ -144,6 +154,10 @@ pub(crate) struct Driver {
     links: BTreeMap<(ContentKey, PeerKey), Link>,
     /// What waits for a connection to a peer that is being dialled.
     errands: BTreeMap<PeerKey, Vec<Errand>>,
+    /// What the engine is told after it has been left.
+    put_off: VecDeque<(ContentKey, Event)>,
+    /// It is being told.
+    telling: bool,
     lan: LanBook,
     services: Services,
     queue: mpsc::Receiver<TaskEvent>,
@@ -163,6 +177,7 @@ pub(crate) struct Driver {
 #[derive(Clone)]
 struct Services {
     events: Events,
+    known: Known,
     up: Limiter,
     down: Limiter,
     buffers: Buffers,
@@ -175,30 +190,35 @@ struct Services {
 
 impl Driver {
     pub(crate) fn new(mut parts: DriverParts) -> Driver {
-        let mut peers = PeerBook::default();
-        let trackers = parts.trackers.iter().map(|address| peers.keep_at(address)).collect();
+        let mut peers = PeerBook::new(parts.seed.rotate_left(24));
+        let trackers = parts.trackers.iter().map(|address| peers.key_at(address)).collect();
+        let nearness = parts.nearness.take().unwrap_or_default();
+        let surroundings = nearness.surroundings().clone();
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
         Driver {
             engine: Engine::new(Arc::new(parts.policy.clone()), parts.seed),
             maps: Maps::default(),
             peers,
             trackers,
-            nearness: parts.nearness.take().unwrap_or_default(),
+            nearness,
             questions: BTreeMap::new(),
             atlas_offers: parts.atlas_offers.clone(),
             contents: BTreeMap::new(),
             by_id: BTreeMap::new(),
             links: BTreeMap::new(),
             errands: BTreeMap::new(),
+            put_off: VecDeque::new(),
+            telling: false,
             lan: LanBook::default(),
             services: Services {
                 events,
-                up: Limiter::new(parts.config.limits_up(), parts.tasks.clone()),
-                down: Limiter::new(parts.config.limits_down(), parts.tasks.clone()),
+                known: Known::default(),
+                up: Limiter::new(parts.config.limits_up(), parts.tasks.clone(), parts.vital.clone()),
+                down: Limiter::new(parts.config.limits_down(), parts.tasks.clone(), parts.vital.clone()),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
-                web: web_seed::Budget::default(),
+                web: web_seed::Budget::new(surroundings),
                 stop: CancellationToken::new(),
             },
             queue,
@@ -274,6 +294,18 @@ impl Driver {
                 Output::Action { content, action } => self.act(content, action),
             }
         }
+        self.tell_put_off();
+    }
+
+    /// Tells the engine what was put off: one after another, never from within itself.
+    fn tell_put_off(&mut self) {
+        if std::mem::replace(&mut self.telling, true) {
+            return;
+        }
+        while let Some((content, event)) = self.put_off.pop_front() {
+            self.input(content, event);
+        }
+        self.telling = false;
     }
 
     fn on_command(&mut self, command: Command) {
@@ -300,6 +332,8 @@ impl Driver {
                 let _ = reply.send(answer);
             }
             Command::Atlas(atlas) => self.look_around(atlas),
+            #[cfg(test)]
+            Command::Fail => panic!("a fault that was asked for"),
             Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
         }
     }

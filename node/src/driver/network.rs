@@ -1,5 +1,10 @@
 //! Connections: what the network tells, and what waits for a connection.
 
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
 use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentKey, PeerKey, QueryId},
@@ -9,9 +14,11 @@ use nearcast_core::{
 
 use super::Driver;
 use crate::{
+    address::ip_of,
+    budget::Holdings,
     exchange::{directory, link, manifest, serve},
     net::{InboundStream, NetEvent},
-    peer_book::Connection,
+    peer_book::{Connection, Way},
     wire,
 };
 
@@ -22,6 +29,30 @@ pub(super) enum Errand {
     Link(ContentKey),
     /// Ask it as a directory.
     Ask { content: ContentKey, query: QueryId, wanted: u16 },
+}
+
+/// The network takes no more requests: it is asked again after this.
+const BUSY_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why nothing came of an errand.
+#[derive(Clone, Copy, Debug)]
+enum Undone {
+    /// Nobody answered.
+    Failed,
+    /// It may not be dialled yet.
+    Later(Duration),
+    /// Nobody knows where it is.
+    Hopeless,
+}
+
+/// What the engine is told of an errand of which nothing came.
+fn undone(peer: PeerKey, errand: Errand, why: Undone) -> (ContentKey, Event) {
+    match (errand, why) {
+        (Errand::Link(content), Undone::Failed) => (content, Event::DialFailed { peer }),
+        (Errand::Link(content), Undone::Later(wait)) => (content, Event::DialLater { peer, wait }),
+        (Errand::Link(content), Undone::Hopeless) => (content, Event::Hopeless { peer }),
+        (Errand::Ask { content, query, .. }, _) => (content, Event::QueryFailed { query }),
+    }
 }
 
 impl Driver {
@@ -49,7 +80,8 @@ impl Driver {
 
     fn on_connected(&mut self, peer: PeerId, connection: ConnectionId, remote: Multiaddr, dial: Option<u64>) {
         let dialed = dial.map(|token| PeerKey(token as u32));
-        let key = self.peers.on_connected(peer, Connection { id: connection, remote }, dialed);
+        let now = self.now();
+        let key = self.peers.on_connected(now, peer, Connection { id: connection, remote }, dialed);
         for named in dialed.into_iter().chain([key]) {
             for errand in self.errands.remove(&named).unwrap_or_default() {
                 self.run_errand(named, errand);
@@ -70,19 +102,19 @@ impl Driver {
         }
     }
 
-    fn on_dial_failed(&mut self, key: PeerKey, reason: &str) {
-        for errand in self.errands.remove(&key).unwrap_or_default() {
-            self.on_errand_failed(key, errand, reason);
-        }
-    }
-
-    fn on_errand_failed(&mut self, peer: PeerKey, errand: Errand, reason: &str) {
-        match errand {
-            Errand::Link(content) => {
-                self.note_trouble(content, peer, reason);
-                self.input(content, Event::DialFailed { peer });
+    fn on_dial_failed(&mut self, peer: PeerKey, reason: &str) {
+        let errands = self.errands.remove(&peer).unwrap_or_default();
+        for errand in &errands {
+            if let Errand::Link(content) = errand {
+                self.note_trouble(*content, peer, reason);
             }
-            Errand::Ask { content, query, .. } => self.input(content, Event::QueryFailed { query }),
+        }
+        let now = self.now();
+        // Who is given up by the address book has no address left: nobody needs to try it again.
+        let why = if self.peers.on_dial_failed(now, peer) { Undone::Failed } else { Undone::Hopeless };
+        for errand in errands {
+            let (content, event) = undone(peer, errand, why);
+            self.input(content, event);
         }
     }
 
@@ -92,25 +124,26 @@ impl Driver {
         if connected {
             return self.run_errand(peer, errand);
         }
-        let waiting = self.errands.entry(peer).or_default();
-        waiting.push(errand);
-        if waiting.len() > 1 {
-            return;
+        if let Some(waiting) = self.errands.get_mut(&peer) {
+            return waiting.push(errand);
         }
-        let (id, addresses) = match self.peers.get(peer) {
-            Some(known) => (known.id, known.addresses.clone()),
-            None => (None, Vec::new()),
+        let now = self.now();
+        let why = match self.peers.way(now, peer) {
+            Way::Dial(id, targets) => match self.parts.network.dial_targets(u64::from(peer.0), id, targets) {
+                Ok(()) => {
+                    self.errands.insert(peer, vec![errand]);
+                    return;
+                }
+                Err(_) => {
+                    self.peers.on_dial_refused(peer);
+                    Undone::Later(BUSY_PAUSE)
+                }
+            },
+            Way::Later(wait) => Undone::Later(wait),
+            Way::None => Undone::Hopeless,
         };
-        let dialed = match addresses.is_empty() {
-            true => Err("no address is known of it".to_owned()),
-            false => {
-                let dialed = self.parts.network.dial(u64::from(peer.0), id, addresses);
-                dialed.map_err(|refused| refused.to_string())
-            }
-        };
-        if let Err(reason) = dialed {
-            self.on_dial_failed(peer, &reason);
-        }
+        // Not from within: the engine may have hundreds of others to try, each of which would go one level deeper.
+        self.put_off.push_back(undone(peer, errand, why));
     }
 
     fn run_errand(&mut self, named: PeerKey, errand: Errand) {
@@ -140,14 +173,21 @@ impl Driver {
     /// The task for a stream somebody opened.
     pub(super) fn on_inbound(&mut self, inbound: InboundStream) {
         let (tasks, events) = (&self.parts.tasks, self.services.events.clone());
+        let budget = self.parts.network.budget();
+        // The streams of a connection that is gone already end by themselves.
+        let holdings = budget.of(inbound.connection).unwrap_or_else(|| Holdings::new(budget));
+        let ip = ip_of(&inbound.remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         if inbound.protocol == wire::EXCHANGE {
-            tasks.spawn(link::receive(inbound, events));
+            let place = budget.hellos.take(ip);
+            tasks.spawn(link::receive(inbound, self.services.known.clone(), place, holdings, events));
         } else if inbound.protocol == wire::DATA {
-            tasks.spawn(serve::receive(inbound, events));
+            tasks.spawn(serve::receive(inbound, budget.openings.take(ip), events));
         } else if inbound.protocol == wire::MANIFEST {
-            tasks.spawn(manifest::serve(inbound, events));
+            let Some(place) = holdings.manifest() else { return };
+            tasks.spawn(manifest::serve(inbound, place, events));
         } else if inbound.protocol == wire::DIRECTORY {
-            tasks.spawn(directory::serve(inbound, self.parts.directory.clone()));
+            let Some(place) = holdings.directory() else { return };
+            tasks.spawn(directory::serve(inbound, place, self.parts.directory.clone()));
         }
     }
 
@@ -156,7 +196,7 @@ impl Driver {
         if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
             self.totals.banned += 1;
             if let Some(kept_back) = self.banned_said.due() {
-                tracing::warn!(peer = %id, kept_back, "banned for sending corrupt data");
+                tracing::warn!(peer = %id, kept_back, "banned for breaking the protocol, by false data or answers that nobody asked for");
             }
             self.parts.network.ban(id);
         }

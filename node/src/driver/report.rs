@@ -47,6 +47,7 @@ impl Driver {
         self.totals.rotten_runs = self.rotten_before + rotten;
         self.totals.refused_streams = self.parts.network.refused_streams();
         self.totals.refused_connections = self.parts.network.refused_connections();
+        self.totals.budget = self.parts.network.budget().uses();
         self.totals.links = self.links.values().filter(|link| link.up().is_some()).count() as u32;
         self.totals.unchoked = self.engine.unchoked();
         self.totals.received = received;

@@ -1,22 +1,24 @@
 //! The control stream of a link: hello each way, then frames until one side ends it.
 
-use std::time::Duration;
+use std::{io, sync::Arc, time::Duration};
 
 use libp2p::PeerId;
 use tokio::{
-    io::{AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf, split},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf, split},
     sync::mpsc,
     time::timeout,
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Events, LinkId, TaskEvent, Wire};
+use super::{Events, Known, LinkId, TaskEvent, Wire};
 use crate::{
+    budget::{Holdings, Ticket},
     net::{InboundStream, Network},
     wire::{
         EXCHANGE, FrameError,
-        control::{FRAME_BYTES_MAX, Frame, HELLO_BYTES_MAX, Hello},
-        read_frame, write_frame,
+        control::{FRAME_BYTES_MAX, Frame, Hello},
+        hello::{Begun, begin_hello},
+        read_frame_held, write_frame,
     },
 };
 
@@ -24,19 +26,23 @@ use crate::{
 pub(crate) const FRAMES_WAITING_MAX: usize = 512;
 /// From the opening of the stream to the other side's hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+/// A hello that is longer is read only when it is its turn: a few of one connection at a time.
+const SHORT_HELLO_BYTES_MAX: usize = 4 * 1024;
+/// From the first byte of a frame to its last.
+const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a goodbye may take to leave.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Opens a control stream on a connection and exchanges hellos.
+/// Opens a control stream on a connection and exchanges hellos; ours is about a content of so many runs.
 pub(crate) async fn open(
     network: Network,
     link: LinkId,
     peer: PeerId,
     connection: libp2p::swarm::ConnectionId,
-    hello: Hello,
+    hello: (Hello, u32),
     events: Events,
 ) {
-    let event = match greet(&network, peer, connection, &hello).await {
+    let event = match greet(&network, peer, connection, hello).await {
         Ok((hello, stream)) => TaskEvent::LinkOpened { link, hello, stream },
         Err(reason) => TaskEvent::LinkFailed { link, reason },
     };
@@ -48,14 +54,16 @@ async fn greet(
     network: &Network,
     peer: PeerId,
     connection: libp2p::swarm::ConnectionId,
-    hello: &Hello,
+    (hello, runs): (Hello, u32),
 ) -> Result<(Hello, Wire), String> {
     let stream = network.open(peer, connection, EXCHANGE).await.map_err(|error| error.to_string())?;
     let mut stream = stream.compat();
     let exchange = async {
-        write_frame(&mut stream, hello).await?;
+        write_frame(&mut stream, &hello).await?;
         stream.flush().await?;
-        read_frame::<Hello>(&mut stream, HELLO_BYTES_MAX).await
+        let Some(begun) = begin_hello(&mut stream).await? else { return Ok(None) };
+        let holdings = network.budget().of(connection);
+        Ok::<_, FrameError>(Some(finish_hello(begun, &mut stream, runs, holdings.as_ref()).await?))
     };
     match timeout(HELLO_TIMEOUT, exchange).await {
         Ok(Ok(Some(hello))) => Ok((hello, stream)),
@@ -65,16 +73,55 @@ async fn greet(
     }
 }
 
-/// Reads the hello of somebody who opened a control stream to us.
-pub(crate) async fn receive(inbound: InboundStream, events: Events) {
+/// Reads the hello of somebody who opened a control stream to us: first which content it is about, and if that is known,
+/// the rest.
+pub(crate) async fn receive(
+    inbound: InboundStream,
+    known: Known,
+    place: Ticket,
+    holdings: Arc<Holdings>,
+    events: Events,
+) {
     let InboundStream { peer, connection, stream, .. } = inbound;
     let mut stream = stream.compat();
-    if let Ok(Ok(Some(hello))) =
-        timeout(HELLO_TIMEOUT, read_frame::<Hello>(&mut stream, HELLO_BYTES_MAX)).await
-    {
-        // The driver is gone only when the node stops.
-        let _ = events.send(TaskEvent::LinkOffered { peer, connection, hello, stream }).await;
+    let read = async {
+        let begun = begin_hello(&mut stream).await?;
+        let Some((begun, runs)) =
+            begun.and_then(|begun| known.runs(&begun.content).map(|runs| (begun, runs)))
+        else {
+            return Ok::<_, FrameError>(None);
+        };
+        Ok(Some(finish_hello(begun, &mut stream, runs, Some(&holdings)).await?))
+    };
+    let hello = tokio::select! {
+        () = place.evicted() => return,
+        read = timeout(HELLO_TIMEOUT, read) => read,
+    };
+    drop(place);
+    match hello {
+        Ok(Ok(Some(hello))) => {
+            // The driver is gone only when the node stops.
+            let _ = events.send(TaskEvent::LinkOffered { peer, connection, hello, stream }).await;
+        }
+        // It is told that there will be none. Who falls silent or talks nonsense is not.
+        Ok(Ok(None)) => refuse(stream).await,
+        Ok(Err(_)) | Err(_) => {}
     }
+}
+
+/// Reads the second part of a hello; of long ones a few at a time.
+async fn finish_hello(
+    begun: Begun,
+    stream: &mut Wire,
+    runs: u32,
+    holdings: Option<&Arc<Holdings>>,
+) -> Result<Hello, FrameError> {
+    let Some(holdings) = holdings.filter(|_| begun.bytes_left() > SHORT_HELLO_BYTES_MAX) else {
+        return begun.finish(stream, runs, |_| {}).await;
+    };
+    let _turn = holdings.turn().await.map_err(io::Error::other)?;
+    let mut lease = holdings.lease();
+    begun.finish(stream, runs, |bytes| lease.set(bytes)).await
 }
 
 /// Moves frames both ways until the stream ends, the driver drops `frames`, or `cancel` is set.
@@ -83,13 +130,14 @@ pub(crate) async fn run(
     stream: Wire,
     hello: Option<Hello>,
     frames: mpsc::Receiver<Frame>,
+    holdings: Option<Arc<Holdings>>,
     events: Events,
     cancel: CancellationToken,
 ) {
     let (reader, writer) = split(stream);
     let reason = tokio::select! {
         () = cancel.cancelled() => return,
-        reason = read(link, BufReader::new(reader), &events) => reason,
+        reason = read(link, BufReader::new(reader), holdings, &events) => reason,
         reason = write(BufWriter::new(writer), hello, frames) => match reason {
             Some(reason) => reason,
             None => return,
@@ -99,9 +147,29 @@ pub(crate) async fn run(
     let _ = events.send(TaskEvent::LinkClosed { link, reason, stalled: false }).await;
 }
 
-async fn read(link: LinkId, mut reader: BufReader<ReadHalf<Wire>>, events: &Events) -> String {
+async fn read(
+    link: LinkId,
+    mut reader: BufReader<ReadHalf<Wire>>,
+    holdings: Option<Arc<Holdings>>,
+    events: &Events,
+) -> String {
+    let mut lease = holdings.map(|holdings| holdings.lease());
+    let mut hold = |bytes| {
+        if let Some(lease) = &mut lease {
+            lease.set(bytes);
+        }
+    };
     loop {
-        match read_frame::<Frame>(&mut reader, FRAME_BYTES_MAX).await {
+        hold(0);
+        // There may be nothing to say for hours, but what is begun has to be said.
+        if let Err(error) = reader.fill_buf().await {
+            return FrameError::from(error).to_string();
+        }
+        let frame = read_frame_held::<Frame>(&mut reader, FRAME_BYTES_MAX, &mut hold);
+        let Ok(read) = timeout(FRAME_TIMEOUT, frame).await else {
+            return "the peer began a frame and did not finish it".to_owned();
+        };
+        match read {
             Ok(Some(Frame { said: Some(said) })) => {
                 if events.send(TaskEvent::Said { link, said }).await.is_err() {
                     return "the node stops".to_owned();
@@ -121,7 +189,7 @@ async fn write(
     hello: Option<Hello>,
     mut frames: mpsc::Receiver<Frame>,
 ) -> Option<String> {
-    let reason = |error: std::io::Error| Some(FrameError::from(error).to_string());
+    let reason = |error: io::Error| Some(FrameError::from(error).to_string());
     if let Some(hello) = hello
         && let Err(error) = write_frame(&mut writer, &hello).await
     {

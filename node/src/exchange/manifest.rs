@@ -4,7 +4,11 @@
 //! dictionary, the number of hashes of all layers, the hashes, and the publishers' signatures. Lengths are
 //! 4 bytes, big-endian; the number of signatures is one byte.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
@@ -13,14 +17,18 @@ use nearcast_core::{
     signature::{SIGNATURE_BYTES, SIGNATURES_MAX, Signature},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, BufWriter},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter},
     sync::oneshot,
     time::timeout,
 };
-use tokio_util::compat::FuturesAsyncReadCompatExt;
+use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Events, TaskEvent};
+use super::{
+    Events, TaskEvent,
+    least_rate::{LeastRate, Progress},
+};
 use crate::{
+    budget::StreamPlace,
     net::{InboundStream, Network},
     store::Workers,
     wire::MANIFEST,
@@ -28,8 +36,15 @@ use crate::{
 
 /// No progress for this long ends an exchange.
 const STALL: Duration = Duration::from_secs(15);
+/// The longest that one peer is read from. The largest manifest takes 75 MiB, at 256 kB/s.
+const FETCH_TIME_MAX: Duration = Duration::from_secs(300);
 /// Read at a time: progress is looked at after each.
 const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A question waits so long for others of its connection to be answered.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
+/// Who takes an answer more slowly has no use for it, and only holds our buffer.
+const ANSWER_BYTES_PER_SECOND_MIN: usize = 4 * 1024;
 
 /// A manifest did not come.
 #[derive(Debug, thiserror::Error)]
@@ -51,17 +66,22 @@ impl From<io::Error> for FetchError {
     }
 }
 
-/// Asks a peer for a manifest.
+/// Asks a peer for a manifest. Ends without a word when `over` says that it is no longer wanted.
 pub(crate) async fn fetch(
     network: Network,
     peer: (PeerKey, PeerId, ConnectionId),
     content: (ContentKey, ContentId),
     workers: Workers,
     events: Events,
+    over: CancellationToken,
 ) {
     let (key, id, connection) = peer;
     tracing::debug!(peer = %id, "asking for the metainfo of {}", content.1);
-    let result = exchange(&network, id, connection, content.1, &workers).await;
+    let asked = timeout(FETCH_TIME_MAX, exchange(&network, id, connection, content.1, &workers));
+    let result = tokio::select! {
+        () = over.cancelled() => return,
+        result = asked => result.unwrap_or_else(|_| Err(FetchError::Unavailable("it takes too long".to_owned()))),
+    };
     // The driver is gone only when the node stops.
     let _ = events.send(TaskEvent::ManifestCame { content: content.0, peer: key, result }).await;
 }
@@ -141,33 +161,47 @@ async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize>
     timeout(STALL, stream.read_u32()).await.map_err(|_| stalled())?.map(|length| length as usize)
 }
 
-/// Allocates as bytes come, not as they are promised.
+/// Allocates as bytes come, not as they are promised; and they come at the least rate, or not at all.
 async fn read_bytes(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut rate) = (Vec::new(), LeastRate::new());
     while bytes.len() < length {
-        let at = bytes.len();
-        bytes.resize(length.min(at + CHUNK_BYTES), 0);
-        timeout(STALL, stream.read_exact(&mut bytes[at..])).await.map_err(|_| stalled())??;
+        let filled = bytes.len();
+        bytes.resize(length.min(filled + CHUNK_BYTES), 0);
+        let asked = Instant::now();
+        let read = timeout(rate.patience().min(STALL), stream.read(&mut bytes[filled..])).await;
+        let came = read.map_err(|_| stalled())??;
+        if came == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.truncate(filled + came);
+        if rate.note(asked.elapsed(), came) == Progress::TooLittle {
+            return Err(stalled());
+        }
     }
     Ok(bytes)
 }
 
 fn stalled() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no data for 15 seconds")
+    io::Error::new(io::ErrorKind::TimedOut, "no data, or next to none, for 15 seconds")
 }
 
 /// Answers somebody who asks for a manifest.
-pub(crate) async fn serve(inbound: InboundStream, events: Events) {
+pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, events: Events) {
     let peer = inbound.peer;
-    if let Err(error) = answer(inbound, &events).await {
+    if let Err(error) = answer(inbound, &place, &events).await {
         tracing::debug!(%peer, %error, "a manifest was not sent");
     }
 }
 
-async fn answer(inbound: InboundStream, events: &Events) -> io::Result<()> {
-    let mut stream = BufWriter::with_capacity(CHUNK_BYTES, inbound.stream.compat());
+async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) -> io::Result<()> {
+    let mut stream = inbound.stream.compat();
     let mut hash = [0; 32];
     timeout(STALL, stream.read_exact(&mut hash)).await.map_err(|_| stalled())??;
+    // Answers cost a buffer each, so a few of one connection are written at a time.
+    let _turn = timeout(ANSWER_WAIT, place.turn()).await.map_err(|_| stalled())?.map_err(io::Error::other)?;
+    let mut lease = place.lease();
+    lease.set(CHUNK_BYTES);
+    let mut stream = BufWriter::with_capacity(CHUNK_BYTES, stream);
     let (reply, answer) = oneshot::channel();
     let wanted = TaskEvent::ManifestWanted { content: ContentId(hash), reply };
     events.send(wanted).await.map_err(|_| io::Error::other("the node stops"))?;
@@ -175,6 +209,14 @@ async fn answer(inbound: InboundStream, events: &Events) -> io::Result<()> {
         stream.write_u32(0).await?;
         return stream.shutdown().await;
     };
+    let info = manifest.info_bytes();
+    let bytes = info.len() + manifest.layers().count() * 32;
+    let least = Duration::from_secs((bytes / ANSWER_BYTES_PER_SECOND_MIN) as u64);
+    timeout(STALL + least, write_answer(&mut stream, &manifest)).await.map_err(|_| stalled())?
+}
+
+/// Writes an answer, as long as it is taken.
+async fn write_answer(stream: &mut (impl AsyncWrite + Unpin), manifest: &Manifest) -> io::Result<()> {
     let info = manifest.info_bytes();
     stream.write_u32(info.len() as u32).await?;
     for chunk in info.chunks(CHUNK_BYTES) {

@@ -5,8 +5,11 @@
 
 mod buffers;
 pub(crate) mod directory;
+mod due;
 pub(crate) mod fetch;
 mod keep;
+mod known;
+pub(crate) mod least_rate;
 pub(crate) mod link;
 mod load;
 pub(crate) mod manifest;
@@ -25,6 +28,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::compat::Compat;
 
 pub(crate) use buffers::Buffers;
+pub(crate) use known::Known;
 
 use crate::{
     error::DownloadError,
@@ -119,6 +123,9 @@ pub(crate) enum TaskEvent {
 pub(crate) struct Prepared {
     /// The manifest, from the caller or from an unfinished download.
     pub(crate) manifest: Option<Arc<Manifest>>,
+    /// Peers that the user named.
     pub(crate) peers: Vec<Multiaddr>,
+    /// Peers that the link names.
+    pub(crate) linked: Vec<Multiaddr>,
     pub(crate) directories: Vec<Multiaddr>,
 }

@@ -21,6 +21,7 @@ use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
 use super::{Buffers, Events, LinkId, TOGETHER_MAX, TaskEvent, Wire, load::Loaded};
 use crate::{
+    budget::Ticket,
     limit::{Limiter, Pass},
     net::InboundStream,
     store::{DiskStore, Workers},
@@ -130,11 +131,16 @@ impl UploadQueue {
 }
 
 /// Reads which content a data stream is about.
-pub(crate) async fn receive(inbound: InboundStream, events: Events) {
+pub(crate) async fn receive(inbound: InboundStream, place: Ticket, events: Events) {
     let InboundStream { peer, stream, .. } = inbound;
     let mut stream = stream.compat();
     let mut hash = [0; 32];
-    if let Ok(Ok(_)) = timeout(HEADER_TIMEOUT, stream.read_exact(&mut hash)).await {
+    let read = tokio::select! {
+        () = place.evicted() => return,
+        read = timeout(HEADER_TIMEOUT, stream.read_exact(&mut hash)) => read,
+    };
+    drop(place);
+    if let Ok(Ok(_)) = read {
         // The driver is gone only when the node stops.
         let _ = events.send(TaskEvent::DataOffered { peer, content: ContentId(hash), stream }).await;
     }

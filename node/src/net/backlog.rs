@@ -9,12 +9,18 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use crate::budget::Holdings;
+
 /// What the muxer puts before each frame.
 const HEADER_BYTES: usize = 12;
 
 /// The backlog of one connection. Clones share it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Backlog(Arc<Mutex<Waiting>>);
+#[derive(Clone)]
+pub(crate) struct Backlog {
+    waiting: Arc<Mutex<Waiting>>,
+    /// Where it counts.
+    holdings: Arc<Holdings>,
+}
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -24,9 +30,13 @@ struct Waiting {
 }
 
 impl Backlog {
+    pub(crate) fn new(holdings: Arc<Holdings>) -> Backlog {
+        Backlog { waiting: Arc::default(), holdings }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         // A number and a list of wakers stay sound whatever panicked beside them.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ready while less than `bytes_max` wait; then one more frame may be added.
@@ -45,6 +55,7 @@ impl Backlog {
     /// counted after it was sent would never go.
     pub(crate) fn add(&self, bytes: usize) {
         self.lock().bytes += bytes + HEADER_BYTES;
+        self.holdings.queued(bytes + HEADER_BYTES);
     }
 
     /// Of what was added, the muxer took only so much; none = nothing at all.
@@ -58,9 +69,14 @@ impl Backlog {
     /// The socket took bytes, the muxer's own among them.
     pub(crate) fn on_sent(&self, bytes: usize) {
         let mut waiting = self.lock();
-        waiting.bytes = waiting.bytes.saturating_sub(bytes);
+        // The muxer's own frames were never added.
+        let gone = bytes.min(waiting.bytes);
+        waiting.bytes -= gone;
         let woken = std::mem::take(&mut waiting.streams);
         drop(waiting);
+        if gone > 0 {
+            self.holdings.taken(gone);
+        }
         woken.into_iter().for_each(Waker::wake);
     }
 }
@@ -73,6 +89,11 @@ mod tests {
     };
 
     use super::*;
+    use crate::budget::{Budget, Plan};
+
+    fn backlog() -> Backlog {
+        Backlog::new(Holdings::new(&Budget::new(&Plan::new(10, true))))
+    }
 
     #[derive(Default)]
     struct Woken(AtomicUsize);
@@ -85,7 +106,7 @@ mod tests {
 
     #[test]
     fn whoever_finds_it_full_is_woken_when_bytes_go() {
-        let (backlog, woken) = (Backlog::default(), Arc::new(Woken::default()));
+        let (backlog, woken) = (backlog(), Arc::new(Woken::default()));
         let waker = Waker::from(woken.clone());
         let cx = Context::from_waker(&waker);
         assert!(backlog.poll_room(&cx, 100).is_ready());
@@ -102,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_the_muxer_does_not_take_does_not_count() {
-        let (backlog, cx) = (Backlog::default(), Context::from_waker(Waker::noop()));
+        let (backlog, cx) = (backlog(), Context::from_waker(Waker::noop()));
         for _ in 0..1_000 {
             backlog.add(100);
             backlog.correct(100, None);

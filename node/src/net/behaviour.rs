@@ -1,6 +1,6 @@
 //! What the swarm is made of, and its limits.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{
     Swarm, allow_block_list, connection_limits, ping,
@@ -8,14 +8,14 @@ use libp2p::{
 };
 
 use super::{
-    NetworkConfig,
+    NetworkConfig, inbound_max,
     network::{ConnectionCaps, Tasks},
     prefix_cap::PrefixCap,
     streams::Streams,
     tcp::TcpConfig,
     transport,
 };
-use crate::{address::ip_of, error::StartError};
+use crate::{address::ip_of, budget::Budget, error::StartError};
 
 /// Connections to one peer. Two, because both sides may dial at the same moment, and one over QUIC may follow one over TCP.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
@@ -39,12 +39,13 @@ pub(crate) fn new_swarm(
     config: &NetworkConfig,
     streams: Streams,
     tasks: &Tasks,
+    budget: &Arc<Budget>,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let tcp = TcpConfig {
         sources: config.listen.iter().filter_map(ip_of).filter(|ip| !ip.is_unspecified()).collect(),
         socket_buffer_bytes: config.socket_buffer_bytes,
     };
-    let transport = transport::build(&config.keypair, config.security, tcp)
+    let transport = transport::build(&config.keypair, config.security, tcp, budget, config.is_service)
         .map_err(|error| StartError::Network(error.to_string()))?;
     let behaviour = Behaviour {
         banned: allow_block_list::Behaviour::default(),
@@ -78,8 +79,8 @@ impl Behaviour {
 }
 
 fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
+    // Connections that others are making are bounded by the budget: there the newest gets in, here it would be refused.
     let limits = connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(config.pending_inbound_max))
         .with_max_pending_outgoing(Some(config.pending_outbound_max))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
     with_max(limits, config.connections_max)
@@ -91,6 +92,5 @@ fn with_max(
 ) -> connection_limits::ConnectionLimits {
     limits
         .with_max_established(Some(connections_max))
-        // Else others could take every place, and choose whom we know.
-        .with_max_established_incoming(Some(connections_max - connections_max / 8))
+        .with_max_established_incoming(Some(inbound_max(connections_max)))
 }

@@ -26,6 +26,15 @@ use crate::address::{ip_of, peer_of};
 /// Addresses tried for one dial; more are ignored.
 const ADDRESSES_MAX: usize = 8;
 
+/// An address to dial.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(crate) address: Multiaddr,
+    /// One attempt and no more, because it is somebody else who says that the peer is there. It leaves from a port of
+    /// its own, so that it cannot cross with a dial of the other side and needs no second one.
+    pub(crate) once: bool,
+}
+
 /// One dial.
 #[derive(Debug)]
 pub(crate) struct Dial {
@@ -61,15 +70,15 @@ impl Dials {
 
 impl Dial {
     /// A dial of `peer`, or of whoever is at the addresses if none names a peer.
-    pub(crate) fn new(token: u64, peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Dial {
-        let peer = peer.or_else(|| addresses.iter().find_map(peer_of));
+    pub(crate) fn new(token: u64, peer: Option<PeerId>, targets: Vec<Target>) -> Dial {
+        let peer = peer.or_else(|| targets.iter().find_map(|target| peer_of(&target.address)));
         Dial {
             token,
             peer,
             wrong_peer: None,
-            left: ordered(peer, addresses)
+            left: ordered(peer, targets)
                 .into_iter()
-                .map(|address| Attempt { address, fresh_port: false })
+                .map(|target| Attempt { address: target.address, fresh_port: target.once })
                 .collect(),
             current: None,
             failures: Vec::new(),
@@ -123,17 +132,19 @@ fn options(peer: Option<PeerId>, attempt: Attempt) -> DialOpts {
     }
 }
 
-/// Addresses that can lead to `peer`, TCP first, each once, without `/p2p`.
-fn ordered(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<Multiaddr> {
-    let mut usable: Vec<Multiaddr> = Vec::new();
-    for address in addresses {
+/// Addresses that can lead to `peer`, each once, without `/p2p`: what is only somebody else's word comes last, and TCP
+/// comes first.
+fn ordered(peer: Option<PeerId>, targets: Vec<Target>) -> Vec<Target> {
+    let mut usable: Vec<Target> = Vec::new();
+    for Target { address, once } in targets {
         let names_another = peer_of(&address).is_some_and(|named| Some(named) != peer);
         let address = without_peer(&address);
-        if !names_another && !address.is_empty() && !usable.contains(&address) {
-            usable.push(address);
+        let known = usable.iter().any(|target| target.address == address);
+        if !names_another && !address.is_empty() && !known {
+            usable.push(Target { address, once });
         }
     }
-    usable.sort_by_key(|address| !is_tcp(address));
+    usable.sort_by_key(|target| (target.once, !is_tcp(&target.address)));
     usable.truncate(ADDRESSES_MAX);
     usable
 }
@@ -228,6 +239,10 @@ mod tests {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
+    fn targets(addresses: Vec<Multiaddr>) -> Vec<Target> {
+        addresses.into_iter().map(|address| Target { address, once: false }).collect()
+    }
+
     #[test]
     fn tcp_is_tried_before_quic_and_every_address_once() {
         let given = addresses(&[
@@ -238,7 +253,9 @@ mod tests {
         ]);
         let wanted =
             addresses(&["/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/2", "/ip4/192.0.2.1/udp/1/quic-v1"]);
-        assert_eq!(ordered(None, given), wanted);
+        let found: Vec<Multiaddr> =
+            ordered(None, targets(given)).into_iter().map(|target| target.address).collect();
+        assert_eq!(found, wanted);
     }
 
     #[test]
@@ -263,10 +280,14 @@ mod tests {
             format!("/ip4/192.0.2.1/tcp/1/p2p/{other}").parse().unwrap(),
             format!("/ip4/192.0.2.2/tcp/1/p2p/{peer}").parse().unwrap(),
         ];
-        let dial = Dial::new(1, Some(peer), given.clone());
+        let dial = Dial::new(1, Some(peer), targets(given.clone()));
         assert_eq!(dial.left.len(), 1);
         assert_eq!(dial.left[0].address, "/ip4/192.0.2.2/tcp/1".parse().unwrap());
-        assert_eq!(Dial::new(1, None, given).peer, Some(other), "the first address says whom we want");
+        assert_eq!(
+            Dial::new(1, None, targets(given)).peer,
+            Some(other),
+            "the first address says whom we want"
+        );
     }
 
     #[test]
@@ -276,14 +297,20 @@ mod tests {
                 libp2p::core::transport::TransportError::Other(io::Error::other(io::Error::from(kind)));
             DialError::Transport(vec![(Multiaddr::empty(), error)])
         };
-        let mut dial = Dial::new(1, None, addresses(&["/ip4/192.0.2.1/tcp/1"]));
+        let mut dial = Dial::new(1, None, targets(addresses(&["/ip4/192.0.2.1/tcp/1"])));
         assert!(dial.next().is_some());
         dial.failed(&transport(io::ErrorKind::UnexpectedEof));
         assert!(dial.next().is_some(), "once more");
         dial.failed(&transport(io::ErrorKind::UnexpectedEof));
         assert!(dial.next().is_none(), "but not twice");
 
-        let mut dial = Dial::new(1, None, addresses(&["/ip4/192.0.2.1/tcp/1"]));
+        let hearsay = Target { address: addresses(&["/ip4/192.0.2.1/tcp/1"]).remove(0), once: true };
+        let mut dial = Dial::new(1, None, vec![hearsay]);
+        assert!(dial.next().is_some());
+        dial.failed(&transport(io::ErrorKind::UnexpectedEof));
+        assert!(dial.next().is_none(), "what somebody else says is tried once");
+
+        let mut dial = Dial::new(1, None, targets(addresses(&["/ip4/192.0.2.1/tcp/1"])));
         assert!(dial.next().is_some());
         dial.failed(&transport(io::ErrorKind::ConnectionRefused));
         assert!(dial.next().is_none());

@@ -3,9 +3,11 @@
 //! One task owns the swarm; the rest of the node talks to it through bounded queues, and moves its bytes on streams that
 //! never pass it.
 
+mod admission;
 mod backlog;
 mod behaviour;
 mod dials;
+mod frames;
 pub(crate) mod identity;
 mod listening;
 mod muxer;
@@ -27,7 +29,10 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 
+use crate::{budget::Plan, vital::Vital};
+
 pub(crate) use self::{
+    dials::Target,
     network::{ConnectionCaps, Network},
     security::Security,
     streams::InboundStream,
@@ -46,8 +51,10 @@ pub(crate) struct NetworkConfig {
     pub(crate) connections_per_prefix_max: u32,
     /// Whether that cap holds for 127.0.0.0/8 and ::1 too, as it must where loopback stands for real networks.
     pub(crate) prefix_cap_counts_loopback: bool,
-    /// Connections that others are making at most.
+    /// Connections that others are making at most; then the oldest make room.
     pub(crate) pending_inbound_max: u32,
+    /// Others download from us, or ask us, and we nothing from them: little of theirs needs to be held.
+    pub(crate) is_service: bool,
     /// Connections that we are making at most.
     pub(crate) pending_outbound_max: u32,
     /// Inbound streams that wait to be taken at most; further ones are refused. Each holds its peer's first 256 KiB.
@@ -58,9 +65,23 @@ pub(crate) struct NetworkConfig {
     pub(crate) security: Security,
     /// Bytes of kernel buffer per TCP socket and direction; none = the system's own tuning.
     pub(crate) socket_buffer_bytes: Option<u32>,
+    /// Told if the network's own task fails.
+    pub(crate) vital: Vital,
 }
 
 impl NetworkConfig {
+    /// What strangers may hold or cause.
+    pub(crate) fn plan(&self) -> Plan {
+        Plan {
+            half_open_max: self.pending_inbound_max,
+            inbound_max: inbound_max(self.connections_max),
+            per_network_max: self.connections_per_prefix_max,
+            counts_loopback: self.prefix_cap_counts_loopback,
+            dials_max: self.pending_outbound_max,
+            ..Plan::new(self.connections_max, self.is_service)
+        }
+    }
+
     /// Settings for a person's node; a server raises `connections_max`.
     pub(crate) fn new(keypair: Keypair, listen: Vec<Multiaddr>) -> Self {
         NetworkConfig {
@@ -69,14 +90,21 @@ impl NetworkConfig {
             connections_max: 256,
             connections_per_prefix_max: 32,
             pending_inbound_max: 128,
+            is_service: false,
             pending_outbound_max: 64,
             prefix_cap_counts_loopback: false,
             inbound_streams_waiting_max: 256,
             idle_timeout: Duration::from_secs(30),
             security: Security::default(),
             socket_buffer_bytes: None,
+            vital: Vital::default(),
         }
     }
+}
+
+/// Of so many connections these may be others' doing. Else others could take every place, and choose whom we know.
+fn inbound_max(connections_max: u32) -> u32 {
+    connections_max - connections_max / 8
 }
 
 /// What the network tells. For one connection the order is `Connected`, any number of `Rtt`, `Disconnected`.

@@ -29,6 +29,7 @@ use super::{
     backlog::Backlog,
     pace::{FRAME_BYTES_MAX, FrameSize, Paced},
 };
+use crate::budget::{Budget, Holdings};
 
 /// Streams of one connection, both directions together. One more from the other side ends the connection.
 const STREAMS_MAX: usize = 128;
@@ -45,17 +46,21 @@ const INBOUND_WAITING_MAX: usize = STREAMS_MAX;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Upgrades an encrypted connection to a multiplexed one.
-#[derive(Clone, Debug)]
-pub(crate) struct YamuxUpgrade(yamux::Config);
+#[derive(Clone)]
+pub(crate) struct YamuxUpgrade {
+    config: yamux::Config,
+    budget: Arc<Budget>,
+}
 
-impl Default for YamuxUpgrade {
-    fn default() -> Self {
+impl YamuxUpgrade {
+    /// What its connections hold counts in `budget`.
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
         let mut config = yamux::Config::default();
         // In this order: the library checks each against the other's present value.
         config.set_max_num_streams(STREAMS_MAX);
         config.set_max_connection_receive_window(Some(RECEIVE_WINDOW_BYTES_MAX));
         config.set_split_send_size(FRAME_BYTES_MAX);
-        YamuxUpgrade(config)
+        YamuxUpgrade { config, budget }
     }
 }
 
@@ -74,7 +79,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> InboundConnectionUpgrade<C> for YamuxUpg
     type Future = Ready<Result<Muxer<C>, Infallible>>;
 
     fn upgrade_inbound(self, io: C, _: &'static str) -> Self::Future {
-        ready(Ok(Muxer::new(io, self.0, yamux::Mode::Server)))
+        ready(Ok(Muxer::new(io, self, yamux::Mode::Server)))
     }
 }
 
@@ -84,13 +89,14 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for YamuxUp
     type Future = Ready<Result<Muxer<C>, Infallible>>;
 
     fn upgrade_outbound(self, io: C, _: &'static str) -> Self::Future {
-        ready(Ok(Muxer::new(io, self.0, yamux::Mode::Client)))
+        ready(Ok(Muxer::new(io, self, yamux::Mode::Client)))
     }
 }
 
 /// A yamux connection as the swarm wants to see it.
 pub(crate) struct Muxer<C> {
     connection: yamux::Connection<Paced<C>>,
+    holdings: Arc<Holdings>,
     frame_size: FrameSize,
     backlog: Backlog,
     outbound: Arc<OutboundSlots>,
@@ -115,6 +121,7 @@ struct OutboundSlots {
 /// One stream. Dropping it resets what is unfinished.
 pub(crate) struct MuxedStream {
     stream: yamux::Stream,
+    holdings: Arc<Holdings>,
     frame_size: FrameSize,
     backlog: Backlog,
     /// Held by streams we opened.
@@ -144,6 +151,7 @@ impl Ended {
 
 impl Drop for MuxedStream {
     fn drop(&mut self) {
+        self.holdings.note(|unread| unread.closed(self.stream.id().val()));
         if let Some(slots) = &self.slot {
             slots.used.fetch_sub(1, Ordering::AcqRel);
             slots.freed.wake();
@@ -152,12 +160,14 @@ impl Drop for MuxedStream {
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
-    fn new(io: C, config: yamux::Config, mode: yamux::Mode) -> Self {
-        let io = Paced::new(io);
+    fn new(io: C, upgrade: YamuxUpgrade, mode: yamux::Mode) -> Self {
+        let holdings = Holdings::new(&upgrade.budget);
+        let io = Paced::new(io, holdings.clone());
         Muxer {
+            holdings,
             frame_size: io.frame_size(),
             backlog: io.backlog(),
-            connection: yamux::Connection::new(io, config, mode),
+            connection: yamux::Connection::new(io, upgrade.config, mode),
             outbound: Arc::default(),
             inbound: VecDeque::new(),
             inbound_waker: None,
@@ -170,12 +180,18 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
         let ended = self.ended.token();
         MuxedStream {
             stream,
+            holdings: self.holdings.clone(),
             frame_size: self.frame_size.clone(),
             backlog: self.backlog.clone(),
             slot,
             ended_for_reader: Ended::new(ended),
             ended_for_writer: Ended::new(ended),
         }
+    }
+
+    /// What this connection holds.
+    pub(crate) fn holdings(&self) -> Arc<Holdings> {
+        self.holdings.clone()
     }
 
     fn poll_connection(
@@ -225,6 +241,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         }
         let stream = std::task::ready!(self.connection.poll_new_outbound(cx))?;
         self.outbound.used.fetch_add(1, Ordering::AcqRel);
+        let opened = self.holdings.note(|unread| unread.opened(stream.id().val(), false));
+        opened.map_err(|excess| yamux::ConnectionError::Io(io::Error::other(excess)))?;
         let slot = Some(self.outbound.clone());
         Poll::Ready(Ok(self.stream(stream, slot)))
     }
@@ -247,6 +265,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
             if let Some(waker) = self.inbound_waker.take() {
                 waker.wake();
             }
+        } else {
+            self.holdings.note(|unread| unread.closed(stream.id().val()));
         }
         // There may be more; asked again soon, but after others had their turn.
         cx.waker().wake_by_ref();
@@ -257,6 +277,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
 impl AsyncRead for MuxedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_read(cx, out);
+        let read = if let Poll::Ready(Ok(read)) = polled { read } else { 0 };
+        let id = self.stream.id().val();
+        // What does not fill the buffer was all there was.
+        self.holdings.note(|unread| unread.read(id, read as u64, read < out.len()));
         self.ended_for_reader.or_error(cx, polled)
     }
 }

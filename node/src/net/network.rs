@@ -14,11 +14,11 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    NetEvent, NetworkConfig,
+    NetEvent, NetworkConfig, Target,
     streams::{InboundStream, OPEN_TIMEOUT, OpenError, OpenRequest},
     swarm,
 };
-use crate::{error::StartError, repeats::Repeats};
+use crate::{budget::Budget, error::StartError, repeats::Repeats};
 
 /// Requests to the swarm's task that wait.
 const COMMANDS_WAITING_MAX: usize = 256;
@@ -30,7 +30,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 /// What the swarm's task is asked for.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Dial { token: u64, peer: Option<PeerId>, addresses: Vec<Multiaddr> },
+    Dial { token: u64, peer: Option<PeerId>, targets: Vec<Target> },
     Open { peer: PeerId, connection: ConnectionId, request: OpenRequest },
 }
 
@@ -91,6 +91,7 @@ pub(crate) struct Network {
     orders: Arc<Orders>,
     listen: watch::Receiver<Vec<Multiaddr>>,
     refused: Arc<Refused>,
+    budget: Arc<Budget>,
     tasks: Tasks,
 }
 
@@ -122,6 +123,7 @@ pub(crate) struct Ends {
     pub(crate) events: mpsc::Sender<NetEvent>,
     pub(crate) listen: watch::Sender<Vec<Multiaddr>>,
     pub(crate) refused: Arc<Refused>,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) tasks: Tasks,
 }
 
@@ -141,19 +143,22 @@ impl Network {
             orders: Arc::default(),
             listen: listen_receiver,
             refused: Arc::default(),
+            budget: Budget::new(&config.plan()),
             tasks: Tasks::default(),
         };
-        let streams = super::streams::Streams::new(protocols, inbound, network.refused.clone());
+        let streams =
+            super::streams::Streams::new(protocols, inbound, network.refused.clone(), network.budget.clone());
         let ends = Ends {
             commands,
             orders: network.orders.clone(),
             events,
             listen,
             refused: network.refused.clone(),
+            budget: network.budget.clone(),
             tasks: network.tasks.clone(),
         };
         let driver = swarm::Driver::start(&config, streams, ends).await?;
-        network.tasks.tracker.spawn(driver.run());
+        network.tasks.tracker.spawn(config.vital.guard("The network", driver.run()));
         Ok((network, event_receiver, inbound_receiver))
     }
 
@@ -164,6 +169,11 @@ impl Network {
     /// Every address we can be reached at, with its port.
     pub(crate) fn listen_addresses(&self) -> Vec<Multiaddr> {
         self.listen.borrow().clone()
+    }
+
+    /// What strangers hold or cause.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
     }
 
     /// Inbound streams refused so far because too many waited.
@@ -181,14 +191,26 @@ impl Network {
         self.orders.give(|orders| orders.caps = Some(caps));
     }
 
-    /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.
+    /// Dials `peer`, or whoever is at the addresses.
+    #[cfg(test)]
     pub(crate) fn dial(
         &self,
         token: u64,
         peer: Option<PeerId>,
         addresses: Vec<Multiaddr>,
     ) -> Result<(), DialRefused> {
-        let dial = Command::Dial { token, peer, addresses };
+        let target = |address| Target { address, once: false };
+        self.dial_targets(token, peer, addresses.into_iter().map(target).collect())
+    }
+
+    /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.
+    pub(crate) fn dial_targets(
+        &self,
+        token: u64,
+        peer: Option<PeerId>,
+        targets: Vec<Target>,
+    ) -> Result<(), DialRefused> {
+        let dial = Command::Dial { token, peer, targets };
         self.commands.try_send(dial).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => DialRefused::Busy,
             mpsc::error::TrySendError::Closed(_) => DialRefused::Stopped,

@@ -16,7 +16,8 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 
-use super::backlog::Backlog;
+use super::{backlog::Backlog, frames::Frames};
+use crate::budget::Holdings;
 
 pub(crate) const FRAME_BYTES_MIN: usize = 16 * 1024;
 pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
@@ -87,11 +88,13 @@ pub(crate) struct Paced<C> {
     io: C,
     meter: Meter,
     backlog: Backlog,
+    frames: Frames,
 }
 
 impl<C> Paced<C> {
-    pub(crate) fn new(io: C) -> Self {
-        Paced { io, meter: Meter::new(), backlog: Backlog::default() }
+    pub(crate) fn new(io: C, holdings: Arc<Holdings>) -> Self {
+        let backlog = Backlog::new(holdings.clone());
+        Paced { io, meter: Meter::new(), backlog, frames: Frames::new(holdings) }
     }
 
     pub(crate) fn frame_size(&self) -> FrameSize {
@@ -118,7 +121,20 @@ impl<C> Paced<C> {
 
 impl<C: AsyncRead + Unpin> AsyncRead for Paced<C> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_read(cx, out)
+        if self.frames.is_turn_over() {
+            // A flood of frames of no length would keep the muxer busy for as long as there are any.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let read = match Pin::new(&mut self.io).poll_read(cx, out) {
+            Poll::Ready(read) => read?,
+            Poll::Pending => {
+                self.frames.begin_turn();
+                return Poll::Pending;
+            }
+        };
+        self.frames.pass(&out[..read]).map_err(io::Error::other)?;
+        Poll::Ready(Ok(read))
     }
 }
 

@@ -1,7 +1,7 @@
 //! No network crowds out the others: at most so many connections from one /24 (IPv6: /48).
 //!
-//! Addresses inside one such prefix usually belong to one owner, and are cheap for that owner; connections still being
-//! made count too, since they already cost memory and a handshake.
+//! Addresses inside one such prefix usually belong to one owner, and are cheap for that owner. Connections still being
+//! made do not count here: the budget has places for those, and half-open ones would keep a whole network out.
 
 use std::{
     collections::BTreeMap,
@@ -84,22 +84,14 @@ impl NetworkBehaviour for PrefixCap {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        _: &Multiaddr,
-        remote: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        self.take(connection, remote).map_err(ConnectionDenied::new)
-    }
-
     fn handle_established_inbound_connection(
         &mut self,
-        _: ConnectionId,
+        connection: ConnectionId,
         _: PeerId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.take(connection, remote).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
 

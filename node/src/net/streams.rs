@@ -29,7 +29,8 @@ use libp2p::{
 };
 use tokio::sync::{mpsc, oneshot};
 
-use super::network::Refused;
+use super::{dials::without_peer, network::Refused};
+use crate::budget::Budget;
 
 /// From the request for a stream to its agreed protocol.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -79,6 +80,7 @@ pub(crate) struct Streams {
     accepted: Arc<[StreamProtocol]>,
     inbound: mpsc::Sender<InboundStream>,
     refused: Arc<Refused>,
+    budget: Arc<Budget>,
     /// Requests on their way to their connections; taken out at once by the swarm.
     requests: VecDeque<(PeerId, ConnectionId, OpenRequest)>,
     waker: Option<Waker>,
@@ -91,8 +93,10 @@ impl Streams {
         protocols: Vec<StreamProtocol>,
         inbound: mpsc::Sender<InboundStream>,
         refused: Arc<Refused>,
+        budget: Arc<Budget>,
     ) -> Self {
-        Streams { accepted: protocols.into(), inbound, refused, requests: VecDeque::new(), waker: None }
+        let accepted = protocols.into();
+        Streams { accepted, inbound, refused, budget, requests: VecDeque::new(), waker: None }
     }
 
     /// Asks for a stream on exactly this connection.
@@ -103,7 +107,8 @@ impl Streams {
         }
     }
 
-    fn handler(&self, peer: PeerId, connection: ConnectionId, remote: &Multiaddr) -> Handler {
+    fn handler(&self, peer: PeerId, connection: ConnectionId, remote: &Multiaddr, inbound: bool) -> Handler {
+        self.budget.name(connection, &without_peer(remote), inbound);
         Handler {
             peer,
             connection,
@@ -128,7 +133,7 @@ impl NetworkBehaviour for Streams {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer, connection, remote))
+        Ok(self.handler(peer, connection, remote, true))
     }
 
     fn handle_established_outbound_connection(
@@ -139,7 +144,7 @@ impl NetworkBehaviour for Streams {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        Ok(self.handler(peer, connection, remote))
+        Ok(self.handler(peer, connection, remote, false))
     }
 
     fn on_swarm_event(&mut self, _: FromSwarm) {}

@@ -20,9 +20,10 @@ use libp2p::{
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    NetEvent, NetworkConfig,
+    NetEvent, NetworkConfig, Target,
     behaviour::{Behaviour, BehaviourEvent, new_swarm},
     dials::{Dial, Dials, keeps_source, root_cause, without_peer},
+    inbound_max,
     network::{Command, Ends},
     streams::Streams,
 };
@@ -68,7 +69,7 @@ impl Driver {
         ends: Ends,
     ) -> Result<Driver, StartError> {
         let mut driver = Driver {
-            swarm: new_swarm(config, streams, &ends.tasks)?,
+            swarm: new_swarm(config, streams, &ends.tasks, &ends.budget)?,
             ends,
             listen: config.listen.clone(),
             dials: Dials::default(),
@@ -104,9 +105,9 @@ impl Driver {
             Next::Stop | Next::Command(None) => return ControlFlow::Break(()),
             Next::EventRoom => self.flush_backlog(),
             Next::Orders => self.on_orders(),
-            Next::Command(Some(Command::Dial { token, peer, addresses })) => {
-                let usable =
-                    addresses.into_iter().filter(|address| keeps_source(&self.listen, address)).collect();
+            Next::Command(Some(Command::Dial { token, peer, targets })) => {
+                let keeps = |target: &Target| keeps_source(&self.listen, &target.address);
+                let usable = targets.into_iter().filter(keeps).collect();
                 self.try_next_address(Dial::new(token, peer, usable));
             }
             Next::Command(Some(Command::Open { peer, connection, request })) => {
@@ -148,6 +149,8 @@ impl Driver {
         }
         if let Some(caps) = orders.caps {
             self.swarm.behaviour_mut().set_caps(caps);
+            let inbound = inbound_max(caps.connections_max);
+            self.ends.budget.set_connections(inbound, caps.per_prefix_max);
         }
     }
 

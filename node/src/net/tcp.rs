@@ -23,6 +23,7 @@ use libp2p::{
 };
 use socket2::SockRef;
 use tokio::{
+    io::ReadBuf,
     net::{TcpListener, TcpSocket, TcpStream},
     time::Sleep,
 };
@@ -35,6 +36,9 @@ const BACKLOG: u32 = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` failed: what it lacks (file handles, memory) does not come back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whoever connects speaks first, and at once; who says nothing for so long does not want to.
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How sockets are set up.
 #[derive(Clone, Debug, Default)]
@@ -135,12 +139,13 @@ impl Listener {
         let listener_id = self.id;
         let prepared = accepted.and_then(|(stream, remote)| {
             let local = stream.local_addr()?;
-            Ok((prepare(stream)?, local, remote))
+            stream.set_nodelay(true)?;
+            Ok((stream, local, remote))
         });
         match prepared {
             Ok((stream, local, remote)) => TransportEvent::Incoming {
                 listener_id,
-                upgrade: std::future::ready(Ok(stream)),
+                upgrade: FirstBytes::of(stream),
                 local_addr: multiaddr(local),
                 send_back_addr: multiaddr(remote),
             },
@@ -152,7 +157,7 @@ impl Listener {
 impl Transport for TcpTransport {
     type Output = ReadAhead<TcpStream>;
     type Error = io::Error;
-    type ListenerUpgrade = std::future::Ready<io::Result<Self::Output>>;
+    type ListenerUpgrade = FirstBytes;
     type Dial = BoxFuture<'static, io::Result<Self::Output>>;
 
     fn listen_on(&mut self, id: ListenerId, addr: Multiaddr) -> Result<(), TransportError<io::Error>> {
@@ -205,6 +210,43 @@ impl Transport for TcpTransport {
             self.waker = Some(cx.waker().clone());
         }
         event
+    }
+}
+
+/// Somebody who connected, until there is something to read.
+pub(crate) struct FirstBytes {
+    /// Taken when there is.
+    stream: Option<TcpStream>,
+    deadline: Pin<Box<Sleep>>,
+}
+
+impl FirstBytes {
+    fn of(stream: TcpStream) -> FirstBytes {
+        let deadline = Box::pin(tokio::time::sleep(FIRST_BYTES_TIMEOUT));
+        FirstBytes { stream: Some(stream), deadline }
+    }
+}
+
+impl Future for FirstBytes {
+    type Output = io::Result<ReadAhead<TcpStream>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let gone = || io::Error::from(io::ErrorKind::NotConnected);
+        let mut byte = [0];
+        // Looked at and not taken. That a socket may be readable is not enough: it is said of fresh ones, too.
+        let said = match &self.stream {
+            Some(stream) => stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)),
+            None => return Poll::Ready(Err(gone())),
+        };
+        match said {
+            Poll::Ready(Ok(_)) => Poll::Ready(self.stream.take().map(ReadAhead::new).ok_or_else(gone)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => {
+                self.deadline.as_mut().poll(cx).map(|()| {
+                    Err(io::Error::new(io::ErrorKind::TimedOut, "nothing was said within 3 seconds"))
+                })
+            }
+        }
     }
 }
 

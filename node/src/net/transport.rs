@@ -1,6 +1,6 @@
 //! How connections are made: TCP + (TLS or Noise) + yamux, and QUIC.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use libp2p::{
     PeerId,
@@ -10,10 +10,12 @@ use libp2p::{
 };
 
 use super::{
-    muxer::YamuxUpgrade,
+    admission::Admission,
+    muxer::{Muxer, YamuxUpgrade},
     security::{Security, SecurityError, SecurityUpgrade},
     tcp::{TcpConfig, TcpTransport},
 };
+use crate::budget::{Budget, Holdings};
 
 /// From the first packet to an authenticated, multiplexed connection.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,33 +26,42 @@ const QUIC_IDLE_MS_MAX: u32 = 15_000;
 const QUIC_STREAMS_MAX: u32 = 64;
 /// Bytes of one QUIC stream that may be on the way to us unread: 80 MB/s at a round trip of 50 ms.
 const QUIC_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The same for all streams of a connection. Six streams' worth, because the window is shared: with less, a few bulk
-/// streams that nobody reads for a moment would keep the control stream, and the opening of others, from moving at all.
-const QUIC_CONNECTION_WINDOW_BYTES: u32 = 6 * QUIC_STREAM_WINDOW_BYTES;
+/// The same at a service, to which others send questions and requests: as much as over TCP.
+const QUIC_STREAM_WINDOW_BYTES_SERVICE: u32 = 256 * 1024;
+/// The same for all streams of a connection, in windows of a stream. Six, because the window is shared: with less, a few
+/// bulk streams that nobody reads for a moment would keep the control stream, and the opening of others, from moving at all.
+const QUIC_CONNECTION_WINDOWS: u32 = 6;
 
 /// The whole stack, ready for a swarm.
 pub(crate) fn build(
     identity: &Keypair,
     security: Security,
     tcp: TcpConfig,
+    budget: &Arc<Budget>,
+    is_service: bool,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SecurityError> {
     let tcp = TcpTransport::new(tcp)
         .upgrade(Version::V1Lazy)
         .authenticate(SecurityUpgrade::new(identity, security)?)
-        .multiplex(YamuxUpgrade::default())
-        .timeout(HANDSHAKE_TIMEOUT)
-        .boxed();
-    let quic = quic::tokio::Transport::new(quic_config(identity))
+        .multiplex(YamuxUpgrade::new(budget.clone()))
+        .timeout(HANDSHAKE_TIMEOUT);
+    let tcp = Admission::new(tcp, budget.clone(), true, Muxer::holdings)
+        .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
+    let quic = quic::tokio::Transport::new(quic_config(identity, is_service));
+    let ours = budget.clone();
+    // What QUIC holds is not to be seen from here; its windows bound it.
+    let quic = Admission::new(quic, budget.clone(), false, move |_| Holdings::new(&ours))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     Ok(tcp.or_transport(quic).map(|connection, _| connection.into_inner()).boxed())
 }
 
-fn quic_config(identity: &Keypair) -> quic::Config {
+fn quic_config(identity: &Keypair, is_service: bool) -> quic::Config {
+    let window = if is_service { QUIC_STREAM_WINDOW_BYTES_SERVICE } else { QUIC_STREAM_WINDOW_BYTES };
     let mut config = quic::Config::new(identity);
     config.handshake_timeout = HANDSHAKE_TIMEOUT;
     config.max_idle_timeout = QUIC_IDLE_MS_MAX;
     config.max_concurrent_stream_limit = QUIC_STREAMS_MAX;
-    config.max_stream_data = QUIC_STREAM_WINDOW_BYTES;
-    config.max_connection_data = QUIC_CONNECTION_WINDOW_BYTES;
+    config.max_stream_data = window;
+    config.max_connection_data = QUIC_CONNECTION_WINDOWS * window;
     config
 }

@@ -10,6 +10,7 @@ use reqwest::{
 use tokio::time::timeout;
 
 use super::{Place, Trouble, guard::Guard, place::is_http, place::shown};
+use crate::surroundings::Surroundings;
 
 /// From a request to the head of its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -41,8 +42,9 @@ pub(super) struct Request {
 }
 
 impl Client {
-    pub(super) fn new(place: &Place, connections_max: usize) -> Client {
-        Client { guard: Guard::new(place), connections_max, plain: OnceLock::new(), secure: OnceLock::new() }
+    pub(super) fn new(place: &Place, connections_max: usize, surroundings: Surroundings) -> Client {
+        let guard = Guard::new(place, surroundings);
+        Client { guard, connections_max, plain: OnceLock::new(), secure: OnceLock::new() }
     }
 
     /// The answer, whatever it is but a redirect, and the URL that gave it.
@@ -200,7 +202,7 @@ mod tests {
         });
         let place = Place::parse(&url, true).unwrap();
         let request = Request { url: place.url().clone(), bytes: 0..1, if_range: None };
-        let refused = Client::new(&place, 1).ask(&request).await.unwrap_err();
+        let refused = Client::new(&place, 1, Surroundings::default()).ask(&request).await.unwrap_err();
         let Trouble::Lasting(why) = refused else { panic!("{refused:?}") };
         assert!(why.contains("ertificate"), "{why}");
         // Without any certificate authority on this machine it is not even connected to.
@@ -213,7 +215,7 @@ mod tests {
         let place = Place::parse(&format!("http://{}/", listener.local_addr().unwrap()), true).unwrap();
         drop(listener);
         let request = Request { url: place.url().clone(), bytes: 0..1, if_range: None };
-        let refused = Client::new(&place, 1).ask(&request).await.unwrap_err();
+        let refused = Client::new(&place, 1, Surroundings::default()).ask(&request).await.unwrap_err();
         assert!(matches!(&refused, Trouble::Passing { after: None, .. }), "{refused:?}");
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Whoever writes a torrent, a link or a redirect could else have us ask servers that only we can reach: our
 //! router, a cloud's metadata service, something on this machine. So the user's own URLs go where they
-//! like, and all others into the Internet only.
+//! like, and all others into the Internet only, and there not to our own addresses and subnets.
 //!
 //! A name is looked up once, all its addresses are judged, and connections are made to those very
 //! addresses: a name server cannot say one thing to the judge and another to the connection.
@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::scope::Scope;
+use nearcast_core::scope::{Ours, Scope};
 use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -22,6 +22,7 @@ use reqwest::{
 use tokio::{net::lookup_host, time::timeout};
 
 use super::{Place, Trouble, place::is_http};
+use crate::surroundings::Surroundings;
 
 /// A name server that does not answer in time has no answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,6 +37,7 @@ pub(super) struct Guard {
     /// Host and port the user named.
     named: Option<(String, u16)>,
     pins: Pins,
+    surroundings: Surroundings,
 }
 
 /// Addresses of the names that were looked up: all that connections know.
@@ -59,9 +61,9 @@ impl Resolve for Pins {
 }
 
 impl Guard {
-    pub(super) fn new(place: &Place) -> Guard {
+    pub(super) fn new(place: &Place, surroundings: Surroundings) -> Guard {
         let named = place.named.then(|| host_port(place.url())).flatten();
-        Guard { named, pins: Pins::default() }
+        Guard { named, pins: Pins::default(), surroundings }
     }
 
     /// What connections resolve names with.
@@ -85,8 +87,10 @@ impl Guard {
         if self.named.as_ref().is_some_and(|named| *named == (host.clone(), port)) {
             return Ok(());
         }
-        let inner = addresses.iter().find(|address| !Scope::may_ask_http(address.ip(), port));
-        inner.map_or(Ok(()), |address| Err(Trouble::Lasting(refusal(&host, address.ip(), port))))
+        // Each time anew: what is ours may have changed since the name was looked up.
+        let ours = self.surroundings.ours();
+        let inner = addresses.iter().find(|address| !Scope::may_ask_http(address.ip(), port, &ours));
+        inner.map_or(Ok(()), |address| Err(Trouble::Lasting(refusal(&host, address.ip(), port, &ours))))
     }
 
     async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
@@ -111,9 +115,10 @@ impl Guard {
     }
 }
 
-fn refusal(host: &str, ip: IpAddr, port: u16) -> String {
+fn refusal(host: &str, ip: IpAddr, port: u16, ours: &Ours) -> String {
     let target = if literal(host).is_some() { ip.to_string() } else { format!("{host} ({ip})") };
     let why = match Scope::of(ip) {
+        Scope::Public if ours.contains(ip) => "that is our own network".to_owned(),
         Scope::Public => format!("port {port} belongs to another service"),
         Scope::Loopback => "that is this machine".to_owned(),
         Scope::Link | Scope::Private => "that is a private network".to_owned(),
@@ -137,7 +142,7 @@ mod tests {
 
     async fn judge(seed: &str, named: bool, url: &str) -> Result<(), Trouble> {
         let place = Place::parse(seed, named).unwrap();
-        Guard::new(&place).admit(&Url::parse(url).unwrap()).await
+        Guard::new(&place, Surroundings::fixed(Ours::default())).admit(&Url::parse(url).unwrap()).await
     }
 
     #[tokio::test]
@@ -202,6 +207,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn our_own_part_of_the_internet_is_the_users_alone() {
+        let ours = Ours::new(
+            [("2600:1:2:3::7".parse().unwrap(), 64), ("8.8.4.20".parse().unwrap(), 24)],
+            ["9.9.9.9".parse().unwrap()],
+        );
+        let judge = async |seed: &str, named: bool, url: &str| {
+            let guard = Guard::new(&Place::parse(seed, named).unwrap(), Surroundings::fixed(ours.clone()));
+            guard.admit(&Url::parse(url).unwrap()).await
+        };
+        let inner = [
+            "http://[2600:1:2:3::1]/reboot?x",
+            "https://[2600:1:2:3:ffff::9]:8443/",
+            "http://8.8.4.1/",
+            "http://[::ffff:8.8.4.1]/",
+            "http://[64:ff9b::808:401]/",
+            "http://9.9.9.9/",
+            "http://[64:ff9b::909:909]/",
+        ];
+        for url in inner {
+            let Err(Trouble::Lasting(why)) = judge("http://1.1.1.1/", false, url).await else {
+                panic!("{url} was admitted");
+            };
+            assert!(why.contains("our own network") && why.contains("--web-seed"), "{why}");
+            assert!(judge("http://1.1.1.1/", true, url).await.is_err(), "{url}: the user named another");
+            assert_eq!(judge(url, true, url).await, Ok(()), "{url}: the user named it");
+        }
+        for url in ["http://[2600:1:3::1]/", "http://8.8.5.1/", "http://[64:ff9b::101:101]/"] {
+            assert_eq!(judge(url, false, url).await, Ok(()), "{url}");
+        }
+    }
+
+    #[tokio::test]
     async fn ports_of_other_services_are_refused_with_the_reason() {
         let Err(Trouble::Lasting(why)) = judge("http://8.8.8.8/", false, "http://8.8.8.8:25/").await else {
             panic!("port 25 is that of mail");
@@ -211,7 +248,7 @@ mod tests {
 
     #[tokio::test]
     async fn connections_know_only_names_that_were_judged() {
-        let guard = Guard::new(&Place::parse("http://localhost:1/", true).unwrap());
+        let guard = Guard::new(&Place::parse("http://localhost:1/", true).unwrap(), Surroundings::default());
         let resolve = |name: &str| guard.pins().resolve(name.parse().unwrap());
         assert!(resolve("localhost").await.is_err());
         guard.admit(&Url::parse("http://localhost:1/").unwrap()).await.unwrap();

@@ -23,6 +23,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 pub(crate) use self::place::Place;
+use crate::surroundings::Surroundings;
 
 /// Larger pieces cannot be verified within [`BYTES_IN_HAND_MAX`].
 pub(crate) const PIECE_BYTES_MAX: u32 = BYTES_IN_HAND_MAX;
@@ -68,14 +69,17 @@ impl Trouble {
 pub(crate) struct Budget {
     requests: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
+    /// Where URLs of strangers must not lead.
+    surroundings: Surroundings,
 }
 
-impl Default for Budget {
-    fn default() -> Budget {
+impl Budget {
+    pub(crate) fn new(surroundings: Surroundings) -> Budget {
         let bytes = BYTES_IN_HAND_MAX / PERMIT_BYTES;
         Budget {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             bytes: Arc::new(Semaphore::new(bytes as usize)),
+            surroundings,
         }
     }
 }

@@ -67,7 +67,7 @@ impl Seed {
     fn new(job: Job) -> Seed {
         Seed {
             link: job.link,
-            client: Client::new(&job.place, LANES_MAX),
+            client: Client::new(&job.place, LANES_MAX, job.budget.surroundings.clone()),
             place: job.place,
             tools: job.tools,
             budget: job.budget,

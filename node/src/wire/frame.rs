@@ -6,6 +6,9 @@ use std::io;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+/// Room that is made for a body at first.
+const PIECE_BYTES: usize = 4 * 1024;
+
 /// A frame that could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
@@ -33,16 +36,44 @@ pub(crate) async fn read_frame<M: Message + Default>(
     stream: &mut (impl AsyncRead + Unpin),
     max: usize,
 ) -> Result<Option<M>, FrameError> {
+    read_frame_held(stream, max, |_| {}).await
+}
+
+/// The same; `growing` is told how much of it is held.
+pub(crate) async fn read_frame_held<M: Message + Default>(
+    stream: &mut (impl AsyncRead + Unpin),
+    max: usize,
+    growing: impl FnMut(usize),
+) -> Result<Option<M>, FrameError> {
     let Some(bytes) = read_length(stream).await? else { return Ok(None) };
     if bytes > max as u64 {
         return Err(FrameError::TooLong { bytes, max });
     }
-    let mut body = vec![0; bytes as usize];
-    stream.read_exact(&mut body).await?;
+    let body = read_body(stream, Vec::new(), bytes as usize, growing).await?;
     Ok(Some(M::decode(&body[..])?))
 }
 
-async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<u64>, FrameError> {
+/// Reads on until `body` has so many bytes. Allocates as bytes come, not as they are promised, and tells `growing` how
+/// much is held.
+pub(super) async fn read_body(
+    stream: &mut (impl AsyncRead + Unpin),
+    mut body: Vec<u8>,
+    length: usize,
+    mut growing: impl FnMut(usize),
+) -> io::Result<Vec<u8>> {
+    while body.len() < length {
+        let at = body.len();
+        // Twice what came already, so that a long body is not copied for each of its pieces.
+        let more = at.max(PIECE_BYTES).min(length - at);
+        body.reserve_exact(more);
+        body.resize(at + more, 0);
+        growing(body.capacity());
+        stream.read_exact(&mut body[at..]).await?;
+    }
+    Ok(body)
+}
+
+pub(super) async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<u64>, FrameError> {
     let mut length = 0;
     // Five bytes hold any length that could be allowed.
     for place in 0..5 {

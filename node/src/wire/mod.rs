@@ -1,13 +1,16 @@
 //! The wire: protocol names, frames, limits. `node/WIRE.md` tells the same in words.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 pub(crate) mod control;
 pub(crate) mod data;
 pub(crate) mod directory;
 mod frame;
+pub(crate) mod hello;
 
 use libp2p::StreamProtocol;
 
-pub(crate) use frame::{FrameError, read_frame, write_frame};
+pub(crate) use frame::{FrameError, read_frame, read_frame_held, write_frame};
 
 /// Control messages about one content between two peers.
 pub(crate) const EXCHANGE: StreamProtocol = StreamProtocol::new("/nearcast/exchange/1");

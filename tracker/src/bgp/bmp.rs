@@ -8,6 +8,7 @@ mod connection;
 pub(crate) mod crafted;
 pub mod frame;
 mod peers;
+mod place;
 pub mod session;
 
 use std::{
@@ -22,6 +23,7 @@ use std::{
 };
 
 use ipnetwork::IpNetwork;
+use nearcast_core::budget::longest_idle;
 use nearcast_node::repeats::Repeats;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
@@ -30,11 +32,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::connection::Ended;
-use super::{
-    feed::{Desk, News},
-    rib::SessionId,
-};
+use self::{connection::Ended, place::Place};
+use super::feed::{Desk, News};
 
 /// How routers are listened to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +84,7 @@ pub(crate) struct Listener {
     desk: Desk,
     counters: Arc<BmpCounters>,
     sessions: JoinSet<Ended>,
-    running: HashMap<task::Id, (SessionId, IpAddr)>,
+    running: HashMap<task::Id, Place>,
     /// Strangers can connect as often as they like.
     refusals: Repeats,
     faults: Repeats,
@@ -153,25 +152,43 @@ impl Listener {
         }
         let id = self.desk.open();
         let (desk, config, stop) = (self.desk.clone(), Arc::clone(&self.config), stop.clone());
+        let place = Place::new(id, ip);
+        let held = place.clone();
         let session = self
             .sessions
-            .spawn(async move { connection::serve(stream, ip, id, &desk, &config, &stop).await });
-        self.running.insert(session.id(), (id, ip));
+            .spawn(async move { connection::serve(stream, ip, id, &desk, &config, (&held, &stop)).await });
+        self.running.insert(session.id(), place);
     }
 
+    /// Whether there is a place for one more from there. Who told of no peer yet gives way.
     fn admit(&self, ip: IpAddr) -> Result<(), &'static str> {
         let allow = &self.config.allow;
         if !allow.is_empty() && !allow.iter().any(|network| network.contains(ip)) {
             return Err("its address is not among those allowed");
         }
-        if self.sessions.len() >= self.config.sessions_max {
-            return Err("there are as many sessions as may be");
+        let (most, most_of_one) = (self.config.sessions_max, self.config.sessions_per_address_max);
+        if !self.has_room(|place| place.ip == ip, most_of_one) {
+            return Err("there are as many sessions from that address as may be, and all tell of peers");
         }
-        let same = self.running.values().filter(|(_, other)| *other == ip).count();
-        if same >= self.config.sessions_per_address_max {
-            return Err("there are as many sessions from that address as may be");
+        if !self.has_room(|_| true, most) {
+            return Err("there are as many sessions as may be, and all tell of peers");
         }
         Ok(())
+    }
+
+    /// Whether there are fewer of these than `most`, if need be because one gives way.
+    fn has_room(&self, counts: impl Fn(&Place) -> bool, most: usize) -> bool {
+        let places: Vec<&Place> =
+            self.running.values().filter(|place| place.counts() && counts(place)).collect();
+        if places.len() < most {
+            return true;
+        }
+        let claims: Vec<_> = places.iter().enumerate().filter_map(|(at, place)| place.claim(at)).collect();
+        let idle = longest_idle(&claims);
+        if let Some(at) = idle {
+            places[at].take();
+        }
+        idle.is_some()
     }
 
     async fn on_end(&mut self, ended: Result<(task::Id, Ended), JoinError>) {
@@ -180,7 +197,7 @@ impl Listener {
             // A panic is caught here: nothing but this session was touched by it.
             Err(error) => (error.id(), "a message of it made the parser panic".into(), true),
         };
-        let Some((id, from)) = self.running.remove(&task) else { return };
+        let Some(Place { id, ip: from, .. }) = self.running.remove(&task) else { return };
         if is_fault {
             self.counters.faults.fetch_add(1, Ordering::Relaxed);
             if let Some(more) = self.faults.due() {

@@ -12,6 +12,7 @@ use nearcast_core::{id::ContentId, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{NodeConfig, SeedGoal},
+    error::DownloadError,
     handle::{Download, Fetch, Node},
     progress::Progress,
 };
@@ -50,7 +51,9 @@ pub(super) struct Get {
     /// Replace files that are there and differ.
     #[arg(long)]
     overwrite: bool,
-    /// Peer or seeder to ask; several are possible.
+    /// Peer or seeder to ask; several are possible. Only addresses given here may have ports below 1024, lie in private
+    /// networks that are none of ours, or on this machine: of those in a link, which a stranger may have written, the
+    /// first eight are tried.
     #[arg(long, value_name = "MULTIADDR")]
     peer: Vec<Address>,
     /// HTTP server or CDN that has the file, or the folder it lies in (a URL ending in /), beside those that
@@ -190,7 +193,7 @@ impl Get {
                 started = Node::start(config) => started?,
                 signal = signals.first() => return Err(CommandError::Stopped(signal)),
             };
-            let following = plan.follow(&node, self.told(&wanted));
+            let following = plan.follow(&node, self.told());
             let mut running = JoinSet::new();
             for named in wanted {
                 let fetch = self.fetch(named.clone(), signed_by.clone());
@@ -242,11 +245,9 @@ impl Get {
         (wanted, ends)
     }
 
-    /// Everybody that the user named, in options or by the sources.
-    fn told(&self, wanted: &[Named]) -> Vec<Address> {
-        let mut told = [self.tracker.clone(), self.peer.clone()].concat();
-        told.extend(wanted.iter().flat_map(Named::peers));
-        told
+    /// Everybody that the user named.
+    fn told(&self) -> Vec<Address> {
+        [self.tracker.clone(), self.peer.clone()].concat()
     }
 
     fn node_config(&self) -> NodeConfig {
@@ -265,8 +266,6 @@ impl Get {
     }
 
     fn fetch(&self, named: Named, signed_by: Vec<PublisherKey>) -> Fetch {
-        let mut peers = self.peer.clone();
-        peers.extend(named.peers());
         let directories =
             if self.discover.contains(&Discover::Tracker) { self.tracker.clone() } else { Vec::new() };
         Fetch {
@@ -274,7 +273,8 @@ impl Get {
             folder: self.output.clone(),
             overwrite: self.overwrite,
             select: self.select.clone(),
-            peers,
+            // Addresses in a link are no word of the user's: the node reads them, and judges them.
+            peers: self.peer.clone(),
             web_seeds: self.web_seed.clone(),
             directories,
             ask_directories: self.discover.contains(&Discover::Tracker),
@@ -337,6 +337,7 @@ async fn follow(
         let finished = download.finished();
         tokio::select! {
             ended = finished => ended.map_err(CommandError::from),
+            failure = node.failed() => Err(DownloadError::Failed(failure).into()),
             signal = signals.first() => Err(CommandError::Stopped(signal)),
             never = tell(report, &mut progress) => match never {},
         }
@@ -344,7 +345,10 @@ async fn follow(
     let result = match ended {
         Ok(summary) => {
             report.on_finished(&summary);
-            give(&mut download, report, &mut progress, signals, seeds).await
+            tokio::select! {
+                given = give(&mut download, report, &mut progress, signals, seeds) => given,
+                failure = node.failed() => Err(fail(report, DownloadError::Failed(failure).into())),
+            }
         }
         Err(error) => Err(fail(report, error)),
     };
@@ -413,6 +417,8 @@ fn sum_up(ends: &[Exit]) -> Result<(), CommandError> {
 mod tests {
     use clap::Parser;
 
+    use nearcast_node::handle::Source;
+
     use super::*;
 
     #[derive(Parser)]
@@ -450,7 +456,11 @@ mod tests {
         let none = get(&format!("x {tracker} --discover none"));
         let none = none.fetch(link("&x.ma=/ip4/127.0.0.1/tcp/9"), Vec::new());
         assert!(!none.exchange_peers && none.directories.is_empty());
-        assert_eq!(none.peers.len(), 1, "whom the link names is asked all the same");
+        assert!(none.peers.is_empty(), "whom a link names, the user did not name");
+        assert!(
+            matches!(&none.source, Source::Magnet(magnet) if magnet.addresses.len() == 1),
+            "it is asked all the same"
+        );
         assert!(usual.find_on_lan && !pex.find_on_lan && !none.find_on_lan);
         assert!(get("x").node_config().lan && !get("x --discover pex").node_config().lan);
         assert!(get("x --discover none,pex").check_options().is_err());

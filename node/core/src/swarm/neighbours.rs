@@ -11,6 +11,7 @@ use crate::{
     message::Message,
     output::{Action, UnlinkReason},
     peers::{Link, Links},
+    random::Random,
     ranking::{self, Scene},
     run_set::RunSet,
     time::Timestamp,
@@ -25,6 +26,17 @@ const NEIGHBOURS_FEW: usize = 6;
 /// A neighbour joins the next round of peer exchange this soon.
 const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 
+/// Leaves so many, drawn at random, if there are more: not always the same ones are told of.
+fn draw(peers: &mut Vec<PeerKey>, most: usize, random: &mut Random) {
+    if peers.len() > most {
+        for at in 0..most {
+            let other = at + random.below((peers.len() - at) as u32) as usize;
+            peers.swap(at, other);
+        }
+        peers.truncate(most);
+    }
+}
+
 /// What choosing neighbours depends on.
 fn scene<'a>(links: &'a Links, ctx: &Context<'a>) -> Scene<'a> {
     Scene { links, view: ctx.maps, locality: ctx.locality, config: ctx.config }
@@ -37,9 +49,10 @@ impl Swarm {
         query: Option<QueryId>,
         candidates: Vec<Candidate>,
     ) {
+        let told = !candidates.is_empty();
         self.discovery.learn(candidates, &mut self.links, ctx.config, ctx.locality);
         if let Some(query) = query {
-            self.on_answer(ctx, query);
+            self.on_answer(ctx, query, told);
         }
         self.seek(ctx);
     }
@@ -55,9 +68,10 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId) {
+    /// A directory answered, and `told` of somebody.
+    pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId, told: bool) {
         let few = self.links.len() < NEIGHBOURS_FEW && !self.is_complete();
-        self.discovery.on_answer(ctx.now, query, few, ctx.config, ctx.random);
+        self.discovery.on_answer(ctx.now, query, (few, told), ctx.config, ctx.random);
     }
 
     /// Looks for neighbours: asks directories, dials candidates, and sets the next time to do so.
@@ -72,7 +86,7 @@ impl Swarm {
                 ctx.put(Action::Dial { peer });
             }
         }
-        let due = self.discovery.next_due(!complete && self.discovery.has_room(self.links.len(), ctx.config));
+        let due = self.discovery.next_due(!complete && self.discovery.has_room(&self.links, ctx.config));
         self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
         if due == Timestamp::NEVER {
             self.timers.stop(Wake::Discovery);
@@ -84,14 +98,13 @@ impl Swarm {
             return;
         }
         let theirs = ctx.map(peer);
-        let is_full = self.links.len() >= usize::from(ctx.config.neighbours_max);
-        if is_full || !ranking::admits(&scene(&self.links, ctx), peer, about.near) {
+        if !self.makes_room(ctx, peer) || !ranking::admits(&scene(&self.links, ctx), peer, about.near) {
             self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
         }
         let start = ctx.config.requests_start;
-        let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
+        let depth = self.download.as_ref().map_or(start, |download| download.depth_of_stranger());
         let to_server = self.download.as_ref().map_or(start, |download| download.depth_to_server());
         let depth = if about.web_seed { depth.max(to_server) } else { depth };
         let mut link = Link::new(peer, about, depth);
@@ -103,7 +116,7 @@ impl Swarm {
         if let Some(pursuit) = &mut self.pursuit {
             // Before the manifest is known, a link says no more than that somebody is there: once is enough.
             if knows_content || !pursuit.ever_linked {
-                pursuit.alive = ctx.now;
+                pursuit.on_sign(ctx.now);
             }
             pursuit.ever_linked = true;
         }
@@ -112,7 +125,7 @@ impl Swarm {
         }
         if let (Some(held), Some(theirs)) = (&self.content, theirs) {
             self.upload.on_linked(ctx, held.layout.runs(), Some(theirs).filter(|_| !about.origin));
-            if let (Some(download), Some(link)) = (&mut self.download, self.links.get(peer)) {
+            if let (Some(download), Some(link)) = (&mut self.download, self.links.get_mut(peer)) {
                 download.on_linked(ctx, link, theirs);
             }
             if self.is_useless(theirs) {
@@ -131,6 +144,48 @@ impl Swarm {
             self.fill(ctx, peer);
         }
         self.seek(ctx);
+    }
+
+    /// Whether there is a place for somebody new. In a full table, somebody who is of no use gives way.
+    fn makes_room(&mut self, ctx: &mut Context<'_>, peer: PeerKey) -> bool {
+        let chosen = self.links.iter().filter(|link| link.is_chosen()).count();
+        let is_full = self.links.len() >= usize::from(ctx.config.neighbours_max);
+        let way = if self.discovery.is_dialing(peer) {
+            match is_full {
+                false => return true,
+                true if chosen >= ctx.config.neighbours_of_choice() => return false,
+                true => ranking::least_of_those_who_came(&scene(&self.links, ctx)),
+            }
+        } else {
+            // Who is complete looks for nobody.
+            let of_choice = !self.is_complete() && self.discovery.has_prospects();
+            let is_crowded = of_choice && self.links.len() - chosen >= ctx.config.neighbours_come_max();
+            if !is_full && !is_crowded {
+                return true;
+            }
+            let scene = scene(&self.links, ctx);
+            // Not again and again: whoever links, is given up and links again would drive everybody out.
+            let idle = match self.upload.may_give_way() {
+                true => ranking::idlest_who_came(&scene),
+                false => None,
+            };
+            idle.or_else(|| self.discovery.knows(peer).then(|| ranking::least_of_strangers(&scene)).flatten())
+        };
+        let Some(way) = way else { return false };
+        self.upload.note_way_given();
+        self.drop_link(ctx, way, UnlinkReason::Full);
+        true
+    }
+
+    /// In a full table, once a minute somebody who has been of no use gives way to a candidate that was never tried.
+    fn exchange_idlest(&mut self, ctx: &mut Context<'_>) {
+        let wants = !self.is_complete() && !self.discovery.has_room(&self.links, ctx.config);
+        if wants && self.discovery.dialing() == 0 && self.discovery.has_untried(ctx.now) {
+            if let Some(peer) = ranking::idlest(&scene(&self.links, ctx)) {
+                self.drop_link(ctx, peer, UnlinkReason::Full);
+                self.seek(ctx);
+            }
+        }
     }
 
     /// We, or the others, are elsewhere than we knew.
@@ -161,6 +216,12 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// The shell's address book says that this peer may not be dialled yet: no failure of the peer.
+    pub(super) fn handle_dial_later(&mut self, ctx: &mut Context<'_>, peer: PeerKey, wait: Duration) {
+        self.discovery.on_dial_later(ctx.now, peer, wait, ctx.random);
+        self.seek(ctx);
+    }
+
     pub(super) fn drop_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: UnlinkReason) {
         ctx.put(Action::Unlink { peer, why });
         self.lose_link(ctx, peer);
@@ -177,13 +238,13 @@ impl Swarm {
         let link = self.links.remove(peer)?;
         let theirs = ctx.map(peer);
         if let Some(pursuit) = &mut self.pursuit {
-            pursuit.manifest_from.take_if(|asked| *asked == peer);
+            pursuit.take_asked(peer);
         }
         if let Some(download) = &mut self.download {
             download.on_unlinked(&link, theirs);
         }
         let counted = theirs.filter(|_| !link.is_origin());
-        self.upload.on_unlinked(peer, counted, link.is_choked(), self.links.is_empty());
+        self.upload.on_unlinked(&link, counted, self.links.is_empty());
         if self.links.is_empty() {
             self.timers.stop(Wake::Choke);
             self.timers.stop(Wake::Exchange);
@@ -298,6 +359,9 @@ impl Swarm {
             self.timers.set(Wake::Choke, ctx.now + ctx.config.choke_interval);
         }
         let seeding = self.is_complete();
+        if self.upload.pass_window(ctx.now, &mut self.links) {
+            self.exchange_idlest(ctx);
+        }
         self.upload.round(ctx, &mut self.links, seeding);
     }
 
@@ -313,8 +377,8 @@ impl Swarm {
             link.set_new(false);
             let news = if link.knows_peers() { &new } else { &all };
             link.set_knows_peers(true);
-            let others: Vec<PeerKey> =
-                news.iter().copied().filter(|&peer| peer != link.peer).take(EXCHANGE_MAX).collect();
+            let mut others: Vec<PeerKey> = news.iter().copied().filter(|&peer| peer != link.peer).collect();
+            draw(&mut others, EXCHANGE_MAX, ctx.random);
             if !others.is_empty() {
                 ctx.send(link.peer, Message::Peers(others));
             }

@@ -2,7 +2,11 @@
 
 mod determinism;
 mod faults;
+mod hoarders;
 mod nearness;
+mod riders;
+mod slots;
+mod strangers;
 mod world;
 
 use std::time::Duration;

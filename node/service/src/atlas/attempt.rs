@@ -101,6 +101,7 @@ impl Means {
         let (progress, in_use) = (download.progress(), around.clone());
         let finished = tokio::select! {
             finished = download.finished() => finished.map_err(|error| refusal(&error)),
+            refusal = belied(progress.clone(), in_use.clone(), self.age_max) => Err(refusal),
             refusal = outlasted(due, progress, around) => Err(refusal),
         };
         let known = in_use.borrow().in_use;
@@ -140,6 +141,42 @@ impl Means {
             state_dir: None,
         }
     }
+}
+
+/// Resolves when the name, which the pinned key has signed with the rest, says that it is not worth fetching. What its teller
+/// says of its version counts for nothing here: else whoever lies about an honest atlas would have it refused.
+async fn belied(
+    mut progress: watch::Receiver<Progress>,
+    in_use: watch::Receiver<Surroundings>,
+    age_max: Duration,
+) -> Refusal {
+    let shown =
+        progress.wait_for(|progress| progress.bytes_total > 0).await.map(|progress| progress.name.clone());
+    let Ok(name) = shown else { return std::future::pending().await };
+    let known = in_use.borrow().in_use;
+    let judged = match version_of(&name) {
+        Some(version) => judge(version, known, age_max, Today::now()),
+        None => Err(Refusal::Bad(format!("it is named {name}, as no atlas is"))),
+    };
+    match judged {
+        Ok(()) => std::future::pending().await,
+        Err(refusal) => refusal,
+    }
+}
+
+/// The version in the name that trackers give to an atlas.
+fn version_of(name: &str) -> Option<u64> {
+    name.strip_prefix("nearcast-")?.strip_suffix(".atlas")?.parse().ok()
+}
+
+/// Whether an atlas of a version, which is no mere claim, is to be used instead of the one that is `known`.
+fn judge(version: u64, known: u64, age_max: Duration, today: Today) -> Result<(), Refusal> {
+    if version <= known {
+        return Err(Refusal::Bad(format!(
+            "it is version {version}, not newer than {known}, which is in use"
+        )));
+    }
+    today.age(version).refusal(known == 0, age_max).map_or(Ok(()), |reason| Err(Refusal::Bad(reason)))
 }
 
 /// Resolves when a try is no longer worth its place.
@@ -201,15 +238,7 @@ fn check(path: &Path, known: u64, age_max: Duration, today: Today) -> Result<Che
     }
     let bytes = cache::read(path).map_err(|error| Refusal::NotNow(error.to_string()))?;
     let atlas = Atlas::decode(&bytes).map_err(|error| Refusal::Bad(error.to_string()))?;
-    let version = atlas.version();
-    if version <= known {
-        return Err(Refusal::Bad(format!(
-            "it is version {version}, not newer than {known}, which is in use"
-        )));
-    }
-    if let Some(reason) = today.age(version).refusal(known == 0, age_max) {
-        return Err(Refusal::Bad(reason));
-    }
+    judge(atlas.version(), known, age_max, today)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     Ok(Checked { atlas: Arc::new(atlas), bytes, name })
 }
@@ -266,6 +295,25 @@ mod tests {
         for error in [DownloadError::TimedOut(60), DownloadError::Busy("there".into())] {
             assert!(matches!(refusal(&error), Refusal::NotNow(_)), "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_signed_name_says_at_once_that_it_is_old_and_a_lie_about_an_honest_one_does_it_no_harm() {
+        let (around, around_seen) = watch::channel(Surroundings { in_use: 1_000, crowded: false });
+        let judged = async |name: &str| {
+            let progress = Progress { bytes_total: 1, name: name.to_owned(), ..Progress::default() };
+            let (_kept, seen) = watch::channel(progress);
+            timeout(Duration::from_millis(300), belied(seen, around_seen.clone(), ATLAS_AGE_MAX)).await.ok()
+        };
+        for worthless in
+            ["nearcast-1000.atlas", "nearcast-7.atlas", "film.mkv", "nearcast-.atlas", "nearcast-1e9.atlas"]
+        {
+            assert!(matches!(judged(worthless).await, Some(Refusal::Bad(_))), "{worthless}");
+        }
+        assert_eq!(judged("nearcast-1001.atlas").await, None, "whatever its teller called it");
+        around.send_replace(Surroundings { in_use: 0, crowded: false });
+        let of_2020 = judged("nearcast-1580000000.atlas").await;
+        assert!(matches!(of_2020, Some(Refusal::Bad(reason)) if reason.contains("old")));
     }
 
     struct Try {

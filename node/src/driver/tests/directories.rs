@@ -104,6 +104,36 @@ async fn a_tracker_that_dies_in_mid_download_stops_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newcomer_whose_tracker_is_dead_hears_of_others_from_whom_it_knows() {
+    let (tracker, _) = tracker(92, open()).await;
+    let dead = tracker.addresses();
+    tracker.shutdown(Duration::ZERO).await;
+    let (manifest, data) = testing::content(64 << 10, &[4 << 20]);
+    let slow = NodeConfig { up: Some(1 << 20), ..config(92, 1) };
+    let (seeder, _folder) = origin(slow, &[(manifest.clone(), &data)]).await;
+    let mut others = Vec::new();
+    for host in [2, 3] {
+        let (node, folder) = (Node::start(config(92, host)).await.unwrap(), tempfile::tempdir().unwrap());
+        let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), seeder.addresses());
+        wish.exchange_peers = true;
+        let download = node.fetch(wish).await.unwrap();
+        until(&download, "a link", |progress| !progress.neighbours.is_empty()).await;
+        others.push((node, folder, download));
+    }
+    let newcomer = Node::start(config(92, 4)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), others[0].0.addresses());
+    (wish.directories, wish.exchange_peers) = (dead, true);
+    let mut download = newcomer.fetch(wish).await.unwrap();
+    until(&download, "a second neighbour", |progress| progress.neighbours.len() >= 2).await;
+    patiently("the content", download.finished()).await.unwrap();
+    assert!(data.is_in(&manifest, folder.path()));
+    for node in [&newcomer, &others[0].0, &others[1].0, &seeder] {
+        patiently("an end", node.shutdown(Duration::ZERO)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_seeder_of_more_contents_than_may_wait_tells_its_tracker_of_all_of_them() {
     const CONTENTS: u64 = QUESTIONS_WAITING_MAX as u64 + 200;
     let (tracker, directory) = tracker(89, open()).await;

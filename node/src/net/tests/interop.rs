@@ -8,6 +8,7 @@ use libp2p::{
 };
 
 use super::*;
+use crate::budget::{Budget, Plan};
 use crate::net::streams::{OpenRequest, Streams};
 
 #[derive(NetworkBehaviour)]
@@ -45,7 +46,7 @@ fn stock(secured_by: Security) -> Stock {
         .unwrap()
         .with_behaviour(|_| StockBehaviour {
             ping: ping::Behaviour::default(),
-            streams: Streams::new(vec![ECHO], sender, Default::default()),
+            streams: Streams::new(vec![ECHO], sender, Default::default(), Budget::new(&Plan::new(16, false))),
         })
         .unwrap()
         .build();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     BmpConfig,
     frame::{self, FrameError, MESSAGE_BYTES_MAX},
+    place::Place,
     session::{BmpSession, Broken, Heard},
 };
 use crate::bgp::{
@@ -24,7 +25,10 @@ use crate::bgp::{
 const READ_BYTES: usize = 64 << 10;
 
 /// A router has so long to send its first message.
-const INITIATION_WITHIN: Duration = Duration::from_secs(30);
+const INITIATION_WITHIN: Duration = Duration::from_secs(10);
+
+/// And so long to tell of a peer or a route. Routers do at once; who only wants to hold a place does not.
+const PEERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A message that was begun has so long to arrive whole. Between messages a router may be silent for days.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(60);
@@ -46,6 +50,10 @@ pub(super) enum Ended {
     Silent,
     #[error("a message was begun, and not finished within {} s", MESSAGE_WITHIN.as_secs())]
     Stalled,
+    #[error("it told of no peer and no route within {} s", PEERS_WITHIN.as_secs())]
+    Idle,
+    #[error("it told of no peer yet, and its place was needed")]
+    Replaced,
     #[error("we stop")]
     Stopped,
 }
@@ -59,7 +67,7 @@ impl From<Closed> for Ended {
 impl Ended {
     /// Whether the router is to blame: it speaks something else, or harm is meant.
     pub(super) fn is_fault(&self) -> bool {
-        matches!(self, Ended::Frame(_) | Ended::Broken(_) | Ended::Silent | Ended::Stalled)
+        matches!(self, Ended::Frame(_) | Ended::Broken(_) | Ended::Silent | Ended::Stalled | Ended::Idle)
     }
 }
 
@@ -110,7 +118,7 @@ pub(super) async fn serve(
     id: SessionId,
     desk: &Desk,
     config: &BmpConfig,
-    stop: &CancellationToken,
+    (place, stop): (&Place, &CancellationToken),
 ) -> Ended {
     let now = Instant::now();
     let mut pace = Pace::new(config.bytes_per_second_max, now);
@@ -141,6 +149,9 @@ pub(super) async fn serve(
                         return Err(Ended::Closed);
                     }
                     connection.read().await?;
+                    if connection.session.has_peers() {
+                        place.keep();
+                    }
                     sleep_until(pace.spend(Instant::now(), read)).await;
                 }
                 () = sleep_until(due) => connection.on_due().await?,
@@ -150,6 +161,7 @@ pub(super) async fn serve(
     let ended: Result<(), Ended> = tokio::select! {
         ended = run => ended,
         () = stop.cancelled() => Err(Ended::Stopped),
+        () = place.taken() => Err(Ended::Replaced),
     };
     ended.err().unwrap_or(Ended::Stopped)
 }
@@ -228,7 +240,8 @@ impl Connection<'_> {
         let far = self.began + Duration::from_secs(365 * 86_400);
         let initiation = if self.initiated { far } else { self.began + INITIATION_WITHIN };
         let message = self.unfinished_since.map_or(far, |since| since + MESSAGE_WITHIN);
-        initiation.min(message).min(self.sync_due().unwrap_or(far))
+        let peers = if self.session.has_peers() { far } else { self.began + PEERS_WITHIN };
+        initiation.min(peers).min(message).min(self.sync_due().unwrap_or(far))
     }
 
     /// When it counts as synced without saying so.
@@ -241,6 +254,9 @@ impl Connection<'_> {
         let now = Instant::now();
         if !self.initiated && now >= self.began + INITIATION_WITHIN {
             return Err(Ended::Silent);
+        }
+        if !self.session.has_peers() && now >= self.began + PEERS_WITHIN {
+            return Err(Ended::Idle);
         }
         if self.unfinished_since.is_some_and(|since| now >= since + MESSAGE_WITHIN) {
             return Err(Ended::Stalled);

@@ -105,6 +105,11 @@ pub(super) struct Peers {
 }
 
 impl Peers {
+    /// Whether no peer was told of.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
     /// The peer that a message is about, if the router told that it is up. Loc-RIB needs no telling: GoBGP does not.
     pub(super) fn find(&self, about: &About) -> Option<&Peer> {
         match about.view {

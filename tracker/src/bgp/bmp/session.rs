@@ -98,6 +98,11 @@ impl BmpSession {
         self.tally
     }
 
+    /// Whether the router told of a peer or a route: it has something to say.
+    pub fn has_peers(&self) -> bool {
+        !self.peers.is_empty() || self.tally.announced > 0
+    }
+
     /// Handles one message. What becomes of routes is appended to `told`.
     ///
     /// # Errors

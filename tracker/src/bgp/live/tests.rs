@@ -312,14 +312,45 @@ async fn only_those_allowed_are_listened_to_and_no_more_than_may_be() {
     let allow = vec!["127.0.0.0/8".parse().unwrap()];
     let sessions = BmpConfig { allow, sessions_per_address_max: 2, ..quick().bmp_sessions };
     let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
-    let both = [Router::connect(&live, "a").await, Router::connect(&live, "b").await];
-    until(&live, "both are in", |stats| stats.feeds.len() == 2).await;
+    let mut both = [Router::connect(&live, "a").await, Router::connect(&live, "b").await];
+    for router in &mut both {
+        router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
+    }
+    until(&live, "both tell of peers", |stats| stats.rib.routes == 2).await;
     Router::plain(&live).await.closed().await;
     drop(both);
     until(&live, "both are gone", |stats| stats.feeds.is_empty()).await;
     let mut third = Router::connect(&live, "c").await;
     third.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
     until_origin(&live, "198.51.100.7", Some(66)).await;
+    stop(live).await;
+}
+
+#[tokio::test]
+async fn a_router_gets_in_while_others_hold_every_place_and_tell_nothing() {
+    let sessions = BmpConfig { sessions_max: 8, sessions_per_address_max: 8, ..quick().bmp_sessions };
+    let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
+    let mut idle = Vec::new();
+    for number in 0..40 {
+        // Some say who they are, the others nothing.
+        idle.push(if number % 2 == 0 {
+            Router::connect(&live, "idle").await
+        } else {
+            Router::plain(&live).await
+        });
+    }
+    let mut honest = Router::connect(&live, "edge-1").await;
+    honest.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
+    until_origin(&live, "198.51.100.7", Some(66)).await;
+    for number in 0..40 {
+        idle.push(Router::plain(&live).await);
+        if number % 8 == 0 {
+            idle.remove(0).closed().await;
+        }
+    }
+    honest.send(&[announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
+    until_origin(&live, "198.51.100.7", Some(67)).await;
+    assert_eq!(live.stats().bmp_refused, 0);
     stop(live).await;
 }
 

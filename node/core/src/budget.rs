@@ -1,0 +1,217 @@
+//! Who gives way when strangers hold all there is.
+//!
+//! Places and bytes that strangers may hold are bounded. When they run out, somebody has to go, and it must never be who
+//! came last only because it came last: whoever wants to shut others out came first. So the newest gets in, at the
+//! expense of who had its chance and did not use it, else of the network that holds most. Honest work takes milliseconds,
+//! so it is seldom the oldest, and honest people are spread over networks, so theirs is seldom the largest.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use crate::prefix::Prefix;
+
+/// A connection being made that is older had its chance, once everything is full. Less = floods from many networks are
+/// sooner past, more = slow machines and distant peers finish.
+pub const CHANCE: Duration = Duration::from_secs(1);
+/// While more than half of the places are taken, a handshake has so long.
+pub const CROWDED_HANDSHAKE: Duration = Duration::from_secs(2);
+/// While it is full, a network may have this part of the places before it is the one that has to give.
+const NETWORK_SHARE: usize = 8;
+/// This part of the places is made free at once, so that a flood does not have the table looked through for each of its
+/// connections.
+const ROOM_SHARE: usize = 16;
+/// Who holds bytes for less time than this is at work, and is never cut off for them.
+pub const HOLDING_GRACE: Duration = Duration::from_secs(1);
+/// A connection that moved something since is in use, and does not have to give its place away.
+pub const IDLE_GRACE: Duration = Duration::from_secs(5);
+
+/// Somebody who holds something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim<T> {
+    /// What it is called.
+    pub who: T,
+    /// Where it comes from.
+    pub ip: IpAddr,
+    /// For how long: since it came, since it last held nothing, or since it was last of use.
+    pub held: Duration,
+    /// How much; 1 for a place.
+    pub amount: u64,
+}
+
+impl<T> Claim<T> {
+    /// How much, times how long: what it cost everybody else.
+    fn cost(&self) -> u128 {
+        u128::from(self.amount).saturating_mul(self.held.as_millis().saturating_add(1))
+    }
+}
+
+/// Whether somebody may come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door<T> {
+    /// There is room.
+    Open,
+    /// There is, once these are sent away.
+    Instead(Vec<T>),
+    /// All who are here came a moment ago, from many networks: wait so long, or until somebody goes.
+    Wait(Duration),
+}
+
+/// Whether one more connection may be made while these are being made, of at most `max`.
+pub fn half_open<T: Copy + Ord>(claims: &[Claim<T>], max: usize) -> Door<T> {
+    if claims.len() < max.div_ceil(2) {
+        return Door::Open;
+    }
+    let overdue = oldest(claims.iter().filter(|claim| claim.held >= CROWDED_HANDSHAKE), usize::MAX);
+    if !overdue.is_empty() {
+        return Door::Instead(overdue);
+    }
+    if claims.len() < max {
+        return Door::Open;
+    }
+    let room = (max / ROOM_SHARE).max(1);
+    let places = |claim: &&Claim<T>| claim.amount.into();
+    if let Some(hogs) = heaviest(claims.iter(), places, (max / NETWORK_SHARE) as u128) {
+        return Door::Instead(oldest(hogs.into_iter(), room));
+    }
+    let had_theirs = oldest(claims.iter().filter(|claim| claim.held >= CHANCE), room);
+    if !had_theirs.is_empty() {
+        return Door::Instead(had_theirs);
+    }
+    let longest = claims.iter().map(|claim| claim.held).max().unwrap_or_default();
+    Door::Wait(CHANCE.saturating_sub(longest))
+}
+
+/// Who is cut off when strangers hold too many bytes; nobody, if all of them are at work.
+pub fn holding_most<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
+    costliest(claims.iter().filter(|claim| claim.amount > 0 && claim.held >= HOLDING_GRACE))
+}
+
+/// Whose connection ends when one more comes and there are as many as may be; nobody's, if all are in use.
+pub fn least_in_use<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
+    costliest(claims.iter().filter(|claim| claim.held >= IDLE_GRACE))
+}
+
+/// Who has held a place for longest to no purpose, however long that is: by network, then by address.
+pub fn longest_idle<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
+    costliest(claims.iter())
+}
+
+/// The costliest of the costliest address of the costliest network; the first by name among equals.
+fn costliest<'a, T: Copy + Ord + 'a>(claims: impl Iterator<Item = &'a Claim<T>>) -> Option<T> {
+    let worst = heaviest(claims, |claim| claim.cost(), 0)?;
+    let most = worst.into_iter().max_by(|a, b| a.cost().cmp(&b.cost()).then(b.who.cmp(&a.who)));
+    most.map(|claim| claim.who)
+}
+
+/// The claims of the heaviest address of the heaviest network, if that network weighs more than `allowed`.
+fn heaviest<'a, T: 'a>(
+    claims: impl Iterator<Item = &'a Claim<T>>,
+    weight: impl Fn(&&'a Claim<T>) -> u128,
+    allowed: u128,
+) -> Option<Vec<&'a Claim<T>>> {
+    let mut networks: BTreeMap<Prefix, (u128, BTreeMap<IpAddr, (u128, Vec<&Claim<T>>)>)> = BTreeMap::new();
+    for claim in claims {
+        let (weighs, addresses) = networks.entry(Prefix::of(claim.ip)).or_default();
+        *weighs = weighs.saturating_add(weight(&claim));
+        let (weighs, held) = addresses.entry(claim.ip).or_default();
+        *weighs = weighs.saturating_add(weight(&claim));
+        held.push(claim);
+    }
+    let (_, addresses) =
+        networks.into_values().filter(|(weighs, _)| *weighs > allowed).max_by_key(|n| n.0)?;
+    let (_, held) = addresses.into_values().max_by_key(|address| address.0)?;
+    Some(held)
+}
+
+/// At most so many, oldest first.
+fn oldest<'a, T: Copy + Ord + 'a>(claims: impl Iterator<Item = &'a Claim<T>>, most: usize) -> Vec<T> {
+    let mut claims: Vec<_> = claims.collect();
+    claims.sort_by(|a, b| b.held.cmp(&a.held).then(a.who.cmp(&b.who)));
+    claims.into_iter().take(most).map(|claim| claim.who).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: usize = 128;
+
+    fn claim(who: usize, ip: [u8; 4], held_ms: u64, amount: u64) -> Claim<usize> {
+        Claim { who, ip: IpAddr::from(ip), held: Duration::from_millis(held_ms), amount }
+    }
+
+    fn sent_away(door: Door<usize>) -> Vec<usize> {
+        match door {
+            Door::Instead(who) => who,
+            other => panic!("nobody had to go: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn one_network_that_fills_every_place_pays_for_who_comes_next() {
+        let mut claims: Vec<_> = (0..MAX - 1).map(|n| claim(n, [10, 0, 0, 9], 20 + n as u64, 1)).collect();
+        // The oldest of all is somebody else's.
+        claims.push(claim(MAX, [192, 0, 2, 1], 900, 1));
+        let gone = sent_away(half_open(&claims, MAX));
+        assert_eq!(gone.len(), MAX / ROOM_SHARE);
+        assert!(!gone.contains(&MAX), "an honest handshake gave way to a flood");
+        assert_eq!(gone[0], MAX - 2, "the oldest of the flood goes first");
+    }
+
+    #[test]
+    fn a_flood_from_a_network_shared_with_others_pays_by_address() {
+        let mut claims: Vec<_> = (0..100).map(|n| claim(n, [10, 0, 0, 9], 20, 1)).collect();
+        claims.extend((100..MAX).map(|n| claim(n, [10, 0, 0, n as u8], 800, 1)));
+        assert!(sent_away(half_open(&claims, MAX)).iter().all(|who| *who < 100));
+    }
+
+    #[test]
+    fn an_office_that_connects_at_once_gets_in_while_silent_ones_hold_the_rest() {
+        // Fifty people behind one address, 300 ms on the way; strangers from everywhere, a second and more.
+        let mut claims: Vec<_> = (0..50).map(|n| claim(n, [203, 0, 113, 7], 300, 1)).collect();
+        claims.extend((50..512).map(|n| claim(n, [10, (n / 250) as u8, (n % 250) as u8, 1], 1_500, 1)));
+        assert!(sent_away(half_open(&claims, 512)).iter().all(|who| *who >= 50));
+    }
+
+    #[test]
+    fn a_crowd_of_honest_newcomers_waits_and_nobody_is_sent_away() {
+        let claims: Vec<_> = (0..MAX).map(|n| claim(n, [10, 1, n as u8, 1], 100, 1)).collect();
+        assert_eq!(half_open(&claims, MAX), Door::Wait(Duration::from_millis(900)));
+        assert_eq!(half_open(&claims[1..], MAX), Door::Open);
+    }
+
+    #[test]
+    fn once_it_is_crowded_a_handshake_has_two_seconds() {
+        let claims: Vec<_> = (0..MAX / 2).map(|n| claim(n, [10, 1, n as u8, 1], 40 * n as u64, 1)).collect();
+        assert_eq!(sent_away(half_open(&claims, MAX)), (50..MAX / 2).rev().collect::<Vec<_>>());
+        assert_eq!(half_open(&claims[1..], MAX), Door::Open, "there is room for slow ones, too");
+    }
+
+    #[test]
+    fn whose_bytes_lie_longest_goes_and_who_is_at_work_stays() {
+        let busy = claim(1, [192, 0, 2, 1], 300, 8 << 20);
+        let many = |n: usize| claim(n, [10, 0, 0, n as u8], 2_000, 64 << 10);
+        let one = claim(2, [10, 9, 9, 9], 2_000, 1 << 20);
+        let claims: Vec<_> = [busy, one].into_iter().chain((10..90).map(many)).collect();
+        assert!(holding_most(&claims).is_some_and(|who| who >= 10), "a network counts as a whole");
+        assert_eq!(holding_most(&[busy, one]), Some(2));
+        assert_eq!(holding_most(&[busy]), None);
+        assert_eq!(holding_most(&[claim(3, [10, 0, 0, 1], 99_000, 0)]), None, "who holds nothing");
+    }
+
+    #[test]
+    fn a_full_table_gives_up_who_was_idle_longest_and_nobody_who_is_in_use() {
+        let idle = claim(1, [10, 0, 0, 1], 60_000, 1);
+        let idler = claim(2, [10, 2, 0, 1], 90_000, 1);
+        let used = claim(3, [10, 3, 0, 1], 1_000, 1);
+        assert_eq!(least_in_use(&[idle, idler, used]), Some(2));
+        assert_eq!(least_in_use(&[used]), None);
+    }
+
+    #[test]
+    fn the_same_claims_in_any_order_have_the_same_outcome() {
+        let mut claims: Vec<_> = (0..MAX).map(|n| claim(n, [10, 0, (n % 5) as u8, 1], 1_200, 1)).collect();
+        let first = half_open(&claims, MAX);
+        claims.reverse();
+        assert_eq!(half_open(&claims, MAX), first);
+    }
+}

@@ -1,0 +1,366 @@
+//! The address book against everything that strangers can say: whatever is told, in whatever order, what the user typed
+//! stays, nobody's words fill the book, and no third party is dialled more than twice a minute.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use nearcast_core::{
+    addresses::{
+        AddressBook, GIVEN_UP_FOR, Place, Plan, Rank, hearsay_max,
+        places::PLACES_MAX,
+        strangers_max,
+        targets::{
+            HEARSAY_PER_ADDRESS_MAX, HEARSAY_PER_NETWORK_MAX, TOLD_PER_ADDRESS_MAX, TOLD_PER_NETWORK_MAX,
+            WINDOW,
+        },
+    },
+    id::PeerKey,
+    prefix::Prefix,
+    random::Random,
+    registry::Endpoint,
+    time::Timestamp,
+};
+use proptest::prelude::*;
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn endpoint(ip: IpAddr, port: u16) -> Endpoint {
+    Endpoint { ip, tcp: Some(port), udp: None }
+}
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn hearsay(teller: &str) -> (Rank, Prefix) {
+    (Rank::Hearsay, Prefix::of(ip(teller)))
+}
+
+/// An attacker at a clock: everybody it ever made up is dialled as often as the book allows.
+struct Siege {
+    book: AddressBook,
+    peers: BTreeSet<PeerKey>,
+    dialled: Vec<(u64, Place)>,
+}
+
+impl Siege {
+    fn new() -> Siege {
+        Siege { book: AddressBook::new(7), peers: BTreeSet::new(), dialled: Vec::new() }
+    }
+
+    fn tell(&mut self, millis: u64, ip: IpAddr, ports: (Option<u16>, Option<u16>), teller: (Rank, Prefix)) {
+        let endpoint = Endpoint { ip, tcp: ports.0, udp: ports.1 };
+        self.peers.extend(self.book.hear(at(millis), None, endpoint, teller));
+    }
+
+    /// Dials whoever may be dialled; nobody is there.
+    fn dial_all(&mut self, millis: u64) {
+        for &peer in &self.peers.clone() {
+            if let Plan::Dial(places) = self.book.plan(at(millis), peer) {
+                self.dialled.extend(places.iter().map(|&place| (millis, place)));
+                self.book.on_dial_failed(at(millis), peer);
+            }
+        }
+    }
+
+    /// The most dials in any window.
+    fn most(&self) -> usize {
+        let window = WINDOW.as_millis() as u64;
+        let from = |(at, _): &(u64, Place)| {
+            self.dialled.iter().filter(|(other, _)| (*at..*at + window).contains(other)).count()
+        };
+        self.dialled.iter().map(from).max().unwrap_or(0)
+    }
+}
+
+#[test]
+fn a_victim_named_under_256_ids_again_and_again_is_dialled_twice_a_minute_and_then_left_alone() {
+    let mut siege = Siege::new();
+    for round in 0..80 {
+        for _ in 0..256 {
+            siege.tell(round * 15_000, ip("8.8.8.8"), (Some(8443), None), hearsay("9.9.9.9"));
+        }
+        (0..15).for_each(|second| siege.dial_all(round * 15_000 + second * 1_000));
+    }
+    assert!(siege.most() <= HEARSAY_PER_ADDRESS_MAX, "{}", siege.most());
+    // Twenty minutes: three attempts, then ten minutes' peace, and once more.
+    assert!(
+        siege.dialled.len() <= 3 * (1 + 1_200 / GIVEN_UP_FOR.as_secs() as usize),
+        "{}",
+        siege.dialled.len()
+    );
+}
+
+#[test]
+fn neither_ports_nor_transports_nor_forms_nor_neighbours_nor_tellers_buy_a_third_dial() {
+    type Told = (IpAddr, (Option<u16>, Option<u16>), (Rank, Prefix));
+    let attacks: [(&str, Box<dyn Fn(u64) -> Told>); 6] = [
+        ("ports", Box::new(|n| (ip("8.8.8.8"), (Some(2_000 + n as u16), None), hearsay("9.9.9.9")))),
+        ("quic", Box::new(|n| (ip("8.8.8.8"), (None, Some(2_000 + n as u16)), hearsay("9.9.9.9")))),
+        ("both", Box::new(|n| (ip("8.8.8.8"), (Some(2_000 + n as u16), Some(9_000)), hearsay("9.9.9.9")))),
+        (
+            "forms",
+            Box::new(|n| {
+                let forms = ["8.8.8.8", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"];
+                (ip(forms[n as usize % 3]), (Some(2_000 + n as u16), None), hearsay("9.9.9.9"))
+            }),
+        ),
+        ("a /24", Box::new(|n| (ip(&format!("8.8.8.{}", n % 256)), (Some(8443), None), hearsay("9.9.9.9")))),
+        (
+            "tellers",
+            Box::new(|n| (ip("8.8.8.8"), (Some(8443), None), hearsay(&format!("9.9.{}.9", n % 256)))),
+        ),
+    ];
+    for (name, attack) in attacks {
+        let mut siege = Siege::new();
+        for second in 0..300 {
+            if second % 15 == 0 {
+                for n in 0..256 {
+                    let (ip, ports, teller) = attack(second * 17 + n);
+                    siege.tell(second * 1_000, ip, ports, teller);
+                }
+            }
+            siege.dial_all(second * 1_000);
+        }
+        assert!(!siege.dialled.is_empty(), "{name}: somebody has to be tried");
+        let most = HEARSAY_PER_ADDRESS_MAX.max(HEARSAY_PER_NETWORK_MAX);
+        assert!(siege.most() <= most, "{name}: {} in a minute", siege.most());
+    }
+}
+
+#[test]
+fn a_directory_that_the_user_named_has_more_room_and_a_bound_as_well() {
+    let (mut one, mut network) = (Siege::new(), Siege::new());
+    let directory = (Rank::Directory, Prefix::of(ip("9.9.9.9")));
+    for second in 0..200 {
+        for n in 0..50u64 {
+            one.tell(
+                second * 1_000,
+                ip("8.8.8.8"),
+                (Some((2_000 + second * 50 + n) as u16), None),
+                directory,
+            );
+            let host = ip(&format!("8.8.8.{}", n % 256));
+            network.tell(second * 1_000, host, (Some((2_000 + second) as u16), None), directory);
+        }
+        one.dial_all(second * 1_000);
+        network.dial_all(second * 1_000);
+    }
+    assert!((3..=TOLD_PER_ADDRESS_MAX).contains(&one.most()), "{}", one.most());
+    assert!((TOLD_PER_ADDRESS_MAX..=TOLD_PER_NETWORK_MAX).contains(&network.most()), "{}", network.most());
+}
+
+#[test]
+fn a_room_of_honest_peers_behind_one_address_is_linked_within_their_round_trips() {
+    let mut book = AddressBook::new(3);
+    let room: Vec<PeerKey> = (0..30)
+        .map(|n| book.hear(at(0), None, endpoint(ip("8.8.8.8"), 4_000 + n), hearsay("9.9.9.9")).unwrap())
+        .collect();
+    let (mut linked, mut now) = (BTreeSet::new(), 0);
+    let mut answers: Vec<(u64, PeerKey, Place)> = Vec::new();
+    while linked.len() < room.len() {
+        for &peer in room.iter().filter(|peer| !linked.contains(*peer)) {
+            if answers.iter().any(|(_, dialled, _)| *dialled == peer) {
+                continue;
+            }
+            if let Plan::Dial(places) = book.plan(at(now), peer) {
+                answers.push((now + 200, peer, places[0]));
+            }
+        }
+        now += 100;
+        let (due, later): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(when, _, _)| *when <= now);
+        answers = later;
+        for (_, peer, place) in due {
+            book.on_connected(at(now), peer, Some((place.ip, place.port)));
+            linked.insert(peer);
+        }
+        assert!(now < 5_000, "{} of 30 after {now} ms", linked.len());
+    }
+}
+
+#[test]
+fn a_peer_named_with_a_victims_address_is_found_at_its_own_all_the_same() {
+    let mut book = AddressBook::new(3);
+    // The attacker is first, with the id of somebody honest.
+    let key = book.hear(at(0), None, endpoint(ip("8.8.8.8"), 8443), hearsay("9.9.9.9")).unwrap();
+    let honest = endpoint(ip("1.1.1.1"), 4001);
+    assert_eq!(book.hear(at(1), Some(key), honest.clone(), hearsay("7.7.7.7")), Some(key));
+    let Plan::Dial(first) = book.plan(at(2), key) else { panic!("the first word is tried") };
+    assert_eq!((first.len(), first[0].ip), (1, ip("8.8.8.8")), "one address of third parties a dial");
+    assert!(book.on_dial_failed(at(3), key));
+    let Plan::Dial(second) = book.plan(at(600), key) else { panic!("then the other one") };
+    assert_eq!(second[0].ip, ip("1.1.1.1"));
+    book.on_connected(at(700), key, Some((ip("1.1.1.1"), 4001)));
+    // From now on nothing that strangers say counts.
+    book.on_disconnected(key);
+    for n in 0..1_000 {
+        book.hear(at(800), Some(key), endpoint(ip("8.8.8.8"), 2_000 + n), hearsay("9.9.9.9"));
+    }
+    let Plan::Dial(places) = book.plan(at(900), key) else { panic!("it is known") };
+    assert_eq!(places.iter().map(|place| place.ip).collect::<BTreeSet<_>>(), BTreeSet::from([ip("1.1.1.1")]));
+}
+
+#[test]
+fn what_the_user_typed_is_tried_for_ever_and_with_pauses() {
+    let mut book = AddressBook::new(3);
+    let key = book.keep_new();
+    book.type_in(key, endpoint(ip("8.8.8.8"), 25));
+    let mut tries = Vec::new();
+    for millis in (0..3_600_000).step_by(50) {
+        if let Plan::Dial(places) = book.plan(at(millis), key) {
+            assert!(places.iter().all(|place| !place.counted));
+            assert!(book.on_dial_failed(at(millis), key), "never given up");
+            tries.push(millis);
+        }
+    }
+    assert!(tries.len() <= 10 + 3_600 / 15, "{} tries in an hour", tries.len());
+    assert!(tries.last().is_some_and(|last| *last > 3_580_000), "{:?}", tries.last());
+}
+
+#[test]
+fn numbers_wrap_around_those_that_are_in_use() {
+    let mut book = AddressBook::new(3);
+    let tracker = book.keep_new();
+    book.type_in(tracker, endpoint(ip("8.8.8.8"), 4810));
+    book.pretend_used(u32::MAX - 2);
+    let mut seen = BTreeSet::from([tracker]);
+    for _ in 0..10 {
+        assert!(seen.insert(book.keep_new()), "a number in use is given to nobody else");
+    }
+    assert!(seen.contains(&PeerKey(u32::MAX)) && seen.contains(&PeerKey(1)));
+    assert_eq!(book.places(tracker).count(), 1);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Hear { teller: u8, peer: u8, ip: u16, port: u8, known: bool, directory: bool },
+    Dial { peer: u8, success: bool },
+    Claim { peer: u8, port: u16 },
+    Disconnect { peer: u8 },
+    Wait(u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let hear = (any::<u8>(), any::<u8>(), any::<u16>(), any::<u8>(), any::<bool>(), any::<bool>()).prop_map(
+        |(teller, peer, ip, port, known, directory)| Step::Hear { teller, peer, ip, port, known, directory },
+    );
+    prop_oneof![
+        8 => hear,
+        4 => (any::<u8>(), any::<bool>()).prop_map(|(peer, success)| Step::Dial { peer, success }),
+        1 => (any::<u8>(), any::<u16>()).prop_map(|(peer, port)| Step::Claim { peer, port }),
+        1 => any::<u8>().prop_map(|peer| Step::Disconnect { peer }),
+        2 => (0u32..100_000).prop_map(Step::Wait),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_strangers_say_typed_places_stay_and_bounds_hold(
+        seed in any::<u64>(),
+        steps in prop::collection::vec(step(), 1..400),
+    ) {
+        let mut book = AddressBook::new(seed);
+        let typed: Vec<(PeerKey, Endpoint)> = (0..4)
+            .map(|n| {
+                let place = endpoint(ip(&format!("8.8.{n}.8")), 22 + n);
+                let key = book.keep_new();
+                book.type_in(key, place.clone());
+                (key, place)
+            })
+            .collect();
+        let mut keys: Vec<PeerKey> = typed.iter().map(|(key, _)| *key).collect();
+        let mut connected: BTreeMap<PeerKey, u32> = BTreeMap::new();
+        let mut failed: Vec<(Timestamp, Place)> = Vec::new();
+        let mut now = Timestamp::ZERO;
+        for step in steps {
+            let pick = |peer: u8| keys[usize::from(peer) % keys.len()];
+            match step {
+                Step::Hear { teller, peer, ip: host, port, known, directory } => {
+                    let place = endpoint(ip(&format!("8.8.{}.{}", host % 4, host >> 14)), 4_000 + u16::from(port % 4));
+                    let rank = if directory { Rank::Directory } else { Rank::Hearsay };
+                    let teller = Prefix::of(ip(&format!("9.9.{}.1", teller % 5)));
+                    let peer = Some(pick(peer)).filter(|peer| known && book.contains(*peer));
+                    keys.extend(book.hear(now, peer, place, (rank, teller)));
+                }
+                Step::Dial { peer, success } => {
+                    let peer = pick(peer);
+                    if let Plan::Dial(places) = book.plan(now, peer) {
+                        prop_assert!(!places.is_empty());
+                        if success {
+                            let first = places[0];
+                            book.on_connected(now, peer, Some((first.ip, first.port)));
+                            *connected.entry(peer).or_default() += 1;
+                            failed.extend(places[1..].iter().filter(|place| place.ip != first.ip).map(|&place| (now, place)));
+                        } else {
+                            if !connected.contains_key(&peer) {
+                                failed.extend(places.iter().map(|&place| (now, place)));
+                            }
+                            book.on_dial_failed(now, peer);
+                        }
+                    }
+                }
+                Step::Claim { peer, port } => book.claim(pick(peer), endpoint(ip("8.8.9.9"), port.max(1))),
+                Step::Disconnect { peer } => {
+                    let peer = pick(peer);
+                    if let Some(open) = connected.get_mut(&peer) {
+                        *open -= 1;
+                        let gone = *open == 0;
+                        book.on_disconnected(peer);
+                        if gone { connected.remove(&peer); }
+                    }
+                }
+                Step::Wait(millis) => now = now + Duration::from_millis(millis.into()),
+            }
+            keys.retain(|key| book.contains(*key));
+            book.take_forgotten();
+            for (key, place) in &typed {
+                let there = book.places(*key).any(|spot| spot.rank == Rank::Typed && spot.endpoint == *place);
+                prop_assert!(there, "{key:?} lost {place:?}");
+            }
+            for key in &keys {
+                let others = book.places(*key).filter(|spot| spot.rank != Rank::Typed).count();
+                prop_assert!(others <= PLACES_MAX);
+            }
+            for key in connected.keys() {
+                prop_assert!(book.contains(*key), "a connected peer was forgotten");
+            }
+        }
+        let counted: Vec<&(Timestamp, Place)> = failed.iter().filter(|(_, place)| place.counted).collect();
+        for (at, place) in &counted {
+            let same = |other: &&&(Timestamp, Place)| other.1.ip == place.ip && other.0 >= *at && other.0.since(*at) < WINDOW;
+            let dials = counted.iter().filter(same).count();
+            prop_assert!(dials <= TOLD_PER_ADDRESS_MAX, "{dials} dials of {place:?}");
+        }
+    }
+
+    #[test]
+    fn no_teller_fills_the_book_and_none_makes_it_forget_what_others_told(
+        seed in any::<u64>(),
+        flood in 2_000u32..8_000,
+    ) {
+        let mut book = AddressBook::new(seed);
+        let mut random = Random::new(seed);
+        let honest: Vec<PeerKey> = (0..100u32)
+            .filter_map(|n| {
+                let teller = (Rank::Hearsay, Prefix::of(ip(&format!("7.7.{}.1", n % 10))));
+                book.hear(at(0), None, endpoint(ip(&format!("6.{}.{n}.1", n % 7)), 4001), teller)
+            })
+            .collect();
+        for n in 0..flood {
+            let target = IpAddr::from((random.below(u32::MAX) | 0x0100_0000).to_be_bytes());
+            let host = n % 200;
+            book.hear(at(u64::from(n)), None, endpoint(target, 4001), hearsay(&format!("9.9.9.{host}")));
+        }
+        prop_assert!(book.told_by(Prefix::of(ip("9.9.9.9"))) <= hearsay_max());
+        prop_assert!(book.len() <= strangers_max());
+        let left = honest.iter().filter(|key| book.contains(**key)).count();
+        prop_assert_eq!(left, honest.len());
+    }
+}

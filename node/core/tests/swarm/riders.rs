@@ -1,0 +1,108 @@
+//! Free riders: what they cost those who give, and what they gain.
+
+use std::time::Duration;
+
+use super::MIB;
+use crate::world::{Gives, Role, Tells, World, WorldConfig, leecher, origin, rider, silent_rider};
+
+const BYTES: u64 = 64 * MIB;
+const HONEST: u64 = 30;
+const RIDERS: u64 = 10;
+
+/// Where something is scarce, or nothing: the rates of the origin and of everybody's uplink.
+#[derive(Clone, Copy, Debug)]
+struct Scene {
+    name: &'static str,
+    source: u64,
+    up: u64,
+}
+
+const ORIGIN_SCARCE: Scene = Scene { name: "origin scarce", source: 4 * MIB, up: 4 * MIB };
+const ORIGIN_RICH: Scene = Scene { name: "origin rich", source: 32 * MIB, up: MIB };
+const UPLINKS_SCARCE: Scene = Scene { name: "uplinks scarce", source: 8 * MIB, up: MIB / 2 };
+const SCENES: [Scene; 3] = [ORIGIN_SCARCE, ORIGIN_RICH, UPLINKS_SCARCE];
+
+/// Seconds until half of them were done, and all.
+#[derive(Clone, Copy, Debug)]
+struct Times {
+    median: f64,
+    last: f64,
+}
+
+fn times(world: &World, peers: std::ops::Range<u64>) -> Times {
+    let done =
+        |peer: u64| world.completed(peer as u32).map_or(f64::INFINITY, |at| at.as_nanos() as f64 / 1e9);
+    let mut all: Vec<f64> = peers.map(done).collect();
+    all.sort_by(f64::total_cmp);
+    Times { median: all[all.len() / 2], last: all[all.len() - 1] }
+}
+
+/// What a crowd with riders takes, in parts of what the honest take alone.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    median: f64,
+    last: f64,
+    /// The riders' median in parts of that of the honest beside them.
+    riders: f64,
+}
+
+fn run(seed: u64, scene: Scene, riders: &[Role]) -> (Times, Option<Times>, f64) {
+    let mut roles = vec![origin(scene.source)];
+    roles.extend((0..HONEST).map(|_| leecher(scene.up)));
+    roles.extend(riders.iter().cloned());
+    let mut world = World::new(WorldConfig { seed, traced: false, ..super::world(BYTES, roles) });
+    world.run(Duration::from_secs(900));
+    let others = HONEST + 1..HONEST + 1 + riders.len() as u64;
+    let riders = (!riders.is_empty()).then(|| times(&world, others));
+    (times(&world, 1..HONEST + 1), riders, world.copies(0))
+}
+
+/// The mean outcome over seeds.
+fn outcome(scene: Scene, seeds: &[u64], what: &str, rider: impl Fn(u64) -> Role) -> Outcome {
+    let mut sum = Outcome { median: 0.0, last: 0.0, riders: 0.0 };
+    for &seed in seeds {
+        let (alone, _, copies_alone) = run(seed, scene, &[]);
+        let riders: Vec<Role> = (0..RIDERS).map(|_| rider(scene.up)).collect();
+        let (honest, riders, copies) = run(seed, scene, &riders);
+        let riders = riders.expect("there are riders");
+        println!(
+            "{}, {what}, seed {seed}: honest {:.1} and {:.1} s (alone {:.1} and {:.1}), riders {:.1} and {:.1} s; \
+             origin {copies:.2} copies (alone {copies_alone:.2})",
+            scene.name, honest.median, honest.last, alone.median, alone.last, riders.median, riders.last,
+        );
+        let parts = seeds.len() as f64;
+        sum.median += honest.median / alone.median / parts;
+        sum.last += honest.last / alone.last / parts;
+        sum.riders += riders.median / honest.median / parts;
+    }
+    println!(
+        "{}, {what}: median {:.2} and last {:.2} of honest alone; riders' median {:.2} of the honest one",
+        scene.name, sum.median, sum.last, sum.riders
+    );
+    sum
+}
+
+const SEEDS: [u64; 3] = [7, 1_234, 0xbead];
+
+fn all(what: &str, rider: impl Fn(u64) -> Role) -> [Outcome; 3] {
+    SCENES.map(|scene| outcome(scene, &SEEDS, what, &rider))
+}
+
+#[test]
+fn one_in_four_who_talks_and_never_gives_slows_the_others_by_less_than_a_third() {
+    let outcomes = all("talking riders", rider);
+    assert!(outcomes.iter().all(|outcome| outcome.median <= 1.3 && outcome.last <= 1.3));
+}
+
+#[test]
+fn one_in_four_who_is_silent_and_never_gives_slows_the_others_by_less_than_a_third() {
+    let outcomes = all("silent riders", silent_rider);
+    assert!(outcomes.iter().all(|outcome| outcome.median <= 1.3 && outcome.last <= 1.3));
+}
+
+#[test]
+fn relatives_of_riders() {
+    all("riders that give a trickle", |up| leecher(up / 64));
+    all("riders that announce a tenth", |up| Role { tells: Tells::OneInTen, ..rider(up) });
+    all("riders that serve each other", |up| Role { gives: Gives::ToItsKind, ..leecher(up) });
+}

@@ -1,0 +1,80 @@
+//! Strangers who link first: they may not surround us, nor keep a full table from those who need it.
+
+use std::time::Duration;
+
+use super::MIB;
+use crate::world::{Role, Takes, World, WorldConfig, leecher, origin, stranger};
+
+const STRANGERS: u32 = 60;
+const HONEST: u32 = 40;
+
+/// An origin, a leecher whom strangers link to before anybody honest is there, and honest peers that come later.
+fn surrounded(stranger: &Role) -> World {
+    let mut roles = vec![origin(MIB / 4), leecher(MIB / 8)];
+    roles.extend((0..STRANGERS).map(|_| stranger.clone()));
+    let later = Duration::from_secs(5);
+    roles.extend((0..HONEST).map(|_| Role { joins: later, ..leecher(MIB / 8) }));
+    World::new(WorldConfig { traced: false, ..super::world(256 * MIB, roles) })
+}
+
+/// Honest neighbours of the leecher that it dialled itself, and strangers among its neighbours.
+fn neighbours(world: &World) -> (usize, usize) {
+    let strangers = 2..2 + STRANGERS;
+    let honest = strangers.end..strangers.end + HONEST;
+    let ours = honest.filter(|&peer| world.linked(1, peer) && world.has_dialled(1, peer)).count();
+    (ours, strangers.filter(|&peer| world.linked(1, peer)).count())
+}
+
+#[test]
+fn sixty_strangers_who_link_first_leave_half_of_the_neighbours_to_our_own_choice() {
+    let sips = |bytes_of| Role { takes: Takes::Sips(Duration::from_secs(bytes_of)), ..stranger() };
+    let actors = [
+        ("who do nothing", stranger()),
+        ("who take a run every 59 seconds", sips(59)),
+        ("of one network", Role { network: 99, ..stranger() }),
+        ("who come again at once", Role { intrudes: Some(Duration::from_millis(20)), ..stranger() }),
+    ];
+    for (what, stranger) in actors {
+        let mut world = surrounded(&stranger);
+        world.run(Duration::from_secs(4));
+        let (_, before) = neighbours(&world);
+        assert!(before >= 30, "{before} strangers {what} are there first");
+        world.run(Duration::from_secs(65));
+        let (ours, strangers) = neighbours(&world);
+        println!(
+            "strangers {what}: {before} came first; a minute later {strangers}, and {ours} of our own choice"
+        );
+        assert!(ours >= 20, "only {ours} neighbours of our own choice beside {strangers} strangers {what}");
+    }
+}
+
+#[test]
+fn a_full_seeder_gives_up_who_takes_nothing_for_somebody_who_does() {
+    let mut roles = vec![origin(4 * MIB)];
+    roles.extend((0..STRANGERS).map(|_| stranger()));
+    roles.push(Role { joins: Duration::from_secs(3), ..leecher(MIB) });
+    let leecher = STRANGERS + 1;
+    let mut world = World::new(WorldConfig { traced: false, ..super::world(8 * MIB, roles) });
+    world.run(Duration::from_secs(3));
+    let strangers = |world: &World| (1..=STRANGERS).filter(|&peer| world.linked(0, peer)).count();
+    assert!(strangers(&world) >= 30, "{}", strangers(&world));
+    world.run(Duration::from_secs(100));
+    assert!(world.completed(leecher).is_some(), "{} strangers keep it out", strangers(&world));
+}
+
+#[test]
+fn a_full_table_of_neighbours_who_are_of_use_stays_as_it_is() {
+    // More leechers than an origin has places for: those who take keep their place until they are done.
+    let mut roles = vec![origin(2 * MIB)];
+    roles.extend((0..70).map(|_| leecher(MIB / 4)));
+    let mut config = super::world(64 * MIB, roles);
+    config.config.neighbours_max = 60;
+    let mut world = World::new(WorldConfig { traced: false, ..config });
+    world.run(Duration::from_secs(30));
+    let early: Vec<u32> = (1..=70).filter(|&peer| world.linked(0, peer)).collect();
+    // One more may be on its way out.
+    assert!(early.len() >= 60, "{}", early.len());
+    world.run(Duration::from_secs(55));
+    let stayed = early.iter().filter(|&&peer| world.linked(0, peer)).count();
+    assert!(stayed >= 55, "{stayed} of 60 stayed");
+}

@@ -1,0 +1,301 @@
+//! One budget for everything that strangers hold or cause, and how much of it is taken.
+//!
+//! Invariant: what is full makes room for the newest at the expense of who had its chance. Who that is, is decided in
+//! [`nearcast_core::budget`]; here it is counted and done. The plan of memory is [`Plan`].
+
+mod holdings;
+mod meters;
+mod places;
+mod plan;
+mod unread;
+
+pub use self::meters::BudgetUse;
+pub(crate) use self::{
+    holdings::{Holdings, Place, StreamPlace},
+    meters::{Kind, Meter},
+    places::{Places, Ticket},
+    plan::Plan,
+    unread::Excess,
+};
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use libp2p::{Multiaddr, swarm::ConnectionId};
+use nearcast_core::{
+    budget::{self, Claim},
+    prefix::Prefix,
+};
+use tokio::time::Instant;
+
+/// Who holds too many bytes is looked for no more often than this: it means looking at every connection.
+const RELIEF_PAUSE: Duration = Duration::from_millis(20);
+
+/// The budget of one node. Every connection, stream and task that holds something for a stranger takes it from here.
+pub(crate) struct Budget {
+    start: Instant,
+    meters: [Meter; Kind::COUNT],
+    /// Connections that others are making.
+    pub(crate) half_open: Arc<Places>,
+    /// Control streams whose hello has not come.
+    pub(crate) hellos: Arc<Places>,
+    /// Data streams that have not said which content they are about.
+    pub(crate) openings: Arc<Places>,
+    connections: Mutex<Connections>,
+    relieved_ms: AtomicU64,
+    /// Time that a test has let pass.
+    #[cfg(test)]
+    passed_ms: AtomicU64,
+}
+
+/// Every connection, and how many of them came to us.
+#[derive(Default)]
+struct Connections {
+    next: u64,
+    all: BTreeMap<u64, Entry>,
+    /// Those that the swarm has not named yet, by direction and the other end as the transport sees it.
+    unnamed: BTreeMap<(bool, Vec<u8>), VecDeque<u64>>,
+    by_id: BTreeMap<ConnectionId, u64>,
+    inbound: u32,
+    networks: BTreeMap<Prefix, u32>,
+    inbound_max: u32,
+    per_network_max: u32,
+    counts_loopback: bool,
+}
+
+struct Entry {
+    holdings: Weak<Holdings>,
+    ip: Option<IpAddr>,
+    inbound: bool,
+    remote: Vec<u8>,
+    id: Option<ConnectionId>,
+}
+
+impl Budget {
+    pub(crate) fn new(plan: &Plan) -> Arc<Budget> {
+        let budget = Budget {
+            start: Instant::now(),
+            meters: std::array::from_fn(|_| Meter::default()),
+            half_open: Places::new(plan.half_open_max),
+            hellos: Places::new(plan.openings_max),
+            openings: Places::new(plan.openings_max),
+            connections: Mutex::default(),
+            relieved_ms: AtomicU64::new(0),
+            #[cfg(test)]
+            passed_ms: AtomicU64::new(0),
+        };
+        budget.meter(Kind::Bytes).set_limit(plan.bytes_max);
+        budget.meter(Kind::Dials).set_limit(u64::from(plan.dials_max));
+        budget.meter(Kind::Manifests).set_limit(plan.manifests_max);
+        budget.meter(Kind::Directories).set_limit(plan.directories_max);
+        budget.lock().counts_loopback = plan.counts_loopback;
+        budget.set_connections(plan.inbound_max, plan.per_network_max);
+        Arc::new(budget)
+    }
+
+    pub(crate) fn meter(&self, kind: Kind) -> &Meter {
+        &self.meters[kind as usize]
+    }
+
+    /// How much of everything is taken.
+    pub(crate) fn uses(&self) -> [BudgetUse; Kind::COUNT] {
+        Kind::ALL.map(|kind| match kind {
+            Kind::HalfOpen => self.half_open.uses(kind),
+            Kind::Hellos => self.hellos.uses(kind),
+            Kind::Openings => self.openings.uses(kind),
+            _ => self.meter(kind).uses(kind),
+        })
+    }
+
+    /// Other caps on connections that others make.
+    pub(crate) fn set_connections(&self, inbound_max: u32, per_network_max: u32) {
+        let mut connections = self.lock();
+        connections.inbound_max = inbound_max;
+        connections.per_network_max = per_network_max;
+        self.meter(Kind::Connections).set_limit(u64::from(inbound_max));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connections> {
+        // Maps and counts stay sound whatever panicked beside them.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        let now = self.start.elapsed().as_millis() as u64;
+        #[cfg(test)]
+        let now = now + self.passed_ms.load(Ordering::Relaxed);
+        now
+    }
+
+    /// A connection is made. If there are nearly as many as may be, in all or from its network, the one that is least in
+    /// use ends.
+    pub(crate) fn come_in(
+        self: &Arc<Budget>,
+        holdings: &Arc<Holdings>,
+        ip: Option<IpAddr>,
+        remote: Vec<u8>,
+        inbound: bool,
+    ) -> Place {
+        let mut connections = self.lock();
+        if inbound {
+            self.make_room(&connections, ip);
+            connections.inbound += 1;
+            if let Some(ip) = ip {
+                *connections.networks.entry(Prefix::of(ip)).or_default() += 1;
+            }
+            self.meter(Kind::Connections).add(1);
+        }
+        let number = connections.next;
+        connections.next += 1;
+        connections.unnamed.entry((inbound, remote.clone())).or_default().push_back(number);
+        let entry = Entry { holdings: Arc::downgrade(holdings), ip, inbound, remote, id: None };
+        connections.all.insert(number, entry);
+        Place::new(self.clone(), number)
+    }
+
+    fn make_room(&self, connections: &Connections, ip: Option<IpAddr>) {
+        let almost = |max: u32| max - max / 32;
+        if connections.inbound >= almost(connections.inbound_max) {
+            self.end_least_in_use(connections, |_| true);
+        }
+        let Some(ip) = ip.filter(|ip| connections.counts_loopback || !ip.is_loopback()) else { return };
+        let network = Prefix::of(ip);
+        let same = connections.networks.get(&network).copied().unwrap_or_default();
+        if same >= almost(connections.per_network_max) {
+            self.end_least_in_use(connections, |other| Prefix::of(other) == network);
+        }
+    }
+
+    fn end_least_in_use(&self, connections: &Connections, counts: impl Fn(IpAddr) -> bool) {
+        let now = self.now_ms();
+        let alive = connections.live(|entry| entry.inbound && entry.ip.is_some_and(&counts));
+        let claims: Vec<_> = alive.map(|(who, ip, held)| held.idle(who, ip, now)).collect();
+        if let Some(who) = budget::least_in_use(&claims) {
+            self.meter(Kind::Connections).refuse();
+            connections.cut(who);
+        }
+    }
+
+    /// A connection is gone.
+    fn leave(&self, number: u64) {
+        let mut connections = self.lock();
+        let Some(entry) = connections.all.remove(&number) else { return };
+        match entry.id {
+            Some(id) => drop(connections.by_id.remove(&id)),
+            None => connections.forget_unnamed((entry.inbound, entry.remote), number),
+        }
+        if !entry.inbound {
+            return;
+        }
+        connections.inbound -= 1;
+        self.meter(Kind::Connections).sub(1);
+        let Some(network) = entry.ip.map(Prefix::of) else { return };
+        if let Some(count) = connections.networks.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                connections.networks.remove(&network);
+            }
+        }
+    }
+
+    /// The swarm has given a connection its name.
+    pub(crate) fn name(&self, id: ConnectionId, remote: &Multiaddr, inbound: bool) {
+        let mut connections = self.lock();
+        let key = (inbound, remote.to_vec());
+        let Some(&number) = connections.unnamed.get(&key).and_then(VecDeque::front) else { return };
+        connections.forget_unnamed(key, number);
+        if let Some(entry) = connections.all.get_mut(&number) {
+            entry.id = Some(id);
+            connections.by_id.insert(id, number);
+        }
+    }
+
+    /// What a connection holds; none of one that is gone.
+    pub(crate) fn of(&self, id: ConnectionId) -> Option<Arc<Holdings>> {
+        let connections = self.lock();
+        connections.all.get(connections.by_id.get(&id)?)?.holdings.upgrade()
+    }
+
+    /// More bytes are held than may be: who holds most for longest is cut off.
+    fn relieve(&self) {
+        let meter = self.meter(Kind::Bytes);
+        let now = self.now_ms();
+        let last = self.relieved_ms.load(Ordering::Relaxed);
+        let is_due = now.saturating_sub(last) >= RELIEF_PAUSE.as_millis() as u64;
+        if !is_due
+            || self.relieved_ms.compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
+            return;
+        }
+        let connections = self.lock();
+        let alive: Vec<_> = connections.live(|_| true).collect();
+        let mut claims: Vec<_> = alive.iter().map(|(who, ip, held)| held.claim(*who, *ip, now)).collect();
+        let mut bytes: u64 = alive.iter().map(|(_, _, holdings)| holdings.total()).sum();
+        while bytes > meter.limit()
+            && let Some(who) = budget::holding_most(&claims)
+        {
+            connections.cut(who);
+            meter.refuse();
+            let freed =
+                alive.iter().find(|(other, _, _)| *other == who).map(|(_, _, holdings)| holdings.total());
+            bytes = bytes.saturating_sub(freed.unwrap_or_default());
+            claims.retain(|claim| claim.who != who);
+        }
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.uses()).finish()
+    }
+}
+
+impl Connections {
+    /// Every connection that is not being cut off.
+    fn live<'a>(
+        &'a self,
+        counts: impl Fn(&Entry) -> bool + 'a,
+    ) -> impl Iterator<Item = (u64, IpAddr, Arc<Holdings>)> + 'a {
+        self.all.iter().filter(move |(_, entry)| counts(entry)).filter_map(|(&number, entry)| {
+            let holdings = entry.holdings.upgrade().filter(|holdings| !holdings.is_cut())?;
+            Some((number, entry.ip?, holdings))
+        })
+    }
+
+    fn forget_unnamed(&mut self, key: (bool, Vec<u8>), number: u64) {
+        if let Some(same) = self.unnamed.get_mut(&key) {
+            same.retain(|other| *other != number);
+            if same.is_empty() {
+                self.unnamed.remove(&key);
+            }
+        }
+    }
+
+    fn cut(&self, number: u64) {
+        if let Some(holdings) = self.all.get(&number).and_then(|entry| entry.holdings.upgrade()) {
+            holdings.cut();
+        }
+    }
+}
+
+impl Holdings {
+    fn claim(&self, who: u64, ip: IpAddr, now_ms: u64) -> Claim<u64> {
+        let (amount, held) = self.held(now_ms);
+        Claim { who, ip, held, amount }
+    }
+
+    fn idle(&self, who: u64, ip: IpAddr, now_ms: u64) -> Claim<u64> {
+        Claim { who, ip, held: self.idle_for(now_ms), amount: 1 }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,261 @@
+//! What one connection holds of our memory.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures::task::AtomicWaker;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
+
+use super::{Budget, Kind, plan::DIRECTORIES_PER_CONNECTION_MAX, unread::Unread};
+
+/// So many bytes moved are a use of a connection: less than one run, more than what keeps a link alive.
+const USE_BYTES: u64 = 16 * 1024;
+/// Long hellos that are read at a time from one connection, and questions for metainfo that are answered. More wait, and
+/// cost nothing but the wait.
+const AT_WORK_MAX: usize = 4;
+/// Questions for metainfo that wait on one connection.
+const MANIFESTS_PER_CONNECTION_MAX: u32 = 32;
+
+/// What one connection holds.
+pub(crate) struct Holdings {
+    budget: Arc<Budget>,
+    bytes: AtomicU64,
+    /// Since when it holds something.
+    held_since_ms: AtomicU64,
+    /// What waits to be taken by the other side, and when it last took some.
+    unsent: AtomicU64,
+    taken_ms: AtomicU64,
+    used_ms: AtomicU64,
+    moved: AtomicU64,
+    cut: AtomicBool,
+    waker: AtomicWaker,
+    unread: Mutex<Unread>,
+    at_work: Semaphore,
+    manifests: AtomicU32,
+    directories: AtomicU32,
+}
+
+impl Holdings {
+    pub(crate) fn new(budget: &Arc<Budget>) -> Arc<Holdings> {
+        Arc::new(Holdings {
+            bytes: AtomicU64::new(0),
+            held_since_ms: AtomicU64::new(0),
+            unsent: AtomicU64::new(0),
+            taken_ms: AtomicU64::new(0),
+            used_ms: AtomicU64::new(budget.now_ms()),
+            moved: AtomicU64::new(0),
+            cut: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+            unread: Mutex::default(),
+            at_work: Semaphore::new(AT_WORK_MAX),
+            manifests: AtomicU32::new(0),
+            directories: AtomicU32::new(0),
+            budget: budget.clone(),
+        })
+    }
+
+    /// Something happened to what came over its streams and was not read.
+    pub(crate) fn note<T>(&self, happened: impl FnOnce(&mut Unread) -> T) -> T {
+        // Counts stay sound whatever panicked beside them.
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = unread.cost();
+        let outcome = happened(&mut unread);
+        let after = unread.cost();
+        drop(unread);
+        self.change(before, after);
+        outcome
+    }
+
+    /// All it holds.
+    pub(super) fn total(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed) + self.unsent.load(Ordering::Relaxed)
+    }
+
+    /// What it holds, and for how long: of what it sent and what is sent to it whichever costs more.
+    pub(super) fn held(&self, now_ms: u64) -> (u64, Duration) {
+        let since = |at: &AtomicU64| now_ms.saturating_sub(at.load(Ordering::Relaxed));
+        let unread = (self.bytes.load(Ordering::Relaxed), since(&self.held_since_ms));
+        let unsent = (self.unsent.load(Ordering::Relaxed), since(&self.taken_ms));
+        let cost = |(bytes, ms): (u64, u64)| bytes.saturating_mul(ms);
+        let (bytes, ms) = if cost(unsent) > cost(unread) { unsent } else { unread };
+        (bytes, Duration::from_millis(ms))
+    }
+
+    pub(super) fn idle_for(&self, now_ms: u64) -> Duration {
+        Duration::from_millis(now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Bytes more, or fewer, are held.
+    pub(crate) fn change(&self, before: u64, after: u64) {
+        let meter = self.budget.meter(Kind::Bytes);
+        if after >= before {
+            let more = after - before;
+            if self.bytes.fetch_add(more, Ordering::Relaxed) == 0 {
+                self.held_since_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+            }
+            if meter.add(more) > meter.limit() {
+                self.budget.relieve();
+            }
+        } else {
+            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+            meter.sub(before - after);
+        }
+    }
+
+    /// More waits to be taken by the other side.
+    pub(crate) fn queued(&self, bytes: usize) {
+        if self.unsent.fetch_add(bytes as u64, Ordering::Relaxed) == 0 {
+            self.taken_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+        }
+        let meter = self.budget.meter(Kind::Bytes);
+        if meter.add(bytes as u64) > meter.limit() {
+            self.budget.relieve();
+        }
+    }
+
+    /// It took some of it.
+    pub(crate) fn taken(&self, bytes: usize) {
+        self.unsent.fetch_sub(bytes as u64, Ordering::Relaxed);
+        self.taken_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+        self.budget.meter(Kind::Bytes).sub(bytes as u64);
+    }
+
+    /// Bytes of payload or of anything else went over it.
+    pub(crate) fn moved(&self, bytes: usize) {
+        if self.moved.fetch_add(bytes as u64, Ordering::Relaxed) >= USE_BYTES {
+            self.moved.store(0, Ordering::Relaxed);
+            self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+        }
+    }
+
+    /// Ends the connection.
+    pub(crate) fn cut(&self) {
+        self.cut.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
+    }
+
+    /// Ready when the connection has to end.
+    pub(crate) fn poll_cut(&self, cx: &Context<'_>) -> Poll<()> {
+        self.waker.register(cx.waker());
+        if self.is_cut() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Waits for a turn at work that costs memory: a few a connection have one.
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.at_work.acquire().await
+    }
+
+    /// Counts bytes that are held outside of the muxer.
+    pub(crate) fn lease(self: &Arc<Holdings>) -> Lease {
+        Lease { holdings: self.clone(), bytes: 0 }
+    }
+
+    /// A question for metainfo, unless too many wait.
+    pub(crate) fn manifest(self: &Arc<Holdings>) -> Option<StreamPlace> {
+        self.stream(Kind::Manifests)
+    }
+
+    /// A stream to our directory, unless there are too many.
+    pub(crate) fn directory(self: &Arc<Holdings>) -> Option<StreamPlace> {
+        self.stream(Kind::Directories)
+    }
+
+    fn stream(self: &Arc<Holdings>, kind: Kind) -> Option<StreamPlace> {
+        let (count, max) = self.count(kind);
+        let meter = self.budget.meter(kind);
+        let place = StreamPlace { holdings: self.clone(), kind };
+        // Counted first, and given back by the place if that was too much.
+        let here = count.fetch_add(1, Ordering::Relaxed) + 1;
+        if meter.add(1) > meter.limit() || here > max {
+            meter.refuse();
+            return None;
+        }
+        Some(place)
+    }
+
+    fn count(&self, kind: Kind) -> (&AtomicU32, u32) {
+        match kind {
+            Kind::Directories => (&self.directories, DIRECTORIES_PER_CONNECTION_MAX),
+            _ => (&self.manifests, MANIFESTS_PER_CONNECTION_MAX),
+        }
+    }
+}
+
+impl Drop for Holdings {
+    fn drop(&mut self) {
+        self.budget.meter(Kind::Bytes).sub(self.total());
+    }
+}
+
+/// One stream that is counted. Dropping it gives its place back.
+pub(crate) struct StreamPlace {
+    holdings: Arc<Holdings>,
+    kind: Kind,
+}
+
+impl StreamPlace {
+    /// See [`Holdings::turn`].
+    pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
+        self.holdings.turn().await
+    }
+
+    /// See [`Holdings::lease`].
+    pub(crate) fn lease(&self) -> Lease {
+        self.holdings.lease()
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        self.holdings.count(self.kind).0.fetch_sub(1, Ordering::Relaxed);
+        self.holdings.budget.meter(self.kind).sub(1);
+    }
+}
+
+/// Bytes that are held for a stranger.
+pub(crate) struct Lease {
+    holdings: Arc<Holdings>,
+    bytes: u64,
+}
+
+impl Lease {
+    /// So many are held now.
+    pub(crate) fn set(&mut self, bytes: usize) {
+        self.holdings.change(self.bytes, bytes as u64);
+        self.bytes = bytes as u64;
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// A connection's place among all of them. Dropping it gives it back.
+pub(crate) struct Place {
+    budget: Arc<Budget>,
+    number: u64,
+}
+
+impl Place {
+    pub(super) fn new(budget: Arc<Budget>, number: u64) -> Place {
+        Place { budget, number }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.budget.leave(self.number);
+    }
+}

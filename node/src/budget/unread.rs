@@ -1,0 +1,162 @@
+//! What came over the streams of one connection and was not read.
+//!
+//! The muxer keeps every frame as it came, in an allocation of its own, so a frame of one byte costs as much as one of
+//! sixty. Frames are therefore counted as they cost, as their headers pass by, and who lets too much pile up is cut off.
+
+use std::collections::BTreeMap;
+
+/// What keeping a frame costs beside its bytes: the muxer's record of it, and the allocator's.
+const FRAME_OVERHEAD_BYTES: u64 = 64;
+/// What may lie unread on streams that the other side opened. Ours are read at once; only hellos are long.
+const THEIRS_BYTES_MAX: u64 = 8 << 20;
+/// What the records alone of unread frames may cost: 65,536 frames. Who sends a lot sends large frames.
+const OVERHEAD_BYTES_MAX: u64 = 4 << 20;
+/// Nobody needs longer frames: our own are as long at most, others' a quarter of it.
+pub(crate) const FRAME_BODY_BYTES_MAX: u32 = 256 * 1024;
+/// Streams that are remembered; the muxer itself allows half of it.
+const STREAMS_MAX: usize = 256;
+
+/// Unread bytes and frames by stream.
+#[derive(Debug, Default)]
+pub(crate) struct Unread {
+    streams: BTreeMap<u32, Stream>,
+    theirs_bytes: u64,
+    bytes: u64,
+    frames: u64,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    theirs: bool,
+    bytes: u64,
+    frames: u64,
+}
+
+/// Why a connection has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Excess {
+    #[error("a frame of {0} bytes is longer than any may be")]
+    LongFrame(u32),
+    #[error("too much was sent on streams that nobody reads")]
+    Bytes,
+    #[error("too many small frames lie unread")]
+    Frames,
+    #[error("more streams than may be")]
+    Streams,
+}
+
+impl Unread {
+    /// What it costs.
+    pub(crate) fn cost(&self) -> u64 {
+        self.bytes + self.frames * FRAME_OVERHEAD_BYTES
+    }
+
+    /// A stream begins.
+    pub(crate) fn opened(&mut self, stream: u32, theirs: bool) -> Result<(), Excess> {
+        if self.streams.len() >= STREAMS_MAX {
+            return Err(Excess::Streams);
+        }
+        self.streams.entry(stream).or_insert(Stream { theirs, ..Stream::default() });
+        Ok(())
+    }
+
+    /// A frame of data begins. What is for a stream that is gone is thrown away by the muxer.
+    pub(crate) fn came(&mut self, stream: u32, length: u32) -> Result<(), Excess> {
+        if length > FRAME_BODY_BYTES_MAX {
+            return Err(Excess::LongFrame(length));
+        }
+        let Some(stream) = self.streams.get_mut(&stream).filter(|_| length > 0) else { return Ok(()) };
+        stream.bytes += u64::from(length);
+        stream.frames += 1;
+        self.bytes += u64::from(length);
+        self.frames += 1;
+        if stream.theirs {
+            self.theirs_bytes += u64::from(length) + FRAME_OVERHEAD_BYTES;
+        }
+        if self.theirs_bytes > THEIRS_BYTES_MAX {
+            return Err(Excess::Bytes);
+        }
+        if self.frames * FRAME_OVERHEAD_BYTES > OVERHEAD_BYTES_MAX {
+            return Err(Excess::Frames);
+        }
+        Ok(())
+    }
+
+    /// Bytes of a stream were read; `all` = nothing of it is left in the muxer.
+    pub(crate) fn read(&mut self, stream: u32, bytes: u64, all: bool) {
+        let Some(known) = self.streams.get(&stream) else { return };
+        let bytes = bytes.min(known.bytes);
+        // Which frames were read is not seen until all of them were; one may be on its way.
+        let frames = if all { known.frames - u64::from(known.bytes > bytes).min(known.frames) } else { 0 };
+        self.take(stream, bytes, frames);
+    }
+
+    /// A stream is let go, with everything unread.
+    pub(crate) fn closed(&mut self, stream: u32) {
+        if let Some(known) = self.streams.get(&stream) {
+            let (bytes, frames) = (known.bytes, known.frames);
+            self.take(stream, bytes, frames);
+            self.streams.remove(&stream);
+        }
+    }
+
+    fn take(&mut self, stream: u32, bytes: u64, frames: u64) {
+        let Some(known) = self.streams.get_mut(&stream) else { return };
+        known.bytes -= bytes;
+        known.frames -= frames;
+        self.bytes -= bytes;
+        self.frames -= frames;
+        if known.theirs {
+            self.theirs_bytes -= bytes + frames * FRAME_OVERHEAD_BYTES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_of_one_byte_are_ended_long_before_they_cost_what_they_did() {
+        let mut unread = Unread::default();
+        unread.opened(1, true).unwrap();
+        let frames = (0..1_000_000).take_while(|_| unread.came(1, 1).is_ok()).count();
+        assert!(frames <= 65_536, "{frames} frames of one byte");
+        assert!(unread.cost() <= OVERHEAD_BYTES_MAX + THEIRS_BYTES_MAX);
+    }
+
+    #[test]
+    fn who_reads_what_comes_is_never_ended_however_small_the_frames() {
+        let mut unread = Unread::default();
+        unread.opened(1, true).unwrap();
+        for round in 0..1_000_000 {
+            unread.came(1, 9).unwrap();
+            if round % 500 == 499 {
+                unread.read(1, 4_500, true);
+                assert_eq!(unread.cost(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_happens_to_streams_nothing_is_left_when_all_are_gone() {
+        let mut unread = Unread::default();
+        for stream in 0..100 {
+            unread.opened(stream, stream % 2 == 0).unwrap();
+            unread.came(stream, 1_000).unwrap();
+            unread.came(stream, 500).unwrap();
+            unread.read(stream, 700, false);
+            unread.read(stream, u64::from(stream) * 10, stream % 3 == 0);
+            unread.came(stream + 1_000, 5).unwrap();
+        }
+        (0..100).for_each(|stream| unread.closed(stream));
+        assert_eq!((unread.cost(), unread.theirs_bytes, unread.streams.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_frame_that_is_promised_longer_than_any_may_be_is_ended_before_it_comes() {
+        let mut unread = Unread::default();
+        assert_eq!(unread.came(7, 1 << 20), Err(Excess::LongFrame(1 << 20)));
+        assert_eq!(unread.came(7, FRAME_BODY_BYTES_MAX), Ok(()));
+    }
+}

@@ -1,0 +1,230 @@
+//! Who is let in: every connection that is made, by others or by us, passes here.
+//!
+//! While others make theirs they hold one of few places, and lose it when they had their chance and somebody newer needs
+//! it. Once a connection is made it is counted with what it holds, and ends when it has to make room.
+
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures::{FutureExt, TryFutureExt, future::BoxFuture};
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{
+        Transport,
+        muxing::{StreamMuxer, StreamMuxerEvent},
+        transport::{DialOpts, ListenerId, TransportError, TransportEvent},
+    },
+};
+use tokio::time::Sleep;
+
+use super::dials::without_peer;
+use crate::{
+    address::ip_of,
+    budget::{Budget, Holdings, Kind, Place, Ticket},
+};
+
+/// How what a connection holds is found.
+type HoldingsOf<M> = Arc<dyn Fn(&M) -> Arc<Holdings> + Send + Sync>;
+
+/// A transport whose connections are counted.
+pub(crate) struct Admission<T, M> {
+    inner: T,
+    gate: Gate<M>,
+    /// Whether those who find no place can be left waiting in front of the door, where the system keeps them.
+    may_wait: bool,
+    pause: Option<Pin<Box<Sleep>>>,
+}
+
+struct Gate<M> {
+    budget: Arc<Budget>,
+    holdings_of: HoldingsOf<M>,
+}
+
+impl<M> Clone for Gate<M> {
+    fn clone(&self) -> Self {
+        Gate { budget: self.budget.clone(), holdings_of: self.holdings_of.clone() }
+    }
+}
+
+/// Why a connection came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAdmitted<E> {
+    /// It could not be made.
+    #[error(transparent)]
+    Failed(E),
+    /// It took too long while others wanted in.
+    #[error("the handshake took too long, and its place was needed")]
+    Evicted,
+}
+
+/// Why a connection that was made ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HeldError<E> {
+    /// It broke, or was closed.
+    #[error(transparent)]
+    Muxer(E),
+    /// Its place or what it held was needed.
+    #[error("what this connection held was needed for others")]
+    Cut,
+}
+
+impl<T, M> Admission<T, M> {
+    pub(crate) fn new(
+        inner: T,
+        budget: Arc<Budget>,
+        may_wait: bool,
+        holdings_of: impl Fn(&M) -> Arc<Holdings> + Send + Sync + 'static,
+    ) -> Self {
+        let gate = Gate { budget, holdings_of: Arc::new(holdings_of) };
+        Admission { inner, gate, may_wait, pause: None }
+    }
+}
+
+impl<M> Gate<M> {
+    fn admit(&self, muxer: M, remote: &Multiaddr, inbound: bool) -> Held<M> {
+        let holdings = (self.holdings_of)(&muxer);
+        let remote = without_peer(remote);
+        let place = self.budget.come_in(&holdings, ip_of(&remote), remote.to_vec(), inbound);
+        Held { muxer, holdings, _place: place }
+    }
+}
+
+/// A handshake of somebody who came to us.
+pub(crate) struct Handshake<F, M> {
+    upgrade: Pin<Box<F>>,
+    ticket: Option<Ticket>,
+    gate: Gate<M>,
+    remote: Multiaddr,
+}
+
+impl<F, M> Unpin for Handshake<F, M> {}
+
+impl<F, M, E> Future for Handshake<F, M>
+where
+    F: Future<Output = Result<(PeerId, M), E>>,
+{
+    type Output = Result<(PeerId, Held<M>), NotAdmitted<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.ticket.as_ref().is_some_and(|ticket| ticket.poll_evicted(cx).is_ready()) {
+            return Poll::Ready(Err(NotAdmitted::Evicted));
+        }
+        let made = std::task::ready!(this.upgrade.as_mut().poll(cx));
+        this.ticket = None;
+        let (peer, muxer) = made.map_err(NotAdmitted::Failed)?;
+        Poll::Ready(Ok((peer, this.gate.admit(muxer, &this.remote, true))))
+    }
+}
+
+impl<T, M> Transport for Admission<T, M>
+where
+    T: Transport<Output = (PeerId, M)> + Unpin,
+    T::Dial: Send + 'static,
+    T::ListenerUpgrade: Send + 'static,
+    T::Error: Send + Sync + 'static,
+    M: Send + 'static,
+{
+    type Output = (PeerId, Held<M>);
+    type Error = NotAdmitted<T::Error>;
+    type ListenerUpgrade = Handshake<T::ListenerUpgrade, M>;
+    type Dial = BoxFuture<'static, Result<Self::Output, Self::Error>>;
+
+    fn listen_on(&mut self, id: ListenerId, addr: Multiaddr) -> Result<(), TransportError<Self::Error>> {
+        self.inner.listen_on(id, addr).map_err(|error| error.map(NotAdmitted::Failed))
+    }
+
+    fn remove_listener(&mut self, id: ListenerId) -> bool {
+        self.inner.remove_listener(id)
+    }
+
+    fn dial(&mut self, addr: Multiaddr, opts: DialOpts) -> Result<Self::Dial, TransportError<Self::Error>> {
+        let dial = self.inner.dial(addr.clone(), opts).map_err(|error| error.map(NotAdmitted::Failed))?;
+        let gate = self.gate.clone();
+        let dialing = Dialing::new(&gate.budget);
+        let made = dial.map_err(NotAdmitted::Failed).map_ok(move |(peer, muxer)| {
+            drop(dialing);
+            (peer, gate.admit(muxer, &addr, false))
+        });
+        Ok(made.boxed())
+    }
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
+        let this = &mut *self;
+        if this.may_wait {
+            std::task::ready!(this.gate.budget.half_open.poll_room(cx, &mut this.pause));
+        }
+        let event = std::task::ready!(Pin::new(&mut this.inner).poll(cx)).map_err(NotAdmitted::Failed);
+        Poll::Ready(match event {
+            TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr } => {
+                let ip = ip_of(&send_back_addr).unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+                let ticket = Some(this.gate.budget.half_open.take(ip));
+                let (gate, remote) = (this.gate.clone(), send_back_addr.clone());
+                let upgrade = Handshake { upgrade: Box::pin(upgrade), ticket, gate, remote };
+                TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr }
+            }
+            other => other.map_upgrade(|_| unreachable!("only incoming connections are upgraded")),
+        })
+    }
+}
+
+/// A dial under way, counted.
+struct Dialing(Arc<Budget>);
+
+impl Dialing {
+    fn new(budget: &Arc<Budget>) -> Dialing {
+        budget.meter(Kind::Dials).add(1);
+        Dialing(budget.clone())
+    }
+}
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        self.0.meter(Kind::Dials).sub(1);
+    }
+}
+
+/// A connection with what it holds.
+pub(crate) struct Held<M> {
+    muxer: M,
+    holdings: Arc<Holdings>,
+    _place: Place,
+}
+
+impl<M: StreamMuxer + Unpin> StreamMuxer for Held<M> {
+    type Substream = M::Substream;
+    type Error = HeldError<M::Error>;
+
+    fn poll_inbound(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<M::Substream, Self::Error>> {
+        Pin::new(&mut self.muxer).poll_inbound(cx).map_err(HeldError::Muxer)
+    }
+
+    fn poll_outbound(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<M::Substream, Self::Error>> {
+        Pin::new(&mut self.muxer).poll_outbound(cx).map_err(HeldError::Muxer)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Pin::new(&mut self.muxer).poll_close(cx).map_err(HeldError::Muxer)
+    }
+
+    // Asked whatever else is, so this is where the end is heard of.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
+        if self.holdings.poll_cut(cx).is_ready() {
+            return Poll::Ready(Err(HeldError::Cut));
+        }
+        Pin::new(&mut self.muxer).poll(cx).map_err(HeldError::Muxer)
+    }
+}

@@ -1,0 +1,118 @@
+//! Frames of yamux as they pass by, so that what they cost is known before it is spent.
+//!
+//! The library keeps what comes until it is read, and tells nobody how much that is. Its frames are simple: a header of
+//! twelve bytes, and after that of a data frame its body.
+
+use std::sync::Arc;
+
+use crate::budget::{Excess, Holdings};
+
+const HEADER_BYTES: usize = 12;
+/// Frames taken in a row before others get their turn.
+const TURN_FRAMES: u32 = 1_024;
+const DATA: u8 = 0;
+const WINDOW_UPDATE: u8 = 1;
+/// Opens a stream.
+const SYN: u16 = 1;
+
+/// Follows the frames that one connection receives.
+pub(crate) struct Frames {
+    holdings: Arc<Holdings>,
+    header: [u8; HEADER_BYTES],
+    /// Bytes of the header that came.
+    filled: usize,
+    /// Bytes of the body that are still to come.
+    body_left: u32,
+    /// Frames since there was nothing to read.
+    in_a_row: u32,
+}
+
+impl Frames {
+    pub(crate) fn new(holdings: Arc<Holdings>) -> Frames {
+        Frames { holdings, header: [0; HEADER_BYTES], filled: 0, body_left: 0, in_a_row: 0 }
+    }
+
+    /// There was nothing to read.
+    pub(crate) fn begin_turn(&mut self) {
+        self.in_a_row = 0;
+    }
+
+    /// Whether it is time for others; asked before each read.
+    pub(crate) fn is_turn_over(&mut self) -> bool {
+        let over = self.in_a_row >= TURN_FRAMES;
+        if over {
+            self.in_a_row = 0;
+        }
+        over
+    }
+
+    /// These bytes came.
+    ///
+    /// # Errors
+    /// When the connection has to end.
+    pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
+        self.holdings.moved(bytes.len());
+        while !bytes.is_empty() {
+            if self.body_left > 0 {
+                let skipped = bytes.len().min(self.body_left as usize);
+                self.body_left -= skipped as u32;
+                bytes = &bytes[skipped..];
+                continue;
+            }
+            let taken = bytes.len().min(HEADER_BYTES - self.filled);
+            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
+            self.filled += taken;
+            bytes = &bytes[taken..];
+            if self.filled == HEADER_BYTES {
+                self.filled = 0;
+                self.in_a_row += 1;
+                self.on_header()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_header(&mut self) -> Result<(), Excess> {
+        let [_, kind, flags_high, flags_low, s0, s1, s2, s3, l0, l1, l2, l3] = self.header;
+        let stream = u32::from_be_bytes([s0, s1, s2, s3]);
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let opens = u16::from_be_bytes([flags_high, flags_low]) & SYN != 0;
+        if opens && matches!(kind, DATA | WINDOW_UPDATE) {
+            self.holdings.note(|unread| unread.opened(stream, true))?;
+        }
+        if kind == DATA {
+            self.holdings.note(|unread| unread.came(stream, length))?;
+            self.body_left = length;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Budget, Kind, Plan};
+
+    fn frame(kind: u8, flags: u8, stream: u8, body: &[u8]) -> Vec<u8> {
+        [&[0, kind, 0, flags, 0, 0, 0, stream, 0, 0, 0, body.len() as u8][..], body].concat()
+    }
+
+    #[test]
+    fn frames_are_counted_however_their_bytes_are_cut() {
+        let sent: Vec<u8> = [
+            frame(WINDOW_UPDATE, 1, 1, &[]),
+            frame(DATA, 0, 1, &[7; 100]),
+            frame(2, 1, 0, &[]),
+            frame(DATA, 1, 3, &[8; 50]),
+            frame(DATA, 0, 9, &[9; 50]),
+        ]
+        .concat();
+        for cut in 1..sent.len() {
+            let budget = Budget::new(&Plan::new(10, true));
+            let mut frames = Frames::new(Holdings::new(&budget));
+            sent.chunks(cut).for_each(|chunk| frames.pass(chunk).unwrap());
+            assert_eq!(budget.uses()[Kind::Bytes as usize].used, 150 + 2 * 64, "cut at {cut}");
+            assert_eq!(frames.in_a_row, 5);
+        }
+    }
+}

@@ -172,6 +172,14 @@ impl Catalogue {
     pub fn take_written(&mut self, root: &Folder, torrent: &Path, manifest: Arc<Manifest>) -> Vec<Change> {
         let Ok((Kind::File, stamp)) = root.look(torrent) else { return Vec::new() };
         let (stamp, mut changes) = (Stamp::of(&stamp), Vec::new());
+        let is_served = |entry: &Entry| {
+            let State::Served { manifest: served, .. } = &entry.state else { return false };
+            entry.stamp == stamp && served.content() == manifest.content()
+        };
+        if self.entries.get(torrent).is_some_and(is_served) {
+            // A look came first.
+            return changes;
+        }
         if let Some(entry) = self.entries.remove(torrent)
             && let State::Served { manifest, .. } = &entry.state
         {

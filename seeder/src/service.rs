@@ -18,7 +18,7 @@ use nearcast_node::{
 };
 use nearcast_service::{
     atlas::{Cache, Follow, Following, News},
-    links::link_addresses,
+    links::{link_addresses, undialled},
     state::make_private_folder,
 };
 use tokio::{
@@ -69,7 +69,7 @@ pub struct Seeder {
     node: Node,
     health: Arc<Health>,
     orders: watch::Sender<Orders>,
-    keeper: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<Option<()>>>,
     following: Option<Following>,
     news: Option<mpsc::Receiver<Published>>,
 }
@@ -111,6 +111,11 @@ impl Seeder {
         health.atlas_version.store(version, Relaxed);
         let node = Node::start(NodeConfig { atlas, ..config.node() }).await?;
         health.set_node(node.clone());
+        let listened = node.addresses();
+        let in_links = if config.link_addresses.is_empty() { &listened } else { &config.link_addresses };
+        if let Some(warning) = undialled(in_links) {
+            tracing::warn!("{warning}");
+        }
         let following = follow(&config, &node, version, &health);
         let (orders, orders_seen) = watch::channel(Orders::of(&config));
         let (news, news_seen) = mpsc::channel(NEWS_WAITING_MAX);
@@ -127,7 +132,10 @@ impl Seeder {
                     looks_done: 0,
                 };
                 match keeper.begin().await {
-                    Ok(keeper) => Some(tokio::spawn(keeper.run())),
+                    Ok(keeper) => {
+                        let keeping = node.vital().guard("What looks at the root", keeper.run());
+                        Some(tokio::spawn(keeping))
+                    }
                     Err(source) => {
                         node.shutdown(Duration::ZERO).await;
                         return Err(SeederError::Folder { path: root, source });
@@ -235,7 +243,8 @@ fn follow(config: &SeederConfig, node: &Node, version: u64, health: &Arc<Health>
     let known = config.node().trackers;
     let cache = Cache::new(folder, &key);
     let following = Follow { node: node.clone(), cache, key, known, version, age_max }.start();
-    tokio::spawn(hand_on(following.news(), node.clone(), health.clone()));
+    let handing = hand_on(following.news(), node.clone(), health.clone());
+    tokio::spawn(node.vital().guard("What tells of atlases", handing));
     Some(following)
 }
 

@@ -231,14 +231,16 @@ impl AddressBook {
         let is_better = |entry: &Entry| entry.connections > 0 || entry.places.rank() > Some(Rank::Directory);
         if let Some(key) = peer.filter(|key| self.entries.get(key).is_some_and(is_better)) {
             // It is known better than by this word, which is kept only if nothing else works any more.
-            self.tell(now, key, endpoint, (rank, teller));
+            if let Some(failures) = self.may_enter(now, peer, &endpoint, teller) {
+                self.tell(key, Spot { failures, ..Spot::new(endpoint, rank, Some(teller)) });
+            }
             return Some(key);
         }
-        if !self.is_credible(now, &endpoint) || !self.may_enter(peer, &endpoint, teller) {
+        let Some(failures) = self.may_enter(now, peer, &endpoint, teller) else {
             return peer.filter(|key| self.entries.get(key).is_some_and(|entry| !entry.places.is_empty()));
-        }
+        };
         let key = peer.filter(|key| self.entries.contains_key(key)).unwrap_or_else(|| self.new_key());
-        self.tell(now, key, endpoint.clone(), (rank, teller));
+        self.tell(key, Spot { failures, ..Spot::new(endpoint.clone(), rank, Some(teller)) });
         let entry = self.entries.get(&key)?;
         if entry.slot.is_none() && !entry.kept && entry.connections == 0 {
             let reach = if rank == Rank::Directory { DIRECTORY_REACH } else { HEARSAY_REACH };
@@ -247,12 +249,10 @@ impl AddressBook {
         self.entries.contains_key(&key).then_some(key)
     }
 
-    fn tell(&mut self, now: Timestamp, peer: PeerKey, endpoint: Endpoint, (rank, teller): (Rank, Prefix)) {
-        if !self.is_credible(now, &endpoint) || !self.may_enter(Some(peer), &endpoint, teller) {
-            return;
-        }
+    fn tell(&mut self, peer: PeerKey, spot: Spot) {
         let Some(entry) = self.entries.get_mut(&peer) else { return };
-        if let Told::News(gone) = entry.places.tell(Spot::new(endpoint.clone(), rank, Some(teller))) {
+        let endpoint = spot.endpoint.clone();
+        if let Told::News(gone) = entry.places.tell(spot) {
             self.close_doors(peer, gone);
             for door in doors(&endpoint) {
                 let names = self.doors.entry(door).or_default();
@@ -263,13 +263,20 @@ impl AddressBook {
         }
     }
 
-    fn is_credible(&self, now: Timestamp, endpoint: &Endpoint) -> bool {
-        !doors(endpoint).any(|door| self.given_up.contains(now, door))
-    }
-
-    /// Whether one more peer may be said to be at a place: names of one door cost nothing to make up. Who is there
-    /// already makes room once it failed.
-    fn may_enter(&mut self, peer: Option<PeerKey>, endpoint: &Endpoint, teller: Prefix) -> bool {
+    /// Whether a peer may be said to be at a place that was not given up: names of one door cost nothing to make up. Who
+    /// is there already makes room once it failed, and leaves its failures to its successor, with which the place
+    /// begins; none if there is no room.
+    fn may_enter(
+        &mut self,
+        now: Timestamp,
+        peer: Option<PeerKey>,
+        endpoint: &Endpoint,
+        teller: Prefix,
+    ) -> Option<u8> {
+        if doors(endpoint).any(|door| self.given_up.contains(now, door)) {
+            return None;
+        }
+        let mut failures = 0;
         for door in doors(endpoint) {
             let names = self.doors.get(&door).cloned().unwrap_or_default();
             if peer.is_some_and(|peer| names.contains(&peer)) {
@@ -286,11 +293,12 @@ impl AddressBook {
                 continue;
             }
             let Some((failed, spot)) = spots.into_iter().find(|(_, spot)| spot.failures > 0) else {
-                return false;
+                return None;
             };
+            failures = failures.max(spot.failures);
             self.drop_place(failed, &spot.endpoint);
         }
-        true
+        Some(failures)
     }
 
     fn drop_place(&mut self, peer: PeerKey, endpoint: &Endpoint) {
@@ -495,12 +503,26 @@ impl AddressBook {
         let gone = entry.places.take_spent();
         let empty = entry.places.is_empty() && !entry.kept;
         self.settle_dial(now, peer, None);
-        gone.iter().flat_map(|spot| doors(&spot.endpoint)).for_each(|door| self.given_up.add(now, door));
+        let given_up: Vec<Door> = gone.iter().flat_map(|spot| doors(&spot.endpoint)).collect();
         self.close_doors(peer, gone);
+        given_up.into_iter().for_each(|door| self.give_up(now, door));
         if empty {
             self.forget(peer);
         }
         !empty
+    }
+
+    /// Nobody is believed to be at this door for a while, under whatever name.
+    fn give_up(&mut self, now: Timestamp, door: Door) {
+        self.given_up.add(now, door);
+        for name in self.doors.get(&door).cloned().unwrap_or_default() {
+            let spots = self.entries.get(&name).map(|entry| entry.places.iter());
+            let there = |spot: &&Spot| doors(&spot.endpoint).any(|other| other == door);
+            let spot = spots.into_iter().flatten().find(there).cloned();
+            if let Some(spot) = spot.filter(|spot| spot.rank.is_third_party()) {
+                self.drop_place(name, &spot.endpoint);
+            }
+        }
     }
 
     /// The IP of the best place of a peer.

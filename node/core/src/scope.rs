@@ -112,7 +112,7 @@ impl Scope {
             }
             Scope::Link | Scope::Private => ours.contains(ip),
         };
-        reachable && port >= PORT_MIN
+        reachable && Scope::may_link_to(port)
     }
 
     /// Whether an address told by somebody seen at `teller` may be dialled by a node that was told
@@ -128,6 +128,11 @@ impl Scope {
             }
         };
         reachable && Scope::may_serve_at(port)
+    }
+
+    /// Whether a port may be dialled because a link names it.
+    pub fn may_link_to(port: u16) -> bool {
+        port >= PORT_MIN
     }
 
     /// Whether contents may be served at this port: not at one of another service.

@@ -15,7 +15,7 @@ use nearcast_node::{
     key::SecretKey,
     publish::{Include, PublishError, PublishOptions, Published, Reason, publish, replace_file},
 };
-use nearcast_service::{signals::Signals, units::parse_size};
+use nearcast_service::{links::undialled, signals::Signals, units::parse_size};
 use serde_json::{Value, json};
 
 use crate::{
@@ -54,7 +54,8 @@ pub(super) struct Publish {
     /// yet. Several are possible.
     #[arg(long, value_name = "URL", value_parser = web_seed)]
     web_seed: Vec<String>,
-    /// Peer or seeder to name in the link; several are possible.
+    /// Peer or seeder to name in the link; several are possible. Whoever opens the link tries the first eight, at ports
+    /// from 1024 up.
     #[arg(long, value_name = "MULTIADDR")]
     peer: Vec<Address>,
     /// Secret key to sign with, as nearcast key new makes it; several are possible. Signatures that a .torrent
@@ -115,6 +116,9 @@ impl Publish {
         ));
         for key in published.manifest.signatures().keys() {
             screen.say(&format!("signed by {key}"));
+        }
+        if let Some(warning) = undialled(&self.peer) {
+            screen.warn(&warning);
         }
         screen.data(&link.to_string());
         Ok(())

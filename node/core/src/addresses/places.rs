@@ -175,10 +175,15 @@ impl Places {
         Told::News(gone)
     }
 
+    /// Whether something is known that needs nobody else's word, and works as far as is known.
+    fn has_better(&self) -> bool {
+        let works = |spot: &Spot| !spot.rank.is_third_party() && spot.failures < FAILURES_HEARSAY_MAX;
+        self.0.iter().any(works)
+    }
+
     /// Somebody else names a place. It counts only while the peer has nothing better that works.
     fn tell_third_party(&mut self, told: Spot) -> Told {
-        let works = |spot: &Spot| !spot.rank.is_third_party() && spot.failures < FAILURES_HEARSAY_MAX;
-        if self.0.iter().any(works) {
+        if self.has_better() {
             return Told::Refused;
         }
         let others = || self.0.iter().enumerate().filter(|(_, spot)| spot.rank.is_third_party());
@@ -223,7 +228,8 @@ impl Places {
         Some(self.0.remove(at))
     }
 
-    /// The places to try, best first, with their positions: what is proved or typed, and one that a third party named.
+    /// The places to try, best first, by their positions: what is proved or typed, and, if nothing of that works, one
+    /// that a third party named.
     pub(super) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.0.len()).collect();
         let key = |&at: &usize| {
@@ -233,10 +239,12 @@ impl Places {
             (third, spot.failures.min(FAILURES_HEARSAY_MAX), std::cmp::Reverse(spot.rank))
         };
         order.sort_by_key(key);
-        let mut third_parties = 0;
+        let mut room = usize::from(!self.has_better());
         order.retain(|&at| {
-            third_parties += usize::from(self.0[at].rank.is_third_party());
-            !self.0[at].rank.is_third_party() || third_parties <= 1
+            let third = self.0[at].rank.is_third_party();
+            let fits = !third || room > 0;
+            room -= usize::from(third && fits);
+            fits
         });
         order
     }

@@ -1,6 +1,9 @@
 //! Whole nodes over loopback sockets, and peers that lie to them.
 
+mod addresses;
 mod directories;
+mod edited;
+mod failing;
 mod impostor;
 mod lies;
 mod rates;

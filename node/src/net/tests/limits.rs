@@ -148,3 +148,39 @@ async fn streams_beyond_our_share_wait_and_do_not_end_the_connection() {
     let opened: Result<Stream, OpenError> = patiently("a free place", waiting).await.unwrap();
     assert!(opened.is_ok(), "{:?}", opened.err());
 }
+
+/// Connects to `node` by plain TCP and says this; how long until it is closed.
+async fn until_closed(node: &TestNode, said: &[u8]) -> Duration {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = node.address("tcp");
+    let port = address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
+    let ip = ip_of(&address).unwrap();
+    let started = std::time::Instant::now();
+    let mut socket = tokio::net::TcpStream::connect((ip, port.unwrap())).await.unwrap();
+    socket.write_all(said).await.unwrap();
+    while patiently("the end", socket.read(&mut [0; 64])).await.is_ok_and(|read| read > 0) {}
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_sooner_than_who_is_slow() {
+    let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let (silent, slow) = tokio::join!(until_closed(&seeder, b""), until_closed(&seeder, b"\x13/mul"));
+    // Three seconds and ten: what a busy machine adds, it adds to both.
+    assert!(silent < slow, "{silent:?} and {slow:?}");
+}
+
+#[tokio::test]
+async fn half_open_connections_that_fill_every_place_keep_nobody_out() {
+    let config = NetworkConfig { pending_inbound_max: 4, ..config(&["/ip4/127.3.0.1/tcp/0"]) };
+    let mut seeder = TestNode::with(config).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let address = seeder.address("tcp");
+    let port = address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(tokio::net::TcpStream::connect((ip_of(&address).unwrap(), port.unwrap())).await.unwrap());
+    }
+    node.connect(&mut seeder, "tcp").await;
+    drop(silent);
+}

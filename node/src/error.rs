@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::address::Address;
+use crate::{address::Address, vital::Failure};
 
 /// A node could not start. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +65,70 @@ pub enum DownloadError {
     /// Bytes stopped coming.
     #[error("no data for {0} seconds; run the same command to continue")]
     TimedOut(u64),
+    /// Peers that have it were reached, and gave nothing.
+    #[error(
+        "peers have this content, but none gave any of it for {0} seconds; run the same command to try again"
+    )]
+    Unserved(u64),
     /// The target is there already and is something else.
     #[error("{} exists and differs from the content; use --overwrite to replace it", .0.display())]
     Exists(PathBuf),
+    /// Something that is no part of the content lies where a partial file should be made. It was not touched.
+    #[error(
+        "{} lies where the download would be made, and nothing in it belongs to this content; move it away, or use \
+         --overwrite to download beside it",
+        .0.display()
+    )]
+    InTheWay(PathBuf),
+    /// Another content of this name was begun in the same folder and is not finished.
+    #[error(
+        "another download to {} is unfinished; finish it first, or use --overwrite to download beside it",
+        .0.display()
+    )]
+    Unfinished(PathBuf),
+    /// Everything is here, but a file was put in its place or changed meanwhile. Both are kept.
+    #[error(
+        "{} was put there or changed during the download, and is kept; the new file is complete and lies in {}. Move \
+         one of them away, or run the same command with --overwrite",
+        path.display(), new.display()
+    )]
+    Kept {
+        /// What is kept.
+        path: PathBuf,
+        /// What was downloaded.
+        new: PathBuf,
+    },
+    /// Two files of the content would be one file on this disk.
+    #[error(
+        "\"{one}\" and \"{other}\" are one name on the disk of {}; choose one of them with --select, or another disk",
+        folder.display()
+    )]
+    SameName {
+        /// Where to.
+        folder: PathBuf,
+        /// One of them.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// It will not fit, and nothing was begun.
+    #[error(
+        "no space left for {}: {bytes} bytes are needed, and {room} may be taken; make room, or use another disk",
+        path.display()
+    )]
+    NoRoom {
+        /// The file or folder.
+        path: PathBuf,
+        /// What is needed.
+        bytes: u64,
+        /// What is free beyond the reserve.
+        room: u64,
+    },
     /// Another process downloads the same content to the same place.
     #[error("another process is downloading to {}", .0.display())]
     Busy(PathBuf),
     /// The disk is full and was not waited for.
-    #[error("no space left for {}", .0.display())]
+    #[error("no space left for {}; make room, and run the same command to continue", .0.display())]
     DiskFull(PathBuf),
     /// The file system refused.
     #[error("cannot use {}: {source}", path.display())]
@@ -99,6 +155,9 @@ pub enum DownloadError {
     /// `--select` matches no file.
     #[error("--select matches no file of this content")]
     NothingSelected,
+    /// Something failed in the node that it cannot do without. What is durable stays.
+    #[error(transparent)]
+    Failed(Failure),
     /// The node shut down first.
     #[error("stopped before the download was complete; run the same command to continue")]
     Stopped,

@@ -21,7 +21,10 @@ use nearcast_core::{
     stats::Traffic,
     tier::Tier,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
 use tokio_util::task::TaskTracker;
 
 pub use crate::budget::BudgetUse;
@@ -39,11 +42,16 @@ use crate::{
     pulse::Pulse,
     resolve,
     store::Workers,
+    vital::{Failure, Vital},
     wire,
 };
 
 /// Commands that wait for the driver.
 const COMMANDS_WAITING_MAX: usize = 256;
+/// The tasks of a node that has failed may take so long to end.
+const FAILED_GRACE: Duration = Duration::from_secs(1);
+/// So long after its loop is gone a failure is told at the latest.
+const FAILURE_TOLD: Duration = Duration::from_millis(100);
 
 /// A running node. Clones share it. It ends at [`Node::shutdown`].
 #[derive(Clone)]
@@ -56,6 +64,7 @@ pub struct Node {
     workers: Workers,
     tasks: TaskTracker,
     pulse: Pulse,
+    vital: Vital,
 }
 
 /// Sums over all contents of a node since it started.
@@ -170,12 +179,14 @@ impl Node {
         };
         let listen = config.listen.iter().map(|address| address.0.clone()).collect();
         let policy = config.policy().map_err(|error| StartError::Network(error.to_string()))?;
+        let vital = Vital::default();
         let budget = open_files::claim(config.connections_max);
         let network_config = NetworkConfig {
             connections_max: budget.connections_max(config.connections_max),
             connections_per_prefix_max: config.connections_per_prefix_max(),
             pending_inbound_max: budget.pending_inbound_max,
             pending_outbound_max: budget.pending_outbound_max,
+            vital: vital.clone(),
             is_service: config.origin || config.directory.is_some(),
             ..NetworkConfig::new(keypair, listen)
         };
@@ -205,6 +216,7 @@ impl Node {
             budget,
             seed,
             pulse: pulse.clone(),
+            vital: vital.clone(),
             network: network.clone(),
             directory: directory.clone(),
             trackers,
@@ -216,7 +228,7 @@ impl Node {
             workers: workers.clone(),
             tasks: tasks.clone(),
         });
-        tasks.spawn(driver.run());
+        tasks.spawn(vital.guard("The node's loop", driver.run()));
         Ok(Node {
             commands,
             network,
@@ -226,6 +238,7 @@ impl Node {
             workers,
             tasks,
             pulse,
+            vital,
         })
     }
 
@@ -248,9 +261,12 @@ impl Node {
     pub async fn fetch(&self, fetch: Fetch) -> Result<Download, DownloadError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Fetch { fetch: Box::new(fetch), reply };
-        self.commands.send(command).await.map_err(|_| DownloadError::Stopped)?;
-        let parts = answer.await.map_err(|_| DownloadError::Stopped)??;
-        Ok(Download { parts, commands: self.commands.clone() })
+        let parts = match self.commands.send(command).await {
+            Ok(()) => answer.await.ok(),
+            Err(_) => None,
+        };
+        let Some(parts) = parts else { return Err(why_stopped(&self.vital).await) };
+        Ok(Download { parts: parts?, commands: self.commands.clone(), vital: self.vital.clone() })
     }
 
     /// Serves complete data. Sizes are checked now, bytes whenever they are read.
@@ -317,6 +333,23 @@ impl Node {
         self.pulse.age()
     }
 
+    /// Waits until something without which this node cannot go on has failed. Whoever owns the node ends then: it neither
+    /// receives nor gives any more, and no method of it waits for what will not come.
+    pub async fn failed(&self) -> Failure {
+        self.vital.failed().await
+    }
+
+    /// The tasks this node cannot do without. What its owner runs around it can be watched together with them.
+    pub fn vital(&self) -> &Vital {
+        &self.vital
+    }
+
+    /// Has the loop fail.
+    #[cfg(test)]
+    pub(crate) async fn fail(&self) {
+        self.commands.send(Command::Fail).await.expect("the loop runs");
+    }
+
     /// Sums over all contents, renewed several times a second.
     pub fn totals(&self) -> watch::Receiver<Totals> {
         self.totals.clone()
@@ -331,10 +364,22 @@ impl Node {
         }
         self.network.shutdown().await;
         self.tasks.close();
-        self.tasks.wait().await;
+        match self.vital.failure() {
+            None => self.tasks.wait().await,
+            // Who told the others to end is gone: some may wait for it for ever.
+            Some(_) => _ = timeout(FAILED_GRACE, self.tasks.wait()).await,
+        }
         let workers = self.workers.clone();
         // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
         let _ = tokio::task::spawn_blocking(move || workers.shut_down()).await;
+    }
+}
+
+/// Why the driver no longer answers. It is gone a moment before its failure is told.
+async fn why_stopped(vital: &Vital) -> DownloadError {
+    match timeout(FAILURE_TOLD, vital.failed()).await {
+        Ok(failure) => DownloadError::Failed(failure),
+        Err(_) => DownloadError::Stopped,
     }
 }
 
@@ -366,6 +411,7 @@ pub(crate) struct DownloadParts {
 pub struct Download {
     parts: DownloadParts,
     commands: mpsc::Sender<Command>,
+    vital: Vital,
 }
 
 impl Download {
@@ -384,9 +430,10 @@ impl Download {
     /// # Errors
     /// Why it ended without; see [`DownloadError`].
     pub async fn finished(&mut self) -> Result<Summary, DownloadError> {
-        match &mut self.parts.outcome {
-            Some(outcome) => outcome.await.unwrap_or(Err(DownloadError::Stopped)),
-            None => Err(DownloadError::Stopped),
+        let Some(outcome) = &mut self.parts.outcome else { return Err(DownloadError::Stopped) };
+        match outcome.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(why_stopped(&self.vital).await),
         }
     }
 

@@ -29,6 +29,8 @@ mod resolve;
 mod runtime;
 mod store;
 mod surroundings;
+pub mod unfinished;
+pub mod vital;
 mod web_seed;
 mod wire;
 

@@ -23,6 +23,7 @@ use tokio::{
 use tokio_util::task::TaskTracker;
 
 use self::turns::Turns;
+use crate::vital::Vital;
 
 /// A limit on bytes, with fair turns. Clones share it.
 #[derive(Clone)]
@@ -37,6 +38,7 @@ struct Shared {
     changed: Notify,
     /// Where the task that grants turns is counted: nobody ends before it.
     tasks: TaskTracker,
+    vital: Vital,
 }
 
 /// Leave for some bytes, given a portion at a time.
@@ -85,13 +87,14 @@ impl Drop for Waiting<'_> {
 
 impl Limiter {
     /// Limits from now on. Its task runs among `tasks`.
-    pub(crate) fn new(limits: Limits, tasks: TaskTracker) -> Limiter {
+    pub(crate) fn new(limits: Limits, tasks: TaskTracker, vital: Vital) -> Limiter {
         Limiter {
             shared: Arc::new(Shared {
                 origin: Instant::now(),
                 turns: Mutex::new(Turns::new(Rates::new(limits))),
                 changed: Notify::new(),
                 tasks,
+                vital,
             }),
         }
     }
@@ -115,7 +118,8 @@ impl Limiter {
             let (grant, turn) = oneshot::channel();
             turns.enqueue(account, portion, place, grant);
             if !std::mem::replace(&mut turns.granting, true) {
-                self.shared.tasks.spawn(grant_turns(self.shared.clone()));
+                let granting = grant_turns(self.shared.clone());
+                self.shared.tasks.spawn(self.shared.vital.guard("What grants turns to send", granting));
             }
             (portion, turn)
         };
@@ -175,7 +179,7 @@ mod tests {
     const MIB: u64 = 1024 * 1024;
 
     fn limiter(rate: u64) -> Limiter {
-        Limiter::new(Limits { all: Some(rate), ..Limits::default() }, TaskTracker::new())
+        Limiter::new(Limits { all: Some(rate), ..Limits::default() }, TaskTracker::new(), Vital::default())
     }
 
     fn of(peer: u32) -> Account {
@@ -209,7 +213,7 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_limit_everything_passes_at_once() {
-        let limiter = Limiter::new(Limits::default(), TaskTracker::new());
+        let limiter = Limiter::new(Limits::default(), TaskTracker::new(), Vital::default());
         let mut pass = limiter.begin(of(1), 3 * RUN).await;
         assert_eq!((pass.next().await, pass.next().await), (3 * RUN, 0));
         assert_eq!(pass_whole(&limiter, of(1), 0).await, 0);
@@ -218,7 +222,8 @@ mod tests {
     #[tokio::test]
     async fn the_task_ends_when_the_last_waiter_leaves() {
         let tasks = TaskTracker::new();
-        let limiter = Limiter::new(Limits { all: Some(1), ..Limits::default() }, tasks.clone());
+        let limiter =
+            Limiter::new(Limits { all: Some(1), ..Limits::default() }, tasks.clone(), Vital::default());
         let waits = pass_whole(&limiter, of(1), MIB);
         assert!(tokio::time::timeout(Duration::from_millis(20), waits).await.is_err(), "no turn for days");
         tasks.close();

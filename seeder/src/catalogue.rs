@@ -89,6 +89,8 @@ struct Entry {
     said: Option<String>,
     /// The file or folder it is about, if it could be read.
     about: Option<String>,
+    /// What its data was when it was served last: if it comes back as another, that is said.
+    before: Option<DataStamp>,
 }
 
 /// What is known about the root after the last scan.
@@ -170,6 +172,14 @@ impl Catalogue {
     pub fn take_written(&mut self, root: &Folder, torrent: &Path, manifest: Arc<Manifest>) -> Vec<Change> {
         let Ok((Kind::File, stamp)) = root.look(torrent) else { return Vec::new() };
         let (stamp, mut changes) = (Stamp::of(&stamp), Vec::new());
+        let is_served = |entry: &Entry| {
+            let State::Served { manifest: served, .. } = &entry.state else { return false };
+            entry.stamp == stamp && served.content() == manifest.content()
+        };
+        if self.entries.get(torrent).is_some_and(is_served) {
+            // A look came first.
+            return changes;
+        }
         if let Some(entry) = self.entries.remove(torrent)
             && let State::Served { manifest, .. } = &entry.state
         {
@@ -210,7 +220,7 @@ impl Catalogue {
             let State::Served { manifest, data, torrent_mount, data_mounts } = &mut entry.state else {
                 return torrent == Some(&entry.stamp);
             };
-            let end = match torrent {
+            let (ends, kept) = match torrent {
                 Some(stamp) if *stamp == entry.stamp => match DataStamp::of(manifest, opened, parent(path)) {
                     Ok((found, mounts)) if found == *data => {
                         // It may have been mounted anew.
@@ -220,30 +230,25 @@ impl Catalogue {
                         }
                         return true;
                     }
-                    Ok(_) => {
-                        // Served anew, so that nothing that was verified before the change is trusted.
-                        let name = printable(manifest.name());
-                        tracing::warn!(
-                            "{name} has changed since its .torrent was made; what no longer fits is not sent"
-                        );
-                        true
-                    }
+                    // Served anew, so that nothing that was verified before the change is trusted.
+                    Ok(_) => (true, true),
                     Err(missing) => {
                         let left = mount_of_what_is_left(opened.root(), &missing);
-                        left.is_some_and(|left| data_mounts.contains(&left))
+                        (left.is_some_and(|left| data_mounts.contains(&left)), true)
                     }
                 },
-                Some(_) => true,
-                None => mount_of_what_is_left(opened.root(), path) == Some(*torrent_mount),
+                Some(_) => (true, false),
+                None => (mount_of_what_is_left(opened.root(), path) == Some(*torrent_mount), false),
             };
-            if !end {
+            if !ends {
                 vanished += 1;
                 return true;
             }
-            let content = manifest.content();
+            let (content, data) = (manifest.content(), *data);
             served.remove(&content);
             changes.push(Change::Stop { torrent: root.join(path), content });
-            false
+            (entry.state, entry.before) = (State::Waiting, Some(data));
+            kept
         });
         self.vanished = vanished;
     }
@@ -257,18 +262,25 @@ impl Catalogue {
         manifest: Option<Arc<Manifest>>,
         changes: &mut Vec<Change>,
     ) {
-        let said = match self.entries.remove(&path) {
+        let (said, before) = match self.entries.remove(&path) {
             Some(entry) if !matches!(entry.state, State::Waiting) => {
                 self.entries.insert(path, entry);
                 return;
             }
-            Some(waiting) => waiting.said,
-            None => None,
+            Some(waiting) => (waiting.said, waiting.before),
+            None => (None, None),
         };
         let (state, about, reason) = self.judge(opened, &path, manifest);
-        let mut entry = Entry { stamp, state, said, about };
+        let mut entry = Entry { stamp, state, said, about, before };
         let torrent = self.root.join(&path);
-        if let State::Served { manifest, .. } = &entry.state {
+        if let State::Served { manifest, data, .. } = &entry.state {
+            if entry.before.is_some_and(|before| before != *data) {
+                let name = printable(manifest.name());
+                tracing::warn!(
+                    "{name} has changed since its .torrent was made; what no longer fits is not sent"
+                );
+            }
+            entry.before = None;
             self.served.insert(manifest.content(), path.clone());
             changes.push(Change::Serve {
                 torrent: torrent.clone(),

@@ -1,6 +1,8 @@
 //! What a seeder is told before it starts.
 
 use std::{
+    env,
+    ffi::OsStr,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -240,12 +242,27 @@ fn identity(layers: &Layers<Setting>) -> Option<PathBuf> {
     layers.key_file(Setting::Identity).or_else(|| credential(IDENTITY.as_ref())).or_else(in_state_dir)
 }
 
+/// The folders that a root lies in, by its path and by where that leads: a root may be replaced by another, be mounted
+/// anew, or be a link that is switched, and what comes then has to be readable. Not where that would be everything, or
+/// everything of a user.
+fn around_root(root: &Path, home: Option<&OsStr>) -> Vec<PathBuf> {
+    let homes = ["/", "/home", "/root"].map(Path::new).into_iter().chain(home.map(Path::new));
+    let too_much: Vec<&Path> = homes.collect();
+    let paths = [std::path::absolute(root), root.canonicalize()];
+    let folders = paths.iter().flatten().filter_map(|path| path.parent());
+    let mut folders: Vec<PathBuf> =
+        folders.filter(|folder| !too_much.contains(folder)).map(Path::to_owned).collect();
+    folders.dedup();
+    folders
+}
+
 /// What it has to read and write whatever happens.
 fn sandbox(layers: &Layers<Setting>, seeder: &SeederConfig) -> Sandbox {
     let SeederConfig { root, publish, atlas, atlas_auto, identity, .. } = seeder;
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let served = if *publish { &mut writes } else { &mut reads };
     served.extend(root.clone());
+    reads.extend(root.iter().flat_map(|root| around_root(root, env::var_os("HOME").as_deref())));
     // A file is replaced by another of its name: its folder is what stays.
     reads.extend(atlas.as_deref().and_then(Path::parent).map(Path::to_owned));
     match identity {
@@ -306,8 +323,8 @@ mod tests {
         assert_eq!(named.seeder.node().policy(), plain.node().policy());
         assert_eq!(named.seeder.connections_max, plain.connections_max);
         assert_eq!(named.seeder.rescan, plain.rescan);
-        let key = format!("ed25519:{}", "18".repeat(32));
-        let auto = settings(&["--root", "/srv", "--state-dir", "/s", "--atlas", "auto", "--atlas-key", &key])
+        let key = Setting::AtlasKey.about().example;
+        let auto = settings(&["--root", "/srv", "--state-dir", "/s", "--atlas", "auto", "--atlas-key", key])
             .unwrap();
         assert_eq!(auto.seeder.atlas_auto.unwrap().age_max, nearcast_service::atlas::ATLAS_AGE_MAX);
         assert!(matches!(named.around.admin, AdminAt::At { may_move: true, .. }));
@@ -326,13 +343,28 @@ mod tests {
         };
         fs::write(&key, "x").unwrap();
         let reading = of(&[]);
-        assert_eq!(reading.reads, [Path::new(root), Path::new("/a"), &key]);
+        let above = folder.path().parent().unwrap();
+        assert_eq!(reading.reads, [Path::new(root), above, Path::new("/a"), &key]);
         assert_eq!((reading.writes, reading.wanted), (Vec::new(), sandbox::Wanted::Auto));
         let publishing = of(&["--publish", "--sandbox", "require"]);
         assert_eq!(publishing.writes, [Path::new(root)]);
         assert!(publishing.looks_at_others && publishing.wanted == sandbox::Wanted::Require);
         fs::remove_file(&key).unwrap();
         assert_eq!(of(&[]).writes, [folder.path()], "a key that is to be made");
+    }
+
+    #[test]
+    fn a_root_may_be_replaced_or_switched_and_a_home_stays_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, real] = ["www", "releases"].map(|name| folder.path().canonicalize().unwrap().join(name));
+        fs::create_dir_all(real.join("1")).unwrap();
+        fs::create_dir(&path).unwrap();
+        std::os::unix::fs::symlink(real.join("1"), path.join("current")).unwrap();
+        assert_eq!(around_root(&path.join("current"), None), [path.as_path(), &real]);
+        for root in ["/data", "/home/films", "/root/films", "/h/me/films"] {
+            assert_eq!(around_root(Path::new(root), Some("/h/me".as_ref())), Vec::<PathBuf>::new(), "{root}");
+        }
+        assert_eq!(around_root(Path::new("/nowhere/films"), None), [Path::new("/nowhere")]);
     }
 
     #[test]
@@ -364,7 +396,7 @@ mod tests {
     #[test]
     fn the_shipped_sample_is_what_the_code_knows() {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeder.toml");
-        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
+        if env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
             fs::write(&shipped, sample()).unwrap();
         }
         let text = fs::read_to_string(&shipped).unwrap();

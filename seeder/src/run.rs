@@ -2,7 +2,7 @@
 
 use std::{future, sync::Arc, time::Duration};
 
-use nearcast_node::address::Address;
+use nearcast_node::{address::Address, vital::Vital};
 use nearcast_service::{
     config::{Layers, Problems},
     output::Output,
@@ -66,6 +66,10 @@ impl Daemon for Serving {
         }
         // Nothing more will be published.
         future::pending().await
+    }
+
+    fn vitals(&self) -> Vec<Vital> {
+        vec![self.seeder.node().vital().clone()]
     }
 
     async fn stop(self, grace: Duration) {

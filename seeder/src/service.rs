@@ -69,7 +69,7 @@ pub struct Seeder {
     node: Node,
     health: Arc<Health>,
     orders: watch::Sender<Orders>,
-    keeper: Option<JoinHandle<()>>,
+    keeper: Option<JoinHandle<Option<()>>>,
     following: Option<Following>,
     news: Option<mpsc::Receiver<Published>>,
 }
@@ -132,7 +132,10 @@ impl Seeder {
                     looks_done: 0,
                 };
                 match keeper.begin().await {
-                    Ok(keeper) => Some(tokio::spawn(keeper.run())),
+                    Ok(keeper) => {
+                        let keeping = node.vital().guard("What looks at the root", keeper.run());
+                        Some(tokio::spawn(keeping))
+                    }
                     Err(source) => {
                         node.shutdown(Duration::ZERO).await;
                         return Err(SeederError::Folder { path: root, source });
@@ -240,7 +243,8 @@ fn follow(config: &SeederConfig, node: &Node, version: u64, health: &Arc<Health>
     let known = config.node().trackers;
     let cache = Cache::new(folder, &key);
     let following = Follow { node: node.clone(), cache, key, known, version, age_max }.start();
-    tokio::spawn(hand_on(following.news(), node.clone(), health.clone()));
+    let handing = hand_on(following.news(), node.clone(), health.clone());
+    tokio::spawn(node.vital().guard("What tells of atlases", handing));
     Some(following)
 }
 

@@ -195,7 +195,7 @@ pub static TABLE: [About; 25] = [
         example: "",
         live: true,
         short: "Connections from one /24 (IPv6: /48) at most.",
-        long: "Keeps one network from taking every place. By default a quarter of all: a large NAT is many people.",
+        long: "Keeps one network from taking every place. By default a sixteenth of all: a large NAT is many people.",
     },
     About {
         setting: Setting::LinksPerContent,

@@ -191,6 +191,12 @@ impl Get {
         self
     }
 
+    /// A variable in its environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Get {
+        self.command.env(name, value);
+        self
+    }
+
     /// Has it run by a script for `sh`, which ends by running `"$@"`.
     pub fn under(mut self, script: &str) -> Get {
         self.command = under(script, &self.command);

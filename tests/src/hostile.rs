@@ -154,7 +154,7 @@ fn noise(seed: u64) -> Vec<u8> {
 }
 
 /// Everything below the streams, and nobody who minds what is on them.
-async fn raw_muxer(from: Ipv4Addr, to: SocketAddr) -> io::Result<Secure> {
+pub(crate) async fn raw_muxer(from: Ipv4Addr, to: SocketAddr) -> io::Result<Secure> {
     let mut secure = secure(connect(from, to).await?).await?;
     agree(&mut secure, YAMUX).await?;
     Ok(secure)
@@ -231,6 +231,12 @@ impl SlowReader {
             }
         });
         Ok(SlowReader { _stranger: stranger, _link: link, reading })
+    }
+
+    /// Until it is let go.
+    pub async fn ended(mut self) {
+        // An error means that it was stopped.
+        let _ = (&mut self.reading).await;
     }
 }
 

@@ -42,6 +42,8 @@ pub enum Manner {
     Redirect(String),
     /// No faster than this many bytes per second.
     Slow(u64),
+    /// One byte at a time, with this pause before each.
+    Drip(Duration),
     /// It sends so many bytes in all, then holds still until [`WebServer::let_go`].
     Held(u64),
 }
@@ -175,6 +177,7 @@ impl Shared {
             Manner::Slow(rate) => {
                 std::thread::sleep(Duration::from_secs_f64(bytes as f64 / rate as f64));
             }
+            Manner::Drip(pause) => std::thread::sleep(pause),
             Manner::Held(most) => {
                 let held =
                     |state: &mut State| state.seen.bytes + bytes > most && !self.free.load(Ordering::Relaxed);
@@ -288,7 +291,8 @@ fn send(stream: &mut TcpStream, shared: &Shared, file: &File, first: u64, end: u
     let stop = if cut { first + (end - first) / 2 } else { end };
     let (mut at, mut buffer) = (first, vec![0; CHUNK_BYTES as usize]);
     while at < stop {
-        let chunk = &mut buffer[..(stop - at).min(CHUNK_BYTES) as usize];
+        let most = if matches!(shared.manner, Manner::Drip(_)) { 1 } else { CHUNK_BYTES };
+        let chunk = &mut buffer[..(stop - at).min(most) as usize];
         file.read_exact_at(chunk, at)?;
         if at == first && matches!(shared.manner, Manner::Corrupt) {
             chunk[0] ^= 1;

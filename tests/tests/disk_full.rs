@@ -115,3 +115,36 @@ fn a_disk_without_room_for_anything_is_waited_for_too() {
     assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());
     stage.assert_complete();
 }
+
+/// What `df` calls available.
+fn free_bytes(disk: &SmallDisk) -> u64 {
+    let stat = rustix::fs::statvfs(disk.seen_from_outside("")).expect("it is mounted");
+    stat.f_bavail * stat.f_frsize
+}
+
+#[test]
+fn a_part_of_the_disk_is_left_to_others() {
+    let Some(stage) = Stage::new("127.1.0.6") else { return };
+    let client = stage.get(&["--disk-wait", "5s"]);
+    wait_until_full(&client);
+    let free = free_bytes(&stage.disk);
+    assert!(free > DISK / 200, "only {free} bytes of {DISK} are free");
+    assert_eq!(client.process.wait_exit(PATIENCE), DISK_FULL, "{}", client.process.tail());
+    let said = client.process.lines(Stream::Stderr).join("\n");
+    assert!(said.contains(&format!("needed_bytes={FILM}")), "it said so before it began: {said}");
+}
+
+#[test]
+fn old_and_new_must_fit_side_by_side_or_nothing_is_begun() {
+    let Some(stage) = Stage::new("127.1.0.7") else { return };
+    let old = stage.disk.seen_from_outside("film.bin");
+    let film = std::fs::read(stage.place.path().join("root/film.bin")).expect("it is there");
+    let beginning = &film[..(5 * MIB) as usize];
+    std::fs::write(&old, beginning).expect("there is room");
+    let client = stage.get(&["--overwrite"]);
+    assert_eq!(client.process.wait_exit(PATIENCE), DISK_FULL, "{}", client.process.tail());
+    let said = client.process.lines(Stream::Stderr).join("\n");
+    assert!(said.contains("bytes are needed"), "{said}");
+    assert!(std::fs::read(&old).expect("it is there") == beginning, "the old file is as it was");
+    assert_eq!(std::fs::read_dir(stage.disk.seen_from_outside("")).expect("it is there").count(), 1);
+}

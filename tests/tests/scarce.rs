@@ -176,3 +176,19 @@ fn a_file_that_may_not_be_read_is_named() {
     let stderr = process.lines(Stream::Stderr);
     assert!(stderr.iter().any(|line| line.contains("secret.bin")), "{stderr:?}");
 }
+
+#[test]
+fn a_file_that_may_not_become_so_large_is_an_error_that_says_why() {
+    let place = Place::new();
+    let (published, seeder) = served(&place, "exec \"$@\"");
+    let out = place.folder("out");
+    fs::write(out.join("film.bin"), "old").expect("there is room");
+    let get = Get::new(&place, &published.torrent, &out, "127.1.0.9").peer(seeder.address());
+    // In blocks of 512 bytes: 8 MiB of the 24.
+    let client = get.with(&["--overwrite"]).under("ulimit -f 16384; exec \"$@\"").start();
+    assert_eq!(client.process.wait_exit(PATIENCE), 17, "{}", client.process.tail());
+    let said = client.process.lines(Stream::Stderr).join("\n");
+    assert!(said.contains("film.bin") && said.contains("ulimit -f"), "{said}");
+    assert_eq!(fs::read(out.join("film.bin")).expect("it is there"), b"old");
+    assert_eq!(fs::read_dir(&out).expect("it is there").count(), 1, "nothing is left");
+}

@@ -72,7 +72,7 @@ fn changed_data_of_a_torrent_somebody_made_is_said_and_never_sent() {
     let place = Place::new();
     let root = place.folder("root");
     write_random(&root.join("film.bin"), 2 * MIB, 435);
-    let published = e2e::cluster::publish(&place, &root.join("film.bin"), &[]);
+    let published = publish(&place, &root.join("film.bin"), &[]);
     let seeder = Operated::start(&place, &root, "127.43.5.1", "rescan = \"500ms\"");
     // Once read, the right bytes are trusted for a while: what comes after must not be.
     Get::new(&place, &published.torrent, &place.folder("a"), "127.43.6.1").peer(seeder.address()).finish();
@@ -160,23 +160,25 @@ fn the_command_leaves_out_what_the_seeder_does_and_publishes_what_is_named() {
     for (path, mode) in [("a/readme", 0o644), ("a/.env", 0o644), ("a/key", 0o600), ("a/x.part", 0o644)] {
         write_mode(&folder.join(path), path, mode);
     }
+    // With --json nothing else is said.
     let run = |path: &Path, arguments: &[&str]| {
         let torrent = place.path().join("made.torrent");
         let mut command = place.nearcast();
-        command.arg("publish").arg(path).args(["--json", "--overwrite", "-o"]).arg(&torrent).args(arguments);
+        command.arg("publish").arg(path).args(["--overwrite", "-o"]).arg(&torrent).args(arguments);
         let (code, process) = e2e::cluster::run("publish", &mut command);
-        (code, process.lines(Stream::Stdout).concat(), process.lines(Stream::Stderr).join("\n"))
+        (code, [Stream::Stdout, Stream::Stderr].map(|stream| process.lines(stream).join("\n")))
     };
-    let (code, json, said) = run(&folder, &[]);
+    let (code, [_, said]) = run(&folder, &[]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("left out 1 hidden name, 1 unfinished file, 1 that others may not read"), "{said}");
+    let (_, [json, _]) = run(&folder, &["--json"]);
     assert!(json.contains(r#""files":1"#) && json.contains(r#""private":1"#), "{json}");
-    let (_, json, said) = run(&folder, &["--hidden"]);
-    assert!(json.contains(r#""files":4"#) && !said.contains("left out"), "{json} {said}");
-    let (_, json, said) = run(&folder.join("a/key"), &[]);
-    assert!(json.contains(r#""files":1"#) && said.contains("is private"), "{json} {said}");
+    let (_, [json, _]) = run(&folder, &["--hidden", "--json"]);
+    assert!(json.contains(r#""files":4"#) && json.contains(r#""skipped":[]"#), "{json}");
+    let (_, [_, said]) = run(&folder.join("a/key"), &[]);
+    assert!(said.contains("is private"), "{said}");
     fs::remove_file(folder.join("a/readme")).unwrap();
-    let (code, _, said) = run(&folder, &[]);
+    let (code, [_, said]) = run(&folder, &[]);
     assert!(code != 0 && said.contains("nothing to publish") && said.contains("--hidden"), "{code} {said}");
 }
 
@@ -296,7 +298,7 @@ fn another_root_that_is_not_empty_is_taken_when_the_operator_says_so() {
     write_random(&root.join("new.bin"), MIB, 443);
     publish(&place, &root.join("new.bin"), &[]);
     wait_ready(&seeder, false);
-    seeder.process.signal(rustix::process::Signal::HUP);
+    seeder.process.signal(Signal::HUP);
     wait_ready(&seeder, true);
     seeder.wait_log("serving new.bin", PATIENCE);
     assert_eq!(seeder.ask("/metrics").metric("nearcast_contents") as u64, 1);

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use e2e::{
@@ -21,7 +22,10 @@ const PROBE_BYTES: u64 = 1;
 /// Four who know of each other only while they fetch: a copy, and what is asked for twice on the way.
 /// On a busy machine they meet late; strangers would take four.
 const CROWD_COPIES_MAX: f64 = 3.0;
+/// Between the bytes of a server that only seems alive.
+const DRIP: Duration = Duration::from_millis(200);
 /// Exit codes.
+const TIMED_OUT: i32 = 2;
 const NOT_FOUND: i32 = 3;
 const UNREACHABLE: i32 = 6;
 
@@ -245,6 +249,18 @@ fn free_port(ip: &str) -> u16 {
 fn found(film: &Film, ip: &str) -> (Get, String) {
     let address = format!("/ip4/{ip}/tcp/{}", free_port(ip));
     (film.get(ip).with(&["--listen", &address]), address)
+}
+
+#[test]
+fn a_web_seed_that_sends_a_byte_now_and_then_does_not_keep_a_download_waiting() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Drip(DRIP));
+    let (url, out) = (server.url("film.bin"), film.place.folder("out"));
+    let mut command = film.place.nearcast();
+    command.args(["get", film.torrent(), "--listen", "/ip4/127.1.0.3/tcp/0", "--timeout", "6s"]);
+    let (code, process) = run("get", command.args(["--web-seed", &url, "-o"]).arg(&out));
+    assert_eq!(code, TIMED_OUT, "{}", process.tail());
+    assert!(server.seen().bytes > PROBE_BYTES, "it sent nothing: {:?}", server.seen());
 }
 
 #[test]

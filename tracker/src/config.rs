@@ -273,7 +273,7 @@ fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
     reads.extend(signing_key.clone());
     let mut writes = vec![state_dir.clone()];
     match identity.parent() {
-        Some(folder) if !identity.exists() => writes.push(folder.to_owned()),
+        Some(folder) if !identity.exists() => writes.extend((folder != state_dir).then(|| folder.to_owned())),
         _ => reads.push(identity.clone()),
     }
     let wanted = sandbox::wanted(layers.text(Setting::Sandbox));

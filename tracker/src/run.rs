@@ -2,7 +2,7 @@
 
 use std::{future, sync::Arc, time::Duration};
 
-use nearcast_node::address::Address;
+use nearcast_node::{address::Address, vital::Vital};
 use nearcast_service::{
     config::{Layers, Problems},
     output::Output,
@@ -50,6 +50,10 @@ impl Daemon for Serving {
     async fn tell_news(&mut self, _output: Output) {
         // Whoever asks hears; on standard output there is nothing to add.
         future::pending().await
+    }
+
+    fn vitals(&self) -> Vec<Vital> {
+        self.0.vitals()
     }
 
     async fn stop(self, grace: Duration) {

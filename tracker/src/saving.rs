@@ -8,7 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_node::directory::{Directory, Saved};
+use nearcast_node::{
+    directory::{Directory, Saved},
+    vital::Vital,
+};
 use tokio::{
     sync::{oneshot, watch},
     task::JoinHandle,
@@ -77,7 +80,7 @@ pub(crate) fn say(found: &Found) {
 /// A running task.
 pub(crate) struct Saving {
     stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<()>>,
 }
 
 impl Saving {
@@ -87,10 +90,11 @@ impl Saving {
         known: impl Known,
         health: Arc<Health>,
         interval: watch::Receiver<Duration>,
+        vital: &Vital,
     ) -> Saving {
         let (stop, stopped) = oneshot::channel();
         let saver = Saver { database: Some(database), known, health, interval, seen: None, failing: false };
-        let task = tokio::spawn(saver.run(stopped));
+        let task = tokio::spawn(vital.guard("What writes down who is known", saver.run(stopped)));
         Saving { stop, task }
     }
 
@@ -233,7 +237,13 @@ mod tests {
         announce(&before, 3_000, 5);
         let health = Arc::new(Health::default());
         let (_interval, seen) = watch::channel(Duration::from_secs(3600));
-        let saving = Saving::start(Database::open(&path).unwrap().0, before.clone(), health.clone(), seen);
+        let saving = Saving::start(
+            Database::open(&path).unwrap().0,
+            before.clone(),
+            health.clone(),
+            seen,
+            &Vital::default(),
+        );
         saving.stop().await;
         assert_eq!(health.saves().last, Tally { contents: 3_000, members: before.entries() as u64, bad: 0 });
         let after = Plain::empty();
@@ -249,7 +259,13 @@ mod tests {
         announce(&known, 1, 5);
         let health = Arc::new(Health::default());
         let (interval, seen) = watch::channel(Duration::from_millis(1));
-        let saving = Saving::start(Database::open(&path).unwrap().0, known.clone(), health.clone(), seen);
+        let saving = Saving::start(
+            Database::open(&path).unwrap().0,
+            known.clone(),
+            health.clone(),
+            seen,
+            &Vital::default(),
+        );
         let wait_for = async |done: u64| {
             while health.saves().done < done {
                 tokio::time::sleep(Duration::from_millis(1)).await;

@@ -13,6 +13,7 @@ use nearcast_node::{
     directory::Directory,
     error::StartError,
     handle::Node,
+    vital::Vital,
 };
 use nearcast_service::{
     cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_IO, EXIT_NETWORK, exit_of_start},
@@ -109,7 +110,7 @@ pub struct Tracker {
     saving: Option<Saving>,
     save_interval: watch::Sender<Duration>,
     /// Tasks that end when they are told, in no time.
-    tasks: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<Option<()>>>,
 }
 
 impl std::fmt::Debug for Tracker {
@@ -161,7 +162,10 @@ impl Tracker {
         let saving = match node.directory() {
             Some(directory) => {
                 let database = restore(database, directory.clone(), &health).await?;
-                Some(Saving::start(database, directory.clone(), health.clone(), save_interval_seen))
+                {
+                    let (known, health) = (directory.clone(), health.clone());
+                    Some(Saving::start(database, known, health, save_interval_seen, node.vital()))
+                }
             }
             None => None,
         };
@@ -174,9 +178,11 @@ impl Tracker {
             atlases: atlases_seen,
             interval: interval_seen,
         };
-        let mut tasks = vec![tokio::spawn(cartographer.run())];
+        let vital = node.vital();
+        let mut tasks = vec![tokio::spawn(vital.guard("What puts atlases to use", cartographer.run()))];
         if let Some(live) = &live {
-            tasks.push(tokio::spawn(hand_on(live.subscribe(), atlases.clone())));
+            let handing = hand_on(live.subscribe(), atlases.clone());
+            tasks.push(tokio::spawn(vital.guard("What hands on atlases", handing)));
         }
         Ok(Tracker { node, config, atlases, interval, live, saving, save_interval, tasks })
     }
@@ -189,6 +195,12 @@ impl Tracker {
     /// The node that serves.
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// The tasks without which it cannot go on.
+    pub fn vitals(&self) -> Vec<Vital> {
+        let live = self.live.iter().map(|live| live.vital());
+        live.chain([self.node.vital()]).cloned().collect()
     }
 
     /// Takes over what can change while it runs, and reads the atlas again.

@@ -142,7 +142,7 @@ pub static TABLE: [About; 27] = [
         example: "",
         live: true,
         short: "Connections from one /24 (IPv6: /48) at most.",
-        long: "Keeps one network from taking every place. By default a quarter of all: a large NAT \
+        long: "Keeps one network from taking every place. By default a sixteenth of all: a large NAT \
                is many people.",
     },
     About {

@@ -95,12 +95,16 @@ impl From<&DownloadError> for Exit {
         match error {
             DownloadError::Unreachable(_) => Exit::Network,
             DownloadError::NotFound(_) | DownloadError::NothingSelected => Exit::NotFound,
-            DownloadError::TooLarge { .. } => Exit::Unknown,
-            DownloadError::TimedOut(_) => Exit::Timeout,
-            DownloadError::Exists(_) => Exit::Exists,
+            DownloadError::TooLarge { .. } | DownloadError::Failed(_) => Exit::Unknown,
+            DownloadError::TimedOut(_) | DownloadError::Unserved(_) => Exit::Timeout,
+            DownloadError::Exists(_)
+            | DownloadError::InTheWay(_)
+            | DownloadError::Unfinished(_)
+            | DownloadError::Kept { .. }
+            | DownloadError::SameName { .. } => Exit::Exists,
             // Like a second aria2 on the same file: what is there belongs to somebody else now.
             DownloadError::Busy(_) => Exit::Exists,
-            DownloadError::DiskFull(_) => Exit::DiskFull,
+            DownloadError::DiskFull(_) | DownloadError::NoRoom { .. } => Exit::DiskFull,
             DownloadError::Io { .. } => Exit::Io,
             DownloadError::Manifest(_) => Exit::Checksum,
             DownloadError::Unsigned(_) => Exit::Auth,
@@ -185,9 +189,15 @@ mod tests {
             (DownloadError::Unreachable(String::new()), 6),
             (DownloadError::NotFound(String::new()), 3),
             (DownloadError::TimedOut(60), 2),
+            (DownloadError::Unserved(60), 2),
             (DownloadError::Exists(path()), 13),
             (DownloadError::Busy(path()), 13),
+            (DownloadError::InTheWay(path()), 13),
+            (DownloadError::Unfinished(path()), 13),
+            (DownloadError::Kept { path: path(), new: path() }, 13),
+            (DownloadError::SameName { folder: path(), one: String::new(), other: String::new() }, 13),
             (DownloadError::DiskFull(path()), 9),
+            (DownloadError::NoRoom { path: path(), bytes: 2, room: 1 }, 9),
             (DownloadError::Io { path: path(), source: io() }, 17),
             (DownloadError::Manifest(String::new()), 32),
             (DownloadError::NothingSelected, 3),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::Config,
+    id::PeerKey,
     peers::{Link, Links},
     random::Random,
     tier::Proximity,
@@ -14,12 +15,14 @@ use crate::{
 
 /// How a round goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Round {
+pub(crate) struct Round<'a> {
     pub(crate) slots: usize,
     /// Everything wanted is here.
     pub(crate) seeding: bool,
     /// Whether the nearer come first among equals. Not where only one of a group asks for all: nearness has decided then.
     pub(crate) by_nearness: bool,
+    /// Who comes last, sorted: an origin knows who does not pass on what it gets.
+    pub(crate) last: &'a [PeerKey],
 }
 
 /// Decides anew who holds a slot. Returns how many do. While slots are contended, half of an origin's are divided among
@@ -28,7 +31,7 @@ pub(crate) struct Round {
 /// neighbours gave lately, so that who gives twice as much has twice as many turns.
 pub(crate) fn round(
     links: &mut Links,
-    round: Round,
+    round: Round<'_>,
     group_of: Option<&dyn Fn(&Link) -> u64>,
     config: &Config,
     random: &mut Random,
@@ -99,7 +102,7 @@ fn draw_by_gifts(
 fn reserved(
     links: &Links,
     ranked: &[(Rank, usize)],
-    Round { slots, seeding, .. }: Round,
+    Round { slots, seeding, .. }: Round<'_>,
     group_of: Option<&dyn Fn(&Link) -> u64>,
 ) -> Vec<usize> {
     let all: Vec<&Link> = links.iter().collect();
@@ -130,9 +133,9 @@ struct Rank {
 }
 
 impl Rank {
-    fn of(link: &Link, round: Round, random: &mut Random) -> Rank {
+    fn of(link: &Link, round: Round<'_>, random: &mut Random) -> Rank {
         let worth = match round.seeding {
-            true if link.is_stuck() => f32::INFINITY,
+            true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
             true => link.sent as f32,
             false => -link.rate,
         };
@@ -170,7 +173,7 @@ mod tests {
     }
 
     fn go(links: &mut Links, slots: usize, seeding: bool, config: &Config, random: &mut Random) -> usize {
-        round(links, Round { slots, seeding, by_nearness: true }, None, config, random)
+        round(links, Round { slots, seeding, by_nearness: true, last: &[] }, None, config, random)
     }
 
     #[test]
@@ -186,7 +189,7 @@ mod tests {
         for (at, groups) in [None, Some(&group_of as &dyn Fn(&Link) -> u64)].into_iter().enumerate() {
             for _ in 0..50 {
                 links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
-                let how = Round { slots: 8, seeding: true, by_nearness: true };
+                let how = Round { slots: 8, seeding: true, by_nearness: true, last: &[] };
                 assert_eq!(round(&mut links, how, groups, &config, &mut random), 8);
                 far[at] += served(&links).iter().filter(|&&peer| peer >= 58).count();
             }
@@ -203,7 +206,7 @@ mod tests {
         let mut had = std::collections::BTreeSet::new();
         for _ in 0..30 {
             links.iter_mut().filter(|link| !link.is_choked()).for_each(|link| link.sent += 1_000);
-            let how = Round { slots: 4, seeding: true, by_nearness: false };
+            let how = Round { slots: 4, seeding: true, by_nearness: false, last: &[] };
             round(&mut links, how, Some(&group_of), &config, &mut random);
             had.extend(served(&links).into_iter().map(|peer| peer / 4));
         }

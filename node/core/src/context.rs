@@ -9,6 +9,7 @@ use crate::{
     prefix::Network,
     random::{Random, mix},
     run_set::RunSet,
+    strikes::Strikes,
     tier::Near,
     time::Timestamp,
 };
@@ -31,6 +32,11 @@ pub trait HaveMaps {
         None
     }
 
+    /// A number for the address `peer` is at, the same for all who are there; none = it is not known, or shared by nobody.
+    fn host(&self, _peer: PeerKey) -> Option<u64> {
+        None
+    }
+
     /// The network `peer` is in, as caps are kept for it.
     fn network(&self, _peer: PeerKey) -> Network {
         Network::UNKNOWN
@@ -45,6 +51,8 @@ pub(crate) struct Context<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) maps: &'a dyn HaveMaps,
     pub(crate) outputs: &'a mut Vec<Output>,
+    /// Where those who lied came from.
+    pub(crate) strikes: &'a mut Strikes,
     /// Where we are.
     pub(crate) locality: Locality,
     /// Upload slots still free over all contents.

@@ -4,6 +4,8 @@
 //! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
 //! where it came from; `dialing` counts the candidates in [`State::Dialing`].
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::time::Duration;
 
 use crate::{
@@ -248,6 +250,11 @@ impl Discovery {
     /// Whether this peer is being dialled.
     pub(crate) fn is_dialing(&self, peer: PeerKey) -> bool {
         self.dialing > 0 && self.known.iter().any(|known| known.peer == peer && known.is_dialing())
+    }
+
+    /// Whether we heard of this peer from somebody.
+    pub(crate) fn knows(&self, peer: PeerKey) -> bool {
+        self.known.iter().any(|known| known.peer == peer)
     }
 
     /// Whether somebody who never failed could be dialled now.

@@ -2,18 +2,20 @@
 //!
 //! Invariant: a link's `in_flight` is the number of requests to it.
 
+mod rating;
+
 use std::sync::Arc;
 
 use crate::{
-    config::Config,
+    conduct::{Conduct, Verdict},
     context::Context,
     group::{Group, prefers},
     groups::{Groups, Standing},
     id::{PeerKey, RequestId},
-    input::Material,
+    input::{Material, RunFailure},
     layout::{Layout, RunIndex},
     message::{Message, Refusal},
-    origin::{Allowance, LATE_RATIO, LATE_SECONDS, OriginRule},
+    origin::{Allowance, LATE_SECONDS, OriginRule},
     output::Action,
     peers::{Link, Links},
     picker::{Availability, Sight},
@@ -27,8 +29,6 @@ use crate::{
 const STEAL_RATIO: f32 = 2.0;
 /// And only if it would otherwise take at least this much longer.
 const STEAL_SECONDS_MIN: f32 = 0.1;
-/// Requests of small runs are many: as many bytes as this may always be asked for ahead.
-const AHEAD_BYTES_MIN: u64 = 4 << 20;
 /// The last of so many runs is the endgame, in which nobody waits for a turn; but no more than so many.
 const ENDGAME_SHARE: u32 = 64;
 const ENDGAME_RUNS_MAX: u32 = 16;
@@ -39,8 +39,9 @@ const STUCK_RATIO: f32 = 3.0;
 /// Two members of a group that began to import the same run within so many seconds did so at the same moment: one stops.
 const RACE_SECONDS: f32 = 0.5;
 
-/// Asked of a web seed to begin with.
-const SERVER_BYTES_START: u32 = 2 << 20;
+/// After so many newcomers who said that they hold runs and gave none, no newcomer counts as a holder before it has given
+/// one: else fresh names without end would keep us from asking the origin.
+const LET_DOWN_MAX: u8 = 4;
 
 /// What is still to be got, and how it goes.
 #[derive(Debug)]
@@ -58,8 +59,11 @@ pub(crate) struct Download {
     /// Bytes of an average run, for rates and depths.
     run_bytes: u32,
     disk_full: bool,
+    /// Newcomers that said what they hold and gave none of it.
+    let_down: u8,
     rated: Timestamp,
     groups: Groups,
+    conduct: Conduct,
 }
 
 /// A run that came and was stored: what the engine sees of it.
@@ -78,6 +82,14 @@ pub(crate) enum Arrival {
     New,
     /// We held it already: wasted.
     Duplicate,
+}
+
+/// What the answer to a request leads to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    /// The request was open; else it had been taken back, or its link was gone.
+    pub(crate) was_open: bool,
+    pub(crate) verdict: Verdict,
 }
 
 impl Download {
@@ -100,8 +112,10 @@ impl Download {
             layout: material.layout.clone(),
             run_bytes: mean_run_bytes(&material.layout),
             disk_full: false,
+            let_down: 0,
             rated: ctx.now,
             groups: Groups::default(),
+            conduct: Conduct::default(),
         }
     }
 
@@ -189,10 +203,12 @@ impl Download {
         peer: PeerKey,
         dialing: bool,
     ) {
-        if self.disk_full || self.is_complete() {
+        if self.disk_full || self.is_complete() || self.conduct.is_paused(ctx.now, peer) {
             return;
         }
-        while let Some(link) = links.get(peer).filter(|link| link.has_room()) {
+        let in_flight_max = self.conduct.in_flight_max(peer);
+        let has_room = |link: &&Link| link.has_room() && link.in_flight < in_flight_max;
+        while let Some(link) = links.get(peer).filter(has_room) {
             let Some(theirs) = ctx.map(peer) else { return };
             let allowance = match link.is_origin() {
                 true => self.origin.allowance(ctx.now, dialing),
@@ -232,13 +248,19 @@ impl Download {
             if runs.len() > usize::from(u8::MAX - link.in_flight) {
                 return;
             }
+            let is_first = link.is_stranger() && link.in_flight == 0;
+            if is_first && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
+                return;
+            }
             match link.is_web_seed() {
                 true => self.pieces.go_on_from(runs.end),
                 false => self.cursor = runs.end,
             }
             for run in runs.map(RunIndex::new).filter(|&run| !have.contains(run)) {
                 // Taken over, if it was asked of somebody slow.
-                self.withdraw(ctx, links, run);
+                if let Some(owner) = self.withdraw(ctx, links, run) {
+                    self.on_robbed(ctx, links, owner);
+                }
                 self.request(ctx, links, peer, run);
             }
         }
@@ -269,7 +291,9 @@ impl Download {
             return None;
         }
         let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
-        if thief.is_origin() {
+        // Nor is anything taken away in a hurry for the sake of somebody who never brought what it was asked for.
+        let is_idler = thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer));
+        if thief.is_origin() || is_idler {
             threshold = threshold.max(LATE_SECONDS);
         }
         let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
@@ -292,14 +316,20 @@ impl Download {
         slowest
     }
 
-    /// Takes a request back. Should its answer still come, it counts.
-    fn withdraw(&mut self, ctx: &mut Context<'_>, links: &mut Links, run: RunIndex) {
-        let Some(request) = self.requests.close_run(run) else {
-            return;
-        };
+    /// Takes a request back, and tells whom it was made to. Should its answer still come, it counts.
+    fn withdraw(&mut self, ctx: &mut Context<'_>, links: &mut Links, run: RunIndex) -> Option<PeerKey> {
+        let request = self.requests.close_run(run)?;
         ctx.put(Action::Cancel { peer: request.peer, request: request.id });
-        if let Some(owner) = links.get_mut(request.peer) {
-            owner.in_flight -= 1;
+        let owner = links.get_mut(request.peer)?;
+        owner.in_flight -= 1;
+        Some(request.peer)
+    }
+
+    /// Somebody else was asked for a run instead. Who is late already, or never gave anything, is not asked for the next one
+    /// at once: it would be late as well, and what comes all the same would be wasted.
+    fn on_robbed(&mut self, ctx: &Context<'_>, links: &Links, owner: PeerKey) {
+        if let Some(link) = links.get(owner).filter(|link| link.is_late() || link.is_stranger()) {
+            self.conduct.on_fruitless(ctx.now, owner, ctx.config.tick, link.is_stranger());
         }
     }
 
@@ -319,7 +349,7 @@ impl Download {
         links: &mut Links,
         have: &RunSet,
         receipt: Receipt,
-    ) -> Arrival {
+    ) -> (Arrival, Verdict) {
         let Receipt { peer, request, run, bytes } = receipt;
         let asked = self.settle(links, peer, request);
         let steered = asked.filter(|&asked| asked != run && !have.contains(asked));
@@ -327,45 +357,76 @@ impl Download {
             // Asked of somebody else too: no longer needed there.
             self.withdraw(ctx, links, run);
         }
-        if let Some(link) = links.get_mut(peer) {
+        let is_origin = links.get(peer).is_none_or(Link::is_origin);
+        // Only an origin knows better than we what we should have.
+        let is_false_answer = !is_origin && asked.is_some_and(|asked| asked != run);
+        if have.contains(run) {
+            let verdict = match asked {
+                Some(_) if is_false_answer => Verdict::Ban,
+                // It was not what we asked for: that request would be closed.
+                Some(_) => self.conduct.on_repeat(ctx.now, peer, ctx.config.tick),
+                // Taken over from it, and come all the same: no fault of the sender's.
+                None => Verdict::Bear,
+            };
+            return (Arrival::Duplicate, verdict);
+        }
+        if let Some(link) = links.get_mut(peer).filter(|_| !is_false_answer) {
+            if link.is_stranger() && !link.is_web_seed() {
+                link.depth = link.depth.max(self.depth_start(ctx.config.requests_start));
+            }
             link.received = link.received.saturating_add(bytes);
-            if !link.is_origin() {
+            self.conduct.on_new(peer);
+            if !is_origin {
                 self.origin.on_run_from_peer(ctx.now, ctx.config, ctx.random);
             }
         }
-        if have.contains(run) {
-            return Arrival::Duplicate;
-        }
         self.groups.on_come(links.get(peer), run);
         self.missing -= u32::from(self.wants(run));
-        Arrival::New
+        (Arrival::New, if is_false_answer { Verdict::Ban } else { Verdict::Bear })
     }
 
-    /// A request brought nothing. False if it was not open: the answer is stale.
+    /// A request brought nothing.
     pub(crate) fn on_failed(
         &mut self,
         ctx: &mut Context<'_>,
         links: &mut Links,
         peer: PeerKey,
         request: RequestId,
-        refusal: Option<Refusal>,
-    ) -> bool {
+        cause: RunFailure,
+    ) -> Settled {
         if self.settle(links, peer, request).is_none() {
-            return false;
+            return Settled { was_open: false, verdict: Verdict::Bear };
         }
-        let Some(link) = links.get_mut(peer) else { return true };
-        match refusal {
-            Some(Refusal::Elsewhere) => self.origin.on_elsewhere(ctx.now, ctx.config, ctx.random),
+        let mut settled = Settled { was_open: true, verdict: Verdict::Bear };
+        let Some(link) = links.get_mut(peer) else { return settled };
+        if matches!(
+            cause,
+            RunFailure::Refused(Refusal::Busy) | RunFailure::Silent | RunFailure::NotStored { .. }
+        ) {
             // Asked again at the next tick, with a shorter queue.
-            Some(Refusal::Busy) | None => link.depth = (link.depth / 2).max(ctx.config.requests_min),
-            // The message that says so is on its way.
-            Some(Refusal::Choked | Refusal::Missing) => {}
+            link.depth = (link.depth / 2).max(ctx.config.requests_min);
         }
-        true
+        match cause {
+            RunFailure::Refused(Refusal::Elsewhere) => {
+                let who = (peer, link.is_origin());
+                settled.verdict = self.conduct.on_elsewhere(ctx.now, who, ctx.config.tick, ctx.random);
+            }
+            RunFailure::Refused(_) => {
+                self.conduct.on_fruitless(ctx.now, peer, ctx.config.tick, link.is_stranger());
+            }
+            RunFailure::Corrupt { .. }
+            | RunFailure::Unasked
+            | RunFailure::NotStored { .. }
+            | RunFailure::Silent => {}
+        }
+        settled
     }
 
     /// A neighbour is new.
-    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &Link, theirs: &RunSet) {
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &mut Link, theirs: &RunSet) {
+        if !link.is_origin() && self.let_down >= LET_DOWN_MAX {
+            link.set_late(true);
+        }
         self.groups.on_linked(ctx, link, theirs);
         if link.is_counted() {
             self.availability.add_all(theirs);
@@ -382,10 +443,10 @@ impl Download {
         runs: &[RunIndex],
     ) {
         self.groups.on_have(ctx, links, have, (peer, runs), &self.layout);
-        self.spare_origins(ctx, links, runs);
         let Some(link) = links.get(peer) else { return };
         self.pieces.on_have(runs, self.requests.busy());
         if link.is_counted() {
+            self.spare_origins(ctx, links, runs);
             runs.iter().for_each(|&run| self.availability.add(run));
         }
     }
@@ -406,6 +467,14 @@ impl Download {
     /// A neighbour is gone; what it was asked for is free again.
     pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>) {
         self.requests.close_peer(link.peer);
+        self.conduct.forget(link.peer);
+        if link.is_stranger()
+            && !link.is_origin()
+            && !link.is_late()
+            && theirs.is_some_and(|it| !it.is_empty())
+        {
+            self.let_down = self.let_down.saturating_add(1);
+        }
         if let Some(theirs) = theirs.filter(|_| link.is_counted()) {
             self.availability.subtract_all(theirs);
         }
@@ -425,6 +494,8 @@ impl Download {
             }
             if self.requests.iter().any(|request| request.run == run && request.peer == peer) {
                 self.withdraw(ctx, links, run);
+                let is_stranger = links.get(peer).is_some_and(Link::is_stranger);
+                self.conduct.on_fruitless(ctx.now, peer, ctx.config.tick, is_stranger);
             }
         }
     }
@@ -439,83 +510,6 @@ impl Download {
         self.disk_full = full;
     }
 
-    /// Takes the rates of the time since the last look, and sets how much each may have in flight.
-    pub(crate) fn rate(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
-        let seconds = ctx.now.since(self.rated).as_secs_f32();
-        if seconds < 0.05 {
-            return;
-        }
-        self.rated = ctx.now;
-        let (min, start) = (f32::from(ctx.config.requests_min), ctx.config.requests_start);
-        let max = f32::from(depth_max(ctx.config, self.run_bytes));
-        for link in links.iter_mut() {
-            let now = link.received as f32 / seconds;
-            let idle = link.in_flight == 0 && link.received == 0;
-            link.received = 0;
-            if idle {
-                continue;
-            }
-            link.rate = if link.rate == 0.0 { now } else { (link.rate + now) / 2.0 };
-            let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
-            link.depth = if link.rate == 0.0 { start } else { (ahead.ceil() + 1.0).clamp(min, max) as u8 };
-        }
-    }
-
-    /// Bounds what is asked of web seeds while others ask them too: our share of what nobody has yet. They
-    /// cannot steer, so towards the end everybody would fetch the same last runs. To be called after
-    /// [`Download::rate`].
-    pub(crate) fn share_web_seeds(&self, ctx: &Context<'_>, links: &mut Links, have: &RunSet) {
-        let lacks = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_full());
-        let others = links.iter().filter(|link| !link.is_origin() && lacks(link)).count();
-        let alone = others == 0 || !links.iter().any(Link::is_web_seed);
-        if alone || self.origin.allowance(ctx.now, false) != Allowance::Unshared {
-            return;
-        }
-        let missing = |&run: &RunIndex| !have.contains(run) && self.wants(run);
-        let all = (0..self.layout.runs()).map(RunIndex::new);
-        let unshared = all.filter(missing).filter(|&run| self.availability.of(run) == 0).count();
-        let share = (unshared / (others + 1)).clamp(1, usize::from(u8::MAX)) as u8;
-        for link in links.iter_mut().filter(|link| link.is_web_seed()) {
-            link.depth = link.depth.min(share);
-        }
-    }
-
-    /// Finds out who is late, and who no longer is.
-    pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
-        // Slower than the origin by far; where that is slow itself, nobody is late so soon.
-        let origins = links.iter().filter(|link| link.is_origin());
-        let origin_seconds = origins.map(|link| link.seconds_to_answer(self.run_bytes)).fold(0.0, f32::max);
-        let late_seconds = LATE_SECONDS.max(LATE_RATIO * origin_seconds);
-        // Requests are in order of age: the first found of a peer is its oldest.
-        let late: Vec<PeerKey> = self
-            .requests
-            .iter()
-            .take_while(|request| request.age(ctx.now) > late_seconds)
-            .map(|request| request.peer)
-            .collect();
-        for link in links.iter_mut().filter(|link| !link.is_origin()) {
-            let Some(theirs) = ctx.map(link.peer) else { continue };
-            let keeps_up = link.rate * late_seconds >= self.run_bytes as f32;
-            if !link.is_late() && !keeps_up && late.contains(&link.peer) {
-                self.availability.subtract_all(theirs);
-                link.set_late(true);
-            } else if link.is_late() && keeps_up {
-                self.availability.add_all(theirs);
-                link.set_late(false);
-            }
-        }
-    }
-
-    pub(crate) fn depth_start(&self, configured: u8) -> u8 {
-        let small_runs = u64::from(configured) * u64::from(crate::layout::RUN_BYTES_MAX) / 4;
-        configured.max((small_runs / u64::from(self.run_bytes.max(1))).min(64) as u8)
-    }
-
-    /// Requests to a web seed to begin with: large ones for each of the few connections to it.
-    pub(crate) fn depth_to_server(&self) -> u8 {
-        (SERVER_BYTES_START / self.run_bytes.max(1)).clamp(2, 64) as u8
-    }
-
     pub(crate) fn heap_bytes(&self) -> usize {
         let wanted = self.wanted.as_ref().map_or(0, |wanted| wanted.words().len() * 8);
         size_of::<Download>()
@@ -523,6 +517,7 @@ impl Download {
             + self.groups.heap_bytes()
             + self.availability.heap_bytes()
             + self.requests.heap_bytes()
+            + self.conduct.heap_bytes()
     }
 }
 
@@ -559,27 +554,6 @@ fn pick_within(
     in_turn.or_else(|| group.is_behind().then(|| pick(sight)).flatten())
 }
 
-/// Requests in flight to one neighbour at most: of small runs more, but not more than it holds for us,
-/// with a margin for those it has sent and not yet counted as sent. What is refused halves the depth.
-fn depth_max(config: &Config, run_bytes: u32) -> u8 {
-    let small_runs = AHEAD_BYTES_MIN / u64::from(run_bytes.max(1));
-    let held = u64::from(config.uploads_queued_max) * 3 / 4;
-    config.requests_max.max(small_runs.min(held) as u8)
-}
-
 fn mean_run_bytes(layout: &Layout) -> u32 {
     layout.bytes().div_ceil(u64::from(layout.runs().max(1))).max(1) as u32
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_more_small_runs_are_asked_for_than_a_neighbour_holds() {
-        let config = Config::default();
-        assert_eq!(depth_max(&config, 256 << 10), config.requests_max);
-        assert_eq!(depth_max(&config, 32 << 10), 96, "of 128 that would be 4 MiB");
-        assert!((1..1 << 18).all(|bytes| depth_max(&config, bytes) < config.uploads_queued_max));
-    }
 }

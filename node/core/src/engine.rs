@@ -13,6 +13,7 @@ use crate::{
     output::Output,
     random::Random,
     slots::Slots,
+    strikes::Strikes,
     swarm::Swarm,
     time::Timestamp,
     timers::Wake,
@@ -30,6 +31,7 @@ pub struct Engine {
     swarms: Vec<(ContentKey, Box<Swarm>)>,
     agenda: BTreeSet<(Timestamp, ContentKey)>,
     banned: BTreeSet<PeerKey>,
+    strikes: Strikes,
     unchoked: u32,
     slots: Slots,
     locality: Locality,
@@ -44,6 +46,7 @@ impl Engine {
             swarms: Vec::new(),
             agenda: BTreeSet::new(),
             banned: BTreeSet::new(),
+            strikes: Strikes::default(),
             unchoked: 0,
             slots: Slots::default(),
             locality: Locality::default(),
@@ -141,6 +144,7 @@ impl Engine {
             random: &mut self.random,
             maps,
             outputs,
+            strikes: &mut self.strikes,
             locality: self.locality,
             slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
         };
@@ -196,6 +200,7 @@ impl Engine {
             if let Output::Ban { peer } = outputs[at]
                 && self.banned.insert(peer)
             {
+                self.strikes.note(now, maps, peer);
                 if self.banned.len() > BANNED_MAX {
                     self.banned.pop_first();
                 }

@@ -10,8 +10,13 @@
 //! a hundred pieces), and would save little: a bit a run says what may be asked for, a bit what the group has, a byte how
 //! long it has been waited for. Nothing is kept about members: who they are is looked up at each tick.
 //!
-//! Invariants: no run that a member holds, or has announced and may still bring, is `open`; an announcement of a run is
-//! believed once, for [`BELIEF_TICKS`].
+//! A member may say that it holds runs and serve nobody. So a run that is here only with members who do not serve us
+//! becomes somebody's turn as well, later than one that is outside only: then it is imported and announced like any other.
+//!
+//! Invariants: no run that a member holds who serves us, or that was announced and may still come, is `open`; an
+//! announcement of a run is believed once, for [`BELIEF_TICKS`].
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 use crate::{
     layout::{Layout, RunIndex},
@@ -29,6 +34,13 @@ const BELIEF_TICKS: u8 = 40;
 pub(crate) const PROMISES_MAX: u8 = 250;
 /// See [`PROMISES_MAX`].
 pub(crate) const PROMISES_MAX_OF_STRANGERS: u8 = 16;
+/// A run that is here only with members who do not serve us waits for so long before the first turn: ten seconds. In a
+/// large group honest members choke for as long, and somebody else gets the run from them meanwhile.
+const UNSERVED_TICKS: u8 = 40;
+/// But one second only where there are slots for everybody, or nothing moves.
+const UNSERVED_TICKS_FEW: u8 = 4;
+/// Nothing moves: no run came to us or to a member for two seconds, although members say that they hold what we lack.
+const STILL_TICKS: u8 = 8;
 /// Behind others by this share of the content, a group takes what it lacks wherever it is.
 const BEHIND_SHARE: f32 = 0.05;
 /// But by so many runs at least.
@@ -88,6 +100,11 @@ impl<'a> Ranks<'a> {
         Ranks { own, others: knows_most.then_some(tags), is_large, size, share, layout }
     }
 
+    /// Whether everybody has slots for all of the others.
+    fn fits(&self, slots: u16) -> bool {
+        self.size <= u64::from(slots)
+    }
+
     /// Whether some members hear of what we import only from others.
     pub(crate) fn is_large(&self) -> bool {
         self.is_large
@@ -141,6 +158,10 @@ pub(crate) struct Survey<'a> {
     pub(crate) mine: &'a RunSet,
     /// What members hold who deliver.
     pub(crate) inside: RunSet,
+    /// What of that is held by members who serve us.
+    pub(crate) served: &'a RunSet,
+    /// Upload slots that everybody has.
+    pub(crate) slots: u16,
     /// What neighbours beyond the border hold, origins apart: those give each run away once by themselves.
     pub(crate) beyond: &'a RunSet,
     /// Neighbours beyond the border who are not complete.
@@ -158,8 +179,12 @@ pub(crate) struct Group {
     open: RunSet,
     /// Runs some member holds.
     inside: RunSet,
-    /// Those, and the ones announced.
+    /// Those, and the ones announced; but not those that have become somebody's turn because nobody serves them.
     here: RunSet,
+    /// Runs that only members hold who do not serve us.
+    unserved: RunSet,
+    /// Ticks in which nothing moved; once it is [`STILL_TICKS`], it stays.
+    still: u8,
     /// By run: see the constants.
     state: Box<[u8]>,
     /// Imports begun that the members have not been told of.
@@ -179,6 +204,8 @@ impl Group {
             open: RunSet::empty(runs),
             inside: RunSet::empty(runs),
             here: RunSet::empty(runs),
+            unserved: RunSet::empty(runs),
+            still: 0,
             state: vec![0; runs as usize].into(),
             untold: Vec::new(),
             heard: 0,
@@ -280,40 +307,60 @@ impl Group {
 
     /// A tick: what the group has is counted anew, and waits go on.
     pub(crate) fn survey(&mut self, survey: Survey<'_>) {
-        let Survey { ranks, mine, inside, beyond, rivals, members, came } = survey;
+        let Survey { ranks, mine, inside, served, slots, beyond, rivals, members, came } = survey;
         let ours = (self.heard_inside + came) as f32 / (members + 1) as f32;
         let theirs = if rivals == 0 { ours } else { self.heard as f32 / rivals as f32 };
         let bound = 2.0 * self.slack();
         self.is_large = ranks.is_large();
         self.behind = (self.behind + theirs - ours).clamp(-bound, bound);
+        let moves = came > 0 || self.heard_inside > 0;
         (self.heard, self.heard_inside) = (0, 0);
         let announced = std::mem::replace(&mut self.here, inside.clone());
         self.inside = inside;
+        let unserved = std::mem::replace(&mut self.unserved, self.inside.clone());
+        self.unserved.remove_all(served);
+        self.unserved.remove_all(mine);
+        self.note_standstill(moves);
+        let is_short = self.still >= STILL_TICKS || ranks.fits(slots);
+        let wait = if is_short { UNSERVED_TICKS_FEW } else { UNSERVED_TICKS };
         for at in 0..mine.words().len() {
-            let here = mine.words()[at] | self.inside.words()[at];
+            let here = mine.words()[at] | self.inside.words()[at] & !self.unserved.words()[at];
             for run in bits(at as u32 * 64, self.open.words()[at] & here) {
                 self.open.remove(run);
             }
-            let all = beyond.words()[at] | self.open.words()[at] | announced.words()[at];
+            // Somebody serves it now: it waits anew, should that end.
+            for run in bits(at as u32 * 64, unserved.words()[at] & here) {
+                self.state[run.get() as usize] &= !AGE;
+            }
+            let waiting = beyond.words()[at] | self.unserved.words()[at];
+            let all = waiting | self.open.words()[at] | announced.words()[at];
             for run in bits(at as u32 * 64, all & !here) {
-                self.age(run, beyond.contains(run), ranks);
+                let first = if self.unserved.contains(run) { wait } else { 0 };
+                self.age(run, waiting >> (run.get() % 64) & 1 == 1, first, ranks);
             }
         }
     }
 
-    /// One tick more in which a run is not here.
-    fn age(&mut self, run: RunIndex, beyond: bool, ranks: &Ranks<'_>) {
+    fn note_standstill(&mut self, moves: bool) {
+        if self.still < STILL_TICKS {
+            self.still = if moves || self.unserved.is_empty() { 0 } else { self.still + 1 };
+        }
+    }
+
+    /// One tick more in which a run is not to be had here; `waiting` = somebody has it all the same. Its first turn comes
+    /// after so many ticks.
+    fn age(&mut self, run: RunIndex, waiting: bool, first: u8, ranks: &Ranks<'_>) {
         let state = &mut self.state[run.get() as usize];
         if *state & ANNOUNCED != 0 {
             *state -= 1;
             if *state == ANNOUNCED {
                 // Whose turn it was did not bring it.
-                *state = DOUBTED | WAIT_TICKS;
+                *state = DOUBTED | WAIT_TICKS.saturating_add(first);
             } else {
                 self.here.insert(run);
                 return;
             }
-        } else if !beyond {
+        } else if !waiting {
             *state &= DOUBTED;
             self.open.remove(run);
             return;
@@ -321,15 +368,17 @@ impl Group {
             *state += 1;
         }
         let age = *state & AGE;
-        if ranks.is_our_turn(run, age) {
+        let is_time = age == AGE || age >= first && ranks.is_our_turn(run, age - first);
+        if is_time {
             self.open.insert(run);
+            self.here.remove(run);
         } else {
             self.open.remove(run);
         }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let words = 3 * self.open.words().len();
+        let words = 4 * self.open.words().len();
         size_of::<Group>() + words * 8 + self.state.len() + self.untold.capacity() * size_of::<RunIndex>()
     }
 }

@@ -4,6 +4,8 @@
 //! of the AS comes past both borders, and one permission is enough: whoever brings it into the AS has it at hand. None
 //! exists while our own AS is not known, while nobody else is in it, or if nearness is switched off.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use crate::{
     context::Context,
     group::{Group, PROMISES_MAX, PROMISES_MAX_OF_STRANGERS, Ranks, Survey},
@@ -111,7 +113,9 @@ impl Groups {
         for ring in RINGS.into_iter().filter(|&ring| is_on(ctx) && link.is_member(ring)) {
             let fresh = || Box::new(Group::new(theirs.runs()));
             let group = self.slot(ring).get_or_insert_with(fresh);
-            theirs.iter().for_each(|run| _ = group.on_inside(run));
+            if !link.is_late() {
+                theirs.iter().for_each(|run| _ = group.on_inside(run));
+            }
         }
     }
 
@@ -126,6 +130,10 @@ impl Groups {
     ) {
         for ring in RINGS {
             let Some(link) = links.get(peer).filter(|link| !link.is_origin()) else { return };
+            if link.is_late() && link.is_stranger() {
+                // What it says counts at the next tick, for what it is worth.
+                return;
+            }
             let is_member = link.is_member(ring);
             let (standing, counted) = (&self.standing, self.counted);
             let Some(group) = slot(&mut self.lan, &mut self.system, ring) else { continue };
@@ -211,11 +219,14 @@ impl Groups {
                 all
             };
             let delivers = |link: &&Link| link.is_member(ring) && !link.is_stalled(run_bytes);
+            let serves = |link: &&Link| link.is_member(ring) && link.is_counted();
             let is_rival = |link: &&Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_full());
             let survey = Survey {
                 ranks: &ranks,
                 mine: have,
                 inside: union(&mut ordinary().filter(delivers)),
+                served: &union(&mut ordinary().filter(serves)),
+                slots: ctx.config.upload_slots,
                 beyond: &union(&mut beyond()),
                 rivals: beyond().filter(is_rival).count() as u32,
                 members: ordinary().filter(|link| link.is_member(ring)).filter(is_rival).count() as u32,
@@ -253,7 +264,11 @@ fn ranks<'a>(
 ) -> Ranks<'a> {
     // Who has nothing while we have much will not bring anything either.
     let began = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_empty());
-    let counts = |link: &&Link| link.is_member(ring) && (have.count() < MUCH || began(link));
+    // Nor will who says that it has everything already, and gives nothing.
+    let is_complete = |link: &Link| ctx.map(link.peer).is_some_and(RunSet::is_full);
+    let hoards = |link: &Link| link.is_late() && link.is_stranger() && is_complete(link);
+    let takes_turns = |link: &Link| !hoards(link) && (have.count() < MUCH || began(link));
+    let counts = |link: &&Link| link.is_member(ring) && takes_turns(link);
     let tags: Vec<u32> = links.iter().filter(counts).map(|link| ctx.maps.tag(link.peer)).collect();
     let (known, counted) = match ring {
         // Everybody on a local network finds everybody.

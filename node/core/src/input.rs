@@ -123,7 +123,8 @@ pub enum Event {
         /// Payload sent.
         bytes: u32,
     },
-    /// Bytes of a requested run are coming in, if slowly; said every few seconds at most.
+    /// Bytes of a requested run are coming in, if slowly, but no slower than the shell's least rate; said every few seconds
+    /// at most. Before the manifest's material is handed in: what is on disk is being looked at.
     Receiving,
     /// A run came, was verified and stored.
     RunStored {
@@ -145,6 +146,9 @@ pub enum Event {
     },
     /// Runs of ours are no longer good: rotten on disk, or lost by a failed sync.
     RunsLost(Vec<RunIndex>),
+    /// Runs that were held and are not any more, because their owner changed them on purpose: they are given to nobody,
+    /// and not fetched again.
+    RunsWithdrawn(Vec<RunIndex>),
     /// The disk is full (`true`), or has room again.
     DiskFull(bool),
 }
@@ -250,6 +254,9 @@ pub enum RunFailure {
         /// Payload thrown away.
         bytes: u32,
     },
+    /// It answers what it was not asked: a request that it was never sent or has answered already, or, not being an origin,
+    /// with another run. Nothing of it was taken in.
+    Unasked,
     /// Nothing came for too long, or the stream broke.
     Silent,
     /// It came but could not be stored; the disk's state is told by [`Event::DiskFull`].

@@ -18,6 +18,16 @@ pub(crate) const LATE_SECONDS: f32 = 2.0;
 /// And only if it takes this many times longer than the origin would.
 pub(crate) const LATE_RATIO: f32 = 3.0;
 
+/// Rates of peers and origins are compared over so many seconds.
+const RATE_MEMORY_SECONDS: f32 = 2.0;
+
+/// Peers have this long beyond [`Config::peers_first`] to begin before their rate is compared with that of origins.
+const PEERS_HAVE: Duration = Duration::from_secs(1);
+
+/// While no origin was asked yet, peers are too slow if the rest would take them so many seconds: then a first run shows
+/// how fast an origin is.
+const PEERS_SECONDS_MAX: f32 = 20.0;
+
 /// A neighbour that holds a run from an origin for so long without anybody having got it from there has more to pass on
 /// than its uplink takes: what it is given beyond that reaches the others late, however early it was sent.
 const RELAY_TIME: Duration = Duration::from_secs(1);
@@ -26,42 +36,54 @@ const RELAY_TIME: Duration = Duration::from_secs(1);
 /// that would else be idle serves anybody.
 const QUICK_WINDOW: Duration = Duration::from_millis(300);
 
+/// And who takes so many times longer for that than most is served last, once slots are short.
+const LAGGARD_RATIO: u32 = 3;
+
+/// Runs given first to somebody of whom nothing has come to others yet, while more ask than are served at a time and others
+/// pass theirs on.
+const TRIAL_RUNS: usize = 2;
+
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Allowance {
-    /// Nothing for now: peers are being dialled, or it said "elsewhere" a moment ago.
+    /// Nothing for now: peers are being dialled.
     Nothing,
     /// Runs that no neighbour but origins holds.
     Unshared,
-    /// Any run: peers are silent.
+    /// Any run: peers are silent, or much too slow.
     All,
 }
 
 /// A leecher's half of the rule.
 #[derive(Debug)]
 pub(crate) struct OriginRule {
-    /// Asked not to ask before this moment.
-    hold: Timestamp,
     /// Peers count as silent from this moment on.
     silent_from: Timestamp,
     /// Peers come first until this moment, while some are being dialled.
     peers_first_until: Timestamp,
+    /// Bytes a second that peers bring, all together, and that origins bring while they are asked; 0 = not known.
+    peers_rate: f32,
+    origins_rate: f32,
+    /// Peers are much slower than origins would be.
+    is_slow: bool,
 }
 
 impl OriginRule {
     pub(crate) fn new(now: Timestamp, config: &Config) -> OriginRule {
         OriginRule {
-            hold: Timestamp::ZERO,
             silent_from: now + config.origin_after,
             peers_first_until: now + config.peers_first,
+            peers_rate: 0.0,
+            origins_rate: 0.0,
+            is_slow: false,
         }
     }
 
     /// What may be asked now.
     pub(crate) fn allowance(&self, now: Timestamp, dialing: bool) -> Allowance {
-        if now < self.hold || (dialing && now < self.peers_first_until) {
+        if self.is_early(now, dialing) {
             Allowance::Nothing
-        } else if now < self.silent_from {
+        } else if now < self.silent_from && !self.is_slow {
             Allowance::Unshared
         } else {
             Allowance::All
@@ -73,15 +95,32 @@ impl OriginRule {
         dialing && now < self.peers_first_until
     }
 
+    /// What came in so many seconds: from peers, and from origins if any was asked. `left` bytes are still missing. Somebody
+    /// who has everything and sends a run now and then must not keep us from an origin that is idle.
+    pub(crate) fn on_rates(
+        &mut self,
+        now: Timestamp,
+        seconds: f32,
+        (peers, origins): (f32, Option<f32>),
+        left: f32,
+    ) {
+        if now < self.peers_first_until + PEERS_HAVE {
+            return;
+        }
+        let weight = (seconds / RATE_MEMORY_SECONDS).min(1.0);
+        let smooth = |rate: f32, bytes: f32| rate + (bytes / seconds - rate) * weight;
+        self.peers_rate = smooth(self.peers_rate, peers);
+        self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
+        self.is_slow = match self.origins_rate > 1.0 {
+            true => self.peers_rate * LATE_RATIO < self.origins_rate,
+            false => self.peers_rate * PEERS_SECONDS_MAX < left,
+        };
+    }
+
     /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its
     /// peers does not turn to the origin in one instant.
     pub(crate) fn on_run_from_peer(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
         self.silent_from = now + random.stretch(config.origin_after, 1.0);
-    }
-
-    /// An origin said that the run is on its way among peers.
-    pub(crate) fn on_elsewhere(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
-        self.hold = now + random.stretch(config.tick, 1.0);
     }
 }
 
@@ -103,9 +142,19 @@ pub(crate) struct Steering {
     /// Every run before this one was sent, or is held by a neighbour.
     cursor: u32,
     /// By neighbour: runs it was given first, as far as nobody else is known to hold them yet.
-    to_relay: BTreeMap<PeerKey, Vec<Relayed>>,
+    to_relay: BTreeMap<PeerKey, Relay>,
     /// When somebody who passes on what it gets was last given something new.
     quick_at: Option<Timestamp>,
+    /// More want something than are served at a time.
+    is_contended: bool,
+}
+
+/// What a neighbour is to pass on.
+#[derive(Debug, Default)]
+struct Relay {
+    waiting: Vec<Relayed>,
+    /// It passed something on, or somebody else did.
+    is_proven: bool,
 }
 
 /// A run that a neighbour is to pass on.
@@ -124,6 +173,7 @@ impl Steering {
             cursor: 0,
             to_relay: BTreeMap::new(),
             quick_at: None,
+            is_contended: false,
         }
     }
 
@@ -167,7 +217,7 @@ impl Steering {
     ) -> Answer {
         let answer = self.unless_it_waits(now, peer, run, availability);
         if answer == Answer::Serve(run) {
-            self.to_relay.entry(peer).or_default().push(Relayed { run, delivered: 0 });
+            self.to_relay.entry(peer).or_default().waiting.push(Relayed { run, delivered: 0 });
         }
         answer
     }
@@ -180,7 +230,8 @@ impl Steering {
         run: RunIndex,
         availability: &Availability,
     ) -> Answer {
-        if !self.lags(now, peer, availability) {
+        let lags = self.lag(now, peer, availability) > RELAY_TIME || self.is_on_trial(peer);
+        if !lags {
             self.quick_at = Some(now);
         } else if self.quick_at.is_some_and(|at| now.since(at) < QUICK_WINDOW) {
             return Answer::Elsewhere;
@@ -188,23 +239,50 @@ impl Steering {
         Answer::Serve(run)
     }
 
-    /// Whether a neighbour still holds something alone that it got long ago. Who got it and does not say so holds it too.
-    fn lags(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> bool {
-        let Some(mut waiting) = self.to_relay.remove(&peer) else { return false };
-        waiting.retain(|it| availability.of(it.run) < 2 && self.sent[it.run.get() as usize] != 0);
+    /// How long ago a neighbour got what it still holds alone. Who got it and does not say so holds it too.
+    fn lag(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> Duration {
+        let Some(mut relay) = self.to_relay.remove(&peer) else { return Duration::ZERO };
+        relay.is_proven |= relay.waiting.iter().any(|it| availability.of(it.run) >= 2);
+        relay.waiting.retain(|it| availability.of(it.run) < 2 && self.sent[it.run.get() as usize] != 0);
         let age = |it: &Relayed| match availability.of(it.run) {
             0 => self.age_of(now, it.delivered),
             _ => self.age(now, it.run),
         };
-        let lags = waiting.iter().any(|it| age(it) > Some(RELAY_TIME));
-        self.to_relay.insert(peer, waiting);
-        lags
+        let oldest = relay.waiting.iter().filter_map(age).max();
+        self.to_relay.insert(peer, relay);
+        oldest.unwrap_or_default()
+    }
+
+    /// Whether a neighbour of whom nothing has come to anybody yet has as much as it may have until something does.
+    fn is_on_trial(&self, peer: PeerKey) -> bool {
+        let relay = self.to_relay.get(&peer).filter(|_| self.is_contended);
+        relay.is_some_and(|relay| !relay.is_proven && relay.waiting.len() >= TRIAL_RUNS)
+    }
+
+    /// Of these, who passes on what it gets far later than the others, or not at all; sorted.
+    pub(crate) fn laggards(
+        &mut self,
+        now: Timestamp,
+        peers: impl Iterator<Item = PeerKey>,
+        slots: usize,
+        availability: &Availability,
+    ) -> Vec<PeerKey> {
+        let mut lags: Vec<(Duration, PeerKey)> =
+            peers.map(|peer| (self.lag(now, peer, availability), peer)).collect();
+        self.is_contended = lags.len() > slots;
+        lags.sort_unstable();
+        let Some(&(median, _)) = lags.get(lags.len() / 2) else { return Vec::new() };
+        let most = RELAY_TIME.max(median * LAGGARD_RATIO);
+        let mut last: Vec<PeerKey> =
+            lags.into_iter().filter(|&(lag, _)| lag > most).map(|(_, peer)| peer).collect();
+        last.sort_unstable();
+        last
     }
 
     /// A run has been sent whole.
     pub(crate) fn on_delivered(&mut self, now: Timestamp, peer: PeerKey, run: RunIndex) {
         let tenths = self.tenths(now);
-        let given = self.to_relay.get_mut(&peer).into_iter().flatten();
+        let given = self.to_relay.get_mut(&peer).into_iter().flat_map(|relay| &mut relay.waiting);
         given.filter(|it| it.run == run).for_each(|it| it.delivered = tenths);
     }
 
@@ -238,7 +316,7 @@ impl Steering {
         if tenths >= u128::from(u16::MAX - 1) {
             // Nearly two hours on: start the clock anew. All that was sent counts as sent long ago.
             self.sent.iter_mut().for_each(|sent| *sent = u16::from(*sent > 0));
-            let given = self.to_relay.values_mut().flatten();
+            let given = self.to_relay.values_mut().flat_map(|relay| &mut relay.waiting);
             given.for_each(|it| it.delivered = u16::from(it.delivered > 0));
             self.since = now - Duration::from_secs(60);
         }
@@ -262,7 +340,11 @@ impl Steering {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         self.sent.len() * 2
-            + self.to_relay.values().map(|runs| runs.capacity() * size_of::<Relayed>() + 32).sum::<usize>()
+            + self
+                .to_relay
+                .values()
+                .map(|it| it.waiting.capacity() * size_of::<Relayed>() + 40)
+                .sum::<usize>()
     }
 }
 
@@ -399,7 +481,5 @@ mod tests {
         rule.on_run_from_peer(at(900), &config, &mut random);
         assert_eq!(rule.allowance(at(1_899), false), Allowance::Unshared);
         assert_eq!(rule.allowance(at(2_900), false), Allowance::All);
-        rule.on_elsewhere(at(2_900), &config, &mut random);
-        assert_eq!(rule.allowance(at(3_000), false), Allowance::Nothing);
     }
 }

@@ -128,6 +128,8 @@ pub enum GiveUp {
     Unreachable,
     /// Somebody was reached, but nobody had it.
     NotFound,
+    /// Somebody has it, but gave nothing.
+    Unserved,
     /// Bytes came, and then no more.
     Silent,
     /// The manifest came, but not the signature that is demanded.

@@ -178,14 +178,22 @@ impl Link {
         self.idle_rounds() >= IDLE_ROUNDS_MAX
     }
 
-    /// It is late, and so slow that what it holds is as good as not there: a run would take ten seconds.
+    /// It was asked, is late, and so slow that what it holds is as good as not there: a run would take ten seconds. Who
+    /// chokes us may serve others, from whom we get it.
     pub(crate) fn is_stalled(&self, run_bytes: f32) -> bool {
-        self.is_late() && self.rate * 10.0 < run_bytes
+        self.is_late() && !self.is_choking_us() && self.rate * 10.0 < run_bytes
+    }
+
+    /// It has not given us anything yet.
+    pub(crate) fn is_stranger(&self) -> bool {
+        self.rate == 0.0 && self.received == 0
     }
 
     /// Whether one more request may go to it.
     pub(crate) fn has_room(&self) -> bool {
-        !self.is_choking_us() && self.in_flight < self.depth
+        // Who is late shows with one request whether it still is.
+        let depth = if self.is_late() { self.depth.min(1) } else { self.depth };
+        !self.is_choking_us() && self.in_flight < depth
     }
 
     /// Seconds until it will have answered one more request, by its rate; 0 while nothing is known,

@@ -176,6 +176,15 @@ pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     came.max_by_key(|link| (link.idle_windows(), u16::MAX - link.given, link.peer)).map(|link| link.peer)
 }
 
+/// Who gives its place to somebody we have heard of: who came to us, whom nobody ever named, and who has not been of use
+/// for a moment. Else strangers who link to everybody first keep those apart who look for each other.
+pub(crate) fn least_of_strangers(scene: &Scene<'_>) -> Option<PeerKey> {
+    let is_stranger = |link: &&Link| !link.is_chosen() && link.via() == Via::Inbound && link.given == 0;
+    let strangers = scene.links.iter().filter(is_stranger);
+    let unused = strangers.filter(|link| link.idle_windows() > 0 && !is_kept(scene, link));
+    unused.max_by_key(|link| (link.idle_windows(), link.peer)).map(|link| link.peer)
+}
+
 /// Who of all neighbours has been idle for a minute, and would be exchanged for somebody new.
 pub(crate) fn idlest(scene: &Scene<'_>) -> Option<PeerKey> {
     let idle = scene.links.iter().filter(|link| link.is_idle() && !is_kept(scene, link));

@@ -1,5 +1,7 @@
 //! A have-map: which runs of one content somebody holds.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use crate::layout::RunIndex;
 
 /// A set of runs of one content, one bit a run.
@@ -103,6 +105,12 @@ impl RunSet {
     /// Puts everything in that is in `other`, of the same content.
     pub fn insert_all(&mut self, other: &RunSet) {
         self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine |= theirs);
+        self.count = self.words.iter().map(|word| word.count_ones()).sum();
+    }
+
+    /// Takes everything out that is in `other`, of the same content.
+    pub fn remove_all(&mut self, other: &RunSet) {
+        self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= !theirs);
         self.count = self.words.iter().map(|word| word.count_ones()).sum();
     }
 

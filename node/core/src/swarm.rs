@@ -138,18 +138,27 @@ impl Swarm {
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
             Event::RunWanted { peer, upload, run } => self.handle_wanted(ctx, peer, upload, run),
             Event::UploadEnded { peer, run, bytes } => self.handle_upload_ended(ctx, peer, run, bytes),
-            Event::Receiving => self.note_life(ctx.now),
+            Event::Receiving if self.content.is_none() => self.note_progress(ctx.now),
+            Event::Receiving => self.note_sign(ctx.now),
             Event::RunStored { peer, request, run } => self.handle_stored(ctx, peer, request, run),
             Event::RunFailed { peer, request, cause } => self.handle_failed(ctx, peer, request, cause),
             Event::RunsLost(runs) => self.handle_runs_lost(ctx, runs),
+            Event::RunsWithdrawn(runs) => self.handle_runs_withdrawn(ctx, runs),
             Event::DiskFull(full) => self.handle_disk_full(ctx, full),
         }
     }
 
-    /// Somebody has what we want.
-    fn note_life(&mut self, now: Timestamp) {
+    /// Somebody seems to have what we want.
+    fn note_sign(&mut self, now: Timestamp) {
         if let Some(pursuit) = &mut self.pursuit {
-            pursuit.alive = now;
+            pursuit.on_sign(now);
+        }
+    }
+
+    /// Something happened that no neighbour can make up.
+    fn note_progress(&mut self, now: Timestamp) {
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.on_progress(now);
         }
     }
 
@@ -159,7 +168,8 @@ impl Swarm {
         let complete = download.is_complete();
         let wanted = material.wanted.map(Box::new);
         self.content = Some(Held { layout: material.layout, have: material.have, wanted });
-        self.note_life(ctx.now);
+        self.pursuit.iter_mut().for_each(|pursuit| pursuit.on_manifest());
+        self.note_progress(ctx.now);
         if complete {
             self.on_complete(ctx);
         } else {
@@ -184,21 +194,20 @@ impl Swarm {
     }
 
     fn handle_manifest_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey, why: ManifestFailure) {
-        let asked = |pursuit: &&mut Box<Pursuit>| pursuit.manifest_from == Some(peer);
-        let Some(pursuit) = self.pursuit.as_mut().filter(asked) else { return };
+        let asked = |pursuit: &mut Box<Pursuit>| pursuit.take_asked(peer);
+        if !self.pursuit.as_mut().is_some_and(asked) {
+            return;
+        }
         match why {
             // Somebody else is asked when the ban is carried out.
             ManifestFailure::False => return ctx.ban(peer),
-            ManifestFailure::Unavailable => {
-                ctx.put(Action::Unlink { peer, why: UnlinkReason::Useless });
-                if let Some(link) = self.remove_link(ctx, peer) {
-                    self.discovery.on_no_manifest(ctx.now, &link, ctx.config, ctx.locality, ctx.random);
-                }
-            }
+            ManifestFailure::Unavailable => self.part_without_manifest(ctx, peer),
             // It has done nothing wrong, and may have the runs; only for this it is not asked again.
             ManifestFailure::Unsigned => {
-                pursuit.on_unsigned(ctx.now);
-                self.timers.hasten(Wake::Patience, pursuit.end());
+                if let Some(pursuit) = &mut self.pursuit {
+                    pursuit.on_unsigned(ctx.now);
+                    self.timers.hasten(Wake::Patience, pursuit.end());
+                }
                 if let Some(link) = self.links.get_mut(peer) {
                     link.set_has_manifest(false);
                 }
@@ -208,14 +217,26 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// Ends the link to somebody who does not give the manifest.
+    fn part_without_manifest(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        ctx.put(Action::Unlink { peer, why: UnlinkReason::Useless });
+        if let Some(link) = self.remove_link(ctx, peer) {
+            self.discovery.on_no_manifest(ctx.now, &link, ctx.config, ctx.locality, ctx.random);
+        }
+    }
+
+    /// Asks for the manifest: one neighbour, and more of them the longer it takes.
     fn ask_manifest(&mut self, ctx: &mut Context<'_>) {
-        let Some(pursuit) = &mut self.pursuit else { return };
-        if self.content.is_some() || pursuit.manifest_from.is_some() {
+        if self.content.is_some() {
             return;
         }
-        if let Some(link) = self.links.iter().find(|link| link.has_manifest()) {
-            pursuit.manifest_from = Some(link.peer);
-            ctx.put(Action::FetchManifest { peer: link.peer });
+        while let Some(pursuit) = &mut self.pursuit
+            && let Some(next) = pursuit.next_ask(ctx.now, &self.links, ctx.random)
+        {
+            ctx.put(Action::FetchManifest { peer: next.peer });
+            if let Some(slow) = next.instead_of {
+                self.part_without_manifest(ctx, slow);
+            }
         }
     }
 
@@ -259,11 +280,14 @@ impl Swarm {
             self.fill(ctx, peer);
         }
         self.ask_manifest(ctx);
-        let in_line = self.links.iter().any(|link| link.interests_us() && link.is_choking_us());
-        if in_line || self.download.as_ref().is_some_and(|download| download.is_disk_full()) {
-            self.note_life(ctx.now);
-        }
-        if let Some(pursuit) = &self.pursuit {
+        if let Some(pursuit) = &mut self.pursuit {
+            pursuit.ever_offered |= self.links.iter().any(Link::interests_us);
+            if self.links.iter().any(|link| link.interests_us() && link.is_choking_us()) {
+                pursuit.on_sign(ctx.now);
+            }
+            if self.download.as_ref().is_some_and(|download| download.is_disk_full()) {
+                pursuit.on_progress(ctx.now);
+            }
             self.timers.hasten(Wake::Patience, pursuit.end());
         }
     }
@@ -273,7 +297,7 @@ impl Swarm {
         if ctx.now < pursuit.end() {
             return self.timers.set(Wake::Patience, pursuit.end());
         }
-        ctx.put(Action::GaveUp(pursuit.verdict(self.traffic().total())));
+        ctx.put(Action::GaveUp(pursuit.verdict()));
     }
 
     fn on_complete(&mut self, ctx: &mut Context<'_>) {
@@ -392,7 +416,7 @@ impl Swarm {
     pub fn heap_bytes(&self) -> usize {
         size_of::<Swarm>()
             + self.traffic.as_ref().map_or(0, |_| size_of::<Traffic>())
-            + self.pursuit.as_ref().map_or(0, |_| size_of::<Pursuit>())
+            + self.pursuit.as_ref().map_or(0, |pursuit| pursuit.heap_bytes())
             + self.timers.heap_bytes()
             + self.links.heap_bytes()
             + self.discovery.heap_bytes()

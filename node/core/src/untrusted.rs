@@ -4,6 +4,8 @@
 //! bound. That is why this type has no arithmetic, no `Deref` and no way to the bare number: whoever wants to use one has
 //! to say how large it may be.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{fmt, ops::RangeInclusive};
 
 /// A number from outside. It becomes an ordinary one by a bound, and in no other way.

@@ -64,6 +64,10 @@ fn group_of(maps: &dyn HaveMaps, link: &Link, ours: Locality) -> u64 {
     }
 }
 
+fn interested(links: &Links) -> impl Iterator<Item = PeerKey> + '_ {
+    links.iter().filter(|link| link.is_interested()).map(|link| link.peer)
+}
+
 impl Upload {
     /// Slots this content may use now.
     fn slots(&self, ctx: &Context<'_>) -> usize {
@@ -169,7 +173,12 @@ impl Upload {
         let slots = self.slots(ctx);
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
         let ours = ctx.locality;
-        let round = Round { slots, seeding, by_nearness: ctx.config.nearness && ours.asn.is_none() };
+        let last = match &mut self.steering {
+            Some(book) => book.0.laggards(ctx.now, interested(links), slots, &book.1),
+            None => Vec::new(),
+        };
+        let by_nearness = ctx.config.nearness && ours.asn.is_none();
+        let round = Round { slots, seeding, by_nearness, last: &last };
         let maps = ctx.maps;
         let group_of = |link: &Link| group_of(maps, link, ours);
         let groups: Option<&dyn Fn(&Link) -> u64> = ctx.config.origin.then_some(&group_of);

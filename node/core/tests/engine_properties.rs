@@ -1,14 +1,21 @@
 //! What an engine does whatever happens to it: steps in any order, checked by a shell that knows what
 //! it may be asked.
 
+mod byzantine;
 mod shell;
 
-use nearcast_core::id::{ContentKey, PeerKey};
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    random::Random,
+};
 use proptest::prelude::*;
 use shell::{
     Shell,
     step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
 };
+
+/// Stories told in a run of the tests; a fuzzer tells as many in a second.
+const STORIES: u64 = 1_500;
 
 fn step() -> impl Strategy<Value = Step> {
     (0..KINDS, 0..CONTENTS, 0..PEERS, any::<u16>()).prop_map(|(kind, content, peer, number)| Step {
@@ -38,4 +45,33 @@ proptest! {
             recover(&mut shell);
         }
     }
+}
+
+/// Bytes that follow from a seed, as many as a story of some deeds has.
+fn story(seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    let length = 9 + random.below(120);
+    (0..length).map(|_| random.below(256) as u8).collect()
+}
+
+#[test]
+fn beside_an_honest_source_a_download_ends_whatever_its_other_neighbours_do() {
+    byzantine::seeds().iter().for_each(|story| byzantine::run(story));
+    (0..STORIES).for_each(|seed| byzantine::run(&story(seed)));
+}
+
+/// Stories that held a download up for good, or made it waste what it had, when what a neighbour says was believed about
+/// others. Shortened as far as they still did.
+#[test]
+fn the_stories_that_once_held_a_download_up_do_so_no_more() {
+    for (what, hex) in byzantine::FOUND {
+        let bytes: Vec<u8> = hex.as_bytes().chunks(2).map(byte).collect();
+        println!("{what}");
+        byzantine::run(&bytes);
+    }
+}
+
+fn byte(digits: &[u8]) -> u8 {
+    let text = std::str::from_utf8(digits).expect("hexadecimal digits");
+    u8::from_str_radix(text, 16).expect("hexadecimal digits")
 }

@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use nearcast_node::vital::Vital;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use self::listener::{Evictions, ShortListener};
@@ -76,7 +77,8 @@ pub trait Vitals: Send + Sync + 'static {
 pub struct AdminListener {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    server: JoinHandle<io::Result<()>>,
+    server: JoinHandle<Option<io::Result<()>>>,
+    vital: Vital,
     connections: Evictions,
 }
 
@@ -114,13 +116,19 @@ impl AdminListener {
             // Whoever drops the sender means the same.
             let _ = stopped.await;
         });
-        let server = tokio::spawn(async move { serve.await });
-        Ok(Some(AdminListener { address, stop, server, connections }))
+        let vital = Vital::default();
+        let server = tokio::spawn(vital.guard("The admin listener", async move { serve.await }));
+        Ok(Some(AdminListener { address, stop, server, vital, connections }))
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Tells if it fails.
+    pub fn vital(&self) -> &Vital {
+        &self.vital
     }
 
     /// Closes every connection, and ends.

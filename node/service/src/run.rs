@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
-use nearcast_node::address::Address;
+use nearcast_node::{
+    address::Address,
+    vital::{Failure, Vital},
+};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{
@@ -20,6 +23,9 @@ use crate::{
 
 /// How often the service manager hears how things are, when it does not want it more often.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The exit code when a task fails that the service cannot do without: as for anything that has no code of its own.
+const EXIT_FAILED: u8 = 1;
 
 /// How a service is, told by itself and to it.
 pub trait Health: Vitals + Default {
@@ -96,6 +102,9 @@ pub trait Daemon: Sized {
 
     /// Tells what is new, whenever something is; never ends. Dropping it half way loses nothing.
     async fn tell_news(&mut self, output: Output);
+
+    /// The tasks without which it cannot go on.
+    fn vitals(&self) -> Vec<Vital>;
 
     /// Ends it: takes nothing new, and gives what is under way so long to finish.
     async fn stop(self, grace: Duration);
@@ -178,7 +187,13 @@ impl<D: Daemon> Run<D> {
         let code = match started {
             Ok(daemon) => {
                 self.output.announce(&daemon.addresses(), admin.as_ref());
-                self.serve(daemon, &health, &signals, reloads).await
+                let around = admin.as_ref().map(|admin| admin.vital().clone());
+                let vitals = daemon.vitals().into_iter().chain(around).collect();
+                match self.serve(daemon, vitals, &health, &signals, reloads).await {
+                    Ok(code) => code,
+                    // At once: what failed may be what would end the rest.
+                    Err(failure) => return fail(&failure.to_string(), EXIT_FAILED),
+                }
             }
             Err(Failed { sentence, code }) => {
                 say(&sentence);
@@ -194,10 +209,11 @@ impl<D: Daemon> Run<D> {
     async fn serve(
         mut self,
         mut daemon: D,
+        vitals: Vec<Vital>,
         health: &D::Health,
         signals: &Signals,
         mut reloads: Reloads,
-    ) -> ExitCode {
+    ) -> Result<ExitCode, Failure> {
         notify::ready(&health.status());
         // Twice as often as is wanted, so that one late word does no harm.
         let every = notify::watchdog().map_or(STATUS_INTERVAL, |wait| (wait / 2).min(STATUS_INTERVAL));
@@ -206,6 +222,7 @@ impl<D: Daemon> Run<D> {
         let signal = loop {
             tokio::select! {
                 signal = signals.first() => break signal,
+                failure = Vital::any_failed(&vitals) => return Err(failure),
                 () = reloads.next() => self.reload(&mut daemon, health).await,
                 () = daemon.tell_news(self.output) => {}
                 // A loop that hangs must not be reported as alive: then the service manager restarts us.
@@ -214,7 +231,7 @@ impl<D: Daemon> Run<D> {
                 },
             }
         };
-        self.stop(daemon, health, signals, signal).await
+        Ok(self.stop(daemon, health, signals, signal).await)
     }
 
     async fn stop(self, daemon: D, health: &D::Health, signals: &Signals, signal: Signal) -> ExitCode {

@@ -26,13 +26,16 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes both signals over from their defaults, which end the process at once.
+    /// Takes both signals over from their defaults, which end the process at once. So does SIGXFSZ, the default answer
+    /// to a write beyond `ulimit -f`: it is taken over too, and then the write fails and can be told of.
     ///
     /// # Errors
     /// When the system refuses to install a handler. Must be called inside a tokio runtime.
     pub fn listen() -> io::Result<Signals> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        // The handler stays for as long as the process; nobody needs to hear of it.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let (sender, received) = watch::channel([None; 2]);
         tokio::spawn(async move {
             loop {

@@ -3,6 +3,7 @@
 use nearcast_core::{
     id::{ContentKey, PeerKey},
     input::{Event, ManifestFailure},
+    message::Message,
     output::{Action, UnlinkReason},
 };
 
@@ -23,7 +24,13 @@ impl Driver {
                 self.send_on_errand(directory, Errand::Ask { content, query, wanted });
             }
             Action::Withdraw { directory } => self.withdraw(content, directory),
-            Action::Send { peer, message } => self.tell(content, peer, message),
+            Action::Send { peer, message } => {
+                if message == Message::Choke {
+                    // Else whoever asks for much in its turn is served long after it.
+                    self.refuse_waiting(content, peer);
+                }
+                self.tell(content, peer, message);
+            }
             Action::Request { peer, request, run } => {
                 self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get() });
             }
@@ -42,16 +49,20 @@ impl Driver {
 
     fn fetch_manifest(&mut self, content: ContentKey, peer: PeerKey) {
         let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
-        let (Some((id, connection)), Some(wanted)) = (connected, self.contents.get(&content)) else {
+        let wanted = self.contents.get(&content);
+        let wanted =
+            wanted.and_then(|content| Some((content.id, content.fetch.as_ref()?.metainfo_wanted.clone())));
+        let (Some((id, connection)), Some((wanted, pursued))) = (connected, wanted) else {
             let why = ManifestFailure::Unavailable;
             return self.input(content, Event::ManifestFailed { peer, why });
         };
         self.parts.tasks.spawn(manifest::fetch(
             self.parts.network.clone(),
             (peer, id, connection),
-            (content, wanted.id),
+            (content, wanted),
             self.parts.workers.clone(),
             self.services.events.clone(),
+            pursued.child_token(),
         ));
     }
 

@@ -25,6 +25,8 @@ use tokio::{
     time::Instant,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use super::{
     Driver,
     fetch_state::{FetchState, Rate, Tally, bytes_of},
@@ -168,6 +170,7 @@ impl Driver {
             outcome: Some(outcome),
             seeded,
             cancelled: cancelled.clone(),
+            metainfo_wanted: CancellationToken::new(),
             checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
             started: now,
             join: None,
@@ -297,6 +300,7 @@ impl Driver {
         let Some(state) = &mut content.fetch else { return };
         content.manifest = Some(manifest.clone());
         state.manifest.send_replace(Some(manifest.clone()));
+        state.metainfo_wanted.cancel();
         let bytes = manifest.layout().bytes();
         if let Some(bytes_max) = state.fetch.bytes_max.filter(|&bytes_max| bytes > bytes_max) {
             return self.fail(key, DownloadError::TooLarge { bytes, bytes_max });
@@ -311,6 +315,7 @@ impl Driver {
             overwrite: state.fetch.overwrite,
             selected,
             state_dir: state.fetch.state_dir.clone(),
+            wait_for_room: state.fetch.disk_wait.is_none_or(|wait| !wait.is_zero()),
         };
         let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
         let events = self.services.events.clone();
@@ -342,7 +347,9 @@ impl Driver {
         let opened = match result {
             Ok(opened) => opened,
             // Nothing was written yet; it is opened again when there may be room.
-            Err(DownloadError::DiskFull(path)) => return self.pause_for_room(key, &path),
+            Err(DownloadError::DiskFull(path)) => {
+                return self.pause_for_room(key, &path, "nothing could be begun");
+            }
             Err(error) => return self.fail(key, error),
         };
         let Some(content) = self.contents.get_mut(&key) else { return };
@@ -418,6 +425,7 @@ impl Driver {
             GiveUp::NotFound => DownloadError::NotFound(
                 trouble.unwrap_or_else(|| "the peers reached lack what is missing here".to_owned()),
             ),
+            GiveUp::Unserved => DownloadError::Unserved(state.fetch.patience.as_secs()),
             GiveUp::Unsigned => DownloadError::Unsigned(trouble.unwrap_or_default()),
             GiveUp::Silent => DownloadError::TimedOut(state.fetch.patience.as_secs()),
         };

@@ -19,6 +19,7 @@ use tokio::{
     sync::{oneshot, watch},
     time::Instant,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::full_disk::FullDisk;
 use crate::{
@@ -39,6 +40,8 @@ pub(super) struct FetchState {
     pub(super) outcome: Option<oneshot::Sender<Result<Summary, DownloadError>>>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
+    /// Cancelled once the metainfo is there, or the download ends: whoever else is asked for it is asked no longer.
+    pub(super) metainfo_wanted: CancellationToken,
     /// Bytes hashed and to be hashed, while what is on disk is looked at.
     pub(super) checked: Arc<(AtomicU64, AtomicU64)>,
     pub(super) started: Instant,
@@ -65,6 +68,12 @@ pub(super) struct FetchState {
     pub(super) up: Rate,
     /// What came from other ASes.
     pub(super) imports: Imports,
+}
+
+impl Drop for FetchState {
+    fn drop(&mut self) {
+        self.metainfo_wanted.cancel();
+    }
 }
 
 /// The bytes of a set of runs, counted again only when the set has changed, and a large one only

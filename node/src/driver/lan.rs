@@ -27,7 +27,8 @@ impl Driver {
             stop: self.services.stop.clone(),
             seed: self.parts.seed.rotate_left(16),
         };
-        self.parts.tasks.spawn(lan::run(lan));
+        let listening = self.parts.vital.guard("What listens to the local network", lan::run(lan));
+        self.parts.tasks.spawn(listening);
     }
 
     pub(super) fn on_lan_heard(&mut self, heard: &Heard) {

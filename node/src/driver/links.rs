@@ -286,6 +286,7 @@ impl Driver {
             peer: peer_id,
             connection,
             content: content_id,
+            from_origin: hello.origin,
             tools: Tools {
                 manifest,
                 store,

@@ -69,6 +69,7 @@ use crate::{
     pulse::Pulse,
     repeats::Repeats,
     store::Workers,
+    vital::Vital,
     web_seed,
 };
 
@@ -99,6 +100,9 @@ pub(crate) enum Command {
     Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
     /// Go by another atlas.
     Atlas(Arc<Atlas>),
+    /// Fail, as if there were an error in the loop.
+    #[cfg(test)]
+    Fail,
     /// End everything.
     Shutdown { grace: Duration, reply: oneshot::Sender<()> },
 }
@@ -110,6 +114,7 @@ pub(crate) struct DriverParts {
     pub(crate) budget: Budget,
     pub(crate) seed: u64,
     pub(crate) pulse: Pulse,
+    pub(crate) vital: Vital,
     /// Taken by the driver.
     pub(crate) nearness: Option<Nearness>,
     pub(crate) network: Network,
@@ -208,8 +213,8 @@ impl Driver {
             services: Services {
                 events,
                 known: Known::default(),
-                up: Limiter::new(parts.config.limits_up(), parts.tasks.clone()),
-                down: Limiter::new(parts.config.limits_down(), parts.tasks.clone()),
+                up: Limiter::new(parts.config.limits_up(), parts.tasks.clone(), parts.vital.clone()),
+                down: Limiter::new(parts.config.limits_down(), parts.tasks.clone(), parts.vital.clone()),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
@@ -327,6 +332,8 @@ impl Driver {
                 let _ = reply.send(answer);
             }
             Command::Atlas(atlas) => self.look_around(atlas),
+            #[cfg(test)]
+            Command::Fail => panic!("a fault that was asked for"),
             Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
         }
     }

@@ -196,7 +196,7 @@ impl Driver {
         if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
             self.totals.banned += 1;
             if let Some(kept_back) = self.banned_said.due() {
-                tracing::warn!(peer = %id, kept_back, "banned for sending corrupt data");
+                tracing::warn!(peer = %id, kept_back, "banned for breaking the protocol, by false data or answers that nobody asked for");
             }
             self.parts.network.ban(id);
         }

@@ -110,7 +110,7 @@ impl Driver {
                 }
                 self.succeed(key, Some(path));
             }
-            Err(StoreError::Full { path, .. }) => self.pause_for_room(key, &path),
+            Err(StoreError::Full { path, source }) => self.pause_for_room(key, &path, &source.to_string()),
             Err(error) => {
                 // A failed sync: what was lost is fetched again, then it is finished anew.
                 let lost = self.lost_runs(key);
@@ -142,20 +142,31 @@ impl Driver {
 
     pub(super) fn on_store_failed(&mut self, key: ContentKey, error: StoreError) {
         match error {
-            StoreError::Full { path, .. } => self.pause_for_room(key, &path),
+            StoreError::Full { path, source } => self.pause_for_room(key, &path, &source.to_string()),
             StoreError::Rotten { lost, .. } => self.on_runs_lost(key, lost),
             StoreError::Missing => {}
-            StoreError::Io { path, source } => self.fail(key, DownloadError::Io { path, source }),
+            StoreError::Edited { path, lost } => self.on_edited(key, path, lost),
+            error @ (StoreError::Io { .. } | StoreError::InTheWay { .. }) => self.fail(key, error.into()),
         }
     }
 
+    /// A whole file was changed by its user. He keeps it; what differs is given no longer. A download that needs it
+    /// cannot become complete any more.
+    pub(super) fn on_edited(&mut self, key: ContentKey, path: PathBuf, lost: Vec<RunIndex>) {
+        let complete = self.fetch_state(key).is_some_and(|state| state.was_complete);
+        if !complete || lost.is_empty() {
+            return self.fail(key, DownloadError::Exists(path));
+        }
+        self.input(key, Event::RunsWithdrawn(lost));
+    }
+
     /// Nothing is lost: it goes on by itself when there is room.
-    pub(super) fn pause_for_room(&mut self, key: ContentKey, path: &Path) {
+    pub(super) fn pause_for_room(&mut self, key: ContentKey, path: &Path, why: &str) {
         let Some(state) = self.fetch_state(key) else { return };
         let known = state.full_disk.is_doubtful();
         if state.full_disk.on_full(Instant::now(), state.fetch.disk_wait) {
             if !known {
-                tracing::warn!(path = %path.display(), "the disk is full; waiting for room");
+                tracing::warn!(path = %path.display(), why, "the disk is full; waiting for room");
             }
             self.input(key, Event::DiskFull(true));
         }

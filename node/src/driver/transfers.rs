@@ -64,7 +64,8 @@ impl Driver {
     }
 
     pub(super) fn on_failed(&mut self, id: LinkId, request: u32, cause: RunFailure) {
-        if let (RunFailure::Corrupt { .. }, Some(content)) = (cause, self.contents.get_mut(&id.content)) {
+        let is_false = matches!(cause, RunFailure::Corrupt { .. } | RunFailure::Unasked);
+        if let (true, Some(content)) = (is_false, self.contents.get_mut(&id.content)) {
             content.corrupt_peers.insert(id.peer);
             self.note_web_corruption(id);
         }
@@ -155,6 +156,7 @@ impl Driver {
         self.on_uploaded(id, run, 0);
         match error {
             StoreError::Rotten { lost, .. } => self.on_runs_lost(id.content, lost),
+            StoreError::Edited { path, lost } => self.on_edited(id.content, path, lost),
             error if error.is_passing() => {}
             _ => self.on_runs_lost(id.content, vec![run]),
         }

@@ -1,11 +1,12 @@
 //! What the engine may look up while it decides: have-maps, and where peers are.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use nearcast_core::{
     HaveMaps,
     id::{ContentKey, PeerKey},
     prefix::Network,
+    random::mix,
     run_set::RunSet,
     tier::Near,
 };
@@ -39,8 +40,34 @@ impl HaveMaps for View<'_> {
         Some(self.nearness.near(self.peers.get(peer)?.ip()?))
     }
 
+    fn host(&self, peer: PeerKey) -> Option<u64> {
+        self.peers.get(peer)?.ip().map(host)
+    }
+
     fn network(&self, peer: PeerKey) -> Network {
         let ip = self.peers.get(peer).and_then(Known::ip);
         ip.map_or(Network::UNKNOWN, Network::of)
+    }
+}
+
+/// The number of an address. In IPv6 it is that of the /64, which is one household's.
+fn host(ip: IpAddr) -> u64 {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => u64::from(ip.to_bits()),
+        IpAddr::V6(ip) => mix((ip.to_bits() >> 64) as u64) | 1 << 63,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_household_is_one_host_and_neighbours_are_not() {
+        let host = |ip: &str| host(ip.parse().unwrap());
+        assert_eq!(host("192.0.2.1"), host("::ffff:192.0.2.1"));
+        assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
+        assert_eq!(host("2001:db8:1:2::1"), host("2001:db8:1:2:ffff::1"));
+        assert_ne!(host("2001:db8:1:2::1"), host("2001:db8:1:3::1"));
     }
 }

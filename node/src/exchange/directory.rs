@@ -147,13 +147,18 @@ async fn read_all(
 /// answer to all of them.
 pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, directory: Option<Directory>) {
     let peer = inbound.peer;
-    if let Err(error) = answer_all(inbound, directory.as_ref()).await {
+    if let Err(error) = answer_all(inbound, &place, directory.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
     }
     drop(place);
 }
 
-async fn answer_all(inbound: InboundStream, directory: Option<&Directory>) -> Result<(), FrameError> {
+async fn answer_all(
+    inbound: InboundStream,
+    place: &StreamPlace,
+    directory: Option<&Directory>,
+) -> Result<(), FrameError> {
+    let mut lease = place.lease();
     let InboundStream { peer, remote, stream, .. } = inbound;
     // Others have neither an IP nor a key that they could be known by.
     let asker: Option<(PeerName, IpAddr)> = PeerName::from_id(&peer.to_bytes()).zip(ip_of(&remote));
@@ -175,6 +180,7 @@ async fn answer_all(inbound: InboundStream, directory: Option<&Directory>) -> Re
         }
         // Answers to what came together leave together, as far as they fit into one frame of the muxer.
         if reader.buffer().is_empty() || frames.len() > REPLY_BYTES_MAX || !wait.is_zero() {
+            lease.set(frames.capacity());
             timeout(IDLE_TIMEOUT, async {
                 writer.write_all(&frames).await?;
                 writer.flush().await
@@ -183,6 +189,7 @@ async fn answer_all(inbound: InboundStream, directory: Option<&Directory>) -> Re
             .map_err(|_| FrameError::Nonsense("answers that nobody reads"))??;
             frames.clear();
             frames.shrink_to(4 * READ_BYTES);
+            lease.set(0);
         }
         tokio::time::sleep(wait).await;
     }

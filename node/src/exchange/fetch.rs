@@ -1,15 +1,13 @@
 //! Our half of a data stream: requests go out, runs come in, are verified and stored.
 //!
 //! Reading goes on while earlier runs are hashed and written by the workers; a permit per run bounds
-//! how many buffers that takes beside the one each link reads into. Every request is answered once, so the count of open ones is exact.
+//! how many buffers that takes beside the one each link reads into. Every request is answered once, also one that was taken
+//! back: so which answers are due is known exactly, and any other is refused at its header, before a byte of it is read.
 
 use std::{
     io,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
@@ -32,7 +30,9 @@ use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken, tas
 
 use super::{
     Buffers, Events, LinkId, SMALL_RUN_BYTES_MAX, TOGETHER_BYTES_MAX, TOGETHER_MAX, TaskEvent, Wire,
+    due::Due,
     keep::{Arrived, keep},
+    least_rate::{LeastRate, Progress},
 };
 use crate::{
     limit::{Limiter, Pass},
@@ -46,10 +46,8 @@ use crate::{
 
 /// Requests that wait to be written; the policy keeps far fewer in flight.
 pub(crate) const ASKS_WAITING_MAX: usize = 1024;
-/// No byte for this long while something is asked for: the stream is dead, whatever it says.
+/// An answer that is due and does not begin for this long: the stream is dead, whatever it says.
 const STALL: Duration = Duration::from_secs(20);
-/// How often the driver hears that bytes come, if slowly.
-const RECEIVING_EVERY: Duration = Duration::from_secs(3);
 
 /// Everything a fetch needs.
 pub(crate) struct Fetch {
@@ -58,6 +56,8 @@ pub(crate) struct Fetch {
     pub(crate) peer: PeerId,
     pub(crate) connection: ConnectionId,
     pub(crate) content: ContentId,
+    /// The peer says that it is an origin: it may answer with another run than it was asked for.
+    pub(crate) from_origin: bool,
     pub(crate) tools: Tools,
 }
 
@@ -75,28 +75,6 @@ pub(crate) struct Tools {
     pub(crate) in_hand: Arc<Semaphore>,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
-}
-
-/// What asker and reader share.
-struct Open {
-    count: AtomicU32,
-    started: Instant,
-    /// Milliseconds after `started` of the last request.
-    last_ask_ms: AtomicU32,
-}
-
-impl Open {
-    fn note_ask(&self) {
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.last_ask_ms.store(self.started.elapsed().as_millis() as u32, Ordering::Relaxed);
-    }
-
-    /// Whether silence means that something is wrong.
-    fn is_overdue(&self) -> bool {
-        let since_ask = (self.started.elapsed().as_millis() as u32)
-            .wrapping_sub(self.last_ask_ms.load(Ordering::Relaxed));
-        self.count.load(Ordering::Relaxed) > 0 && u128::from(since_ask) >= STALL.as_millis()
-    }
 }
 
 /// Runs until the stream breaks, the driver drops `asks`, or `cancel` is set.
@@ -125,10 +103,10 @@ impl Fetch {
     async fn exchange(self, first: Ask, asks: mpsc::Receiver<Ask>) -> io::Result<()> {
         let stream = self.network.open(self.peer, self.connection, DATA).await.map_err(io::Error::other)?;
         let (reader, writer) = split(stream.compat());
-        let open = Open { count: AtomicU32::new(0), started: Instant::now(), last_ask_ms: AtomicU32::new(0) };
+        let due = Due::new(STALL);
         tokio::select! {
-            result = self.ask(writer, first, asks, &open) => result,
-            result = self.read(reader, &open) => result,
+            result = self.ask(writer, first, asks, &due) => result,
+            result = self.read(reader, &due) => result,
         }
     }
 
@@ -137,14 +115,16 @@ impl Fetch {
         mut writer: WriteHalf<Wire>,
         first: Ask,
         mut asks: mpsc::Receiver<Ask>,
-        open: &Open,
+        due: &Due,
     ) -> io::Result<()> {
         let mut batch = Vec::with_capacity(64 * Ask::BYTES);
         batch.extend_from_slice(&self.content.0);
         let mut next = Some(first);
         while let Some(ask) = next {
-            if matches!(ask, Ask::Request { .. }) {
-                open.note_ask();
+            if let Ask::Request { id, run } = ask
+                && !due.insert(id, run)
+            {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer leaves too much unanswered"));
             }
             batch.extend_from_slice(&ask.encode());
             next = asks.try_recv().ok();
@@ -162,7 +142,7 @@ impl Fetch {
         writer.shutdown().await
     }
 
-    async fn read(&self, reader: ReadHalf<Wire>, open: &Open) -> io::Result<()> {
+    async fn read(&self, reader: ReadHalf<Wire>, due: &Due) -> io::Result<()> {
         let layout = self.tools.manifest.layout();
         let mut reader = BufReader::with_capacity(read_ahead_bytes(layout), reader);
         // Small runs that wait for more of their kind, but never for the network.
@@ -172,14 +152,20 @@ impl Fetch {
                 self.hand_over(&mut small).await?;
             }
             let mut header = [0; Answer::BYTES];
-            self.fill(&mut reader, &mut header, 0, open).await?;
+            self.fill(&mut reader, &mut header, &mut LeastRate::new(), due).await?;
             match Answer::decode(header)? {
                 Answer::Refused { id, why } => {
-                    open.count.fetch_sub(1, Ordering::Relaxed);
+                    if due.take(id).is_none() {
+                        return self.unasked(id).await;
+                    }
                     let cause = RunFailure::Refused(why);
                     self.tell(TaskEvent::Failed { link: self.link, request: id, cause }).await?;
                 }
                 Answer::Run { id, run, proof_hashes, bytes } => {
+                    // Nothing of it is read before it is known to be due.
+                    if due.take(id).is_none_or(|asked| asked != run && !self.from_origin) {
+                        return self.unasked(id).await;
+                    }
                     let run = layout.run_index(run).filter(|&run| {
                         bytes == layout.run_length(run)
                             && usize::from(proof_hashes) == merkle::proof_length(layout, run)
@@ -190,12 +176,11 @@ impl Fetch {
                         self.hand_over(&mut small).await?;
                     }
                     let pass = self.take_turn(&mut small, bytes).await?;
-                    let arrived = self.receive(&mut reader, id, run, proof_hashes, pass, open).await?;
+                    let arrived = self.receive(&mut reader, id, run, proof_hashes, pass, due).await?;
                     small.push(arrived);
                     if bytes > SMALL_RUN_BYTES_MAX {
                         self.hand_over(&mut small).await?;
                     }
-                    open.count.fetch_sub(1, Ordering::Relaxed);
                 }
             }
         }
@@ -218,7 +203,7 @@ impl Fetch {
         run: RunIndex,
         proof_hashes: u8,
         mut pass: Pass,
-        open: &Open,
+        due: &Due,
     ) -> io::Result<Arrived> {
         let proof = timeout(STALL, read_proof(reader, proof_hashes)).await.map_err(|_| stalled())??;
         let length = self.tools.manifest.layout().run_length(run);
@@ -227,10 +212,10 @@ impl Fetch {
             false => Vec::new(),
         };
         bytes.resize(length as usize, 0);
-        let mut filled = 0;
+        let (mut filled, mut rate) = (0, LeastRate::new());
         while filled < bytes.len() {
             let upto = bytes.len().min(filled + pass.next().await as usize);
-            self.fill(reader, &mut bytes[..upto], filled, open).await?;
+            self.fill(reader, &mut bytes[filled..upto], &mut rate, due).await?;
             filled = upto;
         }
         Ok(Arrived { request, run, bytes, proof })
@@ -256,29 +241,41 @@ impl Fetch {
         Ok(())
     }
 
-    /// Fills `buffer` from `at` on; an error when nothing comes for too long although something should.
+    /// Fills `buffer`; an error when nothing, or next to nothing, comes for too long although something should. `rate` has
+    /// seen what came of this answer before.
     async fn fill(
         &self,
         reader: &mut BufReader<ReadHalf<Wire>>,
         buffer: &mut [u8],
-        mut at: usize,
-        open: &Open,
+        rate: &mut LeastRate,
+        due: &Due,
     ) -> io::Result<()> {
-        let mut told = Instant::now();
+        let mut at = 0;
         while at < buffer.len() {
-            match timeout(STALL, reader.read(&mut buffer[at..])).await {
+            // Only the time that we wait for the peer counts: our own limits may be slower than any peer.
+            let asked = Instant::now();
+            let read = timeout(rate.patience(), reader.read(&mut buffer[at..])).await;
+            let waited = asked.elapsed();
+            let bytes = match read {
                 Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(Ok(bytes)) => at += bytes,
+                Ok(Ok(bytes)) => bytes,
                 Ok(Err(error)) => return Err(error),
-                Err(_) if at > 0 || open.is_overdue() => return Err(stalled()),
-                Err(_) => {}
-            }
-            if at > 0 && told.elapsed() >= RECEIVING_EVERY {
-                told = Instant::now();
-                self.tell(TaskEvent::Receiving { link: self.link }).await?;
+                Err(_) => 0,
+            };
+            at += bytes;
+            match rate.note(waited, bytes) {
+                // Between answers, silence is in order as long as none is due.
+                Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),
+                Progress::TooLittle | Progress::Enough => {}
+                Progress::Told => self.tell(TaskEvent::Receiving { link: self.link }).await?,
             }
         }
         Ok(())
+    }
+
+    async fn unasked(&self, request: u32) -> io::Result<()> {
+        self.tell(TaskEvent::Failed { link: self.link, request, cause: RunFailure::Unasked }).await?;
+        Err(io::Error::new(io::ErrorKind::InvalidData, "the peer answered what it was not asked"))
     }
 
     async fn corrupt(&self, request: u32, bytes: u32) -> io::Result<()> {
@@ -296,7 +293,7 @@ impl Fetch {
 }
 
 fn stalled() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no data for 20 seconds")
+    io::Error::new(io::ErrorKind::TimedOut, "no data, or next to none, for 20 seconds")
 }
 
 /// What is read ahead: nothing to speak of where runs are large, as it would be copied once more.

@@ -4,7 +4,11 @@
 //! dictionary, the number of hashes of all layers, the hashes, and the publishers' signatures. Lengths are
 //! 4 bytes, big-endian; the number of signatures is one byte.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
@@ -17,9 +21,12 @@ use tokio::{
     sync::oneshot,
     time::timeout,
 };
-use tokio_util::compat::FuturesAsyncReadCompatExt;
+use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Events, TaskEvent};
+use super::{
+    Events, TaskEvent,
+    least_rate::{LeastRate, Progress},
+};
 use crate::{
     budget::StreamPlace,
     net::{InboundStream, Network},
@@ -29,6 +36,8 @@ use crate::{
 
 /// No progress for this long ends an exchange.
 const STALL: Duration = Duration::from_secs(15);
+/// The longest that one peer is read from. The largest manifest takes 75 MiB, at 256 kB/s.
+const FETCH_TIME_MAX: Duration = Duration::from_secs(300);
 /// Read at a time: progress is looked at after each.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -57,17 +66,22 @@ impl From<io::Error> for FetchError {
     }
 }
 
-/// Asks a peer for a manifest.
+/// Asks a peer for a manifest. Ends without a word when `over` says that it is no longer wanted.
 pub(crate) async fn fetch(
     network: Network,
     peer: (PeerKey, PeerId, ConnectionId),
     content: (ContentKey, ContentId),
     workers: Workers,
     events: Events,
+    over: CancellationToken,
 ) {
     let (key, id, connection) = peer;
     tracing::debug!(peer = %id, "asking for the metainfo of {}", content.1);
-    let result = exchange(&network, id, connection, content.1, &workers).await;
+    let asked = timeout(FETCH_TIME_MAX, exchange(&network, id, connection, content.1, &workers));
+    let result = tokio::select! {
+        () = over.cancelled() => return,
+        result = asked => result.unwrap_or_else(|_| Err(FetchError::Unavailable("it takes too long".to_owned()))),
+    };
     // The driver is gone only when the node stops.
     let _ = events.send(TaskEvent::ManifestCame { content: content.0, peer: key, result }).await;
 }
@@ -147,19 +161,28 @@ async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize>
     timeout(STALL, stream.read_u32()).await.map_err(|_| stalled())?.map(|length| length as usize)
 }
 
-/// Allocates as bytes come, not as they are promised.
+/// Allocates as bytes come, not as they are promised; and they come at the least rate, or not at all.
 async fn read_bytes(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut rate) = (Vec::new(), LeastRate::new());
     while bytes.len() < length {
-        let at = bytes.len();
-        bytes.resize(length.min(at + CHUNK_BYTES), 0);
-        timeout(STALL, stream.read_exact(&mut bytes[at..])).await.map_err(|_| stalled())??;
+        let filled = bytes.len();
+        bytes.resize(length.min(filled + CHUNK_BYTES), 0);
+        let asked = Instant::now();
+        let read = timeout(rate.patience().min(STALL), stream.read(&mut bytes[filled..])).await;
+        let came = read.map_err(|_| stalled())??;
+        if came == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        bytes.truncate(filled + came);
+        if rate.note(asked.elapsed(), came) == Progress::TooLittle {
+            return Err(stalled());
+        }
     }
     Ok(bytes)
 }
 
 fn stalled() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "no data for 15 seconds")
+    io::Error::new(io::ErrorKind::TimedOut, "no data, or next to none, for 15 seconds")
 }
 
 /// Answers somebody who asks for a manifest.

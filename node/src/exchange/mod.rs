@@ -5,9 +5,11 @@
 
 mod buffers;
 pub(crate) mod directory;
+mod due;
 pub(crate) mod fetch;
 mod keep;
 mod known;
+pub(crate) mod least_rate;
 pub(crate) mod link;
 mod load;
 pub(crate) mod manifest;

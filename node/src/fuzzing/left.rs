@@ -91,7 +91,7 @@ pub(super) fn receipt(bytes: &[u8]) {
 pub(super) fn receipt_seeds() -> Vec<Vec<u8>> {
     let mut whole = Receipt::default();
     for (file, modified_ns) in HERE.0.layout().file_index(0).into_iter().zip([i64::MAX]) {
-        whole.add(file, FileStamp { bytes: 1, modified_ns, inode: 3, device: 4 });
+        whole.add(file, FileStamp { bytes: 1, modified_ns, changed_ns: 9, inode: 3, device: 4 });
     }
     [Receipt::default(), whole].map(|receipt| without_checksum(receipt::encode(CONTENT, &receipt))).into()
 }

@@ -29,7 +29,7 @@ use std::time::Duration;
 
 use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 
-use crate::budget::Plan;
+use crate::{budget::Plan, vital::Vital};
 
 pub(crate) use self::{
     dials::Target,
@@ -65,6 +65,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) security: Security,
     /// Bytes of kernel buffer per TCP socket and direction; none = the system's own tuning.
     pub(crate) socket_buffer_bytes: Option<u32>,
+    /// Told if the network's own task fails.
+    pub(crate) vital: Vital,
 }
 
 impl NetworkConfig {
@@ -95,6 +97,7 @@ impl NetworkConfig {
             idle_timeout: Duration::from_secs(30),
             security: Security::default(),
             socket_buffer_bytes: None,
+            vital: Vital::default(),
         }
     }
 }

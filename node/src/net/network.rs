@@ -158,7 +158,7 @@ impl Network {
             tasks: network.tasks.clone(),
         };
         let driver = swarm::Driver::start(&config, streams, ends).await?;
-        network.tasks.tracker.spawn(driver.run());
+        network.tasks.tracker.spawn(config.vital.guard("The network", driver.run()));
         Ok((network, event_receiver, inbound_receiver))
     }
 

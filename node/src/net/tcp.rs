@@ -23,6 +23,7 @@ use libp2p::{
 };
 use socket2::SockRef;
 use tokio::{
+    io::ReadBuf,
     net::{TcpListener, TcpSocket, TcpStream},
     time::Sleep,
 };
@@ -230,13 +231,15 @@ impl Future for FirstBytes {
     type Output = io::Result<ReadAhead<TcpStream>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(stream) = &self.stream else {
-            return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
+        let gone = || io::Error::from(io::ErrorKind::NotConnected);
+        let mut byte = [0];
+        // Looked at and not taken. That a socket may be readable is not enough: it is said of fresh ones, too.
+        let said = match &self.stream {
+            Some(stream) => stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)),
+            None => return Poll::Ready(Err(gone())),
         };
-        match stream.poll_read_ready(cx) {
-            Poll::Ready(Ok(())) => {
-                Poll::Ready(self.stream.take().ok_or(io::ErrorKind::NotConnected.into()).map(ReadAhead::new))
-            }
+        match said {
+            Poll::Ready(Ok(_)) => Poll::Ready(self.stream.take().map(ReadAhead::new).ok_or_else(gone)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
                 self.deadline.as_mut().poll(cx).map(|()| {

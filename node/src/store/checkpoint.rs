@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::PathBuf,
 };
 
@@ -54,7 +55,8 @@ impl DiskStore {
     /// Answers the file or folder. Files that somebody put there meanwhile are not replaced.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if selected runs are not held; on any error the resume state stays.
+    /// [`StoreError::Missing`] if selected runs are not held; [`StoreError::InTheWay`] if a file could not get its name,
+    /// once all others have theirs. On any error the resume state stays.
     pub(crate) fn finish(&self) -> Result<PathBuf, StoreError> {
         if let Some(failure) = self.make_durable()?.failure {
             return Err(failure);
@@ -62,16 +64,25 @@ impl DiskStore {
         if self.wanted().has_beyond(&self.durable()) {
             return Err(StoreError::Missing);
         }
-        for file in self.selected_files() {
-            let named = self.medium.complete(file);
-            named.map_err(|error| self.io_error(file, error))?;
+        let mut in_the_way = None;
+        for file in self.selected_files().into_iter().filter(|&file| !self.medium.is_complete(file)) {
+            match self.name(file) {
+                Err(error @ StoreError::InTheWay { .. }) => in_the_way = in_the_way.or(Some(error)),
+                other => other?,
+            }
         }
         let target = self.target();
         let io_error = |error| StoreError::from_io(target.clone(), error);
         self.medium.settle().map_err(io_error)?;
+        if let Some(error) = in_the_way {
+            return Err(error);
+        }
         self.write_receipt();
-        if let Some(resume) = locked(&self.resume).take() {
-            resume.remove().map_err(io_error)?;
+        if let Some(resume) = locked(&self.resume).take()
+            && let Err(error) = resume.remove()
+        {
+            // The content is complete all the same.
+            tracing::warn!(%error, folder = %target.display(), "the state of this download could not be removed");
         }
         Ok(target)
     }
@@ -79,11 +90,16 @@ impl DiskStore {
     /// Leaves nothing behind of a download that holds nothing: there is nothing to continue.
     pub(crate) fn clean_up_if_empty(&self) -> Result<(), StoreError> {
         let mut resume = locked(&self.resume);
-        if !self.have().is_empty() {
+        if resume.is_none() || !self.have().is_empty() {
+            return Ok(());
+        }
+        let io_error = |error| StoreError::from_io(self.target(), error);
+        if !self.medium.discard().map_err(io_error)? {
+            // Without its state, what lies there would be taken for somebody else's.
             return Ok(());
         }
         let removed = resume.take().map_or(Ok(()), Resume::remove);
-        removed.map_err(|error| StoreError::from_io(self.target(), error))
+        removed.map_err(io_error)
     }
 
     /// The files that were asked for.
@@ -98,7 +114,7 @@ impl DiskStore {
     pub(super) fn write_receipt(&self) {
         let Some(place) = &self.receipt else { return };
         let mut receipt = Receipt::default();
-        for file in self.selected_files() {
+        for file in self.selected_files().into_iter().filter(|&file| !self.is_edited(file)) {
             if let Ok(stamp) = self.medium.stamp(file) {
                 receipt.add(file, stamp);
             }
@@ -178,7 +194,7 @@ impl DiskStore {
         let mut records = Vec::new();
         for &file in batch.keys() {
             if self.is_whole(file, durable) && !self.medium.is_complete(file) {
-                let stamp = self.medium.stamp(file);
+                let stamp = self.medium.fit(file).and_then(|()| self.medium.stamp(file));
                 let modified_ns = stamp.map_err(|error| self.io_error(file, error))?.modified_ns;
                 records.push(Record::Finished { file, modified_ns });
             }
@@ -235,12 +251,31 @@ impl DiskStore {
         let files: Vec<FileIndex> = locked(&self.ledger).unnamed.iter().copied().collect();
         let mut named = 0;
         for file in files {
-            let completed = self.medium.complete(file);
-            completed.map_err(|error| self.io_error(file, error))?;
+            match self.name(file) {
+                // The others go on; this is told in the end.
+                Err(StoreError::InTheWay { .. }) => continue,
+                other => other?,
+            }
             locked(&self.ledger).unnamed.remove(&file);
             named += 1;
         }
         Ok(named)
+    }
+
+    /// Gives a whole file its name.
+    fn name(&self, file: FileIndex) -> Result<(), StoreError> {
+        let written = self.medium.fit(file).and_then(|()| self.medium.stamp(file)).ok();
+        match self.medium.complete(file) {
+            Ok(()) => {
+                self.note_finished(file, written);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(StoreError::InTheWay {
+                path: self.medium.path(file),
+                new: self.medium.partial_path(file),
+            }),
+            Err(error) => Err(self.io_error(file, error)),
+        }
     }
 
     fn is_whole(&self, file: FileIndex, durable: &RunSet) -> bool {

@@ -2,10 +2,10 @@
 //!
 //! Invariants: a run is held only after all of its verified bytes were written; it is durable only
 //! after its file was synced since; bytes leave only if this process verified them on the way out,
-//! or at most ten minutes ago, and, for data that others may write to, only if its file did not change since.
+//! or at most ten minutes ago, and only if its file did not change since; a file that is being written is ours alone.
 //!
-//! Two locks, always taken in this order: `resume` (one checkpoint at a time), `ledger` (short, never
-//! across a disk call).
+//! Locks, always taken in this order: `resume` (one checkpoint at a time), `repairs` (one repair of a whole file at a
+//! time), `ledger` (short, never across a disk call).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ use nearcast_core::{
 
 use super::{
     Durable, Store, StoreError, Stored, check, folder::FileStamp, held::Held, locked, lru::Lru,
-    medium::Medium, receipt::ReceiptPlace, resume::Resume,
+    medium::Medium, receipt::ReceiptPlace, resume::Resume, seen::Look,
 };
 
 /// How long verified bytes on disk are believed without hashing them again.
@@ -53,6 +53,8 @@ pub(crate) struct DiskStore {
     /// None once complete.
     pub(super) resume: Mutex<Option<Resume>>,
     pub(super) ledger: Mutex<Ledger>,
+    /// One repair at a time, so that each knows whether the last change of a file was ours.
+    pub(super) repairs: Mutex<()>,
     opened: Instant,
     rotten_runs: AtomicU64,
 }
@@ -76,8 +78,10 @@ pub(super) struct Ledger {
     /// By run: when it was last verified, in seconds since the store was opened, plus one; 0 = never.
     /// Empty until first used, so that an idle seed stays small.
     verified: Vec<u32>,
-    /// Of a seed, by file: what it looked like when its runs were verified.
-    seen: BTreeMap<FileIndex, FileStamp>,
+    /// Whole files, as they looked when their runs were verified.
+    pub(super) seen: BTreeMap<FileIndex, FileStamp>,
+    /// Whole files of a download, as they looked when we wrote to them last, or found them right.
+    pub(super) finished: BTreeMap<FileIndex, FileStamp>,
 }
 
 impl Ledger {
@@ -94,6 +98,7 @@ impl Ledger {
             failed_syncs: 0,
             verified: Vec::new(),
             seen: BTreeMap::new(),
+            finished: BTreeMap::new(),
         }
     }
 
@@ -102,6 +107,15 @@ impl Ledger {
         self.unsynced.entry(file).or_default().push(run);
         self.unsynced_bytes += u64::from(bytes);
         self.unsynced_since.get_or_insert_with(Instant::now);
+    }
+
+    /// The next read of these runs verifies them.
+    pub(super) fn doubt(&mut self, runs: std::ops::Range<u32>) {
+        for run in runs {
+            if let Some(verified) = self.verified.get_mut(run as usize) {
+                *verified = 0;
+            }
+        }
     }
 
     /// Takes a run out everywhere.
@@ -143,6 +157,7 @@ impl DiskStore {
             receipt: None,
             resume: Mutex::new(None),
             ledger: Mutex::new(ledger),
+            repairs: Mutex::new(()),
             opened: Instant::now(),
             rotten_runs: AtomicU64::new(0),
         }
@@ -206,33 +221,7 @@ impl DiskStore {
         u32::try_from(self.opened.elapsed().as_secs()).unwrap_or(u32::MAX - 1) + 1
     }
 
-    /// What a seed's file looks like now; none for our own files, which change as we write.
-    fn look(&self, file: FileIndex) -> Option<FileStamp> {
-        self.medium.stamp(file).ok().filter(|_| self.read_only)
-    }
-
-    /// Believes what was read of a file since it looked like `before`, and of a seed nothing that was
-    /// verified when it looked otherwise.
-    fn believe(
-        &self,
-        ledger: &mut Ledger,
-        file: FileIndex,
-        before: Option<FileStamp>,
-        runs: impl IntoIterator<Item = RunIndex>,
-    ) {
-        if self.read_only {
-            let Some(now) = before else { return };
-            let changed = ledger.seen.insert(file, now).is_some_and(|seen| seen != now);
-            for run in self.manifest.layout().file_runs(file).filter(|_| changed) {
-                if let Some(verified) = ledger.verified.get_mut(run as usize) {
-                    *verified = 0;
-                }
-            }
-        }
-        self.stamp_verified(ledger, runs);
-    }
-
-    fn stamp_verified(&self, ledger: &mut Ledger, runs: impl IntoIterator<Item = RunIndex>) {
+    pub(super) fn stamp_verified(&self, ledger: &mut Ledger, runs: impl IntoIterator<Item = RunIndex>) {
         let all = self.manifest.layout().runs() as usize;
         if ledger.verified.is_empty() {
             ledger.verified = vec![0; all];
@@ -257,8 +246,12 @@ impl DiskStore {
                 }
                 ledger.failed_syncs
             };
-            let written = self.medium.write_at(span.file, span.offset, bytes);
-            written.map_err(|error| self.io_error(span.file, error))?;
+            if self.medium.is_complete(span.file) {
+                self.repair(span.file, span.offset, bytes)?;
+            } else {
+                let written = self.medium.write_at(span.file, span.offset, bytes);
+                written.map_err(|error| self.io_error(span.file, error))?;
+            }
             let mut ledger = locked(&self.ledger);
             if ledger.failed_syncs == before {
                 let new = ledger.have.insert(run);
@@ -270,14 +263,18 @@ impl DiskStore {
         }
     }
 
-    fn known(&self, run: RunIndex, span: &RunSpan, look: Option<FileStamp>) -> Result<Known, StoreError> {
+    fn known(&self, run: RunIndex, span: &RunSpan, look: Look) -> Result<Known, StoreError> {
         let ledger = locked(&self.ledger);
         if !ledger.have.contains(run) {
             return Err(StoreError::Missing);
         }
         let stamp = ledger.verified.get(run.get() as usize).copied().unwrap_or(0);
         let age = u64::from(self.seconds().saturating_sub(stamp));
-        let unchanged = !self.read_only || (look.is_some() && ledger.seen.get(&span.file) == look.as_ref());
+        let unchanged = match look {
+            Look::InWork => true,
+            Look::Whole(now) => ledger.seen.get(&span.file) == Some(&now),
+            Look::Gone => false,
+        };
         let fresh = stamp != 0 && age < VERIFIED_FOR.as_secs() && unchanged;
         let proven = if proof_length(self.manifest.layout(), run) == 0 {
             Some((*self.manifest.piece_hash(span.piece), Vec::new()))
@@ -305,7 +302,7 @@ impl DiskStore {
         &self,
         run: RunIndex,
         span: &RunSpan,
-        before: Option<FileStamp>,
+        before: Look,
         buffer: &mut Vec<u8>,
     ) -> Result<Vec<Hash>, StoreError> {
         let layout = self.manifest.layout();
@@ -359,7 +356,14 @@ impl DiskStore {
             receipt.remove();
         }
         let before = self.rotten_runs.fetch_add(lost.len() as u64, Ordering::Relaxed);
-        if before == 0 && !lost.is_empty() {
+        let first = before == 0 && !lost.is_empty();
+        if !self.read_only && self.is_edited(span.file) {
+            if first {
+                tracing::warn!(path = %path.display(), "this file was changed on disk since it was complete; it is left as it is, and what differs is given to nobody");
+            }
+            return StoreError::Edited { path, lost };
+        }
+        if first {
             tracing::warn!(path = %path.display(), runs = lost.len(), "stored data has changed on disk; it is fetched again");
         } else {
             tracing::debug!(path = %path.display(), runs = lost.len(), "stored data has changed on disk");
@@ -455,6 +459,10 @@ impl Store for DiskStore {
 
 impl Drop for DiskStore {
     fn drop(&mut self) {
+        // Nobody took it after it was opened, say.
+        if let Err(error) = self.clean_up_if_empty() {
+            tracing::debug!(%error, "an empty state stays");
+        }
         locked(whole_trees()).remove_range((self.key, 0), (self.key, u32::MAX));
     }
 }

@@ -123,12 +123,20 @@ impl Medium for Arc<Faulty> {
         self.inner().sync(files)
     }
 
+    fn fit(&self, file: FileIndex) -> io::Result<()> {
+        self.inner().fit(file)
+    }
+
     fn complete(&self, file: FileIndex) -> io::Result<()> {
         self.inner().complete(file)
     }
 
     fn is_complete(&self, file: FileIndex) -> bool {
         self.inner().is_complete(file)
+    }
+
+    fn discard(&self) -> io::Result<bool> {
+        self.inner().discard()
     }
 
     fn settle(&self) -> io::Result<()> {
@@ -141,5 +149,9 @@ impl Medium for Arc<Faulty> {
 
     fn path(&self, file: FileIndex) -> PathBuf {
         self.inner().path(file)
+    }
+
+    fn partial_path(&self, file: FileIndex) -> PathBuf {
+        self.inner().partial_path(file)
     }
 }

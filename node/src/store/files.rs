@@ -1,14 +1,18 @@
 //! The files of one content in a folder: `DIR/NAME` for a single file, `DIR/NAME/path…` for several.
-//! A file that is not complete carries a suffix, `.part` if no file of the content ends in that.
+//! A file that is not complete lies beside its place: see [`names`](super::names).
+//!
+//! Invariant: what lies under a file's own name is never opened for writing before it is ours, and is replaced in one
+//! step by what is whole, if it is still what its user allowed us to replace. What lies under the partial name is
+//! written to only if we made it, or if it was adopted because some of it is right.
 //!
 //! Files are made when first written to, at once with their full length (sparse: blocks are taken as
 //! they are written), and opened when first used. What is open stays so for a while: see [`held_open`](super::held_open).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -16,29 +20,55 @@ use std::{
     },
 };
 
-use nearcast_core::{layout::FileIndex, manifest::Manifest, merkle::sha256};
+use nearcast_core::{layout::FileIndex, manifest::Manifest};
 
 use super::{
     folder::{FileStamp, Folder, Found},
     held_open::HeldOpen,
     locked,
     medium::Medium,
+    names::PartialNames,
+    room::{Free, Room},
 };
 
 /// With more files than this to make durable, one call for the whole file system is cheaper.
 const SYNCED_ALONE_MAX: usize = 64;
-/// A name's bytes at most, on every common file system.
-const NAME_BYTES_MAX: usize = 255;
+/// What the system counts a file's blocks in.
+const BLOCK_BYTES: u64 = 512;
 
 /// Where a file of the content stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     /// Not there.
     Absent,
-    /// There, with the suffix.
+    /// There, under a partial name.
     Partial,
     /// There, under its own name.
     Complete,
+}
+
+/// One of the names under which a file may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Its own.
+    Own,
+    /// The usual partial name, which other programs use too.
+    Partial,
+    /// The partial name that only we use.
+    Beside,
+}
+
+/// What is unusual about a file that is not complete.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unusual {
+    /// It lies in [`Place::Beside`].
+    beside: bool,
+    /// What it will replace, as that looked when it was decided.
+    original: Option<FileStamp>,
+    /// It was adopted, and is longer than it will be. It keeps all its bytes until it is whole.
+    longer: bool,
+    /// This process made it.
+    made: bool,
 }
 
 #[derive(Debug)]
@@ -55,7 +85,9 @@ pub(crate) struct Files {
     open: HeldOpen,
     manifest: Arc<Manifest>,
     base: Base,
-    suffix: String,
+    names: PartialNames,
+    room: Room,
+    unusual: Mutex<BTreeMap<FileIndex, Unusual>>,
     /// By file index; empty for a seed, all of whose files are complete.
     standing: Mutex<Box<[Standing]>>,
     /// Folders whose names changed since they were last made durable.
@@ -66,22 +98,23 @@ impl Files {
     /// The files of a download in an open folder; none is touched before [`Files::set_standing`] or a write.
     pub(crate) fn of_download(manifest: Arc<Manifest>, folder: Folder) -> Files {
         let standing = vec![Standing::Absent; manifest.layout().files() as usize];
-        let suffix = partial_suffix(&manifest);
-        Files::new(manifest, Base::Held(folder), standing, suffix)
+        Files::new(manifest, Base::Held(folder), standing)
     }
 
     /// The complete files of a seed, only ever read.
     pub(crate) fn of_seed(manifest: Arc<Manifest>, folder: PathBuf) -> Files {
-        Files::new(manifest, Base::Named(folder), Vec::new(), String::new())
+        Files::new(manifest, Base::Named(folder), Vec::new())
     }
 
-    fn new(manifest: Arc<Manifest>, base: Base, standing: Vec<Standing>, suffix: String) -> Files {
+    fn new(manifest: Arc<Manifest>, base: Base, standing: Vec<Standing>) -> Files {
         static KEYS: AtomicU64 = AtomicU64::new(0);
         Files {
             open: HeldOpen::of(KEYS.fetch_add(1, Ordering::Relaxed)),
+            names: PartialNames::of(&manifest),
+            room: Room::default(),
+            unusual: Mutex::default(),
             manifest,
             base,
-            suffix,
             standing: Mutex::new(standing.into()),
             changed_folders: Mutex::default(),
         }
@@ -95,15 +128,15 @@ impl Files {
         }
     }
 
-    /// What lies where the file belongs, under its own name or (`partial`) with the suffix.
-    pub(crate) fn find(&self, file: FileIndex, partial: bool) -> io::Result<Found> {
+    /// What lies where the file belongs, or is made.
+    pub(crate) fn find(&self, file: FileIndex, place: Place) -> io::Result<Found> {
         let folder = match self.folder_of(file, false) {
             Ok(folder) => folder,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Found::Other),
             Err(error) => return Err(error),
         };
-        folder.find(&self.name(file, partial))
+        folder.find(&self.name_at(file, place))
     }
 
     /// What lies where the folder of several files belongs; none for a single file.
@@ -121,38 +154,107 @@ impl Files {
         known.copied().unwrap_or(Standing::Complete)
     }
 
-    /// Says what was found on disk.
+    /// Says what was found on disk, and is read from now on.
     pub(crate) fn set_standing(&self, file: FileIndex, now: Standing) {
         if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
             *standing = now;
         }
+        self.open.forget_file(file);
     }
 
-    /// Gives a file that is there under its own name the suffix, and its proper length.
-    pub(crate) fn reopen(&self, file: FileIndex) -> io::Result<()> {
-        let folder = self.folder_of(file, false)?;
-        let (own, partial) = (self.name(file, false), self.name(file, true));
-        // If there is a partial file too, it goes: what was looked at is the other one.
-        folder.rename_over(&own, &partial)?;
-        self.set_standing(file, Standing::Partial);
-        self.note_changed(&folder);
-        self.fit(file)
+    /// The file lies, or will lie, under the name that only we use, and in the end replaces `original`.
+    pub(crate) fn build_beside(&self, file: FileIndex, original: Option<FileStamp>) {
+        self.mark(file, |unusual| {
+            unusual.beside = true;
+            unusual.original = original;
+        });
+        self.open.forget_file(file);
     }
 
-    /// Cuts or extends a partial file to its length: it may come from somebody else.
-    pub(crate) fn fit(&self, file: FileIndex) -> io::Result<()> {
+    /// The file is complete in the end even if it is in the way of `original`, which it replaces.
+    pub(crate) fn replace(&self, file: FileIndex, original: FileStamp) {
+        self.mark(file, |unusual| unusual.original = Some(original));
+    }
+
+    /// Takes a partial file as it is. One that is too short gets its length; one that is too long keeps it for now.
+    pub(crate) fn adopt(&self, file: FileIndex) -> io::Result<()> {
         let length = self.manifest.layout().file_bytes(file);
         let handle = self.handle(file, true)?;
-        if handle.metadata()?.len() != length {
+        let found = handle.metadata()?.len();
+        if found < length {
             handle.set_len(length)?;
         }
+        self.mark(file, |unusual| unusual.longer = found > length);
         Ok(())
     }
 
-    fn name(&self, file: FileIndex, partial: bool) -> String {
+    /// Fills a new file with all that its original holds, if the file system can share blocks; false if it cannot.
+    pub(crate) fn share_blocks(&self, file: FileIndex, original: &File) -> io::Result<bool> {
+        let handle = self.handle(file, true)?;
+        let shared = rustix::fs::ioctl_ficlone(&handle, original).is_ok();
+        handle.set_len(self.manifest.layout().file_bytes(file))?;
+        Ok(shared)
+    }
+
+    /// Gives a new file the rights of its original: who could read that can read this, and nobody else.
+    pub(crate) fn take_rights(&self, file: FileIndex) -> io::Result<()> {
+        let mode = self.folder_of(file, false)?.mode(&self.name_at(file, Place::Own))?;
+        Ok(rustix::fs::fchmod(self.handle(file, true)?, mode)?)
+    }
+
+    /// What lies under the file's own name, for reading.
+    pub(crate) fn open_original(&self, file: FileIndex) -> io::Result<File> {
+        self.folder_of(file, false)?.open_file(&self.name_at(file, Place::Own), false)
+    }
+
+    /// Makes a file that is not there, with its full length.
+    pub(crate) fn make(&self, file: FileIndex) -> io::Result<()> {
+        let handle = Arc::new(self.create(file)?);
+        self.open.keep_file(file, true, handle);
+        Ok(())
+    }
+
+    /// Whether the file could be replaced, or made in a folder that is there. Nothing is touched to find out.
+    pub(crate) fn may_write(&self, file: FileIndex, original: bool) -> io::Result<bool> {
+        let folder = match self.folder_of(file, false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            other => other?,
+        };
+        Ok(folder.takes_files()? && (!original || folder.is_writable(&self.name_at(file, Place::Own))?))
+    }
+
+    /// How full the disk is; none if it does not say, or if nothing is written to it.
+    pub(crate) fn free(&self) -> io::Result<Option<Free>> {
+        match &self.base {
+            Base::Held(folder) => folder.free(),
+            Base::Named(_) => Ok(None),
+        }
+    }
+
+    fn mark(&self, file: FileIndex, change: impl FnOnce(&mut Unusual)) {
+        change(locked(&self.unusual).entry(file).or_default());
+    }
+
+    fn unusual(&self, file: FileIndex) -> Unusual {
+        locked(&self.unusual).get(&file).copied().unwrap_or_default()
+    }
+
+    fn name_at(&self, file: FileIndex, place: Place) -> String {
         let target = self.manifest.target(file);
         let name = target.file_name();
-        if partial { partial_name(name, &self.suffix) } else { name.to_owned() }
+        match place {
+            Place::Own => name.to_owned(),
+            Place::Partial => self.names.partial(name, false),
+            Place::Beside => self.names.partial(name, true),
+        }
+    }
+
+    fn name(&self, file: FileIndex, partial: bool) -> String {
+        self.name_at(file, if partial { self.partial_place(file) } else { Place::Own })
+    }
+
+    fn partial_place(&self, file: FileIndex) -> Place {
+        if self.unusual(file).beside { Place::Beside } else { Place::Partial }
     }
 
     fn folder_of(&self, file: FileIndex, make: bool) -> io::Result<Arc<Folder>> {
@@ -198,22 +300,55 @@ impl Files {
         folder.open_file(&self.name(file, standing != Standing::Complete), writable)
     }
 
+    /// Makes the partial file. What lies in its place already is somebody else's, and an error.
     fn create(&self, file: FileIndex) -> io::Result<File> {
         let name = self.name(file, true);
         let mut folder = self.folder_of(file, true)?;
-        let handle = match folder.create_file(&name) {
+        let handle = match folder.create_new_file(&name) {
             // Somebody removed the folder that we hold open: it is made again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.open.forget_folder();
                 folder = self.folder_of(file, true)?;
-                folder.create_file(&name)
+                folder.create_new_file(&name)
             }
             other => other,
         }?;
-        handle.set_len(self.manifest.layout().file_bytes(file))?;
-        self.set_standing(file, Standing::Partial);
+        if let Err(error) = handle.set_len(self.manifest.layout().file_bytes(file)) {
+            // Too large for the file system or for the limits of this process: nothing of it stays.
+            folder.remove_file(&name)?;
+            return Err(error);
+        }
+        if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
+            *standing = Standing::Partial;
+        }
+        self.mark(file, |unusual| unusual.made = true);
         self.note_changed(&folder);
         Ok(handle)
+    }
+
+    /// Room for a write: blocks that the file has already need none.
+    fn take_room(&self, file: FileIndex, handle: &File, bytes: u64) -> io::Result<()> {
+        let Base::Held(folder) = &self.base else { return Ok(()) };
+        let taken = self.room.take(folder, bytes);
+        if taken.is_err() {
+            let has_its_blocks = handle.metadata()?.blocks().saturating_mul(BLOCK_BYTES);
+            if has_its_blocks >= self.manifest.layout().file_bytes(file) {
+                return Ok(());
+            }
+        }
+        taken
+    }
+
+    /// Gives a whole file its own name.
+    fn put_in_place(&self, file: FileIndex, folder: &Folder) -> io::Result<()> {
+        let (partial, own) = (self.name(file, true), self.name(file, false));
+        if let (Some(original), Found::File(now)) = (self.unusual(file).original, folder.find(&own)?) {
+            if now != original {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            return folder.rename_over(&partial, &own);
+        }
+        folder.rename_new(&partial, &own)
     }
 
     fn note_changed(&self, folder: &Folder) {
@@ -267,7 +402,9 @@ impl Medium for Files {
     }
 
     fn write_at(&self, file: FileIndex, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.handle(file, true)?.write_all_at(bytes, offset)
+        let handle = self.handle(file, true)?;
+        self.take_room(file, &handle, bytes.len() as u64)?;
+        handle.write_all_at(bytes, offset)
     }
 
     fn sync(&self, files: &[FileIndex]) -> Vec<(FileIndex, io::Error)> {
@@ -294,17 +431,44 @@ impl Medium for Files {
         }
     }
 
+    fn fit(&self, file: FileIndex) -> io::Result<()> {
+        if !self.unusual(file).longer {
+            return Ok(());
+        }
+        let handle = self.handle(file, true)?;
+        handle.set_len(self.manifest.layout().file_bytes(file))?;
+        handle.sync_data()?;
+        self.mark(file, |unusual| unusual.longer = false);
+        Ok(())
+    }
+
     fn complete(&self, file: FileIndex) -> io::Result<()> {
         match self.standing(file) {
             Standing::Complete => return Ok(()),
             Standing::Absent => drop(self.create(file)?),
-            Standing::Partial => {}
+            Standing::Partial => self.fit(file)?,
         }
         let folder = self.folder_of(file, false)?;
-        folder.rename_new(&self.name(file, true), &self.name(file, false))?;
-        self.set_standing(file, Standing::Complete);
+        self.put_in_place(file, &folder)?;
+        if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
+            *standing = Standing::Complete;
+        }
+        locked(&self.unusual).remove(&file);
         self.note_changed(&folder);
         Ok(())
+    }
+
+    fn discard(&self) -> io::Result<bool> {
+        let made: Vec<FileIndex> =
+            locked(&self.unusual).iter().filter(|(_, unusual)| unusual.made).map(|(&file, _)| file).collect();
+        for file in made {
+            if self.standing(file) == Standing::Partial {
+                self.folder_of(file, false)?.remove_file(&self.name(file, true))?;
+                self.set_standing(file, Standing::Absent);
+            }
+            self.mark(file, |unusual| unusual.made = false);
+        }
+        Ok(!locked(&self.standing).contains(&Standing::Partial))
     }
 
     fn is_complete(&self, file: FileIndex) -> bool {
@@ -316,7 +480,8 @@ impl Medium for Files {
     }
 
     fn stamp(&self, file: FileIndex) -> io::Result<FileStamp> {
-        match self.find(file, !self.is_complete(file))? {
+        let place = if self.is_complete(file) { Place::Own } else { self.partial_place(file) };
+        match self.find(file, place)? {
             Found::File(stamp) => Ok(stamp),
             Found::Nothing => Err(io::ErrorKind::NotFound.into()),
             Found::Other => Err(io::Error::other("it is not a regular file")),
@@ -326,47 +491,8 @@ impl Medium for Files {
     fn path(&self, file: FileIndex) -> PathBuf {
         self.base().join(self.manifest.target(file).to_path_buf())
     }
-}
 
-/// A suffix that no file of the content has, so that no partial file can be taken for another.
-fn partial_suffix(manifest: &Manifest) -> String {
-    let taken = |suffix: &str| {
-        manifest.name().ends_with(suffix)
-            || manifest.files().iter().any(|file| file.path.file_name().ends_with(suffix))
-    };
-    let numbered = (2u32..).map(|number| format!(".part{number}"));
-    std::iter::once(".part".to_owned()).chain(numbered).find(|suffix| !taken(suffix)).unwrap_or_default()
-}
-
-/// `name` with `suffix`; a name too long for that is cut, and told from its like by its hash.
-fn partial_name(name: &str, suffix: &str) -> String {
-    if name.len() + suffix.len() <= NAME_BYTES_MAX {
-        return format!("{name}{suffix}");
-    }
-    let hash = sha256(name.as_bytes());
-    let mark = format!("~{:016x}{suffix}", u64::from_be_bytes(hash[..8].try_into().unwrap_or([0; 8])));
-    format!("{}{mark}", cut(name, NAME_BYTES_MAX.saturating_sub(mark.len())))
-}
-
-/// The longest beginning of `text` of at most `bytes_max` bytes that ends with a whole character.
-pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partial_name_is_never_too_long_nor_taken_for_another() {
-        assert_eq!(partial_name("film.mkv", ".part"), "film.mkv.part");
-        let (one, two) = ("é".repeat(127) + "1", "é".repeat(127) + "2");
-        let (one, two) = (partial_name(&one, ".part"), partial_name(&two, ".part"));
-        assert!(one.len() <= NAME_BYTES_MAX && one.ends_with(".part"));
-        assert_ne!(one, two);
+    fn partial_path(&self, file: FileIndex) -> PathBuf {
+        self.path(file).with_file_name(self.name(file, true))
     }
 }

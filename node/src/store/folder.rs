@@ -13,11 +13,13 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat, fstat,
-        mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
+        Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
+        accessat, fstat, fstatvfs, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
+
+use super::room::Free;
 
 /// Set once the kernel said that it lacks `openat2` (or a sandbox forbids it): we walk from then on.
 static WALK: AtomicBool = AtomicBool::new(false);
@@ -47,6 +49,8 @@ pub(crate) struct FileStamp {
     pub(crate) bytes: u64,
     /// Last change, in nanoseconds since 1970; wraps with the 64 bits, which equality survives.
     pub(crate) modified_ns: i64,
+    /// Last change of anything, its name included; the system's own clock, which no program sets back.
+    pub(crate) changed_ns: i64,
     /// The file's number in its file system.
     pub(crate) inode: u64,
     /// The file system.
@@ -59,13 +63,21 @@ impl FileStamp {
     fn of(stat: &Stat) -> FileStamp {
         FileStamp {
             bytes: stat.st_size as u64,
-            modified_ns: (stat.st_mtime as i64)
-                .wrapping_mul(1_000_000_000)
-                .wrapping_add(stat.st_mtime_nsec as i64),
+            modified_ns: nanoseconds(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+            changed_ns: nanoseconds(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
             inode: stat.st_ino as u64,
             device: stat.st_dev as u64,
         }
     }
+
+    /// Whether nobody wrote to it since it was `before`: it may have got another name or other rights.
+    pub(crate) fn is_written_as(&self, before: &FileStamp) -> bool {
+        FileStamp { changed_ns: before.changed_ns, ..*self } == *before
+    }
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.wrapping_mul(1_000_000_000).wrapping_add(nanoseconds)
 }
 
 impl Folder {
@@ -122,6 +134,46 @@ impl Folder {
     /// Opens the regular file `name` for reading and writing, made if it is not there.
     pub(crate) fn create_file(&self, name: &str) -> io::Result<File> {
         self.open_regular(name, OFlags::RDWR | OFlags::CREATE)
+    }
+
+    /// Makes the file `name`; whatever lies there already is an error.
+    pub(crate) fn create_new_file(&self, name: &str) -> io::Result<File> {
+        self.open_regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
+    }
+
+    /// Whether we may write to the file `name`, and its owner has not shut it against everybody, himself included.
+    pub(crate) fn is_writable(&self, name: &str) -> io::Result<bool> {
+        let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let open_to_somebody =
+            Mode::from_raw_mode(stat.st_mode).intersects(Mode::WUSR | Mode::WGRP | Mode::WOTH);
+        Ok(open_to_somebody && self.may(name, Access::WRITE_OK)?)
+    }
+
+    /// Who may read, write and run the file `name`.
+    pub(crate) fn mode(&self, name: &str) -> io::Result<Mode> {
+        let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(Mode::from_raw_mode(stat.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO))
+    }
+
+    /// Whether we may make and rename files in this folder.
+    pub(crate) fn takes_files(&self) -> io::Result<bool> {
+        self.may(".", Access::WRITE_OK | Access::EXEC_OK)
+    }
+
+    fn may(&self, name: &str, access: Access) -> io::Result<bool> {
+        match accessat(&self.fd, name, access, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::ACCESS | Errno::PERM | Errno::ROFS) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How full the disk is; none if it does not say.
+    pub(crate) fn free(&self) -> io::Result<Option<Free>> {
+        let disk = fstatvfs(&self.fd)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let free = Free { disk_bytes: bytes(disk.f_blocks), free_bytes: bytes(disk.f_bavail) };
+        Ok(Some(free).filter(|free| free.disk_bytes > 0))
     }
 
     fn open_regular(&self, name: &str, flags: OFlags) -> io::Result<File> {

@@ -58,6 +58,13 @@ impl HeldOpen {
         locked(folders()).insert(self.store, folder, 1);
     }
 
+    /// Lets go of a file: another one is to be found under its number.
+    pub(super) fn forget_file(&self, file: FileIndex) {
+        let mut files = locked(files());
+        files.remove((self.store, file.get(), false));
+        files.remove((self.store, file.get(), true));
+    }
+
     /// Lets go of everything.
     pub(super) fn forget(&self) {
         locked(files()).remove_range((self.store, 0, false), (self.store, u32::MAX, true));

@@ -16,14 +16,22 @@ pub(crate) trait Medium: Send + Sync {
     /// Makes what was written to `files` durable. Answers which of them failed: what was written to
     /// those since the last good call may be lost, whatever a later call says.
     fn sync(&self, files: &[FileIndex]) -> Vec<(FileIndex, io::Error)>;
-    /// Gives a file, all of which is durable, its own name; an empty one is made.
+    /// Cuts a file, all of which is durable, to its length, if it was adopted from somebody and is longer.
+    fn fit(&self, file: FileIndex) -> io::Result<()>;
+    /// Gives a file, all of which is durable, its own name; an empty one is made. What lies there is replaced only if
+    /// that was decided when the content was opened, and if it is as it was then; else this is
+    /// [`io::ErrorKind::AlreadyExists`], and both stay.
     fn complete(&self, file: FileIndex) -> io::Result<()>;
     /// Whether the file carries its own name.
     fn is_complete(&self, file: FileIndex) -> bool;
+    /// Removes files that this process made and that are not complete. False if others are left that are not.
+    fn discard(&self) -> io::Result<bool>;
     /// Makes the names given by [`Medium::complete`] durable.
     fn settle(&self) -> io::Result<()>;
     /// The file's size, time and identity.
     fn stamp(&self, file: FileIndex) -> io::Result<FileStamp>;
     /// Where the file is, or will be when complete.
     fn path(&self, file: FileIndex) -> PathBuf;
+    /// Where the file is as long as it is not complete.
+    fn partial_path(&self, file: FileIndex) -> PathBuf;
 }

@@ -7,10 +7,12 @@
 //! Order of durability: data -> fdatasync -> have-map. The have-map on disk may lag the data, never
 //! lead it.
 
+mod alike;
 pub(crate) mod check;
 mod checkpoint;
 pub(crate) mod disk;
 pub(crate) mod files;
+mod findings;
 pub(crate) mod folder;
 mod held;
 mod held_open;
@@ -19,10 +21,14 @@ mod lru;
 pub(crate) mod medium;
 #[cfg(test)]
 mod memory;
+mod names;
 pub(crate) mod open;
 mod opening;
 pub(crate) mod receipt;
 pub(crate) mod resume;
+pub(crate) mod room;
+mod salvage;
+mod seen;
 pub(crate) mod worker;
 
 #[cfg(test)]
@@ -116,8 +122,24 @@ pub(crate) enum StoreError {
         /// All runs given up: a piece of which only the whole hash is known goes as a whole.
         lost: Vec<RunIndex>,
     },
-    /// Disk or quota is full. Nothing is lost; try again when there is room.
-    #[error("no space left for {}", path.display())]
+    /// Somebody wrote to a whole file of ours, or took it away. It is his, and left as it is.
+    #[error("{} was changed by somebody else since it was complete", path.display())]
+    Edited {
+        /// The file.
+        path: PathBuf,
+        /// Runs that it does not hold any more.
+        lost: Vec<RunIndex>,
+    },
+    /// What lies under a file's own name was put there or changed meanwhile, and is kept.
+    #[error("{} was put there or changed during the download", path.display())]
+    InTheWay {
+        /// The file.
+        path: PathBuf,
+        /// Where the new one is, whole.
+        new: PathBuf,
+    },
+    /// Disk or quota is full, but for what is left to others. Nothing is lost; try again when there is room.
+    #[error("no space left for {}: {source}", path.display())]
     Full {
         /// The file.
         path: PathBuf,
@@ -139,6 +161,7 @@ impl StoreError {
     pub(crate) fn from_io(path: PathBuf, source: io::Error) -> StoreError {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path, source },
+            io::ErrorKind::FileTooLarge => StoreError::Io { path, source: too_large() },
             _ => StoreError::Io { path, source },
         }
     }
@@ -148,6 +171,13 @@ impl StoreError {
         let StoreError::Io { source, .. } = self else { return false };
         matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR))
     }
+}
+
+/// In place of "File too large (os error 27)".
+fn too_large() -> io::Error {
+    let why =
+        "a file may not become that large here; look at ulimit -f, and at what the file system can hold";
+    io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
 /// A panic of another thread while it held the lock says nothing about the next one's work: each

@@ -13,11 +13,11 @@ use nearcast_core::{layout::FileIndex, manifest::Manifest, run_set::RunSet};
 use super::{
     DiskStore, StoreError,
     disk::Ledger,
-    files::Files,
+    files::{Files, Place},
     folder::{Folder, Found},
     held::Held,
     medium::Medium,
-    opening::Opening,
+    opening::{Opening, Watch},
     receipt::ReceiptPlace,
 };
 use crate::error::{DownloadError, ShareError};
@@ -27,12 +27,14 @@ use crate::error::{DownloadError, ShareError};
 pub(crate) struct Target {
     /// The folder that gets the content's file or folder; made if it is not there.
     pub(crate) folder: PathBuf,
-    /// Replace files that are there and differ.
+    /// Replace files that are there and differ, each when its new version is whole.
     pub(crate) overwrite: bool,
     /// The files wanted; none = all. The others are not made.
     pub(crate) selected: Option<BTreeSet<FileIndex>>,
     /// Nearcast's own state directory (`$XDG_STATE_HOME/nearcast`), for receipts; none = no receipts.
     pub(crate) state_dir: Option<PathBuf>,
+    /// A disk that is full is waited for. If not, what will not fit is not begun.
+    pub(crate) wait_for_room: bool,
 }
 
 /// A content ready to be downloaded or served.
@@ -51,6 +53,8 @@ impl DiskStore {
     ///
     /// # Errors
     /// [`DownloadError::Exists`] if a wanted file is there, differs, and may not be overwritten;
+    /// [`DownloadError::InTheWay`] if something else lies under the name of a partial file;
+    /// [`DownloadError::NoRoom`] if old and new files do not fit on the disk side by side;
     /// [`DownloadError::Busy`] if another process has it open; [`DownloadError::Stopped`] if
     /// `cancelled` was set. Nothing was changed then.
     pub(crate) fn open(
@@ -65,8 +69,9 @@ impl DiskStore {
             files: Files::of_download(manifest.clone(), folder),
             manifest,
             target,
+            rivals: Vec::new(),
         };
-        opening.open(progress, cancelled)
+        opening.open(&Watch { progress, cancelled })
     }
 
     /// Opens complete data to share it. `data_root` is the folder that holds the content's file or
@@ -82,7 +87,7 @@ impl DiskStore {
         let layout = manifest.layout();
         for file in (0..layout.files()).filter_map(|file| layout.file_index(file)) {
             let path = || files.path(file);
-            match files.find(file, false) {
+            match files.find(file, Place::Own) {
                 Ok(Found::File(stamp)) if stamp.bytes == layout.file_bytes(file) => {}
                 Ok(_) => return Err(ShareError::Incomplete(path())),
                 Err(source) => return Err(ShareError::Io { path: path(), source }),
@@ -118,6 +123,8 @@ impl From<StoreError> for DownloadError {
         match error {
             StoreError::Full { path, .. } => DownloadError::DiskFull(path),
             StoreError::Io { path, source } => DownloadError::Io { path, source },
+            StoreError::Edited { path, .. } => DownloadError::Exists(path),
+            StoreError::InTheWay { path, new } => DownloadError::Kept { path, new },
             StoreError::Rotten { path, .. } => DownloadError::Io {
                 path,
                 source: io::Error::new(io::ErrorKind::InvalidData, "its data has changed on disk"),

@@ -1,49 +1,34 @@
 //! One download being opened: look, judge, hash what is doubtful, decide, and only then write.
 
 use std::{
-    collections::BTreeSet,
     io,
     sync::{Arc, atomic::AtomicBool},
 };
 
 use nearcast_core::{
-    layout::{FileIndex, PieceIndex},
+    layout::{FileIndex, PieceIndex, RunIndex},
     manifest::Manifest,
     merkle::proof_length,
     run_set::RunSet,
 };
 
 use super::{
-    DiskStore, Store,
+    DiskStore, Store, alike,
     check::Check,
     disk::Ledger,
-    files::{Files, Standing},
-    folder::{Folder, Found},
+    files::{Files, Place, Standing},
+    findings::{Basis, Finding, Judge, Sight},
+    folder::{FileStamp, Folder, Found},
     held::Held,
     journal::{Noted, Record},
     medium::Medium,
     open::{Opened, Target, refused, storage},
     receipt::{Receipt, ReceiptPlace},
     resume::{Left, Resume},
+    room::Free,
+    salvage::{Replaced, Salvage},
 };
 use crate::error::DownloadError;
-
-/// One file, as it was found.
-struct Sight {
-    file: FileIndex,
-    own: Found,
-    partial: Found,
-}
-
-/// What is believed of the files on disk, before and after hashing.
-struct Findings {
-    /// Runs a trustworthy state calls durable, in files that are as they were left.
-    trusted: RunSet,
-    /// Files whose bytes must be hashed.
-    doubtful: BTreeSet<FileIndex>,
-    /// Files under their own name that an earlier run of ours put there.
-    ours: BTreeSet<FileIndex>,
-}
 
 /// A download being opened.
 pub(super) struct Opening {
@@ -51,47 +36,75 @@ pub(super) struct Opening {
     pub(super) target: Target,
     pub(super) files: Files,
     pub(super) receipt: Option<ReceiptPlace>,
+    /// Another content was begun in the same place and is not finished: its partial files bear the usual names.
+    pub(super) rivals: Vec<String>,
+}
+
+/// What is told and asked while a content is opened.
+pub(super) struct Watch<'a> {
+    /// Told bytes hashed, and to be hashed.
+    pub(super) progress: &'a dyn Fn(u64, u64),
+    pub(super) cancelled: &'a AtomicBool,
+}
+
+/// What is to be written, once it is known that it may be.
+#[derive(Default)]
+struct Plan {
+    /// Files under their own name that are replaced when the new ones are whole.
+    replaced: Vec<(FileIndex, FileStamp)>,
+    /// Partial files that go on under their name, and do not have their proper length.
+    adopted: Vec<FileIndex>,
+}
+
+/// What is believed of the runs on disk.
+struct Belief {
+    /// Runs a trustworthy state calls durable, in files that are as they were left.
+    trusted: RunSet,
+    /// Runs that were found right by hashing.
+    good: RunSet,
+}
+
+impl Belief {
+    fn is_right(&self, run: RunIndex) -> bool {
+        self.trusted.contains(run) || self.good.contains(run)
+    }
 }
 
 impl Opening {
     /// See [`DiskStore::open`].
-    pub(super) fn open(
-        self,
-        progress: &dyn Fn(u64, u64),
-        cancelled: &AtomicBool,
-    ) -> Result<Opened, DownloadError> {
+    pub(super) fn open(mut self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
+        self.rivals = Resume::rivals(&self.parent()?, &self.manifest).map_err(self.refused())?;
         let mut resume = self.resume_left()?;
         let sights = self.look(resume.is_some())?;
         if resume.is_none() && self.receipt_matches(&sights) {
+            self.files_are_whole(&sights);
             let full = Ledger::new(self.selected_held(), self.selected_held());
             return Ok(self.complete(full, &sights));
         }
         let left = match &mut resume {
-            Some(resume) => resume.load(&self.manifest).map_err(storage(&self.target.folder))?,
-            None => Left { durable: None, noted: Noted::default() },
+            Some(resume) => Some(resume.load(&self.manifest).map_err(storage(&self.target.folder))?),
+            None => None,
         };
-        let findings = self.judge(&sights, &left);
-        self.take_standings(&sights);
-        let pieces = self.pieces_of(&findings.doubtful);
-        let check = Check {
-            manifest: &self.manifest,
-            medium: &self.files,
-            pieces: &pieces,
-            trees: &left.noted.trees,
-        };
-        let checked = check.run(progress, cancelled).map_err(self.refused())?;
-        let good = checked.ok_or(DownloadError::Stopped)?;
-        let wrong = self.wrong_files(&sights, &findings, &good)?;
-        if resume.is_none() && wrong.is_empty() && self.all_complete(&sights) {
-            let opened = self.complete(Ledger::new(Held::Some(good.clone()), Held::Some(good)), &sights);
+        let findings = self.judge(&sights, left.as_ref())?;
+        let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default() });
+        let mut belief = self.believe(&findings, &left, watch)?;
+        let plan = self.decide(&findings, &mut belief)?;
+        let untouched = plan.replaced.is_empty() && self.all_complete(&findings);
+        if resume.is_none() && untouched {
+            let held = || Held::Some(belief.good.clone());
+            let opened = self.complete(Ledger::new(held(), held()), &sights);
             opened.store.write_receipt();
             return Ok(opened);
         }
-        let resume = match resume {
-            Some(resume) => resume,
-            None => self.begin()?,
+        let (resume, new) = match resume {
+            Some(resume) => (resume, false),
+            None => (self.begin()?, true),
         };
-        self.go_on(resume, left, &findings, &good, &wrong)
+        if let Err(error) = self.write(&plan, &sights, &left, &mut belief, watch) {
+            self.undo(resume, new, &error);
+            return Err(error);
+        }
+        self.go_on(resume, left, &sights, &belief)
     }
 
     fn refused(&self) -> impl Fn(io::Error) -> DownloadError + use<> {
@@ -114,36 +127,48 @@ impl Opening {
         resume.ok_or_else(|| DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
-    /// A new, empty state, once no other content is being written to the same files.
+    /// A new, empty state, once nobody downloads another content to the same place, and this disk tells all names apart.
     fn begin(&self) -> Result<Resume, DownloadError> {
         let parent = self.parent()?;
         let mut resume = self.lock(&parent)?;
-        if let Err(error) = self.oust_rivals(&parent) {
-            resume.remove().map_err(refused(&self.target.folder))?;
-            return Err(error);
-        }
-        if let Err(error) = resume.load(&self.manifest) {
+        let begun = self.heed_rivals(&parent).and_then(|()| {
+            self.tell_names_apart(&resume)?;
+            resume.load(&self.manifest).map_err(storage(&self.target.folder))
+        });
+        if let Err(error) = begun {
             // The first error is the one to tell.
             let _ = resume.remove();
-            return Err(storage(&self.target.folder)(error));
+            return Err(error);
         }
         Ok(resume)
     }
 
-    /// Another content of the same name would be written to the same partial files. While it is being
-    /// downloaded it stays; when it was left unfinished it goes only if it may be overwritten.
-    fn oust_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
+    /// Another content of the same name ends up in the same place. While it is being downloaded nobody else may; what
+    /// was left of it unfinished stays where it is.
+    fn heed_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
         let io_error = refused(&self.target.folder);
         let path = || self.target.folder.join(self.manifest.name());
-        for name in Resume::rivals(parent, &self.manifest).map_err(&io_error)? {
+        for name in &self.rivals {
             let rival = Resume::lock_rival(parent, name, self.manifest.content()).map_err(&io_error)?;
-            let rival = rival.ok_or_else(|| DownloadError::Busy(path()))?;
-            if !self.target.overwrite {
-                return Err(DownloadError::Exists(path()));
+            if rival.is_none() {
+                return Err(DownloadError::Busy(path()));
             }
-            rival.remove().map_err(&io_error)?;
+            if !self.target.overwrite {
+                return Err(DownloadError::Unfinished(path()));
+            }
         }
         Ok(())
+    }
+
+    fn tell_names_apart(&self, resume: &Resume) -> Result<(), DownloadError> {
+        let mut disk = alike::Disk { state: resume.folder() };
+        let alike = alike::find(&self.manifest, &|file| self.wants(file), &mut disk);
+        match alike.map_err(storage(&self.target.folder))? {
+            Some(alike::Alike { one, other }) => {
+                Err(DownloadError::SameName { folder: self.target.folder.clone(), one, other })
+            }
+            None => Ok(()),
+        }
     }
 
     fn wants(&self, file: FileIndex) -> bool {
@@ -156,15 +181,18 @@ impl Opening {
         let files = (0..layout.files()).filter_map(|file| layout.file_index(file));
         let top = self.files.find_top().map_err(self.refused())?;
         let see = |file| {
+            let nothing =
+                Sight { file, own: Found::Nothing, partial: Found::Nothing, beside: Found::Nothing };
             if top == Some(Found::Nothing) {
                 // Without the folder of all of them there is no file: no need to look for each.
-                return Ok(Sight { file, own: Found::Nothing, partial: Found::Nothing });
+                return Ok(nothing);
             }
-            let error = refused(&self.files.path(file));
+            let find = |place| self.files.find(file, place).map_err(refused(&self.files.path(file)));
             Ok(Sight {
                 file,
-                own: self.files.find(file, false).map_err(&error)?,
-                partial: self.files.find(file, true).map_err(&error)?,
+                own: find(Place::Own)?,
+                partial: find(Place::Partial)?,
+                beside: find(Place::Beside)?,
             })
         };
         files.filter(|&file| others_too || self.wants(file)).map(see).collect()
@@ -196,106 +224,255 @@ impl Opening {
         Held::Some(set)
     }
 
+    fn files_are_whole(&self, sights: &[Sight]) {
+        sights.iter().for_each(|sight| self.files.set_standing(sight.file, Standing::Complete));
+    }
+
     fn complete(self, ledger: Ledger, sights: &[Sight]) -> Opened {
-        self.take_standings(sights);
         let have = ledger.have.to_set();
-        let store = Arc::new(self.into_store(ledger));
+        let store = Arc::new(self.into_store(ledger, sights));
         Opened { store, have, complete: true }
     }
 
-    fn into_store(self, ledger: Ledger) -> DiskStore {
+    fn into_store(self, mut ledger: Ledger, sights: &[Sight]) -> DiskStore {
+        for sight in sights {
+            if let (Found::File(stamp), Standing::Complete) = (sight.own, self.files.standing(sight.file)) {
+                ledger.finished.insert(sight.file, stamp);
+            }
+        }
         let mut store = DiskStore::new(self.manifest, Box::new(self.files), ledger);
         store.selected = self.target.selected;
         store.receipt = self.receipt;
         store
     }
 
-    fn judge(&self, sights: &[Sight], left: &Left) -> Findings {
-        let layout = self.manifest.layout();
-        let mut findings = Findings {
-            trusted: RunSet::empty(layout.runs()),
-            doubtful: BTreeSet::new(),
-            ours: BTreeSet::new(),
-        };
-        for sight in sights {
-            let runs = || layout.file_runs(sight.file).filter_map(|run| layout.run_index(run));
-            let whole = |set: &RunSet| runs().all(|run| set.contains(run));
-            let noted = left.noted.finished.get(&sight.file);
-            let length = layout.file_bytes(sight.file);
-            let as_left = match (sight.own, sight.partial) {
-                (Found::File(stamp), _) => {
-                    if noted.is_some() || left.durable.as_ref().is_some_and(whole) {
-                        findings.ours.insert(sight.file);
-                    }
-                    stamp.bytes == length && noted == Some(&stamp.modified_ns)
+    /// Judges all files, and says which of them are read from now on.
+    fn judge(&self, sights: &[Sight], left: Option<&Left>) -> Result<Vec<Finding>, DownloadError> {
+        let judge = Judge { manifest: &self.manifest, left, overwrite: self.target.overwrite };
+        let findings: Vec<Finding> = sights.iter().map(|sight| judge.judge(sight)).collect();
+        for finding in &findings {
+            let file = finding.file;
+            match finding.basis {
+                Basis::Blocked if self.wants(file) => {
+                    return Err(DownloadError::Exists(self.files.path(file)));
                 }
-                (_, Found::File(stamp)) => stamp.bytes == length,
-                _ => continue,
-            };
-            let Some(durable) = left.durable.as_ref().filter(|_| as_left) else {
-                findings.doubtful.insert(sight.file);
-                continue;
-            };
-            for run in runs().filter(|&run| durable.contains(run)) {
-                findings.trusted.insert(run);
+                Basis::PartialBlocked if self.wants(file) => self.avoid(file, sights)?,
+                // What another content would be mixed up with later is not made at all.
+                Basis::Nothing if !self.rivals.is_empty() => self.files.build_beside(file, None),
+                Basis::Nothing | Basis::Blocked | Basis::PartialBlocked => {}
+                Basis::Own { .. } => self.files.set_standing(file, Standing::Complete),
+                Basis::Partial { beside, .. } => {
+                    if beside {
+                        self.files.build_beside(file, finding.original);
+                    } else if let Some(original) = finding.original {
+                        self.files.replace(file, original);
+                    }
+                    self.files.set_standing(file, Standing::Partial);
+                }
             }
         }
-        findings
+        Ok(findings)
     }
 
-    fn take_standings(&self, sights: &[Sight]) {
-        for sight in sights {
-            let standing = match (sight.own, sight.partial) {
-                (Found::File(_), _) => Standing::Complete,
-                (_, Found::File(_)) => Standing::Partial,
-                _ => Standing::Absent,
-            };
-            self.files.set_standing(sight.file, standing);
+    /// Somebody else's lies under the partial name: it is left alone, and if that is what its user wants, the file is
+    /// made under another one.
+    fn avoid(&self, file: FileIndex, sights: &[Sight]) -> Result<(), DownloadError> {
+        let blocked = beside_of(sights, file) == Found::Other;
+        self.heed_rivals(&self.parent()?)?;
+        if !self.target.overwrite || blocked {
+            if blocked {
+                self.files.build_beside(file, None);
+            }
+            return Err(DownloadError::InTheWay(self.files.partial_path(file)));
         }
+        self.files.build_beside(file, None);
+        self.files.set_standing(file, Standing::Absent);
+        Ok(())
     }
 
-    fn pieces_of(&self, files: &BTreeSet<FileIndex>) -> Vec<PieceIndex> {
+    /// Hashes what the state does not vouch for.
+    fn believe(&self, findings: &[Finding], left: &Left, watch: &Watch<'_>) -> Result<Belief, DownloadError> {
         let layout = self.manifest.layout();
-        let pieces = files.iter().flat_map(|&file| layout.file_pieces(file));
-        pieces.filter_map(|piece| layout.piece_index(piece)).collect()
+        let mut trusted = RunSet::empty(layout.runs());
+        for finding in findings.iter().filter(|finding| finding.trusted) {
+            for run in self.runs_of(finding.file) {
+                if left.durable.as_ref().is_some_and(|durable| durable.contains(run)) {
+                    trusted.insert(run);
+                }
+            }
+        }
+        let doubtful = findings.iter().filter(|finding| {
+            !finding.trusted && matches!(finding.basis, Basis::Own { .. } | Basis::Partial { .. })
+        });
+        let good = self.hash(doubtful.map(|finding| finding.file), left, watch)?;
+        Ok(Belief { trusted, good })
     }
 
-    /// Files under their own name that are not what they should be, and may be replaced.
-    fn wrong_files(
+    fn hash(
         &self,
-        sights: &[Sight],
-        findings: &Findings,
-        good: &RunSet,
-    ) -> Result<Vec<FileIndex>, DownloadError> {
+        files: impl Iterator<Item = FileIndex>,
+        left: &Left,
+        watch: &Watch<'_>,
+    ) -> Result<RunSet, DownloadError> {
         let layout = self.manifest.layout();
-        let mut wrong = Vec::new();
-        for sight in sights {
-            let path = || self.files.path(sight.file);
-            let stamp = match sight.own {
-                Found::Nothing => continue,
-                Found::File(stamp) => stamp,
-                Found::Other if self.wants(sight.file) => return Err(DownloadError::Exists(path())),
-                Found::Other => continue,
-            };
-            let right = |set: &RunSet| {
-                let mut runs = layout.file_runs(sight.file);
-                runs.all(|run| layout.run_index(run).is_some_and(|run| set.contains(run)))
-            };
-            let same_size = stamp.bytes == layout.file_bytes(sight.file);
-            if same_size && (right(good) || right(&findings.trusted)) {
-                continue;
-            }
-            if findings.ours.contains(&sight.file) || (self.target.overwrite && self.wants(sight.file)) {
-                wrong.push(sight.file);
-            } else if self.wants(sight.file) {
-                return Err(DownloadError::Exists(path()));
-            }
-        }
-        Ok(wrong)
+        let pieces = files.flat_map(|file| layout.file_pieces(file));
+        let pieces: Vec<PieceIndex> = pieces.filter_map(|piece| layout.piece_index(piece)).collect();
+        let check = Check {
+            manifest: &self.manifest,
+            medium: &self.files,
+            pieces: &pieces,
+            trees: &left.noted.trees,
+        };
+        let checked = check.run(watch.progress, watch.cancelled).map_err(self.refused())?;
+        checked.ok_or(DownloadError::Stopped)
     }
 
-    fn all_complete(&self, sights: &[Sight]) -> bool {
-        sights.iter().all(|sight| matches!(sight.own, Found::File(_)))
+    fn runs_of(&self, file: FileIndex) -> impl Iterator<Item = RunIndex> {
+        let layout = self.manifest.layout();
+        layout.file_runs(file).filter_map(|run| layout.run_index(run))
+    }
+
+    /// What to write, and whether we may. Nothing was written up to here, nor if this is an error.
+    fn decide(&self, findings: &[Finding], belief: &mut Belief) -> Result<Plan, DownloadError> {
+        let layout = self.manifest.layout();
+        let mut plan = Plan::default();
+        for finding in findings {
+            let (file, length) = (finding.file, layout.file_bytes(finding.file));
+            let wanted = self.wants(file);
+            match finding.basis {
+                Basis::Own { stamp, ours } => {
+                    let right = stamp.bytes == length && self.runs_of(file).all(|run| belief.is_right(run));
+                    if right || (!wanted && !ours) {
+                        continue;
+                    }
+                    if !ours && !self.target.overwrite {
+                        return Err(DownloadError::Exists(self.files.path(file)));
+                    }
+                    self.check_replaceable(file)?;
+                    plan.replaced.push((file, stamp));
+                }
+                Basis::Partial { ours: false, .. } if !self.is_adoptable(file, belief) => {
+                    self.files.set_standing(file, Standing::Absent);
+                    if wanted {
+                        self.avoid(file, &[])?;
+                    }
+                    for run in self.runs_of(file) {
+                        belief.good.remove(run);
+                    }
+                }
+                Basis::Partial { stamp, .. } if stamp.bytes != length => plan.adopted.push(file),
+                Basis::Nothing | Basis::Blocked | Basis::PartialBlocked | Basis::Partial { .. } => {}
+            }
+        }
+        self.check_room(belief, &plan)?;
+        Ok(plan)
+    }
+
+    /// Whether a partial file that somebody else left may be gone on with: some of it is right, and no other content's
+    /// download counts on it.
+    fn is_adoptable(&self, file: FileIndex, belief: &Belief) -> bool {
+        self.rivals.is_empty() && self.runs_of(file).any(|run| belief.is_right(run))
+    }
+
+    /// A file that its owner has shut, or in a folder that takes nothing new, stays as it is.
+    fn check_replaceable(&self, file: FileIndex) -> Result<(), DownloadError> {
+        let path = self.files.path(file);
+        if self.files.may_write(file, true).map_err(refused(&path))? {
+            return Ok(());
+        }
+        let why = "it may not be written to, so it is not replaced; change its rights, or those of its folder, or move it";
+        Err(refused(&path)(io::Error::new(io::ErrorKind::PermissionDenied, why)))
+    }
+
+    /// Says beforehand that a disk will not hold it all.
+    fn check_room(&self, belief: &Belief, plan: &Plan) -> Result<(), DownloadError> {
+        let path = self.target.folder.join(self.manifest.name());
+        let bytes = self.missing_bytes(belief);
+        let free = self.files.free().map_err(refused(&path))?;
+        let Some(room) = free.map(Free::room).filter(|&room| room < bytes) else { return Ok(()) };
+        if !self.target.wait_for_room && plan.replaced.is_empty() {
+            return Err(DownloadError::NoRoom { path, bytes, room });
+        }
+        tracing::warn!(
+            path = %path.display(), needed_bytes = bytes, room_bytes = room,
+            "this disk has no room for all of it; the download will pause when the disk is full"
+        );
+        Ok(())
+    }
+
+    fn missing_bytes(&self, belief: &Belief) -> u64 {
+        let layout = self.manifest.layout();
+        let files = (0..layout.files()).filter_map(|file| layout.file_index(file));
+        let runs = files.filter(|&file| self.wants(file)).flat_map(|file| self.runs_of(file));
+        runs.filter(|&run| !belief.is_right(run)).map(|run| u64::from(layout.run_length(run))).sum()
+    }
+
+    fn all_complete(&self, findings: &[Finding]) -> bool {
+        findings.iter().all(|finding| matches!(finding.basis, Basis::Own { .. }))
+    }
+
+    /// Does what was decided.
+    fn write(
+        &self,
+        plan: &Plan,
+        sights: &[Sight],
+        left: &Left,
+        belief: &mut Belief,
+        watch: &Watch<'_>,
+    ) -> Result<(), DownloadError> {
+        for &file in &plan.adopted {
+            self.files.adopt(file).map_err(storage(&self.files.path(file)))?;
+        }
+        let missing_bytes = self.missing_bytes(belief);
+        let replaced = self.begin_replacing(plan, sights, left, belief, watch)?;
+        let salvage = Salvage { manifest: &self.manifest, files: &self.files, cancelled: watch.cancelled };
+        salvage.run(&replaced, missing_bytes, &mut belief.good)
+    }
+
+    /// From now on the new files are meant: what is right of the old ones is not there yet.
+    fn begin_replacing(
+        &self,
+        plan: &Plan,
+        sights: &[Sight],
+        left: &Left,
+        belief: &mut Belief,
+        watch: &Watch<'_>,
+    ) -> Result<Vec<Replaced>, DownloadError> {
+        let mut replaced = Vec::new();
+        for &(file, original) in &plan.replaced {
+            let right: Vec<RunIndex> = self.runs_of(file).filter(|&run| belief.is_right(run)).collect();
+            for &run in &right {
+                belief.trusted.remove(run);
+                belief.good.remove(run);
+            }
+            let begun = matches!(beside_of(sights, file), Found::File(_));
+            self.files.build_beside(file, Some(original));
+            self.files.set_standing(file, if begun { Standing::Partial } else { Standing::Absent });
+            if begun {
+                self.files.adopt(file).map_err(storage(&self.files.path(file)))?;
+            }
+            replaced.push(Replaced { file, original, begun, right });
+        }
+        let begun = replaced.iter().filter(|one| one.begun).map(|one| one.file);
+        for run in self.hash(begun, left, watch)?.iter() {
+            belief.good.insert(run);
+        }
+        for one in &mut replaced {
+            one.right.retain(|&run| !belief.good.contains(run));
+        }
+        Ok(replaced)
+    }
+
+    /// Nothing stays of what could not be begun, unless it goes on by itself when there is room.
+    fn undo(&self, resume: Resume, new: bool, error: &DownloadError) {
+        if matches!(error, DownloadError::DiskFull(_)) {
+            return;
+        }
+        // The first error is the one to tell.
+        let empty = self.files.discard().unwrap_or(false);
+        if new && empty {
+            let _ = resume.remove();
+        }
     }
 
     /// Continues from what was found, be it nothing.
@@ -303,14 +480,12 @@ impl Opening {
         self,
         resume: Resume,
         left: Left,
-        findings: &Findings,
-        good: &RunSet,
-        wrong: &[FileIndex],
+        sights: &[Sight],
+        belief: &Belief,
     ) -> Result<Opened, DownloadError> {
-        self.prepare_files(findings, wrong)?;
         let finished = still_finished(&self.files, &left.noted);
-        let ledger = self.ledger(left, &findings.trusted, good);
-        let store = self.into_store(ledger);
+        let ledger = self.ledger(left, &belief.trusted, &belief.good);
+        let store = self.into_store(ledger, sights);
         store.start_resume(resume, finished)?;
         let have = store.have();
         let complete = !store.wanted().has_beyond(&have);
@@ -318,20 +493,6 @@ impl Opening {
             store.finish()?;
         }
         Ok(Opened { store: Arc::new(store), have, complete })
-    }
-
-    fn prepare_files(&self, findings: &Findings, wrong: &[FileIndex]) -> Result<(), DownloadError> {
-        for &file in wrong {
-            let path = self.files.path(file);
-            self.files.reopen(file).map_err(storage(&path))?;
-        }
-        for &file in &findings.doubtful {
-            if self.files.standing(file) == Standing::Partial {
-                let path = self.files.path(file);
-                self.files.fit(file).map_err(storage(&path))?;
-            }
-        }
-        Ok(())
     }
 
     /// Trusted runs are durable; what was only found right by hashing may still be on its way to the disk.
@@ -369,6 +530,12 @@ impl Opening {
         }
         ledger
     }
+}
+
+/// What lies under the partial name that only we use. Sights are sorted by file.
+fn beside_of(sights: &[Sight], file: FileIndex) -> Found {
+    let at = sights.binary_search_by_key(&file, |sight| sight.file);
+    at.ok().and_then(|at| sights.get(at)).map_or(Found::Nothing, |sight| sight.beside)
 }
 
 /// The finished files that still are.

@@ -1,4 +1,4 @@
-//! A note in the user's state directory that a content was completed at a place: size, time and
+//! A note in the user's state directory that a content was completed at a place: size, times and
 //! identity of every file. While all are the same, a second `get` returns at once; if anything
 //! differs, everything is hashed. Losing a receipt costs time only.
 //!
@@ -18,8 +18,8 @@ use super::{
     resume,
 };
 
-const MAGIC: &[u8; 8] = b"ncdone1\n";
-const ENTRY_BYTES: usize = 4 + 4 * 8;
+const MAGIC: &[u8; 8] = b"ncdone2\n";
+const ENTRY_BYTES: usize = 4 + 5 * 8;
 /// Receipts kept; beyond that the oldest go.
 const RECEIPTS_MAX: usize = 4096;
 
@@ -69,6 +69,7 @@ impl ReceiptPlace {
         let temporary = format!("{}.{}", self.name, std::process::id());
         resume::write_durably(&folder, &temporary, &encode(self.content, &all))?;
         folder.rename_over(&temporary, &self.name)?;
+        folder.sync()?;
         self.prune()
     }
 
@@ -119,6 +120,7 @@ pub(crate) fn encode(content: ContentId, receipt: &Receipt) -> Vec<u8> {
         bytes.extend(file.to_le_bytes());
         bytes.extend(stamp.bytes.to_le_bytes());
         bytes.extend(stamp.modified_ns.to_le_bytes());
+        bytes.extend(stamp.changed_ns.to_le_bytes());
         bytes.extend(stamp.inode.to_le_bytes());
         bytes.extend(stamp.device.to_le_bytes());
     }
@@ -144,8 +146,9 @@ fn decode_entry(entry: &[u8; ENTRY_BYTES]) -> Option<(u32, FileStamp)> {
     let stamp = FileStamp {
         bytes: u64::from_le_bytes(*words.first()?),
         modified_ns: i64::from_le_bytes(*words.get(1)?),
-        inode: u64::from_le_bytes(*words.get(2)?),
-        device: u64::from_le_bytes(*words.get(3)?),
+        changed_ns: i64::from_le_bytes(*words.get(2)?),
+        inode: u64::from_le_bytes(*words.get(3)?),
+        device: u64::from_le_bytes(*words.get(4)?),
     };
     Some((u32::from_le_bytes(*file), stamp))
 }
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn a_damaged_receipt_is_none() {
         let content = ContentId([3; 32]);
-        let stamp = FileStamp { bytes: 1, modified_ns: -2, inode: 3, device: 4 };
+        let stamp = FileStamp { bytes: 1, modified_ns: -2, changed_ns: 7, inode: 3, device: 4 };
         let receipt = Receipt { files: [(0, stamp), (9, stamp)].into() };
         let bytes = encode(content, &receipt);
         assert_eq!(decode(content, &bytes), Some(receipt));

@@ -24,10 +24,12 @@ use std::{
 use nearcast_core::{id::ContentId, manifest::Manifest, merkle::sha256, run_set::RunSet};
 
 use super::{
-    files::cut,
+    alike,
     folder::{Folder, Found},
     journal::{Journal, Noted, Record},
+    names::digits,
 };
+use crate::unfinished::{STATE_DIGITS, STATE_ENDING, cut};
 
 const STATE: &str = "state";
 const METAINFO: &str = "metainfo.torrent";
@@ -39,7 +41,7 @@ const METAINFO_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// Looked at when searching a folder for saved metainfo, at most.
 const ENTRIES_MAX: usize = 100_000;
 /// `.` + 8 hex digits + `.nearcast`.
-const ENDING_BYTES: usize = 18;
+const ENDING_BYTES: usize = 1 + STATE_DIGITS + STATE_ENDING.len();
 /// Before it is given up: each try means that another process just finished the same download.
 const LOCK_TRIES_MAX: u32 = 8;
 
@@ -76,7 +78,7 @@ impl Resume {
     /// Names of what downloads of other contents left for the same target: they write to the same files.
     pub(crate) fn rivals(parent: &Folder, manifest: &Manifest) -> io::Result<Vec<String>> {
         let ours = folder_name(manifest);
-        let digits = ours.len() - ENDING_BYTES + 1..ours.len() - ENDING_BYTES + 9;
+        let digits = ours.len() - ENDING_BYTES + 1..ours.len() - STATE_ENDING.len();
         let is_rival = |name: &String| {
             name.len() == ours.len()
                 && *name != ours
@@ -89,8 +91,8 @@ impl Resume {
     }
 
     /// Takes the lock of a rival; none if its process runs.
-    pub(crate) fn lock_rival(parent: &Folder, name: String, ours: ContentId) -> io::Result<Option<Resume>> {
-        Resume::lock_named(parent, name, ours)
+    pub(crate) fn lock_rival(parent: &Folder, name: &str, ours: ContentId) -> io::Result<Option<Resume>> {
+        Resume::lock_named(parent, name.to_owned(), ours)
     }
 
     fn lock_named(parent: &Folder, name: String, content: ContentId) -> io::Result<Option<Resume>> {
@@ -134,14 +136,31 @@ impl Resume {
         write_durably(&self.folder, STATE, &encode(self.content, durable))
     }
 
-    /// Removes everything: the download is complete.
+    /// Removes everything: the download is complete, or there is nothing to continue.
+    ///
+    /// The journal is closed first. NFS and FUSE keep a file that is removed while it is open, under a hidden name in
+    /// the same folder. A folder that is not empty for such a reason, or because somebody put something there, stays;
+    /// what is in it means nothing to us.
     pub(crate) fn remove(self) -> io::Result<()> {
+        let Resume { parent, name, folder, journal, .. } = self;
+        drop(journal);
+        alike::forget(&folder);
         for name in [STATE, METAINFO, JOURNAL] {
-            self.folder.remove_file(name)?;
-            self.folder.remove_file(&temporary(name))?;
+            folder.remove_file(name)?;
+            folder.remove_file(&temporary(name))?;
         }
-        self.parent.remove_folder(&self.name)?;
-        self.parent.sync()
+        match parent.remove_folder(&name) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+                tracing::info!(folder = %folder.path().display(), "the folder of the state is not empty and stays");
+            }
+            other => other?,
+        }
+        parent.sync()
+    }
+
+    /// The folder itself, for what belongs to no file of the content.
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     fn save_metainfo(&self, manifest: &Manifest) -> io::Result<()> {
@@ -184,12 +203,12 @@ pub(crate) fn saved_manifest(folder: &Path, content: ContentId) -> Option<Manife
 }
 
 fn ending(content: ContentId) -> String {
-    format!(".{}.nearcast", &content.to_string()[..8])
+    format!(".{}{STATE_ENDING}", digits(content))
 }
 
 fn folder_name(manifest: &Manifest) -> String {
     let ending = ending(manifest.content());
-    format!(".{}{ending}", cut(manifest.name(), 254 - ending.len()))
+    format!(".{}{ending}", cut(manifest.name(), 254 - ENDING_BYTES))
 }
 
 fn temporary(name: &str) -> String {

@@ -27,11 +27,23 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
 mod damage;
+mod leaving;
 mod opening;
+mod others_files;
 mod power_cuts;
 
 fn target(folder: &Path) -> Target {
-    Target { folder: folder.to_owned(), overwrite: false, selected: None, state_dir: None }
+    Target {
+        folder: folder.to_owned(),
+        overwrite: false,
+        selected: None,
+        state_dir: None,
+        wait_for_room: true,
+    }
+}
+
+fn overwriting(folder: &Path) -> Target {
+    Target { overwrite: true, ..target(folder) }
 }
 
 fn try_open(manifest: &Arc<Manifest>, target: Target) -> Result<Opened, DownloadError> {

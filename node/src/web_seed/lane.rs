@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -29,12 +29,11 @@ use super::{
     piece::PieceInHand,
     plan::{Part, Stretch},
 };
-use crate::exchange::{Events, LinkId, TaskEvent, fetch::Tools};
-
-/// No byte of a body for this long: the connection is dead, whatever it says.
-const STALL: Duration = Duration::from_secs(20);
-/// How often the driver hears that bytes come, if slowly.
-const RECEIVING_EVERY: Duration = Duration::from_secs(3);
+use crate::exchange::{
+    Events, LinkId, TaskEvent,
+    fetch::Tools,
+    least_rate::{LeastRate, Progress, WINDOW},
+};
 
 /// One web seed while its task runs.
 pub(super) struct Seed {
@@ -69,8 +68,7 @@ pub(super) struct Body {
     /// The file's byte that comes next, and the one after the last that comes.
     bytes: Range<u64>,
     whole: bool,
-    /// When the driver was told last that bytes come.
-    told: Instant,
+    rate: LeastRate,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -217,7 +215,7 @@ impl Seed {
             self.whole_only.store(true, Ordering::Relaxed);
         }
         let bytes = if whole { 0..file_bytes } else { bytes.clone() };
-        Ok(Body { file, response, rest: Bytes::new(), bytes, whole, told: Instant::now() })
+        Ok(Body { file, response, rest: Bytes::new(), bytes, whole, rate: LeastRate::new() })
     }
 
     /// Throws away what lies before `offset`, if that is not too much altogether.
@@ -254,17 +252,26 @@ impl Body {
     /// The next bytes, at most `max`.
     async fn next(&mut self, max: usize, events: &Events, link: LinkId) -> Result<Bytes, Trouble> {
         while self.rest.is_empty() {
-            self.rest = match timeout(STALL, self.response.chunk()).await {
+            let asked = Instant::now();
+            let chunk = timeout(self.rate.patience(), self.response.chunk()).await;
+            self.rest = match chunk {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => return Err(Trouble::passing("the server sent less than it announced")),
                 Ok(Err(error)) => return Err(client::trouble(error)),
-                Err(_) => return Err(Trouble::passing(format!("no data for {} seconds", STALL.as_secs()))),
+                Err(_) => Bytes::new(),
             };
-        }
-        if self.told.elapsed() >= RECEIVING_EVERY {
-            self.told = Instant::now();
-            // The driver is gone only when the node stops.
-            let _ = events.send(TaskEvent::Receiving { link }).await;
+            match self.rate.note(asked.elapsed(), self.rest.len()) {
+                Progress::Enough => {}
+                Progress::TooLittle => {
+                    let seconds = WINDOW.as_secs();
+                    let reason = format!("no data, or next to none, for {seconds} seconds");
+                    return Err(Trouble::passing(reason));
+                }
+                Progress::Told => {
+                    // The driver is gone only when the node stops.
+                    let _ = events.send(TaskEvent::Receiving { link }).await;
+                }
+            }
         }
         let part = self.rest.split_to(max.min(self.rest.len()));
         self.bytes.start += part.len() as u64;

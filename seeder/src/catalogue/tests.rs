@@ -134,6 +134,7 @@ fn what_we_wrote_ourselves_is_served_without_a_look_at_everything() {
     let changes = written(&mut catalogue);
     assert!(matches!(&changes[..], [Change::Serve { root: data, .. }] if data == root.path()), "{changes:?}");
     assert!(scan(&mut catalogue).is_empty(), "a look has nothing to add");
+    assert!(written(&mut catalogue).is_empty(), "nor has this, when a look came first");
     let other = publish(root.path(), "a", 11);
     let changes = written(&mut catalogue);
     assert!(

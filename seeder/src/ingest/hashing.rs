@@ -1,4 +1,4 @@
-//! Hashing what is due beside serving and never in its way: with half the cores, at the lowest priority, on a thread
+//! Hashing what is due beside serving and never in its way: with half the cores, at a low priority, on a thread
 //! of its own. One large thing at a time, or many small ones, whose `.torrent` files are made durable together.
 
 use std::{
@@ -24,8 +24,10 @@ use tokio::sync::oneshot;
 use super::{Due, sighting::Sighting};
 use crate::{health::Health, root::Root};
 
-/// The nicest there is.
+/// The nicest there is: hashing something large takes what nobody else wants.
 const NICENESS: i32 = 19;
+/// Thousands of small files are little work, and whoever put them there waits for their links.
+const NICENESS_SMALL: i32 = 5;
 /// Progress of something large is said this often.
 const SAID_EVERY: Duration = Duration::from_secs(15);
 /// What is no larger is hashed together with others.
@@ -56,7 +58,6 @@ impl Batch {
         let mut bytes = first.bytes();
         let mut due = vec![first];
         while bytes <= BATCH_BYTES_MAX && due.len() < BATCH_ITEMS_MAX {
-            let is_small = |due: &Due| due.bytes() <= SMALL_BYTES_MAX;
             if !due.iter().all(is_small) || !queue.front().is_some_and(is_small) {
                 break;
             }
@@ -66,6 +67,10 @@ impl Batch {
         }
         Some(Batch { root: root.clone(), include, due })
     }
+}
+
+fn is_small(due: &Due) -> bool {
+    due.bytes() <= SMALL_BYTES_MAX
 }
 
 /// What became of something due.
@@ -115,7 +120,7 @@ impl Hashing {
         let (told, hashed) = oneshot::channel();
         let (flag, due) = (cancelled.clone(), batch.due.clone());
         let work = move || {
-            lower_priority();
+            lower_priority(if batch.due.iter().all(is_small) { NICENESS_SMALL } else { NICENESS });
             // Who no longer waits knows that the seeder ends.
             let _ = told.send(hash(batch, &health, &flag));
         };
@@ -152,9 +157,9 @@ impl Drop for Hashing {
 }
 
 /// The thread's own priority: those it starts to hash with inherit it, and no other thread is touched.
-fn lower_priority() {
+fn lower_priority(niceness: i32) {
     // Linux keeps priorities by thread, and "none" is whoever calls.
-    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+    if let Err(error) = rustix::process::setpriority_process(None, niceness) {
         tracing::debug!(%error, "hashing goes on at ordinary priority");
     }
 }

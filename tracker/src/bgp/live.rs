@@ -25,6 +25,7 @@ use std::{
 };
 
 use nearcast_core::atlas::Atlas;
+use nearcast_node::vital::Vital;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -102,6 +103,7 @@ pub struct Live {
     bmp_address: Option<SocketAddr>,
     tasks: TaskTracker,
     stop: CancellationToken,
+    vital: Vital,
 }
 
 impl Live {
@@ -136,22 +138,23 @@ impl Live {
             ),
         };
         let bmp_address = listener.as_ref().map(|(address, _)| *address);
-        let tasks = TaskTracker::new();
+        let (tasks, vital) = (TaskTracker::new(), Vital::default());
         let (publish, atlas) = watch::channel(Arc::clone(&base));
         let board = Arc::new(Board::default());
         if let Some((_, listener)) = listener {
-            tasks.spawn(listener.run(stop.clone()));
+            tasks.spawn(vital.guard("What routers connect to", listener.run(stop.clone())));
         }
         if let Some(ris) = config.ris_live.clone() {
-            tasks.spawn(ris_live::run(ris, desk.clone(), stop.clone()));
+            let listening = ris_live::run(ris, desk.clone(), stop.clone());
+            tasks.spawn(vital.guard("What listens to RIS Live", listening));
         }
         if let Some(updates) = updates {
-            tasks.spawn(updates.run(stop.clone()));
+            tasks.spawn(vital.guard("What reads updates", updates.run(stop.clone())));
         }
         let keeper = Keeper::new(&config, base, news, publish, Arc::clone(&board));
-        tasks.spawn(keeper.run(stop.clone()));
+        tasks.spawn(vital.guard("The owner of the table of routes", keeper.run(stop.clone())));
         tasks.close();
-        Ok(Live { atlas, board, bmp, bmp_address, tasks, stop })
+        Ok(Live { atlas, board, bmp, bmp_address, tasks, stop, vital })
     }
 
     /// The atlas as it is now. It does not change; ask again for a newer one.
@@ -167,6 +170,11 @@ impl Live {
     /// Where routers connect, if they may.
     pub fn bmp_address(&self) -> Option<SocketAddr> {
         self.bmp_address
+    }
+
+    /// The tasks without which it cannot go on.
+    pub fn vital(&self) -> &Vital {
+        &self.vital
     }
 
     /// How it is.

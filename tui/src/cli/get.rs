@@ -12,6 +12,7 @@ use nearcast_core::{id::ContentId, signature::PublisherKey};
 use nearcast_node::{
     address::Address,
     config::{NodeConfig, SeedGoal},
+    error::DownloadError,
     handle::{Download, Fetch, Node},
     progress::Progress,
 };
@@ -336,6 +337,7 @@ async fn follow(
         let finished = download.finished();
         tokio::select! {
             ended = finished => ended.map_err(CommandError::from),
+            failure = node.failed() => Err(DownloadError::Failed(failure).into()),
             signal = signals.first() => Err(CommandError::Stopped(signal)),
             never = tell(report, &mut progress) => match never {},
         }
@@ -343,7 +345,10 @@ async fn follow(
     let result = match ended {
         Ok(summary) => {
             report.on_finished(&summary);
-            give(&mut download, report, &mut progress, signals, seeds).await
+            tokio::select! {
+                given = give(&mut download, report, &mut progress, signals, seeds) => given,
+                failure = node.failed() => Err(fail(report, DownloadError::Failed(failure).into())),
+            }
         }
         Err(error) => Err(fail(report, error)),
     };

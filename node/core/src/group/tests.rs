@@ -20,6 +20,8 @@ fn tick(group: &mut Group, ranks: &Ranks<'_>, inside: &RunSet) {
         ranks,
         mine: &RunSet::empty(RUNS),
         inside: inside.clone(),
+        served: inside,
+        slots: 0,
         beyond: &all(),
         rivals: 0,
         members: 0,
@@ -155,7 +157,18 @@ fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
         group.on_beyond(&runs, &all(), || unreachable!("nothing is new"));
         let (mine, inside) = (RunSet::empty(RUNS), RunSet::empty(RUNS));
         let beyond = &all();
-        group.survey(Survey { ranks: &ranks, mine: &mine, inside, beyond, rivals: 1, members: 0, came });
+        let served = &inside.clone();
+        group.survey(Survey {
+            ranks: &ranks,
+            mine: &mine,
+            inside,
+            served,
+            slots: 0,
+            beyond,
+            rivals: 1,
+            members: 0,
+            came,
+        });
     };
     progress(&mut group, 3, 3);
     assert!(!group.is_behind());

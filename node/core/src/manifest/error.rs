@@ -42,8 +42,8 @@ pub enum ManifestError {
     /// The path of a file is bad.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// Two names in one folder would be one file on many systems.
-    #[error("\"{0}\" appears twice in one folder, or differs only in upper and lower case")]
+    /// A folder cannot hold a name twice.
+    #[error("\"{0}\" appears twice in one folder")]
     SameName(RelativePath),
     /// Something would have to be both.
     #[error("\"{0}\" is a file and a folder at once")]

@@ -1,8 +1,6 @@
 //! The `file tree` dictionary: nested dictionaries of names, a file being one whose only key is
 //! empty and holds its properties.
 
-use std::collections::BTreeSet;
-
 use bendy::decoding::{DictDecoder, Object};
 
 use super::{
@@ -39,14 +37,14 @@ impl Reader {
         path: Option<&RelativePath>,
         mut pairs: DictDecoder<'_, '_>,
     ) -> Result<(), ManifestError> {
-        let (mut names, mut properties) = (BTreeSet::new(), None);
+        let mut properties = None;
         while let Some((name, value)) = pairs.next_pair()? {
             let inner = dictionary("file tree", value)?;
             match path {
                 Some(file) if properties.is_some() => return Err(ManifestError::FileIsFolder(file.clone())),
                 Some(file) if name.is_empty() => properties = Some(Properties::read(file, inner)?),
                 folder => {
-                    let path = enter(&mut names, folder, name)?;
+                    let path = enter(folder, name)?;
                     self.node(Some(&path), inner)?;
                 }
             }
@@ -74,23 +72,14 @@ impl Reader {
     }
 }
 
-/// Checks a name and puts it behind its folder. Folded names are kept only for the folders that
-/// are being read.
-fn enter(
-    names: &mut BTreeSet<String>,
-    folder: Option<&RelativePath>,
-    name: &[u8],
-) -> Result<RelativePath, ManifestError> {
+/// Checks a name and puts it behind its folder. The decoder takes no key twice, so no name comes twice. Names that
+/// differ may still be one on some disk, in upper and lower case, say: whoever writes them to a disk finds out there.
+fn enter(folder: Option<&RelativePath>, name: &[u8]) -> Result<RelativePath, ManifestError> {
     let name = SafeName::parse(name)?;
-    let new = names.insert(name.as_str().to_lowercase());
-    let path = match folder {
+    Ok(match folder {
         Some(folder) => folder.join(&name)?,
         None => RelativePath::from(name),
-    };
-    match new {
-        true => Ok(path),
-        false => Err(ManifestError::SameName(path)),
-    }
+    })
 }
 
 #[derive(Default)]

@@ -104,7 +104,7 @@ impl Swarm {
             return;
         }
         let start = ctx.config.requests_start;
-        let depth = self.download.as_ref().map_or(start, |download| download.depth_start(start));
+        let depth = self.download.as_ref().map_or(start, |download| download.depth_of_stranger());
         let to_server = self.download.as_ref().map_or(start, |download| download.depth_to_server());
         let depth = if about.web_seed { depth.max(to_server) } else { depth };
         let mut link = Link::new(peer, about, depth);
@@ -116,7 +116,7 @@ impl Swarm {
         if let Some(pursuit) = &mut self.pursuit {
             // Before the manifest is known, a link says no more than that somebody is there: once is enough.
             if knows_content || !pursuit.ever_linked {
-                pursuit.alive = ctx.now;
+                pursuit.on_sign(ctx.now);
             }
             pursuit.ever_linked = true;
         }
@@ -125,7 +125,7 @@ impl Swarm {
         }
         if let (Some(held), Some(theirs)) = (&self.content, theirs) {
             self.upload.on_linked(ctx, held.layout.runs(), Some(theirs).filter(|_| !about.origin));
-            if let (Some(download), Some(link)) = (&mut self.download, self.links.get(peer)) {
+            if let (Some(download), Some(link)) = (&mut self.download, self.links.get_mut(peer)) {
                 download.on_linked(ctx, link, theirs);
             }
             if self.is_useless(theirs) {
@@ -163,11 +163,13 @@ impl Swarm {
             if !is_full && !is_crowded {
                 return true;
             }
+            let scene = scene(&self.links, ctx);
             // Not again and again: whoever links, is given up and links again would drive everybody out.
-            match self.upload.may_give_way() {
-                true => ranking::idlest_who_came(&scene(&self.links, ctx)),
+            let idle = match self.upload.may_give_way() {
+                true => ranking::idlest_who_came(&scene),
                 false => None,
-            }
+            };
+            idle.or_else(|| self.discovery.knows(peer).then(|| ranking::least_of_strangers(&scene)).flatten())
         };
         let Some(way) = way else { return false };
         self.upload.note_way_given();
@@ -236,7 +238,7 @@ impl Swarm {
         let link = self.links.remove(peer)?;
         let theirs = ctx.map(peer);
         if let Some(pursuit) = &mut self.pursuit {
-            pursuit.manifest_from.take_if(|asked| *asked == peer);
+            pursuit.take_asked(peer);
         }
         if let Some(download) = &mut self.download {
             download.on_unlinked(&link, theirs);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Swarm;
 use crate::{
+    conduct::Verdict,
     context::Context,
     download::{Arrival, Download, Receipt},
     groups::Standing,
@@ -55,14 +56,13 @@ impl Swarm {
         request: RequestId,
         run: RunIndex,
     ) {
-        self.note_life(ctx.now);
         let Some(held) = &mut self.content else { return };
         let bytes = held.layout.run_length(run);
         let receipt = Receipt { peer, request, run, bytes };
-        let arrival = match &mut self.download {
+        let (arrival, verdict) = match &mut self.download {
             Some(download) => download.on_stored(ctx, &mut self.links, &held.have, receipt),
-            None if held.have.contains(run) => Arrival::Duplicate,
-            None => Arrival::New,
+            None if held.have.contains(run) => (Arrival::Duplicate, Verdict::Bear),
+            None => (Arrival::New, Verdict::Bear),
         };
         let link = self.links.get(peer);
         let giver = link.map_or(Giver::Peer(Tier::Unknown), Link::giver);
@@ -80,6 +80,13 @@ impl Swarm {
             }
             let delay = if self.fresh.len() < FRESH_MAX { ctx.config.have_delay } else { Duration::ZERO };
             self.timers.hasten(Wake::Have, ctx.now + delay);
+            if let Some(pursuit) = &mut self.pursuit {
+                pursuit.on_progress(ctx.now);
+                pursuit.has_begun = true;
+            }
+        }
+        if verdict == Verdict::Ban {
+            ctx.ban(peer);
         }
         if self.download.as_ref().is_some_and(|download| download.is_complete()) {
             self.on_complete(ctx);
@@ -95,19 +102,18 @@ impl Swarm {
         request: RequestId,
         cause: RunFailure,
     ) {
-        let refusal = match cause {
-            RunFailure::Refused(refusal) => Some(refusal),
-            RunFailure::Corrupt { bytes } | RunFailure::NotStored { bytes } => {
-                self.wasted += u64::from(bytes);
-                None
-            }
-            RunFailure::Silent => None,
-        };
+        if let RunFailure::Corrupt { bytes } | RunFailure::NotStored { bytes } = cause {
+            self.wasted += u64::from(bytes);
+        }
         let download = self.download.as_mut();
-        let was_open = download.is_some_and(|it| it.on_failed(ctx, &mut self.links, peer, request, refusal));
+        let settled = download.map(|it| it.on_failed(ctx, &mut self.links, peer, request, cause));
+        let was_open = settled.is_some_and(|settled| settled.was_open);
+        if settled.is_some_and(|settled| settled.verdict == Verdict::Ban) {
+            return ctx.ban(peer);
+        }
         match cause {
-            // False data is a proof, however late it comes.
-            RunFailure::Corrupt { .. } => ctx.ban(peer),
+            // False data is a proof, however late it comes; and so is an answer to what nobody asked.
+            RunFailure::Corrupt { .. } | RunFailure::Unasked => ctx.ban(peer),
             RunFailure::Silent if was_open => {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
                 self.fill_all(ctx);
@@ -141,6 +147,21 @@ impl Swarm {
         self.seek(ctx);
     }
 
+    /// Nobody is asked for these runs again: their owner has something else in their place.
+    pub(super) fn handle_runs_withdrawn(&mut self, ctx: &mut Context<'_>, runs: Vec<RunIndex>) {
+        let Some(held) = &mut self.content else { return };
+        let lost: Vec<RunIndex> = runs.into_iter().filter(|&run| held.have.remove(run)).collect();
+        if lost.is_empty() {
+            return;
+        }
+        self.fresh.retain(|run| !lost.contains(run));
+        for peer in self.links.keys() {
+            if self.links.get(peer).is_some_and(|link| !link.is_web_seed()) {
+                ctx.send(peer, Message::Lost(lost.clone()));
+            }
+        }
+    }
+
     /// Something is missing again after completion.
     pub(super) fn resume(&mut self, ctx: &mut Context<'_>) {
         let Some(held) = &self.content else { return };
@@ -164,7 +185,7 @@ impl Swarm {
             // One request each shows whether there is room; what else were in flight would be thrown away.
             self.links.iter_mut().for_each(|link| link.depth = 1);
         }
-        self.note_life(ctx.now);
+        self.note_progress(ctx.now);
         self.fill_all(ctx);
     }
 

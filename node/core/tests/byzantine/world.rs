@@ -624,7 +624,8 @@ impl World<'_> {
     }
 
     fn names_nobody(&mut self, via: Via, query: Option<QueryId>, number: u8) {
-        let near = self.near([Place::Inside, Place::Lan, Place::Abroad, Place::Unknown][usize::from(number & 3)]);
+        let near =
+            self.near([Place::Inside, Place::Lan, Place::Abroad, Place::Unknown][usize::from(number & 3)]);
         let first = NOBODY + u32::from(number) * 8;
         let named = (first..first + u32::from(number >> 4)).map(PeerKey);
         let candidates = named.map(|peer| Candidate { peer, near, via }).collect();

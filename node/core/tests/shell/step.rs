@@ -207,8 +207,9 @@ fn manifest_failed(shell: &mut Shell, number: u16) {
     shell.event(content, Event::ManifestFailed { peer, why: why[usize::from(number) % 3] });
 }
 
-/// Everything that was joined completes once somebody honest is there, whatever came before: no
-/// request, slot or timer was forgotten on the way.
+/// Everything that was joined completes once somebody honest is there, whatever came before, and whoever else stays: no
+/// request, slot or timer was forgotten on the way, and nobody holds up what somebody else has. Those who were neighbours
+/// still say that they hold what they said, and give nothing.
 pub(crate) fn recover(shell: &mut Shell) {
     for content in (0..CONTENTS).map(ContentKey) {
         if !shell.has_joined(content) {
@@ -216,25 +217,60 @@ pub(crate) fn recover(shell: &mut Shell) {
         }
         shell.manifest(content, shell.set(0));
         shell.disk_full(content, false);
-        (0..PEERS).for_each(|peer| shell.unlink(content, PeerKey(peer)));
-        let all = shell.set(u16::MAX);
-        let about = Neighbour {
-            near: Tier::Remote.into(),
-            origin: false,
-            directory: false,
-            manifest: true,
-            web_seed: false,
-        };
-        shell.link(content, HONEST, all, about);
-        shell.message(content, HONEST, Message::Unchoke);
-        for _ in 0..200 {
+        make_room(shell, content);
+        for step in 0..RECOVERY_STEPS_MAX {
+            if shell.is_complete(content) {
+                break;
+            }
+            meet_honest(shell, content);
             let open = shell.links.get(&(content, HONEST)).map(|link| link.open.clone());
             for (request, run) in open.unwrap_or_default() {
                 shell.stored(content, HONEST, request, run);
             }
-            shell.pass(Duration::from_millis(50));
+            if step % STALL_STEPS == STALL_STEPS - 1 {
+                (0..PEERS).for_each(|peer| give_up_silent(shell, content, PeerKey(peer)));
+            }
+            shell.pass(STEP);
         }
         assert!(shell.is_complete(content), "{content:?} does not complete");
+    }
+}
+
+/// In a recovery time passes in steps of this.
+const STEP: Duration = Duration::from_millis(50);
+/// It takes a minute at most: a request that is never answered is given up after a third of that, and again by somebody else.
+const RECOVERY_STEPS_MAX: u32 = 1_200;
+/// After so many steps the network gives up a link on which nothing came.
+const STALL_STEPS: u32 = 400;
+
+/// A full table would let nobody in: one of the others goes.
+fn make_room(shell: &mut Shell, content: ContentKey) {
+    let most = usize::from(config(false).neighbours_max) - 1;
+    while shell.links.range((content, PeerKey(0))..(content, HONEST)).count() > most {
+        let last = shell.links.range((content, PeerKey(0))..(content, HONEST)).next_back();
+        if let Some((&(_, peer), _)) = last {
+            shell.unlink(content, peer);
+        }
+    }
+}
+
+/// The honest one links, if it is not a neighbour, and serves.
+fn meet_honest(shell: &mut Shell, content: ContentKey) {
+    if shell.links.contains_key(&(content, HONEST)) {
+        return;
+    }
+    let near = Tier::Remote.into();
+    let about = Neighbour { near, origin: false, directory: false, manifest: true, web_seed: false };
+    shell.link(content, HONEST, shell.set(u16::MAX), about);
+    if shell.links.contains_key(&(content, HONEST)) {
+        shell.message(content, HONEST, Message::Unchoke);
+    }
+}
+
+fn give_up_silent(shell: &mut Shell, content: ContentKey, peer: PeerKey) {
+    let open = shell.links.get(&(content, peer)).and_then(|link| link.open.keys().next().copied());
+    if let Some(request) = open {
+        shell.failed(content, peer, request, RunFailure::Silent);
     }
 }
 

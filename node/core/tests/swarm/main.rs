@@ -2,6 +2,7 @@
 
 mod determinism;
 mod faults;
+mod hoarders;
 mod nearness;
 mod riders;
 mod slots;

@@ -57,7 +57,7 @@ pub struct Follow {
 
 /// A running task.
 pub struct Following {
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<()>>,
     busy: watch::Receiver<bool>,
     news: watch::Receiver<Option<News>>,
 }
@@ -80,6 +80,7 @@ impl Following {
 impl Follow {
     /// Starts following. It ends with the node, or by [`Following::finish`].
     pub fn start(self) -> Following {
+        let vital = self.node.vital().clone();
         let (busy, busy_seen) = watch::channel(false);
         let (news, news_seen) = watch::channel(None);
         let Follow { node, cache, key, known, version, age_max } = self;
@@ -97,7 +98,8 @@ impl Follow {
             under_way: BTreeMap::new(),
             download: None,
         };
-        Following { task: tokio::spawn(follower.run()), busy: busy_seen, news: news_seen }
+        let following = vital.guard("What follows atlases", follower.run());
+        Following { task: tokio::spawn(following), busy: busy_seen, news: news_seen }
     }
 }
 

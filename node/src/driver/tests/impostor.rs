@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use libp2p::{identity::Keypair, multiaddr::Protocol};
-use nearcast_core::{manifest::Manifest, signature::Signature};
+use nearcast_core::{manifest::Manifest, message::Refusal, signature::Signature};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
@@ -52,6 +52,14 @@ pub(super) enum Lie {
     Signature,
     /// Its control stream carries a frame that is too long.
     Frame,
+    /// It is no origin and refuses every request with "elsewhere".
+    Elsewhere,
+    /// It answers every request with another run, and is no origin.
+    Another,
+    /// It sends runs that nobody asked for.
+    Unasked,
+    /// Its manifest comes byte by byte.
+    ManifestDrip,
 }
 
 struct Script {
@@ -188,6 +196,14 @@ impl Script {
             if self.lies(Lie::Silence) {
                 continue;
             }
+            if self.lies(Lie::Elsewhere) {
+                stream.write_all(&Answer::Refused { id, why: Refusal::Elsewhere }.encode()).await?;
+                stream.flush().await?;
+                continue;
+            }
+            let another = (run + 1) % self.manifest.layout().runs();
+            let run = if self.lies(Lie::Another) { another } else { run };
+            let id = if self.lies(Lie::Unasked) { !id } else { id };
             let index = self.manifest.layout().run_index(run).expect("the victim asks for what there is");
             let verified = self.data.verified(&self.manifest, index);
             let proof = verified.proof().to_vec();
@@ -221,6 +237,15 @@ impl Script {
         if self.lies(Lie::ManifestLength) {
             stream.write_u32(u32::MAX).await?;
             return stream.shutdown().await;
+        }
+        if self.lies(Lie::ManifestDrip) {
+            let info = self.manifest.info_bytes();
+            stream.write_u32(info.len() as u32).await?;
+            for byte in info {
+                stream.write_all(&[*byte]).await?;
+                stream.flush().await?;
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
         }
         let other = testing::content(16 << 10, &[50_000]).0;
         let manifest = if self.lies(Lie::Manifest) { &other } else { &self.manifest };

@@ -2,6 +2,8 @@
 
 mod addresses;
 mod directories;
+mod edited;
+mod failing;
 mod impostor;
 mod lies;
 mod rates;

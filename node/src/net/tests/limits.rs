@@ -24,12 +24,7 @@ async fn a_full_node_accepts_no_more_and_accepts_again_when_there_is_room() {
     second.connect(&mut seeder, "tcp").await;
     // The dialler sees the handshake succeed; the refusal is that the connection is closed at once.
     third.network.dial(1, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
-    loop {
-        match third.event().await {
-            NetEvent::Disconnected { .. } | NetEvent::DialFailed { .. } => break,
-            _ => {}
-        }
-    }
+    third.turned_away().await;
     first.network.close(link.connection);
     assert_eq!(seeder.disconnected().await.0, first.peer());
     third.connect(&mut seeder, "tcp").await;
@@ -49,7 +44,7 @@ async fn one_network_does_not_crowd_out_the_others() {
     first.connect(&mut seeder, "tcp").await;
     for transport in ["tcp", "quic"] {
         neighbour.network.dial(1, Some(seeder.peer()), vec![seeder.address(transport)]).unwrap();
-        neighbour.dial_failed(1).await;
+        neighbour.turned_away().await;
     }
     stranger.connect(&mut seeder, "tcp").await;
     first.network.disconnect(seeder.peer());
@@ -147,4 +142,40 @@ async fn streams_beyond_our_share_wait_and_do_not_end_the_connection() {
     held.pop();
     let opened: Result<Stream, OpenError> = patiently("a free place", waiting).await.unwrap();
     assert!(opened.is_ok(), "{:?}", opened.err());
+}
+
+/// Connects to `node` by plain TCP and says this; how long until it is closed.
+async fn until_closed(node: &TestNode, said: &[u8]) -> Duration {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let address = node.address("tcp");
+    let port = address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
+    let ip = ip_of(&address).unwrap();
+    let started = std::time::Instant::now();
+    let mut socket = tokio::net::TcpStream::connect((ip, port.unwrap())).await.unwrap();
+    socket.write_all(said).await.unwrap();
+    while patiently("the end", socket.read(&mut [0; 64])).await.is_ok_and(|read| read > 0) {}
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn who_says_nothing_is_closed_sooner_than_who_is_slow() {
+    let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
+    let (silent, slow) = tokio::join!(until_closed(&seeder, b""), until_closed(&seeder, b"\x13/mul"));
+    // Three seconds and ten: what a busy machine adds, it adds to both.
+    assert!(silent < slow, "{silent:?} and {slow:?}");
+}
+
+#[tokio::test]
+async fn half_open_connections_that_fill_every_place_keep_nobody_out() {
+    let config = NetworkConfig { pending_inbound_max: 4, ..config(&["/ip4/127.3.0.1/tcp/0"]) };
+    let mut seeder = TestNode::with(config).await;
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    let address = seeder.address("tcp");
+    let port = address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(tokio::net::TcpStream::connect((ip_of(&address).unwrap(), port.unwrap())).await.unwrap());
+    }
+    node.connect(&mut seeder, "tcp").await;
+    drop(silent);
 }

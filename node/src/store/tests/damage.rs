@@ -53,6 +53,13 @@ fn flip_byte(path: &Path, at: usize) {
     fs::write(path, bytes).unwrap();
 }
 
+/// Nobody wrote to the file, as far as its time says.
+fn rot(path: &Path, at: usize) {
+    let before = fs::metadata(path).unwrap().modified().unwrap();
+    flip_byte(path, at);
+    fs::OpenOptions::new().write(true).open(path).unwrap().set_modified(before).unwrap();
+}
+
 #[test]
 fn a_rotten_run_is_never_served_and_can_be_repaired() {
     let (manifest, data) = content(MIB, &[2 * MIB + 9]);
@@ -62,7 +69,7 @@ fn a_rotten_run_is_never_served_and_can_be_repaired() {
     store.finish().unwrap();
     let all = runs(&manifest);
     get_and_verify(&store, &manifest, all[5]);
-    flip_byte(&temp.path().join("film"), 5 * 256 * 1024 + 77);
+    rot(&temp.path().join("film"), 5 * 256 * 1024 + 77);
     store.forget_verified();
     match store.get(all[5], &mut Vec::new()) {
         Err(StoreError::Rotten { lost, .. }) => assert_eq!(lost, [all[5]]),
@@ -80,6 +87,50 @@ fn a_rotten_run_is_never_served_and_can_be_repaired() {
     store.forget_verified();
     get_and_verify(&store, &manifest, all[5]);
     assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn a_finished_file_that_its_user_edits_is_his_and_what_differs_is_given_to_nobody() {
+    let (manifest, data) = content(MIB, &[2 * MIB + 9]);
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(&manifest, temp.path()).store;
+    put_all(&store, &manifest, &data);
+    store.finish().unwrap();
+    let (all, film) = (runs(&manifest), temp.path().join("film"));
+    all.iter().for_each(|&run| get_and_verify(&store, &manifest, run));
+    // Moments after all of it was verified, of the same size and in the same place.
+    flip_byte(&film, 5 * 256 * 1024 + 77);
+    let edited = fs::read(&film).unwrap();
+    for &run in &all {
+        match store.get(run, &mut Vec::new()) {
+            Ok(_) => assert_ne!(run, all[5]),
+            Err(StoreError::Edited { lost, .. }) => assert_eq!((run, lost), (all[5], vec![all[5]])),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let put = store.put(&data.verified(&manifest, all[5]));
+    assert!(matches!(put, Err(StoreError::Edited { .. })), "{put:?}");
+    assert_eq!(fs::read(&film).unwrap(), edited, "his edit is not undone");
+    assert!(!store.have().contains(all[5]));
+    assert!(all.iter().filter(|&&run| run != all[5]).all(|&run| store.get(run, &mut Vec::new()).is_ok()));
+}
+
+#[test]
+fn an_edited_file_that_is_complete_no_longer_gets_no_receipt() {
+    let (manifest, data) = content(MIB, &[MIB, 10]);
+    let (temp, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let with_receipts = || Target { state_dir: Some(state.path().to_owned()), ..target(temp.path()) };
+    let store = try_open(&manifest, with_receipts()).unwrap().store;
+    let all = runs(&manifest);
+    for &run in &all[..4] {
+        store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    assert_eq!(store.checkpoint().unwrap().files, 1);
+    flip_byte(&temp.path().join("things/part000/file00000"), 7);
+    store.put(&data.verified(&manifest, all[4])).unwrap();
+    store.finish().unwrap();
+    drop(store);
+    assert!(matches!(try_open(&manifest, with_receipts()), Err(DownloadError::Exists(_))));
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn a_cancelled_check_stops_and_leaves_everything() {
 }
 
 #[test]
-fn a_finished_file_that_was_changed_meanwhile_is_repaired() {
+fn a_finished_file_that_was_changed_meanwhile_is_replaced_only_if_told() {
     let (manifest, data) = content(MIB, &[MIB, 2 * MIB]);
     let temp = tempfile::tempdir().unwrap();
     let opened = open(&manifest, temp.path());
@@ -96,8 +96,10 @@ fn a_finished_file_that_was_changed_meanwhile_is_repaired() {
     let first = temp.path().join("things/part000/file00000");
     let mut bytes = fs::read(&first).unwrap();
     bytes[9] ^= 1;
-    fs::write(&first, bytes).unwrap();
-    let opened = open(&manifest, temp.path());
+    fs::write(&first, &bytes).unwrap();
+    assert!(matches!(try_open(&manifest, target(temp.path())), Err(DownloadError::Exists(_))));
+    assert_eq!(fs::read(&first).unwrap(), bytes, "an edit is not undone");
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
     assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[4..5]);
     put_all(&opened.store, &manifest, &data);
     opened.store.finish().unwrap();
@@ -141,17 +143,20 @@ fn a_planted_link_leads_nowhere() {
         let link = temp.path().join(at);
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), &link).unwrap();
-        let overwrite = Target { overwrite: true, ..target(temp.path()) };
-        let opened = try_open(&manifest, overwrite);
-        let refused =
-            opened.is_err_and(|error| matches!(error, DownloadError::Io { .. } | DownloadError::Exists(_)));
-        if !refused {
-            // A link under the name of a part is only met when that part is written.
-            let opened = open(&manifest, temp.path());
-            let run = manifest.layout().run_index(0).unwrap();
-            let put = opened.store.put(&data.verified(&manifest, run));
-            assert!(matches!(put, Err(StoreError::Io { .. })), "{at}");
+        let refused = |error| {
+            matches!(error, DownloadError::Io { .. } | DownloadError::Exists(_) | DownloadError::InTheWay(_))
+        };
+        assert!(try_open(&manifest, target(temp.path())).is_err_and(refused), "{at}");
+        match try_open(&manifest, overwriting(temp.path())) {
+            // A link under the name of a part is no reason not to download beside it.
+            Ok(opened) => {
+                put_all(&opened.store, &manifest, &data);
+                opened.store.finish().unwrap();
+                assert!(at.ends_with(".part") && data.is_in(&manifest, temp.path()), "{at}");
+            }
+            Err(error) => assert!(refused(error), "{at}"),
         }
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink(), "{at}");
         assert_eq!(names_in(outside.path()), Vec::<String>::new(), "{at}");
     }
 }
@@ -247,25 +252,27 @@ fn two_contents_of_one_name_never_write_to_the_same_files() {
     }
     opened.store.checkpoint().unwrap();
     drop(opened);
-    assert!(matches!(try_open(&second, target(temp.path())), Err(DownloadError::Exists(_))));
+    assert!(matches!(try_open(&second, target(temp.path())), Err(DownloadError::Unfinished(_))));
     assert_eq!(open(&first, temp.path()).have.count(), 4, "it was left alone");
     let opened = try_open(&second, overwrite).unwrap();
+    assert!(opened.have.is_empty(), "even what is right of it is not taken away from the other download");
     put_all(&opened.store, &second, &other);
     opened.store.finish().unwrap();
+    drop(opened);
     assert!(other.is_in(&second, temp.path()));
-    assert_eq!(names_in(temp.path()), ["film"]);
+    fs::remove_file(temp.path().join("film")).unwrap();
+    assert_eq!(open(&first, temp.path()).have.count(), 4, "the other one goes on where it was");
 }
 
 #[test]
-fn a_file_beside_its_own_part_is_the_one_that_is_kept_when_overwritten() {
+fn what_somebody_else_calls_part_is_left_alone_when_the_file_itself_is_overwritten() {
     let (manifest, data) = content(MIB, &[3 * MIB]);
     let temp = tempfile::tempdir().unwrap();
     fs::write(temp.path().join("film.part"), vec![1; 3 * 1024 * 1024]).unwrap();
     let mut bytes = data.files[0].clone();
     bytes[7] ^= 1;
     fs::write(temp.path().join("film"), &bytes).unwrap();
-    let overwrite = Target { overwrite: true, ..target(temp.path()) };
-    let opened = try_open(&manifest, overwrite).unwrap();
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
     assert_eq!(opened.have.count(), 8);
     for run in opened.have.iter() {
         get_and_verify(&opened.store, &manifest, run);
@@ -273,5 +280,6 @@ fn a_file_beside_its_own_part_is_the_one_that_is_kept_when_overwritten() {
     put_all(&opened.store, &manifest, &data);
     opened.store.finish().unwrap();
     assert!(data.is_in(&manifest, temp.path()));
-    assert_eq!(names_in(temp.path()), ["film"]);
+    assert_eq!(names_in(temp.path()), ["film", "film.part"]);
+    assert_eq!(fs::read(temp.path().join("film.part")).unwrap(), vec![1; 3 * 1024 * 1024]);
 }

@@ -79,6 +79,9 @@ impl World {
         if !self.are_linked(me, peer) {
             return;
         }
+        if message == Message::Choke {
+            self.refuse_waiting(me, peer);
+        }
         let role = &self.peers[me.0 as usize].role;
         let message = match message {
             Message::Unchoke if !self.gives(me, peer) => return,
@@ -232,6 +235,15 @@ impl World {
         let Some(request) = self.peers[me.0 as usize].asked.remove(&upload) else { return };
         let cause = RunFailure::Refused(why);
         self.deliver(peer, Event::RunFailed { peer: me, request, cause });
+    }
+
+    /// Who is choked gets nothing more than what is on its way.
+    fn refuse_waiting(&mut self, me: PeerKey, peer: PeerKey) {
+        while let Some(Upload { upload, run, .. }) = self.peers[me.0 as usize].uplink.withdraw(peer, |_| true)
+        {
+            self.deliver(me, Event::UploadEnded { peer, run, bytes: 0 });
+            self.refuse(me, peer, upload, Refusal::Choked);
+        }
     }
 
     fn serve(&mut self, me: PeerKey, to: PeerKey, upload: UploadId, run: RunIndex) {

@@ -203,7 +203,8 @@ impl World {
             (false, true) => self.peers.len(),
             (false, false) => 1,
         };
-        let others = (0..known).filter(|&other| other != at && !role.seed);
+        let is_known = |other: usize| other != at && self.peers[other].role.intrudes.is_none();
+        let others = (0..known).filter(|&other| is_known(other) && !role.seed);
         let candidate =
             |other| Candidate { peer: PeerKey(other as u32), near: self.near(at, other), via: Via::Named };
         Join {

@@ -1,0 +1,306 @@
+//! What a neighbour did with what it was asked for, as long as it must be remembered.
+//!
+//! A neighbour's word counts for itself only. So nothing here holds for anybody else: a neighbour that refuses is asked
+//! more seldom, a neighbour that keeps us waiting no longer counts as a holder, and a neighbour that sends what it knows
+//! we hold is let go. A run that is new to us clears the record.
+//!
+//! Invariant: a record exists only while something in it is not as it was at first.
+
+use std::time::Duration;
+
+use crate::{id::PeerKey, random::Random, time::Timestamp};
+
+/// A neighbour that we want something of, and that chokes or refuses us, counts as a holder for so long.
+const WAITED_FOR: Duration = Duration::from_secs(2);
+/// The first pause after a refusal, as a part of a tick: at the next tick the neighbour may be asked again.
+const PAUSE_DIVISOR: u32 = 2;
+/// Each further pause is twice as long, up to 2^6 times the first: 8 seconds.
+const PAUSE_DOUBLINGS_MAX: u8 = 6;
+/// A neighbour that never gave us anything waits up to 2^8 times the first: 32 seconds.
+const STRANGER_DOUBLINGS_MAX: u8 = 8;
+/// An origin that says "elsewhere" again and again waits up to 2^3 times as long as after the first time: two to four
+/// seconds. It may mean it, in a large crowd; and if it does not, nobody else waits for it.
+const ELSEWHERE_DOUBLINGS_MAX: u8 = 3;
+/// Only origins may say "elsewhere". Somebody else is let go when it says so the third time.
+const ELSEWHERE_BY_PEER_MAX: u8 = 3;
+/// An origin may send another run than was asked for, and may not have heard yet that we hold it. So many times beyond
+/// its share it is only asked more seldom;
+const REPEATS_BORNE: u32 = 4;
+/// after so many it is let go, unless it gave something new meanwhile.
+const REPEATS_MAX: u32 = 16;
+/// One repeat in so many new runs is an origin's share: 1 % of what it gives.
+const RUNS_PER_REPEAT: u32 = 100;
+
+/// What is held against one neighbour.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    peer: PeerKey,
+    /// Runs sent again that we held, in hundredths, less the share that is granted.
+    repeats: u16,
+    /// Times in a row that it was asked and brought nothing new.
+    fruitless: u8,
+    /// Times that it said "elsewhere" and is no origin.
+    elsewhere: u8,
+    /// It is not asked before this moment.
+    not_before: Timestamp,
+    /// Since when it keeps us waiting; [`Timestamp::NEVER`] = it does not.
+    waiting: Timestamp,
+}
+
+impl Record {
+    fn new(peer: PeerKey) -> Record {
+        Record {
+            peer,
+            repeats: 0,
+            fruitless: 0,
+            elsewhere: 0,
+            not_before: Timestamp::ZERO,
+            waiting: Timestamp::NEVER,
+        }
+    }
+
+    fn is_clean(&self) -> bool {
+        self.repeats == 0 && self.fruitless == 0 && self.elsewhere == 0 && self.waiting == Timestamp::NEVER
+    }
+
+    /// A pause of `first`, doubled with each time in a row.
+    fn pause(&mut self, now: Timestamp, first: Duration, doublings_max: u8) {
+        if now < self.not_before {
+            // Answers to requests made together count once.
+            return;
+        }
+        self.not_before = now + first * (1 << self.fruitless.min(doublings_max));
+        self.fruitless = self.fruitless.saturating_add(1);
+    }
+}
+
+/// What to do about a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Nothing more.
+    Bear,
+    /// Have nothing to do with it any more.
+    Ban,
+}
+
+/// Records of neighbours, sorted by peer. Most have none.
+#[derive(Debug, Default)]
+pub(crate) struct Conduct(Vec<Record>);
+
+impl Conduct {
+    fn position(&self, peer: PeerKey) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&peer, |record| record.peer)
+    }
+
+    fn get(&self, peer: PeerKey) -> Option<&Record> {
+        self.position(peer).ok().map(|at| &self.0[at])
+    }
+
+    fn record(&mut self, peer: PeerKey) -> &mut Record {
+        let at = match self.position(peer) {
+            Ok(at) => at,
+            Err(at) => {
+                if self.0.len() == self.0.capacity() {
+                    self.0.reserve_exact(4);
+                }
+                self.0.insert(at, Record::new(peer));
+                at
+            }
+        };
+        &mut self.0[at]
+    }
+
+    /// Whether it is not to be asked now.
+    pub(crate) fn is_paused(&self, now: Timestamp, peer: PeerKey) -> bool {
+        self.get(peer).is_some_and(|record| now < record.not_before)
+    }
+
+    /// Requests that may be open to it at a time: one, as long as it brings nothing new.
+    pub(crate) fn in_flight_max(&self, peer: PeerKey) -> u8 {
+        if self.is_fruitless(peer) { 1 } else { u8::MAX }
+    }
+
+    /// Whether it was asked last and brought nothing new.
+    pub(crate) fn is_fruitless(&self, peer: PeerKey) -> bool {
+        self.get(peer).is_some_and(|record| record.fruitless > 0)
+    }
+
+    /// It refused, or somebody else was asked instead because it was too slow.
+    pub(crate) fn on_fruitless(&mut self, now: Timestamp, peer: PeerKey, tick: Duration, is_stranger: bool) {
+        let doublings_max = if is_stranger { STRANGER_DOUBLINGS_MAX } else { PAUSE_DOUBLINGS_MAX };
+        self.record(peer).pause(now, tick / PAUSE_DIVISOR, doublings_max);
+    }
+
+    /// It said that the run is on its way among peers, which only an origin can know.
+    pub(crate) fn on_elsewhere(
+        &mut self,
+        now: Timestamp,
+        (peer, is_origin): (PeerKey, bool),
+        tick: Duration,
+        random: &mut Random,
+    ) -> Verdict {
+        let record = self.record(peer);
+        if is_origin {
+            record.pause(now, random.stretch(tick, 1.0), ELSEWHERE_DOUBLINGS_MAX);
+            return Verdict::Bear;
+        }
+        record.elsewhere = record.elsewhere.saturating_add(1);
+        record.pause(now, tick / PAUSE_DIVISOR, STRANGER_DOUBLINGS_MAX);
+        if record.elsewhere >= ELSEWHERE_BY_PEER_MAX { Verdict::Ban } else { Verdict::Bear }
+    }
+
+    /// An origin sent a run that we hold in place of one that we lack.
+    pub(crate) fn on_repeat(&mut self, now: Timestamp, peer: PeerKey, tick: Duration) -> Verdict {
+        let record = self.record(peer);
+        record.repeats = record.repeats.saturating_add(RUNS_PER_REPEAT as u16);
+        let repeats = u32::from(record.repeats) / RUNS_PER_REPEAT;
+        if repeats > REPEATS_BORNE {
+            record.pause(now, tick, STRANGER_DOUBLINGS_MAX);
+        }
+        if repeats > REPEATS_MAX { Verdict::Ban } else { Verdict::Bear }
+    }
+
+    /// It brought a run that is new to us.
+    pub(crate) fn on_new(&mut self, peer: PeerKey) {
+        let Ok(at) = self.position(peer) else { return };
+        let record = &mut self.0[at];
+        let (repeats, elsewhere) = (record.repeats.saturating_sub(1), record.elsewhere);
+        *record = Record { repeats, elsewhere, ..Record::new(peer) };
+        if record.is_clean() {
+            self.0.remove(at);
+        }
+    }
+
+    /// A look at whether it keeps us waiting: whether it serves us, and whether we want something of it. Tells whether it
+    /// has kept us waiting for too long to count as a holder.
+    pub(crate) fn keeps_waiting(
+        &mut self,
+        now: Timestamp,
+        peer: PeerKey,
+        serves: bool,
+        wanted: bool,
+    ) -> bool {
+        let Ok(at) = self.position(peer) else {
+            if wanted && !serves {
+                self.record(peer).waiting = now;
+            }
+            return false;
+        };
+        let record = &mut self.0[at];
+        let waited = record.waiting != Timestamp::NEVER;
+        let too_long = waited && now.since(record.waiting) >= WAITED_FOR;
+        if too_long {
+            // It brings something first.
+            return true;
+        }
+        if serves && waited {
+            record.waiting = Timestamp::NEVER;
+            if record.is_clean() {
+                self.0.remove(at);
+            }
+        } else if wanted && !serves && !waited {
+            record.waiting = now;
+        }
+        // Who has nothing for us at the moment neither waits anew nor is forgiven: it may say so by turns.
+        false
+    }
+
+    /// A neighbour is gone.
+    pub(crate) fn forget(&mut self, peer: PeerKey) {
+        if let Ok(at) = self.position(peer) {
+            self.0.remove(at);
+        }
+        if self.0.is_empty() {
+            self.0 = Vec::new();
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.capacity() * size_of::<Record>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TICK: Duration = Duration::from_millis(250);
+    const PEER: PeerKey = PeerKey(3);
+
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    #[test]
+    fn who_refuses_is_asked_ever_more_seldom_until_it_brings_something() {
+        let mut conduct = Conduct::default();
+        let mut now = at(0);
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            conduct.on_fruitless(now, PEER, TICK, false);
+            conduct.on_fruitless(now, PEER, TICK, false);
+            let start = now;
+            while conduct.is_paused(now, PEER) {
+                now = now + Duration::from_millis(5);
+            }
+            pauses.push(now.since(start).as_millis());
+        }
+        assert_eq!(pauses, [125, 250, 500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000]);
+        conduct.on_fruitless(now, PEER, TICK, false);
+        conduct.on_new(PEER);
+        assert!(!conduct.is_paused(now, PEER) && conduct.heap_bytes() > 0 && conduct.0.is_empty());
+    }
+
+    #[test]
+    fn elsewhere_of_an_origin_is_borne_and_of_anybody_else_three_times() {
+        let (mut conduct, mut random) = (Conduct::default(), Random::new(1));
+        for second in 0..100 {
+            let verdict = conduct.on_elsewhere(at(second * 10_000), (PEER, true), TICK, &mut random);
+            assert_eq!(verdict, Verdict::Bear);
+            assert!(!conduct.is_paused(at(second * 10_000 + 4_000), PEER), "four seconds at most");
+        }
+        let mut say = |peer| conduct.on_elsewhere(at(0), (PeerKey(peer), false), TICK, &mut random);
+        assert_eq!(
+            [say(1), say(1), say(2), say(1)],
+            [Verdict::Bear, Verdict::Bear, Verdict::Bear, Verdict::Ban]
+        );
+    }
+
+    #[test]
+    fn an_origin_may_repeat_itself_once_in_a_hundred_new_runs_and_a_few_times_more() {
+        let mut conduct = Conduct::default();
+        for _ in 0..REPEATS_MAX {
+            assert_eq!(conduct.on_repeat(at(0), PEER, TICK), Verdict::Bear);
+        }
+        assert_eq!(conduct.on_repeat(at(0), PEER, TICK), Verdict::Ban);
+        let mut conduct = Conduct::default();
+        for round in 0..100 {
+            (0..RUNS_PER_REPEAT).for_each(|_| conduct.on_new(PEER));
+            assert_eq!(conduct.on_repeat(at(round), PEER, TICK), Verdict::Bear);
+            assert!(!conduct.is_paused(at(round), PEER));
+        }
+    }
+
+    #[test]
+    fn who_chokes_for_two_seconds_keeps_us_waiting_until_it_brings_something() {
+        let mut conduct = Conduct::default();
+        let look =
+            |conduct: &mut Conduct, millis, serves| conduct.keeps_waiting(at(millis), PEER, serves, true);
+        assert!(!look(&mut conduct, 0, false));
+        assert!(!look(&mut conduct, 1_900, false));
+        assert!(look(&mut conduct, 2_000, false));
+        assert!(look(&mut conduct, 2_250, true), "its word that it serves again is not enough");
+        conduct.on_new(PEER);
+        assert!(!look(&mut conduct, 2_500, true));
+        assert!(!look(&mut conduct, 3_000, false));
+        assert!(!look(&mut conduct, 4_000, true), "it was a moment only");
+        assert!(!look(&mut conduct, 5_500, false));
+    }
+
+    #[test]
+    fn who_says_by_turns_that_it_has_something_keeps_us_waiting_all_the_same() {
+        let mut conduct = Conduct::default();
+        let late = (0..20).find(|&tick| conduct.keeps_waiting(at(tick * 250), PEER, false, tick % 2 == 0));
+        assert_eq!(late, Some(8));
+    }
+}

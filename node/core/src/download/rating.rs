@@ -1,0 +1,148 @@
+//! How much each neighbour delivers, how much it is therefore asked for, and who delivers too little to count as a holder.
+
+use super::Download;
+use crate::{
+    config::Config,
+    context::Context,
+    id::PeerKey,
+    layout::RunIndex,
+    origin::{Allowance, LATE_RATIO, LATE_SECONDS},
+    peers::{Link, Links},
+    run_set::RunSet,
+};
+
+/// Requests of small runs are many: as many bytes as this may always be asked for ahead.
+const AHEAD_BYTES_MIN: u64 = 4 << 20;
+/// Who takes so many seconds for a run is late however slow the origins are: anybody may say that it is one.
+const LATE_SECONDS_MAX: f32 = 30.0;
+/// Asked of a stranger at once, before a run of its has verified: names cost nothing, and each may lie once.
+const STRANGER_BYTES_MAX: u32 = crate::layout::RUN_BYTES_MAX;
+/// Of a small content, this part of its runs at most.
+const STRANGER_SHARE: u32 = 128;
+/// Asked of a web seed to begin with.
+const SERVER_BYTES_START: u32 = 2 << 20;
+
+impl Download {
+    /// Takes the rates of the time since the last look, and sets how much each may have in flight.
+    pub(crate) fn rate(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        let seconds = ctx.now.since(self.rated).as_secs_f32();
+        if seconds < 0.05 {
+            return;
+        }
+        self.rated = ctx.now;
+        let (min, start) = (f32::from(ctx.config.requests_min), ctx.config.requests_start);
+        let max = f32::from(depth_max(ctx.config, self.run_bytes));
+        let stranger = self.depth_of_stranger();
+        let came = |links: &Links, origin: bool| {
+            let of_kind = links.iter().filter(|link| link.is_origin() == origin);
+            let asked = of_kind.filter(|link| link.in_flight > 0 || link.received > 0);
+            asked.map(|link| link.received as f32).reduce(|sum, bytes| sum + bytes)
+        };
+        let left = self.missing as f32 * self.run_bytes as f32;
+        let (peers, origins) = (came(links, false).unwrap_or(0.0), came(links, true));
+        self.origin.on_rates(ctx.now, seconds, (peers, origins), left);
+        for link in links.iter_mut() {
+            let now = link.received as f32 / seconds;
+            let idle = link.in_flight == 0 && link.received == 0;
+            link.received = 0;
+            if idle {
+                continue;
+            }
+            link.rate = if link.rate == 0.0 { now } else { (link.rate + now) / 2.0 };
+            let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
+            link.depth = match link.rate > 0.0 {
+                true => (ahead.ceil() + 1.0).clamp(min, max) as u8,
+                false if link.is_web_seed() => start,
+                false => stranger,
+            };
+        }
+    }
+
+    /// Bounds what is asked of web seeds while others ask them too: our share of what nobody has yet. They
+    /// cannot steer, so towards the end everybody would fetch the same last runs. To be called after
+    /// [`Download::rate`].
+    pub(crate) fn share_web_seeds(&self, ctx: &Context<'_>, links: &mut Links, have: &RunSet) {
+        let lacks = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_full());
+        let others = links.iter().filter(|link| !link.is_origin() && lacks(link)).count();
+        let alone = others == 0 || !links.iter().any(Link::is_web_seed);
+        if alone || self.origin.allowance(ctx.now, false) != Allowance::Unshared {
+            return;
+        }
+        let missing = |&run: &RunIndex| !have.contains(run) && self.wants(run);
+        let all = (0..self.layout.runs()).map(RunIndex::new);
+        let unshared = all.filter(missing).filter(|&run| self.availability.of(run) == 0).count();
+        let share = (unshared / (others + 1)).clamp(1, usize::from(u8::MAX)) as u8;
+        for link in links.iter_mut().filter(|link| link.is_web_seed()) {
+            link.depth = link.depth.min(share);
+        }
+    }
+
+    /// Finds out who is late, and who no longer is; and whether peers are too slow to wait for.
+    pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        // Slower than the fastest origin by far; where that is slow itself, nobody is late so soon.
+        let origins = links.iter().filter(|link| link.is_origin() && link.rate >= 1.0);
+        let origin_seconds = origins.map(|link| link.seconds_to_answer(self.run_bytes)).reduce(f32::min);
+        let late_seconds = (LATE_RATIO * origin_seconds.unwrap_or(0.0)).clamp(LATE_SECONDS, LATE_SECONDS_MAX);
+        // Requests are in order of age: the first found of a peer is its oldest.
+        let late: Vec<PeerKey> = self
+            .requests
+            .iter()
+            .take_while(|request| request.age(ctx.now) > late_seconds)
+            .map(|request| request.peer)
+            .collect();
+        for link in links.iter_mut().filter(|link| !link.is_origin()) {
+            let Some(theirs) = ctx.map(link.peer) else { continue };
+            let keeps_up = link.rate * late_seconds >= self.run_bytes as f32;
+            let serves = !link.is_choking_us() && !self.conduct.is_fruitless(link.peer);
+            let keeps_waiting = self.conduct.keeps_waiting(ctx.now, link.peer, serves, link.interests_us());
+            if !link.is_late() && (keeps_waiting || !keeps_up && late.contains(&link.peer)) {
+                self.availability.subtract_all(theirs);
+                link.set_late(true);
+                self.let_down = self.let_down.saturating_add(u8::from(link.is_stranger()));
+            } else if link.is_late() && keeps_up && !keeps_waiting {
+                self.availability.add_all(theirs);
+                link.set_late(false);
+            }
+        }
+    }
+
+    /// Requests to somebody who has not given anything yet: one, or as many small ones as make up a large one, but no more
+    /// than a small part of a small content.
+    pub(crate) fn depth_of_stranger(&self) -> u8 {
+        let runs = STRANGER_BYTES_MAX / self.run_bytes.max(1);
+        let share = self.layout.runs() / STRANGER_SHARE;
+        runs.min(share).clamp(1, u32::from(u8::MAX)) as u8
+    }
+
+    /// Requests to somebody whose rate is not known, after its first run.
+    pub(super) fn depth_start(&self, configured: u8) -> u8 {
+        let small_runs = u64::from(configured) * u64::from(crate::layout::RUN_BYTES_MAX) / 4;
+        configured.max((small_runs / u64::from(self.run_bytes.max(1))).min(64) as u8)
+    }
+
+    /// Requests to a web seed to begin with: large ones for each of the few connections to it.
+    pub(crate) fn depth_to_server(&self) -> u8 {
+        (SERVER_BYTES_START / self.run_bytes.max(1)).clamp(2, 64) as u8
+    }
+}
+
+/// Requests in flight to one neighbour at most: of small runs more, but not more than it holds for us,
+/// with a margin for those it has sent and not yet counted as sent. What is refused halves the depth.
+fn depth_max(config: &Config, run_bytes: u32) -> u8 {
+    let small_runs = AHEAD_BYTES_MIN / u64::from(run_bytes.max(1));
+    let held = u64::from(config.uploads_queued_max) * 3 / 4;
+    config.requests_max.max(small_runs.min(held) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_small_runs_are_asked_for_than_a_neighbour_holds() {
+        let config = Config::default();
+        assert_eq!(depth_max(&config, 256 << 10), config.requests_max);
+        assert_eq!(depth_max(&config, 32 << 10), 96, "of 128 that would be 4 MiB");
+        assert!((1..1 << 18).all(|bytes| depth_max(&config, bytes) < config.uploads_queued_max));
+    }
+}

@@ -1,0 +1,188 @@
+//! Who misbehaved lately, by address and by network: names cost nothing, addresses a little, networks more.
+//!
+//! Nobody is shut out for what somebody else behind the same address did. But strangers from there are tried one at a
+//! time, with a pause before each that doubles with every strike; who gave us something is not a stranger any more.
+//!
+//! Invariant: at most [`PLACES_MAX`] places are remembered; the one whose last strike is longest ago makes room.
+
+use std::time::Duration;
+
+use crate::{context::HaveMaps, id::PeerKey, prefix::Network, time::Timestamp};
+
+/// Places remembered, addresses and networks together.
+const PLACES_MAX: usize = 512;
+/// Strikes of a network before strangers from all of it wait: below, it may be one of its addresses.
+const NETWORK_STRIKES_MIN: u16 = 4;
+/// The pause after the first strike of an address.
+const PAUSE: Duration = Duration::from_secs(2);
+/// It doubles so often at most: 17 minutes.
+const DOUBLINGS_MAX: u16 = 9;
+/// A place without a strike for so long is as good as new.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
+
+/// An address, or a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Host(u64),
+    Network(Network),
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    place: Place,
+    strikes: u16,
+    last: Timestamp,
+    /// The next stranger from there is tried from this moment on.
+    next: Timestamp,
+}
+
+impl Entry {
+    fn pause(&self) -> Duration {
+        let counted = match self.place {
+            Place::Host(_) => self.strikes,
+            Place::Network(_) => self.strikes.saturating_sub(NETWORK_STRIKES_MIN - 1),
+        };
+        match counted {
+            0 => Duration::ZERO,
+            counted => PAUSE * (1 << (counted - 1).min(DOUBLINGS_MAX)),
+        }
+    }
+}
+
+/// Places that strikes came from. Boxed by its owner's use: an engine that never met a liar has none.
+#[derive(Debug, Default)]
+pub(crate) struct Strikes(Vec<Entry>);
+
+fn places(maps: &dyn HaveMaps, peer: PeerKey) -> impl Iterator<Item = Place> {
+    let network = Some(maps.network(peer)).filter(|&network| network != Network::UNKNOWN);
+    maps.host(peer).map(Place::Host).into_iter().chain(network.map(Place::Network))
+}
+
+impl Strikes {
+    /// A peer lied.
+    pub(crate) fn note(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        for place in places(maps, peer) {
+            let at = self.0.iter().position(|entry| entry.place == place).unwrap_or_else(|| {
+                self.make_room(now);
+                self.0.push(Entry { place, strikes: 0, last: now, next: Timestamp::ZERO });
+                self.0.len() - 1
+            });
+            let entry = &mut self.0[at];
+            if now.since(entry.last) >= FORGIVEN_AFTER {
+                entry.strikes = 0;
+            }
+            entry.strikes = entry.strikes.saturating_add(1);
+            entry.last = now;
+            entry.next = entry.next.max(now + entry.pause());
+        }
+    }
+
+    fn make_room(&mut self, now: Timestamp) {
+        self.0.retain(|entry| now.since(entry.last) < FORGIVEN_AFTER);
+        if self.0.len() >= PLACES_MAX
+            && let Some(at) = (0..self.0.len()).min_by_key(|&at| self.0[at].last)
+        {
+            self.0.swap_remove(at);
+        }
+    }
+
+    /// Whether a peer that has given us nothing yet may be asked for a first run. If so, the next stranger from its
+    /// address or network waits for its turn.
+    pub(crate) fn may_try(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+        if self.0.is_empty() {
+            return true;
+        }
+        let known: Vec<usize> = places(maps, peer)
+            .filter_map(|place| self.0.iter().position(|entry| entry.place == place))
+            .filter(|&at| now.since(self.0[at].last) < FORGIVEN_AFTER)
+            .collect();
+        if known.iter().any(|&at| now < self.0[at].next) {
+            return false;
+        }
+        for at in known {
+            let entry = &mut self.0[at];
+            entry.next = now + entry.pause();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::{id::ContentKey, run_set::RunSet};
+
+    /// Peers whose address is their number: /24s of 256.
+    struct Hosts;
+
+    impl HaveMaps for Hosts {
+        fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
+            None
+        }
+
+        fn host(&self, peer: PeerKey) -> Option<u64> {
+            // A thousand names an address.
+            Some(u64::from(peer.0 / 1_000))
+        }
+
+        fn network(&self, peer: PeerKey) -> Network {
+            Network::of(Ipv4Addr::from_bits(0x0a00_0000 + peer.0 / 1_000).into())
+        }
+    }
+
+    /// How many strangers are tried in ten minutes if one comes each tenth of a second, and each lies.
+    fn tried(name: impl Fn(u32) -> u32) -> usize {
+        let mut strikes = Strikes::default();
+        let moment = |tenth: u32| Timestamp::from_millis(u64::from(tenth) * 100);
+        let lies = |&tenth: &u32| {
+            let tried = strikes.may_try(moment(tenth), &Hosts, PeerKey(name(tenth)));
+            if tried {
+                strikes.note(moment(tenth), &Hosts, PeerKey(name(tenth)));
+            }
+            tried
+        };
+        (0..6_000).filter(lies).count()
+    }
+
+    #[test]
+    fn fresh_names_of_one_address_are_tried_a_few_times() {
+        let tried = tried(|tenth| tenth % 1_000);
+        assert!((2..=10).contains(&tried), "{tried} tried");
+    }
+
+    #[test]
+    fn fresh_addresses_of_one_network_are_tried_a_few_times_more() {
+        let tried = tried(|tenth| tenth % 250 * 1_000);
+        assert!((4..=14).contains(&tried), "{tried} tried");
+    }
+
+    #[test]
+    fn an_honest_stranger_behind_the_same_address_is_tried_when_the_pause_is_over() {
+        let mut strikes = Strikes::default();
+        strikes.note(Timestamp::ZERO, &Hosts, PeerKey(1));
+        assert!(!strikes.may_try(Timestamp::from_millis(1_999), &Hosts, PeerKey(2)));
+        assert!(strikes.may_try(Timestamp::from_millis(2_000), &Hosts, PeerKey(2)));
+        assert!(!strikes.may_try(Timestamp::from_millis(2_001), &Hosts, PeerKey(3)), "one at a time");
+        assert!(strikes.may_try(Timestamp::from_millis(2_001), &Hosts, PeerKey(9_000)), "another address");
+        let much_later = Timestamp::ZERO + FORGIVEN_AFTER;
+        assert!(
+            strikes.may_try(much_later, &Hosts, PeerKey(4))
+                && strikes.may_try(much_later, &Hosts, PeerKey(5))
+        );
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut strikes = Strikes::default();
+        for number in 0..5_000 {
+            strikes.note(Timestamp::from_millis(number), &Hosts, PeerKey(number as u32 * 1_000));
+        }
+        assert!(strikes.0.len() <= PLACES_MAX);
+        assert!(
+            !strikes.may_try(Timestamp::from_millis(5_000), &Hosts, PeerKey(4_999_000)),
+            "the last is known"
+        );
+    }
+}

@@ -1,0 +1,172 @@
+//! Liars beside somebody honest who has everything: what they cost, whatever they do.
+
+mod besieged;
+
+use std::time::Duration;
+
+use besieged::{Answers, Besieged, RUN_BYTES, Restless, Role, besiege, honest, liar, origin};
+use nearcast_core::{message::Refusal, output::GiveUp};
+
+const MIB: u64 = 1 << 20;
+/// 48 MiB: twelve seconds of the honest source.
+const RUNS: u64 = 192;
+const RATE: u64 = 4 * MIB;
+
+fn seconds(what: &str, siege: &Besieged) -> f64 {
+    let time = siege
+        .completed
+        .unwrap_or_else(|| panic!("{what}: {} of {RUNS} runs, {:?}", siege.held(), siege.gave_up));
+    let seconds = time.as_secs_f64();
+    println!(
+        "{what}: {seconds:.1} s, {} runs wasted, {} banned, liars sent {} runs",
+        siege.wasted() / RUN_BYTES,
+        siege.banned,
+        siege.sent_by_liars / RUN_BYTES
+    );
+    seconds
+}
+
+fn beside(sources: &[Role], liars: &[Role]) -> Besieged {
+    besiege(RUNS, Duration::from_secs(60), &[sources, liars].concat())
+}
+
+/// Downloads beside these liars once from an origin and once from an honest peer, and checks that it takes at most
+/// `factor` times as long as without them and that they made it throw away `wasted` runs at most.
+fn costs(what: &str, liars: &[Role], factor: f64, wasted: u64) {
+    for source in [origin(RATE), honest(RATE)] {
+        let alone = seconds("alone", &beside(&[source], &[]));
+        let siege = beside(&[source], liars);
+        let kind = if source.origin { "origin" } else { "peer" };
+        let attacked = seconds(&format!("{what}, beside an honest {kind}"), &siege);
+        assert!(
+            attacked <= factor * alone,
+            "{what}: {attacked:.1} s beside an honest {kind}, {alone:.1} s without"
+        );
+        let runs = siege.wasted() / RUN_BYTES;
+        assert!(runs <= wasted, "{what}: {runs} runs thrown away");
+    }
+}
+
+#[test]
+fn elsewhere_of_somebody_who_is_no_origin_silences_nobody() {
+    costs("elsewhere", &[liar(Answers::Refuses(Refusal::Elsewhere))], 1.5, 0);
+    costs("three who say elsewhere", &[liar(Answers::Refuses(Refusal::Elsewhere)); 3], 1.5, 0);
+}
+
+#[test]
+fn elsewhere_of_somebody_who_says_that_it_is_an_origin_holds_up_its_own_link_only() {
+    let poser = Role { origin: true, ..liar(Answers::Refuses(Refusal::Elsewhere)) };
+    costs("elsewhere by a false origin", &[poser; 3], 1.5, 0);
+}
+
+#[test]
+fn refusals_without_end_of_any_kind_hold_up_nobody() {
+    for why in [Refusal::Busy, Refusal::Missing, Refusal::Choked] {
+        costs(&format!("{why:?}"), &[liar(Answers::Refuses(why)); 3], 1.5, 0);
+    }
+}
+
+#[test]
+fn who_chokes_and_unchokes_without_end_holds_up_nobody() {
+    for pause in [30, 300, 1_900] {
+        let restless = Restless::Chokes(Duration::from_millis(pause));
+        let flapping = |answers| Role { restless, ..liar(answers) };
+        costs("flapping, refusing", &[flapping(Answers::Refuses(Refusal::Choked)); 3], 1.5, 0);
+        costs("flapping, silent", &[flapping(Answers::Never); 3], 1.7, 0);
+    }
+}
+
+#[test]
+fn who_says_by_turns_that_it_has_everything_and_nothing_holds_up_nobody() {
+    for pause in [30, 300, 1_900] {
+        let restless = Restless::Forgets(Duration::from_millis(pause));
+        for inside in [false, true] {
+            let forgetful = Role { restless, inside, ..liar(Answers::Refuses(Refusal::Missing)) };
+            costs("forgetful", &[forgetful; 3], 1.7, 0);
+        }
+    }
+}
+
+#[test]
+fn what_is_held_already_earns_nothing_and_ends_the_link() {
+    for after in [0, 400, 1_000] {
+        let again = liar(Answers::Repeats(Duration::from_millis(after)));
+        costs("repeating", &[again], 1.5, 4);
+        costs("three who repeat", &[again; 3], 1.7, 8);
+    }
+    costs("good and repeated by turns", &[liar(Answers::HalfRepeats); 3], 1.5, 8);
+}
+
+#[test]
+fn a_false_origin_that_repeats_itself_is_asked_ever_more_seldom() {
+    for answers in [Answers::Repeats(Duration::ZERO), Answers::HalfRepeats] {
+        // After sixteen it is banned.
+        costs("repeated by a false origin", &[Role { origin: true, ..liar(answers) }], 1.5, 17);
+    }
+}
+
+#[test]
+fn who_never_answers_or_answers_what_was_taken_back_costs_little() {
+    costs("never", &[liar(Answers::Never); 3], 1.7, 0);
+    costs("too late", &[liar(Answers::TooLate); 3], 1.7, 12);
+}
+
+#[test]
+fn who_brings_a_run_now_and_then_holds_up_nobody() {
+    for rate in [RUN_BYTES, RUN_BYTES / 3, RUN_BYTES / 10] {
+        costs("trickling", &[honest(rate)], 2.0, 3);
+        costs("three who trickle", &[honest(rate); 3], 2.0, 6);
+    }
+}
+
+#[test]
+fn fresh_names_of_one_address_cost_a_few_runs() {
+    let crowd = Role { returns: Some(Duration::ZERO), ..liar(Answers::Falsely) };
+    costs("false runs by fresh names", &[crowd; 4], 1.5, 8);
+    let mute = Role { returns: Some(Duration::from_millis(500)), ..liar(Answers::Never) };
+    costs("silent fresh names", &[mute; 4], 2.5, 0);
+    let hoards = Role { restless: Restless::Hoards, ..mute };
+    costs("hoarding fresh names", &[hoards; 4], 2.5, 0);
+}
+
+#[test]
+fn who_says_that_it_has_everything_and_serves_nobody_holds_up_nobody() {
+    let hoarder = Role { restless: Restless::Hoards, ..liar(Answers::Never) };
+    costs("hoarders", &[hoarder; 3], 1.7, 0);
+    costs("hoarders in our AS", &[Role { inside: true, ..hoarder }; 3], 1.7, 0);
+    let inside = |answers| Role { inside: true, ..liar(answers) };
+    costs("silent ones in our AS", &[inside(Answers::Never); 3], 1.9, 0);
+    costs("refusing ones in our AS", &[inside(Answers::Refuses(Refusal::Busy)); 3], 1.9, 0);
+}
+
+#[test]
+fn all_of_them_together_hold_up_nobody() {
+    let mut liars = vec![liar(Answers::Never), honest(RUN_BYTES / 10)];
+    liars.extend(Refusal::ALL.map(|why| liar(Answers::Refuses(why))));
+    liars.extend(
+        [Answers::Repeats(Duration::ZERO), Answers::HalfRepeats, Answers::Falsely, Answers::TooLate]
+            .map(liar),
+    );
+    let posers = liars.clone().into_iter().map(|liar| Role { origin: true, ..liar });
+    liars.extend(posers);
+    costs("all together", &liars, 3.0, 32);
+}
+
+#[test]
+fn without_anybody_honest_a_download_ends_with_the_true_reason() {
+    let patience = Duration::from_secs(30);
+    let end = |role: Role| {
+        let siege = besiege(RUNS, patience, &[role; 2]);
+        println!("{role:?}: {:?} after {:?}, {} runs", siege.gave_up, siege.ended(), siege.held());
+        assert!(siege.ended() <= Duration::from_secs(400), "{role:?} keeps it for {:?}", siege.ended());
+        siege.gave_up.expect("it ends")
+    };
+    let hoarder = Role { restless: Restless::Hoards, ..liar(Answers::Never) };
+    assert_eq!(end(hoarder), GiveUp::Unserved);
+    assert_eq!(end(liar(Answers::Refuses(Refusal::Busy))), GiveUp::Unserved);
+    assert_eq!(end(Role { origin: true, ..liar(Answers::Refuses(Refusal::Elsewhere)) }), GiveUp::Unserved);
+    let fresh = Role { returns: Some(Duration::from_secs(5)), ..hoarder };
+    assert_eq!(end(fresh), GiveUp::Unserved);
+    let poser = Role { origin: true, ..liar(Answers::Repeats(Duration::from_secs(1))) };
+    assert_eq!(end(poser), GiveUp::Silent);
+}

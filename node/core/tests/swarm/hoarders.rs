@@ -1,0 +1,56 @@
+//! Members of an AS who say that they have everything and serve nobody: they stop nobody else.
+
+use std::time::Duration;
+
+use super::{MIB, last_completion};
+use crate::world::{Role, World, WorldConfig, hoarder, leecher, origin};
+
+const BYTES: u64 = 64 * MIB;
+
+/// Seconds until the last of so many members of an AS is done, and the copies that came into it. The origin is outside, and
+/// so are so many rivals.
+fn measure(seed: u64, members: u32, rivals: u32, hoarders: u32) -> (f64, f64) {
+    let mut roles = vec![Role { asn: 100, ..origin(8 * MIB) }];
+    roles.extend((0..members).map(|_| Role { asn: 1, ..leecher(4 * MIB) }));
+    roles.extend((0..rivals).map(|_| Role { asn: 2, ..leecher(4 * MIB) }));
+    roles.extend((0..hoarders).map(|_| Role { asn: 1, ..hoarder(4 * MIB) }));
+    let mut world = World::new(WorldConfig { seed, traced: false, ..super::world(BYTES, roles) });
+    world.run(Duration::from_secs(600));
+    let unfinished: Vec<(u32, u32)> = (1..=members)
+        .filter(|&peer| world.completed(peer).is_none())
+        .map(|peer| (peer, world.have(peer).count()))
+        .collect();
+    assert!(unfinished.is_empty(), "{hoarders} hoarders, unfinished (peer, runs): {unfinished:?}");
+    (last_completion(&world, 1..members + 1).as_secs_f64(), world.imports(1))
+}
+
+fn hoarders_cost(members: u32, hoarders: u32) {
+    for rivals in [0, 4] {
+        let (mut with, mut without) = (0.0, 0.0);
+        for seed in 1..=3 {
+            let (alone, copies_alone) = measure(seed, members, rivals, 0);
+            let (time, copies) = measure(seed, members, rivals, hoarders);
+            println!(
+                "{members} members, {rivals} rivals, {hoarders} hoarders: {time:.1} s and {copies:.2} copies, without {alone:.1} s and {copies_alone:.2}"
+            );
+            (with, without) = (with + time, without + alone);
+        }
+        let ratio = with / without;
+        assert!(ratio <= 1.3, "{members} members, {rivals} rivals: {ratio:.2} times as long");
+    }
+}
+
+#[test]
+fn a_hoarder_among_eight_members_costs_at_most_three_tenths_of_the_time() {
+    hoarders_cost(8, 1);
+}
+
+#[test]
+fn a_hoarder_among_twenty_four_members_costs_at_most_three_tenths_of_the_time() {
+    hoarders_cost(24, 1);
+}
+
+#[test]
+fn three_hoarders_among_eight_members_cost_no_more() {
+    hoarders_cost(8, 3);
+}

@@ -1,0 +1,46 @@
+//! A user who edits a finished file while it is given to others: it is his.
+
+use std::{fs, time::Duration};
+
+use super::{config, fetch, node, origin, patiently, until};
+use crate::{
+    config::SeedGoal,
+    handle::{Fetch, Source},
+    store::testing,
+};
+
+const RUN_BYTES: u64 = 256 << 10;
+const FILE_BYTES: u64 = 8 * RUN_BYTES;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_edits_what_he_gives_is_not_banned_gives_the_rest_and_keeps_his_edit() {
+    let (manifest, data) = testing::content(RUN_BYTES, &[FILE_BYTES]);
+    let (source, _folder) = origin(config(73, 1), &[(manifest.clone(), &data)]).await;
+    let (giver, taker) = (node(73, 2).await, node(73, 3).await);
+    let (given, taken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let of = |folder: &std::path::Path, peers| fetch(Source::Manifest(manifest.clone()), folder, peers);
+
+    let all = Fetch { seed: SeedGoal::Forever, ..of(given.path(), vec![source.addresses().remove(0)]) };
+    let mut giving = giver.fetch(all).await.unwrap();
+    patiently("the giver", giving.finished()).await.unwrap();
+    let film = given.path().join("film");
+    let mut edited = fs::read(&film).unwrap();
+    edited[3 * RUN_BYTES as usize + 5] ^= 1;
+    fs::write(&film, &edited).unwrap();
+
+    let from_giver = vec![giver.addresses().remove(0)];
+    let download = taker.fetch(of(taken.path(), from_giver.clone())).await.unwrap();
+    until(&download, "all but what was edited", |progress| progress.bytes_have >= FILE_BYTES - RUN_BYTES)
+        .await;
+    download.stop().await;
+
+    let both = [from_giver, vec![source.addresses().remove(0)]].concat();
+    let mut download = taker.fetch(of(taken.path(), both)).await.unwrap();
+    let summary = patiently("the taker", download.finished()).await.unwrap();
+    assert_eq!((summary.received.from_peers(), summary.banned), (0, 0), "only the edited run was missing");
+    assert!(data.is_in(&manifest, taken.path()));
+    assert_eq!(fs::read(&film).unwrap(), edited);
+    for node in [giver, taker, source] {
+        node.shutdown(Duration::ZERO).await;
+    }
+}

@@ -1,0 +1,126 @@
+//! What was found where the files of a content belong, and what each file can be continued from. Nothing is touched
+//! here.
+
+use nearcast_core::{layout::FileIndex, manifest::Manifest, run_set::RunSet};
+
+use super::{
+    folder::{FileStamp, Found},
+    resume::Left,
+};
+
+/// One file, as it was found.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    pub(super) file: FileIndex,
+    pub(super) own: Found,
+    pub(super) partial: Found,
+    /// Under the partial name that only we use.
+    pub(super) beside: Found,
+}
+
+/// What a file can be continued from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Nothing: it is made when it is first written to.
+    Nothing,
+    /// What lies under its own name.
+    Own {
+        stamp: FileStamp,
+        /// Whether nobody wrote to it since we finished it.
+        ours: bool,
+    },
+    /// A partial file.
+    Partial {
+        stamp: FileStamp,
+        /// Under the name that only we use.
+        beside: bool,
+        /// Whether an unfinished download of ours may have made it.
+        ours: bool,
+    },
+    /// A folder, a link or the like lies under its own name.
+    Blocked,
+    /// A folder, a link or the like lies under its partial name.
+    PartialBlocked,
+}
+
+/// One file, and what is known of it before anything is hashed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Finding {
+    pub(super) file: FileIndex,
+    pub(super) basis: Basis,
+    /// What lies under its own name, whatever the file is continued from.
+    pub(super) original: Option<FileStamp>,
+    /// Whether the runs that the state calls durable lie there, as they were left.
+    pub(super) trusted: bool,
+}
+
+/// Judges files.
+pub(super) struct Judge<'a> {
+    pub(super) manifest: &'a Manifest,
+    /// What an earlier run left; none if there was none.
+    pub(super) left: Option<&'a Left>,
+    /// Files that are there and differ may be replaced.
+    pub(super) overwrite: bool,
+}
+
+impl Judge<'_> {
+    pub(super) fn judge(&self, sight: &Sight) -> Finding {
+        let original = match sight.own {
+            Found::File(stamp) => Some(stamp),
+            _ => None,
+        };
+        let (basis, trusted) = match sight.own {
+            Found::Other => (Basis::Blocked, false),
+            Found::Nothing => self.judge_partial(sight),
+            Found::File(stamp) => self.judge_own(sight, stamp),
+        };
+        Finding { file: sight.file, basis, original, trusted }
+    }
+
+    fn judge_own(&self, sight: &Sight, stamp: FileStamp) -> (Basis, bool) {
+        let noted = self.left.and_then(|left| left.noted.finished.get(&sight.file));
+        let ours = noted == Some(&stamp.modified_ns) && stamp.bytes == self.bytes(sight.file);
+        if ours {
+            return (Basis::Own { stamp, ours }, self.durable().is_some());
+        }
+        // A download that was to replace this file goes on where it was, if it may still do so.
+        match self.judge_partial(sight) {
+            (basis @ Basis::Partial { ours: true, .. }, trusted) if self.overwrite && self.left.is_some() => {
+                (basis, trusted)
+            }
+            _ => (Basis::Own { stamp, ours }, false),
+        }
+    }
+
+    fn judge_partial(&self, sight: &Sight) -> (Basis, bool) {
+        let has_durable = self.has_durable(sight.file);
+        let length = self.bytes(sight.file);
+        let (stamp, beside) = match (sight.beside, sight.partial) {
+            (Found::File(stamp), _) => (stamp, true),
+            (_, Found::File(stamp)) => (stamp, false),
+            (Found::Other, _) | (_, Found::Other) => return (Basis::PartialBlocked, false),
+            _ => return (Basis::Nothing, false),
+        };
+        // Ours have their full length from the start, but for a crash in the moment between.
+        let made_by_us = self.left.is_some() && (has_durable || stamp.bytes == length);
+        let ours = beside || made_by_us || stamp.bytes == 0;
+        (Basis::Partial { stamp, beside, ours }, has_durable && stamp.bytes >= length)
+    }
+
+    fn bytes(&self, file: FileIndex) -> u64 {
+        self.manifest.layout().file_bytes(file)
+    }
+
+    fn durable(&self) -> Option<&RunSet> {
+        self.left.and_then(|left| left.durable.as_ref())
+    }
+
+    fn has_durable(&self, file: FileIndex) -> bool {
+        let layout = self.manifest.layout();
+        let holds = |durable: &RunSet| {
+            let mut runs = layout.file_runs(file).filter_map(|run| layout.run_index(run));
+            runs.any(|run| durable.contains(run))
+        };
+        self.durable().is_some_and(holds)
+    }
+}

@@ -1,0 +1,95 @@
+//! Room on the disk. A part of every disk is left free: a system whose disk is full to the last byte can write neither
+//! logs nor mails nor the state that says how to go on.
+
+use std::{
+    io,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use super::folder::Folder;
+
+/// Of every disk, so much stays free: one part in a hundred,
+const RESERVE_PARTS: u64 = 100;
+/// but never more than this, which is enough for everything else that runs.
+pub(crate) const RESERVE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// After so many written bytes the disk is asked again how much is free. Others write, too.
+const ASK_AGAIN_BYTES: u64 = 64 * 1024 * 1024;
+/// And of what is free no more than one part in so many is taken without asking.
+const ASK_AGAIN_PARTS: u64 = 4;
+
+/// How much may be written to the disk below a folder, as far as it is known.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    /// Bytes that may be written before the disk is asked again.
+    left: AtomicU64,
+}
+
+impl Room {
+    /// Takes room for a write.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::StorageFull`] if the reserve would be touched; it says the numbers.
+    pub(crate) fn take(&self, folder: &Folder, bytes: u64) -> io::Result<()> {
+        let enough = |left: u64| left.checked_sub(bytes);
+        if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok() {
+            return Ok(());
+        }
+        // A disk that does not say how much is free is written to until it refuses.
+        let Some(free) = folder.free()? else { return Ok(()) };
+        let room = free.room();
+        if room < bytes {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, free.explain()));
+        }
+        self.left.store((room / ASK_AGAIN_PARTS).min(ASK_AGAIN_BYTES), Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// What a disk says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Free {
+    /// All of it.
+    pub(crate) disk_bytes: u64,
+    /// What we could still write.
+    pub(crate) free_bytes: u64,
+}
+
+impl Free {
+    /// What stays free.
+    pub(crate) fn reserve(self) -> u64 {
+        (self.disk_bytes / RESERVE_PARTS).min(RESERVE_BYTES_MAX)
+    }
+
+    /// What may be written.
+    pub(crate) fn room(self) -> u64 {
+        self.free_bytes.saturating_sub(self.reserve())
+    }
+
+    fn explain(self) -> String {
+        format!("{} bytes are free on this disk, and {} are left to others", self.free_bytes, self.reserve())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_part_in_a_hundred_stays_free_and_never_more_than_256_mib() {
+        let small = Free { disk_bytes: 1_000_000, free_bytes: 500_000 };
+        assert_eq!((small.reserve(), small.room()), (10_000, 490_000));
+        let large = Free { disk_bytes: 1 << 42, free_bytes: RESERVE_BYTES_MAX - 1 };
+        assert_eq!((large.reserve(), large.room()), (RESERVE_BYTES_MAX, 0));
+    }
+
+    #[test]
+    fn what_the_disk_cannot_hold_is_refused_with_numbers() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        let room = Room::default();
+        room.take(&folder, 1).unwrap();
+        let error = room.take(&folder, u64::MAX / 2).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert!(error.to_string().contains("bytes are free"), "{error}");
+    }
+}

@@ -1,0 +1,128 @@
+//! A file of the user's that is to be replaced, and what of it is right: that much is copied into the new file, which
+//! is made beside it. The old file is only read.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use nearcast_core::{
+    layout::{FileIndex, RunIndex},
+    manifest::Manifest,
+    run_set::RunSet,
+};
+
+use super::{
+    files::{Files, Place},
+    folder::{FileStamp, Found},
+    medium::Medium,
+    open::{refused, storage},
+    room::Free,
+};
+use crate::error::DownloadError;
+
+/// One file to be replaced.
+#[derive(Debug)]
+pub(super) struct Replaced {
+    pub(super) file: FileIndex,
+    /// As it looked when it was judged.
+    pub(super) original: FileStamp,
+    /// The new file is there already: an earlier run of ours began it.
+    pub(super) begun: bool,
+    /// Runs of the old file that are right, and that the new one lacks.
+    pub(super) right: Vec<RunIndex>,
+}
+
+/// Copies from old files into new ones.
+pub(super) struct Salvage<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) files: &'a Files,
+    pub(super) cancelled: &'a AtomicBool,
+}
+
+/// A new file that has to be filled by copying.
+struct ToCopy<'a> {
+    replaced: &'a Replaced,
+    original: File,
+}
+
+impl Salvage<'_> {
+    /// Makes the new files and fills them with what is right of the old ones; adds that to `good`. `missing_bytes` is
+    /// what has to be received besides.
+    ///
+    /// # Errors
+    /// [`DownloadError::NoRoom`] before anything is copied, if old and new files do not fit side by side.
+    pub(super) fn run(
+        &self,
+        replaced: &[Replaced],
+        missing_bytes: u64,
+        good: &mut RunSet,
+    ) -> Result<(), DownloadError> {
+        let mut to_copy = Vec::new();
+        for one in replaced {
+            let path = self.files.path(one.file);
+            to_copy.extend(self.make(one).map_err(storage(&path))?);
+        }
+        self.check_room(&to_copy, missing_bytes)?;
+        for ToCopy { replaced, original } in &to_copy {
+            self.copy(replaced, original)?;
+        }
+        for one in replaced {
+            // Had it changed since it was hashed, the copy would not be what was found right.
+            let now = self.files.find(one.file, Place::Own).map_err(refused(&self.files.path(one.file)))?;
+            if now != Found::File(one.original) {
+                return Err(DownloadError::Exists(self.files.path(one.file)));
+            }
+            for &run in &one.right {
+                good.insert(run);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the new file, sharing the old one's blocks if that can be; what is to be copied if not.
+    fn make<'a>(&self, replaced: &'a Replaced) -> io::Result<Option<ToCopy<'a>>> {
+        if !replaced.begun {
+            self.files.make(replaced.file)?;
+            self.files.take_rights(replaced.file)?;
+        }
+        if replaced.right.is_empty() {
+            return Ok(None);
+        }
+        let original = self.files.open_original(replaced.file)?;
+        let shared = !replaced.begun && self.files.share_blocks(replaced.file, &original)?;
+        Ok((!shared).then_some(ToCopy { replaced, original }))
+    }
+
+    fn check_room(&self, to_copy: &[ToCopy<'_>], missing_bytes: u64) -> Result<(), DownloadError> {
+        let Some(first) = to_copy.first() else { return Ok(()) };
+        let layout = self.manifest.layout();
+        let runs = to_copy.iter().flat_map(|one| &one.replaced.right);
+        let copied: u64 = runs.map(|&run| u64::from(layout.run_length(run))).sum();
+        let path = self.files.path(first.replaced.file);
+        let free = self.files.free().map_err(refused(&path))?;
+        let bytes = copied.saturating_add(missing_bytes);
+        match free.map(Free::room).filter(|&room| room < bytes) {
+            Some(room) => Err(DownloadError::NoRoom { path, bytes, room }),
+            None => Ok(()),
+        }
+    }
+
+    fn copy(&self, replaced: &Replaced, original: &File) -> Result<(), DownloadError> {
+        let layout = self.manifest.layout();
+        let path = self.files.path(replaced.file);
+        let mut buffer = Vec::new();
+        for &run in &replaced.right {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(DownloadError::Stopped);
+            }
+            let span = layout.run(run);
+            buffer.resize(span.bytes as usize, 0);
+            original.read_exact_at(&mut buffer, span.offset).map_err(refused(&path))?;
+            self.files.write_at(span.file, span.offset, &buffer).map_err(storage(&path))?;
+        }
+        Ok(())
+    }
+}

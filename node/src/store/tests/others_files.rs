@@ -1,0 +1,209 @@
+//! Files of the user's that lie where a download goes: nothing of them is renamed, cut or replaced before the new
+//! file is whole, and then only what its user has named.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use super::*;
+
+/// Everything that lies in a folder, by name.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let read = |name: String| (name.clone(), fs::read(folder.join(&name)).unwrap_or_default());
+    names_in(folder).into_iter().map(read).collect()
+}
+
+fn text(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| b"my thesis "[at % 10]).collect()
+}
+
+#[test]
+fn a_part_that_holds_nothing_of_the_content_is_neither_touched_nor_cut() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    for length in [100, 3 * 1024 * 1024, 5 * 1024 * 1024] {
+        let temp = tempfile::tempdir().unwrap();
+        fs::write(temp.path().join("film.part"), text(length)).unwrap();
+        let before = contents(temp.path());
+        match try_open(&manifest, target(temp.path())) {
+            Err(DownloadError::InTheWay(path)) => assert_eq!(path, temp.path().join("film.part")),
+            _ => panic!("{length} bytes of somebody else's"),
+        }
+        assert_eq!(contents(temp.path()), before, "{length}");
+        let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+        put_all(&opened.store, &manifest, &data);
+        opened.store.finish().unwrap();
+        assert!(data.is_in(&manifest, temp.path()));
+        assert_eq!(fs::read(temp.path().join("film.part")).unwrap(), text(length), "made beside it");
+        assert_eq!(names_in(temp.path()), ["film", "film.part"]);
+    }
+}
+
+#[test]
+fn a_part_of_the_right_content_is_adopted_and_keeps_what_is_too_long_until_it_is_whole() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let part = temp.path().join("film.part");
+    let mut bytes = data.files[0].clone();
+    bytes[5] ^= 1;
+    bytes.extend(text(1000));
+    fs::write(&part, &bytes).unwrap();
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.count(), 8);
+    let all = runs(&manifest);
+    opened.store.put(&data.verified(&manifest, all[0])).unwrap();
+    opened.store.checkpoint().unwrap();
+    assert_eq!(fs::metadata(&part).unwrap().len(), bytes.len() as u64);
+    drop(opened);
+    let opened = open(&manifest, temp.path());
+    assert_eq!(opened.have.count(), 9, "and that is remembered");
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+    assert_eq!(names_in(temp.path()), ["film"]);
+}
+
+#[test]
+fn a_part_that_appears_beside_our_state_is_not_ours() {
+    let (manifest, data) = content(MIB, &[MIB, 2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    opened.store.put(&data.verified(&manifest, runs(&manifest)[0])).unwrap();
+    opened.store.checkpoint().unwrap();
+    let other = temp.path().join("things/part000/file00001.part");
+    fs::write(&other, text(77)).unwrap();
+    // Before it was looked at, the file is met when it would be made.
+    let put = opened.store.put(&data.verified(&manifest, runs(&manifest)[4]));
+    assert!(put.is_err());
+    drop(opened);
+    assert!(matches!(try_open(&manifest, target(temp.path())), Err(DownloadError::InTheWay(_))));
+    assert_eq!(fs::read(&other).unwrap(), text(77));
+}
+
+#[test]
+fn a_file_that_is_overwritten_stays_in_place_until_the_new_one_is_whole() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let all = runs(&manifest);
+    let mut almost = data.files[0].clone();
+    almost[1024 * 1024 + 1] ^= 1;
+    for old in [text(5_000_000), text(3), almost, Vec::new()] {
+        let temp = tempfile::tempdir().unwrap();
+        let film = temp.path().join("film");
+        fs::write(&film, &old).unwrap();
+        fs::set_permissions(&film, fs::Permissions::from_mode(0o640)).unwrap();
+        fs::hard_link(&film, temp.path().join("link")).unwrap();
+        let inode = fs::metadata(&film).unwrap().ino();
+        let still = || fs::metadata(&film).unwrap().ino() == inode && fs::read(&film).unwrap() == old;
+        // Killed again and again, and each time it goes on.
+        for step in 0..3 {
+            let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+            assert!(still(), "step {step}");
+            opened.store.put(&data.verified(&manifest, all[4 + step])).unwrap();
+            opened.store.checkpoint().unwrap();
+            assert!(still(), "step {step}");
+            drop(opened);
+            let opened = try_open(&manifest, target(temp.path()));
+            assert!(
+                matches!(opened, Err(DownloadError::Exists(_))),
+                "without being told, it is not continued"
+            );
+            assert!(still(), "step {step}");
+        }
+        let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+        assert!(opened.have.count() >= 3);
+        put_all(&opened.store, &manifest, &data);
+        opened.store.finish().unwrap();
+        assert!(data.is_in(&manifest, temp.path()));
+        assert_eq!(names_in(temp.path()), ["film", "link"]);
+        assert_eq!(fs::read(temp.path().join("link")).unwrap(), old, "its other name keeps it");
+        assert_eq!(fs::metadata(&film).unwrap().mode() & 0o777, 0o640, "and so may the same people read it");
+        drop(opened);
+        assert!(try_open(&manifest, overwriting(temp.path())).unwrap().complete);
+    }
+}
+
+#[test]
+fn what_is_right_of_an_overwritten_file_is_not_received_again() {
+    let (manifest, data) = content(MIB, &[2 * MIB, 3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let second = temp.path().join("things/part000/file00001");
+    let mut longer = data.files[1].clone();
+    longer[9] ^= 1;
+    longer.extend(text(50));
+    fs::write(&second, &longer).unwrap();
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+    assert_eq!(opened.have.count(), 16);
+    opened.have.iter().for_each(|run| get_and_verify(&opened.store, &manifest, run));
+    assert_eq!(fs::read(&second).unwrap(), longer);
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn a_file_that_its_user_changes_during_the_download_is_kept_and_so_is_the_new_one() {
+    let (manifest, data) = content(MIB, &[MIB, MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let first = temp.path().join("things/part000/file00000");
+    let second = temp.path().join("things/part000/file00001");
+    [&first, &second].into_iter().for_each(|path| fs::write(path, "old").unwrap());
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+    fs::write(&first, "new!").unwrap();
+    put_all(&opened.store, &manifest, &data);
+    match opened.store.finish() {
+        Err(StoreError::InTheWay { path, new }) => {
+            assert_eq!((fs::read(&path).unwrap(), path), (b"new!".to_vec(), first.clone()));
+            assert_eq!(fs::read(&new).unwrap(), data.files[0], "the new one is whole, and said to be there");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fs::read(&second).unwrap(), data.files[1], "the others have their names");
+    drop(opened);
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+    assert!(opened.complete, "told again, it is replaced, and nothing is received");
+    assert!(data.is_in(&manifest, temp.path()));
+    assert_eq!(names_in(&temp.path().join("things/part000")).len(), 2);
+}
+
+#[test]
+fn a_file_that_appears_during_the_download_is_kept() {
+    let (manifest, data) = content(MIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    fs::write(temp.path().join("film"), "mine").unwrap();
+    put_all(&opened.store, &manifest, &data);
+    assert!(matches!(opened.store.finish(), Err(StoreError::InTheWay { .. })));
+    assert_eq!(fs::read(temp.path().join("film")).unwrap(), b"mine");
+    assert_eq!(fs::read(temp.path().join("film.part")).unwrap(), data.files[0]);
+}
+
+#[test]
+fn a_file_that_its_owner_has_shut_is_not_replaced() {
+    let (manifest, data) = content(MIB, &[MIB, 10]);
+    let temp = tempfile::tempdir().unwrap();
+    data.write_to(&manifest, temp.path());
+    let first = temp.path().join("things/part000/file00000");
+    let second = temp.path().join("things/part000/file00001");
+    fs::write(&first, "open").unwrap();
+    fs::write(&second, "shut").unwrap();
+    fs::set_permissions(&second, fs::Permissions::from_mode(0o444)).unwrap();
+    let before = contents(&temp.path().join("things/part000"));
+    match try_open(&manifest, overwriting(temp.path())) {
+        Err(DownloadError::Io { path, source }) => {
+            assert_eq!(path, second);
+            assert!(source.to_string().contains("rights"), "{source}");
+        }
+        _ => panic!("it may not be written to"),
+    }
+    assert_eq!(contents(&temp.path().join("things/part000")), before);
+    assert_eq!(names_in(temp.path()), ["things"]);
+}
+
+#[test]
+fn two_that_overwrite_the_same_file_do_not_meet() {
+    let (manifest, _) = content(MIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    fs::write(temp.path().join("film"), "old").unwrap();
+    let _first = try_open(&manifest, overwriting(temp.path())).unwrap();
+    assert!(matches!(try_open(&manifest, overwriting(temp.path())), Err(DownloadError::Busy(_))));
+    assert_eq!(fs::read(temp.path().join("film")).unwrap(), b"old");
+}

@@ -1,0 +1,62 @@
+//! What an unfinished download looks like to somebody else who looks into its folder. Between two of its files there
+//! may be no `.part` anywhere; the hidden folder with its state is what tells.
+
+/// How the name of the hidden folder ends that an unfinished download leaves beside its data:
+/// `.NAME.<8 hex digits>.nearcast`.
+pub const STATE_ENDING: &str = ".nearcast";
+/// The digits of the content id in that name.
+pub(crate) const STATE_DIGITS: usize = 8;
+/// What file systems take.
+const NAME_BYTES_MAX: usize = 255;
+
+/// Whether `entry` is the state of an unfinished download whose file or folder is called, or will be called, `item`,
+/// in the same folder. A name of a state says the first 236 bytes of its item's name, so that of several items with
+/// the same long beginning all count as unfinished.
+pub fn marks(entry: &str, item: &str) -> bool {
+    let digits_and_dots = STATE_DIGITS + 2;
+    let inner = entry.strip_prefix('.').and_then(|rest| rest.strip_suffix(STATE_ENDING));
+    let Some((name, digits)) = inner.and_then(|inner| inner.rsplit_once('.')) else { return false };
+    let is_state = digits.len() == STATE_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let room = NAME_BYTES_MAX - digits_and_dots - STATE_ENDING.len();
+    is_state && !name.is_empty() && (name == item || (item.len() > room && name == cut(item, room)))
+}
+
+/// The longest beginning of `text` of at most `bytes_max` bytes that ends with a whole character.
+pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_marks_its_own_item_and_nothing_else() {
+        assert!(marks(".film.mkv.0123abcd.nearcast", "film.mkv"));
+        assert!(marks(".a.b.0123abcd.nearcast", "a.b"));
+        for (entry, item) in [
+            (".film.mkv.0123abcd.nearcast", "film"),
+            (".film.mkv.0123abcd.nearcast", "film.mkv.0123abcd"),
+            (".film.mkv.0123abcx.nearcast", "film.mkv"),
+            (".film.mkv.nearcast", "film.mkv"),
+            ("film.mkv.0123abcd.nearcast", "film.mkv"),
+            ("..0123abcd.nearcast", ""),
+            (".nearcast", ""),
+        ] {
+            assert!(!marks(entry, item), "{entry} {item}");
+        }
+    }
+
+    #[test]
+    fn the_state_of_a_name_that_was_cut_is_known_too() {
+        let item = "é".repeat(127);
+        let entry = format!(".{}.0123abcd.nearcast", cut(&item, 236));
+        assert!(entry.len() <= NAME_BYTES_MAX);
+        assert!(marks(&entry, &item));
+        assert!(!marks(&entry, "é"));
+    }
+}

@@ -1,0 +1,135 @@
+//! Tasks that a program cannot do without. A panic in one of them is told at once, so that the program ends with an error
+//! instead of going on deaf. Panics in tasks that serve one connection are not told here: those end that connection only.
+
+use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+
+use futures::FutureExt;
+use tokio::sync::watch;
+
+/// A task that must not fail has failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{task} stopped because of an error in the program ({what}); please report it, with what was printed above"
+)]
+pub struct Failure {
+    task: &'static str,
+    what: String,
+}
+
+/// Watches tasks that must not fail. Clones watch the same ones.
+#[derive(Clone, Debug)]
+pub struct Vital(Arc<watch::Sender<Option<Failure>>>);
+
+impl Default for Vital {
+    fn default() -> Vital {
+        Vital(Arc::new(watch::Sender::new(None)))
+    }
+}
+
+impl Vital {
+    /// Does `work` and gives what comes of it; none if it panicked, which [`Vital::failed`] tells then. `task` begins a
+    /// sentence.
+    pub fn guard<T: Send + 'static>(
+        &self,
+        task: &'static str,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> impl Future<Output = Option<T>> + Send + 'static {
+        let vital = self.clone();
+        // Boxed, as some of them are large and all of them live long.
+        let work = Box::pin(faulty(task, work));
+        async move {
+            // Nothing of a task that panicked is looked at again.
+            match AssertUnwindSafe(work).catch_unwind().await {
+                Ok(done) => Some(done),
+                Err(panic) => {
+                    vital.fail(task, &*panic);
+                    None
+                }
+            }
+        }
+    }
+
+    fn fail(&self, task: &'static str, panic: &(dyn Any + Send)) {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        let what = text.and_then(|text| text.lines().next()).unwrap_or("a panic without words").to_owned();
+        self.0.send_if_modified(|failure| {
+            let is_first = failure.is_none();
+            failure.get_or_insert(Failure { task, what });
+            is_first
+        });
+    }
+
+    /// Waits until one of the tasks has failed; the first one that did.
+    pub async fn failed(&self) -> Failure {
+        let mut seen = self.0.subscribe();
+        let failure = seen.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        match failure {
+            Some(failure) => failure,
+            // The sender lives as long as we do.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The same, of several.
+    pub async fn any_failed(all: &[Vital]) -> Failure {
+        if all.is_empty() {
+            return std::future::pending().await;
+        }
+        futures::future::select_all(all.iter().map(|vital| Box::pin(vital.failed()))).await.0
+    }
+
+    /// The first failure, if there was one.
+    pub fn failure(&self) -> Option<Failure> {
+        self.0.borrow().clone()
+    }
+}
+
+/// Names the task that is to fail, in debug builds: so the tests of whole programs see what they do then.
+#[cfg(debug_assertions)]
+const FAULT: &str = "NEARCAST_FAULT";
+/// When it fails.
+#[cfg(debug_assertions)]
+const FAULT_AFTER: std::time::Duration = std::time::Duration::from_millis(300);
+
+#[cfg(debug_assertions)]
+async fn faulty<T>(task: &'static str, work: impl Future<Output = T>) -> T {
+    if std::env::var_os(FAULT).is_none_or(|wanted| wanted != task) {
+        return work.await;
+    }
+    match tokio::time::timeout(FAULT_AFTER, work).await {
+        Ok(done) => done,
+        Err(_) => panic!("a fault that was asked for"),
+    }
+}
+
+#[cfg(not(debug_assertions))]
+async fn faulty<T>(_: &'static str, work: impl Future<Output = T>) -> T {
+    work.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_panic_is_told_to_all_and_a_task_that_ends_is_none() {
+        let vital = Vital::default();
+        assert_eq!(vital.guard("A task that ends", async { 7 }).await, Some(7));
+        assert_eq!(vital.failure(), None);
+        let broken = vital.guard("The first task", async { panic!("one line\nand another") });
+        let waiting = tokio::spawn({
+            let vital = vital.clone();
+            async move { Vital::any_failed(&[Vital::default(), vital]).await }
+        });
+        assert_eq!(tokio::spawn(broken).await.expect("the panic is contained"), None);
+        let late = vital.guard("The second task", async { panic!("too late") });
+        assert_eq!(late.await, None::<()>);
+        let failure = waiting.await.unwrap();
+        assert_eq!(vital.failure(), Some(failure.clone()));
+        let line = failure.to_string();
+        assert!(
+            line.starts_with("The first task stopped") && line.contains("one line") && !line.contains('\n')
+        );
+    }
+}

@@ -1,0 +1,210 @@
+//! Strangers go on attacking a seeder, a tracker and a client, and whoever is honest is served all the while, within the
+//! plan of memory. Times undisturbed and under attack are measured in the same run and printed; machines that are busy
+//! with other things make them jump, so they are judged only with `NEARCAST_FAULTS_LARGE=1`, which also takes ten times
+//! the attackers and a minute for each attack.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use e2e::{
+    cluster::{Get, PATIENCE, Published, Seeder, SeederOptions, publish},
+    content::{MIB, assert_same, write_random},
+    place::Place,
+    process::{Process, Stream},
+    siege::{Attack, Siege, ask_once},
+    tracker::{Tracker, TrackerOptions},
+    vitals::{Vitals, wait_vitals},
+};
+use tokio::runtime::Runtime;
+
+/// Memory that strangers may cause beyond what a process takes at rest. The plan (`node/src/budget/plan.rs`) has 128 MiB
+/// of bytes, 32 MiB of handshakes and 32 MiB of streams just opened for a service; 256 MiB of bytes for a client.
+const PLAN_SERVICE_BYTES: u64 = 192 * MIB;
+const PLAN_CLIENT_BYTES: u64 = 320 * MIB;
+/// And for each connection.
+const PLAN_CONNECTION_BYTES: u64 = 100 * 1024;
+/// Honest jobs a row of measurements has at least.
+const JOBS_MIN: usize = 3;
+/// How much longer they may take under attack, where that is judged.
+const SLOWER_MAX: f64 = 1.5;
+
+fn is_large() -> bool {
+    std::env::var_os("NEARCAST_FAULTS_LARGE").is_some()
+}
+
+fn siege_time() -> Duration {
+    Duration::from_secs(if is_large() { 60 } else { 2 })
+}
+
+/// One attacker of each kind is enough for most; half-open connections need as many as there are places.
+fn strangers(attack: Attack) -> usize {
+    let few = match attack {
+        Attack::HalfOpen => 150,
+        Attack::Idle => 40,
+        Attack::SlowReaders => 20,
+        Attack::TinyFrames => 2,
+        Attack::Hellos | Attack::Churn | Attack::Directory => 6,
+    };
+    if is_large() { few * 10 } else { few }
+}
+
+/// The 95th percentile, in seconds.
+fn p95(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[(times.len() * 95).div_ceil(100) - 1]
+}
+
+/// Runs a job again and again for a while.
+fn times(during: Duration, mut job: impl FnMut() -> f64) -> Vec<f64> {
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while times.len() < JOBS_MIN || started.elapsed() < during {
+        times.push(job());
+    }
+    times
+}
+
+/// A process under attack, with somebody honest beside it.
+fn besiege(
+    role: &str,
+    process: &Process,
+    (to, content): (SocketAddr, [u8; 32]),
+    plan_bytes: u64,
+    mut job: impl FnMut() -> f64,
+) {
+    let runtime = Runtime::new().expect("threads can be started");
+    job();
+    let before = Vitals::of(process);
+    let calm = p95(times(siege_time(), &mut job));
+    for attack in Attack::ALL {
+        let siege = Siege::begin(&runtime, attack, strangers(attack), to, content);
+        let mut peak = 0;
+        let besieged = times(siege_time(), || {
+            let seconds = job();
+            peak = peak.max(Vitals::of(process).memory_since(&before));
+            seconds
+        });
+        let (attacks, jobs, besieged) = (siege.attacks(), besieged.len(), p95(besieged));
+        println!(
+            "{role}, {attack:?}: {attacks} attacks; p95 of {jobs} honest jobs {besieged:.2} s, undisturbed {calm:.2} s \
+             ({:.2} times); {} MiB more memory",
+            besieged / calm,
+            peak / MIB
+        );
+        drop(siege);
+        assert!(attacks >= strangers(attack) as u64, "the attack itself failed");
+        let plan = plan_bytes + strangers(attack) as u64 * PLAN_CONNECTION_BYTES;
+        assert!(peak <= plan, "{role}, {attack:?}: {peak} bytes more, and the plan has {plan}");
+        assert!(
+            !is_large() || besieged <= SLOWER_MAX * calm,
+            "{role}, {attack:?}: {besieged} s, not {calm} s"
+        );
+    }
+    let panic = process.lines(Stream::Stderr).into_iter().find(|line| line.contains("panicked"));
+    assert_eq!(panic, None);
+    wait_vitals(process, "the end of every attack", PATIENCE, |now| now.open_files <= before.open_files + 16);
+}
+
+/// A seeder with one content.
+struct Origin {
+    place: Place,
+    seeder: Seeder,
+    content: Published,
+}
+
+impl Origin {
+    fn start(ip: &str, bytes: u64) -> Origin {
+        let place = Place::new();
+        let root = place.folder("root");
+        let path = root.join("film.bin");
+        write_random(&path, bytes, 1);
+        let content = publish(&place, &path, &[]);
+        let (state, ip) = (place.folder("state"), ip.to_owned());
+        let options = SeederOptions { root, state, ip, port: 0, arguments: Vec::new() };
+        let seeder = Seeder::start_with(&place, &options);
+        Origin { place, seeder, content }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.place.path().join("root/film.bin")
+    }
+
+    fn id(&self) -> [u8; 32] {
+        let digits = self.content.content();
+        std::array::from_fn(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("digits"))
+    }
+
+    /// Somebody honest gets the content, whole; what that took.
+    fn get(&self, ip: &str, number: usize, arguments: &[&str]) -> f64 {
+        let out = self.place.folder(&format!("out-{ip}-{number}"));
+        let get = Get::new(&self.place, &self.content.torrent, &out, ip).peer(self.seeder.address());
+        let started = Instant::now();
+        get.with(arguments).finish();
+        let seconds = started.elapsed().as_secs_f64();
+        assert_same(&self.file(), &out.join("film.bin"));
+        seconds
+    }
+}
+
+#[test]
+fn a_seeder_under_siege_serves_who_is_honest() {
+    let origin = Origin::start("127.51.0.1", MIB);
+    let to = (Ipv4Addr::new(127, 51, 0, 1), origin.seeder.port()).into();
+    let mut number = 0;
+    besiege("seeder", &origin.seeder.process, (to, origin.id()), PLAN_SERVICE_BYTES, || {
+        number += 1;
+        origin.get("127.51.1.9", number, &["--timeout", "110s"])
+    });
+}
+
+#[test]
+fn a_tracker_under_siege_answers_who_is_honest() {
+    let place = Place::new();
+    let tracker = Tracker::start(&place, &TrackerOptions::new(&place, "127.52.0.1", &[]));
+    let to: SocketAddr = (Ipv4Addr::new(127, 52, 0, 1), tracker.port()).into();
+    let runtime = Runtime::new().expect("threads can be started");
+    let content = [9; 32];
+    besiege("tracker", &tracker.process, (to, content), PLAN_SERVICE_BYTES, || {
+        let started = Instant::now();
+        let asked = runtime.block_on(async {
+            let ask = ask_once(Ipv4Addr::new(127, 52, 1, 9), to, &content);
+            tokio::time::timeout(PATIENCE, ask).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        });
+        asked.expect("an honest question is answered");
+        started.elapsed().as_secs_f64()
+    });
+}
+
+#[test]
+fn a_client_under_siege_gives_on_what_it_has() {
+    // The client has everything and goes on giving; somebody else gets it, and knows of nobody but the client.
+    let origin = Origin::start("127.53.0.1", MIB);
+    let out = origin.place.folder("out-client");
+    let port = free_port(Ipv4Addr::new(127, 53, 0, 2));
+    let listen = format!("/ip4/127.53.0.2/tcp/{port}");
+    let client = Get::new(&origin.place, &origin.content.torrent, &out, "127.53.0.2")
+        .peer(origin.seeder.address())
+        .with(&["--listen", &listen, "--seed", "forever"])
+        .start();
+    client.wait_finished(PATIENCE);
+    let mut number = 0;
+    let to = (Ipv4Addr::new(127, 53, 0, 2), port).into();
+    besiege("client", &client.process, (to, origin.id()), PLAN_CLIENT_BYTES, || {
+        number += 1;
+        let out = origin.place.folder(&format!("out-{number}"));
+        let started = Instant::now();
+        let get = Get::new(&origin.place, &origin.content.torrent, &out, "127.53.1.9").peer(&listen);
+        get.with(&["--timeout", "110s"]).finish();
+        assert_same(&origin.file(), &out.join("film.bin"));
+        started.elapsed().as_secs_f64()
+    });
+}
+
+/// A port of this address that nobody listens on.
+fn free_port(ip: Ipv4Addr) -> u16 {
+    let socket = std::net::TcpListener::bind((ip, 0)).expect("there is a free port");
+    socket.local_addr().expect("it is bound").port()
+}

@@ -294,9 +294,7 @@ impl AddressBook {
             if spots.len() < NAMES_PER_DOOR_MAX && !mine {
                 continue;
             }
-            let Some((failed, spot)) = spots.into_iter().find(|(_, spot)| spot.failures > 0) else {
-                return None;
-            };
+            let (failed, spot) = spots.into_iter().find(|(_, spot)| spot.failures > 0)?;
             self.drop_place(failed, &spot.endpoint);
         }
         Some(failures)

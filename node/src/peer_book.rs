@@ -213,7 +213,7 @@ impl PeerBook {
     /// A peer that came to us can be found again where it says it listens.
     pub(crate) fn learn_claimed(&mut self, key: PeerKey) {
         let claimed = self.peers.get(&key).and_then(Known::endpoint);
-        if let Some(endpoint) = claimed.and_then(serving) {
+        if let Some(endpoint) = claimed.as_ref().and_then(serving) {
             self.book.claim(key, endpoint);
             self.follow(key);
         }
@@ -348,9 +348,10 @@ fn port(number: u32) -> Option<u16> {
 }
 
 /// What of an endpoint may be dialled because somebody says so: ports of other services are left alone.
-pub(crate) fn serving(endpoint: Endpoint) -> Option<Endpoint> {
+fn serving(endpoint: &Endpoint) -> Option<Endpoint> {
     let may = |port: &u16| Scope::may_serve_at(*port);
-    let endpoint = Endpoint { tcp: endpoint.tcp.filter(may), udp: endpoint.udp.filter(may), ..endpoint };
+    let Endpoint { ip, tcp, udp } = *endpoint;
+    let endpoint = Endpoint { ip, tcp: tcp.filter(may), udp: udp.filter(may) };
     (endpoint.tcp.is_some() || endpoint.udp.is_some()).then_some(endpoint)
 }
 

@@ -214,7 +214,7 @@ impl AddressBook {
     pub fn claim(&mut self, peer: PeerKey, endpoint: Endpoint) {
         let Some(entry) = self.entries.get_mut(&peer).filter(|entry| entry.connections > 0) else { return };
         if let Told::News(gone) = entry.places.tell(Spot::new(endpoint, Rank::Own, None)) {
-            self.close_doors(peer, gone);
+            self.close_doors(peer, &gone);
         }
     }
 
@@ -253,7 +253,7 @@ impl AddressBook {
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         let endpoint = spot.endpoint.clone();
         if let Told::News(gone) = entry.places.tell(spot) {
-            self.close_doors(peer, gone);
+            self.close_doors(peer, &gone);
             for door in doors(&endpoint) {
                 let names = self.doors.entry(door).or_default();
                 if !names.contains(&peer) {
@@ -294,9 +294,7 @@ impl AddressBook {
             if spots.len() < NAMES_PER_DOOR_MAX && !mine {
                 continue;
             }
-            let Some((failed, spot)) = spots.into_iter().find(|(_, spot)| spot.failures > 0) else {
-                return None;
-            };
+            let (failed, spot) = spots.into_iter().find(|(_, spot)| spot.failures > 0)?;
             self.drop_place(failed, &spot.endpoint);
         }
         Some(failures)
@@ -309,13 +307,13 @@ impl AddressBook {
         }
         let gone: Vec<Spot> = entry.places.remove(endpoint).into_iter().collect();
         let empty = entry.places.is_empty() && entry.connections == 0 && !entry.kept;
-        self.close_doors(peer, gone);
+        self.close_doors(peer, &gone);
         if empty {
             self.forget(peer);
         }
     }
 
-    fn close_doors(&mut self, peer: PeerKey, gone: Vec<Spot>) {
+    fn close_doors(&mut self, peer: PeerKey, gone: &[Spot]) {
         for door in gone.iter().flat_map(|spot| doors(&spot.endpoint)) {
             let spots = self.entries.get(&peer).map(|entry| entry.places.iter());
             let still = |spot: &Spot| doors(&spot.endpoint).any(|other| other == door);
@@ -365,7 +363,8 @@ impl AddressBook {
         let Some(mut entry) = self.entries.remove(&peer) else { return };
         let paid = entry.dial.take().into_iter().flatten().filter_map(|attempt| attempt.token);
         paid.for_each(|token| self.targets.refund(token));
-        self.close_doors(peer, entry.places.iter().cloned().collect());
+        let gone: Vec<Spot> = entry.places.iter().cloned().collect();
+        self.close_doors(peer, &gone);
         self.forgotten.push(peer);
     }
 
@@ -508,7 +507,7 @@ impl AddressBook {
         let gone = entry.places.take_spent();
         let empty = entry.places.is_empty() && !entry.kept;
         self.settle_dial(now, peer, None);
-        self.close_doors(peer, gone.clone());
+        self.close_doors(peer, &gone);
         for spot in gone.iter().filter(|spot| spot.rank.is_third_party()) {
             let by_directory = spot.rank == Rank::Directory;
             let until = now + if by_directory { GIVEN_UP_BY_DIRECTORY_FOR } else { GIVEN_UP_FOR };

@@ -82,6 +82,7 @@ fn refusal(refused: &[&Multiaddr]) -> String {
             shown.push(text);
         }
     }
+    let is = if shown.len() > 1 { "are" } else { "is" };
     let more = shown.len().saturating_sub(SHOWN_MAX);
     shown.truncate(SHOWN_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -96,7 +97,7 @@ fn refusal(refused: &[&Multiaddr]) -> String {
         _ => "it is neither TCP nor QUIC",
     };
     format!(
-        "the link names {}{more}, which is not dialled: {why}; use --peer {first} if you mean it",
+        "the link names {}{more}, which {is} not dialled: {why}; use --peer {first} if you mean it",
         shown.join(", ")
     )
 }

@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use futures::{future::poll_fn, task::AtomicWaker};
@@ -16,6 +17,13 @@ use nearcast_core::budget::{self, Claim, Door};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::meters::{BudgetUse, Kind, Meter};
+
+/// While more than half of the places are taken, one more is given away no sooner than so long after the last. Floods are
+/// taken in turns so that they leave us time for who is in; they wait in front of the door, and honest ones among them not
+/// for longer than it takes to go through the system's queue.
+const CROWDED_PACE: Duration = Duration::from_millis(2);
+/// So much of that pace may be caught up on at once: timers are no finer.
+const PACE_SLACK: Duration = Duration::from_millis(20);
 
 /// Places of one kind.
 pub(crate) struct Places {
@@ -30,6 +38,8 @@ struct Held {
     tickets: BTreeMap<u64, (IpAddr, Instant, Arc<Eviction>)>,
     /// Who waits for a place.
     waiting: Option<Waker>,
+    /// When the next may be given away, while it is crowded.
+    paced_until: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -58,7 +68,7 @@ impl Places {
     /// Ready when a newcomer would get a place; else `pause` is set, and the waker is told.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>, pause: &mut Option<Pin<Box<Sleep>>>) -> Poll<()> {
         let mut held = self.lock();
-        let Door::Wait(wait) = held.door(self.max) else {
+        let Some(wait) = held.wait(self.max) else {
             *pause = None;
             return Poll::Ready(());
         };
@@ -88,7 +98,12 @@ impl Places {
         }
         let (number, eviction) = (held.next, Arc::<Eviction>::default());
         held.next += 1;
-        held.tickets.insert(number, (ip, Instant::now(), eviction.clone()));
+        let now = Instant::now();
+        held.tickets.insert(number, (ip, now, eviction.clone()));
+        if held.is_crowded(self.max) {
+            let behind = now.checked_sub(PACE_SLACK).unwrap_or(now);
+            held.paced_until = Some(held.paced_until.map_or(now, |until| until.max(behind)) + CROWDED_PACE);
+        }
         Ticket { number, places: self.clone(), eviction }
     }
 
@@ -101,9 +116,27 @@ impl Places {
 }
 
 impl Held {
+    fn is_crowded(&self, max: usize) -> bool {
+        self.tickets.len() >= max.div_ceil(2)
+    }
+
+    /// How long a newcomer has to wait; none if it may come in.
+    fn wait(&self, max: usize) -> Option<Duration> {
+        let now = Instant::now();
+        let paced = self.paced_until.filter(|until| *until > now && self.is_crowded(max));
+        if let Some(until) = paced {
+            return Some(until - now);
+        }
+        // Only then there may be nobody who can be sent away.
+        if self.tickets.len() < max {
+            return None;
+        }
+        if let Door::Wait(wait) = self.door(max) { Some(wait) } else { None }
+    }
+
     fn door(&self, max: usize) -> Door<u64> {
         // What is asked for each connection is answered without looking at all of them, as long as there is room.
-        if self.tickets.len() < max.div_ceil(2) {
+        if !self.is_crowded(max) {
             return Door::Open;
         }
         let claim = |(&who, &(ip, since, _)): (&u64, &(IpAddr, Instant, Arc<Eviction>))| Claim {

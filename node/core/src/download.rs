@@ -322,6 +322,7 @@ impl Download {
         ctx.put(Action::Cancel { peer: request.peer, request: request.id });
         let owner = links.get_mut(request.peer)?;
         owner.in_flight -= 1;
+        self.conduct.on_withdrawn(request.peer);
         Some(request.peer)
     }
 
@@ -352,6 +353,7 @@ impl Download {
     ) -> (Arrival, Verdict) {
         let Receipt { peer, request, run, bytes } = receipt;
         let asked = self.settle(links, peer, request);
+        let is_due = asked.is_some() || self.conduct.take_owed(peer);
         let steered = asked.filter(|&asked| asked != run && !have.contains(asked));
         if !steered.is_some_and(|asked| self.requests.relabel(peer, run, asked)) {
             // Asked of somebody else too: no longer needed there.
@@ -366,11 +368,12 @@ impl Download {
                 // It was not what we asked for: that request would be closed.
                 Some(_) => self.conduct.on_repeat(ctx.now, peer, ctx.config.tick),
                 // Taken over from it, and come all the same: no fault of the sender's.
-                None => Verdict::Bear,
+                None if is_due || links.get(peer).is_none() => Verdict::Bear,
+                None => self.conduct.on_undue(peer),
             };
             return (Arrival::Duplicate, verdict);
         }
-        if let Some(link) = links.get_mut(peer).filter(|_| !is_false_answer) {
+        if let Some(link) = links.get_mut(peer).filter(|_| is_due && !is_false_answer) {
             if link.is_stranger() && !link.is_web_seed() {
                 link.depth = link.depth.max(self.depth_start(ctx.config.requests_start));
             }
@@ -395,6 +398,7 @@ impl Download {
         cause: RunFailure,
     ) -> Settled {
         if self.settle(links, peer, request).is_none() {
+            self.conduct.take_owed(peer);
             return Settled { was_open: false, verdict: Verdict::Bear };
         }
         let mut settled = Settled { was_open: true, verdict: Verdict::Bear };

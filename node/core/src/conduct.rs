@@ -200,8 +200,12 @@ impl Conduct {
     pub(crate) fn on_new(&mut self, peer: PeerKey) {
         let Ok(at) = self.position(peer) else { return };
         let record = &mut self.0[at];
-        let Record { repeats, elsewhere, owed, .. } = *record;
-        *record = Record { repeats: repeats.saturating_sub(1), elsewhere, owed, ..Record::new(peer) };
+        record.repeats = record.repeats.saturating_sub(1);
+        record.waiting = Timestamp::NEVER;
+        // Who repeats itself too often brings something new by turns; that ends no pause.
+        if u32::from(record.repeats) <= REPEATS_BORNE * RUNS_PER_REPEAT {
+            (record.fruitless, record.not_before) = (0, Timestamp::ZERO);
+        }
         if record.is_clean() {
             self.0.remove(at);
         }

@@ -29,6 +29,8 @@ use crate::{
 const STEAL_RATIO: f32 = 2.0;
 /// And only if it would otherwise take at least this much longer.
 const STEAL_SECONDS_MIN: f32 = 0.1;
+/// Somebody who never brought what it was asked for takes over only what would take at least so much longer.
+const IDLER_SECONDS: f32 = 10.0;
 /// The last of so many runs is the endgame, in which nobody waits for a turn; but no more than so many.
 const ENDGAME_SHARE: u32 = 64;
 const ENDGAME_RUNS_MAX: u32 = 16;
@@ -291,10 +293,13 @@ impl Download {
             return None;
         }
         let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
-        // Nor is anything taken away in a hurry for the sake of somebody who never brought what it was asked for.
-        let is_idler = thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer));
-        if thief.is_origin() || is_idler {
+        if thief.is_origin() {
             threshold = threshold.max(LATE_SECONDS);
+        }
+        // Nor is anything handed from one to the next of those who never brought what they were asked for, while an origin
+        // could take it.
+        if thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer)) {
+            threshold = threshold.max(IDLER_SECONDS);
         }
         let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
         let mut slowest = None;

@@ -31,7 +31,7 @@ const REPEAT_TICKS: u32 = 16;
 /// after so many it is let go, unless it gave something new meanwhile.
 const REPEATS_MAX: u32 = 16;
 /// Runs that we hold and that were not due are borne so often: a link that was renewed may have left some on their way.
-const UNDUE_MAX: u32 = 3;
+const UNDUE_MAX: u32 = 2;
 /// One repeat in so many new runs is an origin's share: 1 % of what it gives.
 const RUNS_PER_REPEAT: u32 = 100;
 

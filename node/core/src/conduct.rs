@@ -25,9 +25,13 @@ const ELSEWHERE_DOUBLINGS_MAX: u8 = 3;
 const ELSEWHERE_BY_PEER_MAX: u8 = 3;
 /// An origin may send another run than was asked for, and may not have heard yet that we hold it. So many times beyond
 /// its share it is only asked more seldom;
-const REPEATS_BORNE: u32 = 4;
+const REPEATS_BORNE: u32 = 2;
+/// after the first pause, of so many ticks, after which each is twice as long;
+const REPEAT_TICKS: u32 = 16;
 /// after so many it is let go, unless it gave something new meanwhile.
 const REPEATS_MAX: u32 = 16;
+/// Runs that we hold and that were not due are borne so often: a link that was renewed may have left some on their way.
+const UNDUE_MAX: u32 = 2;
 /// One repeat in so many new runs is an origin's share: 1 % of what it gives.
 const RUNS_PER_REPEAT: u32 = 100;
 
@@ -41,6 +45,8 @@ struct Record {
     fruitless: u8,
     /// Times that it said "elsewhere" and is no origin.
     elsewhere: u8,
+    /// Requests that were taken back, and that it has not answered: those answers are due.
+    owed: u8,
     /// It is not asked before this moment.
     not_before: Timestamp,
     /// Since when it keeps us waiting; [`Timestamp::NEVER`] = it does not.
@@ -54,13 +60,15 @@ impl Record {
             repeats: 0,
             fruitless: 0,
             elsewhere: 0,
+            owed: 0,
             not_before: Timestamp::ZERO,
             waiting: Timestamp::NEVER,
         }
     }
 
     fn is_clean(&self) -> bool {
-        self.repeats == 0 && self.fruitless == 0 && self.elsewhere == 0 && self.waiting == Timestamp::NEVER
+        let counts = [self.fruitless, self.elsewhere, self.owed];
+        self.repeats == 0 && counts == [0; 3] && self.waiting == Timestamp::NEVER
     }
 
     /// A pause of `first`, doubled with each time in a row.
@@ -155,17 +163,49 @@ impl Conduct {
         record.repeats = record.repeats.saturating_add(RUNS_PER_REPEAT as u16);
         let repeats = u32::from(record.repeats) / RUNS_PER_REPEAT;
         if repeats > REPEATS_BORNE {
-            record.pause(now, tick, STRANGER_DOUBLINGS_MAX);
+            record.pause(now, tick * REPEAT_TICKS, STRANGER_DOUBLINGS_MAX);
         }
         if repeats > REPEATS_MAX { Verdict::Ban } else { Verdict::Bear }
+    }
+
+    /// A request to it was taken back.
+    pub(crate) fn on_withdrawn(&mut self, peer: PeerKey) {
+        let record = self.record(peer);
+        record.owed = record.owed.saturating_add(1);
+    }
+
+    /// An answer came to a request that is not open. Tells whether it was due all the same.
+    pub(crate) fn take_owed(&mut self, peer: PeerKey) -> bool {
+        let Ok(at) = self.position(peer) else { return false };
+        let record = &mut self.0[at];
+        let was_due = record.owed > 0;
+        record.owed = record.owed.saturating_sub(1);
+        if record.is_clean() {
+            self.0.remove(at);
+        }
+        was_due
+    }
+
+    /// It sent a run that we hold and that was not due.
+    pub(crate) fn on_undue(&mut self, peer: PeerKey) -> Verdict {
+        let record = self.record(peer);
+        record.repeats = record.repeats.saturating_add(RUNS_PER_REPEAT as u16);
+        match u32::from(record.repeats) / RUNS_PER_REPEAT > UNDUE_MAX {
+            true => Verdict::Ban,
+            false => Verdict::Bear,
+        }
     }
 
     /// It brought a run that is new to us.
     pub(crate) fn on_new(&mut self, peer: PeerKey) {
         let Ok(at) = self.position(peer) else { return };
         let record = &mut self.0[at];
-        let (repeats, elsewhere) = (record.repeats.saturating_sub(1), record.elsewhere);
-        *record = Record { repeats, elsewhere, ..Record::new(peer) };
+        record.repeats = record.repeats.saturating_sub(1);
+        record.waiting = Timestamp::NEVER;
+        // Who repeats itself too often brings something new by turns; that ends no pause.
+        if u32::from(record.repeats) <= REPEATS_BORNE * RUNS_PER_REPEAT {
+            (record.fruitless, record.not_before) = (0, Timestamp::ZERO);
+        }
         if record.is_clean() {
             self.0.remove(at);
         }

@@ -29,6 +29,8 @@ use crate::{
 const STEAL_RATIO: f32 = 2.0;
 /// And only if it would otherwise take at least this much longer.
 const STEAL_SECONDS_MIN: f32 = 0.1;
+/// Somebody who never brought what it was asked for takes over only what would take at least so much longer.
+const IDLER_SECONDS: f32 = 10.0;
 /// The last of so many runs is the endgame, in which nobody waits for a turn; but no more than so many.
 const ENDGAME_SHARE: u32 = 64;
 const ENDGAME_RUNS_MAX: u32 = 16;
@@ -291,10 +293,13 @@ impl Download {
             return None;
         }
         let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
-        // Nor is anything taken away in a hurry for the sake of somebody who never brought what it was asked for.
-        let is_idler = thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer));
-        if thief.is_origin() || is_idler {
+        if thief.is_origin() {
             threshold = threshold.max(LATE_SECONDS);
+        }
+        // Nor is anything handed from one to the next of those who never brought what they were asked for, while an origin
+        // could take it.
+        if thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer)) {
+            threshold = threshold.max(IDLER_SECONDS);
         }
         let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
         let mut slowest = None;
@@ -322,6 +327,7 @@ impl Download {
         ctx.put(Action::Cancel { peer: request.peer, request: request.id });
         let owner = links.get_mut(request.peer)?;
         owner.in_flight -= 1;
+        self.conduct.on_withdrawn(request.peer);
         Some(request.peer)
     }
 
@@ -352,6 +358,7 @@ impl Download {
     ) -> (Arrival, Verdict) {
         let Receipt { peer, request, run, bytes } = receipt;
         let asked = self.settle(links, peer, request);
+        let is_due = asked.is_some() || self.conduct.take_owed(peer);
         let steered = asked.filter(|&asked| asked != run && !have.contains(asked));
         if !steered.is_some_and(|asked| self.requests.relabel(peer, run, asked)) {
             // Asked of somebody else too: no longer needed there.
@@ -366,11 +373,12 @@ impl Download {
                 // It was not what we asked for: that request would be closed.
                 Some(_) => self.conduct.on_repeat(ctx.now, peer, ctx.config.tick),
                 // Taken over from it, and come all the same: no fault of the sender's.
-                None => Verdict::Bear,
+                None if is_due || links.get(peer).is_none() => Verdict::Bear,
+                None => self.conduct.on_undue(peer),
             };
             return (Arrival::Duplicate, verdict);
         }
-        if let Some(link) = links.get_mut(peer).filter(|_| !is_false_answer) {
+        if let Some(link) = links.get_mut(peer).filter(|_| is_due && !is_false_answer) {
             if link.is_stranger() && !link.is_web_seed() {
                 link.depth = link.depth.max(self.depth_start(ctx.config.requests_start));
             }
@@ -395,6 +403,7 @@ impl Download {
         cause: RunFailure,
     ) -> Settled {
         if self.settle(links, peer, request).is_none() {
+            self.conduct.take_owed(peer);
             return Settled { was_open: false, verdict: Verdict::Bear };
         }
         let mut settled = Settled { was_open: true, verdict: Verdict::Bear };

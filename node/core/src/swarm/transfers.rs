@@ -90,7 +90,7 @@ impl Swarm {
         }
         if self.download.as_ref().is_some_and(|download| download.is_complete()) {
             self.on_complete(ctx);
-        } else {
+        } else if verdict == Verdict::Bear {
             self.fill(ctx, peer);
         }
     }

@@ -181,7 +181,8 @@ pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
 pub(crate) fn least_of_strangers(scene: &Scene<'_>) -> Option<PeerKey> {
     let is_stranger = |link: &&Link| !link.is_chosen() && link.via() == Via::Inbound && link.given == 0;
     let strangers = scene.links.iter().filter(is_stranger);
-    let unused = strangers.filter(|link| link.idle_windows() > 0 && !is_kept(scene, link));
+    let is_unused = |link: &&Link| link.idle_windows() > 0 || link.sent == 0 && link.uploads == 0;
+    let unused = strangers.filter(is_unused).filter(|link| !is_kept(scene, link));
     unused.max_by_key(|link| (link.idle_windows(), link.peer)).map(|link| link.peer)
 }
 

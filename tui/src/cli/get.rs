@@ -48,7 +48,8 @@ pub(super) struct Get {
     /// Folder to download to.
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
-    /// Replace files that are there and differ.
+    /// Replace files that are there and differ, each when its new version is complete; until then the old one stays as it
+    /// is, so there must be room for both.
     #[arg(long)]
     overwrite: bool,
     /// Peer or seeder to ask; several are possible. Only addresses given here may have ports below 1024, lie in private
@@ -109,7 +110,7 @@ pub(super) struct Get {
     #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
     timeout: Duration,
     /// How long to wait for room when the disk is full: a time, none or forever. It goes on by itself when
-    /// there is some.
+    /// there is some. A hundredth of the disk, at most 256 MiB, is left to others.
     #[arg(long, value_name = "TIME", value_parser = parse_wait, default_value = "forever")]
     disk_wait: Wait,
     /// Print events on standard output, one JSON object a line.

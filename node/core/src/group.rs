@@ -102,7 +102,7 @@ impl<'a> Ranks<'a> {
 
     /// Whether everybody has slots for all of the others.
     fn fits(&self, slots: u16) -> bool {
-        self.size <= u32::from(slots)
+        self.size <= u64::from(slots)
     }
 
     /// Whether some members hear of what we import only from others.

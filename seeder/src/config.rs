@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn the_shipped_sample_is_what_the_code_knows() {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeder.toml");
-        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
+        if env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
             fs::write(&shipped, sample()).unwrap();
         }
         let text = fs::read_to_string(&shipped).unwrap();

@@ -145,7 +145,7 @@ fn connections_that_never_speak_hold_no_place_and_keep_nobody_out() {
     // Renewed whenever they are ended, by more strangers than there are places.
     let siege = Siege::begin(&stage.runtime, Attack::HalfOpen, count(700, 5_120), to, stage.content(0));
     let during = wait_vitals(&stage.seeder.process, "the attack", CLEAN_TIMEOUT, |now| {
-        now.open_files > before.open_files + HALF_OPEN_MAX / 2
+        now.open_files > before.open_files + HALF_OPEN_MAX / 8
     });
     stage.honest_get("127.1.0.10");
     let held = stage.vitals().open_files - before.open_files;

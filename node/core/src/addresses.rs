@@ -27,7 +27,7 @@ use self::{
     targets::{Targets, Token},
 };
 pub use self::{
-    given_up::{GIVEN_UP_FOR, GIVEN_UP_MAX},
+    given_up::{GIVEN_UP_BY_DIRECTORY_FOR, GIVEN_UP_FOR, GIVEN_UP_MAX},
     places::{Rank, Spot},
 };
 use crate::{id::PeerKey, prefix::Prefix, random::Random, registry::Endpoint, time::Timestamp};
@@ -264,8 +264,7 @@ impl AddressBook {
     }
 
     /// Whether a peer may be said to be at a place that was not given up: names of one door cost nothing to make up. Who
-    /// is there already makes room once it failed, and leaves its failures to its successor, with which the place
-    /// begins; none if there is no room.
+    /// is there already makes room once it failed. The failures with which the place begins; none if there is no room.
     fn may_enter(
         &mut self,
         now: Timestamp,
@@ -288,6 +287,9 @@ impl AddressBook {
             };
             let spots = names.iter().filter_map(|name| Some((*name, spot(name)?)));
             let spots: Vec<(PeerKey, Spot)> = spots.filter(|(_, spot)| spot.rank.is_third_party()).collect();
+            // What failed there failed whatever the name: a new one begins with it.
+            let worst = spots.iter().map(|(_, spot)| spot.failures).max();
+            failures = failures.max(worst.unwrap_or(0));
             let mine = spots.iter().any(|(_, spot)| spot.teller == Some(teller) && spot.failures == 0);
             if spots.len() < NAMES_PER_DOOR_MAX && !mine {
                 continue;
@@ -295,7 +297,6 @@ impl AddressBook {
             let Some((failed, spot)) = spots.into_iter().find(|(_, spot)| spot.failures > 0) else {
                 return None;
             };
-            failures = failures.max(spot.failures);
             self.drop_place(failed, &spot.endpoint);
         }
         Some(failures)
@@ -449,6 +450,10 @@ impl AddressBook {
         let Some(entry) = self.entries.get_mut(&peer).filter(|entry| !entry.places.is_empty()) else {
             return Plan::Nowhere;
         };
+        if entry.dial.is_some() {
+            // One is under way that was overtaken by a connection which is gone already.
+            return Plan::Later(PAUSE_FIRST);
+        }
         let (mut places, mut dial, mut wait) = (Vec::new(), Vec::new(), Duration::MAX);
         for at in entry.places.order() {
             let Some(spot) = entry.places.get_mut(at) else { continue };
@@ -503,18 +508,21 @@ impl AddressBook {
         let gone = entry.places.take_spent();
         let empty = entry.places.is_empty() && !entry.kept;
         self.settle_dial(now, peer, None);
-        let given_up: Vec<Door> = gone.iter().flat_map(|spot| doors(&spot.endpoint)).collect();
-        self.close_doors(peer, gone);
-        given_up.into_iter().for_each(|door| self.give_up(now, door));
+        self.close_doors(peer, gone.clone());
+        for spot in gone.iter().filter(|spot| spot.rank.is_third_party()) {
+            let by_directory = spot.rank == Rank::Directory;
+            let until = now + if by_directory { GIVEN_UP_BY_DIRECTORY_FOR } else { GIVEN_UP_FOR };
+            doors(&spot.endpoint).for_each(|door| self.give_up(until, door));
+        }
         if empty {
             self.forget(peer);
         }
         !empty
     }
 
-    /// Nobody is believed to be at this door for a while, under whatever name.
-    fn give_up(&mut self, now: Timestamp, door: Door) {
-        self.given_up.add(now, door);
+    /// Nobody is believed to be at this door until then, under whatever name.
+    fn give_up(&mut self, until: Timestamp, door: Door) {
+        self.given_up.add(until, door);
         for name in self.doors.get(&door).cloned().unwrap_or_default() {
             let spots = self.entries.get(&name).map(|entry| entry.places.iter());
             let there = |spot: &&Spot| doors(&spot.endpoint).any(|other| other == door);

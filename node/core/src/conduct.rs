@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn who_chokes_for_two_seconds_keeps_us_waiting_until_it_brings_something() {
         let mut conduct = Conduct::default();
-        let mut look =
+        let look =
             |conduct: &mut Conduct, millis, serves| conduct.keeps_waiting(at(millis), PEER, serves, true);
         assert!(!look(&mut conduct, 0, false));
         assert!(!look(&mut conduct, 1_900, false));

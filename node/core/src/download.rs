@@ -291,8 +291,9 @@ impl Download {
             return None;
         }
         let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
-        // Nor is anything taken away in a hurry for the sake of somebody who did not bring what it was asked for last.
-        if thief.is_origin() || thief.is_late() || self.conduct.is_fruitless(thief.peer) {
+        // Nor is anything taken away in a hurry for the sake of somebody who never brought what it was asked for.
+        let is_idler = thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer));
+        if thief.is_origin() || is_idler {
             threshold = threshold.max(LATE_SECONDS);
         }
         let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
@@ -327,8 +328,7 @@ impl Download {
     /// Somebody else was asked for a run instead. Who is late already, or never gave anything, is not asked for the next one
     /// at once: it would be late as well, and what comes all the same would be wasted.
     fn on_robbed(&mut self, ctx: &Context<'_>, links: &Links, owner: PeerKey) {
-        let is_slow = |link: &&Link| link.is_late() || link.is_stranger();
-        if let Some(link) = links.get(owner).filter(is_slow) {
+        if let Some(link) = links.get(owner).filter(|link| link.is_late() || link.is_stranger()) {
             self.conduct.on_fruitless(ctx.now, owner, ctx.config.tick, link.is_stranger());
         }
     }

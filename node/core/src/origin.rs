@@ -39,8 +39,9 @@ const QUICK_WINDOW: Duration = Duration::from_millis(300);
 /// And who takes so many times longer for that than most is served last, once slots are short.
 const LAGGARD_RATIO: u32 = 3;
 
-/// Runs given first to somebody of whom nothing has come to others yet, while others pass theirs on.
-const TRIAL_RUNS: usize = 4;
+/// Runs given first to somebody of whom nothing has come to others yet, while more ask than are served at a time and others
+/// pass theirs on.
+const TRIAL_RUNS: usize = 2;
 
 /// What a leecher may ask an origin for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,6 +145,8 @@ pub(crate) struct Steering {
     to_relay: BTreeMap<PeerKey, Relay>,
     /// When somebody who passes on what it gets was last given something new.
     quick_at: Option<Timestamp>,
+    /// More want something than are served at a time.
+    is_contended: bool,
 }
 
 /// What a neighbour is to pass on.
@@ -170,6 +173,7 @@ impl Steering {
             cursor: 0,
             to_relay: BTreeMap::new(),
             quick_at: None,
+            is_contended: false,
         }
     }
 
@@ -251,7 +255,7 @@ impl Steering {
 
     /// Whether a neighbour of whom nothing has come to anybody yet has as much as it may have until something does.
     fn is_on_trial(&self, peer: PeerKey) -> bool {
-        let relay = self.to_relay.get(&peer);
+        let relay = self.to_relay.get(&peer).filter(|_| self.is_contended);
         relay.is_some_and(|relay| !relay.is_proven && relay.waiting.len() >= TRIAL_RUNS)
     }
 
@@ -260,10 +264,12 @@ impl Steering {
         &mut self,
         now: Timestamp,
         peers: impl Iterator<Item = PeerKey>,
+        slots: usize,
         availability: &Availability,
     ) -> Vec<PeerKey> {
         let mut lags: Vec<(Duration, PeerKey)> =
             peers.map(|peer| (self.lag(now, peer, availability), peer)).collect();
+        self.is_contended = lags.len() > slots;
         lags.sort_unstable();
         let Some(&(median, _)) = lags.get(lags.len() / 2) else { return Vec::new() };
         let most = RELAY_TIME.max(median * LAGGARD_RATIO);

@@ -174,7 +174,7 @@ impl Upload {
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
         let ours = ctx.locality;
         let last = match &mut self.steering {
-            Some(book) => book.0.laggards(ctx.now, interested(links), &book.1),
+            Some(book) => book.0.laggards(ctx.now, interested(links), slots, &book.1),
             None => Vec::new(),
         };
         let by_nearness = ctx.config.nearness && ours.asn.is_none();

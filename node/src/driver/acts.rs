@@ -3,6 +3,7 @@
 use nearcast_core::{
     id::{ContentKey, PeerKey},
     input::{Event, ManifestFailure},
+    message::Message,
     output::{Action, UnlinkReason},
 };
 
@@ -24,7 +25,7 @@ impl Driver {
             }
             Action::Withdraw { directory } => self.withdraw(content, directory),
             Action::Send { peer, message } => {
-                if message == nearcast_core::message::Message::Choke {
+                if message == Message::Choke {
                     // Else whoever asks for much in its turn is served long after it.
                     self.refuse_waiting(content, peer);
                 }

@@ -11,6 +11,8 @@ use crate::{scope::Scope, time::Timestamp};
 /// For how long a place that was given up is not learned again: whoever repeats it every few seconds gains three
 /// dials in this time.
 pub const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
+/// The same for a place that a directory told of which the user named: it may know better soon.
+pub const GIVEN_UP_BY_DIRECTORY_FOR: Duration = Duration::from_secs(60);
 /// Places remembered; then the oldest one is forgotten.
 pub const GIVEN_UP_MAX: usize = 4_096;
 
@@ -25,9 +27,9 @@ pub(super) struct GivenUp {
 }
 
 impl GivenUp {
-    pub(super) fn add(&mut self, now: Timestamp, (ip, port): Door) {
+    pub(super) fn add(&mut self, until: Timestamp, (ip, port): Door) {
         let door = (Scope::reached(ip), port);
-        if self.until.insert(door, now + GIVEN_UP_FOR).is_none() {
+        if self.until.insert(door, until).is_none() {
             self.order.push_back(door);
         }
         while self.order.len() > GIVEN_UP_MAX {

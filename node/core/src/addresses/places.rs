@@ -16,6 +16,9 @@ pub const PLACES_MAX: usize = 8;
 pub const THIRD_PARTY_MAX: usize = 2;
 /// Failures in a row after which a place is given up that never worked and that a third party named.
 pub const FAILURES_HEARSAY_MAX: u8 = 3;
+/// Failures in a row after which a place is given up that a directory named which the user named: at a candidate's pauses
+/// a minute and more, in which whoever was restarted is back.
+pub const FAILURES_DIRECTORY_MAX: u8 = 8;
 /// Failures in a row after which a place is given up that worked once, or that its peer named itself: at the longest
 /// pause of a candidate these are about ten minutes.
 pub const FAILURES_KNOWN_MAX: u8 = 16;
@@ -75,7 +78,8 @@ impl Spot {
             // The user wants these, so they are tried for as long as the user does. A link has few.
             Rank::Typed | Rank::Link => false,
             Rank::Own | Rank::Connected => self.failures >= FAILURES_KNOWN_MAX,
-            Rank::Hearsay | Rank::Directory => self.failures >= FAILURES_HEARSAY_MAX,
+            Rank::Directory => self.failures >= FAILURES_DIRECTORY_MAX,
+            Rank::Hearsay => self.failures >= FAILURES_HEARSAY_MAX,
         }
     }
 }

@@ -170,3 +170,60 @@ fn the_last_quarter_of_an_origins_slots_is_kept_for_other_groups() {
     assert!(admitted(&person, 1), "our own AS is not capped");
     assert!(admitted(&Config { neighbours_max: 104, ..config }, 1), "three quarters are not taken yet");
 }
+
+/// Links of which some are idle: (peer, outside, what is done to it).
+fn table(rows: &[(u32, bool, fn(&mut Link))]) -> Links {
+    let mut links = Links::default();
+    for &(peer, outside, make) in rows {
+        let place = near(if outside { 2 } else { 1 }, Proximity::remote(Some(2)));
+        let mut link = link(peer, place, HERE);
+        assert_eq!(link.is_outside(), outside);
+        (1..=60).for_each(|window| link.pass_window(window));
+        make(&mut link);
+        links.insert(link);
+    }
+    links
+}
+
+#[test]
+fn who_is_of_use_or_chosen_or_random_or_the_only_one_outside_never_gives_way_to_somebody_who_came() {
+    let kept: [(u32, bool, fn(&mut Link)); 5] = [
+        (1, false, |link| link.note_given(1 << 20)),
+        (2, false, |link| link.note_taken(1 << 20)),
+        (3, false, Link::set_chosen),
+        (4, false, |link| link.set_random(true)),
+        (5, true, |_| ()),
+    ];
+    let (places, config) = (Places::default(), Config::default());
+    let way =
+        |links: &Links| idlest_who_came(&Scene { links, view: &places, locality: HERE, config: &config });
+    let mut links = table(&kept);
+    assert_eq!(way(&links), None);
+    links.insert(table(&[(6, false, |_| ())]).remove(PeerKey(6)).unwrap());
+    assert_eq!(way(&links), Some(PeerKey(6)));
+    links.insert(table(&[(7, true, |_| ())]).remove(PeerKey(7)).unwrap());
+    assert_eq!(way(&links), Some(PeerKey(7)), "two are outside now");
+}
+
+#[test]
+fn of_those_who_are_idle_one_of_the_fullest_network_gives_way() {
+    let links = table(&[(1, false, |_| ()), (2, false, |_| ()), (3, false, |_| ())]);
+    let network = |last: u8| Network::of(std::net::Ipv4Addr::new(192, 0, last, 1).into());
+    let networks = [(1, 7), (2, 7), (3, 8)].map(|(peer, last)| (PeerKey(peer), network(last)));
+    let places = Places { networks: networks.into(), ..Places::default() };
+    let config = Config::default();
+    let scene = Scene { links: &links, view: &places, locality: HERE, config: &config };
+    assert_eq!(idlest_who_came(&scene), Some(PeerKey(2)));
+}
+
+#[test]
+fn a_stranger_gives_way_to_somebody_we_have_heard_of_but_no_one_who_was_named_or_gives() {
+    let (places, config) = (Places::default(), Config::default());
+    let way =
+        |links: &Links| least_of_strangers(&Scene { links, view: &places, locality: HERE, config: &config });
+    let named = |link: &mut Link| link.note_via(Via::Directory);
+    let mut links = table(&[(1, false, named), (2, false, |link| link.note_given(1 << 20))]);
+    assert_eq!(way(&links), None);
+    links.insert(table(&[(3, false, |_| ())]).remove(PeerKey(3)).unwrap());
+    assert_eq!(way(&links), Some(PeerKey(3)));
+}

@@ -122,7 +122,9 @@ struct Peer {
     linked: bool,
     /// Until when its uplink is busy.
     busy: Timestamp,
+    /// Requests it heard, and how often it changed its mind.
     turn: u32,
+    moods: u32,
     open: BTreeMap<RequestId, RunIndex>,
 }
 
@@ -204,7 +206,8 @@ impl Besieged {
         let peer = PeerKey(self.next_name);
         self.next_name += 1;
         self.view.hosts.insert(peer, role.host);
-        let fresh = Peer { role, linked: false, busy: Timestamp::ZERO, turn: 0, open: BTreeMap::new() };
+        let fresh =
+            Peer { role, linked: false, busy: Timestamp::ZERO, turn: 0, moods: 0, open: BTreeMap::new() };
         self.peers.insert(peer, fresh);
         self.schedule(ROUND_TRIP / 2, Due::Link(peer));
         if let Some(after) = role.returns.filter(|after| !after.is_zero()) {
@@ -274,8 +277,8 @@ impl Besieged {
 
     fn restless(&mut self, peer: PeerKey) {
         let Some(it) = self.peers.get_mut(&peer).filter(|it| it.linked) else { return };
-        it.turn += 1;
-        let odd = it.turn % 2 == 1;
+        it.moods += 1;
+        let odd = it.moods % 2 == 1;
         let all = || RunSet::full(self.layout.runs()).iter().collect::<Vec<RunIndex>>();
         let (pause, message) = match (it.role.restless, odd) {
             (Restless::Chokes(pause), true) => (pause, Message::Choke),
@@ -290,9 +293,11 @@ impl Besieged {
 
     fn tell(&mut self, peer: PeerKey, message: Message) {
         let Some(map) = self.view.maps.get_mut(&peer) else { return };
-        match &message {
-            Message::Have(runs) => runs.iter().for_each(|&run| _ = map.insert(run)),
-            Message::Lost(runs) => runs.iter().for_each(|&run| _ = map.remove(run)),
+        let mut message = message;
+        // As a shell does: only news are told.
+        match &mut message {
+            Message::Have(runs) => runs.retain(|&run| map.insert(run)),
+            Message::Lost(runs) => runs.retain(|&run| map.remove(run)),
             _ => {}
         }
         self.event(Event::Message { peer, message });

@@ -144,7 +144,7 @@ async fn one_address_under_256_names_is_knocked_at_twice_and_no_more() {
     let folder = tempfile::tempdir().unwrap();
     let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), seeder.addresses());
     wish.exchange_peers = true;
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     until(&download, "the first bytes", |progress| progress.bytes_have > 0).await;
     let victim = Victim::start([127, 92, 8, 1]);
     let lies = |tellers: u8| {

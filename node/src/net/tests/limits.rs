@@ -24,12 +24,7 @@ async fn a_full_node_accepts_no_more_and_accepts_again_when_there_is_room() {
     second.connect(&mut seeder, "tcp").await;
     // The dialler sees the handshake succeed; the refusal is that the connection is closed at once.
     third.network.dial(1, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
-    loop {
-        match third.event().await {
-            NetEvent::Disconnected { .. } | NetEvent::DialFailed { .. } => break,
-            _ => {}
-        }
-    }
+    third.turned_away().await;
     first.network.close(link.connection);
     assert_eq!(seeder.disconnected().await.0, first.peer());
     third.connect(&mut seeder, "tcp").await;
@@ -49,7 +44,7 @@ async fn one_network_does_not_crowd_out_the_others() {
     first.connect(&mut seeder, "tcp").await;
     for transport in ["tcp", "quic"] {
         neighbour.network.dial(1, Some(seeder.peer()), vec![seeder.address(transport)]).unwrap();
-        neighbour.dial_failed(1).await;
+        neighbour.turned_away().await;
     }
     stranger.connect(&mut seeder, "tcp").await;
     first.network.disconnect(seeder.peer());

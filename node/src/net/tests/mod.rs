@@ -103,6 +103,11 @@ impl TestNode {
         }
     }
 
+    /// Until a dial has failed, or what it made was closed again: who is refused after the handshake sees it succeed.
+    async fn turned_away(&mut self) {
+        while !matches!(self.event().await, NetEvent::Disconnected { .. } | NetEvent::DialFailed { .. }) {}
+    }
+
     async fn disconnected(&mut self) -> (PeerId, ConnectionId, u32) {
         loop {
             if let NetEvent::Disconnected { peer, connection, remaining, cause } = self.event().await {

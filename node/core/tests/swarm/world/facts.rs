@@ -35,6 +35,11 @@ impl World {
         self.dials.contains(&(PeerKey(a), PeerKey(b)))
     }
 
+    /// How many neighbours a peer's engine has.
+    pub(crate) fn neighbours_of(&self, key: u32) -> usize {
+        self.engine(key).swarm(CONTENT).map_or(0, |swarm| swarm.neighbours())
+    }
+
     /// Whether two peers are linked.
     pub(crate) fn linked(&self, a: u32, b: u32) -> bool {
         self.are_linked(PeerKey(a), PeerKey(b))

@@ -28,7 +28,7 @@ use nearcast_core::{
 
 pub use self::{
     folder::{Entries, Entry, Folder, Identity, Kind, Mount},
-    left_out::{Include, LeftOut, Reason, is_state_folder, looks_unfinished, reason_of_name, state_of},
+    left_out::{Include, LeftOut, Reason, is_state_folder, looks_unfinished, reason_of_name},
     stamp::Stamp,
     verify::{BadFile, FileFault, VerifyError, VerifyReport, verify_data},
     walk::{Seen, walk},

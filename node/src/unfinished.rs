@@ -13,12 +13,19 @@ const NAME_BYTES_MAX: usize = 255;
 /// in the same folder. A name of a state says the first 236 bytes of its item's name, so that of several items with
 /// the same long beginning all count as unfinished.
 pub fn marks(entry: &str, item: &str) -> bool {
-    let digits_and_dots = STATE_DIGITS + 2;
-    let inner = entry.strip_prefix('.').and_then(|rest| rest.strip_suffix(STATE_ENDING));
-    let Some((name, digits)) = inner.and_then(|inner| inner.rsplit_once('.')) else { return false };
+    item_of(entry) == Some(beginning(item))
+}
+
+/// The beginning of the name of the file or folder whose state an entry is; none if it is no state.
+pub fn item_of(entry: &str) -> Option<&str> {
+    let (name, digits) = entry.strip_prefix('.')?.strip_suffix(STATE_ENDING)?.rsplit_once('.')?;
     let is_state = digits.len() == STATE_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let room = NAME_BYTES_MAX - digits_and_dots - STATE_ENDING.len();
-    is_state && !name.is_empty() && (name == item || (item.len() > room && name == cut(item, room)))
+    (is_state && !name.is_empty()).then_some(name)
+}
+
+/// As much of an item's name as its state says.
+pub fn beginning(item: &str) -> &str {
+    cut(item, NAME_BYTES_MAX - (STATE_DIGITS + 2) - STATE_ENDING.len())
 }
 
 /// The longest beginning of `text` of at most `bytes_max` bytes that ends with a whole character.

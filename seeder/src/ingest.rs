@@ -17,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_node::publish::{Folder, Include, Kind, LeftOut, looks_unfinished, state_of};
+use nearcast_node::{
+    publish::{Folder, Include, Kind, LeftOut, looks_unfinished},
+    unfinished::{beginning, item_of},
+};
 
 use self::{
     sighting::{Sighting, count_in_root},
@@ -39,8 +42,6 @@ const RETRY_MAX: Duration = Duration::from_secs(8 * 3600);
 const ITEMS_MAX: usize = 65_536;
 /// Names directly in the root that are looked at, `.torrent` files and what is left out among them.
 const NAMES_MAX: usize = 4 * ITEMS_MAX;
-/// A name that an unfinished download's state folder has no room for is cut; never below this.
-const STATE_NAME_BYTES_MIN: usize = 230;
 
 /// A thing in the root.
 #[derive(Debug)]
@@ -104,7 +105,7 @@ struct Look<'a> {
     now: Instant,
     /// The `.torrent` directly in the root for each name that has one.
     covered: &'a BTreeMap<String, OsString>,
-    /// Contents that are being downloaded into the root.
+    /// The beginnings of names of what is being downloaded into the root.
     downloading: BTreeSet<String>,
     /// Asked for when something would be due otherwise.
     writers: Option<Writers>,
@@ -127,7 +128,7 @@ impl Ingest {
         covered: &BTreeMap<String, OsString>,
     ) -> io::Result<Vec<Due>> {
         let listed = root.entries()?.take(NAMES_MAX + 1).collect::<io::Result<Vec<_>>>()?;
-        let state = |name: &OsStr| state_of(name).map(str::to_owned);
+        let state = |name: &OsStr| item_of(name.to_str()?).map(str::to_owned);
         let downloading = listed.iter().filter_map(|entry| state(&entry.name)).collect();
         let mut look = Look { root, now, covered, downloading, writers: None };
         let (mut seen, mut due) = (BTreeSet::new(), Vec::new());
@@ -290,11 +291,7 @@ impl Look<'_> {
 
     /// Whether nobody downloads to it or writes to it, as far as can be seen.
     fn is_left_alone(&mut self, name: &OsStr) -> bool {
-        let is_of = |state: &String| {
-            let is_cut = state.len() >= STATE_NAME_BYTES_MIN;
-            name.to_str().is_some_and(|name| name == state || is_cut && name.starts_with(state.as_str()))
-        };
-        if self.downloading.iter().any(is_of) {
+        if name.to_str().is_some_and(|name| self.downloading.contains(beginning(name))) {
             return false;
         }
         let root = self.root;

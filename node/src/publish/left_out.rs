@@ -8,15 +8,13 @@ use std::{
 };
 
 use super::{folder::Kind, stamp::Stamp, written::is_temporary};
+use crate::unfinished::item_of;
 
 /// Endings of copies that editors and administrators keep.
 const BACKUP_ENDINGS: [&str; 3] = ["bak", "swp", "swo"];
 /// Endings that programs give to what they have not finished.
 const UNFINISHED_ENDINGS: [&str; 10] =
     ["part", "partial", "tmp", "temp", "crdownload", "download", "opdownload", "aria2", "!qb", "!ut"];
-/// `.`, 8 hexadecimal digits, and this: how the folder ends that an unfinished download of ours keeps its state in.
-const STATE_ENDING: &str = ".nearcast";
-const STATE_DIGITS: usize = 8;
 /// Paths remembered to be shown. More are counted only.
 const PATHS_MAX: usize = 1_000;
 
@@ -109,15 +107,7 @@ pub fn looks_unfinished(name: &OsStr) -> bool {
 
 /// Whether a name is that of the folder in which a download of ours keeps its state.
 pub fn is_state_folder(name: &OsStr) -> bool {
-    state_of(name).is_some()
-}
-
-/// The name of the content that a state folder is about; a long name is cut.
-pub fn state_of(name: &OsStr) -> Option<&str> {
-    let inner = name.to_str()?.strip_prefix('.')?.strip_suffix(STATE_ENDING)?;
-    let (content, digits) = inner.rsplit_once('.')?;
-    let is_digits = digits.len() == STATE_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_digits.then_some(content)
+    name.to_str().is_some_and(|name| item_of(name).is_some())
 }
 
 fn has_ending(name: &OsStr, endings: &[&str]) -> bool {
@@ -201,8 +191,6 @@ mod tests {
         for (name, reason) in cases {
             assert_eq!(reason_of_name(OsStr::new(name)), reason, "{name}");
         }
-        assert_eq!(state_of(OsStr::new(".a.b.0123abcd.nearcast")), Some("a.b"));
-        assert_eq!(state_of(OsStr::new(".a.0123abc.nearcast")), None);
     }
 
     #[test]

@@ -203,6 +203,7 @@ fn what_a_download_of_ours_writes_to_waits_until_its_state_is_gone() {
     fs::remove_dir(world.root.path().join(".season.0123abcd.nearcast")).unwrap();
     assert_eq!(world.names(QUIET), ["season"]);
     fs::remove_dir(world.root.path().join("other/.x.0123abcd.nearcast")).unwrap();
+    world.look(QUIET);
     assert_eq!(world.names(QUIET), ["other"]);
 }
 

@@ -113,6 +113,8 @@ impl Pursuit {
     /// The manifest is there.
     pub(crate) fn on_manifest(&mut self) {
         self.asking = None;
+        // Somebody else had it signed: nothing is missing any more that could end the download.
+        self.unsigned = Timestamp::NEVER;
     }
 
     /// Whom to ask for the manifest now, if anybody.
@@ -122,7 +124,7 @@ impl Pursuit {
         let may_be_asked =
             |link: &&Link| link.has_manifest() && asked.iter().all(|&(asked, _)| asked != link.peer);
         // Those the user named come first; among equals, chance: nobody is first for having been here first.
-        let rank = |link: &Link| link.via.min(Via::Exchange);
+        let rank = |link: &Link| link.via().min(Via::Exchange);
         let Some(best) = links.iter().filter(may_be_asked).map(rank).min() else {
             // Nobody else is there: whoever comes next is the first again, if nobody is asked either.
             self.asking.take_if(|asking| asking.asked.is_empty());

@@ -56,9 +56,10 @@ fn a_seeder_ends_when_a_task_it_cannot_do_without_fails() {
     for task in ["The node's loop", "The network", "What looks at the root"] {
         ends("seeder", &mut Seeder::command(&place, &options("127.1.0.1")), task);
     }
-    let mut with_admin = options("127.1.0.1");
-    with_admin.arguments = vec!["--admin".to_owned(), "127.0.0.1:0".to_owned()];
-    ends("seeder", &mut Seeder::command(&place, &with_admin), "The admin listener");
+    let mut with_admin = place.seeder();
+    with_admin.args(["serve", "--admin", "127.0.0.1:0", "--listen", "/ip4/127.1.0.1/tcp/0", "--root"]);
+    with_admin.arg(&root).arg("--state-dir").arg(place.folder("admin"));
+    ends("seeder", &mut with_admin, "The admin listener");
 }
 
 #[test]

@@ -4,8 +4,6 @@
 //! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
 //! where it came from; `dialing` counts the candidates in [`State::Dialing`].
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 use std::time::Duration;
 
 use crate::{

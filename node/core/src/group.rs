@@ -16,8 +16,6 @@
 //! Invariants: no run that a member holds who serves us, or that was announced and may still come, is `open`; an
 //! announcement of a run is believed once, for [`BELIEF_TICKS`].
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 use crate::{
     layout::{Layout, RunIndex},
     random::mix,

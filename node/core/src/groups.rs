@@ -4,8 +4,6 @@
 //! of the AS comes past both borders, and one permission is enough: whoever brings it into the AS has it at hand. None
 //! exists while our own AS is not known, while nobody else is in it, or if nearness is switched off.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 use crate::{
     context::Context,
     group::{Group, PROMISES_MAX, PROMISES_MAX_OF_STRANGERS, Ranks, Survey},

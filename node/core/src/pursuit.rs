@@ -113,6 +113,8 @@ impl Pursuit {
     /// The manifest is there.
     pub(crate) fn on_manifest(&mut self) {
         self.asking = None;
+        // Somebody else had it signed: nothing is missing any more that could end the download.
+        self.unsigned = Timestamp::NEVER;
     }
 
     /// Whom to ask for the manifest now, if anybody.

@@ -7,8 +7,6 @@
 //! Made for 100,000 contents and a million peers: a peer's key and address are kept once (`peers`), an entry is 20
 //! bytes, and a swarm is sorted so that whoever is near to an asker stands together (`swarm`, `pick`).
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 mod index;
 mod locator;
 mod name;

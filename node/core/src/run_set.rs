@@ -1,7 +1,5 @@
 //! A have-map: which runs of one content somebody holds.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 use crate::layout::RunIndex;
 
 /// A set of runs of one content, one bit a run.

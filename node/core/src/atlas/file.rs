@@ -11,8 +11,6 @@
 //! The body is a row of columns, each a LEB128 length and so many bytes; numbers in columns are LEB128, too. Like stands
 //! beside like, so that deflating finds it: an atlas of the Internet takes some three megabytes.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 use sha2::{Digest, Sha256};
 
 use super::{

@@ -23,7 +23,7 @@ pub(super) fn decode(value: &str) -> Option<String> {
 }
 
 fn digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).map(|digit| digit as u8)
+    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 /// Writes a text so that it stands in a link, and so that shells and chat programs do not cut it:

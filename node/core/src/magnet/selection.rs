@@ -28,7 +28,7 @@ impl FileSelection {
     /// Whether file `index` is selected.
     pub fn contains(&self, index: u32) -> bool {
         let after = self.0.partition_point(|range| *range.start() <= index);
-        after > 0 && self.0[after - 1].contains(&index)
+        after.checked_sub(1).is_some_and(|last| self.0[last].contains(&index))
     }
 
     fn merge(mut ranges: Vec<RangeInclusive<u32>>) -> Result<FileSelection, SelectionError> {
@@ -39,7 +39,7 @@ impl FileSelection {
                 return Err(SelectionError);
             }
             match merged.last_mut() {
-                Some(last) if *range.start() <= last.end() + 1 => {
+                Some(last) if *range.start() <= last.end().saturating_add(1) => {
                     *last = *last.start()..=*last.end().max(range.end());
                 }
                 _ => merged.push(range),

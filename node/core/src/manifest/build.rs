@@ -62,7 +62,8 @@ fn tree<'a>(layout: &Layout, files: &'a [NewFile]) -> Result<write::Node<'a>, Ma
 }
 
 fn check_hashes(layout: &Layout, file: &NewFile) -> Result<(), ManifestError> {
-    let expected = file.length.div_ceil(u64::from(layout.piece_bytes())) as usize;
+    let pieces = file.length.div_ceil(u64::from(layout.piece_bytes()));
+    let expected = usize::try_from(pieces).unwrap_or(usize::MAX);
     match file.piece_hashes.len() == expected {
         true => Ok(()),
         false => Err(ManifestError::LayerLength {

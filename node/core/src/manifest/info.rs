@@ -126,8 +126,9 @@ impl Info {
     pub fn layer_files(&self) -> impl Iterator<Item = LayerFile> + '_ {
         let indices = (0..self.layout.files()).map(FileIndex::new);
         indices.zip(&self.files).filter_map(|(file, entry)| {
-            let pieces = self.layout.file_pieces(file).len() as u32;
-            let layer = LayerFile { file, root: entry.pieces_root?, pieces, bytes: pieces * 32 };
+            let pieces = u32::try_from(self.layout.file_pieces(file).len()).unwrap_or(u32::MAX);
+            let layer =
+                LayerFile { file, root: entry.pieces_root?, pieces, bytes: pieces.saturating_mul(32) };
             (pieces > 1).then_some(layer)
         })
     }

@@ -149,7 +149,7 @@ fn web_seeds(value: Object<'_, '_>) -> Result<Vec<String>, ManifestError> {
         Object::List(mut list) => {
             let mut seen = 0;
             while let Some(item) = list.next_object()? {
-                seen += 1;
+                seen = usize::saturating_add(seen, 1);
                 if let (Object::Bytes(url), ..=WEB_SEEDS_MAX) = (item, seen) {
                     add(url);
                 }

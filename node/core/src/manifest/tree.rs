@@ -56,7 +56,7 @@ impl Reader {
     }
 
     fn add(&mut self, path: RelativePath, properties: &Properties) -> Result<(), ManifestError> {
-        self.paths_bytes += path.as_str().len();
+        self.paths_bytes = self.paths_bytes.saturating_add(path.as_str().len());
         if self.paths_bytes > PATHS_BYTES_MAX {
             return Err(ManifestError::TooLarge { what: "the list of paths", bytes_max: PATHS_BYTES_MAX });
         }

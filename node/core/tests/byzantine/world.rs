@@ -123,6 +123,8 @@ struct Slot {
     generation: u32,
     /// Its last request that was answered.
     answered: Option<(RequestId, RunIndex)>,
+    /// What it was asked for and has not answered, also what was taken back.
+    due: BTreeMap<RequestId, RunIndex>,
     asked: u32,
 }
 
@@ -350,6 +352,7 @@ impl<'a> World<'a> {
     }
 
     fn returns(&mut self, slot: usize) {
+        self.slots[slot].due.clear();
         self.slots[slot].generation += u32::from(self.shell.is_banned(self.name(slot)));
         let after = self.story.habits[slot].delay + 2 * LATENCY;
         self.schedule(after, Happening::Linked(self.name(slot)));
@@ -361,6 +364,7 @@ impl<'a> World<'a> {
             self.sources[source].queue.push_back((request, run));
             self.send_next(source);
         } else if let Some(slot) = self.slot(peer) {
+            self.slots[slot].due.insert(request, run);
             let after = 2 * LATENCY + self.story.habits[slot].delay;
             self.schedule(after, Happening::Reacts(peer, request, run));
             self.schedule(STALL, Happening::Stalled(peer));
@@ -479,12 +483,26 @@ impl World<'_> {
         self.story.habits[slot]
     }
 
+    /// An answer comes. What is not due, and another run of somebody who is no origin, is seen by its header.
+    fn answer(&mut self, peer: PeerKey, request: RequestId, run: Option<RunIndex>) -> bool {
+        let Some(slot) = self.slot(peer).filter(|_| self.is_linked(peer)) else { return false };
+        let due = self.slots[slot].due.remove(&request);
+        let may_differ = self.habit(slot).origin;
+        let fits = due.is_some_and(|due| run.is_none_or(|run| run == due || may_differ));
+        if !fits {
+            self.shell.failed(CONTENT, peer, request, RunFailure::Unasked);
+        }
+        fits
+    }
+
     fn refuse(&mut self, peer: PeerKey, request: RequestId, why: Refusal) {
-        self.shell.failed(CONTENT, peer, request, RunFailure::Refused(why));
+        if self.answer(peer, request, None) {
+            self.shell.failed(CONTENT, peer, request, RunFailure::Refused(why));
+        }
     }
 
     fn brings(&mut self, slot: usize, peer: PeerKey, request: RequestId, run: RunIndex) {
-        if self.is_linked(peer) {
+        if self.answer(peer, request, Some(run)) {
             self.slots[slot].answered = Some((request, run));
             self.shell.stored(CONTENT, peer, request, run);
         }
@@ -516,6 +534,7 @@ impl World<'_> {
                 let held = self.held().unwrap_or(other);
                 self.brings(slot, peer, request, held);
             }
+            Reaction::Corrupt if !self.answer(peer, request, None) => {}
             Reaction::Corrupt => {
                 let cause = RunFailure::Corrupt { bytes: RUN_BYTES as u32 };
                 self.shell.failed(CONTENT, peer, request, cause);
@@ -532,6 +551,7 @@ impl World<'_> {
                 let crossed = open.into_iter().find(|&asked| asked != run).unwrap_or(other);
                 self.brings(slot, peer, request, crossed);
             }
+            // A run in eight minutes, which is the least rate that counts as life.
             Reaction::Drips => {
                 self.shell.event(CONTENT, Event::Receiving);
                 self.asked_at.insert(peer, self.shell.now);

@@ -56,6 +56,11 @@ impl HaveMaps for Maps {
     fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
         self.0.get(&(content, peer))
     }
+
+    /// Peers with keys of the same thousand are at one address.
+    fn host(&self, peer: PeerKey) -> Option<u64> {
+        (peer.0 >= 1_000).then_some(u64::from(peer.0 / 1_000))
+    }
 }
 
 pub(crate) struct Shell {

@@ -326,17 +326,20 @@ impl Files {
         Ok(handle)
     }
 
-    /// Room for a write: blocks that the file has already need none.
-    fn take_room(&self, file: FileIndex, handle: &File, bytes: u64) -> io::Result<()> {
-        let Base::Held(folder) = &self.base else { return Ok(()) };
-        let taken = self.room.take(folder, bytes);
-        if taken.is_err() {
+    /// Writes if there is room. Blocks that the file has already need none.
+    fn write_with_room(&self, file: FileIndex, handle: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        let Base::Held(folder) = &self.base else { return handle.write_all_at(bytes, offset) };
+        let length = bytes.len() as u64;
+        if let Err(full) = self.room.take(folder, length) {
             let has_its_blocks = handle.metadata()?.blocks().saturating_mul(BLOCK_BYTES);
-            if has_its_blocks >= self.manifest.layout().file_bytes(file) {
-                return Ok(());
+            if has_its_blocks < self.manifest.layout().file_bytes(file) {
+                return Err(full);
             }
+            return handle.write_all_at(bytes, offset);
         }
-        taken
+        let written = handle.write_all_at(bytes, offset);
+        self.room.written(length);
+        written
     }
 
     /// Gives a whole file its own name.
@@ -403,8 +406,7 @@ impl Medium for Files {
 
     fn write_at(&self, file: FileIndex, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let handle = self.handle(file, true)?;
-        self.take_room(file, &handle, bytes.len() as u64)?;
-        handle.write_all_at(bytes, offset)
+        self.write_with_room(file, &handle, offset, bytes)
     }
 
     fn sync(&self, files: &[FileIndex]) -> Vec<(FileIndex, io::Error)> {

@@ -22,6 +22,8 @@ const ASK_AGAIN_PARTS: u64 = 4;
 pub(crate) struct Room {
     /// Bytes that may be written before the disk is asked again.
     left: AtomicU64,
+    /// Bytes of writes that were let through and have not ended: the disk does not count them yet.
+    in_flight: AtomicU64,
 }
 
 impl Room {
@@ -30,13 +32,27 @@ impl Room {
     /// # Errors
     /// [`io::ErrorKind::StorageFull`] if the reserve would be touched; it says the numbers.
     pub(crate) fn take(&self, folder: &Folder, bytes: u64) -> io::Result<()> {
+        let others = self.in_flight.fetch_add(bytes, Ordering::Relaxed);
+        let taken = self.ask(folder, bytes, others);
+        if taken.is_err() {
+            self.written(bytes);
+        }
+        taken
+    }
+
+    /// A write for which room was taken has ended, well or not.
+    pub(crate) fn written(&self, bytes: u64) {
+        self.in_flight.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn ask(&self, folder: &Folder, bytes: u64, others: u64) -> io::Result<()> {
         let enough = |left: u64| left.checked_sub(bytes);
         if self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, enough).is_ok() {
             return Ok(());
         }
         // A disk that does not say how much is free is written to until it refuses.
         let Some(free) = folder.free()? else { return Ok(()) };
-        let room = free.room();
+        let room = free.room().saturating_sub(others);
         if room < bytes {
             return Err(io::Error::new(io::ErrorKind::StorageFull, free.explain()));
         }

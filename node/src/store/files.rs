@@ -29,47 +29,13 @@ use super::{
     medium::Medium,
     names::PartialNames,
     room::{Free, Room},
+    standing::{Place, Standing, Unusual},
 };
 
 /// With more files than this to make durable, one call for the whole file system is cheaper.
 const SYNCED_ALONE_MAX: usize = 64;
 /// What the system counts a file's blocks in.
 const BLOCK_BYTES: u64 = 512;
-
-/// Where a file of the content stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Not there.
-    Absent,
-    /// There, under a partial name.
-    Partial,
-    /// There, under its own name.
-    Complete,
-}
-
-/// One of the names under which a file may lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Its own.
-    Own,
-    /// The usual partial name, which other programs use too.
-    Partial,
-    /// The partial name that only we use.
-    Beside,
-}
-
-/// What is unusual about a file that is not complete.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unusual {
-    /// It lies in [`Place::Beside`].
-    beside: bool,
-    /// What it will replace, as that looked when it was decided.
-    original: Option<FileStamp>,
-    /// It was adopted, and is longer than it will be. It keeps all its bytes until it is whole.
-    longer: bool,
-    /// This process made it.
-    made: bool,
-}
 
 #[derive(Debug)]
 enum Base {

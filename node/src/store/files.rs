@@ -56,6 +56,9 @@ pub(crate) struct Files {
     unusual: Mutex<BTreeMap<FileIndex, Unusual>>,
     /// By file index; empty for a seed, all of whose files are complete.
     standing: Mutex<Box<[Standing]>>,
+    /// Held from the look at where a file stands until it is open or has its new name: disk threads meet at a file, and
+    /// what one of them saw must still be so when it acts.
+    naming: Mutex<()>,
     /// Folders whose names changed since they were last made durable.
     changed_folders: Mutex<BTreeSet<PathBuf>>,
 }
@@ -82,6 +85,7 @@ impl Files {
             manifest,
             base,
             standing: Mutex::new(standing.into()),
+            naming: Mutex::default(),
             changed_folders: Mutex::default(),
         }
     }
@@ -258,6 +262,8 @@ impl Files {
     }
 
     fn open(&self, file: FileIndex, writable: bool) -> io::Result<File> {
+        // The files of a seed keep their names.
+        let _naming = matches!(self.base, Base::Held(_)).then(|| locked(&self.naming));
         let standing = self.standing(file);
         if standing == Standing::Absent && writable {
             return self.create(file);
@@ -417,6 +423,7 @@ impl Medium for Files {
             Standing::Partial => self.fit(file)?,
         }
         let folder = self.folder_of(file, false)?;
+        let _naming = locked(&self.naming);
         self.put_in_place(file, &folder)?;
         if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
             *standing = Standing::Complete;

@@ -190,7 +190,7 @@ impl Budget {
         let Some(entry) = connections.all.remove(&number) else { return };
         match entry.id {
             Some(id) => drop(connections.by_id.remove(&id)),
-            None => connections.forget_unnamed((entry.inbound, entry.remote), number),
+            None => connections.forget_unnamed(&(entry.inbound, entry.remote), number),
         }
         if !entry.inbound {
             return;
@@ -211,7 +211,7 @@ impl Budget {
         let mut connections = self.lock();
         let key = (inbound, remote.to_vec());
         let Some(&number) = connections.unnamed.get(&key).and_then(VecDeque::front) else { return };
-        connections.forget_unnamed(key, number);
+        connections.forget_unnamed(&key, number);
         if let Some(entry) = connections.all.get_mut(&number) {
             entry.id = Some(id);
             connections.by_id.insert(id, number);
@@ -270,11 +270,11 @@ impl Connections {
         })
     }
 
-    fn forget_unnamed(&mut self, key: (bool, Vec<u8>), number: u64) {
-        if let Some(same) = self.unnamed.get_mut(&key) {
+    fn forget_unnamed(&mut self, key: &(bool, Vec<u8>), number: u64) {
+        if let Some(same) = self.unnamed.get_mut(key) {
             same.retain(|other| *other != number);
             if same.is_empty() {
-                self.unnamed.remove(&key);
+                self.unnamed.remove(key);
             }
         }
     }

@@ -102,13 +102,16 @@ fn costliest<'a, T: Copy + Ord + 'a>(claims: impl Iterator<Item = &'a Claim<T>>)
     most.map(|claim| claim.who)
 }
 
+/// What each address of a network weighs, and its claims.
+type ByAddress<'a, T> = BTreeMap<IpAddr, (u128, Vec<&'a Claim<T>>)>;
+
 /// The claims of the heaviest address of the heaviest network, if that network weighs more than `allowed`.
 fn heaviest<'a, T: 'a>(
     claims: impl Iterator<Item = &'a Claim<T>>,
     weight: impl Fn(&&'a Claim<T>) -> u128,
     allowed: u128,
 ) -> Option<Vec<&'a Claim<T>>> {
-    let mut networks: BTreeMap<Prefix, (u128, BTreeMap<IpAddr, (u128, Vec<&Claim<T>>)>)> = BTreeMap::new();
+    let mut networks: BTreeMap<Prefix, (u128, ByAddress<'_, T>)> = BTreeMap::new();
     for claim in claims {
         let (weighs, addresses) = networks.entry(Prefix::of(claim.ip)).or_default();
         *weighs = weighs.saturating_add(weight(&claim));

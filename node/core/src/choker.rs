@@ -136,7 +136,7 @@ impl Rank {
     fn of(link: &Link, round: Round<'_>, random: &mut Random) -> Rank {
         let worth = match round.seeding {
             true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
-            true => link.sent as f32,
+            true => f32::from(link.sent),
             false => -link.rate,
         };
         let proximity = if round.by_nearness { link.proximity() } else { Proximity::UNKNOWN };

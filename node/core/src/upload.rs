@@ -94,7 +94,7 @@ impl Upload {
         }
         self.window = window & !WAY_GIVEN;
         links.iter_mut().for_each(|link| link.pass_window(window));
-        window % WINDOWS_A_MINUTE == 0
+        window.is_multiple_of(WINDOWS_A_MINUTE)
     }
 
     /// Whether somebody may be given up for somebody new: once in a window.

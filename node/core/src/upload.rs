@@ -139,8 +139,9 @@ impl Upload {
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
-            steering.0.on_unlinked(link.peer);
-            theirs.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
+            let (steering, availability) = &mut **steering;
+            theirs.into_iter().for_each(|theirs| availability.subtract_all(theirs));
+            steering.on_unlinked(link.peer, availability);
         }
     }
 

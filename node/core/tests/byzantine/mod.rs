@@ -5,7 +5,7 @@
 //! panics, hardly anything is wasted, memory stays bounded, the honest are not banned, and the shell's own checks hold.
 
 mod script;
-pub(crate) mod world; // TRACE
+mod world;
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -27,7 +27,7 @@ const WASTE_RUNS_PER_NAME: u64 = 16;
 const HEAP_BYTES_MAX: usize = 64 << 10;
 
 /// How long each scene takes without anybody byzantine.
-pub(crate) fn undisturbed(byte: u8) -> Duration {
+fn undisturbed(byte: u8) -> Duration {
     static TIMES: [OnceLock<Duration>; Scene::COUNT] = [const { OnceLock::new() }; Scene::COUNT];
     *TIMES[usize::from(byte) % Scene::COUNT].get_or_init(|| {
         let story = Story::undisturbed(Scene::of(byte));

@@ -21,7 +21,6 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-thread_local! { pub(crate) static TRACE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) }; } // TRACE
 use super::script::{Deed, Habit, Place, Reaction, Source, Step, Story};
 use crate::shell::{RUN_BYTES, Shell};
 
@@ -312,14 +311,8 @@ impl<'a> World<'a> {
         }
     }
 
-<<<<<<< HEAD
     fn act(&mut self, action: &Action) {
         match *action {
-=======
-    fn act(&mut self, action: Action) {
-        if TRACE.with(|t| t.get()) { eprintln!("{:8.3} {action:?}", self.shell.now.as_nanos() as f64 / 1e9); } // TRACE
-        match action {
->>>>>>> w/download
             Action::Dial { peer } => match self.source(peer).is_some() || self.slot(peer).is_some() {
                 true => self.schedule(2 * LATENCY, Happening::Linked(peer)),
                 false => self.schedule(DIAL_TIMEOUT, Happening::DialFailed(peer)),
@@ -395,7 +388,6 @@ impl<'a> World<'a> {
                 if let Some((request, run)) = self.sources[source].queue.pop_front()
                     && self.is_open(peer, request)
                 {
-                    if TRACE.with(|t| t.get()) { eprintln!("{:8.3} came from {peer:?} {request:?} {run:?}", self.shell.now.as_nanos() as f64 / 1e9); } // TRACE
                     self.shell.stored(CONTENT, peer, request, run);
                 }
                 self.send_next(source);

@@ -12,12 +12,12 @@ use crate::{
     layout::RunIndex,
     locality::Locality,
     message::{Message, Refusal},
-    origin::{Answer, Steering},
     output::Action,
     peers::{Link, Links},
     picker::Availability,
     run_set::RunSet,
     slots,
+    steering::{Answer, Steering},
     tier::Tier,
     time::Timestamp,
 };

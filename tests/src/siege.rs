@@ -66,12 +66,7 @@ impl Attack {
             Attack::Hellos => hellos(one).await,
             Attack::TinyFrames => tiny_frames(one).await,
             Attack::Idle => idle(one).await,
-            Attack::SlowReaders => {
-                let reader = SlowReader::start(one.from, one.to, one.content, 30).await?;
-                one.landed();
-                reader.ended().await;
-                Ok(())
-            }
+            Attack::SlowReaders => slow_reader(one).await,
             Attack::Churn => Stranger::meet(one.from, one.to).await.map(|_| one.landed()),
             Attack::Directory => questions(one).await,
         }
@@ -209,6 +204,27 @@ async fn idle(one: Once<'_>) -> io::Result<()> {
     };
     one.landed();
     while stream.read(&mut [0; 64]).await? > 0 {}
+    Ok(())
+}
+
+async fn slow_reader(one: Once<'_>) -> io::Result<()> {
+    let stranger = Stranger::meet(one.from, one.to).await?;
+    let Ok(link) = stranger.link(one.content).await else { return slow_answers(&stranger, one).await };
+    // From now on it competes for a turn, which not everybody has at once.
+    one.landed();
+    SlowReader::linked(stranger, link, one.content, 30).await?.ended().await;
+    Ok(())
+}
+
+/// Answers of a directory, taken a byte a second.
+async fn slow_answers(stranger: &Stranger, one: Once<'_>) -> io::Result<()> {
+    let mut stream = stranger.open(DIRECTORY).await?;
+    stream.write_all(&question(one.content).repeat(50)).await?;
+    stream.flush().await?;
+    one.landed();
+    while stream.read(&mut [0]).await? > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
     Ok(())
 }
 

@@ -92,18 +92,27 @@ impl Strikes {
         if self.0.is_empty() {
             return true;
         }
-        let known: Vec<usize> = places(maps, peer)
-            .filter_map(|place| self.0.iter().position(|entry| entry.place == place))
-            .filter(|&at| now.since(self.0[at].last) < FORGIVEN_AFTER)
-            .collect();
-        if known.iter().any(|&at| now < self.0[at].next) {
+        if self.has_to_wait(now, maps, peer) {
             return false;
         }
-        for at in known {
+        for at in self.known(now, maps, peer) {
             let entry = &mut self.0[at];
             entry.next = now + entry.pause();
         }
         true
+    }
+
+    /// Whether a peer that has given us nothing yet may not be asked for anything now.
+    pub(crate) fn has_to_wait(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+        !self.0.is_empty() && self.known(now, maps, peer).into_iter().any(|at| now < self.0[at].next)
+    }
+
+    /// Where the address and the network of a peer are remembered.
+    fn known(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> Vec<usize> {
+        places(maps, peer)
+            .filter_map(|place| self.0.iter().position(|entry| entry.place == place))
+            .filter(|&at| now.since(self.0[at].last) < FORGIVEN_AFTER)
+            .collect()
     }
 }
 

@@ -51,7 +51,6 @@ impl Frames {
     /// # Errors
     /// When the connection has to end.
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
-        self.holdings.moved(bytes.len());
         while !bytes.is_empty() {
             if self.body_left > 0 {
                 let skipped = bytes.len().min(self.body_left as usize);

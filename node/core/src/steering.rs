@@ -114,7 +114,8 @@ impl Steering {
         } else if out_there {
             // Its peers are silent or late, else it would not ask: what it wants goes out, in its turn. What went out a
             // moment ago is about to spread: it gets another run meanwhile, if there is one that it lacks.
-            let other = if sent_lately { self.rarest_stale(now, asked, theirs, availability, config) } else { None };
+            let other =
+                if sent_lately { self.rarest_stale(now, asked, theirs, availability, config) } else { None };
             self.unless_it_waits(now, peer, other.unwrap_or(asked), availability)
         } else {
             Answer::Elsewhere

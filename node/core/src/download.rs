@@ -12,7 +12,7 @@ use crate::{
     group::{Group, prefers},
     groups::{Groups, Standing},
     id::{PeerKey, RequestId},
-    input::{Material, RunFailure},
+    input::{Material, RunFailure, Via},
     layout::{Layout, RunIndex},
     message::{Message, Refusal},
     origin::{Allowance, LATE_SECONDS, OriginRule},
@@ -254,8 +254,9 @@ impl Download {
             if runs.len() > usize::from(u8::MAX - link.in_flight) {
                 return;
             }
-            let is_first = link.is_stranger() && link.in_flight == 0;
-            if is_first && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
+            // Whom the user named is asked at once, whatever others behind its address did.
+            let is_trial = link.is_stranger() && link.in_flight == 0 && link.via() != Via::Named;
+            if is_trial && !link.is_web_seed() && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
                 return;
             }
             match link.is_web_seed() {
@@ -396,6 +397,8 @@ impl Download {
         if let Some(link) = links.get_mut(peer).filter(|_| is_due && !is_false_answer) {
             if link.is_stranger() && !link.is_web_seed() {
                 link.depth = link.depth.max(self.depth_start(ctx.config.requests_start));
+                ctx.strikes.on_good(ctx.now, ctx.maps, peer);
+                self.let_down = self.let_down.saturating_sub(1);
             }
             link.received = link.received.saturating_add(bytes);
             self.conduct.on_new(peer);
@@ -449,7 +452,7 @@ impl Download {
     /// A neighbour is new.
     pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &mut Link, theirs: &RunSet) {
         // Whom we would not ask now is no holder before it brings something, nor is anybody new after too many let us down.
-        let waits = ctx.strikes.has_to_wait(ctx.now, ctx.maps, link.peer);
+        let waits = link.via() != Via::Named && ctx.strikes.has_to_wait(ctx.now, ctx.maps, link.peer);
         if !link.is_web_seed() && (waits || self.let_down >= LET_DOWN_MAX) {
             link.set_late(true);
         }

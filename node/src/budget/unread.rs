@@ -86,8 +86,12 @@ impl Unread {
     pub(crate) fn read(&mut self, stream: u32, bytes: u64, all: bool) {
         let Some(known) = self.streams.get(&stream) else { return };
         let bytes = bytes.min(known.bytes);
-        // Which frames were read is not seen until all of them were; one may be on its way.
-        let frames = if all { known.frames - u64::from(known.bytes > bytes).min(known.frames) } else { 0 };
+        // Which frames were read is not seen until all of them were; one may be on its way. Until then as large a part of the
+        // frames counts as read as of the bytes: a reader that is slower than the sender never reads everything.
+        let frames = match all {
+            true => known.frames - u64::from(known.bytes > bytes).min(known.frames),
+            false => (known.frames * bytes).checked_div(known.bytes).unwrap_or_default(),
+        };
         self.take(stream, bytes, frames);
     }
 
@@ -136,6 +140,18 @@ mod tests {
                 assert_eq!(unread.cost(), 0);
             }
         }
+    }
+
+    #[test]
+    fn who_reads_slower_than_the_other_side_sends_is_not_ended_for_frames_that_were_read() {
+        let mut unread = Unread::default();
+        unread.opened(1, false).unwrap();
+        (0..10).for_each(|_| unread.came(1, 16_384).unwrap());
+        for _ in 0..1_000_000 {
+            unread.came(1, 16_384).unwrap();
+            unread.read(1, 16_384, false);
+        }
+        assert!(unread.frames <= 20, "{} frames of 10 that lie there", unread.frames);
     }
 
     #[test]

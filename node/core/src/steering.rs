@@ -23,6 +23,14 @@ const LAGGARD_RATIO: u32 = 3;
 /// pass theirs on.
 const TRIAL_RUNS: usize = 2;
 
+/// Who does not pass on what it gets is not trusted with first copies for so long; each further time twice as long, up to
+/// 2^4 times.
+const DISTRUST: Duration = Duration::from_secs(4);
+const DISTRUST_DOUBLINGS_MAX: u8 = 4;
+
+/// Runs weighed to find one in place of one that was sent a moment ago.
+const WEIGHED_MAX: u32 = 1_024;
+
 /// What an origin does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -52,15 +60,21 @@ pub(crate) struct Steering {
 #[derive(Debug, Default)]
 struct Relay {
     waiting: Vec<Relayed>,
-    /// It passed something on, or somebody else did.
+    /// It passed something on, since it was last distrusted.
     is_proven: bool,
+    /// How often it was distrusted, less what it passed on since.
+    failures: u8,
+    /// It is not trusted until then: what it holds does not count.
+    distrusted_until: Option<Timestamp>,
 }
 
 /// A run that a neighbour is to pass on.
 #[derive(Clone, Copy, Debug)]
 struct Relayed {
     run: RunIndex,
-    /// When it had been sent whole, as in [`Steering::sent`]; 0 = not yet.
+    /// When it was given, as in [`Steering::sent`]: if that differs, it was sent again since.
+    given: u16,
+    /// When it had been sent whole; 0 = not yet.
     delivered: u16,
 }
 
@@ -90,13 +104,18 @@ impl Steering {
         let sent_lately = self.age(now, asked).is_some_and(|age| age < config.relay_window);
         let answer = if !crowd {
             Answer::Serve(asked)
+        } else if !self.is_trusted(peer) {
+            // It gets what it asks for, if nobody else would; that is as good as not sent.
+            return self.unless_it_waits(now, peer, asked, availability);
         } else if !out_there && !sent_lately {
             self.give_first(now, peer, asked, availability)
         } else if let Some(unsent) = self.next_unsent(theirs, availability) {
             self.give_first(now, peer, unsent, availability)
         } else if out_there {
-            // Its peers are silent or late, else it would not ask: what it wants goes out, in its turn.
-            self.unless_it_waits(now, peer, asked, availability)
+            // Its peers are silent or late, else it would not ask: what it wants goes out, in its turn. What went out a
+            // moment ago is about to spread: it gets another run meanwhile, if there is one that it lacks.
+            let other = if sent_lately { self.rarest_stale(now, asked, theirs, availability, config) } else { None };
+            self.unless_it_waits(now, peer, other.unwrap_or(asked), availability)
         } else {
             Answer::Elsewhere
         };
@@ -116,7 +135,8 @@ impl Steering {
     ) -> Answer {
         let answer = self.unless_it_waits(now, peer, run, availability);
         if answer == Answer::Serve(run) {
-            self.to_relay.entry(peer).or_default().waiting.push(Relayed { run, delivered: 0 });
+            let given = self.tenths(now);
+            self.to_relay.entry(peer).or_default().waiting.push(Relayed { run, given, delivered: 0 });
         }
         answer
     }
@@ -129,7 +149,9 @@ impl Steering {
         run: RunIndex,
         availability: &Availability,
     ) -> Answer {
-        let lags = self.lag(now, peer, availability) > RELAY_TIME || self.is_on_trial(peer);
+        let lags = !self.is_trusted(peer)
+            || self.lag(now, peer, availability) > RELAY_TIME
+            || self.is_on_trial(peer);
         if !lags {
             self.quick_at = Some(now);
         } else if self.quick_at.is_some_and(|at| now.since(at) < QUICK_WINDOW) {
@@ -141,11 +163,13 @@ impl Steering {
     /// How long ago a neighbour got what it still holds alone. Who got it and does not say so holds it too.
     fn lag(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> Duration {
         let Some(mut relay) = self.to_relay.remove(&peer) else { return Duration::ZERO };
-        relay.is_proven |= relay.waiting.iter().any(|it| availability.of(it.run) >= 2);
-        relay.waiting.retain(|it| availability.of(it.run) < 2 && self.sent[it.run.get() as usize] != 0);
+        let sent = |it: &Relayed| self.sent[it.run.get() as usize];
+        relay.is_proven |=
+            relay.waiting.iter().any(|it| availability.of(it.run) >= 2 && sent(it) == it.given);
+        relay.waiting.retain(|it| availability.of(it.run) < 2 && sent(it) != 0);
         let age = |it: &Relayed| match availability.of(it.run) {
-            0 => self.age_of(now, it.delivered),
-            _ => self.age(now, it.run),
+            1 if it.delivered == 0 => self.age(now, it.run),
+            _ => self.age_of(now, it.delivered),
         };
         let oldest = relay.waiting.iter().filter_map(age).max();
         self.to_relay.insert(peer, relay);
@@ -154,28 +178,65 @@ impl Steering {
 
     /// Whether a neighbour of whom nothing has come to anybody yet has as much as it may have until something does.
     fn is_on_trial(&self, peer: PeerKey) -> bool {
-        let relay = self.to_relay.get(&peer).filter(|_| self.is_contended);
+        let relay = self.to_relay.get(&peer).filter(|relay| self.is_contended || relay.failures > 0);
         relay.is_some_and(|relay| !relay.is_proven && relay.waiting.len() >= TRIAL_RUNS)
     }
 
-    /// Of these, who passes on what it gets far later than the others, or not at all; sorted.
-    pub(crate) fn laggards(
+    /// Whether a neighbour is trusted to pass on what it gets.
+    pub(crate) fn is_trusted(&self, peer: PeerKey) -> bool {
+        self.to_relay.get(&peer).is_none_or(|relay| relay.distrusted_until.is_none())
+    }
+
+    /// Of these, who passes on what it gets far later than the others, or not at all, and so is not trusted, sorted. Also
+    /// tells of whom that has changed.
+    pub(crate) fn judge(
         &mut self,
         now: Timestamp,
-        peers: impl Iterator<Item = PeerKey>,
+        peers: &[PeerKey],
         slots: usize,
         availability: &Availability,
-    ) -> Vec<PeerKey> {
-        let mut lags: Vec<(Duration, PeerKey)> =
-            peers.map(|peer| (self.lag(now, peer, availability), peer)).collect();
-        self.is_contended = lags.len() > slots;
+        config: &Config,
+    ) -> (Vec<PeerKey>, Vec<PeerKey>) {
+        let mut lags: Vec<(Duration, PeerKey)> = Vec::new();
+        for &peer in peers {
+            if self.is_trusted(peer) {
+                lags.push((self.lag(now, peer, availability), peer));
+            }
+        }
+        self.is_contended = peers.len() > slots;
         lags.sort_unstable();
-        let Some(&(median, _)) = lags.get(lags.len() / 2) else { return Vec::new() };
-        let most = RELAY_TIME.max(median * LAGGARD_RATIO);
-        let mut last: Vec<PeerKey> =
-            lags.into_iter().filter(|&(lag, _)| lag > most).map(|(_, peer)| peer).collect();
+        let median = lags.get(lags.len() / 2).map_or(Duration::ZERO, |&(median, _)| median);
+        let most = median * LAGGARD_RATIO;
+        let mut changed = Vec::new();
+        for (&peer, relay) in &mut self.to_relay {
+            if relay.distrusted_until.is_some_and(|until| now >= until) {
+                relay.distrusted_until = None;
+                changed.push(peer);
+            }
+        }
+        let mut last: Vec<PeerKey> = peers.iter().copied().filter(|&peer| !self.is_trusted(peer)).collect();
+        for (lag, peer) in lags.into_iter().filter(|&(lag, _)| lag > most.max(RELAY_TIME)) {
+            last.push(peer);
+            if lag > most.max(config.relay_window) {
+                self.distrust(now, peer);
+                changed.push(peer);
+            }
+        }
         last.sort_unstable();
-        last
+        (last, changed)
+    }
+
+    /// What a neighbour was to pass on is as good as not sent.
+    fn distrust(&mut self, now: Timestamp, peer: PeerKey) {
+        let Some(relay) = self.to_relay.get_mut(&peer) else { return };
+        relay.distrusted_until = Some(now + DISTRUST * (1 << relay.failures.min(DISTRUST_DOUBLINGS_MAX)));
+        relay.failures = relay.failures.saturating_add(1);
+        relay.is_proven = false;
+        for it in std::mem::take(&mut relay.waiting) {
+            if it.delivered != 0 && self.sent[it.run.get() as usize] == it.given {
+                self.on_unsent(it.run);
+            }
+        }
     }
 
     /// A run has been sent whole.
@@ -216,7 +277,7 @@ impl Steering {
             // Nearly two hours on: start the clock anew. All that was sent counts as sent long ago.
             self.sent.iter_mut().for_each(|sent| *sent = u16::from(*sent > 0));
             let given = self.to_relay.values_mut().flat_map(|relay| &mut relay.waiting);
-            given.for_each(|it| it.delivered = u16::from(it.delivered > 0));
+            given.for_each(|it| (it.given, it.delivered) = (1, u16::from(it.delivered > 0)));
             self.since = now - Duration::from_secs(60);
         }
         let tenths = now.since(self.since).as_millis() / 100;
@@ -235,6 +296,23 @@ impl Steering {
             self.cursor += 1;
         }
         None
+    }
+
+    /// The run that fewest hold of those that were not sent lately and that the asker lacks, looking from a run on.
+    fn rarest_stale(
+        &self,
+        now: Timestamp,
+        from: RunIndex,
+        theirs: Option<&RunSet>,
+        availability: &Availability,
+        config: &Config,
+    ) -> Option<RunIndex> {
+        let (theirs, runs) = (theirs?, self.sent.len() as u32);
+        let all = (0..runs.min(WEIGHED_MAX)).map(|step| RunIndex::new((from.get() + step) % runs));
+        let is_stale = |&run: &RunIndex| {
+            !theirs.contains(run) && self.age(now, run).is_none_or(|age| age >= config.relay_window)
+        };
+        all.filter(is_stale).min_by_key(|&run| availability.of(run))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

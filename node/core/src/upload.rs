@@ -68,6 +68,26 @@ fn interested(links: &Links) -> impl Iterator<Item = PeerKey> + '_ {
     links.iter().filter(|link| link.is_interested()).map(|link| link.peer)
 }
 
+/// An origin decides anew whom it trusts to pass on what it gets. What the others hold is as good as not there. Tells who
+/// they are, sorted.
+fn book_judged(
+    ctx: &Context<'_>,
+    (steering, availability): &mut (Steering, Availability),
+    links: &Links,
+    slots: usize,
+) -> Vec<PeerKey> {
+    let peers: Vec<PeerKey> = interested(links).collect();
+    let (last, changed) = steering.judge(ctx.now, &peers, slots, availability, ctx.config);
+    for peer in changed {
+        let Some(theirs) = ctx.map(peer) else { continue };
+        match steering.is_trusted(peer) {
+            true => availability.add_all(theirs),
+            false => availability.subtract_all(theirs),
+        }
+    }
+    last
+}
+
 impl Upload {
     /// Slots this content may use now.
     fn slots(&self, ctx: &Context<'_>) -> usize {
@@ -119,15 +139,15 @@ impl Upload {
     }
 
     /// A neighbour holds more.
-    pub(crate) fn on_have(&mut self, runs: &[RunIndex]) {
-        if let Some(steering) = &mut self.steering {
+    pub(crate) fn on_have(&mut self, peer: PeerKey, runs: &[RunIndex]) {
+        if let Some(steering) = self.steering.as_mut().filter(|book| book.0.is_trusted(peer)) {
             runs.iter().for_each(|&run| steering.1.add(run));
         }
     }
 
     /// A neighbour holds less.
-    pub(crate) fn on_lost(&mut self, runs: &[RunIndex]) {
-        if let Some(steering) = &mut self.steering {
+    pub(crate) fn on_lost(&mut self, peer: PeerKey, runs: &[RunIndex]) {
+        if let Some(steering) = self.steering.as_mut().filter(|book| book.0.is_trusted(peer)) {
             runs.iter().for_each(|&run| steering.1.subtract(run));
         }
     }
@@ -139,8 +159,9 @@ impl Upload {
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
+            let counted = theirs.filter(|_| steering.0.is_trusted(link.peer));
+            counted.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
             steering.0.on_unlinked(link.peer);
-            theirs.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
         }
     }
 
@@ -174,7 +195,7 @@ impl Upload {
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
         let ours = ctx.locality;
         let last = match &mut self.steering {
-            Some(book) => book.0.laggards(ctx.now, interested(links), slots, &book.1),
+            Some(book) => book_judged(ctx, book, links, slots),
             None => Vec::new(),
         };
         let by_nearness = ctx.config.nearness && ours.asn.is_none();

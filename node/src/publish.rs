@@ -140,7 +140,7 @@ pub enum PublishError {
 /// See [`PublishError`].
 pub fn publish(
     path: &Path,
-    options: PublishOptions,
+    options: &PublishOptions,
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<Published, PublishError> {
@@ -159,7 +159,7 @@ pub fn publish(
 pub fn publish_in(
     folder: &Folder,
     name: &OsStr,
-    options: PublishOptions,
+    options: &PublishOptions,
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<Published, PublishError> {

@@ -58,7 +58,7 @@ fn content(folder: &Path) -> Published {
     let bytes: Vec<u8> =
         (0..CONTENT_BYTES as u32 / 4).flat_map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     fs::write(&path, bytes).unwrap();
-    publish(&path, PublishOptions::default(), &|_, _| {}, &AtomicBool::new(false)).unwrap()
+    publish(&path, &PublishOptions::default(), &|_, _| {}, &AtomicBool::new(false)).unwrap()
 }
 
 /// The address without the peer, to be listened on again.

@@ -81,7 +81,7 @@ fn folder(outer: &Path) -> PathBuf {
 
 fn publish_as(path: &Path, piece_bytes: usize) -> Published {
     let options = PublishOptions { piece_bytes: Some(piece_bytes as u64), ..PublishOptions::default() };
-    publish(path, options, &|_, _| {}, &NEVER).unwrap()
+    publish(path, &options, &|_, _| {}, &NEVER).unwrap()
 }
 
 fn hex(hash: &Hash) -> String {

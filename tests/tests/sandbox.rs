@@ -33,7 +33,8 @@ fn is_possible(place: &Place) -> bool {
 
 /// A line of /proc/PID/status.
 fn status(process: &Process, key: &str) -> String {
-    let text = fs::read_to_string(format!("/proc/{}/status", process.pid())).unwrap();
+    let text =
+        fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("the kernel tells of processes");
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     line.unwrap_or_default().trim().to_owned()
 }
@@ -139,7 +140,7 @@ fn off_is_off_and_said() {
 }
 
 fn status_of_ours() -> String {
-    let text = fs::read_to_string("/proc/self/status").unwrap();
+    let text = fs::read_to_string("/proc/self/status").expect("the kernel tells of processes");
     let line = text.lines().find_map(|line| line.strip_prefix("NoNewPrivs:"));
     line.unwrap_or_default().trim().to_owned()
 }

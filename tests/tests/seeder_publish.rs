@@ -89,9 +89,9 @@ fn changed_data_of_a_torrent_somebody_made_is_said_and_never_sent() {
 
 /// A file and the folders it lies in, with this mode.
 fn write_mode(path: &Path, text: &str, mode: u32) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    fs::create_dir_all(path.parent().expect("below the root")).expect("a scratch folder is ours");
+    fs::write(path, text).expect("a scratch folder is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a scratch folder is ours");
 }
 
 /// Waits until a seeder says that it is ready, or that it is not.

@@ -109,7 +109,7 @@ fn write(atlas: &Atlas, key: &SecretKey, folder: &Path) -> Result<Manifest, Publ
     replace_file(&path, &atlas.encode())
         .map_err(|source| PublishingError::Io { path: path.clone(), source })?;
     let options = PublishOptions { threads: Some(1), ..PublishOptions::default() };
-    let published = publish(&path, options, &|_, _| {}, &AtomicBool::new(false))?;
+    let published = publish(&path, &options, &|_, _| {}, &AtomicBool::new(false))?;
     let signature = key.sign(published.manifest.content());
     Ok(published.manifest.with_signatures([signature]))
 }

@@ -67,7 +67,7 @@ async fn perform(
     };
     let published = with_progress(screen, signals, "hashing", move |meter| {
         let progress = |done, total| meter.set(done, total);
-        publish(&path, PublishOptions::default(), &progress, &meter.cancelled)
+        publish(&path, &PublishOptions::default(), &progress, &meter.cancelled)
     })
     .await?;
     let Published { manifest, root, .. } = published;

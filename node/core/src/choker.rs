@@ -136,7 +136,7 @@ impl Rank {
     fn of(link: &Link, round: Round<'_>, random: &mut Random) -> Rank {
         let worth = match round.seeding {
             true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
-            true => link.sent as f32,
+            true => f32::from(link.sent),
             false => -link.rate,
         };
         let proximity = if round.by_nearness { link.proximity() } else { Proximity::UNKNOWN };
@@ -275,6 +275,25 @@ mod tests {
             had.extend(served(&links));
         }
         assert_eq!(had.len(), 12);
+    }
+
+    #[test]
+    fn who_holds_a_slot_and_never_asks_loses_it_for_good() {
+        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+        let (mut links, mut random) = (crowd(44), Random::new(3));
+        // Forty want something, and ask for nothing.
+        let is_honest = |peer: u32| peer >= 40;
+        let mut turns = 0;
+        for number in 0..100 {
+            for link in links.iter_mut().filter(|link| is_honest(link.peer.0) && !link.is_choked()) {
+                link.sent = 1_000;
+            }
+            go(&mut links, 4, true, &config, &mut random);
+            if number >= 50 {
+                turns += served(&links).into_iter().filter(|&peer| is_honest(peer)).count();
+            }
+        }
+        assert!(turns >= 3 * 50, "{turns} of {} turns went to who uses them", 4 * 50);
     }
 
     #[test]

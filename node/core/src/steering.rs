@@ -114,7 +114,8 @@ impl Steering {
         } else if out_there {
             // Its peers are silent or late, else it would not ask: what it wants goes out, in its turn. What went out a
             // moment ago is about to spread: it gets another run meanwhile, if there is one that it lacks.
-            let other = if sent_lately { self.rarest_stale(now, asked, theirs, availability, config) } else { None };
+            let other =
+                if sent_lately { self.rarest_stale(now, asked, theirs, availability, config) } else { None };
             self.unless_it_waits(now, peer, other.unwrap_or(asked), availability)
         } else {
             Answer::Elsewhere
@@ -246,9 +247,15 @@ impl Steering {
         given.filter(|it| it.run == run).for_each(|it| it.delivered = tenths);
     }
 
-    /// A neighbour is gone, with what it had to pass on.
-    pub(crate) fn on_unlinked(&mut self, peer: PeerKey) {
-        self.to_relay.remove(&peer);
+    /// A neighbour is gone, with what it had to pass on. What no other neighbour holds counts as never sent: nobody will
+    /// pass it on, and whoever asks for it would wait in vain.
+    pub(crate) fn on_unlinked(&mut self, peer: PeerKey, availability: &Availability) {
+        let Some(relay) = self.to_relay.remove(&peer) else { return };
+        for it in relay.waiting {
+            if availability.of(it.run) == 0 {
+                self.on_unsent(it.run);
+            }
+        }
     }
 
     /// A run did not go out after all.
@@ -365,6 +372,24 @@ mod tests {
         steering.on_unsent(run(1));
         assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
         assert_eq!(ask(&mut steering), Answer::Elsewhere);
+    }
+
+    #[test]
+    fn what_went_away_with_a_neighbour_is_given_to_the_next_one_at_once() {
+        let config = Config::origin();
+        let (mut steering, mut availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let (gone, next) = (PeerKey(1), PeerKey(2));
+        let ask = |steering: &mut Steering, peer, index, availability: &Availability| {
+            steering.answer(at(100), (peer, run(index)), None, availability, true, &config)
+        };
+        assert_eq!(ask(&mut steering, gone, 0, &availability), Answer::Serve(run(0)));
+        assert_eq!(ask(&mut steering, gone, 1, &availability), Answer::Serve(run(1)));
+        assert_eq!(ask(&mut steering, next, 0, &availability), Answer::Elsewhere, "it will be passed on");
+        // Somebody else has the second one already.
+        availability.add(run(1));
+        steering.on_unlinked(gone, &availability);
+        assert_eq!(ask(&mut steering, next, 0, &availability), Answer::Serve(run(0)));
+        assert_eq!(steering.next_unsent(None, &availability), None, "the other run has not gone away");
     }
 
     #[test]

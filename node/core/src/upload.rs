@@ -114,7 +114,7 @@ impl Upload {
         }
         self.window = window & !WAY_GIVEN;
         links.iter_mut().for_each(|link| link.pass_window(window));
-        window % WINDOWS_A_MINUTE == 0
+        window.is_multiple_of(WINDOWS_A_MINUTE)
     }
 
     /// Whether somebody may be given up for somebody new: once in a window.
@@ -159,9 +159,10 @@ impl Upload {
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
-            let counted = theirs.filter(|_| steering.0.is_trusted(link.peer));
-            counted.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
-            steering.0.on_unlinked(link.peer);
+            let (steering, availability) = &mut **steering;
+            let counted = theirs.filter(|_| steering.is_trusted(link.peer));
+            counted.into_iter().for_each(|theirs| availability.subtract_all(theirs));
+            steering.on_unlinked(link.peer, availability);
         }
     }
 
@@ -178,15 +179,35 @@ impl Upload {
         self.interested += u16::from(interested);
         self.interested -= u16::from(link.is_interested());
         link.set_interested(interested);
-        if interested && link.is_choked() && usize::from(self.unchoked) < slots {
-            link.set_choked(false);
-            self.unchoked += 1;
-            ctx.send(peer, Message::Unchoke);
-        } else if !interested && !link.is_choked() {
-            link.set_choked(true);
-            self.unchoked -= 1;
-            ctx.send(peer, Message::Choke);
+        match (interested, link.is_choked()) {
+            (true, true) => {
+                if usize::from(self.unchoked) >= slots {
+                    self.take_unused(ctx, links);
+                }
+                if usize::from(self.unchoked) < slots {
+                    self.set_choked(ctx, links, peer, false);
+                }
+            }
+            (false, false) => self.set_choked(ctx, links, peer, true),
+            _ => {}
         }
+    }
+
+    /// Takes a slot from somebody who does nothing with it, and gives nothing either: a newcomer need not wait for a round.
+    fn take_unused(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        let is_unused =
+            |link: &&Link| !link.is_choked() && link.is_stuck() && link.rate <= 0.0 && link.given == 0;
+        let unused = links.iter().find(is_unused).map(|link| link.peer);
+        if let Some(peer) = unused {
+            self.set_choked(ctx, links, peer, true);
+        }
+    }
+
+    fn set_choked(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, choked: bool) {
+        let Some(link) = links.get_mut(peer) else { return };
+        link.set_choked(choked);
+        self.unchoked = if choked { self.unchoked - 1 } else { self.unchoked + 1 };
+        ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
     }
 
     /// Decides anew whom to serve.

@@ -26,7 +26,7 @@ use nearcast_core::{
 use proptest::prelude::*;
 
 fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+    text.parse().expect("the tests write addresses")
 }
 
 fn endpoint(ip: IpAddr, port: u16) -> Endpoint {
@@ -99,7 +99,8 @@ fn a_victim_named_under_256_ids_again_and_again_is_dialled_twice_a_minute_and_th
 #[test]
 fn neither_ports_nor_transports_nor_forms_nor_neighbours_nor_tellers_buy_a_third_dial() {
     type Told = (IpAddr, (Option<u16>, Option<u16>), (Rank, Prefix));
-    let attacks: [(&str, Box<dyn Fn(u64) -> Told>); 6] = [
+    type Attack = Box<dyn Fn(u64) -> Told>;
+    let attacks: [(&str, Attack); 6] = [
         ("ports", Box::new(|n| (ip("8.8.8.8"), (Some(2_000 + n as u16), None), hearsay("9.9.9.9")))),
         ("quic", Box::new(|n| (ip("8.8.8.8"), (None, Some(2_000 + n as u16)), hearsay("9.9.9.9")))),
         ("both", Box::new(|n| (ip("8.8.8.8"), (Some(2_000 + n as u16), Some(9_000)), hearsay("9.9.9.9")))),

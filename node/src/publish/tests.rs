@@ -45,7 +45,7 @@ fn folder() -> (TempDir, PathBuf) {
 
 fn publish_with(path: &Path, piece_bytes: u64) -> Result<Published, PublishError> {
     let options = PublishOptions { piece_bytes: Some(piece_bytes), ..PublishOptions::default() };
-    publish(path, options, &|_, _| {}, &NEVER)
+    publish(path, &options, &|_, _| {}, &NEVER)
 }
 
 fn verify(published: &Published) -> VerifyReport {
@@ -83,10 +83,10 @@ fn a_single_file_is_published_under_its_own_name_or_a_given_one() {
     assert!(verify(&published).have.is_full());
 
     let named = |name: &str| PublishOptions { name: Some(name.to_owned()), ..PublishOptions::default() };
-    let renamed = publish(&path, named("other"), &|_, _| {}, &NEVER).unwrap();
+    let renamed = publish(&path, &named("other"), &|_, _| {}, &NEVER).unwrap();
     assert!(renamed.manifest.is_single_file());
     assert_eq!(renamed.manifest.name(), "other");
-    let hostile = publish(&path, named("../up"), &|_, _| {}, &NEVER);
+    let hostile = publish(&path, &named("../up"), &|_, _| {}, &NEVER);
     assert!(matches!(hostile, Err(PublishError::Name(_))));
 }
 
@@ -142,7 +142,7 @@ fn paths(published: &Published) -> Vec<&str> {
 #[test]
 fn what_is_not_meant_for_everybody_is_left_out_at_every_depth_and_counted() {
     let (_outer, folder) = folder_with_secrets();
-    let published = publish(&folder, PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
+    let published = publish(&folder, &PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
     assert_eq!(paths(&published), ["a/b/c/readme", "readme"]);
     let counts = Reason::ALL.map(|reason| published.left_out.of(reason));
     assert_eq!(counts, [4, 3, 2, 3, 0], "{}", published.left_out);
@@ -158,21 +158,21 @@ fn hidden_things_are_published_when_that_is_asked_for() {
         include: Include { hidden: true, unfinished },
         ..PublishOptions::default()
     };
-    let published = publish(&folder, options(false), &|_, _| {}, &NEVER).unwrap();
+    let published = publish(&folder, &options(false), &|_, _| {}, &NEVER).unwrap();
     assert_eq!(published.manifest.files().len(), 12);
     assert_eq!(published.left_out.to_string(), "2 unfinished files");
-    let published = publish(&folder, options(true), &|_, _| {}, &NEVER).unwrap();
+    let published = publish(&folder, &options(true), &|_, _| {}, &NEVER).unwrap();
     assert_eq!(published.left_out.to_string(), "1 unfinished file", "never a download's state");
 }
 
 #[test]
 fn what_is_named_itself_is_published_and_said_to_be_private() {
     let (_outer, folder) = folder_with_secrets();
-    let published = publish(&folder.join("a/b/key"), PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
+    let published = publish(&folder.join("a/b/key"), &PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
     assert!(published.is_private);
-    let published = publish(&folder.join("a/.git"), PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
+    let published = publish(&folder.join("a/.git"), &PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
     assert_eq!((paths(&published), published.is_private), (vec!["config"], false));
-    let error = publish(&folder.join("a/.ssh"), PublishOptions::default(), &|_, _| {}, &NEVER).unwrap_err();
+    let error = publish(&folder.join("a/.ssh"), &PublishOptions::default(), &|_, _| {}, &NEVER).unwrap_err();
     assert!(matches!(error, PublishError::AllLeftOut { .. }), "{error}");
     assert!(
         error.to_string().ends_with("nothing to publish: left out 1 that others may not read"),
@@ -195,7 +195,7 @@ fn a_file_written_to_with_its_old_time_set_again_is_noticed() {
     loop {
         let once = std::sync::Once::new();
         let progress = |_, _| once.call_once(change);
-        match publish(&folder, PublishOptions::default(), &progress, &NEVER) {
+        match publish(&folder, &PublishOptions::default(), &progress, &NEVER) {
             Err(error) => {
                 return assert!(
                     matches!(&error, PublishError::Changed(changed) if *changed == path),
@@ -224,7 +224,7 @@ fn a_folder_swapped_for_a_link_while_it_is_hashed_is_neither_named_nor_hashed() 
                 symlink(&secret, place.components().as_path()).unwrap();
             });
         };
-        let error = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap_err();
+        let error = publish(&folder, &PublishOptions::default(), &progress, &NEVER).unwrap_err();
         assert!(matches!(error, PublishError::Changed(_)), "{error}");
         if !swapped.is_empty() {
             fs::remove_file(folder.join(swapped)).unwrap();
@@ -232,7 +232,7 @@ fn a_folder_swapped_for_a_link_while_it_is_hashed_is_neither_named_nor_hashed() 
     }
     let opened = Folder::open(outer.path()).unwrap();
     let name = folder.file_name().unwrap();
-    let error = publish_in(&opened, name, PublishOptions::default(), &|_, _| {}, &NEVER).unwrap_err();
+    let error = publish_in(&opened, name, &PublishOptions::default(), &|_, _| {}, &NEVER).unwrap_err();
     assert!(
         matches!(error, PublishError::Special(_)),
         "in a root that others write to, a link is no folder: {error}"
@@ -299,7 +299,7 @@ fn a_file_that_changes_while_it_is_read_is_not_published() {
         assert!(path.exists());
         let once = std::sync::Once::new();
         let progress = |_, _| once.call_once(|| change(&path));
-        let error = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap_err();
+        let error = publish(&folder, &PublishOptions::default(), &progress, &NEVER).unwrap_err();
         assert!(matches!(&error, PublishError::Changed(changed) if *changed == path), "{error}");
     }
 }
@@ -309,7 +309,7 @@ fn progress_reaches_the_end_and_never_passes_it() {
     let (_outer, folder) = folder();
     let seen = Mutex::new(Vec::new());
     let progress = |done, total| seen.lock().unwrap().push((done, total));
-    let published = publish(&folder, PublishOptions::default(), &progress, &NEVER).unwrap();
+    let published = publish(&folder, &PublishOptions::default(), &progress, &NEVER).unwrap();
     let bytes = published.manifest.layout().bytes();
     let mut seen = seen.into_inner().unwrap();
     seen.sort_unstable();
@@ -324,7 +324,7 @@ fn a_cancelled_sweep_stops_between_runs() {
         calls.fetch_add(1, Ordering::Relaxed);
         cancelled.store(true, Ordering::Relaxed);
     };
-    let error = publish(&folder, PublishOptions::default(), &progress, &cancelled).unwrap_err();
+    let error = publish(&folder, &PublishOptions::default(), &progress, &cancelled).unwrap_err();
     assert!(matches!(error, PublishError::Cancelled), "{error}");
     assert_eq!(calls.load(Ordering::Relaxed), 1, "nothing was read after the first call");
 

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn two_names_that_are_one_on_this_disk_are_both_named() {
-        let cases: [(&[&str], fn(&str) -> String); 4] = [
+        type Fold = fn(&str) -> String;
+        let cases: [(&[&str], Fold); 4] = [
             (&["x/caf\u{e9}", "x/cafe\u{301}"], decompose),
             (&["Name", "name"], fold_case),
             (&["Straße", "Strasse"], fold_case),

@@ -13,12 +13,13 @@ use nearcast_core::{layout::FileIndex, manifest::Manifest, run_set::RunSet};
 use super::{
     DiskStore, StoreError,
     disk::Ledger,
-    files::{Files, Place},
+    files::Files,
     folder::{Folder, Found},
     held::Held,
     medium::Medium,
     opening::{Opening, Watch},
     receipt::ReceiptPlace,
+    standing::Place,
 };
 use crate::error::{DownloadError, ShareError};
 
@@ -123,7 +124,7 @@ impl From<StoreError> for DownloadError {
         match error {
             StoreError::Full { path, .. } => DownloadError::DiskFull(path),
             StoreError::Io { path, source } => DownloadError::Io { path, source },
-            StoreError::Edited { path, .. } => DownloadError::Exists(path),
+            StoreError::Edited { path, .. } => DownloadError::Edited(path),
             StoreError::InTheWay { path, new } => DownloadError::Kept { path, new },
             StoreError::Rotten { path, .. } => DownloadError::Io {
                 path,

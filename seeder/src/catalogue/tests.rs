@@ -9,7 +9,7 @@ fn publish(folder: &Path, name: &str, bytes: usize) -> ContentId {
     let options = nearcast_node::publish::PublishOptions::default();
     let published = nearcast_node::publish::publish(
         &folder.join(name),
-        options,
+        &options,
         &|_, _| (),
         &std::sync::atomic::AtomicBool::new(false),
     );

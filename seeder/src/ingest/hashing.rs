@@ -235,7 +235,7 @@ fn make(
     };
     let progress = Progress::new(&name, health);
     let published =
-        publish_in(folder, &due.name, options, &|done, total| progress.set(done, total), cancelled);
+        publish_in(folder, &due.name, &options, &|done, total| progress.set(done, total), cancelled);
     let published = published.map_err(|error| match error {
         PublishError::Changed(_) | PublishError::Special(_) => Outcome::Changed,
         PublishError::Cancelled => Outcome::Cancelled,

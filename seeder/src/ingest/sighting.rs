@@ -71,7 +71,7 @@ impl Sighting {
             Kind::File => sighting.add(Path::new(name), stamp),
             Kind::Folder => {
                 let mut take = |seen: Seen<'_>| -> Result<(), Infallible> {
-                    sighting.take(root, seen);
+                    sighting.take(root, &seen);
                     Ok(())
                 };
                 let Ok(()) = walk(root, Path::new(name), include, &mut take);
@@ -101,12 +101,12 @@ impl Sighting {
         !self.is_something() && before.is_something() && self.device != before.device
     }
 
-    fn take(&mut self, root: &Folder, seen: Seen<'_>) {
+    fn take(&mut self, root: &Folder, seen: &Seen<'_>) {
         match seen {
-            Seen::File(path, stamp) => self.add(path, &stamp),
+            Seen::File(path, stamp) => self.add(path, stamp),
             Seen::LeftOut(path, reason) => {
                 self.left_out += 1;
-                if reason == Reason::Unfinished {
+                if *reason == Reason::Unfinished {
                     self.is_unfinished = true;
                     // While it grows, somebody goes on with it.
                     let mut hasher = DefaultHasher::new();

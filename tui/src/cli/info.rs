@@ -154,7 +154,7 @@ mod tests {
         std::fs::write(path.join("a.mkv"), [1; 70_000]).unwrap();
         std::fs::write(path.join("b.srt"), [2; 10]).unwrap();
         let cancelled = AtomicBool::new(false);
-        let published = publish(&path, PublishOptions::default(), &|_, _| (), &cancelled);
+        let published = publish(&path, &PublishOptions::default(), &|_, _| (), &cancelled);
         published.unwrap().manifest
     }
 

@@ -95,7 +95,7 @@ impl Publish {
         let (path, options) = (self.path.clone(), self.options());
         let mut published = with_progress(screen, signals, "hashing", move |meter| {
             let progress = |done, total| meter.set(done, total);
-            publish(&path, options, &progress, &meter.cancelled)
+            publish(&path, &options, &progress, &meter.cancelled)
         })
         .await
         .map_err(explain)?;
@@ -251,7 +251,7 @@ mod tests {
             quiet: true,
         };
         let cancelled = AtomicBool::new(false);
-        let published = publish(&path, command.options(), &|_, _| (), &cancelled);
+        let published = publish(&path, &command.options(), &|_, _| (), &cancelled);
         (command, published.unwrap())
     }
 

@@ -102,7 +102,7 @@ mod tests {
             fs::write(path.join(name), vec![1; 70_000]).unwrap();
         }
         let cancelled = AtomicBool::new(false);
-        let published = publish(&path, PublishOptions::default(), &|_, _| (), &cancelled).unwrap();
+        let published = publish(&path, &PublishOptions::default(), &|_, _| (), &cancelled).unwrap();
         fs::remove_file(path.join("a")).unwrap();
         fs::write(path.join("b"), [1; 10]).unwrap();
         let mut damaged = vec![1; 70_000];

@@ -171,8 +171,11 @@ fn the_last_quarter_of_an_origins_slots_is_kept_for_other_groups() {
     assert!(admitted(&Config { neighbours_max: 104, ..config }, 1), "three quarters are not taken yet");
 }
 
-/// Links of which some are idle: (peer, outside, what is done to it).
-fn table(rows: &[(u32, bool, fn(&mut Link))]) -> Links {
+/// A link of a table: its peer, whether it is outside, and what is done to it.
+type Row = (u32, bool, fn(&mut Link));
+
+/// Links of which some are idle.
+fn table(rows: &[Row]) -> Links {
     let mut links = Links::default();
     for &(peer, outside, make) in rows {
         let place = near(if outside { 2 } else { 1 }, Proximity::remote(Some(2)));
@@ -187,7 +190,7 @@ fn table(rows: &[(u32, bool, fn(&mut Link))]) -> Links {
 
 #[test]
 fn who_is_of_use_or_chosen_or_random_or_the_only_one_outside_never_gives_way_to_somebody_who_came() {
-    let kept: [(u32, bool, fn(&mut Link)); 5] = [
+    let kept: [Row; 5] = [
         (1, false, |link| link.note_given(1 << 20)),
         (2, false, |link| link.note_taken(1 << 20)),
         (3, false, Link::set_chosen),

@@ -180,11 +180,13 @@ impl Swarm {
     /// In a full table, once a minute somebody who has been of no use gives way to a candidate that was never tried.
     fn exchange_idlest(&mut self, ctx: &mut Context<'_>) {
         let wants = !self.is_complete() && !self.discovery.has_room(&self.links, ctx.config);
-        if wants && self.discovery.dialing() == 0 && self.discovery.has_untried(ctx.now) {
-            if let Some(peer) = ranking::idlest(&scene(&self.links, ctx)) {
-                self.drop_link(ctx, peer, UnlinkReason::Full);
-                self.seek(ctx);
-            }
+        if wants
+            && self.discovery.dialing() == 0
+            && self.discovery.has_untried(ctx.now)
+            && let Some(peer) = ranking::idlest(&scene(&self.links, ctx))
+        {
+            self.drop_link(ctx, peer, UnlinkReason::Full);
+            self.seek(ctx);
         }
     }
 

@@ -306,13 +306,13 @@ impl<'a> World<'a> {
     fn carry_out(&mut self) {
         while let Some(journal) = self.shell.journal.as_mut().filter(|journal| !journal.is_empty()) {
             for action in std::mem::take(journal) {
-                self.act(action);
+                self.act(&action);
             }
         }
     }
 
-    fn act(&mut self, action: Action) {
-        match action {
+    fn act(&mut self, action: &Action) {
+        match *action {
             Action::Dial { peer } => match self.source(peer).is_some() || self.slot(peer).is_some() {
                 true => self.schedule(2 * LATENCY, Happening::Linked(peer)),
                 false => self.schedule(DIAL_TIMEOUT, Happening::DialFailed(peer)),

@@ -380,7 +380,7 @@ impl Besieged {
                     self.banned += 1;
                     self.unlink(peer, false);
                 }
-                Output::Action { action, .. } => self.act(action),
+                Output::Action { action, .. } => self.act(&action),
             }
         }
         if let Some((at, _)) = self.engine.poll_timeout()
@@ -392,8 +392,8 @@ impl Besieged {
         }
     }
 
-    fn act(&mut self, action: Action) {
-        match action {
+    fn act(&mut self, action: &Action) {
+        match *action {
             Action::Request { peer, request, run } => self.asked(peer, request, run),
             Action::Cancel { peer, request } => self.cancelled(peer, request),
             Action::Unlink { peer, .. } => self.unlink(peer, false),

@@ -37,7 +37,7 @@ impl World {
 
     /// How many neighbours a peer's engine has.
     pub(crate) fn neighbours_of(&self, key: u32) -> usize {
-        self.engine(key).swarm(CONTENT).map_or(0, |swarm| swarm.neighbours())
+        self.engine(key).swarm(CONTENT).map_or(0, nearcast_core::swarm::Swarm::neighbours)
     }
 
     /// Whether two peers are linked.

@@ -62,7 +62,7 @@ struct Relay {
     waiting: Vec<Relayed>,
     /// It passed something on, since it was last distrusted.
     is_proven: bool,
-    /// How often it was distrusted, less what it passed on since.
+    /// How often it was distrusted, less one for each time since then that something it got had spread.
     failures: u8,
     /// It is not trusted until then: what it holds does not count.
     distrusted_until: Option<Timestamp>,
@@ -165,8 +165,10 @@ impl Steering {
     fn lag(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> Duration {
         let Some(mut relay) = self.to_relay.remove(&peer) else { return Duration::ZERO };
         let sent = |it: &Relayed| self.sent[it.run.get() as usize];
-        relay.is_proven |=
-            relay.waiting.iter().any(|it| availability.of(it.run) >= 2 && sent(it) == it.given);
+        if relay.waiting.iter().any(|it| availability.of(it.run) >= 2 && sent(it) == it.given) {
+            relay.is_proven = true;
+            relay.failures = relay.failures.saturating_sub(1);
+        }
         relay.waiting.retain(|it| availability.of(it.run) < 2 && sent(it) != 0);
         let age = |it: &Relayed| match availability.of(it.run) {
             1 if it.delivered == 0 => self.age(now, it.run),
@@ -390,6 +392,68 @@ mod tests {
         steering.on_unlinked(gone, &availability);
         assert_eq!(ask(&mut steering, next, 0, &availability), Answer::Serve(run(0)));
         assert_eq!(steering.next_unsent(None, &availability), None, "the other run has not gone away");
+    }
+
+    #[test]
+    fn what_only_somebody_holds_who_passes_nothing_on_is_given_to_somebody_else() {
+        let config = Config::origin();
+        let (mut steering, mut availability) = (Steering::new(at(0), 64), Availability::new(64));
+        let [rider, quick, other] = [1, 2, 3].map(PeerKey);
+        let peers = [rider, quick, other];
+        let ask = |steering: &mut Steering, now, peer, index, availability: &Availability| {
+            steering.answer(at(now), (peer, run(index)), None, availability, true, &config)
+        };
+        assert_eq!(ask(&mut steering, 0, rider, 0, &availability), Answer::Serve(run(0)));
+        steering.on_delivered(at(500), rider, run(0));
+        availability.add(run(0));
+        assert_eq!(steering.judge(at(2_000), &peers, 16, &availability, &config).1, [], "it may be slow");
+        assert!(steering.is_trusted(rider));
+        let (last, changed) = steering.judge(at(4_000), &peers, 16, &availability, &config);
+        assert_eq!((last, changed), (vec![rider], vec![rider]));
+        // Its word does not count any more.
+        availability.subtract(run(0));
+        assert!(!steering.is_trusted(rider) && steering.is_trusted(quick));
+        assert_eq!(ask(&mut steering, 4_000, quick, 0, &availability), Answer::Serve(run(0)), "as if unsent");
+        assert_eq!(
+            ask(&mut steering, 4_100, rider, 9, &availability),
+            Answer::Elsewhere,
+            "others are served"
+        );
+        assert_eq!(ask(&mut steering, 4_500, rider, 9, &availability), Answer::Serve(run(9)), "it is idle");
+        assert_eq!(ask(&mut steering, 4_600, other, 9, &availability), Answer::Serve(run(9)), "as if unsent");
+        // It has another chance, and after the second time a later one.
+        let has_chance = |steering: &mut Steering, from: u64| {
+            let trusted = |&second: &u64| {
+                steering.judge(at(second * 1_000), &peers, 16, &availability, &config);
+                steering.is_trusted(rider)
+            };
+            (from..100).find(trusted)
+        };
+        assert_eq!(has_chance(&mut steering, 5), Some(8));
+        assert_eq!(ask(&mut steering, 9_000, rider, 20, &availability), Answer::Serve(run(20)));
+        steering.on_delivered(at(9_100), rider, run(20));
+        assert_eq!(has_chance(&mut steering, 13), Some(21));
+    }
+
+    #[test]
+    fn what_went_out_a_moment_ago_is_not_sent_again_while_the_asker_lacks_something_else() {
+        let config = Config::origin();
+        let (mut steering, mut availability) = (Steering::new(at(0), 3), Availability::new(3));
+        // All three runs are out there; fewest hold the last one.
+        for index in [0, 0, 0, 1, 1, 2] {
+            availability.add(run(index));
+        }
+        let mut theirs = RunSet::empty(3);
+        let mut ask = |now, peer, theirs: &RunSet| {
+            steering.answer(at(now), (PeerKey(peer), run(0)), Some(theirs), &availability, true, &config)
+        };
+        assert_eq!(ask(0, 1, &theirs), Answer::Serve(run(0)));
+        assert_eq!(ask(100, 2, &theirs), Answer::Serve(run(2)), "it lacks that, too");
+        assert_eq!(ask(200, 3, &theirs), Answer::Serve(run(1)));
+        assert_eq!(ask(300, 4, &theirs), Answer::Serve(run(0)), "there is nothing else");
+        assert_eq!(ask(3_250, 5, &theirs), Answer::Serve(run(2)), "that was sent long ago");
+        theirs.insert(run(1));
+        assert_eq!(ask(3_260, 6, &theirs), Answer::Serve(run(0)), "it has the other one");
     }
 
     #[test]

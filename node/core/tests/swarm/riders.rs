@@ -122,7 +122,12 @@ fn riders_and_hoarders_beside_a_scarce_origin_cost_the_others_little_and_gain_no
     let silent = outcome(ORIGIN_SCARCE, &SEEDS, "silent riders", silent_rider);
     let trickle = outcome(ORIGIN_SCARCE, &SEEDS, "riders that give a trickle", |up| leecher(up / 64));
     let hoarders = outcome(ORIGIN_SCARCE, &SEEDS, "hoarders", hoarder);
-    assert!([talking, silent, trickle, hoarders].iter().all(|outcome| outcome.last <= 1.3));
+    let each_other = outcome(ORIGIN_SCARCE, &SEEDS, "riders that serve each other", |up| Role {
+        gives: Gives::ToItsKind,
+        ..leecher(up)
+    });
+    let all = [talking, silent, trickle, hoarders, each_other];
+    assert!(all.iter().all(|outcome| outcome.last <= 1.3));
     // The goal is 1.2; 1.17 to 1.20 is what is seen.
     assert!([talking, silent].iter().all(|outcome| outcome.riders >= 1.1));
 }

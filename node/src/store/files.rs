@@ -29,47 +29,13 @@ use super::{
     medium::Medium,
     names::PartialNames,
     room::{Free, Room},
+    standing::{Place, Standing, Unusual},
 };
 
 /// With more files than this to make durable, one call for the whole file system is cheaper.
 const SYNCED_ALONE_MAX: usize = 64;
 /// What the system counts a file's blocks in.
 const BLOCK_BYTES: u64 = 512;
-
-/// Where a file of the content stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Standing {
-    /// Not there.
-    Absent,
-    /// There, under a partial name.
-    Partial,
-    /// There, under its own name.
-    Complete,
-}
-
-/// One of the names under which a file may lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Its own.
-    Own,
-    /// The usual partial name, which other programs use too.
-    Partial,
-    /// The partial name that only we use.
-    Beside,
-}
-
-/// What is unusual about a file that is not complete.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unusual {
-    /// It lies in [`Place::Beside`].
-    beside: bool,
-    /// What it will replace, as that looked when it was decided.
-    original: Option<FileStamp>,
-    /// It was adopted, and is longer than it will be. It keeps all its bytes until it is whole.
-    longer: bool,
-    /// This process made it.
-    made: bool,
-}
 
 #[derive(Debug)]
 enum Base {
@@ -90,6 +56,9 @@ pub(crate) struct Files {
     unusual: Mutex<BTreeMap<FileIndex, Unusual>>,
     /// By file index; empty for a seed, all of whose files are complete.
     standing: Mutex<Box<[Standing]>>,
+    /// Held from the look at where a file stands until it is open or has its new name: disk threads meet at a file, and
+    /// what one of them saw must still be so when it acts.
+    naming: Mutex<()>,
     /// Folders whose names changed since they were last made durable.
     changed_folders: Mutex<BTreeSet<PathBuf>>,
 }
@@ -116,6 +85,7 @@ impl Files {
             manifest,
             base,
             standing: Mutex::new(standing.into()),
+            naming: Mutex::default(),
             changed_folders: Mutex::default(),
         }
     }
@@ -292,6 +262,8 @@ impl Files {
     }
 
     fn open(&self, file: FileIndex, writable: bool) -> io::Result<File> {
+        // The files of a seed keep their names.
+        let _naming = matches!(self.base, Base::Held(_)).then(|| locked(&self.naming));
         let standing = self.standing(file);
         if standing == Standing::Absent && writable {
             return self.create(file);
@@ -451,6 +423,7 @@ impl Medium for Files {
             Standing::Partial => self.fit(file)?,
         }
         let folder = self.folder_of(file, false)?;
+        let _naming = locked(&self.naming);
         self.put_in_place(file, &folder)?;
         if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
             *standing = Standing::Complete;

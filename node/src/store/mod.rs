@@ -29,6 +29,7 @@ pub(crate) mod resume;
 pub(crate) mod room;
 mod salvage;
 mod seen;
+mod standing;
 pub(crate) mod worker;
 
 #[cfg(test)]

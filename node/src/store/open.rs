@@ -13,12 +13,13 @@ use nearcast_core::{layout::FileIndex, manifest::Manifest, run_set::RunSet};
 use super::{
     DiskStore, StoreError,
     disk::Ledger,
-    files::{Files, Place},
+    files::Files,
     folder::{Folder, Found},
     held::Held,
     medium::Medium,
     opening::{Opening, Watch},
     receipt::ReceiptPlace,
+    standing::Place,
 };
 use crate::error::{DownloadError, ShareError};
 

@@ -16,7 +16,7 @@ use super::{
     DiskStore, Store, alike,
     check::Check,
     disk::Ledger,
-    files::{Files, Place, Standing},
+    files::Files,
     findings::{Basis, Finding, Judge, Sight},
     folder::{FileStamp, Folder, Found},
     held::Held,
@@ -27,6 +27,7 @@ use super::{
     resume::{Left, Resume},
     room::Free,
     salvage::{Replaced, Salvage},
+    standing::{Place, Standing},
 };
 use crate::error::DownloadError;
 

@@ -15,11 +15,12 @@ use nearcast_core::{
 };
 
 use super::{
-    files::{Files, Place},
+    files::Files,
     folder::{FileStamp, Found},
     medium::Medium,
     open::{refused, storage},
     room::Free,
+    standing::Place,
 };
 use crate::error::DownloadError;
 

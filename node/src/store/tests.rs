@@ -28,6 +28,7 @@ const MIB: u64 = 1024 * KIB;
 
 mod damage;
 mod leaving;
+mod meeting;
 mod opening;
 mod others_files;
 mod power_cuts;

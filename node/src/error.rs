@@ -98,6 +98,13 @@ pub enum DownloadError {
         /// What was downloaded.
         new: PathBuf,
     },
+    /// Everything else is here, but a file was changed by its user after it was complete. His file is kept.
+    #[error(
+        "everything else is complete, but {} was changed since it was, and is kept; move it away, or use --overwrite \
+         to replace it, and run the same command again",
+        .0.display()
+    )]
+    Edited(PathBuf),
     /// Two files of the content would be one file on this disk.
     #[error(
         "\"{one}\" and \"{other}\" are one name on the disk of {}; choose one of them with --select, or another disk",

@@ -101,6 +101,7 @@ impl From<&DownloadError> for Exit {
             | DownloadError::InTheWay(_)
             | DownloadError::Unfinished(_)
             | DownloadError::Kept { .. }
+            | DownloadError::Edited(_)
             | DownloadError::SameName { .. } => Exit::Exists,
             // Like a second aria2 on the same file: what is there belongs to somebody else now.
             DownloadError::Busy(_) => Exit::Exists,
@@ -195,6 +196,7 @@ mod tests {
             (DownloadError::InTheWay(path()), 13),
             (DownloadError::Unfinished(path()), 13),
             (DownloadError::Kept { path: path(), new: path() }, 13),
+            (DownloadError::Edited(path()), 13),
             (DownloadError::SameName { folder: path(), one: String::new(), other: String::new() }, 13),
             (DownloadError::DiskFull(path()), 9),
             (DownloadError::NoRoom { path: path(), bytes: 2, room: 1 }, 9),

@@ -514,6 +514,14 @@ impl Download {
         self.missing += u32::from(self.wants(run));
     }
 
+    /// This run is not wanted any more. `was_held` says whether it was here.
+    pub(crate) fn give_up(&mut self, run: RunIndex, was_held: bool) {
+        if !was_held {
+            self.missing -= u32::from(self.wants(run));
+        }
+        self.wanted.get_or_insert_with(|| RunSet::full(self.layout.runs())).remove(run);
+    }
+
     /// The disk has no room, or has again. What is in flight will fail by itself.
     pub(crate) fn set_disk_full(&mut self, full: bool) {
         self.disk_full = full;

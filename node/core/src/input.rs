@@ -146,8 +146,8 @@ pub enum Event {
     },
     /// Runs of ours are no longer good: rotten on disk, or lost by a failed sync.
     RunsLost(Vec<RunIndex>),
-    /// Runs that were held and are not any more, because their owner changed them on purpose: they are given to nobody,
-    /// and not fetched again.
+    /// Runs that are not to be had any more, because the owner of their file changed it on purpose: they are given to
+    /// nobody, and not fetched (again). The download is complete without them.
     RunsWithdrawn(Vec<RunIndex>),
     /// The disk is full (`true`), or has room again.
     DiskFull(bool),

@@ -112,10 +112,13 @@ impl Driver {
             }
             Err(StoreError::Full { path, source }) => self.pause_for_room(key, &path, &source.to_string()),
             Err(error) => {
-                // A failed sync: what was lost is fetched again, then it is finished anew.
+                // A failed sync, or a run that was found to differ a moment ago: what was lost is fetched again, then it is finished anew.
                 let lost = self.lost_runs(key);
                 if lost.is_empty() {
-                    return self.on_store_failed(key, error);
+                    return match error {
+                        StoreError::Edited { .. } => self.fail(key, error.into()),
+                        error => self.on_store_failed(key, error),
+                    };
                 }
                 if let Some(state) = self.fetch_state(key) {
                     state.to_finish = false;
@@ -145,19 +148,15 @@ impl Driver {
             StoreError::Full { path, source } => self.pause_for_room(key, &path, &source.to_string()),
             StoreError::Rotten { lost, .. } => self.on_runs_lost(key, lost),
             StoreError::Missing => {}
-            StoreError::Edited { path, lost } => self.on_edited(key, path, lost),
+            StoreError::Edited { lost, .. } => self.on_edited(key, lost),
             error @ (StoreError::Io { .. } | StoreError::InTheWay { .. }) => self.fail(key, error.into()),
         }
     }
 
-    /// A whole file was changed by its user. He keeps it; what differs is given no longer. A download that needs it
-    /// cannot become complete any more.
-    pub(super) fn on_edited(&mut self, key: ContentKey, path: PathBuf, lost: Vec<RunIndex>) {
-        let complete = self.fetch_state(key).is_some_and(|state| state.was_complete);
-        if !complete || lost.is_empty() {
-            return self.fail(key, DownloadError::Exists(path));
-        }
-        self.input(key, Event::RunsWithdrawn(lost));
+    /// A whole file was changed by its user. He keeps it; what differs is given to nobody, and fetched no more. What
+    /// else is missing is still downloaded, and in the end the store names the file.
+    pub(super) fn on_edited(&mut self, key: ContentKey, runs: Vec<RunIndex>) {
+        self.input(key, Event::RunsWithdrawn(runs));
     }
 
     /// Nothing is lost: it goes on by itself when there is room.

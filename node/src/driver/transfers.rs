@@ -156,7 +156,7 @@ impl Driver {
         self.on_uploaded(id, run, 0);
         match error {
             StoreError::Rotten { lost, .. } => self.on_runs_lost(id.content, lost),
-            StoreError::Edited { path, lost } => self.on_edited(id.content, path, lost),
+            StoreError::Edited { lost, .. } => self.on_edited(id.content, lost),
             error if error.is_passing() => {}
             _ => self.on_runs_lost(id.content, vec![run]),
         }

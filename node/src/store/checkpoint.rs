@@ -56,12 +56,14 @@ impl DiskStore {
     ///
     /// # Errors
     /// [`StoreError::Missing`] if selected runs are not held; [`StoreError::InTheWay`] if a file could not get its name,
-    /// once all others have theirs. On any error the resume state stays.
+    /// and [`StoreError::Edited`] if what its user changed is missing, once all others have their names. On any error the
+    /// resume state stays.
     pub(crate) fn finish(&self) -> Result<PathBuf, StoreError> {
         if let Some(failure) = self.make_durable()?.failure {
             return Err(failure);
         }
-        if self.wanted().has_beyond(&self.durable()) {
+        let edited = self.only_edited_is_missing();
+        if edited.is_none() && self.wanted().has_beyond(&self.durable()) {
             return Err(StoreError::Missing);
         }
         let mut in_the_way = None;
@@ -76,6 +78,9 @@ impl DiskStore {
         self.medium.settle().map_err(io_error)?;
         if let Some(error) = in_the_way {
             return Err(error);
+        }
+        if let Some(edited) = edited {
+            return Err(self.leave_edited(edited));
         }
         self.write_receipt();
         if let Some(resume) = locked(&self.resume).take()

@@ -82,6 +82,8 @@ pub(super) struct Ledger {
     pub(super) seen: BTreeMap<FileIndex, FileStamp>,
     /// Whole files of a download, as they looked when we wrote to them last, or found them right.
     pub(super) finished: BTreeMap<FileIndex, FileStamp>,
+    /// Whole files of a download that their user changed and that are found to differ. Nothing makes them ours again.
+    pub(super) edited: BTreeSet<FileIndex>,
 }
 
 impl Ledger {
@@ -99,6 +101,7 @@ impl Ledger {
             verified: Vec::new(),
             seen: BTreeMap::new(),
             finished: BTreeMap::new(),
+            edited: BTreeSet::new(),
         }
     }
 
@@ -361,7 +364,7 @@ impl DiskStore {
             if first {
                 tracing::warn!(path = %path.display(), "this file was changed on disk since it was complete; it is left as it is, and what differs is given to nobody");
             }
-            return StoreError::Edited { path, lost };
+            return self.leave_edited(span.file);
         }
         if first {
             tracing::warn!(path = %path.display(), runs = lost.len(), "stored data has changed on disk; it is fetched again");

@@ -128,7 +128,7 @@ pub(crate) enum StoreError {
     Edited {
         /// The file.
         path: PathBuf,
-        /// Runs that it does not hold any more.
+        /// All runs that it does not hold, and will not.
         lost: Vec<RunIndex>,
     },
     /// What lies under a file's own name was put there or changed meanwhile, and is kept.

@@ -124,7 +124,7 @@ impl From<StoreError> for DownloadError {
         match error {
             StoreError::Full { path, .. } => DownloadError::DiskFull(path),
             StoreError::Io { path, source } => DownloadError::Io { path, source },
-            StoreError::Edited { path, .. } => DownloadError::Exists(path),
+            StoreError::Edited { path, .. } => DownloadError::Edited(path),
             StoreError::InTheWay { path, new } => DownloadError::Kept { path, new },
             StoreError::Rotten { path, .. } => DownloadError::Io {
                 path,

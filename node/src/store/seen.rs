@@ -8,7 +8,7 @@ use std::io;
 
 use nearcast_core::layout::{FileIndex, RunIndex};
 
-use super::{DiskStore, StoreError, disk::Ledger, folder::FileStamp, locked};
+use super::{DiskStore, Store, StoreError, disk::Ledger, folder::FileStamp, locked};
 
 /// A file as it is now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,13 @@ impl DiskStore {
 
     /// Whether somebody wrote to a file since we finished it, or took it away.
     pub(super) fn is_edited(&self, file: FileIndex) -> bool {
-        let finished = locked(&self.ledger).finished.get(&file).copied();
+        let finished = {
+            let ledger = locked(&self.ledger);
+            if ledger.edited.contains(&file) {
+                return true;
+            }
+            ledger.finished.get(&file).copied()
+        };
         match (finished, self.medium.stamp(file)) {
             (Some(finished), Ok(now)) => !now.is_written_as(&finished),
             (Some(_), Err(error)) => error.kind() == io::ErrorKind::NotFound,
@@ -71,11 +77,36 @@ impl DiskStore {
         }
     }
 
+    /// An edited file stays as it is, and none of its runs that are missing will be written.
+    pub(super) fn leave_edited(&self, file: FileIndex) -> StoreError {
+        let layout = self.manifest.layout();
+        let mut ledger = locked(&self.ledger);
+        ledger.edited.insert(file);
+        let runs = layout.file_runs(file).filter_map(|run| layout.run_index(run));
+        let lost = runs.filter(|&run| !ledger.have.contains(run)).collect();
+        StoreError::Edited { path: self.medium.path(file), lost }
+    }
+
+    /// A file that its user changed, if all that is missing for the download to be complete is of such files.
+    pub(super) fn only_edited_is_missing(&self) -> Option<FileIndex> {
+        let (wanted, durable) = (self.wanted(), self.durable());
+        let missing = wanted.iter().filter(|&run| !durable.contains(run));
+        let ledger = locked(&self.ledger);
+        let mut first = None;
+        for file in missing.map(|run| self.manifest.layout().run(run).file) {
+            if !ledger.edited.contains(&file) {
+                return None;
+            }
+            first.get_or_insert(file);
+        }
+        first
+    }
+
     /// Writes into a whole file what had rotted there. What its user has written there is not touched.
     pub(super) fn repair(&self, file: FileIndex, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let _alone = locked(&self.repairs);
         if self.is_edited(file) {
-            return Err(StoreError::Edited { path: self.medium.path(file), lost: Vec::new() });
+            return Err(self.leave_edited(file));
         }
         let written = self.medium.write_at(file, offset, bytes);
         written.map_err(|error| self.io_error(file, error))?;

@@ -15,6 +15,7 @@ use crate::{
     output::UnlinkReason,
     peers::Link,
     pursuit::Pursuit,
+    run_set::RunSet,
     stats::Giver,
     tier::Tier,
     timers::Wake,
@@ -147,18 +148,30 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    /// Nobody is asked for these runs again: their owner has something else in their place.
+    /// Nobody is asked for these runs again: their owner has something else in their place. What else is missing is
+    /// still downloaded.
     pub(super) fn handle_runs_withdrawn(&mut self, ctx: &mut Context<'_>, runs: Vec<RunIndex>) {
         let Some(held) = &mut self.content else { return };
-        let lost: Vec<RunIndex> = runs.into_iter().filter(|&run| held.have.remove(run)).collect();
-        if lost.is_empty() {
-            return;
+        let all = || Box::new(RunSet::full(held.layout.runs()));
+        let wanted = held.wanted.get_or_insert_with(all);
+        let mut lost = Vec::new();
+        for run in runs {
+            let was_held = held.have.remove(run);
+            if let Some(download) = &mut self.download {
+                download.give_up(run, was_held);
+            }
+            wanted.remove(run);
+            lost.extend(was_held.then_some(run));
         }
         self.fresh.retain(|run| !lost.contains(run));
         for peer in self.links.keys() {
-            if self.links.get(peer).is_some_and(|link| !link.is_web_seed()) {
+            if !lost.is_empty() && self.links.get(peer).is_some_and(|link| !link.is_web_seed()) {
                 ctx.send(peer, Message::Lost(lost.clone()));
             }
+            self.update_interest(ctx, peer);
+        }
+        if self.download.as_ref().is_some_and(|download| download.is_complete()) {
+            self.on_complete(ctx);
         }
     }
 

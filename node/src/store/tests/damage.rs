@@ -116,6 +116,46 @@ fn a_finished_file_that_its_user_edits_is_his_and_what_differs_is_given_to_nobod
 }
 
 #[test]
+fn an_edited_file_does_not_keep_the_others_from_being_finished() {
+    let (manifest, data) = content(MIB, &[MIB, MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(&manifest, temp.path()).store;
+    let all = runs(&manifest);
+    for &run in &all[..4] {
+        store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    assert_eq!(store.checkpoint().unwrap().files, 1);
+    let file = temp.path().join("things/part000/file00000");
+    let time = fs::metadata(&file).unwrap().modified().unwrap();
+    flip_byte(&file, 7);
+    let edited = fs::read(&file).unwrap();
+    store.forget_verified();
+    assert!(matches!(store.get(all[0], &mut Vec::new()), Err(StoreError::Edited { .. })));
+    // His again, whatever time he gives it.
+    fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    match store.put(&data.verified(&manifest, all[0])) {
+        Err(StoreError::Edited { lost, .. }) => assert_eq!(lost, [all[0]], "or it would be fetched for ever"),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(store.finish(), Err(StoreError::Missing)), "another file is missing");
+    for &run in &all[4..] {
+        store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    match store.finish() {
+        Err(StoreError::Edited { path, .. }) => assert_eq!(path, file),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(fs::read(&file).unwrap(), edited);
+    assert_eq!(fs::read(temp.path().join("things/part000/file00001")).unwrap(), data.files[1]);
+    drop(store);
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+    assert_eq!(opened.have.count(), 7, "the rest of it is not fetched again");
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
 fn an_edited_file_that_is_complete_no_longer_gets_no_receipt() {
     let (manifest, data) = content(MIB, &[MIB, 10]);
     let (temp, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -10,6 +10,7 @@ mod plan;
 mod unread;
 
 pub use self::meters::BudgetUse;
+use self::plan::HALF_OPEN_QUIC_SHARE;
 pub(crate) use self::{
     holdings::{Holdings, Place, StreamPlace},
     meters::{Kind, Meter},
@@ -38,13 +39,19 @@ use tokio::time::Instant;
 
 /// Who holds too many bytes is looked for no more often than this: it means looking at every connection.
 const RELIEF_PAUSE: Duration = Duration::from_millis(20);
+/// One of so many places for connections is kept free for who comes next, as who gives way is not gone at once. At least
+/// one is, or a small table would refuse newcomers for as long as it is full.
+const SPARE_SHARE: u32 = 32;
 
 /// The budget of one node. Every connection, stream and task that holds something for a stranger takes it from here.
 pub(crate) struct Budget {
     start: Instant,
     meters: [Meter; Kind::COUNT],
-    /// Connections that others are making.
+    /// Connections that others are making over TCP.
     pub(crate) half_open: Arc<Places>,
+    /// Those over QUIC. They have places of their own: a first packet of QUIC may bear a false sender, and so many of
+    /// them cost nobody a connection over TCP.
+    pub(crate) half_open_quic: Arc<Places>,
     /// Control streams whose hello has not come.
     pub(crate) hellos: Arc<Places>,
     /// Data streams that have not said which content they are about.
@@ -85,6 +92,7 @@ impl Budget {
             start: Instant::now(),
             meters: std::array::from_fn(|_| Meter::default()),
             half_open: Places::new(plan.half_open_max),
+            half_open_quic: Places::new(plan.half_open_max.div_ceil(HALF_OPEN_QUIC_SHARE)),
             hellos: Places::new(plan.openings_max),
             openings: Places::new(plan.openings_max),
             connections: Mutex::default(),
@@ -109,6 +117,7 @@ impl Budget {
     pub(crate) fn uses(&self) -> [BudgetUse; Kind::COUNT] {
         Kind::ALL.map(|kind| match kind {
             Kind::HalfOpen => self.half_open.uses(kind),
+            Kind::HalfOpenQuic => self.half_open_quic.uses(kind),
             Kind::Hellos => self.hellos.uses(kind),
             Kind::Openings => self.openings.uses(kind),
             _ => self.meter(kind).uses(kind),
@@ -135,8 +144,13 @@ impl Budget {
         now
     }
 
-    /// A connection is made. If there are nearly as many as may be, in all or from its network, the one that is least in
-    /// use ends.
+    /// Lets time pass.
+    #[cfg(test)]
+    pub(crate) fn pass(&self, time: Duration) {
+        self.passed_ms.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// A connection is made. It is counted, and nobody makes room for it until it is accepted.
     pub(crate) fn come_in(
         self: &Arc<Budget>,
         holdings: &Arc<Holdings>,
@@ -146,7 +160,6 @@ impl Budget {
     ) -> Place {
         let mut connections = self.lock();
         if inbound {
-            self.make_room(&connections, ip);
             connections.inbound += 1;
             if let Some(ip) = ip {
                 *connections.networks.entry(Prefix::of(ip)).or_default() += 1;
@@ -161,24 +174,31 @@ impl Budget {
         Place::new(self.clone(), number)
     }
 
-    fn make_room(&self, connections: &Connections, ip: Option<IpAddr>) {
-        let almost = |max: u32| max - max / 32;
-        if connections.inbound >= almost(connections.inbound_max) {
-            self.end_least_in_use(connections, |_| true);
+    /// Keeps places free, in all and for its network, now that this connection has one.
+    fn make_room(&self, connections: &Connections, newcomer: u64) {
+        let spare = |max: u32| max.div_ceil(SPARE_SHARE);
+        let ip = connections.all.get(&newcomer).and_then(|entry| entry.ip);
+        let network = ip.filter(|ip| connections.counts_loopback || !ip.is_loopback()).map(Prefix::of);
+        if connections.inbound > connections.inbound_max.saturating_sub(spare(connections.inbound_max)) {
+            let all = self.idle_claims(connections, |_| true);
+            self.end(connections, budget::gives_way(&all, newcomer, network, connections.inbound_max));
         }
-        let Some(ip) = ip.filter(|ip| connections.counts_loopback || !ip.is_loopback()) else { return };
-        let network = Prefix::of(ip);
+        let Some(network) = network else { return };
         let same = connections.networks.get(&network).copied().unwrap_or_default();
-        if same >= almost(connections.per_network_max) {
-            self.end_least_in_use(connections, |other| Prefix::of(other) == network);
+        if same > connections.per_network_max.saturating_sub(spare(connections.per_network_max)) {
+            let claims = self.idle_claims(connections, |other| Prefix::of(other) == network);
+            self.end(connections, budget::least_in_use(&claims));
         }
     }
 
-    fn end_least_in_use(&self, connections: &Connections, counts: impl Fn(IpAddr) -> bool) {
+    fn idle_claims(&self, connections: &Connections, counts: impl Fn(IpAddr) -> bool) -> Vec<Claim<u64>> {
         let now = self.now_ms();
         let alive = connections.live(|entry| entry.inbound && entry.ip.is_some_and(&counts));
-        let claims: Vec<_> = alive.map(|(who, ip, held)| held.idle(who, ip, now)).collect();
-        if let Some(who) = budget::least_in_use(&claims) {
+        alive.map(|(who, ip, held)| held.idle(who, ip, now)).collect()
+    }
+
+    fn end(&self, connections: &Connections, who: Option<u64>) {
+        if let Some(who) = who {
             self.meter(Kind::Connections).refuse();
             connections.cut(who);
         }
@@ -206,7 +226,8 @@ impl Budget {
         }
     }
 
-    /// The swarm has given a connection its name.
+    /// The swarm has accepted a connection, and given it its name. If there are nearly as many as may be, somebody makes
+    /// room. That comes this late so that who is banned, or may have no more, costs nobody a connection.
     pub(crate) fn name(&self, id: ConnectionId, remote: &Multiaddr, inbound: bool) {
         let mut connections = self.lock();
         let key = (inbound, remote.to_vec());
@@ -215,6 +236,9 @@ impl Budget {
         if let Some(entry) = connections.all.get_mut(&number) {
             entry.id = Some(id);
             connections.by_id.insert(id, number);
+        }
+        if inbound {
+            self.make_room(&connections, number);
         }
     }
 

@@ -101,7 +101,7 @@ pub struct Totals {
     /// Peers banned for sending corrupt data.
     pub banned: u32,
     /// What strangers hold or cause, of what they may.
-    pub budget: [BudgetUse; 8],
+    pub budget: [BudgetUse; 9],
 }
 
 /// What to download, and how.

@@ -212,7 +212,17 @@ impl SlowReader {
         requests: u32,
     ) -> io::Result<SlowReader> {
         let stranger = Stranger::meet(from, to).await?;
-        let mut link = stranger.link(content).await?;
+        let link = stranger.link(content).await?;
+        SlowReader::linked(stranger, link, content, requests).await
+    }
+
+    /// Once linked: waits for its turn, and asks.
+    pub(crate) async fn linked(
+        stranger: Stranger,
+        mut link: yamux::Stream,
+        content: &[u8; 32],
+        requests: u32,
+    ) -> io::Result<SlowReader> {
         let mut said = Vec::new();
         let mut byte = [0];
         while !said.ends_with(&unchoke()) {

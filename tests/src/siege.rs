@@ -59,21 +59,34 @@ impl Attack {
         Attack::Directory,
     ];
 
-    /// Does it once; returns when it was ended.
-    async fn once(self, from: Ipv4Addr, to: SocketAddr, content: &[u8; 32], turn: u64) -> io::Result<()> {
+    /// Does it once; returns when it was ended. It counts when the stranger is where it does harm.
+    async fn once(self, one: Once<'_>) -> io::Result<()> {
         match self {
-            Attack::HalfOpen => half_open(from, to, turn).await,
-            Attack::Hellos => hellos(from, to, content).await,
-            Attack::TinyFrames => tiny_frames(from, to).await,
-            Attack::Idle => idle(from, to, content).await,
-            Attack::SlowReaders => {
-                let reader = SlowReader::start(from, to, content, 30).await?;
-                reader.ended().await;
-                Ok(())
-            }
-            Attack::Churn => Stranger::meet(from, to).await.map(drop),
-            Attack::Directory => questions(from, to, content).await,
+            Attack::HalfOpen => half_open(one).await,
+            Attack::Hellos => hellos(one).await,
+            Attack::TinyFrames => tiny_frames(one).await,
+            Attack::Idle => idle(one).await,
+            Attack::SlowReaders => slow_reader(one).await,
+            Attack::Churn => Stranger::meet(one.from, one.to).await.map(|_| one.landed()),
+            Attack::Directory => questions(one).await,
         }
+    }
+}
+
+/// One attack of one stranger.
+#[derive(Clone, Copy)]
+struct Once<'a> {
+    from: Ipv4Addr,
+    to: SocketAddr,
+    content: &'a [u8; 32],
+    turn: u64,
+    landed: &'a AtomicU64,
+}
+
+impl Once<'_> {
+    /// The stranger is where it does harm.
+    fn landed(&self) {
+        self.landed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -81,7 +94,7 @@ impl Attack {
 #[derive(Debug)]
 pub struct Siege {
     strangers: Vec<JoinHandle<()>>,
-    attacks: Arc<AtomicU64>,
+    landed: Arc<AtomicU64>,
 }
 
 impl Siege {
@@ -93,24 +106,25 @@ impl Siege {
         to: SocketAddr,
         content: [u8; 32],
     ) -> Siege {
-        let attacks = Arc::<AtomicU64>::default();
+        let landed = Arc::<AtomicU64>::default();
         let stranger = |number: usize| {
-            let attacks = attacks.clone();
+            let landed = landed.clone();
             runtime.spawn(async move {
-                loop {
-                    let turn = attacks.fetch_add(1, Ordering::Relaxed);
+                for turn in number as u64.. {
+                    let from = address(number * 50);
+                    let one = Once { from, to, content: &content, turn, landed: &landed };
                     // What became of it is all the same to an attacker.
-                    let _ = timeout(HELD, attack.once(address(number * 50), to, &content, turn)).await;
+                    let _ = timeout(HELD, attack.once(one)).await;
                     tokio::time::sleep(AGAIN).await;
                 }
             })
         };
-        Siege { strangers: (0..strangers).map(stranger).collect(), attacks }
+        Siege { strangers: (0..strangers).map(stranger).collect(), landed }
     }
 
-    /// Attacks begun so far.
-    pub fn attacks(&self) -> u64 {
-        self.attacks.load(Ordering::Relaxed)
+    /// How often a stranger came to where it does harm, so far.
+    pub fn landed(&self) -> u64 {
+        self.landed.load(Ordering::Relaxed)
     }
 }
 
@@ -120,9 +134,10 @@ impl Drop for Siege {
     }
 }
 
-async fn half_open(from: Ipv4Addr, to: SocketAddr, turn: u64) -> io::Result<()> {
-    let mut tcp = connect(from, to).await?.compat();
-    match turn % 3 {
+async fn half_open(one: Once<'_>) -> io::Result<()> {
+    let mut tcp = connect(one.from, one.to).await?.compat();
+    one.landed();
+    match one.turn % 3 {
         0 => {}
         1 => loop {
             tcp.write_all(&line("/multistream/1.0.0")[..1]).await?;
@@ -142,8 +157,9 @@ async fn half_open(from: Ipv4Addr, to: SocketAddr, turn: u64) -> io::Result<()> 
     Ok(())
 }
 
-async fn hellos(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Result<()> {
-    let stranger = Stranger::meet(from, to).await?;
+async fn hellos(one: Once<'_>) -> io::Result<()> {
+    let stranger = Stranger::meet(one.from, one.to).await?;
+    let content = one.content;
     let long = |content: &[u8; 32]| {
         let mut hello = varint(LONG_HELLO_BYTES);
         hello.extend([&[0x0a, 32], &content[..], &[0x2a], &varint(LONG_HELLO_BYTES - 40)].concat());
@@ -157,6 +173,7 @@ async fn hellos(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Resul
         let mut stream = stranger.open(EXCHANGE).await?;
         stream.write_all(hello).await?;
         stream.flush().await?;
+        one.landed();
         while stream.read(&mut [0; 64]).await? > 0 {}
         io::Result::Ok(())
     });
@@ -164,8 +181,8 @@ async fn hellos(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Resul
     Ok(())
 }
 
-async fn tiny_frames(from: Ipv4Addr, to: SocketAddr) -> io::Result<()> {
-    let mut muxer = raw_muxer(from, to).await?;
+async fn tiny_frames(one: Once<'_>) -> io::Result<()> {
+    let mut muxer = raw_muxer(one.from, one.to).await?;
     let streams = (0..40).map(|number| 1 + 2 * number);
     let offer = [line("/multistream/1.0.0"), line(MANIFEST)].concat();
     let open = |stream| yamux_frame(0, 1, stream, offer.len() as u32, &offer);
@@ -175,27 +192,51 @@ async fn tiny_frames(from: Ipv4Addr, to: SocketAddr) -> io::Result<()> {
     loop {
         muxer.write_all(&rounds).await?;
         muxer.flush().await?;
+        one.landed();
     }
 }
 
-async fn idle(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Result<()> {
-    let stranger = Stranger::meet(from, to).await?;
-    let mut stream = match stranger.link(content).await {
+async fn idle(one: Once<'_>) -> io::Result<()> {
+    let stranger = Stranger::meet(one.from, one.to).await?;
+    let mut stream = match stranger.link(one.content).await {
         Ok(link) => link,
         Err(_) => stranger.open(DIRECTORY).await?,
     };
+    one.landed();
     while stream.read(&mut [0; 64]).await? > 0 {}
     Ok(())
 }
 
-async fn questions(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Result<()> {
-    let stranger = Stranger::meet(from, to).await?;
-    let questions = question(content).repeat(500);
+async fn slow_reader(one: Once<'_>) -> io::Result<()> {
+    let stranger = Stranger::meet(one.from, one.to).await?;
+    let Ok(link) = stranger.link(one.content).await else { return slow_answers(&stranger, one).await };
+    // From now on it competes for a turn, which not everybody has at once.
+    one.landed();
+    SlowReader::linked(stranger, link, one.content, 30).await?.ended().await;
+    Ok(())
+}
+
+/// Answers of a directory, taken a byte a second.
+async fn slow_answers(stranger: &Stranger, one: Once<'_>) -> io::Result<()> {
+    let mut stream = stranger.open(DIRECTORY).await?;
+    stream.write_all(&question(one.content).repeat(50)).await?;
+    stream.flush().await?;
+    one.landed();
+    while stream.read(&mut [0]).await? > 0 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
+async fn questions(one: Once<'_>) -> io::Result<()> {
+    let stranger = Stranger::meet(one.from, one.to).await?;
+    let questions = question(one.content).repeat(500);
     let streams = (0..8).map(|_| async {
         let mut stream = stranger.open(DIRECTORY).await?;
         loop {
             stream.write_all(&questions).await?;
             stream.flush().await?;
+            one.landed();
         }
     });
     let _: Vec<io::Result<()>> = join_all(streams).await;

@@ -149,7 +149,7 @@ fn connections_that_never_speak_hold_no_place_and_keep_nobody_out() {
     });
     stage.honest_get("127.1.0.10");
     let held = stage.vitals().open_files - before.open_files;
-    println!("{} half-open: {held} held, {} KiB more", siege.attacks(), during.memory_since(&before) / KIB);
+    println!("{} half-open: {held} held, {} KiB more", siege.landed(), during.memory_since(&before) / KIB);
     // As many as there are places, and what is between accepting and ending.
     assert!(held < HALF_OPEN_MAX + 128, "{held} connections that say nothing are held");
     drop(siege);

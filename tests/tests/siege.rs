@@ -36,6 +36,13 @@ fn is_large() -> bool {
     std::env::var_os("NEARCAST_FAULTS_LARGE").is_some()
 }
 
+/// Every attack, or only those that `NEARCAST_SIEGE` names, with commas between them.
+fn attacks() -> Vec<Attack> {
+    let Ok(named) = std::env::var("NEARCAST_SIEGE") else { return Attack::ALL.to_vec() };
+    let of = |name| Attack::ALL.into_iter().find(|attack| format!("{attack:?}") == name);
+    named.split(',').map(|name| of(name).unwrap_or_else(|| panic!("there is no attack {name}"))).collect()
+}
+
 fn siege_time() -> Duration {
     Duration::from_secs(if is_large() { 60 } else { 2 })
 }
@@ -67,7 +74,56 @@ fn times(during: Duration, mut job: impl FnMut() -> f64) -> Vec<f64> {
     times
 }
 
-/// A process under attack, with somebody honest beside it.
+/// What one attack did to somebody honest, and to the process.
+struct Row {
+    attack: Attack,
+    strangers: usize,
+    landed: u64,
+    jobs: usize,
+    calm: f64,
+    besieged: f64,
+    /// Memory of the process at most during the attack, and how much of it is new since before all attacks.
+    peak: Vitals,
+    more: u64,
+    plan: u64,
+}
+
+impl Row {
+    /// Ratio of the times under attack and undisturbed.
+    fn slower(&self) -> f64 {
+        self.besieged / self.calm
+    }
+
+    fn judge(&self, role: &str) {
+        let Row { attack, more, plan, .. } = self;
+        assert!(more <= plan, "{role}, {attack:?}: {more} bytes more, and the plan has {plan}");
+        if is_large() {
+            let times = self.slower();
+            assert!(times <= SLOWER_MAX, "{role}, {attack:?}: an honest job takes {times:.2} times as long");
+        }
+    }
+}
+
+fn print_table(role: &str, rows: &[Row]) {
+    println!();
+    println!(
+        "| {role} under | strangers | attacks that landed | honest jobs | p95 undisturbed s | p95 attacked s | ratio \
+         | memory MiB | new MiB | plan MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for row in rows {
+        let Row { attack, strangers, landed, jobs, calm, besieged, peak, more, plan } = row;
+        println!(
+            "| {attack:?} | {strangers} | {landed} | {jobs} | {calm:.2} | {besieged:.2} | {:.2} | {} | {} | {} |",
+            row.slower(),
+            peak.memory_bytes / MIB,
+            more / MIB,
+            plan / MIB
+        );
+    }
+}
+
+/// A process under attack, with somebody honest beside it. All attacks are measured before any is judged.
 fn besiege(
     role: &str,
     process: &Process,
@@ -78,34 +134,44 @@ fn besiege(
     let runtime = Runtime::new().expect("threads can be started");
     job();
     let before = Vitals::of(process);
-    let calm = p95(times(siege_time(), &mut job));
-    for attack in Attack::ALL {
-        let siege = Siege::begin(&runtime, attack, strangers(attack), to, content);
-        let mut peak = 0;
+    let mut rows = Vec::new();
+    for attack in attacks() {
+        // What the attack before this one left is gone, and the machine as quiet as it will be.
+        wait_vitals(process, "the end of an attack", PATIENCE, |now| {
+            now.open_files <= before.open_files + 16
+        });
+        let calm = p95(times(siege_time(), &mut job));
+        let strangers = strangers(attack);
+        let siege = Siege::begin(&runtime, attack, strangers, to, content);
+        wait_vitals(process, &format!("{attack:?}: every stranger at work"), PATIENCE, |_| {
+            siege.landed() >= strangers as u64
+        });
+        let mut peak = Vitals::of(process);
         let besieged = times(siege_time(), || {
             let seconds = job();
-            peak = peak.max(Vitals::of(process).memory_since(&before));
+            let now = Vitals::of(process);
+            if now.memory_bytes > peak.memory_bytes {
+                peak = now;
+            }
             seconds
         });
-        let (attacks, jobs, besieged) = (siege.attacks(), besieged.len(), p95(besieged));
-        println!(
-            "{role}, {attack:?}: {attacks} attacks; p95 of {jobs} honest jobs {besieged:.2} s, undisturbed {calm:.2} s \
-             ({:.2} times); {} MiB more memory",
-            besieged / calm,
-            peak / MIB
-        );
-        drop(siege);
-        assert!(attacks >= strangers(attack) as u64, "the attack itself failed");
-        let plan = plan_bytes + strangers(attack) as u64 * PLAN_CONNECTION_BYTES;
-        assert!(peak <= plan, "{role}, {attack:?}: {peak} bytes more, and the plan has {plan}");
-        assert!(
-            !is_large() || besieged <= SLOWER_MAX * calm,
-            "{role}, {attack:?}: {besieged} s, not {calm} s"
-        );
+        rows.push(Row {
+            attack,
+            strangers,
+            landed: siege.landed(),
+            jobs: besieged.len(),
+            calm,
+            besieged: p95(besieged),
+            peak,
+            more: peak.memory_since(&before),
+            plan: plan_bytes + strangers as u64 * PLAN_CONNECTION_BYTES,
+        });
     }
+    wait_vitals(process, "the end of every attack", PATIENCE, |now| now.open_files <= before.open_files + 16);
+    print_table(role, &rows);
     let panic = process.lines(Stream::Stderr).into_iter().find(|line| line.contains("panicked"));
     assert_eq!(panic, None);
-    wait_vitals(process, "the end of every attack", PATIENCE, |now| now.open_files <= before.open_files + 16);
+    rows.iter().for_each(|row| row.judge(role));
 }
 
 /// A seeder with one content.

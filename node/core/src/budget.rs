@@ -12,8 +12,11 @@ use crate::prefix::Prefix;
 /// A connection being made that is older had its chance, once everything is full. Less = floods from many networks are
 /// sooner past, more = slow machines and distant peers finish.
 pub const CHANCE: Duration = Duration::from_secs(1);
-/// While more than half of the places are taken, a handshake has so long.
-pub const CROWDED_HANDSHAKE: Duration = Duration::from_secs(2);
+/// While more than half of the places are taken, a handshake has so long. One over a satellite or a bad mobile network
+/// takes 2.4 s, and there is room for it.
+pub const CROWDED_HANDSHAKE: Duration = Duration::from_secs(5);
+/// When all places are taken, who took longer goes first.
+pub const FULL_HANDSHAKE: Duration = Duration::from_secs(2);
 /// While it is full, a network may have this part of the places before it is the one that has to give.
 const NETWORK_SHARE: usize = 8;
 /// This part of the places is made free at once, so that a flood does not have the table looked through for each of its
@@ -23,6 +26,12 @@ const ROOM_SHARE: usize = 16;
 pub const HOLDING_GRACE: Duration = Duration::from_secs(1);
 /// A connection that moved something since is in use, and does not have to give its place away.
 pub const IDLE_GRACE: Duration = Duration::from_secs(5);
+/// A network with more than this part of all connections pays for its newcomers itself, once the table is nearly full.
+/// Half of what a network may have by default: less = a network of attackers ends fewer connections of others, more = an
+/// office's newcomers get in while others are idle.
+pub const NEWCOMER_SHARE: u32 = 32;
+/// That share is so many connections at least, as a part of a small table would be none.
+const NEWCOMER_SHARE_MIN: u32 = 8;
 
 /// Somebody who holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +69,8 @@ pub fn half_open<T: Copy + Ord>(claims: &[Claim<T>], max: usize) -> Door<T> {
     if claims.len() < max.div_ceil(2) {
         return Door::Open;
     }
-    let overdue = oldest(claims.iter().filter(|claim| claim.held >= CROWDED_HANDSHAKE), usize::MAX);
+    let patience = if claims.len() < max { CROWDED_HANDSHAKE } else { FULL_HANDSHAKE };
+    let overdue = oldest(claims.iter().filter(|claim| claim.held >= patience), usize::MAX);
     if !overdue.is_empty() {
         return Door::Instead(overdue);
     }
@@ -88,6 +98,26 @@ pub fn holding_most<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
 /// Whose connection ends when one more comes and there are as many as may be; nobody's, if all are in use.
 pub fn least_in_use<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
     costliest(claims.iter().filter(|claim| claim.held >= IDLE_GRACE))
+}
+
+/// Who ends when `newcomer`, of a network if that counts, was accepted and the table of `max` connections is nearly full;
+/// nobody, if all are in use.
+///
+/// A network that has more than its share pays for its own newcomers: with an idle connection of its own, else with the
+/// newcomer. Otherwise whoever comes and goes often enough would end the connection of somebody else each time.
+pub fn gives_way<T: Copy + Ord>(
+    claims: &[Claim<T>],
+    newcomer: T,
+    network: Option<Prefix>,
+    max: u32,
+) -> Option<T> {
+    let is_own = |claim: &&Claim<T>| network.is_some_and(|network| Prefix::of(claim.ip) == network);
+    let share = (max / NEWCOMER_SHARE).max(NEWCOMER_SHARE_MIN);
+    if claims.iter().filter(is_own).count() <= share as usize {
+        return least_in_use(claims);
+    }
+    let own: Vec<_> = claims.iter().filter(is_own).copied().collect();
+    Some(least_in_use(&own).unwrap_or(newcomer))
 }
 
 /// Who has held a place for longest to no purpose, however long that is: by network, then by address.
@@ -183,10 +213,21 @@ mod tests {
     }
 
     #[test]
-    fn once_it_is_crowded_a_handshake_has_two_seconds() {
-        let claims: Vec<_> = (0..MAX / 2).map(|n| claim(n, [10, 1, n as u8, 1], 40 * n as u64, 1)).collect();
-        assert_eq!(sent_away(half_open(&claims, MAX)), (50..MAX / 2).rev().collect::<Vec<_>>());
-        assert_eq!(half_open(&claims[1..], MAX), Door::Open, "there is room for slow ones, too");
+    fn a_slow_handshake_goes_on_while_there_is_room_and_goes_first_when_there_is_none() {
+        let crowd = |count: usize| -> Vec<_> {
+            (0..count).map(|n| claim(n, [10, (n / 250) as u8, (n % 250) as u8, 1], 40, 1)).collect()
+        };
+        let with_slow = |count: usize, held_ms: u64| {
+            let mut claims = crowd(count - 1);
+            claims.push(claim(9_999, [192, 0, 2, 1], held_ms, 1));
+            half_open(&claims, MAX)
+        };
+        for count in [MAX / 2, MAX - 1] {
+            assert_eq!(with_slow(count, 2_400), Door::Open, "{count} of {MAX} places are taken");
+            assert_eq!(sent_away(with_slow(count, 5_000)), [9_999], "even slow ones had their chance");
+        }
+        assert_eq!(with_slow(MAX / 2 - 1, 9_000), Door::Open, "nobody needs its place");
+        assert_eq!(sent_away(with_slow(MAX, 2_400)), [9_999]);
     }
 
     #[test]
@@ -208,6 +249,22 @@ mod tests {
         let used = claim(3, [10, 3, 0, 1], 1_000, 1);
         assert_eq!(least_in_use(&[idle, idler, used]), Some(2));
         assert_eq!(least_in_use(&[used]), None);
+    }
+
+    #[test]
+    fn a_network_with_more_than_its_share_pays_for_its_own_newcomers() {
+        let max = 256;
+        // Neighbours that were idle for long, and a network that comes and goes.
+        let mut claims: Vec<_> =
+            (0..200).map(|n| claim(n, [10, 1, n as u8, 1], 60_000 + n as u64, 1)).collect();
+        let churn = Prefix::of([10, 9, 9, 1].into());
+        claims.extend((200..208).map(|n| claim(n, [10, 9, 9, n as u8], 100, 1)));
+        assert_eq!(gives_way(&claims, 207, Some(churn), max), Some(199), "it has no more than its share");
+        claims.push(claim(208, [10, 9, 9, 1], 0, 1));
+        assert_eq!(gives_way(&claims, 208, Some(churn), max), Some(208), "others pay for it");
+        assert_eq!(gives_way(&claims, 208, None, max), Some(199), "networks do not count on loopback");
+        claims[201].held = Duration::from_secs(6);
+        assert_eq!(gives_way(&claims, 208, Some(churn), max), Some(201), "one of its own is idle");
     }
 
     #[test]

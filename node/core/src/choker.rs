@@ -278,6 +278,25 @@ mod tests {
     }
 
     #[test]
+    fn who_holds_a_slot_and_never_asks_loses_it_for_good() {
+        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+        let (mut links, mut random) = (crowd(44), Random::new(3));
+        // Forty want something, and ask for nothing.
+        let is_honest = |peer: u32| peer >= 40;
+        let mut turns = 0;
+        for number in 0..100 {
+            for link in links.iter_mut().filter(|link| is_honest(link.peer.0) && !link.is_choked()) {
+                link.sent = 1_000;
+            }
+            go(&mut links, 4, true, &config, &mut random);
+            if number >= 50 {
+                turns += served(&links).into_iter().filter(|&peer| is_honest(peer)).count();
+            }
+        }
+        assert!(turns >= 3 * 50, "{turns} of {} turns went to who uses them", 4 * 50);
+    }
+
+    #[test]
     fn who_asks_and_takes_nothing_cannot_hold_the_slots_of_a_seed() {
         let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
         let (mut links, mut random) = (crowd(12), Random::new(3));

@@ -149,7 +149,7 @@ impl Discovery {
 
     /// Notes somebody who is not known yet; false if there is no room.
     fn remember(&mut self, known: Known, config: &Config, ours: Locality) -> bool {
-        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(ours) {
+        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(known.via, ours) {
             return false;
         }
         // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
@@ -171,16 +171,20 @@ impl Discovery {
         known
     }
 
-    /// Makes room by dropping the idle candidate with the most failures, then the furthest; but those outside of our
-    /// group only while they are more than their share: a large group must not forget the rest of the world.
-    fn forget_one(&mut self, ours: Locality) -> bool {
+    /// Makes room for somebody heard of in this way by dropping an idle candidate that was heard of in no better way: of the
+    /// worst way the one with the most failures, then the furthest. So whoever says most displaces nobody but its own kind.
+    /// Those outside of our group are dropped only while they are more than their share: a large group must not forget the
+    /// rest of the world.
+    fn forget_one(&mut self, via: Via, ours: Locality) -> bool {
         let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
         let spared = outsiders * OUTSIDERS_SHARE <= self.known.len();
         let idle = |known: &Known| {
-            let droppable = matches!(known.state, State::Idle(_)) && known.via != Via::Named;
+            let droppable =
+                matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= via;
             droppable && !(spared && ours.is_outside(known.near))
         };
-        let worst = |(_, known): &(usize, &Known)| (known.failures, known.near.proximity, known.peer);
+        let worst =
+            |(_, known): &(usize, &Known)| (known.via, known.failures, known.near.proximity, known.peer);
         let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
         let Some((at, _)) = at else { return false };
         self.take(at);

@@ -12,7 +12,7 @@ use crate::{
     group::{Group, prefers},
     groups::{Groups, Standing},
     id::{PeerKey, RequestId},
-    input::{Material, RunFailure},
+    input::{Material, RunFailure, Via},
     layout::{Layout, RunIndex},
     message::{Message, Refusal},
     origin::{Allowance, LATE_SECONDS, OriginRule},
@@ -31,12 +31,16 @@ const STEAL_RATIO: f32 = 2.0;
 const STEAL_SECONDS_MIN: f32 = 0.1;
 /// Somebody who never brought what it was asked for takes over only what would take at least so much longer.
 const IDLER_SECONDS: f32 = 10.0;
+/// What lies with somebody who does not deliver counts as taking so much longer: it is taken over before anything else.
+const LIES_SECONDS: f32 = 1e6;
 /// The last of so many runs is the endgame, in which nobody waits for a turn; but no more than so many.
 const ENDGAME_SHARE: u32 = 64;
 const ENDGAME_RUNS_MAX: u32 = 16;
 
 /// A member of the group that takes so many times longer than expected is stuck: what it was asked for may be imported.
 const STUCK_RATIO: f32 = 3.0;
+/// Or takes so long, whatever was expected of it: somebody silent is expected to take the longer, the longer it is silent.
+const STUCK_SECONDS_MAX: f32 = 10.0;
 
 /// Two members of a group that began to import the same run within so many seconds did so at the same moment: one stops.
 const RACE_SECONDS: f32 = 0.5;
@@ -250,8 +254,9 @@ impl Download {
             if runs.len() > usize::from(u8::MAX - link.in_flight) {
                 return;
             }
-            let is_first = link.is_stranger() && link.in_flight == 0;
-            if is_first && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
+            // Whom the user named is asked at once, whatever others behind its address did.
+            let is_trial = link.is_stranger() && link.in_flight == 0 && link.via() != Via::Named;
+            if is_trial && !link.is_web_seed() && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
                 return;
             }
             match link.is_web_seed() {
@@ -288,31 +293,42 @@ impl Download {
         theirs: &RunSet,
         thief: &Link,
     ) -> Option<RunIndex> {
-        if thief.in_flight > 0 {
+        let is_proven = !thief.is_stranger() && !thief.is_late() && !self.conduct.is_fruitless(thief.peer);
+        if thief.in_flight > 0 && !is_proven {
             // Busy itself: it has no time to spare.
             return None;
         }
+        let late_seconds = self.late_seconds(links);
         let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
-        if thief.is_origin() {
+        if thief.is_origin() || thief.is_stranger() {
             threshold = threshold.max(LATE_SECONDS);
         }
         // Nor is anything handed from one to the next of those who never brought what they were asked for, while an origin
         // could take it.
-        if thief.is_stranger() && (thief.is_late() || self.conduct.is_fruitless(thief.peer)) {
+        let let_us_wait = thief.is_late() || self.conduct.is_fruitless(thief.peer);
+        if thief.is_stranger() && let_us_wait {
             threshold = threshold.max(IDLER_SECONDS);
         }
         let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
         let mut slowest = None;
         for request in self.requests.iter().filter(|request| theirs.contains(request.run)) {
-            let Some(owner) = links.get(request.peer) else {
+            let Some(owner) = links.get(request.peer).filter(|owner| owner.peer != thief.peer) else {
                 continue;
             };
             let (expected, age) = (owner.seconds_to_answer(self.run_bytes), request.age(now));
-            // What is overdue will take as long again as it has taken already.
-            let remaining = if age < expected { expected - age } else { age };
             if gate.is_some_and(|group| !may_import(group, owner, request, age, expected)) {
                 continue;
             }
+            let lies = age > late_seconds && (owner.is_stranger() || owner.is_late());
+            let remaining = match () {
+                // Who delivers takes it, busy or not, and however slow it is: there it comes some time.
+                () if lies && is_proven => LIES_SECONDS + age,
+                // Who let us wait gets nothing of those who deliver.
+                () if thief.in_flight > 0 || let_us_wait && !lies => continue,
+                () if age < expected => expected - age,
+                // What is overdue will take as long again as it has taken already.
+                () => age,
+            };
             if remaining > threshold {
                 threshold = remaining;
                 slowest = Some(request.run);
@@ -381,6 +397,8 @@ impl Download {
         if let Some(link) = links.get_mut(peer).filter(|_| is_due && !is_false_answer) {
             if link.is_stranger() && !link.is_web_seed() {
                 link.depth = link.depth.max(self.depth_start(ctx.config.requests_start));
+                ctx.strikes.on_good(ctx.now, ctx.maps, peer);
+                self.let_down = self.let_down.saturating_sub(1);
             }
             link.received = link.received.saturating_add(bytes);
             self.conduct.on_new(peer);
@@ -433,7 +451,9 @@ impl Download {
 
     /// A neighbour is new.
     pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &mut Link, theirs: &RunSet) {
-        if !link.is_origin() && self.let_down >= LET_DOWN_MAX {
+        // Whom we would not ask now is no holder before it brings something, nor is anybody new after too many let us down.
+        let waits = link.via() != Via::Named && ctx.strikes.has_to_wait(ctx.now, ctx.maps, link.peer);
+        if !link.is_web_seed() && (waits || self.let_down >= LET_DOWN_MAX) {
             link.set_late(true);
         }
         self.groups.on_linked(ctx, link, theirs);
@@ -478,7 +498,7 @@ impl Download {
         self.requests.close_peer(link.peer);
         self.conduct.forget(link.peer);
         if link.is_stranger()
-            && !link.is_origin()
+            && !link.is_web_seed()
             && !link.is_late()
             && theirs.is_some_and(|it| !it.is_empty())
         {
@@ -541,12 +561,13 @@ impl Download {
 /// Whether a run on its way from `owner` may be asked of a neighbour beyond the border of a group instead.
 fn may_import(group: &Group, owner: &Link, request: &Request, age: f32, expected: f32) -> bool {
     match (owner.is_origin(), owner.is_outside()) {
-        // It has turned up elsewhere: whose turn it is imports it.
-        (true, _) => group.open().contains(request.run),
+        // It has turned up elsewhere: whose turn it is imports it. Or it does not come from there: anybody may say that it is
+        // an origin.
+        (true, _) => group.open().contains(request.run) || owner.is_late() && age >= STUCK_SECONDS_MAX,
         // It is imported already; what a second neighbour is asked for may come twice.
         (false, true) => age >= (2.0 * expected).max(LATE_SECONDS),
         // It comes from inside: that takes more than impatience.
-        (false, false) => age >= STUCK_RATIO * expected.max(LATE_SECONDS),
+        (false, false) => age >= (STUCK_RATIO * expected.max(LATE_SECONDS)).min(STUCK_SECONDS_MAX),
     }
 }
 

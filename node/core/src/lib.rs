@@ -89,6 +89,7 @@ pub mod scope;
 pub mod signature;
 mod slots;
 pub mod stats;
+mod steering;
 mod strikes;
 pub mod swarm;
 pub mod tier;

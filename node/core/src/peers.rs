@@ -87,6 +87,9 @@ const IDLE_SHIFT: u32 = 13;
 /// Rounds in a row without a byte taken, after which somebody is stuck: ten seconds, so that our own limits, or a turn
 /// that takes long to come, do not look like it.
 const IDLE_ROUNDS_MAX: u16 = 5;
+/// What a round counts in which somebody held a slot and asked for nothing. Neither our limits nor its uplink make anybody
+/// do that, so two such rounds are enough.
+const UNUSED_ROUND: u16 = 3;
 
 impl Link {
     pub(crate) fn new(peer: PeerKey, about: Neighbour, depth: u8) -> Link {
@@ -162,18 +165,23 @@ impl Link {
         !self.is_origin() && !self.is_late()
     }
 
-    /// A choke round ends: did it take anything of what it asked for?
+    /// A choke round ends: did it take anything of what it asked for, or ask for anything while it could? What it did
+    /// when it could not, says nothing.
     pub(crate) fn count_round(&mut self) {
-        let is_idle = self.uploads > 0 && self.sent == 0;
-        let rounds = if is_idle { (self.idle_rounds() + 1).min(IDLE_ROUNDS_MAX) } else { 0 };
-        self.flags = self.flags & !(u16::MAX << IDLE_SHIFT) | rounds << IDLE_SHIFT;
+        let rounds = match (self.sent > 0, self.uploads > 0, self.is_choked()) {
+            (true, ..) => 0,
+            (false, true, _) => self.idle_rounds() + 1,
+            (false, false, false) => self.idle_rounds() + UNUSED_ROUND,
+            (false, false, true) => self.idle_rounds(),
+        };
+        self.flags = self.flags & !(u16::MAX << IDLE_SHIFT) | rounds.min(IDLE_ROUNDS_MAX) << IDLE_SHIFT;
     }
 
     fn idle_rounds(&self) -> u16 {
         self.flags >> IDLE_SHIFT
     }
 
-    /// It asked, and has taken nothing for long. A slot would be wasted on it.
+    /// It asked and has taken nothing for long, or held a slot and did not ask. A slot would be wasted on it.
     pub(crate) fn is_stuck(&self) -> bool {
         self.idle_rounds() >= IDLE_ROUNDS_MAX
     }

@@ -49,61 +49,107 @@ impl Entry {
     }
 }
 
-/// Places that strikes came from. Boxed by its owner's use: an engine that never met a liar has none.
-#[derive(Debug, Default)]
-pub(crate) struct Strikes(Vec<Entry>);
+/// Strangers whose places are remembered from their trial on. More of them are hardly on trial at once.
+const TRIALS_MAX: usize = 32;
 
-fn places(maps: &dyn HaveMaps, peer: PeerKey) -> impl Iterator<Item = Place> {
+/// Places that strikes came from.
+#[derive(Debug, Default)]
+pub(crate) struct Strikes {
+    entries: Vec<Entry>,
+    /// Where strangers were when they were asked for their first run, the latest last: whoever hangs up before its run is
+    /// found to be false has no address any more.
+    trials: Vec<(PeerKey, [Option<Place>; 2])>,
+}
+
+/// The address and the network of a peer, as far as they are known.
+fn places(maps: &dyn HaveMaps, peer: PeerKey) -> [Option<Place>; 2] {
     let network = Some(maps.network(peer)).filter(|&network| network != Network::UNKNOWN);
-    maps.host(peer).map(Place::Host).into_iter().chain(network.map(Place::Network))
+    [maps.host(peer).map(Place::Host), network.map(Place::Network)]
 }
 
 impl Strikes {
-    /// A peer lied.
+    /// A peer lied. Its network counts each of its addresses once: one address does not shut out all of the others.
     pub(crate) fn note(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
-        for place in places(maps, peer) {
-            let at = self.0.iter().position(|entry| entry.place == place).unwrap_or_else(|| {
-                self.make_room(now);
-                self.0.push(Entry { place, strikes: 0, last: now, next: Timestamp::ZERO });
-                self.0.len() - 1
-            });
-            let entry = &mut self.0[at];
-            if now.since(entry.last) >= FORGIVEN_AFTER {
-                entry.strikes = 0;
-            }
-            entry.strikes = entry.strikes.saturating_add(1);
-            entry.last = now;
-            entry.next = entry.next.max(now + entry.pause());
+        let tried = self.trials.iter().position(|&(tried, _)| tried == peer);
+        let [host, network] = match tried {
+            Some(at) => self.trials.swap_remove(at).1,
+            None => places(maps, peer),
+        };
+        let is_first = host.is_none_or(|host| self.strike(now, host) == 1);
+        if let Some(network) = network.filter(|_| is_first) {
+            self.strike(now, network);
+        }
+    }
+
+    /// One more strike for a place; tells how many it has.
+    fn strike(&mut self, now: Timestamp, place: Place) -> u16 {
+        let at = self.entries.iter().position(|entry| entry.place == place).unwrap_or_else(|| {
+            self.make_room(now);
+            self.entries.push(Entry { place, strikes: 0, last: now, next: Timestamp::ZERO });
+            self.entries.len() - 1
+        });
+        let entry = &mut self.entries[at];
+        if now.since(entry.last) >= FORGIVEN_AFTER {
+            entry.strikes = 0;
+        }
+        entry.strikes = entry.strikes.saturating_add(1);
+        entry.last = now;
+        entry.next = entry.next.max(now + entry.pause());
+        entry.strikes
+    }
+
+    /// A stranger's first run was verified: the next one from there need not wait, and half of the blame is forgotten.
+    pub(crate) fn on_good(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        self.trials.retain(|&(tried, _)| tried != peer);
+        for at in self.known(now, maps, peer) {
+            let entry = &mut self.entries[at];
+            entry.strikes /= 2;
+            entry.next = now;
         }
     }
 
     fn make_room(&mut self, now: Timestamp) {
-        self.0.retain(|entry| now.since(entry.last) < FORGIVEN_AFTER);
-        if self.0.len() >= PLACES_MAX
-            && let Some(at) = (0..self.0.len()).min_by_key(|&at| self.0[at].last)
+        self.entries.retain(|entry| now.since(entry.last) < FORGIVEN_AFTER);
+        if self.entries.len() >= PLACES_MAX
+            && let Some(at) = (0..self.entries.len()).min_by_key(|&at| self.entries[at].last)
         {
-            self.0.swap_remove(at);
+            self.entries.swap_remove(at);
         }
     }
 
     /// Whether a peer that has given us nothing yet may be asked for a first run. If so, the next stranger from its
     /// address or network waits for its turn.
     pub(crate) fn may_try(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
-        if self.0.is_empty() {
-            return true;
-        }
-        let known: Vec<usize> = places(maps, peer)
-            .filter_map(|place| self.0.iter().position(|entry| entry.place == place))
-            .filter(|&at| now.since(self.0[at].last) < FORGIVEN_AFTER)
-            .collect();
-        if known.iter().any(|&at| now < self.0[at].next) {
+        if self.has_to_wait(now, maps, peer) {
             return false;
         }
-        for at in known {
-            let entry = &mut self.0[at];
+        for at in self.known(now, maps, peer) {
+            let entry = &mut self.entries[at];
             entry.next = now + entry.pause();
         }
+        let where_it_is = places(maps, peer);
+        if where_it_is[0].is_some() && self.trials.iter().all(|&(tried, _)| tried != peer) {
+            if self.trials.len() >= TRIALS_MAX {
+                self.trials.remove(0);
+            }
+            self.trials.push((peer, where_it_is));
+        }
         true
+    }
+
+    /// Whether a peer that has given us nothing yet may not be asked for anything now.
+    pub(crate) fn has_to_wait(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+        !self.entries.is_empty()
+            && self.known(now, maps, peer).into_iter().any(|at| now < self.entries[at].next)
+    }
+
+    /// Where the address and the network of a peer are remembered.
+    fn known(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> Vec<usize> {
+        let places = places(maps, peer).into_iter().flatten();
+        places
+            .filter_map(|place| self.entries.iter().position(|entry| entry.place == place))
+            .filter(|&at| now.since(self.entries[at].last) < FORGIVEN_AFTER)
+            .collect()
     }
 }
 
@@ -174,12 +220,49 @@ mod tests {
     }
 
     #[test]
+    fn one_address_under_many_names_does_not_shut_out_its_network() {
+        let mut strikes = Strikes::default();
+        (0..100).for_each(|name| strikes.note(Timestamp::from_millis(name), &Hosts, PeerKey(name as u32)));
+        assert!(
+            !strikes.may_try(Timestamp::from_millis(200), &Hosts, PeerKey(500)),
+            "another name of that address"
+        );
+        assert!(strikes.may_try(Timestamp::from_millis(200), &Hosts, PeerKey(7_000)), "its neighbour");
+    }
+
+    #[test]
+    fn whoever_hangs_up_before_the_verdict_is_blamed_where_it_was() {
+        /// A view that has forgotten everybody.
+        struct Nobody;
+        impl HaveMaps for Nobody {
+            fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
+                None
+            }
+        }
+        let mut strikes = Strikes::default();
+        assert!(strikes.may_try(Timestamp::ZERO, &Hosts, PeerKey(1)));
+        strikes.note(Timestamp::from_millis(10), &Nobody, PeerKey(1));
+        assert!(!strikes.may_try(Timestamp::from_millis(20), &Hosts, PeerKey(2)), "the next name waits");
+    }
+
+    #[test]
+    fn a_good_run_from_there_lets_the_next_one_try() {
+        let mut strikes = Strikes::default();
+        (0..6).for_each(|name| strikes.note(Timestamp::ZERO, &Hosts, PeerKey(name)));
+        let later = Timestamp::from_millis(64_000);
+        assert!(strikes.may_try(later, &Hosts, PeerKey(10)));
+        assert!(!strikes.may_try(later, &Hosts, PeerKey(11)));
+        strikes.on_good(later, &Hosts, PeerKey(10));
+        assert!(strikes.may_try(later, &Hosts, PeerKey(11)));
+    }
+
+    #[test]
     fn what_is_remembered_is_bounded() {
         let mut strikes = Strikes::default();
         for number in 0..5_000 {
             strikes.note(Timestamp::from_millis(number), &Hosts, PeerKey(number as u32 * 1_000));
         }
-        assert!(strikes.0.len() <= PLACES_MAX);
+        assert!(strikes.entries.len() <= PLACES_MAX);
         assert!(
             !strikes.may_try(Timestamp::from_millis(5_000), &Hosts, PeerKey(4_999_000)),
             "the last is known"

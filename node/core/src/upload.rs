@@ -12,12 +12,12 @@ use crate::{
     layout::RunIndex,
     locality::Locality,
     message::{Message, Refusal},
-    origin::{Answer, Steering},
     output::Action,
     peers::{Link, Links},
     picker::Availability,
     run_set::RunSet,
     slots,
+    steering::{Answer, Steering},
     tier::Tier,
     time::Timestamp,
 };
@@ -66,6 +66,26 @@ fn group_of(maps: &dyn HaveMaps, link: &Link, ours: Locality) -> u64 {
 
 fn interested(links: &Links) -> impl Iterator<Item = PeerKey> + '_ {
     links.iter().filter(|link| link.is_interested()).map(|link| link.peer)
+}
+
+/// An origin decides anew whom it trusts to pass on what it gets. What the others hold is as good as not there. Tells who
+/// they are, sorted.
+fn book_judged(
+    ctx: &Context<'_>,
+    (steering, availability): &mut (Steering, Availability),
+    links: &Links,
+    slots: usize,
+) -> Vec<PeerKey> {
+    let peers: Vec<PeerKey> = interested(links).collect();
+    let (last, changed) = steering.judge(ctx.now, &peers, slots, availability, ctx.config);
+    for peer in changed {
+        let Some(theirs) = ctx.map(peer) else { continue };
+        match steering.is_trusted(peer) {
+            true => availability.add_all(theirs),
+            false => availability.subtract_all(theirs),
+        }
+    }
+    last
 }
 
 impl Upload {
@@ -119,15 +139,15 @@ impl Upload {
     }
 
     /// A neighbour holds more.
-    pub(crate) fn on_have(&mut self, runs: &[RunIndex]) {
-        if let Some(steering) = &mut self.steering {
+    pub(crate) fn on_have(&mut self, peer: PeerKey, runs: &[RunIndex]) {
+        if let Some(steering) = self.steering.as_mut().filter(|book| book.0.is_trusted(peer)) {
             runs.iter().for_each(|&run| steering.1.add(run));
         }
     }
 
     /// A neighbour holds less.
-    pub(crate) fn on_lost(&mut self, runs: &[RunIndex]) {
-        if let Some(steering) = &mut self.steering {
+    pub(crate) fn on_lost(&mut self, peer: PeerKey, runs: &[RunIndex]) {
+        if let Some(steering) = self.steering.as_mut().filter(|book| book.0.is_trusted(peer)) {
             runs.iter().for_each(|&run| steering.1.subtract(run));
         }
     }
@@ -139,8 +159,10 @@ impl Upload {
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
-            steering.0.on_unlinked(link.peer);
-            theirs.into_iter().for_each(|theirs| steering.1.subtract_all(theirs));
+            let (steering, availability) = &mut **steering;
+            let counted = theirs.filter(|_| steering.is_trusted(link.peer));
+            counted.into_iter().for_each(|theirs| availability.subtract_all(theirs));
+            steering.on_unlinked(link.peer, availability);
         }
     }
 
@@ -157,15 +179,35 @@ impl Upload {
         self.interested += u16::from(interested);
         self.interested -= u16::from(link.is_interested());
         link.set_interested(interested);
-        if interested && link.is_choked() && usize::from(self.unchoked) < slots {
-            link.set_choked(false);
-            self.unchoked += 1;
-            ctx.send(peer, Message::Unchoke);
-        } else if !interested && !link.is_choked() {
-            link.set_choked(true);
-            self.unchoked -= 1;
-            ctx.send(peer, Message::Choke);
+        match (interested, link.is_choked()) {
+            (true, true) => {
+                if usize::from(self.unchoked) >= slots {
+                    self.take_unused(ctx, links);
+                }
+                if usize::from(self.unchoked) < slots {
+                    self.set_choked(ctx, links, peer, false);
+                }
+            }
+            (false, false) => self.set_choked(ctx, links, peer, true),
+            _ => {}
         }
+    }
+
+    /// Takes a slot from somebody who does nothing with it, and gives nothing either: a newcomer need not wait for a round.
+    fn take_unused(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        let is_unused =
+            |link: &&Link| !link.is_choked() && link.is_stuck() && link.rate <= 0.0 && link.given == 0;
+        let unused = links.iter().find(is_unused).map(|link| link.peer);
+        if let Some(peer) = unused {
+            self.set_choked(ctx, links, peer, true);
+        }
+    }
+
+    fn set_choked(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, choked: bool) {
+        let Some(link) = links.get_mut(peer) else { return };
+        link.set_choked(choked);
+        self.unchoked = if choked { self.unchoked - 1 } else { self.unchoked + 1 };
+        ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
     }
 
     /// Decides anew whom to serve.
@@ -174,7 +216,7 @@ impl Upload {
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
         let ours = ctx.locality;
         let last = match &mut self.steering {
-            Some(book) => book.0.laggards(ctx.now, interested(links), slots, &book.1),
+            Some(book) => book_judged(ctx, book, links, slots),
             None => Vec::new(),
         };
         let by_nearness = ctx.config.nearness && ours.asn.is_none();

@@ -14,8 +14,10 @@ use shell::{
     step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
 };
 
-/// Stories told in a run of the tests; a fuzzer tells as many in a second.
+/// Stories told in a run of the tests; a fuzzer tells as many in a second. They are the same in every run.
 const STORIES: u64 = 1_000;
+/// So many of them take longer than three times the undisturbed time. A debt: lower it, and do not raise it.
+const LATE_STORIES_MAX: usize = 1;
 
 fn step() -> impl Strategy<Value = Step> {
     (0..KINDS, 0..CONTENTS, 0..PEERS, any::<u16>()).prop_map(|(kind, content, peer, number)| Step {
@@ -55,10 +57,13 @@ fn story(seed: u64) -> Vec<u8> {
 }
 
 #[test]
-fn whatever_neighbours_do_nothing_panics_and_nobody_honest_is_banned() {
+fn whatever_neighbours_do_a_download_ends_in_time_but_for_a_few_stories_in_a_thousand() {
     byzantine::seeds().iter().for_each(|story| byzantine::run(story));
-    // That they end in time as well is what a fuzzer looks at: it still finds one in some hundred that takes longer.
-    (0..STORIES).for_each(|seed| _ = byzantine::happen(&story(seed)));
+    let is_late =
+        |seed: &u64| byzantine::happen(&story(*seed)).is_some_and(|(_, outcome)| outcome.took.is_none());
+    let late: Vec<u64> = (0..STORIES).filter(is_late).collect();
+    println!("{} of {STORIES} stories took longer than they may: {late:?}", late.len());
+    assert!(late.len() <= LATE_STORIES_MAX, "{late:?}");
 }
 
 /// Stories that held a download up for good, or made it waste what it had, when what a neighbour says was believed about

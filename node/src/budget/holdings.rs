@@ -126,9 +126,10 @@ impl Holdings {
         self.budget.meter(Kind::Bytes).sub(bytes as u64);
     }
 
-    /// Bytes of payload or of anything else went over it.
+    /// So many bytes were read from its streams, or written to them.
     pub(crate) fn moved(&self, bytes: usize) {
-        if self.moved.fetch_add(bytes as u64, Ordering::Relaxed) >= USE_BYTES {
+        let bytes = bytes as u64;
+        if self.moved.fetch_add(bytes, Ordering::Relaxed) + bytes >= USE_BYTES {
             self.moved.store(0, Ordering::Relaxed);
             self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
         }

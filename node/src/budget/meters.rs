@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) enum Kind {
     /// Connections that others are making.
     HalfOpen,
+    /// The same over QUIC, where the sender of a first packet may be anybody.
+    HalfOpenQuic,
     /// Connections that others made.
     Connections,
     /// Control streams whose hello has not come.
@@ -24,9 +26,10 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 9;
     pub(crate) const ALL: [Kind; Kind::COUNT] = [
         Kind::HalfOpen,
+        Kind::HalfOpenQuic,
         Kind::Connections,
         Kind::Hellos,
         Kind::Openings,
@@ -39,6 +42,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Kind::HalfOpen => "half_open",
+            Kind::HalfOpenQuic => "half_open_quic",
             Kind::Connections => "connections",
             Kind::Hellos => "hellos",
             Kind::Openings => "openings",

@@ -102,7 +102,9 @@ impl Places {
         held.tickets.insert(number, (ip, now, eviction.clone()));
         if held.is_crowded(self.max) {
             let behind = now.checked_sub(PACE_SLACK).unwrap_or(now);
-            held.paced_until = Some(held.paced_until.map_or(now, |until| until.max(behind)) + CROWDED_PACE);
+            let next = held.paced_until.map_or(now, |until| until.max(behind)) + CROWDED_PACE;
+            // Who does not ask for room first must not shut the door for those who do.
+            held.paced_until = Some(next.min(now + CROWDED_PACE));
         }
         Ticket { number, places: self.clone(), eviction }
     }
@@ -154,6 +156,11 @@ impl Ticket {
     pub(crate) fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
         self.eviction.waker.register(cx.waker());
         if self.eviction.evicted.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_evicted(&self) -> bool {
+        self.eviction.evicted.load(Ordering::Acquire)
     }
 
     /// Until the place is needed for somebody else.

@@ -4,13 +4,16 @@
 //!
 //! | what | how many | each | a service | a client |
 //! |---|---|---|---|---|
-//! | connections being made | 512 | 64 KiB | 32 MiB | 32 MiB |
+//! | connections being made over TCP | 512 | 64 KiB | 32 MiB | 32 MiB |
+//! | the same over QUIC | 128 | 64 KiB | 8 MiB | 8 MiB |
 //! | connections | as set (4,096; client 256) | 100 KiB | 400 MiB | 25 MiB |
 //! | hellos and data streams begun | 2 x 4,096 | 4 KiB | 32 MiB | 32 MiB |
 //! | bytes unread or not taken | [`BYTES_MAX_SERVICE`], [`BYTES_MAX_CLIENT`] | | 128 MiB | 256 MiB |
 
 /// Connections being made by others, at a time. More = crowds wait less, less = less memory in handshakes.
 const HALF_OPEN_MAX: u32 = 512;
+/// Beside them, connections being made over QUIC have this part of as many places.
+pub(super) const HALF_OPEN_QUIC_SHARE: u32 = 4;
 /// Streams of a kind that were opened and have not said what they are for.
 const OPENINGS_MAX: u32 = 4_096;
 /// Answers to questions for metainfo, all together: 64 KiB of buffer each.
@@ -25,7 +28,7 @@ pub(crate) const BYTES_MAX_CLIENT: u64 = 256 << 20;
 /// Bounds on what strangers hold or cause.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Connections being made by others.
+    /// Connections being made by others over TCP.
     pub(crate) half_open_max: u32,
     /// Connections others made, and of those from one network.
     pub(crate) inbound_max: u32,

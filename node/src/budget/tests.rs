@@ -1,5 +1,7 @@
 use std::net::Ipv4Addr;
 
+use libp2p::multiaddr::Protocol;
+
 use super::*;
 
 fn plan() -> Plan {
@@ -12,8 +14,19 @@ fn ip(network: u8, host: u8) -> IpAddr {
 
 /// A connection from there, with its place.
 fn come(budget: &Arc<Budget>, ip: IpAddr, number: u8) -> (Arc<Holdings>, Place) {
+    let made = hand_shake(budget, ip, number);
+    budget.name(ConnectionId::new_unchecked(number.into()), &address(ip, number), true);
+    made
+}
+
+fn address(ip: IpAddr, number: u8) -> Multiaddr {
+    Multiaddr::from(ip).with(Protocol::Tcp(number.into()))
+}
+
+/// A connection that was made, and is not accepted yet.
+fn hand_shake(budget: &Arc<Budget>, ip: IpAddr, number: u8) -> (Arc<Holdings>, Place) {
     let holdings = Holdings::new(budget);
-    let place = budget.come_in(&holdings, Some(ip), vec![number], true);
+    let place = budget.come_in(&holdings, Some(ip), address(ip, number).to_vec(), true);
     (holdings, place)
 }
 
@@ -24,18 +37,74 @@ fn used(budget: &Budget, kind: Kind) -> u64 {
 #[test]
 fn a_full_table_of_idle_connections_lets_the_newest_in() {
     let budget = Budget::new(&plan());
-    let mut all: Vec<_> = (0..64).map(|number| come(&budget, ip(number, 1), number)).collect();
-    assert!(all.iter().all(|(holdings, _)| !holdings.is_cut()), "all of them came a moment ago");
-    budget.passed_ms.store(10_000, Ordering::Relaxed);
-    all[0].0.moved(1 << 20);
+    let mut all: Vec<_> = (0..62).map(|number| come(&budget, ip(number, 1), number)).collect();
+    budget.pass(Duration::from_secs(10));
+    all[0].0.moved(16 << 10);
     all.push(come(&budget, ip(200, 1), 200));
     let cut: Vec<_> = all.iter().map(|(holdings, _)| holdings.is_cut()).collect();
     assert_eq!(cut.iter().filter(|&&cut| cut).count(), 1, "one gives way");
-    assert!(!cut[0] && !cut[64], "who is in use and who comes stay");
-    assert_eq!(used(&budget, Kind::Connections), 65);
+    assert!(!cut[0] && !cut[62], "who is in use and who comes stay");
+    assert_eq!(used(&budget, Kind::Connections), 63);
     drop(all);
     assert_eq!(used(&budget, Kind::Connections), 0);
     assert!(budget.lock().networks.is_empty() && budget.lock().unnamed.is_empty());
+}
+
+#[test]
+fn who_is_not_accepted_costs_nobody_a_connection() {
+    let budget = Budget::new(&plan());
+    let all: Vec<_> = (0..62).map(|number| come(&budget, ip(number, 1), number)).collect();
+    budget.pass(Duration::from_secs(10));
+    for number in 100..200 {
+        drop(hand_shake(&budget, ip(number, 1), number));
+    }
+    assert!(
+        all.iter().all(|(holdings, _)| !holdings.is_cut()),
+        "a stranger that is refused ended a connection"
+    );
+}
+
+#[test]
+fn a_network_that_comes_and_goes_pays_for_itself_once_it_has_its_share() {
+    let budget = Budget::new(&plan());
+    let idle: Vec<_> = (0..54).map(|number| come(&budget, ip(number, 1), number)).collect();
+    budget.pass(Duration::from_secs(60));
+    let churn: Vec<_> = (100..164).map(|number| come(&budget, ip(200, number), number)).collect();
+    let cut = |all: &[(Arc<Holdings>, Place)]| all.iter().filter(|(held, _)| held.is_cut()).count();
+    assert_eq!(cut(&idle), 0, "its share is eight of 64, and up to there nobody had to go");
+    assert_eq!(cut(&churn), 64 - 8);
+}
+
+#[test]
+fn a_small_table_makes_room_before_it_is_full() {
+    let budget = Budget::new(&Plan { inbound_max: 2, per_network_max: 2, ..plan() });
+    let first = come(&budget, ip(1, 1), 1);
+    budget.pass(Duration::from_secs(10));
+    let second = come(&budget, ip(2, 1), 2);
+    assert!(first.0.is_cut() && !second.0.is_cut());
+}
+
+#[tokio::test]
+async fn a_flood_of_those_who_cannot_wait_does_not_shut_the_door_for_those_who_do() {
+    let budget = Budget::new(&Plan { half_open_max: 64, ..plan() });
+    let flood: Vec<_> = (0..2_000).map(|_| budget.half_open.take(ip(1, 1))).collect();
+    let mut pause = None;
+    let room = std::future::poll_fn(|cx| budget.half_open.poll_room(cx, &mut pause));
+    // The pace of 2,000 would be 4 s.
+    tokio::time::timeout(Duration::from_secs(1), room).await.expect("the door is shut");
+    drop(flood);
+}
+
+#[test]
+fn who_makes_connections_over_quic_takes_no_place_of_those_over_tcp() {
+    let budget = Budget::new(&plan());
+    let honest = budget.half_open.take(ip(1, 1));
+    let flood: Vec<_> = (0..2_000).map(|_| budget.half_open_quic.take(ip(1, 1))).collect();
+    assert!(!honest.is_evicted());
+    assert_eq!(used(&budget, Kind::HalfOpen), 1);
+    assert_eq!(used(&budget, Kind::HalfOpenQuic), 128);
+    drop((honest, flood));
+    assert_eq!(used(&budget, Kind::HalfOpenQuic), 0);
 }
 
 #[test]

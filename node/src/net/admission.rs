@@ -15,27 +15,43 @@ use libp2p::{
     Multiaddr, PeerId,
     core::{
         Transport,
-        muxing::{StreamMuxer, StreamMuxerEvent},
         transport::{DialOpts, ListenerId, TransportError, TransportEvent},
     },
 };
 use tokio::time::Sleep;
 
-use super::dials::without_peer;
+use super::{dials::without_peer, held::Held};
 use crate::{
     address::ip_of,
-    budget::{Budget, Holdings, Kind, Place, Ticket},
+    budget::{Budget, Holdings, Kind, Places, Ticket},
 };
 
 /// How what a connection holds is found.
 type HoldingsOf<M> = Arc<dyn Fn(&M) -> Arc<Holdings> + Send + Sync>;
 
+/// How those who make a connection come to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Those who find none are left waiting in front of the door, where the system keeps them: TCP.
+    Waits,
+    /// They are here before anybody is asked, so somebody gives way at once, among themselves: QUIC.
+    Open,
+}
+
+impl Door {
+    fn places(self, budget: &Budget) -> &Arc<Places> {
+        match self {
+            Door::Waits => &budget.half_open,
+            Door::Open => &budget.half_open_quic,
+        }
+    }
+}
+
 /// A transport whose connections are counted.
 pub(crate) struct Admission<T, M> {
     inner: T,
     gate: Gate<M>,
-    /// Whether those who find no place can be left waiting in front of the door, where the system keeps them.
-    may_wait: bool,
+    door: Door,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -61,26 +77,15 @@ pub(crate) enum NotAdmitted<E> {
     Evicted,
 }
 
-/// Why a connection that was made ended.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HeldError<E> {
-    /// It broke, or was closed.
-    #[error(transparent)]
-    Muxer(E),
-    /// Its place or what it held was needed.
-    #[error("what this connection held was needed for others")]
-    Cut,
-}
-
 impl<T, M> Admission<T, M> {
     pub(crate) fn new(
         inner: T,
         budget: Arc<Budget>,
-        may_wait: bool,
+        door: Door,
         holdings_of: impl Fn(&M) -> Arc<Holdings> + Send + Sync + 'static,
     ) -> Self {
         let gate = Gate { budget, holdings_of: Arc::new(holdings_of) };
-        Admission { inner, gate, may_wait, pause: None }
+        Admission { inner, gate, door, pause: None }
     }
 }
 
@@ -89,7 +94,7 @@ impl<M> Gate<M> {
         let holdings = (self.holdings_of)(&muxer);
         let remote = without_peer(remote);
         let place = self.budget.come_in(&holdings, ip_of(&remote), remote.to_vec(), inbound);
-        Held { muxer, holdings, _place: place }
+        Held::new(muxer, holdings, place)
     }
 }
 
@@ -158,14 +163,15 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
         let this = &mut *self;
-        if this.may_wait {
-            std::task::ready!(this.gate.budget.half_open.poll_room(cx, &mut this.pause));
+        let places = this.door.places(&this.gate.budget);
+        if this.door == Door::Waits {
+            std::task::ready!(places.poll_room(cx, &mut this.pause));
         }
         let event = std::task::ready!(Pin::new(&mut this.inner).poll(cx)).map_err(NotAdmitted::Failed);
         Poll::Ready(match event {
             TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr } => {
                 let ip = ip_of(&send_back_addr).unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-                let ticket = Some(this.gate.budget.half_open.take(ip));
+                let ticket = Some(places.take(ip));
                 let (gate, remote) = (this.gate.clone(), send_back_addr.clone());
                 let upgrade = Handshake { upgrade: Box::pin(upgrade), ticket, gate, remote };
                 TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr }
@@ -188,43 +194,5 @@ impl Dialing {
 impl Drop for Dialing {
     fn drop(&mut self) {
         self.0.meter(Kind::Dials).sub(1);
-    }
-}
-
-/// A connection with what it holds.
-pub(crate) struct Held<M> {
-    muxer: M,
-    holdings: Arc<Holdings>,
-    _place: Place,
-}
-
-impl<M: StreamMuxer + Unpin> StreamMuxer for Held<M> {
-    type Substream = M::Substream;
-    type Error = HeldError<M::Error>;
-
-    fn poll_inbound(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<M::Substream, Self::Error>> {
-        Pin::new(&mut self.muxer).poll_inbound(cx).map_err(HeldError::Muxer)
-    }
-
-    fn poll_outbound(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<M::Substream, Self::Error>> {
-        Pin::new(&mut self.muxer).poll_outbound(cx).map_err(HeldError::Muxer)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Pin::new(&mut self.muxer).poll_close(cx).map_err(HeldError::Muxer)
-    }
-
-    // Asked whatever else is, so this is where the end is heard of.
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
-        if self.holdings.poll_cut(cx).is_ready() {
-            return Poll::Ready(Err(HeldError::Cut));
-        }
-        Pin::new(&mut self.muxer).poll(cx).map_err(HeldError::Muxer)
     }
 }

@@ -9,7 +9,7 @@ use crate::budget::{Excess, Holdings};
 
 const HEADER_BYTES: usize = 12;
 /// Frames taken in a row before others get their turn.
-const TURN_FRAMES: u32 = 1_024;
+const TURN_FRAMES: u32 = 128;
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
 /// Opens a stream.
@@ -51,7 +51,6 @@ impl Frames {
     /// # Errors
     /// When the connection has to end.
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
-        self.holdings.moved(bytes.len());
         while !bytes.is_empty() {
             if self.body_left > 0 {
                 let skipped = bytes.len().min(self.body_left as usize);

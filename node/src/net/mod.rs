@@ -8,6 +8,7 @@ mod backlog;
 mod behaviour;
 mod dials;
 mod frames;
+mod held;
 pub(crate) mod identity;
 mod listening;
 mod muxer;

@@ -10,7 +10,7 @@ use libp2p::{
 };
 
 use super::{
-    admission::Admission,
+    admission::{Admission, Door},
     muxer::{Muxer, YamuxUpgrade},
     security::{Security, SecurityError, SecurityUpgrade},
     tcp::{TcpConfig, TcpTransport},
@@ -45,12 +45,12 @@ pub(crate) fn build(
         .authenticate(SecurityUpgrade::new(identity, security)?)
         .multiplex(YamuxUpgrade::new(budget.clone()))
         .timeout(HANDSHAKE_TIMEOUT);
-    let tcp = Admission::new(tcp, budget.clone(), true, Muxer::holdings)
+    let tcp = Admission::new(tcp, budget.clone(), Door::Waits, Muxer::holdings)
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     let quic = quic::tokio::Transport::new(quic_config(identity, is_service));
     let ours = budget.clone();
     // What QUIC holds is not to be seen from here; its windows bound it.
-    let quic = Admission::new(quic, budget.clone(), false, move |_| Holdings::new(&ours))
+    let quic = Admission::new(quic, budget.clone(), Door::Open, move |_| Holdings::new(&ours))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     Ok(tcp.or_transport(quic).map(|connection, _| connection.into_inner()).boxed())
 }

@@ -48,7 +48,13 @@ impl Download {
             if idle {
                 continue;
             }
-            link.rate = if link.rate == 0.0 { now } else { (link.rate + now) / 2.0 };
+            link.rate = match link.rate {
+                0.0 => now,
+                // Each second without a run makes a run take a second longer: whoever brings one a second, and so nothing in
+                // most ticks, is not taken for stuck.
+                rate if now == 0.0 => rate / (1.0 + rate * seconds / self.run_bytes as f32),
+                rate => (rate + now) / 2.0,
+            };
             let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
             link.depth = match link.rate > 0.0 {
                 true => (ahead.ceil() + 1.0).clamp(min, max) as u8,
@@ -79,10 +85,7 @@ impl Download {
 
     /// Finds out who is late, and who no longer is; and whether peers are too slow to wait for.
     pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
-        // Slower than the fastest origin by far; where that is slow itself, nobody is late so soon.
-        let origins = links.iter().filter(|link| link.is_origin() && link.rate >= 1.0);
-        let origin_seconds = origins.map(|link| link.seconds_to_answer(self.run_bytes)).reduce(f32::min);
-        let late_seconds = (LATE_RATIO * origin_seconds.unwrap_or(0.0)).clamp(LATE_SECONDS, LATE_SECONDS_MAX);
+        let late_seconds = self.late_seconds(links);
         // Requests are in order of age: the first found of a peer is its oldest.
         let late: Vec<PeerKey> = self
             .requests
@@ -90,20 +93,36 @@ impl Download {
             .take_while(|request| request.age(ctx.now) > late_seconds)
             .map(|request| request.peer)
             .collect();
-        for link in links.iter_mut().filter(|link| !link.is_origin()) {
+        for link in links.iter_mut().filter(|link| !link.is_web_seed()) {
             let Some(theirs) = ctx.map(link.peer) else { continue };
             let keeps_up = link.rate * late_seconds >= self.run_bytes as f32;
             let serves = !link.is_choking_us() && !self.conduct.is_fruitless(link.peer);
-            let keeps_waiting = self.conduct.keeps_waiting(ctx.now, link.peer, serves, link.interests_us());
+            // An origin may say that a run is elsewhere, in a large crowd again and again: it is late only by what lies with it.
+            let keeps_waiting = !link.is_origin()
+                && self.conduct.keeps_waiting(ctx.now, link.peer, serves, link.interests_us());
+            let counts = !link.is_origin();
             if !link.is_late() && (keeps_waiting || !keeps_up && late.contains(&link.peer)) {
-                self.availability.subtract_all(theirs);
+                if counts {
+                    self.availability.subtract_all(theirs);
+                }
                 link.set_late(true);
                 self.let_down = self.let_down.saturating_add(u8::from(link.is_stranger()));
             } else if link.is_late() && keeps_up && !keeps_waiting {
-                self.availability.add_all(theirs);
+                if counts {
+                    self.availability.add_all(theirs);
+                }
                 link.set_late(false);
             }
         }
+    }
+
+    /// Who takes longer for a run is late: longer than the fastest neighbour by far. Where all are slow, as an origin is
+    /// there that is slow itself, nobody is late so soon.
+    pub(super) fn late_seconds(&self, links: &Links) -> f32 {
+        let rated = || links.iter().filter(|link| link.rate >= 1.0);
+        let fastest = rated().map(|link| link.seconds_to_answer(self.run_bytes)).reduce(f32::min);
+        let by_rate = fastest.filter(|_| rated().any(Link::is_origin)).unwrap_or(0.0);
+        (LATE_RATIO * by_rate).clamp(LATE_SECONDS, LATE_SECONDS_MAX)
     }
 
     /// Requests to somebody who has not given anything yet: one, or as many small ones as make up a large one, but no more

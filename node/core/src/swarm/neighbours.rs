@@ -308,7 +308,7 @@ impl Swarm {
     pub(super) fn on_have(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
         let Some(link) = self.links.get(peer) else { return };
         if !link.is_origin() {
-            self.upload.on_have(runs);
+            self.upload.on_have(peer, runs);
         }
         if let (Some(download), Some(held)) = (&mut self.download, &self.content) {
             download.on_have(ctx, &mut self.links, &held.have, peer, runs);
@@ -323,7 +323,7 @@ impl Swarm {
     pub(super) fn on_lost_by(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
         let Some(link) = self.links.get(peer) else { return };
         if !link.is_origin() {
-            self.upload.on_lost(runs);
+            self.upload.on_lost(peer, runs);
         }
         if let Some(download) = &mut self.download {
             download.on_lost_by(ctx, &mut self.links, peer, runs);

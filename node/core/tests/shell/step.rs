@@ -238,8 +238,10 @@ pub(crate) fn recover(shell: &mut Shell) {
 
 /// In a recovery time passes in steps of this.
 const STEP: Duration = Duration::from_millis(50);
-/// It takes a minute at most: a request that is never answered is given up after a third of that, and again by somebody else.
-const RECOVERY_STEPS_MAX: u32 = 1_200;
+/// It takes three minutes at most. The honest one always comes by itself, and never is a candidate: in a full table it gets a
+/// place when somebody who has given and taken nothing for a minute goes. A request that is never answered is given up
+/// after 20 s, and again by somebody else.
+const RECOVERY_STEPS_MAX: u32 = 3_600;
 /// After so many steps the network gives up a link on which nothing came.
 const STALL_STEPS: u32 = 400;
 

@@ -179,3 +179,49 @@ async fn half_open_connections_that_fill_every_place_keep_nobody_out() {
     node.connect(&mut seeder, "tcp").await;
     drop(silent);
 }
+
+/// Opens a stream, and has the other end send so much over it.
+async fn download(node: &TestNode, link: &Link, seeder: &mut TestNode, bytes: usize) {
+    use futures::{AsyncReadExt, AsyncWriteExt};
+    let mut ours = node.open(link, BULK).await;
+    ours.write_all(b"?").await.unwrap();
+    ours.flush().await.unwrap();
+    let mut theirs = seeder.inbound().await;
+    let sends = async {
+        theirs.stream.write_all(&vec![7; bytes]).await.unwrap();
+        theirs.stream.close().await.unwrap();
+    };
+    let mut read = Vec::new();
+    let (_, all) = patiently("the bytes", futures::future::join(sends, ours.read_to_end(&mut read))).await;
+    assert_eq!(all.unwrap(), bytes);
+}
+
+/// A full seeder ends an idle connection, and not the older one of somebody who downloads from it.
+async fn who_downloads_stays(transport: &str) {
+    // One of its four places is kept free for who comes next.
+    let listen = ["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"];
+    let mut seeder = TestNode::with(NetworkConfig { connections_max: 4, ..config(&listen) }).await;
+    let mut busy = TestNode::start(&["/ip4/127.2.0.1/tcp/0", "/ip4/127.2.0.1/udp/0/quic-v1"]).await;
+    let mut idle = TestNode::start(&["/ip4/127.2.0.2/tcp/0", "/ip4/127.2.0.2/udp/0/quic-v1"]).await;
+    let (link, _) = busy.connect(&mut seeder, transport).await;
+    seeder.network.budget().pass(Duration::from_secs(60));
+    idle.connect(&mut seeder, transport).await;
+    seeder.network.budget().pass(Duration::from_secs(60));
+    download(&busy, &link, &mut seeder, 16 * 1024).await;
+    let mut third = TestNode::start(&["/ip4/127.2.0.3/tcp/0"]).await;
+    let mut fourth = TestNode::start(&["/ip4/127.2.0.4/tcp/0"]).await;
+    third.connect(&mut seeder, "tcp").await;
+    fourth.connect(&mut seeder, "tcp").await;
+    idle.disconnected().await;
+    download(&busy, &link, &mut seeder, 1024).await;
+}
+
+#[tokio::test]
+async fn who_downloads_over_tcp_is_in_use_and_keeps_its_connection() {
+    who_downloads_stays("tcp").await;
+}
+
+#[tokio::test]
+async fn who_downloads_over_quic_is_in_use_and_keeps_its_connection() {
+    who_downloads_stays("quic").await;
+}

@@ -121,9 +121,7 @@ fn an_edited_file_does_not_keep_the_others_from_being_finished() {
     let temp = tempfile::tempdir().unwrap();
     let store = open(&manifest, temp.path()).store;
     let all = runs(&manifest);
-    for &run in &all[..4] {
-        store.put(&data.verified(&manifest, run)).unwrap();
-    }
+    all[..4].iter().for_each(|&run| _ = store.put(&data.verified(&manifest, run)).unwrap());
     assert_eq!(store.checkpoint().unwrap().files, 1);
     let file = temp.path().join("things/part000/file00000");
     let time = fs::metadata(&file).unwrap().modified().unwrap();
@@ -138,9 +136,7 @@ fn an_edited_file_does_not_keep_the_others_from_being_finished() {
         other => panic!("{other:?}"),
     }
     assert!(matches!(store.finish(), Err(StoreError::Missing)), "another file is missing");
-    for &run in &all[4..] {
-        store.put(&data.verified(&manifest, run)).unwrap();
-    }
+    all[4..].iter().for_each(|&run| _ = store.put(&data.verified(&manifest, run)).unwrap());
     match store.finish() {
         Err(StoreError::Edited { path, .. }) => assert_eq!(path, file),
         other => panic!("{other:?}"),

@@ -319,7 +319,7 @@ async fn only_those_allowed_are_listened_to_and_no_more_than_may_be() {
     until(&live, "both tell of peers", |stats| stats.rib.routes == 2).await;
     Router::plain(&live).await.closed().await;
     drop(both);
-    until(&live, "both are gone", |stats| stats.feeds.is_empty()).await;
+    until(&live, "both are gone", |stats| stats.feeds.iter().all(|feed| feed.phase == Phase::Held)).await;
     let mut third = Router::connect(&live, "c").await;
     third.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
     until_origin(&live, "198.51.100.7", Some(66)).await;

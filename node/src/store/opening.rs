@@ -21,6 +21,7 @@ use super::{
     folder::{FileStamp, Folder, Found},
     held::Held,
     journal::{Noted, Record},
+    made::{self, Identity},
     medium::Medium,
     open::{Opened, Target, refused, storage},
     receipt::{Receipt, ReceiptPlace},
@@ -87,7 +88,7 @@ impl Opening {
             None => None,
         };
         let findings = self.judge(&sights, left.as_ref())?;
-        let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default() });
+        let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default(), made: None });
         let mut belief = self.believe(&findings, &left, watch)?;
         let plan = self.decide(&findings, &mut belief)?;
         let untouched = plan.replaced.is_empty() && self.all_complete(&findings);
@@ -101,7 +102,10 @@ impl Opening {
             Some(resume) => (resume, false),
             None => (self.begin()?, true),
         };
-        if let Err(error) = self.write(&plan, &sights, &left, &mut belief, watch) {
+        let written = self
+            .note_ours(&resume, &plan, &findings, &sights)
+            .and_then(|()| self.write(&plan, &sights, &left, &mut belief, watch));
+        if let Err(error) = written {
             self.undo(resume, new, &error);
             return Err(error);
         }
@@ -410,6 +414,32 @@ impl Opening {
 
     fn all_complete(&self, findings: &[Finding]) -> bool {
         findings.iter().all(|finding| matches!(finding.basis, Basis::Own { .. }))
+    }
+
+    /// Notes which partial files are gone on with: from now on they are ours, whoever made them.
+    fn note_ours(
+        &self,
+        resume: &Resume,
+        plan: &Plan,
+        findings: &[Finding],
+        sights: &[Sight],
+    ) -> Result<(), DownloadError> {
+        let mut noted = made::Noted::new();
+        for finding in findings {
+            if let Basis::Partial { stamp, .. } = finding.basis
+                && self.files.standing(finding.file) == Standing::Partial
+            {
+                noted.insert(finding.file, Identity::of(&stamp));
+            }
+        }
+        for &(file, _) in &plan.replaced {
+            if let Found::File(stamp) = beside_of(sights, file) {
+                noted.insert(file, Identity::of(&stamp));
+            }
+        }
+        let made = resume.start_made(&self.manifest, &noted).map_err(storage(&self.target.folder))?;
+        self.files.note_in(made);
+        Ok(())
     }
 
     /// Does what was decided.

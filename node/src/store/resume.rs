@@ -7,7 +7,8 @@
 //! - `metainfo.torrent`, written once: resuming never needs the original link;
 //! - `state`, replaced atomically at each checkpoint: magic, content id, have-map, SHA-256 of all that
 //!   (10 KB for 20 GiB);
-//! - `journal`, appended to: see [`journal`](super::journal).
+//! - `journal`, appended to: see [`journal`](super::journal);
+//! - `made`, appended to: see [`made`](super::made).
 //!
 //! The folder itself carries the lock, so that two processes never write the same data.
 //!
@@ -27,6 +28,7 @@ use super::{
     alike,
     folder::{Folder, Found},
     journal::{Journal, Noted, Record},
+    made::{self, MADE, Made},
     names::digits,
 };
 use crate::unfinished::{STATE_DIGITS, STATE_ENDING, cut};
@@ -62,6 +64,8 @@ pub(crate) struct Left {
     pub(crate) durable: Option<RunSet>,
     /// What the journal says.
     pub(crate) noted: Noted,
+    /// Partial files that are ours; none if an earlier version of the program left the state.
+    pub(crate) made: Option<made::Noted>,
 }
 
 impl Resume {
@@ -114,13 +118,19 @@ impl Resume {
     pub(crate) fn load(&mut self, manifest: &Manifest) -> io::Result<Left> {
         self.save_metainfo(manifest)?;
         let noted = Journal::read(&self.folder, JOURNAL, manifest)?;
-        Ok(Left { durable: self.read_state(manifest)?, noted })
+        let made = Made::read(&self.folder, manifest.layout())?;
+        Ok(Left { durable: self.read_state(manifest)?, noted, made })
     }
 
     /// Starts the journal anew with what is still worth knowing.
     pub(crate) fn start_journal(&mut self, records: &[Record]) -> io::Result<()> {
         self.journal = Some(Journal::start(&self.folder, JOURNAL, records)?);
         Ok(())
+    }
+
+    /// Starts the list of partial files anew with those that are gone on with.
+    pub(crate) fn start_made(&self, manifest: &Manifest, noted: &made::Noted) -> io::Result<Made> {
+        Made::start(&self.folder, manifest.layout().files(), noted)
     }
 
     /// Adds to the journal; durable when this returns.
@@ -145,7 +155,7 @@ impl Resume {
         let Resume { parent, name, folder, journal, .. } = self;
         drop(journal);
         alike::forget(&folder);
-        for name in [STATE, METAINFO, JOURNAL] {
+        for name in [STATE, METAINFO, JOURNAL, MADE] {
             folder.remove_file(name)?;
             folder.remove_file(&temporary(name))?;
         }

@@ -25,7 +25,7 @@ use super::{
     medium::Medium,
     open::{Opened, Target, refused, storage},
     receipt::{Receipt, ReceiptPlace},
-    resume::{Left, Resume},
+    resume::{Left, Resume, Rival},
     room::Free,
     salvage::{Replaced, Salvage},
     standing::{Place, Standing},
@@ -75,8 +75,8 @@ impl Belief {
 impl Opening {
     /// See [`DiskStore::open`].
     pub(super) fn open(mut self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
-        self.rivals = Resume::rivals(&self.parent()?, &self.manifest).map_err(self.refused())?;
         let mut resume = self.resume_left()?;
+        self.rivals = self.list_rivals()?;
         let sights = self.look(resume.is_some())?;
         if resume.is_none() && self.receipt_matches(&sights) {
             self.files_are_whole(&sights);
@@ -120,6 +120,18 @@ impl Opening {
         Folder::open(&self.target.folder).map_err(refused(&self.target.folder))
     }
 
+    /// Downloads of other contents to the same place, as they are now.
+    fn list_rivals(&self) -> Result<Vec<String>, DownloadError> {
+        let parent = self.parent()?;
+        let mut rivals = Vec::new();
+        for name in Resume::rivals(&parent, &self.manifest).map_err(self.refused())? {
+            if Resume::find_rival(&parent, &name).map_err(self.refused())? != Rival::Gone {
+                rivals.push(name);
+            }
+        }
+        Ok(rivals)
+    }
+
     /// The locked state of an earlier run, if there is one.
     fn resume_left(&self) -> Result<Option<Resume>, DownloadError> {
         let parent = self.parent()?;
@@ -136,7 +148,7 @@ impl Opening {
     fn begin(&self) -> Result<Resume, DownloadError> {
         let parent = self.parent()?;
         let mut resume = self.lock(&parent)?;
-        let begun = self.heed_rivals(&parent).and_then(|()| {
+        let begun = self.heed_newcomers().and_then(|()| self.heed_rivals(&parent)).and_then(|()| {
             self.tell_names_apart(&resume)?;
             resume.load(&self.manifest).map_err(storage(&self.target.folder))
         });
@@ -148,18 +160,25 @@ impl Opening {
         Ok(resume)
     }
 
+    /// Who began since we looked may not have seen us, and what was decided without him may not hold. Of two that begin
+    /// at the same moment at least one sees the other: each looks again when its own folder is there.
+    fn heed_newcomers(&self) -> Result<(), DownloadError> {
+        if self.list_rivals()?.iter().all(|name| self.rivals.contains(name)) {
+            return Ok(());
+        }
+        Err(DownloadError::Busy(self.target.folder.join(self.manifest.name())))
+    }
+
     /// Another content of the same name ends up in the same place. While it is being downloaded nobody else may; what
     /// was left of it unfinished stays where it is.
     fn heed_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
         let io_error = refused(&self.target.folder);
         let path = || self.target.folder.join(self.manifest.name());
         for name in &self.rivals {
-            let rival = Resume::lock_rival(parent, name, self.manifest.content()).map_err(&io_error)?;
-            if rival.is_none() {
-                return Err(DownloadError::Busy(path()));
-            }
-            if !self.target.overwrite {
-                return Err(DownloadError::Unfinished(path()));
+            match Resume::find_rival(parent, name).map_err(&io_error)? {
+                Rival::Running => return Err(DownloadError::Busy(path())),
+                Rival::Left if !self.target.overwrite => return Err(DownloadError::Unfinished(path())),
+                Rival::Left | Rival::Gone => {}
             }
         }
         Ok(())

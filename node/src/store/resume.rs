@@ -57,6 +57,17 @@ pub(crate) struct Resume {
     content: ContentId,
 }
 
+/// What there is of a download of another content to the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// Nothing.
+    Gone,
+    /// It goes on in another process.
+    Running,
+    /// It was left, and may be continued.
+    Left,
+}
+
 /// What an earlier run of the program left.
 #[derive(Debug)]
 pub(crate) struct Left {
@@ -94,9 +105,24 @@ impl Resume {
         Ok(names.filter(is_rival).collect())
     }
 
-    /// Takes the lock of a rival; none if its process runs.
-    pub(crate) fn lock_rival(parent: &Folder, name: &str, ours: ContentId) -> io::Result<Option<Resume>> {
-        Resume::lock_named(parent, name.to_owned(), ours)
+    /// What there is of a rival now. Nothing is made for it: it may have ended since it was seen. An empty folder holds
+    /// nothing to continue, and is removed.
+    pub(crate) fn find_rival(parent: &Folder, name: &str) -> io::Result<Rival> {
+        let folder = match parent.folder(&[name]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rival::Gone),
+            other => other?,
+        };
+        if !folder.try_lock()? {
+            return Ok(Rival::Running);
+        }
+        if !folder.is_in(parent, name)? {
+            return Ok(Rival::Gone);
+        }
+        match parent.remove_folder(name) {
+            Ok(()) => Ok(Rival::Gone),
+            // Whatever keeps it from being removed: it is there.
+            Err(_) => Ok(Rival::Left),
+        }
     }
 
     fn lock_named(parent: &Folder, name: String, content: ContentId) -> io::Result<Option<Resume>> {

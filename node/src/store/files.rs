@@ -26,6 +26,7 @@ use super::{
     folder::{FileStamp, Folder, Found},
     held_open::HeldOpen,
     locked,
+    made::Made,
     medium::Medium,
     names::PartialNames,
     room::{Free, Room},
@@ -59,6 +60,8 @@ pub(crate) struct Files {
     /// Held from the look at where a file stands until it is open or has its new name: disk threads meet at a file, and
     /// what one of them saw must still be so when it acts.
     naming: Mutex<()>,
+    /// Where partial files are noted that we make.
+    made: Mutex<Option<Made>>,
     /// Folders whose names changed since they were last made durable.
     changed_folders: Mutex<BTreeSet<PathBuf>>,
 }
@@ -86,6 +89,7 @@ impl Files {
             base,
             standing: Mutex::new(standing.into()),
             naming: Mutex::default(),
+            made: Mutex::default(),
             changed_folders: Mutex::default(),
         }
     }
@@ -130,6 +134,11 @@ impl Files {
             *standing = now;
         }
         self.open.forget_file(file);
+    }
+
+    /// From now on partial files are noted as ours when they are made.
+    pub(crate) fn note_in(&self, made: Made) {
+        *locked(&self.made) = Some(made);
     }
 
     /// The file lies, or will lie, under the name that only we use, and in the end replaces `original`.
@@ -285,8 +294,9 @@ impl Files {
             }
             other => other,
         }?;
-        if let Err(error) = handle.set_len(self.manifest.layout().file_bytes(file)) {
-            // Too large for the file system or for the limits of this process: nothing of it stays.
+        let noted = locked(&self.made).as_mut().map_or(Ok(()), |made| made.add(file, &handle));
+        if let Err(error) = noted.and_then(|()| handle.set_len(self.manifest.layout().file_bytes(file))) {
+            // Too large for the file system or for the limits of this process, say: nothing of it stays.
             folder.remove_file(&name)?;
             return Err(error);
         }
@@ -363,6 +373,10 @@ impl Files {
         Ok(())
     }
 
+    fn sync_made(&self) -> io::Result<()> {
+        locked(&self.made).as_ref().map_or(Ok(()), Made::sync)
+    }
+
     fn sync_all(&self) -> io::Result<()> {
         match &self.base {
             Base::Held(base) => base.sync_file_system(),
@@ -399,7 +413,7 @@ impl Medium for Files {
                 failed.extend(synced.err().map(|error| (file, error)));
             }
         }
-        match self.sync_folders() {
+        match self.sync_made().and_then(|()| self.sync_folders()) {
             Ok(()) => failed,
             Err(error) => all(&error),
         }

@@ -5,6 +5,7 @@ use nearcast_core::{layout::FileIndex, manifest::Manifest, run_set::RunSet};
 
 use super::{
     folder::{FileStamp, Found},
+    made::Identity,
     resume::Left,
 };
 
@@ -34,7 +35,7 @@ pub(super) enum Basis {
         stamp: FileStamp,
         /// Under the name that only we use.
         beside: bool,
-        /// Whether an unfinished download of ours may have made it.
+        /// Whether an unfinished download of ours made it.
         ours: bool,
     },
     /// A folder, a link or the like lies under its own name.
@@ -101,10 +102,18 @@ impl Judge<'_> {
             (Found::Other, _) | (_, Found::Other) => return (Basis::PartialBlocked, false),
             _ => return (Basis::Nothing, false),
         };
-        // Ours have their full length from the start, but for a crash in the moment between.
-        let made_by_us = self.left.is_some() && (has_durable || stamp.bytes == length);
+        let noted = self.is_noted(sight.file, &stamp);
+        // An earlier version noted nothing. Its files have their full length from the start.
+        let made_by_us = noted.unwrap_or(self.left.is_some() && (has_durable || stamp.bytes == length));
         let ours = beside || made_by_us || stamp.bytes == 0;
-        (Basis::Partial { stamp, beside, ours }, has_durable && stamp.bytes >= length)
+        let trusted = has_durable && stamp.bytes >= length && noted.unwrap_or(true);
+        (Basis::Partial { stamp, beside, ours }, trusted)
+    }
+
+    /// Whether the earlier run noted this very file as its own; none if it was of a version that noted nothing.
+    fn is_noted(&self, file: FileIndex, stamp: &FileStamp) -> Option<bool> {
+        let made = self.left?.made.as_ref()?;
+        Some(made.get(&file) == Some(&Identity::of(stamp)))
     }
 
     fn bytes(&self, file: FileIndex) -> u64 {

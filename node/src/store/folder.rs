@@ -19,7 +19,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::room::Free;
+use super::{made::Identity, room::Free};
 
 /// Set once the kernel said that it lacks `openat2` (or a sandbox forbids it): we walk from then on.
 static WALK: AtomicBool = AtomicBool::new(false);
@@ -153,6 +153,13 @@ impl Folder {
     pub(crate) fn mode(&self, name: &str) -> io::Result<Mode> {
         let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         Ok(Mode::from_raw_mode(stat.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO))
+    }
+
+    /// The folder's own number.
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    pub(crate) fn identity(&self) -> io::Result<Identity> {
+        let stat = fstat(&self.fd)?;
+        Ok(Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 })
     }
 
     /// Whether we may make and rename files in this folder.

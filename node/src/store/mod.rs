@@ -18,6 +18,7 @@ mod held;
 mod held_open;
 pub(crate) mod journal;
 mod lru;
+pub(crate) mod made;
 pub(crate) mod medium;
 #[cfg(test)]
 mod memory;

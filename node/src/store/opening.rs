@@ -21,10 +21,11 @@ use super::{
     folder::{FileStamp, Folder, Found},
     held::Held,
     journal::{Noted, Record},
+    made::{self, Identity},
     medium::Medium,
     open::{Opened, Target, refused, storage},
     receipt::{Receipt, ReceiptPlace},
-    resume::{Left, Resume},
+    resume::{Left, Resume, Rival},
     room::Free,
     salvage::{Replaced, Salvage},
     standing::{Place, Standing},
@@ -74,8 +75,8 @@ impl Belief {
 impl Opening {
     /// See [`DiskStore::open`].
     pub(super) fn open(mut self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
-        self.rivals = Resume::rivals(&self.parent()?, &self.manifest).map_err(self.refused())?;
         let mut resume = self.resume_left()?;
+        self.rivals = self.list_rivals()?;
         let sights = self.look(resume.is_some())?;
         if resume.is_none() && self.receipt_matches(&sights) {
             self.files_are_whole(&sights);
@@ -87,7 +88,7 @@ impl Opening {
             None => None,
         };
         let findings = self.judge(&sights, left.as_ref())?;
-        let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default() });
+        let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default(), made: None });
         let mut belief = self.believe(&findings, &left, watch)?;
         let plan = self.decide(&findings, &mut belief)?;
         let untouched = plan.replaced.is_empty() && self.all_complete(&findings);
@@ -101,7 +102,10 @@ impl Opening {
             Some(resume) => (resume, false),
             None => (self.begin()?, true),
         };
-        if let Err(error) = self.write(&plan, &sights, &left, &mut belief, watch) {
+        let written = self
+            .note_ours(&resume, &plan, &findings, &sights)
+            .and_then(|()| self.write(&plan, &sights, &left, &mut belief, watch));
+        if let Err(error) = written {
             self.undo(resume, new, &error);
             return Err(error);
         }
@@ -114,6 +118,18 @@ impl Opening {
 
     fn parent(&self) -> Result<Folder, DownloadError> {
         Folder::open(&self.target.folder).map_err(refused(&self.target.folder))
+    }
+
+    /// Downloads of other contents to the same place, as they are now.
+    fn list_rivals(&self) -> Result<Vec<String>, DownloadError> {
+        let parent = self.parent()?;
+        let mut rivals = Vec::new();
+        for name in Resume::rivals(&parent, &self.manifest).map_err(self.refused())? {
+            if Resume::find_rival(&parent, &name).map_err(self.refused())? != Rival::Gone {
+                rivals.push(name);
+            }
+        }
+        Ok(rivals)
     }
 
     /// The locked state of an earlier run, if there is one.
@@ -132,7 +148,7 @@ impl Opening {
     fn begin(&self) -> Result<Resume, DownloadError> {
         let parent = self.parent()?;
         let mut resume = self.lock(&parent)?;
-        let begun = self.heed_rivals(&parent).and_then(|()| {
+        let begun = self.heed_newcomers().and_then(|()| self.heed_rivals(&parent)).and_then(|()| {
             self.tell_names_apart(&resume)?;
             resume.load(&self.manifest).map_err(storage(&self.target.folder))
         });
@@ -144,18 +160,25 @@ impl Opening {
         Ok(resume)
     }
 
+    /// Who began since we looked may not have seen us, and what was decided without him may not hold. Of two that begin
+    /// at the same moment at least one sees the other: each looks again when its own folder is there.
+    fn heed_newcomers(&self) -> Result<(), DownloadError> {
+        if self.list_rivals()?.iter().all(|name| self.rivals.contains(name)) {
+            return Ok(());
+        }
+        Err(DownloadError::Busy(self.target.folder.join(self.manifest.name())))
+    }
+
     /// Another content of the same name ends up in the same place. While it is being downloaded nobody else may; what
     /// was left of it unfinished stays where it is.
     fn heed_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
         let io_error = refused(&self.target.folder);
         let path = || self.target.folder.join(self.manifest.name());
         for name in &self.rivals {
-            let rival = Resume::lock_rival(parent, name, self.manifest.content()).map_err(&io_error)?;
-            if rival.is_none() {
-                return Err(DownloadError::Busy(path()));
-            }
-            if !self.target.overwrite {
-                return Err(DownloadError::Unfinished(path()));
+            match Resume::find_rival(parent, name).map_err(&io_error)? {
+                Rival::Running => return Err(DownloadError::Busy(path())),
+                Rival::Left if !self.target.overwrite => return Err(DownloadError::Unfinished(path())),
+                Rival::Left | Rival::Gone => {}
             }
         }
         Ok(())
@@ -410,6 +433,32 @@ impl Opening {
 
     fn all_complete(&self, findings: &[Finding]) -> bool {
         findings.iter().all(|finding| matches!(finding.basis, Basis::Own { .. }))
+    }
+
+    /// Notes which partial files are gone on with: from now on they are ours, whoever made them.
+    fn note_ours(
+        &self,
+        resume: &Resume,
+        plan: &Plan,
+        findings: &[Finding],
+        sights: &[Sight],
+    ) -> Result<(), DownloadError> {
+        let mut noted = made::Noted::new();
+        for finding in findings {
+            if let Basis::Partial { stamp, .. } = finding.basis
+                && self.files.standing(finding.file) == Standing::Partial
+            {
+                noted.insert(finding.file, Identity::of(&stamp));
+            }
+        }
+        for &(file, _) in &plan.replaced {
+            if let Found::File(stamp) = beside_of(sights, file) {
+                noted.insert(file, Identity::of(&stamp));
+            }
+        }
+        let made = resume.start_made(&self.manifest, &noted).map_err(storage(&self.target.folder))?;
+        self.files.note_in(made);
+        Ok(())
     }
 
     /// Does what was decided.

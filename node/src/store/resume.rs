@@ -7,7 +7,8 @@
 //! - `metainfo.torrent`, written once: resuming never needs the original link;
 //! - `state`, replaced atomically at each checkpoint: magic, content id, have-map, SHA-256 of all that
 //!   (10 KB for 20 GiB);
-//! - `journal`, appended to: see [`journal`](super::journal).
+//! - `journal`, appended to: see [`journal`](super::journal);
+//! - `made`, appended to: see [`made`](super::made).
 //!
 //! The folder itself carries the lock, so that two processes never write the same data.
 //!
@@ -27,6 +28,7 @@ use super::{
     alike,
     folder::{Folder, Found},
     journal::{Journal, Noted, Record},
+    made::{self, MADE, Made},
     names::digits,
 };
 use crate::unfinished::{STATE_DIGITS, STATE_ENDING, cut};
@@ -55,6 +57,17 @@ pub(crate) struct Resume {
     content: ContentId,
 }
 
+/// What there is of a download of another content to the same place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// Nothing.
+    Gone,
+    /// It goes on in another process.
+    Running,
+    /// It was left, and may be continued.
+    Left,
+}
+
 /// What an earlier run of the program left.
 #[derive(Debug)]
 pub(crate) struct Left {
@@ -62,6 +75,8 @@ pub(crate) struct Left {
     pub(crate) durable: Option<RunSet>,
     /// What the journal says.
     pub(crate) noted: Noted,
+    /// Partial files that are ours; none if an earlier version of the program left the state.
+    pub(crate) made: Option<made::Noted>,
 }
 
 impl Resume {
@@ -90,9 +105,24 @@ impl Resume {
         Ok(names.filter(is_rival).collect())
     }
 
-    /// Takes the lock of a rival; none if its process runs.
-    pub(crate) fn lock_rival(parent: &Folder, name: &str, ours: ContentId) -> io::Result<Option<Resume>> {
-        Resume::lock_named(parent, name.to_owned(), ours)
+    /// What there is of a rival now. Nothing is made for it: it may have ended since it was seen. An empty folder holds
+    /// nothing to continue, and is removed.
+    pub(crate) fn find_rival(parent: &Folder, name: &str) -> io::Result<Rival> {
+        let folder = match parent.folder(&[name]) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rival::Gone),
+            other => other?,
+        };
+        if !folder.try_lock()? {
+            return Ok(Rival::Running);
+        }
+        if !folder.is_in(parent, name)? {
+            return Ok(Rival::Gone);
+        }
+        match parent.remove_folder(name) {
+            Ok(()) => Ok(Rival::Gone),
+            // Whatever keeps it from being removed: it is there.
+            Err(_) => Ok(Rival::Left),
+        }
     }
 
     fn lock_named(parent: &Folder, name: String, content: ContentId) -> io::Result<Option<Resume>> {
@@ -114,13 +144,19 @@ impl Resume {
     pub(crate) fn load(&mut self, manifest: &Manifest) -> io::Result<Left> {
         self.save_metainfo(manifest)?;
         let noted = Journal::read(&self.folder, JOURNAL, manifest)?;
-        Ok(Left { durable: self.read_state(manifest)?, noted })
+        let made = Made::read(&self.folder, manifest.layout())?;
+        Ok(Left { durable: self.read_state(manifest)?, noted, made })
     }
 
     /// Starts the journal anew with what is still worth knowing.
     pub(crate) fn start_journal(&mut self, records: &[Record]) -> io::Result<()> {
         self.journal = Some(Journal::start(&self.folder, JOURNAL, records)?);
         Ok(())
+    }
+
+    /// Starts the list of partial files anew with those that are gone on with.
+    pub(crate) fn start_made(&self, manifest: &Manifest, noted: &made::Noted) -> io::Result<Made> {
+        Made::start(&self.folder, manifest.layout().files(), noted)
     }
 
     /// Adds to the journal; durable when this returns.
@@ -145,7 +181,7 @@ impl Resume {
         let Resume { parent, name, folder, journal, .. } = self;
         drop(journal);
         alike::forget(&folder);
-        for name in [STATE, METAINFO, JOURNAL] {
+        for name in [STATE, METAINFO, JOURNAL, MADE] {
             folder.remove_file(name)?;
             folder.remove_file(&temporary(name))?;
         }

@@ -283,3 +283,58 @@ fn what_somebody_else_calls_part_is_left_alone_when_the_file_itself_is_overwritt
     assert_eq!(names_in(temp.path()), ["film", "film.part"]);
     assert_eq!(fs::read(temp.path().join("film.part")).unwrap(), vec![1; 3 * 1024 * 1024]);
 }
+
+/// Another content of the same name, and what its download does while ours hashes for the first time.
+fn meanwhile(manifest: &Arc<Manifest>, target: Target, does: impl FnOnce()) -> Result<Opened, DownloadError> {
+    let does = std::cell::Cell::new(Some(does));
+    let progress = |_, _| does.take().into_iter().for_each(|does| does());
+    DiskStore::open(manifest.clone(), target, &progress, &AtomicBool::new(false))
+}
+
+#[test]
+fn a_rival_that_ends_while_we_hash_is_none_and_leaves_nothing() {
+    let (first, data) = content(MIB, &[2 * MIB]);
+    let (second, _) = content(MIB, &[2 * MIB + 5]);
+    let temp = tempfile::tempdir().unwrap();
+    let rival = open(&first, temp.path());
+    // Something of ours to hash.
+    fs::write(temp.path().join("film"), vec![0; 2 * 1024 * 1024 + 5]).unwrap();
+    let opened = meanwhile(&second, overwriting(temp.path()), || drop(rival)).unwrap();
+    assert!(opened.have.is_empty());
+    let states = || names_in(temp.path()).into_iter().filter(|name| name.ends_with(".nearcast")).count();
+    assert_eq!(states(), 1, "ours");
+    drop(opened);
+    assert_eq!(states(), 0);
+    fs::remove_file(temp.path().join("film")).unwrap();
+    put_all(&open(&first, temp.path()).store, &first, &data);
+}
+
+#[test]
+fn an_empty_folder_of_a_rivals_state_blocks_nobody() {
+    let (first, _) = content(MIB, &[2 * MIB]);
+    let (second, _) = content(MIB, &[2 * MIB + 5]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&first, temp.path());
+    let state = names_in(temp.path()).remove(0);
+    drop(opened);
+    fs::create_dir(temp.path().join(&state)).unwrap();
+    let opened = open(&second, temp.path());
+    assert!(!temp.path().join(state).exists());
+    drop(opened);
+}
+
+#[test]
+fn of_two_that_begin_at_the_same_moment_the_later_sees_the_earlier() {
+    let (first, _) = content(MIB, &[2 * MIB]);
+    let (second, _) = content(MIB, &[2 * MIB + 5]);
+    let temp = tempfile::tempdir().unwrap();
+    // Something to hash for the second one, before it has a state.
+    fs::write(temp.path().join("film"), vec![0; 2 * 1024 * 1024 + 5]).unwrap();
+    let mut begun = None;
+    let begins = || begun = Some(try_open(&first, overwriting(temp.path())).unwrap());
+    let both = meanwhile(&second, overwriting(temp.path()), begins);
+    assert!(matches!(both, Err(DownloadError::Busy(_))));
+    drop(both);
+    drop(begun);
+    assert_eq!(names_in(temp.path()), ["film"], "nothing stays of either");
+}

@@ -77,6 +77,92 @@ fn a_part_that_appears_beside_our_state_is_not_ours() {
     assert_eq!(fs::read(&other).unwrap(), text(77));
 }
 
+/// The folder of the state, and what is in it.
+fn state_of(folder: &Path) -> (std::path::PathBuf, Vec<(String, Vec<u8>)>) {
+    let name = names_in(folder).into_iter().find(|name| name.ends_with(".nearcast")).unwrap();
+    let state = folder.join(name);
+    (state.clone(), contents(&state))
+}
+
+/// As if the program had been killed: the state that it removes when nothing was received is there again.
+fn leave_as_killed(opened: Opened, folder: &Path) {
+    let (state, files) = state_of(folder);
+    drop(opened);
+    fs::create_dir_all(&state).unwrap();
+    files.into_iter().for_each(|(name, bytes)| fs::write(state.join(name), bytes).unwrap());
+}
+
+#[test]
+fn a_part_of_our_length_beside_a_state_that_was_left_is_not_ours() {
+    let (manifest, _) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    leave_as_killed(open(&manifest, temp.path()), temp.path());
+    let part = temp.path().join("film.part");
+    fs::write(&part, text(3 * 1024 * 1024)).unwrap();
+    assert!(matches!(try_open(&manifest, target(temp.path())), Err(DownloadError::InTheWay(_))));
+    assert_eq!(fs::read(&part).unwrap(), text(3 * 1024 * 1024));
+}
+
+#[test]
+fn a_part_that_took_the_place_of_ours_is_not_believed() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    for &run in &runs(&manifest)[..8] {
+        opened.store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    opened.store.checkpoint().unwrap();
+    drop(opened);
+    let (part, aside) = (temp.path().join("film.part"), temp.path().join("aside"));
+    fs::write(&aside, text(3 * 1024 * 1024)).unwrap();
+    let ours = temp.path().join("ours");
+    fs::rename(&part, &ours).unwrap();
+    fs::rename(&aside, &part).unwrap();
+    assert!(matches!(try_open(&manifest, target(temp.path())), Err(DownloadError::InTheWay(_))));
+    assert_eq!(fs::read(&part).unwrap(), text(3 * 1024 * 1024));
+    // A copy of ours, on another disk say, is hashed and gone on with.
+    fs::copy(&ours, &part).unwrap();
+    assert_eq!(open(&manifest, temp.path()).have.count(), 8);
+}
+
+#[test]
+fn a_state_of_a_version_that_noted_nothing_is_gone_on_with() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    opened.store.put(&data.verified(&manifest, runs(&manifest)[0])).unwrap();
+    opened.store.checkpoint().unwrap();
+    drop(opened);
+    fs::remove_file(state_of(temp.path()).0.join("made")).unwrap();
+    assert_eq!(open(&manifest, temp.path()).have.count(), 1);
+    assert!(state_of(temp.path()).0.join("made").exists(), "from now on it is noted");
+}
+
+#[test]
+fn what_a_run_that_was_killed_made_is_ours_though_nothing_in_it_is_right() {
+    let (manifest, data) = content(MIB, &[3 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let opened = open(&manifest, temp.path());
+    let (store, disk) = Faulty::under(opened.store);
+    locked(&disk.plan).caching = true;
+    store.put(&data.verified(&manifest, runs(&manifest)[0])).unwrap();
+    let (state, files) = state_of(temp.path());
+    // What was written is lost with the power; the file is there, and empty.
+    let part = temp.path().join("film.part");
+    let kept = temp.path().join("kept");
+    fs::hard_link(&part, &kept).unwrap();
+    locked(&disk.plan).fail_next_sync = true;
+    store.checkpoint().unwrap();
+    drop((store, disk));
+    fs::rename(&kept, &part).unwrap();
+    fs::create_dir_all(&state).unwrap();
+    files.into_iter().for_each(|(name, bytes)| fs::write(state.join(name), bytes).unwrap());
+    let opened = open(&manifest, temp.path());
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
 #[test]
 fn a_file_that_is_overwritten_stays_in_place_until_the_new_one_is_whole() {
     let (manifest, data) = content(MIB, &[3 * MIB]);

@@ -1,0 +1,167 @@
+//! Which partial files are ours. Other programs call their files `NAME.part` too, and give them their full length from
+//! the start; so neither name nor length says who made one. What says it is its number in its file system, noted in
+//! the state's folder when the file is made.
+//!
+//! One file, `made`, that only grows while a download runs: an entry for each partial file. The first entry is the
+//! state's own folder: a disk may have another number after a restart, and is known by that. An entry that was torn or
+//! damaged makes a file of ours somebody else's, which is gone on with if a run in it is right; never the reverse.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+};
+
+use nearcast_core::layout::{FileIndex, Layout};
+
+use super::{
+    folder::{FileStamp, Folder},
+    resume::{read_bounded, write_durably},
+};
+
+pub(super) const MADE: &str = "made";
+/// File, device, number in the device.
+const ENTRY_BYTES: usize = 4 + 8 + 8;
+/// Stands for the folder of the state, where an entry has the file.
+const OF_STATE: u32 = u32::MAX;
+/// Downloads of more files than this do not wait for each entry to be durable: thousands of small files would take
+/// minutes. The entries are durable with the next checkpoint.
+const SYNCED_ALONE_MAX: u32 = 64;
+
+/// What tells one file from all others that exist at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(super) device: u64,
+    pub(super) inode: u64,
+}
+
+impl Identity {
+    pub(super) fn of(stamp: &FileStamp) -> Identity {
+        Identity { device: stamp.device, inode: stamp.inode }
+    }
+
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+    fn of_file(file: &File) -> io::Result<Identity> {
+        let seen = file.metadata()?;
+        Ok(Identity { device: seen.dev(), inode: seen.ino() })
+    }
+}
+
+/// Partial files that are ours, as an earlier run noted them.
+pub(crate) type Noted = BTreeMap<FileIndex, Identity>;
+
+/// The open list.
+#[derive(Debug)]
+pub(crate) struct Made {
+    file: File,
+    bytes: u64,
+    /// Each entry is durable before anything is written to its file.
+    strict: bool,
+}
+
+impl Made {
+    /// What an earlier run noted; none if it was of a version that noted nothing.
+    pub(super) fn read(state: &Folder, layout: &Layout) -> io::Result<Option<Noted>> {
+        // A file may be made again, and is noted again then.
+        let bytes_max = (u64::from(layout.files()) + 1) * ENTRY_BYTES as u64 * 8;
+        let Some(bytes) = read_bounded(state, MADE, bytes_max)? else { return Ok(None) };
+        let mut noted = Noted::new();
+        let mut entries = bytes.as_chunks::<ENTRY_BYTES>().0.iter().map(decode);
+        let Some((OF_STATE, old)) = entries.next() else { return Ok(Some(noted)) };
+        let here = state.identity()?;
+        for (file, mut identity) in entries {
+            let Some(file) = layout.file_index(file) else { break };
+            if identity.device == old.device {
+                identity.device = here.device;
+            }
+            noted.insert(file, identity);
+        }
+        Ok(Some(noted))
+    }
+
+    /// Begins the list anew with the files that are gone on with.
+    pub(super) fn start(state: &Folder, files: u32, noted: &Noted) -> io::Result<Made> {
+        let mut bytes = encode(OF_STATE, state.identity()?).to_vec();
+        for (file, &identity) in noted {
+            bytes.extend(encode(file.get(), identity));
+        }
+        write_durably(state, MADE, &bytes)?;
+        let file = state.open_file(MADE, true)?;
+        Ok(Made { file, bytes: bytes.len() as u64, strict: files <= SYNCED_ALONE_MAX })
+    }
+
+    /// Notes a file that was made a moment ago, before anything is written to it.
+    pub(super) fn add(&mut self, index: FileIndex, file: &File) -> io::Result<()> {
+        self.file.write_all_at(&encode(index.get(), Identity::of_file(file)?), self.bytes)?;
+        if self.strict {
+            self.file.sync_data()?;
+        }
+        self.bytes += ENTRY_BYTES as u64;
+        Ok(())
+    }
+
+    /// Makes the list durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        if self.strict { Ok(()) } else { self.file.sync_data() }
+    }
+}
+
+fn encode(file: u32, identity: Identity) -> [u8; ENTRY_BYTES] {
+    let mut entry = [0; ENTRY_BYTES];
+    entry[..4].copy_from_slice(&file.to_le_bytes());
+    entry[4..12].copy_from_slice(&identity.device.to_le_bytes());
+    entry[12..].copy_from_slice(&identity.inode.to_le_bytes());
+    entry
+}
+
+fn decode(entry: &[u8; ENTRY_BYTES]) -> (u32, Identity) {
+    let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| entry[at + byte]));
+    let file = u32::from_le_bytes(std::array::from_fn(|byte| entry[byte]));
+    (file, Identity { device: number(4), inode: number(12) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::testing, *};
+
+    #[test]
+    fn what_was_noted_is_known_and_a_torn_end_costs_itself_only() {
+        let (manifest, _) = testing::content(1 << 20, &[1 << 20, 1 << 20]);
+        let layout = manifest.layout();
+        let temp = tempfile::tempdir().unwrap();
+        let state = Folder::open(temp.path()).unwrap();
+        assert_eq!(Made::read(&state, layout).unwrap(), None, "an earlier version noted nothing");
+        let mut made = Made::start(&state, 2, &Noted::new()).unwrap();
+        assert_eq!(Made::read(&state, layout).unwrap(), Some(Noted::new()));
+        let [one, other] = [0, 1].map(|file| layout.file_index(file).unwrap());
+        let [a, b] = ["a", "b"].map(|name| state.create_new_file(name).unwrap());
+        made.add(one, &a).unwrap();
+        made.add(other, &b).unwrap();
+        let all = Made::read(&state, layout).unwrap().unwrap();
+        assert_eq!(
+            (all[&one], all[&other]),
+            (Identity::of_file(&a).unwrap(), Identity::of_file(&b).unwrap())
+        );
+        made.file.set_len(made.bytes - 1).unwrap();
+        let rest = Made::read(&state, layout).unwrap().unwrap();
+        assert_eq!((rest.len(), rest[&one]), (1, all[&one]));
+        Made::start(&state, 2, &all).unwrap();
+        assert_eq!(Made::read(&state, layout).unwrap(), Some(all));
+    }
+
+    #[test]
+    fn a_disk_may_have_another_number_after_a_restart() {
+        let (manifest, _) = testing::content(1 << 20, &[1 << 20]);
+        let temp = tempfile::tempdir().unwrap();
+        let state = Folder::open(temp.path()).unwrap();
+        let file = manifest.layout().file_index(0).unwrap();
+        let before = [
+            encode(OF_STATE, Identity { device: 77, inode: 1 }),
+            encode(0, Identity { device: 77, inode: 5 }),
+        ];
+        write_durably(&state, MADE, &before.concat()).unwrap();
+        let noted = Made::read(&state, manifest.layout()).unwrap().unwrap();
+        assert_eq!(noted[&file], Identity { device: state.identity().unwrap().device, inode: 5 });
+    }
+}

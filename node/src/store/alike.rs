@@ -4,11 +4,7 @@
 //!
 //! That is only done where a disk takes two names for one at all, which two small files tell.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, io};
 
 use nearcast_core::{layout::FileIndex, manifest::Manifest};
 
@@ -84,14 +80,29 @@ pub(super) struct Disk<'a> {
     pub(super) state: &'a Folder,
 }
 
-impl Disk<'_> {
-    fn path(&self) -> PathBuf {
-        self.state.path().join(TRIED)
-    }
+#[cfg(test)]
+thread_local! {
+    /// Set while this thread's disk takes upper case for lower case.
+    static FOLDS_CASE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Does something with a disk that folds case.
+#[cfg(test)]
+pub(super) fn with_folding<T>(does: impl FnOnce() -> T) -> T {
+    FOLDS_CASE.set(true);
+    let result = does();
+    FOLDS_CASE.set(false);
+    result
 }
 
 impl Ground for Disk<'_> {
     fn make(&mut self, path: &[&str]) -> io::Result<(u64, bool)> {
+        #[cfg(test)]
+        let folded: Vec<String> = path.iter().map(|part| part.to_lowercase()).collect();
+        #[cfg(test)]
+        let folded: Vec<&str> = folded.iter().map(String::as_str).collect();
+        #[cfg(test)]
+        let path = if FOLDS_CASE.get() { folded.as_slice() } else { path };
         let (name, folders) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let inside: Vec<&str> = [TRIED].iter().chain(folders).copied().collect();
         let folder = match self.state.make_folder(&inside) {
@@ -112,7 +123,7 @@ impl Ground for Disk<'_> {
 
     /// Nothing but what was made here lies below the state's folder, and no link is followed.
     fn clear(&mut self) -> io::Result<()> {
-        remove(&self.path())
+        self.state.remove_tree(TRIED)
     }
 }
 
@@ -122,13 +133,6 @@ impl Drop for Disk<'_> {
         if let Err(error) = self.clear() {
             tracing::debug!(%error, "names that were tried stay");
         }
-    }
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
     }
 }
 
@@ -209,6 +213,26 @@ mod tests {
         let found = find(&manifest(&paths), &|_| true, &mut Disk { state: &state }).unwrap();
         assert_eq!(found, None);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_cleared_is_what_was_made_though_the_folder_was_swapped_for_a_link() {
+        let (temp, precious) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let victim = precious.path().join(TRIED);
+        std::fs::create_dir(&victim).unwrap();
+        std::fs::write(victim.join("letter"), "dear").unwrap();
+        let (path, aside) = (temp.path().join("state"), temp.path().join("aside"));
+        std::fs::create_dir(&path).unwrap();
+        let state = Folder::open(&path).unwrap();
+        let mut disk = Disk { state: &state };
+        disk.make(&["a", "b", "c"]).unwrap();
+        std::os::unix::fs::symlink(&victim, aside.with_file_name("link")).unwrap();
+        std::fs::rename(aside.with_file_name("link"), path.join(TRIED).join("a/link")).unwrap();
+        std::fs::rename(&path, &aside).unwrap();
+        std::os::unix::fs::symlink(precious.path(), &path).unwrap();
+        disk.clear().unwrap();
+        assert_eq!(std::fs::read(victim.join("letter")).unwrap(), b"dear");
+        assert_eq!(std::fs::read_dir(&aside).unwrap().count(), 0);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub(crate) struct Files {
     manifest: Arc<Manifest>,
     base: Base,
     names: PartialNames,
-    room: Room,
+    /// That of the disk; a seed writes nothing.
+    room: Arc<Room>,
     unusual: Mutex<BTreeMap<FileIndex, Unusual>>,
     /// By file index; empty for a seed, all of whose files are complete.
     standing: Mutex<Box<[Standing]>>,
@@ -68,9 +69,10 @@ pub(crate) struct Files {
 
 impl Files {
     /// The files of a download in an open folder; none is touched before [`Files::set_standing`] or a write.
-    pub(crate) fn of_download(manifest: Arc<Manifest>, folder: Folder) -> Files {
+    pub(crate) fn of_download(manifest: Arc<Manifest>, folder: Folder) -> io::Result<Files> {
         let standing = vec![Standing::Absent; manifest.layout().files() as usize];
-        Files::new(manifest, Base::Held(folder), standing)
+        let room = Room::of_disk(&folder)?;
+        Ok(Files { room, ..Files::new(manifest, Base::Held(folder), standing) })
     }
 
     /// The complete files of a seed, only ever read.
@@ -83,7 +85,7 @@ impl Files {
         Files {
             open: HeldOpen::of(KEYS.fetch_add(1, Ordering::Relaxed)),
             names: PartialNames::of(&manifest),
-            room: Room::default(),
+            room: Arc::default(),
             unusual: Mutex::default(),
             manifest,
             base,
@@ -175,10 +177,10 @@ impl Files {
         Ok(shared)
     }
 
-    /// Gives a new file the rights of its original: who could read that can read this, and nobody else.
+    /// Gives a new file the owner and the rights of its original: who could read that can read this, and nobody else.
     pub(crate) fn take_rights(&self, file: FileIndex) -> io::Result<()> {
-        let mode = self.folder_of(file, false)?.mode(&self.name_at(file, Place::Own))?;
-        Ok(rustix::fs::fchmod(self.handle(file, true)?, mode)?)
+        let rights = self.folder_of(file, false)?.rights(&self.name_at(file, Place::Own))?;
+        rights.give_to(&*self.handle(file, true)?)
     }
 
     /// What lies under the file's own name, for reading.
@@ -331,7 +333,7 @@ impl Files {
             if now != original {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
-            return folder.rename_over(&partial, &own);
+            return folder.swap(&partial, &own, &original);
         }
         folder.rename_new(&partial, &own)
     }

@@ -13,16 +13,21 @@ use std::{
 
 use rustix::{
     fs::{
-        Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
+        Access, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Stat,
         accessat, fstat, fstatvfs, mkdirat, openat, openat2, renameat, renameat_with, statat, unlinkat,
     },
     io::Errno,
 };
 
-use super::{made::Identity, room::Free};
+use nearcast_core::paths::PATH_DEPTH_MAX;
+
+use super::{made::Identity, rights::Rights, room::Free};
 
 /// Set once the kernel said that it lacks `openat2` (or a sandbox forbids it): we walk from then on.
 static WALK: AtomicBool = AtomicBool::new(false);
+
+/// Folders in each other below one that is removed, at most. No content has deeper ones.
+const TREE_DEPTH_MAX: usize = PATH_DEPTH_MAX;
 
 /// An open folder.
 #[derive(Debug)]
@@ -149,10 +154,9 @@ impl Folder {
         Ok(open_to_somebody && self.may(name, Access::WRITE_OK)?)
     }
 
-    /// Who may read, write and run the file `name`.
-    pub(crate) fn mode(&self, name: &str) -> io::Result<Mode> {
-        let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok(Mode::from_raw_mode(stat.st_mode) & (Mode::RWXU | Mode::RWXG | Mode::RWXO))
+    /// Whose the file `name` is, and who may do what with it.
+    pub(crate) fn rights(&self, name: &str) -> io::Result<Rights> {
+        Ok(Rights::of(&statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
     /// The folder's own number.
@@ -205,6 +209,25 @@ impl Folder {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
     }
 
+    /// Renames a file inside this folder over another one, if that is still `original`. Who writes to it between our
+    /// look and our renaming loses nothing: the two files change places first, and what came out is looked at.
+    pub(crate) fn swap(&self, from: &str, to: &str, original: &FileStamp) -> io::Result<()> {
+        let exchange = || renameat_with(&self.fd, from, &self.fd, to, RenameFlags::EXCHANGE);
+        match exchange() {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return self.rename_over(from, to),
+            other => other?,
+        }
+        // Its renaming is a change of its own, but not one of what is in it.
+        if matches!(self.find(from)?, Found::File(now) if now.is_written_as(original)) {
+            if let Err(error) = self.remove_file(from) {
+                tracing::warn!(%error, path = %self.path.join(from).display(), "the old version of a file stays");
+            }
+            return Ok(());
+        }
+        exchange()?;
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
     /// Renames a file inside this folder over whatever file is under `to`.
     pub(crate) fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
@@ -218,6 +241,17 @@ impl Folder {
     /// Removes an empty folder; that it is gone already is no error.
     pub(crate) fn remove_folder(&self, name: &str) -> io::Result<()> {
         gone(unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
+    }
+
+    /// Removes a folder with all that is in it, and follows no link. That it is gone already is no error.
+    pub(crate) fn remove_tree(&self, name: &str) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => empty(&fd, TREE_DEPTH_MAX)?,
+            Err(Errno::NOENT) => return Ok(()),
+            Err(error) => return Err(explain(error)),
+        }
+        self.remove_folder(name)
     }
 
     /// Makes names in this folder durable.
@@ -294,6 +328,29 @@ impl Folder {
     }
 }
 
+/// Removes all that is in a folder.
+fn empty(folder: &OwnedFd, depth_left: usize) -> io::Result<()> {
+    let entries: Result<Vec<_>, Errno> = Dir::read_from(folder)?.collect();
+    for entry in entries? {
+        let name = entry.file_name();
+        if matches!(name.to_bytes(), b"." | b"..") {
+            continue;
+        }
+        match unlinkat(folder, name, AtFlags::empty()) {
+            // What Linux says of a folder, and what other systems say.
+            Err(Errno::ISDIR | Errno::PERM) if depth_left > 0 => {}
+            other => {
+                gone(other)?;
+                continue;
+            }
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        empty(&openat(folder, name, flags, Mode::empty())?, depth_left - 1)?;
+        gone(unlinkat(folder, name, AtFlags::REMOVEDIR))?;
+    }
+    Ok(())
+}
+
 fn gone(result: Result<(), Errno>) -> io::Result<()> {
     match result {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -354,6 +411,33 @@ mod tests {
         folder.remove_file("b").unwrap();
         folder.rename_new("a", "b").unwrap();
         assert_eq!(std::fs::read(temp.path().join("b")).unwrap(), b"a");
+    }
+
+    #[test]
+    fn who_writes_to_a_file_in_the_moment_before_it_is_replaced_loses_nothing() {
+        let temp = tempfile::tempdir().unwrap();
+        let folder = Folder::open(temp.path()).unwrap();
+        let (new, own) = (temp.path().join("new"), temp.path().join("own"));
+        std::fs::write(&new, "new").unwrap();
+        std::fs::write(&own, "old").unwrap();
+        let look = || match folder.find("own").unwrap() {
+            Found::File(stamp) => stamp,
+            other => panic!("{other:?}"),
+        };
+        let original = look();
+        std::fs::write(&own, "edited").unwrap();
+        let error = folder.swap("new", "own", &original).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&own).unwrap(), b"edited");
+        assert_eq!(std::fs::read(&new).unwrap(), b"new");
+        // An editor that saves by renaming.
+        let original = look();
+        std::fs::write(temp.path().join("saved"), "edited").unwrap();
+        std::fs::rename(temp.path().join("saved"), &own).unwrap();
+        folder.swap("new", "own", &original).unwrap_err();
+        folder.swap("new", "own", &look()).unwrap();
+        assert_eq!(std::fs::read(&own).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 1);
     }
 
     #[test]

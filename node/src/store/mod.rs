@@ -27,6 +27,7 @@ pub(crate) mod open;
 mod opening;
 pub(crate) mod receipt;
 pub(crate) mod resume;
+mod rights;
 pub(crate) mod room;
 mod salvage;
 mod seen;

@@ -67,7 +67,7 @@ impl DiskStore {
         let folder = Folder::create(&target.folder).map_err(storage(&target.folder))?;
         let opening = Opening {
             receipt: receipt_place(&target, &manifest),
-            files: Files::of_download(manifest.clone(), folder),
+            files: Files::of_download(manifest.clone(), folder).map_err(refused(&target.folder))?,
             manifest,
             target,
             rivals: Vec::new(),

@@ -99,7 +99,11 @@ impl Opening {
             return Ok(opened);
         }
         let (resume, new) = match resume {
-            Some(resume) => (resume, false),
+            Some(resume) => {
+                // More may be wanted than last time, and whoever began it may have been killed before he looked.
+                self.tell_names_apart(&resume)?;
+                (resume, false)
+            }
             None => (self.begin()?, true),
         };
         let written = self
@@ -470,13 +474,15 @@ impl Opening {
         belief: &mut Belief,
         watch: &Watch<'_>,
     ) -> Result<(), DownloadError> {
-        for &file in &plan.adopted {
-            self.files.adopt(file).map_err(storage(&self.files.path(file)))?;
-        }
         let missing_bytes = self.missing_bytes(belief);
         let replaced = self.begin_replacing(plan, sights, left, belief, watch)?;
         let salvage = Salvage { manifest: &self.manifest, files: &self.files, cancelled: watch.cancelled };
-        salvage.run(&replaced, missing_bytes, &mut belief.good)
+        salvage.run(&replaced, missing_bytes, &mut belief.good)?;
+        // Last: whoever made it must not find it longer if nothing is begun.
+        for &file in &plan.adopted {
+            self.files.adopt(file).map_err(storage(&self.files.path(file)))?;
+        }
+        Ok(())
     }
 
     /// From now on the new files are meant: what is right of the old ones is not there yet.

@@ -2,11 +2,15 @@
 //! logs nor mails nor the state that says how to go on.
 
 use std::{
+    collections::BTreeMap,
     io,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
-use super::folder::Folder;
+use super::{folder::Folder, locked};
 
 /// Of every disk, so much stays free: one part in a hundred,
 const RESERVE_PARTS: u64 = 100;
@@ -17,7 +21,7 @@ const ASK_AGAIN_BYTES: u64 = 64 * 1024 * 1024;
 /// And of what is free no more than one part in so many is taken without asking.
 const ASK_AGAIN_PARTS: u64 = 4;
 
-/// How much may be written to the disk below a folder, as far as it is known.
+/// How much may be written to a disk, as far as it is known.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     /// Bytes that may be written before the disk is asked again.
@@ -27,6 +31,21 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// The room of the disk that a folder lies on. All downloads to it have one together: each for itself would take its
+    /// part of what is free without asking.
+    pub(crate) fn of_disk(folder: &Folder) -> io::Result<Arc<Room>> {
+        static ROOMS: Mutex<BTreeMap<u64, Weak<Room>>> = Mutex::new(BTreeMap::new());
+        let device = folder.identity()?.device;
+        let mut rooms = locked(&ROOMS);
+        if let Some(room) = rooms.get(&device).and_then(Weak::upgrade) {
+            return Ok(room);
+        }
+        rooms.retain(|_, room| room.strong_count() > 0);
+        let room = Arc::new(Room::default());
+        rooms.insert(device, Arc::downgrade(&room));
+        Ok(room)
+    }
+
     /// Takes room for a write.
     ///
     /// # Errors
@@ -96,6 +115,19 @@ mod tests {
         assert_eq!((small.reserve(), small.room()), (10_000, 490_000));
         let large = Free { disk_bytes: 1 << 42, free_bytes: RESERVE_BYTES_MAX - 1 };
         assert_eq!((large.reserve(), large.room()), (RESERVE_BYTES_MAX, 0));
+    }
+
+    #[test]
+    fn all_who_write_to_a_disk_count_together() {
+        let temp = tempfile::tempdir().unwrap();
+        let (one, other) = (temp.path().join("one"), temp.path().join("other"));
+        let [one, other] = [one, other].map(|path| Folder::create(&path).unwrap());
+        let [first, second] = [&one, &other].map(|folder| Room::of_disk(folder).unwrap());
+        let writing = 1 << 20;
+        first.take(&one, writing).unwrap();
+        assert!(second.in_flight.load(Ordering::Relaxed) >= writing);
+        assert!(Arc::ptr_eq(&first, &second));
+        first.written(writing);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::{
     collections::VecDeque,
     ffi::OsString,
-    io::Read,
+    io::{self, Read},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -36,9 +36,11 @@ const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// for the last.
 const BATCH_ITEMS_MAX: usize = 1_024;
 const BATCH_BYTES_MAX: u64 = 64 << 20;
-/// A guess at how large a `.torrent` gets: for each content, and for each MiB of its data.
+/// A guess at the room that a `.torrent` takes: for something large, for each MiB of its data besides, and for something
+/// small, which is a block of the disk.
 const TORRENT_BYTES: u64 = 64 << 10;
 const TORRENT_BYTES_PER_MIB: u64 = 256;
+const TORRENT_BYTES_SMALL: u64 = 4 << 10;
 
 /// Some things that are due, hashed as one.
 #[derive(Debug)]
@@ -177,14 +179,17 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
         Err(error) => return Hashed::Blocked(printable(&error.to_string()), batch.due),
     };
     // Before hours of hashing: a root that is full or not ours to write to.
-    let room = batch.due.iter().map(|due| TORRENT_BYTES + (due.bytes() >> 20) * TORRENT_BYTES_PER_MIB).sum();
-    if let Err(error) = folder.check_room(room) {
+    let blocked = |error: &io::Error, due| {
         let root = printable(&folder.path().to_string_lossy());
-        return Hashed::Blocked(format!("no .torrent can be written to {root}: {error}"), batch.due);
-    }
+        Hashed::Blocked(format!("no .torrent can be written to {root}: {error}"), due)
+    };
+    let fitting = match fitting(&batch.due, |bytes| folder.check_room(bytes)) {
+        Ok(fitting) => fitting,
+        Err(error) => return blocked(&error, batch.due),
+    };
     let (mut files, mut places) = (Vec::new(), Vec::new());
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.due.len());
-    for due in &batch.due {
+    for due in &batch.due[..fitting] {
         outcomes.push(match make(&folder, due, batch.include, health, cancelled) {
             Ok(made) => {
                 files.push((due.torrent.clone(), made.manifest.to_torrent()));
@@ -194,13 +199,48 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
             Err(outcome) => outcome,
         });
     }
-    for (place, written) in places.into_iter().zip(folder.replace_files(&files)) {
-        if let Err(error) = written {
-            let name = printable(&batch.due[place].torrent.to_string_lossy());
-            outcomes[place] = Outcome::Failed(format!("cannot write {name}: {error}"));
+    let written = folder.replace_files(&files);
+    let any = written.iter().any(Result::is_ok);
+    for (place, written) in places.into_iter().zip(written) {
+        match written {
+            Ok(()) => {}
+            // The guess was too low. It says nothing about these contents.
+            Err(error) if is_full(&error) && !any => return blocked(&error, batch.due),
+            Err(error) if is_full(&error) => outcomes[place] = Outcome::Cancelled,
+            Err(error) => {
+                let name = printable(&batch.due[place].torrent.to_string_lossy());
+                outcomes[place] = Outcome::Failed(format!("cannot write {name}: {error}"));
+            }
         }
     }
+    // Those that did not fit are due again.
+    outcomes.resize_with(batch.due.len(), || Outcome::Cancelled);
     Hashed::Done(batch.due.into_iter().zip(outcomes).collect())
+}
+
+/// How many of these, from the first on, have room for their `.torrent`: all, or half of them, or a quarter, and so on.
+///
+/// # Errors
+/// There is no room for one.
+fn fitting(due: &[Due], mut check_room: impl FnMut(u64) -> io::Result<()>) -> io::Result<usize> {
+    let mut count = due.len();
+    loop {
+        match check_room(due[..count].iter().map(torrent_bytes).sum()) {
+            Err(error) if is_full(&error) && count > 1 => count /= 2,
+            checked => return checked.map(|()| count),
+        }
+    }
+}
+
+fn torrent_bytes(due: &Due) -> u64 {
+    match is_small(due) {
+        true => TORRENT_BYTES_SMALL,
+        false => TORRENT_BYTES + (due.bytes() >> 20) * TORRENT_BYTES_PER_MIB,
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Made {

@@ -49,7 +49,8 @@ pub(super) struct Get {
     #[arg(long, short, value_name = "DIR", default_value = ".")]
     output: PathBuf,
     /// Replace files that are there and differ, each when its new version is complete; until then the old one stays as it
-    /// is, so there must be room for both.
+    /// is, so there must be room for both. The new file gets the old one's mode, and its owner if you may give files away; access
+    /// lists (ACLs), extended attributes and hard links are not kept.
     #[arg(long)]
     overwrite: bool,
     /// Peer or seeder to ask; several are possible. Only addresses given here may have ports below 1024, lie in private

@@ -293,3 +293,80 @@ fn two_that_overwrite_the_same_file_do_not_meet() {
     assert!(matches!(try_open(&manifest, overwriting(temp.path())), Err(DownloadError::Busy(_))));
     assert_eq!(fs::read(temp.path().join("film")).unwrap(), b"old");
 }
+
+/// Names that differ in case only, each with a byte.
+fn two_cases() -> Arc<Manifest> {
+    use nearcast_core::{
+        manifest::NewFile,
+        merkle::sha256,
+        paths::{RelativePath, SafeName},
+    };
+    let file = |path| NewFile {
+        path: RelativePath::parse(path).unwrap(),
+        length: 1,
+        piece_hashes: vec![sha256(b"x")],
+    };
+    let name = SafeName::parse(b"things").unwrap();
+    let files = ["Name", "name"].map(file).into();
+    Arc::new(Manifest::build(&name, 16384, files, Vec::new()).unwrap())
+}
+
+#[test]
+fn names_that_are_one_on_this_disk_are_told_apart_also_when_a_download_goes_on() {
+    let manifest = two_cases();
+    let temp = tempfile::tempdir().unwrap();
+    let one = manifest.layout().file_index(0).unwrap();
+    let selected = Target { selected: Some([one].into()), ..target(temp.path()) };
+    let opened = super::super::alike::with_folding(|| try_open(&manifest, selected)).unwrap();
+    leave_as_killed(opened, temp.path());
+    let before = state_of(temp.path()).1;
+    let all = super::super::alike::with_folding(|| try_open(&manifest, target(temp.path())));
+    match all {
+        Err(DownloadError::SameName { one, other, .. }) => assert_ne!(one, other),
+        _ => panic!("both would be written to one file"),
+    }
+    assert_eq!(state_of(temp.path()).1, before, "the first one can be continued");
+}
+
+#[test]
+fn a_part_that_is_adopted_keeps_its_length_until_all_is_decided() {
+    let (manifest, data) = content(MIB, &[2 * MIB, 2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let folder = temp.path().join("things/part000");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("file00000.part"), &data.files[0][..1024 * 1024]).unwrap();
+    let mut old = data.files[1].clone();
+    old[5] ^= 1;
+    fs::write(folder.join("file00001"), &old).unwrap();
+    // Something lies where the new version of the second file should be made.
+    let mark = crate::unfinished::STATE_DIGITS;
+    let digits: String = manifest.content().to_string().chars().take(mark).collect();
+    fs::create_dir(folder.join(format!("file00001.{digits}.part"))).unwrap();
+    assert!(try_open(&manifest, overwriting(temp.path())).is_err());
+    assert_eq!(fs::metadata(folder.join("file00000.part")).unwrap().len(), 1024 * 1024);
+    assert_eq!(fs::read(folder.join("file00001")).unwrap(), old);
+    fs::remove_dir(folder.join(format!("file00001.{digits}.part"))).unwrap();
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+    assert_eq!(opened.have.count(), 4 + 4);
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn a_file_that_is_overwritten_stays_its_owners() {
+    let (manifest, data) = content(MIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let film = temp.path().join("film");
+    fs::write(&film, "old").unwrap();
+    fs::set_permissions(&film, fs::Permissions::from_mode(0o640)).unwrap();
+    // Files can be given away by root alone; for others the owner is the same in any case.
+    let _ = std::os::unix::fs::chown(&film, Some(4321), Some(1234));
+    let before = fs::metadata(&film).unwrap();
+    let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
+    put_all(&opened.store, &manifest, &data);
+    opened.store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+    let after = fs::metadata(&film).unwrap();
+    assert_eq!((after.uid(), after.gid(), after.mode()), (before.uid(), before.gid(), before.mode()));
+}

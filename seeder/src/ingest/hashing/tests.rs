@@ -181,6 +181,26 @@ fn a_swap_at_any_moment_publishes_what_was_there_or_nothing() {
 }
 
 #[test]
+fn on_a_disk_that_is_nearly_full_as_many_are_published_as_there_is_room_for() {
+    let world = World::new();
+    for number in 0..100 {
+        fs::write(world.path(&format!("small-{number:02}")), [number; 100]).unwrap();
+    }
+    let due = world.batch().due;
+    assert_eq!(due.len(), 100);
+    let with = |room: u64| {
+        let check = |bytes| if bytes <= room { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) };
+        fitting(&due, check).map_err(|error| error.kind())
+    };
+    assert_eq!(with(1 << 20), Ok(100), "a small .torrent takes a block, no more");
+    assert_eq!(with(100 << 10), Ok(25));
+    assert_eq!(with(4 << 10), Ok(1));
+    assert_eq!(with(100), Err(io::ErrorKind::StorageFull));
+    let refused = fitting(&due, |_| Err(io::ErrorKind::PermissionDenied.into()));
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+}
+
+#[test]
 fn where_no_torrent_can_be_written_nothing_is_hashed() {
     let mut world = World::new();
     fs::write(world.path("film"), "x").unwrap();

@@ -29,7 +29,7 @@ use super::{
     made::Made,
     medium::Medium,
     names::PartialNames,
-    room::{Free, Room},
+    room::Room,
     standing::{Place, Standing, Unusual},
 };
 
@@ -204,10 +204,10 @@ impl Files {
         Ok(folder.takes_files()? && (!original || folder.is_writable(&self.name_at(file, Place::Own))?))
     }
 
-    /// How full the disk is; none if it does not say, or if nothing is written to it.
-    pub(crate) fn free(&self) -> io::Result<Option<Free>> {
+    /// How many bytes the disk has room for; none if it does not say, or if nothing is written to it.
+    pub(crate) fn room_bytes(&self) -> io::Result<Option<u64>> {
         match &self.base {
-            Base::Held(folder) => folder.free(),
+            Base::Held(folder) => Ok(folder.free()?.map(|free| self.room.beside(free))),
             Base::Named(_) => Ok(None),
         }
     }

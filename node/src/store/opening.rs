@@ -26,7 +26,6 @@ use super::{
     open::{Opened, Target, refused, storage},
     receipt::{Receipt, ReceiptPlace},
     resume::{Left, Resume, Rival},
-    room::Free,
     salvage::{Replaced, Salvage},
     standing::{Place, Standing},
 };
@@ -416,8 +415,8 @@ impl Opening {
     fn check_room(&self, belief: &Belief, plan: &Plan) -> Result<(), DownloadError> {
         let path = self.target.folder.join(self.manifest.name());
         let bytes = self.missing_bytes(belief);
-        let free = self.files.free().map_err(refused(&path))?;
-        let Some(room) = free.map(Free::room).filter(|&room| room < bytes) else { return Ok(()) };
+        let room = self.files.room_bytes().map_err(refused(&path))?;
+        let Some(room) = room.filter(|&room| room < bytes) else { return Ok(()) };
         if !self.target.wait_for_room && plan.replaced.is_empty() {
             return Err(DownloadError::NoRoom { path, bytes, room });
         }

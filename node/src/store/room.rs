@@ -14,8 +14,11 @@ use super::{folder::Folder, locked};
 
 /// Of every disk, so much stays free: one part in a hundred,
 const RESERVE_PARTS: u64 = 100;
-/// but never more than this, which is enough for everything else that runs.
+/// but never more than this, which is enough for everything else that runs,
 pub(crate) const RESERVE_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// nor more than one part in so many of what was free before we wrote: who asks for a small file on a disk that is nearly
+/// full already gets it.
+const RESERVE_FREE_PARTS: u64 = 4;
 /// After so many written bytes the disk is asked again how much is free. Others write, too.
 const ASK_AGAIN_BYTES: u64 = 64 * 1024 * 1024;
 /// And of what is free no more than one part in so many is taken without asking.
@@ -24,6 +27,8 @@ const ASK_AGAIN_PARTS: u64 = 4;
 /// How much may be written to a disk, as far as it is known.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
+    /// Bytes that stay free, decided before anything was written.
+    reserve_bytes: u64,
     /// Bytes that may be written before the disk is asked again.
     left: AtomicU64,
     /// Bytes of writes that were let through and have not ended: the disk does not count them yet.
@@ -41,7 +46,8 @@ impl Room {
             return Ok(room);
         }
         rooms.retain(|_, room| room.strong_count() > 0);
-        let room = Arc::new(Room::default());
+        let reserve_bytes = folder.free()?.map_or(0, Free::reserve);
+        let room = Arc::new(Room { reserve_bytes, ..Room::default() });
         rooms.insert(device, Arc::downgrade(&room));
         Ok(room)
     }
@@ -71,12 +77,19 @@ impl Room {
         }
         // A disk that does not say how much is free is written to until it refuses.
         let Some(free) = folder.free()? else { return Ok(()) };
-        let room = free.room().saturating_sub(others);
+        let room = self.beside(free).saturating_sub(others);
         if room < bytes {
-            return Err(io::Error::new(io::ErrorKind::StorageFull, free.explain()));
+            let (free, reserve) = (free.free_bytes, self.reserve_bytes);
+            let why = format!("{free} bytes are free on this disk, and {reserve} are left to others");
+            return Err(io::Error::new(io::ErrorKind::StorageFull, why));
         }
         self.left.store((room / ASK_AGAIN_PARTS).min(ASK_AGAIN_BYTES), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// What may be written of what is free, in bytes.
+    pub(crate) fn beside(&self, free: Free) -> u64 {
+        free.free_bytes.saturating_sub(self.reserve_bytes)
     }
 }
 
@@ -90,18 +103,9 @@ pub(crate) struct Free {
 }
 
 impl Free {
-    /// What stays free.
-    pub(crate) fn reserve(self) -> u64 {
-        (self.disk_bytes / RESERVE_PARTS).min(RESERVE_BYTES_MAX)
-    }
-
-    /// What may be written.
-    pub(crate) fn room(self) -> u64 {
-        self.free_bytes.saturating_sub(self.reserve())
-    }
-
-    fn explain(self) -> String {
-        format!("{} bytes are free on this disk, and {} are left to others", self.free_bytes, self.reserve())
+    /// What stays free of it from now on.
+    fn reserve(self) -> u64 {
+        (self.disk_bytes / RESERVE_PARTS).min(RESERVE_BYTES_MAX).min(self.free_bytes / RESERVE_FREE_PARTS)
     }
 }
 
@@ -112,9 +116,19 @@ mod tests {
     #[test]
     fn one_part_in_a_hundred_stays_free_and_never_more_than_256_mib() {
         let small = Free { disk_bytes: 1_000_000, free_bytes: 500_000 };
-        assert_eq!((small.reserve(), small.room()), (10_000, 490_000));
-        let large = Free { disk_bytes: 1 << 42, free_bytes: RESERVE_BYTES_MAX - 1 };
-        assert_eq!((large.reserve(), large.room()), (RESERVE_BYTES_MAX, 0));
+        assert_eq!(small.reserve(), 10_000);
+        let large = Free { disk_bytes: 1 << 42, free_bytes: 1 << 41 };
+        assert_eq!(large.reserve(), RESERVE_BYTES_MAX);
+        let room = Room { reserve_bytes: large.reserve(), ..Room::default() };
+        assert_eq!(room.beside(large), (1 << 41) - RESERVE_BYTES_MAX);
+        assert_eq!(room.beside(Free { free_bytes: RESERVE_BYTES_MAX - 1, ..large }), 0);
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_already_takes_a_small_file() {
+        let full = Free { disk_bytes: 1 << 40, free_bytes: 1 << 20 };
+        let room = Room { reserve_bytes: full.reserve(), ..Room::default() };
+        assert_eq!(room.beside(full), 3 << 18);
     }
 
     #[test]

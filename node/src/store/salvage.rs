@@ -19,7 +19,6 @@ use super::{
     folder::{FileStamp, Found},
     medium::Medium,
     open::{refused, storage},
-    room::Free,
     standing::Place,
 };
 use crate::error::DownloadError;
@@ -103,9 +102,9 @@ impl Salvage<'_> {
         let runs = to_copy.iter().flat_map(|one| &one.replaced.right);
         let copied: u64 = runs.map(|&run| u64::from(layout.run_length(run))).sum();
         let path = self.files.path(first.replaced.file);
-        let free = self.files.free().map_err(refused(&path))?;
+        let room = self.files.room_bytes().map_err(refused(&path))?;
         let bytes = copied.saturating_add(missing_bytes);
-        match free.map(Free::room).filter(|&room| room < bytes) {
+        match room.filter(|&room| room < bytes) {
             Some(room) => Err(DownloadError::NoRoom { path, bytes, room }),
             None => Ok(()),
         }

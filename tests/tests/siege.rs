@@ -19,6 +19,7 @@ use e2e::{
     tracker::{Tracker, TrackerOptions},
     vitals::{Vitals, wait_vitals},
 };
+use rustix::process::setpriority_process;
 use tokio::runtime::Runtime;
 
 /// Memory that strangers may cause beyond what a process takes at rest. The plan (`node/src/budget/plan.rs`) has 128 MiB
@@ -29,6 +30,8 @@ const PLAN_CLIENT_BYTES: u64 = 320 * MIB;
 const PLAN_CONNECTION_BYTES: u64 = 100 * 1024;
 /// Honest jobs a row of measurements has at least.
 const JOBS_MIN: usize = 3;
+/// The priority of a thread that runs when nobody else wants to.
+const PRIORITY_LEAST: i32 = 19;
 /// How much longer they may take under attack, where that is judged.
 const SLOWER_MAX: f64 = 1.5;
 
@@ -123,6 +126,14 @@ fn print_table(role: &str, rows: &[Row]) {
     }
 }
 
+/// Threads for strangers. They give way to everybody else: an attacker computes on a machine of its own, and this test
+/// measures what its bytes cost, not what its processor does.
+fn attackers() -> Runtime {
+    let give_way = || setpriority_process(None, PRIORITY_LEAST).expect("a thread may give way");
+    let threads = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_start(give_way).build();
+    threads.expect("threads can be started")
+}
+
 /// A process under attack, with somebody honest beside it. All attacks are measured before any is judged.
 fn besiege(
     role: &str,
@@ -131,7 +142,7 @@ fn besiege(
     plan_bytes: u64,
     mut job: impl FnMut() -> f64,
 ) {
-    let runtime = Runtime::new().expect("threads can be started");
+    let runtime = attackers();
     job();
     let before = Vitals::of(process);
     let mut rows = Vec::new();

@@ -23,7 +23,7 @@ use nearcast_core::{
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::timeout,
+    time::{Instant, error::Elapsed, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
@@ -50,6 +50,11 @@ use crate::{
 const COMMANDS_WAITING_MAX: usize = 256;
 /// The tasks of a node that has failed may take so long to end.
 const FAILED_GRACE: Duration = Duration::from_secs(1);
+/// A disk that answers so late at the end does not answer: what waits for it is abandoned, and said. The slowest disks there
+/// are make durable in it what a download may hold back, which is 64 MiB.
+const DISKS_END_MAX: Duration = Duration::from_secs(30);
+/// The rest of an end has so long at least, once the disks had their time: connections say goodbye for 4 s.
+const REST_END_MAX: Duration = Duration::from_secs(5);
 /// So long after its loop is gone a failure is told at the latest.
 const FAILURE_TOLD: Duration = Duration::from_millis(100);
 
@@ -192,7 +197,8 @@ impl Node {
         };
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, net_events, inbound) = Network::start(network_config, protocols).await?;
-        let workers = Workers::for_this_machine().map_err(|error| StartError::Network(error.to_string()))?;
+        let workers = Workers::for_this_machine(vital.clone())
+            .map_err(|error| StartError::Network(error.to_string()))?;
         let seed = match config.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| StartError::Network(error.to_string()))?,
@@ -208,7 +214,7 @@ impl Node {
         let trackers = resolve::addresses(&trackers).await;
         let tasks = TaskTracker::new();
         let pulse = Pulse::default();
-        let nearness = locate(&config, &network).await;
+        let nearness = locate(&config, &network, &vital).await;
         let driver = Driver::new(DriverParts {
             nearness: Some(nearness),
             config,
@@ -344,6 +350,12 @@ impl Node {
         &self.vital
     }
 
+    /// The threads that touch disks.
+    #[cfg(test)]
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
     /// Has the loop fail.
     #[cfg(test)]
     pub(crate) async fn fail(&self) {
@@ -355,23 +367,44 @@ impl Node {
         self.totals.clone()
     }
 
-    /// Finishes the runs being sent (for at most `grace`), saves what was received, and ends every task.
+    /// Finishes the runs being sent (for at most `grace`), saves what was received, and ends every task. A disk that does not
+    /// answer is waited for half a minute; what is then left is abandoned, and said in the log.
     pub async fn shutdown(&self, grace: Duration) {
+        self.shutdown_within(grace, DISKS_END_MAX).await;
+    }
+
+    /// The same; what a disk does has so long, beyond `grace`.
+    pub(crate) async fn shutdown_within(&self, grace: Duration, disks: Duration) {
+        let until = Instant::now() + grace + disks;
+        let rest = || until.max(Instant::now()) + REST_END_MAX;
         let (reply, done) = oneshot::channel();
-        if self.commands.send(Command::Shutdown { grace, reply }).await.is_ok() {
-            // An error means that the driver has ended already.
-            let _ = done.await;
-        }
-        self.network.shutdown().await;
+        let driver = async {
+            if self.commands.send(Command::Shutdown { grace, until, reply }).await.is_ok() {
+                // An error means that the driver has ended already.
+                let _ = done.await;
+            }
+        };
+        say_abandoned("the node's loop", timeout_at(rest(), driver).await);
+        say_abandoned("connections", timeout_at(rest(), self.network.shutdown()).await);
         self.tasks.close();
         match self.vital.failure() {
-            None => self.tasks.wait().await,
+            None => say_abandoned("what waits for a disk", timeout_at(rest(), self.tasks.wait()).await),
             // Who told the others to end is gone: some may wait for it for ever.
             Some(_) => _ = timeout(FAILED_GRACE, self.tasks.wait()).await,
         }
         let workers = self.workers.clone();
         // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
-        let _ = tokio::task::spawn_blocking(move || workers.shut_down()).await;
+        let joining = tokio::task::spawn_blocking(move || workers.shut_down());
+        say_abandoned("a disk thread", timeout_at(rest(), joining).await);
+    }
+}
+
+/// What did not end in time is left to the end of the process.
+fn say_abandoned<T>(what: &str, ended: Result<T, Elapsed>) {
+    if ended.is_err() {
+        tracing::warn!(
+            "{what} did not end in time, as a disk that does not answer may have it; it is abandoned"
+        );
     }
 }
 
@@ -384,13 +417,13 @@ async fn why_stopped(vital: &Vital) -> DownloadError {
 }
 
 /// Finds out where we are. The atlas is looked through on a blocking thread, before the first peer is met.
-async fn locate(config: &NodeConfig, network: &Network) -> Nearness {
+async fn locate(config: &NodeConfig, network: &Network, vital: &Vital) -> Nearness {
     let told: Vec<_> = config.listen.iter().map(|address| address.0.clone()).collect();
     let mut nearness = Nearness::new(&told, &network.listen_addresses());
     if let Some(atlas) = config.atlas.clone() {
         let ours = nearness.ours().to_vec();
-        // It fails only if the runtime goes down.
-        if let Ok(outlook) = tokio::task::spawn_blocking(move || Outlook::new(atlas, &ours)).await {
+        let outlook = vital.blocking("What finds out where we are", move || Outlook::new(atlas, &ours));
+        if let Some(outlook) = outlook.await {
             nearness.look_around(outlook);
         }
     }
@@ -443,14 +476,17 @@ impl Download {
         let _ = self.parts.seeded.wait_for(|&seeded| seeded).await;
     }
 
-    /// Leaves the swarm; what was received is durable when this returns.
+    /// Leaves the swarm; what was received is durable when this returns, unless the disk does not answer for half a minute.
     pub async fn stop(self) {
         self.parts.cancelled.store(true, Ordering::Relaxed);
         let (reply, done) = oneshot::channel();
         let command = Command::Stop { content: self.parts.content, reply };
-        if self.commands.send(command).await.is_ok() {
-            // An error means that the driver has ended already.
-            let _ = done.await;
-        }
+        let stopped = async {
+            if self.commands.send(command).await.is_ok() {
+                // An error means that the driver has ended already.
+                let _ = done.await;
+            }
+        };
+        say_abandoned("a download", timeout(DISKS_END_MAX, stopped).await);
     }
 }

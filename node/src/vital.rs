@@ -1,7 +1,15 @@
 //! Tasks that a program cannot do without. A panic in one of them is told at once, so that the program ends with an error
 //! instead of going on deaf. Panics in tasks that serve one connection are not told here: those end that connection only.
+//!
+//! Work on other threads is watched the same way: what a thread panicked over is nobody's outcome, so whoever waits for it
+//! would take it for an error of the disk, or of the network, and try again for ever.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+};
 
 use futures::FutureExt;
 use tokio::sync::watch;
@@ -49,10 +57,30 @@ impl Vital {
         }
     }
 
+    /// Does `work` on a blocking thread and gives what comes of it; none if it panicked, which is told at once, whether
+    /// somebody still waits or not, or if the runtime goes down.
+    pub fn blocking<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
+        &self,
+        task: &'static str,
+        work: W,
+    ) -> impl Future<Output = Option<T>> + Send + use<T, W> {
+        let vital = self.clone();
+        let done = tokio::task::spawn_blocking(move || vital.watch(task, work).ok());
+        async move { done.await.ok().flatten() }
+    }
+
+    /// Does `work` on this thread. If it panics that is told, and handed back.
+    pub(crate) fn watch<T>(&self, task: &'static str, work: impl FnOnce() -> T) -> thread::Result<T> {
+        // Nothing of work that panicked is looked at again: the program ends.
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            fail_if_asked(task);
+            work()
+        }));
+        done.inspect_err(|panic| self.fail(task, &**panic))
+    }
+
     fn fail(&self, task: &'static str, panic: &(dyn Any + Send)) {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-        let what = text.and_then(|text| text.lines().next()).unwrap_or("a panic without words").to_owned();
+        let what = words(panic).lines().next().unwrap_or_default().to_owned();
         self.0.send_if_modified(|failure| {
             let is_first = failure.is_none();
             failure.get_or_insert(Failure { task, what });
@@ -85,6 +113,13 @@ impl Vital {
     }
 }
 
+/// What a panic says.
+pub fn words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|| "a panic without words".to_owned())
+}
+
 /// Names the task that is to fail, in debug builds: so the tests of whole programs see what they do then.
 #[cfg(debug_assertions)]
 const FAULT: &str = "NEARCAST_FAULT";
@@ -103,6 +138,14 @@ async fn faulty<T>(task: &'static str, work: impl Future<Output = T>) -> T {
     }
 }
 
+#[cfg(debug_assertions)]
+fn fail_if_asked(task: &'static str) {
+    assert!(std::env::var_os(FAULT).is_none_or(|wanted| wanted != task), "a fault that was asked for");
+}
+
+#[cfg(not(debug_assertions))]
+fn fail_if_asked(_: &'static str) {}
+
 #[cfg(not(debug_assertions))]
 async fn faulty<T>(_: &'static str, work: impl Future<Output = T>) -> T {
     work.await
@@ -111,6 +154,17 @@ async fn faulty<T>(_: &'static str, work: impl Future<Output = T>) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_panic_on_another_thread_is_told_also_when_nobody_waits_for_it() {
+        let vital = Vital::default();
+        assert_eq!(vital.blocking("A thread that ends", || 7).await, Some(7));
+        assert_eq!(vital.failure(), None);
+        drop(vital.blocking::<(), _>("The thread", || panic!("{} lines\nin all", 2)));
+        let failure = tokio::time::timeout(std::time::Duration::from_secs(30), vital.failed()).await;
+        let line = failure.expect("it is told").to_string();
+        assert!(line.starts_with("The thread stopped") && line.contains("(2 lines)"), "{line}");
+    }
 
     #[tokio::test]
     async fn the_first_panic_is_told_to_all_and_a_task_that_ends_is_none() {

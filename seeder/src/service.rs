@@ -17,7 +17,7 @@ use nearcast_node::{
     handle::{Node, Share},
 };
 use nearcast_service::{
-    atlas::{Cache, Follow, Following, News},
+    atlas::{Cache, Follow, Following, Known, News},
     links::{link_addresses, undialled},
     state::make_private_folder,
 };
@@ -240,7 +240,7 @@ async fn last_good(auto: &AtlasAuto) -> Option<Arc<Atlas>> {
 /// Begins to fetch newer atlases, if that is wanted, and to tell of them whoever asks.
 fn follow(config: &SeederConfig, node: &Node, version: u64, health: &Arc<Health>) -> Option<Following> {
     let AtlasAuto { key, folder, age_max } = config.atlas_auto.clone()?;
-    let known = config.node().trackers;
+    let known = Known { directories: config.node().trackers, ..Known::default() };
     let cache = Cache::new(folder, &key);
     let following = Follow { node: node.clone(), cache, key, known, version, age_max }.start();
     let handing = hand_on(following.news(), node.clone(), health.clone());

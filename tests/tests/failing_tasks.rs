@@ -71,6 +71,8 @@ fn a_tracker_ends_when_a_task_it_cannot_do_without_fails() {
     for task in ["The node's loop", "What writes down who is known", "What puts atlases to use"] {
         ends("tracker", &mut TrackerOptions::new(&place, "127.1.0.3", &[]).command(&place), task);
     }
+    let writes = TrackerOptions::new(&place, "127.1.0.3", &["--save-interval", "1s"]);
+    ends("tracker", &mut writes.command(&place), "What writes to the database");
     let routes = TrackerOptions::new(&place, "127.1.0.3", &["--bmp", "127.0.0.1:0"]);
     ends("tracker", &mut routes.command(&place), "The owner of the table of routes");
 }
@@ -89,6 +91,16 @@ fn a_download_ends_when_a_task_it_cannot_do_without_fails() {
         let out = place.folder("out");
         let get =
             Get::new(&place, &torrent, &out, "127.1.0.2").peer(seeder.address()).with(&["--down", "4MiB"]);
+        let client = get.variable("NEARCAST_FAULT", task).start();
+        assert_eq!(client.process.wait_exit(END_TIMEOUT), 1, "without {task}\n{}", client.process.tail());
+        let words = format!("{task} stopped because of an error");
+        let told = client.process.tail();
+        assert!(told.contains(&words), "without {task}\n{told}");
+        client.process.assert_group_gone();
+    }
+    for task in ["What looks at the files that are there", "A disk thread"] {
+        let out = place.folder("on-threads");
+        let get = Get::new(&place, &torrent, &out, "127.1.0.2").peer(seeder.address());
         let client = get.variable("NEARCAST_FAULT", task).start();
         assert_eq!(client.process.wait_exit(END_TIMEOUT), 1, "without {task}\n{}", client.process.tail());
         let words = format!("{task} stopped because of an error");

@@ -233,6 +233,20 @@ fn directories_that_offer_what_nobody_has_do_not_keep_an_atlas_away() {
 }
 
 #[test]
+fn a_link_alone_leads_to_the_tracker_that_has_the_atlas() {
+    let stage = Stage::set(69);
+    let content = nearcast_core::manifest::Manifest::parse(&fs::read(&stage.torrent).unwrap()).unwrap();
+    let addresses = [stage.seeder.address(), stage.tracker.address()].map(str::to_owned).to_vec();
+    let link = Magnet { addresses, ..Magnet::new(content.content()) }.to_string();
+    let get = Get::new(&stage.place, &link, &stage.place.folder("out"), "127.1.69.2");
+    let get = get.with(&["-v", "--atlas", "auto", "--atlas-key", &stage.key, "--seed", "forever"]);
+    let client = get.start();
+    client.wait_finished(PATIENCE);
+    wait_log(&client, "atlas 1000 is in use");
+    client.interrupt(PATIENCE);
+}
+
+#[test]
 fn an_old_atlas_is_not_begun_with_unless_it_is_named_as_a_file() {
     let now = std::time::UNIX_EPOCH.elapsed().expect("it is later than 1970").as_secs();
     let stage = Stage::with_atlas(68, now - 40 * 86_400);

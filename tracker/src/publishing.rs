@@ -77,8 +77,9 @@ impl Publisher {
             return Ok(None);
         }
         let (key, folder) = (self.key.clone(), self.folder.clone());
-        let written = tokio::task::spawn_blocking(move || write(&atlas, &key, &folder));
-        let manifest = written.await.map_err(|_| PublishingError::Stopped)??;
+        let vital = self.node.vital().clone();
+        let written = vital.blocking("What signs atlases", move || write(&atlas, &key, &folder));
+        let manifest = written.await.ok_or(PublishingError::Stopped)??;
         let (content, name) = (manifest.content(), manifest.name().to_owned());
         self.node.share(Share { manifest: Arc::new(manifest), root: self.folder.clone() }).await?;
         if let Some((_, old)) = self.shared.replace((version, content)).filter(|(_, old)| *old != content) {

@@ -93,7 +93,8 @@ impl Saving {
         vital: &Vital,
     ) -> Saving {
         let (stop, stopped) = oneshot::channel();
-        let saver = Saver { database: Some(database), known, health, interval, seen: None, failing: false };
+        let (database, vital_too) = (Some(database), vital.clone());
+        let saver = Saver { database, known, health, interval, vital: vital_too, seen: None, failing: false };
         let task = tokio::spawn(vital.guard("What writes down who is known", saver.run(stopped)));
         Saving { stop, task }
     }
@@ -112,6 +113,7 @@ struct Saver<K> {
     known: K,
     health: Arc<Health>,
     interval: watch::Receiver<Duration>,
+    vital: Vital,
     /// The number of changes when it was written last.
     seen: Option<u64>,
     /// The last try failed, and that was said.
@@ -139,12 +141,12 @@ impl<K: Known> Saver<K> {
             return Duration::ZERO;
         };
         let (known, began) = (self.known.clone(), Instant::now());
-        let written = tokio::task::spawn_blocking(move || {
+        let written = self.vital.blocking("What writes to the database", move || {
             let written = database.write(|take| known.snapshot(take));
             (database, written)
         });
-        // The thread neither panics nor is cancelled, but for the end of the runtime.
-        let Ok((database, written)) = written.await else { return Duration::ZERO };
+        // The program ends, or the runtime does.
+        let Some((database, written)) = written.await else { return Duration::ZERO };
         self.database = Some(database);
         let took = began.elapsed();
         self.health.on_saved(written.as_ref().ok().copied(), took);

@@ -243,7 +243,7 @@ impl Tracker {
     /// Takes no new connections, writes down who is known, says goodbye and ends every task.
     pub async fn stop(self, grace: Duration) {
         // It cannot be out of range: connections alone are fewer than before.
-        let _ = self.node.set_caps(0, self.config.caps).await;
+        let _ = timeout(grace, self.node.set_caps(0, self.config.caps)).await;
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Some(live) = self.live {
             live.end().await;

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use nearcast_core::{atlas::Atlas, signature::PublisherKey};
-use nearcast_node::{address::Address, handle::Node};
-use nearcast_service::atlas::{ATLAS_AGE_MAX, Cache, Follow, Following};
+use nearcast_node::handle::Node;
+use nearcast_service::atlas::{ATLAS_AGE_MAX, Cache, Follow, Following, Known};
 
 use crate::{error::CommandError, publisher::Publisher, screen::Screen};
 
@@ -79,8 +79,8 @@ impl Plan {
         self.follow.is_some()
     }
 
-    /// Begins to fetch newer ones, if that is wanted, from those the user named.
-    pub(crate) fn follow(self, node: &Node, known: Vec<Address>) -> Option<Following> {
+    /// Begins to fetch newer ones, if that is wanted.
+    pub(crate) fn follow(self, node: &Node, known: Known) -> Option<Following> {
         let (cache, key) = self.follow?;
         let version = self.atlas.map_or(0, |atlas| atlas.version());
         let age_max = ATLAS_AGE_MAX;

@@ -12,6 +12,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use nearcast_service::signals::Signals;
+use tokio::time::timeout;
 
 use crate::{
     error::CommandError,
@@ -45,6 +46,8 @@ impl Meter {
 const TICK: Duration = Duration::from_millis(100);
 /// How often a plain line about it is written.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
+/// After a signal the work ends with the run in hand, unless the disk does not answer.
+const END_MAX: Duration = Duration::from_secs(10);
 
 /// Runs `work` on a blocking thread, shows `verb` and its progress, and cancels it on the first signal.
 ///
@@ -74,8 +77,10 @@ where
             }
             signal = signals.first() => {
                 meter.cancelled.store(true, Ordering::Relaxed);
-                // Its threads borrow what it owns: let it end before anything is removed.
-                let _ = work.await;
+                // Its threads borrow what it owns: let it end before anything is removed. It looks at the flag after each run.
+                if timeout(END_MAX, work).await.is_err() {
+                    screen.warn("a file is not read to the end, as the disk does not answer");
+                }
                 return Err(CommandError::Signal(signal));
             }
             _ = tick.tick() => display.show(meter.get()),

@@ -44,6 +44,14 @@ impl Named {
         }
     }
 
+    /// The link, if it is one.
+    pub(crate) fn link(&self) -> Option<&Magnet> {
+        match self {
+            Named::Link(magnet) => Some(magnet),
+            Named::Torrent(_) => None,
+        }
+    }
+
     /// Its name, if known already. From a stranger: not safe for a terminal.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {

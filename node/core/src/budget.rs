@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use crate::prefix::Prefix;
+use crate::{prefix::Prefix, time::Timestamp};
 
 /// A connection being made that is older had its chance, once everything is full. Less = floods from many networks are
 /// sooner past, more = slow machines and distant peers finish.
@@ -40,7 +40,7 @@ pub struct Claim<T> {
     pub who: T,
     /// Where it comes from.
     pub ip: IpAddr,
-    /// For how long: since it came, since it last held nothing, or since it was last of use.
+    /// For how long: since it came, since what it holds last moved on ([`Pile`]), or since it was last of use.
     pub held: Duration,
     /// How much; 1 for a place.
     pub amount: u64,
@@ -50,6 +50,60 @@ impl<T> Claim<T> {
     /// How much, times how long: what it cost everybody else.
     fn cost(&self) -> u128 {
         u128::from(self.amount).saturating_mul(self.held.as_millis().saturating_add(1))
+    }
+}
+
+/// Bytes that lie somewhere until they move on, and since when they have not.
+///
+/// That some of them go is no progress yet: who takes a byte now and then would hold the rest for ever, and who reads or is
+/// read all the time is seldom without any. It is once as many have gone as lay there at the last progress.
+///
+/// Invariant: what has still to go is no more than what lies there.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pile {
+    bytes: u64,
+    since: Timestamp,
+    to_go: u64,
+}
+
+impl Pile {
+    /// All that lies there.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How long it has lain there without progress.
+    pub fn held(&self, now: Timestamp) -> Duration {
+        if self.bytes == 0 { Duration::ZERO } else { now.since(self.since) }
+    }
+
+    /// So many more lie there.
+    pub fn add(&mut self, now: Timestamp, bytes: u64) {
+        let was_empty = self.bytes == 0;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if was_empty {
+            self.mark(now);
+        }
+    }
+
+    /// So many have gone.
+    pub fn pass(&mut self, now: Timestamp, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.to_go = self.to_go.saturating_sub(bytes);
+        if self.to_go == 0 {
+            self.mark(now);
+        }
+    }
+
+    /// So many of the last are taken back: they never lay there, and nothing has moved.
+    pub fn take_back(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.to_go = self.to_go.min(self.bytes);
+    }
+
+    /// There is progress.
+    fn mark(&mut self, now: Timestamp) {
+        (self.since, self.to_go) = (now, self.bytes);
     }
 }
 
@@ -240,6 +294,44 @@ mod tests {
         assert_eq!(holding_most(&[busy, one]), Some(2));
         assert_eq!(holding_most(&[busy]), None);
         assert_eq!(holding_most(&[claim(3, [10, 0, 0, 1], 99_000, 0)]), None, "who holds nothing");
+    }
+
+    fn at(ms: u64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    #[test]
+    fn bytes_that_move_on_are_never_old_and_a_byte_now_and_then_is_no_progress() {
+        let (mut busy, mut dripping) = (Pile::default(), Pile::default());
+        busy.add(at(0), 1_000_000);
+        dripping.add(at(0), 1_000_000);
+        for turn in 1..=600 {
+            // Never empty, and never the same bytes for long.
+            busy.add(at(turn * 100), 200_000);
+            busy.pass(at(turn * 100), 200_000);
+            dripping.add(at(turn * 100), 1);
+            dripping.pass(at(turn * 100), 1);
+            assert!(busy.held(at(turn * 100)) < HOLDING_GRACE, "{turn}");
+        }
+        assert_eq!((busy.bytes(), dripping.bytes()), (1_000_000, 1_000_000));
+        assert_eq!(dripping.held(at(60_000)), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_pile_is_as_old_as_what_came_since_it_was_empty_and_what_is_taken_back_moves_nothing() {
+        let mut pile = Pile::default();
+        assert_eq!(pile.held(at(9_000)), Duration::ZERO);
+        pile.add(at(9_000), 10);
+        pile.pass(at(9_500), 10);
+        pile.add(at(20_000), 10);
+        assert_eq!(pile.held(at(21_000)), Duration::from_secs(1));
+        for turn in 0..100 {
+            pile.add(at(21_000 + turn), 10);
+            pile.take_back(10);
+        }
+        assert_eq!((pile.bytes(), pile.held(at(22_000))), (10, Duration::from_secs(2)));
+        pile.take_back(100);
+        assert_eq!(pile.held(at(23_000)), Duration::ZERO);
     }
 
     #[test]

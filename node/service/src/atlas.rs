@@ -9,9 +9,11 @@ mod attempt;
 mod cache;
 mod follow;
 mod judged;
+mod known;
 
 pub use self::{
     age::{ATLAS_AGE_MAX, atlas_age},
     cache::{Cache, CacheError},
     follow::{Follow, Following, News},
+    known::Known,
 };

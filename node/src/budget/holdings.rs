@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
+use nearcast_core::{budget::Pile, time::Timestamp};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::{Budget, Kind, plan::DIRECTORIES_PER_CONNECTION_MAX, unread::Unread};
@@ -25,12 +26,10 @@ const MANIFESTS_PER_CONNECTION_MAX: u32 = 32;
 /// What one connection holds.
 pub(crate) struct Holdings {
     budget: Arc<Budget>,
-    bytes: AtomicU64,
-    /// Since when it holds something.
-    held_since_ms: AtomicU64,
-    /// What waits to be taken by the other side, and when it last took some.
-    unsent: AtomicU64,
-    taken_ms: AtomicU64,
+    /// What it sent and we have not read or done with.
+    kept: Mutex<Pile>,
+    /// What waits to be taken by the other side.
+    unsent: Mutex<Pile>,
     used_ms: AtomicU64,
     moved: AtomicU64,
     cut: AtomicBool,
@@ -44,10 +43,8 @@ pub(crate) struct Holdings {
 impl Holdings {
     pub(crate) fn new(budget: &Arc<Budget>) -> Arc<Holdings> {
         Arc::new(Holdings {
-            bytes: AtomicU64::new(0),
-            held_since_ms: AtomicU64::new(0),
-            unsent: AtomicU64::new(0),
-            taken_ms: AtomicU64::new(0),
+            kept: Mutex::default(),
+            unsent: Mutex::default(),
             used_ms: AtomicU64::new(budget.now_ms()),
             moved: AtomicU64::new(0),
             cut: AtomicBool::new(false),
@@ -74,17 +71,18 @@ impl Holdings {
 
     /// All it holds.
     pub(super) fn total(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed) + self.unsent.load(Ordering::Relaxed)
+        pile(&self.kept).bytes() + pile(&self.unsent).bytes()
     }
 
     /// What it holds, and for how long: of what it sent and what is sent to it whichever costs more.
     pub(super) fn held(&self, now_ms: u64) -> (u64, Duration) {
-        let since = |at: &AtomicU64| now_ms.saturating_sub(at.load(Ordering::Relaxed));
-        let unread = (self.bytes.load(Ordering::Relaxed), since(&self.held_since_ms));
-        let unsent = (self.unsent.load(Ordering::Relaxed), since(&self.taken_ms));
-        let cost = |(bytes, ms): (u64, u64)| bytes.saturating_mul(ms);
-        let (bytes, ms) = if cost(unsent) > cost(unread) { unsent } else { unread };
-        (bytes, Duration::from_millis(ms))
+        let held = |of: &Mutex<Pile>| {
+            let pile = *pile(of);
+            (pile.bytes(), pile.held(Timestamp::from_millis(now_ms)))
+        };
+        let cost = |(bytes, held): (u64, Duration)| u128::from(bytes).saturating_mul(held.as_millis());
+        let (kept, unsent) = (held(&self.kept), held(&self.unsent));
+        if cost(unsent) > cost(kept) { unsent } else { kept }
     }
 
     pub(super) fn idle_for(&self, now_ms: u64) -> Duration {
@@ -95,24 +93,19 @@ impl Holdings {
     pub(crate) fn change(&self, before: u64, after: u64) {
         let meter = self.budget.meter(Kind::Bytes);
         if after >= before {
-            let more = after - before;
-            if self.bytes.fetch_add(more, Ordering::Relaxed) == 0 {
-                self.held_since_ms.store(self.budget.now_ms(), Ordering::Relaxed);
-            }
-            if meter.add(more) > meter.limit() {
+            pile(&self.kept).add(self.now(), after - before);
+            if meter.add(after - before) > meter.limit() {
                 self.budget.relieve();
             }
         } else {
-            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
+            pile(&self.kept).pass(self.now(), before - after);
             meter.sub(before - after);
         }
     }
 
     /// More waits to be taken by the other side.
     pub(crate) fn queued(&self, bytes: usize) {
-        if self.unsent.fetch_add(bytes as u64, Ordering::Relaxed) == 0 {
-            self.taken_ms.store(self.budget.now_ms(), Ordering::Relaxed);
-        }
+        pile(&self.unsent).add(self.now(), bytes as u64);
         let meter = self.budget.meter(Kind::Bytes);
         if meter.add(bytes as u64) > meter.limit() {
             self.budget.relieve();
@@ -121,9 +114,18 @@ impl Holdings {
 
     /// It took some of it.
     pub(crate) fn taken(&self, bytes: usize) {
-        self.unsent.fetch_sub(bytes as u64, Ordering::Relaxed);
-        self.taken_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+        pile(&self.unsent).pass(self.now(), bytes as u64);
         self.budget.meter(Kind::Bytes).sub(bytes as u64);
+    }
+
+    /// It does not wait after all: there was no room for it.
+    pub(crate) fn unqueued(&self, bytes: usize) {
+        pile(&self.unsent).take_back(bytes as u64);
+        self.budget.meter(Kind::Bytes).sub(bytes as u64);
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.budget.now_ms())
     }
 
     /// So many bytes were read from its streams, or written to them.
@@ -190,6 +192,11 @@ impl Holdings {
             _ => (&self.manifests, MANIFESTS_PER_CONNECTION_MAX),
         }
     }
+}
+
+fn pile(pile: &Mutex<Pile>) -> MutexGuard<'_, Pile> {
+    // Numbers stay sound whatever panicked beside them.
+    pile.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Holdings {

@@ -124,6 +124,36 @@ fn who_leaves_most_unread_for_longest_is_cut_off_and_nobody_who_is_at_work() {
     assert_eq!(used(&budget, Kind::Bytes), 0);
 }
 
+#[test]
+fn who_is_at_work_for_long_stays_and_who_does_nothing_for_two_seconds_goes() {
+    let budget = Budget::new(&plan());
+    let (busy, _busy) = come(&budget, ip(1, 1), 1);
+    let (lazy, _lazy) = come(&budget, ip(2, 1), 2);
+    let (dripping, _dripping) = come(&budget, ip(3, 1), 3);
+    // Something of it lies there all the time, and never the same for long.
+    let mut kept = busy.lease();
+    kept.set(300 << 10);
+    busy.queued(300 << 10);
+    dripping.queued(20 << 10);
+    let mut idle = None;
+    for tenth in 0..600 {
+        if tenth == 580 {
+            let lease = idle.insert(lazy.lease());
+            lease.set(100 << 10);
+        }
+        budget.pass(Duration::from_millis(100));
+        kept.set(100 << 10);
+        kept.set(300 << 10);
+        busy.taken(200 << 10);
+        busy.queued(200 << 10);
+        dripping.taken(1);
+        dripping.queued(1);
+    }
+    let mut more = busy.lease();
+    more.set(400 << 10);
+    assert!(dripping.is_cut() && lazy.is_cut() && !busy.is_cut());
+}
+
 #[tokio::test]
 async fn a_place_that_is_taken_back_is_told_and_a_flood_of_one_network_never_takes_anothers() {
     let places = Places::new(64);

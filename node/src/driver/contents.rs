@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -68,11 +67,9 @@ impl Content {
         self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
     }
 
-    /// Whether the user named a directory at this address.
-    pub(super) fn names_directory_at(&self, ip: IpAddr) -> bool {
-        let named =
-            |state: &FetchState| state.fetch.directories.iter().any(|address| address.ip() == Some(ip));
-        self.fetch.as_deref().is_some_and(named)
+    /// The directories that the user named for it.
+    pub(super) fn directories(&self) -> &[PeerKey] {
+        self.fetch.as_ref().map_or(&[], |state| &state.directories)
     }
 
     pub(super) fn asks_directories(&self) -> bool {
@@ -170,6 +167,7 @@ impl Driver {
             outcome: Some(outcome),
             seeded,
             cancelled: cancelled.clone(),
+            directories: Vec::new(),
             metainfo_wanted: CancellationToken::new(),
             checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
             started: now,
@@ -198,11 +196,12 @@ impl Driver {
             web_seeds: BTreeMap::new(),
         });
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
-        self.parts.tasks.spawn(async move {
+        let preparing = async move {
             let prepared = Box::new(prepare(fetch, workers).await);
             // The driver is gone only when the node stops.
             let _ = events.send(TaskEvent::Prepared { content: key, prepared }).await;
-        });
+        };
+        self.parts.tasks.spawn(self.parts.vital.guard("What prepares downloads", preparing));
         Ok(DownloadParts {
             content: key,
             progress: progress_seen,
@@ -224,6 +223,9 @@ impl Driver {
         candidates.extend(self.linked(key, &prepared.linked));
         let mut directories: Vec<PeerKey> =
             prepared.directories.iter().map(|address| self.peers.key_at(address)).collect();
+        if let Some(state) = self.fetch_state(key) {
+            state.directories.clone_from(&directories);
+        }
         if magnet && ask_directories {
             // A link does not say which of its addresses are directories; asking is cheap.
             directories.extend(candidates.iter().map(|candidate| candidate.peer));
@@ -320,7 +322,7 @@ impl Driver {
         let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
         let events = self.services.events.clone();
         // A thread of its own: it may hash for minutes, on all cores, and must not hold up the workers.
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = self.parts.vital.blocking("What looks at the files that are there", move || {
             let progress = |done, total| {
                 checked.0.store(done, Ordering::Relaxed);
                 checked.1.store(total, Ordering::Relaxed);
@@ -328,7 +330,8 @@ impl Driver {
             DiskStore::open(manifest, target, &progress, &cancelled)
         });
         self.parts.tasks.spawn(async move {
-            let result = opened.await.unwrap_or(Err(DownloadError::Stopped));
+            // The program ends, or the runtime does.
+            let Some(result) = opened.await else { return };
             // The driver is gone only when the node stops.
             let _ = events.send(TaskEvent::Opened { content: key, result }).await;
         });

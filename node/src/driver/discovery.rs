@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::Driver;
+use super::{Driver, contents::Content};
 use crate::{
     atlas_offers::Teller,
     directory::AtlasOffer,
@@ -120,8 +120,7 @@ impl Driver {
         reply: &Reply,
     ) {
         let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
-        // Whoever only calls itself a directory is a neighbour like others.
-        let named = self.peers.is_typed(directory);
+        let named = self.is_named_directory(content, directory);
         let word = Word { ip, rank: if named { Rank::Directory } else { Rank::Hearsay } };
         let records = reply.peers.iter().take(PEERS_MAX);
         let mut candidates: Vec<Candidate> =
@@ -131,7 +130,7 @@ impl Driver {
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });
         }
         if let Some(offer) = &reply.atlas {
-            self.hear_of_atlas(directory, offer);
+            self.hear_of_atlas(Teller { peer: directory.0.into(), ip, named }, offer);
         }
         self.hear_where_we_are(&reply.observed, ip, named);
         if let Some(pause) = reply.pause() {
@@ -141,6 +140,15 @@ impl Driver {
             self.input(content, Event::Counted { members });
         }
         self.input(content, Event::Discovered { query: Some(query), candidates });
+    }
+
+    /// Whether the user named it as a directory, for this content or for all. Whoever only calls itself one is a neighbour
+    /// like others, also if the user named it as a peer. It counts whom we reached where the user said, by the key it proved
+    /// to have: who else is at that IP does not.
+    fn is_named_directory(&self, content: ContentKey, directory: PeerKey) -> bool {
+        let of_content = self.contents.get(&content).map_or(&[][..], Content::directories);
+        let is = |&named: &PeerKey| named == directory || self.peers.alias(named) == Some(directory);
+        self.trackers.iter().chain(of_content).any(is)
     }
 
     /// The address a directory at `teller` sees us at; `named` if the user named that directory.
@@ -158,15 +166,11 @@ impl Driver {
     }
 
     /// A newer atlas is told of at once, whoever offers it: whoever fetches it checks who signed it.
-    fn hear_of_atlas(&mut self, directory: PeerKey, offer: &Offer) {
+    fn hear_of_atlas(&mut self, teller: Teller, offer: &Offer) {
         let known = self.nearness.atlas_version().unwrap_or(0);
         if offer.version <= known || offer.link.len() > LINK_BYTES_MAX {
             return;
         }
-        let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
-        let named = self.trackers.contains(&directory)
-            || ip.is_some_and(|ip| self.contents.values().any(|content| content.names_directory_at(ip)));
-        let teller = Teller { peer: directory.0.into(), ip, named };
         let offer = AtlasOffer { version: offer.version, link: offer.link.clone() };
         self.atlas_offers.send_if_modified(|offers| offers.hear(teller, offer));
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use nearcast_core::{
+    id::PeerKey,
     input::Join,
     layout::{Layout, RunIndex},
     manifest::Manifest,
@@ -40,6 +41,8 @@ pub(super) struct FetchState {
     pub(super) outcome: Option<oneshot::Sender<Result<Summary, DownloadError>>>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
+    /// Directories that the user named, by the keys they had when they were looked up.
+    pub(super) directories: Vec<PeerKey>,
     /// Cancelled once the metainfo is there, or the download ends: whoever else is asked for it is asked no longer.
     pub(super) metainfo_wanted: CancellationToken,
     /// Bytes hashed and to be hashed, while what is on disk is looked at.

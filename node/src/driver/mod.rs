@@ -42,7 +42,7 @@ use nearcast_core::{
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -81,6 +81,8 @@ const EVENTS_AT_ONCE_MAX: usize = 64;
 const RUNS_IN_HAND_MAX: usize = 16;
 /// How often progress is told and disks are looked after.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
+/// How long saving may take when nobody is left who waits for it.
+const SAVE_MAX: Duration = Duration::from_secs(30);
 /// The loop goes round at least this often, whatever the engine waits for.
 const ROUND: Duration = Duration::from_secs(60);
 
@@ -103,8 +105,8 @@ pub(crate) enum Command {
     /// Fail, as if there were an error in the loop.
     #[cfg(test)]
     Fail,
-    /// End everything.
-    Shutdown { grace: Duration, reply: oneshot::Sender<()> },
+    /// End everything. Disks have until then.
+    Shutdown { grace: Duration, until: Instant, reply: oneshot::Sender<()> },
 }
 
 /// What a driver is made of.
@@ -134,6 +136,8 @@ pub(crate) struct DriverParts {
 /// The end that is under way.
 struct Closing {
     deadline: Instant,
+    /// What has not been saved by then is not.
+    until: Instant,
     reply: Option<oneshot::Sender<()>>,
 }
 
@@ -248,7 +252,7 @@ impl Driver {
                 command = self.parts.commands.recv(), if self.closing.is_none() => match command {
                     Some(command) => self.on_command(command),
                     // Nobody is left who could ask for anything.
-                    None => self.close(Duration::ZERO, None),
+                    None => self.close(Duration::ZERO, Instant::now() + SAVE_MAX, None),
                 },
                 _ = self.queue.recv_many(&mut events, EVENTS_AT_ONCE_MAX) => {
                     events.drain(..).for_each(|event| self.on_task_event(event));
@@ -334,7 +338,7 @@ impl Driver {
             Command::Atlas(atlas) => self.look_around(atlas),
             #[cfg(test)]
             Command::Fail => panic!("a fault that was asked for"),
-            Command::Shutdown { grace, reply } => self.close(grace, Some(reply)),
+            Command::Shutdown { grace, until, reply } => self.close(grace, until, Some(reply)),
         }
     }
 
@@ -353,9 +357,10 @@ impl Driver {
     /// Has a blocking thread find out how far everybody is by an atlas.
     fn look_around(&self, atlas: Arc<Atlas>) {
         let (ours, events) = (self.nearness.ours().to_vec(), self.services.events.clone());
+        let outlook =
+            self.parts.vital.blocking("What finds out where we are", move || Outlook::new(atlas, &ours));
         self.parts.tasks.spawn(async move {
-            let outlook = tokio::task::spawn_blocking(move || Outlook::new(atlas, &ours));
-            if let Ok(outlook) = outlook.await {
+            if let Some(outlook) = outlook.await {
                 // The driver is gone only when the node stops.
                 let _ = events.send(TaskEvent::LookedAround(Box::new(outlook))).await;
             }
@@ -380,8 +385,8 @@ impl Driver {
     }
 
     /// Runs that are being sent are finished; what only waits to be sent is refused.
-    fn close(&mut self, grace: Duration, reply: Option<oneshot::Sender<()>>) {
-        self.closing = Some(Closing { deadline: Instant::now() + grace, reply });
+    fn close(&mut self, grace: Duration, until: Instant, reply: Option<oneshot::Sender<()>>) {
+        self.closing = Some(Closing { deadline: Instant::now() + grace, until, reply });
         for (content, peer) in self.links.keys().copied().collect::<Vec<_>>() {
             self.refuse_waiting(content, peer);
         }
@@ -397,8 +402,15 @@ impl Driver {
     /// Says goodbye, saves what was received, and lets the tasks end.
     async fn end(mut self) {
         self.services.stop.cancel();
+        let until = self.closing.as_ref().map_or_else(Instant::now, |closing| closing.until);
         for content in self.contents.keys().copied().collect::<Vec<_>>() {
-            self.save(content).await;
+            if timeout_at(until, self.save(content)).await.is_err() {
+                let name = self.contents.get(&content).map(|content| content.id.to_string());
+                tracing::warn!(
+                    content = name,
+                    "what was received last is not saved, as the disk does not answer; it is looked at next time"
+                );
+            }
             self.leave(content);
         }
         self.finish_questions().await;

@@ -119,7 +119,7 @@ pub(crate) async fn read(
         )));
     }
     let info = read_bytes(stream, info_length).await?;
-    let info = workers.run(move || Info::parse(content, &info)).await;
+    let info = workers.judge(move || Info::parse(content, &info)).await;
     let info = info.map_err(|error| FetchError::Unavailable(error.to_string()))?.map_err(judge)?;
     let hashes = read_length(stream).await?;
     if hashes as u64 * 32 != info.layers_bytes() {
@@ -127,7 +127,7 @@ pub(crate) async fn read(
     }
     let layers = read_bytes(stream, hashes * 32).await?;
     let signatures = read_signatures(stream).await.unwrap_or_default();
-    let assembled = workers.run(move || {
+    let assembled = workers.judge(move || {
         let hash = |chunk: &[u8]| Hash::try_from(chunk).expect("chunks of 32 bytes");
         let manifest = info.assemble(layers.chunks_exact(32).map(hash).collect())?;
         Ok(manifest.with_signatures(signatures))

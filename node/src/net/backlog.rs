@@ -62,22 +62,25 @@ impl Backlog {
     pub(crate) fn correct(&self, added: usize, taken: Option<usize>) {
         let left = taken.map_or(added + HEADER_BYTES, |taken| added - taken);
         if left > 0 {
-            self.on_sent(left);
+            self.holdings.unqueued(self.make_room(left));
         }
     }
 
     /// The socket took bytes, the muxer's own among them.
     pub(crate) fn on_sent(&self, bytes: usize) {
+        self.holdings.taken(self.make_room(bytes));
+    }
+
+    /// So many fewer wait, as far as so many do; how many that are.
+    fn make_room(&self, bytes: usize) -> usize {
         let mut waiting = self.lock();
         // The muxer's own frames were never added.
         let gone = bytes.min(waiting.bytes);
         waiting.bytes -= gone;
         let woken = std::mem::take(&mut waiting.streams);
         drop(waiting);
-        if gone > 0 {
-            self.holdings.taken(gone);
-        }
         woken.into_iter().for_each(Waker::wake);
+        gone
     }
 }
 

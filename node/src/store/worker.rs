@@ -4,9 +4,11 @@
 //! pool has hundreds, and shares them with name look-ups), they can be waited for at shutdown, and
 //! they show under their own name. Jobs wait in one bounded queue; who finds it full waits outside,
 //! and so slows down the peer whose bytes it holds.
+//!
+//! A job that panics may have left the store as it must not be, and the same job would be asked for again: so that ends the
+//! program ([`Vital`]). What only judges a stranger's bytes, and touches nothing, is the exception: see [`Workers::judge`].
 
 use std::{
-    any::Any,
     collections::VecDeque,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,6 +19,10 @@ use std::{
 use tokio::sync::{Semaphore, oneshot};
 
 use super::locked;
+use crate::vital::{Vital, words};
+
+/// What a job is called that panicked.
+const TASK: &str = "A disk thread";
 
 /// Jobs that wait for a thread, a thread: enough to keep it busy, few enough to hold little memory.
 const QUEUED_PER_THREAD_MAX: usize = 8;
@@ -30,7 +36,7 @@ pub(crate) enum WorkerError {
     #[error("the disk workers have stopped")]
     Stopped,
     /// The job panicked; the workers go on.
-    #[error("a disk job panicked: {0}")]
+    #[error("an error in the program: {0}")]
     Panicked(String),
 }
 
@@ -42,6 +48,7 @@ pub(crate) struct Workers {
 
 struct Inner {
     queue: Arc<Queue>,
+    vital: Vital,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -112,13 +119,18 @@ impl Queue {
 
 impl Workers {
     /// Starts threads: one a core, at most eight, at least two (so that a slow disk does not stop all hashing).
-    pub(crate) fn for_this_machine() -> std::io::Result<Workers> {
+    pub(crate) fn for_this_machine(vital: Vital) -> std::io::Result<Workers> {
         let cores = thread::available_parallelism().map_or(2, NonZero::get);
-        Workers::new(cores.clamp(2, 8))
+        Workers::start(cores.clamp(2, 8), vital)
     }
 
-    /// Starts `threads` threads (at least one).
+    /// Starts `threads` threads (at least one) whose panics nobody hears of.
+    #[cfg(test)]
     pub(crate) fn new(threads: usize) -> std::io::Result<Workers> {
+        Workers::start(threads, Vital::default())
+    }
+
+    fn start(threads: usize, vital: Vital) -> std::io::Result<Workers> {
         let threads = threads.max(1);
         let queue = Arc::new(Queue::new(threads * QUEUED_PER_THREAD_MAX));
         let start = |number: usize| {
@@ -133,11 +145,11 @@ impl Workers {
         let threads: std::io::Result<Vec<_>> = (0..threads).map(start).collect();
         // Those that did start must not wait for ever.
         let threads = threads.inspect_err(|_| queue.stop())?;
-        Ok(Workers { inner: Arc::new(Inner { queue, threads: Mutex::new(threads) }) })
+        Ok(Workers { inner: Arc::new(Inner { queue, vital, threads: Mutex::new(threads) }) })
     }
 
     /// Runs a blocking job on one of the threads. Waits for a place in the queue first. A caller that
-    /// stops waiting after that does not stop the job.
+    /// stops waiting after that does not stop the job. A panic ends the program.
     ///
     /// # Errors
     /// See [`WorkerError`].
@@ -145,16 +157,35 @@ impl Workers {
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, WorkerError> {
+        let vital = self.inner.vital.clone();
+        self.hand_in(move || vital.watch(TASK, job)).await
+    }
+
+    /// The same for a job that judges what a stranger sent, and changes nothing: a panic is an error of that alone, as
+    /// whoever finds one must not be able to end the program with it.
+    ///
+    /// # Errors
+    /// See [`WorkerError`].
+    pub(crate) async fn judge<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, WorkerError> {
+        self.hand_in(move || catch_unwind(AssertUnwindSafe(job))).await
+    }
+
+    async fn hand_in<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> thread::Result<T> + Send + 'static,
+    ) -> Result<T, WorkerError> {
         let (answer, result) = oneshot::channel();
         let job: Job = Box::new(move || {
-            let outcome = catch_unwind(AssertUnwindSafe(job));
             // Whoever asked may have gone; then the result is nobody's.
-            let _ = answer.send(outcome);
+            let _ = answer.send(job());
         });
         self.inner.queue.put(job).await?;
         match result.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(panic)) => Err(WorkerError::Panicked(message(panic.as_ref()))),
+            Ok(Err(panic)) => Err(WorkerError::Panicked(words(panic.as_ref()))),
             Err(_) => Err(WorkerError::Stopped),
         }
     }
@@ -175,12 +206,6 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.queue.stop();
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "no message".to_owned())
 }
 
 #[cfg(test)]
@@ -211,10 +236,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panicking_job_takes_no_thread_with_it() {
-        let workers = Workers::new(1).unwrap();
-        let panicked = workers.run(|| panic!("on purpose")).await;
-        assert_eq!(panicked, Err::<(), _>(WorkerError::Panicked("on purpose".to_owned())));
+    async fn a_panicking_job_takes_no_thread_with_it_and_is_told_unless_it_only_judges() {
+        let vital = Vital::default();
+        let workers = Workers::start(1, vital.clone()).unwrap();
+        let panicked = Err::<(), _>(WorkerError::Panicked("on purpose".to_owned()));
+        assert_eq!(workers.judge(|| panic!("on purpose")).await, panicked);
+        assert_eq!(workers.run(|| 7).await, Ok(7));
+        assert_eq!(vital.failure(), None);
+        assert_eq!(workers.run(|| panic!("on purpose")).await, panicked);
+        let failure = vital.failure().expect("it is told").to_string();
+        assert!(failure.starts_with("A disk thread stopped") && failure.contains("on purpose"), "{failure}");
         assert_eq!(workers.run(|| 7).await, Ok(7));
     }
 

@@ -5,6 +5,7 @@ use std::{
     collections::VecDeque,
     ffi::OsString,
     io::{self, Read},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -18,7 +19,10 @@ use nearcast_core::{
     manifest::{Manifest, TORRENT_BYTES_MAX},
     paths::{NAME_BYTES_MAX, printable},
 };
-use nearcast_node::publish::{Folder, Include, Kind, LeftOut, PublishError, PublishOptions, publish_in};
+use nearcast_node::{
+    publish::{Folder, Include, Kind, LeftOut, PublishError, PublishOptions, publish_in},
+    vital::words,
+};
 use tokio::sync::oneshot;
 
 use super::{Due, sighting::Sighting};
@@ -30,6 +34,11 @@ const NICENESS: i32 = 19;
 const NICENESS_SMALL: i32 = 5;
 /// Progress of something large is said this often.
 const SAID_EVERY: Duration = Duration::from_secs(15);
+/// Hashing that is given up ends with the run in hand, unless the disk does not answer: then it is left to the end of the
+/// process, so long after.
+const END_MAX: Duration = Duration::from_secs(5);
+/// How often it is looked whether it has.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// What is no larger is hashed together with others.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// How many are, and how many bytes: bounds the memory that their metainfo takes, and how long the first of them waits
@@ -106,6 +115,10 @@ pub enum Hashed {
     Blocked(String, Vec<Due>),
 }
 
+/// What has this name makes hashing panic.
+#[cfg(test)]
+const PANICS: &str = "panics";
+
 /// Things being hashed. Dropped, it stops soon.
 pub struct Hashing {
     cancelled: Arc<AtomicBool>,
@@ -140,22 +153,36 @@ impl Hashing {
 
     /// Waits for the end.
     pub async fn hashed(&mut self) -> Hashed {
-        let hashed = (&mut self.hashed).await;
-        // The thread never began, or ended without a word.
-        hashed.unwrap_or_else(|_| {
-            Hashed::Blocked("no thread to hash with".to_owned(), std::mem::take(&mut self.due))
-        })
+        if let Ok(hashed) = (&mut self.hashed).await {
+            return hashed;
+        }
+        // It ended without a word, or never began.
+        if let Some(Err(panic)) = self.thread.take().map(thread::JoinHandle::join) {
+            resume_unwind(panic);
+        }
+        Hashed::Blocked("no thread to hash with".to_owned(), std::mem::take(&mut self.due))
     }
 }
 
 impl Drop for Hashing {
     fn drop(&mut self) {
         self.cancelled.store(true, Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // It looks at the flag after each run; its panic would have been told by the missing outcome.
-            let _ = thread.join();
+        // It looks at the flag after each run. Nobody waits for its outcome any more.
+        if let Some(thread) = self.thread.take()
+            && !ends_within(&thread, END_MAX)
+        {
+            tracing::warn!("hashing did not end in time, as the disk does not answer; it is abandoned");
         }
     }
+}
+
+/// Waits for a thread, at most so long; whether it has ended. The system has no such wait for threads.
+fn ends_within<T>(thread: &thread::JoinHandle<T>, most: Duration) -> bool {
+    let until = Instant::now() + most;
+    while !thread.is_finished() && Instant::now() < until {
+        thread::sleep(LOOK_EVERY);
+    }
+    thread.is_finished()
 }
 
 /// The thread's own priority: those it starts to hash with inherit it, and no other thread is touched.
@@ -190,7 +217,7 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
     let (mut files, mut places) = (Vec::new(), Vec::new());
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.due.len());
     for due in &batch.due[..fitting] {
-        outcomes.push(match make(&folder, due, batch.include, health, cancelled) {
+        outcomes.push(match contained(|| make(&folder, due, batch.include, health, cancelled)) {
             Ok(made) => {
                 files.push((due.torrent.clone(), made.manifest.to_torrent()));
                 places.push(outcomes.len());
@@ -216,6 +243,16 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
     // Those that did not fit are due again.
     outcomes.resize_with(batch.due.len(), || Outcome::Cancelled);
     Hashed::Done(batch.due.into_iter().zip(outcomes).collect())
+}
+
+/// What a thing makes the program fail over is an error of that thing: everything else is served on, and it is tried again
+/// when it has changed.
+fn contained(make: impl FnOnce() -> Result<Made, Outcome>) -> Result<Made, Outcome> {
+    let failed =
+        |what| format!("an error in the program ({what}); please report it, with what was printed above");
+    // Nothing that `make` works with is changed by it but counters.
+    catch_unwind(AssertUnwindSafe(make))
+        .unwrap_or_else(|panic| Err(Outcome::Failed(failed(printable(&words(&*panic))))))
 }
 
 /// How many of these, from the first on, have room for their `.torrent`: all, or half of them, or a quarter, and so on.
@@ -261,6 +298,8 @@ fn make(
     if cancelled.load(Relaxed) {
         return Err(Outcome::Cancelled);
     }
+    #[cfg(test)]
+    assert_ne!(due.name, PANICS, "a test wants to see this");
     check_place(folder, &due.torrent)?;
     check_sighting(folder, due, include)?;
     let name = printable(&due.name.to_string_lossy());

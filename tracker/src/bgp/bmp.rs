@@ -12,7 +12,7 @@ mod place;
 pub mod session;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     net::{IpAddr, SocketAddr},
     sync::{
@@ -39,9 +39,10 @@ use super::feed::{Desk, News};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BmpConfig {
     /// Only routers in these networks are listened to; any that can connect, if there are none. Whoever is listened to can
-    /// say who originates what, so name them, or listen where only they can connect.
+    /// say who originates what, so name them, or listen where only they can connect. A network of one address names a router:
+    /// it has a place of its own, which it keeps however little it tells.
     pub allow: Vec<IpNetwork>,
-    /// Sessions at a time. Each takes a quarter of a megabyte at most, beside its routes.
+    /// Sessions at a time, places of routers that are named among them. Each takes a quarter of a megabyte at most, beside its routes.
     pub sessions_max: usize,
     /// Of these, from one address.
     pub sessions_per_address_max: usize,
@@ -68,6 +69,18 @@ impl Default for BmpConfig {
     }
 }
 
+impl BmpConfig {
+    fn allows(&self, ip: IpAddr) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|network| network.contains(ip))
+    }
+
+    /// The routers that are named.
+    fn named(&self) -> BTreeSet<IpAddr> {
+        let one = |network: &&IpNetwork| network.prefix() == if network.is_ipv4() { 32 } else { 128 };
+        self.allow.iter().filter(one).map(|network| network.ip().to_canonical()).collect()
+    }
+}
+
 /// Connections that came to nothing, ever.
 #[derive(Debug, Default)]
 pub(crate) struct BmpCounters {
@@ -81,6 +94,7 @@ pub(crate) struct BmpCounters {
 pub(crate) struct Listener {
     socket: TcpListener,
     config: Arc<BmpConfig>,
+    named: BTreeSet<IpAddr>,
     desk: Desk,
     counters: Arc<BmpCounters>,
     sessions: JoinSet<Ended>,
@@ -102,6 +116,7 @@ impl Listener {
     ) -> io::Result<Listener> {
         Ok(Listener {
             socket: TcpListener::bind(address).await?,
+            named: config.named(),
             config: Arc::new(config),
             desk,
             counters,
@@ -152,7 +167,7 @@ impl Listener {
         }
         let id = self.desk.open();
         let (desk, config, stop) = (self.desk.clone(), Arc::clone(&self.config), stop.clone());
-        let place = Place::new(id, ip);
+        let place = Place::new(id, ip, self.named.contains(&ip));
         let held = place.clone();
         let session = self
             .sessions
@@ -160,35 +175,39 @@ impl Listener {
         self.running.insert(session.id(), place);
     }
 
-    /// Whether there is a place for one more from there. Who told of no peer yet gives way.
+    /// Whether there is a place for one more from there. Who told of no peer yet gives way, unless it is a router that was
+    /// named and has no other session: each of those has a place that nobody else can have.
     fn admit(&self, ip: IpAddr) -> Result<(), &'static str> {
-        let allow = &self.config.allow;
-        if !allow.is_empty() && !allow.iter().any(|network| network.contains(ip)) {
+        if !self.config.allows(ip) {
             return Err("its address is not among those allowed");
         }
-        let (most, most_of_one) = (self.config.sessions_max, self.config.sessions_per_address_max);
-        if !self.has_room(|place| place.ip == ip, most_of_one) {
+        let own: Vec<_> = self.places().filter(|place| place.ip == ip).collect();
+        if !has_room(own.len(), self.config.sessions_per_address_max, &own) {
             return Err("there are as many sessions from that address as may be, and all tell of peers");
         }
-        if !self.has_room(|_| true, most) {
-            return Err("there are as many sessions as may be, and all tell of peers");
+        let most = self.config.sessions_max;
+        let mut sessions = BTreeMap::<IpAddr, usize>::new();
+        self.places().for_each(|place| *sessions.entry(place.ip).or_default() += 1);
+        let taken: usize = sessions.values().sum();
+        if self.named.contains(&ip) && !sessions.contains_key(&ip) && taken < most {
+            return Ok(());
+        }
+        // What is left is for strangers, and for whatever a router has beside its own place.
+        let own_places = self.places().filter(|place| place.named && sessions[&place.ip] == 1);
+        let own_places: BTreeSet<IpAddr> = own_places.map(|place| place.ip).collect();
+        let shared: Vec<_> = self.places().filter(|place| !own_places.contains(&place.ip)).collect();
+        let in_own = sessions.keys().filter(|ip| self.named.contains(ip)).count();
+        if !has_room(taken - in_own, most.saturating_sub(self.named.len()), &shared) {
+            return Err(
+                "there are as many sessions as may be beside those of routers that are named, and all tell of peers",
+            );
         }
         Ok(())
     }
 
-    /// Whether there are fewer of these than `most`, if need be because one gives way.
-    fn has_room(&self, counts: impl Fn(&Place) -> bool, most: usize) -> bool {
-        let places: Vec<&Place> =
-            self.running.values().filter(|place| place.counts() && counts(place)).collect();
-        if places.len() < most {
-            return true;
-        }
-        let claims: Vec<_> = places.iter().enumerate().filter_map(|(at, place)| place.claim(at)).collect();
-        let idle = longest_idle(&claims);
-        if let Some(at) = idle {
-            places[at].take();
-        }
-        idle.is_some()
+    /// Places that count.
+    fn places(&self) -> impl Iterator<Item = &Place> {
+        self.running.values().filter(|place| place.counts())
     }
 
     async fn on_end(&mut self, ended: Result<(task::Id, Ended), JoinError>) {
@@ -209,6 +228,19 @@ impl Listener {
         // If the table is gone there is nobody to be told.
         let _ = self.desk.tell(News::Lost(id)).await;
     }
+}
+
+/// Whether fewer than `most` are taken, if need be because one of these gives way.
+fn has_room(taken: usize, most: usize, places: &[&Place]) -> bool {
+    if taken < most {
+        return true;
+    }
+    let claims: Vec<_> = places.iter().enumerate().filter_map(|(at, place)| place.claim(at)).collect();
+    let idle = longest_idle(&claims);
+    if let Some(at) = idle {
+        places[at].take();
+    }
+    idle.is_some()
 }
 
 /// Between probes of a silent connection. The system gives up after a few (nine on Linux).

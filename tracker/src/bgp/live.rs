@@ -26,7 +26,7 @@ use std::{
 
 use nearcast_core::atlas::Atlas;
 use nearcast_node::vital::Vital;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::stats::{FeedStats, LiveStats, Phase};
@@ -38,6 +38,9 @@ use super::{
     ris_live::{self, RisConfig},
     updates::Updates,
 };
+
+/// What is told to end has so long: making an atlas takes seconds, and cannot be stopped.
+const END_MAX: Duration = Duration::from_secs(10);
 
 /// What is listened to, and within which bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -185,15 +188,24 @@ impl Live {
         stats
     }
 
-    /// Ends all of it. Every task has ended, and every connection is closed, when this returns.
+    /// Ends all of it. Every task has ended, and every connection is closed, when this returns, unless making an atlas or
+    /// reading a file took longer than may be waited for: that is abandoned, and said.
     pub async fn stop(self) {
         self.end().await;
     }
 
     /// The same, of one that is shared.
     pub async fn end(&self) {
+        self.end_within(END_MAX).await;
+    }
+
+    async fn end_within(&self, most: Duration) {
         self.stop.cancel();
-        self.tasks.wait().await;
+        if timeout(most, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                "what listens to routes did not end in time and is abandoned; nothing of it is kept anyway"
+            );
+        }
     }
 }
 

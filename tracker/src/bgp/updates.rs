@@ -2,13 +2,13 @@
 
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -137,7 +137,12 @@ impl Updates {
             }
             (reading, outcome)
         });
-        let (reading, outcome) = done.await.map_err(|_| Closed)?;
+        let (reading, outcome) = match done.await.map_err(JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // The runtime goes down.
+            Err(Err(_)) => return Err(Closed),
+        };
         watch.abort();
         self.reading = reading;
         match outcome {

@@ -26,6 +26,8 @@ use crate::{
 
 /// How often progress is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// After a signal the work ends with the record in hand, unless a disk or pipe does not answer.
+const END_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -137,10 +139,13 @@ impl Build {
                 }
                 signal = signals.first() => {
                     meter.cancel();
-                    // A half-written file is removed before we leave, unless what is read never comes.
+                    // A half-written file is removed before we leave, unless what is read or written never comes.
                     tokio::select! {
                         Ok(Ok(built)) = &mut work => return Ok(built),
                         _ = signals.second() => {}
+                        () = tokio::time::sleep(END_MAX) => {
+                            complain("what is read or written does not answer; it is abandoned");
+                        }
                         else => {}
                     }
                     return Err(BuildError::Signal(self.output.display().to_string(), signal));

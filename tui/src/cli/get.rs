@@ -17,6 +17,7 @@ use nearcast_node::{
     progress::Progress,
 };
 use nearcast_service::{
+    atlas::Known,
     signals::Signals,
     units::{parse_duration, parse_rate},
 };
@@ -195,7 +196,9 @@ impl Get {
                 started = Node::start(config) => started?,
                 signal = signals.first() => return Err(CommandError::Stopped(signal)),
             };
-            let following = plan.follow(&node, self.told());
+            let links = wanted.iter().filter_map(Named::link).cloned().collect();
+            let known = Known { directories: self.tracker.clone(), peers: self.peer.clone(), links };
+            let following = plan.follow(&node, known);
             let mut running = JoinSet::new();
             for named in wanted {
                 let fetch = self.fetch(named.clone(), signed_by.clone());
@@ -245,11 +248,6 @@ impl Get {
             }
         }
         (wanted, ends)
-    }
-
-    /// Everybody that the user named.
-    fn told(&self) -> Vec<Address> {
-        [self.tracker.clone(), self.peer.clone()].concat()
     }
 
     fn node_config(&self) -> NodeConfig {

@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{atlas::Atlas, id::ContentId, magnet::Magnet, signature::PublisherKey};
+use nearcast_core::{atlas::Atlas, id::ContentId, signature::PublisherKey};
 use nearcast_node::{
-    address::Address,
     config::SeedGoal,
     error::DownloadError,
     handle::{Download, Fetch, Node, Source},
@@ -20,6 +19,7 @@ use super::{
     age::Today,
     cache::{self, Cache},
     judged::Due,
+    known::Known,
 };
 
 /// Without a byte for so long, a download is given up, and tried again later.
@@ -63,7 +63,7 @@ pub(super) struct Means {
     pub(super) node: Node,
     pub(super) cache: Cache,
     pub(super) key: PublisherKey,
-    pub(super) known: Vec<Address>,
+    pub(super) known: Known,
     pub(super) age_max: Duration,
 }
 
@@ -108,7 +108,9 @@ impl Means {
         let checked = match finished {
             Ok(summary) => {
                 let check = move || check(&summary.path, known, self.age_max, Today::now());
-                tokio::task::spawn_blocking(check).await.map_err(|error| Refusal::not_now(&error)).flatten()
+                // It fails only if it panicked, as it would again.
+                let checked = tokio::task::spawn_blocking(check).await;
+                checked.map_err(|error| Refusal::Bad(error.to_string())).flatten()
             }
             Err(refusal) => Err(refusal),
         };
@@ -123,14 +125,14 @@ impl Means {
 
     fn wish(&self, content: ContentId, folder: PathBuf) -> Fetch {
         Fetch {
-            source: Source::Magnet(Magnet::new(content)),
+            source: Source::Magnet(self.known.link(content)),
             folder,
             overwrite: true,
             select: Vec::new(),
             signed_by: vec![self.key],
-            peers: self.known.clone(),
+            peers: self.known.peers(),
             web_seeds: Vec::new(),
-            directories: self.known.clone(),
+            directories: self.known.directories.clone(),
             ask_directories: true,
             exchange_peers: true,
             find_on_lan: false,

@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{atlas::Atlas, id::ContentId, magnet::Magnet, paths::printable, signature::PublisherKey};
 use nearcast_node::{
-    address::Address,
     atlas_offers::AtlasOffers,
     handle::{Download, Node},
 };
@@ -22,6 +21,7 @@ use super::{
     attempt::{Fetched, Means, Refusal, Surroundings},
     cache::Cache,
     judged::{Due, Judged},
+    known::Known,
 };
 
 /// Offers that are tried at the same time. Each may bring 8 MiB.
@@ -46,9 +46,9 @@ pub struct Follow {
     pub cache: Cache,
     /// Who must have signed it.
     pub key: PublisherKey,
-    /// Directories and peers that the user named: to be asked for it. Who else has it, they tell; the addresses in an
-    /// offered link are a stranger's word, and are not dialled.
-    pub known: Vec<Address>,
+    /// Who is asked for it. Who else has it, they tell; the addresses in an offered link are not dialled: whoever offers one
+    /// has to be asked already.
+    pub known: Known,
     /// The version in use; 0 = none.
     pub version: u64,
     /// An older one is not begun with, and said when it is in use; see [`super::ATLAS_AGE_MAX`].
@@ -201,14 +201,14 @@ impl Follower {
         let cache = self.means.cache.clone();
         // What other tries have half done lies in the same folder.
         let alone = self.under_way.is_empty();
-        let kept = tokio::task::spawn_blocking(move || {
+        let kept = self.means.node.vital().blocking("What keeps atlases", move || {
             let stored = cache.store(&bytes, version);
             if alone {
                 cache.remove_others(&name);
             }
             stored
         });
-        if let Ok(Err(error)) = kept.await {
+        if let Some(Err(error)) = kept.await {
             tracing::warn!("the next run begins without this atlas: {error}");
         }
         self.means.node.set_atlas(atlas.clone()).await;

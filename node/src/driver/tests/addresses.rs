@@ -72,14 +72,14 @@ fn record(peer: &[u8], at: SocketAddr) -> PeerRecord {
 }
 
 /// A server of something else, which answers as HTTPS would, and counts.
-struct Victim {
-    address: SocketAddr,
+pub(super) struct Victim {
+    pub(super) address: SocketAddr,
     hits: Arc<AtomicUsize>,
-    hit: Arc<Notify>,
+    pub(super) hit: Arc<Notify>,
 }
 
 impl Victim {
-    fn start(ip: [u8; 4]) -> Victim {
+    pub(super) fn start(ip: [u8; 4]) -> Victim {
         let listener = TcpListener::bind((Ipv4Addr::from(ip), 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (hits, hit) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
@@ -97,7 +97,7 @@ impl Victim {
         Victim { address, hits, hit }
     }
 
-    fn hits(&self) -> usize {
+    pub(super) fn hits(&self) -> usize {
         self.hits.load(Ordering::SeqCst)
     }
 }

@@ -4,15 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use libp2p::identity::Keypair;
 use nearcast_core::{
+    addresses::targets::{HEARSAY_PER_ADDRESS_MAX, TOLD_PER_ADDRESS_MAX},
     asn::Asn,
     atlas::{Atlas, AtlasBuilder},
     id::ContentId,
+    magnet::Magnet,
     tier::Tier,
 };
 use tokio::io::AsyncWriteExt;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{config, fetch, origin, patiently, until};
+use super::{addresses::Victim, config, fetch, origin, patiently, until};
 use crate::{
     config::NodeConfig,
     directory::{Admission, AtlasOffer, Directory, DirectoryConfig, DirectoryStats, Pace, Saved},
@@ -288,6 +290,81 @@ async fn a_newer_atlas_is_offered_to_those_who_want_to_hear_of_it() {
     assert_eq!(offer, [AtlasOffer { version: 9, link }]);
     node.shutdown(Duration::ZERO).await;
     client.network.shutdown().await;
+    tracker.shutdown(Duration::ZERO).await;
+}
+
+/// The versions that a node heard of, in the order in which they are judged, once there are so many.
+async fn versions(node: &Node, count: usize) -> Vec<u64> {
+    let mut offers = node.atlas_offers();
+    let heard = offers.wait_for(|offers| offers.in_order().len() >= count);
+    let heard = patiently("the offers", heard).await.unwrap().in_order();
+    heard.into_iter().map(|offer| offer.version).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tracker_that_was_named_by_host_is_named_and_who_shares_its_address_is_not() {
+    let at_localhost = |host| NodeConfig {
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        directory: Some(open()),
+        ..config(94, host)
+    };
+    let (honest, liar) =
+        (Node::start(at_localhost(1)).await.unwrap(), Node::start(at_localhost(3)).await.unwrap());
+    for (node, version) in [(&honest, 9), (&liar, 99)] {
+        let link = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
+        node.directory().unwrap().offer_atlas(AtlasOffer { version, link }).unwrap();
+    }
+    let by_name = honest.addresses().remove(0).to_string().replace("/ip4/127.0.0.1", "/dns4/localhost");
+    for typed in [by_name.clone(), by_name.split("/p2p/").next().unwrap().to_owned()] {
+        let node = Node::start(NodeConfig { hear_of_atlases: true, ..config(94, 2) }).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::Magnet(Magnet::new(ContentId([94; 32])));
+        let mut wish = fetch(source, folder.path(), liar.addresses());
+        wish.directories = vec![typed.parse().unwrap()];
+        let _download = node.fetch(wish).await.unwrap();
+        assert_eq!(versions(&node, 2).await, [9, 99], "{typed}: whoever the user named comes first");
+        node.shutdown(Duration::ZERO).await;
+    }
+    honest.shutdown(Duration::ZERO).await;
+    liar.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_was_typed_and_is_a_directory_is_believed_no_more_than_other_peers() {
+    let (tracker, _) = tracker(95, open()).await;
+    let content = ContentId([95; 32]);
+    for (number, as_directory) in [(1u8, false), (2, true)] {
+        // One address under six names, each announced from there.
+        let victim = Victim::start([127, 96, number, 1]);
+        let at = victim.address.ip().to_string();
+        let mut names = Vec::new();
+        for _ in 0..6 {
+            let mut name = Client::connect(&at, &tracker).await;
+            let port = victim.address.port().into();
+            name.ask(&Question { content: vec![95; 32], tcp_port: port, ..Question::default() }).await;
+            names.push(name);
+        }
+        let node = Node::start(config(95, number)).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut wish = fetch(Source::Magnet(Magnet::new(content)), folder.path(), Vec::new());
+        match as_directory {
+            true => wish.directories = tracker.addresses(),
+            false => wish.peers = tracker.addresses(),
+        }
+        let download = node.fetch(wish).await.unwrap();
+        patiently("somebody to be tried", victim.hit.notified()).await;
+        // All that are tried at all are tried in the first moments.
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let most = if as_directory { TOLD_PER_ADDRESS_MAX } else { HEARSAY_PER_ADDRESS_MAX };
+        assert!(victim.hits() <= most, "{} connections", victim.hits());
+        assert!(!as_directory || victim.hits() > HEARSAY_PER_ADDRESS_MAX, "{} connections", victim.hits());
+        download.stop().await;
+        node.shutdown(Duration::ZERO).await;
+        for mut name in names {
+            name.ask(&Question { content: vec![95; 32], leaving: true, ..Question::default() }).await;
+            name.network.shutdown().await;
+        }
+    }
     tracker.shutdown(Duration::ZERO).await;
 }
 

@@ -1,9 +1,15 @@
 //! A node whose loop failed says so to everybody who asks, and keeps nobody waiting.
 
-use nearcast_core::{id::ContentId, magnet::Magnet};
+use std::{
+    sync::mpsc,
+    time::{Duration, Instant},
+};
 
-use super::{fetch, node, patiently};
-use crate::{error::DownloadError, handle::Source};
+use nearcast_core::{id::ContentId, magnet::Magnet};
+use tokio::sync::oneshot;
+
+use super::{fetch, node, patiently, until};
+use crate::{error::DownloadError, handle::Source, store::testing};
 
 fn link(byte: u8) -> Source {
     Source::Magnet(Magnet::new(ContentId([byte; 32])))
@@ -23,5 +29,42 @@ async fn whoever_uses_a_node_whose_loop_failed_hears_of_it_and_waits_for_nothing
     assert!(matches!(after, Err(DownloadError::Failed(told)) if told == failure));
     patiently("the end of what was to be given", download.seeded()).await;
     patiently("the end of the download", download.stop()).await;
-    patiently("the end", node.shutdown(std::time::Duration::from_secs(30))).await;
+    patiently("the end", node.shutdown(Duration::from_secs(30))).await;
+}
+
+/// Has every disk thread wait until these are dropped, as a disk does that does not answer.
+async fn hang_disks(node: &super::Node) -> Vec<mpsc::Sender<()>> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let mut hung = Vec::new();
+    for _ in 0..cores.clamp(2, 8) {
+        let (answer, never) = mpsc::channel::<()>();
+        let (hangs, begun) = oneshot::channel();
+        let workers = node.workers().clone();
+        tokio::spawn(async move {
+            let job = move || {
+                let _ = hangs.send(());
+                never.recv().is_err()
+            };
+            workers.run(job).await
+        });
+        patiently("a thread that hangs", begun).await.unwrap();
+        hung.push(answer);
+    }
+    hung
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_does_not_answer_does_not_keep_a_node_from_ending() {
+    let (manifest, _) = testing::content(64 << 10, &[4 << 20]);
+    let folder = tempfile::tempdir().unwrap();
+    let node = node(97, 1).await;
+    let wish = fetch(Source::Manifest(manifest), folder.path(), Vec::new());
+    let download = node.fetch(wish).await.unwrap();
+    until(&download, "an open store", |progress| progress.bytes_total > 0).await;
+    let hung = hang_disks(&node).await;
+    let began = Instant::now();
+    patiently("an end", node.shutdown_within(Duration::ZERO, Duration::from_millis(500))).await;
+    // Half a second for the disk, then five for what waits for it, and for its threads.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    drop(hung);
 }

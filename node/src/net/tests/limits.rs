@@ -225,3 +225,51 @@ async fn who_downloads_over_tcp_is_in_use_and_keeps_its_connection() {
 async fn who_downloads_over_quic_is_in_use_and_keeps_its_connection() {
     who_downloads_stays("quic").await;
 }
+
+/// Passes on what is sent to it, and nothing that comes back: whoever makes a connection by it never gets an answer.
+async fn one_way(to: std::net::SocketAddr) -> std::net::SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.2.0.8:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut packet = [0; 2_048];
+        while let Ok((length, from)) = socket.recv_from(&mut packet).await {
+            if from != to {
+                // What is lost is sent again.
+                let _ = socket.send_to(&packet[..length], to).await;
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_connection_being_made_over_quic_has_a_place_of_quic_and_one_over_tcp_one_of_tcp() {
+    use crate::budget::Kind;
+    let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
+    let node = TestNode::start(&["/ip4/127.2.0.9/udp/0/quic-v1"]).await;
+    let places = || {
+        let uses = seeder.network.budget().uses();
+        (uses[Kind::HalfOpen as usize].used, uses[Kind::HalfOpenQuic as usize].used)
+    };
+    let are = async |wanted: (u64, u64)| {
+        patiently("the places", async {
+            while places() != wanted {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    };
+    let socket_of = |address: Multiaddr| {
+        let port = address.iter().find_map(|part| match part {
+            Protocol::Tcp(port) | Protocol::Udp(port) => Some(port),
+            _ => None,
+        });
+        std::net::SocketAddr::new(ip_of(&address).unwrap(), port.unwrap())
+    };
+    let door = one_way(socket_of(seeder.address("quic"))).await;
+    let by_door = Multiaddr::from(door.ip()).with(Protocol::Udp(door.port())).with(Protocol::QuicV1);
+    node.network.dial(1, Some(seeder.peer()), vec![by_door]).unwrap();
+    are((0, 1)).await;
+    let _silent = tokio::net::TcpStream::connect(socket_of(seeder.address("tcp"))).await.unwrap();
+    are((1, 1)).await;
+}

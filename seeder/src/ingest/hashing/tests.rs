@@ -238,3 +238,48 @@ fn signatures_of_the_very_same_content_are_kept() {
     let Outcome::Published { manifest, same, again, .. } = world.only(world.batch()) else { panic!() };
     assert!(same && !again && manifest.signatures().is_by(&[key.public()]));
 }
+
+#[test]
+fn what_makes_hashing_panic_fails_alone_and_the_others_are_published() {
+    let world = World::new();
+    for name in ["before", PANICS, "then"] {
+        fs::write(world.path(name), name).unwrap();
+    }
+    let Hashed::Done(done) = world.hash(world.batch()) else { panic!("nothing blocks it") };
+    assert_eq!(done.len(), 3);
+    for (due, outcome) in done {
+        match outcome {
+            Outcome::Published { .. } => assert_ne!(due.name, PANICS),
+            Outcome::Failed(sentence) => {
+                assert_eq!(due.name, PANICS);
+                assert!(sentence.contains("an error in the program"), "{sentence}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(world.path("then.torrent").exists());
+}
+
+#[tokio::test]
+#[should_panic(expected = "outside of any one thing")]
+async fn a_thread_that_panics_is_no_disk_that_is_full() {
+    let (told, hashed) = oneshot::channel::<Hashed>();
+    let thread = thread::spawn(move || {
+        let _told = told;
+        panic!("outside of any one thing");
+    });
+    let thread = Some(thread);
+    let mut hashing = Hashing { cancelled: Arc::default(), hashed, thread, due: Vec::new() };
+    hashing.hashed().await;
+}
+
+#[test]
+fn a_thread_that_a_disk_has_is_not_waited_for_for_ever() {
+    let (answer, disk) = std::sync::mpsc::channel::<()>();
+    let thread = thread::spawn(move || disk.recv());
+    let began = Instant::now();
+    assert!(!ends_within(&thread, Duration::from_millis(50)));
+    assert!(began.elapsed() >= Duration::from_millis(50));
+    answer.send(()).unwrap();
+    assert!(ends_within(&thread, Duration::from_secs(30)));
+}

@@ -27,7 +27,8 @@ const READ_BYTES: usize = 64 << 10;
 /// A router has so long to send its first message.
 const INITIATION_WITHIN: Duration = Duration::from_secs(10);
 
-/// And so long to tell of a peer or a route. Routers do at once; who only wants to hold a place does not.
+/// And so long to tell of a peer or a route. Routers do at once; who only wants to hold a place does not. One that the operator
+/// named has a place anyway, and may have lost its last peer.
 const PEERS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A message that was begun has so long to arrive whole. Between messages a router may be silent for days.
@@ -98,6 +99,8 @@ struct Connection<'a> {
     from: IpAddr,
     desk: &'a Desk,
     config: &'a BmpConfig,
+    /// It may tell of no peer for as long as it likes.
+    may_be_idle: bool,
     session: BmpSession,
     arrived: BytesMut,
     told: Vec<Told>,
@@ -122,21 +125,7 @@ pub(super) async fn serve(
 ) -> Ended {
     let now = Instant::now();
     let mut pace = Pace::new(config.bytes_per_second_max, now);
-    let mut connection = Connection {
-        id,
-        from,
-        desk,
-        config,
-        session: BmpSession::default(),
-        arrived: BytesMut::new(),
-        told: Vec::new(),
-        tally_told: Tally::default(),
-        began: now,
-        initiated: false,
-        unfinished_since: None,
-        unsynced_since: None,
-        synced: false,
-    };
+    let mut connection = Connection::new((id, from), desk, config, place.named);
     let run = async {
         loop {
             connection.arrived.reserve(READ_BYTES);
@@ -166,7 +155,30 @@ pub(super) async fn serve(
     ended.err().unwrap_or(Ended::Stopped)
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
+    fn new(
+        (id, from): (SessionId, IpAddr),
+        desk: &'a Desk,
+        config: &'a BmpConfig,
+        may_be_idle: bool,
+    ) -> Connection<'a> {
+        Connection {
+            id,
+            from,
+            desk,
+            config,
+            may_be_idle,
+            session: BmpSession::default(),
+            arrived: BytesMut::new(),
+            told: Vec::new(),
+            tally_told: Tally::default(),
+            began: Instant::now(),
+            initiated: false,
+            unfinished_since: None,
+            unsynced_since: None,
+            synced: false,
+        }
+    }
     /// Something arrived: every whole message is handled.
     async fn read(&mut self) -> Result<(), Ended> {
         while let Some(frame) = frame::take(&mut self.arrived)? {
@@ -235,12 +247,17 @@ impl Connection<'_> {
         Ok(self.desk.tell(News::Told(self.id, std::mem::take(&mut self.told), tally)).await?)
     }
 
+    /// Whether it holds a place to no purpose.
+    fn is_idle(&self) -> bool {
+        !self.may_be_idle && !self.session.has_peers()
+    }
+
     /// When something is due although nothing arrives.
     fn due(&self) -> Instant {
         let far = self.began + Duration::from_secs(365 * 86_400);
         let initiation = if self.initiated { far } else { self.began + INITIATION_WITHIN };
         let message = self.unfinished_since.map_or(far, |since| since + MESSAGE_WITHIN);
-        let peers = if self.session.has_peers() { far } else { self.began + PEERS_WITHIN };
+        let peers = if self.is_idle() { self.began + PEERS_WITHIN } else { far };
         initiation.min(peers).min(message).min(self.sync_due().unwrap_or(far))
     }
 
@@ -255,7 +272,7 @@ impl Connection<'_> {
         if !self.initiated && now >= self.began + INITIATION_WITHIN {
             return Err(Ended::Silent);
         }
-        if !self.session.has_peers() && now >= self.began + PEERS_WITHIN {
+        if self.is_idle() && now >= self.began + PEERS_WITHIN {
             return Err(Ended::Idle);
         }
         if self.unfinished_since.is_some_and(|since| now >= since + MESSAGE_WITHIN) {
@@ -271,6 +288,21 @@ impl Connection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_router_that_was_named_may_have_no_peers_and_a_stranger_may_not() {
+        let (desk, _news) = Desk::new();
+        let (config, from) = (BmpConfig::default(), IpAddr::from([192, 0, 2, 1]));
+        let mut ends = Vec::new();
+        for named in [false, true] {
+            let mut connection = Connection::new((desk.open(), from), &desk, &config, named);
+            connection.initiated = true;
+            connection.began -= 2 * PEERS_WITHIN;
+            assert_eq!(connection.due() > Instant::now(), named);
+            ends.push(connection.on_due().await);
+        }
+        assert!(matches!(ends[..], [Err(Ended::Idle), Ok(())]), "{ends:?}");
+    }
 
     #[tokio::test]
     async fn a_second_of_bytes_is_free_and_the_rest_is_waited_for() {

@@ -20,15 +20,17 @@ use crate::bgp::rib::SessionId;
 pub(super) struct Place {
     pub(super) id: SessionId,
     pub(super) ip: IpAddr,
+    /// It is a router that the operator named.
+    pub(super) named: bool,
     since: Instant,
     kept: Arc<AtomicBool>,
     taken: CancellationToken,
 }
 
 impl Place {
-    pub(super) fn new(id: SessionId, ip: IpAddr) -> Place {
+    pub(super) fn new(id: SessionId, ip: IpAddr, named: bool) -> Place {
         let (kept, taken) = (Arc::default(), CancellationToken::new());
-        Place { id, ip, since: Instant::now(), kept, taken }
+        Place { id, ip, named, since: Instant::now(), kept, taken }
     }
 
     /// Its router has something to say.

@@ -6,7 +6,7 @@ use nearcast_core::{
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{sleep, timeout},
 };
 
@@ -65,6 +65,13 @@ impl Router {
     /// It has said nothing yet.
     async fn plain(live: &Live) -> Router {
         Router(TcpStream::connect(live.bmp_address().expect("it listens")).await.expect("it accepts"))
+    }
+
+    /// From an address of its own.
+    async fn from(live: &Live, ip: &str) -> Router {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{ip}:0").parse().unwrap()).unwrap();
+        Router(socket.connect(live.bmp_address().expect("it listens")).await.expect("it accepts"))
     }
 
     async fn send(&mut self, messages: &[Vec<u8>]) {
@@ -352,6 +359,47 @@ async fn a_router_gets_in_while_others_hold_every_place_and_tell_nothing() {
     until_origin(&live, "198.51.100.7", Some(67)).await;
     assert_eq!(live.stats().bmp_refused, 0);
     stop(live).await;
+}
+
+#[tokio::test]
+async fn a_router_that_was_named_has_a_place_of_its_own_whatever_strangers_tell() {
+    let allow =
+        vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap(), "127.0.0.0/8".parse().unwrap()];
+    let sessions = BmpConfig { allow, sessions_max: 8, sessions_per_address_max: 8, ..quick().bmp_sessions };
+    let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
+    // It says who it is, and has no peers.
+    let mut named = Router::from(&live, "127.0.0.2").await;
+    named.send(&[initiation("edge-1")]).await;
+    until(&live, "it is listened to", |stats| stats.feeds.len() == 1).await;
+    // Strangers tell of peers, and keep what they get.
+    let mut strangers = Vec::new();
+    for number in 0..6 {
+        let mut stranger = Router::from(&live, &format!("127.0.1.{number}")).await;
+        stranger.send(&[initiation("stranger"), peer_up(peer(), OWN)]).await;
+        stranger.send(&[announce(peer(), &[65, 66], &["203.0.113.0/24"])]).await;
+        until(&live, "it tells of routes", |stats| stats.rib.routes == number + 1).await;
+        strangers.push(stranger);
+    }
+    for number in 0..8 {
+        Router::from(&live, &format!("127.0.2.{number}")).await.closed().await;
+    }
+    assert_eq!(live.stats().bmp_refused, 8);
+    // A second session of the same router is no more than a stranger's; the other router has its place.
+    Router::from(&live, "127.0.0.2").await.closed().await;
+    let mut other = Router::from(&live, "127.0.0.3").await;
+    other.send(&[initiation("edge-2"), peer_up(peer(), OWN)]).await;
+    other.send(&[announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
+    until_origin(&live, "198.51.100.7", Some(67)).await;
+    named.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 68], &["192.88.99.0/24"])]).await;
+    until_origin(&live, "192.88.99.7", Some(68)).await;
+    stop(live).await;
+}
+
+#[tokio::test]
+async fn the_end_waits_for_nothing_that_does_not_end() {
+    let live = start(quick()).await;
+    live.tasks.spawn(std::future::pending::<()>());
+    timeout(PATIENCE, live.end_within(Duration::from_millis(50))).await.expect("it returns");
 }
 
 #[tokio::test]

@@ -190,12 +190,12 @@ impl AddressBook {
         let is_better = |entry: &Entry| entry.connections > 0 || entry.places.rank() > Some(Rank::Directory);
         if let Some(key) = peer.filter(|key| self.entries.get(key).is_some_and(is_better)) {
             // It is known better than by this word, which is kept only if nothing else works any more.
-            if let Some(failures) = self.may_enter(now, peer, &endpoint, teller) {
+            if let Some(failures) = self.may_enter(now, peer, &endpoint, (rank, teller)) {
                 self.tell(key, Spot { failures, ..Spot::new(endpoint, rank, Some(teller)) });
             }
             return Some(key);
         }
-        let Some(failures) = self.may_enter(now, peer, &endpoint, teller) else {
+        let Some(failures) = self.may_enter(now, peer, &endpoint, (rank, teller)) else {
             return peer.filter(|key| self.entries.get(key).is_some_and(|entry| !entry.places.is_empty()));
         };
         let key = peer.filter(|key| self.entries.contains_key(key)).unwrap_or_else(|| self.new_key());

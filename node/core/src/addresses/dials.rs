@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     pub(super) of: Endpoint,
     /// What was paid for it.
     pub(super) token: Option<Token>,
+    /// Somebody else answered there.
+    other_found: bool,
 }
 
 /// What is to be dialled.
@@ -87,14 +89,15 @@ impl AddressBook {
                 continue;
             }
             for place in attempts(spot) {
-                let token = match place.counted.then(|| self.targets.take(now, place.ip, spot.rank)) {
-                    Some(Err(pause)) => {
-                        wait = wait.min(pause);
-                        continue;
-                    }
-                    paid => paid.and_then(Result::ok),
-                };
-                dial.push(Attempt { of: spot.endpoint.clone(), token });
+                let token =
+                    match place.counted.then(|| self.targets.take(now, place.ip, (spot.rank, spot.teller))) {
+                        Some(Err(pause)) => {
+                            wait = wait.min(pause);
+                            continue;
+                        }
+                        paid => paid.and_then(Result::ok),
+                    };
+                dial.push(Attempt { of: spot.endpoint.clone(), token, other_found: false });
                 places.push(place);
             }
         }
@@ -112,6 +115,15 @@ impl AddressBook {
         paid.for_each(|token| self.targets.refund(token));
     }
 
+    /// Where a dial of this peer led, somebody else answered, who is not meant: said before the dial ends.
+    pub fn on_other_found(&mut self, peer: PeerKey, (ip, port): (IpAddr, u16)) {
+        let door = (ip.to_canonical(), port);
+        let dial = self.entries.get_mut(&peer).and_then(|entry| entry.dial.as_mut());
+        for attempt in dial.into_iter().flatten() {
+            attempt.other_found |= doors(&attempt.of).any(|tried| tried == door);
+        }
+    }
+
     /// A dial led to nobody, or to somebody else. False if nothing is left to try: the peer is forgotten.
     pub fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey) -> bool {
         let Some(entry) = self.entries.get_mut(&peer) else { return false };
@@ -120,23 +132,30 @@ impl AddressBook {
             self.on_dial_refused(peer);
             return true;
         }
-        let mut tried: Vec<Endpoint> =
-            entry.dial.iter().flatten().map(|attempt| attempt.of.clone()).collect();
+        let attempts = entry.dial.iter().flatten();
+        let mut tried: Vec<(Endpoint, bool)> =
+            attempts.map(|attempt| (attempt.of.clone(), attempt.other_found)).collect();
         tried.dedup();
-        for endpoint in &tried {
+        for (endpoint, _) in &tried {
             if let Some(spot) = entry.places.find_mut(endpoint) {
                 spot.failures = spot.failures.saturating_add(1);
                 spot.tried_at = Some(now);
             }
         }
+        // A wrong name says that this word was false, and nothing about who is at that door.
+        let mut wrong = Vec::new();
+        for (endpoint, _) in tried.iter().filter(|(_, other_found)| *other_found) {
+            wrong.extend(entry.places.remove_told(endpoint));
+        }
         let gone = entry.places.take_spent();
         let empty = entry.places.is_empty() && !entry.kept;
         self.settle_dial(now, peer, None);
+        self.close_doors(peer, &wrong);
         self.close_doors(peer, &gone);
         for spot in gone.iter().filter(|spot| spot.rank.is_third_party()) {
             let by_directory = spot.rank == Rank::Directory;
             let until = now + if by_directory { GIVEN_UP_BY_DIRECTORY_FOR } else { GIVEN_UP_FOR };
-            doors(&spot.endpoint).for_each(|door| self.give_up(until, door));
+            doors(&spot.endpoint).for_each(|door| self.give_up(until, spot.rank, door));
         }
         if empty {
             self.forget(peer);

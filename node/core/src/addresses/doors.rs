@@ -2,7 +2,7 @@
 //!
 //! Invariant: a peer is among the names of a door exactly while one of its places is there that was not proved.
 
-use super::{AddressBook, given_up::Door, places::Spot};
+use super::{AddressBook, Rank, given_up::Door, places::Spot};
 use crate::{id::PeerKey, prefix::Prefix, registry::Endpoint, time::Timestamp};
 
 /// Peers that may be said to be at one address and port. The second one is for whoever is really there, should the
@@ -17,41 +17,50 @@ pub(super) fn doors(endpoint: &Endpoint) -> impl Iterator<Item = Door> + use<> {
 }
 
 impl AddressBook {
-    /// Whether a peer may be said to be at a place that was not given up: names of one door cost nothing to make up. Who
-    /// is there already makes room once it failed. The failures with which the place begins; none if there is no room.
+    /// Whether a peer may be said to be at a place that was not given up. Who is there already by no better word makes room
+    /// once it failed, and at once for a better word. The failures with which the place begins; none if there is no room.
     pub(super) fn may_enter(
         &mut self,
         now: Timestamp,
         peer: Option<PeerKey>,
         endpoint: &Endpoint,
-        teller: Prefix,
+        (rank, teller): (Rank, Prefix),
     ) -> Option<u8> {
-        if doors(endpoint).any(|door| self.given_up.contains(now, door)) {
+        if doors(endpoint).any(|door| self.given_up.contains(now, rank, door)) {
             return None;
         }
         let mut failures = 0;
         for door in doors(endpoint) {
-            let names = self.doors.get(&door).cloned().unwrap_or_default();
-            if peer.is_some_and(|peer| names.contains(&peer)) {
+            let names = self.named_at(door);
+            if peer.is_some_and(|peer| names.iter().any(|(name, _)| *name == peer)) {
                 continue;
             }
-            let spot = |name: &PeerKey| {
-                let spots = self.entries.get(name)?.places.iter();
-                spots.into_iter().find(|spot| doors(&spot.endpoint).any(|other| other == door)).cloned()
-            };
-            let spots = names.iter().filter_map(|name| Some((*name, spot(name)?)));
-            let spots: Vec<(PeerKey, Spot)> = spots.filter(|(_, spot)| spot.rank.is_third_party()).collect();
-            // What failed there failed whatever the name: a new one begins with it.
-            let worst = spots.iter().map(|(_, spot)| spot.failures).max();
+            // What failed there failed whatever the name: a new one begins with it. What failed on a worse word does not
+            // count against a better one.
+            let no_worse = || names.iter().filter(|(_, spot)| spot.rank >= rank);
+            let worst = no_worse().map(|(_, spot)| spot.failures).max();
             failures = failures.max(worst.unwrap_or(0));
-            let mine = spots.iter().any(|(_, spot)| spot.teller == Some(teller) && spot.failures == 0);
-            if spots.len() < NAMES_PER_DOOR_MAX && !mine {
+            let mine = no_worse().any(|(_, spot)| spot.teller == Some(teller) && spot.failures == 0);
+            if names.len() < NAMES_PER_DOOR_MAX && !mine {
                 continue;
             }
-            let (failed, spot) = spots.into_iter().find(|(_, spot)| spot.failures > 0)?;
-            self.drop_place(failed, &spot.endpoint);
+            let yields = |spot: &Spot| spot.rank < rank && !mine || spot.rank == rank && spot.failures > 0;
+            let yielding = names.iter().filter(|(_, spot)| yields(spot));
+            let (name, spot) = yielding.min_by_key(|(_, spot)| (spot.rank, u8::MAX - spot.failures))?;
+            self.drop_place(*name, &spot.endpoint);
         }
         Some(failures)
+    }
+
+    /// Those of whom others say that they are behind a door, with the place that says so.
+    fn named_at(&self, door: Door) -> Vec<(PeerKey, Spot)> {
+        let names = self.doors.get(&door).into_iter().flatten();
+        let spot = |name: &PeerKey| {
+            let mut spots = self.entries.get(name)?.places.iter();
+            let here = |spot: &&Spot| doors(&spot.endpoint).any(|other| other == door);
+            spots.find(here).filter(|spot| spot.rank.is_third_party()).cloned()
+        };
+        names.filter_map(|name| Some((*name, spot(name)?))).collect()
     }
 
     fn drop_place(&mut self, peer: PeerKey, endpoint: &Endpoint) {
@@ -86,14 +95,11 @@ impl AddressBook {
         }
     }
 
-    /// Nobody is believed to be at this door until then, under whatever name.
-    pub(super) fn give_up(&mut self, until: Timestamp, door: Door) {
-        self.given_up.add(until, door);
-        for name in self.doors.get(&door).cloned().unwrap_or_default() {
-            let spots = self.entries.get(&name).map(|entry| entry.places.iter());
-            let there = |spot: &&Spot| doors(&spot.endpoint).any(|other| other == door);
-            let spot = spots.into_iter().flatten().find(there).cloned();
-            if let Some(spot) = spot.filter(|spot| spot.rank.is_third_party()) {
+    /// No word of this rank, or a lower one, is believed about this door until then, under whatever name.
+    pub(super) fn give_up(&mut self, until: Timestamp, rank: Rank, door: Door) {
+        self.given_up.add(until, rank, door);
+        for (name, spot) in self.named_at(door) {
+            if spot.rank <= rank {
                 self.drop_place(name, &spot.endpoint);
             }
         }

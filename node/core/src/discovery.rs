@@ -6,11 +6,12 @@
 
 mod candidates;
 mod directories;
+mod turns;
 
 use std::time::Duration;
 
-pub(crate) use self::candidates::Known;
-use self::{candidates::State, directories::Directory};
+pub(crate) use self::{candidates::Known, turns::Teller};
+use self::{candidates::State, directories::Directory, turns::Turns};
 use crate::{
     config::Config,
     id::PeerKey,
@@ -35,6 +36,7 @@ pub(crate) struct Discovery {
     known: Vec<Known>,
     directories: Vec<Directory>,
     dialing: u8,
+    turns: Turns,
     next_query: u32,
 }
 
@@ -102,6 +104,7 @@ impl Discovery {
         let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
         let ready: Vec<usize> =
             self.known.iter().enumerate().filter(|(_, known)| ready(known)).map(|(at, _)| at).collect();
+        let ready = self.of_turn(ready);
         let random_dials =
             self.known.iter().filter(|known| known.random && known.state == State::Dialing).count();
         // A random slot is worth filling only where there is a choice.
@@ -114,7 +117,9 @@ impl Discovery {
         known.state = State::Dialing;
         known.random = random_slot;
         self.dialing += 1;
-        Some(known.peer)
+        let (peer, group) = (known.peer, known.group());
+        self.on_turn_taken(group);
+        Some(peer)
     }
 
     /// A link exists, whoever began it: the candidate becomes a neighbour, who remembers where it came from.
@@ -132,7 +137,7 @@ impl Discovery {
     pub(crate) fn on_unlinked(
         &mut self,
         now: Timestamp,
-        link: &Link,
+        (link, teller): (&Link, Teller),
         config: &Config,
         ours: Locality,
         random: &mut Random,
@@ -142,7 +147,8 @@ impl Discovery {
             return;
         }
         let from = now + random.stretch(RETRY_FIRST, 0.5);
-        let known = Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate(ours)) };
+        let known =
+            Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate(ours), teller) };
         self.remember(known, config, ours);
     }
 
@@ -151,21 +157,21 @@ impl Discovery {
     pub(crate) fn on_no_manifest(
         &mut self,
         now: Timestamp,
-        link: &Link,
+        (link, teller): (&Link, Teller),
         config: &Config,
         ours: Locality,
         random: &mut Random,
     ) {
         if link.via() != Via::Lan {
-            return self.on_unlinked(now, link, config, ours, random);
+            return self.on_unlinked(now, (link, teller), config, ours, random);
         }
         let state = State::Idle(now + RETRY_STRANGER);
-        self.remember(Known { failures: 1, state, ..Known::new(link.candidate(ours)) }, config, ours);
+        self.remember(Known { failures: 1, state, ..Known::new(link.candidate(ours), teller) }, config, ours);
     }
 
     /// A link was ended in order to begin anew: no failure.
-    pub(crate) fn on_relink(&mut self, link: &Link, config: &Config, ours: Locality) {
-        self.remember(Known::new(link.candidate(ours)), config, ours);
+    pub(crate) fn on_relink(&mut self, (link, teller): (&Link, Teller), config: &Config, ours: Locality) {
+        self.remember(Known::new(link.candidate(ours), teller), config, ours);
     }
 
     /// An attempt failed: it is tried again later, later each time.
@@ -173,6 +179,7 @@ impl Discovery {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
         self.dialing -= 1;
+        self.turns.owe();
         known.random = false;
         known.failures = known.failures.saturating_add(1);
         let pause = match known.via {
@@ -193,6 +200,7 @@ impl Discovery {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
         self.dialing -= 1;
+        self.turns.owe();
         known.random = false;
         known.state = State::Idle(now + random.stretch(wait, 0.5));
     }
@@ -205,8 +213,10 @@ impl Discovery {
 
     /// Never try this peer again.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
-        if let Some(at) = self.known.iter().position(|known| known.peer == peer) {
-            self.take(at);
+        if let Some(at) = self.known.iter().position(|known| known.peer == peer)
+            && self.take(at).is_dialing()
+        {
+            self.turns.owe();
         }
         self.directories.retain(|directory| directory.peer != peer);
     }

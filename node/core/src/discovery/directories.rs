@@ -70,6 +70,11 @@ impl Discovery {
         }
     }
 
+    /// Whether the user or the link named this directory.
+    pub(super) fn is_named_directory(&self, peer: PeerKey) -> bool {
+        self.directories.iter().any(|directory| directory.peer == peer && directory.named)
+    }
+
     fn add_directory(&mut self, peer: PeerKey, named: bool) {
         let (query, next) = (None, Timestamp::ZERO);
         self.directories.push(Directory { peer, query, next, asked: 0, failed: 0, named, fruitful: false });

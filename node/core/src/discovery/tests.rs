@@ -1,4 +1,4 @@
-use super::{directories::FRUITLESS_AFTER, *};
+use super::{candidates::Word, directories::FRUITLESS_AFTER, *};
 use crate::{
     HaveMaps,
     asn::Asn,
@@ -7,6 +7,8 @@ use crate::{
 };
 
 const NOWHERE: Locality = Locality { asn: None, tag: 0 };
+
+const SOMEBODY: Word = Word { teller: Teller::NOBODY, is_strangers: false };
 
 struct Nothing;
 
@@ -30,7 +32,7 @@ fn candidate(peer: u32, tier: Tier) -> Candidate {
 fn a_candidate_that_fails_is_tried_again_later_and_later() {
     let (config, mut random) = (Config::default(), Random::new(1));
     let mut discovery = Discovery::default();
-    discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config, NOWHERE);
+    discovery.learn([candidate(1, Tier::Remote)], SOMEBODY, &mut Links::default(), &config, NOWHERE);
     let mut now = Timestamp::ZERO;
     let mut last = Duration::ZERO;
     for _ in 0..5 {
@@ -50,9 +52,15 @@ fn the_limit_drops_failed_and_far_candidates_but_never_named_ones() {
     let config = Config { candidates_max: 60, ..Config::default() };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     let named = Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) };
-    discovery.learn([named], &mut links, &config, NOWHERE);
-    discovery.learn((1..60).map(|peer| candidate(peer, Tier::Remote)), &mut links, &config, NOWHERE);
-    discovery.learn([candidate(99, Tier::Lan)], &mut links, &config, NOWHERE);
+    discovery.learn([named], SOMEBODY, &mut links, &config, NOWHERE);
+    discovery.learn(
+        (1..60).map(|peer| candidate(peer, Tier::Remote)),
+        SOMEBODY,
+        &mut links,
+        &config,
+        NOWHERE,
+    );
+    discovery.learn([candidate(99, Tier::Lan)], SOMEBODY, &mut links, &config, NOWHERE);
     assert_eq!(discovery.known.len(), 60);
     assert!(discovery.known.iter().any(|known| known.peer == PeerKey(0)));
     assert!(discovery.known.iter().any(|known| known.peer == PeerKey(99)));
@@ -63,17 +71,17 @@ fn a_stranger_on_the_lan_is_tried_once_until_somebody_names_it() {
     let (config, mut random) = (Config::default(), Random::new(1));
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     let stranger = Candidate { via: Via::Lan, ..candidate(1, Tier::Lan) };
-    discovery.learn([stranger], &mut links, &config, NOWHERE);
+    discovery.learn([stranger], SOMEBODY, &mut links, &config, NOWHERE);
     let mut now = Timestamp::ZERO;
     assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
     discovery.on_dial_failed(now, PeerKey(1), &mut random);
     // It says again and again that it is there.
     for _ in 0..10 {
         now = now + Duration::from_secs(60);
-        discovery.learn([stranger], &mut links, &config, NOWHERE);
+        discovery.learn([stranger], SOMEBODY, &mut links, &config, NOWHERE);
         assert_eq!(dial(&mut discovery, now, &mut random), None, "{now:?}");
     }
-    discovery.learn([candidate(1, Tier::Lan)], &mut links, &config, NOWHERE);
+    discovery.learn([candidate(1, Tier::Lan)], SOMEBODY, &mut links, &config, NOWHERE);
     assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
 }
 
@@ -159,7 +167,7 @@ fn dead_and_useless_directories_make_room_and_named_ones_never_do() {
 fn an_attempt_that_is_put_off_is_no_failure() {
     let (config, mut random) = (Config::default(), Random::new(1));
     let mut discovery = Discovery::default();
-    discovery.learn([candidate(1, Tier::Remote)], &mut Links::default(), &config, NOWHERE);
+    discovery.learn([candidate(1, Tier::Remote)], SOMEBODY, &mut Links::default(), &config, NOWHERE);
     let mut now = Timestamp::ZERO;
     for _ in 0..20 {
         assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
@@ -188,7 +196,7 @@ fn somebody_who_came_to_us_is_forgotten_when_gone() {
     let (config, mut random) = (Config::default(), Random::new(1));
     let (mut discovery, mut link) = (Discovery::default(), link(3));
     discovery.on_linked(&mut link);
-    discovery.on_unlinked(Timestamp::ZERO, &link, &config, NOWHERE, &mut random);
+    discovery.on_unlinked(Timestamp::ZERO, (&link, Teller::NOBODY), &config, NOWHERE, &mut random);
     assert_eq!(discovery.next_due(true), Timestamp::NEVER);
 }
 
@@ -197,10 +205,10 @@ fn a_neighbour_is_no_candidate_until_its_link_ends() {
     let (config, mut random) = (Config::default(), Random::new(1));
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     links.insert(link(3));
-    discovery.learn([candidate(3, Tier::Remote)], &mut links, &config, NOWHERE);
+    discovery.learn([candidate(3, Tier::Remote)], SOMEBODY, &mut links, &config, NOWHERE);
     assert_eq!(dial(&mut discovery, Timestamp::ZERO, &mut random), None);
     let link = links.remove(PeerKey(3)).unwrap();
-    discovery.on_unlinked(Timestamp::ZERO, &link, &config, NOWHERE, &mut random);
+    discovery.on_unlinked(Timestamp::ZERO, (&link, Teller::NOBODY), &config, NOWHERE, &mut random);
     let later = Timestamp::from_millis(800);
     assert_eq!(dial(&mut discovery, later, &mut random), Some(PeerKey(3)));
 }
@@ -215,11 +223,137 @@ fn a_large_group_does_not_make_us_forget_who_is_outside() {
         let near = Near { asn: Some(Asn(asn)), ..tier.into() };
         Candidate { near, ..candidate(peer, tier) }
     };
-    discovery.learn((0..40).map(|peer| there(peer, 2)), &mut links, &config, here);
-    discovery.learn((100..400).map(|peer| there(peer, 1)), &mut links, &config, here);
+    discovery.learn((0..40).map(|peer| there(peer, 2)), SOMEBODY, &mut links, &config, here);
+    discovery.learn((100..400).map(|peer| there(peer, 1)), SOMEBODY, &mut links, &config, here);
     let outside = discovery.known.iter().filter(|known| here.is_outside(known.near)).count();
     assert_eq!((discovery.known.len(), outside), (60, 15));
-    discovery.learn((500..600).map(|peer| there(peer, 2)), &mut links, &config, here);
+    discovery.learn((500..600).map(|peer| there(peer, 2)), SOMEBODY, &mut links, &config, here);
     let outside = discovery.known.iter().filter(|known| here.is_outside(known.near)).count();
     assert!((15..=16).contains(&outside), "{outside}");
+}
+
+/// The word of a neighbour of this number, whose network is not known.
+fn neighbour(number: u32) -> Word {
+    Word { teller: Teller::of(&Nothing, PeerKey(number)), is_strangers: true }
+}
+
+fn told(peers: std::ops::Range<u32>, tier: Tier, via: Via) -> impl Iterator<Item = Candidate> {
+    peers.map(move |peer| Candidate { via, ..candidate(peer, tier) })
+}
+
+fn among(discovery: &Discovery, peers: std::ops::Range<u32>) -> usize {
+    discovery.known.iter().filter(|known| peers.contains(&known.peer.0)).count()
+}
+
+#[test]
+fn whoever_tells_of_many_displaces_nobody_that_others_told_of() {
+    let config = Config { candidates_max: 60, ..Config::default() };
+    let mut links = Links::default();
+    for via in [Via::Exchange, Via::Directory] {
+        let mut discovery = Discovery::default();
+        discovery.learn(told(0..5, Tier::Remote, via), neighbour(1), &mut links, &config, NOWHERE);
+        for round in 1..50 {
+            let nobodies = told(round * 100..round * 100 + 50, Tier::Lan, Via::Directory);
+            discovery.learn(nobodies, neighbour(2), &mut links, &config, NOWHERE);
+        }
+        assert_eq!((among(&discovery, 0..5), discovery.known.len()), (5, 60), "{via:?}");
+    }
+}
+
+#[test]
+fn a_full_table_is_shared_evenly_by_those_who_tell_much() {
+    let config = Config { candidates_max: 60, ..Config::default() };
+    let (mut discovery, mut links) = (Discovery::default(), Links::default());
+    for teller in [1, 2, 3, 1, 2, 3] {
+        let peers = told(teller * 100..teller * 100 + 50, Tier::Remote, Via::Exchange);
+        discovery.learn(peers, neighbour(teller), &mut links, &config, NOWHERE);
+    }
+    let shares = [100..200, 200..300, 300..400].map(|of| among(&discovery, of));
+    assert!(shares.iter().all(|share| (19..=21).contains(share)), "{shares:?}");
+}
+
+#[test]
+fn what_a_named_directory_told_of_is_not_displaced_by_strangers_however_many_they_are() {
+    let config = Config { candidates_max: 60, ..Config::default() };
+    let (mut discovery, mut links) = (Discovery::default(), Links::default());
+    discovery.name_directory(PeerKey(7));
+    let word = discovery.word(&Nothing, Some(PeerKey(7)));
+    discovery.learn(told(0..50, Tier::Remote, Via::Directory), word, &mut links, &config, NOWHERE);
+    for teller in 1..40 {
+        let peers = told(teller * 100..teller * 100 + 50, Tier::Lan, Via::Directory);
+        let word = discovery.word(&Nothing, Some(PeerKey(1_000 + teller)));
+        discovery.learn(peers, word, &mut links, &config, NOWHERE);
+    }
+    assert_eq!(among(&discovery, 0..50), 50);
+}
+
+#[test]
+fn whom_two_told_of_goes_over_to_the_one_who_told_of_fewer() {
+    let config = Config { candidates_max: 60, ..Config::default() };
+    let (mut discovery, mut links) = (Discovery::default(), Links::default());
+    // A liar is first with somebody honest, and then tells of nobodies that are nearer.
+    discovery.learn(told(0..1, Tier::Remote, Via::Exchange), neighbour(1), &mut links, &config, NOWHERE);
+    discovery.learn(told(0..2, Tier::Remote, Via::Exchange), neighbour(2), &mut links, &config, NOWHERE);
+    discovery.learn(told(100..500, Tier::Lan, Via::Exchange), neighbour(1), &mut links, &config, NOWHERE);
+    assert_eq!(among(&discovery, 0..2), 2);
+}
+
+/// Dials that all bring nobody until this peer is dialled; how many those were.
+fn dials_before(discovery: &mut Discovery, wanted: PeerKey) -> Option<usize> {
+    let (mut now, mut random) = (Timestamp::ZERO, Random::new(1));
+    for dials in 0..200 {
+        let peer = dial(discovery, now, &mut random)?;
+        if peer == wanted {
+            return Some(dials);
+        }
+        now = now + Duration::from_millis(100);
+        discovery.on_dial_failed(now, peer, &mut random);
+        // The liar goes on.
+        let nobodies = told(10_000 + dials as u32..10_001 + dials as u32, Tier::Lan, Via::Directory);
+        let (mut links, config) = (Links::default(), Config::default());
+        discovery.learn(nobodies, neighbour(dials as u32 % 20), &mut links, &config, NOWHERE);
+    }
+    None
+}
+
+#[test]
+fn whoever_was_overtaken_has_its_turn_when_dials_bring_nobody() {
+    let (config, mut links) = (Config::default(), Links::default());
+    let mut discovery = Discovery::default();
+    for teller in 0..10 {
+        let nobodies = told(100 * (teller + 1)..100 * (teller + 1) + 15, Tier::Lan, Via::Directory);
+        discovery.learn(nobodies, neighbour(teller), &mut links, &config, NOWHERE);
+    }
+    discovery.learn(told(0..1, Tier::Remote, Via::Exchange), neighbour(99), &mut links, &config, NOWHERE);
+    let dials = dials_before(&mut discovery, PeerKey(0)).expect("it is dialled");
+    assert!(dials <= 11, "ten tellers were before it: {dials}");
+}
+
+#[test]
+fn directories_that_were_named_have_every_second_turn_among_many_strangers() {
+    let (config, mut links) = (Config::default(), Links::default());
+    let mut discovery = Discovery::default();
+    discovery.name_directory(PeerKey(7));
+    for teller in 0..10 {
+        let nobodies = told(100 * (teller + 1)..100 * (teller + 1) + 15, Tier::Lan, Via::Exchange);
+        discovery.learn(nobodies, neighbour(teller), &mut links, &config, NOWHERE);
+    }
+    let word = discovery.word(&Nothing, Some(PeerKey(7)));
+    discovery.learn(told(0..1, Tier::Remote, Via::Directory), word, &mut links, &config, NOWHERE);
+    let dials = dials_before(&mut discovery, PeerKey(0)).expect("it is dialled");
+    assert!(dials <= 2, "{dials}");
+}
+
+#[test]
+fn as_long_as_dials_lead_to_somebody_the_nearest_comes_first_whoever_told_of_it() {
+    let (config, mut links, mut random) = (Config::default(), Links::default(), Random::new(1));
+    let mut discovery = Discovery::default();
+    discovery.learn(told(0..20, Tier::Remote, Via::Exchange), neighbour(1), &mut links, &config, NOWHERE);
+    discovery.learn(told(100..120, Tier::Lan, Via::Exchange), neighbour(2), &mut links, &config, NOWHERE);
+    for _ in 0..6 {
+        let peer = dial(&mut discovery, Timestamp::ZERO, &mut random).expect("there is somebody");
+        assert!(discovery.known.iter().any(|known| known.peer == peer && known.is_dialing()));
+        discovery.on_linked(&mut link(peer.0));
+    }
+    assert!(among(&discovery, 100..120) <= 16, "near ones were dialled, but for the random slots");
 }

@@ -140,7 +140,7 @@ impl Driver {
         if let Some(members) = reply.members_in_as() {
             self.input(content, Event::Counted { members });
         }
-        self.input(content, Event::Discovered { query: Some(query), candidates });
+        self.input(content, Event::Discovered { query: Some(query), teller: Some(directory), candidates });
     }
 
     /// The address a directory at `teller` sees us at; `named` if the user named that directory.

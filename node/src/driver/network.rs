@@ -156,7 +156,10 @@ impl Driver {
                 Some(real) => {
                     self.input(content, Event::DialFailed { peer: named });
                     let candidate = Candidate { peer: real, near: self.near(real), via: Via::Named };
-                    self.input(content, Event::Discovered { query: None, candidates: vec![candidate] });
+                    self.input(
+                        content,
+                        Event::Discovered { query: None, teller: None, candidates: vec![candidate] },
+                    );
                 }
                 None => self.open_link(content, named),
             },

@@ -8,9 +8,10 @@
 //! Invariant: all candidates of one teller have the same turn; the lowest one has waited longest.
 
 use super::{Discovery, Known};
-use crate::{HaveMaps, id::PeerKey, input::Via, prefix::Network};
+use crate::{HaveMaps, id::PeerKey, input::Via, prefix::Network, random::mix};
 
-/// Who told of a candidate: a network, as names cost nothing, or a peer whose network is not known.
+/// Who told of a candidate: a network, as names and addresses cost little. Where no network is known it is an address, and
+/// where none is known either, a peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Teller(u32);
 
@@ -20,10 +21,12 @@ impl Teller {
 
     /// Whom a word of this peer counts for.
     pub(crate) fn of(view: &dyn HaveMaps, peer: PeerKey) -> Teller {
-        match view.network(peer) {
-            // Even numbers, and none of them 0. Networks are odd.
-            Network::UNKNOWN => Teller(peer.0.wrapping_add(1) << 1),
-            network => Teller(network.number()),
+        // Networks are odd; the others are even, and not 0.
+        let even = |number: u64| Teller((number as u32).max(1) << 1);
+        match (view.network(peer), view.host(peer)) {
+            (Network::UNKNOWN, Some(host)) => even(mix(host) >> 33),
+            (Network::UNKNOWN, None) => even(mix(!u64::from(peer.0)) >> 33),
+            (network, _) => Teller(network.number()),
         }
     }
 }

@@ -236,6 +236,13 @@ impl PeerBook {
         self.book.on_dial_refused(key);
     }
 
+    /// Somebody else answered at an address of this peer: said before its dial ends.
+    pub(crate) fn on_other_found(&mut self, key: PeerKey, address: &Multiaddr) {
+        if let (Some(ip), Some(port)) = (ip_of(address), port_of(address)) {
+            self.book.on_other_found(key, (ip, port));
+        }
+    }
+
     /// A dial failed. False if the peer is given up.
     pub(crate) fn on_dial_failed(&mut self, now: Timestamp, key: PeerKey) -> bool {
         let left = self.book.on_dial_failed(now, key);
@@ -491,6 +498,20 @@ mod tests {
     fn dialled(way: &Way) -> Vec<String> {
         let Way::Dial(_, targets) = way else { return Vec::new() };
         targets.iter().map(|target| target.address.to_string()).collect()
+    }
+
+    #[test]
+    fn a_wrong_name_at_an_address_costs_that_name_alone() {
+        let mut book = PeerBook::new(1);
+        let place = Endpoint { ip: "192.0.2.1".parse().unwrap(), tcp: Some(4_001), udp: None };
+        let word = |teller: &str| Word { ip: teller.parse().ok(), rank: Rank::Hearsay };
+        let wrong = book.hear(NOW, PeerId::random(), place.clone(), word("192.0.9.1")).unwrap();
+        let Way::Dial(Some(_), targets) = book.way(NOW, wrong) else { panic!("it is tried") };
+        book.on_other_found(wrong, &targets[0].address);
+        assert!(!book.on_dial_failed(NOW, wrong), "nothing is left of it");
+        assert!(book.get(wrong).is_none());
+        let right = book.hear(NOW, PeerId::random(), place, word("192.0.8.1")).expect("the address is good");
+        assert_eq!(dialled(&book.way(NOW, right)), ["/ip4/192.0.2.1/tcp/4001"]);
     }
 
     #[test]

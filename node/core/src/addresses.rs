@@ -13,20 +13,25 @@
 //! peer that is neither connected nor kept stands in exactly one table; one teller's network holds at most
 //! [`hearsay_max`] peers.
 
+mod dials;
+mod doors;
 mod given_up;
 pub mod places;
 mod table;
 pub mod targets;
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use self::{
+    dials::Attempt,
+    doors::doors,
     given_up::{Door, GivenUp},
     places::{Places, Told},
     table::{BUCKET_PEERS_MAX, Slot, Table},
-    targets::{Targets, Token},
+    targets::Targets,
 };
 pub use self::{
+    dials::{Place, Plan},
     given_up::{GIVEN_UP_BY_DIRECTORY_FOR, GIVEN_UP_FOR, GIVEN_UP_MAX},
     places::{Rank, Spot},
 };
@@ -42,18 +47,6 @@ const HEARSAY_REACH: u16 = 8;
 const DIRECTORY_REACH: u16 = 32;
 /// Buckets that the peers of one network can reach among those we were connected to.
 const TRIED_REACH: u16 = 4;
-/// Peers that may be said to be at one address and port. The second one is for whoever is really there, should the
-/// first one be a lie.
-const NAMES_PER_DOOR_MAX: usize = 2;
-/// The pause after a place failed that the user typed or that was proved; it doubles with each failure. It is at most
-/// half of what one content waits, so it shows only where many contents want the same peer.
-const PAUSE_FIRST: Duration = Duration::from_millis(250);
-/// The longest such pause.
-const PAUSE_MAX: Duration = Duration::from_secs(15);
-/// The pause after a place failed that a link names, which is never given up.
-const PAUSE_LINK: Duration = Duration::from_secs(5);
-/// Of so many attempts at a place that somebody names, the last one is over QUIC.
-const QUIC_TURN: u8 = 3;
 
 /// Peers that one network can make us remember by telling of them.
 pub const fn hearsay_max() -> usize {
@@ -77,40 +70,6 @@ struct Entry {
     slot: Option<(Slot, bool)>,
     /// What the dial under way tries; none while there is none.
     dial: Option<Vec<Attempt>>,
-}
-
-/// One address of a dial under way.
-#[derive(Clone, Debug)]
-struct Attempt {
-    /// The place it belongs to.
-    of: Endpoint,
-    /// What was paid for it.
-    token: Option<Token>,
-}
-
-/// What is to be dialled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// These places, in this order, each once. Places that cost a token want a port of their own, so that none of
-    /// them has to be tried twice.
-    Dial(Vec<Place>),
-    /// Not yet.
-    Later(Duration),
-    /// Nothing is known of where it is.
-    Nowhere,
-}
-
-/// One address to dial.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The IP.
-    pub ip: IpAddr,
-    /// The port.
-    pub port: u16,
-    /// Over QUIC instead of TCP.
-    pub quic: bool,
-    /// It is dialled because of somebody else's word: one attempt and no more.
-    pub counted: bool,
 }
 
 /// All that is known of where peers are.
@@ -231,12 +190,12 @@ impl AddressBook {
         let is_better = |entry: &Entry| entry.connections > 0 || entry.places.rank() > Some(Rank::Directory);
         if let Some(key) = peer.filter(|key| self.entries.get(key).is_some_and(is_better)) {
             // It is known better than by this word, which is kept only if nothing else works any more.
-            if let Some(failures) = self.may_enter(now, peer, &endpoint, teller) {
+            if let Some(failures) = self.may_enter(now, peer, &endpoint, (rank, teller)) {
                 self.tell(key, Spot { failures, ..Spot::new(endpoint, rank, Some(teller)) });
             }
             return Some(key);
         }
-        let Some(failures) = self.may_enter(now, peer, &endpoint, teller) else {
+        let Some(failures) = self.may_enter(now, peer, &endpoint, (rank, teller)) else {
             return peer.filter(|key| self.entries.get(key).is_some_and(|entry| !entry.places.is_empty()));
         };
         let key = peer.filter(|key| self.entries.contains_key(key)).unwrap_or_else(|| self.new_key());
@@ -259,75 +218,6 @@ impl AddressBook {
                 if !names.contains(&peer) {
                     names.push(peer);
                 }
-            }
-        }
-    }
-
-    /// Whether a peer may be said to be at a place that was not given up: names of one door cost nothing to make up. Who
-    /// is there already makes room once it failed. The failures with which the place begins; none if there is no room.
-    fn may_enter(
-        &mut self,
-        now: Timestamp,
-        peer: Option<PeerKey>,
-        endpoint: &Endpoint,
-        teller: Prefix,
-    ) -> Option<u8> {
-        if doors(endpoint).any(|door| self.given_up.contains(now, door)) {
-            return None;
-        }
-        let mut failures = 0;
-        for door in doors(endpoint) {
-            let names = self.doors.get(&door).cloned().unwrap_or_default();
-            if peer.is_some_and(|peer| names.contains(&peer)) {
-                continue;
-            }
-            let spot = |name: &PeerKey| {
-                let spots = self.entries.get(name)?.places.iter();
-                spots.into_iter().find(|spot| doors(&spot.endpoint).any(|other| other == door)).cloned()
-            };
-            let spots = names.iter().filter_map(|name| Some((*name, spot(name)?)));
-            let spots: Vec<(PeerKey, Spot)> = spots.filter(|(_, spot)| spot.rank.is_third_party()).collect();
-            // What failed there failed whatever the name: a new one begins with it.
-            let worst = spots.iter().map(|(_, spot)| spot.failures).max();
-            failures = failures.max(worst.unwrap_or(0));
-            let mine = spots.iter().any(|(_, spot)| spot.teller == Some(teller) && spot.failures == 0);
-            if spots.len() < NAMES_PER_DOOR_MAX && !mine {
-                continue;
-            }
-            let (failed, spot) = spots.into_iter().find(|(_, spot)| spot.failures > 0)?;
-            self.drop_place(failed, &spot.endpoint);
-        }
-        Some(failures)
-    }
-
-    fn drop_place(&mut self, peer: PeerKey, endpoint: &Endpoint) {
-        let Some(entry) = self.entries.get_mut(&peer) else { return };
-        if entry.dial.is_some() {
-            return;
-        }
-        let gone: Vec<Spot> = entry.places.remove(endpoint).into_iter().collect();
-        let empty = entry.places.is_empty() && entry.connections == 0 && !entry.kept;
-        self.close_doors(peer, &gone);
-        if empty {
-            self.forget(peer);
-        }
-    }
-
-    fn close_doors(&mut self, peer: PeerKey, gone: &[Spot]) {
-        for door in gone.iter().flat_map(|spot| doors(&spot.endpoint)) {
-            let spots = self.entries.get(&peer).map(|entry| entry.places.iter());
-            let still = |spot: &Spot| doors(&spot.endpoint).any(|other| other == door);
-            if !spots.into_iter().flatten().any(still) {
-                self.close_door(peer, door);
-            }
-        }
-    }
-
-    fn close_door(&mut self, peer: PeerKey, door: Door) {
-        if let Some(names) = self.doors.get_mut(&door) {
-            names.retain(|name| *name != peer);
-            if names.is_empty() {
-                self.doors.remove(&door);
             }
         }
     }
@@ -407,17 +297,6 @@ impl AddressBook {
         }
     }
 
-    /// The dial of a peer is over. Whoever answered at `ip` was the one it was meant for.
-    fn settle_dial(&mut self, now: Timestamp, peer: PeerKey, ip: Option<IpAddr>) {
-        let dial = self.entries.get_mut(&peer).and_then(|entry| entry.dial.take());
-        for token in dial.into_iter().flatten().filter_map(|attempt| attempt.token) {
-            match ip.is_some_and(|ip| token.is_of(ip)) {
-                true => self.targets.refund(token),
-                false => self.targets.settle(now, token),
-            }
-        }
-    }
-
     /// A connection to a peer is gone. False if it is forgotten, because nothing is known of where it is.
     pub fn on_disconnected(&mut self, peer: PeerKey) -> bool {
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -440,95 +319,6 @@ impl AddressBook {
             (Some(own), _) if tried => self.enter(peer, (own, own, TRIED_REACH), true),
             (Some(own), Some(teller)) => self.enter(peer, (teller, own, HEARSAY_REACH), false),
             _ => self.forget(peer),
-        }
-    }
-
-    /// Where to dial a peer now. Tokens are taken for it: the dial has to end in [`AddressBook::on_connected`],
-    /// [`AddressBook::on_dial_failed`] or [`AddressBook::on_dial_refused`].
-    pub fn plan(&mut self, now: Timestamp, peer: PeerKey) -> Plan {
-        let Some(entry) = self.entries.get_mut(&peer).filter(|entry| !entry.places.is_empty()) else {
-            return Plan::Nowhere;
-        };
-        if entry.dial.is_some() {
-            // One is under way that was overtaken by a connection which is gone already.
-            return Plan::Later(PAUSE_FIRST);
-        }
-        let (mut places, mut dial, mut wait) = (Vec::new(), Vec::new(), Duration::MAX);
-        for at in entry.places.order() {
-            let Some(spot) = entry.places.get_mut(at) else { continue };
-            let ready = spot.tried_at.map_or(Timestamp::ZERO, |tried| tried + pause(spot));
-            if ready > now {
-                wait = wait.min(ready.since(now));
-                continue;
-            }
-            for place in attempts(spot) {
-                let token = match place.counted.then(|| self.targets.take(now, place.ip, spot.rank)) {
-                    Some(Err(pause)) => {
-                        wait = wait.min(pause);
-                        continue;
-                    }
-                    paid => paid.and_then(Result::ok),
-                };
-                dial.push(Attempt { of: spot.endpoint.clone(), token });
-                places.push(place);
-            }
-        }
-        if places.is_empty() {
-            return Plan::Later(wait.min(targets::WINDOW));
-        }
-        entry.dial = Some(dial);
-        Plan::Dial(places)
-    }
-
-    /// A dial was planned and not made.
-    pub fn on_dial_refused(&mut self, peer: PeerKey) {
-        let dial = self.entries.get_mut(&peer).and_then(|entry| entry.dial.take());
-        let paid = dial.into_iter().flatten().filter_map(|attempt| attempt.token);
-        paid.for_each(|token| self.targets.refund(token));
-    }
-
-    /// A dial led to nobody, or to somebody else. False if nothing is left to try: the peer is forgotten.
-    pub fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey) -> bool {
-        let Some(entry) = self.entries.get_mut(&peer) else { return false };
-        if entry.connections > 0 {
-            // It came to us meanwhile: it is alive, and says itself where it is.
-            self.on_dial_refused(peer);
-            return true;
-        }
-        let mut tried: Vec<Endpoint> =
-            entry.dial.iter().flatten().map(|attempt| attempt.of.clone()).collect();
-        tried.dedup();
-        for endpoint in &tried {
-            if let Some(spot) = entry.places.find_mut(endpoint) {
-                spot.failures = spot.failures.saturating_add(1);
-                spot.tried_at = Some(now);
-            }
-        }
-        let gone = entry.places.take_spent();
-        let empty = entry.places.is_empty() && !entry.kept;
-        self.settle_dial(now, peer, None);
-        self.close_doors(peer, &gone);
-        for spot in gone.iter().filter(|spot| spot.rank.is_third_party()) {
-            let by_directory = spot.rank == Rank::Directory;
-            let until = now + if by_directory { GIVEN_UP_BY_DIRECTORY_FOR } else { GIVEN_UP_FOR };
-            doors(&spot.endpoint).for_each(|door| self.give_up(until, door));
-        }
-        if empty {
-            self.forget(peer);
-        }
-        !empty
-    }
-
-    /// Nobody is believed to be at this door until then, under whatever name.
-    fn give_up(&mut self, until: Timestamp, door: Door) {
-        self.given_up.add(until, door);
-        for name in self.doors.get(&door).cloned().unwrap_or_default() {
-            let spots = self.entries.get(&name).map(|entry| entry.places.iter());
-            let there = |spot: &&Spot| doors(&spot.endpoint).any(|other| other == door);
-            let spot = spots.into_iter().flatten().find(there).cloned();
-            if let Some(spot) = spot.filter(|spot| spot.rank.is_third_party()) {
-                self.drop_place(name, &spot.endpoint);
-            }
         }
     }
 
@@ -561,38 +351,4 @@ impl AddressBook {
     pub fn told_by(&self, teller: Prefix) -> usize {
         self.new.of(teller)
     }
-}
-
-/// The ports of a place, each once.
-fn doors(endpoint: &Endpoint) -> impl Iterator<Item = Door> + use<> {
-    let ip = endpoint.ip.to_canonical();
-    let udp = endpoint.udp.filter(|udp| endpoint.tcp != Some(*udp));
-    endpoint.tcp.into_iter().chain(udp).map(move |port| (ip, port))
-}
-
-/// How long after its last failure a place is left alone.
-fn pause(spot: &Spot) -> Duration {
-    let doubled = |first: Duration| match spot.failures {
-        0 => Duration::ZERO,
-        failures => first.saturating_mul(1 << u32::from(failures - 1).min(16)),
-    };
-    match spot.rank {
-        Rank::Link => doubled(PAUSE_LINK).min(targets::WINDOW),
-        _ => doubled(PAUSE_FIRST).min(PAUSE_MAX),
-    }
-}
-
-/// The addresses of a place that one dial tries: all of one that is typed or proved. Of one that somebody names it is one,
-/// TCP twice and then QUIC, because each costs its target a connection.
-fn attempts(spot: &Spot) -> Vec<Place> {
-    let Endpoint { ip, tcp, udp } = spot.endpoint;
-    let counted = !spot.rank.is_exempt();
-    let tcp = tcp.map(|port| Place { ip, port, quic: false, counted });
-    let quic = udp.map(|port| Place { ip, port, quic: true, counted });
-    if !counted {
-        return tcp.into_iter().chain(quic).collect();
-    }
-    let quic_first = spot.failures % QUIC_TURN == QUIC_TURN - 1;
-    let one = if quic_first { quic.or(tcp) } else { tcp.or(quic) };
-    one.into_iter().collect()
 }

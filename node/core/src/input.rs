@@ -49,6 +49,8 @@ pub enum Event {
     Discovered {
         /// The question this answers, if there was one.
         query: Option<QueryId>,
+        /// Whose word it is; none = the user's, the link's, or that of the peers themselves.
+        teller: Option<PeerKey>,
         /// Who.
         candidates: Vec<Candidate>,
     },

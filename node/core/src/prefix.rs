@@ -58,6 +58,11 @@ impl Network {
         }
     }
 
+    /// It as a number, which is odd unless it is not known.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
     /// The /16 (IPv6: /32) alone.
     pub fn wide(self) -> u16 {
         (self.0 >> 16) as u16

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::{
     config::Config,
     context::Context,
-    discovery::Discovery,
+    discovery::{Discovery, Teller},
     download::Download,
     id::PeerKey,
     input::{Event, Goal, Join, ManifestFailure, Material},
@@ -108,7 +108,8 @@ impl Swarm {
         self.pursuit = Some(Box::new(Pursuit::new(ctx.now, join.patience)));
         self.goal = join.goal;
         self.exchange_peers = join.exchange_peers;
-        self.discovery.learn(join.candidates, &mut self.links, ctx.config, ctx.locality);
+        let word = self.discovery.word(ctx.maps, None);
+        self.discovery.learn(join.candidates, word, &mut self.links, ctx.config, ctx.locality);
         join.directories.into_iter().for_each(|peer| self.discovery.name_directory(peer));
         match join.material {
             Some(material) => self.begin(ctx, material),
@@ -124,7 +125,9 @@ impl Swarm {
             Event::Leave => self.leave(ctx),
             Event::Manifest(material) => self.handle_manifest(ctx, material),
             Event::ManifestFailed { peer, why } => self.handle_manifest_failed(ctx, peer, why),
-            Event::Discovered { query, candidates } => self.handle_discovered(ctx, query, candidates),
+            Event::Discovered { query, teller, candidates } => {
+                self.handle_discovered(ctx, (query, teller), candidates);
+            }
             Event::DirectoryPause { query, pause } => {
                 self.discovery.on_pause(ctx.now, query, pause, ctx.random);
             }
@@ -186,7 +189,8 @@ impl Swarm {
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Relink });
             if let Some(link) = self.remove_link(ctx, peer) {
-                self.discovery.on_relink(&link, ctx.config, ctx.locality);
+                let teller = Teller::of(ctx.maps, peer);
+                self.discovery.on_relink((&link, teller), ctx.config, ctx.locality);
             }
         }
         self.begin(ctx, material);
@@ -221,7 +225,8 @@ impl Swarm {
     fn part_without_manifest(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         ctx.put(Action::Unlink { peer, why: UnlinkReason::Useless });
         if let Some(link) = self.remove_link(ctx, peer) {
-            self.discovery.on_no_manifest(ctx.now, &link, ctx.config, ctx.locality, ctx.random);
+            let by = (&link, Teller::of(ctx.maps, peer));
+            self.discovery.on_no_manifest(ctx.now, by, ctx.config, ctx.locality, ctx.random);
         }
     }
 

@@ -16,8 +16,8 @@ use shell::{
 
 /// Stories told in a run of the tests; a fuzzer tells as many in a second. They are the same in every run.
 const STORIES: u64 = 1_000;
-/// So many of them take longer than three times the undisturbed time. A debt: lower it, and do not raise it.
-const LATE_STORIES_MAX: usize = 1;
+/// So many of them take longer than three times the undisturbed time.
+const LATE_STORIES_MAX: usize = 0;
 
 fn step() -> impl Strategy<Value = Step> {
     (0..KINDS, 0..CONTENTS, 0..PEERS, any::<u16>()).prop_map(|(kind, content, peer, number)| Step {
@@ -49,6 +49,17 @@ proptest! {
     }
 }
 
+/// Which stories are told: those of every run, or `FROM..TO` of `NEARCAST_STORIES`, for long runs on fresh ones. Of many,
+/// one in ten thousand may be late.
+fn stories() -> (std::ops::Range<u64>, usize) {
+    let Ok(asked) = std::env::var("NEARCAST_STORIES") else { return (0..STORIES, LATE_STORIES_MAX) };
+    let (from, to) = asked.split_once("..").expect("NEARCAST_STORIES is FROM..TO");
+    let number = |text: &str| text.parse().expect("NEARCAST_STORIES is FROM..TO, two numbers");
+    let range = number(from)..number(to);
+    let most = (range.end - range.start) / 10_000;
+    (range, most as usize)
+}
+
 /// Bytes that follow from a seed, as many as a story of some deeds has.
 fn story(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
@@ -61,9 +72,11 @@ fn whatever_neighbours_do_a_download_ends_in_time_but_for_a_few_stories_in_a_tho
     byzantine::seeds().iter().for_each(|story| byzantine::run(story));
     let is_late =
         |seed: &u64| byzantine::happen(&story(*seed)).is_some_and(|(_, outcome)| outcome.took.is_none());
-    let late: Vec<u64> = (0..STORIES).filter(is_late).collect();
-    println!("{} of {STORIES} stories took longer than they may: {late:?}", late.len());
-    assert!(late.len() <= LATE_STORIES_MAX, "{late:?}");
+    let (seeds, most) = stories();
+    let told = seeds.end - seeds.start;
+    let late: Vec<u64> = seeds.filter(is_late).collect();
+    println!("{} of {told} stories took longer than they may: {late:?}", late.len());
+    assert!(late.len() <= most, "{late:?}");
 }
 
 /// Stories that held a download up for good, or made it waste what it had, when what a neighbour says was believed about

@@ -139,7 +139,7 @@ impl Driver {
         if let Some(members) = reply.members_in_as() {
             self.input(content, Event::Counted { members });
         }
-        self.input(content, Event::Discovered { query: Some(query), candidates });
+        self.input(content, Event::Discovered { query: Some(query), teller: Some(directory), candidates });
     }
 
     /// Whether the user named it as a directory, for this content or for all. Whoever only calls itself one is a neighbour

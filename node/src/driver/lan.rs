@@ -69,7 +69,7 @@ impl Driver {
         let asks = asks.is_some_and(|state| state.fetch.find_on_lan);
         let seeks = self.engine.swarm(content).is_some_and(|swarm| !swarm.is_complete());
         if asks && seeks && !candidates.is_empty() {
-            self.input(content, Event::Discovered { query: None, candidates });
+            self.input(content, Event::Discovered { query: None, teller: None, candidates });
         }
     }
 }

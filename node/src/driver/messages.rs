@@ -117,6 +117,6 @@ impl Driver {
         let records = peers.peers.iter().take(PEERS_MAX);
         let candidates: Vec<Candidate> =
             records.filter_map(|record| self.candidate(record, word, Via::Exchange)).collect();
-        self.input(content, Event::Discovered { query: None, candidates });
+        self.input(content, Event::Discovered { query: None, teller: Some(teller), candidates });
     }
 }

@@ -66,9 +66,11 @@ impl Driver {
                 tracing::debug!(%peer, remaining, cause, "disconnected");
                 self.on_disconnected(peer, connection);
             }
-            NetEvent::DialFailed { token, peer, reason, wrong_peer } => {
-                tracing::debug!(?peer, ?wrong_peer, reason, "a dial failed");
-                self.on_dial_failed(PeerKey(token as u32), &reason);
+            NetEvent::DialFailed { token, peer, reason, others_found } => {
+                tracing::debug!(?peer, ?others_found, reason, "a dial failed");
+                let key = PeerKey(token as u32);
+                others_found.iter().for_each(|(_, at)| self.peers.on_other_found(key, at));
+                self.on_dial_failed(key, &reason);
             }
             // It decides nothing yet.
             NetEvent::Rtt { peer, connection, rtt } => {
@@ -154,7 +156,10 @@ impl Driver {
                 Some(real) => {
                     self.input(content, Event::DialFailed { peer: named });
                     let candidate = Candidate { peer: real, near: self.near(real), via: Via::Named };
-                    self.input(content, Event::Discovered { query: None, candidates: vec![candidate] });
+                    self.input(
+                        content,
+                        Event::Discovered { query: None, teller: None, candidates: vec![candidate] },
+                    );
                 }
                 None => self.open_link(content, named),
             },

@@ -112,7 +112,7 @@ impl Driver {
             }
         }
         if !candidates.is_empty() {
-            self.input(key, Event::Discovered { query: None, candidates });
+            self.input(key, Event::Discovered { query: None, teller: None, candidates });
         }
     }
 

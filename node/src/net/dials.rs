@@ -40,8 +40,8 @@ pub(crate) struct Target {
 pub(crate) struct Dial {
     pub(crate) token: u64,
     pub(crate) peer: Option<PeerId>,
-    /// Somebody else was found at an address.
-    pub(crate) wrong_peer: Option<PeerId>,
+    /// Who else was found, and at which address.
+    pub(crate) others_found: Vec<(PeerId, Multiaddr)>,
     left: VecDeque<Attempt>,
     current: Option<Attempt>,
     failures: Vec<String>,
@@ -75,7 +75,7 @@ impl Dial {
         Dial {
             token,
             peer,
-            wrong_peer: None,
+            others_found: Vec::new(),
             left: ordered(peer, targets)
                 .into_iter()
                 .map(|target| Attempt { address: target.address, fresh_port: target.once })
@@ -94,12 +94,12 @@ impl Dial {
 
     /// Notes why the present attempt failed; the next one may be the same address from another port.
     pub(crate) fn failed(&mut self, error: &DialError) {
-        if let DialError::WrongPeerId { obtained, .. } = error {
-            self.wrong_peer = Some(*obtained);
-        }
         let Some(attempt) = self.current.take() else {
             return;
         };
+        if let DialError::WrongPeerId { obtained, .. } = error {
+            self.others_found.push((*obtained, attempt.address.clone()));
+        }
         if !attempt.fresh_port && may_have_crossed(&attempt.address, error) {
             self.left.push_front(Attempt { fresh_port: true, ..attempt });
         } else {

@@ -137,8 +137,8 @@ pub(crate) enum NetEvent {
         token: u64,
         peer: Option<PeerId>,
         reason: String,
-        /// Somebody else answered at the last address that answered.
-        wrong_peer: Option<PeerId>,
+        /// Who else answered, and where.
+        others_found: Vec<(PeerId, Multiaddr)>,
     },
     /// A round trip was measured.
     Rtt { peer: PeerId, connection: ConnectionId, rtt: Duration },

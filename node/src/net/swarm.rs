@@ -185,7 +185,7 @@ impl Driver {
             token: dial.token,
             peer: dial.peer,
             reason: reason.map_or_else(|| dial.reason(), str::to_owned),
-            wrong_peer: dial.wrong_peer,
+            others_found: dial.others_found.clone(),
         });
     }
 

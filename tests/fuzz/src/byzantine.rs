@@ -1,6 +1,6 @@
 //! A download beside one to five neighbours whose every word the fuzzer chooses. The world is the core's own
 //! (`node/core/tests/byzantine`). Nothing may panic, nobody honest may be banned, and memory stays bounded. That the download
-//! ends in three times the undisturbed time holds for all but about one random story in three thousand, so it is counted in
+//! ends in three times the undisturbed time holds for all but about one random story in sixteen thousand, so it is counted in
 //! the core's own tests and not asserted here.
 
 pub(crate) use crate::byzantine_world::seeds;

@@ -143,6 +143,7 @@ impl Places {
             }
             if known.rank < told.rank {
                 known.rank = told.rank;
+                known.teller = told.teller;
                 known.endpoint = told.endpoint;
             }
             return Told::Known;
@@ -229,6 +230,13 @@ impl Places {
     /// Takes out a place.
     pub(super) fn remove(&mut self, endpoint: &Endpoint) -> Option<Spot> {
         let at = self.0.iter().position(|spot| spot.endpoint == *endpoint)?;
+        Some(self.0.remove(at))
+    }
+
+    /// Takes out a place that nobody but third parties says to be one.
+    pub(super) fn remove_told(&mut self, endpoint: &Endpoint) -> Option<Spot> {
+        let told = |spot: &Spot| spot.endpoint == *endpoint && spot.rank.is_third_party();
+        let at = self.0.iter().position(told)?;
         Some(self.0.remove(at))
     }
 

@@ -6,7 +6,12 @@
 //! fast as they answer; a victim does not answer as the peer that was promised, and gets what one window holds.
 //! Ports do not matter: a victim is hit whatever its port. Windows slide, so no minute has more than the limit.
 //!
-//! Invariant: in any [`WINDOW`] a target gets at most the limit of dials that failed or are under way.
+//! One teller among strangers has one token of a target, so that it cannot use up what is there for others, and what
+//! strangers cause does not count against better words. A full table makes room for better words, and for those who told
+//! little, at the expense of whoever told most.
+//!
+//! Invariant: in any [`WINDOW`] a target gets at most the limit of dials that failed or are under way, but for what a full
+//! table forgot of a teller that caused more dials than anybody else.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -20,13 +25,16 @@ pub const HEARSAY_PER_ADDRESS_MAX: usize = 2;
 /// Failed dials in one /24 (IPv6: /48) in a [`WINDOW`] that strangers' words may cause: the same, for a victim with
 /// a whole network is hit as hard by dials that are spread over it.
 pub const HEARSAY_PER_NETWORK_MAX: usize = 2;
+/// Of these, what the word of one stranger's network may cause: whoever tells of nobodies at somebody's address leaves
+/// a dial to those who tell of who is there.
+pub const HEARSAY_PER_TELLER_MAX: usize = 1;
 /// Failed dials of one address in a [`WINDOW`], however they are caused, besides what the user typed and what was
 /// proved. More than for strangers: a tracker that the user named, and peers that were here, leave stale entries behind.
 pub const TOLD_PER_ADDRESS_MAX: usize = 8;
 /// The same for one /24 (IPv6: /48): a class of thirty that has just gone home.
 pub const TOLD_PER_NETWORK_MAX: usize = 32;
-/// Targets with failed dials in the last [`WINDOW`], addresses and networks together; beyond it nothing new is dialled
-/// on the word of others.
+/// Targets with failed dials in the last [`WINDOW`], addresses and networks together; beyond it whoever told most of them
+/// waits, and makes room for others.
 pub const TARGETS_MAX: usize = 4_096;
 /// An attempt of which nothing is heard for so long counts as failed: no dial takes longer.
 const PENDING_MAX: Duration = Duration::from_secs(300);
@@ -38,6 +46,9 @@ enum Target {
     Address(IpAddr),
     Network(Prefix),
 }
+
+/// Whose word a dial follows from: its rank, and the network of the third party.
+pub(super) type Word = (Rank, Option<Prefix>);
 
 /// A dial that was paid for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +67,7 @@ impl Token {
 struct Spent {
     at: Timestamp,
     pending: bool,
+    word: Word,
 }
 
 /// Dials of late, by target.
@@ -76,45 +88,91 @@ fn targets(ip: IpAddr) -> [Target; 2] {
     [Target::Address(ip), Target::Network(Prefix::of(ip))]
 }
 
+/// When one of `limit` tokens is worth asking for, if so many are spent already.
+fn wait(now: Timestamp, spent: &[Spent], limit: usize) -> Result<(), Duration> {
+    if spent.len() < limit {
+        return Ok(());
+    }
+    if spent.iter().any(|spent| spent.pending) {
+        return Err(PENDING_PAUSE);
+    }
+    let frees = spent.iter().rev().nth(limit - 1).map(|spent| (spent.at + WINDOW).since(now));
+    Err(frees.unwrap_or(WINDOW).max(PENDING_PAUSE))
+}
+
 impl Targets {
     /// Takes a token for one attempt; else says when it is worth asking again.
-    pub(super) fn take(&mut self, now: Timestamp, ip: IpAddr, rank: Rank) -> Result<Token, Duration> {
+    pub(super) fn take(&mut self, now: Timestamp, ip: IpAddr, word: Word) -> Result<Token, Duration> {
         let ip = Scope::reached(ip);
-        let (address_max, network_max) = limits(rank);
+        let (address_max, network_max) = limits(word.0);
         let [address, network] = targets(ip);
-        self.check(now, address, address_max)?;
-        self.check(now, network, network_max)?;
-        if self.0.len() + 2 > TARGETS_MAX {
-            let counts = |spent: &Spent| spent.pending || now.since(spent.at) < WINDOW;
-            self.0.retain(|_, spent| spent.iter().any(counts));
-            if self.0.len() + 2 > TARGETS_MAX {
-                return Err(WINDOW);
-            }
-        }
+        self.check(now, address, address_max, word)?;
+        self.check(now, network, network_max, word)?;
+        self.make_room(now, [address, network], word)?;
         for target in [address, network] {
-            self.0.entry(target).or_default().push(Spent { at: now, pending: true });
+            self.0.entry(target).or_default().push(Spent { at: now, pending: true, word });
         }
         Ok(Token { ip, at: now })
     }
 
-    fn check(&mut self, now: Timestamp, target: Target, limit: usize) -> Result<(), Duration> {
+    fn check(&mut self, now: Timestamp, target: Target, limit: usize, word: Word) -> Result<(), Duration> {
         let Some(spent) = self.0.get_mut(&target) else { return Ok(()) };
         spent.retain(|spent| now.since(spent.at) < if spent.pending { PENDING_MAX } else { WINDOW });
-        if spent.len() < limit {
-            return Ok(());
+        let of = |counts: &dyn Fn(&Spent) -> bool| -> Vec<Spent> {
+            spent.iter().copied().filter(|spent| counts(spent)).collect()
+        };
+        match word.0 {
+            Rank::Hearsay => {
+                wait(now, &of(&|spent| spent.word == word), HEARSAY_PER_TELLER_MAX)?;
+                wait(now, spent, limit)
+            }
+            // The user chose the link: strangers do not use up what it may have.
+            Rank::Link => wait(now, &of(&|spent| spent.word.0 > Rank::Hearsay), limit),
+            _ => wait(now, spent, limit),
         }
-        if spent.iter().any(|spent| spent.pending) {
-            return Err(PENDING_PAUSE);
-        }
-        let frees = spent.iter().rev().nth(limit - 1).map(|spent| (spent.at + WINDOW).since(now));
-        Err(frees.unwrap_or(WINDOW).max(PENDING_PAUSE))
     }
 
-    /// The attempt led to whom it was meant for, or was never made.
-    pub(super) fn refund(&mut self, token: Token) {
-        for target in targets(token.ip) {
+    /// Makes room for two targets in a full table, if there are others to whom it is due.
+    fn make_room(&mut self, now: Timestamp, wanted: [Target; 2], word: Word) -> Result<(), Duration> {
+        let is_full = |all: &BTreeMap<Target, Vec<Spent>>| {
+            all.len() + wanted.iter().filter(|target| !all.contains_key(target)).count() > TARGETS_MAX
+        };
+        if is_full(&self.0) {
+            let counts = |spent: &Spent| spent.pending || now.since(spent.at) < WINDOW;
+            self.0.retain(|_, spent| spent.iter().any(counts));
+        }
+        while is_full(&self.0) {
+            let (ip, oldest) = self.least_due(word).ok_or(WINDOW)?;
+            self.remove(ip, |spent| *spent == oldest);
+        }
+        Ok(())
+    }
+
+    /// The failed dial that is forgotten for somebody with this word: the oldest one of whoever caused most of all, of
+    /// the lowest rank there is below this one, or of the same rank if that caused more than this teller did.
+    fn least_due(&self, word: Word) -> Option<(IpAddr, Spent)> {
+        let of_addresses = || {
+            let dials = self.0.iter().filter_map(|(target, spent)| match target {
+                Target::Address(ip) => Some((*ip, spent)),
+                Target::Network(_) => None,
+            });
+            dials.flat_map(|(ip, spent)| spent.iter().map(move |spent| (ip, *spent)))
+        };
+        let failed = || of_addresses().filter(|(_, spent)| !spent.pending && spent.word.0 <= word.0);
+        let mut caused: BTreeMap<Word, usize> = BTreeMap::new();
+        failed().for_each(|(_, spent)| *caused.entry(spent.word).or_default() += 1);
+        let own = caused.get(&word).copied().unwrap_or(0);
+        let yields = |(other, count): &(&Word, &usize)| other.0 < word.0 || **count > own;
+        let yielding = caused.iter().filter(yields);
+        let (&most, _) = yielding.min_by_key(|(other, count)| (other.0, std::cmp::Reverse(**count)))?;
+        failed().filter(|(_, spent)| spent.word == most).min_by_key(|(_, spent)| spent.at)
+    }
+
+    /// Takes one dial of an address out.
+    fn remove(&mut self, ip: IpAddr, which: impl Fn(&Spent) -> bool) {
+        for target in targets(ip) {
             let Some(spent) = self.0.get_mut(&target) else { continue };
-            if let Some(at) = spent.iter().position(|spent| spent.pending && spent.at == token.at) {
+            if let Some(at) = spent.iter().position(&which) {
                 spent.remove(at);
             }
             if spent.is_empty() {
@@ -123,13 +181,18 @@ impl Targets {
         }
     }
 
+    /// The attempt led to whom it was meant for, or was never made.
+    pub(super) fn refund(&mut self, token: Token) {
+        self.remove(token.ip, |spent| spent.pending && spent.at == token.at);
+    }
+
     /// The attempt failed, at this moment or a little earlier.
     pub(super) fn settle(&mut self, now: Timestamp, token: Token) {
         for target in targets(token.ip) {
             let spent = self.0.get_mut(&target).into_iter().flatten();
             if let Some(spent) = spent.into_iter().find(|spent| spent.pending && spent.at == token.at) {
                 // Attempts of one dial are made one after another: the last moment it can have been.
-                *spent = Spent { at: now, pending: false };
+                *spent = Spent { at: now, pending: false, ..*spent };
             }
         }
     }
@@ -147,6 +210,15 @@ mod tests {
         Timestamp::from_millis(seconds * 1000)
     }
 
+    fn teller(number: u8) -> Option<Prefix> {
+        Some(Prefix::of([192, 0, number, 1].into()))
+    }
+
+    /// A stranger's word.
+    fn hearsay(number: u8) -> Word {
+        (Rank::Hearsay, teller(number))
+    }
+
     /// Dials as often as it may for `seconds`; each fails. The moments.
     fn besiege(
         targets: &mut Targets,
@@ -157,7 +229,8 @@ mod tests {
         let mut dialled = Vec::new();
         for second in 0..seconds {
             for turn in 0..20 {
-                if let Ok(token) = targets.take(at(second), victim(second * 20 + turn), rank) {
+                let word = (rank, teller(turn as u8));
+                if let Ok(token) = targets.take(at(second), victim(second * 20 + turn), word) {
                     targets.settle(at(second), token);
                     dialled.push(second);
                 }
@@ -196,7 +269,7 @@ mod tests {
     fn thirty_honest_peers_behind_one_address_are_dialled_as_fast_as_they_answer() {
         let mut targets = Targets::default();
         for peer in 0..30 {
-            let token = targets.take(at(0), ip("8.8.8.8"), Rank::Hearsay);
+            let token = targets.take(at(0), ip("8.8.8.8"), hearsay(1));
             assert!(token.is_ok(), "{peer}");
             token.into_iter().for_each(|token| targets.refund(token));
         }
@@ -206,29 +279,57 @@ mod tests {
     #[test]
     fn what_is_under_way_is_waited_for_and_a_failure_costs_its_window() {
         let mut targets = Targets::default();
-        let first = targets.take(at(0), ip("8.8.8.8"), Rank::Hearsay).unwrap();
-        let second = targets.take(at(1), ip("8.8.8.8"), Rank::Hearsay).unwrap();
-        assert_eq!(targets.take(at(2), ip("8.8.8.9"), Rank::Hearsay), Err(PENDING_PAUSE));
+        let first = targets.take(at(0), ip("8.8.8.8"), hearsay(1)).unwrap();
+        assert_eq!(targets.take(at(1), ip("8.8.8.9"), hearsay(1)), Err(PENDING_PAUSE), "one for a teller");
+        let second = targets.take(at(1), ip("8.8.8.8"), hearsay(2)).unwrap();
+        assert_eq!(targets.take(at(2), ip("8.8.8.9"), hearsay(3)), Err(PENDING_PAUSE));
         targets.settle(at(10), first);
         targets.settle(at(20), second);
-        assert_eq!(targets.take(at(20), ip("8.8.8.8"), Rank::Hearsay), Err(Duration::from_secs(50)));
-        assert!(targets.take(at(20), ip("8.8.8.8"), Rank::Directory).is_ok(), "better words have more room");
+        assert_eq!(targets.take(at(20), ip("8.8.8.8"), hearsay(3)), Err(Duration::from_secs(50)));
+        assert_eq!(targets.take(at(20), ip("8.8.8.8"), hearsay(2)), Err(Duration::from_secs(60)), "its own");
+        let directory = (Rank::Directory, teller(9));
+        assert!(targets.take(at(20), ip("8.8.8.8"), directory).is_ok(), "better words have more room");
+        assert!(targets.take(at(20), ip("8.8.8.7"), (Rank::Link, None)).is_ok(), "strangers do not stop it");
         assert!(
-            targets.take(at(70), ip("8.8.8.7"), Rank::Link).is_err(),
-            "the directory's dial is under way"
+            targets.take(at(70), ip("8.8.8.7"), (Rank::Link, None)).is_err(),
+            "the directory's dial and its own are under way"
         );
+    }
+
+    /// Fills the table with failed dials: so many tellers told in turn.
+    fn full(tellers: u32) -> Targets {
+        let mut targets = Targets::default();
+        for number in 0..3 * TARGETS_MAX as u32 {
+            let ip = IpAddr::from((0x0800_0000 + (number << 8)).to_be_bytes());
+            if let Ok(token) = targets.take(at(0), ip, hearsay((number % tellers) as u8)) {
+                targets.settle(at(0), token);
+            }
+        }
+        targets
     }
 
     #[test]
     fn targets_are_bounded() {
-        let mut targets = Targets::default();
-        for number in 0..3 * TARGETS_MAX as u32 {
-            let ip = IpAddr::from((0x0800_0000 + (number << 8)).to_be_bytes());
-            if let Ok(token) = targets.take(at(0), ip, Rank::Hearsay) {
-                targets.settle(at(0), token);
-            }
-        }
+        let mut targets = full(1);
         assert!(targets.0.len() <= TARGETS_MAX);
-        assert!(targets.take(at(60), ip("9.9.9.9"), Rank::Hearsay).is_ok(), "a minute later there is room");
+        assert!(targets.take(at(60), ip("9.9.9.9"), hearsay(0)).is_ok(), "a minute later there is room");
+    }
+
+    #[test]
+    fn a_full_table_makes_room_at_the_expense_of_whoever_told_most() {
+        let mut targets = full(2);
+        // What a third one told before is not forgotten for what it tells now.
+        for number in 0..200_u32 {
+            let ip = IpAddr::from((0x0200_0000 + (number << 8)).to_be_bytes());
+            let token = targets.take(at(1), ip, hearsay(7)).expect("it told less than the others");
+            targets.settle(at(1), token);
+        }
+        let of = |targets: &Targets, number: u8| {
+            targets.0.values().flatten().filter(|spent| spent.word == hearsay(number)).count() / 2
+        };
+        assert_eq!(of(&targets, 7), 200);
+        assert!(of(&targets, 0).abs_diff(of(&targets, 1)) <= 1, "both have paid for it");
+        assert!(targets.take(at(1), ip("9.9.9.9"), hearsay(0)).is_err_and(|wait| wait == WINDOW));
+        assert!(targets.0.len() <= TARGETS_MAX);
     }
 }

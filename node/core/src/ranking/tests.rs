@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
+    discovery::Teller,
     id::ContentKey,
     input::{Candidate, Neighbour, Via},
     run_set::RunSet,
@@ -31,7 +32,7 @@ impl HaveMaps for Places {
 
 fn known(nears: &[Near]) -> Vec<Known> {
     let candidate = |(at, &near)| Candidate { peer: PeerKey(at as u32), near, via: Via::Directory };
-    nears.iter().enumerate().map(candidate).map(Known::new).collect()
+    nears.iter().enumerate().map(candidate).map(|candidate| Known::new(candidate, Teller::NOBODY)).collect()
 }
 
 fn tiers(tiers: &[Tier]) -> Vec<Known> {

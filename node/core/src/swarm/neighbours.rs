@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Swarm;
 use crate::{
     context::Context,
+    discovery::Teller,
     id::{PeerKey, QueryId},
     input::{Candidate, Neighbour},
     layout::RunIndex,
@@ -46,11 +47,12 @@ impl Swarm {
     pub(super) fn handle_discovered(
         &mut self,
         ctx: &mut Context<'_>,
-        query: Option<QueryId>,
+        (query, teller): (Option<QueryId>, Option<PeerKey>),
         candidates: Vec<Candidate>,
     ) {
         let told = !candidates.is_empty();
-        self.discovery.learn(candidates, &mut self.links, ctx.config, ctx.locality);
+        let word = self.discovery.word(ctx.maps, teller);
+        self.discovery.learn(candidates, word, &mut self.links, ctx.config, ctx.locality);
         if let Some(query) = query {
             self.on_answer(ctx, query, told);
         }
@@ -232,7 +234,9 @@ impl Swarm {
     /// A link is gone, and its peer a candidate again.
     pub(super) fn lose_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         if let Some(link) = self.remove_link(ctx, peer) {
-            self.discovery.on_unlinked(ctx.now, &link, ctx.config, ctx.locality, ctx.random);
+            // It speaks for itself.
+            let by = (&link, Teller::of(ctx.maps, peer));
+            self.discovery.on_unlinked(ctx.now, by, ctx.config, ctx.locality, ctx.random);
         }
     }
 

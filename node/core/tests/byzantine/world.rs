@@ -43,6 +43,8 @@ const DEEDS_MAX: u32 = 3_000;
 
 const OUR_AS: Asn = Asn(1);
 const THEIR_AS: Asn = Asn(2);
+/// Who tells of late sources, once. Nobody named it, so its word counts no more than that of the others.
+const HONEST_DIRECTORY: PeerKey = PeerKey(100);
 /// Keys of the byzantine neighbours: the slot a thousand times, then names it had before.
 const BYZANTINE: u32 = 1_000;
 /// Keys of those who are not there.
@@ -394,7 +396,8 @@ impl<'a> World<'a> {
             }
             Happening::Discovered => {
                 let candidates = self.candidates(Via::Directory);
-                self.shell.event(CONTENT, Event::Discovered { query: None, candidates });
+                let teller = Some(HONEST_DIRECTORY);
+                self.shell.event(CONTENT, Event::Discovered { query: None, teller, candidates });
             }
             Happening::Linked(peer) => self.link(peer),
             Happening::DialFailed(peer) if self.shell.dialing.contains(&(CONTENT, peer)) => {
@@ -602,7 +605,7 @@ impl World<'_> {
                 let why = Refusal::ALL[usize::from(number) % Refusal::COUNT];
                 self.refuse(peer, RequestId(u32::from(number)), why);
             }
-            Deed::Exchange => self.names_nobody(Via::Exchange, None, number),
+            Deed::Exchange => self.names_nobody(peer, Via::Exchange, None, number),
             Deed::Want => self.shell.want(CONTENT, peer, run),
             Deed::HangUp => self.hang_up(slot, peer),
             Deed::Byte => {
@@ -633,7 +636,7 @@ impl World<'_> {
             }
             (Deed::Names, query) => {
                 self.shell.queries.pop();
-                self.names_nobody(Via::Directory, query, number);
+                self.names_nobody(self.name(slot), Via::Directory, query, number);
             }
             (_, Some(query)) => {
                 self.shell.queries.pop();
@@ -643,13 +646,13 @@ impl World<'_> {
         }
     }
 
-    fn names_nobody(&mut self, via: Via, query: Option<QueryId>, number: u8) {
+    fn names_nobody(&mut self, teller: PeerKey, via: Via, query: Option<QueryId>, number: u8) {
         let near =
             self.near([Place::Inside, Place::Lan, Place::Abroad, Place::Unknown][usize::from(number & 3)]);
         let first = NOBODY + u32::from(number) * 8;
         let named = (first..first + u32::from(number >> 4)).map(PeerKey);
         let candidates = named.map(|peer| Candidate { peer, near, via }).collect();
-        self.shell.event(CONTENT, Event::Discovered { query, candidates });
+        self.shell.event(CONTENT, Event::Discovered { query, teller: Some(teller), candidates });
     }
 
     fn no_manifest(&mut self, peer: PeerKey, number: u8) {

@@ -172,7 +172,8 @@ fn discover(shell: &mut Shell, step: Step) {
     let via = [Via::Directory, Via::Exchange, Via::Named, Via::Lan][usize::from(number) % 4];
     let candidate = |peer: u32| Candidate { peer: PeerKey(peer), near: tier(PeerKey(peer)).into(), via };
     let candidates = (peer.0..peer.0 + u32::from(number % 6)).map(candidate).collect();
-    shell.event(content, Event::Discovered { query, candidates });
+    let teller = (number % 3 > 0).then_some(PeerKey(u32::from(number % 3)));
+    shell.event(content, Event::Discovered { query, teller, candidates });
 }
 
 /// A directory says how many there are, or how long it wants to be left alone: any number at all.

@@ -95,8 +95,9 @@ impl TestNode {
     /// The reason, and whoever was there instead.
     async fn dial_failed(&mut self, wanted: u64) -> (String, Option<PeerId>) {
         loop {
-            if let NetEvent::DialFailed { token, peer, reason, wrong_peer } = self.event().await {
+            if let NetEvent::DialFailed { token, peer, reason, others_found } = self.event().await {
                 assert_eq!(token, wanted);
+                let wrong_peer = others_found.last().map(|(other, _)| *other);
                 assert!(wrong_peer.is_none() || wrong_peer != peer);
                 return (reason, wrong_peer);
             }

@@ -122,7 +122,7 @@ impl World {
         if asn != 0 {
             self.deliver(me, Event::Counted { members: members.into() });
         }
-        self.deliver(me, Event::Discovered { query: Some(query), candidates });
+        self.deliver(me, Event::Discovered { query: Some(query), teller: Some(PeerKey(0)), candidates });
     }
 
     fn neighbours(&self, me: PeerKey) -> Vec<PeerKey> {

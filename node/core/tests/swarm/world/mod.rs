@@ -302,7 +302,7 @@ impl World {
                         };
                         let others = peers.into_iter().filter(|&peer| peer != me);
                         let candidates = others.map(candidate).collect();
-                        return Some(Event::Discovered { query: None, candidates });
+                        return Some(Event::Discovered { query: None, teller: Some(peer), candidates });
                     }
                     other => other,
                 };

@@ -1,0 +1,210 @@
+//! The table of candidates: who is remembered, and who makes room.
+//!
+//! Each teller owns a fair share of it: a newcomer displaces a candidate of whoever told of most, and that may be its own
+//! teller. A group is what one teller told of in one way ([`Known::group`]).
+//!
+//! Invariant: there are no more than [`Config::candidates_max`], but for those that the user named.
+
+use std::collections::BTreeMap;
+
+use super::{Discovery, turns::Teller};
+use crate::{
+    HaveMaps,
+    config::Config,
+    id::PeerKey,
+    input::{Candidate, Via},
+    locality::Locality,
+    peers::Links,
+    tier::Near,
+    time::Timestamp,
+};
+
+/// One in so many candidates may be outside of our group, however many there are inside.
+const OUTSIDERS_SHARE: usize = 4;
+/// Room for candidates is taken and given back in steps of this many.
+const STEP: usize = 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// May be tried from this moment on.
+    Idle(Timestamp),
+    Dialing,
+}
+
+/// A candidate and how it went with it.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) peer: PeerKey,
+    pub(crate) near: Near,
+    pub(super) via: Via,
+    pub(super) teller: Teller,
+    /// Somebody else who told of it as well. It counts for the first one, and for this one when that one has too many.
+    pub(super) second: Option<Teller>,
+    /// Since when its group waits for a turn.
+    pub(super) turn: u32,
+    pub(crate) failures: u8,
+    /// Whether the attempt under way fills a random slot.
+    pub(super) random: bool,
+    pub(super) state: State,
+}
+
+impl Known {
+    pub(crate) fn is_dialing(&self) -> bool {
+        self.state == State::Dialing
+    }
+
+    /// Nobody tried it yet.
+    pub(crate) fn new(candidate: Candidate, teller: Teller) -> Known {
+        Known {
+            peer: candidate.peer,
+            near: candidate.near,
+            via: candidate.via,
+            teller,
+            second: None,
+            turn: 0,
+            failures: 0,
+            random: false,
+            state: State::Idle(Timestamp::ZERO),
+        }
+    }
+
+    /// Whose share of the table it is in, and whose turn at being dialled.
+    pub(super) fn group(&self) -> (Via, Teller) {
+        (self.via, self.teller)
+    }
+
+    /// Somebody says that it has the content: it is no guess any more.
+    pub(super) fn on_named(&mut self) {
+        if let State::Idle(from) = &mut self.state {
+            *from = Timestamp::ZERO;
+        }
+    }
+}
+
+/// Whose word candidates are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    pub(super) teller: Teller,
+    /// It calls itself a directory and nobody else does: what it tells counts as what neighbours tell.
+    pub(super) is_strangers: bool,
+}
+
+impl Discovery {
+    /// How the word of this peer counts; none = of nobody in particular.
+    pub(crate) fn word(&self, view: &dyn HaveMaps, teller: Option<PeerKey>) -> Word {
+        let Some(peer) = teller else { return Word { teller: Teller::NOBODY, is_strangers: false } };
+        Word { teller: Teller::of(view, peer), is_strangers: !self.is_named_directory(peer) }
+    }
+
+    /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
+    pub(crate) fn learn(
+        &mut self,
+        candidates: impl IntoIterator<Item = Candidate>,
+        word: Word,
+        links: &mut Links,
+        config: &Config,
+        ours: Locality,
+    ) {
+        for mut candidate in candidates {
+            if word.is_strangers && candidate.via == Via::Directory {
+                candidate.via = Via::Exchange;
+            }
+            if let Some(link) = links.get_mut(candidate.peer) {
+                link.note_via(candidate.via);
+            } else if let Some(at) = self.known.iter().position(|known| known.peer == candidate.peer) {
+                self.learn_more(at, candidate, word.teller);
+            } else {
+                self.remember(Known::new(candidate, word.teller), config, ours);
+            }
+        }
+    }
+
+    /// Somebody told of a candidate that is known.
+    fn learn_more(&mut self, at: usize, candidate: Candidate, teller: Teller) {
+        let known = &mut self.known[at];
+        if candidate.near.proximity < known.near.proximity || known.near.asn != candidate.near.asn {
+            known.near = candidate.near;
+        }
+        if known.via == Via::Lan && candidate.via < Via::Lan {
+            known.on_named();
+        }
+        if candidate.via < known.via {
+            (known.via, known.teller, known.second) = (candidate.via, teller, None);
+            self.enter_group(at);
+        } else if candidate.via == known.via && known.teller != teller {
+            known.second.get_or_insert(teller);
+        }
+    }
+
+    /// Gives a candidate the turn of its group, or the last one if it is the first of it.
+    fn enter_group(&mut self, at: usize) {
+        let group = self.known[at].group();
+        let mut others = self.known.iter().enumerate();
+        let turn = others.find(|(other, known)| *other != at && known.group() == group);
+        let turn = turn.map(|(_, known)| known.turn);
+        self.known[at].turn = turn.unwrap_or_else(|| self.turns.draw());
+    }
+
+    /// Notes somebody who is not known yet; nobody if there is no room.
+    pub(super) fn remember(&mut self, known: Known, config: &Config, ours: Locality) {
+        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(known.group(), ours) {
+            return;
+        }
+        // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
+        if self.known.len() == self.known.capacity() {
+            self.known.reserve_exact(STEP);
+        }
+        self.known.push(known);
+        self.enter_group(self.known.len() - 1);
+    }
+
+    pub(super) fn take(&mut self, at: usize) -> Known {
+        let known = self.known.swap_remove(at);
+        if self.known.is_empty() {
+            self.known = Vec::new();
+        } else if self.known.capacity() >= self.known.len() + 2 * STEP {
+            self.known.shrink_to(self.known.len() + STEP);
+        }
+        self.dialing -= u8::from(known.state == State::Dialing);
+        known
+    }
+
+    /// Makes room for somebody of this group by dropping an idle candidate that was heard of in no better way: of the worst
+    /// way, and there of the largest group, the one with the most failures, then the furthest. So whoever says most
+    /// displaces nobody but its own. Whom a smaller group told of as well goes over to that one.
+    /// Those outside of our group are dropped only while they are more than their share: a large group must not forget the
+    /// rest of the world.
+    fn forget_one(&mut self, (via, teller): (Via, Teller), ours: Locality) -> bool {
+        let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
+        let spared = outsiders * OUTSIDERS_SHARE <= self.known.len();
+        let idle = |known: &Known| {
+            let droppable =
+                matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= via;
+            droppable && !(spared && ours.is_outside(known.near))
+        };
+        let mut sizes: BTreeMap<(Via, Teller), usize> = BTreeMap::from([((via, teller), 1)]);
+        self.known.iter().for_each(|known| *sizes.entry(known.group()).or_default() += 1);
+        let size = |sizes: &BTreeMap<_, usize>, group| sizes.get(&group).copied().unwrap_or(0);
+        loop {
+            let worst = |(_, known): &(usize, &Known)| {
+                (known.via, size(&sizes, known.group()), known.failures, known.near.proximity, known.peer)
+            };
+            let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
+            let Some((at, _)) = at else { return false };
+            let known = &mut self.known[at];
+            let (former, other) = (known.group(), known.second.take().map(|second| (known.via, second)));
+            match other.filter(|&other| size(&sizes, other) + 1 < size(&sizes, former)) {
+                Some(other) => {
+                    known.teller = other.1;
+                    sizes.entry(former).and_modify(|size| *size -= 1);
+                    *sizes.entry(other).or_default() += 1;
+                    self.enter_group(at);
+                }
+                None => {
+                    self.take(at);
+                    return true;
+                }
+            }
+        }
+    }
+}

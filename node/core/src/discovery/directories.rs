@@ -1,0 +1,155 @@
+//! The directories we ask about a content, and when.
+//!
+//! Invariant: a directory is asked one question at a time.
+
+use std::time::Duration;
+
+use super::{Discovery, backoff};
+use crate::{
+    config::Config,
+    id::{PeerKey, QueryId},
+    random::Random,
+    time::Timestamp,
+    untrusted::Untrusted,
+};
+
+/// The pause between questions to a directory while neighbours are few; it doubles up to the
+/// configured interval.
+const ASK_FIRST: Duration = Duration::from_secs(1);
+/// The longest pause a directory may ask for: whatever it says, it is not lost for good.
+const PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// Directories remembered a content that said themselves that they are one. Those that the user or the link named
+/// come on top: nobody else can displace them.
+const DIRECTORIES_MAX: usize = 8;
+/// Failures in a row after which a directory that nobody named makes room for another one.
+const DEAD_AFTER: u8 = 3;
+/// Answers after which a directory that nobody named makes room for another one if it never told of anybody.
+pub(super) const FRUITLESS_AFTER: u8 = 4;
+
+#[derive(Clone, Debug)]
+pub(super) struct Directory {
+    pub(super) peer: PeerKey,
+    pub(super) query: Option<QueryId>,
+    pub(super) next: Timestamp,
+    /// Answers, and failures since the last one.
+    asked: u8,
+    failed: u8,
+    /// The user or the link named it.
+    named: bool,
+    /// It told of somebody.
+    fruitful: bool,
+}
+
+impl Directory {
+    /// Whether it makes room for another one: it is dead, or of no use.
+    fn yields(&self) -> bool {
+        let fruitless = !self.fruitful && self.asked >= FRUITLESS_AFTER;
+        !self.named && (self.failed >= DEAD_AFTER || fruitless)
+    }
+}
+
+impl Discovery {
+    /// Remembers somebody who says that it answers directory questions about this content. The first ones stay as long as
+    /// they answer and tell of somebody; else whoever comes later takes their place.
+    pub(crate) fn learn_directory(&mut self, peer: PeerKey) {
+        if self.directories.iter().any(|directory| directory.peer == peer) {
+            return;
+        }
+        if self.directories.iter().filter(|directory| !directory.named).count() >= DIRECTORIES_MAX {
+            let Some(at) = self.directories.iter().position(Directory::yields) else { return };
+            self.directories.remove(at);
+        }
+        self.add_directory(peer, false);
+    }
+
+    /// Remembers a directory that the user or the link named: nobody displaces it.
+    pub(crate) fn name_directory(&mut self, peer: PeerKey) {
+        match self.directories.iter_mut().find(|directory| directory.peer == peer) {
+            Some(known) => known.named = true,
+            None => self.add_directory(peer, true),
+        }
+    }
+
+    /// Whether the user or the link named this directory.
+    pub(super) fn is_named_directory(&self, peer: PeerKey) -> bool {
+        self.directories.iter().any(|directory| directory.peer == peer && directory.named)
+    }
+
+    fn add_directory(&mut self, peer: PeerKey, named: bool) {
+        let (query, next) = (None, Timestamp::ZERO);
+        self.directories.push(Directory { peer, query, next, asked: 0, failed: 0, named, fruitful: false });
+    }
+
+    /// The next directory to ask, if it is time.
+    pub(crate) fn next_ask(&mut self, now: Timestamp) -> Option<(PeerKey, QueryId)> {
+        let query = QueryId(self.next_query);
+        let directory = self
+            .directories
+            .iter_mut()
+            .find(|directory| directory.query.is_none() && directory.next <= now)?;
+        directory.query = Some(query);
+        self.next_query = self.next_query.wrapping_add(1);
+        Some((directory.peer, query))
+    }
+
+    /// The directory that a question went to, which is no longer waited for.
+    fn settle(&mut self, query: QueryId) -> Option<&mut Directory> {
+        let directory = self.directories.iter_mut().find(|directory| directory.query == Some(query))?;
+        directory.query = None;
+        Some(directory)
+    }
+
+    /// A directory answered, and `told` of somebody. Asks again soon while neighbours are few.
+    pub(crate) fn on_answer(
+        &mut self,
+        now: Timestamp,
+        query: QueryId,
+        (few_neighbours, told): (bool, bool),
+        config: &Config,
+        random: &mut Random,
+    ) {
+        let Some(directory) = self.settle(query) else { return };
+        let pause = if few_neighbours {
+            backoff(ASK_FIRST, directory.asked, config.ask_interval)
+        } else {
+            config.ask_interval
+        };
+        directory.asked = directory.asked.saturating_add(1);
+        directory.failed = 0;
+        directory.fruitful |= told;
+        // It may have asked for a longer pause.
+        directory.next = directory.next.max(now + random.stretch(pause, 0.25));
+    }
+
+    /// A directory did not answer: it is asked again later, later each time, and a crowd of contents spread out.
+    pub(crate) fn on_query_failed(
+        &mut self,
+        now: Timestamp,
+        query: QueryId,
+        config: &Config,
+        random: &mut Random,
+    ) {
+        let Some(directory) = self.settle(query) else { return };
+        let pause = backoff(ASK_FIRST, directory.failed, config.ask_interval);
+        directory.failed = directory.failed.saturating_add(1);
+        directory.next = now + random.stretch(pause, 1.0);
+    }
+
+    /// A directory asks for a pause; its answer follows.
+    pub(crate) fn on_pause(
+        &mut self,
+        now: Timestamp,
+        query: QueryId,
+        pause: Untrusted<Duration>,
+        random: &mut Random,
+    ) {
+        if let Some(directory) = self.directories.iter_mut().find(|known| known.query == Some(query)) {
+            directory.next = now + random.stretch(pause.at_most(PAUSE_MAX), 0.25);
+        }
+    }
+
+    /// Directories that know of us.
+    pub(crate) fn told(&self) -> impl Iterator<Item = PeerKey> {
+        self.directories.iter().filter(|directory| directory.asked > 0).map(|directory| directory.peer)
+    }
+}

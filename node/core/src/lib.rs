@@ -85,6 +85,7 @@ pub mod rates;
 pub mod registry;
 mod requests;
 pub mod run_set;
+mod saturate;
 pub mod scope;
 pub mod signature;
 mod slots;

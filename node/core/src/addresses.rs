@@ -57,12 +57,12 @@ const QUIC_TURN: u8 = 3;
 
 /// Peers that one network can make us remember by telling of them.
 pub const fn hearsay_max() -> usize {
-    HEARSAY_REACH as usize * BUCKET_PEERS_MAX
+    (HEARSAY_REACH as usize).saturating_mul(BUCKET_PEERS_MAX)
 }
 
 /// Peers remembered that are neither connected nor kept.
 pub const fn strangers_max() -> usize {
-    (NEW_BUCKETS_MAX as usize + TRIED_BUCKETS_MAX as usize) * BUCKET_PEERS_MAX
+    (NEW_BUCKETS_MAX as usize).saturating_add(TRIED_BUCKETS_MAX as usize).saturating_mul(BUCKET_PEERS_MAX)
 }
 
 /// What is known of one peer.
@@ -579,7 +579,7 @@ fn doors(endpoint: &Endpoint) -> impl Iterator<Item = Door> + use<> {
 fn pause(spot: &Spot) -> Duration {
     let doubled = |first: Duration| match spot.failures {
         0 => Duration::ZERO,
-        failures => first.saturating_mul(1 << u32::from(failures - 1).min(16)),
+        failures => first.saturating_mul(1 << u32::from(failures.saturating_sub(1)).min(16)),
     };
     match spot.rank {
         Rank::Link => doubled(PAUSE_LINK).min(targets::WINDOW),

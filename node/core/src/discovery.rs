@@ -164,10 +164,10 @@ impl Discovery {
         let known = self.known.swap_remove(at);
         if self.known.is_empty() {
             self.known = Vec::new();
-        } else if self.known.capacity() >= self.known.len() + 2 * STEP {
-            self.known.shrink_to(self.known.len() + STEP);
+        } else if self.known.capacity() >= self.known.len().saturating_add(2 * STEP) {
+            self.known.shrink_to(self.known.len().saturating_add(STEP));
         }
-        self.dialing -= u8::from(known.state == State::Dialing);
+        self.dialing = self.dialing.saturating_sub((known.state == State::Dialing).into());
         known
     }
 
@@ -177,7 +177,7 @@ impl Discovery {
     /// rest of the world.
     fn forget_one(&mut self, via: Via, ours: Locality) -> bool {
         let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
-        let spared = outsiders * OUTSIDERS_SHARE <= self.known.len();
+        let spared = outsiders.saturating_mul(OUTSIDERS_SHARE) <= self.known.len();
         let idle = |known: &Known| {
             let droppable =
                 matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= via;
@@ -238,9 +238,10 @@ impl Discovery {
     fn room(&self, links: &Links, config: &Config) -> usize {
         let dialing = usize::from(self.dialing);
         let chosen = links.iter().filter(|link| link.is_chosen()).count();
-        let wanted = usize::from(config.neighbours_wanted).saturating_sub(links.len() + dialing);
-        let of_choice = config.neighbours_of_choice().saturating_sub(chosen + dialing);
-        let places = usize::from(config.neighbours_max).saturating_sub(links.len() + dialing);
+        let wanted =
+            usize::from(config.neighbours_wanted).saturating_sub(links.len().saturating_add(dialing));
+        let of_choice = config.neighbours_of_choice().saturating_sub(chosen.saturating_add(dialing));
+        let places = usize::from(config.neighbours_max).saturating_sub(links.len().saturating_add(dialing));
         wanted.max(of_choice.min(places))
     }
 
@@ -285,13 +286,14 @@ impl Discovery {
         // A random slot is worth filling only where there is a choice.
         let slots = config.random_slots();
         let room = self.room(scene.links, config);
-        let random_slot = random_links + random_dials < slots && room <= slots.max(ready.len() / 4);
+        let random_slot =
+            random_links.saturating_add(random_dials) < slots && room <= slots.max(ready.len() / 4);
         let random_slot = random_slot || !config.nearness;
         let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
         let known = &mut self.known[at];
         known.state = State::Dialing;
         known.random = random_slot;
-        self.dialing += 1;
+        self.dialing = self.dialing.saturating_add(1);
         Some(known.peer)
     }
 
@@ -350,12 +352,12 @@ impl Discovery {
     pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
-        self.dialing -= 1;
+        self.dialing = self.dialing.saturating_sub(1);
         known.random = false;
         known.failures = known.failures.saturating_add(1);
         let pause = match known.via {
             Via::Lan => RETRY_STRANGER,
-            _ => backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX),
+            _ => backoff(RETRY_FIRST, known.failures.saturating_sub(1), RETRY_MAX),
         };
         known.state = State::Idle(now + random.stretch(pause, 0.5));
     }
@@ -370,7 +372,7 @@ impl Discovery {
     ) {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
-        self.dialing -= 1;
+        self.dialing = self.dialing.saturating_sub(1);
         known.random = false;
         known.state = State::Idle(now + random.stretch(wait, 0.5));
     }
@@ -473,7 +475,8 @@ impl Discovery {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.known.capacity() * size_of::<Known>() + self.directories.capacity() * size_of::<Directory>()
+        let known = self.known.capacity().saturating_mul(size_of::<Known>());
+        known.saturating_add(self.directories.capacity().saturating_mul(size_of::<Directory>()))
     }
 }
 

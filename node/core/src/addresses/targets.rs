@@ -84,10 +84,10 @@ impl Targets {
         let [address, network] = targets(ip);
         self.check(now, address, address_max)?;
         self.check(now, network, network_max)?;
-        if self.0.len() + 2 > TARGETS_MAX {
+        if self.0.len().saturating_add(2) > TARGETS_MAX {
             let counts = |spent: &Spent| spent.pending || now.since(spent.at) < WINDOW;
             self.0.retain(|_, spent| spent.iter().any(counts));
-            if self.0.len() + 2 > TARGETS_MAX {
+            if self.0.len().saturating_add(2) > TARGETS_MAX {
                 return Err(WINDOW);
             }
         }
@@ -106,7 +106,8 @@ impl Targets {
         if spent.iter().any(|spent| spent.pending) {
             return Err(PENDING_PAUSE);
         }
-        let frees = spent.iter().rev().nth(limit - 1).map(|spent| (spent.at + WINDOW).since(now));
+        let frees =
+            spent.iter().rev().nth(limit.saturating_sub(1)).map(|spent| (spent.at + WINDOW).since(now));
         Err(frees.unwrap_or(WINDOW).max(PENDING_PAUSE))
     }
 

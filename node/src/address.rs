@@ -1,5 +1,7 @@
 //! Network addresses as users write them.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};

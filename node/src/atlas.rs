@@ -1,5 +1,7 @@
 //! An atlas on disk.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     fs::File,
     io::{self, Read},

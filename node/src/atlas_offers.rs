@@ -1,6 +1,8 @@
 //! Where newer atlases are said to be had, by whom. Anybody may say anything: this only sees to it that whoever says much,
 //! or last, does not keep the others from being heard.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::net::IpAddr;
 
 use nearcast_core::prefix::Prefix;

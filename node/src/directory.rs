@@ -2,6 +2,8 @@
 //!
 //! One lock, held for a few microseconds an answer; encoding and writing happen outside of it.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::BTreeSet,
     net::IpAddr,
@@ -21,12 +23,14 @@ use nearcast_core::{
 };
 
 use crate::wire::{
-    control::content_id,
-    directory::{LINK_BYTES_MAX, Offer, Question, Reply},
+    control::{content_id, port},
+    directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
 };
 
 /// Entries taken back before others get their turn.
 const RESTORED_AT_ONCE: usize = 256;
+/// More are never told of in one answer.
+const PEERS_WANTED_MAX: u32 = PEERS_MAX as u32;
 /// Who may not be listed is asked to come back after so many pauses.
 const PAUSES_WHEN_FULL: u32 = 3;
 
@@ -285,13 +289,12 @@ impl Inner {
         ip: IpAddr,
         question: &Question,
     ) -> Answer {
-        let port = |number: u32| u16::try_from(number).ok().filter(|&port| port != 0);
         let endpoint = Endpoint { ip, tcp: port(question.tcp_port), udp: port(question.udp_port) };
         let complete = question.complete;
         let said = Announcement { content, name, endpoint, complete };
         let announced = self.registry.announce(now, &said, locator(&self.atlas));
         let refused = self.count(announced);
-        let wanted = question.wanted as usize;
+        let wanted = question.wanted().at_most(PEERS_WANTED_MAX) as usize;
         let search = Search { content, name, ip, wanted, complete };
         let mut members = Vec::new();
         let census = self.registry.find(now, &search, locator(&self.atlas), &mut members);
@@ -301,7 +304,7 @@ impl Inner {
         self.stats.answers += u64::from(!members.is_empty());
         // Whoever looks for peers asks as often as it needs them.
         let pause = match (refused, complete) {
-            (true, _) => self.registry.pause(complete) * PAUSES_WHEN_FULL,
+            (true, _) => self.registry.pause(complete).saturating_mul(PAUSES_WHEN_FULL),
             (false, true) => self.registry.pause(true),
             (false, false) => Duration::ZERO,
         };

@@ -1,5 +1,7 @@
 //! Where we are, and so how near others are.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{net::IpAddr, sync::Arc};
 
 use libp2p::Multiaddr;

@@ -7,6 +7,8 @@
 //! somebody answers there; if that turns out to be a peer that has a number, the first number becomes an alias. Whoever
 //! is here is in the core's book, and the other way round.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
@@ -23,7 +25,7 @@ use nearcast_core::{
 use crate::{
     address::{ip_of, peer_of, port_of},
     net::Target,
-    wire::control::PeerRecord,
+    wire::control::{PeerRecord, port},
 };
 
 /// A connection to a peer.
@@ -310,7 +312,7 @@ impl PeerBook {
         };
         self.book.on_connected(now, key, remote);
         if let Some(known) = self.peers.get_mut(&key) {
-            self.online += usize::from(known.connections.is_empty());
+            self.online = self.online.saturating_add(known.connections.is_empty().into());
             known.connections.push(connection);
         }
         self.follow(key);
@@ -323,8 +325,9 @@ impl PeerBook {
         let known = self.peers.get_mut(&key)?;
         let before = known.connections.len();
         known.connections.retain(|other| other.id != connection);
-        let gone = before - known.connections.len();
-        self.online -= usize::from(gone > 0 && known.connections.is_empty());
+        let gone = before.saturating_sub(known.connections.len());
+        let is_offline = gone > 0 && known.connections.is_empty();
+        self.online = self.online.saturating_sub(is_offline.into());
         // Who came to us and never said where it listens is forgotten.
         for _ in 0..gone {
             self.book.on_disconnected(key);
@@ -343,10 +346,6 @@ impl PeerBook {
     pub(crate) fn connected(&self) -> usize {
         self.online
     }
-}
-
-fn port(number: u32) -> Option<u16> {
-    u16::try_from(number).ok().filter(|&port| port != 0)
 }
 
 /// What of an endpoint may be dialled because somebody says so: ports of other services are left alone.

@@ -3,6 +3,8 @@
 //! A stranger's URL must not lead there, though it may look public: a router, a printer, a service that only this
 //! machine reaches. Interfaces come and go (a laptop moves, a VPN starts), so they are looked at again.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,

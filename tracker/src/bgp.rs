@@ -1,5 +1,7 @@
 //! What BGP tells: read from files and routers, cleaned, and compiled into an atlas.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 pub mod as_rel;
 pub mod bmp;
 pub mod compile;

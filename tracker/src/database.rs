@@ -7,6 +7,8 @@
 //! Nothing read is trusted: rows are taken apart with every length checked, and a directory takes them back as if
 //! they were announced anew, under every bound it has.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 mod row;
 
 use std::{
@@ -216,11 +218,11 @@ fn read(
         let (content, row) = entry?;
         match row::decode(ContentId(*content.value()), row.value()) {
             Some(members) => {
-                tally.contents += 1;
-                tally.members += members.len() as u64;
+                tally.contents = tally.contents.saturating_add(1);
+                tally.members = tally.members.saturating_add(members.len() as u64);
                 take(members);
             }
-            None => tally.bad += 1,
+            None => tally.bad = tally.bad.saturating_add(1),
         }
     }
     Ok(())
@@ -267,8 +269,8 @@ impl Rows<'_> {
         row::encode(&self.members, &mut self.row);
         match self.table.insert(&first.said.content.0, self.row.as_slice()) {
             Ok(_) => {
-                self.tally.contents += 1;
-                self.tally.members += self.members.len() as u64;
+                self.tally.contents = self.tally.contents.saturating_add(1);
+                self.tally.members = self.tally.members.saturating_add(self.members.len() as u64);
             }
             Err(error) => self.failed = Some(error),
         }

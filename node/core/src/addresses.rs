@@ -50,12 +50,12 @@ const TRIED_REACH: u16 = 4;
 
 /// Peers that one network can make us remember by telling of them.
 pub const fn hearsay_max() -> usize {
-    HEARSAY_REACH as usize * BUCKET_PEERS_MAX
+    (HEARSAY_REACH as usize).saturating_mul(BUCKET_PEERS_MAX)
 }
 
 /// Peers remembered that are neither connected nor kept.
 pub const fn strangers_max() -> usize {
-    (NEW_BUCKETS_MAX as usize + TRIED_BUCKETS_MAX as usize) * BUCKET_PEERS_MAX
+    (NEW_BUCKETS_MAX as usize).saturating_add(TRIED_BUCKETS_MAX as usize).saturating_mul(BUCKET_PEERS_MAX)
 }
 
 /// What is known of one peer.

@@ -19,6 +19,7 @@ pub use file::{ATLAS_BYTES_MAX, AtlasError};
 
 use crate::{
     asn::{Asn, Relation},
+    saturate::{to_u8, to_u32},
     tier::{Proximity, Tier},
 };
 use graph::{Graph, Node};
@@ -130,7 +131,7 @@ impl Atlas {
     }
 
     fn node(&self, asn: Asn) -> Option<Node> {
-        self.ases.binary_search(&asn.0).ok().map(|at| at as Node)
+        self.ases.binary_search(&asn.0).ok().map(to_u32)
     }
 
     fn asn(&self, node: Node) -> Asn {
@@ -139,7 +140,7 @@ impl Atlas {
 
     /// The several origins an owner stands for; none if it is one AS, or nobody.
     fn origin_set(&self, owner: Owner) -> Option<&[Node]> {
-        let set = (owner as usize).checked_sub(self.ases.len() + 1)?;
+        let set = (owner as usize).checked_sub(self.ases.len())?.checked_sub(1)?;
         Some(&self.origin_sets[set])
     }
 
@@ -208,8 +209,7 @@ impl Atlas {
     /// Links on the shortest valley-free route; none if there is none. Looks through the whole graph: for many
     /// questions from one AS see [`Atlas::view_from`].
     pub fn hops(&self, a: Asn, b: Asn) -> Option<u8> {
-        let links = self.path(a, b)?.len() - 1;
-        Some(u8::try_from(links).unwrap_or(u8::MAX))
+        Some(to_u8(self.path(a, b)?.len().saturating_sub(1)))
     }
 
     /// One shortest valley-free route, both ends included; the same each time.
@@ -264,25 +264,28 @@ impl Atlas {
             ..Counts::default()
         };
         for (_, _, relation) in self.graph.links() {
-            match relation {
-                Relation::Customer | Relation::Provider => counts.links_transit += 1,
-                Relation::Peer => counts.links_peering += 1,
-                Relation::Unknown => counts.links_unknown += 1,
-            }
+            let links = match relation {
+                Relation::Customer | Relation::Provider => &mut counts.links_transit,
+                Relation::Peer => &mut counts.links_peering,
+                Relation::Unknown => &mut counts.links_unknown,
+            };
+            *links = links.saturating_add(1);
         }
         counts
     }
 
     /// Memory it takes, in bytes.
     pub fn resident_bytes(&self) -> usize {
-        let sets = self.origin_sets.iter().map(|set| size_of_val(&**set) + size_of::<Box<[Node]>>());
-        size_of::<Atlas>()
-            + self.ases.len() * 4
-            + self.names.heap_bytes()
-            + sets.sum::<usize>()
-            + self.v4.heap_bytes()
-            + self.v6.heap_bytes()
-            + self.graph.heap_bytes()
+        let sets = self.origin_sets.iter().map(|set| size_of_val(&**set)).sum();
+        let lists = [size_of_val(&*self.ases), size_of_val(&*self.origin_sets), sets];
+        let parts = [
+            self.names.heap_bytes(),
+            self.v4.heap_bytes(),
+            self.v6.heap_bytes(),
+            self.graph.heap_bytes(),
+            size_of::<Atlas>(),
+        ];
+        lists.into_iter().chain(parts).sum()
     }
 }
 

@@ -13,6 +13,11 @@ const NANOBYTES: i128 = 1_000_000_000;
 /// Longest wait ever answered: whoever waits looks again at least this often.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
+/// So many bytes in the unit levels are kept in: no number of bytes is too large for that.
+fn nanobytes(bytes: u64) -> i128 {
+    i128::from(bytes).saturating_mul(NANOBYTES)
+}
+
 /// A token bucket.
 ///
 /// It admits a take when it holds enough for it, or, for a take larger than the burst, when it is
@@ -31,7 +36,7 @@ impl Bucket {
     /// in bytes (how much may pass at once after a pause; at least one byte).
     pub fn new(rate: Option<u64>, burst: u64) -> Bucket {
         let burst = burst.max(1);
-        Bucket { rate, burst, level: i128::from(burst) * NANOBYTES, filled_at: Timestamp::ZERO }
+        Bucket { rate, burst, level: nanobytes(burst), filled_at: Timestamp::ZERO }
     }
 
     /// Bytes per second; none = no limit.
@@ -50,7 +55,7 @@ impl Bucket {
     /// Whether it holds all it can: then it says nothing that a new one would not.
     pub fn is_full(&mut self, now: Timestamp) -> bool {
         self.fill(now);
-        self.level == i128::from(self.burst) * NANOBYTES
+        self.level == nanobytes(self.burst)
     }
 
     /// Takes `bytes`: none = admitted, and they are spent; otherwise nothing is spent and the
@@ -68,8 +73,7 @@ impl Bucket {
     pub fn wait(&mut self, now: Timestamp, bytes: u64) -> Option<Duration> {
         self.fill(now);
         let rate = self.rate?;
-        let needed = i128::from(bytes.min(self.burst)) * NANOBYTES;
-        let lacking = needed - self.level;
+        let lacking = nanobytes(bytes.min(self.burst)).saturating_sub(self.level);
         if lacking <= 0 {
             return None;
         }
@@ -77,14 +81,15 @@ impl Bucket {
             return Some(WAIT_MAX);
         }
         let rate = i128::from(rate);
-        let nanos = (lacking + rate - 1) / rate;
-        let nanos = u64::try_from(nanos).unwrap_or(u64::MAX);
+        // Rounded up, so that it is there then.
+        let nanos = lacking.saturating_add(rate.saturating_sub(1)).checked_div(rate);
+        let nanos = nanos.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(u64::MAX);
         Some(Duration::from_nanos(nanos).min(WAIT_MAX))
     }
 
     pub(crate) fn spend(&mut self, bytes: u64) {
         if self.rate.is_some() {
-            self.level -= i128::from(bytes) * NANOBYTES;
+            self.level = self.level.saturating_sub(nanobytes(bytes));
         }
     }
 
@@ -93,8 +98,7 @@ impl Bucket {
         self.filled_at = self.filled_at.max(now);
         let elapsed = i128::try_from(elapsed).unwrap_or(i128::MAX);
         let gained = i128::from(self.rate.unwrap_or(0)).saturating_mul(elapsed);
-        let full = i128::from(self.burst) * NANOBYTES;
-        self.level = self.level.saturating_add(gained).min(full);
+        self.level = self.level.saturating_add(gained).min(nanobytes(self.burst));
     }
 }
 

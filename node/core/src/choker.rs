@@ -46,17 +46,17 @@ pub(crate) fn round(
         .collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let optimistic = usize::from(config.optimistic_slots).min(slots / 2);
-    let earned = if ranked.len() > slots { slots - optimistic } else { ranked.len() };
+    let earned = if ranked.len() > slots { slots.saturating_sub(optimistic) } else { ranked.len() };
     let mut held = match ranked.len() > slots {
         true => reserved(links, &ranked, round, group_of),
         false => Vec::new(),
     };
     held.truncate(earned);
     let drawn = match ranked.len() > slots && !round.seeding {
-        true => (slots / 2).min(earned - held.len()),
+        true => (slots / 2).min(earned.saturating_sub(held.len())),
         false => 0,
     };
-    let free = earned - held.len() - drawn;
+    let free = earned.saturating_sub(held.len()).saturating_sub(drawn);
     let rest = ranked.iter().map(|&(_, at)| at).filter(|at| !held.contains(at));
     let mut others: Vec<usize> = rest.collect();
     held.extend(others.drain(..free));
@@ -65,7 +65,7 @@ pub(crate) fn round(
         if others.is_empty() {
             break;
         }
-        held.push(others.swap_remove(random.below(others.len() as u32) as usize));
+        held.push(others.swap_remove(random.below(crate::saturate::to_u32(others.len())) as usize));
     }
     for (at, link) in links.iter_mut().enumerate() {
         link.set_choked(!held.contains(&at));
@@ -113,10 +113,10 @@ fn reserved(
     };
     let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
     all.iter().filter(|link| link.is_interested()).for_each(|link| _ = groups.insert(group_of(link), 0));
-    let each = (slots / 2 / groups.len().max(1)).max(1);
+    let each = (slots / 2).checked_div(groups.len()).unwrap_or(0).max(1);
     let kept = ranked.filter(|&at| {
         let held = groups.entry(group_of(all[at])).or_default();
-        *held += 1;
+        *held = held.saturating_add(1);
         *held <= each
     });
     kept.take(slots).collect()

@@ -77,7 +77,7 @@ impl Record {
             // Answers to requests made together count once.
             return;
         }
-        self.not_before = now + first * (1 << self.fruitless.min(doublings_max));
+        self.not_before = now + first.saturating_mul(1 << self.fruitless.min(doublings_max));
         self.fruitless = self.fruitless.saturating_add(1);
     }
 }
@@ -136,7 +136,7 @@ impl Conduct {
     /// It refused, or somebody else was asked instead because it was too slow.
     pub(crate) fn on_fruitless(&mut self, now: Timestamp, peer: PeerKey, tick: Duration, is_stranger: bool) {
         let doublings_max = if is_stranger { STRANGER_DOUBLINGS_MAX } else { PAUSE_DOUBLINGS_MAX };
-        self.record(peer).pause(now, tick / PAUSE_DIVISOR, doublings_max);
+        self.record(peer).pause(now, tick.checked_div(PAUSE_DIVISOR).unwrap_or(tick), doublings_max);
     }
 
     /// It said that the run is on its way among peers, which only an origin can know.
@@ -153,17 +153,17 @@ impl Conduct {
             return Verdict::Bear;
         }
         record.elsewhere = record.elsewhere.saturating_add(1);
-        record.pause(now, tick / PAUSE_DIVISOR, STRANGER_DOUBLINGS_MAX);
+        record.pause(now, tick.checked_div(PAUSE_DIVISOR).unwrap_or(tick), STRANGER_DOUBLINGS_MAX);
         if record.elsewhere >= ELSEWHERE_BY_PEER_MAX { Verdict::Ban } else { Verdict::Bear }
     }
 
     /// An origin sent a run that we hold in place of one that we lack.
     pub(crate) fn on_repeat(&mut self, now: Timestamp, peer: PeerKey, tick: Duration) -> Verdict {
         let record = self.record(peer);
-        record.repeats = record.repeats.saturating_add(RUNS_PER_REPEAT as u16);
+        record.repeats = record.repeats.saturating_add(crate::saturate::to_u16(RUNS_PER_REPEAT));
         let repeats = u32::from(record.repeats) / RUNS_PER_REPEAT;
         if repeats > REPEATS_BORNE {
-            record.pause(now, tick * REPEAT_TICKS, STRANGER_DOUBLINGS_MAX);
+            record.pause(now, tick.saturating_mul(REPEAT_TICKS), STRANGER_DOUBLINGS_MAX);
         }
         if repeats > REPEATS_MAX { Verdict::Ban } else { Verdict::Bear }
     }
@@ -189,7 +189,7 @@ impl Conduct {
     /// It sent a run that we hold and that was not due.
     pub(crate) fn on_undue(&mut self, peer: PeerKey) -> Verdict {
         let record = self.record(peer);
-        record.repeats = record.repeats.saturating_add(RUNS_PER_REPEAT as u16);
+        record.repeats = record.repeats.saturating_add(crate::saturate::to_u16(RUNS_PER_REPEAT));
         match u32::from(record.repeats) / RUNS_PER_REPEAT > UNDUE_MAX {
             true => Verdict::Ban,
             false => Verdict::Bear,
@@ -256,7 +256,7 @@ impl Conduct {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<Record>()
+        self.0.capacity().saturating_mul(size_of::<Record>())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::saturate::whole;
+
 /// Policy settings. Checked once by [`Config::validate`]; the defaults suit a person's client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -170,12 +172,12 @@ impl Config {
 
     /// Neighbours who may come to us while we look for some of our own choice.
     pub(crate) fn neighbours_come_max(&self) -> usize {
-        usize::from(self.neighbours_max) - self.neighbours_of_choice()
+        usize::from(self.neighbours_max).saturating_sub(self.neighbours_of_choice())
     }
 
     /// Neighbour slots that go to candidates picked at random over all tiers.
     pub(crate) fn random_slots(&self) -> usize {
-        let share = (f32::from(self.neighbours_wanted) * self.random_share).ceil() as usize;
+        let share = whole((f32::from(self.neighbours_wanted) * self.random_share).ceil());
         share.max(2)
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     prefix::Network,
     random::{Random, mix},
     run_set::RunSet,
+    saturate::low_half,
     strikes::Strikes,
     tier::Near,
     time::Timestamp,
@@ -24,7 +25,7 @@ pub trait HaveMaps {
     /// A number that is the same for everybody who sees `peer`, made of its name. As it stands here it suits shells
     /// whose peers have the same key everywhere.
     fn tag(&self, peer: PeerKey) -> u32 {
-        mix(u64::from(peer.0)) as u32
+        low_half(mix(peer.0.into()))
     }
 
     /// Where `peer` is, by its address and the atlas there is now; none = as its candidate or link said.

@@ -2,8 +2,6 @@
 //!
 //! All of it fits into three bytes of a link, because a simulated world holds tens of millions of them.
 
-use std::time::Duration;
-
 use crate::{input::Via, peers::Link, time::Timestamp};
 
 /// What we sent is counted in units of so many bytes, rounded up, so that a round's worth fits into 16 bits.
@@ -11,7 +9,7 @@ const SENT_UNIT_BYTES: u32 = 4 << 10;
 /// What a neighbour gave is counted in units of so many bytes, for the same reason.
 const GIVEN_UNIT_BYTES: u32 = 16 << 10;
 /// Once in this time every neighbour grows a step idler, and what it gave counts a fifth less.
-const WINDOW: Duration = Duration::from_secs(4);
+const WINDOW_SECONDS: u64 = 4;
 /// What was given counts for five windows on average: twenty seconds.
 const GIVEN_WINDOWS: u16 = 5;
 /// Bytes given or taken that make up for one window. Over a window that is 4 KiB/s: whoever moves less is no more use than
@@ -30,7 +28,7 @@ const IDLE_SHIFT: u32 = 4;
 /// The number of the window that a moment is in.
 pub(crate) fn window(now: Timestamp) -> u16 {
     // Only used to tell one window from the next; it starts anew after three days.
-    (now.since(Timestamp::ZERO).as_secs() / WINDOW.as_secs()) as u16
+    ((now.since(Timestamp::ZERO).as_secs() / WINDOW_SECONDS) & 0xffff) as u16
 }
 
 impl Link {
@@ -90,10 +88,10 @@ impl Link {
 
     /// A window has passed.
     pub(crate) fn pass_window(&mut self, window: u16) {
-        self.given -= self.given.div_ceil(GIVEN_WINDOWS);
+        self.given = self.given.saturating_sub(self.given.div_ceil(GIVEN_WINDOWS));
         let waits = self.is_interested() && self.is_choked();
         if !waits || u32::from(window) % WAITING_RATIO == 0 {
-            self.set_idle_windows(self.idle_windows() + 1);
+            self.set_idle_windows(self.idle_windows().saturating_add(1));
         }
     }
 }

@@ -62,9 +62,10 @@ impl Discovery {
     fn room(&self, links: &Links, config: &Config) -> usize {
         let dialing = usize::from(self.dialing);
         let chosen = links.iter().filter(|link| link.is_chosen()).count();
-        let wanted = usize::from(config.neighbours_wanted).saturating_sub(links.len() + dialing);
-        let of_choice = config.neighbours_of_choice().saturating_sub(chosen + dialing);
-        let places = usize::from(config.neighbours_max).saturating_sub(links.len() + dialing);
+        let wanted =
+            usize::from(config.neighbours_wanted).saturating_sub(links.len()).saturating_sub(dialing);
+        let of_choice = config.neighbours_of_choice().saturating_sub(chosen).saturating_sub(dialing);
+        let places = usize::from(config.neighbours_max).saturating_sub(links.len()).saturating_sub(dialing);
         wanted.max(of_choice.min(places))
     }
 
@@ -110,13 +111,14 @@ impl Discovery {
         // A random slot is worth filling only where there is a choice.
         let slots = config.random_slots();
         let room = self.room(scene.links, config);
-        let random_slot = random_links + random_dials < slots && room <= slots.max(ready.len() / 4);
+        let random_slot =
+            random_links.saturating_add(random_dials) < slots && room <= slots.max(ready.len() / 4);
         let random_slot = random_slot || !config.nearness;
         let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
         let known = &mut self.known[at];
         known.state = State::Dialing;
         known.random = random_slot;
-        self.dialing += 1;
+        self.dialing = self.dialing.saturating_add(1);
         let (peer, group) = (known.peer, known.group());
         self.on_turn_taken(group);
         Some(peer)
@@ -178,13 +180,13 @@ impl Discovery {
     pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
-        self.dialing -= 1;
+        self.dialing = self.dialing.saturating_sub(1);
         self.turns.owe();
         known.random = false;
         known.failures = known.failures.saturating_add(1);
         let pause = match known.via {
             Via::Lan => RETRY_STRANGER,
-            _ => backoff(RETRY_FIRST, known.failures - 1, RETRY_MAX),
+            _ => backoff(RETRY_FIRST, known.failures.saturating_sub(1), RETRY_MAX),
         };
         known.state = State::Idle(now + random.stretch(pause, 0.5));
     }
@@ -199,7 +201,7 @@ impl Discovery {
     ) {
         let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
         let Some(known) = self.known.iter_mut().find(tried) else { return };
-        self.dialing -= 1;
+        self.dialing = self.dialing.saturating_sub(1);
         self.turns.owe();
         known.random = false;
         known.state = State::Idle(now + random.stretch(wait, 0.5));
@@ -232,7 +234,8 @@ impl Discovery {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.known.capacity() * size_of::<Known>() + self.directories.capacity() * size_of::<Directory>()
+        let known = self.known.capacity().saturating_mul(size_of::<Known>());
+        known.saturating_add(self.directories.capacity().saturating_mul(size_of::<Directory>()))
     }
 }
 

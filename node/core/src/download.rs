@@ -104,7 +104,7 @@ impl Download {
         let runs = material.layout.runs();
         let missing = match &material.wanted {
             Some(wanted) => wanted.count_beyond(&material.have),
-            None => runs - material.have.count(),
+            None => runs.saturating_sub(material.have.count()),
         };
         let cursor = ctx.random.below(runs);
         Download {
@@ -238,7 +238,7 @@ impl Download {
             let picked = match (link.is_web_seed(), gate) {
                 (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random),
                 (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor),
-                (false, None) => sight.pick(self.cursor).map(|run| run.get()..run.get() + 1),
+                (false, None) => sight.pick(self.cursor).map(only),
             };
             let runs = match picked {
                 Some(runs) => runs,
@@ -247,11 +247,11 @@ impl Download {
                 None if ctx.random.below(2) == 0 => return,
                 None => match self.slowest_request(ctx.now, links, theirs, link) {
                     Some(run) if link.is_web_seed() => self.layout.piece_runs(self.layout.run(run).piece),
-                    Some(run) => run.get()..run.get() + 1,
+                    Some(run) => only(run),
                     None => return,
                 },
             };
-            if runs.len() > usize::from(u8::MAX - link.in_flight) {
+            if runs.len() > usize::from(u8::MAX.saturating_sub(link.in_flight)) {
                 return;
             }
             // Whom the user named is asked at once, whatever others behind its address did.
@@ -275,7 +275,7 @@ impl Download {
 
     fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex) {
         let Some(link) = links.get_mut(peer) else { return };
-        link.in_flight += 1;
+        link.in_flight = link.in_flight.saturating_add(1);
         // What only an origin has it gives once by itself, and nobody else can have begun with it.
         if !link.is_origin() || self.availability.of(run) > 0 {
             self.groups.on_request(link, run);
@@ -342,7 +342,7 @@ impl Download {
         let request = self.requests.close_run(run)?;
         ctx.put(Action::Cancel { peer: request.peer, request: request.id });
         let owner = links.get_mut(request.peer)?;
-        owner.in_flight -= 1;
+        owner.in_flight = owner.in_flight.saturating_sub(1);
         self.conduct.on_withdrawn(request.peer);
         Some(request.peer)
     }
@@ -359,7 +359,7 @@ impl Download {
     fn settle(&mut self, links: &mut Links, peer: PeerKey, request: RequestId) -> Option<RunIndex> {
         let asked = self.requests.close(peer, request)?.run;
         if let Some(link) = links.get_mut(peer) {
-            link.in_flight -= 1;
+            link.in_flight = link.in_flight.saturating_sub(1);
         }
         Some(asked)
     }
@@ -407,7 +407,7 @@ impl Download {
             }
         }
         self.groups.on_come(links.get(peer), run);
-        self.missing -= u32::from(self.wants(run));
+        self.missing = self.missing.saturating_sub(self.wants(run).into());
         (Arrival::New, if is_false_answer { Verdict::Ban } else { Verdict::Bear })
     }
 
@@ -531,13 +531,13 @@ impl Download {
 
     /// A run of ours is gone.
     pub(crate) fn on_run_lost(&mut self, run: RunIndex) {
-        self.missing += u32::from(self.wants(run));
+        self.missing = self.missing.saturating_add(self.wants(run).into());
     }
 
     /// This run is not wanted any more. `was_held` says whether it was here.
     pub(crate) fn give_up(&mut self, run: RunIndex, was_held: bool) {
         if !was_held {
-            self.missing -= u32::from(self.wants(run));
+            self.missing = self.missing.saturating_sub(self.wants(run).into());
         }
         self.wanted.get_or_insert_with(|| RunSet::full(self.layout.runs())).remove(run);
     }
@@ -548,13 +548,14 @@ impl Download {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let wanted = self.wanted.as_ref().map_or(0, |wanted| wanted.words().len() * 8);
-        size_of::<Download>()
-            + wanted
-            + self.groups.heap_bytes()
-            + self.availability.heap_bytes()
-            + self.requests.heap_bytes()
-            + self.conduct.heap_bytes()
+        let wanted = self.wanted.as_ref().map_or(0, |wanted| size_of_val(wanted.words()));
+        let parts = [
+            self.groups.heap_bytes(),
+            self.availability.heap_bytes(),
+            self.requests.heap_bytes(),
+            self.conduct.heap_bytes(),
+        ];
+        parts.into_iter().chain([size_of::<Download>(), wanted]).sum()
     }
 }
 
@@ -578,7 +579,7 @@ fn pick_within(
     sight: &mut Sight<'_>,
     cursor: u32,
 ) -> Option<std::ops::Range<u32>> {
-    let pick = |sight: &Sight<'_>| sight.pick(cursor).map(|run| run.get()..run.get() + 1);
+    let pick = |sight: &Sight<'_>| sight.pick(cursor).map(only);
     if link.is_origin() {
         // What only origins have is nobody's turn.
         let spared = std::mem::replace(&mut sight.unshared_only, true);
@@ -592,6 +593,11 @@ fn pick_within(
     in_turn.or_else(|| group.is_behind().then(|| pick(sight)).flatten())
 }
 
+/// This run and no other, as numbers.
+fn only(run: RunIndex) -> std::ops::Range<u32> {
+    run.get()..run.get().saturating_add(1)
+}
+
 fn mean_run_bytes(layout: &Layout) -> u32 {
-    layout.bytes().div_ceil(u64::from(layout.runs().max(1))).max(1) as u32
+    crate::saturate::to_u32(layout.bytes().div_ceil(u64::from(layout.runs().max(1))).max(1))
 }

@@ -97,7 +97,7 @@ impl Engine {
         join.directories.retain(|directory| !self.banned.contains(directory));
         if self.swarms.len() == self.swarms.capacity() {
             // A first content takes the room of one.
-            self.swarms.reserve_exact(1 + self.swarms.len() / 2);
+            self.swarms.reserve_exact((self.swarms.len() / 2).saturating_add(1));
         }
         self.swarms.insert(place, (content, Box::new(Swarm::new())));
         self.with(now, content, maps, outputs, |swarm, ctx| swarm.handle(ctx, Event::Join(join)));
@@ -149,7 +149,7 @@ impl Engine {
             slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
         };
         decide(swarm, &mut ctx);
-        self.unchoked = self.unchoked + swarm.unchoked() - unchoked;
+        self.unchoked = self.unchoked.saturating_add(swarm.unchoked()).saturating_sub(unchoked);
         self.slots.note_demand(demand, swarm.demand(&self.config));
         let after = swarm.soonest();
         if before.map(|(at, _)| at) != after.map(|(at, _)| at) {
@@ -181,7 +181,7 @@ impl Engine {
     fn remove(&mut self, content: ContentKey) {
         if let Ok(place) = self.position(content) {
             let (_, swarm) = self.swarms.remove(place);
-            self.unchoked -= swarm.unchoked();
+            self.unchoked = self.unchoked.saturating_sub(swarm.unchoked());
             self.slots.note_demand(swarm.demand(&self.config), 0);
             swarm.soonest().map(|(at, _)| self.agenda.remove(&(at, content)));
         }
@@ -208,7 +208,7 @@ impl Engine {
                     self.with(now, content, maps, outputs, |swarm, ctx| swarm.on_banned(ctx, peer));
                 }
             }
-            at += 1;
+            at = at.saturating_add(1);
         }
     }
 

@@ -19,7 +19,8 @@
 use crate::{
     layout::{Layout, RunIndex},
     random::mix,
-    run_set::{RunSet, bits},
+    run_set::{RunSet, bits, first_of},
+    saturate::{to_u8, to_u32, whole},
 };
 
 /// The first wait, in ticks: two seconds. Each further one is twice as long.
@@ -85,11 +86,13 @@ impl<'a> Ranks<'a> {
         share: f32,
         layout: &'a Layout,
     ) -> Ranks<'a> {
-        let neighbours = tags.len() as u64 + 1;
+        let neighbours = (tags.len() as u64).saturating_add(1);
         // Who is no neighbour is somebody's word, and so is the count: the few real members would wait for nobody.
         let believed = if neighbours > FEW { u64::MAX } else { neighbours.saturating_mul(HEARSAY_MAX) };
-        tags.extend(known.iter().take(usize::try_from(believed - neighbours).unwrap_or(usize::MAX)));
-        let heard_of = tags.len() as u64 + 1;
+        tags.extend(
+            known.iter().take(usize::try_from(believed.saturating_sub(neighbours)).unwrap_or(usize::MAX)),
+        );
+        let heard_of = (tags.len() as u64).saturating_add(1);
         let size = u64::from(counted).min(believed).max(heard_of);
         // One in ten may have come or gone since the directory counted.
         let is_large = neighbours.saturating_add(size / 10) < size;
@@ -112,7 +115,7 @@ impl<'a> Ranks<'a> {
     fn is_our_turn(&self, run: RunIndex, age: u8) -> bool {
         // Where all know each other, one after the other; else each wait doubles, so that news have time to spread.
         let waits = age / WAIT_TICKS;
-        let waits = if self.is_large { (waits + 1).ilog2() as u8 } else { waits };
+        let waits = if self.is_large { to_u8(waits.saturating_add(1).ilog2()) } else { waits };
         age == AGE || self.rank(run) <= waits
     }
 
@@ -133,7 +136,7 @@ impl<'a> Ranks<'a> {
             }
             None => {
                 let turn = (weight >> 40) as f32 / (1 << 24) as f32 * self.size as f32 / self.share;
-                if turn < 1.0 { 0 } else { turn.log2().ceil() as u8 }
+                if turn < 1.0 { 0 } else { to_u8(whole(turn.log2().ceil())) }
             }
         }
     }
@@ -278,7 +281,7 @@ impl Group {
 
     /// A member got so many runs.
     pub(crate) fn on_progress(&mut self, runs: usize) {
-        self.heard_inside += runs as u32;
+        self.heard_inside = self.heard_inside.saturating_add(to_u32(runs));
     }
 
     /// A neighbour beyond the border got runs: some may be ours to import.
@@ -288,7 +291,7 @@ impl Group {
         mine: &RunSet,
         ranks: impl FnOnce() -> Ranks<'a>,
     ) {
-        self.heard += runs.len() as u32;
+        self.heard = self.heard.saturating_add(to_u32(runs.len()));
         let is_new = |run: &&RunIndex| {
             let known = self.inside.contains(**run) || self.open.contains(**run) || mine.contains(**run);
             !known && self.state[run.get() as usize] == 0
@@ -306,7 +309,7 @@ impl Group {
     /// A tick: what the group has is counted anew, and waits go on.
     pub(crate) fn survey(&mut self, survey: Survey<'_>) {
         let Survey { ranks, mine, inside, served, slots, beyond, rivals, members, came } = survey;
-        let ours = (self.heard_inside + came) as f32 / (members + 1) as f32;
+        let ours = self.heard_inside.saturating_add(came) as f32 / members.saturating_add(1) as f32;
         let theirs = if rivals == 0 { ours } else { self.heard as f32 / rivals as f32 };
         let bound = 2.0 * self.slack();
         self.is_large = ranks.is_large();
@@ -323,16 +326,16 @@ impl Group {
         let wait = if is_short { UNSERVED_TICKS_FEW } else { UNSERVED_TICKS };
         for at in 0..mine.words().len() {
             let here = mine.words()[at] | self.inside.words()[at] & !self.unserved.words()[at];
-            for run in bits(at as u32 * 64, self.open.words()[at] & here) {
+            for run in bits(first_of(at), self.open.words()[at] & here) {
                 self.open.remove(run);
             }
             // Somebody serves it now: it waits anew, should that end.
-            for run in bits(at as u32 * 64, unserved.words()[at] & here) {
+            for run in bits(first_of(at), unserved.words()[at] & here) {
                 self.state[run.get() as usize] &= !AGE;
             }
             let waiting = beyond.words()[at] | self.unserved.words()[at];
             let all = waiting | self.open.words()[at] | announced.words()[at];
-            for run in bits(at as u32 * 64, all & !here) {
+            for run in bits(first_of(at), all & !here) {
                 let first = if self.unserved.contains(run) { wait } else { 0 };
                 self.age(run, waiting >> (run.get() % 64) & 1 == 1, first, ranks);
             }
@@ -341,7 +344,10 @@ impl Group {
 
     fn note_standstill(&mut self, moves: bool) {
         if self.still < STILL_TICKS {
-            self.still = if moves || self.unserved.is_empty() { 0 } else { self.still + 1 };
+            self.still = match moves || self.unserved.is_empty() {
+                true => 0,
+                false => self.still.saturating_add(1),
+            };
         }
     }
 
@@ -350,7 +356,7 @@ impl Group {
     fn age(&mut self, run: RunIndex, waiting: bool, first: u8, ranks: &Ranks<'_>) {
         let state = &mut self.state[run.get() as usize];
         if *state & ANNOUNCED != 0 {
-            *state -= 1;
+            *state = state.saturating_sub(1);
             if *state == ANNOUNCED {
                 // Whose turn it was did not bring it.
                 *state = DOUBTED | WAIT_TICKS.saturating_add(first);
@@ -363,10 +369,10 @@ impl Group {
             self.open.remove(run);
             return;
         } else if *state & AGE < AGE {
-            *state += 1;
+            *state = state.saturating_add(1);
         }
         let age = *state & AGE;
-        let is_time = age == AGE || age >= first && ranks.is_our_turn(run, age - first);
+        let is_time = age == AGE || age >= first && ranks.is_our_turn(run, age.saturating_sub(first));
         if is_time {
             self.open.insert(run);
             self.here.remove(run);
@@ -376,8 +382,9 @@ impl Group {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let words = 4 * self.open.words().len();
-        size_of::<Group>() + words * 8 + self.state.len() + self.untold.capacity() * size_of::<RunIndex>()
+        let sets = size_of_val(self.open.words()).saturating_mul(4);
+        let untold = self.untold.capacity().saturating_mul(size_of::<RunIndex>());
+        [size_of::<Group>(), sets, self.state.len(), untold].into_iter().sum()
     }
 }
 

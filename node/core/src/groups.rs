@@ -11,6 +11,7 @@ use crate::{
     layout::{Layout, RunIndex},
     peers::{Link, Links},
     run_set::RunSet,
+    saturate::{to_u8, to_u32},
     untrusted::Untrusted,
 };
 
@@ -89,7 +90,7 @@ impl Groups {
     /// A run came that is new to us, from this neighbour. What an origin gave us was not announced: in a large group many
     /// would not hear of it.
     pub(crate) fn on_come(&mut self, link: Option<&Link>, run: RunIndex) {
-        self.came += 1;
+        self.came = self.came.saturating_add(1);
         let from_outside = link.is_some_and(|link| link.is_outside() && link.is_origin());
         if let (Some(group), true) = (&mut self.system, from_outside && self.is_large) {
             group.pass_on(run);
@@ -139,7 +140,7 @@ impl Groups {
                 group.on_progress(runs.len());
                 let brought = runs.iter().filter(|&&run| group.on_inside(run)).count();
                 if let Some(link) = links.get_mut(peer) {
-                    link.promises = link.promises.saturating_sub(brought.min(255) as u8);
+                    link.promises = link.promises.saturating_sub(to_u8(brought));
                 }
             } else {
                 group.on_beyond(runs, have, || ranks(ctx, links, ring, (standing, counted), have, layout));
@@ -163,7 +164,7 @@ impl Groups {
             let promises_max = if link.rate > 0.0 { PROMISES_MAX } else { PROMISES_MAX_OF_STRANGERS };
             for &run in runs {
                 if promises < promises_max && group.on_announced(run) {
-                    promises += u8::from(ring == Ring::System);
+                    promises = promises.saturating_add((ring == Ring::System).into());
                     if is_large && ring == Ring::System {
                         group.pass_on(run);
                     }
@@ -226,8 +227,8 @@ impl Groups {
                 served: &union(&mut ordinary().filter(serves)),
                 slots: ctx.config.upload_slots,
                 beyond: &union(&mut beyond()),
-                rivals: beyond().filter(is_rival).count() as u32,
-                members: ordinary().filter(|link| link.is_member(ring)).filter(is_rival).count() as u32,
+                rivals: to_u32(beyond().filter(is_rival).count()),
+                members: to_u32(ordinary().filter(|link| link.is_member(ring)).filter(is_rival).count()),
                 came,
             };
             let fresh = || Box::new(Group::new(have.runs()));

@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::saturate::to_u8;
+
 /// A SHA-256 digest: leaf, tree node, pieces root or info hash.
 pub type Hash = [u8; 32];
 
@@ -38,7 +40,7 @@ impl FromStr for ContentId {
         let mut hash = [0; 32];
         for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
             let nibble = |digit: u8| (digit as char).to_digit(16).ok_or(ContentIdError);
-            *byte = (nibble(pair[0])? << 4 | nibble(pair[1])?) as u8;
+            *byte = to_u8(nibble(pair[0])? << 4 | nibble(pair[1])?);
         }
         Ok(ContentId(hash))
     }

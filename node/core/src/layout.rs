@@ -3,12 +3,15 @@
 //! Invariants: every run lies in one piece, every piece in one file; runs are numbered through the
 //! whole content in file order without gaps; an index that exists was checked against its layout.
 
-use std::ops::Range;
+use std::{num::NonZeroU32, num::NonZeroU64, ops::Range};
+
+use crate::saturate::to_u32;
 
 /// A leaf of the Merkle tree (BEP 52): 16 KiB.
 pub const BLOCK_BYTES: u32 = 16 * 1024;
 /// The most one request moves.
 pub const RUN_BYTES_MAX: u32 = 256 * 1024;
+const RUN_MAX: NonZeroU32 = NonZeroU32::new(RUN_BYTES_MAX).expect("runs have bytes");
 /// Bounds have-maps at 1 MiB a neighbour (2 TiB of 256 KiB runs).
 pub const RUNS_MAX: u64 = 1 << 23;
 /// Bounds piece layers at 64 MiB.
@@ -104,8 +107,8 @@ pub struct PieceSpan {
 /// The arithmetic of one content. Shared, never copied per engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
-    piece_bytes: u32,
-    run_bytes: u32,
+    piece_bytes: NonZeroU32,
+    run_bytes: NonZeroU32,
     files: Vec<FileSpan>,
     pieces: u32,
     runs: u32,
@@ -118,48 +121,36 @@ impl Layout {
     /// # Errors
     /// See [`LayoutError`]; nothing larger than the list of files is allocated before all is checked.
     pub fn new(piece_bytes: u64, lengths: impl IntoIterator<Item = u64>) -> Result<Layout, LayoutError> {
-        let valid = piece_bytes.is_power_of_two()
-            && (u64::from(BLOCK_BYTES)..=u64::from(PIECE_BYTES_MAX)).contains(&piece_bytes);
-        if !valid {
-            return Err(LayoutError::PieceLength(piece_bytes));
-        }
-        let run_bytes = piece_bytes.min(u64::from(RUN_BYTES_MAX));
-        let (mut files, mut pieces, mut runs, mut bytes) = (Vec::new(), 0u64, 0u64, 0u64);
+        let valid = |bytes: &NonZeroU32| {
+            bytes.is_power_of_two() && (BLOCK_BYTES..=PIECE_BYTES_MAX).contains(&bytes.get())
+        };
+        let number = u32::try_from(piece_bytes).ok().and_then(NonZeroU32::new);
+        let piece_bytes = number.filter(valid).ok_or(LayoutError::PieceLength(piece_bytes))?;
+        let run_bytes = piece_bytes.min(RUN_MAX);
+        let (mut files, mut pieces, mut runs, mut bytes) = (Vec::new(), 0_u32, 0_u32, 0_u64);
         for length in lengths {
-            files.push(FileSpan { length, first_piece: pieces as u32, first_run: runs as u32 });
+            files.push(FileSpan { length, first_piece: pieces, first_run: runs });
             bytes = bytes.checked_add(length).ok_or(LayoutError::TooLarge)?;
-            pieces += length.div_ceil(piece_bytes);
-            runs += length.div_ceil(run_bytes);
-            if pieces > PIECES_MAX {
-                return Err(LayoutError::TooManyPieces(pieces));
-            }
-            if runs > RUNS_MAX {
-                return Err(LayoutError::TooManyRuns(runs));
-            }
+            let parts = |bytes: NonZeroU32| length.div_ceil(bytes.get().into());
+            pieces = sum(pieces, parts(piece_bytes), PIECES_MAX).map_err(LayoutError::TooManyPieces)?;
+            runs = sum(runs, parts(run_bytes), RUNS_MAX).map_err(LayoutError::TooManyRuns)?;
         }
-        Ok(Layout {
-            piece_bytes: piece_bytes as u32,
-            run_bytes: run_bytes as u32,
-            files,
-            pieces: pieces as u32,
-            runs: runs as u32,
-            bytes,
-        })
+        Ok(Layout { piece_bytes, run_bytes, files, pieces, runs, bytes })
     }
 
     /// Bytes of a whole piece.
     pub fn piece_bytes(&self) -> u32 {
-        self.piece_bytes
+        self.piece_bytes.get()
     }
 
     /// Bytes of a whole run: the piece's, at most [`RUN_BYTES_MAX`].
     pub fn run_bytes(&self) -> u32 {
-        self.run_bytes
+        self.run_bytes.get()
     }
 
     /// Number of files, empty ones included.
     pub fn files(&self) -> u32 {
-        self.files.len() as u32
+        to_u32(self.files.len())
     }
 
     /// Number of pieces of all files.
@@ -200,34 +191,35 @@ impl Layout {
     /// The runs of a file, as numbers; empty for an empty file.
     pub fn file_runs(&self, file: FileIndex) -> Range<u32> {
         let span = self.files[file.0 as usize];
-        span.first_run..span.first_run + span.length.div_ceil(u64::from(self.run_bytes)) as u32
+        places(span.first_run, span.length.div_ceil(self.run_bytes.get().into()))
     }
 
     /// The pieces of a file, as numbers; empty for an empty file.
     pub fn file_pieces(&self, file: FileIndex) -> Range<u32> {
         let span = self.files[file.0 as usize];
-        span.first_piece..span.first_piece + span.length.div_ceil(u64::from(self.piece_bytes)) as u32
+        places(span.first_piece, span.length.div_ceil(self.piece_bytes.get().into()))
     }
 
     /// The runs of a piece, as numbers.
     pub fn piece_runs(&self, piece: PieceIndex) -> Range<u32> {
         let span = self.piece(piece);
         let file = self.files[span.file.0 as usize];
-        let first = file.first_run + (span.offset / u64::from(self.run_bytes)) as u32;
-        first..first + span.bytes.div_ceil(self.run_bytes)
+        let first = file.first_run.saturating_add(to_u32(span.offset / NonZeroU64::from(self.run_bytes)));
+        places(first, span.bytes.div_ceil(self.run_bytes.get()).into())
     }
 
     /// Places a run.
     pub fn run(&self, run: RunIndex) -> RunSpan {
-        let index = self.files.partition_point(|file| file.first_run <= run.0) - 1;
+        let index = self.files.partition_point(|file| file.first_run <= run.0).saturating_sub(1);
         let file = self.files[index];
-        let offset = u64::from(run.0 - file.first_run) * u64::from(self.run_bytes);
+        let (offset, bytes) = stretch(file.length, run.0.saturating_sub(file.first_run), self.run_bytes);
+        let pieces = NonZeroU64::from(self.piece_bytes);
         RunSpan {
-            file: FileIndex(index as u32),
+            file: FileIndex(to_u32(index)),
             offset,
-            bytes: (file.length - offset).min(u64::from(self.run_bytes)) as u32,
-            piece: PieceIndex(file.first_piece + (offset / u64::from(self.piece_bytes)) as u32),
-            index_in_piece: (offset % u64::from(self.piece_bytes)) as u32 / self.run_bytes,
+            bytes,
+            piece: PieceIndex(file.first_piece.saturating_add(to_u32(offset / pieces))),
+            index_in_piece: to_u32(offset % pieces) / self.run_bytes,
         }
     }
 
@@ -238,17 +230,34 @@ impl Layout {
 
     /// Places a piece.
     pub fn piece(&self, piece: PieceIndex) -> PieceSpan {
-        let index = self.files.partition_point(|file| file.first_piece <= piece.0) - 1;
+        let index = self.files.partition_point(|file| file.first_piece <= piece.0).saturating_sub(1);
         let file = self.files[index];
-        let offset = u64::from(piece.0 - file.first_piece) * u64::from(self.piece_bytes);
-        let bytes = (file.length - offset).min(u64::from(self.piece_bytes)) as u32;
-        let leaves = if file.length <= u64::from(self.piece_bytes) {
+        let (offset, bytes) =
+            stretch(file.length, piece.0.saturating_sub(file.first_piece), self.piece_bytes);
+        let leaves = if file.length <= u64::from(self.piece_bytes.get()) {
             bytes.div_ceil(BLOCK_BYTES).next_power_of_two()
         } else {
-            self.piece_bytes / BLOCK_BYTES
+            self.piece_bytes.get() / BLOCK_BYTES
         };
-        PieceSpan { file: FileIndex(index as u32), offset, bytes, leaves }
+        PieceSpan { file: FileIndex(to_u32(index)), offset, bytes, leaves }
     }
+}
+
+/// So many more; or, as the error, their number, if that is more than may be.
+fn sum(before: u32, more: u64, most: u64) -> Result<u32, u64> {
+    let sum = u64::from(before).saturating_add(more);
+    u32::try_from(sum).ok().filter(|_| sum <= most).ok_or(sum)
+}
+
+/// So many numbers from `first` on.
+fn places(first: u32, count: u64) -> Range<u32> {
+    first..first.saturating_add(to_u32(count))
+}
+
+/// Where the part number `at` of a file lies, all parts being of `bytes` except the last: its offset and its length.
+fn stretch(file_bytes: u64, at: u32, bytes: NonZeroU32) -> (u64, u32) {
+    let offset = u64::from(at).saturating_mul(bytes.get().into());
+    (offset, to_u32(file_bytes.saturating_sub(offset).min(bytes.get().into())))
 }
 
 #[cfg(test)]

@@ -48,6 +48,10 @@
 //! engine.handle(at, Input::Woken, &maps, &mut outputs);
 //! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
 //! ```
+//!
+//! Numbers come from strangers, or follow from theirs, almost everywhere here: no sum may overflow, no number be cut off.
+
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 pub mod addresses;
 pub mod asn;
@@ -85,6 +89,7 @@ pub mod rates;
 pub mod registry;
 mod requests;
 pub mod run_set;
+mod saturate;
 pub mod scope;
 pub mod signature;
 mod slots;
@@ -92,6 +97,7 @@ pub mod stats;
 mod steering;
 mod strikes;
 pub mod swarm;
+mod tally;
 pub mod tier;
 pub mod time;
 pub mod timers;

@@ -4,8 +4,6 @@
 //! the link. So hints that make no sense are dropped, but a link without a v2 id, or with a file
 //! selection that cannot be understood, is refused: something else would be downloaded than meant.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 mod percent;
 mod selection;
 

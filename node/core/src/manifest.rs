@@ -8,8 +8,6 @@
 //!
 //! The info hash is taken over the bytes as they came, never over a re-encoding.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 mod build;
 mod error;
 mod info;

@@ -51,7 +51,7 @@ pub fn zero_root(leaves: u32) -> Hash {
 /// If `leaves` is no power of two, or `data` is longer than `leaves` blocks.
 pub fn subtree_root(data: &[u8], leaves: u32) -> Hash {
     assert!(leaves.is_power_of_two(), "trees have 2^k leaves");
-    assert!(data.len() as u64 <= u64::from(leaves) * u64::from(BLOCK_BYTES));
+    assert!(data.len() <= bytes_of(leaves));
     if data.is_empty() {
         return zero_root(leaves);
     }
@@ -64,8 +64,13 @@ pub fn subtree_root(data: &[u8], leaves: u32) -> Hash {
         return layer_root(&row, 1);
     }
     let half = leaves / 2;
-    let (left, right) = data.split_at(data.len().min(half as usize * BLOCK_BYTES as usize));
+    let (left, right) = data.split_at(data.len().min(bytes_of(half)));
     parent(&subtree_root(left, half), &subtree_root(right, half))
+}
+
+/// Bytes that so many leaves stand for.
+fn bytes_of(leaves: u32) -> usize {
+    (leaves as usize).saturating_mul(BLOCK_BYTES as usize)
 }
 
 /// The root over a row of equal subtrees of `leaves_each` leaves, padded to the next power of two
@@ -105,7 +110,8 @@ pub(crate) fn piece_run_leaves(layout: &Layout, piece: PieceIndex) -> u32 {
 /// Hashes that lead from a run's root up to its piece's hash; none when the run is the piece.
 pub fn proof_length(layout: &Layout, run: RunIndex) -> usize {
     let piece = layout.run(run).piece;
-    (layout.piece(piece).leaves / piece_run_leaves(layout, piece)).ilog2() as usize
+    let (of_piece, of_run) = (layout.piece(piece).leaves, piece_run_leaves(layout, piece));
+    of_piece.ilog2().saturating_sub(of_run.ilog2()) as usize
 }
 
 /// Bytes of a run that were proven to belong to a manifest. Only [`verify`] makes one.

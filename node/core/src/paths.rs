@@ -188,7 +188,7 @@ impl RelativePath {
     /// # Errors
     /// If the result is too deep or too long.
     pub fn join(&self, name: &SafeName) -> Result<RelativePath, PathError> {
-        if self.0.len() + 1 + name.0.len() > PATH_BYTES_MAX {
+        if self.0.len().saturating_add(1).saturating_add(name.0.len()) > PATH_BYTES_MAX {
             return Err(PathError::TooLong);
         }
         if self.components().count() >= PATH_DEPTH_MAX {

@@ -170,8 +170,8 @@ impl Link {
     pub(crate) fn count_round(&mut self) {
         let rounds = match (self.sent > 0, self.uploads > 0, self.is_choked()) {
             (true, ..) => 0,
-            (false, true, _) => self.idle_rounds() + 1,
-            (false, false, false) => self.idle_rounds() + UNUSED_ROUND,
+            (false, true, _) => self.idle_rounds().saturating_add(1),
+            (false, false, false) => self.idle_rounds().saturating_add(UNUSED_ROUND),
             (false, false, true) => self.idle_rounds(),
         };
         self.flags = self.flags & !(u16::MAX << IDLE_SHIFT) | rounds.min(IDLE_ROUNDS_MAX) << IDLE_SHIFT;
@@ -274,7 +274,7 @@ impl Links {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.capacity() * size_of::<Link>()
+        self.0.capacity().saturating_mul(size_of::<Link>())
     }
 }
 

@@ -4,9 +4,11 @@
 //! runs are taken in disk order by one engine and in different order by different ones, and no
 //! sorted structure is kept: a million engines pay one byte a run.
 
+use std::num::NonZeroUsize;
+
 use crate::{
     layout::RunIndex,
-    run_set::{RunSet, bits},
+    run_set::{RunSet, bits, first_of},
 };
 
 /// Candidates weighed in one pick. With more, the rarest of a contiguous sample stands for the
@@ -81,22 +83,19 @@ impl Sight<'_> {
 
     /// The rarest run to ask for, looking from `start` on and round; none if there is none.
     pub(crate) fn pick(&self, start: u32) -> Option<RunIndex> {
-        let words = self.theirs.words().len();
-        if words == 0 {
-            return None;
-        }
+        let words = NonZeroUsize::new(self.theirs.words().len())?;
         let (first, skip) = ((start / 64) as usize % words, start % 64);
         // No run a peer holds can be rarer than one holder; none an origin holds rarer than zero.
         let rarest_possible = u8::from(!self.unshared_only && self.availability_floor_is_one());
-        let (mut best, mut best_count, mut weighed) = (None, u8::MAX, 0);
-        for step in 0..=words {
-            let at = (first + step) % words;
+        let (mut best, mut best_count, mut weighed) = (None, u8::MAX, 0_u32);
+        for step in 0..=words.get() {
+            let at = first.saturating_add(step) % words;
             let mask = match step {
                 0 => u64::MAX << skip,
-                step if step == words => !(u64::MAX << skip),
+                step if step == words.get() => !(u64::MAX << skip),
                 _ => u64::MAX,
             };
-            for run in bits(at as u32 * 64, self.word(at) & mask) {
+            for run in bits(first_of(at), self.word(at) & mask) {
                 let count = self.availability.of(run);
                 if self.unshared_only && count > 0 {
                     continue;
@@ -104,7 +103,7 @@ impl Sight<'_> {
                 if best.is_none() || count < best_count {
                     (best, best_count) = (Some(run), count);
                 }
-                weighed += 1;
+                weighed = weighed.saturating_add(1);
                 if best_count <= rarest_possible || weighed >= CANDIDATES_WEIGHED_MAX {
                     return best;
                 }
@@ -119,7 +118,7 @@ impl Sight<'_> {
         let first = (start / 64) as usize;
         let words = (first..self.theirs.words().len()).flat_map(|at| {
             let mask = if at == first { u64::MAX << (start % 64) } else { u64::MAX };
-            bits(at as u32 * 64, self.word(at) & mask)
+            bits(first_of(at), self.word(at) & mask)
         });
         words.into_iter().find(asked)
     }

@@ -6,7 +6,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use crate::random::mix;
+use crate::{random::mix, saturate::low_half};
 
 /// A /24, or in IPv6 a /48, by its first address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +53,7 @@ impl Network {
             IpAddr::V4(ip) => Network(ip.to_bits() & 0xffff_0000 | (ip.to_bits() >> 8 & 0xff) << 1 | 1),
             IpAddr::V6(ip) => {
                 let (wide, narrow) = ((ip.to_bits() >> 96) as u64, (ip.to_bits() >> 80) as u64);
-                Network(mix(!wide) as u32 & 0xffff_0000 | mix(narrow) as u32 & 0xffff | 1)
+                Network(low_half(mix(!wide)) & 0xffff_0000 | low_half(mix(narrow)) & 0xffff | 1)
             }
         }
     }

@@ -147,7 +147,7 @@ impl Pursuit {
             _ => return None,
         };
         asked.retain(|&(asked, _)| Some(asked) != instead_of);
-        let peer = first[random.below(first.len() as u32) as usize];
+        let peer = first[random.below(crate::saturate::to_u32(first.len())) as usize];
         asked.push((peer, now));
         Some(NextAsk { peer, instead_of })
     }
@@ -176,9 +176,10 @@ impl Pursuit {
 
     pub(crate) fn heap_bytes(&self) -> usize {
         let asking = |asking: &Asking| {
-            size_of::<Asking>() + asking.asked.capacity() * size_of::<(PeerKey, Timestamp)>()
+            let asked = asking.asked.capacity().saturating_mul(size_of::<(PeerKey, Timestamp)>());
+            asked.saturating_add(size_of::<Asking>())
         };
-        size_of::<Pursuit>() + self.asking.as_deref().map_or(0, asking)
+        size_of::<Pursuit>().saturating_add(self.asking.as_deref().map_or(0, asking))
     }
 }
 

@@ -1,5 +1,7 @@
 //! The core's dice: small, seeded, the same on every machine.
 
+use std::time::Duration;
+
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
@@ -24,7 +26,8 @@ impl Random {
     /// A number below `bound`, or 0 when `bound` is 0. Lemire's multiply-shift: the bias, under
     /// bound / 2^32, does not matter for picking peers and runs.
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
+        // Half as wide as what it is in, a product cannot wrap.
+        (u64::from(self.0.next_u32()).wrapping_mul(bound.into()) >> 32) as u32
     }
 
     /// A number from 0 up to, not including, 1.
@@ -33,8 +36,9 @@ impl Random {
     }
 
     /// `duration` made up to `share` longer, at random, so that a crowd spreads out.
-    pub fn stretch(&mut self, duration: std::time::Duration, share: f32) -> std::time::Duration {
-        duration.mul_f32(1.0 + share * self.unit())
+    pub fn stretch(&mut self, duration: Duration, share: f32) -> Duration {
+        let seconds = duration.as_secs_f32() * (1.0 + share * self.unit());
+        Duration::try_from_secs_f32(seconds).unwrap_or(Duration::MAX)
     }
 }
 
@@ -58,5 +62,13 @@ mod tests {
         assert!((0..10_000).all(|_| random.below(7) < 7));
         assert!((0..10_000).all(|_| (0.0..1.0).contains(&random.unit())));
         assert_eq!(random.below(0), 0);
+    }
+
+    #[test]
+    fn the_longest_time_there_is_stays_that_when_it_is_stretched() {
+        let mut random = Random::new(1);
+        assert_eq!(random.stretch(Duration::MAX, 0.5), Duration::MAX);
+        let stretched = random.stretch(Duration::from_secs(8), 0.5);
+        assert!((Duration::from_secs(8)..=Duration::from_secs(12)).contains(&stretched));
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     peers::{Link, Links},
     prefix::Network,
     random::{Random, mix},
+    saturate::{to_u32, whole},
     tier::Near,
 };
 
@@ -89,7 +90,7 @@ pub(crate) fn choose(
     };
     let ready = if apart.is_empty() { ready } else { &apart };
     if random_slot {
-        return ready.get(random.below(ready.len() as u32) as usize).copied();
+        return ready.get(random.below(to_u32(ready.len())) as usize).copied();
     }
     let costs: Vec<(f32, usize)> =
         ready.iter().map(|&at| (Cost::of(&known[at], scene, random).sum(), at)).collect();
@@ -121,7 +122,7 @@ impl Shares {
 
     /// Whether one more like this is within the caps.
     fn allow(&self, candidate: &Known, scene: &Scene<'_>) -> bool {
-        let most = |share: f32| (f32::from(scene.config.neighbours_wanted) * share).ceil() as usize;
+        let most = |share: f32| whole((f32::from(scene.config.neighbours_wanted) * share).ceil());
         let network = scene.view.network(candidate.peer);
         let alike = |&&other: &&Network| other == network && network != Network::UNKNOWN;
         let of_as = |&&other: &&Asn| Some(other) == candidate.near.asn;
@@ -134,10 +135,10 @@ impl Shares {
 /// ASes that have their share. An origin counts its own AS too: a far small group finds room beside a near large one.
 pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
     let slots = usize::from(scene.config.neighbours_max);
-    if slots < RESERVE_FROM || scene.links.len() < slots / 4 * 3 {
+    if slots < RESERVE_FROM || scene.links.len() < (slots / 4).saturating_mul(3) {
         return true;
     }
-    let most = |share: f32| (slots as f32 * share).ceil() as usize;
+    let most = |share: f32| whole((slots as f32 * share).ceil());
     let network = scene.view.network(peer);
     let alike = |other: PeerKey| network != Network::UNKNOWN && scene.view.network(other) == network;
     let capped = scene.config.origin || scene.locality.is_foreign(near);
@@ -162,7 +163,7 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
         let network = scene.view.network(peer);
         let (from, to) =
             (networks.partition_point(|&it| it < network), networks.partition_point(|&it| it <= network));
-        to - from
+        to.saturating_sub(from)
     };
     let idle = |link: &&Link| link.is_idle() && !link.is_chosen() && !is_kept(scene, link);
     let idle = scene.links.iter().filter(idle);
@@ -173,7 +174,8 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
 /// longest.
 pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let came = scene.links.iter().filter(|link| !link.is_chosen() && !is_kept(scene, link));
-    came.max_by_key(|link| (link.idle_windows(), u16::MAX - link.given, link.peer)).map(|link| link.peer)
+    came.max_by_key(|link| (link.idle_windows(), u16::MAX.abs_diff(link.given), link.peer))
+        .map(|link| link.peer)
 }
 
 /// Who gives its place to somebody we have heard of: who came to us, whom nobody ever named, and who has not been of use

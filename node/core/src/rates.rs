@@ -142,7 +142,9 @@ impl Rates {
 
     /// Buckets kept, all levels together.
     pub fn buckets(&self) -> usize {
-        1 + self.prefixes.buckets.len() + self.contents.buckets.len() + self.peers.buckets.len()
+        [1, self.prefixes.buckets.len(), self.contents.buckets.len(), self.peers.buckets.len()]
+            .into_iter()
+            .sum()
     }
 }
 
@@ -172,7 +174,7 @@ impl<K: Ord + Copy> Each<K> {
         self.rate?;
         if self.buckets.len() >= self.sweep_at && !self.buckets.contains_key(&key) {
             self.buckets.retain(|_, bucket| !bucket.is_full(now));
-            self.sweep_at = BUCKETS_UNSWEPT_MAX.max(2 * self.buckets.len());
+            self.sweep_at = BUCKETS_UNSWEPT_MAX.max(self.buckets.len().saturating_mul(2));
         }
         Some(self.buckets.entry(key).or_insert_with(|| new_bucket(self.rate)))
     }

@@ -34,7 +34,9 @@ pub use self::{
     saved::Saved,
     throttle::{Pace, Throttle},
 };
-use crate::{asn::Asn, id::ContentId, random::Random, scope::Scope, tier::Proximity, time::Timestamp};
+use crate::{
+    asn::Asn, id::ContentId, random::Random, saturate::whole, scope::Scope, tier::Proximity, time::Timestamp,
+};
 
 /// Settings of a directory.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -303,7 +305,7 @@ impl Registry {
     }
 
     fn life(&self, complete: bool) -> Duration {
-        self.pause(complete) * PAUSES_PER_LIFE
+        self.pause(complete).saturating_mul(PAUSES_PER_LIFE)
     }
 
     /// Notes that a peer takes part in a swarm.
@@ -370,14 +372,14 @@ impl Registry {
     /// Forgets what has expired, a part of it at a time: to be called ten times a second or so. Whether the last part was
     /// looked at; a million entries take four hundred calls.
     pub fn sweep(&mut self, now: Timestamp) -> bool {
-        let (now, mut looked_at) = (seconds(now), 0);
+        let (now, mut looked_at) = (seconds(now), 0_usize);
         while looked_at < SWEPT_AT_ONCE {
             let Some(number) = self.contents.next_from(self.sweep_at) else {
                 self.sweep_at = 0;
                 return true;
             };
-            looked_at += 1 + self.contents.get(number).len();
-            self.sweep_at = number as usize + 1;
+            looked_at = looked_at.saturating_add(1).saturating_add(self.contents.get(number).len());
+            self.sweep_at = (number as usize).saturating_add(1);
             self.purge(number, now, 1);
             self.drop_if_empty(number);
         }
@@ -386,16 +388,21 @@ impl Registry {
 
     /// Memory held, in bytes, as far as it grows with what is announced.
     pub fn heap_bytes(&self) -> usize {
-        self.contents.heap_bytes() + self.hosts.heap_bytes() + self.networks.heap_bytes()
+        [self.contents.heap_bytes(), self.hosts.heap_bytes(), self.networks.heap_bytes()].into_iter().sum()
     }
 }
 
 impl RegistryConfig {
     /// How the places of an answer are filled.
     fn places(&self, wanted: usize) -> Places {
-        let random = (wanted as f32 * self.random_share.clamp(0.0, 1.0)) as usize;
+        let random = part(wanted, self.random_share);
         Places { wanted, random, per_network: (wanted / 8).max(2), per_as: (wanted / 2).max(4) }
     }
+}
+
+/// A share of so many; of a share that is none, nothing.
+fn part(all: usize, share: f32) -> usize {
+    whole(all as f32 * share.clamp(0.0, 1.0)).min(all)
 }
 
 fn seconds(now: Timestamp) -> u32 {

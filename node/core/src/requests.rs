@@ -27,7 +27,7 @@ impl Request {
 }
 
 fn millis(at: Timestamp) -> u32 {
-    (at.as_nanos() / 1_000_000) as u32
+    crate::saturate::low_half(at.as_nanos() / 1_000_000)
 }
 
 /// All requests in flight for one content, oldest first.
@@ -115,7 +115,7 @@ impl Requests {
             }
             other
         });
-        (before - self.list.len()) as u32
+        crate::saturate::to_u32(before.saturating_sub(self.list.len()))
     }
 
     fn remove(&mut self, at: usize) -> Request {
@@ -125,7 +125,8 @@ impl Requests {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.list.capacity() * size_of::<Request>() + self.busy.words().len() * 8
+        let list = self.list.capacity().saturating_mul(size_of::<Request>());
+        list.saturating_add(size_of_val(self.busy.words()))
     }
 }
 

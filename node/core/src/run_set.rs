@@ -1,6 +1,6 @@
 //! A have-map: which runs of one content somebody holds.
 
-use crate::layout::RunIndex;
+use crate::{layout::RunIndex, saturate::to_u32};
 
 /// A set of runs of one content, one bit a run.
 ///
@@ -32,7 +32,7 @@ impl RunSet {
     pub fn full(runs: u32) -> RunSet {
         let mut words = vec![u64::MAX; runs.div_ceil(64) as usize];
         if let (Some(last), tail @ 1..) = (words.last_mut(), runs % 64) {
-            *last = (1 << tail) - 1;
+            *last = !(u64::MAX << tail);
         }
         RunSet { words: words.into(), runs, count: runs }
     }
@@ -96,7 +96,7 @@ impl RunSet {
         let (word, bit) = (&mut self.words[(index / 64) as usize], 1 << (index % 64));
         let new = *word & bit == 0;
         *word |= bit;
-        self.count += u32::from(new);
+        self.count = self.count.saturating_add(new.into());
         new
     }
 
@@ -121,13 +121,13 @@ impl RunSet {
         let bit = 1 << (index % 64);
         let old = *word & bit != 0;
         *word &= !bit;
-        self.count -= u32::from(old);
+        self.count = self.count.saturating_sub(old.into());
         old
     }
 
     /// The runs in the set, in order.
     pub fn iter(&self) -> impl Iterator<Item = RunIndex> + '_ {
-        self.words.iter().enumerate().flat_map(|(at, &word)| bits(at as u32 * 64, word))
+        self.words.iter().enumerate().flat_map(|(at, &word)| bits(first_of(at), word))
     }
 
     /// The bits, 64 runs a word, for the picker's scans.
@@ -147,13 +147,18 @@ impl RunSet {
     }
 }
 
+/// The run of the lowest bit of a word.
+pub(crate) fn first_of(word: usize) -> u32 {
+    to_u32(word).saturating_mul(64)
+}
+
 /// The runs that `word` stands for when its lowest bit is run `base`.
 pub(crate) fn bits(base: u32, mut word: u64) -> impl Iterator<Item = RunIndex> {
     std::iter::from_fn(move || {
         (word != 0).then(|| {
             let bit = word.trailing_zeros();
-            word &= word - 1;
-            RunIndex::new(base + bit)
+            word &= word.wrapping_sub(1);
+            RunIndex::new(base.saturating_add(bit))
         })
     })
 }

@@ -39,9 +39,7 @@ impl Scope {
     /// are the IPv4 address they hold.
     pub fn reached(ip: IpAddr) -> IpAddr {
         match ip.to_canonical() {
-            IpAddr::V6(ip) if ip.to_bits() >> 32 == NAT64_WELL_KNOWN => {
-                Ipv4Addr::from_bits(ip.to_bits() as u32).into()
-            }
+            IpAddr::V6(ip) if ip.to_bits() >> 32 == NAT64_WELL_KNOWN => last_32(ip).into(),
             other => other,
         }
     }
@@ -149,11 +147,17 @@ const NAT64_LOCAL: u128 = 0x0064_ff9b_0001;
 /// /64 of it, and the router and other devices are in the next.
 const OURS_V6_BITS_MAX: u8 = 56;
 
+/// What the last 32 bits say.
+fn last_32(ip: Ipv6Addr) -> Ipv4Addr {
+    let [.., a, b, c, d] = ip.octets();
+    Ipv4Addr::new(a, b, c, d)
+}
+
 /// The IPv4 addresses that a NAT64 address may hold; none if it is none. How long the prefix of a local translator is, its
 /// address does not say, so there may be several (RFC 6052, section 2.2).
 fn nat64(ip: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
     let bits = ip.to_bits();
-    let low = Ipv4Addr::from_bits(bits as u32);
+    let low = last_32(ip);
     if bits >> 32 == NAT64_WELL_KNOWN {
         return Some(vec![low]);
     }
@@ -172,7 +176,7 @@ fn nat64(ip: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
     if ip.octets()[8] == 0 {
         held.extend([48, 56, 64].into_iter().filter_map(around));
     }
-    if bits as u32 != 0 || held.is_empty() {
+    if !low.is_unspecified() || held.is_empty() {
         held.push(low);
     }
     Some(held)

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{id::ContentKey, time::Timestamp};
+use crate::{id::ContentKey, saturate::to_u16, time::Timestamp};
 
 /// A quota that limits nothing.
 pub(crate) const UNLIMITED: u16 = u16::MAX;
@@ -33,18 +33,22 @@ struct Deal {
 impl Deal {
     fn of(demands: impl Iterator<Item = u16>, total: u32) -> Deal {
         let mut counts: BTreeMap<u16, u32> = BTreeMap::new();
-        demands.filter(|&demand| demand > 0).for_each(|demand| *counts.entry(demand).or_default() += 1);
-        let (mut most, mut left) = (0, total);
+        for demand in demands.filter(|&demand| demand > 0) {
+            let count = counts.entry(demand).or_default();
+            *count = count.saturating_add(1);
+        }
+        let (mut most, mut left) = (0_u16, total);
         let mut hungry: u32 = counts.values().sum();
         for (&demand, &count) in &counts {
-            let wanted = u32::from(demand - most).saturating_mul(hungry);
+            let wanted = u32::from(demand.saturating_sub(most)).saturating_mul(hungry);
             if wanted > left {
-                let more = (left / hungry) as u16;
-                return Deal { most: most + more, left: left - u32::from(more) * hungry };
+                let more = to_u16(left.checked_div(hungry).unwrap_or(0));
+                let dealt = u32::from(more).saturating_mul(hungry);
+                return Deal { most: most.saturating_add(more), left: left.saturating_sub(dealt) };
             }
-            left -= wanted;
+            left = left.saturating_sub(wanted);
             most = demand;
-            hungry -= count;
+            hungry = hungry.saturating_sub(count);
         }
         Deal { most: UNLIMITED, left: 0 }
     }
@@ -53,7 +57,7 @@ impl Deal {
 impl Slots {
     /// A content could use `after` slots instead of `before`.
     pub(crate) fn note_demand(&mut self, before: u16, after: u16) {
-        self.demand = (self.demand + u32::from(after)).saturating_sub(u32::from(before));
+        self.demand = self.demand.saturating_add(after.into()).saturating_sub(before.into());
     }
 
     /// Counts anew what contents could use.
@@ -85,8 +89,8 @@ impl Slots {
                 self.turn = Some(key);
                 break;
             }
-            quotas[at] += 1;
-            left -= 1;
+            quotas[at] = quotas[at].saturating_add(1);
+            left = left.saturating_sub(1);
         }
         // Who comes to want something before the next deal begins with one.
         quotas

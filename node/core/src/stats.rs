@@ -31,10 +31,11 @@ pub struct Traffic {
 
 impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Traffic) {
-        self.by_tier.iter_mut().zip(other.by_tier).for_each(|(sum, bytes)| *sum += bytes);
-        self.origin += other.origin;
-        self.web_seed += other.web_seed;
-        self.imported += other.imported;
+        let add = |sum: &mut u64, bytes| *sum = sum.saturating_add(bytes);
+        self.by_tier.iter_mut().zip(other.by_tier).for_each(|(sum, bytes)| add(sum, bytes));
+        add(&mut self.origin, other.origin);
+        add(&mut self.web_seed, other.web_seed);
+        add(&mut self.imported, other.imported);
     }
 }
 
@@ -46,7 +47,7 @@ impl Traffic {
 
     /// Bytes from everybody.
     pub fn total(&self) -> u64 {
-        self.from_peers() + self.origin + self.web_seed
+        self.from_peers().saturating_add(self.origin).saturating_add(self.web_seed)
     }
 
     /// Counts `bytes` from somebody.
@@ -56,6 +57,6 @@ impl Traffic {
             Giver::Origin => &mut self.origin,
             Giver::WebSeed => &mut self.web_seed,
         };
-        *counter += bytes;
+        *counter = counter.saturating_add(bytes);
     }
 }

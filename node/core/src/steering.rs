@@ -209,7 +209,7 @@ impl Steering {
         self.is_contended = peers.len() > slots;
         lags.sort_unstable();
         let median = lags.get(lags.len() / 2).map_or(Duration::ZERO, |&(median, _)| median);
-        let most = median * LAGGARD_RATIO;
+        let most = median.saturating_mul(LAGGARD_RATIO);
         let mut changed = Vec::new();
         for (&peer, relay) in &mut self.to_relay {
             if relay.distrusted_until.is_some_and(|until| now >= until) {
@@ -232,7 +232,8 @@ impl Steering {
     /// What a neighbour was to pass on is as good as not sent.
     fn distrust(&mut self, now: Timestamp, peer: PeerKey) {
         let Some(relay) = self.to_relay.get_mut(&peer) else { return };
-        relay.distrusted_until = Some(now + DISTRUST * (1 << relay.failures.min(DISTRUST_DOUBLINGS_MAX)));
+        relay.distrusted_until =
+            Some(now + DISTRUST.saturating_mul(1 << relay.failures.min(DISTRUST_DOUBLINGS_MAX)));
         relay.failures = relay.failures.saturating_add(1);
         relay.is_proven = false;
         for it in std::mem::take(&mut relay.waiting) {
@@ -271,7 +272,7 @@ impl Steering {
     }
 
     fn age_of(&self, now: Timestamp, sent: u16) -> Option<Duration> {
-        let at = self.since + Duration::from_millis(u64::from(sent.checked_sub(1)?) * 100);
+        let at = self.since + Duration::from_millis(u64::from(sent.checked_sub(1)?).saturating_mul(100));
         Some(now.since(at))
     }
 
@@ -290,19 +291,19 @@ impl Steering {
             self.since = now - Duration::from_secs(60);
         }
         let tenths = now.since(self.since).as_millis() / 100;
-        tenths as u16 + 1
+        crate::saturate::to_u16(tenths).saturating_add(1)
     }
 
     /// The next run that was never sent, that no neighbour holds and the asker lacks.
     fn next_unsent(&mut self, theirs: Option<&RunSet>, availability: &Availability) -> Option<RunIndex> {
-        let runs = self.sent.len() as u32;
+        let runs = crate::saturate::to_u32(self.sent.len());
         while self.cursor < runs {
             let run = RunIndex::new(self.cursor);
             let lacks = theirs.is_none_or(|theirs| !theirs.contains(run));
             if self.sent[self.cursor as usize] == 0 && availability.of(run) == 0 && lacks {
                 return Some(run);
             }
-            self.cursor += 1;
+            self.cursor = self.cursor.saturating_add(1);
         }
         None
     }
@@ -316,8 +317,9 @@ impl Steering {
         availability: &Availability,
         config: &Config,
     ) -> Option<RunIndex> {
-        let (theirs, runs) = (theirs?, self.sent.len() as u32);
-        let all = (0..runs.min(WEIGHED_MAX)).map(|step| RunIndex::new((from.get() + step) % runs));
+        let (theirs, runs) = (theirs?, std::num::NonZeroU32::new(crate::saturate::to_u32(self.sent.len()))?);
+        let after = |step| RunIndex::new(from.get().saturating_add(step) % runs);
+        let all = (0..runs.get().min(WEIGHED_MAX)).map(after);
         let is_stale = |&run: &RunIndex| {
             !theirs.contains(run) && self.age(now, run).is_none_or(|age| age >= config.relay_window)
         };
@@ -325,12 +327,9 @@ impl Steering {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.sent.len() * 2
-            + self
-                .to_relay
-                .values()
-                .map(|it| it.waiting.capacity() * size_of::<Relayed>() + 40)
-                .sum::<usize>()
+        let relayed = |it: &Relay| it.waiting.capacity().saturating_mul(size_of::<Relayed>());
+        let to_relay = self.to_relay.values().flat_map(|it| [relayed(it), 40]);
+        to_relay.chain([self.sent.len().saturating_mul(2)]).sum()
     }
 }
 

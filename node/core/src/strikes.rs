@@ -44,7 +44,7 @@ impl Entry {
         };
         match counted {
             0 => Duration::ZERO,
-            counted => PAUSE * (1 << (counted - 1).min(DOUBLINGS_MAX)),
+            counted => PAUSE.saturating_mul(1 << counted.saturating_sub(1).min(DOUBLINGS_MAX)),
         }
     }
 }
@@ -86,7 +86,7 @@ impl Strikes {
         let at = self.entries.iter().position(|entry| entry.place == place).unwrap_or_else(|| {
             self.make_room(now);
             self.entries.push(Entry { place, strikes: 0, last: now, next: Timestamp::ZERO });
-            self.entries.len() - 1
+            self.entries.len().saturating_sub(1)
         });
         let entry = &mut self.entries[at];
         if now.since(entry.last) >= FORGIVEN_AFTER {

@@ -419,14 +419,17 @@ impl Swarm {
 
     /// Heap held for this content beyond the layout it shares and its own have-map, in bytes.
     pub fn heap_bytes(&self) -> usize {
-        size_of::<Swarm>()
-            + self.traffic.as_ref().map_or(0, |_| size_of::<Traffic>())
-            + self.pursuit.as_ref().map_or(0, |pursuit| pursuit.heap_bytes())
-            + self.timers.heap_bytes()
-            + self.links.heap_bytes()
-            + self.discovery.heap_bytes()
-            + self.download.as_ref().map_or(0, |download| download.heap_bytes())
-            + self.upload.heap_bytes()
-            + self.fresh.capacity() * size_of::<RunIndex>()
+        let parts = [
+            size_of::<Swarm>(),
+            self.traffic.as_ref().map_or(0, |_| size_of::<Traffic>()),
+            self.pursuit.as_ref().map_or(0, |pursuit| pursuit.heap_bytes()),
+            self.timers.heap_bytes(),
+            self.links.heap_bytes(),
+            self.discovery.heap_bytes(),
+            self.download.as_ref().map_or(0, |download| download.heap_bytes()),
+            self.upload.heap_bytes(),
+            self.fresh.capacity().saturating_mul(size_of::<RunIndex>()),
+        ];
+        parts.into_iter().sum()
     }
 }

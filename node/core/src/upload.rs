@@ -91,7 +91,7 @@ fn book_judged(
 impl Upload {
     /// Slots this content may use now.
     fn slots(&self, ctx: &Context<'_>) -> usize {
-        let free = ctx.slots_free as usize + usize::from(self.unchoked);
+        let free = (ctx.slots_free as usize).saturating_add(self.unchoked.into());
         usize::from(ctx.config.upload_slots).min(usize::from(self.quota.0)).min(free)
     }
 
@@ -154,8 +154,8 @@ impl Upload {
 
     /// A neighbour is gone; with the last one the book is closed.
     pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>, last: bool) {
-        self.unchoked -= u16::from(!link.is_choked());
-        self.interested -= u16::from(link.is_interested());
+        self.unchoked = self.unchoked.saturating_sub((!link.is_choked()).into());
+        self.interested = self.interested.saturating_sub(link.is_interested().into());
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
@@ -176,8 +176,8 @@ impl Upload {
     ) {
         let slots = self.slots(ctx);
         let Some(link) = links.get_mut(peer) else { return };
-        self.interested += u16::from(interested);
-        self.interested -= u16::from(link.is_interested());
+        let others = self.interested.saturating_sub(link.is_interested().into());
+        self.interested = others.saturating_add(interested.into());
         link.set_interested(interested);
         match (interested, link.is_choked()) {
             (true, true) => {
@@ -206,7 +206,8 @@ impl Upload {
     fn set_choked(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, choked: bool) {
         let Some(link) = links.get_mut(peer) else { return };
         link.set_choked(choked);
-        self.unchoked = if choked { self.unchoked - 1 } else { self.unchoked + 1 };
+        self.unchoked =
+            if choked { self.unchoked.saturating_sub(1) } else { self.unchoked.saturating_add(1) };
         ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
     }
 
@@ -224,7 +225,7 @@ impl Upload {
         let maps = ctx.maps;
         let group_of = |link: &Link| group_of(maps, link, ours);
         let groups: Option<&dyn Fn(&Link) -> u64> = ctx.config.origin.then_some(&group_of);
-        self.unchoked = choker::round(links, round, groups, ctx.config, ctx.random) as u16;
+        self.unchoked = crate::saturate::to_u16(choker::round(links, round, groups, ctx.config, ctx.random));
         for (peer, was_choked) in before {
             let choked = links.get(peer).is_some_and(Link::is_choked);
             if choked != was_choked {
@@ -249,7 +250,7 @@ impl Upload {
         match self.decide(ctx, links, have, peer, run) {
             Ok(run) => {
                 if let Some(link) = links.get_mut(peer) {
-                    link.uploads += 1;
+                    link.uploads = link.uploads.saturating_add(1);
                 }
                 ctx.put(Action::Serve { peer, upload, run });
             }
@@ -296,7 +297,7 @@ impl Upload {
         run: RunIndex,
         bytes: u32,
     ) {
-        self.bytes += u64::from(bytes);
+        self.bytes = self.bytes.saturating_add(bytes.into());
         match (&mut self.steering, bytes) {
             (Some(steering), 0) => steering.0.on_unsent(run),
             (Some(steering), _) => steering.0.on_delivered(now, peer, run),
@@ -309,6 +310,8 @@ impl Upload {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.steering.as_ref().map_or(0, |steering| steering.0.heap_bytes() + steering.1.heap_bytes() + 64)
+        self.steering
+            .as_ref()
+            .map_or(0, |steering| [steering.0.heap_bytes(), steering.1.heap_bytes(), 64].into_iter().sum())
     }
 }

@@ -161,7 +161,9 @@ fn room_is_linked_ms(tellers: u16) -> u64 {
     let mut book = AddressBook::new(3);
     let word = |n: u16| hearsay(&format!("9.9.{}.9", n % tellers));
     let room: Vec<PeerKey> = (0..30)
-        .map(|n| book.hear(at(0), None, endpoint(ip("8.8.8.8"), 4_000 + n), word(n)).unwrap())
+        .map(|n| {
+            book.hear(at(0), None, endpoint(ip("8.8.8.8"), 4_000 + n), word(n)).expect("the book has room")
+        })
         .collect();
     let (mut linked, mut now) = (BTreeSet::new(), 0);
     let mut answers: Vec<(u64, PeerKey, Place)> = Vec::new();

@@ -48,7 +48,7 @@ pub(crate) enum Excess {
 impl Unread {
     /// What it costs.
     pub(crate) fn cost(&self) -> u64 {
-        self.bytes + self.frames * FRAME_OVERHEAD_BYTES
+        self.bytes.saturating_add(overhead(self.frames))
     }
 
     /// A stream begins.
@@ -66,17 +66,18 @@ impl Unread {
             return Err(Excess::LongFrame(length));
         }
         let Some(stream) = self.streams.get_mut(&stream).filter(|_| length > 0) else { return Ok(()) };
-        stream.bytes += u64::from(length);
-        stream.frames += 1;
-        self.bytes += u64::from(length);
-        self.frames += 1;
+        let length = u64::from(length);
+        stream.bytes = stream.bytes.saturating_add(length);
+        stream.frames = stream.frames.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(length);
+        self.frames = self.frames.saturating_add(1);
         if stream.theirs {
-            self.theirs_bytes += u64::from(length) + FRAME_OVERHEAD_BYTES;
+            self.theirs_bytes = self.theirs_bytes.saturating_add(length).saturating_add(FRAME_OVERHEAD_BYTES);
         }
         if self.theirs_bytes > THEIRS_BYTES_MAX {
             return Err(Excess::Bytes);
         }
-        if self.frames * FRAME_OVERHEAD_BYTES > OVERHEAD_BYTES_MAX {
+        if overhead(self.frames) > OVERHEAD_BYTES_MAX {
             return Err(Excess::Frames);
         }
         Ok(())
@@ -89,8 +90,8 @@ impl Unread {
         // Which frames were read is not seen until all of them were; one may be on its way. Until then as large a part of the
         // frames counts as read as of the bytes: a reader that is slower than the sender never reads everything.
         let frames = match all {
-            true => known.frames - u64::from(known.bytes > bytes).min(known.frames),
-            false => (known.frames * bytes).checked_div(known.bytes).unwrap_or_default(),
+            true => known.frames.saturating_sub((known.bytes > bytes).into()),
+            false => known.frames.saturating_mul(bytes).checked_div(known.bytes).unwrap_or_default(),
         };
         self.take(stream, bytes, frames);
     }
@@ -106,14 +107,19 @@ impl Unread {
 
     fn take(&mut self, stream: u32, bytes: u64, frames: u64) {
         let Some(known) = self.streams.get_mut(&stream) else { return };
-        known.bytes -= bytes;
-        known.frames -= frames;
-        self.bytes -= bytes;
-        self.frames -= frames;
+        known.bytes = known.bytes.saturating_sub(bytes);
+        known.frames = known.frames.saturating_sub(frames);
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.frames = self.frames.saturating_sub(frames);
         if known.theirs {
-            self.theirs_bytes -= bytes + frames * FRAME_OVERHEAD_BYTES;
+            self.theirs_bytes = self.theirs_bytes.saturating_sub(bytes.saturating_add(overhead(frames)));
         }
     }
+}
+
+/// What keeping so many frames costs beside their bytes.
+fn overhead(frames: u64) -> u64 {
+    frames.saturating_mul(FRAME_OVERHEAD_BYTES)
 }
 
 #[cfg(test)]

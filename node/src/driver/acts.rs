@@ -32,7 +32,7 @@ impl Driver {
                 self.tell(content, peer, message);
             }
             Action::Request { peer, request, run } => {
-                self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get() });
+                self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get().into() });
             }
             Action::Cancel { peer, request } => self.send_ask(content, peer, Ask::Cancel { id: request.0 }),
             Action::Serve { peer, upload, run } => {

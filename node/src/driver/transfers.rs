@@ -7,6 +7,7 @@ use nearcast_core::{
     layout::RunIndex,
     message::Refusal,
     tier::Near,
+    untrusted::Untrusted,
 };
 
 use super::{Driver, links::Link};
@@ -96,9 +97,10 @@ impl Driver {
         self.parts.tasks.spawn(serve::run(serve, stream, cancel));
     }
 
-    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
+    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: Untrusted<u32>) {
         let closing = self.closing.is_some();
-        let index = self.contents.get(&id.content).and_then(|content| content.run_index(run));
+        let content = self.contents.get(&id.content);
+        let index = content.and_then(|content| run.admit(|run| content.run_index(run)));
         if self.link(id).is_none() {
             return;
         }

@@ -14,7 +14,7 @@ use std::{
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
-    id::ContentId,
+    id::{ContentId, Hash},
     input::RunFailure,
     layout::{Layout, RunIndex},
     manifest::Manifest,
@@ -166,12 +166,14 @@ impl Fetch {
                     if due.take(id).is_none_or(|asked| asked != run && !self.from_origin) {
                         return self.unasked(id).await;
                     }
-                    let run = layout.run_index(run).filter(|&run| {
-                        bytes == layout.run_length(run)
+                    let run = run.admit(|run| layout.run_index(run)).filter(|&run| {
+                        bytes == layout.run_length(run).into()
                             && usize::from(proof_hashes) == merkle::proof_length(layout, run)
                     });
                     let Some(run) = run else { return self.corrupt(id, 0).await };
-                    let is_here = reader.buffer().len() >= bytes as usize + usize::from(proof_hashes) * 32;
+                    let bytes = layout.run_length(run);
+                    let proof_bytes = usize::from(proof_hashes).saturating_mul(size_of::<Hash>());
+                    let is_here = reader.buffer().len() >= proof_bytes.saturating_add(bytes as usize);
                     if !is_here || small.len() >= TOGETHER_MAX {
                         self.hand_over(&mut small).await?;
                     }
@@ -214,7 +216,7 @@ impl Fetch {
         bytes.resize(length as usize, 0);
         let (mut filled, mut rate) = (0, LeastRate::new());
         while filled < bytes.len() {
-            let upto = bytes.len().min(filled + pass.next().await as usize);
+            let upto = bytes.len().min(filled.saturating_add(pass.next().await as usize));
             self.fill(reader, &mut bytes[filled..upto], &mut rate, due).await?;
             filled = upto;
         }
@@ -262,7 +264,7 @@ impl Fetch {
                 Ok(Err(error)) => return Err(error),
                 Err(_) => 0,
             };
-            at += bytes;
+            at = at.saturating_add(bytes);
             match rate.note(waited, bytes) {
                 // Between answers, silence is in order as long as none is due.
                 Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),
@@ -298,6 +300,6 @@ fn stalled() -> io::Error {
 
 /// What is read ahead: nothing to speak of where runs are large, as it would be copied once more.
 fn read_ahead_bytes(layout: &Layout) -> usize {
-    let mean = layout.bytes() / u64::from(layout.runs().max(1));
+    let mean = layout.bytes().checked_div(layout.runs().into()).unwrap_or(0);
     if mean > u64::from(SMALL_RUN_BYTES_MAX) { Answer::BYTES } else { TOGETHER_BYTES_MAX }
 }

@@ -51,9 +51,9 @@ impl LeastRate {
 
     /// So many bytes came after a wait.
     pub(crate) fn note(&mut self, waited: Duration, bytes: usize) -> Progress {
-        self.waited += waited;
-        self.bytes += bytes;
-        self.told_bytes += bytes;
+        self.waited = self.waited.saturating_add(waited);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.told_bytes = self.told_bytes.saturating_add(bytes);
         self.begun |= bytes > 0;
         if self.waited >= WINDOW {
             let enough = self.bytes >= WINDOW_BYTES_MIN;

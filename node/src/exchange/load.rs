@@ -37,8 +37,9 @@ impl Serve {
     /// What counts as sent: of small runs headers, too, as they are a part of some weight.
     pub(super) fn sent_bytes(&self, run: RunIndex) -> u64 {
         let layout = self.store.manifest().layout();
-        let header = Answer::BYTES + proof_length(layout, run) * size_of::<Hash>();
-        u64::from(layout.run_length(run)) + if self.is_small(run) { header as u64 } else { 0 }
+        let proof = proof_length(layout, run).saturating_mul(size_of::<Hash>());
+        let header = if self.is_small(run) { proof.saturating_add(Answer::BYTES) } else { 0 };
+        u64::from(layout.run_length(run)).saturating_add(header as u64)
     }
 
     /// Reads runs; none if there is nothing to send. Of those that are not to be had everybody concerned is told, and
@@ -96,8 +97,10 @@ impl Serve {
 }
 
 fn header(request: u32, run: RunIndex, proof: &[Hash], bytes: usize) -> Vec<u8> {
-    let answer =
-        Answer::Run { id: request, run: run.get(), proof_hashes: proof.len() as u8, bytes: bytes as u32 };
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).into();
+    // A layout allows of no run and no proof for which there is no room.
+    let proof_hashes = u8::try_from(proof.len()).unwrap_or(u8::MAX);
+    let answer = Answer::Run { id: request, run: run.get().into(), proof_hashes, bytes };
     [&answer.encode()[..], proof.as_flattened()].concat()
 }
 

@@ -15,6 +15,7 @@ use nearcast_core::{
     id::{ContentId, ContentKey, Hash, PeerKey},
     manifest::{INFO_BYTES_MAX, Info, Manifest, ManifestError},
     signature::{SIGNATURE_BYTES, SIGNATURES_MAX, Signature},
+    untrusted::Untrusted,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter},
@@ -38,6 +39,7 @@ use crate::{
 const STALL: Duration = Duration::from_secs(15);
 /// The longest that one peer is read from. The largest manifest takes 75 MiB, at 256 kB/s.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(300);
+const HASH_BYTES: u64 = 32;
 /// Read at a time: progress is looked at after each.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -109,23 +111,20 @@ pub(crate) async fn read(
     content: ContentId,
     workers: &Workers,
 ) -> Result<Arc<Manifest>, FetchError> {
-    let info_length = read_length(stream).await?;
-    if info_length == 0 {
-        return Err(FetchError::Unavailable("it does not have it".to_owned()));
-    }
-    if info_length > INFO_BYTES_MAX {
-        return Err(FetchError::Unavailable(format!(
-            "an info dictionary of {info_length} bytes is too long"
-        )));
-    }
-    let info = read_bytes(stream, info_length).await?;
+    let unavailable = |why: &str| FetchError::Unavailable(why.to_owned());
+    let length = read_length(stream).await?.said().ok_or_else(|| unavailable("it does not have it"))?;
+    let length = length.fits().filter(|&length: &usize| length <= INFO_BYTES_MAX);
+    let length = length.ok_or_else(|| unavailable("its info dictionary is too long"))?;
+    let info = read_bytes(stream, length).await?;
     let info = workers.judge(move || Info::parse(content, &info)).await;
     let info = info.map_err(|error| FetchError::Unavailable(error.to_string()))?.map_err(judge)?;
-    let hashes = read_length(stream).await?;
-    if hashes as u64 * 32 != info.layers_bytes() {
-        return Err(FetchError::Unavailable("it does not have the piece layers".to_owned()));
-    }
-    let layers = read_bytes(stream, hashes * 32).await?;
+    let all_layers = |hashes: u32| {
+        let bytes = u64::from(hashes).checked_mul(HASH_BYTES)?;
+        usize::try_from(bytes).ok().filter(|_| bytes == info.layers_bytes())
+    };
+    let layers = read_length(stream).await?.admit(all_layers);
+    let layers = layers.ok_or_else(|| unavailable("it does not have the piece layers"))?;
+    let layers = read_bytes(stream, layers).await?;
     let signatures = read_signatures(stream).await.unwrap_or_default();
     let assembled = workers.judge(move || {
         let hash = |chunk: &[u8]| Hash::try_from(chunk).expect("chunks of 32 bytes");
@@ -147,9 +146,9 @@ fn judge(error: ManifestError) -> FetchError {
 /// What follows the layers. An error, be it the end of the stream, means that the peer knows of none: the
 /// manifest is good without.
 async fn read_signatures(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<Signature>> {
-    let count = timeout(STALL, stream.read_u8()).await.map_err(|_| stalled())??;
+    let count = Untrusted::new(usize::from(timeout(STALL, stream.read_u8()).await.map_err(|_| stalled())??));
     let mut signatures = Vec::new();
-    for _ in 0..usize::from(count).min(SIGNATURES_MAX) {
+    for _ in 0..count.at_most(SIGNATURES_MAX) {
         let mut bytes = [0; SIGNATURE_BYTES];
         timeout(STALL, stream.read_exact(&mut bytes)).await.map_err(|_| stalled())??;
         signatures.push(Signature::from_bytes(&bytes));
@@ -157,8 +156,8 @@ async fn read_signatures(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Ve
     Ok(signatures)
 }
 
-async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<usize> {
-    timeout(STALL, stream.read_u32()).await.map_err(|_| stalled())?.map(|length| length as usize)
+async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Untrusted<u32>> {
+    timeout(STALL, stream.read_u32()).await.map_err(|_| stalled())?.map(Untrusted::new)
 }
 
 /// Allocates as bytes come, not as they are promised; and they come at the least rate, or not at all.
@@ -166,14 +165,14 @@ async fn read_bytes(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io:
     let (mut bytes, mut rate) = (Vec::new(), LeastRate::new());
     while bytes.len() < length {
         let filled = bytes.len();
-        bytes.resize(length.min(filled + CHUNK_BYTES), 0);
+        bytes.resize(length.min(filled.saturating_add(CHUNK_BYTES)), 0);
         let asked = Instant::now();
         let read = timeout(rate.patience().min(STALL), stream.read(&mut bytes[filled..])).await;
         let came = read.map_err(|_| stalled())??;
         if came == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        bytes.truncate(filled + came);
+        bytes.truncate(filled.saturating_add(came));
         if rate.note(asked.elapsed(), came) == Progress::TooLittle {
             return Err(stalled());
         }
@@ -210,9 +209,9 @@ async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) ->
         return stream.shutdown().await;
     };
     let info = manifest.info_bytes();
-    let bytes = info.len() + manifest.layers().count() * 32;
+    let bytes = manifest.layers().count().saturating_mul(32).saturating_add(info.len());
     let least = Duration::from_secs((bytes / ANSWER_BYTES_PER_SECOND_MIN) as u64);
-    timeout(STALL + least, write_answer(&mut stream, &manifest)).await.map_err(|_| stalled())?
+    timeout(STALL.saturating_add(least), write_answer(&mut stream, &manifest)).await.map_err(|_| stalled())?
 }
 
 /// Writes an answer, as long as it is taken.

@@ -3,6 +3,8 @@
 //! A link is one content exchanged with one peer: a control stream, and beside it at most one data
 //! stream each way. Whatever breaks, the link as a whole ends; the driver hears of it once.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 mod buffers;
 pub(crate) mod directory;
 mod due;
@@ -23,6 +25,7 @@ use nearcast_core::{
     input::RunFailure,
     layout::RunIndex,
     manifest::Manifest,
+    untrusted::Untrusted,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::compat::Compat;
@@ -90,7 +93,7 @@ pub(crate) enum TaskEvent {
     /// Somebody opened a data stream.
     DataOffered { peer: PeerId, content: ContentId, stream: Wire },
     /// A neighbour asks for a run.
-    Wanted { link: LinkId, request: u32, run: u32 },
+    Wanted { link: LinkId, request: u32, run: Untrusted<u32> },
     /// A neighbour no longer does.
     Withdrawn { link: LinkId, request: u32 },
     /// An upload ended; `bytes` = 0 if nothing was sent.

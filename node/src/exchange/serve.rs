@@ -294,24 +294,24 @@ impl Serve {
     ) -> io::Result<Option<Next>> {
         write(writer, &loaded.header).await?;
         let Loaded { asked, mut bytes, .. } = loaded;
-        let (mut sent, mut may_go, mut aside) = (0, 0, None);
+        let (mut sent, mut may_go, mut aside) = (0_usize, 0, None);
         let length = bytes.len();
         while sent < length {
             if sent == may_go {
                 if sent > 0 {
                     flush_or_hold(writer).await?;
                 }
-                may_go = length.min(sent + pass.next().await as usize);
+                may_go = length.min(sent.saturating_add(pass.next().await as usize));
             }
             if let Ok(written) = timeout(HOLD, writer.write(&bytes[sent..may_go])).await {
-                sent += some(written?)?;
+                sent = sent.saturating_add(some(written?)?);
                 continue;
             }
-            let morsel = bytes[sent..may_go.min(sent + MORSEL_BYTES)].to_vec();
+            let morsel = bytes[sent..may_go.min(sent.saturating_add(MORSEL_BYTES))].to_vec();
             self.buffers.give(bytes);
             aside = aside.or_else(|| nexts.try_recv().ok()).map(|next| self.without_buffer(next));
             write(writer, &morsel).await?;
-            sent += morsel.len();
+            sent = sent.saturating_add(morsel.len());
             // If half of it is sent already, there is no other way to say so.
             let again = self.load(asked.clone()).await?.filter(|again| again.asked == asked);
             bytes = again.ok_or_else(|| io::Error::other("a run went bad while it was sent"))?.bytes;

@@ -3,12 +3,15 @@
 use std::{str::FromStr, sync::LazyLock};
 
 use futures::FutureExt;
-use nearcast_core::{id::ContentId, layout::Layout, merkle::sha256, message::Refusal, run_set::RunSet};
+use nearcast_core::{
+    id::ContentId, layout::Layout, merkle::sha256, message::Refusal, registry::PeerName, run_set::RunSet,
+};
 use prost::Message;
 
 use super::content;
 use crate::{
     address::{Address, ip_of},
+    directory::{Admission, Directory, DirectoryConfig},
     exchange::manifest,
     peer_book,
     store::Workers,
@@ -19,7 +22,7 @@ use crate::{
             content_id,
         },
         data::{Answer, Ask, read_proof},
-        directory::{Offer, QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply},
+        directory::{Offer, PEERS_MAX, QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply},
         read_frame,
     },
 };
@@ -121,19 +124,29 @@ pub(super) fn data(bytes: &[u8]) {
 }
 
 pub(super) fn data_seeds() -> Vec<Vec<u8>> {
-    let asks = [Ask::Request { id: 1, run: 7 }, Ask::Cancel { id: 1 }].map(Ask::encode).concat();
-    let run = Answer::Run { id: 1, run: 7, proof_hashes: 2, bytes: 262_144 }.encode();
+    let asks = [Ask::Request { id: 1, run: 7.into() }, Ask::Cancel { id: 1 }].map(Ask::encode).concat();
+    let run = Answer::Run { id: 1, run: 7.into(), proof_hashes: 2, bytes: 262_144.into() }.encode();
     let refused = Answer::Refused { id: 2, why: Refusal::Elsewhere }.encode();
     let answers = [&refused[..], &run, &[5; 64], &refused].concat();
     vec![asks, answers]
 }
 
-/// Questions, and with another first byte replies.
+/// Questions, which a directory answers, and with another first byte replies.
 pub(super) fn directory(bytes: &[u8]) {
     let Some((&kind, mut rest)) = bytes.split_first() else { return };
     if kind % 2 == 0 {
+        let admission = Admission::Open;
+        let directory = Directory::new(DirectoryConfig { admission, ..DirectoryConfig::default() }, 1, None);
+        let mut asker = 0;
         while let Some(question) = frame::<Question>(&mut rest, QUESTION_BYTES_MAX) {
-            assert_eq!(content_id(&question.content).is_ok(), question.content.len() == 32);
+            asker += 1;
+            let answer = directory.answer(PeerName([asker; 32]), [10, 0, asker, 1].into(), &question);
+            let wanted = usize::try_from(question.wanted).unwrap_or(usize::MAX);
+            assert!(answer.members.len() <= wanted.min(PEERS_MAX));
+            assert_eq!(content_id(&question.content).is_err(), answer.reply.unknown);
+            if asker == u8::MAX {
+                return;
+            }
         }
     } else {
         while let Some(reply) = frame::<Reply>(&mut rest, REPLY_BYTES_MAX) {
@@ -163,10 +176,9 @@ pub(super) fn directory_seeds() -> Vec<Vec<u8>> {
         atlas: Some(Offer { version: 7, link: "magnet:?xt=".to_owned() }),
         ..Reply::default()
     };
-    vec![
-        [vec![0], question.encode_length_delimited_to_vec()].concat(),
-        [vec![1], reply.encode_length_delimited_to_vec()].concat(),
-    ]
+    let all = Question { wanted: u32::MAX, leaving: false, tcp_port: u32::MAX, ..question.clone() };
+    let two = [all.encode_length_delimited_to_vec(), question.encode_length_delimited_to_vec()].concat();
+    vec![[vec![0], two].concat(), [vec![1], reply.encode_length_delimited_to_vec()].concat()]
 }
 
 /// The answer to a question for a manifest. An even first byte makes the link name what comes, so that

@@ -74,7 +74,8 @@ fn put_u16(out: &mut Vec<u8>, number: u16) {
 }
 
 fn put_label(out: &mut Vec<u8>, label: &[u8]) {
-    out.push(label.len() as u8);
+    // Labels of ours have at most the 63 bytes that one may have.
+    out.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
     out.extend(label);
 }
 
@@ -97,7 +98,7 @@ fn put_record(
     out.extend(ttl.to_be_bytes());
     let mut data = Vec::new();
     put_data(&mut data);
-    put_u16(out, data.len() as u16);
+    put_u16(out, u16::try_from(data.len()).unwrap_or(u16::MAX));
     out.extend(data);
 }
 
@@ -114,7 +115,8 @@ pub(super) fn read(bytes: &[u8]) -> Option<Message> {
         reader.name()?;
         reader.take(4)?;
     }
-    for _ in 0..(answers + authorities + additional).min(RECORDS_MAX) {
+    let records = answers.saturating_add(authorities).saturating_add(additional);
+    for _ in 0..records.min(RECORDS_MAX) {
         if let Some(said) = reader.record()? {
             return Some(Message::Answer(said));
         }
@@ -129,8 +131,9 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let taken = self.bytes.get(self.at..self.at.checked_add(length)?)?;
-        self.at += length;
+        let end = self.at.checked_add(length)?;
+        let taken = self.bytes.get(self.at..end)?;
+        self.at = end;
         Some(taken)
     }
 
@@ -144,25 +147,26 @@ impl<'a> Reader<'a> {
 
     /// The labels of a name. Pointers lead back only, so that no name is endless.
     fn name(&mut self) -> Option<Vec<&'a [u8]>> {
-        let (mut labels, mut length) = (Vec::new(), 0);
-        let (mut at, mut jumps, mut after) = (self.at, 0, None);
+        let (mut labels, mut length) = (Vec::new(), 0_usize);
+        let (mut at, mut jumps, mut after) = (self.at, 0_usize, None);
         loop {
             let first = *self.bytes.get(at)?;
+            let behind = at.checked_add(1)?;
             match first {
                 0 => break,
                 1..=63 => {
-                    let label = self.bytes.get(at + 1..at + 1 + usize::from(first))?;
-                    length += label.len() + 1;
+                    let label = self.bytes.get(behind..)?.get(..usize::from(first))?;
+                    length = length.saturating_add(label.len()).saturating_add(1);
                     if length > NAME_BYTES_MAX {
                         return None;
                     }
                     labels.push(label);
-                    at += 1 + label.len();
+                    at = behind.checked_add(label.len())?;
                 }
                 0xc0..=0xff => {
-                    let target = usize::from(first & 0x3f) << 8 | usize::from(*self.bytes.get(at + 1)?);
-                    after.get_or_insert(at + 2);
-                    jumps += 1;
+                    let target = usize::from(first & 0x3f) << 8 | usize::from(*self.bytes.get(behind)?);
+                    after.get_or_insert(behind.checked_add(1)?);
+                    jumps = jumps.saturating_add(1);
                     if target >= at || jumps > JUMPS_MAX {
                         return None;
                     }
@@ -171,7 +175,7 @@ impl<'a> Reader<'a> {
                 _ => return None,
             }
         }
-        self.at = after.unwrap_or(at + 1);
+        self.at = after.unwrap_or(at.saturating_add(1));
         Some(labels)
     }
 
@@ -191,7 +195,7 @@ impl<'a> Reader<'a> {
         let (kind, _class, ttl) = (self.u16()?, self.u16()?, self.u32()?);
         let length = self.u16()?;
         let data = self.take(usize::from(length))?;
-        let ours = kind == TXT && name.len() == SERVICE.len() + 1 && is_service(&name[1..]);
+        let ours = kind == TXT && name.split_first().is_some_and(|(_, service)| is_service(service));
         Some(ours.then(|| said(data, ttl)).flatten())
     }
 }

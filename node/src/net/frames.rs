@@ -3,6 +3,8 @@
 //! The library keeps what comes until it is read, and tells nobody how much that is. Its frames are simple: a header of
 //! twelve bytes, and after that of a data frame its body.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::sync::Arc;
 
 use crate::budget::{Excess, Holdings};
@@ -53,18 +55,20 @@ impl Frames {
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
         while !bytes.is_empty() {
             if self.body_left > 0 {
-                let skipped = bytes.len().min(self.body_left as usize);
-                self.body_left -= skipped as u32;
-                bytes = &bytes[skipped..];
+                let came = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                let skipped = came.min(self.body_left);
+                self.body_left = self.body_left.saturating_sub(skipped);
+                bytes = &bytes[skipped as usize..];
                 continue;
             }
-            let taken = bytes.len().min(HEADER_BYTES - self.filled);
-            self.header[self.filled..self.filled + taken].copy_from_slice(&bytes[..taken]);
-            self.filled += taken;
+            let room = &mut self.header[self.filled..];
+            let taken = bytes.len().min(room.len());
+            room[..taken].copy_from_slice(&bytes[..taken]);
+            self.filled = self.filled.saturating_add(taken);
             bytes = &bytes[taken..];
             if self.filled == HEADER_BYTES {
                 self.filled = 0;
-                self.in_a_row += 1;
+                self.in_a_row = self.in_a_row.saturating_add(1);
                 self.on_header()?;
             }
         }

@@ -3,6 +3,8 @@
 //! The security layers above read 4 to 8 KiB at a time; a system call for each would cost more than the decryption. The
 //! buffer starts small and grows only under a connection that fills it, so ten thousand idle ones stay cheap.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     io,
     pin::Pin,
@@ -31,7 +33,7 @@ impl<T> ReadAhead<T> {
     /// Called with an empty buffer: doubles it if the last read filled it.
     fn grow_if_filled(&mut self) {
         if self.end == self.buffer.len() && self.buffer.len() < BUFFER_BYTES_MAX {
-            let size = (self.buffer.len() * 2).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
+            let size = self.buffer.len().saturating_mul(2).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
             self.buffer = vec![0; size].into_boxed_slice();
         }
         self.start = 0;
@@ -48,9 +50,10 @@ impl<T: tokio::io::AsyncRead + Unpin> futures::AsyncRead for ReadAhead<T> {
             ready!(Pin::new(&mut this.io).poll_read(cx, &mut filled))?;
             this.end = filled.filled().len();
         }
-        let taken = out.len().min(this.end - this.start);
-        out[..taken].copy_from_slice(&this.buffer[this.start..this.start + taken]);
-        this.start += taken;
+        let ahead = &this.buffer[this.start..this.end];
+        let taken = out.len().min(ahead.len());
+        out[..taken].copy_from_slice(&ahead[..taken]);
+        this.start = this.start.saturating_add(taken);
         Poll::Ready(Ok(taken))
     }
 }

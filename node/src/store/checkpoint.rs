@@ -1,6 +1,8 @@
 //! Making durable what was written, and saying so on disk: data, then journal, then have-map, then
 //! the names of files that are whole.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,

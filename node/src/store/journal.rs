@@ -9,6 +9,8 @@
 //! Reading stops at the first record that makes no sense: a torn tail costs what it held, no more.
 //! It is written anew at each start, so it does not grow from start to start.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -75,7 +77,7 @@ impl Journal {
             let _ = self.file.set_len(self.bytes);
             return Err(error);
         }
-        self.bytes += bytes.len() as u64;
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
         Ok(())
     }
 

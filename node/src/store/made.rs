@@ -6,6 +6,8 @@
 //! state's own folder: a disk may have another number after a restart, and is known by that. An entry that was torn or
 //! damaged makes a file of ours somebody else's, which is gone on with if a run in it is right; never the reverse.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -64,7 +66,8 @@ impl Made {
     /// What an earlier run noted; none if it was of a version that noted nothing.
     pub(super) fn read(state: &Folder, layout: &Layout) -> io::Result<Option<Noted>> {
         // A file may be made again, and is noted again then.
-        let bytes_max = (u64::from(layout.files()) + 1) * ENTRY_BYTES as u64 * 8;
+        let entries_max = u64::from(layout.files()).saturating_add(1).saturating_mul(8);
+        let bytes_max = entries_max.saturating_mul(ENTRY_BYTES as u64);
         let Some(bytes) = read_bounded(state, MADE, bytes_max)? else { return Ok(None) };
         let mut noted = Noted::new();
         let mut entries = bytes.as_chunks::<ENTRY_BYTES>().0.iter().map(decode);
@@ -97,7 +100,7 @@ impl Made {
         if self.strict {
             self.file.sync_data()?;
         }
-        self.bytes += ENTRY_BYTES as u64;
+        self.bytes = self.bytes.saturating_add(ENTRY_BYTES as u64);
         Ok(())
     }
 
@@ -116,9 +119,10 @@ fn encode(file: u32, identity: Identity) -> [u8; ENTRY_BYTES] {
 }
 
 fn decode(entry: &[u8; ENTRY_BYTES]) -> (u32, Identity) {
-    let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| entry[at + byte]));
-    let file = u32::from_le_bytes(std::array::from_fn(|byte| entry[byte]));
-    (file, Identity { device: number(4), inode: number(12) })
+    let [a, b, c, d, ids @ ..] = *entry;
+    let ids = ids.as_chunks().0;
+    let number = |at: usize| ids.get(at).copied().map_or(0, u64::from_le_bytes);
+    (u32::from_le_bytes([a, b, c, d]), Identity { device: number(0), inode: number(1) })
 }
 
 #[cfg(test)]

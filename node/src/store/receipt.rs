@@ -4,6 +4,8 @@
 //!
 //! `STATE/complete/<content id>-<hash of the absolute path of the target>`
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::BTreeMap,
     io,
@@ -55,7 +57,8 @@ impl ReceiptPlace {
     /// The receipt, if there is a whole one.
     pub(crate) fn read(&self) -> Option<Receipt> {
         let folder = Folder::open(&self.folder).ok()?;
-        let bytes_max = (MAGIC.len() + 32 + 32) as u64 + u64::from(self.files) * ENTRY_BYTES as u64;
+        let entries = u64::from(self.files).saturating_mul(ENTRY_BYTES as u64);
+        let bytes_max = entries.saturating_add(MAGIC.len() as u64).saturating_add(32 + 32);
         let bytes = resume::read_bounded(&folder, &self.name, bytes_max).ok()??;
         decode(self.content, &bytes)
     }
@@ -93,7 +96,7 @@ impl ReceiptPlace {
             .collect();
         if receipts.len() > RECEIPTS_MAX {
             receipts.sort();
-            for (_, path) in &receipts[..receipts.len() - RECEIPTS_MAX] {
+            for (_, path) in &receipts[..receipts.len().saturating_sub(RECEIPTS_MAX)] {
                 std::fs::remove_file(path)?;
             }
         }

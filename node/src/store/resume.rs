@@ -15,6 +15,8 @@
 //! Invariant: the have-map in `state` holds only runs that were durable before it was written.
 //! A damaged state counts as none; then what is on disk is hashed.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     fs::File,
     io::{self, Read},
@@ -93,7 +95,8 @@ impl Resume {
     /// Names of what downloads of other contents left for the same target: they write to the same files.
     pub(crate) fn rivals(parent: &Folder, manifest: &Manifest) -> io::Result<Vec<String>> {
         let ours = folder_name(manifest);
-        let digits = ours.len() - ENDING_BYTES + 1..ours.len() - STATE_ENDING.len();
+        let digits_end = ours.len().saturating_sub(STATE_ENDING.len());
+        let digits = digits_end.saturating_sub(STATE_DIGITS)..digits_end;
         let is_rival = |name: &String| {
             name.len() == ours.len()
                 && *name != ours
@@ -281,7 +284,7 @@ pub(crate) fn open_if_there(folder: &Folder, name: &str) -> io::Result<Option<Fi
 }
 
 fn state_bytes(runs: u32) -> u64 {
-    (MAGIC.len() + 32 + 4 + runs.div_ceil(8) as usize + 32) as u64
+    u64::from(runs.div_ceil(8)).saturating_add(MAGIC.len() as u64).saturating_add(32 + 4 + 32)
 }
 
 pub(crate) fn encode(content: ContentId, durable: &RunSet) -> Vec<u8> {

@@ -1,6 +1,8 @@
 //! A file of the user's that is to be replaced, and what of it is right: that much is copied into the new file, which
 //! is made beside it. The old file is only read.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     fs::File,
     io,

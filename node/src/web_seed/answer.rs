@@ -5,6 +5,7 @@
 
 use std::{ops::Range, time::Duration};
 
+use nearcast_core::untrusted::Untrusted;
 use reqwest::{
     StatusCode,
     header::{
@@ -91,13 +92,15 @@ pub(super) fn judge(
 
 fn check_length(headers: &HeaderMap, file_bytes: u64) -> Result<(), Trouble> {
     match number(headers, &CONTENT_LENGTH) {
-        Some(bytes) if bytes != file_bytes => Err(other_length(bytes, file_bytes)),
+        Some(bytes) if bytes != file_bytes.into() => Err(other_length(bytes, file_bytes)),
         _ => Ok(()),
     }
 }
 
-fn other_length(found: u64, file_bytes: u64) -> Trouble {
-    Trouble::Lasting(format!("its file has {found} bytes, and that of the content {file_bytes}"))
+fn other_length(found: Untrusted<u64>, file_bytes: u64) -> Trouble {
+    Trouble::Lasting(format!(
+        "its file has another length ({found:?}) than that of the content ({file_bytes})"
+    ))
 }
 
 fn check_range(headers: &HeaderMap, asked: &Range<u64>, file_bytes: u64) -> Result<(), Trouble> {
@@ -105,7 +108,7 @@ fn check_range(headers: &HeaderMap, asked: &Range<u64>, file_bytes: u64) -> Resu
     let Some((range, total)) = content_range(text) else {
         return Err(Trouble::lasting("it sends a part of the file and does not say which"));
     };
-    if let Some(total) = total.filter(|&total| total != file_bytes) {
+    if let Some(total) = total.filter(|&total| total != file_bytes.into()) {
         return Err(other_length(total, file_bytes));
     }
     match range == *asked {
@@ -115,13 +118,13 @@ fn check_range(headers: &HeaderMap, asked: &Range<u64>, file_bytes: u64) -> Resu
 }
 
 /// `bytes 0-99/1234`, or `/*`.
-fn content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
+fn content_range(text: &str) -> Option<(Range<u64>, Option<Untrusted<u64>>)> {
     let (range, total) = text.strip_prefix("bytes ")?.trim().split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last): (u64, u64) = (first.trim().parse().ok()?, last.trim().parse().ok()?);
     let total = match total.trim() {
         "*" => None,
-        total => Some(total.parse().ok()?),
+        total => Some(Untrusted::new(total.parse().ok()?)),
     };
     Some((first..last.checked_add(1)?, total))
 }
@@ -131,16 +134,17 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> Trouble {
     match status.as_u16() {
         429 | 503 => {
             // A date in its place is rare; then the pause is ours to choose.
-            let after = number(headers, &RETRY_AFTER).map(Duration::from_secs);
-            Trouble::Passing { reason: said, after: Some(after.unwrap_or_default().min(RETRY_AFTER_MAX)) }
+            let after = number(headers, &RETRY_AFTER).unwrap_or_default();
+            let after = Duration::from_secs(after.at_most(RETRY_AFTER_MAX.as_secs()));
+            Trouble::Passing { reason: said, after: Some(after) }
         }
         408 | 425 | 500.. => Trouble::passing(said),
         _ => Trouble::Lasting(said),
     }
 }
 
-fn number(headers: &HeaderMap, name: &HeaderName) -> Option<u64> {
-    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+fn number(headers: &HeaderMap, name: &HeaderName) -> Option<Untrusted<u64>> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok().map(Untrusted::new)
 }
 
 #[cfg(test)]
@@ -198,6 +202,7 @@ mod tests {
         };
         assert_eq!(after(503, "7"), Some(Duration::from_secs(7)));
         assert_eq!(after(429, "86400"), Some(RETRY_AFTER_MAX));
+        assert_eq!(after(429, "18446744073709551615"), Some(RETRY_AFTER_MAX));
         assert_eq!(after(503, "Wed, 21 Oct 2026 07:28:00 GMT"), Some(Duration::ZERO));
     }
 

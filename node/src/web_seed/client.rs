@@ -66,7 +66,7 @@ impl Client {
     }
 
     async fn ask_once(&self, url: &Url, request: &Request) -> Result<Response, Trouble> {
-        let range = format!("bytes={}-{}", request.bytes.start, request.bytes.end - 1);
+        let range = format!("bytes={}-{}", request.bytes.start, request.bytes.end.saturating_sub(1));
         let mut builder = self
             .http(url)?
             .get(url.clone())

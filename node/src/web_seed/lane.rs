@@ -132,12 +132,12 @@ impl Seed {
             let mut buffer = self.tools.buffers.take();
             buffer.clear();
             buffer.reserve_exact(span.bytes as usize);
-            let mut may_come = 0;
+            let mut may_come = 0_usize;
             while buffer.len() < span.bytes as usize {
                 if buffer.len() == may_come {
-                    may_come += pass.next().await as usize;
+                    may_come = may_come.saturating_add(pass.next().await as usize);
                 }
-                let left = may_come - buffer.len();
+                let left = may_come.saturating_sub(buffer.len());
                 buffer.extend_from_slice(&open.next(left, &self.tools.events, self.link).await?);
             }
             *body = Some(open);
@@ -220,21 +220,21 @@ impl Seed {
 
     /// Throws away what lies before `offset`, if that is not too much altogether.
     async fn skip(&self, body: &mut Body, offset: u64) -> Result<(), Trouble> {
-        let bytes = offset - body.bytes.start;
+        let bytes = offset.saturating_sub(body.bytes.start);
         if bytes == 0 {
             return Ok(());
         }
         let before = self.skipped.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes > self.layout().bytes() {
+        if before.saturating_add(bytes) > self.layout().bytes() {
             return Err(Trouble::lasting(
                 "the server sends whole files only, and too much of them would be thrown away",
             ));
         }
         let mut pass = self.tools.down.begin(self.tools.account, bytes).await;
         while body.bytes.start < offset {
-            let end = body.bytes.start + pass.next().await;
+            let end = body.bytes.start.saturating_add(pass.next().await);
             while body.bytes.start < end {
-                let left = (end - body.bytes.start) as usize;
+                let left = usize::try_from(end.saturating_sub(body.bytes.start)).unwrap_or(usize::MAX);
                 body.next(left, &self.tools.events, self.link).await?;
             }
         }
@@ -274,7 +274,7 @@ impl Body {
             }
         }
         let part = self.rest.split_to(max.min(self.rest.len()));
-        self.bytes.start += part.len() as u64;
+        self.bytes.start = self.bytes.start.saturating_add(part.len() as u64);
         Ok(part)
     }
 }

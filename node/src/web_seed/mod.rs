@@ -9,6 +9,8 @@
 //! Invariants: nobody but the user names an address outside the Internet; a piece's missing runs are
 //! fetched together, so that no lane waits for what another one has.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 mod answer;
 mod client;
 mod guard;

@@ -63,24 +63,25 @@ impl Plan {
 
     /// The next stretch to fetch, where `lanes` have nothing to do.
     pub(super) fn take(&mut self, layout: &Layout, lanes: usize) -> Option<Stretch> {
-        let waiting = self.waiting.len() as u64 * u64::from(layout.run_bytes());
-        let share = (waiting / lanes.max(1) as u64).clamp(STRETCH_BYTES_MIN, STRETCH_BYTES_MAX);
+        let waiting = (self.waiting.len() as u64).saturating_mul(layout.run_bytes().into());
+        let share = waiting.checked_div(lanes as u64).unwrap_or(waiting);
+        let share = share.clamp(STRETCH_BYTES_MIN, STRETCH_BYTES_MAX);
         let first = self.next_part(layout, self.next)?;
         let file = layout.piece(first.piece).file;
         let mut stretch = Stretch { file, bytes: first.bytes(layout), parts: vec![first] };
         while let Some(next) = stretch.end(layout).filter(|_| stretch.bytes < share) {
             let follows = |part: &Part| {
                 let begins = part.runs.first().is_some_and(|due| due.run.get() == next);
-                let fits = stretch.bytes + part.bytes(layout) <= share;
+                let fits = stretch.bytes.saturating_add(part.bytes(layout)) <= share;
                 begins && fits && layout.piece(part.piece).file == file
             };
             let Some(part) = self.part_with(layout, next).filter(follows) else { break };
-            stretch.bytes += part.bytes(layout);
+            stretch.bytes = stretch.bytes.saturating_add(part.bytes(layout));
             stretch.parts.push(part);
         }
         for due in stretch.parts.iter().flat_map(|part| &part.runs) {
             self.waiting.remove(&due.run.get());
-            self.next = due.run.get() + 1;
+            self.next = due.run.get().saturating_add(1);
         }
         Some(stretch)
     }
@@ -124,8 +125,8 @@ impl Stretch {
     /// The run after its last, if it may go on there: nothing is missing within its last piece.
     fn end(&self, layout: &Layout) -> Option<u32> {
         let last = self.parts.last()?;
-        let (first, end) = (last.runs.first()?.run.get(), last.runs.last()?.run.get() + 1);
-        let whole = end - first == last.runs.len() as u32 && end == layout.piece_runs(last.piece).end;
+        let (first, end) = (last.runs.first()?.run.get(), last.runs.last()?.run.get().saturating_add(1));
+        let whole = (first..end).len() == last.runs.len() && end == layout.piece_runs(last.piece).end;
         whole.then_some(end)
     }
 
@@ -134,13 +135,13 @@ impl Stretch {
         let runs = self.parts.iter().flat_map(|part| &part.runs).map(|due| due.run);
         let mut end = run;
         for next in runs.skip_while(|&other| other <= run) {
-            if next.get() != end.get() + 1 {
+            if next.get() != end.get().saturating_add(1) {
                 break;
             }
             end = next;
         }
         let span = layout.run(end);
-        span.offset + u64::from(span.bytes)
+        span.offset.saturating_add(span.bytes.into())
     }
 }
 

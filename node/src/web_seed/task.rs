@@ -10,7 +10,7 @@ use std::{
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
-use nearcast_core::layout::FileIndex;
+use nearcast_core::layout::{FileIndex, Layout};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -86,7 +86,7 @@ impl Seed {
         loop {
             let lanes_now = if self.is_whole_only() { 1 } else { lanes_max };
             while lanes.len() < lanes_now
-                && let Some(stretch) = plan.take(layout, lanes_now - lanes.len())
+                && let Some(stretch) = plan.take(layout, lanes_now.saturating_sub(lanes.len()))
             {
                 lanes.push(self.fetch(stretch));
             }
@@ -101,7 +101,7 @@ impl Seed {
                             batch.push(ask);
                         }
                     }
-                    batch.drain(..).for_each(|ask| plan.hear(ask));
+                    batch.drain(..).for_each(|ask| plan.hear(ask, layout));
                 }
                 Some(end) = lanes.next() => match end {
                     Ok(()) => failures = 0,
@@ -111,7 +111,7 @@ impl Seed {
                         tracing::debug!(place = %self.place, reason, lanes_max, "a web seed takes no more requests");
                     }
                     Err(Trouble::Passing { after: None, reason }) if failures < FAILURES_MAX => {
-                        failures += 1;
+                        failures = failures.saturating_add(1);
                         tracing::debug!(place = %self.place, reason, failures, "a request to a web seed failed");
                     }
                     Err(trouble) => return Err(trouble),
@@ -122,9 +122,12 @@ impl Seed {
 }
 
 impl Plan {
-    fn hear(&mut self, ask: Ask) {
+    fn hear(&mut self, ask: Ask, layout: &Layout) {
         match ask {
-            Ask::Request { id, run } => self.add(run, id),
+            Ask::Request { id, run } => {
+                let run = run.admit(|run| layout.run_index(run));
+                run.into_iter().for_each(|run| self.add(run.get(), id));
+            }
             Ask::Cancel { id } => self.cancel(id),
         }
     }

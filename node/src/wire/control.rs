@@ -5,6 +5,7 @@ use nearcast_core::{
     id::ContentId,
     layout::{Layout, RunIndex},
     run_set::RunSet,
+    untrusted::Untrusted,
 };
 use prost::{Message, Oneof};
 
@@ -72,6 +73,11 @@ impl Hello {
 /// Reads an info hash.
 pub(crate) fn content_id(bytes: &[u8]) -> Result<ContentId, FrameError> {
     bytes.try_into().map(ContentId).map_err(|_| FrameError::Nonsense("an info hash that is not 32 bytes"))
+}
+
+/// A port that somebody listens on; none if it is zero, which means none, or no port at all.
+pub(crate) fn port(number: u32) -> Option<u16> {
+    Untrusted::new(number).said()?.fits()
 }
 
 /// Every later frame.
@@ -186,6 +192,11 @@ mod tests {
         let runs = nearcast_core::layout::RUNS_MAX as u32;
         let hello = Hello { have: vec![0xff; runs as usize / 8], content: vec![0; 32], ..Hello::default() };
         assert!(hello.encoded_len() <= HELLO_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_port_is_one_that_there_can_be() {
+        assert_eq!([0, 1, 65_535, 65_536, u32::MAX].map(port), [None, Some(1), Some(65_535), None, None]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use nearcast_core::{id::Hash, message::Refusal};
+use nearcast_core::{id::Hash, message::Refusal, untrusted::Untrusted};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// More hashes than this no proof has: a piece of 256 MiB has 2^10 runs.
@@ -21,8 +21,8 @@ pub(crate) enum Ask {
     Request {
         /// The asker's number for it.
         id: u32,
-        /// The run's number.
-        run: u32,
+        /// The run's number, which the content need not have.
+        run: Untrusted<u32>,
     },
     /// No longer needed.
     Cancel {
@@ -37,7 +37,7 @@ impl Ask {
     pub(crate) fn encode(self) -> [u8; Ask::BYTES] {
         let (kind, id, run) = match self {
             Ask::Request { id, run } => (REQUEST, id, run),
-            Ask::Cancel { id } => (CANCEL, id, 0),
+            Ask::Cancel { id } => (CANCEL, id, 0.into()),
         };
         let mut bytes = [0; Ask::BYTES];
         bytes[0] = kind;
@@ -47,7 +47,7 @@ impl Ask {
     }
 
     pub(crate) fn decode(bytes: [u8; Ask::BYTES]) -> io::Result<Ask> {
-        let (id, run) = (be32(&bytes[1..5]), be32(&bytes[5..9]));
+        let (id, run) = (be32(&bytes[1..5]), be32(&bytes[5..9]).into());
         match bytes[0] {
             REQUEST => Ok(Ask::Request { id, run }),
             CANCEL => Ok(Ask::Cancel { id }),
@@ -64,11 +64,11 @@ pub(crate) enum Answer {
         /// The asker's number.
         id: u32,
         /// The run that follows; an origin may send another than was asked for.
-        run: u32,
+        run: Untrusted<u32>,
         /// Hashes in its proof.
         proof_hashes: u8,
         /// Length of its bytes.
-        bytes: u32,
+        bytes: Untrusted<u32>,
     },
     /// It does not come.
     Refused {
@@ -85,7 +85,7 @@ impl Answer {
     pub(crate) fn encode(self) -> [u8; Answer::BYTES] {
         let (kind, id, run, proof_hashes, length) = match self {
             Answer::Run { id, run, proof_hashes, bytes } => (RUN, id, run, proof_hashes, bytes),
-            Answer::Refused { id, why } => (REFUSED, id, refusal_number(why), 0, 0),
+            Answer::Refused { id, why } => (REFUSED, id, refusal_number(why).into(), 0, 0.into()),
         };
         let mut bytes = [0; Answer::BYTES];
         bytes[0] = kind;
@@ -97,12 +97,12 @@ impl Answer {
     }
 
     pub(crate) fn decode(bytes: [u8; Answer::BYTES]) -> io::Result<Answer> {
-        let (id, run, proof_hashes, length) =
+        let (id, number, proof_hashes, length) =
             (be32(&bytes[1..5]), be32(&bytes[5..9]), bytes[9], be32(&bytes[10..14]));
         match bytes[0] {
             RUN if proof_hashes > PROOF_HASHES_MAX => Err(malformed("a proof longer than any can be")),
-            RUN => Ok(Answer::Run { id, run, proof_hashes, bytes: length }),
-            REFUSED => Ok(Answer::Refused { id, why: refusal(run) }),
+            RUN => Ok(Answer::Run { id, run: number.into(), proof_hashes, bytes: length.into() }),
+            REFUSED => Ok(Answer::Refused { id, why: refusal(number) }),
             _ => Err(malformed("an answer of unknown kind")),
         }
     }
@@ -150,11 +150,11 @@ mod tests {
 
     #[test]
     fn headers_come_out_as_they_went_in() {
-        for ask in [Ask::Request { id: 7, run: u32::MAX }, Ask::Cancel { id: u32::MAX }] {
+        for ask in [Ask::Request { id: 7, run: u32::MAX.into() }, Ask::Cancel { id: u32::MAX }] {
             assert_eq!(Ask::decode(ask.encode()).unwrap(), ask);
         }
         let answers = [
-            Answer::Run { id: 1, run: 2, proof_hashes: 10, bytes: 262_144 },
+            Answer::Run { id: 1, run: 2.into(), proof_hashes: 10, bytes: 262_144.into() },
             Answer::Refused { id: 3, why: Refusal::Elsewhere },
         ];
         for answer in answers {
@@ -166,7 +166,7 @@ mod tests {
     fn unknown_kinds_and_impossible_proofs_are_refused() {
         assert!(Ask::decode([9; Ask::BYTES]).is_err());
         assert!(Answer::decode([9; Answer::BYTES]).is_err());
-        let mut long = Answer::Run { id: 0, run: 0, proof_hashes: 10, bytes: 1 }.encode();
+        let mut long = Answer::Run { id: 0, run: 0.into(), proof_hashes: 10, bytes: 1.into() }.encode();
         long[9] = 11;
         assert!(Answer::decode(long).is_err());
     }

@@ -48,6 +48,13 @@ pub(crate) struct Question {
     pub(crate) atlas: Option<u64>,
 }
 
+impl Question {
+    /// How many peers the asker wants to hear of.
+    pub(crate) fn wanted(&self) -> Untrusted<u32> {
+        self.wanted.into()
+    }
+}
+
 /// The answer.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Reply {
@@ -107,8 +114,8 @@ pub(crate) struct Offer {
 /// hundred allocations, which is most of what an answer costs.
 pub(crate) fn write_reply(reply: &Reply, members: &[Member], frame: &mut Vec<u8>) {
     debug_assert!(reply.peers.is_empty());
-    let peers: usize = members.iter().map(|member| 1 + 1 + record_len(member)).sum();
-    encode_varint((peers + reply.encoded_len()) as u64, frame);
+    let peers: usize = members.iter().map(|member| record_len(member).saturating_add(2)).sum();
+    encode_varint(peers.saturating_add(reply.encoded_len()) as u64, frame);
     for member in members {
         encode_key(1, WireType::LengthDelimited, frame);
         encode_varint(record_len(member) as u64, frame);
@@ -140,8 +147,9 @@ pub(crate) fn write_reply(reply: &Reply, members: &[Member], frame: &mut Vec<u8>
 /// Bytes of a peer record; under 128, so that its length takes one byte.
 fn record_len(member: &Member) -> usize {
     let ip = if member.endpoint.ip.is_ipv4() { 4 } else { 16 };
-    let port = |port: Option<u16>| port.map_or(0, |port| 1 + encoded_len_varint(port.into()));
-    2 + PeerName::ID_BYTES + 2 + ip + port(member.endpoint.tcp) + port(member.endpoint.udp)
+    let port = |port: Option<u16>| port.map_or(0, |port| encoded_len_varint(port.into()).saturating_add(1));
+    let ports = [port(member.endpoint.tcp), port(member.endpoint.udp)];
+    [2 + PeerName::ID_BYTES, 2, ip].into_iter().chain(ports).sum()
 }
 
 #[cfg(test)]

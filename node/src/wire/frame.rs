@@ -3,6 +3,7 @@
 
 use std::io;
 
+use nearcast_core::untrusted::Untrusted;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -16,10 +17,10 @@ pub(crate) enum FrameError {
     #[error("the stream ended: {0}")]
     Io(#[from] io::Error),
     /// Longer than this kind of frame may be.
-    #[error("a frame of {bytes} bytes; at most {max} are allowed")]
+    #[error("a frame that is too long ({bytes:?} bytes; at most {max} are allowed)")]
     TooLong {
         /// What it claims.
-        bytes: u64,
+        bytes: Untrusted<u64>,
         /// What is allowed.
         max: usize,
     },
@@ -46,11 +47,14 @@ pub(crate) async fn read_frame_held<M: Message + Default>(
     growing: impl FnMut(usize),
 ) -> Result<Option<M>, FrameError> {
     let Some(bytes) = read_length(stream).await? else { return Ok(None) };
-    if bytes > max as u64 {
-        return Err(FrameError::TooLong { bytes, max });
-    }
-    let body = read_body(stream, Vec::new(), bytes as usize, growing).await?;
+    let body = read_body(stream, Vec::new(), admit(bytes, max)?, growing).await?;
     Ok(Some(M::decode(&body[..])?))
+}
+
+/// A length that may be read: at most `max`.
+pub(super) fn admit(bytes: Untrusted<u64>, max: usize) -> Result<usize, FrameError> {
+    let length = bytes.fits().filter(|&length: &usize| length <= max);
+    length.ok_or(FrameError::TooLong { bytes, max })
 }
 
 /// Reads on until `body` has so many bytes. Allocates as bytes come, not as they are promised, and tells `growing` how
@@ -64,30 +68,33 @@ pub(super) async fn read_body(
     while body.len() < length {
         let at = body.len();
         // Twice what came already, so that a long body is not copied for each of its pieces.
-        let more = at.max(PIECE_BYTES).min(length - at);
+        let more = at.max(PIECE_BYTES).min(length.saturating_sub(at));
         body.reserve_exact(more);
-        body.resize(at + more, 0);
+        body.resize(at.saturating_add(more), 0);
         growing(body.capacity());
         stream.read_exact(&mut body[at..]).await?;
     }
     Ok(body)
 }
 
-pub(super) async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<u64>, FrameError> {
+/// Reads how long a frame says that it is; none at a clean end of the stream.
+pub(super) async fn read_length(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<Option<Untrusted<u64>>, FrameError> {
     let mut length = 0;
     // Five bytes hold any length that could be allowed.
-    for place in 0..5 {
+    for shift in [0, 7, 14, 21, 28] {
         let mut byte = [0];
         if stream.read(&mut byte).await? == 0 {
-            return if place == 0 {
+            return if shift == 0 {
                 Ok(None)
             } else {
                 Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
             };
         }
-        length |= u64::from(byte[0] & 0x7f) << (7 * place);
+        length |= u64::from(byte[0] & 0x7f) << shift;
         if byte[0] & 0x80 == 0 {
-            return Ok(Some(length));
+            return Ok(Some(Untrusted::new(length)));
         }
     }
     Err(FrameError::Nonsense("a length of more than five bytes"))

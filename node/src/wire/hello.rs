@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::{
     FrameError,
     control::{HELLO_BYTES_MAX, Hello},
-    frame::{read_body, read_length},
+    frame::{admit, read_body, read_length},
 };
 
 /// Field 1 with its 32 bytes, which every hello begins with.
@@ -29,10 +29,7 @@ pub(crate) struct Begun {
 /// Reads the first part; none at a clean end of the stream.
 pub(crate) async fn begin_hello(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Begun>, FrameError> {
     let Some(bytes) = read_length(stream).await? else { return Ok(None) };
-    if bytes > HELLO_BYTES_MAX as u64 {
-        return Err(FrameError::TooLong { bytes, max: HELLO_BYTES_MAX });
-    }
-    let length = bytes as usize;
+    let length = admit(bytes, HELLO_BYTES_MAX)?;
     let mut first = [0; CONTENT_BYTES];
     if length < CONTENT_BYTES {
         return Err(FrameError::Nonsense("a hello without a content"));
@@ -47,7 +44,7 @@ pub(crate) async fn begin_hello(stream: &mut (impl AsyncRead + Unpin)) -> Result
 impl Begun {
     /// Bytes that are still to come.
     pub(crate) fn bytes_left(&self) -> usize {
-        self.length - CONTENT_BYTES
+        self.length.saturating_sub(CONTENT_BYTES)
     }
 
     /// Reads the rest, of a content of so many runs; `growing` is told how much is held.
@@ -57,10 +54,8 @@ impl Begun {
         runs: u32,
         growing: impl FnMut(usize),
     ) -> Result<Hello, FrameError> {
-        let max = CONTENT_BYTES + (runs as usize).div_ceil(8) + REST_BYTES_MAX;
-        if self.length > max {
-            return Err(FrameError::TooLong { bytes: self.length as u64, max });
-        }
+        let max = (CONTENT_BYTES + REST_BYTES_MAX).saturating_add((runs as usize).div_ceil(8));
+        admit((self.length as u64).into(), max)?;
         let bytes = read_body(stream, self.first.to_vec(), self.length, growing).await?;
         Ok(Hello::decode(&bytes[..])?)
     }

@@ -1,5 +1,7 @@
 //! The wire: protocol names, frames, limits. `node/WIRE.md` tells the same in words.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 pub(crate) mod control;
 pub(crate) mod data;
 pub(crate) mod directory;

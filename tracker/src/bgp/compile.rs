@@ -92,13 +92,13 @@ impl Compiler {
 
     fn change(&mut self, change: &Change, is_table: bool) {
         let Some(speaker) = self.speaker(Speaker::Router(change.peer)) else {
-            self.left_out += 1;
+            self.left_out = self.left_out.saturating_add(1);
             return;
         };
         if is_table {
             speaker.table = speaker.table.max(change.time);
         } else if change.time < speaker.table {
-            self.stale += 1;
+            self.stale = self.stale.saturating_add(1);
             return;
         }
         let voice = speaker.voice;
@@ -145,7 +145,7 @@ impl Compiler {
             if self.relations.len() < LINKS_MAX {
                 self.relations.push((a, b, relation));
             } else {
-                self.left_out += 1;
+                self.left_out = self.left_out.saturating_add(1);
             }
         })
     }
@@ -159,7 +159,7 @@ impl Compiler {
             if self.names.len() < NAMES_MAX || self.names.contains_key(&asn) {
                 self.names.insert(asn, cut(name).into());
             } else {
-                self.left_out += 1;
+                self.left_out = self.left_out.saturating_add(1);
             }
         })
     }
@@ -181,7 +181,7 @@ impl Compiler {
 
     /// What was left out because there was too much of it: routes, links, names.
     pub fn left_out(&self) -> u64 {
-        self.left_out + self.origins.left_out() + self.links.left_out()
+        self.left_out.saturating_add(self.origins.left_out()).saturating_add(self.links.left_out())
     }
 
     /// The atlas. `version`: when the data was collected, in seconds since 1970.

@@ -129,12 +129,12 @@ pub struct Tally {
 impl Tally {
     /// Two sessions, taken together.
     pub fn add(&mut self, other: &Tally) {
-        self.messages += other.messages;
-        self.announced += other.announced;
-        self.withdrawn += other.withdrawn;
-        self.other_views += other.other_views;
-        self.skipped += other.skipped;
-        self.damaged += other.damaged;
+        self.messages = self.messages.saturating_add(other.messages);
+        self.announced = self.announced.saturating_add(other.announced);
+        self.withdrawn = self.withdrawn.saturating_add(other.withdrawn);
+        self.other_views = self.other_views.saturating_add(other.other_views);
+        self.skipped = self.skipped.saturating_add(other.skipped);
+        self.damaged = self.damaged.saturating_add(other.damaged);
     }
 }
 
@@ -210,9 +210,11 @@ impl PeerNumbers {
         if self.numbers.len() >= FEED_PEERS_MAX {
             return None;
         }
-        self.next += 1;
-        self.numbers.insert(peer, self.next - 1);
-        Some(self.next - 1)
+        let number = self.next;
+        // A number is never given twice.
+        self.next = number.checked_add(1)?;
+        self.numbers.insert(peer, number);
+        Some(number)
     }
 
     /// A peer that is gone. If it comes back it is somebody new.

@@ -70,9 +70,9 @@ pub fn for_each(
             }
         };
         match taken {
-            Ok(()) => counts.good += 1,
+            Ok(()) => counts.good = counts.good.saturating_add(1),
             Err(reason) => {
-                counts.bad += 1;
+                counts.bad = counts.bad.saturating_add(1);
                 counts.first_bad.get_or_insert(BadLine { number, reason });
             }
         }
@@ -94,8 +94,8 @@ fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> 
         }
         began = true;
         let end = available.iter().position(|&byte| byte == b'\n');
-        let used = end.map_or(available.len(), |end| end + 1);
-        let kept = used.min(LINE_BYTES_MAX + 1 - line.len());
+        let used = end.map_or(available.len(), |end| end.saturating_add(1));
+        let kept = used.min((LINE_BYTES_MAX + 1).saturating_sub(line.len()));
         line.extend_from_slice(&available[..kept]);
         reader.consume(used);
         if end.is_some() {

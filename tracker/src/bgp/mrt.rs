@@ -53,13 +53,13 @@ pub struct MrtCounts {
 impl MrtCounts {
     /// Counts of two files, taken together.
     pub fn add(&mut self, other: &MrtCounts) {
-        self.records += other.records;
-        self.damaged += other.damaged;
-        self.bytes_skipped += other.bytes_skipped;
-        self.announced += other.announced;
-        self.withdrawn += other.withdrawn;
-        self.unusable_paths += other.unusable_paths;
-        self.too_short += other.too_short;
+        self.records = self.records.saturating_add(other.records);
+        self.damaged = self.damaged.saturating_add(other.damaged);
+        self.bytes_skipped = self.bytes_skipped.saturating_add(other.bytes_skipped);
+        self.announced = self.announced.saturating_add(other.announced);
+        self.withdrawn = self.withdrawn.saturating_add(other.withdrawn);
+        self.unusable_paths = self.unusable_paths.saturating_add(other.unusable_paths);
+        self.too_short = self.too_short.saturating_add(other.too_short);
         self.latest = self.latest.max(other.latest);
     }
 }
@@ -92,7 +92,7 @@ impl<R: Read> MrtReader<R> {
         let seen = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut counts = self.counts;
         counts.records = seen(&self.seen.records);
-        counts.damaged += seen(&self.seen.gaps);
+        counts.damaged = counts.damaged.saturating_add(seen(&self.seen.gaps));
         counts.bytes_skipped = seen(&self.seen.bytes_skipped);
         counts
     }
@@ -105,16 +105,16 @@ impl<R: Read> MrtReader<R> {
         let peer = BgpPeer { address: route.peer_ip, asn: Asn(route.peer_asn.into()) };
         let what = match route.elem_type {
             ElemType::ANNOUNCE => {
-                self.counts.announced += 1;
+                self.counts.announced = self.counts.announced.saturating_add(1);
                 self.announced(route, peer.asn)
             }
             ElemType::WITHDRAW => {
-                self.counts.withdrawn += 1;
+                self.counts.withdrawn = self.counts.withdrawn.saturating_add(1);
                 Route::Withdrawn
             }
         };
         let Some(prefix) = network(&route.prefix) else {
-            self.counts.too_short += 1;
+            self.counts.too_short = self.counts.too_short.saturating_add(1);
             return None;
         };
         Some(Change { time, peer, prefix, route: what })
@@ -131,7 +131,7 @@ impl<R: Read> MrtReader<R> {
             Some(Ok(())) => Route::Announced(Arc::clone(&self.path)),
             // The attribute is missing or damaged, or tells nothing.
             None | Some(Err(_)) => {
-                self.counts.unusable_paths += 1;
+                self.counts.unusable_paths = self.counts.unusable_paths.saturating_add(1);
                 Route::Withdrawn
             }
         }
@@ -149,7 +149,7 @@ impl<R: Read> Iterator for MrtReader<R> {
                         return Some(Ok(change));
                     }
                 }
-                Some(Err(_)) => self.counts.damaged += 1,
+                Some(Err(_)) => self.counts.damaged = self.counts.damaged.saturating_add(1),
                 // At the end, or because nothing more could be read.
                 None => return self.seen.failure.lock().ok()?.take().map(Err),
             }

@@ -57,7 +57,7 @@ impl Origins {
         } else if self.prefixes.len() < PREFIXES_MAX {
             self.prefixes.insert(prefix, Votes::One(vote));
         } else {
-            self.left_out += 1;
+            self.left_out = self.left_out.saturating_add(1);
             return;
         }
         if let (Some(votes), false) = (self.prefixes.get_mut(&prefix), more.is_empty()) {
@@ -143,7 +143,8 @@ impl Votes {
         }
         let mut counts: BTreeMap<Asn, u32> = BTreeMap::new();
         for vote in self.all() {
-            *counts.entry(vote.origin).or_default() += vote.voices.count_ones();
+            let count = counts.entry(vote.origin).or_default();
+            *count = count.saturating_add(vote.voices.count_ones());
         }
         let mut ranked: Vec<(Asn, u32)> = counts.into_iter().collect();
         ranked.sort_by_key(|&(origin, voices)| (Reverse(voices), origin));

@@ -77,7 +77,7 @@ impl Links {
             let alone = first == last;
             if at < first {
                 // The route came from the second to the first, so the path read this way climbs.
-                self.vote(pair[1], pair[0], alone && at + 1 == first);
+                self.vote(pair[1], pair[0], alone && at.saturating_add(1) == first);
             } else if at >= last {
                 self.vote(pair[0], pair[1], alone && at == last);
             } else {
@@ -89,7 +89,7 @@ impl Links {
     fn seen(&mut self, a: Asn, b: Asn) -> Option<&mut Votes> {
         let ends = (a.min(b), a.max(b));
         if self.votes.len() >= LINKS_MAX && !self.votes.contains_key(&ends) {
-            self.left_out += 1;
+            self.left_out = self.left_out.saturating_add(1);
             return None;
         }
         Some(self.votes.entry(ends).or_default())
@@ -126,7 +126,8 @@ impl Links {
                 Some(Relation::Provider) => lower,
                 _ => continue,
             };
-            *providers.entry(customer).or_default() += 1;
+            let count = providers.entry(customer).or_default();
+            *count = count.saturating_add(1);
         }
         let mut all: Vec<(Asn, Asn, Relation)> = self
             .votes

@@ -163,7 +163,7 @@ impl Rib {
             }
             Err(full) => {
                 self.withdraw(source, network, path_id);
-                self.refused += 1;
+                self.refused = self.refused.saturating_add(1);
                 return Announced::Refused(full);
             }
         };
@@ -175,7 +175,7 @@ impl Rib {
 
     /// A route was put where none was: is there room for it?
     fn count_new(&mut self, source: Source, network: IpNetwork, path_id: u32) -> Announced {
-        self.held += 1;
+        self.held = self.held.saturating_add(1);
         let of_session = self.sources.count(source, 1);
         let full = if self.held > self.limits.routes_max {
             Full::Table
@@ -185,7 +185,7 @@ impl Rib {
             return Announced::New;
         };
         self.withdraw(source, network, path_id);
-        self.refused += 1;
+        self.refused = self.refused.saturating_add(1);
         Announced::Refused(full)
     }
 
@@ -205,7 +205,7 @@ impl Rib {
         };
         let Some(gone) = gone else { return false };
         self.interned.release(gone.path);
-        self.held -= 1;
+        self.held = self.held.saturating_sub(1);
         self.sources.count(source, -1);
         true
     }
@@ -213,14 +213,14 @@ impl Rib {
     /// Nothing that `source` told counts any more. How many routes that were.
     pub fn forget(&mut self, source: Source) -> usize {
         let routes = self.sources.forget(source);
-        self.forgotten += routes;
+        self.forgotten = self.forgotten.saturating_add(routes);
         routes
     }
 
     /// Nothing that was told in this session counts any more. How many routes that were.
     pub fn forget_session(&mut self, session: SessionId) -> usize {
         let routes = self.sources.forget_session(session);
-        self.forgotten += routes;
+        self.forgotten = self.forgotten.saturating_add(routes);
         routes
     }
 
@@ -242,7 +242,7 @@ impl Rib {
 
     /// Whether the table is full of what counts, so that somebody has to go for anybody to come.
     pub fn is_full(&self) -> bool {
-        self.held - self.forgotten >= self.limits.routes_max
+        self.held.saturating_sub(self.forgotten) >= self.limits.routes_max
     }
 
     /// Sweeps when that gives room that is needed.
@@ -260,7 +260,7 @@ impl Rib {
         if self.forgotten > 0 {
             let gone = sweep(&mut self.v4, &self.sources, &mut self.interned)
                 + sweep(&mut self.v6, &self.sources, &mut self.interned);
-            self.held -= gone;
+            self.held = self.held.saturating_sub(gone);
             self.forgotten = 0;
         }
         self.sources.free_forgotten();
@@ -303,13 +303,13 @@ impl Rib {
     /// How much there is.
     pub fn counts(&self) -> RibCounts {
         RibCounts {
-            routes: self.held - self.forgotten,
+            routes: self.held.saturating_sub(self.forgotten),
             forgotten: self.forgotten,
             prefixes_v4: self.v4.len(),
             prefixes_v6: self.v6.len(),
             paths: self.interned.paths(),
             links: self.interned.links().count(),
-            sources: self.sources.len() - self.sources.forgotten(),
+            sources: self.sources.len().saturating_sub(self.sources.forgotten()),
             refused: self.refused,
             links_refused: self.interned.links_refused(),
         }
@@ -318,9 +318,8 @@ impl Rib {
     /// Bytes of memory, about: what the maps say of themselves, and what lies behind them.
     pub fn resident_bytes(&self) -> usize {
         let behind = |routes: &Routes| routes.behind_bytes();
-        let v4 = self.v4.mem_size() + self.v4.values().map(behind).sum::<usize>();
-        let v6 = self.v6.mem_size() + self.v6.values().map(behind).sum::<usize>();
-        v4 + v6 + self.interned.resident_bytes()
+        let routes = self.v4.values().chain(self.v6.values()).map(behind).sum();
+        [self.v4.mem_size(), self.v6.mem_size(), routes, self.interned.resident_bytes()].into_iter().sum()
     }
 }
 
@@ -348,7 +347,7 @@ fn sweep<P: Prefix>(map: &mut PrefixMap<P, Routes>, sources: &Sources, interned:
             let stays = !sources.is_forgotten(route.slot);
             if !stays {
                 interned.release(route.path);
-                gone += 1;
+                gone = gone.saturating_add(1);
             }
             stays
         });
@@ -374,7 +373,7 @@ impl Votes {
             }
             for origin in interned.origins(route.path) {
                 match self.tally.iter_mut().find(|(asn, _)| *asn == origin) {
-                    Some((_, votes)) => *votes += 1,
+                    Some((_, votes)) => *votes = votes.saturating_add(1),
                     None => self.tally.push((origin, 1)),
                 }
             }

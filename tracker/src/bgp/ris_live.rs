@@ -86,13 +86,13 @@ impl RisSession {
 
     /// A message was too long to be looked at.
     fn on_too_long(&mut self) {
-        self.tally.messages += 1;
-        self.tally.damaged += 1;
+        self.tally.messages = self.tally.messages.saturating_add(1);
+        self.tally.damaged = self.tally.damaged.saturating_add(1);
     }
 
     /// Handles one message, one line of JSON. What becomes of routes is appended to `told`.
     pub fn handle(&mut self, message: &str, told: &mut Vec<Told>) {
-        self.tally.messages += 1;
+        self.tally.messages = self.tally.messages.saturating_add(1);
         // The parser is somebody else's, and so is the message: a panic costs this message only.
         match catch_unwind(|| read(message)) {
             Ok(Some(Read::Routes(elements))) => {
@@ -101,7 +101,7 @@ impl RisSession {
             Ok(Some(Read::Down(peer))) => {
                 told.extend(self.numbers.remove(&peer).map(|source| Told::Forgotten { source }));
             }
-            Ok(None) | Err(_) => self.tally.damaged += 1,
+            Ok(None) | Err(_) => self.tally.damaged = self.tally.damaged.saturating_add(1),
         }
     }
 
@@ -115,7 +115,7 @@ impl RisSession {
                     Some(Ok(path)) => Route::Announced(path.into()),
                     // Without a usable path it counts as withdrawn (RFC 7606).
                     None | Some(Err(_)) => {
-                        self.tally.skipped += 1;
+                        self.tally.skipped = self.tally.skipped.saturating_add(1);
                         Route::Withdrawn
                     }
                 }
@@ -127,12 +127,14 @@ impl RisSession {
         match change {
             Some(change) => {
                 match change {
-                    Told::Announced { .. } => self.tally.announced += 1,
-                    Told::Withdrawn { .. } | Told::Forgotten { .. } => self.tally.withdrawn += 1,
+                    Told::Announced { .. } => self.tally.announced = self.tally.announced.saturating_add(1),
+                    Told::Withdrawn { .. } | Told::Forgotten { .. } => {
+                        self.tally.withdrawn = self.tally.withdrawn.saturating_add(1)
+                    }
                 }
                 told.push(change);
             }
-            None => self.tally.skipped += 1,
+            None => self.tally.skipped = self.tally.skipped.saturating_add(1),
         }
     }
 }

@@ -175,8 +175,9 @@ impl Reading {
             // Files come from elsewhere, and so does the parser.
             let read = catch_unwind(AssertUnwindSafe(|| self.batch(&mut reader, &mut told)));
             let counts = reader.counts();
-            self.tally.damaged = before.damaged + counts.damaged;
-            self.tally.skipped = before.skipped + counts.unusable_paths + counts.too_short;
+            self.tally.damaged = before.damaged.saturating_add(counts.damaged);
+            let unusable = counts.unusable_paths.saturating_add(counts.too_short);
+            self.tally.skipped = before.skipped.saturating_add(unusable);
             let last = match read {
                 Ok(Ok(last)) => last,
                 Ok(Err(error)) => {
@@ -184,7 +185,7 @@ impl Reading {
                     return Err(error.into());
                 }
                 Err(_) => {
-                    self.tally.damaged += 1;
+                    self.tally.damaged = self.tally.damaged.saturating_add(1);
                     true
                 }
             };
@@ -205,17 +206,17 @@ impl Reading {
     }
 
     fn change(&mut self, change: Change, told: &mut Vec<Told>) {
-        self.tally.messages += 1;
+        self.tally.messages = self.tally.messages.saturating_add(1);
         match self.numbers.told(change) {
             Some(Told::Withdrawn { source, network, path_id }) => {
-                self.tally.withdrawn += 1;
+                self.tally.withdrawn = self.tally.withdrawn.saturating_add(1);
                 told.push(Told::Withdrawn { source, network, path_id });
             }
             Some(other) => {
-                self.tally.announced += 1;
+                self.tally.announced = self.tally.announced.saturating_add(1);
                 told.push(other);
             }
-            None => self.tally.skipped += 1,
+            None => self.tally.skipped = self.tally.skipped.saturating_add(1),
         }
     }
 }

@@ -168,7 +168,7 @@ impl AddressBook {
 fn pause(spot: &Spot) -> Duration {
     let doubled = |first: Duration| match spot.failures {
         0 => Duration::ZERO,
-        failures => first.saturating_mul(1 << u32::from(failures - 1).min(16)),
+        failures => first.saturating_mul(1 << u32::from(failures.saturating_sub(1)).min(16)),
     };
     match spot.rank {
         Rank::Link => doubled(PAUSE_LINK).min(targets::WINDOW),

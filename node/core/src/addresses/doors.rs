@@ -46,7 +46,8 @@ impl AddressBook {
             }
             let yields = |spot: &Spot| spot.rank < rank && !mine || spot.rank == rank && spot.failures > 0;
             let yielding = names.iter().filter(|(_, spot)| yields(spot));
-            let (name, spot) = yielding.min_by_key(|(_, spot)| (spot.rank, u8::MAX - spot.failures))?;
+            let (name, spot) =
+                yielding.min_by_key(|(_, spot)| (spot.rank, std::cmp::Reverse(spot.failures)))?;
             self.drop_place(*name, &spot.endpoint);
         }
         Some(failures)

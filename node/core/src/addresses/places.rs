@@ -169,7 +169,7 @@ impl Places {
             gone.push(self.0.remove(at));
         }
         while self.0.iter().filter(|spot| spot.rank != Rank::Typed).count() >= PLACES_MAX {
-            let worst = |(_, spot): &(usize, &Spot)| (spot.rank, u8::MAX - spot.failures);
+            let worst = |(_, spot): &(usize, &Spot)| (spot.rank, u8::MAX.saturating_sub(spot.failures));
             let found = self.0.iter().enumerate().min_by_key(worst).map(|(at, spot)| (at, spot.rank));
             match found {
                 Some((at, rank)) if rank <= told.rank => gone.push(self.0.remove(at)),
@@ -208,7 +208,9 @@ impl Places {
             }
             None => {
                 let worst = others().filter(|(_, spot)| yields(spot));
-                worst.min_by_key(|(_, spot)| (spot.rank, u8::MAX - spot.failures)).map(|(at, _)| at)
+                worst
+                    .min_by_key(|(_, spot)| (spot.rank, u8::MAX.saturating_sub(spot.failures)))
+                    .map(|(at, _)| at)
             }
         };
         let Some(at) = at else { return Told::Refused };
@@ -255,7 +257,7 @@ impl Places {
         order.retain(|&at| {
             let third = self.0[at].rank.is_third_party();
             let fits = !third || room > 0;
-            room -= usize::from(third && fits);
+            room = room.saturating_sub((third && fits).into());
             fits
         });
         order

@@ -36,10 +36,10 @@ impl Table {
 
     /// The bucket for a peer at `target` that `owner` answers for, which can reach `reach` buckets.
     fn bucket(&self, owner: Prefix, target: Prefix, reach: u16) -> u16 {
-        let one_of =
-            mix(self.secret ^ target.number().rotate_left(32) ^ owner.number()) % u64::from(reach.max(1));
+        let one_of = mix(self.secret ^ target.number().rotate_left(32) ^ owner.number());
+        let one_of = one_of.checked_rem(reach.into()).unwrap_or(0);
         let bucket = mix(self.secret.rotate_left(17) ^ mix(owner.number() ^ one_of.rotate_left(48)));
-        (bucket % u64::from(self.buckets_max.max(1))) as u16
+        crate::saturate::to_u16(bucket.checked_rem(self.buckets_max.into()).unwrap_or(0))
     }
 
     /// Puts a peer in; the slot it got, and who left for it. None if everybody in its bucket is `busy`.
@@ -63,7 +63,7 @@ impl Table {
                 bucket.iter().enumerate().filter(fits).map(|(at, _)| at).collect()
             };
             let candidates = Some(idle(true)).filter(|idle| !idle.is_empty()).unwrap_or_else(|| idle(false));
-            let at = *candidates.get(random.below(candidates.len() as u32) as usize)?;
+            let at = *candidates.get(random.below(crate::saturate::to_u32(candidates.len())) as usize)?;
             gone = Some(bucket.swap_remove(at).0);
         }
         bucket.push((peer, owner));

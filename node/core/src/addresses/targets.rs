@@ -16,7 +16,7 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::Rank;
-use crate::{prefix::Prefix, scope::Scope, time::Timestamp};
+use crate::{prefix::Prefix, scope::Scope, tally::Tally, time::Timestamp};
 
 /// The time over which dials of a target are counted.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -96,7 +96,7 @@ fn wait(now: Timestamp, spent: &[Spent], limit: usize) -> Result<(), Duration> {
     if spent.iter().any(|spent| spent.pending) {
         return Err(PENDING_PAUSE);
     }
-    let frees = spent.iter().rev().nth(limit - 1).map(|spent| (spent.at + WINDOW).since(now));
+    let frees = spent.iter().rev().nth(limit.saturating_sub(1)).map(|spent| (spent.at + WINDOW).since(now));
     Err(frees.unwrap_or(WINDOW).max(PENDING_PAUSE))
 }
 
@@ -135,7 +135,8 @@ impl Targets {
     /// Makes room for two targets in a full table, if there are others to whom it is due.
     fn make_room(&mut self, now: Timestamp, wanted: [Target; 2], word: Word) -> Result<(), Duration> {
         let is_full = |all: &BTreeMap<Target, Vec<Spent>>| {
-            all.len() + wanted.iter().filter(|target| !all.contains_key(target)).count() > TARGETS_MAX
+            let new = wanted.iter().filter(|target| !all.contains_key(target)).count();
+            all.len().saturating_add(new) > TARGETS_MAX
         };
         if is_full(&self.0) {
             let counts = |spent: &Spent| spent.pending || now.since(spent.at) < WINDOW;
@@ -159,12 +160,10 @@ impl Targets {
             dials.flat_map(|(ip, spent)| spent.iter().map(move |spent| (ip, *spent)))
         };
         let failed = || of_addresses().filter(|(_, spent)| !spent.pending && spent.word.0 <= word.0);
-        let mut caused: BTreeMap<Word, usize> = BTreeMap::new();
-        failed().for_each(|(_, spent)| *caused.entry(spent.word).or_default() += 1);
-        let own = caused.get(&word).copied().unwrap_or(0);
-        let yields = |(other, count): &(&Word, &usize)| other.0 < word.0 || **count > own;
-        let yielding = caused.iter().filter(yields);
-        let (&most, _) = yielding.min_by_key(|(other, count)| (other.0, std::cmp::Reverse(**count)))?;
+        let caused: Tally<Word> = failed().map(|(_, spent)| spent.word).collect();
+        let own = caused.of(word);
+        let yielding = caused.iter().filter(|(other, count)| other.0 < word.0 || *count > own);
+        let (most, _) = yielding.min_by_key(|(other, count)| (other.0, std::cmp::Reverse(*count)))?;
         failed().filter(|(_, spent)| spent.word == most).min_by_key(|(_, spent)| spent.at)
     }
 

@@ -9,7 +9,10 @@ use super::{
     graph::{NODES_MAX, Node},
     ranges::{Address, Owner, Prefix, cut},
 };
-use crate::asn::{Asn, Relation};
+use crate::{
+    asn::{Asn, Relation},
+    saturate::to_u32,
+};
 
 /// Bytes of one name at most; the rest is cut off.
 const NAME_BYTES_MAX: usize = 255;
@@ -70,7 +73,8 @@ impl<K: Address> Layers<K> {
     /// The flat table, and of how many prefixes it was made.
     fn flatten(mut self) -> (Ranges<K>, u64) {
         self.keep_last();
-        let count = self.prefixes_below + self.prefixes.len() as u64;
+        // How many the base was made of is its maker's word.
+        let count = self.prefixes_below.saturating_add(self.prefixes.len() as u64);
         let upper = Ranges::flatten(self.prefixes);
         (self.base.map_or_else(|| upper.clone(), |base| base.under(&upper)), count)
     }
@@ -111,10 +115,15 @@ impl Owners {
             return self.number(&each_once);
         }
         self.sets.push(each_once.clone());
-        let number = self.sets.len() as Owner;
+        let number = to_u32(self.sets.len());
         self.numbers.insert(each_once, number);
         number
     }
+}
+
+/// Where an owner stands: the first is number 1. Nobody, number 0, stands nowhere.
+fn place(owner: Owner) -> usize {
+    (owner as usize).wrapping_sub(1)
 }
 
 impl AtlasBuilder {
@@ -138,10 +147,9 @@ impl AtlasBuilder {
             Some(set) => set.iter().map(|&node| base.asn(node)).collect(),
             None => base.first_origin(owner).into_iter().collect::<Vec<_>>(),
         };
-        let last = base.ases.len() + base.origin_sets.len();
-        let numbers: Vec<Owner> =
-            (1..=last as Owner).map(|owner| builder.owners.number(&origins(owner))).collect();
-        let renumber = |owner: Owner| numbers[owner as usize - 1];
+        let last = to_u32(base.ases.len().saturating_add(base.origin_sets.len()));
+        let numbers: Vec<Owner> = (1..=last).map(|owner| builder.owners.number(&origins(owner))).collect();
+        let renumber = |owner| numbers[place(owner)];
         builder.v4 = Layers::above(Some(base.v4.renumbered(renumber)), base.prefixes_v4);
         builder.v6 = Layers::above(Some(base.v6.renumbered(renumber)), base.prefixes_v6);
         base.ases()
@@ -189,7 +197,7 @@ impl AtlasBuilder {
     pub fn name(&mut self, asn: Asn, name: &str) {
         let mut clean = String::new();
         for c in name.chars().filter(|c| !c.is_control()) {
-            if clean.len() + c.len_utf8() > NAME_BYTES_MAX {
+            if clean.len().saturating_add(c.len_utf8()) > NAME_BYTES_MAX {
                 break;
             }
             clean.push(c);
@@ -214,18 +222,18 @@ impl AtlasBuilder {
     /// The atlas. Takes a second or so for the whole Internet.
     pub fn build(self) -> Atlas {
         let ases = self.ases();
-        let node = |asn: Asn| ases.binary_search(&asn.0).map_or(0, |at| at as Node);
+        let node = |asn: Asn| ases.binary_search(&asn.0).map_or(0, to_u32);
         let mut origin_sets = Vec::new();
         // By number minus one: the place of a single AS, or of a set behind them, plus one.
         let mut number = |origins: &[Asn]| match *origins {
-            [single] => node(single) + 1,
+            [single] => node(single).saturating_add(1),
             ref several => {
                 origin_sets.push(several.iter().map(|&asn| node(asn)).collect());
-                (ases.len() + origin_sets.len()) as Owner
+                to_u32(ases.len().saturating_add(origin_sets.len()))
             }
         };
         let owners: Vec<Owner> = self.owners.sets.iter().map(|set| number(set)).collect();
-        let renumber = |owner: Owner| owners[owner as usize - 1];
+        let renumber = |owner| owners[place(owner)];
         let (v4, prefixes_v4) = self.v4.flatten();
         let (v6, prefixes_v6) = self.v6.flatten();
         let links: Vec<(Node, Node, Relation)> =

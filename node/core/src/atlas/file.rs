@@ -16,13 +16,18 @@ use sha2::{Digest, Sha256};
 use super::{
     Atlas, Graph, Names, Ranges,
     graph::Node,
-    ranges::{Address, Owner, Start},
+    ranges::{Address, Start},
 };
-use crate::asn::Relation;
+use crate::{
+    asn::Relation,
+    saturate::{to_u8, to_u32},
+};
 
 const MAGIC: &[u8; 8] = b"NCATLAS1";
 const HASH_BYTES: usize = 32;
-const HEADER_BYTES: usize = MAGIC.len() + HASH_BYTES + 12;
+/// Where what is hashed begins: the version, the length, the body.
+const HASHED_AT: usize = MAGIC.len() + HASH_BYTES;
+const HEADER_BYTES: usize = HASHED_AT + 12;
 /// The body before deflating: six times that of the Internet of 2026.
 const BODY_BYTES_MAX: usize = 64 << 20;
 /// Deflating level: the file is made seldom and sent often.
@@ -53,7 +58,7 @@ impl Atlas {
     pub fn encode(&self) -> Vec<u8> {
         let body = self.body();
         let mut rest = self.version.to_le_bytes().to_vec();
-        rest.extend((body.len() as u32).to_le_bytes());
+        rest.extend(to_u32(body.len()).to_le_bytes());
         rest.extend(miniz_oxide::deflate::compress_to_vec_zlib(&body, DEFLATE_LEVEL));
         let mut file = MAGIC.to_vec();
         file.extend(Sha256::digest(&rest));
@@ -73,11 +78,11 @@ impl Atlas {
             return Err(AtlasError::NotAnAtlas);
         }
         let (header, deflated) = bytes.split_at_checked(HEADER_BYTES).ok_or(AtlasError::Checksum)?;
-        let (hash, rest) = (&header[MAGIC.len()..][..HASH_BYTES], &bytes[MAGIC.len() + HASH_BYTES..]);
+        let (hash, rest) = (&header[MAGIC.len()..HASHED_AT], &bytes[HASHED_AT..]);
         if Sha256::digest(rest)[..] != *hash {
             return Err(AtlasError::Checksum);
         }
-        let (version, length) = header[MAGIC.len() + HASH_BYTES..].split_at(8);
+        let (version, length) = header[HASHED_AT..].split_at(8);
         let version = version.try_into().map(u64::from_le_bytes).map_err(|_| AtlasError::Checksum)?;
         let length = length.try_into().map(u32::from_le_bytes).map_err(|_| AtlasError::Checksum)? as usize;
         if length > BODY_BYTES_MAX {
@@ -104,9 +109,10 @@ impl Atlas {
         write_ranges(&self.v4, &mut column);
         write_ranges(&self.v6, &mut column);
         let higher = |node: Node| self.graph.neighbours(node).filter(move |&(other, _)| other > node);
-        let nodes = 0..self.ases.len() as Node;
+        let nodes = 0..to_u32(self.ases.len());
         column(&numbers(nodes.clone().map(|node| higher(node).count() as u64)));
-        let from_node = |node: Node| gaps(higher(node).map(move |(other, _)| u64::from(other - node)));
+        let from_node =
+            |node: Node| gaps(higher(node).map(move |(other, _)| u64::from(other.abs_diff(node))));
         column(&numbers(nodes.clone().flat_map(from_node)));
         let relations = nodes.flat_map(|node| higher(node).map(|(_, relation)| relation as u8));
         column(&relations.collect::<Vec<u8>>());
@@ -119,8 +125,8 @@ fn write_ranges<K: Address>(ranges: &Ranges<K>, column: &mut impl FnMut(&[u8])) 
     let starts: Vec<u128> = ranges.iter().map(|(start, _)| start.to_u128()).collect();
     let (mut shifts, mut odd_parts) = (Vec::new(), Vec::new());
     for pair in starts.windows(2) {
-        let gap = pair[1] - pair[0];
-        shifts.push(gap.trailing_zeros() as u8);
+        let gap = pair[1].abs_diff(pair[0]);
+        shifts.push(to_u8(gap.trailing_zeros()));
         put_wide(&mut odd_parts, gap >> gap.trailing_zeros() >> 1);
     }
     column(&shifts);
@@ -137,7 +143,7 @@ fn read_body(version: u64, body: &[u8]) -> Result<Atlas, AtlasError> {
     let names = read_names(&body.column("names")?, ases.len())?;
     let lengths = body.column("origin sets")?;
     let origin_sets = read_origin_sets(lengths, body.column("origin sets")?, ases.len())?;
-    let owners = ases.len() + origin_sets.len();
+    let owners = ases.len().saturating_add(origin_sets.len());
     let v4 = read_ranges(&mut body, owners)?;
     let v6 = read_ranges(&mut body, owners)?;
     let graph = read_graph(&mut body, ases.len())?;
@@ -207,8 +213,8 @@ fn read_ranges<K: Address>(body: &mut Column<'_>, owners_known: usize) -> Result
     let bad = || AtlasError::Inconsistent(WHAT);
     let (shifts, mut odd_parts) = (body.column(WHAT)?, body.column(WHAT)?);
     let mut owners = body.column(WHAT)?;
-    let mut ranges: Vec<Start<K>> = Vec::with_capacity(shifts.0.len() + 1);
-    let owner = |owners: &mut Column<'_>| owners.below(owners_known + 1, WHAT).map(|owner| owner as Owner);
+    let mut ranges: Vec<Start<K>> = Vec::with_capacity(shifts.0.len().saturating_add(1));
+    let owner = |owners: &mut Column<'_>| owners.below(owners_known.saturating_add(1), WHAT);
     ranges.push((K::ZERO, owner(&mut owners)?));
     let mut at = 0_u128;
     for &shift in shifts.0 {
@@ -232,7 +238,7 @@ fn read_graph(body: &mut Column<'_>, ases: usize) -> Result<Graph, AtlasError> {
     let (mut degrees, mut gaps) = (body.column(WHAT)?, body.column(WHAT)?);
     let relations = body.column(WHAT)?.0;
     let mut links: Vec<(Node, Node, Relation)> = Vec::with_capacity(relations.len());
-    for node in 0..ases as Node {
+    for node in 0..to_u32(ases) {
         let mut other = node;
         for _ in 0..degrees.number(WHAT)? {
             let gap = gaps.below(ases, WHAT)?;
@@ -257,7 +263,7 @@ fn read_graph(body: &mut Column<'_>, ases: usize) -> Result<Graph, AtlasError> {
 /// Ascending numbers as the first one and the gaps between them.
 fn gaps(ascending: impl Iterator<Item = u64>) -> impl Iterator<Item = u64> {
     let mut last = 0;
-    ascending.map(move |number| number - std::mem::replace(&mut last, number))
+    ascending.map(move |number| number.saturating_sub(std::mem::replace(&mut last, number)))
 }
 
 fn numbers(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
@@ -272,10 +278,10 @@ fn put(bytes: &mut Vec<u8>, number: u64) {
 
 fn put_wide(bytes: &mut Vec<u8>, mut number: u128) {
     while number > 0x7f {
-        bytes.push(number as u8 | 0x80);
+        bytes.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;
     }
-    bytes.push(number as u8);
+    bytes.push((number & 0x7f) as u8);
 }
 
 /// Bytes still to be read.
@@ -315,6 +321,7 @@ impl<'a> Column<'a> {
     /// A number under `bound`, which is one of things counted before and so fits.
     fn below(&mut self, bound: usize, what: &'static str) -> Result<u32, AtlasError> {
         let number = self.number(what)?;
-        if number < bound as u64 { Ok(number as u32) } else { Err(AtlasError::Inconsistent(what)) }
+        let number = u32::try_from(number).ok().filter(|&number| (number as usize) < bound);
+        number.ok_or(AtlasError::Inconsistent(what))
     }
 }

@@ -5,7 +5,7 @@
 //!
 //! Invariants: every link stands twice, once from each end, with reversed relations; the neighbours of an AS ascend.
 
-use crate::asn::Relation;
+use crate::{asn::Relation, saturate::to_u32};
 
 /// Place of an AS in the atlas's list.
 pub(super) type Node = u32;
@@ -15,6 +15,8 @@ const RELATIONS: [Relation; 4] = [Relation::Customer, Relation::Peer, Relation::
 
 /// ASes at most: the two highest bits of a neighbour tell the relation.
 pub(super) const NODES_MAX: usize = 1 << RELATION_SHIFT;
+
+const NODE_BITS: u32 = (1 << RELATION_SHIFT) - 1;
 
 /// The graph of ASes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -52,19 +54,19 @@ const FAR: u8 = u8::MAX;
 impl Graph {
     /// A graph of `nodes` ASes. `links` are one entry a link: two ASes and what the second is to the first.
     pub(super) fn new(nodes: usize, links: &[(Node, Node, Relation)]) -> Graph {
-        let mut ends: Vec<(Node, u32)> = Vec::with_capacity(links.len() * 2);
+        let mut ends: Vec<(Node, u32)> = Vec::with_capacity(links.len().saturating_mul(2));
         for &(a, b, relation) in links {
             ends.push((a, pack(b, relation)));
             ends.push((b, pack(a, relation.reversed())));
         }
         ends.sort_unstable_by_key(|&(node, packed)| (node, unpack(packed).0));
-        let mut offsets = Vec::with_capacity(nodes + 1);
-        let mut at = 0;
-        for node in 0..=nodes as u32 {
+        let mut offsets = Vec::with_capacity(nodes.saturating_add(1));
+        let mut at = 0_usize;
+        for node in 0..=to_u32(nodes) {
             while ends.get(at).is_some_and(|&(of, _)| of < node) {
-                at += 1;
+                at = at.saturating_add(1);
             }
-            offsets.push(at as u32);
+            offsets.push(to_u32(at));
         }
         Graph { offsets: offsets.into(), neighbours: ends.into_iter().map(|(_, packed)| packed).collect() }
     }
@@ -74,7 +76,7 @@ impl Graph {
     }
 
     fn packed(&self, node: Node) -> &[u32] {
-        let (from, to) = (self.offsets[node as usize], self.offsets[node as usize + 1]);
+        let [from, to] = self.offsets[node as usize..][..2] else { return &[] };
         &self.neighbours[from as usize..to as usize]
     }
 
@@ -85,7 +87,7 @@ impl Graph {
 
     /// Every link once, ascending: the lower AS, the higher one, and what the higher is to the lower.
     pub(super) fn links(&self) -> impl Iterator<Item = (Node, Node, Relation)> {
-        (0..self.nodes() as Node).flat_map(move |node| {
+        (0..to_u32(self.nodes())).flat_map(move |node| {
             let higher = move |&(other, _): &(Node, Relation)| other > node;
             self.neighbours(node).filter(higher).map(move |(other, relation)| (node, other, relation))
         })
@@ -118,7 +120,7 @@ impl Graph {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        (self.offsets.len() + self.neighbours.len()) * 4
+        size_of_val(&*self.offsets).saturating_add(size_of_val(&*self.neighbours))
     }
 }
 
@@ -132,7 +134,7 @@ fn pack(node: Node, relation: Relation) -> u32 {
 }
 
 fn unpack(packed: u32) -> (Node, Relation) {
-    (packed & (NODES_MAX as u32 - 1), RELATIONS[(packed >> RELATION_SHIFT) as usize])
+    (packed & NODE_BITS, RELATIONS[(packed >> RELATION_SHIFT) as usize])
 }
 
 type State = (Node, Phase);
@@ -151,9 +153,9 @@ impl<'a> Search<'a> {
         let mut search = Search { graph, from, hops: vec![[FAR; 2]; graph.nodes()] };
         search.hops[from as usize][Phase::Climbing as usize] = 0;
         let mut now = vec![(from, Phase::Climbing)];
-        let mut hops = 0;
+        let mut hops = 0_u8;
         while !now.is_empty() && hops < FAR - 1 && !now.iter().any(|&(node, _)| Some(node) == to) {
-            hops += 1;
+            hops = hops.saturating_add(1);
             now = search.advance(&now, hops);
         }
         search

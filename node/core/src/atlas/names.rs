@@ -21,7 +21,7 @@ impl Names {
 
     /// The name of an AS, if it has one.
     pub(super) fn get(&self, at: usize) -> Option<&str> {
-        let (from, to) = (*self.offsets.get(at)?, *self.offsets.get(at + 1)?);
+        let &[from, to] = self.offsets.get(at..)?.first_chunk()?;
         self.text.get(from as usize..to as usize).filter(|name| !name.is_empty())
     }
 
@@ -31,6 +31,6 @@ impl Names {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.text.len() + self.offsets.len() * 4
+        self.text.len().saturating_add(size_of_val(&*self.offsets))
     }
 }

@@ -6,6 +6,8 @@
 
 use std::net::IpAddr;
 
+use crate::saturate::{to_u8, to_u32};
+
 /// What an address becomes for the table: its bits, as wide as its family's.
 pub(super) trait Address: Copy + Ord + Eq + std::fmt::Debug {
     /// The lowest address.
@@ -155,9 +157,10 @@ impl<K: Address> Ranges<K> {
 
     fn position(&self, address: K) -> usize {
         let top = address.top_sixteen();
-        let (from, to) = (self.index[top] as usize, self.index[top + 1] as usize);
-        // The range may have begun before the sixteen bits did.
-        from + self.starts[from..to].partition_point(|&start| start <= address) - 1
+        let (from, to) = (self.index[top] as usize, self.index[top.saturating_add(1)] as usize);
+        // The range may have begun before the sixteen bits did. The lowest address begins one.
+        let begun = self.starts[from..to].partition_point(|&start| start <= address);
+        from.saturating_add(begun).saturating_sub(1)
     }
 
     /// The owner of an address.
@@ -168,7 +171,10 @@ impl<K: Address> Ranges<K> {
     /// The range an address lies in: its first and last address, and its owner.
     pub(super) fn range(&self, address: K) -> (K, K, Owner) {
         let at = self.position(address);
-        let last = self.starts.get(at + 1).map_or_else(|| K::ZERO.last_of(0), |next| next.predecessor());
+        let last = self
+            .starts
+            .get(at.saturating_add(1))
+            .map_or_else(|| K::ZERO.last_of(0), |next| next.predecessor());
         (self.starts[at], last, self.owners[at])
     }
 
@@ -187,7 +193,7 @@ impl<K: Address> Ranges<K> {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.starts.len() * size_of::<K>() + (self.owners.len() + self.index.len()) * 4
+        [size_of_val(&*self.starts), size_of_val(&*self.owners), size_of_val(&*self.index)].into_iter().sum()
     }
 }
 
@@ -212,15 +218,15 @@ fn close_until<K: Address>(open: &mut Vec<(K, Owner)>, before: Option<K>, ranges
 /// For each sixteen bits the first range that starts there or later, plus one entry at the end.
 fn index_of<K: Address>(starts: &[K]) -> Box<[u32]> {
     let mut index = vec![0; (1 << 16) + 1];
-    let mut at = 0;
-    for (top, entry) in index.iter_mut().enumerate().take(1 << 16) {
-        let first = K::with_top_sixteen(top as u32);
+    let mut at = 0_usize;
+    for (top, entry) in (0..1 << 16).zip(&mut index) {
+        let first = K::with_top_sixteen(top);
         while starts.get(at).is_some_and(|&start| start < first) {
-            at += 1;
+            at = at.saturating_add(1);
         }
-        *entry = at as u32;
+        *entry = to_u32(at);
     }
-    index[1 << 16] = starts.len() as u32;
+    index[1 << 16] = to_u32(starts.len());
     index.into()
 }
 
@@ -231,7 +237,7 @@ pub(super) fn cut<K: Address>(first: K, last: K) -> Vec<(K, u8)> {
     while let Some(start) = from {
         // The shortest prefix that begins here and does not reach beyond the end.
         let fits = |bits: &u8| starts_prefix(start, *bits) && start.last_of(*bits) <= last;
-        let bits = (0..=K::BITS as u8).find(fits).unwrap_or(K::BITS as u8);
+        let bits = (0..=to_u8(K::BITS)).find(fits).unwrap_or(to_u8(K::BITS));
         prefixes.push((start, bits));
         from = start.last_of(bits).successor().filter(|&next| next <= last);
     }

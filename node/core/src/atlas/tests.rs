@@ -289,6 +289,21 @@ fn body_of(atlas: &Atlas) -> Vec<u8> {
     miniz_oxide::inflate::decompress_to_vec_zlib(&file[52..]).unwrap()
 }
 
+/// How many prefixes there are is only said, and nothing else in the file follows from it.
+#[test]
+fn a_forged_number_of_prefixes_stays_a_number_whatever_is_laid_over_it() {
+    let body = body_of(&sample());
+    let [2, _, _, rest @ ..] = &body[..] else { panic!("a column of two small counts comes first") };
+    let largest = [&[0xff; 9][..], &[0x01]].concat();
+    let body = [&[20][..], &largest, &largest, rest].concat();
+    let base = Atlas::decode(&forged(&body, body.len() as u32)).unwrap();
+    assert_eq!((base.counts().prefixes_v4, base.counts().prefixes_v6), (u64::MAX, u64::MAX));
+    let mut builder = AtlasBuilder::on(&base, 2);
+    builder.prefix(net("10.0.0.0/8"), &[Asn(1)]);
+    builder.prefix(net("2001:db8::/32"), &[Asn(1)]);
+    assert_eq!(builder.build().counts().prefixes_v4, u64::MAX);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
 

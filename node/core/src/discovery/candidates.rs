@@ -5,8 +5,6 @@
 //!
 //! Invariant: there are no more than [`Config::candidates_max`], but for those that the user named.
 
-use std::collections::BTreeMap;
-
 use super::{Discovery, turns::Teller};
 use crate::{
     HaveMaps,
@@ -15,6 +13,7 @@ use crate::{
     input::{Candidate, Via},
     locality::Locality,
     peers::Links,
+    tally::Tally,
     tier::Near,
     time::Timestamp,
 };
@@ -155,17 +154,17 @@ impl Discovery {
             self.known.reserve_exact(STEP);
         }
         self.known.push(known);
-        self.enter_group(self.known.len() - 1);
+        self.enter_group(self.known.len().saturating_sub(1));
     }
 
     pub(super) fn take(&mut self, at: usize) -> Known {
         let known = self.known.swap_remove(at);
         if self.known.is_empty() {
             self.known = Vec::new();
-        } else if self.known.capacity() >= self.known.len() + 2 * STEP {
-            self.known.shrink_to(self.known.len() + STEP);
+        } else if self.known.capacity() >= self.known.len().saturating_add(2 * STEP) {
+            self.known.shrink_to(self.known.len().saturating_add(STEP));
         }
-        self.dialing -= u8::from(known.state == State::Dialing);
+        self.dialing = self.dialing.saturating_sub((known.state == State::Dialing).into());
         known
     }
 
@@ -176,28 +175,27 @@ impl Discovery {
     /// rest of the world.
     fn forget_one(&mut self, (via, teller): (Via, Teller), ours: Locality) -> bool {
         let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
-        let spared = outsiders * OUTSIDERS_SHARE <= self.known.len();
+        let spared = outsiders.saturating_mul(OUTSIDERS_SHARE) <= self.known.len();
         let idle = |known: &Known| {
             let droppable =
                 matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= via;
             droppable && !(spared && ours.is_outside(known.near))
         };
-        let mut sizes: BTreeMap<(Via, Teller), usize> = BTreeMap::from([((via, teller), 1)]);
-        self.known.iter().for_each(|known| *sizes.entry(known.group()).or_default() += 1);
-        let size = |sizes: &BTreeMap<_, usize>, group| sizes.get(&group).copied().unwrap_or(0);
+        let newcomer = std::iter::once((via, teller));
+        let mut sizes: Tally<(Via, Teller)> = self.known.iter().map(Known::group).chain(newcomer).collect();
         loop {
             let worst = |(_, known): &(usize, &Known)| {
-                (known.via, size(&sizes, known.group()), known.failures, known.near.proximity, known.peer)
+                (known.via, sizes.of(known.group()), known.failures, known.near.proximity, known.peer)
             };
             let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
             let Some((at, _)) = at else { return false };
             let known = &mut self.known[at];
             let (former, other) = (known.group(), known.second.take().map(|second| (known.via, second)));
-            match other.filter(|&other| size(&sizes, other) + 1 < size(&sizes, former)) {
+            match other.filter(|&other| sizes.of(other).saturating_add(1) < sizes.of(former)) {
                 Some(other) => {
                     known.teller = other.1;
-                    sizes.entry(former).and_modify(|size| *size -= 1);
-                    *sizes.entry(other).or_default() += 1;
+                    sizes.remove(former);
+                    sizes.add(other);
                     self.enter_group(at);
                 }
                 None => {

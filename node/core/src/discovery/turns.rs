@@ -22,10 +22,10 @@ impl Teller {
     /// Whom a word of this peer counts for.
     pub(crate) fn of(view: &dyn HaveMaps, peer: PeerKey) -> Teller {
         // Networks are odd; the others are even, and not 0.
-        let even = |number: u64| Teller((number as u32).max(1) << 1);
+        let even = |hash: u64| Teller(u32::try_from(hash >> 33).unwrap_or(u32::MAX).max(1) << 1);
         match (view.network(peer), view.host(peer)) {
-            (Network::UNKNOWN, Some(host)) => even(mix(host) >> 33),
-            (Network::UNKNOWN, None) => even(mix(!u64::from(peer.0)) >> 33),
+            (Network::UNKNOWN, Some(host)) => even(mix(host)),
+            (Network::UNKNOWN, None) => even(mix(!u64::from(peer.0))),
             (network, _) => Teller(network.number()),
         }
     }
@@ -62,7 +62,7 @@ impl Discovery {
         if self.turns.owed == 0 {
             return ready;
         }
-        self.turns.owed -= 1;
+        self.turns.owed = self.turns.owed.saturating_sub(1);
         let prefers = if self.turns.was_directory { Via::Exchange } else { Via::Directory };
         let waiting = |known: &Known| (known.via != Via::Named, known.via != prefers, known.turn);
         let first = ready.iter().map(|&at| &self.known[at]).min_by_key(|known| waiting(known));

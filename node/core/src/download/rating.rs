@@ -57,7 +57,7 @@ impl Download {
             };
             let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
             link.depth = match link.rate > 0.0 {
-                true => (ahead.ceil() + 1.0).clamp(min, max) as u8,
+                true => crate::saturate::to_u8(crate::saturate::whole((ahead.ceil() + 1.0).clamp(min, max))),
                 false if link.is_web_seed() => start,
                 false => stranger,
             };
@@ -77,7 +77,8 @@ impl Download {
         let missing = |&run: &RunIndex| !have.contains(run) && self.wants(run);
         let all = (0..self.layout.runs()).map(RunIndex::new);
         let unshared = all.filter(missing).filter(|&run| self.availability.of(run) == 0).count();
-        let share = (unshared / (others + 1)).clamp(1, usize::from(u8::MAX)) as u8;
+        let share = unshared.checked_div(others.saturating_add(1)).unwrap_or(0);
+        let share = crate::saturate::to_u8(share.max(1));
         for link in links.iter_mut().filter(|link| link.is_web_seed()) {
             link.depth = link.depth.min(share);
         }
@@ -128,29 +129,29 @@ impl Download {
     /// Requests to somebody who has not given anything yet: one, or as many small ones as make up a large one, but no more
     /// than a small part of a small content.
     pub(crate) fn depth_of_stranger(&self) -> u8 {
-        let runs = STRANGER_BYTES_MAX / self.run_bytes.max(1);
+        let runs = STRANGER_BYTES_MAX.checked_div(self.run_bytes).unwrap_or(STRANGER_BYTES_MAX);
         let share = self.layout.runs() / STRANGER_SHARE;
-        runs.min(share).clamp(1, u32::from(u8::MAX)) as u8
+        crate::saturate::to_u8(runs.min(share).max(1))
     }
 
     /// Requests to somebody whose rate is not known, after its first run.
     pub(super) fn depth_start(&self, configured: u8) -> u8 {
-        let small_runs = u64::from(configured) * u64::from(crate::layout::RUN_BYTES_MAX) / 4;
-        configured.max((small_runs / u64::from(self.run_bytes.max(1))).min(64) as u8)
+        let quarter = u32::from(configured).saturating_mul(crate::layout::RUN_BYTES_MAX / 4);
+        configured.max(crate::saturate::to_u8(quarter.checked_div(self.run_bytes).unwrap_or(0).min(64)))
     }
 
     /// Requests to a web seed to begin with: large ones for each of the few connections to it.
     pub(crate) fn depth_to_server(&self) -> u8 {
-        (SERVER_BYTES_START / self.run_bytes.max(1)).clamp(2, 64) as u8
+        crate::saturate::to_u8(SERVER_BYTES_START.checked_div(self.run_bytes).unwrap_or(0).clamp(2, 64))
     }
 }
 
 /// Requests in flight to one neighbour at most: of small runs more, but not more than it holds for us,
 /// with a margin for those it has sent and not yet counted as sent. What is refused halves the depth.
 fn depth_max(config: &Config, run_bytes: u32) -> u8 {
-    let small_runs = AHEAD_BYTES_MIN / u64::from(run_bytes.max(1));
-    let held = u64::from(config.uploads_queued_max) * 3 / 4;
-    config.requests_max.max(small_runs.min(held) as u8)
+    let small_runs = AHEAD_BYTES_MIN.checked_div(run_bytes.into()).unwrap_or(0);
+    let held = u64::from(config.uploads_queued_max).saturating_mul(3) / 4;
+    config.requests_max.max(crate::saturate::to_u8(small_runs.min(held)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,11 @@
 //!
 //! SHA-256 is FIPS 180-4; sections are named where constants or functions come from it.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "places among sixteen lanes: all are constants, and none is from outside"
+)]
+
 use crate::{id::Hash, layout::BLOCK_BYTES};
 
 /// Leaves that are hashed at once.

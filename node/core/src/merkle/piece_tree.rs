@@ -5,6 +5,7 @@ use super::{parent, piece_run_leaves, zero_root};
 use crate::{
     id::Hash,
     layout::{Layout, PieceIndex},
+    saturate::to_u32,
 };
 
 /// The nodes of one piece from the roots of its runs up to, and without, the piece's hash (that one
@@ -36,9 +37,10 @@ impl PieceTree {
     /// The tree of a piece of which nothing is known yet. At most 68 KB, for a piece of 256 MiB.
     pub fn new(layout: &Layout, piece: PieceIndex) -> PieceTree {
         let run_leaves = piece_run_leaves(layout, piece);
-        let slots = layout.piece(piece).leaves / run_leaves;
-        let runs = layout.piece_runs(piece).len() as u32;
-        let mut tree = PieceTree { nodes: vec![None; 2 * slots as usize - 2].into(), slots, runs };
+        // Both are powers of two, and a run has no more leaves than its piece.
+        let slots = layout.piece(piece).leaves >> run_leaves.ilog2();
+        let runs = to_u32(layout.piece_runs(piece).len());
+        let mut tree = PieceTree { nodes: vec![None; place(slots << 1)].into(), slots, runs };
         tree.set_empty_nodes(run_leaves);
         tree
     }
@@ -47,19 +49,24 @@ impl PieceTree {
     fn set_empty_nodes(&mut self, run_leaves: u32) {
         let (mut first, mut runs, mut empty) = (self.slots, self.runs, zero_root(run_leaves));
         while first > 1 {
-            for node in first + runs..2 * first {
+            for node in first.saturating_add(runs)..first << 1 {
                 self.set(node, empty);
             }
             (first, runs, empty) = (first / 2, runs.div_ceil(2), parent(&empty, &empty));
         }
     }
 
+    /// The node of a run's root. The index is below the slots, and those are a power of two.
+    fn of_run(&self, index_in_piece: u32) -> u32 {
+        self.slots | index_in_piece
+    }
+
     fn node(&self, node: u32) -> Option<&Hash> {
-        self.nodes.get(node as usize - 2)?.as_ref()
+        self.nodes.get(place(node))?.as_ref()
     }
 
     fn set(&mut self, node: u32, hash: Hash) {
-        self.nodes[node as usize - 2] = Some(hash);
+        self.nodes[place(node)] = Some(hash);
     }
 
     /// Remembers what one run proved: take root and proof from a
@@ -70,7 +77,7 @@ impl PieceTree {
     pub fn learn(&mut self, index_in_piece: u32, root: Hash, proof: &[Hash]) {
         assert!(index_in_piece < self.runs, "a run of another piece");
         assert_eq!(proof.len(), self.slots.ilog2() as usize, "a proof of another piece");
-        let (mut node, mut hash) = (self.slots + index_in_piece, root);
+        let (mut node, mut hash) = (self.of_run(index_in_piece), root);
         for sibling in proof {
             self.set(node, hash);
             self.set(node ^ 1, *sibling);
@@ -103,7 +110,7 @@ impl PieceTree {
 
     fn above(&self, node: u32) -> Hash {
         let child = |node| self.node(node).expect("lower nodes were filled in before");
-        parent(child(2 * node), child(2 * node + 1))
+        parent(child(node << 1), child(node << 1 | 1))
     }
 
     /// The siblings from a run's root up to the piece's hash, lowest first; none if one is unknown
@@ -112,7 +119,7 @@ impl PieceTree {
         if index_in_piece >= self.runs {
             return None;
         }
-        let mut node = self.slots + index_in_piece;
+        let mut node = self.of_run(index_in_piece);
         let mut proof = Vec::with_capacity(self.slots.ilog2() as usize);
         while node > 1 {
             proof.push(*self.node(node ^ 1)?);
@@ -127,7 +134,7 @@ impl PieceTree {
         if self.slots == 1 || index_in_piece >= self.runs {
             return None;
         }
-        self.node(self.slots + index_in_piece).copied()
+        self.node(self.of_run(index_in_piece)).copied()
     }
 
     /// For a resume file: a bit a node (lowest bit first), then the known nodes.
@@ -151,7 +158,7 @@ impl PieceTree {
         let (bits, hashes) = bytes.split_at_checked(tree.nodes.len().div_ceil(8)).ok_or(error)?;
         let (hashes, rest) = hashes.as_chunks::<32>();
         let known = |at: usize| bits[at / 8] >> (at % 8) & 1 == 1;
-        let stray = (tree.nodes.len()..8 * bits.len()).any(known);
+        let stray = (tree.nodes.len()..bits.len().saturating_mul(8)).any(known);
         let set: usize = bits.iter().map(|byte| byte.count_ones() as usize).sum();
         if !rest.is_empty() || stray || set != hashes.len() {
             return Err(error);
@@ -162,6 +169,11 @@ impl PieceTree {
         }
         Ok(tree)
     }
+}
+
+/// Where a node stands. The piece's hash does not: its place is one that no list has.
+fn place(node: u32) -> usize {
+    (node as usize).wrapping_sub(2)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::{
     id::Hash,
     layout::{Layout, PieceIndex, RunIndex},
     manifest::Manifest,
+    saturate::to_u32,
 };
 
 /// Bytes of a run with their root: hashed, and not proven yet. Only [`hash_run`] makes one.
@@ -66,7 +67,7 @@ pub fn verify_piece<B: AsRef<[u8]>>(
 ) -> Result<Vec<VerifiedRun<B>>, Unproven<B>> {
     let layout = manifest.layout();
     let numbers = layout.piece_runs(piece);
-    let mut roots: Vec<Option<Hash>> = (0..numbers.len() as u32).map(|run| known.run_root(run)).collect();
+    let mut roots: Vec<Option<Hash>> = (0..to_u32(numbers.len())).map(|run| known.run_root(run)).collect();
     for run in &runs {
         let at = run.run.get().wrapping_sub(numbers.start) as usize;
         match roots.get_mut(at) {
@@ -75,7 +76,7 @@ pub fn verify_piece<B: AsRef<[u8]>>(
         }
     }
     if let Some(missing) = roots.iter().position(Option::is_none) {
-        return Err((UnprovenPiece::Incomplete(missing as u32), runs));
+        return Err((UnprovenPiece::Incomplete(to_u32(missing)), runs));
     }
     let roots: Vec<Hash> = roots.into_iter().flatten().collect();
     let mut tree = PieceTree::new(layout, piece);
@@ -83,8 +84,8 @@ pub fn verify_piece<B: AsRef<[u8]>>(
         return Err((CorruptRun::Hash.into(), runs));
     }
     let proven = |HashedRun { run, bytes, root }| {
-        let proof =
-            tree.proof(run.get() - numbers.start).expect("a filled tree proves every run of its piece");
+        let at = run.get().wrapping_sub(numbers.start);
+        let proof = tree.proof(at).expect("a filled tree proves every run of its piece");
         VerifiedRun { run, bytes, root, proof }
     };
     Ok(runs.into_iter().map(proven).collect())

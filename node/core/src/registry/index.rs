@@ -4,6 +4,8 @@
 //! hash agrees. The hash must be keyed: contents are named by strangers. Order is never observed, so nothing depends
 //! on it.
 
+use crate::saturate::low_half;
+
 /// A place is the hash's lower half above the number plus one; 0 = free.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
@@ -14,20 +16,20 @@ pub(super) struct Index {
 const PLACES_MIN: usize = 16;
 
 fn pack(hash: u64, number: u32) -> u64 {
-    hash << 32 | (u64::from(number) + 1)
+    hash << 32 | u64::from(number).saturating_add(1)
 }
 
 fn number_in(place: u64) -> u32 {
-    (place as u32).wrapping_sub(1)
+    low_half(place).wrapping_sub(1)
 }
 
 impl Index {
     fn home(&self, place: u64) -> usize {
-        (place >> 32) as usize & (self.places.len() - 1)
+        (place >> 32) as usize & self.places.len().wrapping_sub(1)
     }
 
     fn next(&self, at: usize) -> usize {
-        (at + 1) & (self.places.len() - 1)
+        at.wrapping_add(1) & self.places.len().wrapping_sub(1)
     }
 
     /// The number with this hash that `is` the one meant.
@@ -53,13 +55,13 @@ impl Index {
 
     /// Adds a number that is not there. Numbers stay below `u32::MAX`.
     pub(super) fn insert(&mut self, hash: u64, number: u32) {
-        if (self.len + 1) * 4 > self.places.len() * 3 {
-            let larger = (self.places.len() * 2).max(PLACES_MIN);
+        if self.len >= (self.places.len() / 4).saturating_mul(3) {
+            let larger = self.places.len().saturating_mul(2).max(PLACES_MIN);
             let old = std::mem::replace(&mut self.places, vec![0; larger]);
             old.into_iter().filter(|&place| place != 0).for_each(|place| self.put(place));
         }
         self.put(pack(hash, number));
-        self.len += 1;
+        self.len = self.len.saturating_add(1);
     }
 
     fn put(&mut self, place: u64) {
@@ -80,7 +82,7 @@ impl Index {
     /// Takes a number out.
     pub(super) fn remove(&mut self, hash: u64, number: u32) {
         let Some(mut hole) = self.place_of(hash, |other| other == number) else { return };
-        self.len -= 1;
+        self.len = self.len.saturating_sub(1);
         let mut at = hole;
         loop {
             self.places[hole] = 0;
@@ -106,15 +108,17 @@ impl Index {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.places.capacity() * size_of::<u64>()
+        self.places.capacity().saturating_mul(size_of::<u64>())
     }
 }
 
 /// Spreads two numbers over 64 bits: a multiplication to 128 bits, folded (as in wyhash). With a secret in one of them
 /// nobody can choose keys that collide.
 pub(super) fn mix(a: u64, b: u64) -> u64 {
-    let product = u128::from(a ^ 0x2d35_8dcc_aa6c_78a5) * u128::from(b ^ 0x8bb8_4b93_962e_acc9);
-    (product >> 64) as u64 ^ product as u64
+    let (a, b) = (a ^ 0x2d35_8dcc_aa6c_78a5, b ^ 0x8bb8_4b93_962e_acc9);
+    // In 128 bits there is nothing to wrap.
+    let product = u128::from(a).wrapping_mul(b.into());
+    (product >> 64) as u64 ^ a.wrapping_mul(b)
 }
 
 /// A keyed hash of 32 bytes.

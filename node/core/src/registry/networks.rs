@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::index::{Index, mix};
+use crate::saturate::to_u32;
 
 /// An address in a number that sorts by prefix: all of IPv4, the first 62 bits of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +52,7 @@ impl Spot {
     }
 
     fn block(self, bits: u32) -> (Spot, Spot) {
-        let mask = (1 << bits) - 1;
+        let mask = !(u64::MAX << bits);
         (Spot(self.0 & !mask), Spot(self.0 | mask))
     }
 }
@@ -89,9 +90,12 @@ impl Networks {
     /// One entry more.
     pub(super) fn add(&mut self, network: Network) {
         match self.find(network) {
-            (_, Some(number)) => self.counts[number as usize].1 += 1,
+            (_, Some(number)) => {
+                let count = &mut self.counts[number as usize].1;
+                *count = count.saturating_add(1);
+            }
             (hash, None) => {
-                let number = self.free.pop().unwrap_or(self.counts.len() as u32);
+                let number = self.free.pop().unwrap_or(to_u32(self.counts.len()));
                 match self.counts.get_mut(number as usize) {
                     Some(place) => *place = (network, 1),
                     None => self.counts.push((network, 1)),
@@ -105,7 +109,7 @@ impl Networks {
     pub(super) fn remove(&mut self, network: Network) {
         let (hash, Some(number)) = self.find(network) else { return };
         let count = &mut self.counts[number as usize].1;
-        *count -= 1;
+        *count = count.saturating_sub(1);
         if *count == 0 {
             self.index.remove(hash, number);
             self.free.push(number);
@@ -113,8 +117,9 @@ impl Networks {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        let counts = self.counts.capacity() * size_of::<(Network, u32)>();
-        counts + self.free.capacity() * size_of::<u32>() + self.index.heap_bytes()
+        let counts = self.counts.capacity().saturating_mul(size_of::<(Network, u32)>());
+        let free = self.free.capacity().saturating_mul(size_of::<u32>());
+        [counts, free, self.index.heap_bytes()].into_iter().sum()
     }
 
     /// Networks with an entry.

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::{Endpoint, PeerName, index, index::Index};
+use crate::saturate::to_u32;
 
 /// Addresses a peer may be known at, in different contents.
 pub(super) const HOSTS_MAX: usize = 4;
@@ -83,7 +84,7 @@ impl Hosts {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.slab.capacity() * size_of::<Host>() + self.index.heap_bytes()
+        self.slab.capacity().saturating_mul(size_of::<Host>()).saturating_add(self.index.heap_bytes())
     }
 
     fn hash(&self, name: &PeerName) -> u64 {
@@ -123,7 +124,8 @@ impl Hosts {
     /// [`HOSTS_MAX`].
     pub(super) fn take(&mut self, known: Option<u32>, name: PeerName, endpoint: &Endpoint) -> u32 {
         let number = known.unwrap_or_else(|| self.add(name, endpoint));
-        self.slab[number as usize].entries += 1;
+        let host = &mut self.slab[number as usize];
+        host.entries = host.entries.saturating_add(1);
         number
     }
 
@@ -131,14 +133,14 @@ impl Hosts {
         let (ip, ports) = packed(endpoint);
         let (hash, first) = (self.hash(&name), self.first(&name));
         let host = Host { name, ip, ports, entries: 0, next: first.unwrap_or(NOBODY) };
-        self.len += 1;
+        self.len = self.len.saturating_add(1);
         let number = if self.free == NOBODY {
             if self.slab.len() == self.slab.capacity() {
                 // An eighth more, not twice as much: this is most of a directory's memory.
-                self.slab.reserve_exact(64 + self.slab.len() / 8);
+                self.slab.reserve_exact((self.slab.len() / 8).saturating_add(64));
             }
             self.slab.push(host);
-            (self.slab.len() - 1) as u32
+            to_u32(self.slab.len().saturating_sub(1))
         } else {
             let number = self.free;
             self.free = std::mem::replace(&mut self.slab[number as usize], host).next;
@@ -154,7 +156,7 @@ impl Hosts {
     /// An entry counts a host no longer.
     pub(super) fn release(&mut self, number: u32) {
         let host = &mut self.slab[number as usize];
-        host.entries -= 1;
+        host.entries = host.entries.saturating_sub(1);
         if host.entries > 0 {
             return;
         }
@@ -173,7 +175,7 @@ impl Hosts {
         }
         self.slab[number as usize].next = self.free;
         self.free = number;
-        self.len -= 1;
+        self.len = self.len.saturating_sub(1);
     }
 }
 

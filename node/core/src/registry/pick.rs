@@ -4,7 +4,7 @@
 //! large class a sample spread over it is ranked. Inside a class a keyed hash of both ends decides (as in BEP 40), not
 //! dice: the same two peers prefer each other whoever asks, and a swarm spreads over itself evenly.
 
-use std::ops::Range;
+use std::{num::NonZeroUsize, ops::Range};
 
 use super::{
     index::mix,
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     asn::{Asn, Relation},
     random::Random,
+    saturate::{low_half, to_u32},
     tier::{Proximity, Tier},
 };
 
@@ -84,7 +85,7 @@ struct Class {
 impl Class {
     fn add(&mut self, range: Range<usize>) {
         if !range.is_empty() {
-            self.ends.push(self.len() + range.len());
+            self.ends.push(self.len().saturating_add(range.len()));
             self.ranges.push(range);
         }
     }
@@ -104,7 +105,7 @@ impl Class {
             1 => 0,
             _ => self.ends.partition_point(|&end| end <= at),
         };
-        self.ranges[range].end - (self.ends[range] - at)
+        self.ranges[range].end.saturating_sub(self.ends[range].saturating_sub(at))
     }
 }
 
@@ -139,7 +140,7 @@ impl Default for Counters {
 
 impl Counters {
     fn of(&mut self, hash: u64) -> &mut u8 {
-        &mut self.0[hash as usize % COUNTERS]
+        &mut self.0[low_half(hash) as usize % COUNTERS]
     }
 }
 
@@ -179,7 +180,7 @@ impl Pick<'_> {
                     // Inside the group only: most are a few members of a thousand.
                     Some(blocks) => {
                         let found = block(&self.entries[group.clone()], asn, blocks);
-                        group.start + found.start..group.start + found.end
+                        group.start.saturating_add(found.start)..group.start.saturating_add(found.end)
                     }
                     None if asn == NO_AS => continue,
                     None => group.clone(),
@@ -221,7 +222,7 @@ impl Pick<'_> {
             }
             return;
         }
-        let mut at = 0;
+        let mut at = 0_usize;
         while let Some(entry) = self.entries.get(at) {
             let rest = &self.entries[at..];
             // Groups are short as a rule: look a few steps ahead before searching.
@@ -231,9 +232,9 @@ impl Pick<'_> {
                 few => few,
             };
             if let Some(relation) = self.relation(entry.asn()) {
-                picked.adjacent[relation as usize].add(at..at + len);
+                picked.adjacent[relation as usize].add(at..at.saturating_add(len));
             }
-            at += len;
+            at = at.saturating_add(len);
         }
     }
 
@@ -247,24 +248,23 @@ impl Pick<'_> {
     fn pick_class(&self, until: usize, foreign: Proximity, picked: &mut Picked) -> bool {
         let class = std::mem::take(&mut picked.class);
         let room = until.saturating_sub(picked.members.len());
-        let total = class.len();
-        if total > 0 && room > 0 {
-            let ranked_max = (room * RANKED_PER_PLACE).max(RANKED_MIN);
+        if let Some(total) = NonZeroUsize::new(class.len()).filter(|_| room > 0) {
+            let ranked_max = room.saturating_mul(RANKED_PER_PLACE).max(RANKED_MIN);
             // A step near the golden section reaches all parts of a class soon; prime to its size, it reaches everybody once.
-            let step = prime_to(total, total * 618 / 1000);
-            let mut at = (mix(self.asker.key, self.asker.spot.0) % total as u64) as usize;
+            let step = prime_to(total.get(), total.get().saturating_mul(618) / 1000);
+            let mut at = low_half(mix(self.asker.key, self.asker.spot.0)) as usize % total;
             picked.ranked.clear();
-            for _ in 0..total {
+            for _ in 0..total.get() {
                 let place = class.place(at);
                 if self.is_eligible(place, picked) {
                     let entry = &self.entries[place];
                     let proximity = self.by_prefix(entry).unwrap_or(foreign);
-                    picked.ranked.push((proximity, self.hash(entry), place as u32));
+                    picked.ranked.push((proximity, self.hash(entry), to_u32(place)));
                     if picked.ranked.len() >= ranked_max {
                         break;
                     }
                 }
-                at = (at + step) % total;
+                at = at.saturating_add(step) % total;
             }
             picked.ranked.sort_unstable();
             for number in 0..picked.ranked.len() {
@@ -297,27 +297,25 @@ impl Pick<'_> {
         };
         picked.taken.set(place);
         if usize::from(*of_network) >= network_max || usize::from(*of_as) >= as_max {
-            picked.spare.push((place as u32, proximity));
+            picked.spare.push((to_u32(place), proximity));
             return;
         }
         *of_network = of_network.saturating_add(1);
         *of_as = of_as.saturating_add(1);
-        picked.members.push((place as u32, proximity));
+        picked.members.push((to_u32(place), proximity));
     }
 
     fn pick_random(&self, random: &mut Random, picked: &mut Picked) {
         // Chance is over everybody who is not picked, however near.
         picked.taken.clear(self.entries.len());
-        for number in 0..picked.members.len() + picked.spare.len() {
-            let kept = number.checked_sub(picked.members.len());
-            let (place, _) = kept.map_or_else(|| picked.members[number], |kept| picked.spare[kept]);
+        for &(place, _) in picked.members.iter().chain(&picked.spare) {
             picked.taken.set(place as usize);
         }
-        for _ in 0..self.places.random * DRAWS_PER_PLACE {
+        for _ in 0..self.places.random.saturating_mul(DRAWS_PER_PLACE) {
             if picked.members.len() >= self.places.wanted || self.entries.is_empty() {
                 return;
             }
-            let place = random.below(self.entries.len() as u32) as usize;
+            let place = random.below(to_u32(self.entries.len())) as usize;
             if self.is_eligible(place, picked) {
                 self.add(place, self.proximity(&self.entries[place]), picked);
             }
@@ -327,7 +325,8 @@ impl Pick<'_> {
     /// Fills what is left with anybody of whose kind there are not many yet, then with those kept back.
     fn pick_any(&self, picked: &mut Picked) {
         let all = self.entries.len();
-        let start = mix(self.asker.key, self.asker.spot.0) as usize % all.max(1);
+        let start = low_half(mix(self.asker.key, self.asker.spot.0)) as usize;
+        let start = start.checked_rem(all).unwrap_or(0);
         for place in (start..all).chain(0..start) {
             if picked.members.len() >= self.places.wanted {
                 return;
@@ -336,7 +335,7 @@ impl Pick<'_> {
                 self.add(place, self.proximity(&self.entries[place]), picked);
             }
         }
-        let room = self.places.wanted - picked.members.len();
+        let room = self.places.wanted.saturating_sub(picked.members.len());
         let kept = picked.spare.len().min(room);
         picked.members.extend(picked.spare.drain(..kept));
     }
@@ -409,8 +408,8 @@ fn far() -> Proximity {
 /// The first number from `from` on that has no divisor in common with `total`.
 fn prime_to(total: usize, from: usize) -> usize {
     let gcd = |mut a: usize, mut b: usize| {
-        while b != 0 {
-            (a, b) = (b, a % b);
+        while let Some(rest) = a.checked_rem(b) {
+            (a, b) = (b, rest);
         }
         a
     };

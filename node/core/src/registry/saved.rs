@@ -20,10 +20,10 @@ impl Registry {
     /// may not be told.
     pub fn snapshot(&self, now: Timestamp, from: usize, saved: &mut Vec<Saved>) -> Option<usize> {
         const ENTRIES_AT_ONCE: usize = 4096;
-        let (now, enough) = (seconds(now), saved.len() + ENTRIES_AT_ONCE);
+        let (now, enough) = (seconds(now), saved.len().saturating_add(ENTRIES_AT_ONCE));
         let mut at = from;
         while let Some(number) = self.contents.next_from(at) {
-            at = number as usize + 1;
+            at = (number as usize).saturating_add(1);
             let swarm = self.contents.get(number);
             let alive = swarm.entries().iter().filter(|entry| entry.expires() > now);
             saved.extend(alive.map(|entry| {
@@ -34,7 +34,7 @@ impl Registry {
                     endpoint: host.endpoint(),
                     complete: entry.is_complete(),
                 };
-                Saved { said, left: Duration::from_secs(u64::from(entry.expires() - now)) }
+                Saved { said, left: Duration::from_secs(entry.expires().saturating_sub(now).into()) }
             }));
             if saved.len() >= enough {
                 return Some(at);

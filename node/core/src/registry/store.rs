@@ -8,11 +8,12 @@ use super::{
     Announced, Announcement, Locator, PURGE_EVERY, PeerName, Registry, index,
     index::Index,
     networks::Spot,
+    part,
     peers::{HOSTS_MAX, HostsOf},
     seconds,
     swarm::{Entry, NO_AS, Swarm},
 };
-use crate::{id::ContentId, random::Random, time::Timestamp};
+use crate::{id::ContentId, random::Random, saturate::to_u32, time::Timestamp};
 
 /// Of so many drawn, the one gives way whose network has the most entries.
 const DRAWN: usize = 8;
@@ -54,7 +55,7 @@ impl Contents {
     /// The first swarm that has members, from this place on.
     pub(super) fn next_from(&self, at: usize) -> Option<u32> {
         let rest = self.slab.get(at..)?;
-        rest.iter().position(|swarm| swarm.len() > 0).map(|further| (at + further) as u32)
+        rest.iter().position(|swarm| swarm.len() > 0).map(|further| to_u32(at.saturating_add(further)))
     }
 
     fn add(&mut self, swarm: Swarm) -> u32 {
@@ -66,10 +67,10 @@ impl Contents {
             }
             None => {
                 if self.slab.len() == self.slab.capacity() {
-                    self.slab.reserve_exact(16 + self.slab.len() / 8);
+                    self.slab.reserve_exact((self.slab.len() / 8).saturating_add(16));
                 }
                 self.slab.push(swarm);
-                (self.slab.len() - 1) as u32
+                to_u32(self.slab.len().saturating_sub(1))
             }
         };
         self.index.insert(hash, number);
@@ -85,16 +86,15 @@ impl Contents {
 
     /// A swarm with members, drawn: the first from a random place on.
     fn draw(&self, random: &mut Random) -> Option<u32> {
-        let at = random.below(self.slab.len() as u32) as usize;
+        let at = random.below(to_u32(self.slab.len())) as usize;
         self.next_from(at).or_else(|| self.next_from(0))
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        let members: usize = self.slab.iter().map(Swarm::heap_bytes).sum();
-        self.slab.capacity() * size_of::<Swarm>()
-            + self.free.capacity() * 4
-            + self.index.heap_bytes()
-            + members
+        let members = self.slab.iter().map(Swarm::heap_bytes).sum();
+        let slab = self.slab.capacity().saturating_mul(size_of::<Swarm>());
+        let free = self.free.capacity().saturating_mul(4);
+        [members, slab, free, self.index.heap_bytes()].into_iter().sum()
     }
 }
 
@@ -157,7 +157,7 @@ impl Registry {
         let host = self.hosts.take(self.hosts.at(&hosts, &endpoint), said.name, &endpoint);
         self.contents.get_mut(number).insert(entry(host));
         self.networks.add(Spot::of(endpoint.ip).network());
-        self.entries += 1;
+        self.entries = self.entries.saturating_add(1);
         Announced::Stored
     }
 
@@ -201,7 +201,7 @@ impl Registry {
         for _ in 0..DRAWN {
             let Some(number) = self.contents.draw(&mut self.random) else { return };
             let swarm = self.contents.get(number);
-            let at = self.random.below(swarm.len() as u32);
+            let at = self.random.below(to_u32(swarm.len()));
             let entries = self.networks.entries(swarm.entries()[at as usize].spot().network());
             unlucky = unlucky.max(Some((entries, number, at)));
         }
@@ -229,13 +229,14 @@ impl Registry {
             network
         } else if full {
             let of_as = swarm.group(newcomer.asn());
-            let share = (config.peers_max as f32 * config.share_per_as_max) as usize;
+            let share = part(config.peers_max, config.share_per_as_max);
             let too_many = newcomer.asn() != NO_AS && of_as.len() >= share.max(1);
             if too_many { of_as } else { 0..swarm.len() }
         } else {
             return true;
         };
-        let at = among.start + self.random.below(among.len() as u32) as usize;
+        let drawn = self.random.below(to_u32(among.len())) as usize;
+        let at = among.start.saturating_add(drawn);
         self.forget(number, at);
         true
     }
@@ -249,7 +250,7 @@ impl Registry {
     fn release(&mut self, entry: &Entry) {
         self.hosts.release(entry.host);
         self.networks.remove(entry.spot().network());
-        self.entries -= 1;
+        self.entries = self.entries.saturating_sub(1);
     }
 
     /// Takes a peer out of a swarm, if it is there.
@@ -300,7 +301,7 @@ impl Registry {
         contents.get_mut(number).purge(now, every, |entry| {
             hosts.release(entry.host);
             networks.remove(entry.spot().network());
-            *entries -= 1;
+            *entries = entries.saturating_sub(1);
         });
     }
 }

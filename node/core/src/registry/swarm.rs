@@ -5,7 +5,13 @@
 use std::{net::IpAddr, ops::Range};
 
 use super::networks::Spot;
-use crate::{asn::Asn, id::ContentId, random::Random, scope::Scope};
+use crate::{
+    asn::Asn,
+    id::ContentId,
+    random::Random,
+    saturate::{low_half, to_u32, whole},
+    scope::Scope,
+};
 
 /// The AS of addresses whose AS is not known.
 pub(super) const NO_AS: u32 = 0;
@@ -36,7 +42,7 @@ impl Entry {
         let spot = Spot::of(ip).0;
         let mut entry = Entry {
             asn: asn.map_or(NO_AS, |asn| asn.0),
-            spot: [(spot >> 32) as u32, spot as u32],
+            spot: [(spot >> 32) as u32, low_half(spot)],
             host,
             state: if Scope::of(ip) == Scope::Public { 0 } else { SCOPED },
         };
@@ -127,7 +133,7 @@ impl Swarm {
         let Err(at) = self.position(&entry) else { return };
         if self.entries.len() == self.entries.capacity() {
             // Most swarms are small: steps of a quarter, not doubling.
-            self.entries.reserve_exact(2 + self.entries.len() / 4);
+            self.entries.reserve_exact((self.entries.len() / 4).saturating_add(2));
         }
         self.entries.insert(at, entry);
     }
@@ -139,8 +145,8 @@ impl Swarm {
     }
 
     fn shrink(&mut self) {
-        if self.entries.capacity() > 8 + self.entries.len() * 2 {
-            self.entries.shrink_to(self.entries.len() + 2);
+        if self.entries.capacity() > self.entries.len().saturating_mul(2).saturating_add(8) {
+            self.entries.shrink_to(self.entries.len().saturating_add(2));
         }
     }
 
@@ -192,41 +198,43 @@ impl Swarm {
         let known = self.known;
         // Towards 1 the fraction below has no digits left.
         let times = if known > 0.99 { 1.0 } else { (2.0 - known).ln() / (known * (1.0 - known)) };
-        (count as f32 * times) as u32
+        to_u32(whole(count as f32 * times))
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>()
+        self.entries.capacity().saturating_mul(size_of::<Entry>())
     }
 }
 
 /// Where the members of an AS stand.
 pub(super) fn group(entries: &[Entry], asn: u32) -> Range<usize> {
     let from = entries.partition_point(|entry| entry.asn < asn);
-    from..from + gallop(&entries[from..], |entry| entry.asn == asn)
+    from..from.saturating_add(gallop(&entries[from..], |entry| entry.asn == asn))
 }
 
 /// Where the members of an AS stand, who stand no earlier than at `from`. Looks near `from` first: asked about one AS after
 /// the other, it walks through the swarm once.
 pub(super) fn group_from(entries: &[Entry], asn: u32, from: usize) -> Range<usize> {
-    let start = from + gallop(&entries[from..], |entry| entry.asn < asn);
-    start..start + gallop(&entries[start..], |entry| entry.asn == asn)
+    let start = from.saturating_add(gallop(&entries[from..], |entry| entry.asn < asn));
+    start..start.saturating_add(gallop(&entries[start..], |entry| entry.asn == asn))
 }
 
 /// How many at the beginning are so, of entries of which none is so after one that is not.
 fn gallop(entries: &[Entry], is: impl Fn(&Entry) -> bool) -> usize {
-    let (mut known, mut step) = (0, 1);
-    while entries.get(known + step - 1).is_some_and(&is) {
-        known += step;
-        step *= 2;
+    let (mut known, mut step) = (0_usize, 1_usize);
+    while let Some(rest) = entries.get(known..)
+        && rest.get(step.saturating_sub(1)).is_some_and(&is)
+    {
+        known = known.saturating_add(step);
+        step = step.saturating_mul(2);
     }
-    let end = entries.len().min(known + step);
-    known + entries[known..end].partition_point(is)
+    let end = entries.len().min(known.saturating_add(step));
+    known.saturating_add(entries[known..end].partition_point(is))
 }
 
 /// Where the members of an AS whose address is in a block stand.
 pub(super) fn block(entries: &[Entry], asn: u32, (first, last): (Spot, Spot)) -> Range<usize> {
     let from = entries.partition_point(|entry| (entry.asn, entry.spot()) < (asn, first));
     let to = entries[from..].partition_point(|entry| (entry.asn, entry.spot()) <= (asn, last));
-    from..from + to
+    from..from.saturating_add(to)
 }

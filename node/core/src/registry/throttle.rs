@@ -6,7 +6,7 @@ use super::{
     index::mix,
     networks::{Network, Spot},
 };
-use crate::time::Timestamp;
+use crate::{saturate::low_half, time::Timestamp};
 
 /// Networks that share a place of the table, at most.
 const WAYS: usize = 8;
@@ -57,7 +57,7 @@ impl Throttle {
             self.table = vec![[Left::default(); WAYS]; ROWS];
         }
         let network = Spot::of(ip).network();
-        let millis = (now.as_nanos() / 1_000_000) as u32;
+        let millis = low_half(now.as_nanos() / 1_000_000);
         let pace = self.pace;
         let left = self.left(network, millis);
         let passed = millis.wrapping_sub(left.at) as f32 / 1000.0;
@@ -72,8 +72,8 @@ impl Throttle {
     }
 
     fn left(&mut self, network: Network, millis: u32) -> &mut Left {
-        let name = network.number() + 1;
-        let row = &mut self.table[mix(self.key, name) as usize % ROWS];
+        let name = network.number().saturating_add(1);
+        let row = &mut self.table[low_half(mix(self.key, name)) as usize % ROWS];
         let at = row.iter().position(|left| left.network == name).unwrap_or_else(|| {
             let quiet = |left: &Left| if left.network == 0 { u32::MAX } else { millis.wrapping_sub(left.at) };
             let oldest = (0..WAYS).max_by_key(|&way| quiet(&row[way])).unwrap_or(0);

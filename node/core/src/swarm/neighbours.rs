@@ -31,7 +31,8 @@ const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 fn draw(peers: &mut Vec<PeerKey>, most: usize, random: &mut Random) {
     if peers.len() > most {
         for at in 0..most {
-            let other = at + random.below((peers.len() - at) as u32) as usize;
+            let left = crate::saturate::to_u32(peers.len().saturating_sub(at));
+            let other = at.saturating_add(random.below(left) as usize);
             peers.swap(at, other);
         }
         peers.truncate(most);
@@ -161,7 +162,8 @@ impl Swarm {
         } else {
             // Who is complete looks for nobody.
             let of_choice = !self.is_complete() && self.discovery.has_prospects();
-            let is_crowded = of_choice && self.links.len() - chosen >= ctx.config.neighbours_come_max();
+            let is_crowded =
+                of_choice && self.links.len().saturating_sub(chosen) >= ctx.config.neighbours_come_max();
             if !is_full && !is_crowded {
                 return true;
             }

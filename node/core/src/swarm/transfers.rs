@@ -70,9 +70,9 @@ impl Swarm {
         let imported = if link.is_some_and(Link::is_foreign) { bytes } else { 0 };
         let traffic = self.traffic.get_or_insert_default();
         traffic.add(giver, u64::from(bytes));
-        traffic.imported += u64::from(imported);
+        traffic.imported = traffic.imported.saturating_add(imported.into());
         if arrival == Arrival::Duplicate {
-            self.wasted += u64::from(bytes);
+            self.wasted = self.wasted.saturating_add(bytes.into());
         } else {
             held.have.insert(run);
             self.fresh.push(run);
@@ -104,7 +104,7 @@ impl Swarm {
         cause: RunFailure,
     ) {
         if let RunFailure::Corrupt { bytes } | RunFailure::NotStored { bytes } = cause {
-            self.wasted += u64::from(bytes);
+            self.wasted = self.wasted.saturating_add(bytes.into());
         }
         let download = self.download.as_mut();
         let settled = download.map(|it| it.on_failed(ctx, &mut self.links, peer, request, cause));

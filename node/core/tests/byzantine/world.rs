@@ -595,7 +595,7 @@ impl World<'_> {
             Deed::Unchoke => self.say(peer, Message::Unchoke),
             Deed::Importing => self.say(peer, Message::Importing(vec![run])),
             Deed::ImportingAll => self.say(peer, Message::Importing(all)),
-            Deed::Unasked => self.brings(slot, peer, RequestId(u32::from(number) * 257), run),
+            Deed::Unasked => self.brings(slot, peer, RequestId(any_u32(number)), run),
             Deed::Replay => {
                 if let Some((request, run)) = self.slots[slot].answered {
                     self.brings(slot, peer, request, run);
@@ -603,7 +603,7 @@ impl World<'_> {
             }
             Deed::UnaskedRefusal => {
                 let why = Refusal::ALL[usize::from(number) % Refusal::COUNT];
-                self.refuse(peer, RequestId(u32::from(number)), why);
+                self.refuse(peer, RequestId(any_u32(number)), why);
             }
             Deed::Exchange => self.names_nobody(peer, Via::Exchange, None, number),
             Deed::Want => self.shell.want(CONTENT, peer, run),
@@ -627,7 +627,7 @@ impl World<'_> {
         let query = self.shell.queries.last().map(|&(_, query)| query);
         match (deed, query) {
             (Deed::Count, _) => {
-                let members = claimed.try_into().unwrap_or(u32::MAX).into();
+                let members = any_u32(number).into();
                 self.shell.event(CONTENT, Event::Counted { members });
             }
             (Deed::Pause, Some(query)) => {
@@ -664,6 +664,11 @@ impl World<'_> {
             self.shell.event(CONTENT, Event::ManifestFailed { peer, why });
         }
     }
+}
+
+/// The same in 32 bits: of what does not fit, the lower half.
+fn any_u32(number: u8) -> u32 {
+    any_number(number) as u32
 }
 
 /// Numbers of any size: small ones, the largest, and powers of two.

@@ -8,6 +8,7 @@ use nearcast_core::{
     config::Config,
     id::{ContentKey, PeerKey, QueryId, RequestId},
     input::{Candidate, Event, Input, Join, ManifestFailure, Neighbour, RunFailure, Via},
+    layout::RunIndex,
     locality::Locality,
     message::{Message, Refusal},
     tier::{Near, Tier},
@@ -69,8 +70,8 @@ fn cause(number: u16) -> RunFailure {
         2 => RunFailure::Refused(Refusal::Busy),
         3 => RunFailure::Refused(Refusal::Elsewhere),
         4 => RunFailure::Silent,
-        5 => RunFailure::NotStored { bytes: 16 << 10 },
-        6 => RunFailure::Corrupt { bytes: 16 << 10 },
+        5 => RunFailure::NotStored { bytes: any_u32(number / 8) },
+        6 => RunFailure::Corrupt { bytes: any_u32(number / 8) },
         _ => RunFailure::Refused(Refusal::Busy),
     }
 }
@@ -99,8 +100,8 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
             shell.link(content, peer, map, about(peer));
         }
         6 => shell.unlink(content, peer),
-        7 => shell.message(content, peer, Message::Have(vec![run, shell.run(u32::from(number) + 7), run])),
-        8 => shell.message(content, peer, Message::Lost(vec![run, run])),
+        7 => shell.message(content, peer, Message::Have(runs(shell, number, 7))),
+        8 => shell.message(content, peer, Message::Lost(runs(shell, number, 0))),
         9 | 10 => shell.message(content, peer, Message::Interested(number % 4 != 0)),
         11 => shell.message(content, peer, Message::Choke),
         12..=14 => shell.message(content, peer, Message::Unchoke),
@@ -115,12 +116,11 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         23 if shell.dialing.contains(&(content, peer)) => shell.dial_failed(content, peer),
         24 if number % 3 == 0 => shell.manifest(content, shell.set(number & number >> 3)),
         24 => manifest_failed(shell, number),
-        26 => {
-            shell.message(content, peer, Message::Importing(vec![run, shell.run(u32::from(number) + 3), run]))
-        }
+        26 => shell.message(content, peer, Message::Importing(runs(shell, number, 3))),
         27 if number % 3 == 0 => claim(shell, step),
         27 => {
-            let locality = Locality { asn: (number % 3 == 1).then_some(Asn(1)), tag: u32::from(number) };
+            let asn = if number % 8 < 4 { 1 } else { any_u32(number) };
+            let locality = Locality { asn: (number % 3 == 1).then_some(Asn(asn)), tag: any_u32(number) };
             shell.handle(Input::Located(locality));
         }
         _ => shell.pass(Duration::from_millis(u64::from(number) % 3_000)),
@@ -146,7 +146,7 @@ fn answer(shell: &mut Shell, step: Step) {
 fn stale(shell: &mut Shell, step: Step) {
     let Step { content, peer, number, .. } = step;
     let (key, peer, request, run) = match shell.stale.is_empty() {
-        true => (content, peer, RequestId(u32::from(number) + 10_000), shell.run(u32::from(number))),
+        true => (content, peer, RequestId(any_u32(number)), shell.run(u32::from(number))),
         false => {
             let at = usize::from(number) % shell.stale.len();
             let ((content, peer), request, run) = shell.stale.remove(at);
@@ -163,23 +163,43 @@ fn stale(shell: &mut Shell, step: Step) {
 fn discover(shell: &mut Shell, step: Step) {
     let Step { content, peer, number, .. } = step;
     if number % 5 == 0 {
-        return shell.event(content, Event::QueryFailed { query: QueryId(u32::from(number % 8)) });
+        return shell.event(content, Event::QueryFailed { query: QueryId(any_u32(number)) });
     }
     let query = match shell.queries.iter().position(|(key, _)| *key == content) {
         Some(at) if number % 2 == 0 => Some(shell.queries.remove(at).1),
         _ => None,
     };
     let via = [Via::Directory, Via::Exchange, Via::Named, Via::Lan][usize::from(number) % 4];
-    let candidate = |peer: u32| Candidate { peer: PeerKey(peer), near: tier(PeerKey(peer)).into(), via };
-    let candidates = (peer.0..peer.0 + u32::from(number % 6)).map(candidate).collect();
+    let asn = (number % 7 == 0).then(|| Asn(any_u32(number)));
+    let candidate = |peer: u32| {
+        let near = Near { asn, ..tier(PeerKey(peer)).into() };
+        Candidate { peer: PeerKey(peer), near, via }
+    };
+    // A few as a rule, and now and then as many as an answer of a directory may name.
+    let count = if number % 64 == 63 { 200 } else { u32::from(number % 6) };
+    let candidates = (peer.0..peer.0 + count).map(candidate).collect();
     let teller = (number % 3 > 0).then_some(PeerKey(u32::from(number % 3)));
     shell.event(content, Event::Discovered { query, teller, candidates });
 }
 
-/// A directory says how many there are, or how long it wants to be left alone: any number at all.
+/// Runs as a message names them: some of them twice, and now and then as many as one may name.
+fn runs(shell: &Shell, number: u16, further: u32) -> Vec<RunIndex> {
+    const RUNS_MAX: u32 = 8 * 1_024;
+    let run = |ahead: u32| shell.run(u32::from(number) + ahead);
+    match number % 64 {
+        63 => (0..RUNS_MAX).map(run).collect(),
+        _ => vec![run(0), run(further), run(0)],
+    }
+}
+
+/// A directory says how many there are, or how long it wants to be left alone: any number at all. Or a dial is put off for
+/// any time.
 fn claim(shell: &mut Shell, step: Step) {
-    let Step { content, number, .. } = step;
+    let Step { content, peer, number, .. } = step;
     let claimed = any_number(number);
+    if number % 16 == 15 && shell.dialing.remove(&(content, peer)) {
+        return shell.event(content, Event::DialLater { peer, wait: Duration::from_secs(claimed) });
+    }
     let members = u32::try_from(claimed).unwrap_or(u32::MAX).into();
     let pause = Duration::from_secs(claimed).into();
     match shell.queries.iter().find(|(key, _)| *key == content) {
@@ -189,7 +209,7 @@ fn claim(shell: &mut Shell, step: Step) {
 }
 
 /// A number of any size: small ones, the largest, and what lies around powers of two.
-fn any_number(number: u16) -> u64 {
+pub(crate) fn any_number(number: u16) -> u64 {
     let near = u64::from(number >> 9);
     match number / 3 % 4 {
         0 => near,
@@ -197,6 +217,12 @@ fn any_number(number: u16) -> u64 {
         2 => (1 << (number >> 3 & 63)) + near,
         _ => (1_u64 << (number >> 3 & 63)).wrapping_sub(near),
     }
+}
+
+/// The same in 32 bits: of what does not fit, the lower half.
+pub(crate) fn any_u32(number: u16) -> u32 {
+    let any = any_number(number);
+    u32::try_from(any).unwrap_or(any as u32)
 }
 
 fn manifest_failed(shell: &mut Shell, number: u16) {

@@ -152,7 +152,7 @@ impl Peers {
 
     fn leave(&mut self, peer: &Peer, gone: &mut Vec<u32>) {
         for (adjacent, taken) in self.adjacent.iter_mut().zip(peer.taken) {
-            *adjacent -= usize::from(taken.is_some());
+            *adjacent = adjacent.saturating_sub(taken.is_some().into());
         }
         gone.extend(sources(peer));
     }
@@ -188,11 +188,11 @@ impl Peers {
         } else {
             let Some(peer) = self.by_address.get_mut(&about.address) else { return Claim::Better };
             let lesser = peer.taken[at].replace(fresh);
-            self.adjacent[at] += usize::from(lesser.is_none());
+            self.adjacent[at] = self.adjacent[at].saturating_add(lesser.is_none().into());
             gone.extend(lesser.map(|lesser| lesser.source));
             gone.extend(self.local.taken[at].take().map(|local| local.source));
         }
-        self.next += 1;
+        self.next = self.next.saturating_add(1);
         Claim::Taken(fresh.source)
     }
 

@@ -112,7 +112,7 @@ impl BmpSession {
             return Err(Broken::NoInitiation(frame.kind));
         }
         self.begun = true;
-        self.tally.messages += 1;
+        self.tally.messages = self.tally.messages.saturating_add(1);
         let heard = match frame.kind {
             kind::ROUTE_MONITORING => self.route_monitoring(frame.whole.slice(HEADER_BYTES..), told),
             kind::INITIATION | kind::PEER_UP | kind::PEER_DOWN => self.other(frame.whole.clone(), told),
@@ -121,10 +121,10 @@ impl BmpSession {
         };
         match heard {
             Ok(heard) => return Ok(heard),
-            Err(Lost::Skipped) => self.tally.skipped += 1,
+            Err(Lost::Skipped) => self.tally.skipped = self.tally.skipped.saturating_add(1),
             Err(Lost::Damaged(error)) => {
                 tracing::debug!("a BMP message of kind {} cannot be read: {error}", frame.kind);
-                self.tally.damaged += 1;
+                self.tally.damaged = self.tally.damaged.saturating_add(1);
             }
         }
         if self.tally.damaged > DAMAGED_MAX { Err(Broken::Damaged) } else { Ok(Heard::Nothing) }
@@ -158,7 +158,7 @@ impl BmpSession {
         let about = About::of(&header).ok_or(Lost::Skipped)?;
         let peer = *self.peers.find(&about).ok_or(Lost::Skipped)?;
         if self.peers.is_superseded(&about) {
-            self.tally.other_views += 1;
+            self.tally.other_views = self.tally.other_views.saturating_add(1);
             return Ok(Heard::Route);
         }
         let [v4, v6] = peer.add_path;
@@ -231,7 +231,7 @@ impl Reading<'_> {
         let damaged =
             |warning: &BgpValidationWarning| matches!(warning, BgpValidationWarning::MalformedNlri { .. });
         if update.attributes.validation_warnings().iter().any(damaged) {
-            self.tally.damaged += 1;
+            self.tally.damaged = self.tally.damaged.saturating_add(1);
         }
         let withdrawn = multiprotocol.attributes.get_unreachable_nlri();
         let announced = multiprotocol.attributes.get_reachable_nlri();
@@ -244,7 +244,7 @@ impl Reading<'_> {
         // Without a usable path it counts as withdrawn (RFC 7606).
         let path = path.and_then(|path| Path::clean(&path, teller).ok()).map(Arc::new);
         if path.is_none() {
-            self.tally.skipped += 1;
+            self.tally.skipped = self.tally.skipped.saturating_add(1);
         }
         self.prefixes(Family::V4, &update.announced_prefixes, path.as_ref(), add_path);
         self.nlri(announced, path.as_ref(), add_path);
@@ -254,7 +254,7 @@ impl Reading<'_> {
         let Some(nlri) = nlri else { return };
         match family(nlri) {
             Some(family) => self.prefixes(family, &nlri.prefixes, path, add_path),
-            None => self.tally.skipped += 1,
+            None => self.tally.skipped = self.tally.skipped.saturating_add(1),
         }
     }
 
@@ -277,24 +277,24 @@ impl Reading<'_> {
         };
         self.told.extend(self.gone.drain(..).map(|source| Told::Forgotten { source }));
         let Some(source) = source else {
-            self.tally.other_views += 1;
+            self.tally.other_views = self.tally.other_views.saturating_add(1);
             return;
         };
         for prefix in prefixes {
             // The parser takes a zero for the beginning of a path's id, where nobody said that there are any.
             let guessed = prefix.path_id.is_some() && !add_path[family as usize];
             let Some(network) = network(prefix).filter(|network| !guessed && is_of(network, family)) else {
-                self.tally.skipped += 1;
+                self.tally.skipped = self.tally.skipped.saturating_add(1);
                 continue;
             };
             let path_id = prefix.path_id.unwrap_or(0);
             self.told.push(match path {
                 Some(path) => {
-                    self.tally.announced += 1;
+                    self.tally.announced = self.tally.announced.saturating_add(1);
                     Told::Announced { source, network, path_id, path: Arc::clone(path) }
                 }
                 None => {
-                    self.tally.withdrawn += 1;
+                    self.tally.withdrawn = self.tally.withdrawn.saturating_add(1);
                     Told::Withdrawn { source, network, path_id }
                 }
             });

@@ -210,8 +210,8 @@ impl Session<'_> {
     ) -> Result<(), CompileError> {
         let reader = self.open(path)?;
         let counts = take(&mut self.compiler, reader).map_err(|source| self.read_error(path, source))?;
-        self.report.lines += counts.good;
-        self.report.bad_lines += counts.bad;
+        self.report.lines = self.report.lines.saturating_add(counts.good);
+        self.report.bad_lines = self.report.bad_lines.saturating_add(counts.bad);
         let first = counts.first_bad.as_ref().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
         if counts.good == 0 {
             return Err(CompileError::Useless { path: path.to_owned(), reason: first });
@@ -222,7 +222,10 @@ impl Session<'_> {
         if counts.cut_off {
             self.warn(
                 path,
-                &format!("damaged behind line {}: the rest is left out", counts.good + counts.bad),
+                &format!(
+                    "damaged behind line {}: the rest is left out",
+                    counts.good.saturating_add(counts.bad)
+                ),
             );
         }
         Ok(())

@@ -127,7 +127,8 @@ impl Keeper {
     fn next_version(&self) -> u64 {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let last = self.publish.borrow().version().max(self.base.version());
-        now.max(last + 1)
+        // A base of the last version there is has no successor.
+        now.max(last.saturating_add(1))
     }
 
     async fn on_stage(&mut self, done: Result<Done, tokio::task::JoinError>) -> Result<(), TableLost> {
@@ -143,7 +144,7 @@ impl Keeper {
                 tracing::debug!("atlas {} was made of the live table in {took:?}", atlas.version());
                 let mut written = self.board.lock();
                 written.last_rebuild = Some((Instant::now(), took));
-                written.rebuilds += 1;
+                written.rebuilds = written.rebuilds.saturating_add(1);
                 drop(written);
                 self.publish.send_replace(atlas);
             }
@@ -190,7 +191,7 @@ impl Keeper {
             match self.apply(id, told) {
                 Applied::Changed => changed = true,
                 Applied::Same => {}
-                Applied::Refused => refused += 1,
+                Applied::Refused => refused = refused.saturating_add(1),
             }
         }
         if refused > 0 {
@@ -204,7 +205,7 @@ impl Keeper {
         }
         let Some(kept) = written.sessions.get_mut(&id) else { return };
         kept.tally = tally;
-        kept.refused += refused;
+        kept.refused = kept.refused.saturating_add(refused);
         if changed {
             kept.last_change = Some(now);
         }

@@ -127,6 +127,19 @@ async fn stop(live: Live) {
     }
 }
 
+/// Its version is whatever its maker wrote, and a newer one is made of it.
+#[tokio::test]
+async fn a_base_of_the_last_version_there_is_stops_no_table() {
+    let base = Arc::new(AtlasBuilder::new(u64::MAX).build());
+    let live = Live::start(quick(), base, &CancellationToken::new()).await.expect("it starts");
+    let mut router = Router::connect(&live, "edge-1").await;
+    let told = [peer_up(peer(), OWN), announce(peer(), &[65, 67], &["203.0.113.0/25"]), end_of_rib(peer())];
+    router.send(&told).await;
+    until_origin(&live, "203.0.113.7", Some(67)).await;
+    assert_eq!(live.atlas().version(), u64::MAX);
+    stop(live).await;
+}
+
 #[tokio::test]
 async fn what_a_router_tells_lies_over_the_base_until_it_is_withdrawn() {
     let live = start(quick()).await;

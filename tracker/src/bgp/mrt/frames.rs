@@ -74,7 +74,7 @@ impl<R: Read> Frames<R> {
         // Only now, so that what a search read is not moved for each record.
         self.window.drain(..self.start);
         self.start = 0;
-        let missing = (wanted - self.window.len()) as u64;
+        let missing = wanted.saturating_sub(self.window.len()) as u64;
         // Grows as bytes come: a length that lies costs nothing.
         match (&mut self.inner).take(missing).read_to_end(&mut self.window) {
             Ok(read) => self.exhausted = (read as u64) < missing,
@@ -100,11 +100,8 @@ impl<R: Read> Frames<R> {
                 (self.given, self.end) = (self.start, self.start);
                 return false;
             }
-            let length = self
-                .ahead()
-                .first_chunk()
-                .and_then(Header::read)
-                .map(|header| (HEADER + header.length, header));
+            let length =
+                self.ahead().first_chunk().and_then(Header::read).map(|header| (header.whole(), header));
             if let Some((length, header)) = length {
                 self.fill(length);
                 if self.ahead().len() >= length {
@@ -121,10 +118,11 @@ impl<R: Read> Frames<R> {
 
     fn found(&mut self, header: &Header, mut length: usize) {
         if header.kind == TABLE_DUMP && is_four_short(header.subtype, &self.ahead()[HEADER..length]) {
-            self.fill(length + 4);
-            length = self.ahead().len().min(length + 4);
+            length = length.saturating_add(4);
+            self.fill(length);
+            length = self.ahead().len().min(length);
         }
-        (self.given, self.end) = (self.start, self.start + length);
+        (self.given, self.end) = (self.start, self.start.saturating_add(length));
         self.seen.time.store(header.time.into(), Ordering::Relaxed);
         self.seen.records.fetch_add(1, Ordering::Relaxed);
     }
@@ -140,7 +138,7 @@ impl<R: Read> Frames<R> {
             let tail = if self.exhausted { 0 } else { HEADER };
             let skipped = found.unwrap_or(ahead.saturating_sub(tail));
             self.seen.bytes_skipped.fetch_add(skipped as u64, Ordering::Relaxed);
-            self.start += skipped;
+            self.start = self.start.saturating_add(skipped);
             if found.is_some() || self.exhausted {
                 return found.is_some();
             }
@@ -153,7 +151,7 @@ impl<R: Read> Frames<R> {
         let Some(first) = header(at) else {
             return false;
         };
-        let next = at + HEADER + first.length;
+        let next = at.saturating_add(first.whole());
         header(next).is_some() || self.exhausted && next == self.ahead().len()
     }
 }
@@ -166,7 +164,7 @@ impl<R: Read> Read for Frames<R> {
         let record = &self.window[self.given..self.end];
         let length = record.len().min(buffer.len());
         buffer[..length].copy_from_slice(&record[..length]);
-        self.given += length;
+        self.given = self.given.saturating_add(length);
         Ok(length)
     }
 }
@@ -200,31 +198,33 @@ impl Header {
         };
         (subtypes.contains(&header.subtype) && header.length <= longest).then_some(header)
     }
+
+    /// Bytes of the record with its header.
+    fn whole(&self) -> usize {
+        self.length.saturating_add(HEADER)
+    }
 }
 
 /// Whether a table's record says four bytes less than it has, as a writer of the year 2000 did. The parser reads on in that case,
 /// and by the same rule.
 fn is_four_short(subtype: u16, body: &[u8]) -> bool {
-    let address = match subtype {
-        1 => 4,
-        2 => 16,
+    // Prefix and its length, status, time, address and AS of the peer; behind them the length of what follows.
+    let fixed = match subtype {
+        1 => 4 * 2 + 8,
+        2 => 16 * 2 + 8,
         _ => return false,
     };
-    // Prefix and its length, status, time, address and AS of the peer, and the length of what follows.
-    let fixed = address * 2 + 10;
-    let mut at = 4;
-    while at < body.len() {
-        let Some(&[high, low]) = body.get(at + fixed - 2..).and_then(|rest| rest.first_chunk()) else {
+    let mut rest = body.get(4..).unwrap_or_default();
+    while !rest.is_empty() {
+        let Some((&[high, low], attributes)) = rest.get(fixed..).and_then(|rest| rest.split_first_chunk())
+        else {
             return false;
         };
-        let end = at + fixed + usize::from(u16::from_be_bytes([high, low]));
-        if end == body.len() + 4 {
-            return true;
-        }
-        if end > body.len() {
-            return false;
-        }
-        at = end;
+        let length = usize::from(u16::from_be_bytes([high, low]));
+        let Some(next) = attributes.get(length..) else {
+            return length.checked_sub(attributes.len()) == Some(4);
+        };
+        rest = next;
     }
     false
 }

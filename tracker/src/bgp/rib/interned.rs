@@ -70,29 +70,31 @@ impl Interned {
     /// The number of this path, which has one use more from now on. None if it is new and the session may bring no more.
     pub(super) fn intern(&mut self, path: &Path, session: SessionId) -> Option<u32> {
         self.scratch.clear();
-        self.scratch.push(path.hops().len() as u32);
+        self.scratch.push(u32::try_from(path.hops().len()).ok()?);
         self.scratch.extend(path.hops().iter().map(|asn| asn.0));
         if path.hops().last() != path.origins().first() || path.origins().len() != 1 {
             self.scratch.extend(path.origins().iter().map(|asn| asn.0));
         }
         if let Some(&number) = self.numbers.get(self.scratch.as_slice()) {
             if let Some(kept) = &mut self.kept[number as usize] {
-                kept.uses += 1;
+                kept.uses = kept.uses.saturating_add(1);
             }
             self.last = number;
             return Some(number);
         }
         let spent = self.shares.get(&session).map_or(0, |share| share.words);
-        if spent + self.scratch.len() > self.words_per_session_max {
+        let words = spent.saturating_add(self.scratch.len());
+        if words > self.words_per_session_max {
             return None;
         }
-        self.shares.entry(session).or_default().words += self.scratch.len();
-        self.words += self.scratch.len();
+        self.shares.entry(session).or_default().words = words;
+        self.words = self.words.saturating_add(self.scratch.len());
         let words: Arc<[u32]> = self.scratch.as_slice().into();
         let links_counted = self.count_links(&words, session);
         let number = self.free.pop().unwrap_or_else(|| {
             self.kept.push(None);
-            self.kept.len() as u32 - 1
+            // Paths are words, and their number has a bound far below.
+            u32::try_from(self.kept.len().saturating_sub(1)).unwrap_or(u32::MAX)
         });
         self.numbers.insert(words.clone(), number);
         self.kept[number as usize] = Some(Kept { words, uses: 1, session, links_counted });
@@ -109,18 +111,18 @@ impl Interned {
     pub(super) fn release(&mut self, number: u32) {
         let Some(slot) = self.kept.get_mut(number as usize) else { return };
         let Some(kept) = slot else { return };
-        kept.uses -= 1;
+        kept.uses = kept.uses.saturating_sub(1);
         if kept.uses > 0 {
             return;
         }
         let Some(gone) = slot.take() else { return };
         self.numbers.remove(&gone.words);
         self.free.push(number);
-        self.words -= gone.words.len();
+        self.words = self.words.saturating_sub(gone.words.len());
         if gone.links_counted {
             self.discount_links(&gone.words);
         }
-        self.refund(gone.session, |share| share.words -= gone.words.len());
+        self.refund(gone.session, |share| share.words = share.words.saturating_sub(gone.words.len()));
     }
 
     /// Who originates what is reached by this path.
@@ -151,29 +153,34 @@ impl Interned {
 
     pub(super) fn resident_bytes(&self) -> usize {
         // A map has room for an eighth more than its capacity, and a byte of its own for each.
-        let map = |capacity: usize, entry: usize| capacity * 8 / 7 * (entry + 1);
-        self.words * size_of::<u32>()
+        let map = |capacity: usize, entry: usize| {
+            (capacity.saturating_mul(8) / 7).saturating_mul(entry.saturating_add(1))
+        };
+        let parts = [
+            self.words.saturating_mul(size_of::<u32>()),
             // The two counts of an `Arc`.
-            + self.numbers.len() * 2 * size_of::<usize>()
-            + map(self.numbers.capacity(), size_of::<(Arc<[u32]>, u32)>())
-            + self.kept.capacity() * size_of::<Option<Kept>>()
-            + map(self.links.capacity(), size_of::<((Asn, Asn), Link)>())
+            self.numbers.len().saturating_mul(2 * size_of::<usize>()),
+            map(self.numbers.capacity(), size_of::<(Arc<[u32]>, u32)>()),
+            self.kept.capacity().saturating_mul(size_of::<Option<Kept>>()),
+            map(self.links.capacity(), size_of::<((Asn, Asn), Link)>()),
+        ];
+        parts.into_iter().sum()
     }
 
     /// Whether there was room.
     fn count_links(&mut self, words: &[u32], session: SessionId) -> bool {
         let fresh = links(words).filter(|ends| !self.links.contains_key(ends)).count();
         let share = self.shares.entry(session).or_default();
-        if share.links + fresh > self.links_per_session_max {
-            self.links_refused += 1;
+        if share.links.saturating_add(fresh) > self.links_per_session_max {
+            self.links_refused = self.links_refused.saturating_add(1);
             return false;
         }
         for ends in links(words) {
             let link = self.links.entry(ends).or_insert_with(|| {
-                share.links += 1;
+                share.links = share.links.saturating_add(1);
                 Link { paths: 0, session }
             });
-            link.paths += 1;
+            link.paths = link.paths.saturating_add(1);
         }
         true
     }
@@ -181,11 +188,11 @@ impl Interned {
     fn discount_links(&mut self, words: &[u32]) {
         for ends in links(words) {
             let Some(link) = self.links.get_mut(&ends) else { continue };
-            link.paths -= 1;
+            link.paths = link.paths.saturating_sub(1);
             if link.paths == 0 {
                 let session = link.session;
                 self.links.remove(&ends);
-                self.refund(session, |share| share.links -= 1);
+                self.refund(session, |share| share.links = share.links.saturating_sub(1));
             }
         }
     }

@@ -88,7 +88,9 @@ impl Routes {
     pub(super) fn behind_bytes(&self) -> usize {
         match self {
             Routes::One(_) => 0,
-            Routes::Many(routes) => size_of::<Vec<Held>>() + routes.capacity() * size_of::<Held>(),
+            Routes::Many(routes) => {
+                routes.capacity().saturating_mul(size_of::<Held>()).saturating_add(size_of::<Vec<Held>>())
+            }
         }
     }
 }

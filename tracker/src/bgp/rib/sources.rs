@@ -45,7 +45,7 @@ pub(super) struct Sources {
 impl Sources {
     /// Slots in use.
     pub(super) fn len(&self) -> usize {
-        self.kept.len() - self.free.len()
+        self.kept.len().saturating_sub(self.free.len())
     }
 
     /// Slots of those that were forgotten.
@@ -69,8 +69,9 @@ impl Sources {
                 slot
             }
             None if self.kept.len() < sources_max => {
+                let slot = Slot(u32::try_from(self.kept.len()).ok()?);
                 self.kept.push(fresh);
-                Slot(self.kept.len() as u32 - 1)
+                slot
             }
             None => return None,
         };
@@ -97,7 +98,7 @@ impl Sources {
         let Some(session) = self.sessions.get_mut(&source.session) else { return 0 };
         let Some(slot) = session.slots.remove(&source.number) else { return 0 };
         let routes = self.kept[slot.0 as usize].routes;
-        session.routes -= routes;
+        session.routes = session.routes.saturating_sub(routes);
         self.forget_slot(slot);
         routes
     }
@@ -117,7 +118,7 @@ impl Sources {
             self.free.push(slot);
         } else {
             kept.state = State::Forgotten;
-            self.forgotten += 1;
+            self.forgotten = self.forgotten.saturating_add(1);
         }
     }
 

@@ -98,12 +98,12 @@ async fn each_line(
             arrived = input.fill_buf() => {
                 let arrived = arrived?;
                 let (used, whole) = match arrived.iter().position(|byte| *byte == b'\n') {
-                    Some(at) => (at + 1, true),
+                    Some(at) => (at.saturating_add(1), true),
                     None => (arrived.len(), arrived.is_empty()),
                 };
                 let ends = arrived.is_empty();
                 // Of a line that is too long nothing is kept.
-                too_long |= line.len() + used > MESSAGE_BYTES_MAX;
+                too_long |= line.len().saturating_add(used) > MESSAGE_BYTES_MAX;
                 if too_long { line.clear() } else { line.extend_from_slice(&arrived[..used]) }
                 input.consume(used);
                 if whole {

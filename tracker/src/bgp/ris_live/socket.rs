@@ -81,7 +81,7 @@ pub(super) async fn run(url: &str, collectors: &[String], feed: &Feed, desk: &De
         }
         // All who listen lose a server at the same moment.
         sleep(wait.mul_f64(jitter())).await;
-        wait = (wait * 2).min(WAIT_MAX);
+        wait = wait.saturating_mul(2).min(WAIT_MAX);
     }
 }
 

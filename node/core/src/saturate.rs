@@ -1,0 +1,49 @@
+//! Numbers in types that may be too small for them: the largest there is stands for all that do not fit.
+//!
+//! For counts and lengths of our own, where a wrong number would be worse than a limit. What somebody else says is
+//! [`crate::untrusted`].
+
+/// In 32 bits.
+#[inline]
+pub(crate) fn to_u32(number: impl TryInto<u32>) -> u32 {
+    number.try_into().unwrap_or(u32::MAX)
+}
+
+/// In 16 bits.
+#[inline]
+pub(crate) fn to_u16(number: impl TryInto<u16>) -> u16 {
+    number.try_into().unwrap_or(u16::MAX)
+}
+
+/// In 8 bits.
+#[inline]
+pub(crate) fn to_u8(number: impl TryInto<u8>) -> u8 {
+    number.try_into().unwrap_or(u8::MAX)
+}
+
+/// What a number has before the point; of less than nothing, nothing.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a cast from a float takes the nearest number there is")]
+pub(crate) fn whole(number: f32) -> usize {
+    number as usize
+}
+
+/// The lower half of bits that are no amount, such as a hash.
+#[inline]
+pub(crate) fn low_half(bits: u64) -> u32 {
+    (bits & 0xffff_ffff) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_the_largest_there_is() {
+        assert_eq!((to_u32(7_usize), to_u32(1_u64 << 32)), (7, u32::MAX));
+        assert_eq!((to_u16(65_535_u32), to_u16(65_536_u32)), (u16::MAX, u16::MAX));
+        assert_eq!((to_u8(255_u64), to_u8(256_u64)), (u8::MAX, u8::MAX));
+        assert_eq!((whole(7.9), whole(-7.9), whole(f32::INFINITY), whole(f32::NAN)), (7, 0, usize::MAX, 0));
+        assert_eq!(low_half(0x0123_4567_89ab_cdef), 0x89ab_cdef);
+    }
+}

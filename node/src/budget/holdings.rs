@@ -1,5 +1,7 @@
 //! What one connection holds of our memory.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -74,7 +76,7 @@ impl Holdings {
 
     /// All it holds.
     pub(super) fn total(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed) + self.unsent.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed).saturating_add(self.unsent.load(Ordering::Relaxed))
     }
 
     /// What it holds, and for how long: of what it sent and what is sent to it whichever costs more.
@@ -95,7 +97,7 @@ impl Holdings {
     pub(crate) fn change(&self, before: u64, after: u64) {
         let meter = self.budget.meter(Kind::Bytes);
         if after >= before {
-            let more = after - before;
+            let more = after.saturating_sub(before);
             if self.bytes.fetch_add(more, Ordering::Relaxed) == 0 {
                 self.held_since_ms.store(self.budget.now_ms(), Ordering::Relaxed);
             }
@@ -103,8 +105,9 @@ impl Holdings {
                 self.budget.relieve();
             }
         } else {
-            self.bytes.fetch_sub(before - after, Ordering::Relaxed);
-            meter.sub(before - after);
+            let fewer = before.saturating_sub(after);
+            self.bytes.fetch_sub(fewer, Ordering::Relaxed);
+            meter.sub(fewer);
         }
     }
 
@@ -129,7 +132,7 @@ impl Holdings {
     /// So many bytes were read from its streams, or written to them.
     pub(crate) fn moved(&self, bytes: usize) {
         let bytes = bytes as u64;
-        if self.moved.fetch_add(bytes, Ordering::Relaxed) + bytes >= USE_BYTES {
+        if self.moved.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) >= USE_BYTES {
             self.moved.store(0, Ordering::Relaxed);
             self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
         }
@@ -176,7 +179,7 @@ impl Holdings {
         let meter = self.budget.meter(kind);
         let place = StreamPlace { holdings: self.clone(), kind };
         // Counted first, and given back by the place if that was too much.
-        let here = count.fetch_add(1, Ordering::Relaxed) + 1;
+        let here = count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if meter.add(1) > meter.limit() || here > max {
             meter.refuse();
             return None;

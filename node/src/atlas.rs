@@ -41,7 +41,7 @@ pub fn load(path: &Path) -> Result<Arc<Atlas>, AtlasFileError> {
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
     // One byte more than may be: then it is said that it is too large.
-    file.take(ATLAS_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take((ATLAS_BYTES_MAX as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     let atlas =
         Atlas::decode(&bytes).map_err(|source| AtlasFileError::Bad { path: path.to_owned(), source })?;
     Ok(Arc::new(atlas))

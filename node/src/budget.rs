@@ -3,8 +3,6 @@
 //! Invariant: what is full makes room for the newest at the expense of who had its chance. Who that is, is decided in
 //! [`nearcast_core::budget`]; here it is counted and done. The plan of memory is [`Plan`].
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 mod holdings;
 mod meters;
 mod places;

@@ -29,8 +29,6 @@ use crate::wire::{
 
 /// Entries taken back before others get their turn.
 const RESTORED_AT_ONCE: usize = 256;
-/// More are never told of in one answer.
-const PEERS_WANTED_MAX: u32 = PEERS_MAX as u32;
 /// Who may not be listed is asked to come back after so many pauses.
 const PAUSES_WHEN_FULL: u32 = 3;
 
@@ -221,7 +219,7 @@ impl Directory {
             let mut inner = self.lock();
             let Inner { registry, atlas, .. } = &mut *inner;
             let counts = |saved: &&Saved| registry.restore(now, saved, locator(atlas)) == Announced::Stored;
-            taken += some.iter().filter(counts).count();
+            taken = some.iter().filter(counts).count().saturating_add(taken);
         }
         taken
     }
@@ -248,13 +246,13 @@ impl Directory {
     pub(crate) fn answer(&self, name: PeerName, ip: IpAddr, question: &Question) -> Answer {
         let now = self.now();
         let mut inner = self.lock();
-        inner.stats.questions += 1;
+        count(&mut inner.stats.questions);
         let Ok(content) = content_id(&question.content) else {
-            inner.stats.refused.malformed += 1;
+            count(&mut inner.stats.refused.malformed);
             return Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() };
         };
         if let Err(wait) = inner.throttle.ask(now, ip) {
-            inner.stats.refused.too_often += 1;
+            count(&mut inner.stats.refused.too_often);
             let pause = seconds(wait).max(1);
             return Answer {
                 reply: Reply { refused: true, pause, ..Reply::default() },
@@ -263,7 +261,7 @@ impl Directory {
             };
         }
         if !inner.registry.admits(&content) {
-            inner.stats.refused.not_admitted += 1;
+            count(&mut inner.stats.refused.not_admitted);
             return Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() };
         }
         if question.leaving {
@@ -276,7 +274,7 @@ impl Directory {
 
 impl Inner {
     fn withdraw(&mut self, content: &ContentId, name: &PeerName) {
-        self.stats.withdrawn += 1;
+        count(&mut self.stats.withdrawn);
         self.registry.withdraw(content, name, locator(&self.atlas));
     }
 
@@ -294,14 +292,16 @@ impl Inner {
         let said = Announcement { content, name, endpoint, complete };
         let announced = self.registry.announce(now, &said, locator(&self.atlas));
         let refused = self.count(announced);
-        let wanted = question.wanted().at_most(PEERS_WANTED_MAX) as usize;
+        let wanted = question.wanted().fits().unwrap_or(PEERS_MAX).min(PEERS_MAX);
         let search = Search { content, name, ip, wanted, complete };
         let mut members = Vec::new();
         let census = self.registry.find(now, &search, locator(&self.atlas), &mut members);
         for member in &members {
-            self.stats.told_by_tier[member.proximity.tier() as usize] += 1;
+            count(&mut self.stats.told_by_tier[member.proximity.tier() as usize]);
         }
-        self.stats.answers += u64::from(!members.is_empty());
+        if !members.is_empty() {
+            count(&mut self.stats.answers);
+        }
         // Whoever looks for peers asks as often as it needs them.
         let pause = match (refused, complete) {
             (true, _) => self.registry.pause(complete).saturating_mul(PAUSES_WHEN_FULL),
@@ -331,15 +331,15 @@ impl Inner {
         let refused = &mut self.stats.refused;
         match announced {
             Announced::Stored | Announced::Renewed => {
-                self.stats.announced += 1;
+                count(&mut self.stats.announced);
                 return false;
             }
             // It may ask and is not listed: it claims no port, or chance had it so.
             Announced::Unreachable | Announced::Unlucky => return false,
-            Announced::NotAdmitted => refused.not_admitted += 1,
-            Announced::PeerFull => refused.peer_full += 1,
-            Announced::PrefixFull => refused.prefix_full += 1,
-            Announced::Full => refused.full += 1,
+            Announced::NotAdmitted => count(&mut refused.not_admitted),
+            Announced::PeerFull => count(&mut refused.peer_full),
+            Announced::PrefixFull => count(&mut refused.prefix_full),
+            Announced::Full => count(&mut refused.full),
         }
         true
     }
@@ -350,6 +350,11 @@ fn locator(atlas: &Option<Arc<Atlas>>) -> &dyn Locator {
         Some(atlas) => &**atlas,
         None => &Nowhere,
     }
+}
+
+/// One more.
+fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
 }
 
 /// Whole seconds, rounded up.

@@ -8,8 +8,6 @@
 //! Invariants: where a peer is, is where its packet came from, and that is on a subnet of ours; at most
 //! [`PEERS_MAX`] are remembered, none for longer than [`REMEMBERED_FOR`].
 
-#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
-
 mod message;
 mod socket;
 

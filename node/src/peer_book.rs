@@ -18,6 +18,7 @@ use nearcast_core::{
     prefix::Prefix,
     random::mix,
     registry::Endpoint,
+    saturate::low_half,
     scope::Scope,
     time::Timestamp,
 };
@@ -390,7 +391,7 @@ fn multiaddrs(endpoint: &Endpoint) -> Vec<Multiaddr> {
 /// The number by which everybody knows a peer.
 pub(crate) fn tag(id: &PeerId) -> u32 {
     let last = id.as_ref().digest().iter().rev().take(8).rev();
-    mix(last.fold(0, |number, &byte| number << 8 | u64::from(byte))) as u32
+    low_half(mix(last.fold(0, |number, &byte| number << 8 | u64::from(byte))))
 }
 
 /// An endpoint on the wire.

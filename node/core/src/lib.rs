@@ -89,7 +89,7 @@ pub mod rates;
 pub mod registry;
 mod requests;
 pub mod run_set;
-mod saturate;
+pub mod saturate;
 pub mod scope;
 pub mod signature;
 mod slots;

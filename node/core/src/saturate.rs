@@ -3,34 +3,40 @@
 //! For counts and lengths of our own, where a wrong number would be worse than a limit. What somebody else says is
 //! [`crate::untrusted`].
 
+/// In as many bits as an address of memory has.
+#[inline]
+pub fn to_usize(number: impl TryInto<usize>) -> usize {
+    number.try_into().unwrap_or(usize::MAX)
+}
+
 /// In 32 bits.
 #[inline]
-pub(crate) fn to_u32(number: impl TryInto<u32>) -> u32 {
+pub fn to_u32(number: impl TryInto<u32>) -> u32 {
     number.try_into().unwrap_or(u32::MAX)
 }
 
 /// In 16 bits.
 #[inline]
-pub(crate) fn to_u16(number: impl TryInto<u16>) -> u16 {
+pub fn to_u16(number: impl TryInto<u16>) -> u16 {
     number.try_into().unwrap_or(u16::MAX)
 }
 
 /// In 8 bits.
 #[inline]
-pub(crate) fn to_u8(number: impl TryInto<u8>) -> u8 {
+pub fn to_u8(number: impl TryInto<u8>) -> u8 {
     number.try_into().unwrap_or(u8::MAX)
 }
 
 /// What a number has before the point; of less than nothing, nothing.
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "a cast from a float takes the nearest number there is")]
-pub(crate) fn whole(number: f32) -> usize {
+pub fn whole(number: f32) -> usize {
     number as usize
 }
 
 /// The lower half of bits that are no amount, such as a hash.
 #[inline]
-pub(crate) fn low_half(bits: u64) -> u32 {
+pub fn low_half(bits: u64) -> u32 {
     (bits & 0xffff_ffff) as u32
 }
 

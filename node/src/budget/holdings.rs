@@ -1,5 +1,7 @@
 //! What one connection holds of our memory.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -71,7 +73,7 @@ impl Holdings {
 
     /// All it holds.
     pub(super) fn total(&self) -> u64 {
-        pile(&self.kept).bytes() + pile(&self.unsent).bytes()
+        pile(&self.kept).bytes().saturating_add(pile(&self.unsent).bytes())
     }
 
     /// What it holds, and for how long: of what it sent and what is sent to it whichever costs more.
@@ -93,13 +95,15 @@ impl Holdings {
     pub(crate) fn change(&self, before: u64, after: u64) {
         let meter = self.budget.meter(Kind::Bytes);
         if after >= before {
-            pile(&self.kept).add(self.now(), after - before);
-            if meter.add(after - before) > meter.limit() {
+            let more = after.saturating_sub(before);
+            pile(&self.kept).add(self.now(), more);
+            if meter.add(more) > meter.limit() {
                 self.budget.relieve();
             }
         } else {
-            pile(&self.kept).pass(self.now(), before - after);
-            meter.sub(before - after);
+            let fewer = before.saturating_sub(after);
+            pile(&self.kept).pass(self.now(), fewer);
+            meter.sub(fewer);
         }
     }
 
@@ -131,7 +135,7 @@ impl Holdings {
     /// So many bytes were read from its streams, or written to them.
     pub(crate) fn moved(&self, bytes: usize) {
         let bytes = bytes as u64;
-        if self.moved.fetch_add(bytes, Ordering::Relaxed) + bytes >= USE_BYTES {
+        if self.moved.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) >= USE_BYTES {
             self.moved.store(0, Ordering::Relaxed);
             self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
         }
@@ -178,7 +182,7 @@ impl Holdings {
         let meter = self.budget.meter(kind);
         let place = StreamPlace { holdings: self.clone(), kind };
         // Counted first, and given back by the place if that was too much.
-        let here = count.fetch_add(1, Ordering::Relaxed) + 1;
+        let here = count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if meter.add(1) > meter.limit() || here > max {
             meter.refuse();
             return None;

@@ -3,6 +3,8 @@
 //! The muxer keeps every frame as it came, in an allocation of its own, so a frame of one byte costs as much as one of
 //! sixty. Frames are therefore counted as they cost, as their headers pass by, and who lets too much pile up is cut off.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::collections::BTreeMap;
 
 /// What keeping a frame costs beside its bytes: the muxer's record of it, and the allocator's.

@@ -20,6 +20,7 @@ use nearcast_core::{
     manifest::Manifest,
     merkle,
     rates::Account,
+    saturate::to_usize,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
@@ -216,7 +217,7 @@ impl Fetch {
         bytes.resize(length as usize, 0);
         let (mut filled, mut rate) = (0, LeastRate::new());
         while filled < bytes.len() {
-            let upto = bytes.len().min(filled.saturating_add(pass.next().await as usize));
+            let upto = bytes.len().min(filled.saturating_add(to_usize(pass.next().await)));
             self.fill(reader, &mut bytes[filled..upto], &mut rate, due).await?;
             filled = upto;
         }

@@ -1,6 +1,6 @@
 //! What becomes of runs that arrived: verified and stored by a worker, then told.
 
-use nearcast_core::{id::Hash, input::RunFailure, layout::RunIndex, merkle};
+use nearcast_core::{id::Hash, input::RunFailure, layout::RunIndex, merkle, saturate::to_u32};
 
 use super::{Buffers, LinkId, SMALL_RUN_BYTES_MAX, TaskEvent, fetch::Tools};
 use crate::store::{DiskStore, Store, StoreError};
@@ -22,7 +22,7 @@ enum Outcome {
 /// Verifies and stores runs, all by one job; what to tell of them.
 pub(super) async fn keep(tools: &Tools, link: LinkId, arrived: Vec<Arrived>) -> Vec<TaskEvent> {
     let asked: Vec<(u32, RunIndex, u32)> =
-        arrived.iter().map(|it| (it.request, it.run, it.bytes.len() as u32)).collect();
+        arrived.iter().map(|it| (it.request, it.run, to_u32(it.bytes.len()))).collect();
     let (manifest, store, buffers) = (tools.manifest.clone(), tools.store.clone(), tools.buffers.clone());
     let done = tools.workers.run(move || -> Vec<Outcome> {
         arrived.into_iter().map(|it| settle(&manifest, &store, &buffers, it)).collect()

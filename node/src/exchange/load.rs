@@ -2,7 +2,13 @@
 
 use std::io;
 
-use nearcast_core::{id::Hash, layout::RunIndex, merkle::proof_length, message::Refusal};
+use nearcast_core::{
+    id::Hash,
+    layout::RunIndex,
+    merkle::proof_length,
+    message::Refusal,
+    saturate::{to_u8, to_u32},
+};
 
 use super::{
     SMALL_RUN_BYTES_MAX, TaskEvent,
@@ -97,9 +103,8 @@ impl Serve {
 }
 
 fn header(request: u32, run: RunIndex, proof: &[Hash], bytes: usize) -> Vec<u8> {
-    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).into();
     // A layout allows of no run and no proof for which there is no room.
-    let proof_hashes = u8::try_from(proof.len()).unwrap_or(u8::MAX);
+    let (bytes, proof_hashes) = (to_u32(bytes).into(), to_u8(proof.len()));
     let answer = Answer::Run { id: request, run: run.get().into(), proof_hashes, bytes };
     [&answer.encode()[..], proof.as_flattened()].concat()
 }

@@ -14,6 +14,7 @@ use libp2p::{PeerId, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentId, ContentKey, Hash, PeerKey},
     manifest::{INFO_BYTES_MAX, Info, Manifest, ManifestError},
+    saturate::{to_u8, to_u32},
     signature::{SIGNATURE_BYTES, SIGNATURES_MAX, Signature},
     untrusted::Untrusted,
 };
@@ -217,16 +218,16 @@ async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) ->
 /// Writes an answer, as long as it is taken.
 async fn write_answer(stream: &mut (impl AsyncWrite + Unpin), manifest: &Manifest) -> io::Result<()> {
     let info = manifest.info_bytes();
-    stream.write_u32(info.len() as u32).await?;
+    stream.write_u32(to_u32(info.len())).await?;
     for chunk in info.chunks(CHUNK_BYTES) {
         timeout(STALL, stream.write_all(chunk)).await.map_err(|_| stalled())??;
     }
-    stream.write_u32(manifest.layers().count() as u32).await?;
+    stream.write_u32(to_u32(manifest.layers().count())).await?;
     for hash in manifest.layers() {
         timeout(STALL, stream.write_all(hash)).await.map_err(|_| stalled())??;
     }
     let signatures = manifest.signatures().good();
-    stream.write_u8(signatures.len() as u8).await?;
+    stream.write_u8(to_u8(signatures.len())).await?;
     for signature in signatures {
         timeout(STALL, stream.write_all(&signature.to_bytes())).await.map_err(|_| stalled())??;
     }

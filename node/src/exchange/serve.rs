@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal, rates::Account};
+use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal, rates::Account, saturate::to_usize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
@@ -301,7 +301,7 @@ impl Serve {
                 if sent > 0 {
                     flush_or_hold(writer).await?;
                 }
-                may_go = length.min(sent.saturating_add(pass.next().await as usize));
+                may_go = length.min(sent.saturating_add(to_usize(pass.next().await)));
             }
             if let Ok(written) = timeout(HOLD, writer.write(&bytes[sent..may_go])).await {
                 sent = sent.saturating_add(some(written?)?);

@@ -3,7 +3,10 @@
 //! Other programs' messages come by on the same group; whatever they hold, reading them ends, and answers
 //! nothing that is not there.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use libp2p::PeerId;
+use nearcast_core::saturate::{to_u8, to_u16};
 
 use super::Said;
 
@@ -75,7 +78,7 @@ fn put_u16(out: &mut Vec<u8>, number: u16) {
 
 fn put_label(out: &mut Vec<u8>, label: &[u8]) {
     // Labels of ours have at most the 63 bytes that one may have.
-    out.push(u8::try_from(label.len()).unwrap_or(u8::MAX));
+    out.push(to_u8(label.len()));
     out.extend(label);
 }
 
@@ -98,7 +101,7 @@ fn put_record(
     out.extend(ttl.to_be_bytes());
     let mut data = Vec::new();
     put_data(&mut data);
-    put_u16(out, u16::try_from(data.len()).unwrap_or(u16::MAX));
+    put_u16(out, to_u16(data.len()));
     out.extend(data);
 }
 

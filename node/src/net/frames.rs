@@ -55,7 +55,7 @@ impl Frames {
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
         while !bytes.is_empty() {
             if self.body_left > 0 {
-                let came = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+                let came = nearcast_core::saturate::to_u32(bytes.len());
                 let skipped = came.min(self.body_left);
                 self.body_left = self.body_left.saturating_sub(skipped);
                 bytes = &bytes[skipped as usize..];

@@ -3,6 +3,8 @@
 //! A message waits at least for the frame before it. On a fast link large frames cost the least CPU; on a slow uplink
 //! 256 KiB would hold up everything else for seconds. So the rate is measured where bytes leave the muxer.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     io,
     pin::Pin,
@@ -15,6 +17,7 @@ use std::{
 };
 
 use futures::{AsyncRead, AsyncWrite};
+use nearcast_core::saturate::whole;
 
 use super::{backlog::Backlog, frames::Frames};
 use crate::budget::Holdings;
@@ -65,16 +68,16 @@ impl Meter {
             self.window_start = Some(now);
             return;
         };
-        self.bytes += bytes;
+        self.bytes = self.bytes.saturating_add(bytes);
         let elapsed = now.saturating_duration_since(start);
         if elapsed < WINDOW {
             return;
         }
         let wanted = if self.was_full {
-            (self.bytes as f64 * FRAME_TIME.as_secs_f64() / elapsed.as_secs_f64()) as usize
+            whole(self.bytes as f32 * FRAME_TIME.as_secs_f32() / elapsed.as_secs_f32())
         } else {
             // Never held us up, so it could take more; how much more will be seen.
-            self.frame.get() * 2
+            self.frame.get().saturating_mul(2)
         };
         self.frame.0.store(wanted.clamp(FRAME_BYTES_MIN, FRAME_BYTES_MAX), Ordering::Relaxed);
         self.window_start = None;

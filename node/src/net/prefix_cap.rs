@@ -3,6 +3,8 @@
 //! Addresses inside one such prefix usually belong to one owner, and are cheap for that owner. Connections still being
 //! made do not count here: the budget has places for those, and half-open ones would keep a whole network out.
 
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
+
 use std::{
     collections::BTreeMap,
     convert::Infallible,
@@ -62,7 +64,8 @@ impl PrefixCap {
         if self.counts.get(&prefix).is_some_and(|count| *count >= self.per_prefix_max) {
             return Err(PrefixFull { prefix, per_prefix_max: self.per_prefix_max });
         }
-        *self.counts.entry(prefix).or_default() += 1;
+        let count = self.counts.entry(prefix).or_default();
+        *count = count.saturating_add(1);
         self.held.insert(connection, prefix);
         Ok(())
     }
@@ -72,7 +75,7 @@ impl PrefixCap {
             return;
         };
         if let Some(count) = self.counts.get_mut(&prefix) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
             if *count == 0 {
                 self.counts.remove(&prefix);
             }

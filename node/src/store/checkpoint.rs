@@ -155,7 +155,7 @@ impl DiskStore {
     /// last good sync counts as missing, including what was written while the sync ran.
     fn give_up(&self, batch: &mut Batch, file: FileIndex) -> Vec<RunIndex> {
         let mut ledger = locked(&self.ledger);
-        ledger.failed_syncs += 1;
+        ledger.failed_syncs = ledger.failed_syncs.saturating_add(1);
         let mut runs = batch.remove(&file).unwrap_or_default();
         runs.extend(ledger.unsynced.remove(&file).unwrap_or_default());
         runs.into_iter().filter(|&run| ledger.forget(run)).collect()
@@ -242,8 +242,8 @@ impl DiskStore {
         let durable = ledger.durable.to_set();
         for &run in new.iter().filter(|&&run| durable.contains(run)) {
             let span = layout.run(run);
-            outcome.runs += 1;
-            outcome.bytes += u64::from(span.bytes);
+            outcome.runs = outcome.runs.saturating_add(1);
+            outcome.bytes = outcome.bytes.saturating_add(span.bytes.into());
             if self.is_whole_piece(span.piece, &durable)
                 && let Some(tree) = ledger.trees.remove(&span.piece)
             {
@@ -256,7 +256,7 @@ impl DiskStore {
 
     fn name_whole_files(&self) -> Result<u32, StoreError> {
         let files: Vec<FileIndex> = locked(&self.ledger).unnamed.iter().copied().collect();
-        let mut named = 0;
+        let mut named = 0_u32;
         for file in files {
             match self.name(file) {
                 // The others go on; this is told in the end.
@@ -264,7 +264,7 @@ impl DiskStore {
                 other => other?,
             }
             locked(&self.ledger).unnamed.remove(&file);
-            named += 1;
+            named = named.saturating_add(1);
         }
         Ok(named)
     }

@@ -18,6 +18,7 @@ use nearcast_core::{
     input::RunFailure,
     layout::{FileIndex, Layout, RunIndex},
     message::Refusal,
+    saturate::{to_u32, to_usize},
 };
 use reqwest::{Response, Url};
 use tokio::time::timeout;
@@ -115,7 +116,8 @@ impl Seed {
         part: &Part,
         body: &mut Option<Body>,
     ) -> Result<(), Trouble> {
-        let units = part.bytes(self.layout()).div_ceil(u64::from(PERMIT_BYTES)) as u32;
+        let units = part.bytes(self.layout()).div_ceil(PERMIT_BYTES.into());
+        let units = to_u32(units);
         let permit = self.budget.bytes.clone().acquire_many_owned(units).await.map_err(|_| stopping())?;
         let hand = PieceInHand::new(self.link, part.clone(), permit);
         for due in &part.runs {
@@ -135,7 +137,7 @@ impl Seed {
             let mut may_come = 0_usize;
             while buffer.len() < span.bytes as usize {
                 if buffer.len() == may_come {
-                    may_come = may_come.saturating_add(pass.next().await as usize);
+                    may_come = may_come.saturating_add(to_usize(pass.next().await));
                 }
                 let left = may_come.saturating_sub(buffer.len());
                 buffer.extend_from_slice(&open.next(left, &self.tools.events, self.link).await?);
@@ -234,7 +236,7 @@ impl Seed {
         while body.bytes.start < offset {
             let end = body.bytes.start.saturating_add(pass.next().await);
             while body.bytes.start < end {
-                let left = usize::try_from(end.saturating_sub(body.bytes.start)).unwrap_or(usize::MAX);
+                let left = to_usize(end.saturating_sub(body.bytes.start));
                 body.next(left, &self.tools.events, self.link).await?;
             }
         }

@@ -7,6 +7,7 @@ use nearcast_core::{
     layout::RunIndex,
     merkle::{self, HashedRun, UnprovenPiece, VerifiedRun},
     message::Refusal,
+    saturate::to_u32,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -33,7 +34,7 @@ impl PieceInHand {
     /// Takes in a run that came whole. Blocks: it hashes, and with the last run it writes. Returns what is
     /// to be told.
     pub(super) fn take_in(&self, tools: &Tools, run: RunIndex, buffer: Vec<u8>) -> Vec<TaskEvent> {
-        let bytes = buffer.len() as u32;
+        let bytes = to_u32(buffer.len());
         let Ok(hashed) = merkle::hash_run(tools.manifest.layout(), run, buffer) else {
             // The lane reads as many bytes as the layout says.
             return self.all_failed(RunFailure::NotStored { bytes });
@@ -67,7 +68,7 @@ impl PieceInHand {
 
     /// One proof is enough; all else that was asked of this seed goes with it.
     fn corrupt(&self, tools: &Tools) -> Vec<TaskEvent> {
-        let bytes = self.part.bytes(tools.manifest.layout()) as u32;
+        let bytes = to_u32(self.part.bytes(tools.manifest.layout()));
         let failed = |due: &Due| self.failed(due, RunFailure::Corrupt { bytes });
         self.part.runs.first().map(failed).into_iter().collect()
     }
@@ -78,7 +79,7 @@ impl PieceInHand {
             let request = self.request(run.run());
             match tools.store.put(&run) {
                 Ok(_) => events.push(TaskEvent::Stored { link, request, run: run.run() }),
-                Err(error) => events.extend(self.not_stored(request, run.bytes().len() as u32, error)),
+                Err(error) => events.extend(self.not_stored(request, to_u32(run.bytes().len()), error)),
             }
             tools.buffers.give(run.into_bytes());
         }

@@ -258,9 +258,12 @@ impl Rib {
     /// Removes what was forgotten: one walk through the table.
     pub fn sweep(&mut self) {
         if self.forgotten > 0 {
-            let gone = sweep(&mut self.v4, &self.sources, &mut self.interned)
-                + sweep(&mut self.v6, &self.sources, &mut self.interned);
-            self.held = self.held.saturating_sub(gone);
+            for gone in [
+                sweep(&mut self.v4, &self.sources, &mut self.interned),
+                sweep(&mut self.v6, &self.sources, &mut self.interned),
+            ] {
+                self.held = self.held.saturating_sub(gone);
+            }
             self.forgotten = 0;
         }
         self.sources.free_forgotten();
@@ -341,7 +344,7 @@ fn take<P: Prefix>(map: &mut PrefixMap<P, Routes>, network: &P, slot: Slot, path
 }
 
 fn sweep<P: Prefix>(map: &mut PrefixMap<P, Routes>, sources: &Sources, interned: &mut Interned) -> usize {
-    let mut gone = 0;
+    let mut gone = 0_usize;
     for (_, routes) in map.iter_mut() {
         routes.keep(|route| {
             let stays = !sources.is_forgotten(route.slot);

@@ -121,8 +121,13 @@ impl RisSession {
                 }
             }
         };
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "a cast from a float takes the nearest number there is"
+        )]
+        let time = element.timestamp as u64;
         let change = network(&element.prefix)
-            .map(|prefix| Change { time: element.timestamp as u64, peer, prefix, route })
+            .map(|prefix| Change { time, peer, prefix, route })
             .and_then(|change| self.numbers.told(change));
         match change {
             Some(change) => {

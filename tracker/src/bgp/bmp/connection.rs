@@ -72,6 +72,14 @@ impl Ended {
     }
 }
 
+/// Later than anything that is waited for.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// So long after a moment; if there is no such moment, a year after it.
+fn after(at: Instant, time: Duration) -> Instant {
+    at.checked_add(time).or_else(|| at.checked_add(FAR)).unwrap_or(at)
+}
+
 /// Bytes a second, with a second's worth at once.
 #[derive(Debug)]
 struct Pace {
@@ -88,7 +96,7 @@ impl Pace {
     /// When to read again.
     fn spend(&mut self, now: Instant, bytes: usize) -> Instant {
         let took = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
-        self.paid_at = self.paid_at.max(now) + took;
+        self.paid_at = after(self.paid_at.max(now), took);
         self.paid_at.checked_sub(Duration::from_secs(1)).unwrap_or(now)
     }
 }
@@ -254,28 +262,28 @@ impl<'a> Connection<'a> {
 
     /// When something is due although nothing arrives.
     fn due(&self) -> Instant {
-        let far = self.began + Duration::from_secs(365 * 86_400);
-        let initiation = if self.initiated { far } else { self.began + INITIATION_WITHIN };
-        let message = self.unfinished_since.map_or(far, |since| since + MESSAGE_WITHIN);
-        let peers = if self.is_idle() { self.began + PEERS_WITHIN } else { far };
+        let far = after(self.began, FAR);
+        let initiation = if self.initiated { far } else { after(self.began, INITIATION_WITHIN) };
+        let message = self.unfinished_since.map_or(far, |since| after(since, MESSAGE_WITHIN));
+        let peers = if self.is_idle() { after(self.began, PEERS_WITHIN) } else { far };
         initiation.min(peers).min(message).min(self.sync_due().unwrap_or(far))
     }
 
     /// When it counts as synced without saying so.
     fn sync_due(&self) -> Option<Instant> {
-        let quiet = self.unsynced_since? + self.config.quiet;
-        Some(quiet.min(self.began + self.config.sync_longest))
+        let quiet = after(self.unsynced_since?, self.config.quiet);
+        Some(quiet.min(after(self.began, self.config.sync_longest)))
     }
 
     async fn on_due(&mut self) -> Result<(), Ended> {
         let now = Instant::now();
-        if !self.initiated && now >= self.began + INITIATION_WITHIN {
+        if !self.initiated && now >= after(self.began, INITIATION_WITHIN) {
             return Err(Ended::Silent);
         }
-        if self.is_idle() && now >= self.began + PEERS_WITHIN {
+        if self.is_idle() && now >= after(self.began, PEERS_WITHIN) {
             return Err(Ended::Idle);
         }
-        if self.unfinished_since.is_some_and(|since| now >= since + MESSAGE_WITHIN) {
+        if self.unfinished_since.is_some_and(|since| now >= after(since, MESSAGE_WITHIN)) {
             return Err(Ended::Stalled);
         }
         if self.sync_due().is_some_and(|due| now >= due) {

@@ -100,12 +100,16 @@ impl Keeper {
         let written = self.board.lock();
         let held = written.sessions.values().filter_map(|kept| kept.until).min();
         let rebuild = self.rebuild_due(now);
-        held.into_iter().chain(rebuild).min().unwrap_or(now + IDLE)
+        held.into_iter().chain(rebuild).min().or_else(|| now.checked_add(IDLE)).unwrap_or(now)
     }
 
     fn rebuild_due(&self, now: Instant) -> Option<Instant> {
         let wanted = self.changed && self.ready && self.rebuild.is_idle();
-        wanted.then(|| self.rebuild.began().map_or(now, |began| began + self.rebuild_every))
+        match self.rebuild.began() {
+            _ if !wanted => None,
+            None => Some(now),
+            Some(began) => began.checked_add(self.rebuild_every),
+        }
     }
 
     fn on_due(&mut self) {
@@ -186,7 +190,7 @@ impl Keeper {
     }
 
     fn on_told(&mut self, id: SessionId, told: &[Told], tally: Tally) {
-        let (mut changed, mut refused) = (false, 0);
+        let (mut changed, mut refused) = (false, 0_u64);
         for told in told {
             match self.apply(id, told) {
                 Applied::Changed => changed = true,
@@ -284,7 +288,7 @@ impl Keeper {
         }
         let Some(kept) = written.sessions.get_mut(&id) else { return };
         kept.phase = Phase::Held;
-        kept.until = Some(Instant::now() + self.hold);
+        kept.until = Instant::now().checked_add(self.hold);
         let held = written.sessions.values().filter(|kept| kept.phase == Phase::Held).count();
         drop(written);
         self.rib.age(id);

@@ -159,7 +159,7 @@ impl Interned {
         let parts = [
             self.words.saturating_mul(size_of::<u32>()),
             // The two counts of an `Arc`.
-            self.numbers.len().saturating_mul(2 * size_of::<usize>()),
+            self.numbers.len().saturating_mul(size_of::<[usize; 2]>()),
             map(self.numbers.capacity(), size_of::<(Arc<[u32]>, u32)>()),
             self.kept.capacity().saturating_mul(size_of::<Option<Kept>>()),
             map(self.links.capacity(), size_of::<((Asn, Asn), Link)>()),

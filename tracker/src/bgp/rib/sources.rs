@@ -145,7 +145,7 @@ impl Sources {
         for (number, kept) in self.kept.iter_mut().enumerate() {
             if kept.state == State::Forgotten {
                 *kept = Kept { state: State::Free, routes: 0 };
-                self.free.push(Slot(number as u32));
+                self.free.push(Slot(nearcast_core::saturate::to_u32(number)));
             }
         }
         self.forgotten = 0;

@@ -384,23 +384,23 @@ impl Node {
                 let _ = done.await;
             }
         };
-        say_abandoned("the node's loop", timeout_at(rest(), driver).await);
-        say_abandoned("connections", timeout_at(rest(), self.network.shutdown()).await);
+        say_abandoned("the node's loop", &timeout_at(rest(), driver).await);
+        say_abandoned("connections", &timeout_at(rest(), self.network.shutdown()).await);
         self.tasks.close();
         match self.vital.failure() {
-            None => say_abandoned("what waits for a disk", timeout_at(rest(), self.tasks.wait()).await),
+            None => say_abandoned("what waits for a disk", &timeout_at(rest(), self.tasks.wait()).await),
             // Who told the others to end is gone: some may wait for it for ever.
             Some(_) => _ = timeout(FAILED_GRACE, self.tasks.wait()).await,
         }
         let workers = self.workers.clone();
         // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
         let joining = tokio::task::spawn_blocking(move || workers.shut_down());
-        say_abandoned("a disk thread", timeout_at(rest(), joining).await);
+        say_abandoned("a disk thread", &timeout_at(rest(), joining).await);
     }
 }
 
 /// What did not end in time is left to the end of the process.
-fn say_abandoned<T>(what: &str, ended: Result<T, Elapsed>) {
+fn say_abandoned<T>(what: &str, ended: &Result<T, Elapsed>) {
     if ended.is_err() {
         tracing::warn!(
             "{what} did not end in time, as a disk that does not answer may have it; it is abandoned"
@@ -487,6 +487,6 @@ impl Download {
                 let _ = done.await;
             }
         };
-        say_abandoned("a download", timeout(DISKS_END_MAX, stopped).await);
+        say_abandoned("a download", &timeout(DISKS_END_MAX, stopped).await);
     }
 }

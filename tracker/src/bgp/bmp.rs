@@ -187,8 +187,11 @@ impl Listener {
         }
         let most = self.config.sessions_max;
         let mut sessions = BTreeMap::<IpAddr, usize>::new();
-        self.places().for_each(|place| *sessions.entry(place.ip).or_default() += 1);
-        let taken: usize = sessions.values().sum();
+        for place in self.places() {
+            let count = sessions.entry(place.ip).or_default();
+            *count = count.saturating_add(1);
+        }
+        let taken = self.places().count();
         if self.named.contains(&ip) && !sessions.contains_key(&ip) && taken < most {
             return Ok(());
         }
@@ -197,7 +200,7 @@ impl Listener {
         let own_places: BTreeSet<IpAddr> = own_places.map(|place| place.ip).collect();
         let shared: Vec<_> = self.places().filter(|place| !own_places.contains(&place.ip)).collect();
         let in_own = sessions.keys().filter(|ip| self.named.contains(ip)).count();
-        if !has_room(taken - in_own, most.saturating_sub(self.named.len()), &shared) {
+        if !has_room(taken.saturating_sub(in_own), most.saturating_sub(self.named.len()), &shared) {
             return Err(
                 "there are as many sessions as may be beside those of routers that are named, and all tell of peers",
             );

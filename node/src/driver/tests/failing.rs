@@ -33,11 +33,11 @@ async fn whoever_uses_a_node_whose_loop_failed_hears_of_it_and_waits_for_nothing
 }
 
 /// Has every disk thread wait until these are dropped, as a disk does that does not answer.
-async fn hang_disks(node: &super::Node) -> Vec<mpsc::Sender<()>> {
+async fn hang_disks(node: &super::Node) -> Vec<mpsc::SyncSender<()>> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let mut hung = Vec::new();
     for _ in 0..cores.clamp(2, 8) {
-        let (answer, never) = mpsc::channel::<()>();
+        let (answer, never) = mpsc::sync_channel::<()>(1);
         let (hangs, begun) = oneshot::channel();
         let workers = node.workers().clone();
         tokio::spawn(async move {

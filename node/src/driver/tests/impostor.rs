@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use libp2p::{identity::Keypair, multiaddr::Protocol};
-use nearcast_core::{manifest::Manifest, message::Refusal, signature::Signature};
+use nearcast_core::{manifest::Manifest, message::Refusal, signature::Signature, untrusted::Untrusted};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::watch,
@@ -201,20 +201,33 @@ impl Script {
                 stream.flush().await?;
                 continue;
             }
-            let another = (run + 1) % self.manifest.layout().runs();
-            let run = if self.lies(Lie::Another) { another } else { run };
+            let layout = self.manifest.layout();
+            let asked = run.admit(|run| layout.run_index(run)).expect("the victim asks for what there is");
+            let another =
+                layout.run_index((asked.get() + 1) % layout.runs()).expect("it is below their number");
+            let index = if self.lies(Lie::Another) { another } else { asked };
+            let run = Untrusted::new(index.get());
             let id = if self.lies(Lie::Unasked) { !id } else { id };
-            let index = self.manifest.layout().run_index(run).expect("the victim asks for what there is");
             let verified = self.data.verified(&self.manifest, index);
             let proof = verified.proof().to_vec();
             let mut body = verified.into_bytes();
-            let mut header =
-                Answer::Run { id, run, proof_hashes: proof.len() as u8, bytes: body.len() as u32 };
+            let mut header = Answer::Run {
+                id,
+                run,
+                proof_hashes: proof.len() as u8,
+                bytes: Untrusted::new(body.len() as u32),
+            };
             if self.lies(Lie::Length) {
-                header = Answer::Run { id, run, proof_hashes: proof.len() as u8, bytes: u32::MAX };
+                header =
+                    Answer::Run { id, run, proof_hashes: proof.len() as u8, bytes: Untrusted::new(u32::MAX) };
             }
             if self.lies(Lie::Run) {
-                header = Answer::Run { id, run: u32::MAX, proof_hashes: 0, bytes: body.len() as u32 };
+                header = Answer::Run {
+                    id,
+                    run: Untrusted::new(u32::MAX),
+                    proof_hashes: 0,
+                    bytes: Untrusted::new(body.len() as u32),
+                };
             }
             if self.lies(Lie::Data) {
                 let middle = body.len() / 2;

@@ -275,7 +275,7 @@ async fn a_thread_that_panics_is_no_disk_that_is_full() {
 
 #[test]
 fn a_thread_that_a_disk_has_is_not_waited_for_for_ever() {
-    let (answer, disk) = std::sync::mpsc::channel::<()>();
+    let (answer, disk) = std::sync::mpsc::sync_channel::<()>(1);
     let thread = thread::spawn(move || disk.recv());
     let began = Instant::now();
     assert!(!ends_within(&thread, Duration::from_millis(50)));

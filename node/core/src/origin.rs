@@ -20,7 +20,7 @@ const RATE_MEMORY_SECONDS: f32 = 2.0;
 /// Peers have this long beyond [`Config::peers_first`] to begin before their rate is compared with that of origins.
 const PEERS_HAVE: Duration = Duration::from_secs(1);
 
-/// While no origin was asked yet, peers are too slow if the rest would take them so many seconds: then a first run shows
+/// While an origin was not tried yet, peers are too slow if the rest would take them so many seconds: then a first run shows
 /// how fast an origin is.
 const PEERS_SECONDS_MAX: f32 = 20.0;
 
@@ -76,13 +76,15 @@ impl OriginRule {
         dialing && now < self.peers_first_until
     }
 
-    /// What came in so many seconds: from peers, and from origins if any was asked. `left` bytes are still missing. Somebody
-    /// who has everything and sends a run now and then must not keep us from an origin that is idle.
+    /// What came in so many seconds: from peers, and from origins if any was asked. `shown` is what the origins that are
+    /// linked have brought, in bytes a second, if all were tried. `left` bytes are still missing. Somebody who has everything
+    /// and sends a run now and then must not keep us from an origin that is idle.
     pub(crate) fn on_rates(
         &mut self,
         now: Timestamp,
         seconds: f32,
         (peers, origins): (f32, Option<f32>),
+        shown: Option<f32>,
         left: f32,
     ) {
         if now < self.peers_first_until + PEERS_HAVE {
@@ -92,10 +94,9 @@ impl OriginRule {
         let smooth = |rate: f32, bytes: f32| rate + (bytes / seconds - rate) * weight;
         self.peers_rate = smooth(self.peers_rate, peers);
         self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
-        self.is_slow = match self.origins_rate > 1.0 {
-            true => self.peers_rate * LATE_RATIO < self.origins_rate,
-            false => self.peers_rate * PEERS_SECONDS_MAX < left,
-        };
+        let by_rate = self.peers_rate * LATE_RATIO < self.origins_rate.min(shown.unwrap_or(self.origins_rate));
+        let is_known = self.origins_rate > 1.0 && shown.is_some();
+        self.is_slow = by_rate || !is_known && self.peers_rate * PEERS_SECONDS_MAX < left;
     }
 
     /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its

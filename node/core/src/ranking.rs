@@ -170,10 +170,15 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
 }
 
 /// Who gives its place to somebody we chose, while few are our own choice: who came to us and has been of least use for
-/// longest.
+/// longest. First whom nobody ever named and who gave nothing, however lately it came: whoever is sent away and comes again
+/// at once would else outlast all who stay.
 pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let came = scene.links.iter().filter(|link| !link.is_chosen() && !is_kept(scene, link));
-    came.max_by_key(|link| (link.idle_windows(), u16::MAX - link.given, link.peer)).map(|link| link.peer)
+    let worth = |link: &&Link| {
+        let is_stranger = link.via() == Via::Inbound && link.given == 0;
+        (is_stranger, link.idle_windows(), u16::MAX - link.given, link.peer)
+    };
+    came.max_by_key(worth).map(|link| link.peer)
 }
 
 /// Who gives its place to somebody we have heard of: who came to us, whom nobody ever named, and who has not been of use

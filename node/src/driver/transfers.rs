@@ -96,7 +96,7 @@ impl Driver {
         self.parts.tasks.spawn(serve::run(serve, stream, cancel));
     }
 
-    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: u32) {
+    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, (run, exact): (u32, bool)) {
         let closing = self.closing.is_some();
         let index = self.contents.get(&id.content).and_then(|content| content.run_index(run));
         if self.link(id).is_none() {
@@ -107,7 +107,7 @@ impl Driver {
                 self.answer(id.content, id.peer, Due::Refusal { request, why: Refusal::Choked })
             }
             Some(run) => {
-                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run };
+                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run, exact };
                 self.input(id.content, event);
             }
             None => self.on_link_gone(id.content, id.peer, "it asked for a run the content does not have"),

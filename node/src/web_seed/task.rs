@@ -124,7 +124,7 @@ impl Seed {
 impl Plan {
     fn hear(&mut self, ask: Ask) {
         match ask {
-            Ask::Request { id, run } => self.add(run, id),
+            Ask::Request { id, run, .. } => self.add(run, id),
             Ask::Cancel { id } => self.cancel(id),
         }
     }

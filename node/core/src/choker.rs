@@ -266,11 +266,11 @@ mod tests {
             link.given = 0;
             link.rate = 1.0;
         }
-        // It gave a hundred times as much as any other, and its rate is what it was when it stopped.
+        // It gave more in a moment than any other in a quarter of an hour, and its rate is what it was when it stopped.
         let burst = links.get_mut(PeerKey(0)).expect("it is there");
-        burst.note_given(64 << 20);
+        burst.note_given(8 << 20);
         burst.rate = 64e6;
-        for window in 1..=20 {
+        for window in 1..=30 {
             links.iter_mut().skip(1).for_each(|link| link.note_given(32 << 10));
             links.iter_mut().for_each(|link| link.pass_window(window));
         }

@@ -300,7 +300,8 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_that_repeats_itself_more_than_once_in_a_hundred_runs_no_longer_chooses_until_it_made_up_for_it() {
+    fn an_origin_that_repeats_itself_more_than_once_in_a_hundred_runs_no_longer_chooses_until_it_made_up_for_it()
+     {
         let mut conduct = Conduct::default();
         for _ in 0..REPEATS_BORNE {
             conduct.on_repeat(PEER);

@@ -94,7 +94,8 @@ impl OriginRule {
         let smooth = |rate: f32, bytes: f32| rate + (bytes / seconds - rate) * weight;
         self.peers_rate = smooth(self.peers_rate, peers);
         self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
-        let by_rate = self.peers_rate * LATE_RATIO < self.origins_rate.min(shown.unwrap_or(self.origins_rate));
+        let by_rate =
+            self.peers_rate * LATE_RATIO < self.origins_rate.min(shown.unwrap_or(self.origins_rate));
         let is_known = self.origins_rate > 1.0 && shown.is_some();
         self.is_slow = by_rate || !is_known && self.peers_rate * PEERS_SECONDS_MAX < left;
     }

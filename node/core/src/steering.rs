@@ -90,12 +90,12 @@ struct Relayed {
 }
 
 impl Steering {
-    /// `first` is the run to begin with.
-    pub(crate) fn new(now: Timestamp, runs: u32, first: u32) -> Steering {
+    /// `tag` tells this origin from others.
+    pub(crate) fn new(now: Timestamp, runs: u32, tag: u32) -> Steering {
         Steering {
             sent: vec![0; runs as usize].into(),
             since: now,
-            first,
+            first: tag % runs.max(1),
             passed: 0,
             to_relay: BTreeMap::new(),
             quick_at: None,
@@ -393,7 +393,11 @@ mod tests {
         assert_eq!(ask(0, 2, &availability), Answer::Serve(run(2)));
         assert_eq!(ask(1, 2, &availability), Answer::Elsewhere, "2 was sent a moment ago");
         availability.add(run(2));
-        assert_eq!(ask(2, 2, &availability), Answer::Serve(run(2)), "its peers are silent, else it would not ask");
+        assert_eq!(
+            ask(2, 2, &availability),
+            Answer::Serve(run(2)),
+            "its peers are silent, else it would not ask"
+        );
     }
 
     #[test]

@@ -127,12 +127,11 @@ impl Upload {
     }
 
     /// An origin keeps book from its first neighbour on.
-    pub(crate) fn on_linked(&mut self, ctx: &mut Context<'_>, runs: u32, theirs: Option<&RunSet>) {
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, runs: u32, theirs: Option<&RunSet>) {
         if !ctx.config.origin {
             return;
         }
-        let (now, random) = (ctx.now, &mut ctx.random);
-        let fresh = || Box::new((Steering::new(now, runs, random.below(runs)), Availability::new(runs)));
+        let fresh = || Box::new((Steering::new(ctx.now, runs, ctx.locality.tag), Availability::new(runs)));
         let (_, availability) = &mut **self.steering.get_or_insert_with(fresh);
         if let Some(theirs) = theirs {
             availability.add_all(theirs);

@@ -45,7 +45,8 @@ struct Entry {
 impl Entry {
     /// How long strangers from there wait, one after the other.
     fn pause(&self) -> Duration {
-        let borne = if matches!(self.source, Source::Place(Place::Network(_))) { BORNE_OF_NETWORK } else { BORNE };
+        let borne =
+            if matches!(self.source, Source::Place(Place::Network(_))) { BORNE_OF_NETWORK } else { BORNE };
         match (self.debt / RUNS_PER_BREAK).checked_sub(borne + 1) {
             None => Duration::ZERO,
             Some(more) => PAUSE * (1 << more.min(DOUBLINGS_MAX)),

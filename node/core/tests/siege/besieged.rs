@@ -42,6 +42,9 @@ pub(crate) enum Answers {
     Repeats(Duration),
     /// Sends well and repeats by turns.
     HalfRepeats,
+    /// Sends all runs one after the other at this rate, whatever is asked for and held, unless it must not choose: as an
+    /// honest origin does that hears late of what we have.
+    InItsOrder(u64),
     /// Sends false data.
     Falsely,
     /// Sends well for so many times, and then all of a run but its end.
@@ -316,7 +319,7 @@ impl Besieged {
             Some(run) if run != asked && (exact || !it.role.origin) => (None, RunFailure::Unasked),
             run => (run, cause),
         };
-        let is_liar = !matches!(it.role.answers, Answers::Well(_));
+        let is_liar = !matches!(it.role.answers, Answers::Well(_) | Answers::InItsOrder(_));
         match run {
             Some(run) => {
                 self.sent_by_liars += if is_liar { RUN_BYTES } else { 0 };
@@ -343,11 +346,18 @@ impl Besieged {
                 it.busy = it.busy.max(now) + Duration::from_nanos(RUN_BYTES * 1_000_000_000 / rate);
                 (it.busy.since(now) + ROUND_TRIP, Some(run), no)
             }
+            Answers::InItsOrder(rate) => {
+                let next = self.layout.run_index(it.turn - 1).filter(|_| !exact).unwrap_or(run);
+                it.busy = it.busy.max(now) + Duration::from_nanos(RUN_BYTES * 1_000_000_000 / rate);
+                (it.busy.since(now) + ROUND_TRIP, Some(next), no)
+            }
             Answers::Refuses(why) => (ROUND_TRIP, None, RunFailure::Refused(why)),
             Answers::Repeats(after) => (ROUND_TRIP + after, held.or(Some(run)), no),
             Answers::HalfRepeats => (ROUND_TRIP, held.filter(|_| it.turn % 2 == 0).or(Some(run)), no),
             Answers::BreaksOff(good) if it.turn <= good => (ROUND_TRIP, Some(run), no),
-            Answers::BreaksOff(_) => (ROUND_TRIP, None, RunFailure::BrokenOff { bytes: RUN_BYTES as u32 - 1 }),
+            Answers::BreaksOff(_) => {
+                (ROUND_TRIP, None, RunFailure::BrokenOff { bytes: RUN_BYTES as u32 - 1 })
+            }
             Answers::Falsely => (ROUND_TRIP, None, RunFailure::Corrupt { bytes: RUN_BYTES as u32 }),
             Answers::TooLate | Answers::Never => return,
         };

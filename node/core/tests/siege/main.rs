@@ -102,10 +102,24 @@ fn false_origins_that_repeat_themselves_waste_one_run_in_a_hundred_under_any_num
     for answers in [Answers::Repeats(Duration::ZERO), Answers::HalfRepeats] {
         let poser = Role { origin: true, ..liar(answers) };
         // One in a hundred, and what each had been asked for when that was used up.
-        costs("repeated by a false origin", &[poser], 1.5, 3);
-        costs("repeated by four", &[poser; 4], 1.7, 8);
-        let others = [1_u64, 2, 3, 4].map(|host| Role { host, returns: Some(Duration::from_millis(300)), ..poser });
-        costs("repeated by fresh names of four addresses", &others, 2.0, 8);
+        costs("repeated by a false origin", &[poser], 1.5, 5);
+        costs("repeated by four", &[poser; 4], 1.7, 17);
+        let others =
+            [1_u64, 2, 3, 4].map(|host| Role { host, returns: Some(Duration::from_millis(300)), ..poser });
+        costs("repeated by fresh names of four addresses", &others, 2.0, 17);
+    }
+}
+
+#[test]
+fn two_honest_origins_that_send_the_same_runs_are_not_banned_and_waste_little() {
+    let apart = Role { answers: Answers::InItsOrder(RATE), ..origin(RATE) };
+    let alone = seconds("alone", &beside(&[origin(RATE)], &[]));
+    for count in [2, 3] {
+        let siege = beside(&vec![apart; count], &[]);
+        let together = seconds(&format!("{count} honest origins"), &siege);
+        assert_eq!(siege.banned, 0, "an honest origin");
+        assert!(together <= 0.7 * alone, "{together:.1} s, {alone:.1} s from one");
+        assert!(siege.wasted() / RUN_BYTES <= 16 * count as u64, "{} runs", siege.wasted() / RUN_BYTES);
     }
 }
 
@@ -135,7 +149,7 @@ fn who_brings_a_run_now_and_then_holds_up_nobody() {
 #[test]
 fn a_slow_poser_beside_a_slow_peer_does_not_keep_us_from_an_origin_that_comes_later() {
     // The peer has everything, so that an origin is asked only if peers are too slow; the poser makes origins look as slow.
-    for rate in [RUN_BYTES / 2, RUN_BYTES] {
+    for rate in [RUN_BYTES, 2 * RUN_BYTES] {
         let later = Role { after: Duration::from_secs(5), ..origin(RATE) };
         let alone = seconds("alone", &beside(&[later], &[]));
         let siege = beside(&[later], &[honest(rate), Role { host: 66, ..origin(rate) }]);

@@ -211,13 +211,7 @@ impl World {
         self.unlink(me, peer);
     }
 
-    fn request(
-        &mut self,
-        me: PeerKey,
-        peer: PeerKey,
-        request: RequestId,
-        (run, exact): (RunIndex, bool),
-    ) {
+    fn request(&mut self, me: PeerKey, peer: PeerKey, request: RequestId, (run, exact): (RunIndex, bool)) {
         if !self.are_linked(me, peer) || !self.peers[peer.0 as usize].alive {
             return self.deliver(me, Event::RunFailed { peer, request, cause: RunFailure::Silent });
         }

@@ -94,10 +94,15 @@ impl OriginRule {
         let smooth = |rate: f32, bytes: f32| rate + (bytes / seconds - rate) * weight;
         self.peers_rate = smooth(self.peers_rate, peers);
         self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
-        let by_rate =
-            self.peers_rate * LATE_RATIO < self.origins_rate.min(shown.unwrap_or(self.origins_rate));
-        let is_known = self.origins_rate > 1.0 && shown.is_some();
-        self.is_slow = by_rate || !is_known && self.peers_rate * PEERS_SECONDS_MAX < left;
+        let known = shown.map(|shown| match origins {
+            // One that is tried has hardly begun to count among the others.
+            Some(_) => shown,
+            None => shown.min(self.origins_rate),
+        });
+        self.is_slow = match known.filter(|&rate| rate > 1.0) {
+            Some(rate) => self.peers_rate * LATE_RATIO < rate,
+            None => self.peers_rate * PEERS_SECONDS_MAX < left,
+        };
     }
 
     /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its
@@ -113,6 +118,44 @@ mod tests {
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
+    }
+
+    /// What may be asked after four seconds in which peers brought so much a second, and origins.
+    fn after(peers: f32, origins: Option<f32>, shown: Option<f32>, left: f32) -> Allowance {
+        let config = Config::default();
+        let mut rule = OriginRule::new(at(0), &config);
+        for tick in 8..24 {
+            let origins = origins.map(|rate| rate / 4.0);
+            rule.on_rates(
+                at(tick * 250),
+                0.25,
+                (peers / 4.0, origins),
+                Some(origins.unwrap_or(0.0) * 4.0),
+                left,
+            );
+        }
+        // Origins are not asked at the moment.
+        rule.on_rates(at(6_000), 0.25, (peers / 4.0, None), shown, left);
+        rule.silent_from = at(9_000);
+        rule.allowance(at(6_000), false)
+    }
+
+    #[test]
+    fn an_origin_that_was_fast_and_is_gone_makes_no_peers_look_slow() {
+        assert_eq!(after(10.0, Some(100.0), Some(100.0), 1e3), Allowance::All, "it is there");
+        assert_eq!(after(10.0, Some(100.0), Some(0.0), 100.0), Allowance::Unshared, "it is gone");
+        assert_eq!(after(10.0, Some(100.0), Some(20.0), 1e3), Allowance::Unshared, "the others bring less");
+    }
+
+    #[test]
+    fn a_slow_origin_says_nothing_about_one_that_was_not_tried() {
+        assert_eq!(
+            after(10.0, Some(10.0), Some(10.0), 1e3),
+            Allowance::Unshared,
+            "all were tried, and are slow"
+        );
+        assert_eq!(after(10.0, Some(10.0), None, 1e3), Allowance::All, "one was not");
+        assert_eq!(after(100.0, Some(10.0), None, 1e3), Allowance::Unshared, "peers are done soon enough");
     }
 
     #[test]

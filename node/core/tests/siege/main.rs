@@ -149,7 +149,7 @@ fn who_brings_a_run_now_and_then_holds_up_nobody() {
 #[test]
 fn a_slow_poser_beside_a_slow_peer_does_not_keep_us_from_an_origin_that_comes_later() {
     // The peer has everything, so that an origin is asked only if peers are too slow; the poser makes origins look as slow.
-    for rate in [RUN_BYTES, 2 * RUN_BYTES] {
+    for rate in [RUN_BYTES, 2 * RUN_BYTES, 3 * RUN_BYTES, 4 * RUN_BYTES] {
         let later = Role { after: Duration::from_secs(5), ..origin(RATE) };
         let alone = seconds("alone", &beside(&[later], &[]));
         let siege = beside(&[later], &[honest(rate), Role { host: 66, ..origin(rate) }]);

@@ -108,7 +108,7 @@ fn reserved(
     let all: Vec<&Link> = links.iter().collect();
     let ranked = ranked.iter().map(|&(_, at)| at);
     let Some(group_of) = group_of else {
-        let gives = |link: &Link| seeding || link.rate > 0.0 || link.given > 0;
+        let gives = |link: &Link| seeding || link.given > 0;
         return ranked.filter(|&at| all[at].is_outside() && gives(all[at])).take(slots / 4).collect();
     };
     let mut groups: BTreeMap<u64, usize> = BTreeMap::new();
@@ -125,7 +125,8 @@ fn reserved(
 /// Smaller is served first.
 #[derive(Clone, Copy, Debug)]
 struct Rank {
-    /// Leeching: what it gives us, negated. Seeding: what it got in the last round, so that turns go round; but whoever
+    /// Leeching: what it gave us lately, negated: new and verified, and forgotten in a minute, so that one burst earns no
+    /// slot for ever. Seeding: what it got in the last round, so that turns go round; but whoever
     /// asks and takes nothing comes last, else a few of those would hold every slot.
     worth: f32,
     proximity: Proximity,
@@ -137,7 +138,7 @@ impl Rank {
         let worth = match round.seeding {
             true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
             true => f32::from(link.sent),
-            false => -link.rate,
+            false => -f32::from(link.given),
         };
         let proximity = if round.by_nearness { link.proximity() } else { Proximity::UNKNOWN };
         Rank { worth, proximity, tie: random.unit() }
@@ -166,7 +167,7 @@ mod tests {
             };
             let mut link = Link::new(PeerKey(peer), about, 4);
             link.set_interested(true);
-            link.rate = peer as f32;
+            link.given = peer as u16;
             links.insert(link);
         }
         links
@@ -238,7 +239,6 @@ mod tests {
         let (mut links, mut random) = (crowd(24), Random::new(3));
         // The first eight give nothing, the next eight give, the last eight give twice as much.
         for link in links.iter_mut() {
-            link.rate = if link.peer.0 < 8 { 0.0 } else { 1.0 };
             link.given = [0, 40, 80][link.peer.0 as usize / 8];
         }
         let mut turns = [0; 3];
@@ -246,14 +246,42 @@ mod tests {
             go(&mut links, 8, false, &config, &mut random);
             served(&links).into_iter().for_each(|peer| turns[peer as usize / 8] += 1);
         }
-        // Three of eight go by rates, which are equal, four by what was given, and one to anybody.
+        // Three of eight go to who gives most, four by what was given, and one to anybody.
         let [riders, some, more] = turns.map(|turns| turns as f32 / ROUNDS as f32);
         println!(
             "of eight slots riders have {riders:.2}, who gives {some:.2}, who gives twice as much {more:.2}"
         );
         assert!(riders < 1.0, "an eighth of the slots is what anybody may have");
-        let by_gifts = |turns: f32| turns - 1.5;
-        assert!((1.4..2.6).contains(&(by_gifts(more) / by_gifts(some))));
+        // Three of the eight who give twice as much are served already when four are drawn of the rest.
+        let by_gifts = |turns: f32, others: f32| (turns - 0.5) / others;
+        assert!((1.3..2.7).contains(&(by_gifts(more - 3.0, 5.0) / by_gifts(some, 8.0))));
+    }
+
+    #[test]
+    fn one_burst_earns_no_slot_once_it_is_forgotten() {
+        const ROUNDS: usize = 200;
+        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::default() };
+        let (mut links, mut random) = (crowd(20), Random::new(3));
+        for link in links.iter_mut() {
+            link.given = 0;
+            link.rate = 1.0;
+        }
+        // It gave more in a moment than any other in a quarter of an hour, and its rate is what it was when it stopped.
+        let burst = links.get_mut(PeerKey(0)).expect("it is there");
+        burst.note_given(8 << 20);
+        burst.rate = 64e6;
+        for window in 1..=30 {
+            links.iter_mut().skip(1).for_each(|link| link.note_given(32 << 10));
+            links.iter_mut().for_each(|link| link.pass_window(window));
+        }
+        let mut turns = 0;
+        for _ in 0..ROUNDS {
+            go(&mut links, 8, false, &config, &mut random);
+            turns += usize::from(served(&links).contains(&0));
+        }
+        // By chance it would have three eighths of them.
+        println!("{turns} of {ROUNDS} rounds");
+        assert!(turns < ROUNDS / 4, "{turns} of {ROUNDS} rounds");
     }
 
     #[test]

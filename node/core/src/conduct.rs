@@ -23,13 +23,9 @@ const STRANGER_DOUBLINGS_MAX: u8 = 8;
 const ELSEWHERE_DOUBLINGS_MAX: u8 = 3;
 /// Only origins may say "elsewhere". Somebody else is let go when it says so the third time.
 const ELSEWHERE_BY_PEER_MAX: u8 = 3;
-/// An origin may send another run than was asked for, and may not have heard yet that we hold it. So many times beyond
-/// its share it is only asked more seldom;
+/// An origin may send another run than was asked for, and may not have heard yet that we hold it. After so many times beyond
+/// its share it no longer may: it is asked for one run and no other, which is no blame.
 const REPEATS_BORNE: u32 = 2;
-/// after the first pause, of so many ticks, after which each is twice as long;
-const REPEAT_TICKS: u32 = 16;
-/// after so many it is let go, unless it gave something new meanwhile.
-const REPEATS_MAX: u32 = 16;
 /// Runs that we hold and that were not due are borne so often: a link that was renewed may have left some on their way.
 const UNDUE_MAX: u32 = 2;
 /// One repeat in so many new runs is an origin's share: 1 % of what it gives.
@@ -158,14 +154,15 @@ impl Conduct {
     }
 
     /// An origin sent a run that we hold in place of one that we lack.
-    pub(crate) fn on_repeat(&mut self, now: Timestamp, peer: PeerKey, tick: Duration) -> Verdict {
+    pub(crate) fn on_repeat(&mut self, peer: PeerKey) {
         let record = self.record(peer);
         record.repeats = record.repeats.saturating_add(crate::saturate::to_u16(RUNS_PER_REPEAT));
-        let repeats = u32::from(record.repeats) / RUNS_PER_REPEAT;
-        if repeats > REPEATS_BORNE {
-            record.pause(now, tick.saturating_mul(REPEAT_TICKS), STRANGER_DOUBLINGS_MAX);
-        }
-        if repeats > REPEATS_MAX { Verdict::Ban } else { Verdict::Bear }
+    }
+
+    /// Whether an origin may choose another run than it is asked for.
+    pub(crate) fn may_steer(&self, peer: PeerKey) -> bool {
+        self.get(peer)
+            .is_none_or(|record| u32::from(record.repeats) <= REPEATS_BORNE.saturating_mul(RUNS_PER_REPEAT))
     }
 
     /// A request to it was taken back.
@@ -202,10 +199,7 @@ impl Conduct {
         let record = &mut self.0[at];
         record.repeats = record.repeats.saturating_sub(1);
         record.waiting = Timestamp::NEVER;
-        // Who repeats itself too often brings something new by turns; that ends no pause.
-        if u32::from(record.repeats) <= REPEATS_BORNE * RUNS_PER_REPEAT {
-            (record.fruitless, record.not_before) = (0, Timestamp::ZERO);
-        }
+        (record.fruitless, record.not_before) = (0, Timestamp::ZERO);
         if record.is_clean() {
             self.0.remove(at);
         }
@@ -307,17 +301,21 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_may_repeat_itself_once_in_a_hundred_new_runs_and_a_few_times_more() {
+    fn an_origin_that_repeats_itself_more_than_once_in_a_hundred_runs_no_longer_chooses_until_it_made_up_for_it()
+     {
         let mut conduct = Conduct::default();
-        for _ in 0..REPEATS_MAX {
-            assert_eq!(conduct.on_repeat(at(0), PEER, TICK), Verdict::Bear);
+        for _ in 0..REPEATS_BORNE {
+            conduct.on_repeat(PEER);
+            assert!(conduct.may_steer(PEER));
         }
-        assert_eq!(conduct.on_repeat(at(0), PEER, TICK), Verdict::Ban);
-        let mut conduct = Conduct::default();
-        for round in 0..100 {
+        conduct.on_repeat(PEER);
+        assert!(!conduct.may_steer(PEER) && !conduct.is_paused(at(0), PEER), "it is asked all the same");
+        (0..RUNS_PER_REPEAT).for_each(|_| conduct.on_new(PEER));
+        assert!(conduct.may_steer(PEER));
+        for _ in 0..100 {
             (0..RUNS_PER_REPEAT).for_each(|_| conduct.on_new(PEER));
-            assert_eq!(conduct.on_repeat(at(round), PEER, TICK), Verdict::Bear);
-            assert!(!conduct.is_paused(at(round), PEER));
+            conduct.on_repeat(PEER);
+            assert!(conduct.may_steer(PEER));
         }
     }
 

@@ -49,6 +49,10 @@ const RACE_SECONDS: f32 = 0.5;
 /// one: else fresh names without end would keep us from asking the origin.
 const LET_DOWN_MAX: u8 = 4;
 
+/// Origins may send us once more what we hold, for one run in so many of the content, all of them together; then they are
+/// asked for one run and no other.
+const RUNS_PER_REPEAT: u32 = 100;
+
 /// What is still to be got, and how it goes.
 #[derive(Debug)]
 pub(crate) struct Download {
@@ -67,6 +71,8 @@ pub(crate) struct Download {
     disk_full: bool,
     /// Newcomers that said what they hold and gave none of it.
     let_down: u8,
+    /// Runs that origins sent in place of others, and that we held.
+    repeats: u32,
     rated: Timestamp,
     groups: Groups,
     conduct: Conduct,
@@ -119,6 +125,7 @@ impl Download {
             run_bytes: mean_run_bytes(&material.layout),
             disk_full: false,
             let_down: 0,
+            repeats: 0,
             rated: ctx.now,
             groups: Groups::default(),
             conduct: Conduct::default(),
@@ -280,8 +287,15 @@ impl Download {
         if !link.is_origin() || self.availability.of(run) > 0 {
             self.groups.on_request(link, run);
         }
+        let exact = link.is_origin() && !link.is_web_seed() && !self.may_steer(peer);
         let request = self.requests.open(ctx.now, peer, run);
-        ctx.put(Action::Request { peer, request, run });
+        ctx.put(Action::Request { peer, request, run, exact });
+    }
+
+    /// Whether an origin may answer with another run than it is asked for. Two that are honest and know nothing of each other
+    /// may send the same one, so nobody is blamed for that; but anybody may say that it is an origin.
+    fn may_steer(&self, peer: PeerKey) -> bool {
+        self.repeats < (self.layout.runs() / RUNS_PER_REPEAT).max(1) && self.conduct.may_steer(peer)
     }
 
     /// The run worth taking over by `thief`: of the neighbour that will be slowest to bring one, if
@@ -387,7 +401,11 @@ impl Download {
             let verdict = match asked {
                 Some(_) if is_false_answer => Verdict::Ban,
                 // It was not what we asked for: that request would be closed.
-                Some(_) => self.conduct.on_repeat(ctx.now, peer, ctx.config.tick),
+                Some(_) => {
+                    self.repeats = self.repeats.saturating_add(1);
+                    self.conduct.on_repeat(peer);
+                    Verdict::Bear
+                }
                 // Taken over from it, and come all the same: no fault of the sender's.
                 None if is_due || links.get(peer).is_none() => Verdict::Bear,
                 None => self.conduct.on_undue(peer),
@@ -401,6 +419,7 @@ impl Download {
                 self.let_down = self.let_down.saturating_sub(1);
             }
             link.received = link.received.saturating_add(bytes);
+            ctx.strikes.on_run(ctx.now, ctx.maps, peer);
             self.conduct.on_new(peer);
             if !is_origin {
                 self.origin.on_run_from_peer(ctx.now, ctx.config, ctx.random);
@@ -444,6 +463,7 @@ impl Download {
             RunFailure::Corrupt { .. }
             | RunFailure::Unasked
             | RunFailure::NotStored { .. }
+            | RunFailure::BrokenOff { .. }
             | RunFailure::Silent => {}
         }
         settled

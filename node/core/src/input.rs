@@ -115,6 +115,8 @@ pub enum Event {
         upload: UploadId,
         /// The run.
         run: RunIndex,
+        /// This run and no other.
+        exact: bool,
     },
     /// An accepted upload ended: sent whole (`bytes` of payload), or not (0).
     UploadEnded {
@@ -256,11 +258,16 @@ pub enum RunFailure {
         /// Payload thrown away.
         bytes: u32,
     },
-    /// It answers what it was not asked: a request that it was never sent or has answered already, or, not being an origin,
-    /// with another run. Nothing of it was taken in.
+    /// It answers what it was not asked: a request that it was never sent or has answered already, or with another run, not
+    /// being an origin or having been asked for this one and no other. Nothing of it was taken in.
     Unasked,
     /// Nothing came for too long, or the stream broke.
     Silent,
+    /// It began to come and broke off before its end, or came too slowly. The link ends, if it has not.
+    BrokenOff {
+        /// Payload thrown away.
+        bytes: u32,
+    },
     /// It came but could not be stored; the disk's state is told by [`Event::DiskFull`].
     NotStored {
         /// Payload thrown away.

@@ -20,7 +20,7 @@ const RATE_MEMORY_SECONDS: f32 = 2.0;
 /// Peers have this long beyond [`Config::peers_first`] to begin before their rate is compared with that of origins.
 const PEERS_HAVE: Duration = Duration::from_secs(1);
 
-/// While no origin was asked yet, peers are too slow if the rest would take them so many seconds: then a first run shows
+/// While an origin was not tried yet, peers are too slow if the rest would take them so many seconds: then a first run shows
 /// how fast an origin is.
 const PEERS_SECONDS_MAX: f32 = 20.0;
 
@@ -76,13 +76,15 @@ impl OriginRule {
         dialing && now < self.peers_first_until
     }
 
-    /// What came in so many seconds: from peers, and from origins if any was asked. `left` bytes are still missing. Somebody
-    /// who has everything and sends a run now and then must not keep us from an origin that is idle.
+    /// What came in so many seconds: from peers, and from origins if any was asked. `shown` is what the origins that are
+    /// linked have brought, in bytes a second, if all were tried. `left` bytes are still missing. Somebody who has everything
+    /// and sends a run now and then must not keep us from an origin that is idle.
     pub(crate) fn on_rates(
         &mut self,
         now: Timestamp,
         seconds: f32,
         (peers, origins): (f32, Option<f32>),
+        shown: Option<f32>,
         left: f32,
     ) {
         if now < self.peers_first_until + PEERS_HAVE {
@@ -92,9 +94,14 @@ impl OriginRule {
         let smooth = |rate: f32, bytes: f32| rate + (bytes / seconds - rate) * weight;
         self.peers_rate = smooth(self.peers_rate, peers);
         self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
-        self.is_slow = match self.origins_rate > 1.0 {
-            true => self.peers_rate * LATE_RATIO < self.origins_rate,
-            false => self.peers_rate * PEERS_SECONDS_MAX < left,
+        let known = shown.map(|shown| match origins {
+            // One that is tried has hardly begun to count among the others.
+            Some(_) => shown,
+            None => shown.min(self.origins_rate),
+        });
+        self.is_slow = match known.filter(|&rate| rate > 1.0) {
+            Some(rate) => self.peers_rate * LATE_RATIO < rate,
+            None => self.peers_rate * PEERS_SECONDS_MAX < left,
         };
     }
 
@@ -111,6 +118,44 @@ mod tests {
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
+    }
+
+    /// What may be asked after four seconds in which peers brought so much a second, and origins.
+    fn after(peers: f32, origins: Option<f32>, shown: Option<f32>, left: f32) -> Allowance {
+        let config = Config::default();
+        let mut rule = OriginRule::new(at(0), &config);
+        for tick in 8..24 {
+            let origins = origins.map(|rate| rate / 4.0);
+            rule.on_rates(
+                at(tick * 250),
+                0.25,
+                (peers / 4.0, origins),
+                Some(origins.unwrap_or(0.0) * 4.0),
+                left,
+            );
+        }
+        // Origins are not asked at the moment.
+        rule.on_rates(at(6_000), 0.25, (peers / 4.0, None), shown, left);
+        rule.silent_from = at(9_000);
+        rule.allowance(at(6_000), false)
+    }
+
+    #[test]
+    fn an_origin_that_was_fast_and_is_gone_makes_no_peers_look_slow() {
+        assert_eq!(after(10.0, Some(100.0), Some(100.0), 1e3), Allowance::All, "it is there");
+        assert_eq!(after(10.0, Some(100.0), Some(0.0), 100.0), Allowance::Unshared, "it is gone");
+        assert_eq!(after(10.0, Some(100.0), Some(20.0), 1e3), Allowance::Unshared, "the others bring less");
+    }
+
+    #[test]
+    fn a_slow_origin_says_nothing_about_one_that_was_not_tried() {
+        assert_eq!(
+            after(10.0, Some(10.0), Some(10.0), 1e3),
+            Allowance::Unshared,
+            "all were tried, and are slow"
+        );
+        assert_eq!(after(10.0, Some(10.0), None, 1e3), Allowance::All, "one was not");
+        assert_eq!(after(100.0, Some(10.0), None, 1e3), Allowance::Unshared, "peers are done soon enough");
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub enum Action {
         request: RequestId,
         /// The run.
         run: RunIndex,
+        /// This run and no other: also an origin may not send another one in its place.
+        exact: bool,
     },
     /// A request is no longer needed. What comes all the same is still good.
     Cancel {

@@ -150,8 +150,9 @@ pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
 }
 
 /// Who of a full table gives its place to somebody who came to us: somebody who came too and has been idle for a minute,
-/// of the network that has most places. Nobody who is of use, and nobody who was our own choice.
-pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
+/// of the network that has most places. Nobody who is of use, and nobody who was our own choice; nor, if `unnamed`, anybody
+/// whom we had heard of: strangers who come again and again are never idle, and would take the places of all others.
+pub(crate) fn idlest_who_came(scene: &Scene<'_>, unnamed: bool) -> Option<PeerKey> {
     let mut networks: Vec<Network> = scene
         .links
         .iter()
@@ -165,17 +166,22 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
             (networks.partition_point(|&it| it < network), networks.partition_point(|&it| it <= network));
         to.saturating_sub(from)
     };
+    let may_go = |link: &&Link| !unnamed || link.via() == Via::Inbound;
     let idle = |link: &&Link| link.is_idle() && !link.is_chosen() && !is_kept(scene, link);
-    let idle = scene.links.iter().filter(idle);
+    let idle = scene.links.iter().filter(idle).filter(may_go);
     idle.max_by_key(|link| (crowd(link.peer), link.peer)).map(|link| link.peer)
 }
 
 /// Who gives its place to somebody we chose, while few are our own choice: who came to us and has been of least use for
-/// longest.
+/// longest. First whom nobody ever named and who gave nothing, however lately it came: whoever is sent away and comes again
+/// at once would else outlast all who stay.
 pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let came = scene.links.iter().filter(|link| !link.is_chosen() && !is_kept(scene, link));
-    came.max_by_key(|link| (link.idle_windows(), u16::MAX.abs_diff(link.given), link.peer))
-        .map(|link| link.peer)
+    let worth = |link: &&Link| {
+        let is_stranger = link.via() == Via::Inbound && link.given == 0;
+        (is_stranger, link.idle_windows(), u16::MAX.abs_diff(link.given), link.peer)
+    };
+    came.max_by_key(worth).map(|link| link.peer)
 }
 
 /// Who gives its place to somebody we have heard of: who came to us, whom nobody ever named, and who has not been of use

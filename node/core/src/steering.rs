@@ -31,6 +31,15 @@ const DISTRUST_DOUBLINGS_MAX: u8 = 4;
 /// Runs weighed to find one in place of one that was sent a moment ago.
 const WEIGHED_MAX: u32 = 1_024;
 
+/// What a neighbour asks an origin for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wish {
+    pub(crate) peer: PeerKey,
+    pub(crate) run: RunIndex,
+    /// It wants this run and no other: what origins chose for it, it held too often.
+    pub(crate) exact: bool,
+}
+
 /// What an origin does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -46,8 +55,10 @@ pub(crate) struct Steering {
     /// When each run was last sent, in tenths of a second after `since`, plus one; 0 = never.
     sent: Box<[u16]>,
     since: Timestamp,
-    /// Every run before this one was sent, or is held by a neighbour.
-    cursor: u32,
+    /// Where this origin begins: each elsewhere, so that of two that know nothing of each other not both send the same.
+    first: u32,
+    /// So many runs from there on were sent, or are held by a neighbour.
+    passed: u32,
     /// By neighbour: runs it was given first, as far as nobody else is known to hold them yet.
     to_relay: BTreeMap<PeerKey, Relay>,
     /// When somebody who passes on what it gets was last given something new.
@@ -79,22 +90,24 @@ struct Relayed {
 }
 
 impl Steering {
-    pub(crate) fn new(now: Timestamp, runs: u32) -> Steering {
+    /// `tag` tells this origin from others.
+    pub(crate) fn new(now: Timestamp, runs: u32, tag: u32) -> Steering {
         Steering {
             sent: vec![0; runs as usize].into(),
             since: now,
-            cursor: 0,
+            first: tag.checked_rem(runs).unwrap_or(0),
+            passed: 0,
             to_relay: BTreeMap::new(),
             quick_at: None,
             is_contended: false,
         }
     }
 
-    /// Decides what to send to `peer`, who asked for `asked`; `crowd` = others could pass it on.
+    /// Decides what to send to somebody who lacks what is not in `theirs`; `crowd` = others could pass it on.
     pub(crate) fn answer(
         &mut self,
         now: Timestamp,
-        (peer, asked): (PeerKey, RunIndex),
+        Wish { peer, run: asked, exact }: Wish,
         theirs: Option<&RunSet>,
         availability: &Availability,
         crowd: bool,
@@ -109,13 +122,15 @@ impl Steering {
             return self.unless_it_waits(now, peer, asked, availability);
         } else if !out_there && !sent_lately {
             self.give_first(now, peer, asked, availability)
-        } else if let Some(unsent) = self.next_unsent(theirs, availability) {
+        } else if let Some(unsent) = self.next_unsent(theirs, availability).filter(|_| !exact) {
             self.give_first(now, peer, unsent, availability)
         } else if out_there {
             // Its peers are silent or late, else it would not ask: what it wants goes out, in its turn. What went out a
             // moment ago is about to spread: it gets another run meanwhile, if there is one that it lacks.
-            let other =
-                if sent_lately { self.rarest_stale(now, asked, theirs, availability, config) } else { None };
+            let other = match sent_lately && !exact {
+                true => self.rarest_stale(now, asked, theirs, availability, config),
+                false => None,
+            };
             self.unless_it_waits(now, peer, other.unwrap_or(asked), availability)
         } else {
             Answer::Elsewhere
@@ -264,7 +279,21 @@ impl Steering {
     /// A run did not go out after all.
     pub(crate) fn on_unsent(&mut self, run: RunIndex) {
         self.sent[run.get() as usize] = 0;
-        self.cursor = self.cursor.min(run.get());
+        self.passed = self.passed.min(self.place(run));
+    }
+
+    /// How many runs come before this one, in the order that they are given out in.
+    fn place(&self, run: RunIndex) -> u32 {
+        let runs = crate::saturate::to_u32(self.sent.len());
+        run.get()
+            .checked_sub(self.first)
+            .unwrap_or_else(|| run.get().saturating_add(runs).saturating_sub(self.first))
+    }
+
+    /// The run that so many come before.
+    fn at_place(&self, place: u32) -> RunIndex {
+        let to_the_end = crate::saturate::to_u32(self.sent.len()).saturating_sub(self.first);
+        RunIndex::new(place.checked_sub(to_the_end).unwrap_or_else(|| self.first.saturating_add(place)))
     }
 
     fn age(&self, now: Timestamp, run: RunIndex) -> Option<Duration> {
@@ -297,13 +326,13 @@ impl Steering {
     /// The next run that was never sent, that no neighbour holds and the asker lacks.
     fn next_unsent(&mut self, theirs: Option<&RunSet>, availability: &Availability) -> Option<RunIndex> {
         let runs = crate::saturate::to_u32(self.sent.len());
-        while self.cursor < runs {
-            let run = RunIndex::new(self.cursor);
+        while self.passed < runs {
+            let run = self.at_place(self.passed);
             let lacks = theirs.is_none_or(|theirs| !theirs.contains(run));
-            if self.sent[self.cursor as usize] == 0 && availability.of(run) == 0 && lacks {
+            if self.sent[run.get() as usize] == 0 && availability.of(run) == 0 && lacks {
                 return Some(run);
             }
-            self.cursor = self.cursor.saturating_add(1);
+            self.passed = self.passed.saturating_add(1);
         }
         None
     }
@@ -341,6 +370,10 @@ mod tests {
         RunIndex::new(index)
     }
 
+    fn wish(peer: PeerKey, index: u32) -> Wish {
+        Wish { peer, run: run(index), exact: false }
+    }
+
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
     }
@@ -348,10 +381,10 @@ mod tests {
     #[test]
     fn each_run_is_sent_once_before_any_twice() {
         let config = Config::origin();
-        let (mut steering, availability) = (Steering::new(at(0), 4), Availability::new(4));
+        let (mut steering, availability) = (Steering::new(at(0), 4, 0), Availability::new(4));
         let nobody = RunSet::empty(4);
         let mut ask = |now, index| {
-            steering.answer(at(now), (PeerKey(1), run(index)), Some(&nobody), &availability, true, &config)
+            steering.answer(at(now), wish(PeerKey(1), index), Some(&nobody), &availability, true, &config)
         };
         assert_eq!(ask(0, 2), Answer::Serve(run(2)));
         assert_eq!(ask(1, 2), Answer::Serve(run(0)), "2 was sent: an unsent one in its place");
@@ -362,11 +395,47 @@ mod tests {
     }
 
     #[test]
+    fn who_wants_one_run_and_no_other_gets_that_or_none() {
+        let config = Config::origin();
+        let (mut steering, mut availability) = (Steering::new(at(0), 8, 0), Availability::new(8));
+        let mut ask = |now, index, availability: &Availability| {
+            let exact = Wish { exact: true, ..wish(PeerKey(1), index) };
+            steering.answer(at(now), exact, Some(&RunSet::empty(8)), availability, true, &config)
+        };
+        assert_eq!(ask(0, 2, &availability), Answer::Serve(run(2)));
+        assert_eq!(ask(1, 2, &availability), Answer::Elsewhere, "2 was sent a moment ago");
+        availability.add(run(2));
+        assert_eq!(
+            ask(2, 2, &availability),
+            Answer::Serve(run(2)),
+            "its peers are silent, else it would not ask"
+        );
+    }
+
+    #[test]
+    fn each_origin_begins_elsewhere_and_leaves_nothing_out() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 4, 3), Availability::new(4));
+        let mut ask = |index| {
+            let wish = wish(PeerKey(1), index);
+            steering.answer(at(0), wish, Some(&RunSet::empty(4)), &availability, true, &config)
+        };
+        assert_eq!([2, 2, 2, 2].map(&mut ask), [2, 3, 0, 1].map(|index| Answer::Serve(run(index))));
+        steering.on_unsent(run(3));
+        steering.on_unsent(run(1));
+        let mut ask = |index| {
+            let wish = wish(PeerKey(1), index);
+            steering.answer(at(0), wish, Some(&RunSet::empty(4)), &availability, true, &config)
+        };
+        assert_eq!([2, 2].map(&mut ask), [3, 1].map(|index| Answer::Serve(run(index))));
+    }
+
+    #[test]
     fn a_run_that_did_not_go_out_is_unsent_again() {
         let config = Config::origin();
-        let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let (mut steering, availability) = (Steering::new(at(0), 2, 0), Availability::new(2));
         let ask = |steering: &mut Steering| {
-            steering.answer(at(0), (PeerKey(1), run(0)), None, &availability, true, &config)
+            steering.answer(at(0), wish(PeerKey(1), 0), None, &availability, true, &config)
         };
         assert_eq!(ask(&mut steering), Answer::Serve(run(0)));
         assert_eq!(ask(&mut steering), Answer::Serve(run(1)));
@@ -378,10 +447,10 @@ mod tests {
     #[test]
     fn what_went_away_with_a_neighbour_is_given_to_the_next_one_at_once() {
         let config = Config::origin();
-        let (mut steering, mut availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let (mut steering, mut availability) = (Steering::new(at(0), 2, 0), Availability::new(2));
         let (gone, next) = (PeerKey(1), PeerKey(2));
         let ask = |steering: &mut Steering, peer, index, availability: &Availability| {
-            steering.answer(at(100), (peer, run(index)), None, availability, true, &config)
+            steering.answer(at(100), wish(peer, index), None, availability, true, &config)
         };
         assert_eq!(ask(&mut steering, gone, 0, &availability), Answer::Serve(run(0)));
         assert_eq!(ask(&mut steering, gone, 1, &availability), Answer::Serve(run(1)));
@@ -396,11 +465,11 @@ mod tests {
     #[test]
     fn what_only_somebody_holds_who_passes_nothing_on_is_given_to_somebody_else() {
         let config = Config::origin();
-        let (mut steering, mut availability) = (Steering::new(at(0), 64), Availability::new(64));
+        let (mut steering, mut availability) = (Steering::new(at(0), 64, 0), Availability::new(64));
         let [rider, quick, other] = [1, 2, 3].map(PeerKey);
         let peers = [rider, quick, other];
         let ask = |steering: &mut Steering, now, peer, index, availability: &Availability| {
-            steering.answer(at(now), (peer, run(index)), None, availability, true, &config)
+            steering.answer(at(now), wish(peer, index), None, availability, true, &config)
         };
         assert_eq!(ask(&mut steering, 0, rider, 0, &availability), Answer::Serve(run(0)));
         steering.on_delivered(at(500), rider, run(0));
@@ -437,14 +506,14 @@ mod tests {
     #[test]
     fn what_went_out_a_moment_ago_is_not_sent_again_while_the_asker_lacks_something_else() {
         let config = Config::origin();
-        let (mut steering, mut availability) = (Steering::new(at(0), 3), Availability::new(3));
+        let (mut steering, mut availability) = (Steering::new(at(0), 3, 0), Availability::new(3));
         // All three runs are out there; fewest hold the last one.
         for index in [0, 0, 0, 1, 1, 2] {
             availability.add(run(index));
         }
         let mut theirs = RunSet::empty(3);
         let mut ask = |now, peer, theirs: &RunSet| {
-            steering.answer(at(now), (PeerKey(peer), run(0)), Some(theirs), &availability, true, &config)
+            steering.answer(at(now), wish(PeerKey(peer), 0), Some(theirs), &availability, true, &config)
         };
         assert_eq!(ask(0, 1, &theirs), Answer::Serve(run(0)));
         assert_eq!(ask(100, 2, &theirs), Answer::Serve(run(2)), "it lacks that, too");
@@ -458,9 +527,9 @@ mod tests {
     #[test]
     fn a_lone_leecher_gets_what_it_asks_for() {
         let config = Config::origin();
-        let (mut steering, availability) = (Steering::new(at(0), 4), Availability::new(4));
+        let (mut steering, availability) = (Steering::new(at(0), 4, 0), Availability::new(4));
         for _ in 0..3 {
-            let answer = steering.answer(at(0), (PeerKey(1), run(1)), None, &availability, false, &config);
+            let answer = steering.answer(at(0), wish(PeerKey(1), 1), None, &availability, false, &config);
             assert_eq!(answer, Answer::Serve(run(1)));
         }
     }
@@ -468,10 +537,10 @@ mod tests {
     #[test]
     fn a_run_that_peers_hold_is_served_only_when_nothing_is_unsent() {
         let config = Config::origin();
-        let (mut steering, mut availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let (mut steering, mut availability) = (Steering::new(at(0), 2, 0), Availability::new(2));
         availability.add(run(0));
         let mut ask = |now, index| {
-            steering.answer(at(now), (PeerKey(1), run(index)), None, &availability, true, &config)
+            steering.answer(at(now), wish(PeerKey(1), index), None, &availability, true, &config)
         };
         assert_eq!(ask(0, 0), Answer::Serve(run(1)));
         assert_eq!(ask(1, 0), Answer::Serve(run(0)));
@@ -480,10 +549,10 @@ mod tests {
     #[test]
     fn who_holds_runs_alone_for_long_waits_while_others_pass_theirs_on() {
         let config = Config::origin();
-        let (mut steering, mut availability) = (Steering::new(at(0), 64), Availability::new(64));
+        let (mut steering, mut availability) = (Steering::new(at(0), 64, 0), Availability::new(64));
         let (slow, quick) = (PeerKey(1), PeerKey(2));
         let mut ask = |now, peer, availability: &Availability| {
-            let answer = steering.answer(at(now), (peer, run(0)), None, availability, true, &config);
+            let answer = steering.answer(at(now), wish(peer, 0), None, availability, true, &config);
             matches!(answer, Answer::Serve(_))
         };
         assert!(ask(0, slow, &availability));
@@ -500,10 +569,10 @@ mod tests {
     #[test]
     fn who_got_runs_and_says_nothing_waits_as_if_it_held_them_alone() {
         let config = Config::origin();
-        let (mut steering, availability) = (Steering::new(at(0), 64), Availability::new(64));
+        let (mut steering, availability) = (Steering::new(at(0), 64, 0), Availability::new(64));
         let (silent, quick) = (PeerKey(1), PeerKey(2));
         let ask = |steering: &mut Steering, now, peer| {
-            steering.answer(at(now), (peer, run(0)), None, &availability, true, &config)
+            steering.answer(at(now), wish(peer, 0), None, &availability, true, &config)
         };
         assert_eq!(ask(&mut steering, 0, silent), Answer::Serve(run(0)));
         assert!(matches!(ask(&mut steering, 1_900, quick), Answer::Serve(_)));
@@ -525,9 +594,9 @@ mod tests {
     #[test]
     fn the_clock_of_sent_runs_starts_anew_after_two_hours() {
         let config = Config::origin();
-        let (mut steering, availability) = (Steering::new(at(0), 2), Availability::new(2));
+        let (mut steering, availability) = (Steering::new(at(0), 2, 0), Availability::new(2));
         let mut ask = |now, index| {
-            steering.answer(at(now), (PeerKey(1), run(index)), None, &availability, true, &config)
+            steering.answer(at(now), wish(PeerKey(1), index), None, &availability, true, &config)
         };
         assert_eq!(ask(0, 0), Answer::Serve(run(0)));
         assert_eq!(ask(7_000_000, 1), Answer::Serve(run(1)));

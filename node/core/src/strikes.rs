@@ -5,7 +5,11 @@
 //!
 //! Invariant: at most [`PLACES_MAX`] places are remembered; the one whose last strike is longest ago makes room.
 
+mod broken_off;
+
 use std::time::Duration;
+
+use broken_off::BrokenOff;
 
 use crate::{context::HaveMaps, id::PeerKey, prefix::Network, time::Timestamp};
 
@@ -59,6 +63,7 @@ pub(crate) struct Strikes {
     /// Where strangers were when they were asked for their first run, the latest last: whoever hangs up before its run is
     /// found to be false has no address any more.
     trials: Vec<(PeerKey, [Option<Place>; 2])>,
+    broken_off: BrokenOff,
 }
 
 /// The address and the network of a peer, as far as they are known.
@@ -108,6 +113,18 @@ impl Strikes {
         }
     }
 
+    /// A run of a peer broke off before its end.
+    pub(crate) fn on_broken_off(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        self.broken_off.note(now, peer, places(maps, peer));
+    }
+
+    /// A run of a peer was verified.
+    pub(crate) fn on_run(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        if !self.broken_off.is_empty() {
+            self.broken_off.on_run(now, peer, places(maps, peer));
+        }
+    }
+
     fn make_room(&mut self, now: Timestamp) {
         self.entries.retain(|entry| now.since(entry.last) < FORGIVEN_AFTER);
         if self.entries.len() >= PLACES_MAX
@@ -128,6 +145,7 @@ impl Strikes {
             entry.next = now + entry.pause();
         }
         let where_it_is = places(maps, peer);
+        self.broken_off.on_trial(now, peer, where_it_is);
         if where_it_is[0].is_some() && self.trials.iter().all(|&(tried, _)| tried != peer) {
             if self.trials.len() >= TRIALS_MAX {
                 self.trials.remove(0);
@@ -139,8 +157,10 @@ impl Strikes {
 
     /// Whether a peer that has given us nothing yet may not be asked for anything now.
     pub(crate) fn has_to_wait(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
-        !self.entries.is_empty()
-            && self.known(now, maps, peer).into_iter().any(|at| now < self.entries[at].next)
+        let waits = !self.broken_off.is_empty() && self.broken_off.has_to_wait(now, peer, places(maps, peer));
+        waits
+            || !self.entries.is_empty()
+                && self.known(now, maps, peer).into_iter().any(|at| now < self.entries[at].next)
     }
 
     /// Where the address and the network of a peer are remembered.

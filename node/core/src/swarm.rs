@@ -139,7 +139,9 @@ impl Swarm {
             Event::DialLater { peer, wait } => self.handle_dial_later(ctx, peer, wait),
             Event::Hopeless { peer } => self.handle_hopeless(ctx, peer),
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
-            Event::RunWanted { peer, upload, run } => self.handle_wanted(ctx, peer, upload, run),
+            Event::RunWanted { peer, upload, run, exact } => {
+                self.handle_wanted(ctx, peer, upload, (run, exact));
+            }
             Event::UploadEnded { peer, run, bytes } => self.handle_upload_ended(ctx, peer, run, bytes),
             Event::Receiving if self.content.is_none() => self.note_progress(ctx.now),
             Event::Receiving => self.note_sign(ctx.now),
@@ -387,7 +389,7 @@ impl Swarm {
         self.upload.bytes
     }
 
-    /// Payload thrown away, in bytes: corrupt, or held already.
+    /// Payload thrown away, in bytes: corrupt, broken off, or held already.
     pub fn wasted(&self) -> u64 {
         self.wasted
     }

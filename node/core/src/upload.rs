@@ -17,7 +17,7 @@ use crate::{
     picker::Availability,
     run_set::RunSet,
     slots,
-    steering::{Answer, Steering},
+    steering::{Answer, Steering, Wish},
     tier::Tier,
     time::Timestamp,
 };
@@ -131,7 +131,7 @@ impl Upload {
         if !ctx.config.origin {
             return;
         }
-        let fresh = || Box::new((Steering::new(ctx.now, runs), Availability::new(runs)));
+        let fresh = || Box::new((Steering::new(ctx.now, runs, ctx.locality.tag), Availability::new(runs)));
         let (_, availability) = &mut **self.steering.get_or_insert_with(fresh);
         if let Some(theirs) = theirs {
             availability.add_all(theirs);
@@ -195,8 +195,7 @@ impl Upload {
 
     /// Takes a slot from somebody who does nothing with it, and gives nothing either: a newcomer need not wait for a round.
     fn take_unused(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
-        let is_unused =
-            |link: &&Link| !link.is_choked() && link.is_stuck() && link.rate <= 0.0 && link.given == 0;
+        let is_unused = |link: &&Link| !link.is_choked() && link.is_stuck() && link.given == 0;
         let unused = links.iter().find(is_unused).map(|link| link.peer);
         if let Some(peer) = unused {
             self.set_choked(ctx, links, peer, true);
@@ -234,20 +233,19 @@ impl Upload {
         }
     }
 
-    /// A neighbour asks for a run.
+    /// A neighbour asks for a run, and says whether another will not do.
     pub(crate) fn on_wanted(
         &mut self,
         ctx: &mut Context<'_>,
         links: &mut Links,
         have: &RunSet,
-        peer: PeerKey,
-        upload: UploadId,
-        run: RunIndex,
+        (peer, upload): (PeerKey, UploadId),
+        wanted: (RunIndex, bool),
     ) {
         if links.get(peer).is_none() {
             return;
         }
-        match self.decide(ctx, links, have, peer, run) {
+        match self.decide(ctx, links, have, peer, wanted) {
             Ok(run) => {
                 if let Some(link) = links.get_mut(peer) {
                     link.uploads = link.uploads.saturating_add(1);
@@ -264,7 +262,7 @@ impl Upload {
         links: &Links,
         have: &RunSet,
         peer: PeerKey,
-        run: RunIndex,
+        (run, exact): (RunIndex, bool),
     ) -> Result<RunIndex, Refusal> {
         let link = links.get(peer).ok_or(Refusal::Choked)?;
         if link.is_choked() {
@@ -281,7 +279,8 @@ impl Upload {
         };
         let (steering, availability) = &mut **steering;
         let crowd = links.iter().filter(|link| link.is_interested()).nth(1).is_some();
-        match steering.answer(ctx.now, (peer, run), ctx.map(peer), availability, crowd, ctx.config) {
+        let wish = Wish { peer, run, exact };
+        match steering.answer(ctx.now, wish, ctx.map(peer), availability, crowd, ctx.config) {
             Answer::Serve(other) if have.contains(other) => Ok(other),
             Answer::Serve(_) => Ok(run),
             Answer::Elsewhere => Err(Refusal::Elsewhere),

@@ -195,7 +195,7 @@ fn a_finished_leecher_keeps_little() {
         let mut answered = 0;
         while let Some(output) = outputs.get(answered).cloned() {
             answered += 1;
-            if let Output::Action { action: Action::Request { peer, request, run }, .. } = output {
+            if let Output::Action { action: Action::Request { peer, request, run, .. }, .. } = output {
                 tell(&mut engine, &maps, &mut outputs, Event::RunStored { peer, request, run });
             }
         }

@@ -108,7 +108,7 @@ impl Shell {
 
 fn requests(actions: &[Action], of: PeerKey) -> Vec<(RequestId, u32)> {
     let request = |action: &Action| match action {
-        Action::Request { peer, request, run } if *peer == of => Some((*request, run.get())),
+        Action::Request { peer, request, run, .. } if *peer == of => Some((*request, run.get())),
         _ => None,
     };
     actions.iter().filter_map(request).collect()

@@ -31,8 +31,8 @@ impl Driver {
                 }
                 self.tell(content, peer, message);
             }
-            Action::Request { peer, request, run } => {
-                self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get().into() });
+            Action::Request { peer, request, run, exact } => {
+                self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get().into(), exact });
             }
             Action::Cancel { peer, request } => self.send_ask(content, peer, Ask::Cancel { id: request.0 }),
             Action::Serve { peer, upload, run } => {
@@ -80,7 +80,7 @@ impl Driver {
             TaskEvent::WebSeed { link, news } => self.on_web_seed(link, news),
             TaskEvent::Receiving { link } => self.input(link.content, Event::Receiving),
             TaskEvent::DataOffered { peer, content, stream } => self.on_data_offered(peer, content, stream),
-            TaskEvent::Wanted { link, request, run } => self.on_wanted(link, request, run),
+            TaskEvent::Wanted { link, request, run, exact } => self.on_wanted(link, request, (run, exact)),
             TaskEvent::Withdrawn { link, request } => self.on_withdrawn(link, request),
             TaskEvent::Uploaded { link, run, bytes } => self.on_uploaded(link, run, bytes),
             TaskEvent::Answered { content, query, directory, reply } => {

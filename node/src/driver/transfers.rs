@@ -97,7 +97,7 @@ impl Driver {
         self.parts.tasks.spawn(serve::run(serve, stream, cancel));
     }
 
-    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, run: Untrusted<u32>) {
+    pub(super) fn on_wanted(&mut self, id: LinkId, request: u32, (run, exact): (Untrusted<u32>, bool)) {
         let closing = self.closing.is_some();
         let content = self.contents.get(&id.content);
         let index = content.and_then(|content| run.admit(|run| content.run_index(run)));
@@ -109,7 +109,7 @@ impl Driver {
                 self.answer(id.content, id.peer, Due::Refusal { request, why: Refusal::Choked })
             }
             Some(run) => {
-                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run };
+                let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run, exact };
                 self.input(id.content, event);
             }
             None => self.on_link_gone(id.content, id.peer, "it asked for a run the content does not have"),

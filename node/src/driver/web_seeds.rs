@@ -136,7 +136,7 @@ impl Driver {
             Action::Dial { .. } => self.dial_web_seed(key, peer),
             Action::Unlink { .. } => self.hang_up(key, peer),
             Action::Request { request, run, .. } => {
-                let ask = Ask::Request { id: request.0, run: run.get().into() };
+                let ask = Ask::Request { id: request.0, run: run.get().into(), exact: false };
                 if asks.is_none_or(|asks| asks.try_send(ask).is_err()) {
                     self.input(key, Event::RunFailed { peer, request, cause: RunFailure::Silent });
                 }

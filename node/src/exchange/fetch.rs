@@ -122,8 +122,8 @@ impl Fetch {
         batch.extend_from_slice(&self.content.0);
         let mut next = Some(first);
         while let Some(ask) = next {
-            if let Ask::Request { id, run } = ask
-                && !due.insert(id, run)
+            if let Ask::Request { id, run, exact } = ask
+                && !due.insert(id, run, exact)
             {
                 return Err(io::Error::new(io::ErrorKind::TimedOut, "the peer leaves too much unanswered"));
             }
@@ -164,7 +164,7 @@ impl Fetch {
                 }
                 Answer::Run { id, run, proof_hashes, bytes } => {
                     // Nothing of it is read before it is known to be due.
-                    if due.take(id).is_none_or(|asked| asked != run && !self.from_origin) {
+                    if due.take(id).is_none_or(|asked| !asked.is_answered_by(run, self.from_origin)) {
                         return self.unasked(id).await;
                     }
                     let run = run.admit(|run| layout.run_index(run)).filter(|&run| {
@@ -179,8 +179,15 @@ impl Fetch {
                         self.hand_over(&mut small).await?;
                     }
                     let pass = self.take_turn(&mut small, bytes).await?;
-                    let arrived = self.receive(&mut reader, id, run, proof_hashes, pass, due).await?;
-                    small.push(arrived);
+                    let mut came = 0;
+                    match self.receive(&mut reader, (id, run, proof_hashes), pass, due, &mut came).await {
+                        Ok(arrived) => small.push(arrived),
+                        Err(error) => {
+                            // What is whole counts all the same.
+                            self.hand_over(&mut small).await?;
+                            return self.broken_off(id, came, error).await;
+                        }
+                    }
                     if bytes > SMALL_RUN_BYTES_MAX {
                         self.hand_over(&mut small).await?;
                     }
@@ -199,14 +206,14 @@ impl Fetch {
         Ok(turn.await)
     }
 
+    /// Reads a run; `came` counts its bytes, also of one that breaks off.
     async fn receive(
         &self,
         reader: &mut BufReader<ReadHalf<Wire>>,
-        request: u32,
-        run: RunIndex,
-        proof_hashes: u8,
+        (request, run, proof_hashes): (u32, RunIndex, u8),
         mut pass: Pass,
         due: &Due,
+        came: &mut usize,
     ) -> io::Result<Arrived> {
         let proof = timeout(STALL, read_proof(reader, proof_hashes)).await.map_err(|_| stalled())??;
         let length = self.tools.manifest.layout().run_length(run);
@@ -215,11 +222,10 @@ impl Fetch {
             false => Vec::new(),
         };
         bytes.resize(length as usize, 0);
-        let (mut filled, mut rate) = (0, LeastRate::new());
-        while filled < bytes.len() {
-            let upto = bytes.len().min(filled.saturating_add(to_usize(pass.next().await)));
-            self.fill(reader, &mut bytes[filled..upto], &mut rate, due).await?;
-            filled = upto;
+        let mut rate = LeastRate::new();
+        while *came < bytes.len() {
+            let (from, upto) = (*came, bytes.len().min(came.saturating_add(to_usize(pass.next().await))));
+            self.fill_counting(reader, &mut bytes[from..upto], &mut rate, due, came).await?;
         }
         Ok(Arrived { request, run, bytes, proof })
     }
@@ -253,6 +259,18 @@ impl Fetch {
         rate: &mut LeastRate,
         due: &Due,
     ) -> io::Result<()> {
+        self.fill_counting(reader, buffer, rate, due, &mut 0).await
+    }
+
+    /// The same, and adds what came to `came`, byte by byte.
+    async fn fill_counting(
+        &self,
+        reader: &mut BufReader<ReadHalf<Wire>>,
+        buffer: &mut [u8],
+        rate: &mut LeastRate,
+        due: &Due,
+        came: &mut usize,
+    ) -> io::Result<()> {
         let mut at = 0;
         while at < buffer.len() {
             // Only the time that we wait for the peer counts: our own limits may be slower than any peer.
@@ -266,6 +284,7 @@ impl Fetch {
                 Err(_) => 0,
             };
             at = at.saturating_add(bytes);
+            *came = came.saturating_add(bytes);
             match rate.note(waited, bytes) {
                 // Between answers, silence is in order as long as none is due.
                 Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),
@@ -274,6 +293,13 @@ impl Fetch {
             }
         }
         Ok(())
+    }
+
+    /// A run does not come to its end.
+    async fn broken_off(&self, request: u32, bytes: usize, error: io::Error) -> io::Result<()> {
+        let cause = RunFailure::BrokenOff { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
+        self.tell(TaskEvent::Failed { link: self.link, request, cause }).await?;
+        Err(error)
     }
 
     async fn unasked(&self, request: u32) -> io::Result<()> {

@@ -93,7 +93,7 @@ pub(crate) enum TaskEvent {
     /// Somebody opened a data stream.
     DataOffered { peer: PeerId, content: ContentId, stream: Wire },
     /// A neighbour asks for a run.
-    Wanted { link: LinkId, request: u32, run: Untrusted<u32> },
+    Wanted { link: LinkId, request: u32, run: Untrusted<u32>, exact: bool },
     /// A neighbour no longer does.
     Withdrawn { link: LinkId, request: u32 },
     /// An upload ended; `bytes` = 0 if nothing was sent.

@@ -213,7 +213,7 @@ impl Serve {
             reader.read_exact(&mut bytes).await?;
             let link = self.link;
             self.tell(match Ask::decode(bytes)? {
-                Ask::Request { id, run } => TaskEvent::Wanted { link, request: id, run },
+                Ask::Request { id, run, exact } => TaskEvent::Wanted { link, request: id, run, exact },
                 Ask::Cancel { id } => TaskEvent::Withdrawn { link, request: id },
             })
             .await?;

@@ -124,7 +124,9 @@ pub(super) fn data(bytes: &[u8]) {
 }
 
 pub(super) fn data_seeds() -> Vec<Vec<u8>> {
-    let asks = [Ask::Request { id: 1, run: 7.into() }, Ask::Cancel { id: 1 }].map(Ask::encode).concat();
+    let asks = [Ask::Request { id: 1, run: 7.into(), exact: false }, Ask::Cancel { id: 1 }]
+        .map(Ask::encode)
+        .concat();
     let run = Answer::Run { id: 1, run: 7.into(), proof_hashes: 2, bytes: 262_144.into() }.encode();
     let refused = Answer::Refused { id: 2, why: Refusal::Elsewhere }.encode();
     let answers = [&refused[..], &run, &[5; 64], &refused].concat();

@@ -124,7 +124,7 @@ impl Seed {
 impl Plan {
     fn hear(&mut self, ask: Ask, layout: &Layout) {
         match ask {
-            Ask::Request { id, run } => {
+            Ask::Request { id, run, .. } => {
                 let run = run.admit(|run| layout.run_index(run));
                 run.into_iter().for_each(|run| self.add(run.get(), id));
             }

@@ -11,6 +11,7 @@ const PROOF_HASHES_MAX: u8 = 10;
 
 const REQUEST: u8 = 1;
 const CANCEL: u8 = 2;
+const REQUEST_EXACT: u8 = 3;
 const RUN: u8 = 1;
 const REFUSED: u8 = 2;
 
@@ -23,6 +24,8 @@ pub(crate) enum Ask {
         id: u32,
         /// The run's number, which the content need not have.
         run: Untrusted<u32>,
+        /// This run and no other: also an origin may not send another in its place.
+        exact: bool,
     },
     /// No longer needed.
     Cancel {
@@ -36,7 +39,8 @@ impl Ask {
 
     pub(crate) fn encode(self) -> [u8; Ask::BYTES] {
         let (kind, id, run) = match self {
-            Ask::Request { id, run } => (REQUEST, id, run),
+            Ask::Request { id, run, exact: false } => (REQUEST, id, run),
+            Ask::Request { id, run, exact: true } => (REQUEST_EXACT, id, run),
             Ask::Cancel { id } => (CANCEL, id, 0.into()),
         };
         let mut bytes = [0; Ask::BYTES];
@@ -49,7 +53,8 @@ impl Ask {
     pub(crate) fn decode(bytes: [u8; Ask::BYTES]) -> io::Result<Ask> {
         let (id, run) = (be32(&bytes[1..5]), be32(&bytes[5..9]).into());
         match bytes[0] {
-            REQUEST => Ok(Ask::Request { id, run }),
+            REQUEST => Ok(Ask::Request { id, run, exact: false }),
+            REQUEST_EXACT => Ok(Ask::Request { id, run, exact: true }),
             CANCEL => Ok(Ask::Cancel { id }),
             _ => Err(malformed("a request of unknown kind")),
         }
@@ -150,7 +155,8 @@ mod tests {
 
     #[test]
     fn headers_come_out_as_they_went_in() {
-        for ask in [Ask::Request { id: 7, run: u32::MAX.into() }, Ask::Cancel { id: u32::MAX }] {
+        let request = |exact| Ask::Request { id: 7, run: u32::MAX.into(), exact };
+        for ask in [request(false), request(true), Ask::Cancel { id: u32::MAX }] {
             assert_eq!(Ask::decode(ask.encode()).unwrap(), ask);
         }
         let answers = [

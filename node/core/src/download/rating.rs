@@ -40,7 +40,6 @@ impl Download {
         };
         let left = self.missing as f32 * self.run_bytes as f32;
         let (peers, origins) = (came(links, false).unwrap_or(0.0), came(links, true));
-        self.origin.on_rates(ctx.now, seconds, (peers, origins), left);
         for link in links.iter_mut() {
             let now = link.received as f32 / seconds;
             let idle = link.in_flight == 0 && link.received == 0;
@@ -61,6 +60,22 @@ impl Download {
                 false if link.is_web_seed() => start,
                 false => stranger,
             };
+        }
+        let shown = self.shown_by_origins(links);
+        self.origin.on_rates(ctx.now, seconds, (peers, origins), shown, left);
+    }
+
+    /// What the origins that are linked have shown that they bring, in bytes a second; none while one was not tried that
+    /// could be. Anybody may say that it is an origin: a slow one says nothing about another, and who is gone brings nothing.
+    fn shown_by_origins(&self, links: &Links) -> Option<f32> {
+        let origins = || links.iter().filter(|link| link.is_origin());
+        let is_untried = |link: &Link| {
+            let is_ready = !link.is_choking_us() && !link.is_late() && !self.conduct.is_fruitless(link.peer);
+            link.is_stranger() && link.in_flight == 0 && is_ready
+        };
+        match origins().any(is_untried) {
+            true => None,
+            false => Some(origins().map(|link| link.rate).sum()),
         }
     }
 

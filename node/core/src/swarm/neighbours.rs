@@ -170,7 +170,7 @@ impl Swarm {
             let scene = scene(&self.links, ctx);
             // Not again and again: whoever links, is given up and links again would drive everybody out.
             let idle = match self.upload.may_give_way() {
-                true => ranking::idlest_who_came(&scene),
+                true => ranking::idlest_who_came(&scene, !self.is_complete() && !self.discovery.knows(peer)),
                 false => None,
             };
             idle.or_else(|| self.discovery.knows(peer).then(|| ranking::least_of_strangers(&scene)).flatten())

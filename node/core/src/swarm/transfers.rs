@@ -33,10 +33,10 @@ impl Swarm {
         ctx: &mut Context<'_>,
         peer: PeerKey,
         upload: UploadId,
-        run: RunIndex,
+        wanted: (RunIndex, bool),
     ) {
         let Some(held) = &self.content else { return };
-        self.upload.on_wanted(ctx, &mut self.links, &held.have, peer, upload, run);
+        self.upload.on_wanted(ctx, &mut self.links, &held.have, (peer, upload), wanted);
     }
 
     pub(super) fn handle_upload_ended(
@@ -103,8 +103,14 @@ impl Swarm {
         request: RequestId,
         cause: RunFailure,
     ) {
-        if let RunFailure::Corrupt { bytes } | RunFailure::NotStored { bytes } = cause {
+        if let RunFailure::Corrupt { bytes }
+        | RunFailure::NotStored { bytes }
+        | RunFailure::BrokenOff { bytes } = cause
+        {
             self.wasted = self.wasted.saturating_add(bytes.into());
+        }
+        if matches!(cause, RunFailure::BrokenOff { .. }) {
+            ctx.strikes.on_broken_off(ctx.now, ctx.maps, peer);
         }
         let download = self.download.as_mut();
         let settled = download.map(|it| it.on_failed(ctx, &mut self.links, peer, request, cause));
@@ -115,13 +121,16 @@ impl Swarm {
         match cause {
             // False data is a proof, however late it comes; and so is an answer to what nobody asked.
             RunFailure::Corrupt { .. } | RunFailure::Unasked => ctx.ban(peer),
-            RunFailure::Silent if was_open => {
+            RunFailure::Silent | RunFailure::BrokenOff { .. } if was_open => {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
                 self.fill_all(ctx);
                 self.seek(ctx);
             }
             // Not at once: it would be asked for the same again and again.
-            RunFailure::Silent | RunFailure::Refused(_) | RunFailure::NotStored { .. } => {}
+            RunFailure::Silent
+            | RunFailure::BrokenOff { .. }
+            | RunFailure::Refused(_)
+            | RunFailure::NotStored { .. } => {}
         }
     }
 

@@ -126,7 +126,8 @@ struct Slot {
     /// Its last request that was answered.
     answered: Option<(RequestId, RunIndex)>,
     /// What it was asked for and has not answered, also what was taken back.
-    due: BTreeMap<RequestId, RunIndex>,
+    /// The run, and whether no other will do.
+    due: BTreeMap<RequestId, (RunIndex, bool)>,
     asked: u32,
 }
 
@@ -327,7 +328,7 @@ impl<'a> World<'a> {
             Action::Send { peer, message: Message::Interested(true) } if self.source(peer).is_some() => {
                 self.schedule(2 * LATENCY, Happening::Said(peer, Message::Unchoke));
             }
-            Action::Request { peer, request, run } => self.requested(peer, request, run),
+            Action::Request { peer, request, run, exact } => self.requested(peer, request, (run, exact)),
             Action::Cancel { peer, request } => {
                 if let Some(source) = self.source(peer) {
                     self.sources[source].queue.retain(|&(id, _)| id != request);
@@ -360,13 +361,13 @@ impl<'a> World<'a> {
         self.schedule(after, Happening::Linked(self.name(slot)));
     }
 
-    fn requested(&mut self, peer: PeerKey, request: RequestId, run: RunIndex) {
+    fn requested(&mut self, peer: PeerKey, request: RequestId, (run, exact): (RunIndex, bool)) {
         self.asked_at.insert(peer, self.shell.now);
         if let Some(source) = self.source(peer) {
             self.sources[source].queue.push_back((request, run));
             self.send_next(source);
         } else if let Some(slot) = self.slot(peer) {
-            self.slots[slot].due.insert(request, run);
+            self.slots[slot].due.insert(request, (run, exact));
             let after = 2 * LATENCY + self.story.habits[slot].delay;
             self.schedule(after, Happening::Reacts(peer, request, run));
             self.schedule(STALL, Happening::Stalled(peer));
@@ -486,12 +487,12 @@ impl World<'_> {
         self.story.habits[slot]
     }
 
-    /// An answer comes. What is not due, and another run of somebody who is no origin, is seen by its header.
+    /// An answer comes. What is not due, and another run of somebody who is no origin or had no choice, is seen by its header.
     fn answer(&mut self, peer: PeerKey, request: RequestId, run: Option<RunIndex>) -> bool {
         let Some(slot) = self.slot(peer).filter(|_| self.is_linked(peer)) else { return false };
         let due = self.slots[slot].due.remove(&request);
         let may_differ = self.habit(slot).origin;
-        let fits = due.is_some_and(|due| run.is_none_or(|run| run == due || may_differ));
+        let fits = due.is_some_and(|(due, exact)| run.is_none_or(|run| run == due || may_differ && !exact));
         if !fits {
             self.shell.failed(CONTENT, peer, request, RunFailure::Unasked);
         }
@@ -606,7 +607,7 @@ impl World<'_> {
                 self.refuse(peer, RequestId(any_u32(number)), why);
             }
             Deed::Exchange => self.names_nobody(peer, Via::Exchange, None, number),
-            Deed::Want => self.shell.want(CONTENT, peer, run),
+            Deed::Want => self.shell.want(CONTENT, peer, run, self.deeds % 2 == 1),
             Deed::HangUp => self.hang_up(slot, peer),
             Deed::Byte => {
                 self.asked_at.insert(peer, self.shell.now);

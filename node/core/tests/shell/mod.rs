@@ -244,10 +244,10 @@ impl Shell {
         self.event(key, Event::Message { peer, message });
     }
 
-    pub(crate) fn want(&mut self, key: ContentKey, peer: PeerKey, run: RunIndex) {
+    pub(crate) fn want(&mut self, key: ContentKey, peer: PeerKey, run: RunIndex, exact: bool) {
         let upload = UploadId(self.next_upload);
         self.next_upload += 1;
-        self.event(key, Event::RunWanted { peer, upload, run });
+        self.event(key, Event::RunWanted { peer, upload, run, exact });
     }
 
     /// An accepted upload ends; if there is none, a stale word of one comes.
@@ -352,7 +352,7 @@ impl Shell {
             // Nothing comes of it.
             Action::Withdraw { .. } => {}
             Action::Send { peer, message } => self.sent(key, peer, message),
-            Action::Request { peer, request, run } => self.requested(key, peer, request, run),
+            Action::Request { peer, request, run, .. } => self.requested(key, peer, request, run),
             Action::Cancel { peer, request } => {
                 let run = self.linked(key, peer).open.remove(&request);
                 let run = run.expect("only an open request is cancelled");

@@ -72,7 +72,7 @@ fn cause(number: u16) -> RunFailure {
         4 => RunFailure::Silent,
         5 => RunFailure::NotStored { bytes: any_u32(number / 8) },
         6 => RunFailure::Corrupt { bytes: any_u32(number / 8) },
-        _ => RunFailure::Refused(Refusal::Busy),
+        _ => RunFailure::BrokenOff { bytes: any_u32(number / 8) },
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         9 | 10 => shell.message(content, peer, Message::Interested(number % 4 != 0)),
         11 => shell.message(content, peer, Message::Choke),
         12..=14 => shell.message(content, peer, Message::Unchoke),
-        15 => shell.want(content, peer, run),
+        15 => shell.want(content, peer, run, number % 16 >= 8),
         16 => shell.upload_ended(content, peer, number % 2 == 0),
         17..=19 => answer(shell, step),
         20 => stale(shell, step),

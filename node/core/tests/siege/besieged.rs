@@ -42,8 +42,13 @@ pub(crate) enum Answers {
     Repeats(Duration),
     /// Sends well and repeats by turns.
     HalfRepeats,
+    /// Sends all runs one after the other at this rate, whatever is asked for and held, unless it must not choose: as an
+    /// honest origin does that hears late of what we have.
+    InItsOrder(u64),
     /// Sends false data.
     Falsely,
+    /// Sends well for so many times, and then all of a run but its end.
+    BreaksOff(u32),
     /// Waits until the request is taken back, and sends it then.
     TooLate,
     /// Does nothing.
@@ -75,11 +80,13 @@ pub(crate) struct Role {
     pub(crate) inside: bool,
     /// The address it comes from.
     pub(crate) host: u64,
+    /// When it comes first.
+    pub(crate) after: Duration,
 }
 
 pub(crate) fn honest(rate: u64) -> Role {
     let (answers, restless) = (Answers::Well(rate), Restless::No);
-    Role { answers, restless, origin: false, returns: None, inside: false, host: 1 }
+    Role { answers, restless, origin: false, returns: None, inside: false, host: 1, after: Duration::ZERO }
 }
 
 pub(crate) fn origin(rate: u64) -> Role {
@@ -125,7 +132,8 @@ struct Peer {
     /// Requests it heard, and how often it changed its mind.
     turn: u32,
     moods: u32,
-    open: BTreeMap<RequestId, RunIndex>,
+    /// The run, and whether no other will do.
+    open: BTreeMap<RequestId, (RunIndex, bool)>,
 }
 
 pub(crate) struct Besieged {
@@ -183,7 +191,7 @@ pub(crate) fn besiege(runs: u64, patience: Duration, roles: &[Role]) -> Besieged
         goal: Goal::Forever,
     };
     siege.event(Event::Join(join));
-    roles.iter().for_each(|&role| siege.come(role));
+    roles.iter().for_each(|&role| siege.schedule(role.after, Due::Come(role)));
     siege.run(Duration::from_secs(600));
     siege
 }
@@ -305,10 +313,13 @@ impl Besieged {
 
     fn answer(&mut self, peer: PeerKey, request: RequestId, run: Option<RunIndex>, cause: RunFailure) {
         let Some(it) = self.peers.get_mut(&peer).filter(|it| it.linked) else { return };
-        if it.open.remove(&request).is_none() {
-            return;
-        }
-        let is_liar = !matches!(it.role.answers, Answers::Well(_));
+        let Some((asked, exact)) = it.open.remove(&request) else { return };
+        // Refused at its header, as a shell does.
+        let (run, cause) = match run {
+            Some(run) if run != asked && (exact || !it.role.origin) => (None, RunFailure::Unasked),
+            run => (run, cause),
+        };
+        let is_liar = !matches!(it.role.answers, Answers::Well(_) | Answers::InItsOrder(_));
         match run {
             Some(run) => {
                 self.sent_by_liars += if is_liar { RUN_BYTES } else { 0 };
@@ -317,16 +328,17 @@ impl Besieged {
                 self.event(Event::RunStored { peer, request, run });
             }
             None => {
-                self.sent_by_liars += if matches!(cause, RunFailure::Corrupt { .. }) { RUN_BYTES } else { 0 };
+                let is_payload = matches!(cause, RunFailure::Corrupt { .. } | RunFailure::BrokenOff { .. });
+                self.sent_by_liars += if is_payload { RUN_BYTES } else { 0 };
                 self.event(Event::RunFailed { peer, request, cause });
             }
         }
     }
 
-    fn asked(&mut self, peer: PeerKey, request: RequestId, run: RunIndex) {
+    fn asked(&mut self, peer: PeerKey, request: RequestId, (run, exact): (RunIndex, bool)) {
         let (now, held) = (self.now, self.last.filter(|&run| self.have.contains(run)));
         let Some(it) = self.peers.get_mut(&peer).filter(|it| it.linked) else { return };
-        it.open.insert(request, run);
+        it.open.insert(request, (run, exact));
         it.turn += 1;
         let no = RunFailure::Refused(Refusal::Busy);
         let (after, run, cause) = match it.role.answers {
@@ -334,9 +346,18 @@ impl Besieged {
                 it.busy = it.busy.max(now) + Duration::from_nanos(RUN_BYTES * 1_000_000_000 / rate);
                 (it.busy.since(now) + ROUND_TRIP, Some(run), no)
             }
+            Answers::InItsOrder(rate) => {
+                let next = self.layout.run_index(it.turn - 1).filter(|_| !exact).unwrap_or(run);
+                it.busy = it.busy.max(now) + Duration::from_nanos(RUN_BYTES * 1_000_000_000 / rate);
+                (it.busy.since(now) + ROUND_TRIP, Some(next), no)
+            }
             Answers::Refuses(why) => (ROUND_TRIP, None, RunFailure::Refused(why)),
             Answers::Repeats(after) => (ROUND_TRIP + after, held.or(Some(run)), no),
             Answers::HalfRepeats => (ROUND_TRIP, held.filter(|_| it.turn % 2 == 0).or(Some(run)), no),
+            Answers::BreaksOff(good) if it.turn <= good => (ROUND_TRIP, Some(run), no),
+            Answers::BreaksOff(_) => {
+                (ROUND_TRIP, None, RunFailure::BrokenOff { bytes: RUN_BYTES as u32 - 1 })
+            }
             Answers::Falsely => (ROUND_TRIP, None, RunFailure::Corrupt { bytes: RUN_BYTES as u32 }),
             Answers::TooLate | Answers::Never => return,
         };
@@ -345,7 +366,7 @@ impl Besieged {
 
     fn cancelled(&mut self, peer: PeerKey, request: RequestId) {
         let Some(it) = self.peers.get(&peer) else { return };
-        let Some(&run) = it.open.get(&request) else { return };
+        let Some(&(run, _)) = it.open.get(&request) else { return };
         let no = RunFailure::Refused(Refusal::Busy);
         match it.role.answers {
             Answers::TooLate => self.schedule(ROUND_TRIP, Due::Answer(peer, request, Some(run), no)),
@@ -394,7 +415,7 @@ impl Besieged {
 
     fn act(&mut self, action: &Action) {
         match *action {
-            Action::Request { peer, request, run } => self.asked(peer, request, run),
+            Action::Request { peer, request, run, exact } => self.asked(peer, request, (run, exact)),
             Action::Cancel { peer, request } => self.cancelled(peer, request),
             Action::Unlink { peer, .. } => self.unlink(peer, false),
             Action::Completed => self.completed = Some(self.now.since(Timestamp::ZERO)),

@@ -98,10 +98,37 @@ fn what_is_held_already_earns_nothing_and_ends_the_link() {
 }
 
 #[test]
-fn a_false_origin_that_repeats_itself_is_asked_ever_more_seldom() {
+fn false_origins_that_repeat_themselves_waste_one_run_in_a_hundred_under_any_number_of_names() {
     for answers in [Answers::Repeats(Duration::ZERO), Answers::HalfRepeats] {
-        // After sixteen it is banned.
-        costs("repeated by a false origin", &[Role { origin: true, ..liar(answers) }], 1.5, 17);
+        let poser = Role { origin: true, ..liar(answers) };
+        // One in a hundred, and what each had been asked for when that was used up.
+        costs("repeated by a false origin", &[poser], 1.5, 5);
+        costs("repeated by four", &[poser; 4], 1.7, 17);
+        let others =
+            [1_u64, 2, 3, 4].map(|host| Role { host, returns: Some(Duration::from_millis(300)), ..poser });
+        costs("repeated by fresh names of four addresses", &others, 2.0, 17);
+    }
+}
+
+#[test]
+fn two_honest_origins_that_send_the_same_runs_are_not_banned_and_waste_little() {
+    let apart = Role { answers: Answers::InItsOrder(RATE), ..origin(RATE) };
+    let alone = seconds("alone", &beside(&[origin(RATE)], &[]));
+    for count in [2, 3] {
+        let siege = beside(&vec![apart; count], &[]);
+        let together = seconds(&format!("{count} honest origins"), &siege);
+        assert_eq!(siege.banned, 0, "an honest origin");
+        assert!(together <= 0.7 * alone, "{together:.1} s, {alone:.1} s from one");
+        assert!(siege.wasted() / RUN_BYTES <= 16 * count as u64, "{} runs", siege.wasted() / RUN_BYTES);
+    }
+}
+
+#[test]
+fn runs_that_break_off_before_their_end_cost_a_few() {
+    for good in [0, 1, 5] {
+        let breaker = Role { returns: Some(Duration::ZERO), ..liar(Answers::BreaksOff(good)) };
+        costs("broken off", &[breaker], 2.0, 10);
+        costs("broken off by four names", &[breaker; 4], 2.0, 14);
     }
 }
 
@@ -116,6 +143,18 @@ fn who_brings_a_run_now_and_then_holds_up_nobody() {
     for rate in [RUN_BYTES, RUN_BYTES / 3, RUN_BYTES / 10] {
         costs("trickling", &[honest(rate)], 2.0, 3);
         costs("three who trickle", &[honest(rate); 3], 2.0, 6);
+    }
+}
+
+#[test]
+fn a_slow_poser_beside_a_slow_peer_does_not_keep_us_from_an_origin_that_comes_later() {
+    // The peer has everything, so that an origin is asked only if peers are too slow; the poser makes origins look as slow.
+    for rate in [RUN_BYTES, 2 * RUN_BYTES, 3 * RUN_BYTES, 4 * RUN_BYTES] {
+        let later = Role { after: Duration::from_secs(5), ..origin(RATE) };
+        let alone = seconds("alone", &beside(&[later], &[]));
+        let siege = beside(&[later], &[honest(rate), Role { host: 66, ..origin(rate) }]);
+        let attacked = seconds("a slow poser beside a slow peer", &siege);
+        assert!(attacked <= 1.5 * alone, "{attacked:.1} s, {alone:.1} s without");
     }
 }
 

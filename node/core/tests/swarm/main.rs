@@ -4,6 +4,7 @@ mod determinism;
 mod faults;
 mod hoarders;
 mod nearness;
+mod origins;
 mod riders;
 mod slots;
 mod strangers;

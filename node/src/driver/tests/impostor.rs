@@ -192,7 +192,7 @@ impl Script {
         loop {
             let mut bytes = [0; Ask::BYTES];
             stream.read_exact(&mut bytes).await?;
-            let Ask::Request { id, run } = Ask::decode(bytes)? else { continue };
+            let Ask::Request { id, run, .. } = Ask::decode(bytes)? else { continue };
             if self.lies(Lie::Silence) {
                 continue;
             }

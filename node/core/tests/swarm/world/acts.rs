@@ -20,10 +20,10 @@ impl World {
             Action::Dial { peer } => self.dial(me, peer),
             Action::Unlink { peer, .. } => self.unlink(me, peer),
             Action::Send { peer, message } => self.send(me, peer, message),
-            Action::Request { peer, request, run } => {
+            Action::Request { peer, request, run, exact } => {
                 let role = &self.peers[me.0 as usize].role;
                 if role.takes == Takes::Freely && !role.boasts {
-                    self.request(me, peer, request, run);
+                    self.request(me, peer, request, (run, exact));
                 }
             }
             Action::Cancel { peer, request } => self.cancel(me, peer, request),
@@ -158,7 +158,7 @@ impl World {
             let request = RequestId(*sips);
             *sips += 1;
             let run = self.layout.run_index(self.random.below(self.layout.runs())).expect("one of its runs");
-            self.request(me, peer, request, run);
+            self.request(me, peer, request, (run, false));
         }
         if let Takes::Sips(pause) = self.peers[me.0 as usize].role.takes {
             self.schedule(self.now + pause, me, Happening::Sip);
@@ -211,7 +211,7 @@ impl World {
         self.unlink(me, peer);
     }
 
-    fn request(&mut self, me: PeerKey, peer: PeerKey, request: RequestId, run: RunIndex) {
+    fn request(&mut self, me: PeerKey, peer: PeerKey, request: RequestId, (run, exact): (RunIndex, bool)) {
         if !self.are_linked(me, peer) || !self.peers[peer.0 as usize].alive {
             return self.deliver(me, Event::RunFailed { peer, request, cause: RunFailure::Silent });
         }
@@ -219,7 +219,7 @@ impl World {
         let upload = UploadId(server.next_upload);
         server.next_upload += 1;
         server.asked.insert(upload, request);
-        self.deliver(peer, Event::RunWanted { peer: me, upload, run });
+        self.deliver(peer, Event::RunWanted { peer: me, upload, run, exact });
     }
 
     fn cancel(&mut self, me: PeerKey, peer: PeerKey, request: RequestId) {

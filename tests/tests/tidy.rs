@@ -127,6 +127,51 @@ fn no_timer_hangs_on_the_wall_clock() {
     }
 }
 
+/// Where a certificate is judged by other rules than those of the web, and why.
+const OWN_VERIFIERS: [&str; 1] = [
+    // libp2p's: a certificate is signed by itself, and proves the key that is a peer's name.
+    "node/src/net/tls.rs",
+];
+
+#[test]
+fn no_certificate_is_taken_unseen() {
+    // Put together here, so that this file passes its own test.
+    let never = [["danger_", "accept"], ["tls_danger", "_"], ["dangerous_", "configuration"]].map(|parts| parts.concat());
+    let own = [[".danger", "ous()"], ["ServerCert", "Verifier"], ["ClientCert", "Verifier"]].map(|parts| parts.concat());
+    let mut judged = Vec::new();
+    for (path, text) in sources("") {
+        for (number, line) in (1..).zip(text.lines()) {
+            let word = never.iter().find(|word| code(line).contains(word.as_str()));
+            assert_eq!(word, None, "{}:{number}: {line}", short(&path));
+            if own.iter().any(|word| code(line).contains(word.as_str())) {
+                judged.push(short(&path));
+            }
+        }
+    }
+    judged.dedup();
+    assert_eq!(judged, OWN_VERIFIERS, "who else judges certificates?");
+}
+
+/// Where datagrams are sent or heard, beside QUIC, which lives in libp2p.
+const DATAGRAMS: [&str; 1] = [
+    // Multicast DNS: answers go to the group of the local network, once a second at most, whoever asked.
+    "node/src/lan/socket.rs",
+];
+
+#[test]
+fn questions_are_answered_over_connections_only() {
+    let programs = ["node/src", "node/core/src", "node/service/src", "seeder/src", "tracker/src", "tui/src"];
+    let mut heard: Vec<String> = programs
+        .map(sources)
+        .concat()
+        .iter()
+        .filter(|(_, text)| without_tests(text).lines().any(|line| names(code(line), "UdpSocket")))
+        .map(|(path, _)| short(path))
+        .collect();
+    heard.sort();
+    assert_eq!(heard, DATAGRAMS, "what answers datagrams can be used against whoever seems to have asked");
+}
+
 #[test]
 fn words_are_found_whole() {
     assert!(names("use std::time::Instant;", "Instant"));

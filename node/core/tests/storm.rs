@@ -1,16 +1,25 @@
 //! A directory that goes away and comes back meets a crowd that lost it at the same moment. Its questions must not come back
-//! at the same moment, too, and there must be no more of them than somebody can answer.
+//! at the same moment, too, and there must be no more of them than somebody can answer. If there are, it says so, which costs
+//! it little.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use nearcast_core::{
     HaveMaps,
     config::Config,
     engine::Engine,
-    id::{ContentKey, PeerKey},
+    id::{ContentId, ContentKey, PeerKey, QueryId},
     input::{Event, Goal, Input, Join, Material},
     layout::Layout,
     output::{Action, Output},
+    registry::{
+        Admission, Announcement, Endpoint, Nowhere, Pace, PeerName, Registry, RegistryConfig, Search, Throttle,
+    },
     run_set::RunSet,
     time::Timestamp,
 };
@@ -27,7 +36,18 @@ impl HaveMaps for NoMaps {
     }
 }
 
-/// A leecher that knows nobody but one directory, which is away.
+/// What a directory does with a question.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// It is away: a machine that refuses connections.
+    None,
+    /// It knows of nobody else.
+    Nobody,
+    /// It is asked too often.
+    TooOften(Duration),
+}
+
+/// A leecher that knows nobody but one directory.
 struct Leecher {
     engine: Engine,
     now: Timestamp,
@@ -36,67 +56,88 @@ struct Leecher {
 }
 
 impl Leecher {
-    fn new(seed: u64, layout: &Arc<Layout>) -> Leecher {
+    fn new(seed: u64, layout: &Arc<Layout>, directory: &mut impl FnMut(Timestamp) -> Answer) -> Leecher {
         let engine = Engine::new(Arc::new(Config::default()), seed);
         let mut leecher = Leecher { engine, now: Timestamp::from_millis(1), asked: Vec::new() };
         let have = RunSet::empty(layout.runs());
-        leecher.handle(Event::Join(Join {
+        let join = Join {
             material: Some(Material { layout: layout.clone(), have, wanted: None }),
             candidates: Vec::new(),
             directories: vec![DIRECTORY],
             exchange_peers: true,
             patience: Duration::from_secs(3_600),
             goal: Goal::Ratio(0.0),
-        }));
+        };
+        leecher.handle(Input::Event { content: CONTENT, event: Event::Join(join) }, directory);
         leecher
     }
 
-    fn handle(&mut self, event: Event) {
-        let mut events = vec![Input::Event { content: CONTENT, event }];
-        while let Some(input) = events.pop() {
+    /// Hands over one input, and what the directory says to the questions that follow, in order.
+    fn handle(&mut self, input: Input, directory: &mut impl FnMut(Timestamp) -> Answer) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
             let mut outputs = Vec::new();
             self.engine.handle(self.now, input, &NoMaps, &mut outputs);
-            events.extend(outputs.into_iter().filter_map(|output| self.on_output(&output)));
-        }
-    }
-
-    /// Every question fails at once, as at a machine that refuses connections.
-    fn on_output(&mut self, output: &Output) -> Option<Input> {
-        let Output::Action { action: Action::Ask { query, .. }, .. } = output else { return None };
-        self.asked.push(self.now);
-        Some(Input::Event { content: CONTENT, event: Event::QueryFailed { query: *query } })
-    }
-
-    fn pass_until(&mut self, end: Timestamp) {
-        while let Some((at, _)) = self.engine.poll_timeout().filter(|(at, _)| *at <= end) {
-            self.now = at.max(self.now);
-            let mut outputs = Vec::new();
-            self.engine.handle(self.now, Input::Woken, &NoMaps, &mut outputs);
             for output in &outputs {
-                if let Some(Input::Event { event, .. }) = self.on_output(output) {
-                    self.handle(event);
+                if let Output::Action { action: Action::Ask { query, .. }, .. } = output {
+                    self.asked.push(self.now);
+                    let events = answered(*query, directory(self.now));
+                    inputs.extend(events.into_iter().map(|event| Input::Event { content: CONTENT, event }));
                 }
             }
         }
-        self.now = end;
     }
+
+    fn next(&self) -> Option<Timestamp> {
+        self.engine.poll_timeout().map(|(at, _)| at.max(self.now))
+    }
+
+    fn wake(&mut self, at: Timestamp, directory: &mut impl FnMut(Timestamp) -> Answer) {
+        self.now = at;
+        self.handle(Input::Woken, directory);
+    }
+}
+
+/// What a shell tells its engine of an answer.
+fn answered(query: QueryId, answer: Answer) -> Vec<Event> {
+    let found = Event::Discovered { query: Some(query), candidates: Vec::new() };
+    match answer {
+        Answer::None => vec![Event::QueryFailed { query }],
+        Answer::Nobody => vec![found],
+        // A node tells it in whole seconds, one at least.
+        Answer::TooOften(wait) => {
+            let pause = Duration::from_secs(wait.as_secs().max(1)).into();
+            vec![Event::DirectoryPause { query, pause }, found]
+        }
+    }
+}
+
+/// A crowd that begins at the same moment, until `end`, in the order of time.
+fn crowd(end: Timestamp, mut directory: impl FnMut(Timestamp) -> Answer) -> Vec<Leecher> {
+    let layout = Arc::new(Layout::new(256 << 10, [8 << 20]).expect("valid"));
+    let mut crowd: Vec<Leecher> =
+        (0..CROWD as u64).map(|seed| Leecher::new(seed, &layout, &mut directory)).collect();
+    loop {
+        let due = crowd.iter().enumerate().filter_map(|(at, leecher)| Some((leecher.next()?, at))).min();
+        match due.filter(|(at, _)| *at <= end) {
+            Some((at, leecher)) => crowd[leecher].wake(at, &mut directory),
+            None => return crowd,
+        }
+    }
+}
+
+/// Questions of all within a second.
+fn asked_in(crowd: &[Leecher], from: u64) -> usize {
+    let [from, to] = [from, from + 1].map(|second| Timestamp::ZERO + Duration::from_secs(second));
+    crowd.iter().flat_map(|leecher| &leecher.asked).filter(|&&at| from <= at && at < to).count()
 }
 
 #[test]
 fn a_crowd_that_lost_its_directory_at_the_same_moment_comes_back_spread_out() {
-    let layout = Arc::new(Layout::new(256 << 10, [8 << 20]).expect("valid"));
-    let mut crowd: Vec<Leecher> = (0..CROWD as u64).map(|seed| Leecher::new(seed, &layout)).collect();
-    let end = Timestamp::ZERO + Duration::from_secs(300);
-    crowd.iter_mut().for_each(|leecher| leecher.pass_until(end));
-    let second = |leecher: &Leecher, from: u64| {
-        let [from, to] = [from, from + 1].map(|second| Timestamp::ZERO + Duration::from_secs(second));
-        leecher.asked.iter().filter(|&&at| from <= at && at < to).count()
-    };
+    let crowd = crowd(Timestamp::ZERO + Duration::from_secs(300), |_| Answer::None);
     // After an outage of so many seconds: at most such a part of the crowd asks within any second of the minute that follows.
     for (outage, share) in [(10, 3), (30, 6), (60, 8)] {
-        let busiest = (outage..outage + 60)
-            .map(|from| crowd.iter().map(|leecher| second(leecher, from)).sum::<usize>());
-        let busiest = busiest.max().unwrap_or(0);
+        let busiest = (outage..outage + 60).map(|from| asked_in(&crowd, from)).max().unwrap_or(0);
         println!("{busiest} of {CROWD} ask within the busiest second after an outage of {outage} s");
         assert!(busiest <= CROWD / share, "{busiest} of {CROWD} within a second after {outage} s");
     }
@@ -106,4 +147,65 @@ fn a_crowd_that_lost_its_directory_at_the_same_moment_comes_back_spread_out() {
         let soon = leecher.asked.windows(2).all(|pair| pair[1].since(pair[0]) <= Duration::from_secs(121));
         assert!(soon, "whoever comes back is found again within two minutes: {:?}", leecher.asked);
     }
+}
+
+#[test]
+fn a_directory_that_a_network_asks_at_ten_times_its_pace_answers_at_its_pace_and_is_asked_less_by_the_second() {
+    let pace = Pace { per_second: 10.0, burst: 20.0 };
+    let mut throttle = Throttle::new(pace, 1);
+    let (mut answered, mut refused) = (Vec::new(), 0);
+    let ip = Ipv4Addr::new(20, 1, 1, 1);
+    let crowd = crowd(Timestamp::ZERO + Duration::from_secs(120), |now| match throttle.ask(now, ip.into()) {
+        Ok(()) => {
+            answered.push(now);
+            Answer::Nobody
+        }
+        Err(wait) => {
+            refused += 1;
+            Answer::TooOften(wait)
+        }
+    });
+    let by_second: Vec<usize> = (0..120).map(|second| asked_in(&crowd, second)).collect();
+    println!("{} answered, {refused} refused; by second {:?}", answered.len(), &by_second[..40]);
+    assert!(by_second[0] >= 10 * pace.per_second as usize, "{} at first is no storm", by_second[0]);
+    let at_pace = |from: &Timestamp| {
+        let within = answered.iter().filter(|at| (from..).contains(at)).take_while(|at| at.since(*from).as_secs() < 10);
+        within.count() as f32 <= 10.0 * pace.per_second + pace.burst + 1.0
+    };
+    assert!(answered.iter().all(at_pace), "more is answered than the pace allows");
+    // Who is refused asks more seldom each time: nobody has to be turned away for long.
+    let late = by_second[30..].iter().max().copied().unwrap_or(0);
+    assert!(late <= 2 * pace.per_second as usize, "{late} questions in a second after half a minute");
+    assert!(answered.len() >= CROWD, "{} answers for {CROWD} peers in two minutes", answered.len());
+}
+
+#[test]
+fn to_refuse_costs_a_directory_a_small_part_of_what_an_answer_costs() {
+    const TIMES: u32 = 20_000;
+    let mut registry = Registry::new(RegistryConfig::default(), Admission::Open, 1);
+    let content = ContentId([7; 32]);
+    let name = |number: u32| PeerName(std::array::from_fn(|at| number.to_be_bytes()[at % 4]));
+    let ip = |number: u32| IpAddr::from(Ipv4Addr::from_bits(0x1400_0001 + (number << 8)));
+    for number in 0..1_000 {
+        let endpoint = Endpoint { ip: ip(number), tcp: Some(4_001), udp: None };
+        let said = Announcement { content, name: name(number), endpoint, complete: false };
+        registry.announce(Timestamp::from_millis(1), &said, &Nowhere);
+    }
+    let mut throttle = Throttle::new(Pace { per_second: 1.0, burst: 1.0 }, 1);
+    let mut told = Vec::new();
+    let begun = Instant::now();
+    for number in 0..TIMES {
+        let search =
+            Search { content, name: name(number), ip: ip(number % 1_000), wanted: 50, complete: false };
+        told.clear();
+        registry.find(Timestamp::from_millis(2), &search, &Nowhere, &mut told);
+        assert!(!told.is_empty());
+    }
+    let answer = begun.elapsed() / TIMES;
+    let begun = Instant::now();
+    let refused = (0..TIMES).filter(|_| throttle.ask(Timestamp::from_millis(2), ip(1)).is_err()).count();
+    let refusal = begun.elapsed() / TIMES;
+    println!("an answer takes {answer:?}, a refusal {refusal:?}");
+    assert_eq!(refused as u32, TIMES - 1);
+    assert!(refusal * 10 <= answer, "{refusal:?} to refuse, {answer:?} to answer");
 }

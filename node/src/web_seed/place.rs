@@ -155,4 +155,21 @@ mod tests {
         let place = Place::parse("https://me:secret@a.example/f?token=1#x", true).unwrap();
         assert_eq!(place.to_string(), "https://a.example/f");
     }
+
+    #[test]
+    fn a_host_that_looks_like_another_is_shown_as_what_it_is() {
+        // A Cyrillic letter in each, or a letter of full width, or one that folds to two.
+        for (url, host) in [
+            ("http://\u{430}pple.example/f", "xn--pple-43d.example"),
+            ("https://ex\u{430}mple.com/f", "xn--exmple-4nf.com"),
+            ("https://\u{440}\u{430}ypal.com/f", "xn--ypal-43d9g.com"),
+            ("https://stra\u{df}e.example/f", "xn--strae-oqa.example"),
+            ("https://\u{ff41}.example/f", "a.example"),
+        ] {
+            let place = Place::parse(url, false).unwrap();
+            let shown = place.to_string();
+            assert!(shown.is_ascii() && shown.contains(&format!("//{host}/")), "{url} is shown as {shown}");
+            assert_eq!(place.url().host_str(), Some(host), "and that is where it leads");
+        }
+    }
 }

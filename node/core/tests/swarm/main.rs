@@ -1,13 +1,16 @@
 //! Engines exchange over virtual links: what a swarm as a whole must do.
 
+mod clog;
 mod determinism;
 mod faults;
 mod hoarders;
 mod nearness;
 mod origins;
+mod partition;
 mod riders;
 mod slots;
 mod strangers;
+mod tracker_down;
 mod world;
 
 use std::time::Duration;

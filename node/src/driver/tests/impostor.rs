@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use libp2p::{identity::Keypair, multiaddr::Protocol};
+use libp2p::{StreamProtocol, identity::Keypair, multiaddr::Protocol};
 use nearcast_core::{manifest::Manifest, message::Refusal, signature::Signature, untrusted::Untrusted};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,6 +10,7 @@ use tokio::{
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
+use super::versions;
 use crate::{
     address::Address,
     net::{InboundStream, Network, NetworkConfig},
@@ -24,6 +25,10 @@ use crate::{
 
 /// The secret key of a publisher.
 pub(super) const PUBLISHER_SEED: [u8; 32] = [42; 32];
+
+/// What a version might speak that has nothing in common with ours.
+const OTHER_PROTOCOLS: [&str; 4] =
+    ["/nearcast/exchange/2", "/nearcast/data/2", "/nearcast/manifest/2", "/nearcast/directory/2"];
 
 /// What it lies about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +65,11 @@ pub(super) enum Lie {
     Unasked,
     /// Its manifest comes byte by byte.
     ManifestDrip,
+    /// No lie: it is of a later version, whose hello and frames have fields, and whose frames have kinds, that there are not
+    /// yet.
+    LaterFields,
+    /// No lie: it is of a version that speaks other protocols only.
+    OtherProtocols,
 }
 
 struct Script {
@@ -82,7 +92,10 @@ impl Impostor {
         let keys = (0..64).map(|_| Keypair::generate_ed25519());
         let key = keys.min_by_key(|key| key.public().to_peer_id()).expect("one of 64");
         let config = NetworkConfig::new(key, listen);
-        let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
+        let protocols = match lie {
+            Lie::OtherProtocols => OTHER_PROTOCOLS.map(StreamProtocol::new).to_vec(),
+            _ => vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY],
+        };
         let (network, mut events, mut inbound) = Network::start(config, protocols).await.unwrap();
         let script = Arc::new(Script { lie, manifest, data, told: watch::Sender::new(0) });
         tokio::spawn(async move { while events.recv().await.is_some() {} });
@@ -158,6 +171,15 @@ impl Script {
         }
         if self.lies(Lie::Content) {
             hello.content = vec![9; 32];
+        }
+        if self.lies(Lie::LaterFields) {
+            stream.write_all(&versions::later(&hello)).await?;
+            stream.write_all(&versions::later(&Frame { said: None })).await?;
+            stream.write_all(&versions::later(&Frame { said: Some(Said::Unchoke(true)) })).await?;
+            stream.flush().await?;
+            let mut heard = [0; 1_024];
+            while stream.read(&mut heard).await? > 0 {}
+            return Ok(());
         }
         write_frame(&mut stream, &hello).await?;
         if self.lies(Lie::Frame) {

@@ -9,6 +9,7 @@ mod lies;
 mod rates;
 mod signatures;
 mod together;
+mod versions;
 
 use std::{future::Future, net::Ipv4Addr, sync::Arc, time::Duration};
 

@@ -94,11 +94,15 @@ impl World {
             return;
         }
         self.announcements += u64::from(matches!(message, Message::Importing(_)));
-        self.deliver(peer, Event::Message { peer: me, message });
+        self.cross(me, peer, Event::Message { peer: me, message });
     }
 
     /// The directory answers: most of them near, a fifth at random, as the real one does.
     fn answer(&mut self, me: PeerKey, query: QueryId, wanted: u16) {
+        let directory = PeerKey(0);
+        if !self.peers[0].alive || self.are_clogged(me, directory) {
+            return self.fail_unanswered(me, Event::QueryFailed { query });
+        }
         let asn = self.peers[me.0 as usize].role.asn;
         let mut others: Vec<PeerKey> = self.announced.iter().copied().filter(|&peer| peer != me).collect();
         self.announced.insert(me);
@@ -111,7 +115,7 @@ impl World {
         others.sort_by_key(|peer| !inside(peer));
         others.truncate(wanted * 4 / 5);
         others.extend(tail.into_iter().take(wanted - others.len()));
-        others.push(PeerKey(0));
+        others.extend(Some(directory).filter(|_| self.peers[0].joined));
         let candidate = |peer: PeerKey| Candidate {
             peer,
             near: self.near(me.0 as usize, peer.0 as usize),
@@ -133,7 +137,7 @@ impl World {
     pub(super) fn boast(&mut self, me: PeerKey) {
         let runs: Vec<RunIndex> = RunSet::full(self.layout.runs()).iter().collect();
         for peer in self.neighbours(me) {
-            self.deliver(peer, Event::Message { peer: me, message: Message::Importing(runs.clone()) });
+            self.cross(me, peer, Event::Message { peer: me, message: Message::Importing(runs.clone()) });
         }
         self.schedule(self.now + Duration::from_millis(500), me, Happening::Boast);
     }
@@ -178,6 +182,9 @@ impl World {
         if self.are_linked(me, peer) {
             return;
         }
+        if self.are_clogged(me, peer) {
+            return self.fail_unanswered(me, Event::DialFailed { peer });
+        }
         self.dials.insert((me, peer));
         self.links.insert((me.min(peer), me.max(peer)));
         for (a, b) in [(me, peer), (peer, me)] {
@@ -196,6 +203,7 @@ impl World {
 
     pub(super) fn unlink(&mut self, me: PeerKey, peer: PeerKey) {
         if self.links.remove(&(me.min(peer), me.max(peer))) {
+            self.drop_held(me, peer);
             for (a, b) in [(me, peer), (peer, me)] {
                 for Upload { run, .. } in self.peers[a.0 as usize].uplink.drop_peer(self.now, b) {
                     self.deliver(a, Event::UploadEnded { peer: b, run, bytes: 0 });
@@ -219,10 +227,14 @@ impl World {
         let upload = UploadId(server.next_upload);
         server.next_upload += 1;
         server.asked.insert(upload, request);
-        self.deliver(peer, Event::RunWanted { peer: me, upload, run, exact });
+        self.cross(me, peer, Event::RunWanted { peer: me, upload, run, exact });
     }
 
     fn cancel(&mut self, me: PeerKey, peer: PeerKey, request: RequestId) {
+        // What is held back of a cancelled request is answered when it arrives: late, and not again.
+        if self.are_clogged(me, peer) {
+            return;
+        }
         let server = &mut self.peers[peer.0 as usize];
         let asked = &server.asked;
         let named = |upload: &Upload| asked.get(&upload.upload) == Some(&request);
@@ -234,7 +246,7 @@ impl World {
     fn refuse(&mut self, me: PeerKey, peer: PeerKey, upload: UploadId, why: Refusal) {
         let Some(request) = self.peers[me.0 as usize].asked.remove(&upload) else { return };
         let cause = RunFailure::Refused(why);
-        self.deliver(peer, Event::RunFailed { peer: me, request, cause });
+        self.cross(me, peer, Event::RunFailed { peer: me, request, cause });
     }
 
     /// Who is choked gets nothing more than what is on its way.
@@ -284,9 +296,9 @@ impl World {
             self.schedule(at, to, Happening::Input(Event::RunFailed { peer: me, request, cause }));
         } else if corrupt {
             let cause = RunFailure::Corrupt { bytes };
-            self.deliver(to, Event::RunFailed { peer: me, request, cause });
+            self.cross(me, to, Event::RunFailed { peer: me, request, cause });
         } else {
-            self.deliver(to, Event::RunStored { peer: me, request, run });
+            self.cross(me, to, Event::RunStored { peer: me, request, run });
         }
         let event = Event::UploadEnded { peer: to, run, bytes };
         self.handle(me, Input::Event { content: CONTENT, event });

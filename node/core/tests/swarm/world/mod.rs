@@ -2,6 +2,7 @@
 //! who are sent to. Everything is ordered, so the same seed gives the same trace.
 
 mod acts;
+mod clog;
 mod facts;
 mod place;
 mod role;
@@ -14,6 +15,8 @@ use std::{
     time::Duration,
 };
 
+use clog::Clog;
+pub(crate) use clog::DEAD_AFTER;
 use nearcast_core::{
     HaveMaps,
     asn::Asn,
@@ -31,7 +34,9 @@ use nearcast_core::{
     time::Timestamp,
 };
 use place::{Maps, Place, near};
-pub(crate) use role::{Gives, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger};
+pub(crate) use role::{
+    Gives, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker,
+};
 use uplink::Uplink;
 
 pub(crate) const CONTENT: ContentKey = ContentKey(0);
@@ -76,6 +81,8 @@ enum Happening {
     Sip,
     /// A run is out, if nothing else changed on this uplink since it was planned so many times.
     Sent(u64),
+    /// The link to this peer has been clogged for too long, if it is still this clog.
+    Dead(PeerKey, u64),
 }
 
 struct Peer {
@@ -114,6 +121,8 @@ pub(crate) struct World {
     /// Who ever linked to whom of its own accord.
     dials: BTreeSet<(PeerKey, PeerKey)>,
     places: Vec<Place>,
+    clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
+    clogs_made: u64,
     announced: BTreeSet<PeerKey>,
     /// FNV-1a over everything that happened.
     pub(crate) trace: u64,
@@ -158,6 +167,8 @@ impl World {
             banned: BTreeSet::new(),
             dials: BTreeSet::new(),
             places: config.roles.iter().enumerate().map(|(at, role)| Place::of(at, role)).collect(),
+            clogs: BTreeMap::new(),
+            clogs_made: 0,
             announced: BTreeSet::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             events: 0,
@@ -198,13 +209,14 @@ impl World {
     fn join(&self, at: usize) -> Join {
         let role = &self.peers[at].role;
         let known = match (self.config.directory, self.config.acquainted) {
-            (true, _) => 0,
-            _ if role.intrudes.is_some() => 0,
-            (false, true) => self.peers.len(),
-            (false, false) => 1,
+            _ if let Some(peer) = role.knows => peer..peer + 1,
+            _ if role.intrudes.is_some() => 0..0,
+            (true, _) => 0..0,
+            (false, true) => 0..self.peers.len(),
+            (false, false) => 0..1,
         };
         let is_known = |other: usize| other != at && self.peers[other].role.intrudes.is_none();
-        let others = (0..known).filter(|&other| is_known(other) && !role.seed);
+        let others = known.filter(|&other| is_known(other) && !role.seed);
         let candidate =
             |other| Candidate { peer: PeerKey(other as u32), near: self.near(at, other), via: Via::Named };
         Join {
@@ -216,7 +228,7 @@ impl World {
             candidates: others.map(candidate).collect(),
             directories: if self.config.directory && at != 0 { vec![PeerKey(0)] } else { Vec::new() },
             exchange_peers: role.intrudes.is_none(),
-            patience: Duration::from_secs(60),
+            patience: role.patience,
             goal: Goal::Forever,
         }
     }
@@ -258,6 +270,7 @@ impl World {
         }
         match happening {
             Happening::Sent(plan) => self.finish_sending(key, plan),
+            Happening::Dead(peer, clog) => self.take_for_dead(key, peer, clog),
             Happening::Boast => self.boast(key),
             Happening::Intrude => self.intrude(key),
             Happening::Sip => self.sip(key),

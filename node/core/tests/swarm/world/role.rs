@@ -12,6 +12,10 @@ pub(crate) struct Role {
     pub(crate) up: u64,
     /// When it joins.
     pub(crate) joins: Duration,
+    /// Whom it knows from the start, if not those whom its world says.
+    pub(crate) knows: Option<usize>,
+    /// How long it goes on without getting anything.
+    pub(crate) patience: Duration,
     /// Sends false data.
     pub(crate) corrupt: bool,
     /// Where it is: 0 = nobody knows, as if there were no atlas.
@@ -72,6 +76,8 @@ pub(crate) fn leecher(up: u64) -> Role {
         seed: false,
         up,
         joins: Duration::ZERO,
+        knows: None,
+        patience: Duration::from_secs(60),
         corrupt: false,
         asn: 0,
         lan: 0,
@@ -83,6 +89,11 @@ pub(crate) fn leecher(up: u64) -> Role {
         tells: Tells::Truly,
         intrudes: None,
     }
+}
+
+/// A directory and nothing else: it takes part in no swarm. As peer 0 of a world with a directory, it is that.
+pub(crate) fn tracker() -> Role {
+    Role { joins: Duration::from_secs(1 << 30), ..leecher(1) }
 }
 
 pub(crate) fn origin(up: u64) -> Role {

@@ -1,0 +1,78 @@
+//! Links that are clogged: what crosses one is held back, in order, until the link is free again or taken for dead.
+//!
+//! What was sent before arrives. A link that a peer gives up by itself ends for both, as elsewhere in this world.
+
+use std::time::Duration;
+
+use nearcast_core::{id::PeerKey, input::Event};
+
+use super::{Happening, World};
+
+/// Two ends that hear nothing of each other take their connection for dead after so long: the second lost ping of a node,
+/// every 15 s with 20 s to answer.
+pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(35);
+/// A dial or a question that nobody answers has failed after so long: a node's limit on connecting.
+const UNANSWERED: Duration = Duration::from_secs(5);
+
+/// What is held back of one link.
+#[derive(Default)]
+pub(super) struct Clog {
+    /// Tells this clog from earlier ones of the same link.
+    number: u64,
+    held: Vec<(PeerKey, Event)>,
+}
+
+fn pair(a: PeerKey, b: PeerKey) -> (PeerKey, PeerKey) {
+    (a.min(b), a.max(b))
+}
+
+impl World {
+    /// From now on nothing crosses between these two.
+    pub(crate) fn clog(&mut self, a: u32, b: u32) {
+        let pair = pair(PeerKey(a), PeerKey(b));
+        if a == b || self.clogs.contains_key(&pair) {
+            return;
+        }
+        self.clogs_made += 1;
+        let number = self.clogs_made;
+        self.clogs.insert(pair, Clog { number, held: Vec::new() });
+        self.schedule(self.now + DEAD_AFTER, pair.0, Happening::Dead(pair.1, number));
+    }
+
+    /// What was held back between these two arrives, and whatever they send from now on.
+    pub(crate) fn unclog(&mut self, a: u32, b: u32) {
+        let Some(clog) = self.clogs.remove(&pair(PeerKey(a), PeerKey(b))) else { return };
+        clog.held.into_iter().for_each(|(to, event)| self.deliver(to, event));
+    }
+
+    pub(super) fn are_clogged(&self, a: PeerKey, b: PeerKey) -> bool {
+        self.clogs.contains_key(&pair(a, b))
+    }
+
+    /// Something goes from one peer to another.
+    pub(super) fn cross(&mut self, from: PeerKey, to: PeerKey, event: Event) {
+        match self.clogs.get_mut(&pair(from, to)) {
+            Some(clog) => clog.held.push((to, event)),
+            None => self.deliver(to, event),
+        }
+    }
+
+    /// Fails an attempt that nobody answers.
+    pub(super) fn fail_unanswered(&mut self, me: PeerKey, event: Event) {
+        self.schedule(self.now + UNANSWERED, me, Happening::Input(event));
+    }
+
+    /// The link is clogged for so long that both ends take it for dead, if it is the same clog still.
+    pub(super) fn take_for_dead(&mut self, me: PeerKey, peer: PeerKey, number: u64) {
+        if self.clogs.get(&pair(me, peer)).is_some_and(|clog| clog.number == number) {
+            self.unlink(me, peer);
+        }
+    }
+
+    /// Nothing of a link that ended arrives any more.
+    pub(super) fn drop_held(&mut self, me: PeerKey, peer: PeerKey) {
+        if let Some(clog) = self.clogs.get_mut(&pair(me, peer)) {
+            clog.held.clear();
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Peers of other versions in one swarm: what is not known yet is skipped, and who speaks something else is left alone.
+
+use std::{sync::Arc, time::Duration};
+
+use libp2p::{StreamProtocol, identity::Keypair};
+use nearcast_core::{layout::RunIndex, manifest::Manifest};
+use prost::Message;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::compat::FuturesAsyncReadCompatExt;
+
+use super::{
+    config, fetch,
+    impostor::{Impostor, Lie},
+    node, origin, patiently,
+};
+use crate::{
+    exchange::Wire,
+    handle::{Node, Source},
+    net::{NetEvent, Network, NetworkConfig},
+    progress::Summary,
+    store::testing::{self, Data},
+    wire::{
+        DATA, EXCHANGE,
+        control::{FRAME_BYTES_MAX, Frame, HELLO_BYTES_MAX, Hello, Said},
+        data::{Answer, Ask},
+        read_frame, write_frame,
+    },
+};
+
+/// A message with its length, and after its own fields others of each type that there is.
+pub(super) fn later(message: &impl Message) -> Vec<u8> {
+    use prost::encoding::{WireType, encode_key, encode_varint};
+    let mut bytes = message.encode_to_vec();
+    for tag in [9, 15, 16, 300, 70_000] {
+        encode_key(tag, WireType::Varint, &mut bytes);
+        encode_varint(u64::MAX, &mut bytes);
+        encode_key(tag + 1, WireType::LengthDelimited, &mut bytes);
+        encode_varint(40, &mut bytes);
+        bytes.extend([0xee; 40]);
+        encode_key(tag + 2, WireType::ThirtyTwoBit, &mut bytes);
+        bytes.extend([0xff; 4]);
+        encode_key(tag + 3, WireType::SixtyFourBit, &mut bytes);
+        bytes.extend([0xff; 8]);
+    }
+    let mut framed = Vec::new();
+    encode_varint(bytes.len() as u64, &mut framed);
+    framed.extend(bytes);
+    framed
+}
+
+/// Downloads from somebody of another version, beside an origin of ours if there is one.
+async fn download_from(
+    kind: Lie,
+    network: u8,
+    (manifest, data): (Arc<Manifest>, Data),
+    beside: Option<&Node>,
+) -> Summary {
+    let (_, copy) = testing::content(256 << 10, &[4 << 20, 3]);
+    let other = Impostor::start(&format!("127.{network}.2.1"), kind, manifest.clone(), copy).await;
+    let (leecher, target) = (node(network, 3).await, tempfile::tempdir().unwrap());
+    let peers = std::iter::once(other.address()).chain(beside.map(|node| node.addresses().remove(0)));
+    let wish = fetch(Source::Manifest(manifest.clone()), target.path(), peers.collect());
+    let mut download = leecher.fetch(wish).await.unwrap();
+    let summary = patiently("the download", download.finished()).await.unwrap();
+    println!("{kind:?}: {} ms", summary.elapsed.as_millis());
+    assert!(data.is_in(&manifest, target.path()));
+    assert_eq!((summary.banned, summary.wasted), (0, 0));
+    leecher.shutdown(Duration::ZERO).await;
+    other.shutdown().await;
+    summary
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_version_whose_messages_have_unknown_fields_and_kinds_gives_as_any_other() {
+    let summary = download_from(Lie::LaterFields, 107, testing::content(256 << 10, &[4 << 20, 3]), None).await;
+    assert!(summary.received.from_peers() >= 4 << 20, "all of it came from the other version");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_speaks_another_version_only_is_left_alone_and_holds_nothing_up() {
+    let (manifest, data) = testing::content(256 << 10, &[4 << 20, 3]);
+    let (seeder, _folder) = origin(config(108, 1), &[(manifest.clone(), &data)]).await;
+    let summary = download_from(Lie::OtherProtocols, 108, (manifest, data), Some(&seeder)).await;
+    assert!(summary.elapsed < Duration::from_secs(10), "{:?}", summary.elapsed);
+    seeder.shutdown(Duration::ZERO).await;
+}
+
+/// Somebody made of the wire's own parts, connected to a node.
+struct Client {
+    network: Network,
+    peer: libp2p::PeerId,
+    connection: libp2p::swarm::ConnectionId,
+}
+
+impl Client {
+    async fn connect(ip: &str, to: &Node) -> Client {
+        let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
+        let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
+        let (network, mut events, inbound) = Network::start(config, vec![EXCHANGE, DATA]).await.unwrap();
+        network.dial(1, None, vec![to.addresses().remove(0).0]).unwrap();
+        let (peer, connection) = loop {
+            let event = patiently("a connection", events.recv()).await.unwrap();
+            if let NetEvent::Connected { peer, connection, .. } = event {
+                break (peer, connection);
+            }
+        };
+        tokio::spawn(async move {
+            let _inbound = inbound;
+            while events.recv().await.is_some() {}
+        });
+        Client { network, peer, connection }
+    }
+
+    async fn open(&self, protocol: StreamProtocol) -> Wire {
+        self.network.open(self.peer, self.connection, protocol).await.unwrap().compat()
+    }
+
+    /// Links with unknown fields and kinds in all it says, and takes one run.
+    async fn take_a_run(&self, manifest: &Manifest) -> Vec<u8> {
+        let content = manifest.content().0.to_vec();
+        let mut link = self.open(EXCHANGE).await;
+        link.write_all(&later(&Hello { content: content.clone(), ..Hello::default() })).await.unwrap();
+        link.write_all(&later(&Frame { said: None })).await.unwrap();
+        link.write_all(&later(&Frame { said: Some(Said::Interested(true)) })).await.unwrap();
+        link.flush().await.unwrap();
+        let hello = patiently("a hello", read_frame::<Hello>(&mut link, HELLO_BYTES_MAX)).await.unwrap();
+        assert!(hello.unwrap().have_all);
+        loop {
+            let frame = patiently("a turn", read_frame::<Frame>(&mut link, FRAME_BYTES_MAX)).await.unwrap();
+            if frame.expect("the link goes on").said == Some(Said::Unchoke(true)) {
+                break;
+            }
+        }
+        let mut data = self.open(DATA).await;
+        data.write_all(&content).await.unwrap();
+        data.write_all(&Ask::Request { id: 1, run: 0 }.encode()).await.unwrap();
+        data.flush().await.unwrap();
+        let mut header = [0; Answer::BYTES];
+        patiently("an answer", data.read_exact(&mut header)).await.unwrap();
+        let Answer::Run { id: 1, proof_hashes, bytes, .. } = Answer::decode(header).unwrap() else {
+            panic!("no run, but {header:?}");
+        };
+        let mut body = vec![0; 32 * usize::from(proof_hashes) + bytes as usize];
+        patiently("the run", data.read_exact(&mut body)).await.unwrap();
+        body.split_off(32 * usize::from(proof_hashes))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_version_is_served_and_so_is_ours_on_the_same_connection() {
+    let (manifest, data) = testing::content(256 << 10, &[4 << 20, 3]);
+    let (seeder, _folder) = origin(config(109, 1), &[(manifest.clone(), &data)]).await;
+    let client = Client::connect("127.109.2.1", &seeder).await;
+    // A protocol of a later version is refused, and nothing else is: the connection goes on.
+    let later_only = StreamProtocol::new("/nearcast/exchange/2");
+    let refused = client.network.open(client.peer, client.connection, later_only).await;
+    assert!(refused.is_err(), "a protocol that there is not");
+    let first: RunIndex = manifest.layout().run_index(0).unwrap();
+    let got = client.take_a_run(&manifest).await;
+    assert!(got == data.verified(&manifest, first).into_bytes(), "other bytes");
+    client.network.shutdown().await;
+    seeder.shutdown(Duration::ZERO).await;
+}
+
+#[tokio::test]
+async fn a_frame_of_a_later_version_is_read_up_to_its_end() {
+    let mut bytes = later(&Frame { said: Some(Said::Goodbye(99)) });
+    bytes.extend(later(&Frame { said: None }));
+    let mut ours = Vec::new();
+    write_frame(&mut ours, &Frame { said: Some(Said::Choke(true)) }).await.unwrap();
+    bytes.extend(ours);
+    let mut stream = &bytes[..];
+    let mut heard = Vec::new();
+    while let Some(frame) = read_frame::<Frame>(&mut stream, FRAME_BYTES_MAX).await.unwrap() {
+        heard.push(frame.said);
+    }
+    assert_eq!(heard, [Some(Said::Goodbye(99)), None, Some(Said::Choke(true))]);
+}

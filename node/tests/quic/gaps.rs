@@ -1,0 +1,140 @@
+//! A sender who never sends the beginning of a stream, and of the rest every second part: the receiver keeps what it cannot
+//! give to anybody. What it keeps is bounded by its windows.
+
+use std::{
+    any::Any,
+    fs,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use quinn_proto::{
+    TransportConfig,
+    congestion::{Controller, ControllerFactory},
+};
+
+use super::{
+    Stage, alone,
+    raw::{Raw, libp2p_tls},
+};
+
+/// What a service lets one connection have on the way: six windows of a stream (`node/src/net/transport.rs`).
+const WINDOW_BYTES: u64 = 6 * 256 * 1024;
+const STREAMS: usize = 6;
+const CONNECTIONS: usize = 12;
+
+/// Sends as if nothing were ever lost.
+#[derive(Clone)]
+struct Reckless;
+
+impl Controller for Reckless {
+    fn on_congestion_event(&mut self, _: Instant, _: Instant, _: bool, _: u64) {}
+    fn on_mtu_update(&mut self, _: u16) {}
+    fn window(&self) -> u64 {
+        1 << 30
+    }
+    fn clone_box(&self) -> Box<dyn Controller> {
+        Box::new(self.clone())
+    }
+    fn initial_window(&self) -> u64 {
+        1 << 30
+    }
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl ControllerFactory for Reckless {
+    fn build(self: Arc<Self>, _: Instant, _: u16) -> Box<dyn Controller> {
+        Box::new(Reckless)
+    }
+}
+
+fn reckless() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport.congestion_controller_factory(Arc::new(Reckless)).send_window(1 << 30);
+    // As little use of each datagram as can be.
+    transport.pad_to_mtu(true).enable_segmentation_offload(false);
+    transport
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> u64 {
+    let pages = fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
+}
+
+/// Fills the windows of one connection with parts of so many bytes, every second one of which is lost, the first among
+/// them. Nothing that the other side says is heard. Datagrams that arrived.
+fn fill(stranger: &mut Raw, part: usize) -> usize {
+    let mut arrived = 0;
+    let bytes = vec![7; part];
+    for _ in 0..STREAMS {
+        let stream = stranger.open();
+        let mut number = 0;
+        while stranger.connection.send_stream(stream).write(&bytes).is_ok() {
+            while let Some(datagram) = stranger.datagram() {
+                if number % 2 == 1 {
+                    stranger.send(&datagram);
+                    arrived += 1;
+                    if arrived % 16 == 0 {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
+                number += 1;
+            }
+            stranger.now += Duration::from_micros(10);
+        }
+    }
+    arrived
+}
+
+/// What each of many connections full of gaps costs.
+fn cost(stage: &Stage, part: usize) -> u64 {
+    let connect = |_| {
+        let mut stranger = Raw::new(stage.stranger(1), stage.to(), libp2p_tls(), reckless());
+        stranger.establish().expect("an ordinary handshake");
+        stranger
+    };
+    let mut strangers: Vec<Raw> = (0..CONNECTIONS).map(connect).collect();
+    let before = resident();
+    let mut most = before;
+    let mut arrived = 0;
+    for stranger in &mut strangers {
+        arrived += fill(stranger, part);
+        most = most.max(resident());
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    let each = (most.max(resident()) - before) / CONNECTIONS as u64;
+    println!(
+        "{CONNECTIONS} connections, parts of {part} bytes: {arrived} datagrams, {} KiB each",
+        each / 1024
+    );
+    assert!(arrived > CONNECTIONS * 500, "too little was sent to show anything");
+    each
+}
+
+#[test]
+fn a_connection_full_of_gaps_costs_no_more_than_twice_its_window() {
+    let _turn = alone();
+    let stage = Stage::new(105);
+    stage.honest_get(2);
+    for part in [512, 160, 16] {
+        let each = cost(&stage, part);
+        assert!(each <= 2 * WINDOW_BYTES, "{each} bytes each with parts of {part} bytes");
+    }
+    stage.honest_get(3);
+    stage.end();
+}
+
+#[test]
+fn who_sends_more_gaps_than_anybody_needs_is_cut_off() {
+    let _turn = alone();
+    let stage = Stage::new(106);
+    let mut stranger = Raw::new(stage.stranger(1), stage.to(), libp2p_tls(), reckless());
+    stranger.establish().expect("an ordinary handshake");
+    fill(&mut stranger, 1);
+    println!("parts of one byte: {}", stranger.until_lost());
+    stage.honest_get(2);
+    stage.end();
+}

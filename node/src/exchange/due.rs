@@ -85,11 +85,11 @@ mod tests {
     fn only_an_origin_may_choose_and_only_if_it_was_left_the_choice() {
         let due = Due::new(Duration::ZERO);
         let asked = |exact| {
-            due.insert(1, 3, exact);
+            due.insert(1, 3.into(), exact);
             due.take(1).expect("it was asked")
         };
-        assert!(asked(false).is_answered_by(4, true) && !asked(false).is_answered_by(4, false));
-        assert!(!asked(true).is_answered_by(4, true) && asked(true).is_answered_by(3, true));
+        assert!(asked(false).is_answered_by(4.into(), true) && !asked(false).is_answered_by(4.into(), false));
+        assert!(!asked(true).is_answered_by(4.into(), true) && asked(true).is_answered_by(3.into(), true));
     }
 
     #[test]

@@ -110,8 +110,8 @@ impl Divided {
         );
         assert!(all > 0, "nothing was left to do when the network healed");
         assert!(twice * 100 <= all, "{twice} of {all} bytes came twice");
-        let banned = |a| LEECHERS.find(|&b| self.world.has_banned(a, b));
-        assert_eq!(LEECHERS.find_map(banned), None, "somebody honest is banned");
+        let banned = |a| LEECHERS.clone().find(|&b| self.world.has_banned(a, b));
+        assert_eq!(LEECHERS.clone().find_map(banned), None, "somebody honest is banned");
     }
 
     /// What anybody of one side holds, and what all of that side hold.
@@ -128,7 +128,7 @@ impl Divided {
 }
 
 fn is_here(peer: u32) -> bool {
-    peer % 2 == 0 || peer == ORIGIN
+    peer.is_multiple_of(2) || peer == ORIGIN
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn both_halves_go_on_with_what_they_hold_and_are_one_within_a_minute_of_healing(
         assert!(all_at_first.len() < all.len() && all.len() < (BYTES / (256 << 10)) as usize);
         let done = LEECHERS.filter(|&peer| is_here(peer)).all(|peer| divided.world.have(peer).is_full());
         assert!(done, "those with the origin are done");
-        assert_eq!(LEECHERS.find_map(|peer| divided.world.gave_up(peer)), None);
+        assert_eq!(LEECHERS.clone().find_map(|peer| divided.world.gave_up(peer)), None);
         println!("cut off with {} runs on their side, {} of them everybody's", any.len(), all_at_first.len());
         divided.finish(&format!("seed {seed}, an origin on one side"));
     }
@@ -153,7 +153,9 @@ fn two_halves_that_lack_what_the_other_has_complete_each_other() {
     for seed in 1..=4 {
         let layout = Layout::new(256 << 10, [BYTES]).expect("a valid layout");
         let is_out = |world: &World, run| {
-            LEECHERS.map(|peer| world.have(peer)).any(|have| have.contains(layout.run_index(run).expect("a run")))
+            LEECHERS
+                .map(|peer| world.have(peer))
+                .any(|have| have.contains(layout.run_index(run).expect("a run")))
         };
         let mut divided = Divided::new(seed, |world| (0..layout.runs()).all(|run| is_out(world, run)));
         divided.world.kill(ORIGIN);

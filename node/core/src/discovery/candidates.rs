@@ -141,7 +141,7 @@ impl Discovery {
         let mut others = self.known.iter().enumerate();
         let turn = others.find(|(other, known)| *other != at && known.group() == group);
         let turn = turn.map(|(_, known)| known.turn);
-        self.known[at].turn = turn.unwrap_or_else(|| self.turns.draw());
+        self.known[at].turn = turn.unwrap_or_else(|| self.last_turn());
     }
 
     /// Notes somebody who is not known yet; nobody if there is no room.

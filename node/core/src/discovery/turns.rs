@@ -34,10 +34,9 @@ impl Teller {
 /// Turns owed at most: more than dials are under way at once make up for nothing.
 const OWED_MAX: u8 = 8;
 
-/// Turns that are owed, and the number of the next one.
+/// Turns that are owed. Two bytes: every engine has it.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    next: u32,
     owed: u8,
     /// The last turn that was owed went to a directory.
     was_directory: bool,
@@ -47,12 +46,6 @@ impl Turns {
     /// A dial brought nobody: the next one is somebody else's.
     pub(super) fn owe(&mut self) {
         self.owed = self.owed.saturating_add(1).min(OWED_MAX);
-    }
-
-    /// The number of a teller that begins to wait.
-    pub(super) fn draw(&mut self) -> u32 {
-        self.next = self.next.saturating_add(1);
-        self.next
     }
 }
 
@@ -71,9 +64,14 @@ impl Discovery {
         ready.into_iter().filter(|&at| self.known[at].group() == group).collect()
     }
 
+    /// The turn of a teller that begins to wait: after all others.
+    pub(super) fn last_turn(&self) -> u32 {
+        self.known.iter().map(|known| known.turn).max().unwrap_or(0).saturating_add(1)
+    }
+
     /// A candidate of this group is dialled: the others of the group wait from now on.
     pub(super) fn on_turn_taken(&mut self, group: (Via, Teller)) {
-        let turn = self.turns.draw();
+        let turn = self.last_turn();
         self.known.iter_mut().filter(|known| known.group() == group).for_each(|known| known.turn = turn);
     }
 }

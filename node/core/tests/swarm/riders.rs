@@ -103,7 +103,7 @@ fn one_in_four_who_is_silent_and_never_gives_costs_the_others_little_and_gains_n
 
 #[test]
 fn riders_who_announce_a_tenth_gain_nothing_and_who_serve_each_other_only_next_to_nothing() {
-    let tenth = outcome(UPLINKS_SCARCE, &SEEDS[..1], "riders that announce a tenth", |up| Role {
+    let tenth = outcome(UPLINKS_SCARCE, &SEEDS, "riders that announce a tenth", |up| Role {
         tells: Tells::OneInTen,
         ..rider(up)
     });

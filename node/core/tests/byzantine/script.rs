@@ -135,6 +135,8 @@ pub(crate) struct Habit {
     /// Which of the two reactions comes: a bit for each request, over and over.
     turns: u8,
     pub(crate) delay: Duration,
+    /// It answers one request after the other, each after the delay.
+    pub(crate) in_turn: bool,
     pub(crate) run: u8,
 }
 
@@ -154,6 +156,7 @@ impl Habit {
             reactions: [reaction(reactions), reaction(reactions >> 4)],
             turns,
             delay: delay_of(delay),
+            in_turn: run & 0x80 != 0,
             run,
         }
     }

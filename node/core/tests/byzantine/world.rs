@@ -98,6 +98,10 @@ struct Slot {
     /// What it was asked for and has not answered, also what was taken back.
     due: BTreeMap<RequestId, RunIndex>,
     asked: u32,
+    /// When its last answer is sent, if it sends one after the other.
+    free: Option<Timestamp>,
+    /// Links that it had.
+    links: u32,
 }
 
 /// How a download went.
@@ -432,7 +436,10 @@ impl<'a> World<'a> {
             self.send_next(source);
         } else if let Some(slot) = self.slot(peer) {
             self.slots[slot].due.insert(request, run);
-            let after = 2 * LATENCY + self.story.habits[slot].delay;
+            let habit = self.story.habits[slot];
+            let free = self.slots[slot].free.filter(|_| habit.in_turn).unwrap_or(self.shell.now);
+            let after = free.since(self.shell.now) + 2 * LATENCY + habit.delay;
+            self.slots[slot].free = Some(self.shell.now + after);
             self.schedule(after, Happening::Reacts(peer, request, run));
             self.schedule(STALL, Happening::Stalled(peer));
         }
@@ -507,6 +514,7 @@ impl<'a> World<'a> {
         };
         let habit = self.story.habits[slot];
         self.names += 1;
+        self.slots[slot].links += 1;
         let about = Neighbour {
             near: self.near(habit.place),
             origin: habit.origin,

@@ -25,6 +25,9 @@ const FALSE_OF_STRANGER_MAX: u32 = 2;
 const FALSE_OF_NETWORK_MAX: u32 = 48;
 const FALSE_OF_ORIGINS_MAX: u32 = 80;
 const FALSE_BY_GIVEN: u32 = 2;
+/// A debt: what an origin repeated is forgotten when its link ends, so whoever says that it is one, repeats itself and links
+/// anew may go on for ever. Lower it to 0 when that is held against it.
+const FALSE_BY_LINK_MAX: u32 = 8;
 /// Requests of numbers beyond this are never made.
 const UNKNOWN_REQUEST: u32 = 100_000;
 
@@ -43,7 +46,10 @@ impl World<'_> {
             if let Some((name, runs)) = self.false_runs.range(names.clone()).find(gave_nothing) {
                 return Some(format!("{name:?} gave nothing, and {runs} false runs"));
             }
-            let most = if habit.origin { FALSE_OF_ORIGINS_MAX } else { FALSE_OF_NETWORK_MAX };
+            let most = match habit.origin {
+                true => FALSE_OF_ORIGINS_MAX + FALSE_BY_LINK_MAX * self.slots[slot].links,
+                false => FALSE_OF_NETWORK_MAX,
+            };
             let runs: u32 = self.false_runs.range(names).map(|(_, runs)| runs).sum();
             (runs > most + FALSE_BY_GIVEN * gave)
                 .then(|| format!("network {slot} gave {gave} runs, and {runs} false ones"))

@@ -239,6 +239,11 @@ impl Conduct {
         false
     }
 
+    /// Whether it sent what we hold more often than may happen.
+    pub(crate) fn repeats_itself(&self, peer: PeerKey) -> bool {
+        self.get(peer).is_some_and(|record| u32::from(record.repeats) >= RUNS_PER_REPEAT)
+    }
+
     /// A neighbour is gone.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         if let Ok(at) = self.position(peer) {

@@ -130,7 +130,8 @@ impl Discovery {
         let known = self.take(at);
         link.note_via(known.via);
         link.set_random(known.random);
-        if known.is_dialing() {
+        // Who came to us, and is asked to link anew now that the manifest is known, is no choice of ours.
+        if known.is_dialing() && known.via != Via::Inbound {
             link.set_chosen();
         }
     }

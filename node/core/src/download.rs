@@ -514,7 +514,11 @@ impl Download {
     }
 
     /// A neighbour is gone; what it was asked for is free again.
-    pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>) {
+    pub(crate) fn on_unlinked(&mut self, ctx: &mut Context<'_>, link: &Link, theirs: Option<&RunSet>) {
+        // Else it would repeat itself, hang up and come again, for ever.
+        if link.is_stranger() && self.conduct.repeats_itself(link.peer) {
+            ctx.strikes.note(ctx.now, ctx.maps, link.peer);
+        }
         self.requests.close_peer(link.peer);
         self.conduct.forget(link.peer);
         if link.is_stranger()

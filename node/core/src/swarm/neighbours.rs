@@ -252,7 +252,7 @@ impl Swarm {
             pursuit.take_asked(peer);
         }
         if let Some(download) = &mut self.download {
-            download.on_unlinked(&link, theirs);
+            download.on_unlinked(ctx, &link, theirs);
         }
         let counted = theirs.filter(|_| !link.is_origin());
         self.upload.on_unlinked(&link, counted, self.links.is_empty());

@@ -2,14 +2,18 @@
 //!
 //! A story is bytes, so that a fuzzer (`tests/fuzz`) writes them as well as the tests here. Whatever it says, one thing must
 //! hold: *if an honest source of every run is linked, the download ends within three times the undisturbed time*. And nothing
-//! panics, hardly anything is wasted, memory stays bounded, the honest are not banned, and the shell's own checks hold.
+//! panics, hardly anything is wasted, memory stays bounded, the honest are not banned, no third party is dialled more than
+//! it may be, what was typed is not forgotten, and the shell's own checks hold. Where nobody honest stays, the download gives up.
 
+mod agenda;
 mod script;
+mod whereabouts;
 mod world;
 
 use std::{sync::OnceLock, time::Duration};
 
-use script::{Scene, Story};
+pub(crate) use script::Scene;
+use script::Story;
 use world::{Outcome, RUNS, World};
 
 use crate::shell::RUN_BYTES;
@@ -30,8 +34,9 @@ const HEAP_BYTES_MAX: usize = 64 << 10;
 fn undisturbed(byte: u8) -> Duration {
     static TIMES: [OnceLock<Duration>; Scene::COUNT] = [const { OnceLock::new() }; Scene::COUNT];
     *TIMES[usize::from(byte) % Scene::COUNT].get_or_init(|| {
-        let story = Story::undisturbed(Scene::of(byte));
+        let story = Story::undisturbed(Scene { forsaken: false, ..Scene::of(byte) });
         let outcome = World::new(&story).run(UNDISTURBED_MAX);
+        assert!(outcome.breach.is_none(), "{outcome:?}");
         outcome.took.unwrap_or_else(|| panic!("{:?} does not even end undisturbed: {outcome:?}", story.scene))
     })
 }
@@ -41,7 +46,10 @@ pub(crate) fn run(bytes: &[u8]) {
     let Some((story, outcome)) = happen(bytes) else { return };
     let Outcome { took, gave_up, wasted, names, .. } = outcome;
     let time = undisturbed(bytes[0]);
-    assert!(took.is_some(), "not done after {SLOWER_MAX} x {time:?}, gave up: {gave_up:?}; {story:?}");
+    assert!(
+        took.is_some() || story.scene.forsaken,
+        "not done after {SLOWER_MAX} x {time:?}, gave up: {gave_up:?}; {story:?}"
+    );
     let waste_max = RUNS * RUN_BYTES / WASTE_SHARE + u64::from(names) * WASTE_RUNS_PER_NAME * RUN_BYTES;
     assert!(wasted <= waste_max, "{} runs wasted by {names} names; {story:?}", wasted / RUN_BYTES);
 }
@@ -50,6 +58,7 @@ pub(crate) fn run(bytes: &[u8]) {
 pub(crate) fn happen(bytes: &[u8]) -> Option<(Story, Outcome)> {
     let story = Story::read(bytes)?;
     let outcome = World::new(&story).run(undisturbed(bytes[0]) * SLOWER_MAX);
+    assert!(outcome.breach.is_none(), "{:?}: {story:?}", outcome.breach);
     assert!(!outcome.banned_honest, "somebody honest was banned: {story:?}");
     assert!(outcome.heap_bytes <= HEAP_BYTES_MAX, "{} bytes; {story:?}", outcome.heap_bytes);
     Some((story, outcome))

@@ -36,10 +36,14 @@ pub(crate) struct Scene {
     pub(crate) bare: bool,
     /// The sources are heard of a second later than the others, and have to be dialled.
     pub(crate) late: bool,
+    /// The sources go after four seconds, and are back at their addresses a second later.
+    pub(crate) restarts: bool,
+    /// They go and do not come back: then the download has to end by itself.
+    pub(crate) forsaken: bool,
 }
 
 impl Scene {
-    pub(crate) const COUNT: usize = 32;
+    pub(crate) const COUNT: usize = 128;
 
     pub(crate) fn of(byte: u8) -> Scene {
         let source = [Source::Origin, Source::Peer, Source::Halves, Source::OriginAndHalf];
@@ -48,6 +52,8 @@ impl Scene {
             abroad: byte & 4 != 0,
             bare: byte & 8 != 0,
             late: byte & 16 != 0,
+            restarts: byte & 32 != 0,
+            forsaken: byte & 64 != 0,
         }
     }
 }
@@ -129,6 +135,8 @@ pub(crate) struct Habit {
     /// Which of the two reactions comes: a bit for each request, over and over.
     turns: u8,
     pub(crate) delay: Duration,
+    /// It answers one request after the other, each after the delay.
+    pub(crate) in_turn: bool,
     pub(crate) run: u8,
 }
 
@@ -148,6 +156,7 @@ impl Habit {
             reactions: [reaction(reactions), reaction(reactions >> 4)],
             turns,
             delay: delay_of(delay),
+            in_turn: run & 0x80 != 0,
             run,
         }
     }
@@ -193,6 +202,13 @@ pub(crate) enum Deed {
     /// It answers the question for the manifest with no, or with something false.
     NoManifest,
     Nothing,
+    /// Names of peers who are not there, all at the address of one victim.
+    Victim,
+    /// A false address of an honest source.
+    Misplace,
+    /// It comes under another name the next time, or from another address.
+    Rename,
+    Move,
 }
 
 const DEEDS: [Deed; 23] = [
@@ -220,6 +236,17 @@ const DEEDS: [Deed; 23] = [
     Deed::NoManifest,
     Deed::Nothing,
 ];
+
+/// Deeds from this byte on.
+const RARE_DEEDS_FROM: u8 = 230;
+const RARE_DEEDS: [Deed; 4] = [Deed::Victim, Deed::Misplace, Deed::Rename, Deed::Move];
+
+fn deed_of(code: u8) -> Deed {
+    match code.checked_sub(RARE_DEEDS_FROM) {
+        Some(rare) => RARE_DEEDS[usize::from(rare) % RARE_DEEDS.len()],
+        None => DEEDS[usize::from(code) % DEEDS.len()],
+    }
+}
 
 /// One deed: what, whose, about what, and how long after the one before.
 #[derive(Clone, Copy, Debug)]
@@ -251,7 +278,7 @@ impl Story {
         let count = usize::from(*count) % NEIGHBOURS_MAX + 1;
         let (habits, rest) = rest.split_at_checked(count * HABIT_BYTES)?;
         let step = |&[deed, who, number, delay]: &[u8; DEED_BYTES]| Step {
-            deed: DEEDS[usize::from(deed) % DEEDS.len()],
+            deed: deed_of(deed),
             who: usize::from(who) % count,
             number,
             delay: delay_of(delay),

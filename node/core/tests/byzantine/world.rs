@@ -1,28 +1,33 @@
 //! A virtual world around one real engine: honest sources whose uplinks take turns, and byzantine neighbours who do
 //! whatever their story says. Nothing in it depends on anything but the story.
 
+mod mischief;
+
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     time::Duration,
 };
 
 use nearcast_core::{
     asn::Asn,
     config::Config,
-    id::{ContentKey, PeerKey, QueryId, RequestId},
-    input::{Candidate, Event, Goal, Input, Join, ManifestFailure, Neighbour, RunFailure, Via},
+    id::{ContentKey, PeerKey, RequestId},
+    input::{Candidate, Event, Goal, Input, Join, Neighbour, RunFailure, Via},
     layout::RunIndex,
     locality::Locality,
-    message::{Message, Refusal},
+    message::Message,
     output::{Action, GiveUp, UnlinkReason},
     run_set::RunSet,
     tier::{Near, Proximity, Tier},
     time::Timestamp,
 };
 
-use super::script::{Deed, Habit, Place, Reaction, Source, Step, Story};
-use crate::shell::{RUN_BYTES, Shell};
+use super::{
+    agenda::{Agenda, Happening},
+    script::{Place, Source, Story},
+    whereabouts::{Way, Whereabouts},
+};
+use crate::shell::Shell;
 
 const CONTENT: ContentKey = ContentKey(0);
 /// Runs of the content: at half a second each a download takes twenty seconds, beside which the core's own waits are short.
@@ -45,10 +50,16 @@ const OUR_AS: Asn = Asn(1);
 const THEIR_AS: Asn = Asn(2);
 /// Who tells of late sources, once. Nobody named it, so its word counts no more than that of the others.
 const HONEST_DIRECTORY: PeerKey = PeerKey(100);
-/// Keys of the byzantine neighbours: the slot a thousand times, then names it had before.
-const BYZANTINE: u32 = 1_000;
-/// Keys of those who are not there.
-const NOBODY: u32 = 100_000;
+/// Keys of the byzantine neighbours: the slot a million times, addresses it had before a thousand times, and names.
+const BYZANTINE: u32 = 1_000_000;
+const NAMES_MAX: u32 = 1_000;
+/// Sources that do not stay go at this moment, and those that come back do so a second later.
+const GONE: Duration = Duration::from_secs(4);
+const BACK: Duration = Duration::from_secs(5);
+/// How long patience lasts.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A download without new runs has ended after this: patience, the five minutes for which signs of life count, and a margin.
+const GIVES_UP_AFTER: Duration = Duration::from_secs(60 + 300 + 30);
 
 fn config() -> Config {
     Config {
@@ -64,50 +75,6 @@ fn config() -> Config {
     }
 }
 
-/// Something that will happen.
-enum Happening {
-    /// A source's uplink has sent a run.
-    Sent(usize),
-    /// Sources turn up.
-    Discovered,
-    Linked(PeerKey),
-    DialFailed(PeerKey),
-    Said(PeerKey, Message),
-    /// A byzantine neighbour reacts to a request.
-    Reacts(PeerKey, RequestId, RunIndex),
-    Manifest,
-    Stalled(PeerKey),
-    Uploaded(PeerKey),
-    NoAnswer(QueryId),
-    Deed(usize),
-}
-
-struct Due {
-    at: Timestamp,
-    number: u32,
-    what: Happening,
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Due) -> bool {
-        self.number == other.number
-    }
-}
-
-impl Eq for Due {}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Due) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Due) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
-    }
-}
-
 /// An honest neighbour with runs to give, one after the other.
 struct Honest {
     peer: PeerKey,
@@ -116,23 +83,32 @@ struct Honest {
     queue: VecDeque<(RequestId, RunIndex)>,
     sending: bool,
     run_time: Duration,
+    up: bool,
 }
 
 /// Where one byzantine neighbour stands.
 #[derive(Default)]
 struct Slot {
-    /// How often it took another name.
+    /// How often it took another name, and another address.
     generation: u32,
+    moves: u32,
+    /// It will take them when it links the next time.
+    renames: bool,
+    moving: bool,
     /// Its last request that was answered.
     answered: Option<(RequestId, RunIndex)>,
     /// What it was asked for and has not answered, also what was taken back.
     /// The run, and whether no other will do.
     due: BTreeMap<RequestId, (RunIndex, bool)>,
     asked: u32,
+    /// When its last answer is sent, if it sends one after the other.
+    free: Option<Timestamp>,
+    /// Links that it had.
+    links: u32,
 }
 
 /// How a download went.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     /// When everything was there; none = never.
     pub(crate) took: Option<Duration>,
@@ -143,13 +119,17 @@ pub(crate) struct Outcome {
     pub(crate) banned_honest: bool,
     /// Byzantine names that were linked.
     pub(crate) names: u32,
+    /// What nobody may get the engine to do, and somebody did.
+    pub(crate) breach: Option<String>,
+    /// What somebody got too much of.
+    pub(crate) excess: Option<String>,
 }
 
 pub(crate) struct World<'a> {
     story: &'a Story,
     shell: Shell,
-    agenda: BinaryHeap<Reverse<Due>>,
-    next: u32,
+    agenda: Agenda,
+    whereabouts: Whereabouts,
     sources: Vec<Honest>,
     slots: Vec<Slot>,
     /// When each neighbour was asked last.
@@ -158,6 +138,12 @@ pub(crate) struct World<'a> {
     names: u32,
     gave_up: Option<GiveUp>,
     completed: Option<Timestamp>,
+    /// Runs that byzantine names gave, and those they sent that were thrown away.
+    gave: BTreeMap<PeerKey, u32>,
+    false_runs: BTreeMap<PeerKey, u32>,
+    /// Who was banned when, and the answers that were on their way then.
+    under_way: BTreeMap<PeerKey, (Timestamp, Vec<RequestId>)>,
+    breach: Option<String>,
 }
 
 impl<'a> World<'a> {
@@ -180,12 +166,13 @@ impl<'a> World<'a> {
             queue: VecDeque::new(),
             sending: false,
             run_time,
+            up: true,
         };
         World {
             story,
             shell,
-            agenda: BinaryHeap::new(),
-            next: 0,
+            agenda: Agenda::default(),
+            whereabouts: Whereabouts::new(),
             sources: maps.into_iter().enumerate().map(source).collect(),
             slots: story.habits.iter().map(|_| Slot::default()).collect(),
             asked_at: BTreeMap::new(),
@@ -193,15 +180,24 @@ impl<'a> World<'a> {
             names: 0,
             gave_up: None,
             completed: None,
+            gave: BTreeMap::new(),
+            false_runs: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            breach: None,
         }
     }
 
-    /// Runs until everything is there, the engine gives up, or `time` has passed.
+    /// Runs until everything is there, the engine gives up, or `time` has passed; where nobody honest stays, until nothing
+    /// new has come for so long that the engine must have given up.
     pub(crate) fn run(mut self, time: Duration) -> Outcome {
-        let end = self.shell.now + time;
+        let start = self.shell.now;
+        let (mut end, mut held) = (start + time, 0);
         self.begin();
         while self.completed.is_none() && self.gave_up.is_none() {
-            let next = self.agenda.peek().map(|Reverse(due)| due.at);
+            if self.story.scene.forsaken && (self.held_runs() > held || end == start + time) {
+                (held, end) = (self.held_runs(), self.shell.now + GIVES_UP_AFTER);
+            }
+            let next = self.agenda.next();
             let at = next.into_iter().chain(self.shell.due()).min().unwrap_or(end);
             if at > end {
                 break;
@@ -209,21 +205,30 @@ impl<'a> World<'a> {
             self.shell.pass(at.since(self.shell.now));
             self.carry_out();
             if next == Some(at)
-                && let Some(Reverse(due)) = self.agenda.pop()
+                && let Some(what) = self.agenda.take()
             {
-                self.happen(due.what);
+                self.happen(what);
                 self.carry_out();
             }
         }
+        if self.story.scene.forsaken && self.completed.is_none() && self.gave_up.is_none() {
+            self.breach.get_or_insert_with(|| "it goes on for ever, and nothing new comes".to_owned());
+        }
         let swarm = self.shell.swarm(CONTENT);
         Outcome {
-            took: self.completed.map(|at| at.since(end - time)),
+            took: self.completed.map(|at| at.since(start)),
             gave_up: self.gave_up,
             wasted: swarm.map_or(0, nearcast_core::swarm::Swarm::wasted),
             heap_bytes: swarm.map_or(0, nearcast_core::swarm::Swarm::heap_bytes),
             banned_honest: self.sources.iter().any(|source| self.shell.is_banned(source.peer)),
             names: self.names,
+            excess: self.waste().or_else(|| self.whereabouts.excess()),
+            breach: self.breach.or_else(|| self.whereabouts.breach()),
         }
+    }
+
+    fn held_runs(&self) -> u32 {
+        self.shell.swarm(CONTENT).and_then(|swarm| swarm.have()).map_or(0, RunSet::count)
     }
 
     fn begin(&mut self) {
@@ -232,18 +237,27 @@ impl<'a> World<'a> {
             self.shell.handle(Input::Located(Locality { asn: Some(OUR_AS), tag: 7 }));
         }
         let none = self.shell.set(0);
+        if !scene.late {
+            self.sources.iter().for_each(|source| self.whereabouts.type_in(source.peer));
+        }
         let named = if scene.late { Vec::new() } else { self.candidates(Via::Named) };
         let join = Join {
             material: None,
             candidates: named,
             directories: Vec::new(),
             exchange_peers: true,
-            patience: Duration::from_secs(60),
+            patience: PATIENCE,
             goal: Goal::Forever,
         };
         self.shell.join(CONTENT, join, (!scene.bare).then_some((none, None)));
         if scene.late {
             self.schedule(LATE, Happening::Discovered);
+        }
+        if scene.restarts || scene.forsaken {
+            self.schedule(GONE, Happening::Gone);
+        }
+        if scene.restarts && !scene.forsaken {
+            self.schedule(BACK, Happening::Back);
         }
         for (slot, habit) in self.story.habits.iter().enumerate() {
             let after = Duration::from_millis(if habit.first { 1 } else { 100 });
@@ -279,7 +293,8 @@ impl<'a> World<'a> {
 
     /// What a byzantine neighbour is called at the moment.
     fn name(&self, slot: usize) -> PeerKey {
-        PeerKey(BYZANTINE * (slot as u32 + 1) + self.slots[slot].generation)
+        let Slot { moves, generation, .. } = self.slots[slot];
+        PeerKey(BYZANTINE * (slot as u32 + 1) + moves % NAMES_MAX * NAMES_MAX + generation % NAMES_MAX)
     }
 
     /// The byzantine neighbour that is called so now.
@@ -293,8 +308,7 @@ impl<'a> World<'a> {
     }
 
     fn schedule(&mut self, after: Duration, what: Happening) {
-        self.agenda.push(Reverse(Due { at: self.shell.now + after, number: self.next, what }));
-        self.next += 1;
+        self.agenda.add(self.shell.now + after, what);
     }
 
     fn is_linked(&self, peer: PeerKey) -> bool {
@@ -316,10 +330,7 @@ impl<'a> World<'a> {
 
     fn act(&mut self, action: &Action) {
         match *action {
-            Action::Dial { peer } => match self.source(peer).is_some() || self.slot(peer).is_some() {
-                true => self.schedule(2 * LATENCY, Happening::Linked(peer)),
-                false => self.schedule(DIAL_TIMEOUT, Happening::DialFailed(peer)),
-            },
+            Action::Dial { peer } => self.dial(peer),
             Action::Unlink { peer, why } => self.unlinked(peer, why),
             Action::FetchManifest { peer } if self.source(peer).is_some() => {
                 self.schedule(2 * LATENCY, Happening::Manifest);
@@ -341,22 +352,82 @@ impl<'a> World<'a> {
         }
     }
 
+    fn dial(&mut self, peer: PeerKey) {
+        if self.slot(peer).is_some() {
+            return self.schedule(2 * LATENCY, Happening::Linked(peer));
+        }
+        match self.whereabouts.dial(self.shell.now, peer) {
+            Way::There if self.is_up(peer) => self.schedule(2 * LATENCY, Happening::Linked(peer)),
+            Way::There | Way::Nobody => self.schedule(DIAL_TIMEOUT, Happening::DialFailed(peer)),
+            Way::Later(wait) => self.schedule(Duration::ZERO, Happening::DialLater(peer, wait)),
+            Way::Nowhere => self.schedule(Duration::ZERO, Happening::Hopeless(peer)),
+        }
+    }
+
+    fn is_up(&self, peer: PeerKey) -> bool {
+        self.source(peer).is_some_and(|source| self.sources[source].up)
+    }
+
+    fn dial_failed(&mut self, peer: PeerKey) {
+        if !self.shell.dialing.contains(&(CONTENT, peer)) {
+            return;
+        }
+        if self.slot(peer).is_some() || self.whereabouts.dial_failed(self.shell.now, peer) {
+            return self.shell.dial_failed(CONTENT, peer);
+        }
+        self.shell.dialing.remove(&(CONTENT, peer));
+        self.shell.event(CONTENT, Event::Hopeless { peer });
+    }
+
+    /// What was not dialled is not being dialled.
+    fn not_dialled(&mut self, peer: PeerKey, event: Event) {
+        if self.shell.dialing.remove(&(CONTENT, peer)) {
+            self.shell.event(CONTENT, event);
+        }
+    }
+
+    fn gone(&mut self) {
+        for at in 0..self.sources.len() {
+            let source = &mut self.sources[at];
+            source.up = false;
+            source.queue.clear();
+            let peer = source.peer;
+            if self.is_linked(peer) {
+                self.shell.unlink(CONTENT, peer);
+                self.whereabouts.disconnected(peer);
+            }
+        }
+    }
+
     fn unlinked(&mut self, peer: PeerKey, why: UnlinkReason) {
         if let Some(source) = self.source(peer) {
             self.sources[source].queue.clear();
+            self.whereabouts.disconnected(peer);
             if why == UnlinkReason::Relink {
                 self.schedule(2 * LATENCY, Happening::Linked(peer));
             }
-        } else if let Some(slot) = self.slot(peer)
-            && (why == UnlinkReason::Relink || self.story.habits[slot].returns)
-        {
-            self.returns(slot);
+        } else if let Some(slot) = self.slot(peer) {
+            if why == UnlinkReason::Banned {
+                let due = self.slots[slot].due.keys().copied().collect();
+                self.under_way.insert(peer, (self.shell.now, due));
+            }
+            if why == UnlinkReason::Relink || self.story.habits[slot].returns {
+                self.returns(slot);
+            }
         }
+    }
+
+    /// It takes another name if it was banned, or wants to.
+    fn rename(&mut self, slot: usize) {
+        let is_banned = self.shell.is_banned(self.name(slot));
+        let slot = &mut self.slots[slot];
+        slot.generation += u32::from(is_banned | std::mem::take(&mut slot.renames));
+        slot.moves += u32::from(std::mem::take(&mut slot.moving));
     }
 
     fn returns(&mut self, slot: usize) {
         self.slots[slot].due.clear();
-        self.slots[slot].generation += u32::from(self.shell.is_banned(self.name(slot)));
+        self.rename(slot);
         let after = self.story.habits[slot].delay + 2 * LATENCY;
         self.schedule(after, Happening::Linked(self.name(slot)));
     }
@@ -368,7 +439,10 @@ impl<'a> World<'a> {
             self.send_next(source);
         } else if let Some(slot) = self.slot(peer) {
             self.slots[slot].due.insert(request, (run, exact));
-            let after = 2 * LATENCY + self.story.habits[slot].delay;
+            let habit = self.story.habits[slot];
+            let free = self.slots[slot].free.filter(|_| habit.in_turn).unwrap_or(self.shell.now);
+            let after = free.since(self.shell.now) + 2 * LATENCY + habit.delay;
+            self.slots[slot].free = Some(self.shell.now + after);
             self.schedule(after, Happening::Reacts(peer, request, run));
             self.schedule(STALL, Happening::Stalled(peer));
         }
@@ -396,15 +470,18 @@ impl<'a> World<'a> {
                 self.send_next(source);
             }
             Happening::Discovered => {
-                let candidates = self.candidates(Via::Directory);
+                let now = self.shell.now;
+                let mut candidates = self.candidates(Via::Directory);
+                candidates.retain(|source| self.whereabouts.tell(now, source.peer));
                 let teller = Some(HONEST_DIRECTORY);
                 self.shell.event(CONTENT, Event::Discovered { query: None, teller, candidates });
             }
             Happening::Linked(peer) => self.link(peer),
-            Happening::DialFailed(peer) if self.shell.dialing.contains(&(CONTENT, peer)) => {
-                self.shell.dial_failed(CONTENT, peer);
-            }
-            Happening::DialFailed(_) => {}
+            Happening::Gone => self.gone(),
+            Happening::Back => self.sources.iter_mut().for_each(|source| source.up = true),
+            Happening::DialFailed(peer) => self.dial_failed(peer),
+            Happening::DialLater(peer, wait) => self.not_dialled(peer, Event::DialLater { peer, wait }),
+            Happening::Hopeless(peer) => self.not_dialled(peer, Event::Hopeless { peer }),
             Happening::Said(peer, message) => self.say(peer, message),
             Happening::Reacts(peer, request, run) => self.react(peer, request, run),
             Happening::Manifest => self.shell.manifest(CONTENT, self.shell.set(0)),
@@ -427,8 +504,12 @@ impl<'a> World<'a> {
         }
         if let Some(source) = self.source(peer) {
             let source = &self.sources[source];
+            if !source.up {
+                return self.dial_failed(peer);
+            }
             let (map, origin) = (source.map.clone(), source.origin);
             let near = self.near_sources();
+            self.whereabouts.connected(self.shell.now, peer);
             let about = Neighbour { near, origin, directory: false, manifest: true, web_seed: false };
             return self.shell.link(CONTENT, peer, map, about);
         }
@@ -437,6 +518,7 @@ impl<'a> World<'a> {
         };
         let habit = self.story.habits[slot];
         self.names += 1;
+        self.slots[slot].links += 1;
         let about = Neighbour {
             near: self.near(habit.place),
             origin: habit.origin,
@@ -478,206 +560,5 @@ impl<'a> World<'a> {
         if self.deeds < DEEDS_MAX {
             self.schedule(self.story.steps[next].delay, Happening::Deed(next));
         }
-    }
-}
-
-/// What byzantine neighbours do.
-impl World<'_> {
-    fn habit(&self, slot: usize) -> Habit {
-        self.story.habits[slot]
-    }
-
-    /// An answer comes. What is not due, and another run of somebody who is no origin or had no choice, is seen by its header.
-    fn answer(&mut self, peer: PeerKey, request: RequestId, run: Option<RunIndex>) -> bool {
-        let Some(slot) = self.slot(peer).filter(|_| self.is_linked(peer)) else { return false };
-        let due = self.slots[slot].due.remove(&request);
-        let may_differ = self.habit(slot).origin;
-        let fits = due.is_some_and(|(due, exact)| run.is_none_or(|run| run == due || may_differ && !exact));
-        if !fits {
-            self.shell.failed(CONTENT, peer, request, RunFailure::Unasked);
-        }
-        fits
-    }
-
-    fn refuse(&mut self, peer: PeerKey, request: RequestId, why: Refusal) {
-        if self.answer(peer, request, None) {
-            self.shell.failed(CONTENT, peer, request, RunFailure::Refused(why));
-        }
-    }
-
-    fn brings(&mut self, slot: usize, peer: PeerKey, request: RequestId, run: RunIndex) {
-        if self.answer(peer, request, Some(run)) {
-            self.slots[slot].answered = Some((request, run));
-            self.shell.stored(CONTENT, peer, request, run);
-        }
-    }
-
-    fn held(&self) -> Option<RunIndex> {
-        self.shell.swarm(CONTENT).and_then(|swarm| swarm.have()?.iter().next())
-    }
-
-    fn react(&mut self, peer: PeerKey, request: RequestId, run: RunIndex) {
-        let Some(slot) = self.slot(peer).filter(|_| self.is_linked(peer)) else { return };
-        let habit = self.habit(slot);
-        let turn = self.slots[slot].asked;
-        self.slots[slot].asked += 1;
-        let other = self.shell.run(u32::from(habit.run));
-        match habit.reaction(turn) {
-            Reaction::Silence => {}
-            Reaction::Choked => self.refuse(peer, request, Refusal::Choked),
-            Reaction::Missing => self.refuse(peer, request, Refusal::Missing),
-            Reaction::Busy => self.refuse(peer, request, Refusal::Busy),
-            Reaction::Elsewhere => self.refuse(peer, request, Refusal::Elsewhere),
-            Reaction::Honest => self.brings(slot, peer, request, run),
-            Reaction::Twice => {
-                self.brings(slot, peer, request, run);
-                self.brings(slot, peer, request, run);
-            }
-            Reaction::Other => self.brings(slot, peer, request, other),
-            Reaction::Held => {
-                let held = self.held().unwrap_or(other);
-                self.brings(slot, peer, request, held);
-            }
-            Reaction::Corrupt if !self.answer(peer, request, None) => {}
-            Reaction::Corrupt => {
-                let cause = RunFailure::Corrupt { bytes: RUN_BYTES as u32 };
-                self.shell.failed(CONTENT, peer, request, cause);
-            }
-            Reaction::Forgets => {
-                self.brings(slot, peer, request, run);
-                self.say(peer, Message::Lost(vec![run]));
-            }
-            Reaction::Chokes => self.say(peer, Message::Choke),
-            Reaction::HangsUp => self.hang_up(slot, peer),
-            Reaction::Misnumbered => self.brings(slot, peer, RequestId(request.0 + NOBODY), run),
-            Reaction::Crossed => {
-                let open = self.shell.links[&(CONTENT, peer)].open.values().copied();
-                let crossed = open.into_iter().find(|&asked| asked != run).unwrap_or(other);
-                self.brings(slot, peer, request, crossed);
-            }
-            // A run in eight minutes, which is the least rate that counts as life.
-            Reaction::Drips => {
-                self.shell.event(CONTENT, Event::Receiving);
-                self.asked_at.insert(peer, self.shell.now);
-                let again = habit.delay.max(Duration::from_secs(3));
-                self.schedule(again, Happening::Reacts(peer, request, run));
-                self.schedule(STALL, Happening::Stalled(peer));
-            }
-        }
-    }
-
-    fn hang_up(&mut self, slot: usize, peer: PeerKey) {
-        if self.is_linked(peer) {
-            self.shell.unlink(CONTENT, peer);
-            if self.habit(slot).returns {
-                self.returns(slot);
-            }
-        }
-    }
-
-    fn does(&mut self, step: Step, peer: PeerKey) {
-        let Step { deed, who: slot, number, .. } = step;
-        let run = self.shell.run(u32::from(number));
-        let all: Vec<RunIndex> = (0..RUNS as u32).map(|run| self.shell.run(run)).collect();
-        if !self.is_linked(peer) {
-            if matches!(deed, Deed::Link) && !self.shell.dialing.contains(&(CONTENT, peer)) {
-                self.slots[slot].generation += u32::from(self.shell.is_banned(peer));
-                self.link(self.name(slot));
-            }
-            return;
-        }
-        match deed {
-            Deed::Have => self.say(peer, Message::Have(vec![run])),
-            Deed::HaveAll => self.say(peer, Message::Have(all)),
-            Deed::Lost => self.say(peer, Message::Lost(vec![run])),
-            Deed::LostAll => self.say(peer, Message::Lost(all)),
-            Deed::Interested => self.say(peer, Message::Interested(number & 1 == 0)),
-            Deed::Choke => self.say(peer, Message::Choke),
-            Deed::Unchoke => self.say(peer, Message::Unchoke),
-            Deed::Importing => self.say(peer, Message::Importing(vec![run])),
-            Deed::ImportingAll => self.say(peer, Message::Importing(all)),
-            Deed::Unasked => self.brings(slot, peer, RequestId(any_u32(number)), run),
-            Deed::Replay => {
-                if let Some((request, run)) = self.slots[slot].answered {
-                    self.brings(slot, peer, request, run);
-                }
-            }
-            Deed::UnaskedRefusal => {
-                let why = Refusal::ALL[usize::from(number) % Refusal::COUNT];
-                self.refuse(peer, RequestId(any_u32(number)), why);
-            }
-            Deed::Exchange => self.names_nobody(peer, Via::Exchange, None, number),
-            Deed::Want => self.shell.want(CONTENT, peer, run, self.deeds % 2 == 1),
-            Deed::HangUp => self.hang_up(slot, peer),
-            Deed::Byte => {
-                self.asked_at.insert(peer, self.shell.now);
-                self.shell.event(CONTENT, Event::Receiving);
-            }
-            Deed::NoManifest => self.no_manifest(peer, number),
-            Deed::Count | Deed::Pause | Deed::Names | Deed::NoAnswer => self.answers(slot, deed, number),
-            Deed::Link | Deed::Nothing => {}
-        }
-    }
-
-    /// As a directory it says anything, whoever was asked.
-    fn answers(&mut self, slot: usize, deed: Deed, number: u8) {
-        if !self.habit(slot).directory {
-            return;
-        }
-        let claimed = any_number(number);
-        let query = self.shell.queries.last().map(|&(_, query)| query);
-        match (deed, query) {
-            (Deed::Count, _) => {
-                let members = any_u32(number).into();
-                self.shell.event(CONTENT, Event::Counted { members });
-            }
-            (Deed::Pause, Some(query)) => {
-                let pause = Duration::from_secs(claimed).into();
-                self.shell.event(CONTENT, Event::DirectoryPause { query, pause });
-            }
-            (Deed::Names, query) => {
-                self.shell.queries.pop();
-                self.names_nobody(self.name(slot), Via::Directory, query, number);
-            }
-            (_, Some(query)) => {
-                self.shell.queries.pop();
-                self.shell.event(CONTENT, Event::QueryFailed { query });
-            }
-            _ => {}
-        }
-    }
-
-    fn names_nobody(&mut self, teller: PeerKey, via: Via, query: Option<QueryId>, number: u8) {
-        let near =
-            self.near([Place::Inside, Place::Lan, Place::Abroad, Place::Unknown][usize::from(number & 3)]);
-        let first = NOBODY + u32::from(number) * 8;
-        let named = (first..first + u32::from(number >> 4)).map(PeerKey);
-        let candidates = named.map(|peer| Candidate { peer, near, via }).collect();
-        self.shell.event(CONTENT, Event::Discovered { query, teller: Some(teller), candidates });
-    }
-
-    fn no_manifest(&mut self, peer: PeerKey, number: u8) {
-        let asked = self.shell.manifest_asked.iter().position(|&(_, asked)| asked == peer);
-        if let Some(at) = asked {
-            self.shell.manifest_asked.remove(at);
-            let why = [ManifestFailure::Unavailable, ManifestFailure::False, ManifestFailure::Unsigned];
-            let why = why[usize::from(number) % why.len()];
-            self.shell.event(CONTENT, Event::ManifestFailed { peer, why });
-        }
-    }
-}
-
-/// The same in 32 bits: of what does not fit, the lower half.
-fn any_u32(number: u8) -> u32 {
-    any_number(number) as u32
-}
-
-/// Numbers of any size: small ones, the largest, and powers of two.
-fn any_number(number: u8) -> u64 {
-    match number >> 6 {
-        0 => u64::from(number),
-        1 => u64::MAX - u64::from(number & 63),
-        2 => 1 << (number & 63),
-        _ => (1 << (number & 63)) - 1,
     }
 }

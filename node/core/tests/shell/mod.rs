@@ -5,6 +5,7 @@ pub(crate) mod step;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
     sync::Arc,
     time::Duration,
 };
@@ -18,6 +19,7 @@ use nearcast_core::{
     layout::{Layout, RunIndex},
     message::Message,
     output::{Action, Output},
+    prefix::Network,
     run_set::RunSet,
     swarm::Swarm,
     time::Timestamp,
@@ -60,6 +62,14 @@ impl HaveMaps for Maps {
     /// Peers with keys of the same thousand are at one address.
     fn host(&self, peer: PeerKey) -> Option<u64> {
         (peer.0 >= 1_000).then_some(u64::from(peer.0 / 1_000))
+    }
+
+    /// And those of the same million are in one network.
+    fn network(&self, peer: PeerKey) -> Network {
+        match peer.0 / 1_000_000 {
+            0 => Network::UNKNOWN,
+            million => Network::of(Ipv4Addr::from_bits(0x0909_0000 | million << 8).into()),
+        }
     }
 }
 

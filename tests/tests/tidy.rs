@@ -136,8 +136,10 @@ const OWN_VERIFIERS: [&str; 1] = [
 #[test]
 fn no_certificate_is_taken_unseen() {
     // Put together here, so that this file passes its own test.
-    let never = [["danger_", "accept"], ["tls_danger", "_"], ["dangerous_", "configuration"]].map(|parts| parts.concat());
-    let own = [[".danger", "ous()"], ["ServerCert", "Verifier"], ["ClientCert", "Verifier"]].map(|parts| parts.concat());
+    let never = [["danger_", "accept"], ["tls_danger", "_"], ["dangerous_", "configuration"]]
+        .map(|parts| parts.concat());
+    let own = [[".danger", "ous()"], ["ServerCert", "Verifier"], ["ClientCert", "Verifier"]]
+        .map(|parts| parts.concat());
     let mut judged = Vec::new();
     for (path, text) in sources("") {
         for (number, line) in (1..).zip(text.lines()) {

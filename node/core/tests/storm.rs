@@ -3,7 +3,7 @@
 //! it little.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
     time::{Duration, Instant},
@@ -18,7 +18,8 @@ use nearcast_core::{
     layout::Layout,
     output::{Action, Output},
     registry::{
-        Admission, Announcement, Endpoint, Nowhere, Pace, PeerName, Registry, RegistryConfig, Search, Throttle,
+        Admission, Announcement, Endpoint, Nowhere, Pace, PeerName, Registry, RegistryConfig, Search,
+        Throttle,
     },
     run_set::RunSet,
     time::Timestamp,
@@ -117,13 +118,13 @@ fn crowd(end: Timestamp, mut directory: impl FnMut(Timestamp) -> Answer) -> Vec<
     let layout = Arc::new(Layout::new(256 << 10, [8 << 20]).expect("valid"));
     let mut crowd: Vec<Leecher> =
         (0..CROWD as u64).map(|seed| Leecher::new(seed, &layout, &mut directory)).collect();
-    loop {
-        let due = crowd.iter().enumerate().filter_map(|(at, leecher)| Some((leecher.next()?, at))).min();
-        match due.filter(|(at, _)| *at <= end) {
-            Some((at, leecher)) => crowd[leecher].wake(at, &mut directory),
-            None => return crowd,
-        }
+    let mut agenda: BTreeSet<(Timestamp, usize)> =
+        crowd.iter().enumerate().filter_map(|(number, leecher)| Some((leecher.next()?, number))).collect();
+    while let Some((at, number)) = agenda.pop_first().filter(|(at, _)| *at <= end) {
+        crowd[number].wake(at, &mut directory);
+        agenda.extend(crowd[number].next().map(|at| (at, number)));
     }
+    crowd
 }
 
 /// Questions of all within a second.
@@ -150,7 +151,8 @@ fn a_crowd_that_lost_its_directory_at_the_same_moment_comes_back_spread_out() {
 }
 
 #[test]
-fn a_directory_that_a_network_asks_at_ten_times_its_pace_answers_at_its_pace_and_is_asked_less_by_the_second() {
+fn a_directory_that_a_network_asks_at_ten_times_its_pace_answers_at_its_pace_and_is_asked_less_by_the_second()
+{
     let pace = Pace { per_second: 10.0, burst: 20.0 };
     let mut throttle = Throttle::new(pace, 1);
     let (mut answered, mut refused) = (Vec::new(), 0);
@@ -169,7 +171,10 @@ fn a_directory_that_a_network_asks_at_ten_times_its_pace_answers_at_its_pace_and
     println!("{} answered, {refused} refused; by second {:?}", answered.len(), &by_second[..40]);
     assert!(by_second[0] >= 10 * pace.per_second as usize, "{} at first is no storm", by_second[0]);
     let at_pace = |from: &Timestamp| {
-        let within = answered.iter().filter(|at| (from..).contains(at)).take_while(|at| at.since(*from).as_secs() < 10);
+        let within = answered
+            .iter()
+            .filter(|at| (from..).contains(at))
+            .take_while(|at| at.since(*from).as_secs() < 10);
         within.count() as f32 <= 10.0 * pace.per_second + pace.burst + 1.0
     };
     assert!(answered.iter().all(at_pace), "more is answered than the pace allows");

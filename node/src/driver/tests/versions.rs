@@ -72,7 +72,8 @@ async fn download_from(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_version_whose_messages_have_unknown_fields_and_kinds_gives_as_any_other() {
-    let summary = download_from(Lie::LaterFields, 107, testing::content(256 << 10, &[4 << 20, 3]), None).await;
+    let summary =
+        download_from(Lie::LaterFields, 107, testing::content(256 << 10, &[4 << 20, 3]), None).await;
     assert!(summary.received.from_peers() >= 4 << 20, "all of it came from the other version");
 }
 

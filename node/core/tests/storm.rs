@@ -2,7 +2,12 @@
 //! at the same moment, too, and there must be no more of them than somebody can answer. If there are, it
 //! says so.
 
-use std::{collections::VecDeque, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::Ipv4Addr,
+    sync::Arc,
+    time::Duration,
+};
 
 use nearcast_core::{
     HaveMaps,
@@ -110,13 +115,13 @@ fn crowd(end: Timestamp, mut directory: impl FnMut(Timestamp) -> Answer) -> Vec<
     let layout = Arc::new(Layout::new(256 << 10, [8 << 20]).expect("valid"));
     let mut crowd: Vec<Leecher> =
         (0..CROWD as u64).map(|seed| Leecher::new(seed, &layout, &mut directory)).collect();
-    loop {
-        let due = crowd.iter().enumerate().filter_map(|(at, leecher)| Some((leecher.next()?, at))).min();
-        match due.filter(|(at, _)| *at <= end) {
-            Some((at, leecher)) => crowd[leecher].wake(at, &mut directory),
-            None => return crowd,
-        }
+    let mut agenda: BTreeSet<(Timestamp, usize)> =
+        crowd.iter().enumerate().filter_map(|(number, leecher)| Some((leecher.next()?, number))).collect();
+    while let Some((at, number)) = agenda.pop_first().filter(|(at, _)| *at <= end) {
+        crowd[number].wake(at, &mut directory);
+        agenda.extend(crowd[number].next().map(|at| (at, number)));
     }
+    crowd
 }
 
 /// Questions of all within a second.

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use nearcast_core::{id::PeerKey, input::Event};
+use nearcast_core::{id::PeerKey, input::Event, layout::RunIndex, run_set::RunSet};
 
 use super::{Happening, World};
 
@@ -13,6 +13,12 @@ use super::{Happening, World};
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(35);
 /// A dial or a question that nobody answers has failed after so long: a node's limit on connecting.
 const UNANSWERED: Duration = Duration::from_secs(5);
+
+/// Who held what at a moment, and what came again since.
+pub(super) struct Mark {
+    held: Vec<RunSet>,
+    again: u64,
+}
 
 /// What is held back of one link.
 #[derive(Default)]
@@ -74,5 +80,25 @@ impl World {
         if let Some(clog) = self.clogs.get_mut(&pair(me, peer)) {
             clog.held.clear();
         }
+    }
+
+    /// From now on it is counted what comes of the runs that are held now.
+    pub(crate) fn mark(&mut self) {
+        let held = self.peers.iter().map(|peer| peer.have.clone()).collect();
+        self.mark = Some(Mark { held, again: 0 });
+    }
+
+    /// A run came.
+    pub(super) fn note_again(&mut self, me: PeerKey, run: RunIndex) {
+        if let Some(mark) = &mut self.mark
+            && mark.held[me.0 as usize].contains(run)
+        {
+            mark.again += u64::from(self.layout.run_length(run));
+        }
+    }
+
+    /// Bytes of runs that were held at the mark and came again.
+    pub(crate) fn again(&self) -> u64 {
+        self.mark.as_ref().map_or(0, |mark| mark.again)
     }
 }

@@ -15,8 +15,8 @@ use std::{
     time::Duration,
 };
 
-use clog::Clog;
 pub(crate) use clog::DEAD_AFTER;
+use clog::{Clog, Mark};
 use nearcast_core::{
     HaveMaps,
     asn::Asn,
@@ -123,6 +123,7 @@ pub(crate) struct World {
     places: Vec<Place>,
     clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
     clogs_made: u64,
+    mark: Option<Mark>,
     announced: BTreeSet<PeerKey>,
     /// FNV-1a over everything that happened.
     pub(crate) trace: u64,
@@ -169,6 +170,7 @@ impl World {
             places: config.roles.iter().enumerate().map(|(at, role)| Place::of(at, role)).collect(),
             clogs: BTreeMap::new(),
             clogs_made: 0,
+            mark: None,
             announced: BTreeSet::new(),
             trace: 0xcbf2_9ce4_8422_2325,
             events: 0,
@@ -322,6 +324,7 @@ impl World {
                 Some(Event::Message { peer, message })
             }
             Event::RunStored { peer, request, run } => {
+                self.note_again(me, run);
                 self.peers[at].have.insert(run);
                 Some(Event::RunStored { peer, request, run })
             }

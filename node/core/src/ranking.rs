@@ -150,9 +150,8 @@ pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
 }
 
 /// Who of a full table gives its place to somebody who came to us: somebody who came too and has been idle for a minute,
-/// of the network that has most places. Nobody who is of use, and nobody who was our own choice; nor, if `unnamed`, anybody
-/// whom we had heard of: strangers who come again and again are never idle, and would take the places of all others.
-pub(crate) fn idlest_who_came(scene: &Scene<'_>, unnamed: bool) -> Option<PeerKey> {
+/// of the network that has most places. Nobody who is of use, and nobody who was our own choice.
+pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let mut networks: Vec<Network> = scene
         .links
         .iter()
@@ -166,9 +165,8 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>, unnamed: bool) -> Option<PeerKe
             (networks.partition_point(|&it| it < network), networks.partition_point(|&it| it <= network));
         to.saturating_sub(from)
     };
-    let may_go = |link: &&Link| !unnamed || link.via() == Via::Inbound;
     let idle = |link: &&Link| link.is_idle() && !link.is_chosen() && !is_kept(scene, link);
-    let idle = scene.links.iter().filter(idle).filter(may_go);
+    let idle = scene.links.iter().filter(idle);
     idle.max_by_key(|link| (crowd(link.peer), link.peer)).map(|link| link.peer)
 }
 

@@ -119,7 +119,7 @@ fn nothing_that_a_neighbour_says_of_itself_is_counted_as_given_or_taken() {
             victim.hear(message(said));
         }
         // Asks for what we lack, takes nothing, and calls all we ask for elsewhere.
-        victim.hear(Event::RunWanted { peer: BOASTER, upload: UploadId(round), run: all[0] });
+        victim.hear(Event::RunWanted { peer: BOASTER, upload: UploadId(round), run: all[0], exact: false });
         victim.hear(Event::Counted { members: u32::MAX.into() });
         for (request, _) in std::mem::take(&mut victim.asked) {
             let cause = RunFailure::Refused(Refusal::Elsewhere);

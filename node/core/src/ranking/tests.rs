@@ -199,9 +199,8 @@ fn who_is_of_use_or_chosen_or_random_or_the_only_one_outside_never_gives_way_to_
         (5, true, |_| ()),
     ];
     let (places, config) = (Places::default(), Config::default());
-    let way = |links: &Links| {
-        idlest_who_came(&Scene { links, view: &places, locality: HERE, config: &config }, false)
-    };
+    let way =
+        |links: &Links| idlest_who_came(&Scene { links, view: &places, locality: HERE, config: &config });
     let mut links = table(&kept);
     assert_eq!(way(&links), None);
     links.insert(table(&[(6, false, |_| ())]).remove(PeerKey(6)).unwrap());
@@ -218,23 +217,14 @@ fn of_those_who_are_idle_one_of_the_fullest_network_gives_way() {
     let places = Places { networks: networks.into(), ..Places::default() };
     let config = Config::default();
     let scene = Scene { links: &links, view: &places, locality: HERE, config: &config };
-    assert_eq!(idlest_who_came(&scene, false), Some(PeerKey(2)));
+    assert_eq!(idlest_who_came(&scene), Some(PeerKey(2)));
 }
 
 #[test]
-fn strangers_who_come_again_take_the_places_of_strangers_only_and_never_seem_to_be_of_more_use_than_others() {
+fn a_stranger_who_came_a_moment_ago_gives_way_before_who_was_named_and_idle_for_long() {
     let (places, config) = (Places::default(), Config::default());
-    let named = |link: &mut Link| link.note_via(Via::Directory);
-    let mut links = table(&[(1, false, named), (2, false, named)]);
-    let idlest = |links: &Links, unnamed| {
-        idlest_who_came(&Scene { links, view: &places, locality: HERE, config: &config }, unnamed)
-    };
-    let least = |links: &Links| {
-        least_of_those_who_came(&Scene { links, view: &places, locality: HERE, config: &config })
-    };
-    assert_eq!(idlest(&links, true), None, "they are idle, and somebody named them");
-    assert!(idlest(&links, false).is_some());
-    // It came a moment ago, and has not had the time to be idle.
+    let mut links = table(&[(1, false, |link| link.note_via(Via::Directory))]);
+    // It has not had the time to be idle.
     let about = Neighbour {
         near: Tier::Remote.into(),
         origin: false,
@@ -243,7 +233,8 @@ fn strangers_who_come_again_take_the_places_of_strangers_only_and_never_seem_to_
         web_seed: false,
     };
     links.insert(Link::new(PeerKey(3), about, 4));
-    assert_eq!(least(&links), Some(PeerKey(3)));
+    let scene = Scene { links: &links, view: &places, locality: HERE, config: &config };
+    assert_eq!(least_of_those_who_came(&scene), Some(PeerKey(3)));
 }
 
 #[test]

@@ -168,13 +168,12 @@ impl Swarm {
                 return true;
             }
             let scene = scene(&self.links, ctx);
-            let is_known = self.discovery.knows(peer);
-            let stranger = if is_known { ranking::least_of_strangers(&scene) } else { None };
             // Not again and again: whoever links, is given up and links again would drive everybody out.
-            stranger.or_else(|| match self.upload.may_give_way() {
-                true => ranking::idlest_who_came(&scene, !self.is_complete() && !is_known),
+            let idle = match self.upload.may_give_way() {
+                true => ranking::idlest_who_came(&scene),
                 false => None,
-            })
+            };
+            idle.or_else(|| self.discovery.knows(peer).then(|| ranking::least_of_strangers(&scene)).flatten())
         };
         let Some(way) = way else { return false };
         self.upload.note_way_given();
@@ -188,10 +187,8 @@ impl Swarm {
         if wants
             && self.discovery.dialing() == 0
             && self.discovery.has_untried(ctx.now)
-            && let Some(idlest) = ranking::idlest(&scene(&self.links, ctx))
+            && let Some(peer) = ranking::idlest(&scene(&self.links, ctx))
         {
-            // Strangers who come again and again are never idle, and of less use than anybody who is.
-            let peer = ranking::least_of_strangers(&scene(&self.links, ctx)).unwrap_or(idlest);
             self.drop_link(ctx, peer, UnlinkReason::Full);
             self.seek(ctx);
         }

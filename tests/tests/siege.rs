@@ -151,7 +151,7 @@ fn besiege(
         wait_vitals(process, "the end of an attack", PATIENCE, |now| {
             now.open_files <= before.open_files + 16
         });
-        let calm = p95(times(siege_time(), &mut job));
+        let calm = p95(times(siege_time() / 4, &mut job));
         let strangers = strangers(attack);
         let siege = Siege::begin(&runtime, attack, strangers, to, content);
         wait_vitals(process, &format!("{attack:?}: every stranger at work"), PATIENCE, |_| {

@@ -101,8 +101,7 @@ impl Stage {
         let begun = Instant::now();
         self.runtime.block_on(async {
             let node = Node::start(config(self.network, number)).await.unwrap();
-            let download = node.fetch(self.wish(target.clone())).await.unwrap();
-            let mut download = download;
+            let mut download = node.fetch(self.wish(target.clone())).await.unwrap();
             let finished = tokio::time::timeout(Duration::from_secs(60), download.finished());
             finished.await.expect("an honest peer is served").unwrap();
             node.shutdown(Duration::ZERO).await;

@@ -109,16 +109,19 @@ impl Discovery {
         random: &mut Random,
     ) {
         let Some(directory) = self.settle(query) else { return };
+        let usual = random.stretch(config.ask_interval, 0.25);
         let pause = if few_neighbours {
-            backoff(ASK_FIRST, directory.asked, config.ask_interval)
+            // Whoever began with us has the same pauses: each further one spreads us out more.
+            let spread = if directory.asked == 0 { 0.25 } else { 1.0 };
+            random.stretch(backoff(ASK_FIRST, directory.asked, config.ask_interval), spread).min(usual)
         } else {
-            config.ask_interval
+            usual
         };
         directory.asked = directory.asked.saturating_add(1);
         directory.failed = 0;
         directory.fruitful |= told;
         // It may have asked for a longer pause.
-        directory.next = directory.next.max(now + random.stretch(pause, 0.25));
+        directory.next = directory.next.max(now + pause);
     }
 
     /// A directory did not answer: it is asked again later, later each time, and a crowd of contents spread out.
@@ -144,7 +147,8 @@ impl Discovery {
         random: &mut Random,
     ) {
         if let Some(directory) = self.directories.iter_mut().find(|known| known.query == Some(query)) {
-            directory.next = now + random.stretch(pause.at_most(PAUSE_MAX), 0.25);
+            // Others were refused at the same moment.
+            directory.next = now + random.stretch(pause.at_most(PAUSE_MAX), 1.0);
         }
     }
 

@@ -222,6 +222,11 @@ impl PeerBook {
         }
     }
 
+    /// Whether the user typed an address of this peer.
+    pub(crate) fn is_typed(&self, key: PeerKey) -> bool {
+        self.book.is_typed(self.alias(key).unwrap_or(key))
+    }
+
     /// How to reach a peer that is not connected.
     pub(crate) fn way(&mut self, now: Timestamp, key: PeerKey) -> Way {
         let Some(known) = self.peers.get(&key) else { return Way::None };

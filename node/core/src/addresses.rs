@@ -332,6 +332,11 @@ impl AddressBook {
         self.entries.contains_key(&peer)
     }
 
+    /// Whether the user typed where this peer is: then its word about others counts as that of a directory.
+    pub fn is_typed(&self, peer: PeerKey) -> bool {
+        self.entries.get(&peer).is_some_and(|entry| entry.places.rank() == Some(Rank::Typed))
+    }
+
     /// The places of a peer.
     pub fn places(&self, peer: PeerKey) -> impl Iterator<Item = &Spot> {
         self.entries.get(&peer).into_iter().flat_map(|entry| entry.places.iter())

@@ -121,7 +121,9 @@ impl Driver {
     ) {
         let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
         let named = self.is_named_directory(content, directory);
-        let word = Word { ip, rank: if named { Rank::Directory } else { Rank::Hearsay } };
+        // A seeder that the user typed tells of its crowd: that is what a crowd behind one seeder finds itself by.
+        let chosen = named || self.peers.is_typed(directory);
+        let word = Word { ip, rank: if chosen { Rank::Directory } else { Rank::Hearsay } };
         let records = reply.peers.iter().take(PEERS_MAX);
         let mut candidates: Vec<Candidate> =
             records.filter_map(|record| self.candidate(record, word, Via::Directory)).collect();
@@ -132,7 +134,7 @@ impl Driver {
         if let Some(offer) = &reply.atlas {
             self.hear_of_atlas(Teller { peer: directory.0.into(), ip, named }, offer);
         }
-        self.hear_where_we_are(&reply.observed, ip, named);
+        self.hear_where_we_are(&reply.observed, ip, chosen);
         if let Some(pause) = reply.pause() {
             self.input(content, Event::DirectoryPause { query, pause });
         }
@@ -142,8 +144,7 @@ impl Driver {
         self.input(content, Event::Discovered { query: Some(query), teller: Some(directory), candidates });
     }
 
-    /// Whether the user named it as a directory, for this content or for all. Whoever only calls itself one is a neighbour
-    /// like others, also if the user named it as a peer. It counts whom we reached where the user said, by the key it proved
+    /// Whether the user named it as a directory, for this content or for all: whose atlas is judged first. It counts whom we reached where the user said, by the key it proved
     /// to have: who else is at that IP does not.
     fn is_named_directory(&self, content: ContentKey, directory: PeerKey) -> bool {
         let of_content = self.contents.get(&content).map_or(&[][..], Content::directories);
@@ -151,7 +152,7 @@ impl Driver {
         self.trackers.iter().chain(of_content).any(is)
     }
 
-    /// The address a directory at `teller` sees us at; `named` if the user named that directory.
+    /// The address a directory at `teller` sees us at; `named` if the user typed it.
     fn hear_where_we_are(&mut self, observed: &[u8], teller: Option<IpAddr>, named: bool) {
         let v4 = <[u8; 4]>::try_from(observed).map(IpAddr::from);
         let seen_at = v4.or_else(|_| <[u8; 16]>::try_from(observed).map(IpAddr::from));

@@ -68,11 +68,14 @@ fn a_tracker_ends_when_a_task_it_cannot_do_without_fails() {
         return;
     }
     let place = Place::new();
-    for task in ["The node's loop", "What writes down who is known", "What puts atlases to use"] {
+    for task in [
+        "The node's loop",
+        "What writes down who is known",
+        "What writes to the database",
+        "What puts atlases to use",
+    ] {
         ends("tracker", &mut TrackerOptions::new(&place, "127.1.0.3", &[]).command(&place), task);
     }
-    let writes = TrackerOptions::new(&place, "127.1.0.3", &["--save-interval", "1s"]);
-    ends("tracker", &mut writes.command(&place), "What writes to the database");
     let routes = TrackerOptions::new(&place, "127.1.0.3", &["--bmp", "127.0.0.1:0"]);
     ends("tracker", &mut routes.command(&place), "The owner of the table of routes");
 }

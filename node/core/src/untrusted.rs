@@ -63,6 +63,13 @@ impl<T> From<T> for Untrusted<T> {
 }
 
 /// In logs and traces it looks like a claim.
+/// To show it harms nobody.
+impl<T: fmt::Display> fmt::Display for Untrusted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl<T: fmt::Debug> fmt::Debug for Untrusted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "claimed {:?}", self.0)
@@ -89,7 +96,7 @@ mod tests {
             (None, Some(443_u16))
         );
         assert_eq!(Untrusted::new(0_u32).said(), None);
-        assert_eq!(format!("{:?}", Untrusted::new(5)), "claimed 5");
+        assert_eq!(format!("{:?} {}", Untrusted::new(5), Untrusted::new(5)), "claimed 5 5");
     }
 
     #[test]

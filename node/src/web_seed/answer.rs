@@ -99,7 +99,7 @@ fn check_length(headers: &HeaderMap, file_bytes: u64) -> Result<(), Trouble> {
 
 fn other_length(found: Untrusted<u64>, file_bytes: u64) -> Trouble {
     Trouble::Lasting(format!(
-        "its file has another length ({found:?}) than that of the content ({file_bytes})"
+        "its file has another length ({found} bytes) than that of the content ({file_bytes})"
     ))
 }
 

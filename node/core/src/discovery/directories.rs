@@ -18,6 +18,8 @@ use crate::{
 const ASK_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause a directory may ask for: whatever it says, it is not lost for good.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
+/// A pause is made up to twice as long, and by so much at most, so that those who are refused together come back apart.
+const SPREAD_MAX: Duration = Duration::from_secs(60);
 /// Directories remembered a content that said themselves that they are one. Those that the user or the link named
 /// come on top: nobody else can displace them.
 const DIRECTORIES_MAX: usize = 8;
@@ -147,8 +149,10 @@ impl Discovery {
         random: &mut Random,
     ) {
         if let Some(directory) = self.directories.iter_mut().find(|known| known.query == Some(query)) {
+            let pause = pause.at_most(PAUSE_MAX);
             // Others were refused at the same moment.
-            directory.next = now + random.stretch(pause.at_most(PAUSE_MAX), 1.0);
+            let spread = pause.min(SPREAD_MAX);
+            directory.next = now + pause.saturating_sub(spread) + random.stretch(spread, 1.0);
         }
     }
 

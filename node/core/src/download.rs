@@ -71,8 +71,8 @@ pub(crate) struct Download {
     disk_full: bool,
     /// Newcomers that said what they hold and gave none of it.
     let_down: u8,
-    /// Runs that origins sent in place of others, and that we held.
-    repeats: u32,
+    /// Runs that origins sent in place of others, and that we held. Two bytes, as the size of a leecher counts.
+    repeats: u16,
     rated: Timestamp,
     groups: Groups,
     conduct: Conduct,
@@ -295,7 +295,8 @@ impl Download {
     /// Whether an origin may answer with another run than it is asked for. Two that are honest and know nothing of each other
     /// may send the same one, so nobody is blamed for that; but anybody may say that it is an origin.
     fn may_steer(&self, peer: PeerKey) -> bool {
-        self.repeats < (self.layout.runs() / RUNS_PER_REPEAT).max(1) && self.conduct.may_steer(peer)
+        let repeats_max = crate::saturate::to_u16(self.layout.runs() / RUNS_PER_REPEAT).max(1);
+        self.repeats < repeats_max && self.conduct.may_steer(peer)
     }
 
     /// The run worth taking over by `thief`: of the neighbour that will be slowest to bring one, if

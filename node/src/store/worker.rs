@@ -125,7 +125,7 @@ impl Workers {
     }
 
     /// Starts `threads` threads (at least one) whose panics nobody hears of.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(threads: usize) -> std::io::Result<Workers> {
         Workers::start(threads, Vital::default())
     }

@@ -74,7 +74,7 @@ fn nobody_is_sent_more_than_three_times_what_came_in_its_name_and_a_datagram_bef
     ];
     let mut victims: Vec<Victim> = (10..)
         .zip(&kinds)
-        .map(|(number, (name, datagrams))| Victim::new(*name, stage.stranger(number), stage.to(), datagrams))
+        .map(|(number, (name, datagrams))| Victim::new(name, stage.stranger(number), stage.to(), datagrams))
         .collect();
     let begun = Instant::now();
     while begun.elapsed() < HEARD_FOR {

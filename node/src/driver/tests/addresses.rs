@@ -10,20 +10,18 @@ use std::{
     time::Duration,
 };
 
-use libp2p::{PeerId, identity::Keypair};
+use libp2p::PeerId;
 use nearcast_core::{addresses::targets::HEARSAY_PER_ADDRESS_MAX, id::ContentId, magnet::Magnet};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::Notify,
 };
-use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{config, fetch, origin, patiently, until};
+use super::{config, fetch, origin, patiently, raw::Raw, until};
 use crate::{
     config::NodeConfig,
     error::DownloadError,
     handle::{Node, Source},
-    net::{NetEvent, Network, NetworkConfig},
     store::testing,
     wire::{
         EXCHANGE,
@@ -34,21 +32,8 @@ use crate::{
 
 /// Links with `node` from `ip` and tells of peers. Returns when all of it was heard.
 async fn gossip(ip: &str, node: &Node, content: ContentId, records: Vec<PeerRecord>) {
-    let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
-    let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
-    let (network, mut events, inbound) = Network::start(config, vec![EXCHANGE]).await.unwrap();
-    network.dial(1, None, vec![node.addresses().remove(0).0]).unwrap();
-    let (peer, connection) = loop {
-        let event = patiently("a connection", events.recv()).await.unwrap();
-        if let NetEvent::Connected { peer, connection, .. } = event {
-            break (peer, connection);
-        }
-    };
-    tokio::spawn(async move {
-        let _inbound = inbound;
-        while events.recv().await.is_some() {}
-    });
-    let mut stream = network.open(peer, connection, EXCHANGE).await.unwrap().compat();
+    let raw = Raw::connect(ip, node, &[EXCHANGE]).await;
+    let mut stream = raw.open(EXCHANGE).await;
     let hello = Hello { content: content.0.to_vec(), have: Vec::new(), have_all: true, ..Hello::default() };
     write_frame(&mut stream, &hello).await.unwrap();
     stream.flush().await.unwrap();
@@ -63,7 +48,7 @@ async fn gossip(ip: &str, node: &Node, content: ContentId, records: Vec<PeerReco
     let mut rest = Vec::new();
     // However it ends: what counts is that it has ended.
     let _ = patiently("the end of the link", stream.read_to_end(&mut rest)).await;
-    network.shutdown().await;
+    raw.network.shutdown().await;
 }
 
 fn record(peer: &[u8], at: SocketAddr) -> PeerRecord {

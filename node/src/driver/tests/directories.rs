@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use libp2p::identity::Keypair;
 use nearcast_core::{
     addresses::targets::{HEARSAY_PER_ADDRESS_MAX, TOLD_PER_ADDRESS_MAX},
     asn::Asn,
@@ -12,15 +11,14 @@ use nearcast_core::{
     tier::Tier,
 };
 use tokio::io::AsyncWriteExt;
-use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{addresses::Victim, config, fetch, origin, patiently, until};
+use super::{addresses::Victim, config, fetch, origin, patiently, raw::Raw, until};
 use crate::{
     config::NodeConfig,
     directory::{Admission, AtlasOffer, Directory, DirectoryConfig, DirectoryStats, Pace, Saved},
     exchange::{Wire, directory::QUESTIONS_WAITING_MAX},
     handle::{Node, Source},
-    net::{NetEvent, Network, NetworkConfig},
+    net::Network,
     store::testing,
     wire::{
         DIRECTORY,
@@ -157,23 +155,9 @@ struct Client {
 
 impl Client {
     async fn connect(ip: &str, tracker: &Node) -> Client {
-        let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
-        let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
-        let (network, mut events, inbound) = Network::start(config, vec![DIRECTORY]).await.unwrap();
-        let address = tracker.addresses().remove(0).0;
-        network.dial(1, None, vec![address]).unwrap();
-        let (peer, connection) = loop {
-            let event = patiently("a connection", events.recv()).await.unwrap();
-            if let NetEvent::Connected { peer, connection, .. } = event {
-                break (peer, connection);
-            }
-        };
-        tokio::spawn(async move {
-            let _inbound = inbound;
-            while events.recv().await.is_some() {}
-        });
-        let stream = network.open(peer, connection, DIRECTORY).await.unwrap();
-        Client { network, stream: stream.compat() }
+        let raw = Raw::connect(ip, tracker, &[DIRECTORY]).await;
+        let stream = raw.open(DIRECTORY).await;
+        Client { network: raw.network, stream }
     }
 
     async fn ask(&mut self, question: &Question) -> Reply {

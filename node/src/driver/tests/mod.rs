@@ -7,6 +7,7 @@ mod failing;
 mod impostor;
 mod lies;
 mod rates;
+mod raw;
 mod signatures;
 mod together;
 mod versions;

@@ -2,21 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use libp2p::{StreamProtocol, identity::Keypair};
+use libp2p::StreamProtocol;
 use nearcast_core::{layout::RunIndex, manifest::Manifest};
 use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::{
     config, fetch,
     impostor::{Impostor, Lie},
     node, origin, patiently,
+    raw::Raw,
 };
 use crate::{
-    exchange::Wire,
     handle::{Node, Source},
-    net::{NetEvent, Network, NetworkConfig},
     progress::Summary,
     store::testing::{self, Data},
     wire::{
@@ -86,81 +84,49 @@ async fn who_speaks_another_version_only_is_left_alone_and_holds_nothing_up() {
     seeder.shutdown(Duration::ZERO).await;
 }
 
-/// Somebody made of the wire's own parts, connected to a node.
-struct Client {
-    network: Network,
-    peer: libp2p::PeerId,
-    connection: libp2p::swarm::ConnectionId,
-}
-
-impl Client {
-    async fn connect(ip: &str, to: &Node) -> Client {
-        let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
-        let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
-        let (network, mut events, inbound) = Network::start(config, vec![EXCHANGE, DATA]).await.unwrap();
-        network.dial(1, None, vec![to.addresses().remove(0).0]).unwrap();
-        let (peer, connection) = loop {
-            let event = patiently("a connection", events.recv()).await.unwrap();
-            if let NetEvent::Connected { peer, connection, .. } = event {
-                break (peer, connection);
-            }
-        };
-        tokio::spawn(async move {
-            let _inbound = inbound;
-            while events.recv().await.is_some() {}
-        });
-        Client { network, peer, connection }
-    }
-
-    async fn open(&self, protocol: StreamProtocol) -> Wire {
-        self.network.open(self.peer, self.connection, protocol).await.unwrap().compat()
-    }
-
-    /// Links with unknown fields and kinds in all it says, and takes one run.
-    async fn take_a_run(&self, manifest: &Manifest) -> Vec<u8> {
-        let content = manifest.content().0.to_vec();
-        let mut link = self.open(EXCHANGE).await;
-        link.write_all(&later(&Hello { content: content.clone(), ..Hello::default() })).await.unwrap();
-        link.write_all(&later(&Frame { said: None })).await.unwrap();
-        link.write_all(&later(&Frame { said: Some(Said::Interested(true)) })).await.unwrap();
-        link.flush().await.unwrap();
-        let hello = patiently("a hello", read_frame::<Hello>(&mut link, HELLO_BYTES_MAX)).await.unwrap();
-        assert!(hello.unwrap().have_all);
-        loop {
-            let frame = patiently("a turn", read_frame::<Frame>(&mut link, FRAME_BYTES_MAX)).await.unwrap();
-            if frame.expect("the link goes on").said == Some(Said::Unchoke(true)) {
-                break;
-            }
+/// Links with unknown fields and kinds in all it says, and takes one run.
+async fn take_a_run(raw: &Raw, manifest: &Manifest) -> Vec<u8> {
+    let content = manifest.content().0.to_vec();
+    let mut link = raw.open(EXCHANGE).await;
+    link.write_all(&later(&Hello { content: content.clone(), ..Hello::default() })).await.unwrap();
+    link.write_all(&later(&Frame { said: None })).await.unwrap();
+    link.write_all(&later(&Frame { said: Some(Said::Interested(true)) })).await.unwrap();
+    link.flush().await.unwrap();
+    let hello = patiently("a hello", read_frame::<Hello>(&mut link, HELLO_BYTES_MAX)).await.unwrap();
+    assert!(hello.unwrap().have_all);
+    loop {
+        let frame = patiently("a turn", read_frame::<Frame>(&mut link, FRAME_BYTES_MAX)).await.unwrap();
+        if frame.expect("the link goes on").said == Some(Said::Unchoke(true)) {
+            break;
         }
-        let mut data = self.open(DATA).await;
-        data.write_all(&content).await.unwrap();
-        data.write_all(&Ask::Request { id: 1, run: 0.into(), exact: false }.encode()).await.unwrap();
-        data.flush().await.unwrap();
-        let mut header = [0; Answer::BYTES];
-        patiently("an answer", data.read_exact(&mut header)).await.unwrap();
-        let Answer::Run { id: 1, proof_hashes, bytes, .. } = Answer::decode(header).unwrap() else {
-            panic!("no run, but {header:?}");
-        };
-        let length: usize = bytes.fits().expect("a run fits");
-        let mut body = vec![0; 32 * usize::from(proof_hashes) + length];
-        patiently("the run", data.read_exact(&mut body)).await.unwrap();
-        body.split_off(32 * usize::from(proof_hashes))
     }
+    let mut data = raw.open(DATA).await;
+    data.write_all(&content).await.unwrap();
+    data.write_all(&Ask::Request { id: 1, run: 0.into(), exact: false }.encode()).await.unwrap();
+    data.flush().await.unwrap();
+    let mut header = [0; Answer::BYTES];
+    patiently("an answer", data.read_exact(&mut header)).await.unwrap();
+    let Answer::Run { id: 1, proof_hashes, bytes, .. } = Answer::decode(header).unwrap() else {
+        panic!("no run, but {header:?}");
+    };
+    let length: usize = bytes.fits().expect("a run fits");
+    let mut body = vec![0; 32 * usize::from(proof_hashes) + length];
+    patiently("the run", data.read_exact(&mut body)).await.unwrap();
+    body.split_off(32 * usize::from(proof_hashes))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_later_version_is_served_and_so_is_ours_on_the_same_connection() {
     let (manifest, data) = testing::content(256 << 10, &[4 << 20, 3]);
     let (seeder, _folder) = origin(config(109, 1), &[(manifest.clone(), &data)]).await;
-    let client = Client::connect("127.109.2.1", &seeder).await;
+    let raw = Raw::connect("127.109.2.1", &seeder, &[EXCHANGE, DATA]).await;
     // A protocol of a later version is refused, and nothing else is: the connection goes on.
     let later_only = StreamProtocol::new("/nearcast/exchange/2");
-    let refused = client.network.open(client.peer, client.connection, later_only).await;
-    assert!(refused.is_err(), "a protocol that there is not");
+    assert!(!raw.speaks(later_only).await, "a protocol that there is not");
     let first: RunIndex = manifest.layout().run_index(0).unwrap();
-    let got = client.take_a_run(&manifest).await;
+    let got = take_a_run(&raw, &manifest).await;
     assert!(got == data.verified(&manifest, first).into_bytes(), "other bytes");
-    client.network.shutdown().await;
+    raw.network.shutdown().await;
     seeder.shutdown(Duration::ZERO).await;
 }
 

@@ -43,12 +43,17 @@ const RELIEF_PAUSE: Duration = Duration::from_millis(20);
 /// one is, or a small table would refuse newcomers for as long as it is full.
 const SPARE_SHARE: u32 = 32;
 
+/// A breach of the protocol counts as so many connections that came to nothing.
+const FAILURES_OF_A_BREACH: u32 = 4;
+
 /// The budget of one node. Every connection, stream and task that holds something for a stranger takes it from here.
 pub(crate) struct Budget {
     start: Instant,
     meters: [Meter; Kind::COUNT],
     /// Connections that others are making over TCP.
     pub(crate) half_open: Arc<Places>,
+    /// Those who may wait for a place among them.
+    pub(crate) lobby_max: u32,
     /// Those over QUIC. They have places of their own: a first packet of QUIC may bear a false sender, and so many of
     /// them cost nobody a connection over TCP.
     pub(crate) half_open_quic: Arc<Places>,
@@ -92,6 +97,7 @@ impl Budget {
             start: Instant::now(),
             meters: std::array::from_fn(|_| Meter::default()),
             half_open: Places::new(plan.half_open_max),
+            lobby_max: plan.lobby_max,
             half_open_quic: Places::new(plan.half_open_max.div_ceil(HALF_OPEN_QUIC_SHARE)),
             hellos: Places::new(plan.openings_max),
             openings: Places::new(plan.openings_max),
@@ -171,7 +177,7 @@ impl Budget {
         connections.unnamed.entry((inbound, remote.clone())).or_default().push_back(number);
         let entry = Entry { holdings: Arc::downgrade(holdings), ip, inbound, remote, id: None };
         connections.all.insert(number, entry);
-        Place::new(self.clone(), number)
+        Place::new(self.clone(), holdings.clone(), number)
     }
 
     /// Keeps places free, in all and for its network, now that this connection has one.
@@ -204,10 +210,13 @@ impl Budget {
         }
     }
 
-    /// A connection is gone.
-    fn leave(&self, number: u64) {
+    /// A connection is gone, on which the other side opened a stream or did not.
+    fn leave(&self, number: u64, opened: bool) {
         let mut connections = self.lock();
         let Some(entry) = connections.all.remove(&number) else { return };
+        if let Some(ip) = entry.ip.filter(|_| entry.inbound && !opened) {
+            self.half_open.fail(ip, 1);
+        }
         match entry.id {
             Some(id) => drop(connections.by_id.remove(&id)),
             None => connections.forget_unnamed(&(entry.inbound, entry.remote), number),
@@ -240,6 +249,11 @@ impl Budget {
         if inbound {
             self.make_room(&connections, number);
         }
+    }
+
+    /// Whoever has this connection broke the rules: its network comes in seldom from now on.
+    pub(crate) fn blame(&self, ip: IpAddr) {
+        self.half_open.fail(ip, FAILURES_OF_A_BREACH);
     }
 
     /// What a connection holds; none of one that is gone.

@@ -190,6 +190,7 @@ impl Node {
             connections_max: budget.connections_max(config.connections_max),
             connections_per_prefix_max: config.connections_per_prefix_max(),
             pending_inbound_max: budget.pending_inbound_max,
+            waiting_inbound_max: budget.waiting_inbound_max,
             pending_outbound_max: budget.pending_outbound_max,
             vital: vital.clone(),
             is_service: config.origin || config.directory.is_some(),

@@ -19,6 +19,8 @@ const FOLDERS_MAX: usize = 64;
 const OTHER_MAX: u64 = 96;
 /// Connections being made by others: see `budget/plan.rs`, which has the same number.
 const PENDING_INBOUND_MAX: u32 = 512;
+/// Those waiting to be made: see there, too.
+const WAITING_INBOUND_MAX: u32 = 2_048;
 const PENDING_OUTBOUND_MAX: u32 = 64;
 
 /// Who may have how many files open.
@@ -32,6 +34,7 @@ pub(crate) struct Budget {
     pub(crate) folders: usize,
     /// Connections being made, by others and by us.
     pub(crate) pending_inbound_max: u32,
+    pub(crate) waiting_inbound_max: u32,
     pub(crate) pending_outbound_max: u32,
     /// Connections that are up.
     connections: u32,
@@ -45,11 +48,20 @@ impl Budget {
         let folders = (limit as usize / 16).clamp(1, FOLDERS_MAX);
         let other = (limit / 4).min(OTHER_MAX);
         let sockets = limit.saturating_sub((disk + folders) as u64 + other) as u32;
-        let pending_inbound_max = (sockets / 4).clamp(1, PENDING_INBOUND_MAX);
+        let pending_inbound_max = (sockets / 8).clamp(1, PENDING_INBOUND_MAX);
+        let waiting_inbound_max = (sockets / 8).clamp(1, WAITING_INBOUND_MAX);
         let pending_outbound_max = (sockets / 8).clamp(1, PENDING_OUTBOUND_MAX);
-        let pending = pending_inbound_max + pending_outbound_max;
+        let pending = pending_inbound_max + waiting_inbound_max + pending_outbound_max;
         let connections = sockets.saturating_sub(pending).max(1);
-        Budget { limit, disk, folders, pending_inbound_max, pending_outbound_max, connections }
+        Budget {
+            limit,
+            disk,
+            folders,
+            pending_inbound_max,
+            waiting_inbound_max,
+            pending_outbound_max,
+            connections,
+        }
     }
 
     /// As many of the wanted connections as fit.
@@ -104,7 +116,8 @@ mod tests {
     fn the_shares_never_exceed_the_limit_and_disks_always_have_theirs() {
         for limit in [64, 128, 256, 1024, 4096, 20_000, 65_536, 1 << 30] {
             let budget = Budget::of(limit);
-            let pending = budget.pending_inbound_max + budget.pending_outbound_max;
+            let pending =
+                budget.pending_inbound_max + budget.waiting_inbound_max + budget.pending_outbound_max;
             let sockets = u64::from(pending + budget.connections_max(u32::MAX));
             assert!(budget.disk >= DISK_MIN);
             assert!(sockets + (budget.disk + budget.folders) as u64 <= limit, "{budget:?}");

@@ -5,8 +5,15 @@
 //! expense of who had its chance and did not use it, else of the network that holds most. Honest work takes milliseconds,
 //! so it is seldom the oldest, and honest people are spread over networks, so theirs is seldom the largest.
 
+mod queue;
+mod record;
+
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+pub use self::{
+    queue::{Queue, Turn},
+    record::{Record, Standing},
+};
 use crate::{prefix::Prefix, time::Timestamp};
 
 /// A connection being made that is older had its chance, once everything is full. Less = floods from many networks are
@@ -17,6 +24,9 @@ pub const CHANCE: Duration = Duration::from_secs(1);
 pub const CROWDED_HANDSHAKE: Duration = Duration::from_secs(5);
 /// When all places are taken, who took longer goes first.
 pub const FULL_HANDSHAKE: Duration = Duration::from_secs(2);
+/// A handshake of whoever stands far worse than a newcomer is given up after this. Less = who attacks is in nobody's way,
+/// more = honest ones of a network with attackers in it finish.
+const BRIEF_CHANCE: Duration = Duration::from_millis(100);
 /// While it is full, a network may have this part of the places before it is the one that has to give.
 const NETWORK_SHARE: usize = 8;
 /// This part of the places is made free at once, so that a flood does not have the table looked through for each of its
@@ -118,8 +128,13 @@ pub enum Door<T> {
     Wait(Duration),
 }
 
-/// Whether one more connection may be made while these are being made, of at most `max`.
-pub fn half_open<T: Copy + Ord>(claims: &[Claim<T>], max: usize) -> Door<T> {
+/// Whether one more connection may be made, from `newcomer`, while these are being made, of at most `max`.
+pub fn half_open<T: Copy + Ord>(
+    claims: &[Claim<T>],
+    max: usize,
+    newcomer: IpAddr,
+    standing: impl Fn(IpAddr) -> Standing,
+) -> Door<T> {
     if claims.len() < max.div_ceil(2) {
         return Door::Open;
     }
@@ -136,12 +151,17 @@ pub fn half_open<T: Copy + Ord>(claims: &[Claim<T>], max: usize) -> Door<T> {
     if let Some(hogs) = heaviest(claims.iter(), places, (max / NETWORK_SHARE) as u128) {
         return Door::Instead(oldest(hogs.into_iter(), room));
     }
-    let had_theirs = oldest(claims.iter().filter(|claim| claim.held >= CHANCE), room);
+    let (network, stands) = (Prefix::of(newcomer), standing(newcomer));
+    let chance = |claim: &Claim<T>| {
+        let yields = standing(claim.ip).yields_to(stands, Prefix::of(claim.ip) == network);
+        if yields { BRIEF_CHANCE } else { CHANCE }
+    };
+    let had_theirs = oldest(claims.iter().filter(|claim| claim.held >= chance(claim)), room);
     if !had_theirs.is_empty() {
         return Door::Instead(had_theirs);
     }
-    let longest = claims.iter().map(|claim| claim.held).max().unwrap_or_default();
-    Door::Wait(CHANCE.saturating_sub(longest))
+    let left = claims.iter().map(|claim| chance(claim).saturating_sub(claim.held)).min();
+    Door::Wait(left.unwrap_or_default())
 }
 
 /// Who is cut off when strangers hold too many bytes; nobody, if all of them are at work.
@@ -226,6 +246,11 @@ mod tests {
         Claim { who, ip: IpAddr::from(ip), held: Duration::from_millis(held_ms), amount }
     }
 
+    /// Whether somebody of a network that nothing is known of may come in.
+    fn half_open(claims: &[Claim<usize>], max: usize) -> Door<usize> {
+        super::half_open(claims, max, [198, 51, 100, 1].into(), |_| Standing::default())
+    }
+
     fn sent_away(door: Door<usize>) -> Vec<usize> {
         match door {
             Door::Instead(who) => who,
@@ -264,6 +289,32 @@ mod tests {
         let claims: Vec<_> = (0..MAX).map(|n| claim(n, [10, 1, n as u8, 1], 100, 1)).collect();
         assert_eq!(half_open(&claims, MAX), Door::Wait(Duration::from_millis(900)));
         assert_eq!(half_open(&claims[1..], MAX), Door::Open);
+    }
+
+    #[test]
+    fn who_failed_again_and_again_has_no_chance_against_a_newcomer() {
+        let mut claims: Vec<_> = (0..MAX - 1).map(|n| claim(n, [10, 1, n as u8, 1], 150, 1)).collect();
+        // One that is no worse than the newcomer, and older.
+        claims.push(claim(MAX, [192, 0, 2, 1], 900, 1));
+        let mut record = Record::default();
+        for claim in &claims {
+            record.enter(Timestamp::ZERO, claim.ip);
+        }
+        for _ in 0..4 {
+            claims[..MAX - 1].iter().for_each(|claim| record.fail(Timestamp::ZERO, claim.ip, 1));
+        }
+        let standing = |ip| record.standing(Timestamp::ZERO, ip);
+        let from = |ip: [u8; 4], claims: &[Claim<usize>]| super::half_open(claims, MAX, ip.into(), standing);
+        let gone = sent_away(from([198, 51, 100, 1], &claims));
+        assert!(!gone.is_empty() && !gone.contains(&MAX), "{gone:?}");
+        assert_eq!(
+            from([10, 1, 7, 1], &claims),
+            Door::Wait(Duration::from_millis(100)),
+            "one of their own waits"
+        );
+        assert!(!sent_away(from([10, 1, 7, 9], &claims)).is_empty(), "its neighbour does not wait for it");
+        claims.iter_mut().for_each(|claim| claim.held = Duration::from_millis(30));
+        assert_eq!(from([198, 51, 100, 1], &claims), Door::Wait(Duration::from_millis(70)));
     }
 
     #[test]

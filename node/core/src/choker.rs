@@ -74,6 +74,15 @@ pub(crate) fn round(
     held.len()
 }
 
+/// Who waits for a slot, whose turn it is first.
+pub(crate) fn waiting(links: &Links, round: Round<'_>, random: &mut Random) -> Vec<PeerKey> {
+    let waits = links.iter().filter(|link| link.is_interested() && link.is_choked());
+    let mut ranked: Vec<(Rank, PeerKey)> =
+        waits.map(|link| (Rank::of(link, round, random), link.peer)).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    ranked.into_iter().map(|(_, peer)| peer).collect()
+}
+
 /// Moves so many of `others` to `held`, drawn by what each gave lately. Who gave nothing counts a little, so that where
 /// nobody gives slots are not left unused.
 fn draw_by_gifts(

@@ -101,6 +101,7 @@ mod tally;
 pub mod tier;
 pub mod time;
 pub mod timers;
+mod trials;
 pub mod untrusted;
 mod upload;
 mod whole_pieces;

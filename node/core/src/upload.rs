@@ -20,6 +20,7 @@ use crate::{
     steering::{Answer, Steering, Wish},
     tier::Tier,
     time::Timestamp,
+    trials::Trials,
 };
 
 /// This many windows pass in a minute.
@@ -44,6 +45,8 @@ pub(crate) struct Upload {
     pub(crate) unchoked: u16,
     /// Neighbours that want something.
     interested: u16,
+    /// Slots given and not made use of yet.
+    trials: Trials,
     /// Slots this content may use while all contents together want more than there are.
     quota: Quota,
     /// The window in which neighbours last grew idler, and whether one gave way in it.
@@ -156,6 +159,7 @@ impl Upload {
     pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>, last: bool) {
         self.unchoked = self.unchoked.saturating_sub((!link.is_choked()).into());
         self.interested = self.interested.saturating_sub(link.is_interested().into());
+        self.trials.end(link.peer);
         if last {
             self.steering = None;
         } else if let Some(steering) = &mut self.steering {
@@ -172,7 +176,7 @@ impl Upload {
         ctx: &mut Context<'_>,
         links: &mut Links,
         peer: PeerKey,
-        interested: bool,
+        (interested, seeding): (bool, bool),
     ) {
         let slots = self.slots(ctx);
         let Some(link) = links.get_mut(peer) else { return };
@@ -182,7 +186,10 @@ impl Upload {
         match (interested, link.is_choked()) {
             (true, true) => {
                 if usize::from(self.unchoked) >= slots {
-                    self.take_unused(ctx, links);
+                    // A newcomer need not wait for a round.
+                    if let Some(unused) = self.unused(ctx.now, links, seeding) {
+                        self.set_choked(ctx, links, unused, true);
+                    }
                 }
                 if usize::from(self.unchoked) < slots {
                     self.set_choked(ctx, links, peer, false);
@@ -193,13 +200,14 @@ impl Upload {
         }
     }
 
-    /// Takes a slot from somebody who does nothing with it, and gives nothing either: a newcomer need not wait for a round.
-    fn take_unused(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
-        let is_unused = |link: &&Link| !link.is_choked() && link.is_stuck() && link.given == 0;
-        let unused = links.iter().find(is_unused).map(|link| link.peer);
-        if let Some(peer) = unused {
-            self.set_choked(ctx, links, peer, true);
-        }
+    /// Somebody who holds a slot, does nothing with it, and gives nothing either: who has held slots before and never did,
+    /// or, while we only give, who had a moment to ask for something. A leecher's neighbours may be busy with others.
+    pub(crate) fn unused(&self, now: Timestamp, links: &Links, seeding: bool) -> Option<PeerKey> {
+        let is_unused = |link: &Link| !link.is_choked() && link.given == 0;
+        let took_nothing = |link: &Link| is_unused(link) && link.sent == 0 && link.uploads == 0;
+        let mut failed = self.trials.failed(now).filter(|&peer| links.get(peer).is_some_and(took_nothing));
+        let stuck = || links.iter().find(|link| is_unused(link) && link.is_stuck()).map(|link| link.peer);
+        if seeding { failed.next().or_else(stuck) } else { stuck() }
     }
 
     fn set_choked(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, choked: bool) {
@@ -207,7 +215,31 @@ impl Upload {
         link.set_choked(choked);
         self.unchoked =
             if choked { self.unchoked.saturating_sub(1) } else { self.unchoked.saturating_add(1) };
-        ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
+        self.tell(ctx, peer, choked);
+    }
+
+    fn tell(&mut self, ctx: &mut Context<'_>, peer: PeerKey, choked: bool) {
+        if choked {
+            self.trials.end(peer);
+            ctx.send(peer, Message::Choke);
+        } else {
+            self.trials.begin(ctx.now, peer);
+            ctx.send(peer, Message::Unchoke);
+        }
+    }
+
+    /// Gives slots that fell free to who waits for one. Who holds one keeps it until the next round: else whoever comes and
+    /// goes would have everybody's turn end again and again.
+    pub(crate) fn fill(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
+        let free = self.slots(ctx).saturating_sub(self.unchoked.into());
+        if free == 0 {
+            return;
+        }
+        let by_nearness = ctx.config.nearness && ctx.locality.asn.is_none();
+        let round = Round { slots: free, seeding, by_nearness, last: &[] };
+        for peer in choker::waiting(links, round, ctx.random).into_iter().take(free) {
+            self.set_choked(ctx, links, peer, false);
+        }
     }
 
     /// Decides anew whom to serve.
@@ -228,7 +260,7 @@ impl Upload {
         for (peer, was_choked) in before {
             let choked = links.get(peer).is_some_and(Link::is_choked);
             if choked != was_choked {
-                ctx.send(peer, if choked { Message::Choke } else { Message::Unchoke });
+                self.tell(ctx, peer, choked);
             }
         }
     }
@@ -245,6 +277,7 @@ impl Upload {
         if links.get(peer).is_none() {
             return;
         }
+        self.trials.end(peer);
         match self.decide(ctx, links, have, peer, wanted) {
             Ok(run) => {
                 if let Some(link) = links.get_mut(peer) {
@@ -309,8 +342,9 @@ impl Upload {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.steering
-            .as_ref()
-            .map_or(0, |steering| [steering.0.heap_bytes(), steering.1.heap_bytes(), 64].into_iter().sum())
+        let steering = self.steering.as_ref();
+        let steering =
+            steering.map_or(0, |book| [book.0.heap_bytes(), book.1.heap_bytes(), 64].into_iter().sum());
+        self.trials.heap_bytes().saturating_add(steering)
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Holdings {
     unsent: Mutex<Pile>,
     used_ms: AtomicU64,
     moved: AtomicU64,
+    /// The other side opened a stream.
+    opened: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
     unread: Mutex<Unread>,
@@ -49,6 +51,7 @@ impl Holdings {
             unsent: Mutex::default(),
             used_ms: AtomicU64::new(budget.now_ms()),
             moved: AtomicU64::new(0),
+            opened: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             unread: Mutex::default(),
@@ -139,6 +142,11 @@ impl Holdings {
             self.moved.store(0, Ordering::Relaxed);
             self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
         }
+    }
+
+    /// The other side opened a stream: it came for something.
+    pub(crate) fn note_opened(&self) {
+        self.opened.store(true, Ordering::Relaxed);
     }
 
     /// Ends the connection.
@@ -257,17 +265,18 @@ impl Drop for Lease {
 /// A connection's place among all of them. Dropping it gives it back.
 pub(crate) struct Place {
     budget: Arc<Budget>,
+    holdings: Arc<Holdings>,
     number: u64,
 }
 
 impl Place {
-    pub(super) fn new(budget: Arc<Budget>, number: u64) -> Place {
-        Place { budget, number }
+    pub(super) fn new(budget: Arc<Budget>, holdings: Arc<Holdings>, number: u64) -> Place {
+        Place { budget, holdings, number }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.budget.leave(self.number);
+        self.budget.leave(self.number, self.holdings.opened.load(Ordering::Relaxed));
     }
 }

@@ -13,7 +13,10 @@ use std::{
 };
 
 use futures::{future::poll_fn, task::AtomicWaker};
-use nearcast_core::budget::{self, Claim, Door};
+use nearcast_core::{
+    budget::{self, Claim, Door, Queue, Record, Turn},
+    time::Timestamp,
+};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::meters::{BudgetUse, Kind, Meter};
@@ -28,6 +31,7 @@ const PACE_SLACK: Duration = Duration::from_millis(20);
 /// Places of one kind.
 pub(crate) struct Places {
     max: usize,
+    start: Instant,
     held: Mutex<Held>,
     refused: AtomicU64,
 }
@@ -36,6 +40,8 @@ pub(crate) struct Places {
 struct Held {
     next: u64,
     tickets: BTreeMap<u64, (IpAddr, Instant, Arc<Eviction>)>,
+    /// What those who had a place came to.
+    record: Record,
     /// Who waits for a place.
     waiting: Option<Waker>,
     /// When the next may be given away, while it is crowded.
@@ -48,16 +54,45 @@ struct Eviction {
     waker: AtomicWaker,
 }
 
-/// A place that is held. Dropping it gives it back.
+/// A place that is held. Dropping it gives it back, and says that it came to nothing.
 pub(crate) struct Ticket {
     number: u64,
+    ip: IpAddr,
     places: Arc<Places>,
     eviction: Arc<Eviction>,
+    made: bool,
 }
 
 impl Places {
     pub(crate) fn new(max: u32) -> Arc<Places> {
-        Arc::new(Places { max: max.max(1) as usize, held: Mutex::default(), refused: AtomicU64::new(0) })
+        let max = max.max(1) as usize;
+        let (start, held) = (Instant::now(), Mutex::default());
+        Arc::new(Places { max, start, held, refused: AtomicU64::new(0) })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.start.elapsed().as_nanos() as u64)
+    }
+
+    /// When that is.
+    pub(crate) fn instant(&self, time: Timestamp) -> Instant {
+        self.start + Duration::from_nanos(time.as_nanos())
+    }
+
+    /// Somebody from there came to nothing, and that counts so often.
+    pub(crate) fn fail(&self, ip: IpAddr, failures: u32) {
+        let now = self.now();
+        self.lock().record.fail(now, ip, failures);
+    }
+
+    /// Of those who wait in front of it, who is next.
+    pub(crate) fn next<T: Copy + Ord>(&self, queue: &Queue<T>) -> Turn<T> {
+        queue.next(self.now(), &self.lock().record)
+    }
+
+    /// And who is sent away when there are too many.
+    pub(crate) fn last<T: Copy + Ord>(&self, queue: &Queue<T>) -> Option<(T, IpAddr)> {
+        queue.last(self.now(), &self.lock().record)
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -65,10 +100,15 @@ impl Places {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ready when a newcomer would get a place; else `pause` is set, and the waker is told.
-    pub(crate) fn poll_room(&self, cx: &mut Context<'_>, pause: &mut Option<Pin<Box<Sleep>>>) -> Poll<()> {
+    /// Ready when a newcomer from there would get a place; else `pause` is set, and the waker is told.
+    pub(crate) fn poll_room(
+        &self,
+        cx: &mut Context<'_>,
+        ip: IpAddr,
+        pause: &mut Option<Pin<Box<Sleep>>>,
+    ) -> Poll<()> {
         let mut held = self.lock();
-        let Some(wait) = held.wait(self.max) else {
+        let Some(wait) = held.wait(self.max, self.now(), ip) else {
             *pause = None;
             return Poll::Ready(());
         };
@@ -83,7 +123,7 @@ impl Places {
     /// Takes a place; there is always one.
     pub(crate) fn take(self: &Arc<Places>, ip: IpAddr) -> Ticket {
         let mut held = self.lock();
-        let leaving = match held.door(self.max) {
+        let leaving = match held.door(self.max, self.now(), ip) {
             Door::Open => Vec::new(),
             Door::Instead(who) => who,
             // Who cannot be made to wait takes the place of the first.
@@ -98,6 +138,7 @@ impl Places {
         }
         let (number, eviction) = (held.next, Arc::<Eviction>::default());
         held.next += 1;
+        held.record.enter(self.now(), ip);
         let now = Instant::now();
         held.tickets.insert(number, (ip, now, eviction.clone()));
         if held.is_crowded(self.max) {
@@ -106,7 +147,7 @@ impl Places {
             // Who does not ask for room first must not shut the door for those who do.
             held.paced_until = Some(next.min(now + CROWDED_PACE));
         }
-        Ticket { number, places: self.clone(), eviction }
+        Ticket { number, ip, places: self.clone(), eviction, made: false }
     }
 
     pub(crate) fn uses(&self, kind: Kind) -> BudgetUse {
@@ -123,20 +164,20 @@ impl Held {
     }
 
     /// How long a newcomer has to wait; none if it may come in.
-    fn wait(&self, max: usize) -> Option<Duration> {
-        let now = Instant::now();
-        let paced = self.paced_until.filter(|until| *until > now && self.is_crowded(max));
-        if let Some(until) = paced {
-            return Some(until - now);
+    fn wait(&self, max: usize, now: Timestamp, ip: IpAddr) -> Option<Duration> {
+        let paced = self.paced_until.filter(|_| self.is_crowded(max));
+        let pause = paced.map(|until| until.saturating_duration_since(Instant::now()));
+        if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
+            return Some(pause);
         }
         // Only then there may be nobody who can be sent away.
         if self.tickets.len() < max {
             return None;
         }
-        if let Door::Wait(wait) = self.door(max) { Some(wait) } else { None }
+        if let Door::Wait(wait) = self.door(max, now, ip) { Some(wait) } else { None }
     }
 
-    fn door(&self, max: usize) -> Door<u64> {
+    fn door(&self, max: usize, now: Timestamp, newcomer: IpAddr) -> Door<u64> {
         // What is asked for each connection is answered without looking at all of them, as long as there is room.
         if !self.is_crowded(max) {
             return Door::Open;
@@ -147,11 +188,17 @@ impl Held {
             held: since.elapsed(),
             amount: 1,
         };
-        budget::half_open(&self.tickets.iter().map(claim).collect::<Vec<_>>(), max)
+        let claims: Vec<_> = self.tickets.iter().map(claim).collect();
+        budget::half_open(&claims, max, newcomer, |ip| self.record.standing(now, ip))
     }
 }
 
 impl Ticket {
+    /// Gives it back: what it was held for has been done.
+    pub(crate) fn made(mut self) {
+        self.made = true;
+    }
+
     /// Ready once the place is needed for somebody else.
     pub(crate) fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
         self.eviction.waker.register(cx.waker());
@@ -171,8 +218,10 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        let now = self.places.now();
         let mut held = self.places.lock();
         held.tickets.remove(&self.number);
+        held.record.leave(now, self.ip, self.made);
         let waiting = held.waiting.take();
         drop(held);
         if let Some(waker) = waiting {

@@ -5,6 +5,7 @@
 //! | what | how many | each | a service | a client |
 //! |---|---|---|---|---|
 //! | connections being made over TCP | 512 | 64 KiB | 32 MiB | 32 MiB |
+//! | connections waiting to be made over TCP | 2,048 (client 256) | 4 KiB | 8 MiB | 1 MiB |
 //! | the same over QUIC | 128 | 64 KiB | 8 MiB | 8 MiB |
 //! | connections | as set (4,096; client 256) | 100 KiB | 400 MiB | 25 MiB |
 //! | hellos and data streams begun | 2 x 4,096 | 4 KiB | 32 MiB | 32 MiB |
@@ -12,6 +13,8 @@
 
 /// Connections being made by others, at a time. More = crowds wait less, less = less memory in handshakes.
 const HALF_OPEN_MAX: u32 = 512;
+/// Connections that wait for one of these places. More = who is honest is told from a larger crowd, less = fewer sockets.
+const LOBBY_MAX: u32 = 2_048;
 /// Beside them, connections being made over QUIC have this part of as many places.
 pub(super) const HALF_OPEN_QUIC_SHARE: u32 = 4;
 /// Streams of a kind that were opened and have not said what they are for.
@@ -30,6 +33,8 @@ pub(crate) const BYTES_MAX_CLIENT: u64 = 256 << 20;
 pub(crate) struct Plan {
     /// Connections being made by others over TCP.
     pub(crate) half_open_max: u32,
+    /// Connections that wait for a place among those.
+    pub(crate) lobby_max: u32,
     /// Connections others made, and of those from one network.
     pub(crate) inbound_max: u32,
     pub(crate) per_network_max: u32,
@@ -50,6 +55,7 @@ impl Plan {
     pub(crate) fn new(connections_max: u32, is_service: bool) -> Plan {
         Plan {
             half_open_max: HALF_OPEN_MAX,
+            lobby_max: LOBBY_MAX,
             inbound_max: connections_max,
             per_network_max: connections_max,
             counts_loopback: false,

@@ -89,7 +89,7 @@ async fn a_flood_of_those_who_cannot_wait_does_not_shut_the_door_for_those_who_d
     let budget = Budget::new(&Plan { half_open_max: 64, ..plan() });
     let flood: Vec<_> = (0..2_000).map(|_| budget.half_open.take(ip(1, 1))).collect();
     let mut pause = None;
-    let room = std::future::poll_fn(|cx| budget.half_open.poll_room(cx, &mut pause));
+    let room = std::future::poll_fn(|cx| budget.half_open.poll_room(cx, ip(2, 1), &mut pause));
     // The pace of 2,000 would be 4 s.
     tokio::time::timeout(Duration::from_secs(1), room).await.expect("the door is shut");
     drop(flood);

@@ -53,6 +53,11 @@ impl Unread {
         self.bytes.saturating_add(overhead(self.frames))
     }
 
+    /// Frames that lie there.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// A stream begins.
     pub(crate) fn opened(&mut self, stream: u32, theirs: bool) -> Result<(), Excess> {
         if self.streams.len() >= STREAMS_MAX {

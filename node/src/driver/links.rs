@@ -352,6 +352,12 @@ impl Driver {
         self.take_down(content, peer, None);
     }
 
+    /// A link ends because the other side broke the protocol.
+    pub(super) fn on_breach(&mut self, content: ContentKey, peer: PeerKey, reason: &str) {
+        self.blame(peer);
+        self.on_link_gone(content, peer, reason);
+    }
+
     /// Ends a link's tasks; `goodbye` is said first.
     pub(super) fn take_down(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
         self.maps.0.remove(&(content, peer));

@@ -77,7 +77,7 @@ impl Driver {
         match message {
             Ok(message) => self.input(content, Event::Message { peer, message }),
             Err(error) => {
-                self.on_link_gone(content, peer, &error.to_string());
+                self.on_breach(content, peer, &error.to_string());
                 // It speaks nonsense in this content; it would in others.
                 if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
                     self.parts.network.disconnect(id);

@@ -196,8 +196,17 @@ impl Driver {
         }
     }
 
+    /// This peer broke the protocol: whoever comes from there waits longer at the door.
+    pub(super) fn blame(&self, peer: PeerKey) {
+        let connections = self.peers.get(peer).into_iter().flat_map(|known| &known.connections);
+        if let Some(ip) = connections.filter_map(|connection| ip_of(&connection.remote)).next() {
+            self.parts.network.budget().blame(ip);
+        }
+    }
+
     /// Never again anything with this peer.
     pub(super) fn ban(&mut self, peer: PeerKey) {
+        self.blame(peer);
         if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
             self.totals.banned += 1;
             if let Some(kept_back) = self.banned_said.due() {

@@ -112,7 +112,7 @@ impl Driver {
                 let event = Event::RunWanted { peer: id.peer, upload: UploadId(request), run, exact };
                 self.input(id.content, event);
             }
-            None => self.on_link_gone(id.content, id.peer, "it asked for a run the content does not have"),
+            None => self.on_breach(id.content, id.peer, "it asked for a run the content does not have"),
         }
     }
 
@@ -127,7 +127,7 @@ impl Driver {
                 if up.uploads.push(due) {
                     up.uploading += u32::from(matches!(due, Due::Run { .. }));
                 } else {
-                    self.on_link_gone(content, peer, "the peer asks and does not read the answers");
+                    self.on_breach(content, peer, "the peer asks and does not read the answers");
                 }
             }
             (None, Due::Run { run, .. }) => {

@@ -97,7 +97,12 @@ pub(crate) async fn receive(
         () = place.evicted() => return,
         read = timeout(HELLO_TIMEOUT, read) => read,
     };
-    drop(place);
+    let came = matches!(hello, Ok(Ok(_)));
+    if came {
+        place.made();
+    } else {
+        drop(place);
+    }
     match hello {
         Ok(Ok(Some(hello))) => {
             // The driver is gone only when the node stops.

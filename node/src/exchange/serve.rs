@@ -139,8 +139,8 @@ pub(crate) async fn receive(inbound: InboundStream, place: Ticket, events: Event
         () = place.evicted() => return,
         read = timeout(HEADER_TIMEOUT, stream.read_exact(&mut hash)) => read,
     };
-    drop(place);
     if let Ok(Ok(_)) = read {
+        place.made();
         // The driver is gone only when the node stops.
         let _ = events.send(TaskEvent::DataOffered { peer, content: ContentId(hash), stream }).await;
     }

@@ -4,7 +4,7 @@
 //! it. Once a connection is made it is counted with what it holds, and ends when it has to make room.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -18,9 +18,8 @@ use libp2p::{
         transport::{DialOpts, ListenerId, TransportError, TransportEvent},
     },
 };
-use tokio::time::Sleep;
 
-use super::{dials::without_peer, held::Held};
+use super::{dials::without_peer, held::Held, lobby::HandOver};
 use crate::{
     address::ip_of,
     budget::{Budget, Holdings, Kind, Places, Ticket},
@@ -30,19 +29,20 @@ use crate::{
 type HoldingsOf<M> = Arc<dyn Fn(&M) -> Arc<Holdings> + Send + Sync>;
 
 /// How those who make a connection come to a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// Those who find none are left waiting in front of the door, where the system keeps them: TCP.
-    Waits,
-    /// They are here before anybody is asked, so somebody gives way at once, among themselves: QUIC.
-    Open,
+    /// They have one when they come here: TCP, where they wait in the [`Lobby`](super::lobby::Lobby).
+    Lobby(HandOver),
+    /// They are here before anybody is asked, so somebody gives way at once: QUIC.
+    Open(Arc<Places>),
 }
 
 impl Door {
-    fn places(self, budget: &Budget) -> &Arc<Places> {
+    fn ticket(&self, remote: &Multiaddr) -> Option<Ticket> {
         match self {
-            Door::Waits => &budget.half_open,
-            Door::Open => &budget.half_open_quic,
+            Door::Lobby(hand_over) => hand_over.take(),
+            Door::Open(places) => {
+                Some(places.take(ip_of(remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))))
+            }
         }
     }
 }
@@ -52,7 +52,6 @@ pub(crate) struct Admission<T, M> {
     inner: T,
     gate: Gate<M>,
     door: Door,
-    pause: Option<Pin<Box<Sleep>>>,
 }
 
 struct Gate<M> {
@@ -85,7 +84,7 @@ impl<T, M> Admission<T, M> {
         holdings_of: impl Fn(&M) -> Arc<Holdings> + Send + Sync + 'static,
     ) -> Self {
         let gate = Gate { budget, holdings_of: Arc::new(holdings_of) };
-        Admission { inner, gate, door, pause: None }
+        Admission { inner, gate, door }
     }
 }
 
@@ -120,8 +119,11 @@ where
             return Poll::Ready(Err(NotAdmitted::Evicted));
         }
         let made = std::task::ready!(this.upgrade.as_mut().poll(cx));
-        this.ticket = None;
+        let ticket = this.ticket.take();
         let (peer, muxer) = made.map_err(NotAdmitted::Failed)?;
+        if let Some(ticket) = ticket {
+            ticket.made();
+        }
         Poll::Ready(Ok((peer, this.gate.admit(muxer, &this.remote, true))))
     }
 }
@@ -163,15 +165,10 @@ where
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
         let this = &mut *self;
-        let places = this.door.places(&this.gate.budget);
-        if this.door == Door::Waits {
-            std::task::ready!(places.poll_room(cx, &mut this.pause));
-        }
         let event = std::task::ready!(Pin::new(&mut this.inner).poll(cx)).map_err(NotAdmitted::Failed);
         Poll::Ready(match event {
             TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr } => {
-                let ip = ip_of(&send_back_addr).unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-                let ticket = Some(places.take(ip));
+                let ticket = this.door.ticket(&send_back_addr);
                 let (gate, remote) = (this.gate.clone(), send_back_addr.clone());
                 let upgrade = Handshake { upgrade: Box::pin(upgrade), ticket, gate, remote };
                 TransportEvent::Incoming { listener_id, upgrade, local_addr, send_back_addr }

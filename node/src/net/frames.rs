@@ -5,13 +5,25 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use crate::budget::{Excess, Holdings};
 
 const HEADER_BYTES: usize = 12;
 /// Frames taken in a row before others get their turn.
 const TURN_FRAMES: u32 = 128;
+/// A frame with a shorter body is small.
+const SMALL_BYTES: u32 = 256;
+/// Time that a small frame takes up, as requests, announcements and windows of a gigabyte a second are fewer.
+const SMALL_TIME: Duration = Duration::from_micros(20);
+/// And while this many frames lie unread: whoever sends more of those wants nothing but work for us.
+const UNREAD_FRAMES_FREE: u64 = 1_024;
+const UNREAD_TIME: Duration = Duration::from_millis(1);
+/// So much of that time may be used at once.
+const SMALL_BURST: Duration = Duration::from_millis(300);
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
 /// Opens a stream.
@@ -27,11 +39,20 @@ pub(crate) struct Frames {
     body_left: u32,
     /// Frames since there was nothing to read.
     in_a_row: u32,
+    /// Small frames have taken up the time until then.
+    taken_until: Option<Instant>,
 }
 
 impl Frames {
     pub(crate) fn new(holdings: Arc<Holdings>) -> Frames {
-        Frames { holdings, header: [0; HEADER_BYTES], filled: 0, body_left: 0, in_a_row: 0 }
+        Frames {
+            holdings,
+            header: [0; HEADER_BYTES],
+            filled: 0,
+            body_left: 0,
+            in_a_row: 0,
+            taken_until: None,
+        }
     }
 
     /// There was nothing to read.
@@ -46,6 +67,19 @@ impl Frames {
             self.in_a_row = 0;
         }
         over
+    }
+
+    /// Until when nothing more is read, because too many small frames came.
+    pub(crate) fn pause(&self) -> Option<Instant> {
+        self.taken_until.filter(|until| *until > Instant::now())
+    }
+
+    /// A small frame takes up time.
+    fn on_small(&mut self, now: Instant, unread: u64) {
+        let time = if unread > UNREAD_FRAMES_FREE { UNREAD_TIME } else { SMALL_TIME };
+        let earliest = now.checked_sub(SMALL_BURST).unwrap_or(now);
+        let from = self.taken_until.map_or(earliest, |until| until.max(earliest));
+        self.taken_until = from.checked_add(time);
     }
 
     /// These bytes came.
@@ -81,11 +115,16 @@ impl Frames {
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
         let opens = u16::from_be_bytes([flags_high, flags_low]) & SYN != 0;
         if opens && matches!(kind, DATA | WINDOW_UPDATE) {
+            self.holdings.note_opened();
             self.holdings.note(|unread| unread.opened(stream, true))?;
         }
+        let mut unread = 0;
         if kind == DATA {
-            self.holdings.note(|unread| unread.came(stream, length))?;
+            unread = self.holdings.note(|unread| unread.came(stream, length).map(|()| unread.frames()))?;
             self.body_left = length;
+        }
+        if self.body_left < SMALL_BYTES {
+            self.on_small(Instant::now(), unread);
         }
         Ok(())
     }
@@ -98,6 +137,29 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, stream: u8, body: &[u8]) -> Vec<u8> {
         [&[0, kind, 0, flags, 0, 0, 0, stream, 0, 0, 0, body.len() as u8][..], body].concat()
+    }
+
+    #[test]
+    fn small_frames_take_up_time_and_large_ones_none() {
+        let frames_in = |unread: u64, time: Duration| {
+            let budget = Budget::new(&Plan::new(10, true));
+            let (start, mut frames) = (Instant::now(), Frames::new(Holdings::new(&budget)));
+            (0..1_000_000)
+                .take_while(|_| {
+                    frames.on_small(start, unread);
+                    frames.taken_until.is_none_or(|until| until <= start + time)
+                })
+                .count()
+        };
+        assert_eq!(frames_in(0, Duration::ZERO), 15_000, "at once");
+        assert_eq!(frames_in(0, Duration::from_secs(1)), 65_000);
+        assert_eq!(frames_in(UNREAD_FRAMES_FREE + 1, Duration::ZERO), 300);
+        assert_eq!(frames_in(UNREAD_FRAMES_FREE + 1, Duration::from_secs(1)), 1_300);
+        let budget = Budget::new(&Plan::new(10, true));
+        let mut frames = Frames::new(Holdings::new(&budget));
+        let large = [&[0, DATA, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0][..], &[7; 256]].concat();
+        (0..100).for_each(|_| frames.pass(&large).unwrap());
+        assert_eq!(frames.taken_until, None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod frames;
 mod held;
 pub(crate) mod identity;
 mod listening;
+mod lobby;
 mod muxer;
 mod network;
 mod pace;
@@ -54,6 +55,8 @@ pub(crate) struct NetworkConfig {
     pub(crate) prefix_cap_counts_loopback: bool,
     /// Connections that others are making at most; then the oldest make room.
     pub(crate) pending_inbound_max: u32,
+    /// Connections over TCP that wait for a place among those; then whose network stands worst is sent away.
+    pub(crate) waiting_inbound_max: u32,
     /// Others download from us, or ask us, and we nothing from them: little of theirs needs to be held.
     pub(crate) is_service: bool,
     /// Connections that we are making at most.
@@ -75,6 +78,7 @@ impl NetworkConfig {
     pub(crate) fn plan(&self) -> Plan {
         Plan {
             half_open_max: self.pending_inbound_max,
+            lobby_max: self.waiting_inbound_max,
             inbound_max: inbound_max(self.connections_max),
             per_network_max: self.connections_per_prefix_max,
             counts_loopback: self.prefix_cap_counts_loopback,
@@ -91,6 +95,7 @@ impl NetworkConfig {
             connections_max: 256,
             connections_per_prefix_max: 32,
             pending_inbound_max: 128,
+            waiting_inbound_max: 256,
             is_service: false,
             pending_outbound_max: 64,
             prefix_cap_counts_loopback: false,

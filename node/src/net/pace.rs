@@ -18,6 +18,7 @@ use std::{
 
 use futures::{AsyncRead, AsyncWrite};
 use nearcast_core::saturate::whole;
+use tokio::time::Sleep;
 
 use super::{backlog::Backlog, frames::Frames};
 use crate::budget::Holdings;
@@ -92,12 +93,14 @@ pub(crate) struct Paced<C> {
     meter: Meter,
     backlog: Backlog,
     frames: Frames,
+    /// Until more is read.
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl<C> Paced<C> {
     pub(crate) fn new(io: C, holdings: Arc<Holdings>) -> Self {
         let backlog = Backlog::new(holdings.clone());
-        Paced { io, meter: Meter::new(), backlog, frames: Frames::new(holdings) }
+        Paced { io, meter: Meter::new(), backlog, frames: Frames::new(holdings), pause: None }
     }
 
     pub(crate) fn frame_size(&self) -> FrameSize {
@@ -107,6 +110,19 @@ impl<C> Paced<C> {
     /// What waits to be sent here.
     pub(crate) fn backlog(&self) -> Backlog {
         self.backlog.clone()
+    }
+
+    /// Ready when more may be read.
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(until) = self.frames.pause() else {
+            self.pause = None;
+            return Poll::Ready(());
+        };
+        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until.into())));
+        if pause.deadline() < until.into() {
+            pause.as_mut().reset(until.into());
+        }
+        pause.as_mut().poll(cx)
     }
 
     fn note(&mut self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -129,6 +145,7 @@ impl<C: AsyncRead + Unpin> AsyncRead for Paced<C> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        std::task::ready!(self.poll_pause(cx));
         let read = match Pin::new(&mut self.io).poll_read(cx, out) {
             Poll::Ready(read) => read?,
             Poll::Pending => {

@@ -36,7 +36,6 @@ const BACKLOG: u32 = 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after `accept` failed: what it lacks (file handles, memory) does not come back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// Whoever connects speaks first, and at once; who says nothing for so long does not want to.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -103,10 +102,7 @@ impl TcpTransport {
         sources
     }
 
-    fn poll_listeners(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<TransportEvent<<Self as Transport>::ListenerUpgrade, io::Error>> {
+    fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<TransportEvent<FirstBytes, io::Error>> {
         for listener in &mut self.listeners {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 // The next poll starts with another listener, so that a busy one starves nobody.
@@ -132,10 +128,7 @@ impl Listener {
         Poll::Ready(accepted)
     }
 
-    fn event(
-        &self,
-        accepted: io::Result<(TcpStream, SocketAddr)>,
-    ) -> TransportEvent<<TcpTransport as Transport>::ListenerUpgrade, io::Error> {
+    fn event(&self, accepted: io::Result<(TcpStream, SocketAddr)>) -> TransportEvent<FirstBytes, io::Error> {
         let listener_id = self.id;
         let prepared = accepted.and_then(|(stream, remote)| {
             let local = stream.local_addr()?;

@@ -11,6 +11,7 @@ use libp2p::{
 
 use super::{
     admission::{Admission, Door},
+    lobby::Lobby,
     muxer::{Muxer, YamuxUpgrade},
     security::{Security, SecurityError, SecurityUpgrade},
     tcp::{TcpConfig, TcpTransport},
@@ -40,17 +41,20 @@ pub(crate) fn build(
     budget: &Arc<Budget>,
     is_service: bool,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, SecurityError> {
-    let tcp = TcpTransport::new(tcp)
+    let lobby = Lobby::new(TcpTransport::new(tcp), budget.half_open.clone(), budget.lobby_max);
+    let hand_over = lobby.hand_over();
+    let tcp = lobby
         .upgrade(Version::V1Lazy)
         .authenticate(SecurityUpgrade::new(identity, security)?)
         .multiplex(YamuxUpgrade::new(budget.clone()))
         .timeout(HANDSHAKE_TIMEOUT);
-    let tcp = Admission::new(tcp, budget.clone(), Door::Waits, Muxer::holdings)
+    let tcp = Admission::new(tcp, budget.clone(), Door::Lobby(hand_over), Muxer::holdings)
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     let quic = quic::tokio::Transport::new(quic_config(identity, is_service));
     let ours = budget.clone();
     // What QUIC holds is not to be seen from here; its windows bound it.
-    let quic = Admission::new(quic, budget.clone(), Door::Open, move |_| Holdings::new(&ours))
+    let door = Door::Open(budget.half_open_quic.clone());
+    let quic = Admission::new(quic, budget.clone(), door, move |_| Holdings::new(&ours))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     Ok(tcp.or_transport(quic).map(|connection, _| connection.into_inner()).boxed())
 }

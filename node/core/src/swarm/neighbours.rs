@@ -167,6 +167,14 @@ impl Swarm {
             if !is_full && !is_crowded {
                 return true;
             }
+            // Who is complete has links to give, and one on which nobody asks is none.
+            if self.is_complete()
+                && let Some(unused) = self.upload.unused(ctx.now, &self.links, true)
+                && self.links.get(unused).is_some_and(|link| !link.is_chosen())
+            {
+                self.drop_link(ctx, unused, UnlinkReason::Full);
+                return true;
+            }
             let scene = scene(&self.links, ctx);
             // Not again and again: whoever links, is given up and links again would drive everybody out.
             let idle = match self.upload.may_give_way() {
@@ -258,7 +266,8 @@ impl Swarm {
             self.timers.stop(Wake::Exchange);
             self.fresh = Vec::new();
         } else if link.is_interested() && !link.is_choked() {
-            self.timers.hasten(Wake::Choke, ctx.now);
+            let seeding = self.is_complete();
+            self.upload.fill(ctx, &mut self.links, seeding);
         }
         Some(link)
     }
@@ -284,6 +293,7 @@ impl Swarm {
     }
 
     pub(super) fn handle_message(&mut self, ctx: &mut Context<'_>, peer: PeerKey, message: Message) {
+        let seeding = self.is_complete();
         let Some(link) = self.links.get_mut(peer) else {
             return;
         };
@@ -291,7 +301,7 @@ impl Swarm {
             Message::Have(runs) => self.on_have(ctx, peer, &runs),
             Message::Lost(runs) => self.on_lost_by(ctx, peer, &runs),
             Message::Interested(interested) => {
-                self.upload.on_interest(ctx, &mut self.links, peer, interested)
+                self.upload.on_interest(ctx, &mut self.links, peer, (interested, seeding))
             }
             Message::Choke => link.set_choking_us(true),
             Message::Unchoke => {

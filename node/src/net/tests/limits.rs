@@ -180,6 +180,38 @@ async fn half_open_connections_that_fill_every_place_keep_nobody_out() {
     drop(silent);
 }
 
+#[tokio::test]
+async fn who_has_said_nothing_takes_no_place_and_who_says_half_keeps_nobody_out() {
+    use crate::budget::Kind;
+    use tokio::io::AsyncWriteExt;
+    let max = 4;
+    let config = NetworkConfig {
+        pending_inbound_max: max,
+        waiting_inbound_max: 8,
+        ..config(&["/ip4/127.3.0.1/tcp/0"])
+    };
+    let mut seeder = TestNode::with(config).await;
+    let address = seeder.address("tcp");
+    let port = address.iter().find_map(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
+    let to = std::net::SocketAddr::new(ip_of(&address).unwrap(), port.unwrap());
+    let mut strangers = Vec::new();
+    for _ in 0..8 {
+        strangers.push(tokio::net::TcpStream::connect(to).await.unwrap());
+    }
+    assert_eq!(seeder.network.budget().uses()[Kind::HalfOpen as usize].used, 0);
+    for number in 0..64 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("127.9.{}.1:0", number % 16).parse().unwrap()).unwrap();
+        let mut stranger = socket.connect(to).await.unwrap();
+        stranger.write_all(b"\x13").await.unwrap();
+        strangers.push(stranger);
+    }
+    let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
+    node.connect(&mut seeder, "tcp").await;
+    assert!(seeder.network.budget().uses()[Kind::HalfOpen as usize].used <= u64::from(max));
+    drop(strangers);
+}
+
 /// Opens a stream, and has the other end send so much over it.
 async fn download(node: &TestNode, link: &Link, seeder: &mut TestNode, bytes: usize) {
     use futures::{AsyncReadExt, AsyncWriteExt};
@@ -270,6 +302,8 @@ async fn a_connection_being_made_over_quic_has_a_place_of_quic_and_one_over_tcp_
     let by_door = Multiaddr::from(door.ip()).with(Protocol::Udp(door.port())).with(Protocol::QuicV1);
     node.network.dial(1, Some(seeder.peer()), vec![by_door]).unwrap();
     are((0, 1)).await;
-    let _silent = tokio::net::TcpStream::connect(socket_of(seeder.address("tcp"))).await.unwrap();
+    let mut stuck = tokio::net::TcpStream::connect(socket_of(seeder.address("tcp"))).await.unwrap();
+    // Who says nothing is in the lobby still.
+    tokio::io::AsyncWriteExt::write_all(&mut stuck, b"\x13").await.unwrap();
     are((1, 1)).await;
 }

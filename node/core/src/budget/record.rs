@@ -1,0 +1,248 @@
+//! How networks stand with us: what those who came from them lately came to, and how many of them are here.
+
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+
+use crate::{prefix::Prefix, saturate::to_u32, time::Timestamp};
+
+/// Half of what failed is forgotten after so long. Longer = who attacks is known for longer, shorter = an office with a
+/// broken machine is forgiven sooner.
+const HALF_LIFE: Duration = Duration::from_secs(10);
+/// From so many failures that are remembered on, a network is let in with pauses only: a broken machine and whom it shares
+/// its network with do not come that far.
+const PAUSES_FROM: u32 = 16;
+/// The pause, for each failure that is remembered. Less = attackers cost us more handshakes, more = their neighbours wait.
+const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// Networks that are remembered at most, and as many addresses.
+const KNOWN_MAX: usize = 4_096;
+
+/// How somebody stands who wants in: less is better. First by network, as addresses of one are cheap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Standing {
+    network: u32,
+    address: u32,
+}
+
+impl Standing {
+    /// Whether whoever stands so has no claim against `newcomer`, of the same network or of another.
+    pub(super) fn yields_to(self, newcomer: Standing, same_network: bool) -> bool {
+        if same_network {
+            is_far_worse(self.address, newcomer.address)
+        } else {
+            is_far_worse(self.network, newcomer.network)
+        }
+    }
+}
+
+/// Twice as bad, and more than one failure that anybody may have.
+fn is_far_worse(one: u32, other: u32) -> bool {
+    one >= other.saturating_mul(2).saturating_add(2)
+}
+
+/// What is known of every network and address.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    networks: Tally<Prefix>,
+    addresses: Tally<IpAddr>,
+}
+
+impl Record {
+    /// How whoever comes from there stands.
+    pub fn standing(&self, now: Timestamp, ip: IpAddr) -> Standing {
+        Standing { network: self.network(now, Prefix::of(ip)), address: self.address(now, ip) }
+    }
+
+    pub(super) fn network(&self, now: Timestamp, network: Prefix) -> u32 {
+        self.networks.weight(now, &network)
+    }
+
+    pub(super) fn address(&self, now: Timestamp, ip: IpAddr) -> u32 {
+        self.addresses.weight(now, &ip.to_canonical())
+    }
+
+    /// From when on somebody of that network is let in.
+    pub(super) fn not_before(&self, network: Prefix) -> Timestamp {
+        self.networks.0.get(&network).map_or(Timestamp::ZERO, |marks| marks.not_before)
+    }
+
+    /// Somebody from there takes a place.
+    pub fn enter(&mut self, now: Timestamp, ip: IpAddr) {
+        self.networks.enter(now, Prefix::of(ip));
+        self.addresses.enter(now, ip.to_canonical());
+    }
+
+    /// Somebody from there leaves a place, and it came to something or not.
+    pub fn leave(&mut self, now: Timestamp, ip: IpAddr, made: bool) {
+        let failures = u32::from(!made);
+        self.networks.change(now, Prefix::of(ip), |marks| marks.leave(failures));
+        self.addresses.change(now, ip.to_canonical(), |marks| marks.leave(failures));
+    }
+
+    /// Somebody from there came to nothing, and that counts so often.
+    pub fn fail(&mut self, now: Timestamp, ip: IpAddr, failures: u32) {
+        self.networks.change(now, Prefix::of(ip), |marks| marks.fail(failures));
+        self.addresses.change(now, ip.to_canonical(), |marks| marks.fail(failures));
+    }
+}
+
+/// What is known of those who come from one place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    inside: u32,
+    failed: u32,
+    /// When failures were last halved.
+    halved: Timestamp,
+    not_before: Timestamp,
+}
+
+impl Marks {
+    /// Failures that are not forgotten, and when they were last halved.
+    fn remembered(&self, now: Timestamp) -> (u32, Timestamp) {
+        let halvings =
+            now.since(self.halved).as_nanos().checked_div(HALF_LIFE.as_nanos()).unwrap_or_default();
+        let halvings = to_u32(halvings);
+        (
+            self.failed.checked_shr(halvings).unwrap_or_default(),
+            self.halved + HALF_LIFE.saturating_mul(halvings),
+        )
+    }
+
+    fn fail(&mut self, failures: u32) {
+        self.failed = self.failed.saturating_add(failures);
+    }
+
+    fn leave(&mut self, failures: u32) {
+        self.inside = self.inside.saturating_sub(1);
+        self.fail(failures);
+    }
+
+    fn pause(&self) -> Duration {
+        let pause =
+            if self.failed < PAUSES_FROM { Duration::ZERO } else { PAUSE.saturating_mul(self.failed) };
+        pause.min(PAUSE_MAX)
+    }
+
+    fn weight(&self, now: Timestamp) -> u32 {
+        self.inside.saturating_add(self.remembered(now).0)
+    }
+}
+
+/// Marks by network, or by address.
+#[derive(Clone, Debug)]
+struct Tally<K>(BTreeMap<K, Marks>);
+
+impl<K> Default for Tally<K> {
+    fn default() -> Self {
+        Tally(BTreeMap::new())
+    }
+}
+
+impl<K: Ord + Copy> Tally<K> {
+    fn weight(&self, now: Timestamp, key: &K) -> u32 {
+        self.0.get(key).map_or(0, |marks| marks.weight(now))
+    }
+
+    fn enter(&mut self, now: Timestamp, key: K) {
+        self.change(now, key, |marks| {
+            marks.inside = marks.inside.saturating_add(1);
+            marks.not_before = now + marks.pause();
+        });
+    }
+
+    fn change(&mut self, now: Timestamp, key: K, change: impl FnOnce(&mut Marks)) {
+        let marks = self.0.entry(key).or_insert(Marks { halved: now, ..Marks::default() });
+        (marks.failed, marks.halved) = marks.remembered(now);
+        change(marks);
+        if marks.weight(now) == 0 {
+            self.0.remove(&key);
+        } else if self.0.len() > KNOWN_MAX {
+            self.forget_least(now);
+        }
+    }
+
+    /// Who failed least is forgotten, until half are left or everybody is here.
+    fn forget_least(&mut self, now: Timestamp) {
+        let mut forgiven: u32 = 1;
+        while self.0.len() > KNOWN_MAX / 2 && forgiven != 0 {
+            self.0.retain(|_, marks| marks.inside > 0 || marks.remembered(now).0 > forgiven);
+            forgiven = forgiven.checked_shl(1).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(network: u16, host: u8) -> IpAddr {
+        IpAddr::from([10, (network >> 8) as u8, (network & 0xff) as u8, host])
+    }
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1_000)
+    }
+
+    #[test]
+    fn who_fails_stands_worse_and_is_forgiven_in_time() {
+        let mut record = Record::default();
+        (0..64).for_each(|_| record.fail(at(0), ip(1, 1), 1));
+        assert!(record.standing(at(0), ip(2, 1)) < record.standing(at(0), ip(1, 2)), "another network");
+        assert!(record.standing(at(0), ip(1, 2)) < record.standing(at(0), ip(1, 1)), "another address");
+        let weights = [0, 10, 20, 60, 70].map(|time| record.standing(at(time), ip(1, 1)).network);
+        assert_eq!(weights, [64, 32, 16, 1, 0]);
+        // Failing now and then does not keep the old ones alive.
+        (1..=70).for_each(|time| record.fail(at(time), ip(1, 1), 1));
+        assert!((8..=21).contains(&record.standing(at(70), ip(1, 1)).network));
+    }
+
+    #[test]
+    fn what_came_to_something_leaves_nothing_behind() {
+        let mut record = Record::default();
+        record.enter(at(0), ip(1, 1));
+        assert_eq!(record.standing(at(9), ip(1, 9)), Standing { network: 1, address: 0 });
+        record.leave(at(9), ip(1, 1), true);
+        assert_eq!(record.standing(at(9), ip(1, 1)), Standing::default());
+        assert!(record.networks.0.is_empty() && record.addresses.0.is_empty());
+    }
+
+    #[test]
+    fn one_failure_is_held_against_nobody() {
+        let weight = |failed| Standing { network: failed, address: failed };
+        assert!(!weight(1).yields_to(weight(0), false));
+        assert!(weight(2).yields_to(weight(0), false) && !weight(3).yields_to(weight(1), false));
+        let elsewhere = Standing { network: 9, address: 0 };
+        assert!(!elsewhere.yields_to(weight(0), true), "within a network addresses count");
+    }
+
+    #[test]
+    fn who_fails_again_and_again_is_let_in_ever_more_seldom_and_others_at_once() {
+        let mut record = Record::default();
+        let (mut now, mut entered) = (Timestamp::ZERO, 0);
+        while now < at(60) {
+            if record.not_before(Prefix::of(ip(1, 1))) <= now {
+                record.enter(now, ip(1, 1));
+                record.leave(now, ip(1, 1), false);
+                entered += 1;
+            }
+            now = now + Duration::from_millis(1);
+        }
+        // It fails r times a second, so that 14 r are remembered, and 14 r times the pause is 1 / r.
+        assert!((200..500).contains(&entered), "{entered} times in a minute");
+        record.enter(now, ip(2, 1));
+        record.leave(now, ip(2, 1), false);
+        assert!(record.not_before(Prefix::of(ip(2, 1))) <= now);
+    }
+
+    #[test]
+    fn networks_without_end_are_not_remembered_without_end_and_the_worst_are_remembered_longest() {
+        let mut record = Record::default();
+        (0..100).for_each(|_| record.fail(at(0), ip(0, 1), 1));
+        record.enter(at(0), ip(1, 1));
+        for network in 2..20_000 {
+            record.fail(at(0), ip(network, 1), 1);
+            assert!(record.networks.0.len() <= KNOWN_MAX + 1);
+        }
+        assert_eq!(record.standing(at(0), ip(0, 1)).network, 100);
+        assert_eq!(record.standing(at(0), ip(1, 1)).network, 1, "who is here is never forgotten");
+    }
+}

@@ -28,7 +28,8 @@ pub(crate) struct Round<'a> {
 /// Decides anew who holds a slot. Returns how many do. While slots are contended, half of an origin's are divided among
 /// groups, by `group_of`, and a quarter of anybody's go to those outside of our own who give: whoever asks from there asks
 /// for all of its group, and a far small one is not starved by a near large one. Half of a leecher's are drawn by what
-/// neighbours gave lately, so that who gives twice as much has twice as many turns.
+/// neighbours gave lately, so that who gives twice as much has twice as many turns. While there are neighbours
+/// that make no use of their turns, a quarter of a seed's stay with those who take most.
 pub(crate) fn round(
     links: &mut Links,
     round: Round<'_>,
@@ -52,6 +53,11 @@ pub(crate) fn round(
         false => Vec::new(),
     };
     held.truncate(earned);
+    if ranked.len() > slots && round.seeding {
+        let idlers = links.iter().filter(|link| link.is_interested() && !link.is_in_use()).count();
+        let most = (slots / 4).min(earned.saturating_sub(held.len())).min(idlers);
+        keep_takers(links, &ranked, most, &mut held);
+    }
     let drawn = match ranked.len() > slots && !round.seeding {
         true => (slots / 2).min(earned.saturating_sub(held.len())),
         false => 0,
@@ -72,6 +78,19 @@ pub(crate) fn round(
         link.sent = 0;
     }
     held.len()
+}
+
+/// Adds so many of those who had a slot and took most. Turns alone would pass each slot on to whoever asks for nothing, one
+/// after the other, before who takes what it asks for had it again.
+fn keep_takers(links: &Links, ranked: &[(Rank, usize)], most: usize, held: &mut Vec<usize>) {
+    let all: Vec<&Link> = links.iter().collect();
+    let takes = |&(rank, at): &(Rank, usize)| {
+        let is_taker = all[at].sent > 0 && !all[at].is_choked() && rank.worth.is_finite();
+        (is_taker && !held.contains(&at)).then_some(at)
+    };
+    let mut takers: Vec<usize> = ranked.iter().filter_map(takes).collect();
+    takers.sort_by_key(|&at| std::cmp::Reverse(all[at].sent));
+    held.extend(takers.into_iter().take(most));
 }
 
 /// Who waits for a slot, whose turn it is first.
@@ -146,6 +165,8 @@ impl Rank {
     fn of(link: &Link, round: Round<'_>, random: &mut Random) -> Rank {
         let worth = match round.seeding {
             true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
+            // Who made no use of its turn comes after those who have had none.
+            true if !link.is_in_use() => f32::from(link.sent) + f32::from(u16::MAX),
             true => f32::from(link.sent),
             false => -f32::from(link.given),
         };

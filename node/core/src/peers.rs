@@ -174,11 +174,25 @@ impl Link {
             (false, false, false) => self.idle_rounds().saturating_add(UNUSED_ROUND),
             (false, false, true) => self.idle_rounds(),
         };
+        self.set_idle_rounds(rounds);
+    }
+
+    /// It held a slot while others waited, and asked for nothing.
+    pub(crate) fn count_unused(&mut self) {
+        self.set_idle_rounds(self.idle_rounds().saturating_add(UNUSED_ROUND));
+    }
+
+    fn set_idle_rounds(&mut self, rounds: u16) {
         self.flags = self.flags & !(u16::MAX << IDLE_SHIFT) | rounds.min(IDLE_ROUNDS_MAX) << IDLE_SHIFT;
     }
 
     fn idle_rounds(&self) -> u16 {
         self.flags >> IDLE_SHIFT
+    }
+
+    /// It took something in the last round, if it was its turn.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.idle_rounds() == 0
     }
 
     /// It asked and has taken nothing for long, or held a slot and did not ask. A slot would be wasted on it.

@@ -132,13 +132,21 @@ impl Steering {
                 false => None,
             };
             self.unless_it_waits(now, peer, other.unwrap_or(asked), availability)
-        } else {
+        } else if self.is_relayed(asked) {
             Answer::Elsewhere
+        } else {
+            // Whoever got it is gone, or got it while there was nobody to pass it on to.
+            self.give_first(now, peer, asked, availability)
         };
         if let Answer::Serve(run) = answer {
             self.note_sent(now, run);
         }
         answer
+    }
+
+    /// Whether a neighbour that is there was given this run to pass on.
+    fn is_relayed(&self, run: RunIndex) -> bool {
+        self.to_relay.values().any(|relay| relay.waiting.iter().any(|it| it.run == run))
     }
 
     /// Gives a run that nobody has, unless this neighbour lags behind with what it has to pass on, and others do not.
@@ -392,6 +400,22 @@ mod tests {
         assert_eq!(ask(3, 0), Answer::Serve(run(3)));
         assert_eq!(ask(4, 0), Answer::Elsewhere, "all were sent a moment ago");
         assert_eq!(ask(9_000, 0), Answer::Serve(run(0)), "nobody passed it on");
+    }
+
+    #[test]
+    fn what_went_to_somebody_who_is_gone_is_not_said_to_be_elsewhere() {
+        let config = Config::origin();
+        let (mut steering, availability) = (Steering::new(at(0), 2, 0), Availability::new(2));
+        let nobody = RunSet::empty(2);
+        let ask = |steering: &mut Steering, peer, index, crowd| {
+            steering.answer(at(1), wish(PeerKey(peer), index), Some(&nobody), &availability, crowd, &config)
+        };
+        for index in 0..2 {
+            assert_eq!(ask(&mut steering, 1, index, false), Answer::Serve(run(index)), "alone");
+        }
+        steering.on_unlinked(PeerKey(1), &availability);
+        assert_eq!(ask(&mut steering, 2, 0, true), Answer::Serve(run(0)));
+        assert_eq!(ask(&mut steering, 3, 0, true), Answer::Elsewhere, "2 passes it on");
     }
 
     #[test]

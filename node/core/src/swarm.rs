@@ -261,6 +261,7 @@ impl Swarm {
                 Wake::Tick => self.tick(ctx),
                 Wake::Have => self.tell(ctx),
                 Wake::Choke => self.choke(ctx),
+                Wake::Trial => self.pass_unused(ctx),
                 Wake::Exchange => self.exchange(ctx),
                 Wake::Discovery => self.seek(ctx),
                 Wake::Patience => self.check_patience(ctx),

@@ -12,6 +12,8 @@ pub enum Wake {
     Have,
     /// It is time to decide anew whom to serve.
     Choke,
+    /// Somebody who waits may have the slot of somebody who makes no use of it.
+    Trial,
     /// Neighbours are due to hear of each other.
     Exchange,
     /// A candidate may be tried, or a directory asked.
@@ -22,9 +24,17 @@ pub enum Wake {
     Goal,
 }
 
-const COUNT: usize = 7;
-const ALL: [Wake; COUNT] =
-    [Wake::Tick, Wake::Have, Wake::Choke, Wake::Exchange, Wake::Discovery, Wake::Patience, Wake::Goal];
+const COUNT: usize = 8;
+const ALL: [Wake; COUNT] = [
+    Wake::Tick,
+    Wake::Have,
+    Wake::Choke,
+    Wake::Trial,
+    Wake::Exchange,
+    Wake::Discovery,
+    Wake::Patience,
+    Wake::Goal,
+];
 
 /// The pending wake-ups of one content.
 ///

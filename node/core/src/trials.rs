@@ -1,46 +1,87 @@
-//! Upload slots that were given and have not been made use of yet.
+//! Upload slots of a seed that were given and have not been made use of yet, and who waits for one.
 
 use std::time::Duration;
 
 use crate::{id::PeerKey, time::Timestamp};
 
-/// Who has a slot asks for something within this time: a round trip, and a moment to choose. Then a newcomer may have the
-/// slot. Less = who asks for nothing keeps newcomers waiting less, more = distant peers are not taken for such.
+/// Who has a slot asks for something within this time: a round trip, and a moment to choose. Then somebody who waits may
+/// have the slot. Less = who asks for nothing keeps others waiting less, more = distant peers are not taken for such.
 const TRIAL: Duration = Duration::from_millis(300);
 
-/// Who holds such a slot, and since when, oldest first.
+/// Who holds such a slot, and who waits.
 ///
-/// Invariant: the list is there exactly while it is not empty, so that who gives to nobody pays nothing.
+/// Invariant: the lists are there exactly while one is not empty, so that who gives to nobody pays nothing.
 #[derive(Debug, Default)]
-#[allow(clippy::box_collection, reason = "an empty list takes eight bytes, and worlds have millions of them")]
-pub(crate) struct Trials(Option<Box<Vec<(PeerKey, Timestamp)>>>);
+pub(crate) struct Trials(Option<Box<Lists>>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    /// Since when each holds its slot, oldest first.
+    holders: Vec<(PeerKey, Timestamp)>,
+    /// Those who found no slot and have had none yet, the latest last.
+    waiting: Vec<PeerKey>,
+}
 
 impl Trials {
-    /// A slot is given to somebody.
-    pub(crate) fn begin(&mut self, now: Timestamp, peer: PeerKey) {
-        self.end(peer);
-        self.0.get_or_insert_default().push((peer, now));
-    }
-
-    /// It is made use of, or taken back.
-    pub(crate) fn end(&mut self, peer: PeerKey) {
-        let Some(list) = &mut self.0 else { return };
-        list.retain(|(other, _)| *other != peer);
-        if list.is_empty() {
+    fn change(&mut self, change: impl FnOnce(&mut Lists)) {
+        let lists = self.0.get_or_insert_default();
+        change(lists);
+        if lists.holders.is_empty() && lists.waiting.is_empty() {
             self.0 = None;
         }
     }
 
+    /// A slot is given to somebody.
+    pub(crate) fn begin(&mut self, now: Timestamp, peer: PeerKey) {
+        self.end(peer);
+        self.change(|lists| lists.holders.push((peer, now)));
+    }
+
+    /// It is made use of, or taken back; or who waited for one does not any more.
+    pub(crate) fn end(&mut self, peer: PeerKey) {
+        if self.0.is_some() {
+            self.change(|lists| {
+                lists.holders.retain(|(other, _)| *other != peer);
+                lists.waiting.retain(|other| *other != peer);
+            });
+        }
+    }
+
+    /// Somebody finds no slot.
+    pub(crate) fn wait(&mut self, peer: PeerKey) {
+        self.end(peer);
+        self.change(|lists| lists.waiting.push(peer));
+    }
+
+    /// Who waits and came last: whoever wants to keep others from slots came before.
+    pub(crate) fn next(&self) -> Option<PeerKey> {
+        self.0.as_ref()?.waiting.last().copied()
+    }
+
+    /// When the next slot falls to somebody who waits; never if nobody does.
+    pub(crate) fn due(&self) -> Timestamp {
+        let lists = self.0.as_ref().filter(|lists| !lists.waiting.is_empty());
+        let oldest = lists.and_then(|lists| lists.holders.first());
+        oldest.map_or(Timestamp::NEVER, |(_, since)| *since + TRIAL)
+    }
+
     /// Those who had time to make use of theirs, longest first.
     pub(crate) fn failed(&self, now: Timestamp) -> impl Iterator<Item = PeerKey> {
-        let list = self.0.iter().flat_map(|list| list.iter());
-        list.take_while(move |(_, since)| now.since(*since) >= TRIAL).map(|(peer, _)| *peer)
+        let holders = self.0.iter().flat_map(|lists| lists.holders.iter());
+        holders.take_while(move |(_, since)| now.since(*since) >= TRIAL).map(|(peer, _)| *peer)
+    }
+
+    /// Whether this one had time.
+    pub(crate) fn has_failed(&self, now: Timestamp, peer: PeerKey) -> bool {
+        self.failed(now).any(|other| other == peer)
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        let list =
-            self.0.as_ref().map(|list| list.capacity().saturating_mul(size_of::<(PeerKey, Timestamp)>()));
-        list.map_or(0, |bytes| bytes.saturating_add(size_of::<Vec<(PeerKey, Timestamp)>>()))
+        self.0.as_ref().map_or(0, |lists| {
+            let holders = lists.holders.capacity().saturating_mul(size_of::<(PeerKey, Timestamp)>());
+            let waiting = lists.waiting.capacity().saturating_mul(size_of::<PeerKey>());
+            size_of::<Lists>().saturating_add(holders).saturating_add(waiting)
+        })
     }
 }
 
@@ -48,9 +89,12 @@ impl Trials {
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
     #[test]
     fn who_makes_no_use_of_a_slot_is_known_after_a_moment_and_who_does_is_not_there() {
-        let at = Timestamp::from_millis;
         let mut trials = Trials::default();
         [1, 2, 3].into_iter().for_each(|peer| trials.begin(at(u64::from(peer) * 100), PeerKey(peer)));
         assert_eq!(trials.failed(at(399)).count(), 0);
@@ -60,5 +104,17 @@ mod tests {
         assert_eq!(trials.failed(at(600)).collect::<Vec<_>>(), [PeerKey(3)], "given anew");
         [1, 3].into_iter().for_each(|peer| trials.end(PeerKey(peer)));
         assert_eq!(trials.heap_bytes(), 0);
+    }
+
+    #[test]
+    fn who_came_last_is_next_and_nothing_is_due_while_nobody_waits() {
+        let mut trials = Trials::default();
+        trials.begin(at(100), PeerKey(1));
+        assert_eq!(trials.due(), Timestamp::NEVER);
+        [7, 5, 6].into_iter().for_each(|peer| trials.wait(PeerKey(peer)));
+        assert_eq!((trials.next(), trials.due()), (Some(PeerKey(6)), at(400)));
+        trials.begin(at(200), PeerKey(6));
+        trials.end(PeerKey(5));
+        assert_eq!(trials.next(), Some(PeerKey(7)), "who has a slot or is gone does not wait");
     }
 }

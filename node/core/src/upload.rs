@@ -67,6 +67,16 @@ fn group_of(maps: &dyn HaveMaps, link: &Link, ours: Locality) -> u64 {
     }
 }
 
+/// Whether a neighbour that gives nothing holds a slot.
+fn is_unused(link: &Link) -> bool {
+    !link.is_choked() && link.given == 0
+}
+
+/// Whether such a one has taken nothing in this round, and waits for nothing.
+fn took_nothing(link: &Link) -> bool {
+    is_unused(link) && link.sent == 0 && link.uploads == 0
+}
+
 fn interested(links: &Links) -> impl Iterator<Item = PeerKey> + '_ {
     links.iter().filter(|link| link.is_interested()).map(|link| link.peer)
 }
@@ -184,27 +194,48 @@ impl Upload {
         self.interested = others.saturating_add(interested.into());
         link.set_interested(interested);
         match (interested, link.is_choked()) {
+            (true, true) if usize::from(self.unchoked) < slots => self.set_choked(ctx, links, peer, false),
             (true, true) => {
-                if usize::from(self.unchoked) >= slots {
-                    // A newcomer need not wait for a round.
-                    if let Some(unused) = self.unused(ctx.now, links, seeding) {
-                        self.set_choked(ctx, links, unused, true);
-                    }
-                }
-                if usize::from(self.unchoked) < slots {
-                    self.set_choked(ctx, links, peer, false);
+                self.trials.wait(peer);
+                self.pass_unused(ctx, links, seeding);
+                if !seeding && links.get(peer).is_some_and(Link::is_choked) {
+                    // A round comes soon enough.
+                    self.trials.end(peer);
                 }
             }
             (false, false) => self.set_choked(ctx, links, peer, true),
-            _ => {}
+            (false, true) => self.trials.end(peer),
+            (true, false) => {}
         }
+    }
+
+    /// Passes slots that nobody makes use of on to those who wait.
+    pub(crate) fn pass_unused(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
+        // What was asked for before the slot was given is a use of it, too.
+        let at_work = |&peer: &PeerKey| !links.get(peer).is_some_and(took_nothing);
+        let at_work: Vec<PeerKey> = self.trials.failed(ctx.now).filter(at_work).collect();
+        at_work.into_iter().for_each(|peer| self.trials.end(peer));
+        while let Some(next) = self.trials.next()
+            && let Some(unused) = self.unused(ctx.now, links, seeding)
+        {
+            if let Some(link) = links.get_mut(unused) {
+                link.count_unused();
+            }
+            self.set_choked(ctx, links, unused, true);
+            if usize::from(self.unchoked) < self.slots(ctx) {
+                self.set_choked(ctx, links, next, false);
+            }
+        }
+    }
+
+    /// When unused slots are to be passed on next; never while nobody waits for one.
+    pub(crate) fn unused_due(&self) -> Timestamp {
+        self.trials.due()
     }
 
     /// Somebody who holds a slot, does nothing with it, and gives nothing either: who has held slots before and never did,
     /// or, while we only give, who had a moment to ask for something. A leecher's neighbours may be busy with others.
     pub(crate) fn unused(&self, now: Timestamp, links: &Links, seeding: bool) -> Option<PeerKey> {
-        let is_unused = |link: &Link| !link.is_choked() && link.given == 0;
-        let took_nothing = |link: &Link| is_unused(link) && link.sent == 0 && link.uploads == 0;
         let mut failed = self.trials.failed(now).filter(|&peer| links.get(peer).is_some_and(took_nothing));
         let stuck = || links.iter().find(|link| is_unused(link) && link.is_stuck()).map(|link| link.peer);
         if seeding { failed.next().or_else(stuck) } else { stuck() }
@@ -311,7 +342,12 @@ impl Upload {
             return Ok(run);
         };
         let (steering, availability) = &mut **steering;
-        let crowd = links.iter().filter(|link| link.is_interested()).nth(1).is_some();
+        // Who had a slot and asked for nothing makes no crowd: it has nothing to pass on, and will have nothing.
+        let is_at_work = |link: &&Link| {
+            let has_slot = link.is_interested() && !link.is_choked() && link.is_in_use();
+            link.peer != peer && has_slot && !self.trials.has_failed(ctx.now, link.peer)
+        };
+        let crowd = links.iter().any(|link| is_at_work(&link));
         let wish = Wish { peer, run, exact };
         match steering.answer(ctx.now, wish, ctx.map(peer), availability, crowd, ctx.config) {
             Answer::Serve(other) if have.contains(other) => Ok(other),

@@ -263,6 +263,7 @@ impl Swarm {
         self.upload.on_unlinked(&link, counted, self.links.is_empty());
         if self.links.is_empty() {
             self.timers.stop(Wake::Choke);
+            self.timers.stop(Wake::Trial);
             self.timers.stop(Wake::Exchange);
             self.fresh = Vec::new();
         } else if link.is_interested() && !link.is_choked() {
@@ -301,7 +302,8 @@ impl Swarm {
             Message::Have(runs) => self.on_have(ctx, peer, &runs),
             Message::Lost(runs) => self.on_lost_by(ctx, peer, &runs),
             Message::Interested(interested) => {
-                self.upload.on_interest(ctx, &mut self.links, peer, (interested, seeding))
+                self.upload.on_interest(ctx, &mut self.links, peer, (interested, seeding));
+                self.plan_trial();
             }
             Message::Choke => link.set_choking_us(true),
             Message::Unchoke => {
@@ -381,6 +383,22 @@ impl Swarm {
             self.exchange_idlest(ctx);
         }
         self.upload.round(ctx, &mut self.links, seeding);
+        self.plan_trial();
+    }
+
+    /// Slots that nobody makes use of go to those who wait.
+    pub(super) fn pass_unused(&mut self, ctx: &mut Context<'_>) {
+        let seeding = self.is_complete();
+        self.upload.pass_unused(ctx, &mut self.links, seeding);
+        self.plan_trial();
+    }
+
+    /// Sets the next time to look for slots that nobody makes use of.
+    fn plan_trial(&mut self) {
+        match self.upload.unused_due() {
+            Timestamp::NEVER => self.timers.stop(Wake::Trial),
+            due => self.timers.set(Wake::Trial, due),
+        }
     }
 
     pub(super) fn exchange(&mut self, ctx: &mut Context<'_>) {

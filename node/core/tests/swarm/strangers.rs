@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use nearcast_core::time::Timestamp;
+
 use super::MIB;
 use crate::world::{Role, Takes, World, WorldConfig, leecher, origin, stranger};
 
@@ -72,4 +74,31 @@ fn a_full_seeder_gives_up_who_takes_nothing_for_somebody_who_does() {
     assert!(strangers(&world) >= 30, "{}", strangers(&world));
     world.run(Duration::from_secs(100));
     assert!(world.completed(leecher).is_some(), "{} strangers keep it out", strangers(&world));
+}
+
+#[test]
+fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
+    let seconds = |strangers: u32, joins: u64| {
+        // They say that they want something, and ask for nothing.
+        let never = Duration::from_secs(3_600);
+        let idle = Role { takes: Takes::Sips(never), intrudes: Some(never), ..stranger() };
+        let mut roles = vec![origin(8 * MIB)];
+        roles.extend((0..strangers).map(|_| idle.clone()));
+        roles.push(Role { joins: Duration::from_secs(joins), ..leecher(MIB) });
+        let mut config = WorldConfig { traced: false, ..super::world(8 * MIB, roles) };
+        config.config.neighbours_max = 400;
+        let mut world = World::new(config);
+        world.run(Duration::from_secs(60));
+        let joined = Timestamp::from_millis(joins * 1_000);
+        world
+            .completed(strangers + 1)
+            .unwrap_or_else(|| panic!("{strangers} strangers keep it out"))
+            .since(joined)
+            .as_secs_f64()
+    };
+    for joins in [3, 7, 20] {
+        let (calm, besieged) = (seconds(0, joins), seconds(300, joins));
+        println!("who joins after {joins} s has it after {besieged:.2} s beside strangers, else {calm:.2} s");
+        assert!(besieged <= 2.0 * calm, "{besieged:.2} s, and {calm:.2} s without strangers");
+    }
 }

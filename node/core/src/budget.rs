@@ -10,6 +10,7 @@ mod record;
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
+pub(crate) use self::record::Tally;
 pub use self::{
     queue::{Queue, Turn},
     record::{Record, Standing},

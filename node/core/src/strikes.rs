@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use broken_off::BrokenOff;
 
-use crate::{context::HaveMaps, id::PeerKey, prefix::Network, time::Timestamp};
+use crate::{budget::Tally, context::HaveMaps, id::PeerKey, prefix::Network, time::Timestamp};
 
 /// Places remembered, addresses and networks together.
 const PLACES_MAX: usize = 512;
@@ -24,8 +24,11 @@ const DOUBLINGS_MAX: u16 = 9;
 /// A place without a strike for so long is as good as new.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
 
+/// So many of a network that held slots and asked for nothing, and all of it is taken for such.
+const IDLE_OF_NETWORK_MIN: u32 = 16;
+
 /// An address, or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Place {
     Host(u64),
     Network(Network),
@@ -64,6 +67,9 @@ pub(crate) struct Strikes {
     /// found to be false has no address any more.
     trials: Vec<(PeerKey, [Option<Place>; 2])>,
     broken_off: BrokenOff,
+    /// Where somebody was who held a slot of ours while others waited, and asked for nothing; none for who has seen none of
+    /// that.
+    idle: Option<Box<Tally<Place>>>,
 }
 
 /// The address and the network of a peer, as far as they are known.
@@ -73,6 +79,20 @@ fn places(maps: &dyn HaveMaps, peer: PeerKey) -> [Option<Place>; 2] {
 }
 
 impl Strikes {
+    /// Somebody held a slot of ours while others waited, and asked for nothing.
+    pub(crate) fn note_idle(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        let idle = self.idle.get_or_insert_default();
+        places(maps, peer).into_iter().flatten().for_each(|place| idle.fail(now, place, 1));
+    }
+
+    /// Whether those of its address do that, or many of its network: whoever comes again is no newcomer then.
+    pub(crate) fn is_idle(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+        let Some(idle) = &self.idle else { return false };
+        let weight = |place: Option<Place>| place.map_or(0, |place| idle.weight(now, &place));
+        let [host, network] = places(maps, peer);
+        weight(host) > 0 || weight(network) >= if host.is_some() { IDLE_OF_NETWORK_MIN } else { 1 }
+    }
+
     /// A peer lied. Its network counts each of its addresses once: one address does not shut out all of the others.
     pub(crate) fn note(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
         let tried = self.trials.iter().position(|&(tried, _)| tried == peer);

@@ -196,7 +196,9 @@ impl Upload {
         match (interested, link.is_choked()) {
             (true, true) if usize::from(self.unchoked) < slots => self.set_choked(ctx, links, peer, false),
             (true, true) => {
-                self.trials.wait(peer);
+                if links.get(peer).is_some_and(Link::is_in_use) {
+                    self.trials.wait(peer);
+                }
                 self.pass_unused(ctx, links, seeding);
                 if !seeding && links.get(peer).is_some_and(Link::is_choked) {
                     // A round comes soon enough.
@@ -221,6 +223,7 @@ impl Upload {
             if let Some(link) = links.get_mut(unused) {
                 link.count_unused();
             }
+            ctx.strikes.note_idle(ctx.now, ctx.maps, unused);
             self.set_choked(ctx, links, unused, true);
             if usize::from(self.unchoked) < self.slots(ctx) {
                 self.set_choked(ctx, links, next, false);

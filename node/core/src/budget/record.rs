@@ -80,8 +80,8 @@ impl Record {
 
     /// Somebody from there came to nothing, and that counts so often.
     pub fn fail(&mut self, now: Timestamp, ip: IpAddr, failures: u32) {
-        self.networks.change(now, Prefix::of(ip), |marks| marks.fail(failures));
-        self.addresses.change(now, ip.to_canonical(), |marks| marks.fail(failures));
+        self.networks.fail(now, Prefix::of(ip), failures);
+        self.addresses.fail(now, ip.to_canonical(), failures);
     }
 }
 
@@ -129,7 +129,7 @@ impl Marks {
 
 /// Marks by network, or by address.
 #[derive(Clone, Debug)]
-struct Tally<K>(BTreeMap<K, Marks>);
+pub(crate) struct Tally<K>(BTreeMap<K, Marks>);
 
 impl<K> Default for Tally<K> {
     fn default() -> Self {
@@ -138,8 +138,14 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Ord + Copy> Tally<K> {
-    fn weight(&self, now: Timestamp, key: &K) -> u32 {
+    /// How many from there are here, and how many came to nothing, as far as that is remembered.
+    pub(crate) fn weight(&self, now: Timestamp, key: &K) -> u32 {
         self.0.get(key).map_or(0, |marks| marks.weight(now))
+    }
+
+    /// Somebody from there came to nothing.
+    pub(crate) fn fail(&mut self, now: Timestamp, key: K, failures: u32) {
+        self.change(now, key, |marks| marks.fail(failures));
     }
 
     fn enter(&mut self, now: Timestamp, key: K) {

@@ -114,6 +114,9 @@ impl Swarm {
         link.locate(about.near, ctx.locality);
         self.discovery.on_linked(&mut link);
         link.set_new(true);
+        if ctx.strikes.is_idle(ctx.now, ctx.maps, peer) {
+            link.count_unused();
+        }
         self.links.insert(link);
         let knows_content = self.content.is_some();
         if let Some(pursuit) = &mut self.pursuit {

@@ -78,13 +78,14 @@ fn a_full_seeder_gives_up_who_takes_nothing_for_somebody_who_does() {
 
 #[test]
 fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
-    let seconds = |strangers: u32, joins: u64| {
+    let seconds = |strangers: u32, joins: u64, again: u64| {
         // They say that they want something, and ask for nothing.
         let never = Duration::from_secs(3_600);
-        let idle = Role { takes: Takes::Sips(never), intrudes: Some(never), ..stranger() };
+        let idle =
+            Role { takes: Takes::Sips(never), intrudes: Some(Duration::from_secs(again)), ..stranger() };
         let mut roles = vec![origin(8 * MIB)];
         roles.extend((0..strangers).map(|_| idle.clone()));
-        roles.push(Role { joins: Duration::from_secs(joins), ..leecher(MIB) });
+        roles.push(Role { joins: Duration::from_secs(joins), network: 99, ..leecher(MIB) });
         let mut config = WorldConfig { traced: false, ..super::world(8 * MIB, roles) };
         config.config.neighbours_max = 400;
         let mut world = World::new(config);
@@ -96,9 +97,11 @@ fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
             .since(joined)
             .as_secs_f64()
     };
-    for joins in [3, 7, 20] {
-        let (calm, besieged) = (seconds(0, joins), seconds(300, joins));
-        println!("who joins after {joins} s has it after {besieged:.2} s beside strangers, else {calm:.2} s");
+    for (joins, again) in [(3, 3_600), (7, 3_600), (20, 3_600), (7, 1), (20, 1)] {
+        let (calm, besieged) = (seconds(0, joins, again), seconds(300, joins, again));
+        println!(
+            "who joins after {joins} s, beside who comes again every {again} s, has it after {besieged:.2} s beside strangers, else {calm:.2} s"
+        );
         assert!(besieged <= 2.0 * calm, "{besieged:.2} s, and {calm:.2} s without strangers");
     }
 }

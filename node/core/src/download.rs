@@ -207,6 +207,11 @@ impl Download {
         }
     }
 
+    /// Whether origins, and those far away, are asked sooner once nobody is being dialled.
+    pub(crate) fn waits_for_dials(&self, now: Timestamp) -> bool {
+        self.origin.is_early(now, true)
+    }
+
     /// Asks a neighbour for as much as it should have in flight.
     pub(crate) fn fill(
         &mut self,

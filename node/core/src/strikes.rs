@@ -24,8 +24,11 @@ const DOUBLINGS_MAX: u16 = 9;
 /// A place without a strike for so long is as good as new.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
 
-/// So many of a network that held slots and asked for nothing, and all of it is taken for such.
-const IDLE_OF_NETWORK_MIN: u32 = 16;
+/// A slot that somebody held to no purpose counts as so many refusals, and from so many on an address is known for it. Less
+/// = who comes again and again is sooner known, more = who was refused for want of room may ask again more often.
+const IDLE_MIN: u32 = 4;
+/// So much of that, and a whole network is.
+const IDLE_OF_NETWORK_MIN: u32 = 16 * IDLE_MIN;
 
 /// An address, or a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +70,7 @@ pub(crate) struct Strikes {
     /// found to be false has no address any more.
     trials: Vec<(PeerKey, [Option<Place>; 2])>,
     broken_off: BrokenOff,
-    /// Where somebody was who held a slot of ours while others waited, and asked for nothing; none for who has seen none of
-    /// that.
+    /// Where those were who held slots of ours to no purpose, or came when there was no room; none for who has seen neither.
     idle: Option<Box<Tally<Place>>>,
 }
 
@@ -81,16 +83,26 @@ fn places(maps: &dyn HaveMaps, peer: PeerKey) -> [Option<Place>; 2] {
 impl Strikes {
     /// Somebody held a slot of ours while others waited, and asked for nothing.
     pub(crate) fn note_idle(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
-        let idle = self.idle.get_or_insert_default();
-        places(maps, peer).into_iter().flatten().for_each(|place| idle.fail(now, place, 1));
+        self.note_useless(now, maps, peer, IDLE_MIN);
     }
 
-    /// Whether those of its address do that, or many of its network: whoever comes again is no newcomer then.
+    /// Somebody came, and there was no room.
+    pub(crate) fn note_refused(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        self.note_useless(now, maps, peer, 1);
+    }
+
+    fn note_useless(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey, weight: u32) {
+        let idle = self.idle.get_or_insert_default();
+        places(maps, peer).into_iter().flatten().for_each(|place| idle.fail(now, place, weight));
+    }
+
+    /// Whether those of its address do that, or come again and again, or many of its network: they are no newcomers then.
     pub(crate) fn is_idle(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
         let Some(idle) = &self.idle else { return false };
         let weight = |place: Option<Place>| place.map_or(0, |place| idle.weight(now, &place));
         let [host, network] = places(maps, peer);
-        weight(host) > 0 || weight(network) >= if host.is_some() { IDLE_OF_NETWORK_MIN } else { 1 }
+        let of_network = if host.is_some() { IDLE_OF_NETWORK_MIN } else { IDLE_MIN };
+        weight(host) >= IDLE_MIN || weight(network) >= of_network
     }
 
     /// A peer lied. Its network counts each of its addresses once: one address does not shut out all of the others.

@@ -102,6 +102,9 @@ impl Swarm {
         }
         let theirs = ctx.map(peer);
         if !self.makes_room(ctx, peer) || !ranking::admits(&scene(&self.links, ctx), peer, about.near) {
+            if !self.discovery.is_dialing(peer) {
+                ctx.strikes.note_refused(ctx.now, ctx.maps, peer);
+            }
             self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
@@ -172,9 +175,11 @@ impl Swarm {
             }
             // Who is complete has links to give, and one on which nobody asks is none.
             if self.is_complete()
+                && !ctx.strikes.is_idle(ctx.now, ctx.maps, peer)
                 && let Some(unused) = self.upload.unused(ctx.now, &self.links, true)
                 && self.links.get(unused).is_some_and(|link| !link.is_chosen())
             {
+                ctx.strikes.note_idle(ctx.now, ctx.maps, unused);
                 self.drop_link(ctx, unused, UnlinkReason::Full);
                 return true;
             }
@@ -231,6 +236,10 @@ impl Swarm {
     pub(super) fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
         self.seek(ctx);
+        let waits = self.download.as_ref().is_some_and(|download| download.waits_for_dials(ctx.now));
+        if waits && self.discovery.dialing() == 0 {
+            self.fill_all(ctx);
+        }
     }
 
     /// The shell's address book says that this peer may not be dialled yet: no failure of the peer.

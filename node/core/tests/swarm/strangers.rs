@@ -78,7 +78,7 @@ fn a_full_seeder_gives_up_who_takes_nothing_for_somebody_who_does() {
 
 #[test]
 fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
-    let seconds = |strangers: u32, joins: u64, again: u64| {
+    let seconds = |strangers: u32, joins: u64, again: u64, places: u16| {
         // They say that they want something, and ask for nothing.
         let never = Duration::from_secs(3_600);
         let idle =
@@ -87,7 +87,7 @@ fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
         roles.extend((0..strangers).map(|_| idle.clone()));
         roles.push(Role { joins: Duration::from_secs(joins), network: 99, ..leecher(MIB) });
         let mut config = WorldConfig { traced: false, ..super::world(8 * MIB, roles) };
-        config.config.neighbours_max = 400;
+        config.config.neighbours_max = places;
         let mut world = World::new(config);
         world.run(Duration::from_secs(60));
         let joined = Timestamp::from_millis(joins * 1_000);
@@ -97,11 +97,28 @@ fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
             .since(joined)
             .as_secs_f64()
     };
-    for (joins, again) in [(3, 3_600), (7, 3_600), (20, 3_600), (7, 1), (20, 1)] {
-        let (calm, besieged) = (seconds(0, joins, again), seconds(300, joins, again));
+    // With room for all of them, and without.
+    let all = [(3, 3_600, 400), (7, 3_600, 400), (20, 3_600, 400), (7, 1, 400), (20, 1, 400), (20, 1, 60)];
+    for (joins, again, places) in all {
+        let (calm, besieged) = (seconds(0, joins, again, places), seconds(300, joins, again, places));
         println!(
-            "who joins after {joins} s, beside who comes again every {again} s, has it after {besieged:.2} s beside strangers, else {calm:.2} s"
+            "who joins after {joins} s, beside who comes again every {again} s to {places} places, has it after {besieged:.2} s beside strangers, else {calm:.2} s"
         );
         assert!(besieged <= 2.0 * calm, "{besieged:.2} s, and {calm:.2} s without strangers");
     }
+}
+
+#[test]
+fn nobodies_who_are_named_keep_a_newcomer_from_the_origin_only_while_they_are_dialled() {
+    let seconds = |nobodies: u32| {
+        let mut roles = vec![origin(64 * MIB)];
+        roles.extend((0..nobodies).map(|_| Role { joins: Duration::from_secs(1 << 30), ..stranger() }));
+        roles.push(leecher(MIB));
+        let mut world = World::new(WorldConfig { traced: false, ..super::world(8 * MIB, roles) });
+        world.run(Duration::from_secs(30));
+        world.completed(nobodies + 1).expect("the origin is there").since(Timestamp::ZERO).as_secs_f64()
+    };
+    let (alone, beside) = (seconds(0), seconds(30));
+    println!("{alone:.2} s, and {beside:.2} s beside thirty who are named and not there");
+    assert!(beside <= alone + 0.1, "{alone:.2} s, and {beside:.2} s beside thirty who are not there");
 }

@@ -5,7 +5,7 @@
 //! | what | how many | each | a service | a client |
 //! |---|---|---|---|---|
 //! | connections being made over TCP | 512 | 64 KiB | 32 MiB | 32 MiB |
-//! | connections waiting to be made over TCP | 2,048 (client 256) | 4 KiB | 8 MiB | 1 MiB |
+//! | connections waiting to be made over TCP | 2,048 | 4 KiB | 8 MiB | 8 MiB |
 //! | the same over QUIC | 128 | 64 KiB | 8 MiB | 8 MiB |
 //! | connections | as set (4,096; client 256) | 100 KiB | 400 MiB | 25 MiB |
 //! | hellos and data streams begun | 2 x 4,096 | 4 KiB | 32 MiB | 32 MiB |

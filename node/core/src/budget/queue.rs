@@ -1,12 +1,12 @@
 //! Who waits in front of a door, and who of them is next.
 //!
-//! The network that stands best is next, within it the address that stands best, and of one address whoever came last: who
-//! wants to shut others out came first, and comes again and again ([`Record`]). Honest crowds are through in a moment in
-//! whatever order.
+//! Addresses of which nothing bad is known come first, then those of the network that stands best, and of one address
+//! whoever came last: who wants to shut others out came first, and comes again and again ([`Record`]). Honest crowds are
+//! through in a moment in whatever order.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::Record;
+use super::{Record, Standing};
 use crate::{prefix::Prefix, saturate::to_u32, time::Timestamp};
 
 /// Whose turn it is.
@@ -71,18 +71,23 @@ impl<T: Copy + Ord> Queue<T> {
 
     /// Who is next.
     pub fn next(&self, now: Timestamp, record: &Record) -> Turn<T> {
-        let networks = self.networks.iter();
-        let mut may_enter = networks.clone().filter(|(network, _)| record.not_before(**network) <= now);
-        let Some(first) = may_enter.next() else {
-            let soonest = networks.map(|(network, _)| record.not_before(*network)).min();
-            return soonest.map_or(Turn::Nobody, Turn::From);
-        };
-        let best = may_enter.fold(first, |best, other| {
-            if record.network(now, *other.0) < record.network(now, *best.0) { other } else { best }
-        });
-        let address = best.1.iter().min_by_key(|(ip, _)| record.address(now, **ip));
-        let next = address.and_then(|(ip, waiting)| waiting.last().map(|who| Turn::Of(*who, *ip)));
-        next.unwrap_or(Turn::Nobody)
+        let (mut best, mut soonest): (Option<(Standing, T, IpAddr)>, Option<Timestamp>) = (None, None);
+        for (network, addresses) in &self.networks {
+            let (weight, not_before) = (record.network(now, *network), record.not_before(*network));
+            for (ip, waiting) in addresses {
+                let standing = Standing::of(weight, record.address(now, *ip));
+                if not_before > now && standing != Standing::default() {
+                    soonest = Some(soonest.map_or(not_before, |soonest| soonest.min(not_before)));
+                } else if best.is_none_or(|(other, ..)| standing < other) {
+                    best = waiting.last().map(|who| (standing, *who, *ip)).or(best);
+                }
+            }
+        }
+        match (best, soonest) {
+            (Some((_, who, ip)), _) => Turn::Of(who, ip),
+            (None, Some(soonest)) => Turn::From(soonest),
+            (None, None) => Turn::Nobody,
+        }
     }
 
     /// Who is sent away when too many wait: of whom most wait, or who stands worst, and then whoever came first.
@@ -150,8 +155,8 @@ mod tests {
         let then = NOW + std::time::Duration::from_millis(300);
         assert_eq!(queue.next(NOW, &record), Turn::From(then));
         assert_eq!(queue.next(then, &record), Turn::Of(1, ip(1, 1)));
-        queue.arrive(2, ip(2, 1));
-        assert_eq!(queue.next(NOW, &record), Turn::Of(2, ip(2, 1)));
+        queue.arrive(2, ip(1, 2));
+        assert_eq!(queue.next(NOW, &record), Turn::Of(2, ip(1, 2)), "its neighbour has done nothing");
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! How networks stand with us: what those who came from them lately came to, and how many of them are here.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
 
 use crate::{prefix::Prefix, saturate::to_u32, time::Timestamp};
 
@@ -16,7 +20,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Networks that are remembered at most, and as many addresses.
 const KNOWN_MAX: usize = 4_096;
 
-/// How somebody stands who wants in: less is better. First by network, as addresses of one are cheap.
+/// How somebody stands who wants in: less is better. An address of which nothing bad is known stands best, whatever its
+/// neighbours did; the others first by network, as addresses of one are cheap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Standing {
     network: u32,
@@ -24,6 +29,10 @@ pub struct Standing {
 }
 
 impl Standing {
+    pub(super) fn of(network: u32, address: u32) -> Standing {
+        Standing { network: if address == 0 { 0 } else { network }, address }
+    }
+
     /// Whether whoever stands so has no claim against `newcomer`, of the same network or of another.
     pub(super) fn yields_to(self, newcomer: Standing, same_network: bool) -> bool {
         if same_network {
@@ -49,7 +58,7 @@ pub struct Record {
 impl Record {
     /// How whoever comes from there stands.
     pub fn standing(&self, now: Timestamp, ip: IpAddr) -> Standing {
-        Standing { network: self.network(now, Prefix::of(ip)), address: self.address(now, ip) }
+        Standing::of(self.network(now, Prefix::of(ip)), self.address(now, ip))
     }
 
     pub(super) fn network(&self, now: Timestamp, network: Prefix) -> u32 {
@@ -57,10 +66,10 @@ impl Record {
     }
 
     pub(super) fn address(&self, now: Timestamp, ip: IpAddr) -> u32 {
-        self.addresses.weight(now, &ip.to_canonical())
+        self.addresses.weight(now, &household(ip))
     }
 
-    /// From when on somebody of that network is let in.
+    /// From when on those of that network are let in whose address does not stand best.
     pub(super) fn not_before(&self, network: Prefix) -> Timestamp {
         self.networks.0.get(&network).map_or(Timestamp::ZERO, |marks| marks.not_before)
     }
@@ -68,20 +77,28 @@ impl Record {
     /// Somebody from there takes a place.
     pub fn enter(&mut self, now: Timestamp, ip: IpAddr) {
         self.networks.enter(now, Prefix::of(ip));
-        self.addresses.enter(now, ip.to_canonical());
+        self.addresses.enter(now, household(ip));
     }
 
     /// Somebody from there leaves a place, and it came to something or not.
     pub fn leave(&mut self, now: Timestamp, ip: IpAddr, made: bool) {
         let failures = u32::from(!made);
         self.networks.change(now, Prefix::of(ip), |marks| marks.leave(failures));
-        self.addresses.change(now, ip.to_canonical(), |marks| marks.leave(failures));
+        self.addresses.change(now, household(ip), |marks| marks.leave(failures));
     }
 
     /// Somebody from there came to nothing, and that counts so often.
     pub fn fail(&mut self, now: Timestamp, ip: IpAddr, failures: u32) {
         self.networks.fail(now, Prefix::of(ip), failures);
-        self.addresses.fail(now, ip.to_canonical(), failures);
+        self.addresses.fail(now, household(ip), failures);
+    }
+}
+
+/// What counts as one address: in IPv6 a /64, as whoever has one address there has all of them.
+fn household(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -192,8 +209,13 @@ mod tests {
     fn who_fails_stands_worse_and_is_forgiven_in_time() {
         let mut record = Record::default();
         (0..64).for_each(|_| record.fail(at(0), ip(1, 1), 1));
+        record.fail(at(0), ip(1, 2), 1);
+        record.fail(at(0), ip(2, 1), 1);
         assert!(record.standing(at(0), ip(2, 1)) < record.standing(at(0), ip(1, 2)), "another network");
         assert!(record.standing(at(0), ip(1, 2)) < record.standing(at(0), ip(1, 1)), "another address");
+        assert_eq!(record.standing(at(0), ip(1, 3)), Standing::default(), "nothing is known of that one");
+        let mut record = Record::default();
+        (0..64).for_each(|_| record.fail(at(0), ip(1, 1), 1));
         let weights = [0, 10, 20, 60, 70].map(|time| record.standing(at(time), ip(1, 1)).network);
         assert_eq!(weights, [64, 32, 16, 1, 0]);
         // Failing now and then does not keep the old ones alive.
@@ -205,7 +227,7 @@ mod tests {
     fn what_came_to_something_leaves_nothing_behind() {
         let mut record = Record::default();
         record.enter(at(0), ip(1, 1));
-        assert_eq!(record.standing(at(9), ip(1, 9)), Standing { network: 1, address: 0 });
+        assert_eq!(record.standing(at(9), ip(1, 1)), Standing { network: 1, address: 1 });
         record.leave(at(9), ip(1, 1), true);
         assert_eq!(record.standing(at(9), ip(1, 1)), Standing::default());
         assert!(record.networks.0.is_empty() && record.addresses.0.is_empty());

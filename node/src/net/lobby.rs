@@ -5,7 +5,7 @@
 //! stands. Who waits takes a socket, and nothing else.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::{Ready, ready},
     io,
     net::{IpAddr, Ipv4Addr},
@@ -45,6 +45,8 @@ const ARRIVALS_AT_ONCE: usize = 64;
 const CROWDED_PACE: Duration = Duration::from_micros(100);
 /// So much of that pace may be caught up on at once: timers are no finer.
 const PACE_SLACK: Duration = Duration::from_millis(5);
+/// Whoever connects speaks at once; who has not after so long is sent away first.
+const SPEAK_FIRST: Duration = Duration::from_millis(250);
 /// Who waited for so long has given up.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
@@ -58,7 +60,8 @@ pub(crate) struct Lobby {
     /// Those who have not said anything yet.
     silent: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Said)>>>,
     visitors: BTreeMap<u64, Visitor>,
-    silent_queue: Queue<u64>,
+    silent_numbers: BTreeSet<u64>,
+    /// Those who have.
     queue: Queue<u64>,
     paced_until: Option<Instant>,
     /// Until there is a place, and until somebody may be taken in.
@@ -114,7 +117,7 @@ impl Lobby {
             next: 0,
             silent: FuturesUnordered::new(),
             visitors: BTreeMap::new(),
-            silent_queue: Queue::default(),
+            silent_numbers: BTreeSet::new(),
             queue: Queue::default(),
             paced_until: None,
             pause: None,
@@ -141,8 +144,7 @@ impl Lobby {
                     let (since, state) = (Instant::now(), State::Silent(handle));
                     let visitor = Visitor { ip, since, listener_id, local_addr, send_back_addr, state };
                     self.visitors.insert(number, visitor);
-                    self.silent_queue.arrive(number, ip);
-                    self.make_room();
+                    self.silent_numbers.insert(number);
                     self.paced_until = self.paced_until.map(|until| until + CROWDED_PACE);
                 }
                 other => return Poll::Ready(other.map_upgrade(|_| unreachable!("others have no upgrade"))),
@@ -172,7 +174,7 @@ impl Lobby {
         polled
     }
 
-    /// Sends somebody away if too many wait: first those who said nothing.
+    /// Sends somebody away while too many wait.
     fn make_room(&mut self) {
         let now = Instant::now();
         while let Some((&oldest, visitor)) = self.visitors.first_key_value()
@@ -180,18 +182,27 @@ impl Lobby {
         {
             self.send_away(oldest);
         }
-        if self.visitors.len() > self.max {
-            let last = self.places.last(&self.silent_queue).or_else(|| self.places.last(&self.queue));
-            if let Some((number, _)) = last {
-                self.send_away(number);
-            }
+        while self.visitors.len() > self.max
+            && let Some(number) = self.last(now)
+        {
+            self.send_away(number);
         }
+    }
+
+    /// Who is sent away first: who had time to say something and did not, and then whose network stands worst.
+    fn last(&self, now: Instant) -> Option<u64> {
+        let silent = self.silent_numbers.first().copied();
+        let since = silent.and_then(|number| self.visitors.get(&number)).map(|visitor| visitor.since);
+        if since.is_some_and(|since| now.duration_since(since) > SPEAK_FIRST) {
+            return silent;
+        }
+        self.places.last(&self.queue).map(|(number, _)| number).or(silent)
     }
 
     fn send_away(&mut self, number: u64) {
         if let Some(visitor) = self.visitors.remove(&number) {
             self.queue.leave(number, visitor.ip);
-            self.silent_queue.leave(number, visitor.ip);
+            self.silent_numbers.remove(&number);
             if let State::Silent(handle) = visitor.state {
                 handle.abort();
             }
@@ -205,7 +216,7 @@ impl Lobby {
             let Ok((number, said)) = heard else { continue };
             let Some(visitor) = self.visitors.get_mut(&number) else { continue };
             let ip = visitor.ip;
-            self.silent_queue.leave(number, ip);
+            self.silent_numbers.remove(&number);
             if let Ok(stream) = said {
                 visitor.state = State::Spoken(stream);
                 self.queue.arrive(number, ip);
@@ -276,6 +287,8 @@ impl Transport for Lobby {
             return Poll::Ready(event);
         }
         this.poll_silent(cx);
+        // Only now, as whoever has just come has been heard.
+        this.make_room();
         this.poll_next(cx)
     }
 }

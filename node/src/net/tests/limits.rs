@@ -184,10 +184,11 @@ async fn half_open_connections_that_fill_every_place_keep_nobody_out() {
 async fn who_has_said_nothing_takes_no_place_and_who_says_half_keeps_nobody_out() {
     use crate::budget::Kind;
     use tokio::io::AsyncWriteExt;
-    let max = 4;
+    // An eighth of the places is what a network may have of them.
+    let max = 16;
     let config = NetworkConfig {
         pending_inbound_max: max,
-        waiting_inbound_max: 8,
+        waiting_inbound_max: 32,
         ..config(&["/ip4/127.3.0.1/tcp/0"])
     };
     let mut seeder = TestNode::with(config).await;

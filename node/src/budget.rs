@@ -187,9 +187,7 @@ impl Budget {
         let network = ip.filter(|ip| connections.counts_loopback || !ip.is_loopback()).map(Prefix::of);
         if connections.inbound > connections.inbound_max.saturating_sub(spare(connections.inbound_max)) {
             let all = self.idle_claims(connections, |_| true);
-            let idle = budget::gives_way(&all, newcomer, network, connections.inbound_max);
-            let outranked = || budget::outranked(&all, (newcomer, ip?), |ip| self.half_open.standing(ip));
-            self.end(connections, idle.or_else(outranked));
+            self.end(connections, budget::gives_way(&all, newcomer, network, connections.inbound_max));
         }
         let Some(network) = network else { return };
         let same = connections.networks.get(&network).copied().unwrap_or_default();
@@ -256,11 +254,6 @@ impl Budget {
     /// Whoever has this connection broke the rules: its network comes in seldom from now on.
     pub(crate) fn blame(&self, ip: IpAddr) {
         self.half_open.fail(ip, FAILURES_OF_A_BREACH);
-    }
-
-    /// Somebody from there came, and there was no room for it.
-    pub(crate) fn note_refused(&self, ip: IpAddr) {
-        self.half_open.fail(ip, 1);
     }
 
     /// What a connection holds; none of one that is gone.

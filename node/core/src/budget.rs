@@ -195,21 +195,6 @@ pub fn gives_way<T: Copy + Ord>(
     Some(least_in_use(&own).unwrap_or(newcomer))
 }
 
-/// Who ends when a newcomer from `ip` was accepted, the table is nearly full, and all connections are in use: whose network
-/// came to nothing again and again, and that of the newcomer did not; else the newcomer itself, if its own did.
-pub fn outranked<T: Copy + Ord>(
-    claims: &[Claim<T>],
-    (newcomer, ip): (T, IpAddr),
-    standing: impl Fn(IpAddr) -> Standing,
-) -> Option<T> {
-    let (network, stands) = (Prefix::of(ip), standing(ip));
-    let yields = |claim: &&Claim<T>| {
-        claim.who != newcomer && standing(claim.ip).yields_to(stands, Prefix::of(claim.ip) == network)
-    };
-    let worst = claims.iter().filter(yields).max_by_key(|claim| (standing(claim.ip), claim.held));
-    worst.map(|claim| claim.who).or_else(|| stands.is_bad().then_some(newcomer))
-}
-
 /// Who has held a place for longest to no purpose, however long that is: by network, then by address.
 pub fn longest_idle<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
     costliest(claims.iter())
@@ -408,19 +393,6 @@ mod tests {
         let used = claim(3, [10, 3, 0, 1], 1_000, 1);
         assert_eq!(least_in_use(&[idle, idler, used]), Some(2));
         assert_eq!(least_in_use(&[used]), None);
-    }
-
-    #[test]
-    fn among_connections_in_use_whose_network_came_to_nothing_gives_way_to_who_did_not() {
-        let claims: Vec<_> = (0..100).map(|n| claim(n, [10, 1, n as u8, 1], 100, 1)).collect();
-        let mut record = Record::default();
-        (0..3).for_each(|_| record.fail(Timestamp::ZERO, claims[7].ip, 1));
-        let end = |ip: [u8; 4], record: &Record| {
-            outranked(&claims, (200, ip.into()), |ip| record.standing(Timestamp::ZERO, ip))
-        };
-        assert_eq!(end([192, 0, 2, 1], &record), Some(7));
-        assert_eq!(end([10, 1, 7, 1], &record), Some(200), "its own comes again");
-        assert_eq!(end([192, 0, 2, 1], &Record::default()), None, "honest ones keep theirs");
     }
 
     #[test]

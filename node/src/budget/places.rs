@@ -14,7 +14,7 @@ use std::{
 
 use futures::{future::poll_fn, task::AtomicWaker};
 use nearcast_core::{
-    budget::{self, Claim, Door, Queue, Record, Standing, Turn},
+    budget::{self, Claim, Door, Queue, Record, Turn},
     time::Timestamp,
 };
 use tokio::time::{Instant, Sleep, sleep};
@@ -83,11 +83,6 @@ impl Places {
     pub(crate) fn fail(&self, ip: IpAddr, failures: u32) {
         let now = self.now();
         self.lock().record.fail(now, ip, failures);
-    }
-
-    /// How whoever comes from there stands.
-    pub(crate) fn standing(&self, ip: IpAddr) -> Standing {
-        self.lock().record.standing(self.now(), ip)
     }
 
     /// Of those who wait in front of it, who is next.

@@ -18,12 +18,7 @@ impl Driver {
         let Some(action) = self.act_by_http(content, action) else { return };
         match action {
             Action::Dial { peer } => self.send_on_errand(peer, Errand::Link(content)),
-            Action::Unlink { peer, why } => {
-                if why == UnlinkReason::Full {
-                    self.note_refused(peer);
-                }
-                self.take_down(content, peer, Some(goodbye(why)));
-            }
+            Action::Unlink { peer, why } => self.take_down(content, peer, Some(goodbye(why))),
             Action::FetchManifest { peer } => self.fetch_manifest(content, peer),
             Action::Ask { directory, query, wanted } => {
                 self.send_on_errand(directory, Errand::Ask { content, query, wanted });

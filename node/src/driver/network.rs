@@ -198,21 +198,10 @@ impl Driver {
 
     /// This peer broke the protocol: whoever comes from there waits longer at the door.
     pub(super) fn blame(&self, peer: PeerKey) {
-        if let Some(ip) = self.connected_ip(peer) {
+        let connections = self.peers.get(peer).into_iter().flat_map(|known| &known.connections);
+        if let Some(ip) = connections.filter_map(|connection| ip_of(&connection.remote)).next() {
             self.parts.network.budget().blame(ip);
         }
-    }
-
-    /// There was no room for this peer: whoever comes from there again and again is let in after the others.
-    pub(super) fn note_refused(&self, peer: PeerKey) {
-        if let Some(ip) = self.connected_ip(peer) {
-            self.parts.network.budget().note_refused(ip);
-        }
-    }
-
-    /// Where a peer is, as its connection says.
-    fn connected_ip(&self, peer: PeerKey) -> Option<IpAddr> {
-        self.peers.get(peer)?.connections.iter().find_map(|connection| ip_of(&connection.remote))
     }
 
     /// Never again anything with this peer.

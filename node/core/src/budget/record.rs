@@ -33,11 +33,6 @@ impl Standing {
         Standing { network: if address == 0 { 0 } else { network }, address }
     }
 
-    /// Whether it came to nothing more often than anybody may.
-    pub(super) fn is_bad(self) -> bool {
-        is_far_worse(self.address, 0)
-    }
-
     /// Whether whoever stands so has no claim against `newcomer`, of the same network or of another.
     pub(super) fn yields_to(self, newcomer: Standing, same_network: bool) -> bool {
         if same_network {

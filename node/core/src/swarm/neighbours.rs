@@ -405,11 +405,12 @@ impl Swarm {
         self.plan_trial();
     }
 
-    /// Sets the next time to look for slots that nobody makes use of.
+    /// Sets the next time to look for slots that nobody makes use of. Whoever lacks something again, as runs went bad, takes
+    /// none back, and looking would not end.
     fn plan_trial(&mut self) {
         match self.upload.unused_due() {
-            Timestamp::NEVER => self.timers.stop(Wake::Trial),
-            due => self.timers.set(Wake::Trial, due),
+            due if due < Timestamp::NEVER && self.is_complete() => self.timers.set(Wake::Trial, due),
+            _ => self.timers.stop(Wake::Trial),
         }
     }
 

@@ -39,9 +39,10 @@ use tokio::time::Instant;
 
 /// Who holds too many bytes is looked for no more often than this: it means looking at every connection.
 const RELIEF_PAUSE: Duration = Duration::from_millis(20);
-/// One of so many places for connections is kept free for who comes next, as who gives way is not gone at once. At least
-/// one is, or a small table would refuse newcomers for as long as it is full.
-const SPARE_SHARE: u32 = 32;
+/// One of so many places for connections is kept free for who comes next, as who gives way is not gone at once: with
+/// fewer, eight hundred newcomers a second are refused by chance. At least one is, or a small table would refuse newcomers
+/// for as long as it is full.
+const SPARE_SHARE: u32 = 8;
 
 /// A breach of the protocol counts as so many connections that came to nothing.
 const FAILURES_OF_A_BREACH: u32 = 4;

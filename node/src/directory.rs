@@ -176,6 +176,11 @@ impl Directory {
         self.lock().registry.set_admission(admission);
     }
 
+    /// The connection of a peer broke without a goodbye.
+    pub(crate) fn lose(&self, name: &PeerName) {
+        self.lock().registry.lose(name);
+    }
+
     /// Only these contents from now on, beside those the node serves.
     pub fn set_listed(&self, contents: BTreeSet<ContentId>) {
         self.set_admission(Admission::Listed(contents));

@@ -63,8 +63,13 @@ pub enum DownloadError {
     #[error("nobody reached has this content: {0}")]
     NotFound(String),
     /// Bytes stopped coming.
-    #[error("no data for {0} seconds; run the same command to continue")]
-    TimedOut(u64),
+    #[error("no data for {seconds} seconds{}; run the same command to continue", in_brackets(reasons))]
+    TimedOut {
+        /// For so long.
+        seconds: u64,
+        /// What came of asking others, if there is something to say.
+        reasons: Option<String>,
+    },
     /// Peers that have it were reached, and gave nothing.
     #[error(
         "peers have this content, but none gave any of it for {0} seconds; run the same command to try again"
@@ -168,6 +173,10 @@ pub enum DownloadError {
     /// The node shut down first.
     #[error("stopped before the download was complete; run the same command to continue")]
     Stopped,
+}
+
+fn in_brackets(reasons: &Option<String>) -> String {
+    reasons.as_ref().map(|reasons| format!(" ({reasons})")).unwrap_or_default()
 }
 
 /// A content cannot be shared.

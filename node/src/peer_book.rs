@@ -3,9 +3,9 @@
 //! Which addresses a peer has, and which of them may be dialled now, is decided by the core's address book; here are the
 //! names, and multiaddrs.
 //!
-//! Invariants: an id has at most one number. A peer named only by address has a number without an id until
-//! somebody answers there; if that turns out to be a peer that has a number, the first number becomes an alias. Whoever
-//! is here is in the core's book, and the other way round.
+//! Invariants: an id has at most one number, and so has an address that was named without an id, however often it was named.
+//! Whoever answers at such an address has a number of its own, of which the other is an alias, until somebody else answers
+//! there. Whoever is here is in the core's book, and the other way round.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -25,7 +25,7 @@ use nearcast_core::{
 
 use crate::{
     address::{ip_of, peer_of, port_of},
-    net::Target,
+    net::{Target, without_peer},
     wire::control::{PeerRecord, port},
 };
 
@@ -71,6 +71,11 @@ impl Known {
         (tcp.is_some() || udp.is_some()).then_some(Endpoint { ip, tcp, udp })
     }
 
+    /// Whether a connection leads to it.
+    pub(crate) fn is_connected(&self) -> bool {
+        !self.connections.is_empty()
+    }
+
     /// The connection for new streams: over TCP if there is one, which moves bulk faster, else the oldest.
     pub(crate) fn connection(&self) -> Option<&Connection> {
         let over_tcp =
@@ -104,6 +109,8 @@ pub(crate) enum Way {
 pub(crate) struct PeerBook {
     peers: BTreeMap<PeerKey, Known>,
     by_id: BTreeMap<PeerId, PeerKey>,
+    /// Numbers of addresses without an id, by the first address of each.
+    by_address: BTreeMap<Multiaddr, PeerKey>,
     book: AddressBook,
     /// Peers that have a connection.
     online: usize,
@@ -112,7 +119,13 @@ pub(crate) struct PeerBook {
 impl PeerBook {
     /// An empty book. `seed` is a secret.
     pub(crate) fn new(seed: u64) -> PeerBook {
-        PeerBook { peers: BTreeMap::new(), by_id: BTreeMap::new(), book: AddressBook::new(seed), online: 0 }
+        PeerBook {
+            peers: BTreeMap::new(),
+            by_id: BTreeMap::new(),
+            by_address: BTreeMap::new(),
+            book: AddressBook::new(seed),
+            online: 0,
+        }
     }
 
     /// Gives a number its name.
@@ -151,7 +164,7 @@ impl PeerBook {
 
     /// The number of the peer at an address that the user typed: neither it nor the address is ever forgotten.
     pub(crate) fn key_at(&mut self, address: &Multiaddr) -> PeerKey {
-        let key = self.key_wanted(peer_of(address));
+        let key = self.key_wanted(peer_of(address), &without_peer(address));
         match endpoint_of(address) {
             Some(endpoint) => self.book.type_in(key, endpoint),
             None => {
@@ -167,16 +180,24 @@ impl PeerBook {
 
     /// The number of the peer at an address that a link names.
     pub(crate) fn key_linked(&mut self, peer: Option<PeerId>, endpoint: Endpoint) -> PeerKey {
-        let key = self.key_wanted(peer);
+        let address = multiaddrs(&endpoint).into_iter().next().unwrap_or_else(Multiaddr::empty);
+        let key = self.key_wanted(peer, &address);
         self.book.link(key, endpoint);
         self.follow(key);
         key
     }
 
-    fn key_wanted(&mut self, id: Option<PeerId>) -> PeerKey {
-        let known = id.and_then(|id| self.by_id.get(&id).copied());
-        let key = known.unwrap_or_else(|| {
+    /// The number of this peer, or of whoever is at this address.
+    fn key_wanted(&mut self, id: Option<PeerId>, address: &Multiaddr) -> PeerKey {
+        let known = match id {
+            Some(id) => self.by_id.get(&id),
+            None => self.by_address.get(address),
+        };
+        let key = known.copied().unwrap_or_else(|| {
             let key = self.book.keep_new();
+            if id.is_none() {
+                self.by_address.insert(address.clone(), key);
+            }
             self.name(key, id)
         });
         self.book.keep(key);
@@ -224,7 +245,20 @@ impl PeerBook {
 
     /// Whether the user typed an address of this peer.
     pub(crate) fn is_typed(&self, key: PeerKey) -> bool {
-        self.book.is_typed(self.alias(key).unwrap_or(key))
+        self.names_of(key).chain([key]).any(|name| self.book.is_typed(name))
+    }
+
+    /// Whether the user typed an address of this peer, or a link names one.
+    pub(crate) fn is_chosen(&self, key: PeerKey) -> bool {
+        let is_chosen = |name: &PeerKey| {
+            self.book.places(*name).any(|spot| spot.rank >= Rank::Typed || spot.rank == Rank::Link)
+        };
+        self.names_of(key).chain([key]).any(|name| is_chosen(&name))
+    }
+
+    /// The addresses without an id at which this peer answered last.
+    pub(crate) fn names_of(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> + '_ {
+        self.by_address.values().copied().filter(move |name| self.alias(*name) == Some(key))
     }
 
     /// How to reach a peer that is not connected.
@@ -288,8 +322,8 @@ impl PeerBook {
         }
     }
 
-    /// A connection is up. `dialed` is the number that was dialled; if it stood for an address alone,
-    /// it gets the id, or becomes an alias of the number that has it.
+    /// A connection is up. `dialed` is the number that was dialled; one that stands for an address alone becomes an alias of
+    /// whoever answered there.
     pub(crate) fn on_connected(
         &mut self,
         now: Timestamp,
@@ -298,24 +332,14 @@ impl PeerBook {
         dialed: Option<PeerKey>,
     ) -> PeerKey {
         let remote = dialed.and_then(|_| Some((ip_of(&connection.remote)?, port_of(&connection.remote)?)));
+        let key = self.by_id.get(&id).copied().unwrap_or_else(|| {
+            let key = self.book.note_new();
+            self.name(key, Some(id))
+        });
         let nameless = dialed.filter(|key| self.peers.get(key).is_some_and(|known| known.id.is_none()));
-        let key = match (nameless, self.by_id.get(&id).copied()) {
-            (Some(nameless), None) => {
-                self.by_id.insert(id, nameless);
-                self.peers.entry(nameless).and_modify(|known| known.id = Some(id));
-                nameless
-            }
-            (Some(nameless), Some(real)) => {
-                self.peers.entry(nameless).and_modify(|known| known.alias_of = Some(real));
-                self.book.join(now, nameless, real);
-                real
-            }
-            (None, Some(known)) => known,
-            (None, None) => {
-                let key = self.book.note_new();
-                self.name(key, Some(id))
-            }
-        };
+        if let Some(nameless) = nameless {
+            self.answers_at(now, (nameless, remote.map(|(ip, _)| ip)), key);
+        }
         self.book.on_connected(now, key, remote);
         if let Some(known) = self.peers.get_mut(&key) {
             self.online = self.online.saturating_add(known.connections.is_empty().into());
@@ -323,6 +347,13 @@ impl PeerBook {
         }
         self.follow(key);
         key
+    }
+
+    /// This peer answers at an address that was named without an id; whoever did before is somewhere else now, or gone.
+    fn answers_at(&mut self, now: Timestamp, (nameless, ip): (PeerKey, Option<IpAddr>), peer: PeerKey) {
+        let Some(known) = self.peers.get_mut(&nameless) else { return };
+        known.alias_of = Some(peer);
+        self.book.join(now, (nameless, ip), peer);
     }
 
     /// A connection is gone.
@@ -451,12 +482,33 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_named_by_address_gets_its_id_when_it_answers() {
+    fn an_address_without_an_id_is_an_alias_of_whoever_answers_there() {
         let mut book = PeerBook::new(1);
-        let key = book.key_at(&"/ip4/127.0.0.1/tcp/4001".parse().unwrap());
-        let id = PeerId::random();
-        assert_eq!(book.on_connected(NOW, id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(key)), key);
-        assert_eq!(book.key_of(id), key);
+        let address: Multiaddr = "/ip4/127.0.0.1/tcp/4001".parse().unwrap();
+        let named = book.key_at(&address);
+        assert_eq!(book.key_at(&address), named, "however often it is named");
+        let (first, second) = (PeerId::random(), PeerId::random());
+        let before = book.on_connected(NOW, first, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(named));
+        assert_eq!((book.alias(named), book.key_of(first)), (Some(before), before));
+        assert!(book.is_typed(before));
+        book.on_disconnected(first, ConnectionId::new_unchecked(1));
+        let Way::Dial(None, _) = book.way(NOW, named) else { panic!("whoever is there is wanted") };
+        let now = book.on_connected(NOW, second, connection(2, "/ip4/127.0.0.1/tcp/4001"), Some(named));
+        assert_eq!(book.alias(named), Some(now));
+        assert!(book.is_typed(now) && !book.is_typed(before), "the user typed where it is, not who");
+    }
+
+    #[test]
+    fn keys_that_change_behind_one_address_are_not_all_remembered() {
+        let mut book = PeerBook::new(1);
+        let named = book.key_at(&"/ip4/192.0.2.1/tcp/4001".parse().unwrap());
+        for number in 0..20_000 {
+            let id = PeerId::random();
+            book.on_connected(NOW, id, connection(number, "/ip4/192.0.2.1/tcp/4001"), Some(named));
+            book.on_disconnected(id, ConnectionId::new_unchecked(number));
+        }
+        assert!(book.peers.len() <= 2 + nearcast_core::addresses::strangers_max(), "{}", book.peers.len());
+        assert_eq!(book.peers.len(), book.book.len());
     }
 
     #[test]
@@ -468,11 +520,12 @@ mod tests {
         );
         let id = PeerId::random();
         book.on_connected(NOW, id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(first));
+        let peer = book.key_of(id);
         assert_eq!(
             book.on_connected(NOW, id, connection(2, "/ip4/127.0.0.1/udp/4001/quic-v1"), Some(second)),
-            first
+            peer
         );
-        assert_eq!(book.alias(second), Some(first));
+        assert_eq!((book.alias(first), book.alias(second)), (Some(peer), Some(peer)));
         assert_eq!(book.get(second).unwrap().id, Some(id));
     }
 

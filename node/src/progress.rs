@@ -30,10 +30,10 @@ pub struct Progress {
     pub uploaded: u64,
     /// Payload that was received and thrown away: corrupt, or already there.
     pub wasted: u64,
-    /// Bytes per second received, over the last seconds.
-    pub rate_down: f64,
-    /// Bytes per second given, over the last seconds.
-    pub rate_up: f64,
+    /// Bytes per second that came, over the last seconds; none as long as that is not known.
+    pub rate_down: Option<f64>,
+    /// Bytes per second given, over the last seconds; none as long as nothing was.
+    pub rate_up: Option<f64>,
     /// Neighbours we exchange this content with, nearest first.
     pub neighbours: Vec<Neighbour>,
     /// Peers banned for corrupt data in this run.

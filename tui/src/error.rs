@@ -147,7 +147,7 @@ mod tests {
         let io = || io::Error::other("x");
         let path = || PathBuf::from("x");
         for (error, code) in [
-            (CommandError::Download(DownloadError::TimedOut(1)), 2),
+            (CommandError::Download(DownloadError::TimedOut { seconds: 1, reasons: None }), 2),
             (CommandError::Start(StartError::Network("x".into())), 6),
             (CommandError::Publish(PublishError::NoFiles(path())), 28),
             (CommandError::Publish(PublishError::Changed(path())), 17),

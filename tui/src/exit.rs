@@ -96,7 +96,7 @@ impl From<&DownloadError> for Exit {
             DownloadError::Unreachable(_) => Exit::Network,
             DownloadError::NotFound(_) | DownloadError::NothingSelected => Exit::NotFound,
             DownloadError::TooLarge { .. } | DownloadError::Failed(_) => Exit::Unknown,
-            DownloadError::TimedOut(_) | DownloadError::Unserved(_) => Exit::Timeout,
+            DownloadError::TimedOut { .. } | DownloadError::Unserved(_) => Exit::Timeout,
             DownloadError::Exists(_)
             | DownloadError::InTheWay(_)
             | DownloadError::Unfinished(_)
@@ -189,7 +189,7 @@ mod tests {
         for (error, code) in [
             (DownloadError::Unreachable(String::new()), 6),
             (DownloadError::NotFound(String::new()), 3),
-            (DownloadError::TimedOut(60), 2),
+            (DownloadError::TimedOut { seconds: 60, reasons: None }, 2),
             (DownloadError::Unserved(60), 2),
             (DownloadError::Exists(path()), 13),
             (DownloadError::Busy(path()), 13),

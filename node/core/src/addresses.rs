@@ -31,7 +31,7 @@ use self::{
     targets::Targets,
 };
 pub use self::{
-    dials::{Place, Plan},
+    dials::{ATTEMPT_DELAY, Place, Plan},
     given_up::{GIVEN_UP_BY_DIRECTORY_FOR, GIVEN_UP_FOR, GIVEN_UP_MAX},
     places::{Rank, Spot},
 };
@@ -263,15 +263,19 @@ impl AddressBook {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Both are one peer. What the user or a link said of where `from` is, and what was proved, holds for `to` as well.
-    pub fn join(&mut self, now: Timestamp, from: PeerKey, to: PeerKey) {
-        self.settle_dial(now, from, None);
-        let spots = self.entries.get(&from).map(|entry| entry.places.iter().cloned().collect::<Vec<_>>());
-        for spot in spots.unwrap_or_default() {
-            match spot.rank {
-                Rank::Typed => self.type_in(to, spot.endpoint),
-                Rank::Link => self.link(to, spot.endpoint),
-                _ => {}
+    /// Whoever answers at the address `from`, dialled at `ip`, is `to`: that is proved now. Where `from` is stays what was
+    /// said: somebody else may answer there one day.
+    pub fn join(&mut self, now: Timestamp, (from, ip): (PeerKey, Option<IpAddr>), to: PeerKey) {
+        self.settle_dial(now, from, ip);
+        if let Some(entry) = self.entries.get_mut(&from) {
+            entry.places.iter_mut().for_each(Spot::note_alive);
+        }
+        let chosen = |spot: &&Spot| spot.rank >= Rank::Link;
+        let spots: Vec<Spot> = self.places(from).filter(chosen).cloned().collect();
+        for spot in spots {
+            let Some(entry) = self.entries.get_mut(&to) else { return };
+            if let Told::News(gone) = entry.places.tell(Spot::new(spot.endpoint, Rank::Connected, None)) {
+                self.close_doors(to, &gone);
             }
         }
     }

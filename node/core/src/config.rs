@@ -24,7 +24,8 @@ pub struct Config {
     pub network_share: f32,
     /// Share of neighbour slots that one AS other than ours may take while others could have them. Default 0.5.
     pub as_share: f32,
-    /// Connection attempts in flight a content. Default 8.
+    /// Connection attempts a content that began within the last quarter of a second: those that take longer are waited for
+    /// beside the next ones. Default 8.
     pub dials_in_flight_max: u8,
     /// Candidates remembered a content. Default 200.
     pub candidates_max: u16,

@@ -38,6 +38,11 @@ pub trait HaveMaps {
         None
     }
 
+    /// Whether a connection leads to `peer`: a link to it costs nothing but a stream.
+    fn is_connected(&self, _peer: PeerKey) -> bool {
+        false
+    }
+
     /// The network `peer` is in, as caps are kept for it.
     fn network(&self, _peer: PeerKey) -> Network {
         Network::UNKNOWN

@@ -2,7 +2,8 @@
 //! to try them.
 //!
 //! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
-//! where it came from; `dialing` counts the candidates in [`State::Dialing`].
+//! where it came from; `dialing` counts the candidates in [`State::Dialing`],
+//! slots those of them that began a moment ago.
 
 mod candidates;
 mod directories;
@@ -13,6 +14,7 @@ use std::time::Duration;
 pub(crate) use self::{candidates::Known, turns::Teller};
 use self::{candidates::State, directories::Directory, turns::Turns};
 use crate::{
+    addresses::ATTEMPT_DELAY,
     config::Config,
     id::PeerKey,
     input::Via,
@@ -25,11 +27,17 @@ use crate::{
 
 /// The longest pause before a candidate or directory that failed is tried again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
+/// The same for whom the user named, and while there is no neighbour at all: a server that was away for a minute is back
+/// before anybody gives up.
+const RETRY_NEEDED_MAX: Duration = Duration::from_secs(6);
+/// Attempts under way at most, those that are waited for included.
+const ATTEMPTS_MAX: u8 = 48;
 /// The pause after the first failure; it doubles with each.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// The pause after a stranger on the local network turned out not to have the content: it was asked on a
 /// guess, and a network full of strangers must not be hammered.
 const RETRY_STRANGER: Duration = Duration::from_secs(15 * 60);
+
 /// What is known of a swarm's members.
 #[derive(Debug, Default)]
 pub(crate) struct Discovery {
@@ -47,9 +55,12 @@ impl Discovery {
         self.known.iter().filter(is_inside).map(|known| known.peer)
     }
 
-    /// Attempts under way.
-    pub(crate) fn dialing(&self) -> u8 {
-        self.dialing
+    /// Attempts that began a moment ago: each holds one of the slots.
+    pub(crate) fn dialing(&self, now: Timestamp) -> usize {
+        match self.dialing {
+            0 => 0,
+            _ => self.known.iter().filter(|known| known.holds_slot_until(now).is_some()).count(),
+        }
     }
 
     /// Whether somebody can still be tried or asked.
@@ -57,8 +68,8 @@ impl Discovery {
         !self.known.is_empty() || !self.directories.is_empty()
     }
 
-    /// How many more are to be dialled, beside the neighbours there are and the attempts under way: until there are as
-    /// many as wanted, and half of those are our own choice whoever came to us.
+    /// How many more are to be dialled, beside the neighbours there are and the attempts under way: until there are as many as
+    /// wanted, and half of those are our own choice whoever came to us.
     fn room(&self, links: &Links, config: &Config) -> usize {
         let dialing = usize::from(self.dialing);
         let chosen = links.iter().filter(|link| link.is_chosen()).count();
@@ -69,9 +80,19 @@ impl Discovery {
         wanted.max(of_choice.min(places))
     }
 
-    /// Whether one more may be dialled.
+    /// Whether no attempt is under way, however long ago it began.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.dialing == 0
+    }
+
+    /// Whether neighbours are too few.
     pub(crate) fn has_room(&self, links: &Links, config: &Config) -> bool {
-        self.dialing < config.dials_in_flight_max && self.room(links, config) > 0
+        self.room(links, config) > 0
+    }
+
+    /// Whether one more attempt may begin.
+    fn has_slot(&self, now: Timestamp, config: &Config) -> bool {
+        self.dialing < ATTEMPTS_MAX && self.dialing(now) < usize::from(config.dials_in_flight_max)
     }
 
     /// Whether this peer is being dialled.
@@ -86,8 +107,7 @@ impl Discovery {
 
     /// Whether somebody who never failed could be dialled now.
     pub(crate) fn has_untried(&self, now: Timestamp) -> bool {
-        let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
-        self.known.iter().any(|known| known.failures == 0 && ready(known))
+        self.known.iter().any(|known| known.failures == 0 && known.is_ready(now))
     }
 
     /// The next peer to link to, if there is one and the neighbours of `scene` are too few.
@@ -98,16 +118,21 @@ impl Discovery {
         random: &mut Random,
     ) -> Option<PeerKey> {
         let config = scene.config;
-        let random_links = scene.links.iter().filter(|link| link.is_random()).count();
-        if !self.has_room(scene.links, config) {
+        if scene.links.len() < usize::from(config.neighbours_wanted)
+            && let Some(at) = self.next_connected(now, scene)
+        {
+            // Nothing needs to be made, so it takes no slot.
+            return Some(self.begin(at, now));
+        }
+        if !self.has_room(scene.links, config) || !self.has_slot(now, config) {
             return None;
         }
-        let ready = |known: &Known| matches!(known.state, State::Idle(from) if from <= now);
+        let random_links = scene.links.iter().filter(|link| link.is_random()).count();
+        let ready = |known: &Known| known.is_ready(now);
         let ready: Vec<usize> =
             self.known.iter().enumerate().filter(|(_, known)| ready(known)).map(|(at, _)| at).collect();
         let ready = self.of_turn(ready);
-        let random_dials =
-            self.known.iter().filter(|known| known.random && known.state == State::Dialing).count();
+        let random_dials = self.known.iter().filter(|known| known.random && known.is_dialing()).count();
         // A random slot is worth filling only where there is a choice.
         let slots = config.random_slots();
         let room = self.room(scene.links, config);
@@ -115,13 +140,24 @@ impl Discovery {
             random_links.saturating_add(random_dials) < slots && room <= slots.max(ready.len() / 4);
         let random_slot = random_slot || !config.nearness;
         let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
-        let known = &mut self.known[at];
-        known.state = State::Dialing;
-        known.random = random_slot;
+        self.known[at].random = random_slot;
+        Some(self.begin(at, now + ATTEMPT_DELAY))
+    }
+
+    /// A candidate that a connection leads to already, whatever it was made for.
+    fn next_connected(&self, now: Timestamp, scene: &Scene<'_>) -> Option<usize> {
+        let is_next =
+            |known: &Known| known.is_ready(now) && known.failures == 0 && scene.view.is_connected(known.peer);
+        self.known.iter().position(is_next)
+    }
+
+    /// An attempt begins, and holds a slot until that moment.
+    fn begin(&mut self, at: usize, until: Timestamp) -> PeerKey {
+        self.known[at].state = State::Dialing(until);
         self.dialing = self.dialing.saturating_add(1);
-        let (peer, group) = (known.peer, known.group());
+        let (peer, group) = (self.known[at].peer, self.known[at].group());
         self.on_turn_taken(group);
-        Some(peer)
+        peer
     }
 
     /// A link exists, whoever began it: the candidate becomes a neighbour, who remembers where it came from.
@@ -177,9 +213,9 @@ impl Discovery {
         self.remember(Known::new(link.candidate(ours), teller), config, ours);
     }
 
-    /// An attempt failed: it is tried again later, later each time.
-    pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, random: &mut Random) {
-        let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
+    /// An attempt failed: it is tried again later, later each time, but not much later while `alone`, without a neighbour.
+    pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, alone: bool, random: &mut Random) {
+        let tried = |known: &&mut Known| known.peer == peer && known.is_dialing();
         let Some(known) = self.known.iter_mut().find(tried) else { return };
         self.dialing = self.dialing.saturating_sub(1);
         self.turns.owe();
@@ -187,7 +223,11 @@ impl Discovery {
         known.failures = known.failures.saturating_add(1);
         let pause = match known.via {
             Via::Lan => RETRY_STRANGER,
-            _ => backoff(RETRY_FIRST, known.failures.saturating_sub(1), RETRY_MAX),
+            via => {
+                let is_needed = via == Via::Named || alone && via == Via::Directory;
+                let most = if is_needed { RETRY_NEEDED_MAX } else { RETRY_MAX };
+                backoff(RETRY_FIRST, known.failures.saturating_sub(1), most)
+            }
         };
         known.state = State::Idle(now + random.stretch(pause, 0.5));
     }
@@ -200,7 +240,7 @@ impl Discovery {
         wait: Duration,
         random: &mut Random,
     ) {
-        let tried = |known: &&mut Known| known.peer == peer && known.state == State::Dialing;
+        let tried = |known: &&mut Known| known.peer == peer && known.is_dialing();
         let Some(known) = self.known.iter_mut().find(tried) else { return };
         self.dialing = self.dialing.saturating_sub(1);
         self.turns.owe();
@@ -210,7 +250,7 @@ impl Discovery {
 
     /// Nobody is looked for any more: only those named by the user are kept, should something rot.
     pub(crate) fn rest(&mut self) {
-        self.known.retain(|known| known.state == State::Dialing || known.via == Via::Named);
+        self.known.retain(|known| known.is_dialing() || known.via == Via::Named);
         self.known.shrink_to_fit();
     }
 
@@ -225,13 +265,27 @@ impl Discovery {
     }
 
     /// When something here falls due; never if nothing will.
-    pub(crate) fn next_due(&self, wants_neighbours: bool) -> Timestamp {
+    pub(crate) fn next_due(&self, now: Timestamp, config: &Config, wants_neighbours: bool) -> Timestamp {
         let asks = self.directories.iter().filter(|directory| directory.query.is_none()).map(|d| d.next);
-        let dials = self.known.iter().filter(|_| wants_neighbours).filter_map(|known| match known.state {
+        let idle = self.known.iter().filter_map(|known| match known.state {
             State::Idle(from) => Some(from),
-            State::Dialing => None,
+            State::Dialing(_) => None,
         });
-        asks.chain(dials).min().unwrap_or(Timestamp::NEVER)
+        let next = idle.min().filter(|_| wants_neighbours);
+        // Who is ready and has no slot waits for one; where attempts are too many, for the end of one.
+        let next = match next {
+            Some(from) if !self.has_slot(now, config) => self.next_slot(now).map(|slot| slot.max(from)),
+            next => next,
+        };
+        asks.chain(next).min().unwrap_or(Timestamp::NEVER)
+    }
+
+    /// When an attempt gives its slot up.
+    fn next_slot(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.dialing >= ATTEMPTS_MAX {
+            return None;
+        }
+        self.known.iter().filter_map(|known| known.holds_slot_until(now)).min()
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -166,6 +166,9 @@ pub struct Join {
     pub candidates: Vec<Candidate>,
     /// Directories to ask.
     pub directories: Vec<PeerKey>,
+    /// Others may be found whom nobody names: on the local network, or over HTTP. Where not, and there is nobody to ask, the
+    /// download ends at once.
+    pub may_be_found: bool,
     /// Whether neighbours may tell us of others, and we them.
     pub exchange_peers: bool,
     /// Give up after this long without a source and without bytes.

@@ -28,6 +28,7 @@
 //!     material: Some(Material { layout, have, wanted: None }),
 //!     candidates: vec![somebody],
 //!     directories: Vec::new(),
+//!     may_be_found: true,
 //!     exchange_peers: true,
 //!     patience: Duration::from_secs(60),
 //!     goal: Goal::Forever,
@@ -77,6 +78,7 @@ pub mod manifest;
 pub mod merkle;
 pub mod message;
 mod origin;
+pub mod outcomes;
 pub mod output;
 pub mod paths;
 mod peers;

@@ -216,6 +216,9 @@ pub struct Registry {
     random: Random,
 }
 
+/// Where fewer can be told of, peers whose connection broke are told of as well, up to so many in all: it may have been the
+/// network between us.
+const MEMBERS_FEW: usize = 4;
 /// A swarm that is asked about is rid of expired entries this often, in seconds.
 const PURGE_EVERY: u32 = 10;
 /// Entries and contents looked at in one sweep: a millisecond or two, if all of them have expired.
@@ -323,6 +326,12 @@ impl Registry {
         self.drop_if_empty(number);
     }
 
+    /// A peer's connection broke, without a goodbye: it is told of only where hardly anybody else is, until it announces
+    /// itself again. Most who go like that are gone for good, and whoever is told of them waits for them.
+    pub fn lose(&mut self, name: &PeerName) {
+        self.hosts.lose(name);
+    }
+
     /// Appends to `members` up to `wanted` peers of a content for an asker: nearest first, then a share at random over
     /// all tiers; never the asker itself.
     pub fn find(
@@ -354,16 +363,30 @@ impl Registry {
             let around = if asn == swarm::NO_AS { &[] } else { self.adjacency.of(Asn(asn), locator) };
             let (hosts, scope) = (&self.hosts, Scope::of(search.ip));
             let places = self.config.places(wanted);
-            let may_tell = |entry: &Entry| Scope::of(hosts.get(entry.host).ip()) == scope;
-            let pick = Pick { entries: swarm.entries(), asker: &asker, around, places, may_tell: &may_tell };
-            pick.run(&mut self.random, &mut self.picked);
-            hosts.touch(self.picked.members.iter().map(|&(place, _)| swarm.entries()[place as usize].host));
-            members.extend(self.picked.members.iter().map(|&(place, proximity)| {
-                let entry = &swarm.entries()[place as usize];
-                let host = hosts.get(entry.host);
-                let complete = entry.is_complete();
-                Member { name: host.name, endpoint: host.endpoint(), proximity, complete }
-            }));
+            let told = members.len();
+            let mut tell = |lost: bool, places: Places| {
+                let may_tell = |entry: &Entry| Scope::of(hosts.get(entry.host).ip()) == scope;
+                let counts = |entry: &Entry| hosts.get(entry.host).is_lost() == lost;
+                // Where nobody is lost nobody's host needs to be looked at.
+                let counts = hosts.has_lost().then_some(&counts as &dyn Fn(&Entry) -> bool);
+                let entries = swarm.entries();
+                let pick = Pick { entries, asker: &asker, around, places, may_tell: &may_tell, counts };
+                pick.run(&mut self.random, &mut self.picked);
+                hosts.touch(
+                    self.picked.members.iter().map(|&(place, _)| swarm.entries()[place as usize].host),
+                );
+                members.extend(self.picked.members.iter().map(|&(place, proximity)| {
+                    let entry = &swarm.entries()[place as usize];
+                    let host = hosts.get(entry.host);
+                    let complete = entry.is_complete();
+                    Member { name: host.name, endpoint: host.endpoint(), proximity, complete }
+                }));
+                members.len().saturating_sub(told)
+            };
+            let others = tell(false, places);
+            if others < wanted.min(MEMBERS_FEW) && hosts.has_lost() {
+                tell(true, self.config.places(wanted.min(MEMBERS_FEW).saturating_sub(others)));
+            }
         }
         let in_as = if asn == swarm::NO_AS { 0 } else { swarm.group(asn).len() };
         Census { members: swarm.estimate(swarm.len()), members_in_as: swarm.estimate(in_as) }

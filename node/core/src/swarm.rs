@@ -8,7 +8,7 @@
 mod neighbours;
 mod transfers;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::Config,
@@ -80,6 +80,8 @@ pub enum Standing {
     Searching,
     /// Nothing moves: those who have what we lack serve others at the moment.
     Queued,
+    /// Nothing moves: somebody who has what we lack will be asked, or will answer.
+    Waiting,
     /// Nothing moves: no neighbour has what we lack.
     NobodyHasIt,
 }
@@ -105,10 +107,12 @@ impl Swarm {
     }
 
     fn handle_join(&mut self, ctx: &mut Context<'_>, join: Join) {
-        self.pursuit = Some(Box::new(Pursuit::new(ctx.now, join.patience)));
+        let is_alone = !join.may_be_found && join.candidates.is_empty() && join.directories.is_empty();
+        let patience = if is_alone { Duration::ZERO } else { join.patience };
+        self.pursuit = Some(Box::new(Pursuit::new(ctx.now, patience)));
         self.goal = join.goal;
         self.exchange_peers = join.exchange_peers;
-        let word = self.discovery.word(ctx.maps, None);
+        let word = self.discovery.word(ctx.maps, (None, None));
         self.discovery.learn(join.candidates, word, &mut self.links, ctx.config, ctx.locality);
         join.directories.into_iter().for_each(|peer| self.discovery.name_directory(peer));
         match join.material {
@@ -395,6 +399,11 @@ impl Swarm {
         self.wasted
     }
 
+    /// Whether this peer is asked as a directory.
+    pub fn asks(&self, peer: PeerKey) -> bool {
+        self.discovery.asks(peer)
+    }
+
     /// Neighbours.
     pub fn neighbours(&self) -> usize {
         self.links.len()
@@ -409,6 +418,8 @@ impl Swarm {
             Standing::DiskFull
         } else if download.has_requests() {
             Standing::Moving
+        } else if self.links.iter().any(|link| link.interests_us() && !link.is_choking_us()) {
+            Standing::Waiting
         } else if self.links.iter().any(Link::interests_us) {
             Standing::Queued
         } else if !self.links.is_empty() {

@@ -51,6 +51,7 @@ impl Victim {
             material,
             candidates: Vec::new(),
             directories: Vec::new(),
+            may_be_found: true,
             exchange_peers: true,
             patience: Duration::from_secs(3_600),
             goal: Goal::Ratio(1.0),

@@ -65,6 +65,7 @@ impl Shell {
                 }),
                 candidates: Vec::new(),
                 directories: Vec::new(),
+                may_be_found: true,
                 exchange_peers: true,
                 patience: Duration::from_secs(60),
                 goal: Goal::Forever,

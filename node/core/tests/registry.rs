@@ -163,6 +163,30 @@ fn who_leaves_is_gone_and_who_moves_is_told_at_its_new_address_only() {
 }
 
 #[test]
+fn whose_connection_broke_is_told_of_only_where_hardly_anybody_else_is() {
+    let mut registry = open(RegistryConfig::default());
+    let other = content(1);
+    for number in 1..=40 {
+        registry.announce(millis(0), &said(CONTENT, number, ip(number)), &Nowhere);
+    }
+    registry.announce(millis(0), &said(other, 7, ip(7)), &Nowhere);
+    (1..=30).for_each(|number| registry.lose(&name(number)));
+    assert_eq!(members(&mut registry, millis(1_000)), (31..=40).map(name).collect(), "there are others");
+    (31..=39).for_each(|number| registry.lose(&name(number)));
+    for _ in 0..100 {
+        let told: Vec<_> = find(&mut registry, millis(2_000), 99, ip(99), 50);
+        assert!(told.len() == 4 && told[0].name == name(40), "{} are told of", told.len());
+    }
+    let told = find(&mut registry, millis(2_000), 99, ip(99), 2);
+    assert_eq!(told.len(), 2, "no more than are wanted");
+    // Whoever is heard of again is back, in whatever content.
+    for number in 1..=5 {
+        registry.announce(millis(3_000), &said(other, number, ip(number)), &Nowhere);
+    }
+    assert_eq!(members(&mut registry, millis(4_000)), [1, 2, 3, 4, 5, 40].map(name).into());
+}
+
+#[test]
 fn an_address_that_is_nobodys_or_a_port_of_another_service_is_not_passed_on() {
     let mut registry = open(RegistryConfig::default());
     let mut announce = |ip: &str, tcp, udp| {

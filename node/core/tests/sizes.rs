@@ -88,6 +88,7 @@ fn join(layout: &Arc<Layout>, have: RunSet) -> Join {
         material: Some(Material { layout: layout.clone(), have, wanted: None }),
         candidates: Vec::new(),
         directories: Vec::new(),
+        may_be_found: true,
         exchange_peers: true,
         patience: Duration::from_secs(60),
         goal: Goal::Forever,

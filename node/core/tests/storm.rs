@@ -62,6 +62,7 @@ impl Leecher {
             material: Some(Material { layout: layout.clone(), have, wanted: None }),
             candidates: Vec::new(),
             directories: vec![DIRECTORY],
+            may_be_found: true,
             exchange_peers: true,
             patience: Duration::from_secs(3_600),
             goal: Goal::Ratio(0.0),

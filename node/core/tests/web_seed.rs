@@ -52,6 +52,7 @@ impl Shell {
             material: Some(material),
             candidates: vec![candidate(WEB), candidate(PEER)],
             directories: Vec::new(),
+            may_be_found: true,
             exchange_peers: true,
             patience: Duration::from_secs(60),
             goal: Goal::Ratio(0.0),

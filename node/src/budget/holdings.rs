@@ -12,7 +12,10 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
-use nearcast_core::{budget::Pile, time::Timestamp};
+use nearcast_core::{
+    budget::{IDLE_GRACE, Pile},
+    time::Timestamp,
+};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::{Budget, Kind, plan::DIRECTORIES_PER_CONNECTION_MAX, unread::Unread};
@@ -36,6 +39,8 @@ pub(crate) struct Holdings {
     moved: AtomicU64,
     /// The other side opened a stream.
     opened: AtomicBool,
+    /// What it was for is over, and nothing has begun since.
+    over: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
     unread: Mutex<Unread>,
@@ -52,6 +57,7 @@ impl Holdings {
             used_ms: AtomicU64::new(budget.now_ms()),
             moved: AtomicU64::new(0),
             opened: AtomicBool::new(false),
+            over: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             waker: AtomicWaker::new(),
             unread: Mutex::default(),
@@ -90,8 +96,21 @@ impl Holdings {
         if cost(unsent) > cost(kept) { unsent } else { kept }
     }
 
+    /// Since it was last of use; for long, once what it was for is over.
     pub(super) fn idle_for(&self, now_ms: u64) -> Duration {
-        Duration::from_millis(now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed)))
+        let idle = Duration::from_millis(now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed)));
+        if self.over.load(Ordering::Relaxed) { idle.max(IDLE_GRACE) } else { idle }
+    }
+
+    /// What it was for is over: it gives its place away as soon as somebody needs it.
+    pub(crate) fn note_over(&self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+
+    /// It is of use.
+    pub(crate) fn note_use(&self) {
+        self.over.store(false, Ordering::Relaxed);
+        self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
     }
 
     /// Bytes more, or fewer, are held.
@@ -140,7 +159,7 @@ impl Holdings {
         let bytes = bytes as u64;
         if self.moved.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) >= USE_BYTES {
             self.moved.store(0, Ordering::Relaxed);
-            self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+            self.note_use();
         }
     }
 

@@ -4,6 +4,7 @@ use nearcast_core::{
     id::{ContentKey, PeerKey},
     input::{Event, ManifestFailure},
     message::Message,
+    outcomes::{Outcome, Role},
     output::{Action, UnlinkReason},
 };
 
@@ -86,7 +87,10 @@ impl Driver {
             TaskEvent::Answered { content, query, directory, reply } => {
                 self.on_answered(content, query, directory, &reply);
             }
-            TaskEvent::AskFailed { content, query } => self.input(content, Event::QueryFailed { query }),
+            TaskEvent::AskFailed { content, query, directory, reason } => {
+                self.note_outcome(content, (Role::Directory, directory), Outcome::Unreached(reason));
+                self.input(content, Event::QueryFailed { query });
+            }
             TaskEvent::ManifestWanted { content, reply } => {
                 let manifest =
                     self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());

@@ -15,6 +15,7 @@ use nearcast_core::{
     input::{Candidate, Event, Goal, Join, ManifestFailure, Material, Via},
     layout::{FileIndex, RunIndex},
     manifest::Manifest,
+    outcomes::{Outcome, Outcomes, Role},
     output::GiveUp,
     run_set::RunSet,
     signature::PublisherKey,
@@ -28,9 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Driver,
-    fetch_state::{FetchState, Rate, Tally, bytes_of},
+    fetch_state::{FetchState, Tally, bytes_of},
     full_disk::FullDisk,
     link,
+    rate::Rate,
     storing::checkpoint,
     web_seeds::WebSeed,
 };
@@ -70,6 +72,11 @@ impl Content {
     /// The directories that the user named for it.
     pub(super) fn directories(&self) -> &[PeerKey] {
         self.fetch.as_ref().map_or(&[], |state| &state.directories)
+    }
+
+    /// Where bytes that come for it are counted.
+    pub(super) fn arrived(&self) -> Arc<AtomicU64> {
+        self.fetch.as_ref().map(|state| state.arrived.clone()).unwrap_or_default()
     }
 
     pub(super) fn asks_directories(&self) -> bool {
@@ -136,6 +143,7 @@ impl Driver {
             material: Some(material),
             candidates: Vec::new(),
             directories: self.trackers.clone(),
+            may_be_found: true,
             exchange_peers: false,
             patience: Duration::MAX,
             goal: Goal::Forever,
@@ -180,9 +188,12 @@ impl Driver {
             storing: false,
             to_finish: false,
             full_disk: FullDisk::default(),
-            trouble: None,
+            outcomes: Outcomes::default(),
+            unsigned: None,
+            queued_since: None,
             have_bytes: Tally::default(),
             durable_bytes: Tally::default(),
+            arrived: Arc::default(),
             down: Rate::new(now),
             up: Rate::new(now),
             imports: Imports::default(),
@@ -230,11 +241,28 @@ impl Driver {
             // A link does not say which of its addresses are directories; asking is cheap.
             directories.extend(candidates.iter().map(|candidate| candidate.peer));
         }
-        let join = Join { material: None, candidates, directories, exchange_peers, patience, goal };
+        let may_be_found = self.may_be_found(key, prepared.manifest.as_deref());
+        let join =
+            Join { material: None, candidates, directories, may_be_found, exchange_peers, patience, goal };
         match prepared.manifest {
             Some(manifest) => self.open(key, manifest, Some(join)),
             None => self.join(key, join),
         }
+    }
+
+    /// Whether somebody may be found whom nobody names.
+    fn may_be_found(&self, key: ContentKey, manifest: Option<&Manifest>) -> bool {
+        let Some(fetch) = self.contents.get(&key).and_then(|content| content.fetch.as_ref()) else {
+            return true;
+        };
+        let fetch = &fetch.fetch;
+        let of_source = match &fetch.source {
+            Source::Magnet(magnet) => magnet.web_seeds.len(),
+            Source::Manifest(manifest) => manifest.web_seeds().len(),
+        };
+        let web_seeds =
+            of_source + fetch.web_seeds.len() + manifest.map_or(0, |known| known.web_seeds().len());
+        web_seeds > 0 || fetch.find_on_lan && self.listens_on_lan()
     }
 
     fn named(&mut self, address: &Multiaddr) -> Candidate {
@@ -255,7 +283,9 @@ impl Driver {
                 self.tell_bad_signatures(peer, &manifest);
                 let demanded = self.demanded(key);
                 if let Err(reason) = demand_signature(&manifest, &demanded) {
-                    self.note_trouble(key, peer, &reason);
+                    if let Some(state) = self.fetch_state(key) {
+                        state.unsigned = Some(reason);
+                    }
                     let why = ManifestFailure::Unsigned;
                     return self.input(key, Event::ManifestFailed { peer, why });
                 }
@@ -274,7 +304,7 @@ impl Driver {
                 if let Some(content) = self.contents.get_mut(&key).filter(|_| corrupt) {
                     content.corrupt_peers.insert(peer);
                 }
-                self.note_trouble(key, peer, &error.to_string());
+                self.note_outcome(key, (Role::Peer, peer), Outcome::Reached(error.to_string()));
                 let why = if corrupt { ManifestFailure::False } else { ManifestFailure::Unavailable };
                 self.input(key, Event::ManifestFailed { peer, why });
             }
@@ -418,19 +448,25 @@ impl Driver {
     }
 
     pub(super) fn on_gave_up(&mut self, key: ContentKey, why: GiveUp) {
+        self.note_unanswered(key);
         let only_web_seeds = self.only_web_seeds(key);
         let Some(state) = self.fetch_state(key) else { return };
-        let trouble = state.trouble.clone().or(only_web_seeds);
-        let error = match why {
-            GiveUp::Unreachable => DownloadError::Unreachable(
-                trouble.unwrap_or_else(|| "no address of a peer or directory is known".to_owned()),
-            ),
-            GiveUp::NotFound => DownloadError::NotFound(
-                trouble.unwrap_or_else(|| "the peers reached lack what is missing here".to_owned()),
-            ),
-            GiveUp::Unserved => DownloadError::Unserved(state.fetch.patience.as_secs()),
-            GiveUp::Unsigned => DownloadError::Unsigned(trouble.unwrap_or_default()),
-            GiveUp::Silent => DownloadError::TimedOut(state.fetch.patience.as_secs()),
+        let outcomes = &state.outcomes;
+        let said = (!outcomes.is_empty()).then(|| outcomes.to_string());
+        let reasons = |others: &str| {
+            said.clone().or_else(|| only_web_seeds.clone()).unwrap_or_else(|| others.to_owned())
+        };
+        let seconds = state.fetch.patience.as_secs();
+        let error = match outcomes.verdict(why) {
+            GiveUp::Unreachable => DownloadError::Unreachable(reasons(
+                "there is nobody to ask; name a peer with --peer, or a directory with --tracker",
+            )),
+            GiveUp::NotFound => {
+                DownloadError::NotFound(reasons("the peers reached lack what is missing here"))
+            }
+            GiveUp::Unserved => DownloadError::Unserved(seconds),
+            GiveUp::Unsigned => DownloadError::Unsigned(state.unsigned.clone().unwrap_or_default()),
+            GiveUp::Silent => DownloadError::TimedOut { seconds, reasons: said },
         };
         self.fail(key, error);
     }
@@ -446,17 +482,6 @@ impl Driver {
         }
         self.checkpoint_and_forget(key);
         self.leave(key);
-    }
-
-    /// Remembers why a peer was of no use, for the message should nobody be.
-    pub(super) fn note_trouble(&mut self, key: ContentKey, peer: PeerKey, reason: &str) {
-        let address = self.peers.shown(peer);
-        if let Some(state) = self.fetch_state(key) {
-            state.trouble = Some(match address {
-                Some(address) if !reason.contains(&address) => format!("{address}: {reason}"),
-                _ => reason.to_owned(),
-            });
-        }
     }
 
     /// Leaves a swarm and forgets the content.

@@ -6,6 +6,7 @@ use nearcast_core::{
     addresses::Rank,
     id::{ContentId, ContentKey, PeerKey, QueryId},
     input::{Candidate, Event, Via},
+    outcomes::{Outcome, Role},
     registry::Endpoint,
     run_set::RunSet,
     swarm::Swarm,
@@ -130,6 +131,14 @@ impl Driver {
         if reply.holds {
             let near = self.near(directory);
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });
+        }
+        let role = (Role::Directory, directory);
+        match () {
+            () if !candidates.is_empty() => self.note_good(content, role),
+            () if !reply.unknown => self.note_outcome(content, role, Outcome::KnowsNobody),
+            // A link does not say whom it names as a directory, so peers are asked as well.
+            () if named => self.note_outcome(content, role, Outcome::NotForThis),
+            () => self.note_good(content, role),
         }
         if let Some(offer) = &reply.atlas {
             self.hear_of_atlas(Teller { peer: directory.0.into(), ip, named }, offer);

@@ -14,6 +14,7 @@ use nearcast_core::{
     input::Join,
     layout::{Layout, RunIndex},
     manifest::Manifest,
+    outcomes::Outcomes,
     run_set::RunSet,
 };
 use tokio::{
@@ -22,16 +23,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::full_disk::FullDisk;
+use super::{full_disk::FullDisk, rate::Rate};
 use crate::{
     error::DownloadError,
     handle::Fetch,
     imports::Imports,
     progress::{Progress, Summary},
 };
-
-/// What this much older rates still weigh.
-const RATE_MEMORY: Duration = Duration::from_secs(2);
 
 /// A download, as its owner sees it.
 pub(super) struct FetchState {
@@ -63,10 +61,16 @@ pub(super) struct FetchState {
     /// Everything wanted is stored, and waits to be finished.
     pub(super) to_finish: bool,
     pub(super) full_disk: FullDisk,
-    /// The last thing that went wrong with a peer, for the message at the end.
-    pub(super) trouble: Option<String>,
+    /// What became of everybody who was asked, for the message at the end.
+    pub(super) outcomes: Outcomes,
+    /// Whose signature was missing when the metainfo came.
+    pub(super) unsigned: Option<String>,
+    /// Since when those who have what is missing let us wait.
+    pub(super) queued_since: Option<Instant>,
     pub(super) have_bytes: Tally,
     pub(super) durable_bytes: Tally,
+    /// Bytes that came from anybody, whatever becomes of them.
+    pub(super) arrived: Arc<AtomicU64>,
     pub(super) down: Rate,
     pub(super) up: Rate,
     /// What came from other ASes.
@@ -110,47 +114,4 @@ impl Tally {
 /// Bytes of runs.
 pub(super) fn bytes_of(layout: &Layout, runs: impl Iterator<Item = RunIndex>) -> u64 {
     runs.map(|run| u64::from(layout.run_length(run))).sum()
-}
-
-/// A smoothed rate of a counter that only grows.
-#[derive(Debug)]
-pub(super) struct Rate {
-    last: (Instant, u64),
-    value: f64,
-}
-
-impl Rate {
-    pub(super) fn new(now: Instant) -> Rate {
-        Rate { last: (now, 0), value: 0.0 }
-    }
-
-    /// Takes the counter; units per second.
-    pub(super) fn update(&mut self, now: Instant, counter: u64) -> f64 {
-        let seconds = now.saturating_duration_since(self.last.0).as_secs_f64();
-        if seconds > 0.0 {
-            let rate = counter.saturating_sub(self.last.1) as f64 / seconds;
-            let weight = (seconds / RATE_MEMORY.as_secs_f64()).min(1.0);
-            self.value += (rate - self.value) * weight;
-            self.last = (now, counter);
-        }
-        self.value
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rate_follows_its_counter() {
-        let start = Instant::now();
-        let mut rate = Rate::new(start);
-        for tenth in 1..=100 {
-            rate.update(start + Duration::from_millis(tenth * 100), tenth * 1_000);
-        }
-        let value = rate.update(start + Duration::from_millis(10_100), 101_000);
-        assert!((value - 10_000.0).abs() < 100.0, "{value}");
-        let idle = rate.update(start + Duration::from_millis(14_100), 101_000);
-        assert!(idle < 1.0, "{idle}");
-    }
 }

@@ -18,7 +18,7 @@ use crate::{
 impl Driver {
     /// Begins to speak and listen there, if this node is to.
     pub(super) fn start_lan(&mut self) {
-        if !self.parts.config.lan || !lan::may_run(&self.parts.network) {
+        if !self.listens_on_lan() {
             return;
         }
         let lan = Lan {
@@ -29,6 +29,11 @@ impl Driver {
         };
         let listening = self.parts.vital.guard("What listens to the local network", lan::run(lan));
         self.parts.tasks.spawn(listening);
+    }
+
+    /// Whether peers on the local network are heard.
+    pub(super) fn listens_on_lan(&self) -> bool {
+        self.parts.config.lan && lan::may_run(&self.parts.network)
     }
 
     pub(super) fn on_lan_heard(&mut self, heard: &Heard) {

@@ -6,6 +6,7 @@ use nearcast_core::{
     id::ContentKey,
     input::{Candidate, Via},
     magnet::Magnet,
+    outcomes::{Outcome, Role},
     scope::Scope,
 };
 
@@ -62,8 +63,9 @@ impl Driver {
         if !refused.is_empty() {
             let text = refusal(&refused);
             tracing::warn!("{text}");
+            let first = refused.first().map(ToString::to_string).unwrap_or_default();
             if let Some(state) = self.fetch_state(key) {
-                state.trouble = Some(text);
+                state.outcomes.note((Role::Peer, &first), true, Outcome::Unreached(text));
             }
         }
         candidates

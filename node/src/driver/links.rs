@@ -10,6 +10,7 @@ use nearcast_core::{
     input::{Event, Neighbour},
     layout::RunIndex,
     message::Message,
+    outcomes::{Outcome, Role},
     prefix::Prefix,
     rates::Account,
     run_set::RunSet,
@@ -169,7 +170,7 @@ impl Driver {
 
     /// A link that we wanted does not come about.
     fn on_no_link(&mut self, id: LinkId, reason: &str) {
-        self.note_trouble(id.content, id.peer, reason);
+        self.note_outcome(id.content, (Role::Peer, id.peer), Outcome::Reached(reason.to_owned()));
         self.input(id.content, Event::DialFailed { peer: id.peer });
     }
 
@@ -278,6 +279,9 @@ impl Driver {
         let services = &self.services;
         let events = services.events.clone();
         let held = self.parts.network.budget().of(connection);
+        if let Some(held) = &held {
+            held.note_use();
+        }
         let (told, until) = (events.clone(), cancel.clone());
         self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, held, told, until));
         let fetch = Fetch {
@@ -293,6 +297,7 @@ impl Driver {
                 workers: self.parts.workers.clone(),
                 down: services.down.clone(),
                 account,
+                arrived: content.arrived(),
                 buffers: services.buffers.clone(),
                 in_hand: services.in_hand.clone(),
                 events,
@@ -318,7 +323,9 @@ impl Driver {
         };
         self.links.insert((key, peer), Link { id, state: State::Up(Box::new(up)) });
         self.maps.0.insert((key, peer), theirs);
-        let directory = hello.directory && asks_directories;
+        let is_asked = |name| self.engine.swarm(key).is_some_and(|swarm| swarm.asks(name));
+        let by_another_name = self.peers.names_of(peer).any(is_asked);
+        let directory = hello.directory && asks_directories && !by_another_name;
         let about = Neighbour { near, origin: hello.origin, directory, manifest: true, web_seed: false };
         self.input(key, Event::Linked { peer, about });
         Ok(())
@@ -343,11 +350,11 @@ impl Driver {
     pub(super) fn on_link_gone(&mut self, content: ContentKey, peer: PeerKey, reason: &str) {
         tracing::debug!(content = content.0, peer = peer.0, reason, "a link ended");
         let Some(link) = self.links.get(&(content, peer)) else { return };
-        let event = match link.state {
-            State::Opening { .. } => Event::DialFailed { peer },
-            State::Bare(_) | State::Up(_) => Event::Unlinked { peer },
+        let (event, outcome) = match link.state {
+            State::Opening { .. } => (Event::DialFailed { peer }, Outcome::Unreached(reason.to_owned())),
+            State::Bare(_) | State::Up(_) => (Event::Unlinked { peer }, Outcome::Reached(reason.to_owned())),
         };
-        self.note_trouble(content, peer, reason);
+        self.note_outcome(content, (Role::Peer, peer), outcome);
         self.input(content, event);
         self.take_down(content, peer, None);
     }
@@ -358,10 +365,25 @@ impl Driver {
         self.on_link_gone(content, peer, reason);
     }
 
+    /// A connection on which there is no other link gives way to newcomers at once: whoever is refused, and comes again and
+    /// again, would hold every place otherwise.
+    fn note_link_over(&self, peer: PeerKey, connection: ConnectionId) {
+        let is_used = |content: &ContentKey| {
+            let link = self.links.get(&(*content, peer)).map(|link| &link.state);
+            matches!(link, Some(State::Up(up)) if up.connection == connection)
+        };
+        if !self.contents.keys().any(is_used)
+            && let Some(held) = self.parts.network.budget().of(connection)
+        {
+            held.note_over();
+        }
+    }
+
     /// Ends a link's tasks; `goodbye` is said first.
     pub(super) fn take_down(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
         self.maps.0.remove(&(content, peer));
         let Some(Link { state: State::Up(up), .. }) = self.links.remove(&(content, peer)) else { return };
+        self.note_link_over(peer, up.connection);
         let ended = goodbye.map(|why| up.frames.try_send(Frame { said: Some(Said::Goodbye(why)) }));
         if !matches!(ended, Some(Ok(()))) {
             up.cancel.cancel();

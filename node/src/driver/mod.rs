@@ -5,6 +5,7 @@
 //! it belongs to, and bytes of runs never come by.
 
 mod acts;
+mod clock;
 mod contents;
 mod discovery;
 mod fetch_state;
@@ -14,6 +15,8 @@ mod link;
 mod links;
 mod messages;
 mod network;
+mod outcomes;
+mod rate;
 mod report;
 mod storing;
 mod transfers;
@@ -47,6 +50,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    clock::Clock,
     contents::Content,
     discovery::Questions,
     links::Link,
@@ -168,13 +172,25 @@ pub(crate) struct Driver {
     totals: Totals,
     /// Rotten runs found in contents that were left.
     rotten_before: u64,
-    /// The start of the engine's time.
-    origin: Instant,
+    clock: Clock,
     next_key: u32,
     next_generation: u32,
     closing: Option<Closing>,
     banned_said: Repeats,
     unreadable_said: Repeats,
+}
+
+/// Why the loop goes round.
+enum Happened {
+    Net(NetEvent),
+    Inbound(InboundStream),
+    Command(Option<Command>),
+    /// Tasks have told something.
+    Told,
+    /// The engine's next timeout.
+    Due,
+    /// Time for housekeeping.
+    Round,
 }
 
 /// What tasks are given.
@@ -228,7 +244,7 @@ impl Driver {
             queue,
             totals: Totals::default(),
             rotten_before: 0,
-            origin: Instant::now(),
+            clock: Clock::new(Instant::now()),
             next_key: 0,
             next_generation: 0,
             closing: None,
@@ -246,19 +262,26 @@ impl Driver {
         let mut events = Vec::with_capacity(EVENTS_AT_ONCE_MAX);
         loop {
             let wake = self.wake_at();
-            tokio::select! {
-                Some(event) = self.parts.net_events.recv() => self.on_net_event(event),
-                Some(inbound) = self.parts.inbound.recv() => self.on_inbound(inbound),
-                command = self.parts.commands.recv(), if self.closing.is_none() => match command {
-                    Some(command) => self.on_command(command),
-                    // Nobody is left who could ask for anything.
-                    None => self.close(Duration::ZERO, Instant::now() + SAVE_MAX, None),
-                },
-                _ = self.queue.recv_many(&mut events, EVENTS_AT_ONCE_MAX) => {
-                    events.drain(..).for_each(|event| self.on_task_event(event));
-                }
-                () = sleep_until(wake) => self.wake(),
-                _ = housekeeping.tick() => self.keep_house(),
+            let happened = tokio::select! {
+                Some(event) = self.parts.net_events.recv() => Happened::Net(event),
+                Some(inbound) = self.parts.inbound.recv() => Happened::Inbound(inbound),
+                command = self.parts.commands.recv(), if self.closing.is_none() => Happened::Command(command),
+                _ = self.queue.recv_many(&mut events, EVENTS_AT_ONCE_MAX) => Happened::Told,
+                () = sleep_until(wake) => Happened::Due,
+                _ = housekeeping.tick() => Happened::Round,
+            };
+            if let Some(lost) = self.clock.look(Instant::now()) {
+                tracing::info!(seconds = lost.as_secs(), "goes on after it was stopped");
+            }
+            match happened {
+                Happened::Net(event) => self.on_net_event(event),
+                Happened::Inbound(inbound) => self.on_inbound(inbound),
+                Happened::Command(Some(command)) => self.on_command(command),
+                // Nobody is left who could ask for anything.
+                Happened::Command(None) => self.close(Duration::ZERO, Instant::now() + SAVE_MAX, None),
+                Happened::Told => events.drain(..).for_each(|event| self.on_task_event(event)),
+                Happened::Due => self.wake(),
+                Happened::Round => self.keep_house(),
             }
             if self.is_done() {
                 break;
@@ -268,12 +291,12 @@ impl Driver {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::ZERO + self.origin.elapsed()
+        self.clock.timestamp(Instant::now())
     }
 
     fn wake_at(&self) -> Instant {
         match self.engine.poll_timeout() {
-            Some((at, _)) => self.origin + Duration::from_nanos(at.as_nanos()),
+            Some((at, _)) => self.clock.instant(at),
             // Nothing is pending; any input comes sooner.
             None => Instant::now() + ROUND,
         }

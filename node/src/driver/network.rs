@@ -107,9 +107,7 @@ impl Driver {
     fn on_dial_failed(&mut self, peer: PeerKey, reason: &str) {
         let errands = self.errands.remove(&peer).unwrap_or_default();
         for errand in &errands {
-            if let Errand::Link(content) = errand {
-                self.note_trouble(*content, peer, reason);
-            }
+            self.note_errand(peer, *errand, reason);
         }
         let now = self.now();
         // Who is given up by the address book has no address left: nobody needs to try it again.

@@ -1,6 +1,6 @@
 //! Telling owners how things go, and looking after the disks.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use nearcast_core::{
     id::{ContentKey, PeerKey},
@@ -14,6 +14,9 @@ use crate::{
     progress::{Neighbour, Phase, Progress},
     store::Store,
 };
+
+/// Who has room answers at once. Who lets us wait for so long serves others.
+const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Several times a second: progress, totals, stores.
@@ -75,7 +78,7 @@ impl Driver {
         let Some(state) = &mut content.fetch else { return };
         let now = Instant::now();
         let mut progress = Progress {
-            phase: phase(state, swarm),
+            phase: phase(now, state, swarm),
             bytes_total: state.bytes_total,
             bytes_resumed: state.bytes_resumed,
             neighbours,
@@ -97,7 +100,7 @@ impl Driver {
             progress.imports = self.engine.locality().asn.map(|_| state.imports.clone());
             progress.uploaded = swarm.uploaded();
             progress.wasted = swarm.wasted();
-            progress.rate_down = state.down.update(now, swarm.traffic().total());
+            progress.rate_down = state.down.update(now, state.arrived.load(Ordering::Relaxed));
             progress.rate_up = state.up.update(now, swarm.uploaded());
         }
         state.progress.send_replace(progress);
@@ -129,7 +132,7 @@ impl Driver {
     }
 }
 
-fn phase(state: &FetchState, swarm: Option<&Swarm>) -> Phase {
+fn phase(now: Instant, state: &mut FetchState, swarm: Option<&Swarm>) -> Phase {
     if state.path.is_some() {
         return if *state.seeded.borrow() { Phase::Complete } else { Phase::Seeding };
     }
@@ -137,7 +140,11 @@ fn phase(state: &FetchState, swarm: Option<&Swarm>) -> Phase {
         return Phase::DiskFull;
     }
     let Some(swarm) = swarm else { return Phase::Checking };
-    let why = match swarm.standing() {
+    let standing = swarm.standing();
+    let queued_since = (standing == Standing::Queued).then(|| state.queued_since.unwrap_or(now));
+    state.queued_since = queued_since;
+    let is_refused = queued_since.is_some_and(|since| now.duration_since(since) >= REFUSED_AFTER);
+    let why = match standing {
         // Hashing what a manifest that came from a peer found on disk.
         Standing::FetchingManifest if state.checked.1.load(Ordering::Relaxed) > 0 => return Phase::Checking,
         Standing::FetchingManifest => return Phase::FetchingManifest,
@@ -145,7 +152,8 @@ fn phase(state: &FetchState, swarm: Option<&Swarm>) -> Phase {
         Standing::DiskFull => return Phase::DiskFull,
         Standing::Alone => "no peer and no directory is known",
         Standing::Searching => "looking for peers",
-        Standing::Queued => "the peers that have what is missing serve others at the moment",
+        Standing::Queued if is_refused => "the peers that have what is missing serve others at the moment",
+        Standing::Queued | Standing::Waiting => "waiting for an answer",
         Standing::NobodyHasIt => "none of the peers reached has what is missing",
     };
     Phase::Stalled(why.to_owned())

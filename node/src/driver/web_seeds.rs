@@ -6,6 +6,7 @@ use std::time::Duration;
 use nearcast_core::{
     id::{ContentKey, PeerKey, RequestId},
     input::{Candidate, Event, Neighbour, RunFailure, Via},
+    outcomes::{Outcome, Role},
     output::Action,
     paths::printable,
     run_set::RunSet,
@@ -178,6 +179,7 @@ impl Driver {
             workers: self.parts.workers.clone(),
             down: services.down.clone(),
             account: self.account(link),
+            arrived: content.arrived(),
             buffers: services.buffers.clone(),
             in_hand: services.in_hand.clone(),
             events: services.events.clone(),
@@ -227,7 +229,7 @@ impl Driver {
             tracing::debug!(place, reason, "a web seed is of no use at the moment");
         }
         if let Some(state) = self.fetch_state(key) {
-            state.trouble = Some(format!("{place}: {reason}"));
+            state.outcomes.note((Role::Peer, &place), true, Outcome::Unreached(reason));
         }
         let event = match (lasting, line.open) {
             (true, _) => Event::Hopeless { peer },
@@ -265,7 +267,8 @@ impl Driver {
         let place = seed.place.to_string();
         tracing::warn!(place, "banned for sending corrupt data: a web seed's file is not the content's");
         if let Some(state) = self.fetch_state(id.content) {
-            state.trouble = Some(format!("{place}: its file differs from the content"));
+            let why = "its file differs from the content".to_owned();
+            state.outcomes.note((Role::Peer, &place), true, Outcome::Reached(why));
         }
     }
 

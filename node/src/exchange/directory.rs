@@ -73,22 +73,24 @@ pub(crate) async fn ask(
         }
         Err(error) => Some(error.to_string()),
     };
-    if let Some(reason) = reason {
+    if let Some(reason) = &reason {
         tracing::debug!(%peer, reason, "a directory is asked no more over this stream");
     }
+    let reason = reason.unwrap_or_default();
     queue.close();
     while let Ok((content, query)) = awaited.try_recv() {
-        fail(content, query, &events).await;
+        fail((content, query), (key, &reason), &events).await;
     }
     while let Ok(asked) = queue.try_recv() {
-        fail(asked.content, asked.query, &events).await;
+        fail((asked.content, asked.query), (key, &reason), &events).await;
     }
 }
 
-async fn fail(content: ContentKey, query: Option<QueryId>, events: &Events) {
+async fn fail((content, query): Awaited, (directory, reason): (PeerKey, &str), events: &Events) {
     if let Some(query) = query {
+        let failed = TaskEvent::AskFailed { content, query, directory, reason: reason.to_owned() };
         // The driver is gone only when the node stops.
-        let _ = events.send(TaskEvent::AskFailed { content, query }).await;
+        let _ = events.send(failed).await;
     }
 }
 
@@ -137,7 +139,7 @@ async fn read_all(
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
-        fail(content, query, events).await;
+        fail((content, query), (directory, &reason), events).await;
         return Some(reason);
     }
     None
@@ -149,6 +151,11 @@ pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, directory:
     let peer = inbound.peer;
     if let Err(error) = answer_all(inbound, &place, directory.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
+        // Whoever goes on closes what it does not need; a process that was killed does not.
+        let broke = matches!(error, FrameError::Io(_));
+        if let (Some(directory), Some(name), true) = (directory, PeerName::from_id(&peer.to_bytes()), broke) {
+            directory.lose(&name);
+        }
     }
     drop(place);
 }

@@ -7,7 +7,10 @@
 use std::{
     io,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Poll,
     time::{Duration, Instant},
 };
@@ -71,6 +74,8 @@ pub(crate) struct Tools {
     pub(crate) down: Limiter,
     /// Who pays for the bytes.
     pub(crate) account: Account,
+    /// Bytes that came, whatever becomes of them.
+    pub(crate) arrived: Arc<AtomicU64>,
     pub(crate) buffers: Buffers,
     /// Runs being hashed or written, all links together.
     pub(crate) in_hand: Arc<Semaphore>,
@@ -285,6 +290,7 @@ impl Fetch {
             };
             at = at.saturating_add(bytes);
             *came = came.saturating_add(bytes);
+            self.tools.arrived.fetch_add(bytes as u64, Ordering::Relaxed);
             match rate.note(waited, bytes) {
                 // Between answers, silence is in order as long as none is due.
                 Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),

@@ -103,7 +103,7 @@ pub(crate) enum TaskEvent {
     /// A directory answered.
     Answered { content: ContentKey, query: QueryId, directory: PeerKey, reply: Box<Reply> },
     /// It did not.
-    AskFailed { content: ContentKey, query: QueryId },
+    AskFailed { content: ContentKey, query: QueryId, directory: PeerKey, reason: String },
     /// What another atlas says from where we are.
     LookedAround(Box<Outlook>),
     /// Somebody is on the local network, or leaves it.

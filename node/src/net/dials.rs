@@ -1,15 +1,17 @@
-//! Dials in progress: which address is being tried, and what is left to try.
+//! Dials in progress: which addresses are being tried, and what is left to try.
 //!
-//! Addresses are tried one after another, TCP before QUIC, because bulk is cheaper over TCP with TLS; QUIC is there for
-//! peers that TCP does not reach. One at a time also means that somebody else sitting at one address of a peer cannot
-//! end the dial before the others had their turn.
+//! TCP comes before QUIC, because bulk is cheaper over TCP with TLS; QUIC is there for peers that TCP does not reach. The
+//! next address is tried as soon as one failed, and beside it when that takes longer than a moment, as in Happy Eyeballs
+//! (RFC 8305): an address that does not answer at all costs that moment only. The first connection that is made ends the
+//! dial. Somebody else who sits at one address of a peer does not end it before the others had their turn.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     error::Error,
     io,
     net::IpAddr,
     num::NonZeroU8,
+    time::Duration,
 };
 
 use libp2p::{
@@ -21,10 +23,16 @@ use libp2p::{
     },
 };
 
+use nearcast_core::addresses::ATTEMPT_DELAY;
+use tokio::time::Instant;
+
 use crate::address::{ip_of, peer_of};
 
 /// Addresses tried for one dial; more are ignored.
 const ADDRESSES_MAX: usize = 8;
+/// Where TCP is refused the process that listened there is gone, as a rule, and QUIC would be waited for in vain. Whoever
+/// speaks QUIC alone at that address has answered after so long.
+const REFUSED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An address to dial.
 #[derive(Clone, Debug)]
@@ -43,7 +51,11 @@ pub(crate) struct Dial {
     /// Who else was found, and at which address.
     pub(crate) others_found: Vec<(PeerId, Multiaddr)>,
     left: VecDeque<Attempt>,
-    current: Option<Attempt>,
+    under_way: BTreeMap<ConnectionId, Attempt>,
+    /// When the next address is tried beside those under way.
+    next_at: Instant,
+    /// When nothing that is under way is waited for any more.
+    until: Option<Instant>,
     failures: Vec<String>,
 }
 
@@ -54,23 +66,92 @@ struct Attempt {
     fresh_port: bool,
 }
 
-/// All dials, by the connection each is trying to make.
+/// All dials, and whose each connection is that is being made.
 #[derive(Debug, Default)]
-pub(crate) struct Dials(BTreeMap<ConnectionId, Dial>);
+pub(crate) struct Dials {
+    dials: BTreeMap<u64, Dial>,
+    next: u64,
+    by_connection: BTreeMap<ConnectionId, u64>,
+    /// Attempts whose dial has led somewhere meanwhile: nobody needs a second connection.
+    superfluous: BTreeSet<ConnectionId>,
+}
+
+/// What a connection that was made is.
+pub(crate) enum Made {
+    /// What this dial was for.
+    Dialled(Dial),
+    /// One too many: its dial has led somewhere else.
+    Superfluous,
+    /// Nobody's: the other side made it, or its dial was given up.
+    Other,
+}
 
 impl Dials {
-    pub(crate) fn insert(&mut self, connection: ConnectionId, dial: Dial) {
-        self.0.insert(connection, dial);
+    /// A dial begins. Its number.
+    pub(crate) fn insert(&mut self, dial: Dial) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        self.dials.insert(number, dial);
+        number
     }
 
-    pub(crate) fn remove(&mut self, connection: ConnectionId) -> Option<Dial> {
-        self.0.remove(&connection)
+    pub(crate) fn get_mut(&mut self, number: u64) -> Option<&mut Dial> {
+        self.dials.get_mut(&number)
+    }
+
+    /// What to try next for this dial, and the connection that this will be.
+    pub(crate) fn next(&mut self, now: Instant, number: u64) -> Option<DialOpts> {
+        let options = self.dials.get_mut(&number)?.next(now)?;
+        self.by_connection.insert(options.connection_id(), number);
+        Some(options)
+    }
+
+    /// The dial that tried this, which failed; none if nobody waits for it.
+    pub(crate) fn failed(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        error: &DialError,
+    ) -> Option<u64> {
+        self.superfluous.remove(&connection);
+        let number = self.by_connection.remove(&connection)?;
+        self.dials.get_mut(&number)?.failed(now, connection, error);
+        Some(number)
+    }
+
+    /// A connection is made.
+    pub(crate) fn made(&mut self, connection: ConnectionId) -> Made {
+        if self.superfluous.remove(&connection) {
+            return Made::Superfluous;
+        }
+        let number = self.by_connection.get(&connection).copied();
+        let Some(dial) = number.and_then(|number| self.end(number)) else { return Made::Other };
+        self.superfluous.extend(dial.under_way.keys().filter(|other| **other != connection));
+        Made::Dialled(dial)
+    }
+
+    /// A dial is over. What it had under way is waited for by nobody.
+    pub(crate) fn end(&mut self, number: u64) -> Option<Dial> {
+        let dial = self.dials.remove(&number)?;
+        self.by_connection.retain(|_, dial| *dial != number);
+        Some(dial)
+    }
+
+    /// When something is due here; none if nothing is.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.dials.values().filter_map(Dial::due).min()
+    }
+
+    /// Dials that have something due.
+    pub(crate) fn due(&self, now: Instant) -> Vec<u64> {
+        let is_due = |(_, dial): &(&u64, &Dial)| dial.due().is_some_and(|due| due <= now);
+        self.dials.iter().filter(is_due).map(|(number, _)| *number).collect()
     }
 }
 
 impl Dial {
     /// A dial of `peer`, or of whoever is at the addresses if none names a peer.
-    pub(crate) fn new(token: u64, peer: Option<PeerId>, targets: Vec<Target>) -> Dial {
+    pub(crate) fn new(now: Instant, token: u64, peer: Option<PeerId>, targets: Vec<Target>) -> Dial {
         let peer = peer.or_else(|| targets.iter().find_map(|target| peer_of(&target.address)));
         Dial {
             token,
@@ -80,25 +161,44 @@ impl Dial {
                 .into_iter()
                 .map(|target| Attempt { address: target.address, fresh_port: target.once })
                 .collect(),
-            current: None,
+            under_way: BTreeMap::new(),
+            next_at: now,
+            until: None,
             failures: Vec::new(),
         }
     }
 
-    /// What to dial next; `None` when everything was tried.
-    pub(crate) fn next(&mut self) -> Option<DialOpts> {
+    /// What to dial next; `None` when everything was begun.
+    fn next(&mut self, now: Instant) -> Option<DialOpts> {
         let attempt = self.left.pop_front()?;
-        self.current = Some(attempt.clone());
-        Some(options(self.peer, attempt))
+        let options = options(self.peer, attempt.clone());
+        self.under_way.insert(options.connection_id(), attempt);
+        self.next_at = now + ATTEMPT_DELAY;
+        Some(options)
     }
 
-    /// Notes why the present attempt failed; the next one may be the same address from another port.
-    pub(crate) fn failed(&mut self, error: &DialError) {
-        let Some(attempt) = self.current.take() else {
+    /// When the next address is tried, or nothing is waited for any more.
+    fn due(&self) -> Option<Instant> {
+        let next = (!self.left.is_empty()).then_some(self.next_at);
+        next.into_iter().chain(self.until).min()
+    }
+
+    /// Whether nothing of it is left that could lead somewhere.
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        let is_idle = self.left.is_empty() && self.under_way.is_empty();
+        is_idle || self.until.is_some_and(|until| until <= now)
+    }
+
+    /// Notes why an attempt failed; the next one may be the same address from another port.
+    fn failed(&mut self, now: Instant, connection: ConnectionId, error: &DialError) {
+        let Some(attempt) = self.under_way.remove(&connection) else {
             return;
         };
         if let DialError::WrongPeerId { obtained, .. } = error {
             self.others_found.push((*obtained, attempt.address.clone()));
+        }
+        if is_refused(error) && self.is_about(&attempt.address) {
+            self.until = Some(now + REFUSED_PATIENCE);
         }
         if !attempt.fresh_port && may_have_crossed(&attempt.address, error) {
             self.left.push_front(Attempt { fresh_port: true, ..attempt });
@@ -107,13 +207,17 @@ impl Dial {
         }
     }
 
+    /// Whether all that is left is at the IP of this address.
+    fn is_about(&self, address: &Multiaddr) -> bool {
+        let ip = ip_of(address);
+        self.left.iter().chain(self.under_way.values()).all(|other| ip_of(&other.address) == ip)
+    }
+
     /// Why every attempt failed, in one line.
     pub(crate) fn reason(&self) -> String {
-        if self.failures.is_empty() {
-            "no usable address is known".to_owned()
-        } else {
-            self.failures.join("; ")
-        }
+        let silent = self.under_way.values().map(|attempt| format!("{}: no answer", attempt.address));
+        let all: Vec<String> = self.failures.iter().cloned().chain(silent).collect();
+        if all.is_empty() { "no usable address is known".to_owned() } else { all.join("; ") }
     }
 }
 
@@ -183,6 +287,13 @@ fn may_have_crossed(address: &Multiaddr, error: &DialError) -> bool {
     is_tcp(address) && !errors.iter().any(|(_, error)| never_connected(error))
 }
 
+/// Whether somebody said at once that nobody listens there.
+fn is_refused(error: &DialError) -> bool {
+    let DialError::Transport(errors) = error else { return false };
+    let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
+    errors.iter().any(|(_, error)| chain(error).any(|error| error.downcast_ref().is_some_and(refused)))
+}
+
 fn never_connected(error: &(dyn Error + 'static)) -> bool {
     chain(error).any(|error| {
         error.downcast_ref::<io::Error>().is_some_and(|error| {
@@ -217,7 +328,9 @@ fn reason(error: &DialError) -> String {
 
 /// The last sentence of an error's chain: the first ones say only which layer passed it on.
 pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
-    chain(error).last().unwrap_or(error).to_string()
+    let cause = chain(error).last().unwrap_or(error).to_string();
+    // The sentence of libp2p's timeout, whose type has a parameter that differs from place to place.
+    if cause == "Timeout has been reached" { "no answer".to_owned() } else { cause }
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -280,40 +393,98 @@ mod tests {
             format!("/ip4/192.0.2.1/tcp/1/p2p/{other}").parse().unwrap(),
             format!("/ip4/192.0.2.2/tcp/1/p2p/{peer}").parse().unwrap(),
         ];
-        let dial = Dial::new(1, Some(peer), targets(given.clone()));
+        let dial = Dial::new(Instant::now(), 1, Some(peer), targets(given.clone()));
         assert_eq!(dial.left.len(), 1);
         assert_eq!(dial.left[0].address, "/ip4/192.0.2.2/tcp/1".parse().unwrap());
         assert_eq!(
-            Dial::new(1, None, targets(given)).peer,
+            Dial::new(Instant::now(), 1, None, targets(given)).peer,
             Some(other),
             "the first address says whom we want"
         );
     }
 
+    fn transport(kind: io::ErrorKind) -> DialError {
+        let error = libp2p::core::transport::TransportError::Other(io::Error::other(io::Error::from(kind)));
+        DialError::Transport(vec![(Multiaddr::empty(), error)])
+    }
+
+    /// Begins the next attempt of a dial, if there is one.
+    fn begin(now: Instant, dials: &mut Dials, dial: u64) -> Option<ConnectionId> {
+        dials.next(now, dial).map(|options| options.connection_id())
+    }
+
+    fn dialling(dials: &mut Dials, targets: Vec<Target>) -> u64 {
+        dials.insert(Dial::new(Instant::now(), 1, None, targets))
+    }
+
     #[test]
     fn a_broken_handshake_is_tried_again_from_another_port_and_a_refusal_is_not() {
-        let transport = |kind: io::ErrorKind| {
-            let error =
-                libp2p::core::transport::TransportError::Other(io::Error::other(io::Error::from(kind)));
-            DialError::Transport(vec![(Multiaddr::empty(), error)])
-        };
-        let mut dial = Dial::new(1, None, targets(addresses(&["/ip4/192.0.2.1/tcp/1"])));
-        assert!(dial.next().is_some());
-        dial.failed(&transport(io::ErrorKind::UnexpectedEof));
-        assert!(dial.next().is_some(), "once more");
-        dial.failed(&transport(io::ErrorKind::UnexpectedEof));
-        assert!(dial.next().is_none(), "but not twice");
+        let address = || addresses(&["/ip4/192.0.2.1/tcp/1"]);
+        let (now, mut dials) = (Instant::now(), Dials::default());
+        let dial = dialling(&mut dials, targets(address()));
+        let first = begin(now, &mut dials, dial).unwrap();
+        assert_eq!(dials.failed(now, first, &transport(io::ErrorKind::UnexpectedEof)), Some(dial));
+        let second = begin(now, &mut dials, dial).expect("once more");
+        assert_eq!(dials.failed(now, second, &transport(io::ErrorKind::UnexpectedEof)), Some(dial));
+        assert!(begin(now, &mut dials, dial).is_none(), "but not twice");
 
-        let hearsay = Target { address: addresses(&["/ip4/192.0.2.1/tcp/1"]).remove(0), once: true };
-        let mut dial = Dial::new(1, None, vec![hearsay]);
-        assert!(dial.next().is_some());
-        dial.failed(&transport(io::ErrorKind::UnexpectedEof));
-        assert!(dial.next().is_none(), "what somebody else says is tried once");
+        let hearsay = Target { address: address().remove(0), once: true };
+        let dial = dialling(&mut dials, vec![hearsay]);
+        let first = begin(now, &mut dials, dial).unwrap();
+        dials.failed(now, first, &transport(io::ErrorKind::UnexpectedEof));
+        assert!(begin(now, &mut dials, dial).is_none(), "what somebody else says is tried once");
 
-        let mut dial = Dial::new(1, None, targets(addresses(&["/ip4/192.0.2.1/tcp/1"])));
-        assert!(dial.next().is_some());
-        dial.failed(&transport(io::ErrorKind::ConnectionRefused));
-        assert!(dial.next().is_none());
-        assert!(dial.reason().contains("/ip4/192.0.2.1/tcp/1"), "{}", dial.reason());
+        let dial = dialling(&mut dials, targets(address()));
+        let first = begin(now, &mut dials, dial).unwrap();
+        dials.failed(now, first, &transport(io::ErrorKind::ConnectionRefused));
+        assert!(begin(now, &mut dials, dial).is_none());
+        let reason = dials.end(dial).unwrap().reason();
+        assert!(reason.contains("/ip4/192.0.2.1/tcp/1"), "{reason}");
+    }
+
+    #[test]
+    fn an_address_that_is_silent_keeps_the_next_one_waiting_for_a_moment_only() {
+        let (now, mut dials) = (Instant::now(), Dials::default());
+        let both = addresses(&["/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/udp/1/quic-v1"]);
+        let dial = dialling(&mut dials, targets(both));
+        let tcp = begin(now, &mut dials, dial).unwrap();
+        assert!(dials.due(now).is_empty());
+        let next = dials.next_due().expect("QUIC is tried soon");
+        assert_eq!(next, now + ATTEMPT_DELAY);
+        assert_eq!(dials.due(next), [dial]);
+        let quic = begin(now, &mut dials, dial).unwrap();
+        assert_eq!(dials.next_due(), None, "there is nothing else to try");
+        assert!(matches!(dials.made(quic), Made::Dialled(made) if made.token == 1));
+        assert!(matches!(dials.made(tcp), Made::Superfluous), "one is enough");
+        assert!(dials.by_connection.is_empty() && dials.superfluous.is_empty() && dials.dials.is_empty());
+    }
+
+    #[test]
+    fn where_tcp_is_refused_quic_is_waited_for_a_second_and_no_longer() {
+        let (now, mut dials) = (Instant::now(), Dials::default());
+        let both = addresses(&["/ip4/192.0.2.1/tcp/1", "/ip4/192.0.2.1/udp/1/quic-v1"]);
+        let dial = dialling(&mut dials, targets(both));
+        let tcp = begin(now, &mut dials, dial).unwrap();
+        dials.failed(now, tcp, &transport(io::ErrorKind::ConnectionRefused));
+        let quic = begin(now, &mut dials, dial).expect("QUIC is tried at once");
+        let end = dials.next_due().expect("that ends");
+        assert_eq!(end, now + REFUSED_PATIENCE);
+        let is_over = |dials: &mut Dials, at| dials.get_mut(dial).unwrap().is_over(at);
+        assert!(!is_over(&mut dials, now) && is_over(&mut dials, end));
+        let reason = dials.end(dial).unwrap().reason();
+        assert!(reason.contains("tcp/1: ") && reason.contains("quic-v1: no answer"), "{reason}");
+        // Should it be made after all, it is as good as one that the other side made.
+        assert!(matches!(dials.made(quic), Made::Other));
+    }
+
+    #[test]
+    fn a_refusal_at_one_ip_ends_nothing_at_another() {
+        let (now, mut dials) = (Instant::now(), Dials::default());
+        let two = addresses(&["/ip4/192.0.2.1/tcp/1", "/ip6/2001:db8::1/tcp/1"]);
+        let dial = dialling(&mut dials, targets(two));
+        let first = begin(now, &mut dials, dial).unwrap();
+        dials.failed(now, first, &transport(io::ErrorKind::ConnectionRefused));
+        assert!(begin(now, &mut dials, dial).is_some());
+        assert_eq!(dials.next_due(), None);
     }
 }

@@ -34,7 +34,7 @@ use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 use crate::{budget::Plan, vital::Vital};
 
 pub(crate) use self::{
-    dials::Target,
+    dials::{Target, without_peer},
     network::{ConnectionCaps, Network},
     security::Security,
     streams::InboundStream,

@@ -4,7 +4,7 @@
 //! not take hold the swarm back, never the other way round, so requests are always taken.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::ControlFlow,
     sync::atomic::Ordering,
     time::Duration,
@@ -17,12 +17,12 @@ use libp2p::{
     ping,
     swarm::{ConnectionError, ConnectionId, ListenError, SwarmEvent},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::{
     NetEvent, NetworkConfig, Target,
     behaviour::{Behaviour, BehaviourEvent, new_swarm},
-    dials::{Dial, Dials, keeps_source, root_cause, without_peer},
+    dials::{Dial, Dials, Made, keeps_source, root_cause, without_peer},
     inbound_max,
     network::{Command, Ends},
     streams::Streams,
@@ -45,6 +45,8 @@ pub(crate) struct Driver {
     /// Where we were told to listen; dials must not leave from elsewhere.
     listen: Vec<Multiaddr>,
     dials: Dials,
+    /// Connections that are being closed, of which the node never heard.
+    unheard: BTreeSet<ConnectionId>,
     /// Bans in the order they were made.
     bans: VecDeque<PeerId>,
     /// Pings lost in a row, for connections that lost any.
@@ -56,6 +58,7 @@ pub(crate) struct Driver {
 enum Next {
     Stop,
     EventRoom,
+    Dials,
     Orders,
     Command(Option<Command>),
     Swarm(SwarmEvent<BehaviourEvent>),
@@ -73,6 +76,7 @@ impl Driver {
             ends,
             listen: config.listen.clone(),
             dials: Dials::default(),
+            unheard: BTreeSet::new(),
             bans: VecDeque::new(),
             pings_lost: BTreeMap::new(),
             backlog: VecDeque::new(),
@@ -88,7 +92,8 @@ impl Driver {
     }
 
     async fn turn(&mut self) -> ControlFlow<()> {
-        let Driver { swarm, ends, backlog, .. } = self;
+        let Driver { swarm, ends, backlog, dials, .. } = self;
+        let due = dials.next_due();
         let next = tokio::select! {
             biased;
             () = ends.tasks.stop.cancelled() => Next::Stop,
@@ -96,6 +101,7 @@ impl Driver {
             next = async {
                 tokio::select! {
                     () = ends.orders.given.notified() => Next::Orders,
+                    () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Next::Dials,
                     command = ends.commands.recv(), if backlog.len() < BACKLOG_MAX => Next::Command(command),
                     event = swarm.select_next_some(), if backlog.is_empty() => Next::Swarm(event),
                 }
@@ -104,11 +110,16 @@ impl Driver {
         match next {
             Next::Stop | Next::Command(None) => return ControlFlow::Break(()),
             Next::EventRoom => self.flush_backlog(),
+            Next::Dials => {
+                for dial in self.dials.due(Instant::now()) {
+                    self.try_next_address(dial);
+                }
+            }
             Next::Orders => self.on_orders(),
             Next::Command(Some(Command::Dial { token, peer, targets })) => {
                 let keeps = |target: &Target| keeps_source(&self.listen, &target.address);
                 let usable = targets.into_iter().filter(keeps).collect();
-                self.try_next_address(Dial::new(token, peer, usable));
+                self.begin_dial(Dial::new(Instant::now(), token, peer, usable));
             }
             Next::Command(Some(Command::Open { peer, connection, request })) => {
                 self.swarm.behaviour_mut().streams.open(peer, connection, request);
@@ -166,18 +177,30 @@ impl Driver {
         }
     }
 
-    fn try_next_address(&mut self, mut dial: Dial) {
+    fn begin_dial(&mut self, dial: Dial) {
         if dial.peer == Some(*self.swarm.local_peer_id()) {
             return self.dial_failed(&dial, Some("that is ourselves"));
         }
-        while let Some(options) = dial.next() {
+        let dial = self.dials.insert(dial);
+        self.try_next_address(dial);
+    }
+
+    /// Tries one more address of a dial, if there is one, or ends the dial if nothing is left that could lead somewhere.
+    fn try_next_address(&mut self, number: u64) {
+        while !self.dials.get_mut(number).is_none_or(|dial| dial.is_over(Instant::now()))
+            && let Some(options) = self.dials.next(Instant::now(), number)
+        {
             let connection = options.connection_id();
             match self.swarm.dial(options) {
-                Ok(()) => return self.dials.insert(connection, dial),
-                Err(error) => dial.failed(&error),
+                Ok(()) => return,
+                Err(error) => drop(self.dials.failed(Instant::now(), connection, &error)),
             }
         }
-        self.dial_failed(&dial, None);
+        if self.dials.get_mut(number).is_some_and(|dial| dial.is_over(Instant::now()))
+            && let Some(dial) = self.dials.end(number)
+        {
+            self.dial_failed(&dial, None);
+        }
     }
 
     fn dial_failed(&mut self, dial: &Dial, reason: Option<&str>) {
@@ -199,8 +222,7 @@ impl Driver {
                 self.on_disconnected(peer_id, connection_id, num_established, cause)
             }
             SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                if let Some(mut dial) = self.dials.remove(connection_id) {
-                    dial.failed(&error);
+                if let Some(dial) = self.dials.failed(Instant::now(), connection_id, &error) {
                     self.try_next_address(dial);
                 }
             }
@@ -235,7 +257,15 @@ impl Driver {
             ConnectedPoint::Listener { local_addr, .. } => Some(local_addr.clone()),
             ConnectedPoint::Dialer { .. } => None,
         };
-        let dial = self.dials.remove(connection).map(|dial| dial.token);
+        let dial = match self.dials.made(connection) {
+            Made::Dialled(dial) => Some(dial.token),
+            Made::Other => None,
+            Made::Superfluous => {
+                self.unheard.insert(connection);
+                self.swarm.close_connection(connection);
+                return;
+            }
+        };
         self.tell(NetEvent::Connected {
             peer,
             connection,
@@ -254,6 +284,9 @@ impl Driver {
         cause: Option<ConnectionError>,
     ) {
         self.pings_lost.remove(&connection);
+        if self.unheard.remove(&connection) {
+            return;
+        }
         let cause = match cause {
             None => "closed by us".to_owned(),
             Some(ConnectionError::KeepAliveTimeout) => "idle".to_owned(),

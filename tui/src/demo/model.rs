@@ -68,7 +68,7 @@ impl Model {
         let peer = &mut self.peers[peer];
         peer.have = peer.have.max(progress.bytes_have);
         peer.uploaded = progress.uploaded;
-        peer.rate = progress.rate_down;
+        peer.rate = progress.rate_down.unwrap_or_default();
         if peer.state == State::Getting {
             peer.received = progress.received;
         }
@@ -259,7 +259,7 @@ pub(super) mod tests {
         let halfway = Progress {
             bytes_have: 50_000_000,
             received: traffic(10_000_000, 10_000_000, 30_000_000),
-            rate_down: 12_300_000.0,
+            rate_down: Some(12_300_000.0),
             uploaded: 7_000_000,
             ..Progress::default()
         };

@@ -186,8 +186,8 @@ impl Events {
             bytes: progress.bytes_have,
             bytes_total: progress.bytes_total,
             durable_bytes: progress.durable_bytes,
-            down: progress.rate_down as u64,
-            up: progress.rate_up as u64,
+            down: progress.rate_down.unwrap_or_default() as u64,
+            up: progress.rate_up.unwrap_or_default() as u64,
             peers: progress.neighbours.len(),
         }
         .line()

@@ -27,14 +27,14 @@ pub(crate) fn status(progress: &Progress) -> String {
         Phase::Seeding => format!(
             "seeding, {} given, {}, {}",
             Bytes(progress.uploaded),
-            Rate(progress.rate_up),
+            shown_rate(progress.rate_up),
             neighbours(progress)
         ),
     }
 }
 
 fn downloading(progress: &Progress) -> String {
-    let mut parts = vec![share(progress), Rate(progress.rate_down).to_string()];
+    let mut parts = vec![share(progress), shown_rate(progress.rate_down)];
     parts.extend(remaining(progress).map(|left| format!("{} left", Span(left))));
     parts.push(neighbours(progress));
     let received = progress.received;
@@ -44,6 +44,11 @@ fn downloading(progress: &Progress) -> String {
     parts.join(", ")
 }
 
+/// A rate, or a dash as long as it is not known.
+fn shown_rate(rate: Option<f64>) -> String {
+    rate.map_or_else(|| "—".to_owned(), |rate| Rate(rate).to_string())
+}
+
 fn share(progress: &Progress) -> String {
     format!("{} of {}", Bytes(progress.bytes_have), Bytes(progress.bytes_total))
 }
@@ -51,8 +56,8 @@ fn share(progress: &Progress) -> String {
 /// Time to the end at the present rate; none when nothing moves.
 pub(crate) fn remaining(progress: &Progress) -> Option<Duration> {
     let bytes = progress.bytes_total.saturating_sub(progress.bytes_have);
-    let seconds = bytes as f64 / progress.rate_down;
-    (progress.rate_down >= 1.0).then(|| Duration::try_from_secs_f64(seconds).ok())?
+    let rate = progress.rate_down.filter(|rate| *rate >= 1.0)?;
+    Duration::try_from_secs_f64(bytes as f64 / rate).ok()
 }
 
 /// Near means the same /16 or closer; the operator's own servers count apart.
@@ -155,7 +160,7 @@ pub(crate) mod tests {
             bytes_total: 100_000_000,
             bytes_have: 50_000_000,
             received,
-            rate_down: 5_000_000.0,
+            rate_down: Some(5_000_000.0),
             neighbours: vec![
                 neighbour(Tier::Prefix24, false),
                 neighbour(Tier::Remote, false),
@@ -188,9 +193,12 @@ pub(crate) mod tests {
 
     #[test]
     fn nothing_is_predicted_when_nothing_moves() {
-        let progress = Progress { rate_down: 0.0, ..halfway() };
+        let progress = Progress { rate_down: Some(0.0), ..halfway() };
         assert_eq!(remaining(&progress), None);
         assert!(!status(&progress).contains("left"));
+        let unknown = Progress { rate_down: None, ..halfway() };
+        assert_eq!(remaining(&unknown), None);
+        assert!(status(&unknown).starts_with("50.0 MB of 100 MB, —, 1 near"), "{}", status(&unknown));
     }
 
     #[test]

@@ -12,11 +12,15 @@ use super::{
 };
 use crate::{id::PeerKey, registry::Endpoint, time::Timestamp};
 
+/// So long an attempt keeps the next one from beginning, as in Happy Eyeballs (RFC 8305, section 5): of an address, of a
+/// transport, of a candidate. What answers does so by then, as a rule; what does not is waited for beside the others. Less =
+/// more attempts at a time.
+pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// The pause after a place failed that the user typed or that was proved; it doubles with each failure. It is at most
 /// half of what one content waits, so it shows only where many contents want the same peer.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
-/// The longest such pause.
-const PAUSE_MAX: Duration = Duration::from_secs(15);
+/// The longest such pause. Longer = a server that comes back is found later.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The pause after a place failed that a link names, which is never given up.
 const PAUSE_LINK: Duration = Duration::from_secs(5);
 /// Of so many attempts at a place that somebody names, the last one is over QUIC.

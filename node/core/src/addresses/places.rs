@@ -72,6 +72,11 @@ impl Spot {
         Spot { endpoint, rank, teller, failures: 0, tried_at: None }
     }
 
+    /// Somebody answered there: the pause before the next attempt is the shortest.
+    pub(super) fn note_alive(&mut self) {
+        self.failures = 0;
+    }
+
     /// Whether so many attempts failed that it is removed.
     pub(super) fn is_spent(&self) -> bool {
         match self.rank {
@@ -102,6 +107,10 @@ pub(super) struct Places(Vec<Spot>);
 impl Places {
     pub(super) fn iter(&self) -> impl Iterator<Item = &Spot> {
         self.0.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Spot> {
+        self.0.iter_mut()
     }
 
     pub(super) fn get_mut(&mut self, at: usize) -> Option<&mut Spot> {

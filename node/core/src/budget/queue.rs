@@ -1,8 +1,8 @@
 //! Who waits in front of a door, and who of them is next.
 //!
-//! Addresses of which nothing bad is known come first, then those of the network that stands best, and of one address
-//! whoever came last: who wants to shut others out came first, and comes again and again ([`Record`]). Honest crowds are
-//! through in a moment in whatever order.
+//! Addresses of which nothing bad is known come first, then those of the network that stands best; of those who stand
+//! alike whoever came in less often lately, and of one address whoever came last: who wants to shut others out came first,
+//! and comes again and again ([`Record`]). Honest crowds are through in a moment in whatever order.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -19,6 +19,9 @@ pub enum Turn<T> {
     /// Nobody waits.
     Nobody,
 }
+
+/// By standing, and then by how often somebody came.
+type Rank = (Standing, Standing);
 
 /// Those who wait, by network and address.
 ///
@@ -71,15 +74,15 @@ impl<T: Copy + Ord> Queue<T> {
 
     /// Who is next.
     pub fn next(&self, now: Timestamp, record: &Record) -> Turn<T> {
-        let (mut best, mut soonest): (Option<(Standing, T, IpAddr)>, Option<Timestamp>) = (None, None);
+        let (mut best, mut soonest): (Option<(Rank, T, IpAddr)>, Option<Timestamp>) = (None, None);
         for (network, addresses) in &self.networks {
-            let (weight, not_before) = (record.network(now, *network), record.not_before(*network));
+            let not_before = record.not_before(*network);
             for (ip, waiting) in addresses {
-                let standing = Standing::of(weight, record.address(now, *ip));
-                if not_before > now && standing != Standing::default() {
+                let rank = record.rank(now, *ip);
+                if not_before > now && rank.0 != Standing::default() {
                     soonest = Some(soonest.map_or(not_before, |soonest| soonest.min(not_before)));
-                } else if best.is_none_or(|(other, ..)| standing < other) {
-                    best = waiting.last().map(|who| (standing, *who, *ip)).or(best);
+                } else if best.is_none_or(|(other, ..)| rank < other) {
+                    best = waiting.last().map(|who| (rank, *who, *ip)).or(best);
                 }
             }
         }
@@ -144,6 +147,23 @@ mod tests {
         queue.arrive(1, ip(2, 1));
         queue.arrive(2, ip(1, 1));
         assert_eq!(queue.next(NOW, &record), Turn::Of(1, ip(2, 1)));
+    }
+
+    #[test]
+    fn of_those_who_stand_alike_who_came_less_often_lately_is_next() {
+        let (mut queue, mut record) = (Queue::default(), Record::default());
+        for _ in 0..3 {
+            record.enter(NOW, ip(1, 1));
+            record.leave(NOW, ip(1, 1), true);
+        }
+        queue.arrive(1, ip(1, 1));
+        queue.arrive(2, ip(2, 1));
+        assert_eq!(queue.next(NOW, &record), Turn::Of(2, ip(2, 1)));
+        queue.leave(2, ip(2, 1));
+        queue.arrive(3, ip(1, 2));
+        assert_eq!(queue.next(NOW, &record), Turn::Of(3, ip(1, 2)), "its neighbour did not come at all");
+        queue.leave(3, ip(1, 2));
+        assert_eq!(queue.next(NOW, &record), Turn::Of(1, ip(1, 1)), "and nobody waits for having come");
     }
 
     #[test]

@@ -51,46 +51,73 @@ fn is_far_worse(one: u32, other: u32) -> bool {
 /// What is known of every network and address.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    networks: Tally<Prefix>,
-    addresses: Tally<IpAddr>,
+    /// Who is here, and who came to nothing.
+    marks: Places,
+    /// How often somebody came in, whatever became of it.
+    visits: Places,
 }
 
 impl Record {
     /// How whoever comes from there stands.
     pub fn standing(&self, now: Timestamp, ip: IpAddr) -> Standing {
-        Standing::of(self.network(now, Prefix::of(ip)), self.address(now, ip))
+        self.marks.standing(now, ip)
+    }
+
+    /// In which order those who wait come in, least first: by standing, and of those who stand alike whoever came less often
+    /// lately. It orders only; nobody waits for having come in.
+    pub(super) fn rank(&self, now: Timestamp, ip: IpAddr) -> (Standing, Standing) {
+        (self.standing(now, ip), self.visits.standing(now, ip))
     }
 
     pub(super) fn network(&self, now: Timestamp, network: Prefix) -> u32 {
-        self.networks.weight(now, &network)
+        self.marks.networks.weight(now, &network)
     }
 
     pub(super) fn address(&self, now: Timestamp, ip: IpAddr) -> u32 {
-        self.addresses.weight(now, &household(ip))
+        self.marks.addresses.weight(now, &household(ip))
     }
 
     /// From when on those of that network are let in whose address does not stand best.
     pub(super) fn not_before(&self, network: Prefix) -> Timestamp {
-        self.networks.0.get(&network).map_or(Timestamp::ZERO, |marks| marks.not_before)
+        self.marks.networks.0.get(&network).map_or(Timestamp::ZERO, |marks| marks.not_before)
     }
 
     /// Somebody from there takes a place.
     pub fn enter(&mut self, now: Timestamp, ip: IpAddr) {
-        self.networks.enter(now, Prefix::of(ip));
-        self.addresses.enter(now, household(ip));
+        self.marks.networks.enter(now, Prefix::of(ip));
+        self.marks.addresses.enter(now, household(ip));
+        self.visits.count(now, ip, 1);
     }
 
     /// Somebody from there leaves a place, and it came to something or not.
     pub fn leave(&mut self, now: Timestamp, ip: IpAddr, made: bool) {
         let failures = u32::from(!made);
-        self.networks.change(now, Prefix::of(ip), |marks| marks.leave(failures));
-        self.addresses.change(now, household(ip), |marks| marks.leave(failures));
+        self.marks.networks.change(now, Prefix::of(ip), |marks| marks.leave(failures));
+        self.marks.addresses.change(now, household(ip), |marks| marks.leave(failures));
     }
 
     /// Somebody from there came to nothing, and that counts so often.
     pub fn fail(&mut self, now: Timestamp, ip: IpAddr, failures: u32) {
-        self.networks.fail(now, Prefix::of(ip), failures);
-        self.addresses.fail(now, household(ip), failures);
+        self.marks.count(now, ip, failures);
+    }
+}
+
+/// Marks by network and by address.
+#[derive(Clone, Debug, Default)]
+struct Places {
+    networks: Tally<Prefix>,
+    addresses: Tally<IpAddr>,
+}
+
+impl Places {
+    fn standing(&self, now: Timestamp, ip: IpAddr) -> Standing {
+        let address = self.addresses.weight(now, &household(ip));
+        Standing::of(self.networks.weight(now, &Prefix::of(ip)), address)
+    }
+
+    fn count(&mut self, now: Timestamp, ip: IpAddr, times: u32) {
+        self.networks.fail(now, Prefix::of(ip), times);
+        self.addresses.fail(now, household(ip), times);
     }
 }
 
@@ -230,7 +257,7 @@ mod tests {
         assert_eq!(record.standing(at(9), ip(1, 1)), Standing { network: 1, address: 1 });
         record.leave(at(9), ip(1, 1), true);
         assert_eq!(record.standing(at(9), ip(1, 1)), Standing::default());
-        assert!(record.networks.0.is_empty() && record.addresses.0.is_empty());
+        assert!(record.marks.networks.0.is_empty() && record.marks.addresses.0.is_empty());
     }
 
     #[test]
@@ -268,7 +295,7 @@ mod tests {
         record.enter(at(0), ip(1, 1));
         for network in 2..20_000 {
             record.fail(at(0), ip(network, 1), 1);
-            assert!(record.networks.0.len() <= KNOWN_MAX + 1);
+            assert!(record.marks.networks.0.len() <= KNOWN_MAX + 1);
         }
         assert_eq!(record.standing(at(0), ip(0, 1)).network, 100);
         assert_eq!(record.standing(at(0), ip(1, 1)).network, 1, "who is here is never forgotten");

@@ -9,7 +9,7 @@ use super::{Discovery, turns::Teller};
 use crate::{
     HaveMaps,
     config::Config,
-    id::PeerKey,
+    id::{PeerKey, QueryId},
     input::{Candidate, Via},
     locality::Locality,
     peers::Links,
@@ -27,7 +27,8 @@ const STEP: usize = 8;
 pub(super) enum State {
     /// May be tried from this moment on.
     Idle(Timestamp),
-    Dialing,
+    /// An attempt is under way, and takes one of few slots until this moment.
+    Dialing(Timestamp),
 }
 
 /// A candidate and how it went with it.
@@ -49,7 +50,20 @@ pub(crate) struct Known {
 
 impl Known {
     pub(crate) fn is_dialing(&self) -> bool {
-        self.state == State::Dialing
+        matches!(self.state, State::Dialing(_))
+    }
+
+    /// Whether an attempt could begin.
+    pub(super) fn is_ready(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Idle(from) if from <= now)
+    }
+
+    /// Until when the attempt under way takes a slot; none if it takes none.
+    pub(super) fn holds_slot_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.state {
+            State::Dialing(until) if now < until => Some(until),
+            _ => None,
+        }
     }
 
     /// Nobody tried it yet.
@@ -89,10 +103,17 @@ pub(crate) struct Word {
 }
 
 impl Discovery {
-    /// How the word of this peer counts; none = of nobody in particular.
-    pub(crate) fn word(&self, view: &dyn HaveMaps, teller: Option<PeerKey>) -> Word {
+    /// How the word of this peer counts; none = of nobody in particular. An answer counts as that of the directory that was
+    /// asked, which may have been named by its address alone.
+    pub(crate) fn word(
+        &self,
+        view: &dyn HaveMaps,
+        (query, teller): (Option<QueryId>, Option<PeerKey>),
+    ) -> Word {
         let Some(peer) = teller else { return Word { teller: Teller::NOBODY, is_strangers: false } };
-        Word { teller: Teller::of(view, peer), is_strangers: !self.is_named_directory(peer) }
+        let asked = query.and_then(|query| self.asked(query));
+        let is_strangers = !self.is_named_directory(asked.unwrap_or(peer));
+        Word { teller: Teller::of(view, peer), is_strangers }
     }
 
     /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
@@ -164,7 +185,7 @@ impl Discovery {
         } else if self.known.capacity() >= self.known.len().saturating_add(2 * STEP) {
             self.known.shrink_to(self.known.len().saturating_add(STEP));
         }
-        self.dialing = self.dialing.saturating_sub((known.state == State::Dialing).into());
+        self.dialing = self.dialing.saturating_sub(known.is_dialing().into());
         known
     }
 

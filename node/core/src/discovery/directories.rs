@@ -77,6 +77,17 @@ impl Discovery {
         self.directories.iter().any(|directory| directory.peer == peer && directory.named)
     }
 
+    /// Whether this directory is asked.
+    pub(crate) fn asks(&self, peer: PeerKey) -> bool {
+        self.directories.iter().any(|directory| directory.peer == peer)
+    }
+
+    /// The directory that this question went to.
+    pub(super) fn asked(&self, query: QueryId) -> Option<PeerKey> {
+        let asked = self.directories.iter().find(|directory| directory.query == Some(query));
+        asked.map(|directory| directory.peer)
+    }
+
     fn add_directory(&mut self, peer: PeerKey, named: bool) {
         let (query, next) = (None, Timestamp::ZERO);
         self.directories.push(Directory { peer, query, next, asked: 0, failed: 0, named, fruitful: false });

@@ -24,6 +24,11 @@ fn dial(discovery: &mut Discovery, now: Timestamp, random: &mut Random) -> Optio
     discovery.next_dial(now, &scene, random)
 }
 
+/// When something falls due, while neighbours are wanted.
+fn due(discovery: &Discovery, now: Timestamp) -> Timestamp {
+    discovery.next_due(now, &Config::default(), true)
+}
+
 fn candidate(peer: u32, tier: Tier) -> Candidate {
     Candidate { peer: PeerKey(peer), near: tier.into(), via: Via::Directory }
 }
@@ -38,13 +43,88 @@ fn a_candidate_that_fails_is_tried_again_later_and_later() {
     for _ in 0..5 {
         assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
         assert_eq!(dial(&mut discovery, now, &mut random), None, "under way already");
-        discovery.on_dial_failed(now, PeerKey(1), &mut random);
-        let due = discovery.next_due(true);
+        discovery.on_dial_failed(now, PeerKey(1), false, &mut random);
+        let due = due(&discovery, now);
         assert!(due.since(now) > last, "{:?} after {last:?}", due.since(now));
         last = due.since(now);
         now = due;
     }
-    assert_eq!(discovery.dialing(), 0);
+    assert_eq!(discovery.dialing(now), 0);
+}
+
+/// Dials for as long as there is somebody to dial.
+fn dial_all(discovery: &mut Discovery, now: Timestamp, view: &dyn HaveMaps) -> Vec<PeerKey> {
+    let (config, mut random) = (Config::default(), Random::new(1));
+    let scene = Scene { links: &Links::default(), view, locality: NOWHERE, config: &config };
+    std::iter::from_fn(|| discovery.next_dial(now, &scene, &mut random)).collect()
+}
+
+#[test]
+fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
+    let config = Config::default();
+    let slots = usize::from(config.dials_in_flight_max);
+    let mut discovery = Discovery::default();
+    let silent = (0..100).map(|peer| candidate(peer, Tier::Remote));
+    discovery.learn(silent, SOMEBODY, &mut Links::default(), &config, NOWHERE);
+    let mut now = Timestamp::ZERO;
+    let mut under_way = Vec::new();
+    while discovery.has_room(&Links::default(), &config) {
+        let begun = dial_all(&mut discovery, now, &Nothing);
+        assert!((1..=slots).contains(&begun.len()), "{begun:?} at a time");
+        under_way.extend(begun);
+        assert_eq!(due(&discovery, now), now + ATTEMPT_DELAY);
+        now = now + ATTEMPT_DELAY;
+    }
+    let wanted = usize::from(config.neighbours_wanted);
+    assert_eq!(under_way.len(), wanted, "no more than could become neighbours");
+    discovery.on_dial_failed(now, under_way[0], false, &mut Random::new(1));
+    assert_eq!(dial_all(&mut discovery, now, &Nothing).len(), 1, "one ended, so one begins");
+}
+
+#[test]
+fn who_is_connected_goes_first_and_takes_no_slot() {
+    struct Connected;
+    impl HaveMaps for Connected {
+        fn have_map(&self, _: crate::id::ContentKey, _: PeerKey) -> Option<&crate::run_set::RunSet> {
+            None
+        }
+        fn is_connected(&self, peer: PeerKey) -> bool {
+            peer.0 >= 50
+        }
+    }
+    let config = Config::default();
+    let mut discovery = Discovery::default();
+    let silent = (0..40).map(|peer| candidate(peer, Tier::Lan));
+    let connected = (50..53).map(|peer| candidate(peer, Tier::Remote));
+    discovery.learn(silent.chain(connected), SOMEBODY, &mut Links::default(), &config, NOWHERE);
+    let dialled = dial_all(&mut discovery, Timestamp::ZERO, &Connected);
+    let mut first: Vec<u32> = dialled[..3].iter().map(|peer| peer.0).collect();
+    first.sort_unstable();
+    assert_eq!(first, [50, 51, 52]);
+    assert_eq!(dialled.len(), 3 + usize::from(config.dials_in_flight_max));
+}
+
+#[test]
+fn whom_nobody_can_do_without_is_tried_every_few_seconds() {
+    let (config, mut random) = (Config::default(), Random::new(1));
+    let longest = |via: Via, alone: bool, random: &mut Random| {
+        let mut discovery = Discovery::default();
+        let somebody = Candidate { via, ..candidate(1, Tier::Remote) };
+        discovery.learn([somebody], SOMEBODY, &mut Links::default(), &config, NOWHERE);
+        let mut now = Timestamp::ZERO;
+        let mut longest = Duration::ZERO;
+        for _ in 0..12 {
+            assert_eq!(dial_all(&mut discovery, now, &Nothing), [PeerKey(1)]);
+            discovery.on_dial_failed(now, PeerKey(1), alone, random);
+            longest = longest.max(due(&discovery, now).since(now));
+            now = due(&discovery, now);
+        }
+        longest.as_secs()
+    };
+    assert!(longest(Via::Named, false, &mut random) < 10);
+    assert!(longest(Via::Directory, true, &mut random) < 10);
+    assert!(longest(Via::Directory, false, &mut random) >= 30);
+    assert!(longest(Via::Exchange, true, &mut random) >= 30, "a neighbour's word is not hammered");
 }
 
 #[test]
@@ -74,7 +154,7 @@ fn a_stranger_on_the_lan_is_tried_once_until_somebody_names_it() {
     discovery.learn([stranger], SOMEBODY, &mut links, &config, NOWHERE);
     let mut now = Timestamp::ZERO;
     assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
-    discovery.on_dial_failed(now, PeerKey(1), &mut random);
+    discovery.on_dial_failed(now, PeerKey(1), false, &mut random);
     // It says again and again that it is there.
     for _ in 0..10 {
         now = now + Duration::from_secs(60);
@@ -94,11 +174,11 @@ fn a_directory_is_asked_once_at_a_time_and_sooner_while_neighbours_are_few() {
     assert_eq!(peer, PeerKey(5));
     assert_eq!(discovery.next_ask(Timestamp::from_millis(99_000)), None);
     discovery.on_answer(Timestamp::ZERO, query, (true, true), &config, &mut random);
-    let soon = discovery.next_due(true);
+    let soon = due(&discovery, Timestamp::ZERO);
     assert!(soon < Timestamp::from_millis(2_000));
     let (_, query) = discovery.next_ask(soon).unwrap();
     discovery.on_answer(soon, query, (false, true), &config, &mut random);
-    assert!(discovery.next_due(true) >= soon + config.ask_interval);
+    assert!(due(&discovery, soon) >= soon + config.ask_interval);
 }
 
 #[test]
@@ -110,7 +190,7 @@ fn a_directory_that_fails_is_asked_later_and_later_until_it_answers() {
     for _ in 0..4 {
         let (_, query) = discovery.next_ask(now).unwrap();
         discovery.on_query_failed(now, query, &config, &mut random);
-        let pause = discovery.next_due(true).since(now);
+        let pause = due(&discovery, now).since(now);
         assert!(pause >= last.min(config.ask_interval) && pause <= 2 * config.ask_interval, "{pause:?}");
         (now, last) = (now + pause, pause);
     }
@@ -130,7 +210,7 @@ fn a_pause_is_heeded_up_to_an_hour() {
         let (_, query) = discovery.next_ask(now).unwrap();
         discovery.on_pause(now, query, Duration::from_secs(asked).into(), &mut random);
         discovery.on_answer(now, query, (true, true), &config, &mut random);
-        let due = discovery.next_due(true);
+        let due = due(&discovery, now);
         assert!((least..=most).contains(&due.since(now).as_secs()), "{asked}: {due:?} after {now:?}");
         now = due;
     }
@@ -172,8 +252,8 @@ fn an_attempt_that_is_put_off_is_no_failure() {
     for _ in 0..20 {
         assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
         discovery.on_dial_later(now, PeerKey(1), Duration::from_millis(100), &mut random);
-        assert_eq!((discovery.dialing(), dial(&mut discovery, now, &mut random)), (0, None));
-        let pause = discovery.next_due(true).since(now);
+        assert_eq!((discovery.dialing(now), dial(&mut discovery, now, &mut random)), (0, None));
+        let pause = due(&discovery, now).since(now);
         assert!(pause <= Duration::from_millis(150), "{pause:?}");
         now = now + pause;
     }
@@ -197,7 +277,7 @@ fn somebody_who_came_to_us_is_forgotten_when_gone() {
     let (mut discovery, mut link) = (Discovery::default(), link(3));
     discovery.on_linked(&mut link);
     discovery.on_unlinked(Timestamp::ZERO, (&link, Teller::NOBODY), &config, NOWHERE, &mut random);
-    assert_eq!(discovery.next_due(true), Timestamp::NEVER);
+    assert_eq!(due(&discovery, Timestamp::ZERO), Timestamp::NEVER);
 }
 
 #[test]
@@ -277,11 +357,11 @@ fn what_a_named_directory_told_of_is_not_displaced_by_strangers_however_many_the
     let config = Config { candidates_max: 60, ..Config::default() };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     discovery.name_directory(PeerKey(7));
-    let word = discovery.word(&Nothing, Some(PeerKey(7)));
+    let word = discovery.word(&Nothing, (None, Some(PeerKey(7))));
     discovery.learn(told(0..50, Tier::Remote, Via::Directory), word, &mut links, &config, NOWHERE);
     for teller in 1..40 {
         let peers = told(teller * 100..teller * 100 + 50, Tier::Lan, Via::Directory);
-        let word = discovery.word(&Nothing, Some(PeerKey(1_000 + teller)));
+        let word = discovery.word(&Nothing, (None, Some(PeerKey(1_000 + teller))));
         discovery.learn(peers, word, &mut links, &config, NOWHERE);
     }
     assert_eq!(among(&discovery, 0..50), 50);
@@ -307,7 +387,7 @@ fn dials_before(discovery: &mut Discovery, wanted: PeerKey) -> Option<usize> {
             return Some(dials);
         }
         now = now + Duration::from_millis(100);
-        discovery.on_dial_failed(now, peer, &mut random);
+        discovery.on_dial_failed(now, peer, false, &mut random);
         // The liar goes on.
         let nobodies = told(10_000 + dials as u32..10_001 + dials as u32, Tier::Lan, Via::Directory);
         let (mut links, config) = (Links::default(), Config::default());
@@ -338,7 +418,7 @@ fn directories_that_were_named_have_every_second_turn_among_many_strangers() {
         let nobodies = told(100 * (teller + 1)..100 * (teller + 1) + 15, Tier::Lan, Via::Exchange);
         discovery.learn(nobodies, neighbour(teller), &mut links, &config, NOWHERE);
     }
-    let word = discovery.word(&Nothing, Some(PeerKey(7)));
+    let word = discovery.word(&Nothing, (None, Some(PeerKey(7))));
     discovery.learn(told(0..1, Tier::Remote, Via::Directory), word, &mut links, &config, NOWHERE);
     let dials = dials_before(&mut discovery, PeerKey(0)).expect("it is dialled");
     assert!(dials <= 2, "{dials}");

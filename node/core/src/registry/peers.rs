@@ -12,7 +12,7 @@ use crate::saturate::to_u32;
 pub(super) const HOSTS_MAX: usize = 4;
 const NOBODY: u32 = u32::MAX;
 
-/// A peer at an address: 60 bytes, kept to one cache line, as an answer of fifty touches fifty of these.
+/// A peer at an address: 61 bytes, kept to one cache line, as an answer of fifty touches fifty of these.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(super) struct Host {
@@ -24,6 +24,8 @@ pub(super) struct Host {
     entries: u32,
     /// The next host of the same peer, or the next free one.
     next: u32,
+    /// Its connection broke, and nothing was heard of it since.
+    lost: bool,
 }
 
 impl Host {
@@ -34,6 +36,11 @@ impl Host {
     pub(super) fn endpoint(&self) -> Endpoint {
         let port = |port: u16| Some(port).filter(|&port| port != 0);
         Endpoint { ip: self.ip(), tcp: port(self.ports[0]), udp: port(self.ports[1]) }
+    }
+
+    /// Whether its connection broke, and nothing was heard of it since.
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost
     }
 
     fn is_at(&self, ip: &[u8; 16], ports: [u16; 2]) -> bool {
@@ -49,6 +56,8 @@ pub(super) struct Hosts {
     free: u32,
     index: Index,
     len: usize,
+    /// Hosts that are lost.
+    lost: usize,
 }
 
 /// What is known of a peer: its hosts, those there are.
@@ -64,7 +73,7 @@ fn packed(endpoint: &Endpoint) -> ([u8; 16], [u16; 2]) {
 
 impl Hosts {
     pub(super) fn new(key: u64) -> Hosts {
-        Hosts { key, slab: Vec::new(), free: NOBODY, index: Index::default(), len: 0 }
+        Hosts { key, slab: Vec::new(), free: NOBODY, index: Index::default(), len: 0, lost: 0 }
     }
 
     pub(super) fn get(&self, number: u32) -> &Host {
@@ -120,6 +129,22 @@ impl Hosts {
         hosts.iter().flatten().map(|&number| self.get(number).entries as usize).sum()
     }
 
+    /// Whether some are lost.
+    pub(super) fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// The connection of this peer broke.
+    pub(super) fn lose(&mut self, name: &PeerName) {
+        self.of(name).into_iter().flatten().for_each(|number| self.set_lost(number, true));
+    }
+
+    /// A host is lost, or was heard of.
+    pub(super) fn set_lost(&mut self, number: u32, lost: bool) {
+        let before = std::mem::replace(&mut self.slab[number as usize].lost, lost);
+        self.lost = self.lost.saturating_add(lost.into()).saturating_sub(before.into());
+    }
+
     /// A host for one more entry: `known` if there is one, else a new one. The caller saw that there are fewer than
     /// [`HOSTS_MAX`].
     pub(super) fn take(&mut self, known: Option<u32>, name: PeerName, endpoint: &Endpoint) -> u32 {
@@ -132,7 +157,7 @@ impl Hosts {
     fn add(&mut self, name: PeerName, endpoint: &Endpoint) -> u32 {
         let (ip, ports) = packed(endpoint);
         let (hash, first) = (self.hash(&name), self.first(&name));
-        let host = Host { name, ip, ports, entries: 0, next: first.unwrap_or(NOBODY) };
+        let host = Host { name, ip, ports, entries: 0, next: first.unwrap_or(NOBODY), lost: false };
         self.len = self.len.saturating_add(1);
         let number = if self.free == NOBODY {
             if self.slab.len() == self.slab.capacity() {
@@ -161,6 +186,7 @@ impl Hosts {
             return;
         }
         let (name, next) = (host.name, host.next);
+        self.set_lost(number, false);
         let hash = self.hash(&name);
         match self.first(&name) {
             Some(first) if first == number && next == NOBODY => self.index.remove(hash, number),

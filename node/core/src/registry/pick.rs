@@ -153,6 +153,8 @@ pub(super) struct Pick<'a> {
     pub(super) places: Places,
     /// Whether the asker may be told of somebody who is not in the Internet.
     pub(super) may_tell: &'a dyn Fn(&Entry) -> bool,
+    /// Who may be picked at all; none = everybody.
+    pub(super) counts: Option<&'a dyn Fn(&Entry) -> bool>,
 }
 
 impl Pick<'_> {
@@ -346,7 +348,7 @@ impl Pick<'_> {
         let hidden = entry.is_scoped() && !(self.may_tell)(entry);
         let is_asker = self.asker.hosts.contains(&Some(entry.host));
         let gone = picked.taken.is_set(place) || entry.expires() <= self.asker.now;
-        !(gone || unwanted || is_asker || hidden)
+        !(gone || unwanted || is_asker || hidden) && self.counts.is_none_or(|counts| counts(entry))
     }
 
     /// What decides inside a class: the same from both ends.

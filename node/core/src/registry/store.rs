@@ -120,6 +120,9 @@ impl Registry {
         }
         let hosts = self.hosts.of(&said.name);
         let host = self.hosts.at(&hosts, &endpoint);
+        if let Some(host) = host {
+            self.hosts.set_lost(host, false);
+        }
         let entry = |host| Entry::new(asn, endpoint.ip, host, said.complete, expires);
         let full = |swarm: &Swarm, most: usize| swarm.len() >= most;
         if let (Some(number), Some(host)) = (known, host) {

@@ -52,7 +52,7 @@ impl Swarm {
         candidates: Vec<Candidate>,
     ) {
         let told = !candidates.is_empty();
-        let word = self.discovery.word(ctx.maps, teller);
+        let word = self.discovery.word(ctx.maps, (query, teller));
         self.discovery.learn(candidates, word, &mut self.links, ctx.config, ctx.locality);
         if let Some(query) = query {
             self.on_answer(ctx, query, told);
@@ -89,7 +89,8 @@ impl Swarm {
                 ctx.put(Action::Dial { peer });
             }
         }
-        let due = self.discovery.next_due(!complete && self.discovery.has_room(&self.links, ctx.config));
+        let wants = !complete && self.discovery.has_room(&self.links, ctx.config);
+        let due = self.discovery.next_due(ctx.now, ctx.config, wants);
         self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
         if due == Timestamp::NEVER {
             self.timers.stop(Wake::Discovery);
@@ -105,7 +106,7 @@ impl Swarm {
             if !self.discovery.is_dialing(peer) {
                 ctx.strikes.note_refused(ctx.now, ctx.maps, peer);
             }
-            self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
+            self.discovery.on_dial_failed(ctx.now, peer, self.links.is_empty(), ctx.random);
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
         }
@@ -201,7 +202,7 @@ impl Swarm {
     fn exchange_idlest(&mut self, ctx: &mut Context<'_>) {
         let wants = !self.is_complete() && !self.discovery.has_room(&self.links, ctx.config);
         if wants
-            && self.discovery.dialing() == 0
+            && self.discovery.is_quiet()
             && self.discovery.has_untried(ctx.now)
             && let Some(peer) = ranking::idlest(&scene(&self.links, ctx))
         {
@@ -234,10 +235,10 @@ impl Swarm {
     }
 
     pub(super) fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        self.discovery.on_dial_failed(ctx.now, peer, ctx.random);
+        self.discovery.on_dial_failed(ctx.now, peer, self.links.is_empty(), ctx.random);
         self.seek(ctx);
         let waits = self.download.as_ref().is_some_and(|download| download.waits_for_dials(ctx.now));
-        if waits && self.discovery.dialing() == 0 {
+        if waits && self.discovery.dialing(ctx.now) == 0 {
             self.fill_all(ctx);
         }
     }

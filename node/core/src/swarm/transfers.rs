@@ -224,7 +224,7 @@ impl Swarm {
         let (Some(download), Some(held)) = (&mut self.download, &self.content) else {
             return;
         };
-        let dialing = self.discovery.dialing() > 0;
+        let dialing = self.discovery.dialing(ctx.now) > 0;
         download.fill(ctx, &mut self.links, &held.have, peer, dialing);
         if download.groups().has_untold() {
             self.timers.hasten(Wake::Have, ctx.now + ctx.config.have_delay);

@@ -245,6 +245,7 @@ impl<'a> World<'a> {
             material: None,
             candidates: named,
             directories: Vec::new(),
+            may_be_found: true,
             exchange_peers: true,
             patience: PATIENCE,
             goal: Goal::Forever,

@@ -459,6 +459,7 @@ pub(crate) fn bare_join(patience: Duration) -> Join {
         material: None,
         candidates: Vec::new(),
         directories: Vec::new(),
+        may_be_found: true,
         exchange_peers: true,
         patience,
         goal: Goal::Forever,

@@ -186,6 +186,7 @@ pub(crate) fn besiege(runs: u64, patience: Duration, roles: &[Role]) -> Besieged
         material: Some(Material { layout, have, wanted: None }),
         candidates: Vec::new(),
         directories: Vec::new(),
+        may_be_found: true,
         exchange_peers: false,
         patience,
         goal: Goal::Forever,

@@ -88,6 +88,7 @@ impl Seeder {
                 material: Some(material),
                 candidates: Vec::new(),
                 directories: Vec::new(),
+                may_be_found: true,
                 exchange_peers: false,
                 patience: Duration::from_secs(60),
                 goal: Goal::Forever,

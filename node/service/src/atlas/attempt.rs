@@ -294,7 +294,9 @@ mod tests {
         {
             assert!(matches!(refusal(&error), Refusal::Bad(_)), "{error}");
         }
-        for error in [DownloadError::TimedOut(60), DownloadError::Busy("there".into())] {
+        for error in
+            [DownloadError::TimedOut { seconds: 60, reasons: None }, DownloadError::Busy("there".into())]
+        {
             assert!(matches!(refusal(&error), Refusal::NotNow(_)), "{error}");
         }
     }

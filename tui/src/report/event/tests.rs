@@ -97,7 +97,7 @@ fn progress_is_told_twice_a_second_at_most_and_nothing_is_forgotten() {
 #[test]
 fn progress_has_every_key_of_the_contract() {
     let mut events = Events::new(CONTENT);
-    let progress = Progress { durable_bytes: 40_000_000, rate_up: 1.9, ..halfway() };
+    let progress = Progress { durable_bytes: 40_000_000, rate_up: Some(1.9), ..halfway() };
     let lines = events.on_progress(Instant::now(), &progress, true);
     let expected = json!({
         "event": "progress", "content": CONTENT.to_string(), "phase": "downloading", "bytes": 50_000_000,

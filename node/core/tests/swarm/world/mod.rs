@@ -229,6 +229,7 @@ impl World {
             }),
             candidates: others.map(candidate).collect(),
             directories: if self.config.directory && at != 0 { vec![PeerKey(0)] } else { Vec::new() },
+            may_be_found: true,
             exchange_peers: role.intrudes.is_none(),
             patience: role.patience,
             goal: Goal::Forever,

@@ -1,0 +1,184 @@
+//! What became of everybody a download asked, so that it can say at its end why it has nothing.
+//!
+//! Invariant: the last outcome of each is kept, of at most [`OUTCOMES_MAX`] of them; those that somebody chose go last.
+
+use std::fmt;
+
+use crate::output::GiveUp;
+
+/// Outcomes that are kept.
+const OUTCOMES_MAX: usize = 16;
+/// Outcomes that are said.
+const SAID_MAX: usize = 4;
+
+/// As what somebody was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// As a directory: who takes part?
+    Directory,
+    /// As a peer: for the content itself.
+    Peer,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nobody answered there; why not.
+    Unreached(String),
+    /// It was reached, and knows nobody who has the content.
+    KnowsNobody,
+    /// It was reached, and is no directory for this content.
+    NotForThis,
+    /// It was reached, and something else stood in the way.
+    Reached(String),
+}
+
+impl Outcome {
+    fn is_reached(&self) -> bool {
+        !matches!(self, Outcome::Unreached(_))
+    }
+}
+
+/// One of those who were asked.
+#[derive(Clone, Debug)]
+struct Asked {
+    role: Role,
+    /// Its address.
+    at: String,
+    /// The user or the link named it.
+    chosen: bool,
+    outcome: Outcome,
+}
+
+/// Everybody who was asked, latest outcome last.
+#[derive(Clone, Debug, Default)]
+pub struct Outcomes {
+    asked: Vec<Asked>,
+    /// Further ones, which are not kept.
+    more: u32,
+}
+
+impl Outcomes {
+    /// Somebody at this address was asked, whom the user or the link chose or not.
+    pub fn note(&mut self, (role, at): (Role, &str), chosen: bool, outcome: Outcome) {
+        let known = self.asked.iter().position(|asked| asked.role == role && asked.at == at);
+        let chosen = match known.map(|known| self.asked.remove(known)) {
+            Some(known) => known.chosen || chosen,
+            None => chosen,
+        };
+        self.asked.push(Asked { role, at: at.to_owned(), chosen, outcome });
+        if self.asked.len() > OUTCOMES_MAX {
+            let least = self.asked.iter().position(|asked| !asked.chosen).unwrap_or(0);
+            self.asked.remove(least);
+            self.more = self.more.saturating_add(1);
+        }
+    }
+
+    /// It gave what it was asked for.
+    pub fn note_good(&mut self, (role, at): (Role, &str)) {
+        self.asked.retain(|asked| asked.role != role || asked.at != at);
+    }
+
+    /// Whether nobody was asked of whom something is left to say.
+    pub fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+
+    /// What the end of a download is called: where somebody answered and has nothing, nobody is out of reach.
+    pub fn verdict(&self, why: GiveUp) -> GiveUp {
+        let reached = self.asked.iter().any(|asked| asked.outcome.is_reached());
+        if why == GiveUp::Unreachable && reached { GiveUp::NotFound } else { why }
+    }
+}
+
+impl fmt::Display for Outcomes {
+    /// The chosen ones first, latest first, in one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said_before = |one: &Asked| {
+            let alike = |other: &Asked| other.role == Role::Directory && other.at == one.at;
+            one.role == Role::Peer
+                && self.asked.iter().any(|other| alike(other) && other.outcome == one.outcome)
+        };
+        let mut asked: Vec<&Asked> = self.asked.iter().rev().filter(|asked| !said_before(asked)).collect();
+        asked.sort_by_key(|asked| (!asked.chosen, asked.outcome.is_reached()));
+        for (number, asked) in asked.iter().take(SAID_MAX).enumerate() {
+            let comma = if number > 0 { "; " } else { "" };
+            write!(f, "{comma}{asked}")?;
+        }
+        let more = asked.len().saturating_sub(SAID_MAX).saturating_add(self.more as usize);
+        if more > 0 { write!(f, "; and {more} more") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Asked { role, at, outcome, .. } = self;
+        let who = if *role == Role::Directory { "directory " } else { "" };
+        match outcome {
+            // A reason that names the address itself may have more than one to say.
+            Outcome::Unreached(why) | Outcome::Reached(why) if why.contains(at.as_str()) => {
+                write!(f, "{who}{why}")
+            }
+            Outcome::Unreached(why) | Outcome::Reached(why) => write!(f, "{who}{at}: {why}"),
+            Outcome::KnowsNobody => write!(f, "{who}{at}: it knows nobody who has this content"),
+            Outcome::NotForThis => write!(f, "{who}{at}: it is no directory for this content"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACKER: (Role, &str) = (Role::Directory, "/ip4/192.0.2.1/tcp/4810");
+    const PEER: (Role, &str) = (Role::Peer, "/ip4/192.0.2.2/tcp/4800");
+
+    fn unreached(why: &str) -> Outcome {
+        Outcome::Unreached(why.to_owned())
+    }
+
+    #[test]
+    fn the_last_outcome_of_everybody_is_said() {
+        let mut outcomes = Outcomes::default();
+        outcomes.note(TRACKER, true, unreached("Connection refused"));
+        outcomes.note(PEER, true, unreached("no answer"));
+        outcomes.note(TRACKER, true, Outcome::KnowsNobody);
+        let said = outcomes.to_string();
+        assert!(said.contains("directory /ip4/192.0.2.1/tcp/4810: it knows nobody"), "{said}");
+        assert!(said.contains("/ip4/192.0.2.2/tcp/4800: no answer") && !said.contains("refused"), "{said}");
+        outcomes.note_good(TRACKER);
+        assert_eq!(outcomes.to_string(), "/ip4/192.0.2.2/tcp/4800: no answer");
+    }
+
+    #[test]
+    fn an_address_is_not_said_twice() {
+        let mut outcomes = Outcomes::default();
+        let both = [Role::Directory, Role::Peer].map(|role| (role, PEER.1));
+        both.into_iter().for_each(|asked| outcomes.note(asked, true, unreached("Connection refused")));
+        assert_eq!(outcomes.to_string(), "directory /ip4/192.0.2.2/tcp/4800: Connection refused");
+        let mut outcomes = Outcomes::default();
+        outcomes.note(PEER, true, unreached("/ip4/192.0.2.2/tcp/4800: Connection refused"));
+        assert_eq!(outcomes.to_string(), "/ip4/192.0.2.2/tcp/4800: Connection refused");
+    }
+
+    #[test]
+    fn who_answers_and_has_nothing_is_not_out_of_reach() {
+        let mut outcomes = Outcomes::default();
+        outcomes.note(PEER, false, unreached("no answer"));
+        assert_eq!(outcomes.verdict(GiveUp::Unreachable), GiveUp::Unreachable);
+        outcomes.note(TRACKER, true, Outcome::NotForThis);
+        assert_eq!(outcomes.verdict(GiveUp::Unreachable), GiveUp::NotFound);
+        assert_eq!(outcomes.verdict(GiveUp::Silent), GiveUp::Silent);
+    }
+
+    #[test]
+    fn a_crowd_of_others_does_not_hide_whom_the_user_chose() {
+        let mut outcomes = Outcomes::default();
+        outcomes.note(TRACKER, true, unreached("Connection refused"));
+        (0..1_000).for_each(|n| outcomes.note((Role::Peer, &format!("peer{n}")), false, unreached("no")));
+        let said = outcomes.to_string();
+        assert!(said.starts_with("directory /ip4/192.0.2.1/tcp/4810: Connection refused; "), "{said}");
+        assert!(said.ends_with("; and 997 more"), "{said}");
+        assert!(outcomes.asked.len() <= OUTCOMES_MAX);
+    }
+}

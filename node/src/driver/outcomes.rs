@@ -1,0 +1,46 @@
+//! What became of those who were asked, noted where it is seen.
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    outcomes::{Outcome, Role},
+};
+
+use super::{Driver, network::Errand};
+
+impl Driver {
+    /// Somebody was asked in this role, and this came of it.
+    pub(super) fn note_outcome(&mut self, key: ContentKey, (role, peer): (Role, PeerKey), outcome: Outcome) {
+        let Some(address) = self.peers.shown(peer) else { return };
+        let chosen = self.peers.is_chosen(peer);
+        if let Some(state) = self.fetch_state(key) {
+            state.outcomes.note((role, &address), chosen, outcome);
+        }
+    }
+
+    /// It gave what it was asked for.
+    pub(super) fn note_good(&mut self, key: ContentKey, (role, peer): (Role, PeerKey)) {
+        let Some(address) = self.peers.shown(peer) else { return };
+        if let Some(state) = self.fetch_state(key) {
+            state.outcomes.note_good((role, &address));
+        }
+    }
+
+    /// An errand that a connection was needed for came to nothing.
+    pub(super) fn note_errand(&mut self, peer: PeerKey, errand: Errand, reason: &str) {
+        let (key, role) = match errand {
+            Errand::Link(content) => (content, Role::Peer),
+            Errand::Ask { content, .. } => (content, Role::Directory),
+        };
+        self.note_outcome(key, (role, peer), Outcome::Unreached(reason.to_owned()));
+    }
+
+    /// Whoever is still being dialled when a download ends has not answered.
+    pub(super) fn note_unanswered(&mut self, key: ContentKey) {
+        let is_of = |errand: &Errand| matches!(*errand, Errand::Link(content) | Errand::Ask { content, .. } if content == key);
+        let waiting = self.errands.iter().flat_map(|(peer, errands)| errands.iter().map(|one| (*peer, *one)));
+        let waiting: Vec<_> = waiting.filter(|(_, errand)| is_of(errand)).collect();
+        for (peer, errand) in waiting {
+            self.note_errand(peer, errand, "no answer");
+        }
+    }
+}

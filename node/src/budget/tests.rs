@@ -67,7 +67,7 @@ fn who_is_not_accepted_costs_nobody_a_connection() {
 #[test]
 fn a_network_that_comes_and_goes_pays_for_itself_once_it_has_its_share() {
     let budget = Budget::new(&plan());
-    let idle: Vec<_> = (0..54).map(|number| come(&budget, ip(number, 1), number)).collect();
+    let idle: Vec<_> = (0..48).map(|number| come(&budget, ip(number, 1), number)).collect();
     budget.pass(Duration::from_secs(60));
     let churn: Vec<_> = (100..164).map(|number| come(&budget, ip(200, number), number)).collect();
     let cut = |all: &[(Arc<Holdings>, Place)]| all.iter().filter(|(held, _)| held.is_cut()).count();

@@ -2,6 +2,7 @@
 
 pub(crate) mod bar;
 pub(crate) mod event;
+mod layout;
 pub(crate) mod lines;
 pub(crate) mod text;
 

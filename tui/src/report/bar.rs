@@ -5,39 +5,54 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use nearcast_core::paths::printable;
 use nearcast_node::progress::{Phase, Progress};
+use ratatui::crossterm::terminal;
 
-use super::text::status;
+use super::layout::{Line, fit};
 use crate::units::Bytes;
 
-/// Longer names are cut, so that the numbers stay on the line.
-const LABEL_CHARS_MAX: usize = 24;
+/// What a terminal that does not say how wide it is gets.
+const COLUMNS: u16 = 80;
 const TICK: Duration = Duration::from_millis(250);
 
 /// The bar of one download.
 pub(crate) struct Bar {
     bar: ProgressBar,
+    label: String,
+    /// Columns of the bar that the style in use draws, and whether there is a name before it.
+    drawn: (u16, bool),
 }
 
 impl Bar {
     /// Adds a bar below those that are there.
     pub(crate) fn new(bars: &MultiProgress, label: &str) -> Bar {
-        let bar = bars.add(ProgressBar::new(1).with_style(style()));
-        bar.set_prefix(cut(label));
+        let drawn = (0, true);
+        let bar = bars.add(ProgressBar::new(1).with_style(style(drawn)));
+        bar.set_prefix(label.to_owned());
         bar.enable_steady_tick(TICK);
-        Bar { bar }
+        Bar { bar, label: label.to_owned(), drawn }
     }
 
     /// Shows a snapshot.
     pub(crate) fn on_progress(&mut self, progress: &Progress) {
         if !progress.name.is_empty() {
-            self.bar.set_prefix(cut(&printable(&progress.name)));
+            self.label = printable(&progress.name);
         }
         let known = progress.phase != Phase::FetchingManifest;
         if known && progress.bytes_total > 0 {
             self.bar.set_length(progress.bytes_total);
         }
         self.bar.set_position(progress.bytes_have);
-        self.bar.set_message(status(progress));
+        self.draw(terminal::size().map_or(COLUMNS, |(columns, _)| columns), progress);
+    }
+
+    fn draw(&mut self, columns: u16, progress: &Progress) {
+        let Line { label, bar, rest } = fit(columns, &self.label, progress);
+        let drawn = (bar, !label.is_empty());
+        if std::mem::replace(&mut self.drawn, drawn) != drawn {
+            self.bar.set_style(style(drawn));
+        }
+        self.bar.set_prefix(label);
+        self.bar.set_message(rest);
     }
 
     /// The bar gives way to the summary; a seeding download keeps its line.
@@ -64,16 +79,10 @@ impl Drop for Bar {
     }
 }
 
-fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{prefix} {bar:20.cyan} {percent:>3}% {wide_msg}")
-        .expect("the template is well formed")
-}
-
-fn cut(label: &str) -> String {
-    if label.chars().count() <= LABEL_CHARS_MAX {
-        return label.to_owned();
-    }
-    label.chars().take(LABEL_CHARS_MAX - 1).chain(['…']).collect()
+fn style((bar, has_name): (u16, bool)) -> ProgressStyle {
+    let name = if has_name { "{prefix} " } else { "" };
+    let bar = if bar == 0 { String::new() } else { format!("{{bar:{bar}.cyan}} ") };
+    ProgressStyle::with_template(&format!("{name}{bar}{{msg}}")).expect("the template is well formed")
 }
 
 #[cfg(test)]
@@ -89,16 +98,11 @@ mod tests {
         let mut bar = Bar::new(&bars, "abc");
         assert_eq!(bar.bar.prefix(), "abc");
         bar.on_progress(&halfway());
+        bar.draw(80, &halfway());
         assert_eq!((bar.bar.position(), bar.bar.length()), (50_000_000, Some(100_000_000)));
         assert!(bar.bar.message().contains("5.00 MB/s"));
         assert!(!bar.bar.prefix().contains('\u{1b}'), "a name is made harmless");
         bar.on_failed();
         assert!(bar.bar.is_finished(), "an error needs the line for itself");
-    }
-
-    #[test]
-    fn long_names_are_cut_by_characters() {
-        assert_eq!(cut("short"), "short");
-        assert_eq!(cut(&"ü".repeat(30)).chars().count(), LABEL_CHARS_MAX);
     }
 }

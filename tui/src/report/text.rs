@@ -45,11 +45,11 @@ fn downloading(progress: &Progress) -> String {
 }
 
 /// A rate, or a dash as long as it is not known.
-fn shown_rate(rate: Option<f64>) -> String {
+pub(super) fn shown_rate(rate: Option<f64>) -> String {
     rate.map_or_else(|| "—".to_owned(), |rate| Rate(rate).to_string())
 }
 
-fn share(progress: &Progress) -> String {
+pub(super) fn share(progress: &Progress) -> String {
     format!("{} of {}", Bytes(progress.bytes_have), Bytes(progress.bytes_total))
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn remaining(progress: &Progress) -> Option<Duration> {
 }
 
 /// Near means the same /16 or closer; the operator's own servers count apart.
-fn neighbours(progress: &Progress) -> String {
+pub(super) fn neighbours(progress: &Progress) -> String {
     let (mut near, mut far, mut origins, mut web_seeds) = (0, 0, 0, 0);
     for neighbour in &progress.neighbours {
         match neighbour.tier {

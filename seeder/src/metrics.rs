@@ -129,9 +129,6 @@ mod tests {
         names.sort_unstable();
         let expected = [
             "nearcast_atlas_data_timestamp_seconds",
-            "nearcast_budget_limit",
-            "nearcast_budget_refused",
-            "nearcast_budget_used",
             "nearcast_build",
             "nearcast_config_last_reload_success_timestamp_seconds",
             "nearcast_config_last_reload_successful",

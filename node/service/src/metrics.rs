@@ -154,6 +154,11 @@ pub fn gauges(
 /// # Errors
 /// As [`text`].
 pub fn budget(encoder: &mut DescriptorEncoder<'_>, uses: &[BudgetUse]) -> fmt::Result {
+    // Before there is a node nothing has a name yet.
+    let uses: Vec<&BudgetUse> = uses.iter().filter(|of| !of.kind.is_empty()).collect();
+    if uses.is_empty() {
+        return Ok(());
+    }
     let rows = |value: fn(&BudgetUse) -> u64| -> Vec<(&str, i64)> {
         uses.iter().map(|of| (of.kind, i64::try_from(value(of)).unwrap_or(i64::MAX))).collect()
     };

@@ -150,8 +150,7 @@ mod tests {
     fn marks_ends_and_blanks_are_no_part_of_a_line() {
         let (lines, counts) = read(b"\xef\xbb\xbfone\r\n  # remark\n \t\r\n two \r\n");
         assert_eq!((lines, counts.good, counts.bad), (vec!["one".into(), "two".into()], 2, 0));
-        let (lines, counts) = read(b"\xff\xfeo\0n\0e\0\n\0");
-        assert!(lines.is_empty());
+        let (_, counts) = read(b"\xff\xfeo\0n\0e\0\n\0");
         assert_eq!(
             counts.first_bad.unwrap().to_string(),
             "line 1: the file is text in UTF-16; save it as UTF-8"

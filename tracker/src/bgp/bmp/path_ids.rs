@@ -106,7 +106,7 @@ fn prefix(list: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 /// Whether no bit behind the length is set.
 fn is_clean(bits: u8, bytes: &[u8]) -> bool {
     let used = bits & 7;
-    used == 0 || bytes.last().is_none_or(|last| last & (0xff_u8 >> used) == 0)
+    used == 0 || bytes.last().is_none_or(|last| last & 0xff_u8.checked_shr(used.into()).unwrap_or(0) == 0)
 }
 
 fn fits(mut list: &[u8], bits_max: u8) -> bool {

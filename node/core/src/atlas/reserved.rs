@@ -66,8 +66,8 @@ pub fn is_reserved(network: IpNetwork) -> bool {
     }
 }
 
-fn holds<K: Ord>(blocks: &[(K, K)], first: K, last: K) -> bool {
-    blocks.iter().any(|(from, to)| *from <= first && last <= *to)
+fn holds<K: Ord + Copy>(blocks: &[(K, K)], first: K, last: K) -> bool {
+    blocks.iter().any(|&(from, to)| from <= first && last <= to)
 }
 
 #[cfg(test)]

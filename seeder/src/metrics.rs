@@ -8,7 +8,7 @@ use nearcast_node::handle::Totals;
 use nearcast_service::{
     admin::Vitals,
     atlas::atlas_age,
-    metrics::{self, Common, counter, family, gauge},
+    metrics::{self, Common, Process, counter, family, gauge},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
 
@@ -19,7 +19,7 @@ use crate::health::Health;
 /// # Errors
 /// When a name is none; a test shows that all are.
 pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
-    metrics::text(Scrape::of(health))
+    metrics::text(Process::now(health.reloaded.started()), Scrape::of(health))
 }
 
 /// One look at everything.
@@ -68,9 +68,10 @@ impl Collector for Scrape {
             let unit = if matches!(name, "hashed" | "exported") { Some(&Unit::Bytes) } else { None };
             counter(to, name, help, unit, value)?;
         }
-        let age = atlas_age(self.atlas_version).map_or(-1, |age| age.as_secs() as i64);
-        let help = "How old the data of the atlas is; -1 = that is not known, or there is none";
-        gauge(to, "atlas_age", help, Some(&Unit::Seconds), age)?;
+        let data = atlas_age(self.atlas_version).map_or(0, |_| self.atlas_version as i64);
+        let help =
+            "When the data of the atlas was collected, in Unix time; 0 = that is not known, or there is none";
+        gauge(to, "atlas_data_timestamp", help, Some(&Unit::Seconds), data)?;
         self.gauges().iter().try_for_each(|(name, help, value)| gauge(to, name, help, None, *value as i64))
     }
 }
@@ -116,6 +117,8 @@ impl Scrape {
 
 #[cfg(test)]
 mod tests {
+    use nearcast_service::metrics::{Format, strict};
+
     use super::*;
 
     #[test]
@@ -125,10 +128,7 @@ mod tests {
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
         names.sort_unstable();
         let expected = [
-            "nearcast_atlas_age_seconds",
-            "nearcast_budget_limit",
-            "nearcast_budget_refused",
-            "nearcast_budget_used",
+            "nearcast_atlas_data_timestamp_seconds",
             "nearcast_build",
             "nearcast_config_last_reload_success_timestamp_seconds",
             "nearcast_config_last_reload_successful",
@@ -143,8 +143,6 @@ mod tests {
             "nearcast_hashing_contents",
             "nearcast_links",
             "nearcast_peers_banned",
-            "nearcast_process_open_fds",
-            "nearcast_process_resident_memory_bytes",
             "nearcast_publish_failures",
             "nearcast_publish_left_out",
             "nearcast_ready",
@@ -154,12 +152,23 @@ mod tests {
             "nearcast_streams_refused",
             "nearcast_unchoked",
             "nearcast_uploaded_bytes",
+            "process_cpu_seconds",
+            "process_max_fds",
+            "process_open_fds",
+            "process_resident_memory_bytes",
+            "process_start_time_seconds",
+            "process_virtual_memory_bytes",
         ];
         assert_eq!(names, expected);
         assert!(text.contains("nearcast_build_info{version=\""), "{text}");
         assert!(text.contains("nearcast_uploaded_bytes_total{tier=\"prefix24\"} 0\n"), "{text}");
         assert!(text.contains("nearcast_requests_refused_total{reason=\"choked\"} 0\n"), "{text}");
         assert!(text.contains("nearcast_config_last_reload_successful 1\n"), "{text}");
-        assert!(text.ends_with("# EOF\n"), "{text}");
+        let old = Format::Text.of(text.clone());
+        assert!(
+            strict::samples(&text, Format::OpenMetrics).is_ok()
+                && strict::samples(&old, Format::Text).is_ok(),
+            "{text}"
+        );
     }
 }

@@ -1,12 +1,13 @@
-//! A made-up Internet in 127.0.0.0/8, so that one machine has near and far networks.
+//! A made-up Internet in 127.0.0.0/8, so that one machine has near and far networks. Their numbers are private, as no AS of the
+//! real one has such addresses.
 //!
 //! | AS | name | addresses | |
 //! |---|---|---|---|
-//! | 100 | Alpha | 127.1.0.0/16, 127.11.0.0/16 | |
-//! | 200 | Beta | 127.2.0.0/16 | peer of Alpha |
-//! | 300 | Gamma | 127.3.0.0/16 | customer of Alpha |
-//! | 400 | Delta | 127.4.0.0/16 | far: only its provider Transit links it to Alpha |
-//! | 500 | Transit | 127.5.0.0/16 | provider of Alpha, Beta and Delta |
+//! | 64601 | Alpha | 127.1.0.0/16, 127.11.0.0/16 | |
+//! | 64602 | Beta | 127.2.0.0/16 | peer of Alpha |
+//! | 64603 | Gamma | 127.3.0.0/16 | customer of Alpha |
+//! | 64604 | Delta | 127.4.0.0/16 | far: only its provider Transit links it to Alpha |
+//! | 64605 | Transit | 127.5.0.0/16 | provider of Alpha, Beta and Delta |
 
 use std::{
     fs,
@@ -22,11 +23,11 @@ use nearcast_core::{
 pub fn atlas(version: u64) -> Atlas {
     let mut builder = AtlasBuilder::new(version);
     let networks = [
-        (100, "Alpha", ["127.1.0.0/16", "127.11.0.0/16"].as_slice()),
-        (200, "Beta", &["127.2.0.0/16"]),
-        (300, "Gamma", &["127.3.0.0/16"]),
-        (400, "Delta", &["127.4.0.0/16"]),
-        (500, "Transit", &["127.5.0.0/16"]),
+        (64_601, "Alpha", ["127.1.0.0/16", "127.11.0.0/16"].as_slice()),
+        (64_602, "Beta", &["127.2.0.0/16"]),
+        (64_603, "Gamma", &["127.3.0.0/16"]),
+        (64_604, "Delta", &["127.4.0.0/16"]),
+        (64_605, "Transit", &["127.5.0.0/16"]),
     ];
     for (asn, name, prefixes) in networks {
         builder.name(Asn(asn), name);
@@ -34,9 +35,11 @@ pub fn atlas(version: u64) -> Atlas {
             builder.prefix(prefix.parse().expect("a prefix written above"), &[Asn(asn)]);
         }
     }
-    builder.link(Asn(100), Asn(200), Relation::Peer);
-    builder.link(Asn(100), Asn(300), Relation::Customer);
-    [100, 200, 400].iter().for_each(|&below| builder.link(Asn(500), Asn(below), Relation::Customer));
+    builder.link(Asn(64_601), Asn(64_602), Relation::Peer);
+    builder.link(Asn(64_601), Asn(64_603), Relation::Customer);
+    [64_601, 64_602, 64_604]
+        .iter()
+        .for_each(|&below| builder.link(Asn(64_605), Asn(below), Relation::Customer));
     builder.build()
 }
 

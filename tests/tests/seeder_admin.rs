@@ -47,7 +47,7 @@ fn health_and_metrics_tell_what_was_served() {
     assert_eq!(metrics.metric("nearcast_contents") as u64, 1);
     assert_eq!(metrics.metric("nearcast_contents_refused") as u64, 1);
     assert_eq!(metrics.metric("nearcast_ready") as u64, 1);
-    assert!(metrics.metric("nearcast_process_resident_memory_bytes") > 1e6);
+    assert!(metrics.metric("process_resident_memory_bytes") > 1e6);
     assert!(!metrics.text.contains("12D3"), "no peer is named");
 }
 

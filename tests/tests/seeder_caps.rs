@@ -78,6 +78,6 @@ async fn connections_over_the_cap_are_refused_and_counted() {
         held.extend(Stranger::meet(stranger::address(held.len()), address).await);
     }
     assert_eq!(seeder.ask("/readyz").status, 200, "an admin is still answered");
-    assert!(seeder.ask("/metrics").metric("nearcast_process_open_fds") < 350.0);
+    assert!(seeder.ask("/metrics").metric("process_open_fds") < 350.0);
     drop(held);
 }

@@ -66,8 +66,13 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
     };
-    if path.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+        // A file in the place of /dev/stdout would be there for everybody.
+        Ok(there) if !there.is_file() => {
+            return Err(io::Error::other("it is a pipe or a device; name a file"));
+        }
+        _ => {}
     }
     // What the umask leaves of it: an atlas is no secret.
     let mode = fs::Permissions::from_mode(0o666);
@@ -110,6 +115,8 @@ mod tests {
         assert!(write(&nowhere, &atlas(1)).unwrap_err().to_string().starts_with("cannot write "));
         let error = write(folder.path(), &atlas(1)).unwrap_err();
         assert!(matches!(error, AtlasFileError::Io { .. }), "{error}");
+        let device = write(Path::new("/dev/null"), &atlas(1)).unwrap_err();
+        assert!(device.to_string().contains("name a file"), "{device}");
         let path = folder.path().join("atlas");
         assert!(read(&path).unwrap_err().to_string().starts_with("cannot read "));
         fs::write(&path, "something else").unwrap();

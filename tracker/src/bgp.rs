@@ -6,6 +6,7 @@ pub mod as_rel;
 pub mod bmp;
 pub mod compile;
 pub mod feed;
+mod fields;
 pub mod lines;
 pub mod live;
 pub mod made_up;
@@ -17,6 +18,7 @@ pub mod relations;
 pub mod rib;
 pub mod ris_live;
 pub mod route;
+pub mod sites;
 pub mod tables;
 pub mod updates;
 

@@ -120,7 +120,6 @@ mod tests {
         for wrong in [
             &["build", "--rib", "x"][..],
             &["build", "-o", "x", "--tier1", "x", "--rib", "y"],
-            &["lookup", "x", "192.0.2.256"],
             &["lookup", "x"],
             &["path", "x", "192.0.2.1"],
             &[],
@@ -130,6 +129,8 @@ mod tests {
         for right in [
             &["build", "--rib", "x", "y", "--updates", "z", "--names", "n", "-o", "x", "--json"][..],
             &["build", "--prefix2as", "x", "--tier1", "1,AS2", "-o", "x", "--quiet"],
+            &["build", "--sites", "x", "-o", "x", "--allow-loss"],
+            &["lookup", "x", "192.0.2.256", "-"],
             &["lookup", "x", "192.0.2.1", "2001:db8::1"],
             &["path", "x", "192.0.2.1", "2001:db8::1", "--json"],
             &["stats", "x"],

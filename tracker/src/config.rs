@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeSet,
+    env,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -12,6 +13,7 @@ use nearcast_node::{
     address::Address,
     config::{Caps, NodeConfig},
     directory::{Admission, DirectoryConfig, RegistryConfig},
+    error::KeyError,
     key::{SecretKey, check_identity},
 };
 use nearcast_service::{
@@ -79,6 +81,27 @@ pub enum Admitted {
     Listed(BTreeSet<ContentId>),
     /// What it serves itself: the atlas.
     Own,
+}
+
+impl Admitted {
+    /// What became another since `before`, in words; none if nothing did.
+    pub(crate) fn change_since(&self, before: &Admitted) -> Option<String> {
+        match (before, self) {
+            (Admitted::Listed(before), Admitted::Listed(now)) => {
+                let (added, removed) = (now.difference(before).count(), before.difference(now).count());
+                let some = added > 0 || removed > 0;
+                some.then(|| {
+                    format!("allow (contents added: {added}, removed: {removed}, now {})", now.len())
+                })
+            }
+            (_, Admitted::Listed(now)) if before != self => {
+                Some(format!("allow (only {} contents now)", now.len()))
+            }
+            (_, Admitted::Any) if before != self => Some("allow (any content now)".to_owned()),
+            (_, Admitted::Own) if before != self => Some("allow (only the atlas now)".to_owned()),
+            _ => None,
+        }
+    }
 }
 
 impl TrackerConfig {
@@ -203,19 +226,45 @@ impl Settings {
         let mut looks = vec![(folder, writable(folder)), (identity, readable_or_makeable(identity))];
         let files = atlas.iter().chain(&live.updates);
         looks.extend(files.map(|path| (path.as_path(), std::fs::File::open(path).map(drop))));
-        let problem = |(path, look): (&std::path::Path, std::io::Result<()>)| {
+        let problem = |(path, look): (&Path, std::io::Result<()>)| {
             let error = look.err()?;
             Some(format!("cannot use {}: {error}", printable(&path.to_string_lossy())))
         };
+        let given = state_folder_hint(state_dir).filter(|_| looks[0].1.is_err());
         let mut problems: Vec<String> = looks.into_iter().filter_map(problem).collect();
         let keys = [
             identity.exists().then(|| check_identity(identity)),
             signing_key.as_ref().map(|key| SecretKey::load(key).map(drop)),
         ];
         let unusable = keys.into_iter().flatten().filter_map(Result::err);
-        problems.extend(unusable.map(|error| printable(&error.to_string())));
+        problems.extend(unusable.map(|error| key_problem(&error)));
+        problems.extend(given);
         problems
     }
+}
+
+/// What is wrong with a key, and how a service of systemd gets one that only root can read.
+pub(crate) fn key_problem(error: &KeyError) -> String {
+    let sentence = printable(&error.to_string());
+    if !sentence.contains("Permission denied") {
+        return sentence;
+    }
+    format!(
+        "{sentence}; under systemd give it as a credential: LoadCredential=NAME:FILE in the unit, and only the NAME in the \
+         configuration"
+    )
+}
+
+/// What to do about a state folder beside the one that the service manager made.
+pub(crate) fn state_folder_hint(folder: &Path) -> Option<String> {
+    let given = env::var_os("STATE_DIRECTORY").filter(|given| !given.is_empty())?;
+    let inside = env::split_paths(&given).any(|given| folder.starts_with(given));
+    let given = printable(&given.to_string_lossy());
+    (!inside).then(|| {
+        format!(
+            "the unit gives the folder {given}: leave state-dir out, or name another with StateDirectory="
+        )
+    })
 }
 
 fn live(layers: &Layers<Setting>) -> Result<LiveConfig, String> {
@@ -301,6 +350,18 @@ mod tests {
     }
 
     #[test]
+    fn what_became_another_in_the_list_of_contents_is_counted() {
+        let id = |byte: u8| ContentId([byte; 32]);
+        let before = Admitted::Listed([id(1), id(2)].into());
+        let after = Admitted::Listed([id(2), id(3), id(4)].into());
+        assert_eq!(after.change_since(&before).unwrap(), "allow (contents added: 2, removed: 1, now 3)");
+        assert_eq!(before.change_since(&before), None);
+        assert_eq!(Admitted::Any.change_since(&Admitted::Any), None);
+        assert_eq!(before.change_since(&Admitted::Any).unwrap(), "allow (only 2 contents now)");
+        assert!(Admitted::Own.change_since(&before).unwrap().contains("only the atlas"));
+    }
+
+    #[test]
     fn options_become_settings() {
         let feeds =
             ["--bmp", "127.0.0.1:5000", "--bmp-router", "192.0.2.1", "--updates", "a", "--updates", "b"];
@@ -374,7 +435,7 @@ mod tests {
     #[test]
     fn the_shipped_sample_is_what_the_code_knows() {
         let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("tracker.toml");
-        if std::env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
+        if env::var_os("NEARCAST_WRITE_SAMPLE").is_some() {
             fs::write(&shipped, sample()).unwrap();
         }
         let text = fs::read_to_string(&shipped).unwrap();

@@ -65,7 +65,10 @@ impl From<&io::Error> for Exit {
 impl From<&CompileError> for Exit {
     fn from(error: &CompileError) -> Exit {
         match error {
-            CompileError::NoInput | CompileError::Useless { .. } => Exit::BadOption,
+            CompileError::NoInput
+            | CompileError::Useless { .. }
+            | CompileError::Nothing(_)
+            | CompileError::Sites(_) => Exit::BadOption,
             CompileError::Read { source, .. } => source.into(),
             CompileError::Stopped => Exit::Interrupted,
         }
@@ -105,6 +108,7 @@ mod tests {
         }
         let useless = CompileError::Useless { path: "x".into(), reason: String::new() };
         assert_eq!(Exit::from(&useless), Exit::BadOption);
+        assert_eq!(Exit::from(&CompileError::Nothing(String::new())), Exit::BadOption);
         let unread = CompileError::Read { path: "x".into(), source: io::ErrorKind::NotFound.into() };
         assert_eq!(Exit::from(&unread) as u8, 17);
     }

@@ -146,6 +146,11 @@ impl Health {
     }
 }
 
+/// So many of something, as people say it.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
 impl Vitals for Health {
     fn live(&self) -> Vec<Condition> {
         let hangs = self.node.get().is_some_and(|node| node.pulse_age() > PULSE_AGE_MAX);
@@ -179,8 +184,10 @@ impl run::Health for Health {
         };
         let known = self.directory().unwrap_or_default();
         format!(
-            "{} peers of {} contents, {} connections, {atlas}",
-            known.entries, known.contents, totals.connections
+            "{} known for {}, {}, {atlas}",
+            counted(known.peers, "peer", "peers"),
+            counted(known.contents, "content", "contents"),
+            counted(totals.connections.into(), "connection", "connections"),
         )
     }
 

@@ -1,16 +1,13 @@
 //! `/metrics`: every counter there is, in OpenMetrics text. No label names a peer, a content or a router.
 
-use std::{
-    fmt,
-    time::{Duration, Instant},
-};
+use std::{fmt, time::Instant};
 
 use nearcast_core::tier::Tier;
 use nearcast_node::{directory::DirectoryStats, handle::Totals};
 use nearcast_service::{
     admin::Vitals,
     atlas::atlas_age,
-    metrics::{self, Common, counter, family, gauge, gauges},
+    metrics::{self, Common, Process, counter, family, gauge, gauge_seconds, gauges, timestamp},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
 
@@ -29,7 +26,7 @@ const FEEDS: [FeedKind; 3] = [FeedKind::Bmp, FeedKind::RisLive, FeedKind::Update
 /// # Errors
 /// When a name is none; a test shows that all are.
 pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
-    metrics::text(Scrape::of(health))
+    metrics::text(Process::now(health.reloaded.started()), Scrape::of(health))
 }
 
 /// One look at everything.
@@ -119,12 +116,14 @@ impl Scrape {
         gauge(to, "atlas_version", help, Some(&Unit::Seconds), version)?;
         let help = "Version of the atlas that is published; 0 = none";
         gauge(to, "atlas_published_version", help, Some(&Unit::Seconds), self.atlas_published as i64)?;
-        let age = about.map_or(0, |about| self.now.saturating_duration_since(about.since).as_secs() as i64);
-        gauge(to, "atlas_in_use", "How long this atlas has been in use", Some(&Unit::Seconds), age)?;
-        let data_age =
-            about.and_then(|about| atlas_age(about.version)).map_or(-1, |age| age.as_secs() as i64);
-        let help = "How old the data of the atlas is; -1 = that is not known, or there is none";
-        gauge(to, "atlas_age", help, Some(&Unit::Seconds), data_age)?;
+        let since = about.map(|about| self.now.saturating_duration_since(about.since));
+        let help = "When this atlas was put to use, in Unix time; 0 = there is none";
+        gauge(to, "atlas_loaded_timestamp", help, Some(&Unit::Seconds), timestamp(since))?;
+        let data =
+            about.filter(|about| atlas_age(about.version).is_some()).map_or(0, |about| about.version as i64);
+        let help =
+            "When the data of the atlas was collected, in Unix time; 0 = that is not known, or there is none";
+        gauge(to, "atlas_data_timestamp", help, Some(&Unit::Seconds), data)?;
         let bytes = about.map_or(0, |about| about.bytes as i64);
         gauge(to, "atlas_memory", "Memory the atlas takes", Some(&Unit::Bytes), bytes)?;
         let counts = about.map(|about| about.counts).unwrap_or_default();
@@ -167,12 +166,22 @@ impl Scrape {
         let help = "Sessions of routers ended because of what they sent";
         counter(to, "bmp_faults", help, None, live.bmp_faults)?;
         counter(to, "atlas_rebuilds", "Atlases made of the live table", None, live.rebuilds)?;
-        let age = |age: Option<Duration>| age.map_or(-1, |age| age.as_secs() as i64);
-        let (help, last) = ("How long ago a route changed; -1 = none has", age(live.last_change_age));
-        gauge(to, "routes_last_change_age", help, Some(&Unit::Seconds), last)?;
-        let (help, last) =
-            ("How long ago an atlas was made of routes; -1 = never", age(live.last_rebuild_age));
-        gauge(to, "atlas_last_rebuild_age", help, Some(&Unit::Seconds), last)
+        let help = "When a route changed last, in Unix time; 0 = none has";
+        gauge(
+            to,
+            "routes_last_change_timestamp",
+            help,
+            Some(&Unit::Seconds),
+            timestamp(live.last_change_age),
+        )?;
+        let help = "When an atlas was made of routes last, in Unix time; 0 = never";
+        gauge(
+            to,
+            "atlas_last_rebuild_timestamp",
+            help,
+            Some(&Unit::Seconds),
+            timestamp(live.last_rebuild_age),
+        )
     }
 
     fn encode_saves(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -181,11 +190,11 @@ impl Scrape {
         counter(to, "saves_failed", "Times that it could not be", None, saves.failed)?;
         let help = "Entries that were written down last";
         gauge(to, "saved_peers", help, None, saves.last.members as i64)?;
-        let millis = saves.took.as_millis() as i64;
-        gauge(to, "save_took_milliseconds", "How long writing it down took last", None, millis)?;
-        let age = saves.at.map_or(-1, |at| self.now.saturating_duration_since(at).as_secs() as i64);
-        let help = "How long ago it was written down; -1 = not since the start";
-        gauge(to, "save_age", help, Some(&Unit::Seconds), age)?;
+        let help = "How long writing it down took last";
+        gauge_seconds(to, "save_duration", help, saves.took.as_secs_f64())?;
+        let ago = saves.at.map(|at| self.now.saturating_duration_since(at));
+        let help = "When it was written down last, in Unix time; 0 = not since the start";
+        gauge(to, "save_last_success_timestamp", help, Some(&Unit::Seconds), timestamp(ago))?;
         gauge(to, "restored_peers", "Entries taken back at the start", None, saves.restored.members as i64)
     }
 }
@@ -195,6 +204,7 @@ mod tests {
     use std::sync::Arc;
 
     use nearcast_core::atlas::AtlasBuilder;
+    use nearcast_service::metrics::{Format, strict};
 
     use super::*;
 
@@ -206,13 +216,25 @@ mod tests {
         for line in [
             "nearcast_atlas_version_seconds 1700000000",
             "nearcast_atlas_links{relation=\"peering\"} 0",
-            "nearcast_save_age_seconds -1",
+            "nearcast_save_last_success_timestamp_seconds 0",
+            "nearcast_atlas_data_timestamp_seconds 1700000000",
             "nearcast_connections 0",
             "nearcast_ready 0",
         ] {
             assert!(text.lines().any(|told| told == line), "{line}\n{text}");
         }
-        assert!(text.lines().filter(|line| !line.starts_with('#')).all(|line| line.starts_with("nearcast_")));
-        assert!(text.ends_with("# EOF\n"), "{text}");
+        let ours = |line: &str| ["nearcast_", "process_"].iter().any(|prefix| line.starts_with(prefix));
+        assert!(text.lines().filter(|line| !line.starts_with('#')).all(ours));
+        let old = Format::Text.of(text.clone());
+        let read = strict::samples(&text, Format::OpenMetrics).unwrap();
+        assert_eq!(
+            read.keys().collect::<Vec<_>>(),
+            strict::samples(&old, Format::Text).unwrap().keys().collect::<Vec<_>>()
+        );
+        assert!(!text.contains("_age_") && !text.contains("milliseconds"), "{text}");
+        match strict::promtool(&old) {
+            Some(said) => assert_eq!(said, Ok(())),
+            None => println!("skipped: there is no promtool here"),
+        }
     }
 }

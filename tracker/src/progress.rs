@@ -32,15 +32,21 @@ impl Progress {
 
     /// `done` of `total` bytes were read. Behind them comes the making of the atlas, which takes a moment.
     pub(crate) fn show(&mut self, (done, total): (u64, u64)) {
-        let text = format!("{:.1} of {:.1} MB", done as f64 / 1e6, total as f64 / 1e6);
+        let text = match total {
+            // Of a pipe nobody knows how much will come.
+            0 => format!("{:.1} MB", done as f64 / 1e6),
+            _ => format!("{:.1} of {:.1} MB", done as f64 / 1e6, total.max(done) as f64 / 1e6),
+        };
         if let Some(bar) = &self.bar {
             bar.set_length(total.max(1));
             bar.set_position(done);
-            bar.set_message(if done >= total { "compiling".to_owned() } else { text });
+            bar.set_message(if done >= total && total > 0 { "compiling".to_owned() } else { text });
         } else if !self.quiet && self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
-            let percent = (done * 100).checked_div(total).unwrap_or(0);
-            eprintln!("reading {percent}% {text}");
+            match (done.min(total) * 100).checked_div(total) {
+                Some(percent) => eprintln!("reading {percent}% {text}"),
+                None => eprintln!("reading {text}"),
+            }
         }
     }
 }

@@ -17,6 +17,8 @@ use nearcast_node::{
 };
 use nearcast_service::{links::link_addresses, state::make_private_folder};
 
+use crate::config::key_problem;
+
 const NAME_BEGINS: &str = "nearcast-";
 const NAME_ENDS: &str = ".atlas";
 
@@ -24,7 +26,7 @@ const NAME_ENDS: &str = ".atlas";
 #[derive(Debug, thiserror::Error)]
 pub enum PublishingError {
     /// The key is of no use.
-    #[error(transparent)]
+    #[error("{}", key_problem(.0))]
     Key(#[from] KeyError),
     /// The folder cannot be written to.
     #[error("cannot write the atlas to {}: {source}", path.display())]

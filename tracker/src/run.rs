@@ -47,6 +47,10 @@ impl Daemon for Serving {
         self.0.apply(&settings.tracker).await.map_err(|error| error.to_string())
     }
 
+    fn take_changes(&mut self) -> Vec<String> {
+        self.0.take_changes()
+    }
+
     async fn tell_news(&mut self, _output: Output) {
         // Whoever asks hears; on standard output there is nothing to add.
         future::pending().await

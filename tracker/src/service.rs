@@ -1,6 +1,11 @@
 //! The tracker itself: a node that is a directory, and the tasks around it.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use nearcast_core::{
     atlas::{Atlas, AtlasBuilder, AtlasError},
@@ -25,9 +30,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bgp::live::{Live, LiveError},
     cartographer::{Cartographer, Current},
-    config::TrackerConfig,
+    config::{TrackerConfig, state_folder_hint},
     database::{Database, DatabaseError, Found},
-    health::Health,
+    health::{Health, counted},
     publishing::{Publisher, PublishingError},
     saving::{self, Saving},
 };
@@ -41,7 +46,7 @@ const EXIT_CHECKSUM: u8 = 32;
 #[derive(Debug, thiserror::Error)]
 pub enum TrackerError {
     /// The state folder cannot be made.
-    #[error("cannot use {}: {source}", path.display())]
+    #[error("cannot use {}: {source}{}", path.display(), instead(path))]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -88,6 +93,11 @@ impl TrackerError {
     }
 }
 
+/// What to do about a folder that cannot be used.
+fn instead(folder: &Path) -> String {
+    state_folder_hint(folder).map_or_else(String::new, |hint| format!("; {hint}"))
+}
+
 /// What a reload can change of a tracker, and did not.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -97,6 +107,14 @@ pub enum ApplyError {
     /// The atlas is of no use; the one before stays.
     #[error(transparent)]
     Atlas(#[from] AtlasFileError),
+    /// The atlas says less than the one in use, which stays.
+    #[error("{} stays unused: {why}; a restart takes it all the same", path.display())]
+    Less {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        why: String,
+    },
 }
 
 /// A running tracker.
@@ -109,6 +127,10 @@ pub struct Tracker {
     live: Option<Arc<Live>>,
     saving: Option<Saving>,
     save_interval: watch::Sender<Duration>,
+    /// What files that settings name brought at the last reload, not told yet.
+    changes: Vec<String>,
+    /// The version of the file that was read last.
+    loaded: Option<u64>,
     /// Tasks that end when they are told, in no time.
     tasks: Vec<JoinHandle<Option<()>>>,
 }
@@ -169,6 +191,7 @@ impl Tracker {
             }
             None => None,
         };
+        let loaded = atlas.as_ref().map(|atlas| atlas.version());
         let (atlases, atlases_seen) = watch::channel(atlas.map(|atlas| Current { atlas, loaded: true }));
         let (interval, interval_seen) = watch::channel(config.atlas_interval);
         let cartographer = Cartographer {
@@ -184,7 +207,18 @@ impl Tracker {
             let handing = hand_on(live.subscribe(), atlases.clone());
             tasks.push(tokio::spawn(vital.guard("What hands on atlases", handing)));
         }
-        Ok(Tracker { node, config, atlases, interval, live, saving, save_interval, tasks })
+        Ok(Tracker {
+            node,
+            config,
+            atlases,
+            interval,
+            live,
+            saving,
+            save_interval,
+            changes: Vec::new(),
+            loaded,
+            tasks,
+        })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
@@ -215,6 +249,9 @@ impl Tracker {
             // The runtime goes down.
             Err(_) => None,
         };
+        if let (Some(path), Some(atlas)) = (&config.atlas, &atlas) {
+            self.compare(path, atlas)?;
+        }
         self.node.set_caps(config.connections_max, config.caps).await?;
         self.node.limit(config.up, None).await;
         self.interval.send_replace(config.atlas_interval);
@@ -222,22 +259,46 @@ impl Tracker {
         if let Some(directory) = self.node.directory() {
             directory.set_admission(config.admission());
         }
+        self.changes.extend(config.admitted.change_since(&self.config.admitted));
         self.take_atlas(atlas);
         self.config = config.clone();
         Ok(())
     }
 
-    fn take_atlas(&self, atlas: Option<Arc<Atlas>>) {
-        let Some(atlas) = atlas else { return };
-        let is = |current: &Option<Current>| {
-            current.as_ref().is_some_and(|current| current.atlas.version() == atlas.version())
+    /// What the files brought that settings name, since this was asked last.
+    pub fn take_changes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Whether an atlas may take the place of the one in use. One that is made of routes is another matter: there the file is not used.
+    fn compare(&self, path: &Path, atlas: &Atlas) -> Result<(), ApplyError> {
+        let current = self.atlases.borrow();
+        let Some(current) = current.as_ref().filter(|_| self.live.is_none()) else { return Ok(()) };
+        let why = if atlas.knows_nobody() && !current.atlas.knows_nobody() {
+            "it knows the AS of no address".to_owned()
+        } else if let Some(loss) = atlas.counts().loss_since(&current.atlas.counts()) {
+            format!("it is far smaller than the one in use: {loss}")
+        } else {
+            return Ok(());
         };
+        Err(ApplyError::Less { path: path.to_owned(), why })
+    }
+
+    fn take_atlas(&mut self, atlas: Option<Arc<Atlas>>) {
+        let Some(atlas) = atlas else { return };
+        let used = self.atlases.borrow().as_ref().map(|current| current.atlas.version());
+        if used == Some(atlas.version()) {
+            return;
+        }
         if self.live.is_some() {
             // It lies below what is told of routes, which is made anew of it only at a start.
-            tracing::info!("routes are told by feeds: another --atlas takes a restart");
-        } else if !is(&self.atlases.borrow()) {
-            self.atlases.send_replace(Some(Current { atlas, loaded: true }));
+            if self.loaded.replace(atlas.version()) != Some(atlas.version()) {
+                tracing::info!("routes are told by feeds: another --atlas takes a restart");
+            }
+            return;
         }
+        self.changes.push(format!("atlas (version {} instead of {})", atlas.version(), used.unwrap_or(0)));
+        self.atlases.send_replace(Some(Current { atlas, loaded: true }));
     }
 
     /// Takes no new connections, writes down who is known, says goodbye and ends every task.
@@ -275,7 +336,11 @@ async fn restore(
     });
     let (database, tally) = restored.await.map_err(|_| TrackerError::Stopped)??;
     if tally.contents > 0 {
-        tracing::info!("{} peers of {} contents are known from before", tally.members, tally.contents);
+        tracing::info!(
+            "known from before: {}, of {}",
+            counted(tally.members, "announcement by a peer", "announcements by peers"),
+            counted(tally.contents, "content", "contents")
+        );
     }
     health.on_restored(tally);
     Ok(database)

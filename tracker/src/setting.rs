@@ -151,7 +151,7 @@ pub static TABLE: [About; 27] = [
         kind: Path,
         value: "FILE",
         default: "",
-        example: "/var/lib/nearcast/internet.atlas",
+        example: "/srv/bgp/internet.atlas",
         live: true,
         short: "Atlas of who is where, made by nearcast-tracker atlas build.",
         long: "Without one, nearness goes by address prefixes. A reload reads it again. What \
@@ -163,13 +163,14 @@ pub static TABLE: [About; 27] = [
         kind: Path,
         value: "FILE",
         default: "",
-        example: "/etc/nearcast/atlas.key",
+        example: "atlas.key",
         live: false,
         short: "Publish each atlas, signed with this key.",
         long: "Made with nearcast key new. Clients that pin its public half (--atlas auto \
                --atlas-key KEY) fetch each newer atlas from each other and from here. Without a \
                key none is published. A name without a folder is looked for among the credentials of the service \
-               manager, too. Others must not be able to read the file; a group may if root owns it.",
+               manager, too (systemd: LoadCredential=), which is how a service without a user of its own gets it. Others must \
+               not be able to read the file; a group may if root owns it.",
     },
     About {
         setting: Setting::AtlasInterval,
@@ -303,11 +304,12 @@ pub static TABLE: [About; 27] = [
         kind: Path,
         value: "DIR",
         default: "",
-        example: "/var/lib/nearcast",
+        example: "/var/lib/nearcast-tracker",
         live: false,
         short: "Folder for what must survive a restart.",
         long: "By default $STATE_DIRECTORY, else $XDG_STATE_HOME/nearcast-tracker. It holds the \
-               identity, who is known, and the atlas that is published.",
+               identity, who is known, and the atlas that is published. Under the shipped unit leave it out: a folder that \
+               the unit does not give (StateDirectory=) cannot be written to.",
     },
     About {
         setting: Setting::SaveInterval,
@@ -328,7 +330,7 @@ pub static TABLE: [About; 27] = [
         kind: Path,
         value: "FILE",
         default: "",
-        example: "/var/lib/nearcast/identity.key",
+        example: "/var/lib/nearcast-tracker/identity.key",
         live: false,
         short: "Secret key of this tracker, made when missing.",
         long: "By default the credential identity.key, if the service manager gave one (systemd: LoadCredential=), else \

@@ -15,10 +15,10 @@ use serde_json::Value;
 const TIME: u32 = 1_781_697_600;
 
 const ROUTES: [Told<'_>; 4] = [
-    ("192.0.2.1", 10, "127.1.0.0/16", Some(&[10, 1, 100])),
-    ("192.0.2.2", 11, "127.1.0.0/16", Some(&[11, 2, 1, 100])),
-    ("192.0.2.1", 10, "127.2.0.0/16", Some(&[10, 1, 2, 200])),
-    ("192.0.2.1", 10, "127.3.0.0/16", Some(&[10, 1, 100, 300])),
+    ("192.0.2.1", 10, "45.1.0.0/16", Some(&[10, 1, 100])),
+    ("192.0.2.2", 11, "45.1.0.0/16", Some(&[11, 2, 1, 100])),
+    ("192.0.2.1", 10, "45.2.0.0/16", Some(&[10, 1, 2, 200])),
+    ("192.0.2.1", 10, "45.3.0.0/16", Some(&[10, 1, 100, 300])),
 ];
 
 fn tracker(arguments: &[&str]) -> Command {
@@ -49,8 +49,8 @@ impl Stage {
         let stage = Stage { folder: tempfile::tempdir().expect("a temporary folder") };
         stage.write("rib", &table(TIME, &ROUTES));
         let later: [Told<'_>; 2] = [
-            ("192.0.2.1", 10, "127.4.0.0/16", Some(&[10, 1, 2, 400])),
-            ("192.0.2.1", 10, "127.3.0.0/16", None),
+            ("192.0.2.1", 10, "45.4.0.0/16", Some(&[10, 1, 2, 400])),
+            ("192.0.2.1", 10, "45.3.0.0/16", None),
         ];
         stage.write("updates", &updates(TIME + 60, &later));
         stage.write("as-rel", b"# made up\n200|400|0\n");
@@ -87,16 +87,16 @@ fn an_atlas_is_built_and_answers() {
     assert!(err(&built).contains("3 IPv4 and 0 IPv6 prefixes"), "{}", err(&built));
     let atlas = stage.path("atlas");
 
-    let found = run(&["lookup", &atlas, "127.1.2.3", "127.2.0.1"]);
+    let found = run(&["lookup", &atlas, "45.1.2.3", "45.2.0.1"]);
     assert_eq!(
         out(&found),
-        "127.1.2.3 127.1.0.0-127.1.255.255 AS100 Hundred [31m\n127.2.0.1 127.2.0.0-127.2.255.255 AS200 Two hundred\n"
+        "45.1.2.3 45.1.0.0-45.1.255.255 AS100 Hundred [31m\n45.2.0.1 45.2.0.0-45.2.255.255 AS200 Two hundred\n"
     );
     let near =
         |a: &str, b: &str| out(&run(&["path", &atlas, a, b])).lines().next().unwrap_or_default().to_owned();
-    assert_eq!(near("127.1.0.1", "127.1.0.2"), "prefix24: both are in one /24");
-    assert_eq!(near("127.2.0.1", "127.4.0.1"), "adjacent_as: AS400 is a peer of AS200");
-    assert_eq!(near("127.1.0.1", "127.2.0.1"), "remote: 3 links from AS100 to AS200");
+    assert_eq!(near("45.1.0.1", "45.1.0.2"), "prefix24: both are in one /24");
+    assert_eq!(near("45.2.0.1", "45.4.0.1"), "adjacent_as: AS400 is a peer of AS200");
+    assert_eq!(near("45.1.0.1", "45.2.0.1"), "remote: 3 links from AS100 to AS200");
 
     let stats = run(&["stats", &atlas]);
     assert!(out(&stats).contains("prefixes_v4 3\n"), "{}", out(&stats));
@@ -117,12 +117,9 @@ fn every_command_speaks_json() {
     let stats = object(&run(&["stats", &atlas, "--json"]));
     assert_eq!(stats, built["counts"]);
     assert_eq!((stats["names"].as_u64(), stats["prefixes_v4"].as_u64()), (Some(2), Some(3)));
-    let found = object(&run(&["lookup", "--json", &atlas, "127.2.0.1"]));
-    assert_eq!(
-        (found["origins"][0]["asn"].as_u64(), found["first"].as_str()),
-        (Some(200), Some("127.2.0.0"))
-    );
-    let path = object(&run(&["path", "--json", &atlas, "127.2.0.1", "127.4.0.1"]));
+    let found = object(&run(&["lookup", "--json", &atlas, "45.2.0.1"]));
+    assert_eq!((found["origins"][0]["asn"].as_u64(), found["first"].as_str()), (Some(200), Some("45.2.0.0")));
+    let path = object(&run(&["path", "--json", &atlas, "45.2.0.1", "45.4.0.1"]));
     assert_eq!((path["tier"].as_str(), path["relation"].as_str()), (Some("adjacent_as"), Some("peer")));
     assert_eq!((path["hops"].as_u64(), path["a"]["as"]["name"].as_str()), (Some(1), Some("Two hundred")));
 }
@@ -142,11 +139,205 @@ fn many_addresses_come_by_standard_input() {
         child.stdin.take().expect("piped").write_all(lines.as_bytes()).expect("few lines");
         child.wait_with_output().expect("it ends")
     };
-    let found = ask("127.2.0.1\n\n127.4.0.1\n");
+    let found = ask("45.2.0.1\n\n45.4.0.1\n");
     assert_eq!((found.status.code(), out(&found).lines().count()), (Some(0), 2));
-    let wrong = ask("127.2.0.1\nnonsense\n127.4.0.1\n");
-    assert_eq!((wrong.status.code(), out(&wrong).lines().count()), (Some(28), 1));
+    let wrong = ask("45.2.0.1\nnonsense\n45.4.0.1\n");
+    assert_eq!((wrong.status.code(), out(&wrong).lines().count()), (Some(28), 2), "the rest is looked up");
     assert!(err(&wrong).contains("line 2 of standard input"), "{}", err(&wrong));
+    let long = ask(&format!("{}\n\u{feff}45.2.0.1\r\n# remark\n{}", "x".repeat(5_000), "1".repeat(99)));
+    assert_eq!((long.status.code(), out(&long).lines().count()), (Some(28), 1), "{}", err(&long));
+    assert!(err(&long).contains("line 1 of") && err(&long).contains("line 4 of"), "{}", err(&long));
+    let listed = run(&["lookup", &stage.path("atlas"), "nonsense", "45.2.0.1", "45.4.0.1", "--json"]);
+    assert_eq!((listed.status.code(), out(&listed).lines().count()), (Some(28), 3));
+    assert!(err(&listed).contains("\"nonsense\" is no address"), "{}", err(&listed));
+}
+
+#[test]
+fn a_table_may_come_by_a_pipe_or_standard_input() {
+    let stage = Stage::new();
+    let (rib, atlas, pipe_path) = (stage.path("rib"), stage.path("atlas"), stage.path("pipe"));
+    // Larger than what is read of it at once.
+    let many: Vec<String> = (0..20_000u32).map(|at| format!("45.{}.{}.0/24", at / 250, at % 250)).collect();
+    let routes: Vec<Told<'_>> =
+        many.iter().map(|prefix| ("192.0.2.1", 10, prefix.as_str(), Some(&[10, 1, 100][..]))).collect();
+    stage.write("rib", &table(TIME, &routes));
+    assert!(run(&["build", "--rib", &rib, "-o", &atlas]).status.success());
+    let whole = fs::read(&atlas).unwrap();
+    for name in ["-", "/dev/stdin"] {
+        let mut child = tracker(&["build", "--rib", name, "-o", &atlas]);
+        let mut child = child.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let bytes = fs::read(&rib).unwrap();
+        child.stdin.take().expect("piped").write_all(&bytes).expect("it is read");
+        let ended = child.wait_with_output().expect("it ends");
+        assert!(ended.status.success(), "{}", err(&ended));
+        assert_eq!(fs::read(&atlas).unwrap(), whole, "{name}");
+    }
+    let held = pipe(Path::new(&pipe_path));
+    let child = tracker(&["build", "--rib", &pipe_path, "-o", &atlas])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe_path).expect("a pipe opens");
+    writer.write_all(&fs::read(&rib).unwrap()).expect("it is read");
+    drop((writer, held));
+    let ended = child.wait_with_output().expect("it ends");
+    assert!(ended.status.success(), "{}", err(&ended));
+    assert_eq!(fs::read(&atlas).unwrap(), whole);
+}
+
+#[test]
+fn what_knows_nothing_or_far_less_replaces_no_atlas() {
+    let stage = Stage::new();
+    let (atlas, bad, rib) = (stage.path("atlas"), stage.path("bad"), stage.path("rib"));
+    let many: Vec<String> = (0..400u32).map(|at| format!("45.{}.{}.0/24", at / 200, at % 200)).collect();
+    let lines =
+        |count: usize| many.iter().take(count).map(|prefix| format!("{prefix}\t100\n")).collect::<String>();
+    stage.write("table", lines(400).as_bytes());
+    let built = run(&["build", "--prefix2as", &stage.path("table"), "-o", &atlas]);
+    assert!(built.status.success(), "{}", err(&built));
+    let before = fs::read(&atlas).unwrap();
+    let whole = fs::read(&rib).unwrap();
+    let first = u32::from_be_bytes([whole[8], whole[9], whole[10], whole[11]]) as usize + 12;
+    for (kind, bytes, words) in [
+        // The list of a collector's peers, and no route behind it.
+        ("--rib", whole[..first].to_vec(), "hold no route"),
+        // Routes, and the list in front of them is missing.
+        ("--rib", whole[first..].to_vec(), "hold no route"),
+        ("--prefix2as", b"45.0.0.0/16 0\n".to_vec(), "nobody has any address"),
+        ("--prefix2as", b"192.168.0.0/16 100\n".to_vec(), "--sites"),
+        ("--prefix2as", lines(199).into_bytes(), "--allow-loss"),
+    ] {
+        stage.write("bad", &bytes);
+        let ended = run(&["build", kind, &bad, "-o", &atlas]);
+        assert_eq!(ended.status.code(), Some(28), "{words}: {}", err(&ended));
+        assert!(err(&ended).contains(words), "{words}: {}", err(&ended));
+        assert_eq!(fs::read(&atlas).unwrap(), before, "{words}");
+    }
+    let told = run(&["build", "--prefix2as", &bad, "-o", &atlas, "--allow-loss"]);
+    assert!(told.status.success(), "{}", err(&told));
+    assert!(err(&told).contains(" kB in ") || err(&told).contains(" B in "), "{}", err(&told));
+}
+
+#[test]
+fn an_empty_file_among_others_is_left_out_and_empty_ones_alone_are_refused() {
+    let stage = Stage::new();
+    let (atlas, empty, rib) = (stage.path("atlas"), stage.path("empty"), stage.path("rib"));
+    let packed = {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(&[7; 4_000]).expect("memory");
+        encoder.finish().expect("memory")
+    };
+    let table = stage.path("table");
+    stage.write("table", b"45.9.0.0/16 900\n");
+    // Nothing, nothing but packing, and packing that was cut off at its beginning.
+    for bytes in [&b""[..], &bzip2_of_nothing(), &packed[..12]] {
+        stage.write("empty", bytes);
+        for kind in ["--rib", "--updates"] {
+            let built = run(&["build", kind, &empty, &rib, "-o", &atlas]);
+            assert!(built.status.success(), "{}", err(&built));
+            assert!(
+                err(&built).contains("warning: ") && err(&built).contains("it is left out"),
+                "{}",
+                err(&built)
+            );
+            assert_eq!(run(&["build", kind, &empty, "-o", &atlas]).status.code(), Some(28));
+        }
+        for kind in ["--prefix2as", "--names", "--as-rel"] {
+            let built = run(&["build", "--prefix2as", &table, kind, &empty, "-o", &atlas]);
+            assert!(built.status.success(), "{kind}: {}", err(&built));
+        }
+        assert!(run(&["build", "--rib", &empty, "--prefix2as", &table, "-o", &atlas]).status.success());
+    }
+    let nothing = run(&["build", "--rib", &empty, "--names", &stage.path("names"), "-o", &atlas]);
+    assert_eq!(nothing.status.code(), Some(28));
+}
+
+fn bzip2_of_nothing() -> Vec<u8> {
+    bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast()).finish().expect("memory")
+}
+
+#[test]
+fn two_sites_are_built_and_told_by_their_names() {
+    let stage = Stage::new();
+    let (sites, atlas, rib) = (stage.path("sites"), stage.path("atlas"), stage.path("rib"));
+    let text = "[[site]]\nname = \"Berlin\"\nasn = 64512\nprefixes = [\"10.1.0.0/16\"]\n\
+                links = [{ to = \"Munich\", cost = \"theirs\" }]\n\
+                [[site]]\nname = \"Munich\"\nasn = 64513\nprefixes = [\"10.2.0.0/16\", \"45.1.1.0/24\"]\n";
+    stage.write("sites", text.as_bytes());
+    for more in [&[][..], &["--rib", &rib]] {
+        let built = run(&[&["build", "--sites", &sites, "-o", &atlas][..], more].concat());
+        assert!(built.status.success(), "{}", err(&built));
+        let found = run(&["lookup", &atlas, "10.1.2.3", "10.2.0.1"]);
+        assert_eq!(
+            out(&found),
+            "10.1.2.3 10.1.0.0-10.1.255.255 AS64512 Berlin\n10.2.0.1 10.2.0.0-10.2.255.255 AS64513 Munich\n"
+        );
+        let path = run(&["path", &atlas, "10.1.0.1", "10.2.0.1"]);
+        let words = "adjacent_as: AS64513 Munich is a customer of AS64512 Berlin\n    AS64512 Berlin\n    AS64513 Munich\n";
+        assert_eq!(out(&path), words);
+        assert!(out(&run(&["lookup", &atlas, "45.1.1.9"])).contains("Munich"));
+    }
+    assert!(out(&run(&["lookup", &atlas, "45.1.2.9"])).contains("AS100"));
+    stage.write(
+        "sites",
+        text.replace("to = \"Munich\"", "to = \"Minsk\"").replace("10.2.0.0/16", "10.1.2.0/23").as_bytes(),
+    );
+    let before = fs::read(&atlas).unwrap();
+    let wrong = run(&["build", "--sites", &sites, "-o", &atlas]);
+    assert_eq!(wrong.status.code(), Some(28));
+    let told = err(&wrong);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.starts_with("error: ")), "{told}");
+    assert!(
+        lines[0].contains(":5: Berlin is linked to Minsk") && lines[1].contains(":9: 10.1.2.0/23"),
+        "{told}"
+    );
+    assert_eq!(fs::read(&atlas).unwrap(), before);
+}
+
+#[test]
+fn private_addresses_have_no_as_but_for_sites() {
+    let stage = Stage::new();
+    let atlas = stage.path("atlas");
+    let leaks = [
+        "10.0.0.0/8",
+        "192.168.1.0/24",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "224.0.0.0/8",
+        "fc00::/16",
+        "fe80::/16",
+    ];
+    let routes: Vec<Told<'_>> = leaks
+        .iter()
+        .chain(&["45.1.0.0/16"])
+        .map(|prefix| ("192.0.2.1", 10, *prefix, Some(&[10, 300][..])))
+        .collect();
+    stage.write("rib", &table(TIME, &routes));
+    stage.write(
+        "table",
+        b"10.0.0.0/8 300\n172.16.0.0/12 64512\n45.2.0.0/16 300\n10.7.0.0\t10.7.0.255\t4200000000\n",
+    );
+    let built =
+        run(&["build", "--rib", &stage.path("rib"), "--prefix2as", &stage.path("table"), "-o", &atlas]);
+    assert!(built.status.success(), "{}", err(&built));
+    assert!(
+        err(&built).contains("1 prefixes of private") && err(&built).contains("8 routes to"),
+        "{}",
+        err(&built)
+    );
+    let asked = ["10.1.2.3", "192.168.1.1", "100.64.0.1", "127.0.0.1", "224.0.0.1", "fc00::1", "fe80::1"];
+    let found = run(&[&["lookup", &atlas][..], &asked].concat());
+    assert_eq!(
+        out(&found).lines().filter(|line| line.ends_with(" not found")).count(),
+        asked.len(),
+        "{}",
+        out(&found)
+    );
+    let found = run(&["lookup", &atlas, "45.1.0.1", "45.2.0.1", "172.16.3.4", "10.7.0.9"]);
+    let origins: Vec<String> =
+        out(&found).lines().map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(origins, ["AS300", "AS300", "AS64512", "AS4200000000"]);
 }
 
 #[test]
@@ -154,10 +345,10 @@ fn an_address_that_is_nowhere_ends_with_3() {
     let stage = Stage::new();
     stage.build(&[]);
     let atlas = stage.path("atlas");
-    let found = run(&["lookup", &atlas, "127.1.0.1", "198.51.100.1"]);
+    let found = run(&["lookup", &atlas, "45.1.0.1", "46.51.100.1"]);
     assert_eq!(found.status.code(), Some(3));
-    assert!(out(&found).ends_with("198.51.100.1 not found\n"), "{}", out(&found));
-    let path = run(&["path", &atlas, "127.1.0.1", "198.51.100.1"]);
+    assert!(out(&found).ends_with("46.51.100.1 not found\n"), "{}", out(&found));
+    let path = run(&["path", &atlas, "45.1.0.1", "46.51.100.1"]);
     assert_eq!(
         (path.status.code(), out(&path).as_str()),
         (Some(3), "remote: the AS of an end is not known\n")
@@ -181,7 +372,9 @@ fn errors_say_what_is_wrong_and_leave_the_old_atlas() {
         (vec!["build", "--rib", &rib], 28, "--output"),
         (vec!["stats", &noise], 28, "atlas build"),
         (vec!["stats", &missing], 17, "cannot read"),
-        (vec!["lookup", &atlas, "nonsense"], 28, "nonsense"),
+        (vec!["lookup", &atlas, "nonsense"], 28, "\"nonsense\" is no address"),
+        (vec!["build", "--sites", &noise, "-o", &atlas], 28, ":1: "),
+        (vec!["build", "--sites", &missing, "-o", &atlas], 17, "cannot read"),
     ] {
         let ended = run(&arguments);
         assert_eq!(ended.status.code(), Some(code), "{arguments:?}: {}", err(&ended));
@@ -226,7 +419,7 @@ fn a_signal_ends_a_build_and_leaves_the_old_atlas_alone() {
     let before = fs::read(stage.path("atlas")).unwrap();
     let (slow, atlas) = (stage.path("slow"), stage.path("atlas"));
     let mut writer = pipe(Path::new(&slow));
-    // The head of a table, as two reads of it: once to learn its time, once from there on.
+    // A whole table, behind which more might come.
     writer.write_all(&table(TIME, &ROUTES)).expect("a pipe holds that much");
     let mut child =
         tracker(&["build", "--rib", &slow, "-o", &atlas]).stderr(Stdio::piped()).spawn().expect("it starts");

@@ -16,6 +16,12 @@ impl Asn {
     pub fn is_public(self) -> bool {
         !matches!(self.0, 0 | 23_456 | 64_496..=65_551 | 4_200_000_000..=u32::MAX)
     }
+
+    /// Whether the number is free for everybody's own use, so that nobody in the Internet has it: private (RFC 6996), or for
+    /// documentation (RFC 5398).
+    pub fn is_local(self) -> bool {
+        matches!(self.0, 64_496..=65_534 | 65_536..=65_551 | 4_200_000_000..=4_294_967_294)
+    }
 }
 
 impl fmt::Display for Asn {
@@ -99,6 +105,12 @@ mod tests {
     fn reserved_numbers_are_not_public() {
         for reserved in [0, 23_456, 64_496, 64_512, 65_535, 65_551, 4_200_000_000, u32::MAX] {
             assert!(!Asn(reserved).is_public(), "{reserved}");
+        }
+        for local in [64_496, 64_512, 65_534, 65_536, 4_200_000_000, 4_294_967_294] {
+            assert!(Asn(local).is_local(), "{local}");
+        }
+        for none in [0, 23_456, 64_495, 65_535, 65_552, 4_199_999_999, u32::MAX] {
+            assert!(!Asn(none).is_local(), "{none}");
         }
         for public in [1, 3_356, 64_495, 65_552, 131_072, 4_199_999_999] {
             assert!(Asn(public).is_public(), "{public}");

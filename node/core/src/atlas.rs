@@ -9,13 +9,17 @@ mod file;
 mod graph;
 mod names;
 mod ranges;
+mod reserved;
 #[cfg(test)]
 mod tests;
+mod worth;
 
 use std::{fmt, net::IpAddr};
 
 pub use builder::{AtlasBuilder, RangeError};
 pub use file::{ATLAS_BYTES_MAX, AtlasError};
+pub use reserved::is_reserved;
+pub use worth::Loss;
 
 use crate::{
     asn::{Asn, Relation},
@@ -249,6 +253,28 @@ impl Atlas {
                 Proximity::remote(view.and_then(|view| view.hops(self, their_as)))
             }
         }
+    }
+
+    /// The same without origins of addresses that belong to nobody in the Internet (see [`is_reserved`]), unless all of them are
+    /// private themselves ([`Asn::is_local`]): whatever was said of these, by a leak or by mistake, two private networks are not
+    /// one. An atlas read from a file is like this.
+    #[must_use]
+    pub fn without_reserved(mut self) -> Atlas {
+        let local: Vec<bool> = self.ases.iter().map(|&number| Asn(number).is_local()).collect();
+        let is_local = |node: Node| local[node as usize];
+        let ases = self.ases.len();
+        let sets = &self.origin_sets;
+        let stays = |owner: Owner| {
+            let Some(place) = (owner as usize).checked_sub(1) else { return true };
+            match place.checked_sub(ases) {
+                Some(set) => sets[set].iter().all(|&node| is_local(node)),
+                None => local[place],
+            }
+        };
+        let v4 = self.v4.cleared(&reserved::RESERVED_V4, stays);
+        let v6 = self.v6.cleared(&reserved::RESERVED_V6, stays);
+        (self.v4, self.v6) = (v4.unwrap_or(self.v4), v6.unwrap_or(self.v6));
+        self
     }
 
     /// How much it knows.

@@ -14,7 +14,7 @@ use std::{
 use axum::{
     Router,
     extract::{RawQuery, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -23,7 +23,7 @@ use nearcast_node::vital::Vital;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use self::listener::{Evictions, ShortListener};
-use crate::metrics;
+use crate::metrics::Format;
 
 /// Where the admin listener is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,9 +173,14 @@ fn probe(conditions: &[Condition], RawQuery(query): &RawQuery) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }
 
-async fn scrape(State(vitals): State<Arc<dyn Vitals>>) -> Response {
+async fn scrape(State(vitals): State<Arc<dyn Vitals>>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let format = Format::wanted(accept);
     match vitals.metrics() {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Ok(text) => {
+            let told = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "Accept")];
+            (told, format.of(text)).into_response()
+        }
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }

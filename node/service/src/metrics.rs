@@ -1,7 +1,15 @@
-//! `/metrics`: what a service counts, in OpenMetrics text. No label names a peer or a content: there may be
-//! thousands of each, and who fetches what is nobody's business.
+//! `/metrics`: what a service counts, in OpenMetrics text or the older one of Prometheus. No label names a peer or a content: there
+//! may be thousands of each, and who fetches what is nobody's business. Moments are told as times, not as ages: a collector knows
+//! what time it is, and a value that does not change says that nothing happened.
 
-use std::{fmt, fs};
+mod format;
+mod process;
+pub mod strict;
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use nearcast_node::handle::BudgetUse;
 use prometheus_client::{
@@ -11,65 +19,37 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
+pub use format::Format;
+pub use process::Process;
+
 use crate::reloaded::Reloaded;
 
-/// What the text is.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// All metrics as they are now.
+/// All metrics as they are now, in OpenMetrics.
 ///
 /// # Errors
 /// When a name is none; a test of each service shows that all are.
-pub fn text(scrape: impl Collector + 'static) -> Result<String, fmt::Error> {
-    let mut registry = Registry::with_prefix("nearcast");
-    registry.register_collector(Box::new(scrape));
+pub fn text(process: Process, scrape: impl Collector + 'static) -> Result<String, fmt::Error> {
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(process));
+    registry.sub_registry_with_prefix("nearcast").register_collector(Box::new(scrape));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
 }
 
-/// What the system knows of this process; 0 where it does not say.
-#[derive(Clone, Copy, Debug)]
-pub struct Process {
-    /// Memory in use.
-    pub resident_bytes: u64,
-    /// Files and sockets open.
-    pub open_files: u64,
-}
-
-impl Process {
-    /// As it is now.
-    pub fn now() -> Process {
-        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let resident =
-            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-        Process {
-            resident_bytes: resident.and_then(|number| number.parse().ok()).unwrap_or(0) * 1024,
-            open_files: fs::read_dir("/proc/self/fd").map_or(0, |files| files.count() as u64),
-        }
-    }
-}
-
-/// What every service tells: which version runs, whether it is ready, its last reload, its process.
+/// What every service tells: which version runs, whether it is ready, its last reload.
 #[derive(Debug)]
 pub struct Common {
     version: &'static str,
     ready: bool,
     reload_successful: bool,
     reloaded_at: i64,
-    process: Process,
 }
 
 impl Common {
     /// As it is now.
     pub fn now(version: &'static str, ready: bool, reloaded: &Reloaded) -> Common {
-        Common {
-            version,
-            ready,
-            reload_successful: reloaded.successful(),
-            reloaded_at: reloaded.at(),
-            process: Process::now(),
-        }
+        Common { version, ready, reload_successful: reloaded.successful(), reloaded_at: reloaded.at() }
     }
 
     /// Writes it.
@@ -82,10 +62,6 @@ impl Common {
         gauge(to, "ready", "1 if clients may be sent here", None, self.ready.into())?;
         let good = self.reload_successful.into();
         gauge(to, "config_last_reload_successful", "0 after a reload that was refused", None, good)?;
-        let open = self.process.open_files as i64;
-        gauge(to, "process_open_fds", "Files and sockets open", None, open)?;
-        let resident = self.process.resident_bytes as i64;
-        gauge(to, "process_resident_memory", "Memory in use", Some(&Unit::Bytes), resident)?;
         let help = "When the configuration was taken by a reload last, in Unix time; 0 = never";
         gauge(to, "config_last_reload_success_timestamp", help, Some(&Unit::Seconds), self.reloaded_at)
     }
@@ -139,6 +115,22 @@ pub fn gauge(
     ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)
 }
 
+/// One gauge of seconds: how long something took, or when it was, in Unix time.
+///
+/// # Errors
+/// As [`text`].
+pub fn gauge_seconds(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str, value: f64) -> fmt::Result {
+    let gauge = ConstGauge::new(value);
+    gauge.encode(encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?)
+}
+
+/// When something was, in whole seconds of Unix time, by how long ago it was; 0 = never. Rounded, so that the same moment is the
+/// same number each time it is asked for.
+pub fn timestamp(ago: Option<Duration>) -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    ago.map_or(0, |ago| now.saturating_sub(ago).as_secs_f64().round() as i64)
+}
+
 /// A gauge for each value of one label.
 ///
 /// # Errors
@@ -162,6 +154,11 @@ pub fn gauges(
 /// # Errors
 /// As [`text`].
 pub fn budget(encoder: &mut DescriptorEncoder<'_>, uses: &[BudgetUse]) -> fmt::Result {
+    // Before there is a node nothing has a name yet.
+    let uses: Vec<&BudgetUse> = uses.iter().filter(|of| !of.kind.is_empty()).collect();
+    if uses.is_empty() {
+        return Ok(());
+    }
     let rows = |value: fn(&BudgetUse) -> u64| -> Vec<(&str, i64)> {
         uses.iter().map(|of| (of.kind, i64::try_from(value(of)).unwrap_or(i64::MAX))).collect()
     };
@@ -176,9 +173,51 @@ pub fn budget(encoder: &mut DescriptorEncoder<'_>, uses: &[BudgetUse]) -> fmt::R
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    struct Everything;
+
+    impl Collector for Everything {
+        fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            let to = &mut encoder;
+            Common::now("1.2.3 \"x\"", true, &Reloaded::default()).encode(to)?;
+            counter(to, "sent", "What was \"sent\"", Some(&Unit::Bytes), 7)?;
+            family(to, "refused", "What was refused", None, "reason", &[("full", 1), ("odd", 2)])?;
+            gauges(to, "routes", "Routes", "feed", &[("bmp", -1)])?;
+            budget(to, &[BudgetUse { kind: "places", used: 1, limit: 2, refused: 3 }])?;
+            gauge_seconds(to, "took", "How long it took", 0.25)
+        }
+    }
+
     #[test]
-    fn the_process_knows_its_own_size() {
-        let process = Process::now();
-        assert!(process.resident_bytes > 1 << 20 && process.open_files >= 3, "{process:?}");
+    fn both_texts_are_right_and_say_the_same() {
+        let process = Process::now(Duration::from_secs(1_700_000_000));
+        let open = text(process, Everything).unwrap();
+        let old = Format::Text.of(open.clone());
+        let (new, read) = (strict::samples(&open, Format::OpenMetrics), strict::samples(&old, Format::Text));
+        let (new, read) = (new.unwrap(), read.unwrap());
+        assert_eq!(new, read);
+        for (name, value) in [
+            ("nearcast_sent_bytes_total{}", 7.0),
+            ("nearcast_refused_total{reason=\"odd\"}", 2.0),
+            ("nearcast_took_seconds{}", 0.25),
+            ("process_start_time_seconds{}", 1_700_000_000.0),
+        ] {
+            assert!((new[name] - value).abs() < 1e-9, "{name}");
+        }
+        assert!(
+            new.contains_key("process_resident_memory_bytes{}")
+                && new.contains_key("process_cpu_seconds_total{}")
+        );
+        assert!(old.contains("# TYPE nearcast_build_info gauge\n"), "{old}");
+        match strict::promtool(&old) {
+            Some(said) => assert_eq!(said, Ok(())),
+            None => println!("skipped: there is no promtool here"),
+        }
+    }
+
+    #[test]
+    fn what_never_was_has_no_time_and_what_was_keeps_it() {
+        assert_eq!(timestamp(None), 0);
+        assert!(timestamp(Some(Duration::ZERO)) > timestamp(Some(Duration::from_secs(60))));
     }
 }

@@ -2,18 +2,33 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// What became of the last reload.
-#[derive(Debug, Default)]
+/// What became of the last reload; and when there was nothing to reload yet.
+#[derive(Debug)]
 pub struct Reloaded {
+    /// Since 1970.
+    started: Duration,
     failed: AtomicBool,
     /// Seconds of Unix time.
     at: AtomicI64,
 }
 
+impl Default for Reloaded {
+    /// The service starts now.
+    fn default() -> Reloaded {
+        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Reloaded { started, failed: AtomicBool::default(), at: AtomicI64::default() }
+    }
+}
+
 impl Reloaded {
+    /// When the service started, since 1970.
+    pub fn started(&self) -> Duration {
+        self.started
+    }
+
     /// The configuration was read again, and taken or not.
     pub fn note(&self, taken: bool) {
         self.failed.store(!taken, Relaxed);

@@ -100,6 +100,12 @@ pub trait Daemon: Sized {
     /// Why nothing was taken over.
     async fn apply(&mut self, settings: &Self::Settings) -> Result<(), String>;
 
+    /// What the last reload brought beside the settings themselves: files that they name may hold something else now. A few words
+    /// each.
+    fn take_changes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Tells what is new, whenever something is; never ends. Dropping it half way loses nothing.
     async fn tell_news(&mut self, output: Output);
 
@@ -280,7 +286,8 @@ impl<D: Daemon> Run<D> {
         self.log.set(&around.log)?;
         daemon.apply(settings).await?;
         let (live, later) = layers.differences(&self.layers);
-        let changed = if live.is_empty() { "nothing".to_owned() } else { live.join(", ") };
+        let changed: Vec<String> = live.into_iter().map(Into::into).chain(daemon.take_changes()).collect();
+        let changed = if changed.is_empty() { "nothing".to_owned() } else { changed.join(", ") };
         tracing::info!("configuration read again; changed: {changed}");
         if !later.is_empty() {
             tracing::warn!("these need a restart to change: {}", later.join(", "));

@@ -101,7 +101,12 @@ impl Driver {
             TaskEvent::LookedAround(outlook) => {
                 self.nearness.look_around(*outlook);
                 self.locate();
-                tracing::info!(asn = ?self.nearness.our_asn(), "going by another atlas");
+                match self.nearness.our_asn() {
+                    Some(asn) => tracing::info!("another atlas is in use; by it we are in {asn}"),
+                    None => {
+                        tracing::info!("another atlas is in use; it does not know which network we are in")
+                    }
+                }
             }
             TaskEvent::LanHeard(heard) => self.on_lan_heard(&heard),
             stores => self.on_store_event(stores),

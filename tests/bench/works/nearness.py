@@ -7,13 +7,13 @@ import sandbox
 from child import Failure
 from works.transfer import MIB, SEEDER_HOST, Transfer
 
-# Name, AS, how many leechers; each AS has a block of its own in 127.0.0.0/8.
-GROUPS = (("A", 1_000_001, 12), ("B", 1_000_002, 6), ("C", 1_000_003, 4), ("D", 1_000_004, 2))
-RIDGE, SOURCE = 1_000_005, 1_000_009
+# Name, AS, how many leechers; each AS has a block of its own in 127.0.0.0/8, so its number is a private one.
+GROUPS = (("A", 64_601, 12), ("B", 64_602, 6), ("C", 64_603, 4), ("D", 64_604, 2))
+RIDGE, SOURCE = 64_605, 64_609
 SOURCE_BLOCK = 9
 # A and B exchange traffic for nothing, C buys from A; who is not linked reaches the others by Ridge.
-RELATIONS = ((1_000_001, 1_000_002, 0), (1_000_001, 1_000_003, -1), (RIDGE, 1_000_001, -1), (RIDGE, 1_000_002, -1),
-             (RIDGE, 1_000_004, -1), (RIDGE, SOURCE, -1))
+RELATIONS = ((64_601, 64_602, 0), (64_601, 64_603, -1), (RIDGE, 64_601, -1), (RIDGE, 64_602, -1),
+             (RIDGE, 64_604, -1), (RIDGE, SOURCE, -1))
 SEEDER_UP_MIB = 16
 LEECHER_UP_MIB = (2, 12)
 RATES_SEED = 2_409

@@ -5,7 +5,10 @@ use std::{io, io::Read};
 
 use nearcast_core::asn::{Asn, Relation};
 
-use super::lines::{LineCounts, for_each};
+use super::{
+    fields::without_comment,
+    lines::{LineCounts, for_each},
+};
 
 const A_LINE: &str = "it must be A|B|-1 (A is a provider of B) or A|B|0 (they are peers)";
 
@@ -15,15 +18,17 @@ const A_LINE: &str = "it must be A|B|-1 (A is a provider of B) or A|B|0 (they ar
 /// # Errors
 /// When reading fails.
 pub fn relations(reader: impl Read, mut take: impl FnMut(Asn, Asn, Relation)) -> io::Result<LineCounts> {
-    for_each(reader, '#', |line| {
-        let mut fields = line.split('|');
-        let mut asn = || fields.next().and_then(|field| field.trim().parse::<Asn>().ok());
+    for_each(reader, &['#', ';'], |line| {
+        // Some write it with bars, some as a table of another kind.
+        let part = |c: char| c == '|' || c == ',' || c.is_whitespace();
+        let mut fields = without_comment(line).split(part).filter(|field| !field.is_empty());
+        let mut asn = || fields.next().and_then(|field| field.parse::<Asn>().ok());
         let (a, b) = (asn().ok_or(A_LINE)?, asn().ok_or(A_LINE)?);
         if a == b {
             return Err(format!("{a} is said to be linked to itself"));
         }
         // A fourth field tells how it was inferred.
-        let relation = match fields.next().map(str::trim) {
+        let relation = match fields.next() {
             Some("-1") => Relation::Customer,
             Some("0") => Relation::Peer,
             _ => return Err(A_LINE.to_owned()),
@@ -43,10 +48,17 @@ mod tests {
     #[test]
     fn relations_are_read_with_comments_and_sources() {
         let mut seen = Vec::new();
-        let text = "# inferred\n1|2|-1\nAS2|3|0|bgp\n 4 | 5 | 0\n6|6|0\n1|2\n1|2|7\nx|2|0\n";
+        let text = "# inferred\n1|2|-1\nAS2|3|0|bgp\n 4 | 5 | 0\n6|6|0\n1|2\n1|2|7\nx|2|0\n7 8 -1\n8,9,0 # by hand\n";
         let counts = relations(text.as_bytes(), |a, b, relation| seen.push((a.0, b.0, relation))).unwrap();
-        assert_eq!(seen, [(1, 2, Relation::Customer), (2, 3, Relation::Peer), (4, 5, Relation::Peer)]);
-        assert_eq!((counts.good, counts.bad), (3, 4));
+        let expected = [
+            (1, 2, Relation::Customer),
+            (2, 3, Relation::Peer),
+            (4, 5, Relation::Peer),
+            (7, 8, Relation::Customer),
+            (8, 9, Relation::Peer),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!((counts.good, counts.bad), (5, 4));
         assert_eq!(counts.first_bad.unwrap().to_string(), "line 5: AS6 is said to be linked to itself");
     }
 

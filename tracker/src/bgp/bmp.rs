@@ -7,6 +7,7 @@ mod connection;
 #[cfg(test)]
 pub(crate) mod crafted;
 pub mod frame;
+mod path_ids;
 mod peers;
 mod place;
 pub mod session;

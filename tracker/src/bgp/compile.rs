@@ -10,7 +10,7 @@ use std::{
 
 use nearcast_core::{
     asn::{Asn, Relation},
-    atlas::{Atlas, AtlasBuilder},
+    atlas::{Atlas, AtlasBuilder, is_reserved},
 };
 
 use super::{
@@ -20,10 +20,12 @@ use super::{
     origins::{Origins, Voice},
     relations::{LINKS_MAX, Links},
     route::{BgpPeer, Change, Route},
+    sites::Sites,
     tables,
 };
 
 mod inputs;
+mod queue;
 
 pub use inputs::{CompileError, Inputs, Report, compile};
 
@@ -31,6 +33,9 @@ pub use inputs::{CompileError, Inputs, Report, compile};
 const NAMES_MAX: usize = 1 << 20;
 /// Of a name; the atlas keeps no more.
 const NAME_BYTES_MAX: usize = 255;
+
+/// What numbers go up by in an Internet that is pretended: from 1,000,000 on they become private ones.
+pub const PRETENDED: u32 = 4_199_000_000;
 
 /// Who has a voice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,14 +61,23 @@ pub struct Compiler {
     tables: u16,
     relations: Vec<(Asn, Asn, Relation)>,
     names: HashMap<Asn, Box<str>>,
+    sites: Sites,
     stale: u64,
     left_out: u64,
+    reserved: u64,
+    is_pretended: bool,
 }
 
 impl Compiler {
     /// Infers relations below the ASes that `links` has at its top.
     pub fn with_links(links: Links) -> Compiler {
         Compiler { links, ..Compiler::default() }
+    }
+
+    /// For an Internet that is pretended on one machine: its addresses belong to nobody, so its ASes get private numbers. Those that
+    /// routes tell of go up by [`PRETENDED`]. To be called before anything is read.
+    pub fn pretended(self) -> Compiler {
+        Compiler { is_pretended: true, ..self }
     }
 
     /// The table of a collector: MRT. To be given before the updates that came after it.
@@ -91,6 +105,11 @@ impl Compiler {
     }
 
     fn change(&mut self, change: &Change, is_table: bool) {
+        if !self.is_pretended && is_reserved(change.prefix) {
+            // A leak: whatever the path says, its end does not have these addresses.
+            self.reserved = self.reserved.saturating_add(1);
+            return;
+        }
         let Some(speaker) = self.speaker(Speaker::Router(change.peer)) else {
             self.left_out = self.left_out.saturating_add(1);
             return;
@@ -122,7 +141,8 @@ impl Compiler {
         }
     }
 
-    /// A table of ranges or prefixes (see [`tables`]); it has one voice, as a router has.
+    /// A table of ranges or prefixes (see [`tables`]); it has one voice, as a router has. Addresses that belong to nobody in the
+    /// Internet count only where their ASes are private, too: those are somebody's sites.
     ///
     /// # Errors
     /// When reading fails.
@@ -132,7 +152,19 @@ impl Compiler {
         let Some(voice) = self.speaker(Speaker::Table(number)).map(|known| known.voice) else {
             return Err(io::Error::other("there are more routers and tables than can be told apart"));
         };
-        tables::prefixes(reader, |prefix, origins| self.origins.announce(voice, prefix, origins))
+        let Compiler { origins: known, reserved, is_pretended, .. } = self;
+        tables::prefixes(reader, |prefix, origins| {
+            if !*is_pretended && is_reserved(prefix) && !origins.iter().all(|asn| asn.is_local()) {
+                *reserved = reserved.saturating_add(1);
+            } else {
+                known.announce(voice, prefix, origins);
+            }
+        })
+    }
+
+    /// The operator's own sites (see [`Sites`]). They lie over all that is said of their addresses elsewhere.
+    pub fn sites(&mut self, sites: Sites) {
+        self.sites = sites;
     }
 
     /// Relations that are known better than by inference (see [`as_rel`]): they count whatever the paths say, and add links that no path
@@ -179,6 +211,11 @@ impl Compiler {
         self.stale
     }
 
+    /// Routes to addresses that belong to nobody, and what tables said of such.
+    pub fn reserved(&self) -> u64 {
+        self.reserved
+    }
+
     /// What was left out because there was too much of it: routes, links, names.
     pub fn left_out(&self) -> u64 {
         self.left_out.saturating_add(self.origins.left_out()).saturating_add(self.links.left_out())
@@ -187,11 +224,14 @@ impl Compiler {
     /// The atlas. `version`: when the data was collected, in seconds since 1970.
     pub fn finish(self, version: u64) -> Atlas {
         let mut builder = AtlasBuilder::new(version);
-        for (prefix, origins) in self.origins.into_prefixes() {
+        let up = if self.is_pretended { PRETENDED } else { 0 };
+        let number = |asn: Asn| Asn(asn.0.saturating_add(up));
+        for (prefix, mut origins) in self.origins.into_prefixes() {
+            origins.iter_mut().for_each(|asn| *asn = number(*asn));
             builder.prefix(prefix, &origins);
         }
         for (lower, higher, relation) in self.links.into_relations() {
-            builder.link(lower, higher, relation);
+            builder.link(number(lower), number(higher), relation);
         }
         for (a, b, relation) in self.relations {
             builder.link(a, b, relation);
@@ -199,7 +239,9 @@ impl Compiler {
         for (asn, name) in &self.names {
             builder.name(*asn, name);
         }
-        builder.build()
+        let atlas = builder.build();
+        let atlas = if self.sites.is_empty() { atlas } else { self.sites.over(&atlas) };
+        atlas.without_reserved()
     }
 }
 

@@ -23,6 +23,10 @@ impl fmt::Display for BadLine {
     }
 }
 
+/// A mark at the beginning of a text, by some programs: of UTF-8, where it says nothing, and of UTF-16.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+const MARKS_OF_UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
 /// What was found in such a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
@@ -36,13 +40,21 @@ pub struct LineCounts {
     pub cut_off: bool,
 }
 
-/// Gives each line to `take`, without its end; empty ones and those that begin with `comment` are left out.
+impl LineCounts {
+    /// Whether there is nothing in it, not even a line that makes no sense.
+    pub fn is_empty(&self) -> bool {
+        self.good == 0 && self.bad == 0
+    }
+}
+
+/// Gives each line to `take`, without its end and what is blank around it; empty ones and those that begin with one of `comments`
+/// are left out.
 ///
 /// # Errors
 /// When reading fails other than by damage to a packed file, which ends it.
 pub fn for_each(
     reader: impl Read,
-    comment: char,
+    comments: &[char],
     mut take: impl FnMut(&str) -> Result<(), String>,
 ) -> io::Result<LineCounts> {
     let mut reader = BufReader::with_capacity(1 << 16, reader);
@@ -58,12 +70,18 @@ pub fn for_each(
             }
             Err(error) => return Err(error),
         }
+        if number == 1 && line.starts_with(MARK) {
+            line.drain(..MARK.len());
+        }
         let taken = match std::str::from_utf8(&line) {
+            _ if number == 1 && MARKS_OF_UTF_16.iter().any(|mark| line.starts_with(mark)) => {
+                Err("the file is text in UTF-16; save it as UTF-8".to_owned())
+            }
             _ if line.len() > LINE_BYTES_MAX => Err("it is longer than any such line".to_owned()),
             Err(_) => Err("it is no text in UTF-8".to_owned()),
             Ok(text) => {
-                let text = text.trim_end_matches(['\r', '\n']);
-                if text.is_empty() || text.starts_with(comment) {
+                let text = text.trim();
+                if text.is_empty() || text.starts_with(comments) {
                     continue;
                 }
                 take(text)
@@ -110,7 +128,7 @@ mod tests {
 
     fn read(text: &[u8]) -> (Vec<String>, LineCounts) {
         let mut lines = Vec::new();
-        let counts = for_each(text, '#', |line| {
+        let counts = for_each(text, &['#'], |line| {
             if line == "wrong" {
                 return Err("it is wrong".to_owned());
             }
@@ -129,6 +147,18 @@ mod tests {
     }
 
     #[test]
+    fn marks_ends_and_blanks_are_no_part_of_a_line() {
+        let (lines, counts) = read(b"\xef\xbb\xbfone\r\n  # remark\n \t\r\n two \r\n");
+        assert_eq!((lines, counts.good, counts.bad), (vec!["one".into(), "two".into()], 2, 0));
+        let (_, counts) = read(b"\xff\xfeo\0n\0e\0\n\0");
+        assert_eq!(
+            counts.first_bad.unwrap().to_string(),
+            "line 1: the file is text in UTF-16; save it as UTF-8"
+        );
+        assert!(read(b"# remark\n\n").1.is_empty());
+    }
+
+    #[test]
     fn an_endless_line_is_one_bad_line_and_takes_no_memory() {
         let mut text = vec![b'x'; 10 * LINE_BYTES_MAX];
         text.extend_from_slice(b"\nafter\n");
@@ -143,10 +173,10 @@ mod tests {
     #[test]
     fn what_was_unpacked_before_the_damage_counts() {
         let truncated = Read::chain(&b"one\ntwo\nth"[..], Failing(io::ErrorKind::UnexpectedEof));
-        let counts = for_each(truncated, '#', |_| Ok(())).unwrap();
+        let counts = for_each(truncated, &['#'], |_| Ok(())).unwrap();
         assert!(counts.cut_off);
         assert_eq!(counts.good, 2);
-        assert!(for_each(Failing(io::ErrorKind::Other), '#', |_| Ok(())).is_err());
+        assert!(for_each(Failing(io::ErrorKind::Other), &['#'], |_| Ok(())).is_err());
     }
 
     struct Failing(io::ErrorKind);

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 use nearcast_core::{
     asn::{Asn, Relation},
-    atlas::AtlasBuilder,
+    atlas::{AtlasBuilder, is_reserved},
 };
 use prefix_trie::{Prefix, PrefixMap};
 
@@ -283,15 +283,22 @@ impl Rib {
         votes.order().to_vec()
     }
 
-    /// Sweeps, and gives the builder every prefix with its origins, and every link.
+    /// Sweeps, and gives the builder every prefix with its origins, and every link. Addresses that belong to nobody are left out:
+    /// a route to them is a leak, or of an inside that nobody else is in.
     pub fn freeze(&mut self, builder: &mut AtlasBuilder) {
         self.sweep();
         let mut votes = Votes::default();
         for (network, routes) in &self.v4 {
+            if is_reserved(network.into()) {
+                continue;
+            }
             votes.count(routes, &self.sources, &self.interned);
             builder.prefix(network.into(), votes.order());
         }
         for (network, routes) in &self.v6 {
+            if is_reserved(network.into()) {
+                continue;
+            }
             votes.count(routes, &self.sources, &self.interned);
             builder.prefix(network.into(), votes.order());
         }

@@ -1,11 +1,13 @@
 //! Tables somebody else made of BGP: which AS originates which addresses, and what ASes are called.
 //!
-//! One line says one thing, in any of the forms that are about, also mixed:
+//! One line says one thing, in any of the forms that are about, also mixed; tabs, blanks or commas stand between:
 //!
 //! ```text
 //! 192.0.2.0<TAB>192.0.2.255<TAB>64500     a range, its ends included (ip-location-db, iptoasn)
 //! 192.0.2.0/24<TAB>64500                  a prefix (pyasn)
 //! 192.0.2.0<TAB>24<TAB>64500_64501        a prefix (CAIDA), here with two origins
+//! 192.0.2.0/24 AS64500 # a remark         a prefix, written by hand
+//! 192.0.2.0/24,64500,"Name, Inc."         a prefix (CSV)
 //! ```
 
 use std::{io, io::Read, net::IpAddr};
@@ -14,32 +16,47 @@ use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use ipnetwork::IpNetwork;
 use nearcast_core::asn::Asn;
 
-use super::lines::{LineCounts, for_each};
+use super::{
+    fields::{Fields, without_comment},
+    lines::{LineCounts, for_each},
+};
 
 /// What a line with a number that is none is told.
 const AN_AS: &str = "the AS must be a number like 64500 or AS64500; several are joined by _";
-const A_LINE: &str =
-    "it must be START, END and AS, or PREFIX/LENGTH and AS, or PREFIX, LENGTH and AS, with tabs between";
+const A_LINE: &str = "it must be START, END and AS, or PREFIX/LENGTH and AS, or PREFIX, LENGTH and AS, with tabs, blanks or commas \
+                      between";
+const A_NAME: &str = "it must be an AS and its name, with a tab, a blank or a comma between";
 
 /// Reads a table. Each prefix goes to `take` with its origins, a range as the prefixes it consists of. AS 0 means that nobody
-/// originates the addresses: the line is good, and left out.
+/// originates the addresses: the line is good, and left out. So is a heading in front.
 ///
 /// # Errors
 /// When reading fails.
 pub fn prefixes(reader: impl Read, mut take: impl FnMut(IpNetwork, &[Asn])) -> io::Result<LineCounts> {
     let mut origins = Vec::new();
-    for_each(reader, ';', |line| {
-        if line.starts_with('#') {
+    let mut begun = false;
+    for_each(reader, &['#', ';'], |line| {
+        let line = without_comment(line);
+        let is_heading =
+            !std::mem::replace(&mut begun, true) && !line.bytes().any(|byte| byte.is_ascii_digit());
+        if is_heading && Fields::of(line).count() > 1 {
             return Ok(());
         }
-        let fields = split(line);
-        match fields {
-            [Some(prefix), Some(asns), None] if prefix.contains('/') => {
+        let mut fields = Fields::of(line);
+        // The dash of a range that was written for people.
+        let mut next = || fields.find(|field| *field != "-");
+        match (next(), next(), next()) {
+            (Some(prefix), Some(asns), _) if prefix.contains('/') => {
                 read_origins(asns, &mut origins)?;
                 let net: IpNet = prefix.parse().map_err(|_| format!("\"{prefix:.60}\" is no prefix"))?;
                 give(net, &origins, &mut take);
             }
-            [Some(first), Some(second), Some(asns)] => {
+            (Some(range), Some(asns), _) if range.contains('-') => {
+                read_origins(asns, &mut origins)?;
+                let (first, last) = range.split_once('-').unwrap_or_default();
+                subnets(address(first)?, address(last)?)?.for_each(|net| give(net, &origins, &mut take));
+            }
+            (Some(first), Some(second), Some(asns)) => {
                 read_origins(asns, &mut origins)?;
                 let first: IpAddr = address(first)?;
                 if let Ok(bits) = second.parse::<u8>() {
@@ -47,9 +64,7 @@ pub fn prefixes(reader: impl Read, mut take: impl FnMut(IpNetwork, &[Asn])) -> i
                         IpNet::new(first, bits).map_err(|_| format!("/{bits} is too long for {first}"))?;
                     give(net, &origins, &mut take);
                 } else {
-                    for net in subnets(first, address(second)?)? {
-                        give(net, &origins, &mut take);
-                    }
+                    subnets(first, address(second)?)?.for_each(|net| give(net, &origins, &mut take));
                 }
             }
             _ => return Err(A_LINE.to_owned()),
@@ -58,42 +73,63 @@ pub fn prefixes(reader: impl Read, mut take: impl FnMut(IpNetwork, &[Asn])) -> i
     })
 }
 
-/// Reads names: an AS and, behind a tab, what it is called.
+/// Reads names: an AS and, behind a tab, blank or comma, what it is called. A heading in front is left out, and what follows a
+/// name in quotes.
 ///
 /// # Errors
 /// When reading fails.
 pub fn names(reader: impl Read, mut take: impl FnMut(Asn, &str)) -> io::Result<LineCounts> {
-    for_each(reader, '#', |line| {
-        let (asn, name) = line.split_once('\t').ok_or("it must be an AS and its name, with a tab between")?;
-        let asn = asn.trim().parse().map_err(|_| AN_AS)?;
+    let mut begun = false;
+    for_each(reader, &['#', ';'], |line| {
+        let line = line.trim();
+        let Some((asn, behind)) = line.split_once([',', '\t', ' ']) else {
+            // The AS alone has no name.
+            return line.trim_matches('"').parse::<Asn>().map(drop).map_err(|_| A_NAME.to_owned());
+        };
+        let asn = match asn.trim_matches('"').parse::<Asn>() {
+            Ok(asn) => asn,
+            Err(_) if !begun && !line.bytes().any(|byte| byte.is_ascii_digit()) => {
+                begun = true;
+                return Ok(());
+            }
+            Err(_) => return Err(AN_AS.to_owned()),
+        };
+        begun = true;
+        let by_commas = line[asn_end(line)..].trim_start().starts_with(',');
+        let behind = behind.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+        let name = match behind.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
+            Some((name, _)) => name,
+            // Without quotes a comma ends a field of a table, but not a name behind a blank.
+            None if by_commas => behind.split(',').next().unwrap_or_default(),
+            None => behind,
+        };
         let name = name.trim();
-        if !name.is_empty() {
+        if !name.is_empty() && asn != Asn(0) {
             take(asn, name);
         }
         Ok(())
     })
 }
 
-/// The first three fields; more may follow (country, description) when there are three.
-fn split(line: &str) -> [Option<&str>; 3] {
-    let mut fields = line.split('\t').map(str::trim);
-    [fields.next(), fields.next(), fields.next()]
+/// Where the first field of a line of names ends.
+fn asn_end(line: &str) -> usize {
+    line.find([',', '\t', ' ']).unwrap_or(line.len())
 }
 
 fn address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| format!("\"{text:.60}\" is no address"))
+    text.trim().parse().map_err(|_| format!("\"{text:.60}\" is no address"))
 }
 
 /// One AS, or several: `64500_64501`, or a set, `{64500,64501}`. Zero is nobody.
 fn read_origins(text: &str, origins: &mut Vec<Asn>) -> Result<(), &'static str> {
     origins.clear();
-    for one in text.trim_matches(['{', '}']).split(['_', ',']) {
-        let asn: Asn = one.trim_matches(['{', '}', ' ']).parse().map_err(|_| AN_AS)?;
+    for one in text.trim_matches(['{', '}', ' ']).split(['_', ',', ' ']).filter(|one| !one.is_empty()) {
+        let asn: Asn = one.trim_matches(['{', '}']).parse().map_err(|_| AN_AS)?;
         if asn != Asn(0) && !origins.contains(&asn) && origins.len() < super::paths::ORIGINS_MAX {
             origins.push(asn);
         }
     }
-    Ok(())
+    if text.bytes().any(|byte| byte.is_ascii_digit()) { Ok(()) } else { Err(AN_AS) }
 }
 
 /// As few prefixes as make up a range.

@@ -2,10 +2,9 @@
 
 use std::{
     io::{self, BufRead, BufWriter, Read, Write},
-    net::{AddrParseError, IpAddr},
+    net::IpAddr,
     path::PathBuf,
     process::ExitCode,
-    str::FromStr,
 };
 
 use clap::{Args, Subcommand};
@@ -28,8 +27,10 @@ use crate::{
 pub(super) enum Atlas {
     /// Compile an atlas.
     ///
-    /// Files may be packed with gzip or bzip2. What is damaged in them is skipped and counted. The same files give the same atlas,
-    /// in whatever order they are named. An older atlas at ATLAS is replaced only by a whole one.
+    /// Files may be packed with gzip or bzip2, and may be pipes; - is standard input. What is damaged in them is skipped and
+    /// counted. The same files give the same atlas, in whatever order they are named. An older atlas at ATLAS is replaced only by a
+    /// whole one that knows at least half as much. Private and other special addresses have no AS, whatever routes say, but for
+    /// sites of your own.
     #[command(after_help = EXIT_CODES)]
     Build(Build),
     /// Tell how much an atlas knows.
@@ -53,24 +54,9 @@ pub(super) struct Stats {
 pub(super) struct Lookup {
     #[command(flatten)]
     which: Which,
-    /// IPv4 or IPv6 addresses; - takes them from standard input, one a line.
+    /// IPv4 or IPv6 addresses; - takes them from standard input, one a line. What is no address is told, and the rest looked up.
     #[arg(value_name = "IP", required = true)]
-    ips: Vec<Wanted>,
-}
-
-/// What is to be looked up.
-#[derive(Clone, Copy, Debug)]
-enum Wanted {
-    Ip(IpAddr),
-    Input,
-}
-
-impl FromStr for Wanted {
-    type Err = AddrParseError;
-
-    fn from_str(text: &str) -> Result<Wanted, AddrParseError> {
-        if text == "-" { Ok(Wanted::Input) } else { text.parse().map(Wanted::Ip) }
-    }
+    ips: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -162,6 +148,11 @@ fn print_stats(atlas: &Map, as_json: bool) -> Exits {
     Ok(())
 }
 
+/// The AS as a sentence names it: of a site, whose number means nothing to anybody, with its name.
+fn mentioned(atlas: &Map, asn: Asn) -> String {
+    if asn.is_local() { called(atlas, asn) } else { asn.to_string() }
+}
+
 /// The AS with its name, for people.
 fn called(atlas: &Map, asn: Asn) -> String {
     atlas.name(asn).map_or_else(|| asn.to_string(), |name| format!("{asn} {name}"))
@@ -171,25 +162,18 @@ fn as_object(atlas: &Map, asn: Asn) -> Value {
     json!({"asn": asn.0, "name": atlas.name(asn)})
 }
 
-fn print_each(atlas: &Map, wanted: &[Wanted], as_json: bool) -> Exits {
+fn print_each(atlas: &Map, wanted: &[String], as_json: bool) -> Exits {
     let mut answers =
-        Answers { atlas, as_json, out: BufWriter::new(io::stdout().lock()), asked: 0, missing: 0 };
-    for &one in wanted {
-        match one {
-            Wanted::Ip(ip) => answers.print(ip),
-            Wanted::Input => answers.print_input()?,
+        Answers { atlas, as_json, out: BufWriter::new(io::stdout().lock()), asked: 0, missing: 0, wrong: 0 };
+    for one in wanted {
+        match one.as_str() {
+            "-" => answers.print_input()?,
+            text => answers.answer(text, || "the command line".to_owned()),
         }
     }
     // Whoever reads it may have had enough.
     let _ = answers.out.flush();
-    if answers.missing == 0 {
-        return Ok(());
-    }
-    complain(&format!(
-        "{} of {} addresses are in no prefix that this atlas knows",
-        answers.missing, answers.asked
-    ));
-    Err(Exit::NotFound)
+    answers.end()
 }
 
 /// Addresses looked up one after the other.
@@ -199,12 +183,45 @@ struct Answers<'a, W> {
     out: W,
     asked: u64,
     missing: u64,
+    /// What was no address.
+    wrong: u64,
 }
 
 /// Longer lines are no address.
 const LINE_BYTES_MAX: u64 = 100;
 
 impl<W: Write> Answers<'_, W> {
+    /// How it ends: badly, if anything asked for was no address or is nowhere.
+    fn end(&self) -> Exits {
+        if self.missing > 0 {
+            complain(&format!(
+                "{} of {} addresses are in no prefix that this atlas knows",
+                self.missing, self.asked
+            ));
+        }
+        match (self.wrong, self.missing) {
+            (0, 0) => Ok(()),
+            (0, _) => Err(Exit::NotFound),
+            _ => Err(Exit::BadOption),
+        }
+    }
+
+    /// One address, or what is said to be one.
+    fn answer(&mut self, text: &str, whence: impl FnOnce() -> String) {
+        let text = text.trim();
+        if let Ok(ip) = text.parse() {
+            self.print(ip);
+            return;
+        }
+        self.wrong += 1;
+        if self.as_json {
+            let object = json!({"ip": text, "origins": [], "error": "it is no address"});
+            let _ = writeln!(self.out, "{}", printable_json(&object.to_string()));
+        }
+        let _ = self.out.flush();
+        complain(&format!("{}: \"{text:.60}\" is no address; the rest is looked up", whence()));
+    }
+
     fn print(&mut self, ip: IpAddr) {
         self.asked += 1;
         let found = self.atlas.lookup(ip);
@@ -226,30 +243,49 @@ impl<W: Write> Answers<'_, W> {
         let _ = writeln!(self.out, "{line}");
     }
 
-    /// Addresses from standard input, up to the first line that is none.
+    /// Addresses from standard input, a line each.
     fn print_input(&mut self) -> Exits {
         let mut input = io::stdin().lock();
-        let mut line = String::new();
+        let mut line = Vec::new();
         for number in 1u64.. {
             line.clear();
-            match input.by_ref().take(LINE_BYTES_MAX).read_line(&mut line) {
+            let read = input.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line);
+            let ended = match read {
                 Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    complain(&format!("cannot read standard input: {error}"));
-                    return Err(Exit::Io);
-                }
+                Ok(_) => line.ends_with(b"\n") || (line.len() as u64) < LINE_BYTES_MAX,
+                Err(error) => return self.unread(&error),
+            };
+            if !ended && let Err(error) = skip_line(&mut input) {
+                return self.unread(&error);
             }
-            let text = line.trim();
-            if let Ok(ip) = text.parse() {
-                self.print(ip);
-            } else if !text.is_empty() {
-                let _ = self.out.flush();
-                complain(&format!("line {number} of standard input: \"{text:.40}\" is no address"));
-                return Err(Exit::BadOption);
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim_start_matches('\u{feff}').trim();
+            if !text.is_empty() && !text.starts_with('#') {
+                self.answer(text, || format!("line {number} of standard input"));
             }
         }
         Ok(())
+    }
+
+    fn unread(&mut self, error: &io::Error) -> Exits {
+        let _ = self.out.flush();
+        complain(&format!("cannot read standard input: {error}"));
+        Err(Exit::Io)
+    }
+}
+
+/// The rest of a line that is too long to be an address.
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let some = input.fill_buf()?;
+        let (used, ended) = match some.iter().position(|&byte| byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (some.len(), some.is_empty()),
+        };
+        input.consume(used);
+        if ended {
+            return Ok(());
+        }
     }
 }
 
@@ -303,21 +339,25 @@ impl Judged {
         let ends = a.asn.zip(b.asn);
         let relation = ends.and_then(|(ours, theirs)| atlas.relation(ours, theirs));
         let path = ends.and_then(|(ours, theirs)| atlas.path(ours, theirs));
+        let call = |asn| mentioned(atlas, asn);
         let (near, middle) = if a.ip.to_canonical().is_ipv4() { (24, 16) } else { (48, 32) };
         let why = match (tier, ends) {
             (Tier::Lan | Tier::Prefix24, _) => format!("both are in one /{near}"),
-            (Tier::Prefix16, Some((ours, _))) => format!("both are in one /{middle} and in {ours}"),
+            (Tier::Prefix16, Some((ours, _))) => format!("both are in one /{middle} and in {}", call(ours)),
             (Tier::Prefix16, None) => format!("both are in one /{middle}, and the AS is not known"),
-            (Tier::SameAs, Some((ours, _))) => format!("both are in {ours}"),
-            (Tier::AdjacentAs, Some((ours, theirs))) => match relation {
-                Some(Relation::Customer) => format!("{theirs} is a customer of {ours}"),
-                Some(Relation::Peer) => format!("{theirs} is a peer of {ours}"),
-                Some(Relation::Provider) => format!("{theirs} is a provider of {ours}"),
-                _ => format!("{theirs} and {ours} are linked; who pays is not known"),
-            },
+            (Tier::SameAs, Some((ours, _))) => format!("both are in {}", call(ours)),
+            (Tier::AdjacentAs, Some((ours, theirs))) => {
+                let (ours, theirs) = (call(ours), call(theirs));
+                match relation {
+                    Some(Relation::Customer) => format!("{theirs} is a customer of {ours}"),
+                    Some(Relation::Peer) => format!("{theirs} is a peer of {ours}"),
+                    Some(Relation::Provider) => format!("{theirs} is a provider of {ours}"),
+                    _ => format!("{theirs} and {ours} are linked; who pays is not known"),
+                }
+            }
             (_, Some((ours, theirs))) => match &path {
-                Some(path) => format!("{} links from {ours} to {theirs}", path.len() - 1),
-                None => format!("no route from {ours} to {theirs} is known"),
+                Some(path) => format!("{} links from {} to {}", path.len() - 1, call(ours), call(theirs)),
+                None => format!("no route from {} to {} is known", call(ours), call(theirs)),
             },
             (_, None) => "the AS of an end is not known".to_owned(),
         };

@@ -2,14 +2,14 @@
 
 use std::{
     panic,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use clap::Args;
-use nearcast_core::{asn::Asn, paths::printable};
+use nearcast_core::{asn::Asn, atlas::Loss, paths::printable};
 use nearcast_service::signals::{Signal, Signals};
 use serde_json::json;
 
@@ -37,19 +37,27 @@ pub(super) struct Build {
     /// What collectors were told since (MRT: BGP4MP). What is older than the table of the same router is left out.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     updates: Vec<PathBuf>,
-    /// Tables of lines: START, END and AS; PREFIX/LENGTH and AS; or PREFIX, LENGTH and AS; with tabs between.
+    /// Tables of lines: START, END and AS; PREFIX/LENGTH and AS; or PREFIX, LENGTH and AS; with tabs, blanks or commas between.
+    /// Private addresses count only with private AS numbers: those are sites of your own.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     prefix2as: Vec<PathBuf>,
     /// Relations between ASes, as CAIDA publishes them: A|B|-1 (A is a provider of B), A|B|0 (peers). They count more than what is
     /// inferred from paths.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     as_rel: Vec<PathBuf>,
-    /// Names of ASes: AS and name, with a tab between.
+    /// Names of ASes: AS and name, with a tab, a blank or a comma between.
     #[arg(long, value_name = "FILE", num_args = 1..)]
     names: Vec<PathBuf>,
+    /// Your own sites, each with its prefixes and its links to others (TOML; see docs/sites.md). They count more than all else.
+    #[arg(long, value_name = "FILE")]
+    sites: Option<PathBuf>,
     /// Where to write the atlas.
     #[arg(long, short, value_name = "ATLAS")]
     output: PathBuf,
+    /// Replace an atlas that knows more than twice as many prefixes. Without it that is taken for a mistake, as when a table was cut
+    /// off on its way.
+    #[arg(long)]
+    allow_loss: bool,
     /// When the data was collected, in seconds since 1970, by which newer atlases are told from older. Without it: the time of
     /// the latest MRT record, else when the newest file was changed.
     #[arg(long, value_name = "SECONDS")]
@@ -72,6 +80,10 @@ enum BuildError {
     Compile(#[from] CompileError),
     #[error(transparent)]
     File(#[from] AtlasFileError),
+    #[error(
+        "{path} stays as it is: the new atlas is far smaller, {loss}; was a file cut off? --allow-loss replaces it all the same"
+    )]
+    Loss { path: String, loss: Loss },
     #[error("stopped by a signal; {0} is as it was")]
     Signal(String, Signal),
     #[error("cannot start: {0}")]
@@ -83,6 +95,7 @@ impl BuildError {
         match self {
             BuildError::Compile(error) => error.into(),
             BuildError::File(error) => error.into(),
+            BuildError::Loss { .. } => Exit::BadOption,
             BuildError::Signal(_, signal) => (*signal).into(),
             BuildError::Start(_) => Exit::Unknown,
         }
@@ -120,7 +133,7 @@ impl Build {
         if self.json {
             data("", &json!({"event": "failed", "code": exit as u8, "reason": error.to_string()}), true);
         }
-        complain(&error.to_string());
+        error.to_string().lines().for_each(complain);
         exit.into()
     }
 
@@ -128,7 +141,8 @@ impl Build {
         let signals = Signals::listen().map_err(BuildError::Start)?;
         let meter = Arc::new(Meter::default());
         let (inputs, output, theirs) = (self.inputs(), self.output.clone(), Arc::clone(&meter));
-        let mut work = tokio::task::spawn_blocking(move || make(&inputs, &output, &theirs));
+        let allow_loss = self.allow_loss;
+        let mut work = tokio::task::spawn_blocking(move || make(&inputs, &output, allow_loss, &theirs));
         let mut progress = Progress::new(self.quiet || self.json);
         let mut tick = tokio::time::interval(TICK);
         loop {
@@ -156,12 +170,14 @@ impl Build {
     }
 
     fn inputs(&self) -> Inputs {
+        let all = |paths: &[PathBuf]| paths.iter().map(|path| input(path)).collect();
         Inputs {
-            ribs: self.rib.clone(),
-            updates: self.updates.clone(),
-            tables: self.prefix2as.clone(),
-            as_rel: self.as_rel.clone(),
-            names: self.names.clone(),
+            ribs: all(&self.rib),
+            updates: all(&self.updates),
+            tables: all(&self.prefix2as),
+            as_rel: all(&self.as_rel),
+            names: all(&self.names),
+            sites: self.sites.as_deref().map(input),
             version: self.data_version,
             tier_1: self.tier1.clone(),
         }
@@ -194,6 +210,7 @@ impl Build {
                     "bytes": mrt.bytes_skipped,
                     "unusable_paths": mrt.unusable_paths,
                     "too_short": mrt.too_short,
+                    "reserved": report.reserved,
                     "stale": report.stale,
                     "bad_lines": report.bad_lines,
                     "left_out": report.left_out,
@@ -209,8 +226,8 @@ impl Build {
         let known = &built.report.counts;
         let mrt = &built.report.mrt;
         format!(
-            "{}: {} IPv4 and {} IPv6 prefixes, {} ASes, {} links; skipped: {} damages, {} lines, {} paths, {} updates older \
-             than their table; {:.2} MB in {:.1} s",
+            "{}: {} IPv4 and {} IPv6 prefixes, {} ASes, {} links; skipped: {} damages, {} lines, {} paths, {} routes to \
+             private addresses, {} updates older than their table; {} in {:.1} s",
             self.output.display(),
             known.prefixes_v4,
             known.prefixes_v6,
@@ -219,16 +236,47 @@ impl Build {
             mrt.damaged,
             built.report.bad_lines,
             mrt.unusable_paths,
+            built.report.reserved,
             built.report.stale,
-            built.bytes as f64 / 1e6,
+            size(built.bytes),
             took.as_secs_f64(),
         )
     }
 }
 
+/// Where a file is read from; - is standard input.
+fn input(path: &Path) -> PathBuf {
+    if path == Path::new("-") { "/dev/stdin".into() } else { path.to_owned() }
+}
+
+/// A size in the unit that fits it.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.2} MB", bytes as f64 / 1e6),
+    }
+}
+
 /// The whole work; blocks.
-fn make(inputs: &Inputs, output: &std::path::Path, meter: &Arc<Meter>) -> Result<Built, BuildError> {
+fn make(inputs: &Inputs, output: &Path, allow_loss: bool, meter: &Arc<Meter>) -> Result<Built, BuildError> {
     let (atlas, report) = compile(inputs, meter)?;
+    // What is no atlas, or a damaged one, loses nothing.
+    let before = atlas_file::read(output).ok().filter(|_| !allow_loss);
+    if let Some(loss) = before.and_then(|before| atlas.counts().loss_since(&before.counts())) {
+        return Err(BuildError::Loss { path: output.display().to_string(), loss });
+    }
     let bytes = atlas_file::write(output, &atlas)?;
     Ok(Built { report, counts: counts(&atlas), bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_atlas_has_a_size_too() {
+        let sizes = [0, 999, 1_000, 3_141, 999_949, 1_000_000, 3_141_592].map(size);
+        assert_eq!(sizes, ["0 B", "999 B", "1.0 kB", "3.1 kB", "999.9 kB", "1.00 MB", "3.14 MB"]);
+    }
 }

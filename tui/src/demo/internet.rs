@@ -7,14 +7,18 @@
 use std::{collections::HashSet, net::Ipv4Addr};
 
 use nearcast_core::{asn::Asn, atlas::Atlas};
-use nearcast_tracker::bgp::{compile::Compiler, made_up, relations::Links};
+use nearcast_tracker::bgp::{
+    compile::{Compiler, PRETENDED},
+    made_up,
+    relations::Links,
+};
 
 use crate::error::CommandError;
 
 /// One AS.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Network {
-    /// Its number: given to nobody yet.
+    /// Its number: private, as no AS of the real Internet has such addresses.
     pub(super) asn: Asn,
     /// Its name.
     pub(super) name: &'static str,
@@ -22,8 +26,15 @@ pub(super) struct Network {
     blocks: [u8; 2],
 }
 
+impl Network {
+    /// The number that routers tell: a public one, as they would leave out another.
+    fn told(&self) -> u32 {
+        self.asn.0 - PRETENDED
+    }
+}
+
 const fn network(number: u32, name: &'static str, blocks: [u8; 2]) -> Network {
-    Network { asn: Asn(1_000_000 + number), name, blocks }
+    Network { asn: Asn(PRETENDED + 1_000_000 + number), name, blocks }
 }
 
 /// Where the peers are.
@@ -83,8 +94,8 @@ pub(super) fn atlas() -> Result<Atlas, CommandError> {
     for (router, way) in &told {
         let (first, last) = (way[0], way[way.len() - 1]);
         for block in last.blocks {
-            prefixes.push((*router, first.asn.0, format!("127.{block}.0.0/16")));
-            paths.push(way.iter().map(|network| network.asn.0).collect::<Vec<u32>>());
+            prefixes.push((*router, first.told(), format!("127.{block}.0.0/16")));
+            paths.push(way.iter().map(|network| network.told()).collect::<Vec<u32>>());
         }
     }
     let routes: Vec<made_up::Told<'_>> = prefixes
@@ -97,8 +108,8 @@ pub(super) fn atlas() -> Result<Atlas, CommandError> {
 
 fn compile(table: &[u8]) -> Result<Atlas, CommandError> {
     let failed = |error: std::io::Error| CommandError::Compile(error.to_string());
-    let top = HashSet::from([RIDGE.asn]);
-    let mut compiler = Compiler::with_links(Links::below(top, HashSet::new()));
+    let top = HashSet::from([Asn(RIDGE.told())]);
+    let mut compiler = Compiler::with_links(Links::below(top, HashSet::new())).pretended();
     let counts = compiler.rib(table).map_err(failed)?;
     if counts.damaged > 0 {
         return Err(CommandError::Compile(format!("{} damaged records", counts.damaged)));

@@ -66,7 +66,8 @@ impl Atlas {
         file
     }
 
-    /// Reads a file's bytes, trusting none of them. Memory taken is bounded by 64 MiB and what they decode to.
+    /// Reads a file's bytes, trusting none of them. Memory taken is bounded by 64 MiB and what they decode to. Addresses that
+    /// belong to nobody have no AS afterwards, whatever the file says ([`Atlas::without_reserved`]).
     ///
     /// # Errors
     /// Says what is wrong with them.
@@ -90,7 +91,7 @@ impl Atlas {
         }
         let body = miniz_oxide::inflate::decompress_to_vec_zlib_with_limit(deflated, length)
             .map_err(|_| AtlasError::Inconsistent("body"))?;
-        read_body(version, &body)
+        read_body(version, &body).map(Atlas::without_reserved)
     }
 
     fn body(&self) -> Vec<u8> {

@@ -150,6 +150,26 @@ impl<K: Address> Ranges<K> {
         Ranges::new(merged)
     }
 
+    /// The same ranges, but nobody has what lies in `blocks` (first and last address of each), unless that owner `stays`. None if
+    /// nothing would change.
+    pub(super) fn cleared(&self, blocks: &[(K, K)], stays: impl Fn(Owner) -> bool) -> Option<Ranges<K>> {
+        let goes = |owner: Owner| owner != 0 && !stays(owner);
+        let concerned = |&(first, last): &(K, K)| {
+            self.owners[self.position(first)..=self.position(last)].iter().any(|&owner| goes(owner))
+        };
+        if !blocks.iter().any(concerned) {
+            return None;
+        }
+        let mut starts = self.starts.to_vec();
+        starts.extend(blocks.iter().map(|&(first, _)| first));
+        starts.extend(blocks.iter().filter_map(|&(_, last)| last.successor()));
+        starts.sort_unstable();
+        starts.dedup();
+        let inside = |at: K| blocks.iter().any(|&(first, last)| first <= at && at <= last);
+        let owner = |at: K| Some(self.owner(at)).filter(|&owner| !(goes(owner) && inside(at))).unwrap_or(0);
+        Some(Ranges::new(starts.into_iter().map(|at| (at, owner(at)))))
+    }
+
     /// The same ranges with other numbers for their owners; nobody stays nobody.
     pub(super) fn renumbered(&self, owner: impl Fn(Owner) -> Owner) -> Ranges<K> {
         Ranges::new(self.iter().map(|(start, old)| (start, if old == 0 { 0 } else { owner(old) })))

@@ -25,7 +25,8 @@ impl Vitals for Starting {
     }
 
     fn metrics(&self) -> Result<String, fmt::Error> {
-        Ok("# EOF\n".to_owned())
+        Ok("# HELP a_bytes A.\n# TYPE a_bytes counter\n# UNIT a_bytes bytes\na_bytes_total 7\n# EOF\n"
+            .to_owned())
     }
 }
 
@@ -62,7 +63,21 @@ async fn a_service_that_is_starting_is_alive_and_not_ready() {
     }
     let answer = get(at, "/readyz?verbose", "Host: localhost\r\n").await;
     assert!(answer.contains("[+]loop\n[-]listening\n[-]catalogue\n[+]root\n"), "{answer}");
-    assert!(get(at, "/metrics", "Host: localhost\r\n").await.contains("application/openmetrics-text"));
+    let plain = get(at, "/metrics", "Host: localhost\r\n").await;
+    assert!(
+        plain.contains("text/plain; version=0.0.4") && plain.to_lowercase().contains("vary: accept"),
+        "{plain}"
+    );
+    assert!(
+        plain.ends_with("\r\n\r\n# HELP a_bytes_total A.\n# TYPE a_bytes_total counter\na_bytes_total 7\n"),
+        "{plain}"
+    );
+    let accept = "Host: localhost\r\nAccept: text/plain;q=0.2\r\nAccept: application/openmetrics-text;version=1.0.0\r\n";
+    let open = get(at, "/metrics", accept).await;
+    assert!(
+        open.contains("application/openmetrics-text; version=1.0.0") && open.ends_with("# EOF\n"),
+        "{open}"
+    );
     assert!(get(at, "/elsewhere", "Host: localhost\r\n").await.starts_with("HTTP/1.1 404"));
     assert!(ask(at, "POST /livez HTTP/1.0\r\n\r\n").await.contains(" 405 "));
     admin.stop().await;

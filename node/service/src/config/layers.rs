@@ -217,7 +217,8 @@ impl<S: Setting> Layers<S> {
             _ => Path::new(""),
         };
         let name = path.strip_prefix(folder).unwrap_or(&path);
-        let found = if path.exists() { None } else { credential(name.as_os_str()) };
+        // What lies beside the configuration, for root alone, is often what the credential was made of.
+        let found = if is_readable(&path) { None } else { credential(name.as_os_str()) };
         Some(found.unwrap_or(path))
     }
 
@@ -312,6 +313,15 @@ fn row<S: Setting>(about: &About<S>, given: &Given) -> String {
         [] => format!("#{} =", about.name),
         _ if about.is_list() => format!("{} = [{}]", about.name, values.join(", ")),
         [value, ..] => format!("{} = {value}", about.name),
+    }
+}
+
+/// Whether it is there for us. What is no plain file is not opened to find out: that could be done but once.
+fn is_readable(path: &Path) -> bool {
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => std::fs::File::open(path).is_ok(),
+        Ok(_) => true,
+        Err(_) => false,
     }
 }
 

@@ -110,6 +110,8 @@ struct Connection<'a> {
     /// It may tell of no peer for as long as it likes.
     may_be_idle: bool,
     session: BmpSession,
+    /// How the router is called in the log.
+    called: String,
     arrived: BytesMut,
     told: Vec<Told>,
     tally_told: Tally,
@@ -177,6 +179,7 @@ impl<'a> Connection<'a> {
             config,
             may_be_idle,
             session: BmpSession::default(),
+            called: format!("the router at {from}"),
             arrived: BytesMut::new(),
             told: Vec::new(),
             tally_told: Tally::default(),
@@ -201,6 +204,9 @@ impl<'a> Connection<'a> {
                 }
             };
             self.on_heard(heard).await?;
+            for note in self.session.take_notes() {
+                tracing::warn!("{}: {note}", self.called);
+            }
             if self.told.len() >= BATCH_MAX {
                 self.flush().await?;
             }
@@ -224,6 +230,7 @@ impl<'a> Connection<'a> {
                 if !std::mem::replace(&mut self.initiated, true) {
                     let feed = Feed::new(FeedKind::Bmp, Some(self.from), &name);
                     tracing::info!("{feed} connected");
+                    self.called = feed.to_string();
                     self.desk.tell(News::Begun(self.id, feed)).await?;
                 }
             }

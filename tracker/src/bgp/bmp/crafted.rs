@@ -16,6 +16,9 @@ pub(crate) const PANIC: u8 = 250;
 /// Of a peer: its flags say post-policy.
 pub(crate) const POST_POLICY: u8 = 0x40;
 
+/// Of every peer that is told apart by its address.
+const ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
 /// A peer as per-peer headers name it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Of {
@@ -23,17 +26,18 @@ pub(crate) struct Of {
     pub(crate) flags: u8,
     pub(crate) address: Ipv4Addr,
     pub(crate) asn: u32,
+    pub(crate) id: Ipv4Addr,
 }
 
 impl Of {
     /// A neighbour of the router's, as its routes came in.
     pub(crate) fn peer(last: u8, asn: u32) -> Of {
-        Of { kind: 0, flags: 0, address: Ipv4Addr::new(192, 0, 2, last), asn }
+        Of { kind: 0, flags: 0, address: Ipv4Addr::new(192, 0, 2, last), asn, id: ID }
     }
 
     /// The router's best routes.
     pub(crate) fn local(asn: u32) -> Of {
-        Of { kind: 3, flags: 0, address: Ipv4Addr::UNSPECIFIED, asn }
+        Of { kind: 3, flags: 0, address: Ipv4Addr::UNSPECIFIED, asn, id: ID }
     }
 
     pub(crate) fn post_policy(self) -> Of {
@@ -45,7 +49,7 @@ impl Of {
         header.extend([0; 8 + 12]);
         header.extend(self.address.octets());
         header.extend(self.asn.to_be_bytes());
-        header.extend([10, 0, 0, 1]);
+        header.extend(self.id.octets());
         header.extend([0; 8]);
         header
     }
@@ -71,7 +75,7 @@ fn open(asn: u32) -> Vec<u8> {
         version: 4,
         asn: 23_456u32.into(),
         hold_time: 90,
-        bgp_identifier: Ipv4Addr::new(10, 0, 0, 1),
+        bgp_identifier: ID,
         extended_length: false,
         opt_params: vec![OptParam { param_type: 2, param_value: ParamValue::Capacities(vec![capability]) }],
     };
@@ -122,6 +126,28 @@ pub(crate) fn announce_v6(of: Of, path: &[u32], network: &str) -> Vec<u8> {
         of,
         BgpUpdateMessage { withdrawn_prefixes: Vec::new(), attributes, announced_prefixes: Vec::new() },
     )
+}
+
+/// IPv4 only, with an id in front of each prefix.
+pub(crate) fn with_ids(of: Of, path: &[u32], networks: &[(u32, &str)]) -> Vec<u8> {
+    let plain: Vec<&str> = networks.iter().map(|(_, network)| *network).collect();
+    let mut message = announce(of, path, &plain);
+    let lengths: Vec<usize> = prefixes(&plain)
+        .iter()
+        .map(|prefix| 1 + usize::from(prefix.prefix.prefix_len()).div_ceil(8))
+        .collect();
+    let mut at = message.len() - lengths.iter().sum::<usize>();
+    for ((id, _), length) in networks.iter().zip(lengths) {
+        message.splice(at..at, id.to_be_bytes());
+        at += 4 + length;
+    }
+    // Both the message of BMP and that of BGP inside of it say how long they are.
+    let (whole, more) = (message.len() as u32, 4 * networks.len() as u16);
+    message[1..5].copy_from_slice(&whole.to_be_bytes());
+    let inner = HEADER_BYTES + 42 + 16;
+    let length = u16::from_be_bytes([message[inner], message[inner + 1]]) + more;
+    message[inner..inner + 2].copy_from_slice(&length.to_be_bytes());
+    message
 }
 
 /// IPv4 only.

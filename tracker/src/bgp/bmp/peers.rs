@@ -4,8 +4,14 @@
 //! these is taken for each peer and address family. **Post-policy before pre-policy before Loc-RIB**: what the operator's
 //! policy let pass is freed of leaks and bogus routes, and Loc-RIB knows only one peer's word for each prefix. What goes out
 //! to peers (Adj-RIB-Out) is never taken. A better view that turns up later replaces a lesser one.
+//!
+//! A peer is known by its address and its BGP id (RFC 7854, section 4.2): neighbours on different interfaces may have the same
+//! link-local address. Who leaves out the id in a message means the only peer of that address.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use bgpkit_parser::{
     bmp::messages::{BmpPeerType, BmpPerPeerHeader, PerPeerFlags},
@@ -18,6 +24,9 @@ use nearcast_core::asn::Asn;
 
 /// Peers of one router at most. The largest route servers have 2,000.
 pub(super) const PEERS_MAX: usize = 4_096;
+
+/// Of these, with one address: a router has so many interfaces to neighbours that all call themselves fe80::1. Bounds a search.
+pub(super) const TWINS_MAX: usize = 256;
 
 /// Address families, as places in arrays.
 pub(super) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
@@ -41,6 +50,8 @@ pub(super) enum View {
 pub(super) struct About {
     pub(super) view: View,
     pub(super) address: IpAddr,
+    /// Tells peers of one address apart; zero if the message leaves it out.
+    pub(super) bgp_id: Ipv4Addr,
     pub(super) asn: Asn,
     pub(super) asn_length: AsnLength,
 }
@@ -59,6 +70,7 @@ impl About {
         let about = About {
             view,
             address: header.peer_ip,
+            bgp_id: header.peer_bgp_id,
             asn: Asn(header.peer_asn.into()),
             asn_length: header.asn_length(),
         };
@@ -80,6 +92,8 @@ pub(super) struct Peer {
     pub(super) own: Option<Asn>,
     /// For each family, whether several paths of one prefix may come (RFC 7911).
     pub(super) add_path: [bool; 2],
+    /// For each family, whether ids of paths came although nobody said that they would.
+    pub(super) has_ids: [bool; 2],
     taken: [Option<Taken>; 2],
     /// For each family, whether all that was there at the beginning has been told.
     ended: [bool; 2],
@@ -94,10 +108,36 @@ pub(super) enum Claim {
     Better,
 }
 
+/// The peers of one address, by their ids.
+#[derive(Debug, Default)]
+struct Twins(Vec<(Ipv4Addr, Peer)>);
+
+impl Twins {
+    /// Where the one with this id is: if either side leaves the id out, the only one there is.
+    fn position(&self, bgp_id: Ipv4Addr) -> Option<usize> {
+        let exact = self.0.iter().position(|(id, _)| *id == bgp_id);
+        let only = match self.0.as_slice() {
+            [(id, _)] if id.is_unspecified() || bgp_id.is_unspecified() => Some(0),
+            _ => None,
+        };
+        exact.or(only)
+    }
+
+    fn get(&self, bgp_id: Ipv4Addr) -> Option<&Peer> {
+        self.position(bgp_id).map(|at| &self.0[at].1)
+    }
+
+    fn get_mut(&mut self, bgp_id: Ipv4Addr) -> Option<&mut Peer> {
+        self.position(bgp_id).map(|at| &mut self.0[at].1)
+    }
+}
+
 /// All of a router.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    by_address: HashMap<IpAddr, Peer>,
+    by_address: HashMap<IpAddr, Twins>,
+    /// How many peers that are.
+    count: usize,
     local: Peer,
     /// For each family, peers of which a view is taken. Loc-RIB is taken only while there are none.
     adjacent: [usize; 2],
@@ -114,8 +154,21 @@ impl Peers {
     pub(super) fn find(&self, about: &About) -> Option<&Peer> {
         match about.view {
             View::Local => Some(&self.local),
-            _ => self.by_address.get(&about.address),
+            _ => self.by_address.get(&about.address)?.get(about.bgp_id),
         }
+    }
+
+    fn find_mut(&mut self, about: &About) -> Option<&mut Peer> {
+        match about.view {
+            View::Local => Some(&mut self.local),
+            _ => self.by_address.get_mut(&about.address)?.get_mut(about.bgp_id),
+        }
+    }
+
+    /// The peer puts ids in front of prefixes, although it was not announced. Whether that is news.
+    pub(super) fn note_ids(&mut self, about: &About, family: Family) -> bool {
+        let Some(peer) = self.find_mut(about) else { return false };
+        !std::mem::replace(&mut peer.has_ids[family as usize], true)
     }
 
     /// A peer came up. What it told before does not count any more. Whether there is room for it.
@@ -132,12 +185,22 @@ impl Peers {
             self.local = peer;
             return true;
         }
-        if self.by_address.len() >= PEERS_MAX && !self.by_address.contains_key(&about.address) {
+        // Who leaves out the id in front says it in its own message.
+        let bgp_id = if about.bgp_id.is_unspecified() { id_of(received) } else { about.bgp_id };
+        let twins = self.by_address.entry(about.address).or_default();
+        if let Some(at) = twins.position(bgp_id) {
+            let before = std::mem::replace(&mut twins.0[at], (bgp_id, peer));
+            self.leave(&before.1, gone);
+            return true;
+        }
+        if self.count >= PEERS_MAX || twins.0.len() >= TWINS_MAX {
+            if twins.0.is_empty() {
+                self.by_address.remove(&about.address);
+            }
             return false;
         }
-        if let Some(before) = self.by_address.insert(about.address, peer) {
-            self.leave(&before, gone);
-        }
+        twins.0.push((bgp_id, peer));
+        self.count = self.count.saturating_add(1);
         true
     }
 
@@ -145,9 +208,16 @@ impl Peers {
     pub(super) fn down(&mut self, about: &About, gone: &mut Vec<u32>) {
         if about.view == View::Local {
             gone.extend(sources(&std::mem::take(&mut self.local)));
-        } else if let Some(peer) = self.by_address.remove(&about.address) {
-            self.leave(&peer, gone);
+            return;
         }
+        let Some(twins) = self.by_address.get_mut(&about.address) else { return };
+        let Some(at) = twins.position(about.bgp_id) else { return };
+        let (_, peer) = twins.0.swap_remove(at);
+        if twins.0.is_empty() {
+            self.by_address.remove(&about.address);
+        }
+        self.count = self.count.saturating_sub(1);
+        self.leave(&peer, gone);
     }
 
     fn leave(&mut self, peer: &Peer, gone: &mut Vec<u32>) {
@@ -167,7 +237,7 @@ impl Peers {
         match about.view {
             View::Local => self.adjacent[at] > 0,
             view => {
-                let taken = self.by_address.get(&about.address).and_then(|peer| peer.taken[at]);
+                let taken = self.find(about).and_then(|peer| peer.taken[at]);
                 taken.is_some_and(|taken| taken.view > view)
             }
         }
@@ -186,7 +256,7 @@ impl Peers {
         if about.view == View::Local {
             self.local.taken[at] = Some(fresh);
         } else {
-            let Some(peer) = self.by_address.get_mut(&about.address) else { return Claim::Better };
+            let Some(peer) = self.find_mut(about) else { return Claim::Better };
             let lesser = peer.taken[at].replace(fresh);
             self.adjacent[at] = self.adjacent[at].saturating_add(lesser.is_none().into());
             gone.extend(lesser.map(|lesser| lesser.source));
@@ -204,22 +274,27 @@ impl Peers {
 
     /// All that was there at the beginning has been told, of this peer and family. Whether that goes for all peers now.
     pub(super) fn end_of_rib(&mut self, about: &About, family: Family) -> bool {
-        let peer = match about.view {
-            View::Local => Some(&mut self.local),
-            _ => self.by_address.get_mut(&about.address),
-        };
-        let Some(peer) = peer else { return false };
+        let Some(peer) = self.find_mut(about) else { return false };
         peer.ended[family as usize] = true;
         let whole = |peer: &Peer| {
             let untold = peer.taken.iter().zip(peer.ended).any(|(taken, ended)| taken.is_some() && !ended);
             peer.ended != [false; 2] && !untold
         };
-        if self.by_address.is_empty() { whole(&self.local) } else { self.by_address.values().all(whole) }
+        let mut all = self.by_address.values().flat_map(|twins| &twins.0);
+        if self.by_address.is_empty() { whole(&self.local) } else { all.all(|(_, peer)| whole(peer)) }
     }
 }
 
 fn sources(peer: &Peer) -> impl Iterator<Item = u32> + use<> {
     peer.taken.into_iter().flatten().map(|taken| taken.source)
+}
+
+/// How the speaker of this message is told from others.
+fn id_of(open: &BgpMessage) -> Ipv4Addr {
+    match open {
+        BgpMessage::Open(open) => open.bgp_identifier,
+        _ => Ipv4Addr::UNSPECIFIED,
+    }
 }
 
 /// The AS that speaks in this message, by its capability if it is a long one (RFC 6793).

@@ -3,7 +3,7 @@
 //! Invariant: what is wrong inside a message costs that message, and nothing else; only after [`DAMAGED_MAX`] of them does
 //! the session end. What is wrong with the framing ends it at once ([`super::frame`]).
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use bgpkit_parser::{
     bmp::{
@@ -21,7 +21,8 @@ use nearcast_core::asn::Asn;
 
 use super::{
     frame::{Frame, HEADER_BYTES},
-    peers::{About, Claim, Family, Peers, View},
+    path_ids::{Form, form},
+    peers::{About, Claim, FAMILIES, Family, Peer, Peers, View},
 };
 use crate::bgp::{
     feed::{Tally, Told},
@@ -54,6 +55,23 @@ pub enum Heard {
     EndOfRib,
     /// The router ends the session.
     Termination,
+}
+
+/// What the operator should know of a router, once a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub enum Note {
+    /// RFC 7911 demands that they are announced.
+    #[error(
+        "it puts path ids in front of prefixes, and did not say so when the peer came up; they are read all the same"
+    )]
+    UnannouncedIds,
+    /// Neither with path ids nor without.
+    #[error(
+        "prefixes of some of its messages cannot be read, neither as it announced them nor with path ids (RFC 7911); such \
+         routes are left out. A newer version of the router's software may help, or another of its views \
+         (route-monitoring-policy)"
+    )]
+    UnreadablePrefixes,
 }
 
 /// The session must end.
@@ -90,12 +108,26 @@ pub struct BmpSession {
     tally: Tally,
     /// Sources that are to be forgotten, before what follows.
     gone: Vec<u32>,
+    noted: BTreeSet<Note>,
+    /// Not told yet.
+    notes: Vec<Note>,
 }
 
 impl BmpSession {
     /// What was heard so far.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// What the operator should know and was not told yet.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.noted.insert(note) {
+            self.notes.push(note);
+        }
     }
 
     /// Whether the router told of a peer or a route: it has something to say.
@@ -161,12 +193,12 @@ impl BmpSession {
             self.tally.other_views = self.tally.other_views.saturating_add(1);
             return Ok(Heard::Route);
         }
-        let [v4, v6] = peer.add_path;
+        let add_path = self.add_path(&about, &peer, &body);
         let parse = |add_path| match parse_bgp_message(&mut body.clone(), add_path, &about.asn_length)? {
             BgpMessage::Update(update) => Ok(update),
             _ => Err(Lost::Skipped),
         };
-        let update = parse(v4)?;
+        let update = parse(add_path[Family::V4 as usize])?;
         if update.is_end_of_rib() {
             return Ok(if self.end_of_rib(&about, &update) { Heard::EndOfRib } else { Heard::Nothing });
         }
@@ -176,12 +208,39 @@ impl BmpSession {
         };
         let teller = if about.view == View::Local { own.unwrap_or(about.asn) } else { about.asn };
         // The parser reads all of a message in one way, and routers may use the other for the second family.
-        let multiprotocol = if v4 == v6 || !has_multiprotocol(&update) { None } else { Some(parse(v6)?) };
+        let other = multiprotocol(&update).map(|family| add_path[family as usize]);
+        let multiprotocol = match other.filter(|&other| other != add_path[Family::V4 as usize]) {
+            Some(other) => Some(parse(other)?),
+            None => None,
+        };
         let multiprotocol = multiprotocol.as_ref().unwrap_or(&update);
         let mut reading =
             Reading { peers: &mut self.peers, about, tally: &mut self.tally, gone: &mut self.gone, told };
-        reading.update(&update, multiprotocol, own, teller, peer.add_path);
+        reading.update(&update, multiprotocol, own, teller, add_path);
         Ok(Heard::Route)
+    }
+
+    /// For each family, whether ids of paths stand in front of its prefixes in this message: as was announced, or as it must be.
+    fn add_path(&mut self, about: &About, peer: &Peer, message: &[u8]) -> [bool; 2] {
+        let mut add_path = peer.add_path;
+        for family in FAMILIES {
+            let at = family as usize;
+            if add_path[at] {
+                continue;
+            }
+            match form(message, family) {
+                Form::Plain => {}
+                Form::Either => add_path[at] = peer.has_ids[at],
+                Form::WithIds => {
+                    add_path[at] = true;
+                    if self.peers.note_ids(about, family) {
+                        self.note(Note::UnannouncedIds);
+                    }
+                }
+                Form::Neither => self.note(Note::UnreadablePrefixes),
+            }
+        }
+        add_path
     }
 
     fn end_of_rib(&mut self, about: &About, update: &BgpUpdateMessage) -> bool {
@@ -205,9 +264,10 @@ fn family(nlri: &Nlri) -> Option<Family> {
     }
 }
 
-fn has_multiprotocol(update: &BgpUpdateMessage) -> bool {
+/// The family that a message tells of beside IPv4, or of IPv4 in the new way (RFC 4760).
+fn multiprotocol(update: &BgpUpdateMessage) -> Option<Family> {
     let attributes = &update.attributes;
-    attributes.get_reachable_nlri().is_some() || attributes.get_unreachable_nlri().is_some()
+    attributes.get_reachable_nlri().or_else(|| attributes.get_unreachable_nlri()).and_then(family)
 }
 
 /// One update being made into changes.

@@ -13,12 +13,13 @@ use nearcast_core::{
     atlas::{Atlas, Counts},
 };
 
-use super::Compiler;
+use super::{Compiler, queue};
 use crate::bgp::{
     lines::LineCounts,
     mrt::MrtCounts,
     packed::{self, Meter},
     relations::{Links, OPEN_PEERING},
+    sites::{self, Sites, SitesError},
 };
 
 /// What an atlas is made of.
@@ -34,6 +35,8 @@ pub struct Inputs {
     pub as_rel: Vec<PathBuf>,
     /// Names of ASes. Of one AS the last file counts.
     pub names: Vec<PathBuf>,
+    /// The operator's own sites.
+    pub sites: Option<PathBuf>,
     /// When the data was collected, in seconds since 1970; none = the time of the latest MRT record, and if there is none, when the newest
     /// file was changed.
     pub version: Option<u64>,
@@ -54,6 +57,8 @@ pub struct Report {
     pub lines: u64,
     /// Lines that made no sense.
     pub bad_lines: u64,
+    /// Routes to addresses that belong to nobody in the Internet, and what tables said of such.
+    pub reserved: u64,
     /// Routes, links and names beyond what is kept.
     pub left_out: u64,
     /// Sentences on what was wrong, a file each.
@@ -66,8 +71,14 @@ pub struct Report {
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
     /// No prefixes could come of it.
-    #[error("there is nothing to say where anybody is: give --rib, --updates or --prefix2as")]
+    #[error("there is nothing to say where anybody is: give --rib, --updates, --prefix2as or --sites")]
     NoInput,
+    /// All was read, and no address has an AS by it.
+    #[error("{0}")]
+    Nothing(String),
+    /// The operator's sites.
+    #[error(transparent)]
+    Sites(#[from] SitesError),
     /// A file cannot be opened or read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
@@ -94,28 +105,30 @@ pub enum CompileError {
 /// # Errors
 /// When a file cannot be read or holds nothing of use, or when it was stopped.
 pub fn compile(inputs: &Inputs, meter: &Arc<Meter>) -> Result<(Atlas, Report), CompileError> {
-    if inputs.ribs.is_empty() && inputs.updates.is_empty() && inputs.tables.is_empty() {
+    let sources = [&inputs.ribs, &inputs.updates, &inputs.tables];
+    if sources.iter().all(|paths| paths.is_empty()) && inputs.sites.is_none() {
         return Err(CompileError::NoInput);
     }
-    let all = [&inputs.ribs, &inputs.updates, &inputs.tables, &inputs.as_rel, &inputs.names];
+    let mut session =
+        Session { compiler: compiler(inputs), report: Report::default(), meter, empty: None, useful: 0 };
     // Looked at before the first is read, which may take long.
-    let mut newest = 0;
-    for path in all.into_iter().flatten() {
-        let read_error = |source| CompileError::Read { path: path.clone(), source };
-        let metadata = fs::metadata(path).map_err(read_error)?;
-        meter.expect(metadata.len());
-        let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        newest = newest.max(changed.map_or(0, |since| since.as_secs()));
+    let newest = session
+        .expect(sources.into_iter().chain([&inputs.as_rel, &inputs.names]).flatten().chain(&inputs.sites))?;
+    if let Some(path) = &inputs.sites {
+        let sites = session.sites(path)?;
+        session.compiler.sites(sites);
     }
-    let mut session = Session { compiler: compiler(inputs), report: Report::default(), meter };
-    for path in in_order(&inputs.ribs)? {
-        session.mrt(&path, true)?;
+    for file in session.in_order(&inputs.ribs)? {
+        session.mrt(file, true)?;
     }
-    for path in in_order(&inputs.updates)? {
-        session.mrt(&path, false)?;
+    for file in session.in_order(&inputs.updates)? {
+        session.mrt(file, false)?;
     }
     for path in &inputs.tables {
-        session.lines(path, Compiler::table)?;
+        session.table(path)?;
+    }
+    if let (0, Some((path, reason)), None) = (session.useful, session.empty.take(), &inputs.sites) {
+        return Err(CompileError::Useless { path, reason });
     }
     for path in &inputs.as_rel {
         session.lines(path, Compiler::as_rel)?;
@@ -126,6 +139,7 @@ pub fn compile(inputs: &Inputs, meter: &Arc<Meter>) -> Result<(Atlas, Report), C
     let Session { compiler, mut report, .. } = session;
     report.routers = compiler.routers();
     report.stale = compiler.stale();
+    report.reserved = compiler.reserved();
     report.left_out = compiler.left_out();
     let latest = Some(report.mrt.latest).filter(|&time| time > 0);
     let atlas = compiler.finish(inputs.version.or(latest).unwrap_or(newest));
@@ -133,7 +147,34 @@ pub fn compile(inputs: &Inputs, meter: &Arc<Meter>) -> Result<(Atlas, Report), C
     if meter.is_cancelled() {
         return Err(CompileError::Stopped);
     }
-    Ok((atlas, report))
+    if atlas.knows_nobody() { Err(CompileError::Nothing(report.nothing())) } else { Ok((atlas, report)) }
+}
+
+impl Report {
+    /// Why no address has an AS, although every file could be read.
+    fn nothing(&self) -> String {
+        let MrtCounts { records, announced, unusable_paths, too_short, damaged, .. } = self.mrt;
+        let why = if self.reserved > 0 {
+            format!(
+                "{} prefixes are of private or other special addresses, which no AS of the Internet has; describe your own \
+                 sites with --sites, or give them private AS numbers (64512 to 65534)",
+                self.reserved
+            )
+        } else if records > 0 && announced == 0 {
+            let damages = if damaged > 0 { format!(" and {damaged} damages") } else { String::new() };
+            format!(
+                "{records} records{damages} hold no route: the collector was told of none, or the list of its peers in front of \
+                 the table is missing; fetch the file again, or another"
+            )
+        } else if records > 0 {
+            format!(
+                "of {announced} routes {unusable_paths} have no path of use, and {too_short} are too short"
+            )
+        } else {
+            format!("{} lines say that nobody has any address", self.lines)
+        };
+        format!("nothing in these files says where anybody is: {why}")
+    }
 }
 
 fn compiler(inputs: &Inputs) -> Compiler {
@@ -144,34 +185,36 @@ fn compiler(inputs: &Inputs) -> Compiler {
     Compiler::with_links(Links::below(inputs.tier_1.iter().copied().collect(), open_peering.collect()))
 }
 
-/// MRT files in the order of their times, whatever order they were named in.
-fn in_order(paths: &[PathBuf]) -> Result<Vec<PathBuf>, CompileError> {
-    let mut timed = Vec::new();
-    for path in paths {
-        let begins = begins(path).map_err(|source| CompileError::Read { path: path.clone(), source })?;
-        timed.push((begins, path.clone()));
-    }
-    timed.sort();
-    Ok(timed.into_iter().map(|(_, path)| path).collect())
-}
-
-/// The time of the first record.
-fn begins(path: &Path) -> io::Result<u32> {
-    let mut time = Vec::with_capacity(4);
-    match packed::open(path, &Arc::default())?.take(4).read_to_end(&mut time) {
-        Err(error) if !packed::is_damage(&error) => Err(error),
-        // What is too short for that will be found to be of no use.
-        _ => Ok(time.try_into().map_or(0, u32::from_be_bytes)),
-    }
-}
-
 struct Session<'a> {
     compiler: Compiler,
     report: Report,
     meter: &'a Arc<Meter>,
+    /// The first file of routes or prefixes that holds nothing, and what to say of it if no other holds anything.
+    empty: Option<(PathBuf, String)>,
+    /// Files of routes or prefixes that hold something.
+    useful: usize,
 }
 
+/// What is said of a file in which nothing is.
+const EMPTY: &str = "it is empty";
+
 impl Session<'_> {
+    /// Looks at every file: whether it is there, and how large. When the newest was changed, in seconds since 1970.
+    fn expect<'p>(&self, paths: impl Iterator<Item = &'p PathBuf>) -> Result<u64, CompileError> {
+        let mut newest = 0;
+        for path in paths {
+            let metadata = fs::metadata(path).map_err(|source| self.read_error(path, source))?;
+            self.meter.expect(metadata.len());
+            let changed = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+            newest = newest.max(changed.map_or(0, |since| since.as_secs()));
+        }
+        Ok(newest)
+    }
+
+    fn in_order(&self, paths: &[PathBuf]) -> Result<Vec<queue::File>, CompileError> {
+        queue::in_order(paths, self.meter).map_err(|(path, source)| self.read_error(&path, source))
+    }
+
     fn open(&self, path: &Path) -> Result<Box<dyn Read + Send>, CompileError> {
         packed::open(path, self.meter).map_err(|source| self.read_error(path, source))
     }
@@ -183,36 +226,87 @@ impl Session<'_> {
         CompileError::Read { path: path.to_owned(), source }
     }
 
-    fn mrt(&mut self, path: &Path, is_table: bool) -> Result<(), CompileError> {
-        let reader = self.open(path)?;
+    fn mrt(&mut self, file: queue::File, is_table: bool) -> Result<(), CompileError> {
+        let path = file.path().to_owned();
+        let reader = file.open(self.meter).map_err(|source| self.read_error(&path, source))?;
         let read = if is_table { self.compiler.rib(reader) } else { self.compiler.updates(reader) };
-        let counts = read.map_err(|source| self.read_error(path, source))?;
+        let counts = read.map_err(|source| self.read_error(&path, source))?;
         self.report.mrt.add(&counts);
-        if counts.records == 0 {
+        let MrtCounts { damaged, records, bytes_skipped, announced, withdrawn, .. } = counts;
+        if records == 0 && bytes_skipped == 0 {
+            let reason = if damaged > 0 { "it is packed, and damaged at its very beginning" } else { EMPTY };
+            self.is_empty(&path, reason);
+            return Ok(());
+        }
+        if records == 0 {
             let reason =
                 "it holds no record of an MRT file (RFC 6396), packed with gzip, bzip2 or not at all";
-            return Err(CompileError::Useless { path: path.to_owned(), reason: reason.to_owned() });
+            return Err(CompileError::Useless { path, reason: reason.to_owned() });
         }
-        if counts.damaged > 0 {
-            let MrtCounts { damaged, records, bytes_skipped, .. } = counts;
+        self.useful = self.useful.saturating_add(1);
+        if damaged > 0 {
             self.warn(
-                path,
+                &path,
                 &format!("{damaged} damages beside {records} records, {bytes_skipped} bytes skipped"),
             );
+        }
+        if announced == 0 && withdrawn == 0 {
+            self.warn(&path, &format!("{records} records, and none tells of a route"));
         }
         Ok(())
     }
 
+    /// One among others may be empty: a collector was down, a download did not begin.
+    fn is_empty(&mut self, path: &Path, reason: &str) {
+        self.warn(path, &format!("{reason}; it is left out"));
+        self.empty.get_or_insert_with(|| (path.to_owned(), reason.to_owned()));
+    }
+
+    fn sites(&self, path: &Path) -> Result<Sites, CompileError> {
+        let mut text = Vec::new();
+        let reader = self.open(path)?;
+        reader
+            .take(sites::FILE_BYTES_MAX.saturating_add(1))
+            .read_to_end(&mut text)
+            .map_err(|source| self.read_error(path, source))?;
+        let useless =
+            |reason: &str| CompileError::Useless { path: path.to_owned(), reason: reason.to_owned() };
+        if text.len() as u64 > sites::FILE_BYTES_MAX {
+            return Err(useless("it is larger than 4 MiB"));
+        }
+        let text = std::str::from_utf8(&text).map_err(|_| useless("it is no text in UTF-8"))?;
+        Ok(sites::parse(text.trim_start_matches('\u{feff}'), &path.display().to_string())?)
+    }
+
+    fn table(&mut self, path: &Path) -> Result<(), CompileError> {
+        let before = self.compiler.reserved();
+        let told = self.lines(path, Compiler::table)?;
+        self.useful = self.useful.saturating_add(told.into());
+        let reserved = self.compiler.reserved().saturating_sub(before);
+        if reserved > 0 {
+            let what = "prefixes of private or other special addresses (RFC 6890) are left out: no AS of the Internet has them";
+            self.warn(path, &format!("{reserved} {what}"));
+        }
+        Ok(())
+    }
+
+    /// Whether the file told anything.
     fn lines(
         &mut self,
         path: &Path,
         take: impl FnOnce(&mut Compiler, Box<dyn Read + Send>) -> io::Result<LineCounts>,
-    ) -> Result<(), CompileError> {
+    ) -> Result<bool, CompileError> {
         let reader = self.open(path)?;
         let counts = take(&mut self.compiler, reader).map_err(|source| self.read_error(path, source))?;
         self.report.lines = self.report.lines.saturating_add(counts.good);
         self.report.bad_lines = self.report.bad_lines.saturating_add(counts.bad);
-        let first = counts.first_bad.as_ref().map_or_else(|| "it is empty".to_owned(), ToString::to_string);
+        if counts.is_empty() {
+            let reason =
+                if counts.cut_off { "it is packed, and damaged at its very beginning" } else { EMPTY };
+            self.is_empty(path, reason);
+            return Ok(false);
+        }
+        let first = counts.first_bad.as_ref().map_or_else(String::new, ToString::to_string);
         if counts.good == 0 {
             return Err(CompileError::Useless { path: path.to_owned(), reason: first });
         }
@@ -228,7 +322,7 @@ impl Session<'_> {
                 ),
             );
         }
-        Ok(())
+        Ok(true)
     }
 
     fn warn(&mut self, path: &Path, what: &str) {

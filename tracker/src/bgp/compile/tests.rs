@@ -2,8 +2,8 @@ use super::*;
 use crate::bgp::made_up::{Told, old_table, table, updates};
 
 const TIME: u32 = 1_400_000_000;
-const A: &str = "198.51.100.0/24";
-const B: &str = "203.0.113.0/24";
+const A: &str = "45.51.100.0/24";
+const B: &str = "45.0.113.0/24";
 
 fn origins(atlas: &Atlas, ip: &str) -> Vec<u32> {
     let found = atlas.lookup(ip.parse().unwrap());
@@ -33,8 +33,8 @@ const ROUTES: [Told<'_>; 4] = [
 fn of_several_origins_the_one_most_routers_see_is_first() {
     for file in [table(TIME, &ROUTES), old_table(TIME, &ROUTES)] {
         let (atlas, _) = compiled(&[file], &[]);
-        assert_eq!(origins(&atlas, "198.51.100.7"), [31, 30]);
-        assert_eq!(origins(&atlas, "203.0.113.7"), [40]);
+        assert_eq!(origins(&atlas, "45.51.100.7"), [31, 30]);
+        assert_eq!(origins(&atlas, "45.0.113.7"), [40]);
         assert_eq!(atlas.relation(Asn(30), Asn(3356)), Some(Relation::Provider));
         assert_eq!(atlas.relation(Asn(11), Asn(31)), Some(Relation::Peer));
         assert_eq!(atlas.relation(Asn(10), Asn(31)), None);
@@ -46,8 +46,8 @@ fn updates_change_a_table_and_withdrawals_take_out_of_it() {
     let later: [Told<'_>; 3] =
         [("192.0.2.2", 11, A, None), ("192.0.2.3", 12, A, Some(&[12, 30])), ("192.0.2.1", 10, B, None)];
     let (atlas, stale) = compiled(&[table(TIME, &ROUTES)], &[updates(TIME + 1, &later)]);
-    assert_eq!(origins(&atlas, "198.51.100.7"), [30]);
-    assert_eq!(origins(&atlas, "203.0.113.7"), [0u32; 0]);
+    assert_eq!(origins(&atlas, "45.51.100.7"), [30]);
+    assert_eq!(origins(&atlas, "45.0.113.7"), [0u32; 0]);
     assert_eq!(stale, 0);
 }
 
@@ -59,8 +59,8 @@ fn updates_from_before_the_table_change_nothing() {
         ("192.0.2.9", 13, A, Some(&[13, 30])),
     ];
     let (atlas, stale) = compiled(&[table(TIME, &ROUTES)], &[updates(TIME - 1, &earlier)]);
-    assert_eq!(origins(&atlas, "203.0.113.7"), [40]);
-    assert_eq!(origins(&atlas, "198.51.100.7"), [30, 31]);
+    assert_eq!(origins(&atlas, "45.0.113.7"), [40]);
+    assert_eq!(origins(&atlas, "45.51.100.7"), [30, 31]);
     assert_eq!(stale, 1);
 }
 
@@ -68,14 +68,14 @@ fn updates_from_before_the_table_change_nothing() {
 fn a_table_has_one_voice_and_a_longer_prefix_wins_over_all_voices() {
     let mut compiler = Compiler::default();
     compiler.rib(&table(TIME, &ROUTES)[..]).unwrap();
-    let text = "198.51.100.0\t198.51.100.255\t30\n198.51.100.128/25\t99\n192.0.2.0/24\t50_51\n";
+    let text = "45.51.100.0\t45.51.100.255\t30\n45.51.100.128/25\t99\n45.2.2.0/24\t50_51\n";
     assert_eq!(compiler.table(text.as_bytes()).unwrap().good, 3);
     assert_eq!((compiler.routers(), compiler.prefixes()), (3, 4));
     let atlas = compiler.finish(0);
     // Two voices each: the lower number is first.
-    assert_eq!(origins(&atlas, "198.51.100.7"), [30, 31]);
-    assert_eq!(origins(&atlas, "198.51.100.200"), [99]);
-    assert_eq!(origins(&atlas, "192.0.2.1"), [50, 51]);
+    assert_eq!(origins(&atlas, "45.51.100.7"), [30, 31]);
+    assert_eq!(origins(&atlas, "45.51.100.200"), [99]);
+    assert_eq!(origins(&atlas, "45.2.2.1"), [50, 51]);
 }
 
 #[test]
@@ -105,4 +105,37 @@ fn more_routers_than_have_voices_are_counted_and_left_out() {
         compiler.change(&change, false);
     }
     assert_eq!(compiler.left_out(), 66_000 - 65_536);
+}
+
+#[test]
+fn addresses_of_nobody_have_no_as_whatever_routes_and_tables_say() {
+    let leaks: [Told<'_>; 3] = [
+        ("192.0.2.1", 10, "10.0.0.0/8", Some(&[10, 20])),
+        ("192.0.2.1", 10, "192.160.0.0/11", Some(&[10, 20])),
+        ("192.0.2.1", 10, "2001:db8::/32", Some(&[10, 20])),
+    ];
+    let mut compiler = Compiler::default();
+    compiler.rib(&table(TIME, &leaks)[..]).unwrap();
+    compiler.table(&b"172.16.0.0/12 64512\n172.16.9.0/24 20\n192.168.7.0/24 20_64512\n"[..]).unwrap();
+    assert_eq!((compiler.reserved(), compiler.prefixes()), (4, 2));
+    let atlas = compiler.finish(0);
+    assert_eq!(origins(&atlas, "10.1.2.3"), [0u32; 0]);
+    assert_eq!(origins(&atlas, "192.168.7.1"), [0u32; 0], "what lies around it is no better");
+    assert_eq!(origins(&atlas, "192.167.0.1"), [20]);
+    assert_eq!(origins(&atlas, "172.16.9.1"), [64_512], "a site of the operator's");
+    let mut pretended = Compiler::default().pretended();
+    let told: [Told<'_>; 1] = [("192.0.2.1", 10, "10.0.0.0/8", Some(&[1_000_010, 1_000_020]))];
+    pretended.rib(&table(TIME, &told)[..]).unwrap();
+    let atlas = pretended.finish(0);
+    assert_eq!(origins(&atlas, "10.1.2.3"), [4_200_000_020]);
+    assert_eq!(atlas.hops(Asn(4_200_000_010), Asn(4_200_000_020)), Some(1));
+}
+
+#[test]
+fn a_path_with_a_loop_says_who_originates_and_not_who_is_linked() {
+    let routes: [Told<'_>; 2] =
+        [("192.0.2.1", 10, A, Some(&[10, 30, 3356, 30])), ("192.0.2.1", 10, B, Some(&[10, 40, 10, 50]))];
+    let (atlas, _) = compiled(&[table(TIME, &routes)], &[]);
+    assert_eq!((origins(&atlas, "45.51.100.7"), origins(&atlas, "45.0.113.7")), (vec![30], vec![50]));
+    assert_eq!(atlas.counts().links_unknown + atlas.counts().links_peering + atlas.counts().links_transit, 0);
 }

@@ -118,7 +118,7 @@ impl Keeper {
         let gone: Vec<SessionId> =
             self.board.lock().sessions.iter().filter(|(_, kept)| over(kept)).map(|(id, _)| *id).collect();
         for id in gone {
-            self.let_go(id, "it did not come back");
+            self.let_go(id, Gone::StayedAway);
         }
         if self.rebuild_due(now).is_some_and(|due| due <= now) {
             self.changed = false;
@@ -260,7 +260,7 @@ impl Keeper {
         let mut written = self.board.lock();
         let Some(kept) = written.sessions.get_mut(&id) else { return };
         kept.phase = Phase::Synced;
-        let feed = kept.feed.clone();
+        let (feed, Tally { skipped, damaged, .. }) = (kept.feed.clone(), kept.tally);
         written.ready = true;
         self.ready = true;
         let before = |(other, kept): (&SessionId, &Kept)| {
@@ -268,9 +268,17 @@ impl Keeper {
         };
         let replaced: Vec<SessionId> = written.sessions.iter().filter_map(before).collect();
         drop(written);
-        tracing::info!("{feed} has told all it knows: {} routes", self.rib.routes_of(id));
+        let routes = self.rib.routes_of(id);
+        if routes == 0 && skipped.saturating_add(damaged) > 0 {
+            tracing::warn!(
+                "{feed} has told all it knows, and no route comes of it: {skipped} were of no use (peers that it did not tell \
+                 of, other address families, paths without an origin), and {damaged} messages could not be read"
+            );
+        } else {
+            tracing::info!("{feed} has told all it knows: {routes} routes");
+        }
         for other in replaced {
-            self.let_go(other, "it came back");
+            self.let_go(other, Gone::CameBack);
         }
     }
 
@@ -283,7 +291,7 @@ impl Keeper {
         };
         if routes == 0 || written.sessions.iter().any(newer) {
             drop(written);
-            self.let_go(id, "nothing is lost with it");
+            self.let_go(id, Gone::Superseded);
             return;
         }
         let Some(kept) = written.sessions.get_mut(&id) else { return };
@@ -305,11 +313,11 @@ impl Keeper {
         let oldest = held.filter(|(_, id)| *id != except).min();
         drop(written);
         let Some((_, id)) = oldest else { return false };
-        self.let_go(id, "there is no room to hold it");
+        self.let_go(id, Gone::NoRoom);
         true
     }
 
-    fn let_go(&mut self, id: SessionId, why: &str) {
+    fn let_go(&mut self, id: SessionId, why: Gone) {
         let mut written = self.board.lock();
         let Some(kept) = written.sessions.remove(&id) else { return };
         written.past.entry(kept.feed.kind).or_default().add(&kept.tally);
@@ -317,7 +325,7 @@ impl Keeper {
         let routes = self.rib.forget_session(id);
         if routes > 0 {
             self.changed = true;
-            tracing::info!("{routes} routes of {} are gone: {why}", kept.feed);
+            tracing::info!("{}", why.sentence(&kept.feed, routes));
         }
     }
 
@@ -328,6 +336,37 @@ impl Keeper {
         written.is_behind = self.changed || !self.rebuild.is_idle();
         for (id, kept) in &mut written.sessions {
             kept.routes = self.rib.routes_of(*id);
+        }
+    }
+}
+
+/// Why what a session told does not count any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// The same feed has told all it knows in another session.
+    CameBack,
+    /// It was waited for.
+    StayedAway,
+    /// Others needed its room.
+    NoRoom,
+    /// A newer session of it, or nothing, is there already.
+    Superseded,
+}
+
+impl Gone {
+    fn sentence(self, feed: &Feed, routes: usize) -> String {
+        let they = if routes == 1 { "the 1 route".to_owned() } else { format!("the {routes} routes") };
+        match self {
+            Gone::CameBack => {
+                format!("{feed} is back: what it tells now replaces {they} held from its earlier session")
+            }
+            Gone::StayedAway => format!("{feed} did not come back in time: {they} held from it are dropped"),
+            Gone::NoRoom => {
+                format!("{they} held from {feed}, which is away, are dropped to make room for others")
+            }
+            Gone::Superseded => {
+                format!("an earlier session of {feed} is over: what its newer one told replaces {they} of it")
+            }
         }
     }
 }

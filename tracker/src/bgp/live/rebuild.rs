@@ -50,7 +50,7 @@ impl Rebuild {
     }
 
     pub(super) fn build(&mut self, builder: Box<AtlasBuilder>) {
-        self.stage = Stage::Building(spawn_blocking(move || builder.build()));
+        self.stage = Stage::Building(spawn_blocking(move || builder.build().without_reserved()));
     }
 
     /// What the stage came to; never, while there is none. Loses nothing when it is dropped.

@@ -32,8 +32,8 @@ fn ip(text: &str) -> IpAddr {
 /// One prefix, and the relation of two of the ASes that routes will show to be linked.
 fn base() -> Arc<Atlas> {
     let mut builder = AtlasBuilder::new(1_000);
-    builder.prefix("198.51.100.0/24".parse().unwrap(), &[Asn(1)]);
-    builder.prefix("192.88.99.0/24".parse().unwrap(), &[Asn(2)]);
+    builder.prefix("45.51.100.0/24".parse().unwrap(), &[Asn(1)]);
+    builder.prefix("45.88.99.0/24".parse().unwrap(), &[Asn(2)]);
     builder.link(Asn(65), Asn(66), Relation::Customer);
     builder.build().into()
 }
@@ -133,9 +133,9 @@ async fn a_base_of_the_last_version_there_is_stops_no_table() {
     let base = Arc::new(AtlasBuilder::new(u64::MAX).build());
     let live = Live::start(quick(), base, &CancellationToken::new()).await.expect("it starts");
     let mut router = Router::connect(&live, "edge-1").await;
-    let told = [peer_up(peer(), OWN), announce(peer(), &[65, 67], &["203.0.113.0/25"]), end_of_rib(peer())];
+    let told = [peer_up(peer(), OWN), announce(peer(), &[65, 67], &["45.0.113.0/25"]), end_of_rib(peer())];
     router.send(&told).await;
-    until_origin(&live, "203.0.113.7", Some(67)).await;
+    until_origin(&live, "45.0.113.7", Some(67)).await;
     assert_eq!(live.atlas().version(), u64::MAX);
     stop(live).await;
 }
@@ -148,16 +148,16 @@ async fn what_a_router_tells_lies_over_the_base_until_it_is_withdrawn() {
     router
         .send(&[
             peer_up(peer(), OWN),
-            announce(peer(), &[65, 66, 67], &["198.51.100.0/24", "203.0.113.0/25"]),
-            announce_v6(peer(), &[65, 68], "2001:db8::/32"),
+            announce(peer(), &[65, 66, 67], &["45.51.100.0/24", "45.0.113.0/25"]),
+            announce_v6(peer(), &[65, 68], "2a01:db8::/32"),
             end_of_rib(peer()),
         ])
         .await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
-    until_origin(&live, "2001:db8::7", Some(68)).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
+    until_origin(&live, "2a01:db8::7", Some(68)).await;
     let atlas = live.atlas();
-    assert_eq!(atlas.origin(ip("203.0.113.200")), None);
-    assert_eq!(atlas.origin(ip("192.88.99.1")), Some(Asn(2)), "the base stays where nobody tells otherwise");
+    assert_eq!(atlas.origin(ip("45.0.113.200")), None);
+    assert_eq!(atlas.origin(ip("45.88.99.1")), Some(Asn(2)), "the base stays where nobody tells otherwise");
     assert_eq!(atlas.relation(Asn(66), Asn(67)), Some(Relation::Unknown), "links are seen on paths");
     assert_eq!(
         atlas.relation(Asn(65), Asn(66)),
@@ -165,14 +165,14 @@ async fn what_a_router_tells_lies_over_the_base_until_it_is_withdrawn() {
         "what the base knows of them stays"
     );
     assert!(atlas.version() > 1_000);
-    router.send(&[withdraw(peer(), &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(1)).await;
+    router.send(&[withdraw(peer(), &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(1)).await;
     let stats = live.stats();
     assert!(stats.ready && stats.rebuilds >= 2 && stats.last_rebuild_took.is_some(), "{stats:?}");
     assert_eq!((stats.routes(FeedKind::Bmp), stats.sessions(FeedKind::Bmp, Phase::Synced)), (2, 1));
     assert_eq!((stats.heard[&FeedKind::Bmp].announced, stats.heard[&FeedKind::Bmp].withdrawn), (3, 1));
     router.send(&[peer_down(peer())]).await;
-    until_origin(&live, "203.0.113.7", None).await;
+    until_origin(&live, "45.0.113.7", None).await;
     stop(live).await;
 }
 
@@ -180,8 +180,8 @@ async fn what_a_router_tells_lies_over_the_base_until_it_is_withdrawn() {
 async fn a_router_that_does_not_say_when_it_has_told_all_is_taken_to_have_when_it_is_quiet() {
     let live = start(quick()).await;
     let mut router = Router::connect(&live, "edge-1").await;
-    router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
+    router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
     stop(live).await;
 }
 
@@ -189,12 +189,12 @@ async fn a_router_that_does_not_say_when_it_has_told_all_is_taken_to_have_when_i
 async fn routes_of_a_lost_router_are_held_and_then_go() {
     let live = start(LiveConfig { hold: Duration::from_millis(300), ..quick() }).await;
     let mut router = Router::connect(&live, "edge-1").await;
-    router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
+    router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
     drop(router);
     until(&live, "it is held", |stats| stats.sessions(FeedKind::Bmp, Phase::Held) == 1).await;
-    assert_eq!(live.atlas().origin(ip("198.51.100.7")), Some(Asn(67)));
-    until_origin(&live, "198.51.100.7", Some(1)).await;
+    assert_eq!(live.atlas().origin(ip("45.51.100.7")), Some(Asn(67)));
+    until_origin(&live, "45.51.100.7", Some(1)).await;
     until(&live, "it is gone", |stats| stats.feeds.is_empty() && stats.rib.routes == 0).await;
     assert_eq!(live.stats().heard[&FeedKind::Bmp].announced, 1, "what was heard stays counted");
     stop(live).await;
@@ -204,21 +204,21 @@ async fn routes_of_a_lost_router_are_held_and_then_go() {
 async fn a_router_that_comes_back_replaces_what_it_told_and_no_other() {
     let live = start(quick()).await;
     let mut routers = Vec::new();
-    for (name, network, origin) in [("edge-1", "203.0.113.0/24", 71), ("edge-2", "198.51.100.0/24", 72)] {
+    for (name, network, origin) in [("edge-1", "45.0.113.0/24", 71), ("edge-2", "45.51.100.0/24", 72)] {
         let mut router = Router::connect(&live, name).await;
         router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, origin], &[network])]).await;
         routers.push(router);
     }
-    until_origin(&live, "203.0.113.7", Some(71)).await;
-    until_origin(&live, "198.51.100.7", Some(72)).await;
+    until_origin(&live, "45.0.113.7", Some(71)).await;
+    until_origin(&live, "45.51.100.7", Some(72)).await;
     drop(routers);
     until(&live, "both are held", |stats| stats.sessions(FeedKind::Bmp, Phase::Held) == 2).await;
     let mut back = Router::connect(&live, "edge-1").await;
-    back.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 73], &["192.88.99.0/24"]), end_of_rib(peer())])
+    back.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 73], &["45.88.99.0/24"]), end_of_rib(peer())])
         .await;
-    until_origin(&live, "192.88.99.7", Some(73)).await;
-    until_origin(&live, "203.0.113.7", None).await;
-    assert_eq!(live.atlas().origin(ip("198.51.100.7")), Some(Asn(72)), "the other router's are still held");
+    until_origin(&live, "45.88.99.7", Some(73)).await;
+    until_origin(&live, "45.0.113.7", None).await;
+    assert_eq!(live.atlas().origin(ip("45.51.100.7")), Some(Asn(72)), "the other router's are still held");
     assert_eq!(live.stats().feeds.len(), 2);
     stop(live).await;
 }
@@ -227,8 +227,8 @@ async fn a_router_that_comes_back_replaces_what_it_told_and_no_other() {
 async fn garbage_beside_a_good_session_ends_alone() {
     let live = start(quick()).await;
     let mut good = Router::connect(&live, "edge-1").await;
-    good.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(66)).await;
+    good.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(66)).await;
     let mut dice = Dice(11);
     let noise: Vec<u8> = (0..200_000).map(|_| dice.byte()).collect();
     let garbage: [Vec<u8>; 6] = [
@@ -245,8 +245,8 @@ async fn garbage_beside_a_good_session_ends_alone() {
         let _ = bad.0.write_all(&garbage).await;
         bad.closed().await;
         let origin = 100 + turn as u32;
-        good.send(&[announce(peer(), &[65, origin], &["198.51.100.0/24"])]).await;
-        until_origin(&live, "198.51.100.7", Some(origin)).await;
+        good.send(&[announce(peer(), &[65, origin], &["45.51.100.0/24"])]).await;
+        until_origin(&live, "45.51.100.7", Some(origin)).await;
     }
     until(&live, "each was counted", |stats| stats.bmp_faults == 6).await;
     assert_eq!(live.stats().sessions(FeedKind::Bmp, Phase::Synced), 1);
@@ -257,19 +257,19 @@ async fn garbage_beside_a_good_session_ends_alone() {
 async fn a_panic_of_the_parser_ends_one_session_and_holds_its_routes() {
     let live = start(quick()).await;
     let mut good = Router::connect(&live, "edge-1").await;
-    good.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
+    good.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["45.51.100.0/24"])]).await;
     let mut bad = Router::connect(&live, "edge-2").await;
-    bad.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 77], &["203.0.113.0/24"])]).await;
-    until_origin(&live, "203.0.113.7", Some(77)).await;
+    bad.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 77], &["45.0.113.0/24"])]).await;
+    until_origin(&live, "45.0.113.7", Some(77)).await;
     bad.send(&[message(PANIC, &[])]).await;
     bad.closed().await;
     until(&live, "it is held", |stats| {
         stats.bmp_faults == 1 && stats.sessions(FeedKind::Bmp, Phase::Held) == 1
     })
     .await;
-    good.send(&[announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
-    assert_eq!(live.atlas().origin(ip("203.0.113.7")), Some(Asn(77)));
+    good.send(&[announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
+    assert_eq!(live.atlas().origin(ip("45.0.113.7")), Some(Asn(77)));
     stop(live).await;
 }
 
@@ -295,10 +295,10 @@ async fn a_flood_takes_its_own_share_and_no_more() {
     until(&live, "the flood is at its bound", |stats| stats.feeds.iter().any(|feed| feed.refused > 10_000))
         .await;
     let mut good = Router::connect(&live, "edge-1").await;
-    good.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(66)).await;
-    good.send(&[announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
+    good.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(66)).await;
+    good.send(&[announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
     let stats = live.stats();
     assert!(stats.rib.routes <= SHARE + 1 && stats.rib.paths <= SHARE + 1, "{stats:?}");
     stop(live).await;
@@ -334,15 +334,15 @@ async fn only_those_allowed_are_listened_to_and_no_more_than_may_be() {
     let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
     let mut both = [Router::connect(&live, "a").await, Router::connect(&live, "b").await];
     for router in &mut both {
-        router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
+        router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["45.51.100.0/24"])]).await;
     }
     until(&live, "both tell of peers", |stats| stats.rib.routes == 2).await;
     Router::plain(&live).await.closed().await;
     drop(both);
     until(&live, "both are gone", |stats| stats.feeds.iter().all(|feed| feed.phase == Phase::Held)).await;
     let mut third = Router::connect(&live, "c").await;
-    third.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(66)).await;
+    third.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(66)).await;
     stop(live).await;
 }
 
@@ -360,16 +360,16 @@ async fn a_router_gets_in_while_others_hold_every_place_and_tell_nothing() {
         });
     }
     let mut honest = Router::connect(&live, "edge-1").await;
-    honest.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(66)).await;
+    honest.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(66)).await;
     for number in 0..40 {
         idle.push(Router::plain(&live).await);
         if number % 8 == 0 {
             idle.remove(0).closed().await;
         }
     }
-    honest.send(&[announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
+    honest.send(&[announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
     assert_eq!(live.stats().bmp_refused, 0);
     stop(live).await;
 }
@@ -389,7 +389,7 @@ async fn a_router_that_was_named_has_a_place_of_its_own_whatever_strangers_tell(
     for number in 0..6 {
         let mut stranger = Router::from(&live, &format!("127.0.1.{number}")).await;
         stranger.send(&[initiation("stranger"), peer_up(peer(), OWN)]).await;
-        stranger.send(&[announce(peer(), &[65, 66], &["203.0.113.0/24"])]).await;
+        stranger.send(&[announce(peer(), &[65, 66], &["45.0.113.0/24"])]).await;
         until(&live, "it tells of routes", |stats| stats.rib.routes == number + 1).await;
         strangers.push(stranger);
     }
@@ -401,10 +401,10 @@ async fn a_router_that_was_named_has_a_place_of_its_own_whatever_strangers_tell(
     Router::from(&live, "127.0.0.2").await.closed().await;
     let mut other = Router::from(&live, "127.0.0.3").await;
     other.send(&[initiation("edge-2"), peer_up(peer(), OWN)]).await;
-    other.send(&[announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(67)).await;
-    named.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 68], &["192.88.99.0/24"])]).await;
-    until_origin(&live, "192.88.99.7", Some(68)).await;
+    other.send(&[announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(67)).await;
+    named.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 68], &["45.88.99.0/24"])]).await;
+    until_origin(&live, "45.88.99.7", Some(68)).await;
     stop(live).await;
 }
 
@@ -420,16 +420,16 @@ async fn a_full_table_lets_those_go_who_are_gone_already() {
     let rib = RibLimits { routes_max: 3, ..RibLimits::default() };
     let live = start(LiveConfig { rib, ..quick() }).await;
     let mut first = Router::connect(&live, "edge-1").await;
-    let networks = ["203.0.113.0/26", "203.0.113.64/26", "203.0.113.128/26"];
+    let networks = ["45.0.113.0/26", "45.0.113.64/26", "45.0.113.128/26"];
     first.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 66], &networks)]).await;
     until(&live, "it is full", |stats| stats.rib.routes == 3).await;
     let mut second = Router::connect(&live, "edge-2").await;
-    second.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 67], &["198.51.100.0/24"])]).await;
+    second.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 67], &["45.51.100.0/24"])]).await;
     until(&live, "there is no room", |stats| stats.rib.refused == 1).await;
     drop(first);
     until(&live, "it is held", |stats| stats.sessions(FeedKind::Bmp, Phase::Held) == 1).await;
-    second.send(&[announce(peer(), &[65, 68], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(68)).await;
+    second.send(&[announce(peer(), &[65, 68], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(68)).await;
     assert_eq!(live.stats().rib.routes, 1);
     stop(live).await;
 }
@@ -439,21 +439,21 @@ async fn update_files_and_ris_live_lines_count_beside_routers() {
     let folder = tempfile::tempdir().unwrap();
     let updates = folder.path().join("updates.mrt");
     let told = [
-        ("192.0.2.1", 7, "203.0.113.0/24", Some(&[7u32, 71][..])),
-        ("192.0.2.1", 7, "198.51.100.0/24", Some(&[7, 72][..])),
-        ("192.0.2.1", 7, "198.51.100.0/24", None),
+        ("192.0.2.1", 7, "45.0.113.0/24", Some(&[7u32, 71][..])),
+        ("192.0.2.1", 7, "45.51.100.0/24", Some(&[7, 72][..])),
+        ("192.0.2.1", 7, "45.51.100.0/24", None),
     ];
     std::fs::write(&updates, made_up::updates(1_000, &told)).unwrap();
     let lines = folder.path().join("lines.jsonl");
-    let line = r#"{"type":"ris_message","data":{"timestamp":1.0,"peer":"192.0.2.9","peer_asn":"7","id":"1","host":"rrc01","type":"UPDATE","path":[7,73],"community":[],"origin":"IGP","announcements":[{"next_hop":"192.0.2.9","prefixes":["192.88.99.0/24"]}]}}"#;
+    let line = r#"{"type":"ris_message","data":{"timestamp":1.0,"peer":"192.0.2.9","peer_asn":"7","id":"1","host":"rrc01","type":"UPDATE","path":[7,73],"community":[],"origin":"IGP","announcements":[{"next_hop":"192.0.2.9","prefixes":["45.88.99.0/24"]}]}}"#;
     std::fs::write(&lines, line).unwrap();
     let ris_live = Some(RisConfig { source: RisSource::File(lines), collectors: Vec::new() });
     let live = start(LiveConfig { updates: vec![updates], ris_live, ..quick() }).await;
-    until_origin(&live, "203.0.113.7", Some(71)).await;
-    until_origin(&live, "192.88.99.7", Some(73)).await;
+    until_origin(&live, "45.0.113.7", Some(71)).await;
+    until_origin(&live, "45.88.99.7", Some(73)).await;
     let mut router = Router::connect(&live, "edge-1").await;
-    router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 74], &["198.51.100.0/24"])]).await;
-    until_origin(&live, "198.51.100.7", Some(74)).await;
+    router.send(&[peer_up(peer(), OWN), announce(peer(), &[65, 74], &["45.51.100.0/24"])]).await;
+    until_origin(&live, "45.51.100.7", Some(74)).await;
     let stats = live.stats();
     let kinds = [FeedKind::Bmp, FeedKind::RisLive, FeedKind::Updates];
     assert_eq!(kinds.map(|kind| stats.routes(kind)), [1, 1, 1], "{stats:?}");

@@ -20,12 +20,20 @@ fn prepends_count_once() {
 }
 
 #[test]
-fn a_path_with_a_loop_is_thrown_away() {
-    assert_eq!(clean(&[sequence(&[10, 20, 10])]), Err(Unusable::Loop));
+fn a_path_with_a_loop_keeps_its_origin_and_shows_no_link() {
+    // An origin that keeps others out by putting them into the path.
+    assert_eq!(clean(&[sequence(&[10, 20, 30, 20])]), Ok((vec![], vec![20])));
+    assert_eq!(clean(&[sequence(&[10, 20, 30, 30, 40, 20, 20])]), Ok((vec![], vec![20])));
+    // A network that is passed twice, somewhere in the middle.
+    assert_eq!(clean(&[sequence(&[10, 20, 10, 40])]), Ok((vec![], vec![40])));
+    assert_eq!(clean(&[sequence(&[10, 20, 10, 40, 10])]), Ok((vec![], vec![10])));
     assert_eq!(
         clean(&[sequence(&[10, 20]), AsPathSegment::set([5, 6]), sequence(&[10])]),
-        Err(Unusable::Loop)
+        Ok((vec![], vec![10]))
     );
+    // Who is behind a loop and not told is not known.
+    assert_eq!(clean(&[sequence(&[10, 20, 10, 23_456])]), Err(Unusable::NoOrigin));
+    assert_eq!(clean(&[sequence(&[10, 20, 10]), AsPathSegment::set([5, 6])]), Ok((vec![], vec![5, 6])));
 }
 
 #[test]
@@ -75,13 +83,13 @@ fn an_empty_path_is_the_tellers_own() {
 }
 
 #[test]
-fn endless_paths_and_sets_are_refused() {
+fn an_endless_path_shows_no_link_and_an_endless_set_nothing() {
     let long: Vec<u32> = (100..100 + HOPS_MAX as u32).collect();
-    assert!(clean(&[sequence(&long)]).is_ok());
-    let longer: Vec<u32> = (100..101 + HOPS_MAX as u32).collect();
-    assert_eq!(clean(&[sequence(&longer)]), Err(Unusable::TooLong));
+    assert_eq!(clean(&[sequence(&long)]), Ok((long, vec![99 + HOPS_MAX as u32])));
+    let longer: Vec<u32> = (100..110 + HOPS_MAX as u32).collect();
+    assert_eq!(clean(&[sequence(&longer)]), Ok((vec![], vec![109 + HOPS_MAX as u32])));
     let members: Vec<u32> = (100..101 + ORIGINS_MAX as u32).collect();
-    assert_eq!(clean(&[AsPathSegment::set(members)]), Err(Unusable::TooLong));
+    assert_eq!(clean(&[AsPathSegment::set(members)]), Err(Unusable::TooManyOrigins));
 }
 
 #[test]

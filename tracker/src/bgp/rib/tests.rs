@@ -26,7 +26,7 @@ fn frozen(rib: &mut Rib) -> nearcast_core::atlas::Atlas {
 #[test]
 fn a_route_is_announced_replaced_and_withdrawn() {
     let mut rib = Rib::new(RibLimits::default());
-    let (a, network) = (source(1, 0), net("198.51.100.0/24"));
+    let (a, network) = (source(1, 0), net("45.51.100.0/24"));
     assert_eq!(rib.announce(a, network, 0, &path(&[1, 2, 3])), Announced::New);
     assert_eq!(rib.announce(a, network, 0, &path(&[1, 2, 3])), Announced::Same);
     assert_eq!(rib.announce(a, network, 0, &path(&[1, 4])), Announced::Changed);
@@ -41,7 +41,7 @@ fn a_route_is_announced_replaced_and_withdrawn() {
 
 #[test]
 fn the_origin_told_by_most_comes_first_and_the_lower_number_among_equals() {
-    let network = net("2001:db8::/32");
+    let network = net("2a01:db8::/32");
     let told = [(0, 9), (1, 7), (2, 9), (3, 8), (4, 7)];
     for turn in 0..told.len() {
         let mut rib = Rib::new(RibLimits::default());
@@ -55,7 +55,7 @@ fn the_origin_told_by_most_comes_first_and_the_lower_number_among_equals() {
 #[test]
 fn several_paths_of_one_source_are_told_apart_by_their_id() {
     let mut rib = Rib::new(RibLimits::default());
-    let (a, network) = (source(1, 0), net("198.51.100.0/24"));
+    let (a, network) = (source(1, 0), net("45.51.100.0/24"));
     for id in 1..=3 {
         assert_eq!(rib.announce(a, network, id, &path(&[1, id + 10])), Announced::New);
     }
@@ -68,15 +68,15 @@ fn who_is_forgotten_counts_no_more_and_leaves_nothing_behind() {
     let mut rib = Rib::new(RibLimits::default());
     let (a, b) = (source(1, 0), source(2, 0));
     for third in 0..100 {
-        let network = net(&format!("198.51.{third}.0/24"));
+        let network = net(&format!("45.51.{third}.0/24"));
         rib.announce(a, network, 0, &path(&[1, 2, 100 + third]));
         rib.announce(b, network, 0, &path(&[5, 100]));
     }
     assert_eq!(rib.forget(a), 100);
     assert_eq!((rib.counts().routes, rib.counts().forgotten), (100, 100));
-    assert_eq!(rib.origins(net("198.51.7.0/24")), [Asn(100)], "before the sweep as after it");
+    assert_eq!(rib.origins(net("45.51.7.0/24")), [Asn(100)], "before the sweep as after it");
     let atlas = frozen(&mut rib);
-    assert_eq!(atlas.origin("198.51.7.1".parse().unwrap()), Some(Asn(100)));
+    assert_eq!(atlas.origin("45.51.7.1".parse().unwrap()), Some(Asn(100)));
     assert_eq!(atlas.relation(Asn(1), Asn(2)), None);
     assert_eq!(atlas.relation(Asn(5), Asn(100)), Some(Relation::Unknown));
     assert_eq!(rib.forget_session(SessionId(2)), 100);
@@ -87,7 +87,7 @@ fn who_is_forgotten_counts_no_more_and_leaves_nothing_behind() {
 #[test]
 fn who_comes_back_is_somebody_new() {
     let mut rib = Rib::new(RibLimits::default());
-    let (a, network) = (source(1, 0), net("198.51.100.0/24"));
+    let (a, network) = (source(1, 0), net("45.51.100.0/24"));
     rib.announce(a, network, 0, &path(&[1, 2]));
     rib.forget(a);
     assert_eq!(rib.announce(a, network, 0, &path(&[1, 3])), Announced::New);
@@ -100,7 +100,7 @@ fn who_comes_back_is_somebody_new() {
 #[test]
 fn routes_of_a_session_that_is_over_count_only_where_there_are_no_others() {
     let mut rib = Rib::new(RibLimits::default());
-    let (both, one) = (net("198.51.100.0/24"), net("203.0.113.0/24"));
+    let (both, one) = (net("45.51.100.0/24"), net("45.0.113.0/24"));
     rib.announce(source(1, 0), both, 0, &path(&[1, 2]));
     rib.announce(source(1, 0), one, 0, &path(&[1, 2]));
     rib.age(SessionId(1));
@@ -117,7 +117,7 @@ fn routes_of_a_session_that_is_over_count_only_where_there_are_no_others() {
 fn one_session_cannot_take_the_room_of_another() {
     let limits = RibLimits { routes_max: 30, routes_per_session_max: 10, ..RibLimits::default() };
     let mut rib = Rib::new(limits);
-    let network = |number: u32| net(&format!("10.{}.{}.0/24", number / 256, number % 256));
+    let network = |number: u32| net(&format!("11.{}.{}.0/24", number / 256, number % 256));
     for number in 0..1_000 {
         rib.announce(source(1, 0), network(number), 0, &path(&[1, 2]));
     }
@@ -137,7 +137,7 @@ fn a_full_table_refuses_and_has_room_again_once_somebody_goes() {
     let mut rib = Rib::new(limits);
     let tell = |rib: &mut Rib, session: u32| -> usize {
         let told = (0..60).map(|third| {
-            rib.announce(source(session, 0), net(&format!("10.{session}.{third}.0/24")), 0, &path(&[7]))
+            rib.announce(source(session, 0), net(&format!("11.{session}.{third}.0/24")), 0, &path(&[7]))
         });
         told.filter(|told| *told == Announced::New).count()
     };
@@ -151,7 +151,7 @@ fn a_full_table_refuses_and_has_room_again_once_somebody_goes() {
 #[test]
 fn sources_are_bounded_and_slots_used_again() {
     let mut rib = Rib::new(RibLimits { sources_max: 4, ..RibLimits::default() });
-    let network = net("198.51.100.0/24");
+    let network = net("45.51.100.0/24");
     let tell = |rib: &mut Rib, number| rib.announce(source(1, number), network, 0, &path(&[1, 2]));
     assert!((0..4).all(|number| tell(&mut rib, number) == Announced::New));
     assert_eq!(tell(&mut rib, 4), Announced::Refused(Full::Sources));
@@ -168,7 +168,7 @@ fn different_paths_and_links_of_a_session_are_bounded() {
         RibLimits { path_words_per_session_max: 30, links_per_session_max: 3, ..RibLimits::default() };
     let mut rib = Rib::new(limits);
     let tell = |rib: &mut Rib, session, last: u32| {
-        rib.announce(source(session, 0), net(&format!("10.{session}.{last}.0/24")), 0, &path(&[1, 2, last]))
+        rib.announce(source(session, 0), net(&format!("11.{session}.{last}.0/24")), 0, &path(&[1, 2, last]))
     };
     // A path of three takes four words; two links, of which one is shared.
     let told: Vec<Announced> = (10..20).map(|last| tell(&mut rib, 1, last)).collect();
@@ -223,9 +223,9 @@ proptest! {
     #[test]
     fn the_table_agrees_with_a_plain_map(steps in steps()) {
         let network = |number: u8| net(&if number < 8 {
-            format!("10.0.0.0/{}", 8 + number)
+            format!("11.0.0.0/{}", 8 + number)
         } else {
-            format!("2001:db8::/{}", 32 + number)
+            format!("2a01:db8::/{}", 32 + number)
         });
         let by = |number: u8| path(&[1, 2, 3, 10 + u32::from(number)][usize::from(number % 3)..]);
         let mut rib = Rib::new(RibLimits::default());

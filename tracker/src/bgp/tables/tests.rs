@@ -35,7 +35,27 @@ fn every_form_of_a_line_is_read() {
             "2001:db8::/112 64505_64506",
         ]
     );
-    assert_eq!((counts.good, counts.bad), (6, 0));
+    assert_eq!((counts.good, counts.bad), (5, 0), "remarks are no lines");
+}
+
+#[test]
+fn blanks_commas_remarks_and_headings_are_read() {
+    for text in [
+        "1.0.0.0/24 13335\n2606:4700::/32 13335\n",
+        "1.0.0.0/24 AS13335 # a remark\n2606:4700::/32 AS13335 ; another\n",
+        "\u{feff}1.0.0.0/24\t 13335\r\n2606:4700::/32   as13335\r\n",
+        "network,asn,organization\n1.0.0.0/24,13335,\"Cloud, Inc.\"\n2606:4700::/32,13335,x\n",
+        "\"1.0.0.0\",\"1.0.0.255\",\"13335\",\"x\"\n2606:4700:: 32 13335\n",
+        "1.0.0.0 - 1.0.0.255 13335\n2606:4700::-2606:4700:ffff:ffff:ffff:ffff:ffff:ffff 13335\n",
+        "1.0.0.0, 24, 13335\n2606:4700::/32\t{13335}\n",
+    ] {
+        let (seen, counts) = read(text);
+        assert_eq!(seen, ["1.0.0.0/24 13335", "2606:4700::/32 13335"], "{text}");
+        assert_eq!(counts.bad, 0, "{text}");
+    }
+    assert_eq!(read("1.0.0.0/24 {64500, 64501}\n").0, ["1.0.0.0/24 64500_64501"]);
+    // A heading stands in front, or it is a line that makes no sense.
+    assert_eq!(read("1.0.0.0/24 1\nprefix asn\n").1.bad, 1);
 }
 
 #[test]
@@ -53,6 +73,8 @@ fn lines_that_make_no_sense_are_counted_and_say_what_is_wrong() {
         ("192.0.2.9\t192.0.2.0\t1", "before its start"),
         ("192.0.2.9\t2001:db8::\t1", "different families"),
         ("192.0.2.0\t192.0.2.255\tx", "the AS must be a number"),
+        ("192.0.2.0/24\t", "with tabs, blanks or commas between"),
+        ("192.0.2.0/24 {}", "the AS must be a number"),
         ("192.0.2.0\tx\t1", "\"x\" is no address"),
     ] {
         let (seen, counts) = read(line);
@@ -69,6 +91,24 @@ fn names_are_read_and_empty_ones_left_out() {
     let counts = names(text.as_bytes(), |asn, name| seen.push((asn.0, name.to_owned()))).unwrap();
     assert_eq!(seen, [(1, "One, Inc.".to_owned()), (2, "Two\twith a tab".to_owned())]);
     assert_eq!((counts.good, counts.bad), (3, 1));
+}
+
+#[test]
+fn names_are_read_as_everybody_writes_them() {
+    for (line, name) in [
+        ("13335 CLOUDFLARENET - Cloudflare, Inc., US", "CLOUDFLARENET - Cloudflare, Inc., US"),
+        ("AS13335\tCloudflare # one", "Cloudflare # one"),
+        ("\u{feff}13335   Cloudflare \r", "Cloudflare"),
+        ("asn,name,class,cc\nAS13335,\"Cloudflare, Inc.\",Content,US", "Cloudflare, Inc."),
+        ("13335,Cloudflare,US", "Cloudflare"),
+        ("# names\n; more\n13335 \"Cloudflare\"", "Cloudflare"),
+    ] {
+        let mut seen = Vec::new();
+        let counts = names(line.as_bytes(), |asn, name| seen.push((asn.0, name.to_owned()))).unwrap();
+        assert_eq!((seen, counts.bad), (vec![(13_335, name.to_owned())], 0), "{line}");
+    }
+    let reserved = names(&b"0 -Reserved AS-, ZZ\n"[..], |_, _| panic!("AS 0 is nobody")).unwrap();
+    assert_eq!((reserved.good, reserved.bad), (1, 0));
 }
 
 /// Lines, prefixes, ASes.

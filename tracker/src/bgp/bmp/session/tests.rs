@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use bytes::BytesMut;
 
@@ -6,7 +6,8 @@ use super::*;
 use crate::bgp::{
     bmp::{
         crafted::{
-            Dice, Of, announce, announce_v6, end_of_rib, initiation, message, peer_down, peer_up, withdraw,
+            Dice, Of, announce, announce_v6, end_of_rib, initiation, message, peer_down, peer_up, with_ids,
+            withdraw,
         },
         frame,
     },
@@ -153,7 +154,7 @@ fn a_path_of_no_use_withdraws_what_was_told() {
     heard.hear_all(&[
         peer_up(peer, OWN),
         announce(peer, &[65, 66], &networks),
-        announce(peer, &[65, 66, 65], &networks),
+        announce(peer, &[65, 66, 23_456], &networks),
     ]);
     assert_eq!((heard.origins(networks[0]), heard.session.tally().skipped), (vec![], 1));
 }
@@ -325,10 +326,73 @@ fn thousands_of_damaged_streams_are_skipped_or_ended() {
 }
 
 #[test]
+fn peers_with_one_address_are_told_apart_by_their_ids() {
+    let (mut heard, a) = (Told2Rib::new(), Of::peer(1, 65));
+    let b = Of { id: Ipv4Addr::new(10, 0, 0, 2), asn: 75, ..a };
+    heard.hear_all(&[peer_up(a, OWN), peer_up(b, OWN)]);
+    heard.hear_all(&[announce(a, &[65, 66], &["45.72.0.0/16"]), announce(b, &[75, 76], &["45.73.0.0/16"])]);
+    // The other view of the one says nothing of the other.
+    heard.hear_all(&[announce(a.post_policy(), &[65, 67], &["45.72.0.0/16"])]);
+    assert_eq!((heard.origins("45.72.0.0/16"), heard.origins("45.73.0.0/16")), (vec![67], vec![76]));
+    heard.hear_all(&[peer_down(a)]);
+    assert_eq!((heard.origins("45.72.0.0/16"), heard.origins("45.73.0.0/16")), (vec![], vec![76]));
+    // One that comes up again begins anew, and the other stays.
+    heard.hear_all(&[peer_up(a, OWN), announce(a, &[65, 68], &["45.72.0.0/16"]), peer_up(b, OWN)]);
+    assert_eq!((heard.origins("45.72.0.0/16"), heard.origins("45.73.0.0/16")), (vec![68], vec![]));
+    // Who leaves out its id could be either.
+    let nobody = Of { id: Ipv4Addr::UNSPECIFIED, ..a };
+    let skipped = heard.session.tally().skipped;
+    heard.hear_all(&[announce(nobody, &[65, 69], &["45.74.0.0/16"]), peer_down(nobody)]);
+    assert_eq!((heard.session.tally().skipped, heard.rib.counts().routes), (skipped + 1, 1));
+    heard.hear_all(&[peer_down(b), announce(nobody, &[65, 69], &["45.74.0.0/16"])]);
+    assert_eq!(heard.origins("45.74.0.0/16"), [69], "there is but one");
+}
+
+#[test]
+fn twins_are_bounded() {
+    let mut heard = Told2Rib::new();
+    for number in 1..=300u32 {
+        heard.hear_all(&[peer_up(Of { id: Ipv4Addr::from(number), ..Of::peer(1, 65) }, OWN)]);
+    }
+    assert_eq!(heard.session.tally().skipped, 300 - 256);
+}
+
+#[test]
+fn path_ids_that_nobody_announced_are_read_and_said_once() {
+    let (mut heard, local) = (Told2Rib::new(), Of::local(OWN));
+    heard.hear_all(&[
+        peer_up(local, OWN),
+        with_ids(local, &[65, 66], &[(1, "45.70.0.0/16"), (2, "45.71.0.0/24")]),
+        with_ids(local, &[65, 67], &[(3, "45.71.0.0/24")]),
+        end_of_rib(local),
+    ]);
+    assert_eq!((heard.origins("45.70.0.0/16"), heard.origins("45.71.0.0/24")), (vec![66], vec![66, 67]));
+    assert_eq!((heard.session.take_notes(), heard.session.tally().skipped), (vec![Note::UnannouncedIds], 0));
+    // Large ids can be taken for prefixes, if one does not know the router.
+    heard.hear_all(&[with_ids(local, &[65, 68], &[(0x0100_0809, "10.0.0.0/8")])]);
+    assert_eq!((heard.origins("10.0.0.0/8"), heard.session.take_notes()), (vec![68], vec![]));
+    // What has no ids is read as ever.
+    heard.hear_all(&[announce(local, &[65, 69], &["45.75.0.0/16"])]);
+    assert_eq!(heard.origins("45.75.0.0/16"), [69]);
+}
+
+#[test]
+fn prefixes_that_cannot_be_read_are_said() {
+    let (mut heard, peer) = (Told2Rib::new(), Of::peer(1, 65));
+    heard.hear_all(&[peer_up(peer, OWN)]);
+    let mut message = announce(peer, &[65, 66], &["45.70.0.0/16"]);
+    let bits = message.len() - 3;
+    message[bits] = 77;
+    heard.hear_all(&[message.clone(), message]);
+    assert_eq!(heard.session.take_notes(), [Note::UnreadablePrefixes]);
+    assert_eq!(heard.rib.counts().routes, 0);
+}
+
+#[test]
 fn peers_of_one_router_are_bounded() {
     let mut heard = Told2Rib::new();
     for number in 0..5_000u32 {
-        let address = std::net::Ipv4Addr::from(0x0a00_0000 + number);
+        let address = Ipv4Addr::from(0x0a00_0000 + number);
         heard.hear_all(&[peer_up(Of { address, ..Of::peer(1, 65) }, OWN)]);
     }
     assert_eq!(heard.session.tally().skipped, 5_000 - 4_096);

@@ -1,0 +1,201 @@
+//! Reads metrics as strictly as the formats are written down, for tests: whatever a collector could stumble over is an error.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    process::{Command, Stdio},
+};
+
+use super::format::Format;
+
+/// A metric and what is known of it.
+#[derive(Debug, Default)]
+struct Family {
+    kind: Option<String>,
+    has_help: bool,
+    unit: Option<String>,
+    samples: usize,
+}
+
+/// Every sample by its name and labels, if the text is right in every way.
+///
+/// # Errors
+/// The first thing that is wrong, and where.
+pub fn samples(text: &str, format: Format) -> Result<BTreeMap<String, f64>, String> {
+    let body = match format {
+        Format::OpenMetrics => text.strip_suffix("# EOF\n").ok_or("it does not end in # EOF")?,
+        Format::Text => text,
+    };
+    if !body.is_empty() && !body.ends_with('\n') {
+        return Err("the last line has no end".to_owned());
+    }
+    let (mut families, mut samples) = (BTreeMap::<&str, Family>::new(), BTreeMap::new());
+    let mut current = "";
+    for (number, line) in (1..).zip(body.lines()) {
+        let wrong = |what: &str| format!("line {number}: {what}: {line}");
+        if let Some(told) = line.strip_prefix("# ") {
+            let (word, rest) = told.split_once(' ').ok_or_else(|| wrong("it says nothing"))?;
+            let (name, value) = rest.split_once(' ').ok_or_else(|| wrong("nothing is said"))?;
+            if !is_name(name) || value.is_empty() {
+                return Err(wrong("it names no metric"));
+            }
+            if name != current && families.contains_key(name) {
+                return Err(wrong("the metric was told before"));
+            }
+            current = name;
+            let family = families.entry(name).or_default();
+            if family.samples > 0 {
+                return Err(wrong("it comes behind samples"));
+            }
+            let is_new = match word {
+                "HELP" => !std::mem::replace(&mut family.has_help, true),
+                "TYPE" => is_kind(value, format) && family.kind.replace(value.to_owned()).is_none(),
+                "UNIT" if format == Format::OpenMetrics => family.unit.replace(value.to_owned()).is_none(),
+                _ => false,
+            };
+            if !is_new {
+                return Err(wrong("it is said twice, or does not belong here"));
+            }
+            continue;
+        }
+        let (name, labels, value) = sample(line).ok_or_else(|| wrong("it is no sample"))?;
+        let family = families.get_mut(current).ok_or_else(|| wrong("it has no type"))?;
+        let kind = family.kind.as_deref().ok_or_else(|| wrong("it has no type"))?;
+        if name != expected(current, kind, format) {
+            return Err(wrong("it is not called like its metric"));
+        }
+        if format == Format::Text && kind == "counter" && !name.ends_with("_total") {
+            return Err(wrong("a counter ends in _total"));
+        }
+        let value: f64 = value.parse().map_err(|_| wrong("its value is no number"))?;
+        if kind == "counter" && !(value >= 0.0 && value.is_finite()) {
+            return Err(wrong("a counter is finite and not below zero"));
+        }
+        family.samples += 1;
+        let labels: Vec<String> = labels.into_iter().collect();
+        if samples.insert(format!("{name}{{{}}}", labels.join(",")), value).is_some() {
+            return Err(wrong("it is told twice"));
+        }
+    }
+    for (name, family) in &families {
+        if !family.has_help || family.kind.is_none() || family.samples == 0 {
+            return Err(format!("{name} has no help, no type or no sample"));
+        }
+        if let Some(unit) = &family.unit
+            && !name.ends_with(&format!("_{unit}"))
+        {
+            return Err(format!("{name} does not end in its unit, {unit}"));
+        }
+    }
+    Ok(samples)
+}
+
+/// What `promtool check metrics` says of a text; none where it is not installed.
+pub fn promtool(text: &str) -> Option<Result<(), String>> {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().ok()?;
+    // It says what is wrong also when it stops reading early.
+    let _ = child.stdin.take()?.write_all(text.as_bytes());
+    let ended = child.wait_with_output().ok()?;
+    let said = [ended.stdout, ended.stderr].concat();
+    Some(if ended.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) })
+}
+
+fn is_kind(kind: &str, format: Format) -> bool {
+    match format {
+        Format::OpenMetrics => matches!(kind, "counter" | "gauge" | "info" | "unknown"),
+        Format::Text => matches!(kind, "counter" | "gauge" | "untyped"),
+    }
+}
+
+/// How samples of a metric are called.
+fn expected(name: &str, kind: &str, format: Format) -> String {
+    match (format, kind) {
+        (Format::OpenMetrics, "counter") => format!("{name}_total"),
+        (Format::OpenMetrics, "info") => format!("{name}_info"),
+        _ => name.to_owned(),
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_' || c == ':';
+    text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_ascii_digit())
+}
+
+/// Name, labels and value of a line.
+fn sample(line: &str) -> Option<(&str, BTreeSet<String>, &str)> {
+    let end = line.find(['{', ' '])?;
+    let (name, mut rest) = line.split_at(end);
+    let mut labels = BTreeSet::new();
+    if let Some(inside) = rest.strip_prefix('{') {
+        rest = inside;
+        let mut names = BTreeSet::new();
+        while !rest.starts_with('}') {
+            let (label, behind) = rest.split_once("=\"")?;
+            let mut escaped = false;
+            let close = behind.char_indices().find(|&(_, c)| {
+                let closes = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                closes
+            });
+            let (value, behind) = behind.split_at(close?.0);
+            if !is_name(label) || label.contains(':') || !names.insert(label) {
+                return None;
+            }
+            labels.insert(format!("{label}=\"{value}\""));
+            rest = &behind[1..];
+            rest = rest.strip_prefix(',').filter(|rest| !rest.starts_with('}')).unwrap_or(rest);
+        }
+        rest = &rest[1..];
+    }
+    let value = rest.strip_prefix(' ')?;
+    (is_name(name) && !value.contains(' ')).then_some((name, labels, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RIGHT: &str = "# HELP a_bytes Help.\n# TYPE a_bytes counter\n# UNIT a_bytes bytes\na_bytes_total{x=\"1\",y=\"\\\"}\"} 7\n\
+                         a_bytes_total{x=\"2\",y=\"\"} 8\n# HELP b Help.\n# TYPE b gauge\nb -1.5\n# EOF\n";
+
+    #[test]
+    fn what_is_right_is_read_and_every_kind_of_wrong_is_not() {
+        let read = samples(RIGHT, Format::OpenMetrics).unwrap();
+        assert_eq!((read.len(), read["b{}"]), (3, -1.5));
+        for (from, to) in [
+            ("# EOF\n", ""),
+            ("# EOF\n", "# EOF\n# EOF\n"),
+            ("# HELP b Help.\n", ""),
+            ("# TYPE b gauge\n", ""),
+            ("# TYPE b gauge\n", "# TYPE b gauge\n# TYPE b gauge\n"),
+            ("# TYPE b gauge\n", "# TYPE b colour\n"),
+            ("b -1.5\n", ""),
+            ("b -1.5\n", "b -1.5\nb 2\n"),
+            ("b -1.5\n", "c -1.5\n"),
+            ("b -1.5\n", "b x\n"),
+            ("b -1.5\n", "b{x=\"1\",x=\"2\"} 1\n"),
+            ("b -1.5\n", "b{x=1} 1\n"),
+            ("a_bytes_total{x=\"2\",y=\"\"} 8", "a_bytes_total{x=\"2\",y=\"\"} -8"),
+            ("a_bytes_total{x=\"2\"", "a_bytes{x=\"2\""),
+            ("# UNIT a_bytes bytes\n", "# UNIT a_bytes seconds\n"),
+            ("# HELP b Help.\n", "# HELP a_bytes Help.\n"),
+        ] {
+            let wrong = RIGHT.replacen(from, to, 1);
+            assert_ne!(wrong, RIGHT, "{from}");
+            assert!(samples(&wrong, Format::OpenMetrics).is_err(), "{wrong}");
+        }
+        assert!(samples(RIGHT, Format::Text).is_err());
+    }
+
+    #[test]
+    fn the_older_text_says_the_same_under_the_older_rules() {
+        let text = Format::Text.of(RIGHT.to_owned());
+        assert!(text.starts_with("# HELP a_bytes_total Help.\n# TYPE a_bytes_total counter\n"), "{text}");
+        let (new, old) =
+            (samples(RIGHT, Format::OpenMetrics).unwrap(), samples(&text, Format::Text).unwrap());
+        assert_eq!(new, old);
+        assert!(samples(&format!("{text}# EOF\n"), Format::Text).is_err());
+    }
+}

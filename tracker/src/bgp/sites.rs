@@ -1,0 +1,111 @@
+//! The operator's own sites: offices, campuses, data centres, each with prefixes of its own, mostly private ones, and what the
+//! lines between them cost. In the atlas a site is an AS whose number is private and whose name is the site's.
+//!
+//! Invariants: no two sites share a name, a number or an address; every link is between two sites, or a site and an AS, and
+//! stands once.
+
+mod file;
+
+use ipnetwork::IpNetwork;
+use nearcast_core::{
+    asn::{Asn, Relation},
+    atlas::{Atlas, AtlasBuilder},
+};
+
+pub use file::{FILE_BYTES_MAX, SITES_MAX, SitesError, parse};
+
+/// One site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// What it is called.
+    pub name: String,
+    /// Its number: private (RFC 6996).
+    pub asn: Asn,
+    /// Its addresses.
+    pub prefixes: Vec<IpNetwork>,
+}
+
+/// Who pays for what goes over a link, seen from the site that names it. Whoever has the choice takes the cheapest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// Nobody. What is on its way to a third site does not go over it.
+    Free,
+    /// This site does, as one that hangs on a larger one does.
+    Ours,
+    /// The other one does.
+    Theirs,
+    /// Both do: the dearest. It carries everything.
+    Both,
+}
+
+impl Cost {
+    const ALL: [(&'static str, Cost); 4] =
+        [("free", Cost::Free), ("ours", Cost::Ours), ("theirs", Cost::Theirs), ("both", Cost::Both)];
+
+    fn named(text: &str) -> Option<Cost> {
+        Cost::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, cost)| cost)
+    }
+
+    /// What the other end is to this one.
+    fn relation(self) -> Relation {
+        match self {
+            Cost::Free => Relation::Peer,
+            Cost::Ours => Relation::Provider,
+            Cost::Theirs => Relation::Customer,
+            Cost::Both => Relation::Unknown,
+        }
+    }
+}
+
+/// All sites.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sites {
+    sites: Vec<Site>,
+    /// Two ends, and what the second is to the first.
+    links: Vec<(Asn, Asn, Relation)>,
+}
+
+impl Sites {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.sites.is_empty()
+    }
+
+    /// Each, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Site> {
+        self.sites.iter()
+    }
+
+    /// Laid over an atlas: what the operator says of these addresses counts, however specific the atlas was.
+    pub fn over(&self, atlas: &Atlas) -> Atlas {
+        let mut builder = AtlasBuilder::on(atlas, atlas.version());
+        for site in &self.sites {
+            site.prefixes.iter().for_each(|&prefix| builder.prefix(prefix, &[site.asn]));
+            builder.name(site.asn, &site.name);
+        }
+        self.links.iter().for_each(|&(a, b, relation)| builder.link(a, b, relation));
+        builder.build()
+    }
+}
+
+/// Numbers that sites get which were given none: the private ones of 32 bits.
+const NUMBERS: std::ops::Range<u32> = 4_200_000_000..4_294_967_295;
+
+/// Gives each name a number of its own, which no other has in `taken`: the same name the same number, wherever it stands in the
+/// file and whatever is beside it, unless two names meet.
+fn number(name: &str, taken: impl Fn(Asn) -> bool) -> Asn {
+    // FNV-1a, 64 bits (Fowler, Noll and Vo).
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let many = u64::from(NUMBERS.end.abs_diff(NUMBERS.start));
+    let nth = |offset: u64| {
+        let at = hash.wrapping_add(offset).checked_rem(many).and_then(|at| u32::try_from(at).ok());
+        Asn(NUMBERS.start.saturating_add(at.unwrap_or(0)))
+    };
+    // There are a thousand times more numbers than sites.
+    (0..many).map(nth).find(|&asn| !taken(asn)).unwrap_or(Asn(NUMBERS.start))
+}
+
+#[cfg(test)]
+mod tests;

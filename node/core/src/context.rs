@@ -38,6 +38,12 @@ pub trait HaveMaps {
         None
     }
 
+    /// Whether `peer` is an HTTP server: what it gave counts as such, also when its last bytes come to be stored after it was
+    /// let go.
+    fn is_web_seed(&self, _peer: PeerKey) -> bool {
+        false
+    }
+
     /// The network `peer` is in, as caps are kept for it.
     fn network(&self, _peer: PeerKey) -> Network {
         Network::UNKNOWN

@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use clap::{Arg, ArgAction, Args, Command};
+use clap::{Arg, ArgAction, Args, Command, builder::Str};
 use clap_mangen::{
     Man,
     roff::{Inline, Roff, bold, italic, roman},
@@ -175,8 +175,7 @@ fn synopsis(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
 
 /// `[--peer ADDRESS]…`, or what stands for an argument by its place.
 fn mentioned(argument: &Arg) -> Vec<Inline> {
-    let values =
-        argument.get_value_names().unwrap_or_default().iter().map(|name| name.as_str()).collect::<Vec<_>>();
+    let values = argument.get_value_names().unwrap_or_default().iter().map(Str::as_str).collect::<Vec<_>>();
     let takes = argument.get_action().takes_values();
     let many = matches!(argument.get_action(), ArgAction::Append | ArgAction::Count)
         || argument.get_num_args().is_some_and(|range| range.max_values() > 1);

@@ -82,12 +82,9 @@ impl Wanted {
     }
 
     async fn add_list(&mut self, bytes: &[u8], path: &Path, proxies: &Proxies, screen: &Screen, json: bool) {
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(_) => {
-                let sentence = format!("{} is no list of links: it is not text in UTF-8", path.display());
-                return self.fail(CommandError::BadOption(sentence), screen, json);
-            }
+        let Ok(text) = std::str::from_utf8(bytes) else {
+            let sentence = format!("{} is no list of links: it is not text in UTF-8", path.display());
+            return self.fail(CommandError::BadOption(sentence), screen, json);
         };
         let written = lines(text, path, screen);
         if written.is_empty() {

@@ -201,13 +201,14 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> Trouble {
     }
 }
 
-/// How long the server wants to be left alone: seconds, or a date, which goes by its own clock if it shows that.
+/// How long the server wants to be left alone: seconds, or a date, which goes by its own clock: one that does
+/// not show it has said nothing, as ours may be wrong.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = match number(headers, &RETRY_AFTER) {
         Some(seconds) => seconds.at_most(PAUSE_MAX.as_secs()),
         None => {
             let then = date(headers, &RETRY_AFTER)?;
-            let now = date(headers, &DATE).unwrap_or_else(SystemTime::now);
+            let now = date(headers, &DATE)?;
             then.duration_since(now).unwrap_or_default().as_secs().min(PAUSE_MAX.as_secs())
         }
     };

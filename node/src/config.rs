@@ -8,13 +8,16 @@ use nearcast_core::{
     rates::Limits,
 };
 
-use crate::{address::Address, directory::DirectoryConfig};
+use crate::{address::Address, directory::DirectoryConfig, proxy::Proxies};
 
 /// Settings of one node. [`NodeConfig::default`] suits a person's `get`.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
     /// Where to listen; dials leave from the same IPs. Default: every interface, TCP and QUIC, any port.
     pub listen: Vec<Address>,
+    /// Where a port is taken, listen on any free one instead, and say so. For ports that nobody chose: others may have
+    /// written down one that somebody did. Default no.
+    pub listen_may_move: bool,
     /// Our secret key; none = a fresh one, so that two runs cannot be linked.
     pub identity: Option<PathBuf>,
     /// We are the operator's own server: we say so, and peers spare us.
@@ -45,16 +48,17 @@ pub struct NodeConfig {
     pub trackers: Vec<Address>,
     /// Have directories tell where newer atlases are to be had: see [`crate::handle::Node::atlas_offers`]. Default no.
     pub hear_of_atlases: bool,
+    /// Whom to go through for web seeds. Default nobody; the environment is for the caller to read.
+    pub proxies: Proxies,
     /// Seeds the policy's random choices; none = from the operating system.
     pub seed: Option<u64>,
 }
 
 impl Default for NodeConfig {
     fn default() -> Self {
-        let everywhere =
-            ["/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1", "/ip6/::/tcp/0", "/ip6/::/udp/0/quic-v1"];
         NodeConfig {
-            listen: everywhere.iter().filter_map(|text| text.parse().ok()).collect(),
+            listen: Address::everywhere(0),
+            listen_may_move: false,
             identity: None,
             origin: false,
             up: None,
@@ -68,6 +72,7 @@ impl Default for NodeConfig {
             directory: None,
             trackers: Vec::new(),
             hear_of_atlases: false,
+            proxies: Proxies::none(),
             seed: None,
         }
     }

@@ -193,6 +193,7 @@ impl Node {
             waiting_inbound_max: budget.waiting_inbound_max,
             pending_outbound_max: budget.pending_outbound_max,
             vital: vital.clone(),
+            listen_may_move: config.listen_may_move,
             is_service: config.origin || config.directory.is_some(),
             ..NetworkConfig::new(keypair, listen)
         };

@@ -22,6 +22,7 @@ mod net;
 mod open_files;
 mod peer_book;
 pub mod progress;
+pub mod proxy;
 pub mod publish;
 mod pulse;
 pub mod repeats;
@@ -35,3 +36,4 @@ mod web_seed;
 mod wire;
 
 pub use runtime::runtime;
+pub use web_seed::torrent as torrent_url;

@@ -50,9 +50,16 @@ pub(crate) struct Known {
     /// Addresses the user typed that are neither TCP nor QUIC at an IP: the dial says what is wrong with them.
     odd: Vec<Multiaddr>,
     alias_of: Option<PeerKey>,
+    /// It is an HTTP server.
+    is_server: bool,
 }
 
 impl Known {
+    /// Whether it is an HTTP server: a web seed.
+    pub(crate) fn is_server(&self) -> bool {
+        self.is_server
+    }
+
     /// Its IP as seen on a connection, else as told.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         let seen = self.connections.iter().find_map(|connection| ip_of(&connection.remote));
@@ -207,7 +214,8 @@ impl PeerBook {
     /// A new number, for an HTTP server: nothing else is known of it here.
     pub(crate) fn key_of_server(&mut self) -> PeerKey {
         let key = self.book.keep_new();
-        self.name(key, None)
+        self.peers.insert(key, Known { is_server: true, ..Known::default() });
+        key
     }
 
     /// An HTTP server is not used any more.
@@ -620,8 +628,10 @@ mod tests {
     fn web_servers_are_forgotten_with_their_content() {
         let mut book = PeerBook::new(1);
         let server = book.key_of_server();
-        assert!(book.get(server).is_some());
+        assert!(book.get(server).is_some_and(Known::is_server));
         book.release_server(server);
         assert!(book.get(server).is_none() && book.book.is_empty());
+        let peer = book.key_at(&"/ip4/192.0.2.1/tcp/5".parse().unwrap());
+        assert!(!book.get(peer).is_some_and(Known::is_server));
     }
 }

@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_before_anything_is_done() {
         for wrong in
-            [["--listen", "127.0.0.1:80"], ["--up", "fast"], ["--admin", "here"], ["--connections", "1"]]
+            [["--listen", "here.example:80"], ["--up", "fast"], ["--admin", "here"], ["--connections", "1"]]
         {
             let error = parse(&[&["serve"], &wrong[..]].concat()).unwrap_err().to_string();
             assert!(error.contains(wrong[0]), "{error}");

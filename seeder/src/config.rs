@@ -11,7 +11,7 @@ use std::{
 
 use nearcast_core::{paths::printable, signature::PublisherKey};
 use nearcast_node::{
-    address::Address,
+    address::{Address, SEEDER_PORT},
     config::{Caps, NodeConfig},
     key::check_identity,
 };
@@ -42,8 +42,8 @@ pub struct SeederConfig {
     pub link_addresses: Vec<Address>,
     /// How often the root is looked at.
     pub rescan: Duration,
-    /// Where to listen; empty = every interface, TCP and QUIC, any port. A seeder that others write
-    /// down needs a fixed port.
+    /// Where to listen; empty = every interface, TCP and QUIC, port 4800, or any if that is taken. A seeder that others write
+    /// down names its port.
     pub listen: Vec<Address>,
     /// Atlas of who is where; none = nearness goes by address prefixes.
     pub atlas: Option<PathBuf>,
@@ -106,9 +106,11 @@ impl SeederConfig {
             hear_of_atlases: self.atlas_auto.is_some(),
             ..NodeConfig::default()
         };
-        if !self.listen.is_empty() {
-            node.listen.clone_from(&self.listen);
-        }
+        // A port that nobody named gives way; one that was named does not.
+        (node.listen, node.listen_may_move) = match self.listen.is_empty() {
+            true => (Address::everywhere(SEEDER_PORT), true),
+            false => (self.listen.clone(), false),
+        };
         node
     }
 }
@@ -141,7 +143,7 @@ impl Settings {
             problems.push(problem);
             None
         });
-        let listen: Vec<Address> = layers.all(Setting::Listen);
+        let listen: Vec<Address> = layers.addresses(Setting::Listen);
         for address in listen.iter().filter(|address| address.ip().is_none()) {
             problems.push(format!("listen: {address} names no IP to listen on"));
         }
@@ -149,12 +151,12 @@ impl Settings {
             root,
             publish: layers.switch(Setting::Publish),
             hidden: layers.switch(Setting::Hidden),
-            link_addresses: layers.all(Setting::LinkAddress),
+            link_addresses: layers.addresses(Setting::LinkAddress),
             rescan: layers.duration(Setting::Rescan),
             listen,
             atlas: layers.path(Setting::Atlas).filter(|path| path.as_os_str() != "auto"),
             atlas_auto,
-            trackers: layers.all(Setting::Tracker),
+            trackers: layers.addresses(Setting::Tracker),
             up: layers.rate(Setting::Up),
             connections_max: layers.count(Setting::Connections).unwrap_or_default(),
             caps: caps(layers),

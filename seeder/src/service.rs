@@ -252,7 +252,7 @@ async fn hand_on(mut news: watch::Receiver<Option<News>>, node: Node, health: Ar
     while news.changed().await.is_ok() {
         let Some(News { atlas, link }) = news.borrow_and_update().clone() else { continue };
         health.atlas_version.store(atlas.version(), Relaxed);
-        let link = Magnet { addresses: link_addresses(node.addresses()), ..link };
+        let link = Magnet { addresses: link_addresses(&node.addresses()), ..link };
         let offer = AtlasOffer { version: atlas.version(), link: link.to_string() };
         if let Some(directory) = node.directory()
             && let Err(error) = directory.offer_atlas(offer)

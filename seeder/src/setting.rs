@@ -4,6 +4,7 @@
 //! A setting has one name in three spellings: `--up-per-content`, `NEARCAST_SEEDER_UP_PER_CONTENT` and the
 //! key `up-per-content`.
 
+use nearcast_node::address::{SEEDER_PORT, TRACKER_PORT};
 use nearcast_service::{
     sandbox,
     setting::{self, Kind, Program},
@@ -43,7 +44,7 @@ pub enum Setting {
     Sandbox,
 }
 
-use Kind::{Addresses, Count, Duration as Time, Filter, Key, Path, PathOr, Rate, Switch, Word};
+use Kind::{Addresses, Count, Duration as Time, Filter, Key, Listen, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
 pub static TABLE: [About; 25] = [
@@ -91,10 +92,10 @@ pub static TABLE: [About; 25] = [
     About {
         setting: Setting::LinkAddress,
         name: "link-address",
-        kind: Addresses,
-        value: "MULTIADDR",
+        kind: Addresses(SEEDER_PORT),
+        value: "ADDRESS",
         default: "",
-        example: "/dns/origin.example/tcp/4800",
+        example: "origin.example:4800",
         live: true,
         short: "Address to put into magnet links.",
         long: "Several are possible. By default those listened on, four at most. Name one that clients can reach, \
@@ -115,14 +116,14 @@ pub static TABLE: [About; 25] = [
     About {
         setting: Setting::Listen,
         name: "listen",
-        kind: Addresses,
-        value: "MULTIADDR",
+        kind: Listen(SEEDER_PORT),
+        value: "ADDRESS",
         default: "",
-        example: "/ip4/0.0.0.0/tcp/4800",
+        example: "192.0.2.1:4800",
         live: false,
-        short: "Address to listen on.",
-        long: "Several are possible. By default every interface, TCP and QUIC, any free port. Give a fixed port \
-               when others write the address down.",
+        short: "Address to listen on: IP:PORT for TCP and QUIC, or a multiaddr.",
+        long: "Several are possible. By default every interface, TCP and QUIC, port 4800; or any free port if that is \
+               taken, which is said. A port that is named here never gives way. * stands for every interface.",
     },
     About {
         setting: Setting::Atlas,
@@ -165,8 +166,8 @@ pub static TABLE: [About; 25] = [
     About {
         setting: Setting::Tracker,
         name: "tracker",
-        kind: Addresses,
-        value: "MULTIADDR",
+        kind: Addresses(TRACKER_PORT),
+        value: "ADDRESS",
         default: "",
         example: "/dns/tracker.example/tcp/4802",
         live: false,
@@ -400,7 +401,7 @@ mod tests {
     fn wrong_values_are_refused_with_what_would_be_right() {
         for (setting, value, right) in [
             (Setting::Publish, "yes", "true or false"),
-            (Setting::Listen, "127.0.0.1:80", "/ip4/"),
+            (Setting::Listen, "here.example:80", "an IP"),
             (Setting::Up, "fast", "none for no limit"),
             (Setting::Connections, "3", "from 16 to 60000"),
             (Setting::Rescan, "soon", "30s"),

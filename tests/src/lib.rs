@@ -15,6 +15,7 @@ pub mod operated;
 pub mod place;
 pub mod probe;
 pub mod process;
+pub mod proxy;
 pub mod siege;
 pub mod stranger;
 pub mod torrent;

@@ -61,6 +61,10 @@ impl Place {
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("STATE_DIRECTORY");
+        // Nothing of this machine's user may decide where a test goes.
+        for variable in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env_remove(variable);
+        }
         for variable in ["XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"] {
             command.env(variable, home.join(variable.to_lowercase()));
         }

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Sent at once.
@@ -30,8 +30,18 @@ pub enum Manner {
     Good,
     /// It knows no ranges: every answer is the whole file.
     WholeOnly,
-    /// Another ETag with each answer.
+    /// Several machines behind one name: another ETag with each answer, and who asks for one state only gets the whole file.
     Changing,
+    /// The same, and with each answer after the first few the file is another one.
+    Replaced(u32),
+    /// At most so many bytes of the range asked for, which is said.
+    Short(u64),
+    /// One request in so long; the others are 503, without a word of when to come back.
+    Limited(Duration),
+    /// One request at a time; the others are 429.
+    OneByOne,
+    /// It says that what it sends is compressed, and sends it as it is.
+    Mislabelled,
     /// The first answers are 503, with a second's pause asked for.
     Busy(u32),
     /// The first answers of more than a byte end half-way.
@@ -57,6 +67,10 @@ pub struct Seen {
     pub bytes: u64,
     /// Requests that had credentials.
     pub with_credentials: u32,
+    /// Requests that took nothing but the bytes as they are.
+    pub plain: u32,
+    /// Requests that were refused for coming too soon.
+    pub limited: u32,
     /// Those refused by manner, and those cut short.
     refused: u32,
 }
@@ -75,6 +89,10 @@ struct Shared {
 struct State {
     seen: Seen,
     connections: Vec<TcpStream>,
+    /// When a request was taken last, of those that are limited.
+    taken: Option<Instant>,
+    /// Answers being sent.
+    sending: u32,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -172,6 +190,22 @@ impl Shared {
         refuses
     }
 
+    /// Whether this request comes too soon.
+    fn comes_too_soon(&self) -> bool {
+        let mut state = self.lock();
+        let soon = match self.manner {
+            Manner::Limited(gap) => state.taken.is_some_and(|taken| taken.elapsed() < gap),
+            Manner::OneByOne => state.sending > 0,
+            _ => return false,
+        };
+        if soon {
+            state.seen.limited += 1;
+        } else {
+            state.taken = Some(Instant::now());
+        }
+        soon
+    }
+
     fn wait_turn(&self, bytes: u64) {
         match self.manner {
             Manner::Slow(rate) => {
@@ -220,6 +254,8 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
             let seen = &mut shared.lock().seen;
             seen.requests += 1;
             seen.with_credentials += u32::from(request.headers.contains_key("authorization"));
+            let encoding = request.headers.get("accept-encoding").map(String::as_str);
+            seen.plain += u32::from(encoding == Some("identity"));
             seen.requests
         };
         if !answer(&mut stream, shared, &request, number)? {
@@ -256,6 +292,10 @@ fn answer(stream: &mut TcpStream, shared: &Shared, request: &Request, number: u3
         Manner::Redirect(to) if !request.path.starts_with("/moved/") => {
             return refuse(stream, "302 Found", &format!("Location: {to}{}\r\n", request.path));
         }
+        Manner::Limited(_) if shared.comes_too_soon() => {
+            return refuse(stream, "503 Service Unavailable", "");
+        }
+        Manner::OneByOne if shared.comes_too_soon() => return refuse(stream, "429 Too Many Requests", ""),
         _ => {}
     }
     let name = decode(request.path.trim_start_matches("/moved/").trim_start_matches('/'));
@@ -263,27 +303,48 @@ fn answer(stream: &mut TcpStream, shared: &Shared, request: &Request, number: u3
         return refuse(stream, "404 Not Found", "");
     };
     let length = file.metadata()?.len();
-    let etag =
-        if matches!(shared.manner, Manner::Changing) { format!("\"{number}\"") } else { "\"1\"".into() };
+    let etag = match shared.manner {
+        Manner::Changing | Manner::Replaced(_) => format!("\"{number}\""),
+        _ => "\"1\"".to_owned(),
+    };
     let same = request.headers.get("if-range").is_none_or(|asked| *asked == etag);
     let range = request.headers.get("range").and_then(|range| parse_range(range));
     let range = range.filter(|_| same && !matches!(shared.manner, Manner::WholeOnly));
     let (status, (first, end)) = match range {
-        Some((first, last)) if first < length => ("206 Partial Content", (first, length.min(last + 1))),
+        Some((first, last)) if first < length => {
+            let most = if let Manner::Short(most) = shared.manner { most } else { u64::MAX };
+            ("206 Partial Content", (first, length.min(last + 1).min(first.saturating_add(most))))
+        }
         Some(_) => return refuse(stream, "416 Range Not Satisfiable", ""),
         None => ("200 OK", (0, length)),
     };
     let content_range = format!("Content-Range: bytes {first}-{}/{length}\r\n", end - 1);
     let content_range = if range.is_some() { content_range.as_str() } else { "" };
+    let encoding =
+        if matches!(shared.manner, Manner::Mislabelled) { "Content-Encoding: x-gzip\r\n" } else { "" };
     write!(
         stream,
-        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: {etag}\r\n{content_range}\r\n",
+        "HTTP/1.1 {status}\r\nContent-Length: {}\r\nETag: {etag}\r\n{encoding}{content_range}\r\n",
         end - first
     )?;
-    send(stream, shared, &file, first, end)
+    let is_false = match shared.manner {
+        Manner::Corrupt => true,
+        Manner::Replaced(after) => number > after,
+        _ => false,
+    };
+    shared.lock().sending += 1;
+    let sent = send(stream, shared, &file, (first, end), is_false);
+    shared.lock().sending -= 1;
+    sent
 }
 
-fn send(stream: &mut TcpStream, shared: &Shared, file: &File, first: u64, end: u64) -> std::io::Result<bool> {
+fn send(
+    stream: &mut TcpStream,
+    shared: &Shared,
+    file: &File,
+    (first, end): (u64, u64),
+    is_false: bool,
+) -> std::io::Result<bool> {
     let cut = match shared.manner {
         Manner::Truncated(most) if end - first > 1 => shared.refuses(most),
         _ => false,
@@ -294,7 +355,7 @@ fn send(stream: &mut TcpStream, shared: &Shared, file: &File, first: u64, end: u
         let most = if matches!(shared.manner, Manner::Drip(_)) { 1 } else { CHUNK_BYTES };
         let chunk = &mut buffer[..(stop - at).min(most) as usize];
         file.read_exact_at(chunk, at)?;
-        if at == first && matches!(shared.manner, Manner::Corrupt) {
+        if at == first && is_false {
             chunk[0] ^= 1;
         }
         shared.wait_turn(chunk.len() as u64);

@@ -66,7 +66,7 @@ fn wrong_arguments_are_refused_before_anything_happens() {
         &["get", "--no-such-option", "x.torrent"],
         &["get", "magnet:?xt=urn:btmh:1220abc"],
         &["get", "magnet:?dn=nothing"],
-        &["get", "x.torrent", "--peer", "127.0.0.1:80"],
+        &["get", "x.torrent", "--peer", "http://127.0.0.1"],
         &["get", "x.torrent", "--listen", "everywhere"],
         &["get", "x.torrent", "--down", "fast"],
         &["get", "x.torrent", "--up", "-1"],

@@ -13,6 +13,7 @@ use e2e::{
     place::Place,
     probe::Summary,
     process::Stream,
+    proxy::Proxy,
     web::{Manner, WebServer},
 };
 
@@ -28,6 +29,7 @@ const DRIP: Duration = Duration::from_millis(200);
 const TIMED_OUT: i32 = 2;
 const NOT_FOUND: i32 = 3;
 const UNREACHABLE: i32 = 6;
+const BAD_OPTION: i32 = 28;
 
 /// A film on a web server and in a torrent that does not say so.
 struct Film {
@@ -152,12 +154,92 @@ fn a_download_goes_on_where_it_was_interrupted() {
 }
 
 #[test]
-fn a_file_that_changes_while_it_comes_is_given_up_and_said() {
+fn machines_that_disagree_about_a_file_are_judged_by_its_bytes() {
+    for piece_size in ["64KiB", "4MiB"] {
+        let film = Film::new(piece_size);
+        let server = film.serve(Manner::Changing);
+        film.finish_alone(&server.url("film.bin"));
+        assert_eq!(server.seen().bytes, SIZE_BYTES + PROBE_BYTES, "{piece_size}: parts, and never all of it");
+    }
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_comes_is_given_up_and_said() {
     let film = Film::new("256KiB");
-    let server = film.serve(Manner::Changing);
+    let server = film.serve(Manner::Replaced(3));
     let (code, said) = film.fail(film.torrent(), &["--web-seed", &server.url("film.bin")]);
-    assert!([NOT_FOUND, UNREACHABLE].contains(&code), "{code}: {said}");
-    assert!(said.contains("changed on the server"), "{said}");
+    assert!([TIMED_OUT, NOT_FOUND, UNREACHABLE].contains(&code), "{code}: {said}");
+    assert!(said.contains("corrupt data") && said.contains("changed while"), "{said}");
+}
+
+#[test]
+fn a_server_that_sends_less_than_it_is_asked_for_is_asked_for_the_rest() {
+    for (piece_size, most) in [("64KiB", 100_000), ("4MiB", 100_000), ("4MiB", 3 * MIB + 1)] {
+        let film = Film::new(piece_size);
+        let server = film.serve(Manner::Short(most));
+        film.finish_alone(&server.url("film.bin"));
+        assert_eq!(server.seen().bytes, SIZE_BYTES + PROBE_BYTES, "{piece_size}, {most}: each byte once");
+    }
+}
+
+#[test]
+fn a_server_that_is_asked_too_often_is_asked_one_thing_at_a_time_until_all_is_here() {
+    for manner in [Manner::Limited(Duration::from_millis(300)), Manner::OneByOne] {
+        let film = Film::new("1MiB");
+        let server = film.serve(manner.clone());
+        film.finish_alone(&server.url("film.bin"));
+        let seen = server.seen();
+        assert!(seen.limited > 0 && seen.limited < seen.requests, "{manner:?}: {seen:?}");
+    }
+}
+
+#[test]
+fn a_server_that_says_nothing_but_no_keeps_a_download_waiting_no_longer_than_its_patience() {
+    let film = Film::new("1MiB");
+    let server = film.serve(Manner::Busy(u32::MAX));
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &server.url("film.bin")]);
+    assert!([TIMED_OUT, UNREACHABLE].contains(&code) && said.contains("503"), "{code}: {said}");
+}
+
+#[test]
+fn what_a_server_calls_compressed_is_judged_by_its_bytes() {
+    let film = Film::new("256KiB");
+    let server = film.serve(Manner::Mislabelled);
+    film.finish_alone(&server.url("film.bin"));
+    let seen = server.seen();
+    assert_eq!(seen.plain, seen.requests, "nothing but the bytes as they are was asked for");
+}
+
+#[test]
+fn a_proxy_is_gone_through_as_option_and_environment_say() {
+    let film = Film::new("1MiB");
+    let (server, proxy) = (film.serve(Manner::Good), Proxy::start("127.1.0.90", Some("me:secret")));
+    let url = server.url("film.bin");
+    let out = |name: &str| film.place.folder(name);
+    let named = Get::new(&film.place, &film.published.torrent, &out("named"), "127.1.0.2");
+    let address = proxy.url("me:secret@");
+    let summary = named.with(&["--web-seed", &url, "--proxy", &address]).finish();
+    assert_eq!(summary.from_web_seeds(), SIZE_BYTES);
+    assert_same(&film.source, &out("named").join("film.bin"));
+    let through = proxy.requests();
+    assert!(through > 0 && through >= server.seen().requests, "{through} of {:?}", server.seen());
+
+    let of_environment = |name: &str, variables: &[(&str, &str)]| {
+        let get = Get::new(&film.place, &film.published.torrent, &out(name), "127.1.0.2");
+        let get = variables.iter().fold(get, |get, (name, value)| get.variable(name, value));
+        get.with(&["--web-seed", &url]).finish()
+    };
+    of_environment("by-variable", &[("http_proxy", &address)]);
+    assert!(proxy.requests() > through);
+    let before = proxy.requests();
+    of_environment("excepted", &[("http_proxy", &address), ("no_proxy", "127.0.0.0/8")]);
+    of_environment("capitals", &[("HTTP_PROXY", &address)]);
+    assert_eq!(proxy.requests(), before, "neither went through it");
+
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &url, "--proxy", &proxy.url("")]);
+    assert!(code == UNREACHABLE && said.contains("user and password"), "{code}: {said}");
+    let (code, said) = film.fail(film.torrent(), &["--web-seed", &url, "--proxy", "ftp://a.example"]);
+    assert!(code == BAD_OPTION && said.contains("socks5h"), "{code}: {said}");
 }
 
 #[test]

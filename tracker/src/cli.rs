@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_before_anything_is_done() {
         for wrong in
-            [["--listen", "127.0.0.1:80"], ["--bmp", "5000"], ["--admin", "here"], ["--connections", "1"]]
+            [["--listen", "here.example:80"], ["--bmp", "5000"], ["--admin", "here"], ["--connections", "1"]]
         {
             let line = ["nearcast-tracker", "serve"].iter().chain(&wrong);
             let error = Cli::try_parse_from(line).unwrap_err().to_string();

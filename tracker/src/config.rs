@@ -10,7 +10,7 @@ use std::{
 
 use nearcast_core::{id::ContentId, paths::printable};
 use nearcast_node::{
-    address::Address,
+    address::{Address, TRACKER_PORT},
     config::{Caps, NodeConfig},
     directory::{Admission, DirectoryConfig, RegistryConfig},
     error::KeyError,
@@ -40,7 +40,7 @@ const IDENTITY: &str = "identity.key";
 /// Settings of one tracker.
 #[derive(Clone, Debug)]
 pub struct TrackerConfig {
-    /// Where to listen; empty = every interface, TCP and QUIC, any port.
+    /// Where to listen; empty = every interface, TCP and QUIC, port 4810, or any if that is taken.
     pub listen: Vec<Address>,
     /// What it is a directory for.
     pub admitted: Admitted,
@@ -141,9 +141,11 @@ impl TrackerConfig {
             }),
             ..NodeConfig::default()
         };
-        if !self.listen.is_empty() {
-            node.listen.clone_from(&self.listen);
-        }
+        // A port that nobody named gives way; one that was named does not.
+        (node.listen, node.listen_may_move) = match self.listen.is_empty() {
+            true => (Address::everywhere(TRACKER_PORT), true),
+            false => (self.listen.clone(), false),
+        };
         node
     }
 }
@@ -169,7 +171,7 @@ impl Settings {
             problems.push("no place for what must survive a restart: set state-dir".to_owned());
         }
         let state_dir = state_dir.unwrap_or_default();
-        let listen: Vec<Address> = layers.all(Setting::Listen);
+        let listen: Vec<Address> = layers.addresses(Setting::Listen);
         for address in listen.iter().filter(|address| address.ip().is_none()) {
             problems.push(format!("listen: {address} names no IP to listen on"));
         }

@@ -88,7 +88,7 @@ impl Publisher {
             self.node.unshare(old).await;
         }
         self.remove_others(&name);
-        let addresses = link_addresses(self.node.addresses());
+        let addresses = link_addresses(&self.node.addresses());
         Ok(Some(Magnet { name: Some(name), addresses, ..Magnet::new(content) }))
     }
 

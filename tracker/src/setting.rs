@@ -4,6 +4,7 @@
 //! A setting has one name in three spellings: `--peers-per-content`, `NEARCAST_TRACKER_PEERS_PER_CONTENT` and the
 //! key `peers-per-content`.
 
+use nearcast_node::address::TRACKER_PORT;
 use nearcast_service::{
     sandbox,
     setting::{self, Kind, Program},
@@ -45,21 +46,21 @@ pub enum Setting {
     Sandbox,
 }
 
-use Kind::{Addresses, Count, Duration, Filter, Ips, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words};
+use Kind::{Count, Duration, Filter, Ips, Listen, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words};
 
 /// The table, in the order in which it is shown.
 pub static TABLE: [About; 27] = [
     About {
         setting: Setting::Listen,
         name: "listen",
-        kind: Addresses,
-        value: "MULTIADDR",
+        kind: Listen(TRACKER_PORT),
+        value: "ADDRESS",
         default: "",
-        example: "/ip4/0.0.0.0/tcp/4810",
+        example: "192.0.2.1:4810",
         live: false,
-        short: "Address to listen on.",
-        long: "Several are possible. By default every interface, TCP and QUIC, any free port. \
-               Clients name a tracker by this address, so give a fixed port.",
+        short: "Address to listen on: IP:PORT for TCP and QUIC, or a multiaddr.",
+        long: "Several are possible. By default every interface, TCP and QUIC, port 4810; or any free port if that is \
+               taken, which is said. A port that is named here never gives way. * stands for every interface.",
     },
     About {
         setting: Setting::Allow,

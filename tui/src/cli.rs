@@ -41,13 +41,13 @@ enum Command {
     ///
     /// The magnet link is the only thing on standard output. Serve the result with nearcast-seeder: put
     /// the .torrent beside the data.
-    #[command(after_help = EXIT_CODES_HELP)]
+    #[command(after_help = after(publish::EXAMPLES))]
     Publish(publish::Publish),
     /// Download contents by link or .torrent file.
     ///
     /// Run the same command again to continue where it stopped: everything is checked against its hash,
     /// and nothing that is right is downloaded twice.
-    #[command(after_help = EXIT_CODES_HELP)]
+    #[command(after_help = after(get::EXAMPLES))]
     Get(Box<get::Get>),
     /// Tell what a link or .torrent file names.
     #[command(after_help = EXIT_CODES_HELP)]
@@ -65,6 +65,13 @@ enum Command {
     /// Make and show keys that publishers sign with.
     #[command(after_help = EXIT_CODES_HELP)]
     Key(key::Key),
+    /// Print a client.toml that sets nothing and explains everything.
+    #[command(
+        after_help = EXIT_CODES_HELP,
+        long_about = "Print a client.toml that sets nothing and explains everything.\n\nIt goes to standard output: \
+                      nearcast sample-config > ~/.config/nearcast/client.toml"
+    )]
+    SampleConfig,
     /// Print a script that completes command lines of nearcast.
     ///
     /// For bash: nearcast completions bash > ~/.local/share/bash-completion/completions/nearcast
@@ -73,6 +80,11 @@ enum Command {
     /// Write the manual pages of nearcast, nearcast-seeder and nearcast-tracker.
     #[command(after_help = EXIT_CODES_HELP)]
     Man(man::ManPages),
+}
+
+/// What stands below the options.
+fn after(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_CODES_HELP}")
 }
 
 impl Command {
@@ -84,7 +96,7 @@ impl Command {
             Command::Verify(verify) => verify.json,
             Command::Key(key) => key.json(),
             Command::Man(man) => man.json,
-            Command::Demo(_) | Command::Completions(_) => false,
+            Command::Demo(_) | Command::Completions(_) | Command::SampleConfig => false,
         }
     }
 
@@ -94,7 +106,7 @@ impl Command {
             Command::Get(get) => get.quiet,
             Command::Verify(verify) => verify.quiet,
             Command::Info(_) | Command::Key(_) | Command::Man(_) => false,
-            Command::Demo(_) | Command::Completions(_) => false,
+            Command::Demo(_) | Command::Completions(_) | Command::SampleConfig => false,
         }
     }
 }
@@ -128,7 +140,11 @@ impl Cli {
             if json && !matches!(error, CommandError::Corrupt { .. }) {
                 screen.data(&event::failed(None, &error));
             }
-            screen.complain(&error.to_string());
+            match error {
+                // Whoever stopped it made no error.
+                CommandError::Stopped(_) | CommandError::Signal(_) => screen.say(&error.to_string()),
+                error => screen.complain(&error.to_string()),
+            }
         }
         exit
     }
@@ -139,11 +155,15 @@ impl Command {
         match self {
             Command::Publish(publish) => publish.run(screen, signals).await,
             Command::Get(get) => get.run(screen, signals).await,
-            Command::Info(info) => info.run(screen),
+            Command::Info(info) => info.run(screen).await,
             Command::Verify(verify) => verify.run(screen, signals).await,
             Command::Demo(demo) => demo.run(screen, signals).await,
             Command::Key(key) => key.run(screen),
             Command::Completions(completions) => completions.run(Cli::command()),
+            Command::SampleConfig => {
+                get::setting::sample().lines().for_each(|line| screen.data(line));
+                Ok(())
+            }
             Command::Man(man) => man.run(Cli::command(), screen),
         }
     }
@@ -177,7 +197,13 @@ mod tests {
             "nearcast get a.torrent --peer /ip4/1.2.3.4/tcp/5 --tracker /ip4/1.2.3.4/tcp/6 --discover tracker,pex",
             "nearcast get a.torrent --discover none --down 5M --up 40Mbit --seed ratio:1.5 --select *.mkv",
             "nearcast get a.torrent --seed time:30m --listen /ip4/127.1.0.7/tcp/0 --timeout 30s --quiet",
-            "nearcast get a.torrent --identity key",
+            "nearcast get a.torrent --identity key --proxy none --config client.toml",
+            "nearcast get a.torrent --peer 10.0.0.1:80 --peer [::1]:5 --peer origin.example --listen *:7",
+            "nearcast get --input-file list -i -",
+            "nearcast get -",
+            "nearcast get --check-config",
+            "nearcast get --print-config --json",
+            "nearcast sample-config",
             "nearcast info a.torrent --json",
             "nearcast verify a.torrent dir --json",
             "nearcast demo --path film.mkv --peers 9",
@@ -200,9 +226,9 @@ mod tests {
         for line in [
             "nearcast get",
             "nearcast get a.torrent --down fast",
+            "nearcast get a.torrent --peer ",
             "nearcast get a.torrent --seed sometimes",
             "nearcast get a.torrent --seed ratio:-1",
-            "nearcast get a.torrent --signed-by ed25519:12",
             "nearcast get a.torrent --disk-wait soon",
             "nearcast get a.torrent --discover dht",
             "nearcast get a.torrent --log-format xml",
@@ -210,7 +236,7 @@ mod tests {
             "nearcast key new",
             "nearcast completions tcsh",
             "nearcast man",
-            "nearcast get a.torrent --peer 10.0.0.1:80",
+            "nearcast get a.torrent --peer http://10.0.0.1",
             "nearcast publish x --piece-size 100000",
             "nearcast demo --peers 5",
             "nearcast sing",

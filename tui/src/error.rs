@@ -7,6 +7,7 @@ use nearcast_node::{
     atlas::AtlasFileError,
     error::{DownloadError, KeyError, StartError},
     publish::{PublishError, VerifyError},
+    torrent_url::{FetchError, FetchFailure},
 };
 use nearcast_seeder::service::SeederError;
 use nearcast_service::signals::Signal;
@@ -50,6 +51,17 @@ pub(crate) enum CommandError {
         path: PathBuf,
         /// What is wrong.
         source: ManifestError,
+    },
+    /// Nothing came of a URL.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A line of a list of inputs is of no use.
+    #[error("{place}: {source}")]
+    Input {
+        /// Where it stands.
+        place: String,
+        /// What is wrong.
+        source: Box<CommandError>,
     },
     /// The file system refused.
     #[error("cannot use {}: {source}", path.display())]
@@ -114,6 +126,12 @@ impl CommandError {
             CommandError::Link(_) | CommandError::Torrent { .. } | CommandError::BadOption(_) => {
                 Exit::BadOption
             }
+            CommandError::Fetch(error) => match error.kind {
+                FetchFailure::Unusable | FetchFailure::NoTorrent => Exit::BadOption,
+                FetchFailure::NotFound => Exit::NotFound,
+                FetchFailure::Unreachable => Exit::Network,
+            },
+            CommandError::Input { source, .. } => source.exit(),
             CommandError::Exists(_) => Exit::Exists,
             CommandError::Corrupt { .. } => Exit::Checksum,
             CommandError::Several { exit, .. } => *exit,
@@ -157,6 +175,13 @@ mod tests {
             (CommandError::Io { path: path(), source: io() }, 17),
             (CommandError::Exists(path()), 13),
             (CommandError::BadOption("x".into()), 28),
+            (
+                CommandError::Input {
+                    place: "list:3".into(),
+                    source: Box::new(CommandError::Exists(path())),
+                },
+                13,
+            ),
             (CommandError::Compile("x".into()), 1),
             (CommandError::Atlas(AtlasFileError::Unreadable { path: path(), source: io() }), 17),
             (CommandError::Atlas(AtlasFileError::Bad { path: path(), source: AtlasError::Checksum }), 32),

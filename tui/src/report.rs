@@ -85,7 +85,10 @@ impl Report {
             Voice::Bar(bar) => bar.on_failed(),
             Voice::Lines(_) | Voice::Silent => {}
         }
-        self.screen.complain(&format!("{}: {error}", self.label));
+        // Who stopped it knows, and is told once how all of it goes on.
+        if !matches!(error, CommandError::Stopped(_)) {
+            self.screen.complain(&format!("{}: {error}", self.label));
+        }
     }
 
     /// Seeding is over as well.

@@ -1,4 +1,4 @@
-//! What a person names on the command line: a link, or a `.torrent` file.
+//! What a person names on the command line: a link, a content id, a `.torrent` file, or the URL of one.
 
 use std::{
     fs,
@@ -9,11 +9,16 @@ use std::{
 
 use nearcast_core::{
     id::ContentId,
-    magnet::Magnet,
+    magnet::{Magnet, is_meant_as_link},
     manifest::{Manifest, TORRENT_BYTES_MAX},
+    paths::printable,
     signature::PublisherKey,
 };
-use nearcast_node::handle::Source;
+use nearcast_node::{
+    handle::Source,
+    proxy::Proxies,
+    torrent_url::{self, Fetched},
+};
 
 use crate::error::CommandError;
 
@@ -27,13 +32,31 @@ pub(crate) enum Named {
 }
 
 impl Named {
-    /// Reads a link or a file. Whatever begins with `magnet:` is a link.
+    /// Reads a link or a file. A file that is called like a content id is a file.
     pub(crate) fn parse(text: &str) -> Result<Named, CommandError> {
-        let scheme = text.get(..7);
-        if scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:")) {
+        let is_scheme = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:"));
+        if is_scheme || is_meant_as_link(text) && !Path::new(text).exists() {
             return Ok(Named::Link(text.parse()?));
         }
         Ok(Named::Torrent(Arc::new(read_torrent(Path::new(text))?)))
+    }
+
+    /// The same, and what is at a URL.
+    pub(crate) async fn find(text: &str, proxies: &Proxies) -> Result<Named, CommandError> {
+        let trimmed = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'));
+        if !torrent_url::is_url(trimmed) {
+            return Named::parse(text);
+        }
+        match torrent_url::fetch(trimmed, proxies).await? {
+            Fetched::Link(link) => Ok(Named::Link(link.parse()?)),
+            Fetched::Bytes(bytes) => Named::of_bytes(&bytes, Path::new(&printable(trimmed))),
+        }
+    }
+
+    /// The content of a `.torrent` that was read from somewhere.
+    pub(crate) fn of_bytes(bytes: &[u8], from: &Path) -> Result<Named, CommandError> {
+        let unusable = |source| CommandError::Torrent { path: PathBuf::from(from), source };
+        Ok(Named::Torrent(Arc::new(Manifest::parse(bytes).map_err(unusable)?)))
     }
 
     /// Which content it is.
@@ -100,6 +123,16 @@ mod tests {
         assert_eq!(named.content(), ContentId([0xab; 32]));
         assert_eq!(named.name(), Some("some name"));
         assert_eq!(link("").unwrap().name(), None);
+    }
+
+    #[test]
+    fn a_content_id_is_a_link_unless_a_file_is_called_so() {
+        let id = "ab".repeat(32);
+        assert!(matches!(Named::parse(&id), Ok(Named::Link(_))));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(&id);
+        fs::write(&file, b"x").unwrap();
+        assert!(matches!(Named::parse(&file.to_string_lossy()), Err(CommandError::Torrent { .. })));
     }
 
     #[test]

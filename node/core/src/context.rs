@@ -43,6 +43,12 @@ pub trait HaveMaps {
         false
     }
 
+    /// Whether `peer` is an HTTP server: what it gave counts as such, also when its last bytes come to be stored after it was
+    /// let go.
+    fn is_web_seed(&self, _peer: PeerKey) -> bool {
+        false
+    }
+
     /// The network `peer` is in, as caps are kept for it.
     fn network(&self, _peer: PeerKey) -> Network {
         Network::UNKNOWN

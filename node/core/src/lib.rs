@@ -106,6 +106,7 @@ pub mod timers;
 mod trials;
 pub mod untrusted;
 mod upload;
+pub mod web_pace;
 mod whole_pieces;
 
 pub use context::HaveMaps;

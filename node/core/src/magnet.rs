@@ -3,11 +3,15 @@
 //! The content id is the only part that must be right; everything else is a hint from whoever wrote
 //! the link. So hints that make no sense are dropped, but a link without a v2 id, or with a file
 //! selection that cannot be understood, is refused: something else would be downloaded than meant.
+//!
+//! A link is read as people hand it on: with what a web page, a mail or a list did to it, and also if it is the content id
+//! alone.
 
 mod percent;
 mod selection;
+mod written;
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 pub use self::selection::{FileSelection, SelectionError};
 use crate::{
@@ -48,7 +52,7 @@ pub enum MagnetError {
     #[error("the link is longer than {LINK_BYTES_MAX} bytes")]
     TooLong,
     /// Another scheme.
-    #[error("a link begins with magnet:?")]
+    #[error("a link begins with magnet:?xt=urn:btmh:1220, or is a content id of 64 hexadecimal digits")]
     NoMagnet,
     /// `xt` is missing, or of another network.
     #[error("the link names no content: xt=urn:btmh:1220… is missing")]
@@ -92,7 +96,10 @@ impl Magnet {
                 push(&mut self.peers, PEERS_MAX, percent::decode(value).and_then(|peer| peer.parse().ok()))
             }
             "x.ma" => {
-                push(&mut self.addresses, PEERS_MAX, percent::decode(value).filter(|text| is_multiaddr(text)))
+                let text = percent::decode(value);
+                // Not ours to write so, but it says the same.
+                push(&mut self.peers, PEERS_MAX, text.as_deref().and_then(|text| text.parse().ok()));
+                push(&mut self.addresses, PEERS_MAX, text.filter(|text| is_multiaddr(text)))
             }
             "so" => {
                 let text = percent::decode(value).ok_or(SelectionError)?;
@@ -121,15 +128,14 @@ impl FromStr for Magnet {
     type Err = MagnetError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const SCHEME: &str = "magnet:?";
-        let text = text.trim();
-        if text.len() > LINK_BYTES_MAX {
+        if text.trim().len() > LINK_BYTES_MAX {
             return Err(MagnetError::TooLong);
         }
-        let (scheme, query) = text.split_at_checked(SCHEME.len()).ok_or(MagnetError::NoMagnet)?;
-        if !scheme.eq_ignore_ascii_case(SCHEME) {
-            return Err(MagnetError::NoMagnet);
+        let text = written::cleaned(text);
+        if let Some(content) = bare_content(&text) {
+            return content.map(Magnet::new);
         }
+        let query = query_of(&text).ok_or(MagnetError::NoMagnet)?;
         let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
         let mut magnet = Magnet::new(content(pairs())?);
         for (key, value) in pairs() {
@@ -137,6 +143,53 @@ impl FromStr for Magnet {
         }
         Ok(magnet)
     }
+}
+
+/// What comes after `magnet:?`; some forget the colon, some write slashes as in other URLs, some cut all of it off.
+fn query_of(text: &str) -> Option<&str> {
+    const SCHEME: &str = "magnet";
+    let (scheme, rest) = text.split_at_checked(SCHEME.len())?;
+    if scheme.eq_ignore_ascii_case(SCHEME) {
+        let rest = rest.strip_prefix(':').unwrap_or(rest).trim_start_matches('/');
+        return rest.strip_prefix('?');
+    }
+    let text = text.strip_prefix('?').unwrap_or(text);
+    let topic = text.strip_prefix("xt=").or_else(|| text.strip_prefix("xt.1="))?;
+    topic.get(..4).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:")).then_some(text)
+}
+
+/// A content id that stands alone, as lists have them: 64 digits, or as it stands in a link. None if it is something else.
+fn bare_content(text: &str) -> Option<Result<ContentId, MagnetError>> {
+    let id = match text.rsplit_once(':') {
+        Some((urn, id))
+            if ["urn:btmh", "btmh", "urn:btih", "btih"].iter().any(|it| urn.eq_ignore_ascii_case(it)) =>
+        {
+            id
+        }
+        Some(_) => return None,
+        None => text,
+    };
+    if !id.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    match (id.len(), id.strip_prefix(SHA256_MULTIHASH)) {
+        (64, _) => Some(id.parse().map_err(|_| MagnetError::Content)),
+        (68, Some(digits)) => Some(digits.parse().map_err(|_| MagnetError::Content)),
+        (40, _) => Some(Err(MagnetError::V1Only)),
+        _ => None,
+    }
+}
+
+/// Whether a text is meant to be a link or content id, if perhaps a wrong one.
+pub fn is_meant_as_link(text: &str) -> bool {
+    if text.trim().len() > LINK_BYTES_MAX {
+        return text.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:"));
+    }
+    let text: Cow<'_, str> = written::cleaned(text);
+    let starts = |with: &str| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
+    ["magnet:", "magnet?", "urn:bt"].into_iter().any(starts)
+        || query_of(&text).is_some()
+        || bare_content(&text).is_some()
 }
 
 /// The one v2 id among the topics; a hybrid link has a v1 id beside it. Several topics may be
@@ -149,13 +202,14 @@ fn content<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Conten
             continue;
         };
         match urn.to_ascii_lowercase().as_str() {
+            // No hash of version 1 has 64 digits: a tool wrote the new id behind the old name.
+            "urn:btih" if id.len() == 64 && id.parse::<ContentId>().is_ok() => {
+                take(&mut content, id.parse().map_err(|_| MagnetError::Content)?)?;
+            }
             "urn:btih" => has_v1 = true,
             "urn:btmh" => {
                 let digits = id.strip_prefix(SHA256_MULTIHASH).ok_or(MagnetError::Content)?;
-                let id: ContentId = digits.parse().map_err(|_| MagnetError::Content)?;
-                if content.replace(id).is_some_and(|other| other != id) {
-                    return Err(MagnetError::TwoContents);
-                }
+                take(&mut content, digits.parse().map_err(|_| MagnetError::Content)?)?;
             }
             _ => {}
         }
@@ -164,6 +218,13 @@ fn content<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Conten
         (Some(content), _) => Ok(content),
         (None, true) => Err(MagnetError::V1Only),
         (None, false) => Err(MagnetError::NoContent),
+    }
+}
+
+fn take(content: &mut Option<ContentId>, id: ContentId) -> Result<(), MagnetError> {
+    match content.replace(id).is_some_and(|other| other != id) {
+        true => Err(MagnetError::TwoContents),
+        false => Ok(()),
     }
 }
 

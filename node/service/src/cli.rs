@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{
-    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches,
+    Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint,
     builder::{OsStringValueParser, TypedValueParser},
     value_parser,
 };
@@ -49,8 +49,8 @@ pub struct Serve<S> {
 
 impl<S: Setting> FromArgMatches for Serve<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let (check, json) = (matches.get_flag(CHECK), matches.get_flag(JSON));
-        Ok(Serve { sources: Sources::new(matches.clone()), check, json })
+        let Told { sources, check } = Told::from_arg_matches(matches)?;
+        Ok(Serve { sources, check, json: matches.get_flag(JSON) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -60,6 +60,37 @@ impl<S: Setting> FromArgMatches for Serve<S> {
 }
 
 impl<S: Setting> Args for Serve<S> {
+    fn augment_args(command: Command) -> Command {
+        let json = flag(JSON, "Print one JSON object a line on standard output instead of words");
+        Told::<S>::augment_args(command).arg(json)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+/// What a command that has settings was given of them.
+#[derive(Clone, Debug)]
+pub struct Told<S> {
+    /// Where settings come from.
+    pub sources: Sources<S>,
+    /// Tell what is wrong with the configuration, or what it comes to, and do nothing else.
+    pub check: bool,
+}
+
+impl<S: Setting> FromArgMatches for Told<S> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Told { sources: Sources::new(matches.clone()), check: matches.get_flag(CHECK) })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<S: Setting> Args for Told<S> {
     fn augment_args(command: Command) -> Command {
         let config = Arg::new(CONFIG)
             .long(CONFIG)
@@ -71,12 +102,12 @@ impl<S: Setting> Args for Serve<S> {
                 config_variable::<S>()
             ));
         let check = flag(CHECK, "Say what is wrong with the configuration, or what it comes to, and end")
+            .visible_alias("print-config")
             .long_help(
                 "Say what is wrong with the configuration, or what it comes to and where each value is from, and \
                  end. The exit code is 0 or 28.",
             );
-        let json = flag(JSON, "Print one JSON object a line on standard output instead of words");
-        command.args(S::table().iter().map(option)).args([config, check, json])
+        command.args(S::table().iter().map(option)).args([config, check])
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -100,7 +131,22 @@ fn option<S: Setting>(about: &'static About<S>) -> Arg {
         .value_name(about.value)
         .value_parser(checked)
         .help(format!("{short}{default}"))
-        .long_help(format!("{} {}\n\n[env: {variable}]{default}", about.short, about.long));
+        .long_help(format!("{} {}\n\n[env: {variable}]{default}", about.short, about.long))
+        .hide(about.setting.is_hidden());
+    let option = match about.kind {
+        Kind::Path | Kind::Paths | Kind::PathOr(_) | Kind::PathsOr(_) => {
+            option.value_hint(ValueHint::AnyPath)
+        }
+        _ => option,
+    };
+    let option = match about.setting.heading() {
+        Some(heading) => option.help_heading(heading),
+        None => option,
+    };
+    let option = match about.setting.letter() {
+        Some(letter) => option.short(letter),
+        None => option,
+    };
     match about.kind {
         kind if kind.is_list() => option.action(ArgAction::Append),
         // Alone it means yes; "--publish=false" takes back what a file says.

@@ -6,13 +6,33 @@ use nearcast_node::address::Address;
 /// Addresses in a link at most: more make it long, and one that works is enough.
 const LINK_ADDRESSES_MAX: usize = 4;
 
-/// Those of `listened` that go into a link: loopback only if there is nothing else.
-pub fn link_addresses(mut listened: Vec<Address>) -> Vec<String> {
-    let is_loopback = |address: &Address| address.ip().is_some_and(|ip| ip.is_loopback());
-    if !listened.iter().all(is_loopback) {
-        listened.retain(|address| !is_loopback(address));
-    }
-    listened.iter().take(LINK_ADDRESSES_MAX).map(ToString::to_string).collect()
+/// Those of `listened` that go into a link, the ones that most can reach first: loopback only if there is nothing else, and
+/// nothing that means something on one cable only, or to nobody. Of one IP the address over TCP is enough, as who is linked
+/// to tells the others; and each peer is named once.
+pub fn link_addresses(listened: &[Address]) -> Vec<String> {
+    let reach = |address: &Address| address.ip().map_or(Scope::Public, Scope::of);
+    let rank = |address: &Address| match reach(address) {
+        Scope::Public => 0,
+        Scope::Private => 1,
+        Scope::Loopback => 2,
+        Scope::Link | Scope::Nobody => 3,
+    };
+    let Some(best) = listened.iter().map(rank).min() else { return Vec::new() };
+    let is_useful = |address: &&Address| rank(address) <= best.max(1);
+    let by_tcp = |other: &Address| {
+        let same_ip = |address: &Address| address.is_tcp() && address.ip() == other.ip();
+        !other.is_tcp() && listened.iter().any(same_ip)
+    };
+    let mut useful: Vec<&Address> = listened.iter().filter(is_useful).filter(|it| !by_tcp(it)).collect();
+    useful.sort_by_key(|address| rank(address));
+    let mut named = Vec::new();
+    let shown = useful.into_iter().take(LINK_ADDRESSES_MAX).map(|address| {
+        let peer = address.peer_id();
+        let is_known = peer.is_some() && named.contains(&peer);
+        named.push(peer);
+        if is_known { address.without_peer().to_string() } else { address.to_string() }
+    });
+    shown.collect()
 }
 
 /// What to say of addresses that go into a link and that nobody will dial because a link names them; none if there
@@ -41,12 +61,42 @@ mod tests {
         assert!(said.contains("--peer /ip4/192.0.2.1/tcp/443") && !said.contains("4800"), "{said}");
     }
 
+    fn link(listened: &[&str]) -> Vec<String> {
+        let listened: Vec<Address> = listened.iter().map(|text| text.parse().unwrap()).collect();
+        link_addresses(&listened)
+    }
+
     #[test]
     fn loopback_is_told_only_if_there_is_nothing_else() {
-        let parse = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Address>>();
-        let (here, there) = ("/ip4/127.0.0.1/tcp/1", "/ip4/192.0.2.1/tcp/1");
-        assert_eq!(link_addresses(parse(&[here, there])), [there]);
-        assert_eq!(link_addresses(parse(&[here])), [here]);
-        assert_eq!(link_addresses(vec![parse(&[there]).remove(0); 9]).len(), LINK_ADDRESSES_MAX);
+        let (here, there) = ("/ip4/127.0.0.1/tcp/1", "/ip4/8.8.8.8/tcp/1");
+        assert_eq!(link(&[here, there]), [there]);
+        assert_eq!(link(&[here]), [here]);
+        assert_eq!(link(&[here, "/ip4/10.0.0.1/tcp/1"]), ["/ip4/10.0.0.1/tcp/1"]);
+        let many: Vec<String> = (1..9).map(|host| format!("/ip4/8.8.8.{host}/tcp/1")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        assert_eq!(link(&many).len(), LINK_ADDRESSES_MAX);
+        assert_eq!(link(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_link_names_what_others_can_reach_and_each_peer_once() {
+        const ID: &str = "12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo";
+        let at = |address: &str| format!("{address}/p2p/{ID}");
+        let listened = [
+            at("/ip4/127.0.0.1/tcp/4800"),
+            at("/ip4/10.0.0.5/tcp/4800"),
+            at("/ip4/10.0.0.5/udp/4800/quic-v1"),
+            at("/ip6/fe80::1/udp/4800/quic-v1"),
+            at("/ip4/169.254.1.1/tcp/4800"),
+            at("/ip6/2600::7/tcp/4800"),
+            at("/ip4/8.8.8.8/udp/4800/quic-v1"),
+        ];
+        let listened: Vec<&str> = listened.iter().map(String::as_str).collect();
+        let expected = [
+            at("/ip6/2600::7/tcp/4800"),
+            "/ip4/8.8.8.8/udp/4800/quic-v1".into(),
+            "/ip4/10.0.0.5/tcp/4800".into(),
+        ];
+        assert_eq!(link(&listened), expected);
     }
 }

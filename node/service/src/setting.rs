@@ -32,6 +32,27 @@ pub trait Setting: Copy + Ord + fmt::Debug + Send + Sync + 'static {
     /// Whose they are.
     const PROGRAM: Program;
 
+    /// The command that takes them.
+    const COMMAND: &'static str = "serve";
+
+    /// SIGHUP has the files read again.
+    const RELOADS: bool = true;
+
+    /// Under which heading `--help` shows it, if it has several.
+    fn heading(self) -> Option<&'static str> {
+        None
+    }
+
+    /// The letter of a short option, if it has one.
+    fn letter(self) -> Option<char> {
+        None
+    }
+
+    /// It is there for measurements, and no help speaks of it.
+    fn is_hidden(self) -> bool {
+        false
+    }
+
     /// Every setting once, in the order in which they are shown.
     fn table() -> &'static [About<Self>];
 
@@ -63,10 +84,14 @@ pub enum Kind {
     Path,
     /// Any number of files or folders.
     Paths,
-    /// A file or folder as with [`Kind::Path`], or one of these words, or what begins like one that ends in `//`.
+    /// A file or folder as with [`Kind::Path`], or one of these words, or what begins like one that ends in `//` or `:`.
     PathOr(&'static [&'static str]),
-    /// Any number of multiaddrs.
-    Addresses,
+    /// Any number of those.
+    PathsOr(&'static [&'static str]),
+    /// Any number of addresses of others: multiaddrs, or hosts with a port or, without, with this one.
+    Addresses(u16),
+    /// Any number of addresses to listen on, in the same way.
+    Listen(u16),
     /// Bytes per second, or `none`.
     Rate,
     /// A whole number in a range, or `auto`.
@@ -92,6 +117,33 @@ pub enum Kind {
     Words,
     /// One of these words.
     Word(&'static [&'static str]),
+    /// What one program alone knows.
+    Own(OwnKind),
+}
+
+/// A kind of value that one program alone knows.
+#[derive(Clone, Copy)]
+pub struct OwnKind {
+    /// By which it is told from others.
+    pub name: &'static str,
+    /// There may be several.
+    pub is_list: bool,
+    /// Whether a text is one, else what would be.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+impl PartialEq for OwnKind {
+    fn eq(&self, other: &OwnKind) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for OwnKind {}
+
+impl fmt::Debug for OwnKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// A row of the table.
@@ -132,15 +184,24 @@ impl<S: Setting> About<S> {
 impl Kind {
     /// Whether there may be several.
     pub fn is_list(self) -> bool {
-        matches!(self, Kind::Addresses | Kind::Paths | Kind::Ips | Kind::Words)
+        match self {
+            Kind::Addresses(_)
+            | Kind::Listen(_)
+            | Kind::Paths
+            | Kind::PathsOr(_)
+            | Kind::Ips
+            | Kind::Words => true,
+            Kind::Own(own) => own.is_list,
+            _ => false,
+        }
     }
 
     /// Whether a value names something on disk, by a path that may be relative.
     pub(crate) fn is_path(self, value: &OsStr) -> bool {
         match self {
             Kind::Path | Kind::Paths => true,
-            Kind::PathOr(words) => {
-                let is = |word: &&str, text: &str| match word.ends_with("//") {
+            Kind::PathOr(words) | Kind::PathsOr(words) => {
+                let is = |word: &&str, text: &str| match word.ends_with("//") || word.ends_with(':') {
                     true => text.starts_with(word),
                     false => text == *word,
                 };
@@ -160,9 +221,9 @@ impl Kind {
         }
         let text = value.to_str().ok_or("this is not text in UTF-8")?;
         match self {
-            Kind::Path | Kind::Paths | Kind::PathOr(_) => Ok(()),
+            Kind::Path | Kind::Paths | Kind::PathOr(_) | Kind::PathsOr(_) => Ok(()),
             Kind::Switch => switch(text).map(drop),
-            Kind::Addresses => text.parse::<Address>().map(drop).map_err(|error| error.to_string()),
+            Kind::Addresses(_) | Kind::Listen(_) => self.addresses(text).map(drop),
             Kind::Rate => rate(text).map(drop),
             Kind::Count { .. } => self.count(text).map(drop),
             Kind::Duration => duration(text).map(drop),
@@ -177,7 +238,18 @@ impl Kind {
             Kind::Words => Err("write a name".to_owned()),
             Kind::Word(words) if words.contains(&text) => Ok(()),
             Kind::Word(words) => Err(format!("write {}", words.join(" or "))),
+            Kind::Own(own) => (own.check)(text),
         }
+    }
+
+    /// The addresses that a text stands for: one, or to listen on several.
+    pub(crate) fn addresses(self, text: &str) -> Result<Vec<Address>, String> {
+        let read = match self {
+            Kind::Addresses(port) => Address::read(text, port).map(|address| vec![address]),
+            Kind::Listen(port) => Address::to_listen(text, port),
+            _ => return Err("this is no address".to_owned()),
+        };
+        read.map_err(|error| error.to_string())
     }
 
     /// A number, or none for `auto`.

@@ -57,6 +57,11 @@ impl Signals {
         self.nth(0).await
     }
 
+    /// Whether one has come.
+    pub fn has_come(&self) -> bool {
+        self.received.borrow()[0].is_some()
+    }
+
     /// Resolves when a second signal has come: leave at once.
     pub async fn second(&self) -> Signal {
         self.nth(1).await
@@ -110,6 +115,7 @@ mod tests {
         let me = rustix::process::getpid();
         rustix::process::kill_process(me, rustix::process::Signal::TERM).unwrap();
         assert_eq!(signals.first().await, Signal::Terminate);
+        assert!(signals.has_come());
         let early = tokio::time::timeout(Duration::from_millis(20), signals.second()).await;
         assert!(early.is_err(), "only one was sent yet");
         rustix::process::kill_process(me, rustix::process::Signal::INT).unwrap();

@@ -18,6 +18,12 @@ pub enum UnitError {
         /// What would be right.
         example: &'static str,
     },
+    /// Bits and bytes are both written with a small b.
+    #[error("\"{unit}\" may be bits or bytes; write 40Mbit for bits, 5MB for bytes")]
+    BitsOrBytes {
+        /// What was written.
+        unit: String,
+    },
     /// Nothing would ever move, or happen.
     #[error("zero is not possible here")]
     Zero,
@@ -40,21 +46,33 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     positive(number.times(bytes, 1)?)
 }
 
-/// Parses a rate in bytes per second: a size, with or without `/s`, or bits like `40Mbit`.
+/// Parses a rate in bytes per second: a size, with or without `/s`, or bits like `40Mbit` and `40Mbps`. A small `b` alone may
+/// be either, and is refused.
 ///
 /// # Errors
 /// A sentence with an example, see [`UnitError`].
 pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text, RATE_EXAMPLE)?;
-    let plain = unit.strip_suffix("/s").unwrap_or(unit);
-    let rate = match plain.strip_suffix("bit") {
-        Some(prefix) => number.times(prefix_factor(prefix).ok_or_else(|| unknown(unit, RATE_EXAMPLE))?, 8),
-        None => number.times(byte_unit(plain).ok_or_else(|| unknown(unit, RATE_EXAMPLE))?, 1),
-    };
-    positive(rate?)
+    let strange = || unknown(unit, RATE_EXAMPLE);
+    let per_second = ["/sec", "/s"].iter().find_map(|end| unit.strip_suffix(end));
+    // Mbps, and not ps alone.
+    let in_one_word = || unit.strip_suffix("ps").filter(|rest| rest.ends_with(['b', 'B', 't']));
+    let plain = per_second.or_else(in_one_word).unwrap_or(unit);
+    let lower = plain.to_ascii_lowercase();
+    if let Some(prefix) = lower.strip_suffix("bits").or_else(|| lower.strip_suffix("bit")) {
+        return positive(number.times(prefix_factor(prefix).ok_or_else(strange)?, 8)?);
+    }
+    match plain.strip_suffix('b') {
+        // What lines are sold by: nobody writes bytes so.
+        Some(prefix) if unit.ends_with("bps") => {
+            positive(number.times(prefix_factor(prefix).ok_or_else(strange)?, 8)?)
+        }
+        Some(_) => Err(UnitError::BitsOrBytes { unit: unit.chars().take(UNIT_SHOWN_MAX).collect() }),
+        None => positive(number.times(byte_unit(plain).ok_or_else(strange)?, 1)?),
+    }
 }
 
-/// Parses a duration: `30s`, `5m`, `2h`, `1d`, `250ms`; a bare number is seconds.
+/// Parses a duration: `30s`, `5m`, `2h`, `1d`, `250ms`, or the words for them; a bare number is seconds.
 ///
 /// # Errors
 /// A sentence with an example, see [`UnitError`].
@@ -62,10 +80,10 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let (number, unit) = split(text, DURATION_EXAMPLE)?;
     let millis = match unit {
         "ms" => 1,
-        "" | "s" => 1_000,
-        "m" | "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => 1_000,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60_000,
+        "h" | "hr" | "hour" | "hours" => 3_600_000,
+        "d" | "day" | "days" => 86_400_000,
         _ => return Err(unknown(unit, DURATION_EXAMPLE)),
     };
     positive(number.times(millis, 1)?).map(Duration::from_millis)
@@ -105,26 +123,30 @@ fn split<'a>(text: &'a str, example: &'static str) -> Result<(Decimal, &'a str),
 }
 
 fn byte_unit(unit: &str) -> Option<u64> {
-    prefix_factor(unit.strip_suffix('B').unwrap_or(unit))
+    prefix_factor(unit.strip_suffix(['B', 'b']).unwrap_or(unit))
 }
 
+/// Thousandths of a byte there are none: so a small m is as good as a large one.
 fn prefix_factor(prefix: &str) -> Option<u64> {
-    Some(match prefix {
+    Some(match prefix.to_ascii_lowercase().as_str() {
         "" => 1,
-        "k" | "K" => 1_000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "T" => 1_000_000_000_000,
-        "ki" | "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        "Ti" => 1 << 40,
+        "k" => 1_000,
+        "m" => 1_000_000,
+        "g" => 1_000_000_000,
+        "t" => 1_000_000_000_000,
+        "ki" => 1 << 10,
+        "mi" => 1 << 20,
+        "gi" => 1 << 30,
+        "ti" => 1 << 40,
         _ => return None,
     })
 }
 
+/// Letters shown of a unit that nobody knows.
+const UNIT_SHOWN_MAX: usize = 16;
+
 fn unknown(unit: &str, example: &'static str) -> UnitError {
-    let unit = unit.chars().take(16).collect();
+    let unit = unit.chars().take(UNIT_SHOWN_MAX).collect();
     UnitError::Unit { unit, example }
 }
 
@@ -149,6 +171,9 @@ mod tests {
             ("0.1M", 100_000),
             ("2 GiB", 2 << 30),
             ("7B", 7),
+            ("5m", 5_000_000),
+            ("5mb", 5_000_000),
+            ("5mib", 5 << 20),
         ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
@@ -164,6 +189,15 @@ mod tests {
             ("40Mbit/s", 5_000_000),
             ("1Gbit", 125_000_000),
             ("9bit", 1),
+            ("40Mbps", 5_000_000),
+            ("40mbps", 5_000_000),
+            ("40mbit/s", 5_000_000),
+            ("40 Mbits/s", 5_000_000),
+            ("40MBit/sec", 5_000_000),
+            ("5MBps", 5_000_000),
+            ("8Mibit", 1 << 20),
+            ("1m", 1_000_000),
+            ("5MB/s", 5_000_000),
         ] {
             assert_eq!(parse_rate(text), Ok(rate), "{text}");
         }
@@ -179,6 +213,8 @@ mod tests {
             ("1d", 86_400_000),
             ("250ms", 250),
             ("1.5s", 1500),
+            ("10 seconds", 10_000),
+            ("1 hour", 3_600_000),
         ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
@@ -186,11 +222,18 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_with_a_sentence() {
-        for text in ["", "M", "-5M", "5X", "1.2.3M", "1.M", ".5M", "5 M B", "5mb", "99999999999T", "5M\u{1b}"]
+        for text in
+            ["", "M", "-5M", "5X", "1.2.3M", "1.M", ".5M", "5 M B", "5mbit", "99999999999T", "5M\u{1b}"]
         {
             assert!(parse_size(text).is_err(), "{text:?}");
         }
         assert!(parse_size("40Mbit").is_err(), "bits are for rates");
+        for text in ["40Mb", "40mb/s", "40kb"] {
+            assert!(parse_rate(text).unwrap_err().to_string().contains("bits or bytes"), "{text}");
+        }
+        for text in ["40Mbp", "40ps", "40MBitps/s", "40Mx"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
         assert_eq!(parse_rate("7bit"), Err(UnitError::Zero));
         assert_eq!(parse_rate("0"), Err(UnitError::Zero));
         assert!(parse_duration("5 parsecs").unwrap_err().to_string().contains("30s"));

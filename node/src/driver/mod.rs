@@ -238,7 +238,7 @@ impl Driver {
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
-                web: web_seed::Budget::new(surroundings),
+                web: web_seed::Budget::new(surroundings, parts.config.proxies.clone()),
                 stop: CancellationToken::new(),
             },
             queue,

@@ -48,6 +48,10 @@ impl HaveMaps for View<'_> {
         self.peers.get(peer).is_some_and(Known::is_connected)
     }
 
+    fn is_web_seed(&self, peer: PeerKey) -> bool {
+        self.peers.get(peer).is_some_and(Known::is_server)
+    }
+
     fn network(&self, peer: PeerKey) -> Network {
         let ip = self.peers.get(peer).and_then(Known::ip);
         ip.map_or(Network::UNKNOWN, Network::of)

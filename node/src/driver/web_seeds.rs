@@ -32,8 +32,9 @@ use crate::{
 
 /// Web seeds used of one content, those named by the user first: each takes the place of a neighbour.
 const WEB_SEEDS_USED_MAX: usize = 8;
-/// Times in a row that a web seed may answer and then bring nothing.
-const FRUITLESS_MAX: u8 = 3;
+/// The pause after a web seed answered and then brought nothing; twice as long each time in a row, up to a minute.
+const PAUSE_FRUITLESS: Duration = Duration::from_secs(2);
+const PAUSE_DOUBLINGS_MAX: u8 = 5;
 
 /// A web seed of one content.
 pub(super) struct WebSeed {
@@ -44,6 +45,8 @@ pub(super) struct WebSeed {
     /// Lines in a row that brought nothing.
     fruitless: u8,
     received: u64,
+    /// Why its bytes may be false.
+    doubt: Option<&'static str>,
 }
 
 /// The way to the task of a web seed, which ends with it.
@@ -57,7 +60,7 @@ struct Line {
 
 impl WebSeed {
     fn new(place: Place) -> WebSeed {
-        WebSeed { place, line: None, not_before: None, fruitless: 0, received: 0 }
+        WebSeed { place, line: None, not_before: None, fruitless: 0, received: 0, doubt: None }
     }
 
     /// As one of the neighbours that are told of.
@@ -154,12 +157,13 @@ impl Driver {
     fn dial_web_seed(&mut self, key: ContentKey, peer: PeerKey) {
         let id = self.new_link_id(key, peer);
         let job = self.web_job(id);
-        let seed = self.web_seed(key, peer);
-        let now = Instant::now();
-        let ready = |seed: &&mut WebSeed| seed.not_before.is_none_or(|moment| moment <= now);
-        let (Some(job), Some(seed)) = (job, seed.filter(ready)) else {
+        let (Some(job), Some(seed)) = (job, self.web_seed(key, peer)) else {
             return self.input(key, Event::DialFailed { peer });
         };
+        let wait = seed.not_before.map(|moment| moment.saturating_duration_since(Instant::now()));
+        if let Some(wait) = wait.filter(|wait| !wait.is_zero()) {
+            return self.input(key, Event::DialLater { peer, wait });
+        }
         let (asks, queue) = mpsc::channel(ASKS_WAITING_MAX);
         let cancel = CancellationToken::new();
         let task = cancel.clone().drop_guard();
@@ -207,6 +211,7 @@ impl Driver {
                 };
                 self.input(key, Event::Linked { peer, about });
             }
+            News::Doubt(why) => seed.doubt = Some(why),
             News::Gone(trouble) => self.on_web_seed_gone(key, peer, &trouble),
         }
     }
@@ -215,13 +220,17 @@ impl Driver {
         let Some(seed) = self.web_seed(key, peer) else { return };
         let Some(line) = seed.line.take() else { return };
         let place = seed.place.to_string();
-        seed.fruitless = if line.open && !line.fruitful { seed.fruitless + 1 } else { 0 };
+        seed.fruitless = if line.open && !line.fruitful { seed.fruitless.saturating_add(1) } else { 0 };
         let after = match trouble {
             Trouble::Passing { after, .. } => Some(after.unwrap_or(Duration::ZERO)),
             Trouble::Lasting(_) => None,
         };
-        seed.not_before = after.map(|after| Instant::now() + after);
-        let lasting = after.is_none() || seed.fruitless >= FRUITLESS_MAX;
+        let pause = match seed.fruitless {
+            0 => Duration::ZERO,
+            times => PAUSE_FRUITLESS * (1 << (times - 1).min(PAUSE_DOUBLINGS_MAX)),
+        };
+        seed.not_before = after.map(|after| Instant::now() + after.max(pause));
+        let lasting = after.is_none();
         let reason = trouble.to_string();
         if lasting {
             tracing::warn!(place, reason, "a web seed is given up");
@@ -265,9 +274,13 @@ impl Driver {
         let seed = self.web_seed(id.content, id.peer).filter(|seed| seed.line.is_some());
         let Some(seed) = seed else { return };
         let place = seed.place.to_string();
-        tracing::warn!(place, "banned for sending corrupt data: a web seed's file is not the content's");
+        let doubt = seed.doubt.map(|doubt| format!("; {doubt}")).unwrap_or_default();
+        tracing::warn!(
+            place,
+            "banned for sending corrupt data: a web seed's file is not the content's{doubt}"
+        );
         if let Some(state) = self.fetch_state(id.content) {
-            let why = "its file differs from the content".to_owned();
+            let why = format!("its file differs from the content{doubt}");
             state.outcomes.note((Role::Peer, &place), true, Outcome::Reached(why));
         }
     }

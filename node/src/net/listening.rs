@@ -10,9 +10,9 @@ use libp2p::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{dials::root_cause, swarm::Driver, tcp::reachable_ips};
+use super::{NetworkConfig, dials::root_cause, swarm::Driver, tcp::reachable_ips};
 use crate::{
-    address::{Address, ip_of},
+    address::{Address, ip_of, port_of},
     error::StartError,
 };
 
@@ -43,11 +43,18 @@ impl<'a> Listener<'a> {
 
 impl Driver {
     /// Listens on all of them, or says which it cannot.
-    pub(crate) async fn listen(&mut self, addresses: &[Multiaddr]) -> Result<(), StartError> {
+    pub(crate) async fn listen(&mut self, config: &NetworkConfig) -> Result<(), StartError> {
         let mut listeners = BTreeMap::new();
-        let mut skipped = None;
-        for address in addresses {
-            match self.swarm.listen_on(address.clone()) {
+        let (mut skipped, mut moved) = (None, Vec::new());
+        for address in &config.listen {
+            let bound = match self.swarm.listen_on(address.clone()) {
+                Err(TransportError::Other(error)) if config.listen_may_move && is_taken(&error) => {
+                    moved.push(address);
+                    self.swarm.listen_on(Address(address.clone()).with_any_port().0)
+                }
+                bound => bound,
+            };
+            match bound {
                 Ok(listener) => {
                     listeners.insert(listener.to_string(), Listener::new(address));
                 }
@@ -59,6 +66,7 @@ impl Driver {
                 Err(error) => return Err(listen_error(address, root_cause(&error))),
             }
         }
+        say_moved(&moved, config.is_service);
         match skipped {
             Some(error) if listeners.is_empty() => Err(error),
             _ => self.hear_listeners(listeners).await,
@@ -95,6 +103,23 @@ impl Driver {
             }
         }
         Ok(())
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    root_cause(error).contains("Address already in use")
+}
+
+/// Who wrote our address down finds somebody else there. A client's address is written down by nobody.
+fn say_moved(moved: &[&Multiaddr], is_service: bool) {
+    let Some(port) = moved.first().and_then(|address| port_of(address)) else { return };
+    if is_service {
+        tracing::warn!(
+            "port {port} is taken, so another one is listened on: links and addresses from before lead elsewhere now; \
+             free it, or name one with --listen"
+        );
+    } else {
+        tracing::info!("port {port} is taken, so another one is listened on");
     }
 }
 

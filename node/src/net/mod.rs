@@ -45,6 +45,8 @@ pub(crate) use self::{
 pub(crate) struct NetworkConfig {
     /// Where to listen; dials leave from the same IPs.
     pub(crate) listen: Vec<Multiaddr>,
+    /// Where a port is taken, any other will do.
+    pub(crate) listen_may_move: bool,
     /// Who we are.
     pub(crate) keypair: Keypair,
     /// Established connections at most; an eighth of them is kept for those we dial ourselves.
@@ -91,6 +93,7 @@ impl NetworkConfig {
     pub(crate) fn new(keypair: Keypair, listen: Vec<Multiaddr>) -> Self {
         NetworkConfig {
             listen,
+            listen_may_move: false,
             keypair,
             connections_max: 256,
             connections_per_prefix_max: 32,

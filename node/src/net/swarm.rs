@@ -81,7 +81,7 @@ impl Driver {
             pings_lost: BTreeMap::new(),
             backlog: VecDeque::new(),
         };
-        driver.listen(&config.listen).await?;
+        driver.listen(config).await?;
         Ok(driver)
     }
 

@@ -1,16 +1,21 @@
 //! Asking an HTTP server for a range of a file, along redirects that are judged one by one.
 
-use std::{error::Error, io, sync::OnceLock, time::Duration};
+use std::{
+    error::Error,
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use reqwest::{
     Client as Http, Response, StatusCode, Url,
-    header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, LOCATION, RANGE},
+    header::{ACCEPT_ENCODING, LOCATION, RANGE},
     redirect::Policy,
 };
 use tokio::time::timeout;
 
-use super::{Place, Trouble, guard::Guard, place::is_http, place::shown};
-use crate::surroundings::Surroundings;
+use super::{Budget, Place, Trouble, guard::Guard, place::is_http, place::shown};
+use crate::proxy::{Proxies, Proxy};
 
 /// From a request to the head of its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
@@ -19,32 +24,48 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection nobody needs is closed after this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Redirects followed for one request.
-const REDIRECTS_MAX: usize = 5;
+pub(super) const REDIRECTS_MAX: usize = 5;
 
 /// The way to one web seed.
 #[derive(Debug)]
 pub(super) struct Client {
     guard: Guard,
+    proxies: Arc<Proxies>,
     connections_max: usize,
     /// Without certificates, which take time to read.
     plain: OnceLock<Http>,
     secure: OnceLock<Http>,
+    /// Through a proxy, of either scheme.
+    plain_by_proxy: OnceLock<Http>,
+    secure_by_proxy: OnceLock<Http>,
 }
 
-/// A range of a file.
+/// A file, or a range of it.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) url: Url,
-    /// First byte and the one after the last.
-    pub(super) bytes: std::ops::Range<u64>,
-    /// Only if the file is still this one.
-    pub(super) if_range: Option<HeaderValue>,
+    /// First byte and the one after the last. There is no condition to it (If-Range): of two machines behind one name each
+    /// would say that the other's file is another one.
+    pub(super) bytes: Option<std::ops::Range<u64>>,
 }
 
 impl Client {
-    pub(super) fn new(place: &Place, connections_max: usize, surroundings: Surroundings) -> Client {
-        let guard = Guard::new(place, surroundings);
-        Client { guard, connections_max, plain: OnceLock::new(), secure: OnceLock::new() }
+    pub(super) fn new(place: &Place, connections_max: usize, budget: &Budget) -> Client {
+        Client {
+            guard: Guard::new(place, budget.surroundings.clone()),
+            proxies: budget.proxies.clone(),
+            connections_max,
+            plain: OnceLock::new(),
+            secure: OnceLock::new(),
+            plain_by_proxy: OnceLock::new(),
+            secure_by_proxy: OnceLock::new(),
+        }
+    }
+
+    /// What to do about a URL that is refused.
+    pub(super) fn with_hint(mut self, hint: &'static str) -> Client {
+        self.guard.set_hint(hint);
+        self
     }
 
     /// The answer, whatever it is but a redirect, and the URL that gave it.
@@ -52,29 +73,29 @@ impl Client {
     /// # Errors
     /// If no answer comes, or a redirect leads where it must not.
     pub(super) async fn ask(&self, request: &Request) -> Result<(Response, Url), Trouble> {
-        let mut url = request.url.clone();
+        let mut request = request.clone();
         for _ in 0..=REDIRECTS_MAX {
-            self.guard.admit(&url).await?;
-            let response = self.ask_once(&url, request).await?;
+            let response = self.ask_once(&request).await?;
             if !is_redirect(response.status()) {
-                return Ok((response, url));
+                return Ok((response, request.url));
             }
             let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-            url = next(&url, location)?;
+            request.url = next(&request.url, location)?;
         }
         Err(Trouble::lasting(format!("it redirects more than {REDIRECTS_MAX} times")))
     }
 
-    async fn ask_once(&self, url: &Url, request: &Request) -> Result<Response, Trouble> {
-        let range = format!("bytes={}-{}", request.bytes.start, request.bytes.end.saturating_sub(1));
-        let mut builder = self
-            .http(url)?
-            .get(url.clone())
-            .header(RANGE, range)
-            // Ranges of something compressed would be ranges of something else.
-            .header(ACCEPT_ENCODING, "identity");
-        if let Some(validator) = &request.if_range {
-            builder = builder.header(IF_RANGE, validator);
+    /// The answer, whatever it is.
+    ///
+    /// # Errors
+    /// If none comes, or the URL leads where it must not.
+    pub(super) async fn ask_once(&self, request: &Request) -> Result<Response, Trouble> {
+        let url = &request.url;
+        self.guard.admit(url, self.proxies.of(url).is_some()).await?;
+        // Ranges of something compressed would be ranges of something else.
+        let mut builder = self.http(url)?.get(url.clone()).header(ACCEPT_ENCODING, "identity");
+        if let Some(bytes) = &request.bytes {
+            builder = builder.header(RANGE, format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)));
         }
         match timeout(ANSWER_TIMEOUT, builder.send()).await {
             Ok(Ok(response)) => Ok(response),
@@ -84,8 +105,13 @@ impl Client {
     }
 
     fn http(&self, url: &Url) -> Result<&Http, Trouble> {
-        let secure = url.scheme() == "https";
-        let cell = if secure { &self.secure } else { &self.plain };
+        let (secure, proxy) = (url.scheme() == "https", self.proxies.of(url));
+        let cell = match (secure, proxy) {
+            (false, None) => &self.plain,
+            (true, None) => &self.secure,
+            (false, Some(_)) => &self.plain_by_proxy,
+            (true, Some(_)) => &self.secure_by_proxy,
+        };
         if let Some(http) = cell.get() {
             return Ok(http);
         }
@@ -93,14 +119,19 @@ impl Client {
             .user_agent(concat!("nearcast/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .referer(false)
-            // A proxy would look names up by itself, and go where the guard would not.
+            // The environment is read elsewhere, so that the guard knows what goes through a proxy.
             .no_proxy()
-            .dns_resolver(self.guard.pins())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(self.connections_max)
             .http1_only();
-        let builder = if secure { builder.https_only(true) } else { builder.tls_certs_only([]) };
+        let builder = if secure { builder.https_only(true) } else { builder };
+        let builder = match proxy {
+            Some(proxy) => builder.proxy(as_told(proxy)?),
+            // Connections are made to what the guard judged.
+            None if secure => builder.dns_resolver(self.guard.pins()),
+            None => builder.dns_resolver(self.guard.pins()).tls_certs_only([]),
+        };
         let http = builder.build().map_err(|error| {
             Trouble::Lasting(format!(
                 "TLS cannot be set up (are CA certificates installed?): {}",
@@ -111,12 +142,17 @@ impl Client {
     }
 }
 
-fn is_redirect(status: StatusCode) -> bool {
+fn as_told(proxy: &Proxy) -> Result<reqwest::Proxy, Trouble> {
+    reqwest::Proxy::all(proxy.url().as_str())
+        .map_err(|error| Trouble::Lasting(format!("the proxy {proxy} cannot be used: {}", chain(error))))
+}
+
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
 /// Where a redirect leads. Credentials stay behind.
-fn next(url: &Url, location: Option<&str>) -> Result<Url, Trouble> {
+pub(super) fn next(url: &Url, location: Option<&str>) -> Result<Url, Trouble> {
     let next = location.and_then(|location| url.join(location).ok());
     let Some(mut next) = next.filter(is_http) else {
         return Err(Trouble::lasting("it redirects to something that is no http or https address"));
@@ -181,6 +217,7 @@ mod tests {
     use tokio_util::compat::TokioAsyncReadCompatExt;
 
     use super::*;
+    use crate::surroundings::Surroundings;
 
     fn self_signed() -> TlsAcceptor {
         let identity = libp2p::identity::Keypair::generate_ed25519();
@@ -201,8 +238,11 @@ mod tests {
             self_signed().accept(stream.compat()).await.is_ok()
         });
         let place = Place::parse(&url, true).unwrap();
-        let request = Request { url: place.url().clone(), bytes: 0..1, if_range: None };
-        let refused = Client::new(&place, 1, Surroundings::default()).ask(&request).await.unwrap_err();
+        let request = Request { url: place.url().clone(), bytes: Some(0..1) };
+        let refused = Client::new(&place, 1, &Budget::new(Surroundings::default(), Proxies::none()))
+            .ask(&request)
+            .await
+            .unwrap_err();
         let Trouble::Lasting(why) = refused else { panic!("{refused:?}") };
         assert!(why.contains("ertificate"), "{why}");
         // Without any certificate authority on this machine it is not even connected to.
@@ -214,8 +254,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let place = Place::parse(&format!("http://{}/", listener.local_addr().unwrap()), true).unwrap();
         drop(listener);
-        let request = Request { url: place.url().clone(), bytes: 0..1, if_range: None };
-        let refused = Client::new(&place, 1, Surroundings::default()).ask(&request).await.unwrap_err();
+        let request = Request { url: place.url().clone(), bytes: Some(0..1) };
+        let refused = Client::new(&place, 1, &Budget::new(Surroundings::default(), Proxies::none()))
+            .ask(&request)
+            .await
+            .unwrap_err();
         assert!(matches!(&refused, Trouble::Passing { after: None, .. }), "{refused:?}");
     }
 

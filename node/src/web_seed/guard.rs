@@ -38,7 +38,11 @@ pub(super) struct Guard {
     named: Option<(String, u16)>,
     pins: Pins,
     surroundings: Surroundings,
+    /// What to do about a URL that is refused.
+    hint: &'static str,
 }
+
+const HINT: &str = "name its URL with --web-seed";
 
 /// Addresses of the names that were looked up: all that connections know.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +67,12 @@ impl Resolve for Pins {
 impl Guard {
     pub(super) fn new(place: &Place, surroundings: Surroundings) -> Guard {
         let named = place.named.then(|| host_port(place.url())).flatten();
-        Guard { named, pins: Pins::default(), surroundings }
+        Guard { named, pins: Pins::default(), surroundings, hint: HINT }
+    }
+
+    /// Has something else said of what to do.
+    pub(super) fn set_hint(&mut self, hint: &'static str) {
+        self.hint = hint;
     }
 
     /// What connections resolve names with.
@@ -71,26 +80,44 @@ impl Guard {
         self.pins.clone()
     }
 
-    /// Whether this URL may be asked. To be called before each request.
+    /// Whether this URL may be asked. To be called before each request. A proxy looks names up by itself: what the user
+    /// named needs no address here then, and what others named must have one, as else nobody could judge it.
     ///
     /// # Errors
     /// A lasting trouble if it leads where it must not, a passing one if its name has no address.
-    pub(super) async fn admit(&self, url: &Url) -> Result<(), Trouble> {
+    pub(super) async fn admit(&self, url: &Url, by_proxy: bool) -> Result<(), Trouble> {
         let place = host_port(url).filter(|_| is_http(url));
         let Some((host, port)) = place else {
             return Err(Trouble::lasting("it leads to something that is no http or https address"));
         };
+        let is_named = self.named.as_ref().is_some_and(|named| *named == (host.clone(), port));
+        if is_named && by_proxy {
+            return Ok(());
+        }
         let addresses = match literal(&host) {
             Some(ip) => vec![SocketAddr::new(ip, port)],
-            None => self.look_up(&host, port).await?,
+            None => self.look_up(&host, port).await.map_err(|trouble| self.unjudged(trouble, by_proxy))?,
         };
-        if self.named.as_ref().is_some_and(|named| *named == (host.clone(), port)) {
+        if is_named {
             return Ok(());
         }
         // Each time anew: what is ours may have changed since the name was looked up.
         let ours = self.surroundings.ours();
         let inner = addresses.iter().find(|address| !Scope::may_ask_http(address.ip(), port, &ours));
-        inner.map_or(Ok(()), |address| Err(Trouble::Lasting(refusal(&host, address.ip(), port, &ours))))
+        inner.map_or(Ok(()), |address| {
+            let why = refusal(&host, address.ip(), port, &ours);
+            Err(Trouble::Lasting(format!("{why}; if you trust it, {}", self.hint)))
+        })
+    }
+
+    fn unjudged(&self, trouble: Trouble, by_proxy: bool) -> Trouble {
+        match trouble {
+            Trouble::Passing { reason, .. } if by_proxy => Trouble::passing(format!(
+                "{reason}; where a proxy would go for it cannot be judged: if you trust it, {}",
+                self.hint
+            )),
+            trouble => trouble,
+        }
     }
 
     async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
@@ -124,7 +151,7 @@ fn refusal(host: &str, ip: IpAddr, port: u16, ours: &Ours) -> String {
         Scope::Link | Scope::Private => "that is a private network".to_owned(),
         Scope::Nobody => "that is nobody's address".to_owned(),
     };
-    format!("it leads to {target}, and {why}; if you trust it, name its URL with --web-seed")
+    format!("it leads to {target}, and {why}")
 }
 
 fn host_port(url: &Url) -> Option<(String, u16)> {
@@ -142,7 +169,7 @@ mod tests {
 
     async fn judge(seed: &str, named: bool, url: &str) -> Result<(), Trouble> {
         let place = Place::parse(seed, named).unwrap();
-        Guard::new(&place, Surroundings::fixed(Ours::default())).admit(&Url::parse(url).unwrap()).await
+        Guard::new(&place, Surroundings::fixed(Ours::default())).admit(&Url::parse(url).unwrap(), false).await
     }
 
     #[tokio::test]
@@ -214,7 +241,7 @@ mod tests {
         );
         let judge = async |seed: &str, named: bool, url: &str| {
             let guard = Guard::new(&Place::parse(seed, named).unwrap(), Surroundings::fixed(ours.clone()));
-            guard.admit(&Url::parse(url).unwrap()).await
+            guard.admit(&Url::parse(url).unwrap(), false).await
         };
         let inner = [
             "http://[2600:1:2:3::1]/reboot?x",
@@ -239,6 +266,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_proxy_looks_up_what_the_user_named_and_is_told_of_nothing_inner_else() {
+        let guard =
+            Guard::new(&Place::parse("http://nowhere.invalid/f", true).unwrap(), Surroundings::default());
+        let judge = async |url: &str| guard.admit(&Url::parse(url).unwrap(), true).await;
+        assert_eq!(judge("http://nowhere.invalid/f").await, Ok(()), "only the proxy need know the name");
+        for inner in ["http://127.0.0.1/", "http://169.254.169.254/", "http://localhost/", "http://[::1]/"] {
+            assert!(matches!(judge(inner).await, Err(Trouble::Lasting(_))), "{inner}");
+        }
+        let Err(unknown) = judge("http://elsewhere.invalid/").await else { panic!("nobody could judge it") };
+        assert!(unknown.to_string().contains("--web-seed"), "{unknown}");
+    }
+
+    #[tokio::test]
     async fn ports_of_other_services_are_refused_with_the_reason() {
         let Err(Trouble::Lasting(why)) = judge("http://8.8.8.8/", false, "http://8.8.8.8:25/").await else {
             panic!("port 25 is that of mail");
@@ -251,7 +291,7 @@ mod tests {
         let guard = Guard::new(&Place::parse("http://localhost:1/", true).unwrap(), Surroundings::default());
         let resolve = |name: &str| guard.pins().resolve(name.parse().unwrap());
         assert!(resolve("localhost").await.is_err());
-        guard.admit(&Url::parse("http://localhost:1/").unwrap()).await.unwrap();
+        guard.admit(&Url::parse("http://localhost:1/").unwrap(), false).await.unwrap();
         let addresses: Vec<SocketAddr> = resolve("localhost").await.unwrap().collect();
         assert!(!addresses.is_empty() && addresses.iter().all(|address| address.ip().is_loopback()));
     }

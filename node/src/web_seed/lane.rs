@@ -1,5 +1,8 @@
 //! One request at a time: a stretch is asked for, read into buffers run by run, and handed to the workers.
 //!
+//! What a server sends less than it was asked for, or breaks off, is asked for from there on. One that wants to be asked less
+//! is waited for: by a lane that holds bytes already, for a while, else by the task.
+//!
 //! A server that sends no parts of files is read from the first byte on, by one lane, which keeps its
 //! place in the file between stretches; what it must skip is thrown away, and bounded.
 
@@ -10,7 +13,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -18,13 +21,16 @@ use nearcast_core::{
     input::RunFailure,
     layout::{FileIndex, Layout, RunIndex},
     message::Refusal,
+    random::Random,
     saturate::{to_u32, to_usize},
+    time::Timestamp,
+    web_pace::WebPace,
 };
 use reqwest::{Response, Url};
 use tokio::time::timeout;
 
 use super::{
-    Budget, PERMIT_BYTES, Place, Trouble,
+    Budget, News, PERMIT_BYTES, Place, Trouble,
     answer::{self, Extent, Version},
     client::{self, Client, Request},
     piece::PieceInHand,
@@ -35,6 +41,13 @@ use crate::exchange::{
     fetch::Tools,
     least_rate::{LeastRate, Progress, WINDOW},
 };
+
+/// A lane that holds bytes waits no longer than this for its turn: others need what it holds them in.
+const WAIT_IN_HAND_MAX: Duration = Duration::from_secs(10);
+/// While a server is waited for, it is told this often that it has not gone.
+const SIGN_EVERY: Duration = Duration::from_secs(1);
+/// An answer that broke off after so many bytes is gone on with; after fewer, that was a failure.
+const BROKEN_OFF_BYTES_MIN: u64 = 1024;
 
 /// One web seed while its task runs.
 pub(super) struct Seed {
@@ -51,6 +64,39 @@ pub(super) struct Seed {
     pub(super) kept: Mutex<Option<Body>>,
     /// Then: bytes thrown away.
     pub(super) skipped: AtomicU64,
+    /// How fast it may be asked, and what that depends on.
+    pub(super) pace: Mutex<Pace>,
+    /// A doubt about it was told.
+    pub(super) doubted: AtomicBool,
+}
+
+/// The pace, with its clock and its dice.
+pub(super) struct Pace {
+    rule: WebPace,
+    started: Instant,
+    random: Random,
+}
+
+impl Pace {
+    pub(super) fn new(lanes_max: usize) -> Pace {
+        // Without entropy a crowd comes back together, and that is all.
+        let random = Random::new(getrandom::u64().unwrap_or_default());
+        Pace { rule: WebPace::new(lanes_max), started: Instant::now(), random }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// How long to wait until the next request.
+    fn wait(&self) -> Duration {
+        self.rule.not_before().since(self.now())
+    }
+
+    fn on_refused(&mut self, after: Option<Duration>) {
+        let now = self.now();
+        self.rule.on_refused(now, after, &mut self.random);
+    }
 }
 
 /// What is known of one file on the server.
@@ -70,6 +116,8 @@ pub(super) struct Body {
     bytes: Range<u64>,
     whole: bool,
     rate: LeastRate,
+    /// Came with this answer.
+    came: u64,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -87,12 +135,52 @@ impl Seed {
 
     /// Finds out whether the server has a file, and whether it sends parts.
     pub(super) async fn probe(&self, file: FileIndex) -> Result<(), Trouble> {
-        let mut body = self.open(file, 0..1).await?;
+        let mut body = self.open(file, 0..1, Duration::ZERO).await?;
         if !body.whole {
             // Read to its end, the connection serves the next request too.
             body.next(1, &self.tools.events, self.link).await?;
         }
         Ok(())
+    }
+
+    /// Requests that may run at a time.
+    pub(super) fn lanes(&self) -> usize {
+        if self.is_whole_only() { 1 } else { locked(&self.pace).rule.lanes() }
+    }
+
+    /// How long nothing more may be asked of it.
+    pub(super) fn wait(&self) -> Duration {
+        locked(&self.pace).wait()
+    }
+
+    /// A request failed.
+    pub(super) fn note_failure(&self, after: Option<Duration>) {
+        locked(&self.pace).on_refused(after);
+    }
+
+    /// Rests for a moment of the pause that the server is left alone for. It has what we want and asked for patience: who
+    /// stands in line is not gone.
+    pub(super) async fn rest(&self, wait: Duration) {
+        tokio::time::sleep(wait.min(SIGN_EVERY)).await;
+        if locked(&self.pace).rule.is_refused() {
+            // The driver is gone only when the node stops.
+            let _ = self.tools.events.send(TaskEvent::Receiving { link: self.link }).await;
+        }
+    }
+
+    /// Waits until it may be asked, but no longer than `most`.
+    async fn wait_turn(&self, most: Duration) -> Result<(), Trouble> {
+        let begun = Instant::now();
+        loop {
+            let wait = self.wait();
+            if wait.is_zero() {
+                return Ok(());
+            }
+            if wait > most.saturating_sub(begun.elapsed()) {
+                return Err(Trouble::Passing { reason: "it is to be left alone".into(), after: Some(wait) });
+            }
+            self.rest(wait).await;
+        }
     }
 
     /// Fetches a stretch. What of it does not come is told as refused, so that it is asked for again.
@@ -101,7 +189,7 @@ impl Seed {
         let _request = self.budget.requests.acquire().await.map_err(|_| stopping())?;
         let mut body = locked(&self.kept).take().filter(|body| body.file == stretch.file);
         for (at, part) in stretch.parts.iter().enumerate() {
-            if let Err(trouble) = self.fetch_part(&stretch, part, &mut body).await {
+            if let Err(trouble) = self.fetch_part(&stretch, (at, part), &mut body).await {
                 self.give_back(&stretch.parts[at..]).await;
                 return Err(trouble);
             }
@@ -113,34 +201,37 @@ impl Seed {
     async fn fetch_part(
         &self,
         stretch: &Stretch,
-        part: &Part,
+        (at, part): (usize, &Part),
         body: &mut Option<Body>,
     ) -> Result<(), Trouble> {
         let units = part.bytes(self.layout()).div_ceil(PERMIT_BYTES.into());
         let units = to_u32(units);
         let permit = self.budget.bytes.clone().acquire_many_owned(units).await.map_err(|_| stopping())?;
         let hand = PieceInHand::new(self.link, part.clone(), permit);
-        for due in &part.runs {
+        for (number, due) in part.runs.iter().enumerate() {
+            // Who holds nothing yet gives it back rather than wait.
+            let patience = if (at, number) == (0, 0) { Duration::ZERO } else { WAIT_IN_HAND_MAX };
             let span = self.layout().run(due.run);
             let mut pass = self.tools.down.begin(self.tools.account, u64::from(span.bytes)).await;
             let mut open = match body.take().filter(|body| body.reaches(span.offset)) {
                 Some(open) => open,
                 None => {
                     let bytes = span.offset..stretch.row_end(self.layout(), due.run);
-                    self.open(stretch.file, bytes).await?
+                    self.open(stretch.file, bytes, patience).await?
                 }
             };
             self.skip(&mut open, span.offset).await?;
             let mut buffer = self.tools.buffers.take();
             buffer.clear();
             buffer.reserve_exact(span.bytes as usize);
+            let row_end = stretch.row_end(self.layout(), due.run);
             let mut may_come = 0_usize;
             while buffer.len() < span.bytes as usize {
                 if buffer.len() == may_come {
                     may_come = may_come.saturating_add(to_usize(pass.next().await));
                 }
                 let left = may_come.saturating_sub(buffer.len());
-                buffer.extend_from_slice(&open.next(left, &self.tools.events, self.link).await?);
+                buffer.extend_from_slice(&self.read(&mut open, left, row_end).await?);
             }
             *body = Some(open);
             self.hand_over(hand.clone(), due.run, buffer).await?;
@@ -178,15 +269,73 @@ impl Seed {
         }
     }
 
-    /// Asks for a range of a file.
-    async fn open(&self, file: FileIndex, bytes: Range<u64>) -> Result<Body, Trouble> {
+    /// The next bytes, at most `max`, from this answer or from one that goes on where it ends. `end` is where the bytes that
+    /// are wanted end.
+    async fn read(&self, body: &mut Body, max: usize, end: u64) -> Result<Bytes, Trouble> {
+        loop {
+            if body.bytes.is_empty() {
+                self.go_on(body, end).await?;
+            }
+            match body.next(max, &self.tools.events, self.link).await {
+                Err(Trouble::Passing { after: None, .. }) if body.came >= BROKEN_OFF_BYTES_MIN => {
+                    self.go_on(body, end).await?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Asks for what an answer left out.
+    async fn go_on(&self, body: &mut Body, end: u64) -> Result<(), Trouble> {
+        let (at, asked) = (body.bytes.start, Instant::now());
+        let mut next = self.open(body.file, at..end.max(at.saturating_add(1)), WAIT_IN_HAND_MAX).await?;
+        // Answers that each bring next to nothing are looked at as one.
+        if body.rate.note(asked.elapsed(), 0) == Progress::TooLittle {
+            return Err(too_slow());
+        }
+        std::mem::swap(&mut next.rate, &mut body.rate);
+        self.skip(&mut next, at).await?;
+        *body = next;
+        Ok(())
+    }
+
+    /// Asks for a range of a file. Waits for its turn, but no longer than `patience`.
+    async fn open(&self, file: FileIndex, bytes: Range<u64>, patience: Duration) -> Result<Body, Trouble> {
+        let begun = Instant::now();
+        loop {
+            let left = patience.saturating_sub(begun.elapsed());
+            self.wait_turn(left).await?;
+            {
+                let mut pace = locked(&self.pace);
+                let now = pace.now();
+                pace.rule.on_begun(now);
+            }
+            match self.open_now(file, bytes.clone()).await {
+                Ok(body) => {
+                    locked(&self.pace).rule.on_success();
+                    return Ok(body);
+                }
+                Err(Trouble::Passing { after: Some(after), reason }) => {
+                    self.note_failure(Some(after));
+                    tracing::debug!(place = %self.place, reason, "a web seed is to be asked less");
+                    if self.wait() > patience.saturating_sub(begun.elapsed()) {
+                        let after = Some(self.wait());
+                        return Err(Trouble::Passing { reason, after });
+                    }
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+    }
+
+    async fn open_now(&self, file: FileIndex, bytes: Range<u64>) -> Result<Body, Trouble> {
         let known = locked(&self.files).get(&file).cloned();
         let original = self.place.of(&self.tools.manifest, file);
         let moved = known.as_ref().map(|known| &known.url).filter(|url| **url != original).cloned();
         let first = moved.clone().unwrap_or_else(|| original.clone());
         match self.open_at(first, file, &bytes, known.as_ref()).await {
             // Where a redirect led is often good for a while only.
-            Err(Trouble::Lasting(_)) if moved.is_some() => {
+            Err(Trouble::Lasting(_) | Trouble::Passing { after: None, .. }) if moved.is_some() => {
                 self.open_at(original, file, &bytes, known.as_ref()).await
             }
             result => result,
@@ -200,24 +349,35 @@ impl Seed {
         bytes: &Range<u64>,
         known: Option<&Known>,
     ) -> Result<Body, Trouble> {
-        let if_range = known.and_then(|known| known.version.if_range());
-        let request = Request { url, bytes: bytes.clone(), if_range };
+        let request = Request { url, bytes: Some(bytes.clone()) };
         let (response, url) = self.client.ask(&request).await?;
         let file_bytes = self.layout().file_bytes(file);
         let known = known.map(|known| &known.version);
-        let (extent, version) =
-            answer::judge(response.status(), response.headers(), bytes, file_bytes, known)?;
+        let judged = answer::judge(response.status(), response.headers(), bytes, file_bytes, known)?;
+        self.doubt(judged.doubt).await;
         if bytes.end < file_bytes || bytes.start > 0 {
             let mut files = locked(&self.files);
+            let version = judged.version;
             let known = files.entry(file).or_insert_with(|| Known { version, url: url.clone() });
             known.url = url;
         }
-        let whole = extent == Extent::Whole && *bytes != (0..file_bytes);
-        if whole {
-            self.whole_only.store(true, Ordering::Relaxed);
+        let (bytes, whole) = match judged.extent {
+            Extent::Part(range) => (range, false),
+            Extent::Whole => (0..file_bytes, *bytes != (0..file_bytes)),
+        };
+        self.whole_only.store(whole, Ordering::Relaxed);
+        Ok(Body { file, response, rest: Bytes::new(), bytes, whole, rate: LeastRate::new(), came: 0 })
+    }
+
+    /// Tells why this server's bytes may be false, once.
+    async fn doubt(&self, why: Option<&'static str>) {
+        let Some(why) = why else { return };
+        if !self.doubted.swap(true, Ordering::Relaxed) {
+            tracing::debug!(place = %self.place, why, "a web seed is in doubt; its bytes are judged by their hash");
+            let event = TaskEvent::WebSeed { link: self.link, news: News::Doubt(why) };
+            // The driver is gone only when the node stops.
+            let _ = self.tools.events.send(event).await;
         }
-        let bytes = if whole { 0..file_bytes } else { bytes.clone() };
-        Ok(Body { file, response, rest: Bytes::new(), bytes, whole, rate: LeastRate::new() })
     }
 
     /// Throws away what lies before `offset`, if that is not too much altogether.
@@ -265,9 +425,8 @@ impl Body {
             match self.rate.note(asked.elapsed(), self.rest.len()) {
                 Progress::Enough => {}
                 Progress::TooLittle => {
-                    let seconds = WINDOW.as_secs();
-                    let reason = format!("no data, or next to none, for {seconds} seconds");
-                    return Err(Trouble::passing(reason));
+                    self.came = 0;
+                    return Err(too_slow());
                 }
                 Progress::Told => {
                     // The driver is gone only when the node stops.
@@ -277,8 +436,13 @@ impl Body {
         }
         let part = self.rest.split_to(max.min(self.rest.len()));
         self.bytes.start = self.bytes.start.saturating_add(part.len() as u64);
+        self.came = self.came.saturating_add(part.len() as u64);
         Ok(part)
     }
+}
+
+fn too_slow() -> Trouble {
+    Trouble::passing(format!("no data, or next to none, for {} seconds", WINDOW.as_secs()))
 }
 
 fn stopping() -> Trouble {

@@ -4,7 +4,7 @@
 //! answers go the way of all runs. Here is the mechanics: [`place`] says under which URL a file lies,
 //! [`guard`] to which addresses such a URL may lead, [`client`] asks, [`answer`] judges what comes,
 //! [`plan`] makes few large requests of many runs, [`lane`] carries one of them out, [`piece`] verifies
-//! and stores, and [`task`] keeps a handful of lanes busy.
+//! and stores, and [`task`] keeps a handful of lanes busy. [`torrent`] fetches a `.torrent` by the same means.
 //!
 //! Invariants: nobody but the user names an address outside the Internet; a piece's missing runs are
 //! fetched together, so that no lane waits for what another one has.
@@ -19,13 +19,14 @@ mod piece;
 mod place;
 mod plan;
 pub(crate) mod task;
+pub mod torrent;
 
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 
 pub(crate) use self::place::Place;
-use crate::surroundings::Surroundings;
+use crate::{proxy::Proxies, surroundings::Surroundings};
 
 /// Larger pieces cannot be verified within [`BYTES_IN_HAND_MAX`].
 pub(crate) const PIECE_BYTES_MAX: u32 = BYTES_IN_HAND_MAX;
@@ -41,6 +42,8 @@ const PERMIT_BYTES: u32 = 1024;
 pub(crate) enum News {
     /// It has the files and may be asked for runs.
     Open,
+    /// Why its bytes may be false, should they be. Said once.
+    Doubt(&'static str),
     /// It is of no use, for now or for ever. Said once, at the end.
     Gone(Trouble),
 }
@@ -48,7 +51,7 @@ pub(crate) enum News {
 /// Why a web seed is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Trouble {
-    /// It may be better later; not before `after`, if the server said so.
+    /// It may be better later; not before `after`, if the server asked for patience.
     #[error("{reason}")]
     Passing { reason: String, after: Option<Duration> },
     /// It will not get better: this content is never asked of it again.
@@ -73,15 +76,17 @@ pub(crate) struct Budget {
     bytes: Arc<Semaphore>,
     /// Where URLs of strangers must not lead.
     surroundings: Surroundings,
+    proxies: Arc<Proxies>,
 }
 
 impl Budget {
-    pub(crate) fn new(surroundings: Surroundings) -> Budget {
+    pub(crate) fn new(surroundings: Surroundings, proxies: Proxies) -> Budget {
         let bytes = BYTES_IN_HAND_MAX / PERMIT_BYTES;
         Budget {
             requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
             bytes: Arc::new(Semaphore::new(bytes as usize)),
             surroundings,
+            proxies: Arc::new(proxies),
         }
     }
 }

@@ -14,7 +14,12 @@ use nearcast_core::layout::{FileIndex, Layout};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Budget, News, Place, Trouble, client::Client, lane::Seed, plan::Plan};
+use super::{
+    Budget, News, Place, Trouble,
+    client::Client,
+    lane::{Pace, Seed},
+    plan::Plan,
+};
 use crate::{
     exchange::{LinkId, TaskEvent, fetch::Tools},
     wire::data::Ask,
@@ -67,7 +72,7 @@ impl Seed {
     fn new(job: Job) -> Seed {
         Seed {
             link: job.link,
-            client: Client::new(&job.place, LANES_MAX, job.budget.surroundings.clone()),
+            client: Client::new(&job.place, LANES_MAX, &job.budget),
             place: job.place,
             tools: job.tools,
             budget: job.budget,
@@ -75,17 +80,20 @@ impl Seed {
             whole_only: AtomicBool::new(false),
             kept: Mutex::new(None),
             skipped: AtomicU64::new(0),
+            pace: Mutex::new(Pace::new(LANES_MAX)),
+            doubted: AtomicBool::new(false),
         }
     }
 
     async fn work(&self, asks: &mut mpsc::Receiver<Ask>) -> Result<(), Trouble> {
         let layout = self.tools.manifest.layout();
         let (mut plan, mut lanes) = (Plan::default(), FuturesUnordered::new());
-        let (mut lanes_max, mut failures) = (LANES_MAX, 0);
+        let mut failures: u32 = 0;
         let mut batch = Vec::with_capacity(ASKS_AT_ONCE_MAX);
         loop {
-            let lanes_now = if self.is_whole_only() { 1 } else { lanes_max };
-            while lanes.len() < lanes_now
+            let (lanes_now, wait) = (self.lanes(), self.wait());
+            while wait.is_zero()
+                && lanes.len() < lanes_now
                 && let Some(stretch) = plan.take(layout, lanes_now.saturating_sub(lanes.len()))
             {
                 lanes.push(self.fetch(stretch));
@@ -105,17 +113,16 @@ impl Seed {
                 }
                 Some(end) = lanes.next() => match end {
                     Ok(()) => failures = 0,
-                    // It takes fewer connections than we make.
-                    Err(Trouble::Passing { after: Some(_), reason }) if !lanes.is_empty() => {
-                        lanes_max = lanes.len();
-                        tracing::debug!(place = %self.place, reason, lanes_max, "a web seed takes no more requests");
-                    }
+                    // It is asked less, and the pace knows: nothing is wrong with it.
+                    Err(Trouble::Passing { after: Some(_), .. }) => {}
                     Err(Trouble::Passing { after: None, reason }) if failures < FAILURES_MAX => {
                         failures = failures.saturating_add(1);
+                        self.note_failure(None);
                         tracing::debug!(place = %self.place, reason, failures, "a request to a web seed failed");
                     }
                     Err(trouble) => return Err(trouble),
                 },
+                () = self.rest(wait), if !wait.is_zero() => {}
             }
         }
     }

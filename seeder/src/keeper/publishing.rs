@@ -236,7 +236,7 @@ impl Keeper {
     /// Addresses that were asked for, else those listened on.
     fn link_addresses(&self) -> Vec<String> {
         let named = self.orders.borrow().link_addresses.clone();
-        link_addresses(if named.is_empty() { self.node.addresses() } else { named })
+        link_addresses(&if named.is_empty() { self.node.addresses() } else { named })
     }
 }
 

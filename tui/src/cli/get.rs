@@ -1,33 +1,35 @@
 //! `nearcast get`: downloads, several at once, until all are done and their seeding goals are reached.
 
+mod options;
+pub(crate) mod setting;
+mod sources;
+
 use std::{
-    collections::BTreeSet,
     env,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use clap::{Args, ValueEnum};
-use nearcast_core::{id::ContentId, signature::PublisherKey};
+use clap::{Args, ValueHint};
+use nearcast_core::id::ContentId;
 use nearcast_node::{
-    address::Address,
     config::{NodeConfig, SeedGoal},
     error::DownloadError,
     handle::{Download, Fetch, Node},
     progress::Progress,
 };
-use nearcast_service::{
-    atlas::Known,
-    signals::Signals,
-    units::{parse_duration, parse_rate},
-};
+use nearcast_service::{atlas::Known, cli::Told, signals::Signals};
 use tokio::{sync::watch, task::JoinSet};
 
+use self::{
+    options::{Discover, Options},
+    setting::Setting,
+    sources::Wanted,
+};
 use crate::{
-    atlas::{AtlasSource, FINISH, Plan},
+    atlas::{FINISH, Plan},
     error::CommandError,
     exit::Exit,
-    publisher::Publisher,
     report::Report,
     screen::Screen,
     source::Named,
@@ -40,174 +42,88 @@ const GRACE_SIGNAL: Duration = Duration::from_millis(500);
 /// Snapshots that came too soon to be told, and stalls, are looked at this often.
 const TICK: Duration = Duration::from_millis(250);
 
+/// How it is used.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  nearcast get 'magnet:?xt=urn:btmh:1220…'             what a link names, to the current folder
+  nearcast get film.torrent -o films --peer origin.example
+  nearcast get https://example.org/film.torrent --down 40Mbit --seed ratio:1
+  nearcast get --input-file links.txt --json | jq .    several, told to a program
+  nearcast get --check-config                          what is set, and where";
+
 /// Options of `get`.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Get {
-    /// Magnet links or .torrent files.
-    #[arg(required = true, value_name = "LINK|FILE.torrent")]
+    /// Magnet links, content ids, .torrent files, or URLs of such files; - reads standard input, which holds a .torrent or
+    /// a line for each.
+    #[arg(
+        value_name = "LINK|FILE.torrent|URL",
+        value_hint = ValueHint::AnyPath,
+        required_unless_present_any = ["input_file", "check-config"]
+    )]
     sources: Vec<String>,
-    /// Folder to download to.
-    #[arg(long, short, value_name = "DIR", default_value = ".")]
-    output: PathBuf,
+    /// File with a link, .torrent file or URL a line; lines that begin with # are comments. - is standard input.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    input_file: Vec<PathBuf>,
+    /// Only files whose path in the content, or its last part, matches; several are possible.
+    #[arg(long, value_name = "GLOB")]
+    select: Vec<String>,
     /// Replace files that are there and differ, each when its new version is complete; until then the old one stays as it
     /// is, so there must be room for both. The new file gets the old one's mode, and its owner if you may give files away; access
     /// lists (ACLs), extended attributes and hard links are not kept.
     #[arg(long)]
     overwrite: bool,
-    /// Peer or seeder to ask; several are possible. Only addresses given here may have ports below 1024, lie in private
-    /// networks that are none of ours, or on this machine: of those in a link, which a stranger may have written, the
-    /// first eight are tried.
-    #[arg(long, value_name = "MULTIADDR")]
-    peer: Vec<Address>,
     /// HTTP server or CDN that has the file, or the folder it lies in (a URL ending in /), beside those that
     /// torrent and link name; several are possible. Only URLs given here may lead into private networks.
     #[arg(long, value_name = "URL", value_parser = super::publish::web_seed)]
     web_seed: Vec<String>,
-    /// Tracker or other directory to ask for peers; several are possible.
-    #[arg(long, value_name = "MULTIADDR")]
-    tracker: Vec<Address>,
-    /// Atlas of who is where, made by nearcast-tracker atlas build, or auto: peers in our own network (AS) come first,
-    /// then those in networks next to it [default: nearness goes by address prefixes]. With auto, the last good one is
-    /// used, and whenever a tracker tells of a newer one, it is fetched from other peers and used at once. It is kept in
-    /// the cache folder.
-    #[arg(long, value_name = "FILE|auto")]
-    atlas: Option<AtlasSource>,
-    /// Who must have signed the atlas of --atlas auto: a public key as nearcast key show prints it, or a file that holds
-    /// it.
-    #[arg(long, value_name = "KEY")]
-    atlas_key: Option<Publisher>,
-    /// Whether nearness decides whom bytes come from; off = random choice, to see what it saves.
-    #[arg(long, value_name = "on|off", default_value = "on", hide = true)]
-    nearness: Switch,
-    /// Ways to find peers besides --peer and those in the link: tracker (ask directories: those given,
-    /// and origins about what they serve), pex (peers tell of peers), lan (whoever is on the local network;
-    /// they learn that we are there, and those we ask, what for), or none. Peers that were told of us may
-    /// come to us all the same. The DHT is not built yet.
-    #[arg(long, value_name = "WAY,…", value_delimiter = ',', default_value = "tracker,pex,lan")]
-    discover: Vec<Discover>,
-    /// Bytes per second to receive at most: 5M, 8MiB/s, 40Mbit [default: no limit].
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
-    down: Option<u64>,
-    /// Bytes per second to give at most [default: no limit].
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
-    up: Option<u64>,
-    /// How long to go on giving when everything is here: none, ratio:R, time:T or forever.
-    #[arg(long, value_name = "GOAL", value_parser = parse_goal, default_value = "none")]
-    seed: SeedGoal,
-    /// Only files whose path in the content, or its last part, matches; several are possible.
-    #[arg(long, value_name = "GLOB")]
-    select: Vec<String>,
-    /// Address to listen on, and to dial from [default: every interface, TCP and QUIC, any free port].
-    #[arg(long, value_name = "MULTIADDR")]
-    listen: Vec<Address>,
-    /// Secret key to be known by, made when missing [default: a fresh one each time].
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
-    /// Demand a valid signature by this publisher: a public key as nearcast key show prints it, or a file that
-    /// holds it. Of several, one is enough.
-    #[arg(long, value_name = "KEY")]
-    signed_by: Vec<Publisher>,
-    /// Give up when no byte came for this long. Waiting for a turn at peers that serve others, or for
-    /// room on a full disk, does not count.
-    #[arg(long, value_name = "TIME", value_parser = parse_duration, default_value = "60s")]
-    timeout: Duration,
-    /// How long to wait for room when the disk is full: a time, none or forever. It goes on by itself when
-    /// there is some. A hundredth of the disk, at most 256 MiB, is left to others.
-    #[arg(long, value_name = "TIME", value_parser = parse_wait, default_value = "forever")]
-    disk_wait: Wait,
+    #[command(flatten)]
+    told: Told<Setting>,
     /// Print events on standard output, one JSON object a line.
-    #[arg(long)]
+    #[arg(long, help_heading = "What is told")]
     pub(super) json: bool,
     /// Say nothing but errors.
-    #[arg(long, short)]
+    #[arg(long, short, help_heading = "What is told")]
     pub(super) quiet: bool,
-}
-
-/// Ways to find peers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Discover {
-    /// Directories given by --tracker.
-    Tracker,
-    /// Peers tell of peers.
-    Pex,
-    /// Whoever is on the local network.
-    Lan,
-    /// No way: only those named.
-    None,
-}
-
-/// Something that can be switched off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Switch {
-    /// It is done.
-    On,
-    /// It is not.
-    Off,
-}
-
-/// How long to wait for something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wait {
-    Time(Duration),
-    Forever,
-}
-
-impl Wait {
-    fn bound(self) -> Option<Duration> {
-        match self {
-            Wait::Time(time) => Some(time),
-            Wait::Forever => None,
-        }
-    }
-}
-
-fn parse_wait(text: &str) -> Result<Wait, String> {
-    let wrong = |_| "write a time like 30s or 5m, none or forever".to_owned();
-    match text {
-        "forever" => Ok(Wait::Forever),
-        "none" => Ok(Wait::Time(Duration::ZERO)),
-        _ => parse_duration(text).map(Wait::Time).map_err(wrong),
-    }
-}
-
-fn parse_goal(text: &str) -> Result<SeedGoal, String> {
-    match text.split_once(':') {
-        None if text == "none" => Ok(SeedGoal::None),
-        None if text == "forever" => Ok(SeedGoal::Forever),
-        Some(("ratio", ratio)) => match ratio.parse::<f64>() {
-            Ok(ratio) if ratio.is_finite() && ratio > 0.0 => Ok(SeedGoal::Ratio(ratio)),
-            _ => Err("a ratio is a number above zero, like ratio:1.5".to_owned()),
-        },
-        Some(("time", time)) => parse_duration(time).map(SeedGoal::Time).map_err(|error| error.to_string()),
-        _ => Err("write none, ratio:1.5, time:30m or forever".to_owned()),
-    }
 }
 
 impl Get {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
-        self.check_options()?;
-        let signed_by = self.signed_by.iter().map(Publisher::key).collect::<Result<Vec<_>, _>>()?;
-        let (wanted, mut ends) = self.read_sources(screen);
+        let read = self.told.sources.read();
+        if self.told.check {
+            return self.tell_config(screen, read);
+        }
+        let layers = read.map_err(|problems| CommandError::BadOption(problems.to_string()))?;
+        let options = Options::of(&layers)?;
+        let wanted = tokio::select! {
+            wanted = Wanted::read(&self.sources, &self.input_file, &options.proxies, screen, self.json) => wanted,
+            signal = signals.first() => return Err(CommandError::Stopped(signal)),
+        };
+        let (wanted, mut ends) = (wanted.contents, wanted.ends);
         if !wanted.is_empty() {
-            let plan = Plan::make(self.atlas.as_ref(), self.atlas_key.as_ref(), screen)?;
+            let plan = Plan::make(options.atlas.as_ref(), options.atlas_key.as_ref(), screen)?;
             let (atlas, hear_of_atlases) = (plan.atlas.clone(), plan.follows());
-            let config = NodeConfig { atlas, hear_of_atlases, ..self.node_config() };
+            let config = NodeConfig { atlas, hear_of_atlases, ..options.node() };
             let node = tokio::select! {
                 started = Node::start(config) => started?,
                 signal = signals.first() => return Err(CommandError::Stopped(signal)),
             };
             let links = wanted.iter().filter_map(Named::link).cloned().collect();
-            let known = Known { directories: self.tracker.clone(), peers: self.peer.clone(), links };
+            let known = Known { directories: options.trackers.clone(), peers: options.peers.clone(), links };
             let following = plan.follow(&node, known);
             let mut running = JoinSet::new();
             for named in wanted {
-                let fetch = self.fetch(named.clone(), signed_by.clone());
+                let fetch = self.fetch(&options, named.clone());
                 running.spawn(self.download(node.clone(), &named, fetch, screen, signals));
             }
             while let Some(end) = running.join_next().await {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
-            let stopped = ends.iter().any(|end| matches!(end, Exit::Interrupted | Exit::Terminated));
+            let stopped = signals.has_come();
+            if let Some(end) = ends.iter().find(|end| matches!(end, Exit::Interrupted | Exit::Terminated)) {
+                let how = if *end == Exit::Interrupted { "interrupted" } else { "terminated" };
+                screen.say(&format!("{how}; run the same command to continue"));
+            }
             if let Some(following) = following {
                 following.finish(if stopped { Duration::ZERO } else { FINISH }).await;
             }
@@ -216,74 +132,39 @@ impl Get {
         sum_up(&ends)
     }
 
-    fn check_options(&self) -> Result<(), CommandError> {
-        if self.discover.contains(&Discover::None) && self.discover.len() > 1 {
-            let sentence = "--discover none goes with no other way".to_owned();
-            return Err(CommandError::BadOption(sentence));
+    /// What the settings come to, and where each is from.
+    fn tell_config(
+        &self,
+        screen: &Screen,
+        read: Result<nearcast_service::config::Layers<Setting>, nearcast_service::config::Problems>,
+    ) -> Result<(), CommandError> {
+        let layers = read.map_err(|problems| CommandError::BadOption(problems.to_string()))?;
+        if self.json {
+            screen.data(&serde_json::json!({"settings": layers.to_json(), "problems": []}).to_string());
+        } else {
+            layers.lines().iter().for_each(|line| screen.data(line));
         }
-        Ok(())
+        Options::of(&layers).map(drop)
     }
 
-    /// Sources that cannot be read are told at once and must not stop the others.
-    fn read_sources(&self, screen: &Screen) -> (Vec<Named>, Vec<Exit>) {
-        let (mut wanted, mut ends, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
-        for text in &self.sources {
-            match Named::parse(text) {
-                // The same content twice is one download.
-                Ok(named) if seen.insert(named.content()) => {
-                    named.bad_signatures().iter().for_each(|key| {
-                        screen
-                            .warn(&format!("{text}: the signature of {key} does not verify and is ignored"));
-                    });
-                    wanted.push(named);
-                }
-                Ok(_) => {}
-                Err(error) => {
-                    if self.json {
-                        screen.data(&crate::report::event::failed(None, &error));
-                    }
-                    screen.complain(&error.to_string());
-                    ends.push(error.exit());
-                }
-            }
-        }
-        (wanted, ends)
-    }
-
-    fn node_config(&self) -> NodeConfig {
-        let mut config = NodeConfig {
-            identity: self.identity.clone(),
-            up: self.up,
-            down: self.down,
-            lan: self.discover.contains(&Discover::Lan),
-            nearness: self.nearness == Switch::On,
-            ..NodeConfig::default()
-        };
-        if !self.listen.is_empty() {
-            config.listen.clone_from(&self.listen);
-        }
-        config
-    }
-
-    fn fetch(&self, named: Named, signed_by: Vec<PublisherKey>) -> Fetch {
-        let directories =
-            if self.discover.contains(&Discover::Tracker) { self.tracker.clone() } else { Vec::new() };
+    fn fetch(&self, options: &Options, named: Named) -> Fetch {
+        let asks = options.discover.contains(&Discover::Tracker);
         Fetch {
             source: named.into_source(),
-            folder: self.output.clone(),
+            folder: options.output.clone(),
             overwrite: self.overwrite,
             select: self.select.clone(),
             // Addresses in a link are no word of the user's: the node reads them, and judges them.
-            peers: self.peer.clone(),
+            peers: options.peers.clone(),
             web_seeds: self.web_seed.clone(),
-            directories,
-            ask_directories: self.discover.contains(&Discover::Tracker),
-            exchange_peers: self.discover.contains(&Discover::Pex),
-            find_on_lan: self.discover.contains(&Discover::Lan),
-            seed: self.seed,
-            patience: self.timeout,
-            signed_by,
-            disk_wait: self.disk_wait.bound(),
+            directories: if asks { options.trackers.clone() } else { Vec::new() },
+            ask_directories: asks,
+            exchange_peers: options.discover.contains(&Discover::Pex),
+            find_on_lan: options.discover.contains(&Discover::Lan),
+            seed: options.seed,
+            patience: options.timeout,
+            signed_by: options.signed_by.clone(),
+            disk_wait: options.disk_wait.bound(),
             bytes_max: None,
             state_dir: state_dir(),
         }
@@ -319,8 +200,7 @@ fn state_dir() -> Option<PathBuf> {
     Some(Path::new(&state).join("nearcast"))
 }
 
-/// Tells of a download until it ends. What was told as the end is the last word: an error after
-/// `finished` (a signal while seeding) changes the exit code only.
+/// Tells of a download until it ends. What was told as the end is the last word.
 async fn follow(
     node: &Node,
     fetch: Fetch,
@@ -346,7 +226,7 @@ async fn follow(
         Ok(summary) => {
             report.on_finished(&summary);
             tokio::select! {
-                given = give(&mut download, report, &mut progress, signals, seeds) => given,
+                () = give(&mut download, report, &mut progress, signals, seeds) => Ok(()),
                 failure = node.failed() => Err(fail(report, DownloadError::Failed(failure).into())),
             }
         }
@@ -356,24 +236,23 @@ async fn follow(
     result
 }
 
-/// Goes on giving until the goal is reached.
+/// Goes on giving until the goal is reached, or somebody says that it is enough: all is here, so that is no failure.
 async fn give(
     download: &mut Download,
     report: &mut Report,
     progress: &mut watch::Receiver<Progress>,
     signals: &Signals,
     seeds: bool,
-) -> Result<(), CommandError> {
+) {
     if !seeds {
-        return Ok(());
+        return;
     }
-    let ended = tokio::select! {
-        () = download.seeded() => Ok(()),
-        signal = signals.first() => Err(CommandError::Stopped(signal)),
+    tokio::select! {
+        () = download.seeded() => {}
+        _ = signals.first() => {}
         never = tell(report, progress) => match never {},
-    };
+    }
     report.on_left(progress.borrow().uploaded);
-    ended
 }
 
 fn fail(report: &mut Report, error: CommandError) -> CommandError {
@@ -415,6 +294,8 @@ fn sum_up(ends: &[Exit]) -> Result<(), CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
     use clap::Parser;
 
     use nearcast_node::handle::Source;
@@ -427,8 +308,21 @@ mod tests {
         get: Get,
     }
 
-    fn get(line: &str) -> Get {
-        Line::parse_from(format!("get {line}").split(' ')).get
+    /// With no file and no variable but these.
+    fn options_with(line: &str, variables: &[(&str, &str)]) -> Result<(Get, Options), CommandError> {
+        let get = Line::parse_from(format!("get {line}").split(' ')).get;
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        let layers = get.told.sources.read_with(&variable);
+        let layers = layers.map_err(|problems| CommandError::BadOption(problems.to_string()))?;
+        Options::of(&layers).map(|options| (get, options))
+    }
+
+    fn fetch(line: &str, hints: &str) -> Fetch {
+        let (get, options) = options_with(line, &[]).unwrap();
+        get.fetch(&options, link(hints))
     }
 
     fn link(hints: &str) -> Named {
@@ -436,25 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn seeding_goals_are_read() {
-        assert_eq!(parse_goal("none"), Ok(SeedGoal::None));
-        assert_eq!(parse_goal("forever"), Ok(SeedGoal::Forever));
-        assert_eq!(parse_goal("ratio:1.5"), Ok(SeedGoal::Ratio(1.5)));
-        assert_eq!(parse_goal("time:2h"), Ok(SeedGoal::Time(Duration::from_secs(7200))));
-        for wrong in ["", "ratio", "ratio:-1", "ratio:nan", "ratio:inf", "time:x", "later:1"] {
-            assert!(parse_goal(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn discovery_decides_who_is_asked() {
-        let tracker = "--tracker /ip4/127.0.0.1/tcp/6";
-        let usual = get(&format!("x {tracker}")).fetch(link(""), Vec::new());
+        let tracker = "--tracker 127.0.0.1:6";
+        let usual = fetch(&format!("x {tracker}"), "");
         assert!(usual.exchange_peers && usual.directories.len() == 1);
-        let pex = get(&format!("x {tracker} --discover pex")).fetch(link(""), Vec::new());
+        let pex = fetch(&format!("x {tracker} --discover pex"), "");
         assert!(pex.exchange_peers && pex.directories.is_empty());
-        let none = get(&format!("x {tracker} --discover none"));
-        let none = none.fetch(link("&x.ma=/ip4/127.0.0.1/tcp/9"), Vec::new());
+        let none = fetch(&format!("x {tracker} --discover none"), "&x.ma=/ip4/127.0.0.1/tcp/9");
         assert!(!none.exchange_peers && none.directories.is_empty());
         assert!(none.peers.is_empty(), "whom a link names, the user did not name");
         assert!(
@@ -462,44 +344,65 @@ mod tests {
             "it is asked all the same"
         );
         assert!(usual.find_on_lan && !pex.find_on_lan && !none.find_on_lan);
-        assert!(get("x").node_config().lan && !get("x --discover pex").node_config().lan);
-        assert!(get("x --discover none,pex").check_options().is_err());
+        let lan = |line: &str| options_with(line, &[]).unwrap().1.node().lan;
+        assert!(lan("x") && !lan("x --discover pex"));
+        assert!(options_with("x --discover none --discover pex", &[]).is_err());
     }
 
     #[test]
     fn web_seeds_are_urls_and_reach_the_node() {
         let url = "http://127.0.0.1:8080/films/";
-        assert_eq!(get(&format!("x --web-seed {url}")).fetch(link(""), Vec::new()).web_seeds, [url]);
+        assert_eq!(fetch(&format!("x --web-seed {url}"), "").web_seeds, [url]);
         assert!(Line::try_parse_from(["get", "x", "--web-seed", "ftp://a.example/"]).is_err());
     }
 
     #[test]
     fn options_reach_the_node() {
-        let get = get("x --down 5M --up 40Mbit --listen /ip4/127.1.0.7/tcp/0 --timeout 30s");
-        let config = get.node_config();
+        let line = "x --down 5M --up 40Mbit --listen /ip4/127.1.0.7/tcp/0 --timeout 30s --peer 10.0.0.1";
+        let (get, options) = options_with(line, &[]).unwrap();
+        let config = options.node();
         assert_eq!((config.down, config.up), (Some(5_000_000), Some(5_000_000)));
-        assert_eq!(config.listen, get.listen);
+        assert_eq!((config.listen.len(), config.listen_may_move), (1, false));
         assert!(!config.origin);
-        let fetch = get.fetch(link(""), Vec::new());
+        let fetch = get.fetch(&options, link(""));
         assert_eq!((fetch.patience, fetch.disk_wait), (Duration::from_secs(30), None));
+        assert_eq!(fetch.peers[0].to_string(), "/ip4/10.0.0.1/tcp/4800");
+        let usual = options_with("x", &[]).unwrap().1.node();
+        assert!(usual.listen_may_move && usual.listen.iter().all(|address| address.port() == Some(4820)));
+    }
+
+    #[test]
+    fn a_company_presets_what_its_people_get_with_and_options_win() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.toml");
+        let text = "tracker = \"tracker.example\"\nup = \"1M\"\ndown = \"2M\"\natlas = \"world.atlas\"\n";
+        std::fs::write(&file, text).unwrap();
+        let variables = [("NEARCAST_CONFIG", file.to_str().unwrap()), ("NEARCAST_DOWN", "3M")];
+        let (_, options) = options_with("x --up 4M", &variables).unwrap();
+        assert_eq!((options.up, options.down), (Some(4_000_000), Some(3_000_000)));
+        assert_eq!(options.trackers[0].to_string(), "/dns/tracker.example/tcp/4810");
+        let atlas = folder.path().join("world.atlas");
+        assert!(matches!(options.atlas, Some(crate::atlas::AtlasSource::File(path)) if path == atlas));
+        let wrong = options_with("x", &[("NEARCAST_UP", "fast")]).unwrap_err();
+        assert_eq!(wrong.exit(), Exit::BadOption);
+        assert!(wrong.to_string().contains("NEARCAST_UP"), "{wrong}");
+    }
+
+    #[test]
+    fn keys_and_proxies_that_are_none_are_refused() {
+        for line in
+            ["x --signed-by ed25519:12", "x --atlas auto --atlas-key ed25519:12", "x --listen /dns/a/tcp/1"]
+        {
+            assert_eq!(options_with(line, &[]).unwrap_err().exit(), Exit::BadOption, "{line}");
+        }
     }
 
     #[test]
     fn a_full_disk_is_waited_for_as_long_as_asked() {
-        let wait = |text: &str| get(&format!("x --disk-wait {text}")).fetch(link(""), Vec::new()).disk_wait;
+        let wait = |text: &str| fetch(&format!("x --disk-wait {text}"), "").disk_wait;
         assert_eq!(wait("forever"), None);
         assert_eq!(wait("none"), Some(Duration::ZERO));
         assert_eq!(wait("5m"), Some(Duration::from_secs(300)));
-        assert!(parse_wait("soon").is_err());
-    }
-
-    #[test]
-    fn one_unreadable_source_does_not_hide_the_others() {
-        let named = format!("magnet:?xt=urn:btmh:1220{}", "ab".repeat(32));
-        let get = get(&format!("/absent.torrent {named} {named}"));
-        let (wanted, ends) = get.read_sources(&Screen::new(true, false));
-        assert_eq!(wanted.len(), 1, "the same content twice is one download");
-        assert_eq!(ends, [Exit::Io]);
     }
 
     #[test]

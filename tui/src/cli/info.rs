@@ -7,6 +7,7 @@ use nearcast_core::{
     paths::printable,
     signature::{PublisherKey, Signatures},
 };
+use nearcast_node::proxy::Proxies;
 use serde_json::{Value, json};
 
 use crate::{error::CommandError, screen::Screen, source::Named, units::Bytes};
@@ -14,8 +15,8 @@ use crate::{error::CommandError, screen::Screen, source::Named, units::Bytes};
 /// Options of `info`.
 #[derive(Debug, Args)]
 pub(super) struct Info {
-    /// Magnet link or .torrent file.
-    #[arg(value_name = "LINK|FILE")]
+    /// Magnet link, content id, .torrent file, or URL of one.
+    #[arg(value_name = "LINK|FILE|URL")]
     source: String,
     /// Print one JSON object.
     #[arg(long)]
@@ -23,8 +24,11 @@ pub(super) struct Info {
 }
 
 impl Info {
-    pub(super) fn run(&self, screen: &Screen) -> Result<(), CommandError> {
-        let named = Named::parse(&self.source)?;
+    pub(super) async fn run(&self, screen: &Screen) -> Result<(), CommandError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let proxies = Proxies::of_environment(&variable);
+        let proxies = proxies.map_err(|error| CommandError::BadOption(error.to_string()))?;
+        let named = Named::find(&self.source, &proxies).await?;
         if self.json {
             let object = match &named {
                 Named::Link(magnet) => link_object(magnet),

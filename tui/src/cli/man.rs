@@ -2,10 +2,10 @@
 
 use std::{fs, io, path::PathBuf};
 
-use clap::{Args, Command};
+use clap::{Arg, ArgAction, Args, Command, builder::Str};
 use clap_mangen::{
     Man,
-    roff::{Roff, roman},
+    roff::{Inline, Roff, bold, italic, roman},
 };
 use nearcast_core::paths::printable;
 
@@ -13,6 +13,65 @@ use crate::{error::CommandError, screen::Screen, units::counted};
 
 /// What the table of exit codes begins with.
 const EXIT_CODES: &str = "Exit codes";
+/// And what examples begin with.
+const EXAMPLES: &str = "Examples:";
+/// When what the pages say was written.
+const DATE: &str = "2026-11-30";
+
+/// What a command reads and leaves.
+type Files = (&'static str, &'static [(&'static str, &'static str)]);
+
+static FILES: [Files; 4] = [
+    (
+        "nearcast-get",
+        &[
+            (
+                "/etc/nearcast/client.toml",
+                "Settings for everybody on this machine; see nearcast sample-config.",
+            ),
+            (
+                "$XDG_CONFIG_HOME/nearcast/client.toml",
+                "Settings of one user (~/.config), which win over those.",
+            ),
+            ("NAME.part", "A file that is not complete yet."),
+            (
+                ".NAME.….nearcast",
+                "A hidden folder beside it, with what is needed to go on; it disappears at the end.",
+            ),
+            (
+                "$XDG_STATE_HOME/nearcast",
+                "What was complete, so that it need not be checked again (~/.local/state).",
+            ),
+            ("$XDG_CACHE_HOME/nearcast", "The last good atlas of --atlas auto (~/.cache)."),
+        ],
+    ),
+    (
+        "nearcast-publish",
+        &[("NAME.torrent", "The metainfo, in the current folder unless --output says otherwise.")],
+    ),
+    (
+        "nearcast-seeder-serve",
+        &[
+            ("/etc/nearcast/seeder.toml", "Settings; see nearcast-seeder sample-config."),
+            (
+                "$XDG_CONFIG_HOME/nearcast/seeder.toml",
+                "Settings of one user (~/.config), which win over those.",
+            ),
+            ("$XDG_STATE_HOME/nearcast-seeder", "The identity (~/.local/state); see --state-dir."),
+        ],
+    ),
+    (
+        "nearcast-tracker-serve",
+        &[
+            ("/etc/nearcast/tracker.toml", "Settings; see nearcast-tracker sample-config."),
+            (
+                "$XDG_CONFIG_HOME/nearcast/tracker.toml",
+                "Settings of one user (~/.config), which win over those.",
+            ),
+            ("$XDG_STATE_HOME/nearcast-tracker", "Identity and database (~/.local/state); see --state-dir."),
+        ],
+    ),
+];
 
 /// Options of `man`.
 #[derive(Debug, Args)]
@@ -70,26 +129,98 @@ fn full_name(command: &Command) -> String {
 
 fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     let version = command.get_version().unwrap_or(env!("CARGO_PKG_VERSION")).to_owned();
-    let exit_codes = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let (examples, exit_codes) = after.split_at(after.find(EXIT_CODES).unwrap_or(0));
     let title = name.to_uppercase();
     let man = Man::new(command.clone().after_help(None::<&str>))
         .title(title)
+        .date(DATE)
         .source(format!("nearcast {version}"))
         .manual("nearcast");
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;
-    man.render_synopsis_section(&mut out)?;
+    synopsis(command, &mut out)?;
     man.render_description_section(&mut out)?;
     man.render_options_section(&mut out)?;
     let named = |below: &Command| !below.is_hide_set() && below.get_name() != "help";
     if command.get_subcommands().any(named) {
         see_also(command, &mut out)?;
     }
+    if !examples.is_empty() {
+        verbatim("EXAMPLES", examples.lines().filter(|line| !line.starts_with(EXAMPLES)), &mut out)?;
+    }
+    files(name, &mut out)?;
     if !exit_codes.is_empty() {
-        exit_status(&exit_codes, &mut out)?;
+        exit_status(exit_codes, &mut out)?;
     }
     Ok(out)
+}
+
+/// The command line in one line, each option with its value.
+fn synopsis(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
+    let mut roff = Roff::default();
+    roff.control("SH", ["SYNOPSIS"]);
+    let mut line = vec![bold(command.get_bin_name().unwrap_or_else(|| command.get_name()))];
+    for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+        line.push(roman(" "));
+        line.extend(mentioned(argument));
+    }
+    if command.has_subcommands() {
+        line.extend([roman(" "), italic("COMMAND"), roman(" …")]);
+    }
+    roff.text(line);
+    roff.to_writer(out)
+}
+
+/// `[--peer ADDRESS]…`, or what stands for an argument by its place.
+fn mentioned(argument: &Arg) -> Vec<Inline> {
+    let values = argument.get_value_names().unwrap_or_default().iter().map(Str::as_str).collect::<Vec<_>>();
+    let takes = argument.get_action().takes_values();
+    let many = matches!(argument.get_action(), ArgAction::Append | ArgAction::Count)
+        || argument.get_num_args().is_some_and(|range| range.max_values() > 1);
+    let name = match (argument.get_long(), argument.get_short()) {
+        (Some(long), _) => Some(format!("--{long}")),
+        (None, Some(short)) => Some(format!("-{short}")),
+        (None, None) => None,
+    };
+    let (open, close) = if argument.is_required_set() { ("", "") } else { ("[", "]") };
+    let mut parts = vec![roman(open)];
+    if let Some(name) = &name {
+        parts.push(bold(name.clone()));
+    }
+    if takes && !values.is_empty() {
+        if name.is_some() {
+            parts.push(roman(" "));
+        }
+        parts.push(italic(values.join(" ")));
+    }
+    parts.push(roman(format!("{close}{}", if many { "…" } else { "" })));
+    parts
+}
+
+/// Files that a command reads or leaves; none for most.
+fn files(name: &str, out: &mut Vec<u8>) -> io::Result<()> {
+    let Some((_, rows)) = FILES.iter().find(|(command, _)| *command == name) else { return Ok(()) };
+    let mut roff = Roff::default();
+    roff.control("SH", ["FILES"]);
+    for (path, what) in *rows {
+        roff.control("TP", []);
+        roff.text([italic(*path)]);
+        roff.text([roman(*what)]);
+    }
+    roff.to_writer(out)
+}
+
+fn verbatim<'a>(title: &str, lines: impl Iterator<Item = &'a str>, out: &mut Vec<u8>) -> io::Result<()> {
+    let mut roff = Roff::default();
+    roff.control("SH", [title]);
+    roff.control("nf", []);
+    for line in lines {
+        roff.text([roman(line.trim_start())]);
+    }
+    roff.control("fi", []);
+    roff.to_writer(out)
 }
 
 fn see_also(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
@@ -150,7 +281,8 @@ mod tests {
             assert!(text.contains(&flag), "{flag} is missing in {}\n{text}", full_name(command));
         }
         let after = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert_eq!(text.contains("EXIT STATUS"), after.starts_with(EXIT_CODES), "{text}");
+        assert_eq!(text.contains("EXIT STATUS"), after.contains(EXIT_CODES), "{text}");
+        assert_eq!(text.contains("EXAMPLES"), after.starts_with(EXAMPLES), "{text}");
         let below = command.get_subcommands().filter(|below| below.get_name() != "help");
         1 + below.map(|below| check(below, pages)).sum::<usize>()
     }
@@ -170,6 +302,25 @@ mod tests {
     }
 
     #[test]
+    fn a_page_says_how_a_command_is_written_and_which_files_it_reads() {
+        let pages = pages(programs());
+        let named = |name: &str| {
+            let page = pages.iter().find(|(page, _)| page == name).unwrap_or_else(|| panic!("{name}"));
+            plain(&page.1)
+        };
+        let get = named("nearcast-get.1");
+        for part in ["[--peer ADDRESS]…", "[--down RATE]", "client.toml", "nearcast get", DATE] {
+            assert!(get.contains(part), "{part}\n{get}");
+        }
+        assert!(!get.contains("--nearness"));
+        assert!(named("nearcast-publish.1").contains("EXAMPLES"));
+        for (command, files) in &FILES {
+            let page = named(&format!("{command}.1"));
+            files.iter().for_each(|(path, _)| assert!(page.contains(path), "{path}\n{page}"));
+        }
+    }
+
+    #[test]
     fn the_exit_codes_keep_their_lines() {
         let pages = pages(programs());
         let get = plain(
@@ -180,8 +331,8 @@ mod tests {
             })
             .unwrap(),
         );
-        let from = get.find(".nf").unwrap();
-        let table = &get[from..get.find(".fi").unwrap()];
+        let table = &get[get.find("EXIT STATUS").unwrap()..];
+        let table = &table[..table.find(".fi").unwrap()];
         for line in crate::exit::EXIT_CODES_HELP.lines().skip(1) {
             assert!(table.lines().any(|other| other == line), "{line}\n{table}");
         }

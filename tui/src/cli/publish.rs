@@ -11,7 +11,7 @@ use nearcast_core::{
     signature::Signature,
 };
 use nearcast_node::{
-    address::Address,
+    address::{Address, AddressError, SEEDER_PORT},
     key::SecretKey,
     publish::{Include, PublishError, PublishOptions, Published, Reason, publish, replace_file},
 };
@@ -25,6 +25,13 @@ use crate::{
     source::read_torrent,
     units::{Bytes, counted},
 };
+
+/// How it is used.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  nearcast publish film.mkv --peer origin.example      a link that names where it is served
+  nearcast publish season -o /srv/media/season.torrent --piece-size 1MiB
+  nearcast publish film.mkv --web-seed https://cdn.example/films/ --sign publisher.key";
 
 /// Options of `publish`.
 #[derive(Debug, Args)]
@@ -50,13 +57,14 @@ pub(super) struct Publish {
     /// Bytes of a piece, a power of two: 256KiB, 1MiB [default: 256KiB, more for large contents].
     #[arg(long, value_name = "SIZE", value_parser = piece_size)]
     piece_size: Option<u64>,
-    /// HTTP origin of the same file or folder, for programs that fetch from such; nearcast itself does not
-    /// yet. Several are possible.
+    /// HTTP server or CDN that has the same file, or the folder it lies in (a URL ending in /); several are possible.
+    /// Whoever gets the content fetches from it what peers lack. Its address goes into torrent and link, and must lie in the
+    /// Internet.
     #[arg(long, value_name = "URL", value_parser = web_seed)]
     web_seed: Vec<String>,
-    /// Peer or seeder to name in the link; several are possible. Whoever opens the link tries the first eight, at ports
+    /// Peer or seeder to name in the link: HOST:PORT, HOST alone for port 4800, or a multiaddr; several are possible. Whoever opens the link tries the first eight, at ports
     /// from 1024 up.
-    #[arg(long, value_name = "MULTIADDR")]
+    #[arg(long, value_name = "ADDRESS", value_parser = peer)]
     peer: Vec<Address>,
     /// Secret key to sign with, as nearcast key new makes it; several are possible. Signatures that a .torrent
     /// of the same content has already are kept.
@@ -78,6 +86,10 @@ fn piece_size(text: &str) -> Result<u64, String> {
     } else {
         Err("a piece is a power of two from 16KiB to 256MiB".to_owned())
     }
+}
+
+fn peer(text: &str) -> Result<Address, AddressError> {
+    Address::read(text, SEEDER_PORT)
 }
 
 pub(super) fn web_seed(text: &str) -> Result<String, String> {

@@ -3,16 +3,17 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
 use nearcast_node::{
     imports::Imports,
-    progress::{Phase, Progress, Summary},
+    progress::{Neighbour, Phase, Progress, Summary},
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
+use super::text::remaining;
 use crate::error::CommandError;
 
 /// Progress is told at most this often, except when the phase changes, and when the first bytes came.
@@ -21,7 +22,13 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event<'a> {
-    /// What is there already has been checked.
+    /// The metainfo is asked for, or what is there already is checked. Only before `started`.
+    Preparing {
+        content: &'a str,
+        phase: &'static str,
+        peers: usize,
+    },
+    /// What is there already has been checked. Comes before the first `progress`.
     Started {
         content: &'a str,
         name: String,
@@ -30,13 +37,18 @@ enum Event<'a> {
     },
     Progress {
         content: &'a str,
+        name: String,
         phase: &'static str,
         bytes: u64,
         bytes_total: u64,
         durable_bytes: u64,
         down: u64,
         up: u64,
+        /// Until all is here at this rate; null while nothing moves.
+        eta_seconds: Option<f64>,
+        /// Everybody we exchange with, origins and web seeds among them.
         peers: usize,
+        peers_by_tier: PeersByTier<'a>,
     },
     Stalled {
         content: &'a str,
@@ -71,9 +83,38 @@ enum Event<'a> {
     },
 }
 
+/// An event, and when it was told.
+#[derive(Serialize)]
+struct Timed<'a> {
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+    /// Seconds since 1970, UTC.
+    time: f64,
+}
+
 impl Event<'_> {
     fn line(&self) -> String {
-        serde_json::to_string(self).expect("events have text keys and finite numbers")
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // More than milliseconds would be noise.
+        let time = now.as_millis() as f64 / 1e3;
+        serde_json::to_string(&Timed { event: self, time }).expect("events have text keys and finite numbers")
+    }
+}
+
+/// Neighbours by how near they are, with origins and web seeds apart, every class named even when it is empty.
+struct PeersByTier<'a>(&'a [Neighbour]);
+
+impl Serialize for PeersByTier<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let count = |is: &dyn Fn(&Neighbour) -> bool| self.0.iter().filter(|neighbour| is(neighbour)).count();
+        let mut map = serializer.serialize_map(Some(Tier::COUNT + 2))?;
+        for tier in Tier::ALL {
+            let is = |it: &Neighbour| it.tier == tier && !it.origin && !it.web_seed;
+            map.serialize_entry(tier.name(), &count(&is))?;
+        }
+        map.serialize_entry("origin", &count(&|it| it.origin && !it.web_seed))?;
+        map.serialize_entry("web_seed", &count(&|it| it.web_seed))?;
+        map.end()
     }
 }
 
@@ -133,7 +174,7 @@ impl Events {
         if new_phase || first_bytes || (self.untold && !early) {
             self.told = Some((now, progress.phase.clone()));
             self.untold = false;
-            lines.push(self.progress(progress));
+            lines.push(if self.started { self.progress(progress) } else { self.preparing(progress) });
         }
         lines
     }
@@ -179,16 +220,24 @@ impl Events {
         Event::Started { content: &self.content, name: printable(name), bytes_total, bytes_resumed }.line()
     }
 
+    fn preparing(&self, progress: &Progress) -> String {
+        let (phase, peers) = (phase_name(&progress.phase), progress.neighbours.len());
+        Event::Preparing { content: &self.content, phase, peers }.line()
+    }
+
     fn progress(&self, progress: &Progress) -> String {
         Event::Progress {
             content: &self.content,
+            name: printable(&progress.name),
             phase: phase_name(&progress.phase),
             bytes: progress.bytes_have,
             bytes_total: progress.bytes_total,
             durable_bytes: progress.durable_bytes,
             down: progress.rate_down.unwrap_or_default() as u64,
             up: progress.rate_up.unwrap_or_default() as u64,
+            eta_seconds: remaining(progress).map(|left| left.as_secs_f64()),
             peers: progress.neighbours.len(),
+            peers_by_tier: PeersByTier(&progress.neighbours),
         }
         .line()
     }

@@ -35,6 +35,79 @@ fn a_link_is_read_whatever_the_case_of_its_fixed_parts() {
 }
 
 #[test]
+fn a_link_is_read_as_pages_mails_and_chats_hand_it_on() {
+    let hints = "&dn=a%20b&x.pe=192.0.2.7:6881";
+    let plain = parse(hints);
+    let link = format!("magnet:?xt=urn:btmh:1220{ID}{hints}");
+    let handed_on = [
+        link.replace('&', "&amp;"),
+        link.replace('&', "&amp;amp;"),
+        link.replace('&', "&#38;"),
+        link.replace('&', "&#x26;").replace('=', "&#61;"),
+        link.replace('&', "\\u0026"),
+        link.replace('&', "\\&"),
+        format!("<{link}>"),
+        format!("\"{link}\""),
+        format!("\u{201c}{link}\u{201d},"),
+        format!("&lt;{link}&gt;"),
+        format!("&quot;{}&quot;", link.replace('&', "&amp;")),
+        format!("\u{feff}{link}\u{200b}"),
+        link.replace("&dn", "\r\n  &dn"),
+        format!("{}\n    {}", &link[..60], &link[60..]),
+        link.replace("magnet:?", "magnet?"),
+        link.replace("magnet:?", "magnet://?"),
+        link.replace("magnet:?", "MAGNET:/?"),
+        link.replace("magnet:?", ""),
+        link.replace(':', "%3A")
+            .replace('?', "%3F")
+            .replace('&', "%26")
+            .replace('=', "%3D")
+            .replace("a%20", "a%2520"),
+    ];
+    for text in handed_on {
+        assert!(is_meant_as_link(&text), "{text}");
+        assert_eq!(text.parse(), Ok(plain.clone()), "{text}");
+    }
+}
+
+#[test]
+fn a_content_id_alone_is_a_link_without_hints() {
+    let upper = ID.to_uppercase();
+    let ways = [
+        ID.to_owned(),
+        format!(" {upper}\n"),
+        format!("1220{ID}"),
+        format!("urn:btmh:1220{ID}"),
+        format!("btmh:1220{ID}"),
+        format!("magnet:?xt=urn:btih:{upper}"),
+        format!("magnet:?xt=urn:btih:{ID}&xt=urn:btmh:1220{ID}"),
+        format!("\"{ID}\""),
+    ];
+    for text in ways {
+        assert!(is_meant_as_link(&text), "{text}");
+        assert_eq!(text.parse(), Ok(parse("")), "{text}");
+    }
+    for file in [
+        "film.torrent",
+        "magnet.torrent",
+        "./abcd",
+        "C:\\films\\a.torrent",
+        "deadbeef",
+        "a&amp;b.torrent",
+        "",
+    ] {
+        assert!(!is_meant_as_link(file), "{file}");
+    }
+}
+
+#[test]
+fn a_peer_written_as_host_and_port_is_one_wherever_it_stands() {
+    let magnet = parse("&x.ma=origin.example:4800");
+    assert_eq!(magnet.peers.len(), 1);
+    assert!(magnet.addresses.is_empty());
+}
+
+#[test]
 fn links_to_something_else_are_refused() {
     let v1 = "magnet:?xt=urn:btih:631a31dd0a46257d5078c0dee4e66e26f73e42ac&dn=old";
     let other = "0".repeat(64);
@@ -44,6 +117,10 @@ fn links_to_something_else_are_refused() {
         ("https://a.example/".to_owned(), MagnetError::NoMagnet),
         ("magnet".to_owned(), MagnetError::NoMagnet),
         ("magnet:ß".to_owned(), MagnetError::NoMagnet),
+        ("ab".repeat(20), MagnetError::V1Only),
+        (format!("urn:btih:{}", "ab".repeat(20)), MagnetError::V1Only),
+        ("ab".repeat(31), MagnetError::NoMagnet),
+        (format!("{ID}.torrent"), MagnetError::NoMagnet),
         ("magnet:?".to_owned(), MagnetError::NoContent),
         ("magnet:?xt=urn:sha1:ABC".to_owned(), MagnetError::NoContent),
         (format!("magnet:?xt=urn:btmh:{ID}"), MagnetError::Content),

@@ -66,7 +66,11 @@ impl Swarm {
             None => (Arrival::New, Verdict::Bear),
         };
         let link = self.links.get(peer);
-        let giver = link.map_or(Giver::Peer(Tier::Unknown), Link::giver);
+        let giver = match link {
+            Some(link) => link.giver(),
+            None if ctx.maps.is_web_seed(peer) => Giver::WebSeed,
+            None => Giver::Peer(Tier::Unknown),
+        };
         let imported = if link.is_some_and(Link::is_foreign) { bytes } else { 0 };
         let traffic = self.traffic.get_or_insert_default();
         traffic.add(giver, u64::from(bytes));

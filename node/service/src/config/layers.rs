@@ -13,6 +13,7 @@ use std::{
 
 use clap::ArgMatches;
 use nearcast_core::paths::printable;
+use nearcast_node::address::Address;
 
 use super::{Problems, file};
 use crate::{
@@ -228,6 +229,19 @@ impl<S: Setting> Layers<S> {
         values.filter_map(|value| value.to_str()?.parse().ok()).collect()
     }
 
+    /// All addresses, each over every transport that it stands for.
+    pub fn addresses(&self, setting: S) -> Vec<Address> {
+        let kind = setting.about().kind;
+        let values = self.given(setting).values.iter().filter_map(|value| value.to_str());
+        let mut addresses = Vec::new();
+        for address in values.filter_map(|text| kind.addresses(text).ok()).flatten() {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+
     /// A truth value; false if there is none.
     pub fn switch(&self, setting: S) -> bool {
         setting::switch(self.text(setting)).unwrap_or_default()
@@ -405,7 +419,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("f.toml");
         fs::write(&file, "rot = \"/srv\"\nup = 0\n").unwrap();
-        let variables = [("NEARCAST_MADE_LISTEN", "/ip4/127.0.0.1/tcp/1,here")];
+        let variables = [("NEARCAST_MADE_LISTEN", "/ip4/127.0.0.1/tcp/1,here.example")];
         let problems = layers(&["--config", file.to_str().unwrap()], &variables).unwrap_err();
         assert_eq!(problems.0.len(), 3, "{problems}");
         assert!(problems.0[0].contains("f.toml:1: ") && problems.0[0].ends_with("did you mean root?"));
@@ -417,6 +431,23 @@ mod tests {
         let value = "/ip4/127.0.0.1/tcp/1, /ip4/127.0.0.1/tcp/2";
         let layers = layers(&[], &[("NEARCAST_MADE_LISTEN", value)]).unwrap();
         assert_eq!(layers.given(Made::Listen).values.len(), 2);
+    }
+
+    #[test]
+    fn hosts_and_ports_stand_wherever_a_multiaddr_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.toml");
+        fs::write(&file, "listen = \"127.0.0.1\"\n").unwrap();
+        let listens = |layers: &Layers<Made>| -> Vec<String> {
+            layers.addresses(Made::Listen).iter().map(ToString::to_string).collect()
+        };
+        let by_file = layers(&["--config", file.to_str().unwrap()], &[]).unwrap();
+        assert_eq!(listens(&by_file), ["/ip4/127.0.0.1/tcp/4800", "/ip4/127.0.0.1/udp/4800/quic-v1"]);
+        let by_option = layers(&["--listen", "[::1]:7", "--listen", "/ip6/::1/tcp/7"], &[]).unwrap();
+        assert_eq!(listens(&by_option), ["/ip6/::1/tcp/7", "/ip6/::1/udp/7/quic-v1"], "each once");
+        assert_eq!(by_option.given(Made::Listen).values.len(), 2, "shown as it was written");
+        let by_variable = layers(&[], &[("NEARCAST_MADE_LISTEN", "127.0.0.1:1,127.0.0.2:2")]).unwrap();
+        assert_eq!(listens(&by_variable).len(), 4);
     }
 
     #[test]

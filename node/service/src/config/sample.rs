@@ -9,19 +9,21 @@ const WIDTH: usize = 100;
 pub fn sample<S: Setting>(option: S) -> String {
     let Program { name, file, .. } = S::PROGRAM;
     let (key, variable) = (option.about().name, option.about().variable());
+    let (command, reload) = (S::COMMAND, if S::RELOADS { " SIGHUP has it read again." } else { "" });
     let head = format!(
         "{name} reads /etc/nearcast/{file}, then $XDG_CONFIG_HOME/nearcast/{file}, or the one file that --config \
          names. Each key is an option of the same name, too (--{key}), and a variable of the environment \
          ({variable}): an option wins over a variable, a variable over files. What is commented out here is the \
          default. Sizes are in bytes: 5M is 5,000,000, 5MiB is 5,242,880, 40Mbit is 5,000,000. Check it with: \
-         {name} serve --check-config. SIGHUP has it read again."
+         {name} {command} --check-config.{reload}"
     );
-    let entries: Vec<String> = S::table().iter().map(entry).collect();
+    let shown = S::table().iter().filter(|about| !about.setting.is_hidden());
+    let entries: Vec<String> = shown.map(entry).collect();
     format!("{}\n{}", comment(&head), entries.join("\n"))
 }
 
 fn entry<S: Setting>(about: &About<S>) -> String {
-    let reload = if about.live { "" } else { " A change needs a restart." };
+    let reload = if about.live || !S::RELOADS { "" } else { " A change needs a restart." };
     let words = format!("{} {}{reload}", about.short, about.long);
     let value = if about.default.is_empty() { about.example } else { about.default };
     let bare = matches!(value, "true" | "false") || value.bytes().all(|byte| byte.is_ascii_digit());

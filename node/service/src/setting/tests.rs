@@ -36,7 +36,7 @@ static TABLE: [About<Made>; 15] = [
     row(Made::Root, "root", Kind::Path, "", "/srv"),
     row(Made::Publish, "publish", Kind::Switch, "false", ""),
     row(Made::Rescan, "rescan", Kind::Duration, "10s", ""),
-    row(Made::Listen, "listen", Kind::Addresses, "", "/ip4/0.0.0.0/tcp/4800"),
+    row(Made::Listen, "listen", Kind::Listen(4800), "", "/ip4/0.0.0.0/tcp/4800"),
     row(Made::Connections, "connections", Kind::Count { min: 16, max: 60_000 }, "4096", ""),
     row(Made::Up, "up", Kind::Rate, "none", ""),
     row(Made::UpPerContent, "up-per-content", Kind::Rate, "none", ""),
@@ -72,7 +72,7 @@ fn every_setting_is_found_by_itself_and_by_its_name() {
 fn wrong_values_are_refused_with_what_would_be_right() {
     for (setting, value, right) in [
         (Made::Publish, "yes", "true or false"),
-        (Made::Listen, "127.0.0.1:80", "/ip4/"),
+        (Made::Listen, "here.example:80", "/ip4/"),
         (Made::Up, "fast", "none for no limit"),
         (Made::Connections, "3", "from 16 to 60000"),
         (Made::Rescan, "soon", "30s"),

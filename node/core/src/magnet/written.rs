@@ -1,0 +1,122 @@
+//! Links as people hand them on: out of the source of a web page, a mail, a chat or a list.
+//!
+//! Invariant: what [`Magnet`](super::Magnet) writes is left as it is.
+
+use std::borrow::Cow;
+
+/// An escaped link was perhaps escaped again, but not without end.
+const ESCAPED_TIMES_MAX: usize = 3;
+/// The longest entity that is looked for, without its `&` and `;`.
+const ENTITY_BYTES_MAX: usize = 8;
+/// What stands around a link and is no part of it.
+const AROUND: &[char] = &[
+    '"', '\'', '<', '>', '(', ')', '[', ']', '{', '}', ',', ';', '`', '\u{201c}', '\u{201d}', '\u{2018}',
+    '\u{2019}', '«', '»',
+];
+/// What is there and is not seen.
+const UNSEEN: &[char] = &['\u{feff}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{a0}'];
+
+/// The link that is meant by a text: without what stands around it, without line breaks and the spaces at them, with its
+/// characters in place of their escapes.
+pub(super) fn cleaned(text: &str) -> Cow<'_, str> {
+    let mut link = Cow::Borrowed(trimmed(text));
+    if link.contains(['\r', '\n']) {
+        link = Cow::Owned(link.lines().map(str::trim).collect());
+    }
+    if link.get(.."magnet%3A".len()).is_some_and(|start| start.eq_ignore_ascii_case("magnet%3A"))
+        && let Some(decoded) = super::percent::decode(&link)
+    {
+        // The value of a parameter of another URL.
+        link = Cow::Owned(decoded);
+    }
+    for _ in 0..ESCAPED_TIMES_MAX {
+        match unescaped(&link) {
+            Some(plain) => link = Cow::Owned(trimmed(&plain).to_owned()),
+            None => break,
+        }
+    }
+    link
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || AROUND.contains(&c) || UNSEEN.contains(&c))
+}
+
+/// The text without the entities of HTML and the escapes of JSON in it; none if there are none.
+fn unescaped(text: &str) -> Option<String> {
+    if !text.contains(['&', '\\']) {
+        return None;
+    }
+    let (mut plain, mut rest, mut changed) = (String::with_capacity(text.len()), text, false);
+    while let Some(at) = rest.find(['&', '\\']) {
+        let (before, escape) = rest.split_at(at);
+        plain.push_str(before);
+        let found = if escape.starts_with('&') { entity(escape) } else { json(escape) };
+        match found {
+            Some((character, after)) => {
+                plain.push(character);
+                (rest, changed) = (after, true);
+            }
+            None => {
+                let (sign, after) = escape.split_at(1);
+                plain.push_str(sign);
+                rest = after;
+            }
+        }
+    }
+    plain.push_str(rest);
+    changed.then_some(plain)
+}
+
+/// A character written as `&amp;`, `&#38;` or `&#x26;`, and what comes after it.
+fn entity(text: &str) -> Option<(char, &str)> {
+    let (name, after) = text.strip_prefix('&')?.split_once(';')?;
+    if name.len() > ENTITY_BYTES_MAX {
+        return None;
+    }
+    let character = match name.strip_prefix('#') {
+        Some(number) => match number.strip_prefix(['x', 'X']) {
+            Some(digits) => char::from_u32(u32::from_str_radix(digits, 16).ok()?)?,
+            None => char::from_u32(number.parse().ok()?)?,
+        },
+        None => named(name)?,
+    };
+    Some((character, after))
+}
+
+/// Those that a link may have been written with.
+fn named(name: &str) -> Option<char> {
+    Some(match name {
+        "amp" | "AMP" => '&',
+        "quot" | "QUOT" => '"',
+        "apos" => '\'',
+        "lt" | "LT" => '<',
+        "gt" | "GT" => '>',
+        "nbsp" => ' ',
+        "colon" => ':',
+        "equals" => '=',
+        "quest" => '?',
+        "sol" => '/',
+        "period" => '.',
+        "percnt" => '%',
+        "plus" => '+',
+        "comma" => ',',
+        "lowbar" => '_',
+        _ => return None,
+    })
+}
+
+/// A character written as `\u0026` or `\/`, and what comes after it.
+fn json(text: &str) -> Option<(char, &str)> {
+    let rest = text.strip_prefix('\\')?;
+    if let Some(after) = rest.strip_prefix('/') {
+        return Some(('/', after));
+    }
+    // Shells and chat programs put it before signs that mean something to them.
+    if let Some(sign @ ('&' | '?' | '=')) = rest.chars().next() {
+        return Some((sign, &rest[1..]));
+    }
+    let digits = rest.strip_prefix('u')?.get(..4)?;
+    let character = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+    Some((character, &rest[5..]))
+}

@@ -1,0 +1,261 @@
+//! A `.torrent` that its user names by a URL: fetched into memory and written nowhere.
+//!
+//! The user names the first host; where its redirects lead is judged as with web seeds. A site that redirects to a
+//! `magnet:` link has that link taken.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use nearcast_core::{magnet::LINK_BYTES_MAX, manifest::TORRENT_BYTES_MAX, paths::printable};
+use reqwest::{Response, StatusCode, header::LOCATION};
+use tokio::time::timeout;
+
+use super::{
+    Budget, Place, Trouble,
+    client::{self, Client, REDIRECTS_MAX, Request, is_redirect},
+    place::shown,
+};
+use crate::{
+    exchange::least_rate::{LeastRate, Progress},
+    proxy::Proxies,
+    surroundings::Surroundings,
+};
+
+/// All of it comes within this, or it has failed: the largest there is, at 1 MB/s, and some patience.
+const TIME_MAX: Duration = Duration::from_secs(150);
+/// Connections to the site that are kept.
+const CONNECTIONS_MAX: usize = 1;
+/// What an HTML page begins with, spaces apart.
+const PAGE_BEGINS: [&[u8]; 2] = [b"<!doctype", b"<html"];
+
+/// What was at a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// The bytes of a file, at most as many as a `.torrent` may have. Not looked at yet.
+    Bytes(Vec<u8>),
+    /// It leads to this link.
+    Link(String),
+}
+
+/// Why nothing came of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchError {
+    /// The URL, as people may see it.
+    url: String,
+    reason: String,
+    /// How it failed.
+    pub kind: FetchFailure,
+}
+
+/// How a URL failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// It is no URL that can be asked, or leads where it must not.
+    Unusable,
+    /// The server says that there is nothing.
+    NotFound,
+    /// The server could not be reached, or said nothing more.
+    Unreachable,
+    /// What came is no `.torrent`.
+    NoTorrent,
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot get {}: {}", self.url, self.reason)
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+/// Whether a text is an address that [`fetch`] can try.
+pub fn is_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+}
+
+/// Fetches what is at a URL.
+///
+/// # Errors
+/// Why that did not work; it leaves nothing behind.
+pub async fn fetch(url: &str, proxies: &Proxies) -> Result<Fetched, FetchError> {
+    let place = Place::parse(url, true).map_err(|error| FetchError {
+        url: printable(url),
+        reason: error.to_string(),
+        kind: FetchFailure::Unusable,
+    })?;
+    let failed = |(kind, reason)| FetchError { url: place.to_string(), reason, kind };
+    let fetched = timeout(TIME_MAX, follow(&place, proxies)).await;
+    let too_long =
+        || Err((FetchFailure::Unreachable, format!("it took longer than {} s", TIME_MAX.as_secs())));
+    fetched.unwrap_or_else(|_| too_long()).map_err(failed)
+}
+
+type Failed = (FetchFailure, String);
+
+async fn follow(place: &Place, proxies: &Proxies) -> Result<Fetched, Failed> {
+    let budget = Budget::new(Surroundings::default(), proxies.clone());
+    let client = Client::new(place, CONNECTIONS_MAX, &budget).with_hint("name that URL itself");
+    let mut request = Request { url: place.url().clone(), bytes: None };
+    for _ in 0..=REDIRECTS_MAX {
+        let response = client.ask_once(&request).await.map_err(of_trouble)?;
+        if !is_redirect(response.status()) {
+            return body(response).await.map(Fetched::Bytes);
+        }
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        if let Some(link) = location.filter(|location| is_link(location)) {
+            return Ok(Fetched::Link(link.to_owned()));
+        }
+        request.url = client::next(&request.url, location).map_err(of_trouble)?;
+    }
+    Err((FetchFailure::Unusable, format!("it redirects more than {REDIRECTS_MAX} times")))
+}
+
+fn is_link(location: &str) -> bool {
+    let scheme = location.get(.."magnet:".len());
+    location.len() <= LINK_BYTES_MAX && scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:"))
+}
+
+fn of_trouble(trouble: Trouble) -> Failed {
+    match trouble {
+        Trouble::Passing { reason, .. } => (FetchFailure::Unreachable, reason),
+        Trouble::Lasting(reason) => (FetchFailure::Unusable, reason),
+    }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, Failed> {
+    let status = response.status();
+    match status {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND | StatusCode::GONE => {
+            return Err((FetchFailure::NotFound, format!("the server says {status}")));
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            let reason =
+                format!("the server says {status}; with a password, write https://USER:PASSWORD@HOST/…");
+            return Err((FetchFailure::NotFound, reason));
+        }
+        _ => return Err((FetchFailure::Unreachable, format!("the server says {status}"))),
+    }
+    let too_large = || {
+        let reason = format!("it has more than the {TORRENT_BYTES_MAX} bytes that a .torrent may have");
+        (FetchFailure::NoTorrent, reason)
+    };
+    if response.content_length().is_some_and(|bytes| bytes > TORRENT_BYTES_MAX as u64) {
+        return Err(too_large());
+    }
+    let (mut bytes, mut rate) = (Vec::new(), LeastRate::new());
+    loop {
+        let asked = Instant::now();
+        let chunk = match timeout(rate.patience(), response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(of_trouble(client::trouble(error))),
+            Err(_) => bytes::Bytes::new(),
+        };
+        if rate.note(asked.elapsed(), chunk.len()) == Progress::TooLittle {
+            return Err((FetchFailure::Unreachable, "no data, or next to none, for 20 seconds".to_owned()));
+        }
+        if chunk.len() > TORRENT_BYTES_MAX.saturating_sub(bytes.len()) {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    if is_page(&bytes) {
+        let at = shown(response.url());
+        let reason =
+            format!("{at} is a page for people and no .torrent; copy the address of its download link");
+        return Err((FetchFailure::NoTorrent, reason));
+    }
+    Ok(bytes)
+}
+
+fn is_page(bytes: &[u8]) -> bool {
+    let start = bytes.trim_ascii_start();
+    PAGE_BEGINS.iter().any(|begin| start.get(..begin.len()).is_some_and(|it| it.eq_ignore_ascii_case(begin)))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// A server that gives these answers, one to each connection; its URL.
+    async fn server(answers: Vec<String>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/film.torrent", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await.unwrap();
+                // Who has read enough goes.
+                let _ = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+        url
+    }
+
+    fn answer(status: &str, fields: &str, body: &str) -> String {
+        format!(
+            "HTTP/1.1 {status}\r\n{fields}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+    }
+
+    async fn fetched(answers: Vec<String>) -> Result<Fetched, FetchError> {
+        fetch(&server(answers).await, &Proxies::none()).await
+    }
+
+    #[tokio::test]
+    async fn a_file_is_fetched_along_redirects_of_its_host() {
+        let moved = answer("302 Found", "Location: /other.torrent\r\n", "");
+        let came = fetched(vec![moved, answer("200 OK", "", "d4:info")]).await;
+        assert_eq!(came, Ok(Fetched::Bytes(b"d4:info".to_vec())));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_to_a_link_is_that_link() {
+        let link = "magnet:?xt=urn:btmh:1220";
+        let came = fetched(vec![answer("302 Found", &format!("Location: {link}\r\n"), "")]).await;
+        assert_eq!(came, Ok(Fetched::Link(link.to_owned())));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_into_another_inner_network_is_refused_with_what_to_do() {
+        let moved = answer("302 Found", "Location: http://127.0.0.1:9/x\r\n", "");
+        let error = fetched(vec![moved]).await.unwrap_err();
+        assert_eq!(error.kind, FetchFailure::Unusable);
+        let text = error.to_string();
+        assert!(text.contains("this machine") && text.contains("that URL itself"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_torrent_or_not_there_has_its_reason() {
+        let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", TORRENT_BYTES_MAX + 1);
+        for (given, kind, word) in [
+            (answer("404 Not Found", "", ""), FetchFailure::NotFound, "404"),
+            (answer("500 Oops", "", ""), FetchFailure::Unreachable, "500"),
+            (answer("200 OK", "", "\n<!DOCTYPE html><p>"), FetchFailure::NoTorrent, "page"),
+            (large, FetchFailure::NoTorrent, "bytes"),
+        ] {
+            let error = fetched(vec![given]).await.unwrap_err();
+            assert_eq!(error.kind, kind, "{error}");
+            assert!(error.to_string().contains(word), "{error}");
+        }
+        let error = fetch("http://me:secret@127.0.0.1:9/x?token=1", &Proxies::none()).await.unwrap_err();
+        assert!(!error.to_string().contains("secret") && !error.to_string().contains("token"), "{error}");
+    }
+
+    #[test]
+    fn only_http_is_a_url_here() {
+        assert!(is_url("https://a.example/x.torrent") && is_url("HTTP://a.example"));
+        assert!(!is_url("ftp://a.example/x") && !is_url("film.torrent") && !is_url("magnet:?xt=http://"));
+    }
+}

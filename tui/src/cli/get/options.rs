@@ -1,0 +1,228 @@
+//! What the settings of `get` mean together.
+
+use std::{collections::BTreeSet, env, path::PathBuf, time::Duration};
+
+use nearcast_core::signature::PublisherKey;
+use nearcast_node::{
+    address::{Address, CLIENT_PORT},
+    config::{NodeConfig, SeedGoal},
+    proxy::Proxies,
+};
+use nearcast_service::{config::Layers, units::parse_duration};
+
+use super::setting::{NO_PROXY, Setting};
+use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher};
+
+/// Ways to find peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Discover {
+    /// Directories are asked.
+    Tracker,
+    /// Peers tell of peers.
+    Pex,
+    /// Whoever is on the local network.
+    Lan,
+}
+
+impl Discover {
+    /// Reads `tracker,pex`, or `none`.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub(super) fn parse_list(text: &str) -> Result<BTreeSet<Discover>, String> {
+        if text.trim() == "none" {
+            return Ok(BTreeSet::new());
+        }
+        let one = |word: &str| match word.trim() {
+            "tracker" => Ok(Discover::Tracker),
+            "pex" => Ok(Discover::Pex),
+            "lan" => Ok(Discover::Lan),
+            "none" => Err("none goes with no other way".to_owned()),
+            "dht" => Err("the DHT is not built yet; write tracker, pex, lan or none".to_owned()),
+            _ => Err("write tracker, pex, lan, several of them with commas, or none".to_owned()),
+        };
+        text.split(',').map(one).collect()
+    }
+}
+
+/// How long to wait for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    Time(Duration),
+    Forever,
+}
+
+impl Wait {
+    /// None = without end.
+    pub(super) fn bound(self) -> Option<Duration> {
+        match self {
+            Wait::Time(time) => Some(time),
+            Wait::Forever => None,
+        }
+    }
+
+    /// Reads a time, `none` or `forever`.
+    ///
+    /// # Errors
+    /// What would be right.
+    pub(super) fn parse(text: &str) -> Result<Wait, String> {
+        let wrong = |_| "write a time like 30s or 5m, none or forever".to_owned();
+        match text {
+            "forever" => Ok(Wait::Forever),
+            "none" => Ok(Wait::Time(Duration::ZERO)),
+            _ => parse_duration(text).map(Wait::Time).map_err(wrong),
+        }
+    }
+}
+
+/// Reads `none`, `ratio:1.5`, `time:30m` or `forever`.
+///
+/// # Errors
+/// What would be right.
+pub(super) fn parse_goal(text: &str) -> Result<SeedGoal, String> {
+    match text.split_once(':') {
+        None if text == "none" => Ok(SeedGoal::None),
+        None if text == "forever" => Ok(SeedGoal::Forever),
+        Some(("ratio", ratio)) => match ratio.parse::<f64>() {
+            Ok(ratio) if ratio.is_finite() && ratio > 0.0 => Ok(SeedGoal::Ratio(ratio)),
+            _ => Err("a ratio is a number above zero, like ratio:1.5".to_owned()),
+        },
+        Some(("time", time)) => parse_duration(time).map(SeedGoal::Time).map_err(|error| error.to_string()),
+        _ => Err("write none, ratio:1.5, time:30m or forever".to_owned()),
+    }
+}
+
+/// All that holds for every download of a command.
+#[derive(Clone, Debug)]
+pub(super) struct Options {
+    pub(super) output: PathBuf,
+    pub(super) peers: Vec<Address>,
+    pub(super) trackers: Vec<Address>,
+    pub(super) discover: BTreeSet<Discover>,
+    pub(super) listen: Vec<Address>,
+    pub(super) proxies: Proxies,
+    pub(super) atlas: Option<AtlasSource>,
+    pub(super) atlas_key: Option<Publisher>,
+    pub(super) nearness: bool,
+    pub(super) signed_by: Vec<PublisherKey>,
+    pub(super) identity: Option<PathBuf>,
+    pub(super) down: Option<u64>,
+    pub(super) up: Option<u64>,
+    pub(super) seed: SeedGoal,
+    pub(super) timeout: Duration,
+    pub(super) disk_wait: Wait,
+}
+
+impl Options {
+    /// What the layers say.
+    ///
+    /// # Errors
+    /// If they do not fit together, or a file that they name cannot be used.
+    pub(super) fn of(layers: &Layers<Setting>) -> Result<Options, CommandError> {
+        let publishers = layers.given(Setting::SignedBy).values.iter();
+        let publishers = publishers.filter_map(|value| value.to_str()).map(publisher);
+        let keys = publishers.map(|publisher| publisher?.key()).collect::<Result<Vec<_>, _>>()?;
+        let atlas_key = layers.value(Setting::AtlasKey).and_then(|value| value.to_str()).map(publisher);
+        let atlas = layers.path(Setting::Atlas).map(|path| match path.as_os_str() == "auto" {
+            true => AtlasSource::Auto,
+            false => AtlasSource::File(path),
+        });
+        Ok(Options {
+            output: layers.path(Setting::Output).unwrap_or_default(),
+            peers: layers.addresses(Setting::Peer),
+            trackers: layers.addresses(Setting::Tracker),
+            discover: discover(layers)?,
+            listen: listen(layers)?,
+            proxies: proxies(layers)?,
+            atlas,
+            atlas_key: atlas_key.transpose()?,
+            nearness: layers.text(Setting::Nearness) != "off",
+            signed_by: keys,
+            identity: layers.path(Setting::Identity),
+            down: layers.rate(Setting::Down),
+            up: layers.rate(Setting::Up),
+            // Each was checked when it was read.
+            seed: parse_goal(layers.text(Setting::Seed)).unwrap_or(SeedGoal::None),
+            timeout: layers.duration(Setting::Timeout),
+            disk_wait: Wait::parse(layers.text(Setting::DiskWait)).unwrap_or(Wait::Forever),
+        })
+    }
+
+    /// The node that does the work.
+    pub(super) fn node(&self) -> NodeConfig {
+        // A port that nobody named gives way.
+        let (listen, listen_may_move) = match self.listen.is_empty() {
+            true => (Address::everywhere(CLIENT_PORT), true),
+            false => (self.listen.clone(), false),
+        };
+        NodeConfig {
+            listen,
+            listen_may_move,
+            identity: self.identity.clone(),
+            up: self.up,
+            down: self.down,
+            lan: self.discover.contains(&Discover::Lan),
+            nearness: self.nearness,
+            proxies: self.proxies.clone(),
+            ..NodeConfig::default()
+        }
+    }
+}
+
+fn publisher(text: &str) -> Result<Publisher, CommandError> {
+    let wrong = |error| CommandError::BadOption(format!("{text}: {error}"));
+    text.parse().map_err(wrong)
+}
+
+fn discover(layers: &Layers<Setting>) -> Result<BTreeSet<Discover>, CommandError> {
+    let values = layers.given(Setting::Discover).values.iter().filter_map(|value| value.to_str());
+    let all = values.collect::<Vec<_>>().join(",");
+    Discover::parse_list(&all).map_err(|error| CommandError::BadOption(format!("--discover: {error}")))
+}
+
+fn listen(layers: &Layers<Setting>) -> Result<Vec<Address>, CommandError> {
+    let listen = layers.addresses(Setting::Listen);
+    match listen.iter().find(|address| address.ip().is_none()) {
+        Some(address) => {
+            Err(CommandError::BadOption(format!("--listen: {address} names no IP to listen on")))
+        }
+        None => Ok(listen),
+    }
+}
+
+/// The user's word before the environment's.
+fn proxies(layers: &Layers<Setting>) -> Result<Proxies, CommandError> {
+    let variable = |name: &str| env::var(name).ok();
+    let wrong = |error: nearcast_node::proxy::ProxyError| CommandError::BadOption(error.to_string());
+    match layers.text(Setting::Proxy) {
+        "" => Proxies::of_environment(&variable).map_err(wrong),
+        NO_PROXY => Ok(Proxies::none()),
+        text => text.parse().map(|proxy| Proxies::through(proxy, &variable)).map_err(wrong),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeding_goals_are_read() {
+        assert_eq!(parse_goal("none"), Ok(SeedGoal::None));
+        assert_eq!(parse_goal("forever"), Ok(SeedGoal::Forever));
+        assert_eq!(parse_goal("ratio:1.5"), Ok(SeedGoal::Ratio(1.5)));
+        assert_eq!(parse_goal("time:2h"), Ok(SeedGoal::Time(Duration::from_secs(7200))));
+        for wrong in ["", "ratio", "ratio:-1", "ratio:nan", "ratio:inf", "time:x", "later:1"] {
+            assert!(parse_goal(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ways_to_find_peers_are_read_and_none_stands_alone() {
+        assert_eq!(Discover::parse_list("none").map(|ways| ways.len()), Ok(0));
+        let ways = Discover::parse_list("pex, lan").unwrap();
+        assert_eq!(ways.into_iter().collect::<Vec<_>>(), [Discover::Pex, Discover::Lan]);
+        for wrong in ["", "dht", "none,pex", "pex,,lan", "everything"] {
+            assert!(Discover::parse_list(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -207,7 +207,8 @@ impl Get {
             while let Some(end) = running.join_next().await {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
-            let stopped = ends.iter().any(|end| matches!(end, Exit::Interrupted | Exit::Terminated));
+            let stopped =
+                ends.iter().any(|end| matches!(end, Exit::Interrupted | Exit::Terminated | Exit::HungUp));
             if let Some(following) = following {
                 following.finish(if stopped { Duration::ZERO } else { FINISH }).await;
             }
@@ -220,6 +221,12 @@ impl Get {
         if self.discover.contains(&Discover::None) && self.discover.len() > 1 {
             let sentence = "--discover none goes with no other way".to_owned();
             return Err(CommandError::BadOption(sentence));
+        }
+        if self.output.exists() && !self.output.is_dir() {
+            return Err(CommandError::BadOption(format!(
+                "-o names the folder to download to, and {} is no folder; the file in it gets the content's name",
+                self.output.display()
+            )));
         }
         Ok(())
     }
@@ -464,6 +471,10 @@ mod tests {
         assert!(usual.find_on_lan && !pex.find_on_lan && !none.find_on_lan);
         assert!(get("x").node_config().lan && !get("x --discover pex").node_config().lan);
         assert!(get("x --discover none,pex").check_options().is_err());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = get(&format!("x -o {}", file.path().display())).check_options().unwrap_err();
+        assert!(refused.exit() == Exit::BadOption && refused.to_string().contains("no folder"), "{refused}");
+        assert!(get("x -o /tmp/not/there/yet").check_options().is_ok(), "it is made");
     }
 
     #[test]

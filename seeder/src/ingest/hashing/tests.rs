@@ -238,7 +238,7 @@ fn signatures_of_the_very_same_content_are_kept() {
     fs::write(world.path("film"), "x").unwrap();
     let Outcome::Published(new) = world.only(world.batch()) else { panic!() };
     let manifest = &new.manifest;
-    let key = nearcast_node::key::SecretKey::create(&world.place.path().join("key")).unwrap();
+    let key = SecretKey::create(&world.place.path().join("key")).unwrap();
     let signed = Manifest::clone(manifest).with_signatures([key.sign(manifest.content())]);
     fs::write(world.path("film.torrent"), signed.to_torrent()).unwrap();
     world.make_old("film.torrent");

@@ -125,8 +125,9 @@ pub enum DownloadError {
     },
     /// It will not fit, and nothing was begun.
     #[error(
-        "no space left for {}: {bytes} bytes are needed, and {room} may be taken; make room, or use another disk",
-        path.display()
+        "no space left for {}: {bytes} bytes are needed and {room} may be taken, so {} are missing; make room, or use \
+         another disk",
+        path.display(), bytes.saturating_sub(*room)
     )]
     NoRoom {
         /// The file or folder.
@@ -164,9 +165,9 @@ pub enum DownloadError {
         /// What is taken at most.
         bytes_max: u64,
     },
-    /// `--select` matches no file.
-    #[error("--select matches no file of this content")]
-    NothingSelected,
+    /// `--select`, or the choice in a link, matches no file. The sentence lists some that there are.
+    #[error("no file of this content was chosen; it has {0}")]
+    NothingSelected(String),
     /// Something failed in the node that it cannot do without. What is durable stays.
     #[error(transparent)]
     Failed(Failure),

@@ -3,10 +3,13 @@
 //! Both block, and use every core: call them from a blocking task. Work is handed out a piece at a
 //! time, so one huge file is shared by all cores, and memory is one run a thread.
 
+mod bad_names;
 mod folder;
 mod left_out;
+mod secret;
 mod stamp;
 mod sweep;
+mod torrent_name;
 mod verify;
 mod walk;
 mod written;
@@ -23,20 +26,22 @@ use nearcast_core::{
     id::Hash,
     layout::{Layout, LayoutError},
     manifest::{FILES_MAX, Manifest, ManifestError, NewFile},
-    paths::{NameError, PathError, SafeName},
+    paths::{Elsewhere, NameError, SafeName},
 };
 
 pub use self::{
+    bad_names::BadNames,
     folder::{Entries, Entry, Folder, Identity, Kind, Mount},
     left_out::{Include, LeftOut, Reason, is_state_folder, looks_unfinished, reason_of_name},
     stamp::Stamp,
-    verify::{BadFile, FileFault, VerifyError, VerifyReport, verify_data},
+    torrent_name::torrent_name,
+    verify::{BadFile, Damage, FileFault, VerifyError, VerifyReport, verify_data, verify_in},
     walk::{Seen, walk},
     written::replace_file,
 };
 use self::{
     sweep::{Interrupted, Reader, Sweep},
-    walk::{Source, error_of_opening, io_error},
+    walk::{Found, Source, error_of_opening, io_error},
 };
 
 /// Small enough that a piece is one run, which needs no proof.
@@ -55,7 +60,7 @@ pub struct PublishOptions {
     pub piece_bytes: Option<u64>,
     /// HTTP origins of the same files.
     pub web_seeds: Vec<String>,
-    /// The content's name; none = the name of the file or folder.
+    /// The content's name; none = the name of the file or folder, or of the link that leads to it.
     pub name: Option<String>,
     /// Threads that hash at most; none = one a core. Fewer leave room for whatever else goes on.
     pub threads: Option<usize>,
@@ -69,10 +74,14 @@ pub struct Published {
     /// The content.
     pub manifest: Manifest,
     /// The folder that holds the file or folder: where [`verify_data`] and a store find the data,
-    /// unless [`PublishOptions::name`] differs from the name on disk.
+    /// unless [`PublishOptions::name`] or that of a link differs from the name on disk.
     pub root: PathBuf,
     /// What was left out.
     pub left_out: LeftOut,
+    /// Secret keys that were published, as [`Include::hidden`] asked for them.
+    pub secrets: LeftOut,
+    /// Names that other systems lack.
+    pub elsewhere: Elsewhere,
     /// Others on this machine may not read the file, or enter the folder, that was named.
     pub is_private: bool,
 }
@@ -105,14 +114,22 @@ pub enum PublishError {
     /// Too many files.
     #[error("{} contains more than {FILES_MAX} files", .0.display())]
     TooManyFiles(PathBuf),
-    /// A name that others could not create.
-    #[error("cannot publish {}: {source}", path.display())]
-    Path {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong.
-        source: PathError,
-    },
+    /// Names that others could not create, all of them.
+    #[error("{0}")]
+    Names(BadNames),
+    /// What was named is somebody's key.
+    #[error(
+        "{} is a secret key, and whoever has the link could use it; nothing was published",
+        .0.display()
+    )]
+    SecretKey(PathBuf),
+    /// BEP 52 writes such a folder and the file alone in the same way.
+    #[error(
+        "{} is a folder whose only file has the folder's own name, and everybody would take it for that file alone; \
+         publish the file itself, or rename one of them",
+        .0.display()
+    )]
+    NamedLikeItsFile(PathBuf),
     /// The content's name is bad.
     #[error("cannot use this name for the content: {0}")]
     Name(#[from] NameError),
@@ -133,8 +150,8 @@ pub enum PublishError {
 /// Reads a file or folder and makes its manifest. `progress` is told the bytes done and in all, from
 /// several threads and not always in order; `cancelled` is looked at between runs.
 ///
-/// The path itself may be a symbolic link; links below it are not followed. The same files give the
-/// same content id on every machine.
+/// The path itself may be a symbolic link, and then the content is called as the link is; links below it are not
+/// followed. The same files give the same content id on every machine.
 ///
 /// # Errors
 /// See [`PublishError`].
@@ -144,12 +161,7 @@ pub fn publish(
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<Published, PublishError> {
-    // "." and ".." have a name only after this, and a link's target is where the data lies.
-    let path = &path.canonicalize().map_err(io_error(path))?;
-    let name = path.file_name().unwrap_or(OsStr::new(""));
-    let parent = path.parent().unwrap_or(path);
-    let folder = Folder::open(parent).map_err(io_error(parent))?;
-    publish_in(&folder, name, options, progress, cancelled)
+    Prepared::at(path, options)?.hash(progress, cancelled)
 }
 
 /// As [`publish`], for what lies under `name` in an open folder; there, `name` is no link either.
@@ -163,34 +175,151 @@ pub fn publish_in(
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<Published, PublishError> {
-    let content = SafeName::parse(options.name.as_deref().map_or(name.as_encoded_bytes(), str::as_bytes))?;
-    let own = folder.look(Path::new(name)).map_err(io_error(&folder.path().join(name)))?;
-    let found = walk::find(folder, name, &content, options.include)?;
-    let lengths = || found.sources.iter().map(|source| source.stamp.bytes);
-    let bytes = lengths().fold(0, u64::saturating_add);
-    let piece_bytes = options.piece_bytes.unwrap_or_else(|| piece_bytes_for(bytes));
-    let layout = Layout::new(piece_bytes, lengths())?;
-    let build = |hashes: Vec<Hash>| {
-        let files = new_files(&layout, &found.sources, hashes);
-        Manifest::build(&content, piece_bytes, files, options.web_seeds.clone())
-    };
-    if bytes >= TRIED_BEFORE_MIN {
-        // Names that clash, a torrent that is too large: better found now than in hours.
-        build(vec![Hash::default(); layout.pieces() as usize])?;
+    Prepared::of(folder, name, options)?.hash(progress, cancelled)
+}
+
+/// What would be published: everything that can be wrong with names and sizes was looked at, and nothing is hashed yet.
+pub struct Prepared<'a> {
+    folder: Opened<'a>,
+    content: SafeName,
+    found: Found,
+    elsewhere: Elsewhere,
+    is_private: bool,
+    piece_bytes: u64,
+    options: &'a PublishOptions,
+}
+
+/// The folder that holds what is published.
+enum Opened<'a> {
+    Here(Folder),
+    Given(&'a Folder),
+}
+
+impl Opened<'_> {
+    fn get(&self) -> &Folder {
+        match self {
+            Opened::Here(folder) => folder,
+            Opened::Given(folder) => folder,
+        }
     }
-    let sweep = Sweep::new(&layout, progress, cancelled).with_threads(options.threads);
-    let hashes = hash(folder, &sweep, &found.sources)?;
-    for source in &found.sources {
-        open_unchanged(folder, source)
-            .map_err(|error| error_of_opening(&folder.path().join(&source.on_disk), error))?;
+}
+
+impl<'a> Prepared<'a> {
+    /// Looks at a file or folder, as [`publish`] does.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn at(path: &Path, options: &'a PublishOptions) -> Result<Prepared<'a>, PublishError> {
+        // "." and ".." have a name only after this, and a link's target is where the data lies.
+        let real = path.canonicalize().map_err(io_error(path))?;
+        let name = real.file_name().unwrap_or(OsStr::new(""));
+        let parent = real.parent().unwrap_or(&real);
+        let folder = Folder::open(parent).map_err(io_error(parent))?;
+        // Whoever made a link called it as it is meant to be called.
+        let called = path.file_name().unwrap_or(name);
+        Prepared::look(Opened::Here(folder), name, called, options)
     }
-    let manifest = build(hashes)?;
-    let (kind, stamp) = own;
-    let is_private = match kind {
-        Kind::Folder => !stamp.is_folder_for_all(),
-        Kind::File | Kind::Other => !stamp.is_file_for_all(),
-    };
-    Ok(Published { manifest, root: folder.path().to_owned(), left_out: found.left_out, is_private })
+
+    /// Looks at what lies in an open folder, as [`publish_in`] does.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn of(
+        folder: &'a Folder,
+        name: &OsStr,
+        options: &'a PublishOptions,
+    ) -> Result<Prepared<'a>, PublishError> {
+        Prepared::look(Opened::Given(folder), name, name, options)
+    }
+
+    fn look(
+        opened: Opened<'a>,
+        name: &OsStr,
+        called: &OsStr,
+        options: &'a PublishOptions,
+    ) -> Result<Prepared<'a>, PublishError> {
+        let folder = opened.get();
+        let content = match options.name.as_deref() {
+            Some(wanted) => Ok(SafeName::parse(wanted.as_bytes())?),
+            None => SafeName::parse(called.as_encoded_bytes()),
+        };
+        let (kind, stamp) = folder.look(Path::new(name)).map_err(io_error(&folder.path().join(name)))?;
+        let is_private = match kind {
+            Kind::Folder => !stamp.is_folder_for_all(),
+            Kind::File | Kind::Other => !stamp.is_file_for_all(),
+        };
+        let found = walk::find(folder, name, content.as_ref(), options.include)?;
+        let content = content?;
+        let inside = found.sources.iter().map(|source| &source.path);
+        let elsewhere = Elsewhere::of(&content, inside.filter(|path| path.as_str() != content.as_str()));
+        let bytes = found.sources.iter().map(|source| source.stamp.bytes).fold(0, u64::saturating_add);
+        let piece_bytes = options.piece_bytes.unwrap_or_else(|| piece_bytes_for(bytes));
+        let prepared =
+            Prepared { folder: opened, content, found, elsewhere, is_private, piece_bytes, options };
+        if bytes >= TRIED_BEFORE_MIN {
+            // A torrent that is too large: better found now than in hours.
+            let layout = prepared.layout()?;
+            prepared.build(&layout, vec![Hash::default(); layout.pieces() as usize])?;
+        }
+        Ok(prepared)
+    }
+
+    /// The files that are taken, by their paths in the content, with their lengths in bytes.
+    pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, u64)> + '_ {
+        self.found.sources.iter().map(|source| (source.path.as_str(), source.stamp.bytes))
+    }
+
+    /// What is left out.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.found.left_out
+    }
+
+    /// Secret keys that are taken, as they were asked for.
+    pub fn secrets(&self) -> &LeftOut {
+        &self.found.secrets
+    }
+
+    /// Names that other systems lack.
+    pub fn elsewhere(&self) -> &Elsewhere {
+        &self.elsewhere
+    }
+
+    /// Hashes all of it.
+    ///
+    /// # Errors
+    /// See [`PublishError`].
+    pub fn hash(
+        self,
+        progress: &(dyn Fn(u64, u64) + Sync),
+        cancelled: &AtomicBool,
+    ) -> Result<Published, PublishError> {
+        let (layout, folder) = (self.layout()?, self.folder.get());
+        let sweep = Sweep::new(&layout, progress, cancelled).with_threads(self.options.threads);
+        let hashes = hash(folder, &sweep, &self.found.sources)?;
+        for source in &self.found.sources {
+            open_unchanged(folder, source)
+                .map_err(|error| error_of_opening(&folder.path().join(&source.on_disk), error))?;
+        }
+        let manifest = self.build(&layout, hashes)?;
+        Ok(Published {
+            manifest,
+            root: folder.path().to_owned(),
+            left_out: self.found.left_out,
+            secrets: self.found.secrets,
+            elsewhere: self.elsewhere,
+            is_private: self.is_private,
+        })
+    }
+
+    fn layout(&self) -> Result<Layout, PublishError> {
+        let lengths = self.found.sources.iter().map(|source| source.stamp.bytes);
+        Ok(Layout::new(self.piece_bytes, lengths)?)
+    }
+
+    fn build(&self, layout: &Layout, hashes: Vec<Hash>) -> Result<Manifest, ManifestError> {
+        let files = new_files(layout, &self.found.sources, hashes);
+        Manifest::build(&self.content, self.piece_bytes, files, self.options.web_seeds.clone())
+    }
 }
 
 /// What the manifest is made of: `hashes` are those of all pieces, in order.

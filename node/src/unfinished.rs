@@ -1,6 +1,10 @@
 //! What an unfinished download looks like to somebody else who looks into its folder. Between two of its files there
 //! may be no `.part` anywhere; the hidden folder with its state is what tells.
 
+use std::borrow::Cow;
+
+use nearcast_core::paths::{Unportable, stand_in};
+
 /// How the name of the hidden folder ends that an unfinished download leaves beside its data:
 /// `.NAME.<8 hex digits>.nearcast`.
 pub const STATE_ENDING: &str = ".nearcast";
@@ -13,7 +17,7 @@ const NAME_BYTES_MAX: usize = 255;
 /// in the same folder. A name of a state says the first 236 bytes of its item's name, so that of several items with
 /// the same long beginning all count as unfinished.
 pub fn marks(entry: &str, item: &str) -> bool {
-    item_of(entry) == Some(beginning(item))
+    item_of(entry) == Some(&*beginning(item))
 }
 
 /// The beginning of the name of the file or folder whose state an entry is; none if it is no state.
@@ -23,9 +27,12 @@ pub fn item_of(entry: &str) -> Option<&str> {
     (is_state && !name.is_empty()).then_some(name)
 }
 
-/// As much of an item's name as its state says.
-pub fn beginning(item: &str) -> &str {
-    cut(item, NAME_BYTES_MAX - (STATE_DIGITS + 2) - STATE_ENDING.len())
+/// As much of an item's name as its state says. What some disks do not take in any name is not in that of a state.
+pub fn beginning(item: &str) -> Cow<'_, str> {
+    match Unportable::of(item) {
+        Some(Unportable::Character) => Cow::Owned(stand_in(item)),
+        _ => Cow::Borrowed(cut(item, NAME_BYTES_MAX - (STATE_DIGITS + 2) - STATE_ENDING.len())),
+    }
 }
 
 /// The longest beginning of `text` of at most `bytes_max` bytes that ends with a whole character.

@@ -17,7 +17,7 @@ use std::{
 use nearcast_core::{id::ContentId, manifest::Manifest, paths::printable};
 use nearcast_node::publish::{Folder, Kind, Mount};
 
-use self::data::{DataStamp, Opened, mount_of_what_is_left};
+use self::data::{DataStamp, Lack, Missing, Opened, mount_of_what_is_left};
 use crate::ingest::hashing::read_torrent;
 
 /// Folders below the root that are looked into.
@@ -38,6 +38,8 @@ pub enum Change {
         manifest: Arc<Manifest>,
         /// The folder that contains the data.
         root: PathBuf,
+        /// Its data was served before, and was changed since.
+        changed: bool,
     },
     /// A content that was served is gone, or another.
     Stop {
@@ -52,7 +54,20 @@ pub enum Change {
         torrent: PathBuf,
         /// The sentence, safe for terminals and logs.
         reason: String,
+        /// What somebody should hear.
+        kind: Refusal,
     },
+}
+
+/// Why a `.torrent` is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// None of its data is there: it was removed, or has not come yet.
+    Gone,
+    /// Its data lies directly in the root and has another size: whoever publishes there publishes it anew.
+    Changed,
+    /// Something is wrong.
+    Wrong,
 }
 
 /// Contents of the catalogue looked for in a folder that may be the root: finding one is enough, and so many that are
@@ -233,7 +248,7 @@ impl Catalogue {
                     // Served anew, so that nothing that was verified before the change is trusted.
                     Ok(_) => (true, true),
                     Err(missing) => {
-                        let left = mount_of_what_is_left(opened.root(), &missing);
+                        let left = mount_of_what_is_left(opened.root(), &missing.path);
                         (left.is_some_and(|left| data_mounts.contains(&left)), true)
                     }
                 },
@@ -274,22 +289,18 @@ impl Catalogue {
         let mut entry = Entry { stamp, state, said, about, before };
         let torrent = self.root.join(&path);
         if let State::Served { manifest, data, .. } = &entry.state {
-            if entry.before.is_some_and(|before| before != *data) {
-                let name = printable(manifest.name());
-                tracing::warn!(
-                    "{name} has changed since its .torrent was made; what no longer fits is not sent"
-                );
-            }
+            let changed = entry.before.is_some_and(|before| before != *data);
             entry.before = None;
             self.served.insert(manifest.content(), path.clone());
             changes.push(Change::Serve {
                 torrent: torrent.clone(),
                 manifest: Arc::clone(manifest),
                 root: parent(&torrent).to_owned(),
+                changed,
             });
         }
-        if let Some(reason) = reason.filter(|reason| entry.say(reason)) {
-            changes.push(Change::Refuse { torrent, reason });
+        if let Some((kind, reason)) = reason.filter(|(_, reason)| entry.say(reason)) {
+            changes.push(Change::Refuse { torrent, reason, kind });
         }
         self.entries.insert(path, entry);
     }
@@ -300,28 +311,42 @@ impl Catalogue {
         opened: &mut Opened<'_>,
         path: &Path,
         manifest: Option<Arc<Manifest>>,
-    ) -> (State, Option<String>, Option<String>) {
-        let manifest = manifest.map_or_else(|| read_torrent(opened.root(), path).map(Arc::new), Ok);
+    ) -> (State, Option<String>, Option<(Refusal, String)>) {
+        let manifest = manifest.map_or_else(|| read(opened, path).map(Arc::new), Ok);
         let manifest = match manifest {
             Ok(manifest) => manifest,
-            Err(reason) => return (State::Unusable, None, Some(printable(&reason))),
+            Err(reason) => return (State::Unusable, None, Some((Refusal::Wrong, printable(&reason)))),
         };
         let about = Some(manifest.name().to_owned());
         if let Some(other) = self.served.get(&manifest.content()) {
             let other = printable(&self.root.join(other).to_string_lossy());
-            return (State::Waiting, about, Some(format!("the same content is served from {other}")));
+            let reason = format!("the same content is served from {other}");
+            return (State::Waiting, about, Some((Refusal::Wrong, reason)));
         }
         let data = DataStamp::of(&manifest, opened, parent(path));
         match (data, opened.folder(parent(path)).map(|(_, mount)| mount)) {
             (Ok((data, data_mounts)), Ok(torrent_mount)) => {
                 (State::Served { manifest, data, torrent_mount, data_mounts }, about, None)
             }
-            (Ok(_), Err(error)) => (State::Waiting, about, Some(printable(&error.to_string()))),
+            (Ok(_), Err(error)) => {
+                (State::Waiting, about, Some((Refusal::Wrong, printable(&error.to_string()))))
+            }
             (Err(missing), _) => {
-                let missing = printable(&self.root.join(missing).to_string_lossy());
-                (State::Waiting, about, Some(format!("{missing} is missing or has another size")))
+                let kind = refusal(&missing, opened.root(), path, manifest.name());
+                let place = printable(&self.root.join(&missing.path).to_string_lossy());
+                (State::Waiting, about, Some((kind, format!("{place} {}", missing.why))))
             }
         }
+    }
+}
+
+fn refusal(missing: &Missing, root: &Folder, torrent: &Path, name: &str) -> Refusal {
+    let lies_in_root = parent(torrent).as_os_str().is_empty();
+    let is_gone = || matches!(root.look(&parent(torrent).join(name)), Err(error) if error.kind() == io::ErrorKind::NotFound);
+    match missing.why {
+        Lack::Absent if is_gone() => Refusal::Gone,
+        Lack::Absent | Lack::Size { .. } if lies_in_root => Refusal::Changed,
+        _ => Refusal::Wrong,
     }
 }
 
@@ -332,6 +357,16 @@ impl Entry {
         self.said = Some(reason.to_owned());
         new
     }
+}
+
+fn read(opened: &mut Opened<'_>, path: &Path) -> Result<Manifest, String> {
+    let name = path.file_name().unwrap_or_default();
+    if opened.folder(parent(path)).is_ok_and(|(folder, _)| folder.is_link(name)) {
+        return Err(
+            "it is a symbolic link, and links are not followed; put a copy or a hard link there".to_owned()
+        );
+    }
+    read_torrent(opened.root(), path)
 }
 
 fn parent(path: &Path) -> &Path {
@@ -374,8 +409,9 @@ fn walk(root: &Folder) -> io::Result<Found> {
             let Some(kind) = entry.kind.or_else(|| look().map(|(kind, _)| kind)) else { continue };
             if kind == Kind::Folder && depth < DEPTH_MAX {
                 folders.push((path.join(name), depth + 1));
-            } else if kind == Kind::File && name.extension().is_some_and(|end| end == "torrent") {
-                let Some((Kind::File, stamp)) = look() else { continue };
+            } else if kind != Kind::Folder && name.extension().is_some_and(|end| end == "torrent") {
+                // A link among them is not followed, and that is said when it is read.
+                let Some((Kind::File | Kind::Other, stamp)) = look() else { continue };
                 found.torrents.insert(path.join(name), Stamp::of(&stamp));
             }
         }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use nearcast_node::atlas::AtlasFileError;
-use nearcast_service::cli::{EXIT_BAD_OPTION, EXIT_CODES, EXIT_IO, Serve, exit_of_start};
+use nearcast_service::cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_CODES, EXIT_IO, Serve, exit_of_start};
 
 use crate::{service::SeederError, setting::Setting};
 
@@ -77,6 +77,7 @@ pub(crate) fn exit_of_error(error: &SeederError) -> u8 {
         SeederError::Folder { .. } | SeederError::Share(_) => EXIT_IO,
         SeederError::Atlas(AtlasFileError::Unreadable { .. }) => EXIT_IO,
         SeederError::Atlas(AtlasFileError::Bad { .. }) | SeederError::Config(_) => EXIT_BAD_OPTION,
+        SeederError::IdentityInUse(_) | SeederError::Key(_) => EXIT_AUTH,
         SeederError::Start(error) => exit_of_start(error),
     }
 }

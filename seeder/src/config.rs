@@ -13,7 +13,7 @@ use nearcast_core::{paths::printable, signature::PublisherKey};
 use nearcast_node::{
     address::{Address, SEEDER_PORT},
     config::{Caps, NodeConfig},
-    key::check_identity,
+    key::{SecretKey, check_identity},
 };
 use nearcast_service::{
     config::{Layers, Problems},
@@ -38,6 +38,8 @@ pub struct SeederConfig {
     pub publish: bool,
     /// Hidden names, backups and what others may not read are published, too.
     pub hidden: bool,
+    /// The key that what is published is signed with; none = it is not signed.
+    pub sign: Option<PathBuf>,
     /// Addresses in the links of what is published; empty = those listened on.
     pub link_addresses: Vec<Address>,
     /// How often the root is looked at.
@@ -79,6 +81,7 @@ impl Default for SeederConfig {
             root: None,
             publish: false,
             hidden: false,
+            sign: None,
             link_addresses: Vec::new(),
             rescan: Duration::from_secs(10),
             listen: Vec::new(),
@@ -151,6 +154,7 @@ impl Settings {
             root,
             publish: layers.switch(Setting::Publish),
             hidden: layers.switch(Setting::Hidden),
+            sign: layers.key_file(Setting::Sign),
             link_addresses: layers.addresses(Setting::LinkAddress),
             rescan: layers.duration(Setting::Rescan),
             listen,
@@ -162,6 +166,9 @@ impl Settings {
             caps: caps(layers),
             identity,
         };
+        if seeder.sign.is_some() && !seeder.publish {
+            problems.push("sign goes with publish only: what others published, they sign".to_owned());
+        }
         if let Err(error) = seeder.node().policy() {
             problems.push(error.to_string());
         }
@@ -184,22 +191,27 @@ impl Settings {
     /// What would go wrong at the start, as far as can be told without starting.
     pub fn check(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let mut note = |path: &Path, result: io::Result<()>| {
+        let note = |problems: &mut Vec<String>, path: &Path, result: io::Result<()>| {
             if let Err(error) = result {
                 problems.push(format!("cannot use {}: {error}", printable(&path.to_string_lossy())));
             }
         };
         if let Some(root) = &self.seeder.root {
-            note(root, fs::read_dir(root).map(drop));
+            note(&mut problems, root, fs::read_dir(root).map(drop));
             if self.seeder.publish {
-                note(root, writable(root));
+                note(&mut problems, root, writable(root));
             }
         }
         if let Some(atlas) = &self.seeder.atlas {
-            note(atlas, File::open(atlas).map(drop));
+            note(&mut problems, atlas, File::open(atlas).map(drop));
+        }
+        if let Some(key) = &self.seeder.sign
+            && let Err(error) = SecretKey::load(key)
+        {
+            problems.push(printable(&error.to_string()));
         }
         if let Some(key) = &self.seeder.identity {
-            note(key, readable_or_makeable(key));
+            note(&mut problems, key, readable_or_makeable(key));
             if key.exists()
                 && let Err(error) = check_identity(key)
             {
@@ -260,13 +272,14 @@ fn around_root(root: &Path, home: Option<&OsStr>) -> Vec<PathBuf> {
 
 /// What it has to read and write whatever happens.
 fn sandbox(layers: &Layers<Setting>, seeder: &SeederConfig) -> Sandbox {
-    let SeederConfig { root, publish, atlas, atlas_auto, identity, .. } = seeder;
+    let SeederConfig { root, publish, sign, atlas, atlas_auto, identity, .. } = seeder;
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let served = if *publish { &mut writes } else { &mut reads };
     served.extend(root.clone());
     reads.extend(root.iter().flat_map(|root| around_root(root, env::var_os("HOME").as_deref())));
     // A file is replaced by another of its name: its folder is what stays.
     reads.extend(atlas.as_deref().and_then(Path::parent).map(Path::to_owned));
+    reads.extend(sign.clone());
     match identity {
         Some(key) if key.exists() => reads.push(key.clone()),
         key => writes.extend(key.as_deref().and_then(Path::parent).map(Path::to_owned)),

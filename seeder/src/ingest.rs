@@ -18,7 +18,7 @@ use std::{
 };
 
 use nearcast_node::{
-    publish::{Folder, Include, Kind, LeftOut, looks_unfinished},
+    publish::{Folder, Include, Kind, LeftOut, looks_unfinished, torrent_name},
     unfinished::{beginning, item_of},
 };
 
@@ -282,16 +282,20 @@ impl Item {
 impl Look<'_> {
     fn torrent_of(&self, name: &OsStr) -> OsString {
         let known = name.to_str().and_then(|name| self.covered.get(name)).cloned();
-        known.unwrap_or_else(|| {
-            let mut beside = name.to_owned();
-            beside.push(".torrent");
-            beside
+        known.unwrap_or_else(|| match name.to_str() {
+            Some(name) => torrent_name(name).into(),
+            // It is refused for its name.
+            None => {
+                let mut beside = name.to_owned();
+                beside.push(".torrent");
+                beside
+            }
         })
     }
 
     /// Whether nobody downloads to it or writes to it, as far as can be seen.
     fn is_left_alone(&mut self, name: &OsStr) -> bool {
-        if name.to_str().is_some_and(|name| self.downloading.contains(beginning(name))) {
+        if name.to_str().is_some_and(|name| self.downloading.contains(&*beginning(name))) {
             return false;
         }
         let root = self.root;

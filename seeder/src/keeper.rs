@@ -4,8 +4,9 @@
 mod publishing;
 
 use std::{
+    collections::BTreeSet,
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use tokio::{
 
 pub(crate) use self::publishing::Publishing;
 use crate::{
-    catalogue::{Catalogue, Change},
+    catalogue::{Catalogue, Change, Refusal},
     health::Health,
     ingest::{
         Due, QUIET,
@@ -38,6 +39,9 @@ const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(500);
 /// As many times as long as a look takes, the next one waits at least: in a root of a hundred thousand files that is
 /// being written to all the time, looks take a fifth of a core.
 const LOOK_SHARE: u32 = 4;
+
+/// `.torrent` files without data that are named; more are counted.
+const WITHOUT_DATA_NAMED_MAX: usize = 5;
 
 /// A content that was published by the seeder itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +100,20 @@ impl Keeper {
         keeper.take(looked?).await;
         keeper.health.scanned.store(true, Relaxed);
         tracing::info!("contents served: {}", keeper.catalogue.len());
+        keeper.say_what_to_do();
         Ok(keeper)
+    }
+
+    /// A root without any `.torrent` is mostly one that somebody put files into, and waits for them to be served.
+    fn say_what_to_do(&self) {
+        if self.publishing.is_some() || !self.catalogue.is_empty() || self.catalogue.refused() > 0 {
+            return;
+        }
+        let root = printable(&self.root.path().to_string_lossy());
+        tracing::warn!(
+            "there is no .torrent in {root}, so there is nothing to serve. Make one beside a file or folder there, with \
+             nearcast publish {root}/FILE -o {root}/FILE.torrent, or start with --publish, which makes them by itself"
+        );
     }
 
     /// Until told to stop. What is being hashed is given up then, and hashed anew at the next start.
@@ -228,8 +245,11 @@ impl Keeper {
     }
 
     async fn take(&mut self, (changes, due): (Vec<Change>, Vec<Due>)) {
+        let stories = Stories::of(&changes);
+        stories.tell_of_data_gone();
         for change in changes {
-            self.apply(change).await;
+            let told = stories.how(&change, self.publishing.is_some());
+            self.apply(change, told).await;
         }
         if let Some(publishing) = &mut self.publishing {
             publishing.take(due);
@@ -244,13 +264,22 @@ impl Keeper {
         }
     }
 
-    async fn apply(&mut self, change: Change) {
+    /// Does what a change asks for; what somebody hears of it otherwise is not said twice.
+    async fn apply(&mut self, change: Change, told: Told) {
         match change {
-            Change::Serve { torrent, manifest, root } => {
+            Change::Serve { torrent, manifest, root, changed } => {
                 let (name, content) = (printable(manifest.name()), manifest.content());
-                match self.node.share(Share { manifest, root }).await {
-                    Ok(_) => tracing::info!("serving {name} {content}"),
-                    Err(error) => {
+                match (self.node.share(Share { manifest, root }).await, told) {
+                    (Ok(_), Told::Otherwise) => tracing::debug!("serving {name} {content}"),
+                    (Ok(_), Told::Here) => {
+                        if changed {
+                            tracing::warn!(
+                                "{name} has changed since its .torrent was made; what no longer fits is not sent"
+                            );
+                        }
+                        tracing::info!("serving {name} {content}");
+                    }
+                    (Err(error), _) => {
                         let reason = printable(&error.to_string());
                         if self.catalogue.on_refused(&torrent, &reason) {
                             say_refused(&torrent, &reason);
@@ -261,10 +290,89 @@ impl Keeper {
             Change::Stop { torrent, content } => {
                 self.node.unshare(content).await;
                 let torrent = printable(&torrent.to_string_lossy());
-                tracing::info!("no longer serving {torrent} {content}");
+                match told {
+                    Told::Here => tracing::info!("no longer serving {torrent} {content}"),
+                    Told::Otherwise => tracing::debug!("no longer serving {torrent} {content}"),
+                }
             }
-            Change::Refuse { torrent, reason } => say_refused(&torrent, &reason),
+            Change::Refuse { torrent, reason, .. } => match told {
+                Told::Here => say_refused(&torrent, &reason),
+                Told::Otherwise => tracing::debug!("not serving {}: {reason}", torrent.display()),
+            },
         }
+    }
+}
+
+/// Where somebody hears of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    /// In a line of its own.
+    Here,
+    /// In a line about something that includes it, now or soon.
+    Otherwise,
+}
+
+/// What the changes of one look have to do with each other: a file that was replaced, or removed, is one story, and
+/// told in one line.
+#[derive(Debug, Default)]
+struct Stories {
+    /// They were served until now.
+    stopped: BTreeSet<PathBuf>,
+    /// None of their data is there any more.
+    gone: BTreeSet<PathBuf>,
+    /// Their data lies directly in the root, and is another now.
+    changed: BTreeSet<PathBuf>,
+}
+
+impl Stories {
+    fn of(changes: &[Change]) -> Stories {
+        let mut stories = Stories::default();
+        for change in changes {
+            let (set, torrent) = match change {
+                Change::Stop { torrent, .. } => (&mut stories.stopped, torrent),
+                Change::Refuse { torrent, kind: Refusal::Gone, .. } => (&mut stories.gone, torrent),
+                Change::Refuse { torrent, kind: Refusal::Changed, .. } => (&mut stories.changed, torrent),
+                Change::Serve { torrent, changed: true, .. } => (&mut stories.changed, torrent),
+                Change::Serve { .. } | Change::Refuse { .. } => continue,
+            };
+            set.insert(torrent.clone());
+        }
+        stories
+    }
+
+    /// How a change is told. While things are published here, what is changed is told when it is published anew.
+    fn how(&self, change: &Change, publishes: bool) -> Told {
+        match change {
+            Change::Refuse { kind: Refusal::Gone, .. } => Told::Otherwise,
+            Change::Refuse { kind: Refusal::Changed, .. } if publishes => Told::Otherwise,
+            Change::Stop { torrent, .. } if publishes && self.changed.contains(torrent) => Told::Otherwise,
+            Change::Stop { torrent, .. } if self.gone.contains(torrent) => Told::Otherwise,
+            Change::Serve { changed: true, torrent, .. } if publishes && self.stopped.contains(torrent) => {
+                Told::Otherwise
+            }
+            _ => Told::Here,
+        }
+    }
+
+    /// A `.torrent` whose data was removed stays: it may be that of a disk that comes back, and nobody else may have it.
+    fn tell_of_data_gone(&self) {
+        for torrent in self.gone.intersection(&self.stopped) {
+            let torrent = printable(&torrent.to_string_lossy());
+            tracing::info!("no longer serving {torrent}: its data was removed; the .torrent stays");
+        }
+        let others: Vec<&PathBuf> = self.gone.difference(&self.stopped).collect();
+        if others.is_empty() {
+            return;
+        }
+        let named = others.iter().take(WITHOUT_DATA_NAMED_MAX).map(|path| printable(&path.to_string_lossy()));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = match others.len().saturating_sub(WITHOUT_DATA_NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        tracing::info!(
+            "not serving {named}{more}: the data is not there; put it beside its .torrent, or remove the .torrent"
+        );
     }
 }
 
@@ -274,4 +382,38 @@ fn is_empty(folder: &Folder) -> bool {
 
 fn say_refused(torrent: &Path, reason: &str) {
     tracing::warn!("not serving {}: {reason}", printable(&torrent.to_string_lossy()));
+}
+
+#[cfg(test)]
+mod tests {
+    use nearcast_core::id::ContentId;
+
+    use super::*;
+
+    fn stop(name: &str) -> Change {
+        Change::Stop { torrent: name.into(), content: ContentId([7; 32]) }
+    }
+
+    fn refuse(name: &str, kind: Refusal) -> Change {
+        Change::Refuse { torrent: name.into(), reason: "x".to_owned(), kind }
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_is_told_when_it_is_published_anew_and_not_before() {
+        let changes = [stop("film"), refuse("film", Refusal::Changed)];
+        let stories = Stories::of(&changes);
+        let told = |publishes| changes.each_ref().map(|change| stories.how(change, publishes));
+        assert_eq!(told(true), [Told::Otherwise, Told::Otherwise]);
+        assert_eq!(told(false), [Told::Here, Told::Here], "nobody else will tell");
+    }
+
+    #[test]
+    fn a_file_that_is_removed_is_told_once_and_what_is_wrong_always() {
+        let changes =
+            [stop("film"), refuse("film", Refusal::Gone), stop("other"), refuse("odd", Refusal::Wrong)];
+        let stories = Stories::of(&changes);
+        let told = changes.each_ref().map(|change| stories.how(change, true));
+        assert_eq!(told, [Told::Otherwise, Told::Otherwise, Told::Here, Told::Here]);
+        assert!(stories.gone.contains(Path::new("film")) && stories.stopped.contains(Path::new("film")));
+    }
 }

@@ -13,13 +13,14 @@ use nearcast_node::{
     atlas::{self, AtlasFileError},
     config::NodeConfig,
     directory::AtlasOffer,
-    error::{ShareError, StartError},
+    error::{KeyError, ShareError, StartError},
     handle::{Node, Share},
+    key::SecretKey,
 };
 use nearcast_service::{
     atlas::{Cache, Follow, Following, Known, News},
     links::{link_addresses, undialled},
-    state::make_private_folder,
+    state::{Claim, make_private_folder},
 };
 use tokio::{
     sync::{mpsc, watch},
@@ -49,6 +50,15 @@ pub enum SeederError {
         /// What the system said.
         source: io::Error,
     },
+    /// Another process is known by the same key: whoever asks for one of them would get the other.
+    #[error(
+        "{} is in use by another process, perhaps another seeder; give this one a --state-dir of its own",
+        .0.display()
+    )]
+    IdentityInUse(PathBuf),
+    /// The key to sign with is of no use.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -72,6 +82,8 @@ pub struct Seeder {
     keeper: Option<JoinHandle<Option<()>>>,
     following: Option<Following>,
     news: Option<mpsc::Receiver<Published>>,
+    /// Held for as long as it runs.
+    _identity: Option<Claim>,
 }
 
 impl std::fmt::Debug for Seeder {
@@ -99,6 +111,9 @@ impl Seeder {
             make_private_folder(folder)
                 .map_err(|source| SeederError::Folder { path: folder.to_owned(), source })?;
         }
+        let key = config.sign.as_deref().map(SecretKey::load).transpose()?.map(Arc::new);
+        // Before somebody is told that we are there; a key that is made below is claimed afterwards.
+        let claimed = config.identity.as_deref().filter(|key| key.exists()).map(claim).transpose()?;
         // Before the node listens: a wrong root then leaves nothing to take down.
         if let Some(root) = &config.root {
             std::fs::read_dir(root).map_err(|source| SeederError::Folder { path: root.clone(), source })?;
@@ -110,6 +125,16 @@ impl Seeder {
         let version = atlas.as_ref().map_or(0, |atlas| atlas.version());
         health.atlas_version.store(version, Relaxed);
         let node = Node::start(NodeConfig { atlas, ..config.node() }).await?;
+        let identity = match (claimed, config.identity.as_deref()) {
+            (None, Some(made)) => match claim(made) {
+                Ok(claim) => Some(claim),
+                Err(error) => {
+                    node.shutdown(Duration::ZERO).await;
+                    return Err(error);
+                }
+            },
+            (claimed, _) => claimed,
+        };
         health.set_node(node.clone());
         let listened = node.addresses();
         let in_links = if config.link_addresses.is_empty() { &listened } else { &config.link_addresses };
@@ -125,7 +150,7 @@ impl Seeder {
                     node: node.clone(),
                     root: Root::new(root.clone()),
                     catalogue: Catalogue::new(root.clone()),
-                    publishing: config.publish.then(|| Publishing::new(config.hidden)),
+                    publishing: config.publish.then(|| Publishing::new(config.hidden, key)),
                     health: health.clone(),
                     orders: orders_seen,
                     news,
@@ -147,7 +172,7 @@ impl Seeder {
                 None
             }
         };
-        Ok(Seeder { node, health, orders, keeper, following, news: Some(news_seen) })
+        Ok(Seeder { node, health, orders, keeper, following, news: Some(news_seen), _identity: identity })
     }
 
     /// Where it listens, each address ending in `/p2p/ID`.
@@ -206,6 +231,12 @@ impl Seeder {
         }
         self.node.shutdown(grace).await;
     }
+}
+
+/// The key that makes this seeder itself, for itself alone.
+fn claim(identity: &Path) -> Result<Claim, SeederError> {
+    let folder = |source| SeederError::Folder { path: identity.to_owned(), source };
+    Claim::of(identity).map_err(folder)?.ok_or_else(|| SeederError::IdentityInUse(identity.to_owned()))
 }
 
 /// The atlas that is asked for. Read on a blocking thread: inflating and checking one takes a moment.

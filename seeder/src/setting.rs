@@ -20,6 +20,7 @@ pub enum Setting {
     Root,
     Publish,
     Hidden,
+    Sign,
     LinkAddress,
     Rescan,
     Listen,
@@ -47,7 +48,7 @@ pub enum Setting {
 use Kind::{Addresses, Count, Duration as Time, Filter, Key, Listen, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in the order in which it is shown.
-pub static TABLE: [About; 25] = [
+pub static TABLE: [About; 26] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -71,8 +72,8 @@ pub static TABLE: [About; 25] = [
         long: "Files and folders directly in the root that have no .torrent are hashed once they have not changed \
                for two looks and nobody has them open for writing; NAME.torrent is written beside them, and the \
                magnet link printed. Left out at every depth, and counted in the log, are hidden names (.x), backups \
-               (x~, #x#, .bak, .swp), unfinished files (.part, .tmp, .crdownload and so on), links, and what others on \
-               this machine may not read, going by its mode. A folder in which something is called unfinished is \
+               (x~, #x#, .bak, .swp), unfinished files (.part, .tmp, .crdownload and so on), links, secret keys, and what \
+               others on this machine may not read, going by its mode. A folder in which something is called unfinished is \
                waited for, for a minute after its last change; one that nearcast downloads to, until that is done. \
                What changes later is published anew, and the old content dropped. What cannot be published is tried \
                again when it changes, or after hours. Off by default, as it writes to the root.",
@@ -85,9 +86,22 @@ pub static TABLE: [About; 25] = [
         default: "false",
         example: "",
         live: false,
-        short: "With publish: hidden names, backups and private files, too.",
+        short: "With publish: hidden names, backups, private files and secret keys, too.",
         long: "Whoever has the link can then read what others on this machine may not: keys, passwords, histories. \
                Unfinished files are left out all the same.",
+    },
+    About {
+        setting: Setting::Sign,
+        name: "sign",
+        kind: Path,
+        value: "KEY",
+        default: "",
+        example: "/etc/nearcast/publisher.key",
+        live: false,
+        short: "With publish: secret key to sign with, as nearcast key new makes it.",
+        long: "What is published from then on is signed, also when it changes. Without it, what somebody signed loses that \
+               signature when it changes, and the log says so. Others must not be able to read the file. A name without a \
+               folder is looked for among the credentials of the service manager, too.",
     },
     About {
         setting: Setting::LinkAddress,
@@ -301,7 +315,8 @@ pub static TABLE: [About; 25] = [
         example: "/var/lib/nearcast",
         live: false,
         short: "Folder for what must survive a restart.",
-        long: "By default $STATE_DIRECTORY, else $XDG_STATE_HOME/nearcast-seeder. It holds the identity only.",
+        long: "By default $STATE_DIRECTORY, else $XDG_STATE_HOME/nearcast-seeder. It holds the identity only, which one \
+               seeder at a time can use.",
     },
     About {
         setting: Setting::Identity,

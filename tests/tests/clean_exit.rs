@@ -67,7 +67,7 @@ fn failure_leaves_no_file() {
 
 #[test]
 fn each_signal_has_its_exit_code_and_leaves_a_download_that_resumes() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let place = Place::new();
         let (seeder, torrent, out) = slow_download(&place);
         let client = get_slowly(&place, &seeder, &torrent, &out);

@@ -199,20 +199,14 @@ fn a_torrent_of_the_first_version_is_refused_in_one_clear_sentence() {
     assert!(said[0].contains("v1"), "{said:?}");
 }
 
-/// Names that mean something else than a file in this folder, on some system or on every terminal.
-const HOSTILE: [&[u8]; 41] = [
+/// Names that mean something else than a file in this folder, or command a terminal.
+const HOSTILE: &[&[u8]] = &[
     b"",
     b".",
     b"..",
     b"../../etc/passwd",
     b"/etc/passwd",
     b"a/b",
-    b"..\\..\\x",
-    b"a\\b",
-    b"\\\\server\\share",
-    b"C:",
-    b"C:x",
-    b"c:\\x",
     b"a\0b",
     b"\0",
     b"a\nb",
@@ -226,21 +220,8 @@ const HOSTILE: [&[u8]; 41] = [
     b"\xc0\xae\xc0\xae",
     b"\xed\xa0\x80",
     "\u{202e}fdp.exe".as_bytes(),
-    "a\u{2066}b".as_bytes(),
-    "\u{200f}x".as_bytes(),
     "\u{85}".as_bytes(),
     "\u{2028}".as_bytes(),
-    b"CON",
-    b"nul.txt",
-    b"COM1",
-    b"lpt9.log",
-    b"aux",
-    b"PRN .txt",
-    b"trailing.",
-    b"trailing ",
-    b"...",
-    b" ",
-    b". .",
     b"~/../..",
 ];
 
@@ -250,7 +231,9 @@ fn over_a_hundred_hostile_names_write_nothing_anywhere() {
     let out = place.folder("out");
     let path = place.path().join("hostile.torrent");
     let long = vec![b'x'; 256];
+    let controls: Vec<[u8; 3]> = (0..0x20).map(|control| [b'a', control, b'b']).collect();
     let names = HOSTILE.iter().copied().chain([long.as_slice()]);
+    let names = names.chain(controls.iter().map(<[u8; 3]>::as_slice));
     let mut torrents: Vec<(String, Vec<u8>)> = Vec::new();
     for name in names {
         let what = name.escape_ascii().to_string();
@@ -291,9 +274,22 @@ fn an_honest_torrent_of_the_same_make_gets_as_far_as_its_dead_peer() {
 fn unusual_but_honest_names_are_accepted() {
     let place = Place::new();
     let path = place.path().join("unusual.torrent");
-    for name in
-        ["日本.mkv", "a b c", ".hidden", "naïve – “quotes”", "-o", "100%", "комедия", "12:30", "#!&|;$()"]
-    {
+    for name in [
+        "日本.mkv",
+        "a b c",
+        ".hidden",
+        "naïve – “quotes”",
+        "-o",
+        "100%",
+        "комедия",
+        "12:30",
+        "#!&|;$()",
+        "R.E.M.",
+        "aux.c",
+        "a\\b",
+        "C:x",
+        " ",
+    ] {
         fs::write(&path, with_names(b"good", &[b"folder", name.as_bytes()])).expect("there is room");
         let (code, process) = run("info", place.nearcast().arg("info").arg(&path));
         assert_eq!(code, 0, "{name}\n{}", process.tail());

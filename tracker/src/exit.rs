@@ -48,7 +48,7 @@ impl From<Signal> for Exit {
     fn from(signal: Signal) -> Exit {
         match signal {
             Signal::Interrupt => Exit::Interrupted,
-            Signal::Terminate => Exit::Terminated,
+            Signal::Terminate | Signal::Hangup => Exit::Terminated,
         }
     }
 }

@@ -125,7 +125,7 @@ impl Cli {
     /// Does what was asked, and says what went wrong. A second signal ends it at once, wherever it is.
     pub(crate) async fn run(self, screen: &Screen) -> Exit {
         let json = self.command.json();
-        let ended = match Signals::listen() {
+        let ended = match Signals::listen_at_terminal() {
             Ok(signals) => tokio::select! {
                 ended = self.command.run(screen, &signals) => ended,
                 signal = signals.second() => return signal.into(),

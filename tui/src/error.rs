@@ -107,6 +107,7 @@ fn name(signal: Signal) -> &'static str {
     match signal {
         Signal::Interrupt => "interrupted",
         Signal::Terminate => "terminated",
+        Signal::Hangup => "hung up",
     }
 }
 
@@ -147,7 +148,9 @@ fn exit_of_publish(error: &PublishError) -> Exit {
         PublishError::NoFiles(_)
         | PublishError::AllLeftOut { .. }
         | PublishError::TooManyFiles(_)
-        | PublishError::Path { .. }
+        | PublishError::Names(_)
+        | PublishError::SecretKey(_)
+        | PublishError::NamedLikeItsFile(_)
         | PublishError::Name(_)
         | PublishError::Layout(_)
         | PublishError::Manifest(_) => Exit::BadOption,

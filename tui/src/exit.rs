@@ -20,7 +20,7 @@ pub(crate) enum Exit {
     Unknown = 1,
     /// Bytes stopped coming.
     Timeout = 2,
-    /// Nobody reached has the content, or it has no such file.
+    /// Nobody reached has the content.
     NotFound = 3,
     /// No peer could be reached, or the network cannot be used.
     Network = 6,
@@ -38,6 +38,8 @@ pub(crate) enum Exit {
     BadOption = 28,
     /// Data is not what its hash says.
     Checksum = 32,
+    /// SIGHUP; state was saved.
+    HungUp = 129,
     /// SIGINT; state was saved.
     Interrupted = 130,
     /// SIGTERM; state was saved.
@@ -46,7 +48,7 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// From harmless to what a caller must hear of first.
-    const BY_GRAVITY: [Exit; 14] = [
+    const BY_GRAVITY: [Exit; 15] = [
         Exit::Ok,
         Exit::Unfinished,
         Exit::Timeout,
@@ -59,6 +61,7 @@ impl Exit {
         Exit::Auth,
         Exit::Checksum,
         Exit::Unknown,
+        Exit::HungUp,
         Exit::Terminated,
         Exit::Interrupted,
     ];
@@ -86,6 +89,7 @@ impl From<Signal> for Exit {
         match signal {
             Signal::Interrupt => Exit::Interrupted,
             Signal::Terminate => Exit::Terminated,
+            Signal::Hangup => Exit::HungUp,
         }
     }
 }
@@ -94,7 +98,9 @@ impl From<&DownloadError> for Exit {
     fn from(error: &DownloadError) -> Exit {
         match error {
             DownloadError::Unreachable(_) => Exit::Network,
-            DownloadError::NotFound(_) | DownloadError::NothingSelected => Exit::NotFound,
+            DownloadError::NotFound(_) => Exit::NotFound,
+            // What was asked for is not there to be had, whoever is asked.
+            DownloadError::NothingSelected(_) => Exit::BadOption,
             DownloadError::TooLarge { .. } | DownloadError::Failed(_) => Exit::Unknown,
             DownloadError::TimedOut { .. } | DownloadError::Unserved(_) => Exit::Timeout,
             DownloadError::Exists(_)
@@ -157,6 +163,8 @@ impl From<&SeederError> for Exit {
     fn from(error: &SeederError) -> Exit {
         match error {
             SeederError::Folder { .. } => Exit::Io,
+            SeederError::IdentityInUse(_) => Exit::Auth,
+            SeederError::Key(error) => error.into(),
             SeederError::Start(error) => error.into(),
             SeederError::Share(error) => error.into(),
             SeederError::Atlas(error) => error.into(),
@@ -173,8 +181,9 @@ Exit codes:
     2  no data for too long                  24  key unusable or signature missing
     3  nobody reached has the content        28  wrong option or unusable file
     6  no peer or network could be reached   32  data does not match its hash
-    7  stopped before the end               130  interrupted (SIGINT), state saved
-    9  disk full                            143  terminated (SIGTERM), state saved";
+    7  stopped before the end               129  hung up (SIGHUP), state saved
+    9  disk full                            130  interrupted (SIGINT), state saved
+                                            143  terminated (SIGTERM), state saved";
 
 #[cfg(test)]
 mod tests {
@@ -202,7 +211,7 @@ mod tests {
             (DownloadError::NoRoom { path: path(), bytes: 2, room: 1 }, 9),
             (DownloadError::Io { path: path(), source: io() }, 17),
             (DownloadError::Manifest(String::new()), 32),
-            (DownloadError::NothingSelected, 3),
+            (DownloadError::NothingSelected(String::new()), 28),
             (DownloadError::Unsigned(String::new()), 24),
             (DownloadError::Stopped, 7),
         ] {
@@ -221,6 +230,7 @@ mod tests {
     fn signals_end_with_128_and_their_number() {
         assert_eq!(Exit::from(Signal::Interrupt).code(), 130);
         assert_eq!(Exit::from(Signal::Terminate).code(), 143);
+        assert_eq!(Exit::from(Signal::Hangup).code(), 129);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! There are two steps, because a magnet link gives only the first at once. An [`Info`] is the
 //! `info` dictionary: names, lengths and one root a file; its hash is the content id. A [`Manifest`]
 //! adds the piece layers. Invariants: the hash of [`Info::bytes`] is [`Info::content`]; every name is
-//! safe on every system; a manifest has one hash for every piece, and every layer hashes to the root
+//! safe to create and to print; a manifest has one hash for every piece, and every layer hashes to the root
 //! the info dictionary gives its file.
 //!
 //! The info hash is taken over the bytes as they came, never over a re-encoding.
@@ -11,6 +11,7 @@
 mod build;
 mod error;
 mod info;
+mod loose;
 mod read;
 mod tree;
 mod write;
@@ -133,6 +134,11 @@ impl Manifest {
     /// See [`Info::target`].
     pub fn target(&self, file: FileIndex) -> RelativePath {
         self.info.target(file)
+    }
+
+    /// See [`Info::stand_ins`].
+    pub fn stand_ins(&self, file: FileIndex) -> impl Iterator<Item = RelativePath> + use<> {
+        self.info.stand_ins(file)
     }
 
     /// What a piece hashes to: its entry in the piece layer, or the `pieces root` of a file of one

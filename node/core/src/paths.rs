@@ -1,8 +1,19 @@
 //! Names from strangers: what may become a file on our disk, and what may reach a terminal.
 //!
-//! Invariant: a [`SafeName`] is exactly one normal path component on every system we know of, and a
-//! [`RelativePath`] is a chain of them, so joining one to a folder never leaves that folder by name.
-//! (Symbolic links that lie on the disk already are the store's business: it follows none.)
+//! Invariant: a [`SafeName`] is exactly one normal path component on Unix, and a [`RelativePath`] is a
+//! chain of them, so joining one to a folder never leaves that folder by name. (Symbolic links that lie on
+//! the disk already are the store's business: it follows none.)
+//!
+//! A name that only some other system or disk lacks goes from one machine to the next as it is. Whoever has
+//! to do without it gives the file its [stand-in](stand_in), which is such a component on every system.
+
+mod elsewhere;
+mod portable;
+
+pub use self::{
+    elsewhere::Elsewhere,
+    portable::{Unportable, stand_in},
+};
 
 use std::{
     cmp::Ordering,
@@ -17,10 +28,7 @@ pub const PATH_BYTES_MAX: usize = 4096;
 /// Components of one path.
 pub const PATH_DEPTH_MAX: usize = 100;
 
-/// Device names of Windows, which mean the device in every folder and with every extension.
-const RESERVED: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
-
-/// One file or folder name that is safe to create anywhere.
+/// One file or folder name that is safe to create.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SafeName(String);
 
@@ -49,24 +57,15 @@ pub enum NameFault {
     /// Some file systems and every terminal need text.
     #[error("it is not valid UTF-8")]
     NotUtf8,
-    /// `/` or `\`.
+    /// `/`.
     #[error("it contains a path separator")]
     Separator,
     /// C0, C1, DEL, line and paragraph separators.
     #[error("it contains a control character")]
     Control,
-    /// Reorders text, so that a name shows as another one.
-    #[error("it contains a character that changes the direction of text")]
+    /// Turns text around, so that a name shows as another one.
+    #[error("it contains a character that turns the direction of text")]
     Bidi,
-    /// `C:…` replaces the folder it is joined to.
-    #[error("it begins with a drive letter")]
-    Drive,
-    /// `CON`, `NUL.txt`, `COM1`, …
-    #[error("it names a device on Windows")]
-    Reserved,
-    /// Windows drops them, so that two names become one.
-    #[error("it ends with a dot or a space")]
-    TrailingDotOrSpace,
 }
 
 impl SafeName {
@@ -83,6 +82,11 @@ impl SafeName {
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Why Windows, or a disk of its kind, lacks this name, if it does.
+    pub fn unportable(&self) -> Option<Unportable> {
+        Unportable::of(&self.0)
     }
 }
 
@@ -102,21 +106,16 @@ fn check(name: &[u8]) -> Result<&str, NameFault> {
         "." | ".." => Some(NameFault::Dots),
         _ => text.chars().find_map(character_fault),
     };
-    if let Some(fault) = fault {
-        return Err(fault);
-    }
-    match name {
-        [letter, b':', ..] if letter.is_ascii_alphabetic() => Err(NameFault::Drive),
-        [.., b'.' | b' '] => Err(NameFault::TrailingDotOrSpace),
-        _ if is_device(text) => Err(NameFault::Reserved),
-        _ => Ok(text),
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok(text),
     }
 }
 
 fn character_fault(character: char) -> Option<NameFault> {
     match character {
-        '/' | '\\' => Some(NameFault::Separator),
-        _ if is_bidi(character) => Some(NameFault::Bidi),
+        '/' => Some(NameFault::Separator),
+        _ if turns_text(character) => Some(NameFault::Bidi),
         _ if is_control(character) => Some(NameFault::Control),
         _ => None,
     }
@@ -130,16 +129,10 @@ fn is_bidi(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Windows looks at what stands before the first dot or colon, without the spaces around it.
-fn is_device(name: &str) -> bool {
-    let stem = name.split(['.', ':']).next().unwrap_or(name).trim_matches(' ');
-    let stem = stem.to_ascii_lowercase();
-    if RESERVED.contains(&stem.as_str()) {
-        return true;
-    }
-    let port = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
-    let mut number = port.unwrap_or_default().chars();
-    matches!((number.next(), number.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
+/// Those that make Latin letters run the other way, so that `exe.jpg` may be `gpj.exe`. Marks and embeddings from left to
+/// right do not; they are in names that phones and spreadsheets made, and are shown escaped.
+fn turns_text(character: char) -> bool {
+    matches!(character, '\u{202b}' | '\u{202d}' | '\u{202e}' | '\u{2067}' | '\u{2068}')
 }
 
 /// The start of a hostile name, for error messages.

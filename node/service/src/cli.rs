@@ -168,5 +168,6 @@ pub fn exit_of_signal(signal: Signal) -> ExitCode {
     ExitCode::from(match signal {
         Signal::Terminate => 0,
         Signal::Interrupt => 130,
+        Signal::Hangup => 129,
     })
 }

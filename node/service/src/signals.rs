@@ -15,6 +15,8 @@ pub enum Signal {
     Interrupt,
     /// SIGTERM: a service manager, or `kill`.
     Terminate,
+    /// SIGHUP: the terminal was closed, or its connection broke. Services read their configuration again instead.
+    Hangup,
 }
 
 /// Tells of SIGINT and SIGTERM until the runtime ends. Clones see the same signals, also those
@@ -32,6 +34,20 @@ impl Signals {
     /// # Errors
     /// When the system refuses to install a handler. Must be called inside a tokio runtime.
     pub fn listen() -> io::Result<Signals> {
+        Signals::listen_to(None)
+    }
+
+    /// The same, and SIGHUP with them, for what ends with its terminal; unless whoever started us wants it to go on
+    /// without one (nohup).
+    ///
+    /// # Errors
+    /// As [`Signals::listen`].
+    pub fn listen_at_terminal() -> io::Result<Signals> {
+        let hangup = if is_hangup_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        Signals::listen_to(hangup)
+    }
+
+    fn listen_to(mut hangup: Option<tokio::signal::unix::Signal>) -> io::Result<Signals> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         // The handler stays for as long as the process; nobody needs to hear of it.
@@ -42,6 +58,7 @@ impl Signals {
                 let next = tokio::select! {
                     _ = interrupt.recv() => Signal::Interrupt,
                     _ = terminate.recv() => Signal::Terminate,
+                    () = next_of(&mut hangup) => Signal::Hangup,
                 };
                 sender.send_modify(|[first, second]| match first {
                     None => *first = Some(next),
@@ -78,6 +95,31 @@ impl Signals {
     }
 }
 
+/// Resolves when one has come; never, if none is listened for or none will come any more.
+async fn next_of(signal: &mut Option<tokio::signal::unix::Signal>) {
+    let came = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if came.is_none() {
+        future::pending().await
+    }
+}
+
+/// Whether this process was started with SIGHUP ignored, as the kernel tells.
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    ignores(&status, rustix::process::Signal::HUP.as_raw())
+}
+
+/// Whether `/proc/self/status` says so of a signal: `SigIgn` is a mask in hexadecimal, signal 1 in its lowest bit.
+fn ignores(status: &str, number: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    let place = u32::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    place.and_then(|place| 1_u64.checked_shl(place)).is_some_and(|bit| mask & bit != 0)
+}
+
 /// Tells of SIGHUP: read the configuration again.
 #[derive(Debug)]
 pub struct Reloads(tokio::signal::unix::Signal);
@@ -105,6 +147,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn what_the_kernel_says_is_ignored_is_read() {
+        let status = |mask: &str| format!("Name:\tx\nSigBlk:\t0000000000000001\nSigIgn:\t{mask}\n");
+        assert!(ignores(&status("0000000000000001"), 1));
+        assert!(!ignores(&status("0000000000001000"), 1) && ignores(&status("0000000000001000"), 13));
+        assert!(!ignores("", 1) && !ignores(&status("junk"), 1));
+    }
 
     /// A process has one set of handlers, so one test raises all signals.
     #[tokio::test]

@@ -51,6 +51,32 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// A file that one process at a time may use, for as long as this lives. The lock goes with the process, however it ends.
+#[derive(Debug)]
+pub struct Claim {
+    /// None where the file system knows no locks.
+    _locked: Option<fs::File>,
+}
+
+impl Claim {
+    /// Takes the lock of a file that is there; none if another process has it. Where there are no locks, nobody is
+    /// refused.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn of(file: &Path) -> io::Result<Option<Claim>> {
+        let file = fs::File::open(file)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Claim { _locked: Some(file) })),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(error)) => {
+                tracing::debug!(%error, "this file system knows no locks");
+                Ok(Some(Claim { _locked: None }))
+            }
+        }
+    }
+}
+
 /// Whether files can be made in a folder, as far as can be told without making one.
 ///
 /// # Errors
@@ -103,6 +129,18 @@ mod tests {
     fn empty_and_relative_variables_count_as_unset() {
         let odd = [("STATE_DIRECTORY", ""), ("XDG_STATE_HOME", "rel"), ("HOME", "/h")];
         assert_eq!(with(&odd), Some("/h/.local/state/nearcast-seeder".into()));
+    }
+
+    #[test]
+    fn a_file_is_claimed_by_one_at_a_time_and_free_again_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("identity.key");
+        assert_eq!(Claim::of(&key).unwrap_err().kind(), io::ErrorKind::NotFound);
+        fs::write(&key, "secret").unwrap();
+        let first = Claim::of(&key).unwrap();
+        assert!(first.is_some() && Claim::of(&key).unwrap().is_none());
+        drop(first);
+        assert!(Claim::of(&key).unwrap().is_some());
     }
 
     #[test]

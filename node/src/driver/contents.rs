@@ -17,6 +17,7 @@ use nearcast_core::{
     manifest::Manifest,
     outcomes::{Outcome, Outcomes, Role},
     output::GiveUp,
+    paths::printable,
     run_set::RunSet,
     signature::PublisherKey,
 };
@@ -588,7 +589,22 @@ fn selection(manifest: &Manifest, fetch: &Fetch) -> Result<Option<BTreeSet<FileI
         .filter(|(index, file)| wanted(*index as u32, file.path.as_str()))
         .filter_map(|(index, _)| layout.file_index(index as u32))
         .collect();
-    if selected.is_empty() { Err(DownloadError::NothingSelected) } else { Ok(Some(selected)) }
+    match selected.is_empty() {
+        true => Err(DownloadError::NothingSelected(some_names(manifest))),
+        false => Ok(Some(selected)),
+    }
+}
+
+/// The first files of a content, as people may see them.
+fn some_names(manifest: &Manifest) -> String {
+    const NAMED_MAX: usize = 12;
+    let files = manifest.files();
+    let named: Vec<String> = files.iter().take(NAMED_MAX).map(|file| printable(file.path.as_str())).collect();
+    let more = match files.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", named.join(", "))
 }
 
 fn goal(seed: SeedGoal) -> Goal {

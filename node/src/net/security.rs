@@ -4,6 +4,7 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
+    time::SystemTime,
 };
 
 use futures::{AsyncRead, AsyncWrite, future::BoxFuture};
@@ -29,8 +30,30 @@ pub(crate) enum Security {
     #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
     Tls,
     /// Noise alone.
-    #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
     Noise,
+}
+
+/// 2025-01-01, in seconds since 1970. This program is younger, so a clock that says less is wrong: on a board without a
+/// battery, before it has the time from the network.
+const YOUNGEST_WRONG_SECONDS: u64 = 1_735_689_600;
+
+impl Security {
+    /// What can be used when the clock says so. TLS looks at the dates of certificates, and Noise knows no dates; who a
+    /// peer is, neither learns from a date.
+    pub(crate) fn at(self, now: SystemTime) -> Security {
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        match self {
+            Security::Any if since.as_secs() < YOUNGEST_WRONG_SECONDS => {
+                tracing::warn!(
+                    "the clock of this machine is wrong, it says {} days after 1970-01-01: connections over TCP go without \
+                     TLS (by Noise), and those over QUIC fail. Set the clock, and start again",
+                    since.as_secs() / 86_400
+                );
+                Security::Noise
+            }
+            usual => usual,
+        }
+    }
 }
 
 /// Upgrades a TCP connection to an authenticated, encrypted one.
@@ -144,5 +167,21 @@ impl<C: AsyncRead + AsyncWrite + Unpin> AsyncWrite for SecureStream<C> {
             SecureStream::Tls(stream) => Pin::new(stream).poll_close(cx),
             SecureStream::Noise(stream) => Pin::new(stream).poll_close(cx),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_before_this_program_was_made_is_not_asked_for_dates() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        assert_eq!(Security::Any.at(at(60)), Security::Noise);
+        assert_eq!(Security::Any.at(at(YOUNGEST_WRONG_SECONDS)), Security::Any);
+        assert_eq!(Security::Any.at(SystemTime::now()), Security::Any);
+        assert_eq!(Security::Tls.at(at(60)), Security::Tls, "what a test pins stays");
     }
 }

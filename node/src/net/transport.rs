@@ -1,6 +1,9 @@
 //! How connections are made: TCP + (TLS or Noise) + yamux, and QUIC.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use libp2p::{
     PeerId,
@@ -45,7 +48,7 @@ pub(crate) fn build(
     let hand_over = lobby.hand_over();
     let tcp = lobby
         .upgrade(Version::V1Lazy)
-        .authenticate(SecurityUpgrade::new(identity, security)?)
+        .authenticate(SecurityUpgrade::new(identity, security.at(SystemTime::now()))?)
         .multiplex(YamuxUpgrade::new(budget.clone()))
         .timeout(HANDSHAKE_TIMEOUT);
     let tcp = Admission::new(tcp, budget.clone(), Door::Lobby(hand_over), Muxer::holdings)

@@ -148,6 +148,14 @@ impl Folder {
         Ok((Kind::of(&stat), Stamp::of(&stat)))
     }
 
+    /// Whether a symbolic link lies under this name, directly in the folder.
+    pub fn is_link(&self, name: &OsStr) -> bool {
+        let found = is_normal(Path::new(name)).then(|| statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW));
+        found.is_some_and(|found| {
+            found.is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+        })
+    }
+
     /// What lies in the folder, in any order.
     ///
     /// # Errors

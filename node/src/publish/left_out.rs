@@ -1,5 +1,5 @@
-//! What is not published, though it lies in a folder that is: what its name or its mode marks as not meant for
-//! everybody, and what is no file. Counted, so that it can be said.
+//! What is not published, though it lies in a folder that is: what its name, its mode or what is in it marks as not
+//! meant for everybody, and what is no file. Counted, so that it can be said.
 
 use std::{
     ffi::OsStr,
@@ -31,12 +31,20 @@ pub enum Reason {
     Backup,
     /// Others on this machine may not read it.
     Private,
+    /// It holds a secret key.
+    Secret,
 }
 
 impl Reason {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Reason; 5] =
-        [Reason::Hidden, Reason::Backup, Reason::Unfinished, Reason::Private, Reason::Special];
+    pub const ALL: [Reason; 6] = [
+        Reason::Secret,
+        Reason::Hidden,
+        Reason::Backup,
+        Reason::Unfinished,
+        Reason::Private,
+        Reason::Special,
+    ];
 
     /// A word for programs.
     pub fn name(self) -> &'static str {
@@ -46,6 +54,7 @@ impl Reason {
             Reason::Hidden => "hidden",
             Reason::Backup => "backup",
             Reason::Private => "private",
+            Reason::Secret => "secret",
         }
     }
 
@@ -56,6 +65,7 @@ impl Reason {
             Reason::Hidden => ("hidden name", "hidden names"),
             Reason::Backup => ("backup", "backups"),
             Reason::Private => ("that others may not read", "that others may not read"),
+            Reason::Secret => ("secret key", "secret keys"),
         };
         format!("{count} {}", if count == 1 { one } else { many })
     }
@@ -64,8 +74,8 @@ impl Reason {
 /// What is published though it would be left out otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
-    /// Hidden names, backups, and what others may not read; never a file that is about to be renamed to a
-    /// `.torrent`.
+    /// Hidden names, backups, secret keys, and what others may not read; never a file that is about to be renamed
+    /// to a `.torrent`.
     pub hidden: bool,
     /// What its name calls unfinished; never the state of a download of ours.
     pub unfinished: bool,

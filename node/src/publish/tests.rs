@@ -145,7 +145,7 @@ fn what_is_not_meant_for_everybody_is_left_out_at_every_depth_and_counted() {
     let published = publish(&folder, &PublishOptions::default(), &|_, _| {}, &NEVER).unwrap();
     assert_eq!(paths(&published), ["a/b/c/readme", "readme"]);
     let counts = Reason::ALL.map(|reason| published.left_out.of(reason));
-    assert_eq!(counts, [4, 3, 2, 3, 0], "{}", published.left_out);
+    assert_eq!(counts, [0, 4, 3, 2, 3, 0], "{}", published.left_out);
     assert!(!published.is_private);
     let text = String::from_utf8_lossy(&published.manifest.to_torrent()).into_owned();
     assert!(!text.contains("env") && !text.contains("id_ed25519"), "not even the names are told");
@@ -240,13 +240,20 @@ fn a_folder_swapped_for_a_link_while_it_is_hashed_is_neither_named_nor_hashed() 
 }
 
 #[test]
-fn a_link_may_name_what_is_published_and_the_target_names_the_content() {
+fn what_a_link_leads_to_is_called_as_the_link_is() {
     let (outer, folder) = folder();
     let link = outer.path().join("latest");
     symlink(&folder, &link).unwrap();
     let published = publish_with(&link, 16384).unwrap();
-    assert_eq!(published.manifest.name(), "content");
-    assert!(verify(&published).have.is_full());
+    assert_eq!(published.manifest.name(), "latest");
+    let same = publish_with(&link.join("."), 16384).unwrap();
+    assert_eq!(same.manifest.content(), published.manifest.content());
+    let own = publish_with(&link.join("../content"), 16384).unwrap();
+    assert_eq!(own.manifest.name(), "content");
+    let file = outer.path().join("My Holiday.mkv");
+    symlink(folder.join("b/c/file-1"), &file).unwrap();
+    let by_link = publish_with(&file, 16384).map(|published| published.manifest);
+    assert_eq!(by_link.unwrap().name(), "My Holiday.mkv");
 }
 
 #[test]
@@ -260,20 +267,69 @@ fn a_folder_without_files_is_an_error() {
 }
 
 #[test]
-fn names_that_others_could_not_create_are_refused() {
-    for name in [&b"a\\b"[..], b"con.txt", b"dot.", b"a\xff", b"bell\x07"] {
-        let outer = TempDir::new().unwrap();
-        fs::write(outer.path().join(OsStr::from_bytes(name)), "x").unwrap();
-        let error = publish_with(outer.path(), 16384).unwrap_err();
-        let named = matches!(error, PublishError::Path { .. } | PublishError::Name(_));
-        assert!(named, "{error}");
-    }
+fn all_names_that_others_could_not_create_are_told_before_anything_is_hashed() {
     let outer = TempDir::new().unwrap();
-    let folder = outer.path().join("case");
+    let folder = outer.path().join("two\nlines");
+    fs::create_dir_all(folder.join("in\x1bside")).unwrap();
+    for name in [&b"bell\x07"[..], b"a\xff", b"in\x1bside/x", b"good"] {
+        fs::write(folder.join(OsStr::from_bytes(name)), "x").unwrap();
+    }
+    let never = |_, _| panic!("nothing is hashed");
+    let error = publish(&folder, &PublishOptions::default(), &never, &NEVER).unwrap_err();
+    let PublishError::Names(names) = &error else { panic!("{error}") };
+    assert_eq!(names.count(), 4);
+    let text = error.to_string();
+    assert!(
+        text.contains("bell\\u{7}") && text.contains("control character") && text.contains("UTF-8"),
+        "{text}"
+    );
+    assert!(!text.chars().any(char::is_control), "{text}");
+}
+
+#[test]
+fn names_that_only_others_lack_are_published_and_told_once() {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("music");
+    fs::create_dir_all(folder.join("R.E.M.")).unwrap();
+    let names = ["R.E.M./01", "R.E.M./02", "Con.Air.mkv", "aux.c", "a\\b", "Name", "name", "What?"];
+    names.iter().for_each(|name| fs::write(folder.join(name), "x").unwrap());
+    let published = publish_with(&folder, 16384).unwrap();
+    assert_eq!(published.manifest.files().len(), names.len());
+    assert_eq!((published.elsewhere.lacked(), published.elsewhere.alike()), (5, 1));
+    assert!(verify(&published).have.is_full());
+}
+
+#[test]
+fn a_folder_named_like_its_only_file_is_refused() {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("film.mkv");
     fs::create_dir(&folder).unwrap();
-    fs::write(folder.join("Name"), "x").unwrap();
-    fs::write(folder.join("name"), "x").unwrap();
-    publish_with(&folder, 16384).expect("this disk tells them apart, and so may others");
+    fs::write(folder.join("film.mkv"), "x").unwrap();
+    let error = publish_with(&folder, 16384).unwrap_err();
+    assert!(matches!(error, PublishError::NamedLikeItsFile(_)), "{error}");
+    fs::write(folder.join("film.srt"), "x").unwrap();
+    publish_with(&folder, 16384).unwrap();
+    publish_with(&folder.join("film.mkv"), 16384).unwrap();
+}
+
+#[test]
+fn secret_keys_are_left_out_whatever_they_are_called_unless_they_are_asked_for() {
+    let outer = TempDir::new().unwrap();
+    let folder = outer.path().join("site");
+    fs::create_dir(&folder).unwrap();
+    let key = folder.join("publisher.key");
+    crate::key::SecretKey::create(&key).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::write(folder.join("page.html"), "x").unwrap();
+    let published = publish_with(&folder, 16384).unwrap();
+    assert_eq!(paths(&published), ["page.html"]);
+    assert_eq!(published.left_out.to_string(), "1 secret key");
+    let error = publish_with(&key, 16384).unwrap_err();
+    assert!(matches!(error, PublishError::SecretKey(_)), "{error}");
+    let include = Include { hidden: true, unfinished: false };
+    let options = PublishOptions { include, ..PublishOptions::default() };
+    let published = publish(&folder, &options, &|_, _| {}, &NEVER).unwrap();
+    assert_eq!((paths(&published).len(), published.secrets.total()), (2, 1));
 }
 
 #[test]
@@ -356,17 +412,29 @@ fn damage_is_found_and_told_by_file() {
 
     let report = verify(&published);
     let faults: std::collections::BTreeMap<_, _> =
-        report.bad_files.iter().map(|bad| (bad.path.file_name(), bad.fault)).collect();
+        report.bad_files.iter().map(|bad| (bad.path.file_name(), bad.fault.clone())).collect();
+    let mut damage = Damage::default();
+    damage.add(piece as u64..3 * piece as u64);
+    assert_eq!(damage.to_string(), "bytes 65536-196607");
     let expected = [
         ("file-0", FileFault::Missing),
         ("file-1", FileFault::Missing),
         ("file-16385", FileFault::Missing),
-        ("file-3145733", FileFault::Corrupt { runs: 2 }),
+        ("file-3145733", FileFault::Corrupt { damage }),
         ("file-307207", FileFault::WrongSize { expected: 307_207, found: 2 * piece as u64 }),
     ];
     assert_eq!(faults, expected.into());
     let missing = 1 + 1 + 2 + 3;
     assert_eq!(report.have.count(), published.manifest.layout().runs() - missing);
+}
+
+#[test]
+fn damage_in_many_places_is_counted_and_the_first_of_them_are_told() {
+    let mut damage = Damage::default();
+    (0..100).for_each(|place| damage.add(place * 20..place * 20 + 10));
+    assert_eq!((damage.ranges().len(), damage.bytes()), (8, 1000));
+    assert_eq!(damage.ranges()[1], 20..30);
+    assert!(damage.to_string().ends_with("140-149 and further on, 1000 bytes in all"), "{damage}");
 }
 
 #[test]

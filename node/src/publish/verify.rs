@@ -1,7 +1,8 @@
 //! Checking files on disk against a manifest.
 
 use std::{
-    io,
+    fmt, io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
@@ -38,7 +39,7 @@ pub struct BadFile {
 }
 
 /// What is wrong with a file on disk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
     /// Not there, or no regular file.
     #[error("is missing")]
@@ -52,11 +53,59 @@ pub enum FileFault {
         found: u64,
     },
     /// There, with other bytes.
-    #[error("is corrupt in {runs} of its runs")]
+    #[error("is damaged in {damage}")]
     Corrupt {
-        /// Runs in pieces that do not match.
-        runs: u32,
+        /// Where.
+        damage: Damage,
     },
+}
+
+/// Ranges of bytes that are told; more are counted.
+const RANGES_MAX: usize = 8;
+
+/// Where in a file wrong bytes lie: in pieces, as what is smaller has no hash to compare with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Damage {
+    ranges: Vec<Range<u64>>,
+    count: u32,
+    bytes: u64,
+}
+
+impl Damage {
+    pub(super) fn add(&mut self, range: Range<u64>) {
+        self.bytes = self.bytes.saturating_add(range.end.saturating_sub(range.start));
+        let all_are_kept = self.count as usize == self.ranges.len();
+        if let Some(last) = self.ranges.last_mut().filter(|last| all_are_kept && last.end == range.start) {
+            last.end = range.end;
+            return;
+        }
+        self.count = self.count.saturating_add(1);
+        if self.ranges.len() < RANGES_MAX {
+            self.ranges.push(range);
+        }
+    }
+
+    /// The first of them, in order, each as long as can be: from the first byte to the one after the last.
+    pub fn ranges(&self) -> &[Range<u64>] {
+        &self.ranges
+    }
+
+    /// Bytes in all of them.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+}
+
+/// `bytes 0-262143 and 524288-786431`: counted from 0, both ends included, as in an HTTP range.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = |range: &Range<u64>| format!("{}-{}", range.start, range.end.saturating_sub(1));
+        write!(f, "bytes {}", self.ranges.iter().map(range).collect::<Vec<_>>().join(", "))?;
+        match (self.count as usize).saturating_sub(self.ranges.len()) {
+            0 => Ok(()),
+            _ => write!(f, " and further on, {} bytes in all", self.bytes),
+        }
+    }
 }
 
 /// The check could not be finished.
@@ -93,12 +142,26 @@ pub fn verify_data(
     progress: &(dyn Fn(u64, u64) + Sync),
     cancelled: &AtomicBool,
 ) -> Result<VerifyReport, VerifyError> {
-    let layout = manifest.layout();
     let folder = Folder::open(root).map_err(|source| VerifyError::Io { path: root.to_owned(), source })?;
+    verify_in(&folder, manifest, None, progress, cancelled)
+}
+
+/// As [`verify_data`], below an open folder, on so many threads at most.
+///
+/// # Errors
+/// If a file cannot be read.
+pub fn verify_in(
+    folder: &Folder,
+    manifest: &Manifest,
+    threads: Option<usize>,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    cancelled: &AtomicBool,
+) -> Result<VerifyReport, VerifyError> {
+    let layout = manifest.layout();
     let indices = || (0..layout.files()).filter_map(|file| layout.file_index(file));
-    let on_disk =
-        indices().map(|file| look(&folder, &manifest.target(file))).collect::<Result<Vec<_>, _>>()?;
-    let good = good_pieces(manifest, &folder, &on_disk, progress, cancelled)?;
+    let found = indices().map(|file| find(manifest, folder, file)).collect::<Result<Vec<_>, _>>()?;
+    let sweep = Sweep::new(layout, progress, cancelled).with_threads(threads);
+    let good = good_pieces(manifest, folder, &found, &sweep)?;
     let mut have = RunSet::empty(layout.runs());
     let pieces = manifest.pieces().map(|(piece, _)| piece).zip(good);
     for (piece, _) in pieces.filter(|(_, good)| *good) {
@@ -107,13 +170,28 @@ pub fn verify_data(
             have.insert(run);
         });
     }
-    let bad_file = |(file, &on_disk): (FileIndex, &OnDisk)| {
-        let fault = fault(manifest, file, on_disk, &have)?;
-        let path = manifest.target(file);
-        Some(BadFile { path, fault })
+    let bad_file = |(file, found): (FileIndex, &(RelativePath, OnDisk))| {
+        let fault = fault(manifest, file, found.1, &have)?;
+        Some(BadFile { path: found.0.clone(), fault })
     };
-    let bad_files = indices().zip(&on_disk).filter_map(bad_file).collect();
+    let bad_files = indices().zip(&found).filter_map(bad_file).collect();
     Ok(VerifyReport { have, bad_files })
+}
+
+/// Where a file lies, and how long it is. A disk that cannot have its name has it under a stand-in.
+fn find(
+    manifest: &Manifest,
+    folder: &Folder,
+    file: FileIndex,
+) -> Result<(RelativePath, OnDisk), VerifyError> {
+    for place in manifest.stand_ins(file) {
+        if let Ok(found @ OnDisk::Bytes(_)) = look(folder, &place) {
+            return Ok((place, found));
+        }
+    }
+    let target = manifest.target(file);
+    let found = look(folder, &target)?;
+    Ok((target, found))
 }
 
 fn look(folder: &Folder, path: &RelativePath) -> Result<OnDisk, VerifyError> {
@@ -131,19 +209,15 @@ fn look(folder: &Folder, path: &RelativePath) -> Result<OnDisk, VerifyError> {
 fn good_pieces(
     manifest: &Manifest,
     folder: &Folder,
-    on_disk: &[OnDisk],
-    progress: &(dyn Fn(u64, u64) + Sync),
-    cancelled: &AtomicBool,
+    found: &[(RelativePath, OnDisk)],
+    sweep: &Sweep<'_>,
 ) -> Result<Vec<bool>, VerifyError> {
     let layout = manifest.layout();
-    let path = |file: usize| {
-        let file = layout.file_index(file as u32).expect("pieces lie in files of the layout");
-        manifest.target(file).to_path_buf()
-    };
+    let path = |file: usize| found[file].0.to_path_buf();
     let is_good = |reader: &mut Reader<'_>, piece: PieceIndex| {
         let span = layout.piece(piece);
         let end = span.offset + u64::from(span.bytes);
-        match on_disk[span.file.get() as usize] {
+        match found[span.file.get() as usize].1 {
             OnDisk::Bytes(bytes) if bytes >= end => {}
             _ => {
                 reader.skip(piece);
@@ -157,7 +231,6 @@ fn good_pieces(
             Err(interrupted) => Err(interrupted),
         }
     };
-    let sweep = Sweep::new(layout, progress, cancelled);
     sweep.run(&|file| folder.file(&path(file)), is_good).map_err(|interrupted| match interrupted {
         Interrupted::Cancelled => VerifyError::Cancelled,
         Interrupted::Io { file, source } => VerifyError::Io { path: folder.path().join(path(file)), source },
@@ -179,7 +252,12 @@ fn fault(manifest: &Manifest, file: FileIndex, on_disk: OnDisk, have: &RunSet) -
     if found != expected {
         return Some(FileFault::WrongSize { expected, found });
     }
-    let runs = layout.file_runs(file).filter_map(|run| layout.run_index(run));
-    let bad = runs.filter(|&run| !have.contains(run)).count() as u32;
-    (bad > 0).then_some(FileFault::Corrupt { runs: bad })
+    let mut damage = Damage::default();
+    for run in
+        layout.file_runs(file).filter_map(|run| layout.run_index(run)).filter(|&run| !have.contains(run))
+    {
+        let span = layout.run(run);
+        damage.add(span.offset..span.offset.saturating_add(u64::from(span.bytes)));
+    }
+    (damage.bytes > 0).then_some(FileFault::Corrupt { damage })
 }

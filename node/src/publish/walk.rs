@@ -8,13 +8,15 @@ use std::{
 
 use nearcast_core::{
     manifest::FILES_MAX,
-    paths::{PATH_DEPTH_MAX, PathError, RelativePath, SafeName},
+    paths::{NameError, PATH_DEPTH_MAX, PathError, RelativePath, SafeName},
 };
 
 use super::{
     PublishError,
+    bad_names::BadNames,
     folder::{Folder, Kind},
     left_out::{Include, LeftOut, Reason},
+    secret::is_secret,
     stamp::Stamp,
 };
 
@@ -134,51 +136,81 @@ pub(super) struct Found {
     /// In the order of the content.
     pub sources: Vec<Source>,
     pub left_out: LeftOut,
+    /// Secret keys that are published, as everything was asked for.
+    pub secrets: LeftOut,
+    bad_names: BadNames,
 }
 
 /// Finds the files of the content that lies under `name` in `top`, which is a file or a folder. Each file is
-/// opened, so that one that cannot be read is found before hours of hashing, not after them.
+/// opened, so that one that cannot be read is found before hours of hashing, not after them; and every name that
+/// cannot be published is found, not only the first.
 pub(super) fn find(
     top: &Folder,
     name: &OsStr,
-    content: &SafeName,
+    content: Result<&SafeName, &NameError>,
     include: Include,
 ) -> Result<Found, PublishError> {
     let (own, full) = (Path::new(name), top.path().join(name));
     let (kind, stamp) = top.look(own).map_err(io_error(&full))?;
     let mut found = Found::default();
-    match kind {
-        Kind::File => found.add(top, content.clone().into(), own, &stamp)?,
-        Kind::Folder => walk(top, own, include, &mut |seen| found.take(top, own, seen))?,
-        Kind::Other => return Err(PublishError::Special(full)),
+    if let Err(error) = content {
+        found.bad_names.add(&full, error.clone().into());
+    }
+    match (kind, content) {
+        (Kind::File, Ok(content)) => found.add(top, content.clone().into(), own, &stamp, include)?,
+        (Kind::File, Err(_)) => {}
+        (Kind::Folder, _) => walk(top, own, include, &mut |seen| found.take(top, own, include, seen))?,
+        (Kind::Other, _) => return Err(PublishError::Special(full)),
+    }
+    if !found.bad_names.is_empty() {
+        return Err(PublishError::Names(found.bad_names));
     }
     if found.sources.is_empty() {
-        let left_out = found.left_out;
-        return Err(match left_out.total() {
-            0 => PublishError::NoFiles(full),
-            _ => PublishError::AllLeftOut { path: full, left_out },
-        });
+        return Err(nothing(full, found.left_out));
     }
     found.sources.sort_by(|a, b| a.path.cmp(&b.path));
+    if let (Kind::Folder, [only], Ok(content)) = (kind, &found.sources[..], content)
+        && only.path.as_str() == content.as_str()
+    {
+        return Err(PublishError::NamedLikeItsFile(full));
+    }
     Ok(found)
 }
 
+fn nothing(full: PathBuf, left_out: LeftOut) -> PublishError {
+    match left_out.total() {
+        0 => PublishError::NoFiles(full),
+        1 if left_out.paths() == [full.clone()] => PublishError::SecretKey(full),
+        _ => PublishError::AllLeftOut { path: full, left_out },
+    }
+}
+
 impl Found {
-    fn take(&mut self, top: &Folder, own: &Path, seen: Seen<'_>) -> Result<(), PublishError> {
+    fn take(
+        &mut self,
+        top: &Folder,
+        own: &Path,
+        include: Include,
+        seen: Seen<'_>,
+    ) -> Result<(), PublishError> {
         let full = |path: &Path| top.path().join(path);
         match seen {
-            Seen::File(path, stamp) => {
-                let inside = path.strip_prefix(own).unwrap_or(path);
-                let inside =
-                    relative(inside).map_err(|source| PublishError::Path { path: full(path), source })?;
-                self.add(top, inside, path, &stamp)
-            }
+            Seen::File(path, stamp) => match relative(path.strip_prefix(own).unwrap_or(path)) {
+                Ok(inside) => self.add(top, inside, path, &stamp, include),
+                Err(error) => {
+                    self.bad_names.add(&full(path), error);
+                    Ok(())
+                }
+            },
             Seen::LeftOut(path, reason) => {
                 self.left_out.add(&full(path), reason);
                 Ok(())
             }
             Seen::Unreadable(path, error) => Err(io_error(&full(path))(error)),
-            Seen::TooDeep(path) => Err(PublishError::Path { path: full(path), source: PathError::TooDeep }),
+            Seen::TooDeep(path) => {
+                self.bad_names.add(&full(path), PathError::TooDeep);
+                Ok(())
+            }
             Seen::TooMany(_) => Err(PublishError::TooManyFiles(full(own))),
         }
     }
@@ -189,6 +221,7 @@ impl Found {
         path: RelativePath,
         on_disk: &Path,
         stamp: &Stamp,
+        include: Include,
     ) -> Result<(), PublishError> {
         if self.sources.len() >= FILES_MAX as usize {
             return Err(PublishError::TooManyFiles(top.path().to_owned()));
@@ -198,6 +231,13 @@ impl Found {
         let opened = Stamp::of_file(&file).map_err(io_error(&full))?;
         if opened != *stamp {
             return Err(PublishError::Changed(full));
+        }
+        if is_secret(&file, opened.bytes).map_err(io_error(&full))? {
+            if !include.hidden {
+                self.left_out.add(&full, Reason::Secret);
+                return Ok(());
+            }
+            self.secrets.add(&full, Reason::Secret);
         }
         self.sources.push(Source { path, on_disk: on_disk.to_owned(), stamp: opened });
         Ok(())

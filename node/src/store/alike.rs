@@ -1,14 +1,23 @@
-//! Names that are two for a manifest and one for the disk: `A` and `a`, `ß` and `ss`, `é` written in two ways. Which
-//! names these are differs from file system to file system, and from folder to folder even. So nobody's table is
-//! asked but the disk at hand: all names are made there once, in a folder of our own, as empty files.
+//! Names that this disk cannot have: those that are two for a manifest and one for the disk (`A` and `a`, `ß` and `ss`,
+//! `é` written in two ways), and those that it refuses (`a:b`, or one that is too long for it). Which names these are
+//! differs from file system to file system, and from folder to folder even. So nobody's table is asked but the disk at
+//! hand: all names are made there once, in a folder of our own, as empty files. A file whose name cannot be made gets a
+//! stand-in, which follows from its name alone, so that every later run finds it there.
 //!
-//! That is only done where a disk takes two names for one at all, which two small files tell.
+//! That is only done where a disk takes two names for one at all, or refuses one of a few; small files tell that.
 
-use std::{collections::BTreeMap, io};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
 
-use nearcast_core::{layout::FileIndex, manifest::Manifest};
+use nearcast_core::{
+    layout::FileIndex,
+    manifest::Manifest,
+    paths::{RelativePath, Unportable},
+};
 
-use super::folder::{Folder, Found};
+use super::folder::Folder;
 
 /// The folder of the names that are tried, in the state's folder.
 const TRIED: &str = "names";
@@ -16,52 +25,103 @@ const TRIED: &str = "names";
 const PROBE: &str = "a\u{e9}";
 const FOLDED: [&str; 3] = ["A\u{e9}", "ae\u{301}", "A\u{c9}"];
 
-/// Two files that would be one.
+/// Two files that would be one, whatever they are called.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Alike {
     pub(super) one: String,
     pub(super) other: String,
 }
 
+/// Files that lie somewhere else than their names say, as their names cannot be on this disk.
+pub(super) type Renamed = BTreeMap<FileIndex, RelativePath>;
+
+/// What came of making a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// It is there now.
+    New,
+    /// Something is there already, which is the same for this disk.
+    Taken,
+    /// The disk takes no such name.
+    Refused,
+}
+
 /// A disk on which names are tried.
 pub(super) trait Ground {
-    /// Makes an empty file of this path, and its folders. Its identity, and whether it is new.
-    fn make(&mut self, path: &[&str]) -> io::Result<(u64, bool)>;
+    /// Makes an empty file of this path, and its folders.
+    fn make(&mut self, path: &[&str]) -> io::Result<Tried>;
     /// Removes what was made.
     fn clear(&mut self) -> io::Result<()>;
 }
 
-/// The first two of the wanted files that are one file on this disk.
-pub(super) fn find(
-    manifest: &Manifest,
-    wanted: &dyn Fn(FileIndex) -> bool,
-    ground: &mut impl Ground,
-) -> io::Result<Option<Alike>> {
-    if manifest.is_single_file() || !folds(ground)? {
-        return Ok(None);
+/// Where the files lie that cannot lie at their own place on this disk; or two for which there is none.
+pub(super) fn find(manifest: &Manifest, ground: &mut impl Ground) -> io::Result<Result<Renamed, Alike>> {
+    let mut renamed = Renamed::new();
+    if !folds(ground)? && !refuses(manifest, ground)? {
+        return Ok(Ok(renamed));
     }
-    let mut made = BTreeMap::new();
     let layout = manifest.layout();
-    for file in (0..layout.files()).filter_map(|file| layout.file_index(file)).filter(|&file| wanted(file)) {
-        let path = &manifest.files()[file.get() as usize].path;
-        let components: Vec<&str> = path.components().collect();
-        let (identity, new) = ground.make(&components)?;
-        if !new {
-            // A name that is a folder for another file has no identity of a file.
-            let other = made.remove(&identity).map_or_else(String::new, str::to_owned);
-            return Ok(Some(Alike { one: path.as_str().to_owned(), other }));
+    let mut last = String::new();
+    for file in (0..layout.files()).filter_map(|file| layout.file_index(file)) {
+        let target = manifest.target(file);
+        if make(ground, &target)? != Tried::New {
+            let Some(place) = place_of(manifest, file, ground)? else {
+                return Ok(Err(Alike { one: target.to_string(), other: last }));
+            };
+            renamed.insert(file, place);
         }
-        made.insert(identity, path.as_str());
+        last = target.to_string();
+    }
+    ground.clear()?;
+    Ok(Ok(renamed))
+}
+
+fn place_of(
+    manifest: &Manifest,
+    file: FileIndex,
+    ground: &mut impl Ground,
+) -> io::Result<Option<RelativePath>> {
+    for place in manifest.stand_ins(file) {
+        if make(ground, &place)? == Tried::New {
+            return Ok(Some(place));
+        }
     }
     Ok(None)
+}
+
+fn make(ground: &mut impl Ground, path: &RelativePath) -> io::Result<Tried> {
+    let components: Vec<&str> = path.components().collect();
+    ground.make(&components)
+}
+
+/// Whether the disk refuses a name of the content: one of each kind that some disks refuse is tried, and the longest.
+fn refuses(manifest: &Manifest, ground: &mut impl Ground) -> io::Result<bool> {
+    let (mut kinds, mut suspects, mut longest) = (BTreeSet::new(), Vec::new(), manifest.name());
+    let inside = manifest.files().iter().flat_map(|file| file.path.components());
+    for name in [manifest.name()].into_iter().chain(inside) {
+        if let Some(kind) = Unportable::of(name)
+            && kinds.insert(kind)
+        {
+            suspects.push(name);
+        }
+        if name.len() > longest.len() {
+            longest = name;
+        }
+    }
+    suspects.push(longest);
+    let mut refused = false;
+    for name in suspects {
+        refused |= ground.make(&[name])? == Tried::Refused;
+    }
+    ground.clear()?;
+    Ok(refused)
 }
 
 /// Whether the disk takes some names for others.
 fn folds(ground: &mut impl Ground) -> io::Result<bool> {
     ground.make(&[PROBE])?;
     for name in FOLDED {
-        let (_, new) = ground.make(&[name])?;
-        if !new {
+        if ground.make(&[name])? == Tried::Taken {
             ground.clear()?;
             return Ok(true);
         }
@@ -96,7 +156,7 @@ pub(super) fn with_folding<T>(does: impl FnOnce() -> T) -> T {
 }
 
 impl Ground for Disk<'_> {
-    fn make(&mut self, path: &[&str]) -> io::Result<(u64, bool)> {
+    fn make(&mut self, path: &[&str]) -> io::Result<Tried> {
         #[cfg(test)]
         let folded: Vec<String> = path.iter().map(|part| part.to_lowercase()).collect();
         #[cfg(test)]
@@ -105,19 +165,14 @@ impl Ground for Disk<'_> {
         let path = if FOLDS_CASE.get() { folded.as_slice() } else { path };
         let (name, folders) = path.split_last().ok_or(io::ErrorKind::InvalidInput)?;
         let inside: Vec<&str> = [TRIED].iter().chain(folders).copied().collect();
-        let folder = match self.state.make_folder(&inside) {
+        let made = self.state.make_folder(&inside).and_then(|folder| folder.create_new_file(name));
+        match made {
+            Ok(_) => Ok(Tried::New),
             // A file lies where a folder should be.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok((0, false)),
-            other => other?,
-        };
-        let new = match folder.create_new_file(name) {
-            Ok(_) => true,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-            Err(error) => return Err(error),
-        };
-        match folder.find(name)? {
-            Found::File(stamp) => Ok((stamp.inode, new)),
-            _ => Ok((0, new)),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Tried::Taken),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Tried::Taken),
+            Err(error) if is_refusal(&error) => Ok(Tried::Refused),
+            Err(error) => Err(error),
         }
     }
 
@@ -125,6 +180,15 @@ impl Ground for Disk<'_> {
     fn clear(&mut self) -> io::Result<()> {
         self.state.remove_tree(TRIED)
     }
+}
+
+/// How file systems say that they take no such name. That it is not there, some say of a name that they cannot look up.
+fn is_refusal(error: &io::Error) -> bool {
+    let by_kind = matches!(
+        error.kind(),
+        io::ErrorKind::InvalidInput | io::ErrorKind::InvalidFilename | io::ErrorKind::NotFound
+    );
+    by_kind || error.raw_os_error() == Some(rustix::io::Errno::ILSEQ.raw_os_error())
 }
 
 impl Drop for Disk<'_> {
@@ -138,26 +202,37 @@ impl Drop for Disk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use nearcast_core::{
-        manifest::NewFile,
-        merkle::sha256,
-        paths::{RelativePath, SafeName},
-    };
+    use nearcast_core::{manifest::NewFile, merkle::sha256, paths::SafeName};
 
     use super::*;
 
-    /// A disk that takes `fold(path)` for the path.
-    struct Folding(fn(&str) -> String, BTreeMap<String, u64>);
+    /// A disk that takes `fold(path)` for the path, and refuses what has this in it.
+    struct Folding {
+        fold: fn(&str) -> String,
+        refused: char,
+        made: BTreeSet<String>,
+    }
 
     impl Ground for Folding {
-        fn make(&mut self, path: &[&str]) -> io::Result<(u64, bool)> {
-            let (folded, number) = (self.0(&path.join("/")), self.1.len() as u64 + 1);
-            let known = self.1.get(&folded).copied();
-            Ok((*self.1.entry(folded).or_insert(number), known.is_none()))
+        fn make(&mut self, path: &[&str]) -> io::Result<Tried> {
+            let folded = (self.fold)(&path.join("/"));
+            let is_taken = |made: &String| {
+                *made == folded
+                    || folded.strip_prefix(made.as_str()).is_some_and(|rest| rest.starts_with('/'))
+                    || made.strip_prefix(folded.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            };
+            Ok(match () {
+                () if folded.contains(self.refused) => Tried::Refused,
+                () if self.made.iter().any(is_taken) => Tried::Taken,
+                () => {
+                    self.made.insert(folded);
+                    Tried::New
+                }
+            })
         }
 
         fn clear(&mut self) -> io::Result<()> {
-            self.1.clear();
+            self.made.clear();
             Ok(())
         }
     }
@@ -180,29 +255,47 @@ mod tests {
         path.to_lowercase().replace('ß', "ss").replace('ſ', "s")
     }
 
-    fn found(paths: &[&str], fold: fn(&str) -> String) -> Option<Alike> {
-        find(&manifest(paths), &|_| true, &mut Folding(fold, BTreeMap::new())).unwrap()
+    /// Where the files lie that do not lie at their own place, by their own paths.
+    fn found(paths: &[&str], fold: fn(&str) -> String, refused: char) -> BTreeMap<String, String> {
+        let manifest = manifest(paths);
+        let mut disk = Folding { fold, refused, made: BTreeSet::new() };
+        let renamed = find(&manifest, &mut disk).unwrap().unwrap();
+        assert!(disk.made.is_empty(), "nothing stays");
+        renamed.iter().map(|(&file, place)| (manifest.target(file).to_string(), place.to_string())).collect()
     }
 
     #[test]
-    fn two_names_that_are_one_on_this_disk_are_both_named() {
+    fn of_two_names_that_are_one_on_this_disk_the_second_gets_a_stand_in() {
         type Fold = fn(&str) -> String;
-        let cases: [(&[&str], Fold); 4] = [
+        let cases: [(&[&str], Fold); 5] = [
             (&["x/caf\u{e9}", "x/cafe\u{301}"], decompose),
             (&["Name", "name"], fold_case),
             (&["Straße", "Strasse"], fold_case),
             (&["ſo", "so"], fold_case),
+            (&["Name/inside", "name"], fold_case),
         ];
         for (paths, fold) in cases {
-            let alike = found(paths, fold).unwrap();
-            let mut names = [alike.one.as_str(), alike.other.as_str()];
-            names.sort();
-            let mut expected = paths.to_vec();
-            expected.sort();
-            assert_eq!(names.as_slice(), expected, "{paths:?}");
-            assert_eq!(found(paths, str::to_owned), None, "on a disk that tells them apart both are made");
+            let renamed = found(paths, fold, '\0');
+            assert_eq!(renamed.len(), 1, "{paths:?}");
+            let (from, to) = renamed.first_key_value().unwrap();
+            assert!(to.contains('~') && to != from, "{from} {to}");
+            assert_eq!(found(paths, fold, '\0'), renamed, "and the next run finds it there");
+            let plain = found(paths, str::to_owned, '\0');
+            assert!(plain.is_empty(), "on a disk that tells them apart both are made");
         }
-        assert_eq!(found(&["A/x", "a/y"], fold_case), None, "two folders may be one");
+        assert!(found(&["A/x", "a/y"], fold_case, '\0').is_empty(), "two folders may be one");
+        let folder = found(&["A", "a/x"], fold_case, '\0');
+        assert!(folder["things/a/x"].contains("/a~"), "a file is where its folder would be: {folder:?}");
+    }
+
+    #[test]
+    fn a_name_that_this_disk_refuses_gets_a_stand_in_whatever_it_is_the_name_of() {
+        let renamed = found(&["plain", "a:b", "c:d/e"], str::to_owned, ':');
+        assert_eq!(renamed.len(), 2);
+        assert!(renamed["things/a:b"].starts_with("things/a_b~"));
+        assert!(
+            renamed["things/c:d/e"].starts_with("things/c_d~") && renamed["things/c:d/e"].ends_with("/e")
+        );
     }
 
     #[test]
@@ -210,8 +303,8 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let state = Folder::open(temp.path()).unwrap();
         let paths = ["Name", "name", "Straße", "Strasse", "caf\u{e9}", "cafe\u{301}"];
-        let found = find(&manifest(&paths), &|_| true, &mut Disk { state: &state }).unwrap();
-        assert_eq!(found, None);
+        let found = find(&manifest(&paths), &mut Disk { state: &state }).unwrap();
+        assert_eq!(found, Ok(Renamed::new()));
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
     }
 
@@ -240,10 +333,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let state = Folder::open(temp.path()).unwrap();
         let mut disk = Disk { state: &state };
-        let (first, new) = disk.make(&["a", "b"]).unwrap();
-        assert!(new);
-        assert_eq!(disk.make(&["a", "b"]).unwrap(), (first, false));
-        assert_eq!(disk.make(&["a", "b", "c"]).unwrap(), (0, false), "a file is no folder");
+        assert_eq!(disk.make(&["a", "b"]).unwrap(), Tried::New);
+        assert_eq!(disk.make(&["a", "b"]).unwrap(), Tried::Taken);
+        assert_eq!(disk.make(&["a", "b", "c"]).unwrap(), Tried::Taken, "a file is no folder");
+        assert_eq!(disk.make(&["d", &"n".repeat(256)]).unwrap(), Tried::Refused);
         drop(disk);
         assert_eq!(std::fs::read_dir(temp.path()).unwrap().count(), 0);
     }

@@ -85,6 +85,7 @@ impl DiskStore {
             return Err(self.leave_edited(edited));
         }
         self.write_receipt();
+        self.medium.let_go();
         if let Some(resume) = locked(&self.resume).take()
             && let Err(error) = resume.remove()
         {
@@ -105,6 +106,7 @@ impl DiskStore {
             // Without its state, what lies there would be taken for somebody else's.
             return Ok(());
         }
+        self.medium.let_go();
         let removed = resume.take().map_or(Ok(()), Resume::remove);
         removed.map_err(io_error)
     }

@@ -8,10 +8,14 @@
 //! Files are made when first written to, at once with their full length (sparse: blocks are taken as
 //! they are written), and opened when first used. What is open stays so for a while: see [`held_open`](super::held_open).
 
+mod data;
+mod renamed;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
+    ops::Range,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     sync::{
@@ -20,9 +24,10 @@ use std::{
     },
 };
 
-use nearcast_core::{layout::FileIndex, manifest::Manifest};
+use nearcast_core::{layout::FileIndex, manifest::Manifest, paths::RelativePath};
 
 use super::{
+    alike::Renamed,
     folder::{FileStamp, Folder, Found},
     held_open::HeldOpen,
     locked,
@@ -46,6 +51,27 @@ enum Base {
     Named(PathBuf),
 }
 
+/// The open base.
+enum BaseFolder<'a> {
+    Held(&'a Folder),
+    Opened(Folder),
+}
+
+impl BaseFolder<'_> {
+    fn get(&self) -> &Folder {
+        match self {
+            BaseFolder::Held(folder) => folder,
+            BaseFolder::Opened(folder) => folder,
+        }
+    }
+}
+
+/// How the system says that a name is not there, or cannot be there at all.
+fn is_no_such_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
+    matches!(error.kind(), InvalidFilename | InvalidInput | NotADirectory | NotFound)
+}
+
 /// The files of one content.
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -53,6 +79,8 @@ pub(crate) struct Files {
     manifest: Arc<Manifest>,
     base: Base,
     names: PartialNames,
+    /// Files whose names this disk cannot have.
+    renamed: Mutex<Renamed>,
     /// That of the disk; a seed writes nothing.
     room: Arc<Room>,
     unusual: Mutex<BTreeMap<FileIndex, Unusual>>,
@@ -85,6 +113,7 @@ impl Files {
         Files {
             open: HeldOpen::of(KEYS.fetch_add(1, Ordering::Relaxed)),
             names: PartialNames::of(&manifest),
+            renamed: Mutex::default(),
             room: Arc::default(),
             unusual: Mutex::default(),
             manifest,
@@ -108,19 +137,33 @@ impl Files {
     pub(crate) fn find(&self, file: FileIndex, place: Place) -> io::Result<Found> {
         let folder = match self.folder_of(file, false) {
             Ok(folder) => folder,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(Found::Other),
+            Err(error) if is_no_such_place(&error) => return Ok(Found::Nothing),
             Err(error) => return Err(error),
         };
-        folder.find(&self.name_at(file, place))
+        match folder.find(&self.name_at(file, place)) {
+            Err(error) if is_no_such_place(&error) => Ok(Found::Nothing),
+            found => found,
+        }
     }
 
     /// What lies where the folder of several files belongs; none for a single file.
     pub(crate) fn find_top(&self) -> io::Result<Option<Found>> {
         match &self.base {
-            Base::Held(base) if !self.manifest.is_single_file() => base.find(self.manifest.name()).map(Some),
+            // Then not all of them lie below the folder of that name.
+            _ if !locked(&self.renamed).is_empty() => Ok(None),
+            Base::Held(base) if !self.manifest.is_single_file() => match base.find(self.manifest.name()) {
+                Err(error) if is_no_such_place(&error) => Ok(Some(Found::Nothing)),
+                found => found.map(Some),
+            },
             _ => Ok(None),
         }
+    }
+
+    /// Where the file belongs below the base, on this disk.
+    fn target(&self, file: FileIndex) -> RelativePath {
+        let stand_in = locked(&self.renamed).get(&file).cloned();
+        stand_in.unwrap_or_else(|| self.manifest.target(file))
     }
 
     /// Where a file stands; a seed's are complete.
@@ -136,6 +179,13 @@ impl Files {
             *standing = now;
         }
         self.open.forget_file(file);
+    }
+
+    /// Forgets what was found: it is looked for in other places.
+    pub(crate) fn start_over(&self) {
+        locked(&self.standing).fill(Standing::Absent);
+        locked(&self.unusual).clear();
+        self.open.forget();
     }
 
     /// From now on partial files are noted as ours when they are made.
@@ -221,7 +271,7 @@ impl Files {
     }
 
     fn name_at(&self, file: FileIndex, place: Place) -> String {
-        let target = self.manifest.target(file);
+        let target = self.target(file);
         let name = target.file_name();
         match place {
             Place::Own => name.to_owned(),
@@ -249,18 +299,18 @@ impl Files {
     }
 
     fn open_folder_of(&self, file: FileIndex, make: bool) -> io::Result<Folder> {
-        let target = self.manifest.target(file);
+        let target = self.target(file);
         let components: Vec<&str> = target.components().collect();
         let inside = &components[..components.len() - 1];
-        let named;
-        let base = match &self.base {
-            Base::Held(folder) => folder,
-            Base::Named(path) => {
-                named = Folder::open(path)?;
-                &named
-            }
-        };
-        if make { base.make_folder(inside) } else { base.folder(inside) }
+        let base = self.base_folder()?;
+        if make { base.get().make_folder(inside) } else { base.get().folder(inside) }
+    }
+
+    fn base_folder(&self) -> io::Result<BaseFolder<'_>> {
+        Ok(match &self.base {
+            Base::Held(folder) => BaseFolder::Held(folder),
+            Base::Named(path) => BaseFolder::Opened(Folder::open(path)?),
+        })
     }
 
     fn handle(&self, file: FileIndex, writable: bool) -> io::Result<Arc<File>> {
@@ -454,6 +504,7 @@ impl Medium for Files {
             locked(&self.unusual).iter().filter(|(_, unusual)| unusual.made).map(|(&file, _)| file).collect();
         for file in made {
             if self.standing(file) == Standing::Partial {
+                self.open.forget_file(file);
                 self.folder_of(file, false)?.remove_file(&self.name(file, true))?;
                 self.set_standing(file, Standing::Absent);
             }
@@ -470,6 +521,15 @@ impl Medium for Files {
         self.sync_folders()
     }
 
+    fn let_go(&self) {
+        *locked(&self.made) = None;
+        self.open.forget();
+    }
+
+    fn data_in(&self, file: FileIndex) -> io::Result<Vec<Range<u64>>> {
+        data::ranges(&*self.handle(file, false)?)
+    }
+
     fn stamp(&self, file: FileIndex) -> io::Result<FileStamp> {
         let place = if self.is_complete(file) { Place::Own } else { self.partial_place(file) };
         match self.find(file, place)? {
@@ -480,7 +540,7 @@ impl Medium for Files {
     }
 
     fn path(&self, file: FileIndex) -> PathBuf {
-        self.base().join(self.manifest.target(file).to_path_buf())
+        self.base().join(self.target(file).to_path_buf())
     }
 
     fn partial_path(&self, file: FileIndex) -> PathBuf {

@@ -273,6 +273,11 @@ impl Folder {
         match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
+            // Some file systems have no locks, and some network ones none for folders. Then nobody holds one.
+            Err(error @ (Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF)) => {
+                tracing::debug!(%error, folder = %self.path.display(), "this file system knows no locks");
+                Ok(true)
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -1,7 +1,7 @@
 //! What a store needs from the files below it, as a trait, so that tests can put a disk there that
 //! fails, fills up, tears writes, or loses power.
 
-use std::{io, path::PathBuf};
+use std::{io, ops::Range, path::PathBuf};
 
 use nearcast_core::layout::FileIndex;
 
@@ -28,6 +28,14 @@ pub(crate) trait Medium: Send + Sync {
     fn discard(&self) -> io::Result<bool>;
     /// Makes the names given by [`Medium::complete`] durable.
     fn settle(&self) -> io::Result<()>;
+    /// Closes everything, as what belongs to the state is about to be removed.
+    fn let_go(&self) {}
+    /// Where a file holds data rather than holes, as far as the system tells: in order, from the first byte to the one
+    /// after the last.
+    fn data_in(&self, file: FileIndex) -> io::Result<Vec<Range<u64>>> {
+        let _ = file;
+        Ok(std::iter::once(0..u64::MAX).collect())
+    }
     /// The file's size, time and identity.
     fn stamp(&self, file: FileIndex) -> io::Result<FileStamp>;
     /// Where the file is, or will be when complete.

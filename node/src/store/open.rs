@@ -84,7 +84,10 @@ impl DiskStore {
         manifest: Arc<Manifest>,
         data_root: PathBuf,
     ) -> Result<Arc<DiskStore>, ShareError> {
-        let files = Files::of_seed(manifest.clone(), data_root);
+        let files = Files::of_seed(manifest.clone(), data_root.clone());
+        // A download to a disk that lacks some names left it so.
+        let found = files.find_renamed();
+        found.map_err(|source| ShareError::Io { path: data_root, source })?;
         let layout = manifest.layout();
         for file in (0..layout.files()).filter_map(|file| layout.file_index(file)) {
             let path = || files.path(file);

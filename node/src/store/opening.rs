@@ -1,5 +1,8 @@
 //! One download being opened: look, judge, hash what is doubtful, decide, and only then write.
 
+mod belief;
+mod naming;
+
 use std::{
     io,
     sync::{Arc, atomic::AtomicBool},
@@ -12,9 +15,9 @@ use nearcast_core::{
     run_set::RunSet,
 };
 
+use self::belief::Belief;
 use super::{
-    DiskStore, Store, alike,
-    check::Check,
+    DiskStore, Store,
     disk::Ledger,
     files::Files,
     findings::{Basis, Finding, Judge, Sight},
@@ -57,24 +60,25 @@ struct Plan {
     adopted: Vec<FileIndex>,
 }
 
-/// What is believed of the runs on disk.
-struct Belief {
-    /// Runs a trustworthy state calls durable, in files that are as they were left.
-    trusted: RunSet,
-    /// Runs that were found right by hashing.
-    good: RunSet,
-}
-
-impl Belief {
-    fn is_right(&self, run: RunIndex) -> bool {
-        self.trusted.contains(run) || self.good.contains(run)
-    }
+/// What was found, and what follows from it.
+struct Survey {
+    sights: Vec<Sight>,
+    findings: Vec<Finding>,
+    belief: Belief,
+    plan: Plan,
 }
 
 impl Opening {
     /// See [`DiskStore::open`].
     pub(super) fn open(mut self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
         let mut resume = self.resume_left()?;
+        match &resume {
+            // Whoever began it may have been killed before he looked.
+            Some(resume) => {
+                self.tell_names_apart(resume)?;
+            }
+            None => self.files.find_renamed().map_err(self.refused())?,
+        }
         self.rivals = self.list_rivals()?;
         let sights = self.look(resume.is_some())?;
         if resume.is_none() && self.receipt_matches(&sights) {
@@ -86,33 +90,41 @@ impl Opening {
             Some(resume) => Some(resume.load(&self.manifest).map_err(storage(&self.target.folder))?),
             None => None,
         };
-        let findings = self.judge(&sights, left.as_ref())?;
-        let left = left.unwrap_or_else(|| Left { durable: None, noted: Noted::default(), made: None });
-        let mut belief = self.believe(&findings, &left, watch)?;
-        let plan = self.decide(&findings, &mut belief)?;
-        let untouched = plan.replaced.is_empty() && self.all_complete(&findings);
+        let survey = self.survey(sights, left.as_ref(), watch)?;
+        let untouched = survey.plan.replaced.is_empty() && self.all_complete(&survey.findings);
         if resume.is_none() && untouched {
-            let held = || Held::Some(belief.good.clone());
-            let opened = self.complete(Ledger::new(held(), held()), &sights);
+            let held = || Held::Some(survey.belief.good.clone());
+            let opened = self.complete(Ledger::new(held(), held()), &survey.sights);
             opened.store.write_receipt();
             return Ok(opened);
         }
-        let (resume, new) = match resume {
-            Some(resume) => {
-                // More may be wanted than last time, and whoever began it may have been killed before he looked.
-                self.tell_names_apart(&resume)?;
-                (resume, false)
+        let (resume, new, mut survey) = match resume {
+            Some(resume) => (resume, false, survey),
+            None => {
+                let (resume, survey) = self.begin(survey, watch)?;
+                (resume, true, survey)
             }
-            None => (self.begin()?, true),
         };
-        let written = self
-            .note_ours(&resume, &plan, &findings, &sights)
-            .and_then(|()| self.write(&plan, &sights, &left, &mut belief, watch));
+        let left = left.unwrap_or_default();
+        let written = self.note_ours(&resume, &survey).and_then(|()| self.write(&mut survey, &left, watch));
         if let Err(error) = written {
             self.undo(resume, new, &error);
             return Err(error);
         }
-        self.go_on(resume, left, &sights, &belief)
+        self.go_on(resume, left, &survey.sights, &survey.belief)
+    }
+
+    /// Judges what was found, and decides what to write. Nothing is written.
+    fn survey(
+        &self,
+        sights: Vec<Sight>,
+        left: Option<&Left>,
+        watch: &Watch<'_>,
+    ) -> Result<Survey, DownloadError> {
+        let findings = self.judge(&sights, left)?;
+        let mut belief = self.believe(&findings, left.unwrap_or(&Left::default()), watch)?;
+        let plan = self.decide(&findings, &mut belief)?;
+        Ok(Survey { sights, findings, belief, plan })
     }
 
     fn refused(&self) -> impl Fn(io::Error) -> DownloadError + use<> {
@@ -147,20 +159,29 @@ impl Opening {
         resume.ok_or_else(|| DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
-    /// A new, empty state, once nobody downloads another content to the same place, and this disk tells all names apart.
-    fn begin(&self) -> Result<Resume, DownloadError> {
+    /// A new, empty state, once nobody downloads another content to the same place. If this disk cannot have all names,
+    /// what was found under them is none of ours, and the others are looked at.
+    fn begin(&self, survey: Survey, watch: &Watch<'_>) -> Result<(Resume, Survey), DownloadError> {
         let parent = self.parent()?;
         let mut resume = self.lock(&parent)?;
         let begun = self.heed_newcomers().and_then(|()| self.heed_rivals(&parent)).and_then(|()| {
-            self.tell_names_apart(&resume)?;
-            resume.load(&self.manifest).map_err(storage(&self.target.folder))
+            let renamed = self.tell_names_apart(&resume)?;
+            resume.load(&self.manifest).map_err(storage(&self.target.folder))?;
+            if !renamed {
+                return Ok(survey);
+            }
+            self.files.start_over();
+            self.survey(self.look(false)?, None, watch)
         });
-        if let Err(error) = begun {
-            // The first error is the one to tell.
-            let _ = resume.remove();
-            return Err(error);
+        match begun {
+            Ok(survey) => Ok((resume, survey)),
+            Err(error) => {
+                self.files.let_go();
+                // The first error is the one to tell.
+                let _ = resume.remove();
+                Err(error)
+            }
         }
-        Ok(resume)
     }
 
     /// Who began since we looked may not have seen us, and what was decided without him may not hold. Of two that begin
@@ -185,17 +206,6 @@ impl Opening {
             }
         }
         Ok(())
-    }
-
-    fn tell_names_apart(&self, resume: &Resume) -> Result<(), DownloadError> {
-        let mut disk = alike::Disk { state: resume.folder() };
-        let alike = alike::find(&self.manifest, &|file| self.wants(file), &mut disk);
-        match alike.map_err(storage(&self.target.folder))? {
-            Some(alike::Alike { one, other }) => {
-                Err(DownloadError::SameName { folder: self.target.folder.clone(), one, other })
-            }
-            None => Ok(()),
-        }
     }
 
     fn wants(&self, file: FileIndex) -> bool {
@@ -317,43 +327,6 @@ impl Opening {
         Ok(())
     }
 
-    /// Hashes what the state does not vouch for.
-    fn believe(&self, findings: &[Finding], left: &Left, watch: &Watch<'_>) -> Result<Belief, DownloadError> {
-        let layout = self.manifest.layout();
-        let mut trusted = RunSet::empty(layout.runs());
-        for finding in findings.iter().filter(|finding| finding.trusted) {
-            for run in self.runs_of(finding.file) {
-                if left.durable.as_ref().is_some_and(|durable| durable.contains(run)) {
-                    trusted.insert(run);
-                }
-            }
-        }
-        let doubtful = findings.iter().filter(|finding| {
-            !finding.trusted && matches!(finding.basis, Basis::Own { .. } | Basis::Partial { .. })
-        });
-        let good = self.hash(doubtful.map(|finding| finding.file), left, watch)?;
-        Ok(Belief { trusted, good })
-    }
-
-    fn hash(
-        &self,
-        files: impl Iterator<Item = FileIndex>,
-        left: &Left,
-        watch: &Watch<'_>,
-    ) -> Result<RunSet, DownloadError> {
-        let layout = self.manifest.layout();
-        let pieces = files.flat_map(|file| layout.file_pieces(file));
-        let pieces: Vec<PieceIndex> = pieces.filter_map(|piece| layout.piece_index(piece)).collect();
-        let check = Check {
-            manifest: &self.manifest,
-            medium: &self.files,
-            pieces: &pieces,
-            trees: &left.noted.trees,
-        };
-        let checked = check.run(watch.progress, watch.cancelled).map_err(self.refused())?;
-        checked.ok_or(DownloadError::Stopped)
-    }
-
     fn runs_of(&self, file: FileIndex) -> impl Iterator<Item = RunIndex> {
         let layout = self.manifest.layout();
         layout.file_runs(file).filter_map(|run| layout.run_index(run))
@@ -421,8 +394,10 @@ impl Opening {
             return Err(DownloadError::NoRoom { path, bytes, room });
         }
         tracing::warn!(
-            path = %path.display(), needed_bytes = bytes, room_bytes = room,
-            "this disk has no room for all of it; the download will pause when the disk is full"
+            path = %path.display(), needed_bytes = bytes, room_bytes = room, missing_bytes = bytes.saturating_sub(room),
+            "this disk has no room for all of it: {} bytes are missing. The download will pause when the disk is full, \
+             and go on when there is room",
+            bytes.saturating_sub(room)
         );
         Ok(())
     }
@@ -439,23 +414,17 @@ impl Opening {
     }
 
     /// Notes which partial files are gone on with: from now on they are ours, whoever made them.
-    fn note_ours(
-        &self,
-        resume: &Resume,
-        plan: &Plan,
-        findings: &[Finding],
-        sights: &[Sight],
-    ) -> Result<(), DownloadError> {
+    fn note_ours(&self, resume: &Resume, survey: &Survey) -> Result<(), DownloadError> {
         let mut noted = made::Noted::new();
-        for finding in findings {
+        for finding in &survey.findings {
             if let Basis::Partial { stamp, .. } = finding.basis
                 && self.files.standing(finding.file) == Standing::Partial
             {
                 noted.insert(finding.file, Identity::of(&stamp));
             }
         }
-        for &(file, _) in &plan.replaced {
-            if let Found::File(stamp) = beside_of(sights, file) {
+        for &(file, _) in &survey.plan.replaced {
+            if let Found::File(stamp) = beside_of(&survey.sights, file) {
                 noted.insert(file, Identity::of(&stamp));
             }
         }
@@ -465,14 +434,8 @@ impl Opening {
     }
 
     /// Does what was decided.
-    fn write(
-        &self,
-        plan: &Plan,
-        sights: &[Sight],
-        left: &Left,
-        belief: &mut Belief,
-        watch: &Watch<'_>,
-    ) -> Result<(), DownloadError> {
+    fn write(&self, survey: &mut Survey, left: &Left, watch: &Watch<'_>) -> Result<(), DownloadError> {
+        let Survey { sights, belief, plan, .. } = survey;
         let missing_bytes = self.missing_bytes(belief);
         let replaced = self.begin_replacing(plan, sights, left, belief, watch)?;
         let salvage = Salvage { manifest: &self.manifest, files: &self.files, cancelled: watch.cancelled };
@@ -508,8 +471,9 @@ impl Opening {
             }
             replaced.push(Replaced { file, original, begun, right });
         }
-        let begun = replaced.iter().filter(|one| one.begun).map(|one| one.file);
-        for run in self.hash(begun, left, watch)?.iter() {
+        let begun = replaced.iter().filter(|one| one.begun);
+        let pieces: Vec<PieceIndex> = begun.flat_map(|one| self.pieces_of(one.file)).collect();
+        for run in self.hash(&pieces, left, watch)?.iter() {
             belief.good.insert(run);
         }
         for one in &mut replaced {
@@ -525,6 +489,7 @@ impl Opening {
         }
         // The first error is the one to tell.
         let empty = self.files.discard().unwrap_or(false);
+        self.files.let_go();
         if new && empty {
             let _ = resume.remove();
         }

@@ -33,7 +33,7 @@ use super::{
     made::{self, MADE, Made},
     names::digits,
 };
-use crate::unfinished::{STATE_DIGITS, STATE_ENDING, cut};
+use crate::unfinished::{STATE_DIGITS, STATE_ENDING, beginning};
 
 const STATE: &str = "state";
 const METAINFO: &str = "metainfo.torrent";
@@ -44,8 +44,6 @@ const MAGIC: &[u8; 8] = b"ncstate1";
 const METAINFO_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// Looked at when searching a folder for saved metainfo, at most.
 const ENTRIES_MAX: usize = 100_000;
-/// `.` + 8 hex digits + `.nearcast`.
-const ENDING_BYTES: usize = 1 + STATE_DIGITS + STATE_ENDING.len();
 /// Before it is given up: each try means that another process just finished the same download.
 const LOCK_TRIES_MAX: u32 = 8;
 
@@ -71,7 +69,7 @@ pub(crate) enum Rival {
 }
 
 /// What an earlier run of the program left.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Left {
     /// Runs that are durable; none if nothing trustworthy was left.
     pub(crate) durable: Option<RunSet>,
@@ -247,7 +245,7 @@ fn ending(content: ContentId) -> String {
 
 fn folder_name(manifest: &Manifest) -> String {
     let ending = ending(manifest.content());
-    format!(".{}{ending}", cut(manifest.name(), 254 - ENDING_BYTES))
+    format!(".{}{ending}", beginning(manifest.name()))
 }
 
 fn temporary(name: &str) -> String {

@@ -1,13 +1,14 @@
 //! The data of a content, looked at without reading it, and the file systems it lies on.
 
 use std::{
+    fmt,
     hash::{DefaultHasher, Hash, Hasher},
     io,
     path::{Path, PathBuf},
 };
 
 use nearcast_core::manifest::Manifest;
-use nearcast_node::publish::{Folder, Kind, Mount};
+use nearcast_node::publish::{Folder, Kind, Mount, Stamp};
 
 /// Folders below the root, the last of which stays open: what comes next is mostly in the same one.
 pub(super) struct Opened<'a> {
@@ -38,36 +39,100 @@ impl<'a> Opened<'a> {
     }
 }
 
+/// A file of a content that cannot be served as it lies there.
+#[derive(Debug)]
+pub(super) struct Missing {
+    /// Its path below the root.
+    pub(super) path: PathBuf,
+    /// What is there in its place.
+    pub(super) why: Lack,
+}
+
+/// What lies where a file of a content should be.
+#[derive(Debug)]
+pub(super) enum Lack {
+    /// Nothing.
+    Absent,
+    /// Another file, or an older or newer one.
+    Size { found: u64, expected: u64 },
+    /// A link: it could lead anywhere, and be made to lead elsewhere at any time.
+    Link,
+    /// On the way to it a link or a file is in the way.
+    NoFolder,
+    /// A folder, a socket, a device or the like.
+    NoFile,
+    /// Whatever the system says of it.
+    Unreadable(io::Error),
+}
+
+impl fmt::Display for Lack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lack::Absent => f.write_str("is missing"),
+            Lack::Size { found, expected } => write!(f, "has {found} bytes instead of {expected}"),
+            Lack::Link => f.write_str(
+                "is a symbolic link, and links are not followed; put the file itself there, a hard link to it, or a bind mount",
+            ),
+            Lack::NoFolder => f.write_str(
+                "cannot be reached, as a symbolic link or a file stands where one of its folders should be",
+            ),
+            Lack::NoFile => f.write_str("is no regular file"),
+            Lack::Unreadable(error) => write!(f, "cannot be looked at: {error}"),
+        }
+    }
+}
+
 /// Tells whether data may have changed, without reading it: all its files' numbers and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DataStamp(u64);
 
 impl DataStamp {
-    /// The stamp of a content's files and the file systems they lie on, or the path below the root of the first that
-    /// is not there with the size it must have.
+    /// The stamp of a content's files and the file systems they lie on, or the first that is not there with the size it
+    /// must have.
     pub(super) fn of(
         manifest: &Manifest,
         opened: &mut Opened<'_>,
         folder: &Path,
-    ) -> Result<(DataStamp, Vec<Mount>), PathBuf> {
+    ) -> Result<(DataStamp, Vec<Mount>), Missing> {
         let layout = manifest.layout();
         let (mut hasher, mut mounts) = (DefaultHasher::new(), Vec::new());
         for file in (0..layout.files()).filter_map(|index| layout.file_index(index)) {
             let path = folder.join(manifest.target(file).to_path_buf());
-            let name = Path::new(path.file_name().unwrap_or_default());
-            let parent = path.parent().unwrap_or(Path::new(""));
-            let seen = opened.folder(parent).and_then(|(folder, mount)| Ok((folder.look(name)?, mount)));
-            match seen {
-                Ok(((Kind::File, stamp), mount)) if stamp.bytes == layout.file_bytes(file) => {
+            let expected = layout.file_bytes(file);
+            let found = look(opened, &path, expected).or_else(|why| {
+                // A download to a disk that cannot have this name left it so.
+                let mut others = manifest.stand_ins(file).map(|place| folder.join(place.to_path_buf()));
+                others.find_map(|place| look(opened, &place, expected).ok()).ok_or(why)
+            });
+            match found {
+                Ok((stamp, mount)) => {
                     (stamp.inode, stamp.modified).hash(&mut hasher);
                     if !mounts.contains(&mount) {
                         mounts.push(mount);
                     }
                 }
-                _ => return Err(path),
+                Err(why) => return Err(Missing { path, why }),
             }
         }
         Ok((DataStamp(hasher.finish()), mounts))
+    }
+}
+
+fn look(opened: &mut Opened<'_>, path: &Path, expected: u64) -> Result<(Stamp, Mount), Lack> {
+    let name = Path::new(path.file_name().unwrap_or_default());
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let (folder, mount) = opened.folder(parent).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Lack::Absent,
+        io::ErrorKind::InvalidInput => Lack::NoFolder,
+        _ => Lack::Unreadable(error),
+    })?;
+    match folder.look(name) {
+        Ok((Kind::File, stamp)) if stamp.bytes == expected => Ok((stamp, mount)),
+        Ok((Kind::File, stamp)) => Err(Lack::Size { found: stamp.bytes, expected }),
+        Ok(_) if folder.is_link(name.as_os_str()) => Err(Lack::Link),
+        Ok(_) => Err(Lack::NoFile),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Lack::Absent),
+        Err(error) => Err(Lack::Unreadable(error)),
     }
 }
 

@@ -118,7 +118,46 @@ fn links_are_not_followed() {
     let link = root.path().join("a.torrent");
     std::os::unix::fs::symlink(elsewhere.path().join("a.torrent"), link).unwrap();
     let mut catalogue = Catalogue::new(root.path().to_owned());
-    assert!(scan(&mut catalogue).is_empty());
+    assert_eq!(scan(&mut catalogue), ["!a.torrent"], "and that is said");
+    assert!(scan(&mut catalogue).is_empty(), "once");
+}
+
+/// What is said of the only `.torrent` that is not served.
+fn refused(root: &Path) -> (Refusal, String) {
+    let mut catalogue = Catalogue::new(root.to_owned());
+    let mut changes = catalogue.scan(&Folder::open(root).unwrap()).unwrap();
+    match (changes.pop(), changes.len()) {
+        (Some(Change::Refuse { reason, kind, .. }), 0) => (kind, reason),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_lies_in_the_place_of_the_data_is_called_what_it_is() {
+    let (root, store) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    publish(root.path(), "a", 10);
+    let (data, blob) = (root.path().join("a"), store.path().join("blob"));
+    fs::rename(&data, &blob).unwrap();
+    assert_eq!(refused(root.path()).0, Refusal::Gone);
+    std::os::unix::fs::symlink(&blob, &data).unwrap();
+    let (kind, reason) = refused(root.path());
+    assert!(
+        kind == Refusal::Wrong && reason.contains("symbolic link") && reason.contains("hard link"),
+        "{reason}"
+    );
+    fs::remove_file(&data).unwrap();
+    fs::create_dir(&data).unwrap();
+    assert!(refused(root.path()).1.contains("no regular file"));
+    fs::remove_dir(&data).unwrap();
+    fs::write(&data, "short").unwrap();
+    let (kind, reason) = refused(root.path());
+    assert_eq!(kind, Refusal::Changed);
+    assert!(reason.ends_with("has 5 bytes instead of 10"), "{reason}");
+    fs::remove_file(&data).unwrap();
+    fs::hard_link(&blob, &data).unwrap();
+    let mut catalogue = Catalogue::new(root.path().to_owned());
+    assert_eq!(scan(&mut catalogue), ["+a.torrent"], "as the reason says");
 }
 
 #[test]

@@ -17,10 +17,14 @@ use std::{
 
 use nearcast_core::{
     manifest::{Manifest, TORRENT_BYTES_MAX},
-    paths::{NAME_BYTES_MAX, printable},
+    paths::{Elsewhere, printable},
+    signature::{PublisherKey, Signature},
 };
 use nearcast_node::{
-    publish::{Folder, Include, Kind, LeftOut, PublishError, PublishOptions, publish_in},
+    key::SecretKey,
+    publish::{
+        Folder, Include, Kind, LeftOut, Prepared, PublishError, PublishOptions, VerifyError, verify_in,
+    },
     vital::words,
 };
 use tokio::sync::oneshot;
@@ -51,20 +55,29 @@ const TORRENT_BYTES: u64 = 64 << 10;
 const TORRENT_BYTES_PER_MIB: u64 = 256;
 const TORRENT_BYTES_SMALL: u64 = 4 << 10;
 
+/// How things are published.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// What of a folder is.
+    pub include: Include,
+    /// What it is signed with.
+    pub key: Option<Arc<SecretKey>>,
+}
+
 /// Some things that are due, hashed as one.
 #[derive(Debug)]
 pub struct Batch {
     /// The root they lie in.
     pub root: Root,
-    /// What is published of them.
-    pub include: Include,
+    /// How they are published.
+    pub terms: Terms,
     /// The things: one large one, or many small ones.
     pub due: Vec<Due>,
 }
 
 impl Batch {
     /// Takes the next from the queue; none if it is empty.
-    pub fn next(queue: &mut VecDeque<Due>, root: &Root, include: Include) -> Option<Batch> {
+    pub fn next(queue: &mut VecDeque<Due>, root: &Root, terms: Terms) -> Option<Batch> {
         let first = queue.pop_front()?;
         let mut bytes = first.bytes();
         let mut due = vec![first];
@@ -76,7 +89,7 @@ impl Batch {
             bytes += next.bytes();
             due.push(next);
         }
-        Some(Batch { root: root.clone(), include, due })
+        Some(Batch { root: root.clone(), terms, due })
     }
 }
 
@@ -84,20 +97,30 @@ fn is_small(due: &Due) -> bool {
     due.bytes() <= SMALL_BYTES_MAX
 }
 
+/// Something that has a `.torrent` now.
+#[derive(Debug)]
+pub struct New {
+    /// What is in it.
+    pub manifest: Arc<Manifest>,
+    /// What was left out of it.
+    pub left_out: LeftOut,
+    /// Secret keys in it, as everything was asked for.
+    pub secrets: LeftOut,
+    /// Names that other systems lack.
+    pub elsewhere: Elsewhere,
+    /// There was one of another content before.
+    pub again: bool,
+    /// There was one of the same content before.
+    pub same: bool,
+    /// Who signed the content that was there before, and not this one.
+    pub signers_lost: Vec<PublisherKey>,
+}
+
 /// What became of something due.
 #[derive(Debug)]
 pub enum Outcome {
     /// It has its `.torrent`.
-    Published {
-        /// What is in it.
-        manifest: Arc<Manifest>,
-        /// What was left out of it.
-        left_out: LeftOut,
-        /// There was one of another content before.
-        again: bool,
-        /// There was one of the same content before.
-        same: bool,
-    },
+    Published(Box<New>),
     /// Somebody changed it meanwhile.
     Changed,
     /// It cannot be published; the sentence is safe for logs.
@@ -193,11 +216,10 @@ fn lower_priority(niceness: i32) {
     }
 }
 
-/// Something hashed whose `.torrent` is not written yet.
+/// Something hashed, and the `.torrent` to write for it.
 struct Made {
-    manifest: Manifest,
-    left_out: LeftOut,
-    old: Option<Manifest>,
+    new: New,
+    torrent: Vec<u8>,
 }
 
 fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
@@ -217,11 +239,11 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
     let (mut files, mut places) = (Vec::new(), Vec::new());
     let mut outcomes: Vec<Outcome> = Vec::with_capacity(batch.due.len());
     for due in &batch.due[..fitting] {
-        outcomes.push(match contained(|| make(&folder, due, batch.include, health, cancelled)) {
+        outcomes.push(match contained(|| make(&folder, due, &batch.terms, health, cancelled)) {
             Ok(made) => {
-                files.push((due.torrent.clone(), made.manifest.to_torrent()));
+                files.push((due.torrent.clone(), made.torrent));
                 places.push(outcomes.len());
-                made.outcome()
+                Outcome::Published(Box::new(made.new))
             }
             Err(outcome) => outcome,
         });
@@ -280,18 +302,10 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-impl Made {
-    fn outcome(self) -> Outcome {
-        let same = self.old.as_ref().is_some_and(|old| old.content() == self.manifest.content());
-        let again = self.old.is_some() && !same;
-        Outcome::Published { manifest: Arc::new(self.manifest), left_out: self.left_out, again, same }
-    }
-}
-
 fn make(
     folder: &Folder,
     due: &Due,
-    include: Include,
+    terms: &Terms,
     health: &Health,
     cancelled: &AtomicBool,
 ) -> Result<Made, Outcome> {
@@ -301,43 +315,92 @@ fn make(
     #[cfg(test)]
     assert_ne!(due.name, PANICS, "a test wants to see this");
     check_place(folder, &due.torrent)?;
-    check_sighting(folder, due, include)?;
+    check_sighting(folder, due, terms.include)?;
     let name = printable(&due.name.to_string_lossy());
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let old = read_torrent(folder, Path::new(&due.torrent)).ok();
+    let old = read_bytes(folder, Path::new(&due.torrent)).ok();
+    let old = old.and_then(|bytes| Some((Manifest::parse(&bytes).ok()?, bytes)));
     let options = PublishOptions {
         threads: Some(cores.div_ceil(2)),
         // What the operator said of the content still holds for its next version.
-        web_seeds: old.as_ref().map_or_else(Vec::new, |old| old.web_seeds().to_vec()),
-        include,
+        web_seeds: old.as_ref().map_or_else(Vec::new, |(old, _)| old.web_seeds().to_vec()),
+        include: terms.include,
         ..PublishOptions::default()
     };
     let progress = Progress::new(&name, health);
-    let published =
-        publish_in(folder, &due.name, &options, &|done, total| progress.set(done, total), cancelled);
-    let published = published.map_err(|error| match error {
+    let tell = |done, total| progress.set(done, total);
+    let prepared = Prepared::of(folder, &due.name, &options).map_err(outcome_of)?;
+    let same = match &old {
+        Some((old, _)) if may_be(old, due, &prepared) => {
+            verify_in(folder, old, options.threads, &tell, cancelled)
+                .map_err(|error| outcome_of_check(&error))?
+                .bad_files
+                .is_empty()
+        }
+        _ => false,
+    };
+    let (secrets, left_out) = (prepared.secrets().clone(), prepared.left_out().clone());
+    let elsewhere = prepared.elsewhere().clone();
+    let new = |manifest: &Manifest, again, signers_lost| New {
+        manifest: Arc::new(manifest.clone()),
+        left_out,
+        secrets,
+        elsewhere,
+        again,
+        same,
+        signers_lost,
+    };
+    if let Some((old, bytes)) = old.as_ref().filter(|_| same) {
+        // Whoever made it, and however: it is the content's, and stays. Written anew it is as new as the data.
+        check_sighting(folder, due, terms.include)?;
+        let signed = terms.sign(old.clone());
+        let is_signed = signed.signatures().good() == old.signatures().good();
+        let torrent = if is_signed { bytes.clone() } else { signed.to_torrent() };
+        return Ok(Made { new: new(&signed, false, Vec::new()), torrent });
+    }
+    let progress = Progress::new(&name, health);
+    let tell = |done, total| progress.set(done, total);
+    let published = prepared.hash(&tell, cancelled).map_err(outcome_of)?;
+    check_sighting(folder, due, terms.include)?;
+    let manifest = terms.sign(published.manifest);
+    let signers = old.iter().flat_map(|(old, _)| old.signatures().keys());
+    let lost = signers.filter(|key| !manifest.signatures().is_by(&[*key])).collect();
+    Ok(Made { new: new(&manifest, old.is_some(), lost), torrent: manifest.to_torrent() })
+}
+
+impl Terms {
+    /// Signs, beside whoever signed already.
+    fn sign(&self, manifest: Manifest) -> Manifest {
+        let Some(key) = &self.key else { return manifest };
+        let theirs = manifest.signatures().good().to_vec();
+        let all: Vec<Signature> = [key.sign(manifest.content())].into_iter().chain(theirs).collect();
+        manifest.with_signatures(all)
+    }
+}
+
+/// Whether a `.torrent` may still be that of what lies there, going by names and lengths.
+fn may_be(old: &Manifest, due: &Due, prepared: &Prepared<'_>) -> bool {
+    let theirs = old.files().iter().map(|file| (file.path.as_str(), file.length));
+    due.name.to_str() == Some(old.name()) && theirs.eq(prepared.files())
+}
+
+fn outcome_of(error: PublishError) -> Outcome {
+    match error {
         PublishError::Changed(_) | PublishError::Special(_) => Outcome::Changed,
         PublishError::Cancelled => Outcome::Cancelled,
         error => Outcome::Failed(printable(&error.to_string())),
-    })?;
-    check_sighting(folder, due, include)?;
-    let mut manifest = published.manifest;
-    if let Some(old) = old.as_ref().filter(|old| old.content() == manifest.content()) {
-        // Somebody signed this very content.
-        manifest = manifest.with_signatures(old.signatures().good().to_vec());
     }
-    Ok(Made { manifest, left_out: published.left_out, old })
+}
+
+fn outcome_of_check(error: &VerifyError) -> Outcome {
+    match error {
+        VerifyError::Cancelled => Outcome::Cancelled,
+        VerifyError::Io { .. } => Outcome::Failed(printable(&error.to_string())),
+    }
 }
 
 /// Whether a `.torrent` can be written there at all.
 fn check_place(folder: &Folder, torrent: &OsString) -> Result<(), Outcome> {
-    let bytes = torrent.len();
-    if bytes > NAME_BYTES_MAX {
-        let longest = NAME_BYTES_MAX - ".torrent".len();
-        return Err(Outcome::Failed(format!(
-            "its name is too long for a .torrent beside it; give it one of at most {longest} bytes"
-        )));
-    }
     match folder.look(Path::new(torrent)) {
         Ok((Kind::Folder, _)) => {
             let torrent = printable(&torrent.to_string_lossy());
@@ -357,10 +420,15 @@ fn check_sighting(folder: &Folder, due: &Due, include: Include) -> Result<(), Ou
 
 /// Reads a `.torrent` below a folder; no link is followed.
 pub(crate) fn read_torrent(folder: &Folder, path: &Path) -> Result<Manifest, String> {
-    let mut bytes = Vec::new();
-    let file = folder.file(path).map_err(|error| error.to_string())?;
-    file.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    let bytes = read_bytes(folder, path).map_err(|error| error.to_string())?;
     Manifest::parse(&bytes).map_err(|error| error.to_string())
+}
+
+/// At most as much as a `.torrent` may have, and one byte.
+fn read_bytes(folder: &Folder, path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    folder.file(path)?.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Counts what is hashed, and says how far something large has come.

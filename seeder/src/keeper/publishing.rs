@@ -8,16 +8,19 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use nearcast_core::{magnet::Magnet, manifest::Manifest, paths::printable};
-use nearcast_node::publish::{Folder, Include, LeftOut, Reason};
+use nearcast_core::{magnet::Magnet, paths::printable};
+use nearcast_node::{
+    key::SecretKey,
+    publish::{Folder, Include, LeftOut, Reason},
+};
 use nearcast_service::links::link_addresses;
 
-use super::{Keeper, Published};
+use super::{Keeper, Published, Told};
 use crate::{
     health::Health,
     ingest::{
         Due, Ingest,
-        hashing::{Batch, Hashed, Hashing, Outcome},
+        hashing::{Batch, Hashed, Hashing, New, Outcome, Terms},
     },
     root::Root,
 };
@@ -31,7 +34,7 @@ const LEFTOVERS_INTERVAL: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub(crate) struct Publishing {
     ingest: Ingest,
-    include: Include,
+    terms: Terms,
     due: VecDeque<Due>,
     /// Nothing can be published until then, for a reason that was said.
     blocked: Option<(Instant, String)>,
@@ -42,12 +45,12 @@ pub(crate) struct Publishing {
 }
 
 impl Publishing {
-    /// Nothing is known yet; `hidden` things are published, too.
-    pub(crate) fn new(hidden: bool) -> Publishing {
+    /// Nothing is known yet; `hidden` things are published, too, and everything is signed with `key`.
+    pub(crate) fn new(hidden: bool, key: Option<Arc<SecretKey>>) -> Publishing {
         let include = Include { hidden, unfinished: false };
         Publishing {
             ingest: Ingest::new(include),
-            include,
+            terms: Terms { include, key },
             due: VecDeque::new(),
             blocked: None,
             said_left_out: String::new(),
@@ -92,7 +95,7 @@ impl Publishing {
         self.due.extend(due);
         let left_out = self.ingest.left_out_in_root().to_string();
         if left_out != self.said_left_out && !left_out.is_empty() {
-            let hint = hint(self.include, self.ingest.left_out_in_root());
+            let hint = hint(self.terms.include, self.ingest.left_out_in_root());
             tracing::info!("left out, directly in the root: {left_out}{hint}");
         }
         self.said_left_out = left_out;
@@ -107,7 +110,7 @@ impl Publishing {
         if self.blocked.as_ref().is_some_and(|(until, _)| Instant::now() < *until) {
             return None;
         }
-        let batch = Batch::next(&mut self.due, root, self.include)?;
+        let batch = Batch::next(&mut self.due, root, self.terms.clone())?;
         Some(Hashing::start(batch, health.clone()))
     }
 
@@ -137,9 +140,9 @@ impl Publishing {
         for (due, outcome) in done {
             let name = printable(&due.name.to_string_lossy());
             match outcome {
-                Outcome::Published { manifest, left_out, again, same } => {
+                Outcome::Published(new) => {
                     self.ingest.on_published(&due);
-                    published.push((due, New { manifest, left_out, again, same }));
+                    published.push((due, *new));
                 }
                 Outcome::Changed => {
                     tracing::info!("{name} changed while it was read; it is published when it is quiet");
@@ -157,15 +160,6 @@ impl Publishing {
         }
         published
     }
-}
-
-/// Something that has a `.torrent` now.
-#[derive(Debug)]
-struct New {
-    manifest: Arc<Manifest>,
-    left_out: LeftOut,
-    again: bool,
-    same: bool,
 }
 
 impl Keeper {
@@ -195,7 +189,9 @@ impl Keeper {
         let (mut keeper, found) = looking.await.expect("a look neither panics nor is cancelled");
         for (changes, new) in found {
             for change in changes {
-                keeper.apply(change).await;
+                // That it is published says it all; of what was published already, nobody has to hear that it was not served
+                // for a moment.
+                keeper.apply(change, Told::Otherwise).await;
             }
             keeper.tell(&new);
         }
@@ -207,7 +203,7 @@ impl Keeper {
         let manifest = &new.manifest;
         let name = printable(manifest.name());
         if new.same {
-            tracing::info!("{name} was touched, but is the same");
+            tracing::info!("{name} was touched, but is the same; its .torrent stays, and it is served");
             return;
         }
         self.health.published.fetch_add(1, Relaxed);
@@ -221,11 +217,25 @@ impl Keeper {
         let how = if new.again { "published anew, as it has changed" } else { "published" };
         tracing::info!("{how}: {name}, {bytes} bytes: {link}");
         if new.left_out.total() > 0 {
-            let include = self.publishing.as_ref().map(|publishing| publishing.include);
+            let include = self.publishing.as_ref().map(|publishing| publishing.terms.include);
             tracing::info!(
                 "left out of {name}: {}{}",
                 new.left_out,
                 hint(include.unwrap_or_default(), &new.left_out)
+            );
+        }
+        if !new.elsewhere.is_empty() {
+            tracing::warn!("{name}: {}", new.elsewhere);
+        }
+        if new.secrets.total() > 0 {
+            tracing::warn!("{name} holds {}, which whoever has the link can read", new.secrets);
+        }
+        if !new.signers_lost.is_empty() {
+            let keys: Vec<String> = new.signers_lost.iter().map(ToString::to_string).collect();
+            tracing::warn!(
+                "{name} was signed by {} until it changed, and is not any more: whoever demands that signature refuses it. \
+                 Sign it with nearcast publish --sign, or give this seeder the key with --sign",
+                keys.join(", ")
             );
         }
         let published = Published { content: manifest.content(), name: manifest.name().to_owned(), link };

@@ -120,8 +120,13 @@ impl Get {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
             let stopped = signals.has_come();
-            if let Some(end) = ends.iter().find(|end| matches!(end, Exit::Interrupted | Exit::Terminated)) {
-                let how = if *end == Exit::Interrupted { "interrupted" } else { "terminated" };
+            let how = ends.iter().find_map(|end| match end {
+                Exit::Interrupted => Some("interrupted"),
+                Exit::Terminated => Some("terminated"),
+                Exit::HungUp => Some("hung up"),
+                _ => None,
+            });
+            if let Some(how) = how {
                 screen.say(&format!("{how}; run the same command to continue"));
             }
             if let Some(following) = following {
@@ -347,6 +352,10 @@ mod tests {
         let lan = |line: &str| options_with(line, &[]).unwrap().1.node().lan;
         assert!(lan("x") && !lan("x --discover pex"));
         assert!(options_with("x --discover none --discover pex", &[]).is_err());
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let refused = options_with(&format!("x -o {}", file.path().display()), &[]).unwrap_err();
+        assert!(refused.exit() == Exit::BadOption && refused.to_string().contains("no folder"), "{refused}");
+        assert!(options_with("x -o /tmp/not/there/yet", &[]).is_ok(), "it is made");
     }
 
     #[test]

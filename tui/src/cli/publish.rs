@@ -1,6 +1,9 @@
 //! `nearcast publish`: hash, write the `.torrent`, print the link.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use nearcast_core::{
@@ -13,7 +16,9 @@ use nearcast_core::{
 use nearcast_node::{
     address::{Address, AddressError, SEEDER_PORT},
     key::SecretKey,
-    publish::{Include, PublishError, PublishOptions, Published, Reason, publish, replace_file},
+    publish::{
+        Include, Prepared, PublishError, PublishOptions, Published, Reason, replace_file, torrent_name,
+    },
 };
 use nearcast_service::{links::undialled, signals::Signals, units::parse_size};
 use serde_json::{Value, json};
@@ -39,16 +44,18 @@ pub(super) struct Publish {
     /// File or folder to publish.
     ///
     /// Of a folder, these are left out at every depth, and counted: hidden names (.x), backups (x~, #x#, .bak, .swp),
-    /// unfinished files (.part, .tmp, .crdownload and so on), links and special files, and what others on this
-    /// machine may not read, going by its mode. What is named here itself is published in any case.
+    /// unfinished files (.part, .tmp, .crdownload and so on), links and special files, secret keys (nearcast's, and PEM,
+    /// SSH, OpenPGP and the like), and what others on this machine may not read, going by its mode. What is named here
+    /// itself is published in any case, unless it is a secret key. A link that is named here gives the content its name.
     path: PathBuf,
-    /// Publish hidden names, backups, unfinished and private files, too.
+    /// Publish hidden names, backups, unfinished and private files and secret keys, too.
     ///
     /// Whoever has the link can then read what others on this machine may not: keys, passwords, histories. What an
     /// unfinished download of nearcast keeps beside its files is left out all the same.
     #[arg(long)]
     hidden: bool,
-    /// Where to write the .torrent [default: NAME.torrent in the current folder].
+    /// Where to write the .torrent [default: NAME.torrent in the current folder]. A seeder serves what lies beside its
+    /// .torrent.
     #[arg(long, short, value_name = "FILE.torrent")]
     output: Option<PathBuf>,
     /// Replace another .torrent of that name.
@@ -104,16 +111,22 @@ impl Publish {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
         // Before hours of hashing.
         let keys = self.sign.iter().map(|path| SecretKey::load(path)).collect::<Result<Vec<_>, _>>()?;
-        let (path, options) = (self.path.clone(), self.options());
+        let (path, options, told) = (self.path.clone(), self.options(), screen.clone());
         let mut published = with_progress(screen, signals, "hashing", move |meter| {
-            let progress = |done, total| meter.set(done, total);
-            publish(&path, &options, &progress, &meter.cancelled)
+            let prepared = Prepared::at(&path, &options)?;
+            // Whoever sees here what he did not mean to publish can still stop it.
+            say_what_is_taken(&told, &prepared);
+            prepared.hash(&|done, total| meter.set(done, total), &meter.cancelled)
         })
         .await
         .map_err(explain)?;
         self.say_what_is_private(screen, &published);
         published.manifest = self.sign(published.manifest, &keys);
+        let unsigned = self.signers_lost(&published.manifest);
         let torrent = self.write_torrent(&published)?;
+        if let Some(warning) = unsigned {
+            screen.warn(&warning);
+        }
         let link = self.link(&published);
         if self.json {
             screen.data(&object(&published, &torrent, &link).to_string());
@@ -131,6 +144,9 @@ impl Publish {
         }
         if let Some(warning) = undialled(&self.peer) {
             screen.warn(&warning);
+        }
+        if let Some(hint) = self.where_to_put_it(&torrent) {
+            screen.say(&hint);
         }
         screen.data(&link.to_string());
         Ok(())
@@ -154,7 +170,50 @@ impl Publish {
     }
 
     fn target(&self, manifest: &Manifest) -> PathBuf {
-        self.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}.torrent", manifest.name())))
+        self.output.clone().unwrap_or_else(|| PathBuf::from(torrent_name(manifest.name())))
+    }
+
+    /// A sentence about whoever signed what lies there, and has not signed what takes its place.
+    fn signers_lost(&self, manifest: &Manifest) -> Option<String> {
+        let there = read_torrent(&self.target(manifest)).ok()?;
+        let lost: Vec<String> = there
+            .signatures()
+            .keys()
+            .filter(|key| !manifest.signatures().is_by(&[*key]))
+            .map(|key| key.to_string())
+            .collect();
+        let target = self.target(manifest);
+        (!lost.is_empty()).then(|| {
+            format!(
+                "{} was signed by {}, and what it is replaced with is not: whoever demands that signature will refuse \
+                 it. Sign it with --sign KEY",
+                target.display(),
+                lost.join(", ")
+            )
+        })
+    }
+
+    /// A seeder looks for the data beside its `.torrent`, under the content's name.
+    fn where_to_put_it(&self, torrent: &Path) -> Option<String> {
+        let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_owned);
+        // The data lies where a link leads to, and is served there under its own name.
+        let data = self.path.canonicalize().ok()?;
+        let (named, lies) = (read_torrent(torrent).ok()?, data.file_name()?);
+        if folder(torrent)? == data.parent()? && lies == named.name() {
+            return None;
+        }
+        let place = data.with_file_name(torrent.file_name()?);
+        Some(match lies == named.name() {
+            true => format!(
+                "to serve it, put the .torrent beside the data, where a seeder looks for it: mv {} {}",
+                shell_word(torrent),
+                shell_word(&place)
+            ),
+            false => format!(
+                "to serve it, put the data beside the .torrent under the name {}, where a seeder looks for it",
+                named.name()
+            ),
+        })
     }
 
     /// Signs, beside those who have signed the same content in the same place.
@@ -202,9 +261,57 @@ impl Publish {
     }
 }
 
+/// Files that are listed before they are hashed.
+const FILES_LISTED_MAX: usize = 12;
+
+/// The files of a folder, the first of them by name, and what is unusual about them.
+fn say_what_is_taken(screen: &Screen, prepared: &Prepared<'_>) {
+    let files = prepared.files();
+    let count = files.len();
+    if count > 1 {
+        let bytes = prepared.files().map(|(_, bytes)| bytes).fold(0, u64::saturating_add);
+        let counted = |count: usize, what| counted(u32::try_from(count).unwrap_or(u32::MAX), what);
+        screen.say(&format!("publishing {} of {}:", counted(count, "file"), Bytes(bytes)));
+        for (path, bytes) in files.take(FILES_LISTED_MAX) {
+            screen.say(&format!("  {path} ({})", Bytes(bytes)));
+        }
+        match count.saturating_sub(FILES_LISTED_MAX) {
+            0 => {}
+            more => screen.say(&format!("  and {}", counted(more, "more file"))),
+        }
+    }
+    if prepared.secrets().total() > 0 {
+        let paths: Vec<_> = prepared.secrets().paths().iter().map(|path| path.to_string_lossy()).collect();
+        screen.warn(&format!(
+            "{} will be readable by whoever has the link: {}",
+            prepared.secrets(),
+            paths.join(", ")
+        ));
+    }
+    if !prepared.elsewhere().is_empty() {
+        screen.warn(&format!(
+            "{}. Names are published as they are; where one cannot be, the file gets another",
+            prepared.elsewhere()
+        ));
+    }
+}
+
+/// A path as a shell reads it.
+fn shell_word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+@%".contains(c);
+    match text.chars().all(plain) && !text.starts_with('-') {
+        true => text.into_owned(),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
 /// Says how to publish what is left out by default, when nothing else is there.
 fn explain(error: CommandError) -> CommandError {
     match error {
+        CommandError::Publish(error @ PublishError::SecretKey(_)) => {
+            CommandError::BadOption(format!("{error}. To publish it all the same, use --hidden"))
+        }
         CommandError::Publish(error @ PublishError::AllLeftOut { .. }) => CommandError::BadOption(format!(
             "{error}; name a file to publish it all the same, or use --hidden"
         )),
@@ -218,7 +325,7 @@ fn differs_in_signatures(there: &[u8], manifest: &Manifest) -> bool {
         .is_ok_and(|there| there.with_signatures([]) == manifest.clone().with_signatures([]))
 }
 
-fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Value {
+fn object(published: &Published, torrent: &Path, link: &Magnet) -> Value {
     let layout = published.manifest.layout();
     let left_out = &published.left_out;
     let skipped: Vec<String> =
@@ -238,12 +345,17 @@ fn object(published: &Published, torrent: &std::path::Path, link: &Magnet) -> Va
         "skipped": skipped,
         "left_out": counts,
         "private": published.is_private,
+        "secret_keys": published.secrets.total(),
+        "names_lacked_elsewhere": published.elsewhere.lacked(),
+        "names_alike_elsewhere": published.elsewhere.alike(),
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, sync::atomic::AtomicBool};
+    use std::sync::atomic::AtomicBool;
+
+    use nearcast_node::publish::publish;
 
     use super::*;
 
@@ -308,6 +420,36 @@ mod tests {
         command.output = Some(folder.path().join("absent/film.torrent"));
         let error = command.write_torrent(&published).unwrap_err();
         assert_eq!(error.exit().code(), 17);
+    }
+
+    #[test]
+    fn whose_signature_is_lost_by_a_replacement_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut command, mut published) = publish_into(folder.path(), b"one");
+        let key = SecretKey::create(&folder.path().join("a.key")).unwrap();
+        published.manifest = command.sign(published.manifest, std::slice::from_ref(&key));
+        assert_eq!(command.signers_lost(&published.manifest), None);
+        command.write_torrent(&published).unwrap();
+        let (_, other) = publish_into(folder.path(), b"two");
+        command.overwrite = true;
+        let lost = command.signers_lost(&other.manifest).unwrap();
+        assert!(lost.contains(&key.public().to_string()) && lost.contains("--sign"), "{lost}");
+        let signed = command.sign(other.manifest, &[key]);
+        assert_eq!(command.signers_lost(&signed), None);
+    }
+
+    #[test]
+    fn where_a_seeder_would_not_find_it_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut command, published) = publish_into(folder.path(), b"one");
+        let torrent = command.write_torrent(&published).unwrap();
+        assert_eq!(command.where_to_put_it(&torrent), None);
+        let elsewhere = folder.path().join("el se where");
+        fs::create_dir(&elsewhere).unwrap();
+        command.output = Some(elsewhere.join("film.torrent"));
+        let torrent = command.write_torrent(&published).unwrap();
+        let hint = command.where_to_put_it(&torrent).unwrap();
+        assert!(hint.contains("mv '") && hint.ends_with("/film.torrent"), "{hint}");
     }
 
     #[test]

@@ -76,12 +76,16 @@ fn object(manifest: &Manifest, report: &VerifyReport) -> Value {
 
 fn bad_object(bad: &BadFile) -> Value {
     let path = printable(bad.path.as_str());
-    match bad.fault {
+    match &bad.fault {
         FileFault::Missing => json!({"path": path, "fault": "missing"}),
         FileFault::WrongSize { expected, found, .. } => {
             json!({"path": path, "fault": "wrong_size", "bytes_expected": expected, "bytes_found": found})
         }
-        FileFault::Corrupt { runs, .. } => json!({"path": path, "fault": "corrupt", "bad_runs": runs}),
+        FileFault::Corrupt { damage } => {
+            let ranges: Vec<[u64; 2]> =
+                damage.ranges().iter().map(|range| [range.start, range.end]).collect();
+            json!({"path": path, "fault": "corrupt", "bad_bytes": damage.bytes(), "bad_ranges": ranges})
+        }
     }
 }
 
@@ -115,5 +119,7 @@ mod tests {
         assert_eq!(object["bad"].as_array().map(Vec::len), Some(3));
         assert_eq!(object["ok"], false);
         assert!(line(&report.bad_files[0]).contains('a'));
+        assert_eq!(line(&report.bad_files[2]), "show/c is damaged in bytes 0-69999");
+        assert_eq!(object["bad"][2]["bad_ranges"], json!([[0, 70_000]]));
     }
 }

@@ -18,9 +18,21 @@ pub enum ManifestError {
         /// The limit.
         bytes_max: usize,
     },
-    /// No bencoding, or not the canonical one.
-    #[error("not valid bencoding: {0}")]
+    /// Another kind of file.
+    #[error("this is no .torrent file, but something else")]
+    NotMetainfo,
+    /// No bencoding around the info dictionary.
+    #[error("this .torrent is damaged or cut off: byte {at} is no bencoding")]
+    Damaged {
+        /// Where, counted from 0.
+        at: usize,
+    },
+    /// The info dictionary is no bencoding, or not the canonical one.
+    #[error("the info dictionary is not valid bencoding: {0}")]
     Bencode(#[from] bendy::decoding::Error),
+    /// A key that there may be once.
+    #[error("the key \"{0}\" appears twice")]
+    Twice(&'static str),
     /// Something follows the outermost dictionary.
     #[error("bytes follow the end of the metainfo")]
     TrailingBytes,

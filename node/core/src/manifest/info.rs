@@ -5,7 +5,7 @@ use crate::{
     id::{ContentId, Hash},
     layout::{BLOCK_BYTES, FileIndex, Layout},
     merkle::{layer_root, sha256},
-    paths::{RelativePath, SafeName},
+    paths::{RelativePath, SafeName, stand_in},
     signature::Signatures,
 };
 
@@ -113,6 +113,25 @@ impl Info {
         path.below(&self.name)
     }
 
+    /// Where a file belongs on a disk that cannot have it at its [target](Info::target), in the order in which they are
+    /// tried: with a [stand-in](stand_in) for one of its names, its own first and then those of its folders; then
+    /// with stand-ins for more and more of them from its own on. A path that becomes too long is left out.
+    pub fn stand_ins(&self, file: FileIndex) -> impl Iterator<Item = RelativePath> + use<> {
+        let target = self.target(file);
+        let names: Vec<String> = target.components().map(str::to_owned).collect();
+        let count = names.len();
+        let singly = (0..count).rev().map(|at| at..at.saturating_add(1));
+        let together = (0..count.saturating_sub(1)).rev().map(move |from| from..count);
+        let replaced = singly.chain(together).collect::<Vec<_>>().into_iter();
+        replaced.filter_map(move |replaced| {
+            let name = |(at, name): (usize, &String)| match replaced.contains(&at) {
+                true => stand_in(name),
+                false => name.clone(),
+            };
+            chain(&names.iter().enumerate().map(name).collect::<Vec<_>>())
+        })
+    }
+
     fn path(&self, file: FileIndex) -> &RelativePath {
         &self.files[file.get() as usize].path
     }
@@ -198,5 +217,15 @@ impl Info {
             }
         }
         hashes
+    }
+}
+
+/// Names below each other. The first is that of the content, above its paths.
+fn chain(names: &[String]) -> Option<RelativePath> {
+    let (first, inside) = names.split_first()?;
+    let first = SafeName::parse(first.as_bytes()).ok()?;
+    match inside {
+        [] => Some(first.into()),
+        inside => Some(RelativePath::parse(&inside.join("/")).ok()?.below(&first)),
     }
 }

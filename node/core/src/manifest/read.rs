@@ -1,12 +1,12 @@
-//! From bencoding to checked fields. The decoder refuses unsorted and repeated keys and numbers with
-//! leading zeros, so what is accepted has one encoding only; it does not look past the end, so that
-//! is done here.
+//! From bencoding to checked fields. In the info dictionary the decoder refuses unsorted and repeated keys and
+//! numbers with leading zeros, so what is accepted has one encoding only; it does not look past the end, so
+//! that is done here. What lies around the info dictionary may be written in any order.
 
 use std::collections::BTreeMap;
 
 use bendy::decoding::{Decoder, DictDecoder, Object};
 
-use super::{FileEntry, ManifestError, WEB_SEEDS_MAX, tree};
+use super::{FileEntry, ManifestError, WEB_SEEDS_MAX, loose::Scan, tree};
 use crate::{
     id::Hash,
     paths::{PATH_DEPTH_MAX, SafeName},
@@ -43,19 +43,30 @@ pub(super) struct InfoFields {
     pub files: Vec<FileEntry>,
 }
 
-/// Reads the outermost dictionary of a `.torrent` file.
+/// Reads the outermost dictionary of a `.torrent` file. What is hashed is in it, but it is not hashed itself: programs
+/// write its keys in any order, and sites add their own.
 pub(super) fn torrent(bytes: &[u8]) -> Result<TorrentFields<'_>, ManifestError> {
     let mut fields = TorrentFields::default();
-    whole_dictionary("the torrent", bytes, |key, value| {
+    let mut scan = Scan::new(bytes);
+    if !scan.enter(b'd') {
+        return Err(ManifestError::NotMetainfo);
+    }
+    while !scan.leave() {
+        let (key, value) = (scan.text()?, scan.value()?);
         match key {
-            b"info" => fields.info = dictionary("info", value)?.into_raw()?,
+            b"info" if !fields.info.is_empty() => return Err(ManifestError::Twice("info")),
+            b"info" if value.first() != Some(&b'd') => return Err(ManifestError::Invalid("info")),
+            b"info" => fields.info = value,
             b"nearcast signatures" => fields.signatures = signatures(value)?,
-            b"piece layers" => fields.layers = layers(dictionary("piece layers", value)?)?,
+            b"piece layers" => layers(value, &mut fields.layers)?,
             b"url-list" => fields.web_seeds = web_seeds(value)?,
             _ => {}
         }
-        Ok(())
-    })?;
+    }
+    // Editors and web pages leave a line end.
+    if !scan.rest().iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0) {
+        return Err(ManifestError::TrailingBytes);
+    }
     match fields.info {
         [] => Err(ManifestError::Missing("info")),
         _ => Ok(fields),
@@ -128,29 +139,40 @@ pub(super) fn number(key: &'static str, value: Object<'_, '_>) -> Result<u64, Ma
 }
 
 /// Borrows every layer from the file: nothing is copied before its length is known to be right.
-fn layers<'a>(mut pairs: DictDecoder<'_, 'a>) -> Result<BTreeMap<&'a [u8], &'a [Hash]>, ManifestError> {
+fn layers<'a>(value: &'a [u8], layers: &mut BTreeMap<&'a [u8], &'a [Hash]>) -> Result<(), ManifestError> {
     const KEY: &str = "piece layers";
-    let mut layers = BTreeMap::new();
-    while let Some((root, layer)) = pairs.next_pair()? {
-        match text(KEY, layer)?.as_chunks::<32>() {
-            (hashes, []) if root.len() == 32 => layers.insert(root, hashes),
-            _ => return Err(ManifestError::Invalid(KEY)),
-        };
+    let mut scan = Scan::new(value);
+    if !scan.enter(b'd') {
+        return Err(ManifestError::Invalid(KEY));
     }
-    Ok(layers)
+    while !scan.leave() {
+        let root = scan.text()?;
+        let is_new = match scan.text()?.as_chunks::<32>() {
+            (hashes, []) if root.len() == 32 => {
+                layers.insert(root, hashes).is_none_or(|known| known == hashes)
+            }
+            _ => false,
+        };
+        if !is_new {
+            return Err(ManifestError::Invalid(KEY));
+        }
+    }
+    Ok(())
 }
 
 /// One URL or a list of them; what is not text is skipped.
-fn web_seeds(value: Object<'_, '_>) -> Result<Vec<String>, ManifestError> {
-    let mut urls = Vec::new();
+fn web_seeds(value: &[u8]) -> Result<Vec<String>, ManifestError> {
+    let (mut scan, mut urls) = (Scan::new(value), Vec::new());
     let mut add = |url: &[u8]| urls.extend(String::from_utf8(url.to_vec()));
     match value {
-        Object::Bytes(url) => add(url),
-        Object::List(mut list) => {
+        [b'0'..=b'9', ..] => add(scan.text()?),
+        [b'l', ..] => {
+            scan.enter(b'l');
             let mut seen = 0;
-            while let Some(item) = list.next_object()? {
+            while !scan.leave() {
+                let item = scan.value()?;
                 seen = usize::saturating_add(seen, 1);
-                if let (Object::Bytes(url), ..=WEB_SEEDS_MAX) = (item, seen) {
+                if let (Ok(url), ..=WEB_SEEDS_MAX) = (Scan::new(item).text(), seen) {
                     add(url);
                 }
             }
@@ -163,14 +185,17 @@ fn web_seeds(value: Object<'_, '_>) -> Result<Vec<String>, ManifestError> {
 /// Public key to signature. The content is pinned whatever stands here, so what has another form is no
 /// error: a value of another length is a signature that will not verify, a key of another length one for
 /// somebody else to read.
-fn signatures(value: Object<'_, '_>) -> Result<Vec<Signature>, ManifestError> {
-    let mut signatures = Vec::new();
-    let Object::Dict(mut pairs) = value else { return Ok(signatures) };
-    while let Some((key, value)) = pairs.next_pair()? {
+fn signatures(value: &[u8]) -> Result<Vec<Signature>, ManifestError> {
+    let (mut scan, mut signatures) = (Scan::new(value), Vec::new());
+    if !scan.enter(b'd') {
+        return Ok(signatures);
+    }
+    while !scan.leave() {
+        let (key, value) = (scan.text()?, scan.value()?);
         if signatures.len() < SIGNATURES_MAX
             && let Ok(key) = key.try_into()
         {
-            let bytes: &[u8] = if let Object::Bytes(bytes) = value { bytes } else { &[] };
+            let bytes = Scan::new(value).text().unwrap_or_default();
             let bytes = bytes.try_into().unwrap_or([0; 64]);
             signatures.push(Signature { key: PublisherKey(key), bytes });
         }

@@ -1,5 +1,8 @@
 use super::*;
-use crate::{merkle::sha256, paths::SafeName};
+use crate::{
+    merkle::sha256,
+    paths::{SafeName, stand_in},
+};
 
 const ROOT: &str = "rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrrr";
 
@@ -52,7 +55,7 @@ fn one_file_with_the_contents_name_is_a_single_file() {
 
 #[test]
 fn hostile_names_are_refused_wherever_they_stand() {
-    for name in ["..", ".", "", "a/b", "a\\b", "C:x", "nul", "x ", "\u{202e}x"] {
+    for name in ["..", ".", "", "a/b", "/", "a\nb", "a\0", "\u{1b}[2J", "\u{202e}x"] {
         for tree in [file(name), folder(name, &file("x")), folder("a", &file(name))] {
             let error = parse(&tree).unwrap_err();
             // An empty name inside a folder makes it a file, without properties.
@@ -69,6 +72,36 @@ fn hostile_names_are_refused_wherever_they_stand() {
         let error = Manifest::parse(named.as_bytes()).unwrap_err();
         assert!(matches!(error, ManifestError::Name(_)), "{name:?}: {error}");
     }
+}
+
+#[test]
+fn names_that_only_another_system_lacks_are_kept() {
+    for name in ["nul", "aux.c", "R.E.M.", "x ", "a\\b", "C:x", "What?"] {
+        let manifest = parse(&folder(name, &file(name))).unwrap();
+        assert_eq!(manifest.files()[0].path.components().collect::<Vec<_>>(), [name, name]);
+    }
+}
+
+#[test]
+fn where_a_name_cannot_be_the_file_has_places_of_its_own() {
+    let places = |tree: &str| {
+        let manifest = parse(tree).unwrap();
+        let file = manifest.layout().file_index(0).unwrap();
+        manifest.stand_ins(file).map(|path| path.to_string()).collect::<Vec<_>>()
+    };
+    let found = places(&folder("What?", &file("aux.c")));
+    let (what, aux) = (stand_in("What?"), stand_in("aux.c"));
+    let expected = [
+        format!("name/What?/{aux}"),
+        format!("name/{what}/aux.c"),
+        format!("{}/What?/aux.c", stand_in("name")),
+        format!("name/{what}/{aux}"),
+        format!("{}/{what}/{aux}", stand_in("name")),
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(places(&file("name")), [stand_in("name")]);
+    let deep = (0..crate::paths::PATH_DEPTH_MAX - 1).fold(file("f"), |inside, _| folder("d", &inside));
+    assert_eq!(places(&deep).len(), 2 * crate::paths::PATH_DEPTH_MAX + 1);
 }
 
 #[test]
@@ -106,12 +139,9 @@ fn symbolic_links_are_refused() {
 }
 
 #[test]
-fn a_root_is_there_exactly_when_there_is_data() {
-    let empty_with_root = format!("1:ad0:d6:lengthi0e11:pieces root32:{ROOT}ee");
-    for tree in [empty_with_root.as_str(), "1:ad0:d6:lengthi5eee"] {
-        let error = parse(tree).unwrap_err();
-        assert!(matches!(error, ManifestError::Root(_)), "{error}");
-    }
+fn a_root_is_there_when_there_is_data() {
+    let error = parse("1:ad0:d6:lengthi5eee").unwrap_err();
+    assert!(matches!(error, ManifestError::Root(_)), "{error}");
     for tree in [
         "1:ad0:d6:lengthi1e11:pieces root31:rrrrrrrrrrrrrrrrrrrrrrrrrrrrrrree",
         "1:ad0:d6:lengthi-1eee",
@@ -121,6 +151,19 @@ fn a_root_is_there_exactly_when_there_is_data() {
     ] {
         let error = parse(tree).unwrap_err();
         assert!(matches!(error, ManifestError::Invalid(_)), "{tree}: {error}");
+    }
+}
+
+#[test]
+fn the_root_of_an_empty_file_means_nothing() {
+    let zeros = "\0".repeat(32);
+    for root in [zeros.as_str(), ROOT, "short", ""] {
+        let tree = format!("1:ad0:d6:lengthi0e11:pieces root{}ee{}", text(root), file("b"));
+        let manifest = parse(&tree).unwrap();
+        assert_eq!(manifest.files()[0].pieces_root, None);
+        assert_eq!(manifest.layout().pieces(), 1);
+        let again = Manifest::parse(&manifest.to_torrent()).unwrap();
+        assert_eq!(again, manifest, "the info dictionary stays as it came");
     }
 }
 
@@ -172,12 +215,15 @@ fn versions_other_than_two_are_told_apart() {
 }
 
 #[test]
-fn only_canonical_bencoding_without_a_tail_is_accepted() {
+fn an_info_dictionary_is_canonical_and_has_no_tail() {
     let good = torrent(&file("f"));
-    assert!(Manifest::parse(good.as_bytes()).is_ok());
-    for tail in ["e", "d", "0:", "i1e", "\n", "\0", " "] {
-        let error = Manifest::parse([&good, tail].concat().as_bytes()).unwrap_err();
-        assert!(matches!(error, ManifestError::TrailingBytes), "{tail:?}: {error}");
+    let manifest = Manifest::parse(good.as_bytes()).unwrap();
+    for tail in ["e", "d", "0:", "i1e", "\n", "\0", "\r\n\r\n"] {
+        let around = Manifest::parse([&good, tail].concat().as_bytes());
+        match tail.trim_matches(['\r', '\n', '\0']) {
+            "" => assert_eq!(around.unwrap(), manifest, "{tail:?}"),
+            _ => assert!(matches!(around, Err(ManifestError::TrailingBytes)), "{tail:?}"),
+        }
         let info = good[7..good.len() - 1].to_owned() + tail;
         let refused = Info::parse(ContentId(sha256(info.as_bytes())), info.as_bytes());
         assert!(matches!(refused, Err(ManifestError::TrailingBytes)), "{tail:?}");
@@ -194,6 +240,41 @@ fn only_canonical_bencoding_without_a_tail_is_accepted() {
     }
     for other in ["", "i1e", "le", "4:info", "de", "d4:infoi1ee", "d4:infodee"] {
         assert!(Manifest::parse(other.as_bytes()).is_err(), "{other}");
+    }
+}
+
+#[test]
+fn what_lies_around_the_info_dictionary_comes_in_any_order_and_form() {
+    let (manifest, layer) = large(3);
+    let info = std::str::from_utf8(manifest.info_bytes());
+    assert!(info.is_err(), "roots are bytes");
+    let entry = |root: &[u8], layer: &[Hash]| {
+        let head = format!("{}:", layer.len() * 32);
+        [b"32:", root, head.as_bytes(), layer.as_flattened()].concat()
+    };
+    let root = manifest.info().layer_files().next().unwrap().root;
+    let layers = [entry(&[0xff; 32], &[[7; 32]]), entry(&root, &layer), entry(&[1; 32], &[])].concat();
+    let layers = [b"12:piece layersd".as_slice(), &layers, b"e"].concat();
+    let info = [b"4:info".as_slice(), manifest.info_bytes()].concat();
+    let site = b"8:announce3:udp13:creation datei007e7:comment0:1:xd1:bi1e1:ai-0ee".as_slice();
+    let wild = [&layers[..], site, &info].concat();
+    for inside in [[&info[..], &layers].concat(), [&layers[..], &info].concat(), wild] {
+        let torrent = [b"d", &inside[..], b"e"].concat();
+        assert_eq!(Manifest::parse(&torrent).unwrap(), manifest);
+    }
+    let twice = [b"d", &info[..], &layers, &info, b"e"].concat();
+    assert!(matches!(Manifest::parse(&twice), Err(ManifestError::Twice("info"))));
+}
+
+#[test]
+fn another_kind_of_file_is_told_from_a_torrent_that_is_cut_off() {
+    for other in [b"\x1aE\xdf\xa3".as_slice(), b"<html>", b"", b"magnet:?xt=x"] {
+        assert!(matches!(Manifest::parse(other), Err(ManifestError::NotMetainfo)));
+    }
+    let good = torrent(&file("f"));
+    for length in 1..good.len() {
+        let error = Manifest::parse(&good.as_bytes()[..length]).unwrap_err();
+        assert!(matches!(error, ManifestError::Damaged { at } if at <= length), "{length}: {error}");
     }
 }
 

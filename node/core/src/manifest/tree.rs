@@ -1,16 +1,13 @@
 //! The `file tree` dictionary: nested dictionaries of names, a file being one whose only key is
 //! empty and holds its properties.
 
-use bendy::decoding::{DictDecoder, Object};
+use bendy::decoding::DictDecoder;
 
 use super::{
     FILES_MAX, FileEntry, ManifestError, PATHS_BYTES_MAX,
     read::{dictionary, number, text},
 };
-use crate::{
-    id::Hash,
-    paths::{RelativePath, SafeName},
-};
+use crate::paths::{RelativePath, SafeName};
 
 /// Reads the whole tree, in its own order. Recursion is bounded by the decoder and by the depth of
 /// a path, memory by [`FILES_MAX`] and [`PATHS_BYTES_MAX`].
@@ -55,7 +52,7 @@ impl Reader {
         }
     }
 
-    fn add(&mut self, path: RelativePath, properties: &Properties) -> Result<(), ManifestError> {
+    fn add(&mut self, path: RelativePath, properties: &Properties<'_>) -> Result<(), ManifestError> {
         self.paths_bytes = self.paths_bytes.saturating_add(path.as_str().len());
         if self.paths_bytes > PATHS_BYTES_MAX {
             return Err(ManifestError::TooLarge { what: "the list of paths", bytes_max: PATHS_BYTES_MAX });
@@ -64,10 +61,13 @@ impl Reader {
             return Err(ManifestError::TooManyFiles);
         }
         let length = properties.length.ok_or(ManifestError::Missing("length"))?;
-        if (length == 0) != properties.root.is_none() {
-            return Err(ManifestError::Root(path));
-        }
-        self.files.push(FileEntry { path, length, pieces_root: properties.root });
+        let pieces_root = match (length, properties.root) {
+            // Some programs give an empty file a root, of zeros mostly. There is nothing that it could verify.
+            (0, _) => None,
+            (_, None) => return Err(ManifestError::Root(path)),
+            (_, Some(root)) => Some(root.try_into().map_err(|_| ManifestError::Invalid("pieces root"))?),
+        };
+        self.files.push(FileEntry { path, length, pieces_root });
         Ok(())
     }
 }
@@ -83,18 +83,18 @@ fn enter(folder: Option<&RelativePath>, name: &[u8]) -> Result<RelativePath, Man
 }
 
 #[derive(Default)]
-struct Properties {
+struct Properties<'a> {
     length: Option<u64>,
-    root: Option<Hash>,
+    root: Option<&'a [u8]>,
 }
 
-impl Properties {
-    fn read(path: &RelativePath, mut pairs: DictDecoder<'_, '_>) -> Result<Properties, ManifestError> {
+impl<'a> Properties<'a> {
+    fn read(path: &RelativePath, mut pairs: DictDecoder<'_, 'a>) -> Result<Properties<'a>, ManifestError> {
         let mut properties = Properties::default();
         while let Some((key, value)) = pairs.next_pair()? {
             match key {
                 b"length" => properties.length = Some(number("length", value)?),
-                b"pieces root" => properties.root = Some(root(value)?),
+                b"pieces root" => properties.root = Some(text("pieces root", value)?),
                 b"symlink path" => return Err(ManifestError::Symlink(path.clone())),
                 b"attr" if text("attr", value)?.contains(&b'l') => {
                     return Err(ManifestError::Symlink(path.clone()));
@@ -104,9 +104,4 @@ impl Properties {
         }
         Ok(properties)
     }
-}
-
-fn root(value: Object<'_, '_>) -> Result<Hash, ManifestError> {
-    let invalid = |_| ManifestError::Invalid("pieces root");
-    text("pieces root", value)?.try_into().map_err(invalid)
 }

@@ -34,6 +34,28 @@ fn the_journal_is_closed_before_it_is_removed() {
     assert_eq!(seen, [inotify::ReadFlags::CLOSE_WRITE, inotify::ReadFlags::DELETE]);
 }
 
+/// What this process has open in a folder that was removed.
+fn open_and_removed(folder: &Path) -> Vec<std::path::PathBuf> {
+    let open = fs::read_dir("/proc/self/fd").unwrap();
+    let open = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    open.filter(|path| path.starts_with(folder) && path.to_string_lossy().ends_with(" (deleted)")).collect()
+}
+
+#[test]
+fn nothing_stays_open_that_was_removed() {
+    let (manifest, data) = content(MIB, &[2 * MIB, MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(&manifest, temp.path()).store;
+    put_all(&store, &manifest, &data);
+    store.finish().unwrap();
+    assert_eq!(open_and_removed(temp.path()), [] as [std::path::PathBuf; 0]);
+    drop(store);
+    let other = tempfile::tempdir().unwrap();
+    let store = open(&manifest, other.path()).store;
+    store.clean_up_if_empty().unwrap();
+    assert_eq!(open_and_removed(other.path()), [] as [std::path::PathBuf; 0]);
+}
+
 #[test]
 fn a_state_folder_that_cannot_be_removed_is_no_failure() {
     let (manifest, data) = content(MIB, &[2 * MIB]);

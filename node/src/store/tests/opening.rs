@@ -16,6 +16,56 @@ fn a_second_opener_is_told_that_it_is_busy() {
 }
 
 #[test]
+fn what_was_written_and_not_noted_is_found_again_after_a_kill() {
+    let (manifest, data) = content(256 * KIB, &[4 * MIB, MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let all = runs(&manifest);
+    let mut held = 0;
+    // Killed again and again, each time before anything but the first run is noted.
+    for some in all.chunks(3) {
+        let store = open(&manifest, temp.path()).store;
+        assert_eq!(store.have().count(), held);
+        for (place, &run) in some.iter().enumerate() {
+            store.put(&data.verified(&manifest, run)).unwrap();
+            if place == 0 {
+                store.checkpoint().unwrap();
+            }
+        }
+        held += some.len() as u32;
+    }
+    let store = open(&manifest, temp.path()).store;
+    assert_eq!(store.have().count(), held);
+    store.finish().unwrap();
+    assert!(data.is_in(&manifest, temp.path()));
+}
+
+#[test]
+fn what_a_power_cut_tore_beyond_the_notes_is_not_believed() {
+    let (manifest, data) = content(256 * KIB, &[2 * MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let store = open(&manifest, temp.path()).store;
+    let all = runs(&manifest);
+    store.put(&data.verified(&manifest, all[0])).unwrap();
+    store.checkpoint().unwrap();
+    for &run in &all[1..3] {
+        store.put(&data.verified(&manifest, run)).unwrap();
+    }
+    drop(store);
+    let part = temp.path().join("film.part");
+    let mut bytes = fs::read(&part).unwrap();
+    bytes[2 * 256 * 1024 + 9] ^= 1;
+    // As it is: neither replaced nor made anew.
+    std::os::unix::fs::FileExt::write_all_at(
+        &fs::File::options().write(true).open(&part).unwrap(),
+        &bytes[512 * 1024..768 * 1024],
+        512 * 1024,
+    )
+    .unwrap();
+    let store = open(&manifest, temp.path()).store;
+    assert_eq!(store.have().iter().collect::<Vec<_>>(), all[..2]);
+}
+
+#[test]
 fn equal_data_is_complete_and_other_data_is_not_replaced_unless_told() {
     let (manifest, data) = content(MIB, &[3 * MIB, 10]);
     let temp = tempfile::tempdir().unwrap();

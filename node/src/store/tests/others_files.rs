@@ -319,13 +319,35 @@ fn names_that_are_one_on_this_disk_are_told_apart_also_when_a_download_goes_on()
     let selected = Target { selected: Some([one].into()), ..target(temp.path()) };
     let opened = super::super::alike::with_folding(|| try_open(&manifest, selected)).unwrap();
     leave_as_killed(opened, temp.path());
-    let before = state_of(temp.path()).1;
-    let all = super::super::alike::with_folding(|| try_open(&manifest, target(temp.path())));
-    match all {
-        Err(DownloadError::SameName { one, other, .. }) => assert_ne!(one, other),
-        _ => panic!("both would be written to one file"),
-    }
-    assert_eq!(state_of(temp.path()).1, before, "the first one can be continued");
+    let all = super::super::alike::with_folding(|| try_open(&manifest, target(temp.path()))).unwrap();
+    let data = Data { files: vec![b"x".to_vec(), b"x".to_vec()] };
+    put_all(&all.store, &manifest, &data);
+    all.store.finish().unwrap();
+    let mut names: Vec<_> = fs::read_dir(temp.path().join("things"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["Name".to_owned(), nearcast_core::paths::stand_in("name")]);
+}
+
+#[test]
+fn what_lies_under_another_name_as_a_disk_had_it_so_is_found_and_served_there() {
+    let (manifest, data) = content(MIB, &[MIB]);
+    let temp = tempfile::tempdir().unwrap();
+    let name = nearcast_core::paths::SafeName::parse(b"What?").unwrap();
+    let file = nearcast_core::manifest::NewFile {
+        path: name.clone().into(),
+        length: MIB,
+        piece_hashes: manifest.pieces().map(|(_, hash)| *hash).collect(),
+    };
+    let named = Arc::new(Manifest::build(&name, MIB, vec![file], Vec::new()).unwrap());
+    fs::write(temp.path().join(nearcast_core::paths::stand_in("What?")), &data.files[0]).unwrap();
+    let opened = try_open(&named, target(temp.path())).unwrap();
+    assert!(opened.complete);
+    let seed = DiskStore::open_seed(named.clone(), temp.path().to_owned()).unwrap();
+    let run = named.layout().run_index(0).unwrap();
+    seed.get(run, &mut Vec::new()).unwrap();
 }
 
 #[test]

@@ -25,6 +25,12 @@ impl World {
         self.root.path().join(name)
     }
 
+    /// As if it had been written before everything else.
+    fn make_old(&self, name: &str) {
+        let old = std::time::SystemTime::now() - Duration::from_secs(50);
+        fs::File::options().write(true).open(self.path(name)).unwrap().set_modified(old).unwrap();
+    }
+
     /// Everything that is due in the root.
     fn due(&self) -> VecDeque<Due> {
         let mut ingest = Ingest::new(Include::default());
@@ -34,7 +40,7 @@ impl World {
     }
 
     fn batch(&self) -> Batch {
-        Batch::next(&mut self.due(), &self.root, Include::default()).unwrap()
+        Batch::next(&mut self.due(), &self.root, Terms::default()).unwrap()
     }
 
     fn hash(&self, batch: Batch) -> Hashed {
@@ -60,14 +66,11 @@ fn small_things_are_hashed_together_and_large_ones_alone() {
     let mut queue = world.due();
     queue.make_contiguous().sort_by(|a, b| a.name.cmp(&b.name));
     let mut sizes = Vec::new();
-    while let Some(batch) = Batch::next(&mut queue, &world.root, Include::default()) {
+    while let Some(batch) = Batch::next(&mut queue, &world.root, Terms::default()) {
         sizes.push(batch.due.len());
         match world.hash(batch) {
             Hashed::Done(done) => {
-                assert!(
-                    done.iter().all(|(_, outcome)| matches!(outcome, Outcome::Published { .. })),
-                    "{done:?}"
-                );
+                assert!(done.iter().all(|(_, outcome)| matches!(outcome, Outcome::Published(_))), "{done:?}");
             }
             blocked => panic!("{blocked:?}"),
         }
@@ -83,21 +86,25 @@ fn small_things_are_hashed_together_and_large_ones_alone() {
 }
 
 #[test]
-fn a_name_without_room_for_its_torrent_is_refused_before_it_is_hashed() {
+fn a_name_without_room_for_its_torrent_gets_one_of_another_name_and_a_bad_one_is_not_hashed() {
     let world = World::new();
-    for (bytes, fits) in [(247, true), (248, false), (255, false)] {
-        let path = world.path(&"x".repeat(bytes));
+    for (name, fits) in
+        [("x".repeat(247), true), ("x".repeat(248), true), ("x".repeat(255), true), ("a\nb".into(), false)]
+    {
+        let path = world.path(&name);
         fs::write(&path, "x").unwrap();
         let health = Health::default();
         let Hashed::Done(done) = hash(world.batch(), &health, &AtomicBool::new(false)) else { panic!() };
         match &done[0].1 {
-            Outcome::Published { .. } => assert!(fits, "{bytes}"),
-            Outcome::Failed(reason) => assert!(!fits && reason.contains("at most 247 bytes"), "{reason}"),
+            Outcome::Published(new) => assert!(fits && new.manifest.name() == name),
+            Outcome::Failed(reason) => assert!(!fits && reason.contains("control character"), "{reason}"),
             other => panic!("{other:?}"),
         }
-        assert_eq!(health.hashed_bytes.load(Relaxed), u64::from(fits), "{bytes}");
+        assert_eq!(health.hashed_bytes.load(Relaxed), u64::from(fits), "{name}");
         fs::remove_file(path).unwrap();
     }
+    let torrents = fs::read_dir(world.root.path()).unwrap();
+    assert_eq!(torrents.count(), 3, "each has its own");
 }
 
 #[test]
@@ -107,7 +114,7 @@ fn what_lies_at_the_torrents_place_is_never_followed() {
     fs::write(&victim, "precious").unwrap();
     fs::write(world.path("film"), "x").unwrap();
     symlink(&victim, world.path("film.torrent")).unwrap();
-    assert!(matches!(world.only(world.batch()), Outcome::Published { again: false, .. }));
+    assert!(matches!(world.only(world.batch()), Outcome::Published(new) if !new.again));
     assert_eq!(fs::read(&victim).unwrap(), b"precious");
     assert!(fs::symlink_metadata(world.path("film.torrent")).unwrap().is_file());
 
@@ -146,7 +153,7 @@ fn a_swap_at_any_moment_publishes_what_was_there_or_nothing() {
     fs::create_dir(world.path("upload")).unwrap();
     fs::write(world.path("upload/cat.jpg"), "cat").unwrap();
     let batch = world.batch();
-    let again = || Batch { root: batch.root.clone(), include: batch.include, due: batch.due.clone() };
+    let again = || Batch { root: batch.root.clone(), terms: batch.terms.clone(), due: batch.due.clone() };
     let link = world.place.path().join("link");
     symlink(&secret, &link).unwrap();
     let (ended, swaps, mut published) = (AtomicBool::new(false), AtomicU32::new(0), 0);
@@ -163,9 +170,9 @@ fn a_swap_at_any_moment_publishes_what_was_there_or_nothing() {
         while tries < TRIES || swaps.load(Relaxed) < 2_000 {
             tries += 1;
             match world.only(again()) {
-                Outcome::Published { manifest, .. } => {
+                Outcome::Published(new) => {
                     published += 1;
-                    assert_eq!(manifest.files()[0].path.as_str(), "cat.jpg");
+                    assert_eq!(new.manifest.files()[0].path.as_str(), "cat.jpg");
                 }
                 Outcome::Changed => {}
                 Outcome::Failed(reason) => assert!(!reason.contains("id_ed25519"), "{reason}"),
@@ -216,7 +223,7 @@ fn where_no_torrent_can_be_written_nothing_is_hashed() {
 
     world.root = Root::new(PathBuf::from("/proc"));
     let hashed = hash(
-        Batch { root: world.root.clone(), include: Include::default(), due },
+        Batch { root: world.root.clone(), terms: Terms::default(), due },
         &health,
         &AtomicBool::new(false),
     );
@@ -229,14 +236,60 @@ fn where_no_torrent_can_be_written_nothing_is_hashed() {
 fn signatures_of_the_very_same_content_are_kept() {
     let world = World::new();
     fs::write(world.path("film"), "x").unwrap();
-    let Outcome::Published { manifest, .. } = world.only(world.batch()) else { panic!() };
-    let key = nearcast_node::key::SecretKey::create(&world.place.path().join("key")).unwrap();
-    let signed = Manifest::clone(&manifest).with_signatures([key.sign(manifest.content())]);
+    let Outcome::Published(new) = world.only(world.batch()) else { panic!() };
+    let manifest = &new.manifest;
+    let key = SecretKey::create(&world.place.path().join("key")).unwrap();
+    let signed = Manifest::clone(manifest).with_signatures([key.sign(manifest.content())]);
     fs::write(world.path("film.torrent"), signed.to_torrent()).unwrap();
-    let old = std::time::SystemTime::now() - Duration::from_secs(50);
-    fs::File::options().write(true).open(world.path("film.torrent")).unwrap().set_modified(old).unwrap();
-    let Outcome::Published { manifest, same, again, .. } = world.only(world.batch()) else { panic!() };
-    assert!(same && !again && manifest.signatures().is_by(&[key.public()]));
+    world.make_old("film.torrent");
+    let Outcome::Published(new) = world.only(world.batch()) else { panic!() };
+    assert!(new.same && !new.again && new.manifest.signatures().is_by(&[key.public()]));
+    assert!(new.signers_lost.is_empty());
+    fs::write(world.path("film"), "y").unwrap();
+    world.make_old("film.torrent");
+    let Outcome::Published(new) = world.only(world.batch()) else { panic!() };
+    assert_eq!(
+        (new.again, new.signers_lost),
+        (true, vec![key.public()]),
+        "another content is not signed, and that is said"
+    );
+}
+
+#[test]
+fn a_seeder_with_a_key_signs_what_it_publishes_and_what_becomes_of_it() {
+    let world = World::new();
+    let key = Arc::new(SecretKey::create(&world.place.path().join("key")).unwrap());
+    let terms = Terms { key: Some(key.clone()), ..Terms::default() };
+    for text in ["one", "another"] {
+        fs::write(world.path("film"), text).unwrap();
+        if world.path("film.torrent").exists() {
+            world.make_old("film.torrent");
+        }
+        let batch = Batch::next(&mut world.due(), &world.root, terms.clone()).unwrap();
+        let Outcome::Published(new) = world.only(batch) else { panic!() };
+        assert!(new.signers_lost.is_empty());
+        let written = read_torrent(&world.root.open().unwrap(), Path::new("film.torrent")).unwrap();
+        assert!(written.signatures().is_by(&[key.public()]));
+    }
+}
+
+#[test]
+fn a_torrent_that_somebody_made_of_the_same_data_stays_as_it_is() {
+    let world = World::new();
+    fs::write(world.path("film"), vec![7; 100_000]).unwrap();
+    let options = PublishOptions { piece_bytes: Some(16_384), ..PublishOptions::default() };
+    let folder = world.root.open().unwrap();
+    let never = AtomicBool::new(false);
+    let prepared = Prepared::of(&folder, "film".as_ref(), &options).unwrap();
+    let theirs = prepared.hash(&|_, _| (), &never).unwrap().manifest;
+    // Other programs write more into it than we do.
+    let mut torrent = theirs.to_torrent();
+    torrent.splice(1..1, *b"7:comment5:hello");
+    fs::write(world.path("film.torrent"), &torrent).unwrap();
+    world.make_old("film.torrent");
+    let Outcome::Published(new) = world.only(world.batch()) else { panic!() };
+    assert!(new.same && new.manifest.content() == theirs.content());
+    assert_eq!(fs::read(world.path("film.torrent")).unwrap(), torrent);
 }
 
 #[test]
@@ -249,7 +302,7 @@ fn what_makes_hashing_panic_fails_alone_and_the_others_are_published() {
     assert_eq!(done.len(), 3);
     for (due, outcome) in done {
         match outcome {
-            Outcome::Published { .. } => assert_ne!(due.name, PANICS),
+            Outcome::Published(_) => assert_ne!(due.name, PANICS),
             Outcome::Failed(sentence) => {
                 assert_eq!(due.name, PANICS);
                 assert!(sentence.contains("an error in the program"), "{sentence}");

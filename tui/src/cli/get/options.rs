@@ -128,7 +128,7 @@ impl Options {
             false => AtlasSource::File(path),
         });
         Ok(Options {
-            output: layers.path(Setting::Output).unwrap_or_default(),
+            output: output(layers)?,
             peers: layers.addresses(Setting::Peer),
             trackers: layers.addresses(Setting::Tracker),
             discover: discover(layers)?,
@@ -172,6 +172,18 @@ impl Options {
 fn publisher(text: &str) -> Result<Publisher, CommandError> {
     let wrong = |error| CommandError::BadOption(format!("{text}: {error}"));
     text.parse().map_err(wrong)
+}
+
+/// The folder to download to.
+fn output(layers: &Layers<Setting>) -> Result<PathBuf, CommandError> {
+    let output = layers.path(Setting::Output).unwrap_or_default();
+    if output.exists() && !output.is_dir() {
+        return Err(CommandError::BadOption(format!(
+            "-o names the folder to download to, and {} is no folder; the file in it gets the content's name",
+            output.display()
+        )));
+    }
+    Ok(output)
 }
 
 fn discover(layers: &Layers<Setting>) -> Result<BTreeSet<Discover>, CommandError> {

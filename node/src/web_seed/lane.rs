@@ -138,7 +138,7 @@ impl Seed {
         let mut body = self.open(file, 0..1, Duration::ZERO).await?;
         if !body.whole {
             // Read to its end, the connection serves the next request too.
-            body.next(1, &self.tools.events, self.link).await?;
+            body.next(1, &self.tools, self.link).await?;
         }
         Ok(())
     }
@@ -276,7 +276,7 @@ impl Seed {
             if body.bytes.is_empty() {
                 self.go_on(body, end).await?;
             }
-            match body.next(max, &self.tools.events, self.link).await {
+            match body.next(max, &self.tools, self.link).await {
                 Err(Trouble::Passing { after: None, .. }) if body.came >= BROKEN_OFF_BYTES_MIN => {
                     self.go_on(body, end).await?;
                 }
@@ -397,7 +397,7 @@ impl Seed {
             let end = body.bytes.start.saturating_add(pass.next().await);
             while body.bytes.start < end {
                 let left = to_usize(end.saturating_sub(body.bytes.start));
-                body.next(left, &self.tools.events, self.link).await?;
+                body.next(left, &self.tools, self.link).await?;
             }
         }
         Ok(())
@@ -412,7 +412,7 @@ impl Body {
     }
 
     /// The next bytes, at most `max`.
-    async fn next(&mut self, max: usize, events: &Events, link: LinkId) -> Result<Bytes, Trouble> {
+    async fn next(&mut self, max: usize, tools: &Tools, link: LinkId) -> Result<Bytes, Trouble> {
         while self.rest.is_empty() {
             let asked = Instant::now();
             let chunk = timeout(self.rate.patience(), self.response.chunk()).await;
@@ -422,6 +422,7 @@ impl Body {
                 Ok(Err(error)) => return Err(client::trouble(error)),
                 Err(_) => Bytes::new(),
             };
+            tools.arrived.fetch_add(self.rest.len() as u64, Ordering::Relaxed);
             match self.rate.note(asked.elapsed(), self.rest.len()) {
                 Progress::Enough => {}
                 Progress::TooLittle => {
@@ -430,7 +431,7 @@ impl Body {
                 }
                 Progress::Told => {
                     // The driver is gone only when the node stops.
-                    let _ = events.send(TaskEvent::Receiving { link }).await;
+                    let _ = tools.events.send(TaskEvent::Receiving { link }).await;
                 }
             }
         }

@@ -119,7 +119,7 @@ fn progress_has_every_key_of_the_contract() {
     assert!(!told["name"].as_str().unwrap().contains('\u{1b}'));
     told["name"] = expected["name"].clone();
     assert_eq!(told, expected);
-    let idle = Progress { rate_down: 0.0, ..halfway() };
+    let idle = Progress { rate_down: Some(0.0), ..halfway() };
     let lines = events.on_progress(Instant::now() + PROGRESS_INTERVAL, &idle, true);
     assert_eq!(parse(&lines[0])["eta_seconds"], Value::Null);
 }

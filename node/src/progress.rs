@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use nearcast_core::{id::ContentId, signature::PublisherKey, stats::Traffic, tier::Tier};
+use nearcast_core::{asn::Asn, id::ContentId, signature::PublisherKey, stats::Traffic, tier::Tier};
 
 use crate::imports::Imports;
 
@@ -49,6 +49,10 @@ pub struct Neighbour {
     pub address: String,
     /// How near it is.
     pub tier: Tier,
+    /// The AS its address is in, as far as an atlas says so.
+    pub asn: Option<Asn>,
+    /// Bytes per second it gives at the moment.
+    pub rate_down: f64,
     /// The operator's own server.
     pub origin: bool,
     /// An HTTP server: `peer` and `address` are its URL, without credentials and query.

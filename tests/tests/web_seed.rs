@@ -189,7 +189,9 @@ fn a_server_that_is_asked_too_often_is_asked_one_thing_at_a_time_until_all_is_he
         let server = film.serve(manner.clone());
         film.finish_alone(&server.url("film.bin"));
         let seen = server.seen();
-        assert!(seen.limited > 0 && seen.limited < seen.requests, "{manner:?}: {seen:?}");
+        // Whether two requests meet at the one that takes one at a time is chance.
+        let refuses = !matches!(manner, Manner::OneByOne);
+        assert!(seen.limited < seen.requests && (seen.limited > 0 || !refuses), "{manner:?}: {seen:?}");
     }
 }
 

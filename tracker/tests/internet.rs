@@ -11,7 +11,7 @@ use std::{
 use ipnetwork::IpNetwork;
 use nearcast_core::{
     asn::{Asn, Relation},
-    atlas::Atlas,
+    atlas::{Atlas, is_reserved},
 };
 use nearcast_tracker::bgp::{
     compile::{Inputs, Report, compile},
@@ -50,7 +50,9 @@ fn atlas_of_2026() -> Option<&'static Atlas> {
         let as_rel = data(["toposcope-asrel-201806.txt.bz2"])?;
         let inputs = Inputs { tables, names, as_rel, version: Some(1_781_654_400), ..Inputs::default() };
         let (atlas, report) = compiled(&inputs);
-        assert_eq!((report.bad_lines, report.left_out, report.warnings.as_slice()), (0, 0, &[][..]));
+        assert_eq!((report.bad_lines, report.left_out), (0, 0));
+        let of_nobody = |warning: &String| warning.contains("private or other special addresses");
+        assert!(report.warnings.iter().all(of_nobody), "{:?}", report.warnings);
         assert_eq!(report.lines, 411_961 + 103_197 + 91_065 + 125_450 + 161_924);
         Some(atlas)
     };
@@ -62,7 +64,7 @@ fn the_atlas_of_the_whole_internet_is_small_and_complete() {
     let Some(atlas) = atlas_of_2026() else { return };
     let counts = atlas.counts();
     // One of the 564,580 prefixes is there twice: two ranges overlap in it.
-    assert_eq!((counts.prefixes_v4, counts.prefixes_v6), (564_579, 167_903));
+    assert_eq!((counts.prefixes_v4, counts.prefixes_v6), (564_578, 167_901));
     assert_eq!((counts.ranges_v4, counts.ranges_v6), (411_961, 103_197));
     assert_eq!((counts.names, counts.links_transit, counts.links_peering), (91_065, 125_450, 161_766));
     let file = atlas.encode();
@@ -230,7 +232,8 @@ fn longest_matches_are_those_of_a_naive_scan() {
             near(list[below(&mut dice, list.len())].0, &mut dice)
         };
         let expected = longest(ip);
-        assert_eq!(atlas.origin(ip), expected, "{ip}");
+        let is_nobodys = is_reserved(IpNetwork::from(ip));
+        assert_eq!(atlas.origin(ip), expected.filter(|_| !is_nobodys), "{ip}");
         if number % 500 == 0 {
             assert_eq!(naive(ip), expected, "{ip}");
         }
@@ -283,7 +286,7 @@ fn dumps_and_updates_compile_to_the_same_atlas_in_any_order() {
     // The time of the latest record: that of the table of 2015.
     assert_eq!(atlas.version(), 1_446_357_600);
     // Of two prefixes of 2015 nobody told a path that can be used.
-    assert_eq!((report.counts.prefixes_v4, report.counts.prefixes_v6), (59_041, 6_868));
+    assert_eq!((report.counts.prefixes_v4, report.counts.prefixes_v6), (59_113, 6_868));
     let backwards = Inputs {
         ribs: ribs.into_iter().rev().collect(),
         updates: updates.into_iter().rev().collect(),

@@ -4,6 +4,7 @@ pub(crate) mod bar;
 pub(crate) mod event;
 mod layout;
 pub(crate) mod lines;
+pub(crate) mod peers;
 pub(crate) mod text;
 
 use std::time::Instant;
@@ -20,6 +21,7 @@ use crate::{
 /// Tells of one download. It sees snapshots, never the download itself, so it cannot slow it down.
 pub(crate) struct Report {
     screen: Screen,
+    content: ContentId,
     /// Several downloads may share a terminal: errors say whose they are.
     label: String,
     voice: Voice,
@@ -43,7 +45,7 @@ impl Report {
             Style::Nothing => Voice::Silent,
         };
         let screen = screen.clone();
-        Report { screen, label, voice }
+        Report { screen, content, label, voice }
     }
 
     /// The newest snapshot; `fresh` when it was not seen before.
@@ -59,6 +61,20 @@ impl Report {
             }
             Voice::Bar(bar) => bar.on_progress(progress),
             Voice::Silent => {}
+        }
+    }
+
+    /// Somebody wants to know who the peers are.
+    pub(crate) fn on_asked_for_peers(&mut self, progress: &Progress) {
+        match &mut self.voice {
+            Voice::Events(events) => self.screen.data(&events.peers(progress)),
+            _ => {
+                let label = text::label(
+                    Some(&progress.name).filter(|name| !name.is_empty()).map(String::as_str),
+                    self.content,
+                );
+                peers::lines(&label, progress).iter().for_each(|line| self.screen.say(line));
+            }
         }
     }
 

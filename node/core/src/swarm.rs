@@ -404,6 +404,11 @@ impl Swarm {
         self.discovery.asks(peer)
     }
 
+    /// What a neighbour gives, in bytes a second; nothing while it gives nothing.
+    pub fn rate_of(&self, peer: PeerKey) -> f32 {
+        self.links.get(peer).map_or(0.0, |link| link.rate)
+    }
+
     /// Neighbours.
     pub fn neighbours(&self) -> usize {
         self.links.len()

@@ -123,6 +123,8 @@ impl Driver {
             peer: up.peer.to_string(),
             address: known.connection().map(|connection| connection.remote.to_string()).unwrap_or_default(),
             tier: up.near.tier(),
+            asn: up.near.asn,
+            rate_down: f64::from(self.engine.swarm(key).map_or(0.0, |swarm| swarm.rate_of(peer))),
             origin: up.origin,
             web_seed: false,
             has: f64::from(map.count()) / f64::from(map.runs().max(1)),

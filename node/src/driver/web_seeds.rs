@@ -70,6 +70,8 @@ impl WebSeed {
             peer: self.place.to_string(),
             address: self.place.to_string(),
             tier: Tier::Unknown,
+            asn: None,
+            rate_down: 0.0,
             origin: true,
             web_seed: true,
             has: 1.0,
@@ -287,8 +289,12 @@ impl Driver {
 
     /// Web seeds that are open, as neighbours.
     pub(super) fn web_neighbours(&self, key: ContentKey) -> impl Iterator<Item = progress::Neighbour> {
-        let seeds = self.contents.get(&key).map(|content| content.web_seeds.values());
-        seeds.into_iter().flatten().filter_map(WebSeed::neighbour)
+        let seeds = self.contents.get(&key).map(|content| content.web_seeds.iter());
+        let swarm = self.engine.swarm(key);
+        seeds.into_iter().flatten().filter_map(move |(peer, seed)| {
+            let rate_down = f64::from(swarm.map_or(0.0, |swarm| swarm.rate_of(*peer)));
+            Some(progress::Neighbour { rate_down, ..seed.neighbour()? })
+        })
     }
 
     /// Says what is missing, if a link names data but nobody who could say what it is.

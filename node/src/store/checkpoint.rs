@@ -37,6 +37,9 @@ impl DiskStore {
             outcome.lost.extend(self.give_up(&mut batch, file));
             outcome.failure.get_or_insert_with(|| self.io_error(file, error));
         }
+        if let Some(resume) = resume.as_ref().filter(|_| outcome.failure.is_some()) {
+            resume.note_failed_sync();
+        }
         let new = match self.record(resume.as_mut(), &batch) {
             Ok(new) => new,
             Err(error) => {

@@ -37,6 +37,7 @@ use crate::unfinished::{STATE_DIGITS, STATE_ENDING, beginning};
 
 const STATE: &str = "state";
 const METAINFO: &str = "metainfo.torrent";
+const SYNC_FAILED: &str = "sync-failed";
 const JOURNAL: &str = "journal";
 /// Changes with the format; an older program then hashes instead of misreading.
 const MAGIC: &[u8; 8] = b"ncstate1";
@@ -77,6 +78,8 @@ pub(crate) struct Left {
     pub(crate) noted: Noted,
     /// Partial files that are ours; none if an earlier version of the program left the state.
     pub(crate) made: Option<made::Noted>,
+    /// The disk once failed to make something durable: what lies beyond the state may be in memory only.
+    pub(crate) sync_failed: bool,
 }
 
 impl Resume {
@@ -146,7 +149,16 @@ impl Resume {
         self.save_metainfo(manifest)?;
         let noted = Journal::read(&self.folder, JOURNAL, manifest)?;
         let made = Made::read(&self.folder, manifest.layout())?;
-        Ok(Left { durable: self.read_state(manifest)?, noted, made })
+        let sync_failed = open_if_there(&self.folder, SYNC_FAILED)?.is_some();
+        Ok(Left { durable: self.read_state(manifest)?, noted, made, sync_failed })
+    }
+
+    /// The disk failed to make something durable. What was written then reads back right as long as it is in memory, so it
+    /// is not believed by looking.
+    pub(crate) fn note_failed_sync(&self) {
+        if let Err(error) = write_durably(&self.folder, SYNC_FAILED, &[]) {
+            tracing::warn!(%error, folder = %self.folder.path().display(), "the disk takes no note of its failure");
+        }
     }
 
     /// Starts the journal anew with what is still worth knowing.
@@ -182,7 +194,7 @@ impl Resume {
         let Resume { parent, name, folder, journal, .. } = self;
         drop(journal);
         alike::forget(&folder);
-        for name in [STATE, METAINFO, JOURNAL, MADE] {
+        for name in [STATE, METAINFO, JOURNAL, MADE, SYNC_FAILED] {
             folder.remove_file(name)?;
             folder.remove_file(&temporary(name))?;
         }

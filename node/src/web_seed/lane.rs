@@ -37,7 +37,7 @@ use super::{
     plan::{Part, Stretch},
 };
 use crate::exchange::{
-    Events, LinkId, TaskEvent,
+    LinkId, TaskEvent,
     fetch::Tools,
     least_rate::{LeastRate, Progress, WINDOW},
 };

@@ -19,7 +19,11 @@ use nearcast_node::{
     progress::Progress,
 };
 use nearcast_service::{atlas::Known, cli::Told, signals::Signals};
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    task::JoinSet,
+};
 
 use self::{
     options::{Discover, Options},
@@ -89,6 +93,8 @@ pub(super) struct Get {
 
 impl Get {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
+        // Whoever asks for the peers before there are any does not end us: that is what the signal does by default.
+        let _asked = signal(SignalKind::user_defined1());
         let read = self.told.sources.read();
         if self.told.check {
             return self.tell_config(screen, read);
@@ -267,6 +273,8 @@ fn fail(report: &mut Report, error: CommandError) -> CommandError {
 
 /// Hands every snapshot to the report, and lets it catch up in between.
 async fn tell(report: &mut Report, progress: &mut watch::Receiver<Progress>) -> std::convert::Infallible {
+    // Where the system refuses, nobody can ask; the download goes on.
+    let mut asked = signal(SignalKind::user_defined1()).ok();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut open = true;
@@ -277,10 +285,26 @@ async fn tell(report: &mut Report, progress: &mut watch::Receiver<Progress>) -> 
                 open
             }
             _ = tick.tick() => false,
+            () = next_of(&mut asked) => {
+                let snapshot = progress.borrow().clone();
+                report.on_asked_for_peers(&snapshot);
+                continue;
+            }
         };
         // Cloned, because the writer waits while a snapshot is borrowed.
         let snapshot = progress.borrow_and_update().clone();
         report.on_progress(Instant::now(), &snapshot, fresh);
+    }
+}
+
+/// The next time that signal comes.
+async fn next_of(signal: &mut Option<tokio::signal::unix::Signal>) {
+    let heard = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if heard.is_none() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -306,7 +306,7 @@ pub(super) mod tests {
             "30.0%",
             "20.0%",
             "sent 1.20 copies",
-            "(AS1000001, 3 peers) imported 1.50 copies",
+            ", 3 peers) imported 1.50 copies",
         ] {
             assert!(text.contains(part), "{part} in {text}");
         }

@@ -13,11 +13,14 @@ use nearcast_node::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::text::remaining;
+use super::{peers::kind, text::remaining};
 use crate::error::CommandError;
 
 /// Progress is told at most this often, except when the phase changes, and when the first bytes came.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The peers are listed this often.
+const PEERS_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -50,6 +53,11 @@ enum Event<'a> {
         peers: usize,
         peers_by_tier: PeersByTier<'a>,
     },
+    /// Every few seconds while there are any, and when SIGUSR1 comes.
+    Peers {
+        content: &'a str,
+        peers: Vec<Peer>,
+    },
     Stalled {
         content: &'a str,
         why: String,
@@ -81,6 +89,37 @@ enum Event<'a> {
         content: &'a str,
         uploaded_bytes: u64,
     },
+}
+
+/// One of those we exchange with.
+#[derive(Serialize)]
+struct Peer {
+    peer: String,
+    address: String,
+    /// How near it is; `origin` or `web_seed` for those.
+    tier: &'static str,
+    asn: Option<u32>,
+    /// Share of the content it has, 0 to 1.
+    has: f64,
+    /// Bytes a second it gives.
+    down: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+impl Peer {
+    fn of(neighbour: &Neighbour) -> Peer {
+        Peer {
+            peer: printable(&neighbour.peer),
+            address: printable(&neighbour.address),
+            tier: kind(neighbour),
+            asn: neighbour.asn.map(|asn| asn.0),
+            has: neighbour.has,
+            down: neighbour.rate_down as u64,
+            received_bytes: neighbour.received,
+            sent_bytes: neighbour.sent,
+        }
+    }
 }
 
 /// An event, and when it was told.
@@ -146,12 +185,21 @@ pub(crate) struct Events {
     untold: bool,
     /// It was told that bytes have come.
     moving: bool,
+    /// When the peers were listed last.
+    listed: Option<Instant>,
 }
 
 impl Events {
     /// Nothing was told yet.
     pub(crate) fn new(content: ContentId) -> Events {
-        Events { content: content.to_string(), started: false, told: None, untold: false, moving: false }
+        Events {
+            content: content.to_string(),
+            started: false,
+            told: None,
+            untold: false,
+            moving: false,
+            listed: None,
+        }
     }
 
     /// The lines due now.
@@ -165,6 +213,11 @@ impl Events {
             Some((when, phase)) => (now.duration_since(*when) < PROGRESS_INTERVAL, *phase != progress.phase),
             None => (false, true),
         };
+        let due = now.duration_since(*self.listed.get_or_insert(now)) >= PEERS_INTERVAL;
+        if fresh && self.started && due && !progress.neighbours.is_empty() {
+            self.listed = Some(now);
+            lines.push(self.peers(progress));
+        }
         if let (true, Phase::Stalled(why)) = (new_phase, &progress.phase) {
             let why = printable(why);
             lines.push(Event::Stalled { content: &self.content, why }.line());
@@ -213,6 +266,12 @@ impl Events {
     pub(crate) fn on_left(&self, uploaded_bytes: u64) -> String {
         let content = &self.content;
         Event::Left { content, uploaded_bytes }.line()
+    }
+
+    /// Who we exchange with.
+    pub(crate) fn peers(&self, progress: &Progress) -> String {
+        let peers = progress.neighbours.iter().map(Peer::of).collect();
+        Event::Peers { content: &self.content, peers }.line()
     }
 
     fn started(&mut self, name: &str, bytes_total: u64, bytes_resumed: u64) -> String {

@@ -191,7 +191,10 @@ mod tests {
     #[test]
     fn a_rate_that_is_not_known_is_a_dash_without_a_time() {
         let unknown = Progress { rate_down: None, ..halfway() };
-        assert_eq!(drawn(60, "season", &unknown), "season ##########  50% —, 80% from peers");
+        assert_eq!(
+            drawn(60, "season", &unknown),
+            "season ##########  50% 50.0 MB of 100 MB, —, 80% from peers"
+        );
     }
 
     #[test]

@@ -144,6 +144,8 @@ pub(crate) mod tests {
             peer: "12D3".into(),
             address: "/ip4/127.1.0.2/tcp/1".into(),
             tier,
+            asn: Some(nearcast_core::asn::Asn(64_500)),
+            rate_down: 1_000_000.0,
             origin,
             web_seed: false,
             has: 0.5,

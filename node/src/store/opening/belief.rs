@@ -55,7 +55,9 @@ impl Opening {
                     pieces.extend(self.pieces_of(finding.file))
                 }
                 // Whoever was killed may have written more than he wrote down.
-                (Basis::Partial { .. }, true) => pieces.extend(self.pieces_beyond(finding.file, &trusted)?),
+                (Basis::Partial { .. }, true) if !left.sync_failed => {
+                    pieces.extend(self.pieces_beyond(finding.file, &trusted)?)
+                }
                 _ => {}
             }
         }

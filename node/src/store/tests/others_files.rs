@@ -53,7 +53,7 @@ fn a_part_of_the_right_content_is_adopted_and_keeps_what_is_too_long_until_it_is
     assert_eq!(fs::metadata(&part).unwrap().len(), bytes.len() as u64);
     drop(opened);
     let opened = open(&manifest, temp.path());
-    assert_eq!(opened.have.count(), 9, "and that is remembered");
+    assert_eq!(opened.have.count(), 12, "and the piece that it makes whole is right");
     put_all(&opened.store, &manifest, &data);
     opened.store.finish().unwrap();
     assert!(data.is_in(&manifest, temp.path()));

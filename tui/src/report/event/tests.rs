@@ -166,3 +166,20 @@ fn the_first_bytes_are_told_at_once() {
     assert_eq!(kinds(&events.on_progress(after(start, 2), &halfway(), true)), ["progress"]);
     assert!(events.on_progress(after(start, 3), &halfway(), true).is_empty(), "only the first");
 }
+
+#[test]
+fn the_peers_are_listed_every_five_seconds_with_what_is_known_of_each() {
+    let mut events = Events::new(ContentId([1; 32]));
+    let start = Instant::now();
+    events.on_progress(start, &halfway(), true);
+    let later = start + Duration::from_secs(5);
+    let listed = |lines: Vec<String>| lines.into_iter().find(|line| line.contains("\"event\":\"peers\""));
+    assert_eq!(listed(events.on_progress(later - Duration::from_secs(1), &halfway(), true)), None);
+    let line = listed(events.on_progress(later, &halfway(), true)).expect("it is time");
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let first = &line["peers"][0];
+    assert_eq!((first["tier"].as_str(), first["asn"].as_u64()), (Some("prefix24"), Some(64_500)));
+    assert_eq!((first["down"].as_u64(), first["has"].as_f64()), (Some(1_000_000), Some(0.5)));
+    assert_eq!(line["peers"][2]["tier"], "origin");
+    assert_eq!(listed(events.on_progress(later, &halfway(), true)), None, "not twice");
+}

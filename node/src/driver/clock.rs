@@ -38,7 +38,6 @@ impl Clock {
     }
 
     /// When that is.
-
     pub(super) fn instant(&self, time: Timestamp) -> Instant {
         self.origin + Duration::from_nanos(time.as_nanos())
     }

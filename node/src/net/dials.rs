@@ -78,8 +78,8 @@ pub(crate) struct Dials {
 
 /// What a connection that was made is.
 pub(crate) enum Made {
-    /// What this dial was for.
-    Dialled(Dial),
+    /// What the dial with this token was for.
+    Dialled(u64),
     /// One too many: its dial has led somewhere else.
     Superfluous,
     /// Nobody's: the other side made it, or its dial was given up.
@@ -127,7 +127,7 @@ impl Dials {
         let number = self.by_connection.get(&connection).copied();
         let Some(dial) = number.and_then(|number| self.end(number)) else { return Made::Other };
         self.superfluous.extend(dial.under_way.keys().filter(|other| **other != connection));
-        Made::Dialled(dial)
+        Made::Dialled(dial.token)
     }
 
     /// A dial is over. What it had under way is waited for by nobody.
@@ -454,7 +454,7 @@ mod tests {
         assert_eq!(dials.due(next), [dial]);
         let quic = begin(now, &mut dials, dial).unwrap();
         assert_eq!(dials.next_due(), None, "there is nothing else to try");
-        assert!(matches!(dials.made(quic), Made::Dialled(made) if made.token == 1));
+        assert!(matches!(dials.made(quic), Made::Dialled(1)));
         assert!(matches!(dials.made(tcp), Made::Superfluous), "one is enough");
         assert!(dials.by_connection.is_empty() && dials.superfluous.is_empty() && dials.dials.is_empty());
     }

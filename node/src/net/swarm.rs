@@ -258,7 +258,7 @@ impl Driver {
             ConnectedPoint::Dialer { .. } => None,
         };
         let dial = match self.dials.made(connection) {
-            Made::Dialled(dial) => Some(dial.token),
+            Made::Dialled(token) => Some(token),
             Made::Other => None,
             Made::Superfluous => {
                 self.unheard.insert(connection);

@@ -176,7 +176,7 @@ fn the_peers_are_listed_every_five_seconds_with_what_is_known_of_each() {
     let listed = |lines: Vec<String>| lines.into_iter().find(|line| line.contains("\"event\":\"peers\""));
     assert_eq!(listed(events.on_progress(later - Duration::from_secs(1), &halfway(), true)), None);
     let line = listed(events.on_progress(later, &halfway(), true)).expect("it is time");
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
     let first = &line["peers"][0];
     assert_eq!((first["tier"].as_str(), first["asn"].as_u64()), (Some("prefix24"), Some(64_500)));
     assert_eq!((first["down"].as_u64(), first["has"].as_f64()), (Some(1_000_000), Some(0.5)));

@@ -1,6 +1,6 @@
 //! What became of everybody a download asked, so that it can say at its end why it has nothing.
 //!
-//! Invariant: the last outcome of each is kept, of at most [`OUTCOMES_MAX`] of them; those that somebody chose go last.
+//! Invariant: the last outcome of each is kept, of sixteen of them at most; those that somebody chose go last.
 
 use std::fmt;
 

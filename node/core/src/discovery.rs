@@ -2,8 +2,8 @@
 //! to try them.
 //!
 //! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
-//! where it came from; `dialing` counts the candidates in [`State::Dialing`],
-//! slots those of them that began a moment ago.
+//! where it came from; `dialing` counts the candidates in [`State::Dialing`].
+//! Of those, the ones that began a moment ago hold a slot each.
 
 mod candidates;
 mod directories;

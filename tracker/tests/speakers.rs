@@ -6,7 +6,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fs,
     io::{Read, Write},
     net::{IpAddr, Ipv4Addr, TcpListener},
@@ -203,13 +203,9 @@ async fn routes_of_source(net: &Net) -> BTreeMap<Ipv4Network, Option<Vec<u32>>> 
     }
 }
 
-/// Whether anything can be made of it: something public in it, and no loop. Paths with sets are fine.
+/// Whether anything can be made of it: something public in it. Paths with sets are fine, and a path with a loop tells its origin.
 fn is_usable(path: Option<&[u32]>) -> bool {
-    let Some(path) = path else { return true };
-    let mut public: Vec<u32> = path.iter().copied().filter(|asn| Asn(*asn).is_public()).collect();
-    public.dedup();
-    let once: BTreeSet<&u32> = public.iter().collect();
-    !public.is_empty() && once.len() == public.len()
+    path.is_none_or(|path| path.iter().any(|asn| Asn(*asn).is_public()))
 }
 
 /// None if there are sets in it.

@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -89,6 +89,10 @@ pub struct DirectoryStats {
     pub entries: u64,
     /// Peers known, each counted once for each address it is known at.
     pub peers: u64,
+    /// Peers that took a connection when they were dialled back.
+    pub reached: u64,
+    /// Peers that took none: behind a NAT, or a firewall.
+    pub unreached: u64,
 }
 
 /// Why questions were refused.
@@ -136,6 +140,8 @@ pub(crate) struct Answer {
     pub(crate) members: Vec<Member>,
     /// How long the asker has to wait; its next question is not read sooner.
     pub(crate) wait: Duration,
+    /// Where to try whether the asker takes connections.
+    pub(crate) to_try: Option<SocketAddr>,
 }
 
 impl Directory {
@@ -179,6 +185,18 @@ impl Directory {
     /// The connection of a peer broke without a goodbye.
     pub(crate) fn lose(&self, name: &PeerName) {
         self.lock().registry.lose(name);
+    }
+
+    /// A peer was dialled back, as [`Answer::to_try`] said: whether it took the connection, or none if nobody had time for it.
+    pub(crate) fn tried(&self, name: &PeerName, at: SocketAddr, took: Option<bool>) {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.registry.tried(now, name, at, took);
+        match took {
+            Some(true) => count(&mut inner.stats.reached),
+            Some(false) => count(&mut inner.stats.unreached),
+            None => {}
+        }
     }
 
     /// Only these contents from now on, beside those the node serves.
@@ -297,6 +315,7 @@ impl Inner {
         let said = Announcement { content, name, endpoint, complete };
         let announced = self.registry.announce(now, &said, locator(&self.atlas));
         let refused = self.count(announced);
+        let to_try = self.registry.to_try(now, &name, &said.endpoint);
         let wanted = question.wanted().fits().unwrap_or(PEERS_MAX).min(PEERS_MAX);
         let search = Search { content, name, ip, wanted, complete };
         let mut members = Vec::new();
@@ -328,7 +347,7 @@ impl Inner {
             atlas: offer.map(|offer| Offer { version: offer.version, link: offer.link.clone() }),
             ..Reply::default()
         };
-        Answer { reply, members, wait: Duration::ZERO }
+        Answer { reply, members, wait: Duration::ZERO, to_try }
     }
 
     /// Counts what became of an announcement; whether it was refused.

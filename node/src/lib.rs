@@ -5,6 +5,7 @@ pub mod atlas;
 pub mod atlas_offers;
 mod budget;
 pub mod config;
+mod dial_back;
 pub mod directory;
 mod driver;
 pub mod error;

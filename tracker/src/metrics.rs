@@ -99,6 +99,9 @@ impl Scrape {
             ("malformed", refused.malformed),
         ];
         family(to, "questions_refused", "Questions refused, by reason", None, "reason", &reasons)?;
+        let dialled = [("open", self.directory.reached), ("closed", self.directory.unreached)];
+        let help = "Peers dialled back, by whether they took a connection";
+        family(to, "dial_backs", help, None, "result", &dialled)?;
         let tiers = Tier::ALL.map(|tier| (tier.name(), told_by_tier[tier as usize]));
         family(to, "peers_told", "Peers named in answers, by how near the asker", None, "tier", &tiers)?;
         let gauges = [

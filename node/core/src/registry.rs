@@ -13,6 +13,7 @@ mod name;
 mod networks;
 mod peers;
 mod pick;
+mod reach;
 mod saved;
 mod store;
 mod swarm;
@@ -25,6 +26,7 @@ use self::{
     networks::{Networks, Spot},
     peers::Hosts,
     pick::{Asker, Pick, Picked, Places},
+    reach::{Reach, Tries},
     store::Contents,
     swarm::Entry,
 };
@@ -203,6 +205,7 @@ pub struct Registry {
     own: BTreeSet<ContentId>,
     contents: Contents,
     hosts: Hosts,
+    tries: Tries,
     networks: Networks,
     entries: usize,
     /// Ranks members inside a class of nearness.
@@ -216,8 +219,8 @@ pub struct Registry {
     random: Random,
 }
 
-/// Where fewer can be told of, peers whose connection broke are told of as well, up to so many in all: it may have been the
-/// network between us.
+/// Where fewer can be told of, peers whose connection broke and peers that take none are told of as well, up to so many in
+/// all: it may be the network between us.
 const MEMBERS_FEW: usize = 4;
 /// A swarm that is asked about is rid of expired entries this often, in seconds.
 const PURGE_EVERY: u32 = 10;
@@ -240,6 +243,7 @@ impl Registry {
             own: BTreeSet::new(),
             contents: Contents::new(key()),
             hosts: Hosts::new(key()),
+            tries: Tries::default(),
             networks: Networks::new(key()),
             key: key(),
             entries: 0,
@@ -361,14 +365,20 @@ impl Registry {
                 key: self.key,
             };
             let around = if asn == swarm::NO_AS { &[] } else { self.adjacency.of(Asn(asn), locator) };
-            let (hosts, scope) = (&self.hosts, Scope::of(search.ip));
+            let (hosts, tries, scope) = (&self.hosts, self.tries, Scope::of(search.ip));
             let places = self.config.places(wanted);
             let told = members.len();
-            let mut tell = |lost: bool, places: Places| {
+            let is_doubtful = |entry: &Entry| {
+                let host = hosts.get(entry.host);
+                // Behind a wall that keeps us out there may be others, who reach each other.
+                let walled = host.reach().0 == Reach::Closed && entry.spot().network() != asker.spot.network();
+                host.is_lost() || walled && tries.count()
+            };
+            let mut tell = |doubtful: bool, places: Places| {
                 let may_tell = |entry: &Entry| Scope::of(hosts.get(entry.host).ip()) == scope;
-                let counts = |entry: &Entry| hosts.get(entry.host).is_lost() == lost;
-                // Where nobody is lost nobody's host needs to be looked at.
-                let counts = hosts.has_lost().then_some(&counts as &dyn Fn(&Entry) -> bool);
+                let counts = |entry: &Entry| is_doubtful(entry) == doubtful;
+                // Where nobody is doubtful nobody's host needs to be looked at.
+                let counts = hosts.has_doubtful().then_some(&counts as &dyn Fn(&Entry) -> bool);
                 let entries = swarm.entries();
                 let pick = Pick { entries, asker: &asker, around, places, may_tell: &may_tell, counts };
                 pick.run(&mut self.random, &mut self.picked);
@@ -384,7 +394,7 @@ impl Registry {
                 members.len().saturating_sub(told)
             };
             let others = tell(false, places);
-            if others < wanted.min(MEMBERS_FEW) && hosts.has_lost() {
+            if others < wanted.min(MEMBERS_FEW) && hosts.has_doubtful() {
                 tell(true, self.config.places(wanted.min(MEMBERS_FEW).saturating_sub(others)));
             }
         }

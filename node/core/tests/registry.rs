@@ -187,6 +187,44 @@ fn whose_connection_broke_is_told_of_only_where_hardly_anybody_else_is() {
 }
 
 #[test]
+fn who_takes_no_connections_is_told_of_only_near_it_and_where_hardly_anybody_else_is() {
+    let mut registry = open(RegistryConfig::default());
+    for number in 1..=40 {
+        registry.announce(millis(0), &said(CONTENT, number, ip(number)), &Nowhere);
+    }
+    let place = |number| endpoint(ip(number));
+    for number in 16..=29 {
+        let at = registry.to_try(millis(1), &name(number), &place(number)).unwrap();
+        assert_eq!((at.ip(), at.port()), (ip(number), 4001), "nowhere else");
+        assert_eq!(registry.to_try(millis(2), &name(number), &place(number)), None, "it is being tried");
+        registry.tried(millis(3), &name(number), at, Some(false));
+    }
+    assert_eq!(members(&mut registry, millis(1_000)).len(), 40, "it may be we who reach nobody");
+    let at = registry.to_try(millis(1_000), &name(40), &place(40)).unwrap();
+    registry.tried(millis(1_000), &name(40), at, Some(true));
+    let others: BTreeSet<_> = (1..=15).chain(30..=40).map(name).collect();
+    assert_eq!(members(&mut registry, millis(2_000)), others);
+    // Whoever sits behind the same wall reaches it, perhaps.
+    let IpAddr::V4(wall) = ip(17) else { unreachable!() };
+    let neighbour = Ipv4Addr::from_bits(wall.to_bits() ^ 64).into();
+    let told = find(&mut registry, millis(2_000), 99, neighbour, 50);
+    assert!(told.iter().any(|member| member.name == name(17)), "{told:?}");
+    // An announcement does not open a port; after ten minutes it is worth another try.
+    registry.announce(millis(60_000), &said(CONTENT, 17, ip(17)), &Nowhere);
+    assert_eq!(registry.to_try(millis(60_000), &name(17), &place(17)), None);
+    assert!(!members(&mut registry, millis(60_000)).contains(&name(17)));
+    let later = millis(11 * 60_000);
+    registry.announce(later, &said(CONTENT, 17, ip(17)), &Nowhere);
+    let at = registry.to_try(later, &name(17), &place(17)).unwrap();
+    registry.tried(later, &name(17), at, None);
+    assert!(registry.to_try(later, &name(17), &place(17)).is_some(), "nobody had time for it");
+    registry.tried(later, &name(17), at, Some(true));
+    assert!(members(&mut registry, later).contains(&name(17)));
+    // Whoever is not listed is nobody to try.
+    assert_eq!(registry.to_try(later, &name(99), &place(99)), None);
+}
+
+#[test]
 fn an_address_that_is_nobodys_or_a_port_of_another_service_is_not_passed_on() {
     let mut registry = open(RegistryConfig::default());
     let mut announce = |ip: &str, tcp, udp| {

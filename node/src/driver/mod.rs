@@ -60,6 +60,7 @@ use self::{
 use crate::{
     atlas_offers::AtlasOffers,
     config::{Caps, NodeConfig},
+    dial_back::DialBack,
     directory::Directory,
     error::{DownloadError, ShareError},
     exchange::{Buffers, Events, Known, TaskEvent, serve::READ_AHEAD_MAX},
@@ -204,6 +205,7 @@ struct Services {
     in_hand: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
     web: web_seed::Budget,
+    dial_back: DialBack,
     /// Set when the node ends: nothing waits any longer for others to close their streams.
     stop: CancellationToken,
 }
@@ -215,6 +217,7 @@ impl Driver {
         let nearness = parts.nearness.take().unwrap_or_default();
         let surroundings = nearness.surroundings().clone();
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
+        let stop = CancellationToken::new();
         Driver {
             engine: Engine::new(Arc::new(parts.policy.clone()), parts.seed),
             maps: Maps::default(),
@@ -239,7 +242,8 @@ impl Driver {
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),
                 web: web_seed::Budget::new(surroundings, parts.config.proxies.clone()),
-                stop: CancellationToken::new(),
+                dial_back: DialBack::new(parts.tasks.clone(), stop.clone()),
+                stop,
             },
             queue,
             totals: Totals::default(),

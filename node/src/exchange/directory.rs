@@ -18,6 +18,7 @@ use super::{Events, TaskEvent};
 use crate::{
     address::ip_of,
     budget::StreamPlace,
+    dial_back::DialBack,
     directory::Directory,
     net::{InboundStream, Network},
     wire::{
@@ -147,13 +148,19 @@ async fn read_all(
 
 /// Answers questions on one stream, one after the other, until it is closed or quiet. Without a directory there is one
 /// answer to all of them.
-pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, directory: Option<Directory>) {
+pub(crate) async fn serve(
+    inbound: InboundStream,
+    place: StreamPlace,
+    directory: Option<(Directory, DialBack)>,
+) {
     let peer = inbound.peer;
     if let Err(error) = answer_all(inbound, &place, directory.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
         // Whoever goes on closes what it does not need; a process that was killed does not.
         let broke = matches!(error, FrameError::Io(_));
-        if let (Some(directory), Some(name), true) = (directory, PeerName::from_id(&peer.to_bytes()), broke) {
+        if let (Some((directory, _)), Some(name), true) =
+            (directory, PeerName::from_id(&peer.to_bytes()), broke)
+        {
             directory.lose(&name);
         }
     }
@@ -163,7 +170,7 @@ pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, directory:
 async fn answer_all(
     inbound: InboundStream,
     place: &StreamPlace,
-    directory: Option<&Directory>,
+    directory: Option<&(Directory, DialBack)>,
 ) -> Result<(), FrameError> {
     let mut lease = place.lease();
     let InboundStream { peer, remote, stream, .. } = inbound;
@@ -178,8 +185,11 @@ async fn answer_all(
         let Some(question) = question? else { break };
         let mut wait = Duration::ZERO;
         match directory.zip(asker) {
-            Some((directory, (name, ip))) => {
+            Some(((directory, dial_back), (name, ip))) => {
                 let answer = directory.answer(name, ip, &question);
+                if let Some(at) = answer.to_try {
+                    dial_back.begin(directory, name, at);
+                }
                 write_reply(&answer.reply, &answer.members, &mut frames);
                 wait = answer.wait.min(WAIT_MAX);
             }

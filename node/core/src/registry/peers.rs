@@ -5,14 +5,14 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::{Endpoint, PeerName, index, index::Index};
+use super::{Endpoint, PeerName, index, index::Index, reach::Reach};
 use crate::saturate::to_u32;
 
 /// Addresses a peer may be known at, in different contents.
 pub(super) const HOSTS_MAX: usize = 4;
 const NOBODY: u32 = u32::MAX;
 
-/// A peer at an address: 61 bytes, kept to one cache line, as an answer of fifty touches fifty of these.
+/// A peer at an address: 64 bytes, one cache line, as an answer of fifty touches fifty of these.
 #[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(super) struct Host {
@@ -26,7 +26,13 @@ pub(super) struct Host {
     next: u32,
     /// Its connection broke, and nothing was heard of it since.
     lost: bool,
+    /// Whether it takes connections, and the minute that is known since.
+    reach: Reach,
+    reach_minute: u16,
 }
+
+// An answer of fifty would touch a hundred lines.
+const _: () = assert!(size_of::<Host>() == 64);
 
 impl Host {
     pub(super) fn ip(&self) -> IpAddr {
@@ -43,6 +49,16 @@ impl Host {
         self.lost
     }
 
+    /// Whether it takes connections, and the minute that is known since.
+    pub(super) fn reach(&self) -> (Reach, u16) {
+        (self.reach, self.reach_minute)
+    }
+
+    /// Whoever is told of it is likely to wait in vain.
+    fn is_doubtful(&self) -> bool {
+        self.lost || self.reach == Reach::Closed
+    }
+
     fn is_at(&self, ip: &[u8; 16], ports: [u16; 2]) -> bool {
         self.ip == *ip && self.ports == ports
     }
@@ -56,8 +72,8 @@ pub(super) struct Hosts {
     free: u32,
     index: Index,
     len: usize,
-    /// Hosts that are lost.
-    lost: usize,
+    /// Hosts that are lost, or take no connections.
+    doubtful: usize,
 }
 
 /// What is known of a peer: its hosts, those there are.
@@ -73,7 +89,7 @@ fn packed(endpoint: &Endpoint) -> ([u8; 16], [u16; 2]) {
 
 impl Hosts {
     pub(super) fn new(key: u64) -> Hosts {
-        Hosts { key, slab: Vec::new(), free: NOBODY, index: Index::default(), len: 0, lost: 0 }
+        Hosts { key, slab: Vec::new(), free: NOBODY, index: Index::default(), len: 0, doubtful: 0 }
     }
 
     pub(super) fn get(&self, number: u32) -> &Host {
@@ -129,9 +145,9 @@ impl Hosts {
         hosts.iter().flatten().map(|&number| self.get(number).entries as usize).sum()
     }
 
-    /// Whether some are lost.
-    pub(super) fn has_lost(&self) -> bool {
-        self.lost > 0
+    /// Whether some are lost, or take no connections.
+    pub(super) fn has_doubtful(&self) -> bool {
+        self.doubtful > 0
     }
 
     /// The connection of this peer broke.
@@ -141,8 +157,20 @@ impl Hosts {
 
     /// A host is lost, or was heard of.
     pub(super) fn set_lost(&mut self, number: u32, lost: bool) {
-        let before = std::mem::replace(&mut self.slab[number as usize].lost, lost);
-        self.lost = self.lost.saturating_add(lost.into()).saturating_sub(before.into());
+        self.change(number, |host| host.lost = lost);
+    }
+
+    /// What is known of a host since a minute.
+    pub(super) fn set_reach(&mut self, number: u32, reach: Reach, minute: u16) {
+        self.change(number, |host| (host.reach, host.reach_minute) = (reach, minute));
+    }
+
+    fn change(&mut self, number: u32, change: impl FnOnce(&mut Host)) {
+        let host = &mut self.slab[number as usize];
+        let before = host.is_doubtful();
+        change(host);
+        let after = host.is_doubtful();
+        self.doubtful = self.doubtful.saturating_add(after.into()).saturating_sub(before.into());
     }
 
     /// A host for one more entry: `known` if there is one, else a new one. The caller saw that there are fewer than
@@ -157,7 +185,9 @@ impl Hosts {
     fn add(&mut self, name: PeerName, endpoint: &Endpoint) -> u32 {
         let (ip, ports) = packed(endpoint);
         let (hash, first) = (self.hash(&name), self.first(&name));
-        let host = Host { name, ip, ports, entries: 0, next: first.unwrap_or(NOBODY), lost: false };
+        let next = first.unwrap_or(NOBODY);
+        let (lost, reach) = (false, Reach::default());
+        let host = Host { name, ip, ports, entries: 0, next, lost, reach, reach_minute: 0 };
         self.len = self.len.saturating_add(1);
         let number = if self.free == NOBODY {
             if self.slab.len() == self.slab.capacity() {
@@ -186,7 +216,7 @@ impl Hosts {
             return;
         }
         let (name, next) = (host.name, host.next);
-        self.set_lost(number, false);
+        self.change(number, |host| (host.lost, host.reach) = (false, Reach::default()));
         let hash = self.hash(&name);
         match self.first(&name) {
             Some(first) if first == number && next == NOBODY => self.index.remove(hash, number),

@@ -27,18 +27,18 @@ use crate::{
     },
 };
 
-fn open() -> DirectoryConfig {
+pub(super) fn open() -> DirectoryConfig {
     DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() }
 }
 
-async fn tracker(network: u8, directory: DirectoryConfig) -> (Node, Directory) {
+pub(super) async fn tracker(network: u8, directory: DirectoryConfig) -> (Node, Directory) {
     let node = Node::start(NodeConfig { directory: Some(directory), ..config(network, 9) }).await.unwrap();
     let directory = node.directory().unwrap().clone();
     (node, directory)
 }
 
 /// Waits until a directory says so of itself. It tells nobody when it changes.
-async fn directory_is(
+pub(super) async fn directory_is(
     what: &str,
     directory: &Directory,
     is: impl Fn(&DirectoryStats) -> bool,
@@ -148,19 +148,19 @@ async fn a_seeder_of_more_contents_than_may_wait_tells_its_tracker_of_all_of_the
 }
 
 /// A client made of the wire's own parts, which can say what an honest one would not.
-struct Client {
+pub(super) struct Client {
     network: Network,
     stream: Wire,
 }
 
 impl Client {
-    async fn connect(ip: &str, tracker: &Node) -> Client {
+    pub(super) async fn connect(ip: &str, tracker: &Node) -> Client {
         let raw = Raw::connect(ip, tracker, &[DIRECTORY]).await;
         let stream = raw.open(DIRECTORY).await;
         Client { network: raw.network, stream }
     }
 
-    async fn ask(&mut self, question: &Question) -> Reply {
+    pub(super) async fn ask(&mut self, question: &Question) -> Reply {
         write_frame(&mut self.stream, question).await.unwrap();
         self.stream.flush().await.unwrap();
         self.reply().await

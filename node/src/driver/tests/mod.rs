@@ -1,6 +1,7 @@
 //! Whole nodes over loopback sockets, and peers that lie to them.
 
 mod addresses;
+mod dial_back;
 mod directories;
 mod edited;
 mod failing;

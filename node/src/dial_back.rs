@@ -1,0 +1,78 @@
+//! A directory tries by itself whether those who announce themselves take connections.
+//!
+//! Invariants: only the address of the connection that an announcement came over is dialled, at the port it claims, and the
+//! registry says when; few are dialled at once, each for a short time. Nothing is said over the connection.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use nearcast_core::registry::PeerName;
+use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::directory::Directory;
+
+/// So many are tried at once; whoever comes meanwhile is tried when it announces itself again.
+const TRIES_MAX: usize = 32;
+/// Whoever takes connections does so within this.
+const TRY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Dials back. Clones share its bounds.
+#[derive(Clone, Debug)]
+pub(crate) struct DialBack {
+    permits: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl DialBack {
+    /// Its dials are among `tasks`, and end when `stop` says so.
+    pub(crate) fn new(tasks: TaskTracker, stop: CancellationToken) -> DialBack {
+        DialBack { permits: Arc::new(Semaphore::new(TRIES_MAX)), tasks, stop }
+    }
+
+    /// Tries whether a peer takes connections at an address, and tells its directory.
+    pub(crate) fn begin(&self, directory: &Directory, name: PeerName, at: SocketAddr) {
+        let Ok(permit) = self.permits.clone().try_acquire_owned() else {
+            return directory.tried(&name, at, None);
+        };
+        let (directory, stop) = (directory.clone(), self.stop.clone());
+        self.tasks.spawn(async move {
+            let tried = stop.run_until_cancelled(timeout(TRY_TIMEOUT, TcpStream::connect(at))).await;
+            let took = tried.and_then(|dialled| match dialled {
+                Ok(Ok(_)) => Some(true),
+                Ok(Err(error)) => is_its_own(&error).then_some(false),
+                Err(_) => Some(false),
+            });
+            tracing::trace!(%at, ?took, "dialled back");
+            directory.tried(&name, at, took);
+            drop(permit);
+        });
+    }
+}
+
+/// Whether a failure says something of the peer, not of our own network or limits.
+fn is_its_own(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::TimedOut
+            | ErrorKind::HostUnreachable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn what_our_own_machine_lacks_says_nothing_of_a_peer() {
+        let of = |errno: Errno| is_its_own(&errno.into());
+        assert!([Errno::CONNREFUSED, Errno::HOSTUNREACH, Errno::TIMEDOUT].into_iter().all(of));
+        let ours = [Errno::MFILE, Errno::PERM, Errno::NETUNREACH, Errno::ADDRNOTAVAIL];
+        assert!(!ours.into_iter().any(of));
+    }
+}

@@ -211,12 +211,15 @@ impl Budget {
         }
     }
 
-    /// A connection is gone, on which the other side opened a stream or did not.
-    fn leave(&self, number: u64, opened: bool) {
+    /// A connection is gone, on which the other side opened a stream or did not, and which was worth its place or not.
+    fn leave(&self, number: u64, opened: bool, worth: bool) {
         let mut connections = self.lock();
         let Some(entry) = connections.all.remove(&number) else { return };
         if let Some(ip) = entry.ip.filter(|_| entry.inbound && !opened) {
             self.half_open.fail(ip, 1);
+        }
+        if let Some(ip) = entry.ip.filter(|_| entry.inbound && worth) {
+            self.half_open.forgive_visit(ip);
         }
         match entry.id {
             Some(id) => drop(connections.by_id.remove(&id)),

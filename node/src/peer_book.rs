@@ -9,87 +9,32 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+mod known;
+mod places;
+
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
-use libp2p::{Multiaddr, PeerId, multiaddr::Protocol, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use nearcast_core::{
-    addresses::{AddressBook, Place, Plan, Rank},
+    addresses::{AddressBook, Plan, Rank},
     id::PeerKey,
     prefix::Prefix,
-    random::mix,
     registry::Endpoint,
-    saturate::low_half,
-    scope::Scope,
     time::Timestamp,
 };
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::places::addresses;
+use self::places::{multiaddrs, serving, target};
+pub(crate) use self::{
+    known::{Connection, Known, tag},
+    places::{endpoint, endpoint_of, ports, record},
+};
 use crate::{
     address::{ip_of, peer_of, port_of},
     net::{Target, without_peer},
     wire::control::{PeerRecord, port},
 };
-
-/// A connection to a peer.
-#[derive(Clone, Debug)]
-pub(crate) struct Connection {
-    pub(crate) id: ConnectionId,
-    /// The other end, as seen.
-    pub(crate) remote: Multiaddr,
-}
-
-/// What is known of one peer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) id: Option<PeerId>,
-    /// Open connections, oldest first.
-    pub(crate) connections: Vec<Connection>,
-    /// Ports it says it listens on: TCP, then UDP.
-    pub(crate) ports: (Option<u16>, Option<u16>),
-    /// The IP of its best address, as the core's book has it.
-    told: Option<IpAddr>,
-    /// Addresses the user typed that are neither TCP nor QUIC at an IP: the dial says what is wrong with them.
-    odd: Vec<Multiaddr>,
-    alias_of: Option<PeerKey>,
-    /// It is an HTTP server.
-    is_server: bool,
-}
-
-impl Known {
-    /// Whether it is an HTTP server: a web seed.
-    pub(crate) fn is_server(&self) -> bool {
-        self.is_server
-    }
-
-    /// Its IP as seen on a connection, else as told.
-    pub(crate) fn ip(&self) -> Option<IpAddr> {
-        let seen = self.connections.iter().find_map(|connection| ip_of(&connection.remote));
-        seen.or(self.told)
-    }
-
-    /// The number by which everybody knows it (WIRE.md, "Tags"); 0 while its id is not known.
-    pub(crate) fn tag(&self) -> u32 {
-        self.id.as_ref().map_or(0, tag)
-    }
-
-    /// Where others can reach it: the IP we see, the ports it claims.
-    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
-        let ip = self.connections.iter().find_map(|connection| ip_of(&connection.remote))?;
-        let (tcp, udp) = self.ports;
-        (tcp.is_some() || udp.is_some()).then_some(Endpoint { ip, tcp, udp })
-    }
-
-    /// Whether a connection leads to it.
-    pub(crate) fn is_connected(&self) -> bool {
-        !self.connections.is_empty()
-    }
-
-    /// The connection for new streams: over TCP if there is one, which moves bulk faster, else the oldest.
-    pub(crate) fn connection(&self) -> Option<&Connection> {
-        let over_tcp =
-            |connection: &&Connection| connection.remote.iter().any(|part| matches!(part, Protocol::Tcp(_)));
-        self.connections.iter().find(over_tcp).or_else(|| self.connections.first())
-    }
-}
 
 /// Whose word it is that a peer is somewhere.
 #[derive(Clone, Copy, Debug)]
@@ -393,245 +338,5 @@ impl PeerBook {
     }
 }
 
-/// What of an endpoint may be dialled because somebody says so: ports of other services are left alone.
-fn serving(endpoint: &Endpoint) -> Option<Endpoint> {
-    let may = |port: &u16| Scope::may_serve_at(*port);
-    let Endpoint { ip, tcp, udp } = *endpoint;
-    let endpoint = Endpoint { ip, tcp: tcp.filter(may), udp: udp.filter(may) };
-    (endpoint.tcp.is_some() || endpoint.udp.is_some()).then_some(endpoint)
-}
-
-/// An address that is TCP or QUIC at an IP.
-pub(crate) fn endpoint_of(address: &Multiaddr) -> Option<Endpoint> {
-    let mut parts = address.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
-    let ip = match parts.next()? {
-        Protocol::Ip4(ip) => IpAddr::V4(ip),
-        Protocol::Ip6(ip) => IpAddr::V6(ip),
-        _ => return None,
-    };
-    let endpoint = match (parts.next()?, parts.next()) {
-        (Protocol::Tcp(tcp), None) => Endpoint { ip, tcp: Some(tcp), udp: None },
-        (Protocol::Udp(udp), Some(Protocol::QuicV1)) => Endpoint { ip, tcp: None, udp: Some(udp) },
-        _ => return None,
-    };
-    parts.next().is_none().then_some(endpoint)
-}
-
-fn target(place: &Place) -> Target {
-    let base = Multiaddr::from(place.ip);
-    let address = match place.quic {
-        false => base.with(Protocol::Tcp(place.port)),
-        true => base.with(Protocol::Udp(place.port)).with(Protocol::QuicV1),
-    };
-    Target { address, once: place.counted }
-}
-
-fn multiaddrs(endpoint: &Endpoint) -> Vec<Multiaddr> {
-    let place = |port, quic| target(&Place { ip: endpoint.ip, port, quic, counted: false }).address;
-    let tcp = endpoint.tcp.map(|port| place(port, false));
-    tcp.into_iter().chain(endpoint.udp.map(|port| place(port, true))).collect()
-}
-
-/// The number by which everybody knows a peer.
-pub(crate) fn tag(id: &PeerId) -> u32 {
-    let last = id.as_ref().digest().iter().rev().take(8).rev();
-    low_half(mix(last.fold(0, |number, &byte| number << 8 | u64::from(byte))))
-}
-
-/// An endpoint on the wire.
-pub(crate) fn record(peer: &[u8], endpoint: &Endpoint) -> PeerRecord {
-    let ip = match endpoint.ip.to_canonical() {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    };
-    PeerRecord {
-        peer: peer.to_vec(),
-        ip,
-        tcp_port: endpoint.tcp.map_or(0, u32::from),
-        udp_port: endpoint.udp.map_or(0, u32::from),
-    }
-}
-
-/// The endpoint in a record; none if it is malformed.
-pub(crate) fn endpoint(record: &PeerRecord) -> Option<Endpoint> {
-    let ip = match record.ip.len() {
-        4 => IpAddr::from(<[u8; 4]>::try_from(&record.ip[..]).ok()?),
-        16 => IpAddr::from(<[u8; 16]>::try_from(&record.ip[..]).ok()?).to_canonical(),
-        _ => return None,
-    };
-    Some(Endpoint { ip, tcp: port(record.tcp_port), udp: port(record.udp_port) })
-}
-
-/// The addresses in a record, for tests and fuzz targets; none if they are malformed.
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn addresses(record: &PeerRecord) -> Option<(IpAddr, Vec<Multiaddr>)> {
-    let endpoint = endpoint(record)?;
-    Some((endpoint.ip, multiaddrs(&endpoint)))
-}
-
-/// The first port of each kind among our own addresses, as we claim them: TCP, then UDP.
-pub(crate) fn ports(listen: &[Multiaddr]) -> (u32, u32) {
-    let find = |pick: fn(Protocol<'_>) -> Option<u16>| {
-        listen.iter().find_map(|address| address.iter().find_map(pick)).map_or(0, u32::from)
-    };
-    let tcp = find(|part| if let Protocol::Tcp(port) = part { Some(port) } else { None });
-    let udp = find(|part| if let Protocol::Udp(port) = part { Some(port) } else { None });
-    (tcp, udp)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOW: Timestamp = Timestamp::ZERO;
-
-    fn connection(number: usize, remote: &str) -> Connection {
-        Connection { id: ConnectionId::new_unchecked(number), remote: remote.parse().unwrap() }
-    }
-
-    #[test]
-    fn an_address_without_an_id_is_an_alias_of_whoever_answers_there() {
-        let mut book = PeerBook::new(1);
-        let address: Multiaddr = "/ip4/127.0.0.1/tcp/4001".parse().unwrap();
-        let named = book.key_at(&address);
-        assert_eq!(book.key_at(&address), named, "however often it is named");
-        let (first, second) = (PeerId::random(), PeerId::random());
-        let before = book.on_connected(NOW, first, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(named));
-        assert_eq!((book.alias(named), book.key_of(first)), (Some(before), before));
-        assert!(book.is_typed(before));
-        book.on_disconnected(first, ConnectionId::new_unchecked(1));
-        let Way::Dial(None, _) = book.way(NOW, named) else { panic!("whoever is there is wanted") };
-        let now = book.on_connected(NOW, second, connection(2, "/ip4/127.0.0.1/tcp/4001"), Some(named));
-        assert_eq!(book.alias(named), Some(now));
-        assert!(book.is_typed(now) && !book.is_typed(before), "the user typed where it is, not who");
-    }
-
-    #[test]
-    fn keys_that_change_behind_one_address_are_not_all_remembered() {
-        let mut book = PeerBook::new(1);
-        let named = book.key_at(&"/ip4/192.0.2.1/tcp/4001".parse().unwrap());
-        for number in 0..20_000 {
-            let id = PeerId::random();
-            book.on_connected(NOW, id, connection(number, "/ip4/192.0.2.1/tcp/4001"), Some(named));
-            book.on_disconnected(id, ConnectionId::new_unchecked(number));
-        }
-        assert!(book.peers.len() <= 2 + nearcast_core::addresses::strangers_max(), "{}", book.peers.len());
-        assert_eq!(book.peers.len(), book.book.len());
-    }
-
-    #[test]
-    fn two_addresses_of_one_peer_become_one_peer() {
-        let mut book = PeerBook::new(1);
-        let (first, second) = (
-            book.key_at(&"/ip4/127.0.0.1/tcp/4001".parse().unwrap()),
-            book.key_at(&"/ip4/127.0.0.1/udp/4001/quic-v1".parse().unwrap()),
-        );
-        let id = PeerId::random();
-        book.on_connected(NOW, id, connection(1, "/ip4/127.0.0.1/tcp/4001"), Some(first));
-        let peer = book.key_of(id);
-        assert_eq!(
-            book.on_connected(NOW, id, connection(2, "/ip4/127.0.0.1/udp/4001/quic-v1"), Some(second)),
-            peer
-        );
-        assert_eq!((book.alias(first), book.alias(second)), (Some(peer), Some(peer)));
-        assert_eq!(book.get(second).unwrap().id, Some(id));
-    }
-
-    #[test]
-    fn who_came_to_us_is_forgotten_and_who_we_know_is_kept() {
-        let mut book = PeerBook::new(1);
-        let (guest, host) = (PeerId::random(), PeerId::random());
-        let guest_key = book.on_connected(NOW, guest, connection(1, "/ip4/192.0.2.1/tcp/5"), None);
-        let named: Multiaddr = format!("/ip4/192.0.2.2/tcp/6/p2p/{host}").parse().unwrap();
-        let host_key = book.key_at(&named);
-        book.on_connected(NOW, host, connection(2, "/ip4/192.0.2.2/tcp/6"), Some(host_key));
-        assert_eq!(book.connected(), 2);
-        book.on_disconnected(guest, ConnectionId::new_unchecked(1));
-        book.on_disconnected(host, ConnectionId::new_unchecked(2));
-        assert!(book.get(guest_key).is_none() && book.get(host_key).is_some());
-        assert_eq!(book.connected(), 0);
-    }
-
-    #[test]
-    fn a_record_leads_back_to_the_address_it_was_made_of() {
-        let endpoint = Endpoint { ip: "2001:db8::7".parse().unwrap(), tcp: Some(4001), udp: None };
-        let record = record(&PeerId::random().to_bytes(), &endpoint);
-        let (ip, addresses) = addresses(&record).unwrap();
-        assert_eq!(ip, endpoint.ip);
-        assert_eq!(addresses, ["/ip6/2001:db8::7/tcp/4001".parse::<Multiaddr>().unwrap()]);
-    }
-
-    fn dialled(way: &Way) -> Vec<String> {
-        let Way::Dial(_, targets) = way else { return Vec::new() };
-        targets.iter().map(|target| target.address.to_string()).collect()
-    }
-
-    #[test]
-    fn a_wrong_name_at_an_address_costs_that_name_alone() {
-        let mut book = PeerBook::new(1);
-        let place = Endpoint { ip: "192.0.2.1".parse().unwrap(), tcp: Some(4_001), udp: None };
-        let word = |teller: &str| Word { ip: teller.parse().ok(), rank: Rank::Hearsay };
-        let wrong = book.hear(NOW, PeerId::random(), place.clone(), word("192.0.9.1")).unwrap();
-        let Way::Dial(Some(_), targets) = book.way(NOW, wrong) else { panic!("it is tried") };
-        book.on_other_found(wrong, &targets[0].address);
-        assert!(!book.on_dial_failed(NOW, wrong), "nothing is left of it");
-        assert!(book.get(wrong).is_none());
-        let right = book.hear(NOW, PeerId::random(), place, word("192.0.8.1")).expect("the address is good");
-        assert_eq!(dialled(&book.way(NOW, right)), ["/ip4/192.0.2.1/tcp/4001"]);
-    }
-
-    #[test]
-    fn what_a_stranger_says_of_a_peer_never_displaces_what_the_user_typed() {
-        let mut book = PeerBook::new(1);
-        let seeder = PeerId::random();
-        let typed = format!("/ip4/192.0.2.1/tcp/4701/p2p/{seeder}");
-        let key = book.key_at(&typed.parse().unwrap());
-        let word = Word { ip: "192.0.2.9".parse().ok(), rank: Rank::Hearsay };
-        for port in 9_001..9_100 {
-            let bogus = Endpoint { ip: "192.0.2.9".parse().unwrap(), tcp: Some(port), udp: None };
-            assert_eq!(book.hear(NOW, seeder, bogus, word), Some(key));
-        }
-        for number in 0..50_000u32 {
-            let ip = IpAddr::from((0x0800_0000 + number).to_be_bytes());
-            book.hear(NOW, PeerId::random(), Endpoint { ip, tcp: Some(4001), udp: None }, word);
-        }
-        assert_eq!(dialled(&book.way(NOW, key)), ["/ip4/192.0.2.1/tcp/4701"]);
-        assert!(book.peers.len() <= 1 + nearcast_core::addresses::hearsay_max(), "{}", book.peers.len());
-        assert_eq!(book.peers.len(), book.book.len());
-        assert_eq!(book.by_id.len(), book.peers.len());
-    }
-
-    #[test]
-    fn an_address_without_a_name_that_leads_to_a_known_peer_is_not_lost_with_its_number() {
-        let mut book = PeerBook::new(1);
-        let id = PeerId::random();
-        let guest = book.on_connected(NOW, id, connection(1, "/ip4/192.0.2.1/tcp/50000"), None);
-        let typed = book.key_at(&"/ip4/192.0.2.1/tcp/4001".parse().unwrap());
-        assert!(matches!(book.way(NOW, typed), Way::Dial(None, _)));
-        assert_eq!(book.on_connected(NOW, id, connection(2, "/ip4/192.0.2.1/tcp/4001"), Some(typed)), guest);
-        book.on_disconnected(id, ConnectionId::new_unchecked(1));
-        book.on_disconnected(id, ConnectionId::new_unchecked(2));
-        let later = NOW + Duration::from_secs(60);
-        assert_eq!(dialled(&book.way(later, guest)), ["/ip4/192.0.2.1/tcp/4001"]);
-        assert_eq!(book.connected(), 0);
-    }
-
-    #[test]
-    fn an_address_that_cannot_be_dialled_is_tried_all_the_same_if_the_user_typed_it() {
-        let mut book = PeerBook::new(1);
-        let odd = "/dns4/absent.example/tcp/4001";
-        let key = book.key_at(&odd.parse().unwrap());
-        assert_eq!(dialled(&book.way(NOW, key)), [odd]);
-    }
-
-    #[test]
-    fn web_servers_are_forgotten_with_their_content() {
-        let mut book = PeerBook::new(1);
-        let server = book.key_of_server();
-        assert!(book.get(server).is_some_and(Known::is_server));
-        book.release_server(server);
-        assert!(book.get(server).is_none() && book.book.is_empty());
-        let peer = book.key_at(&"/ip4/192.0.2.1/tcp/5".parse().unwrap());
-        assert!(!book.get(peer).is_some_and(Known::is_server));
-    }
-}
+mod tests;

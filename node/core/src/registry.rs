@@ -371,7 +371,8 @@ impl Registry {
             let is_doubtful = |entry: &Entry| {
                 let host = hosts.get(entry.host);
                 // Behind a wall that keeps us out there may be others, who reach each other.
-                let walled = host.reach().0 == Reach::Closed && entry.spot().network() != asker.spot.network();
+                let walled =
+                    host.reach().0 == Reach::Closed && entry.spot().network() != asker.spot.network();
                 host.is_lost() || walled && tries.count()
             };
             let mut tell = |doubtful: bool, places: Places| {

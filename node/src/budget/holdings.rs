@@ -39,6 +39,8 @@ pub(crate) struct Holdings {
     moved: AtomicU64,
     /// The other side opened a stream.
     opened: AtomicBool,
+    /// A run was given or taken over it.
+    worth: AtomicBool,
     /// What it was for is over, and nothing has begun since.
     over: AtomicBool,
     cut: AtomicBool,
@@ -57,6 +59,7 @@ impl Holdings {
             used_ms: AtomicU64::new(budget.now_ms()),
             moved: AtomicU64::new(0),
             opened: AtomicBool::new(false),
+            worth: AtomicBool::new(false),
             over: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             waker: AtomicWaker::new(),
@@ -111,6 +114,11 @@ impl Holdings {
     pub(crate) fn note_use(&self) {
         self.over.store(false, Ordering::Relaxed);
         self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
+    }
+
+    /// A run was given or taken over it.
+    pub(crate) fn note_worth(&self) {
+        self.worth.store(true, Ordering::Relaxed);
     }
 
     /// Bytes more, or fewer, are held.
@@ -296,6 +304,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.budget.leave(self.number, self.holdings.opened.load(Ordering::Relaxed));
+        let (opened, worth) = (&self.holdings.opened, &self.holdings.worth);
+        self.budget.leave(self.number, opened.load(Ordering::Relaxed), worth.load(Ordering::Relaxed));
     }
 }

@@ -85,6 +85,12 @@ impl Places {
         self.lock().record.fail(now, ip, failures);
     }
 
+    /// Somebody from there gave or took a run.
+    pub(crate) fn forgive_visit(&self, ip: IpAddr) {
+        let now = self.now();
+        self.lock().record.forgive_visit(now, ip);
+    }
+
     /// Of those who wait in front of it, who is next.
     pub(crate) fn next<T: Copy + Ord>(&self, queue: &Queue<T>) -> Turn<T> {
         queue.next(self.now(), &self.lock().record)

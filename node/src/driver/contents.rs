@@ -11,13 +11,10 @@ use std::{
 
 use libp2p::Multiaddr;
 use nearcast_core::{
-    id::{ContentId, ContentKey, PeerKey},
+    id::{ContentKey, PeerKey},
     input::{Candidate, Event, Goal, Join, ManifestFailure, Material, Via},
-    layout::{FileIndex, RunIndex},
     manifest::Manifest,
     outcomes::{Outcome, Outcomes, Role},
-    output::GiveUp,
-    paths::printable,
     run_set::RunSet,
     signature::PublisherKey,
 };
@@ -25,17 +22,16 @@ use tokio::{
     sync::{oneshot, watch},
     time::Instant,
 };
-
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Driver,
+    content::Content,
     fetch_state::{FetchState, Tally, bytes_of},
     full_disk::FullDisk,
     link,
     rate::Rate,
-    storing::checkpoint,
-    web_seeds::WebSeed,
+    wish::{demand_signature, selection},
 };
 use crate::{
     config::SeedGoal,
@@ -43,51 +39,10 @@ use crate::{
     exchange::{Prepared, TaskEvent, manifest::FetchError},
     handle::{DownloadParts, Fetch, Share, Shared, Source},
     imports::Imports,
-    progress::{Progress, Summary},
+    progress::Progress,
     resolve,
     store::{DiskStore, Opened, Target, saved_manifest},
 };
-
-/// A content this node takes part in.
-pub(super) struct Content {
-    pub(super) id: ContentId,
-    pub(super) manifest: Option<Arc<Manifest>>,
-    pub(super) store: Option<Arc<DiskStore>>,
-    /// None for data that is only served.
-    pub(super) fetch: Option<Box<FetchState>>,
-    /// Who sent corrupt runs of it.
-    pub(super) corrupt_peers: BTreeSet<PeerKey>,
-    /// HTTP servers that have its files.
-    pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
-}
-
-impl Content {
-    pub(super) fn run_index(&self, run: u32) -> Option<RunIndex> {
-        self.manifest.as_ref()?.layout().run_index(run)
-    }
-
-    pub(super) fn run_length(&self, run: RunIndex) -> u64 {
-        self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
-    }
-
-    /// The directories that the user named for it.
-    pub(super) fn directories(&self) -> &[PeerKey] {
-        self.fetch.as_ref().map_or(&[], |state| &state.directories)
-    }
-
-    /// Where bytes that come for it are counted.
-    pub(super) fn arrived(&self) -> Arc<AtomicU64> {
-        self.fetch.as_ref().map(|state| state.arrived.clone()).unwrap_or_default()
-    }
-
-    pub(super) fn asks_directories(&self) -> bool {
-        self.fetch.as_ref().is_some_and(|state| state.fetch.ask_directories)
-    }
-
-    pub(super) fn exchanges_peers(&self) -> bool {
-        self.fetch.as_ref().is_some_and(|state| state.fetch.exchange_peers)
-    }
-}
 
 impl Driver {
     fn add(&mut self, content: Content) -> ContentKey {
@@ -410,110 +365,6 @@ impl Driver {
         self.find_web_seeds(key);
     }
 
-    pub(super) fn succeed(&mut self, key: ContentKey, path: Option<std::path::PathBuf>) {
-        let Some(content) = self.contents.get(&key) else { return };
-        let path = path.or_else(|| Some(content.store.as_ref()?.target())).unwrap_or_default();
-        let summary = self.summary(key, path.clone());
-        let Some(state) = self.fetch_state(key) else { return };
-        state.path = Some(path);
-        if let (Some(outcome), Some(summary)) = (state.outcome.take(), summary) {
-            // Who no longer waits has lost interest.
-            let _ = outcome.send(Ok(summary));
-        }
-        self.report(key);
-    }
-
-    fn summary(&self, key: ContentKey, path: std::path::PathBuf) -> Option<Summary> {
-        let content = self.contents.get(&key)?;
-        let (state, swarm) = (content.fetch.as_ref()?, self.engine.swarm(key)?);
-        Some(Summary {
-            content: content.id,
-            name: content.manifest.as_ref()?.name().to_owned(),
-            path,
-            signed_by: content.manifest.as_ref()?.signatures().keys().collect(),
-            bytes: state.bytes_total,
-            bytes_resumed: state.bytes_resumed,
-            elapsed: state.started.elapsed(),
-            received: *swarm.traffic(),
-            imports: self.engine.locality().asn.map(|_| state.imports.clone()),
-            uploaded: swarm.uploaded(),
-            wasted: swarm.wasted(),
-            banned: content.corrupt_peers.len() as u32,
-        })
-    }
-
-    pub(super) fn on_goal_reached(&mut self, key: ContentKey) {
-        if let Some(state) = self.fetch_state(key) {
-            state.seeded.send_replace(true);
-        }
-    }
-
-    pub(super) fn on_gave_up(&mut self, key: ContentKey, why: GiveUp) {
-        self.note_unanswered(key);
-        let only_web_seeds = self.only_web_seeds(key);
-        let Some(state) = self.fetch_state(key) else { return };
-        let outcomes = &state.outcomes;
-        let said = (!outcomes.is_empty()).then(|| outcomes.to_string());
-        let reasons = |others: &str| {
-            said.clone().or_else(|| only_web_seeds.clone()).unwrap_or_else(|| others.to_owned())
-        };
-        let seconds = state.fetch.patience.as_secs();
-        let error = match outcomes.verdict(why) {
-            GiveUp::Unreachable => DownloadError::Unreachable(reasons(
-                "there is nobody to ask; name a peer with --peer, or a directory with --tracker",
-            )),
-            GiveUp::NotFound => {
-                DownloadError::NotFound(reasons("the peers reached lack what is missing here"))
-            }
-            GiveUp::Unserved => DownloadError::Unserved(seconds),
-            GiveUp::Unsigned => DownloadError::Unsigned(state.unsigned.clone().unwrap_or_default()),
-            GiveUp::Silent => DownloadError::TimedOut { seconds, reasons: said },
-        };
-        self.fail(key, error);
-    }
-
-    /// A download ends without its content; what is durable stays.
-    pub(super) fn fail(&mut self, key: ContentKey, error: DownloadError) {
-        if let Some(state) = self.fetch_state(key) {
-            if let Some(outcome) = state.outcome.take() {
-                // Who no longer waits has lost interest.
-                let _ = outcome.send(Err(error));
-            }
-            state.seeded.send_replace(true);
-        }
-        self.checkpoint_and_forget(key);
-        self.leave(key);
-    }
-
-    /// Leaves a swarm and forgets the content.
-    pub(super) fn leave(&mut self, key: ContentKey) {
-        self.input(key, Event::Leave);
-        let peers: Vec<PeerKey> = self.links_of(key);
-        peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
-        if let Some(content) = self.contents.remove(&key) {
-            content.web_seeds.keys().for_each(|server| self.peers.release_server(*server));
-            self.by_id.remove(&content.id);
-            self.services.known.remove(&content.id);
-            if let Some(directory) = &self.parts.directory {
-                directory.remove_own(&content.id);
-            }
-            self.rotten_before += content.store.map_or(0, |store| store.rotten_runs());
-        }
-    }
-
-    pub(super) fn stop(&mut self, key: ContentKey, reply: oneshot::Sender<()>) {
-        let store = self.contents.get(&key).and_then(|content| content.store.clone());
-        self.leave(key);
-        let workers = self.parts.workers.clone();
-        self.parts.tasks.spawn(async move {
-            if let Some(store) = store {
-                checkpoint(&store, &workers).await;
-            }
-            // Who no longer waits needs no answer.
-            let _ = reply.send(());
-        });
-    }
-
     pub(super) fn fetch_state(&mut self, key: ContentKey) -> Option<&mut FetchState> {
         self.contents.get_mut(&key)?.fetch.as_deref_mut()
     }
@@ -541,70 +392,6 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
         linked,
         directories: resolve::addresses(&directories).await,
     }
-}
-
-/// Whether one of those who must have signed it did; else what there is instead.
-fn demand_signature(manifest: &Manifest, demanded: &[PublisherKey]) -> Result<(), String> {
-    let signatures = manifest.signatures();
-    if demanded.is_empty() || signatures.is_by(demanded) {
-        return Ok(());
-    }
-    let names = |keys: &mut dyn Iterator<Item = PublisherKey>| {
-        keys.map(|key| key.to_string()).collect::<Vec<_>>().join(", ")
-    };
-    Err(if signatures.bad().iter().any(|key| demanded.contains(key)) {
-        "the signature that came with the metainfo does not verify".to_owned()
-    } else if signatures.good().is_empty() {
-        "the metainfo came without one".to_owned()
-    } else {
-        format!("it is signed by {}", names(&mut signatures.keys()))
-    })
-}
-
-/// The files wanted; none = all.
-fn selection(manifest: &Manifest, fetch: &Fetch) -> Result<Option<BTreeSet<FileIndex>>, DownloadError> {
-    let by_link = match &fetch.source {
-        Source::Magnet(magnet) => magnet.selection.as_ref(),
-        Source::Manifest(_) => None,
-    };
-    if fetch.select.is_empty() && by_link.is_none() {
-        return Ok(None);
-    }
-    // A pattern that makes no sense matches itself, as a shell has it.
-    let pattern = |text: &String| {
-        glob::Pattern::new(text).or_else(|_| glob::Pattern::new(&glob::Pattern::escape(text)))
-    };
-    let patterns: Vec<glob::Pattern> = fetch.select.iter().filter_map(|text| pattern(text).ok()).collect();
-    let wanted = |index: u32, path: &str| {
-        let name = path.rsplit('/').next().unwrap_or(path);
-        let by_name = patterns.iter().any(|pattern| pattern.matches(path) || pattern.matches(name));
-        match fetch.select.is_empty() {
-            true => by_link.is_none_or(|selection| selection.contains(index)),
-            false => by_name,
-        }
-    };
-    let layout = manifest.layout();
-    let files = manifest.files().iter().enumerate();
-    let selected: BTreeSet<FileIndex> = files
-        .filter(|(index, file)| wanted(*index as u32, file.path.as_str()))
-        .filter_map(|(index, _)| layout.file_index(index as u32))
-        .collect();
-    match selected.is_empty() {
-        true => Err(DownloadError::NothingSelected(some_names(manifest))),
-        false => Ok(Some(selected)),
-    }
-}
-
-/// The first files of a content, as people may see them.
-fn some_names(manifest: &Manifest) -> String {
-    const NAMED_MAX: usize = 12;
-    let files = manifest.files();
-    let named: Vec<String> = files.iter().take(NAMED_MAX).map(|file| printable(file.path.as_str())).collect();
-    let more = match files.len().saturating_sub(NAMED_MAX) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("{}{more}", named.join(", "))
 }
 
 fn goal(seed: SeedGoal) -> Goal {

@@ -17,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Driver, contents::Content};
+use super::{Driver, content::Content};
 use crate::{
     atlas_offers::Teller,
     directory::AtlasOffer,

@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Driver;
 use crate::{
+    budget::Holdings,
     exchange::{
         LinkId, Wire,
         fetch::{self, ASKS_WAITING_MAX, Fetch, Tools},
@@ -64,6 +65,8 @@ enum State {
 pub(super) struct Up {
     pub(super) peer: PeerId,
     connection: ConnectionId,
+    /// What the connection holds; none if it has ended already.
+    held: Option<Arc<Holdings>>,
     pub(super) origin: bool,
     pub(super) near: Near,
     since: Instant,
@@ -99,6 +102,15 @@ impl Link {
 
     pub(super) fn up_mut(&mut self) -> Option<&mut Up> {
         if let State::Up(up) = &mut self.state { Some(up) } else { None }
+    }
+}
+
+impl Up {
+    /// A run was given or taken: the connection is worth its place.
+    pub(super) fn note_worth(&self) {
+        if let Some(held) = &self.held {
+            held.note_worth();
+        }
     }
 }
 
@@ -283,7 +295,7 @@ impl Driver {
             held.note_use();
         }
         let (told, until) = (events.clone(), cancel.clone());
-        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, held, told, until));
+        self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, held.clone(), told, until));
         let fetch = Fetch {
             link: id,
             network: self.parts.network.clone(),
@@ -308,6 +320,7 @@ impl Driver {
         let up = Up {
             peer: peer_id,
             connection,
+            held,
             origin: hello.origin,
             near,
             since: Instant::now(),
@@ -367,14 +380,12 @@ impl Driver {
 
     /// A connection on which there is no other link gives way to newcomers at once: whoever is refused, and comes again and
     /// again, would hold every place otherwise.
-    fn note_link_over(&self, peer: PeerKey, connection: ConnectionId) {
+    fn note_link_over(&self, peer: PeerKey, ended: &Up) {
         let is_used = |content: &ContentKey| {
             let link = self.links.get(&(*content, peer)).map(|link| &link.state);
-            matches!(link, Some(State::Up(up)) if up.connection == connection)
+            matches!(link, Some(State::Up(up)) if up.connection == ended.connection)
         };
-        if !self.contents.keys().any(is_used)
-            && let Some(held) = self.parts.network.budget().of(connection)
-        {
+        if let Some(held) = ended.held.as_ref().filter(|_| !self.contents.keys().any(is_used)) {
             held.note_over();
         }
     }
@@ -383,7 +394,7 @@ impl Driver {
     pub(super) fn take_down(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
         self.maps.0.remove(&(content, peer));
         let Some(Link { state: State::Up(up), .. }) = self.links.remove(&(content, peer)) else { return };
-        self.note_link_over(peer, up.connection);
+        self.note_link_over(peer, &up);
         let ended = goodbye.map(|why| up.frames.try_send(Frame { said: Some(Said::Goodbye(why)) }));
         if !matches!(ended, Some(Ok(()))) {
             up.cancel.cancel();

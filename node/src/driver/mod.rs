@@ -6,8 +6,10 @@
 
 mod acts;
 mod clock;
+mod content;
 mod contents;
 mod discovery;
+mod ending;
 mod fetch_state;
 mod full_disk;
 mod lan;
@@ -22,6 +24,7 @@ mod storing;
 mod transfers;
 mod view;
 mod web_seeds;
+mod wish;
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +54,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     clock::Clock,
-    contents::Content,
+    content::Content,
     discovery::Questions,
     links::Link,
     network::Errand,

@@ -190,7 +190,8 @@ impl Driver {
             tasks.spawn(manifest::serve(inbound, place, events));
         } else if inbound.protocol == wire::DIRECTORY {
             let Some(place) = holdings.directory() else { return };
-            let directory = self.parts.directory.clone().map(|directory| (directory, self.services.dial_back.clone()));
+            let directory =
+                self.parts.directory.clone().map(|directory| (directory, self.services.dial_back.clone()));
             tasks.spawn(directory::serve(inbound, place, directory));
         }
     }

@@ -41,6 +41,7 @@ impl Driver {
         let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));
         if let Some(up) = self.link(id) {
             up.received += bytes;
+            up.note_worth();
             let near = up.near;
             self.note_import(content, near, bytes);
         } else {
@@ -172,6 +173,9 @@ impl Driver {
     pub(super) fn on_uploaded(&mut self, id: LinkId, run: RunIndex, bytes: u32) {
         let near = self.link(id).map(|up| {
             up.sent += u64::from(bytes);
+            if bytes > 0 {
+                up.note_worth();
+            }
             up.uploading = up.uploading.saturating_sub(1);
             up.near
         });

@@ -164,6 +164,17 @@ mod tests {
         assert_eq!(queue.next(NOW, &record), Turn::Of(3, ip(1, 2)), "its neighbour did not come at all");
         queue.leave(3, ip(1, 2));
         assert_eq!(queue.next(NOW, &record), Turn::Of(1, ip(1, 1)), "and nobody waits for having come");
+        // Whoever came as often and took something each time is as good as new.
+        record.enter(NOW, ip(4, 1));
+        record.leave(NOW, ip(4, 1), true);
+        for _ in 0..9 {
+            record.enter(NOW, ip(5, 1));
+            record.leave(NOW, ip(5, 1), true);
+            record.forgive_visit(NOW, ip(5, 1));
+        }
+        queue.arrive(4, ip(4, 1));
+        queue.arrive(5, ip(5, 1));
+        assert_eq!(queue.next(NOW, &record), Turn::Of(5, ip(5, 1)));
     }
 
     #[test]

@@ -53,7 +53,7 @@ fn is_far_worse(one: u32, other: u32) -> bool {
 pub struct Record {
     /// Who is here, and who came to nothing.
     marks: Places,
-    /// How often somebody came in, whatever became of it.
+    /// How often somebody came in, and neither gave nor took a run.
     visits: Places,
 }
 
@@ -94,6 +94,12 @@ impl Record {
         let failures = u32::from(!made);
         self.marks.networks.change(now, Prefix::of(ip), |marks| marks.leave(failures));
         self.marks.addresses.change(now, household(ip), |marks| marks.leave(failures));
+    }
+
+    /// Somebody from there gave or took a run: that it came is not held against it.
+    pub fn forgive_visit(&mut self, now: Timestamp, ip: IpAddr) {
+        self.visits.networks.change(now, Prefix::of(ip), Marks::forgive);
+        self.visits.addresses.change(now, household(ip), Marks::forgive);
     }
 
     /// Somebody from there came to nothing, and that counts so often.
@@ -153,6 +159,10 @@ impl Marks {
 
     fn fail(&mut self, failures: u32) {
         self.failed = self.failed.saturating_add(failures);
+    }
+
+    fn forgive(&mut self) {
+        self.failed = self.failed.saturating_sub(1);
     }
 
     fn leave(&mut self, failures: u32) {

@@ -1,0 +1,56 @@
+//! A content that this node takes part in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, atomic::AtomicU64},
+};
+
+use nearcast_core::{
+    id::{ContentId, PeerKey},
+    layout::RunIndex,
+    manifest::Manifest,
+};
+
+use super::{fetch_state::FetchState, web_seeds::WebSeed};
+use crate::store::DiskStore;
+
+/// A content this node takes part in.
+pub(super) struct Content {
+    pub(super) id: ContentId,
+    pub(super) manifest: Option<Arc<Manifest>>,
+    pub(super) store: Option<Arc<DiskStore>>,
+    /// None for data that is only served.
+    pub(super) fetch: Option<Box<FetchState>>,
+    /// Who sent corrupt runs of it.
+    pub(super) corrupt_peers: BTreeSet<PeerKey>,
+    /// HTTP servers that have its files.
+    pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
+}
+
+impl Content {
+    pub(super) fn run_index(&self, run: u32) -> Option<RunIndex> {
+        self.manifest.as_ref()?.layout().run_index(run)
+    }
+
+    pub(super) fn run_length(&self, run: RunIndex) -> u64 {
+        self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
+    }
+
+    /// The directories that the user named for it.
+    pub(super) fn directories(&self) -> &[PeerKey] {
+        self.fetch.as_ref().map_or(&[], |state| &state.directories)
+    }
+
+    /// Where bytes that come for it are counted.
+    pub(super) fn arrived(&self) -> Arc<AtomicU64> {
+        self.fetch.as_ref().map(|state| state.arrived.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn asks_directories(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|state| state.fetch.ask_directories)
+    }
+
+    pub(super) fn exchanges_peers(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|state| state.fetch.exchange_peers)
+    }
+}

@@ -1,0 +1,119 @@
+//! How contents end: finished, given up, failed, or stopped by their owner.
+
+use std::path::PathBuf;
+
+use nearcast_core::{
+    id::{ContentKey, PeerKey},
+    input::Event,
+    output::GiveUp,
+};
+use tokio::sync::oneshot;
+
+use super::{Driver, storing::checkpoint};
+use crate::{error::DownloadError, progress::Summary};
+
+impl Driver {
+    pub(super) fn succeed(&mut self, key: ContentKey, path: Option<PathBuf>) {
+        let Some(content) = self.contents.get(&key) else { return };
+        let path = path.or_else(|| Some(content.store.as_ref()?.target())).unwrap_or_default();
+        let summary = self.summary(key, path.clone());
+        let Some(state) = self.fetch_state(key) else { return };
+        state.path = Some(path);
+        if let (Some(outcome), Some(summary)) = (state.outcome.take(), summary) {
+            // Who no longer waits has lost interest.
+            let _ = outcome.send(Ok(summary));
+        }
+        self.report(key);
+    }
+
+    fn summary(&self, key: ContentKey, path: PathBuf) -> Option<Summary> {
+        let content = self.contents.get(&key)?;
+        let (state, swarm) = (content.fetch.as_ref()?, self.engine.swarm(key)?);
+        Some(Summary {
+            content: content.id,
+            name: content.manifest.as_ref()?.name().to_owned(),
+            path,
+            signed_by: content.manifest.as_ref()?.signatures().keys().collect(),
+            bytes: state.bytes_total,
+            bytes_resumed: state.bytes_resumed,
+            elapsed: state.started.elapsed(),
+            received: *swarm.traffic(),
+            imports: self.engine.locality().asn.map(|_| state.imports.clone()),
+            uploaded: swarm.uploaded(),
+            wasted: swarm.wasted(),
+            banned: content.corrupt_peers.len() as u32,
+        })
+    }
+
+    pub(super) fn on_goal_reached(&mut self, key: ContentKey) {
+        if let Some(state) = self.fetch_state(key) {
+            state.seeded.send_replace(true);
+        }
+    }
+
+    pub(super) fn on_gave_up(&mut self, key: ContentKey, why: GiveUp) {
+        self.note_unanswered(key);
+        let only_web_seeds = self.only_web_seeds(key);
+        let Some(state) = self.fetch_state(key) else { return };
+        let outcomes = &state.outcomes;
+        let said = (!outcomes.is_empty()).then(|| outcomes.to_string());
+        let reasons = |others: &str| {
+            said.clone().or_else(|| only_web_seeds.clone()).unwrap_or_else(|| others.to_owned())
+        };
+        let seconds = state.fetch.patience.as_secs();
+        let error = match outcomes.verdict(why) {
+            GiveUp::Unreachable => DownloadError::Unreachable(reasons(
+                "there is nobody to ask; name a peer with --peer, or a directory with --tracker",
+            )),
+            GiveUp::NotFound => {
+                DownloadError::NotFound(reasons("the peers reached lack what is missing here"))
+            }
+            GiveUp::Unserved => DownloadError::Unserved(seconds),
+            GiveUp::Unsigned => DownloadError::Unsigned(state.unsigned.clone().unwrap_or_default()),
+            GiveUp::Silent => DownloadError::TimedOut { seconds, reasons: said },
+        };
+        self.fail(key, error);
+    }
+
+    /// A download ends without its content; what is durable stays.
+    pub(super) fn fail(&mut self, key: ContentKey, error: DownloadError) {
+        if let Some(state) = self.fetch_state(key) {
+            if let Some(outcome) = state.outcome.take() {
+                // Who no longer waits has lost interest.
+                let _ = outcome.send(Err(error));
+            }
+            state.seeded.send_replace(true);
+        }
+        self.checkpoint_and_forget(key);
+        self.leave(key);
+    }
+
+    /// Leaves a swarm and forgets the content.
+    pub(super) fn leave(&mut self, key: ContentKey) {
+        self.input(key, Event::Leave);
+        let peers: Vec<PeerKey> = self.links_of(key);
+        peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
+        if let Some(content) = self.contents.remove(&key) {
+            content.web_seeds.keys().for_each(|server| self.peers.release_server(*server));
+            self.by_id.remove(&content.id);
+            self.services.known.remove(&content.id);
+            if let Some(directory) = &self.parts.directory {
+                directory.remove_own(&content.id);
+            }
+            self.rotten_before += content.store.map_or(0, |store| store.rotten_runs());
+        }
+    }
+
+    pub(super) fn stop(&mut self, key: ContentKey, reply: oneshot::Sender<()>) {
+        let store = self.contents.get(&key).and_then(|content| content.store.clone());
+        self.leave(key);
+        let workers = self.parts.workers.clone();
+        self.parts.tasks.spawn(async move {
+            if let Some(store) = store {
+                checkpoint(&store, &workers).await;
+            }
+            // Who no longer waits needs no answer.
+            let _ = reply.send(());
+        });
+    }
+}

@@ -2,11 +2,14 @@
 //! Linux' namespaces; where there are none the test says so and is skipped.
 
 use std::{
+    os::fd::AsFd,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::process::{Process, Stream};
 
@@ -81,9 +84,54 @@ impl LocalNetwork {
         Ok(())
     }
 
+    /// Gives a host further addresses, 10.77.1.1 and so on.
+    ///
+    /// # Errors
+    /// What the system complains about.
+    pub fn add_addresses(&self, host: u32, count: u32) -> Result<Vec<String>, String> {
+        let name = &self.names[host as usize];
+        let ip = |line: String| attempt(Command::new("ip").args(line.split(' ')));
+        // The others find them next door.
+        for other in self.names.iter().skip(1).filter(|other| *other != name) {
+            ip(format!("-n {other} route add 10.77.1.0/24 dev eth0"))?;
+        }
+        let address = |number: u32| {
+            let address = format!("10.77.1.{number}");
+            ip(format!("-n {name} addr add {address}/16 dev eth0")).map(|()| address)
+        };
+        (1..=count).map(address).collect()
+    }
+
+    /// From now on nobody connects to a host, as if it sat behind a NAT; whom it connects to may answer.
+    ///
+    /// # Errors
+    /// What the system complains about.
+    pub fn shut(&self, host: u32) -> Result<(), String> {
+        const RULES: &str = "add table inet nat
+add chain inet nat input { type filter hook input priority 0; policy accept; }
+add rule inet nat input iifname \"eth0\" ct state new drop";
+        let load = format!("printf '%s\\n' '{RULES}' | nft -f -");
+        let mut command = Command::new("sh");
+        attempt(&mut self.on(host, command.args(["-c", &load])))
+    }
+
     /// The address of a host; the first is 1.
     pub fn ip(host: u32) -> String {
         format!("10.77.0.{host}")
+    }
+
+    /// Does something on a host, in a thread of its own.
+    pub fn visit<T: Send>(&self, host: u32, act: impl FnOnce() -> T + Send) -> T {
+        let path = Path::new("/run/netns").join(&self.names[host as usize]);
+        let name_space = std::fs::File::open(path).expect("a host of ours has a namespace");
+        std::thread::scope(|scope| {
+            let visitor = scope.spawn(|| {
+                move_into_link_name_space(name_space.as_fd(), Some(LinkNameSpaceType::Network))
+                    .expect("whoever can make a namespace can enter it");
+                act()
+            });
+            visitor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     /// `command`, run on a host.

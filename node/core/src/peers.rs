@@ -195,6 +195,12 @@ impl Link {
         self.idle_rounds() == 0
     }
 
+    /// It neither gives nor takes anything, nor waits for what it asked for, and has held a slot like that; for so long that
+    /// it is stuck, or not.
+    pub(crate) fn does_nothing(&self) -> bool {
+        self.given == 0 && self.sent == 0 && self.uploads == 0 && self.idle_rounds() >= UNUSED_ROUND
+    }
+
     /// It asked and has taken nothing for long, or held a slot and did not ask. A slot would be wasted on it.
     pub(crate) fn is_stuck(&self) -> bool {
         self.idle_rounds() >= IDLE_ROUNDS_MAX

@@ -91,6 +91,13 @@ impl Strikes {
         self.note_useless(now, maps, peer, 1);
     }
 
+    /// Somebody took a run, which makes up for one refusal: who sips a run now and then holds slots to no purpose all the same.
+    pub(crate) fn note_use(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+        if let Some(idle) = &mut self.idle {
+            places(maps, peer).into_iter().flatten().for_each(|place| idle.forgive(now, place, 1));
+        }
+    }
+
     fn note_useless(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey, weight: u32) {
         let idle = self.idle.get_or_insert_default();
         places(maps, peer).into_iter().flatten().for_each(|place| idle.fail(now, place, weight));

@@ -244,6 +244,19 @@ impl Upload {
         if seeding { failed.next().or_else(stuck) } else { stuck() }
     }
 
+    /// Of those who came to a seed, whose place in a full table somebody else may have: who makes nothing of slots, whether it
+    /// still holds one or not.
+    pub(crate) fn useless(&self, ctx: &Context<'_>, links: &Links) -> Option<PeerKey> {
+        let came = |link: &&Link| !link.is_chosen();
+        let is_known_for_it = |link: &Link| ctx.strikes.is_idle(ctx.now, ctx.maps, link.peer);
+        let unused = self.unused(ctx.now, links, true).and_then(|peer| links.get(peer)).filter(came);
+        let useless = || {
+            let mut all = links.iter().filter(came).filter(|link| link.does_nothing());
+            all.find(|link| link.is_stuck() || is_known_for_it(link))
+        };
+        unused.or_else(useless).map(|link| link.peer)
+    }
+
     fn set_choked(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, choked: bool) {
         let Some(link) = links.get_mut(peer) else { return };
         link.set_choked(choked);

@@ -98,8 +98,8 @@ impl Record {
 
     /// Somebody from there gave or took a run: that it came is not held against it.
     pub fn forgive_visit(&mut self, now: Timestamp, ip: IpAddr) {
-        self.visits.networks.change(now, Prefix::of(ip), Marks::forgive);
-        self.visits.addresses.change(now, household(ip), Marks::forgive);
+        self.visits.networks.forgive(now, Prefix::of(ip), 1);
+        self.visits.addresses.forgive(now, household(ip), 1);
     }
 
     /// Somebody from there came to nothing, and that counts so often.
@@ -161,8 +161,8 @@ impl Marks {
         self.failed = self.failed.saturating_add(failures);
     }
 
-    fn forgive(&mut self) {
-        self.failed = self.failed.saturating_sub(1);
+    fn forgive(&mut self, times: u32) {
+        self.failed = self.failed.saturating_sub(times);
     }
 
     fn leave(&mut self, failures: u32) {
@@ -200,6 +200,13 @@ impl<K: Ord + Copy> Tally<K> {
     /// Somebody from there came to nothing.
     pub(crate) fn fail(&mut self, now: Timestamp, key: K, failures: u32) {
         self.change(now, key, |marks| marks.fail(failures));
+    }
+
+    /// So much of what somebody from there did is not held against it any more.
+    pub(crate) fn forgive(&mut self, now: Timestamp, key: K, times: u32) {
+        if self.0.contains_key(&key) {
+            self.change(now, key, |marks| marks.forgive(times));
+        }
     }
 
     fn enter(&mut self, now: Timestamp, key: K) {

@@ -177,11 +177,10 @@ impl Swarm {
             // Who is complete has links to give, and one on which nobody asks is none.
             if self.is_complete()
                 && !ctx.strikes.is_idle(ctx.now, ctx.maps, peer)
-                && let Some(unused) = self.upload.unused(ctx.now, &self.links, true)
-                && self.links.get(unused).is_some_and(|link| !link.is_chosen())
+                && let Some(useless) = self.upload.useless(ctx, &self.links)
             {
-                ctx.strikes.note_idle(ctx.now, ctx.maps, unused);
-                self.drop_link(ctx, unused, UnlinkReason::Full);
+                ctx.strikes.note_idle(ctx.now, ctx.maps, useless);
+                self.drop_link(ctx, useless, UnlinkReason::Full);
                 return true;
             }
             let scene = scene(&self.links, ctx);

@@ -47,6 +47,10 @@ impl Swarm {
         bytes: u32,
     ) {
         self.upload.on_ended(ctx.now, &mut self.links, peer, run, bytes);
+        // Whoever downloads has a better measure of its neighbours than that they take something now and then.
+        if bytes > 0 && self.is_complete() {
+            ctx.strikes.note_use(ctx.now, ctx.maps, peer);
+        }
         self.check_goal(ctx);
     }
 

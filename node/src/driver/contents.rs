@@ -32,6 +32,7 @@ use super::{
     Driver,
     fetch_state::{FetchState, Tally, bytes_of},
     full_disk::FullDisk,
+    giving::Account,
     link,
     rate::Rate,
     storing::checkpoint,
@@ -59,6 +60,8 @@ pub(super) struct Content {
     pub(super) corrupt_peers: BTreeSet<PeerKey>,
     /// HTTP servers that have its files.
     pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
+    /// What was given of it.
+    pub(super) account: Account,
 }
 
 impl Content {
@@ -139,6 +142,7 @@ impl Driver {
             fetch: None,
             corrupt_peers: BTreeSet::new(),
             web_seeds: BTreeMap::new(),
+            account: Account::default(),
         });
         let join = Join {
             material: Some(material),
@@ -206,6 +210,7 @@ impl Driver {
             fetch: Some(Box::new(state)),
             corrupt_peers: BTreeSet::new(),
             web_seeds: BTreeMap::new(),
+            account: Account::default(),
         });
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         let preparing = async move {

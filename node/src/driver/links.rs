@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Driver;
+use super::{Driver, slot_wait::SlotWait};
 use crate::{
     exchange::{
         LinkId, Wire,
@@ -77,6 +77,7 @@ pub(super) struct Up {
     /// Uploads accepted and not ended.
     pub(super) uploading: u32,
     pub(super) cancel: CancellationToken,
+    pub(super) slot_wait: SlotWait,
     pub(super) received: u64,
     pub(super) sent: u64,
 }
@@ -318,6 +319,7 @@ impl Driver {
             serving: false,
             uploading: 0,
             cancel,
+            slot_wait: SlotWait::default(),
             received: 0,
             sent: 0,
         };

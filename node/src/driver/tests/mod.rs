@@ -4,6 +4,7 @@ mod addresses;
 mod directories;
 mod edited;
 mod failing;
+mod giving;
 mod impostor;
 mod lies;
 mod rates;

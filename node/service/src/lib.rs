@@ -13,6 +13,7 @@ pub mod log;
 pub mod metrics;
 pub mod notify;
 pub mod output;
+pub mod quantity;
 pub mod reloaded;
 pub mod run;
 pub mod sandbox;

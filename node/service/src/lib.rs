@@ -8,6 +8,7 @@ pub mod atlas;
 pub mod cli;
 pub mod config;
 pub mod harmless;
+mod journal;
 pub mod links;
 pub mod log;
 pub mod metrics;

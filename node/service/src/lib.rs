@@ -21,4 +21,5 @@ pub mod sandbox;
 pub mod setting;
 pub mod signals;
 pub mod state;
+pub mod status;
 pub mod units;

@@ -208,7 +208,8 @@ fn start(place: &Place) -> (Operated, Tracker) {
     let seeder = Operated::start(place, &root, "127.49.9.2", "");
     // What strangers hold is told a moment after the start.
     let deadline = Instant::now() + PATIENCE;
-    for ask in [&|| seeder.ask("/metrics"), &|| tracker.ask("/metrics")] as [&dyn Fn() -> Answer; 2] {
+    let asks: [&dyn Fn() -> Answer; 2] = [&|| seeder.ask("/metrics"), &|| tracker.ask("/metrics")];
+    for ask in asks {
         while !ask().text.contains("nearcast_budget_limit{") {
             assert!(Instant::now() < deadline, "{}", seeder.process.tail());
         }

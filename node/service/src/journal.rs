@@ -77,8 +77,9 @@ mod tests {
     fn a_line_has_a_priority_and_no_time() {
         let kept = Kept::default();
         let to = kept.clone();
-        let log = tracing_subscriber::fmt().event_format(Line).with_writer(move || to.clone());
-        tracing::subscriber::with_default(log.with_ansi(false).finish(), || {
+        let log =
+            tracing_subscriber::fmt().with_ansi(false).event_format(Line).with_writer(move || to.clone());
+        tracing::subscriber::with_default(log.finish(), || {
             tracing::info!("contents served: {}", 3);
             tracing::warn!(why = "none", "no data");
             tracing::error!("lost");

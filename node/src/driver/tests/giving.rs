@@ -30,12 +30,12 @@ async fn until(node: &Node, max: usize, is: impl Fn(&Givings) -> bool) -> Giving
 async fn takers_and_those_who_became_complete_count_once_for_the_content_they_took() {
     let made = [testing::content(256 << 10, &[FILM_BYTES]), testing::content(256 << 10, &[300_000])];
     let shared: Vec<_> = made.iter().map(|(manifest, data)| (manifest.clone(), data)).collect();
-    let (source, _folder) = origin(config(91, 1), &shared).await;
+    let (source, _folder) = origin(config(103, 1), &shared).await;
     let nothing = until(&source, 9, |givings| givings.busiest.len() == 2).await;
     assert!(nothing.busiest.iter().all(|giving| giving.given == Default::default()), "{nothing:?}");
     let film = made[0].0.clone();
     let folder = tempfile::tempdir().unwrap();
-    let taker = node(91, 2).await;
+    let taker = node(103, 2).await;
     for _ in 0..2 {
         // The second time all is there already, and the same peer comes again.
         let begin = Fetch {

@@ -20,8 +20,8 @@ pub(super) fn all(status: &Status) -> Markup {
     html! {
         @if let Some(contents) = &status.contents { (contents_section(contents)) }
         @if let Some(directory) = &status.directory { (directory_section(directory)) }
-        @if let Some(feeds) = &status.feeds { (feeds_section(feeds)) }
         @if is_tracker || status.atlas.is_some() { (atlas_section(status.atlas.as_ref())) }
+        @if let Some(feeds) = &status.feeds { (feeds_section(feeds)) }
         @if let Some(network) = &status.network { (network_section(network)) (tiers_section(status, network)) }
         @if let Some(disks) = &status.disks { (disks_section(disks)) }
         @if !status.budget.is_empty() { (budget_section(&status.budget)) }
@@ -77,6 +77,10 @@ fn content_row(content: &ContentStatus) -> Vec<Markup> {
 }
 
 fn directory_section(directory: &DirectoryStatus) -> Markup {
+    let written_down = match directory.saved_age_seconds {
+        Some(ago) => format!("{} entries, {} ago", directory.saved_entries, age(Some(ago))),
+        None => "not since the start".to_owned(),
+    };
     let inside = facts(&[
         ("Peers, counted for each content", directory.entries.to_string()),
         ("Questions", directory.questions.to_string()),
@@ -84,10 +88,7 @@ fn directory_section(directory: &DirectoryStatus) -> Markup {
         ("Announcements taken", directory.announcements.to_string()),
         ("Refused", reasons(&directory.refused)),
         ("Time to answer", timing(&directory.answering)),
-        (
-            "Written down",
-            format!("{} entries, {} ago", directory.saved_entries, age(directory.saved_age_seconds)),
-        ),
+        ("Written down", written_down),
         ("Could not be written down", format!("{} times", directory.saves_failed)),
     ]);
     section("directory", "Who is known", &inside)

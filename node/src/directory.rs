@@ -22,9 +22,12 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-use crate::wire::{
-    control::{content_id, port},
-    directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
+use crate::{
+    durations::{Durations, Stopwatch},
+    wire::{
+        control::{content_id, port},
+        directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
+    },
 };
 
 /// Entries taken back before others get their turn.
@@ -112,6 +115,20 @@ pub struct DirectoryRefusals {
     pub malformed: u64,
 }
 
+impl DirectoryRefusals {
+    /// Each reason by its name in metrics, and how often it was given.
+    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
+        [
+            ("not_admitted", self.not_admitted),
+            ("too_often", self.too_often),
+            ("peer_full", self.peer_full),
+            ("prefix_full", self.prefix_full),
+            ("full", self.full),
+            ("malformed", self.malformed),
+        ]
+    }
+}
+
 /// The directory of a node. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Directory {
@@ -122,6 +139,7 @@ pub struct Directory {
 struct Shared {
     origin: Instant,
     inner: Mutex<Inner>,
+    answering: Stopwatch,
 }
 
 #[derive(Debug)]
@@ -153,7 +171,9 @@ impl Directory {
             offer: None,
             stats: DirectoryStats::default(),
         };
-        Directory { shared: Arc::new(Shared { origin: Instant::now(), inner: Mutex::new(inner) }) }
+        let answering = Stopwatch::of_answers();
+        let shared = Shared { origin: Instant::now(), inner: Mutex::new(inner), answering };
+        Directory { shared: Arc::new(shared) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -175,6 +195,12 @@ impl Directory {
             peers: registry.peers() as u64,
             ..inner.stats
         }
+    }
+
+    /// Questions read, and of those the ones answered with peers.
+    pub(crate) fn asked(&self) -> (u64, u64) {
+        let stats = &self.lock().stats;
+        (stats.questions, stats.answers)
     }
 
     /// Other contents from now on. Announcements of contents it is no longer for expire.
@@ -265,8 +291,21 @@ impl Directory {
         self.lock().registry.sweep(now);
     }
 
+    /// How long it took to answer each question, refused ones included: from its being read to the answer, which is not sent
+    /// then.
+    pub fn answering(&self) -> Durations {
+        self.shared.answering.durations()
+    }
+
     /// Answers one question of a peer seen at `ip`.
     pub(crate) fn answer(&self, name: PeerName, ip: IpAddr, question: &Question) -> Answer {
+        let began = Instant::now();
+        let answer = self.answer_now(name, ip, question);
+        self.shared.answering.note(began.elapsed());
+        answer
+    }
+
+    fn answer_now(&self, name: PeerName, ip: IpAddr, question: &Question) -> Answer {
         let now = self.now();
         let mut inner = self.lock();
         count(&mut inner.stats.questions);

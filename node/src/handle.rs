@@ -16,10 +16,7 @@ use nearcast_core::{
     id::{ContentId, ContentKey},
     magnet::Magnet,
     manifest::Manifest,
-    message::Refusal,
     signature::PublisherKey,
-    stats::Traffic,
-    tier::Tier,
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -27,14 +24,15 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-pub use crate::budget::BudgetUse;
 use crate::{
     address::Address,
     atlas_offers::AtlasOffers,
     config::{Caps, NodeConfig, SeedGoal},
     directory::{Directory, DirectoryConfig},
     driver::{Command, Driver, DriverParts},
+    durations::{Durations, Measured},
     error::{DownloadError, ShareError, StartError},
+    giving::Givings,
     nearness::{Nearness, Outlook},
     net::{Network, NetworkConfig, identity},
     open_files,
@@ -45,6 +43,7 @@ use crate::{
     vital::{Failure, Vital},
     wire,
 };
+pub use crate::{budget::BudgetUse, totals::Totals};
 
 /// Commands that wait for the driver.
 const COMMANDS_WAITING_MAX: usize = 256;
@@ -69,44 +68,8 @@ pub struct Node {
     workers: Workers,
     tasks: TaskTracker,
     pulse: Pulse,
+    measured: Measured,
     vital: Vital,
-}
-
-/// Sums over all contents of a node since it started.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Totals {
-    /// Payload received, by source.
-    pub received: Traffic,
-    /// Payload sent.
-    pub uploaded: u64,
-    /// Payload sent, by tier of the receiver (index: `Tier as usize`).
-    pub uploaded_by_tier: [u64; Tier::COUNT],
-    /// Payload sent over the border of our own AS; 0 while it is not known.
-    pub exported: u64,
-    /// Peers connected.
-    pub connections: u32,
-    /// Contents open.
-    pub contents: u32,
-    /// Runs found rotten on disk; none of them was sent.
-    pub rotten_runs: u64,
-    /// Streams refused because too many waited to be taken.
-    pub refused_streams: u64,
-    /// Connections refused because a cap was reached.
-    pub refused_connections: u64,
-    /// Links that are up, all contents together.
-    pub links: u32,
-    /// Neighbours served at the moment.
-    pub unchoked: u32,
-    /// Runs sent.
-    pub requests_served: u64,
-    /// Requests answered with a no (index: `Refusal as usize`).
-    pub requests_refused: [u64; Refusal::COUNT],
-    /// Runs that a disk did not give.
-    pub disk_errors: u64,
-    /// Peers banned for sending corrupt data.
-    pub banned: u32,
-    /// What strangers hold or cause, of what they may.
-    pub budget: [BudgetUse; 9],
 }
 
 /// What to download, and how.
@@ -215,7 +178,7 @@ impl Node {
         let trackers: Vec<_> = config.trackers.iter().map(|address| address.0.clone()).collect();
         let trackers = resolve::addresses(&trackers).await;
         let tasks = TaskTracker::new();
-        let pulse = Pulse::default();
+        let (pulse, measured) = (Pulse::default(), Measured::default());
         let nearness = locate(&config, &network, &vital).await;
         let driver = Driver::new(DriverParts {
             nearness: Some(nearness),
@@ -224,6 +187,7 @@ impl Node {
             budget,
             seed,
             pulse: pulse.clone(),
+            measured: measured.clone(),
             vital: vital.clone(),
             network: network.clone(),
             directory: directory.clone(),
@@ -246,6 +210,7 @@ impl Node {
             workers,
             tasks,
             pulse,
+            measured,
             vital,
         })
     }
@@ -367,6 +332,23 @@ impl Node {
     /// Sums over all contents, renewed several times a second.
     pub fn totals(&self) -> watch::Receiver<Totals> {
         self.totals.clone()
+    }
+
+    /// The busiest contents, at most `max`, and what was given of each. None if the node's loop has ended.
+    pub async fn givings(&self, max: usize) -> Option<Givings> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Givings { max, reply }).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// How long it took to read what was sent, from the wish to its being verified in memory.
+    pub fn disk_reads(&self) -> Durations {
+        self.measured.reads().durations()
+    }
+
+    /// How long neighbours that wanted something waited until they were served. Who still waits is not in it.
+    pub fn slot_waits(&self) -> Durations {
+        self.measured.waits().durations()
     }
 
     /// Finishes the runs being sent (for at most `grace`), saves what was received, and ends every task. A disk that does not

@@ -8,11 +8,13 @@ pub mod config;
 mod dial_back;
 pub mod directory;
 mod driver;
+pub mod durations;
 pub mod error;
 mod exchange;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+pub mod giving;
 pub mod handle;
 pub mod imports;
 pub mod key;
@@ -31,6 +33,7 @@ mod resolve;
 mod runtime;
 mod store;
 mod surroundings;
+mod totals;
 pub mod unfinished;
 pub mod vital;
 mod web_seed;

@@ -10,17 +10,25 @@ use std::{
     time::Duration,
 };
 
-use nearcast_node::handle::{Node, Totals};
+use nearcast_node::{
+    durations::Durations,
+    handle::{Node, Totals},
+};
 use nearcast_service::{
-    admin::{Condition, Vitals},
+    admin::{Condition, Overview, Vitals},
     reloaded::Reloaded,
     run,
+    status::{AtlasStatus, CONTENTS_LISTED_MAX, Contents, Disks, Status, Timing},
 };
+use tokio::time::timeout;
 
 use crate::metrics;
 
 /// The node's loop goes round ten times a second; who is this late hangs.
 const PULSE_AGE_MAX: Duration = Duration::from_secs(10);
+
+/// A loop that does not answer so soon hangs, and is not waited for.
+const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The state of one seeder.
 #[derive(Default)]
@@ -63,6 +71,37 @@ impl Health {
     }
 }
 
+impl Health {
+    /// How long it takes to read what is sent, and how long peers wait to be served; nothing before it listens.
+    pub(crate) fn durations(&self) -> (Durations, Durations) {
+        self.node.get().map(|node| (node.disk_reads(), node.slot_waits())).unwrap_or_default()
+    }
+
+    async fn look(&self) -> Status {
+        let status = Status::of("nearcast-seeder", env!("CARGO_PKG_VERSION"), self, &self.reloaded);
+        let atlas = AtlasStatus::of(self.atlas_version.load(Relaxed));
+        let Some(node) = self.node.get() else { return Status { atlas, ..status } };
+        let givings = timeout(LOOK_MAX, node.givings(CONTENTS_LISTED_MAX)).await.ok().flatten();
+        let totals = self.totals().unwrap_or_default();
+        let contents = Contents {
+            served: totals.contents.into(),
+            refused: self.refused_contents.load(Relaxed),
+            published: self.published.load(Relaxed),
+            hashing: self.hashing.load(Relaxed),
+            publish_failures: self.publish_failures.load(Relaxed),
+            left_out: self.left_out.load(Relaxed),
+            ..Contents::of(&givings.unwrap_or_default(), totals.asn.is_some())
+        };
+        let disks = Disks {
+            root_present: !self.root_gone.load(Relaxed),
+            errors: totals.disk_errors,
+            rotten_runs: totals.rotten_runs,
+            reads: Timing::of(&node.disk_reads()),
+        };
+        Status { atlas, contents: Some(contents), disks: Some(disks), ..status.with_node(node) }
+    }
+}
+
 impl Vitals for Health {
     fn live(&self) -> Vec<Condition> {
         let hangs = self.node.get().is_some_and(|node| node.pulse_age() > PULSE_AGE_MAX);
@@ -82,6 +121,10 @@ impl Vitals for Health {
 
     fn metrics(&self) -> Result<String, fmt::Error> {
         metrics::text(self)
+    }
+
+    fn overview(&self) -> Overview<'_> {
+        Box::pin(self.look())
     }
 }
 

@@ -4,11 +4,11 @@
 use std::{fmt, sync::atomic::Ordering::Relaxed};
 
 use nearcast_core::{message::Refusal, tier::Tier};
-use nearcast_node::handle::Totals;
+use nearcast_node::{durations::Durations, handle::Totals};
 use nearcast_service::{
     admin::Vitals,
     atlas::atlas_age,
-    metrics::{self, Common, Process, counter, family, gauge},
+    metrics::{self, Common, Process, counter, family, gauge, histogram},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
 
@@ -26,6 +26,8 @@ pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
 #[derive(Debug)]
 struct Scrape {
     totals: Totals,
+    disk_reads: Durations,
+    slot_waits: Durations,
     common: Common,
     refused_contents: u64,
     published: u64,
@@ -38,8 +40,11 @@ struct Scrape {
 
 impl Scrape {
     fn of(health: &Health) -> Scrape {
+        let (disk_reads, slot_waits) = health.durations();
         Scrape {
             totals: health.totals().unwrap_or_default(),
+            disk_reads,
+            slot_waits,
             common: Common::now(env!("CARGO_PKG_VERSION"), health.is_ready(), &health.reloaded),
             refused_contents: health.refused_contents.load(Relaxed),
             published: health.published.load(Relaxed),
@@ -68,6 +73,10 @@ impl Collector for Scrape {
             let unit = if matches!(name, "hashed" | "exported") { Some(&Unit::Bytes) } else { None };
             counter(to, name, help, unit, value)?;
         }
+        let help = "Time to read and verify what is sent, waiting for a disk thread included";
+        histogram(to, "disk_read_duration", help, &self.disk_reads)?;
+        let help = "Time that peers which wanted something waited until they were served";
+        histogram(to, "slot_wait_duration", help, &self.slot_waits)?;
         let data = atlas_age(self.atlas_version).map_or(0, |_| self.atlas_version as i64);
         let help =
             "When the data of the atlas was collected, in Unix time; 0 = that is not known, or there is none";

@@ -1,10 +1,11 @@
 //! End-to-end tests: what the real binaries do, seen from outside.
 //!
 //! [`cluster`] starts seeders and clients, [`operated`] a seeder as its operator does, [`probe`] reads what they say, [`content`] makes what they
-//! move, [`internet`] where it moves, [`torrent`] makes metainfo that no honest tool would, [`stranger`] speaks the wire as no honest
+//! move, [`internet`] where it moves, [`browser`] looks at pages, [`torrent`] makes metainfo that no honest tool would, [`stranger`] speaks the wire as no honest
 //! peer would, and [`vitals`] looks at what that costs a process. A panic here is a failed test.
 
 pub mod binaries;
+pub mod browser;
 pub mod cluster;
 pub mod content;
 pub mod hostile;

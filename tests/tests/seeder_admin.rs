@@ -115,6 +115,30 @@ fn a_watchdog_is_fed_and_logs_are_json_if_asked() {
 }
 
 #[test]
+fn lines_for_the_journal_have_a_priority_and_no_time() {
+    let place = Place::new();
+    let options = SeederOptions {
+        root: place.folder("root"),
+        state: place.folder("state"),
+        ip: "127.42.9.1".to_owned(),
+        port: 0,
+        arguments: Vec::new(),
+    };
+    // As systemd names the stream it reads.
+    let journal = "export JOURNAL_STREAM=\"$(stat -L -c %d:%i /dev/stderr)\"; exec \"$@\"";
+    let seeder = Seeder::start_under(journal, &place, &options);
+    let lines = seeder.process.lines(Stream::Stderr);
+    assert!(lines.iter().any(|line| line.starts_with("<6>contents served: 0")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("<4>warning: there is no .torrent")), "{lines:?}");
+    assert!(lines.iter().all(|line| line.starts_with('<')), "{lines:?}");
+    // What is not the journal has times, whatever the environment says.
+    let options = SeederOptions { state: place.folder("other"), ip: "127.42.9.2".to_owned(), ..options };
+    let seeder = Seeder::start_under("export JOURNAL_STREAM=1:1; exec \"$@\"", &place, &options);
+    let lines = seeder.process.lines(Stream::Stderr);
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("20")), "{lines:?}");
+}
+
+#[test]
 fn without_an_admin_there_is_none() {
     let place = Place::new();
     let root = place.folder("root");

@@ -73,6 +73,18 @@ fn the_sample_is_a_configuration() {
     command.args(["serve", "--check-config", "--config"]).arg(&file).arg("--root").arg(place.path());
     let (code, process) = run("check", &mut command);
     assert_eq!(code, 0, "{}", process.tail());
+    assert!(process.lines(Stream::Stdout).len() > 10, "{}", process.tail());
+    let (code, process) = run("check", command.arg("--quiet"));
+    let said = [Stream::Stdout, Stream::Stderr].map(|stream| process.lines(stream).len());
+    assert_eq!((code, said), (0, [0, 0]), "{}", process.tail());
+    let (code, process) =
+        run("check", command.args(["--atlas-age-max", "1h", "--sign", "/nowhere/at/all.key"]));
+    assert!(
+        code == 28 && !process.lines(Stream::Stderr).is_empty(),
+        "what is wrong is said\n{}",
+        process.tail()
+    );
+    assert_eq!(process.lines(Stream::Stdout), Vec::<String>::new());
 }
 
 #[test]

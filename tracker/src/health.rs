@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    future::ready,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -12,19 +13,21 @@ use std::{
 
 use nearcast_core::atlas::{Atlas, Counts};
 use nearcast_node::{
-    directory::DirectoryStats,
+    directory::{Directory, DirectoryStats},
+    durations::Durations,
     handle::{Node, Totals},
 };
 use nearcast_service::{
-    admin::{Condition, Vitals},
+    admin::{Condition, Overview, Vitals},
     reloaded::Reloaded,
     run,
+    status::Status,
 };
 
 use crate::{
     bgp::live::{Live, LiveStats},
     database::Tally,
-    metrics,
+    metrics, status,
 };
 
 /// The node's loop goes round ten times a second; who is this late hangs.
@@ -128,6 +131,22 @@ impl Health {
         Some(self.node.get()?.directory()?.stats())
     }
 
+    /// How long its answers took; nothing before there is a directory.
+    pub(crate) fn answering(&self) -> Durations {
+        let directory = self.node.get().and_then(Node::directory);
+        directory.map(Directory::answering).unwrap_or_default()
+    }
+
+    /// How long it takes to read what is sent, and how long peers wait to be served; nothing before it listens.
+    pub(crate) fn durations(&self) -> (Durations, Durations) {
+        self.node.get().map(|node| (node.disk_reads(), node.slot_waits())).unwrap_or_default()
+    }
+
+    /// The node, once it listens.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.get()
+    }
+
     /// The version of the atlas in use.
     pub fn atlas_version(&self) -> Option<u64> {
         self.atlas_about().map(|about| about.version)
@@ -169,6 +188,11 @@ impl Vitals for Health {
 
     fn metrics(&self) -> Result<String, fmt::Error> {
         metrics::text(self)
+    }
+
+    fn overview(&self) -> Overview<'_> {
+        let status = Status::of("nearcast-tracker", env!("CARGO_PKG_VERSION"), self, &self.reloaded);
+        Box::pin(ready(status::fill(self, status)))
     }
 }
 

@@ -16,3 +16,4 @@ pub mod run;
 mod saving;
 pub mod service;
 pub mod setting;
+mod status;

@@ -3,11 +3,11 @@
 use std::{fmt, time::Instant};
 
 use nearcast_core::tier::Tier;
-use nearcast_node::{directory::DirectoryStats, handle::Totals};
+use nearcast_node::{directory::DirectoryStats, durations::Durations, handle::Totals};
 use nearcast_service::{
     admin::Vitals,
     atlas::atlas_age,
-    metrics::{self, Common, Process, counter, family, gauge, gauge_seconds, gauges, timestamp},
+    metrics::{self, Common, Process, counter, family, gauge, gauge_seconds, gauges, histogram, timestamp},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
 
@@ -35,6 +35,9 @@ struct Scrape {
     common: Common,
     totals: Totals,
     directory: DirectoryStats,
+    answering: Durations,
+    slot_waits: Durations,
+    disk_reads: Durations,
     atlas: Option<AtlasAbout>,
     atlas_published: u64,
     saves: Saves,
@@ -44,10 +47,14 @@ struct Scrape {
 
 impl Scrape {
     fn of(health: &Health) -> Scrape {
+        let (disk_reads, slot_waits) = health.durations();
         Scrape {
             common: Common::now(env!("CARGO_PKG_VERSION"), health.is_ready(), &health.reloaded),
             totals: health.totals().unwrap_or_default(),
             directory: health.directory().unwrap_or_default(),
+            answering: health.answering(),
+            slot_waits,
+            disk_reads,
             atlas: health.atlas_about(),
             atlas_published: health.atlas_published(),
             saves: health.saves(),
@@ -78,7 +85,11 @@ impl Scrape {
         counter(to, "connections_refused", help, None, totals.refused_connections)?;
         let help = "Streams refused because too many waited";
         counter(to, "streams_refused", help, None, totals.refused_streams)?;
-        counter(to, "uploaded", "Payload of atlases sent", Some(&Unit::Bytes), totals.uploaded)
+        counter(to, "uploaded", "Payload of atlases sent", Some(&Unit::Bytes), totals.uploaded)?;
+        let help = "Time to read and verify what is sent of atlases, waiting for a disk thread included";
+        histogram(to, "disk_read_duration", help, &self.disk_reads)?;
+        let help = "Time that peers which wanted an atlas waited until they were served";
+        histogram(to, "slot_wait_duration", help, &self.slot_waits)
     }
 
     fn encode_directory(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -90,20 +101,15 @@ impl Scrape {
             ("withdrawals", "Peers that said goodbye", self.directory.withdrawn),
         ];
         counters.iter().try_for_each(|(name, help, value)| counter(to, name, help, None, *value))?;
-        let reasons = [
-            ("not_admitted", refused.not_admitted),
-            ("too_often", refused.too_often),
-            ("peer_full", refused.peer_full),
-            ("prefix_full", refused.prefix_full),
-            ("full", refused.full),
-            ("malformed", refused.malformed),
-        ];
-        family(to, "questions_refused", "Questions refused, by reason", None, "reason", &reasons)?;
+        let help = "Questions refused, by reason";
+        family(to, "questions_refused", help, None, "reason", &refused.by_reason())?;
         let dialled = [("open", self.directory.reached), ("closed", self.directory.unreached)];
         let help = "Peers dialled back, by whether they took a connection";
         family(to, "dial_backs", help, None, "result", &dialled)?;
         let tiers = Tier::ALL.map(|tier| (tier.name(), told_by_tier[tier as usize]));
         family(to, "peers_told", "Peers named in answers, by how near the asker", None, "tier", &tiers)?;
+        let help = "Time from a question's being read to its answer, which is not sent then";
+        histogram(to, "answer_duration", help, &self.answering)?;
         let gauges = [
             ("contents", "Contents known", self.directory.contents),
             ("entries", "Peers known, each counted once for each content", self.directory.entries),

@@ -1,4 +1,4 @@
-//! The admin listener: `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run a service.
+//! The admin listener: `/`, `/status.json`, `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run a service.
 //!
 //! Invariant: whoever connects here can hold nothing that others need. Connections are few and short, and
 //! nothing is ever changed by a request.
@@ -6,8 +6,11 @@
 mod listener;
 
 use std::{
-    fmt, io,
+    fmt,
+    future::Future,
+    io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
 };
 
@@ -20,10 +23,14 @@ use axum::{
     routing::get,
 };
 use nearcast_node::vital::Vital;
+use serde::Serialize;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
 use self::listener::{Evictions, ShortListener};
-use crate::metrics::Format;
+use crate::{
+    metrics::Format,
+    status::{self, Desk, Status},
+};
 
 /// Where the admin listener is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +47,16 @@ pub enum AdminAt {
 }
 
 /// One thing a probe looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
     /// What it is called.
     pub name: &'static str,
     /// Whether it holds.
     pub holds: bool,
 }
+
+/// A look at everything, which takes a moment.
+pub type Overview<'a> = Pin<Box<dyn Future<Output = Status> + Send + 'a>>;
 
 /// How a service is, told to whoever asks.
 pub trait Vitals: Send + Sync + 'static {
@@ -61,6 +71,9 @@ pub trait Vitals: Send + Sync + 'static {
     /// # Errors
     /// When the name of a metric is none.
     fn metrics(&self) -> Result<String, fmt::Error>;
+
+    /// All that is told of it to people. It ends also when the service hangs.
+    fn overview(&self) -> Overview<'_>;
 
     /// Whether all of [`Vitals::live`] holds.
     fn is_live(&self) -> bool {
@@ -143,21 +156,49 @@ impl AdminListener {
 
 fn router(vitals: Arc<dyn Vitals>, bound: IpAddr) -> Router {
     let router = Router::new()
+        .route("/", get(page))
+        .route("/status.json", get(json))
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/healthz", get(ready))
         .route("/metrics", get(scrape))
-        .with_state(vitals);
+        .with_state(Arc::new(Desk::new(vitals)));
     // On an address the operator chose, names are the operator's, too.
     if bound.is_loopback() { router.layer(middleware::from_fn(refuse_strangers)) } else { router }
 }
 
-async fn live(State(vitals): State<Arc<dyn Vitals>>, query: RawQuery) -> Response {
-    probe(&vitals.live(), &query)
+async fn page(State(desk): State<Arc<Desk>>, RawQuery(query): RawQuery) -> Response {
+    let page = status::page(&*desk.status().await, query.as_deref());
+    let told = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, status::CONTENT_SECURITY_POLICY.as_str()),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (told, page).into_response()
 }
 
-async fn ready(State(vitals): State<Arc<dyn Vitals>>, query: RawQuery) -> Response {
-    probe(&vitals.ready(), &query)
+async fn json(State(desk): State<Arc<Desk>>) -> Response {
+    match status::json(&*desk.status().await) {
+        Ok(text) => {
+            let told = [
+                (header::CONTENT_TYPE, "application/json"),
+                (header::CACHE_CONTROL, "no-store"),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ];
+            (told, text).into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+async fn live(State(desk): State<Arc<Desk>>, query: RawQuery) -> Response {
+    probe(&desk.vitals().live(), &query)
+}
+
+async fn ready(State(desk): State<Arc<Desk>>, query: RawQuery) -> Response {
+    probe(&desk.vitals().ready(), &query)
 }
 
 fn probe(conditions: &[Condition], RawQuery(query): &RawQuery) -> Response {
@@ -173,10 +214,10 @@ fn probe(conditions: &[Condition], RawQuery(query): &RawQuery) -> Response {
     (status, [(header::CACHE_CONTROL, "no-store")], text).into_response()
 }
 
-async fn scrape(State(vitals): State<Arc<dyn Vitals>>, headers: HeaderMap) -> Response {
+async fn scrape(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     let accept = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let format = Format::wanted(accept);
-    match vitals.metrics() {
+    match desk.vitals().metrics() {
         Ok(text) => {
             let told = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "Accept")];
             (told, format.of(text)).into_response()

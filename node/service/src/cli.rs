@@ -18,6 +18,7 @@ use crate::{
 pub(crate) const CONFIG: &str = "config";
 const CHECK: &str = "check-config";
 const JSON: &str = "json";
+const QUIET: &str = "quiet";
 
 /// A wrong command line or configuration ends as in `nearcast`.
 pub const EXIT_BAD_OPTION: u8 = 28;
@@ -45,12 +46,14 @@ pub struct Serve<S> {
     pub check: bool,
     /// Print JSON.
     pub json: bool,
+    /// Of a configuration that is checked, print only what is wrong.
+    pub quiet: bool,
 }
 
 impl<S: Setting> FromArgMatches for Serve<S> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let Told { sources, check } = Told::from_arg_matches(matches)?;
-        Ok(Serve { sources, check, json: matches.get_flag(JSON) })
+        Ok(Serve { sources, check, json: matches.get_flag(JSON), quiet: matches.get_flag(QUIET) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -62,7 +65,8 @@ impl<S: Setting> FromArgMatches for Serve<S> {
 impl<S: Setting> Args for Serve<S> {
     fn augment_args(command: Command) -> Command {
         let json = flag(JSON, "Print one JSON object a line on standard output instead of words");
-        Told::<S>::augment_args(command).arg(json)
+        let quiet = flag(QUIET, "With --check-config: say only what is wrong").requires(CHECK);
+        Told::<S>::augment_args(command).args([json, quiet])
     }
 
     fn augment_args_for_update(command: Command) -> Command {

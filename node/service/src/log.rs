@@ -4,7 +4,7 @@ use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::harmless::Harmless;
+use crate::{harmless::Harmless, journal};
 
 /// Changes what is logged.
 pub struct LogHandle(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -19,7 +19,7 @@ impl LogHandle {
     }
 }
 
-/// Starts the log; call once.
+/// Starts the log; call once. Where systemd's journal reads it, each line has a priority and no time of its own.
 ///
 /// # Errors
 /// What is wrong with the filter.
@@ -27,8 +27,14 @@ pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
     let log =
         tracing_subscriber::fmt().with_writer(move || Harmless::new(io::stderr(), json)).with_ansi(false);
     let filter = filter(filter_text)?;
+    // Each has a type of its own.
     Ok(if json {
         let log = log.json().with_env_filter(filter).with_filter_reloading();
+        let handle = log.reload_handle();
+        log.init();
+        LogHandle(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))
+    } else if journal::is_read_by_it() {
+        let log = log.event_format(journal::Line).with_env_filter(filter).with_filter_reloading();
         let handle = log.reload_handle();
         log.init();
         LogHandle(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))

@@ -11,10 +11,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nearcast_node::handle::BudgetUse;
+use nearcast_node::{durations::Durations, handle::BudgetUse};
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text::encode},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::{Registry, Unit},
 };
@@ -149,6 +149,23 @@ pub fn gauges(
     })
 }
 
+/// How long something took, as a histogram in seconds. Nothing that is not measured.
+///
+/// # Errors
+/// As [`text`].
+pub fn histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    durations: &Durations,
+) -> fmt::Result {
+    if durations.counts.is_empty() {
+        return Ok(());
+    }
+    let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+    metric.encode_histogram::<NoLabelSet>(durations.sum_seconds, durations.count(), &durations.counts, None)
+}
+
 /// What strangers hold or cause, of what they may: three metrics, by kind.
 ///
 /// # Errors
@@ -184,7 +201,9 @@ mod tests {
             family(to, "refused", "What was refused", None, "reason", &[("full", 1), ("odd", 2)])?;
             gauges(to, "routes", "Routes", "feed", &[("bmp", -1)])?;
             budget(to, &[BudgetUse { kind: "places", used: 1, limit: 2, refused: 3 }])?;
-            gauge_seconds(to, "took", "How long it took", 0.25)
+            gauge_seconds(to, "took", "How long it took", 0.25)?;
+            let counts = vec![(0.5, 2), (1.0, 0), (f64::INFINITY, 1)];
+            histogram(to, "waited", "How long it waited", &Durations { counts, sum_seconds: 3.5 })
         }
     }
 
@@ -200,6 +219,11 @@ mod tests {
             ("nearcast_sent_bytes_total{}", 7.0),
             ("nearcast_refused_total{reason=\"odd\"}", 2.0),
             ("nearcast_took_seconds{}", 0.25),
+            ("nearcast_waited_seconds_bucket{le=\"0.5\"}", 2.0),
+            ("nearcast_waited_seconds_bucket{le=\"1.0\"}", 2.0),
+            ("nearcast_waited_seconds_bucket{le=\"+Inf\"}", 3.0),
+            ("nearcast_waited_seconds_sum{}", 3.5),
+            ("nearcast_waited_seconds_count{}", 3.0),
             ("process_start_time_seconds{}", 1_700_000_000.0),
         ] {
             assert!((new[name] - value).abs() < 1e-9, "{name}");

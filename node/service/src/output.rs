@@ -45,24 +45,38 @@ impl Output {
     }
 }
 
+/// What is told of a configuration that is checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// What it comes to and what is wrong, as JSON or in words.
+    All {
+        /// As JSON.
+        json: bool,
+    },
+    /// What is wrong, in words: for whoever starts a service, and reads its log.
+    Problems,
+}
+
 /// Tells what is wrong with a configuration, or what it comes to; the exit code. `checked` is what was read, and
 /// what would go wrong with it at the start.
-pub fn check<S: Setting>(checked: Result<(Layers<S>, Vec<String>), Problems>, json: bool) -> ExitCode {
+pub fn check<S: Setting>(checked: Result<(Layers<S>, Vec<String>), Problems>, told: Told) -> ExitCode {
     let (layers, problems) = match checked {
         Ok((layers, problems)) => (Some(layers), problems),
         Err(problems) => (None, problems.0),
     };
     let mut out = io::stdout().lock();
     // Whoever asked and does not read the answer has the exit code.
-    let _ = match (&layers, json) {
-        (_, true) => {
+    let _ = match (&layers, told) {
+        (_, Told::All { json: true }) => {
             let settings = layers.as_ref().map(Layers::to_json);
             writeln!(out, "{}", json!({"settings": settings, "problems": problems}))
         }
-        (Some(layers), false) => layers.lines().iter().try_for_each(|line| writeln!(out, "{line}")),
-        (None, false) => Ok(()),
+        (Some(layers), Told::All { json: false }) => {
+            layers.lines().iter().try_for_each(|line| writeln!(out, "{line}"))
+        }
+        (None, Told::All { json: false }) | (_, Told::Problems) => Ok(()),
     };
-    if !json {
+    if told != (Told::All { json: true }) {
         problems.iter().for_each(|problem| say(problem));
     }
     ExitCode::from(if problems.is_empty() { 0 } else { EXIT_BAD_OPTION })

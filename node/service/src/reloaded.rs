@@ -2,7 +2,7 @@
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 /// What became of the last reload; and when there was nothing to reload yet.
@@ -10,6 +10,7 @@ use std::{
 pub struct Reloaded {
     /// Since 1970.
     started: Duration,
+    began: Instant,
     failed: AtomicBool,
     /// Seconds of Unix time.
     at: AtomicI64,
@@ -19,7 +20,7 @@ impl Default for Reloaded {
     /// The service starts now.
     fn default() -> Reloaded {
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Reloaded { started, failed: AtomicBool::default(), at: AtomicI64::default() }
+        Reloaded { started, began: Instant::now(), failed: AtomicBool::default(), at: AtomicI64::default() }
     }
 }
 
@@ -27,6 +28,11 @@ impl Reloaded {
     /// When the service started, since 1970.
     pub fn started(&self) -> Duration {
         self.started
+    }
+
+    /// How long ago that was, whatever became of the wall clock.
+    pub fn uptime(&self) -> Duration {
+        self.began.elapsed()
     }
 
     /// The configuration was read again, and taken or not.

@@ -14,7 +14,7 @@ use crate::{
     config::{Layers, Problems, Sources},
     log::{self, LogHandle},
     notify,
-    output::{Output, check, fail, say},
+    output::{Output, Told, check, fail, say},
     reloaded::Reloaded,
     sandbox::Sandbox,
     setting::Setting,
@@ -118,10 +118,11 @@ pub trait Daemon: Sized {
 
 /// Does what `serve` was told to; the exit code.
 pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
-    let Serve { sources, check: only_check, json } = serve;
+    let Serve { sources, check: only_check, json, quiet } = serve;
     let read = sources.read().and_then(|layers| D::settings(&layers).map(|settings| (layers, settings)));
     if only_check {
-        return check(read.map(|(layers, settings)| (layers, D::check(&settings))), json);
+        let how = if quiet { Told::Problems } else { Told::All { json } };
+        return check(read.map(|(layers, settings)| (layers, D::check(&settings))), how);
     }
     let (layers, settings) = match read {
         Ok(read) => read,

@@ -11,7 +11,7 @@ use nearcast_core::{
     manifest::Manifest,
 };
 
-use super::{fetch_state::FetchState, web_seeds::WebSeed};
+use super::{fetch_state::FetchState, giving::Account, web_seeds::WebSeed};
 use crate::store::DiskStore;
 
 /// A content this node takes part in.
@@ -25,6 +25,8 @@ pub(super) struct Content {
     pub(super) corrupt_peers: BTreeSet<PeerKey>,
     /// HTTP servers that have its files.
     pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
+    /// What was given of it.
+    pub(super) account: Account,
 }
 
 impl Content {

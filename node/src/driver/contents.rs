@@ -29,6 +29,7 @@ use super::{
     content::Content,
     fetch_state::{FetchState, Tally, bytes_of},
     full_disk::FullDisk,
+    giving::Account,
     link,
     rate::Rate,
     wish::{demand_signature, selection},
@@ -94,6 +95,7 @@ impl Driver {
             fetch: None,
             corrupt_peers: BTreeSet::new(),
             web_seeds: BTreeMap::new(),
+            account: Account::default(),
         });
         let join = Join {
             material: Some(material),
@@ -161,6 +163,7 @@ impl Driver {
             fetch: Some(Box::new(state)),
             corrupt_peers: BTreeSet::new(),
             web_seeds: BTreeMap::new(),
+            account: Account::default(),
         });
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         let preparing = async move {

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Driver;
+use super::{Driver, slot_wait::SlotWait};
 use crate::{
     budget::Holdings,
     exchange::{
@@ -80,6 +80,7 @@ pub(super) struct Up {
     /// Uploads accepted and not ended.
     pub(super) uploading: u32,
     pub(super) cancel: CancellationToken,
+    pub(super) slot_wait: SlotWait,
     pub(super) received: u64,
     pub(super) sent: u64,
 }
@@ -331,6 +332,7 @@ impl Driver {
             serving: false,
             uploading: 0,
             cancel,
+            slot_wait: SlotWait::default(),
             received: 0,
             sent: 0,
         };

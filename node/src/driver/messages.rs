@@ -7,6 +7,7 @@ use nearcast_core::{
     layout::RunIndex,
     message::Message,
 };
+use tokio::time::Instant;
 
 use super::{Content, Driver, links::Link};
 use crate::{
@@ -49,6 +50,7 @@ impl Driver {
                 Said::Peers(Peers { peers })
             }
         };
+        self.note_slot(content, peer, &said);
         let up = self.links.get(&(content, peer)).and_then(Link::up);
         let Some(sent) = up.map(|up| up.frames.try_send(Frame { said: Some(said) })) else { return };
         if sent.is_err() {
@@ -68,7 +70,12 @@ impl Driver {
             Said::Have(runs) => self.note_runs(content, peer, runs, true).map(Message::Have),
             Said::Lost(runs) => self.note_runs(content, peer, runs, false).map(Message::Lost),
             Said::Importing(runs) => self.check_runs(content, runs).map(Message::Importing),
-            Said::Interested(interested) => Ok(Message::Interested(interested)),
+            Said::Interested(interested) => {
+                if let Some(up) = self.link(id) {
+                    up.slot_wait.on_wish(Instant::now(), interested);
+                }
+                Ok(Message::Interested(interested))
+            }
             Said::Choke(_) => Ok(Message::Choke),
             Said::Unchoke(_) => Ok(Message::Unchoke),
             Said::Peers(peers) => return self.on_peers(content, peer, &peers),
@@ -83,6 +90,19 @@ impl Driver {
                     self.parts.network.disconnect(id);
                 }
             }
+        }
+    }
+
+    /// Measures how long a neighbour waits to be served.
+    fn note_slot(&mut self, content: ContentKey, peer: PeerKey, said: &Said) {
+        let served = match said {
+            Said::Choke(_) => false,
+            Said::Unchoke(_) => true,
+            _ => return,
+        };
+        let Some(up) = self.links.get_mut(&(content, peer)).and_then(Link::up_mut) else { return };
+        if let Some(waited) = up.slot_wait.on_slot(Instant::now(), served) {
+            self.parts.measured.waits().note(waited);
         }
     }
 
@@ -104,7 +124,12 @@ impl Driver {
             return Ok(Vec::new());
         };
         let mut runs = runs.checked(manifest.layout())?;
+        let lacked_something = !map.is_full();
         runs.retain(|&run| if held { map.insert(run) } else { map.remove(run) });
+        let is_complete = lacked_something && map.is_full();
+        if let Some(id) = self.peers.get(peer).and_then(|known| known.id).filter(|_| is_complete) {
+            self.note_completed(content, &id);
+        }
         Ok(runs)
     }
 

@@ -12,14 +12,17 @@ mod discovery;
 mod ending;
 mod fetch_state;
 mod full_disk;
+mod giving;
 mod lan;
 mod link;
 mod links;
 mod messages;
 mod network;
+mod once;
 mod outcomes;
 mod rate;
 mod report;
+mod slot_wait;
 mod storing;
 mod transfers;
 mod view;
@@ -58,6 +61,8 @@ use self::{
     discovery::Questions,
     links::Link,
     network::Errand,
+    once::Once,
+    rate::Rates,
     view::{Maps, View},
 };
 use crate::{
@@ -65,8 +70,10 @@ use crate::{
     config::{Caps, NodeConfig},
     dial_back::DialBack,
     directory::Directory,
+    durations::Measured,
     error::{DownloadError, ShareError},
     exchange::{Buffers, Events, Known, TaskEvent, serve::READ_AHEAD_MAX},
+    giving::Givings,
     handle::{DownloadParts, Fetch, Share, Shared, Totals},
     lan::LanBook,
     limit::Limiter,
@@ -110,6 +117,8 @@ pub(crate) enum Command {
     Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
     /// Go by another atlas.
     Atlas(Arc<Atlas>),
+    /// Tell of the busiest contents, at most so many.
+    Givings { max: usize, reply: oneshot::Sender<Givings> },
     /// Fail, as if there were an error in the loop.
     #[cfg(test)]
     Fail,
@@ -124,6 +133,7 @@ pub(crate) struct DriverParts {
     pub(crate) budget: Budget,
     pub(crate) seed: u64,
     pub(crate) pulse: Pulse,
+    pub(crate) measured: Measured,
     pub(crate) vital: Vital,
     /// Taken by the driver.
     pub(crate) nearness: Option<Nearness>,
@@ -174,6 +184,8 @@ pub(crate) struct Driver {
     services: Services,
     queue: mpsc::Receiver<TaskEvent>,
     totals: Totals,
+    rates: Rates,
+    once: Once,
     /// Rotten runs found in contents that were left.
     rotten_before: u64,
     clock: Clock,
@@ -219,6 +231,7 @@ impl Driver {
         let trackers = parts.trackers.iter().map(|address| peers.key_at(address)).collect();
         let nearness = parts.nearness.take().unwrap_or_default();
         let surroundings = nearness.surroundings().clone();
+        let now = Instant::now();
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
         let stop = CancellationToken::new();
         Driver {
@@ -250,8 +263,10 @@ impl Driver {
             },
             queue,
             totals: Totals::default(),
+            rates: Rates::new(now),
+            once: Once::default(),
             rotten_before: 0,
-            clock: Clock::new(Instant::now()),
+            clock: Clock::new(now),
             next_key: 0,
             next_generation: 0,
             closing: None,
@@ -366,6 +381,10 @@ impl Driver {
                 let _ = reply.send(answer);
             }
             Command::Atlas(atlas) => self.look_around(atlas),
+            Command::Givings { max, reply } => {
+                // Who no longer waits needs no answer.
+                let _ = reply.send(self.givings(max));
+            }
             #[cfg(test)]
             Command::Fail => panic!("a fault that was asked for"),
             Command::Shutdown { grace, until, reply } => self.close(grace, until, Some(reply)),

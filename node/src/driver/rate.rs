@@ -40,6 +40,25 @@ impl Rate {
     }
 }
 
+/// The rates of a whole node.
+#[derive(Debug)]
+pub(super) struct Rates {
+    /// Payload received.
+    pub(super) down: Rate,
+    /// Payload sent.
+    pub(super) up: Rate,
+    /// Questions its directory reads.
+    pub(super) questions: Rate,
+    /// Questions its directory answers with peers.
+    pub(super) answers: Rate,
+}
+
+impl Rates {
+    pub(super) fn new(now: Instant) -> Rates {
+        Rates { down: Rate::new(now), up: Rate::new(now), questions: Rate::new(now), answers: Rate::new(now) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -54,6 +54,8 @@ impl Driver {
         self.totals.links = self.links.values().filter(|link| link.up().is_some()).count() as u32;
         self.totals.unchoked = self.engine.unchoked();
         self.totals.received = received;
+        self.totals.asn = self.engine.locality().asn;
+        self.take_rates(received.total());
         self.totals.connections = self.peers.connected() as u32;
         self.totals.contents = self.contents.len() as u32;
         self.parts.totals.send_if_modified(|told| {
@@ -63,6 +65,17 @@ impl Driver {
             }
             news
         });
+    }
+
+    fn take_rates(&mut self, received: u64) {
+        let (now, totals) = (Instant::now(), &mut self.totals);
+        totals.rate_down = self.rates.down.update(now, received);
+        totals.rate_up = self.rates.up.update(now, totals.uploaded);
+        if let Some(directory) = &self.parts.directory {
+            let (questions, answers) = directory.asked();
+            totals.questions_per_second = self.rates.questions.update(now, questions);
+            totals.answers_per_second = self.rates.answers.update(now, answers);
+        }
     }
 
     pub(super) fn links_of(&self, key: ContentKey) -> Vec<PeerKey> {

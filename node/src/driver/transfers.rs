@@ -93,6 +93,7 @@ impl Driver {
             account,
             buffers: self.services.buffers.clone(),
             ahead: self.services.ahead.clone(),
+            measured: self.parts.measured.clone(),
             events: self.services.events.clone(),
         };
         self.parts.tasks.spawn(serve::run(serve, stream, cancel));
@@ -186,6 +187,7 @@ impl Driver {
         if self.engine.locality().is_foreign(near) {
             self.totals.exported += u64::from(bytes);
         }
+        self.note_given(id.content, id.peer, near, bytes);
         self.input(id.content, Event::UploadEnded { peer: id.peer, run, bytes });
     }
 }

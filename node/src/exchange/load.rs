@@ -1,6 +1,6 @@
 //! Reading what is to be served: a large run alone, small ones together, by one job each.
 
-use std::io;
+use std::{io, time::Instant};
 
 use nearcast_core::{
     id::Hash,
@@ -51,10 +51,13 @@ impl Serve {
     /// Reads runs; none if there is nothing to send. Of those that are not to be had everybody concerned is told, and
     /// the asker gets a refusal of its own.
     pub(super) async fn load(&self, asked: Vec<Asked>) -> io::Result<Option<Loaded>> {
-        match asked[..] {
+        let began = Instant::now();
+        let loaded = match asked[..] {
             [(request, run)] if !self.is_small(run) => self.load_large(request, run).await,
             _ => self.load_small(asked).await,
-        }
+        };
+        self.measured.reads().note(began.elapsed());
+        loaded
     }
 
     async fn load_large(&self, request: u32, run: RunIndex) -> io::Result<Option<Loaded>> {

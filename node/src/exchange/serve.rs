@@ -22,6 +22,7 @@ use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 use super::{Buffers, Events, LinkId, TOGETHER_MAX, TaskEvent, Wire, load::Loaded};
 use crate::{
     budget::Ticket,
+    durations::Measured,
     limit::{Limiter, Pass},
     net::InboundStream,
     store::{DiskStore, Workers},
@@ -158,6 +159,7 @@ pub(crate) struct Serve {
     pub(crate) buffers: Buffers,
     /// One permit for each run read ahead.
     pub(crate) ahead: Arc<Semaphore>,
+    pub(crate) measured: Measured,
     pub(crate) events: Events,
 }
 

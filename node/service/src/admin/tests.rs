@@ -9,6 +9,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::reloaded::Reloaded;
 
 /// Alive, and ready or not.
 #[derive(Default)]
@@ -27,6 +28,10 @@ impl Vitals for Starting {
     fn metrics(&self) -> Result<String, fmt::Error> {
         Ok("# HELP a_bytes A.\n# TYPE a_bytes counter\n# UNIT a_bytes bytes\na_bytes_total 7\n# EOF\n"
             .to_owned())
+    }
+
+    fn overview(&self) -> Overview<'_> {
+        Box::pin(async { Status::of("nearcast-test", "1.2.3", self, &Reloaded::default()) })
     }
 }
 
@@ -101,6 +106,39 @@ async fn requests_under_a_foreign_name_or_from_a_page_are_refused() {
         let answer = get(admin.address(), "/livez", &headers).await;
         assert_eq!(answer.starts_with("HTTP/1.1 200"), good, "{headers} {answer}");
         assert_eq!(answer.starts_with("HTTP/1.1 403"), !good, "{headers} {answer}");
+    }
+    admin.stop().await;
+}
+
+#[tokio::test]
+async fn the_status_is_a_page_and_json_that_browsers_hold_in() {
+    let admin = listener(&Arc::new(Starting)).await;
+    let at = admin.address();
+    let answer = get(at, "/", "Host: localhost\r\n").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    for told in [
+        "HTTP/1.1 200",
+        "content-type: text/html; charset=utf-8",
+        "cache-control: no-store",
+        "content-security-policy: default-src 'none'; style-src 'sha256-",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+    ] {
+        assert!(head.contains(told), "{told}\n{head}");
+    }
+    assert!(body.contains("nearcast-test") && body.contains("Does not hold: listening, catalogue"), "{body}");
+    let answer = get(at, "/status.json", "Host: localhost\r\n").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: application/json") && head.contains("nosniff"), "{head}");
+    let status: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&status["live"], &status["ready"]), (&true.into(), &false.into()));
+    assert_eq!(status["conditions"][1], serde_json::json!({ "name": "listening", "holds": false }));
+    for path in ["/", "/status.json"] {
+        let foreign = get(at, path, "Host: rebound.example\r\n").await;
+        assert!(foreign.starts_with("HTTP/1.1 403") && !foreign.contains("nearcast"), "{foreign}");
+        let page = get(at, path, "Host: localhost\r\nOrigin: null\r\n").await;
+        assert!(page.starts_with("HTTP/1.1 403"), "{page}");
+        assert!(ask(at, &format!("POST {path} HTTP/1.0\r\n\r\n")).await.contains(" 405 "), "{path}");
     }
     admin.stop().await;
 }

@@ -61,7 +61,7 @@ pub fn samples(text: &str, format: Format) -> Result<BTreeMap<String, f64>, Stri
         let (name, labels, value) = sample(line).ok_or_else(|| wrong("it is no sample"))?;
         let family = families.get_mut(current).ok_or_else(|| wrong("it has no type"))?;
         let kind = family.kind.as_deref().ok_or_else(|| wrong("it has no type"))?;
-        if name != expected(current, kind, format) {
+        if !is_called(name, current, kind, format) {
             return Err(wrong("it is not called like its metric"));
         }
         if format == Format::Text && kind == "counter" && !name.ends_with("_total") {
@@ -80,6 +80,9 @@ pub fn samples(text: &str, format: Format) -> Result<BTreeMap<String, f64>, Stri
     for (name, family) in &families {
         if !family.has_help || family.kind.is_none() || family.samples == 0 {
             return Err(format!("{name} has no help, no type or no sample"));
+        }
+        if family.kind.as_deref() == Some("histogram") && !is_histogram(name, &samples) {
+            return Err(format!("the buckets of {name} do not add up"));
         }
         if let Some(unit) = &family.unit
             && !name.ends_with(&format!("_{unit}"))
@@ -104,18 +107,33 @@ pub fn promtool(text: &str) -> Option<Result<(), String>> {
 
 fn is_kind(kind: &str, format: Format) -> bool {
     match format {
-        Format::OpenMetrics => matches!(kind, "counter" | "gauge" | "info" | "unknown"),
-        Format::Text => matches!(kind, "counter" | "gauge" | "untyped"),
+        Format::OpenMetrics => matches!(kind, "counter" | "gauge" | "histogram" | "info" | "unknown"),
+        Format::Text => matches!(kind, "counter" | "gauge" | "histogram" | "untyped"),
     }
 }
 
-/// How samples of a metric are called.
-fn expected(name: &str, kind: &str, format: Format) -> String {
+/// Whether a sample is called like samples of its metric.
+fn is_called(sample: &str, name: &str, kind: &str, format: Format) -> bool {
+    let ending = sample.strip_prefix(name);
     match (format, kind) {
-        (Format::OpenMetrics, "counter") => format!("{name}_total"),
-        (Format::OpenMetrics, "info") => format!("{name}_info"),
-        _ => name.to_owned(),
+        (_, "histogram") => matches!(ending, Some("_bucket" | "_sum" | "_count")),
+        (Format::OpenMetrics, "counter") => ending == Some("_total"),
+        (Format::OpenMetrics, "info") => ending == Some("_info"),
+        _ => ending == Some(""),
     }
+}
+
+/// Whether every bucket counts those before it, and the last one all.
+fn is_histogram(name: &str, samples: &BTreeMap<String, f64>) -> bool {
+    let bound = |key: &str| {
+        let bound = key.strip_prefix(name)?.strip_prefix("_bucket{le=\"")?.strip_suffix("\"}")?;
+        bound.parse::<f64>().ok()
+    };
+    let mut buckets: Vec<(f64, f64)> =
+        samples.iter().filter_map(|(key, count)| Some((bound(key)?, *count))).collect();
+    buckets.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let last = buckets.last().filter(|(bound, _)| bound.is_infinite()).map(|(_, count)| count);
+    buckets.is_sorted_by(|less, more| less.1 <= more.1) && last == samples.get(&format!("{name}_count{{}}"))
 }
 
 fn is_name(text: &str) -> bool {
@@ -187,6 +205,16 @@ mod tests {
             assert!(samples(&wrong, Format::OpenMetrics).is_err(), "{wrong}");
         }
         assert!(samples(RIGHT, Format::Text).is_err());
+    }
+
+    #[test]
+    fn buckets_of_a_histogram_add_up() {
+        let right = "# HELP a A.\n# TYPE a histogram\na_sum 3\na_count 3\na_bucket{le=\"1.0\"} 2\na_bucket{le=\"+Inf\"} 3\n";
+        assert!(samples(right, Format::Text).is_ok());
+        for (from, to) in [("a_count 3", "a_count 2"), ("} 2", "} 4"), ("+Inf", "2.0"), ("a_sum", "a_mean")] {
+            let wrong = right.replacen(from, to, 1);
+            assert!(wrong != right && samples(&wrong, Format::Text).is_err(), "{wrong}");
+        }
     }
 
     #[test]

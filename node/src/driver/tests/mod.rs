@@ -5,6 +5,7 @@ mod dial_back;
 mod directories;
 mod edited;
 mod failing;
+mod giving;
 mod impostor;
 mod lies;
 mod rates;

@@ -1,0 +1,91 @@
+//! Who looks how a service is: once a second at most, however many ask.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::Mutex, time::Instant};
+
+use super::Status;
+use crate::admin::Vitals;
+
+/// What was seen is told again for so long.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// What was seen last, and when. A look goes through all contents, so that whoever asks a lot must not cause many.
+pub(crate) struct Desk {
+    vitals: Arc<dyn Vitals>,
+    seen: Mutex<Option<(Instant, Arc<Status>)>>,
+}
+
+impl Desk {
+    pub(crate) fn new(vitals: Arc<dyn Vitals>) -> Desk {
+        Desk { vitals, seen: Mutex::new(None) }
+    }
+
+    /// Who answers probes and scrapes.
+    pub(crate) fn vitals(&self) -> &dyn Vitals {
+        &*self.vitals
+    }
+
+    /// How it is, a second ago at most.
+    pub(crate) async fn status(&self) -> Arc<Status> {
+        let mut seen = self.seen.lock().await;
+        if let Some((at, status)) = &*seen
+            && at.elapsed() < KEPT
+        {
+            return status.clone();
+        }
+        let status = Arc::new(self.vitals.overview().await);
+        *seen = Some((Instant::now(), status.clone()));
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fmt,
+        sync::atomic::{AtomicU64, Ordering::Relaxed},
+    };
+
+    use super::*;
+    use crate::{
+        admin::{Condition, Overview},
+        reloaded::Reloaded,
+    };
+
+    /// Counts how often it is looked at.
+    #[derive(Default)]
+    struct Counting(AtomicU64);
+
+    impl Vitals for Counting {
+        fn live(&self) -> Vec<Condition> {
+            Vec::new()
+        }
+
+        fn ready(&self) -> Vec<Condition> {
+            Vec::new()
+        }
+
+        fn metrics(&self) -> Result<String, fmt::Error> {
+            Ok(String::new())
+        }
+
+        fn overview(&self) -> Overview<'_> {
+            self.0.fetch_add(1, Relaxed);
+            Box::pin(async { Status::of("nearcast-test", "1", self, &Reloaded::default()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn many_who_ask_cause_few_looks() {
+        const ASKED: u64 = 200;
+        let counting = Arc::new(Counting::default());
+        let desk = Desk::new(counting.clone());
+        for _ in 0..ASKED {
+            assert!(desk.status().await.live);
+        }
+        let looks = counting.0.load(Relaxed);
+        // Each would have to take a second for all of them to look.
+        assert!((1..ASKED).contains(&looks), "{looks} looks");
+    }
+}

@@ -40,9 +40,9 @@ fn id_of(addresses: &[String]) -> String {
     id.to_owned()
 }
 
-/// Runs a unit from `ExecStartPre` to the end; the id it had.
+/// Runs a unit to the end; the id it had.
 fn lives(managed: &Managed<'_>) -> String {
-    let checked = Process::start("check", &mut managed.command("ExecStartPre"));
+    let checked = Process::start("check", managed.command("ExecStart").arg("--check-config"));
     assert_eq!(checked.wait_exit(PATIENCE), 0, "{}", checked.tail());
     let process = Process::start("service", &mut managed.command("ExecStart"));
     let id = id_of(&listening(&process));
@@ -105,7 +105,7 @@ fn a_credential_that_everybody_can_read_is_refused_before_the_service_starts() {
     let credential = managed.credentials.join("identity.key");
     fs::set_permissions(&credential, PermissionsExt::from_mode(0o444)).unwrap();
     managed.configure(&format!("root = \"{}\"\n", place.folder("root").display()));
-    let checked = Process::start("check", &mut managed.command("ExecStartPre"));
+    let checked = Process::start("check", managed.command("ExecStart").arg("--check-config"));
     assert_eq!(checked.wait_exit(PATIENCE), 28, "{}", checked.tail());
     assert!(checked.tail().contains("chmod 600"), "{}", checked.tail());
 }
@@ -118,6 +118,9 @@ fn the_units_bound_memory_and_show_how_a_key_is_given() {
             assert_eq!(unit.values(key).len(), 1, "{part}: {key}");
         }
         assert_eq!(unit.values("#LoadCredential").len(), 1, "{part}");
+        // systemd minds RestartPreventExitStatus= for the main process only: a check before it that fails would be made
+        // again every five seconds, for ever.
+        assert!(unit.values("ExecStartPre").is_empty() && unit.values("RestartPreventExitStatus").len() == 1);
     }
 }
 

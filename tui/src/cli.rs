@@ -13,6 +13,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use nearcast_service::signals::Signals;
 
 use crate::{
+    door::{Door, Passed},
     error::CommandError,
     exit::{EXIT_CODES_HELP, Exit},
     log::{self, LogFormat},
@@ -49,6 +50,18 @@ enum Command {
     /// and nothing that is right is downloaded twice.
     #[command(after_help = after(get::EXAMPLES))]
     Get(Box<get::Get>),
+    /// Serve contents to many people: the program nearcast-seeder.
+    ///
+    /// The same as nearcast-seeder serve, which lies beside nearcast or in PATH and comes in a package of its own. All that
+    /// stands behind the word is passed on: nearcast serve --root /srv/media, nearcast serve --help.
+    #[command(disable_help_flag = true, after_help = EXIT_CODES_HELP)]
+    Serve(Passed),
+    /// Tell peers who has what near them: the program nearcast-tracker.
+    ///
+    /// The same as nearcast-tracker, which lies beside nearcast or in PATH and comes in a package of its own. All that
+    /// stands behind the word is passed on: nearcast tracker serve, nearcast tracker atlas --help.
+    #[command(disable_help_flag = true, after_help = EXIT_CODES_HELP)]
+    Tracker(Passed),
     /// Tell what a link or .torrent file names.
     #[command(after_help = EXIT_CODES_HELP)]
     Info(info::Info),
@@ -97,6 +110,7 @@ impl Command {
             Command::Key(key) => key.json(),
             Command::Man(man) => man.json,
             Command::Demo(_) | Command::Completions(_) | Command::SampleConfig => false,
+            Command::Serve(_) | Command::Tracker(_) => false,
         }
     }
 
@@ -107,6 +121,7 @@ impl Command {
             Command::Verify(verify) => verify.quiet,
             Command::Info(_) | Command::Key(_) | Command::Man(_) => false,
             Command::Demo(_) | Command::Completions(_) | Command::SampleConfig => false,
+            Command::Serve(_) | Command::Tracker(_) => false,
         }
     }
 }
@@ -155,6 +170,9 @@ impl Command {
         match self {
             Command::Publish(publish) => publish.run(screen, signals).await,
             Command::Get(get) => get.run(screen, signals).await,
+            // Doors were passed before the line was parsed, unless something stands in front of them.
+            Command::Serve(_) => Err(Door::Serve.misplaced()),
+            Command::Tracker(_) => Err(Door::Tracker.misplaced()),
             Command::Info(info) => info.run(screen).await,
             Command::Verify(verify) => verify.run(screen, signals).await,
             Command::Demo(demo) => demo.run(screen, signals).await,
@@ -215,6 +233,8 @@ mod tests {
             "nearcast key show a.key --json",
             "nearcast completions zsh",
             "nearcast man pages --json",
+            "nearcast serve --root media --listen *:7",
+            "nearcast tracker serve --admin none",
         ] {
             let parsed = Cli::try_parse_from(line.split(' '));
             assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());

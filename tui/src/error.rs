@@ -74,6 +74,16 @@ pub(crate) enum CommandError {
     /// Another file is where the `.torrent` should go.
     #[error("{} exists and is another torrent; use --overwrite to replace it, or -o to name another", .0.display())]
     Exists(PathBuf),
+    /// A door leads to a program that is not there.
+    #[error(
+        "nearcast {name} is the program {program}, which is neither beside nearcast nor in PATH; the package {program} brings it"
+    )]
+    NotInstalled {
+        /// The name of the door.
+        name: &'static str,
+        /// The program, and the package that brings it.
+        program: &'static str,
+    },
     /// Options that make no sense together or for this content.
     #[error("{0}")]
     BadOption(String),
@@ -124,9 +134,10 @@ impl CommandError {
             CommandError::Publish(error) => exit_of_publish(error),
             CommandError::Verify(VerifyError::Io { .. }) | CommandError::Io { .. } => Exit::Io,
             CommandError::Verify(VerifyError::Cancelled) => Exit::Unfinished,
-            CommandError::Link(_) | CommandError::Torrent { .. } | CommandError::BadOption(_) => {
-                Exit::BadOption
-            }
+            CommandError::Link(_)
+            | CommandError::Torrent { .. }
+            | CommandError::NotInstalled { .. }
+            | CommandError::BadOption(_) => Exit::BadOption,
             CommandError::Fetch(error) => match error.kind {
                 FetchFailure::Unusable | FetchFailure::NoTorrent => Exit::BadOption,
                 FetchFailure::NotFound => Exit::NotFound,
@@ -178,6 +189,7 @@ mod tests {
             (CommandError::Io { path: path(), source: io() }, 17),
             (CommandError::Exists(path()), 13),
             (CommandError::BadOption("x".into()), 28),
+            (CommandError::NotInstalled { name: "serve", program: "nearcast-seeder" }, 28),
             (
                 CommandError::Input {
                     place: "list:3".into(),

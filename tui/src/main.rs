@@ -3,6 +3,7 @@
 mod atlas;
 mod cli;
 mod demo;
+mod door;
 mod error;
 mod exit;
 mod hashing;
@@ -13,11 +14,11 @@ mod screen;
 mod source;
 mod units;
 
-use std::process::ExitCode;
+use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::Parser;
 
-use crate::{cli::Cli, exit::Exit};
+use crate::{cli::Cli, door::Door, exit::Exit, screen::Screen};
 
 /// Frames come and go by the thousand, each a quarter of a megabyte: the system's allocator gives such memory back to the
 /// kernel every time and faults it in again, which took a fifth of a download's CPU time.
@@ -25,6 +26,12 @@ use crate::{cli::Cli, exit::Exit};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    if let Some((door, passed)) = Door::of(&arguments) {
+        let error = door.pass(passed);
+        Screen::new(false, false).complain(&error.to_string());
+        return error.exit().into();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

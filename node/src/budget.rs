@@ -187,20 +187,28 @@ impl Budget {
         let ip = connections.all.get(&newcomer).and_then(|entry| entry.ip);
         let network = ip.filter(|ip| connections.counts_loopback || !ip.is_loopback()).map(Prefix::of);
         if connections.inbound > connections.inbound_max.saturating_sub(spare(connections.inbound_max)) {
-            let all = self.idle_claims(connections, |_| true);
-            self.end(connections, budget::gives_way(&all, newcomer, network, connections.inbound_max));
+            let all = self.idle_claims(connections, |_| true, |_| true);
+            let unused = self.idle_claims(connections, |_| true, |held| !held.is_used());
+            let max = connections.inbound_max;
+            self.end(connections, budget::gives_way(&all, &unused, newcomer, network, max));
         }
         let Some(network) = network else { return };
         let same = connections.networks.get(&network).copied().unwrap_or_default();
         if same > connections.per_network_max.saturating_sub(spare(connections.per_network_max)) {
-            let claims = self.idle_claims(connections, |other| Prefix::of(other) == network);
+            let claims = self.idle_claims(connections, |other| Prefix::of(other) == network, |_| true);
             self.end(connections, budget::least_in_use(&claims));
         }
     }
 
-    fn idle_claims(&self, connections: &Connections, counts: impl Fn(IpAddr) -> bool) -> Vec<Claim<u64>> {
+    fn idle_claims(
+        &self,
+        connections: &Connections,
+        counts: impl Fn(IpAddr) -> bool,
+        is_one: impl Fn(&Holdings) -> bool,
+    ) -> Vec<Claim<u64>> {
         let now = self.now_ms();
         let alive = connections.live(|entry| entry.inbound && entry.ip.is_some_and(&counts));
+        let alive = alive.filter(|(_, _, held)| is_one(held));
         alive.map(|(who, ip, held)| held.idle(who, ip, now)).collect()
     }
 

@@ -176,12 +176,14 @@ pub fn least_in_use<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
 }
 
 /// Who ends when `newcomer`, of a network if that counts, was accepted and the table of `max` connections is nearly full;
-/// nobody, if all are in use.
+/// nobody, if all are in use. Where nobody is idle, one of the `unused` has to go, with whom nothing has begun yet: a flood of
+/// those who connect and say nothing would have every newcomer refused otherwise.
 ///
 /// A network that has more than its share pays for its own newcomers: with an idle connection of its own, else with the
 /// newcomer. Otherwise whoever comes and goes often enough would end the connection of somebody else each time.
 pub fn gives_way<T: Copy + Ord>(
     claims: &[Claim<T>],
+    unused: &[Claim<T>],
     newcomer: T,
     network: Option<Prefix>,
     max: u32,
@@ -189,7 +191,8 @@ pub fn gives_way<T: Copy + Ord>(
     let is_own = |claim: &&Claim<T>| network.is_some_and(|network| Prefix::of(claim.ip) == network);
     let share = (max / NEWCOMER_SHARE).max(NEWCOMER_SHARE_MIN);
     if claims.iter().filter(is_own).count() <= share as usize {
-        return least_in_use(claims);
+        let had_a_chance = |claim: &&Claim<T>| claim.held >= BRIEF_CHANCE && claim.who != newcomer;
+        return least_in_use(claims).or_else(|| costliest(unused.iter().filter(had_a_chance)));
     }
     let own: Vec<_> = claims.iter().filter(is_own).copied().collect();
     Some(least_in_use(&own).unwrap_or(newcomer))
@@ -403,12 +406,32 @@ mod tests {
             (0..200).map(|n| claim(n, [10, 1, n as u8, 1], 60_000 + n as u64, 1)).collect();
         let churn = Prefix::of([10, 9, 9, 1].into());
         claims.extend((200..208).map(|n| claim(n, [10, 9, 9, n as u8], 100, 1)));
-        assert_eq!(gives_way(&claims, 207, Some(churn), max), Some(199), "it has no more than its share");
+        assert_eq!(
+            gives_way(&claims, &[], 207, Some(churn), max),
+            Some(199),
+            "it has no more than its share"
+        );
         claims.push(claim(208, [10, 9, 9, 1], 0, 1));
-        assert_eq!(gives_way(&claims, 208, Some(churn), max), Some(208), "others pay for it");
-        assert_eq!(gives_way(&claims, 208, None, max), Some(199), "networks do not count on loopback");
+        assert_eq!(gives_way(&claims, &[], 208, Some(churn), max), Some(208), "others pay for it");
+        assert_eq!(gives_way(&claims, &[], 208, None, max), Some(199), "networks do not count on loopback");
         claims[201].held = Duration::from_secs(6);
-        assert_eq!(gives_way(&claims, 208, Some(churn), max), Some(201), "one of its own is idle");
+        assert_eq!(gives_way(&claims, &[], 208, Some(churn), max), Some(201), "one of its own is idle");
+    }
+
+    #[test]
+    fn where_nobody_is_idle_a_flood_of_those_who_say_nothing_pays_for_itself() {
+        let max = 256;
+        let mut unused: Vec<_> = (0..200).map(|n| claim(n, [10, 0, (n / 8) as u8, 1], 300, 1)).collect();
+        unused.push(claim(300, [198, 51, 100, 1], 400, 1));
+        let used = claim(301, [203, 0, 113, 1], 4_000, 1);
+        let all = [&unused[..], &[used]].concat();
+        let network = |ip: [u8; 4]| Some(Prefix::of(ip.into()));
+        let went = gives_way(&all, &unused, 300, network([198, 51, 100, 1]), max);
+        assert!(went.is_some_and(|who| who < 200), "{went:?}: one of the many from one place");
+        let young: Vec<_> =
+            unused.iter().map(|claim| Claim { held: Duration::from_millis(50), ..*claim }).collect();
+        let went = gives_way(&[&young[..], &[used]].concat(), &young, 300, network([198, 51, 100, 1]), max);
+        assert_eq!(went, None, "all of them came a moment ago");
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub(crate) struct Holdings {
     moved: AtomicU64,
     /// The other side opened a stream.
     opened: AtomicBool,
+    /// Something began on it.
+    used: AtomicBool,
     /// A run was given or taken over it.
     worth: AtomicBool,
     /// What it was for is over, and nothing has begun since.
@@ -59,6 +61,7 @@ impl Holdings {
             used_ms: AtomicU64::new(budget.now_ms()),
             moved: AtomicU64::new(0),
             opened: AtomicBool::new(false),
+            used: AtomicBool::new(false),
             worth: AtomicBool::new(false),
             over: AtomicBool::new(false),
             cut: AtomicBool::new(false),
@@ -113,12 +116,23 @@ impl Holdings {
     /// It is of use.
     pub(crate) fn note_use(&self) {
         self.over.store(false, Ordering::Relaxed);
+        self.note_begun();
         self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
     }
 
     /// A run was given or taken over it.
     pub(crate) fn note_worth(&self) {
         self.worth.store(true, Ordering::Relaxed);
+    }
+
+    /// Something began on it: a link, or questions to our directory.
+    fn note_begun(&self) {
+        self.used.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something ever began on it.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Bytes more, or fewer, are held.
@@ -254,6 +268,11 @@ impl StreamPlace {
     /// See [`Holdings::turn`].
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.holdings.turn().await
+    }
+
+    /// What it was opened for has begun.
+    pub(crate) fn note_begun(&self) {
+        self.holdings.note_begun();
     }
 
     /// See [`Holdings::lease`].

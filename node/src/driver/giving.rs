@@ -9,7 +9,7 @@ use nearcast_core::{
 };
 use tokio::time::Instant;
 
-use super::{Driver, contents::Content, links::Link, once::Deed};
+use super::{Driver, content::Content, links::Link, once::Deed};
 use crate::giving::{Given, Giving, Givings};
 
 /// What is counted of one content.

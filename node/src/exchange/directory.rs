@@ -187,6 +187,7 @@ async fn answer_all(
         match directory.zip(asker) {
             Some(((directory, dial_back), (name, ip))) => {
                 let answer = directory.answer(name, ip, &question);
+                place.note_begun();
                 if let Some(at) = answer.to_try {
                     dial_back.begin(directory, name, at);
                 }

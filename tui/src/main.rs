@@ -6,6 +6,7 @@ mod demo;
 mod error;
 mod exit;
 mod hashing;
+mod layout;
 mod log;
 mod publisher;
 mod report;

@@ -87,7 +87,9 @@ impl Report {
                     Some(&progress.name).filter(|name| !name.is_empty()).map(String::as_str),
                     self.content,
                 );
-                let lines = peers::lines(&label, progress, &self.giving, self.screen.room());
+                let is_seen = self.screen.style() == Style::Bars;
+                let room = if is_seen { self.screen.room() } else { peers::WHOLE };
+                let lines = peers::lines(&label, progress, &self.giving, room);
                 lines.iter().for_each(|line| self.screen.say(line));
             }
         }

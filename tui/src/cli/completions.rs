@@ -60,13 +60,18 @@ impl Completions {
 /// What bash offers for an empty word after a command that takes nothing but options and files: files, as for any other command,
 /// and options only once there is a dash. The generator offers the options.
 fn files_first(script: &str) -> String {
-    let (mut takes_files, mut lines) = (false, Vec::new());
+    const OFFER: &str = "COMPREPLY=( $(compgen -W \"${opts}\" -- \"${cur}\") )";
+    let (mut takes_files, mut offers, mut lines) = (false, 0, Vec::new());
     for line in script.lines() {
         if let Some(words) = line.trim_start().strip_prefix("opts=\"") {
             takes_files = words.trim_end_matches('"').split(' ').all(|word| word.starts_with('-'));
+            offers = 0;
         }
+        offers += u32::from(line.trim_start() == OFFER);
         match line.split_once(" || ${COMP_CWORD} -eq ") {
             Some((before, _)) if takes_files => lines.push(format!("{before} ]] ; then")),
+            // The first offer is for a word that begins with a dash, the second for any other.
+            None if takes_files && offers == 2 => lines.push(line.replace(OFFER, "COMPREPLY=()")),
             _ => lines.push(line.to_owned()),
         }
     }
@@ -114,9 +119,12 @@ mod tests {
         let of = |command: &str| {
             let (_, section) =
                 script.split_once(&format!("nearcast__subcmd__{command})\n            opts=")).unwrap();
-            section.lines().find(|line| line.contains("if [[ ${cur} == -*")).unwrap().trim()
+            section.split_once("return 0\n            ;;").map_or(section, |(section, _)| section).to_owned()
         };
-        assert_eq!(of("get"), "if [[ ${cur} == -* ]] ; then");
+        let offers = |command: &str| of(command).matches("-W \"${opts}\"").count();
+        assert!(of("get").contains("if [[ ${cur} == -* ]] ; then"), "{}", of("get"));
+        assert_eq!((offers("get"), offers("verify")), (1, 1), "{}", of("get"));
         assert!(of("key").contains("COMP_CWORD"), "its commands come first: {}", of("key"));
+        assert_eq!(offers("key"), 2, "{}", of("key"));
     }
 }

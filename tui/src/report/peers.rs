@@ -15,6 +15,8 @@ use crate::{
     units::{Bytes, Rate, counted},
 };
 
+/// Room for everything, where no terminal is too narrow.
+pub(crate) const WHOLE: usize = 160;
 /// Columns of an address at most.
 const WHO_COLUMNS_MAX: usize = 40;
 /// The last letters of a peer's id tell it from others.

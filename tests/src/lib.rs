@@ -19,6 +19,7 @@ pub mod process;
 pub mod proxy;
 pub mod siege;
 pub mod stranger;
+pub mod terminal;
 pub mod torrent;
 pub mod tracker;
 pub mod unit;

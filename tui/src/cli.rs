@@ -21,6 +21,9 @@ use crate::{
     screen::Screen,
 };
 
+/// What options about what is printed stand below.
+const TOLD: &str = "What is told";
+
 /// Delivers large files by letting the people who want them help each other, nearest first.
 #[derive(Debug, Parser)]
 #[command(name = "nearcast", version, after_help = EXIT_CODES_HELP, arg_required_else_help = true)]
@@ -29,10 +32,10 @@ pub(crate) struct Cli {
     command: Command,
     /// Log more of what goes on, on standard error; twice for still more. Without it RUST_LOG chooses what is
     /// logged, else warnings are.
-    #[arg(long, short, global = true, action = ArgAction::Count)]
+    #[arg(long, short, global = true, action = ArgAction::Count, help_heading = TOLD)]
     verbose: u8,
     /// How to write the log on standard error.
-    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text", help_heading = TOLD)]
     log_format: LogFormat,
 }
 
@@ -48,6 +51,10 @@ enum Command {
     ///
     /// Run the same command again to continue where it stopped: everything is checked against its hash,
     /// and nothing that is right is downloaded twice.
+    ///
+    /// While it runs on a terminal, p shows and hides the list of peers, q ends it as Ctrl-C does, and h tells the keys. The
+    /// signal SIGUSR1 has it print that list once, wherever its output goes. A list of downloads that is read from the terminal
+    /// (get -) leaves no keys.
     #[command(after_help = after(get::EXAMPLES))]
     Get(Box<get::Get>),
     /// Serve contents to many people: the program nearcast-seeder.
@@ -70,9 +77,10 @@ enum Command {
     Verify(verify::Verify),
     /// Show how peers help each other: an origin and several peers on this machine.
     ///
-    /// Starts everything in this process, over real sockets, in three pretended networks (127.1.0.x,
-    /// 127.2.0.x, 127.3.0.x; the origin is 127.9.0.1), downloads to a temporary folder (TMPDIR), checks
-    /// every copy and removes them again. Needs room for one copy a peer and one for the origin.
+    /// Starts everything in this process, over real sockets, in four pretended networks (127.1.0.x to
+    /// 127.4.0.x and 127.11.0.x to 127.14.0.x; the origin is 127.9.0.1), downloads to a temporary folder
+    /// (TMPDIR), checks every copy and removes them again. Needs room for one copy a peer and one for the
+    /// origin.
     #[command(after_help = EXIT_CODES_HELP)]
     Demo(demo::Demo),
     /// Make and show keys that publishers sign with.
@@ -140,7 +148,7 @@ impl Cli {
     /// Does what was asked, and says what went wrong. A second signal ends it at once, wherever it is.
     pub(crate) async fn run(self, screen: &Screen) -> Exit {
         let json = self.command.json();
-        let ended = match Signals::listen_at_terminal() {
+        let ended = match screen.watch().and_then(|()| Signals::listen_at_terminal()) {
             Ok(signals) => tokio::select! {
                 ended = self.command.run(screen, &signals) => ended,
                 signal = signals.second() => return signal.into(),

@@ -6,7 +6,6 @@ mod internet;
 mod lines;
 mod model;
 mod stage;
-mod table;
 mod view;
 
 use std::{
@@ -20,11 +19,11 @@ use nearcast_node::publish::{PublishOptions, Published, publish, verify_data};
 use nearcast_service::signals::Signals;
 use tempfile::TempDir;
 
-use self::{lines::Lines, model::Model, stage::Stage, table::Table};
+use self::{lines::Lines, model::Model, stage::Stage};
 use crate::{
     error::CommandError,
     hashing::with_progress,
-    screen::{Screen, is_terminal_on_all_sides},
+    screen::{Screen, Slot, Style},
 };
 
 /// How often what is shown is brought up to date.
@@ -97,7 +96,7 @@ async fn play(
     let atlas = internet::atlas()?;
     stage.raise_origin(Arc::clone(manifest), root, folder, &atlas).await?;
     let mut downloads = stage.start_peers(manifest, folder, &model.addresses()).await?;
-    let mut show = Show::new(screen, model);
+    let mut show = Show::new(screen);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while downloads.are_running() {
@@ -118,23 +117,24 @@ async fn play(
 
 /// A table that is redrawn, or lines.
 enum Show<'a> {
-    Table(Box<Table>),
+    Table(Slot, &'a Screen),
     Lines(Lines, &'a Screen),
 }
 
 impl<'a> Show<'a> {
-    fn new(screen: &'a Screen, model: &Model) -> Show<'a> {
-        let table = is_terminal_on_all_sides().then(|| Table::new(model));
-        match table {
-            Some(Ok(table)) => Show::Table(Box::new(table)),
-            // A terminal that does not answer still shows lines.
-            Some(Err(_)) | None => Show::Lines(Lines::default(), screen),
+    fn new(screen: &'a Screen) -> Show<'a> {
+        match screen.style() {
+            Style::Bars => Show::Table(screen.live().add(), screen),
+            Style::Lines | Style::Nothing => Show::Lines(Lines::default(), screen),
         }
     }
 
     fn show(&mut self, model: &Model) {
         match self {
-            Show::Table(table) => table.draw(model),
+            Show::Table(slot, _) => {
+                let model = model.clone();
+                slot.show(move |room| view::lines(&model, room));
+            }
             Show::Lines(lines, screen) => {
                 let due = lines.on_model(model);
                 due.iter().for_each(|line| screen.say(line));
@@ -142,10 +142,12 @@ impl<'a> Show<'a> {
         }
     }
 
-    fn finish(&mut self, model: &Model) {
+    /// Leaves the table where it is, and goes on below it.
+    fn finish(mut self, model: &Model) {
         self.show(model);
-        if let Show::Table(table) = self {
-            table.leave();
+        if let Show::Table(slot, screen) = self {
+            drop(slot);
+            screen.keep(&view::lines(model, screen.room()));
         }
     }
 }

@@ -10,13 +10,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use nearcast_service::signals::Signals;
 use tokio::time::timeout;
 
 use crate::{
     error::CommandError,
-    screen::{Screen, Style},
+    layout::{
+        bar, first_that_fits,
+        line::{Line, Paint},
+    },
+    screen::{Screen, Slot, Style},
     units::{Bytes, percent},
 };
 
@@ -92,43 +95,42 @@ where
 struct Display<'a> {
     screen: &'a Screen,
     verb: &'a str,
-    bar: Option<ProgressBar>,
+    slot: Option<Slot>,
     last_line: Instant,
 }
 
 impl<'a> Display<'a> {
     fn new(screen: &'a Screen, verb: &'a str) -> Display<'a> {
-        let bar = (screen.style() == Style::Bars).then(|| {
-            let style = ProgressStyle::with_template("{prefix} {bar:20.cyan} {percent:>3}% {wide_msg}")
-                .expect("the template is well formed");
-            let bar = screen.bars().add(ProgressBar::new(1).with_style(style));
-            bar.set_prefix(verb.to_owned());
-            bar
-        });
-        let last_line = Instant::now();
-        Display { screen, verb, bar, last_line }
+        let slot = (screen.style() == Style::Bars).then(|| screen.live().add());
+        Display { screen, verb, slot, last_line: Instant::now() }
     }
 
     fn show(&mut self, (done, total): (u64, u64)) {
-        let text = format!("{} of {}", Bytes(done), Bytes(total));
-        if let Some(bar) = &self.bar {
-            bar.set_length(total.max(1));
-            bar.set_position(done);
-            bar.set_message(text);
+        if let Some(slot) = &self.slot {
+            let verb = self.verb.to_owned();
+            slot.show(move |room| vec![line(&verb, done, total, room)]);
         } else if self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
-            let line = format!("{} {}% {text}", self.verb, percent(done, total));
-            self.screen.say(&line);
+            let share = format!("{} of {}", Bytes(done), Bytes(total));
+            self.screen.say(&format!("{} {}% {share}", self.verb, percent(done, total)));
         }
     }
 }
 
-impl Drop for Display<'_> {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
+/// What is done, with a bar if there is room for one.
+fn line(verb: &str, done: u64, total: u64, room: usize) -> Line {
+    // Before anything is known nothing is done.
+    let part = percent(done, total.max(1));
+    let with = |columns: usize, bytes: bool| {
+        let line = Line::plain(format!("{verb} "));
+        let line = match columns {
+            0 => line,
+            _ => line.with(Paint::Bar, bar(done, total.max(1), columns)).with(Paint::Plain, " "),
+        };
+        let share = if bytes { format!(" {} of {}", Bytes(done), Bytes(total)) } else { String::new() };
+        line.with(Paint::Plain, format!("{part:>3}%{share}"))
+    };
+    first_that_fits([with(20, true), with(10, true), with(0, true), with(0, false)], room)
 }
 
 #[cfg(test)]
@@ -142,6 +144,17 @@ mod tests {
     ) -> Result<u64, CommandError> {
         let signals = Signals::listen().unwrap();
         with_progress(&Screen::new(true, false), &signals, "working", work).await
+    }
+
+    #[test]
+    fn the_line_fits_at_every_width() {
+        let at = |room| line("checking copies", 1_000_000, 4_000_000, room).text();
+        assert_eq!(at(79), "checking copies █████░░░░░░░░░░░░░░░  25% 1.00 MB of 4.00 MB");
+        assert_eq!(at(59), "checking copies ██░░░░░░░░  25% 1.00 MB of 4.00 MB");
+        assert_eq!(at(39), "checking copies  25% 1.00 MB of 4.00 MB");
+        assert_eq!(at(38), "checking copies  25%");
+        assert_eq!(at(5), "chec…");
+        assert_eq!(line("x", 0, 0, 79).text(), "x ░░░░░░░░░░░░░░░░░░░░   0% 0 B of 0 B");
     }
 
     #[tokio::test]

@@ -1,9 +1,16 @@
 //! The client's log: on standard error, around whatever progress is shown there, warnings and worse unless
 //! more is asked for.
 
+use std::{env, fmt};
+
 use clap::ValueEnum;
 use nearcast_service::harmless::Harmless;
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    registry::LookupSpan,
+};
 
 use crate::screen::Screen;
 
@@ -29,8 +36,44 @@ pub(crate) fn start(screen: &Screen, verbose: u8, format: LogFormat) {
         .with_env_filter(filter(verbose))
         .with_ansi(false);
     match format {
-        LogFormat::Text => log.with_target(false).init(),
+        LogFormat::Text if is_asked_for(verbose) => log.with_target(false).init(),
+        LogFormat::Text => log.event_format(Plain).init(),
         LogFormat::Json => log.json().init(),
+    }
+}
+
+/// Whoever asks for a log wants to know when things happened.
+fn is_asked_for(verbose: u8) -> bool {
+    verbose > 0 || env::var_os(EnvFilter::DEFAULT_ENV).is_some()
+}
+
+/// As everything else that a program says to a person: `warning: …`.
+struct Plain;
+
+impl<S, N> FormatEvent<S, N> for Plain
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        write!(writer, "{}: ", word(*event.metadata().level()))?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warning",
+        Level::INFO => "info",
+        Level::DEBUG => "debug",
+        Level::TRACE => "trace",
     }
 }
 
@@ -54,7 +97,36 @@ fn level(verbose: u8) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
     use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_warning_reads_as_one_of_a_program_for_people() {
+        let written = Written::default();
+        let ours = written.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).event_format(Plain);
+        let log = log.with_writer(move || ours.clone()).finish();
+        tracing::subscriber::with_default(log, || tracing::warn!(room = 7, "the disk is full"));
+        let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(text, "warning: the disk is full room=7\n");
+    }
 
     #[test]
     fn what_is_logged_by_default_are_warnings_of_our_own() {

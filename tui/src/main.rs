@@ -7,6 +7,7 @@ mod door;
 mod error;
 mod exit;
 mod hashing;
+mod layout;
 mod log;
 mod publisher;
 mod report;

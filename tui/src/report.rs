@@ -2,9 +2,10 @@
 
 pub(crate) mod bar;
 pub(crate) mod event;
-mod layout;
+mod giving;
 pub(crate) mod lines;
 pub(crate) mod peers;
+mod summary;
 pub(crate) mod text;
 
 use std::time::Instant;
@@ -12,10 +13,11 @@ use std::time::Instant;
 use nearcast_core::id::ContentId;
 use nearcast_node::progress::{Progress, Summary};
 
-use self::{bar::Bar, event::Events, lines::Lines};
+use self::{bar::Bar, event::Events, giving::Giving, lines::Lines};
 use crate::{
     error::CommandError,
     screen::{Screen, Style},
+    units::Bytes,
 };
 
 /// Tells of one download. It sees snapshots, never the download itself, so it cannot slow it down.
@@ -25,6 +27,9 @@ pub(crate) struct Report {
     /// Several downloads may share a terminal: errors say whose they are.
     label: String,
     voice: Voice,
+    giving: Giving,
+    /// The peers are shown below the bar.
+    with_peers: bool,
 }
 
 enum Voice {
@@ -41,54 +46,68 @@ impl Report {
         let voice = match screen.style() {
             _ if json => Voice::Events(Events::new(content)),
             Style::Lines => Voice::Lines(Lines::new(label.clone())),
-            Style::Bars => Voice::Bar(Bar::new(screen.bars(), &label)),
+            Style::Bars => Voice::Bar(Bar::new(screen.live(), &label)),
             Style::Nothing => Voice::Silent,
         };
-        let screen = screen.clone();
-        Report { screen, content, label, voice }
+        let (screen, giving) = (screen.clone(), Giving::default());
+        Report { screen, content, label, voice, giving, with_peers: false }
     }
 
     /// The newest snapshot; `fresh` when it was not seen before.
     pub(crate) fn on_progress(&mut self, now: Instant, progress: &Progress, fresh: bool) {
+        self.giving.look(now, &progress.neighbours);
         match &mut self.voice {
             Voice::Events(events) => {
-                let lines = events.on_progress(now, progress, fresh);
+                let lines = events.on_progress(now, progress, &self.giving, fresh);
                 lines.iter().for_each(|line| self.screen.data(line));
             }
             Voice::Lines(lines) => {
                 let due = lines.on_progress(now, progress);
                 due.iter().for_each(|line| self.screen.say(line));
             }
-            Voice::Bar(bar) => bar.on_progress(progress),
+            Voice::Bar(bar) => bar.on_progress(progress, &self.giving, self.with_peers),
             Voice::Silent => {}
+        }
+    }
+
+    /// Somebody wants the peers below the bar, or no longer.
+    pub(crate) fn show_peers(&mut self, with_peers: bool, progress: &Progress) {
+        self.with_peers = with_peers;
+        if let Voice::Bar(bar) = &mut self.voice {
+            bar.on_progress(progress, &self.giving, with_peers);
         }
     }
 
     /// Somebody wants to know who the peers are.
     pub(crate) fn on_asked_for_peers(&mut self, progress: &Progress) {
         match &mut self.voice {
-            Voice::Events(events) => self.screen.data(&events.peers(progress)),
+            Voice::Events(events) => self.screen.data(&events.peers(progress, &self.giving)),
             _ => {
                 let label = text::label(
                     Some(&progress.name).filter(|name| !name.is_empty()).map(String::as_str),
                     self.content,
                 );
-                peers::lines(&label, progress).iter().for_each(|line| self.screen.say(line));
+                let is_seen = self.screen.style() == Style::Bars;
+                let room = if is_seen { self.screen.room() } else { peers::WHOLE };
+                let lines = peers::lines(&label, progress, &self.giving, room);
+                lines.iter().for_each(|line| self.screen.say(line));
             }
         }
     }
 
     /// Everything wanted is here.
     pub(crate) fn on_finished(&mut self, summary: &Summary) {
+        if let Voice::Bar(bar) = &self.voice {
+            bar.clear();
+        }
         match &mut self.voice {
             Voice::Events(events) => {
                 let lines = events.on_finished(summary);
                 lines.iter().for_each(|line| self.screen.data(line));
             }
-            Voice::Lines(_) => self.screen.say(&text::summary(summary)),
-            Voice::Bar(bar) => {
-                bar.on_finished();
-                self.screen.say(&text::summary(summary));
+            Voice::Lines(_) | Voice::Bar(_) => {
+                let lines = summary::lines(summary, self.screen.room());
+                lines.iter().for_each(|line| self.screen.say(line));
             }
             Voice::Silent => {}
         }
@@ -98,7 +117,7 @@ impl Report {
     pub(crate) fn on_failed(&mut self, error: &CommandError) {
         match &mut self.voice {
             Voice::Events(events) => self.screen.data(&events.on_failed(error)),
-            Voice::Bar(bar) => bar.on_failed(),
+            Voice::Bar(bar) => bar.leave(),
             Voice::Lines(_) | Voice::Silent => {}
         }
         // Who stopped it knows, and is told once how all of it goes on.
@@ -112,7 +131,10 @@ impl Report {
         match &mut self.voice {
             Voice::Events(events) => self.screen.data(&events.on_left(uploaded)),
             Voice::Lines(lines) => self.screen.say(&lines.on_left(uploaded)),
-            Voice::Bar(bar) => bar.on_left(uploaded),
+            Voice::Bar(bar) => {
+                bar.leave();
+                self.screen.say(&format!("{}: left after giving {}", bar.label(), Bytes(uploaded)));
+            }
             Voice::Silent => {}
         }
     }

@@ -3,6 +3,12 @@
 //! Invariant: what is written while progress bars are shown goes around them, and nothing that passes here
 //! can command the terminal, whatever strangers called their files.
 
+mod canvas;
+mod job;
+mod keys;
+mod live;
+mod watch;
+
 use std::{
     env,
     io::{self, IsTerminal, Write},
@@ -12,8 +18,14 @@ use std::{
     },
 };
 
-use indicatif::{MultiProgress, ProgressDrawTarget};
 use nearcast_core::paths::{printable, printable_json};
+
+use self::keys::Modes;
+pub(crate) use self::{
+    keys::{KEYS, Key, Keys},
+    live::{Live, Slot},
+};
+use crate::layout::{self, COLUMNS, line::Line};
 
 /// How progress is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +39,13 @@ pub(crate) enum Style {
 }
 
 /// The terminal, or what stands for it. Clones share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Screen {
     style: Style,
     quiet: bool,
     json: bool,
-    bars: MultiProgress,
+    live: Live,
+    modes: Modes,
     /// Whoever reads our output went away: there is no more use in writing.
     reader_gone: Arc<AtomicBool>,
 }
@@ -47,12 +60,26 @@ impl Screen {
         } else {
             Style::Lines
         };
-        let bars = MultiProgress::with_draw_target(match style {
-            Style::Bars => ProgressDrawTarget::stderr(),
-            Style::Lines | Style::Nothing => ProgressDrawTarget::hidden(),
-        });
-        let reader_gone = Arc::default();
-        Screen { style, quiet, json, bars, reader_gone }
+        let live = Live::new(style != Style::Bars);
+        let (modes, reader_gone) = Default::default();
+        Screen { style, quiet, json, live, modes, reader_gone }
+    }
+
+    /// Looks after the terminal, for as long as the runtime runs: it may change its size, or be given to others.
+    ///
+    /// # Errors
+    /// When the system refuses to install a handler. Must be called inside a tokio runtime.
+    pub(crate) fn watch(&self) -> io::Result<()> {
+        match self.style {
+            Style::Bars => watch::begin(self.live.clone(), self.modes.clone()),
+            Style::Lines | Style::Nothing => Ok(()),
+        }
+    }
+
+    /// Reads keys from the terminal, if there is one at both ends, until what is returned is dropped.
+    pub(crate) fn keys(&self, press: impl Fn(Key) + Send + 'static) -> Option<Keys> {
+        let seen = self.style == Style::Bars;
+        seen.then(|| Keys::read(self.modes.clone(), press)).flatten()
     }
 
     /// How progress is told.
@@ -60,9 +87,25 @@ impl Screen {
         self.style
     }
 
-    /// Where bars are added.
-    pub(crate) fn bars(&self) -> &MultiProgress {
-        &self.bars
+    /// Where lines are redrawn in place.
+    pub(crate) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Columns that whoever writes lines has for them.
+    pub(crate) fn room(&self) -> usize {
+        layout::room(match self.style {
+            Style::Bars => live::size().columns,
+            Style::Lines | Style::Nothing => COLUMNS,
+        })
+    }
+
+    /// Lines that stay, painted.
+    pub(crate) fn keep(&self, lines: &[Line]) {
+        if !self.quiet && self.style != Style::Nothing {
+            let painted = |line: &Line| line.painted(wants_colour());
+            lines.iter().for_each(|line| self.write_error(&painted(line)));
+        }
     }
 
     /// Something worth a line, unless nobody wants lines.
@@ -88,7 +131,7 @@ impl Screen {
             return;
         }
         let line = if self.json { printable_json(line) } else { printable(line) };
-        let written = self.bars.suspend(|| {
+        let written = self.live.aside(|| {
             let mut out = io::stdout().lock();
             writeln!(out, "{line}").and_then(|()| out.flush())
         });
@@ -99,11 +142,11 @@ impl Screen {
 
     /// Where log lines pass around the bars.
     pub(crate) fn log(&self) -> LogWriter {
-        LogWriter(self.bars.clone())
+        LogWriter(self.live.clone())
     }
 
     fn write_error(&self, line: &str) {
-        self.bars.suspend(|| {
+        self.live.aside(|| {
             // Nothing is left to tell about a standard error that is closed.
             let _ = writeln!(io::stderr(), "{line}");
         });
@@ -115,23 +158,17 @@ fn is_live(terminal: bool) -> bool {
     terminal && env::var_os("TERM").is_none_or(|kind| kind != "dumb")
 }
 
-/// The table of the demonstration asks the terminal where its cursor is, over both streams.
-pub(crate) fn is_terminal_on_all_sides() -> bool {
-    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal();
-    is_live(terminal)
-}
-
 /// Colours only where they are wanted: <https://no-color.org>.
-pub(crate) fn wants_colour() -> bool {
+fn wants_colour() -> bool {
     env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// One log event on its way to standard error.
-pub(crate) struct LogWriter(MultiProgress);
+pub(crate) struct LogWriter(Live);
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(bytes))
+        self.0.aside(|| io::stderr().write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! `nearcast get`: downloads, several at once, until all are done and their seeding goals are reached.
 
 mod options;
+mod pressed;
 pub(crate) mod setting;
 mod sources;
 
@@ -27,6 +28,7 @@ use tokio::{
 
 use self::{
     options::{Discover, Options},
+    pressed::Pressed,
     setting::Setting,
     sources::Wanted,
 };
@@ -84,10 +86,10 @@ pub(super) struct Get {
     #[command(flatten)]
     told: Told<Setting>,
     /// Print events on standard output, one JSON object a line.
-    #[arg(long, help_heading = "What is told")]
+    #[arg(long, help_heading = super::TOLD)]
     pub(super) json: bool,
     /// Say nothing but errors.
-    #[arg(long, short, help_heading = "What is told")]
+    #[arg(long, short, help_heading = super::TOLD)]
     pub(super) quiet: bool,
 }
 
@@ -117,14 +119,16 @@ impl Get {
             let links = wanted.iter().filter_map(Named::link).cloned().collect();
             let known = Known { directories: options.trackers.clone(), peers: options.peers.clone(), links };
             let following = plan.follow(&node, known);
+            let pressed = Pressed::begin(screen, self.reads_standard_input());
             let mut running = JoinSet::new();
             for named in wanted {
                 let fetch = self.fetch(&options, named.clone());
-                running.spawn(self.download(node.clone(), &named, fetch, screen, signals));
+                running.spawn(self.download(node.clone(), &named, fetch, screen, signals, &pressed));
             }
             while let Some(end) = running.join_next().await {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
+            drop(pressed);
             let stopped = signals.has_come();
             let how = ends.iter().find_map(|end| match end {
                 Exit::Interrupted => Some("interrupted"),
@@ -141,6 +145,12 @@ impl Get {
             node.shutdown(if stopped { GRACE_SIGNAL } else { GRACE_DONE }).await;
         }
         sum_up(&ends)
+    }
+
+    /// Whether what is to be downloaded comes from there.
+    fn reads_standard_input(&self) -> bool {
+        let files = self.input_file.iter().filter_map(|path| path.to_str());
+        self.sources.iter().map(String::as_str).chain(files).any(|source| source == "-")
     }
 
     /// What the settings come to, and where each is from.
@@ -189,18 +199,26 @@ impl Get {
         fetch: Fetch,
         screen: &Screen,
         signals: &Signals,
+        pressed: &Pressed,
     ) -> impl Future<Output = Exit> + Send + use<> {
         let content: ContentId = named.content();
         let mut report = Report::new(screen, self.json, content, named.name());
-        let signals = signals.clone();
+        let asked = Asked { signals: signals.clone(), peers: pressed.peers() };
         async move {
             let seeds = fetch.seed != SeedGoal::None;
-            match follow(&node, fetch, &mut report, &signals, seeds).await {
+            match follow(&node, fetch, &mut report, asked, seeds).await {
                 Ok(()) => Exit::Ok,
                 Err(error) => error.exit(),
             }
         }
     }
+}
+
+/// What somebody at the terminal wants of a download.
+struct Asked {
+    signals: Signals,
+    /// The list of peers.
+    peers: watch::Receiver<bool>,
 }
 
 /// The state folder of the user, where it is remembered what is complete. None when there is no home:
@@ -216,7 +234,7 @@ async fn follow(
     node: &Node,
     fetch: Fetch,
     report: &mut Report,
-    signals: &Signals,
+    mut asked: Asked,
     seeds: bool,
 ) -> Result<(), CommandError> {
     let mut download = match node.fetch(fetch).await {
@@ -229,15 +247,15 @@ async fn follow(
         tokio::select! {
             ended = finished => ended.map_err(CommandError::from),
             failure = node.failed() => Err(DownloadError::Failed(failure).into()),
-            signal = signals.first() => Err(CommandError::Stopped(signal)),
-            never = tell(report, &mut progress) => match never {},
+            signal = asked.signals.first() => Err(CommandError::Stopped(signal)),
+            never = tell(report, &mut progress, &mut asked.peers) => match never {},
         }
     };
     let result = match ended {
         Ok(summary) => {
             report.on_finished(&summary);
             tokio::select! {
-                () = give(&mut download, report, &mut progress, signals, seeds) => Ok(()),
+                () = give(&mut download, report, &mut progress, &mut asked, seeds) => Ok(()),
                 failure = node.failed() => Err(fail(report, DownloadError::Failed(failure).into())),
             }
         }
@@ -252,7 +270,7 @@ async fn give(
     download: &mut Download,
     report: &mut Report,
     progress: &mut watch::Receiver<Progress>,
-    signals: &Signals,
+    asked: &mut Asked,
     seeds: bool,
 ) {
     if !seeds {
@@ -260,8 +278,8 @@ async fn give(
     }
     tokio::select! {
         () = download.seeded() => {}
-        _ = signals.first() => {}
-        never = tell(report, progress) => match never {},
+        _ = asked.signals.first() => {}
+        never = tell(report, progress, &mut asked.peers) => match never {},
     }
     report.on_left(progress.borrow().uploaded);
 }
@@ -272,7 +290,11 @@ fn fail(report: &mut Report, error: CommandError) -> CommandError {
 }
 
 /// Hands every snapshot to the report, and lets it catch up in between.
-async fn tell(report: &mut Report, progress: &mut watch::Receiver<Progress>) -> std::convert::Infallible {
+async fn tell(
+    report: &mut Report,
+    progress: &mut watch::Receiver<Progress>,
+    with_peers: &mut watch::Receiver<bool>,
+) -> std::convert::Infallible {
     // Where the system refuses, nobody can ask; the download goes on.
     let mut asked = signal(SignalKind::user_defined1()).ok();
     let mut tick = tokio::time::interval(TICK);
@@ -285,6 +307,12 @@ async fn tell(report: &mut Report, progress: &mut watch::Receiver<Progress>) -> 
                 open
             }
             _ = tick.tick() => false,
+            Ok(()) = with_peers.changed() => {
+                let with_peers = *with_peers.borrow_and_update();
+                let snapshot = progress.borrow().clone();
+                report.show_peers(with_peers, &snapshot);
+                continue;
+            }
             () = next_of(&mut asked) => {
                 let snapshot = progress.borrow().clone();
                 report.on_asked_for_peers(&snapshot);

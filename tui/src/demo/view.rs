@@ -1,211 +1,159 @@
 //! Draws the demonstration: a row a peer, a row for all, a line that says what it means.
 //!
-//! Drawing takes `&self` and `&Model`: it cannot change what it shows.
+//! Drawing takes `&Model`: it cannot change what it shows.
+
+use std::time::Duration;
 
 use nearcast_core::{stats::Traffic, tier::Tier};
-use ratatui::{
-    Frame,
-    layout::{Constraint, Layout, Rect},
-    style::{Color, Modifier, Style},
-    text::Line,
-    widgets::{Cell, Paragraph, Row, Table},
-};
 
 use super::model::{Model, Peer, State};
-use crate::units::{Bytes, Rate, percent};
-
-/// Narrower than this, one line says everything.
-const TABLE_WIDTH_MIN: u16 = 40;
-const GAP: u16 = 1;
+use crate::{
+    layout::{
+        first_that_fits,
+        line::{Line, Paint},
+        table::{Cell, Column, Table},
+    },
+    units::{Bytes, Rate, Span, percent},
+};
 
 /// What a column shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Column {
+enum Shown {
     Address,
     Network,
-    Bar(u16),
+    Bar,
     Percent,
+    Rate,
+    Left,
+    /// The share that came from peers.
+    FromPeers,
     Tier(Tier),
     /// Same network or nearer.
     Near,
     /// Everything else that is a peer.
     Far,
     Origin,
-    Rate,
     Given,
 }
 
-impl Column {
-    fn width(self) -> u16 {
+impl Shown {
+    /// How far, how fast, how long and where from are there at every width.
+    fn column(self) -> Column {
         match self {
-            Column::Address => 10,
-            Column::Network => 7,
-            Column::Bar(width) => width,
-            Column::Percent => 4,
-            Column::Tier(tier) => (tier.name().len() as u16).max(8),
-            Column::Near | Column::Far | Column::Origin | Column::Given => 8,
-            Column::Rate => 10,
-        }
-    }
-
-    fn title(self) -> &'static str {
-        match self {
-            Column::Address => "peer",
-            Column::Network => "network",
-            Column::Bar(_) => "progress",
-            Column::Percent => "",
-            Column::Tier(tier) => tier.name(),
-            Column::Near => "near",
-            Column::Far => "far",
-            Column::Origin => "origin",
-            Column::Rate => "rate",
-            Column::Given => "given",
-        }
-    }
-
-    fn is_number(self) -> bool {
-        !matches!(self, Column::Address | Column::Network | Column::Bar(_))
-    }
-}
-
-/// How the table is drawn.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct View {
-    colour: bool,
-}
-
-impl View {
-    /// In colour, or with weights only.
-    pub(super) fn new(colour: bool) -> View {
-        View { colour }
-    }
-
-    /// Lines it needs: a title, a row a peer, the sum and the headline.
-    pub(super) fn height(peers: usize) -> u16 {
-        u16::try_from(peers).unwrap_or(u16::MAX).saturating_add(3)
-    }
-
-    /// Draws everything into the frame, whatever its size.
-    pub(super) fn draw(&self, frame: &mut Frame<'_>, model: &Model) {
-        let area = frame.area();
-        if area.width < TABLE_WIDTH_MIN || area.height < 3 {
-            frame.render_widget(Paragraph::new(short(model)), area);
-            return;
-        }
-        let [table, headline] = Layout::vertical([Constraint::Min(1), Constraint::Length(1)]).areas(area);
-        self.draw_table(frame, model, table);
-        frame.render_widget(Paragraph::new(headline_for(model, area.width)), headline);
-    }
-
-    fn draw_table(&self, frame: &mut Frame<'_>, model: &Model, area: Rect) {
-        let columns = columns(model, area.width);
-        let bold = Style::new().add_modifier(Modifier::BOLD);
-        let title = columns.iter().map(|column| aligned(*column, column.title().to_owned()));
-        let peers = model.peers().iter().map(|peer| {
-            let cells = columns.iter().map(|column| aligned(*column, cell(*column, peer, model)));
-            Row::new(cells).style(self.style(peer))
-        });
-        let all = columns.iter().map(|column| aligned(*column, sum(*column, model)));
-        let rows = peers.chain([Row::new(all).style(bold)]);
-        let widths = columns.iter().map(|column| Constraint::Length(column.width()));
-        let table = Table::new(rows, widths).header(Row::new(title).style(bold)).column_spacing(GAP);
-        frame.render_widget(table, area);
-    }
-
-    /// Never colour alone: what is done says 100% as well.
-    fn style(&self, peer: &Peer) -> Style {
-        match peer.state {
-            _ if !self.colour => Style::new(),
-            State::Getting => Style::new(),
-            State::Complete(_) | State::Checked(_) => Style::new().fg(Color::Green),
-            State::Bad => Style::new().fg(Color::Red),
+            Shown::Address => Column::words("peer", 9, 0),
+            Shown::Network => Column::words("network", 7, 4),
+            Shown::Bar => Column::words("progress", 8, 2),
+            Shown::Percent => Column::numbers("", 4, 0),
+            Shown::Rate => Column::numbers("rate", 9, 0),
+            Shown::Left => Column::numbers("left", 5, 0),
+            Shown::FromPeers => Column::numbers("peers", 5, 0),
+            Shown::Tier(tier) => Column::numbers(tier.name(), 7, 3),
+            Shown::Near => Column::numbers("near", 7, 3),
+            Shown::Far => Column::numbers("far", 7, 3),
+            Shown::Origin => Column::numbers("origin", 7, 1),
+            Shown::Given => Column::numbers("given", 7, 5),
         }
     }
 }
 
-/// The richest set of columns that fits.
-fn columns(model: &Model, width: u16) -> Vec<Column> {
-    use Column::{Address, Bar, Far, Given, Near, Network, Origin, Percent, Rate};
-    let tiers = |bar| {
-        let tiers = model.tiers().into_iter().map(Column::Tier);
-        let before = [Address, Network, Bar(bar), Percent].into_iter();
-        before.chain(tiers).chain([Origin, Rate, Given]).collect::<Vec<_>>()
-    };
-    let sets = [
-        tiers(30),
-        tiers(10),
-        vec![Address, Network, Bar(10), Percent, Near, Far, Origin, Rate],
-        vec![Address, Bar(8), Percent, Near, Far, Origin],
-        vec![Address, Percent, Near, Far, Origin],
-        vec![Address, Percent, Origin],
-    ];
-    let fits = |set: &Vec<Column>| {
-        let gaps = (set.len() as u16 - 1) * GAP;
-        set.iter().map(|column| column.width()).sum::<u16>() + gaps <= width
-    };
-    sets.into_iter().find(fits).unwrap_or_default()
+/// All lines, none of them wider than that.
+pub(super) fn lines(model: &Model, room: usize) -> Vec<Line> {
+    let mut lines = table(model, room).lines(room);
+    lines.push(first_that_fits([Line::plain(model.headline()), Line::plain(short(model))], room));
+    lines
 }
 
-fn cell(column: Column, peer: &Peer, model: &Model) -> String {
-    match column {
-        Column::Address => peer.address.to_string(),
-        Column::Network => peer.network.name.to_owned(),
-        Column::Bar(width) => bar(peer.have, model.bytes(), width),
-        Column::Percent => format!("{}%", percent(peer.have, model.bytes())),
-        Column::Rate => match peer.state {
+/// With a column for each tier if there is room, else with near and far.
+fn table(model: &Model, room: usize) -> Table {
+    let tiers: Vec<Shown> = model.tiers().into_iter().map(Shown::Tier).collect();
+    let by_tier = filled(model, &tiers);
+    if by_tier.fits_whole(room) { by_tier } else { filled(model, &[Shown::Near, Shown::Far]) }
+}
+
+fn filled(model: &Model, peers: &[Shown]) -> Table {
+    use Shown::{Address, Bar, FromPeers, Given, Left, Network, Origin, Percent, Rate};
+    let before = [Address, Network, Bar, Percent, Rate, Left, FromPeers];
+    let shown: Vec<Shown> = before.into_iter().chain(peers.iter().copied()).chain([Origin, Given]).collect();
+    let mut table = Table::new(shown.iter().map(|shown| shown.column()).collect::<Vec<_>>());
+    for peer in model.peers() {
+        table.row(paint(peer), shown.iter().map(|&shown| cell(shown, peer, model)).collect());
+    }
+    table.row(Paint::Strong, shown.iter().map(|&shown| sum(shown, model)).collect());
+    table
+}
+
+/// Never colour alone: what is done says so in words as well.
+fn paint(peer: &Peer) -> Paint {
+    match peer.state {
+        State::Getting => Paint::Plain,
+        State::Complete(_) | State::Checked(_) => Paint::Good,
+        State::Bad => Paint::Bad,
+    }
+}
+
+fn cell(shown: Shown, peer: &Peer, model: &Model) -> Cell {
+    let text = match shown {
+        Shown::Bar => return Cell::Bar(peer.have, model.bytes()),
+        Shown::Address => peer.address.to_string(),
+        Shown::Network => peer.network.name.to_owned(),
+        Shown::Percent => format!("{}%", percent(peer.have, model.bytes())),
+        Shown::Rate => match peer.state {
             State::Getting => Rate(peer.rate).to_string(),
             State::Complete(_) | State::Checked(_) => "done".to_owned(),
             State::Bad => "BAD".to_owned(),
         },
-        Column::Given => Bytes(peer.uploaded).to_string(),
-        _ => bytes_of(column, &peer.received),
-    }
+        Shown::Left => said(left(peer, model)),
+        Shown::Given => Bytes(peer.uploaded).to_string(),
+        _ => of(shown, &peer.received),
+    };
+    Cell::Text(text)
 }
 
-fn sum(column: Column, model: &Model) -> String {
+fn sum(shown: Shown, model: &Model) -> Cell {
+    let getting = || model.peers().iter().filter(|peer| peer.state == State::Getting);
     let have: u64 = model.peers().iter().map(|peer| peer.have).sum();
     let all = model.bytes().saturating_mul(model.peers().len() as u64);
-    match column {
-        Column::Address => "all".to_owned(),
-        Column::Network => String::new(),
-        Column::Bar(width) => bar(have, all, width),
-        Column::Percent => format!("{}%", percent(have, all)),
-        Column::Rate => {
-            let getting = model.peers().iter().filter(|peer| peer.state == State::Getting);
-            Rate(getting.map(|peer| peer.rate).sum()).to_string()
+    let text = match shown {
+        Shown::Bar => return Cell::Bar(have, all),
+        Shown::Address => "all".to_owned(),
+        Shown::Network => String::new(),
+        Shown::Percent => format!("{}%", percent(have, all)),
+        Shown::Rate => Rate(getting().map(|peer| peer.rate).sum()).to_string(),
+        // Until the last one is done, if that can be said of everybody.
+        Shown::Left => {
+            let all: Option<Vec<Duration>> = getting().map(|peer| left(peer, model)).collect();
+            said(all.and_then(|all| all.into_iter().max()))
         }
-        Column::Given => Bytes(model.peers().iter().map(|peer| peer.uploaded).sum()).to_string(),
-        _ => bytes_of(column, &model.received()),
-    }
+        Shown::Given => Bytes(model.peers().iter().map(|peer| peer.uploaded).sum()).to_string(),
+        _ => of(shown, &model.received()),
+    };
+    Cell::Text(text)
 }
 
-fn bytes_of(column: Column, received: &Traffic) -> String {
+/// Time until a peer is done at its present rate; none for who is done, or gets nothing.
+fn left(peer: &Peer, model: &Model) -> Option<Duration> {
+    let moves = peer.state == State::Getting && peer.rate >= 1.0;
+    let bytes = model.bytes().saturating_sub(peer.have);
+    moves.then(|| Duration::try_from_secs_f64(bytes as f64 / peer.rate).ok()).flatten()
+}
+
+fn said(left: Option<Duration>) -> String {
+    left.map_or_else(|| "—".to_owned(), |left| Span(left).to_string())
+}
+
+fn of(shown: Shown, received: &Traffic) -> String {
     let near: u64 = received.by_tier[..=Tier::SameAs as usize].iter().sum();
-    let bytes = match column {
-        Column::Tier(tier) => received.by_tier[tier as usize],
-        Column::Near => near,
-        Column::Far => received.from_peers() - near,
-        Column::Origin => received.origin,
-        _ => return String::new(),
+    let bytes = match shown {
+        Shown::Tier(tier) => received.by_tier[tier as usize],
+        Shown::Near => near,
+        Shown::Far => received.from_peers() - near,
+        Shown::Origin => received.origin,
+        Shown::FromPeers if received.total() > 0 => {
+            return format!("{}%", percent(received.from_peers(), received.total()));
+        }
+        _ => return "—".to_owned(),
     };
     Bytes(bytes).to_string()
-}
-
-fn aligned(column: Column, text: String) -> Cell<'static> {
-    let line = Line::from(text);
-    Cell::from(if column.is_number() { line.right_aligned() } else { line })
-}
-
-/// Full blocks for what is there; the last one only when everything is.
-fn bar(have: u64, total: u64, width: u16) -> String {
-    let full = usize::from(percent(have, total)) * usize::from(width) / 100;
-    let rest = usize::from(width) - full;
-    format!("{}{}", "█".repeat(full), "░".repeat(rest))
-}
-
-fn headline_for(model: &Model, width: u16) -> String {
-    let headline = model.headline();
-    if headline.chars().count() <= usize::from(width) { headline } else { short(model) }
 }
 
 fn short(model: &Model) -> String {
@@ -214,71 +162,84 @@ fn short(model: &Model) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::{Terminal, backend::TestBackend};
-
     use super::*;
-    use crate::demo::model::tests::six;
+    use crate::{
+        demo::model::tests::six,
+        layout::{room, tests::WIDTHS},
+    };
 
-    /// What a terminal of this size shows, a string a line.
-    fn shown(width: u16, height: u16) -> Vec<String> {
-        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| View::new(true).draw(frame, &six())).unwrap();
-        let buffer = terminal.backend().buffer();
-        let lines = buffer.content().chunks(usize::from(width));
-        lines
-            .map(|line| line.iter().map(ratatui::buffer::Cell::symbol).collect::<String>())
-            .map(|line| line.trim_end().to_owned())
-            .collect()
+    /// What a terminal of this width shows: the heading, who is done, who is getting, the sum and the headline.
+    fn shown(columns: u16) -> [String; 5] {
+        let lines = lines(&six(), room(columns));
+        [0, 1, 2, 7, 8].map(|line| lines[line].text())
     }
 
     #[test]
-    fn a_wide_terminal_shows_tiers_rates_and_gifts() {
-        let lines = shown(120, View::height(6));
-        let words = |line: usize| lines[line].split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(words(0), "peer network progress same_as remote origin rate given");
-        let full = "█".repeat(30);
-        assert_eq!(words(1), format!("127.1.0.1 Harbour {full} 100% 50.0 MB 30.0 MB 20.0 MB done 0 B"));
-        assert!(words(2).ends_with("50% 10.0 MB 10.0 MB 30.0 MB 12.3 MB/s 7.00 MB"));
-        assert!(words(7).starts_with("all"), "{lines:#?}");
-        assert!(words(7).ends_with("25% 60.0 MB 40.0 MB 50.0 MB 12.3 MB/s 7.00 MB"));
-        assert!(words(8).contains("0.50 copies from the origin, 66% from peers"));
-    }
-
-    #[test]
-    fn eighty_columns_show_networks_tiers_and_rates() {
-        let lines = shown(80, View::height(6));
-        for title in ["network", "progress", "origin", "rate"] {
-            assert!(lines[0].contains(title), "{lines:#?}");
+    fn the_table_at_every_width() {
+        let expected = [
+            [
+                "peer       network progress                                 rate  left peers same_as  remote  origin   given",
+                "127.1.0.1  Harbour ██████████████████████████████ 100%      done     —   80% 50.0 MB 30.0 MB 20.0 MB     0 B",
+                "127.2.0.1  Meadow  ███████████████░░░░░░░░░░░░░░░  50% 12.3 MB/s 4.1 s   40% 10.0 MB 10.0 MB 30.0 MB 7.00 MB",
+                "all                ███████░░░░░░░░░░░░░░░░░░░░░░░  25% 12.3 MB/s     —   66% 60.0 MB 40.0 MB 50.0 MB 7.00 MB",
+                "3.2 s, 1 of 6 complete, 0.50 copies from the origin, 66% from peers",
+            ],
+            [
+                "peer       network progress                        rate  left peers same_as  remote  origin   given",
+                "127.1.0.1  Harbour █████████████████████ 100%      done     —   80% 50.0 MB 30.0 MB 20.0 MB     0 B",
+                "127.2.0.1  Meadow  ██████████░░░░░░░░░░░  50% 12.3 MB/s 4.1 s   40% 10.0 MB 10.0 MB 30.0 MB 7.00 MB",
+                "all                █████░░░░░░░░░░░░░░░░  25% 12.3 MB/s     —   66% 60.0 MB 40.0 MB 50.0 MB 7.00 MB",
+                "3.2 s, 1 of 6 complete, 0.50 copies from the origin, 66% from peers",
+            ],
+            [
+                "peer       network progress            rate  left peers    near     far  origin",
+                "127.1.0.1  Harbour █████████ 100%      done     —   80% 50.0 MB 30.0 MB 20.0 MB",
+                "127.2.0.1  Meadow  ████░░░░░  50% 12.3 MB/s 4.1 s   40% 10.0 MB 10.0 MB 30.0 MB",
+                "all                ██░░░░░░░  25% 12.3 MB/s     —   66% 60.0 MB 40.0 MB 50.0 MB",
+                "3.2 s, 1 of 6 complete, 0.50 copies from the origin, 66% from peers",
+            ],
+            [
+                "peer       progress                rate  left peers  origin",
+                "127.1.0.1  █████████████ 100%      done     —   80% 20.0 MB",
+                "127.2.0.1  ██████░░░░░░░  50% 12.3 MB/s 4.1 s   40% 30.0 MB",
+                "all        ███░░░░░░░░░░  25% 12.3 MB/s     —   66% 50.0 MB",
+                "1/6 done, origin 0.50x",
+            ],
+            [
+                "peer                 rate  left peers",
+                "127.1.0.1  100%      done     —   80%",
+                "127.2.0.1   50% 12.3 MB/s 4.1 s   40%",
+                "all         25% 12.3 MB/s     —   66%",
+                "1/6 done, origin 0.50x",
+            ],
+        ];
+        for (columns, expected) in WIDTHS.into_iter().zip(expected) {
+            assert_eq!(shown(columns), expected, "{columns}");
         }
-        assert!(lines[2].contains("12.3 MB/s"));
-        assert!(lines[8].contains("copies from the origin"));
     }
 
     #[test]
-    fn sixty_columns_show_near_far_and_origin_beside_a_bar() {
-        let lines = shown(60, View::height(6));
-        for title in ["progress", "near", "far", "origin"] {
-            assert!(lines[0].contains(title), "{lines:#?}");
-        }
-        assert!(lines[2].contains("████░░░░"), "{lines:#?}");
-    }
-
-    #[test]
-    fn forty_columns_keep_the_share_of_the_origin() {
-        let lines = shown(40, View::height(6));
-        assert!(lines[0].contains("origin"), "{lines:#?}");
-        assert!(lines[1].contains("127.1.0.1") && lines[1].contains("100%"));
-        assert!(lines[8].contains("origin 0.50x"));
-    }
-
-    #[test]
-    fn no_size_is_too_small_to_draw() {
-        for width in (1..=130).step_by(3) {
-            for height in [1, 2, 3, 5, 12] {
-                let lines = shown(width, height);
-                assert_eq!(lines.len(), usize::from(height));
+    fn rate_time_left_and_where_from_are_there_at_every_width() {
+        for columns in WIDTHS {
+            let [heading, done, getting, sum, _] = shown(columns);
+            for title in ["rate", "left", "peers"] {
+                assert!(heading.contains(title), "{columns}: {heading}");
             }
+            assert!(done.contains("127.1.0.1") && done.contains("done") && done.contains("80%"), "{done}");
+            assert!(getting.contains("12.3 MB/s") && getting.contains("4.1 s"), "{getting}");
+            assert!(sum.starts_with("all") && sum.contains("66%"), "{sum}");
         }
-        assert_eq!(shown(30, 4)[0], "1/6 done, origin 0.50x");
+    }
+
+    #[test]
+    fn no_width_is_too_small_to_draw() {
+        for room in 0..140 {
+            assert!(lines(&six(), room).iter().all(|line| line.width() <= room), "{room}");
+        }
+    }
+
+    #[test]
+    fn when_all_are_done_is_not_said_while_somebody_gets_nothing() {
+        assert_eq!(sum(Shown::Left, &six()), Cell::Text("—".to_owned()));
     }
 }

@@ -1,108 +1,214 @@
-//! Progress on a terminal: one bar a download, redrawn in place.
+//! Progress on a terminal: a line for each download, redrawn in place, and its peers below it for whoever wants to see them.
 
-use std::time::Duration;
-
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use nearcast_core::paths::printable;
 use nearcast_node::progress::{Phase, Progress};
-use ratatui::crossterm::terminal;
 
-use super::layout::{Line, fit};
-use crate::units::Bytes;
+use super::{
+    giving::Giving,
+    peers,
+    text::{neighbours, remaining, share, shown_rate, status},
+};
+use crate::{
+    layout::{
+        INDENT, bar, cut, first_that_fits,
+        line::{Line, Paint},
+        width,
+    },
+    screen::{Live, Slot},
+    units::{Span, percent},
+};
 
-/// What a terminal that does not say how wide it is gets.
-const COLUMNS: u16 = 80;
-const TICK: Duration = Duration::from_millis(250);
-
-/// The bar of one download.
+/// The line of one download.
 pub(crate) struct Bar {
-    bar: ProgressBar,
+    /// It gives way to an error, and to whatever is said last.
+    slot: Option<Slot>,
     label: String,
-    /// Columns of the bar that the style in use draws, and whether there is a name before it.
-    drawn: (u16, bool),
 }
 
 impl Bar {
-    /// Adds a bar below those that are there.
-    pub(crate) fn new(bars: &MultiProgress, label: &str) -> Bar {
-        let drawn = (0, true);
-        let bar = bars.add(ProgressBar::new(1).with_style(style(drawn)));
-        bar.set_prefix(label.to_owned());
-        bar.enable_steady_tick(TICK);
-        Bar { bar, label: label.to_owned(), drawn }
+    /// Adds a line below those that are there.
+    pub(crate) fn new(live: &Live, label: &str) -> Bar {
+        let (slot, text) = (live.add(), label.to_owned());
+        slot.show(move |room| vec![Line::plain(cut(&text, room))]);
+        Bar { slot: Some(slot), label: label.to_owned() }
     }
 
-    /// Shows a snapshot.
-    pub(crate) fn on_progress(&mut self, progress: &Progress) {
+    /// Shows a snapshot, with the peers if they are wanted.
+    pub(crate) fn on_progress(&mut self, progress: &Progress, giving: &Giving, with_peers: bool) {
         if !progress.name.is_empty() {
             self.label = printable(&progress.name);
         }
-        let known = progress.phase != Phase::FetchingManifest;
-        if known && progress.bytes_total > 0 {
-            self.bar.set_length(progress.bytes_total);
-        }
-        self.bar.set_position(progress.bytes_have);
-        self.draw(terminal::size().map_or(COLUMNS, |(columns, _)| columns), progress);
+        let Some(slot) = &self.slot else { return };
+        let shapes = shapes(&self.label, progress);
+        let peers = with_peers.then(|| peers::table(progress, giving));
+        slot.show(move |room| {
+            let mut lines = vec![first_that_fits(shapes.clone(), room)];
+            if let Some(peers) = &peers {
+                let below = peers.lines(room.saturating_sub(width(INDENT)));
+                lines.extend(below.into_iter().map(|line| line.indented(INDENT)));
+            }
+            lines
+        });
     }
 
-    fn draw(&mut self, columns: u16, progress: &Progress) {
-        let Line { label, bar, rest } = fit(columns, &self.label, progress);
-        let drawn = (bar, !label.is_empty());
-        if std::mem::replace(&mut self.drawn, drawn) != drawn {
-            self.bar.set_style(style(drawn));
-        }
-        self.bar.set_prefix(label);
-        self.bar.set_message(rest);
+    /// The line gives way to the summary, and comes back if the download goes on giving.
+    pub(crate) fn clear(&self) {
+        self.slot.iter().for_each(|slot| slot.show(|_| Vec::new()));
     }
 
-    /// The bar gives way to the summary; a seeding download keeps its line.
-    pub(crate) fn on_finished(&mut self) {
-        self.bar.set_message("complete");
+    /// The line gives way to what is said instead.
+    pub(crate) fn leave(&mut self) {
+        self.slot = None;
     }
 
-    /// The bar gives way to the error.
-    pub(crate) fn on_failed(&mut self) {
-        self.bar.finish_and_clear();
-    }
-
-    /// Seeding ended.
-    pub(crate) fn on_left(&mut self, uploaded: u64) {
-        self.bar.finish_with_message(format!("left after giving {}", Bytes(uploaded)));
+    /// What the download is called.
+    pub(crate) fn label(&self) -> &str {
+        &self.label
     }
 }
 
-impl Drop for Bar {
-    fn drop(&mut self) {
-        if !self.bar.is_finished() {
-            self.bar.finish_and_clear();
+/// How much is said of a download that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Detail {
+    /// How far, how fast, how long, from whom.
+    All,
+    /// Without the number of neighbours.
+    NoNeighbours,
+    /// Without the bytes.
+    NoBytes,
+    /// In as few words as can be.
+    Terse,
+}
+
+/// Columns of the name at most, of the bar, and what is said. Rate, time left and where the bytes come from are always there.
+const SHAPES: [(usize, usize, Detail); 10] = [
+    (24, 20, Detail::All),
+    (24, 10, Detail::All),
+    (24, 20, Detail::NoNeighbours),
+    (24, 10, Detail::NoNeighbours),
+    (14, 10, Detail::NoNeighbours),
+    (24, 10, Detail::NoBytes),
+    (14, 0, Detail::NoBytes),
+    (14, 0, Detail::Terse),
+    (6, 0, Detail::Terse),
+    (0, 0, Detail::Terse),
+];
+
+/// The line of a download called `label`, from the one that says most to the shortest.
+fn shapes(label: &str, progress: &Progress) -> Vec<Line> {
+    let draw = |(name, columns, detail)| {
+        let (name, mut line) = (cut(label, name), Line::default());
+        if !name.is_empty() {
+            line = line.with(Paint::Plain, name + " ");
         }
+        if columns > 0 && progress.phase != Phase::FetchingManifest {
+            let bar = bar(progress.bytes_have, progress.bytes_total.max(1), columns);
+            line = line.with(Paint::Bar, bar).with(Paint::Plain, " ");
+        }
+        line.with(Paint::Plain, said(progress, detail))
+    };
+    SHAPES.into_iter().map(draw).collect()
+}
+
+fn said(progress: &Progress, detail: Detail) -> String {
+    let part = format!("{:>3}%", percent(progress.bytes_have, progress.bytes_total));
+    match progress.phase {
+        Phase::Downloading => format!("{part} {}", downloading(progress, detail)),
+        Phase::Stalled(ref why) if detail >= Detail::NoBytes => format!("{part} {}", printable(why)),
+        Phase::DiskFull if detail >= Detail::NoBytes => format!("{part} the disk is full"),
+        Phase::Stalled(_) | Phase::DiskFull => format!("{part} {}", status(progress)),
+        Phase::Checking | Phase::FetchingManifest | Phase::Complete | Phase::Seeding => status(progress),
     }
 }
 
-fn style((bar, has_name): (u16, bool)) -> ProgressStyle {
-    let name = if has_name { "{prefix} " } else { "" };
-    let bar = if bar == 0 { String::new() } else { format!("{{bar:{bar}.cyan}} ") };
-    ProgressStyle::with_template(&format!("{name}{bar}{{msg}}")).expect("the template is well formed")
+fn downloading(progress: &Progress, detail: Detail) -> String {
+    let terse = detail == Detail::Terse;
+    let mut parts = Vec::new();
+    if detail < Detail::NoBytes {
+        parts.push(share(progress));
+    }
+    parts.push(shown_rate(progress.rate_down));
+    let left = remaining(progress).map(|left| Span(left).to_string());
+    parts.extend(left.map(|left| if terse { left } else { format!("{left} left") }));
+    if detail == Detail::All {
+        parts.push(neighbours(progress));
+    }
+    let received = progress.received;
+    if received.total() > 0 {
+        let from = percent(received.from_peers(), received.total());
+        parts.push(format!("{from}%{} peers", if terse { "" } else { " from" }));
+    }
+    parts.join(if terse { " " } else { ", " })
 }
 
 #[cfg(test)]
 mod tests {
-    use indicatif::ProgressDrawTarget;
-
     use super::*;
-    use crate::report::text::tests::halfway;
+    use crate::{
+        layout::{room, tests::WIDTHS},
+        report::text::tests::halfway,
+    };
+
+    /// The line as it is drawn.
+    fn drawn(columns: u16, label: &str, progress: &Progress) -> String {
+        first_that_fits(shapes(label, progress), room(columns)).text()
+    }
 
     #[test]
-    fn a_bar_shows_name_share_and_rate() {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        let mut bar = Bar::new(&bars, "abc");
-        assert_eq!(bar.bar.prefix(), "abc");
-        bar.on_progress(&halfway());
-        bar.draw(80, &halfway());
-        assert_eq!((bar.bar.position(), bar.bar.length()), (50_000_000, Some(100_000_000)));
-        assert!(bar.bar.message().contains("5.00 MB/s"));
-        assert!(!bar.bar.prefix().contains('\u{1b}'), "a name is made harmless");
-        bar.on_failed();
-        assert!(bar.bar.is_finished(), "an error needs the line for itself");
+    fn rate_time_left_and_where_from_are_there_at_every_width() {
+        let lines = WIDTHS.map(|columns| drawn(columns, "season", &halfway()));
+        assert_eq!(
+            lines,
+            [
+                "season ██████████░░░░░░░░░░  50% 50.0 MB of 100 MB, 5.00 MB/s, 10 s left, 1 near 1 far + origin, \
+                 80% from peers",
+                "season ██████████░░░░░░░░░░  50% 50.0 MB of 100 MB, 5.00 MB/s, 10 s left, 80% from peers",
+                "season █████░░░░░  50% 50.0 MB of 100 MB, 5.00 MB/s, 10 s left, 80% from peers",
+                "season █████░░░░░  50% 5.00 MB/s, 10 s left, 80% from peers",
+                "season  50% 5.00 MB/s 10 s 80% peers",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_long_name_gives_way_to_the_numbers() {
+        let name = "film1-with-a-rather-long-name-of-many-words.mkv";
+        for columns in WIDTHS {
+            let line = drawn(columns, name, &halfway());
+            assert!(line.contains("5.00 MB/s") && line.contains("10 s") && line.contains("80%"), "{line}");
+            assert!(line.starts_with("film"), "{columns}: {line}");
+        }
+    }
+
+    #[test]
+    fn nothing_stands_in_the_last_column() {
+        let why = "the peers that have what is missing serve others at the moment".to_owned();
+        let phases = [
+            Phase::Checking,
+            Phase::FetchingManifest,
+            Phase::Downloading,
+            Phase::Stalled(why),
+            Phase::DiskFull,
+            Phase::Complete,
+            Phase::Seeding,
+        ];
+        for phase in phases {
+            let progress = Progress { phase, ..halfway() };
+            for columns in 1..200 {
+                for label in ["season", "非常に長い名前の映画のファイル.mkv", ""] {
+                    let line = drawn(columns, label, &progress);
+                    assert!(width(&line) < usize::from(columns).max(1), "{columns}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_that_is_not_known_is_a_dash_without_a_time() {
+        let unknown = Progress { rate_down: None, ..halfway() };
+        assert_eq!(
+            drawn(60, "season", &unknown),
+            "season █████░░░░░  50% 50.0 MB of 100 MB, —, 80% from peers"
+        );
     }
 }

@@ -13,7 +13,7 @@ use nearcast_node::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{peers::kind, text::remaining};
+use super::{giving::Giving, peers::kind, text::remaining};
 use crate::error::CommandError;
 
 /// Progress is told at most this often, except when the phase changes, and when the first bytes came.
@@ -103,12 +103,14 @@ struct Peer {
     has: f64,
     /// Bytes a second it gives.
     down: u64,
+    /// Bytes a second it is given.
+    up: u64,
     received_bytes: u64,
     sent_bytes: u64,
 }
 
 impl Peer {
-    fn of(neighbour: &Neighbour) -> Peer {
+    fn of(neighbour: &Neighbour, up: f64) -> Peer {
         Peer {
             peer: printable(&neighbour.peer),
             address: printable(&neighbour.address),
@@ -116,6 +118,7 @@ impl Peer {
             asn: neighbour.asn.map(|asn| asn.0),
             has: neighbour.has,
             down: neighbour.rate_down as u64,
+            up: up as u64,
             received_bytes: neighbour.received,
             sent_bytes: neighbour.sent,
         }
@@ -203,7 +206,13 @@ impl Events {
     }
 
     /// The lines due now.
-    pub(crate) fn on_progress(&mut self, now: Instant, progress: &Progress, fresh: bool) -> Vec<String> {
+    pub(crate) fn on_progress(
+        &mut self,
+        now: Instant,
+        progress: &Progress,
+        giving: &Giving,
+        fresh: bool,
+    ) -> Vec<String> {
         let mut lines = Vec::new();
         self.untold |= fresh;
         if !self.started && is_checked(progress) {
@@ -216,7 +225,7 @@ impl Events {
         let due = now.duration_since(*self.listed.get_or_insert(now)) >= PEERS_INTERVAL;
         if fresh && self.started && due && !progress.neighbours.is_empty() {
             self.listed = Some(now);
-            lines.push(self.peers(progress));
+            lines.push(self.peers(progress, giving));
         }
         if let (true, Phase::Stalled(why)) = (new_phase, &progress.phase) {
             let why = printable(why);
@@ -269,8 +278,8 @@ impl Events {
     }
 
     /// Who we exchange with.
-    pub(crate) fn peers(&self, progress: &Progress) -> String {
-        let peers = progress.neighbours.iter().map(Peer::of).collect();
+    pub(crate) fn peers(&self, progress: &Progress, giving: &Giving) -> String {
+        let peers = progress.neighbours.iter().map(|peer| Peer::of(peer, giving.rate(peer))).collect();
         Event::Peers { content: &self.content, peers }.line()
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nearcast_core::{id::ContentId, paths::printable, stats::Traffic, tier::Tier};
-use nearcast_node::progress::{Phase, Progress, Summary};
+use nearcast_node::progress::{Phase, Progress};
 
 use crate::units::{Bytes, Rate, Span, percent};
 
@@ -98,37 +98,6 @@ pub(crate) fn sources(received: &Traffic) -> String {
         }
     }
     parts.join(", ")
-}
-
-/// The last line about a successful download.
-pub(crate) fn summary(summary: &Summary) -> String {
-    let seconds = summary.elapsed.as_secs_f64().max(0.001);
-    let fetched = summary.received.total();
-    let mut text =
-        format!("{}: {} in {}", printable(&summary.name), Bytes(summary.bytes), Span(summary.elapsed));
-    if fetched > 0 {
-        text += &format!(" ({})", Rate(fetched as f64 / seconds));
-    }
-    text += &format!("; {}", sources(&summary.received));
-    if summary.imports.is_some() && fetched > 0 {
-        text += &format!("; {} of it imported", Bytes(summary.received.imported));
-    }
-    for (what, bytes) in
-        [("there before", summary.bytes_resumed), ("given", summary.uploaded), ("wasted", summary.wasted)]
-    {
-        if bytes > 0 {
-            text += &format!("; {} {what}", Bytes(bytes));
-        }
-    }
-    if summary.banned > 0 {
-        text += &format!("; {} banned for corrupt data", summary.banned);
-    }
-    if !summary.signed_by.is_empty() {
-        let keys: Vec<String> = summary.signed_by.iter().map(ToString::to_string).collect();
-        text += &format!("; signed by {}", keys.join(", "));
-    }
-    text += &format!("; in {}", printable(&summary.path.to_string_lossy()));
-    text
 }
 
 #[cfg(test)]

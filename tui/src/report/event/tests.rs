@@ -24,6 +24,11 @@ fn timeless(line: &str) -> String {
     format!("{rest}}}")
 }
 
+/// Nobody has been given anything.
+fn tell(events: &mut Events, now: Instant, progress: &Progress, fresh: bool) -> Vec<String> {
+    events.on_progress(now, progress, &Giving::default(), fresh)
+}
+
 fn after(start: Instant, millis: u64) -> Instant {
     start + Duration::from_millis(millis)
 }
@@ -78,11 +83,11 @@ fn imports_are_told_by_as_when_an_atlas_says_where_we_are() {
 fn started_comes_once_and_only_after_checking() {
     let (mut events, start) = (Events::new(CONTENT), Instant::now());
     let checking = Progress::default();
-    assert_eq!(kinds(&events.on_progress(start, &checking, true)), ["preparing"]);
+    assert_eq!(kinds(&tell(&mut events, start, &checking, true)), ["preparing"]);
     let looking = Progress { phase: Phase::Stalled("nobody answers".into()), ..Progress::default() };
-    assert_eq!(kinds(&events.on_progress(start, &looking, true)), ["stalled", "preparing"]);
+    assert_eq!(kinds(&tell(&mut events, start, &looking, true)), ["stalled", "preparing"]);
     let running = Progress { bytes_resumed: 4, ..halfway() };
-    let lines = events.on_progress(start, &running, true);
+    let lines = tell(&mut events, start, &running, true);
     assert_eq!(kinds(&lines), ["started", "progress"]);
     let started = parse(&lines[0]);
     assert_eq!(started["bytes_total"], 100_000_000);
@@ -93,19 +98,19 @@ fn started_comes_once_and_only_after_checking() {
 #[test]
 fn progress_is_told_twice_a_second_at_most_and_nothing_is_forgotten() {
     let (mut events, start) = (Events::new(CONTENT), Instant::now());
-    events.on_progress(start, &halfway(), true);
-    assert!(events.on_progress(after(start, 100), &halfway(), true).is_empty());
-    assert!(events.on_progress(after(start, 499), &halfway(), false).is_empty());
-    let late = events.on_progress(after(start, 500), &halfway(), false);
+    tell(&mut events, start, &halfway(), true);
+    assert!(tell(&mut events, after(start, 100), &halfway(), true).is_empty());
+    assert!(tell(&mut events, after(start, 499), &halfway(), false).is_empty());
+    let late = tell(&mut events, after(start, 500), &halfway(), false);
     assert_eq!(kinds(&late), ["progress"], "the snapshot that came too soon");
-    assert!(events.on_progress(after(start, 5000), &halfway(), false).is_empty(), "nothing new");
+    assert!(tell(&mut events, after(start, 5000), &halfway(), false).is_empty(), "nothing new");
 }
 
 #[test]
 fn progress_has_every_key_of_the_contract() {
     let mut events = Events::new(CONTENT);
     let progress = Progress { durable_bytes: 40_000_000, rate_up: Some(1.9), ..halfway() };
-    let lines = events.on_progress(Instant::now(), &progress, true);
+    let lines = tell(&mut events, Instant::now(), &progress, true);
     let expected = json!({
         "event": "progress", "content": CONTENT.to_string(), "name": "film\\x1b[31m.mkv", "phase": "downloading",
         "bytes": 50_000_000, "bytes_total": 100_000_000, "durable_bytes": 40_000_000, "down": 5_000_000, "up": 1,
@@ -120,7 +125,7 @@ fn progress_has_every_key_of_the_contract() {
     told["name"] = expected["name"].clone();
     assert_eq!(told, expected);
     let idle = Progress { rate_down: Some(0.0), ..halfway() };
-    let lines = events.on_progress(Instant::now() + PROGRESS_INTERVAL, &idle, true);
+    let lines = tell(&mut events, Instant::now() + PROGRESS_INTERVAL, &idle, true);
     assert_eq!(parse(&lines[0])["eta_seconds"], Value::Null);
 }
 
@@ -128,12 +133,12 @@ fn progress_has_every_key_of_the_contract() {
 fn a_stall_is_told_once_and_again_when_its_reason_changes() {
     let (mut events, start) = (Events::new(CONTENT), Instant::now());
     let stalled = |why: &str| Progress { phase: Phase::Stalled(why.into()), ..halfway() };
-    events.on_progress(start, &halfway(), true);
-    let lines = events.on_progress(start, &stalled("no peers"), true);
+    tell(&mut events, start, &halfway(), true);
+    let lines = tell(&mut events, start, &stalled("no peers"), true);
     assert_eq!(kinds(&lines), ["stalled", "progress"]);
     assert_eq!(parse(&lines[0])["why"], "no peers");
-    assert!(events.on_progress(start, &stalled("no peers"), true).is_empty());
-    assert_eq!(events.on_progress(start, &stalled("no disk"), true).len(), 2);
+    assert!(tell(&mut events, start, &stalled("no peers"), true).is_empty());
+    assert_eq!(tell(&mut events, start, &stalled("no disk"), true).len(), 2);
 }
 
 #[test]
@@ -161,25 +166,26 @@ fn leaving_says_what_was_given() {
 fn the_first_bytes_are_told_at_once() {
     let (mut events, start) = (Events::new(CONTENT), Instant::now());
     let waiting = Progress { received: Default::default(), ..halfway() };
-    assert_eq!(kinds(&events.on_progress(start, &waiting, true)), ["started", "progress"]);
-    assert!(events.on_progress(after(start, 1), &waiting, true).is_empty());
-    assert_eq!(kinds(&events.on_progress(after(start, 2), &halfway(), true)), ["progress"]);
-    assert!(events.on_progress(after(start, 3), &halfway(), true).is_empty(), "only the first");
+    assert_eq!(kinds(&tell(&mut events, start, &waiting, true)), ["started", "progress"]);
+    assert!(tell(&mut events, after(start, 1), &waiting, true).is_empty());
+    assert_eq!(kinds(&tell(&mut events, after(start, 2), &halfway(), true)), ["progress"]);
+    assert!(tell(&mut events, after(start, 3), &halfway(), true).is_empty(), "only the first");
 }
 
 #[test]
 fn the_peers_are_listed_every_five_seconds_with_what_is_known_of_each() {
     let mut events = Events::new(ContentId([1; 32]));
     let start = Instant::now();
-    events.on_progress(start, &halfway(), true);
+    tell(&mut events, start, &halfway(), true);
     let later = start + Duration::from_secs(5);
     let listed = |lines: Vec<String>| lines.into_iter().find(|line| line.contains("\"event\":\"peers\""));
-    assert_eq!(listed(events.on_progress(later - Duration::from_secs(1), &halfway(), true)), None);
-    let line = listed(events.on_progress(later, &halfway(), true)).expect("it is time");
+    assert_eq!(listed(tell(&mut events, later - Duration::from_secs(1), &halfway(), true)), None);
+    let line = listed(tell(&mut events, later, &halfway(), true)).expect("it is time");
     let line: Value = serde_json::from_str(&line).unwrap();
     let first = &line["peers"][0];
     assert_eq!((first["tier"].as_str(), first["asn"].as_u64()), (Some("prefix24"), Some(64_500)));
     assert_eq!((first["down"].as_u64(), first["has"].as_f64()), (Some(1_000_000), Some(0.5)));
+    assert_eq!(first["up"].as_u64(), Some(0));
     assert_eq!(line["peers"][2]["tier"], "origin");
-    assert_eq!(listed(events.on_progress(later, &halfway(), true)), None, "not twice");
+    assert_eq!(listed(tell(&mut events, later, &halfway(), true)), None, "not twice");
 }

@@ -1,0 +1,109 @@
+//! A real terminal, as somebody sits before it: a shell in tmux, keys that are typed, a size that changes, and what is seen.
+
+use std::{
+    path::PathBuf,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{cluster::PATIENCE, place::Place};
+
+/// What is seen is looked at this often, as a terminal tells nobody that it has changed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A shell with job control, in a terminal of its own. Dropping it closes the terminal.
+#[derive(Debug)]
+pub struct Terminal {
+    socket: PathBuf,
+}
+
+impl Terminal {
+    /// Opens one of this size, in columns and rows. None where tmux is not installed, which is said.
+    pub fn open(place: &Place, columns: u16, rows: u16) -> Option<Terminal> {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            eprintln!("skipped: tmux is not installed");
+            return None;
+        }
+        let terminal = Terminal { socket: place.path().join("terminal") };
+        let size = [columns.to_string(), rows.to_string()];
+        let shell = place.nearcast();
+        let home = place.folder("home");
+        let mut command = terminal.command();
+        // The environment of the shell is that of the server, which is started here.
+        for (name, value) in shell.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env_remove("TMUX").env("PS1", "$ ").env("ENV", "/dev/null").current_dir(&home);
+        command.args(["-f", "/dev/null", "new-session", "-d", "-x", &size[0], "-y", &size[1], "sh", "-i"]);
+        let output = command.output().expect("tmux can be run");
+        assert!(output.status.success(), "tmux: {}", String::from_utf8_lossy(&output.stderr));
+        terminal.wait("a prompt", |lines| lines.iter().any(|line| line == "$").then_some(()));
+        Some(terminal)
+    }
+
+    /// Types a line, and Enter.
+    pub fn line(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+        self.key("Enter");
+    }
+
+    /// Presses a key, by tmux's name of it.
+    pub fn key(&self, name: &str) {
+        self.tmux(&["send-keys", name]);
+    }
+
+    /// Makes it as large as that.
+    pub fn resize(&self, columns: u16, rows: u16) {
+        self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
+    }
+
+    /// Everything that is seen, and what has gone beyond the upper edge, without blanks at the ends.
+    pub fn lines(&self) -> Vec<String> {
+        let text = self.tmux(&["capture-pane", "-p", "-S", "-"]);
+        let lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
+        let end = lines.iter().rposition(|line| !line.is_empty()).map_or(0, |last| last + 1);
+        lines[..end].to_vec()
+    }
+
+    /// Waits until `find` sees what it looks for.
+    pub fn wait<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.lines();
+            if let Some(found) = find(&lines) {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "took more than {PATIENCE:?}: {what}\n{}", lines.join("\n"));
+            thread::sleep(LOOK);
+        }
+    }
+
+    /// Waits until a line contains that.
+    pub fn wait_text(&self, text: &str) {
+        self.wait(text, |lines| lines.iter().any(|line| line.contains(text)).then_some(()));
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("tmux");
+        command.arg("-u").arg("-S").arg(&self.socket);
+        command
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let output = self.command().args(arguments).output().expect("tmux can be run");
+        let (out, error) = (output.stdout, String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "tmux {arguments:?}: {error}");
+        String::from_utf8(out).expect("what is seen is text")
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        // Whatever runs there hears that its terminal is gone. A server that is gone already has none.
+        let _ = self.command().arg("kill-server").output();
+    }
+}

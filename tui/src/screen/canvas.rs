@@ -1,0 +1,206 @@
+//! What is on the terminal, and what has to be sent to change it.
+//!
+//! Invariant: what was drawn is erased by the rows that it takes at the width which the terminal has now. A terminal that gets
+//! narrower breaks lines, one that gets wider joins them again.
+
+use std::env;
+
+use crate::layout::{line::Line, room, width_of};
+
+/// How large a terminal is, in columns and rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) columns: u16,
+    pub(super) rows: u16,
+}
+
+/// Lines above the cursor, which stands at the beginning of the line below them.
+#[derive(Debug)]
+pub(super) struct Canvas {
+    drawn: Vec<String>,
+    /// The width they were drawn for.
+    columns: u16,
+    colour: bool,
+    /// Whether the terminal breaks lines that are there already when it gets narrower, or cuts them.
+    reflows: bool,
+}
+
+impl Canvas {
+    /// Nothing is drawn.
+    pub(super) fn new(colour: bool, reflows: bool) -> Canvas {
+        Canvas { drawn: Vec::new(), columns: 0, colour, reflows }
+    }
+
+    /// Whatever is on the terminal is not ours any more.
+    pub(super) fn forget(&mut self) {
+        self.drawn.clear();
+    }
+
+    /// What erases everything drawn.
+    pub(super) fn erase(&mut self, size: Size) -> String {
+        let rows = self.rows_above(size);
+        self.drawn.clear();
+        up(rows) + &blank(rows)
+    }
+
+    /// What draws these lines in place of the last ones; as many as there are rows for.
+    pub(super) fn draw(&mut self, size: Size, lines: Vec<Line>) -> String {
+        // Line by line over the last ones, which does not flicker; where those were broken, nothing of them may stay.
+        let in_place = self.columns == size.columns;
+        let rows = self.rows_above(size);
+        let mut text = if in_place { up(rows) } else { self.erase(size) };
+        let lines = as_many_as_fit(lines, usize::from(size.rows.saturating_sub(1)));
+        let left_over = if in_place { rows.saturating_sub(lines.len()) } else { 0 };
+        self.drawn.clear();
+        self.columns = size.columns;
+        for line in lines {
+            let line = line.cut(room(size.columns));
+            text += &line.painted(self.colour);
+            text += "\u{1b}[K\r\n";
+            self.drawn.push(line.text());
+        }
+        text + &blank(left_over)
+    }
+
+    /// Rows from the first line to the cursor. What has gone beyond the upper edge cannot be reached.
+    fn rows_above(&self, size: Size) -> usize {
+        let rows = |line: &String| if self.reflows { rows(line, size.columns) } else { 1 };
+        self.drawn.iter().map(rows).sum::<usize>().min(usize::from(size.rows.saturating_sub(1)))
+    }
+}
+
+/// Goes up so many rows, to the beginning of a line.
+fn up(rows: usize) -> String {
+    if rows == 0 { String::new() } else { format!("\u{1b}[{rows}A\r") }
+}
+
+/// Clears so many rows, and goes back to the first. Row by row: some terminals keep for scrolling back what is cleared at once.
+fn blank(rows: usize) -> String {
+    if rows == 0 {
+        return String::new();
+    }
+    let cleared = vec!["\u{1b}[2K"; rows].join("\u{1b}[B");
+    cleared + &up(rows - 1)
+}
+
+/// The first of them, and a line that says how many others there are.
+fn as_many_as_fit(mut lines: Vec<Line>, rows: usize) -> Vec<Line> {
+    if lines.len() > rows {
+        let shown = rows.saturating_sub(1);
+        let more = format!("… and {} lines more", lines.len() - shown);
+        lines.truncate(shown);
+        lines.extend((rows > 0).then(|| Line::plain(more)));
+    }
+    lines
+}
+
+/// Rows that a line takes where it is broken at so many columns. A letter of two columns is not broken.
+fn rows(line: &str, columns: u16) -> usize {
+    let (mut rows, mut column) = (1, 0);
+    for letter in line.chars() {
+        if column + width_of(letter) > usize::from(columns.max(1)) {
+            rows += 1;
+            column = 0;
+        }
+        column += width_of(letter);
+    }
+    rows
+}
+
+/// Most terminals break lines; these cut them: xterm, rxvt, and screen. tmux breaks them, wherever it runs.
+pub(super) fn reflows(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let is_set = |name| variable(name).is_some();
+    let kind = variable("TERM").unwrap_or_default();
+    is_set("TMUX")
+        || !(is_set("XTERM_VERSION") || is_set("STY") || kind.starts_with("rxvt") || kind == "linux")
+}
+
+/// A variable of the environment.
+pub(super) fn variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Size = Size { columns: 40, rows: 10 };
+    const NARROW: Size = Size { columns: 15, rows: 10 };
+
+    fn lines(texts: &[&str]) -> Vec<Line> {
+        texts.iter().map(|text| Line::plain(*text)).collect()
+    }
+
+    fn canvas() -> Canvas {
+        Canvas::new(false, true)
+    }
+
+    #[test]
+    fn lines_are_drawn_over_those_before() {
+        let mut canvas = canvas();
+        assert_eq!(canvas.draw(WIDE, lines(&["a", "b"])), "a\u{1b}[K\r\nb\u{1b}[K\r\n");
+        assert_eq!(canvas.draw(WIDE, lines(&["c"])), "\u{1b}[2A\rc\u{1b}[K\r\n\u{1b}[2K");
+        assert_eq!(canvas.erase(WIDE), "\u{1b}[1A\r\u{1b}[2K");
+        assert_eq!(canvas.erase(WIDE), "", "there is nothing any more");
+    }
+
+    #[test]
+    fn lines_that_a_narrower_terminal_broke_are_erased_with_all_their_rows() {
+        let mut canvas = canvas();
+        canvas.draw(WIDE, lines(&["thirty-one columns are too many", "short"]));
+        let text = canvas.draw(NARROW, lines(&["x"]));
+        let cleared = "\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[3A\r";
+        assert_eq!(text, format!("\u{1b}[4A\r{cleared}x\u{1b}[K\r\n"), "three rows and one");
+        let mut canvas = Canvas::new(false, false);
+        canvas.draw(WIDE, lines(&["thirty-one columns are too many", "short"]));
+        let text = canvas.erase(NARROW);
+        assert_eq!(
+            text, "\u{1b}[2A\r\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[1A\r",
+            "where they are cut, they stay two"
+        );
+    }
+
+    #[test]
+    fn no_line_reaches_the_last_column() {
+        let mut canvas = canvas();
+        let text = canvas.draw(NARROW, lines(&["exactly fifteen"]));
+        assert!(text.contains("exactly fifte…"), "{text:?}");
+        assert!(canvas.drawn.iter().all(|line| line.chars().count() == 14), "{:?}", canvas.drawn);
+    }
+
+    #[test]
+    fn there_are_never_more_lines_than_rows() {
+        let mut canvas = canvas();
+        let size = Size { columns: 40, rows: 4 };
+        canvas.draw(size, lines(&["1", "2", "3", "4", "5"]));
+        assert_eq!(canvas.drawn, ["1", "2", "… and 3 lines more"]);
+        let text = canvas.erase(Size { columns: 1, rows: 4 });
+        assert!(text.starts_with("\u{1b}[3A"), "not beyond the upper edge: {text:?}");
+        canvas.draw(Size { columns: 40, rows: 1 }, lines(&["1", "2"]));
+        assert!(canvas.drawn.is_empty());
+    }
+
+    #[test]
+    fn letters_of_two_columns_are_not_broken() {
+        assert_eq!(rows("", 10), 1);
+        assert_eq!(rows("0123456789", 10), 1);
+        assert_eq!(rows("0123456789a", 10), 2);
+        assert_eq!(rows("非常に長い", 5), 3);
+        assert_eq!(rows("abc", 0), 3);
+    }
+
+    #[test]
+    fn terminals_that_cut_are_known() {
+        let of = |variables: &[(&str, &str)]| {
+            let variables: Vec<(String, String)> =
+                variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            reflows(move |name| {
+                variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+            })
+        };
+        assert!(of(&[("TERM", "xterm-256color")]), "most call themselves so");
+        assert!(!of(&[("TERM", "xterm-256color"), ("XTERM_VERSION", "XTerm(390)")]));
+        assert!(!of(&[("TERM", "rxvt-unicode")]) && !of(&[("TERM", "screen"), ("STY", "1.x")]));
+        assert!(of(&[("TERM", "screen"), ("TMUX", "/tmp/x"), ("XTERM_VERSION", "XTerm(390)")]));
+    }
+}

@@ -55,7 +55,7 @@ impl Evening {
     /// Types it.
     fn start(&self, options: &str, after: &str) {
         let script = self.place.path().join("go");
-        std::fs::write(&script, self.get(options)).unwrap();
+        std::fs::write(&script, self.get(options)).expect("a script can be written");
         // Something stands above, as usual: a terminal that breaks lines at its upper edge keeps them for scrolling back.
         self.terminal.line(&format!("clear; seq 40; . '{}'; {after}", script.display()));
     }

@@ -55,8 +55,8 @@ impl Canvas {
         self.columns = size.columns;
         for line in lines {
             let line = line.cut(room(size.columns));
-            text += &line.painted(self.colour);
-            text += "\u{1b}[K\r\n";
+            // The whole line first: what is cleared behind a shorter text still counts for some terminals when they break lines.
+            text += &format!("{CLEAR}{}\r\n", line.painted(self.colour));
             self.drawn.push(line.text());
         }
         text + &blank(left_over)
@@ -69,6 +69,9 @@ impl Canvas {
     }
 }
 
+/// Clears the line of the cursor.
+const CLEAR: &str = "\u{1b}[2K";
+
 /// Goes up so many rows, to the beginning of a line.
 fn up(rows: usize) -> String {
     if rows == 0 { String::new() } else { format!("\u{1b}[{rows}A\r") }
@@ -79,7 +82,7 @@ fn blank(rows: usize) -> String {
     if rows == 0 {
         return String::new();
     }
-    let cleared = vec!["\u{1b}[2K"; rows].join("\u{1b}[B");
+    let cleared = vec![CLEAR; rows].join("\u{1b}[B");
     cleared + &up(rows - 1)
 }
 
@@ -138,8 +141,8 @@ mod tests {
     #[test]
     fn lines_are_drawn_over_those_before() {
         let mut canvas = canvas();
-        assert_eq!(canvas.draw(WIDE, lines(&["a", "b"])), "a\u{1b}[K\r\nb\u{1b}[K\r\n");
-        assert_eq!(canvas.draw(WIDE, lines(&["c"])), "\u{1b}[2A\rc\u{1b}[K\r\n\u{1b}[2K");
+        assert_eq!(canvas.draw(WIDE, lines(&["a", "b"])), "\u{1b}[2Ka\r\n\u{1b}[2Kb\r\n");
+        assert_eq!(canvas.draw(WIDE, lines(&["c"])), "\u{1b}[2A\r\u{1b}[2Kc\r\n\u{1b}[2K");
         assert_eq!(canvas.erase(WIDE), "\u{1b}[1A\r\u{1b}[2K");
         assert_eq!(canvas.erase(WIDE), "", "there is nothing any more");
     }
@@ -150,7 +153,7 @@ mod tests {
         canvas.draw(WIDE, lines(&["thirty-one columns are too many", "short"]));
         let text = canvas.draw(NARROW, lines(&["x"]));
         let cleared = "\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[B\u{1b}[2K\u{1b}[3A\r";
-        assert_eq!(text, format!("\u{1b}[4A\r{cleared}x\u{1b}[K\r\n"), "three rows and one");
+        assert_eq!(text, format!("\u{1b}[4A\r{cleared}\u{1b}[2Kx\r\n"), "three rows and one");
         let mut canvas = Canvas::new(false, false);
         canvas.draw(WIDE, lines(&["thirty-one columns are too many", "short"]));
         let text = canvas.erase(NARROW);

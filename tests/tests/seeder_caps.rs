@@ -72,12 +72,20 @@ async fn connections_over_the_cap_are_refused_and_counted() {
     let address: SocketAddr = format!("127.44.7.1:{port}").parse().unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut held = Vec::new();
-    while seeder.ask("/metrics").metric("nearcast_connections_refused_total") < 20.0 {
+    // Whoever says nothing gives way to whoever comes next; where nobody can, the newcomer is refused.
+    let turned_away = || {
+        let metrics = seeder.ask("/metrics");
+        let gave_way = metrics.metric("nearcast_budget_refused_total{kind=\"connections\"}");
+        gave_way + metrics.metric("nearcast_connections_refused_total")
+    };
+    while turned_away() < 20.0 {
         assert!(Instant::now() < deadline, "{}", seeder.process.tail());
         // Who is refused learns it after the handshake, or in the middle of it.
         held.extend(Stranger::meet(stranger::address(held.len()), address).await);
     }
     assert_eq!(seeder.ask("/readyz").status, 200, "an admin is still answered");
-    assert!(seeder.ask("/metrics").metric("process_open_fds") < 350.0);
+    let metrics = seeder.ask("/metrics");
+    assert!(metrics.metric("process_open_fds") < 350.0);
+    assert!(metrics.metric("nearcast_connections") <= 16.0, "{}", metrics.text);
     drop(held);
 }

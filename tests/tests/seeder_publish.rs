@@ -59,8 +59,11 @@ fn a_file_is_published_only_when_it_is_finished_and_anew_when_it_changes() {
     let first = seeder.wait_published("film.bin", &[], PATIENCE);
     fs::write(root.join("film.bin"), vec![3; 700_000]).unwrap();
     let second = seeder.wait_published("film.bin", std::slice::from_ref(&first), PATIENCE);
-    let log = seeder.process.lines(Stream::Stderr);
-    let about: Vec<_> = log.iter().filter(|line| line.contains("film.bin")).collect();
+    // The link is on standard output before the log is written.
+    let about = seeder.process.wait_for("it is said that it changed", Stream::Stderr, PATIENCE, |log| {
+        let about: Vec<_> = log.iter().filter(|line| line.contains("film.bin")).cloned().collect();
+        (about.len() >= 2).then_some(about)
+    });
     assert_eq!(about.len(), 2, "one line when it came and one when it changed: {about:?}");
     let out = place.folder("out");
     Get::new(&place, &second, &out, "127.43.4.1").finish();

@@ -1,6 +1,10 @@
 //! A line of a terminal: parts of text, and how each is painted.
 
 use nearcast_core::paths::printable;
+use ratatui::{
+    style::{Color, Modifier, Style},
+    text::{self, Span},
+};
 
 use super::{cut, width};
 
@@ -19,23 +23,34 @@ pub(crate) enum Paint {
     Bad,
 }
 
-impl Paint {
-    /// The number that terminals know it by (ECMA-48, SGR); none for what is not painted.
-    fn code(self, colour: bool) -> Option<u8> {
-        match self {
-            Paint::Plain => None,
-            Paint::Strong => Some(1),
-            _ if !colour => None,
-            Paint::Bar => Some(36),
-            Paint::Good => Some(32),
-            Paint::Bad => Some(31),
+impl From<Paint> for Style {
+    fn from(paint: Paint) -> Style {
+        match paint {
+            Paint::Plain => Style::new(),
+            Paint::Bar => Style::new().fg(Color::Cyan),
+            Paint::Strong => Style::new().add_modifier(Modifier::BOLD),
+            Paint::Good => Style::new().fg(Color::Green),
+            Paint::Bad => Style::new().fg(Color::Red),
         }
     }
 }
 
+/// The numbers that terminals know a style by (ECMA-48, SGR); none for what is not painted. Of all styles those are known that
+/// [`Paint`] makes.
+fn codes(style: Style, colour: bool) -> Vec<u8> {
+    let weight = style.add_modifier.contains(Modifier::BOLD).then_some(1);
+    let hue = style.fg.filter(|_| colour).and_then(|hue| match hue {
+        Color::Red => Some(31),
+        Color::Green => Some(32),
+        Color::Cyan => Some(36),
+        _ => None,
+    });
+    weight.into_iter().chain(hue).collect()
+}
+
 /// One line. It ends where its text does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Line(Vec<(Paint, String)>);
+pub(crate) struct Line(text::Line<'static>);
 
 impl Line {
     /// A line that is not painted.
@@ -45,19 +60,19 @@ impl Line {
 
     /// The same with a part more.
     pub(crate) fn with(mut self, paint: Paint, text: impl Into<String>) -> Line {
-        self.0.push((paint, text.into()));
+        self.0.push_span(Span::styled(text.into(), paint));
         self
     }
 
     /// The same with something before it.
     pub(crate) fn indented(mut self, indent: &str) -> Line {
-        self.0.insert(0, (Paint::Plain, indent.to_owned()));
+        self.0.spans.insert(0, Span::raw(indent.to_owned()));
         self
     }
 
     /// Columns it takes.
     pub(crate) fn width(&self) -> usize {
-        self.0.iter().map(|(_, text)| width(text)).sum()
+        self.0.spans.iter().map(|part| width(&part.content)).sum()
     }
 
     /// As much of it as fits into so many columns; what is cut off is marked.
@@ -66,11 +81,13 @@ impl Line {
             return self;
         }
         let mut left = columns;
-        self.0.retain_mut(|(_, text)| {
+        self.0.spans.retain_mut(|part| {
             // The mark stands where the text went on, also if that is between two parts.
-            let more = width(text) >= left;
-            *text = if more { cut(&format!("{text} "), left) } else { text.clone() };
-            let taken = width(text);
+            let more = width(&part.content) >= left;
+            if more {
+                part.content = cut(&format!("{} ", part.content), left).into();
+            }
+            let taken = width(&part.content);
             let kept = taken > 0;
             left = if more { 0 } else { left - taken };
             kept
@@ -80,16 +97,17 @@ impl Line {
 
     /// What it says.
     pub(crate) fn text(&self) -> String {
-        self.0.iter().map(|(_, text)| text.as_str()).collect()
+        self.0.spans.iter().map(|part| part.content.as_ref()).collect()
     }
 
     /// What is sent to a terminal, which nothing that strangers wrote can command.
     pub(crate) fn painted(&self, colour: bool) -> String {
-        let painted = |(paint, text): &(Paint, String)| match paint.code(colour) {
-            Some(code) => format!("\u{1b}[{code}m{}\u{1b}[0m", printable(text)),
-            None => printable(text),
+        let painted = |part: &Span<'_>| {
+            let text = printable(&part.content);
+            let codes: Vec<String> = codes(part.style, colour).iter().map(u8::to_string).collect();
+            if codes.is_empty() { text } else { format!("\u{1b}[{}m{text}\u{1b}[0m", codes.join(";")) }
         };
-        self.0.iter().map(painted).collect()
+        self.0.spans.iter().map(painted).collect()
     }
 }
 

@@ -1,0 +1,132 @@
+//! A seed whose table is full of those who hold slots to no purpose turns nobody away who comes for something.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use nearcast_core::{
+    HaveMaps,
+    config::Config,
+    engine::Engine,
+    id::{ContentKey, PeerKey},
+    input::{Event, Goal, Input, Join, Material, Neighbour},
+    layout::Layout,
+    message::Message,
+    output::{Action, Output, UnlinkReason},
+    run_set::RunSet,
+    tier::Tier,
+    time::Timestamp,
+};
+
+const CONTENT: ContentKey = ContentKey(0);
+const PLACES: u32 = 12;
+
+/// Nobody has anything, and each has an address of its own.
+#[derive(Default)]
+struct View(BTreeMap<PeerKey, RunSet>);
+
+impl HaveMaps for View {
+    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
+        self.0.get(&peer)
+    }
+
+    fn host(&self, peer: PeerKey) -> Option<u64> {
+        Some(peer.0.into())
+    }
+}
+
+struct Seed {
+    engine: Engine,
+    layout: Arc<Layout>,
+    view: View,
+    now: Timestamp,
+    unlinked: Vec<(PeerKey, UnlinkReason)>,
+}
+
+impl Seed {
+    fn new() -> Seed {
+        let layout = Arc::new(Layout::new(256 << 10, [16 << 20]).expect("a valid layout"));
+        let config = Config {
+            neighbours_wanted: 4,
+            neighbours_max: PLACES as u16,
+            upload_slots: 3,
+            ..Config::default()
+        };
+        let engine = Engine::new(Arc::new(config), 1);
+        let mut seed = Seed {
+            engine,
+            layout,
+            view: View::default(),
+            now: Timestamp::from_millis(1),
+            unlinked: Vec::new(),
+        };
+        let have = RunSet::full(seed.layout.runs());
+        seed.event(Event::Join(Join {
+            material: Some(Material { layout: seed.layout.clone(), have, wanted: None }),
+            candidates: Vec::new(),
+            directories: Vec::new(),
+            may_be_found: true,
+            exchange_peers: false,
+            patience: Duration::from_secs(3_600),
+            goal: Goal::Forever,
+        }));
+        seed
+    }
+
+    fn event(&mut self, event: Event) {
+        self.handle(Input::Event { content: CONTENT, event });
+    }
+
+    fn handle(&mut self, input: Input) {
+        let mut outputs = Vec::new();
+        self.engine.handle(self.now, input, &self.view, &mut outputs);
+        for output in outputs {
+            if let Output::Action { action: Action::Unlink { peer, why }, .. } = output {
+                self.view.0.remove(&peer);
+                self.unlinked.push((peer, why));
+            }
+        }
+    }
+
+    /// Somebody links and wants something.
+    fn come(&mut self, number: u32) {
+        let peer = PeerKey(number);
+        self.view.0.insert(peer, RunSet::empty(self.layout.runs()));
+        let about = Neighbour {
+            near: Tier::Remote.into(),
+            origin: false,
+            directory: false,
+            manifest: true,
+            web_seed: false,
+        };
+        self.event(Event::Linked { peer, about });
+        if self.view.0.contains_key(&peer) {
+            self.event(Event::Message { peer, message: Message::Interested(true) });
+        }
+    }
+
+    /// Lets time pass, with everything that is due.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some((due, _)) = self.engine.poll_timeout().filter(|(due, _)| *due <= end) {
+            self.now = due.max(self.now);
+            self.handle(Input::Woken);
+        }
+        self.now = end;
+    }
+}
+
+#[test]
+fn a_full_seed_gives_up_who_made_nothing_of_its_slots_also_when_they_were_taken_back() {
+    let mut seed = Seed::new();
+    (1..=PLACES).for_each(|number| seed.come(number));
+    // Each of them has held a slot, three at a time, and asked for nothing.
+    seed.pass(Duration::from_secs(3));
+    assert_eq!(seed.unlinked, [], "there was room for all of them");
+    let newcomers: Vec<PeerKey> = (100..106).map(PeerKey).collect();
+    for newcomer in &newcomers {
+        seed.come(newcomer.0);
+        seed.pass(Duration::from_millis(5));
+    }
+    let refused: Vec<_> = seed.unlinked.iter().filter(|(peer, _)| newcomers.contains(peer)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(seed.unlinked.len(), newcomers.len(), "one for one");
+}

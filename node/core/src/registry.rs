@@ -33,11 +33,13 @@ use self::{
 pub use self::{
     locator::{Locator, Nowhere},
     name::PeerName,
+    reach::DIALS_BACK_MAX,
     saved::Saved,
     throttle::{Pace, Throttle},
 };
 use crate::{
-    asn::Asn, id::ContentId, random::Random, saturate::whole, scope::Scope, tier::Proximity, time::Timestamp,
+    asn::Asn, budget::Tally, id::ContentId, random::Random, saturate::whole, scope::Scope, tier::Proximity,
+    time::Timestamp,
 };
 
 /// Settings of a directory.
@@ -206,6 +208,8 @@ pub struct Registry {
     contents: Contents,
     hosts: Hosts,
     tries: Tries,
+    /// Dials lately, by address.
+    dialled: Tally<IpAddr>,
     networks: Networks,
     entries: usize,
     /// Ranks members inside a class of nearness.
@@ -244,6 +248,7 @@ impl Registry {
             contents: Contents::new(key()),
             hosts: Hosts::new(key()),
             tries: Tries::default(),
+            dialled: Tally::default(),
             networks: Networks::new(key()),
             key: key(),
             entries: 0,

@@ -11,6 +11,9 @@ use crate::time::Timestamp;
 const OPEN_MINUTES: u16 = 30;
 /// and who did not, as somebody may have opened a port by now.
 const CLOSED_MINUTES: u16 = 10;
+/// Dials to one address that are remembered, whatever names and ports they are for; more wait. Half of them are forgotten in ten
+/// seconds. More = a large NAT is known sooner, less = whoever shares an address with a stranger is left alone.
+pub const DIALS_BACK_MAX: u32 = 4;
 /// Tries that are counted; then half of them are forgotten.
 const TRIES_COUNTED: u32 = 64;
 
@@ -64,7 +67,7 @@ impl Tries {
 
 impl Registry {
     /// Where to try whether a peer that has just announced itself takes connections: its address on the connection it
-    /// announced itself over, never another. None while that is known. Tell [`Registry::tried`] what came of it.
+    /// announced itself over, never another. None while that is known, or after too many dials to that address. Tell [`Registry::tried`] what came of it.
     pub fn to_try(&mut self, now: Timestamp, name: &PeerName, endpoint: &Endpoint) -> Option<SocketAddr> {
         let endpoint = endpoint.vetted()?;
         let at = SocketAddr::new(endpoint.ip, endpoint.tcp?);
@@ -74,6 +77,10 @@ impl Registry {
         if !reach.is_due(minute.wrapping_sub(since)) {
             return None;
         }
+        if self.dialled.weight(now, &endpoint.ip) >= DIALS_BACK_MAX {
+            return None;
+        }
+        self.dialled.fail(now, endpoint.ip, 1);
         self.hosts.set_reach(host, Reach::Trying, minute);
         Some(at)
     }

@@ -59,7 +59,9 @@ async fn takers_and_those_who_became_complete_count_once_for_the_content_they_to
         patiently("the end", download.stop()).await;
     }
     assert!(source.disk_reads().count() > 0 && source.slot_waits().count() > 0);
-    assert!(source.totals().borrow().uploaded >= FILM_BYTES);
+    let mut totals = source.totals();
+    let all_given = totals.wait_for(|totals| totals.uploaded >= FILM_BYTES);
+    drop(patiently("what was given is counted", all_given).await.unwrap());
     assert_eq!(source.givings(0).await.unwrap().left_out, 2, "none is listed, all are counted");
     for node in [taker, source] {
         node.shutdown(Duration::ZERO).await;

@@ -1,16 +1,12 @@
 //! The client's log: on standard error, around whatever progress is shown there, warnings and worse unless
 //! more is asked for.
 
-use std::{env, fmt};
+use std::env;
 
 use clap::ValueEnum;
-use nearcast_service::harmless::Harmless;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::{
-    EnvFilter,
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
-    registry::LookupSpan,
-};
+use nearcast_service::{harmless::Harmless, lines::Lines};
+use tracing::Level;
+use tracing_subscriber::EnvFilter;
 
 use crate::screen::Screen;
 
@@ -37,7 +33,7 @@ pub(crate) fn start(screen: &Screen, verbose: u8, format: LogFormat) {
         .with_ansi(false);
     match format {
         LogFormat::Text if is_asked_for(verbose) => log.with_target(false).init(),
-        LogFormat::Text => log.event_format(Plain).init(),
+        LogFormat::Text => log.event_format(Lines(word)).init(),
         LogFormat::Json => log.json().init(),
     }
 }
@@ -48,32 +44,13 @@ fn is_asked_for(verbose: u8) -> bool {
 }
 
 /// As everything else that a program says to a person: `warning: …`.
-struct Plain;
-
-impl<S, N> FormatEvent<S, N> for Plain
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        write!(writer, "{}: ", word(*event.metadata().level()))?;
-        context.field_format().format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
-    }
-}
-
 fn word(level: Level) -> &'static str {
     match level {
-        Level::ERROR => "error",
-        Level::WARN => "warning",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
+        Level::ERROR => "error: ",
+        Level::WARN => "warning: ",
+        Level::INFO => "info: ",
+        Level::DEBUG => "debug: ",
+        Level::TRACE => "trace: ",
     }
 }
 
@@ -121,7 +98,7 @@ mod tests {
     fn a_warning_reads_as_one_of_a_program_for_people() {
         let written = Written::default();
         let ours = written.clone();
-        let log = tracing_subscriber::fmt().with_ansi(false).event_format(Plain);
+        let log = tracing_subscriber::fmt().with_ansi(false).event_format(Lines(word));
         let log = log.with_writer(move || ours.clone()).finish();
         tracing::subscriber::with_default(log, || tracing::warn!(room = 7, "the disk is full"));
         let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();

@@ -195,8 +195,7 @@ impl Link {
         self.idle_rounds() == 0
     }
 
-    /// It neither gives nor takes anything, nor waits for what it asked for, and has held a slot like that; for so long that
-    /// it is stuck, or not.
+    /// It neither gives nor takes anything, nor waits for what it asked for, and has held a slot like that.
     pub(crate) fn does_nothing(&self) -> bool {
         self.given == 0 && self.sent == 0 && self.uploads == 0 && self.idle_rounds() >= UNUSED_ROUND
     }

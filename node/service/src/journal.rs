@@ -1,14 +1,10 @@
 //! Log lines as systemd's journal takes them: it has the time and the name of the service already, and wants to know how
 //! important a line is (sd-daemon(3)).
 
-use std::{env, fmt, io};
+use std::{env, io};
 
 use rustix::fs::fstat;
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::{
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
-    registry::LookupSpan,
-};
+use tracing::Level;
 
 /// Names the device and inode of the stream that leads to the journal (systemd.exec(5)).
 const VARIABLE: &str = "JOURNAL_STREAM";
@@ -23,29 +19,8 @@ fn is_named(told: &str, device: u64, inode: u64) -> bool {
     told.split_once(':').is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
 }
 
-/// One event as one line for the journal.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Line;
-
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        writer.write_str(start(*event.metadata().level()))?;
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
-    }
-}
-
-/// Its priority, and a word for those who see no colours.
-fn start(level: Level) -> &'static str {
+/// How lines for the journal begin: with their priority, and a word for those who see no colours.
+pub(crate) fn start(level: Level) -> &'static str {
     match level {
         Level::ERROR => "<3>error: ",
         Level::WARN => "<4>warning: ",
@@ -59,6 +34,7 @@ mod tests {
     use std::sync::{Arc, Mutex, PoisonError};
 
     use super::*;
+    use crate::lines::Lines;
 
     #[derive(Clone, Default)]
     struct Kept(Arc<Mutex<Vec<u8>>>);
@@ -77,8 +53,10 @@ mod tests {
     fn a_line_has_a_priority_and_no_time() {
         let kept = Kept::default();
         let to = kept.clone();
-        let log =
-            tracing_subscriber::fmt().with_ansi(false).event_format(Line).with_writer(move || to.clone());
+        let log = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .event_format(Lines(start))
+            .with_writer(move || to.clone());
         tracing::subscriber::with_default(log.finish(), || {
             tracing::info!("contents served: {}", 3);
             tracing::warn!(why = "none", "no data");

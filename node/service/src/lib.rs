@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod harmless;
 mod journal;
+pub mod lines;
 pub mod links;
 pub mod log;
 pub mod metrics;

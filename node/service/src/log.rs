@@ -4,7 +4,7 @@ use std::io;
 
 use tracing_subscriber::EnvFilter;
 
-use crate::{harmless::Harmless, journal};
+use crate::{harmless::Harmless, journal, lines::Lines};
 
 /// Changes what is logged.
 pub struct LogHandle(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -34,7 +34,7 @@ pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
         log.init();
         LogHandle(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))
     } else if journal::is_read_by_it() {
-        let log = log.event_format(journal::Line).with_env_filter(filter).with_filter_reloading();
+        let log = log.event_format(Lines(journal::start)).with_env_filter(filter).with_filter_reloading();
         let handle = log.reload_handle();
         log.init();
         LogHandle(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))

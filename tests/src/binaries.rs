@@ -49,13 +49,22 @@ fn find(folder: &Path, name: &str) -> PathBuf {
     path.canonicalize().expect("a file that is there has a full path")
 }
 
+/// Without what cargo tells a test of the test's own package: build scripts that look at these variables (ring's does) would be
+/// run anew, and everything above them be built anew, at each turn between a shell and the tests.
+fn as_from_a_shell(build: escargot::CargoBuild) -> escargot::CargoBuild {
+    let of_the_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    let told = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    told.filter(|name| of_the_test(name)).fold(build, escargot::CargoBuild::env_remove)
+}
+
 /// All programs at once, with all members: each alone would have features of its own for what it depends on, and half of
 /// that would be built again for each.
 fn build() -> [PathBuf; PROGRAMS.len()] {
     let build = escargot::CargoBuild::new().manifest_path(workspace().join("Cargo.toml"));
     let build = build.arg("--workspace").bins();
     let build = if cfg!(debug_assertions) { build } else { build.release() };
-    let messages = build.exec().unwrap_or_else(|error| panic!("cargo cannot be run: {error}"));
+    let messages =
+        as_from_a_shell(build).exec().unwrap_or_else(|error| panic!("cargo cannot be run: {error}"));
     let mut built = PROGRAMS.map(|_| PathBuf::new());
     for message in messages {
         let message = message.unwrap_or_else(|error| panic!("the programs cannot be built: {error}"));

@@ -371,13 +371,16 @@ impl Registry {
             };
             let around = if asn == swarm::NO_AS { &[] } else { self.adjacency.of(Asn(asn), locator) };
             let (hosts, tries, scope) = (&self.hosts, self.tries, Scope::of(search.ip));
+            let of_asker = asker.hosts.into_iter().flatten().map(|host| hosts.get(host));
+            let behind_wall = of_asker.into_iter().any(|host| host.reach().0 == Reach::Closed);
             let places = self.config.places(wanted);
             let told = members.len();
             let is_doubtful = |entry: &Entry| {
                 let host = hosts.get(entry.host);
-                // Behind a wall that keeps us out there may be others, who reach each other.
-                let walled =
-                    host.reach().0 == Reach::Closed && entry.spot().network() != asker.spot.network();
+                // Behind a wall that keeps us out there may be others, who reach each other; whoever took our connection
+                // is not behind it, and of a newcomer we do not know yet.
+                let together = behind_wall && entry.spot().network() == asker.spot.network();
+                let walled = host.reach().0 == Reach::Closed && !together;
                 host.is_lost() || walled && tries.count()
             };
             let mut tell = |doubtful: bool, places: Places| {

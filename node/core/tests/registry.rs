@@ -204,11 +204,19 @@ fn who_takes_no_connections_is_told_of_only_near_it_and_where_hardly_anybody_els
     registry.tried(millis(1_000), &name(40), at, Some(true));
     let others: BTreeSet<_> = (1..=15).chain(30..=40).map(name).collect();
     assert_eq!(members(&mut registry, millis(2_000)), others);
-    // Whoever sits behind the same wall reaches it, perhaps.
+    // Whoever sits behind the same wall reaches it, perhaps; a newcomer of that network need not sit there.
     let IpAddr::V4(wall) = ip(17) else { unreachable!() };
     let neighbour = Ipv4Addr::from_bits(wall.to_bits() ^ 64).into();
-    let told = find(&mut registry, millis(2_000), 99, neighbour, 50);
-    assert!(told.iter().any(|member| member.name == name(17)), "{told:?}");
+    let is_told = |registry: &mut Registry| {
+        let told = find(registry, millis(2_000), 99, neighbour, 50);
+        told.iter().any(|member| member.name == name(17))
+    };
+    registry.announce(millis(2_000), &said(CONTENT, 99, neighbour), &Nowhere);
+    assert!(!is_told(&mut registry));
+    let at = registry.to_try(millis(2_000), &name(99), &endpoint(neighbour)).unwrap();
+    registry.tried(millis(2_000), &name(99), at, Some(false));
+    assert!(is_told(&mut registry));
+    registry.withdraw(&CONTENT, &name(99), &Nowhere);
     // An announcement does not open a port; after ten minutes it is worth another try.
     registry.announce(millis(60_000), &said(CONTENT, 17, ip(17)), &Nowhere);
     assert_eq!(registry.to_try(millis(60_000), &name(17), &place(17)), None);

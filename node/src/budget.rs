@@ -190,6 +190,7 @@ impl Budget {
             let all = self.idle_claims(connections, |_| true, |_| true);
             let unused = self.idle_claims(connections, |_| true, |held| !held.is_used());
             let max = connections.inbound_max;
+            self.half_open.note_full();
             self.end(connections, budget::gives_way(&all, &unused, newcomer, network, max));
         }
         let Some(network) = network else { return };

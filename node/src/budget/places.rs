@@ -91,6 +91,12 @@ impl Places {
         self.lock().record.forgive_visit(now, ip);
     }
 
+    /// Behind these places all others are taken, and somebody had to give way.
+    pub(crate) fn note_full(&self) {
+        let now = self.now();
+        self.lock().record.note_full(now);
+    }
+
     /// Of those who wait in front of it, who is next.
     pub(crate) fn next<T: Copy + Ord>(&self, queue: &Queue<T>) -> Turn<T> {
         queue.next(self.now(), &self.lock().record)

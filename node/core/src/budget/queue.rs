@@ -75,11 +75,11 @@ impl<T: Copy + Ord> Queue<T> {
     /// Who is next.
     pub fn next(&self, now: Timestamp, record: &Record) -> Turn<T> {
         let (mut best, mut soonest): (Option<(Rank, T, IpAddr)>, Option<Timestamp>) = (None, None);
-        for (network, addresses) in &self.networks {
-            let not_before = record.not_before(*network);
+        for addresses in self.networks.values() {
             for (ip, waiting) in addresses {
                 let rank = record.rank(now, *ip);
-                if not_before > now && rank.0 != Standing::default() {
+                let not_before = record.not_before(now, *ip, rank.0);
+                if not_before > now {
                     soonest = Some(soonest.map_or(not_before, |soonest| soonest.min(not_before)));
                 } else if best.is_none_or(|(other, ..)| rank < other) {
                     best = waiting.last().map(|who| (rank, *who, *ip)).or(best);

@@ -17,6 +17,15 @@ const PAUSES_FROM: u32 = 16;
 /// The pause, for each failure that is remembered. Less = attackers cost us more handshakes, more = their neighbours wait.
 const PAUSE: Duration = Duration::from_millis(3);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// An address that came in so often lately, and gave and took nothing each time, comes again for nothing, as far as we know.
+/// More = strangers cost more handshakes, less = whoever was refused twice waits for others who were.
+const AGAIN_FROM: u32 = 3;
+/// And a network.
+const AGAIN_FROM_NETWORK: u32 = 24;
+/// While all places are taken, one of these is let in so often, whoever it is. Each costs a millisecond or two of a processor.
+const AGAIN_PACE: Duration = Duration::from_millis(20);
+/// So long after somebody had to give way for a newcomer all places count as taken.
+const FULL_FOR: Duration = Duration::from_secs(1);
 /// Networks that are remembered at most, and as many addresses.
 const KNOWN_MAX: usize = 4_096;
 
@@ -55,6 +64,9 @@ pub struct Record {
     marks: Places,
     /// How often somebody came in, and neither gave nor took a run.
     visits: Places,
+    full_until: Timestamp,
+    /// When the next of those may come in who come again for nothing.
+    again_from: Timestamp,
 }
 
 impl Record {
@@ -64,7 +76,7 @@ impl Record {
     }
 
     /// In which order those who wait come in, least first: by standing, and of those who stand alike whoever came less often
-    /// lately. It orders only; nobody waits for having come in.
+    /// lately.
     pub(super) fn rank(&self, now: Timestamp, ip: IpAddr) -> (Standing, Standing) {
         (self.standing(now, ip), self.visits.standing(now, ip))
     }
@@ -77,13 +89,33 @@ impl Record {
         self.marks.addresses.weight(now, &household(ip))
     }
 
-    /// From when on those of that network are let in whose address does not stand best.
-    pub(super) fn not_before(&self, network: Prefix) -> Timestamp {
-        self.marks.networks.0.get(&network).map_or(Timestamp::ZERO, |marks| marks.not_before)
+    /// From when on whoever comes from there, and stands so, is let in: after the pause of its network, unless its address
+    /// stands best, and at the pace of those who come again for nothing.
+    pub(super) fn not_before(&self, now: Timestamp, ip: IpAddr, standing: Standing) -> Timestamp {
+        let pause = match self.marks.networks.0.get(&Prefix::of(ip)) {
+            Some(marks) if standing != Standing::default() => marks.not_before,
+            _ => Timestamp::ZERO,
+        };
+        if self.comes_for_nothing(now, ip) { pause.max(self.again_from) } else { pause }
+    }
+
+    /// All places are taken, and somebody had to give way for a newcomer.
+    pub fn note_full(&mut self, now: Timestamp) {
+        self.full_until = now + FULL_FOR;
+    }
+
+    /// Whether somebody from there is nothing but another handshake, as far as we know, and there is no place for it.
+    fn comes_for_nothing(&self, now: Timestamp, ip: IpAddr) -> bool {
+        now < self.full_until
+            && (self.visits.addresses.weight(now, &household(ip)) >= AGAIN_FROM
+                || self.visits.networks.weight(now, &Prefix::of(ip)) >= AGAIN_FROM_NETWORK)
     }
 
     /// Somebody from there takes a place.
     pub fn enter(&mut self, now: Timestamp, ip: IpAddr) {
+        if self.comes_for_nothing(now, ip) {
+            self.again_from = now + AGAIN_PACE;
+        }
         self.marks.networks.enter(now, Prefix::of(ip));
         self.marks.addresses.enter(now, household(ip));
         self.visits.count(now, ip, 1);
@@ -249,6 +281,10 @@ mod tests {
         Timestamp::from_millis(seconds * 1_000)
     }
 
+    fn not_before(record: &Record, now: Timestamp, ip: IpAddr) -> Timestamp {
+        record.not_before(now, ip, record.standing(now, ip))
+    }
+
     #[test]
     fn who_fails_stands_worse_and_is_forgiven_in_time() {
         let mut record = Record::default();
@@ -291,7 +327,7 @@ mod tests {
         let mut record = Record::default();
         let (mut now, mut entered) = (Timestamp::ZERO, 0);
         while now < at(60) {
-            if record.not_before(Prefix::of(ip(1, 1))) <= now {
+            if not_before(&record, now, ip(1, 1)) <= now {
                 record.enter(now, ip(1, 1));
                 record.leave(now, ip(1, 1), false);
                 entered += 1;
@@ -302,7 +338,39 @@ mod tests {
         assert!((200..500).contains(&entered), "{entered} times in a minute");
         record.enter(now, ip(2, 1));
         record.leave(now, ip(2, 1), false);
-        assert!(record.not_before(Prefix::of(ip(2, 1))) <= now);
+        assert!(not_before(&record, now, ip(2, 1)) <= now);
+    }
+
+    #[test]
+    fn while_all_places_are_taken_who_comes_again_for_nothing_comes_at_a_pace_and_others_at_once() {
+        let mut record = Record::default();
+        let visit = |record: &mut Record, now: Timestamp, ip: IpAddr| {
+            record.enter(now, ip);
+            record.leave(now, ip, true);
+        };
+        let crowd = |who: u32| ip((who / 8) as u16, (who % 8) as u8);
+        let (mut now, mut visits) = (Timestamp::ZERO, 0);
+        while now < at(60) {
+            record.note_full(now);
+            for who in (0..400).map(crowd) {
+                if not_before(&record, now, who) <= now {
+                    visit(&mut record, now, who);
+                    visits += 1;
+                }
+            }
+            now = now + Duration::from_millis(10);
+        }
+        assert!((3_000..9_000).contains(&visits), "{visits} handshakes in a minute");
+        let stranger = crowd(0);
+        (0..3).for_each(|_| visit(&mut record, now, stranger));
+        assert!(not_before(&record, now, stranger) > now);
+        assert!(not_before(&record, now, ip(700, 1)) <= now, "who was never here");
+        for _ in 0..9 {
+            visit(&mut record, now, ip(700, 1));
+            record.forgive_visit(now, ip(700, 1));
+        }
+        assert!(not_before(&record, now, ip(700, 1)) <= now, "who gives or takes something each time");
+        assert!(not_before(&record, now + FULL_FOR, stranger) <= now + FULL_FOR, "there is room again");
     }
 
     #[test]

@@ -24,8 +24,9 @@ const AGAIN_FROM: u32 = 2;
 const AGAIN_FROM_NETWORK: u32 = 24;
 /// While all places are taken, one of these is let in so often, whoever it is. Each costs a millisecond or two of a processor.
 const AGAIN_PACE: Duration = Duration::from_millis(40);
-/// So long after somebody had to give way for a newcomer all places count as taken.
-const FULL_FOR: Duration = Duration::from_secs(1);
+/// So long after somebody had to give way for a newcomer all places count as taken: those who come for nothing leave as fast
+/// as they come, and places are free for moments.
+const FULL_FOR: Duration = Duration::from_secs(5);
 /// Networks that are remembered at most, and as many addresses.
 const KNOWN_MAX: usize = 4_096;
 

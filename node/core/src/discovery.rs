@@ -281,7 +281,7 @@ impl Discovery {
     }
 
     /// When an attempt gives its slot up.
-    fn next_slot(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_slot(&self, now: Timestamp) -> Option<Timestamp> {
         if self.dialing >= ATTEMPTS_MAX {
             return None;
         }

@@ -207,9 +207,9 @@ impl Download {
         }
     }
 
-    /// Whether origins, and those far away, are asked sooner once nobody is being dialled.
-    pub(crate) fn waits_for_dials(&self, now: Timestamp) -> bool {
-        self.origin.is_early(now, true)
+    /// Until when origins, and those far away, wait for peers that are being dialled.
+    pub(crate) fn waits_for_dials_until(&self) -> Timestamp {
+        self.origin.early_until()
     }
 
     /// Asks a neighbour for as much as it should have in flight.

@@ -76,6 +76,11 @@ impl OriginRule {
         dialing && now < self.peers_first_until
     }
 
+    /// Until when that may be so.
+    pub(crate) fn early_until(&self) -> Timestamp {
+        self.peers_first_until
+    }
+
     /// What came in so many seconds: from peers, and from origins if any was asked. `shown` is what the origins that are
     /// linked have brought, in bytes a second, if all were tried. `left` bytes are still missing. Somebody who has everything
     /// and sends a run now and then must not keep us from an origin that is idle.

@@ -267,7 +267,10 @@ impl Swarm {
                 Wake::Choke => self.choke(ctx),
                 Wake::Trial => self.pass_unused(ctx),
                 Wake::Exchange => self.exchange(ctx),
-                Wake::Discovery => self.seek(ctx),
+                Wake::Discovery => {
+                    self.seek(ctx);
+                    self.go_on_without_dials(ctx);
+                }
                 Wake::Patience => self.check_patience(ctx),
                 Wake::Goal => ctx.put(Action::GoalReached),
             }

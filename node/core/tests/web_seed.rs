@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
     HaveMaps,
+    addresses::ATTEMPT_DELAY,
     config::Config,
     engine::Engine,
     id::{ContentKey, PeerKey, RequestId},
@@ -134,6 +135,41 @@ fn hears_nothing(actions: &[Action]) {
         matches!(action, Action::Send { message: Message::Peers(peers), .. } if peers.contains(&WEB))
     });
     assert!(!named, "no peer is told of it: {actions:?}");
+}
+
+/// A web seed, beside so many peers that a directory names a moment later and that do not answer: how long after the start
+/// it is asked.
+fn asked_beside(silent: u32) -> Duration {
+    let (mut shell, _) = Shell::new(1);
+    let start = shell.now;
+    shell.event(Event::DialFailed { peer: PEER });
+    shell.pass(Duration::from_millis(20));
+    let candidate = |peer| Candidate { peer: PeerKey(peer), near: Near::UNKNOWN, via: Via::Directory };
+    let candidates = (10..).take(silent as usize).map(candidate).collect();
+    shell.event(Event::Discovered { query: None, teller: None, candidates });
+    let full = shell.full();
+    let mut asked = shell.link(WEB, true, full);
+    while requests(&asked, WEB).is_empty() {
+        asked = shell.pass(Duration::from_millis(1));
+    }
+    shell.now.since(start)
+}
+
+#[test]
+fn peers_that_do_not_answer_are_waited_for_no_longer_than_an_attempt_may_take() {
+    let told = Duration::from_millis(20);
+    let late = Duration::from_millis(2);
+    for silent in [1, 3, 6] {
+        let asked = asked_beside(silent);
+        assert!((ATTEMPT_DELAY..=told + ATTEMPT_DELAY + late).contains(&asked), "{silent}: {asked:?}");
+    }
+    for silent in [8, 40, 190] {
+        let asked = asked_beside(silent);
+        assert!(
+            (ATTEMPT_DELAY..=Config::default().peers_first + late).contains(&asked),
+            "{silent}: {asked:?}"
+        );
+    }
 }
 
 #[test]

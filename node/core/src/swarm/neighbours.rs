@@ -90,7 +90,7 @@ impl Swarm {
             }
         }
         let wants = !complete && self.discovery.has_room(&self.links, ctx.config);
-        let due = self.discovery.next_due(ctx.now, ctx.config, wants);
+        let due = self.discovery.next_due(ctx.now, ctx.config, wants).min(self.end_of_waiting(ctx.now));
         self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
         if due == Timestamp::NEVER {
             self.timers.stop(Wake::Discovery);
@@ -236,8 +236,27 @@ impl Swarm {
     pub(super) fn handle_dial_failed(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         self.discovery.on_dial_failed(ctx.now, peer, self.links.is_empty(), ctx.random);
         self.seek(ctx);
-        let waits = self.download.as_ref().is_some_and(|download| download.waits_for_dials(ctx.now));
-        if waits && self.discovery.dialing(ctx.now) == 0 {
+        self.go_on_without_dials(ctx);
+    }
+
+    /// Origins, and those far away, wait at the start while others are being dialled: until the last attempt was given its
+    /// time, or until there was time enough for all of them. Never if nobody waits.
+    fn end_of_waiting(&self, now: Timestamp) -> Timestamp {
+        let until =
+            self.download.as_ref().map_or(Timestamp::ZERO, |download| download.waits_for_dials_until());
+        match self.discovery.next_slot(now) {
+            Some(slot) if now < until => slot.min(until),
+            _ => Timestamp::NEVER,
+        }
+    }
+
+    /// They need not wait any longer: asks them.
+    pub(super) fn go_on_without_dials(&mut self, ctx: &mut Context<'_>) {
+        let Some(download) = &self.download else { return };
+        let until = download.waits_for_dials_until();
+        // A tick later everybody was asked in any case.
+        let is_start = ctx.now < until + ctx.config.tick;
+        if is_start && (until <= ctx.now || self.discovery.dialing(ctx.now) == 0) {
             self.fill_all(ctx);
         }
     }

@@ -55,17 +55,19 @@ impl Address {
     /// over TCP.
     ///
     /// # Errors
-    /// If it is none of these; a name or port that nobody has is none, either.
+    /// If it is none of these; a name or port that nobody has is none, either, nor is a multiaddr that cannot be dialled over
+    /// TCP or QUIC.
     pub fn read(text: &str, port: u16) -> Result<Address, AddressError> {
         let error = |reason: &str| AddressError { text: text.to_owned(), reason: reason.to_owned() };
         let place = Place::read(text.trim(), Some(port)).map_err(|reason| error(&reason))?;
         match place {
-            Place::Whole(address) => Ok(Address(address)),
-            Place::At { port: 0, .. } => Err(error("port 0 is nobody's")),
-            Place::At { host: Host::Any, .. } => Err(error("it names no host")),
-            Place::At { host: Host::Ip(ip), .. } if ip.is_unspecified() => {
-                Err(error("it stands for every address of this machine, and is that of nobody"))
-            }
+            Place::Whole(address) => match undialable(&address) {
+                Some(reason) => Err(error(reason)),
+                None => Ok(Address(address)),
+            },
+            Place::At { port: 0, .. } => Err(error(NOBODYS_PORT)),
+            Place::At { host: Host::Any, .. } => Err(error(NO_HOST)),
+            Place::At { host: Host::Ip(ip), .. } if ip.is_unspecified() => Err(error(ANY_HOST)),
             Place::At { host, port } => Ok(Address(host.multiaddr().with(Protocol::Tcp(port)))),
         }
     }
@@ -126,6 +128,31 @@ impl Address {
     pub(crate) fn peer(&self) -> Option<PeerId> {
         peer_of(&self.0)
     }
+}
+
+const NOBODYS_PORT: &str = "port 0 is nobody's";
+const NO_HOST: &str = "it names no host";
+const ANY_HOST: &str = "it stands for every address of this machine, and is that of nobody";
+
+/// Why nobody can dial a multiaddr, if nobody can.
+fn undialable(address: &Multiaddr) -> Option<&'static str> {
+    let mut parts = address.iter();
+    match parts.next() {
+        Some(Protocol::Ip4(ip)) if ip.is_unspecified() => return Some(ANY_HOST),
+        Some(Protocol::Ip6(ip)) if ip.is_unspecified() => return Some(ANY_HOST),
+        Some(Protocol::Ip4(_) | Protocol::Ip6(_)) => {}
+        Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => {}
+        _ => return Some(NO_HOST),
+    }
+    let is_known = match (parts.next(), port_of(address)) {
+        (None | Some(Protocol::P2p(_)), _) => return Some("it names no port"),
+        (_, Some(0)) => return Some(NOBODYS_PORT),
+        (Some(Protocol::Tcp(_)), _) => true,
+        (Some(Protocol::Udp(_)), _) => parts.next() == Some(Protocol::QuicV1),
+        _ => false,
+    };
+    let ends = matches!((parts.next(), parts.next()), (None | Some(Protocol::P2p(_)), None));
+    (!is_known || !ends).then_some("it is neither one over TCP nor one over QUIC")
 }
 
 /// This port over TCP and over QUIC.
@@ -268,6 +295,8 @@ impl fmt::Display for Address {
 mod tests {
     use super::*;
 
+    const NAMED: &str = "/ip6/2001:db8::7/tcp/4001/p2p/12D3KooWEu9yLkQyT6bsqW8jTiqgDd4QYxaKCRtienPpH2HZpmSD";
+
     fn read(text: &str) -> Result<String, AddressError> {
         Address::read(text, SEEDER_PORT).map(|address| address.to_string())
     }
@@ -284,6 +313,8 @@ mod tests {
             ("origin.example.", "/dns/origin.example/tcp/4800"),
             ("nas_2", "/dns/nas_2/tcp/4800"),
             ("/ip4/192.0.2.7/udp/4001/quic-v1", "/ip4/192.0.2.7/udp/4001/quic-v1"),
+            ("/dns6/a.example/tcp/4001", "/dns6/a.example/tcp/4001"),
+            (NAMED, NAMED),
         ] {
             assert_eq!(read(text).as_deref(), Ok(address), "{text}");
         }
@@ -319,6 +350,17 @@ mod tests {
             "a..b:5",
             "fe80::1%eth0",
             "a.example:-1",
+            "/ip4/192.0.2.7",
+            "/ip4/192.0.2.7/tcp/0",
+            "/ip6/::/tcp/4800",
+            "/dns/a.example/udp/0/quic-v1",
+            "/ip4/192.0.2.7/udp/4800",
+            "/ip4/192.0.2.7/udp/4800/quic",
+            "/ip4/192.0.2.7/tcp/4800/ws",
+            "/ip4/192.0.2.7/sctp/4800",
+            "/tcp/4800",
+            "/p2p/12D3KooWEu9yLkQyT6bsqW8jTiqgDd4QYxaKCRtienPpH2HZpmSD",
+            "/ip4/192.0.2.7/p2p/12D3KooWEu9yLkQyT6bsqW8jTiqgDd4QYxaKCRtienPpH2HZpmSD",
         ] {
             let error = read(text).expect_err(text).to_string();
             assert!(error.contains("origin.example:4800"), "{text}: {error}");

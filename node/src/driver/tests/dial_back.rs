@@ -48,9 +48,15 @@ async fn who_takes_no_connections_is_told_of_only_where_hardly_anybody_else_is()
     let told = ports(newcomer.ask(&Question { tcp_port: 0, ..says(0) }).await);
     assert_eq!(told.len(), 5, "{told:?}");
     assert!(!told.contains(&closed.into()), "{told:?}");
-    // Where hardly anybody else is it may be worth a try. It was told of as a neighbour all the while.
-    let mut neighbour = Client::connect("127.98.6.9", &tracker).await;
-    assert!(ports(neighbour.ask(&says(0)).await).contains(&closed.into()));
+    // Whom we cannot reach either, in the same network, may sit behind the same wall, and reach it there.
+    let wall = Ipv4Addr::new(127, 98, 6, 9);
+    let mut neighbour = Client::connect(&wall.to_string(), &tracker).await;
+    let announced = says(closed_port(wall));
+    assert!(!ports(neighbour.ask(&announced).await).contains(&closed.into()));
+    directory_is("a look at the neighbour", &directory, |stats| stats.unreached == 2).await;
+    assert!(ports(neighbour.ask(&announced).await).contains(&closed.into()));
+    neighbour.ask(&Question { leaving: true, ..announced }).await;
+    // Where hardly anybody else is it may be worth a try.
     for (client, port) in clients.iter_mut().take(3) {
         client.ask(&Question { leaving: true, ..says(*port) }).await;
     }

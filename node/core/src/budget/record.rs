@@ -105,11 +105,15 @@ impl Record {
         self.full_until = now + FULL_FOR;
     }
 
-    /// Whether somebody from there is nothing but another handshake, as far as we know, and there is no place for it.
+    /// Whether somebody from there is nothing but another handshake, as far as we know, and there is no place for it. Of an
+    /// address that never came for nothing that is not known, whatever its neighbours did.
     fn comes_for_nothing(&self, now: Timestamp, ip: IpAddr) -> bool {
-        now < self.full_until
-            && (self.visits.addresses.weight(now, &household(ip)) >= AGAIN_FROM
-                || self.visits.networks.weight(now, &Prefix::of(ip)) >= AGAIN_FROM_NETWORK)
+        if self.full_until <= now {
+            return false;
+        }
+        let came = self.visits.addresses.weight(now, &household(ip));
+        let network = || self.visits.networks.weight(now, &Prefix::of(ip));
+        came >= AGAIN_FROM || came > 0 && network() >= AGAIN_FROM_NETWORK
     }
 
     /// Somebody from there takes a place.
@@ -366,6 +370,14 @@ mod tests {
         (0..3).for_each(|_| visit(&mut record, now, stranger));
         assert!(not_before(&record, now, stranger) > now);
         assert!(not_before(&record, now, ip(700, 1)) <= now, "who was never here");
+        for neighbour in 1..=30 {
+            visit(&mut record, now, ip(800, neighbour));
+        }
+        assert!(
+            not_before(&record, now, ip(800, 9)) > now,
+            "one visit each, and the network comes all the time"
+        );
+        assert!(not_before(&record, now, ip(800, 31)) <= now, "a neighbour of theirs that was never here");
         for _ in 0..9 {
             visit(&mut record, now, ip(700, 1));
             record.forgive_visit(now, ip(700, 1));

@@ -109,13 +109,13 @@ impl Stage {
         self.place.path().join("root/film0.bin")
     }
 
-    /// It panicked nowhere, and holds no more files than before, but for one of each content: those stay open for a while.
+    /// It panicked nowhere, and holds no more files than before, but for one of each content after the first: those stay open for a while.
     fn assert_sound(&self, before: &Vitals) {
         let stderr = self.seeder.process.lines(Stream::Stderr);
         let panic = stderr.iter().find(|line| line.contains("panicked"));
         assert_eq!(panic, None);
         wait_vitals(&self.seeder.process, "the end of every attack", CLEAN_TIMEOUT, |now| {
-            now.open_files <= before.open_files + 8 + self.contents.len()
+            now.open_files < before.open_files + 8 + self.contents.len()
         });
     }
 }
@@ -131,9 +131,9 @@ fn malformed_bytes_at_any_layer_end_what_they_came_over_and_nothing_else() {
         let failed: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
         let patient = failed.iter().find(|error| error.kind() == io::ErrorKind::TimedOut);
         assert!(patient.is_none(), "{kind:?}: not all of {each} were ended: {patient:?}");
-        // Whose networks failed before may be sent away before they have said all of it.
+        // Of many, those whose networks failed before may be sent away before they have said all of it.
         assert!(
-            failed.len() <= each / 2,
+            failed.len() <= count(0, each / 2),
             "{kind:?}: {} of {each} came to nothing: {:?}",
             failed.len(),
             failed[0]

@@ -91,7 +91,7 @@ impl Places {
         self.lock().record.forgive_visit(now, ip);
     }
 
-    /// Behind these places all others are taken, and somebody had to give way.
+    /// The places behind these are taken, or nearly: a newcomer needs somebody to give way.
     pub(crate) fn note_full(&self) {
         let now = self.now();
         self.lock().record.note_full(now);

@@ -24,7 +24,7 @@ const AGAIN_FROM: u32 = 2;
 const AGAIN_FROM_NETWORK: u32 = 24;
 /// While all places are taken, one of these is let in so often, whoever it is. Each costs a millisecond or two of a processor.
 const AGAIN_PACE: Duration = Duration::from_millis(40);
-/// So long after somebody had to give way for a newcomer all places count as taken: those who come for nothing leave as fast
+/// So long after a newcomer last needed somebody to give way all places count as taken: those who come for nothing leave as fast
 /// as they come, and places are free for moments.
 const FULL_FOR: Duration = Duration::from_secs(5);
 /// Networks that are remembered at most, and as many addresses.
@@ -65,6 +65,7 @@ pub struct Record {
     marks: Places,
     /// How often somebody came in, and neither gave nor took a run.
     visits: Places,
+    /// Until then all places count as taken.
     full_until: Timestamp,
     /// When the next of those may come in who come again for nothing.
     again_from: Timestamp,
@@ -100,7 +101,7 @@ impl Record {
         if self.comes_for_nothing(now, ip) { pause.max(self.again_from) } else { pause }
     }
 
-    /// All places are taken, and somebody had to give way for a newcomer.
+    /// All places are taken, or nearly: a newcomer needs somebody to give way.
     pub fn note_full(&mut self, now: Timestamp) {
         self.full_until = now + FULL_FOR;
     }

@@ -2,27 +2,38 @@
 //!
 //! Invariant: a link's `in_flight` is the number of requests to it.
 
+pub(crate) mod picker;
 mod rating;
+pub(crate) mod requests;
+pub mod web_pace;
+pub(crate) mod whole_pieces;
 
 use std::sync::Arc;
 
 use crate::{
-    conduct::{Conduct, Verdict},
+    content::{
+        layout::{Layout, RunIndex},
+        run_set::RunSet,
+    },
     context::Context,
-    group::{Group, prefers},
-    groups::{Groups, Standing},
+    download::{
+        picker::Sight,
+        requests::{Request, Requests},
+        whole_pieces::WholePieces,
+    },
     id::{PeerKey, RequestId},
     input::{Material, RunFailure, Via},
-    layout::{Layout, RunIndex},
+    links::{
+        availability::Availability,
+        conduct::{Conduct, Verdict},
+        group::{Group, prefers},
+        groups::{Groups, Standing},
+        peers::{Link, Links},
+    },
     message::{Message, Refusal},
-    origin::{Allowance, LATE_SECONDS, OriginRule},
+    origin::rule::{Allowance, LATE_SECONDS, OriginRule},
     output::Action,
-    peers::{Link, Links},
-    picker::{Availability, Sight},
-    requests::{Request, Requests},
-    run_set::RunSet,
     time::Timestamp,
-    whole_pieces::WholePieces,
 };
 
 /// A request is taken over only from somebody this many times slower than the taker.

@@ -6,17 +6,18 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
     config::Config,
-    context::{Context, HaveMaps},
+    context::Context,
     id::{ContentKey, PeerKey},
     input::{Event, Input, Join},
-    locality::Locality,
     output::Output,
+    place::locality::Locality,
     random::Random,
-    slots::Slots,
-    strikes::Strikes,
+    strangers::strikes::Strikes,
     swarm::Swarm,
     time::Timestamp,
     timers::Wake,
+    upload::slots::Slots,
+    view::HaveMaps,
 };
 
 /// Banned peers remembered; beyond it the one with the smallest key is forgotten.

@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    content::{
+        layout::{Layout, RunIndex},
+        run_set::RunSet,
+    },
     id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
-    layout::{Layout, RunIndex},
-    locality::Locality,
     message::{Message, Refusal},
-    run_set::RunSet,
-    tier::Near,
+    place::{locality::Locality, tier::Near},
     untrusted::Untrusted,
 };
 

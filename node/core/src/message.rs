@@ -1,6 +1,6 @@
 //! What neighbours tell each other about one content, once their have-maps are exchanged.
 
-use crate::{id::PeerKey, layout::RunIndex};
+use crate::{content::layout::RunIndex, id::PeerKey};
 
 /// A control message on the link of one content. Requests and runs travel on data streams beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]

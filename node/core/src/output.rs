@@ -1,8 +1,8 @@
 //! The one door out: everything an engine wants done.
 
 use crate::{
+    content::layout::RunIndex,
     id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
-    layout::RunIndex,
     message::{Message, Refusal},
 };
 

@@ -5,12 +5,14 @@
 //! ([`Rates::portion`]) of a quarter of that: what is left of a bucket then makes up for being woken
 //! late, and a limit that is wanted in full is used in full.
 
+pub mod bucket;
+
 use std::collections::BTreeMap;
 
 use crate::{
-    bucket::Bucket,
     id::{ContentKey, PeerKey},
-    prefix::Prefix,
+    place::prefix::Prefix,
+    rates::bucket::Bucket,
     time::Timestamp,
 };
 

@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use crate::tier::Tier;
+use crate::place::tier::Tier;
 
 /// Who gave some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

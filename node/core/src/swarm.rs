@@ -5,26 +5,32 @@
 //! manifest is; every neighbour in `links` has a have-map in the view, except while the manifest is missing; who holds what is
 //! counted for ordinary neighbours only.
 
+pub(crate) mod candidate;
+pub(crate) mod discovery;
 mod neighbours;
+pub mod outcomes;
+pub(crate) mod pursuit;
+pub(crate) mod ranking;
 mod transfers;
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::Config,
+    content::{
+        layout::{Layout, RunIndex},
+        run_set::RunSet,
+    },
     context::Context,
-    discovery::{Discovery, Teller},
     download::Download,
     id::PeerKey,
     input::{Event, Goal, Join, ManifestFailure, Material},
-    layout::{Layout, RunIndex},
+    links::peers::{Link, Links},
     message::Message,
     output::{Action, UnlinkReason},
-    peers::{Link, Links},
-    pursuit::Pursuit,
-    run_set::RunSet,
+    place::tier::Tier,
     stats::Traffic,
-    tier::Tier,
+    swarm::{candidate::Teller, discovery::Discovery, pursuit::Pursuit},
     time::Timestamp,
     timers::{Timers, Wake},
     upload::Upload,

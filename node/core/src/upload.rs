@@ -3,24 +3,27 @@
 //! Invariant: at most `upload_slots` neighbours are unchoked; a choked neighbour's new requests are
 //! refused, those accepted before are still sent.
 
+mod choker;
+pub(crate) mod slots;
+mod trials;
+
 use crate::{
-    choker::{self, Round},
     config::Config,
-    context::{Context, HaveMaps},
-    dealings,
+    content::{layout::RunIndex, run_set::RunSet},
+    context::Context,
     id::{PeerKey, UploadId},
-    layout::RunIndex,
-    locality::Locality,
+    links::availability::Availability,
+    links::{
+        dealings,
+        peers::{Link, Links},
+    },
     message::{Message, Refusal},
+    origin::steering::{Answer, Steering, Wish},
     output::Action,
-    peers::{Link, Links},
-    picker::Availability,
-    run_set::RunSet,
-    slots,
-    steering::{Answer, Steering, Wish},
-    tier::Tier,
+    place::{locality::Locality, tier::Tier},
     time::Timestamp,
-    trials::Trials,
+    upload::{choker::Round, trials::Trials},
+    view::HaveMaps,
 };
 
 /// This many windows pass in a minute.

@@ -3,12 +3,11 @@
 use super::Download;
 use crate::{
     config::Config,
+    content::{layout::RunIndex, run_set::RunSet},
     context::Context,
     id::PeerKey,
-    layout::RunIndex,
-    origin::{Allowance, LATE_RATIO, LATE_SECONDS},
-    peers::{Link, Links},
-    run_set::RunSet,
+    links::peers::{Link, Links},
+    origin::rule::{Allowance, LATE_RATIO, LATE_SECONDS},
 };
 
 /// Requests of small runs are many: as many bytes as this may always be asked for ahead.
@@ -16,7 +15,7 @@ const AHEAD_BYTES_MIN: u64 = 4 << 20;
 /// Who takes so many seconds for a run is late however slow the origins are: anybody may say that it is one.
 const LATE_SECONDS_MAX: f32 = 30.0;
 /// Asked of a stranger at once, before a run of its has verified: names cost nothing, and each may lie once.
-const STRANGER_BYTES_MAX: u32 = crate::layout::RUN_BYTES_MAX;
+const STRANGER_BYTES_MAX: u32 = crate::content::layout::RUN_BYTES_MAX;
 /// Of a small content, this part of its runs at most.
 const STRANGER_SHARE: u32 = 128;
 /// Asked of a web seed to begin with.
@@ -151,7 +150,7 @@ impl Download {
 
     /// Requests to somebody whose rate is not known, after its first run.
     pub(super) fn depth_start(&self, configured: u8) -> u8 {
-        let quarter = u32::from(configured).saturating_mul(crate::layout::RUN_BYTES_MAX / 4);
+        let quarter = u32::from(configured).saturating_mul(crate::content::layout::RUN_BYTES_MAX / 4);
         configured.max(crate::saturate::to_u8(quarter.checked_div(self.run_bytes).unwrap_or(0).min(64)))
     }
 

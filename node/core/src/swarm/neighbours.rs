@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use super::Swarm;
 use crate::{
+    content::{layout::RunIndex, run_set::RunSet},
     context::Context,
-    discovery::Teller,
     id::{PeerKey, QueryId},
     input::{Candidate, Neighbour},
-    layout::RunIndex,
+    links::peers::{Link, Links},
     message::Message,
     output::{Action, UnlinkReason},
-    peers::{Link, Links},
     random::Random,
-    ranking::{self, Scene},
-    run_set::RunSet,
+    swarm::{
+        candidate::Teller,
+        ranking::{self, Scene},
+    },
     time::Timestamp,
     timers::Wake,
     untrusted::Untrusted,

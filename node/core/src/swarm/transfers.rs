@@ -4,20 +4,17 @@ use std::time::Duration;
 
 use super::Swarm;
 use crate::{
-    conduct::Verdict,
+    content::{layout::RunIndex, run_set::RunSet},
     context::Context,
     download::{Arrival, Download, Receipt},
-    groups::Standing,
     id::{PeerKey, RequestId, UploadId},
     input::{Material, RunFailure},
-    layout::RunIndex,
+    links::{conduct::Verdict, groups::Standing, peers::Link},
     message::Message,
     output::UnlinkReason,
-    peers::Link,
-    pursuit::Pursuit,
-    run_set::RunSet,
+    place::tier::Tier,
     stats::Giver,
-    tier::Tier,
+    swarm::pursuit::Pursuit,
     timers::Wake,
 };
 

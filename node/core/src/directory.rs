@@ -1,0 +1,3 @@
+//! What a directory decides.
+
+pub mod registry;

@@ -1,0 +1,239 @@
+//! The members of one content, sorted by AS, then by address: whoever is near to an asker stands together.
+//!
+//! Invariant: sorted by (AS, spot, host), each host at most once.
+
+use std::{net::IpAddr, ops::Range};
+
+use super::networks::Spot;
+use crate::{
+    id::ContentId,
+    place::{asn::Asn, scope::Scope},
+    random::Random,
+    saturate::{low_half, to_u32, whole},
+};
+
+/// The AS of addresses whose AS is not known.
+pub(super) const NO_AS: u32 = 0;
+/// Later moments are as good as this one: 17 years.
+pub(super) const SECONDS_MAX: u32 = (1 << SECONDS_BITS) - 1;
+const SECONDS_BITS: u32 = 29;
+const COMPLETE: u32 = 1 << 31;
+/// Whether scopes other than the Internet's have to be looked at.
+const SCOPED: u32 = 1 << 30;
+/// A smaller share of known announcers is not believed: the estimate is at most 69 times what is known.
+const KNOWN_MIN: f32 = 0.01;
+/// The share is averaged over some so many announcements.
+const KNOWN_OVER: f32 = 512.0;
+
+/// A member: 20 bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    asn: u32,
+    /// The spot, in halves: aligned to 4 bytes an entry is smaller.
+    spot: [u32; 2],
+    pub(super) host: u32,
+    /// Seconds at which it expires, and flags.
+    state: u32,
+}
+
+impl Entry {
+    pub(super) fn new(asn: Option<Asn>, ip: IpAddr, host: u32, complete: bool, expires: u32) -> Entry {
+        let spot = Spot::of(ip).0;
+        let mut entry = Entry {
+            asn: asn.map_or(NO_AS, |asn| asn.0),
+            spot: [(spot >> 32) as u32, low_half(spot)],
+            host,
+            state: if Scope::of(ip) == Scope::Public { 0 } else { SCOPED },
+        };
+        entry.renew(complete, expires);
+        entry
+    }
+
+    /// It counts until then, or for longer if it did already.
+    pub(super) fn renew(&mut self, complete: bool, expires: u32) {
+        let complete = if complete { COMPLETE } else { 0 };
+        let expires = expires.min(SECONDS_MAX).max(self.expires());
+        self.state = self.state & SCOPED | complete | expires;
+    }
+
+    pub(super) fn asn(&self) -> u32 {
+        self.asn
+    }
+
+    pub(super) fn spot(&self) -> Spot {
+        Spot(u64::from(self.spot[0]) << 32 | u64::from(self.spot[1]))
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.state & COMPLETE != 0
+    }
+
+    /// It is not in the Internet, so not everybody may be told of it.
+    pub(super) fn is_scoped(&self) -> bool {
+        self.state & SCOPED != 0
+    }
+
+    pub(super) fn expires(&self) -> u32 {
+        self.state & SECONDS_MAX
+    }
+
+    fn key(&self) -> (u32, Spot, u32) {
+        (self.asn, self.spot(), self.host)
+    }
+}
+
+/// The swarm of one content.
+#[derive(Debug)]
+pub(super) struct Swarm {
+    pub(super) content: ContentId,
+    entries: Vec<Entry>,
+    /// The atlas the entries were placed by.
+    placed_by: u32,
+    /// Second at which the expired were last taken out.
+    purged: u32,
+    /// Once the swarm is full: the share of those who announce themselves that are known already.
+    known: f32,
+}
+
+impl Swarm {
+    pub(super) fn new(content: ContentId, placed_by: u32, now: u32) -> Swarm {
+        Swarm { content, entries: Vec::new(), placed_by, purged: now, known: 1.0 }
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn entry_mut(&mut self, at: usize) -> &mut Entry {
+        &mut self.entries[at]
+    }
+
+    /// Where the members of an AS whose address is in a block stand.
+    pub(super) fn block(&self, asn: u32, (first, last): (Spot, Spot)) -> Range<usize> {
+        block(&self.entries, asn, (first, last))
+    }
+
+    /// Where the members of an AS stand.
+    pub(super) fn group(&self, asn: u32) -> Range<usize> {
+        group(&self.entries, asn)
+    }
+
+    /// Where a host stands.
+    pub(super) fn position(&self, entry: &Entry) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&entry.key(), Entry::key)
+    }
+
+    /// Adds a member who is not there.
+    pub(super) fn insert(&mut self, entry: Entry) {
+        let Err(at) = self.position(&entry) else { return };
+        if self.entries.len() == self.entries.capacity() {
+            // Most swarms are small: steps of a quarter, not doubling.
+            self.entries.reserve_exact((self.entries.len() / 4).saturating_add(2));
+        }
+        self.entries.insert(at, entry);
+    }
+
+    pub(super) fn remove(&mut self, at: usize) -> Entry {
+        let entry = self.entries.remove(at);
+        self.shrink();
+        entry
+    }
+
+    fn shrink(&mut self) {
+        if self.entries.capacity() > self.entries.len().saturating_mul(2).saturating_add(8) {
+            self.entries.shrink_to(self.entries.len().saturating_add(2));
+        }
+    }
+
+    /// Takes out the expired, if that was not done for `every` seconds.
+    pub(super) fn purge(&mut self, now: u32, every: u32, mut gone: impl FnMut(Entry)) {
+        if now.saturating_sub(self.purged) < every {
+            return;
+        }
+        self.purged = now;
+        self.entries.retain(|entry| {
+            let alive = entry.expires() > now;
+            if !alive {
+                gone(*entry);
+            }
+            alive
+        });
+        self.shrink();
+    }
+
+    /// Places everybody anew, if another atlas did it before.
+    pub(super) fn place(&mut self, placed_by: u32, asn_of: impl Fn(&Entry) -> Option<Asn>) {
+        if self.placed_by == placed_by {
+            return;
+        }
+        self.placed_by = placed_by;
+        for entry in &mut self.entries {
+            entry.asn = asn_of(entry).map_or(NO_AS, |asn| asn.0);
+        }
+        self.entries.sort_unstable_by_key(Entry::key);
+    }
+
+    /// Somebody announced itself to a full swarm, who is known already or not.
+    pub(super) fn note_full(&mut self, known: bool) {
+        let towards = if known { 1.0 } else { 0.0 };
+        self.known += (towards - self.known) / KNOWN_OVER;
+        self.known = self.known.max(KNOWN_MIN);
+    }
+
+    /// Whether a newcomer to a full swarm takes somebody's place: with the probability that somebody who announces
+    /// itself is known. Were it always, nobody would stay long enough to be counted, nor told of.
+    pub(super) fn lets_in(&self, random: &mut Random) -> bool {
+        random.unit() < self.known
+    }
+
+    /// How many there are where `count` are known: a full swarm knows a sample of M. Of N who come back in turn somebody is
+    /// known, with probability h, if it was known or let in before, and none of the h (1 - h) N let in since took
+    /// its place: h = (h + (1 - h) h) exp(-h (1 - h) N / M).
+    pub(super) fn estimate(&self, count: usize) -> u32 {
+        let known = self.known;
+        // Towards 1 the fraction below has no digits left.
+        let times = if known > 0.99 { 1.0 } else { (2.0 - known).ln() / (known * (1.0 - known)) };
+        to_u32(whole(count as f32 * times))
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.entries.capacity().saturating_mul(size_of::<Entry>())
+    }
+}
+
+/// Where the members of an AS stand.
+pub(super) fn group(entries: &[Entry], asn: u32) -> Range<usize> {
+    let from = entries.partition_point(|entry| entry.asn < asn);
+    from..from.saturating_add(gallop(&entries[from..], |entry| entry.asn == asn))
+}
+
+/// Where the members of an AS stand, who stand no earlier than at `from`. Looks near `from` first: asked about one AS after
+/// the other, it walks through the swarm once.
+pub(super) fn group_from(entries: &[Entry], asn: u32, from: usize) -> Range<usize> {
+    let start = from.saturating_add(gallop(&entries[from..], |entry| entry.asn < asn));
+    start..start.saturating_add(gallop(&entries[start..], |entry| entry.asn == asn))
+}
+
+/// How many at the beginning are so, of entries of which none is so after one that is not.
+fn gallop(entries: &[Entry], is: impl Fn(&Entry) -> bool) -> usize {
+    let (mut known, mut step) = (0_usize, 1_usize);
+    while let Some(rest) = entries.get(known..)
+        && rest.get(step.saturating_sub(1)).is_some_and(&is)
+    {
+        known = known.saturating_add(step);
+        step = step.saturating_mul(2);
+    }
+    let end = entries.len().min(known.saturating_add(step));
+    known.saturating_add(entries[known..end].partition_point(is))
+}
+
+/// Where the members of an AS whose address is in a block stand.
+pub(super) fn block(entries: &[Entry], asn: u32, (first, last): (Spot, Spot)) -> Range<usize> {
+    let from = entries.partition_point(|entry| (entry.asn, entry.spot()) < (asn, first));
+    let to = entries[from..].partition_point(|entry| (entry.asn, entry.spot()) <= (asn, last));
+    from..from.saturating_add(to)
+}

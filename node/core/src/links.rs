@@ -1,0 +1,11 @@
+//! The links of one content: what each neighbour has done, and the groups that it is in.
+//!
+//! Download, upload and swarm all read and write links, so links know none of them.
+
+pub(crate) mod availability;
+pub(crate) mod conduct;
+pub(crate) mod dealings;
+pub(crate) mod group;
+pub(crate) mod groups;
+pub(crate) mod peers;
+pub(crate) mod ring;

@@ -1,0 +1,42 @@
+//! How many neighbours hold each run of a content.
+
+use crate::content::{layout::RunIndex, run_set::RunSet};
+
+/// How many neighbours hold each run, origins not counted, so that zero means "only the origin".
+/// Counts stop at 255 and then stay: "many" needs no exact number.
+#[derive(Debug)]
+pub(crate) struct Availability(Box<[u8]>);
+
+impl Availability {
+    pub(crate) fn new(runs: u32) -> Availability {
+        Availability(vec![0; runs as usize].into())
+    }
+
+    pub(crate) fn of(&self, run: RunIndex) -> u8 {
+        self.0[run.get() as usize]
+    }
+
+    pub(crate) fn add(&mut self, run: RunIndex) {
+        let count = &mut self.0[run.get() as usize];
+        *count = count.saturating_add(1);
+    }
+
+    pub(crate) fn subtract(&mut self, run: RunIndex) {
+        let count = &mut self.0[run.get() as usize];
+        if *count < u8::MAX {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    pub(crate) fn add_all(&mut self, runs: &RunSet) {
+        runs.iter().for_each(|run| self.add(run));
+    }
+
+    pub(crate) fn subtract_all(&mut self, runs: &RunSet) {
+        runs.iter().for_each(|run| self.subtract(run));
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,272 @@
+//! The groups we are in, and on which side of their borders each neighbour is.
+//!
+//! There are at most two, one inside the other: those on our local network, and those in our AS. What comes from outside
+//! of the AS comes past both borders, and one permission is enough: whoever brings it into the AS has it at hand. None
+//! exists while our own AS is not known, while nobody else is in it, or if nearness is switched off.
+
+use crate::{
+    content::{
+        layout::{Layout, RunIndex},
+        run_set::RunSet,
+    },
+    context::Context,
+    id::PeerKey,
+    links::{
+        group::{Group, PROMISES_MAX, PROMISES_MAX_OF_STRANGERS, Ranks, Survey},
+        peers::{Link, Links},
+        ring::{RINGS, Ring},
+    },
+    saturate::{to_u8, to_u32},
+    untrusted::Untrusted,
+};
+
+/// Who else is in our AS's group and what we are in it, as far as anybody can tell.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// Tags of members that we have heard of and that are not our neighbours.
+    pub(crate) known: Vec<u32>,
+    /// Our uplink over the mean of the group; 1 = not known.
+    pub(crate) share: f32,
+}
+
+/// The groups of one download.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    lan: Option<Box<Group>>,
+    system: Option<Box<Group>>,
+    /// Members of our AS as a directory counted them last; 0 = none did.
+    counted: u32,
+    standing: Standing,
+    /// Runs that came since the last tick.
+    came: u32,
+    /// Some members of our AS are not our neighbours.
+    is_large: bool,
+}
+
+/// The most members of one AS that a directory is believed to have counted. No swarm in a single AS is larger.
+const MEMBERS_MAX: u32 = 10_000_000;
+/// With so many runs we have begun.
+const MUCH: u32 = 16;
+
+impl Default for Groups {
+    fn default() -> Groups {
+        let standing = Standing { known: Vec::new(), share: 1.0 };
+        Groups { lan: None, system: None, counted: 0, standing, came: 0, is_large: false }
+    }
+}
+
+fn is_on(ctx: &Context<'_>) -> bool {
+    ctx.locality.asn.is_some() && ctx.config.nearness
+}
+
+impl Groups {
+    fn get(&self, ring: Ring) -> Option<&Group> {
+        match ring {
+            Ring::Lan => self.lan.as_deref(),
+            Ring::System => self.system.as_deref(),
+        }
+    }
+
+    fn slot(&mut self, ring: Ring) -> &mut Option<Box<Group>> {
+        slot(&mut self.lan, &mut self.system, ring)
+    }
+
+    /// The group that what this neighbour sends would be brought into; none if it is inside of every one there is.
+    pub(crate) fn gate(&self, link: &Link) -> Option<&Group> {
+        RINGS.into_iter().rev().find(|&ring| link.is_beyond(ring)).and_then(|ring| self.get(ring))
+    }
+
+    /// A directory says how many members our AS has.
+    pub(crate) fn on_counted(&mut self, members: Untrusted<u32>) {
+        self.counted = members.at_most(MEMBERS_MAX);
+    }
+
+    /// A run came that is new to us, from this neighbour. What an origin gave us was not announced: in a large group many
+    /// would not hear of it.
+    pub(crate) fn on_come(&mut self, link: Option<&Link>, run: RunIndex) {
+        self.came = self.came.saturating_add(1);
+        let from_outside = link.is_some_and(|link| link.is_outside() && link.is_origin());
+        if let (Some(group), true) = (&mut self.system, from_outside && self.is_large) {
+            group.pass_on(run);
+        }
+    }
+
+    /// A run is asked of this neighbour.
+    pub(crate) fn on_request(&mut self, link: &Link, run: RunIndex) {
+        let past_lan = link.is_beyond(Ring::Lan);
+        match (&mut self.system, &mut self.lan) {
+            (Some(group), _) if link.is_outside() => group.on_import(run),
+            (_, Some(group)) if past_lan && !link.is_outside() => group.on_import(run),
+            _ => {}
+        }
+    }
+
+    /// A neighbour is new. With the first member a group begins.
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &Link, theirs: &RunSet) {
+        for ring in RINGS.into_iter().filter(|&ring| is_on(ctx) && link.is_member(ring)) {
+            let fresh = || Box::new(Group::new(theirs.runs()));
+            let group = self.slot(ring).get_or_insert_with(fresh);
+            if !link.is_late() {
+                theirs.iter().for_each(|run| _ = group.on_inside(run));
+            }
+        }
+    }
+
+    /// A neighbour holds more.
+    pub(crate) fn on_have(
+        &mut self,
+        ctx: &Context<'_>,
+        links: &mut Links,
+        have: &RunSet,
+        (peer, runs): (PeerKey, &[RunIndex]),
+        layout: &Layout,
+    ) {
+        for ring in RINGS {
+            let Some(link) = links.get(peer).filter(|link| !link.is_origin()) else { return };
+            if link.is_late() && link.is_stranger() {
+                // What it says counts at the next tick, for what it is worth.
+                return;
+            }
+            let is_member = link.is_member(ring);
+            let (standing, counted) = (&self.standing, self.counted);
+            let Some(group) = slot(&mut self.lan, &mut self.system, ring) else { continue };
+            if is_member {
+                group.on_progress(runs.len());
+                let brought = runs.iter().filter(|&&run| group.on_inside(run)).count();
+                if let Some(link) = links.get_mut(peer) {
+                    link.promises = link.promises.saturating_sub(to_u8(brought));
+                }
+            } else {
+                group.on_beyond(runs, have, || ranks(ctx, links, ring, (standing, counted), have, layout));
+            }
+        }
+    }
+
+    /// A neighbour announces that it imports runs. Those that it is believed.
+    pub(crate) fn on_importing(
+        &mut self,
+        links: &mut Links,
+        peer: PeerKey,
+        runs: &[RunIndex],
+    ) -> Vec<RunIndex> {
+        let is_large = self.is_large;
+        let mut believed = Vec::new();
+        for ring in RINGS {
+            let Some(link) = links.get(peer).filter(|link| link.is_member(ring)) else { continue };
+            let Some(group) = slot(&mut self.lan, &mut self.system, ring) else { continue };
+            let mut promises = link.promises;
+            let promises_max = if link.rate > 0.0 { PROMISES_MAX } else { PROMISES_MAX_OF_STRANGERS };
+            for &run in runs {
+                if promises < promises_max && group.on_announced(run) {
+                    promises = promises.saturating_add((ring == Ring::System).into());
+                    if is_large && ring == Ring::System {
+                        group.pass_on(run);
+                    }
+                    believed.push(run);
+                }
+            }
+            links.get_mut(peer).into_iter().for_each(|link| link.promises = promises);
+        }
+        believed
+    }
+
+    /// Imports begun of which members are to be told, by group.
+    pub(crate) fn take_untold(&mut self) -> [(Ring, Vec<RunIndex>); 2] {
+        RINGS.map(|ring| {
+            let untold = self.slot(ring).as_mut().map(|group| group.take_untold());
+            (ring, untold.unwrap_or_default())
+        })
+    }
+
+    /// Whether members are to be told of imports.
+    pub(crate) fn has_untold(&self) -> bool {
+        RINGS.into_iter().filter_map(|ring| self.get(ring)).any(Group::has_untold)
+    }
+
+    /// A tick: groups begin and end with their members, and waits go on.
+    pub(crate) fn survey(
+        &mut self,
+        ctx: &Context<'_>,
+        links: &Links,
+        have: &RunSet,
+        layout: &Layout,
+        standing: Standing,
+    ) {
+        self.standing = standing;
+        let standing = &self.standing;
+        let run_bytes = layout.bytes() as f32 / have.runs().max(1) as f32;
+        let (came, counted) = (std::mem::take(&mut self.came), self.counted);
+        self.is_large = false;
+        for ring in RINGS {
+            let group = slot(&mut self.lan, &mut self.system, ring);
+            if !is_on(ctx) || !links.iter().any(|link| link.is_member(ring)) {
+                *group = None;
+                continue;
+            }
+            let ranks = ranks(ctx, links, ring, (standing, counted), have, layout);
+            let ordinary = || links.iter().filter(|link| !link.is_origin());
+            let beyond = || ordinary().filter(|link| link.is_beyond(ring));
+            let union = |links: &mut dyn Iterator<Item = &Link>| {
+                let mut all = RunSet::empty(have.runs());
+                links.filter_map(|link| ctx.map(link.peer)).for_each(|theirs| all.insert_all(theirs));
+                all
+            };
+            let delivers = |link: &&Link| link.is_member(ring) && !link.is_stalled(run_bytes);
+            let serves = |link: &&Link| link.is_member(ring) && link.is_counted();
+            let is_rival = |link: &&Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_full());
+            let survey = Survey {
+                ranks: &ranks,
+                mine: have,
+                inside: union(&mut ordinary().filter(delivers)),
+                served: &union(&mut ordinary().filter(serves)),
+                slots: ctx.config.upload_slots,
+                beyond: &union(&mut beyond()),
+                rivals: to_u32(beyond().filter(is_rival).count()),
+                members: to_u32(ordinary().filter(|link| link.is_member(ring)).filter(is_rival).count()),
+                came,
+            };
+            let fresh = || Box::new(Group::new(have.runs()));
+            group.get_or_insert_with(fresh).survey(survey);
+            self.is_large |= ranks.is_large();
+        }
+    }
+
+    pub(crate) fn heap_bytes(&self) -> usize {
+        RINGS.into_iter().filter_map(|ring| self.get(ring)).map(Group::heap_bytes).sum()
+    }
+}
+
+fn slot<'a>(
+    lan: &'a mut Option<Box<Group>>,
+    system: &'a mut Option<Box<Group>>,
+    ring: Ring,
+) -> &'a mut Option<Box<Group>> {
+    match ring {
+        Ring::Lan => lan,
+        Ring::System => system,
+    }
+}
+
+fn ranks<'a>(
+    ctx: &Context<'_>,
+    links: &Links,
+    ring: Ring,
+    (standing, counted): (&Standing, u32),
+    have: &RunSet,
+    layout: &'a Layout,
+) -> Ranks<'a> {
+    // Who has nothing while we have much will not bring anything either.
+    let began = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_empty());
+    // Nor will who says that it has everything already, and gives nothing.
+    let is_complete = |link: &Link| ctx.map(link.peer).is_some_and(RunSet::is_full);
+    let hoards = |link: &Link| link.is_late() && link.is_stranger() && is_complete(link);
+    let takes_turns = |link: &Link| !hoards(link) && (have.count() < MUCH || began(link));
+    let counts = |link: &&Link| link.is_member(ring) && takes_turns(link);
+    let tags: Vec<u32> = links.iter().filter(counts).map(|link| ctx.maps.tag(link.peer)).collect();
+    let (known, counted) = match ring {
+        // Everybody on a local network finds everybody.
+        Ring::Lan => (&[][..], 0),
+        Ring::System => (&standing.known[..], counted),
+    };
+    Ranks::new(ctx.locality.tag, tags, known, counted, standing.share, layout)
+}

@@ -1,0 +1,45 @@
+//! Where we are, as others are compared with it.
+
+use crate::place::{
+    asn::Asn,
+    tier::{Near, Tier},
+};
+
+/// Our own place in the network, told by the shell and the same for all contents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locality {
+    /// The AS we are in, by our own atlas; none = no atlas, or it does not know. Without it nobody is outside.
+    pub asn: Option<Asn>,
+    /// Our own [`crate::HaveMaps::tag`], as others see it.
+    pub tag: u32,
+}
+
+impl Locality {
+    /// Whether somebody there is outside of our group: neither on our local network nor in our AS, as far as is known.
+    /// Nobody is while our own AS is not known.
+    pub(crate) fn is_outside(self, near: Near) -> bool {
+        self.asn.is_some() && near.tier() != Tier::Lan && near.asn != self.asn
+    }
+
+    /// Whether bytes from there cross the border of our AS: both are known, and differ.
+    pub fn is_foreign(self, near: Near) -> bool {
+        self.is_outside(near) && near.asn.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_known_border_can_be_crossed() {
+        let there = |tier: Tier, asn: Option<u32>| Near { asn: asn.map(Asn), ..tier.into() };
+        let here = Locality { asn: Some(Asn(7)), tag: 1 };
+        assert!(!here.is_outside(there(Tier::SameAs, Some(7))));
+        assert!(!here.is_outside(there(Tier::Lan, None)), "private addresses are in no AS");
+        assert!(here.is_foreign(there(Tier::Prefix24, Some(8))), "a /24 may be divided");
+        let unknown = there(Tier::Unknown, None);
+        assert!(here.is_outside(unknown) && !here.is_foreign(unknown));
+        assert!(!Locality::default().is_outside(there(Tier::Remote, Some(8))), "no atlas, no group");
+    }
+}

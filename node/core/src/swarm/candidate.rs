@@ -1,0 +1,102 @@
+//! One peer that may be dialled: where it is, whose word it is, and the outcome of earlier attempts.
+
+use crate::{
+    HaveMaps,
+    id::PeerKey,
+    input::{Candidate, Via},
+    place::{prefix::Network, tier::Near},
+    random::mix,
+    time::Timestamp,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// May be tried from this moment on.
+    Idle(Timestamp),
+    /// An attempt is under way, and takes one of few slots until this moment.
+    Dialing(Timestamp),
+}
+
+/// A peer we may dial, and the outcome of earlier dials.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) peer: PeerKey,
+    pub(crate) near: Near,
+    pub(super) via: Via,
+    pub(super) teller: Teller,
+    /// Somebody else who told of it as well. It counts for the first one, and for this one when that one has too many.
+    pub(super) second: Option<Teller>,
+    /// Since when its group waits for a turn.
+    pub(super) turn: u32,
+    pub(crate) failures: u8,
+    /// Whether the attempt under way fills a random slot.
+    pub(super) random: bool,
+    pub(super) state: State,
+}
+
+impl Known {
+    pub(crate) fn is_dialing(&self) -> bool {
+        matches!(self.state, State::Dialing(_))
+    }
+
+    /// Whether an attempt could begin.
+    pub(super) fn is_ready(&self, now: Timestamp) -> bool {
+        matches!(self.state, State::Idle(from) if from <= now)
+    }
+
+    /// Until when the attempt under way takes a slot; none if it takes none.
+    pub(super) fn holds_slot_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.state {
+            State::Dialing(until) if now < until => Some(until),
+            _ => None,
+        }
+    }
+
+    /// Nobody tried it yet.
+    pub(crate) fn new(candidate: Candidate, teller: Teller) -> Known {
+        Known {
+            peer: candidate.peer,
+            near: candidate.near,
+            via: candidate.via,
+            teller,
+            second: None,
+            turn: 0,
+            failures: 0,
+            random: false,
+            state: State::Idle(Timestamp::ZERO),
+        }
+    }
+
+    /// Whose share of the table it is in, and whose turn at being dialled.
+    pub(super) fn group(&self) -> (Via, Teller) {
+        (self.via, self.teller)
+    }
+
+    /// Somebody says that it has the content: it is no guess any more.
+    pub(super) fn on_named(&mut self) {
+        if let State::Idle(from) = &mut self.state {
+            *from = Timestamp::ZERO;
+        }
+    }
+}
+
+/// Who told of a candidate: a network, as names and addresses cost little. Where no network is known it is an address, and
+/// where none is known either, a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Teller(u32);
+
+impl Teller {
+    /// Nobody in particular: the user, the link, or whoever is on the local network.
+    pub(crate) const NOBODY: Teller = Teller(0);
+
+    /// Whom a word of this peer counts for.
+    pub(crate) fn of(view: &dyn HaveMaps, peer: PeerKey) -> Teller {
+        // Networks are odd; the others are even, and not 0.
+        let even = |hash: u64| Teller(u32::try_from(hash >> 33).unwrap_or(u32::MAX).max(1) << 1);
+        match (view.network(peer), view.host(peer)) {
+            (Network::UNKNOWN, Some(host)) => even(mix(host)),
+            (Network::UNKNOWN, None) => even(mix(!u64::from(peer.0))),
+            (network, _) => Teller(network.number()),
+        }
+    }
+}

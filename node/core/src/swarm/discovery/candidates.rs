@@ -1,0 +1,157 @@
+//! The table of candidates: who is remembered, and who makes room.
+//!
+//! Each teller owns a fair share of it: a newcomer displaces a candidate of whoever told of most, and that may be its own
+//! teller. A group is what one teller told of in one way ([`Known::group`]).
+//!
+//! Invariant: there are no more than [`Config::candidates_max`], but for those that the user named.
+
+use super::Discovery;
+use crate::{
+    HaveMaps,
+    config::Config,
+    id::{PeerKey, QueryId},
+    input::{Candidate, Via},
+    links::peers::Links,
+    place::locality::Locality,
+    swarm::candidate::{Known, State, Teller},
+    tally::Tally,
+};
+
+/// One in so many candidates may be outside of our group, however many there are inside.
+const OUTSIDERS_SHARE: usize = 4;
+/// Room for candidates is taken and given back in steps of this many.
+const STEP: usize = 8;
+
+/// Whose word candidates are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Word {
+    pub(super) teller: Teller,
+    /// It calls itself a directory and nobody else does: what it tells counts as what neighbours tell.
+    pub(super) is_strangers: bool,
+}
+
+impl Discovery {
+    /// How the word of this peer counts; none = of nobody in particular. An answer counts as that of the directory that was
+    /// asked, which may have been named by its address alone.
+    pub(crate) fn word(
+        &self,
+        view: &dyn HaveMaps,
+        (query, teller): (Option<QueryId>, Option<PeerKey>),
+    ) -> Word {
+        let Some(peer) = teller else { return Word { teller: Teller::NOBODY, is_strangers: false } };
+        let asked = query.and_then(|query| self.asked(query));
+        let is_strangers = !self.is_named_directory(asked.unwrap_or(peer));
+        Word { teller: Teller::of(view, peer), is_strangers }
+    }
+
+    /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
+    pub(crate) fn learn(
+        &mut self,
+        candidates: impl IntoIterator<Item = Candidate>,
+        word: Word,
+        links: &mut Links,
+        config: &Config,
+        ours: Locality,
+    ) {
+        for mut candidate in candidates {
+            if word.is_strangers && candidate.via == Via::Directory {
+                candidate.via = Via::Exchange;
+            }
+            if let Some(link) = links.get_mut(candidate.peer) {
+                link.note_via(candidate.via);
+            } else if let Some(at) = self.known.iter().position(|known| known.peer == candidate.peer) {
+                self.learn_more(at, candidate, word.teller);
+            } else {
+                self.remember(Known::new(candidate, word.teller), config, ours);
+            }
+        }
+    }
+
+    /// Somebody told of a candidate that is known.
+    fn learn_more(&mut self, at: usize, candidate: Candidate, teller: Teller) {
+        let known = &mut self.known[at];
+        if candidate.near.proximity < known.near.proximity || known.near.asn != candidate.near.asn {
+            known.near = candidate.near;
+        }
+        if known.via == Via::Lan && candidate.via < Via::Lan {
+            known.on_named();
+        }
+        if candidate.via < known.via {
+            (known.via, known.teller, known.second) = (candidate.via, teller, None);
+            self.enter_group(at);
+        } else if candidate.via == known.via && known.teller != teller {
+            known.second.get_or_insert(teller);
+        }
+    }
+
+    /// Gives a candidate the turn of its group, or the last one if it is the first of it.
+    fn enter_group(&mut self, at: usize) {
+        let group = self.known[at].group();
+        let mut others = self.known.iter().enumerate();
+        let turn = others.find(|(other, known)| *other != at && known.group() == group);
+        let turn = turn.map(|(_, known)| known.turn);
+        self.known[at].turn = turn.unwrap_or_else(|| self.last_turn());
+    }
+
+    /// Notes somebody who is not known yet; nobody if there is no room.
+    pub(super) fn remember(&mut self, known: Known, config: &Config, ours: Locality) {
+        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(known.group(), ours) {
+            return;
+        }
+        // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
+        if self.known.len() == self.known.capacity() {
+            self.known.reserve_exact(STEP);
+        }
+        self.known.push(known);
+        self.enter_group(self.known.len().saturating_sub(1));
+    }
+
+    pub(super) fn take(&mut self, at: usize) -> Known {
+        let known = self.known.swap_remove(at);
+        if self.known.is_empty() {
+            self.known = Vec::new();
+        } else if self.known.capacity() >= self.known.len().saturating_add(2 * STEP) {
+            self.known.shrink_to(self.known.len().saturating_add(STEP));
+        }
+        self.dialing = self.dialing.saturating_sub(known.is_dialing().into());
+        known
+    }
+
+    /// Makes room for somebody of this group by dropping an idle candidate that was heard of in no better way: of the worst
+    /// way, and there of the largest group, the one with the most failures, then the furthest. So whoever says most
+    /// displaces nobody but its own. Whom a smaller group told of as well goes over to that one.
+    /// Those outside of our group are dropped only while they are more than their share: a large group must not forget the
+    /// rest of the world.
+    fn forget_one(&mut self, (via, teller): (Via, Teller), ours: Locality) -> bool {
+        let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
+        let spared = outsiders.saturating_mul(OUTSIDERS_SHARE) <= self.known.len();
+        let idle = |known: &Known| {
+            let droppable =
+                matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= via;
+            droppable && !(spared && ours.is_outside(known.near))
+        };
+        let newcomer = std::iter::once((via, teller));
+        let mut sizes: Tally<(Via, Teller)> = self.known.iter().map(Known::group).chain(newcomer).collect();
+        loop {
+            let worst = |(_, known): &(usize, &Known)| {
+                (known.via, sizes.of(known.group()), known.failures, known.near.proximity, known.peer)
+            };
+            let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
+            let Some((at, _)) = at else { return false };
+            let known = &mut self.known[at];
+            let (former, other) = (known.group(), known.second.take().map(|second| (known.via, second)));
+            match other.filter(|&other| sizes.of(other).saturating_add(1) < sizes.of(former)) {
+                Some(other) => {
+                    known.teller = other.1;
+                    sizes.remove(former);
+                    sizes.add(other);
+                    self.enter_group(at);
+                }
+                None => {
+                    self.take(at);
+                    return true;
+                }
+            }
+        }
+    }
+}

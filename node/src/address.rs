@@ -10,18 +10,19 @@ use std::{
 
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
-/// A multiaddr, such as `/ip4/192.0.2.7/tcp/4001/p2p/12D3…`. Parsed once; the node's public API has no libp2p types.
+/// A multiaddr, such as `/ip4/192.0.2.7/tcp/4001/p2p/12D3…`. Parsed once. Keeps libp2p types out of
+/// the node's public API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub(crate) Multiaddr);
 
-/// The port of a seeder that was told none.
+/// The default port of a seeder.
 pub const SEEDER_PORT: u16 = 4800;
-/// The port of a tracker that was told none.
+/// The default port of a tracker.
 pub const TRACKER_PORT: u16 = 4810;
-/// The port of a client that was told none.
+/// The default port of a client.
 pub const CLIENT_PORT: u16 = 4820;
 
-/// A text that is no address.
+/// The error for a text that is no address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{text:?} is no address ({reason}); write it like 192.0.2.7:4800, [2001:db8::7]:4800, origin.example:4800 or \
@@ -32,31 +33,31 @@ pub struct AddressError {
     reason: String,
 }
 
-/// A name has at most so many letters (RFC 1035).
+/// The longest host name, in bytes (RFC 1035).
 const HOST_BYTES_MAX: usize = 253;
 
 impl Address {
-    /// The peer it names in `/p2p/…`, as text.
+    /// The peer id in `/p2p/…`, as text. `None`: the address names no peer.
     pub fn peer_id(&self) -> Option<String> {
         self.peer().map(|peer| peer.to_string())
     }
 
-    /// The IP it names, if it names one rather than a host name.
+    /// The IP. `None`: the address has a host name instead.
     pub fn ip(&self) -> Option<IpAddr> {
         ip_of(&self.0)
     }
 
-    /// The port it names.
+    /// The port. `None`: the address has no port.
     pub fn port(&self) -> Option<u16> {
         port_of(&self.0)
     }
 
-    /// Reads a multiaddr, `host:port`, or a host alone, which stands for this port of it. What is no multiaddr is an address
-    /// over TCP.
+    /// Reads a multiaddr, a `host:port`, or a host alone, which gets the port `port`. Anything but
+    /// a multiaddr becomes an address over TCP.
     ///
     /// # Errors
-    /// If it is none of these; a name or port that nobody has is none, either, nor is a multiaddr that cannot be dialled over
-    /// TCP or QUIC.
+    /// If the text is none of these; if the host or port cannot be dialled (`*`, `0.0.0.0`, port
+    /// 0); or if the multiaddr cannot be dialled over TCP or QUIC.
     pub fn read(text: &str, port: u16) -> Result<Address, AddressError> {
         let error = |reason: &str| AddressError { text: text.to_owned(), reason: reason.to_owned() };
         let place = Place::read(text.trim(), Some(port)).map_err(|reason| error(&reason))?;
@@ -72,11 +73,11 @@ impl Address {
         }
     }
 
-    /// Reads where to listen: a multiaddr; or an IP, `*` for every interface, each with or without a port, which stand for TCP
-    /// and QUIC; or a port alone.
+    /// Reads where to listen: a multiaddr; an IP, or `*` for every interface, each with or without
+    /// a port; or a port alone. Anything but a multiaddr stands for TCP and QUIC.
     ///
     /// # Errors
-    /// If it is none of these.
+    /// If the text is none of these.
     pub fn to_listen(text: &str, port: u16) -> Result<Vec<Address>, AddressError> {
         let error = |reason: &str| AddressError { text: text.to_owned(), reason: reason.to_owned() };
         let trimmed = text.trim();
@@ -99,7 +100,7 @@ impl Address {
         Ok(ips.into_iter().flat_map(|ip| both_at(ip, port)).collect())
     }
 
-    /// Where to listen when nothing is said: every interface, TCP and QUIC, this port.
+    /// The default listen addresses: every interface, TCP and QUIC, at this port.
     pub fn everywhere(port: u16) -> Vec<Address> {
         let ips: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
         ips.into_iter().flat_map(|ip| both_at(ip, port)).collect()
@@ -115,12 +116,12 @@ impl Address {
         Address(self.0.iter().map(any).collect())
     }
 
-    /// The same address without the peer it names.
+    /// The same address without its peer id.
     pub fn without_peer(&self) -> Address {
         Address(self.0.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect())
     }
 
-    /// Whether it is one over TCP.
+    /// Whether the address is one over TCP.
     pub fn is_tcp(&self) -> bool {
         self.0.iter().any(|part| matches!(part, Protocol::Tcp(_)))
     }
@@ -134,7 +135,7 @@ const NOBODYS_PORT: &str = "port 0 is nobody's";
 const NO_HOST: &str = "it names no host";
 const ANY_HOST: &str = "it stands for every address of this machine, and is that of nobody";
 
-/// Why nobody can dial a multiaddr, if nobody can.
+/// Why a multiaddr cannot be dialled. `None`: it can be.
 fn undialable(address: &Multiaddr) -> Option<&'static str> {
     let mut parts = address.iter();
     match parts.next() {
@@ -155,18 +156,18 @@ fn undialable(address: &Multiaddr) -> Option<&'static str> {
     (!is_known || !ends).then_some("it is neither one over TCP nor one over QUIC")
 }
 
-/// This port over TCP and over QUIC.
+/// An IP and port, as an address over TCP and one over QUIC.
 fn both_at(ip: IpAddr, port: u16) -> [Address; 2] {
     let at = |transport| Address(Multiaddr::from(ip).with(transport));
     let quic = Address(Multiaddr::from(ip).with(Protocol::Udp(port)).with(Protocol::QuicV1));
     [at(Protocol::Tcp(port)), quic]
 }
 
-/// What a text names.
+/// The parsed form of a text.
 enum Place {
-    /// By a multiaddr.
+    /// A multiaddr.
     Whole(Multiaddr),
-    /// By host and port.
+    /// A host and a port.
     At { host: Host, port: u16 },
 }
 
@@ -210,7 +211,7 @@ impl Place {
     }
 }
 
-/// Host and port, as far as they are there.
+/// Splits a text into the host and, if there is one, the port.
 fn split(text: &str) -> Result<(&str, Option<&str>), String> {
     if let Some(rest) = text.strip_prefix('[') {
         let (ip, after) = rest.split_once(']').ok_or("the bracket is not closed")?;
@@ -242,7 +243,7 @@ fn host_of(text: &str) -> Result<Host, String> {
         let letter = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_');
         !label.is_empty() && label.bytes().all(letter)
     };
-    // 300.1.2.3 and 4800 are mistyped and not the names of hosts.
+    // A name with a numeric end, such as 300.1.2.3 or 4800, is a typing error and no host name.
     let is_numeric = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|c| c.is_ascii_digit()));
     if name.len() > HOST_BYTES_MAX || is_numeric || !name.split('.').all(label) {
         return Err("that is neither an IP nor the name of a host".to_owned());
@@ -250,7 +251,7 @@ fn host_of(text: &str) -> Result<Host, String> {
     Ok(Host::Name(name.to_owned()))
 }
 
-/// The IP an address names.
+/// The first IP that an address names.
 pub(crate) fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
@@ -279,7 +280,7 @@ impl FromStr for Address {
         let error = |reason: String| AddressError { text: text.to_owned(), reason };
         match Place::read(text.trim(), None).map_err(error)? {
             Place::Whole(address) => Ok(Address(address)),
-            // As one that has a default, which it has not.
+            // Only texts with a port get here, so the default port 0 is not used.
             Place::At { .. } => Address::read(text, 0),
         }
     }

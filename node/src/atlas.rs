@@ -11,10 +11,10 @@ use std::{
 
 use nearcast_core::atlas::{ATLAS_BYTES_MAX, Atlas, AtlasError};
 
-/// Why a file gives no atlas.
+/// Why a file could not be loaded as an atlas.
 #[derive(Debug, thiserror::Error)]
 pub enum AtlasFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the atlas {}: {source}", path.display())]
     Unreadable {
         /// The file.
@@ -22,7 +22,7 @@ pub enum AtlasFileError {
         /// What the system said.
         source: io::Error,
     },
-    /// What it holds is no atlas.
+    /// The file holds no sound atlas.
     #[error("{}: {source}", path.display())]
     Bad {
         /// The file.
@@ -32,15 +32,15 @@ pub enum AtlasFileError {
     },
 }
 
-/// Reads and checks an atlas. Blocks: some tenths of a second for the whole Internet.
+/// Reads and checks an atlas. Blocks: some tenths of a second for an atlas of the whole Internet.
 ///
 /// # Errors
-/// If there is no such file, or it is no sound atlas.
+/// If the file cannot be read, or it holds no sound atlas.
 pub fn load(path: &Path) -> Result<Arc<Atlas>, AtlasFileError> {
     let unreadable = |source| AtlasFileError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    // One byte more than may be: then it is said that it is too large.
+    // One byte more than allowed, so that a file that is too large is reported as such.
     file.take((ATLAS_BYTES_MAX as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     let atlas =
         Atlas::decode(&bytes).map_err(|source| AtlasFileError::Bad { path: path.to_owned(), source })?;

@@ -1,5 +1,5 @@
-//! Where newer atlases are said to be had, by whom. Anybody may say anything: this only sees to it that whoever says much,
-//! or last, does not keep the others from being heard.
+//! Offers of newer atlases, by directory. Any directory may offer anything. The bounds here keep a
+//! directory that offers often, or last, from crowding out the others.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -9,19 +9,20 @@ use nearcast_core::prefix::Prefix;
 
 use crate::directory::AtlasOffer;
 
-/// Offers remembered. Each costs a link of up to 2 KiB, and whoever judges them a try.
+/// Offers remembered. Each costs the memory of a link of up to 2 KiB, and one try to fetch it.
 const OFFERS_MAX: usize = 32;
-/// Tellers heard in one network, unless the user named them: addresses there are cheap for its owner.
+/// Tellers remembered in one network, apart from those the user named: an owner of a network has
+/// many cheap addresses.
 const TELLERS_PER_NETWORK_MAX: usize = 2;
 
-/// Who told of an atlas.
+/// A directory that offered an atlas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Teller {
-    /// The same number for the same peer.
+    /// A number that stays the same for the same peer.
     pub(crate) peer: u64,
-    /// Where it was seen.
+    /// The IP at which the directory was seen.
     pub(crate) ip: Option<IpAddr>,
-    /// The user named it.
+    /// The user named this directory.
     pub(crate) named: bool,
 }
 
@@ -34,12 +35,12 @@ struct Heard {
 /// The newest offer of each directory that made one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AtlasOffers {
-    /// The longest unchanged first.
+    /// The offer unchanged longest comes first.
     heard: Vec<Heard>,
 }
 
 impl AtlasOffers {
-    /// Takes in what somebody offers; whether that is anything new.
+    /// Takes in an offer. False: this directory had made the same offer before.
     pub(crate) fn hear(&mut self, teller: Teller, offer: AtlasOffer) -> bool {
         let heard = Heard { teller, offer };
         if self.heard.iter().any(|known| known.teller.peer == teller.peer && known.offer == heard.offer) {
@@ -66,13 +67,14 @@ impl AtlasOffers {
         }
     }
 
-    /// Nobody offered anything.
+    /// Whether there are no offers.
     pub fn is_empty(&self) -> bool {
         self.heard.is_empty()
     }
 
-    /// In the order in which they should be judged: the highest of those whom the user named, then all by version, the highest
-    /// first. So whoever lies about a version never comes before everybody else.
+    /// The offers in the order in which to judge them: first the highest version from a directory
+    /// the user named, then all others by version, the highest first. A directory that lies about
+    /// its version thus never comes before the best offer of a named one.
     pub fn in_order(&self) -> Vec<AtlasOffer> {
         let mut heard: Vec<&Heard> = self.heard.iter().collect();
         heard.sort_by_key(|heard| (std::cmp::Reverse(heard.offer.version), !heard.teller.named));

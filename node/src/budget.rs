@@ -1,7 +1,8 @@
-//! One budget for everything that strangers hold or cause, and how much of it is taken.
+//! One budget for everything that strangers hold or cause, and a count of what is taken.
 //!
-//! Invariant: what is full makes room for the newest at the expense of who had its chance. Who that is, is decided in
-//! [`nearcast_core::budget`]; here it is counted and done. The plan of memory is [`Plan`].
+//! Invariant: a full resource makes room for the newest holder by evicting one that had its chance.
+//! [`nearcast_core::budget`] decides on the eviction; this module counts and evicts. The plan of
+//! memory is [`Plan`].
 
 mod holdings;
 mod meters;
@@ -37,44 +38,48 @@ use nearcast_core::{
 };
 use tokio::time::Instant;
 
-/// Who holds too many bytes is looked for no more often than this: it means looking at every connection.
+/// The least time between two evictions for too many bytes: each looks at every connection.
 const RELIEF_PAUSE: Duration = Duration::from_millis(20);
-/// One of so many places for connections is kept free for who comes next, as who gives way is not gone at once: with
-/// fewer, eight hundred newcomers a second are refused by chance. At least one is, or a small table would refuse newcomers
-/// for as long as it is full.
+/// One in this many places for connections is kept free for the next newcomer, because an evicted
+/// connection is not gone at once. With fewer free places, newcomers are refused by chance at eight
+/// hundred a second. At least one place is free; otherwise a small table would refuse newcomers for
+/// as long as it is full.
 const SPARE_SHARE: u32 = 8;
 
-/// A breach of the protocol counts as so many connections that came to nothing.
+/// A breach of the protocol counts as this many failed connections.
 const FAILURES_OF_A_BREACH: u32 = 4;
 
-/// The budget of one node. Every connection, stream and task that holds something for a stranger takes it from here.
+/// The budget of one node. Each connection, stream and task that holds something for a stranger
+/// takes it from here.
 pub(crate) struct Budget {
     start: Instant,
     meters: [Meter; Kind::COUNT],
-    /// Connections that others are making over TCP.
+    /// Inbound TCP connections whose handshake is not done.
     pub(crate) half_open: Arc<Places>,
-    /// Those who may wait for a place among them.
+    /// How many connections may wait for a place in `half_open`.
     pub(crate) lobby_max: u32,
-    /// Those over QUIC. They have places of their own: a first packet of QUIC may bear a false sender, and so many of
-    /// them cost nobody a connection over TCP.
+    /// Inbound QUIC connections whose handshake is not done. They have places of their own: the
+    /// first packet of QUIC may bear a false sender, and a flood of such packets must not cost
+    /// anyone a connection over TCP.
     pub(crate) half_open_quic: Arc<Places>,
-    /// Control streams whose hello has not come.
+    /// Control streams that have not received their hello.
     pub(crate) hellos: Arc<Places>,
-    /// Data streams that have not said which content they are about.
+    /// Data streams that have not named their content.
     pub(crate) openings: Arc<Places>,
     connections: Mutex<Connections>,
     relieved_ms: AtomicU64,
-    /// Time that a test has let pass.
+    /// Time that a test has added to the clock.
     #[cfg(test)]
     passed_ms: AtomicU64,
 }
 
-/// Every connection, and how many of them came to us.
+/// All connections, and how many of them are inbound.
 #[derive(Default)]
 struct Connections {
     next: u64,
     all: BTreeMap<u64, Entry>,
-    /// Those that the swarm has not named yet, by direction and the other end as the transport sees it.
+    /// Connections that have no id from the swarm yet, by direction and remote address as the
+    /// transport sees it.
     unnamed: BTreeMap<(bool, Vec<u8>), VecDeque<u64>>,
     by_id: BTreeMap<ConnectionId, u64>,
     inbound: u32,
@@ -120,7 +125,7 @@ impl Budget {
         &self.meters[kind as usize]
     }
 
-    /// How much of everything is taken.
+    /// The use of each resource.
     pub(crate) fn uses(&self) -> [BudgetUse; Kind::COUNT] {
         Kind::ALL.map(|kind| match kind {
             Kind::HalfOpen => self.half_open.uses(kind),
@@ -131,7 +136,7 @@ impl Budget {
         })
     }
 
-    /// Other caps on connections that others make.
+    /// Replaces the caps on inbound connections.
     pub(crate) fn set_connections(&self, inbound_max: u32, per_network_max: u32) {
         let mut connections = self.lock();
         connections.inbound_max = inbound_max;
@@ -140,7 +145,7 @@ impl Budget {
     }
 
     fn lock(&self) -> MutexGuard<'_, Connections> {
-        // Maps and counts stay sound whatever panicked beside them.
+        // Maps and counts stay sound after a panic elsewhere.
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,13 +156,13 @@ impl Budget {
         now
     }
 
-    /// Lets time pass.
+    /// Moves the clock forward.
     #[cfg(test)]
     pub(crate) fn pass(&self, time: Duration) {
         self.passed_ms.fetch_add(time.as_millis() as u64, Ordering::Relaxed);
     }
 
-    /// A connection is made. It is counted, and nobody makes room for it until it is accepted.
+    /// Counts a new connection. Nothing is evicted for it until the swarm accepts it.
     pub(crate) fn come_in(
         self: &Arc<Budget>,
         holdings: &Arc<Holdings>,
@@ -181,7 +186,7 @@ impl Budget {
         Place::new(self.clone(), holdings.clone(), number)
     }
 
-    /// Keeps places free, in all and for its network, now that this connection has one.
+    /// Keeps places free, in total and for the newcomer's network, now that the newcomer has one.
     fn make_room(&self, connections: &Connections, newcomer: u64) {
         let spare = |max: u32| max.div_ceil(SPARE_SHARE);
         let ip = connections.all.get(&newcomer).and_then(|entry| entry.ip);
@@ -220,7 +225,8 @@ impl Budget {
         }
     }
 
-    /// A connection is gone, on which the other side opened a stream or did not, and which was worth its place or not.
+    /// Removes a connection. `opened`: the peer opened a stream on it. `worth`: the connection was
+    /// worth its place.
     fn leave(&self, number: u64, opened: bool, worth: bool) {
         let mut connections = self.lock();
         let Some(entry) = connections.all.remove(&number) else { return };
@@ -248,8 +254,9 @@ impl Budget {
         }
     }
 
-    /// The swarm has accepted a connection, and given it its name. If there are nearly as many as may be, somebody makes
-    /// room. That comes this late so that who is banned, or may have no more, costs nobody a connection.
+    /// Gives a connection its id, as the swarm has accepted it. Evicts a connection if nearly all
+    /// places are taken. Evicting only now means that a peer that is banned, or over its cap, costs
+    /// no other peer a connection.
     pub(crate) fn name(&self, id: ConnectionId, remote: &Multiaddr, inbound: bool) {
         let mut connections = self.lock();
         let key = (inbound, remote.to_vec());
@@ -264,18 +271,20 @@ impl Budget {
         }
     }
 
-    /// Whoever has this connection broke the rules: its network comes in seldom from now on.
+    /// Notes that the peer at this IP broke the protocol. Its network is admitted less often from
+    /// now on.
     pub(crate) fn blame(&self, ip: IpAddr) {
         self.half_open.fail(ip, FAILURES_OF_A_BREACH);
     }
 
-    /// What a connection holds; none of one that is gone.
+    /// What a connection holds. `None`: the connection is gone.
     pub(crate) fn of(&self, id: ConnectionId) -> Option<Arc<Holdings>> {
         let connections = self.lock();
         connections.all.get(connections.by_id.get(&id)?)?.holdings.upgrade()
     }
 
-    /// More bytes are held than may be: who holds most for longest is cut off.
+    /// Cuts off the connections that hold most for longest, until the bytes held are within the
+    /// limit.
     fn relieve(&self) {
         let meter = self.meter(Kind::Bytes);
         let now = self.now_ms();
@@ -310,7 +319,7 @@ impl fmt::Debug for Budget {
 }
 
 impl Connections {
-    /// Every connection that is not being cut off.
+    /// All connections that are not being cut off.
     fn live<'a>(
         &'a self,
         counts: impl Fn(&Entry) -> bool + 'a,

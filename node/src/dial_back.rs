@@ -1,7 +1,8 @@
-//! A directory tries by itself whether those who announce themselves take connections.
+//! Dial-back: a directory tests whether peers that announce themselves take connections.
 //!
-//! Invariants: only the address of the connection that an announcement came over is dialled, at the port it claims, and the
-//! registry says when; few are dialled at once, each for a short time. Nothing is said over the connection.
+//! Invariants: only the IP of the announcing connection is dialled, at the port that the
+//! announcement claims, and only when the registry says so. Few are dialled at once, each for a
+//! short time. Nothing is sent over the connection.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,12 +12,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::directory::Directory;
 
-/// So many are tried at once; whoever comes meanwhile is tried when it announces itself again.
+/// The most dials at once. A peer that announces itself meanwhile is dialled at a later
+/// announcement.
 const TRIES_MAX: usize = 32;
-/// Whoever takes connections does so within this.
+/// A peer that takes connections does so within this time.
 const TRY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Dials back. Clones share its bounds.
+/// Dials back. Clones share the bounds.
 #[derive(Clone, Debug)]
 pub(crate) struct DialBack {
     permits: Arc<Semaphore>,
@@ -25,12 +27,12 @@ pub(crate) struct DialBack {
 }
 
 impl DialBack {
-    /// Its dials are among `tasks`, and end when `stop` says so.
+    /// The dials run among `tasks`, and end when `stop` is cancelled.
     pub(crate) fn new(tasks: TaskTracker, stop: CancellationToken) -> DialBack {
         DialBack { permits: Arc::new(Semaphore::new(TRIES_MAX)), tasks, stop }
     }
 
-    /// Tries whether a peer takes connections at an address, and tells its directory.
+    /// Tests whether a peer takes connections at an address, and tells the directory the result.
     pub(crate) fn begin(&self, directory: &Directory, name: PeerName, at: SocketAddr) {
         let Ok(permit) = self.permits.clone().try_acquire_owned() else {
             return directory.tried(&name, at, None);
@@ -50,7 +52,7 @@ impl DialBack {
     }
 }
 
-/// Whether a failure says something of the peer, not of our own network or limits.
+/// Whether an error says something about the peer, rather than about our own network or limits.
 fn is_its_own(error: &io::Error) -> bool {
     use io::ErrorKind;
     matches!(

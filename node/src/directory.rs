@@ -1,6 +1,8 @@
-//! A directory beside the driver: it answers in the task of the stream that asks, so a busy one holds nothing else up.
+//! The directory. It answers in the task of the asking stream, not in the driver, so a busy
+//! directory holds up nothing else.
 //!
-//! One lock, held for a few microseconds an answer; encoding and writing happen outside of it.
+//! One lock is held for a few microseconds for each answer. Encoding and writing happen outside of
+//! it.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -30,20 +32,21 @@ use crate::{
     },
 };
 
-/// Entries taken back before others get their turn.
+/// Entries restored at once, before questions get their turn.
 const RESTORED_AT_ONCE: usize = 256;
-/// Who may not be listed is asked to come back after so many pauses.
+/// A peer that may not be listed is asked to come back after this many pauses.
 const PAUSES_WHEN_FULL: u32 = 3;
 
 /// Settings of a directory.
 #[derive(Clone, Debug)]
 pub struct DirectoryConfig {
-    /// For which contents, beside those the node itself serves.
+    /// The contents it answers for, besides those that the node itself serves.
     pub admission: Admission,
-    /// Its bounds.
+    /// The bounds of its registry.
     pub registry: RegistryConfig,
-    /// Questions each /24 (IPv6: /48) may ask; more are told when to try again. Default 500 a second and 5,000 at once:
-    /// a seeder of tens of thousands of contents, or a large NAT.
+    /// How often each /24 (IPv6: /48) may ask. A network that asks more often is told when to try
+    /// again. Default 500 a second and 5,000 at once: enough for a seeder of tens of thousands of
+    /// contents, or a large NAT.
     pub pace: Pace,
 }
 
@@ -57,51 +60,51 @@ impl Default for DirectoryConfig {
     }
 }
 
-/// Where an atlas can be had: what a directory offers, and what a node was offered.
+/// Where an atlas can be had. A directory makes such offers, and a node receives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtlasOffer {
-    /// Its version: of two atlases the higher one is newer.
+    /// The version of the atlas. Of two atlases the one with the higher version is newer.
     pub version: u64,
-    /// A magnet link.
+    /// The magnet link of the atlas.
     pub link: String,
 }
 
-/// A link that cannot be offered. The former offer stands.
+/// The link is too long to be offered. The former offer stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the magnet link of an atlas is {0} bytes long; at most {LINK_BYTES_MAX} are offered")]
 pub struct LinkTooLong(usize);
 
-/// What a directory did since it started, and what it knows now.
+/// What a directory did since it started, and what it holds now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryStats {
     /// Questions read, refused ones included.
     pub questions: u64,
     /// Questions answered with peers.
     pub answers: u64,
-    /// Announcements that count, renewals included.
+    /// Announcements stored, renewals included.
     pub announced: u64,
-    /// Goodbyes.
+    /// Withdrawals by peers that leave.
     pub withdrawn: u64,
-    /// What was refused, by reason.
+    /// Questions refused, by reason.
     pub refused: DirectoryRefusals,
-    /// Peers named in answers, by their tier from the asker (index: `Tier as usize`).
+    /// Peers named in answers, by their tier as seen from the asker. Index: `Tier as usize`.
     pub told_by_tier: [u64; Tier::COUNT],
     /// Contents known.
     pub contents: u64,
-    /// Entries known: each is one peer in one content.
+    /// Entries known. An entry is one peer in one content.
     pub entries: u64,
-    /// Peers known, each counted once for each address it is known at.
+    /// Peers known. A peer counts once for each of its addresses.
     pub peers: u64,
-    /// Peers that took a connection when they were dialled back.
+    /// Peers that took the connection when they were dialled back.
     pub reached: u64,
-    /// Peers that took none: behind a NAT, or a firewall.
+    /// Peers that did not: they are behind a NAT or a firewall.
     pub unreached: u64,
 }
 
 /// Why questions were refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectoryRefusals {
-    /// The content is not one the directory is for.
+    /// The directory does not answer for this content.
     pub not_admitted: u64,
     /// The asker's network asked too often.
     pub too_often: u64,
@@ -111,12 +114,12 @@ pub struct DirectoryRefusals {
     pub prefix_full: u64,
     /// The directory knows too many contents.
     pub full: u64,
-    /// It made no sense.
+    /// The question made no sense.
     pub malformed: u64,
 }
 
 impl DirectoryRefusals {
-    /// Each reason by its name in metrics, and how often it was given.
+    /// Each reason: its name in metrics, and its count.
     pub fn by_reason(&self) -> [(&'static str, u64); 6] {
         [
             ("not_admitted", self.not_admitted),
@@ -151,14 +154,14 @@ struct Inner {
     stats: DirectoryStats,
 }
 
-/// An answer, peers apart from the rest.
+/// An answer. The peers are apart from the rest of the reply.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
     pub(crate) reply: Reply,
     pub(crate) members: Vec<Member>,
-    /// How long the asker has to wait; its next question is not read sooner.
+    /// How long the asker has to wait: its next question is not read sooner.
     pub(crate) wait: Duration,
-    /// Where to try whether the asker takes connections.
+    /// The address to dial back. `None`: none is due.
     pub(crate) to_try: Option<SocketAddr>,
 }
 
@@ -177,7 +180,8 @@ impl Directory {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // A panic in the midst of a change would be a bug of the registry; entries expire all the same.
+        // A panic in the midst of a change would be a bug of the registry. Entries expire all the
+        // same.
         self.shared.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -185,7 +189,7 @@ impl Directory {
         Timestamp::ZERO + self.shared.origin.elapsed()
     }
 
-    /// What it did and what it knows.
+    /// What the directory did since it started, and what it holds now.
     pub fn stats(&self) -> DirectoryStats {
         let inner = self.lock();
         let registry = &inner.registry;
@@ -197,23 +201,24 @@ impl Directory {
         }
     }
 
-    /// Questions read, and of those the ones answered with peers.
+    /// Questions read, and questions answered with peers.
     pub(crate) fn asked(&self) -> (u64, u64) {
         let stats = &self.lock().stats;
         (stats.questions, stats.answers)
     }
 
-    /// Other contents from now on. Announcements of contents it is no longer for expire.
+    /// Replaces the set of admitted contents. Entries of contents no longer admitted expire.
     pub fn set_admission(&self, admission: Admission) {
         self.lock().registry.set_admission(admission);
     }
 
-    /// The connection of a peer broke without a goodbye.
+    /// Notes that a peer's connection broke without a goodbye.
     pub(crate) fn lose(&self, name: &PeerName) {
         self.lock().registry.lose(name);
     }
 
-    /// A peer was dialled back, as [`Answer::to_try`] said: whether it took the connection, or none if nobody had time for it.
+    /// Notes the result of a dial-back to [`Answer::to_try`]: whether the peer took the connection.
+    /// `None`: it was not tried, or the result says nothing of the peer.
     pub(crate) fn tried(&self, name: &PeerName, at: SocketAddr, took: Option<bool>) {
         let now = self.now();
         let mut inner = self.lock();
@@ -225,19 +230,19 @@ impl Directory {
         }
     }
 
-    /// Only these contents from now on, beside those the node serves.
+    /// Admits only these contents from now on, besides those the node serves.
     pub fn set_listed(&self, contents: BTreeSet<ContentId>) {
         self.set_admission(Admission::Listed(contents));
     }
 
-    /// Places peers by another atlas from now on, those known when they are next asked about.
+    /// Replaces the atlas. Peers already known are placed by it when they are next asked about.
     pub fn set_atlas(&self, atlas: Arc<Atlas>) {
         let former = self.lock().atlas.replace(atlas);
-        // Giving back its memory takes a while: not under the lock.
+        // Freeing the atlas takes a while, so it is done outside of the lock.
         drop(former);
     }
 
-    /// Tells askers that have an older atlas, or none, where this one is to be had.
+    /// Sets the offer for askers that have an older atlas, or none.
     ///
     /// # Errors
     /// If the link is longer than 2 KiB.
@@ -249,7 +254,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Tells `each` entry, a few contents at a time, so that askers hardly wait.
+    /// Calls `each` with every entry. Locks for a few contents at a time, so that askers hardly
+    /// wait.
     pub fn snapshot(&self, mut each: impl FnMut(Saved)) {
         let (mut saved, mut from) = (Vec::new(), Some(0));
         while let Some(at) = from {
@@ -258,11 +264,12 @@ impl Directory {
         }
     }
 
-    /// Takes entries back, as if they were announced now with the life they had left: every bound holds. How many count.
+    /// Restores entries as if they were announced now with their remaining life; every bound holds.
+    /// Returns how many were stored.
     pub fn restore(&self, entries: impl IntoIterator<Item = Saved>) -> usize {
         let (mut entries, mut taken) = (entries.into_iter().peekable(), 0);
         while entries.peek().is_some() {
-            // Gathered first: what yields them may read a disk.
+            // Gathered before locking: the iterator may read a disk.
             let some: Vec<Saved> = entries.by_ref().take(RESTORED_AT_ONCE).collect();
             let now = self.now();
             let mut inner = self.lock();
@@ -285,14 +292,14 @@ impl Directory {
         self.lock().registry.admits(content)
     }
 
-    /// Forgets a part of what has expired.
+    /// Forgets some of the expired entries.
     pub(crate) fn sweep(&self) {
         let now = self.now();
         self.lock().registry.sweep(now);
     }
 
-    /// How long it took to answer each question, refused ones included: from its being read to the answer, which is not sent
-    /// then.
+    /// How long each answer took, refusals included: from reading the question to having the
+    /// answer, without sending it.
     pub fn answering(&self) -> Durations {
         self.shared.answering.durations()
     }
@@ -340,7 +347,7 @@ impl Inner {
         self.registry.withdraw(content, name, locator(&self.atlas));
     }
 
-    /// Notes the announcement and gathers the answer.
+    /// Stores the announcement and gathers the answer.
     fn tell(
         &mut self,
         now: Timestamp,
@@ -365,7 +372,7 @@ impl Inner {
         if !members.is_empty() {
             count(&mut self.stats.answers);
         }
-        // Whoever looks for peers asks as often as it needs them.
+        // A peer that looks for peers may ask as often as it needs them.
         let pause = match (refused, complete) {
             (true, _) => self.registry.pause(complete).saturating_mul(PAUSES_WHEN_FULL),
             (false, true) => self.registry.pause(true),
@@ -389,7 +396,7 @@ impl Inner {
         Answer { reply, members, wait: Duration::ZERO, to_try }
     }
 
-    /// Counts what became of an announcement; whether it was refused.
+    /// Counts the result of an announcement. Returns whether it was refused.
     fn count(&mut self, announced: Announced) -> bool {
         let refused = &mut self.stats.refused;
         match announced {
@@ -397,7 +404,7 @@ impl Inner {
                 count(&mut self.stats.announced);
                 return false;
             }
-            // It may ask and is not listed: it claims no port, or chance had it so.
+            // The peer may ask and is not listed: it claims no port, or a draw went against it.
             Announced::Unreachable | Announced::Unlucky => return false,
             Announced::NotAdmitted => count(&mut refused.not_admitted),
             Announced::PeerFull => count(&mut refused.peer_full),
@@ -415,7 +422,7 @@ fn locator(atlas: &Option<Arc<Atlas>>) -> &dyn Locator {
     }
 }
 
-/// One more.
+/// Adds one.
 fn count(counter: &mut u64) {
     *counter = counter.saturating_add(1);
 }

@@ -1,4 +1,5 @@
-//! How long things take: counts below fixed bounds, and the sum. Whoever measures waits for nobody, and nothing grows.
+//! Measured durations: counts within fixed bounds, and a sum. Measuring never waits, and takes a
+//! fixed amount of memory.
 
 use std::{
     array,
@@ -9,42 +10,43 @@ use std::{
     time::Duration,
 };
 
-/// Bounds of each of the counts; what is longer is counted in one more.
+/// The number of bounds of a measurement. Longer durations have one more count.
 const BOUNDS: usize = 14;
 
-/// Seconds. Answers are made in microseconds, as long as nothing holds up whoever makes them.
+/// In seconds. Answers take microseconds unless something holds up the directory.
 const ANSWER_BOUNDS: [f64; BOUNDS] =
     [1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 0.025, 0.1, 1.0];
-/// Seconds. From what lies in memory to a disk that hangs.
+/// In seconds. From data in memory to a disk that hangs.
 const READ_BOUNDS: [f64; BOUNDS] =
     [2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
-/// Seconds. Slots pass on every few seconds; who waits for minutes waits in a crowd.
+/// In seconds. Slots change every few seconds; a peer that waits for minutes waits in a crowd.
 const WAIT_BOUNDS: [f64; BOUNDS] =
     [0.001, 0.01, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0];
 
-/// How long something took, each time since the start.
+/// The durations of one kind of work since the start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Durations {
-    /// An upper bound in seconds, and how many took at most so long and longer than the bound before. The last bound is
-    /// infinite. Empty if nothing is measured.
+    /// Pairs of an upper bound in seconds, and the number of durations up to it and above the bound
+    /// before. The last bound is infinite. Empty if nothing is measured.
     pub counts: Vec<(f64, u64)>,
-    /// All of them together, in seconds.
+    /// The sum of all durations, in seconds.
     pub sum_seconds: f64,
 }
 
 impl Durations {
-    /// How many there were.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.counts.iter().fold(0, |sum, &(_, count)| sum.saturating_add(count))
     }
 
-    /// Their mean in seconds; none of none.
+    /// The mean in seconds. `None`: there are no durations.
     pub fn mean_seconds(&self) -> Option<f64> {
         let count = self.count();
         (count > 0).then(|| self.sum_seconds / count as f64)
     }
 
-    /// The least bound in seconds that this share of them did not pass; none of none, and none if they passed the last.
+    /// The least bound in seconds that this share of the durations does not exceed. `None`: there
+    /// are no durations, or the last finite bound is exceeded.
     pub fn share_seconds(&self, share: f64) -> Option<f64> {
         let (wanted, mut passed) = (self.count() as f64 * share, 0_u64);
         let within = self.counts.iter().find(|&&(_, count)| {
@@ -55,7 +57,7 @@ impl Durations {
     }
 }
 
-/// One thing that is measured.
+/// Measures the durations of one kind of work.
 #[derive(Debug)]
 pub(crate) struct Stopwatch {
     bounds: &'static [f64; BOUNDS],
@@ -70,12 +72,12 @@ impl Stopwatch {
         Stopwatch { bounds, counts, beyond: AtomicU64::new(0), nanoseconds: AtomicU64::new(0) }
     }
 
-    /// Answers of a directory.
+    /// Measures the answers of a directory.
     pub(crate) fn of_answers() -> Stopwatch {
         Stopwatch::new(&ANSWER_BOUNDS)
     }
 
-    /// It took so long once more.
+    /// Adds a duration.
     pub(crate) fn note(&self, took: Duration) {
         let seconds = took.as_secs_f64();
         let counts = self.bounds.iter().zip(&self.counts);
@@ -84,7 +86,7 @@ impl Stopwatch {
         self.nanoseconds.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// All so far.
+    /// All durations so far.
     pub(crate) fn durations(&self) -> Durations {
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
         let counts = self.counts.iter().chain([&self.beyond]).map(|count| count.load(Relaxed));
@@ -93,7 +95,7 @@ impl Stopwatch {
     }
 }
 
-/// What a node measures. Clones share it.
+/// What a node measures. Clones share the counts.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured(Arc<Both>);
 
@@ -110,12 +112,12 @@ impl Default for Measured {
 }
 
 impl Measured {
-    /// Reading and verifying what is to be sent, and waiting for a thread to do it.
+    /// Reading and verifying runs to be sent, including the wait for a thread.
     pub(crate) fn reads(&self) -> &Stopwatch {
         &self.0.reads
     }
 
-    /// From a neighbour's wish to its slot.
+    /// The wait of a neighbour from its interest to its slot.
     pub(crate) fn waits(&self) -> &Stopwatch {
         &self.0.waits
     }

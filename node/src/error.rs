@@ -1,4 +1,4 @@
-//! What can go wrong, a sentence a variant: what happened, and what state remains.
+//! The errors. Each says in one sentence what happened and what state remains.
 
 use std::{io, path::PathBuf};
 
@@ -12,15 +12,15 @@ pub enum StartError {
     Listen {
         /// The address.
         address: Address,
-        /// What the system said.
+        /// The system's error.
         reason: String,
     },
-    /// The identity file is missing, unreadable or no key.
+    /// The identity file is missing, unreadable, or holds no key.
     #[error("cannot use the identity in {}: {reason}", path.display())]
     Identity {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The network stack could not be set up.
@@ -28,18 +28,18 @@ pub enum StartError {
     Network(String),
 }
 
-/// A key file is of no use. Nothing was changed.
+/// A key file cannot be used. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// Something is there: a key is never replaced.
+    /// A file is there already: a key is never replaced.
     #[error("{} exists; a key is never replaced", .0.display())]
     Exists(PathBuf),
-    /// It holds no key, or cannot be read or written.
+    /// The file holds no key, or cannot be read or written.
     #[error("cannot use the key in {}: {reason}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -59,71 +59,74 @@ pub enum DownloadError {
     /// No peer could be reached at all.
     #[error("no peer could be reached: {0}")]
     Unreachable(String),
-    /// Peers were reached, but none has the content, or none had a missing part for too long.
+    /// Peers were reached, but none has the content, or for too long none had a missing part.
     #[error("nobody reached has this content: {0}")]
     NotFound(String),
     /// Bytes stopped coming.
     #[error("no data for {seconds} seconds{}; run the same command to continue", in_brackets(reasons))]
     TimedOut {
-        /// For so long.
+        /// The time without bytes, in seconds.
         seconds: u64,
-        /// What came of asking others, if there is something to say.
+        /// What came of asking peers and directories, if there is something to say.
         reasons: Option<String>,
     },
-    /// Peers that have it were reached, and gave nothing.
+    /// Peers that have the content were reached, and gave nothing of it for this many seconds.
     #[error(
         "peers have this content, but none gave any of it for {0} seconds; run the same command to try again"
     )]
     Unserved(u64),
-    /// The target is there already and is something else.
+    /// The target exists and has other content.
     #[error("{} exists and differs from the content; use --overwrite to replace it", .0.display())]
     Exists(PathBuf),
-    /// Something that is no part of the content lies where a partial file should be made. It was not touched.
+    /// Something that is no part of the content lies where the partial file should be made. It was
+    /// not touched.
     #[error(
         "{} lies where the download would be made, and nothing in it belongs to this content; move it away, or use \
          --overwrite to download beside it",
         .0.display()
     )]
     InTheWay(PathBuf),
-    /// Another content of this name was begun in the same folder and is not finished.
+    /// Another content of this name was begun in the same folder and is unfinished.
     #[error(
         "another download to {} is unfinished; finish it first, or use --overwrite to download beside it",
         .0.display()
     )]
     Unfinished(PathBuf),
-    /// Everything is here, but a file was put in its place or changed meanwhile. Both are kept.
+    /// Everything is downloaded, but meanwhile a file was put in its place or changed. Both are
+    /// kept.
     #[error(
         "{} was put there or changed during the download, and is kept; the new file is complete and lies in {}. Move \
          one of them away, or run the same command with --overwrite",
         path.display(), new.display()
     )]
     Kept {
-        /// What is kept.
+        /// The file that is kept.
         path: PathBuf,
-        /// What was downloaded.
+        /// The downloaded file.
         new: PathBuf,
     },
-    /// Everything else is here, but a file was changed by its user after it was complete. His file is kept.
+    /// Everything else is complete, but the user changed a file after it was complete. The user's
+    /// file is kept.
     #[error(
         "everything else is complete, but {} was changed since it was, and is kept; move it away, or use --overwrite \
          to replace it, and run the same command again",
         .0.display()
     )]
     Edited(PathBuf),
-    /// Two files of the content would be one file on this disk.
+    /// Two files of the content would become one file on this disk.
     #[error(
         "\"{one}\" and \"{other}\" are one name on the disk of {}; choose one of them with --select, or another disk",
         folder.display()
     )]
     SameName {
-        /// Where to.
+        /// The target folder.
         folder: PathBuf,
-        /// One of them.
+        /// One name.
         one: String,
-        /// The other.
+        /// The other name.
         other: String,
     },
-    /// It will not fit, and nothing was begun.
+    /// The content does not fit on the disk. Nothing was begun.
     #[error(
         "no space left for {}: {bytes} bytes are needed and {room} may be taken, so {} are missing; make room, or use \
          another disk",
@@ -132,15 +135,15 @@ pub enum DownloadError {
     NoRoom {
         /// The file or folder.
         path: PathBuf,
-        /// What is needed.
+        /// The bytes needed.
         bytes: u64,
-        /// What is free beyond the reserve.
+        /// The bytes free beyond the reserve.
         room: u64,
     },
     /// Another process downloads the same content to the same place.
     #[error("another process is downloading to {}", .0.display())]
     Busy(PathBuf),
-    /// The disk is full and was not waited for.
+    /// The disk is full, and the owner's wait for room is over.
     #[error("no space left for {}; make room, and run the same command to continue", .0.display())]
     DiskFull(PathBuf),
     /// The file system refused.
@@ -148,27 +151,28 @@ pub enum DownloadError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// What peers sent under this content id is not acceptable.
     #[error("the manifest is not acceptable: {0}")]
     Manifest(String),
-    /// Nobody whose signature is demanded has signed it, as far as could be found out.
+    /// No demanded signature was found on the metainfo, as far as peers were asked.
     #[error("no valid signature by whom --signed-by demands: {0}")]
     Unsigned(String),
-    /// It is larger than was asked for.
+    /// The content is larger than the owner allows.
     #[error("the content has {bytes} bytes; at most {bytes_max} are taken")]
     TooLarge {
-        /// Its size.
+        /// The size of the content.
         bytes: u64,
-        /// What is taken at most.
+        /// The largest size allowed.
         bytes_max: u64,
     },
-    /// `--select`, or the choice in a link, matches no file. The sentence lists some that there are.
+    /// `--select`, or the selection in a link, matches no file. The message lists some of the
+    /// files.
     #[error("no file of this content was chosen; it has {0}")]
     NothingSelected(String),
-    /// Something failed in the node that it cannot do without. What is durable stays.
+    /// A part of the node that it cannot do without failed. What is durable stays.
     #[error(transparent)]
     Failed(Failure),
     /// The node shut down first.
@@ -191,7 +195,7 @@ pub enum ShareError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// As many contents are open as the configuration allows.

@@ -1,5 +1,6 @@
-//! What strangers and crashes hand a node, as functions from bytes: the fuzz targets of `tests/fuzz`,
-//! and what must hold whatever the bytes are. Not part of the node; built for tests and fuzzing only.
+//! The fuzz targets of `tests/fuzz`: functions of bytes, for all that strangers and crashes hand a
+//! node, and the invariants that hold for any bytes. Not part of the node; built for tests and
+//! fuzzing only.
 
 mod left;
 mod wire;
@@ -13,11 +14,11 @@ use crate::store::testing;
 /// One decoder, or a few that read the same thing.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
-    /// What it is called, on command lines and as the folder of its corpus.
+    /// Its name on command lines, and the name of its corpus folder.
     pub name: &'static str,
-    /// Decodes the bytes and asserts what must hold; a panic is a find.
+    /// Decodes the bytes and asserts the invariants. A panic is a find.
     pub run: fn(&[u8]),
-    /// Inputs to begin with: what an honest peer or an earlier run would have written.
+    /// The first inputs: what an honest peer or an earlier run would have written.
     pub seeds: fn() -> Vec<Vec<u8>>,
 }
 
@@ -42,7 +43,7 @@ fn content() -> (Arc<Manifest>, testing::Data) {
 mod tests {
     use super::*;
 
-    /// Without any fuzzer: every seed, every cut of it, and every byte of it changed.
+    /// Without a fuzzer: every seed, every cut of it, and every byte of it changed.
     #[test]
     fn no_cut_or_changed_byte_of_an_honest_input_breaks_a_decoder() {
         for target in TARGETS {

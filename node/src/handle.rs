@@ -45,16 +45,18 @@ use crate::{
 };
 pub use crate::{budget::BudgetUse, totals::Totals};
 
-/// Commands that wait for the driver.
+/// Commands queued for the driver.
 const COMMANDS_WAITING_MAX: usize = 256;
-/// The tasks of a node that has failed may take so long to end.
+/// How long the tasks of a failed node may take to end.
 const FAILED_GRACE: Duration = Duration::from_secs(1);
-/// A disk that answers so late at the end does not answer: what waits for it is abandoned, and said. The slowest disks there
-/// are make durable in it what a download may hold back, which is 64 MiB.
+/// How long a shutdown, or the stop of a download, waits for the disks. After that, pending work is
+/// abandoned, and a warning is logged. Even the slowest disks write in this time the 64 MiB that a
+/// download may hold back.
 const DISKS_END_MAX: Duration = Duration::from_secs(30);
-/// The rest of an end has so long at least, once the disks had their time: connections say goodbye for 4 s.
+/// The least time for the rest of a shutdown, after the time for the disks. Connections say goodbye
+/// for 4 s.
 const REST_END_MAX: Duration = Duration::from_secs(5);
-/// So long after its loop is gone a failure is told at the latest.
+/// A failure is known at most this long after the loop has ended.
 const FAILURE_TOLD: Duration = Duration::from_millis(100);
 
 /// A running node. Clones share it. It ends at [`Node::shutdown`].
@@ -77,43 +79,44 @@ pub struct Node {
 pub struct Fetch {
     /// The content.
     pub source: Source,
-    /// The folder that gets the file or folder.
+    /// The folder that receives the file or folder.
     pub folder: PathBuf,
-    /// Replace what is there and differs.
+    /// Replace an existing file or folder with other content.
     pub overwrite: bool,
-    /// Files wanted, as glob patterns on their paths; empty = all.
+    /// The wanted files, as glob patterns on their paths. Empty: all files.
     pub select: Vec<String>,
-    /// Publishers one of whom must have signed it; empty = nobody must.
+    /// One of these publishers must have signed the content. Empty: no signature is demanded.
     pub signed_by: Vec<PublisherKey>,
-    /// Peers to begin with.
+    /// The first peers to dial.
     pub peers: Vec<Address>,
-    /// HTTP servers that have the files (BEP 19), beside those that the source names. These may lie anywhere,
-    /// the others only in the Internet.
+    /// HTTP servers that have the files (BEP 19), besides those that the source names. These
+    /// servers may be anywhere; those that the source names must be in the public Internet.
     pub web_seeds: Vec<String>,
     /// Directories to ask.
     pub directories: Vec<Address>,
-    /// Ask directories: those named, and neighbours that are directories of the content.
+    /// Ask directories: those named here, and neighbours that are directories of the content.
     pub ask_directories: bool,
-    /// Learn of others from neighbours, and tell them.
+    /// Learn of other peers from neighbours, and tell neighbours of other peers.
     pub exchange_peers: bool,
-    /// Try whoever says on the local network that it is there; see [`NodeConfig::lan`].
+    /// Try peers that announce themselves on the local network; see [`NodeConfig::lan`].
     pub find_on_lan: bool,
-    /// How long to go on giving once all is here.
+    /// How long to go on seeding once the download is complete.
     pub seed: SeedGoal,
     /// Give up after this long without a source and without bytes.
     pub patience: Duration,
-    /// How long a full disk is waited for; none = for ever.
+    /// How long to wait for room on a full disk. `None`: for ever.
     pub disk_wait: Option<Duration>,
-    /// Contents that are larger are not downloaded; none = any size.
+    /// The largest content to download, in bytes. `None`: no limit.
     pub bytes_max: Option<u64>,
-    /// Where completed downloads are noted, so that they are known again at once; none = nowhere.
+    /// The folder that records completed downloads, so that they are recognized at once later.
+    /// `None`: nothing is recorded.
     pub state_dir: Option<PathBuf>,
 }
 
-/// Where a download begins.
+/// What a download starts from.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// A link: the manifest comes from peers.
+    /// A magnet link: the manifest comes from peers.
     Magnet(Magnet),
     /// A manifest.
     Manifest(Arc<Manifest>),
@@ -122,7 +125,7 @@ pub enum Source {
 /// Complete data to serve.
 #[derive(Clone, Debug)]
 pub struct Share {
-    /// What it is.
+    /// The content's manifest.
     pub manifest: Arc<Manifest>,
     /// The folder that contains the content's file or folder. Never written to.
     pub root: PathBuf,
@@ -136,10 +139,10 @@ pub struct Shared {
 }
 
 impl Node {
-    /// Listens, and starts every task.
+    /// Starts to listen, and starts every task.
     ///
     /// # Errors
-    /// If an address cannot be listened on or the identity cannot be read; nothing is left behind.
+    /// If an address cannot be listened on or the identity cannot be read. Nothing is left behind.
     pub async fn start(config: NodeConfig) -> Result<Node, StartError> {
         let keypair = match &config.identity {
             Some(path) => identity::load_or_create(path)?,
@@ -220,17 +223,18 @@ impl Node {
         self.network.local_peer().to_string()
     }
 
-    /// Where we listen, each with our peer id.
+    /// The addresses we listen on, each with our peer id.
     pub fn addresses(&self) -> Vec<Address> {
         let peer = self.network.local_peer();
         let listen = self.network.listen_addresses();
         listen.into_iter().map(|address| Address(address.with(Protocol::P2p(peer)))).collect()
     }
 
-    /// Begins a download and returns at once; looking at what is there already shows as its phase.
+    /// Begins a download and returns at once. While existing files are checked, the phase of its
+    /// progress says so.
     ///
     /// # Errors
-    /// If this node takes part in that content already, or has stopped.
+    /// If this node takes part in the content already, or has stopped.
     pub async fn fetch(&self, fetch: Fetch) -> Result<Download, DownloadError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Fetch { fetch: Box::new(fetch), reply };
@@ -242,7 +246,7 @@ impl Node {
         Ok(Download { parts: parts?, commands: self.commands.clone(), vital: self.vital.clone() })
     }
 
-    /// Serves complete data. Sizes are checked now, bytes whenever they are read.
+    /// Serves complete data. Sizes are checked now, bytes each time they are read.
     ///
     /// # Errors
     /// If data is missing or of another size, or too many contents are open.
@@ -252,23 +256,23 @@ impl Node {
         answer.await.map_err(|_| ShareError::Stopped)?
     }
 
-    /// Serves a content no longer.
+    /// Stops serving a content.
     pub async fn unshare(&self, content: ContentId) {
         // A node that has stopped serves nothing.
         let _ = self.commands.send(Command::Unshare { content }).await;
     }
 
-    /// Sets other limits on all bytes sent and received, in bytes per second; none = no limit.
+    /// Replaces the limits on all bytes sent and received, in bytes per second. `None`: no limit.
     pub async fn limit(&self, up: Option<u64>, down: Option<u64>) {
         // A node that has stopped moves nothing.
         let _ = self.commands.send(Command::Limit { up, down }).await;
     }
 
-    /// Sets other caps, on connections (all together), contents and networks. What is over one is not cut
-    /// off, but nothing is added to it.
+    /// Replaces the caps on connections (in total), contents and networks. What exceeds a cap is
+    /// not cut off, but nothing is added to it.
     ///
     /// # Errors
-    /// Names the setting that is out of range; then nothing is changed.
+    /// The error names the setting that is out of range; then nothing is changed.
     pub async fn set_caps(&self, connections_max: u32, caps: Caps) -> Result<(), ConfigError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Cap { connections_max, caps, reply };
@@ -277,87 +281,94 @@ impl Node {
         {
             return answer;
         }
-        // A node that has stopped connects to nobody.
+        // A node that has stopped makes no connections.
         Ok(())
     }
 
-    /// Goes by another atlas from now on: peers met later are placed by it.
+    /// Replaces the atlas. Peers met from now on are placed by it.
     pub async fn set_atlas(&self, atlas: Arc<Atlas>) {
         if let Some(directory) = &self.directory {
             directory.set_atlas(atlas.clone());
         }
-        // A node that has stopped meets nobody.
+        // A node that has stopped meets no peers.
         let _ = self.commands.send(Command::Atlas(atlas)).await;
     }
 
-    /// The directory this node is, if it is one; see [`NodeConfig::directory`].
+    /// The directory that this node runs. `None`: it runs none; see [`NodeConfig::directory`].
     pub fn directory(&self) -> Option<&Directory> {
         self.directory.as_ref()
     }
 
-    /// The atlases that directories offer, of those newer than ours when they were told; only if [`NodeConfig::hear_of_atlases`] is set.
-    /// Anybody may offer anything: what is behind the link must be signed by somebody trusted.
+    /// The offers of directories, of atlases that were newer than ours at the time. Empty unless
+    /// [`NodeConfig::hear_of_atlases`] is set. Any directory may offer anything: the atlas behind a
+    /// link must be signed by a trusted publisher.
     pub fn atlas_offers(&self) -> watch::Receiver<AtlasOffers> {
         self.atlas_offers.clone()
     }
 
-    /// How long ago the node's loop went round: much more than a second means that it hangs.
+    /// The time since the node's loop last ran. Much more than a second means that the loop hangs.
     pub fn pulse_age(&self) -> Duration {
         self.pulse.age()
     }
 
-    /// Waits until something without which this node cannot go on has failed. Whoever owns the node ends then: it neither
-    /// receives nor gives any more, and no method of it waits for what will not come.
+    /// Waits until a part fails that this node cannot go on without. The owner should end the node
+    /// then: it neither receives nor sends any more. Methods of a failed node do not wait for what
+    /// will not come.
     pub async fn failed(&self) -> Failure {
         self.vital.failed().await
     }
 
-    /// The tasks this node cannot do without. What its owner runs around it can be watched together with them.
+    /// The tasks that this node cannot go on without. The owner can watch tasks of its own together
+    /// with them.
     pub fn vital(&self) -> &Vital {
         &self.vital
     }
 
-    /// The threads that touch disks.
+    /// The threads that use the disks.
     #[cfg(test)]
     pub(crate) fn workers(&self) -> &Workers {
         &self.workers
     }
 
-    /// Has the loop fail.
+    /// Makes the loop fail.
     #[cfg(test)]
     pub(crate) async fn fail(&self) {
         self.commands.send(Command::Fail).await.expect("the loop runs");
     }
 
-    /// Sums over all contents, renewed several times a second.
+    /// Totals over all contents, updated several times a second.
     pub fn totals(&self) -> watch::Receiver<Totals> {
         self.totals.clone()
     }
 
-    /// The busiest contents, at most `max`, and what was given of each. None if the node's loop has ended.
+    /// The busiest contents, at most `max`, and what was sent of each. `None`: the node's loop has
+    /// ended.
     pub async fn givings(&self, max: usize) -> Option<Givings> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(Command::Givings { max, reply }).await.ok()?;
         answer.await.ok()
     }
 
-    /// How long it took to read what was sent, from the wish to its being verified in memory.
+    /// How long the reads of sent runs took, from the request for a run until it is verified in
+    /// memory.
     pub fn disk_reads(&self) -> Durations {
         self.measured.reads().durations()
     }
 
-    /// How long neighbours that wanted something waited until they were served. Who still waits is not in it.
+    /// How long interested neighbours waited until they were served. Neighbours still waiting are
+    /// not included.
     pub fn slot_waits(&self) -> Durations {
         self.measured.waits().durations()
     }
 
-    /// Finishes the runs being sent (for at most `grace`), saves what was received, and ends every task. A disk that does not
-    /// answer is waited for half a minute; what is then left is abandoned, and said in the log.
+    /// Finishes the runs being sent (for at most `grace`), saves what was received, and ends every
+    /// task. Waits half a minute for a disk that does not answer. What is left then is abandoned,
+    /// and a warning is logged.
     pub async fn shutdown(&self, grace: Duration) {
         self.shutdown_within(grace, DISKS_END_MAX).await;
     }
 
-    /// The same; what a disk does has so long, beyond `grace`.
+    /// As [`Node::shutdown`], with another time for disks in addition to `grace`.
     pub(crate) async fn shutdown_within(&self, grace: Duration, disks: Duration) {
         let until = Instant::now() + grace + disks;
         let rest = || until.max(Instant::now()) + REST_END_MAX;
@@ -373,17 +384,19 @@ impl Node {
         self.tasks.close();
         match self.vital.failure() {
             None => say_abandoned("what waits for a disk", &timeout_at(rest(), self.tasks.wait()).await),
-            // Who told the others to end is gone: some may wait for it for ever.
+            // The loop that tells the other tasks to end is gone. Some tasks may wait for it for
+            // ever.
             Some(_) => _ = timeout(FAILED_GRACE, self.tasks.wait()).await,
         }
         let workers = self.workers.clone();
-        // Joins threads: not on a thread of the runtime. It fails only if that goes down itself.
+        // Joins threads, so it must not run on a thread of the runtime. Fails only if the runtime
+        // ends.
         let joining = tokio::task::spawn_blocking(move || workers.shut_down());
         say_abandoned("a disk thread", &timeout_at(rest(), joining).await);
     }
 }
 
-/// What did not end in time is left to the end of the process.
+/// Warns of a part that did not end in time. It is left to the end of the process.
 fn say_abandoned<T>(what: &str, ended: &Result<T, Elapsed>) {
     if ended.is_err() {
         tracing::warn!(
@@ -392,7 +405,7 @@ fn say_abandoned<T>(what: &str, ended: &Result<T, Elapsed>) {
     }
 }
 
-/// Why the driver no longer answers. It is gone a moment before its failure is told.
+/// Why the driver no longer answers. The driver is gone a moment before its failure is known.
 async fn why_stopped(vital: &Vital) -> DownloadError {
     match timeout(FAILURE_TOLD, vital.failed()).await {
         Ok(failure) => DownloadError::Failed(failure),
@@ -400,7 +413,7 @@ async fn why_stopped(vital: &Vital) -> DownloadError {
     }
 }
 
-/// Finds out where we are. The atlas is looked through on a blocking thread, before the first peer is met.
+/// Finds out where we are. Searches the atlas on a blocking thread, before the first peer is met.
 async fn locate(config: &NodeConfig, network: &Network, vital: &Vital) -> Nearness {
     let told: Vec<_> = config.listen.iter().map(|address| address.0.clone()).collect();
     let mut nearness = Nearness::new(&told, &network.listen_addresses());
@@ -414,7 +427,7 @@ async fn locate(config: &NodeConfig, network: &Network, vital: &Vital) -> Nearne
     nearness
 }
 
-/// What a download's owner holds.
+/// What the owner of a download holds.
 pub(crate) struct DownloadParts {
     pub(crate) content: ContentKey,
     pub(crate) progress: watch::Receiver<Progress>,
@@ -424,7 +437,7 @@ pub(crate) struct DownloadParts {
     pub(crate) cancelled: Arc<AtomicBool>,
 }
 
-/// A download under way. Dropping it does not stop it; [`Download::stop`] does.
+/// A download in progress. Dropping it does not stop it; [`Download::stop`] does.
 pub struct Download {
     parts: DownloadParts,
     commands: mpsc::Sender<Command>,
@@ -432,20 +445,20 @@ pub struct Download {
 }
 
 impl Download {
-    /// How it goes, renewed several times a second.
+    /// The progress, updated several times a second.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.parts.progress.clone()
     }
 
-    /// The manifest, once it is known.
+    /// The manifest. `None`: it is not known yet.
     pub fn manifest(&self) -> Option<Arc<Manifest>> {
         self.parts.manifest.borrow().clone()
     }
 
-    /// Waits until everything wanted is here, verified and durable. To be asked once.
+    /// Waits until everything wanted is here, verified and durable. May be called once.
     ///
     /// # Errors
-    /// Why it ended without; see [`DownloadError`].
+    /// The reason why the download ended without its content; see [`DownloadError`].
     pub async fn finished(&mut self) -> Result<Summary, DownloadError> {
         let Some(outcome) = &mut self.parts.outcome else { return Err(DownloadError::Stopped) };
         match outcome.await {
@@ -454,13 +467,14 @@ impl Download {
         }
     }
 
-    /// Waits until the goal of giving is reached.
+    /// Waits until the seeding goal is reached.
     pub async fn seeded(&mut self) {
-        // An error means that the node has stopped: nothing more is given.
+        // An error means that the node has stopped: it sends nothing more.
         let _ = self.parts.seeded.wait_for(|&seeded| seeded).await;
     }
 
-    /// Leaves the swarm; what was received is durable when this returns, unless the disk does not answer for half a minute.
+    /// Leaves the swarm. When this returns, what was received is durable, unless the disk does not
+    /// answer for half a minute.
     pub async fn stop(self) {
         self.parts.cancelled.store(true, Ordering::Relaxed);
         let (reply, done) = oneshot::channel();

@@ -1,16 +1,16 @@
-//! What a download took across the border of our own AS, and from which.
+//! Bytes that a download imported into our own AS, by the AS they came from.
 
 use std::collections::BTreeMap;
 
 use nearcast_core::asn::Asn;
 
-/// ASes counted one by one; bytes of further ones are only in the sum.
+/// ASes counted one by one. Bytes of further ASes are in the sum only.
 const ASES_MAX: usize = 1_024;
 
-/// Bytes by the AS they came from, our own not among them.
+/// Bytes by the AS that they came from. Our own AS is not included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imports {
-    /// By AS. The sum may be less than all that was imported: at most 1,024 ASes are told apart.
+    /// Bytes by AS. The sum may be less than all that was imported: at most 1,024 ASes are counted.
     pub by_as: BTreeMap<Asn, u64>,
 }
 

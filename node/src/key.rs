@@ -1,8 +1,8 @@
-//! A publisher's key: a file that only its owner can read, and what it signs.
+//! A publisher's key: a file that only its owner can read, and the signatures made with it.
 //!
-//! The file has the same form as the one that makes a node itself (`--identity`): libp2p's encoding of an
-//! ed25519 key pair. What is signed begins with a context string, so one key could serve for both; better
-//! is one for each, as a node's key lies on the machine that is reachable from everywhere.
+//! The file has the same form as a node's identity (`--identity`): libp2p's encoding of an ed25519
+//! key pair. Signed messages begin with a context string, so one key could serve for both. A key
+//! for each is better, as a node's key lies on a machine that can be reached from everywhere.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use nearcast_core::{
 pub use crate::error::KeyError;
 use crate::net::identity::{self, Exposure};
 
-/// The secret half. It shows itself nowhere.
+/// The secret half of the key. It is never printed.
 pub struct SecretKey {
     seed: [u8; 32],
     public: PublisherKey,
@@ -28,21 +28,21 @@ impl std::fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// A new key in a file of its own, which must not be there yet. Nobody but its owner can read it.
+    /// Creates a key in a new file, which only its owner can read.
     ///
     /// # Errors
-    /// [`KeyError::Exists`] if something is there, which stays as it is; [`KeyError::Unusable`] if the file
-    /// cannot be written, and then there is none.
+    /// [`KeyError::Exists`] if something is there already, which stays as it is.
+    /// [`KeyError::Unusable`] if the file cannot be written; then none is left.
     pub fn create(path: &Path) -> Result<SecretKey, KeyError> {
         SecretKey::of(path, identity::create(path)?)
     }
 
-    /// The key in a file.
+    /// Reads the key in a file.
     ///
     /// # Errors
-    /// [`KeyError::Unusable`] if the file holds none, cannot be read, or can be read by others: whoever has
-    /// it can publish in its owner's name. A group may read it only if it is owned by root, as credentials of systemd
-    /// and secrets of containers are.
+    /// [`KeyError::Unusable`] if the file holds no key, cannot be read, or can be read by others: a
+    /// reader can publish in the owner's name. A group may read the file only if root owns it, as
+    /// with systemd credentials and container secrets.
     pub fn load(path: &Path) -> Result<SecretKey, KeyError> {
         let (keypair, exposure) = identity::load(path)?;
         if exposure != Exposure::None {
@@ -60,7 +60,7 @@ impl SecretKey {
         Ok(SecretKey { seed, public: PublisherKey(pair.public().to_bytes()) })
     }
 
-    /// The half that others may know, and verify with.
+    /// The public half, which verifies signatures.
     pub fn public(&self) -> PublisherKey {
         self.public
     }
@@ -71,16 +71,17 @@ impl SecretKey {
     }
 }
 
-/// Whether a node could be made itself by the key in a file that is there.
+/// Checks that the key in an existing file can be a node's identity.
 ///
 /// # Errors
-/// [`KeyError::Unusable`] if the file holds none, cannot be read, or can be read or replaced by others.
+/// [`KeyError::Unusable`] if the file holds no key, cannot be read, or can be read or replaced by
+/// others.
 pub fn check_identity(path: &Path) -> Result<(), KeyError> {
     identity::load_identity(path).map(drop)
 }
 
-/// Whether the bytes of a file look like a secret key, so that one that was named by mistake is not taken
-/// for something else.
+/// Whether the bytes of a file look like a secret key. Guards against a key file that was named by
+/// mistake.
 pub fn is_secret_key(bytes: &[u8]) -> bool {
     libp2p::identity::Keypair::from_protobuf_encoding(bytes).is_ok()
 }

@@ -1,12 +1,12 @@
-//! Others on the local network: multicast DNS (RFC 6762, RFC 6763) under a service name of our own.
+//! Peers on the local network: multicast DNS (RFC 6762, RFC 6763) under a service name of our own.
 //!
-//! A node says that it is there, and at which ports; never what it downloads. Who hears it knows an address
-//! and nothing more: whether that peer has a content shows when it is asked. libp2p's own mDNS is not used:
-//! it speaks for every libp2p program under one name, remembers whatever it hears for as long as the sender
-//! likes, and its tasks outlive the swarm.
+//! A node announces that it is there and its ports, never what it downloads. A listener learns an
+//! address and nothing more: whether the peer has a content shows when the peer is asked. libp2p's
+//! own mDNS is not used: it speaks for every libp2p program under one name, remembers peers for as
+//! long as the sender likes, and its tasks outlive the swarm.
 //!
-//! Invariants: where a peer is, is where its packet came from, and that is on a subnet of ours; at most
-//! [`PEERS_MAX`] are remembered, none for longer than [`REMEMBERED_FOR`].
+//! Invariants: the IP of a peer is the source of its packet, and lies on a subnet of ours. At most
+//! [`PEERS_MAX`] peers are remembered, none for longer than [`REMEMBERED_FOR`].
 
 mod message;
 mod socket;
@@ -18,36 +18,36 @@ use tokio::time::Instant;
 
 pub(crate) use self::socket::{Lan, may_run, run};
 
-/// Peers remembered; while there are so many, newcomers are not heard.
+/// The most peers remembered. While there are so many, newcomers are ignored.
 const PEERS_MAX: usize = 128;
-/// A peer that has not been heard of for this long is gone: it says that it is there every 45 seconds.
+/// A peer not heard of for this long is gone: a peer announces itself every 45 seconds.
 const REMEMBERED_FOR: Duration = Duration::from_secs(150);
 
-/// What somebody said of itself.
+/// What a peer announces about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) peer: PeerId,
-    /// Ports it listens on over TCP and over QUIC; 0 = none.
+    /// The ports it listens on, over TCP and over QUIC. 0: none.
     pub(crate) tcp: u16,
     pub(crate) udp: u16,
-    /// It leaves.
+    /// The peer leaves.
     pub(crate) leaves: bool,
 }
 
-/// Who said what, from where.
+/// An announcement, and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) said: Said,
-    /// Where the packet came from.
+    /// The source of the packet.
     pub(crate) ip: Ipv4Addr,
 }
 
-/// Who is there.
+/// The peers on the local network, and when each was last heard.
 #[derive(Debug, Default)]
 pub(crate) struct LanBook(BTreeMap<PeerId, Instant>);
 
 impl LanBook {
-    /// Notes that a peer is there; true if that is news.
+    /// Notes that a peer is there. Returns true if it is new.
     pub(crate) fn on_heard(&mut self, now: Instant, peer: PeerId) -> bool {
         let gone = |heard: &Instant| now.saturating_duration_since(*heard) >= REMEMBERED_FOR;
         self.0.retain(|_, heard| !gone(heard));
@@ -62,12 +62,12 @@ impl LanBook {
         false
     }
 
-    /// A peer said that it leaves.
+    /// Forgets a peer that says that it leaves.
     pub(crate) fn on_left(&mut self, peer: &PeerId) {
         self.0.remove(peer);
     }
 
-    /// Everybody who is there.
+    /// All peers that are there.
     pub(crate) fn peers(&self) -> impl Iterator<Item = PeerId> + '_ {
         self.0.keys().copied()
     }

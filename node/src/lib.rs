@@ -1,4 +1,4 @@
-//! What a peer does: sockets, streams, disks and tasks around the policy core.
+//! A node: the sockets, streams, disks and tasks around the policy core.
 
 pub mod address;
 pub mod atlas;

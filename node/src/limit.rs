@@ -1,12 +1,12 @@
-//! Waiting for one's turn to send or receive: the rates of the core, with a queue before them.
+//! Waiting for a turn to send or receive: the rates of the core, with a queue in front.
 //!
-//! Peers take turns, each peer's runs in order, so that one that asks a lot does not hold up the
-//! others. A run passes in portions, as the core wants it; one that was begun goes on before another
-//! begins, so that few are under way at once, and with them few buffers. Nobody overtakes at the level
-//! that refuses.
+//! Peers take turns, and each peer's runs keep their order, so that a peer that requests a lot does
+//! not hold up the others. A run passes in the portions that the core asks for. A run that was
+//! begun goes on before another begins, so that few runs, and with them few buffers, are under way
+//! at once. At the level that refuses, no waiter overtakes another.
 //!
-//! While nobody waits there is no task and no timer. The first to wait starts the task that grants
-//! turns; it ends when the last waiter is gone.
+//! While nothing waits there is no task and no timer. The first waiter starts the task that grants
+//! turns. The task ends when the last waiter is gone.
 
 mod turns;
 
@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use self::turns::Turns;
 use crate::vital::Vital;
 
-/// A limit on bytes, with fair turns. Clones share it.
+/// A limit on bytes, with fair turns. Clones share the limit.
 #[derive(Clone)]
 pub(crate) struct Limiter {
     shared: Arc<Shared>,
@@ -34,24 +34,24 @@ pub(crate) struct Limiter {
 struct Shared {
     origin: Instant,
     turns: Mutex<Turns<oneshot::Sender<()>>>,
-    /// A rate changed, or somebody left: who waits may have to wait less.
+    /// A rate changed, or a waiter left: the others may have to wait less.
     changed: Notify,
-    /// Where the task that grants turns is counted: nobody ends before it.
+    /// Tracks the task that grants turns, so that a shutdown waits for it.
     tasks: TaskTracker,
     vital: Vital,
 }
 
-/// Leave for some bytes, given a portion at a time.
+/// Permission for some bytes, given a portion at a time.
 pub(crate) struct Pass {
     limiter: Limiter,
     account: Account,
-    /// Given and not told yet.
+    /// Bytes granted and not yet returned by `next`.
     granted: u64,
     left: u64,
 }
 
 impl Pass {
-    /// How many bytes may pass now; 0 when all have.
+    /// How many bytes may pass now. 0: all have passed.
     pub(crate) async fn next(&mut self) -> u64 {
         if self.granted == 0 && self.left > 0 {
             let portion = self.limiter.wait(self.account, self.left, Place::Front).await;
@@ -62,16 +62,17 @@ impl Pass {
     }
 }
 
-/// Where in the queue somebody stands.
+/// The part of the queue that a waiter joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Among those who go on.
+    /// Among runs that go on.
     Front,
-    /// Among those who begin.
+    /// Among runs that begin.
     Back,
 }
 
-/// Somebody who waits. Left without a turn, the task must know, lest it sleep for the sake of nobody.
+/// A waiter. If it leaves without a turn, it wakes the task, which would otherwise sleep for no
+/// waiter.
 struct Waiting<'a> {
     shared: &'a Shared,
     granted: bool,
@@ -86,7 +87,7 @@ impl Drop for Waiting<'_> {
 }
 
 impl Limiter {
-    /// Limits from now on. Its task runs among `tasks`.
+    /// A limiter with these limits. Its task runs among `tasks`.
     pub(crate) fn new(limits: Limits, tasks: TaskTracker, vital: Vital) -> Limiter {
         Limiter {
             shared: Arc::new(Shared {
@@ -99,15 +100,17 @@ impl Limiter {
         }
     }
 
-    /// Waits until `bytes` may begin to pass between us and a peer. Who stops waiting gives up the turn.
+    /// Waits until `bytes` may begin to pass between us and a peer. Dropping the future gives up
+    /// the turn.
     pub(crate) async fn begin(&self, account: Account, bytes: u64) -> Pass {
         let granted = if bytes > 0 { self.wait(account, bytes, Place::Back).await } else { 0 };
         Pass { limiter: self.clone(), account, granted, left: bytes - granted }
     }
 
-    /// Waits for a portion of `bytes`; how many it is.
+    /// Waits for a portion of `bytes`. Returns the size of the portion.
     async fn wait(&self, account: Account, bytes: u64, place: Place) -> u64 {
-        // Dropped after the receiving end below, so that the task finds it closed.
+        // Declared before the receiving end, so dropped after it: the task then finds the channel
+        // closed.
         let mut waiting = Waiting { shared: &self.shared, granted: true };
         let (portion, turn) = {
             let mut turns = self.shared.lock();
@@ -124,13 +127,13 @@ impl Limiter {
             (portion, turn)
         };
         waiting.granted = false;
-        // The task drops no waiter before granting it, unless the runtime itself goes down.
+        // The task grants before it drops a waiter, unless the runtime itself goes down.
         let _ = turn.await;
         waiting.granted = true;
         portion
     }
 
-    /// Changes the limits, from now on.
+    /// Replaces the limits.
     pub(crate) fn set(&self, limits: Limits) {
         let now = self.shared.now();
         self.shared.lock().rates.set(now, limits);
@@ -152,7 +155,7 @@ async fn grant_turns(shared: Arc<Shared>) {
     loop {
         let wait = {
             let mut turns = shared.lock();
-            // Who stopped waiting is passed over at its turn, without spending its bytes.
+            // A waiter that left is skipped at its turn, without spending its bytes.
             let wait = turns.grant(shared.now(), |grant| !grant.is_closed(), |grant| grant.send(()).is_ok());
             if wait.is_none() {
                 turns.granting = false;
@@ -206,7 +209,7 @@ mod tests {
             async move { pass_whole(&limiter, of(number % 4), RUN).await }
         });
         assert_eq!(futures::future::join_all(waiters).await, [RUN; 16]);
-        // 4 MiB less a burst of 20 ms, at 20 MiB/s. A loaded machine may only be slower.
+        // 4 MiB less a burst of 20 ms, at 20 MiB/s. A loaded machine can only be slower.
         assert!(start.elapsed() >= Duration::from_millis(179), "{:?}", start.elapsed());
         assert!(start.elapsed() < Duration::from_secs(10));
     }

@@ -1,4 +1,4 @@
-//! Where we are, and so how near others are.
+//! Our place in the network, and how near other peers are.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -20,29 +20,30 @@ use crate::{
 /// Our own place in the network.
 #[derive(Debug, Default)]
 pub(crate) struct Nearness {
-    /// IPs we listen on, those of every interface if we listen everywhere.
+    /// The IPs we listen on: those of every interface if we listen everywhere. Also the public IP
+    /// at which a directory saw us.
     ours: Vec<IpAddr>,
-    /// IPs the user told us to listen on.
+    /// The IPs that the user configured to listen on.
     told: Vec<IpAddr>,
-    /// Networks our interfaces are on, loopback left out: it stands for distant ones.
+    /// The subnets of our interfaces, without loopback, which in tests stands for distant networks.
     subnets: Vec<(IpAddr, u8)>,
-    /// Our own part of the network, as it is now.
+    /// What is known of our own part of the network.
     surroundings: Surroundings,
     outlook: Option<Outlook>,
 }
 
-/// What an atlas says from where we are.
+/// What an atlas says, as seen from our place.
 #[derive(Debug)]
 pub(crate) struct Outlook {
     atlas: Arc<Atlas>,
-    /// Where we are, by each of our addresses.
+    /// Our place, for each of our addresses.
     ours: Vec<Place>,
-    /// Distances from our AS; none if it is not known.
+    /// Distances from our AS. `None`: our AS is not known.
     view: Option<Viewpoint>,
 }
 
 impl Outlook {
-    /// Looks around from `ours`. Goes through the whole graph: some milliseconds.
+    /// Computes distances from `ours`. Visits the whole graph, which takes some milliseconds.
     pub(crate) fn new(atlas: Arc<Atlas>, ours: &[IpAddr]) -> Outlook {
         let ours: Vec<Place> = ours.iter().map(|&ip| atlas.place(ip)).collect();
         let view = ours.iter().find_map(|place| place.asn).map(|asn| atlas.view_from(asn));
@@ -57,7 +58,8 @@ impl Outlook {
 }
 
 impl Nearness {
-    /// `told` are the addresses to listen on as configured, `listen` those really listened on.
+    /// `told`: the addresses to listen on as configured. `listen`: the addresses really listened
+    /// on.
     pub(crate) fn new(told: &[Multiaddr], listen: &[Multiaddr]) -> Nearness {
         let wide_enough = |&(ip, bits): &(IpAddr, u8)| bits < if ip.is_ipv4() { 32 } else { 128 };
         Nearness {
@@ -69,19 +71,20 @@ impl Nearness {
         }
     }
 
-    /// Our own part of the network.
+    /// What is known of our own part of the network.
     pub(crate) fn surroundings(&self) -> &Surroundings {
         &self.surroundings
     }
 
-    /// Addresses we are at.
+    /// Our own IPs.
     pub(crate) fn ours(&self) -> &[IpAddr] {
         &self.ours
     }
 
-    /// A directory saw us at an address. Behind a NAT that is the only way to learn where we are; who has a public address
-    /// needs nobody's word for it. The first word stands, so that a directory that comes later cannot move us elsewhere; a false
-    /// one costs us nearness, and nobody else anything. True if it was news.
+    /// Notes that a directory saw us at an IP. Behind a NAT this is the only way to learn our
+    /// public IP; with a public IP of our own, no directory is believed. The first report stands,
+    /// so that a later directory cannot move us elsewhere. A false report costs us nearness, and
+    /// costs other peers nothing. Returns true if the IP is new.
     pub(crate) fn on_seen_at(&mut self, ip: IpAddr) -> bool {
         let is_public = |ip: &IpAddr| Scope::of(*ip) == Scope::Public;
         let is_news = is_public(&ip) && !self.ours.iter().any(is_public);
@@ -89,27 +92,27 @@ impl Nearness {
         is_news
     }
 
-    /// The atlas gone by.
+    /// The atlas in use.
     pub(crate) fn atlas(&self) -> Option<&Arc<Atlas>> {
         self.outlook.as_ref().map(|outlook| &outlook.atlas)
     }
 
-    /// Goes by this atlas from now on.
+    /// Replaces the atlas in use.
     pub(crate) fn look_around(&mut self, outlook: Outlook) {
         self.outlook = Some(outlook);
     }
 
-    /// The version of our atlas, if there is one.
+    /// The version of our atlas. `None`: there is no atlas.
     pub(crate) fn atlas_version(&self) -> Option<u64> {
         self.outlook.as_ref().map(|outlook| outlook.atlas.version())
     }
 
-    /// Our AS; none without an atlas, or if it does not know our addresses.
+    /// Our AS. `None`: there is no atlas, or it does not know our IPs.
     pub(crate) fn our_asn(&self) -> Option<Asn> {
         self.outlook.as_ref()?.ours.iter().find_map(|place| place.asn)
     }
 
-    /// How near an address is.
+    /// How near an IP is.
     pub(crate) fn near(&self, ip: IpAddr) -> Near {
         let near = match &self.outlook {
             Some(outlook) => outlook.near(ip),
@@ -126,12 +129,12 @@ impl Nearness {
         by_prefix.min().unwrap_or(Tier::Unknown)
     }
 
-    /// Whether an address that somebody seen at `teller` told us may be dialled.
+    /// Whether we may dial an address that a peer seen at `teller` told us.
     pub(crate) fn may_dial(&self, ip: IpAddr, port: u16, teller: Option<IpAddr>) -> bool {
         Scope::may_dial(ip, port, teller, &self.told)
     }
 
-    /// Whether an address that a link names may be dialled.
+    /// Whether we may dial an address that a magnet link names.
     pub(crate) fn may_dial_by_link(&self, ip: IpAddr, port: u16) -> bool {
         Scope::may_dial_by_link(ip, port, &self.surroundings.ours(), &self.told)
     }

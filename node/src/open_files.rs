@@ -1,47 +1,48 @@
-//! Sockets and files are what a node needs most of; systems allow few by default and more on request.
+//! Open files: a node needs many sockets and files; systems allow few by default and more on
+//! request.
 //!
-//! Invariant: connections never take what the disks need. Each kind has its share of the limit that was
-//! found, so that somebody who connects a lot runs into a cap of ours, which costs nothing, and not into
-//! the system's, which would hit whoever opens something next.
+//! Invariant: connections never take what the disks need. Each kind has its share of the limit
+//! found. A peer that opens many connections thus meets our own cap, which costs nothing, and not
+//! the system's, which would hit whatever opens a file next.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// More than this no node needs: connections, and a bounded number of open files.
+/// The most files a node needs: connections, and a bounded number of open files.
 const WANTED: u64 = 65_536;
-/// Files of contents open at a time, all together.
+/// The most files of contents open at a time, in total.
 const DISK_MAX: usize = 1024;
-/// And at least: one that is read and one that is written, for each of a few worker threads.
+/// The least: one file read and one written, for each of a few worker threads.
 const DISK_MIN: usize = 8;
-/// Folders of contents open at a time, one a content.
+/// The most folders of contents open at a time, one for each content.
 const FOLDERS_MAX: usize = 64;
-/// What is neither content nor connection: standard streams, the runtime's own, listeners, an admin
-/// listener with its clients, journals, a scan.
+/// Files that are neither content nor connection: standard streams, the runtime's own, listeners,
+/// an admin listener with its clients, journals, a scan.
 const OTHER_MAX: u64 = 96;
-/// Connections being made by others: see `budget/plan.rs`, which has the same number.
+/// Inbound connections being made: the same number as in `budget/plan.rs`.
 const PENDING_INBOUND_MAX: u32 = 512;
-/// Those waiting to be made: see there, too.
+/// Inbound connections waiting to be made: the same number as in `budget/plan.rs`.
 const WAITING_INBOUND_MAX: u32 = 2_048;
 const PENDING_OUTBOUND_MAX: u32 = 64;
 
-/// Who may have how many files open.
+/// How many files each kind may have open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Budget {
-    /// All together.
+    /// All kinds together.
     pub(crate) limit: u64,
     /// Files of contents.
     pub(crate) disk: usize,
     /// Folders of contents.
     pub(crate) folders: usize,
-    /// Connections being made, by others and by us.
+    /// Connections being made, inbound and outbound, and inbound ones waiting to be made.
     pub(crate) pending_inbound_max: u32,
     pub(crate) waiting_inbound_max: u32,
     pub(crate) pending_outbound_max: u32,
-    /// Connections that are up.
+    /// Established connections.
     connections: u32,
 }
 
 impl Budget {
-    /// Divides `limit`.
+    /// Divides `limit` among the kinds.
     pub(crate) fn of(limit: u64) -> Budget {
         let limit = limit.min(WANTED);
         let disk = (limit as usize / 4).clamp(DISK_MIN, DISK_MAX);
@@ -64,14 +65,14 @@ impl Budget {
         }
     }
 
-    /// As many of the wanted connections as fit.
+    /// The wanted number of connections, reduced to what fits.
     pub(crate) fn connections_max(&self, wanted: u32) -> u32 {
         wanted.min(self.connections)
     }
 }
 
-/// Raises the soft limit on open files as far as the hard limit lets it, and says so when even then fewer
-/// connections fit than are wanted.
+/// Raises the soft limit on open files as far as the hard limit allows. Warns if even then fewer
+/// connections fit than wanted.
 pub(crate) fn claim(connections_wanted: u32) -> Budget {
     raise_limit();
     let budget = Budget::current();
@@ -89,13 +90,13 @@ pub(crate) fn claim(connections_wanted: u32) -> Budget {
 }
 
 impl Budget {
-    /// By the limit as it is.
+    /// The budget by the present limit.
     pub(crate) fn current() -> Budget {
         Budget::of(getrlimit(Resource::Nofile).current.unwrap_or(WANTED))
     }
 }
 
-/// What is refused stays as it was: everything is bounded by the limit found.
+/// Raises the soft limit. If that is refused, the limit stays, and everything is bounded by it.
 fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let allowed = limit.maximum.unwrap_or(WANTED).min(WANTED);

@@ -1,11 +1,13 @@
-//! Who is who: peers by the small number the core knows them by, their ids, and their connections.
+//! The peer book: peers by the number that the core knows them by, their ids, and their
+//! connections.
 //!
-//! Which addresses a peer has, and which of them may be dialled now, is decided by the core's address book; here are the
-//! names, and multiaddrs.
+//! The core's address book decides which addresses a peer has, and which of them may be dialled
+//! now. This module has the ids and the multiaddrs.
 //!
-//! Invariants: an id has at most one number, and so has an address that was named without an id, however often it was named.
-//! Whoever answers at such an address has a number of its own, of which the other is an alias, until somebody else answers
-//! there. Whoever is here is in the core's book, and the other way round.
+//! Invariants: an id has at most one number. So has an address that was named without an id,
+//! however often it was named. The peer that answers at such an address has a number of its own.
+//! The number of the address is an alias of it, until another peer answers there. The peers here
+//! are exactly those in the core's book.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -36,23 +38,23 @@ use crate::{
     wire::control::{PeerRecord, port},
 };
 
-/// Whose word it is that a peer is somewhere.
+/// The source of a statement that a peer is at an address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Word {
     /// Where the teller itself was seen.
     pub(crate) ip: Option<IpAddr>,
-    /// How much its word counts.
+    /// How much the teller's statement counts.
     pub(crate) rank: Rank,
 }
 
-/// What to do to reach a peer.
+/// How to reach a peer.
 #[derive(Clone, Debug)]
 pub(crate) enum Way {
-    /// Dial it, or whoever is there if its id is not known.
+    /// Dial these addresses. `None` as id: accept any peer that answers.
     Dial(Option<PeerId>, Vec<Target>),
-    /// Its address was dialled enough of late.
+    /// The address was dialled often enough lately. Try again after this time.
     Later(Duration),
-    /// Nobody knows where it is.
+    /// No address of the peer is known.
     None,
 }
 
@@ -61,15 +63,15 @@ pub(crate) enum Way {
 pub(crate) struct PeerBook {
     peers: BTreeMap<PeerKey, Known>,
     by_id: BTreeMap<PeerId, PeerKey>,
-    /// Numbers of addresses without an id, by the first address of each.
+    /// Numbers of addresses named without an id, by the first address of each.
     by_address: BTreeMap<Multiaddr, PeerKey>,
     book: AddressBook,
-    /// Peers that have a connection.
+    /// How many peers have a connection.
     online: usize,
 }
 
 impl PeerBook {
-    /// An empty book. `seed` is a secret.
+    /// An empty book. `seed` must be secret.
     pub(crate) fn new(seed: u64) -> PeerBook {
         PeerBook {
             peers: BTreeMap::new(),
@@ -80,7 +82,7 @@ impl PeerBook {
         }
     }
 
-    /// Gives a number its name.
+    /// Enters a number, and its id if known.
     fn name(&mut self, key: PeerKey, id: Option<PeerId>) -> PeerKey {
         self.peers.insert(key, Known { id, ..Known::default() });
         if let Some(id) = id {
@@ -89,7 +91,7 @@ impl PeerBook {
         key
     }
 
-    /// Follows the core's book: whom it forgot is forgotten, and `key` is where it says.
+    /// Follows the core's book: forgets the peers it forgot, and updates the IP of `key`.
     fn follow(&mut self, key: PeerKey) {
         for key in self.book.take_forgotten() {
             if let Some(id) = self.peers.remove(&key).and_then(|known| known.id)
@@ -103,7 +105,7 @@ impl PeerBook {
         }
     }
 
-    /// The number of a peer by its id, new if need be.
+    /// The number of a peer by its id. A new number if the id is unknown.
     pub(crate) fn key_of(&mut self, id: PeerId) -> PeerKey {
         if let Some(&key) = self.by_id.get(&id) {
             return key;
@@ -114,7 +116,8 @@ impl PeerBook {
         key
     }
 
-    /// The number of the peer at an address that the user typed: neither it nor the address is ever forgotten.
+    /// The number of the peer at an address that the user typed. The peer and the address are never
+    /// forgotten.
     pub(crate) fn key_at(&mut self, address: &Multiaddr) -> PeerKey {
         let key = self.key_wanted(peer_of(address), &without_peer(address));
         match endpoint_of(address) {
@@ -130,7 +133,7 @@ impl PeerBook {
         key
     }
 
-    /// The number of the peer at an address that a link names.
+    /// The number of the peer at an address that a magnet link names.
     pub(crate) fn key_linked(&mut self, peer: Option<PeerId>, endpoint: Endpoint) -> PeerKey {
         let address = multiaddrs(&endpoint).into_iter().next().unwrap_or_else(Multiaddr::empty);
         let key = self.key_wanted(peer, &address);
@@ -139,7 +142,7 @@ impl PeerBook {
         key
     }
 
-    /// The number of this peer, or of whoever is at this address.
+    /// The number of the peer with this id, or of an address named without an id.
     fn key_wanted(&mut self, id: Option<PeerId>, address: &Multiaddr) -> PeerKey {
         let known = match id {
             Some(id) => self.by_id.get(&id),
@@ -156,20 +159,21 @@ impl PeerBook {
         key
     }
 
-    /// A new number, for an HTTP server: nothing else is known of it here.
+    /// A new number for an HTTP server. Nothing else of the server is stored here.
     pub(crate) fn key_of_server(&mut self) -> PeerKey {
         let key = self.book.keep_new();
         self.peers.insert(key, Known { is_server: true, ..Known::default() });
         key
     }
 
-    /// An HTTP server is not used any more.
+    /// Frees the number of an HTTP server that is no longer used.
     pub(crate) fn release_server(&mut self, key: PeerKey) {
         self.book.release(key);
         self.follow(key);
     }
 
-    /// Somebody else says where a peer is. Its number, if that is believed or the peer is known.
+    /// Notes where a third party says that a peer is. Returns the peer's number if the peer is
+    /// known or the statement is believed.
     pub(crate) fn hear(
         &mut self,
         now: Timestamp,
@@ -187,7 +191,8 @@ impl PeerBook {
         heard
     }
 
-    /// A peer that came to us can be found again where it says it listens.
+    /// Notes the address at which a peer that came to us says it listens, so that we can dial it
+    /// later.
     pub(crate) fn learn_claimed(&mut self, key: PeerKey) {
         let claimed = self.peers.get(&key).and_then(Known::endpoint);
         if let Some(endpoint) = claimed.as_ref().and_then(serving) {
@@ -201,7 +206,7 @@ impl PeerBook {
         self.names_of(key).chain([key]).any(|name| self.book.is_typed(name))
     }
 
-    /// Whether the user typed an address of this peer, or a link names one.
+    /// Whether the user typed an address of this peer, or a magnet link names one.
     pub(crate) fn is_chosen(&self, key: PeerKey) -> bool {
         let is_chosen = |name: &PeerKey| {
             self.book.places(*name).any(|spot| spot.rank >= Rank::Typed || spot.rank == Rank::Link)
@@ -209,7 +214,7 @@ impl PeerBook {
         self.names_of(key).chain([key]).any(|name| is_chosen(&name))
     }
 
-    /// The addresses without an id at which this peer answered last.
+    /// The numbers of addresses named without an id at which this peer answered last.
     pub(crate) fn names_of(&self, key: PeerKey) -> impl Iterator<Item = PeerKey> + '_ {
         self.by_address.values().copied().filter(move |name| self.alias(*name) == Some(key))
     }
@@ -226,26 +231,26 @@ impl PeerBook {
         if targets.is_empty() { Way::None } else { Way::Dial(known.id, targets) }
     }
 
-    /// What [`PeerBook::way`] said was not done.
+    /// Notes that the dial planned by [`PeerBook::way`] was not made.
     pub(crate) fn on_dial_refused(&mut self, key: PeerKey) {
         self.book.on_dial_refused(key);
     }
 
-    /// Somebody else answered at an address of this peer: said before its dial ends.
+    /// Notes that another peer answered at an address of this peer. Called before the dial ends.
     pub(crate) fn on_other_found(&mut self, key: PeerKey, address: &Multiaddr) {
         if let (Some(ip), Some(port)) = (ip_of(address), port_of(address)) {
             self.book.on_other_found(key, (ip, port));
         }
     }
 
-    /// A dial failed. False if the peer is given up.
+    /// Notes that a dial failed. Returns false if the peer is given up.
     pub(crate) fn on_dial_failed(&mut self, now: Timestamp, key: PeerKey) -> bool {
         let left = self.book.on_dial_failed(now, key);
         self.follow(key);
         left
     }
 
-    /// An address of a peer, for people.
+    /// An address of the peer, for display.
     pub(crate) fn shown(&self, key: PeerKey) -> Option<String> {
         let known = self.get(key)?;
         if let Some(connection) = known.connection() {
@@ -256,27 +261,28 @@ impl PeerBook {
         address.as_ref().or(known.odd.first()).map(ToString::to_string)
     }
 
-    /// A peer, by number or by the number it is an alias of.
+    /// A peer by its number. An alias gives the peer behind it.
     pub(crate) fn get(&self, key: PeerKey) -> Option<&Known> {
         let known = self.peers.get(&key)?;
-        // Whoever it is an alias of may be forgotten since; its own address is still one to try.
+        // The peer behind the alias may be forgotten since. Then the alias still has its own
+        // address to try.
         known.alias_of.and_then(|real| self.peers.get(&real)).or(Some(known))
     }
 
-    /// The number behind an alias.
+    /// The number behind an alias. `None`: the number is no alias.
     pub(crate) fn alias(&self, key: PeerKey) -> Option<PeerKey> {
         self.peers.get(&key)?.alias_of.filter(|real| self.peers.contains_key(real))
     }
 
-    /// What a peer says of itself.
+    /// Stores the ports that a peer claims.
     pub(crate) fn set_ports(&mut self, key: PeerKey, tcp: u32, udp: u32) {
         if let Some(known) = self.peers.get_mut(&key) {
             known.ports = (port(tcp), port(udp));
         }
     }
 
-    /// A connection is up. `dialed` is the number that was dialled; one that stands for an address alone becomes an alias of
-    /// whoever answered there.
+    /// Notes a new connection. `dialed`: the number that was dialled. If that number stands for an
+    /// address alone, it becomes an alias of the peer that answered.
     pub(crate) fn on_connected(
         &mut self,
         now: Timestamp,
@@ -302,14 +308,15 @@ impl PeerBook {
         key
     }
 
-    /// This peer answers at an address that was named without an id; whoever did before is somewhere else now, or gone.
+    /// Makes an address that was named without an id an alias of the peer that answers there, in
+    /// place of any former peer.
     fn answers_at(&mut self, now: Timestamp, (nameless, ip): (PeerKey, Option<IpAddr>), peer: PeerKey) {
         let Some(known) = self.peers.get_mut(&nameless) else { return };
         known.alias_of = Some(peer);
         self.book.join(now, (nameless, ip), peer);
     }
 
-    /// A connection is gone.
+    /// Notes that a connection is gone. Returns the number of its peer.
     pub(crate) fn on_disconnected(&mut self, id: PeerId, connection: ConnectionId) -> Option<PeerKey> {
         let &key = self.by_id.get(&id)?;
         let known = self.peers.get_mut(&key)?;
@@ -318,7 +325,7 @@ impl PeerBook {
         let gone = before.saturating_sub(known.connections.len());
         let is_offline = gone > 0 && known.connections.is_empty();
         self.online = self.online.saturating_sub(is_offline.into());
-        // Who came to us and never said where it listens is forgotten.
+        // A peer that came to us and never said where it listens is forgotten.
         for _ in 0..gone {
             self.book.on_disconnected(key);
         }
@@ -326,13 +333,13 @@ impl PeerBook {
         Some(key)
     }
 
-    /// How others are told of a peer.
+    /// The record by which others are told of a peer.
     pub(crate) fn record(&self, key: PeerKey) -> Option<PeerRecord> {
         let known = self.peers.get(&key)?;
         Some(record(&known.id?.to_bytes(), &known.endpoint()?))
     }
 
-    /// Peers connected.
+    /// How many peers are connected.
     pub(crate) fn connected(&self) -> usize {
         self.online
     }

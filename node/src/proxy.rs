@@ -1,7 +1,8 @@
-//! Proxies for HTTP: whom to go through for which URL, as curl reads it from options and environment.
+//! HTTP proxies: which proxy serves which URL, by the rules by which curl reads options and the
+//! environment.
 //!
-//! Only what speaks HTTP goes through them: web seeds, and `.torrent` files that are named by a URL. Peers are connected to
-//! directly, so a proxy hides nobody.
+//! Only HTTP goes through a proxy: web seeds, and `.torrent` files named by a URL. Peers are
+//! connected to directly, so a proxy does not hide a node.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -10,27 +11,27 @@ use std::{fmt, net::IpAddr};
 use nearcast_core::paths::printable;
 use reqwest::Url;
 
-/// A proxy without a port is asked at this one, as curl does.
+/// The default port of a proxy, as in curl.
 const PORT_DEFAULT: u16 = 1080;
-/// One that is spoken to over TLS.
+/// The default port of a proxy spoken to over TLS.
 const PORT_TLS: u16 = 443;
-/// Entries of `no_proxy` that are read: more is no list that a person wrote.
+/// The most entries of `no_proxy` that are read. A person writes no longer list.
 const EXCEPTIONS_MAX: usize = 1024;
 
 /// One proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy(Url);
 
-/// A text that names no proxy.
+/// Why a text names no proxy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProxyError {
-    /// Not a URL with a host.
+    /// The text is no URL with a host.
     #[error("{0:?} names no proxy; write it like http://proxy.example:3128 or socks5h://127.0.0.1:9050")]
     NoUrl(String),
-    /// A way that is not spoken here.
+    /// The scheme is not supported.
     #[error("proxies of the kind {0:?} are not spoken; use http, https, socks4, socks4a, socks5 or socks5h")]
     Scheme(String),
-    /// In an environment variable.
+    /// The text in an environment variable names no proxy.
     #[error("the environment variable {0}: {1}")]
     Variable(&'static str, Box<ProxyError>),
 }
@@ -42,7 +43,7 @@ impl std::str::FromStr for Proxy {
         let text = text.trim();
         let wrong = || ProxyError::NoUrl(without_credentials(text));
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        // To curl a bare socks is version 4.
+        // To curl, a bare `socks` is version 4.
         let scheme = match scheme.to_ascii_lowercase().as_str() {
             "socks" => "socks4".to_owned(),
             scheme => scheme.to_owned(),
@@ -77,7 +78,7 @@ impl Proxy {
     }
 }
 
-/// For people: without credentials.
+/// For display: without credentials.
 impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.0.port_or_known_default().unwrap_or(PORT_DEFAULT);
@@ -99,21 +100,22 @@ pub struct Proxies {
     exceptions: Exceptions,
 }
 
-/// How a variable of the environment is looked up.
+/// Looks up an environment variable.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 impl Proxies {
-    /// No URL goes through any.
+    /// No URL goes through a proxy.
     pub fn none() -> Proxies {
         Proxies::default()
     }
 
-    /// Those that the environment names: `http_proxy` (in small letters only, as a header of a CGI request would else be
-    /// one), `https_proxy`, else `all_proxy`, the latter two also in capitals; not for the hosts in `no_proxy`. A variable
-    /// that is empty says that there is none.
+    /// The proxies that the environment names. HTTP uses `http_proxy`, in lower case only: a header
+    /// of a CGI request could set `HTTP_PROXY`. HTTPS uses `https_proxy`. Both fall back to
+    /// `all_proxy`. `https_proxy` and `all_proxy` may be in upper case. Hosts in `no_proxy` are
+    /// asked directly. An empty variable means no proxy.
     ///
     /// # Errors
-    /// If one of them names no proxy: going without it could be what its user must not do.
+    /// If a variable names no proxy: going without one could be what the user must not do.
     pub fn of_environment(variable: Variables<'_>) -> Result<Proxies, ProxyError> {
         let of = |names: [&'static str; 4]| {
             let set = names.into_iter().find_map(|name| Some((name, variable(name)?)));
@@ -127,13 +129,13 @@ impl Proxies {
         })
     }
 
-    /// This one for everything but the hosts in `no_proxy`.
+    /// This proxy for everything but the hosts in `no_proxy`.
     pub fn through(proxy: Proxy, variable: Variables<'_>) -> Proxies {
         let exceptions = Exceptions::of_environment(variable);
         Proxies { http: Some(proxy.clone()), https: Some(proxy), exceptions }
     }
 
-    /// Whom to go through for a URL; none = nobody.
+    /// The proxy for a URL. `None`: the URL is asked directly.
     pub(crate) fn of(&self, url: &Url) -> Option<&Proxy> {
         let proxy = if url.scheme() == "https" { &self.https } else { &self.http };
         proxy.as_ref().filter(|_| !url.host_str().is_some_and(|host| self.exceptions.hold(host)))
@@ -148,9 +150,9 @@ struct Exceptions(Vec<Exception>);
 enum Exception {
     /// `*`.
     Everything,
-    /// A name, and all below it.
+    /// A domain, and all names below it.
     Domain(String),
-    /// The first so many bits of an address.
+    /// The network of an address: its first bits, and how many.
     Network(IpAddr, u8),
 }
 
@@ -185,7 +187,7 @@ impl Exception {
         if let Ok(ip) = address.parse::<IpAddr>() {
             let all = if ip.is_ipv4() { 32 } else { 128 };
             let bits = bits.map_or(Some(all), |bits| bits.parse().ok().filter(|bits| *bits <= all));
-            // A network that is none stands for the address alone.
+            // A malformed prefix length stands for the address alone.
             return Exception::Network(ip, bits.unwrap_or(all));
         }
         let domain = text.trim_start_matches("*.").trim_matches('.');

@@ -1,7 +1,7 @@
-//! Turning files on disk into a manifest, and checking files on disk against one.
+//! Makes a manifest of files on disk, and checks files on disk against a manifest.
 //!
-//! Both block, and use every core: call them from a blocking task. Work is handed out a piece at a
-//! time, so one huge file is shared by all cores, and memory is one run a thread.
+//! Both block, and use every core: call them from a blocking task. Threads take one piece at a
+//! time, so all cores share a huge file, and each thread holds one run in memory.
 
 mod bad_names;
 mod folder;
@@ -44,27 +44,30 @@ use self::{
     walk::{Found, Source, error_of_opening, io_error},
 };
 
-/// Small enough that a piece is one run, which needs no proof.
+/// The default piece length. Small enough that a piece is one run, which needs no proof.
 const PIECE_BYTES_DEFAULT: u64 = 256 * 1024;
-/// Above this many pieces the default piece doubles, up to [`PIECE_BYTES_DEFAULT_MAX`].
+/// Above this many pieces the default piece length doubles, up to [`PIECE_BYTES_DEFAULT_MAX`].
 const PIECES_WANTED_MAX: u64 = 65_536;
 const PIECE_BYTES_DEFAULT_MAX: u64 = 16 * 1024 * 1024;
-/// From this on, whether the manifest would be acceptable is tried before the data are hashed, not only after.
+/// Contents of at least this size are checked for an acceptable manifest before they are hashed,
+/// not only after.
 const TRIED_BEFORE_MIN: u64 = 64 * 1024 * 1024;
 
 /// How to publish.
 #[derive(Clone, Debug, Default)]
 pub struct PublishOptions {
-    /// Bytes of a piece, a power of two from 16 KiB to 256 MiB; none = 256 KiB, doubled while there
-    /// would be more than 65,536 pieces, up to 16 MiB. Larger = smaller `.torrent`, longer proofs.
+    /// The piece length: a power of two from 16 KiB to 256 MiB. `None`: 256 KiB, doubled while
+    /// there would be more than 65,536 pieces, up to 16 MiB. Larger pieces make a smaller
+    /// `.torrent` and longer proofs.
     pub piece_bytes: Option<u64>,
-    /// HTTP origins of the same files.
+    /// URLs of HTTP servers that have the same files.
     pub web_seeds: Vec<String>,
-    /// The content's name; none = the name of the file or folder, or of the link that leads to it.
+    /// The content's name. `None`: the name of the file or folder, or of the link that leads to it.
     pub name: Option<String>,
-    /// Threads that hash at most; none = one a core. Fewer leave room for whatever else goes on.
+    /// The most threads that hash. `None`: one for each core. Fewer leave room for other work.
     pub threads: Option<usize>,
-    /// What is published of a folder, though its name or its mode says that it is not meant for everybody.
+    /// Files of a folder to publish although their name or mode says that they are not for
+    /// everyone.
     pub include: Include,
 }
 
@@ -73,20 +76,20 @@ pub struct PublishOptions {
 pub struct Published {
     /// The content.
     pub manifest: Manifest,
-    /// The folder that holds the file or folder: where [`verify_data`] and a store find the data,
-    /// unless [`PublishOptions::name`] or that of a link differs from the name on disk.
+    /// The folder that holds the file or folder. [`verify_data`] and a store find the data there,
+    /// unless [`PublishOptions::name`] or the name of a link differs from the name on disk.
     pub root: PathBuf,
-    /// What was left out.
+    /// The files that were left out.
     pub left_out: LeftOut,
-    /// Secret keys that were published, as [`Include::hidden`] asked for them.
+    /// Secret keys that were published because [`Include::hidden`] asked for them.
     pub secrets: LeftOut,
-    /// Names that other systems lack.
+    /// Names that other systems do not allow.
     pub elsewhere: Elsewhere,
-    /// Others on this machine may not read the file, or enter the folder, that was named.
+    /// Other users of this machine may not read the named file, or enter the named folder.
     pub is_private: bool,
 }
 
-/// Nothing was published, and nothing was written.
+/// Publishing failed: nothing was published or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A file or folder cannot be read.
@@ -94,64 +97,64 @@ pub enum PublishError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Neither file nor folder.
+    /// The path is neither a file nor a folder.
     #[error("{} is neither a file nor a folder", .0.display())]
     Special(PathBuf),
-    /// A folder without any file.
+    /// The folder has no files.
     #[error("{} contains no files", .0.display())]
     NoFiles(PathBuf),
-    /// A folder of which everything is left out.
+    /// All files of the folder are left out.
     #[error("{} contains nothing to publish: left out {left_out}", path.display())]
     AllLeftOut {
         /// The folder.
         path: PathBuf,
-        /// What is in it.
+        /// The files that are left out.
         left_out: LeftOut,
     },
-    /// Too many files.
+    /// The folder has too many files.
     #[error("{} contains more than {FILES_MAX} files", .0.display())]
     TooManyFiles(PathBuf),
-    /// Names that others could not create, all of them.
+    /// Names that other systems could not create: all of them.
     #[error("{0}")]
     Names(BadNames),
-    /// What was named is somebody's key.
+    /// The named file is a secret key.
     #[error(
         "{} is a secret key, and whoever has the link could use it; nothing was published",
         .0.display()
     )]
     SecretKey(PathBuf),
-    /// BEP 52 writes such a folder and the file alone in the same way.
+    /// BEP 52 writes such a folder, and the file alone, in the same way.
     #[error(
         "{} is a folder whose only file has the folder's own name, and everybody would take it for that file alone; \
          publish the file itself, or rename one of them",
         .0.display()
     )]
     NamedLikeItsFile(PathBuf),
-    /// The content's name is bad.
+    /// The name for the content is not allowed.
     #[error("cannot use this name for the content: {0}")]
     Name(#[from] NameError),
-    /// Somebody writes to it.
+    /// A file changed while it was read.
     #[error("{} changed while it was being read; publish it when it is complete", .0.display())]
     Changed(PathBuf),
     /// The piece length does not fit.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// The manifest would not be acceptable to others.
+    /// Other nodes would not accept the manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
-    /// As asked.
+    /// The caller cancelled.
     #[error("stopped before everything was read")]
     Cancelled,
 }
 
-/// Reads a file or folder and makes its manifest. `progress` is told the bytes done and in all, from
-/// several threads and not always in order; `cancelled` is looked at between runs.
+/// Reads a file or folder and makes its manifest. `progress` gets the bytes done and the total,
+/// from several threads and not always in order. `cancelled` is checked between runs.
 ///
-/// The path itself may be a symbolic link, and then the content is called as the link is; links below it are not
-/// followed. The same files give the same content id on every machine.
+/// The path itself may be a symbolic link; the content then gets the link's name. Links below the
+/// path are not followed. The same files give the same content id on every machine.
 ///
 /// # Errors
 /// See [`PublishError`].
@@ -164,7 +167,8 @@ pub fn publish(
     Prepared::at(path, options)?.hash(progress, cancelled)
 }
 
-/// As [`publish`], for what lies under `name` in an open folder; there, `name` is no link either.
+/// As [`publish`], for the entry `name` of an open folder. Here `name` may not be a symbolic link
+/// either.
 ///
 /// # Errors
 /// See [`PublishError`].
@@ -178,7 +182,7 @@ pub fn publish_in(
     Prepared::of(folder, name, options)?.hash(progress, cancelled)
 }
 
-/// What would be published: everything that can be wrong with names and sizes was looked at, and nothing is hashed yet.
+/// What would be published. Names and sizes have been checked; nothing is hashed yet.
 pub struct Prepared<'a> {
     folder: Opened<'a>,
     content: SafeName,
@@ -189,7 +193,7 @@ pub struct Prepared<'a> {
     options: &'a PublishOptions,
 }
 
-/// The folder that holds what is published.
+/// The folder that holds the published file or folder.
 enum Opened<'a> {
     Here(Folder),
     Given(&'a Folder),
@@ -205,22 +209,22 @@ impl Opened<'_> {
 }
 
 impl<'a> Prepared<'a> {
-    /// Looks at a file or folder, as [`publish`] does.
+    /// Checks a file or folder, as [`publish`] does.
     ///
     /// # Errors
     /// See [`PublishError`].
     pub fn at(path: &Path, options: &'a PublishOptions) -> Result<Prepared<'a>, PublishError> {
-        // "." and ".." have a name only after this, and a link's target is where the data lies.
+        // "." and ".." get a name by this, and the data lies at a link's target.
         let real = path.canonicalize().map_err(io_error(path))?;
         let name = real.file_name().unwrap_or(OsStr::new(""));
         let parent = real.parent().unwrap_or(&real);
         let folder = Folder::open(parent).map_err(io_error(parent))?;
-        // Whoever made a link called it as it is meant to be called.
+        // The name of a link is the name that its maker intends.
         let called = path.file_name().unwrap_or(name);
         Prepared::look(Opened::Here(folder), name, called, options)
     }
 
-    /// Looks at what lies in an open folder, as [`publish_in`] does.
+    /// Checks an entry of an open folder, as [`publish_in`] does.
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -257,34 +261,34 @@ impl<'a> Prepared<'a> {
         let prepared =
             Prepared { folder: opened, content, found, elsewhere, is_private, piece_bytes, options };
         if bytes >= TRIED_BEFORE_MIN {
-            // A torrent that is too large: better found now than in hours.
+            // A torrent that is too large is better found now than after hours of hashing.
             let layout = prepared.layout()?;
             prepared.build(&layout, vec![Hash::default(); layout.pieces() as usize])?;
         }
         Ok(prepared)
     }
 
-    /// The files that are taken, by their paths in the content, with their lengths in bytes.
+    /// The files to publish: path in the content, and length in bytes.
     pub fn files(&self) -> impl ExactSizeIterator<Item = (&str, u64)> + '_ {
         self.found.sources.iter().map(|source| (source.path.as_str(), source.stamp.bytes))
     }
 
-    /// What is left out.
+    /// The files that are left out.
     pub fn left_out(&self) -> &LeftOut {
         &self.found.left_out
     }
 
-    /// Secret keys that are taken, as they were asked for.
+    /// Secret keys that are published because they were asked for.
     pub fn secrets(&self) -> &LeftOut {
         &self.found.secrets
     }
 
-    /// Names that other systems lack.
+    /// Names that other systems do not allow.
     pub fn elsewhere(&self) -> &Elsewhere {
         &self.elsewhere
     }
 
-    /// Hashes all of it.
+    /// Hashes all files and makes the manifest.
     ///
     /// # Errors
     /// See [`PublishError`].
@@ -322,7 +326,7 @@ impl<'a> Prepared<'a> {
     }
 }
 
-/// What the manifest is made of: `hashes` are those of all pieces, in order.
+/// The files of the manifest. `hashes`: the hashes of all pieces, in order.
 fn new_files(layout: &Layout, sources: &[Source], hashes: Vec<Hash>) -> Vec<NewFile> {
     let mut hashes = hashes.into_iter();
     let new_file = |(index, source): (u32, &Source)| {
@@ -346,7 +350,7 @@ fn piece_bytes_for(bytes: u64) -> u64 {
     piece_bytes
 }
 
-/// The hash of every piece, in order.
+/// The hashes of all pieces, in order.
 fn hash(folder: &Folder, sweep: &Sweep<'_>, sources: &[Source]) -> Result<Vec<Hash>, PublishError> {
     let open = |file: usize| open_unchanged(folder, &sources[file]);
     let hash = |reader: &mut Reader<'_>, piece| reader.piece_hash(piece);
@@ -358,8 +362,8 @@ fn hash(folder: &Folder, sweep: &Sweep<'_>, sources: &[Source]) -> Result<Vec<Ha
     })
 }
 
-/// Opens a file that was found before, before it is hashed and again afterwards: it must still be the same one, and
-/// nobody may have written to it. `UnexpectedEof` if it is not.
+/// Opens a file found before, to hash it, and again afterwards to check it: it must be the same
+/// file, and unchanged. The error is `UnexpectedEof` if it is not.
 fn open_unchanged(folder: &Folder, source: &Source) -> io::Result<File> {
     let file = folder.file(&source.on_disk)?;
     match Stamp::of_file(&file)? == source.stamp {

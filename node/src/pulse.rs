@@ -1,4 +1,4 @@
-//! Whether the node's loop still goes round.
+//! Whether the node's loop still runs.
 
 use std::{
     sync::{
@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Beats with the loop; clones hear it.
+/// The loop beats; clones read the age of the last beat.
 #[derive(Clone, Debug)]
 pub(crate) struct Pulse {
     begun: Instant,
-    /// Milliseconds after `begun`.
+    /// The last beat, in milliseconds after `begun`.
     last_ms: Arc<AtomicU64>,
 }
 
@@ -23,12 +23,12 @@ impl Default for Pulse {
 }
 
 impl Pulse {
-    /// The loop went round.
+    /// Notes that the loop ran.
     pub(crate) fn beat(&self) {
         self.last_ms.store(self.elapsed_ms(), Ordering::Relaxed);
     }
 
-    /// Since the last beat.
+    /// The time since the last beat.
     pub(crate) fn age(&self) -> Duration {
         Duration::from_millis(self.elapsed_ms().saturating_sub(self.last_ms.load(Ordering::Relaxed)))
     }

@@ -1,15 +1,15 @@
-//! What a stranger can provoke is not logged each time: first at once, then once a minute at most, with how
-//! often it was kept back.
+//! Rate-limited logging of what a stranger can provoke: the first time at once, then once a minute
+//! at most, with the number of lines kept back.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Between two times that the same is said.
+/// The least time between two lines.
 const SAID_EVERY: Duration = Duration::from_secs(60);
 
-/// One thing that may have to be said.
+/// A rate-limited log line.
 #[derive(Debug, Default)]
 pub struct Repeats(Mutex<State>);
 
@@ -20,7 +20,8 @@ struct State {
 }
 
 impl Repeats {
-    /// How often it was kept back, if it is to be said now.
+    /// If the line is to be logged now, how often it was kept back before. `None`: it is not to be
+    /// logged.
     pub fn due(&self) -> Option<u64> {
         self.due_at(Instant::now())
     }

@@ -1,4 +1,4 @@
-//! Host names in addresses become IPs before anything is dialled: the transports know IPs only.
+//! Resolves host names in addresses before anything is dialled: the transports take IPs only.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -6,12 +6,12 @@ use libp2p::{Multiaddr, multiaddr::Protocol};
 use nearcast_core::magnet::HostPort;
 use tokio::{net::lookup_host, time::timeout};
 
-/// A name server that does not answer in time has no answer.
+/// How long to wait for a name server.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// IPs taken of one name.
+/// The most IPs used of one name.
 const IPS_MAX: usize = 4;
 
-/// The addresses with every host name replaced by the IPs it has now; a name without any is dropped,
+/// The addresses, with each host name replaced by its present IPs. A name without IPs is dropped,
 /// with a warning.
 pub(crate) async fn addresses(named: &[Multiaddr]) -> Vec<Multiaddr> {
     let mut resolved = Vec::with_capacity(named.len());
@@ -31,7 +31,7 @@ pub(crate) async fn addresses(named: &[Multiaddr]) -> Vec<Multiaddr> {
     resolved
 }
 
-/// The peers a magnet link names by host and port, over TCP and over QUIC.
+/// The addresses of peers that a magnet link names by host and port, over TCP and over QUIC.
 pub(crate) async fn host_ports(peers: &[HostPort]) -> Vec<Multiaddr> {
     let mut resolved = Vec::new();
     for peer in peers {

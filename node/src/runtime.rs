@@ -4,11 +4,12 @@ use std::{io, num::NonZero, thread};
 
 use tokio::runtime::{Builder, Runtime};
 
-/// Threads for the network at most: one moves about a gigabyte a second.
+/// The most threads for the network. One moves about a gigabyte a second.
 const THREADS_MAX: usize = 4;
 
-/// A runtime with a thread for every second core, at most four: the other half of the machine hashes, reads and
-/// writes (the node's disk threads), and threads beyond the cores only take turns and keep memory of their own.
+/// A runtime with one thread for every second core, at most four. The node's disk threads hash,
+/// read and write on the other half of the machine. More threads than cores would only take turns
+/// and keep memory of their own.
 ///
 /// # Errors
 /// If the system gives no thread.

@@ -1,7 +1,9 @@
-//! What of the network is our own: addresses and subnets of our interfaces, and the addresses we are seen at.
+//! Our own part of the network: the addresses and subnets of our interfaces, and the addresses at
+//! which we are seen.
 //!
-//! A stranger's URL must not lead there, though it may look public: a router, a printer, a service that only this
-//! machine reaches. Interfaces come and go (a laptop moves, a VPN starts), so they are looked at again.
+//! A stranger's URL must not lead there, though it may look public: to a router, a printer, or a
+//! service that only this machine reaches. Interfaces come and go (a laptop moves, a VPN starts),
+//! so they are read again.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -18,12 +20,14 @@ use nearcast_core::{
 };
 use tokio::time::Instant;
 
-/// Interfaces are looked at again after this long. It takes the kernel some ten microseconds.
+/// How long the list of interfaces is used before it is read again. Reading it takes the kernel
+/// some ten microseconds.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
-/// Addresses that others say we are seen at, as far as they are remembered.
+/// The most addresses remembered at which others say they see us.
 const SEEN_AT_MAX: usize = 16;
-/// Networks whose directories have to say the same before it is believed, where the user named none of them: else one
-/// stranger could keep us from a web seed by saying that its address is ours.
+/// How many networks must have a directory that reports the same address before it is believed, if
+/// the user named none of these directories. Otherwise one stranger could keep us from a web seed
+/// by saying that its address is ours.
 const TELLERS_MIN: usize = 2;
 
 /// Our own part of the network. Clones share it.
@@ -34,7 +38,7 @@ pub(crate) struct Surroundings(Arc<Mutex<State>>);
 struct State {
     looked_at: Option<Instant>,
     ours: Arc<Ours>,
-    /// Who says that we are seen at an address.
+    /// The networks of the directories that report an address as ours.
     seen_at: BTreeMap<IpAddr, BTreeSet<Prefix>>,
     believed: BTreeSet<IpAddr>,
 }
@@ -51,8 +55,8 @@ impl Surroundings {
         state.ours.clone()
     }
 
-    /// Somebody at `teller` sees us at an address. It is believed if the user named that directory, or if directories in
-    /// different networks say so.
+    /// Notes that a directory at `teller` sees us at `ip`. The report is believed if the user named
+    /// that directory, or if directories in different networks agree.
     pub(crate) fn on_seen_at(&self, ip: IpAddr, teller: IpAddr, named: bool) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = state.seen_at.contains_key(&ip);
@@ -69,7 +73,7 @@ impl Surroundings {
         }
     }
 
-    /// Something else than this machine's.
+    /// Fixed values in place of this machine's.
     #[cfg(test)]
     pub(crate) fn fixed(ours: Ours) -> Surroundings {
         let state = State { looked_at: Some(Instant::now()), ours: Arc::new(ours), ..State::default() };
@@ -77,7 +81,7 @@ impl Surroundings {
     }
 }
 
-/// Addresses of our interfaces with the bits of their networks, loopback left out.
+/// The IPs of our interfaces, with the prefix lengths of their networks. Without loopback.
 pub(crate) fn interfaces() -> Vec<(IpAddr, u8)> {
     let found = if_addrs::get_if_addrs().unwrap_or_default();
     let subnet = |interface: if_addrs::Interface| match interface.addr {

@@ -1,33 +1,34 @@
-//! What an unfinished download looks like to somebody else who looks into its folder. Between two of its files there
-//! may be no `.part` anywhere; the hidden folder with its state is what tells.
+//! How to recognize an unfinished download in a folder from outside. Between two of its files there
+//! may be no `.part` file anywhere; only the hidden folder with its state tells.
 
 use std::borrow::Cow;
 
 use nearcast_core::paths::{Unportable, stand_in};
 
-/// How the name of the hidden folder ends that an unfinished download leaves beside its data:
-/// `.NAME.<8 hex digits>.nearcast`.
+/// The ending of the hidden folder that an unfinished download leaves beside its data: `.NAME.<8
+/// hex digits>.nearcast`.
 pub const STATE_ENDING: &str = ".nearcast";
-/// The digits of the content id in that name.
+/// How many digits of the content id that name has.
 pub(crate) const STATE_DIGITS: usize = 8;
-/// What file systems take.
+/// The longest name that file systems take.
 const NAME_BYTES_MAX: usize = 255;
 
-/// Whether `entry` is the state of an unfinished download whose file or folder is called, or will be called, `item`,
-/// in the same folder. A name of a state says the first 236 bytes of its item's name, so that of several items with
-/// the same long beginning all count as unfinished.
+/// Whether `entry` is the state of an unfinished download of `item`, its file or folder in the same
+/// folder, which may not exist yet. The name of a state has the first 236 bytes of its item's name.
+/// Items with the same long beginning thus all count as unfinished.
 pub fn marks(entry: &str, item: &str) -> bool {
     item_of(entry) == Some(&*beginning(item))
 }
 
-/// The beginning of the name of the file or folder whose state an entry is; none if it is no state.
+/// The beginning of the item's name in the name of a state. `None`: `entry` is no state.
 pub fn item_of(entry: &str) -> Option<&str> {
     let (name, digits) = entry.strip_prefix('.')?.strip_suffix(STATE_ENDING)?.rsplit_once('.')?;
     let is_state = digits.len() == STATE_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     (is_state && !name.is_empty()).then_some(name)
 }
 
-/// As much of an item's name as its state says. What some disks do not take in any name is not in that of a state.
+/// The part of an item's name that the name of its state has. Characters that some disks do not
+/// take are replaced.
 pub fn beginning(item: &str) -> Cow<'_, str> {
     match Unportable::of(item) {
         Some(Unportable::Character) => Cow::Owned(stand_in(item)),
@@ -35,7 +36,7 @@ pub fn beginning(item: &str) -> Cow<'_, str> {
     }
 }
 
-/// The longest beginning of `text` of at most `bytes_max` bytes that ends with a whole character.
+/// The longest beginning of `text` of at most `bytes_max` bytes that ends at a character boundary.
 pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {

@@ -1,8 +1,9 @@
-//! Tasks that a program cannot do without. A panic in one of them is told at once, so that the program ends with an error
-//! instead of going on deaf. Panics in tasks that serve one connection are not told here: those end that connection only.
+//! Tasks that a program cannot do without. A panic in one of them is reported at once, so that the
+//! program ends with an error instead of going on deaf. A panic in a task that serves one
+//! connection is not reported here: it ends only that connection.
 //!
-//! Work on other threads is watched the same way: what a thread panicked over is nobody's outcome, so whoever waits for it
-//! would take it for an error of the disk, or of the network, and try again for ever.
+//! Work on other threads is watched in the same way. A panic there gives no result; a waiter would
+//! take that for an error of the disk or the network, and try again for ever.
 
 use std::{
     any::Any,
@@ -14,7 +15,7 @@ use std::{
 use futures::FutureExt;
 use tokio::sync::watch;
 
-/// A task that must not fail has failed.
+/// A vital task failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{task} stopped because of an error in the program ({what}); please report it, with what was printed above"
@@ -24,7 +25,7 @@ pub struct Failure {
     what: String,
 }
 
-/// Watches tasks that must not fail. Clones watch the same ones.
+/// Watches vital tasks. Clones watch the same tasks.
 #[derive(Clone, Debug)]
 pub struct Vital(Arc<watch::Sender<Option<Failure>>>);
 
@@ -35,18 +36,18 @@ impl Default for Vital {
 }
 
 impl Vital {
-    /// Does `work` and gives what comes of it; none if it panicked, which [`Vital::failed`] tells then. `task` begins a
-    /// sentence.
+    /// Runs `work` and returns its result. `None`: it panicked, and [`Vital::failed`] reports that.
+    /// `task` begins a sentence.
     pub fn guard<T: Send + 'static>(
         &self,
         task: &'static str,
         work: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = Option<T>> + Send + 'static {
         let vital = self.clone();
-        // Boxed, as some of them are large and all of them live long.
+        // Boxed: some tasks are large, and all live long.
         let work = Box::pin(faulty(task, work));
         async move {
-            // Nothing of a task that panicked is looked at again.
+            // Unwind-safe: the state of a task that panicked is not used again.
             match AssertUnwindSafe(work).catch_unwind().await {
                 Ok(done) => Some(done),
                 Err(panic) => {
@@ -57,8 +58,8 @@ impl Vital {
         }
     }
 
-    /// Does `work` on a blocking thread and gives what comes of it; none if it panicked, which is told at once, whether
-    /// somebody still waits or not, or if the runtime goes down.
+    /// Runs `work` on a blocking thread and returns its result. `None`: it panicked, or the runtime
+    /// goes down. A panic is reported at once, whether or not the result is still awaited.
     pub fn blocking<T: Send + 'static, W: FnOnce() -> T + Send + 'static>(
         &self,
         task: &'static str,
@@ -69,9 +70,9 @@ impl Vital {
         async move { done.await.ok().flatten() }
     }
 
-    /// Does `work` on this thread. If it panics that is told, and handed back.
+    /// Runs `work` on this thread. A panic is reported, and returned.
     pub(crate) fn watch<T>(&self, task: &'static str, work: impl FnOnce() -> T) -> thread::Result<T> {
-        // Nothing of work that panicked is looked at again: the program ends.
+        // Unwind-safe: the state of work that panicked is not used again, as the program ends.
         let done = catch_unwind(AssertUnwindSafe(|| {
             fail_if_asked(task);
             work()
@@ -88,18 +89,18 @@ impl Vital {
         });
     }
 
-    /// Waits until one of the tasks has failed; the first one that did.
+    /// Waits until one of the tasks fails. Returns the first failure.
     pub async fn failed(&self) -> Failure {
         let mut seen = self.0.subscribe();
         let failure = seen.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
         match failure {
             Some(failure) => failure,
-            // The sender lives as long as we do.
+            // `self` holds the sender, so the channel cannot close.
             None => std::future::pending().await,
         }
     }
 
-    /// The same, of several.
+    /// As [`Vital::failed`], for several.
     pub async fn any_failed(all: &[Vital]) -> Failure {
         if all.is_empty() {
             return std::future::pending().await;
@@ -107,23 +108,24 @@ impl Vital {
         futures::future::select_all(all.iter().map(|vital| Box::pin(vital.failed()))).await.0
     }
 
-    /// The first failure, if there was one.
+    /// The first failure. `None`: no task failed.
     pub fn failure(&self) -> Option<Failure> {
         self.0.borrow().clone()
     }
 }
 
-/// What a panic says.
+/// The message of a panic.
 pub fn words(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
     let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     text.unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-/// Names the task that is to fail, in debug builds: so the tests of whole programs see what they do then.
+/// The environment variable that names the task to fail, in debug builds only. Tests of whole
+/// programs use it.
 #[cfg(debug_assertions)]
 const FAULT: &str = "NEARCAST_FAULT";
-/// When it fails.
+/// How long the task runs before it fails.
 #[cfg(debug_assertions)]
 const FAULT_AFTER: std::time::Duration = std::time::Duration::from_millis(300);
 

@@ -1,5 +1,5 @@
-//! The end of a node is the end of everything it started. A test binary of its own, because it counts
-//! the whole process's threads and sockets.
+//! When a node ends, everything it started ends. A separate test binary, because it counts the
+//! threads and sockets of the whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -20,7 +20,7 @@ use nearcast_node::{
 const CONTENT_BYTES: usize = 48 << 20;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Open sockets of this process.
+/// Number of open sockets of this process.
 fn sockets() -> usize {
     let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
     let is_socket = |path: &Path| path.to_string_lossy().starts_with("socket:");
@@ -35,8 +35,8 @@ fn threads() -> Vec<String> {
     names
 }
 
-/// What the QUIC stack runs of its own ends by itself when the last of its sockets is closed: a moment later,
-/// which nothing tells.
+/// Waits until `count` is zero. The tasks of the QUIC stack end by themselves a moment after its
+/// last socket is closed, and nothing reports that.
 fn await_none_left(what: &str, count: impl Fn() -> usize) {
     let begun = Instant::now();
     while count() > 0 {
@@ -61,12 +61,12 @@ fn content(folder: &Path) -> Published {
     publish(&path, &PublishOptions::default(), &|_, _| {}, &AtomicBool::new(false)).unwrap()
 }
 
-/// The address without the peer, to be listened on again.
+/// The address without the peer id, for a second listen.
 fn bare(address: &Address) -> String {
     address.to_string().split("/p2p/").next().unwrap().to_owned()
 }
 
-/// Two nodes, ended in the middle of a download; the addresses they listened on.
+/// Two nodes that are ended in the middle of a download. Returns the addresses they listened on.
 async fn begin_and_end(published: &Published, target: &Path) -> Vec<String> {
     let serving = NodeConfig {
         origin: true,
@@ -132,6 +132,6 @@ fn after_a_shutdown_no_task_thread_or_socket_is_left_and_ports_are_free() {
     threads_before
         .iter()
         .for_each(|name| drop(left.iter().position(|other| other == name).map(|at| left.remove(at))));
-    // libp2p's timer thread is one for the whole process, whatever is started and ended.
+    // libp2p has one timer thread for the whole process, which never ends.
     assert!(left.iter().all(|name| name.trim() == "futures-timer"), "threads are left: {left:?}");
 }

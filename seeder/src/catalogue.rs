@@ -1,8 +1,9 @@
-//! Which contents lie under the root: a `.torrent`, and beside it the data it names.
+//! The catalogue of contents under the root: each `.torrent` with the data beside it.
 //!
-//! Invariants: a content is served from one place only; nothing is said twice; a `.torrent` that did
-//! not change is not read again. Sizes are compared, nothing is hashed: thousands of contents must
-//! not cost hours of disk at each start, and every run is verified when it is read to be sent.
+//! Invariants: a content is served from one place only; nothing is reported twice; an unchanged
+//! `.torrent` is not read again. A scan compares sizes and hashes nothing: thousands of contents
+//! must not cost hours of disk time at each start, and every run is verified when it is read to be
+//! sent.
 
 mod data;
 
@@ -20,41 +21,41 @@ use nearcast_node::publish::{Folder, Kind, Mount};
 use self::data::{DataStamp, Lack, Missing, Opened, mount_of_what_is_left};
 use crate::ingest::hashing::read_torrent;
 
-/// Folders below the root that are looked into.
+/// Depth of folders below the root that a scan enters.
 pub const DEPTH_MAX: usize = 16;
-/// `.torrent` files taken up; what is beyond is said and ignored.
+/// `.torrent` files that a scan takes. A scan that finds more warns and ignores the rest.
 pub const TORRENTS_MAX: usize = 65_536;
-/// Directory entries looked at in one scan: bounds the time a scan of a wrong root takes.
+/// Directory entries that one scan looks at. This bounds the time for a scan of a wrong root.
 pub const ENTRIES_MAX: usize = 4_000_000;
 
-/// What a scan found to be different from the last.
+/// A difference between this scan and the last.
 #[derive(Debug)]
 pub enum Change {
-    /// A content is there now.
+    /// A content is now present.
     Serve {
         /// Its `.torrent`.
         torrent: PathBuf,
-        /// What is in it.
+        /// The manifest in the `.torrent`.
         manifest: Arc<Manifest>,
         /// The folder that contains the data.
         root: PathBuf,
-        /// Its data was served before, and was changed since.
+        /// The data was served before and has changed since.
         changed: bool,
     },
-    /// A content that was served is gone, or another.
+    /// A content that was served is gone or was replaced.
     Stop {
         /// Its `.torrent`.
         torrent: PathBuf,
-        /// What was in it.
+        /// The content that was served.
         content: ContentId,
     },
-    /// A `.torrent` cannot be served, for a reason not said before.
+    /// A `.torrent` cannot be served, for a reason not reported before.
     Refuse {
-        /// The file.
+        /// The `.torrent`.
         torrent: PathBuf,
         /// The sentence, safe for terminals and logs.
         reason: String,
-        /// What somebody should hear.
+        /// The kind of refusal.
         kind: Refusal,
     },
 }
@@ -62,19 +63,19 @@ pub enum Change {
 /// Why a `.torrent` is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// None of its data is there: it was removed, or has not come yet.
+    /// None of its data is present: it was removed, or has not arrived yet.
     Gone,
-    /// Its data lies directly in the root and has another size: whoever publishes there publishes it anew.
+    /// Its data lies directly in the root and has another size. The publisher publishes it again.
     Changed,
     /// Something is wrong.
     Wrong,
 }
 
-/// Contents of the catalogue looked for in a folder that may be the root: finding one is enough, and so many that are
-/// not there are proof enough.
+/// Contents of the catalogue to look for in a folder that may be the root. One match is enough, and
+/// this many misses are proof enough.
 const KNOWN_LOOKED_FOR_MAX: usize = 1_000;
 
-/// Tells whether a file changed without reading it.
+/// Detects that a file has changed, without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     bytes: u64,
@@ -86,13 +87,14 @@ enum State {
     Served {
         manifest: Arc<Manifest>,
         data: DataStamp,
-        /// The file systems that its `.torrent` and its data lie on.
+        /// The file systems of its `.torrent` and its data.
         torrent_mount: Mount,
         data_mounts: Vec<Mount>,
     },
-    /// The file itself is unusable: looked at again only when it changes.
+    /// The file itself is unusable. It is examined again only when it changes.
     Unusable,
-    /// The file is fine, but its data is not there or is served from elsewhere: looked at again each scan.
+    /// The file is good, but its data is missing or is served from elsewhere. It is examined again
+    /// at each scan.
     Waiting,
 }
 
@@ -100,29 +102,29 @@ enum State {
 struct Entry {
     stamp: Stamp,
     state: State,
-    /// The last reason given for not serving it.
+    /// The last reason reported for not serving it.
     said: Option<String>,
-    /// The file or folder it is about, if it could be read.
+    /// The name of the file or folder it describes. `None`: it could not be read.
     about: Option<String>,
-    /// What its data was when it was served last: if it comes back as another, that is said.
+    /// The stamp of its data when last served. If the data returns changed, that is reported.
     before: Option<DataStamp>,
 }
 
-/// What is known about the root after the last scan.
+/// What the last scan found under the root.
 #[derive(Debug)]
 pub struct Catalogue {
     root: PathBuf,
-    /// By their paths below the root.
+    /// Entries by path below the root.
     entries: BTreeMap<PathBuf, Entry>,
-    /// The path each content is served from.
+    /// The path that each content is served from.
     served: BTreeMap<ContentId, PathBuf>,
     truncated: bool,
-    /// Contents that are kept though their file system is gone.
+    /// Contents that are kept although their file system is gone.
     vanished: usize,
 }
 
 impl Catalogue {
-    /// An empty catalogue of a root; nothing is read yet.
+    /// An empty catalogue of a root. Reads nothing yet.
     pub fn new(root: PathBuf) -> Catalogue {
         Catalogue { root, entries: BTreeMap::new(), served: BTreeMap::new(), truncated: false, vanished: 0 }
     }
@@ -137,19 +139,20 @@ impl Catalogue {
         self.entries.len() - self.served.len()
     }
 
-    /// The `.torrent` directly in the root for each file and folder there that has one.
+    /// For each file and folder directly in the root that has a `.torrent` there: that `.torrent`.
     pub fn covered(&self) -> BTreeMap<String, OsString> {
         let here = self.entries.iter().filter(|(path, _)| parent(path).as_os_str().is_empty());
         here.filter_map(|(path, entry)| Some((entry.about.clone()?, path.clone().into_os_string()))).collect()
     }
 
-    /// Contents that are kept, as a file system that held their files is gone: an unmounted disk must not unpublish
-    /// what is on it.
+    /// The number of contents kept although a file system with their files is gone. An unmounted
+    /// disk must not unpublish its contents.
     pub fn vanished(&self) -> usize {
         self.vanished
     }
 
-    /// Whether a folder holds something that is served from the root: then it is the root, whatever number it has.
+    /// Whether a folder has a file that is served from the root. Then it is the root, whatever its
+    /// inode.
     pub fn is_known_in(&self, folder: &Folder) -> bool {
         let entries = self.served.values().take(KNOWN_LOOKED_FOR_MAX);
         entries.filter_map(|path| Some((path, self.entries.get(path)?))).any(|(path, entry)| {
@@ -157,15 +160,16 @@ impl Catalogue {
         })
     }
 
-    /// Nothing is served.
+    /// Whether nothing is served.
     pub fn is_empty(&self) -> bool {
         self.served.is_empty()
     }
 
-    /// Looks at the root again. Blocking; stops come before starts, so a moved content is served on.
+    /// Scans the root again. Blocks. Stops come before starts, so that a moved content continues to
+    /// be served.
     ///
     /// # Errors
-    /// When the root itself cannot be read; the catalogue stays as it was.
+    /// If the root itself cannot be read; the catalogue stays unchanged.
     pub fn scan(&mut self, root: &Folder) -> io::Result<Vec<Change>> {
         let found = walk(root)?;
         if found.truncated && !self.truncated {
@@ -183,7 +187,8 @@ impl Catalogue {
         Ok(changes)
     }
 
-    /// Looks at one `.torrent` only, directly in the root, that we have just written.
+    /// Examines only one `.torrent`, which lies directly in the root and which we have just
+    /// written.
     pub fn take_written(&mut self, root: &Folder, torrent: &Path, manifest: Arc<Manifest>) -> Vec<Change> {
         let Ok((Kind::File, stamp)) = root.look(torrent) else { return Vec::new() };
         let (stamp, mut changes) = (Stamp::of(&stamp), Vec::new());
@@ -192,7 +197,7 @@ impl Catalogue {
             entry.stamp == stamp && served.content() == manifest.content()
         };
         if self.entries.get(torrent).is_some_and(is_served) {
-            // A look came first.
+            // A scan found it first.
             return changes;
         }
         if let Some(entry) = self.entries.remove(torrent)
@@ -207,8 +212,8 @@ impl Catalogue {
         changes
     }
 
-    /// Takes note that a content of the last scan could not be shared after all; it is tried again at
-    /// the next. True when this reason was not given for it before.
+    /// Notes that a content of the last scan could not be shared; the next scan tries again.
+    /// Returns whether this reason is new for it.
     pub fn on_refused(&mut self, torrent: &Path, reason: &str) -> bool {
         let inside = torrent.strip_prefix(&self.root).unwrap_or(torrent);
         let Some(entry) = self.entries.get_mut(inside) else {
@@ -221,7 +226,7 @@ impl Catalogue {
         entry.say(reason)
     }
 
-    /// First everything that ends, so that what takes its place is not called a duplicate.
+    /// Drops everything that ended first, so that a replacement is not reported as a duplicate.
     fn drop_gone(
         &mut self,
         opened: &mut Opened<'_>,
@@ -238,14 +243,14 @@ impl Catalogue {
             let (ends, kept) = match torrent {
                 Some(stamp) if *stamp == entry.stamp => match DataStamp::of(manifest, opened, parent(path)) {
                     Ok((found, mounts)) if found == *data => {
-                        // It may have been mounted anew.
+                        // The disk may have been mounted again.
                         *data_mounts = mounts;
                         if let Ok((_, mount)) = opened.folder(parent(path)) {
                             *torrent_mount = mount;
                         }
                         return true;
                     }
-                    // Served anew, so that nothing that was verified before the change is trusted.
+                    // Serve it as new, so that earlier verification is no longer trusted.
                     Ok(_) => (true, true),
                     Err(missing) => {
                         let left = mount_of_what_is_left(opened.root(), &missing.path);
@@ -268,7 +273,7 @@ impl Catalogue {
         self.vanished = vanished;
     }
 
-    /// Takes up a `.torrent`; `manifest` is what is in it, if that is known.
+    /// Examines a `.torrent`. `manifest`: its manifest, if known.
     fn examine(
         &mut self,
         opened: &mut Opened<'_>,
@@ -305,7 +310,7 @@ impl Catalogue {
         self.entries.insert(path, entry);
     }
 
-    /// What becomes of a `.torrent`, what it is about, and the sentence when it is not served.
+    /// The state of a `.torrent`, the name it describes, and the reason if it is not served.
     fn judge(
         &self,
         opened: &mut Opened<'_>,
@@ -351,7 +356,7 @@ fn refusal(missing: &Missing, root: &Folder, torrent: &Path, name: &str) -> Refu
 }
 
 impl Entry {
-    /// Remembers a reason; false when it is the one given last.
+    /// Remembers a reason. Returns false if it is the last one again.
     fn say(&mut self, reason: &str) -> bool {
         let new = self.said.as_deref() != Some(reason);
         self.said = Some(reason.to_owned());
@@ -384,12 +389,12 @@ struct Found {
     truncated: bool,
 }
 
-/// Walks the root without following links and without recursion; unreadable folders are passed over,
-/// as they are for every other reader of the tree.
+/// Walks the root without recursion and without following links. Unreadable folders are skipped, as
+/// any other reader of the tree would do.
 fn walk(root: &Folder) -> io::Result<Found> {
     let mut found = Found { torrents: BTreeMap::new(), truncated: false };
     let mut entries_left = ENTRIES_MAX;
-    // Opened one after the other: a folder of a hundred thousand folders takes one descriptor.
+    // Opened one at a time: a folder with a hundred thousand folders needs one descriptor.
     let mut folders = vec![(PathBuf::new(), 0)];
     while let Some((path, depth)) = folders.pop() {
         let folder = match root.folder(&path).and_then(|folder| Ok((folder.entries()?, folder))) {
@@ -410,7 +415,7 @@ fn walk(root: &Folder) -> io::Result<Found> {
             if kind == Kind::Folder && depth < DEPTH_MAX {
                 folders.push((path.join(name), depth + 1));
             } else if kind != Kind::Folder && name.extension().is_some_and(|end| end == "torrent") {
-                // A link among them is not followed, and that is said when it is read.
+                // A link is not followed; reading it reports that.
                 let Some((Kind::File | Kind::Other, stamp)) = look() else { continue };
                 found.torrents.insert(path.join(name), Stamp::of(&stamp));
             }

@@ -1,4 +1,4 @@
-//! The seeder's command line. Its options are the table of settings, and few others.
+//! The seeder's command line: the table of settings, and a few other options.
 
 use std::process::ExitCode;
 
@@ -19,22 +19,23 @@ Each option can be set in the environment, too (--up as NEARCAST_SEEDER_UP), or 
 again: a file that is wrong changes nothing, and what cannot change while running is named. SIGTERM finishes the runs \
 that are being sent; a second signal ends at once.";
 
-/// What the program is asked to do.
+/// The task of the program.
 pub enum Task {
     /// Serve, or check the configuration.
     Serve(Serve<Setting>),
-    /// Print a sample of a configuration file.
+    /// Print a sample configuration file.
     Sample,
 }
 
 impl Task {
-    /// Reads the process's arguments; a wrong line, `--help` and `--version` are answered here.
+    /// Parses the arguments of the process. Wrong arguments, `--help` and `--version` are answered
+    /// here.
     ///
     /// # Errors
-    /// The code to end with when there is nothing to do.
+    /// The exit code, if there is nothing to do.
     pub fn parse_or_explain() -> Result<Task, ExitCode> {
         let matches = command().try_get_matches().map_err(|error| {
-            // Help that nobody can read is no reason for another error.
+            // If nobody can read the help, that is no further error.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { EXIT_BAD_OPTION } else { 0 })
         })?;
@@ -46,7 +47,7 @@ impl Task {
             Some((name, told)) if name == "serve" => {
                 Task::Serve(Serve::from_arg_matches(&told).expect("whatever clap lets through is taken"))
             }
-            // clap lets nothing else through.
+            // clap accepts no other command.
             _ => Task::Sample,
         }
     }
@@ -71,7 +72,7 @@ pub fn command() -> Command {
         .subcommands([serve, sample])
 }
 
-/// How a seeder that could not start ends.
+/// The exit code of a seeder that could not start.
 pub(crate) fn exit_of_error(error: &SeederError) -> u8 {
     match error {
         SeederError::Folder { .. } | SeederError::Share(_) => EXIT_IO,

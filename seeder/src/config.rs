@@ -1,4 +1,4 @@
-//! What a seeder is told before it starts.
+//! The configuration of a seeder.
 
 use std::{
     env,
@@ -25,53 +25,54 @@ use nearcast_service::{
 
 use crate::setting::Setting;
 
-/// The file of the identity, in the state folder or among the credentials.
+/// The identity file, in the state folder or among the credentials.
 const IDENTITY: &str = "identity.key";
 
-/// Settings of one seeder. [`SeederConfig::default`] suits an embedding program.
+/// The settings of one seeder. [`SeederConfig::default`] suits an embedding program.
 #[derive(Clone, Debug)]
 pub struct SeederConfig {
-    /// Every `.torrent` below is served when its data lies beside it. None = only what
-    /// [`crate::service::Seeder::share`] is given, as an embedding program does.
+    /// Every `.torrent` below this folder is served if its data lies beside it. `None`: only
+    /// contents given to [`crate::service::Seeder::share`] are served, as in an embedding program.
     pub root: Option<PathBuf>,
-    /// What is put into the root without a `.torrent` is hashed, and one written beside it.
+    /// Files and folders in the root without a `.torrent` are hashed, and a `.torrent` is written
+    /// beside each.
     pub publish: bool,
-    /// Hidden names, backups and what others may not read are published, too.
+    /// Also publish hidden names, backups and files that others may not read.
     pub hidden: bool,
-    /// The key that what is published is signed with; none = it is not signed.
+    /// The file with the key that signs published contents. `None`: they are not signed.
     pub sign: Option<PathBuf>,
-    /// Addresses in the links of what is published; empty = those listened on.
+    /// Addresses in the links of published contents. Empty: the addresses listened on.
     pub link_addresses: Vec<Address>,
-    /// How often the root is looked at.
+    /// Time between two scans of the root.
     pub rescan: Duration,
-    /// Where to listen; empty = every interface, TCP and QUIC, port 4800, or any if that is taken. A seeder that others write
-    /// down names its port.
+    /// The addresses to listen on. Empty: all interfaces, TCP and QUIC, port 4800, or any free port
+    /// if that is taken. Name the port of a seeder whose address others write down.
     pub listen: Vec<Address>,
-    /// Atlas of who is where; none = nearness goes by address prefixes.
+    /// The atlas file. `None`: nearness goes by address prefixes.
     pub atlas: Option<PathBuf>,
-    /// Instead of a file: the newest that directories tell of.
+    /// Follow the newest atlas that directories announce, instead of a file.
     pub atlas_auto: Option<AtlasAuto>,
-    /// Trackers that are told of everything that is served.
+    /// Trackers to announce every served content to.
     pub trackers: Vec<Address>,
-    /// Bytes per second sent, all contents together; none = no limit.
+    /// Upload limit for all contents together. In bytes a second. `None`: no limit.
     pub up: Option<u64>,
-    /// Connections at most. More = a larger crowd served directly, at about 100 KiB each.
+    /// The most connections. More serve a larger crowd directly, and cost about 100 KiB each.
     pub connections_max: u32,
-    /// Limits for each content and network.
+    /// Limits for each content and each network.
     pub caps: Caps,
-    /// Our secret key, made when it is missing; none = a fresh one each start, so that addresses
-    /// with our id written down elsewhere stop working.
+    /// The file of our secret key, made if missing. `None`: a fresh key at each start, so that
+    /// addresses with our id that others wrote down stop working.
     pub identity: Option<PathBuf>,
 }
 
-/// Whose atlas to follow.
+/// Which atlas to follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtlasAuto {
-    /// Who must have signed it.
+    /// The key that must have signed it.
     pub key: PublisherKey,
-    /// Where the last good one is kept.
+    /// The folder of the last good atlas.
     pub folder: PathBuf,
-    /// An older one is not begun with, and said when it is in use.
+    /// An older atlas is not used as the first one; when it is in use, the log says so.
     pub age_max: Duration,
 }
 
@@ -97,7 +98,7 @@ impl Default for SeederConfig {
 }
 
 impl SeederConfig {
-    /// The node that does the work: an origin, so peers spare it.
+    /// The config of the node that does the work. It is an origin, so peers spare it.
     pub(crate) fn node(&self) -> NodeConfig {
         let mut node = NodeConfig {
             origin: true,
@@ -109,7 +110,7 @@ impl SeederConfig {
             hear_of_atlases: self.atlas_auto.is_some(),
             ..NodeConfig::default()
         };
-        // A port that nobody named gives way; one that was named does not.
+        // A default port gives way to another; a port from the settings does not.
         (node.listen, node.listen_may_move) = match self.listen.is_empty() {
             true => (Address::everywhere(SEEDER_PORT), true),
             false => (self.listen.clone(), false),
@@ -118,20 +119,20 @@ impl SeederConfig {
     }
 }
 
-/// Everything the program is told: a seeder, and what is around it.
+/// All settings of the program: the seeder's, and the run loop's.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The seeder.
     pub seeder: SeederConfig,
-    /// What is around it.
+    /// The settings of the run loop.
     pub around: Around,
 }
 
 impl Settings {
-    /// What the layers say.
+    /// The settings from the layers.
     ///
     /// # Errors
-    /// What is missing or does not fit together, all of it.
+    /// All settings that are missing or contradict each other.
     pub fn of(layers: &Layers<Setting>) -> Result<Settings, Problems> {
         let mut problems = Vec::new();
         let root = layers.path(Setting::Root);
@@ -188,7 +189,7 @@ impl Settings {
         })
     }
 
-    /// What would go wrong at the start, as far as can be told without starting.
+    /// Problems that the start would meet, as far as they can be found without starting.
     pub fn check(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let note = |problems: &mut Vec<String>, path: &Path, result: io::Result<()>| {
@@ -256,9 +257,9 @@ fn identity(layers: &Layers<Setting>) -> Option<PathBuf> {
     layers.key_file(Setting::Identity).or_else(|| credential(IDENTITY.as_ref())).or_else(in_state_dir)
 }
 
-/// The folders that a root lies in, by its path and by where that leads: a root may be replaced by another, be mounted
-/// anew, or be a link that is switched, and what comes then has to be readable. Not where that would be everything, or
-/// everything of a user.
+/// The folders that contain a root, by its path and by its link target. A root may be replaced, be
+/// mounted again, or be a link that changes its target, and the new root must be readable. Leaves
+/// out folders that hold everything, or everything of a user.
 fn around_root(root: &Path, home: Option<&OsStr>) -> Vec<PathBuf> {
     let homes = ["/", "/home", "/root"].map(Path::new).into_iter().chain(home.map(Path::new));
     let too_much: Vec<&Path> = homes.collect();
@@ -270,14 +271,14 @@ fn around_root(root: &Path, home: Option<&OsStr>) -> Vec<PathBuf> {
     folders
 }
 
-/// What it has to read and write whatever happens.
+/// The rights that the seeder needs in any case.
 fn sandbox(layers: &Layers<Setting>, seeder: &SeederConfig) -> Sandbox {
     let SeederConfig { root, publish, sign, atlas, atlas_auto, identity, .. } = seeder;
     let (mut reads, mut writes) = (Vec::new(), Vec::new());
     let served = if *publish { &mut writes } else { &mut reads };
     served.extend(root.clone());
     reads.extend(root.iter().flat_map(|root| around_root(root, env::var_os("HOME").as_deref())));
-    // A file is replaced by another of its name: its folder is what stays.
+    // A file may be replaced by another of the same name; its folder stays.
     reads.extend(atlas.as_deref().and_then(Path::parent).map(Path::to_owned));
     reads.extend(sign.clone());
     match identity {
@@ -291,7 +292,7 @@ fn sandbox(layers: &Layers<Setting>, seeder: &SeederConfig) -> Sandbox {
     Sandbox { wanted, reads, writes, looks_at_others: *publish }
 }
 
-/// The text of the sample, which is also shipped.
+/// The text of the sample file, which is also shipped.
 pub fn sample() -> String {
     nearcast_service::config::sample(Setting::Up)
 }

@@ -1,5 +1,5 @@
-//! How a seeder is: what probes, metrics and the service manager are told. Written by those who do the work,
-//! read by anybody.
+//! The state of a seeder, for probes, metrics and the service manager. The tasks that do the work
+//! write it; anybody reads it.
 
 use std::{
     fmt,
@@ -24,55 +24,56 @@ use tokio::time::timeout;
 
 use crate::metrics;
 
-/// The node's loop goes round ten times a second; who is this late hangs.
+/// The node's loop runs ten times a second. If it is this late, it hangs.
 const PULSE_AGE_MAX: Duration = Duration::from_secs(10);
 
-/// A loop that does not answer so soon hangs, and is not waited for.
+/// A loop that does not answer in this time hangs, and the status goes on without it.
 const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The state of one seeder.
 #[derive(Default)]
 pub struct Health {
     node: OnceLock<Node>,
-    /// The first scan is done and its contents are served.
+    /// The first scan is done, and its contents are served.
     pub(crate) scanned: AtomicBool,
-    /// The end was asked for.
+    /// Shutdown has begun.
     pub(crate) draining: AtomicBool,
-    /// At the last look the root, or a file system below it, was not there any more.
+    /// The last scan found that the root, or a file system below it, is gone.
     pub(crate) root_gone: AtomicBool,
     /// `.torrent` files that are not served.
     pub(crate) refused_contents: AtomicU64,
-    /// Contents published by ourselves.
+    /// Contents that this seeder published.
     pub(crate) published: AtomicU64,
-    /// What could not be published, at the last try; while nothing can be, all that waits.
+    /// Entries that could not be published at the last attempt. While publishing is blocked, all
+    /// waiting entries count.
     pub(crate) publish_failures: AtomicU64,
-    /// Things that are not published, as they are hidden, private and so on, at the last look.
+    /// Entries that the last look did not publish because they are hidden, private and so on.
     pub(crate) left_out: AtomicU64,
-    /// Bytes hashed to be published.
+    /// Bytes hashed for publishing.
     pub(crate) hashed_bytes: AtomicU64,
     /// Contents that wait to be hashed or are being hashed.
     pub(crate) hashing: AtomicU64,
-    /// The version of the atlas in use; 0 = none.
+    /// The version of the atlas in use; 0: none.
     pub(crate) atlas_version: AtomicU64,
-    /// What became of reloads.
+    /// The results of reloads.
     pub(crate) reloaded: Reloaded,
 }
 
 impl Health {
-    /// The node listens.
+    /// Notes that the node listens.
     pub(crate) fn set_node(&self, node: Node) {
-        // There is one node for each health; a second would be a mistake without consequence.
+        // Each health has one node. A second one would be a harmless mistake.
         let _ = self.node.set(node);
     }
 
-    /// The node's counters; none before it listens.
+    /// The node's counters. `None`: it does not listen yet.
     pub fn totals(&self) -> Option<Totals> {
         Some(self.node.get()?.totals().borrow().clone())
     }
 }
 
 impl Health {
-    /// How long it takes to read what is sent, and how long peers wait to be served; nothing before it listens.
+    /// Durations of disk reads, and of peers' waits to be served. Empty before the node listens.
     pub(crate) fn durations(&self) -> (Durations, Durations) {
         self.node.get().map(|node| (node.disk_reads(), node.slot_waits())).unwrap_or_default()
     }

@@ -1,9 +1,10 @@
-//! What is put into the root and has no `.torrent` yet: noticed, waited for until nobody changes it, and named
-//! as due to be published. What changes after that is due again.
+//! Finds entries in the root that have no `.torrent` yet, waits until nobody changes them, and
+//! reports them as due to be published. An entry that changes later is due again.
 //!
-//! Invariants: nothing is due that was changed since the look before, that looks unfinished by its name, or
-//! that some process we can see has open for writing. A thing is due once; what became of it is told to
-//! [`Ingest::on_published`], [`Ingest::on_failed`], [`Ingest::on_changed`] or [`Ingest::put_back`].
+//! Invariants: an entry is not due if it has changed since the last look, if its name looks
+//! unfinished, or if a process that we can see has it open for writing. An entry is reported as due
+//! once; its outcome goes to [`Ingest::on_published`], [`Ingest::on_failed`],
+//! [`Ingest::on_changed`] or [`Ingest::put_back`].
 
 pub mod hashing;
 mod sighting;
@@ -27,75 +28,77 @@ use self::{
     writers::Writers,
 };
 
-/// Unchanged for this long, at two looks, before it is taken to be finished.
+/// An entry counts as finished when two looks this far apart find it unchanged.
 pub const QUIET: Duration = Duration::from_secs(2);
-/// What changes again and again while it is read is waited for longer and longer, up to this.
+/// The wait grows for an entry that changes again and again while it is read. This is the longest
+/// wait.
 const QUIET_MAX: Duration = Duration::from_secs(3600);
-/// What is not finished after this long without a change is not looked at more often than everything else. What is
-/// called unfinished inside of a folder is taken to be forgotten then, and left out.
+/// An entry that is unchanged but unfinished for this long is no longer looked at more often than
+/// others. If the unfinished name is inside a folder, it then counts as forgotten and is left out.
 const SETTLING_TIME_MAX: Duration = Duration::from_secs(60);
-/// What could not be published, and does not change, is tried again after this long, doubled with each time: hashing
-/// it in vain may take as long as an hour itself.
+/// Pause before an entry that could not be published and does not change is tried again. The pause
+/// doubles each time: a failed hashing may itself take an hour.
 const RETRY_MIN: Duration = Duration::from_secs(3600);
 const RETRY_MAX: Duration = Duration::from_secs(8 * 3600);
-/// Files and folders directly in the root that are published: as many as contents that are served.
+/// Files and folders directly in the root that are published: as many as contents can be served.
 const ITEMS_MAX: usize = 65_536;
-/// Names directly in the root that are looked at, `.torrent` files and what is left out among them.
+/// Names directly in the root that a look takes, including `.torrent` files and entries that are
+/// left out.
 const NAMES_MAX: usize = 4 * ITEMS_MAX;
 
-/// A thing in the root.
+/// A file or folder directly in the root.
 #[derive(Debug)]
 struct Item {
     sighting: Sighting,
     state: State,
     /// How often in a row it changed while it was read.
     changes: u32,
-    /// How often in a row it could not be published; only a change of it begins anew.
+    /// How often in a row publishing failed. Only a change of the entry resets this.
     failures: u32,
-    /// Why it could not be, as it was said last.
+    /// The last reported reason for a failure.
     said: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// It may still be changing; unchanged since then.
+    /// It may still be changing. Unchanged since this time.
     Settling(Instant),
-    /// It was said to be due, and is being hashed.
+    /// It was reported as due, and is being hashed.
     Due,
-    /// It has a `.torrent` that fits, as far as we know.
+    /// It has a matching `.torrent`, as far as we know.
     Published,
-    /// It could not be published; until then it is left alone unless it changes.
+    /// It could not be published. Until this time it is tried again only if it changes.
     Failed(Instant),
 }
 
 /// A file or folder that should be published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// What it is called, directly in the root.
+    /// The name directly in the root.
     pub name: OsString,
-    /// The `.torrent` to write, directly in the root.
+    /// The name of the `.torrent` to write, directly in the root.
     pub torrent: OsString,
-    /// There is one, which no longer fits.
+    /// An older `.torrent` exists and no longer matches.
     pub again: bool,
-    /// What it looked like.
+    /// How the entry looked.
     sighting: Sighting,
 }
 
 impl Due {
-    /// Its size in bytes, when it was seen last.
+    /// The size in bytes when last seen.
     pub fn bytes(&self) -> u64 {
         self.sighting.bytes
     }
 }
 
-/// What is known of the things directly in the root.
+/// What is known about the entries directly in the root.
 #[derive(Debug)]
 pub struct Ingest {
     include: Include,
     items: BTreeMap<OsString, Item>,
-    /// What was left out directly in the root, at the last look.
+    /// What the last look left out directly in the root.
     left_out: LeftOut,
-    /// There were more things than are looked at.
+    /// The root has more entries than are looked at.
     pub(crate) is_truncated: bool,
 }
 
@@ -103,24 +106,25 @@ pub struct Ingest {
 struct Look<'a> {
     root: &'a Folder,
     now: Instant,
-    /// The `.torrent` directly in the root for each name that has one.
+    /// For each name that has one, the `.torrent` directly in the root.
     covered: &'a BTreeMap<String, OsString>,
-    /// The beginnings of names of what is being downloaded into the root.
+    /// Prefixes of names that are being downloaded into the root.
     downloading: BTreeSet<String>,
-    /// Asked for when something would be due otherwise.
+    /// Files open for writing. Looked up only when an entry would otherwise be due.
     writers: Option<Writers>,
 }
 
 impl Ingest {
-    /// Nothing is known yet.
+    /// Starts without knowledge of any entry.
     pub fn new(include: Include) -> Ingest {
         Ingest { include, items: BTreeMap::new(), left_out: LeftOut::default(), is_truncated: false }
     }
 
-    /// Looks at the root. `covered` names the `.torrent` of what has one. Blocking.
+    /// Looks at the root and returns the entries that are now due. `covered` maps names to their
+    /// `.torrent`. Blocks.
     ///
     /// # Errors
-    /// When the root cannot be read; nothing is forgotten then.
+    /// If the root cannot be read; nothing is forgotten then.
     pub fn look(
         &mut self,
         root: &Folder,
@@ -160,8 +164,8 @@ impl Ingest {
         Ok(due)
     }
 
-    /// Whether something may be due soon, so that a look is worth while before the next ordinary one. What has
-    /// been about to be finished for long is waited for at leisure.
+    /// Whether an entry may be due soon, so that an extra look before the next regular one is
+    /// worthwhile. An entry that has been unfinished for long does not count.
     pub fn is_settling(&self, now: Instant) -> bool {
         let soon = |since: &Instant| now.saturating_duration_since(*since) < SETTLING_TIME_MAX;
         self.items.values().any(|item| matches!(&item.state, State::Settling(since) if soon(since)))
@@ -172,21 +176,23 @@ impl Ingest {
         let written = look.root.look(Path::new(&torrent)).ok();
         let written = written.filter(|(kind, _)| *kind == Kind::File).map(|(_, stamp)| stamp.modified_at());
         let Some(item) = self.items.get_mut(name) else {
-            // A first guess: nothing remembers what a .torrent was made of, but data that is newer was changed since.
+            // A first guess: nothing records what the .torrent was made of, but newer data has
+            // changed since.
             let fits = written.is_some_and(|written| sighting.modified <= written);
             let state = if fits { State::Published } else { State::Settling(look.now) };
             let item = Item { sighting, state, changes: 0, failures: 0, said: None };
             self.items.insert(name.to_owned(), item);
             return None;
         };
-        // The file system of its files went away: what it was is what it will be when they are back.
+        // The file system of its files is gone. The old sighting still holds for the time when they
+        // are back.
         if sighting.has_vanished_since(&item.sighting) {
             return None;
         }
         match item.state {
-            // What comes of it is told; then it is looked at again.
+            // Its outcome is reported to us; then it is looked at again.
             State::Due => return None,
-            // Somebody took the .torrent away.
+            // The .torrent was removed.
             State::Published if written.is_none() => item.settle(look.now),
             State::Published if item.sighting.has_data_of(&sighting) => {}
             State::Published => item.settle(look.now),
@@ -207,7 +213,7 @@ impl Ingest {
         (item.state == State::Due).then_some(due)
     }
 
-    /// Something due has its `.torrent` now.
+    /// Notes that a due entry now has its `.torrent`.
     pub fn on_published(&mut self, due: &Due) {
         if let Some(item) = self.told(due) {
             item.state = State::Published;
@@ -215,7 +221,7 @@ impl Ingest {
         }
     }
 
-    /// Something due could not be published; whether this reason was not said of it before.
+    /// Notes that a due entry could not be published. Returns whether the reason is new for it.
     pub fn on_failed(&mut self, due: &Due, now: Instant, reason: &str) -> bool {
         let Some(item) = self.told(due) else { return true };
         let wait = RETRY_MIN.saturating_mul(1 << item.failures.min(16)).min(RETRY_MAX);
@@ -226,7 +232,7 @@ impl Ingest {
         is_new
     }
 
-    /// Something due changed while it was read: it is not finished after all.
+    /// Notes that a due entry changed while it was read: it is not finished.
     pub fn on_changed(&mut self, due: &Due, now: Instant) {
         if let Some(item) = self.told(due) {
             item.changes = item.changes.saturating_add(1);
@@ -234,21 +240,21 @@ impl Ingest {
         }
     }
 
-    /// Something due was not looked at: it is due again soon.
+    /// Notes that a due entry was not examined: it is due again soon.
     pub fn put_back(&mut self, due: &Due, now: Instant) {
         if let Some(item) = self.told(due) {
             item.state = State::Settling(now);
         }
     }
 
-    /// The item as it was when it was due: what changed since is noticed by the next look.
+    /// The item with the sighting it had when it was due. The next look notices later changes.
     fn told(&mut self, due: &Due) -> Option<&mut Item> {
         let item = self.items.get_mut(&due.name)?;
         item.sighting = due.sighting;
         Some(item)
     }
 
-    /// Things that could not be published.
+    /// The number of entries that could not be published.
     pub fn failures(&self) -> usize {
         self.items.values().filter(|item| matches!(item.state, State::Failed(_))).count()
     }
@@ -258,7 +264,7 @@ impl Ingest {
         &self.left_out
     }
 
-    /// How many things were left out, in the root and in everything in it.
+    /// The number of entries left out, in the root and below it.
     pub fn left_out(&self) -> u64 {
         let inside = self.items.values().map(|item| item.sighting.left_out);
         inside.fold(self.left_out.total(), u64::saturating_add)
@@ -266,7 +272,7 @@ impl Ingest {
 }
 
 impl Item {
-    /// It changed: whatever was learnt of it does not count any more, but how often it changes does.
+    /// Notes a change. Earlier failures no longer count; the number of changes does.
     fn settle(&mut self, now: Instant) {
         self.state = State::Settling(now);
         self.failures = 0;
@@ -284,7 +290,7 @@ impl Look<'_> {
         let known = name.to_str().and_then(|name| self.covered.get(name)).cloned();
         known.unwrap_or_else(|| match name.to_str() {
             Some(name) => torrent_name(name).into(),
-            // It is refused for its name.
+            // Publishing will refuse this name.
             None => {
                 let mut beside = name.to_owned();
                 beside.push(".torrent");
@@ -293,7 +299,7 @@ impl Look<'_> {
         })
     }
 
-    /// Whether nobody downloads to it or writes to it, as far as can be seen.
+    /// Whether nobody downloads or writes to the entry, as far as we can see.
     fn is_left_alone(&mut self, name: &OsStr) -> bool {
         if name.to_str().is_some_and(|name| self.downloading.contains(&*beginning(name))) {
             return false;

@@ -1,5 +1,5 @@
-//! The task that keeps a seeder serving what its root holds: it looks, serves what is new, drops what is gone,
-//! and has published what has no `.torrent`.
+//! The task that keeps a seeder in step with its root: it scans the root, serves new contents,
+//! drops contents that are gone, and publishes entries that have no `.torrent`.
 
 mod publishing;
 
@@ -34,54 +34,54 @@ use crate::{
     watch::Watch,
 };
 
-/// Between two looks, however much is told of changes.
+/// The shortest time between two looks, however many changes are reported.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(500);
-/// As many times as long as a look takes, the next one waits at least: in a root of a hundred thousand files that is
-/// being written to all the time, looks take a fifth of a core.
+/// After a look, the next one waits at least this many times as long as the look took. In a root of
+/// a hundred thousand files that change all the time, looks take a fifth of a core.
 const LOOK_SHARE: u32 = 4;
 
-/// `.torrent` files without data that are named; more are counted.
+/// `.torrent` files without data that the log names; further ones are only counted.
 const WITHOUT_DATA_NAMED_MAX: usize = 5;
 
-/// A content that was published by the seeder itself.
+/// A content that this seeder published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Published {
-    /// Its id.
+    /// The content id.
     pub content: ContentId,
-    /// Its name.
+    /// The content's name.
     pub name: String,
-    /// The link.
+    /// The link to share.
     pub link: Magnet,
 }
 
-/// What the keeper is told while it runs.
+/// Orders to the keeper while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Orders {
-    /// How often to look.
+    /// Time between two looks.
     pub(crate) rescan: Duration,
-    /// Addresses in links; empty = those listened on.
+    /// Addresses in links. Empty: the addresses listened on.
     pub(crate) link_addresses: Vec<Address>,
-    /// Grows when a look is wanted at once.
+    /// Increased to request a look at once.
     pub(crate) looks_wanted: u64,
-    /// The end.
+    /// Stop the keeper.
     pub(crate) stop: bool,
 }
 
-/// The task's state.
+/// The state of the keeper task.
 pub(crate) struct Keeper {
     pub(crate) node: Node,
     pub(crate) root: Root,
     pub(crate) catalogue: Catalogue,
-    /// None: nothing is published.
+    /// `None`: nothing is published.
     pub(crate) publishing: Option<Publishing>,
     pub(crate) health: Arc<Health>,
     pub(crate) orders: watch::Receiver<Orders>,
     pub(crate) news: mpsc::Sender<Published>,
-    /// What was asked for until the last look.
+    /// The value of `looks_wanted` that the last look has covered.
     pub(crate) looks_done: u64,
 }
 
-/// What a look found.
+/// The findings of a look.
 type Looked = Result<(Vec<Change>, Vec<Due>), RootError>;
 
 enum Woken {
@@ -91,10 +91,10 @@ enum Woken {
 }
 
 impl Keeper {
-    /// The first look, before anybody is told that the seeder is ready.
+    /// Takes the first look, before the seeder is reported as ready.
     ///
     /// # Errors
-    /// When the root cannot be read.
+    /// If the root cannot be read.
     pub(crate) async fn begin(self) -> io::Result<Keeper> {
         let (mut keeper, looked) = self.look().await;
         keeper.take(looked?).await;
@@ -104,7 +104,8 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// A root without any `.torrent` is mostly one that somebody put files into, and waits for them to be served.
+    /// Warns about a root without any `.torrent`: usually somebody put files there and waits for
+    /// them to be served.
     fn say_what_to_do(&self) {
         if self.publishing.is_some() || !self.catalogue.is_empty() || self.catalogue.refused() > 0 {
             return;
@@ -116,7 +117,8 @@ impl Keeper {
         );
     }
 
-    /// Until told to stop. What is being hashed is given up then, and hashed anew at the next start.
+    /// Runs until told to stop. Unfinished hashing is then given up, and starts over at the next
+    /// start.
     pub(crate) async fn run(mut self) {
         let mut watch = self.watch();
         let mut hashing: Option<Hashing> = None;
@@ -144,7 +146,7 @@ impl Keeper {
             looked_at = Instant::now();
             next_look = looked_at + LOOK_INTERVAL_MIN.max((looked_at - began) * LOOK_SHARE);
             if self.on_looked(looked).await {
-                // Another folder or mount is not watched yet.
+                // The new folder or mount is not watched yet.
                 watch = self.watch();
             }
         }
@@ -190,7 +192,7 @@ impl Keeper {
         }
     }
 
-    /// One look on a blocking thread; the keeper travels there and back.
+    /// Takes one look on a blocking thread, and moves the keeper there and back.
     async fn look(mut self) -> (Keeper, Looked) {
         let looked = tokio::task::spawn_blocking(move || {
             let looked = self.look_now();
@@ -205,8 +207,8 @@ impl Keeper {
         self.looks_done = asked_for;
         let catalogue = &self.catalogue;
         let root = self.root.open_or_accept(|folder| {
-            // The operator who has the root looked at has seen that it is another one; an empty one is what is left
-            // when a disk is gone.
+            // The operator who requests a look has seen that the root is another folder. An empty
+            // folder is what remains when a disk is gone.
             catalogue.is_empty() || catalogue.is_known_in(folder) || is_asked_for && !is_empty(folder)
         })?;
         let unreadable = |source| RootError::Unreadable { path: root.path().to_owned(), source };
@@ -218,13 +220,13 @@ impl Keeper {
         Ok((changes, due))
     }
 
-    /// Whether everything is there that was not there before.
+    /// Handles the findings of a look. Returns whether a missing root or file system is back.
     async fn on_looked(&mut self, looked: Looked) -> bool {
         let vanished = self.catalogue.vanished();
         let is_gone = looked.is_err() || vanished > 0;
         let was_gone = self.health.root_gone.swap(is_gone, Relaxed);
         match &looked {
-            // An unmounted root must not unpublish everything, nor fill the log.
+            // An unmounted root must neither unpublish everything nor fill the log.
             Err(error) if !was_gone => tracing::warn!(
                 "{}; its {} contents are kept, and we are not ready until it is back. To have another folder taken \
                  as it is, send SIGHUP; an empty one, restart",
@@ -264,7 +266,7 @@ impl Keeper {
         }
     }
 
-    /// Does what a change asks for; what somebody hears of it otherwise is not said twice.
+    /// Applies a change. `told`: whether to log it here, or whether another line covers it.
     async fn apply(&mut self, change: Change, told: Told) {
         match change {
             Change::Serve { torrent, manifest, root, changed } => {
@@ -303,24 +305,24 @@ impl Keeper {
     }
 }
 
-/// Where somebody hears of a change.
+/// Where a change is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     /// In a line of its own.
     Here,
-    /// In a line about something that includes it, now or soon.
+    /// In a line about something that includes the change, now or soon.
     Otherwise,
 }
 
-/// What the changes of one look have to do with each other: a file that was replaced, or removed, is one story, and
-/// told in one line.
+/// How the changes of one look belong together. A file that was replaced or removed causes several
+/// changes, which the log tells in one line.
 #[derive(Debug, Default)]
 struct Stories {
-    /// They were served until now.
+    /// `.torrent` files whose contents were served until now.
     stopped: BTreeSet<PathBuf>,
-    /// None of their data is there any more.
+    /// `.torrent` files whose data is all gone.
     gone: BTreeSet<PathBuf>,
-    /// Their data lies directly in the root, and is another now.
+    /// `.torrent` files whose data lies directly in the root and has changed.
     changed: BTreeSet<PathBuf>,
 }
 
@@ -340,7 +342,8 @@ impl Stories {
         stories
     }
 
-    /// How a change is told. While things are published here, what is changed is told when it is published anew.
+    /// Where a change is logged. If this seeder publishes, changed data is logged when it is
+    /// published again.
     fn how(&self, change: &Change, publishes: bool) -> Told {
         match change {
             Change::Refuse { kind: Refusal::Gone, .. } => Told::Otherwise,
@@ -354,7 +357,8 @@ impl Stories {
         }
     }
 
-    /// A `.torrent` whose data was removed stays: it may be that of a disk that comes back, and nobody else may have it.
+    /// Logs contents whose data was removed. The `.torrent` stays: its data may be on a disk that
+    /// comes back, and nobody else may have the `.torrent`.
     fn tell_of_data_gone(&self) {
         for torrent in self.gone.intersection(&self.stopped) {
             let torrent = printable(&torrent.to_string_lossy());

@@ -1,4 +1,4 @@
-//! Origin seeder: serves every content it finds under a directory, and is a directory for them.
+//! The origin seeder: it serves every content it finds under a folder, and is a directory for them.
 
 pub mod catalogue;
 pub mod cli;

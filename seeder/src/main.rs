@@ -1,4 +1,4 @@
-//! `nearcast-seeder`: parse, and do what is asked.
+//! `nearcast-seeder`: parses the command line and does what it asks.
 
 use std::{
     io::{self, Write},
@@ -8,7 +8,8 @@ use std::{
 use nearcast_seeder::{cli::Task, config::sample, run::Serving};
 use nearcast_service::{output::fail, run::serve};
 
-/// As in `nearcast`: large frames come and go, and the system's allocator faults their memory in each time.
+/// As in `nearcast`: large frames come and go, and the system's allocator page-faults their memory
+/// in each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

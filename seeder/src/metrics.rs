@@ -1,5 +1,5 @@
-//! `/metrics`: every counter there is, in OpenMetrics text. No label names a peer or a content: there may be
-//! thousands of each, and who fetches what is nobody's business.
+//! `/metrics`: all counters, in OpenMetrics text. No label names a peer or a content: there may be
+//! thousands of each, and who fetches what is private.
 
 use std::{fmt, sync::atomic::Ordering::Relaxed};
 
@@ -14,15 +14,15 @@ use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, regis
 
 use crate::health::Health;
 
-/// All metrics as they are now.
+/// All current metrics.
 ///
 /// # Errors
-/// When a name is none; a test shows that all are.
+/// If a metric has an invalid name. A test shows that all names are valid.
 pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
     metrics::text(Process::now(health.reloaded.started()), Scrape::of(health))
 }
 
-/// One look at everything.
+/// One snapshot of all values.
 #[derive(Debug)]
 struct Scrape {
     totals: Totals,

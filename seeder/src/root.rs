@@ -1,6 +1,6 @@
-//! The folder whose contents are served. It is opened anew for each look, so that an operator can unmount it, and
-//! known again by what it is: another folder under its path means that a file system went away, or that somebody
-//! put a link there.
+//! The folder whose contents are served. Each look opens it again, so that an operator can unmount
+//! it. It is recognised by its identity: another folder at its path means that a file system is
+//! gone, or that somebody put a link there.
 
 use std::{
     io,
@@ -9,41 +9,42 @@ use std::{
 
 use nearcast_node::publish::{Folder, Identity};
 
-/// The root, by its path and by what was found there.
+/// The root: its path, and the identity of the folder that was found there.
 #[derive(Clone, Debug)]
 pub struct Root {
     path: PathBuf,
     known: Option<Identity>,
 }
 
-/// The root cannot be looked at.
+/// The root cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RootError {
-    /// It is not there, or not readable.
+    /// The root is missing or not readable.
     #[error("{} cannot be read: {source}", path.display())]
     Unreadable {
         /// The root.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Another folder is there.
+    /// Another folder is at the path.
     #[error("{} is not the folder it was; is its file system not mounted?", .0.display())]
     Replaced(PathBuf),
 }
 
 impl Root {
-    /// Of this path, which may lead through links; whatever is there first is the root.
+    /// The root at this path, which may contain links. The first folder found there becomes the
+    /// root.
     pub fn new(path: PathBuf) -> Root {
         Root { path, known: None }
     }
 
-    /// Its path.
+    /// The path of the root.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens it, if it is the folder it was.
+    /// Opens the root, if it is still the same folder.
     ///
     /// # Errors
     /// See [`RootError`].
@@ -55,7 +56,8 @@ impl Root {
         }
     }
 
-    /// Opens it; if it is another folder than before, `accepts` says whether it is the root from now on.
+    /// Opens the root. If it is another folder than before, `accepts` decides whether it becomes
+    /// the root.
     ///
     /// # Errors
     /// See [`RootError`].

@@ -1,4 +1,4 @@
-//! The seeder as a service that can be run.
+//! The seeder as a service.
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     setting::Setting,
 };
 
-/// A seeder that serves, and what it has to tell.
+/// A running seeder and its news.
 #[derive(Debug)]
 pub struct Serving {
     seeder: Seeder,

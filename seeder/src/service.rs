@@ -1,4 +1,4 @@
-//! The seeder itself: a node that is an origin, and a task that keeps it serving what the root holds.
+//! The seeder: a node that is an origin, and a task that serves what the root contains.
 
 use std::{
     io,
@@ -36,45 +36,46 @@ use crate::{
     root::Root,
 };
 
-/// News that wait to be read; further ones are in the log only. Room for a few batches of small files.
+/// News that may wait for a reader; further ones are only logged. Room for a few batches of small
+/// files.
 const NEWS_WAITING_MAX: usize = 4_096;
 
-/// A seeder could not start, or could not share. Nothing was left behind.
+/// A seeder could not start, or could not share a content. Nothing was left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum SeederError {
-    /// The root cannot be read, or the state folder not made.
+    /// The root cannot be read, or the state folder cannot be made.
     #[error("cannot use {}: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Another process is known by the same key: whoever asks for one of them would get the other.
+    /// Another process uses the same key: peers that ask for one of the two would get the other.
     #[error(
         "{} is in use by another process, perhaps another seeder; give this one a --state-dir of its own",
         .0.display()
     )]
     IdentityInUse(PathBuf),
-    /// The key to sign with is of no use.
+    /// The signing key is unusable.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The atlas is of no use.
+    /// The atlas is unusable.
     #[error(transparent)]
     Atlas(#[from] AtlasFileError),
     /// A setting is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A content given by hand cannot be shared.
+    /// A content given to [`Seeder::share`] cannot be shared.
     #[error(transparent)]
     Share(#[from] ShareError),
 }
 
-/// A running seeder. Dropping it without [`Seeder::stop`] ends the looks at the root; the node goes with its
-/// last handle.
+/// A running seeder. Dropping it without [`Seeder::stop`] ends the scans of the root; the node ends
+/// with its last handle.
 pub struct Seeder {
     node: Node,
     health: Arc<Health>,
@@ -82,7 +83,7 @@ pub struct Seeder {
     keeper: Option<JoinHandle<Option<()>>>,
     following: Option<Following>,
     news: Option<mpsc::Receiver<Published>>,
-    /// Held for as long as it runs.
+    /// The claim on the identity, held as long as the seeder runs.
     _identity: Option<Claim>,
 }
 
@@ -93,8 +94,8 @@ impl std::fmt::Debug for Seeder {
 }
 
 impl Seeder {
-    /// Starts the node and serves what is there; returns when the first look is done, so that whoever
-    /// is told "ready" finds every content.
+    /// Starts the node and serves the contents of the root. Returns after the first scan, so that a
+    /// client that hears "ready" finds every content.
     ///
     /// # Errors
     /// See [`SeederError`]: an unreadable root, or a node that cannot listen or use its identity.
@@ -102,7 +103,7 @@ impl Seeder {
         Seeder::start_with(config, Arc::default()).await
     }
 
-    /// The same, telling of itself to `health`.
+    /// As [`Seeder::start`], and reports its state to `health`.
     ///
     /// # Errors
     /// As [`Seeder::start`].
@@ -112,9 +113,9 @@ impl Seeder {
                 .map_err(|source| SeederError::Folder { path: folder.to_owned(), source })?;
         }
         let key = config.sign.as_deref().map(SecretKey::load).transpose()?.map(Arc::new);
-        // Before somebody is told that we are there; a key that is made below is claimed afterwards.
+        // Before anybody hears that we are here. A key that is made below is claimed afterwards.
         let claimed = config.identity.as_deref().filter(|key| key.exists()).map(claim).transpose()?;
-        // Before the node listens: a wrong root then leaves nothing to take down.
+        // Before the node listens: with a wrong root there is then nothing to take down.
         if let Some(root) = &config.root {
             std::fs::read_dir(root).map_err(|source| SeederError::Folder { path: root.clone(), source })?;
         }
@@ -175,34 +176,34 @@ impl Seeder {
         Ok(Seeder { node, health, orders, keeper, following, news: Some(news_seen), _identity: identity })
     }
 
-    /// Where it listens, each address ending in `/p2p/ID`.
+    /// The addresses it listens on, each ending in `/p2p/ID`.
     pub fn addresses(&self) -> Vec<Address> {
         self.node.addresses()
     }
 
-    /// The node that serves, for its counters.
+    /// The node, for its counters.
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// What is published from now on; to be asked once.
+    /// The contents published from now on. `None`: already taken.
     pub fn news(&mut self) -> Option<mpsc::Receiver<Published>> {
         self.news.take()
     }
 
-    /// Serves one more content, from anywhere; `root` is the folder that contains its data.
+    /// Serves one more content from any place; `root` is the folder that contains its data.
     ///
     /// # Errors
-    /// When its data is not there with the right sizes, or the node is full or stopped.
+    /// If its data is missing or has other sizes, or if the node is full or stopped.
     pub async fn share(&self, manifest: Arc<Manifest>, root: PathBuf) -> Result<ContentId, SeederError> {
         Ok(self.node.share(Share { manifest, root }).await?.content)
     }
 
-    /// Takes over what can change while it runs: rates, caps, the atlas, how often to look, addresses in links. Looks at
-    /// the root at once.
+    /// Applies the settings that can change at run time: rates, caps, the atlas, the time between
+    /// scans, addresses in links. Scans the root at once.
     ///
     /// # Errors
-    /// Names the setting that is out of range, or says what is wrong with the atlas; then nothing is changed.
+    /// A setting that is out of range, or a problem of the atlas; then nothing changes.
     pub async fn apply(&self, config: &SeederConfig) -> Result<(), SeederError> {
         config.node().policy()?;
         if let Some(atlas) = load_atlas(config).await? {
@@ -218,12 +219,12 @@ impl Seeder {
         Ok(())
     }
 
-    /// Takes no new requests, finishes the runs being sent (at most `grace`), saves state and ends
+    /// Accepts no new requests, finishes the runs being sent (within `grace`), saves state and ends
     /// every task.
     pub async fn stop(self, grace: Duration) {
         self.orders.send_modify(|orders| orders.stop = true);
         if let Some(keeper) = self.keeper {
-            // A look in progress touches no state of ours that matters now; do not wait for a slow disk.
+            // A scan in progress changes no state that still matters; do not wait for a slow disk.
             keeper.abort();
         }
         if let Some(following) = self.following {
@@ -233,17 +234,18 @@ impl Seeder {
     }
 }
 
-/// The key that makes this seeder itself, for itself alone.
+/// Claims the key of this seeder's identity for this process alone.
 fn claim(identity: &Path) -> Result<Claim, SeederError> {
     let folder = |source| SeederError::Folder { path: identity.to_owned(), source };
     Claim::of(identity).map_err(folder)?.ok_or_else(|| SeederError::IdentityInUse(identity.to_owned()))
 }
 
-/// The atlas that is asked for. Read on a blocking thread: inflating and checking one takes a moment.
+/// Loads the configured atlas on a blocking thread, as decompressing and checking it takes a
+/// moment.
 async fn load_atlas(config: &SeederConfig) -> Result<Option<Arc<Atlas>>, SeederError> {
     let Some(path) = config.atlas.clone() else { return Ok(None) };
     let loading = tokio::task::spawn_blocking(move || atlas::load(&path));
-    // It fails only if the runtime goes down.
+    // This fails only while the runtime shuts down.
     Ok(loading.await.ok().transpose()?)
 }
 
@@ -254,7 +256,7 @@ impl Orders {
     }
 }
 
-/// The last good atlas. That there is none, or that it is damaged, is no reason not to serve.
+/// The last good atlas. A missing or damaged atlas is no reason not to serve.
 async fn last_good(auto: &AtlasAuto) -> Option<Arc<Atlas>> {
     let cache = Cache::new(auto.folder.clone(), &auto.key);
     match tokio::task::spawn_blocking(move || cache.load()).await {
@@ -263,12 +265,12 @@ async fn last_good(auto: &AtlasAuto) -> Option<Arc<Atlas>> {
             tracing::warn!("{error}; going on without an atlas until a good one comes");
             None
         }
-        // The runtime goes down.
+        // The runtime shuts down.
         Err(_) => None,
     }
 }
 
-/// Begins to fetch newer atlases, if that is wanted, and to tell of them whoever asks.
+/// Starts to follow newer atlases, if configured, and to announce them to peers that ask.
 fn follow(config: &SeederConfig, node: &Node, version: u64, health: &Arc<Health>) -> Option<Following> {
     let AtlasAuto { key, folder, age_max } = config.atlas_auto.clone()?;
     let known = Known { directories: config.node().trackers, ..Known::default() };

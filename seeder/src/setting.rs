@@ -1,8 +1,8 @@
-//! Everything a seeder can be told: the one table behind the command line, the environment, the file,
-//! their documentation and the check of all of it.
+//! All settings of a seeder. One table defines the command line, the environment, the file, their
+//! documentation and all checks.
 //!
-//! A setting has one name in three spellings: `--up-per-content`, `NEARCAST_SEEDER_UP_PER_CONTENT` and the
-//! key `up-per-content`.
+//! A setting has one name in three spellings: `--up-per-content`, `NEARCAST_SEEDER_UP_PER_CONTENT`
+//! and the key `up-per-content`.
 
 use nearcast_node::address::{SEEDER_PORT, TRACKER_PORT};
 use nearcast_service::{
@@ -13,7 +13,7 @@ use nearcast_service::{
 /// A row of the table.
 pub type About = setting::About<Setting>;
 
-/// One thing that can be set.
+/// A setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is described in the table, once")]
 pub enum Setting {
@@ -47,7 +47,7 @@ pub enum Setting {
 
 use Kind::{Addresses, Count, Duration as Time, Filter, Key, Listen, Path, PathOr, Rate, Switch, Word};
 
-/// The table, in the order in which it is shown.
+/// The table, in display order.
 pub static TABLE: [About; 26] = [
     About {
         setting: Setting::Root,

@@ -1,25 +1,25 @@
-//! Being told of changes directly in a folder (inotify), where the system does. It only shortens the wait for
-//! the next look: what is told may be lost, and nothing depends on it.
+//! Notifications of changes directly in a folder (inotify), where the system has them. They only
+//! shorten the wait for the next look: a notification may be lost, and nothing depends on it.
 
 use std::{io, path::Path};
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use tokio::net::unix::pipe;
 
-/// Room for some events at a time; what they say is not read.
+/// Buffer for some events at a time. Their content is ignored.
 const EVENTS_BYTES: usize = 4096;
 
-/// A folder that is watched.
+/// A watched folder.
 pub(crate) struct Watch {
-    /// No pipe, but read like one.
+    /// Not a pipe, but read like one.
     handle: pipe::Receiver,
 }
 
 impl Watch {
-    /// Watches a folder; must be called inside a tokio runtime.
+    /// Watches a folder. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// When the system cannot, as it has only so many.
+    /// If the system cannot watch it, for example because its number of watches is limited.
     pub(crate) fn on(folder: &Path) -> io::Result<Watch> {
         let handle = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let changes = WatchFlags::CREATE
@@ -32,10 +32,10 @@ impl Watch {
         Ok(Watch { handle: pipe::Receiver::from_owned_fd_unchecked(handle)? })
     }
 
-    /// Resolves when something was changed.
+    /// Resolves when something has changed.
     ///
     /// # Errors
-    /// When nothing will be told any more.
+    /// If no further change will be reported.
     pub(crate) async fn changed(&self) -> io::Result<()> {
         self.handle.readable().await?;
         let mut events = [0; EVENTS_BYTES];

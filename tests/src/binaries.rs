@@ -1,4 +1,4 @@
-//! The binaries under test, built once a process in the profile the tests themselves were built in.
+//! The binaries under test. Each test process builds them once, in the profile of the tests.
 
 use std::{
     path::{Path, PathBuf},
@@ -7,13 +7,13 @@ use std::{
 
 use escargot::format::Message;
 
-/// Names a folder that has the binaries already; nothing is built then.
+/// Names a folder that already has the binaries; then nothing is built.
 pub const FOLDER_VARIABLE: &str = "NEARCAST_BIN_DIR";
 
-/// As they are called, in the order of [`Binaries`].
+/// Names of the programs, in the order of [`Binaries`].
 const PROGRAMS: [&str; 3] = ["nearcast", "nearcast-seeder", "nearcast-tracker"];
 
-/// Where the binaries are.
+/// Paths of the binaries.
 #[derive(Debug)]
 pub struct Binaries {
     /// The terminal client.
@@ -24,7 +24,7 @@ pub struct Binaries {
     pub tracker: PathBuf,
 }
 
-/// The binaries, built first if need be.
+/// The binaries. The first call builds them, unless [`FOLDER_VARIABLE`] is set.
 pub fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
     BINARIES.get_or_init(|| {
@@ -49,16 +49,18 @@ fn find(folder: &Path, name: &str) -> PathBuf {
     path.canonicalize().expect("a file that is there has a full path")
 }
 
-/// Without what cargo tells a test of the test's own package: build scripts that look at these variables (ring's does) would be
-/// run anew, and everything above them be built anew, at each turn between a shell and the tests.
+/// Removes the variables that cargo sets for the package of the test. Some build scripts (ring's)
+/// depend on them: each change between a shell and the tests would run these scripts again and
+/// rebuild everything that depends on them.
 fn as_from_a_shell(build: escargot::CargoBuild) -> escargot::CargoBuild {
     let of_the_test = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     let told = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     told.filter(|name| of_the_test(name)).fold(build, escargot::CargoBuild::env_remove)
 }
 
-/// All programs at once, with all members: each alone would have features of its own for what it depends on, and half of
-/// that would be built again for each.
+/// Builds all programs at once, with all members of the workspace. Built alone, each program would
+/// select other features of its dependencies, and half of those would be built again for each
+/// program.
 fn build() -> [PathBuf; PROGRAMS.len()] {
     let build = escargot::CargoBuild::new().manifest_path(workspace().join("Cargo.toml"));
     let build = build.arg("--workspace").bins();

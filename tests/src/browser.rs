@@ -1,4 +1,5 @@
-//! Chromium without a screen: what a page is once a browser has read it, and how it looks.
+//! Headless Chromium: the document of a page once the browser has read it, and a picture of the
+//! page.
 
 use std::{
     fs,
@@ -12,9 +13,9 @@ use crate::{
     process::{Process, Stream},
 };
 
-/// As the program is called by those who package it.
+/// Names of the program in different packages.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-/// Without a sandbox of its own, as tests may run as root in a container; and without a word to anybody.
+/// No sandbox, as tests may run as root in a container; and no traffic of the browser's own.
 const ARGUMENTS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -27,25 +28,25 @@ const ARGUMENTS: [&str; 9] = [
     "--enable-logging=stderr",
 ];
 
-/// How a page is looked at.
+/// The screen that a page is shown on.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
-    /// Pixels.
+    /// In pixels.
     pub width: u32,
-    /// Pixels.
+    /// In pixels.
     pub height: u32,
-    /// Its user likes it dark.
+    /// Whether the user prefers dark colours.
     pub dark: bool,
 }
 
-/// A browser that is installed here.
+/// An installed browser.
 #[derive(Debug)]
 pub struct Browser {
     program: PathBuf,
 }
 
 impl Browser {
-    /// The first one that is found; none if none is.
+    /// The first browser found in PATH. `None`: no browser is installed.
     pub fn find() -> Option<Browser> {
         let path = std::env::var_os("PATH")?;
         let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -53,14 +54,14 @@ impl Browser {
         NAMES.into_iter().find_map(found).map(|program| Browser { program })
     }
 
-    /// The document as it is once it is loaded, as HTML, and what the browser had to say about it.
+    /// The loaded document as HTML, and the messages of the browser.
     pub fn dom(&self, place: &Place, url: &str) -> (String, String) {
         let process = self.run(place, url, &["--dump-dom".to_owned()]);
         let lines = |stream| process.lines(stream).join("\n");
         (lines(Stream::Stdout), lines(Stream::Stderr))
     }
 
-    /// A picture of the page, as PNG, written to `to`.
+    /// Writes a picture of the page to `to`, and returns its bytes. PNG.
     pub fn screenshot(&self, place: &Place, url: &str, screen: Screen, to: &Path) -> Vec<u8> {
         let Screen { width, height, dark } = screen;
         let arguments = [
@@ -82,7 +83,7 @@ impl Browser {
             .args(arguments)
             .arg(url)
             .env("HOME", place.folder("home"))
-            // Nothing of this machine's user may decide where it goes.
+            // Proxies of the user of this machine must not change the test.
             .args(["--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]);
         let process = Process::start("browser", &mut command);
         let code = process.wait_exit(PATIENCE);

@@ -1,4 +1,4 @@
-//! Seeders and clients as real processes, each with an address of its own in 127.0.0.0/8.
+//! Seeders and clients as real processes, each with its own address in 127.0.0.0/8.
 
 use std::{
     ffi::OsStr,
@@ -15,14 +15,14 @@ use crate::{
     process::{Process, Stream},
 };
 
-/// From start to `ready`, debug build on a busy machine.
+/// Time from start to `ready`, for a debug build on a busy machine.
 pub const READY_TIMEOUT: Duration = Duration::from_secs(60);
-/// For everything else that must happen, unless a test is stricter.
+/// Time limit for all other events, unless a test is stricter.
 pub const PATIENCE: Duration = Duration::from_secs(120);
-/// A port nobody listens on: 1, which only the system may give.
+/// An address with no listener: only the system may listen on port 1.
 pub const DEAD_PEER: &str = "/ip4/127.0.0.1/tcp/1";
 
-/// What `publish` made.
+/// The output of `publish`.
 #[derive(Clone, Debug)]
 pub struct Published {
     /// The .torrent.
@@ -32,14 +32,14 @@ pub struct Published {
 }
 
 impl Published {
-    /// The content id in hexadecimal digits, from the link.
+    /// The content id from the link, in hexadecimal digits.
     pub fn content(&self) -> &str {
         let (_, rest) = self.magnet.split_once("urn:btmh:1220").expect("the link names a v2 content");
         &rest[..64]
     }
 }
 
-/// Runs a command to its end: exit code, and both outputs.
+/// Runs a command to its end. Returns the exit code, and the process with its output.
 pub fn run(name: &str, command: &mut Command) -> (i32, Process) {
     let process = Process::start(name, command);
     let code = process.wait_exit(PATIENCE);
@@ -47,14 +47,14 @@ pub fn run(name: &str, command: &mut Command) -> (i32, Process) {
     (code, process)
 }
 
-/// Publishes `path`; the .torrent lies beside it, as the seeder wants it.
+/// Publishes `path`, with the .torrent beside it, where a seeder looks for it.
 pub fn publish(place: &Place, path: &Path, arguments: &[&str]) -> Published {
     let mut torrent = path.as_os_str().to_owned();
     torrent.push(".torrent");
     publish_to(place, path, Path::new(&torrent), arguments)
 }
 
-/// Publishes `path` into a .torrent somewhere else.
+/// Publishes `path`, with the .torrent somewhere else.
 pub fn publish_to(place: &Place, path: &Path, torrent: &Path, arguments: &[&str]) -> Published {
     let mut command = place.nearcast();
     command.arg("publish").arg(path).arg("-o").arg(torrent).args(arguments);
@@ -66,22 +66,22 @@ pub fn publish_to(place: &Place, path: &Path, torrent: &Path, arguments: &[&str]
     Published { torrent: torrent.to_owned(), magnet: stdout[0].clone() }
 }
 
-/// How a seeder is started.
+/// Options to start a seeder.
 #[derive(Clone, Debug)]
 pub struct SeederOptions {
     /// Its root.
     pub root: PathBuf,
-    /// Its state, the identity among it.
+    /// The state folder, with the identity.
     pub state: PathBuf,
-    /// Its address.
+    /// The IP address to listen on.
     pub ip: String,
-    /// Its TCP port; 0 = any.
+    /// The TCP port. 0: any.
     pub port: u16,
     /// Further arguments.
     pub arguments: Vec<String>,
 }
 
-/// A seeder that said `ready`.
+/// A seeder that has printed `ready`.
 #[derive(Debug)]
 pub struct Seeder {
     /// The process.
@@ -90,7 +90,7 @@ pub struct Seeder {
 }
 
 impl Seeder {
-    /// Starts one that serves `root` on `ip`, any port; its state is in `place`.
+    /// Starts a seeder that serves `root` on `ip` and any port, with its state in `place`.
     pub fn start(place: &Place, root: &Path, ip: &str) -> Seeder {
         let state = place.folder(&format!("seeder-{ip}"));
         let options =
@@ -98,17 +98,18 @@ impl Seeder {
         Seeder::start_with(place, &options)
     }
 
-    /// Starts one; returns when it is ready.
+    /// Starts a seeder; returns when it is ready.
     pub fn start_with(place: &Place, options: &SeederOptions) -> Seeder {
         Seeder::run(options, &mut Seeder::command(place, options))
     }
 
-    /// As [`Seeder::start_with`], run by a script for `sh`, which ends by running `"$@"`.
+    /// Like [`Seeder::start_with`], but runs the seeder through a script for `sh`, which ends with
+    /// `"$@"`.
     pub fn start_under(script: &str, place: &Place, options: &SeederOptions) -> Seeder {
         Seeder::run(options, &mut under(script, &Seeder::command(place, options)))
     }
 
-    /// The command that starts one.
+    /// The command that starts a seeder.
     pub fn command(place: &Place, options: &SeederOptions) -> Command {
         let ip = &options.ip;
         let mut command = place.seeder();
@@ -123,7 +124,7 @@ impl Seeder {
         command
     }
 
-    /// Starts one by a command that was changed; returns when it is ready.
+    /// Starts a seeder by a changed command; returns when it is ready.
     pub fn run(options: &SeederOptions, command: &mut Command) -> Seeder {
         let process = Process::start(&format!("seeder {}", options.ip), command);
         let addresses = process.wait_for("ready", Stream::Stdout, READY_TIMEOUT, |lines| {
@@ -134,20 +135,20 @@ impl Seeder {
         Seeder { process, addresses }
     }
 
-    /// Its TCP address, with its id.
+    /// The TCP address of the seeder, with its peer id.
     pub fn address(&self) -> &str {
         let tcp = self.addresses.iter().find(|address| address.contains("/tcp/"));
         tcp.unwrap_or_else(|| panic!("the seeder listens on no TCP address: {:?}", self.addresses))
     }
 
-    /// Its TCP port.
+    /// The TCP port of the seeder.
     pub fn port(&self) -> u16 {
         let port = self.address().split('/').nth(4).and_then(|port| port.parse().ok());
         port.unwrap_or_else(|| panic!("no port in {}", self.address()))
     }
 }
 
-/// A command run by a script for `sh`, which ends by running `"$@"`.
+/// Runs a command through a script for `sh`, which ends with `"$@"`.
 pub fn under(script: &str, command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
@@ -163,7 +164,7 @@ pub fn under(script: &str, command: &Command) -> Command {
     shell
 }
 
-/// A `get --json` about to start.
+/// A `get --json` that is not started yet.
 #[derive(Debug)]
 pub struct Get {
     name: String,
@@ -171,7 +172,7 @@ pub struct Get {
 }
 
 impl Get {
-    /// Gets `source` into `folder`, listening on `ip`.
+    /// A get of `source` into `folder` that listens on `ip`.
     pub fn new(place: &Place, source: impl AsRef<OsStr>, folder: &Path, ip: &str) -> Get {
         let mut command = place.nearcast();
         command.args(["get", "--json"]).arg(source.as_ref()).arg("-o").arg(folder);
@@ -180,41 +181,41 @@ impl Get {
         Get { name: format!("get {ip}"), command }
     }
 
-    /// A peer to ask first.
+    /// Adds a peer to ask first.
     pub fn peer(self, address: &str) -> Get {
         self.with(&["--peer", address])
     }
 
-    /// Any further arguments.
+    /// Adds further arguments.
     pub fn with(mut self, arguments: &[&str]) -> Get {
         self.command.args(arguments);
         self
     }
 
-    /// A variable in its environment.
+    /// Sets an environment variable.
     pub fn variable(mut self, name: &str, value: &str) -> Get {
         self.command.env(name, value);
         self
     }
 
-    /// Has it run by a script for `sh`, which ends by running `"$@"`.
+    /// Runs the get through a script for `sh`, which ends with `"$@"`.
     pub fn under(mut self, script: &str) -> Get {
         self.command = under(script, &self.command);
         self
     }
 
-    /// Has its command run by another; its arguments so far are kept.
+    /// Replaces the command by one that runs it. Arguments added so far are kept.
     pub fn run_by(mut self, wrap: impl FnOnce(&Command) -> Command) -> Get {
         self.command = wrap(&self.command);
         self
     }
 
-    /// Starts it.
+    /// Starts the get.
     pub fn start(mut self) -> Client {
         Client { process: Process::start(&self.name, &mut self.command) }
     }
 
-    /// Starts it and waits for its good end.
+    /// Starts the get and waits until it succeeds.
     pub fn finish(self) -> Summary {
         let client = self.start();
         let summary = client.wait_finished(PATIENCE);
@@ -224,7 +225,7 @@ impl Get {
     }
 }
 
-/// A `get --json` that runs.
+/// A running `get --json`.
 #[derive(Debug)]
 pub struct Client {
     /// The process.
@@ -237,31 +238,31 @@ impl Client {
         events(&self.process.lines(Stream::Stdout))
     }
 
-    /// Waits for the first event that `find` likes.
+    /// Waits for the first event for which `find` returns a value.
     pub fn wait_event<T>(&self, what: &str, limit: Duration, find: impl Fn(&Event) -> Option<T>) -> T {
         let found = |lines: &[String]| events(lines).iter().find_map(&find);
         self.process.wait_for(what, Stream::Stdout, limit, found)
     }
 
-    /// Waits until everything is there.
+    /// Waits until the download is complete.
     pub fn wait_finished(&self, limit: Duration) -> Summary {
         self.wait_event("it has finished", limit, finished)
     }
 
-    /// The summary, if everything is there within `limit`.
+    /// The summary, if the download is complete within `limit`.
     pub fn finished_within(&self, limit: Duration) -> Option<Summary> {
         let found = |lines: &[String]| events(lines).iter().find_map(finished);
         self.process.wait_maybe(Stream::Stdout, limit, found)
     }
 
-    /// Waits until at least this many bytes are there.
+    /// Waits until the client has at least this many bytes.
     pub fn wait_bytes(&self, bytes: u64, limit: Duration) {
         self.wait_event(&format!("it has {bytes} bytes"), limit, |event| {
             (event.name() == "progress" && event.number("bytes") >= bytes).then_some(())
         });
     }
 
-    /// Ctrl-C; returns the exit code.
+    /// Sends Ctrl-C; returns the exit code.
     pub fn interrupt(&self, limit: Duration) -> i32 {
         self.process.signal(Signal::INT);
         self.process.wait_exit(limit)

@@ -1,4 +1,4 @@
-//! What is moved: files of random bytes that a seed makes again.
+//! The content to transfer: files of random bytes, the same for the same seed.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 /// One MiB.
 pub const MIB: u64 = 1 << 20;
 
-/// A small generator (SplitMix64: Steele, Lea and Flood, OOPSLA 2014). Its output does not compress.
+/// A small random generator (SplitMix64: Steele, Lea and Flood, OOPSLA 2014). Its output does not
+/// compress.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
@@ -21,7 +22,7 @@ impl Random {
         Random(seed)
     }
 
-    /// The next number.
+    /// The next random number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -30,14 +31,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number from `low` up to, but not including, `high`.
+    /// A random number from `low` up to, but not including, `high`.
     pub fn between(&mut self, low: u64, high: u64) -> u64 {
         low + self.number() % (high - low)
     }
 }
 
-/// A seed that differs from call to call; print it, so that a failure can be run again.
-/// `NEARCAST_TEST_SEED` sets it.
+/// A seed that differs in each call. Print it, so that a failure can be repeated.
+/// `NEARCAST_TEST_SEED` overrides it.
 pub fn fresh_seed() -> u64 {
     if let Ok(text) = std::env::var("NEARCAST_TEST_SEED") {
         return text.parse().expect("NEARCAST_TEST_SEED is a number");
@@ -49,7 +50,7 @@ pub fn fresh_seed() -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Writes a file of `bytes` random bytes, and the folders it lies in.
+/// Writes a file of `bytes` random bytes, and creates its parent folders.
 pub fn write_random(path: &Path, bytes: u64, seed: u64) {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).expect("a folder can be made in a temporary folder");
@@ -66,8 +67,8 @@ pub fn write_random(path: &Path, bytes: u64, seed: u64) {
     file.flush().expect("there is room for a test's file");
 }
 
-/// A folder as people share them: files of all sizes around the borders of blocks, runs and pieces, an
-/// empty one, names that are not ASCII. Returns its path, `parent/name`.
+/// Writes a folder like those that people share: files with sizes near the bounds of blocks, runs
+/// and pieces, an empty file, names that are not ASCII. Returns its path, `parent/name`.
 pub fn write_folder(parent: &Path, name: &str, seed: u64) -> PathBuf {
     let folder = parent.join(name);
     let files = [
@@ -98,7 +99,7 @@ pub fn digest(path: &Path) -> [u8; 32] {
     }
 }
 
-/// Both are files with the same bytes, or folders with the same entries, neither more nor fewer.
+/// Asserts that both are files with the same bytes, or folders with the same entries.
 pub fn assert_same(theirs: &Path, ours: &Path) {
     if theirs.is_file() {
         assert!(ours.is_file(), "{} is missing", ours.display());

@@ -1,5 +1,5 @@
-//! What an attacker tries on a seeder, from garbage to greed. Each attack is over when the seeder has
-//! ended it; none that it leaves open returns.
+//! Attacks on a seeder, from garbage to greed. Each attack returns when the seeder has ended it,
+//! and does not return if the seeder leaves it open.
 
 use std::{
     io,
@@ -19,54 +19,54 @@ use crate::{
     },
 };
 
-/// Within this a seeder has ended whatever is malformed: its own limits, and a busy machine.
+/// Time in which a seeder ends anything malformed: its own limits, on a busy machine.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Something malformed, at one layer.
+/// A kind of malformed input, at one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Malformed {
-    /// Instead of agreeing on a protocol.
+    /// Noise before any protocol is agreed on.
     Greeting,
-    /// Agreed on TLS, and then noise.
+    /// TLS is agreed on, then noise.
     Handshake,
-    /// A TLS record that claims to be longer than any may be.
+    /// A TLS record with a length above the limit.
     Record,
-    /// Noise where streams should begin.
+    /// Noise where the muxer should begin.
     Muxer,
-    /// A frame of yamux of no kind there is.
+    /// A yamux frame of an unknown kind.
     MuxerKind,
-    /// Data for a stream that nobody opened, of 4 GiB.
+    /// Data of 4 GiB for a stream that was not opened.
     MuxerLength,
-    /// More data than was allowed.
+    /// More data than the window allows.
     MuxerWindow,
-    /// A protocol nobody speaks.
+    /// An unknown protocol.
     Protocol,
-    /// A protocol's name without an end.
+    /// A protocol name that does not end.
     ProtocolName,
-    /// A hello longer than any may be.
+    /// A hello with a length above the limit.
     HelloLength,
-    /// A hello that is no protobuf.
+    /// A hello that is not protobuf.
     Hello,
-    /// A have-map of another content's size.
+    /// A have-map of the wrong size for the content.
     HaveMap,
-    /// Runs that the content does not have.
+    /// A have message for runs that the content does not have.
     Runs,
-    /// A control frame longer than any may be.
+    /// A control frame with a length above the limit.
     FrameLength,
-    /// A request of unknown kind, on a link.
+    /// A request of an unknown kind, on a link.
     Ask,
-    /// A request for a run the content does not have.
+    /// A request for a run that the content does not have.
     AskedRun,
-    /// Runs asked for without a link.
+    /// A request for runs without a link.
     Unlinked,
-    /// Directory frames of noise.
+    /// Noise in a directory frame.
     Question,
-    /// A manifest nobody has.
+    /// A request for an unknown manifest.
     Manifest,
 }
 
 impl Malformed {
-    /// Every one.
+    /// All kinds.
     pub const ALL: [Malformed; 19] = [
         Malformed::Greeting,
         Malformed::Handshake,
@@ -89,7 +89,7 @@ impl Malformed {
         Malformed::Manifest,
     ];
 
-    /// Does it; returns when the seeder has ended it.
+    /// Sends the malformed input; returns when the seeder has ended the stream or connection.
     pub async fn attack(
         self,
         from: Ipv4Addr,
@@ -140,7 +140,7 @@ impl Malformed {
         match self {
             Malformed::MuxerKind => yamux_frame(9, 1, 1, 0, &[]),
             Malformed::MuxerLength => yamux_frame(0, 0, 77, u32::MAX, noise),
-            // 300 KiB at once, where 256 are allowed.
+            // 300 KiB at once; the window allows 256 KiB.
             Malformed::MuxerWindow => yamux_frame(0, 1, 1, 300 << 10, &vec![0; 300 << 10]),
             _ => noise.to_vec(),
         }
@@ -149,27 +149,27 @@ impl Malformed {
 
 fn noise(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
-    // The first byte is odd, so that it begins no text of multistream-select.
+    // The first byte is odd, so the noise cannot begin a message of multistream-select.
     (0..64).flat_map(|_| (random.number() | 0x81).to_le_bytes()).collect()
 }
 
-/// Everything below the streams, and nobody who minds what is on them.
+/// A connection with TLS and yamux agreed on, on which the caller writes raw yamux frames.
 pub(crate) async fn raw_muxer(from: Ipv4Addr, to: SocketAddr) -> io::Result<Secure> {
     let mut secure = secure(connect(from, to).await?).await?;
     agree(&mut secure, YAMUX).await?;
     Ok(secure)
 }
 
-/// Says it, whatever becomes of it, and waits for the end.
+/// Sends the bytes, even if the other side does not take all, and waits for the end.
 async fn say(stream: &mut (impl AsyncRead + futures::AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    // The seeder may have had enough before the last byte.
+    // The seeder may end the stream before the last byte.
     if stream.write_all(bytes).await.is_ok() {
         let _ = stream.flush().await;
     }
     end_of(stream).await
 }
 
-/// Waits until the other side ends a stream.
+/// Waits until the other side ends the stream.
 async fn end_of(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<()> {
     let mut sink = vec![0; 4096];
     let ended = async { while stream.read(&mut sink).await.is_ok_and(|read| read > 0) {} };
@@ -195,7 +195,8 @@ async fn asks(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32], ask: &[u8]) ->
     end_of(&mut link).await
 }
 
-/// Somebody who asks for runs and takes a byte a second, until it is dropped or let go.
+/// A stranger that asks for runs and reads one byte a second, until it is dropped or the seeder
+/// ends the stream.
 #[derive(Debug)]
 pub struct SlowReader {
     _stranger: Stranger,
@@ -204,7 +205,7 @@ pub struct SlowReader {
 }
 
 impl SlowReader {
-    /// Links, waits for its turn, and asks for `requests` runs.
+    /// Links, waits to be unchoked, and asks for `requests` runs.
     pub async fn start(
         from: Ipv4Addr,
         to: SocketAddr,
@@ -216,7 +217,7 @@ impl SlowReader {
         SlowReader::linked(stranger, link, content, requests).await
     }
 
-    /// Once linked: waits for its turn, and asks.
+    /// The same on an existing link: waits to be unchoked, and asks.
     pub(crate) async fn linked(
         stranger: Stranger,
         mut link: yamux::Stream,
@@ -243,9 +244,9 @@ impl SlowReader {
         Ok(SlowReader { _stranger: stranger, _link: link, reading })
     }
 
-    /// Until it is let go.
+    /// Waits until the seeder ends the stream.
     pub async fn ended(mut self) {
-        // An error means that it was stopped.
+        // An error means that the reading was aborted.
         let _ = (&mut self.reading).await;
     }
 }
@@ -256,8 +257,8 @@ impl Drop for SlowReader {
     }
 }
 
-/// Somebody who allows a seeder to send without end, asks for runs, and then does not even look at its
-/// socket. Returns the connection once bytes of a run have begun to come.
+/// A stranger that gives the seeder a huge window, asks for runs, and then does not read its
+/// socket. Returns the connection when the first bytes of a run have come.
 pub async fn greedy(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32], requests: u32) -> io::Result<Secure> {
     const WINDOW: u32 = 1 << 30;
     const LINK: u32 = 1;
@@ -277,7 +278,7 @@ pub async fn greedy(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32], requests
     Ok(muxer)
 }
 
-/// Reads frames until one of `stream` holds `wanted`.
+/// Reads frames until a frame of `stream` contains `wanted`.
 async fn wait_frame(muxer: &mut Secure, stream: u32, wanted: &[u8]) -> io::Result<()> {
     loop {
         let mut header = [0; 12];
@@ -289,7 +290,7 @@ async fn wait_frame(muxer: &mut Secure, stream: u32, wanted: &[u8]) -> io::Resul
         }
         let mut body = vec![0; word(8) as usize];
         muxer.read_exact(&mut body).await?;
-        // What both sides agree on comes first, and is no news.
+        // The first frames agree on the protocol; they do not count.
         let news = if body.starts_with(&line("/multistream/1.0.0")[..2]) { &[] } else { &body[..] };
         if word(4) == stream && news.windows(wanted.len()).any(|part| part == wanted) {
             return Ok(());
@@ -304,7 +305,8 @@ pub async fn flood_of_streams(from: Ipv4Addr, to: SocketAddr) -> io::Result<()> 
     say(&mut muxer, &frames).await
 }
 
-/// Asks without end and reads no answer; returns when the seeder has ended the connection or the stream.
+/// Sends requests without end and reads no answer. Returns when the seeder has ended the connection
+/// or the stream.
 pub async fn flood_of_requests(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Result<()> {
     let stranger = Stranger::meet(from, to).await?;
     let mut link = stranger.link(content).await?;

@@ -1,4 +1,4 @@
-//! The least of HTTP that it takes to ask an admin listener something.
+//! A minimal HTTP client for admin listeners.
 
 use std::{
     io::{Read, Write},
@@ -6,19 +6,19 @@ use std::{
     time::Duration,
 };
 
-/// A local listener answers sooner.
+/// Time limit for an answer. A local listener answers sooner.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// An answer: its status, and all of its text.
+/// An answer: its status and its whole text.
 #[derive(Debug)]
 pub struct Answer {
-    /// 200 and the like.
+    /// The status code, such as 200.
     pub status: u16,
     /// Headers and body.
     pub text: String,
 }
 
-/// Asks for `path` at `http://IP:PORT`; none if nobody answers there.
+/// Asks for `path` at `http://IP:PORT`. `None`: nothing answers there.
 pub fn try_get(url: &str, path: &str) -> Option<Answer> {
     let address = url.strip_prefix("http://").expect("an admin's address is a URL");
     let mut stream = TcpStream::connect(address).ok()?;
@@ -31,13 +31,13 @@ pub fn try_get(url: &str, path: &str) -> Option<Answer> {
     Some(Answer { status, text })
 }
 
-/// The same; somebody must answer.
+/// Like [`try_get`], but panics without an answer.
 pub fn get(url: &str, path: &str) -> Answer {
     try_get(url, path).unwrap_or_else(|| panic!("nobody answers at {url}{path}"))
 }
 
 impl Answer {
-    /// The value of a metric, whose name may come with labels.
+    /// The value of a metric. The name may include labels.
     pub fn metric(&self, name: &str) -> f64 {
         let value = self.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         let number = value.and_then(|value| value.parse().ok());

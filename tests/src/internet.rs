@@ -1,5 +1,5 @@
-//! A made-up Internet in 127.0.0.0/8, so that one machine has near and far networks. Their numbers are private, as no AS of the
-//! real one has such addresses.
+//! A made-up Internet in 127.0.0.0/8, so that one machine has near and far networks. Its AS numbers
+//! are private, as no AS of the real Internet has such addresses.
 //!
 //! | AS | name | addresses | |
 //! |---|---|---|---|
@@ -19,7 +19,7 @@ use nearcast_core::{
     atlas::{Atlas, AtlasBuilder},
 };
 
-/// The atlas of it.
+/// The atlas of the made-up Internet.
 pub fn atlas(version: u64) -> Atlas {
     let mut builder = AtlasBuilder::new(version);
     let networks = [
@@ -43,7 +43,7 @@ pub fn atlas(version: u64) -> Atlas {
     builder.build()
 }
 
-/// Writes it to a file in `folder`.
+/// Writes the atlas to a file in `folder`; returns its path.
 pub fn write_atlas(folder: &Path) -> PathBuf {
     let path = folder.join("made-up.atlas");
     fs::write(&path, atlas(1).encode()).expect("a file can be made in a temporary folder");

@@ -1,8 +1,10 @@
 //! End-to-end tests: what the real binaries do, seen from outside.
 //!
-//! [`cluster`] starts seeders and clients, [`operated`] a seeder as its operator does, [`probe`] reads what they say, [`content`] makes what they
-//! move, [`internet`] where it moves, [`browser`] looks at pages, [`torrent`] makes metainfo that no honest tool would, [`stranger`] speaks the wire as no honest
-//! peer would, and [`vitals`] looks at what that costs a process. A panic here is a failed test.
+//! [`cluster`] starts seeders and clients. [`operated`] starts a seeder as its operator does.
+//! [`probe`] reads their output. [`content`] makes the files to transfer. [`internet`] makes the
+//! networks. [`browser`] looks at pages. [`torrent`] makes metainfo that no honest tool writes.
+//! [`stranger`] speaks the wire protocol as no honest peer does. [`vitals`] measures what that
+//! costs a process. A panic here is a failed test.
 
 pub mod binaries;
 pub mod browser;

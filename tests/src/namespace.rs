@@ -1,5 +1,5 @@
-//! Networks and disks of a test's own, which nobody else sees and which end with it. They need root and
-//! Linux' namespaces; where there are none the test says so and is skipped.
+//! Private networks and disks for a test. Nothing outside the test sees them, and they end with the
+//! test. They need root and Linux namespaces; without these the test says so and is skipped.
 
 use std::{
     os::fd::AsFd,
@@ -15,7 +15,7 @@ use crate::process::{Process, Stream};
 
 const READY: Duration = Duration::from_secs(20);
 
-/// Runs a command; what it complained about if it failed.
+/// Runs a command. The error is its complaint.
 fn attempt(command: &mut Command) -> Result<(), String> {
     match command.output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -24,7 +24,7 @@ fn attempt(command: &mut Command) -> Result<(), String> {
     }
 }
 
-/// `command`, run by another program: `wrapper…` comes before it.
+/// `command` run by another program: puts `wrapper…` in front of it.
 fn wrapped(wrapper: &[&str], command: &Command) -> Command {
     let mut outer = Command::new(wrapper[0]);
     outer.args(&wrapper[1..]).arg(command.get_program()).args(command.get_args());
@@ -40,15 +40,15 @@ fn wrapped(wrapper: &[&str], command: &Command) -> Command {
     outer
 }
 
-/// A local network of several hosts that leads nowhere else.
+/// A local network of several hosts, without a route to any other network.
 #[derive(Debug)]
 pub struct LocalNetwork {
-    /// The namespace with the bridge, then one a host.
+    /// The namespace of the bridge, then one for each host.
     names: Vec<String>,
 }
 
 impl LocalNetwork {
-    /// Makes one; none, and the reason printed, where that is not possible.
+    /// Makes a network. `None`: it is not possible here; the reason is printed.
     pub fn new(hosts: u32) -> Option<LocalNetwork> {
         let mut network = LocalNetwork { names: Vec::new() };
         match network.make(hosts) {
@@ -87,11 +87,11 @@ impl LocalNetwork {
     /// Gives a host further addresses, 10.77.1.1 and so on.
     ///
     /// # Errors
-    /// What the system complains about.
+    /// The complaint of the system.
     pub fn add_addresses(&self, host: u32, count: u32) -> Result<Vec<String>, String> {
         let name = &self.names[host as usize];
         let ip = |line: String| attempt(Command::new("ip").args(line.split(' ')));
-        // The others find them next door.
+        // The other hosts reach these addresses directly on their network.
         for other in self.names.iter().skip(1).filter(|other| *other != name) {
             ip(format!("-n {other} route add 10.77.1.0/24 dev eth0"))?;
         }
@@ -102,10 +102,11 @@ impl LocalNetwork {
         (1..=count).map(address).collect()
     }
 
-    /// From now on nobody connects to a host, as if it sat behind a NAT; whom it connects to may answer.
+    /// Blocks new connections to a host, as if it were behind a NAT. Answers to its own connections
+    /// still pass.
     ///
     /// # Errors
-    /// What the system complains about.
+    /// The complaint of the system.
     pub fn shut(&self, host: u32) -> Result<(), String> {
         const RULES: &str = "add table inet nat
 add chain inet nat input { type filter hook input priority 0; policy accept; }
@@ -120,7 +121,7 @@ add rule inet nat input iifname \"eth0\" ct state new drop";
         format!("10.77.0.{host}")
     }
 
-    /// Does something on a host, in a thread of its own.
+    /// Runs `act` on a host, in a thread of its own.
     pub fn visit<T: Send>(&self, host: u32, act: impl FnOnce() -> T + Send) -> T {
         let path = Path::new("/run/netns").join(&self.names[host as usize]);
         let name_space = std::fs::File::open(path).expect("a host of ours has a namespace");
@@ -134,7 +135,7 @@ add rule inet nat input iifname \"eth0\" ct state new drop";
         })
     }
 
-    /// `command`, run on a host.
+    /// `command`, to be run on a host.
     pub fn on(&self, host: u32, command: &Command) -> Command {
         wrapped(&["ip", "netns", "exec", &self.names[host as usize]], command)
     }
@@ -143,13 +144,14 @@ add rule inet nat input iifname \"eth0\" ct state new drop";
 impl Drop for LocalNetwork {
     fn drop(&mut self) {
         for name in &self.names {
-            // What cannot be removed leads nowhere all the same.
+            // A namespace that cannot be removed leads to no other network anyway.
             let _ = attempt(Command::new("ip").args(["netns", "del", name]));
         }
     }
 }
 
-/// A folder that is a small disk for whoever is [`SmallDisk::inside`], and an empty folder for all others.
+/// A folder that is a small disk for commands run [`SmallDisk::inside`], and an empty folder for
+/// all others.
 #[derive(Debug)]
 pub struct SmallDisk {
     folder: PathBuf,
@@ -157,7 +159,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Makes one of so many bytes at `folder`; none, and the reason printed, where that is not possible.
+    /// Makes a disk of `bytes` bytes at `folder`. `None`: it is not possible here; the reason is
+    /// printed.
     pub fn new(folder: &Path, bytes: u64) -> Option<SmallDisk> {
         let script = r#"mount -t tmpfs -o size="$2" tmpfs "$1" && echo ready && exec sleep 1000"#;
         let mut command = Command::new("unshare");
@@ -171,27 +174,27 @@ impl SmallDisk {
         Some(SmallDisk { folder: folder.to_owned(), keeper })
     }
 
-    /// `command`, run where the disk is to be seen. Its paths have to be absolute.
+    /// `command`, to be run where the disk is visible. Its paths must be absolute.
     pub fn inside(&self, command: &Command) -> Command {
         let id = self.keeper.pid().to_string();
         wrapped(&["nsenter", "-t", &id, "-m", "--"], command)
     }
 
-    /// Runs `mount` or `umount` where the disk is to be seen.
+    /// Runs `mount` or `umount` where the disk is visible.
     pub fn mount(&self, program: &str, arguments: &[&std::ffi::OsStr]) {
         let mut mount = Command::new(program);
         mount.args(arguments);
         attempt(&mut self.inside(&mount)).expect("whoever can make a disk can mount");
     }
 
-    /// Makes it larger.
+    /// Makes the disk larger, of `bytes` bytes.
     pub fn grow(&self, bytes: u64) {
         let mut mount = Command::new("mount");
         mount.args(["-o", &format!("remount,size={bytes}")]).arg(&self.folder);
         attempt(&mut self.inside(&mount)).expect("a disk of our own can grow");
     }
 
-    /// The way to something on it for those who are outside.
+    /// The path of a file on the disk for processes outside.
     pub fn seen_from_outside(&self, name: &str) -> PathBuf {
         let below = self.folder.strip_prefix("/").expect("the folder is absolute");
         Path::new(&format!("/proc/{}/root", self.keeper.pid())).join(below).join(name)

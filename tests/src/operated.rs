@@ -1,4 +1,5 @@
-//! A seeder as its operator sees it: a configuration file, an admin listener, signals, a service manager.
+//! A seeder as its operator sees it: a configuration file, an admin listener, signals, a service
+//! manager.
 
 use std::{
     fs,
@@ -16,7 +17,7 @@ use crate::{
     process::{Process, Stream},
 };
 
-/// A seeder that is run by a file.
+/// A seeder that is run with a configuration file.
 #[derive(Debug)]
 pub struct Operated {
     /// The process.
@@ -28,12 +29,13 @@ pub struct Operated {
 }
 
 impl Operated {
-    /// Starts one that serves `root` on `ip`, with these further lines in its file; returns when it is ready.
+    /// Starts a seeder that serves `root` on `ip`, with `lines` added to its file. Returns when it
+    /// is ready.
     pub fn start(place: &Place, root: &Path, ip: &str, lines: &str) -> Operated {
         Operated::start_with(place, root, ip, lines, &[])
     }
 
-    /// The same, with variables in its environment.
+    /// Like [`Operated::start`], with environment variables.
     pub fn start_with(
         place: &Place,
         root: &Path,
@@ -46,7 +48,7 @@ impl Operated {
         })
     }
 
-    /// The same, where a disk is to be seen that nobody else sees.
+    /// Like [`Operated::start`], but run where `disk` is visible.
     pub fn start_inside(place: &Place, root: &Path, ip: &str, lines: &str, disk: &SmallDisk) -> Operated {
         Operated::start_as(place, root, ip, lines, |command| *command = disk.inside(command))
     }
@@ -73,34 +75,34 @@ impl Operated {
         Operated { process, config, address, admin }
     }
 
-    /// Writes its file anew, with other further lines.
+    /// Writes the configuration file anew, with other `lines`.
     pub fn rewrite(&self, place: &Place, root: &Path, ip: &str, lines: &str) {
         write_config(&self.config, root, &place.folder(&format!("state-{ip}")), ip, lines);
     }
 
-    /// Its TCP address, with its id.
+    /// The TCP address, with the peer id.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Where its admin listener is.
+    /// The URL of the admin listener.
     pub fn admin(&self) -> &str {
         &self.admin
     }
 
-    /// What it answers to an admin.
+    /// The answer of the admin listener.
     pub fn ask(&self, path: &str) -> Answer {
         http::get(&self.admin, path)
     }
 
-    /// Waits for a line of its log that has `words` in it; the whole of it.
+    /// Waits for a log line that contains `words`; returns the whole line.
     pub fn wait_log(&self, words: &str, limit: Duration) -> String {
         self.process.wait_for(words, Stream::Stderr, limit, |lines| {
             lines.iter().find(|line| line.contains(words)).cloned()
         })
     }
 
-    /// Waits for the link of something it published under this name, other than those in `before`.
+    /// Waits for the link of a content published under this name, other than the links in `before`.
     pub fn wait_published(&self, name: &str, before: &[String], limit: Duration) -> String {
         let wanted = format!("dn={name}");
         self.process.wait_for(&format!("{name} is published"), Stream::Stdout, limit, |lines| {
@@ -118,7 +120,7 @@ fn write_config(config: &Path, root: &Path, state: &Path, ip: &str, lines: &str)
     fs::write(config, text).expect("a configuration can be written to a temporary folder");
 }
 
-/// The socket of a service manager that writes down what it is told.
+/// The socket of a service manager, which reads the messages of a service.
 #[derive(Debug)]
 pub struct Manager {
     socket: UnixDatagram,
@@ -126,19 +128,19 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// Listens in a folder.
+    /// Listens on a socket in `folder`.
     pub fn new(folder: &Path) -> Manager {
         let path = folder.join("notify");
         let socket = UnixDatagram::bind(&path).expect("a socket can be made in a temporary folder");
         Manager { socket, path }
     }
 
-    /// What `NOTIFY_SOCKET` is to be.
+    /// The value for `NOTIFY_SOCKET`.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The next message with this line in it; all its lines.
+    /// The lines of the next message that contains `line`.
     pub fn wait_for(&self, line: &str, limit: Duration) -> Vec<String> {
         let deadline = std::time::Instant::now() + limit;
         loop {

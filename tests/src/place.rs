@@ -1,4 +1,4 @@
-//! A folder of a test's own, gone at its end.
+//! A temporary folder for a test, removed at its end.
 
 use std::{
     collections::BTreeSet,
@@ -30,24 +30,24 @@ impl Place {
         self.folder.path()
     }
 
-    /// A folder below, made if need be.
+    /// A folder below the place, made if necessary.
     pub fn folder(&self, name: &str) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(&path).expect("a folder can be made in a temporary folder");
         path
     }
 
-    /// `nearcast`, whose home is in this place.
+    /// `nearcast`, with its home in this place.
     pub fn nearcast(&self) -> Command {
         self.command(&binaries().nearcast)
     }
 
-    /// `nearcast-seeder`, whose home is in this place.
+    /// `nearcast-seeder`, with its home in this place.
     pub fn seeder(&self) -> Command {
         self.command(&binaries().seeder)
     }
 
-    /// `nearcast-tracker`, whose home is in this place.
+    /// `nearcast-tracker`, with its home in this place.
     pub fn tracker(&self) -> Command {
         self.command(&binaries().tracker)
     }
@@ -61,7 +61,7 @@ impl Place {
             .env("NO_COLOR", "1")
             .env_remove("RUST_LOG")
             .env_remove("STATE_DIRECTORY");
-        // Nothing of this machine's user may decide where a test goes.
+        // Proxies of the user of this machine must not change a test.
         for variable in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(variable);
         }

@@ -1,10 +1,11 @@
-//! What clients and seeders say, read strictly: a missing field is a broken contract, not a zero.
+//! Reads the output of clients and seeders strictly: a missing field is a broken contract, not a
+//! zero.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// All keys of `bytes_by_tier`, always all there.
+/// All keys of `bytes_by_tier`; every event has all of them.
 pub const TIERS: [&str; 9] =
     ["lan", "prefix24", "prefix16", "same_as", "adjacent_as", "remote", "unknown", "origin", "web_seed"];
 
@@ -13,7 +14,7 @@ pub const TIERS: [&str; 9] =
 pub struct Event(Value);
 
 impl Event {
-    /// Reads a line; with `--json`, stdout has nothing but events.
+    /// Reads a line. With `--json`, standard output has only events.
     pub fn parse(line: &str) -> Event {
         let value: Value = serde_json::from_str(line)
             .unwrap_or_else(|error| panic!("stdout has a line that is no JSON ({error}): {line}"));
@@ -26,18 +27,18 @@ impl Event {
         self.text("event")
     }
 
-    /// A number that must be there.
+    /// The value of a key that must be a number.
     pub fn number(&self, key: &str) -> u64 {
         number(&self.0, key)
     }
 
-    /// A list of texts that must be there.
+    /// The value of a key that must be a list of texts.
     pub fn texts(&self, key: &str) -> Vec<String> {
         let list = self.0[key].as_array().unwrap_or_else(|| panic!("no list \"{key}\" in {}", self.0));
         list.iter().filter_map(|text| text.as_str().map(str::to_owned)).collect()
     }
 
-    /// A text that must be there.
+    /// The value of a key that must be a text.
     pub fn text(&self, key: &str) -> &str {
         let text = self.0[key].as_str();
         text.unwrap_or_else(|| panic!("no text \"{key}\" in {}", self.0))
@@ -51,11 +52,11 @@ pub struct Summary {
     pub content: String,
     /// Bytes wanted.
     pub bytes: u64,
-    /// From start to finished.
+    /// Time from start to finished. In seconds.
     pub seconds: f64,
     /// Payload received in this run, by source.
     pub bytes_by_tier: BTreeMap<String, u64>,
-    /// Payload given.
+    /// Payload sent.
     pub uploaded: u64,
     /// Payload thrown away.
     pub wasted: u64,
@@ -81,7 +82,7 @@ impl Summary {
         }
     }
 
-    /// Payload received in this run from everybody.
+    /// Payload received in this run from all sources.
     pub fn received(&self) -> u64 {
         self.bytes_by_tier.values().sum()
     }

@@ -1,6 +1,6 @@
-//! A process under test: what it prints, when it ends, and the certainty that it does.
+//! A process under test: its output, its end, and the guarantee that it ends.
 //!
-//! Every wait has a limit and wakes by an event, a line or the end; nothing here sleeps.
+//! Every wait has a limit and is woken by an event, a line or the end; nothing here sleeps.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -16,13 +16,13 @@ use rustix::{
     process::{Pid, Signal, WaitId, WaitIdOptions},
 };
 
-/// More than any honest test prints.
+/// The most output of a process. More than any honest test prints.
 const OUTPUT_BYTES_MAX: usize = 64 << 20;
-/// From SIGKILL to gone, on a busy machine.
+/// Time from SIGKILL to the end of the process, on a busy machine.
 const DEATH_TIMEOUT: Duration = Duration::from_secs(20);
 const TAIL_LINES_MAX: usize = 30;
 
-/// Which of a process's two outputs.
+/// One of a process's two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     /// Data.
@@ -45,7 +45,7 @@ struct Shared {
     changed: Condvar,
 }
 
-/// A running process in a process group of its own. Dropping it kills the group and makes sure of it.
+/// A running process in its own process group. Dropping it kills the group and waits for its end.
 #[derive(Debug)]
 pub struct Process {
     name: String,
@@ -56,7 +56,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command`; `name` is for messages.
+    /// Starts `command`; `name` is used in messages.
     pub fn start(name: &str, command: &mut Command) -> Process {
         let started = Instant::now();
         let mut child = command
@@ -78,18 +78,18 @@ impl Process {
         Process { name: name.to_owned(), pid, started, shared, threads }
     }
 
-    /// When it was started.
+    /// When the process was started.
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// Its number.
+    /// The process id.
     pub fn pid(&self) -> u32 {
         self.pid.as_raw_pid() as u32
     }
 
-    /// Waits until `find` sees what it looks for in the lines of a stream so far; panics, with what was
-    /// printed, when the process ends first or `limit` passes.
+    /// Waits until `find` returns a value for the lines of a stream so far. Panics with the output
+    /// if the process ends first or `limit` passes.
     pub fn wait_for<T>(
         &self,
         what: &str,
@@ -103,7 +103,7 @@ impl Process {
         }
     }
 
-    /// As [`Process::wait_for`], but nothing is lost when it does not come within `limit`.
+    /// Like [`Process::wait_for`], but returns `None` if the process ends first or `limit` passes.
     pub fn wait_maybe<T>(
         &self,
         stream: Stream,
@@ -136,7 +136,8 @@ impl Process {
         }
     }
 
-    /// Waits for the end and returns the exit code, or 128 and the number of the signal that ended it.
+    /// Waits for the end. Returns the exit code, or 128 plus the number of the signal that ended
+    /// the process.
     pub fn wait_exit(&self, limit: Duration) -> i32 {
         match self.exit_within(limit) {
             Some(code) => code,
@@ -144,7 +145,7 @@ impl Process {
         }
     }
 
-    /// The exit code, if the process ends, and all it printed is read, within `limit`.
+    /// The exit code, if the process ends and all its output is read within `limit`.
     pub fn exit_within(&self, limit: Duration) -> Option<i32> {
         let deadline = Instant::now() + limit;
         let mut state = self.lock();
@@ -160,33 +161,34 @@ impl Process {
         }
     }
 
-    /// Sends a signal; nothing happens to a process that has ended.
+    /// Sends a signal; does nothing if the process has ended.
     pub fn signal(&self, signal: Signal) {
-        // Under the lock, because the process is reaped under it: the id can't be another's by now.
+        // The process is reaped under the same lock, so the id cannot belong to another process
+        // now.
         let state = self.lock();
         if state.code.is_none() {
             rustix::process::kill_process(self.pid, signal).expect("our own process takes signals");
         }
     }
 
-    /// Kill -9, and waits until it is gone.
+    /// Sends SIGKILL, and waits for the end of the process.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
         self.wait_exit(DEATH_TIMEOUT);
     }
 
-    /// No process of the group is left: it started none that outlived it.
+    /// Asserts that no process of the group is left: the process started none that outlived it.
     pub fn assert_group_gone(&self) {
         let probe = rustix::process::test_kill_process_group(self.pid);
         assert_eq!(probe, Err(Errno::SRCH), "{} left a process behind", self.name);
     }
 
-    /// The lines so far, without their ends.
+    /// The lines so far, without line ends.
     pub fn lines(&self, stream: Stream) -> Vec<String> {
         self.lock().lines[stream as usize].clone()
     }
 
-    /// The bytes so far, as they came.
+    /// The bytes so far, unchanged.
     pub fn bytes(&self, stream: Stream) -> Vec<u8> {
         self.lock().bytes[stream as usize].clone()
     }
@@ -231,7 +233,7 @@ fn read(source: impl Read + Send + 'static, stream: Stream, shared: Arc<Shared>)
     std::thread::spawn(move || {
         let mut source = BufReader::new(source);
         let mut line = Vec::new();
-        // A pipe that breaks ends like one that is closed.
+        // A broken pipe ends like a closed one.
         while source.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
             let mut state = lock(&shared);
             let bytes = &mut state.bytes[stream as usize];
@@ -249,7 +251,8 @@ fn read(source: impl Read + Send + 'static, stream: Stream, shared: Arc<Shared>)
 
 fn wait(mut child: Child, pid: Pid, shared: Arc<Shared>) -> JoinHandle<()> {
     std::thread::spawn(move || {
-        // Seen, but not yet reaped: that happens under the lock, so that no signal can hit a stranger.
+        // The process has ended but is not reaped yet. It is reaped under the lock, so that no
+        // signal can hit another process.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         while let Err(Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), options) {}
         let mut state = lock(&shared);

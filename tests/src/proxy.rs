@@ -1,4 +1,4 @@
-//! A small HTTP proxy, that may want to know who asks, and counts what goes through it.
+//! A small HTTP proxy that may demand credentials, and counts the requests that go through it.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-/// A request head that is longer is no request of ours.
+/// The longest request head. Ours are shorter.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 /// A client that is silent for this long is gone.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// A proxy on a port of its own. Dropping it ends its accepting thread; those of connections end with these.
+/// A proxy on its own port. Dropping it ends the accepting thread; the thread of a connection ends
+/// with the connection.
 #[derive(Debug)]
 pub struct Proxy {
     shared: Arc<Shared>,
@@ -26,14 +27,14 @@ pub struct Proxy {
 
 #[derive(Debug)]
 struct Shared {
-    /// What the header must say.
+    /// The `Proxy-Authorization` header that requests must have. `None`: no credentials.
     authorization: Option<String>,
     requests: AtomicU32,
     stop: AtomicBool,
 }
 
 impl Proxy {
-    /// On any port of `ip`, for whoever says `user:password`, if that is given.
+    /// Starts a proxy on any port of `ip`. With `credentials` (`user:password`) it demands these.
     pub fn start(ip: &str, credentials: Option<&str>) -> Proxy {
         let listener = TcpListener::bind((ip, 0)).expect("a loopback address can be listened on");
         let address = listener.local_addr().expect("it listens");
@@ -50,7 +51,7 @@ impl Proxy {
                         return;
                     }
                     let shared = Arc::clone(&shared);
-                    // A client that breaks off is its own affair.
+                    // A client that breaks off is no failure of the proxy.
                     std::thread::spawn(move || drop(serve(stream, &shared)));
                 }
             })
@@ -58,12 +59,12 @@ impl Proxy {
         Proxy { shared, address, accepting: Some(accepting) }
     }
 
-    /// Its URL, with `user:password@` or nothing before the host.
+    /// The URL of the proxy, with `user:password@` or nothing before the host.
     pub fn url(&self, credentials: &str) -> String {
         format!("http://{credentials}{}", self.address)
     }
 
-    /// Requests that went through.
+    /// Number of requests that went through.
     pub fn requests(&self) -> u32 {
         self.shared.requests.load(Ordering::Relaxed)
     }
@@ -72,7 +73,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        // Wakes the accepting thread; one that has ended needs no waking.
+        // Wakes the accepting thread. If it has ended, there is nothing to wake.
         let _ = TcpStream::connect(self.address);
         let ended = self.accepting.take().map(JoinHandle::join);
         if !std::thread::panicking() {
@@ -81,7 +82,7 @@ impl Drop for Proxy {
     }
 }
 
-/// One request, to the end of its connection.
+/// Serves one request, to the end of its connection.
 fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     client.set_read_timeout(Some(IDLE_MAX))?;
     let mut reader = BufReader::new(client.try_clone()?);
@@ -121,7 +122,7 @@ fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let tunnel = request.is_none();
     let sending = std::thread::spawn(move || {
         if tunnel {
-            // Either end may break off.
+            // Either side may break off.
             let _ = std::io::copy(&mut reader, &mut up);
             let _ = up.shutdown(Shutdown::Write);
         }
@@ -136,7 +137,7 @@ fn serve(mut client: TcpStream, shared: &Shared) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Passes on one answer whose head says its length.
+/// Passes on one answer whose head has its length.
 fn answer(server: &mut TcpStream, client: &mut TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(server);
     let lines = head(&mut reader)?;
@@ -159,7 +160,7 @@ fn head(reader: &mut impl BufRead) -> std::io::Result<Vec<String>> {
     }
 }
 
-/// RFC 4648, section 4.
+/// Base64 of RFC 4648, section 4.
 fn base64(bytes: &[u8]) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! Attacks that go on: each of many strangers does the same thing again and again, as long as a test lets them.
+//! Lasting attacks: each of many strangers repeats an attack as long as a test lets it.
 
 use std::{
     io,
@@ -21,34 +21,35 @@ use crate::{
     },
 };
 
-/// After an attack that was ended, before the next: who is refused at once would else do nothing but connect.
+/// Pause between two attacks of a stranger. Without it, a stranger that is refused at once would
+/// only connect.
 const AGAIN: Duration = Duration::from_millis(10);
-/// What is not ended by then is begun anew: an attacker has patience, a test has not.
+/// An attack that is not ended by then is started anew: an attacker has time, a test has not.
 const HELD: Duration = Duration::from_secs(60);
-/// Bytes of a hello of the largest content there may be.
+/// Size of a hello for the largest possible content.
 const LONG_HELLO_BYTES: u32 = 1_049_600;
 
-/// What strangers do.
+/// A kind of attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attack {
     /// Connections that are never finished: silent, dripping, or stuck in TLS.
     HalfOpen,
-    /// Hellos that do not end, about contents there are and contents there are not.
+    /// Hellos that do not end, for known and unknown contents.
     Hellos,
-    /// Frames of one byte on streams that nobody reads.
+    /// Frames of one byte, on streams that are not read.
     TinyFrames,
-    /// Links, or streams to a directory, on which nothing is said.
+    /// Links, or streams to a directory, that stay silent.
     Idle,
-    /// Requests whose answers are taken a byte at a time.
+    /// Requests whose answers are read a byte at a time.
     SlowReaders,
     /// Connections that are made and dropped.
     Churn,
-    /// Questions without end whose answers nobody reads.
+    /// Endless questions to a directory whose answers are not read.
     Directory,
 }
 
 impl Attack {
-    /// Every one.
+    /// All attacks.
     pub const ALL: [Attack; 7] = [
         Attack::HalfOpen,
         Attack::Hellos,
@@ -59,7 +60,8 @@ impl Attack {
         Attack::Directory,
     ];
 
-    /// Does it once; returns when it was ended. It counts when the stranger is where it does harm.
+    /// Runs the attack once; returns when it is ended. Counts the attack once it reaches the point
+    /// where it does harm.
     async fn once(self, one: Once<'_>) -> io::Result<()> {
         match self {
             Attack::HalfOpen => half_open(one).await,
@@ -84,13 +86,13 @@ struct Once<'a> {
 }
 
 impl Once<'_> {
-    /// The stranger is where it does harm.
+    /// Counts the attack: the stranger has reached the point where it does harm.
     fn landed(&self) {
         self.landed.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// Strangers at work. They end when this is dropped.
+/// Strangers that attack until this is dropped.
 #[derive(Debug)]
 pub struct Siege {
     strangers: Vec<JoinHandle<()>>,
@@ -98,7 +100,7 @@ pub struct Siege {
 }
 
 impl Siege {
-    /// So many strangers, a few of each network, attack at the same time.
+    /// Starts `strangers` strangers, a few from each network, which attack at the same time.
     pub fn begin(
         runtime: &Runtime,
         attack: Attack,
@@ -113,7 +115,7 @@ impl Siege {
                 for turn in number as u64.. {
                     let from = address(number * 50);
                     let one = Once { from, to, content: &content, turn, landed: &landed };
-                    // What became of it is all the same to an attacker.
+                    // The attacker does not care how its attack ended.
                     let _ = timeout(HELD, attack.once(one)).await;
                     tokio::time::sleep(AGAIN).await;
                 }
@@ -122,7 +124,7 @@ impl Siege {
         Siege { strangers: (0..strangers).map(stranger).collect(), landed }
     }
 
-    /// How often a stranger came to where it does harm, so far.
+    /// How often an attack has reached the point where it does harm.
     pub fn landed(&self) -> u64 {
         self.landed.load(Ordering::Relaxed)
     }
@@ -149,7 +151,7 @@ async fn half_open(one: Once<'_>) -> io::Result<()> {
         },
         _ => {
             agree(&mut tcp, TLS).await?;
-            // The beginning of a record, and no more.
+            // The beginning of a TLS record, and nothing more.
             tcp.write_all(&[22, 3, 1, 2]).await?;
         }
     }
@@ -166,7 +168,7 @@ async fn hellos(one: Once<'_>) -> io::Result<()> {
         hello.resize(hello.len() + 200_000, 0xff);
         hello
     };
-    // The first twenty bytes of a content, and nothing after that.
+    // The first twenty bytes of a content id, and nothing more.
     let short = [&[60, 0x0a, 32], &content[..20]].concat();
     let kinds = [long(content), long(&[7; 32]), short];
     let streams = kinds.iter().cycle().take(24).map(|hello| async {
@@ -210,13 +212,13 @@ async fn idle(one: Once<'_>) -> io::Result<()> {
 async fn slow_reader(one: Once<'_>) -> io::Result<()> {
     let stranger = Stranger::meet(one.from, one.to).await?;
     let Ok(link) = stranger.link(one.content).await else { return slow_answers(&stranger, one).await };
-    // From now on it competes for a turn, which not everybody has at once.
+    // From now on the stranger competes to be unchoked.
     one.landed();
     SlowReader::linked(stranger, link, one.content, 30).await?.ended().await;
     Ok(())
 }
 
-/// Answers of a directory, taken a byte a second.
+/// Reads the answers of a directory one byte a second.
 async fn slow_answers(stranger: &Stranger, one: Once<'_>) -> io::Result<()> {
     let mut stream = stranger.open(DIRECTORY).await?;
     stream.write_all(&question(one.content).repeat(50)).await?;
@@ -243,15 +245,15 @@ async fn questions(one: Once<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Asks a directory for fifty peers.
+/// A frame that asks a directory for fifty peers.
 fn question(content: &[u8; 32]) -> Vec<u8> {
     frame(&[&[0x0a, 32], &content[..], &[0x10, 50, 0x18, 0xa1, 0x1f]].concat())
 }
 
-/// Somebody honest meets a directory, asks once, and has its answer.
+/// An honest peer connects to a directory, asks once, and gets the answer.
 ///
 /// # Errors
-/// When there is none.
+/// There is no answer.
 pub async fn ask_once(from: Ipv4Addr, to: SocketAddr, content: &[u8; 32]) -> io::Result<()> {
     let stranger = Stranger::meet(from, to).await?;
     let mut stream = stranger.open(DIRECTORY).await?;

@@ -1,5 +1,6 @@
-//! A peer that is not ours: it speaks the wire as `node/WIRE.md` has it, one layer upon the other, and a
-//! test may leave off, or misbehave, at any of them. Written from that document, and from nothing of the node.
+//! A peer that does not share our code. It speaks the wire protocol of `node/WIRE.md`, one layer on
+//! another, and a test may stop or misbehave at any layer. It is written from that document alone,
+//! not from the code of the node.
 
 use std::{
     io,
@@ -15,37 +16,37 @@ use tokio::{
 };
 use tokio_util::compat::{Compat, TokioAsyncReadCompatExt};
 
-/// Names of the protocols.
+/// Protocol name of TLS.
 pub const TLS: &str = "/tls/1.0.0";
-/// Many streams over one connection.
+/// Protocol name of the muxer: many streams over one connection.
 pub const YAMUX: &str = "/yamux/1.0.0";
-/// Links.
+/// Protocol name of links.
 pub const EXCHANGE: &str = "/nearcast/exchange/1";
-/// Runs.
+/// Protocol name of run transfers.
 pub const DATA: &str = "/nearcast/data/1";
-/// From a link to a manifest.
+/// Protocol name of manifest requests, for peers that have only a link.
 pub const MANIFEST: &str = "/nearcast/manifest/1";
-/// Who else has this?
+/// Protocol name of directories, which tell who has a content.
 pub const DIRECTORY: &str = "/nearcast/directory/1";
 const PING: &str = "/ipfs/ping/1.0.0";
 const MULTISTREAM: &str = "/multistream/1.0.0";
 
-/// An encrypted connection, on which nothing was agreed yet.
+/// An encrypted connection with no further protocol agreed on.
 pub type Secure = tls::TlsStream<Compat<TcpStream>>;
 
-/// One of several thousand addresses a stranger may come from, all on this machine.
+/// One of several thousand addresses for strangers, all on this machine.
 pub fn address(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 100 + (number / 62_500) as u8, (number / 250 % 250) as u8, 1 + (number % 250) as u8)
 }
 
-/// Connects from an address of this machine.
+/// Connects from a given address of this machine.
 pub async fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = TcpSocket::new_v4()?;
     socket.bind((from, 0).into())?;
     socket.connect(to).await
 }
 
-/// Proposes a protocol, and waits until it is accepted.
+/// Proposes a protocol, and waits until the other side accepts it.
 pub async fn agree(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), protocol: &str) -> io::Result<()> {
     let proposal = [line(MULTISTREAM), line(protocol)].concat();
     stream.write_all(&proposal).await?;
@@ -58,12 +59,12 @@ pub async fn agree(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), protocol:
     }
 }
 
-/// A message of multistream-select: its length in one byte, the text, a line's end.
+/// A message of multistream-select: its length in one byte, the text, a newline.
 pub fn line(text: &str) -> Vec<u8> {
     [&[text.len() as u8 + 1], text.as_bytes(), b"\n"].concat()
 }
 
-/// Encrypts a connection, under a key of its own.
+/// Encrypts a connection with a new key.
 pub async fn secure(tcp: TcpStream) -> io::Result<Secure> {
     let mut tcp = tcp.compat();
     agree(&mut tcp, TLS).await?;
@@ -74,14 +75,15 @@ pub async fn secure(tcp: TcpStream) -> io::Result<Secure> {
 
 type Open = oneshot::Sender<io::Result<yamux::Stream>>;
 
-/// Somebody connected, who answers pings and otherwise does what a test tells. Gone when dropped.
+/// A connected peer that answers pings, and otherwise does what the test says. Dropping it ends the
+/// connection.
 #[derive(Debug)]
 pub struct Stranger {
     opens: mpsc::Sender<Open>,
 }
 
 impl Stranger {
-    /// Connects, with everything below the streams as it should be.
+    /// Connects, with all layers below the streams done correctly.
     pub async fn meet(from: Ipv4Addr, to: SocketAddr) -> io::Result<Stranger> {
         let mut secure = secure(connect(from, to).await?).await?;
         agree(&mut secure, YAMUX).await?;
@@ -91,7 +93,7 @@ impl Stranger {
         Ok(Stranger { opens })
     }
 
-    /// Opens a stream, on which nothing was agreed yet.
+    /// Opens a stream with no protocol agreed on.
     pub async fn stream(&self) -> io::Result<yamux::Stream> {
         let (reply, opened) = oneshot::channel();
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
@@ -99,14 +101,15 @@ impl Stranger {
         opened.await.map_err(|_| gone())?
     }
 
-    /// Opens a stream and agrees on its protocol.
+    /// Opens a stream and agrees on a protocol.
     pub async fn open(&self, protocol: &str) -> io::Result<yamux::Stream> {
         let mut stream = self.stream().await?;
         agree(&mut stream, protocol).await?;
         Ok(stream)
     }
 
-    /// Links for a content as somebody who has nothing and wants everything; returns once a hello came back.
+    /// Links for a content as a peer that has nothing and wants everything. Returns when a hello
+    /// has come back.
     pub async fn link(&self, content: &[u8; 32]) -> io::Result<yamux::Stream> {
         let mut stream = self.open(EXCHANGE).await?;
         stream.write_all(&[hello(content), interested()].concat()).await?;
@@ -119,7 +122,7 @@ impl Stranger {
     }
 }
 
-/// Moves the bytes of a connection until its owner is gone or it breaks.
+/// Drives a connection until the stranger is dropped or the connection breaks.
 async fn drive(mut connection: yamux::Connection<Secure>, mut opens: mpsc::Receiver<Open>) {
     let mut waiting: Option<Open> = None;
     poll_fn(|cx| {
@@ -134,7 +137,7 @@ async fn drive(mut connection: yamux::Connection<Secure>, mut opens: mpsc::Recei
             if let Some(open) = waiting.take() {
                 match connection.poll_new_outbound(cx) {
                     Poll::Ready(stream) => {
-                        // Whoever no longer waits wants no stream.
+                        // If the receiver has gone, nobody needs the stream.
                         let _ = open.send(stream.map_err(io::Error::other));
                         continue;
                     }
@@ -151,7 +154,7 @@ async fn drive(mut connection: yamux::Connection<Secure>, mut opens: mpsc::Recei
     .await;
 }
 
-/// Accepts a stream if it is for pings, and sends back whatever comes.
+/// Accepts a ping stream, and echoes what comes.
 async fn answer_pings(mut stream: yamux::Stream) -> io::Result<()> {
     let mut proposal = vec![0; line(MULTISTREAM).len() + line(PING).len()];
     stream.read_exact(&mut proposal).await?;
@@ -168,33 +171,33 @@ async fn answer_pings(mut stream: yamux::Stream) -> io::Result<()> {
     }
 }
 
-/// A frame of the control and directory streams, of at most 127 bytes.
+/// A frame of a control or directory stream. At most 127 bytes.
 pub fn frame(body: &[u8]) -> Vec<u8> {
     assert!(body.len() < 128, "one byte tells the length of a short frame");
     [&[body.len() as u8], body].concat()
 }
 
-/// The hello of somebody who has nothing and listens nowhere.
+/// The hello of a peer that has nothing and does not listen.
 pub fn hello(content: &[u8; 32]) -> Vec<u8> {
     frame(&[&[0x0a, 32], &content[..]].concat())
 }
 
-/// "You hold something I want."
+/// The message that the sender wants runs of the receiver.
 pub fn interested() -> Vec<u8> {
     frame(&[0x18, 1])
 }
 
-/// "I serve you."
+/// The message that the sender serves the receiver.
 pub fn unchoke() -> Vec<u8> {
     frame(&[0x28, 1])
 }
 
-/// Asks for a run.
+/// A request for a run.
 pub fn request(id: u32, run: u32) -> Vec<u8> {
     [&[1][..], &id.to_be_bytes(), &run.to_be_bytes()].concat()
 }
 
-/// A frame of yamux: kind 0 data, 1 window, 2 ping, 3 goodbye; flags 1 opens a stream, 4 ends it.
+/// A yamux frame. Kinds: 0 data, 1 window, 2 ping, 3 goodbye. Flags: 1 opens a stream, 4 ends it.
 pub fn yamux_frame(kind: u8, flags: u16, stream: u32, length: u32, body: &[u8]) -> Vec<u8> {
     let [high, low] = flags.to_be_bytes();
     [&[0, kind, high, low][..], &stream.to_be_bytes(), &length.to_be_bytes(), body].concat()

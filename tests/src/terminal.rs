@@ -1,4 +1,5 @@
-//! A real terminal, as somebody sits before it: a shell in tmux, keys that are typed, a size that changes, and what is seen.
+//! A real terminal: a shell in tmux, keys that are typed, a size that changes, and the visible
+//! text.
 
 use std::{
     path::PathBuf,
@@ -9,17 +10,17 @@ use std::{
 
 use crate::{cluster::PATIENCE, place::Place};
 
-/// What is seen is looked at this often, as a terminal tells nobody that it has changed.
+/// How often the text is read; a terminal does not report changes.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// A shell with job control, in a terminal of its own. Dropping it closes the terminal.
+/// A shell with job control in its own terminal. Dropping it closes the terminal.
 #[derive(Debug)]
 pub struct Terminal {
     socket: PathBuf,
 }
 
 impl Terminal {
-    /// Opens one of this size, in columns and rows. None where tmux is not installed, which is said.
+    /// Opens a terminal of this size. `None`: tmux is not installed, which is printed.
     pub fn open(place: &Place, columns: u16, rows: u16) -> Option<Terminal> {
         if Command::new("tmux").arg("-V").output().is_err() {
             eprintln!("skipped: tmux is not installed");
@@ -30,7 +31,7 @@ impl Terminal {
         let shell = place.nearcast();
         let home = place.folder("home");
         let mut command = terminal.command();
-        // The environment of the shell is that of the server, which is started here.
+        // The shell inherits the environment of the tmux server, which this command starts.
         for (name, value) in shell.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -51,17 +52,17 @@ impl Terminal {
         self.key("Enter");
     }
 
-    /// Presses a key, by tmux's name of it.
+    /// Presses a key, given by its tmux name.
     pub fn key(&self, name: &str) {
         self.tmux(&["send-keys", name]);
     }
 
-    /// Makes it as large as that.
+    /// Changes the size of the terminal.
     pub fn resize(&self, columns: u16, rows: u16) {
         self.tmux(&["resize-window", "-x", &columns.to_string(), "-y", &rows.to_string()]);
     }
 
-    /// Everything that is seen, and what has gone beyond the upper edge, without blanks at the ends.
+    /// All lines on the terminal and in its scroll-back, without trailing blanks.
     pub fn lines(&self) -> Vec<String> {
         let text = self.tmux(&["capture-pane", "-p", "-S", "-"]);
         let lines: Vec<String> = text.lines().map(|line| line.trim_end().to_owned()).collect();
@@ -69,7 +70,7 @@ impl Terminal {
         lines[..end].to_vec()
     }
 
-    /// Waits until `find` sees what it looks for.
+    /// Waits until `find` returns a value.
     pub fn wait<T>(&self, what: &str, find: impl Fn(&[String]) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -82,7 +83,7 @@ impl Terminal {
         }
     }
 
-    /// Waits until a line contains that.
+    /// Waits until a line contains `text`.
     pub fn wait_text(&self, text: &str) {
         self.wait(text, |lines| lines.iter().any(|line| line.contains(text)).then_some(()));
     }
@@ -103,7 +104,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Whatever runs there hears that its terminal is gone. A server that is gone already has none.
+        // Programs in the terminal get SIGHUP. The server may have ended already.
         let _ = self.command().arg("kill-server").output();
     }
 }

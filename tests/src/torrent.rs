@@ -1,4 +1,4 @@
-//! Metainfo written by hand, for what no honest tool would write.
+//! Metainfo written by hand, for torrents that no honest tool writes.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ impl Value {
         Value::Map(entries.into_iter().map(|(key, value)| (key.to_vec(), value)).collect())
     }
 
-    /// The bytes of a file.
+    /// The bencoded bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         self.write(&mut out);
@@ -61,8 +61,8 @@ fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// A v2 torrent (BEP 52) called `name` with one small file at `path`, right in everything but the names.
-/// A single file when `path` is `name` alone.
+/// A v2 torrent (BEP 52) called `name` with one small file at `path`. Everything is right except
+/// the names. If `path` is `name` alone, it is a torrent of a single file.
 pub fn with_names(name: &[u8], path: &[&[u8]]) -> Vec<u8> {
     const DATA: &[u8] = b"hello";
     let leaf = Value::map([
@@ -80,7 +80,7 @@ pub fn with_names(name: &[u8], path: &[&[u8]]) -> Vec<u8> {
     Value::map([(b"info", info), (b"piece layers", Value::Map(BTreeMap::new()))]).encode()
 }
 
-/// A torrent of the first version only.
+/// A torrent of version 1 only.
 pub fn version_1() -> Vec<u8> {
     let info = Value::map([
         (b"length", Value::Number(5)),

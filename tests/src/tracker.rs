@@ -13,21 +13,21 @@ use crate::{
     process::{Process, Stream},
 };
 
-/// How a tracker is started.
+/// Options to start a tracker.
 #[derive(Clone, Debug)]
 pub struct TrackerOptions {
-    /// Its state, the identity among it.
+    /// The state folder, with the identity.
     pub state: PathBuf,
-    /// Its address.
+    /// The IP address to listen on.
     pub ip: String,
-    /// Its TCP port; 0 = any.
+    /// The TCP port. 0: any.
     pub port: u16,
     /// Further arguments.
     pub arguments: Vec<String>,
 }
 
 impl TrackerOptions {
-    /// On `ip`, any port; its state is in `place`.
+    /// Options for `ip` and any port, with the state in `place`.
     pub fn new(place: &Place, ip: &str, arguments: &[&str]) -> TrackerOptions {
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
         TrackerOptions {
@@ -38,7 +38,7 @@ impl TrackerOptions {
         }
     }
 
-    /// The command that starts it.
+    /// The command that starts the tracker.
     pub fn command(&self, place: &Place) -> Command {
         let mut command = place.tracker();
         command
@@ -50,7 +50,7 @@ impl TrackerOptions {
     }
 }
 
-/// A tracker that said `ready`.
+/// A tracker that has printed `ready`.
 #[derive(Debug)]
 pub struct Tracker {
     /// The process.
@@ -60,12 +60,12 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Starts one; returns when it is ready.
+    /// Starts a tracker; returns when it is ready.
     pub fn start(place: &Place, options: &TrackerOptions) -> Tracker {
         Tracker::run(&options.ip, &mut options.command(place))
     }
 
-    /// Starts one by a command that was changed; returns when it is ready.
+    /// Starts a tracker by a changed command; returns when it is ready.
     pub fn run(name: &str, command: &mut Command) -> Tracker {
         let process = Process::start(&format!("tracker {name}"), command);
         let (address, admin) = process.wait_for("ready", Stream::Stdout, READY_TIMEOUT, |lines| {
@@ -76,33 +76,33 @@ impl Tracker {
         Tracker { process, address, admin }
     }
 
-    /// Its TCP address, with its id.
+    /// The TCP address, with the peer id.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Its TCP port.
+    /// The TCP port.
     pub fn port(&self) -> u16 {
         let port = self.address.split('/').nth(4).and_then(|port| port.parse().ok());
         port.unwrap_or_else(|| panic!("no port in {}", self.address))
     }
 
-    /// Where its admin listener is.
+    /// The URL of the admin listener.
     pub fn admin(&self) -> &str {
         &self.admin
     }
 
-    /// What it answers to an admin.
+    /// The answer of the admin listener.
     pub fn ask(&self, path: &str) -> Answer {
         http::get(&self.admin, path)
     }
 
-    /// A metric now.
+    /// The present value of a metric.
     pub fn metric(&self, name: &str) -> f64 {
         self.ask("/metrics").metric(name)
     }
 
-    /// Waits until a metric is what `enough` likes.
+    /// Waits until `enough` accepts the value of a metric; returns the value.
     pub fn wait_metric(&self, name: &str, enough: impl Fn(f64) -> bool) -> f64 {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -114,7 +114,7 @@ impl Tracker {
         }
     }
 
-    /// Waits for a line of its log that has `words` in it.
+    /// Waits for a log line that contains `words`.
     pub fn wait_log(&self, words: &str, limit: Duration) -> String {
         self.process.wait_for(words, Stream::Stderr, limit, |lines| {
             lines.iter().find(|line| line.contains(words)).cloned()

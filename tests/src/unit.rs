@@ -1,5 +1,6 @@
-//! A unit file as it is shipped, and its commands run much as a service manager would run them: as nobody, without
-//! capabilities, on a file system that cannot be written to but for the state folder, with a secret as credential.
+//! A shipped unit file. Its commands run much as under a service manager: as the user nobody,
+//! without capabilities, on a file system that is read-only except for the state folder, with a
+//! secret as credential.
 
 use std::{
     fs,
@@ -14,10 +15,11 @@ use crate::{
     place::Place,
 };
 
-/// Whom the commands are run as, and its group.
+/// The user and group that run the commands.
 const NOBODY: u32 = 65_534;
-/// The mounts of `ProtectSystem=strict` and `StateDirectory=`, then who a `DynamicUser=` is. The first two arguments are
-/// the test's place and the state folder, the others are the command.
+/// Sets up the mounts of `ProtectSystem=strict` and `StateDirectory=`, then the user of
+/// `DynamicUser=`. The first two arguments are the test's place and the state folder; the others
+/// are the command.
 const CONFINED: &str = r#"set -e
 mount --bind "$1" "$1"
 mount --bind "$2" "$2"
@@ -35,7 +37,7 @@ pub struct Unit {
 }
 
 impl Unit {
-    /// The unit that is shipped with a crate.
+    /// The shipped unit of a crate.
     pub fn shipped(part: &str) -> Unit {
         let name = format!("nearcast-{part}");
         let path = workspace().join(part).join("systemd").join(format!("{name}.service"));
@@ -48,12 +50,12 @@ impl Unit {
         self.text.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix('=')).collect()
     }
 
-    /// The program built here, for the one the unit names.
+    /// The program built here, for the one that the unit names.
     pub fn program(&self) -> &'static Path {
         if self.name.ends_with("seeder") { &binaries().seeder } else { &binaries().tracker }
     }
 
-    /// Written down with the program built here.
+    /// Writes the unit with the path of the program built here; returns the path of the unit.
     pub fn written(&self, folder: &Path) -> PathBuf {
         let shipped = format!("/usr/bin/{}", self.name);
         let path = folder.join(format!("{}.service", self.name));
@@ -63,7 +65,7 @@ impl Unit {
     }
 }
 
-/// What a service manager prepares for a unit, in a test's own place.
+/// What a service manager prepares for a unit, in the test's place.
 #[derive(Debug)]
 pub struct Managed<'a> {
     place: &'a Place,
@@ -72,12 +74,12 @@ pub struct Managed<'a> {
     pub state: PathBuf,
     /// `$CREDENTIALS_DIRECTORY`.
     pub credentials: PathBuf,
-    /// What listens to it.
+    /// The socket that receives the messages of the service.
     pub manager: Manager,
 }
 
 impl<'a> Managed<'a> {
-    /// Prepares; none, and the reason printed, where this system does not let us.
+    /// Prepares. `None`: it is not possible here; the reason is printed.
     pub fn new(place: &'a Place, unit: Unit) -> Option<Managed<'a>> {
         let (state, credentials) = (place.folder("var/state"), place.folder("run/credentials"));
         let manager = Manager::new(place.path());
@@ -103,14 +105,14 @@ impl<'a> Managed<'a> {
         fs::set_permissions(&path, PermissionsExt::from_mode(0o440)).expect("the file is ours");
     }
 
-    /// Where its configuration is looked for.
+    /// Writes the configuration where the service looks for it.
     pub fn configure(&self, text: &str) {
         let folder = self.place.folder("home/xdg_config_home/nearcast");
         let file = self.unit.name.replace("nearcast-", "") + ".toml";
         fs::write(folder.join(file), text).expect("a temporary folder can be written to");
     }
 
-    /// The one command of a key, such as `ExecStart`, as it stands in the unit.
+    /// The command of a key such as `ExecStart`, as the unit has it. The key must have one value.
     pub fn command(&self, key: &str) -> Command {
         let values = self.unit.values(key);
         let [line] = &values[..] else { panic!("{key} stands in the unit once: {values:?}") };
@@ -119,7 +121,7 @@ impl<'a> Managed<'a> {
     }
 
     fn confined(&self, arguments: &[&str]) -> Command {
-        // For its environment: a home in the place.
+        // This command only gives the environment, with a home in the place.
         let plain = self.place.seeder();
         let mut command = Command::new("unshare");
         command.args(["-m", "--propagation", "private", "sh", "-c", CONFINED, "sh"]);

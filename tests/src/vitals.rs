@@ -1,4 +1,4 @@
-//! What a process takes: memory, processor time, open files, as Linux tells it.
+//! Resources of a process: memory, processor time and open files, as Linux reports them.
 
 use std::{
     fs,
@@ -7,13 +7,13 @@ use std::{
 
 use crate::process::Process;
 
-/// Between two looks at something that changes by itself and tells nobody.
+/// Pause between two looks at a value whose changes are not reported.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What a process takes at one moment.
+/// Resources of a process at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Vitals {
-    /// Resident memory of its own, without what it maps of files.
+    /// Anonymous resident memory, without mapped files.
     pub memory_bytes: u64,
     /// Processor time since its start.
     pub cpu: Duration,
@@ -22,7 +22,7 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// Now. Panics if the process has ended.
+    /// The present values. Panics if the process has ended.
     pub fn of(process: &Process) -> Vitals {
         let folder = format!("/proc/{}", process.pid());
         let read = |name: &str| {
@@ -33,13 +33,13 @@ impl Vitals {
         Vitals { memory_bytes: anonymous_bytes(&read("status")), cpu: cpu(&read("stat")), open_files }
     }
 
-    /// Memory taken beyond what was taken before.
+    /// Memory beyond that of `before`. In bytes.
     pub fn memory_since(&self, before: &Vitals) -> u64 {
         self.memory_bytes.saturating_sub(before.memory_bytes)
     }
 }
 
-/// Looks until `done` likes what it sees; panics when `limit` passes first.
+/// Waits until `done` accepts the values. Panics if `limit` passes first.
 pub fn wait_vitals(process: &Process, what: &str, limit: Duration, done: impl Fn(&Vitals) -> bool) -> Vitals {
     let started = Instant::now();
     loop {
@@ -62,7 +62,7 @@ fn anonymous_bytes(status: &str) -> u64 {
     kib.expect("Linux tells a process's memory") * 1024
 }
 
-/// Fields 14 and 15, in hundredths of a second; the name before them may hold anything.
+/// Fields 14 and 15, in hundredths of a second. The name before them may contain anything.
 fn cpu(stat: &str) -> Duration {
     let (_, fields) = stat.rsplit_once(')').expect("a process has a name");
     let ticks =

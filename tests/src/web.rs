@@ -1,4 +1,4 @@
-//! An HTTP/1.1 server of files, good or bad in one way, that counts what it is asked for.
+//! An HTTP/1.1 server of files that is good, or bad in one way, and counts its requests.
 
 use std::{
     collections::BTreeMap,
@@ -15,63 +15,64 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Sent at once.
+/// Size of one write.
 const CHUNK_BYTES: u64 = 64 * 1024;
-/// A request head that is longer is no request of ours.
+/// The longest request head. Ours are shorter.
 const HEAD_BYTES_MAX: u64 = 16 * 1024;
 /// A client that is silent for this long is gone.
 const IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// How a server behaves.
+/// How the server behaves.
 #[derive(Clone, Debug, Default)]
 pub enum Manner {
-    /// It answers ranges, and keeps its connections.
+    /// Answers range requests, and keeps connections open.
     #[default]
     Good,
-    /// It knows no ranges: every answer is the whole file.
+    /// Ignores ranges: every answer is the whole file.
     WholeOnly,
-    /// Several machines behind one name: another ETag with each answer, and who asks for one state only gets the whole file.
+    /// Like several machines behind one name: each answer has another ETag, so a client with
+    /// `If-Range` gets the whole file.
     Changing,
-    /// The same, and with each answer after the first few the file is another one.
+    /// Like `Changing`, and after this many answers the file has changed.
     Replaced(u32),
-    /// At most so many bytes of the range asked for, which is said.
+    /// Sends at most this many bytes of a range, and says so in the header.
     Short(u64),
-    /// One request in so long; the others are 503, without a word of when to come back.
+    /// Takes one request in this time. Others get 503, without `Retry-After`.
     Limited(Duration),
-    /// One request at a time; the others are 429.
+    /// Takes one request at a time. Others get 429.
     OneByOne,
-    /// It says that what it sends is compressed, and sends it as it is.
+    /// Declares a compressed encoding, but sends the bytes unchanged.
     Mislabelled,
-    /// The first answers are 503, with a second's pause asked for.
+    /// This many answers are 503 first, with `Retry-After: 1`.
     Busy(u32),
-    /// The first answers of more than a byte end half-way.
+    /// This many answers of more than one byte end half-way.
     Truncated(u32),
-    /// One byte in each answer is false.
+    /// One byte of each answer is wrong.
     Corrupt,
-    /// Everything is somewhere else: this is put before the path.
+    /// Redirects everything: this text is put before the path.
     Redirect(String),
-    /// No faster than this many bytes per second.
+    /// At most this rate. In bytes a second.
     Slow(u64),
-    /// One byte at a time, with this pause before each.
+    /// Sends one byte at a time, with this pause before each.
     Drip(Duration),
-    /// It sends so many bytes in all, then holds still until [`WebServer::let_go`].
+    /// Sends this many bytes in all, then holds until [`WebServer::let_go`].
     Held(u64),
 }
 
-/// What a server was asked for.
+/// What the server has seen of its clients.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// Requests, whatever the answer.
     pub requests: u32,
     /// Bytes of files sent.
     pub bytes: u64,
-    /// Requests that had credentials.
+    /// Requests with credentials.
     pub with_credentials: u32,
-    /// Requests that took nothing but the bytes as they are.
+    /// Requests that accept only unencoded bytes.
     pub plain: u32,
-    /// Requests that were refused for coming too soon.
+    /// Requests that were refused because they came too soon.
     pub limited: u32,
-    /// Those refused by manner, and those cut short.
+    /// Answers refused or cut short because of the manner.
     refused: u32,
 }
 
@@ -89,14 +90,14 @@ struct Shared {
 struct State {
     seen: Seen,
     connections: Vec<TcpStream>,
-    /// When a request was taken last, of those that are limited.
+    /// When the last request was taken, if requests are limited.
     taken: Option<Instant>,
-    /// Answers being sent.
+    /// Number of answers being sent.
     sending: u32,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// A server on a port of its own. Dropping it ends every connection and thread.
+/// A server on its own port. Dropping it ends every connection and thread.
 #[derive(Debug)]
 pub struct WebServer {
     shared: Arc<Shared>,
@@ -129,17 +130,17 @@ impl WebServer {
         WebServer { shared, address, accepting: Some(accepting) }
     }
 
-    /// The URL of something below the root.
+    /// The URL of a path below the root.
     pub fn url(&self, path: &str) -> String {
         format!("http://{}/{path}", self.address)
     }
 
-    /// What it was asked for so far.
+    /// The counts so far.
     pub fn seen(&self) -> Seen {
         self.shared.lock().seen.clone()
     }
 
-    /// Waits until it has sent this many bytes of files.
+    /// Waits until the server has sent this many bytes of files.
     pub fn wait_bytes(&self, bytes: u64, limit: Duration) {
         let state = self.shared.lock();
         let waited = self.shared.changed.wait_timeout_while(state, limit, |state| state.seen.bytes < bytes);
@@ -147,7 +148,7 @@ impl WebServer {
         assert!(!result.timed_out(), "it sent {} of {bytes} bytes", state.seen.bytes);
     }
 
-    /// Sends on what was held.
+    /// Sends the bytes that are held.
     pub fn let_go(&self) {
         self.shared.free.store(true, Ordering::Relaxed);
         let _state = self.shared.lock();
@@ -159,7 +160,7 @@ impl Drop for WebServer {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.let_go();
-        // Wakes the accepting thread; one that has ended needs no waking.
+        // Wakes the accepting thread. If it has ended, there is nothing to wake.
         let _ = TcpStream::connect(&self.address);
         let accepted = self.accepting.take().map(JoinHandle::join);
         let (connections, threads) = {
@@ -167,7 +168,7 @@ impl Drop for WebServer {
             (std::mem::take(&mut state.connections), std::mem::take(&mut state.threads))
         };
         for connection in connections {
-            // It may be gone already.
+            // The connection may have ended already.
             let _ = connection.shutdown(Shutdown::Both);
         }
         let ended = threads.into_iter().all(|thread| thread.join().is_ok());
@@ -182,7 +183,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one refusal, if fewer than `most` were made.
+    /// Counts a refusal and returns true, if there were fewer than `most`.
     fn refuses(&self, most: u32) -> bool {
         let seen = &mut self.lock().seen;
         let refuses = seen.refused < most;
@@ -190,7 +191,7 @@ impl Shared {
         refuses
     }
 
-    /// Whether this request comes too soon.
+    /// Whether to refuse this request because it comes too soon.
     fn comes_too_soon(&self) -> bool {
         let mut state = self.lock();
         let soon = match self.manner {
@@ -236,7 +237,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         let Ok(copy) = stream.try_clone() else { continue };
         let thread = {
             let shared = Arc::clone(shared);
-            // A client that breaks off is its own affair.
+            // A client that breaks off is no failure of the server.
             std::thread::spawn(move || drop(serve(stream, &shared)))
         };
         let mut state = shared.lock();
@@ -283,7 +284,7 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     Ok(Some(Request { path, headers }))
 }
 
-/// False if the connection ends with this answer.
+/// Sends the answer. Returns false if the connection ends with it.
 fn answer(stream: &mut TcpStream, shared: &Shared, request: &Request, number: u32) -> std::io::Result<bool> {
     match &shared.manner {
         Manner::Busy(most) if shared.refuses(*most) => {

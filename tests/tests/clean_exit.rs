@@ -1,4 +1,4 @@
-//! However it ends: no process is left, and no file but data and what a resume needs.
+//! However a command ends: it leaves no process, and no files except data and what a resume needs.
 
 use std::{
     collections::BTreeSet,
@@ -81,7 +81,8 @@ fn each_signal_has_its_exit_code_and_leaves_a_download_that_resumes() {
     }
 }
 
-/// Whether this test runs under nohup: what it starts is not ended by SIGHUP then, as its user wants it.
+/// Whether this test runs under nohup. Programs that it starts then ignore SIGHUP, as nohup's user
+/// wants.
 fn hears_no_hangup() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("a process has a status");
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("with a mask of signals");

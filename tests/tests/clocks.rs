@@ -1,4 +1,5 @@
-//! The wall clock jumps, as when a machine wakes up, or learns the time after its start. Nothing that is timed may care.
+//! The wall clock jumps, as when a machine wakes up or learns the time after its start. No timer
+//! may depend on that.
 
 use std::{
     fs,
@@ -15,7 +16,7 @@ use e2e::{
     tracker::{Tracker, TrackerOptions},
 };
 
-/// What lies about the time: libfaketime of Debian's package faketime, for programs with threads.
+/// The library that fakes the time: libfaketime from Debian's package faketime, built for threads.
 fn library() -> Option<PathBuf> {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     let found =
@@ -26,7 +27,7 @@ fn library() -> Option<PathBuf> {
     found
 }
 
-/// A clock that is set by writing to a file.
+/// A fake clock that is set by writing to a file.
 struct Clock {
     library: PathBuf,
     file: PathBuf,
@@ -49,7 +50,7 @@ impl Clock {
         Some(clock)
     }
 
-    /// Replaced as a whole: it is read all the time.
+    /// Replaces the file as a whole, because programs read it all the time.
     fn jump(&self, offset: &str) {
         let new = self.file.with_extension("new");
         fs::write(&new, format!("{offset}\n")).expect("a temporary folder can be written to");
@@ -61,7 +62,7 @@ impl Clock {
             ("LD_PRELOAD", &self.library),
             ("FAKETIME_TIMESTAMP_FILE", &self.file),
             ("FAKETIME_NO_CACHE", Path::new("1")),
-            // A jump moves the wall clock and no other; nor are files made older by it.
+            // A jump moves only the wall clock, not the monotonic clock and not the times of files.
             ("FAKETIME_DONT_FAKE_MONOTONIC", Path::new("1")),
             ("NO_FAKE_STAT", Path::new("1")),
         ]
@@ -79,7 +80,7 @@ fn a_clock_that_jumps_by_an_hour_or_a_year_changes_no_download_and_no_service() 
     let root = place.folder("root");
     write_random(&root.join("film.bin"), 3 * MIB, 481);
     let torrent = publish(&place, &root.join("film.bin"), &[]).torrent;
-    // The file that says what time it is lies outside of what a sandbox lets be read.
+    // A sandbox may not read the file with the time, so the sandbox is off.
     let lines = "up = \"400k\"\nsandbox = \"off\"";
     let seeder = Operated::start_with(&place, &root, "127.48.1.1", lines, &clock.variables());
     let options = TrackerOptions::new(&place, "127.48.2.1", &["--sandbox", "off"]);
@@ -122,7 +123,7 @@ fn a_clock_that_jumps_by_an_hour_or_a_year_changes_no_download_and_no_service() 
     for process in [&seeder.process, &tracker.process, &client.process] {
         assert!(!process.tail().contains("panicked"), "{}", process.tail());
     }
-    // A service that was told to end does so in its grace, whatever the clock did.
+    // A service that was told to end does so within its grace period, whatever the clock does.
     clock.jump("-1h");
     seeder.process.signal(rustix::process::Signal::TERM);
     clock.jump("+1y");

@@ -1,4 +1,4 @@
-//! Rot on a seeder's disk is never sent, is said, and is repaired from elsewhere.
+//! Rotten data on a seeder's disk is never sent, is reported, and is fetched from another seeder.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use e2e::{
 };
 
 const SIZE_BYTES: u64 = 8 * MIB;
-/// Runs are what is verified alone, and what is missing when one block of it has rotted.
+/// The largest run. A run is verified as a whole, so one rotten block costs a whole run.
 const RUN_BYTES_MAX: u64 = 256 * 1024;
 
 fn rot(path: &Path, offset: u64) {

@@ -1,4 +1,4 @@
-//! Kill -9 at any moment costs no durable byte and never a wrong one.
+//! SIGKILL at any moment loses no durable byte, and never leaves a wrong one.
 
 use std::{path::Path, time::Duration};
 
@@ -9,21 +9,24 @@ use e2e::{
     probe::Event,
 };
 
-/// Kills, unless `NEARCAST_CRASH_KILLS` asks for more; then several downloads are killed side by side.
+/// Number of kills, unless `NEARCAST_CRASH_KILLS` asks for more; then several downloads are killed
+/// side by side.
 const KILLS: u32 = 20;
-/// Kills of one download. More = fewer downloads at a time, and slower ones.
+/// Kills of one download. More: fewer downloads at a time, and slower ones.
 const KILLS_PER_DOWNLOAD_MAX: u32 = 125;
 /// Slow enough that all kills hit a transfer.
 const DOWN_BYTES_PER_S: u64 = 2 * MIB;
 const SIZE_BYTES: u64 = 96 * MIB;
-/// A client lives 0.2 to 3 s: shorter and longer than the 2 s between two checkpoints.
+/// Life of a client before each kill, 0.2 to 3 s: shorter and longer than the 2 s between two
+/// checkpoints.
 const LIFE_MS: (u64, u64) = (200, 3000);
-/// What may be lost: 2 s between checkpoints, half a second between events, and the limiter's burst.
+/// The most bytes that a kill may lose: 2 s between checkpoints, half a second between events, and
+/// the limiter's burst.
 const TAIL_BYTES_MAX: u64 = 4 * DOWN_BYTES_PER_S;
-/// The promise for Ctrl-C.
+/// The promised time for Ctrl-C.
 const INTERRUPT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What the last event of a client that was killed said.
+/// The counts in the last event before a kill.
 #[derive(Clone, Copy, Debug, Default)]
 struct Last {
     have: u64,
@@ -106,11 +109,12 @@ fn kills_of_a_client_cost_no_durable_byte() {
     println!("{} kills: {kept} durable bytes found again, none of them fetched again", downloads * each);
 }
 
-/// Kills one download so often, and lets it complete. Answers the durable bytes that restarts found.
+/// Kills one download `kills` times, then lets it complete. Returns the sum of the durable bytes
+/// that the restarts found.
 fn kill_often(served: &Served, number: u32, kills: u32, seed: u64) -> u64 {
     let mut random = Random::new(seed + u64::from(number));
     let (out, ip) = (served.place.folder(&format!("out{number}")), format!("127.1.1.{}", number + 1));
-    // So that it is far from complete at the last kill.
+    // A rate at which the download is far from complete at the last kill.
     let down = DOWN_BYTES_PER_S.min(SIZE_BYTES * 1_000 / (u64::from(kills) * LIFE_MS.1) * 7 / 8);
     let (mut last, mut kept) = (Last::default(), 0);
     for kill in 0..kills {

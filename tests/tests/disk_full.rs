@@ -1,5 +1,5 @@
-//! A disk that fills up is waited for, as long as asked; then the download goes on, by itself or at the
-//! next run.
+//! When the disk is full a download waits as long as the user allows. Then it goes on, by itself or
+//! at the next run.
 
 use std::{
     fs::File,
@@ -28,7 +28,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// A film twice as large as the disk; none where no disk of its own can be made.
+    /// A stage with a film twice as large as the disk. `None`: no small disk can be made.
     fn new(ip: &str) -> Option<Stage> {
         let place = Place::new();
         let disk = SmallDisk::new(&place.folder("disk"), DISK)?;
@@ -60,7 +60,8 @@ fn wait_until_full(client: &Client) {
 #[test]
 fn a_full_disk_is_waited_for_as_long_as_asked_and_the_next_run_continues() {
     let Some(stage) = Stage::new("127.1.0.1") else { return };
-    // Slow enough that something is durable, two seconds after the start, before there is no room to say so.
+    // The rate is so low that some data is durable, after two seconds, before the disk is too full
+    // to record it.
     let client = stage.get(&["--disk-wait", "3s", "--down", "2MiB"]);
     wait_until_full(&client);
     let full = Instant::now();
@@ -116,7 +117,7 @@ fn a_disk_without_room_for_anything_is_waited_for_too() {
     stage.assert_complete();
 }
 
-/// What `df` calls available.
+/// The bytes that `df` calls available.
 fn free_bytes(disk: &SmallDisk) -> u64 {
     let stat = rustix::fs::statvfs(disk.seen_from_outside("")).expect("it is mounted");
     stat.f_bavail * stat.f_frsize
@@ -128,7 +129,7 @@ fn a_part_of_the_disk_is_left_to_others() {
     let client = stage.get(&["--disk-wait", "5s"]);
     wait_until_full(&client);
     let free = free_bytes(&stage.disk);
-    // The download's own state may use the reserve, so that what is there can be gone on with.
+    // The download's own state may use the reserve, so that a resume is possible.
     assert!(free > 0, "the disk was filled to the last byte");
     assert_eq!(client.process.wait_exit(PATIENCE), DISK_FULL, "{}", client.process.tail());
     let said = client.process.lines(Stream::Stderr).join("\n");

@@ -1,4 +1,5 @@
-//! `nearcast serve` and `nearcast tracker` are the services themselves, wherever those are found.
+//! `nearcast serve` and `nearcast tracker` run the services themselves, from any place where these
+//! are found.
 
 use std::{
     fs,
@@ -17,10 +18,10 @@ use rustix::process::Signal;
 
 const BAD_OPTION: i32 = 28;
 
-/// The client alone in a folder, where no service lies beside it.
+/// The client alone in a folder, with no service beside it.
 fn alone(place: &Place) -> PathBuf {
     let path = place.folder("alone").join("nearcast");
-    // A link, which costs nothing; on another file system a copy.
+    // A hard link costs nothing; on another file system this is a copy.
     if fs::hard_link(&binaries().nearcast, &path).is_err() {
         fs::copy(&binaries().nearcast, &path).expect("a temporary folder can be written to");
     }
@@ -44,7 +45,7 @@ fn the_door_becomes_the_seeder_which_gets_the_signal() {
     });
     process.signal(Signal::TERM);
     assert_eq!(process.wait_exit(PATIENCE), 0, "{}", process.tail());
-    // An option that the client has, too, came to the service.
+    // The client has this option too; here it reached the service.
     let log = process.lines(Stream::Stderr);
     assert!(!log.is_empty() && log.iter().all(|line| line.starts_with('{')), "{log:?}");
 }

@@ -1,4 +1,4 @@
-//! What goes wrong is said in one clear sentence, with the right exit code, and touches nothing else.
+//! Each error is one clear sentence with the right exit code, and touches nothing else.
 
 use std::{
     collections::BTreeSet,
@@ -20,7 +20,8 @@ const NETWORK: i32 = 6;
 const IO: i32 = 17;
 const BAD_OPTION: i32 = 28;
 
-/// One sentence for a person: no panic, no backtrace, nothing that moves a terminal's cursor.
+/// Asserts that the errors are for people: no panic, no backtrace, nothing that moves a terminal's
+/// cursor.
 fn assert_clear(what: &str, process: &Process) {
     let stderr = process.lines(Stream::Stderr);
     let tail = process.tail();
@@ -77,7 +78,7 @@ fn wrong_arguments_are_refused_before_anything_happens() {
     ];
     let before = listing(&place.folder("home"));
     for arguments in wrong {
-        // The bare command is a help text or an error, whichever it is by its exit code; not a panic.
+        // The bare command prints its help or an error, as its exit code says; it does not panic.
         let (code, process) = run("nearcast", place.nearcast().args(arguments));
         assert_clear(&format!("{arguments:?}"), &process);
         if !arguments.is_empty() {
@@ -126,7 +127,7 @@ fn files_that_cannot_be_read_or_written_are_named() {
     assert_clear("nothing to publish", &process);
     assert_eq!(code, IO, "{}", process.tail());
 
-    // A folder below a file cannot be made by anybody, not even by root.
+    // Nobody can make a folder below a file, not even root.
     let source = place.folder("root").join("film.bin");
     write_random(&source, MIB, 111);
     let torrent = publish(&place, &source, &[]).torrent;
@@ -199,7 +200,7 @@ fn a_torrent_of_the_first_version_is_refused_in_one_clear_sentence() {
     assert!(said[0].contains("v1"), "{said:?}");
 }
 
-/// Names that mean something else than a file in this folder, or command a terminal.
+/// Names that do not mean a file in this folder, or that command a terminal.
 const HOSTILE: &[&[u8]] = &[
     b"",
     b".",

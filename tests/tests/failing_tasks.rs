@@ -1,6 +1,8 @@
-//! An error in the program itself: whichever of its long tasks fails, the program ends at once and says which.
+//! Errors in the program itself: whichever of its long tasks fails, the program ends at once and
+//! names the task.
 //!
-//! Debug builds fail on demand (`node/src/vital.rs`), so these tests say `skipped` and pass where others are tried.
+//! Debug builds can fail on demand (`node/src/vital.rs`). With other builds these tests say
+//! `skipped` and pass.
 
 use std::{process::Command, time::Duration};
 
@@ -12,10 +14,11 @@ use e2e::{
     tracker::TrackerOptions,
 };
 
-/// From the fault, which comes soon after the start, to the end. What was under way is not waited for.
+/// Time from the fault, which comes soon after the start, to the end. The program does not wait for
+/// work under way.
 const END_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Runs a command one of whose tasks fails; it must end with an error, and one line that names the task.
+/// Runs a command with a failing task; it must end with an error and one line that names the task.
 fn ends(what: &str, command: &mut Command, task: &str) {
     let process = Process::start(what, command.env("NEARCAST_FAULT", task));
     let code = process.wait_exit(END_TIMEOUT);
@@ -111,6 +114,6 @@ fn a_download_ends_when_a_task_it_cannot_do_without_fails() {
         assert!(told.contains(&words), "without {task}\n{told}");
         client.process.assert_group_gone();
     }
-    // What was there is kept, and the same command goes on.
+    // The data is kept, and the same command continues.
     Get::new(&place, &torrent, &place.folder("out"), "127.1.0.2").peer(seeder.address()).finish();
 }

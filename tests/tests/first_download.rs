@@ -1,4 +1,4 @@
-//! A person publishes a folder, an operator serves it, somebody gets it.
+//! A person publishes a folder, an operator serves it, another person gets it.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use e2e::{
     process::Stream,
 };
 
-/// A folder published and served.
+/// A published and served folder.
 struct Served {
     place: Place,
     source: std::path::PathBuf,

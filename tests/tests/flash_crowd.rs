@@ -1,4 +1,4 @@
-//! Everybody comes at once.
+//! Many clients come at once.
 
 use e2e::{
     cluster::{Client, Get, PATIENCE, Seeder, publish},
@@ -8,7 +8,8 @@ use e2e::{
 };
 
 const SIZE_BYTES: u64 = 32 * MIB;
-/// Each byte must leave the origin once; this allows as much again for what is asked for twice at the start.
+/// The most copies that the origin may send. Each byte must leave it once; the second copy allows
+/// for bytes that are requested twice at the start.
 const ORIGIN_COPIES_MAX: f64 = 2.0;
 
 #[test]

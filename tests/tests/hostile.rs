@@ -1,5 +1,5 @@
-//! Strangers attack a seeder, and it goes on serving whoever is honest. Every figure is printed;
-//! `NEARCAST_FAULTS_LARGE=1` takes the numbers an operator would meet.
+//! Strangers attack a seeder, and it still serves honest peers. Every figure is printed.
+//! `NEARCAST_FAULTS_LARGE=1` uses the numbers that an operator would meet.
 
 use std::{
     io,
@@ -22,20 +22,21 @@ use futures::{StreamExt, stream};
 use tokio::runtime::Runtime;
 
 const KIB: u64 = 1024;
-/// Handshakes at a time: fewer than a seeder has places for.
+/// Handshakes at a time. Fewer than a seeder's places for connections being made.
 const AT_ONCE: usize = 48;
-/// Connections being made that a seeder has places for.
+/// A seeder's places for connections being made.
 const HALF_OPEN_MAX: usize = 512;
-/// And that wait for one, having a socket and nothing else (`node/src/budget/plan.rs`).
+/// Connections that may wait for such a place; each holds only a socket
+/// (`node/src/budget/plan.rs`).
 const LOBBY_MAX: usize = 2_048;
-/// What a seeder needs to take down what an attack left.
+/// Time for a seeder to clean up after an attack.
 const CLEAN_TIMEOUT: Duration = Duration::from_secs(120);
 
 fn is_large() -> bool {
     std::env::var_os("NEARCAST_FAULTS_LARGE").is_some()
 }
 
-/// The number CI takes, or the large one.
+/// The number for CI, or the large one.
 fn count(usual: usize, large: usize) -> usize {
     if is_large() { large } else { usual }
 }
@@ -49,7 +50,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// Serves so many contents of so many bytes each.
+    /// Serves `contents` contents of `bytes` bytes each.
     fn new(contents: usize, bytes: u64) -> Stage {
         let place = Place::new();
         let root = place.folder("root");
@@ -66,7 +67,7 @@ impl Stage {
                 state: place.folder("state"),
                 ip: "127.1.0.1".to_owned(),
                 port: 0,
-                // The usual 4,096 are enough for all but the large numbers.
+                // The default of 4,096 connections is enough except for the large numbers.
                 arguments: if is_large() { vec!["--connections=12000".to_owned()] } else { Vec::new() },
             },
         );
@@ -83,7 +84,7 @@ impl Stage {
         std::array::from_fn(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("digits"))
     }
 
-    /// Many at once, but not all; answers what became of each.
+    /// Runs `number` attacks, [`AT_ONCE`] at a time; returns the result of each.
     fn all<T, F: Future<Output = io::Result<T>>>(
         &self,
         number: usize,
@@ -96,7 +97,7 @@ impl Stage {
         Vitals::of(&self.seeder.process)
     }
 
-    /// Somebody honest gets the first content, whole.
+    /// An honest client gets the whole first content.
     fn honest_get(&self, ip: &str) {
         let out = self.place.folder(&format!("out-{ip}"));
         let get = Get::new(&self.place, &self.contents[0].torrent, &out, ip).peer(self.seeder.address());
@@ -109,7 +110,8 @@ impl Stage {
         self.place.path().join("root/film0.bin")
     }
 
-    /// It panicked nowhere, and holds no more files than before, but for one of each content after the first: those stay open for a while.
+    /// Asserts that the seeder did not panic, and that it holds no more files than before. One file
+    /// of each content after the first may stay open for a while.
     fn assert_sound(&self, before: &Vitals) {
         let stderr = self.seeder.process.lines(Stream::Stderr);
         let panic = stderr.iter().find(|line| line.contains("panicked"));
@@ -131,7 +133,8 @@ fn malformed_bytes_at_any_layer_end_what_they_came_over_and_nothing_else() {
         let failed: Vec<_> = ended.into_iter().filter_map(Result::err).collect();
         let patient = failed.iter().find(|error| error.kind() == io::ErrorKind::TimedOut);
         assert!(patient.is_none(), "{kind:?}: not all of {each} were ended: {patient:?}");
-        // Of many, those whose networks failed before may be sent away before they have said all of it.
+        // In the large run the seeder may send a stranger away early, because others from its
+        // network failed before.
         assert!(
             failed.len() <= count(0, each / 2),
             "{kind:?}: {} of {each} came to nothing: {:?}",
@@ -152,7 +155,7 @@ fn connections_that_never_speak_hold_no_place_and_keep_nobody_out() {
     let stage = Stage::new(1, 4 * MIB);
     stage.honest_get("127.1.0.9");
     let (to, before) = (stage.to(), stage.vitals());
-    // Renewed whenever they are ended, by more strangers than there are places.
+    // The siege renews ended connections, with more strangers than there are places.
     let siege = Siege::begin(&stage.runtime, Attack::HalfOpen, count(700, 5_120), to, stage.content(0));
     let during = wait_vitals(&stage.seeder.process, "the attack", CLEAN_TIMEOUT, |now| {
         now.open_files > before.open_files + HALF_OPEN_MAX / 8
@@ -160,7 +163,7 @@ fn connections_that_never_speak_hold_no_place_and_keep_nobody_out() {
     stage.honest_get("127.1.0.10");
     let held = stage.vitals().open_files - before.open_files;
     println!("{} half-open: {held} held, {} KiB more", siege.landed(), during.memory_since(&before) / KIB);
-    // As many as there are places, as many as may wait for one, and what is between accepting and ending.
+    // At most: all places, all that may wait for a place, and some between accept and end.
     assert!(held < HALF_OPEN_MAX + LOBBY_MAX + 128, "{held} connections that say nothing are held");
     drop(siege);
     stage.assert_sound(&before);
@@ -170,7 +173,8 @@ fn connections_that_never_speak_hold_no_place_and_keep_nobody_out() {
 
 #[test]
 fn slow_readers_hold_little_memory_and_no_slots() {
-    // 64 are served at a time of each content: more than a third must wait until others are seen to be stuck.
+    // The seeder serves 64 peers of each content at a time. So more than a third of the readers
+    // must wait until others are found to be stuck.
     const READERS_PER_CONTENT: usize = 96;
     let number = count(96, 1_000);
     let stage = Stage::new(number.div_ceil(READERS_PER_CONTENT), 8 * MIB);

@@ -1,4 +1,5 @@
-//! What people type, paste and preset: links, lists, URLs, addresses, ports and files of settings.
+//! Input that people type, paste and preset: links, lists, URLs, addresses, ports and settings
+//! files.
 
 use std::{fs, net::TcpListener, path::PathBuf};
 
@@ -15,7 +16,7 @@ const NOT_FOUND: i32 = 3;
 const IO: i32 = 17;
 const BAD_OPTION: i32 = 28;
 
-/// A film that a seeder has.
+/// A film served by a seeder.
 struct Served {
     place: Place,
     source: PathBuf,
@@ -37,7 +38,7 @@ impl Served {
         self.published.torrent.to_str().expect("the temporary folder has a plain name")
     }
 
-    /// The seeder as host and port.
+    /// The seeder's address as host and port.
     fn host_port(&self) -> String {
         format!("127.1.0.1:{}", self.seeder.port())
     }
@@ -125,7 +126,7 @@ fn a_link_out_of_a_page_keeps_its_peers_and_an_address_may_lack_its_port() {
 #[test]
 fn a_port_that_nobody_named_gives_way_and_one_that_was_named_does_not() {
     let place = Place::new();
-    // Whoever has it already is as good.
+    // If another process has the port, the test works as well.
     let _taken = TcpListener::bind("0.0.0.0:4800");
     let root = place.folder("root");
     let mut command = place.seeder();
@@ -209,6 +210,6 @@ fn events_tell_the_time_the_name_and_the_start_before_any_progress() {
     assert!(at("started").is_some_and(|started| at("progress").is_none_or(|progress| started < progress)));
     let progress = events.iter().find(|event| event.name() == "progress").expect("it was told how it goes");
     assert_eq!(progress.text("name"), "film.bin");
-    // All is here: to stop giving is no failure.
+    // The download is complete, so stopping the seeding is no failure.
     assert_eq!(client.interrupt(PATIENCE), 0, "{}", client.process.tail());
 }

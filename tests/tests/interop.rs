@@ -1,5 +1,5 @@
-//! What we publish and what libtorrent, an implementation we did not write, makes of the same files
-//! must be the same content; and each must accept the other's torrents and data.
+//! For the same files, we and libtorrent, an implementation that we did not write, must make the
+//! same content. Each must accept the torrents and data of the other.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -17,7 +17,8 @@ use nearcast_node::publish::{PublishOptions, Published, publish, verify_data};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Debian's interpreter, which sees Debian's python3-libtorrent whatever comes first in PATH.
+/// Debian's Python, which finds Debian's python3-libtorrent even if another Python comes first in
+/// PATH.
 const PYTHON: &str = "/usr/bin/python3";
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -38,7 +39,7 @@ fn script(name: &str, arguments: &[&Path]) -> Output {
     command.arg(script).args(arguments).output().unwrap()
 }
 
-/// Bytes that repeat nowhere nearby.
+/// Writes a file of bytes without near repetitions.
 fn write_bytes(path: &Path, seed: u64, length: usize) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut file = std::io::BufWriter::new(fs::File::create(path).unwrap());
@@ -52,7 +53,7 @@ fn write_bytes(path: &Path, seed: u64, length: usize) {
     file.flush().unwrap();
 }
 
-/// A folder with files around every boundary, nested, in names whose order is easily got wrong.
+/// A folder with nested files near every boundary, with names that are easily sorted wrong.
 fn folder(outer: &Path) -> PathBuf {
     let large = match std::env::var_os("NEARCAST_INTEROP_LARGE") {
         Some(_) => 100 * MIB,
@@ -88,7 +89,7 @@ fn hex(hash: &Hash) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Path (with the content's name) to length and root. libtorrent has an order of its own.
+/// Maps each path, with the content's name, to its length and root. libtorrent has another order.
 fn our_files(manifest: &Manifest) -> BTreeMap<String, (u64, Option<String>)> {
     let layout = manifest.layout();
     let entry = |(index, file): (u32, &nearcast_core::manifest::FileEntry)| {
@@ -106,7 +107,7 @@ fn their_files(answer: &Value) -> BTreeMap<String, (u64, Option<String>)> {
     answer["files"].as_array().unwrap().iter().map(entry).collect()
 }
 
-/// Has libtorrent make its torrents of `path`, and compares them with ours in every respect.
+/// Makes torrents of `path` with libtorrent, and compares them with ours in every respect.
 fn compare(path: &Path, piece_bytes: usize) {
     let out = TempDir::new().unwrap();
     let made = script("libtorrent_make.py", &[path, out.path(), Path::new(&piece_bytes.to_string())]);

@@ -1,4 +1,4 @@
-//! On a local network peers find each other without a single address being named.
+//! Peers on a local network find each other without any address.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use e2e::{
     process::Stream,
 };
 
-/// Beyond this, being found is luck: the first question is asked at once.
+/// Time to find a peer. The first question is asked at once; later finds would be luck.
 const SOON: Duration = Duration::from_secs(20);
 
 fn seeder(place: &Place, network: &LocalNetwork, host: u32) -> Seeder {
@@ -54,7 +54,7 @@ fn two_downloads_find_each_other_whoever_comes_first() {
     write_random(&source, 4 * MIB, 212);
     let torrent = place.path().join("film.torrent");
     let published = e2e::cluster::publish_to(&place, &source, &torrent, &[]);
-    // It has nothing, and waits for somebody who has.
+    // This client has nothing, and waits for a peer that has the content.
     let waiting = get(&place, &network, 2, &published.magnet, "second").start();
     waiting
         .wait_event("it looks for somebody", PATIENCE, |event| (event.name() == "preparing").then_some(()));

@@ -1,5 +1,5 @@
-//! What is shipped to watch services with: every metric and label that it names is told by a running service, and the
-//! tools that read it take it.
+//! The shipped monitoring files: a running service has every metric and label that they name, and
+//! the tools that read the files accept them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,14 +21,14 @@ use e2e::{
 };
 use serde_json::Value;
 
-/// Names of metrics, and of each the labels with the values there are.
+/// Names of metrics, each with its labels and their values.
 type Told = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-/// What the collector adds to each sample.
+/// Labels that the collector adds to each sample.
 const COLLECTOR_LABELS: [&str; 2] = ["job", "instance"];
-/// What the collector says by itself.
+/// Metrics that the collector makes itself.
 const COLLECTOR_METRICS: [&str; 1] = ["up"];
-/// Words of the language that expressions are written in, as far as they are used.
+/// Words of the query language that the expressions use.
 const LANGUAGE: [&str; 10] =
     ["by", "changes", "count", "histogram_quantile", "increase", "label_values", "rate", "sum", "time", "le"];
 
@@ -41,7 +41,7 @@ fn read(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// What a service tells, of all its metrics.
+/// Adds all metrics of a service to `told`.
 fn scrape(text: &str, told: &mut Told) {
     for line in text.lines().filter(|line| line.starts_with("nearcast_") || line.starts_with("process_")) {
         let (sample, _) = line.rsplit_once(' ').expect("a sample has a value");
@@ -54,7 +54,7 @@ fn scrape(text: &str, told: &mut Told) {
     }
 }
 
-/// What an expression names: metrics with what stands in braces behind them, and labels that it groups by.
+/// Names in an expression: metrics with the label matchers in braces, and labels that it groups by.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Named {
     metrics: Vec<(String, Vec<(String, String)>)>,
@@ -64,7 +64,7 @@ struct Named {
 fn named(expression: &str) -> Named {
     let (mut named, mut rest) = (Named::default(), expression);
     while let Some(at) = rest.find(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '[') {
-        // A number's exponent or unit is no name.
+        // The exponent or unit of a number is not a name.
         let is_in_number = rest[..at].ends_with(|c: char| c.is_ascii_digit());
         rest = &rest[at..];
         if rest.starts_with('[') {
@@ -94,7 +94,7 @@ fn named(expression: &str) -> Named {
     named
 }
 
-/// A label, and the value it must have; none if it is matched otherwise.
+/// A label and the value it must equal. The value is empty for other matches.
 fn matcher(text: &str) -> (String, String) {
     let end = text.find(['=', '!']).expect("a matcher compares");
     let (label, rest) = text.split_at(end);
@@ -102,7 +102,7 @@ fn matcher(text: &str) -> (String, String) {
     (label.trim().to_owned(), exact.unwrap_or_default().to_owned())
 }
 
-/// What is wrong with an expression and with the labels that its legend shows.
+/// Errors in an expression, and in the labels that its legend shows.
 fn faults(expression: &str, shown: &[String], told: &Told) -> Vec<String> {
     let (named, mut faults) = (named(expression), Vec::new());
     let mut labels: BTreeSet<&str> = COLLECTOR_LABELS.into();
@@ -139,7 +139,7 @@ fn shown(text: &str) -> Vec<String> {
     labels.collect()
 }
 
-/// Expressions of the rules, each with the labels that its annotations show.
+/// Expressions of the rules, each with the labels in its annotations.
 fn rules() -> Vec<(String, Vec<String>)> {
     let text = read("rules.yml");
     let alerts: Vec<&str> = text.split("- alert:").skip(1).collect();
@@ -154,7 +154,7 @@ fn rules() -> Vec<(String, Vec<String>)> {
     rules
 }
 
-/// Everything below a value that is called `key`.
+/// Finds all values of `key`, at any depth.
 fn find<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Object(members) => {
@@ -183,7 +183,7 @@ fn dashboard(name: &str) -> Vec<(String, Vec<String>)> {
         .collect();
     let variables = dashboard["templating"]["list"].as_array().expect("a dashboard has variables");
     let queries = variables.iter().filter_map(|variable| variable["definition"].as_str());
-    // What is asked for of a variable is a label's name.
+    // A variable's query asks for the values of a label.
     all.extend(
         queries
             .map(|query| (query.rsplit_once(',').expect("a metric, and a label").0.to_owned(), Vec::new())),
@@ -199,14 +199,14 @@ fn dashboard(name: &str) -> Vec<(String, Vec<String>)> {
     all
 }
 
-/// A seeder and a tracker that have as much to tell as any.
+/// Starts a seeder and a tracker that have values for all metrics.
 fn start(place: &Place) -> (Operated, Tracker) {
     let atlas = internet::write_atlas(place.path());
     let arguments = ["--atlas", &atlas.to_string_lossy(), "--bmp", "127.0.0.1:0"];
     let tracker = Tracker::start(place, &TrackerOptions::new(place, "127.49.9.1", &arguments));
     let root = place.folder("root");
     let seeder = Operated::start(place, &root, "127.49.9.2", "");
-    // What strangers hold is told a moment after the start.
+    // The counts of what strangers hold appear a moment after the start.
     let deadline = Instant::now() + PATIENCE;
     let asks: [&dyn Fn() -> Answer; 2] = [&|| seeder.ask("/metrics"), &|| tracker.ask("/metrics")];
     for ask in asks {

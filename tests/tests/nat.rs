@@ -1,5 +1,5 @@
-//! A newcomer among peers that nobody can connect to. How long its first byte takes is printed, and not judged: machines of
-//! tests are busy with other things.
+//! A newcomer joins peers that accept no connections. The time to its first byte is printed but not
+//! judged, because test machines are busy with other work.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ const ORIGIN: u32 = 1;
 const WALLED: u32 = 2;
 const NEWCOMER: u32 = 3;
 
-/// Thirty-two, as in a large household of households, where that is asked for.
+/// Number of peers behind a NAT: 32, as in a very large household, in the large run; else 6.
 fn walled() -> u32 {
     if std::env::var_os("NEARCAST_FAULTS_LARGE").is_some() { 32 } else { 6 }
 }
@@ -51,12 +51,13 @@ impl Stage {
             .run_by(|command| self.network.on(host, command))
     }
 
-    /// Waits for a metric of the tracker, whose admin listener is on the loopback of its host.
+    /// Waits for a metric of the tracker. Its admin listener is on the loopback of its host.
     fn wait_metric(&self, name: &str, at_least: f64) {
         self.network.visit(ORIGIN, || self.tracker.wait_metric(name, |value| value >= at_least));
     }
 
-    /// A newcomer; when its first byte was told of, which is every half second only, and all of its time.
+    /// A newcomer gets the content. Returns the time to the first event with a byte (events come
+    /// every half second) and the time to the end.
     fn newcomer(&self, number: u32) -> (Duration, Duration) {
         let ip = LocalNetwork::ip(NEWCOMER);
         let out = self.place.folder(&format!("newcomer-{number}"));

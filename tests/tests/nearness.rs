@@ -1,4 +1,4 @@
-//! What is near is known from an atlas, and where bytes came from is told by it.
+//! An atlas tells what is near, and bytes are counted by the tier of their sender.
 
 use std::{fs, net::TcpListener};
 
@@ -10,7 +10,7 @@ use e2e::{
     process::Stream,
 };
 
-/// The address of somebody who has all, and the tier of its bytes for 127.1.0.2.
+/// The address of a peer that has everything, and the tier of its bytes for 127.1.0.2.
 const SOURCES: [(&str, &str); 6] = [
     ("127.1.0.77", "prefix24"),
     ("127.1.9.1", "prefix16"),
@@ -20,7 +20,7 @@ const SOURCES: [(&str, &str); 6] = [
     ("127.4.0.1", "remote"),
 ];
 
-/// An address nobody listens on: nobody else uses this one's IP.
+/// An address without a listener; nothing else uses this IP.
 fn free_address(ip: &str) -> String {
     let listener = TcpListener::bind((ip, 0)).expect("loopback addresses can be listened on");
     let port = listener.local_addr().expect("it listens").port();

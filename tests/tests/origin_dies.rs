@@ -1,4 +1,4 @@
-//! What exists among peers does not need the origin.
+//! Data that peers hold does not need the origin.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ use e2e::{
 const FILE_BYTES: u64 = 12 * MIB;
 const LATE: usize = 4;
 
-/// A content of two files, its origin, and what the others need to join.
+/// A content of two files, its origin, and what other peers need to join.
 struct Swarm {
     place: Place,
     source: PathBuf,
@@ -36,7 +36,7 @@ impl Swarm {
         get.peer(self.origin.address()).with(&["--seed", "forever"]).with(arguments).start()
     }
 
-    /// Slow clients, each in a network of its own; they have met through the origin.
+    /// Slow clients, each in its own network, that have met through the origin.
     fn late(&self) -> Vec<(String, Client)> {
         let ips = (0..LATE).map(|n| format!("127.{}.0.2", n + 1));
         let late: Vec<_> = ips.map(|ip| (ip.clone(), self.get(&ip, &["--down", "4MiB"]))).collect();

@@ -1,4 +1,4 @@
-//! What lies in the way is kept, unless told otherwise.
+//! Existing files are kept unless the user says otherwise.
 
 use std::fs;
 
@@ -68,7 +68,7 @@ fn the_same_file_from_elsewhere_is_recognised() {
 
 const NETWORK: i32 = 6;
 
-/// Where nobody can be reached.
+/// Runs a get that can reach no peer.
 fn alone(place: &Place, torrent: &std::path::Path, arguments: &[&str]) -> (i32, String) {
     let mut command = place.nearcast();
     command.arg("get").arg(torrent).arg("-o").arg(place.folder("out"));
@@ -79,7 +79,7 @@ fn alone(place: &Place, torrent: &std::path::Path, arguments: &[&str]) -> (i32, 
     (code, process.tail())
 }
 
-/// All names in the folder of downloads, and their bytes.
+/// All names in the download folder, with their bytes.
 fn lying_there(place: &Place) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let names = listing(&place.folder("out"));
     names

@@ -1,4 +1,4 @@
-//! Several downloads at once, on one machine and in one folder.
+//! Several downloads at once, on one machine and into one folder.
 
 use e2e::{
     cluster::{Client, Get, PATIENCE, Seeder, publish},

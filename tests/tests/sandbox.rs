@@ -1,5 +1,5 @@
-//! The sandbox that a service closes around itself: what it forbids is tried beside its code; here is what must go on
-//! working inside.
+//! The sandbox that a service sets up around itself. Tests beside its code try what it forbids;
+//! these tests show what must still work inside.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -14,7 +14,7 @@ use e2e::{
 };
 use rustix::process::Signal;
 
-/// Whether this kernel has all of it; the reason is printed if not.
+/// Whether this kernel supports the whole sandbox. If not, the reason is printed.
 fn is_possible(place: &Place) -> bool {
     let mut command = place.tracker();
     command.args(["serve", "--sandbox", "require", "--admin", "off", "--listen", "/ip4/127.47.0.1/tcp/0"]);
@@ -31,7 +31,7 @@ fn is_possible(place: &Place) -> bool {
     ready.is_some()
 }
 
-/// A line of /proc/PID/status.
+/// A field of /proc/PID/status.
 fn status(process: &Process, key: &str) -> String {
     let text =
         fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("the kernel tells of processes");
@@ -64,7 +64,7 @@ fn a_seeder_serves_takes_new_contents_and_reloads_inside_its_sandbox() {
     );
     Get::new(&place, &torrent, &place.folder("out-a"), "127.47.2.1").peer(seeder.address()).finish();
 
-    // What comes while it runs, and a file that was replaced under its name.
+    // A content added while the seeder runs, and an atlas file that is replaced.
     write_random(&root.join("later.bin"), MIB, 472);
     let later = publish(&place, &root.join("later.bin"), &[]).torrent;
     fs::write(atlases.join("new"), internet::atlas(8).encode()).unwrap();
@@ -74,7 +74,8 @@ fn a_seeder_serves_takes_new_contents_and_reloads_inside_its_sandbox() {
     seeder.wait_log("changed: up", PATIENCE);
     Get::new(&place, &later, &place.folder("out-b"), "127.47.2.2").peer(seeder.address()).finish();
 
-    // A folder that nobody named at the start: refused, said, and nothing else changes.
+    // An atlas in a folder that was not named at the start is refused with a message, and nothing
+    // else changes.
     let other = Place::new();
     let elsewhere = other.path().join("b.atlas");
     fs::copy(&atlas, &elsewhere).unwrap();

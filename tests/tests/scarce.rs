@@ -1,5 +1,5 @@
-//! When the system gives no more: no open files, no room on the disk, no right to read. What cannot be
-//! done is said once and waited for, and all else goes on.
+//! The system refuses resources: no open files, no room on the disk, no right to read. The program
+//! reports each once and waits for it, and everything else goes on.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command, time::Duration};
 
@@ -15,7 +15,7 @@ use futures::{StreamExt, stream};
 use rustix::process::Signal;
 
 const OPEN_FILES_MAX: usize = 256;
-/// How long processor time is looked at.
+/// Time over which processor time is measured.
 const WATCHED: Duration = Duration::from_secs(3);
 
 fn served(place: &Place, script: &str) -> (Published, Seeder) {
@@ -46,17 +46,18 @@ fn a_seeder_without_open_files_pauses_and_serves_whom_it_has() {
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let to = (std::net::Ipv4Addr::new(127, 1, 0, 1), seeder.port()).into();
     let crowd = stream::iter(0..2 * OPEN_FILES_MAX).map(|number| async move {
-        // Those that are not accepted would wait for ever.
+        // Strangers that are not accepted would wait for ever.
         tokio::time::timeout(Duration::from_secs(5), Stranger::meet(address(number), to)).await.ok()?.ok()
     });
     let crowd: Vec<Option<Stranger>> = runtime.block_on(crowd.buffer_unordered(OPEN_FILES_MAX).collect());
     let full = Vitals::of(&seeder.process);
     let met = crowd.iter().flatten().count();
     println!("{met} of {} strangers let in, {} files open", crowd.len(), full.open_files);
-    // How many depends on how many handshakes are taken at a time; that the disks keep theirs does not.
+    // How many strangers get in depends on how many handshakes run at a time. The files reserved
+    // for the disks do not.
     assert!(met > 8 && full.open_files < OPEN_FILES_MAX - 8);
 
-    // Busy loops show in processor time: a whole core would be all of it.
+    // A busy loop shows in processor time: it would use a whole core.
     std::thread::sleep(WATCHED);
     let cpu = Vitals::of(&seeder.process).cpu - full.cpu;
     println!("{cpu:?} of processor time in {WATCHED:?}");
@@ -65,7 +66,7 @@ fn a_seeder_without_open_files_pauses_and_serves_whom_it_has() {
     let complaints = complaints.iter().filter(|line| line.contains("cannot accept")).count();
     assert!(complaints <= 2, "said {complaints} times");
 
-    // Whoever is served goes on being served, from a disk whose files need to be opened, too.
+    // A client that is being served is still served, although its files must be opened on the disk.
     client.wait_finished(PATIENCE);
     assert_same(&place.path().join("root/film.bin"), &out.join("film.bin"));
     drop(crowd);
@@ -90,7 +91,7 @@ fn a_get_with_few_open_files_gets_many_files() {
     assert_same(&folder, &out.join("many"));
 }
 
-/// Whether this system lets us mount something that only a child sees.
+/// Whether this system lets us mount a file system that only a child sees.
 fn may_mount() -> bool {
     let probe = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     probe.is_ok_and(|output| output.status.success())
@@ -125,18 +126,18 @@ fn a_full_disk_is_waited_for_and_the_download_goes_on_by_itself() {
         .map(|last| last.number("bytes"));
     println!("paused at {had:?} of {} bytes", 24 * MIB);
 
-    // Meanwhile the others are served.
+    // Meanwhile other clients are served.
     let elsewhere = place.folder("elsewhere");
     get("127.1.0.10", &elsewhere).finish();
     assert_same(&source, &elsewhere.join("film.bin"));
 
-    // What the child sees, from outside.
+    // The child's mount, seen from outside.
     let inside = format!("/proc/{}/root{}", client.process.pid(), out.display());
     fs::remove_file(format!("{inside}/filler")).expect("the filler is there");
     let summary = client.wait_finished(PATIENCE);
     assert_eq!(digest(&source), digest(&Path::new(&inside).join("film.bin")));
     println!("{} bytes wasted", summary.wasted);
-    // What found no room was thrown away and counts as wasted, not as received.
+    // Data that found no room was thrown away. It counts as wasted, not as received.
     assert_eq!(summary.received(), 24 * MIB, "what was stored is not fetched again");
     assert!(summary.wasted <= 16 * MIB, "more was thrown away than can be in hand");
     client.process.signal(Signal::INT);
@@ -149,7 +150,8 @@ fn a_file_that_may_not_be_read_is_named() {
     let secret = place.folder("root").join("secret.bin");
     write_random(&secret, MIB, 3);
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("it is ours");
-    // Root may read everything, so it becomes somebody else first; the folders on the way must let them pass.
+    // Root may read everything, so root runs the command as another user, who needs access to the
+    // folders on the way.
     let everybody = fs::Permissions::from_mode(0o777);
     let mut folder = Some(place.path());
     while let Some(path) = folder.filter(|path| path.starts_with(place.path())) {
@@ -184,7 +186,7 @@ fn a_file_that_may_not_become_so_large_is_an_error_that_says_why() {
     let out = place.folder("out");
     fs::write(out.join("film.bin"), "old").expect("there is room");
     let get = Get::new(&place, &published.torrent, &out, "127.1.0.9").peer(seeder.address());
-    // In blocks of 512 bytes: 8 MiB of the 24.
+    // The limit is in blocks of 512 bytes: 8 MiB of the 24.
     let client = get.with(&["--overwrite"]).under("ulimit -f 16384; exec \"$@\"").start();
     assert_eq!(client.process.wait_exit(PATIENCE), 17, "{}", client.process.tail());
     let said = client.process.lines(Stream::Stderr).join("\n");

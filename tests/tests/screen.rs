@@ -1,5 +1,5 @@
-//! What somebody sees who sits before a terminal while `get` runs, and what the keys do. Without tmux nothing is tested, and that
-//! is said.
+//! What a user at a terminal sees while `get` runs, and what the keys do. Without tmux the tests
+//! print that and test nothing.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ const NAMES: [&str; 3] =
 
 /// Films, a seeder that has them, and a terminal.
 struct Evening {
-    /// Closed before the folder that its socket lies in is gone.
+    /// Closed before the folder with its socket is removed.
     terminal: Terminal,
     seeder: Seeder,
     films: Vec<Published>,
@@ -24,7 +24,7 @@ struct Evening {
 }
 
 impl Evening {
-    /// Films of so many bytes each. None without tmux.
+    /// Films of `bytes` bytes each. `None`: there is no tmux.
     fn begin(films: usize, bytes: u64, (columns, rows): (u16, u16)) -> Option<Evening> {
         let place = Place::new();
         let terminal = Terminal::open(&place, columns, rows)?;
@@ -39,7 +39,7 @@ impl Evening {
         Some(Evening { terminal, seeder, films, place })
     }
 
-    /// The command line that gets them all.
+    /// The command line that gets all films.
     fn get(&self, options: &str) -> String {
         let quoted = |path: &PathBuf| format!("'{}'", path.display());
         let torrents: Vec<String> = self.films.iter().map(|film| quoted(&film.torrent)).collect();
@@ -52,21 +52,22 @@ impl Evening {
         )
     }
 
-    /// Types it.
+    /// Types the command line, by a script.
     fn start(&self, options: &str, after: &str) {
         let script = self.place.path().join("go");
         std::fs::write(&script, self.get(options)).expect("a script can be written");
-        // Something stands above, as usual: a terminal that breaks lines at its upper edge keeps them for scrolling back.
+        // Lines stand above, as usual: a terminal that breaks lines at its upper edge moves them
+        // into the scroll-back.
         self.terminal.line(&format!("clear; seq 40; . '{}'; {after}", script.display()));
     }
 }
 
-/// A command that prints the modes that matter, after a line that it can be known by.
+/// A shell command that prints `mark`, then the terminal modes that matter.
 fn tell_modes(mark: &str) -> String {
     format!("echo modes {mark}; stty -a | tr ' ' '\\n' | grep -x -e icanon -e -icanon -e echo -e -echo")
 }
 
-/// Fails if they are not those of a shell: whole lines, and what is typed is seen.
+/// Asserts that the modes are those of a shell: whole lines, with echo.
 fn assert_as_before(terminal: &Terminal, mark: &str) {
     let modes = terminal.wait("the modes", |lines| {
         let told = lines.iter().rposition(|line| *line == format!("modes {mark}"))?;
@@ -75,7 +76,7 @@ fn assert_as_before(terminal: &Terminal, mark: &str) {
     assert_eq!(modes, ["icanon", "echo"], "{mark}");
 }
 
-/// The lines about downloads, and no others.
+/// The lines about downloads.
 fn downloads(lines: &[String]) -> Vec<&String> {
     lines.iter().filter(|line| line.contains("/s") || line.contains('%') || line.contains("-film")).collect()
 }
@@ -88,7 +89,8 @@ fn a_terminal_of_another_width_shows_each_download_once() {
     for columns in [100, 48, 120, 40, 30, 61, 99] {
         terminal.resize(columns, 24);
         let what = format!("three lines at {columns} columns, and nothing of those before");
-        // All lines that were drawn at this width have a rate. What is left of others stays, and there are more than three then.
+        // All lines drawn at this width have a rate. Remains of other lines would stay, and there
+        // would be more than three lines.
         terminal.wait(&what, |lines| {
             let shown = downloads(lines);
             let are_right = |lines: &[&String]| {
@@ -132,7 +134,7 @@ fn keys_show_the_peers_and_end_and_the_terminal_is_as_before() {
 fn a_stopped_get_leaves_the_terminal_and_goes_on_in_the_background() {
     let Some(evening) = Evening::begin(1, 16_000_000, (100, 24)) else { return };
     let terminal = &evening.terminal;
-    // A shell starts a job of its own for what is not one of many commands.
+    // A shell starts a separate job only for a single command.
     terminal.line("clear");
     let script = evening.place.path().join("go");
     std::fs::write(&script, format!("exec {}", evening.get("--down 1M"))).unwrap();
@@ -151,7 +153,8 @@ fn a_stopped_get_leaves_the_terminal_and_goes_on_in_the_background() {
         (lines.iter().filter(|line| line.contains("Stopped")).count() == 2).then_some(())
     });
     terminal.line("bg");
-    // It ends by itself: who reads from the terminal or sets its modes in the background would be stopped.
+    // It ends by itself. If it read from the terminal or set its modes in the background, the
+    // system would stop it.
     terminal.wait_text("16.0 MB in");
     terminal.line("wait; echo over $?");
     terminal.wait_text("over 0");

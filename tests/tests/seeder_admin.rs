@@ -1,4 +1,4 @@
-//! What those who run a seeder are told: health, metrics, a service manager, and the end.
+//! What a seeder tells its operator: health, metrics, messages to a service manager, and its end.
 
 use std::{
     fs,
@@ -30,7 +30,7 @@ fn health_and_metrics_tell_what_was_served() {
     }
     assert!(seeder.ask("/readyz?verbose").text.contains("[+]catalogue"));
     Get::new(&place, &torrent, &place.folder("out"), "127.42.2.1").peer(seeder.address()).finish();
-    // Counters are told several times a second.
+    // The counters are updated several times a second.
     let deadline = Instant::now() + PATIENCE;
     let metrics = loop {
         let metrics = seeder.ask("/metrics");
@@ -41,7 +41,7 @@ fn health_and_metrics_tell_what_was_served() {
     };
     let sent =
         |tier: &str| metrics.metric(&format!("nearcast_uploaded_bytes_total{{tier=\"{tier}\"}}")) as u64;
-    // A client that has all it wants may be gone before its last run is counted.
+    // A client that has everything may leave before its last run is counted.
     assert_eq!(sent("prefix16") + sent("unknown"), 2 * MIB, "{}", metrics.text);
     assert!(sent("prefix16") > 0, "{}", metrics.text);
     assert_eq!(metrics.metric("nearcast_contents") as u64, 1);
@@ -60,7 +60,7 @@ fn a_seeder_that_ends_says_so_first_and_finishes_what_it_sends() {
     let seeder = Operated::start(&place, &root, "127.42.3.1", "up = \"40k\"\ngrace = \"60s\"");
     let client =
         Get::new(&place, &torrent, &place.folder("out"), "127.42.4.1").peer(seeder.address()).start();
-    // A run under way at this rate takes six seconds more: time to look.
+    // At this rate a run takes six seconds more, which is time to look.
     client.wait_event("a neighbour", PATIENCE, |event| (event.name() == "progress").then_some(()));
     let moving = || seeder.ask("/metrics").metric("nearcast_unchoked") > 0.0;
     while !moving() {
@@ -124,14 +124,14 @@ fn lines_for_the_journal_have_a_priority_and_no_time() {
         port: 0,
         arguments: Vec::new(),
     };
-    // As systemd names the stream it reads.
+    // Set as systemd does for the stream that it reads.
     let journal = "export JOURNAL_STREAM=\"$(stat -L -c %d:%i /dev/stderr)\"; exec \"$@\"";
     let seeder = Seeder::start_under(journal, &place, &options);
     let lines = seeder.process.lines(Stream::Stderr);
     assert!(lines.iter().any(|line| line.starts_with("<6>contents served: 0")), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("<4>warning: there is no .torrent")), "{lines:?}");
     assert!(lines.iter().all(|line| line.starts_with('<')), "{lines:?}");
-    // What is not the journal has times, whatever the environment says.
+    // Lines for any other stream have times, whatever the environment says.
     let options = SeederOptions { state: place.folder("other"), ip: "127.42.9.2".to_owned(), ..options };
     let seeder = Seeder::start_under("export JOURNAL_STREAM=1:1; exec \"$@\"", &place, &options);
     let lines = seeder.process.lines(Stream::Stderr);
@@ -179,7 +179,7 @@ fn the_unit_asks_for_what_the_program_does() {
     match verify.args(["verify", "--man=no"]).arg(&file).output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            // An older systemd ignores what it does not know, and says so.
+            // An older systemd ignores what it does not know, and warns.
             let odd: Vec<&str> = said.lines().filter(|line| !line.contains("notify-reload")).collect();
             assert!(output.status.success() && odd.is_empty(), "{said}");
         }

@@ -1,4 +1,4 @@
-//! Limits an operator sets: rates for contents and networks, connections, open files.
+//! Limits that an operator sets: rates for contents and networks, connections, open files.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -18,14 +18,15 @@ fn one_file(place: &Place, name: &str, seed: u64) -> Published {
     publish(place, &path, &[])
 }
 
-/// Seconds that it takes clients at these addresses to get these contents, all at once; the last of them.
+/// Clients at these addresses get these contents, all at once. Returns the time of each client, in
+/// seconds.
 fn last_of(place: &Place, seeder: &Operated, wanted: &[(&str, &Published)]) -> Vec<f64> {
     let begun = Instant::now();
     let clients: Vec<_> = wanted
         .iter()
         .map(|(ip, content)| {
             let get = Get::new(place, &content.torrent, &place.folder(&format!("out-{ip}")), ip);
-            // They must not help each other: what is measured is the seeder.
+            // The clients must not help each other, because the test measures the seeder.
             get.peer(seeder.address()).with(&["--discover", "none"]).start()
         })
         .collect();
@@ -45,7 +46,7 @@ fn each_content_has_a_rate_of_its_own() {
     let root = place.folder("root");
     let seeder = Operated::start(&place, &root, "127.44.1.1", "up-per-content = \"1MiB\"");
     let seconds = last_of(&place, &seeder, &[("127.44.2.1", &one), ("127.44.3.1", &other)]);
-    // 3 s each and at the same time; a busy machine may only be slower.
+    // 3 s each, at the same time. A busy machine may only be slower.
     assert!(seconds.iter().all(|seconds| *seconds >= 2.9), "{seconds:?}");
     assert!(seconds.iter().all(|seconds| *seconds < 5.9), "they do not share one rate: {seconds:?}");
 }
@@ -72,7 +73,7 @@ async fn connections_over_the_cap_are_refused_and_counted() {
     let address: SocketAddr = format!("127.44.7.1:{port}").parse().unwrap();
     let deadline = Instant::now() + PATIENCE;
     let mut held = Vec::new();
-    // Whoever says nothing gives way to whoever comes next; where nobody can, the newcomer is refused.
+    // A silent connection gives way to a newcomer. If no connection can, the newcomer is refused.
     let turned_away = || {
         let metrics = seeder.ask("/metrics");
         let gave_way = metrics.metric("nearcast_budget_refused_total{kind=\"connections\"}");
@@ -80,7 +81,7 @@ async fn connections_over_the_cap_are_refused_and_counted() {
     };
     while turned_away() < 20.0 {
         assert!(Instant::now() < deadline, "{}", seeder.process.tail());
-        // Who is refused learns it after the handshake, or in the middle of it.
+        // A refused stranger learns it after the handshake, or during it.
         held.extend(Stranger::meet(stranger::address(held.len()), address).await);
     }
     assert_eq!(seeder.ask("/readyz").status, 200, "an admin is still answered");

@@ -1,4 +1,5 @@
-//! A seeder's configuration: checked before it is used, read again on request, and never half taken.
+//! A seeder's configuration: checked before use, read again on request, and applied as a whole or
+//! not at all.
 
 use std::{fs, time::Duration};
 

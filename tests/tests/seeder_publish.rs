@@ -1,4 +1,4 @@
-//! A seeder that publishes what is put into its root.
+//! A seeder that publishes the files put into its root.
 
 use std::{
     fs,
@@ -51,7 +51,7 @@ fn a_file_is_published_only_when_it_is_finished_and_anew_when_it_changes() {
     write_random(&root.join("later.part"), MIB, 433);
     write_random(&root.join("whole.bin"), MIB, 434);
     seeder.wait_published("whole.bin", &[], PATIENCE);
-    // Both have been quiet for as long as the one that was published.
+    // Both files have been quiet for as long as the published one.
     assert!(!root.join("film.bin.torrent").exists(), "it is open for writing");
     assert!(!root.join("later.part.torrent").exists(), "its name says that it is not finished");
     open.write_all(&[2; 300_000]).unwrap();
@@ -59,7 +59,7 @@ fn a_file_is_published_only_when_it_is_finished_and_anew_when_it_changes() {
     let first = seeder.wait_published("film.bin", &[], PATIENCE);
     fs::write(root.join("film.bin"), vec![3; 700_000]).unwrap();
     let second = seeder.wait_published("film.bin", std::slice::from_ref(&first), PATIENCE);
-    // The link is on standard output before the log is written.
+    // The link is on standard output before the log line is written.
     let about = seeder.process.wait_for("it is said that it changed", Stream::Stderr, PATIENCE, |log| {
         let about: Vec<_> = log.iter().filter(|line| line.contains("film.bin")).cloned().collect();
         (about.len() >= 2).then_some(about)
@@ -79,7 +79,7 @@ fn changed_data_of_a_torrent_somebody_made_is_said_and_never_sent() {
     write_random(&root.join("film.bin"), 2 * MIB, 435);
     let published = publish(&place, &root.join("film.bin"), &[]);
     let seeder = Operated::start(&place, &root, "127.43.5.1", "rescan = \"500ms\"");
-    // Once read, the right bytes are trusted for a while: what comes after must not be.
+    // The right bytes, once read, are trusted for a while. Bytes written later must not be.
     Get::new(&place, &published.torrent, &place.folder("a"), "127.43.6.1").peer(seeder.address()).finish();
     write_random(&root.join("film.bin"), 2 * MIB, 436);
     seeder.wait_log("has changed since its .torrent was made", PATIENCE);
@@ -92,14 +92,14 @@ fn changed_data_of_a_torrent_somebody_made_is_said_and_never_sent() {
     assert!(rotten > 0.0, "{rotten}");
 }
 
-/// A file and the folders it lies in, with this mode.
+/// Writes a file with this mode, and its parent folders.
 fn write_mode(path: &Path, text: &str, mode: u32) {
     fs::create_dir_all(path.parent().expect("below the root")).expect("a scratch folder is ours");
     fs::write(path, text).expect("a scratch folder is ours");
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a scratch folder is ours");
 }
 
-/// Waits until a seeder says that it is ready, or that it is not.
+/// Waits until a seeder is ready, or not ready, as `ready` says.
 fn wait_ready(seeder: &Operated, ready: bool) {
     let deadline = Instant::now() + PATIENCE;
     while (seeder.ask("/readyz").status == 200) != ready {
@@ -165,7 +165,7 @@ fn the_command_leaves_out_what_the_seeder_does_and_publishes_what_is_named() {
     for (path, mode) in [("a/readme", 0o644), ("a/.env", 0o644), ("a/key", 0o600), ("a/x.part", 0o644)] {
         write_mode(&folder.join(path), path, mode);
     }
-    // With --json nothing else is said.
+    // With --json nothing else is printed.
     let run = |path: &Path, arguments: &[&str]| {
         let torrent = place.path().join("made.torrent");
         let mut command = place.nearcast();
@@ -217,7 +217,7 @@ fn what_cannot_be_published_is_said_once_and_hashed_never() {
     write_random(&root.join(bad), MIB, 438);
     let seeder = Operated::start(&place, &root, "127.43.12.1", "publish = true\nrescan = \"500ms\"");
     seeder.wait_log("a control character", PATIENCE);
-    // Others go on meanwhile, and looks with them.
+    // Meanwhile other files are published, and the folder is looked at again.
     for (number, name) in (0..).zip(["one.bin", "two.bin"]) {
         write_random(&root.join(name), MIB, 439 + number);
         seeder.wait_published(name, &[], PATIENCE);
@@ -244,14 +244,15 @@ fn thousands_of_small_files_are_published_in_batches() {
     let published = |lines: &[String]| lines.iter().filter(|line| line.starts_with("published ")).count();
     let all = |lines: &[String]| (published(lines) == FILES).then_some(());
     seeder.process.wait_for("all are published", Stream::Stdout, 4 * PATIENCE, all);
-    // The node counts a few times a second.
+    // The node updates its counts a few times a second.
     let deadline = Instant::now() + PATIENCE;
     while seeder.ask("/metrics").metric("nearcast_contents") as usize != FILES {
         assert!(Instant::now() < deadline, "not all are served\n{}", seeder.process.tail());
         std::thread::sleep(Duration::from_millis(50));
     }
     assert_eq!(listing(&root).len(), 2 * FILES, "each has its .torrent, and no temporary file stays");
-    // Each publication used to cost a look at everything, and each settling file a look at all processes.
+    // Guards against two costs of the past: each publication looked at all files, and each settling
+    // file at all processes.
     let cpu = fs::read_to_string(format!("/proc/{}/stat", seeder.process.pid())).unwrap();
     let ticks: Vec<u64> =
         cpu.rsplit(')').next().unwrap().split(' ').filter_map(|word| word.parse().ok()).collect();
@@ -288,7 +289,7 @@ fn a_root_that_is_gone_is_not_ready_and_keeps_its_contents() {
     assert!(!log.contains("no longer serving"), "{log}");
     let out = place.folder("out");
     Get::new(&place, &torrent_copy, &out, "127.43.15.1").peer(seeder.address()).finish();
-    // The operator empties it: the same folder, with nothing in it.
+    // The operator empties the root: the same folder, with nothing in it.
     for entry in fs::read_dir(&root).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -336,7 +337,7 @@ fn a_disk_below_the_root_that_is_unmounted_keeps_its_contents() {
     }
     let log = seeder.process.lines(Stream::Stderr).join("\n");
     assert!(!log.contains("no longer serving"), "{log}");
-    // What is removed from a disk that is there is gone.
+    // A file removed from a disk that is there is gone.
     fs::remove_file(disk.join("there.bin.torrent")).unwrap();
     seeder.wait_log("no longer serving", PATIENCE);
     assert_eq!(seeder.ask("/readyz").status, 200);

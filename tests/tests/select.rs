@@ -1,4 +1,4 @@
-//! Some files of many.
+//! Downloads of some files of a content.
 
 use std::{collections::BTreeSet, path::PathBuf};
 

@@ -1,7 +1,7 @@
-//! Strangers go on attacking a seeder, a tracker and a client, and whoever is honest is served all the while, within the
-//! plan of memory. Times undisturbed and under attack are measured in the same run and printed; machines that are busy
-//! with other things make them jump, so they are judged only with `NEARCAST_FAULTS_LARGE=1`, which also takes ten times
-//! the attackers and a minute for each attack.
+//! Strangers attack a seeder, a tracker and a client for some time. Honest peers are served all the
+//! while, within the memory plan. Each run measures and prints the times undisturbed and under
+//! attack. Busy machines make these times jump, so they are judged only with
+//! `NEARCAST_FAULTS_LARGE=1`, which also uses ten times the attackers and a minute for each attack.
 
 use std::{
     io,
@@ -22,24 +22,25 @@ use e2e::{
 use rustix::process::setpriority_process;
 use tokio::runtime::Runtime;
 
-/// Memory that strangers may cause beyond what a process takes at rest. The plan (`node/src/budget/plan.rs`) has 128 MiB
-/// of bytes, 32 MiB of handshakes and 32 MiB of streams just opened for a service; 256 MiB of bytes for a client.
+/// The most memory that strangers may cost beyond that of a process at rest. The plan
+/// (`node/src/budget/plan.rs`) for a service has 128 MiB of bytes, 32 MiB of handshakes and 32 MiB
+/// of newly opened streams; for a client, 256 MiB of bytes.
 const PLAN_SERVICE_BYTES: u64 = 192 * MIB;
 const PLAN_CLIENT_BYTES: u64 = 320 * MIB;
-/// And for each connection.
+/// The same for each connection.
 const PLAN_CONNECTION_BYTES: u64 = 100 * 1024;
-/// Honest jobs a row of measurements has at least.
+/// The fewest honest jobs in a row of measurements.
 const JOBS_MIN: usize = 3;
-/// The priority of a thread that runs when nobody else wants to.
+/// The priority of threads that run only when no other wants to.
 const PRIORITY_LEAST: i32 = 19;
-/// How much longer they may take under attack, where that is judged.
+/// How much longer honest jobs may take under attack, where that is judged.
 const SLOWER_MAX: f64 = 1.5;
 
 fn is_large() -> bool {
     std::env::var_os("NEARCAST_FAULTS_LARGE").is_some()
 }
 
-/// Every attack, or only those that `NEARCAST_SIEGE` names, with commas between them.
+/// All attacks, or those named in `NEARCAST_SIEGE`, separated by commas.
 fn attacks() -> Vec<Attack> {
     let Ok(named) = std::env::var("NEARCAST_SIEGE") else { return Attack::ALL.to_vec() };
     let of = |name| Attack::ALL.into_iter().find(|attack| format!("{attack:?}") == name);
@@ -50,7 +51,8 @@ fn siege_time() -> Duration {
     Duration::from_secs(if is_large() { 60 } else { 2 })
 }
 
-/// One attacker of each kind is enough for most; half-open connections need as many as there are places.
+/// The number of attackers. Half-open connections need the most; in the large run there are more of
+/// them than a seeder has places.
 fn strangers(attack: Attack) -> usize {
     let few = match attack {
         Attack::HalfOpen => 150,
@@ -68,7 +70,7 @@ fn p95(mut times: Vec<f64>) -> f64 {
     times[(times.len() * 95).div_ceil(100) - 1]
 }
 
-/// Runs a job again and again for a while.
+/// Runs a job repeatedly for this time, at least [`JOBS_MIN`] times; returns the times of the jobs.
 fn times(during: Duration, mut job: impl FnMut() -> f64) -> Vec<f64> {
     let (started, mut times) = (Instant::now(), Vec::new());
     while times.len() < JOBS_MIN || started.elapsed() < during {
@@ -77,7 +79,7 @@ fn times(during: Duration, mut job: impl FnMut() -> f64) -> Vec<f64> {
     times
 }
 
-/// What one attack did to somebody honest, and to the process.
+/// The effect of one attack on honest jobs and on the process.
 struct Row {
     attack: Attack,
     strangers: usize,
@@ -85,14 +87,15 @@ struct Row {
     jobs: usize,
     calm: f64,
     besieged: f64,
-    /// Memory of the process at most during the attack, and how much of it is new since before all attacks.
+    /// The peak memory of the process during the attack, and the part of it beyond the memory
+    /// before all attacks.
     peak: Vitals,
     more: u64,
     plan: u64,
 }
 
 impl Row {
-    /// Ratio of the times under attack and undisturbed.
+    /// The time under attack divided by the time undisturbed.
     fn slower(&self) -> f64 {
         self.besieged / self.calm
     }
@@ -126,15 +129,16 @@ fn print_table(role: &str, rows: &[Row]) {
     }
 }
 
-/// Threads for strangers. They give way to everybody else: an attacker computes on a machine of its own, and this test
-/// measures what its bytes cost, not what its processor does.
+/// Threads for the strangers, with the lowest priority. A real attacker uses its own machine, so
+/// the test must measure the cost of the bytes, not of the strangers' computing.
 fn attackers() -> Runtime {
     let give_way = || setpriority_process(None, PRIORITY_LEAST).expect("a thread may give way");
     let threads = tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_start(give_way).build();
     threads.expect("threads can be started")
 }
 
-/// A process under attack, with somebody honest beside it. All attacks are measured before any is judged.
+/// Attacks a process while an honest job runs again and again. All attacks are measured before any
+/// is judged.
 fn besiege(
     role: &str,
     process: &Process,
@@ -147,7 +151,8 @@ fn besiege(
     let before = Vitals::of(process);
     let mut rows = Vec::new();
     for attack in attacks() {
-        // What the attack before this one left is gone, and the machine as quiet as it will be.
+        // Wait until the remains of the last attack are gone and the machine is as quiet as it
+        // gets.
         wait_vitals(process, "the end of an attack", PATIENCE, |now| {
             now.open_files <= before.open_files + 16
         });
@@ -214,13 +219,13 @@ impl Origin {
         std::array::from_fn(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("digits"))
     }
 
-    /// What somebody received is right. It goes, as hundreds of copies would fill a small disk.
+    /// Asserts that a copy is right, and removes it, as hundreds of copies would fill a small disk.
     fn received(&self, out: &Path) {
         assert_same(&self.file(), &out.join("film.bin"));
         std::fs::remove_dir_all(out).expect("a folder of this test can be removed");
     }
 
-    /// Somebody honest gets the content, whole; what that took.
+    /// An honest client gets the whole content. Returns the time. In seconds.
     fn get(&self, ip: &str, number: usize, arguments: &[&str]) -> f64 {
         let out = self.place.folder(&format!("out-{ip}-{number}"));
         let get = Get::new(&self.place, &self.content.torrent, &out, ip).peer(self.seeder.address());
@@ -263,7 +268,7 @@ fn a_tracker_under_siege_answers_who_is_honest() {
 
 #[test]
 fn a_client_under_siege_gives_on_what_it_has() {
-    // The client has everything and goes on giving; somebody else gets it, and knows of nobody but the client.
+    // The client has everything and seeds. Another client gets it and knows only the first one.
     let origin = Origin::start("127.53.0.1", MIB);
     let out = origin.place.folder("out-client");
     let port = free_port(Ipv4Addr::new(127, 53, 0, 2));
@@ -287,7 +292,7 @@ fn a_client_under_siege_gives_on_what_it_has() {
     });
 }
 
-/// A port of this address that nobody listens on.
+/// A port of this address without a listener.
 fn free_port(ip: Ipv4Addr) -> u16 {
     let socket = std::net::TcpListener::bind((ip, 0)).expect("there is a free port");
     socket.local_addr().expect("it is bound").port()

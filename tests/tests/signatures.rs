@@ -1,4 +1,5 @@
-//! Who published it: keys are made, sign, travel with the metainfo, and are demanded.
+//! Publishers' keys: they are made, they sign, signatures travel with the metainfo, and users
+//! demand them.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -13,10 +14,10 @@ use nearcast_core::manifest::Manifest;
 const EXISTS: i32 = 13;
 const AUTH: i32 = 24;
 const BAD_OPTION: i32 = 28;
-/// Debian's interpreter, which sees Debian's python3-libtorrent.
+/// Debian's Python, which finds Debian's python3-libtorrent.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// Makes a key; its public half.
+/// Makes a key; returns its public half.
 fn new_key(place: &Place, path: &Path) -> String {
     let (code, process) = run("key new", place.nearcast().args(["key", "new"]).arg(path));
     assert_eq!(code, 0, "{}", process.tail());
@@ -25,7 +26,8 @@ fn new_key(place: &Place, path: &Path) -> String {
     stdout[0].clone()
 }
 
-/// A place with a served film; the magnet, and the public half of a key that signed it if `sign`.
+/// Serves a film. Returns the seeder, the magnet link, and the public half of the key, which signed
+/// the film if `sign`.
 fn served(place: &Place, sign: bool) -> (Seeder, String, String) {
     let key = place.path().join("publisher.key");
     let public = new_key(place, &key);
@@ -77,7 +79,7 @@ fn a_signature_travels_with_a_magnet_link_and_is_demanded() {
     assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());
     assert_same(&place.path().join("root/film.bin"), &out.join("film.bin"));
 
-    // By a file that holds the key, among others.
+    // Demanded by a file with the key, among other keys.
     let file = place.path().join("publisher.pub");
     fs::write(&file, format!("{public}\n")).expect("there is room");
     let other = new_key(&place, &place.path().join("other.key"));
@@ -135,7 +137,7 @@ fn a_forged_signature_is_told_and_does_not_count() {
     let get = Get::new(&place, &path, &place.folder("out"), "127.1.0.2").peer(seeder.address());
     let client = get.with(&["--signed-by", &public]).start();
     assert_eq!(client.process.wait_exit(PATIENCE), AUTH, "{}", client.process.tail());
-    // Nobody demands it: the content is pinned by its hash, and the forgery is said.
+    // Without a demanded signature: the content is pinned by its hash, and the forgery is reported.
     let client = Get::new(&place, &path, &place.folder("out"), "127.1.0.3").peer(seeder.address()).start();
     client.wait_finished(PATIENCE);
     assert_eq!(client.process.wait_exit(PATIENCE), 0, "{}", client.process.tail());

@@ -19,14 +19,14 @@ use e2e::{
 };
 use serde_json::Value;
 
-/// Names a folder that keeps the pictures, to look at.
+/// Names a folder in which the pictures are kept, for people to look at.
 const PICTURES_VARIABLE: &str = "NEARCAST_SCREENSHOTS";
-/// A name would be markup, an attribute, other text or a whole screen.
+/// Hostile names: markup, attributes, text in another direction, and a whole screen of text.
 const MARKUP: &str = "<script>document.title='taken'<img src=x onerror=alert(1)>.bin";
 const TURNED: &str = "\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{645}\u{631}\u{62d}\u{628}\u{627} & \"quoted\".bin";
 
 fn longest() -> String {
-    // 255 bytes, as long as a name can be on most disks.
+    // 255 bytes, the longest name on most disks.
     format!("{}.bin", "\u{fc}".repeat(125)) + "x"
 }
 
@@ -34,7 +34,7 @@ fn status(admin: &str) -> Value {
     let answer = http::get(admin, "/status.json");
     assert_eq!(answer.status, 200, "{}", answer.text);
     let (_, body) = answer.text.split_once("\r\n\r\n").expect("a head and a body");
-    // What is sent in chunks has their lengths between the lines.
+    // In a chunked answer, lengths stand between the lines.
     let json = body.lines().find(|line| line.starts_with('{')).expect("an object");
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}\n{json}"))
 }
@@ -50,7 +50,7 @@ fn wait_status(admin: &str, enough: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-/// Pictures on a phone and on a desk, light and dark.
+/// Takes pictures on a phone and on a desktop, light and dark.
 fn look_at(browser: &Browser, place: &Place, url: &str, name: &str) {
     let kept = std::env::var_os(PICTURES_VARIABLE).map(PathBuf::from);
     let folder = kept.unwrap_or_else(|| place.folder("pictures"));
@@ -67,7 +67,7 @@ fn look_at(browser: &Browser, place: &Place, url: &str, name: &str) {
     }
 }
 
-/// What the browser had to refuse is said by it.
+/// Asserts that the browser reports nothing that it had to refuse.
 fn assert_undisturbed(said: &str) {
     for word in ["Content Security Policy", "Refused to", "CONSOLE"] {
         assert!(!said.contains(word), "{said}");
@@ -127,7 +127,8 @@ fn a_publisher_sees_who_fetches_what_and_no_name_is_more_than_text() {
     look_at(&browser, &place, &format!("{}/", seeder.admin()), "seeder");
 }
 
-/// A router that has said its name and nothing else (RFC 7854, section 4.3: an initiation with a sysName).
+/// A router that has sent its name and nothing else (RFC 7854, section 4.3: an initiation with a
+/// sysName).
 fn router(tracker: &Tracker) -> TcpStream {
     let line = tracker.wait_log("routers may connect to", PATIENCE);
     let words: Vec<&str> = line.split(' ').collect();

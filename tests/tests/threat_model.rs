@@ -1,5 +1,5 @@
-//! The threat model's page and the source say the same: each constant has the value that is written there, each test
-//! exists, and each row names both.
+//! The page with the threat model agrees with the source: each constant has the stated value, each
+//! test exists, and each row names both.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ fn page() -> String {
     fs::read_to_string(workspace().join("docs/threat-model.md")).expect("the page is there")
 }
 
-/// What stands between backquotes.
+/// The texts between backquotes.
 fn spans(cell: &str) -> Vec<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -35,12 +35,12 @@ fn rows(page: &str) -> Vec<Row> {
     rows
 }
 
-/// Without white space, so that the formatter does not matter.
+/// The text without white space, so that formatting does not matter.
 fn bare(text: &str) -> String {
     text.split_whitespace().collect()
 }
 
-/// What is wrong with `path::NAME = value`, if anything is.
+/// Checks `path::NAME = value` against the source. The error says what is wrong.
 fn check_bound(source: &str, name: &str, value: &str) -> Result<(), String> {
     let declaration = format!("const {name}: ");
     let (_, rest) = source.split_once(&declaration).ok_or(format!("there is no constant {name}"))?;
@@ -49,10 +49,10 @@ fn check_bound(source: &str, name: &str, value: &str) -> Result<(), String> {
     if bare(found) == bare(value) { Ok(()) } else { Err(format!("{name} is {}, not {value}", found.trim())) }
 }
 
-/// What is wrong with the name of a test, if anything is.
+/// Checks that a test of this name exists. The error says what is wrong.
 fn check_test(source: &str, name: &str) -> Result<(), String> {
     let (before, _) = source.split_once(&format!("fn {name}(")).ok_or(format!("there is no test {name}"))?;
-    // Its attributes lie between it and whatever comes before it.
+    // The attributes of the test stand between the end of the previous item and its name.
     let attributes = before.rsplit(['}', ';']).next().unwrap_or_default();
     if attributes.contains("test") { Ok(()) } else { Err(format!("{name} is no test")) }
 }

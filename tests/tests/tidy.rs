@@ -1,4 +1,4 @@
-//! Style, as an ordinary test.
+//! Checks of style, as ordinary tests.
 
 use std::{
     fs,
@@ -7,9 +7,10 @@ use std::{
 
 use e2e::binaries::workspace;
 
-/// Longer files are reported, not refused: splitting is a judgement.
+/// Longer files are reported, not refused: splitting a file is a judgement.
 const FILE_LINES_REPORTED: usize = 500;
-/// What the core must not even name: it decides, and never does. `IpAddr` and its kin are plain values.
+/// Words that the core must not contain: the core decides, and does no I/O. `IpAddr` and its kin
+/// are plain values.
 const IMPURE: [&str; 16] = [
     "tokio",
     "libp2p",
@@ -53,19 +54,20 @@ fn short(path: &Path) -> String {
     path.strip_prefix(workspace()).unwrap_or(path).display().to_string()
 }
 
-/// A file without its tests, if they stand at its end: those may print, and read the clock of files they made.
+/// A file without the tests at its end. Tests may print, and may read the clock of files they made.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text)
 }
 
-/// The code of a line, without its comment. Good enough: no string here contains two slashes and a forbidden word.
+/// The code of a line, without its comment. Good enough: no string here has two slashes and a
+/// forbidden word.
 fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or(line)
 }
 
 #[test]
 fn nothing_is_left_for_later() {
-    // Put together here, so that this file passes its own test.
+    // Joined here, so that this file passes its own test.
     let marks = [["FIX", "ME"], ["TO", "DO"], ["XX", "X"]].map(|parts| parts.concat());
     let all = sources("");
     assert!(all.len() > 20, "the source tree was found");
@@ -89,7 +91,7 @@ fn the_core_names_no_clock_socket_file_or_runtime() {
     }
 }
 
-/// `word` stands in `line` as a whole: `SimInstant` does not name `Instant`.
+/// Whether `line` contains `word` as a whole word: `SimInstant` does not name `Instant`.
 fn names(line: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     line.match_indices(word).any(|(at, _)| {
@@ -99,19 +101,20 @@ fn names(line: &str, word: &str) -> bool {
     })
 }
 
-/// Where the wall clock may be read: where somebody is told when something happened, and where it is about the age of data
-/// in the world. Elsewhere times of files are compared with earlier times of the same files, which no step of the clock
-/// changes.
+/// Files that may read the wall clock: to tell people when something happened, or for the age of
+/// data from outside. Other files compare times of files with earlier times of the same files,
+/// which no step of the clock changes.
 const WALL_CLOCK: [&str; 8] = [
     "node/service/src/atlas/age.rs",
     // Metrics say when something happened.
     "node/service/src/metrics.rs",
     "node/service/src/reloaded.rs",
-    // So does the status.
+    // The status does so too.
     "node/service/src/status.rs",
-    // Whether dates of certificates can be judged at all.
+    // Whether the dates of certificates can be judged at all.
     "node/src/net/transport.rs",
-    // How long ago a file was left over. A step of the clock removes it early or late, and what wrote it tries again.
+    // The age of a left-over file. A step of the clock removes the file early or late, and its
+    // writer tries again.
     "seeder/src/keeper/publishing.rs",
     // The version of an atlas is the time its data was collected.
     "tracker/src/bgp/live/keeper.rs",
@@ -135,15 +138,15 @@ fn no_timer_hangs_on_the_wall_clock() {
     }
 }
 
-/// Where a certificate is judged by other rules than those of the web, and why.
+/// Files that judge a certificate by other rules than those of the web, and why.
 const OWN_VERIFIERS: [&str; 1] = [
-    // libp2p's: a certificate is signed by itself, and proves the key that is a peer's name.
+    // libp2p's rules: a certificate is self-signed, and proves the key that names the peer.
     "node/src/net/tls.rs",
 ];
 
 #[test]
 fn no_certificate_is_taken_unseen() {
-    // Put together here, so that this file passes its own test.
+    // Joined here, so that this file passes its own test.
     let never = [["danger_", "accept"], ["tls_danger", "_"], ["dangerous_", "configuration"]]
         .map(|parts| parts.concat());
     let own = [[".danger", "ous()"], ["ServerCert", "Verifier"], ["ClientCert", "Verifier"]]
@@ -162,9 +165,10 @@ fn no_certificate_is_taken_unseen() {
     assert_eq!(judged, OWN_VERIFIERS, "who else judges certificates?");
 }
 
-/// Where datagrams are sent or heard, beside QUIC, which lives in libp2p.
+/// Files that send or receive datagrams. QUIC does so as well, inside libp2p.
 const DATAGRAMS: [&str; 1] = [
-    // Multicast DNS: answers go to the group of the local network, once a second at most, whoever asked.
+    // Multicast DNS: answers go to the group of the local network, at most once a second, whoever
+    // asked.
     "node/src/lan/socket.rs",
 ];
 

@@ -1,4 +1,5 @@
-//! The atlas that comes by itself: signed by a pinned key, fetched by the swarm, kept for the next run.
+//! The atlas that comes by itself: signed by a pinned key, fetched from the swarm, kept for the
+//! next run.
 
 use std::{
     fs,
@@ -25,18 +26,19 @@ use tokio::runtime::Runtime;
 
 const FILM_BYTES: u64 = 300_000;
 
-/// Everything a test of this file needs: a film, somebody who has it, and a tracker that publishes an atlas.
+/// What every test of this file needs: a film, a seeder that has it, and a tracker that publishes
+/// an atlas.
 struct Stage {
     place: Place,
     torrent: PathBuf,
     seeder: Seeder,
     tracker: Tracker,
     atlas: PathBuf,
-    /// Whose signature the atlas has.
+    /// The public key that signed the atlas.
     key: String,
 }
 
-/// A new key; the public half.
+/// Makes a key; returns its public half.
 fn new_key(place: &Place, path: &Path) -> String {
     let (code, process) = run("key", place.nearcast().args(["key", "new"]).arg(path));
     assert_eq!(code, 0, "{}", process.tail());
@@ -53,12 +55,12 @@ fn write_atlas(path: &Path, version: u64) {
 }
 
 impl Stage {
-    /// With addresses of its own: 127.1.NUMBER.x.
+    /// A stage with its own addresses: 127.1.NUMBER.x.
     fn set(number: u8) -> Stage {
         Stage::with_atlas(number, 1_000)
     }
 
-    /// The same with another version.
+    /// The same, with this version of the atlas.
     fn with_atlas(number: u8, version: u64) -> Stage {
         let place = Place::new();
         let root = place.folder("root");
@@ -84,13 +86,13 @@ impl Stage {
         get.with(&["--discover", "tracker", "--atlas", "auto", "--atlas-key", key])
     }
 
-    /// Where clients keep their last good atlas.
+    /// The folder where clients keep their last good atlas.
     fn cache(&self) -> PathBuf {
         self.place.path().join("home/xdg_cache_home/nearcast/atlas")
     }
 }
 
-/// Waits for a line of its log that has `words` in it.
+/// Waits for a line of the client's log that contains `words`.
 fn wait_log(client: &Client, words: &str) {
     client.process.wait_for(words, Stream::Stderr, PATIENCE, |lines| {
         lines.iter().any(|line| line.contains(words)).then_some(())
@@ -109,7 +111,8 @@ fn a_newer_atlas_is_fetched_used_and_there_for_the_next_run() {
     let sent = stage.tracker.wait_metric("nearcast_uploaded_bytes_total", |bytes| bytes > 0.0);
     assert_eq!(sent as u64, fs::metadata(&stage.atlas).unwrap().len());
 
-    // Another version while everybody runs: whoever asks from now on hears of it.
+    // The tracker publishes another version while clients run. A client that asks from now on hears
+    // of it.
     write_atlas(&stage.atlas, 2_000);
     stage.tracker.process.signal(Signal::HUP);
     stage.tracker.wait_metric("nearcast_atlas_published_version_seconds", |version| version as u64 == 2_000);
@@ -120,7 +123,7 @@ fn a_newer_atlas_is_fetched_used_and_there_for_the_next_run() {
     client.interrupt(PATIENCE);
     second.interrupt(PATIENCE);
 
-    // With the tracker gone, the last good one says whose bytes are whose.
+    // Without the tracker, the last good atlas still tells whose bytes are whose.
     stage.tracker.process.kill();
     let get = Get::new(&stage.place, &stage.torrent, &stage.place.folder("out-c"), "127.1.62.2");
     let get = get.peer(stage.seeder.address()).with(&["--tracker", stage.tracker.address()]);
@@ -172,14 +175,14 @@ fn a_damaged_atlas_on_disk_is_said_and_replaced_and_an_older_one_is_not_taken() 
     assert_eq!(fs::read(&kept).unwrap(), newer);
 }
 
-/// Directories that offer newer atlases which nobody has.
+/// Directories that offer newer atlases which no peer has.
 struct Liars {
     runtime: Runtime,
     nodes: Vec<Node>,
 }
 
 impl Liars {
-    /// So many, each in a network of its own: 127.NUMBER.x.1.
+    /// Starts `count` directories, each in its own network: 127.NUMBER.x.1.
     fn start(number: u8, count: u8) -> Liars {
         let runtime = nearcast_node::runtime().expect("the system gives threads");
         let start = async |network: u8| {
@@ -219,7 +222,7 @@ impl Drop for Liars {
 #[test]
 fn directories_that_offer_what_nobody_has_do_not_keep_an_atlas_away() {
     let stage = Stage::set(66);
-    // Each holds a place for a minute if it is let.
+    // Each would hold a place for a minute if it could.
     let liars = Liars::start(67, 6);
     let mut get = stage.get("out", "127.1.66.2", &stage.key).with(&["--seed", "forever"]);
     for liar in &liars.nodes {

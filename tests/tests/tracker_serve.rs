@@ -1,4 +1,4 @@
-//! What an operator and clients see of a tracker: first answers, restarts, the end, and what is refused.
+//! What an operator and clients see of a tracker: first answers, restarts, the end, and refusals.
 
 use std::{
     fs,
@@ -17,7 +17,8 @@ use e2e::{
 };
 use rustix::process::Signal;
 
-/// A content, and somebody at `ip` who has it and has told `tracker`; the seeder it came from is gone.
+/// A content, and a client at `ip` that has the content and has announced it to `tracker`. The
+/// seeder it came from is gone.
 fn holder(place: &Place, tracker: &Tracker, ip: &str) -> (Published, Client) {
     let root = place.folder("root");
     write_random(&root.join("film.bin"), MIB, 431);
@@ -33,7 +34,7 @@ fn holder(place: &Place, tracker: &Tracker, ip: &str) -> (Published, Client) {
     (published, client)
 }
 
-/// Somebody who knows the tracker only.
+/// A client that knows only the tracker.
 fn seeker(place: &Place, published: &Published, tracker: &str, ip: &str) -> Get {
     let out = place.folder(&format!("out-{ip}"));
     Get::new(place, &published.magnet, &out, ip).with(&["--tracker", tracker, "--discover", "tracker"])
@@ -64,7 +65,7 @@ fn a_tracker_that_was_restarted_knows_whom_it_knew() {
     options.port = tracker.port();
     let address = tracker.address().to_owned();
     let (published, holder) = holder(&place, &tracker, "127.43.2.2");
-    // From now on it tells nobody anything: what is known of it is remembered.
+    // From now on the holder announces nothing: the tracker must remember it.
     holder.process.signal(Signal::STOP);
     for end in [Signal::KILL, Signal::TERM] {
         tracker.wait_metric("nearcast_saved_peers", |peers| peers >= 1.0);
@@ -77,7 +78,7 @@ fn a_tracker_that_was_restarted_knows_whom_it_knew() {
         let metrics = tracker.ask("/metrics");
         assert!(metrics.metric("nearcast_restored_peers") >= 1.0, "{}", metrics.text);
         assert!(metrics.metric("nearcast_entries") >= 1.0, "{}", metrics.text);
-        // It is written down again only when something changes.
+        // The tracker saves again only when something changes.
         let seeker = seeker(&place, &published, &address, "127.43.2.3").start();
         tracker.wait_metric("nearcast_saves_total", |saves| saves >= 1.0);
         seeker.interrupt(PATIENCE);
@@ -154,7 +155,7 @@ fn only_what_is_listed_is_answered_and_the_list_is_read_again() {
     holder.interrupt(PATIENCE);
 }
 
-/// A start that must fail; its code, and what it said.
+/// A start that must fail. Returns the exit code and the process.
 fn failed(name: &str, place: &Place, options: &TrackerOptions) -> (i32, Process) {
     let (code, process) = run(name, &mut options.command(place));
     assert!(process.lines(Stream::Stdout).iter().all(|line| line != "ready"), "{}", process.tail());
@@ -258,7 +259,7 @@ fn the_unit_asks_for_what_the_program_does() {
     match verify.args(["verify", "--man=no"]).arg(&file).output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stderr);
-            // An older systemd ignores what it does not know, and says so.
+            // An older systemd ignores what it does not know, and warns.
             let odd: Vec<&str> = said.lines().filter(|line| !line.contains("notify-reload")).collect();
             assert!(output.status.success() && odd.is_empty(), "{said}");
         }

@@ -1,4 +1,5 @@
-//! The shipped units: sound, tight, and true of the programs, which are run by the very lines that stand there.
+//! The shipped units are valid and tight, and fit the programs: the tests run the programs by the
+//! very lines of the units.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -10,11 +11,11 @@ use e2e::{
 };
 use rustix::process::Signal;
 
-/// What `systemd-analyze security` calls the exposure of a unit, in tenths: under 2 is "OK". More means that a line of the
-/// sandbox was lost.
+/// The most exposure that `systemd-analyze security` may report for a unit, in tenths. Under 2 is
+/// "OK". More means that a line of the sandbox was lost.
 const EXPOSURE_TENTHS_MAX: &str = "18";
 
-/// A key of its own for a service, in a file outside of its reach.
+/// Makes a key for a service, in a file that the service cannot reach.
 fn key(place: &Place, name: &str) -> PathBuf {
     let path = place.folder("etc").join(name);
     let (code, process) = run("key new", place.nearcast().args(["key", "new"]).arg(&path));
@@ -40,7 +41,7 @@ fn id_of(addresses: &[String]) -> String {
     id.to_owned()
 }
 
-/// Runs a unit to the end; the id it had.
+/// Runs a unit to its end; returns the peer id it had.
 fn lives(managed: &Managed<'_>) -> String {
     let checked = Process::start("check", managed.command("ExecStart").arg("--check-config"));
     assert_eq!(checked.wait_exit(PATIENCE), 0, "{}", checked.tail());
@@ -73,7 +74,7 @@ fn the_seeders_unit_runs_as_written_and_is_who_its_credential_says() {
     let first = lives(&managed);
     assert_eq!(lives(&managed), first, "the credential, and no key of its own");
     assert!(!managed.state.join("identity.key").exists());
-    // Without the credential it makes a key of its own, and keeps it.
+    // Without the credential the service makes its own key, and keeps it.
     fs::remove_file(managed.credentials.join("identity.key")).unwrap();
     let own = lives(&managed);
     assert!(own != first && managed.state.join("identity.key").exists());
@@ -86,7 +87,7 @@ fn the_trackers_unit_runs_as_written_with_both_keys_as_credentials() {
     let Some(managed) = Managed::new(&place, Unit::shipped("tracker")) else { return };
     managed.load_credential("node.key", &key(&place, "tracker.key"));
     managed.load_credential("atlas.key", &key(&place, "atlas.key"));
-    // Names without a folder: there are no such files beside the configuration.
+    // Names without a folder. No such files are beside the configuration, so credentials are used.
     managed.configure(
         "identity = \"node.key\"\natlas-signing-key = \"atlas.key\"\nlisten = [\"/ip4/127.46.2.1/tcp/0\"]\n\
          admin = \"127.0.0.1:0\"\n",
@@ -118,8 +119,8 @@ fn the_units_bound_memory_and_show_how_a_key_is_given() {
             assert_eq!(unit.values(key).len(), 1, "{part}: {key}");
         }
         assert_eq!(unit.values("#LoadCredential").len(), 1, "{part}");
-        // systemd minds RestartPreventExitStatus= for the main process only: a check before it that fails would be made
-        // again every five seconds, for ever.
+        // systemd applies RestartPreventExitStatus= only to the main process. A failing check
+        // before it would be repeated every five seconds, for ever.
         assert!(unit.values("ExecStartPre").is_empty() && unit.values("RestartPreventExitStatus").len() == 1);
     }
 }

@@ -1,4 +1,5 @@
-//! Any HTTP server is an origin: alone, beside peers, in all its moods, and never where it must not lead.
+//! Any HTTP server works as an origin: alone, beside peers, and however it behaves, but never at a
+//! forbidden address.
 
 use std::{
     fs,
@@ -18,12 +19,13 @@ use e2e::{
 };
 
 const SIZE_BYTES: u64 = 20 * MIB + 54_321;
-/// Asked for to see whether a server has the file and sends parts of it.
+/// Bytes requested to see whether a server has the file and serves ranges.
 const PROBE_BYTES: u64 = 1;
-/// Four who know of each other only while they fetch: a copy, and what is asked for twice on the way.
-/// On a busy machine they meet late; strangers would take four.
+/// The most copies that four clients may take from the server when they know each other only while
+/// they fetch: one copy, and what is requested twice on the way. On a busy machine they meet late.
+/// Four clients that never meet would take four copies.
 const CROWD_COPIES_MAX: f64 = 3.0;
-/// Between the bytes of a server that only seems alive.
+/// Pause between the bytes of a server that only seems alive.
 const DRIP: Duration = Duration::from_millis(200);
 /// Exit codes.
 const TIMED_OUT: i32 = 2;
@@ -31,7 +33,7 @@ const NOT_FOUND: i32 = 3;
 const UNREACHABLE: i32 = 6;
 const BAD_OPTION: i32 = 28;
 
-/// A film on a web server and in a torrent that does not say so.
+/// A film on a web server, and a torrent that does not name the server.
 struct Film {
     place: Place,
     source: PathBuf,
@@ -63,7 +65,7 @@ impl Film {
         assert_same(&self.source, &self.place.folder(ip).join("film.bin"));
     }
 
-    /// Gets it from one URL alone, and well.
+    /// Gets the film from one URL alone, and checks it.
     fn finish_alone(&self, url: &str) -> Summary {
         let summary = self.get("127.1.0.2").with(&["--web-seed", url]).finish();
         self.assert_got("127.1.0.2");
@@ -72,7 +74,7 @@ impl Film {
         summary
     }
 
-    /// Fails to get it with these arguments; the exit code, and what was said.
+    /// Fails to get the film with these arguments. Returns the exit code and the output.
     fn fail(&self, source: &str, arguments: &[&str]) -> (i32, String) {
         let out = self.place.folder("out");
         let mut command = self.place.nearcast();
@@ -123,7 +125,8 @@ fn a_server_without_ranges_is_read_from_the_start_and_little_is_thrown_away() {
     let film = Film::new("1MiB");
     let server = film.serve(Manner::WholeOnly);
     film.finish_alone(&server.url("film.bin"));
-    // What lies before the random start comes twice, and what was on its way at the probe is lost.
+    // The part before the random start comes twice, and the bytes on their way at the probe are
+    // lost.
     assert!(server.seen().bytes <= 3 * SIZE_BYTES, "{:?}", server.seen());
 }
 
@@ -189,7 +192,7 @@ fn a_server_that_is_asked_too_often_is_asked_one_thing_at_a_time_until_all_is_he
         let server = film.serve(manner.clone());
         film.finish_alone(&server.url("film.bin"));
         let seen = server.seen();
-        // Whether two requests meet at the one that takes one at a time is chance.
+        // For the server that takes one request at a time, it is chance whether two requests meet.
         let refuses = !matches!(manner, Manner::OneByOne);
         assert!(seen.limited < seen.requests && (seen.limited > 0 || !refuses), "{manner:?}: {seen:?}");
     }
@@ -268,7 +271,7 @@ fn a_torrent_cannot_send_us_into_our_own_network() {
     assert!(code == UNREACHABLE && said.contains("that is this machine"), "{code}: {said}");
     assert!(said.contains("--web-seed"), "it says what to do: {said}");
     assert_eq!(server.seen().requests, 0);
-    // Who trusts it says so.
+    // A user who trusts the address names it.
     let get = Get::new(&film.place, &evil.torrent, &film.place.folder("127.1.0.2"), "127.1.0.2");
     assert_eq!(get.with(&["--web-seed", &url]).finish().from_web_seeds(), SIZE_BYTES);
 }
@@ -323,13 +326,13 @@ fn a_false_byte_bans_it_and_the_rest_comes_from_peers() {
     }
 }
 
-/// A port of this address that nobody uses.
+/// A port of this address that nothing uses.
 fn free_port(ip: &str) -> u16 {
     let listener = TcpListener::bind((ip, 0)).expect("a loopback address can be listened on");
     listener.local_addr().expect("it listens").port()
 }
 
-/// A client that can be found by others, at the address returned.
+/// A client that others can find, and its address.
 fn found(film: &Film, ip: &str) -> (Get, String) {
     let address = format!("/ip4/{ip}/tcp/{}", free_port(ip));
     (film.get(ip).with(&["--listen", &address]), address)
@@ -352,7 +355,7 @@ fn peers_come_first_and_the_web_seed_gives_what_they_lack() {
     let film = Film::new("256KiB");
     let server = film.serve(Manner::Slow(MIB));
     let url = server.url("film.bin");
-    // It has everything and is no origin.
+    // This client has everything and is not an origin.
     let (giver, address) = found(&film, "127.2.0.1");
     let giver = giver.with(&["--web-seed", &url, "--seed", "forever"]).start();
     giver.wait_finished(PATIENCE);

@@ -1,4 +1,4 @@
-//! The list of contents a tracker is a directory for, when it is not for any.
+//! The list of contents that a tracker is a directory for, if it is limited to a list.
 
 use std::{
     collections::BTreeSet,
@@ -9,15 +9,16 @@ use std::{
 
 use nearcast_core::{id::ContentId, magnet::Magnet, paths::printable};
 
-/// A larger file is no list of ours.
+/// A larger file is not such a list.
 const FILE_BYTES_MAX: u64 = 256 << 20;
-/// Problems told of one file; the first show what is wrong with it.
+/// Problems reported for one file; the first ones show what is wrong.
 const PROBLEMS_MAX: usize = 10;
 
-/// Reads a list: a content a line, by its id or a magnet link. Blank lines count as nothing, nor does what follows #.
+/// Reads a list with one content a line, as an id or a magnet link. Blank lines and text after #
+/// are ignored.
 ///
 /// # Errors
-/// What is wrong with it, a sentence each with its line; nothing of such a file is taken.
+/// All problems, one sentence each with its line. A list with problems is rejected as a whole.
 pub fn read(path: &Path) -> Result<BTreeSet<ContentId>, Vec<String>> {
     let name = printable(&path.to_string_lossy());
     let unreadable = |error: io::Error| vec![format!("cannot read {name}: {error}")];
@@ -50,7 +51,7 @@ fn parse(text: &str, name: &str) -> Result<BTreeSet<ContentId>, Vec<String>> {
 fn content(line: &str) -> Option<ContentId> {
     match line.starts_with("magnet:") {
         true => line.parse::<Magnet>().ok().map(|link| link.content),
-        // As in a link: with the two bytes that name the hash in front.
+        // As in a link: the two bytes that name the hash may come first.
         false => line.strip_prefix("1220").filter(|rest| rest.len() == 64).unwrap_or(line).parse().ok(),
     }
 }

@@ -9,25 +9,25 @@ use std::{
 
 use nearcast_core::atlas::{ATLAS_BYTES_MAX, Atlas, AtlasError};
 
-/// Why there is none. What was there before stays.
+/// Why an atlas could not be read or written. An existing file stays.
 #[derive(Debug, thiserror::Error)]
 pub enum AtlasFileError {
-    /// The file, or the folder it is to lie in.
+    /// An error with the file or its folder.
     #[error("cannot {verb} {path}: {source}", path = path.display())]
     Io {
-        /// What was to be done.
+        /// The operation.
         verb: &'static str,
-        /// With which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Its bytes are no atlas.
+    /// The file is not an atlas.
     #[error("{path}: {source}", path = path.display())]
     Atlas {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         source: AtlasError,
     },
 }
@@ -35,7 +35,7 @@ pub enum AtlasFileError {
 /// Reads an atlas.
 ///
 /// # Errors
-/// When it cannot be read, or is none.
+/// If the file cannot be read, or is not an atlas.
 pub fn read(path: &Path) -> Result<Atlas, AtlasFileError> {
     let failed = |source| AtlasFileError::Io { verb: "read", path: path.to_owned(), source };
     let mut bytes = Vec::new();
@@ -44,14 +44,14 @@ pub fn read(path: &Path) -> Result<Atlas, AtlasFileError> {
     Atlas::decode(&bytes).map_err(|source| AtlasFileError::Atlas { path: path.to_owned(), source })
 }
 
-/// Writes an atlas beside the file that it then replaces, so that whoever reads it finds the old one or the new one whole.
-/// Returns its size in bytes.
+/// Writes an atlas to a temporary file that then replaces `path`, so that a reader finds either the
+/// old atlas or the new one whole. Returns its size in bytes.
 ///
 /// # Errors
-/// When it cannot be written or is too large to be read again.
+/// If it cannot be written, or would be too large to read.
 pub fn write(path: &Path, atlas: &Atlas) -> Result<u64, AtlasFileError> {
     let bytes = atlas.encode();
-    // Nobody shall find out later that nobody can read it.
+    // Do not write an atlas that nobody could read.
     Atlas::decode(&bytes).map_err(|source| AtlasFileError::Atlas { path: path.to_owned(), source })?;
     replace(path, &bytes).map_err(|source| AtlasFileError::Io {
         verb: "write",
@@ -68,13 +68,13 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     };
     match fs::metadata(path) {
         Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
-        // A file in the place of /dev/stdout would be there for everybody.
+        // Replacing /dev/stdout by a file would affect everybody.
         Ok(there) if !there.is_file() => {
             return Err(io::Error::other("it is a pipe or a device; name a file"));
         }
         _ => {}
     }
-    // What the umask leaves of it: an atlas is no secret.
+    // Less what the umask removes: an atlas is not secret.
     let mode = fs::Permissions::from_mode(0o666);
     let mut part =
         tempfile::Builder::new().prefix(".atlas-").suffix(".part").permissions(mode).tempfile_in(folder)?;

@@ -1,4 +1,4 @@
-//! What BGP tells: read from files and routers, cleaned, and compiled into an atlas.
+//! BGP data: read from files and routers, cleaned, and compiled into an atlas.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -22,8 +22,8 @@ pub mod sites;
 pub mod tables;
 pub mod updates;
 
-/// The path of real data, if it is here: in the folder that `NEARCAST_BGP_DATA` names, else beside the workspace. Says so
-/// when it is not.
+/// The path of real data, if present: in the folder that `NEARCAST_BGP_DATA` names, else beside the
+/// workspace. Prints a line if it is missing.
 #[cfg(test)]
 fn data(name: &str) -> Option<std::path::PathBuf> {
     let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/bgp").into();

@@ -1,4 +1,5 @@
-//! The task that keeps everybody on the newest atlas: the node, the directory, and, at its pace, the public.
+//! The task that brings the newest atlas to the node, the directory and, at its own pace, the
+//! public.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,30 +12,30 @@ use tokio::{
 
 use crate::{health::Health, publishing::Publisher};
 
-/// After an atlas could not be published: what it lacks does not come back at once.
+/// Pause after publishing failed: the missing resource does not come back at once.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// An atlas, and where it is from.
+/// An atlas and its origin.
 #[derive(Clone, Debug)]
 pub(crate) struct Current {
     pub(crate) atlas: Arc<Atlas>,
-    /// It was loaded from a file, and is not one of many that follow each other: to be published at once.
+    /// It was loaded from a file and is not one of a series: publish it at once.
     pub(crate) loaded: bool,
 }
 
-/// What the task is told while it runs.
+/// The state and inputs of the task.
 pub(crate) struct Cartographer {
     pub(crate) node: Node,
     pub(crate) health: Arc<Health>,
-    /// None: nothing is published.
+    /// `None`: nothing is published.
     pub(crate) publisher: Option<Publisher>,
     pub(crate) atlases: watch::Receiver<Option<Current>>,
-    /// How often at most a changed atlas is published.
+    /// The shortest time between two publications of a changed atlas.
     pub(crate) interval: watch::Receiver<Duration>,
 }
 
 impl Cartographer {
-    /// Until nobody can bring another atlas.
+    /// Runs until no further atlas can come.
     pub(crate) async fn run(mut self) {
         let mut published_at: Option<Instant> = None;
         let mut waiting: Option<Current> = None;
@@ -53,7 +54,7 @@ impl Cartographer {
                     let current = self.atlases.borrow_and_update().clone();
                     if let Some(current) = current {
                         self.use_at_once(&current.atlas).await;
-                        // What was loaded must be published, however soon something else follows.
+                        // A loaded atlas must be published, however soon another one follows.
                         let loaded = current.loaded || waiting.is_some_and(|waiting| waiting.loaded);
                         waiting = self.publisher.is_some().then_some(Current { loaded, ..current });
                     }

@@ -53,19 +53,20 @@ enum Command {
 }
 
 impl Cli {
-    /// Reads the process's arguments; a wrong line, `--help` and `--version` are answered here.
+    /// Parses the arguments of the process. Wrong arguments, `--help` and `--version` are answered
+    /// here.
     ///
     /// # Errors
-    /// The code to end with when there is nothing to do.
+    /// The exit code, if there is nothing to do.
     pub fn parse_or_explain() -> Result<Cli, ExitCode> {
         Cli::try_parse().map_err(|error| {
-            // Help that nobody can read is no reason for another error.
+            // If nobody can read the help, that is no further error.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { EXIT_BAD_OPTION } else { 0 })
         })
     }
 
-    /// Does what is asked; the exit code.
+    /// Runs the command. Returns the exit code.
     pub fn run(self) -> ExitCode {
         match self.command {
             Command::Serve(told) => serve::<Serving>(told),

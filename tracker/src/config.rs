@@ -1,4 +1,4 @@
-//! What a tracker is told before it starts.
+//! The configuration of a tracker.
 
 use std::{
     collections::BTreeSet,
@@ -34,57 +34,58 @@ use crate::{
     setting::Setting,
 };
 
-/// The file of the identity, in the state folder or among the credentials.
+/// The identity file, in the state folder or among the credentials.
 const IDENTITY: &str = "identity.key";
 
-/// Settings of one tracker.
+/// The settings of one tracker.
 #[derive(Clone, Debug)]
 pub struct TrackerConfig {
-    /// Where to listen; empty = every interface, TCP and QUIC, port 4810, or any if that is taken.
+    /// The addresses to listen on. Empty: all interfaces, TCP and QUIC, port 4810, or any free port
+    /// if that is taken.
     pub listen: Vec<Address>,
-    /// What it is a directory for.
+    /// The contents that it is a directory for.
     pub admitted: Admitted,
-    /// Contents known at most.
+    /// The most contents in the directory.
     pub contents_max: usize,
-    /// Entries at most, all contents together.
+    /// The most entries of all contents together.
     pub entries_max: usize,
-    /// Peers known of one content at most.
+    /// The most peers of one content.
     pub peers_max: usize,
-    /// Connections at most.
+    /// The most connections.
     pub connections_max: u32,
     /// Limits for each network.
     pub caps: Caps,
-    /// Bytes per second sent of the atlas; none = no limit.
+    /// Upload limit for the atlas. In bytes a second. `None`: no limit.
     pub up: Option<u64>,
-    /// The file of the atlas to begin with.
+    /// The file of the first atlas. `None`: start without one.
     pub atlas: Option<PathBuf>,
-    /// The secret key that each atlas is signed with; none = none is published.
+    /// The file of the secret key that signs each atlas. `None`: no atlas is published.
     pub signing_key: Option<PathBuf>,
-    /// How often at most a changed atlas is published.
+    /// The shortest time between two publications of a changed atlas.
     pub atlas_interval: Duration,
-    /// Who tells of routes as they change.
+    /// The feeds of live routes.
     pub live: LiveConfig,
-    /// What survives a restart is in there.
+    /// The folder of everything that survives a restart.
     pub state_dir: PathBuf,
-    /// How often who is known is written down.
+    /// Time between two saves of the directory.
     pub save_interval: Duration,
-    /// Our secret key, made when it is missing.
+    /// The file of our secret key, made if missing.
     pub identity: PathBuf,
 }
 
-/// What a tracker is a directory for.
+/// The contents that a tracker is a directory for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Admitted {
     /// Any content.
     Any,
-    /// These.
+    /// Only the listed contents.
     Listed(BTreeSet<ContentId>),
-    /// What it serves itself: the atlas.
+    /// Only what it serves itself: the atlas.
     Own,
 }
 
 impl Admitted {
-    /// What became another since `before`, in words; none if nothing did.
+    /// What has changed since `before`, in words. `None`: nothing.
     pub(crate) fn change_since(&self, before: &Admitted) -> Option<String> {
         match (before, self) {
             (Admitted::Listed(before), Admitted::Listed(now)) => {
@@ -105,7 +106,7 @@ impl Admitted {
 }
 
 impl TrackerConfig {
-    /// What the directory is for, beside the atlas.
+    /// The contents of the directory, besides the atlas.
     pub(crate) fn admission(&self) -> Admission {
         match &self.admitted {
             Admitted::Any => Admission::Open,
@@ -114,13 +115,14 @@ impl TrackerConfig {
         }
     }
 
-    /// Whether anybody tells of routes.
+    /// Whether there is any feed of routes.
     pub(crate) fn has_feeds(&self) -> bool {
         let LiveConfig { bmp, ris_live, updates, .. } = &self.live;
         bmp.is_some() || ris_live.is_some() || !updates.is_empty()
     }
 
-    /// The node that does the work. It is an origin: of the atlas, which peers should fetch from each other.
+    /// The config of the node that does the work. It is an origin for the atlas, which peers should
+    /// fetch from each other.
     pub(crate) fn node(&self) -> NodeConfig {
         let mut node = NodeConfig {
             origin: true,
@@ -141,7 +143,7 @@ impl TrackerConfig {
             }),
             ..NodeConfig::default()
         };
-        // A port that nobody named gives way; one that was named does not.
+        // A default port gives way to another; a port from the settings does not.
         (node.listen, node.listen_may_move) = match self.listen.is_empty() {
             true => (Address::everywhere(TRACKER_PORT), true),
             false => (self.listen.clone(), false),
@@ -150,20 +152,20 @@ impl TrackerConfig {
     }
 }
 
-/// Everything the program is told: a tracker, and what is around it.
+/// All settings of the program: the tracker's, and the run loop's.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The tracker.
     pub tracker: TrackerConfig,
-    /// What is around it.
+    /// The settings of the run loop.
     pub around: Around,
 }
 
 impl Settings {
-    /// What the layers say.
+    /// The settings from the layers.
     ///
     /// # Errors
-    /// What is missing or does not fit together, all of it.
+    /// All settings that are missing or contradict each other.
     pub fn of(layers: &Layers<Setting>) -> Result<Settings, Problems> {
         let mut problems = Vec::new();
         let state_dir = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
@@ -221,7 +223,7 @@ impl Settings {
         Ok(Settings { tracker, around })
     }
 
-    /// What would go wrong at the start, as far as can be told without starting.
+    /// Problems that the start would meet, as far as they can be found without starting.
     pub fn check(&self) -> Vec<String> {
         let TrackerConfig { state_dir, identity, atlas, signing_key, live, .. } = &self.tracker;
         let folder = if state_dir.exists() { state_dir } else { nearest_folder(state_dir) };
@@ -245,7 +247,7 @@ impl Settings {
     }
 }
 
-/// What is wrong with a key, and how a service of systemd gets one that only root can read.
+/// The problem with a key, and how a systemd service gets a key that only root can read.
 pub(crate) fn key_problem(error: &KeyError) -> String {
     let sentence = printable(&error.to_string());
     if !sentence.contains("Permission denied") {
@@ -257,7 +259,7 @@ pub(crate) fn key_problem(error: &KeyError) -> String {
     )
 }
 
-/// What to do about a state folder beside the one that the service manager made.
+/// A hint about a state folder outside the one that the service manager made.
 pub(crate) fn state_folder_hint(folder: &Path) -> Option<String> {
     let given = env::var_os("STATE_DIRECTORY").filter(|given| !given.is_empty())?;
     let inside = env::split_paths(&given).any(|given| folder.starts_with(given));
@@ -310,7 +312,7 @@ fn admitted(layers: &Layers<Setting>) -> Result<Admitted, Vec<String>> {
     }
 }
 
-/// What it has to read and write whatever happens.
+/// The rights that the tracker needs in any case.
 fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
     let TrackerConfig { atlas, signing_key, live, state_dir, identity, .. } = tracker;
     let feed = live.ris_live.as_ref().and_then(|ris| match &ris.source {
@@ -318,7 +320,7 @@ fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
         _ => None,
     });
     let allowed = layers.path(Setting::Allow);
-    // A file is replaced by another of its name: its folder is what stays.
+    // A file may be replaced by another of the same name; its folder stays.
     let files = atlas.iter().chain(&live.updates).chain(feed).chain(&allowed);
     let mut reads: Vec<PathBuf> = files.filter_map(|file| Some(file.parent()?.to_owned())).collect();
     reads.extend(signing_key.clone());
@@ -331,7 +333,7 @@ fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
     Sandbox { wanted, reads, writes, looks_at_others: false }
 }
 
-/// The text of the sample, which is also shipped.
+/// The text of the sample file, which is also shipped.
 pub fn sample() -> String {
     nearcast_service::config::sample(Setting::Grace)
 }

@@ -1,11 +1,12 @@
-//! Who was known, on disk, so that a tracker that starts again can answer at once.
+//! The directory's entries on disk, so that a restarted tracker can answer at once.
 //!
-//! One row a content: its members, and how long each would still have counted. No clock is written down: the time
-//! between an end and the next start does not count, and whoever is gone by then is forgotten after what was left.
-//! Writing is one transaction: the file has either what it had, or all that is new.
+//! Each content has one row: its members, and how long each of them is still valid. No wall clock
+//! is stored: the time between an end and the next start does not count, and a peer that is gone by
+//! then is forgotten after its remaining time. Writing is one transaction: the file has either the
+//! old data, or all of the new.
 //!
-//! Nothing read is trusted: rows are taken apart with every length checked, and a directory takes them back as if
-//! they were announced anew, under every bound it has.
+//! Nothing read is trusted: rows are parsed with every length checked, and a directory takes them
+//! back as if they were announced again, within all its limits.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -19,76 +20,77 @@ use std::{
 use nearcast_core::{id::ContentId, paths::printable, registry::Saved};
 use redb::{Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
-/// The form of rows; another number is another program's file.
+/// The version of the row format; a file with another version belongs to another program.
 const VERSION: u64 = 1;
-/// Pages of the file kept in memory. It is written from end to end and read once.
+/// Memory for pages of the file, in bytes. The file is written from end to end and read once.
 const CACHE_BYTES: usize = 16 << 20;
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const MEMBERS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("members");
 
-/// An open file.
+/// An open database file.
 pub struct Database {
     path: PathBuf,
-    /// None after an error: the file must be opened anew.
+    /// `None` after an error: the file must be opened again.
     file: Option<redb::Database>,
 }
 
-/// How it was found.
+/// The state in which a file was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// There was none.
+    /// There was no file.
     Nothing,
-    /// As it was left.
+    /// The file is intact.
     Intact,
-    /// It could not be used, and lies under another name now; an empty one is in its place.
+    /// The file was unusable and was renamed; an empty one is in its place.
     MovedAside {
-        /// Why.
+        /// Why it was unusable.
         reason: String,
-        /// Where it is.
+        /// The new path of the unusable file.
         to: PathBuf,
     },
 }
 
-/// The file cannot be used.
+/// The database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error("{} is in use by another tracker; give this one a --state-dir of its own", .0.display())]
     InUse(PathBuf),
-    /// The system does not let us.
+    /// The system refuses access.
     #[error("cannot use {}: {reason}", path.display())]
     Unusable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         reason: String,
     },
 }
 
-/// What reading or writing came to.
+/// Counts of reading or writing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Contents.
     pub contents: u64,
-    /// Members of all of them.
+    /// Members of all contents.
     pub members: u64,
-    /// Rows that were none.
+    /// Invalid rows.
     pub bad: u64,
 }
 
-/// Why a file is of no use.
+/// Why a file is unusable.
 enum Fault {
-    /// What is in it. Another may take its place.
+    /// Its content. Another file may take its place.
     Damaged(String),
-    /// Who has it, or what the system lets us. It stays where it is.
+    /// Another process, or missing rights. The file stays where it is.
     Closed(DatabaseError),
 }
 
 impl Database {
-    /// Opens the file, or makes it. What is no database of ours is moved aside, and an empty one begun.
+    /// Opens the file, or makes it. A file that is not such a database is moved aside, and an empty
+    /// one is made.
     ///
     /// # Errors
-    /// When another process has it, or the system does not let us.
+    /// If another process uses the file, or the system refuses access.
     pub fn open(path: &Path) -> Result<(Database, Found), DatabaseError> {
         let found = if path.exists() { Found::Intact } else { Found::Nothing };
         let (file, found) = match attempt(path) {
@@ -107,10 +109,11 @@ impl Database {
         Ok((Database { path: path.to_owned(), file: Some(file) }, found))
     }
 
-    /// Hands each content's members to `take`. What is damaged ends it: then the file is moved aside, and empty.
+    /// Passes each content's members to `take`. Damage ends the reading: the file is then moved
+    /// aside and replaced by an empty one.
     ///
     /// # Errors
-    /// As [`Database::open`]. What was handed out before stays good.
+    /// As [`Database::open`]. Members passed on before stay valid.
     pub fn read(&mut self, mut take: impl FnMut(Vec<Saved>)) -> Result<(Tally, Found), DatabaseError> {
         let mut tally = Tally::default();
         let read = match &self.file {
@@ -129,10 +132,11 @@ impl Database {
         }
     }
 
-    /// Replaces everything by what `fill` hands to its argument, content by content.
+    /// Replaces everything by the entries that `fill` passes to its argument, content by content.
     ///
     /// # Errors
-    /// What the disk said, as when it is full. The file keeps what it had; the next try opens it anew.
+    /// An error of the disk, such as a full one. The file keeps its old data; the next write opens
+    /// it again.
     pub fn write(&mut self, fill: impl FnOnce(&mut dyn FnMut(Saved))) -> Result<Tally, DatabaseError> {
         if self.file.is_none() {
             *self = Database::open(&self.path)?.0;
@@ -143,7 +147,7 @@ impl Database {
             None => Ok(()),
         };
         written.map(|()| tally).map_err(|reason| {
-            // After a failed write redb refuses everything until the file is opened anew.
+            // After a failed write redb refuses everything until the file is opened again.
             self.file = None;
             unusable(&self.path, reason)
         })
@@ -154,7 +158,7 @@ fn unusable(path: &Path, reason: String) -> DatabaseError {
     DatabaseError::Unusable { path: path.to_owned(), reason }
 }
 
-/// The name for a file that could not be used. There is one such at most, so that restarts do not fill a disk.
+/// The name for an unusable file. There is at most one, so that restarts do not fill a disk.
 fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".unusable");
@@ -178,12 +182,12 @@ fn attempt(path: &Path) -> Result<redb::Database, Fault> {
     Ok(file)
 }
 
-/// Errors that are about what is in a file, and not about the disk.
+/// Whether an error is about the content of a file, and not about the disk.
 fn is_form(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
-/// The number of the form, written where there is none yet.
+/// Checks the version of the format; writes it into a new file.
 fn check_version(file: &redb::Database) -> Result<(), redb::Error> {
     let transaction = file.begin_write()?;
     let found = {
@@ -245,13 +249,13 @@ fn write(
     Ok(transaction.commit()?)
 }
 
-/// Makes rows of members that come one after another, those of one content together.
+/// Turns a sequence of members into rows. All members of one content come together.
 struct Rows<'a> {
     table: redb::Table<'a, &'static [u8; 32], &'static [u8]>,
     members: Vec<Saved>,
     row: Vec<u8>,
     tally: &'a mut Tally,
-    /// After an error nothing more is written.
+    /// The first error; after it nothing more is written.
     failed: Option<redb::StorageError>,
 }
 
@@ -283,7 +287,8 @@ impl Rows<'_> {
     }
 }
 
-/// Damage that the library does not foresee makes it panic: that is an error here like any other.
+/// Runs `act`. Damage that the library does not foresee makes it panic, which counts as an error
+/// here.
 fn guarded(act: impl FnOnce() -> Result<(), redb::Error>) -> Result<(), String> {
     match panic::catch_unwind(panic::AssertUnwindSafe(act)) {
         Ok(Ok(())) => Ok(()),

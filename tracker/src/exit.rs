@@ -1,4 +1,4 @@
-//! How commands end: in aria2's numbers, as in the rest of nearcast.
+//! The exit codes of commands: aria2's numbers, as in the rest of nearcast.
 
 use std::{io, process::ExitCode};
 
@@ -7,21 +7,21 @@ use nearcast_service::signals::Signal;
 
 use crate::{atlas_file::AtlasFileError, bgp::compile::CompileError};
 
-/// The discriminant is the exit code.
+/// The result of a command. The discriminant is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
-    /// Something that has no code of its own.
+    /// An error without a code of its own.
     Unknown = 1,
-    /// The atlas does not know an address.
+    /// The atlas lacks an address.
     NotFound = 3,
-    /// No space left.
+    /// The disk is full.
     DiskFull = 9,
     /// A file cannot be read or written.
     Io = 17,
-    /// The command line, or a file named on it, makes no sense.
+    /// The command line, or a file that it names, is invalid.
     BadOption = 28,
-    /// An atlas is not what its checksum says.
+    /// The checksum of an atlas does not match.
     Checksum = 32,
     /// SIGINT.
     Interrupted = 130,
@@ -29,7 +29,7 @@ pub(crate) enum Exit {
     Terminated = 143,
 }
 
-/// The end of `--help` of commands that read or make atlases.
+/// The end of `--help` for commands that read or make atlases.
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
     0  done                           28  wrong option or unusable file

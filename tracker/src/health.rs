@@ -1,5 +1,5 @@
-//! How a tracker is: what probes, metrics and the service manager are told. Written by those who do the work,
-//! read by anybody.
+//! The state of a tracker, for probes, metrics and the service manager. The tasks that do the work
+//! write it; anybody reads it.
 
 use std::{
     fmt,
@@ -30,7 +30,7 @@ use crate::{
     metrics, status,
 };
 
-/// The node's loop goes round ten times a second; who is this late hangs.
+/// The node's loop runs ten times a second. If it is this late, it hangs.
 const PULSE_AGE_MAX: Duration = Duration::from_secs(10);
 
 /// The state of one tracker.
@@ -38,17 +38,17 @@ const PULSE_AGE_MAX: Duration = Duration::from_secs(10);
 pub struct Health {
     node: OnceLock<Node>,
     live: OnceLock<Arc<Live>>,
-    /// Who was known is known again.
+    /// The directory has its saved entries back.
     pub(crate) restored: AtomicBool,
     draining: AtomicBool,
     atlas: Mutex<Option<AtlasAbout>>,
-    /// The version that is published; 0 = none.
+    /// The published version; 0: none.
     published: AtomicU64,
     saves: Mutex<Saves>,
     pub(crate) reloaded: Reloaded,
 }
 
-/// What is told of the atlas in use.
+/// Figures about the atlas in use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AtlasAbout {
     pub(crate) version: u64,
@@ -57,7 +57,7 @@ pub(crate) struct AtlasAbout {
     pub(crate) since: Instant,
 }
 
-/// What is told of writing down who is known.
+/// Figures about saves of the directory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Saves {
     pub(crate) done: u64,
@@ -65,29 +65,29 @@ pub(crate) struct Saves {
     pub(crate) last: Tally,
     pub(crate) took: Duration,
     pub(crate) at: Option<Instant>,
-    /// What was taken back at the start.
+    /// What was restored at the start.
     pub(crate) restored: Tally,
 }
 
 impl Health {
-    /// The node listens.
+    /// Notes that the node listens.
     pub(crate) fn set_node(&self, node: Node) {
-        // There is one node for each health; a second would be a mistake without consequence.
+        // Each health has one node. A second one would be a harmless mistake.
         let _ = self.node.set(node);
     }
 
-    /// Routes are listened to.
+    /// Notes the live feeds.
     pub(crate) fn set_live(&self, live: Arc<Live>) {
-        // As with the node.
+        // As with the node, there is only one.
         let _ = self.live.set(live);
     }
 
-    /// How that goes; none if nobody tells of routes.
+    /// Figures about the feeds. `None`: there are no feeds.
     pub fn live_stats(&self) -> Option<LiveStats> {
         self.live.get().map(|live| live.stats())
     }
 
-    /// Another atlas is in use.
+    /// Notes that another atlas is in use.
     pub(crate) fn set_atlas(&self, atlas: &Atlas) {
         let about = AtlasAbout {
             version: atlas.version(),
@@ -98,12 +98,12 @@ impl Health {
         *self.atlas.lock().unwrap_or_else(PoisonError::into_inner) = Some(about);
     }
 
-    /// An atlas was published.
+    /// Notes that an atlas was published.
     pub(crate) fn on_published(&self, version: u64) {
         self.published.store(version, Relaxed);
     }
 
-    /// Who is known was written down, or not.
+    /// Notes a save. `saved` is `None` if it failed.
     pub(crate) fn on_saved(&self, saved: Option<Tally>, took: Duration) {
         let mut saves = self.saves.lock().unwrap_or_else(PoisonError::into_inner);
         match saved {
@@ -115,39 +115,39 @@ impl Health {
         }
     }
 
-    /// Who was known is known again.
+    /// Notes that the saved entries are restored.
     pub(crate) fn on_restored(&self, tally: Tally) {
         self.saves.lock().unwrap_or_else(PoisonError::into_inner).restored = tally;
         self.restored.store(true, Relaxed);
     }
 
-    /// The node's counters; none before it listens.
+    /// The node's counters. `None`: it does not listen yet.
     pub fn totals(&self) -> Option<Totals> {
         Some(self.node.get()?.totals().borrow().clone())
     }
 
-    /// What the directory did and knows; none before there is one.
+    /// The directory's counters. `None`: there is no directory yet.
     pub fn directory(&self) -> Option<DirectoryStats> {
         Some(self.node.get()?.directory()?.stats())
     }
 
-    /// How long its answers took; nothing before there is a directory.
+    /// How long the directory's answers took. Empty before there is a directory.
     pub(crate) fn answering(&self) -> Durations {
         let directory = self.node.get().and_then(Node::directory);
         directory.map(Directory::answering).unwrap_or_default()
     }
 
-    /// How long it takes to read what is sent, and how long peers wait to be served; nothing before it listens.
+    /// Durations of disk reads, and of peers' waits to be served. Empty before the node listens.
     pub(crate) fn durations(&self) -> (Durations, Durations) {
         self.node.get().map(|node| (node.disk_reads(), node.slot_waits())).unwrap_or_default()
     }
 
-    /// The node, once it listens.
+    /// The node. `None`: it does not listen yet.
     pub(crate) fn node(&self) -> Option<&Node> {
         self.node.get()
     }
 
-    /// The version of the atlas in use.
+    /// The version of the atlas in use. `None`: no atlas.
     pub fn atlas_version(&self) -> Option<u64> {
         self.atlas_about().map(|about| about.version)
     }
@@ -165,7 +165,7 @@ impl Health {
     }
 }
 
-/// So many of something, as people say it.
+/// A number with its noun, in the singular or plural.
 pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }

@@ -1,4 +1,4 @@
-//! `nearcast-tracker`: a directory that knows from BGP where everybody is.
+//! `nearcast-tracker`: a directory that knows from BGP where peers are.
 
 pub mod allowed;
 pub mod atlas_file;

@@ -1,10 +1,11 @@
-//! `nearcast-tracker`: parse, and do what is asked.
+//! `nearcast-tracker`: parses the command line and does what it asks.
 
 use std::process::ExitCode;
 
 use nearcast_tracker::cli::Cli;
 
-/// As in `nearcast`: large buffers come and go, and the system's allocator faults their memory in each time.
+/// As in `nearcast`: large buffers come and go, and the system's allocator page-faults their memory
+/// in each time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

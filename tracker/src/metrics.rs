@@ -1,4 +1,4 @@
-//! `/metrics`: every counter there is, in OpenMetrics text. No label names a peer, a content or a router.
+//! `/metrics`: all counters, in OpenMetrics text. No label names a peer, a content or a router.
 
 use std::{fmt, time::Instant};
 
@@ -21,15 +21,15 @@ use crate::{
 
 const FEEDS: [FeedKind; 3] = [FeedKind::Bmp, FeedKind::RisLive, FeedKind::Updates];
 
-/// All metrics as they are now.
+/// All current metrics.
 ///
 /// # Errors
-/// When a name is none; a test shows that all are.
+/// If a metric has an invalid name. A test shows that all names are valid.
 pub(crate) fn text(health: &Health) -> Result<String, fmt::Error> {
     metrics::text(Process::now(health.reloaded.started()), Scrape::of(health))
 }
 
-/// One look at everything.
+/// One snapshot of all values.
 #[derive(Debug)]
 struct Scrape {
     common: Common,

@@ -1,4 +1,4 @@
-//! How far the reading of files has come: a bar on a terminal, else a plain line now and then.
+//! The progress of reading files: a bar on a terminal, else a plain line now and then.
 
 use std::{
     env,
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// How often a plain line is written.
 const LINE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Shown until it is dropped.
+/// A progress display, shown until it is dropped.
 pub(crate) struct Progress {
     bar: Option<ProgressBar>,
     quiet: bool,
@@ -19,7 +19,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Looks at where standard error leads. `quiet`: show nothing.
+    /// Chooses the display by where standard error leads. `quiet`: show nothing.
     pub(crate) fn new(quiet: bool) -> Progress {
         let terminal = io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|kind| kind != "dumb");
         let bar = (terminal && !quiet).then(|| {
@@ -30,10 +30,11 @@ impl Progress {
         Progress { bar, quiet, last_line: Instant::now() }
     }
 
-    /// `done` of `total` bytes were read. Behind them comes the making of the atlas, which takes a moment.
+    /// Shows that `done` of `total` bytes were read. Making the atlas follows, which takes a
+    /// moment.
     pub(crate) fn show(&mut self, (done, total): (u64, u64)) {
         let text = match total {
-            // Of a pipe nobody knows how much will come.
+            // Nobody knows how much a pipe will deliver.
             0 => format!("{:.1} MB", done as f64 / 1e6),
             _ => format!("{:.1} of {:.1} MB", done as f64 / 1e6, total.max(done) as f64 / 1e6),
         };

@@ -1,6 +1,8 @@
-//! The atlas as signed content: written beside the state, hashed, signed, and shared by the tracker's own node.
+//! Publishes the atlas as signed content: written beside the state, hashed, signed, and shared by
+//! the tracker's own node.
 //!
-//! Clients pin the key, so whoever tells them of an atlas, and whoever they fetch it from, cannot give them another.
+//! Clients pin the key, so neither a peer that announces an atlas nor a peer that serves it can
+//! give them another one.
 
 use std::{
     fs, io,
@@ -22,27 +24,27 @@ use crate::config::key_problem;
 const NAME_BEGINS: &str = "nearcast-";
 const NAME_ENDS: &str = ".atlas";
 
-/// An atlas was not published. What was published before still is.
+/// An atlas was not published. The one published before stays.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishingError {
-    /// The key is of no use.
+    /// The key is unusable.
     #[error("{}", key_problem(.0))]
     Key(#[from] KeyError),
-    /// The folder cannot be written to.
+    /// A file or the folder cannot be written.
     #[error("cannot write the atlas to {}: {source}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// It cannot be hashed.
+    /// The atlas cannot be hashed.
     #[error(transparent)]
     Hash(#[from] PublishError),
-    /// It cannot be shared.
+    /// The atlas cannot be shared.
     #[error(transparent)]
     Share(#[from] ShareError),
-    /// The runtime goes down.
+    /// The runtime shuts down.
     #[error("stopped before the atlas was published")]
     Stopped,
 }
@@ -52,15 +54,15 @@ pub(crate) struct Publisher {
     node: Node,
     key: Arc<SecretKey>,
     folder: PathBuf,
-    /// What is shared now.
+    /// The version and content that are shared now.
     shared: Option<(u64, ContentId)>,
 }
 
 impl Publisher {
-    /// Blocks for the key and the folder only; nothing is shared yet.
+    /// Loads the key and makes the folder, which blocks. Nothing is shared yet.
     ///
     /// # Errors
-    /// When the key or the folder cannot be used.
+    /// If the key or the folder cannot be used.
     pub(crate) fn new(node: Node, key: &Path, folder: PathBuf) -> Result<Publisher, PublishingError> {
         let key = Arc::new(SecretKey::load(key)?);
         make_private_folder(&folder)
@@ -69,7 +71,8 @@ impl Publisher {
         Ok(Publisher { node, key, folder, shared: None })
     }
 
-    /// Publishes an atlas instead of the one before; its link. None: it is the same.
+    /// Publishes an atlas in place of the one before. Returns its link. `None`: this version is
+    /// published already.
     ///
     /// # Errors
     /// See [`PublishingError`].
@@ -92,7 +95,8 @@ impl Publisher {
         Ok(Some(Magnet { name: Some(name), addresses, ..Magnet::new(content) }))
     }
 
-    /// Files of atlases that are not shared any more, of earlier runs, too. One that stays does no harm.
+    /// Removes files of atlases that are no longer shared, including those of earlier runs. A file
+    /// that stays does no harm.
     fn remove_others(&self, kept: &str) {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         for entry in entries {

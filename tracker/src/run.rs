@@ -1,4 +1,4 @@
-//! The tracker as a service that can be run.
+//! The tracker as a service.
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use nearcast_service::{
 
 use crate::{config::Settings, health::Health, service::Tracker, setting::Setting};
 
-/// A tracker that serves.
+/// A running tracker.
 #[derive(Debug)]
 pub struct Serving(Tracker);
 
@@ -52,7 +52,7 @@ impl Daemon for Serving {
     }
 
     async fn tell_news(&mut self, _output: Output) {
-        // Whoever asks hears; on standard output there is nothing to add.
+        // Clients ask for their news; there is nothing to print.
         future::pending().await
     }
 

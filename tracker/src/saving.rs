@@ -1,7 +1,8 @@
-//! The task that writes down who is known, and the way back at the start.
+//! The task that saves the directory's entries, and their restoration at the start.
 //!
-//! Reading out is done in parts, a few thousand entries under the directory's lock at a time; writing on a blocking
-//! thread. A try that failed, as on a full disk, is said once and made again: nobody is refused an answer for it.
+//! Entries are read in parts, a few thousand under the directory's lock at a time, and written on a
+//! blocking thread. A failed save, for example on a full disk, is logged once and tried again; the
+//! tracker still answers everybody.
 
 use std::{
     sync::Arc,
@@ -22,18 +23,18 @@ use crate::{
     health::Health,
 };
 
-/// Writing may keep the disk busy for one part in so many of the time.
+/// Limits how long writing keeps the disk busy: at most one part in this many of the time.
 const TIME_BETWEEN_FACTOR: u32 = 20;
 
-/// A directory as this task sees it.
+/// The directory as this task sees it.
 pub(crate) trait Known: Clone + Send + 'static {
-    /// Hands out every entry, those of one content together.
+    /// Passes on every entry; all entries of one content come together.
     fn snapshot(&self, each: &mut dyn FnMut(Saved));
 
-    /// Takes entries back; how many it took.
+    /// Restores entries. Returns how many the directory took.
     fn restore(&self, saved: Vec<Saved>) -> usize;
 
-    /// Grows whenever something changed that a snapshot would show.
+    /// A counter that grows whenever a snapshot would change.
     fn changes(&self) -> u64;
 }
 
@@ -52,10 +53,10 @@ impl Known for Directory {
     }
 }
 
-/// Takes back what is written down. Blocks.
+/// Restores the saved entries. Blocks.
 ///
 /// # Errors
-/// When the file can be neither read nor moved aside.
+/// If the file can be neither read nor moved aside.
 pub(crate) fn restore(database: &mut Database, known: &impl Known) -> Result<Tally, DatabaseError> {
     let mut taken = 0;
     let (tally, found) = database.read(|members| taken += known.restore(members) as u64)?;
@@ -66,7 +67,7 @@ pub(crate) fn restore(database: &mut Database, known: &impl Known) -> Result<Tal
     Ok(Tally { members: taken, ..tally })
 }
 
-/// Tells the operator of a file that was not as it was left.
+/// Warns the operator about a file that was found damaged.
 pub(crate) fn say(found: &Found) {
     if let Found::MovedAside { reason, to } = found {
         tracing::warn!(
@@ -77,14 +78,14 @@ pub(crate) fn say(found: &Found) {
     }
 }
 
-/// A running task.
+/// The running task.
 pub(crate) struct Saving {
     stop: oneshot::Sender<()>,
     task: JoinHandle<Option<()>>,
 }
 
 impl Saving {
-    /// Starts it.
+    /// Starts the task.
     pub(crate) fn start(
         database: Database,
         known: impl Known,
@@ -99,24 +100,24 @@ impl Saving {
         Saving { stop, task }
     }
 
-    /// Writes down who is known a last time, and ends.
+    /// Saves a last time, then ends the task.
     pub(crate) async fn stop(self) {
-        // The task is gone only if it panicked, and so is its outcome.
+        // The task is gone only if it panicked; its result is then an error, too.
         let _ = self.stop.send(());
         let _ = self.task.await;
     }
 }
 
 struct Saver<K> {
-    /// None while a thread has it.
+    /// `None` while a thread uses it.
     database: Option<Database>,
     known: K,
     health: Arc<Health>,
     interval: watch::Receiver<Duration>,
     vital: Vital,
-    /// The number of changes when it was written last.
+    /// The directory's change counter at the last save.
     seen: Option<u64>,
-    /// The last try failed, and that was said.
+    /// The last save failed, and that was logged.
     failing: bool,
 }
 
@@ -134,7 +135,7 @@ impl<K: Known> Saver<K> {
         self.save().await;
     }
 
-    /// How long it took.
+    /// Saves if anything changed. Returns how long it took.
     async fn save(&mut self) -> Duration {
         let changes = self.known.changes();
         let Some(mut database) = self.database.take_if(|_| self.seen != Some(changes)) else {
@@ -145,7 +146,7 @@ impl<K: Known> Saver<K> {
             let written = database.write(|take| known.snapshot(take));
             (database, written)
         });
-        // The program ends, or the runtime does.
+        // There is no result only while the program or the runtime ends.
         let Some((database, written)) = written.await else { return Duration::ZERO };
         self.database = Some(database);
         let took = began.elapsed();

@@ -1,4 +1,4 @@
-//! The tracker itself: a node that is a directory, and the tasks around it.
+//! The tracker: a node that is a directory, and the tasks around it.
 
 use std::{
     io,
@@ -37,9 +37,9 @@ use crate::{
     saving::{self, Saving},
 };
 
-/// Who was known, in the state folder.
+/// The saved entries, in the state folder.
 const DATABASE: &str = "directory.redb";
-/// As in `nearcast`: what was read is not what was written.
+/// Exit code for a damaged file, as in `nearcast`.
 const EXIT_CHECKSUM: u8 = 32;
 
 /// A tracker could not start. Nothing was left behind but its state folder.
@@ -50,16 +50,16 @@ pub enum TrackerError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// The atlas is of no use.
+    /// The atlas is unusable.
     #[error(transparent)]
     Atlas(#[from] AtlasFileError),
-    /// What was known cannot be read, nor written.
+    /// The saved entries can be neither read nor written.
     #[error(transparent)]
     Database(#[from] DatabaseError),
-    /// Routes cannot be listened to.
+    /// The live feeds cannot start.
     #[error(transparent)]
     Live(#[from] LiveError),
     /// Atlases cannot be published.
@@ -68,13 +68,13 @@ pub enum TrackerError {
     /// The node did not start.
     #[error(transparent)]
     Start(#[from] StartError),
-    /// The runtime goes down.
+    /// The runtime shuts down.
     #[error("stopped while starting")]
     Stopped,
 }
 
 impl TrackerError {
-    /// How the program ends.
+    /// The exit code of the program.
     pub(crate) fn exit(&self) -> u8 {
         match self {
             TrackerError::Folder { .. } | TrackerError::Database(_) => EXIT_IO,
@@ -93,26 +93,26 @@ impl TrackerError {
     }
 }
 
-/// What to do about a folder that cannot be used.
+/// A hint about a folder that cannot be used.
 fn instead(folder: &Path) -> String {
     state_folder_hint(folder).map_or_else(String::new, |hint| format!("; {hint}"))
 }
 
-/// What a reload can change of a tracker, and did not.
+/// Why a reload was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// A setting is out of range.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The atlas is of no use; the one before stays.
+    /// The atlas is unusable; the one in use stays.
     #[error(transparent)]
     Atlas(#[from] AtlasFileError),
-    /// The atlas says less than the one in use, which stays.
+    /// The atlas knows less than the one in use, which stays.
     #[error("{} stays unused: {why}; a restart takes it all the same", path.display())]
     Less {
         /// The file.
         path: PathBuf,
-        /// What it lacks.
+        /// What the atlas lacks.
         why: String,
     },
 }
@@ -123,15 +123,15 @@ pub struct Tracker {
     config: TrackerConfig,
     atlases: watch::Sender<Option<Current>>,
     interval: watch::Sender<Duration>,
-    /// What listens to routes, if anything does.
+    /// The live feeds, if there are any.
     live: Option<Arc<Live>>,
     saving: Option<Saving>,
     save_interval: watch::Sender<Duration>,
-    /// What files that settings name brought at the last reload, not told yet.
+    /// Changes in files named by settings at the last reload, not reported yet.
     changes: Vec<String>,
-    /// The version of the file that was read last.
+    /// The version of the atlas file that was read last.
     loaded: Option<u64>,
-    /// Tasks that end when they are told, in no time.
+    /// Tasks that end at once when told to.
     tasks: Vec<JoinHandle<Option<()>>>,
 }
 
@@ -142,8 +142,8 @@ impl std::fmt::Debug for Tracker {
 }
 
 impl Tracker {
-    /// Starts the node and everything around it; returns when who was known is known again. It tells of itself to
-    /// `health`.
+    /// Starts the node and everything around it. Returns when the saved entries are restored.
+    /// Reports its state to `health`.
     ///
     /// # Errors
     /// See [`TrackerError`].
@@ -221,32 +221,32 @@ impl Tracker {
         })
     }
 
-    /// Where it listens, each address ending in `/p2p/ID`.
+    /// The addresses it listens on, each ending in `/p2p/ID`.
     pub fn addresses(&self) -> Vec<Address> {
         self.node.addresses()
     }
 
-    /// The node that serves.
+    /// The node.
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// The tasks without which it cannot go on.
+    /// The essential tasks.
     pub fn vitals(&self) -> Vec<Vital> {
         let live = self.live.iter().map(|live| live.vital());
         live.chain([self.node.vital()]).cloned().collect()
     }
 
-    /// Takes over what can change while it runs, and reads the atlas again.
+    /// Applies the settings that can change at run time, and reads the atlas again.
     ///
     /// # Errors
-    /// Names what is wrong; then nothing is changed.
+    /// What is wrong; then nothing changes.
     pub async fn apply(&mut self, config: &TrackerConfig) -> Result<(), ApplyError> {
         config.node().policy()?;
         let atlas = match load(config.atlas.clone()).await {
             Ok(atlas) => atlas,
             Err(TrackerError::Atlas(error)) => return Err(error.into()),
-            // The runtime goes down.
+            // The runtime shuts down.
             Err(_) => None,
         };
         if let (Some(path), Some(atlas)) = (&config.atlas, &atlas) {
@@ -265,12 +265,13 @@ impl Tracker {
         Ok(())
     }
 
-    /// What the files brought that settings name, since this was asked last.
+    /// Changes in files named by settings since the last call.
     pub fn take_changes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.changes)
     }
 
-    /// Whether an atlas may take the place of the one in use. One that is made of routes is another matter: there the file is not used.
+    /// Checks that an atlas may replace the one in use. With live feeds every atlas passes, as it
+    /// is then not used.
     fn compare(&self, path: &Path, atlas: &Atlas) -> Result<(), ApplyError> {
         let current = self.atlases.borrow();
         let Some(current) = current.as_ref().filter(|_| self.live.is_none()) else { return Ok(()) };
@@ -291,7 +292,7 @@ impl Tracker {
             return;
         }
         if self.live.is_some() {
-            // It lies below what is told of routes, which is made anew of it only at a start.
+            // The file is the base under the live routes, and is read into it only at a start.
             if self.loaded.replace(atlas.version()) != Some(atlas.version()) {
                 tracing::info!("routes are told by feeds: another --atlas takes a restart");
             }
@@ -301,9 +302,9 @@ impl Tracker {
         self.atlases.send_replace(Some(Current { atlas, loaded: true }));
     }
 
-    /// Takes no new connections, writes down who is known, says goodbye and ends every task.
+    /// Accepts no new connections, saves the directory, says goodbye and ends every task.
     pub async fn stop(self, grace: Duration) {
-        // It cannot be out of range: connections alone are fewer than before.
+        // This cannot be out of range: it only lowers the number of connections.
         let _ = timeout(grace, self.node.set_caps(0, self.config.caps)).await;
         self.tasks.iter().for_each(JoinHandle::abort);
         if let Some(live) = self.live {
@@ -318,13 +319,13 @@ impl Tracker {
     }
 }
 
-/// Opens what is written down, on a blocking thread.
+/// Opens the database on a blocking thread.
 async fn open(path: PathBuf) -> Result<(Database, Found), TrackerError> {
     let opened = tokio::task::spawn_blocking(move || Database::open(&path)).await;
     Ok(opened.map_err(|_| TrackerError::Stopped)??)
 }
 
-/// Takes back who was known.
+/// Restores the saved entries.
 async fn restore(
     mut database: Database,
     directory: Directory,
@@ -346,7 +347,7 @@ async fn restore(
     Ok(database)
 }
 
-/// Listens to routes, if anybody tells of them.
+/// Starts the live feeds, if there are any.
 async fn listen(config: &TrackerConfig, atlas: Option<&Arc<Atlas>>) -> Result<Option<Arc<Live>>, LiveError> {
     if !config.has_feeds() {
         return Ok(None);
@@ -359,7 +360,7 @@ async fn listen(config: &TrackerConfig, atlas: Option<&Arc<Atlas>>) -> Result<Op
     Ok(Some(Arc::new(live)))
 }
 
-/// Hands on what is made of routes.
+/// Hands on each atlas made from live routes.
 async fn hand_on(mut made: watch::Receiver<Arc<Atlas>>, atlases: watch::Sender<Option<Current>>) {
     while made.changed().await.is_ok() {
         let atlas = made.borrow_and_update().clone();

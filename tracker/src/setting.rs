@@ -1,8 +1,8 @@
-//! Everything a tracker can be told: the one table behind the command line, the environment, the file,
-//! their documentation and the check of all of it.
+//! All settings of a tracker. One table defines the command line, the environment, the file, their
+//! documentation and all checks.
 //!
-//! A setting has one name in three spellings: `--peers-per-content`, `NEARCAST_TRACKER_PEERS_PER_CONTENT` and the
-//! key `peers-per-content`.
+//! A setting has one name in three spellings: `--peers-per-content`,
+//! `NEARCAST_TRACKER_PEERS_PER_CONTENT` and the key `peers-per-content`.
 
 use nearcast_node::address::TRACKER_PORT;
 use nearcast_service::{
@@ -13,7 +13,7 @@ use nearcast_service::{
 /// A row of the table.
 pub type About = setting::About<Setting>;
 
-/// One thing that can be set.
+/// A setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is described in the table, once")]
 pub enum Setting {
@@ -48,7 +48,7 @@ pub enum Setting {
 
 use Kind::{Count, Duration, Filter, Ips, Listen, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words};
 
-/// The table, in the order in which it is shown.
+/// The table, in display order.
 pub static TABLE: [About; 27] = [
     About {
         setting: Setting::Listen,

@@ -1,4 +1,5 @@
-//! What people are told of a tracker: no name of a content, as it knows none, and no peer.
+//! The status of a tracker for people. It names no content, as the tracker knows no names, and no
+//! peer.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -15,7 +16,7 @@ use crate::{
     health::Health,
 };
 
-/// A status with all that a tracker tells.
+/// Adds everything that a tracker reports to a status.
 pub(crate) fn fill(health: &Health, status: Status) -> Status {
     let status = Status { atlas: atlas(health), feeds: health.live_stats().as_ref().map(feeds), ..status };
     let Some(node) = health.node() else { return status };

@@ -1,4 +1,4 @@
-//! The fuzz targets for files of archives, over changed seeds: what a fuzzer would begin with.
+//! Runs the fuzz targets for archive files over changed seeds, as a fuzzer would begin.
 
 #[path = "../../tests/fuzz/src/archives.rs"]
 mod archives;
@@ -6,7 +6,7 @@ mod archives;
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;
 
-/// Runs a target over its seeds, whole and then each changed in some thousand ways.
+/// Runs a target over its seeds, first unchanged, then each changed in some thousand ways.
 fn batter(run: fn(&[u8]), seeds: &[Vec<u8>]) {
     let mut dice = Pcg64::seed_from_u64(11);
     let mut below = move |end: usize| (dice.next_u64() % end as u64) as usize;

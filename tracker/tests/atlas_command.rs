@@ -1,4 +1,5 @@
-//! `nearcast-tracker atlas` as a process: files in, an atlas out, answers on standard output, and how it ends.
+//! `nearcast-tracker atlas` as a process: input files, the atlas it writes, answers on standard
+//! output, and its end.
 
 use std::{
     fs,
@@ -11,7 +12,7 @@ use std::{
 use nearcast_tracker::bgp::made_up::{Told, old_table, table, updates};
 use serde_json::Value;
 
-/// Noon of a day in 2026.
+/// Noon of a day in 2026. In seconds since 1970.
 const TIME: u32 = 1_781_697_600;
 
 const ROUTES: [Told<'_>; 4] = [
@@ -39,7 +40,7 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("text")
 }
 
-/// A folder with a table, its updates, relations and names; the atlas is to lie there, too.
+/// A folder with a table, its updates, relations and names. The atlas goes there too.
 struct Stage {
     folder: tempfile::TempDir,
 }
@@ -100,7 +101,7 @@ fn an_atlas_is_built_and_answers() {
 
     let stats = run(&["stats", &atlas]);
     assert!(out(&stats).contains("prefixes_v4 3\n"), "{}", out(&stats));
-    // The updates came after the table.
+    // The updates are later than the table.
     assert!(out(&stats).contains(&format!("version {}\n", TIME + 60)), "{}", out(&stats));
 }
 
@@ -156,7 +157,7 @@ fn many_addresses_come_by_standard_input() {
 fn a_table_may_come_by_a_pipe_or_standard_input() {
     let stage = Stage::new();
     let (rib, atlas, pipe_path) = (stage.path("rib"), stage.path("atlas"), stage.path("pipe"));
-    // Larger than what is read of it at once.
+    // Larger than one read of the pipe.
     let many: Vec<String> = (0..20_000u32).map(|at| format!("45.{}.{}.0/24", at / 250, at % 250)).collect();
     let routes: Vec<Told<'_>> =
         many.iter().map(|prefix| ("192.0.2.1", 10, prefix.as_str(), Some(&[10, 1, 100][..]))).collect();
@@ -199,9 +200,9 @@ fn what_knows_nothing_or_far_less_replaces_no_atlas() {
     let whole = fs::read(&rib).unwrap();
     let first = u32::from_be_bytes([whole[8], whole[9], whole[10], whole[11]]) as usize + 12;
     for (kind, bytes, words) in [
-        // The list of a collector's peers, and no route behind it.
+        // The list of a collector's peers, without routes after it.
         ("--rib", whole[..first].to_vec(), "hold no route"),
-        // Routes, and the list in front of them is missing.
+        // Routes without the list of peers in front of them.
         ("--rib", whole[first..].to_vec(), "hold no route"),
         ("--prefix2as", b"45.0.0.0/16 0\n".to_vec(), "nobody has any address"),
         ("--prefix2as", b"192.168.0.0/16 100\n".to_vec(), "--sites"),
@@ -229,7 +230,7 @@ fn an_empty_file_among_others_is_left_out_and_empty_ones_alone_are_refused() {
     };
     let table = stage.path("table");
     stage.write("table", b"45.9.0.0/16 900\n");
-    // Nothing, nothing but packing, and packing that was cut off at its beginning.
+    // No bytes, an empty archive, and an archive cut off at its beginning.
     for bytes in [&b""[..], &bzip2_of_nothing(), &packed[..12]] {
         stage.write("empty", bytes);
         for kind in ["--rib", "--updates"] {
@@ -404,7 +405,7 @@ fn old_tables_and_damaged_ones_are_built_from_and_the_damage_is_said() {
     );
 }
 
-/// A pipe that nobody writes to any more: the build waits for it.
+/// A pipe that stays open for writing, so that the build waits for more.
 fn pipe(path: &Path) -> fs::File {
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0)
@@ -419,13 +420,14 @@ fn a_signal_ends_a_build_and_leaves_the_old_atlas_alone() {
     let before = fs::read(stage.path("atlas")).unwrap();
     let (slow, atlas) = (stage.path("slow"), stage.path("atlas"));
     let mut writer = pipe(Path::new(&slow));
-    // A whole table, behind which more might come.
+    // A whole table, after which more might come.
     writer.write_all(&table(TIME, &ROUTES)).expect("a pipe holds that much");
     let mut child =
         tracker(&["build", "--rib", &slow, "-o", &atlas]).stderr(Stdio::piped()).spawn().expect("it starts");
     let process = rustix::process::Pid::from_child(&child);
     let deadline = Instant::now() + Duration::from_secs(60);
-    // Whichever arrives first, handlers are there before anything is read, and the second says: now.
+    // The build installs its handlers before it reads, so either signal finds them. A second signal
+    // ends the build at once.
     let mut signalled = false;
     while child.try_wait().expect("it is our child").is_none() {
         assert!(Instant::now() < deadline, "it does not end");
@@ -444,7 +446,7 @@ fn a_signal_ends_a_build_and_leaves_the_old_atlas_alone() {
     assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".part")), "{left:?}");
 }
 
-/// Whether a process has the pipe open: then its handlers are installed.
+/// Whether a process has the pipe open; its handlers are installed by then.
 fn is_reading(process: u32) -> bool {
     let Ok(entries) = fs::read_dir(format!("/proc/{process}/fd")) else { return false };
     entries.flatten().any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.ends_with("slow")))

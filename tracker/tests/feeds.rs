@@ -1,9 +1,10 @@
-//! What routers and collectors stream, cut and changed: the fuzz targets, over a few thousand changed seeds.
+//! Streams from routers and collectors, cut and changed: runs the fuzz targets over a few thousand
+//! changed seeds.
 
 #[path = "../../tests/fuzz/src/feeds.rs"]
 mod feeds;
 
-/// Numbers that look like chance and are the same each time.
+/// Numbers that look random and are the same in each run.
 struct Dice(u64);
 
 impl Dice {

@@ -1,5 +1,6 @@
-//! The compiler against the real Internet: tables, dumps and relations of several years. Looks for the data in the folder that
-//! `NEARCAST_BGP_DATA` names, else beside the workspace; without it, each test says so and passes.
+//! The compiler against the real Internet: tables, dumps and relations of several years. The tests
+//! look for the data in the folder that `NEARCAST_BGP_DATA` names, else beside the workspace.
+//! Without the data, each test says so and passes.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -41,7 +42,7 @@ fn compiled(inputs: &Inputs) -> (Atlas, Report) {
     compile(inputs, &Arc::new(Meter::default())).expect("real data compiles")
 }
 
-/// Of the tables, names and relations that are newest here; made once.
+/// The atlas of the newest tables, names and relations here; made once.
 fn atlas_of_2026() -> Option<&'static Atlas> {
     static MADE: OnceLock<Option<Atlas>> = OnceLock::new();
     let make = || {
@@ -63,7 +64,8 @@ fn atlas_of_2026() -> Option<&'static Atlas> {
 fn the_atlas_of_the_whole_internet_is_small_and_complete() {
     let Some(atlas) = atlas_of_2026() else { return };
     let counts = atlas.counts();
-    // One of the 564,580 prefixes is there twice: two ranges overlap in it. One of IPv4 and two of IPv6 are of nobody.
+    // Of the 564,580 prefixes one is there twice: two ranges overlap in it. One prefix of IPv4 and
+    // two of IPv6 belong to nobody.
     assert_eq!((counts.prefixes_v4, counts.prefixes_v6), (564_578, 167_901));
     assert_eq!((counts.ranges_v4, counts.ranges_v6), (411_960, 103_195));
     assert_eq!((counts.names, counts.links_transit, counts.links_peering), (91_065, 125_450, 161_766));
@@ -78,12 +80,12 @@ fn the_atlas_of_the_whole_internet_is_small_and_complete() {
 fn ranges_that_overlap_have_one_owner_each_time() {
     let Some(atlas) = atlas_of_2026() else { return };
     let origin = |text: &str| atlas.origin(text.parse().unwrap());
-    // 214.95.0.0 to 215.0.255.255 is one range, and 215.0.0.0 begins another.
+    // 214.95.0.0 to 215.0.255.255 is one range, and another begins at 215.0.0.0.
     assert_eq!(origin("214.95.1.1"), Some(Asn(749)));
     assert_eq!(origin("215.0.0.1"), Some(Asn(721)));
 }
 
-/// Addresses of each AS that relations are known of: what README's figures are weighted by.
+/// Addresses of each AS with known relations. The README's figures are weighted by these.
 fn weights(atlas: &Atlas) -> BTreeMap<Asn, u64> {
     let mut weights = BTreeMap::new();
     for_each_range(atlas, |first, last, asn| {
@@ -98,7 +100,7 @@ fn for_each_range(atlas: &Atlas, mut take: impl FnMut(u32, u32, Asn)) {
     let mut at = Some(0u32);
     while let Some(first) = at {
         let Some(found) = atlas.lookup(Ipv4Addr::from_bits(first).into()) else {
-            // Between two ranges: nothing is shorter than a /24 there.
+            // Between two ranges: no gap is smaller than a /24.
             at = (first | 0xff).checked_add(1);
             continue;
         };
@@ -110,7 +112,7 @@ fn for_each_range(atlas: &Atlas, mut take: impl FnMut(u32, u32, Asn)) {
     }
 }
 
-/// Within one point, that is one in a hundred.
+/// Whether two shares differ by at most one point in a hundred.
 fn is_about(found: f64, known: f64) -> bool {
     (found - known).abs() <= 0.01
 }
@@ -138,7 +140,7 @@ fn prefixes_are_as_pure_as_is_known() {
     let Some(atlas) = atlas_of_2026() else { return };
     for (bits, known) in [(24, 1.0), (16, 0.86)] {
         let size = 1u64 << (32 - bits);
-        // How often two addresses of one block have one AS, over all addresses.
+        // How often two addresses of one block are in the same AS, over all addresses.
         let (mut sharing, mut all) = (0.0, 0.0);
         let mut judge = |owners: &[(Asn, u64)]| {
             let addresses: u64 = owners.iter().map(|&(_, of)| of).sum();
@@ -150,7 +152,7 @@ fn prefixes_are_as_pure_as_is_known() {
             }
             all += addresses as f64;
         };
-        // Ranges ascend, so a block is done when another begins.
+        // Ranges ascend, so a block is complete when the next begins.
         let (mut block, mut owners) = (0, Vec::new());
         for_each_range(atlas, |first, last, asn| {
             let (mut at, end) = (u64::from(first), u64::from(last));
@@ -172,7 +174,7 @@ fn prefixes_are_as_pure_as_is_known() {
     }
 }
 
-/// Whether an AS is not among those before it.
+/// Whether no earlier owner is of the same AS.
 fn is_first(owners: &[(Asn, u64)], at: usize, one: &(Asn, u64)) -> bool {
     owners[..at].iter().all(|before| before.0 != one.0)
 }
@@ -196,7 +198,7 @@ fn distances_from_stubs_are_as_long_as_is_known() {
     }
     let mean = hops as f64 / reached as f64;
     println!("{mean:.2} links from a stub, {reached} routes");
-    // The known figure comes from other stubs than these; the mean of one differs from that of another by 0.4.
+    // The known figure comes from other stubs; the means of single stubs differ by 0.4.
     assert!((mean - 3.82).abs() < 0.2, "{mean}");
 }
 
@@ -204,7 +206,7 @@ fn below(dice: &mut Pcg64, end: usize) -> usize {
     (dice.next_u64() % end as u64) as usize
 }
 
-/// The table of 2015 three ways: as an atlas; by length, in maps; as a list.
+/// The table of 2015 in three forms: as an atlas, as maps by prefix length, and as a list.
 #[test]
 fn longest_matches_are_those_of_a_naive_scan() {
     let Some(paths) = data([TABLE_2015]) else { return };
@@ -244,7 +246,7 @@ fn longest_matches_are_those_of_a_naive_scan() {
     assert!(found > 60_000 && nested > 10_000, "{found} {nested}");
 }
 
-/// A random address of a prefix, or just behind it.
+/// A random address in a prefix, or just after it.
 fn near(prefix: IpNetwork, dice: &mut Pcg64) -> IpAddr {
     let noise = u128::from(dice.next_u64()) << 64 | u128::from(dice.next_u64());
     match prefix {
@@ -262,13 +264,13 @@ fn near(prefix: IpNetwork, dice: &mut Pcg64) -> IpAddr {
     }
 }
 
-/// The prefix of this length that an address lies in.
+/// The prefix of this length that contains an address.
 fn cut(ip: IpAddr, bits: u8) -> IpNetwork {
     let network = IpNetwork::new(ip, bits).expect("no longer than an address").network();
     IpNetwork::new(network, bits).expect("no longer than an address")
 }
 
-/// How many prefixes cover an address.
+/// How many prefixes cover an address. Counts lengths from 8 to 32, or to 64 for IPv6.
 fn covering(by_length: &HashMap<IpNetwork, Asn>, ip: IpAddr) -> usize {
     let bits = if ip.is_ipv4() { 32 } else { 64 };
     (8..=bits).filter(|&bits| by_length.contains_key(&cut(ip, bits))).count()
@@ -283,9 +285,9 @@ fn dumps_and_updates_compile_to_the_same_atlas_in_any_order() {
     println!("{report:?}");
     assert_eq!(report.mrt.announced, 270_005 + 149_578 + 52_468 + 5_920);
     assert_eq!((report.mrt.withdrawn, report.mrt.damaged), (1_318 + 1_549, 0));
-    // The time of the latest record: that of the table of 2015.
+    // The time of the latest record, which is in the table of 2015.
     assert_eq!(atlas.version(), 1_446_357_600);
-    // Of two prefixes of 2015 nobody told a path that can be used.
+    // Two prefixes of 2015 have no usable path.
     assert_eq!((report.counts.prefixes_v4, report.counts.prefixes_v6), (59_113, 6_868));
     let backwards = Inputs {
         ribs: ribs.into_iter().rev().collect(),

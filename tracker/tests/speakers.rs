@@ -1,4 +1,5 @@
-//! Real routers: GoBGP tells another GoBGP and FRR what a collector knew in 2014, and both stream BMP into the live table.
+//! Real routers: GoBGP announces what a collector knew in 2014 to another GoBGP and to FRR, and
+//! both stream BMP into the live table.
 //!
 //! ```text
 //! gobgp mrt inject ─► gobgpd 127.0.0.1 ─ BGP ─► gobgpd 127.0.0.2 ─ BMP ─┐
@@ -36,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const FRR: &str = "/usr/lib/frr/bgpd";
 const RIB: &str = "rib.20140523.0600_firstMB.whole-records.mrt.bz2";
 
-/// A program that is killed when the test is over, however it ends.
+/// A program that is killed when the test ends, however it ends.
 struct Speaker {
     name: &'static str,
     child: Child,
@@ -51,7 +52,7 @@ impl Speaker {
         Speaker { name, child }
     }
 
-    /// At once, as when power is lost.
+    /// Kills the program at once, as a loss of power would.
     fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it can be waited for");
@@ -62,7 +63,7 @@ impl Speaker {
 
 impl Drop for Speaker {
     fn drop(&mut self) {
-        // It may have ended before.
+        // The program may have ended before.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -85,7 +86,7 @@ fn bmp_module() -> Option<PathBuf> {
     modules.chain([PathBuf::from("/usr/lib/frr/modules/bgpd_bmp.so")]).find(|module| module.is_file())
 }
 
-/// What every speaker of this test needs to know.
+/// What every speaker of this test needs.
 struct Net {
     folder: TempDir,
     bgp: u16,
@@ -107,7 +108,7 @@ impl Net {
         Speaker::start(name, command.arg(config), self.folder.path())
     }
 
-    /// Tells the others what is injected.
+    /// The router that passes on the injected routes to the others.
     fn source(&self) -> Speaker {
         let mut config = format!(
             "[global.config]\nas = 65001\nrouter-id = \"10.255.0.1\"\nport = {}\nlocal-address-list = [\"127.0.0.1\"]\n",
@@ -122,7 +123,7 @@ impl Net {
         self.gobgpd("source", &config, self.api)
     }
 
-    /// Every view of every route.
+    /// A router that streams every view of every route.
     fn gobgp_router(&self) -> Speaker {
         let config = format!(
             "[global.config]\nas = 65002\nrouter-id = \"10.255.0.2\"\nport = -1\n\
@@ -174,7 +175,7 @@ async fn until(live: &Live, what: &str, holds: impl Fn(&LiveStats) -> bool) {
     }
 }
 
-/// Everything told so far is in the atlas.
+/// Waits until everything received so far is in the atlas.
 async fn settle(live: &Live) {
     until(live, "the atlas follows", |stats| !stats.is_behind).await;
 }
@@ -183,8 +184,8 @@ fn origin(live: &Live, address: Ipv4Addr) -> Option<Asn> {
     live.atlas().origin(IpAddr::V4(address))
 }
 
-/// The best routes of the source, by its own word: which prefix, and its path if it is plain. Once it has taken all that was
-/// injected.
+/// The best routes that the source itself reports, once it has taken all that was injected: each
+/// prefix, and its path if that is plain.
 async fn routes_of_source(net: &Net) -> BTreeMap<Ipv4Network, Option<Vec<u32>>> {
     let (mut routes, end) = (BTreeMap::new(), Instant::now() + PATIENCE);
     loop {
@@ -203,12 +204,13 @@ async fn routes_of_source(net: &Net) -> BTreeMap<Ipv4Network, Option<Vec<u32>>> 
     }
 }
 
-/// Whether anything can be made of it: something public in it. Paths with sets are fine, and a path with a loop tells its origin.
+/// Whether a path is usable: it has a public AS. Paths with sets are fine, and a path with a loop
+/// still tells its origin.
 fn is_usable(path: Option<&[u32]>) -> bool {
     path.is_none_or(|path| path.iter().any(|asn| Asn(*asn).is_public()))
 }
 
-/// None if there are sets in it.
+/// The ASes of a path. `None`: there is no path, or it has sets.
 fn plain_path(route: &Value) -> Option<Vec<u32>> {
     let attributes = route["attrs"].as_array()?;
     let path = attributes.iter().find(|attribute| attribute["type"] == 2)?;
@@ -222,7 +224,8 @@ fn plain_path(route: &Value) -> Option<Vec<u32>> {
     Some(ases)
 }
 
-/// Of every address that begins a prefix, the origin of the longest prefix that begins there; where it is plain.
+/// For every first address of a prefix: the origin of the longest prefix that begins there. Only
+/// where the path is plain.
 fn expected(routes: &BTreeMap<Ipv4Network, Option<Vec<u32>>>) -> BTreeMap<Ipv4Addr, Asn> {
     let mut longest: BTreeMap<Ipv4Addr, (u8, Option<Asn>)> = BTreeMap::new();
     for (network, path) in routes {
@@ -241,7 +244,7 @@ fn expected(routes: &BTreeMap<Ipv4Network, Option<Vec<u32>>>) -> BTreeMap<Ipv4Ad
     longest.into_iter().filter_map(|(address, (_, origin))| Some((address, origin?))).collect()
 }
 
-/// The file that is injected, unpacked: the real table, or a made-up one.
+/// The table to inject, unpacked: the real one, or a made-up one.
 fn table(folder: &Path) -> PathBuf {
     let data = std::env::var_os("NEARCAST_BGP_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/bgp"), PathBuf::from);
@@ -324,11 +327,12 @@ async fn real_routers_change_what_look_ups_say_and_age_when_they_die() {
         sleep(Duration::from_millis(100)).await;
     }
 
-    // What is announced is found.
+    // Announced routes are in the atlas.
     inject_and_find(&net, &live).await;
     let somebody = Ipv4Addr::new(1, 0, 0, 1);
     let before = origin(&live, somebody);
-    // What is withdrawn is not. With a loopback next hop GoBGP would withdraw instead, and FRR end the session.
+    // Withdrawn routes are not. With a loopback next hop GoBGP would withdraw the route, and FRR
+    // would end the session.
     let more_specific = ["1.0.0.0/25", "aspath", "3356,15133", "nexthop", "192.0.2.1", "-a", "ipv4"];
     let change =
         |verb| net.gobgp(&[&["global", "rib", verb][..], &more_specific].concat()).expect("the source obeys");
@@ -342,7 +346,7 @@ async fn real_routers_change_what_look_ups_say_and_age_when_they_die() {
     assert_eq!(origin(&live, somebody), Some(Asn(1)), "the base again");
     assert_eq!(live.atlas().counts().ranges_v4, 1);
 
-    // One router dies, and the other still tells.
+    // One router dies; the other still announces the routes.
     let addresses = inject_and_find(&net, &live).await;
     gobgp.kill();
     until(&live, "it is held", |stats| stats.sessions(FeedKind::Bmp, Phase::Held) == 1).await;
@@ -350,7 +354,7 @@ async fn real_routers_change_what_look_ups_say_and_age_when_they_die() {
     settle(&live).await;
     let (some, asn) = addresses.iter().next_back().expect("there are routes");
     assert_eq!(origin(&live, *some), Some(*asn), "the other router tells it, too");
-    // Both are dead.
+    // Both routers are dead.
     frr.kill();
     until(&live, "it is held", |stats| stats.sessions(FeedKind::Bmp, Phase::Held) == 1).await;
     assert_eq!(origin(&live, *some), Some(*asn), "held for a while");
@@ -361,13 +365,14 @@ async fn real_routers_change_what_look_ups_say_and_age_when_they_die() {
     tokio::time::timeout(PATIENCE, live.stop()).await.expect("everything ends");
 }
 
-/// FRR runs as a user of its own, and wants to write here.
+/// Opens the folder to all, because FRR runs as its own user and writes here.
 fn open_to_all(folder: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).expect("it is ours");
 }
 
-/// Injects the table; every address whose route is plain has the origin that the source says.
+/// Injects the table, and checks the origin of every address whose route is plain against the
+/// source. Returns these origins.
 async fn inject_and_find(net: &Net, live: &Live) -> BTreeMap<Ipv4Addr, Asn> {
     let table = table(net.folder.path());
     let table = table.to_str().expect("the path is UTF-8");

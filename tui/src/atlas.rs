@@ -1,4 +1,5 @@
-//! The atlas of `get --atlas`: a file, or the newest that directories offer and a pinned key has signed.
+//! The atlas of `get --atlas`: a file, or the newest atlas that directories offer and that the
+//! user's key has signed.
 
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
@@ -8,13 +9,13 @@ use nearcast_service::atlas::{ATLAS_AGE_MAX, Cache, Follow, Following, Known};
 
 use crate::{error::CommandError, publisher::Publisher, screen::Screen};
 
-/// When everything else is done, an atlas that is being fetched is waited for this long.
+/// How long a finished command waits for an atlas that is still being fetched.
 pub(crate) const FINISH: Duration = Duration::from_secs(2);
 
 /// Where the atlas comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum AtlasSource {
-    /// Directories tell of it.
+    /// The newest atlas that directories offer.
     Auto,
     /// A file.
     File(PathBuf),
@@ -28,19 +29,19 @@ impl FromStr for AtlasSource {
     }
 }
 
-/// What is known before the node starts.
+/// The atlas settings, resolved before the node starts.
 pub(crate) struct Plan {
-    /// The atlas to begin with.
+    /// The atlas to begin with. `None`: no atlas yet.
     pub(crate) atlas: Option<Arc<Atlas>>,
     follow: Option<(Cache, PublisherKey)>,
 }
 
 impl Plan {
-    /// Loads a file, or the last good atlas of a key. That there is none, or that it is damaged, stops nobody: nearness
-    /// goes by address prefixes until a good one comes.
+    /// Loads the file, or the last good atlas of the key. A missing or damaged atlas of a key is no
+    /// error: until a good one comes, nearness goes by address prefixes.
     ///
     /// # Errors
-    /// When the file named by the user is of no use, or a key is missing.
+    /// The file named by the user cannot be used, or one of source and key is missing.
     pub(crate) fn make(
         source: Option<&AtlasSource>,
         key: Option<&Publisher>,
@@ -74,12 +75,12 @@ impl Plan {
         Ok(Plan { atlas, follow: Some((cache, key)) })
     }
 
-    /// Whether directories are to be asked for newer ones.
+    /// Whether to ask directories for newer atlases.
     pub(crate) fn follows(&self) -> bool {
         self.follow.is_some()
     }
 
-    /// Begins to fetch newer ones, if that is wanted.
+    /// Starts to fetch newer atlases. `None`: the atlas is a file, or there is none.
     pub(crate) fn follow(self, node: &Node, known: Known) -> Option<Following> {
         let (cache, key) = self.follow?;
         let version = self.atlas.map_or(0, |atlas| atlas.version());

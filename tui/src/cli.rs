@@ -1,4 +1,4 @@
-//! The command tree, and the way from a command to its end.
+//! The command tree, and how a command runs and ends.
 
 mod completions;
 mod demo;
@@ -21,7 +21,7 @@ use crate::{
     screen::Screen,
 };
 
-/// What options about what is printed stand below.
+/// Help heading of the options that decide what is printed.
 const TOLD: &str = "What is told";
 
 /// Delivers large files by letting the people who want them help each other, nearest first.
@@ -103,7 +103,7 @@ enum Command {
     Man(man::ManPages),
 }
 
-/// What stands below the options.
+/// The text below the options in `--help`.
 fn after(examples: &str) -> String {
     format!("{examples}\n\n{EXIT_CODES_HELP}")
 }
@@ -135,7 +135,7 @@ impl Command {
 }
 
 impl Cli {
-    /// The terminal as this command wants it used.
+    /// The terminal, set up for this command.
     pub(crate) fn screen(&self) -> Screen {
         Screen::new(self.command.quiet(), self.command.json())
     }
@@ -145,7 +145,8 @@ impl Cli {
         log::start(screen, self.verbose, self.log_format);
     }
 
-    /// Does what was asked, and says what went wrong. A second signal ends it at once, wherever it is.
+    /// Runs the command and prints its error, if it fails. A second signal ends the command at
+    /// once.
     pub(crate) async fn run(self, screen: &Screen) -> Exit {
         let json = self.command.json();
         let ended = match screen.watch().and_then(|()| Signals::listen_at_terminal()) {
@@ -157,14 +158,14 @@ impl Cli {
         };
         let Err(error) = ended else { return Exit::Ok };
         let exit = error.exit();
-        // Downloads have told their own ends.
+        // Each download has already printed how it ended.
         if !matches!(error, CommandError::Several { .. }) {
-            // What is wrong with data is the answer to `verify`, already given as an object.
+            // `verify` has already printed its result, which names the damage, as a JSON object.
             if json && !matches!(error, CommandError::Corrupt { .. }) {
                 screen.data(&event::failed(None, &error));
             }
             match error {
-                // Whoever stopped it made no error.
+                // A stop on request is no error.
                 CommandError::Stopped(_) | CommandError::Signal(_) => screen.say(&error.to_string()),
                 error => screen.complain(&error.to_string()),
             }
@@ -178,7 +179,8 @@ impl Command {
         match self {
             Command::Publish(publish) => publish.run(screen, signals).await,
             Command::Get(get) => get.run(screen, signals).await,
-            // Doors were passed before the line was parsed, unless something stands in front of them.
+            // `main` handles doors before it parses the line, unless options stand in front of the
+            // door.
             Command::Serve(_) => Err(Door::Serve.misplaced()),
             Command::Tracker(_) => Err(Door::Tracker.misplaced()),
             Command::Info(info) => info.run(screen).await,

@@ -1,5 +1,6 @@
-//! The demonstration: an origin and several peers in a pretended Internet, in this process, over real
-//! sockets. It uses what `publish`, `get`, `verify`, the seeder and `atlas build` use, and measures what they did.
+//! The demonstration: an origin and several peers in a pretended Internet, in this process, over
+//! real sockets. It calls the code behind `publish`, `get`, `verify`, the seeder and `atlas build`,
+//! and shows what it measured.
 
 mod content;
 mod internet;
@@ -26,12 +27,12 @@ use crate::{
     screen::{Screen, Slot, Style},
 };
 
-/// How often what is shown is brought up to date.
+/// How often the display is refreshed.
 const TICK: Duration = Duration::from_millis(100);
-/// What happens on a signal must be over before somebody sends another.
+/// Time to shut down after a signal. Short, so that nobody sends a second signal.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// Runs the whole play and removes everything it made, however it ends.
+/// Runs the whole demonstration, and removes everything it made, however it ends.
 pub(crate) async fn run(
     path: Option<PathBuf>,
     peers: u32,
@@ -84,7 +85,7 @@ async fn perform(
     }
 }
 
-/// From the first socket to the last complete copy.
+/// Runs the downloads, from the first socket to the last complete copy.
 async fn play(
     stage: &mut Stage,
     manifest: &Arc<Manifest>,
@@ -115,7 +116,7 @@ async fn play(
     Ok(())
 }
 
-/// A table that is redrawn, or lines.
+/// The display: a table that is redrawn, or lines.
 enum Show<'a> {
     Table(Slot, &'a Screen),
     Lines(Lines, &'a Screen),
@@ -142,7 +143,7 @@ impl<'a> Show<'a> {
         }
     }
 
-    /// Leaves the table where it is, and goes on below it.
+    /// Leaves the final table on the screen; later output goes below it.
     fn finish(mut self, model: &Model) {
         self.show(model);
         if let Show::Table(slot, screen) = self {
@@ -152,7 +153,7 @@ impl<'a> Show<'a> {
     }
 }
 
-/// Hashes every copy again, from the disk: what the peers say of themselves is not believed.
+/// Hashes every copy on disk again, because a peer's own report proves nothing.
 async fn check_copies(
     manifest: &Arc<Manifest>,
     folder: &Path,

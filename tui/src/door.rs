@@ -1,7 +1,7 @@
-//! `nearcast serve` and `nearcast tracker`: doors to the two services, which are programs of their own.
+//! `nearcast serve` and `nearcast tracker`: doors to the two services, which are separate programs.
 //!
-//! Invariant: what stands behind the name of a door belongs to the service. It is passed on as it is, `--help` too, so
-//! doors are looked for before the command line is parsed.
+//! Invariant: everything after the name of a door belongs to the service and is passed on
+//! unchanged, `--help` too. So `main` looks for doors before it parses the command line.
 
 use std::{
     env,
@@ -34,17 +34,18 @@ pub(crate) enum Door {
 }
 
 impl Door {
-    /// The door that a command line begins with, and what is passed through it. None if it begins with anything else.
+    /// The door that a command line begins with, and the arguments after it. `None`: the line does
+    /// not begin with a door.
     pub(crate) fn of(arguments: &[OsString]) -> Option<(Door, &[OsString])> {
         let (name, rest) = arguments.split_first()?;
         let door = [Door::Serve, Door::Tracker].into_iter().find(|door| name == door.name())?;
         Some((door, rest))
     }
 
-    /// Becomes the service, and so returns only if that is not possible; the reason.
+    /// Replaces this process with the service. Returns only on failure, with the reason.
     pub(crate) fn pass(self, arguments: &[OsString]) -> CommandError {
         let program = self.beside_us().unwrap_or_else(|| self.program().into());
-        // Without a slash in its name, it is looked for in PATH.
+        // A name without a slash is looked up in PATH.
         let source = Command::new(&program).args(self.first()).args(arguments).exec();
         match source.kind() {
             io::ErrorKind::NotFound => {
@@ -54,7 +55,7 @@ impl Door {
         }
     }
 
-    /// What is said when options stand in front of a door.
+    /// The error for options that stand in front of a door.
     pub(crate) fn misplaced(self) -> CommandError {
         let (name, program) = (self.name(), self.program());
         CommandError::BadOption(format!(
@@ -69,7 +70,7 @@ impl Door {
         }
     }
 
-    /// The program, and the package that brings it.
+    /// The name of the program, which is also the name of its package.
     fn program(self) -> &'static str {
         match self {
             Door::Serve => "nearcast-seeder",
@@ -77,7 +78,7 @@ impl Door {
         }
     }
 
-    /// What the service is given before anything else.
+    /// The argument that the service gets before all others. `None`: none.
     fn first(self) -> Option<&'static OsStr> {
         match self {
             Door::Serve => Some(OsStr::new("serve")),
@@ -85,7 +86,8 @@ impl Door {
         }
     }
 
-    /// The service of the same build, which lies in the same folder. It goes before any other in PATH.
+    /// The service in the same folder as this program, so of the same build. It is preferred to any
+    /// in PATH.
     fn beside_us(self) -> Option<PathBuf> {
         let path = env::current_exe().ok()?.with_file_name(self.program());
         path.is_file().then_some(path)

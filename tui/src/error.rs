@@ -14,7 +14,7 @@ use nearcast_service::signals::Signal;
 
 use crate::exit::Exit;
 
-/// A command did not do what it was asked.
+/// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     /// The node did not start.
@@ -29,10 +29,10 @@ pub(crate) enum CommandError {
     /// The embedded origin of the demonstration failed.
     #[error(transparent)]
     Seeder(#[from] SeederError),
-    /// An atlas is of no use.
+    /// An atlas file cannot be used.
     #[error(transparent)]
     Atlas(#[from] AtlasFileError),
-    /// A key file is of no use.
+    /// A key file cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// Nothing was published.
@@ -52,13 +52,13 @@ pub(crate) enum CommandError {
         /// What is wrong.
         source: ManifestError,
     },
-    /// Nothing came of a URL.
+    /// Nothing usable came from a URL.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// A line of a list of inputs is of no use.
+    /// A line of an input list cannot be used.
     #[error("{place}: {source}")]
     Input {
-        /// Where it stands.
+        /// The list and the number of the line.
         place: String,
         /// What is wrong.
         source: Box<CommandError>,
@@ -74,41 +74,41 @@ pub(crate) enum CommandError {
     /// Another file is where the `.torrent` should go.
     #[error("{} exists and is another torrent; use --overwrite to replace it, or -o to name another", .0.display())]
     Exists(PathBuf),
-    /// A door leads to a program that is not there.
+    /// A door leads to a program that is not installed.
     #[error(
         "nearcast {name} is the program {program}, which is neither beside nearcast nor in PATH; the package {program} brings it"
     )]
     NotInstalled {
         /// The name of the door.
         name: &'static str,
-        /// The program, and the package that brings it.
+        /// The name of the program and of its package.
         program: &'static str,
     },
-    /// Options that make no sense together or for this content.
+    /// Options contradict each other or do not fit this content.
     #[error("{0}")]
     BadOption(String),
     /// Data differs from the manifest.
     #[error("{bad} of {files} files are missing or damaged")]
     Corrupt {
-        /// Files that are not right.
+        /// Missing or damaged files.
         bad: usize,
-        /// Files of the content.
+        /// Files in the content.
         files: u32,
     },
-    /// Several downloads, the worst of which ended so. Each has said why already.
+    /// Several downloads failed. Each has already printed why.
     #[error("{failed} of {all} downloads failed")]
     Several {
         /// Downloads that failed.
         failed: usize,
         /// Downloads asked for.
         all: usize,
-        /// The worst end.
+        /// The worst exit code among the downloads.
         exit: Exit,
     },
-    /// Somebody stopped us; nothing was kept.
+    /// A signal stopped the command; nothing was kept.
     #[error("{}", name(*.0))]
     Signal(Signal),
-    /// Somebody stopped a download; what was received stays.
+    /// A signal stopped a download; the data received so far stays.
     #[error("{}; run the same command to continue", name(*.0))]
     Stopped(Signal),
 }
@@ -122,7 +122,7 @@ fn name(signal: Signal) -> &'static str {
 }
 
 impl CommandError {
-    /// How the process ends.
+    /// The exit code for this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             CommandError::Start(error) => error.into(),

@@ -1,4 +1,5 @@
-//! Exit codes: aria2's numbers for the same meanings, so that scripts know them already.
+//! Exit codes: the same numbers as aria2's for the same meanings, so that scripts know them
+//! already.
 
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use nearcast_node::{
 use nearcast_seeder::service::SeederError;
 use nearcast_service::signals::Signal;
 
-/// How the process ends. The discriminant is the exit code.
+/// The exit code of the process; the discriminant is the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -18,25 +19,25 @@ pub(crate) enum Exit {
     Ok = 0,
     /// Something that has no code of its own.
     Unknown = 1,
-    /// Bytes stopped coming.
+    /// No bytes came in time.
     Timeout = 2,
-    /// Nobody reached has the content.
+    /// No peer that was reached has the content.
     NotFound = 3,
     /// No peer could be reached, or the network cannot be used.
     Network = 6,
-    /// Stopped before the end; what is there stays.
+    /// Stopped before the end; the data received so far stays.
     Unfinished = 7,
-    /// No space left.
+    /// No space left on the disk.
     DiskFull = 9,
-    /// Something else is there already.
+    /// Other data is in the way, or another process uses it.
     Exists = 13,
     /// A file cannot be read or written.
     Io = 17,
-    /// A key cannot be used, or a signature is not there.
+    /// A key cannot be used, or a demanded signature is missing.
     Auth = 24,
     /// The command line, or a file named on it, makes no sense.
     BadOption = 28,
-    /// Data is not what its hash says.
+    /// Data does not match its hash.
     Checksum = 32,
     /// SIGHUP; state was saved.
     HungUp = 129,
@@ -47,7 +48,7 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// From harmless to what a caller must hear of first.
+    /// All exit codes, the least serious first.
     const BY_GRAVITY: [Exit; 15] = [
         Exit::Ok,
         Exit::Unfinished,
@@ -71,7 +72,7 @@ impl Exit {
         self as u8
     }
 
-    /// Of two ends of one command, the one to report.
+    /// Of two exit codes of one command, the one to report.
     pub(crate) fn worst(self, other: Exit) -> Exit {
         let gravity = |exit| Exit::BY_GRAVITY.iter().position(|&known| known == exit);
         if gravity(other) > gravity(self) { other } else { self }
@@ -99,7 +100,7 @@ impl From<&DownloadError> for Exit {
         match error {
             DownloadError::Unreachable(_) => Exit::Network,
             DownloadError::NotFound(_) => Exit::NotFound,
-            // What was asked for is not there to be had, whoever is asked.
+            // The content has no such file, so no peer can help.
             DownloadError::NothingSelected(_) => Exit::BadOption,
             DownloadError::TooLarge { .. } | DownloadError::Failed(_) => Exit::Unknown,
             DownloadError::TimedOut { .. } | DownloadError::Unserved(_) => Exit::Timeout,
@@ -109,7 +110,7 @@ impl From<&DownloadError> for Exit {
             | DownloadError::Kept { .. }
             | DownloadError::Edited(_)
             | DownloadError::SameName { .. } => Exit::Exists,
-            // Like a second aria2 on the same file: what is there belongs to somebody else now.
+            // As when a second aria2 works on the same file: another process uses the data.
             DownloadError::Busy(_) => Exit::Exists,
             DownloadError::DiskFull(_) | DownloadError::NoRoom { .. } => Exit::DiskFull,
             DownloadError::Io { .. } => Exit::Io,

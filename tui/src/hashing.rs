@@ -1,5 +1,5 @@
-//! Long sync work of the node's library (hashing files) on a blocking thread: with progress, and
-//! ended by a signal.
+//! Runs long blocking work (hashing files) on a blocking thread, with progress, and ends it on a
+//! signal.
 
 use std::{
     panic,
@@ -23,7 +23,7 @@ use crate::{
     units::{Bytes, percent},
 };
 
-/// Told by the workers, read by whoever shows it.
+/// Progress of the work: the workers write it, the display reads it.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     done: AtomicU64,
@@ -33,7 +33,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// The callback the library wants: bytes done of bytes in all.
+    /// The library's progress callback: bytes done, bytes in all.
     pub(crate) fn set(&self, done: u64, total: u64) {
         self.total.store(total, Ordering::Relaxed);
         // Workers report out of order.
@@ -45,17 +45,19 @@ impl Meter {
     }
 }
 
-/// How often progress is looked at.
+/// How often progress is read.
 const TICK: Duration = Duration::from_millis(100);
-/// How often a plain line about it is written.
+/// How often a plain progress line is written.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
-/// After a signal the work ends with the run in hand, unless the disk does not answer.
+/// How long to wait for the work to end after a signal. The work ends with the run in hand, unless
+/// the disk does not answer.
 const END_MAX: Duration = Duration::from_secs(10);
 
-/// Runs `work` on a blocking thread, shows `verb` and its progress, and cancels it on the first signal.
+/// Runs `work` on a blocking thread, shows `verb` and the progress, and cancels the work on the
+/// first signal.
 ///
 /// # Errors
-/// What `work` fails with, or the signal that ended it.
+/// The error of `work`, or the signal that ended it.
 pub(crate) async fn with_progress<T, E>(
     screen: &Screen,
     signals: &Signals,
@@ -74,13 +76,15 @@ where
     loop {
         tokio::select! {
             ended = &mut work => {
-                // Nobody aborts it, so the only way to no result is a panic, which goes on here.
+                // The task is never aborted, so it can only fail by a panic. The panic continues
+                // here.
                 let result = ended.unwrap_or_else(|died| panic::resume_unwind(died.into_panic()));
                 return result.map_err(Into::into);
             }
             signal = signals.first() => {
                 meter.cancelled.store(true, Ordering::Relaxed);
-                // Its threads borrow what it owns: let it end before anything is removed. It looks at the flag after each run.
+                // The threads of the work borrow its data, so the work ends before anything is
+                // removed. It looks at the flag after each run.
                 if timeout(END_MAX, work).await.is_err() {
                     screen.warn("a file is not read to the end, as the disk does not answer");
                 }
@@ -91,7 +95,7 @@ where
     }
 }
 
-/// A bar, lines or nothing, as the screen wants it.
+/// The progress display: a bar, lines or nothing, as the screen's style says.
 struct Display<'a> {
     screen: &'a Screen,
     verb: &'a str,
@@ -117,9 +121,9 @@ impl<'a> Display<'a> {
     }
 }
 
-/// What is done, with a bar if there is room for one.
+/// The progress line: share and bytes done, with a bar if there is room.
 fn line(verb: &str, done: u64, total: u64, room: usize) -> Line {
-    // Before anything is known nothing is done.
+    // A total of 0 means that it is not known yet: that shows as 0 percent.
     let part = percent(done, total.max(1));
     let with = |columns: usize, bytes: bool| {
         let line = Line::plain(format!("{verb} "));
@@ -161,7 +165,7 @@ mod tests {
     async fn what_the_work_returns_comes_back() {
         let done = run(|meter| {
             meter.set(7, 10);
-            // Workers report out of order; what was reached stays reached.
+            // Workers report out of order; the highest count stays.
             meter.set(3, 10);
             Ok(meter.get().0)
         });

@@ -1,8 +1,8 @@
-//! How everything that is shown on a terminal finds room: the first of several shapes that fits, parts that flow from line to
+//! Fits text to the terminal: the first of several shapes that fits, parts that flow from line to
 //! line, and tables ([`table`]) that leave columns out.
 //!
-//! Nothing stands in the last column, because terminals wrap a line that fills them. So all of it is told how much room there is
-//! ([`room`]), and not how wide the terminal is.
+//! The last column stays empty, because terminals wrap a line that fills it. So all functions take
+//! the room that text may use ([`room`]), not the width of the terminal.
 
 pub(crate) mod line;
 pub(crate) mod table;
@@ -12,10 +12,10 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 use self::line::Line;
 use crate::units::percent;
 
-/// What is assumed of whoever does not say how wide it is: files, and strange terminals.
+/// Width assumed where none is known: for files, and for terminals that do not tell it.
 pub(crate) const COLUMNS: u16 = 80;
 
-/// Columns that may be written to, of so many.
+/// Columns that text may use on a terminal of `columns` columns.
 pub(crate) fn room(columns: u16) -> usize {
     usize::from(columns.saturating_sub(1))
 }
@@ -30,7 +30,7 @@ pub(crate) fn width_of(letter: char) -> usize {
     letter.width().unwrap_or_default()
 }
 
-/// A text in so many columns at most; what is cut off is marked.
+/// A text in at most `columns` columns. A `…` marks the cut.
 pub(crate) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -48,13 +48,13 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
     short
 }
 
-/// Full blocks for what is there; the last one only when everything is.
+/// Full blocks for the part that is done. The last block is full only when all is done.
 pub(crate) fn bar(part: u64, total: u64, columns: usize) -> String {
     let full = usize::from(percent(part, total)) * columns / 100;
     format!("{}{}", "█".repeat(full), "░".repeat(columns - full))
 }
 
-/// The first of several lines that fits; of the last one, as much as does.
+/// The first line that fits into `room`. If none fits: the last line, cut.
 pub(crate) fn first_that_fits(lines: impl IntoIterator<Item = Line>, room: usize) -> Line {
     let mut last = Line::default();
     for line in lines {
@@ -66,13 +66,13 @@ pub(crate) fn first_that_fits(lines: impl IntoIterator<Item = Line>, room: usize
     last.cut(room)
 }
 
-/// Parts with commas between them, as many on a line as fit; what follows the first line is indented. A part that fits into no
-/// line has one for itself, and is whole: paths and keys are copied from there.
+/// Parts joined by commas, as many on a line as fit. Lines after the first are indented. A part too
+/// long for any line gets its own line and is not cut, so that people can copy paths and keys.
 pub(crate) fn flow(parts: &[String], room: usize) -> Vec<String> {
     flow_from("", parts, room)
 }
 
-/// The same below a line that it belongs to.
+/// Like [`flow`], with the first line indented too, as it belongs to the line above.
 pub(crate) fn flow_below(parts: &[String], room: usize) -> Vec<String> {
     flow_from(INDENT, parts, room)
 }
@@ -92,14 +92,14 @@ fn flow_from(indent: &str, parts: &[String], room: usize) -> Vec<String> {
     lines
 }
 
-/// What belongs to the line above begins with this.
+/// Indentation of a line that belongs to the line above.
 pub(crate) const INDENT: &str = "  ";
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// The widths that everything is drawn at.
+    /// The terminal widths that tests draw at.
     pub(crate) const WIDTHS: [u16; 5] = [120, 100, 80, 60, 40];
 
     #[test]

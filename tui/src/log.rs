@@ -1,5 +1,5 @@
-//! The client's log: on standard error, around whatever progress is shown there, warnings and worse unless
-//! more is asked for.
+//! The client's log: on standard error, around any progress display. It has warnings and errors,
+//! and more on request.
 
 use std::env;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::screen::Screen;
 
-/// What is logged unless somebody says otherwise: what goes wrong here, not in every peer out there.
+/// The default log filter: problems of this process, not those of every remote peer.
 const DEFAULT: &str =
     "off,nearcast=warn,nearcast_core=warn,nearcast_node=warn,nearcast_seeder=error,nearcast_service=warn";
 
@@ -23,7 +23,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// Starts the log; call once. `verbose` counts how often more was asked for; else RUST_LOG chooses.
+/// Starts the log; call once. `verbose` is the number of `-v`. With 0, RUST_LOG chooses.
 pub(crate) fn start(screen: &Screen, verbose: u8, format: LogFormat) {
     let json = format == LogFormat::Json;
     let screen = screen.clone();
@@ -38,12 +38,12 @@ pub(crate) fn start(screen: &Screen, verbose: u8, format: LogFormat) {
     }
 }
 
-/// Whoever asks for a log wants to know when things happened.
+/// Whether the user asked for a log; such a log shows the time of each event.
 fn is_asked_for(verbose: u8) -> bool {
     verbose > 0 || env::var_os(EnvFilter::DEFAULT_ENV).is_some()
 }
 
-/// As everything else that a program says to a person: `warning: …`.
+/// The word before a log line, as in all other messages to people: `warning: …`.
 fn word(level: Level) -> &'static str {
     match level {
         Level::ERROR => "error: ",

@@ -21,8 +21,9 @@ use clap::Parser;
 
 use crate::{cli::Cli, door::Door, exit::Exit, screen::Screen};
 
-/// Frames come and go by the thousand, each a quarter of a megabyte: the system's allocator gives such memory back to the
-/// kernel every time and faults it in again, which took a fifth of a download's CPU time.
+/// Frames of a quarter of a megabyte are allocated and freed by the thousand. The system's
+/// allocator returns such memory to the kernel each time and faults it in again, which took a fifth
+/// of a download's CPU time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::BadOption } else { Exit::Ok };
-            // Help that nobody can read is no reason for another error.
+            // If the help text cannot be written, there is no better place for another error.
             let _ = error.print();
             return exit.into();
         }
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
         }
     };
     let exit = runtime.block_on(cli.run(&screen));
-    // Whatever still blocks after a second signal must not keep the process.
+    // A thread that still blocks after a second signal must not keep the process alive.
     runtime.shutdown_background();
     exit.into()
 }

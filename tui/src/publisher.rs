@@ -1,4 +1,4 @@
-//! Publishers as people name them: by their public key, or by a file that has it.
+//! Publishers as people name them: by public key, or by a file that holds it.
 
 use std::{fs, io::Read, path::PathBuf, str::FromStr};
 
@@ -7,15 +7,15 @@ use nearcast_node::key::{KeyError, is_secret_key};
 
 use crate::error::CommandError;
 
-/// Larger than any key; a file beyond it holds none.
+/// The most that is read of a key file, in bytes. Larger than any key.
 const FILE_BYTES_MAX: u64 = 4096;
 
-/// Whose signature is demanded.
+/// The publisher whose signature is demanded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Publisher {
-    /// By the key itself, as `nearcast key show` prints it.
+    /// The public key, as `nearcast key show` prints it.
     Key(PublisherKey),
-    /// By a file that holds that text.
+    /// A file that holds that text.
     File(PathBuf),
 }
 
@@ -31,10 +31,10 @@ impl FromStr for Publisher {
 }
 
 impl Publisher {
-    /// The key, read from the file if it is in one.
+    /// The key itself; read from the file if there is one.
     ///
     /// # Errors
-    /// If the file cannot be read, or holds no public key.
+    /// The file cannot be read, or holds no public key.
     pub(crate) fn key(&self) -> Result<PublisherKey, CommandError> {
         let path = match self {
             Publisher::Key(key) => return Ok(*key),

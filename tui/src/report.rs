@@ -1,4 +1,4 @@
-//! How one download is told: as JSON events, plain lines, a bar, or not at all.
+//! How one download is reported: as JSON events, as plain lines, as a bar, or not at all.
 
 pub(crate) mod bar;
 pub(crate) mod event;
@@ -20,15 +20,16 @@ use crate::{
     units::Bytes,
 };
 
-/// Tells of one download. It sees snapshots, never the download itself, so it cannot slow it down.
+/// Reports one download. It sees only snapshots of the download, so it cannot slow the download
+/// down.
 pub(crate) struct Report {
     screen: Screen,
     content: ContentId,
-    /// Several downloads may share a terminal: errors say whose they are.
+    /// What the content is called. Several downloads may share a terminal, so errors begin with it.
     label: String,
     voice: Voice,
     giving: Giving,
-    /// The peers are shown below the bar.
+    /// Whether to show the peers below the bar.
     with_peers: bool,
 }
 
@@ -40,7 +41,7 @@ enum Voice {
 }
 
 impl Report {
-    /// `name` is what the content is called until its manifest is known.
+    /// `name` is what to call the content until its manifest is known.
     pub(crate) fn new(screen: &Screen, json: bool, content: ContentId, name: Option<&str>) -> Report {
         let label = text::label(name, content);
         let voice = match screen.style() {
@@ -53,7 +54,7 @@ impl Report {
         Report { screen, content, label, voice, giving, with_peers: false }
     }
 
-    /// The newest snapshot; `fresh` when it was not seen before.
+    /// Reports the newest snapshot. `fresh`: this snapshot is new.
     pub(crate) fn on_progress(&mut self, now: Instant, progress: &Progress, fresh: bool) {
         self.giving.look(now, &progress.neighbours);
         match &mut self.voice {
@@ -70,7 +71,7 @@ impl Report {
         }
     }
 
-    /// Somebody wants the peers below the bar, or no longer.
+    /// Shows or hides the peers below the bar.
     pub(crate) fn show_peers(&mut self, with_peers: bool, progress: &Progress) {
         self.with_peers = with_peers;
         if let Voice::Bar(bar) = &mut self.voice {
@@ -78,7 +79,7 @@ impl Report {
         }
     }
 
-    /// Somebody wants to know who the peers are.
+    /// Prints the list of peers once.
     pub(crate) fn on_asked_for_peers(&mut self, progress: &Progress) {
         match &mut self.voice {
             Voice::Events(events) => self.screen.data(&events.peers(progress, &self.giving)),
@@ -95,7 +96,7 @@ impl Report {
         }
     }
 
-    /// Everything wanted is here.
+    /// The download is complete: prints the summary.
     pub(crate) fn on_finished(&mut self, summary: &Summary) {
         if let Voice::Bar(bar) = &self.voice {
             bar.clear();
@@ -113,20 +114,20 @@ impl Report {
         }
     }
 
-    /// It ended without its content. Errors are said whatever the style.
+    /// The download failed: prints the error, whatever the style.
     pub(crate) fn on_failed(&mut self, error: &CommandError) {
         match &mut self.voice {
             Voice::Events(events) => self.screen.data(&events.on_failed(error)),
             Voice::Bar(bar) => bar.leave(),
             Voice::Lines(_) | Voice::Silent => {}
         }
-        // Who stopped it knows, and is told once how all of it goes on.
+        // The user stopped the download. How to continue is printed once for the whole command.
         if !matches!(error, CommandError::Stopped(_)) {
             self.screen.complain(&format!("{}: {error}", self.label));
         }
     }
 
-    /// Seeding is over as well.
+    /// Seeding has ended as well.
     pub(crate) fn on_left(&mut self, uploaded: u64) {
         match &mut self.voice {
             Voice::Events(events) => self.screen.data(&events.on_left(uploaded)),

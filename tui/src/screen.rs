@@ -1,7 +1,7 @@
-//! The two streams: data on standard output, everything else on standard error.
+//! The two output streams: data on standard output, everything else on standard error.
 //!
-//! Invariant: what is written while progress bars are shown goes around them, and nothing that passes here
-//! can command the terminal, whatever strangers called their files.
+//! Invariant: all output goes around the progress bars, and nothing printed here can send commands
+//! to the terminal, whatever names strangers gave their files.
 
 mod canvas;
 mod job;
@@ -27,18 +27,18 @@ pub(crate) use self::{
 };
 use crate::layout::{self, COLUMNS, line::Line};
 
-/// How progress is told.
+/// How to show progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Bars that are redrawn, on a terminal.
+    /// Bars that are redrawn on a terminal.
     Bars,
-    /// A plain line now and then.
+    /// A plain line from time to time.
     Lines,
-    /// Not at all: `--quiet`, or JSON on the other stream.
+    /// No progress: `--quiet`, or JSON on the other stream.
     Nothing,
 }
 
-/// The terminal, or what stands for it. Clones share it.
+/// The terminal, or the file or pipe in its place. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Screen {
     style: Style,
@@ -46,12 +46,12 @@ pub(crate) struct Screen {
     json: bool,
     live: Live,
     modes: Modes,
-    /// Whoever reads our output went away: there is no more use in writing.
+    /// The reader of our standard output has closed it, so nothing more is written there.
     reader_gone: Arc<AtomicBool>,
 }
 
 impl Screen {
-    /// Looks at where standard error leads.
+    /// Chooses the style by the options and by whether standard error is a terminal.
     pub(crate) fn new(quiet: bool, json: bool) -> Screen {
         let style = if quiet || json {
             Style::Nothing
@@ -65,10 +65,11 @@ impl Screen {
         Screen { style, quiet, json, live, modes, reader_gone }
     }
 
-    /// Looks after the terminal, for as long as the runtime runs: it may change its size, or be given to others.
+    /// Watches the terminal while the runtime runs: it may change its size, and other processes may
+    /// get it.
     ///
     /// # Errors
-    /// When the system refuses to install a handler. Must be called inside a tokio runtime.
+    /// The system refuses to install a signal handler. Must be called inside a tokio runtime.
     pub(crate) fn watch(&self) -> io::Result<()> {
         match self.style {
             Style::Bars => watch::begin(self.live.clone(), self.modes.clone()),
@@ -76,23 +77,24 @@ impl Screen {
         }
     }
 
-    /// Reads keys from the terminal, if there is one at both ends, until what is returned is dropped.
+    /// Reads keys from the terminal, until the returned value is dropped. `None`: standard input or
+    /// standard error is not a terminal.
     pub(crate) fn keys(&self, press: impl Fn(Key) + Send + 'static) -> Option<Keys> {
         let seen = self.style == Style::Bars;
         seen.then(|| Keys::read(self.modes.clone(), press)).flatten()
     }
 
-    /// How progress is told.
+    /// How to show progress.
     pub(crate) fn style(&self) -> Style {
         self.style
     }
 
-    /// Where lines are redrawn in place.
+    /// The lines that are redrawn in place.
     pub(crate) fn live(&self) -> &Live {
         &self.live
     }
 
-    /// Columns that whoever writes lines has for them.
+    /// Columns that a line may take.
     pub(crate) fn room(&self) -> usize {
         layout::room(match self.style {
             Style::Bars => live::size().columns,
@@ -100,7 +102,7 @@ impl Screen {
         })
     }
 
-    /// Lines that stay, painted.
+    /// Prints lines for good, with colours.
     pub(crate) fn keep(&self, lines: &[Line]) {
         if !self.quiet && self.style != Style::Nothing {
             let painted = |line: &Line| line.painted(wants_colour());
@@ -108,24 +110,24 @@ impl Screen {
         }
     }
 
-    /// Something worth a line, unless nobody wants lines.
+    /// Prints a notice, unless `--quiet` or JSON is on.
     pub(crate) fn say(&self, sentence: &str) {
         if !self.quiet && self.style != Style::Nothing {
             self.write_error(&printable(sentence));
         }
     }
 
-    /// Something that is no error and must be known even when `--quiet`.
+    /// Prints a warning, even when `--quiet`.
     pub(crate) fn warn(&self, sentence: &str) {
         self.write_error(&format!("warning: {}", printable(sentence)));
     }
 
-    /// Something that must be known even when `--quiet`.
+    /// Prints an error, even when `--quiet`.
     pub(crate) fn complain(&self, sentence: &str) {
         self.write_error(&format!("error: {}", printable(sentence)));
     }
 
-    /// One line of data.
+    /// Prints one line of data on standard output.
     pub(crate) fn data(&self, line: &str) {
         if self.reader_gone.load(Ordering::Relaxed) {
             return;
@@ -140,30 +142,30 @@ impl Screen {
         }
     }
 
-    /// Where log lines pass around the bars.
+    /// A writer for the log, which writes around the bars.
     pub(crate) fn log(&self) -> LogWriter {
         LogWriter(self.live.clone())
     }
 
     fn write_error(&self, line: &str) {
         self.live.aside(|| {
-            // Nothing is left to tell about a standard error that is closed.
+            // If standard error is closed, there is nowhere to report that.
             let _ = writeln!(io::stderr(), "{line}");
         });
     }
 }
 
-/// Redrawing needs a terminal that understands it.
+/// Whether lines can be redrawn: only on a terminal that understands it.
 fn is_live(terminal: bool) -> bool {
     terminal && env::var_os("TERM").is_none_or(|kind| kind != "dumb")
 }
 
-/// Colours only where they are wanted: <https://no-color.org>.
+/// Whether to use colours: <https://no-color.org>.
 fn wants_colour() -> bool {
     env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// One log event on its way to standard error.
+/// Writes log events to standard error, around the bars.
 pub(crate) struct LogWriter(Live);
 
 impl Write for LogWriter {

@@ -1,4 +1,5 @@
-//! What a person names on the command line: a link, a content id, a `.torrent` file, or the URL of one.
+//! The contents that a person names on the command line: a link, a content id, a `.torrent` file,
+//! or a URL of such a file.
 
 use std::{
     fs,
@@ -22,17 +23,17 @@ use nearcast_node::{
 
 use crate::error::CommandError;
 
-/// A content, named.
+/// A content as the user named it.
 #[derive(Clone, Debug)]
 pub(crate) enum Named {
-    /// By a link: the manifest is still out there.
+    /// A link. The manifest must still be fetched.
     Link(Magnet),
-    /// By a file that was read and checked.
+    /// A `.torrent` that was read and checked.
     Torrent(Arc<Manifest>),
 }
 
 impl Named {
-    /// Reads a link or a file. A file that is called like a content id is a file.
+    /// Reads a link or a file. If a file has the name of a content id, the file is read.
     pub(crate) fn parse(text: &str) -> Result<Named, CommandError> {
         let is_scheme = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:"));
         if is_scheme || is_meant_as_link(text) && !Path::new(text).exists() {
@@ -41,7 +42,7 @@ impl Named {
         Ok(Named::Torrent(Arc::new(read_torrent(Path::new(text))?)))
     }
 
-    /// The same, and what is at a URL.
+    /// Like [`Named::parse`], but also fetches a URL.
     pub(crate) async fn find(text: &str, proxies: &Proxies) -> Result<Named, CommandError> {
         let trimmed = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'));
         if !torrent_url::is_url(trimmed) {
@@ -53,13 +54,13 @@ impl Named {
         }
     }
 
-    /// The content of a `.torrent` that was read from somewhere.
+    /// Parses a `.torrent`. `from` names its origin in errors.
     pub(crate) fn of_bytes(bytes: &[u8], from: &Path) -> Result<Named, CommandError> {
         let unusable = |source| CommandError::Torrent { path: PathBuf::from(from), source };
         Ok(Named::Torrent(Arc::new(Manifest::parse(bytes).map_err(unusable)?)))
     }
 
-    /// Which content it is.
+    /// The id of the content.
     pub(crate) fn content(&self) -> ContentId {
         match self {
             Named::Link(magnet) => magnet.content,
@@ -67,7 +68,7 @@ impl Named {
         }
     }
 
-    /// The link, if it is one.
+    /// The link. `None`: the content was named by a `.torrent`.
     pub(crate) fn link(&self) -> Option<&Magnet> {
         match self {
             Named::Link(magnet) => Some(magnet),
@@ -75,7 +76,7 @@ impl Named {
         }
     }
 
-    /// Its name, if known already. From a stranger: not safe for a terminal.
+    /// The name, if known. It comes from strangers: not safe for a terminal.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {
             Named::Link(magnet) => magnet.name.as_deref(),
@@ -83,7 +84,7 @@ impl Named {
         }
     }
 
-    /// Whose signatures in a `.torrent` do not verify.
+    /// The keys whose signatures in the `.torrent` do not verify.
     pub(crate) fn bad_signatures(&self) -> &[PublisherKey] {
         match self {
             Named::Link(_) => &[],
@@ -91,7 +92,7 @@ impl Named {
         }
     }
 
-    /// What the node is told.
+    /// Turns this into the source that the node takes.
     pub(crate) fn into_source(self) -> Source {
         match self {
             Named::Link(magnet) => Source::Magnet(magnet),
@@ -100,7 +101,7 @@ impl Named {
     }
 }
 
-/// Reads a `.torrent`, at most as much of it as a valid one may have.
+/// Reads a `.torrent`, at most as many bytes as a valid one may have.
 pub(crate) fn read_torrent(path: &Path) -> Result<Manifest, CommandError> {
     let unreadable = |source| CommandError::Io { path: PathBuf::from(path), source };
     let mut bytes = Vec::new();

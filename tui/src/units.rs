@@ -2,7 +2,8 @@
 
 pub(crate) use nearcast_service::quantity::{Bytes, Rate, Span};
 
-/// Whole percent of a total, never 100 before everything is there. An empty total is complete.
+/// Part of a total in whole percent, and 100 only when the part is complete. An empty total is
+/// complete.
 pub(crate) fn percent(part: u64, total: u64) -> u8 {
     if part >= total {
         return 100;
@@ -10,7 +11,7 @@ pub(crate) fn percent(part: u64, total: u64) -> u8 {
     (u128::from(part) * 100 / u128::from(total)) as u8
 }
 
-/// A number of things, in words: `1 file`, `2 files`.
+/// A count with its noun: `1 file`, `2 files`.
 pub(crate) fn counted(number: u32, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {thing}{plural}")

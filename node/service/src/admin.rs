@@ -1,7 +1,8 @@
-//! The admin listener: `/`, `/status.json`, `/livez`, `/readyz`, `/healthz` and `/metrics`, for those who run a service.
+//! The admin listener, for the operator of a service: `/`, `/status.json`, `/livez`, `/readyz`,
+//! `/healthz` and `/metrics`.
 //!
-//! Invariant: whoever connects here can hold nothing that others need. Connections are few and short, and
-//! nothing is ever changed by a request.
+//! Invariant: a client of this listener cannot hold a resource that others need. Connections are
+//! few and short, and no request changes anything.
 
 mod listener;
 
@@ -32,47 +33,48 @@ use crate::{
     status::{self, Desk, Status},
 };
 
-/// Where the admin listener is.
+/// The address of the admin listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminAt {
-    /// Nowhere.
+    /// No admin listener.
     Off,
-    /// There.
+    /// Listen on an address.
     At {
-        /// Its address.
+        /// The address.
         address: SocketAddr,
-        /// Nobody asked for it by name: another port will do when this one is taken.
+        /// The operator did not choose this address: the listener takes another port if this one is
+        /// in use.
         may_move: bool,
     },
 }
 
-/// One thing a probe looks at.
+/// One condition that a probe checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Condition {
-    /// What it is called.
+    /// The name of the condition.
     pub name: &'static str,
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub holds: bool,
 }
 
-/// A look at everything, which takes a moment.
+/// A future that collects the whole status; it takes a moment.
 pub type Overview<'a> = Pin<Box<dyn Future<Output = Status> + Send + 'a>>;
 
-/// How a service is, told to whoever asks.
+/// How a service reports its state to the admin listener.
 pub trait Vitals: Send + Sync + 'static {
-    /// What must hold for the process to be worth keeping.
+    /// The conditions that make the process worth keeping.
     fn live(&self) -> Vec<Condition>;
 
-    /// What must hold for clients to be sent here.
+    /// The conditions that make it right to send clients here.
     fn ready(&self) -> Vec<Condition>;
 
-    /// Every counter there is, in OpenMetrics text.
+    /// All counters, in OpenMetrics text.
     ///
     /// # Errors
-    /// When the name of a metric is none.
+    /// If a metric has an invalid name.
     fn metrics(&self) -> Result<String, fmt::Error>;
 
-    /// All that is told of it to people. It ends also when the service hangs.
+    /// The status for people. It resolves even if the service hangs.
     fn overview(&self) -> Overview<'_>;
 
     /// Whether all of [`Vitals::live`] holds.
@@ -95,7 +97,7 @@ pub struct AdminListener {
     connections: Evictions,
 }
 
-/// It cannot listen.
+/// The admin listener cannot listen.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "cannot listen on {address} for the admin: {source}; choose another with --admin IP:PORT, or --admin off"
@@ -106,10 +108,10 @@ pub struct AdminError {
 }
 
 impl AdminListener {
-    /// Listens where the settings say; none if they say nowhere.
+    /// Listens on the configured address. `None`: the settings ask for no listener.
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// If the address cannot be bound.
     pub async fn start(admin: AdminAt, vitals: Arc<dyn Vitals>) -> Result<Option<AdminListener>, AdminError> {
         let AdminAt::At { address, may_move } = admin else { return Ok(None) };
         let failed = |source| AdminError { address, source };
@@ -126,7 +128,7 @@ impl AdminListener {
         let listener = ShortListener::new(socket, connections.clone());
         let (stop, stopped) = oneshot::channel::<()>();
         let serve = axum::serve(listener, router(vitals, address.ip())).with_graceful_shutdown(async {
-            // Whoever drops the sender means the same.
+            // A dropped sender means stop, too.
             let _ = stopped.await;
         });
         let vital = Vital::default();
@@ -134,22 +136,22 @@ impl AdminListener {
         Ok(Some(AdminListener { address, stop, server, vital, connections }))
     }
 
-    /// Where it listens.
+    /// The address it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Tells if it fails.
+    /// Reports a failure of the server task.
     pub fn vital(&self) -> &Vital {
         &self.vital
     }
 
-    /// Closes every connection, and ends.
+    /// Closes every connection and stops the server.
     pub async fn stop(self) {
-        // The server is gone only if it panicked.
+        // The receiver is gone only if the server panicked.
         let _ = self.stop.send(());
         self.connections.evict_all();
-        // The same goes for its outcome; it cannot fail.
+        // The result is an error only if the server panicked, too: serving itself cannot fail.
         let _ = self.server.await;
     }
 }
@@ -163,7 +165,7 @@ fn router(vitals: Arc<dyn Vitals>, bound: IpAddr) -> Router {
         .route("/healthz", get(ready))
         .route("/metrics", get(scrape))
         .with_state(Arc::new(Desk::new(vitals)));
-    // On an address the operator chose, names are the operator's, too.
+    // If the operator chose the address, the operator may give it host names, too.
     if bound.is_loopback() { router.layer(middleware::from_fn(refuse_strangers)) } else { router }
 }
 
@@ -226,8 +228,9 @@ async fn scrape(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Response {
     }
 }
 
-/// A web page whose name leads to 127.0.0.1 must not read what only this machine may: its browser says that
-/// name, and whose page it is.
+/// Refuses requests of foreign web pages. A web page can make its host name resolve to 127.0.0.1
+/// and would then read what only this machine may read. The browser gives it away: it sends that
+/// name as `Host`, and the page's `Origin`.
 async fn refuse_strangers(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
     if request.headers().contains_key(header::ORIGIN) || !host.is_none_or(is_ours) {
@@ -239,7 +242,7 @@ async fn refuse_strangers(request: Request, next: Next) -> Response {
 fn is_ours(host: &str) -> bool {
     let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let name = match host.rsplit_once(':') {
-        // An IPv6 address has colons of its own; with a port it stands in brackets.
+        // An IPv6 address contains colons; with a port it stands in brackets.
         Some((name, port)) if is_port(port) && (name.ends_with(']') || !name.contains(':')) => name,
         _ => host,
     };

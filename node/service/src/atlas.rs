@@ -1,8 +1,9 @@
-//! The atlas that comes by itself: directories tell of newer ones, the swarm brings them, a pinned key says which are
-//! to be believed, and the last good one is kept for the next run.
+//! The atlas that updates itself. Directories announce newer atlases, the swarm delivers them, a
+//! pinned key decides which to trust, and the last good atlas is kept for the next run.
 //!
-//! Invariants: nothing is used that the key has not signed, nor anything older than what is in use; what is kept is
-//! replaced as a whole; a download that fails changes nothing and fails nothing else; the first one is not an old one.
+//! Invariants: only an atlas signed by the pinned key is used, and never an older one than the one
+//! in use; the kept file is replaced as a whole; a failed download changes nothing and breaks
+//! nothing else; the first atlas must not be too old.
 
 mod age;
 mod attempt;

@@ -1,4 +1,5 @@
-//! `serve`, as every service has it: an option for each setting, `--config`, `--check-config` and `--json`.
+//! The `serve` command, the same for every service: an option for each setting, `--config`,
+//! `--check-config` and `--json`.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -20,16 +21,16 @@ const CHECK: &str = "check-config";
 const JSON: &str = "json";
 const QUIET: &str = "quiet";
 
-/// A wrong command line or configuration ends as in `nearcast`.
+/// Exit code for a wrong command line or configuration, as in `nearcast`.
 pub const EXIT_BAD_OPTION: u8 = 28;
-/// A listener that could not be had.
+/// Exit code for a listener that cannot be opened.
 pub const EXIT_NETWORK: u8 = 6;
-/// A folder or file that cannot be used.
+/// Exit code for a folder or file that cannot be used.
 pub const EXIT_IO: u8 = 17;
-/// A key that cannot be used.
+/// Exit code for a key that cannot be used.
 pub const EXIT_AUTH: u8 = 24;
 
-/// What stands in the manual of every service.
+/// The exit codes, as text for the manual of every service.
 pub const EXIT_CODES: &str = "\
 Exit codes:
     0  stopped by SIGTERM        24  the identity cannot be used
@@ -37,16 +38,16 @@ Exit codes:
     6  cannot listen            130  stopped by SIGINT
    17  a folder cannot be used";
 
-/// What `serve` was given.
+/// The arguments of `serve`.
 #[derive(Clone, Debug)]
 pub struct Serve<S> {
     /// Where settings come from.
     pub sources: Sources<S>,
-    /// Tell what is wrong with the configuration, or what it comes to, instead of serving.
+    /// Report the problems of the configuration, or its values, instead of serving.
     pub check: bool,
     /// Print JSON.
     pub json: bool,
-    /// Of a configuration that is checked, print only what is wrong.
+    /// With `check`: print only problems.
     pub quiet: bool,
 }
 
@@ -74,12 +75,12 @@ impl<S: Setting> Args for Serve<S> {
     }
 }
 
-/// What a command that has settings was given of them.
+/// The arguments of a command that has settings.
 #[derive(Clone, Debug)]
 pub struct Told<S> {
     /// Where settings come from.
     pub sources: Sources<S>,
-    /// Tell what is wrong with the configuration, or what it comes to, and do nothing else.
+    /// Report the problems of the configuration, or its values, and do nothing else.
     pub check: bool,
 }
 
@@ -153,13 +154,13 @@ fn option<S: Setting>(about: &'static About<S>) -> Arg {
     };
     match about.kind {
         kind if kind.is_list() => option.action(ArgAction::Append),
-        // Alone it means yes; "--publish=false" takes back what a file says.
+        // The bare option means yes. `--publish=false` overrides a file.
         Kind::Switch => option.num_args(0..=1).require_equals(true).default_missing_value("true"),
         _ => option,
     }
 }
 
-/// How a service whose node could not start ends.
+/// The exit code for a node that could not start.
 pub fn exit_of_start(error: &StartError) -> u8 {
     match error {
         StartError::Identity { .. } => EXIT_AUTH,
@@ -167,7 +168,8 @@ pub fn exit_of_start(error: &StartError) -> u8 {
     }
 }
 
-/// How a service that was stopped ends: SIGTERM is how services are asked to, so that is success.
+/// The exit code after a signal. SIGTERM is the usual way to stop a service, so it counts as
+/// success.
 pub fn exit_of_signal(signal: Signal) -> ExitCode {
     ExitCode::from(match signal {
         Signal::Terminate => 0,

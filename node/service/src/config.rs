@@ -1,4 +1,4 @@
-//! Where the values of settings come from, and what is wrong with them.
+//! Where the values of settings come from, and the problems found in them.
 
 mod file;
 mod layers;
@@ -10,7 +10,7 @@ pub use self::{
     sample::sample,
 };
 
-/// Everything that is wrong with a configuration, a sentence a line.
+/// All problems of a configuration, one sentence a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct Problems(pub Vec<String>);

@@ -1,13 +1,13 @@
-//! Log lines that can do nothing to a terminal, whatever strangers called their files.
+//! Log lines that are harmless to a terminal, whatever names strangers give their files.
 //!
-//! Invariant: what comes out of one event is one line, without any control character but its end. The log
-//! is not coloured, so nothing that a terminal obeys has a business in it.
+//! Invariant: one event becomes one line, with no control character but the newline at its end. The
+//! log has no colours, so it needs no control characters.
 
 use std::io::{self, Write};
 
 use nearcast_core::paths::{printable, printable_json};
 
-/// A writer that makes each event harmless on its way to another.
+/// A writer that makes each event harmless and passes it to another writer.
 #[derive(Debug)]
 pub struct Harmless<W> {
     to: W,
@@ -15,14 +15,14 @@ pub struct Harmless<W> {
 }
 
 impl<W: Write> Harmless<W> {
-    /// `json`: events are JSON, and stay it.
+    /// `json`: events are JSON, and stay valid JSON.
     pub fn new(to: W, json: bool) -> Harmless<W> {
         Harmless { to, json }
     }
 }
 
 impl<W: Write> Write for Harmless<W> {
-    /// Takes a whole event, as the log hands them out.
+    /// Takes one whole event, as the log writes them.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
         let text = text.strip_suffix('\n').unwrap_or(&text);
@@ -56,7 +56,7 @@ mod tests {
         }
     }
 
-    /// What a log with this format writes about a hostile name, as message, field and error.
+    /// The log line for a hostile name as message, field and error, in this format.
     fn logged(json: bool, name: &str) -> String {
         let kept = Kept::default();
         let to = kept.clone();

@@ -1,15 +1,15 @@
-//! Log lines as systemd's journal takes them: it has the time and the name of the service already, and wants to know how
-//! important a line is (sd-daemon(3)).
+//! Log lines for systemd's journal. The journal already knows the time and the service's name, and
+//! needs the priority of each line (sd-daemon(3)).
 
 use std::{env, io};
 
 use rustix::fs::fstat;
 use tracing::Level;
 
-/// Names the device and inode of the stream that leads to the journal (systemd.exec(5)).
+/// The device and inode of the stream that leads to the journal (systemd.exec(5)).
 const VARIABLE: &str = "JOURNAL_STREAM";
 
-/// Whether standard error leads to the journal. A pipe or file that somebody put in its place does not.
+/// Whether standard error leads to the journal. It does not if it was redirected to a pipe or file.
 pub(crate) fn is_read_by_it() -> bool {
     let told = env::var(VARIABLE).unwrap_or_default();
     fstat(io::stderr()).is_ok_and(|stat| is_named(&told, stat.st_dev, stat.st_ino))
@@ -19,7 +19,7 @@ fn is_named(told: &str, device: u64, inode: u64) -> bool {
     told.split_once(':').is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
 }
 
-/// How lines for the journal begin: with their priority, and a word for those who see no colours.
+/// The start of a journal line: its priority, and a word for readers who see no colours.
 pub(crate) fn start(level: Level) -> &'static str {
     match level {
         Level::ERROR => "<3>error: ",

@@ -1,7 +1,8 @@
-//! What nearcast's services share: a table of settings and everything made of it, the admin listener, what the
-//! service manager is told, signals, the log, units.
+//! What nearcast's services share: the settings table and what is built from it, the admin
+//! listener, messages to the service manager, signals, the log, and units.
 //!
-//! A service brings its own table ([`setting::Setting`]), and says how it is ([`admin::Vitals`]).
+//! A service provides its own table ([`setting::Setting`]) and reports its state
+//! ([`admin::Vitals`]).
 
 pub mod admin;
 pub mod atlas;

@@ -1,4 +1,4 @@
-//! Log lines that begin with a word for how important they are, and have no time of their own.
+//! Log lines that start with a word for their level, and have no time.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// One event as one line, after what is said for its level.
+/// Formats one event as one line, after the prefix for its level.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines(pub fn(Level) -> &'static str);
 

@@ -1,14 +1,14 @@
-//! Addresses in links that a service gives to others.
+//! The addresses in links that a service hands out.
 
 use nearcast_core::scope::Scope;
 use nearcast_node::address::Address;
 
-/// Addresses in a link at most: more make it long, and one that works is enough.
+/// Addresses in a link. More make it long, and one that works is enough.
 const LINK_ADDRESSES_MAX: usize = 4;
 
-/// Those of `listened` that go into a link, the ones that most can reach first: loopback only if there is nothing else, and
-/// nothing that means something on one cable only, or to nobody. Of one IP the address over TCP is enough, as who is linked
-/// to tells the others; and each peer is named once.
+/// The addresses of `listened` that go into a link, the most widely reachable first. Loopback is
+/// used only if there is nothing else; link-local and unusable addresses are left out. For each IP
+/// the TCP address is enough, as a linked peer tells the other addresses. Each peer is named once.
 pub fn link_addresses(listened: &[Address]) -> Vec<String> {
     let reach = |address: &Address| address.ip().map_or(Scope::Public, Scope::of);
     let rank = |address: &Address| match reach(address) {
@@ -35,8 +35,8 @@ pub fn link_addresses(listened: &[Address]) -> Vec<String> {
     shown.collect()
 }
 
-/// What to say of addresses that go into a link and that nobody will dial because a link names them; none if there
-/// are none.
+/// A warning about addresses in a link that peers will not dial because they come from a link.
+/// `None`: there are no such addresses.
 pub fn undialled<'a>(addresses: impl IntoIterator<Item = &'a Address>) -> Option<String> {
     let low = |address: &&Address| address.port().is_some_and(|port| !Scope::may_link_to(port));
     let low: Vec<String> = addresses.into_iter().filter(low).map(ToString::to_string).collect();

@@ -1,4 +1,5 @@
-//! A service's log: to standard error, for people or for collectors; what is logged can change while it runs.
+//! A service's log on standard error, for people or for collectors. The filter can change while the
+//! service runs.
 
 use std::io;
 
@@ -6,28 +7,29 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{harmless::Harmless, journal, lines::Lines};
 
-/// Changes what is logged.
+/// Changes the log filter.
 pub struct LogHandle(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
 
 impl LogHandle {
-    /// Logs by another filter from now on.
+    /// Replaces the log filter.
     ///
     /// # Errors
-    /// What is wrong with the filter; the old one stays.
+    /// Why the filter is invalid; the old one stays.
     pub fn set(&self, filter_text: &str) -> Result<(), String> {
         (self.0)(filter(filter_text)?)
     }
 }
 
-/// Starts the log; call once. Where systemd's journal reads it, each line has a priority and no time of its own.
+/// Starts the log; call once. If systemd's journal reads the log, each line has a priority and no
+/// time.
 ///
 /// # Errors
-/// What is wrong with the filter.
+/// Why the filter is invalid.
 pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
     let log =
         tracing_subscriber::fmt().with_writer(move || Harmless::new(io::stderr(), json)).with_ansi(false);
     let filter = filter(filter_text)?;
-    // Each has a type of its own.
+    // Each of the three logs has a type of its own.
     Ok(if json {
         let log = log.json().with_env_filter(filter).with_filter_reloading();
         let handle = log.reload_handle();
@@ -48,12 +50,13 @@ pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// A filter by its text: a level, or levels by module. libp2p is heard from `warn` on unless it is named.
+/// Parses a filter: a level, or levels by module. libp2p logs from `warn` on unless the filter
+/// names it.
 ///
 /// # Errors
-/// What would be right.
+/// Which filters are valid.
 pub fn filter(text: &str) -> Result<EnvFilter, String> {
-    // A lone word that is no level would be taken for a module, and nothing else be logged.
+    // An unknown word would be taken for a module name, and nothing else would be logged.
     let is_odd =
         |part: &&str| !part.contains(['=', '[', ':']) && !LEVELS.contains(&part.to_lowercase().as_str());
     if let Some(odd) = text.split(',').map(str::trim).find(is_odd) {

@@ -1,6 +1,7 @@
-//! `/metrics`: what a service counts, in OpenMetrics text or the older one of Prometheus. No label names a peer or a content: there
-//! may be thousands of each, and who fetches what is nobody's business. Moments are told as times, not as ages: a collector knows
-//! what time it is, and a value that does not change says that nothing happened.
+//! `/metrics`: the counters of a service, in OpenMetrics text or Prometheus' older text. No label
+//! names a peer or a content: there may be thousands of each, and who fetches what is private.
+//! Moments are given as times and not as ages: a collector knows the time, and a value that does
+//! not change shows that nothing happened.
 
 mod format;
 mod process;
@@ -24,10 +25,10 @@ pub use process::Process;
 
 use crate::reloaded::Reloaded;
 
-/// All metrics as they are now, in OpenMetrics.
+/// All current metrics, in OpenMetrics text.
 ///
 /// # Errors
-/// When a name is none; a test of each service shows that all are.
+/// If a metric has an invalid name. A test of each service shows that all names are valid.
 pub fn text(process: Process, scrape: impl Collector + 'static) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(process));
@@ -37,7 +38,7 @@ pub fn text(process: Process, scrape: impl Collector + 'static) -> Result<String
     Ok(text)
 }
 
-/// What every service tells: which version runs, whether it is ready, its last reload.
+/// The metrics of every service: its version, whether it is ready, its last reload.
 #[derive(Debug)]
 pub struct Common {
     version: &'static str,
@@ -47,12 +48,12 @@ pub struct Common {
 }
 
 impl Common {
-    /// As it is now.
+    /// The current values.
     pub fn now(version: &'static str, ready: bool, reloaded: &Reloaded) -> Common {
         Common { version, ready, reload_successful: reloaded.successful(), reloaded_at: reloaded.at() }
     }
 
-    /// Writes it.
+    /// Encodes the metrics.
     ///
     /// # Errors
     /// As [`text`].
@@ -67,7 +68,7 @@ impl Common {
     }
 }
 
-/// One counter.
+/// Encodes one counter.
 ///
 /// # Errors
 /// As [`text`].
@@ -82,7 +83,7 @@ pub fn counter(
     counter.encode(encoder.encode_descriptor(name, help, unit, MetricType::Counter)?)
 }
 
-/// A counter for each value of one label.
+/// Encodes a counter for each value of one label.
 ///
 /// # Errors
 /// As [`text`].
@@ -101,7 +102,7 @@ pub fn family(
     })
 }
 
-/// One gauge.
+/// Encodes one gauge.
 ///
 /// # Errors
 /// As [`text`].
@@ -115,7 +116,7 @@ pub fn gauge(
     ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?)
 }
 
-/// One gauge of seconds: how long something took, or when it was, in Unix time.
+/// Encodes one gauge in seconds: a duration, or a moment in Unix time.
 ///
 /// # Errors
 /// As [`text`].
@@ -124,14 +125,14 @@ pub fn gauge_seconds(encoder: &mut DescriptorEncoder<'_>, name: &str, help: &str
     gauge.encode(encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Gauge)?)
 }
 
-/// When something was, in whole seconds of Unix time, by how long ago it was; 0 = never. Rounded, so that the same moment is the
-/// same number each time it is asked for.
+/// The Unix time of a moment, in whole seconds, from how long ago it was; 0: never. Rounded, so
+/// that the same moment gives the same number each time.
 pub fn timestamp(ago: Option<Duration>) -> i64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     ago.map_or(0, |ago| now.saturating_sub(ago).as_secs_f64().round() as i64)
 }
 
-/// A gauge for each value of one label.
+/// Encodes a gauge for each value of one label.
 ///
 /// # Errors
 /// As [`text`].
@@ -149,7 +150,7 @@ pub fn gauges(
     })
 }
 
-/// How long something took, as a histogram in seconds. Nothing that is not measured.
+/// Encodes durations as a histogram in seconds. Encodes nothing if there are no buckets.
 ///
 /// # Errors
 /// As [`text`].
@@ -166,12 +167,12 @@ pub fn histogram(
     metric.encode_histogram::<NoLabelSet>(durations.sum_seconds, durations.count(), &durations.counts, None)
 }
 
-/// What strangers hold or cause, of what they may: three metrics, by kind.
+/// Encodes how much of each limit strangers use: three metrics, by kind.
 ///
 /// # Errors
 /// As [`text`].
 pub fn budget(encoder: &mut DescriptorEncoder<'_>, uses: &[BudgetUse]) -> fmt::Result {
-    // Before there is a node nothing has a name yet.
+    // Before the node runs, kinds have no names.
     let uses: Vec<&BudgetUse> = uses.iter().filter(|of| !of.kind.is_empty()).collect();
     if uses.is_empty() {
         return Ok(());

@@ -1,25 +1,25 @@
-//! What the service manager is told (sd_notify). Without one nothing is said; what cannot be said is no
-//! reason to stop serving.
+//! Messages to the service manager (sd_notify). Without a service manager nothing is sent. A
+//! message that cannot be sent is no reason to stop serving.
 
 use std::{process, time::Duration};
 
 use sd_notify::NotifyState;
 
-/// Clients are served from now on.
+/// Tells that the service serves clients from now on.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The configuration is being read again; [`ready`] follows.
+/// Tells that the configuration is being read again; [`ready`] follows.
 pub fn reloading() {
-    // Type=notify-reload wants to know which reload it is that ends.
+    // Type=notify-reload needs the time to match the reload with its end.
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
         Err(error) => tracing::debug!(%error, "no time for the service manager"),
     }
 }
 
-/// The end has begun, and may take this long.
+/// Tells that shutdown has begun and may take this long.
 pub fn stopping(grace: Duration) {
     let extend = u32::try_from(grace.as_micros()).unwrap_or(u32::MAX);
     tell(&[
@@ -29,12 +29,12 @@ pub fn stopping(grace: Duration) {
     ]);
 }
 
-/// Still alive.
+/// Tells that the service is still alive.
 pub fn alive(status: &str) {
     tell(&[NotifyState::Watchdog, NotifyState::Status(status)]);
 }
 
-/// How long the service manager waits for [`alive`]; none if it does not.
+/// How long the service manager waits for [`alive`]. `None`: it does not wait.
 pub fn watchdog() -> Option<Duration> {
     watchdog_of(&std::env::var("WATCHDOG_USEC").ok()?, std::env::var("WATCHDOG_PID").ok())
 }

@@ -1,4 +1,5 @@
-//! What a service prints: data on standard output as lines or JSON, sentences for people on standard error.
+//! What a service prints: data on standard output as lines or JSON, messages for people on standard
+//! error.
 
 use std::{
     io::{self, Write},
@@ -19,19 +20,20 @@ use crate::{
 /// Standard output.
 #[derive(Clone, Copy, Debug)]
 pub struct Output {
-    /// One JSON object a line instead of words.
+    /// One JSON object a line instead of text.
     pub json: bool,
 }
 
 impl Output {
-    /// Data. A reader that went away is no reason to stop serving.
+    /// Prints data. If the reader has gone away, the service goes on.
     pub fn print(self, words: &str, event: &serde_json::Value) {
         let mut out = io::stdout().lock();
         let written = if self.json { writeln!(out, "{event}") } else { writeln!(out, "{words}") };
         let _ = written.and_then(|()| out.flush());
     }
 
-    /// What whoever started a service waits for: where it listens, where its admin is, and that it is ready.
+    /// Prints what the starter of a service waits for: its addresses, the admin's address, and that
+    /// it is ready.
     pub fn announce(self, addresses: &[Address], admin: Option<&AdminListener>) {
         for address in addresses {
             let address = address.to_string();
@@ -45,27 +47,27 @@ impl Output {
     }
 }
 
-/// What is told of a configuration that is checked.
+/// What a configuration check prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// What it comes to and what is wrong, as JSON or in words.
+    /// The values and the problems, as JSON or text.
     All {
         /// As JSON.
         json: bool,
     },
-    /// What is wrong, in words: for whoever starts a service, and reads its log.
+    /// Only problems, as text, for a service's log.
     Problems,
 }
 
-/// Tells what is wrong with a configuration, or what it comes to; the exit code. `checked` is what was read, and
-/// what would go wrong with it at the start.
+/// Prints the problems of a configuration, or its values. Returns the exit code. `checked` is the
+/// configuration that was read, and the problems it would cause at the start.
 pub fn check<S: Setting>(checked: Result<(Layers<S>, Vec<String>), Problems>, told: Told) -> ExitCode {
     let (layers, problems) = match checked {
         Ok((layers, problems)) => (Some(layers), problems),
         Err(problems) => (None, problems.0),
     };
     let mut out = io::stdout().lock();
-    // Whoever asked and does not read the answer has the exit code.
+    // A caller that does not read the answer still gets the exit code.
     let _ = match (&layers, told) {
         (_, Told::All { json: true }) => {
             let settings = layers.as_ref().map(Layers::to_json);
@@ -82,16 +84,16 @@ pub fn check<S: Setting>(checked: Result<(Layers<S>, Vec<String>), Problems>, to
     ExitCode::from(if problems.is_empty() { 0 } else { EXIT_BAD_OPTION })
 }
 
-/// A sentence for people, and a code to end with.
+/// Prints a message for people. Returns the exit code.
 pub fn fail(sentence: &str, code: u8) -> ExitCode {
     say(sentence);
     ExitCode::from(code)
 }
 
-/// A sentence for people.
+/// Prints a message for people on standard error.
 pub fn say(sentence: &str) {
     for line in sentence.lines() {
-        // Nobody to say it to is no further error.
+        // A missing reader is no further error.
         let _ = writeln!(io::stderr(), "error: {}", printable(line));
     }
 }

@@ -1,8 +1,8 @@
-//! Sizes, rates and durations as people read them; [`crate::units`] reads what people write.
+//! Sizes, rates and durations formatted for people. [`crate::units`] parses what people write.
 
 use std::{fmt, time::Duration};
 
-/// Shows bytes with three significant digits, in powers of a thousand as `--down 5M` is read.
+/// Formats bytes with three significant digits, in powers of a thousand as `--down 5M` is read.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(pub u64);
 
@@ -14,7 +14,7 @@ impl fmt::Display for Bytes {
         }
         let mut value = self.0 as f64 / 1000.0;
         let mut unit = 0;
-        // 999.5 would be shown as 1000.
+        // 999.5 would round to 1000.
         while value >= 999.5 && unit + 1 < UNITS.len() {
             value /= 1000.0;
             unit += 1;
@@ -28,7 +28,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Shows bytes per second.
+/// Formats bytes a second.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate(pub f64);
 
@@ -39,7 +39,7 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Shows a duration in the two largest units that matter: `0.8 s`, `12 s`, `3m 05s`, `2h 10m`.
+/// Formats a duration in its two largest units: `0.8 s`, `12 s`, `3m 05s`, `2h 10m`.
 #[derive(Clone, Copy, Debug)]
 pub struct Span(pub Duration);
 

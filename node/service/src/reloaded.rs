@@ -1,18 +1,18 @@
-//! When the configuration was read again, and whether it was taken.
+//! When the configuration was last read again, and whether it was accepted.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// What became of the last reload; and when there was nothing to reload yet.
+/// The result of the last reload. Before the first reload it counts as successful.
 #[derive(Debug)]
 pub struct Reloaded {
-    /// Since 1970.
+    /// When the service started, since 1970.
     started: Duration,
     began: Instant,
     failed: AtomicBool,
-    /// Seconds of Unix time.
+    /// When a reload last succeeded, in seconds of Unix time; 0: never.
     at: AtomicI64,
 }
 
@@ -30,12 +30,12 @@ impl Reloaded {
         self.started
     }
 
-    /// How long ago that was, whatever became of the wall clock.
+    /// How long the service runs, independent of the wall clock.
     pub fn uptime(&self) -> Duration {
         self.began.elapsed()
     }
 
-    /// The configuration was read again, and taken or not.
+    /// Records a reload. `taken`: the configuration was accepted.
     pub fn note(&self, taken: bool) {
         self.failed.store(!taken, Relaxed);
         if taken {
@@ -44,12 +44,12 @@ impl Reloaded {
         }
     }
 
-    /// The configuration was good when it was read last.
+    /// Whether the configuration was valid at the last reload.
     pub fn successful(&self) -> bool {
         !self.failed.load(Relaxed)
     }
 
-    /// When it was taken last, in seconds of Unix time; 0 = never.
+    /// When a reload last succeeded, in seconds of Unix time; 0: never.
     pub fn at(&self) -> i64 {
         self.at.load(Relaxed)
     }

@@ -1,4 +1,4 @@
-//! One run of a service, from start to end: what it prints, what it is told by signals, how it leaves.
+//! One run of a service from start to end: its output, its signals, its shutdown.
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -21,102 +21,102 @@ use crate::{
     signals::{Reloads, Signal, Signals},
 };
 
-/// How often the service manager hears how things are, when it does not want it more often.
+/// How often the service manager gets a status, unless its watchdog wants it more often.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The exit code when a task fails that the service cannot do without: as for anything that has no code of its own.
+/// The exit code when an essential task fails: the code for errors that have no code of their own.
 const EXIT_FAILED: u8 = 1;
 
-/// How a service is, told by itself and to it.
+/// The state of a service, which the service itself updates.
 pub trait Health: Vitals + Default {
     /// A sentence for the service manager.
     fn status(&self) -> String;
 
-    /// The end was asked for: nobody new should be sent here.
+    /// Notes that shutdown has begun: no new clients should be sent here.
     fn drain(&self);
 
-    /// What became of reloads.
+    /// The results of reloads.
     fn reloaded(&self) -> &Reloaded;
 }
 
-/// What this loop needs of the settings of any service.
+/// The settings that the run loop needs of every service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Around {
-    /// Where health and metrics are answered.
+    /// The address of health and metrics.
     pub admin: AdminAt,
-    /// How long what is under way may take to finish at the end.
+    /// How long running work may take to finish at shutdown.
     pub grace: Duration,
-    /// What to log.
+    /// The log filter.
     pub log: String,
-    /// As JSON.
+    /// Log as JSON.
     pub log_json: bool,
-    /// What it keeps itself from.
+    /// The sandbox of the service.
     pub sandbox: Sandbox,
 }
 
-/// What a service that could not start says, and its exit code.
+/// Why a service could not start, and its exit code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
-    /// A sentence.
+    /// The message.
     pub sentence: String,
-    /// The code.
+    /// The exit code.
     pub code: u8,
 }
 
 /// A service.
 #[expect(async_fn_in_trait, reason = "each is awaited where the service runs, by one task")]
 pub trait Daemon: Sized {
-    /// Its table of settings.
+    /// The table of settings.
     type Setting: Setting;
-    /// What they mean together.
+    /// The parsed settings.
     type Settings;
-    /// How it is.
+    /// The state of the service.
     type Health: Health;
 
-    /// What the layers say.
+    /// The settings from the layers.
     ///
     /// # Errors
-    /// What is missing or does not fit together, all of it.
+    /// All settings that are missing or contradict each other.
     fn settings(layers: &Layers<Self::Setting>) -> Result<Self::Settings, Problems>;
 
-    /// What would go wrong at the start, as far as can be told without starting.
+    /// Problems that the start would meet, as far as they can be found without starting.
     fn check(settings: &Self::Settings) -> Vec<String>;
 
-    /// What is around it.
+    /// The settings for the run loop.
     fn around(settings: &Self::Settings) -> Around;
 
-    /// Starts it; returns when it is ready.
+    /// Starts the service; returns when it is ready.
     ///
     /// # Errors
-    /// Why it did not; nothing is left behind.
+    /// Why it did not start; nothing is left behind.
     async fn start(settings: &Self::Settings, health: Arc<Self::Health>) -> Result<Self, Failed>;
 
-    /// Where it listens.
+    /// The addresses it listens on.
     fn addresses(&self) -> Vec<Address>;
 
-    /// Takes over what can change while it runs.
+    /// Applies the settings that can change at run time.
     ///
     /// # Errors
-    /// Why nothing was taken over.
+    /// Why nothing was applied.
     async fn apply(&mut self, settings: &Self::Settings) -> Result<(), String>;
 
-    /// What the last reload brought beside the settings themselves: files that they name may hold something else now. A few words
-    /// each.
+    /// What the last reload changed apart from the settings: files that they name may have new
+    /// content. A few words each.
     fn take_changes(&mut self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Tells what is new, whenever something is; never ends. Dropping it half way loses nothing.
+    /// Reports news as it comes; never ends. Cancelling it loses nothing.
     async fn tell_news(&mut self, output: Output);
 
-    /// The tasks without which it cannot go on.
+    /// The essential tasks.
     fn vitals(&self) -> Vec<Vital>;
 
-    /// Ends it: takes nothing new, and gives what is under way so long to finish.
+    /// Stops the service: accepts nothing new, and gives running work this long to finish.
     async fn stop(self, grace: Duration);
 }
 
-/// Does what `serve` was told to; the exit code.
+/// Runs the `serve` command. Returns the exit code.
 pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
     let Serve { sources, check: only_check, json, quiet } = serve;
     let read = sources.read().and_then(|layers| D::settings(&layers).map(|settings| (layers, settings)));
@@ -133,7 +133,7 @@ pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
         Ok(log) => log,
         Err(problem) => return fail(&problem, EXIT_BAD_OPTION),
     };
-    // Before there is another thread, or anything from a stranger.
+    // The sandbox closes before there is another thread or any input from a stranger.
     let confined = match confine(&around.sandbox, sources.folders()) {
         Ok(confined) => confined,
         Err(lack) => return fail(&lack, EXIT_BAD_OPTION),
@@ -144,12 +144,12 @@ pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
     };
     let run = Run::<D> { sources, layers, settings, around, log, output: Output { json }, confined };
     let code = runtime.block_on(run.run());
-    // Whatever still blocks after a second signal must not keep the process.
+    // Tasks that still block after a second signal must not keep the process.
     runtime.shutdown_background();
     code
 }
 
-/// Closes the sandbox, and says what holds; whether files are held.
+/// Closes the sandbox and logs what it restricts. Returns whether files are restricted.
 fn confine(sandbox: &Sandbox, config_folders: Vec<PathBuf>) -> Result<bool, String> {
     let reads = [sandbox.reads.clone(), config_folders].concat();
     let held = Sandbox { reads, ..sandbox.clone() }.close()?;
@@ -160,13 +160,13 @@ fn confine(sandbox: &Sandbox, config_folders: Vec<PathBuf>) -> Result<bool, Stri
     Ok(held.is_some_and(|held| held.holds_files()))
 }
 
-/// A service about to run.
+/// A service that is about to run.
 struct Run<D: Daemon> {
-    /// Where settings come from, now and at each reload.
+    /// The sources of settings, for the start and each reload.
     sources: Sources<D::Setting>,
-    /// What they say now.
+    /// The current values.
     layers: Layers<D::Setting>,
-    /// What that means.
+    /// The settings parsed from the values.
     settings: D::Settings,
     around: Around,
     log: LogHandle,
@@ -198,7 +198,7 @@ impl<D: Daemon> Run<D> {
                 let vitals = daemon.vitals().into_iter().chain(around).collect();
                 match self.serve(daemon, vitals, &health, &signals, reloads).await {
                     Ok(code) => code,
-                    // At once: what failed may be what would end the rest.
+                    // At once: the failed task may be the one that would end the others.
                     Err(failure) => return fail(&failure.to_string(), EXIT_FAILED),
                 }
             }
@@ -222,7 +222,7 @@ impl<D: Daemon> Run<D> {
         mut reloads: Reloads,
     ) -> Result<ExitCode, Failure> {
         notify::ready(&health.status());
-        // Twice as often as is wanted, so that one late word does no harm.
+        // Twice as often as required, so that one late message does no harm.
         let every = notify::watchdog().map_or(STATUS_INTERVAL, |wait| (wait / 2).min(STATUS_INTERVAL));
         let mut beat = interval(every);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -232,7 +232,8 @@ impl<D: Daemon> Run<D> {
                 failure = Vital::any_failed(&vitals) => return Err(failure),
                 () = reloads.next() => self.reload(&mut daemon, health).await,
                 () = daemon.tell_news(self.output) => {}
-                // A loop that hangs must not be reported as alive: then the service manager restarts us.
+                // A loop that hangs must not be reported as alive, so that the service manager
+                // restarts us.
                 _ = beat.tick() => if health.is_live() {
                     notify::alive(&health.status());
                 },
@@ -252,7 +253,7 @@ impl<D: Daemon> Run<D> {
         exit_of_signal(signal)
     }
 
-    /// Reads the files again. What is wrong with them changes nothing.
+    /// Reads the files again. If they have problems, nothing changes.
     async fn reload(&mut self, daemon: &mut D, health: &D::Health) {
         notify::reloading();
         let taken = match self.read_again() {
@@ -293,7 +294,7 @@ impl<D: Daemon> Run<D> {
         if !later.is_empty() {
             tracing::warn!("these need a restart to change: {}", later.join(", "));
         }
-        // What needs a restart stays on the list until there is one.
+        // A setting that needs a restart stays on the list until the restart.
         self.layers.take_live(&layers);
         self.around.grace = around.grace;
         Ok(())

@@ -1,18 +1,20 @@
-//! What a service keeps itself from, before it hears a stranger: files it does not need (Landlock), running programs, and
-//! system calls it never makes (seccomp). A unit of systemd does the same from outside; this also holds in containers, from
-//! archives, and for whoever starts it by hand.
+//! The sandbox, which a service closes before it hears a stranger. It blocks files that the service
+//! does not need (Landlock), running programs, and system calls that the service never makes
+//! (seccomp). A systemd unit does the same from outside; this also works in containers, from
+//! archives, and when started by hand.
 //!
-//! Invariant: it only takes away, and what it takes is decided by settings and not by what is met later.
+//! Invariant: the sandbox only removes rights, and settings alone decide which, not input met
+//! later.
 
 mod calls;
 mod files;
 
 use std::path::PathBuf;
 
-/// Whether to.
+/// Whether to use the sandbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
-    /// As far as the system can; what it cannot is said.
+    /// As far as the system can; what it cannot do is logged.
     #[default]
     Auto,
     /// Not at all.
@@ -21,21 +23,21 @@ pub enum Wanted {
     Require,
 }
 
-/// What a service must be able to do all the same.
+/// The rights that a service needs inside the sandbox.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sandbox {
-    /// Whether to.
+    /// Whether to use the sandbox.
     pub wanted: Wanted,
-    /// Files and folders it reads, with all below. What every program reads to resolve names and check certificates is
-    /// added.
+    /// Files and folders that the service reads, with everything below. What every program reads to
+    /// resolve names and check certificates is added.
     pub reads: Vec<PathBuf>,
-    /// Folders it writes to. Those that are missing are made, for us alone.
+    /// Folders that the service writes to. Missing ones are made, accessible only to us.
     pub writes: Vec<PathBuf>,
-    /// It looks at which files other processes have open, which Landlock would hide from it.
+    /// The service checks which files other processes have open. Landlock would hide that from it.
     pub looks_at_others: bool,
 }
 
-/// The setting of this word.
+/// Parses a word of the setting.
 pub fn wanted(word: &str) -> Wanted {
     match word {
         "off" => Wanted::Off,
@@ -44,20 +46,20 @@ pub fn wanted(word: &str) -> Wanted {
     }
 }
 
-/// The words of the setting.
+/// The valid words of the setting.
 pub const WORDS: [&str; 3] = ["auto", "off", "require"];
 
-/// What holds from now on, in words for the log.
+/// What the sandbox restricts, as text for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// Of files.
+    /// Restrictions on files, or what is lacking.
     files: Result<String, String>,
-    /// Of calls.
+    /// Restrictions on system calls, or what is lacking.
     calls: Result<String, String>,
 }
 
 impl Held {
-    /// One line of a log.
+    /// One line for the log.
     pub fn sentence(&self) -> String {
         let [files, calls] = [&self.files, &self.calls].map(|part| match part {
             Ok(held) => held.clone(),
@@ -66,18 +68,19 @@ impl Held {
         format!("sandbox: files {files}; system calls {calls}")
     }
 
-    /// Whether files are.
+    /// Whether files are restricted.
     pub fn holds_files(&self) -> bool {
         self.files.is_ok()
     }
 }
 
 impl Sandbox {
-    /// Closes it around the calling thread, and every thread that it starts from now on: to be called while it is the only
-    /// one. None if it is off.
+    /// Closes the sandbox around the calling thread and all threads that it starts later. Call it
+    /// while this is the only thread. `None`: the sandbox is off.
     ///
     /// # Errors
-    /// What is lacking, when it is required. Part of it may hold already: the process should end.
+    /// What is lacking, if the sandbox is required. Part of it may be closed already, so the
+    /// process should end.
     pub fn close(&self) -> Result<Option<Held>, String> {
         if self.wanted == Wanted::Off {
             return Ok(None);
@@ -105,7 +108,7 @@ mod tests {
 
     use super::*;
 
-    /// Restrictions belong to a thread, so each test has one of its own.
+    /// Restrictions belong to a thread, so each test runs in a thread of its own.
     fn inside<T: Send>(sandbox: &Sandbox, act: impl FnOnce(Held) -> T + Send) -> Option<T> {
         thread::scope(|scope| {
             let inside = scope.spawn(|| match sandbox.close() {
@@ -166,7 +169,7 @@ mod tests {
             assert!(is_denied(Command::new("/bin/true").status()));
             let unshared = rustix::process::chroot("/");
             assert_eq!(unshared, Err(rustix::io::Errno::PERM));
-            // What a service does all day.
+            // The usual work of a service.
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
             let other = thread::spawn(move || std::net::TcpStream::connect(address).is_ok());

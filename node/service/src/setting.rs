@@ -1,7 +1,7 @@
-//! Everything a service can be told: one table is behind its command line, its environment, its files,
-//! their documentation and the check of all of it.
+//! All settings of a service. One table defines the command line, the environment, the files, their
+//! documentation and all checks.
 //!
-//! A setting has one name in three spellings, as of the seeder: `--up-per-content`,
+//! A setting has one name in three spellings. For example, the seeder has `--up-per-content`,
 //! `NEARCAST_SEEDER_UP_PER_CONTENT` and the key `up-per-content`.
 
 use std::{
@@ -16,57 +16,58 @@ use nearcast_node::address::Address;
 
 use crate::units::{parse_duration, parse_rate};
 
-/// The program that a table is of.
+/// The program that a table belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// Its name: `nearcast-seeder`. Its state is in a folder of this name.
+    /// The program's name: `nearcast-seeder`. Its state folder has the same name.
     pub name: &'static str,
-    /// The name of its configuration files, in `/etc/nearcast` and the user's folder: `seeder.toml`.
+    /// The name of its configuration files, in `/etc/nearcast` and the user's folder:
+    /// `seeder.toml`.
     pub file: &'static str,
-    /// Before the name of each environment variable: `NEARCAST_SEEDER_`.
+    /// The prefix of each environment variable: `NEARCAST_SEEDER_`.
     pub variable_prefix: &'static str,
 }
 
-/// The settings of one service: an enum, and a table that describes each.
+/// The settings of one service: an enum, and a table that describes each variant.
 pub trait Setting: Copy + Ord + fmt::Debug + Send + Sync + 'static {
-    /// Whose they are.
+    /// The program that has these settings.
     const PROGRAM: Program;
 
-    /// The command that takes them.
+    /// The command that takes these settings.
     const COMMAND: &'static str = "serve";
 
-    /// SIGHUP has the files read again.
+    /// Whether SIGHUP reloads the files.
     const RELOADS: bool = true;
 
-    /// Under which heading `--help` shows it, if it has several.
+    /// The heading in `--help`. `None`: no heading of its own.
     fn heading(self) -> Option<&'static str> {
         None
     }
 
-    /// The letter of a short option, if it has one.
+    /// The letter of the short option. `None`: there is no short option.
     fn letter(self) -> Option<char> {
         None
     }
 
-    /// It is there for measurements, and no help speaks of it.
+    /// Whether the setting is left out of the help. It is then only for measurements.
     fn is_hidden(self) -> bool {
         false
     }
 
-    /// Every setting once, in the order in which they are shown.
+    /// Every setting once, in display order.
     fn table() -> &'static [About<Self>];
 
-    /// Its row.
+    /// The table row of this setting.
     fn about(self) -> &'static About<Self> {
         Self::table().iter().find(|about| about.setting == self).expect("every setting has a row")
     }
 
-    /// The setting of this name.
+    /// The setting with this name.
     fn named(name: &str) -> Option<Self> {
         Self::table().iter().find(|about| about.name == name).map(|about| about.setting)
     }
 
-    /// The setting whose name is most like this one, if any is like it at all.
+    /// The setting with the most similar name. `None`: no name is similar.
     fn nearest(name: &str) -> Option<Self> {
         let distance = |about: &About<Self>| edits(name, about.name);
         let nearest = Self::table().iter().min_by_key(|about| distance(about))?;
@@ -75,30 +76,32 @@ pub trait Setting: Copy + Ord + fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What a value may be.
+/// The values that a setting accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `true` or `false`.
     Switch,
-    /// A file or folder; relative ones in a file are relative to that file's folder.
+    /// A file or folder. A relative path in a file is relative to that file's folder.
     Path,
     /// Any number of files or folders.
     Paths,
-    /// A file or folder as with [`Kind::Path`], or one of these words, or what begins like one that ends in `//` or `:`.
+    /// A path as with [`Kind::Path`], or one of these words. A word that ends in `//` or `:`
+    /// accepts any text that starts with it.
     PathOr(&'static [&'static str]),
-    /// Any number of those.
+    /// Any number of values as with [`Kind::PathOr`].
     PathsOr(&'static [&'static str]),
-    /// Any number of addresses of others: multiaddrs, or hosts with a port or, without, with this one.
+    /// Any number of addresses of other hosts: multiaddrs, or hosts with a port. A host without a
+    /// port gets this one.
     Addresses(u16),
-    /// Any number of addresses to listen on, in the same way.
+    /// Any number of addresses to listen on, written as with [`Kind::Addresses`].
     Listen(u16),
     /// Bytes per second, or `none`.
     Rate,
     /// A whole number in a range, or `auto`.
     Count {
-        /// The least.
+        /// The smallest number.
         min: u64,
-        /// The most.
+        /// The largest number.
         max: u64,
     },
     /// A length of time.
@@ -111,24 +114,24 @@ pub enum Kind {
     Ips,
     /// A publisher's public key, as nearcast key show prints it.
     Key,
-    /// A filter of the log.
+    /// A log filter.
     Filter,
     /// Any number of names, of letters, digits and signs like - and _.
     Words,
     /// One of these words.
     Word(&'static [&'static str]),
-    /// What one program alone knows.
+    /// A kind that only one program knows.
     Own(OwnKind),
 }
 
-/// A kind of value that one program alone knows.
+/// A kind of value that only one program knows.
 #[derive(Clone, Copy)]
 pub struct OwnKind {
-    /// By which it is told from others.
+    /// The name of the kind, which tells it from other kinds.
     pub name: &'static str,
-    /// There may be several.
+    /// Whether a setting of this kind takes several values.
     pub is_list: bool,
-    /// Whether a text is one, else what would be.
+    /// Checks a text. The error says what is valid.
     pub check: fn(&str) -> Result<(), String>,
 }
 
@@ -149,40 +152,40 @@ impl fmt::Debug for OwnKind {
 /// A row of the table.
 #[derive(Debug)]
 pub struct About<S> {
-    /// Which.
+    /// The setting.
     pub setting: S,
-    /// Its name.
+    /// The name of the setting.
     pub name: &'static str,
-    /// What its values may be.
+    /// The values it accepts.
     pub kind: Kind,
-    /// What stands for the value in `--help`.
+    /// The placeholder for the value in `--help`.
     pub value: &'static str,
-    /// The value when nothing is said, as one would write it; empty = worked out, or none.
+    /// The default as a user would write it. Empty: chosen automatically, or none.
     pub default: &'static str,
-    /// What a sample shows when there is no default to show.
+    /// The value in a sample file if there is no default.
     pub example: &'static str,
-    /// A reload applies it; else it needs a restart.
+    /// Whether a reload applies it; else it needs a restart.
     pub live: bool,
-    /// What it means, one sentence.
+    /// The meaning, in one sentence.
     pub short: &'static str,
-    /// What more and less of it cost, and why the default is what it is.
+    /// The costs of more and of less, and the reason for the default.
     pub long: &'static str,
 }
 
 impl<S: Setting> About<S> {
-    /// Its environment variable.
+    /// The environment variable of the setting.
     pub fn variable(&self) -> String {
         format!("{}{}", S::PROGRAM.variable_prefix, self.name.to_uppercase().replace('-', "_"))
     }
 
-    /// Whether it takes several values.
+    /// Whether the setting takes several values.
     pub fn is_list(&self) -> bool {
         self.kind.is_list()
     }
 }
 
 impl Kind {
-    /// Whether there may be several.
+    /// Whether a setting of this kind takes several values.
     pub fn is_list(self) -> bool {
         match self {
             Kind::Addresses(_)
@@ -196,7 +199,7 @@ impl Kind {
         }
     }
 
-    /// Whether a value names something on disk, by a path that may be relative.
+    /// Whether a value is a path on disk, which may be relative.
     pub(crate) fn is_path(self, value: &OsStr) -> bool {
         match self {
             Kind::Path | Kind::Paths => true,
@@ -211,10 +214,10 @@ impl Kind {
         }
     }
 
-    /// Whether a value is one of this kind.
+    /// Checks that a value is of this kind.
     ///
     /// # Errors
-    /// What would be, in a sentence.
+    /// A sentence that says what is valid.
     pub fn check(self, value: &OsStr) -> Result<(), String> {
         if self.is_path(value) {
             return if value.is_empty() { Err("a path is needed".to_owned()) } else { Ok(()) };
@@ -242,7 +245,7 @@ impl Kind {
         }
     }
 
-    /// The addresses that a text stands for: one, or to listen on several.
+    /// The addresses that a text stands for. An address to listen on may stand for several.
     pub(crate) fn addresses(self, text: &str) -> Result<Vec<Address>, String> {
         let read = match self {
             Kind::Addresses(port) => Address::read(text, port).map(|address| vec![address]),
@@ -252,7 +255,7 @@ impl Kind {
         read.map_err(|error| error.to_string())
     }
 
-    /// A number, or none for `auto`.
+    /// A number. `None`: `auto`.
     pub(crate) fn count(self, text: &str) -> Result<Option<u64>, String> {
         let Kind::Count { min, max } = self else { return Err("this is no number".to_owned()) };
         if text == "auto" {
@@ -267,7 +270,7 @@ pub(crate) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| "write true or false".to_owned())
 }
 
-/// None = no limit.
+/// Parses a rate. In bytes a second. `None`: no limit.
 pub(crate) fn rate(text: &str) -> Result<Option<u64>, String> {
     if text == "none" {
         return Ok(None);
@@ -283,7 +286,7 @@ pub(crate) fn socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP and a port, like 192.0.2.1:5000".to_owned())
 }
 
-/// None = off.
+/// Parses an admin address. `None`: off.
 pub(crate) fn admin(text: &str) -> Result<Option<SocketAddr>, String> {
     if text == "off" {
         return Ok(None);
@@ -291,7 +294,8 @@ pub(crate) fn admin(text: &str) -> Result<Option<SocketAddr>, String> {
     text.parse().map(Some).map_err(|_| "write an IP and a port, like 127.0.0.1:4801, or off".to_owned())
 }
 
-/// Letters to change, add or leave out to turn one word into the other (Levenshtein, 1965).
+/// The number of letters to change, add or remove to turn one word into the other (Levenshtein,
+/// 1965).
 fn edits(from: &str, to: &str) -> usize {
     let to: Vec<char> = to.chars().collect();
     let mut row: Vec<usize> = (0..=to.len()).collect();

@@ -1,5 +1,5 @@
-//! The signals that end a process, the first politely, the second now; and the one that asks it to read its
-//! configuration again.
+//! The signals that end a process: the first asks it to stop, the second ends it at once. Also the
+//! signal that asks for a reload of the configuration.
 
 use std::{future, io};
 
@@ -8,37 +8,39 @@ use tokio::{
     sync::watch,
 };
 
-/// What somebody sent us.
+/// A signal that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGINT: Ctrl-C.
     Interrupt,
     /// SIGTERM: a service manager, or `kill`.
     Terminate,
-    /// SIGHUP: the terminal was closed, or its connection broke. Services read their configuration again instead.
+    /// SIGHUP: the terminal was closed, or its connection broke. Services reload their
+    /// configuration instead.
     Hangup,
 }
 
-/// Tells of SIGINT and SIGTERM until the runtime ends. Clones see the same signals, also those
-/// that came before they were cloned.
+/// Reports SIGINT and SIGTERM until the runtime ends. Clones see the same signals, including those
+/// that came before the clone.
 #[derive(Clone, Debug)]
 pub struct Signals {
-    /// The first two; what follows changes nothing.
+    /// The first two signals. Later ones change nothing.
     received: watch::Receiver<[Option<Signal>; 2]>,
 }
 
 impl Signals {
-    /// Takes both signals over from their defaults, which end the process at once. So does SIGXFSZ, the default answer
-    /// to a write beyond `ulimit -f`: it is taken over too, and then the write fails and can be told of.
+    /// Replaces the default handlers of both signals, which end the process at once. Also replaces
+    /// the handler of SIGXFSZ, which a write beyond `ulimit -f` raises: the write then fails, and
+    /// the error can be reported.
     ///
     /// # Errors
-    /// When the system refuses to install a handler. Must be called inside a tokio runtime.
+    /// If the system refuses to install a handler. Must be called inside a tokio runtime.
     pub fn listen() -> io::Result<Signals> {
         Signals::listen_to(None)
     }
 
-    /// The same, and SIGHUP with them, for what ends with its terminal; unless whoever started us wants it to go on
-    /// without one (nohup).
+    /// As [`Signals::listen`], with SIGHUP, for programs that end with their terminal. SIGHUP stays
+    /// ignored if the process was started so (nohup).
     ///
     /// # Errors
     /// As [`Signals::listen`].
@@ -50,7 +52,7 @@ impl Signals {
     fn listen_to(mut hangup: Option<tokio::signal::unix::Signal>) -> io::Result<Signals> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        // The handler stays for as long as the process; nobody needs to hear of it.
+        // The handler stays as long as the process; nobody needs to hear the signal.
         drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let (sender, received) = watch::channel([None; 2]);
         tokio::spawn(async move {
@@ -69,17 +71,17 @@ impl Signals {
         Ok(Signals { received })
     }
 
-    /// Resolves when the first signal has come: save state and leave.
+    /// Resolves when the first signal arrives: save state and leave.
     pub async fn first(&self) -> Signal {
         self.nth(0).await
     }
 
-    /// Whether one has come.
+    /// Whether a signal has arrived.
     pub fn has_come(&self) -> bool {
         self.received.borrow()[0].is_some()
     }
 
-    /// Resolves when a second signal has come: leave at once.
+    /// Resolves when the second signal arrives: leave at once.
     pub async fn second(&self) -> Signal {
         self.nth(1).await
     }
@@ -89,13 +91,14 @@ impl Signals {
         let signal = received.wait_for(|received| received[index].is_some()).await;
         match signal.ok().and_then(|received| received[index]) {
             Some(signal) => signal,
-            // The listener is gone with its runtime: no signal will come any more.
+            // The listener ended with its runtime: no further signal will arrive.
             None => future::pending().await,
         }
     }
 }
 
-/// Resolves when one has come; never, if none is listened for or none will come any more.
+/// Resolves when the signal arrives. Never resolves if there is no listener, or if no further
+/// signal can arrive.
 async fn next_of(signal: &mut Option<tokio::signal::unix::Signal>) {
     let came = match signal {
         Some(signal) => signal.recv().await,
@@ -106,13 +109,14 @@ async fn next_of(signal: &mut Option<tokio::signal::unix::Signal>) {
     }
 }
 
-/// Whether this process was started with SIGHUP ignored, as the kernel tells.
+/// Whether this process was started with SIGHUP ignored, according to the kernel.
 fn is_hangup_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     ignores(&status, rustix::process::Signal::HUP.as_raw())
 }
 
-/// Whether `/proc/self/status` says so of a signal: `SigIgn` is a mask in hexadecimal, signal 1 in its lowest bit.
+/// Whether `/proc/self/status` says that a signal is ignored. `SigIgn` is a hexadecimal mask with
+/// signal 1 in its lowest bit.
 fn ignores(status: &str, number: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
@@ -120,23 +124,23 @@ fn ignores(status: &str, number: i32) -> bool {
     place.and_then(|place| 1_u64.checked_shl(place)).is_some_and(|bit| mask & bit != 0)
 }
 
-/// Tells of SIGHUP: read the configuration again.
+/// Reports SIGHUP: reload the configuration.
 #[derive(Debug)]
 pub struct Reloads(tokio::signal::unix::Signal);
 
 impl Reloads {
-    /// Takes the signal over from its default, which ends the process.
+    /// Replaces the default handler, which ends the process.
     ///
     /// # Errors
-    /// When the system refuses to install a handler. Must be called inside a tokio runtime.
+    /// If the system refuses to install a handler. Must be called inside a tokio runtime.
     pub fn listen() -> io::Result<Reloads> {
         signal(SignalKind::hangup()).map(Reloads)
     }
 
-    /// Resolves when one has come; several that came at once count as one.
+    /// Resolves when a SIGHUP arrives. Several at once count as one.
     pub async fn next(&mut self) {
         if self.0.recv().await.is_none() {
-            // The listener is gone with its runtime: no signal will come any more.
+            // The listener ended with its runtime: no further signal will arrive.
             future::pending().await
         }
     }

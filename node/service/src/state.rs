@@ -1,4 +1,4 @@
-//! Folders that a service keeps something in.
+//! The folders in which a service keeps state.
 
 use std::{
     env,
@@ -9,8 +9,8 @@ use std::{
 
 use crate::setting::Program;
 
-/// Where state is kept when nobody says otherwise: what systemd gives (`StateDirectory=`), else the XDG state
-/// folder of the user. None when the environment names no home.
+/// The default state folder: the one that systemd gives (`StateDirectory=`), else the user's XDG
+/// state folder. `None`: the environment names no home.
 pub fn default_state_dir(program: &Program) -> Option<PathBuf> {
     state_dir_from(program, |name| env::var_os(name))
 }
@@ -26,23 +26,24 @@ fn state_dir_from(program: &Program, variable: impl Fn(&str) -> Option<OsString>
     Some(state.join(program.name))
 }
 
-/// Where the service manager put a secret of this name (systemd's `LoadCredential=NAME:FILE`), if it did.
+/// The path of a secret that the service manager provides under this name (systemd's
+/// `LoadCredential=NAME:FILE`). `None`: there is none.
 pub fn credential(name: &OsStr) -> Option<PathBuf> {
     credential_from(name, |name| env::var_os(name))
 }
 
 fn credential_from(name: &OsStr, variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let folder = variable("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute())?;
-    // A credential's name is one word: no path leads out of its folder.
+    // A credential's name is one path component, so that no name leads out of the folder.
     let mut parts = Path::new(name).components();
     let is_word = matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none();
     Some(folder.join(name)).filter(|path| is_word && path.exists())
 }
 
-/// Makes a folder that only we may look into; one that is there stays as it is.
+/// Makes a folder that only we can open. An existing folder stays as it is.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     if folder.as_os_str().is_empty() {
@@ -51,19 +52,20 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// A file that one process at a time may use, for as long as this lives. The lock goes with the process, however it ends.
+/// An exclusive claim on a file by one process, until it is dropped. The lock ends with the
+/// process, however that ends.
 #[derive(Debug)]
 pub struct Claim {
-    /// None where the file system knows no locks.
+    /// `None`: the file system has no locks.
     _locked: Option<fs::File>,
 }
 
 impl Claim {
-    /// Takes the lock of a file that is there; none if another process has it. Where there are no locks, nobody is
-    /// refused.
+    /// Locks an existing file. `None`: another process holds the lock. On a file system without
+    /// locks every claim succeeds.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// If the file cannot be opened.
     pub fn of(file: &Path) -> io::Result<Option<Claim>> {
         let file = fs::File::open(file)?;
         match file.try_lock() {
@@ -77,7 +79,7 @@ impl Claim {
     }
 }
 
-/// Whether files can be made in a folder, as far as can be told without making one.
+/// Checks that files can be made in a folder, as far as possible without making one.
 ///
 /// # Errors
 /// Why not.
@@ -86,7 +88,7 @@ pub fn writable(folder: &Path) -> io::Result<()> {
     if folder.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
-/// Whether a file can be read, or made where it is missing.
+/// Checks that a file can be read, or made if it is missing.
 ///
 /// # Errors
 /// Why not.
@@ -97,7 +99,7 @@ pub fn readable_or_makeable(file: &Path) -> io::Result<()> {
     }
 }
 
-/// The closest thing above a path that is there: missing folders are made.
+/// The closest existing ancestor of a path. Missing folders below it can be made.
 pub fn nearest_folder(path: &Path) -> &Path {
     path.ancestors().skip(1).find(|above| above.exists()).unwrap_or(Path::new("/"))
 }

@@ -1,7 +1,8 @@
-//! How a service is, for people and for programs: one model, told as a page at `/` and as JSON at `/status.json`.
+//! The state of a service, for people and programs: one model, shown as a page at `/` and as JSON
+//! at `/status.json`.
 //!
-//! Invariants: no peer is named; every list has a bound; names of contents are a stranger's words, as they are, and whoever
-//! shows them makes them harmless.
+//! Invariants: no peer is named; every list is bounded. Names of contents come from strangers and
+//! are kept unchanged: the code that shows them makes them harmless.
 
 mod desk;
 mod json;
@@ -31,120 +32,120 @@ use crate::{
     reloaded::Reloaded,
 };
 
-/// Contents that are listed; more are counted.
+/// Contents that are listed; the rest are only counted.
 pub const CONTENTS_LISTED_MAX: usize = 100;
-/// Feeds that are listed; more are counted.
+/// Feeds that are listed; the rest are only counted.
 pub const FEEDS_LISTED_MAX: usize = 100;
 
-/// A service at one moment. What a service has not is `None`.
+/// A service at one moment. `None`: the service has no such part.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Status {
-    /// The program.
+    /// The program's name.
     pub service: &'static str,
-    /// Its version.
+    /// The program's version.
     pub version: &'static str,
-    /// Its peer id; none before it listens.
+    /// The peer id. `None`: the service does not listen yet.
     pub peer: Option<String>,
-    /// Where it listens.
+    /// The addresses it listens on.
     pub addresses: Vec<String>,
-    /// When this was looked up, in seconds of Unix time.
+    /// When this status was taken, in seconds of Unix time.
     pub at_seconds: u64,
-    /// When it started, in seconds of Unix time.
+    /// When the service started, in seconds of Unix time.
     pub started_at_seconds: u64,
-    /// So long it has run, in seconds.
+    /// How long the service has run, in seconds.
     pub uptime_seconds: u64,
-    /// Worth keeping.
+    /// The process is worth keeping.
     pub live: bool,
     /// Clients may be sent here.
     pub ready: bool,
-    /// What must hold for that.
+    /// The conditions for `live` and `ready`.
     pub conditions: Vec<Condition>,
-    /// The configuration.
+    /// The last reload of the configuration.
     pub reload: Reload,
-    /// Connections and what goes over them.
+    /// Connections and their traffic.
     pub network: Option<Network>,
-    /// What disks do.
+    /// Disk activity.
     pub disks: Option<Disks>,
-    /// What is served: a seeder's.
+    /// Contents served, in a seeder.
     pub contents: Option<Contents>,
-    /// Who is known: a tracker's.
+    /// Contents and peers known, in a tracker.
     pub directory: Option<DirectoryStatus>,
-    /// Who tells of routes: a tracker's.
+    /// Sources of routes, in a tracker.
     pub feeds: Option<Feeds>,
-    /// The map of the Internet in use; none if there is none.
+    /// The atlas in use. `None`: no atlas.
     pub atlas: Option<AtlasStatus>,
-    /// What strangers hold or cause, of what they may.
+    /// How much of each limit strangers use.
     pub budget: Vec<Budget>,
 }
 
-/// What became of the last reload.
+/// The result of the last reload.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Reload {
-    /// The configuration was good when it was read last.
+    /// The configuration was valid at the last reload.
     pub successful: bool,
-    /// When it was taken last by a reload, in seconds of Unix time; none if never.
+    /// When a reload last succeeded, in seconds of Unix time. `None`: never.
     pub at_seconds: Option<u64>,
 }
 
-/// Connections and what goes over them. All sums are since the start.
+/// Connections and their traffic. All sums are since the start.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Network {
-    /// Peers connected.
+    /// Connected peers.
     pub connections: u32,
-    /// Links that are up: one content with one peer.
+    /// Open links. A link is one content with one peer.
     pub links: u32,
-    /// Of those, links that are served.
+    /// Links that are being served.
     pub links_served: u32,
-    /// Payload sent now; none as long as nothing was.
+    /// Payload sent now. In bytes a second. `None`: none was sent yet.
     pub up_bytes_per_second: Option<f64>,
-    /// Payload received now; none as long as nothing was.
+    /// Payload received now. In bytes a second. `None`: none was received yet.
     pub down_bytes_per_second: Option<f64>,
-    /// Payload sent.
+    /// Payload sent, in bytes.
     pub sent_bytes: u64,
-    /// Payload sent, by how near the receiver is.
+    /// Payload sent, in bytes, by tier of the receiver.
     pub sent_by_tier_bytes: BTreeMap<&'static str, u64>,
-    /// Payload received.
+    /// Payload received, in bytes.
     pub received_bytes: u64,
-    /// The AS we are in; none if no atlas says which.
+    /// Our AS. `None`: no atlas tells it.
     pub asn: Option<u32>,
-    /// Payload sent over the border of that AS.
+    /// Payload sent out of our AS, in bytes. `None`: our AS is unknown.
     pub exported_bytes: Option<u64>,
-    /// Payload received over the border of that AS.
+    /// Payload received from outside our AS, in bytes. `None`: our AS is unknown.
     pub imported_bytes: Option<u64>,
     /// Runs sent.
     pub requests_served: u64,
-    /// Requests answered with a no, by reason.
+    /// Refused requests, by reason.
     pub requests_refused: BTreeMap<&'static str, u64>,
-    /// Connections refused because a cap was reached.
+    /// Connections refused because a limit was reached.
     pub connections_refused: u64,
     /// Peers banned for corrupt data.
     pub peers_banned: u32,
-    /// How long peers waited until they were served.
+    /// How long peers waited to be served.
     pub slot_waits: Timing,
 }
 
-/// How long something took since the start.
+/// Durations of an operation since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Timing {
-    /// How often.
+    /// Number of measurements.
     pub count: u64,
-    /// On average; none if never.
+    /// The mean. `None`: no measurement.
     pub mean_seconds: Option<f64>,
-    /// Nineteen of twenty took at most so long, rounded up to the next bound of the histogram. None if never, or longer than the last
-    /// bound.
+    /// The 95th percentile, rounded up to the next bound of the histogram. `None`: no measurement,
+    /// or beyond the last bound.
     pub p95_seconds: Option<f64>,
 }
 
-/// What disks do, since the start.
+/// Disk activity since the start.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Disks {
-    /// Everything that is to be served is there.
+    /// The root, with everything to serve, is present.
     pub root_present: bool,
     /// Runs that could not be read.
     pub errors: u64,
-    /// Runs that did not match their hash. None was sent.
+    /// Runs that did not match their hash. None of them was sent.
     pub rotten_runs: u64,
-    /// How long reading and verifying took.
+    /// Durations of reading and verifying.
     pub reads: Timing,
 }
 
@@ -155,94 +156,94 @@ pub struct Contents {
     pub served: u64,
     /// `.torrent` files that cannot be served.
     pub refused: u64,
-    /// The watched folder: contents published since the start.
+    /// Contents published from the watched folder since the start.
     pub published: u64,
     /// Contents that wait to be hashed, or are being hashed.
     pub hashing: u64,
-    /// What could not be published at the last try.
+    /// Entries that could not be published at the last attempt.
     pub publish_failures: u64,
-    /// Hidden, private and other things that are not published.
+    /// Entries that are not published: hidden, private and others.
     pub left_out: u64,
-    /// The busiest first.
+    /// The contents, the busiest first.
     pub busiest: Vec<ContentStatus>,
-    /// How many more there are.
+    /// Number of contents that are not listed.
     pub not_listed: usize,
 }
 
 /// One content of a seeder. All sums are since the seeder began to serve it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ContentStatus {
-    /// Its id: 64 hexadecimal digits.
+    /// The content id: 64 hexadecimal digits.
     pub content: String,
-    /// Its name, as its publisher wrote it.
+    /// The name, as its publisher wrote it.
     pub name: String,
-    /// Its size.
+    /// The size, in bytes.
     pub bytes: u64,
-    /// Peers linked now that lack something of it.
+    /// Linked peers that lack a part of it.
     pub fetching: u32,
-    /// Peers linked now that say they hold all of it.
+    /// Linked peers that say they have all of it.
     pub complete: u32,
-    /// Peers that took something.
+    /// Peers that fetched something.
     pub takers: u64,
-    /// Peers that said they hold all of it, and did not when they came.
+    /// Peers that became complete after they connected, by their own word.
     pub completed: u64,
-    /// Payload sent.
+    /// Payload sent, in bytes.
     pub sent_bytes: u64,
-    /// Payload sent, by how near the receiver is.
+    /// Payload sent, in bytes, by tier of the receiver.
     pub sent_by_tier_bytes: BTreeMap<&'static str, u64>,
-    /// Payload sent over the border of our AS; none if no atlas says which that is.
+    /// Payload sent out of our AS, in bytes. `None`: our AS is unknown.
     pub exported_bytes: Option<u64>,
 }
 
-/// Whom a tracker knows. All sums are since the start.
+/// What a tracker's directory knows. All sums are since the start.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DirectoryStatus {
     /// Contents known.
     pub contents: u64,
     /// Peers known.
     pub peers: u64,
-    /// Peers known, each counted once for each content.
+    /// Entries: a peer counts once for each of its contents.
     pub entries: u64,
-    /// Questions read now; none as long as nothing was.
+    /// Questions read a second now. `None`: none was read yet.
     pub questions_per_second: Option<f64>,
-    /// Questions answered with peers now; none as long as none was.
+    /// Questions answered with peers a second now. `None`: none was answered yet.
     pub answers_per_second: Option<f64>,
     /// Questions read.
     pub questions: u64,
     /// Questions answered with peers.
     pub answers: u64,
-    /// Announcements taken, renewals included.
+    /// Announcements accepted, including renewals.
     pub announcements: u64,
     /// Questions refused, by reason.
     pub refused: BTreeMap<&'static str, u64>,
-    /// Peers named in answers, by how near they are to the asker.
+    /// Peers named in answers, by tier as seen from the asker.
     pub told_by_tier: BTreeMap<&'static str, u64>,
-    /// How long answering took.
+    /// Durations of answering.
     pub answering: Timing,
-    /// Entries written down last.
+    /// Entries in the last save.
     pub saved_entries: u64,
-    /// How long ago that was, in seconds; none if not since the start.
+    /// Age of the last save, in seconds. `None`: none since the start.
     pub saved_age_seconds: Option<u64>,
-    /// Times that it could not be done.
+    /// Saves that failed.
     pub saves_failed: u64,
 }
 
-/// Who tells a tracker of routes.
+/// A tracker's sources of routes.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Feeds {
     /// Sessions, the oldest first.
     pub sessions: Vec<Feed>,
-    /// How many more there are.
+    /// Number of sessions that are not listed.
     pub not_listed: usize,
-    /// How long ago a route changed, in seconds.
+    /// How long ago a route changed, in seconds. `None`: no route changed yet.
     pub last_change_age_seconds: Option<u64>,
-    /// How long ago an atlas was made of them, in seconds.
+    /// How long ago an atlas was built from the routes, in seconds. `None`: none was built yet.
     pub last_rebuild_age_seconds: Option<u64>,
-    /// Routers refused.
+    /// Refused routers.
     pub bmp_refused: u64,
-    /// Sessions of routers that were ended because of what they sent.
+    /// Router sessions ended because of what the router sent.
     pub bmp_faults: u64,
-    /// The table is lost by a mistake of the program, and the last atlas stays.
+    /// The table was lost through a bug of the program; the last atlas stays.
     pub broken: bool,
 }
 
@@ -251,58 +252,58 @@ pub struct Feeds {
 pub struct Feed {
     /// `bmp`, `ris_live` or `updates`.
     pub kind: &'static str,
-    /// Who it is: a stranger's words in part.
+    /// The name of the source, partly a stranger's words.
     pub name: String,
     /// `syncing`, `synced` or `held`.
     pub phase: &'static str,
-    /// Its routes in the table.
+    /// Routes of this session in the table.
     pub routes: u64,
-    /// Announcements taken.
+    /// Announcements accepted.
     pub announced: u64,
-    /// Withdrawals taken.
+    /// Withdrawals accepted.
     pub withdrawn: u64,
     /// Messages that could not be read.
     pub damaged: u64,
-    /// How long ago it began, in seconds.
+    /// Age of the session, in seconds.
     pub age_seconds: u64,
-    /// How long ago it changed something, in seconds.
+    /// How long ago the session changed a route, in seconds. `None`: never.
     pub last_change_age_seconds: Option<u64>,
 }
 
-/// The atlas in use. What a service does not count is `None`.
+/// The atlas in use. `None`: the service does not count this.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct AtlasStatus {
-    /// Its version: mostly the time of its data, in seconds of Unix time.
+    /// The version: usually the time of its data, in seconds of Unix time.
     pub version: u64,
-    /// How old its data is, in seconds; none if that cannot be told.
+    /// The age of its data, in seconds. `None`: unknown.
     pub age_seconds: Option<u64>,
-    /// Prefixes of IPv4.
+    /// Number of IPv4 prefixes.
     pub prefixes_v4: Option<u64>,
-    /// Prefixes of IPv6.
+    /// Number of IPv6 prefixes.
     pub prefixes_v6: Option<u64>,
-    /// Autonomous systems.
+    /// Number of autonomous systems.
     pub ases: Option<u64>,
-    /// Links between them.
+    /// Number of links between autonomous systems.
     pub links: Option<u64>,
-    /// The version that is published; none if none is.
+    /// The published version. `None`: none is published.
     pub published_version: Option<u64>,
 }
 
-/// One kind of what strangers hold or cause.
+/// One kind of resource that strangers use, with its limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Budget {
-    /// As in the metrics.
+    /// The name, as in the metrics.
     pub kind: &'static str,
-    /// Taken now.
+    /// In use now.
     pub used: u64,
-    /// To be had.
+    /// The limit.
     pub limit: u64,
     /// Refused or taken back since the start.
     pub refused: u64,
 }
 
 impl Status {
-    /// What every service tells.
+    /// The status of any service.
     pub fn of(
         service: &'static str,
         version: &'static str,
@@ -328,7 +329,7 @@ impl Status {
         }
     }
 
-    /// What every node tells, beside that.
+    /// Adds the status of the node.
     pub fn with_node(self, node: &Node) -> Status {
         let totals = node.totals().borrow().clone();
         Status {
@@ -366,13 +367,13 @@ impl Network {
     }
 }
 
-/// Numbers by the name of their tier.
+/// Numbers keyed by the name of their tier.
 pub fn by_tier(numbers: &[u64; Tier::COUNT]) -> BTreeMap<&'static str, u64> {
     Tier::ALL.map(|tier| (tier.name(), numbers[tier as usize])).into_iter().collect()
 }
 
 impl Timing {
-    /// Of all that was measured.
+    /// A summary of all measurements.
     pub fn of(durations: &Durations) -> Timing {
         Timing {
             count: durations.count(),
@@ -389,7 +390,8 @@ impl Budget {
 }
 
 impl Contents {
-    /// The list, with all that else is told of contents still to be filled in. `knows_as`: an atlas says which AS we are in.
+    /// The list of contents; the other fields are still to be filled in. `knows_as`: an atlas tells
+    /// our AS.
     pub fn of(givings: &Givings, knows_as: bool) -> Contents {
         let busiest = givings.busiest.iter().map(|giving| ContentStatus::of(giving, knows_as)).collect();
         Contents { busiest, not_listed: givings.left_out, ..Contents::default() }
@@ -414,7 +416,7 @@ impl ContentStatus {
 }
 
 impl AtlasStatus {
-    /// Of an atlas of which only the version is known; none if there is none.
+    /// The status of an atlas of which only the version is known. `None`: no atlas.
     pub fn of(version: u64) -> Option<AtlasStatus> {
         let age_seconds = atlas_age(version).as_ref().map(Duration::as_secs);
         (version > 0).then_some(AtlasStatus { version, age_seconds, ..AtlasStatus::default() })

@@ -1,33 +1,33 @@
-//! Sizes, rates and durations as people write them, for every command line of nearcast.
+//! Parses sizes, rates and durations as people write them, for every command line of nearcast.
 //!
 //! Invariant: parsing is exact integer arithmetic, so `0.1M` is 100,000 bytes and never 99,999.
 
 use std::time::Duration;
 
-/// A text that is no size, rate or duration; the sentence says what would be.
+/// A text that is not a size, rate or duration. The message says what is valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
     /// Not `NUMBER[UNIT]`.
     #[error("write a number and a unit, like {0}")]
     Form(&'static str),
-    /// A unit nobody defined here.
+    /// An unknown unit.
     #[error("the unit \"{unit}\" is not known; write {example}")]
     Unit {
-        /// What was written.
+        /// The unit as written.
         unit: String,
-        /// What would be right.
+        /// A valid example.
         example: &'static str,
     },
-    /// Bits and bytes are both written with a small b.
+    /// A small b may mean bits or bytes.
     #[error("\"{unit}\" may be bits or bytes; write 40Mbit for bits, 5MB for bytes")]
     BitsOrBytes {
-        /// What was written.
+        /// The unit as written.
         unit: String,
     },
-    /// Nothing would ever move, or happen.
+    /// Zero: nothing would ever move or happen.
     #[error("zero is not possible here")]
     Zero,
-    /// Over 64 bits.
+    /// The number exceeds 64 bits.
     #[error("the number is too large")]
     TooLarge,
 }
@@ -46,8 +46,8 @@ pub fn parse_size(text: &str) -> Result<u64, UnitError> {
     positive(number.times(bytes, 1)?)
 }
 
-/// Parses a rate in bytes per second: a size, with or without `/s`, or bits like `40Mbit` and `40Mbps`. A small `b` alone may
-/// be either, and is refused.
+/// Parses a rate in bytes a second: a size, with or without `/s`, or bits like `40Mbit` and
+/// `40Mbps`. A small `b` alone may mean either, and is refused.
 ///
 /// # Errors
 /// A sentence with an example, see [`UnitError`].
@@ -55,7 +55,7 @@ pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
     let (number, unit) = split(text, RATE_EXAMPLE)?;
     let strange = || unknown(unit, RATE_EXAMPLE);
     let per_second = ["/sec", "/s"].iter().find_map(|end| unit.strip_suffix(end));
-    // Mbps, and not ps alone.
+    // Strip "ps" from Mbps, but not from other words.
     let in_one_word = || unit.strip_suffix("ps").filter(|rest| rest.ends_with(['b', 'B', 't']));
     let plain = per_second.or_else(in_one_word).unwrap_or(unit);
     let lower = plain.to_ascii_lowercase();
@@ -63,7 +63,7 @@ pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
         return positive(number.times(prefix_factor(prefix).ok_or_else(strange)?, 8)?);
     }
     match plain.strip_suffix('b') {
-        // What lines are sold by: nobody writes bytes so.
+        // Line speeds are sold in "bps", and nobody writes bytes this way.
         Some(prefix) if unit.ends_with("bps") => {
             positive(number.times(prefix_factor(prefix).ok_or_else(strange)?, 8)?)
         }
@@ -72,7 +72,8 @@ pub fn parse_rate(text: &str) -> Result<u64, UnitError> {
     }
 }
 
-/// Parses a duration: `30s`, `5m`, `2h`, `1d`, `250ms`, or the words for them; a bare number is seconds.
+/// Parses a duration: `30s`, `5m`, `2h`, `1d`, `250ms`, or the words for them; a bare number is
+/// seconds.
 ///
 /// # Errors
 /// A sentence with an example, see [`UnitError`].
@@ -89,7 +90,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     positive(number.times(millis, 1)?).map(Duration::from_millis)
 }
 
-/// Digits before and after the point, kept apart so that nothing is rounded.
+/// A decimal number as digits and scale, so that nothing is rounded.
 #[derive(Clone, Copy)]
 struct Decimal {
     digits: u64,
@@ -105,7 +106,7 @@ impl Decimal {
     }
 }
 
-/// More digits after the point than this say nothing about whole bytes.
+/// More digits after the point do not matter to whole bytes.
 const FRACTION_DIGITS_MAX: usize = 9;
 
 fn split<'a>(text: &'a str, example: &'static str) -> Result<(Decimal, &'a str), UnitError> {
@@ -126,7 +127,7 @@ fn byte_unit(unit: &str) -> Option<u64> {
     prefix_factor(unit.strip_suffix(['B', 'b']).unwrap_or(unit))
 }
 
-/// Thousandths of a byte there are none: so a small m is as good as a large one.
+/// The factor of a unit prefix. A small m means mega, as there are no thousandths of a byte.
 fn prefix_factor(prefix: &str) -> Option<u64> {
     Some(match prefix.to_ascii_lowercase().as_str() {
         "" => 1,
@@ -142,7 +143,7 @@ fn prefix_factor(prefix: &str) -> Option<u64> {
     })
 }
 
-/// Letters shown of a unit that nobody knows.
+/// Letters of an unknown unit that the message shows.
 const UNIT_SHOWN_MAX: usize = 16;
 
 fn unknown(unit: &str, example: &'static str) -> UnitError {

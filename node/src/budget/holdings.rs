@@ -1,4 +1,4 @@
-//! What one connection holds of our memory.
+//! The memory and other resources that one connection holds.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -20,30 +20,31 @@ use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::{Budget, Kind, plan::DIRECTORIES_PER_CONNECTION_MAX, unread::Unread};
 
-/// So many bytes moved are a use of a connection: less than one run, more than what keeps a link alive.
+/// How many moved bytes count as one use of a connection: less than one run, more than the messages
+/// that keep a link alive.
 const USE_BYTES: u64 = 16 * 1024;
-/// Long hellos that are read at a time from one connection, and questions for metainfo that are answered. More wait, and
-/// cost nothing but the wait.
+/// The most long hellos, and answers to questions for metainfo, in work at a time for one
+/// connection. More have to wait, which costs only the wait.
 const AT_WORK_MAX: usize = 4;
-/// Questions for metainfo that wait on one connection.
+/// The most questions for metainfo that wait on one connection.
 const MANIFESTS_PER_CONNECTION_MAX: u32 = 32;
 
 /// What one connection holds.
 pub(crate) struct Holdings {
     budget: Arc<Budget>,
-    /// What it sent and we have not read or done with.
+    /// Bytes that the peer sent and we have not finished with.
     kept: Mutex<Pile>,
-    /// What waits to be taken by the other side.
+    /// Bytes that wait until the peer takes them.
     unsent: Mutex<Pile>,
     used_ms: AtomicU64,
     moved: AtomicU64,
-    /// The other side opened a stream.
+    /// The peer opened a stream.
     opened: AtomicBool,
-    /// Something began on it.
+    /// A link, a question to our directory, or another use began on the connection.
     used: AtomicBool,
-    /// A run was given or taken over it.
+    /// A run was given or taken over the connection.
     worth: AtomicBool,
-    /// What it was for is over, and nothing has begun since.
+    /// The purpose of the connection is over, and nothing has begun since.
     over: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
@@ -74,9 +75,9 @@ impl Holdings {
         })
     }
 
-    /// Something happened to what came over its streams and was not read.
+    /// Updates the record of unread bytes, and the bytes held.
     pub(crate) fn note<T>(&self, happened: impl FnOnce(&mut Unread) -> T) -> T {
-        // Counts stay sound whatever panicked beside them.
+        // Counts stay sound after a panic elsewhere.
         let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
         let before = unread.cost();
         let outcome = happened(&mut unread);
@@ -86,12 +87,12 @@ impl Holdings {
         outcome
     }
 
-    /// All it holds.
+    /// All bytes that the connection holds.
     pub(super) fn total(&self) -> u64 {
         pile(&self.kept).bytes().saturating_add(pile(&self.unsent).bytes())
     }
 
-    /// What it holds, and for how long: of what it sent and what is sent to it whichever costs more.
+    /// The bytes held, and for how long: received or unsent ones, whichever cost more.
     pub(super) fn held(&self, now_ms: u64) -> (u64, Duration) {
         let held = |of: &Mutex<Pile>| {
             let pile = *pile(of);
@@ -102,40 +103,42 @@ impl Holdings {
         if cost(unsent) > cost(kept) { unsent } else { kept }
     }
 
-    /// Since it was last of use; for long, once what it was for is over.
+    /// The time since the connection was last of use. At least [`IDLE_GRACE`] once its purpose is
+    /// over.
     pub(super) fn idle_for(&self, now_ms: u64) -> Duration {
         let idle = Duration::from_millis(now_ms.saturating_sub(self.used_ms.load(Ordering::Relaxed)));
         if self.over.load(Ordering::Relaxed) { idle.max(IDLE_GRACE) } else { idle }
     }
 
-    /// What it was for is over: it gives its place away as soon as somebody needs it.
+    /// Notes that the purpose of the connection is over: it gives up its place as soon as that is
+    /// needed.
     pub(crate) fn note_over(&self) {
         self.over.store(true, Ordering::Relaxed);
     }
 
-    /// It is of use.
+    /// Notes a use of the connection.
     pub(crate) fn note_use(&self) {
         self.over.store(false, Ordering::Relaxed);
         self.note_begun();
         self.used_ms.store(self.budget.now_ms(), Ordering::Relaxed);
     }
 
-    /// A run was given or taken over it.
+    /// Notes a run given or taken over the connection.
     pub(crate) fn note_worth(&self) {
         self.worth.store(true, Ordering::Relaxed);
     }
 
-    /// Something began on it: a link, or questions to our directory.
+    /// Notes that a link, or questions to our directory, began on the connection.
     fn note_begun(&self) {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    /// Whether something ever began on it.
+    /// Whether anything ever began on the connection.
     pub(super) fn is_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Bytes more, or fewer, are held.
+    /// Changes the number of received bytes held.
     pub(crate) fn change(&self, before: u64, after: u64) {
         let meter = self.budget.meter(Kind::Bytes);
         if after >= before {
@@ -151,7 +154,7 @@ impl Holdings {
         }
     }
 
-    /// More waits to be taken by the other side.
+    /// Adds bytes that wait until the peer takes them.
     pub(crate) fn queued(&self, bytes: usize) {
         pile(&self.unsent).add(self.now(), bytes as u64);
         let meter = self.budget.meter(Kind::Bytes);
@@ -160,13 +163,13 @@ impl Holdings {
         }
     }
 
-    /// It took some of it.
+    /// Subtracts bytes that the peer took.
     pub(crate) fn taken(&self, bytes: usize) {
         pile(&self.unsent).pass(self.now(), bytes as u64);
         self.budget.meter(Kind::Bytes).sub(bytes as u64);
     }
 
-    /// It does not wait after all: there was no room for it.
+    /// Takes back bytes that do not wait after all: there was no room for them.
     pub(crate) fn unqueued(&self, bytes: usize) {
         pile(&self.unsent).take_back(bytes as u64);
         self.budget.meter(Kind::Bytes).sub(bytes as u64);
@@ -176,7 +179,7 @@ impl Holdings {
         Timestamp::from_millis(self.budget.now_ms())
     }
 
-    /// So many bytes were read from its streams, or written to them.
+    /// Counts bytes read from the connection's streams, or written to them.
     pub(crate) fn moved(&self, bytes: usize) {
         let bytes = bytes as u64;
         if self.moved.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) >= USE_BYTES {
@@ -185,7 +188,7 @@ impl Holdings {
         }
     }
 
-    /// The other side opened a stream: it came for something.
+    /// Notes that the peer opened a stream: it came for a purpose.
     pub(crate) fn note_opened(&self) {
         self.opened.store(true, Ordering::Relaxed);
     }
@@ -206,22 +209,23 @@ impl Holdings {
         if self.is_cut() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Waits for a turn at work that costs memory: a few a connection have one.
+    /// Waits for a turn at work that costs memory. A few tasks of a connection have a turn at a
+    /// time.
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
         self.at_work.acquire().await
     }
 
-    /// Counts bytes that are held outside of the muxer.
+    /// Counts bytes held outside of the muxer.
     pub(crate) fn lease(self: &Arc<Holdings>) -> Lease {
         Lease { holdings: self.clone(), bytes: 0 }
     }
 
-    /// A question for metainfo, unless too many wait.
+    /// A place for a question for metainfo. `None`: too many wait.
     pub(crate) fn manifest(self: &Arc<Holdings>) -> Option<StreamPlace> {
         self.stream(Kind::Manifests)
     }
 
-    /// A stream to our directory, unless there are too many.
+    /// A place for a stream to our directory. `None`: there are too many.
     pub(crate) fn directory(self: &Arc<Holdings>) -> Option<StreamPlace> {
         self.stream(Kind::Directories)
     }
@@ -230,7 +234,7 @@ impl Holdings {
         let (count, max) = self.count(kind);
         let meter = self.budget.meter(kind);
         let place = StreamPlace { holdings: self.clone(), kind };
-        // Counted first, and given back by the place if that was too much.
+        // Counted first. If that is too many, dropping the place subtracts it again.
         let here = count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         if meter.add(1) > meter.limit() || here > max {
             meter.refuse();
@@ -248,7 +252,7 @@ impl Holdings {
 }
 
 fn pile(pile: &Mutex<Pile>) -> MutexGuard<'_, Pile> {
-    // Numbers stay sound whatever panicked beside them.
+    // Numbers stay sound after a panic elsewhere.
     pile.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -258,7 +262,7 @@ impl Drop for Holdings {
     }
 }
 
-/// One stream that is counted. Dropping it gives its place back.
+/// The place of one counted stream. Dropping it frees the place.
 pub(crate) struct StreamPlace {
     holdings: Arc<Holdings>,
     kind: Kind,
@@ -270,7 +274,7 @@ impl StreamPlace {
         self.holdings.turn().await
     }
 
-    /// What it was opened for has begun.
+    /// Notes that the purpose of the stream has begun.
     pub(crate) fn note_begun(&self) {
         self.holdings.note_begun();
     }
@@ -288,14 +292,14 @@ impl Drop for StreamPlace {
     }
 }
 
-/// Bytes that are held for a stranger.
+/// Bytes held for a stranger.
 pub(crate) struct Lease {
     holdings: Arc<Holdings>,
     bytes: u64,
 }
 
 impl Lease {
-    /// So many are held now.
+    /// Sets the number of bytes held now.
     pub(crate) fn set(&mut self, bytes: usize) {
         self.holdings.change(self.bytes, bytes as u64);
         self.bytes = bytes as u64;
@@ -308,7 +312,7 @@ impl Drop for Lease {
     }
 }
 
-/// A connection's place among all of them. Dropping it gives it back.
+/// A connection's place among all connections. Dropping it frees the place.
 pub(crate) struct Place {
     budget: Arc<Budget>,
     holdings: Arc<Holdings>,

@@ -1,27 +1,27 @@
-//! How much of each kind is taken, may be taken, and was refused or taken back.
+//! Meters: for each kind of resource, how much is taken, the limit, and how often it was refused.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What strangers can hold or cause.
+/// A kind of resource that strangers can hold or cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Connections that others are making.
+    /// Inbound TCP handshakes.
     HalfOpen,
-    /// The same over QUIC, where the sender of a first packet may be anybody.
+    /// Inbound QUIC handshakes, where the sender of a first packet may be false.
     HalfOpenQuic,
-    /// Connections that others made.
+    /// Inbound connections.
     Connections,
-    /// Control streams whose hello has not come.
+    /// Control streams that have not received their hello.
     Hellos,
-    /// Data streams that have not said which content they are about.
+    /// Data streams that have not named their content.
     Openings,
     /// Questions for metainfo being answered.
     Manifests,
     /// Streams to our directory.
     Directories,
-    /// Bytes that came and were not read, or that wait to be taken.
+    /// Bytes that are unread, or wait until a peer takes them.
     Bytes,
-    /// Connections that we are making.
+    /// Dials in progress.
     Dials,
 }
 
@@ -54,20 +54,20 @@ impl Kind {
     }
 }
 
-/// How much strangers hold of one kind.
+/// How much strangers hold of one kind of resource.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BudgetUse {
-    /// What it is.
+    /// The name of the kind.
     pub kind: &'static str,
-    /// Taken at the moment.
+    /// How much is taken at the moment.
     pub used: u64,
-    /// To be had.
+    /// How much may be taken.
     pub limit: u64,
-    /// Refused or taken back, ever, because there was no more.
+    /// How often it was refused or taken back so far, because the limit was reached.
     pub refused: u64,
 }
 
-/// One kind.
+/// The meter of one kind.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     used: AtomicU64,
@@ -84,7 +84,7 @@ impl Meter {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// How much there is now.
+    /// Adds to the use. Returns the use after that.
     pub(crate) fn add(&self, amount: u64) -> u64 {
         self.used.fetch_add(amount, Ordering::Relaxed).saturating_add(amount)
     }

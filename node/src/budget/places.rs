@@ -1,4 +1,5 @@
-//! Places that are held for moments: who comes when all are taken gets in, and who had its chance goes.
+//! Places that are held for moments. A newcomer gets in even when all are taken; a holder that had
+//! its chance gives way.
 
 use std::{
     collections::BTreeMap,
@@ -21,14 +22,14 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::meters::{BudgetUse, Kind, Meter};
 
-/// While more than half of the places are taken, one more is given away no sooner than so long after the last. Floods are
-/// taken in turns so that they leave us time for who is in; they wait in front of the door, and honest ones among them not
-/// for longer than it takes to go through the system's queue.
+/// While at least half of the places are taken, the least time between two places given away.
+/// Floods are admitted at a pace that leaves us time for admitted peers. The others wait outside,
+/// and honest peers among them wait no longer than it takes to pass the system's queue.
 const CROWDED_PACE: Duration = Duration::from_millis(2);
-/// So much of that pace may be caught up on at once: timers are no finer.
+/// How far admissions may lag behind that pace and catch up at once: timers are no finer.
 const PACE_SLACK: Duration = Duration::from_millis(20);
 
-/// Places of one kind.
+/// The places of one kind.
 pub(crate) struct Places {
     max: usize,
     start: Instant,
@@ -40,11 +41,11 @@ pub(crate) struct Places {
 struct Held {
     next: u64,
     tickets: BTreeMap<u64, (IpAddr, Instant, Arc<Eviction>)>,
-    /// What those who had a place came to.
+    /// How visits of each network ended so far.
     record: Record,
-    /// Who waits for a place.
+    /// The task that waits for a place.
     waiting: Option<Waker>,
-    /// When the next may be given away, while it is crowded.
+    /// When the next place may be given away, while it is crowded.
     paced_until: Option<Instant>,
 }
 
@@ -54,7 +55,8 @@ struct Eviction {
     waker: AtomicWaker,
 }
 
-/// A place that is held. Dropping it gives it back, and says that it came to nothing.
+/// A held place. Dropping it frees the place, and counts as a failure unless [`Ticket::made`] was
+/// called.
 pub(crate) struct Ticket {
     number: u64,
     ip: IpAddr,
@@ -74,45 +76,47 @@ impl Places {
         Timestamp::from_nanos(self.start.elapsed().as_nanos() as u64)
     }
 
-    /// When that is.
+    /// The instant of a timestamp.
     pub(crate) fn instant(&self, time: Timestamp) -> Instant {
         self.start + Duration::from_nanos(time.as_nanos())
     }
 
-    /// Somebody from there came to nothing, and that counts so often.
+    /// Counts `failures` failed visits of a peer at this IP.
     pub(crate) fn fail(&self, ip: IpAddr, failures: u32) {
         let now = self.now();
         self.lock().record.fail(now, ip, failures);
     }
 
-    /// Somebody from there gave or took a run.
+    /// Notes that a peer at this IP gave or took a run: its visit counts as good.
     pub(crate) fn forgive_visit(&self, ip: IpAddr) {
         let now = self.now();
         self.lock().record.forgive_visit(now, ip);
     }
 
-    /// The places behind these are taken, or nearly: a newcomer needs somebody to give way.
+    /// Notes that the places for made connections are taken, or nearly: a newcomer then needs
+    /// another connection to give way.
     pub(crate) fn note_full(&self) {
         let now = self.now();
         self.lock().record.note_full(now);
     }
 
-    /// Of those who wait in front of it, who is next.
+    /// Which of those waiting comes next.
     pub(crate) fn next<T: Copy + Ord>(&self, queue: &Queue<T>) -> Turn<T> {
         queue.next(self.now(), &self.lock().record)
     }
 
-    /// And who is sent away when there are too many.
+    /// Which of those waiting is sent away when there are too many.
     pub(crate) fn last<T: Copy + Ord>(&self, queue: &Queue<T>) -> Option<(T, IpAddr)> {
         queue.last(self.now(), &self.lock().record)
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
-        // A map and a number stay sound whatever panicked beside them.
+        // A map and a number stay sound after a panic elsewhere.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ready when a newcomer from there would get a place; else `pause` is set, and the waker is told.
+    /// Ready when a newcomer at this IP would get a place. Otherwise sets the timer `pause`, and
+    /// registers the waker.
     pub(crate) fn poll_room(
         &self,
         cx: &mut Context<'_>,
@@ -132,13 +136,13 @@ impl Places {
         polled
     }
 
-    /// Takes a place; there is always one.
+    /// Takes a place. There is always one, if necessary in place of another holder.
     pub(crate) fn take(self: &Arc<Places>, ip: IpAddr) -> Ticket {
         let mut held = self.lock();
         let leaving = match held.door(self.max, self.now(), ip) {
             Door::Open => Vec::new(),
             Door::Instead(who) => who,
-            // Who cannot be made to wait takes the place of the first.
+            // A newcomer that cannot be made to wait takes the place of the oldest holder.
             Door::Wait(_) => held.tickets.keys().next().copied().into_iter().collect(),
         };
         for who in leaving {
@@ -156,7 +160,7 @@ impl Places {
         if held.is_crowded(self.max) {
             let behind = now.checked_sub(PACE_SLACK).unwrap_or(now);
             let next = held.paced_until.map_or(now, |until| until.max(behind)) + CROWDED_PACE;
-            // Who does not ask for room first must not shut the door for those who do.
+            // Callers that do not ask for room first must not shut out those that do.
             held.paced_until = Some(next.min(now + CROWDED_PACE));
         }
         Ticket { number, ip, places: self.clone(), eviction, made: false }
@@ -175,14 +179,14 @@ impl Held {
         self.tickets.len() >= max.div_ceil(2)
     }
 
-    /// How long a newcomer has to wait; none if it may come in.
+    /// How long a newcomer has to wait. `None`: it may come in.
     fn wait(&self, max: usize, now: Timestamp, ip: IpAddr) -> Option<Duration> {
         let paced = self.paced_until.filter(|_| self.is_crowded(max));
         let pause = paced.map(|until| until.saturating_duration_since(Instant::now()));
         if let Some(pause) = pause.filter(|pause| !pause.is_zero()) {
             return Some(pause);
         }
-        // Only then there may be nobody who can be sent away.
+        // Only with all places taken can it happen that no holder may be evicted.
         if self.tickets.len() < max {
             return None;
         }
@@ -190,7 +194,7 @@ impl Held {
     }
 
     fn door(&self, max: usize, now: Timestamp, newcomer: IpAddr) -> Door<u64> {
-        // What is asked for each connection is answered without looking at all of them, as long as there is room.
+        // With room left, the answer for each connection needs no look at all holders.
         if !self.is_crowded(max) {
             return Door::Open;
         }
@@ -206,12 +210,12 @@ impl Held {
 }
 
 impl Ticket {
-    /// Gives it back: what it was held for has been done.
+    /// Frees the place: its purpose was achieved.
     pub(crate) fn made(mut self) {
         self.made = true;
     }
 
-    /// Ready once the place is needed for somebody else.
+    /// Ready once the place is needed for another holder.
     pub(crate) fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
         self.eviction.waker.register(cx.waker());
         if self.eviction.evicted.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
@@ -222,7 +226,7 @@ impl Ticket {
         self.eviction.evicted.load(Ordering::Acquire)
     }
 
-    /// Until the place is needed for somebody else.
+    /// Waits until the place is needed for another holder.
     pub(crate) async fn evicted(&self) {
         poll_fn(|cx| self.poll_evicted(cx)).await;
     }

@@ -1,57 +1,61 @@
 //! The plan: how much strangers may hold, by role.
 //!
-//! What a node takes at most beside its contents, with everything full:
+//! The most that a node takes besides its contents, with everything full:
 //!
 //! | what | how many | each | a service | a client |
 //! |---|---|---|---|---|
 //! | connections being made over TCP | 512 | 64 KiB | 32 MiB | 32 MiB |
 //! | connections waiting to be made over TCP | 2,048 | 4 KiB | 8 MiB | 8 MiB |
-//! | the same over QUIC | 128 | 64 KiB | 8 MiB | 8 MiB |
+//! | connections being made over QUIC | 128 | 64 KiB | 8 MiB | 8 MiB |
 //! | connections | as set (4,096; client 256) | 100 KiB | 400 MiB | 25 MiB |
 //! | hellos and data streams begun | 2 x 4,096 | 4 KiB | 32 MiB | 32 MiB |
-//! | bytes unread or not taken | [`BYTES_MAX_SERVICE`], [`BYTES_MAX_CLIENT`] | | 128 MiB | 256 MiB |
+//! | bytes unread or unsent | [`BYTES_MAX_SERVICE`], [`BYTES_MAX_CLIENT`] | | 128 MiB | 256 MiB |
 
-/// Connections being made by others, at a time. More = crowds wait less, less = less memory in handshakes.
+/// The most inbound TCP handshakes at a time. More: crowds wait less. Fewer: less memory in
+/// handshakes.
 const HALF_OPEN_MAX: u32 = 512;
-/// Connections that wait for one of these places. More = who is honest is told from a larger crowd, less = fewer sockets.
+/// The most connections that wait for one of these places. More: honest peers are found in a larger
+/// crowd. Fewer: fewer sockets.
 const LOBBY_MAX: u32 = 2_048;
-/// Beside them, connections being made over QUIC have this part of as many places.
+/// Inbound QUIC handshakes have places of their own: one for this many TCP places.
 pub(super) const HALF_OPEN_QUIC_SHARE: u32 = 4;
-/// Streams of a kind that were opened and have not said what they are for.
+/// The most streams of a kind that were opened and have not stated their purpose.
 const OPENINGS_MAX: u32 = 4_096;
-/// Answers to questions for metainfo, all together: 64 KiB of buffer each.
+/// The most questions for metainfo being answered, in total. Each costs 64 KiB of buffer.
 const MANIFESTS_MAX: u64 = 1_024;
-/// Streams to a directory, for each connection there may be.
+/// The most streams to a directory, for each connection.
 pub(crate) const DIRECTORIES_PER_CONNECTION_MAX: u32 = 2;
-/// Bytes that strangers sent a service and it has not read, and that wait for them. Honest ones are gone in milliseconds.
+/// The most bytes that a service holds for strangers: received and unread, or waiting to be taken.
+/// Those of honest peers are gone in milliseconds.
 pub(crate) const BYTES_MAX_SERVICE: u64 = 128 << 20;
-/// The same for a client: it downloads, and a disk that is slow for a moment leaves what its neighbours sent unread.
+/// The same for a client. A client downloads, and a disk that is slow for a moment leaves received
+/// bytes unread.
 pub(crate) const BYTES_MAX_CLIENT: u64 = 256 << 20;
 
-/// Bounds on what strangers hold or cause.
+/// The bounds on what strangers hold or cause.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Connections being made by others over TCP.
+    /// Inbound TCP handshakes.
     pub(crate) half_open_max: u32,
-    /// Connections that wait for a place among those.
+    /// Connections that wait for one of these.
     pub(crate) lobby_max: u32,
-    /// Connections others made, and of those from one network.
+    /// Inbound connections, and how many of them one network may have.
     pub(crate) inbound_max: u32,
     pub(crate) per_network_max: u32,
-    /// Whether loopback is a network like others.
+    /// Whether loopback counts as a network like others.
     pub(crate) counts_loopback: bool,
-    /// Streams that have not said what they are for, of each of two kinds.
+    /// Streams that have not stated their purpose, for each of two kinds.
     pub(crate) openings_max: u32,
     pub(crate) manifests_max: u64,
     pub(crate) directories_max: u64,
-    /// Bytes unread or not taken.
+    /// Bytes unread, or waiting to be taken.
     pub(crate) bytes_max: u64,
-    /// Connections we are making.
+    /// Dials in progress.
     pub(crate) dials_max: u32,
 }
 
 impl Plan {
-    /// By how many connections there may be, and whether it is others who download, not we.
+    /// The plan for this number of connections. `is_service`: others download from this node.
     pub(crate) fn new(connections_max: u32, is_service: bool) -> Plan {
         Plan {
             half_open_max: HALF_OPEN_MAX,

@@ -12,7 +12,7 @@ fn ip(network: u8, host: u8) -> IpAddr {
     Ipv4Addr::new(10, 0, network, host).into()
 }
 
-/// A connection from there, with its place.
+/// A named connection from `ip`, with its place.
 fn come(budget: &Arc<Budget>, ip: IpAddr, number: u8) -> (Arc<Holdings>, Place) {
     let made = hand_shake(budget, ip, number);
     budget.name(ConnectionId::new_unchecked(number.into()), &address(ip, number), true);
@@ -23,7 +23,7 @@ fn address(ip: IpAddr, number: u8) -> Multiaddr {
     Multiaddr::from(ip).with(Protocol::Tcp(number.into()))
 }
 
-/// A connection that was made, and is not accepted yet.
+/// A connection that was made and is not accepted yet.
 fn hand_shake(budget: &Arc<Budget>, ip: IpAddr, number: u8) -> (Arc<Holdings>, Place) {
     let holdings = Holdings::new(budget);
     let place = budget.come_in(&holdings, Some(ip), address(ip, number).to_vec(), true);
@@ -90,7 +90,7 @@ async fn a_flood_of_those_who_cannot_wait_does_not_shut_the_door_for_those_who_d
     let flood: Vec<_> = (0..2_000).map(|_| budget.half_open.take(ip(1, 1))).collect();
     let mut pause = None;
     let room = std::future::poll_fn(|cx| budget.half_open.poll_room(cx, ip(2, 1), &mut pause));
-    // The pace of 2,000 would be 4 s.
+    // At the full pace, 2,000 would take 4 s.
     tokio::time::timeout(Duration::from_secs(1), room).await.expect("the door is shut");
     drop(flood);
 }
@@ -130,7 +130,7 @@ fn who_is_at_work_for_long_stays_and_who_does_nothing_for_two_seconds_goes() {
     let (busy, _busy) = come(&budget, ip(1, 1), 1);
     let (lazy, _lazy) = come(&budget, ip(2, 1), 2);
     let (dripping, _dripping) = come(&budget, ip(3, 1), 3);
-    // Something of it lies there all the time, and never the same for long.
+    // The connection holds bytes all the time, but never the same ones for long.
     let mut kept = busy.lease();
     kept.set(300 << 10);
     busy.queued(300 << 10);

@@ -1,21 +1,25 @@
-//! What came over the streams of one connection and was not read.
+//! Bytes that arrived on the streams of one connection and were not read.
 //!
-//! The muxer keeps every frame as it came, in an allocation of its own, so a frame of one byte costs as much as one of
-//! sixty. Frames are therefore counted as they cost, as their headers pass by, and who lets too much pile up is cut off.
+//! The muxer keeps every frame as it came, in an allocation of its own, so a frame of one byte
+//! costs as much as one of sixty. Frames are therefore counted at their cost, as their headers pass
+//! by. A peer that lets too much pile up is cut off.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
 use std::collections::BTreeMap;
 
-/// What keeping a frame costs beside its bytes: the muxer's record of it, and the allocator's.
+/// The cost of keeping a frame, besides its bytes: the muxer's record of it, and the allocator's.
 const FRAME_OVERHEAD_BYTES: u64 = 64;
-/// What may lie unread on streams that the other side opened. Ours are read at once; only hellos are long.
+/// The most bytes that may lie unread on streams that the other side opened. We read such streams
+/// at once, and only hellos are long.
 const THEIRS_BYTES_MAX: u64 = 8 << 20;
-/// What the records alone of unread frames may cost: 65,536 frames. Who sends a lot sends large frames.
+/// The most that the records of unread frames may cost: 65,536 frames. A peer that sends a lot
+/// sends large frames.
 const OVERHEAD_BYTES_MAX: u64 = 4 << 20;
-/// Nobody needs longer frames: our own are as long at most, others' a quarter of it.
+/// Longer frames are not needed: our own have at most this size, those of other implementations a
+/// quarter of it.
 pub(crate) const FRAME_BODY_BYTES_MAX: u32 = 256 * 1024;
-/// Streams that are remembered; the muxer itself allows half of it.
+/// The most streams remembered. The muxer itself allows half as many.
 const STREAMS_MAX: usize = 256;
 
 /// Unread bytes and frames by stream.
@@ -48,17 +52,17 @@ pub(crate) enum Excess {
 }
 
 impl Unread {
-    /// What it costs.
+    /// What the unread frames cost, in bytes.
     pub(crate) fn cost(&self) -> u64 {
         self.bytes.saturating_add(overhead(self.frames))
     }
 
-    /// Frames that lie there.
+    /// How many frames are unread.
     pub(crate) fn frames(&self) -> u64 {
         self.frames
     }
 
-    /// A stream begins.
+    /// Notes a new stream.
     pub(crate) fn opened(&mut self, stream: u32, theirs: bool) -> Result<(), Excess> {
         if self.streams.len() >= STREAMS_MAX {
             return Err(Excess::Streams);
@@ -67,7 +71,7 @@ impl Unread {
         Ok(())
     }
 
-    /// A frame of data begins. What is for a stream that is gone is thrown away by the muxer.
+    /// Notes the begin of a data frame. The muxer throws away frames for a stream that is gone.
     pub(crate) fn came(&mut self, stream: u32, length: u32) -> Result<(), Excess> {
         if length > FRAME_BODY_BYTES_MAX {
             return Err(Excess::LongFrame(length));
@@ -90,12 +94,13 @@ impl Unread {
         Ok(())
     }
 
-    /// Bytes of a stream were read; `all` = nothing of it is left in the muxer.
+    /// Notes bytes of a stream that were read. `all`: none of its bytes are left in the muxer.
     pub(crate) fn read(&mut self, stream: u32, bytes: u64, all: bool) {
         let Some(known) = self.streams.get(&stream) else { return };
         let bytes = bytes.min(known.bytes);
-        // Which frames were read is not seen until all of them were; one may be on its way. Until then as large a part of the
-        // frames counts as read as of the bytes: a reader that is slower than the sender never reads everything.
+        // Which frames were read is known only when all were; then one more may be under way. Until
+        // then, frames count as read in the same proportion as bytes, because a reader that is
+        // slower than the sender never reads everything.
         let frames = match all {
             true => known.frames.saturating_sub((known.bytes > bytes).into()),
             false => known.frames.saturating_mul(bytes).checked_div(known.bytes).unwrap_or_default(),
@@ -103,7 +108,7 @@ impl Unread {
         self.take(stream, bytes, frames);
     }
 
-    /// A stream is let go, with everything unread.
+    /// Notes that a stream is dropped, with all its unread bytes.
     pub(crate) fn closed(&mut self, stream: u32) {
         if let Some(known) = self.streams.get(&stream) {
             let (bytes, frames) = (known.bytes, known.frames);
@@ -124,7 +129,7 @@ impl Unread {
     }
 }
 
-/// What keeping so many frames costs beside their bytes.
+/// The cost of keeping this many frames, besides their bytes.
 fn overhead(frames: u64) -> u64 {
     frames.saturating_mul(FRAME_OVERHEAD_BYTES)
 }

@@ -1,4 +1,4 @@
-//! What the engine wants done, done; and what tasks tell, told to the engine.
+//! Carries out the engine's actions, and passes task events to the engine.
 
 use nearcast_core::{
     id::{ContentKey, PeerKey},
@@ -27,7 +27,8 @@ impl Driver {
             Action::Withdraw { directory } => self.withdraw(content, directory),
             Action::Send { peer, message } => {
                 if message == Message::Choke {
-                    // Else whoever asks for much in its turn is served long after it.
+                    // Otherwise a peer that requests many runs in its turn is served long after the
+                    // turn.
                     self.refuse_waiting(content, peer);
                 }
                 self.tell(content, peer, message);
@@ -94,7 +95,7 @@ impl Driver {
             TaskEvent::ManifestWanted { content, reply } => {
                 let manifest =
                     self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());
-                // Who no longer waits needs no answer.
+                // Sending fails if the asker has gone; then no answer is needed.
                 let _ = reply.send(manifest);
             }
             TaskEvent::ManifestCame { content, peer, result } => self.on_manifest(content, peer, result),
@@ -126,7 +127,7 @@ impl Driver {
     }
 }
 
-/// The reason on the wire.
+/// The reason as a number on the wire.
 fn goodbye(why: UnlinkReason) -> u32 {
     match why {
         UnlinkReason::Full => 1,

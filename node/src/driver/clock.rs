@@ -1,20 +1,21 @@
 //! The engine's time: the time this process lived through.
 //!
-//! A process that was stopped, or a machine that slept, heard nothing meanwhile, and neither did anybody keep silent: such
-//! time does not count. Otherwise all patience would be over the moment it goes on.
+//! A stopped process or a sleeping machine hears nothing, and that does not mean that its peers
+//! were silent. Such time does not count. Otherwise every patience timer would expire the moment
+//! the process goes on.
 
 use std::time::Duration;
 
 use nearcast_core::time::Timestamp;
 use tokio::time::Instant;
 
-/// The loop comes round several times a second. Where it did not for so long, it could not.
+/// The loop runs several times a second. A longer gap means that the process was stopped.
 const GAP: Duration = Duration::from_secs(3);
 
-/// A clock that stands still while nobody looks at it.
+/// A clock that stands still while the loop does not run.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// The start of the engine's time, later by all that did not count.
+    /// The start of the engine's time, moved later by all time that does not count.
     origin: Instant,
     seen: Instant,
 }
@@ -24,7 +25,7 @@ impl Clock {
         Clock { origin: now, seen: now }
     }
 
-    /// The loop comes round. How long it could not, if that was long.
+    /// Called on each turn of the loop. Returns the gap since the last call if it exceeds [`GAP`].
     pub(super) fn look(&mut self, now: Instant) -> Option<Duration> {
         let gap = now.duration_since(std::mem::replace(&mut self.seen, now));
         let lost = Some(gap).filter(|gap| *gap > GAP);
@@ -32,12 +33,12 @@ impl Clock {
         lost
     }
 
-    /// What that moment is called.
+    /// The engine's timestamp of an instant.
     pub(super) fn timestamp(&self, at: Instant) -> Timestamp {
         Timestamp::ZERO + at.saturating_duration_since(self.origin)
     }
 
-    /// When that is.
+    /// The instant of an engine's timestamp.
     pub(super) fn instant(&self, time: Timestamp) -> Instant {
         self.origin + Duration::from_nanos(time.as_nanos())
     }

@@ -1,4 +1,4 @@
-//! A content that this node takes part in.
+//! The state of one content that this node takes part in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,13 +19,13 @@ pub(super) struct Content {
     pub(super) id: ContentId,
     pub(super) manifest: Option<Arc<Manifest>>,
     pub(super) store: Option<Arc<DiskStore>>,
-    /// None for data that is only served.
+    /// `None`: the data is only served.
     pub(super) fetch: Option<Box<FetchState>>,
-    /// Who sent corrupt runs of it.
+    /// Peers that sent corrupt runs of this content.
     pub(super) corrupt_peers: BTreeSet<PeerKey>,
-    /// HTTP servers that have its files.
+    /// HTTP servers that have files of this content.
     pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
-    /// What was given of it.
+    /// Counts what we sent of this content.
     pub(super) account: Account,
 }
 
@@ -38,12 +38,12 @@ impl Content {
         self.manifest.as_ref().map_or(0, |manifest| u64::from(manifest.layout().run_length(run)))
     }
 
-    /// The directories that the user named for it.
+    /// The directories that the user named for this content.
     pub(super) fn directories(&self) -> &[PeerKey] {
         self.fetch.as_ref().map_or(&[], |state| &state.directories)
     }
 
-    /// Where bytes that come for it are counted.
+    /// The counter of bytes that arrive for this content.
     pub(super) fn arrived(&self) -> Arc<AtomicU64> {
         self.fetch.as_ref().map(|state| state.arrived.clone()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Contents: from the owner's wish to an open store, from complete to finished, and the end.
+//! The life of contents: added by the owner, and opened in a store.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -62,17 +62,18 @@ impl Driver {
         } else if self.contents.len() >= self.parts.config.contents_max as usize {
             Err(ShareError::TooMany(self.parts.config.contents_max))
         } else {
-            // A look at sizes, no reading: short enough for the driver, and a seeder's start is ordered.
+            // Looks at sizes and reads no data: short enough for the driver, and a seeder starts
+            // its contents in order.
             DiskStore::open_seed(share.manifest.clone(), share.root).map(|store| {
                 self.serve(share.manifest, store);
                 Shared { content }
             })
         };
-        // Who no longer waits has lost interest; the content is served.
+        // Sending fails if the owner no longer waits; the content is served anyway.
         let _ = reply.send(answer);
     }
 
-    /// A manifest that is served already may have been signed since.
+    /// Replaces the manifest of a served content: it may have been signed since.
     fn renew_signatures(&mut self, manifest: &Arc<Manifest>) {
         let served = self.by_id.get(&manifest.content()).and_then(|key| self.contents.get_mut(key));
         if let Some(content) = served.filter(|content| content.fetch.is_none()) {
@@ -168,7 +169,7 @@ impl Driver {
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         let preparing = async move {
             let prepared = Box::new(prepare(fetch, workers).await);
-            // The driver is gone only when the node stops.
+            // Sending fails only when the node stops.
             let _ = events.send(TaskEvent::Prepared { content: key, prepared }).await;
         };
         self.parts.tasks.spawn(self.parts.vital.guard("What prepares downloads", preparing));
@@ -197,7 +198,8 @@ impl Driver {
             state.directories.clone_from(&directories);
         }
         if magnet && ask_directories {
-            // A link does not say which of its addresses are directories; asking is cheap.
+            // A magnet link does not say which of its addresses are directories. Asking them all is
+            // cheap.
             directories.extend(candidates.iter().map(|candidate| candidate.peer));
         }
         let may_be_found = self.may_be_found(key, prepared.manifest.as_deref());
@@ -209,7 +211,7 @@ impl Driver {
         }
     }
 
-    /// Whether somebody may be found whom nobody names.
+    /// Whether we may find peers that nobody names: by web seeds or on the local network.
     fn may_be_found(&self, key: ContentKey, manifest: Option<&Manifest>) -> bool {
         let Some(fetch) = self.contents.get(&key).and_then(|content| content.fetch.as_ref()) else {
             return true;
@@ -270,13 +272,13 @@ impl Driver {
         }
     }
 
-    /// Whose signature must be there.
+    /// The publishers one of whom must have signed the content.
     fn demanded(&self, key: ContentKey) -> Vec<PublisherKey> {
         let state = self.contents.get(&key).and_then(|content| content.fetch.as_ref());
         state.map(|state| state.fetch.signed_by.clone()).unwrap_or_default()
     }
 
-    /// The manifest is good whoever says that he has signed it.
+    /// Logs signatures that do not verify. The manifest itself stays valid without them.
     fn tell_bad_signatures(&self, peer: PeerKey, manifest: &Manifest) {
         let peer = self.peers.get(peer).and_then(|known| known.id).map(|id| id.to_string());
         for key in manifest.signatures().bad() {
@@ -285,7 +287,8 @@ impl Driver {
         }
     }
 
-    /// Has the store opened. `join` is what to do then; none if the swarm was joined before.
+    /// Opens the store on another thread. `join`: how to join the swarm then. `None`: it was joined
+    /// before.
     fn open(&mut self, key: ContentKey, manifest: Arc<Manifest>, join: Option<Join>) {
         let Some(content) = self.contents.get_mut(&key) else { return };
         let Some(state) = &mut content.fetch else { return };
@@ -310,7 +313,8 @@ impl Driver {
         };
         let (checked, cancelled) = (state.checked.clone(), state.cancelled.clone());
         let events = self.services.events.clone();
-        // A thread of its own: it may hash for minutes, on all cores, and must not hold up the workers.
+        // A thread of its own: opening may hash for minutes on all cores, and must not hold up the
+        // workers.
         let opened = self.parts.vital.blocking("What looks at the files that are there", move || {
             let progress = |done, total| {
                 checked.0.store(done, Ordering::Relaxed);
@@ -319,14 +323,14 @@ impl Driver {
             DiskStore::open(manifest, target, &progress, &cancelled)
         });
         self.parts.tasks.spawn(async move {
-            // The program ends, or the runtime does.
+            // `None` only when the program or the runtime ends.
             let Some(result) = opened.await else { return };
-            // The driver is gone only when the node stops.
+            // Sending fails only when the node stops.
             let _ = events.send(TaskEvent::Opened { content: key, result }).await;
         });
     }
 
-    /// Has the store opened once more.
+    /// Opens the store once more.
     pub(super) fn open_again(&mut self, key: ContentKey) {
         let Some(content) = self.contents.get_mut(&key) else { return };
         let join = content.fetch.as_mut().and_then(|state| state.join.take());
@@ -338,7 +342,7 @@ impl Driver {
     pub(super) fn on_opened(&mut self, key: ContentKey, result: Result<Opened, DownloadError>) {
         let opened = match result {
             Ok(opened) => opened,
-            // Nothing was written yet; it is opened again when there may be room.
+            // Nothing was written yet. The store is opened again when there may be room.
             Err(DownloadError::DiskFull(path)) => {
                 return self.pause_for_room(key, &path, "nothing could be begun");
             }
@@ -373,7 +377,7 @@ impl Driver {
     }
 }
 
-/// Looks for a manifest left by an unfinished download, and for the IPs behind names.
+/// Looks for a manifest left by an unfinished download, and resolves names to IPs.
 async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
     let mut linked = Vec::new();
     let peers: Vec<Multiaddr> = fetch.peers.iter().map(|address| address.0.clone()).collect();
@@ -384,7 +388,8 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
             linked = link::addresses(&magnet).await;
             let (folder, content) = (fetch.folder, magnet.content);
             let saved = workers.run(move || saved_manifest(&folder, content)).await.ok().flatten();
-            // It may have been left by a run that demanded no signature: then a peer may have one.
+            // An earlier run without demanded signatures may have left it: then a peer may have a
+            // signed one.
             let signed = |manifest: &Manifest| demand_signature(manifest, &fetch.signed_by).is_ok();
             saved.filter(signed).map(Arc::new)
         }

@@ -1,4 +1,4 @@
-//! Directories: asking them, and being one.
+//! Directories: asking them, and being a directory.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -29,17 +29,17 @@ use crate::{
     },
 };
 
-/// How long directories may take to hear that we leave.
+/// How long we wait at the end for directories to be told that we leave.
 const GOODBYE: Duration = Duration::from_millis(500);
 
-/// What a directory is asked, over one stream.
+/// The questions to one directory, over one stream.
 pub(super) struct Questions {
     queue: mpsc::Sender<Asked>,
     task: JoinHandle<()>,
 }
 
 impl Driver {
-    /// Asks a connected peer who else is in a swarm.
+    /// Asks a connected peer for other peers of a swarm.
     pub(super) fn ask(&mut self, key: ContentKey, peer: PeerKey, query: QueryId, wanted: u16) {
         let asked = self.question(key).map(|question| {
             let question = Question { wanted: u32::from(wanted), atlas: self.atlas_known(), ..question };
@@ -50,7 +50,7 @@ impl Driver {
         }
     }
 
-    /// Tells a directory that we leave a swarm, if it still listens: the rest is done by expiry.
+    /// Tells a directory that we leave a swarm if its stream is open. Otherwise our record expires.
     pub(super) fn withdraw(&mut self, key: ContentKey, peer: PeerKey) {
         let peer = self.peers.alias(peer).unwrap_or(peer);
         let listens = self.questions.get(&peer).is_some_and(|questions| !questions.queue.is_closed());
@@ -68,12 +68,13 @@ impl Driver {
         Some(Question { content, tcp_port, udp_port, complete, ..Question::default() })
     }
 
-    /// Version of our atlas, if we want to hear of newer ones.
+    /// The version of our atlas. `None`: we do not want to hear of newer ones.
     fn atlas_known(&self) -> Option<u64> {
         self.parts.config.hear_of_atlases.then(|| self.nearness.atlas_version().unwrap_or(0))
     }
 
-    /// Has a connected directory asked, over the stream there is or a new one; false if it cannot be.
+    /// Queues a question to a connected directory, on its open stream or a new one. False if that
+    /// is impossible.
     fn put_question(&mut self, peer: PeerKey, asked: Asked) -> bool {
         let asked = match self.questions.get(&peer).map(|questions| &questions.queue) {
             Some(queue) => match queue.try_send(asked) {
@@ -94,21 +95,21 @@ impl Driver {
         put
     }
 
-    /// Lets directories be told what waits to be told.
+    /// Waits until directories have been told what is queued for them, at most [`GOODBYE`].
     pub(super) async fn finish_questions(&mut self) {
         let questions = std::mem::take(&mut self.questions);
         let tasks: Vec<_> = questions.into_values().map(|questions| questions.task).collect();
         let told = async {
             for task in tasks {
-                // It fails only if it panicked: then nothing is told.
+                // A task fails only if it panicked: then the directory is not told.
                 let _ = task.await;
             }
         };
-        // A directory that is not told hears no more of us, and forgets us soon.
+        // A directory that is not told hears no more of us, and soon forgets us.
         let _ = timeout(GOODBYE, told).await;
     }
 
-    /// Whether we answer questions about a content.
+    /// Whether we answer directory questions about a content.
     pub(super) fn is_directory_of(&self, content: &ContentId) -> bool {
         self.parts.directory.as_ref().is_some_and(|directory| directory.admits(content))
     }
@@ -122,7 +123,8 @@ impl Driver {
     ) {
         let ip = self.peers.get(directory).and_then(peer_book::Known::ip);
         let named = self.is_named_directory(content, directory);
-        // A seeder that the user typed tells of its crowd: that is what a crowd behind one seeder finds itself by.
+        // The peers behind one seeder find each other by its answers, so a typed seeder counts as a
+        // directory.
         let chosen = named || self.peers.is_typed(directory);
         let word = Word { ip, rank: if chosen { Rank::Directory } else { Rank::Hearsay } };
         let records = reply.peers.iter().take(PEERS_MAX);
@@ -136,7 +138,7 @@ impl Driver {
         match () {
             () if !candidates.is_empty() => self.note_good(content, role),
             () if !reply.unknown => self.note_outcome(content, role, Outcome::KnowsNobody),
-            // A link does not say whom it names as a directory, so peers are asked as well.
+            // A link does not say which addresses are directories, so peers are asked as well.
             () if named => self.note_outcome(content, role, Outcome::NotForThis),
             () => self.note_good(content, role),
         }
@@ -153,15 +155,17 @@ impl Driver {
         self.input(content, Event::Discovered { query: Some(query), teller: Some(directory), candidates });
     }
 
-    /// Whether the user named it as a directory, for this content or for all: whose atlas is judged first. It counts whom we reached where the user said, by the key it proved
-    /// to have: who else is at that IP does not.
+    /// Whether the user named this directory, for this content or for all contents. The best atlas
+    /// offer of a named directory is judged first. Only the peer reached at the named address
+    /// counts, by the key it proved to have. Other peers at that IP do not count.
     fn is_named_directory(&self, content: ContentKey, directory: PeerKey) -> bool {
         let of_content = self.contents.get(&content).map_or(&[][..], Content::directories);
         let is = |&named: &PeerKey| named == directory || self.peers.alias(named) == Some(directory);
         self.trackers.iter().chain(of_content).any(is)
     }
 
-    /// The address a directory at `teller` sees us at; `named` if the user typed it.
+    /// Notes `observed`, the address at which the directory at `teller` sees us. `named`: the user
+    /// typed that directory.
     fn hear_where_we_are(&mut self, observed: &[u8], teller: Option<IpAddr>, named: bool) {
         let v4 = <[u8; 4]>::try_from(observed).map(IpAddr::from);
         let seen_at = v4.or_else(|_| <[u8; 16]>::try_from(observed).map(IpAddr::from));
@@ -175,7 +179,8 @@ impl Driver {
         }
     }
 
-    /// A newer atlas is told of at once, whoever offers it: whoever fetches it checks who signed it.
+    /// Passes on an offer of a newer atlas at once, from any directory: the fetcher of the atlas
+    /// checks the signature.
     fn hear_of_atlas(&mut self, teller: Teller, offer: &Offer) {
         let known = self.nearness.atlas_version().unwrap_or(0);
         if offer.version <= known || offer.link.len() > LINK_BYTES_MAX {
@@ -185,7 +190,7 @@ impl Driver {
         self.atlas_offers.send_if_modified(|offers| offers.hear(teller, offer));
     }
 
-    /// Makes a candidate of what somebody told, as far as it may be dialled and is believed.
+    /// Makes a candidate of a told record. `None` if we may not dial it or do not believe it.
     pub(super) fn candidate(&mut self, record: &PeerRecord, word: Word, via: Via) -> Option<Candidate> {
         let id = record.peer_id().filter(|id| *id != self.parts.network.local_peer())?;
         let told = peer_book::endpoint(record)?;
@@ -196,7 +201,7 @@ impl Driver {
         }
         let (ip, now) = (endpoint.ip, self.now());
         let peer = self.peers.hear(now, id, endpoint, word)?;
-        // Where it is seen says more than where somebody says that it is.
+        // The IP at which we see the peer outweighs the IP that others tell.
         let ip = self.peers.get(peer).and_then(peer_book::Known::ip).unwrap_or(ip);
         Some(Candidate { peer, near: self.nearness.near(ip), via })
     }

@@ -20,7 +20,7 @@ impl Driver {
         let Some(state) = self.fetch_state(key) else { return };
         state.path = Some(path);
         if let (Some(outcome), Some(summary)) = (state.outcome.take(), summary) {
-            // Who no longer waits has lost interest.
+            // Sending fails if the owner no longer waits for the outcome.
             let _ = outcome.send(Ok(summary));
         }
         self.report(key);
@@ -75,11 +75,11 @@ impl Driver {
         self.fail(key, error);
     }
 
-    /// A download ends without its content; what is durable stays.
+    /// Ends a download without its content. What is durable stays.
     pub(super) fn fail(&mut self, key: ContentKey, error: DownloadError) {
         if let Some(state) = self.fetch_state(key) {
             if let Some(outcome) = state.outcome.take() {
-                // Who no longer waits has lost interest.
+                // Sending fails if the owner no longer waits for the outcome.
                 let _ = outcome.send(Err(error));
             }
             state.seeded.send_replace(true);
@@ -112,7 +112,7 @@ impl Driver {
             if let Some(store) = store {
                 checkpoint(&store, &workers).await;
             }
-            // Who no longer waits needs no answer.
+            // Sending fails if the owner no longer waits for the answer.
             let _ = reply.send(());
         });
     }

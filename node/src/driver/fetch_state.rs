@@ -1,4 +1,4 @@
-//! What a download's owner is told, and what is remembered to tell it.
+//! What the owner of a download is told, and the state that this needs.
 
 use std::{
     path::PathBuf,
@@ -39,41 +39,42 @@ pub(super) struct FetchState {
     pub(super) outcome: Option<oneshot::Sender<Result<Summary, DownloadError>>>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
-    /// Directories that the user named, by the keys they had when they were looked up.
+    /// Directories that the user named, by the keys that they had when they were looked up.
     pub(super) directories: Vec<PeerKey>,
-    /// Cancelled once the metainfo is there, or the download ends: whoever else is asked for it is asked no longer.
+    /// Cancelled once the metainfo is there, or the download ends. Then requests for it to other
+    /// peers stop.
     pub(super) metainfo_wanted: CancellationToken,
-    /// Bytes hashed and to be hashed, while what is on disk is looked at.
+    /// Bytes hashed and bytes to hash, while existing files are checked.
     pub(super) checked: Arc<(AtomicU64, AtomicU64)>,
     pub(super) started: Instant,
-    /// How the swarm is to be joined once the store is open.
+    /// How to join the swarm once the store is open.
     pub(super) join: Option<Join>,
-    /// Runs wanted; set when the manifest is known.
+    /// The runs wanted. Set when the store is open.
     pub(super) wanted: Option<RunSet>,
     pub(super) bytes_total: u64,
     pub(super) bytes_resumed: u64,
-    /// It was there when we came: nothing is to be finished.
+    /// The content was complete when the store was opened: nothing is left to finish.
     pub(super) was_complete: bool,
-    /// Where it lies, once it is complete.
+    /// The path of the content, once it is complete.
     pub(super) path: Option<PathBuf>,
-    /// A checkpoint or the finishing is under way.
+    /// A checkpoint is under way, or the finishing of the files.
     pub(super) storing: bool,
-    /// Everything wanted is stored, and waits to be finished.
+    /// Everything wanted is stored. The finishing of the files has yet to begin.
     pub(super) to_finish: bool,
     pub(super) full_disk: FullDisk,
-    /// What became of everybody who was asked, for the message at the end.
+    /// What came of each peer and directory that was asked, for the message at the end.
     pub(super) outcomes: Outcomes,
-    /// Whose signature was missing when the metainfo came.
+    /// Why the metainfo that came lacks a demanded signature.
     pub(super) unsigned: Option<String>,
-    /// Since when those who have what is missing let us wait.
+    /// Since when the peers that have the missing runs let us wait.
     pub(super) queued_since: Option<Instant>,
     pub(super) have_bytes: Tally,
     pub(super) durable_bytes: Tally,
-    /// Bytes that came from anybody, whatever becomes of them.
+    /// Bytes that arrived from any source, whatever becomes of them.
     pub(super) arrived: Arc<AtomicU64>,
     pub(super) down: Rate,
     pub(super) up: Rate,
-    /// What came from other ASes.
+    /// Bytes that came from other ASes.
     pub(super) imports: Imports,
 }
 
@@ -83,8 +84,8 @@ impl Drop for FetchState {
     }
 }
 
-/// The bytes of a set of runs, counted again only when the set has changed, and a large one only
-/// every second.
+/// The bytes of a set of runs. Counted anew only when the set has changed, and for a large set at
+/// most every second.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     runs: u32,
@@ -92,7 +93,7 @@ pub(super) struct Tally {
     counted: Option<Instant>,
 }
 
-/// Sets of more runs are large.
+/// A set with more runs is large.
 const LARGE_RUNS: u32 = 20_000;
 
 impl Tally {

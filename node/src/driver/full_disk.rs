@@ -1,7 +1,7 @@
-//! A full disk: waited for, tried again now and then, and given up on if its owner said so.
+//! A full disk: we wait, try again now and then, and give up after the owner's limit.
 //!
-//! Invariant: `retry` is set exactly while nothing is tried; `since` from the first refusal until something
-//! was written.
+//! Invariant: `retry` is set exactly while no write is tried. `since` is set from the first refusal
+//! until a write succeeds.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 /// How long a full disk is left alone before writing is tried again.
 const RETRY: Duration = Duration::from_secs(5);
-/// Tries before a shorter wait than that is over.
+/// Tries before the owner's limit ends, if that limit is short.
 const TRIES_MIN: u32 = 4;
 
-/// What is known of one disk.
+/// The state of one disk.
 #[derive(Debug, Default)]
 pub(super) struct FullDisk {
     since: Option<Instant>,
@@ -20,35 +20,35 @@ pub(super) struct FullDisk {
 }
 
 impl FullDisk {
-    /// A write was refused for want of room; `wait` is how long that may go on, for ever if none. False if
-    /// that was known.
+    /// A write was refused for want of room. `wait`: how long this may go on; `None`: for ever.
+    /// Returns false if the disk was known to be full.
     pub(super) fn on_full(&mut self, now: Instant, wait: Option<Duration>) -> bool {
         self.since.get_or_insert(now);
         let pause = wait.map_or(RETRY, |wait| RETRY.min(wait / TRIES_MIN));
         self.retry.replace(now + pause).is_none()
     }
 
-    /// Something was written: there is room again.
+    /// A write succeeded: there is room again.
     pub(super) fn on_written(&mut self) {
         *self = FullDisk::default();
     }
 
-    /// Whether it is full as far as known, and nothing is to be written.
+    /// Whether the disk counts as full, so that nothing is written to it.
     pub(super) fn is_full(&self) -> bool {
         self.retry.is_some()
     }
 
-    /// Whether it was full when last tried, and has taken nothing since.
+    /// Whether the last try found the disk full, and no write has succeeded since.
     pub(super) fn is_doubtful(&self) -> bool {
         self.since.is_some()
     }
 
-    /// Whether it is time to try again; from then on it is being tried.
+    /// Whether it is time to try again. If so, the disk counts as being tried from now on.
     pub(super) fn take_retry(&mut self, now: Instant) -> bool {
         self.retry.take_if(|retry| *retry <= now).is_some()
     }
 
-    /// Whether it has been full for as long as its owner would wait.
+    /// Whether the disk has been full for as long as the owner waits.
     pub(super) fn is_given_up(&self, now: Instant, wait: Option<Duration>) -> bool {
         let waited = self.since.map(|since| now.saturating_duration_since(since));
         self.is_full() && wait.zip(waited).is_some_and(|(wait, waited)| waited >= wait)

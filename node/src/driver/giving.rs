@@ -1,4 +1,4 @@
-//! Counting what is given of each content, and telling it to whoever asks.
+//! Counts what we give of each content, and reports it on request.
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
@@ -12,19 +12,19 @@ use tokio::time::Instant;
 use super::{Driver, content::Content, links::Link, once::Deed};
 use crate::giving::{Given, Giving, Givings};
 
-/// What is counted of one content.
+/// The counters of one content.
 #[derive(Debug, Default)]
 pub(super) struct Account {
     given: Given,
-    /// When something was given last.
+    /// When bytes were sent last.
     last: Option<Instant>,
 }
 
-/// Peers linked that lack something, and that do not.
+/// Linked peers that lack something, and linked peers that lack nothing.
 type Linked = (u32, u32);
 
 impl Driver {
-    /// Some bytes of a content were sent.
+    /// Counts bytes of a content that were sent to a peer.
     pub(super) fn note_given(&mut self, key: ContentKey, peer: PeerKey, near: Near, bytes: u32) {
         if bytes == 0 {
             return;
@@ -41,7 +41,7 @@ impl Driver {
         content.account.last = Some(Instant::now());
     }
 
-    /// A neighbour that lacked something says that it holds everything now.
+    /// Counts a neighbour that lacked something and now says that it holds everything.
     pub(super) fn note_completed(&mut self, key: ContentKey, id: &PeerId) {
         if self.once.is_new(key, id, Deed::Completed)
             && let Some(content) = self.contents.get_mut(&key)
@@ -50,7 +50,7 @@ impl Driver {
         }
     }
 
-    /// The busiest contents, at most so many. Looks at all of them, once.
+    /// The `max` busiest contents. Looks at each content once.
     pub(super) fn givings(&self, max: usize) -> Givings {
         let mut linked: BTreeMap<ContentKey, Linked> = BTreeMap::new();
         for (at, link) in &self.links {

@@ -1,4 +1,4 @@
-//! Peers on the local network become candidates for whatever still seeks.
+//! Peers on the local network become candidates for contents that are not complete.
 
 use nearcast_core::{
     addresses::Rank,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Driver {
-    /// Begins to speak and listen there, if this node is to.
+    /// Starts speaking and listening on the local network, if this node is to.
     pub(super) fn start_lan(&mut self) {
         if !self.listens_on_lan() {
             return;
@@ -31,7 +31,7 @@ impl Driver {
         self.parts.tasks.spawn(listening);
     }
 
-    /// Whether peers on the local network are heard.
+    /// Whether this node listens to peers on the local network.
     pub(super) fn listens_on_lan(&self) -> bool {
         self.parts.config.lan && lan::may_run(&self.parts.network)
     }
@@ -51,7 +51,8 @@ impl Driver {
             tcp_port: said.tcp.into(),
             udp_port: said.udp.into(),
         };
-        // It spoke from where it says that it is. A sender of one packet can be forged, but only by who is here as well.
+        // The peer spoke from the address that it states. The sender of a packet can be forged, but
+        // only by a host that is on this network too.
         let word = Word { ip: Some(ip), rank: Rank::Directory };
         let Some(candidate) = self.candidate(&record, word, Via::Lan) else { return };
         tracing::debug!(peer = %said.peer, %ip, "somebody is on the local network");
@@ -59,7 +60,7 @@ impl Driver {
         contents.into_iter().for_each(|content| self.offer_lan(content, vec![candidate]));
     }
 
-    /// Joins a swarm; who is on the local network may be in it.
+    /// Joins a swarm. Peers on the local network may be in it, so they become candidates.
     pub(super) fn join(&mut self, content: ContentKey, join: Join) {
         self.input(content, Event::Join(join));
         let ids: Vec<_> = self.lan.peers().collect();

@@ -1,5 +1,5 @@
-//! Addresses that a link names. Whoever wrote the link is a stranger: they are dialled as far as that may be, and the user
-//! is told of the others.
+//! The addresses that a magnet link names. The author of a link is a stranger: an address is
+//! dialled only where that is allowed, and the user is told of the others.
 
 use libp2p::Multiaddr;
 use nearcast_core::{
@@ -17,13 +17,13 @@ use crate::{
     resolve,
 };
 
-/// Addresses and hosts of a link that are looked at. A link that works needs one; a link that names many could have
-/// everybody who opens it knock at many doors.
+/// Addresses and hosts of a link that are looked at. A working link needs one. A link with many
+/// could make each user who opens it contact many hosts.
 const LINK_ADDRESSES_MAX: usize = 8;
-/// Refused addresses named in the message about them.
+/// Refused addresses named in the warning.
 const SHOWN_MAX: usize = 3;
 
-/// The addresses a link names, its first few, with the IPs that their names have now.
+/// The first few addresses of a link, with names resolved to IPs.
 pub(super) async fn addresses(magnet: &Magnet) -> Vec<Multiaddr> {
     let written = magnet.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
     let written: Vec<Multiaddr> = written.take(LINK_ADDRESSES_MAX).collect();
@@ -38,7 +38,7 @@ pub(super) async fn addresses(magnet: &Magnet) -> Vec<Multiaddr> {
 }
 
 impl Driver {
-    /// Makes candidates of the addresses of a link that may be dialled, and says which may not.
+    /// Makes candidates of the link's addresses that may be dialled, and warns of the others.
     pub(super) fn linked(&mut self, key: ContentKey, addresses: &[Multiaddr]) -> Vec<Candidate> {
         let (mut candidates, mut refused) = (Vec::<Candidate>::new(), Vec::new());
         let mut doors = 0;
@@ -72,7 +72,7 @@ impl Driver {
     }
 }
 
-/// What the user may do about addresses that are not dialled.
+/// The warning about addresses that are not dialled, and what the user can do.
 fn refusal(refused: &[&Multiaddr]) -> String {
     let mut shown: Vec<String> = Vec::new();
     for address in refused {

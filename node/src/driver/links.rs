@@ -1,6 +1,7 @@
 //! Links: how they begin, what comes over them, how they end.
 //!
-//! Both sides may open one at the same moment; then the one opened by the smaller peer id stands.
+//! Both sides may open a link at the same moment. Then the link opened by the smaller peer id
+//! stands.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,22 +39,23 @@ use crate::{
     },
 };
 
-/// A link we opened lately is not replaced by one that the other side opened at the same moment.
+/// For this long, a link we opened is not replaced by a link that the peer opened at the same
+/// moment.
 const RACE: Duration = Duration::from_secs(10);
 
-/// How long the streams of a link may outlive it.
+/// How long the streams of a link may stay open after the link ends.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// A link, or what will become one.
+/// A link, or a link being opened.
 pub(super) struct Link {
     pub(super) id: LinkId,
     state: State,
 }
 
 enum State {
-    /// No manifest yet: there is only the connection.
+    /// There is no manifest yet, only the connection.
     Bare(ConnectionId),
-    /// Our control stream is being answered; the hello promised these runs.
+    /// Our control stream awaits its answer. The hello promised these runs.
     Opening {
         connection: ConnectionId,
         promised: RunSet,
@@ -65,7 +67,7 @@ enum State {
 pub(super) struct Up {
     pub(super) peer: PeerId,
     connection: ConnectionId,
-    /// What the connection holds; none if it has ended already.
+    /// The buffers that the connection holds. `None`: the connection has ended already.
     held: Option<Arc<Holdings>>,
     pub(super) origin: bool,
     pub(super) near: Near,
@@ -75,9 +77,9 @@ pub(super) struct Up {
     pub(super) frames: mpsc::Sender<Frame>,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) uploads: Arc<UploadQueue>,
-    /// Their data stream is being served.
+    /// The peer's data stream is being served.
     pub(super) serving: bool,
-    /// Uploads accepted and not ended.
+    /// Uploads accepted and not yet ended.
     pub(super) uploading: u32,
     pub(super) cancel: CancellationToken,
     pub(super) slot_wait: SlotWait,
@@ -107,7 +109,7 @@ impl Link {
 }
 
 impl Up {
-    /// A run was given or taken: the connection is worth its place.
+    /// Notes a run given or taken: the connection is worth its place.
     pub(super) fn note_worth(&self) {
         if let Some(held) = &self.held {
             held.note_worth();
@@ -121,7 +123,7 @@ impl Driver {
         LinkId { content, peer, generation: self.next_generation }
     }
 
-    /// The link an event of a task is about; none if it is stale.
+    /// The link that a task's event is about. `None`: the link is no longer the same.
     pub(super) fn link(&mut self, id: LinkId) -> Option<&mut Up> {
         let link = self.links.get_mut(&(id.content, id.peer)).filter(|link| link.id == id)?;
         link.up_mut()
@@ -140,12 +142,12 @@ impl Driver {
         hello.with_have(have)
     }
 
-    /// What we hold of a content that is ready to be exchanged.
+    /// The runs we hold of a content. `None`: the content is not ready for exchange.
     fn ours(&self, content: ContentKey) -> Option<RunSet> {
         self.engine.swarm(content)?.have().cloned()
     }
 
-    /// Opens a control stream to a connected peer.
+    /// Opens a control stream to a connected peer, to make a link.
     pub(super) fn open_link(&mut self, key: ContentKey, peer: PeerKey) {
         let connected = self.peers.get(peer).and_then(|known| Some((known.id?, known.connection()?.id)));
         let (Some((peer_id, connection)), Some(content)) = (connected, self.contents.get(&key)) else {
@@ -181,7 +183,7 @@ impl Driver {
         }
     }
 
-    /// A link that we wanted does not come about.
+    /// Reports that a link we wanted was not made.
     fn on_no_link(&mut self, id: LinkId, reason: &str) {
         self.note_outcome(id.content, (Role::Peer, id.peer), Outcome::Reached(reason.to_owned()));
         self.input(id.content, Event::DialFailed { peer: id.peer });
@@ -200,7 +202,7 @@ impl Driver {
         if let Err(reason) = self.bring_up(id, connection, hello, None, stream, true) {
             return self.on_no_link(id, reason);
         }
-        // What came in while the hello was under way was told to the other links only.
+        // Runs that arrived while the hello was under way were announced to the other links only.
         let news = self.ours(id.content).map(|have| {
             let new = have.iter().filter(|&run| !promised.contains(run));
             new.collect::<Vec<RunIndex>>()
@@ -232,12 +234,13 @@ impl Driver {
         let id = self.new_link_id(key, peer);
         if let Err(reason) = self.bring_up(id, connection, hello, Some(answer), stream, false) {
             tracing::debug!(peer = %peer_id, reason, "an offered link was refused");
-            // It may have taken the place of one that was being opened, of which nothing more is heard.
+            // The offered link may have replaced one being opened, which reports nothing more.
             self.input(key, Event::DialFailed { peer });
         }
     }
 
-    /// Whether an offered link may take the place of what there is with this peer; that is ended then.
+    /// Whether an offered link may replace the existing link with this peer. If so, the existing
+    /// link is ended.
     fn gives_way(
         &mut self,
         content: ContentKey,
@@ -254,7 +257,7 @@ impl Driver {
                 self.links.remove(&(content, peer));
                 true
             }
-            // On the same connection there is no reason for a second one.
+            // A second link on the same connection has no purpose.
             State::Up(up) if up.connection == connection => false,
             State::Up(up) if up.ours && ours_stands && up.since.elapsed() < RACE => false,
             State::Up(_) => {
@@ -346,7 +349,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Who pays for the bytes of a link.
+    /// The account that the bytes of a link are charged to.
     pub(super) fn account(&self, link: LinkId) -> Account {
         let ip = self.peers.get(link.peer).and_then(peer_book::Known::ip);
         Account { content: link.content, peer: link.peer, prefix: ip.map(Prefix::of) }
@@ -356,12 +359,12 @@ impl Driver {
         let Some(connection) = self.link(id).map(|up| up.connection) else { return };
         self.on_link_gone(id.content, id.peer, reason);
         if stalled {
-            // Whatever holds it up, another connection may not have it.
+            // The cause of the stall may not affect another connection.
             self.parts.network.close(connection);
         }
     }
 
-    /// A link ended, not by the engine's will.
+    /// Ends a link for a reason other than the engine's decision.
     pub(super) fn on_link_gone(&mut self, content: ContentKey, peer: PeerKey, reason: &str) {
         tracing::debug!(content = content.0, peer = peer.0, reason, "a link ended");
         let Some(link) = self.links.get(&(content, peer)) else { return };
@@ -374,14 +377,14 @@ impl Driver {
         self.take_down(content, peer, None);
     }
 
-    /// A link ends because the other side broke the protocol.
+    /// Ends a link because the peer broke the protocol.
     pub(super) fn on_breach(&mut self, content: ContentKey, peer: PeerKey, reason: &str) {
         self.blame(peer);
         self.on_link_gone(content, peer, reason);
     }
 
-    /// A connection on which there is no other link gives way to newcomers at once: whoever is refused, and comes again and
-    /// again, would hold every place otherwise.
+    /// Lets newcomers take the place of a connection at once if it carries no other link. Otherwise
+    /// a peer that is refused and keeps coming back would hold every place.
     fn note_link_over(&self, peer: PeerKey, ended: &Up) {
         let is_used = |content: &ContentKey| {
             let link = self.links.get(&(*content, peer)).map(|link| &link.state);
@@ -392,7 +395,7 @@ impl Driver {
         }
     }
 
-    /// Ends a link's tasks; `goodbye` is said first.
+    /// Ends the tasks of a link. `goodbye`: the reason told to the peer first.
     pub(super) fn take_down(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
         self.maps.0.remove(&(content, peer));
         let Some(Link { state: State::Up(up), .. }) = self.links.remove(&(content, peer)) else { return };
@@ -401,8 +404,8 @@ impl Driver {
         if !matches!(ended, Some(Ok(()))) {
             up.cancel.cancel();
         }
-        // With a goodbye, the tasks end when the queues they read are dropped, after what is in them; who
-        // keeps the streams open after that is cut off.
+        // With a goodbye, the tasks end once they have drained their queues, which are dropped
+        // here. A peer that keeps the streams open after that is cut off.
         let (cancel, stop) = (up.cancel.clone(), self.services.stop.clone());
         self.parts.tasks.spawn(async move {
             let _ = timeout(LINGER, stop.cancelled()).await;

@@ -1,4 +1,4 @@
-//! What neighbours tell each other, to frames and back.
+//! Translates messages between neighbours to frames and back.
 
 use nearcast_core::{
     addresses::Rank,
@@ -20,9 +20,9 @@ use crate::{
 };
 
 impl Driver {
-    /// Has a frame sent. A neighbour that takes none is let go.
+    /// Queues a message to a neighbour. A neighbour that takes no messages loses its link.
     pub(super) fn tell(&mut self, content: ContentKey, peer: PeerKey, message: Message) {
-        // More runs than one frame may name go in several.
+        // Runs beyond the maximum of one frame go into further frames.
         let (first, rest) = match message {
             Message::Have(mut runs) if runs.len() > RUNS_MAX => {
                 let rest = runs.split_off(RUNS_MAX);
@@ -85,7 +85,7 @@ impl Driver {
             Ok(message) => self.input(content, Event::Message { peer, message }),
             Err(error) => {
                 self.on_breach(content, peer, &error.to_string());
-                // It speaks nonsense in this content; it would in others.
+                // A peer that breaks the protocol in this content would do so in others.
                 if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {
                     self.parts.network.disconnect(id);
                 }
@@ -93,7 +93,7 @@ impl Driver {
         }
     }
 
-    /// Measures how long a neighbour waits to be served.
+    /// Measures how long a neighbour waits for an upload slot.
     fn note_slot(&mut self, content: ContentKey, peer: PeerKey, said: &Said) {
         let served = match said {
             Said::Choke(_) => false,
@@ -111,7 +111,7 @@ impl Driver {
         manifest.map_or(Ok(Vec::new()), |manifest| runs.checked(manifest.layout()))
     }
 
-    /// Brings a neighbour's have-map up to date; what really changed.
+    /// Updates a neighbour's have-map. Returns the runs that really changed.
     pub(super) fn note_runs(
         &mut self,
         content: ContentKey,

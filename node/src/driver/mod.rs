@@ -1,8 +1,8 @@
 //! The driver: the loop around the engine, and the only clock.
 //!
-//! It decides nothing. What happens (on the network, in tasks, by command) becomes the engine's input;
-//! what the engine puts out is done by tasks. Nothing here waits: a queue that is full ends the link
-//! it belongs to, and bytes of runs never come by.
+//! The driver decides nothing. Events of the network, events of tasks, and commands become input of
+//! the engine. Tasks carry out the engine's output. The driver never waits: a full queue ends the
+//! link that it belongs to, and the bytes of runs never pass through here.
 
 mod acts;
 mod clock;
@@ -88,45 +88,46 @@ use crate::{
     web_seed,
 };
 
-/// Task events that wait for the driver; tasks that find it full wait.
+/// Task events queued for the driver. A task waits while the queue is full.
 const EVENTS_WAITING_MAX: usize = 1024;
-/// Task events handled before the rest gets its turn.
+/// Task events handled at once, before other events get their turn.
 const EVENTS_AT_ONCE_MAX: usize = 64;
-/// Runs being hashed or written, all links together: 4 MiB of whole runs, enough to keep every disk thread busy.
+/// Runs being hashed or written, over all links: 4 MiB of whole runs, enough to keep every disk
+/// thread busy.
 const RUNS_IN_HAND_MAX: usize = 16;
-/// How often progress is told and disks are looked after.
+/// The interval at which progress is reported and disks are checked.
 const HOUSEKEEPING: Duration = Duration::from_millis(100);
-/// How long saving may take when nobody is left who waits for it.
+/// How long saving may take when no handle of the node is left.
 const SAVE_MAX: Duration = Duration::from_secs(30);
-/// The loop goes round at least this often, whatever the engine waits for.
+/// The loop runs at least this often, whatever the engine waits for.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// What a node's owner asks for.
+/// A request of the node's owner.
 pub(crate) enum Command {
-    /// Download.
+    /// Begin a download.
     Fetch { fetch: Box<Fetch>, reply: oneshot::Sender<Result<DownloadParts, DownloadError>> },
-    /// Serve.
+    /// Serve a content.
     Share { share: Share, reply: oneshot::Sender<Result<Shared, ShareError>> },
-    /// Serve no longer.
+    /// Stop serving a content.
     Unshare { content: ContentId },
     /// Leave a download.
     Stop { content: ContentKey, reply: oneshot::Sender<()> },
-    /// Other limits, from now on.
+    /// Replace the rate limits.
     Limit { up: Option<u64>, down: Option<u64> },
-    /// Other caps, from now on.
+    /// Replace the caps.
     Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
-    /// Go by another atlas.
+    /// Use another atlas.
     Atlas(Arc<Atlas>),
-    /// Tell of the busiest contents, at most so many.
+    /// Report on the `max` busiest contents.
     Givings { max: usize, reply: oneshot::Sender<Givings> },
-    /// Fail, as if there were an error in the loop.
+    /// Panic, to test how a failure of the loop is handled.
     #[cfg(test)]
     Fail,
-    /// End everything. Disks have until then.
+    /// End everything. Saving may take `until`.
     Shutdown { grace: Duration, until: Instant, reply: oneshot::Sender<()> },
 }
 
-/// What a driver is made of.
+/// The parts that a driver is built from.
 pub(crate) struct DriverParts {
     pub(crate) config: NodeConfig,
     pub(crate) policy: Config,
@@ -135,12 +136,12 @@ pub(crate) struct DriverParts {
     pub(crate) pulse: Pulse,
     pub(crate) measured: Measured,
     pub(crate) vital: Vital,
-    /// Taken by the driver.
+    /// The driver takes it.
     pub(crate) nearness: Option<Nearness>,
     pub(crate) network: Network,
-    /// The directory we are.
+    /// The directory that this node runs. `None`: this node is no directory.
     pub(crate) directory: Option<Directory>,
-    /// Directories that are told of what we serve.
+    /// Directories that are told what we serve.
     pub(crate) trackers: Vec<Multiaddr>,
     pub(crate) atlas_offers: watch::Sender<AtlasOffers>,
     pub(crate) net_events: mpsc::Receiver<NetEvent>,
@@ -151,10 +152,10 @@ pub(crate) struct DriverParts {
     pub(crate) tasks: TaskTracker,
 }
 
-/// The end that is under way.
+/// The shutdown in progress.
 struct Closing {
     deadline: Instant,
-    /// What has not been saved by then is not.
+    /// Data not saved by this time is not saved.
     until: Instant,
     reply: Option<oneshot::Sender<()>>,
 }
@@ -166,19 +167,19 @@ pub(crate) struct Driver {
     maps: Maps,
     peers: PeerBook,
     nearness: Nearness,
-    /// Directories that are told of what we share.
+    /// Directories that are told what we share.
     trackers: Vec<PeerKey>,
-    /// What waits to be asked of each directory.
+    /// The open question streams, by directory.
     questions: BTreeMap<PeerKey, Questions>,
     atlas_offers: watch::Sender<AtlasOffers>,
     contents: BTreeMap<ContentKey, Content>,
     by_id: BTreeMap<ContentId, ContentKey>,
     links: BTreeMap<(ContentKey, PeerKey), Link>,
-    /// What waits for a connection to a peer that is being dialled.
+    /// Work that waits for a connection to a peer being dialled.
     errands: BTreeMap<PeerKey, Vec<Errand>>,
-    /// What the engine is told after it has been left.
+    /// Events that the engine is given after the current output is handled.
     put_off: VecDeque<(ContentKey, Event)>,
-    /// It is being told.
+    /// These events are being given to the engine.
     telling: bool,
     lan: LanBook,
     services: Services,
@@ -186,7 +187,7 @@ pub(crate) struct Driver {
     totals: Totals,
     rates: Rates,
     once: Once,
-    /// Rotten runs found in contents that were left.
+    /// Rotten runs found in contents that were left since.
     rotten_before: u64,
     clock: Clock,
     next_key: u32,
@@ -196,20 +197,20 @@ pub(crate) struct Driver {
     unreadable_said: Repeats,
 }
 
-/// Why the loop goes round.
+/// Why the loop runs a turn.
 enum Happened {
     Net(NetEvent),
     Inbound(InboundStream),
     Command(Option<Command>),
-    /// Tasks have told something.
+    /// Tasks have sent events.
     Told,
-    /// The engine's next timeout.
+    /// The engine's next timeout has come.
     Due,
     /// Time for housekeeping.
     Round,
 }
 
-/// What tasks are given.
+/// What tasks share.
 #[derive(Clone)]
 struct Services {
     events: Events,
@@ -221,7 +222,8 @@ struct Services {
     ahead: Arc<Semaphore>,
     web: web_seed::Budget,
     dial_back: DialBack,
-    /// Set when the node ends: nothing waits any longer for others to close their streams.
+    /// Cancelled when the node ends: then nothing waits any longer for peers to close their
+    /// streams.
     stop: CancellationToken,
 }
 
@@ -276,7 +278,7 @@ impl Driver {
         }
     }
 
-    /// Until told to end.
+    /// Runs the loop until the node is told to end.
     pub(crate) async fn run(mut self) {
         self.locate();
         self.start_lan();
@@ -299,7 +301,7 @@ impl Driver {
                 Happened::Net(event) => self.on_net_event(event),
                 Happened::Inbound(inbound) => self.on_inbound(inbound),
                 Happened::Command(Some(command)) => self.on_command(command),
-                // Nobody is left who could ask for anything.
+                // All handles of the node are gone, so no further command can come.
                 Happened::Command(None) => self.close(Duration::ZERO, Instant::now() + SAVE_MAX, None),
                 Happened::Told => events.drain(..).for_each(|event| self.on_task_event(event)),
                 Happened::Due => self.wake(),
@@ -319,7 +321,7 @@ impl Driver {
     fn wake_at(&self) -> Instant {
         match self.engine.poll_timeout() {
             Some((at, _)) => self.clock.instant(at),
-            // Nothing is pending; any input comes sooner.
+            // The engine waits for no time. Any input comes sooner.
             None => Instant::now() + ROUND,
         }
     }
@@ -328,7 +330,7 @@ impl Driver {
         self.handle(Input::Woken);
     }
 
-    /// Tells the engine that something happened to a content.
+    /// Gives the engine an event of a content.
     fn input(&mut self, content: ContentKey, event: Event) {
         self.handle(Input::Event { content, event });
     }
@@ -346,7 +348,7 @@ impl Driver {
         self.tell_put_off();
     }
 
-    /// Tells the engine what was put off: one after another, never from within itself.
+    /// Gives the engine the events that were put off, one after another. Never recurses.
     fn tell_put_off(&mut self) {
         if std::mem::replace(&mut self.telling, true) {
             return;
@@ -361,7 +363,7 @@ impl Driver {
         match command {
             Command::Fetch { fetch, reply } => {
                 let answer = self.begin_fetch(*fetch);
-                // Who no longer waits has lost interest; the download goes on.
+                // Sending fails if the owner no longer waits; the download goes on.
                 let _ = reply.send(answer);
             }
             Command::Share { share, reply } => self.begin_share(share, reply),
@@ -377,12 +379,12 @@ impl Driver {
             }
             Command::Cap { connections_max, caps, reply } => {
                 let answer = self.set_caps(connections_max, caps);
-                // Who no longer waits needs no answer.
+                // Sending fails if the owner no longer waits for the answer.
                 let _ = reply.send(answer);
             }
             Command::Atlas(atlas) => self.look_around(atlas),
             Command::Givings { max, reply } => {
-                // Who no longer waits needs no answer.
+                // Sending fails if the owner no longer waits for the answer.
                 let _ = reply.send(self.givings(max));
             }
             #[cfg(test)]
@@ -391,7 +393,7 @@ impl Driver {
         }
     }
 
-    /// Tells the engine where we are, and learns anew where neighbours are.
+    /// Tells the engine where we are, and looks up again where the neighbours are.
     fn locate(&mut self) {
         let tag = peer_book::tag(&self.parts.network.local_peer());
         self.handle(Input::Located(Locality { asn: self.nearness.our_asn(), tag }));
@@ -403,14 +405,14 @@ impl Driver {
         }
     }
 
-    /// Has a blocking thread find out how far everybody is by an atlas.
+    /// Computes distances by an atlas, on a blocking thread.
     fn look_around(&self, atlas: Arc<Atlas>) {
         let (ours, events) = (self.nearness.ours().to_vec(), self.services.events.clone());
         let outlook =
             self.parts.vital.blocking("What finds out where we are", move || Outlook::new(atlas, &ours));
         self.parts.tasks.spawn(async move {
             if let Some(outlook) = outlook.await {
-                // The driver is gone only when the node stops.
+                // Sending fails only when the node stops.
                 let _ = events.send(TaskEvent::LookedAround(Box::new(outlook))).await;
             }
         });
@@ -433,7 +435,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Runs that are being sent are finished; what only waits to be sent is refused.
+    /// Begins the shutdown. Runs being sent are finished; runs that only wait to be sent are
+    /// refused.
     fn close(&mut self, grace: Duration, until: Instant, reply: Option<oneshot::Sender<()>>) {
         self.closing = Some(Closing { deadline: Instant::now() + grace, until, reply });
         for (content, peer) in self.links.keys().copied().collect::<Vec<_>>() {
@@ -441,14 +444,15 @@ impl Driver {
         }
     }
 
-    /// Whether the end was asked for, and nobody waits for a run any more.
+    /// Whether the shutdown was asked for and is due: no peer waits for a run, or the grace is
+    /// over.
     fn is_done(&self) -> bool {
         self.closing.as_ref().is_some_and(|closing| {
             Instant::now() >= closing.deadline || self.links.values().all(Link::has_sent_everything)
         })
     }
 
-    /// Says goodbye, saves what was received, and lets the tasks end.
+    /// Saves what was received, says goodbye, and lets the tasks end.
     async fn end(mut self) {
         self.services.stop.cancel();
         let until = self.closing.as_ref().map_or_else(Instant::now, |closing| closing.until);
@@ -464,13 +468,14 @@ impl Driver {
         }
         self.finish_questions().await;
         if let Some(reply) = self.closing.take().and_then(|closing| closing.reply) {
-            // Who no longer waits needs no answer.
+            // Sending fails if the owner no longer waits for the answer.
             let _ = reply.send(());
         }
-        // Tasks that still have something to tell find the queue closed when this is dropped.
+        // The queue closes when `self` is dropped here; tasks that still send events find it
+        // closed.
     }
 
-    /// The ports we claim to listen on: TCP, then UDP; 0 = none.
+    /// The ports that we claim to listen on: TCP, then UDP. 0: none.
     fn ports(&self) -> (u32, u32) {
         peer_book::ports(&self.parts.network.listen_addresses())
     }

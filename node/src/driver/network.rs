@@ -1,4 +1,4 @@
-//! Connections: what the network tells, and what waits for a connection.
+//! Connections: the events of the network, and the work that waits for a connection.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -22,30 +22,30 @@ use crate::{
     wire,
 };
 
-/// What is to be done once a peer is connected.
+/// Work to do once a peer is connected.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Errand {
-    /// Link for this content.
+    /// Open a link for this content.
     Link(ContentKey),
-    /// Ask it as a directory.
+    /// Ask the peer as a directory.
     Ask { content: ContentKey, query: QueryId, wanted: u16 },
 }
 
-/// The network takes no more requests: it is asked again after this.
+/// How long to wait when the network takes no more dials.
 const BUSY_PAUSE: Duration = Duration::from_millis(250);
 
-/// Why nothing came of an errand.
+/// Why an errand was not done.
 #[derive(Clone, Copy, Debug)]
 enum Undone {
-    /// Nobody answered.
+    /// The dial failed.
     Failed,
-    /// It may not be dialled yet.
+    /// The peer may not be dialled yet, or the network is busy. Try again after this pause.
     Later(Duration),
-    /// Nobody knows where it is.
+    /// The peer has no address left to dial.
     Hopeless,
 }
 
-/// What the engine is told of an errand of which nothing came.
+/// The event that tells the engine that an errand was not done.
 fn undone(peer: PeerKey, errand: Errand, why: Undone) -> (ContentKey, Event) {
     match (errand, why) {
         (Errand::Link(content), Undone::Failed) => (content, Event::DialFailed { peer }),
@@ -72,7 +72,7 @@ impl Driver {
                 others_found.iter().for_each(|(_, at)| self.peers.on_other_found(key, at));
                 self.on_dial_failed(key, &reason);
             }
-            // It decides nothing yet.
+            // The round-trip time decides nothing yet.
             NetEvent::Rtt { peer, connection, rtt } => {
                 tracing::trace!(%peer, %connection, ?rtt, "round trip")
             }
@@ -110,7 +110,7 @@ impl Driver {
             self.note_errand(peer, *errand, reason);
         }
         let now = self.now();
-        // Who is given up by the address book has no address left: nobody needs to try it again.
+        // A peer that the address book gives up has no address left: trying it again is useless.
         let why = if self.peers.on_dial_failed(now, peer) { Undone::Failed } else { Undone::Hopeless };
         for errand in errands {
             let (content, event) = undone(peer, errand, why);
@@ -118,7 +118,7 @@ impl Driver {
         }
     }
 
-    /// Does it now if the peer is connected, else dials it first.
+    /// Does the errand at once if the peer is connected. Otherwise dials the peer first.
     pub(super) fn send_on_errand(&mut self, peer: PeerKey, errand: Errand) {
         let connected = self.peers.get(peer).is_some_and(|known| known.connection().is_some());
         if connected {
@@ -142,12 +142,13 @@ impl Driver {
             Way::Later(wait) => Undone::Later(wait),
             Way::None => Undone::Hopeless,
         };
-        // Not from within: the engine may have hundreds of others to try, each of which would go one level deeper.
+        // Not at once: the engine may have hundreds of other peers to try, and each would recurse
+        // one level deeper.
         self.put_off.push_back(undone(peer, errand, why));
     }
 
     fn run_errand(&mut self, named: PeerKey, errand: Errand) {
-        // Two names turned out to be one peer: the errand is the other name's.
+        // The dialled name may prove to be a known peer. Then the errand goes to that peer.
         let alias = self.peers.alias(named);
         match errand {
             Errand::Link(content) => match alias {
@@ -167,17 +168,18 @@ impl Driver {
         }
     }
 
-    /// Where a peer is, by the address on its connection, else by what is known of it.
+    /// The nearness of a peer, by the address of its connection, or else by its other known
+    /// addresses.
     pub(super) fn near(&self, peer: PeerKey) -> Near {
         let ip = self.peers.get(peer).and_then(crate::peer_book::Known::ip);
         ip.map_or(Near::UNKNOWN, |ip| self.nearness.near(ip))
     }
 
-    /// The task for a stream somebody opened.
+    /// Starts the task for a stream that a peer opened.
     pub(super) fn on_inbound(&mut self, inbound: InboundStream) {
         let (tasks, events) = (&self.parts.tasks, self.services.events.clone());
         let budget = self.parts.network.budget();
-        // The streams of a connection that is gone already end by themselves.
+        // A connection may be gone already. Then its streams end by themselves.
         let holdings = budget.of(inbound.connection).unwrap_or_else(|| Holdings::new(budget));
         let ip = ip_of(&inbound.remote).unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         if inbound.protocol == wire::EXCHANGE {
@@ -196,7 +198,8 @@ impl Driver {
         }
     }
 
-    /// This peer broke the protocol: whoever comes from there waits longer at the door.
+    /// Notes that a peer broke the protocol: connections from its address wait longer for
+    /// admission.
     pub(super) fn blame(&self, peer: PeerKey) {
         let connections = self.peers.get(peer).into_iter().flat_map(|known| &known.connections);
         if let Some(ip) = connections.filter_map(|connection| ip_of(&connection.remote)).next() {
@@ -204,7 +207,7 @@ impl Driver {
         }
     }
 
-    /// Never again anything with this peer.
+    /// Bans a peer for good.
     pub(super) fn ban(&mut self, peer: PeerKey) {
         self.blame(peer);
         if let Some(id) = self.peers.get(peer).and_then(|known| known.id) {

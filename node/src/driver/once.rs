@@ -1,6 +1,8 @@
-//! Whom something was counted for already, so that a peer that goes and comes again counts once.
+//! Remembers what was counted for which peer, so that a peer that leaves and comes back counts
+//! once.
 //!
-//! Invariant: no more is remembered than [`REMEMBERED_MAX`]; what was noted longest ago is forgotten first, and counts again then.
+//! Invariant: at most [`REMEMBERED_MAX`] deeds are remembered. The oldest is forgotten first, and
+//! counts again then.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -10,19 +12,20 @@ use std::{
 use libp2p::PeerId;
 use nearcast_core::id::ContentKey;
 
-/// Deeds remembered, all contents together: about 2 MiB.
+/// Deeds remembered, over all contents: about 2 MiB.
 const REMEMBERED_MAX: usize = 65_536;
 
-/// What a peer does that is counted.
+/// What a peer does and we count.
 #[derive(Clone, Copy, Debug, Hash)]
 pub(super) enum Deed {
-    /// It took something.
+    /// The peer received something from us.
     Took,
-    /// It became complete.
+    /// The peer became complete.
     Completed,
 }
 
-/// What was counted lately. Two deeds of the same number are one, which happens once in a hundred million.
+/// The deeds counted lately, by hash. Two deeds with the same hash count as one, which happens once
+/// in a hundred million.
 #[derive(Debug, Default)]
 pub(super) struct Once {
     numbers: RandomState,
@@ -31,7 +34,7 @@ pub(super) struct Once {
 }
 
 impl Once {
-    /// Whether this is to be counted: it was not, lately.
+    /// Whether a deed is to be counted: it was not counted lately.
     pub(super) fn is_new(&mut self, content: ContentKey, peer: &PeerId, deed: Deed) -> bool {
         let number = self.numbers.hash_one((content.0, peer, deed));
         if !self.known.insert(number) {

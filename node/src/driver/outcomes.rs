@@ -1,4 +1,4 @@
-//! What became of those who were asked, noted where it is seen.
+//! What came of each peer and directory that was asked, noted for the owner.
 
 use nearcast_core::{
     id::{ContentKey, PeerKey},
@@ -8,7 +8,7 @@ use nearcast_core::{
 use super::{Driver, network::Errand};
 
 impl Driver {
-    /// Somebody was asked in this role, and this came of it.
+    /// Notes what came of asking a peer in a role.
     pub(super) fn note_outcome(&mut self, key: ContentKey, (role, peer): (Role, PeerKey), outcome: Outcome) {
         let Some(address) = self.peers.shown(peer) else { return };
         let chosen = self.peers.is_chosen(peer);
@@ -17,7 +17,7 @@ impl Driver {
         }
     }
 
-    /// It gave what it was asked for.
+    /// Notes that a peer gave what it was asked for.
     pub(super) fn note_good(&mut self, key: ContentKey, (role, peer): (Role, PeerKey)) {
         let Some(address) = self.peers.shown(peer) else { return };
         if let Some(state) = self.fetch_state(key) {
@@ -25,7 +25,7 @@ impl Driver {
         }
     }
 
-    /// An errand that a connection was needed for came to nothing.
+    /// Notes that an errand failed for want of a connection.
     pub(super) fn note_errand(&mut self, peer: PeerKey, errand: Errand, reason: &str) {
         let (key, role) = match errand {
             Errand::Link(content) => (content, Role::Peer),
@@ -34,7 +34,7 @@ impl Driver {
         self.note_outcome(key, (role, peer), Outcome::Unreached(reason.to_owned()));
     }
 
-    /// Whoever is still being dialled when a download ends has not answered.
+    /// Notes peers still being dialled when a download ends: they have not answered.
     pub(super) fn note_unanswered(&mut self, key: ContentKey) {
         let is_of = |errand: &Errand| matches!(*errand, Errand::Link(content) | Errand::Ask { content, .. } if content == key);
         let waiting = self.errands.iter().flat_map(|(peer, errands)| errands.iter().map(|one| (*peer, *one)));

@@ -1,18 +1,18 @@
-//! How fast something goes, over a time that has really passed.
+//! Rates over time that has really passed.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// A rate is that of so long. Longer = steadier, shorter = changes show sooner.
+/// The time over which a rate is taken. Longer is steadier; shorter shows changes sooner.
 const WINDOW: Duration = Duration::from_secs(3);
-/// A rate over less time than this says nothing.
+/// A rate over less time than this means nothing.
 const KNOWN_AFTER: Duration = Duration::from_millis(500);
 
 /// The rate of a counter that only grows.
 ///
-/// Invariant: samples are in order of time, the first one is the only one that may be older than [`WINDOW`], and as long as
-/// the counter has not moved there is one.
+/// Invariant: samples are in order of time. Only the first sample may be older than [`WINDOW`].
+/// While the counter has not moved, there is one sample.
 #[derive(Debug)]
 pub(super) struct Rate(VecDeque<(Instant, u64)>);
 
@@ -21,11 +21,12 @@ impl Rate {
         Rate(VecDeque::from([(now, 0)]))
     }
 
-    /// Takes the counter; units a second, or nothing while that is not known.
+    /// Takes the counter's value. Returns units a second. `None`: the rate is not known yet.
     pub(super) fn update(&mut self, now: Instant, counter: u64) -> Option<f64> {
         let samples = &mut self.0;
         if samples.front().is_some_and(|&(_, first)| first == counter && samples.len() == 1) {
-            // Nothing has come yet: what is waited for before the first byte makes no rate.
+            // Nothing has come since the first sample: time spent waiting for a first byte makes no
+            // rate.
             samples[0].0 = now;
             return None;
         }
@@ -47,9 +48,9 @@ pub(super) struct Rates {
     pub(super) down: Rate,
     /// Payload sent.
     pub(super) up: Rate,
-    /// Questions its directory reads.
+    /// Questions that the node's directory reads.
     pub(super) questions: Rate,
-    /// Questions its directory answers with peers.
+    /// Questions that the node's directory answers with peers.
     pub(super) answers: Rate,
 }
 
@@ -63,7 +64,7 @@ impl Rates {
 mod tests {
     use super::*;
 
-    /// What is shown after each tenth of a second, of a counter that grows by `steps`.
+    /// The rates shown after each tenth of a second, for a counter that grows by `steps`.
     fn shown(steps: impl IntoIterator<Item = u64>) -> Vec<Option<f64>> {
         let start = Instant::now();
         let (mut rate, mut counter) = (Rate::new(start), 0);

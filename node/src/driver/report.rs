@@ -1,4 +1,4 @@
-//! Telling owners how things go, and looking after the disks.
+//! Reports to owners, and the regular care of the disks.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -15,11 +15,11 @@ use crate::{
     store::Store,
 };
 
-/// Who has room answers at once. Who lets us wait for so long serves others.
+/// A peer with a free slot answers at once. A peer that lets us wait this long serves others.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
 impl Driver {
-    /// Several times a second: progress, totals, stores.
+    /// Runs several times a second: updates progress, totals and stores.
     pub(super) fn keep_house(&mut self) {
         let fetching: Vec<ContentKey> = self
             .contents
@@ -83,7 +83,7 @@ impl Driver {
         self.links.range(range).map(|(&(_, peer), _)| peer).collect()
     }
 
-    /// Tells a download's owner how it goes.
+    /// Reports progress to a download's owner.
     pub(super) fn report(&mut self, key: ContentKey) {
         let neighbours = self.neighbours(key);
         let swarm = self.engine.swarm(key);
@@ -160,7 +160,7 @@ fn phase(now: Instant, state: &mut FetchState, swarm: Option<&Swarm>) -> Phase {
     state.queued_since = queued_since;
     let is_refused = queued_since.is_some_and(|since| now.duration_since(since) >= REFUSED_AFTER);
     let why = match standing {
-        // Hashing what a manifest that came from a peer found on disk.
+        // The manifest came from a peer, and files found on disk are being hashed.
         Standing::FetchingManifest if state.checked.1.load(Ordering::Relaxed) > 0 => return Phase::Checking,
         Standing::FetchingManifest => return Phase::FetchingManifest,
         Standing::Moving | Standing::Complete => return Phase::Downloading,

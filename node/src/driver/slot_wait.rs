@@ -1,26 +1,26 @@
-//! How long a neighbour waits until it is served, from its wish on.
+//! Measures how long a neighbour waits until it is served, from the moment it is interested.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A neighbour that wants something or not, and is served or not.
+/// Whether a neighbour is interested, and whether it is served.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct SlotWait {
     wants: bool,
     served: bool,
-    /// It wants something and is not served since then.
+    /// Since when the neighbour is interested and not served.
     since: Option<Instant>,
 }
 
 impl SlotWait {
-    /// It wants something, or no longer does.
+    /// The neighbour becomes interested, or stops being so.
     pub(super) fn on_wish(&mut self, now: Instant, wants: bool) {
         self.wants = wants;
         self.begin_or_end(now);
     }
 
-    /// It is served, or no longer. How long it waited, if that is over.
+    /// The neighbour is served, or no longer. Returns how long it waited, if the wait is over.
     pub(super) fn on_slot(&mut self, now: Instant, served: bool) -> Option<Duration> {
         self.served = served;
         let since = self.since;

@@ -1,4 +1,4 @@
-//! Disks: what was received made durable, what is complete finished, and what goes wrong there.
+//! Stores: checkpoints, the finishing of complete contents, and disk errors.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,8 @@ impl Driver {
             return self.look_at_full_disk(key);
         }
         let Some(store) = store else {
-            // The metainfo is here and what lies on disk is looked at: nobody's patience ends meanwhile.
+            // The metainfo is here and existing files are being checked: patience must not end
+            // meanwhile.
             if content.manifest.is_some() {
                 self.input(key, Event::Receiving);
             }
@@ -49,12 +50,12 @@ impl Driver {
                 let result = result.unwrap_or(Err(StoreError::Missing));
                 TaskEvent::Checkpointed { content: key, result }
             };
-            // The driver is gone only when the node stops.
+            // Sending fails only when the node stops.
             let _ = events.send(event).await;
         });
     }
 
-    /// Gives up, tries again, or goes on waiting.
+    /// Gives up on a full disk, tries it again, or goes on waiting.
     fn look_at_full_disk(&mut self, key: ContentKey) {
         let Some(content) = self.contents.get_mut(&key) else { return };
         let (opened, Some(state)) = (content.store.is_some(), &mut content.fetch) else { return };
@@ -105,14 +106,15 @@ impl Driver {
                 if let Some(state) = self.fetch_state(key) {
                     state.full_disk.on_written();
                     state.to_finish = false;
-                    // A later repair of rotten runs is finished by checkpoints alone.
+                    // From now on checkpoints alone finish a repair of rotten runs.
                     state.was_complete = true;
                 }
                 self.succeed(key, Some(path));
             }
             Err(StoreError::Full { path, source }) => self.pause_for_room(key, &path, &source.to_string()),
             Err(error) => {
-                // A failed sync, or a run that was found to differ a moment ago: what was lost is fetched again, then it is finished anew.
+                // A sync failed, or a run was found to differ just now. The lost runs are fetched
+                // again, and then the content is finished anew.
                 let lost = self.lost_runs(key);
                 if lost.is_empty() {
                     return match error {
@@ -128,7 +130,7 @@ impl Driver {
         }
     }
 
-    /// Runs the engine believes in and the store no longer has.
+    /// Runs that the engine believes we have and the store no longer has.
     pub(super) fn lost_runs(&self, key: ContentKey) -> Vec<RunIndex> {
         let store = self.contents.get(&key).and_then(|content| content.store.as_ref());
         let have = self.engine.swarm(key).and_then(Swarm::have);
@@ -153,13 +155,15 @@ impl Driver {
         }
     }
 
-    /// A whole file was changed by its user. He keeps it; what differs is given to nobody, and fetched no more. What
-    /// else is missing is still downloaded, and in the end the store names the file.
+    /// Handles a complete file that its user changed. The user keeps the file. Runs that differ are
+    /// no longer served or fetched. Other missing runs are still downloaded, and in the end the
+    /// store names the file.
     pub(super) fn on_edited(&mut self, key: ContentKey, runs: Vec<RunIndex>) {
         self.input(key, Event::RunsWithdrawn(runs));
     }
 
-    /// Nothing is lost: it goes on by itself when there is room.
+    /// Pauses a download while the disk is full. Nothing is lost: the download resumes when there
+    /// is room.
     pub(super) fn pause_for_room(&mut self, key: ContentKey, path: &Path, why: &str) {
         let Some(state) = self.fetch_state(key) else { return };
         let known = state.full_disk.is_doubtful();
@@ -178,7 +182,7 @@ impl Driver {
         self.parts.tasks.spawn(async move { checkpoint(&store, &workers).await });
     }
 
-    /// Something was written.
+    /// Notes that a write succeeded.
     pub(super) fn note_room(&mut self, key: ContentKey) {
         if let Some(state) = self.fetch_state(key) {
             state.full_disk.on_written();
@@ -196,7 +200,8 @@ impl Driver {
     }
 }
 
-/// Makes durable what was received, before a download is left; if there is nothing, nothing is left behind.
+/// Makes durable what was received, before a download is left. If nothing was received, removes
+/// what the download created.
 pub(super) async fn checkpoint(store: &Arc<DiskStore>, workers: &Workers) {
     let store = store.clone();
     let leave = move || {

@@ -1,4 +1,4 @@
-//! Runs both ways: our requests and what becomes of them, theirs and how they are answered.
+//! Runs in both directions: our requests and their results, the peers' requests and our answers.
 
 use libp2p::PeerId;
 use nearcast_core::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl Driver {
-    /// Has a request or its withdrawal sent.
+    /// Sends a request, or its cancellation.
     pub(super) fn send_ask(&mut self, content: ContentKey, peer: PeerKey, ask: Ask) {
         let up = self.links.get(&(content, peer)).and_then(Link::up);
         match up.map(|up| up.asks.try_send(ask)) {
@@ -50,10 +50,11 @@ impl Driver {
         self.note_room(content);
         let fetch = self.contents.get(&content).and_then(|content| content.fetch.as_ref());
         let first = fetch.is_some_and(|state| state.progress.borrow().received.total() == 0);
-        // Even from a link that is gone: the run is on disk.
+        // Told even if the link is gone: the run is on disk.
         self.input(content, Event::RunStored { peer, request: RequestId(request), run });
         if first {
-            // Owners wait for it; what comes next they hear several times a second.
+            // Owners wait for the first run. Later progress is reported several times a second
+            // anyway.
             self.report(content);
         }
     }
@@ -139,7 +140,7 @@ impl Driver {
         }
     }
 
-    /// Takes back what waits to be sent and was not begun.
+    /// Refuses requests that wait to be served and were not begun.
     pub(super) fn refuse_waiting(&mut self, content: ContentKey, peer: PeerKey) {
         let Some((id, uploads)) =
             self.links.get(&(content, peer)).and_then(|link| Some((link.id, link.up()?.uploads.clone())))
@@ -151,7 +152,8 @@ impl Driver {
         }
     }
 
-    /// A run asked for could not be read; those that are lost by it are not offered any more.
+    /// Handles a requested run that cannot be read. Runs that are lost with it are no longer
+    /// offered.
     pub(super) fn on_unreadable(&mut self, id: LinkId, run: RunIndex, error: StoreError) {
         self.totals.disk_errors += 1;
         if let Some(kept_back) = self.unreadable_said.due() {

@@ -1,4 +1,4 @@
-//! What the engine may look up while it decides: have-maps, and where peers are.
+//! What the engine may look up while it decides: have-maps, and the nearness of peers.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -16,7 +16,7 @@ use crate::{
     peer_book::{Known, PeerBook},
 };
 
-/// Neighbours' have-maps.
+/// The have-maps of neighbours.
 #[derive(Default)]
 pub(super) struct Maps(pub(super) BTreeMap<(ContentKey, PeerKey), RunSet>);
 
@@ -58,7 +58,7 @@ impl HaveMaps for View<'_> {
     }
 }
 
-/// The number of an address. In IPv6 it is that of the /64, which is one household's.
+/// The number of a host address. For IPv6 it is the number of the /64, which is one household's.
 fn host(ip: IpAddr) -> u64 {
     match ip.to_canonical() {
         IpAddr::V4(ip) => u64::from(ip.to_bits()),

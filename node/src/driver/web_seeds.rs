@@ -1,5 +1,5 @@
-//! Web seeds: neighbours of the engine without a link. Each has a number among the peers, and a task that
-//! speaks HTTP; what the engine wants of it goes there, and what comes of it goes the way of all runs.
+//! Web seeds: neighbours of the engine without a link. Each has a peer key and a task that speaks
+//! HTTP. The engine's requests go to the task, and the runs it fetches are handled like all runs.
 
 use std::time::Duration;
 
@@ -30,9 +30,11 @@ use crate::{
     wire::data::Ask,
 };
 
-/// Web seeds used of one content, those named by the user first: each takes the place of a neighbour.
+/// Web seeds used for one content: those the user named come first. Each takes the place of a
+/// neighbour.
 const WEB_SEEDS_USED_MAX: usize = 8;
-/// The pause after a web seed answered and then brought nothing; twice as long each time in a row, up to a minute.
+/// The pause after a web seed answered and then delivered nothing. Doubles each time in a row, up
+/// to about a minute.
 const PAUSE_FRUITLESS: Duration = Duration::from_secs(2);
 const PAUSE_DOUBLINGS_MAX: u8 = 5;
 
@@ -40,16 +42,16 @@ const PAUSE_DOUBLINGS_MAX: u8 = 5;
 pub(super) struct WebSeed {
     place: Place,
     line: Option<Line>,
-    /// The server wants to be left alone until this moment.
+    /// The server asked to be left alone until this moment, or it is paused until then.
     not_before: Option<Instant>,
-    /// Lines in a row that brought nothing.
+    /// How many tasks in a row connected and delivered nothing.
     fruitless: u8,
     received: u64,
-    /// Why its bytes may be false.
+    /// Why bytes of this server may be false.
     doubt: Option<&'static str>,
 }
 
-/// The way to the task of a web seed, which ends with it.
+/// The channel to the task of a web seed. Dropping it ends the task.
 struct Line {
     id: LinkId,
     open: bool,
@@ -63,7 +65,7 @@ impl WebSeed {
         WebSeed { place, line: None, not_before: None, fruitless: 0, received: 0, doubt: None }
     }
 
-    /// As one of the neighbours that are told of.
+    /// The web seed as a neighbour in the progress report. `None`: it is not open.
     pub(super) fn neighbour(&self) -> Option<progress::Neighbour> {
         self.line.as_ref().filter(|line| line.open)?;
         Some(progress::Neighbour {
@@ -82,7 +84,7 @@ impl WebSeed {
 }
 
 impl Driver {
-    /// Makes candidates of the web seeds that the user, the torrent and the link name.
+    /// Makes candidates of the web seeds that the user, the torrent or the link names.
     pub(super) fn find_web_seeds(&mut self, key: ContentKey) {
         let Some(content) = self.contents.get(&key) else { return };
         let (Some(manifest), Some(state)) = (content.manifest.clone(), &content.fetch) else { return };
@@ -126,7 +128,7 @@ impl Driver {
         self.contents.get_mut(&key)?.web_seeds.get_mut(&peer)
     }
 
-    /// Does what is to be done with a web seed; what concerns other peers is handed back.
+    /// Carries out an action on a web seed. Returns an action that concerns another peer.
     pub(super) fn act_by_http(&mut self, key: ContentKey, action: Action) -> Option<Action> {
         let (Action::Dial { peer }
         | Action::Unlink { peer, .. }
@@ -147,7 +149,7 @@ impl Driver {
                     self.input(key, Event::RunFailed { peer, request, cause: RunFailure::Silent });
                 }
             }
-            // A withdrawal that is not heard does no harm: what comes all the same is good.
+            // A cancellation that is lost does no harm: the run is good if it comes all the same.
             Action::Cancel { request: RequestId(id), .. } => {
                 let _ = asks.map(|asks| asks.try_send(Ask::Cancel { id }));
             }
@@ -247,7 +249,7 @@ impl Driver {
             (false, true) => Event::Unlinked { peer },
             (false, false) => Event::DialFailed { peer },
         };
-        // The map goes last: the engine takes leave with it.
+        // The have-map is removed last: the engine needs it while it handles the event.
         self.input(key, event);
         self.maps.0.remove(&(key, peer));
     }
@@ -260,7 +262,7 @@ impl Driver {
         }
     }
 
-    /// A run came from a web seed.
+    /// Counts a run that came from a web seed.
     pub(super) fn note_web_run(&mut self, id: LinkId, bytes: u64) {
         let Some(seed) = self.web_seed(id.content, id.peer) else { return };
         seed.received += bytes;
@@ -270,9 +272,9 @@ impl Driver {
         }
     }
 
-    /// A piece from a web seed was false: it is said, because no connection shows it.
+    /// Warns that a web seed sent a false piece, since no connection shows it.
     pub(super) fn note_web_corruption(&mut self, id: LinkId) {
-        // Of several false pieces on their way the first is enough.
+        // Several false pieces may be under way. The first is reported.
         let seed = self.web_seed(id.content, id.peer).filter(|seed| seed.line.is_some());
         let Some(seed) = seed else { return };
         let place = seed.place.to_string();
@@ -287,7 +289,7 @@ impl Driver {
         }
     }
 
-    /// Web seeds that are open, as neighbours.
+    /// The open web seeds, as neighbours.
     pub(super) fn web_neighbours(&self, key: ContentKey) -> impl Iterator<Item = progress::Neighbour> {
         let seeds = self.contents.get(&key).map(|content| content.web_seeds.iter());
         let swarm = self.engine.swarm(key);
@@ -297,7 +299,7 @@ impl Driver {
         })
     }
 
-    /// Says what is missing, if a link names data but nobody who could say what it is.
+    /// Explains what is missing if a link names web seeds only, and no peer that has the metainfo.
     pub(super) fn only_web_seeds(&self, key: ContentKey) -> Option<String> {
         let content = self.contents.get(&key).filter(|content| content.manifest.is_none())?;
         let fetch = &content.fetch.as_ref()?.fetch;

@@ -1,4 +1,4 @@
-//! What the owner of a download wants of its metainfo: which files, and whose signature.
+//! The owner's demands on the metainfo of a download: which files, and whose signature.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,8 @@ use crate::{
     handle::{Fetch, Source},
 };
 
-/// Whether one of those who must have signed it did; else what there is instead.
+/// Checks that one of the demanded publishers signed the manifest. The error says what there is
+/// instead.
 pub(super) fn demand_signature(manifest: &Manifest, demanded: &[PublisherKey]) -> Result<(), String> {
     let signatures = manifest.signatures();
     if demanded.is_empty() || signatures.is_by(demanded) {
@@ -27,7 +28,7 @@ pub(super) fn demand_signature(manifest: &Manifest, demanded: &[PublisherKey]) -
     })
 }
 
-/// The files wanted; none = all.
+/// The files wanted. `None`: all files.
 pub(super) fn selection(
     manifest: &Manifest,
     fetch: &Fetch,
@@ -39,7 +40,7 @@ pub(super) fn selection(
     if fetch.select.is_empty() && by_link.is_none() {
         return Ok(None);
     }
-    // A pattern that makes no sense matches itself, as a shell has it.
+    // A malformed pattern matches itself literally, as in a shell.
     let pattern = |text: &String| {
         glob::Pattern::new(text).or_else(|_| glob::Pattern::new(&glob::Pattern::escape(text)))
     };
@@ -64,7 +65,7 @@ pub(super) fn selection(
     }
 }
 
-/// The first files of a content, as people may see them.
+/// The names of the first files of a content, made printable.
 fn some_names(manifest: &Manifest) -> String {
     const NAMED_MAX: usize = 12;
     let files = manifest.files();

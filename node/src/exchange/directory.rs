@@ -28,34 +28,35 @@ use crate::{
     },
 };
 
-/// An answer takes no longer, or there is none.
+/// How long to wait for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A kept stream on which nothing is asked is closed: by the directory,
+/// The directory closes a stream on which no question has come for this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
-/// and by the asker, a little earlier.
+/// The asker closes an idle stream a little earlier.
 const ASKER_IDLE_TIMEOUT: Duration = Duration::from_secs(110);
-/// Questions that wait to be asked of one directory; more have failed.
+/// Questions queued for one directory. More fail at once.
 pub(crate) const QUESTIONS_WAITING_MAX: usize = 1024;
 /// Questions asked ahead of their answers.
 const QUESTIONS_AHEAD_MAX: usize = 64;
-/// Who asks too often is read again after that pause, but this at most: it may have other things to ask.
+/// The most that a peer that asks too often is kept waiting until its next question is read: it may
+/// have other things to ask.
 const WAIT_MAX: Duration = Duration::from_secs(1);
-/// Questions are small: one read takes in as many as are there.
+/// Questions are small: one read takes all that have arrived.
 const READ_BYTES: usize = 1024;
 
 /// A question, and what it is for.
 #[derive(Debug)]
 pub(crate) struct Asked {
     pub(crate) content: ContentKey,
-    /// The number its answer repeats; none if nobody waits for one.
+    /// The number of the query that the answer belongs to. `None`: the answer is not needed.
     pub(crate) query: Option<QueryId>,
     pub(crate) question: Question,
 }
 
-/// What a question leaves behind when it was asked.
+/// A question that was sent and awaits its answer.
 type Awaited = (ContentKey, Option<QueryId>);
 
-/// Asks a directory what comes through `queue`, over one stream, as long as it is not quiet.
+/// Asks a directory the questions in `queue`, over one stream, until the queue is idle.
 pub(crate) async fn ask(
     network: Network,
     directory: (PeerKey, PeerId, ConnectionId),
@@ -90,12 +91,13 @@ pub(crate) async fn ask(
 async fn fail((content, query): Awaited, (directory, reason): (PeerKey, &str), events: &Events) {
     if let Some(query) = query {
         let failed = TaskEvent::AskFailed { content, query, directory, reason: reason.to_owned() };
-        // The driver is gone only when the node stops.
+        // Sending fails only when the node stops.
         let _ = events.send(failed).await;
     }
 }
 
-/// Writes questions until there are no more; never returns then, as answers are awaited. Why not, if it cannot.
+/// Writes questions until there are no more. Then it waits for ever, as answers may still come.
+/// Returns an error if writing fails.
 async fn write_all(
     mut writer: impl AsyncWrite + Unpin,
     queue: &mut mpsc::Receiver<Asked>,
@@ -103,7 +105,7 @@ async fn write_all(
 ) -> Option<String> {
     while let Ok(Some(asked)) = timeout(ASKER_IDLE_TIMEOUT, queue.recv()).await {
         let written = async {
-            // Whoever reads the answers ends this when it ends.
+            // Sending fails only if `read_all` has ended, which ends this future too.
             let _ = ahead.send((asked.content, asked.query)).await;
             write_frame(&mut writer, &asked.question).await?;
             if queue.is_empty() { writer.flush().await } else { Ok(()) }
@@ -114,12 +116,13 @@ async fn write_all(
             Err(_) => return Some("it reads no more questions".to_owned()),
         }
     }
-    // The reader ends when it has the last answer.
+    // `read_all` ends after the last answer.
     drop(ahead);
     std::future::pending().await
 }
 
-/// Reads an answer to each question. Why not, if that ends before they do.
+/// Reads an answer to each question. Returns the error that ended it early. `None`: all were
+/// answered.
 async fn read_all(
     directory: PeerKey,
     mut reader: impl AsyncRead + Unpin,
@@ -131,7 +134,7 @@ async fn read_all(
             Ok(Ok(Some(reply))) => {
                 if let Some(query) = query {
                     let answered = TaskEvent::Answered { content, query, directory, reply: Box::new(reply) };
-                    // The driver is gone only when the node stops.
+                    // Sending fails only when the node stops.
                     let _ = events.send(answered).await;
                 }
                 continue;
@@ -146,8 +149,8 @@ async fn read_all(
     None
 }
 
-/// Answers questions on one stream, one after the other, until it is closed or quiet. Without a directory there is one
-/// answer to all of them.
+/// Answers the questions on one stream in order, until the stream is closed or idle. Without a
+/// directory, every answer is "unknown".
 pub(crate) async fn serve(
     inbound: InboundStream,
     place: StreamPlace,
@@ -156,7 +159,7 @@ pub(crate) async fn serve(
     let peer = inbound.peer;
     if let Err(error) = answer_all(inbound, &place, directory.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
-        // Whoever goes on closes what it does not need; a process that was killed does not.
+        // A live peer closes streams that it does not need; a process that was killed does not.
         let broke = matches!(error, FrameError::Io(_));
         if let (Some((directory, _)), Some(name), true) =
             (directory, PeerName::from_id(&peer.to_bytes()), broke)
@@ -174,7 +177,7 @@ async fn answer_all(
 ) -> Result<(), FrameError> {
     let mut lease = place.lease();
     let InboundStream { peer, remote, stream, .. } = inbound;
-    // Others have neither an IP nor a key that they could be known by.
+    // `None`: the asker has no IP, or no key by which it could be known.
     let asker: Option<(PeerName, IpAddr)> = PeerName::from_id(&peer.to_bytes()).zip(ip_of(&remote));
     let (reader, mut writer) = tokio::io::split(stream.compat());
     let mut reader = BufReader::with_capacity(READ_BYTES, reader);
@@ -196,7 +199,8 @@ async fn answer_all(
             }
             None => write_reply(&Reply { unknown: true, ..Reply::default() }, &[], &mut frames),
         }
-        // Answers to what came together leave together, as far as they fit into one frame of the muxer.
+        // Answers to questions that came together are sent together, as far as they fit into one
+        // frame of the muxer.
         if reader.buffer().is_empty() || frames.len() > REPLY_BYTES_MAX || !wait.is_zero() {
             lease.set(frames.capacity());
             timeout(IDLE_TIMEOUT, async {

@@ -1,4 +1,4 @@
-//! The answers that are due on one data stream: by request, which run was asked for.
+//! The answers due on one data stream: for each request, the run that was asked for.
 
 use std::{
     collections::BTreeMap,
@@ -8,30 +8,31 @@ use std::{
 
 use nearcast_core::untrusted::Untrusted;
 
-/// Answers due at most. The policy keeps up to 128 requests open and takes some back, which are answered all the same; a
-/// peer that leaves so many unanswered answers none.
+/// The most answers due. The policy keeps up to 128 requests open, and cancels some, which are
+/// answered all the same. A peer that leaves more than this unanswered does not answer at all.
 const DUE_MAX: usize = 4096;
 
-/// What was asked for.
+/// An open request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
     pub(super) run: Untrusted<u32>,
-    /// No other run will do.
+    /// Only this run is a valid answer.
     pub(super) exact: bool,
     since: Instant,
 }
 
 impl Asked {
-    /// Whether a run answers it; an origin may choose another, unless that was ruled out.
+    /// Whether a run answers this request. An origin may choose another run, unless the request is
+    /// exact.
     pub(super) fn is_answered_by(self, run: Untrusted<u32>, from_origin: bool) -> bool {
         run == self.run || from_origin && !self.exact
     }
 }
 
-/// What asker and reader of a stream share.
+/// The state shared by the asker and the reader of a stream.
 #[derive(Debug)]
 pub(super) struct Due {
-    /// By number.
+    /// Open requests by number.
     asked: Mutex<BTreeMap<u32, Asked>>,
     overdue_after: Duration,
 }
@@ -42,23 +43,23 @@ impl Due {
     }
 
     fn asked(&self) -> MutexGuard<'_, BTreeMap<u32, Asked>> {
-        // Nothing is done under the lock that could leave the map in a bad state.
+        // No code under the lock can leave the map in a bad state.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request is sent; false if too many are unanswered.
+    /// Notes a request that is sent. Returns false if too many are unanswered.
     pub(super) fn insert(&self, id: u32, run: Untrusted<u32>, exact: bool) -> bool {
         let mut asked = self.asked();
         asked.insert(id, Asked { run, exact, since: Instant::now() });
         asked.len() <= DUE_MAX
     }
 
-    /// An answer comes: what was asked for; none if no answer of this number is due.
+    /// Takes the request that an answer belongs to. `None`: no answer of this number is due.
     pub(super) fn take(&self, id: u32) -> Option<Asked> {
         self.asked().remove(&id)
     }
 
-    /// Whether an answer has been due for long, so that silence means that something is wrong.
+    /// Whether an answer has been due for so long that silence means a fault.
     pub(super) fn is_overdue(&self) -> bool {
         let oldest = self.asked().values().map(|asked| asked.since).min();
         oldest.is_some_and(|since| since.elapsed() >= self.overdue_after)

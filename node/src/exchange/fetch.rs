@@ -1,8 +1,9 @@
-//! Our half of a data stream: requests go out, runs come in, are verified and stored.
+//! Our half of a data stream: requests go out; runs come in, are verified and stored.
 //!
-//! Reading goes on while earlier runs are hashed and written by the workers; a permit per run bounds
-//! how many buffers that takes beside the one each link reads into. Every request is answered once, also one that was taken
-//! back: so which answers are due is known exactly, and any other is refused at its header, before a byte of it is read.
+//! Reading goes on while workers hash and write earlier runs. A permit per run bounds the buffers
+//! this takes, beside the one into which each link reads. Every request is answered once, cancelled
+//! ones too. So it is known exactly which answers are due, and any other answer is refused at its
+//! header, before its bytes are read.
 
 use std::{
     io,
@@ -48,9 +49,9 @@ use crate::{
     },
 };
 
-/// Requests that wait to be written; the policy keeps far fewer in flight.
+/// Requests queued for writing. The policy keeps far fewer in flight.
 pub(crate) const ASKS_WAITING_MAX: usize = 1024;
-/// An answer that is due and does not begin for this long: the stream is dead, whatever it says.
+/// A stream is dead if an answer is due and does not begin for this long, whatever else arrives.
 const STALL: Duration = Duration::from_secs(20);
 
 /// Everything a fetch needs.
@@ -60,24 +61,24 @@ pub(crate) struct Fetch {
     pub(crate) peer: PeerId,
     pub(crate) connection: ConnectionId,
     pub(crate) content: ContentId,
-    /// The peer says that it is an origin: it may answer with another run than it was asked for.
+    /// The peer says that it is an origin: it may answer with another run than requested.
     pub(crate) from_origin: bool,
     pub(crate) tools: Tools,
 }
 
-/// What the runs of one content go through.
+/// The tools that receive, verify and store the runs of one content.
 #[derive(Clone)]
 pub(crate) struct Tools {
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) store: Arc<DiskStore>,
     pub(crate) workers: Workers,
     pub(crate) down: Limiter,
-    /// Who pays for the bytes.
+    /// The account that the bytes are charged to.
     pub(crate) account: Account,
-    /// Bytes that came, whatever becomes of them.
+    /// Counts bytes that arrived, whatever becomes of them.
     pub(crate) arrived: Arc<AtomicU64>,
     pub(crate) buffers: Buffers,
-    /// Runs being hashed or written, all links together.
+    /// Permits for runs being hashed or written, over all links.
     pub(crate) in_hand: Arc<Semaphore>,
     pub(crate) events: Events,
     pub(crate) tasks: TaskTracker,
@@ -86,7 +87,7 @@ pub(crate) struct Tools {
 /// Runs until the stream breaks, the driver drops `asks`, or `cancel` is set.
 pub(crate) async fn run(fetch: Fetch, mut asks: mpsc::Receiver<Ask>, cancel: CancellationToken) {
     let (link, events) = (fetch.link, fetch.tools.events.clone());
-    // No stream before there is something to ask: most links of a seed never need one.
+    // The stream is opened with the first request: most links of a seed never need one.
     let Some(first) = (tokio::select! {
         () = cancel.cancelled() => None,
         ask = asks.recv() => ask,
@@ -101,7 +102,7 @@ pub(crate) async fn run(fetch: Fetch, mut asks: mpsc::Receiver<Ask>, cancel: Can
         },
     };
     let stalled = error.kind() == io::ErrorKind::TimedOut;
-    // The driver is gone only when the node stops.
+    // Sending fails only when the node stops.
     let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string(), stalled }).await;
 }
 
@@ -141,7 +142,7 @@ impl Fetch {
             }
             if next.is_none() {
                 next = asks.recv().await;
-                // Asks come in bursts: the rest of this one goes with it.
+                // Requests come in bursts: the yield lets the rest of a burst join this batch.
                 tokio::task::yield_now().await;
             }
         }
@@ -151,7 +152,7 @@ impl Fetch {
     async fn read(&self, reader: ReadHalf<Wire>, due: &Due) -> io::Result<()> {
         let layout = self.tools.manifest.layout();
         let mut reader = BufReader::with_capacity(read_ahead_bytes(layout), reader);
-        // Small runs that wait for more of their kind, but never for the network.
+        // Small runs wait here for others to be stored with, but never for the network.
         let mut small = Vec::new();
         loop {
             if reader.buffer().len() < Answer::BYTES {
@@ -168,7 +169,7 @@ impl Fetch {
                     self.tell(TaskEvent::Failed { link: self.link, request: id, cause }).await?;
                 }
                 Answer::Run { id, run, proof_hashes, bytes } => {
-                    // Nothing of it is read before it is known to be due.
+                    // The run's bytes are not read before the answer is known to be due.
                     if due.take(id).is_none_or(|asked| !asked.is_answered_by(run, self.from_origin)) {
                         return self.unasked(id).await;
                     }
@@ -188,7 +189,7 @@ impl Fetch {
                     match self.receive(&mut reader, (id, run, proof_hashes), pass, due, &mut came).await {
                         Ok(arrived) => small.push(arrived),
                         Err(error) => {
-                            // What is whole counts all the same.
+                            // Complete runs count all the same.
                             self.hand_over(&mut small).await?;
                             return self.broken_off(id, came, error).await;
                         }
@@ -201,7 +202,8 @@ impl Fetch {
         }
     }
 
-    /// Waits until the bytes may come. What has come before is not kept waiting.
+    /// Waits until the bytes may pass. If it must wait, it first hands over the runs that have
+    /// arrived.
     async fn take_turn(&self, small: &mut Vec<Arrived>, bytes: u32) -> io::Result<Pass> {
         let mut turn = pin!(self.tools.down.begin(self.tools.account, u64::from(bytes)));
         if let Poll::Ready(pass) = futures::poll!(&mut turn) {
@@ -211,7 +213,7 @@ impl Fetch {
         Ok(turn.await)
     }
 
-    /// Reads a run; `came` counts its bytes, also of one that breaks off.
+    /// Reads a run. `came` counts its bytes, even if the run breaks off.
     async fn receive(
         &self,
         reader: &mut BufReader<ReadHalf<Wire>>,
@@ -235,28 +237,28 @@ impl Fetch {
         Ok(Arrived { request, run, bytes, proof })
     }
 
-    /// Has runs verified and stored.
+    /// Starts to verify and store runs.
     async fn hand_over(&self, runs: &mut Vec<Arrived>) -> io::Result<()> {
         if runs.is_empty() {
             return Ok(());
         }
-        // Held until they are stored, and not while they trickle in: slow senders must not use up what
-        // the others need. The semaphore is never closed.
+        // Acquired when the runs are complete, and held until they are stored: slow senders must
+        // not use up permits that others need. The semaphore is never closed.
         let permit = self.tools.in_hand.clone().acquire_owned().await.map_err(io::Error::other)?;
         let (link, tools, runs) = (self.link, self.tools.clone(), std::mem::take(runs));
         self.tools.tasks.spawn(async move {
             let events = keep(&tools, link, runs).await;
             drop(permit);
             for event in events {
-                // The driver is gone only when the node stops.
+                // Sending fails only when the node stops.
                 let _ = tools.events.send(event).await;
             }
         });
         Ok(())
     }
 
-    /// Fills `buffer`; an error when nothing, or next to nothing, comes for too long although something should. `rate` has
-    /// seen what came of this answer before.
+    /// Fills `buffer`. An error if too little arrives for too long while an answer is due. `rate`
+    /// covers the bytes of this answer so far.
     async fn fill(
         &self,
         reader: &mut BufReader<ReadHalf<Wire>>,
@@ -267,7 +269,7 @@ impl Fetch {
         self.fill_counting(reader, buffer, rate, due, &mut 0).await
     }
 
-    /// The same, and adds what came to `came`, byte by byte.
+    /// As `fill`. Also adds each byte that arrives to `came`.
     async fn fill_counting(
         &self,
         reader: &mut BufReader<ReadHalf<Wire>>,
@@ -278,7 +280,8 @@ impl Fetch {
     ) -> io::Result<()> {
         let mut at = 0;
         while at < buffer.len() {
-            // Only the time that we wait for the peer counts: our own limits may be slower than any peer.
+            // Only the time spent waiting for the peer counts: our own limits may be slower than
+            // any peer.
             let asked = Instant::now();
             let read = timeout(rate.patience(), reader.read(&mut buffer[at..])).await;
             let waited = asked.elapsed();
@@ -292,7 +295,7 @@ impl Fetch {
             *came = came.saturating_add(bytes);
             self.tools.arrived.fetch_add(bytes as u64, Ordering::Relaxed);
             match rate.note(waited, bytes) {
-                // Between answers, silence is in order as long as none is due.
+                // Between answers, silence is allowed while no answer is overdue.
                 Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),
                 Progress::TooLittle | Progress::Enough => {}
                 Progress::Told => self.tell(TaskEvent::Receiving { link: self.link }).await?,
@@ -301,7 +304,7 @@ impl Fetch {
         Ok(())
     }
 
-    /// A run does not come to its end.
+    /// Reports that a run broke off.
     async fn broken_off(&self, request: u32, bytes: usize, error: io::Error) -> io::Result<()> {
         let cause = RunFailure::BrokenOff { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
         self.tell(TaskEvent::Failed { link: self.link, request, cause }).await?;
@@ -331,7 +334,7 @@ fn stalled() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no data, or next to none, for 20 seconds")
 }
 
-/// What is read ahead: nothing to speak of where runs are large, as it would be copied once more.
+/// The size of the read-ahead buffer. Tiny for large runs, whose bytes would be copied once more.
 fn read_ahead_bytes(layout: &Layout) -> usize {
     let mean = layout.bytes().checked_div(layout.runs().into()).unwrap_or(0);
     if mean > u64::from(SMALL_RUN_BYTES_MAX) { Answer::BYTES } else { TOGETHER_BYTES_MAX }

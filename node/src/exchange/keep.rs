@@ -1,11 +1,11 @@
-//! What becomes of runs that arrived: verified and stored by a worker, then told.
+//! What becomes of runs that arrived: a worker verifies and stores them, and the driver is told.
 
 use nearcast_core::{id::Hash, input::RunFailure, layout::RunIndex, merkle, saturate::to_u32};
 
 use super::{Buffers, LinkId, SMALL_RUN_BYTES_MAX, TaskEvent, fetch::Tools};
 use crate::store::{DiskStore, Store, StoreError};
 
-/// A run as it came: not believed yet.
+/// A run as it arrived, not verified yet.
 pub(super) struct Arrived {
     pub(super) request: u32,
     pub(super) run: RunIndex,
@@ -19,7 +19,7 @@ enum Outcome {
     NotStored(StoreError),
 }
 
-/// Verifies and stores runs, all by one job; what to tell of them.
+/// Verifies and stores runs in one job. Returns the events about them.
 pub(super) async fn keep(tools: &Tools, link: LinkId, arrived: Vec<Arrived>) -> Vec<TaskEvent> {
     let asked: Vec<(u32, RunIndex, u32)> =
         arrived.iter().map(|it| (it.request, it.run, to_u32(it.bytes.len()))).collect();
@@ -32,7 +32,7 @@ pub(super) async fn keep(tools: &Tools, link: LinkId, arrived: Vec<Arrived>) -> 
             let told = asked.into_iter().zip(outcomes);
             told.flat_map(|(asked, outcome)| tell(link, asked, outcome)).collect()
         }
-        // The node stops, or a bug; the requests end either way.
+        // The node stops, or there is a bug. The requests end in both cases.
         Err(error) => {
             tracing::debug!(%error, "runs were not stored");
             let failed = |(request, _, bytes)| TaskEvent::Failed {

@@ -1,4 +1,5 @@
-//! Which contents there are: looked at by whoever reads a stranger's first words, without asking the driver.
+//! The contents of this node, for tasks that read a stranger's first message without asking the
+//! driver.
 
 use std::{
     collections::BTreeMap,
@@ -7,23 +8,23 @@ use std::{
 
 use nearcast_core::id::ContentId;
 
-/// Contents that links may be offered for, and how many runs they have. Clones share them.
+/// The contents for which links may be offered, with their number of runs. Clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Known(Arc<RwLock<BTreeMap<ContentId, u32>>>);
 
 impl Known {
-    /// How many runs a content has, if it is known.
+    /// The number of runs of a content. `None`: the content is not known.
     pub(crate) fn runs(&self, content: &ContentId) -> Option<u32> {
-        // A map of numbers stays sound whatever panicked beside it.
+        // A map of numbers stays sound after a panic elsewhere.
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(content).copied()
     }
 
-    /// It is ready to be exchanged.
+    /// Adds a content that is ready for exchange.
     pub(crate) fn insert(&self, content: ContentId, runs: u32) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).insert(content, runs);
     }
 
-    /// It was left.
+    /// Removes a content that was left.
     pub(crate) fn remove(&self, content: &ContentId) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(content);
     }

@@ -1,30 +1,30 @@
-//! The least rate at which bytes must come: a byte now and then is not life.
+//! The least rate at which bytes must arrive: a byte now and then does not count as life.
 
 use std::time::{Duration, Instant};
 
-/// The time over which a rate is looked at. Long enough for a lost packet or two on a slow link.
+/// The time over which the rate is checked. Long enough for a lost packet or two on a slow link.
 pub(crate) const WINDOW: Duration = Duration::from_secs(20);
-/// In each window so many bytes must come, or the exchange ends: 100 bytes a second, so that even a slow uplink that is
-/// shared by many lives.
+/// The least bytes of each window; with fewer the exchange ends. 100 bytes a second, so that even a
+/// slow uplink shared by many survives.
 const WINDOW_BYTES_MIN: usize = 2 * 1024;
-/// How often it is told that bytes come, if slowly.
+/// How often it is reported that bytes arrive slowly.
 const TOLD_EVERY: Duration = Duration::from_secs(3);
-/// And only if they come at this rate: a quarter of what the slowest links that are worth having bring. What comes more
-/// slowly does not keep a download waiting.
+/// The least rate that is reported: a quarter of the rate of the slowest useful links. Bytes that
+/// come more slowly do not prolong a download's patience.
 const TOLD_BYTES_PER_S_MIN: f64 = 512.0;
 
-/// What a look at the rate shows.
+/// The result of a check of the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// Go on.
+    /// Enough bytes arrive.
     Enough,
-    /// Go on, and it is time to tell that bytes come.
+    /// Enough bytes arrive, and it is time to report this.
     Told,
-    /// Too little came for too long.
+    /// Too few bytes arrived for too long.
     TooLittle,
 }
 
-/// Looks at the rate of one answer.
+/// Checks the rate of one answer.
 #[derive(Debug)]
 pub(crate) struct LeastRate {
     waited: Duration,
@@ -39,17 +39,17 @@ impl LeastRate {
         LeastRate { waited: Duration::ZERO, bytes: 0, begun: false, told: Instant::now(), told_bytes: 0 }
     }
 
-    /// How long to wait for the next bytes at most.
+    /// The longest to wait for the next bytes.
     pub(crate) fn patience(&self) -> Duration {
         WINDOW.saturating_sub(self.waited).max(Duration::from_millis(1))
     }
 
-    /// Whether anything came.
+    /// Whether any bytes arrived.
     pub(crate) fn has_begun(&self) -> bool {
         self.begun
     }
 
-    /// So many bytes came after a wait.
+    /// Notes bytes that arrived after a wait.
     pub(crate) fn note(&mut self, waited: Duration, bytes: usize) -> Progress {
         self.waited = self.waited.saturating_add(waited);
         self.bytes = self.bytes.saturating_add(bytes);
@@ -75,7 +75,8 @@ impl LeastRate {
 mod tests {
     use super::*;
 
-    /// After how many seconds somebody who sends `bytes` each second is found too slow, within two minutes.
+    /// After how many seconds a peer that sends `bytes` each second is too slow. `None`: not within
+    /// two minutes.
     fn ends(bytes: usize) -> Option<u32> {
         let mut rate = LeastRate::new();
         (1..=120).find(|_| rate.note(Duration::from_secs(1), bytes) == Progress::TooLittle)

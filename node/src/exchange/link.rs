@@ -1,4 +1,4 @@
-//! The control stream of a link: hello each way, then frames until one side ends it.
+//! The control stream of a link: a hello each way, then frames until one side ends the link.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -22,18 +22,19 @@ use crate::{
     },
 };
 
-/// Frames that wait to be written to a neighbour; one that takes no more is too slow, and is let go.
+/// Frames queued for a neighbour. A neighbour whose queue is full is too slow, and loses its link.
 pub(crate) const FRAMES_WAITING_MAX: usize = 512;
-/// From the opening of the stream to the other side's hello.
+/// The time limit from opening the stream to the other side's hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// A hello that is longer is read only when it is its turn: a few of one connection at a time.
+/// A longer hello waits for its turn: only a few are read at a time on one connection.
 const SHORT_HELLO_BYTES_MAX: usize = 4 * 1024;
-/// From the first byte of a frame to its last.
+/// The time limit from the first byte of a frame to its last.
 const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a goodbye may take to leave.
+/// How long sending a goodbye may take.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Opens a control stream on a connection and exchanges hellos; ours is about a content of so many runs.
+/// Opens a control stream on a connection and exchanges hellos. `hello`: our hello, and the number
+/// of runs of its content.
 pub(crate) async fn open(
     network: Network,
     link: LinkId,
@@ -46,7 +47,7 @@ pub(crate) async fn open(
         Ok((hello, stream)) => TaskEvent::LinkOpened { link, hello, stream },
         Err(reason) => TaskEvent::LinkFailed { link, reason },
     };
-    // The driver is gone only when the node stops.
+    // Sending fails only when the node stops.
     let _ = events.send(event).await;
 }
 
@@ -73,8 +74,8 @@ async fn greet(
     }
 }
 
-/// Reads the hello of somebody who opened a control stream to us: first which content it is about, and if that is known,
-/// the rest.
+/// Reads the hello on a control stream that a peer opened: first the content that it is about, and
+/// the rest only if we know that content.
 pub(crate) async fn receive(
     inbound: InboundStream,
     known: Known,
@@ -105,16 +106,17 @@ pub(crate) async fn receive(
     }
     match hello {
         Ok(Ok(Some(hello))) => {
-            // The driver is gone only when the node stops.
+            // Sending fails only when the node stops.
             let _ = events.send(TaskEvent::LinkOffered { peer, connection, hello, stream }).await;
         }
-        // It is told that there will be none. Who falls silent or talks nonsense is not.
+        // A peer that asks for an unknown content is told that there will be no link. A peer that
+        // falls silent or breaks the protocol is not.
         Ok(Ok(None)) => refuse(stream).await,
         Ok(Err(_)) | Err(_) => {}
     }
 }
 
-/// Reads the second part of a hello; of long ones a few at a time.
+/// Reads the second part of a hello. Only a few long hellos are read at a time.
 async fn finish_hello(
     begun: Begun,
     stream: &mut Wire,
@@ -148,7 +150,7 @@ pub(crate) async fn run(
             None => return,
         },
     };
-    // The driver is gone only when the node stops.
+    // Sending fails only when the node stops.
     let _ = events.send(TaskEvent::LinkClosed { link, reason, stalled: false }).await;
 }
 
@@ -166,7 +168,7 @@ async fn read(
     };
     loop {
         hold(0);
-        // There may be nothing to say for hours, but what is begun has to be said.
+        // Hours may pass between frames, but a frame that was begun has to be finished.
         if let Err(error) = reader.fill_buf().await {
             return FrameError::from(error).to_string();
         }
@@ -180,7 +182,7 @@ async fn read(
                     return "the node stops".to_owned();
                 }
             }
-            // A kind of frame of a later version.
+            // An unknown kind of frame, of a later version.
             Ok(Some(Frame { said: None })) => {}
             Ok(None) => return "the peer closed the link".to_owned(),
             Err(error) => return error.to_string(),
@@ -188,7 +190,8 @@ async fn read(
     }
 }
 
-/// Writes what comes; none when the driver ended the link and everything is written.
+/// Writes frames. Returns the error that ended it. `None`: the driver ended the link, and
+/// everything is written.
 async fn write(
     mut writer: BufWriter<WriteHalf<Wire>>,
     hello: Option<Hello>,
@@ -201,7 +204,7 @@ async fn write(
         return reason(error);
     }
     loop {
-        // Flush only when nothing more waits.
+        // Flushes only when no more frames are queued.
         let frame = match frames.try_recv() {
             Ok(frame) => Some(frame),
             Err(_) => {
@@ -212,7 +215,7 @@ async fn write(
             }
         };
         let Some(frame) = frame else {
-            // The link is over; a peer that does not even take the end is cut off.
+            // The link is over. A peer that does not even take the end of the stream is cut off.
             let _ = timeout(GOODBYE_TIMEOUT, writer.shutdown()).await;
             return None;
         };
@@ -222,7 +225,7 @@ async fn write(
     }
 }
 
-/// Tells somebody who offered a link that there will be none: the stream ends without a hello.
+/// Refuses an offered link: the stream ends without a hello.
 pub(crate) async fn refuse(mut stream: Wire) {
     let _ = timeout(GOODBYE_TIMEOUT, stream.shutdown()).await;
 }

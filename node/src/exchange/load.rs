@@ -1,4 +1,4 @@
-//! Reading what is to be served: a large run alone, small ones together, by one job each.
+//! Reading of runs to be served: a large run alone, small runs together, in one job each.
 
 use std::{io, time::Instant};
 
@@ -19,16 +19,16 @@ use crate::{
     wire::data::Answer,
 };
 
-/// Runs in memory, as they go out.
+/// Runs in memory, in the form in which they are sent.
 pub(super) struct Loaded {
-    /// Those that could be read.
+    /// The requests whose runs could be read.
     pub(super) asked: Vec<Asked>,
-    /// Of a large run, which is not copied once more to go with it.
+    /// The header of a large run, apart from its bytes, which are not copied once more to join it.
     pub(super) header: Vec<u8>,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Small runs as they go out, and those that could not be read.
+/// Small runs in the form in which they are sent, and the requests whose runs could not be read.
 struct Handful {
     asked: Vec<Asked>,
     frames: Vec<u8>,
@@ -40,7 +40,8 @@ impl Serve {
         self.store.manifest().layout().run_length(run) <= SMALL_RUN_BYTES_MAX
     }
 
-    /// What counts as sent: of small runs headers, too, as they are a part of some weight.
+    /// How many bytes a run counts for as sent. Small runs include their headers, which have some
+    /// weight there.
     pub(super) fn sent_bytes(&self, run: RunIndex) -> u64 {
         let layout = self.store.manifest().layout();
         let proof = proof_length(layout, run).saturating_mul(size_of::<Hash>());
@@ -48,8 +49,8 @@ impl Serve {
         u64::from(layout.run_length(run)).saturating_add(header as u64)
     }
 
-    /// Reads runs; none if there is nothing to send. Of those that are not to be had everybody concerned is told, and
-    /// the asker gets a refusal of its own.
+    /// Reads runs. `None`: there is nothing to send. For a run that cannot be read, the driver is
+    /// told, and the asker gets a refusal.
     pub(super) async fn load(&self, asked: Vec<Asked>) -> io::Result<Option<Loaded>> {
         let began = Instant::now();
         let loaded = match asked[..] {
@@ -80,7 +81,7 @@ impl Serve {
         }
     }
 
-    /// All by one job, into one piece of memory.
+    /// Reads all runs in one job, into one buffer.
     async fn load_small(&self, asked: Vec<Asked>) -> io::Result<Option<Loaded>> {
         let (store, buffer) = (self.store.clone(), self.buffers.take());
         let read = self.workers.run(move || read_together(&store, asked, buffer)).await;
@@ -106,7 +107,7 @@ impl Serve {
 }
 
 fn header(request: u32, run: RunIndex, proof: &[Hash], bytes: usize) -> Vec<u8> {
-    // A layout allows of no run and no proof for which there is no room.
+    // By the layout, the length of a run and of its proof always fit.
     let (bytes, proof_hashes) = (to_u32(bytes).into(), to_u8(proof.len()));
     let answer = Answer::Run { id: request, run: run.get().into(), proof_hashes, bytes };
     [&answer.encode()[..], proof.as_flattened()].concat()

@@ -1,8 +1,9 @@
-//! `/nearcast/manifest/1`: whoever has a link only asks for metainfo and piece layers, and checks them.
+//! `/nearcast/manifest/1`: a peer that has only a link asks for metainfo and piece layers, and
+//! checks them.
 //!
-//! The asker writes the info hash; the answer is the length of the info dictionary (0 = unknown), the
-//! dictionary, the number of hashes of all layers, the hashes, and the publishers' signatures. Lengths are
-//! 4 bytes, big-endian; the number of signatures is one byte.
+//! The asker writes the info hash. The answer is the length of the info dictionary (0 = unknown),
+//! the dictionary, the number of hashes of all layers, the hashes, and the publishers' signatures.
+//! Lengths are 4 bytes, big-endian. The number of signatures is one byte.
 
 use std::{
     io,
@@ -36,29 +37,30 @@ use crate::{
     wire::MANIFEST,
 };
 
-/// No progress for this long ends an exchange.
+/// An exchange ends after this long without progress.
 const STALL: Duration = Duration::from_secs(15);
-/// The longest that one peer is read from. The largest manifest takes 75 MiB, at 256 kB/s.
+/// The longest time that one peer is read from: enough for the largest manifest, 75 MiB, at 256
+/// kB/s.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(300);
 const HASH_BYTES: u64 = 32;
-/// Read at a time: progress is looked at after each.
+/// Bytes read at a time. Progress is checked after each chunk.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A question waits so long for others of its connection to be answered.
+/// How long a question waits for its turn among other questions of its connection.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
-/// Who takes an answer more slowly has no use for it, and only holds our buffer.
+/// A peer that takes an answer more slowly has no use for it, and only holds our buffer.
 const ANSWER_BYTES_PER_SECOND_MIN: usize = 4 * 1024;
 
-/// A manifest did not come.
+/// Why a manifest did not come.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchError {
     /// The peer does not have it, or the stream broke.
     #[error("the peer gave no manifest: {0}")]
     Unavailable(String),
-    /// What it sent is not what the link names: a lie or a bug.
+    /// The peer sent something else than the link names: a lie or a bug.
     #[error("the peer sent a false manifest: {0}")]
     False(ManifestError),
-    /// It is what the link names, but nobody should use it.
+    /// The manifest is the one that the link names, but is not acceptable.
     #[error("{0}")]
     Unacceptable(ManifestError),
 }
@@ -69,7 +71,8 @@ impl From<io::Error> for FetchError {
     }
 }
 
-/// Asks a peer for a manifest. Ends without a word when `over` says that it is no longer wanted.
+/// Asks a peer for a manifest. Ends without an event when `over` is cancelled, because the manifest
+/// is no longer wanted.
 pub(crate) async fn fetch(
     network: Network,
     peer: (PeerKey, PeerId, ConnectionId),
@@ -85,7 +88,7 @@ pub(crate) async fn fetch(
         () = over.cancelled() => return,
         result = asked => result.unwrap_or_else(|_| Err(FetchError::Unavailable("it takes too long".to_owned()))),
     };
-    // The driver is gone only when the node stops.
+    // Sending fails only when the node stops.
     let _ = events.send(TaskEvent::ManifestCame { content: content.0, peer: key, result }).await;
 }
 
@@ -136,7 +139,7 @@ pub(crate) async fn read(
     manifest.map(Arc::new).map_err(FetchError::False)
 }
 
-/// Bytes that hash to the id but make no sense are the publisher's doing, not the peer's.
+/// Bytes that hash to the id but are malformed are the publisher's fault, not the peer's.
 fn judge(error: ManifestError) -> FetchError {
     match error {
         ManifestError::OtherContent { .. } => FetchError::False(error),
@@ -144,8 +147,8 @@ fn judge(error: ManifestError) -> FetchError {
     }
 }
 
-/// What follows the layers. An error, be it the end of the stream, means that the peer knows of none: the
-/// manifest is good without.
+/// Reads the signatures after the layers. An error, such as the end of the stream, means that the
+/// peer has none: the manifest is valid without.
 async fn read_signatures(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Vec<Signature>> {
     let count = Untrusted::new(usize::from(timeout(STALL, stream.read_u8()).await.map_err(|_| stalled())??));
     let mut signatures = Vec::new();
@@ -161,7 +164,8 @@ async fn read_length(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Untrus
     timeout(STALL, stream.read_u32()).await.map_err(|_| stalled())?.map(Untrusted::new)
 }
 
-/// Allocates as bytes come, not as they are promised; and they come at the least rate, or not at all.
+/// Reads `length` bytes. Allocates as bytes arrive, not as they are promised. Fails if they arrive
+/// below the least rate.
 async fn read_bytes(stream: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
     let (mut bytes, mut rate) = (Vec::new(), LeastRate::new());
     while bytes.len() < length {
@@ -185,7 +189,7 @@ fn stalled() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "no data, or next to none, for 15 seconds")
 }
 
-/// Answers somebody who asks for a manifest.
+/// Answers a peer that asks for a manifest.
 pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, events: Events) {
     let peer = inbound.peer;
     if let Err(error) = answer(inbound, &place, &events).await {
@@ -197,7 +201,7 @@ async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) ->
     let mut stream = inbound.stream.compat();
     let mut hash = [0; 32];
     timeout(STALL, stream.read_exact(&mut hash)).await.map_err(|_| stalled())??;
-    // Answers cost a buffer each, so a few of one connection are written at a time.
+    // Each answer costs a buffer, so only a few answers of one connection are written at a time.
     let _turn = timeout(ANSWER_WAIT, place.turn()).await.map_err(|_| stalled())?.map_err(io::Error::other)?;
     let mut lease = place.lease();
     lease.set(CHUNK_BYTES);
@@ -215,7 +219,7 @@ async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) ->
     timeout(STALL.saturating_add(least), write_answer(&mut stream, &manifest)).await.map_err(|_| stalled())?
 }
 
-/// Writes an answer, as long as it is taken.
+/// Writes an answer, as long as the peer takes it.
 async fn write_answer(stream: &mut (impl AsyncWrite + Unpin), manifest: &Manifest) -> io::Result<()> {
     let info = manifest.info_bytes();
     stream.write_u32(to_u32(info.len())).await?;

@@ -1,7 +1,7 @@
-//! The tasks that move things between two peers, and what they tell the driver.
+//! The tasks that move data between two peers, and the events they send to the driver.
 //!
-//! A link is one content exchanged with one peer: a control stream, and beside it at most one data
-//! stream each way. Whatever breaks, the link as a whole ends; the driver hears of it once.
+//! A link is one content exchanged with one peer: a control stream, and at most one data stream
+//! each way. If any of them breaks, the whole link ends. The driver is told once.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -45,90 +45,91 @@ use crate::{
     },
 };
 
-/// Runs of at most so many bytes are small: several are read, written, verified and stored in one go, as long as they
-/// are at hand. One by one they would cost more in waking threads than in anything else.
+/// Runs of at most this size are small. Several small runs that are at hand are read, written,
+/// verified and stored together. One by one, waking threads would cost more than all else.
 const SMALL_RUN_BYTES_MAX: u32 = 16 * 1024;
-/// Small runs in one go,
+/// The most small runs handled together.
 const TOGETHER_MAX: usize = 16;
-/// and what is read ahead of them.
+/// The bytes read ahead for small runs.
 const TOGETHER_BYTES_MAX: usize = 128 * 1024;
 
-/// A stream as tokio sees it.
+/// A stream in tokio's form.
 pub(crate) type Wire = Compat<Stream>;
 
-/// Where tasks tell the driver. Bounded: a driver that is behind slows its tasks down, not the reverse.
+/// The queue of events to the driver. Bounded: a driver that is behind slows its tasks down, not
+/// the reverse.
 pub(crate) type Events = mpsc::Sender<TaskEvent>;
 
-/// One link, and which of the links that there were with this peer.
+/// A link, and which one of all links with this peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LinkId {
     pub(crate) content: ContentKey,
     pub(crate) peer: PeerKey,
-    /// Events of an earlier link with the same peer are stale.
+    /// Tells this link from earlier links with the same peer, whose events are stale.
     pub(crate) generation: u32,
 }
 
-/// What a task tells.
+/// An event that a task sends to the driver.
 pub(crate) enum TaskEvent {
-    /// Somebody opened a control stream and said hello.
+    /// A peer opened a control stream and sent its hello.
     LinkOffered { peer: PeerId, connection: ConnectionId, hello: Hello, stream: Wire },
-    /// The control stream we opened is answered.
+    /// The peer answered the control stream that we opened.
     LinkOpened { link: LinkId, hello: Hello, stream: Wire },
-    /// It is not.
+    /// The control stream that we opened was not answered.
     LinkFailed { link: LinkId, reason: String },
-    /// A neighbour said something.
+    /// A neighbour sent a message.
     Said { link: LinkId, said: Said },
-    /// A link's streams broke or ended; `stalled` = nothing moved although it should have.
+    /// A link's streams broke or ended. `stalled`: no data moved although it should have.
     LinkClosed { link: LinkId, reason: String, stalled: bool },
-    /// A run we asked for came and is stored.
+    /// A run that we requested has arrived and is stored.
     Stored { link: LinkId, request: u32, run: RunIndex },
-    /// A run we asked for does not come.
+    /// A run that we requested does not come.
     Failed { link: LinkId, request: u32, cause: RunFailure },
-    /// Bytes come, if slowly.
+    /// Bytes arrive, if slowly.
     Receiving { link: LinkId },
-    /// A web seed may be asked, or no longer.
+    /// News of a web seed: whether it may be asked.
     WebSeed { link: LinkId, news: web_seed::News },
     /// A store could not keep a run, for a reason that concerns the whole content.
     StoreFailed { content: ContentKey, error: StoreError },
-    /// Somebody opened a data stream.
+    /// A peer opened a data stream.
     DataOffered { peer: PeerId, content: ContentId, stream: Wire },
-    /// A neighbour asks for a run.
+    /// A neighbour requests a run.
     Wanted { link: LinkId, request: u32, run: Untrusted<u32>, exact: bool },
-    /// A neighbour no longer does.
+    /// A neighbour cancels a request.
     Withdrawn { link: LinkId, request: u32 },
-    /// An upload ended; `bytes` = 0 if nothing was sent.
+    /// An upload ended. `bytes` = 0: nothing was sent.
     Uploaded { link: LinkId, run: RunIndex, bytes: u32 },
-    /// A run that was to be sent could not be read: that upload has ended.
+    /// A run that was to be sent could not be read. Its upload has ended.
     Unreadable { link: LinkId, run: RunIndex, error: StoreError },
     /// A directory answered.
     Answered { content: ContentKey, query: QueryId, directory: PeerKey, reply: Box<Reply> },
-    /// It did not.
+    /// A directory did not answer.
     AskFailed { content: ContentKey, query: QueryId, directory: PeerKey, reason: String },
-    /// What another atlas says from where we are.
+    /// Another atlas was evaluated from our place.
     LookedAround(Box<Outlook>),
-    /// Somebody is on the local network, or leaves it.
+    /// A peer is on the local network, or leaves it.
     LanHeard(Heard),
-    /// Somebody asks for a manifest.
+    /// A peer asks for a manifest.
     ManifestWanted { content: ContentId, reply: oneshot::Sender<Option<Arc<Manifest>>> },
-    /// Addresses of peers and directories are resolved, what is on disk is known of.
+    /// Addresses of peers and directories are resolved, and a saved manifest was looked for.
     Prepared { content: ContentKey, prepared: Box<Prepared> },
     /// A store is open, or cannot be opened.
     Opened { content: ContentKey, result: Result<Opened, DownloadError> },
-    /// What was received was made durable, or not.
+    /// A checkpoint made the received data durable, or failed.
     Checkpointed { content: ContentKey, result: Result<Durable, StoreError> },
-    /// A complete content has its names, or not.
+    /// A complete content was moved to its final names, or that failed.
     Finished { content: ContentKey, result: Result<PathBuf, StoreError> },
-    /// A manifest we asked for came, or did not.
+    /// A manifest that we asked for came, or did not.
     ManifestCame { content: ContentKey, peer: PeerKey, result: Result<Arc<Manifest>, manifest::FetchError> },
 }
 
-/// What is found out before a download begins.
+/// What is prepared before a download begins.
 pub(crate) struct Prepared {
     /// The manifest, from the caller or from an unfinished download.
     pub(crate) manifest: Option<Arc<Manifest>>,
     /// Peers that the user named.
     pub(crate) peers: Vec<Multiaddr>,
-    /// Peers that the link names.
+    /// Peers that the magnet link names.
     pub(crate) linked: Vec<Multiaddr>,
     pub(crate) directories: Vec<Multiaddr>,
 }

@@ -1,8 +1,9 @@
 //! The other half of a data stream: a neighbour's requests come in, runs go out.
 //!
-//! One run, or a handful of small ones, is read from disk while the one before is written, no more, and only while few are read ahead
-//! in all. A neighbour that takes nothing for a moment loses its buffers: the few bytes that come next are
-//! kept for it, and the rest is read again when it has taken them.
+//! While one answer is written, at most the next one (a run, or several small ones) is read from
+//! disk, and only while few are read ahead in total. A neighbour that takes no data for a moment
+//! loses its buffers: a small part of the data that comes next is kept for it, and the rest is read
+//! again when the neighbour has taken that part.
 
 use std::{
     collections::VecDeque,
@@ -29,32 +30,33 @@ use crate::{
     wire::data::{Answer, Ask},
 };
 
-/// From the opening of the stream to its info hash.
+/// The time limit from opening the stream to its info hash.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A neighbour that takes no byte for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Answers that wait for one neighbour. The policy queues far fewer runs; refusals to somebody who asks
-/// on and on without reading would have no end.
+/// The most answers queued for one neighbour. The policy queues far fewer runs. Without this bound,
+/// refusals to a peer that requests on and on without reading would pile up.
 const DUE_MAX: usize = 1024;
 
-/// Runs read ahead for neighbours that are sent another one, in all: 16 MiB.
+/// Runs read ahead for neighbours that are still being sent another run, in total: 16 MiB.
 pub(crate) const READ_AHEAD_MAX: usize = 64;
-/// A neighbour that takes nothing for this long is slow: its buffers are of more use to others.
+/// A neighbour that takes nothing for this long is slow: others have more use for its buffers.
 const HOLD: Duration = Duration::from_millis(250);
-/// What is kept for a slow one. Less = less memory, more = the rest of the run is read again less often.
+/// How much data is kept for a slow neighbour. Less saves memory; more means that the rest of the
+/// run is read again less often.
 const MORSEL_BYTES: usize = 32 * 1024;
 
-/// An answer that waits to be sent.
+/// An answer waiting to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// This run.
+    /// The requested run.
     Run { request: u32, run: RunIndex },
-    /// A no.
+    /// A refusal.
     Refusal { request: u32, why: Refusal },
 }
 
-/// What waits to be sent to one neighbour.
+/// The answers waiting to be sent to one neighbour.
 #[derive(Debug, Default)]
 pub(crate) struct UploadQueue {
     due: Mutex<VecDeque<Due>>,
@@ -66,7 +68,7 @@ impl UploadQueue {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an answer; false, and nothing is added, if too many wait already.
+    /// Adds an answer. Returns false, and adds nothing, if too many are waiting.
     #[must_use]
     pub(crate) fn push(&self, due: Due) -> bool {
         let mut waiting = self.lock();
@@ -79,18 +81,19 @@ impl UploadQueue {
         true
     }
 
-    /// Takes back an answer that was not begun: the run that will not be sent.
+    /// Takes back an answer that was not begun. Returns the run that will not be sent.
     pub(crate) fn withdraw(&self, asked: u32) -> Option<RunIndex> {
         let mut due = self.lock();
         let named = |due: &Due| matches!(due, Due::Run { request, .. } if *request == asked);
         let at = due.iter().position(named)?;
         let Some(Due::Run { run, .. }) = due.remove(at) else { return None };
-        // Answered all the same, so that the asker's count of open requests stays exact.
+        // The request is answered all the same, so that the asker's count of open requests stays
+        // exact.
         due.push_back(Due::Refusal { request: asked, why: Refusal::Busy });
         Some(run)
     }
 
-    /// Takes back every run that was not begun, and refuses it.
+    /// Refuses every run that was not begun. Returns these runs.
     pub(crate) fn refuse_all(&self) -> Vec<RunIndex> {
         let mut taken_back = Vec::new();
         for due in self.lock().iter_mut() {
@@ -102,13 +105,13 @@ impl UploadQueue {
         taken_back
     }
 
-    /// Takes back everything: the runs that will not be sent.
+    /// Removes all answers. Returns the runs that will not be sent.
     pub(crate) fn clear(&self) -> Vec<RunIndex> {
         let run = |due: Due| if let Due::Run { run, .. } = due { Some(run) } else { None };
         self.lock().drain(..).filter_map(run).collect()
     }
 
-    /// Takes what else waits, as long as it is like this and there is room.
+    /// Takes further answers from the front, as long as they satisfy `is_like` and there is room.
     fn next_like(&self, is_like: impl Fn(RunIndex) -> bool, room: usize) -> Vec<Asked> {
         let mut due = self.lock();
         let mut taken = Vec::new();
@@ -131,7 +134,7 @@ impl UploadQueue {
     }
 }
 
-/// Reads which content a data stream is about.
+/// Reads the content that a data stream is about.
 pub(crate) async fn receive(inbound: InboundStream, place: Ticket, events: Events) {
     let InboundStream { peer, stream, .. } = inbound;
     let mut stream = stream.compat();
@@ -142,7 +145,7 @@ pub(crate) async fn receive(inbound: InboundStream, place: Ticket, events: Event
     };
     if let Ok(Ok(_)) = read {
         place.made();
-        // The driver is gone only when the node stops.
+        // Sending fails only when the node stops.
         let _ = events.send(TaskEvent::DataOffered { peer, content: ContentId(hash), stream }).await;
     }
 }
@@ -154,7 +157,7 @@ pub(crate) struct Serve {
     pub(crate) store: Arc<DiskStore>,
     pub(crate) workers: Workers,
     pub(crate) up: Limiter,
-    /// Who pays for the bytes.
+    /// The account that the bytes are charged to.
     pub(crate) account: Account,
     pub(crate) buffers: Buffers,
     /// One permit for each run read ahead.
@@ -163,18 +166,18 @@ pub(crate) struct Serve {
     pub(crate) events: Events,
 }
 
-/// The asker's number, and what it gets.
+/// A request: the asker's number for it, and the run.
 pub(super) type Asked = (u32, RunIndex);
 
-/// An answer whose turn it is.
+/// An answer whose turn has come.
 enum Next {
-    /// One run, or several small ones, as the limits let them pass.
+    /// One run, or several small ones, sent as the limits let them pass.
     Runs { asked: Vec<Asked>, pass: Pass, ahead: Option<Ahead> },
-    /// A no.
+    /// A refusal.
     Refusal { request: u32, why: Refusal },
 }
 
-/// Runs read before it is their turn.
+/// Runs read before their turn.
 struct Ahead {
     loaded: Loaded,
     _permit: OwnedSemaphorePermit,
@@ -191,9 +194,9 @@ pub(crate) async fn run(serve: Serve, stream: Wire, cancel: CancellationToken) {
         result = serve.prepare(ready) => result,
         result = serve.send(writer, readies) => result,
     };
-    // The end of the stream: the asker has all it wanted, or the link breaks with it.
+    // Without an error the asker has all that it wanted. Otherwise the link breaks.
     if let Err(error) = result {
-        // The driver is gone only when the node stops.
+        // Sending fails only when the node stops.
         let stalled = error.kind() == io::ErrorKind::TimedOut;
         let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string(), stalled }).await;
     }
@@ -222,10 +225,10 @@ impl Serve {
         }
     }
 
-    /// Takes answers from the queue, and reads ahead as far as there is room for that.
+    /// Takes answers from the queue, and reads runs ahead as far as there is room for that.
     async fn prepare(&self, ready: mpsc::Sender<Next>) -> io::Result<()> {
         loop {
-            // Only together with the writer does the other end go.
+            // The receiver is dropped only together with this future.
             let place = ready.reserve().await.map_err(io::Error::other)?;
             let next = match self.queue.next().await {
                 Due::Refusal { request, why } => Some(Next::Refusal { request, why }),
@@ -275,7 +278,7 @@ impl Serve {
                 }
             };
             let loaded = match ahead {
-                // The permit goes back: what is being sent is not ahead.
+                // The permit is released here: a run being sent is no longer read ahead.
                 Some(ahead) => Some(ahead.loaded),
                 None => self.load(asked).await?,
             };
@@ -285,8 +288,8 @@ impl Serve {
         }
     }
 
-    /// Sends what was read, each portion when it is its turn; answers what had been read ahead, if it had to be set
-    /// aside for that.
+    /// Sends the loaded runs, each portion in its turn. Returns the answer that had been read
+    /// ahead, if it had to be set aside.
     async fn send_runs(
         &self,
         writer: &mut WriteHalf<Wire>,
@@ -314,7 +317,8 @@ impl Serve {
             aside = aside.or_else(|| nexts.try_recv().ok()).map(|next| self.without_buffer(next));
             write(writer, &morsel).await?;
             sent = sent.saturating_add(morsel.len());
-            // If half of it is sent already, there is no other way to say so.
+            // A part of the answer is already sent, so the only way to report an error is to end
+            // the stream.
             let again = self.load(asked.clone()).await?.filter(|again| again.asked == asked);
             bytes = again.ok_or_else(|| io::Error::other("a run went bad while it was sent"))?.bytes;
         }
@@ -339,7 +343,7 @@ fn refusal(request: u32, why: Refusal) -> [u8; Answer::BYTES] {
     Answer::Refused { id: request, why }.encode()
 }
 
-/// Nothing written is the end of a stream.
+/// Treats a write of no bytes as the end of the stream.
 fn some(written: usize) -> io::Result<usize> {
     if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
 }
@@ -348,13 +352,13 @@ fn unread() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the peer takes no data")
 }
 
-/// Sends what was written, so that the peer has it while we wait for the next turn. A peer that takes nothing
-/// is the next write's affair, which holds no buffer for it.
+/// Flushes, so that the peer has the data while we wait for the next turn. If the peer takes
+/// nothing, the next write handles that without holding a buffer.
 async fn flush_or_hold(writer: &mut WriteHalf<Wire>) -> io::Result<()> {
     timeout(HOLD, writer.flush()).await.unwrap_or(Ok(()))
 }
 
-/// Writes it all, as long as some of it goes.
+/// Writes all bytes. Fails if the peer takes none for too long.
 async fn write(writer: &mut WriteHalf<Wire>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = timeout(WRITE_TIMEOUT, writer.write(bytes)).await.map_err(|_| unread())??;

@@ -1,7 +1,7 @@
-//! DNS messages, as far as they are needed: one question, and one answer with a text record beside it.
+//! The part of DNS messages that we need: one question, and one answer with a text record.
 //!
-//! Other programs' messages come by on the same group; whatever they hold, reading them ends, and answers
-//! nothing that is not there.
+//! Messages of other programs arrive on the same multicast group. Whatever they hold, reading them
+//! ends, and yields nothing that is not in them.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -10,37 +10,37 @@ use nearcast_core::saturate::{to_u8, to_u16};
 
 use super::Said;
 
-/// A message that fits an Ethernet frame; what is longer is not ours.
+/// The largest message that fits an Ethernet frame, in bytes. A longer message is not ours.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1_472;
 
 const SERVICE: [&[u8]; 3] = [b"_nearcast", b"_udp", b"local"];
-/// How long, in seconds, others may believe it.
+/// How long receivers may keep an answer.
 const TTL_SECONDS: u32 = 120;
-/// A response, with authority.
+/// Flags of a response, authoritative.
 const RESPONSE: u16 = 0x8400;
 const IS_RESPONSE: u16 = 0x8000;
 const PTR: u16 = 12;
 const TXT: u16 = 16;
 const ANY: u16 = 255;
 const INTERNET: u16 = 1;
-/// The highest bit of a class: this replaces what was known under the name.
+/// The highest bit of a class: the record replaces what was known under its name.
 const FLUSH: u16 = 0x8000;
-/// Records looked at in one message.
+/// Records read in one message, at most.
 const RECORDS_MAX: usize = 32;
-/// Pointers followed in one name, and bytes in it (RFC 1035).
+/// Pointers followed in one name, and bytes in a name (RFC 1035), at most.
 const JUMPS_MAX: usize = 8;
 const NAME_BYTES_MAX: usize = 255;
 
-/// What a message is to us.
+/// A message that concerns us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
-    /// Who is there?
+    /// A question: which peers are there?
     Question,
-    /// Somebody is.
+    /// An answer: a peer is there, or leaves.
     Answer(Said),
 }
 
-/// Asks who is there.
+/// Encodes the question which peers are there.
 pub(super) fn question() -> Vec<u8> {
     let mut out = header(0, 1, 0, 0);
     put_name(&mut out, &SERVICE);
@@ -49,7 +49,7 @@ pub(super) fn question() -> Vec<u8> {
     out
 }
 
-/// Says that somebody is there, or leaves.
+/// Encodes the answer that a peer is there, or leaves.
 pub(super) fn answer(said: &Said) -> Vec<u8> {
     let id = said.peer.to_base58();
     let instance = [id.as_bytes(), SERVICE[0], SERVICE[1], SERVICE[2]];
@@ -77,7 +77,7 @@ fn put_u16(out: &mut Vec<u8>, number: u16) {
 }
 
 fn put_label(out: &mut Vec<u8>, label: &[u8]) {
-    // Labels of ours have at most the 63 bytes that one may have.
+    // Our labels never exceed the 63 bytes that a label may have.
     out.push(to_u8(label.len()));
     out.extend(label);
 }
@@ -105,7 +105,7 @@ fn put_record(
     out.extend(data);
 }
 
-/// Reads a message; none if it is not about us, or makes no sense.
+/// Reads a message. `None`: it does not concern us, or makes no sense.
 pub(super) fn read(bytes: &[u8]) -> Option<Message> {
     let mut reader = Reader { bytes, at: 0 };
     let (_, flags) = (reader.u16()?, reader.u16()?);
@@ -148,7 +148,7 @@ impl<'a> Reader<'a> {
         self.take(4)?.try_into().ok().map(u32::from_be_bytes)
     }
 
-    /// The labels of a name. Pointers lead back only, so that no name is endless.
+    /// The labels of a name. A pointer may only lead back, so that no name is endless.
     fn name(&mut self) -> Option<Vec<&'a [u8]>> {
         let (mut labels, mut length) = (Vec::new(), 0_usize);
         let (mut at, mut jumps, mut after) = (self.at, 0_usize, None);
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// One record; what it says if it is the text of one of us.
+    /// Reads one record. Returns its content if it is the text record of a nearcast peer.
     fn record(&mut self) -> Option<Option<Said>> {
         let name = self.name()?;
         let (kind, _class, ttl) = (self.u16()?, self.u16()?, self.u32()?);
@@ -207,7 +207,7 @@ fn is_service(name: &[&[u8]]) -> bool {
     name.len() == SERVICE.len() && name.iter().zip(SERVICE).all(|(a, b)| a.eq_ignore_ascii_case(b))
 }
 
-/// Reads `id=…`, `tcp=…` and `udp=…`; what else is there is of a later version.
+/// Reads `id=…`, `tcp=…` and `udp=…`. Other texts are from a later version and ignored.
 fn said(data: &[u8], ttl: u32) -> Option<Said> {
     let mut texts = Reader { bytes: data, at: 0 };
     let (mut peer, mut tcp, mut udp) = (None, 0, 0);
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn an_identity_of_any_kind_fits_a_label() {
-        // A key of ours has 52 digits; a label has room for 63.
+        // Our peer ids have 52 characters; a label has room for 63.
         let id = libp2p::identity::Keypair::generate_ed25519().public().to_peer_id();
         assert!(id.to_base58().len() <= 63);
     }
@@ -272,7 +272,7 @@ mod tests {
             put_label(data, id.as_bytes());
             data.extend([0xc0, 12]);
         });
-        // The instance's name stands in the data of the record before.
+        // The instance's name is in the data of the record before.
         let at = message.len() - 2 - 1 - id.len();
         message.extend([0xc0, at as u8]);
         for number in [TXT, INTERNET, 0, 120] {

@@ -1,7 +1,8 @@
-//! The task that speaks and listens on the local network.
+//! The task that sends and listens on the local network.
 //!
-//! It asks three times when it begins, answers whoever asks, and says on its own every 45 seconds that it is
-//! there, so that what was lost is heard later. Nobody is asked again: a network of many would drown in that.
+//! It asks three times at the start, answers questions, and announces itself every 45 to 56
+//! seconds, so that lost packets are made up for later. It does not repeat its questions: with many
+//! peers, that would flood the network.
 
 use std::{
     collections::BTreeMap,
@@ -33,33 +34,34 @@ use crate::{
 const GROUP: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(224, 0, 0, 251), 5353);
 /// A packet with this time to live has passed no router (RFC 6762, section 11).
 const HOPS: u32 = 255;
-/// How often we say that we are there.
+/// How often we announce ourselves, at most; up to a quarter is added at random.
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(45);
-/// The questions at the start, after these pauses.
+/// Pauses before each of the questions at the start.
 const QUESTION_PAUSES: [Duration; 3] =
     [Duration::from_millis(20), Duration::from_secs(1), Duration::from_secs(3)];
-/// Answers wait for this long and up to as long again, so that not everybody speaks at once.
+/// The base of the pause before an answer. We wait 2 to 2.5 times as long, at random, so that not
+/// all peers answer at once.
 const ANSWER_PAUSE: Duration = Duration::from_millis(40);
-/// Between two answers: whoever asks more often hears the last one.
+/// Pause between two answers. A peer that asks more often gets no further answer meanwhile.
 const ANSWER_INTERVAL: Duration = Duration::from_secs(1);
-/// What others say is handed on this often a second; the rest is not heard.
+/// Answers of other peers passed on in a second, at most. Further ones are dropped.
 const HEARD_PER_SECOND_MAX: u32 = 64;
 
-/// What the task needs.
+/// Everything the task needs.
 pub(crate) struct Lan {
     pub(crate) network: Network,
     pub(crate) events: Events,
     pub(crate) stop: CancellationToken,
-    /// Seeds its pauses.
+    /// Seed for its random pauses.
     pub(crate) seed: u64,
 }
 
-/// Whether a node that listens there has anything to do with a local network. Loopback is none.
+/// Whether this node listens on an address that may be on a local network. Loopback does not count.
 pub(crate) fn may_run(network: &Network) -> bool {
     network.listen_addresses().iter().filter_map(ip_of).any(|ip| !ip.is_loopback())
 }
 
-/// Speaks and listens until told to stop.
+/// Sends and listens until stopped.
 pub(crate) async fn run(lan: Lan) {
     let stop = lan.stop.clone();
     let mut speaker = match Speaker::new(lan) {
@@ -74,14 +76,14 @@ struct Speaker {
     lan: Lan,
     socket: UdpSocket,
     random: Random,
-    /// Our addresses on local networks, and how many leading bits others there share with each.
+    /// Our addresses on local networks, and for each the prefix length of its subnet.
     places: BTreeMap<Ipv4Addr, u8>,
     questions: std::array::IntoIter<Duration, 3>,
     ask_at: Option<Instant>,
     announce_at: Instant,
     answer_at: Option<Instant>,
     answered: Option<Instant>,
-    /// The second that is being counted, and what was handed on in it.
+    /// The second being counted, and how many answers were passed on in it.
     heard: (Instant, u32),
     buffer: Box<[u8; MESSAGE_BYTES_MAX]>,
 }
@@ -110,12 +112,13 @@ impl Speaker {
             buffer: Box::new([0; MESSAGE_BYTES_MAX]),
         };
         speaker.look_around();
-        // Who is asked hears of us too.
+        // Announce ourselves after the first question, so that the peers learn of us too.
         speaker.answer_at = Some(now + ANSWER_PAUSE);
         Ok(speaker)
     }
 
-    /// Takes part where we listen and the network is a local one. Interfaces come and go.
+    /// Joins the local networks on whose addresses we listen. Runs again and again, because
+    /// interfaces come and go.
     fn look_around(&mut self) {
         let listen: Vec<IpAddr> = self.lan.network.listen_addresses().iter().filter_map(ip_of).collect();
         let local = |interface: if_addrs::Interface| match interface.addr {
@@ -157,7 +160,7 @@ impl Speaker {
                 self.announce_at = now + self.random.stretch(ANNOUNCE_INTERVAL, 0.25);
             }
             Next::Packet(Ok((length, from))) => self.on_packet(length, from).await,
-            // As when a network goes away; without a pause it might come at once again.
+            // For example, a network went away. Without a pause the error could repeat at once.
             Next::Packet(Err(error)) => {
                 tracing::debug!(%error, "cannot hear the local network");
                 tokio::time::sleep(ANSWER_INTERVAL).await;
@@ -178,7 +181,7 @@ impl Speaker {
             }
             Some(Message::Answer(said)) if said.peer != self.us() && self.may_hear() => {
                 let heard = Heard { said, ip };
-                // The driver is gone only when the node stops.
+                // This send fails only when the node stops.
                 let _ = self.lan.events.send(TaskEvent::LanHeard(heard)).await;
             }
             _ => {}
@@ -189,7 +192,8 @@ impl Speaker {
         self.lan.network.local_peer()
     }
 
-    /// A packet from elsewhere passed a router that should not have let it.
+    /// Whether an address is on one of our subnets. A packet from elsewhere has passed a router
+    /// that should not have forwarded it.
     fn is_here(&self, ip: Ipv4Addr) -> bool {
         self.places.iter().any(|(place, &bits)| {
             let differs = (place.to_bits() ^ ip.to_bits()).leading_zeros();
@@ -206,7 +210,7 @@ impl Speaker {
         self.heard.1 <= HEARD_PER_SECOND_MAX
     }
 
-    /// Says that we are there, or leave, with the ports we have in each place.
+    /// Announces that we are there, or leave, on each network with our ports there.
     async fn say(&mut self, leaves: bool) {
         let (peer, listen) = (self.us(), self.lan.network.listen_addresses());
         let answer = |place: Ipv4Addr| {
@@ -232,16 +236,17 @@ impl Speaker {
     }
 }
 
-/// One socket for all places. The port is shared with the system's own resolver and with others of us.
+/// One socket for all networks. The port is shared with the system's own resolver and with other
+/// nearcast nodes.
 fn open() -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, GROUP.port())).into())?;
-    // Others on this machine hear us, too.
+    // Other nodes on this machine hear us too.
     socket.set_multicast_loop_v4(true)?;
     socket.set_multicast_ttl_v4(HOPS)?;
-    // Else other groups that somebody on this machine listens to would come in here.
+    // Otherwise packets of other groups that programs on this machine joined would arrive here.
     #[cfg(target_os = "linux")]
     socket.set_multicast_all_v4(false)?;
     UdpSocket::from_std(socket.into())

@@ -1,4 +1,4 @@
-//! Who waits, in the order of turns. Pure, so that fairness can be tested without a clock.
+//! The waiters, in the order of their turns. Pure, so that fairness can be tested without a clock.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -16,18 +16,19 @@ use super::Place;
 
 /// The queue.
 ///
-/// Invariant: an account is in `order` exactly once if it has waiters that begin, and not at all otherwise.
+/// Invariant: an account is in `order` exactly once if it has waiters that begin, and not at all
+/// otherwise.
 pub(super) struct Turns<W> {
     pub(super) rates: Rates,
-    /// Those in the middle of a run, first come first served.
+    /// Waiters in the middle of a run, first come first served.
     going_on: VecDeque<(Account, u64, W)>,
     beginning: BTreeMap<Account, VecDeque<(u64, W)>>,
     order: VecDeque<Account>,
-    /// A task grants turns.
+    /// A task is granting turns.
     pub(super) granting: bool,
 }
 
-/// What refused in this round: others need not ask there.
+/// What has refused in this round, so that other waiters need not ask there.
 #[derive(Default)]
 struct Full {
     all: bool,
@@ -55,7 +56,7 @@ impl<W> Turns<W> {
         }
     }
 
-    /// Whether `bytes` may pass now, with nobody overtaken. Then they are spent.
+    /// Whether `bytes` may pass now without overtaking a waiter. If so, they are spent.
     pub(super) fn admit_at_once(
         &mut self,
         now: Timestamp,
@@ -78,7 +79,7 @@ impl<W> Turns<W> {
         queue.push_back((bytes, waiter));
     }
 
-    /// Grants every turn that has come, and says when to look again; none if nobody waits.
+    /// Grants every turn that has come. Returns when to look again. `None`: no one waits.
     pub(super) fn grant(
         &mut self,
         now: Timestamp,
@@ -112,7 +113,7 @@ impl<W> Turns<W> {
         full.soonest
     }
 
-    /// Whether `bytes` pass now; if not, what refused is noted.
+    /// Whether `bytes` may pass now. If not, notes what refused.
     fn take(&mut self, now: Timestamp, account: Account, bytes: u64, full: &mut Full) -> bool {
         if full.concerns(&account) {
             return false;
@@ -130,7 +131,7 @@ impl<W> Turns<W> {
         false
     }
 
-    /// Bytes that the first waiter of an account wants; those who left are dropped.
+    /// The bytes that the first waiter of an account wants. Drops waiters that have left.
     fn next_of(&mut self, account: Account, still_waits: impl Fn(&W) -> bool) -> Option<u64> {
         let queue = self.beginning.get_mut(&account)?;
         while queue.front().is_some_and(|(_, waiter)| !still_waits(waiter)) {
@@ -173,7 +174,7 @@ mod tests {
         Turns::new(Rates::new(limits))
     }
 
-    /// Runs the queue to its end; who was granted when.
+    /// Runs the queue to its end. Returns when each waiter was granted its turn.
     fn run(turns: &mut Turns<u32>) -> Vec<(Timestamp, u32)> {
         let (mut now, mut grants) = (Timestamp::ZERO, Vec::new());
         loop {

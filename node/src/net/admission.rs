@@ -1,7 +1,8 @@
-//! Who is let in: every connection that is made, by others or by us, passes here.
+//! Admission: every connection, inbound or outbound, passes here when it is made.
 //!
-//! While others make theirs they hold one of few places, and lose it when they had their chance and somebody newer needs
-//! it. Once a connection is made it is counted with what it holds, and ends when it has to make room.
+//! During its handshake an inbound connection holds one of few places. It loses the place when it
+//! had its chance and a newer connection needs it. Once made, a connection is counted together with
+//! what it holds, and ends when it has to make room.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -25,14 +26,14 @@ use crate::{
     budget::{Budget, Holdings, Kind, Places, Ticket},
 };
 
-/// How what a connection holds is found.
+/// Finds the holdings of a connection.
 type HoldingsOf<M> = Arc<dyn Fn(&M) -> Arc<Holdings> + Send + Sync>;
 
-/// How those who make a connection come to a place.
+/// How an inbound connection gets a place for its handshake.
 pub(crate) enum Door {
-    /// They have one when they come here: TCP, where they wait in the [`Lobby`](super::lobby::Lobby).
+    /// TCP: the connection waited in the [`Lobby`](super::lobby::Lobby) and has its place already.
     Lobby(HandOver),
-    /// They are here before anybody is asked, so somebody gives way at once: QUIC.
+    /// QUIC: the connection arrives without asking, so another gives way at once.
     Open(Arc<Places>),
 }
 
@@ -65,13 +66,13 @@ impl<M> Clone for Gate<M> {
     }
 }
 
-/// Why a connection came to nothing.
+/// Why a connection was not made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NotAdmitted<E> {
-    /// It could not be made.
+    /// The connection could not be made.
     #[error(transparent)]
     Failed(E),
-    /// It took too long while others wanted in.
+    /// The handshake took too long while other connections waited.
     #[error("the handshake took too long, and its place was needed")]
     Evicted,
 }
@@ -97,7 +98,7 @@ impl<M> Gate<M> {
     }
 }
 
-/// A handshake of somebody who came to us.
+/// The handshake of an inbound connection.
 pub(crate) struct Handshake<F, M> {
     upgrade: Pin<Box<F>>,
     ticket: Option<Ticket>,
@@ -178,7 +179,7 @@ where
     }
 }
 
-/// A dial under way, counted.
+/// A dial in progress, counted in the budget.
 struct Dialing(Arc<Budget>);
 
 impl Dialing {

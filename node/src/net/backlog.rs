@@ -1,8 +1,8 @@
-//! What streams handed to the muxer and the socket has not taken yet.
+//! The backlog: bytes that streams gave to the muxer and the socket has not taken yet.
 //!
-//! The muxer itself queues eleven frames a stream, whatever their size. A peer that allows us to send and
-//! then reads nothing would so hold megabytes; and behind them our own messages would wait. Two frames are
-//! enough to keep a socket busy.
+//! The muxer itself queues eleven frames for each stream, whatever their size. A peer that allows
+//! us to send and then reads nothing would thus hold megabytes, and our own messages would wait
+//! behind them. Two frames are enough to keep a socket busy.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -11,21 +11,21 @@ use std::{
 
 use crate::budget::Holdings;
 
-/// What the muxer puts before each frame.
+/// The header that the muxer puts before each frame.
 const HEADER_BYTES: usize = 12;
 
 /// The backlog of one connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Backlog {
     waiting: Arc<Mutex<Waiting>>,
-    /// Where it counts.
+    /// The holdings in which the bytes count.
     holdings: Arc<Holdings>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: usize,
-    /// Streams that wait for room; no more than the connection has streams.
+    /// Streams that wait for room: at most the streams of the connection.
     streams: Vec<Waker>,
 }
 
@@ -35,11 +35,11 @@ impl Backlog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // A number and a list of wakers stay sound whatever panicked beside them.
+        // A number and a list of wakers stay sound after a panic elsewhere.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ready while less than `bytes_max` wait; then one more frame may be added.
+    /// Ready while less than `bytes_max` waits. Then one more frame may be added.
     pub(crate) fn poll_room(&self, cx: &Context<'_>, bytes_max: usize) -> Poll<()> {
         let mut waiting = self.lock();
         if waiting.bytes < bytes_max {
@@ -51,14 +51,15 @@ impl Backlog {
         Poll::Pending
     }
 
-    /// A stream is about to hand a frame to the muxer. Counted first, as the socket may have it at once, and what is
-    /// counted after it was sent would never go.
+    /// Counts a frame that a stream is about to give to the muxer. Counted before, because the
+    /// socket may take the frame at once, and bytes counted after they were sent would never be
+    /// subtracted.
     pub(crate) fn add(&self, bytes: usize) {
         self.lock().bytes += bytes + HEADER_BYTES;
         self.holdings.queued(bytes + HEADER_BYTES);
     }
 
-    /// Of what was added, the muxer took only so much; none = nothing at all.
+    /// Corrects an added frame: the muxer took only `taken` bytes of it. `None`: it took nothing.
     pub(crate) fn correct(&self, added: usize, taken: Option<usize>) {
         let left = taken.map_or(added + HEADER_BYTES, |taken| added - taken);
         if left > 0 {
@@ -66,12 +67,12 @@ impl Backlog {
         }
     }
 
-    /// The socket took bytes, the muxer's own among them.
+    /// Subtracts bytes that the socket took. These include the muxer's own frames.
     pub(crate) fn on_sent(&self, bytes: usize) {
         self.holdings.taken(self.make_room(bytes));
     }
 
-    /// So many fewer wait, as far as so many do; how many that are.
+    /// Subtracts bytes, as far as there are any. Returns how many were subtracted.
     fn make_room(&self, bytes: usize) -> usize {
         let mut waiting = self.lock();
         // The muxer's own frames were never added.

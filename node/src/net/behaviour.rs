@@ -1,4 +1,4 @@
-//! What the swarm is made of, and its limits.
+//! The parts of the swarm, and its limits.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,14 +17,15 @@ use super::{
 };
 use crate::{address::ip_of, budget::Budget, error::StartError};
 
-/// Connections to one peer. Two, because both sides may dial at the same moment, and one over QUIC may follow one over TCP.
+/// The most connections to one peer. Two, because both sides may dial at the same moment, and a
+/// QUIC connection may follow a TCP connection.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-/// Inbound streams of one connection whose protocol is not agreed on yet.
+/// The most inbound streams of one connection that still negotiate their protocol.
 const NEGOTIATING_STREAMS_MAX: usize = 32;
 const PING_INTERVAL: Duration = Duration::from_secs(15);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The order of fields is the order of questions about a new connection: the cheap refusals come first.
+/// A new connection is checked in the order of the fields: the cheap refusals come first.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     pub(crate) banned: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
@@ -34,7 +35,7 @@ pub(crate) struct Behaviour {
     pub(crate) ping: ping::Behaviour,
 }
 
-/// A swarm that listens nowhere yet; its tasks are counted in `tasks`.
+/// A swarm that does not listen yet. Its tasks are counted in `tasks`.
 pub(crate) fn new_swarm(
     config: &NetworkConfig,
     streams: Streams,
@@ -70,7 +71,7 @@ pub(crate) fn new_swarm(
 }
 
 impl Behaviour {
-    /// Other caps from now on; connections that are there stay.
+    /// Replaces the caps. Existing connections stay.
     pub(crate) fn set_caps(&mut self, caps: ConnectionCaps) {
         let limits = self.limits.limits_mut();
         *limits = with_max(limits.clone(), caps.connections_max);
@@ -79,7 +80,7 @@ impl Behaviour {
 }
 
 fn limits(config: &NetworkConfig) -> connection_limits::ConnectionLimits {
-    // Connections that others are making are bounded by the budget: there the newest gets in, here it would be refused.
+    // The budget bounds inbound handshakes: there the newest gets in, here it would be refused.
     let limits = connection_limits::ConnectionLimits::default()
         .with_max_pending_outgoing(Some(config.pending_outbound_max))
         .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));

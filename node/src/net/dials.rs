@@ -1,9 +1,10 @@
-//! Dials in progress: which addresses are being tried, and what is left to try.
+//! Dials in progress: the addresses being tried, and those left to try.
 //!
-//! TCP comes before QUIC, because bulk is cheaper over TCP with TLS; QUIC is there for peers that TCP does not reach. The
-//! next address is tried as soon as one failed, and beside it when that takes longer than a moment, as in Happy Eyeballs
-//! (RFC 8305): an address that does not answer at all costs that moment only. The first connection that is made ends the
-//! dial. Somebody else who sits at one address of a peer does not end it before the others had their turn.
+//! TCP comes before QUIC, because bulk is cheaper over TCP with TLS. QUIC serves peers that TCP
+//! does not reach. The next address is tried as soon as one has failed, or in parallel when an
+//! attempt takes longer than a moment, as in Happy Eyeballs (RFC 8305): an address that does not
+//! answer costs that moment only. The first connection made ends the dial. A different peer at one
+//! of the addresses does not end the dial while other addresses are left.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,18 +29,19 @@ use tokio::time::Instant;
 
 use crate::address::{ip_of, peer_of};
 
-/// Addresses tried for one dial; more are ignored.
+/// The most addresses tried in one dial. More are ignored.
 const ADDRESSES_MAX: usize = 8;
-/// Where TCP is refused the process that listened there is gone, as a rule, and QUIC would be waited for in vain. Whoever
-/// speaks QUIC alone at that address has answered after so long.
+/// After TCP was refused, how long to wait for QUIC. The listening process is usually gone then,
+/// and waiting for QUIC is useless. A peer that listens on QUIC only has answered by then.
 const REFUSED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// An address to dial.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) address: Multiaddr,
-    /// One attempt and no more, because it is somebody else who says that the peer is there. It leaves from a port of
-    /// its own, so that it cannot cross with a dial of the other side and needs no second one.
+    /// Make only one attempt, because only a third party says that the peer is there. It leaves
+    /// from a port of its own, so it cannot cross with a dial of the other side, and needs no
+    /// second attempt.
     pub(crate) once: bool,
 }
 
@@ -48,13 +50,13 @@ pub(crate) struct Target {
 pub(crate) struct Dial {
     pub(crate) token: u64,
     pub(crate) peer: Option<PeerId>,
-    /// Who else was found, and at which address.
+    /// Other peers that answered, and the addresses at which they did.
     pub(crate) others_found: Vec<(PeerId, Multiaddr)>,
     left: VecDeque<Attempt>,
     under_way: BTreeMap<ConnectionId, Attempt>,
-    /// When the next address is tried beside those under way.
+    /// When the next address is tried in parallel.
     next_at: Instant,
-    /// When nothing that is under way is waited for any more.
+    /// When waiting for the attempts under way ends.
     until: Option<Instant>,
     failures: Vec<String>,
 }
@@ -62,32 +64,32 @@ pub(crate) struct Dial {
 #[derive(Clone, Debug)]
 struct Attempt {
     address: Multiaddr,
-    /// Leave from a port of its own instead of the listening port.
+    /// Leave from a new port instead of the listening port.
     fresh_port: bool,
 }
 
-/// All dials, and whose each connection is that is being made.
+/// All dials, and the dial of each connection being made.
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
     dials: BTreeMap<u64, Dial>,
     next: u64,
     by_connection: BTreeMap<ConnectionId, u64>,
-    /// Attempts whose dial has led somewhere meanwhile: nobody needs a second connection.
+    /// Attempts whose dial has ended in a connection meanwhile: a second connection is not needed.
     superfluous: BTreeSet<ConnectionId>,
 }
 
-/// What a connection that was made is.
+/// What a new connection is for.
 pub(crate) enum Made {
-    /// What the dial with this token was for.
+    /// The connection that the dial with this token wanted.
     Dialled(u64),
-    /// One too many: its dial has led somewhere else.
+    /// A superfluous connection: its dial has ended in another one.
     Superfluous,
-    /// Nobody's: the other side made it, or its dial was given up.
+    /// No dial's connection: the other side made it, or its dial was given up.
     Other,
 }
 
 impl Dials {
-    /// A dial begins. Its number.
+    /// Adds a dial. Returns its number.
     pub(crate) fn insert(&mut self, dial: Dial) -> u64 {
         let number = self.next;
         self.next += 1;
@@ -99,14 +101,15 @@ impl Dials {
         self.dials.get_mut(&number)
     }
 
-    /// What to try next for this dial, and the connection that this will be.
+    /// The options of the next attempt of a dial, and its connection id. `None`: no address is
+    /// left.
     pub(crate) fn next(&mut self, now: Instant, number: u64) -> Option<DialOpts> {
         let options = self.dials.get_mut(&number)?.next(now)?;
         self.by_connection.insert(options.connection_id(), number);
         Some(options)
     }
 
-    /// The dial that tried this, which failed; none if nobody waits for it.
+    /// Notes a failed attempt. Returns the number of its dial. `None`: no dial waits for it.
     pub(crate) fn failed(
         &mut self,
         now: Instant,
@@ -119,7 +122,7 @@ impl Dials {
         Some(number)
     }
 
-    /// A connection is made.
+    /// Notes that a connection was made.
     pub(crate) fn made(&mut self, connection: ConnectionId) -> Made {
         if self.superfluous.remove(&connection) {
             return Made::Superfluous;
@@ -130,19 +133,19 @@ impl Dials {
         Made::Dialled(dial.token)
     }
 
-    /// A dial is over. What it had under way is waited for by nobody.
+    /// Ends a dial. Its attempts under way are no longer waited for.
     pub(crate) fn end(&mut self, number: u64) -> Option<Dial> {
         let dial = self.dials.remove(&number)?;
         self.by_connection.retain(|_, dial| *dial != number);
         Some(dial)
     }
 
-    /// When something is due here; none if nothing is.
+    /// The next time at which a dial has something due. `None`: none has.
     pub(crate) fn next_due(&self) -> Option<Instant> {
         self.dials.values().filter_map(Dial::due).min()
     }
 
-    /// Dials that have something due.
+    /// The dials that have something due.
     pub(crate) fn due(&self, now: Instant) -> Vec<u64> {
         let is_due = |(_, dial): &(&u64, &Dial)| dial.due().is_some_and(|due| due <= now);
         self.dials.iter().filter(is_due).map(|(number, _)| *number).collect()
@@ -150,7 +153,8 @@ impl Dials {
 }
 
 impl Dial {
-    /// A dial of `peer`, or of whoever is at the addresses if none names a peer.
+    /// A dial of `peer`. `None`: of the peer that the addresses name, or else of any peer that is
+    /// there.
     pub(crate) fn new(now: Instant, token: u64, peer: Option<PeerId>, targets: Vec<Target>) -> Dial {
         let peer = peer.or_else(|| targets.iter().find_map(|target| peer_of(&target.address)));
         Dial {
@@ -168,7 +172,7 @@ impl Dial {
         }
     }
 
-    /// What to dial next; `None` when everything was begun.
+    /// Begins the next attempt. `None`: all were begun.
     fn next(&mut self, now: Instant) -> Option<DialOpts> {
         let attempt = self.left.pop_front()?;
         let options = options(self.peer, attempt.clone());
@@ -177,19 +181,19 @@ impl Dial {
         Some(options)
     }
 
-    /// When the next address is tried, or nothing is waited for any more.
+    /// When the next address is tried, or waiting ends.
     fn due(&self) -> Option<Instant> {
         let next = (!self.left.is_empty()).then_some(self.next_at);
         next.into_iter().chain(self.until).min()
     }
 
-    /// Whether nothing of it is left that could lead somewhere.
+    /// Whether no attempt is left that could succeed.
     pub(crate) fn is_over(&self, now: Instant) -> bool {
         let is_idle = self.left.is_empty() && self.under_way.is_empty();
         is_idle || self.until.is_some_and(|until| until <= now)
     }
 
-    /// Notes why an attempt failed; the next one may be the same address from another port.
+    /// Notes why an attempt failed. The next attempt may be the same address from another port.
     fn failed(&mut self, now: Instant, connection: ConnectionId, error: &DialError) {
         let Some(attempt) = self.under_way.remove(&connection) else {
             return;
@@ -207,13 +211,13 @@ impl Dial {
         }
     }
 
-    /// Whether all that is left is at the IP of this address.
+    /// Whether all attempts left are at the IP of this address.
     fn is_about(&self, address: &Multiaddr) -> bool {
         let ip = ip_of(address);
         self.left.iter().chain(self.under_way.values()).all(|other| ip_of(&other.address) == ip)
     }
 
-    /// Why every attempt failed, in one line.
+    /// Why all attempts failed, in one line.
     pub(crate) fn reason(&self) -> String {
         let silent = self.under_way.values().map(|attempt| format!("{}: no answer", attempt.address));
         let all: Vec<String> = self.failures.iter().cloned().chain(silent).collect();
@@ -226,7 +230,7 @@ fn options(peer: Option<PeerId>, attempt: Attempt) -> DialOpts {
         (Some(peer), fresh_port) => {
             let options = DialOpts::peer_id(peer)
                 .addresses(vec![attempt.address])
-                // Whether a second connection is wanted was decided by whoever asked.
+                // The caller of the dial has decided whether a second connection is wanted.
                 .condition(PeerCondition::Always)
                 .override_dial_concurrency_factor(NonZeroU8::MIN);
             if fresh_port { options.allocate_new_port().build() } else { options.build() }
@@ -236,8 +240,8 @@ fn options(peer: Option<PeerId>, attempt: Attempt) -> DialOpts {
     }
 }
 
-/// Addresses that can lead to `peer`, each once, without `/p2p`: what is only somebody else's word comes last, and TCP
-/// comes first.
+/// The addresses that can lead to `peer`, each once, without `/p2p`. Addresses known only from
+/// third parties come last, and TCP comes before QUIC.
 fn ordered(peer: Option<PeerId>, targets: Vec<Target>) -> Vec<Target> {
     let mut usable: Vec<Target> = Vec::new();
     for Target { address, once } in targets {
@@ -253,13 +257,14 @@ fn ordered(peer: Option<PeerId>, targets: Vec<Target>) -> Vec<Target> {
     usable
 }
 
-/// The address without the peer it names.
+/// The address without its peer id.
 pub(crate) fn without_peer(address: &Multiaddr) -> Multiaddr {
     address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect()
 }
 
-/// Whether a dial of `address` leaves from an IP we were told to use. TCP sees to that itself; QUIC dials only from
-/// sockets it listens on, and without one would leave from wherever the system likes.
+/// Whether a dial of `address` leaves from an IP that we were told to use. TCP binds to such an IP
+/// itself. QUIC dials only from sockets it listens on, and without one would leave from any IP that
+/// the system chooses.
 pub(crate) fn keeps_source(listen: &[Multiaddr], address: &Multiaddr) -> bool {
     let Some(remote) = ip_of(address).filter(|_| !is_tcp(address)) else {
         return true;
@@ -277,9 +282,9 @@ fn is_tcp(address: &Multiaddr) -> bool {
     address.iter().any(|part| matches!(part, Protocol::Tcp(_)))
 }
 
-/// Two nodes that dial each other from their listening ports at the same moment meet in one TCP connection of which both
-/// believe to be the client, and no handshake comes of it. Whatever failed after the connect is therefore tried once
-/// more from another port.
+/// Whether two dials may have crossed. Two nodes that dial each other from their listening ports at
+/// the same moment meet in one TCP connection. Both then believe to be the client, and the
+/// handshake fails. A failure after the connect is therefore tried once more from another port.
 fn may_have_crossed(address: &Multiaddr, error: &DialError) -> bool {
     let DialError::Transport(errors) = error else {
         return false;
@@ -287,7 +292,7 @@ fn may_have_crossed(address: &Multiaddr, error: &DialError) -> bool {
     is_tcp(address) && !errors.iter().any(|(_, error)| never_connected(error))
 }
 
-/// Whether somebody said at once that nobody listens there.
+/// Whether the host refused the connection: nothing listens there.
 fn is_refused(error: &DialError) -> bool {
     let DialError::Transport(errors) = error else { return false };
     let refused = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionRefused;
@@ -314,7 +319,8 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
 fn reason(error: &DialError) -> String {
     match error {
         DialError::LocalPeerId { .. } => "that is ourselves".to_owned(),
-        // One address was given, so the swarm left it out: it does that with those it listens on.
+        // One address was given, and the swarm left it out, as it does with addresses on which it
+        // listens.
         DialError::NoAddresses => "that is our own address".to_owned(),
         DialError::WrongPeerId { obtained, .. } => format!("another peer, {obtained}, is there"),
         DialError::Denied { cause } => root_cause(cause),
@@ -326,17 +332,18 @@ fn reason(error: &DialError) -> String {
     }
 }
 
-/// The last sentence of an error's chain: the first ones say only which layer passed it on.
+/// The last message of an error's chain. The first ones only say which layer passed the error on.
 pub(crate) fn root_cause(error: &(dyn Error + 'static)) -> String {
     let cause = chain(error).last().unwrap_or(error).to_string();
-    // The sentence of libp2p's timeout, whose type has a parameter that differs from place to place.
+    // The message of libp2p's timeout. Its type has a parameter that differs from place to place.
     if cause == "Timeout has been reached" { "no answer".to_owned() } else { cause }
 }
 
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| {
         let error: &'a (dyn Error + 'static) = *error;
-        // A boxed error inside an io::Error is the same error, one layer down; `source` would skip it.
+        // A boxed error inside an io::Error is the same error, one layer down; `source` would skip
+        // it.
         match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(inner) => Some(inner as &(dyn Error + 'static)),
             None => error.source(),

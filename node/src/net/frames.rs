@@ -1,7 +1,7 @@
-//! Frames of yamux as they pass by, so that what they cost is known before it is spent.
+//! Watches yamux frames as they arrive, so that their cost is known before it is spent.
 //!
-//! The library keeps what comes until it is read, and tells nobody how much that is. Its frames are simple: a header of
-//! twelve bytes, and after that of a data frame its body.
+//! The library keeps what arrives until it is read, and does not report how much that is. Its
+//! frames are simple: a header of twelve bytes, followed in a data frame by the body.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -13,31 +13,33 @@ use std::{
 use crate::budget::{Excess, Holdings};
 
 const HEADER_BYTES: usize = 12;
-/// Frames taken in a row before others get their turn.
+/// Frames taken in a row before other tasks get their turn.
 const TURN_FRAMES: u32 = 128;
 /// A frame with a shorter body is small.
 const SMALL_BYTES: u32 = 256;
-/// Time that a small frame takes up, as requests, announcements and windows of a gigabyte a second are fewer.
+/// The time that a small frame takes up. The requests, announcements and window updates of a
+/// gigabyte a second are fewer than this allows.
 const SMALL_TIME: Duration = Duration::from_micros(20);
-/// And while this many frames lie unread: whoever sends more of those wants nothing but work for us.
+/// While more frames than this are unread, a small frame takes up [`UNREAD_TIME`]: a peer that
+/// sends so many only wants to cause work.
 const UNREAD_FRAMES_FREE: u64 = 1_024;
 const UNREAD_TIME: Duration = Duration::from_millis(1);
-/// So much of that time may be used at once.
+/// How much of that time may be used at once.
 const SMALL_BURST: Duration = Duration::from_millis(300);
 const DATA: u8 = 0;
 const WINDOW_UPDATE: u8 = 1;
-/// Opens a stream.
+/// The flag that opens a stream.
 const SYN: u16 = 1;
 
 /// Follows the frames that one connection receives.
 pub(crate) struct Frames {
     holdings: Arc<Holdings>,
     header: [u8; HEADER_BYTES],
-    /// Bytes of the header that came.
+    /// Bytes of the header that have arrived.
     filled: usize,
     /// Bytes of the body that are still to come.
     body_left: u32,
-    /// Frames since there was nothing to read.
+    /// Frames since there was last nothing to read.
     in_a_row: u32,
     /// Small frames have taken up the time until then.
     taken_until: Option<Instant>,
@@ -55,12 +57,12 @@ impl Frames {
         }
     }
 
-    /// There was nothing to read.
+    /// Notes that there was nothing to read.
     pub(crate) fn begin_turn(&mut self) {
         self.in_a_row = 0;
     }
 
-    /// Whether it is time for others; asked before each read.
+    /// Whether other tasks should have their turn. Asked before each read.
     pub(crate) fn is_turn_over(&mut self) -> bool {
         let over = self.in_a_row >= TURN_FRAMES;
         if over {
@@ -69,12 +71,12 @@ impl Frames {
         over
     }
 
-    /// Until when nothing more is read, because too many small frames came.
+    /// Until when nothing more is read, because too many small frames came. `None`: no pause.
     pub(crate) fn pause(&self) -> Option<Instant> {
         self.taken_until.filter(|until| *until > Instant::now())
     }
 
-    /// A small frame takes up time.
+    /// Charges the time of a small frame.
     fn on_small(&mut self, now: Instant, unread: u64) {
         let time = if unread > UNREAD_FRAMES_FREE { UNREAD_TIME } else { SMALL_TIME };
         let earliest = now.checked_sub(SMALL_BURST).unwrap_or(now);
@@ -82,10 +84,10 @@ impl Frames {
         self.taken_until = from.checked_add(time);
     }
 
-    /// These bytes came.
+    /// Follows bytes that arrived.
     ///
     /// # Errors
-    /// When the connection has to end.
+    /// If the connection has to end.
     pub(crate) fn pass(&mut self, mut bytes: &[u8]) -> Result<(), Excess> {
         while !bytes.is_empty() {
             if self.body_left > 0 {

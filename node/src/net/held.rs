@@ -1,4 +1,4 @@
-//! A connection that was made, with its place and what it holds, whatever it runs over.
+//! A connection that was made, together with its place and what it holds, over any transport.
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
@@ -12,13 +12,13 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 
 use crate::budget::{Holdings, Place};
 
-/// Why a connection that was made ended.
+/// Why a made connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeldError<E> {
-    /// It broke, or was closed.
+    /// The connection broke or was closed.
     #[error(transparent)]
     Muxer(E),
-    /// Its place or what it held was needed.
+    /// The place of the connection, or what it held, was needed for others.
     #[error("what this connection held was needed for others")]
     Cut,
 }
@@ -68,7 +68,7 @@ where
         Pin::new(&mut self.muxer).poll_close(cx).map_err(HeldError::Muxer)
     }
 
-    // Asked whatever else is, so this is where the end is heard of.
+    // The swarm always polls this, so this is where a cut is noticed.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Self::Error>> {
         if self.holdings.poll_cut(cx).is_ready() {
             return Poll::Ready(Err(HeldError::Cut));
@@ -77,8 +77,9 @@ where
     }
 }
 
-/// One stream of such a connection. What it carries in either direction is a use of the connection. Only what our own
-/// side reads or writes counts: what somebody merely sends, and nobody here wants, does not.
+/// A stream of a held connection. Bytes in either direction count as use of the connection, but
+/// only bytes that our own side reads or writes: bytes that the peer sends and we do not read do
+/// not count.
 pub(crate) struct HeldStream<S> {
     stream: S,
     holdings: Arc<Holdings>,

@@ -1,4 +1,4 @@
-//! The key that makes a node itself: an ed25519 key in a file only its owner can read.
+//! A node's identity: an ed25519 key in a file that only its owner can read.
 //!
 //! The bytes are libp2p's own encoding of a key pair, so other libp2p programs can read the file.
 
@@ -17,19 +17,19 @@ use rustix::fs::{Mode, OFlags};
 pub(crate) use self::exposure::Exposure;
 use crate::error::{KeyError, StartError};
 
-/// Larger than any key; a file beyond it is none.
+/// Larger than any key: a larger file is not a key.
 const FILE_BYTES_MAX: u64 = 4096;
 
-/// A key of this run's own: two runs cannot be linked.
+/// A fresh key for this run, so that two runs cannot be linked.
 pub(crate) fn generate() -> Keypair {
     Keypair::generate_ed25519()
 }
 
-/// The key in `path`, made first if there is no such file.
+/// The key in `path`. If there is no such file, creates it.
 pub(crate) fn load_or_create(path: &Path) -> Result<Keypair, StartError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => match create(path) {
-            // Another process was quicker: then its key is the key.
+            // Another process created the file first. Its key is used.
             Err(KeyError::Exists(_)) => Ok(load_identity(path)?),
             created => Ok(created?),
         },
@@ -37,8 +37,9 @@ pub(crate) fn load_or_create(path: &Path) -> Result<Keypair, StartError> {
     }
 }
 
-/// The key of a node. One that a group can read is used: a node whose key leaks is impersonated, which costs others little.
-/// One that everybody can read, or that others can replace, is not: nobody meant that.
+/// The identity of a node. A file that a group can read is accepted, with a warning: a leaked key
+/// allows to impersonate the node, which costs others little. A file that everybody can read, or
+/// that others can replace, is refused, since that cannot be intended.
 pub(crate) fn load_identity(path: &Path) -> Result<Keypair, KeyError> {
     let (keypair, exposure) = load(path)?;
     match exposure {
@@ -49,7 +50,7 @@ pub(crate) fn load_identity(path: &Path) -> Result<Keypair, KeyError> {
     Ok(keypair)
 }
 
-/// The key in `path`, and who else may use that file.
+/// The key in `path`, and which other users may use the file.
 pub(crate) fn load(path: &Path) -> Result<(Keypair, Exposure), KeyError> {
     let (bytes, exposure) = read(path).map_err(|error| unusable(path, error.to_string()))?;
     let keypair = Keypair::from_protobuf_encoding(&bytes)
@@ -60,7 +61,8 @@ pub(crate) fn load(path: &Path) -> Result<(Keypair, Exposure), KeyError> {
     Ok((keypair, exposure))
 }
 
-/// A new key in `path`, which must not exist. Either the whole file is there afterwards, or none.
+/// Creates a key in `path`, which must not exist. Afterwards either the whole file is there, or
+/// none.
 pub(crate) fn create(path: &Path) -> Result<Keypair, KeyError> {
     let keypair = generate();
     let bytes = keypair.to_protobuf_encoding().map_err(|error| unusable(path, error.to_string()))?;
@@ -71,9 +73,9 @@ pub(crate) fn create(path: &Path) -> Result<Keypair, KeyError> {
     Ok(keypair)
 }
 
-/// What is judged is what is read: the same open file.
+/// Reads the bytes, and judges the permissions of the same open file.
 fn read(path: &Path) -> io::Result<(Vec<u8>, Exposure)> {
-    // A pipe that nobody writes to must not be waited for.
+    // Without `NONBLOCK`, opening a pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
     let metadata = file.metadata()?;
@@ -146,7 +148,7 @@ mod tests {
         assert!(load_or_create(&missing).is_err());
     }
 
-    /// As root of this machine, where the kernel has FAT: it keeps neither links nor permissions.
+    /// Needs root, and a kernel with FAT. FAT keeps neither links nor permissions.
     #[test]
     fn a_disk_without_links_holds_a_key() {
         let folder = tempfile::tempdir().unwrap();
@@ -200,7 +202,7 @@ mod tests {
         fs::create_dir(&dated).unwrap();
         let key = create(&dated.join("node.key")).unwrap();
         fs::set_permissions(dated.join("node.key"), PermissionsExt::from_mode(0o400)).unwrap();
-        // As Kubernetes lays secrets out, so that all of them change at once.
+        // The layout of Kubernetes secrets, by which all secrets of a folder change at once.
         std::os::unix::fs::symlink("..2026_01_01", folder.path().join("..data")).unwrap();
         std::os::unix::fs::symlink("..data/node.key", folder.path().join("node.key")).unwrap();
         fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o500)).unwrap();

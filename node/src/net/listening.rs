@@ -1,4 +1,4 @@
-//! The start: every address is bound and known before anything else happens.
+//! The start of listening: every address is bound and known before anything else happens.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -16,17 +16,17 @@ use crate::{
     error::StartError,
 };
 
-/// Every listener tells at least one address within this, or the start fails.
+/// Within this time every listener must report an address, or the start fails.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
-/// A wildcard listener may have nothing to tell of some interface; after this long without another address they are
-/// taken as complete.
+/// A wildcard listener may report no address for some interface. After this time without a new
+/// address the addresses count as complete.
 const LISTEN_QUIET: Duration = Duration::from_millis(50);
 
-/// A listener, and how many of its addresses it has told.
+/// A listener, and how many addresses it has reported.
 struct Listener<'a> {
     address: &'a Multiaddr,
     told: usize,
-    /// One, or for a wildcard one for each IP of its family that an interface has.
+    /// One; for a wildcard, one for each interface IP of its family.
     expected: usize,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Listener<'a> {
 }
 
 impl Driver {
-    /// Listens on all of them, or says which it cannot.
+    /// Listens on all configured addresses. The error names an address that fails.
     pub(crate) async fn listen(&mut self, config: &NetworkConfig) -> Result<(), StartError> {
         let mut listeners = BTreeMap::new();
         let (mut skipped, mut moved) = (None, Vec::new());
@@ -58,7 +58,7 @@ impl Driver {
                 Ok(listener) => {
                     listeners.insert(listener.to_string(), Listener::new(address));
                 }
-                // A machine without IPv6 is no reason not to start, when all was asked for was "wherever you can".
+                // With "listen everywhere", a machine without IPv6 is no reason not to start.
                 Err(TransportError::Other(error)) if is_missing_ipv6(address, &error) => {
                     tracing::info!(%address, "this machine has no IPv6");
                     skipped = Some(listen_error(address, root_cause(&error)));
@@ -73,7 +73,7 @@ impl Driver {
         }
     }
 
-    /// Waits until every listener told its addresses.
+    /// Waits until every listener has reported its addresses.
     async fn hear_listeners(
         &mut self,
         mut listeners: BTreeMap<String, Listener<'_>>,
@@ -92,7 +92,7 @@ impl Driver {
                 Ok(SwarmEvent::ListenerClosed { listener_id, reason, .. }) => {
                     return Err(listener_closed(&listeners, listener_id, reason));
                 }
-                // Somebody may be quick enough to connect before we are done.
+                // A peer may connect before listening is set up.
                 Ok(event) => self.on_swarm_event(event),
                 Err(_) => {
                     let mute = listeners.into_values().find(|listener| listener.told == 0);
@@ -110,7 +110,8 @@ fn is_taken(error: &io::Error) -> bool {
     root_cause(error).contains("Address already in use")
 }
 
-/// Who wrote our address down finds somebody else there. A client's address is written down by nobody.
+/// Logs that ports were taken. It is a warning for a service, because its written-down address now
+/// leads to another program. A client's address is not written down.
 fn say_moved(moved: &[&Multiaddr], is_service: bool) {
     let Some(port) = moved.first().and_then(|address| port_of(address)) else { return };
     if is_service {

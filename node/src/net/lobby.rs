@@ -1,8 +1,9 @@
-//! Where those who connected over TCP wait for a place to make their connection.
+//! The lobby: TCP connections that wait for a place for their handshake.
 //!
-//! The system's own queue knows no difference between its callers, so whoever is honest would stand there behind all who
-//! are not. Here they are taken out of it at once, wait until they have said something, and are let in by how their network
-//! stands. Who waits takes a socket, and nothing else.
+//! The system's own queue does not distinguish its callers, so honest peers would wait behind all
+//! others. The lobby takes connections out of that queue at once, waits until they have sent
+//! something, and admits them by the standing of their network. A waiting connection takes a
+//! socket, and nothing else.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,37 +40,39 @@ use crate::{
     budget::{Places, Ticket},
 };
 
-/// So many are taken out of the system's queue before others have their turn.
+/// Connections taken out of the system's queue at once, before other tasks get their turn.
 const ARRIVALS_AT_ONCE: usize = 64;
-/// While as many wait as may, one more is taken in no sooner than so long after the last: each costs somebody a place.
+/// While the lobby is full, the least time between two arrivals: each costs a waiting connection
+/// its place.
 const CROWDED_PACE: Duration = Duration::from_micros(100);
-/// So much of that pace may be caught up on at once: timers are no finer.
+/// How far arrivals may lag behind that pace and catch up at once: timers are no finer.
 const PACE_SLACK: Duration = Duration::from_millis(5);
-/// Whoever connects speaks at once; who has not after so long is sent away first.
+/// An honest peer speaks at once. A connection silent for longer than this is the first to be sent
+/// away.
 const SPEAK_FIRST: Duration = Duration::from_millis(250);
-/// Who waited for so long has given up.
+/// A connection that has waited longer has been given up by its peer.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A transport that lets in whom there is a place for.
+/// A transport that admits connections as places become free.
 pub(crate) struct Lobby {
     tcp: TcpTransport,
     places: Arc<Places>,
     hand_over: HandOver,
     max: usize,
     next: u64,
-    /// Those who have not said anything yet.
+    /// Connections that have sent nothing yet.
     silent: FuturesUnordered<Abortable<BoxFuture<'static, (u64, Said)>>>,
     visitors: BTreeMap<u64, Visitor>,
     silent_numbers: BTreeSet<u64>,
-    /// Those who have.
+    /// Connections that have sent something.
     queue: Queue<u64>,
     paced_until: Option<Instant>,
-    /// Until there is a place, and until somebody may be taken in.
+    /// Timers: until there is a place, and until the next arrival may be taken in.
     pause: Option<Pin<Box<Sleep>>>,
     arrivals_pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// Somebody in the lobby.
+/// A connection in the lobby.
 struct Visitor {
     ip: IpAddr,
     since: Instant,
@@ -80,13 +83,14 @@ struct Visitor {
 }
 
 enum State {
-    /// Nothing was said.
+    /// The connection has sent nothing.
     Silent(AbortHandle),
-    /// Ready to be let in.
+    /// The connection is ready to be admitted.
     Spoken(ReadAhead<TcpStream>),
 }
 
-/// The ticket of the connection that was reported last. It goes past the layers in between, which know nothing of it.
+/// Carries the ticket of the connection reported last. It passes by the layers in between, which
+/// know nothing of tickets.
 #[derive(Clone, Default)]
 pub(crate) struct HandOver(Arc<Mutex<Option<Ticket>>>);
 
@@ -95,19 +99,19 @@ impl HandOver {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(ticket);
     }
 
-    /// Once for each connection.
+    /// Takes the ticket, once for each connection.
     pub(crate) fn take(&self) -> Option<Ticket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-/// A socket that something was said on.
+/// A socket on which something has arrived.
 type Said = io::Result<ReadAhead<TcpStream>>;
 
 type Event = TransportEvent<Ready<Said>, io::Error>;
 
 impl Lobby {
-    /// In which at most `max` wait for places.
+    /// A lobby in which at most `max` connections wait for places.
     pub(crate) fn new(tcp: TcpTransport, places: Arc<Places>, max: u32) -> Lobby {
         Lobby {
             tcp,
@@ -130,7 +134,7 @@ impl Lobby {
         self.hand_over.clone()
     }
 
-    /// Takes whoever connected out of the system's queue; ready with anything else that happened.
+    /// Takes new connections out of the system's queue. Ready with any other event.
     fn poll_arrivals(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         for _ in 0..ARRIVALS_AT_ONCE {
             std::task::ready!(self.poll_pace(cx));
@@ -150,12 +154,12 @@ impl Lobby {
                 other => return Poll::Ready(other.map_upgrade(|_| unreachable!("others have no upgrade"))),
             }
         }
-        // Others have their turn, and then there may be more.
+        // There may be more connections. They are taken after other tasks had their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Ready when one more may be taken in.
+    /// Ready when one more connection may be taken in.
     fn poll_pace(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.visitors.len() < self.max {
             self.paced_until = None;
@@ -174,7 +178,7 @@ impl Lobby {
         polled
     }
 
-    /// Sends somebody away while too many wait.
+    /// Sends connections away while too many wait, or have waited too long.
     fn make_room(&mut self) {
         let now = Instant::now();
         while let Some((&oldest, visitor)) = self.visitors.first_key_value()
@@ -189,7 +193,8 @@ impl Lobby {
         }
     }
 
-    /// Who is sent away first: who had time to say something and did not, and then whose network stands worst.
+    /// The connection to send away first: one that had time to speak and did not, or else one of
+    /// the network with the worst standing.
     fn last(&self, now: Instant) -> Option<u64> {
         let silent = self.silent_numbers.first().copied();
         let since = silent.and_then(|number| self.visitors.get(&number)).map(|visitor| visitor.since);
@@ -209,10 +214,10 @@ impl Lobby {
         }
     }
 
-    /// Hears who has said something by now.
+    /// Notes connections that have sent something by now.
     fn poll_silent(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(heard)) = self.silent.poll_next_unpin(cx) {
-            // Who was sent away is heard of, too.
+            // Connections that were sent away show up here, too.
             let Ok((number, said)) = heard else { continue };
             let Some(visitor) = self.visitors.get_mut(&number) else { continue };
             let ip = visitor.ip;
@@ -227,7 +232,7 @@ impl Lobby {
         }
     }
 
-    /// Whoever is next, once there is a place.
+    /// Admits the next connection, once there is a place.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         let (number, ip) = match self.places.next(&self.queue) {
             Turn::Of(number, ip) => (number, ip),
@@ -235,7 +240,7 @@ impl Lobby {
             Turn::From(time) => {
                 let mut pause = Box::pin(tokio::time::sleep_until(self.places.instant(time)));
                 if pause.as_mut().poll(cx).is_ready() {
-                    // It is somebody's turn by now.
+                    // The time of the next connection has come by now.
                     cx.waker().wake_by_ref();
                 }
                 self.pause = Some(pause);
@@ -287,7 +292,7 @@ impl Transport for Lobby {
             return Poll::Ready(event);
         }
         this.poll_silent(cx);
-        // Only now, as whoever has just come has been heard.
+        // Only after `poll_silent`, so that the bytes of new connections have been noticed.
         this.make_room();
         this.poll_next(cx)
     }

@@ -1,7 +1,7 @@
-//! The network: who we are, whom we are connected to, and streams between us.
+//! The network: our identity, our connections, and the streams on them.
 //!
-//! One task owns the swarm; the rest of the node talks to it through bounded queues, and moves its bytes on streams that
-//! never pass it.
+//! One task owns the swarm. The rest of the node talks to it through bounded queues, and moves
+//! bytes on streams that bypass it.
 
 mod admission;
 mod backlog;
@@ -40,43 +40,50 @@ pub(crate) use self::{
     streams::InboundStream,
 };
 
-/// What the network is told before it starts.
+/// The settings of the network.
 #[derive(Clone, Debug)]
 pub(crate) struct NetworkConfig {
-    /// Where to listen; dials leave from the same IPs.
+    /// The addresses to listen on. Dials leave from the same IPs.
     pub(crate) listen: Vec<Multiaddr>,
-    /// Where a port is taken, any other will do.
+    /// If a port is taken, listen on any other.
     pub(crate) listen_may_move: bool,
-    /// Who we are.
+    /// Our identity.
     pub(crate) keypair: Keypair,
-    /// Established connections at most; an eighth of them is kept for those we dial ourselves.
+    /// The most established connections. An eighth of them is kept for dials of our own.
     pub(crate) connections_max: u32,
-    /// Inbound connections from one /24 (IPv6: /48) at most. Fewer = harder to crowd out, more = kinder to big NATs.
+    /// The most inbound connections from one /24 (IPv6: /48). Fewer are harder to crowd out with;
+    /// more suit big NATs better.
     pub(crate) connections_per_prefix_max: u32,
-    /// Whether that cap holds for 127.0.0.0/8 and ::1 too, as it must where loopback stands for real networks.
+    /// Whether that cap holds for 127.0.0.0/8 and ::1 too, as it must in tests, where loopback
+    /// stands for real networks.
     pub(crate) prefix_cap_counts_loopback: bool,
-    /// Connections that others are making at most; then the oldest make room.
+    /// The most inbound handshakes in progress. Beyond that the oldest make room.
     pub(crate) pending_inbound_max: u32,
-    /// Connections over TCP that wait for a place among those; then whose network stands worst is sent away.
+    /// The most TCP connections that wait for a handshake. Beyond that, those of the network with
+    /// the worst standing are sent away.
     pub(crate) waiting_inbound_max: u32,
-    /// Others download from us, or ask us, and we nothing from them: little of theirs needs to be held.
+    /// This node is a service: others download from it or ask it, and it receives little, so it
+    /// need hold little for them.
     pub(crate) is_service: bool,
-    /// Connections that we are making at most.
+    /// The most dials in progress.
     pub(crate) pending_outbound_max: u32,
-    /// Inbound streams that wait to be taken at most; further ones are refused. Each holds its peer's first 256 KiB.
+    /// The most inbound streams that wait to be taken. Further ones are refused. Each holds its
+    /// peer's first 256 KiB.
     pub(crate) inbound_streams_waiting_max: usize,
-    /// A connection without streams of ours is closed after this. Longer = fewer handshakes, shorter = fewer sockets.
+    /// A connection without streams of ours is closed after this time. Longer means fewer
+    /// handshakes, shorter means fewer sockets.
     pub(crate) idle_timeout: Duration,
-    /// Handshakes offered and accepted over TCP.
+    /// The handshakes offered and accepted over TCP.
     pub(crate) security: Security,
-    /// Bytes of kernel buffer per TCP socket and direction; none = the system's own tuning.
+    /// The kernel buffer for each TCP socket and direction, in bytes. `None`: the system's own
+    /// tuning.
     pub(crate) socket_buffer_bytes: Option<u32>,
-    /// Told if the network's own task fails.
+    /// Reports a failure of the network's own task.
     pub(crate) vital: Vital,
 }
 
 impl NetworkConfig {
-    /// What strangers may hold or cause.
+    /// The plan of what strangers may hold or cause.
     pub(crate) fn plan(&self) -> Plan {
         Plan {
             half_open_max: self.pending_inbound_max,
@@ -89,7 +96,7 @@ impl NetworkConfig {
         }
     }
 
-    /// Settings for a person's node; a server raises `connections_max`.
+    /// Settings for one person's node. A server raises `connections_max`.
     pub(crate) fn new(keypair: Keypair, listen: Vec<Multiaddr>) -> Self {
         NetworkConfig {
             listen,
@@ -111,45 +118,48 @@ impl NetworkConfig {
     }
 }
 
-/// Of so many connections these may be others' doing. Else others could take every place, and choose whom we know.
+/// How many of all connections may be inbound. Otherwise strangers could take every place, and
+/// choose which peers we know.
 fn inbound_max(connections_max: u32) -> u32 {
     connections_max - connections_max / 8
 }
 
-/// What the network tells. For one connection the order is `Connected`, any number of `Rtt`, `Disconnected`.
+/// The events of the network. For one connection the order is `Connected`, any number of `Rtt`,
+/// `Disconnected`.
 #[derive(Clone, Debug)]
 pub(crate) enum NetEvent {
     /// A connection is up: authenticated, encrypted, ready for streams.
     Connected {
         peer: PeerId,
         connection: ConnectionId,
-        /// The other end as seen on the connection, without `/p2p`.
+        /// The remote address as seen on the connection, without `/p2p`.
         remote: Multiaddr,
-        /// Our end; known for inbound connections (of QUIC listeners on every interface only the port).
+        /// Our own address. Known for inbound connections; with a QUIC listener on every interface
+        /// only the port is known.
         local: Option<Multiaddr>,
-        /// We dialled.
+        /// We dialled this connection.
         outbound: bool,
-        /// The token of the dial that made it.
+        /// The token of the dial that made the connection. `None`: no dial of ours wanted it.
         dial: Option<u64>,
     },
-    /// A connection is gone, and all its streams.
+    /// A connection is gone, and with it all its streams.
     Disconnected {
         peer: PeerId,
         connection: ConnectionId,
-        /// Connections to the same peer that are left.
+        /// How many connections to the same peer are left.
         remaining: u32,
         cause: String,
     },
-    /// None of a dial's addresses led to the peer. Every dial ends in this or in `Connected`.
+    /// No address of a dial led to the peer. Each dial ends in this event or in `Connected`.
     DialFailed {
         token: u64,
         peer: Option<PeerId>,
         reason: String,
-        /// Who else answered, and where.
+        /// Other peers that answered, and at which addresses.
         others_found: Vec<(PeerId, Multiaddr)>,
     },
     /// A round trip was measured.
     Rtt { peer: PeerId, connection: ConnectionId, rtt: Duration },
-    /// We can be reached at one more address; told for those known at the start, too.
+    /// We can be reached at one more address. Also sent for the addresses known at the start.
     NewListenAddress(Multiaddr),
 }

@@ -1,7 +1,7 @@
 //! Many streams over one connection: yamux (`/yamux/1.0.0`), set up for bulk.
 //!
-//! The stock adapter exposes neither the frame size nor the window. Frames of 256 KiB instead of 16 cost half the CPU;
-//! a bounded window keeps one peer from holding a gigabyte of our memory.
+//! The stock adapter exposes neither the frame size nor the window. Frames of 256 KiB instead of 16
+//! KiB halve the CPU cost. A bounded window keeps one peer from holding a gigabyte of our memory.
 
 use std::{
     collections::VecDeque,
@@ -31,18 +31,20 @@ use super::{
 };
 use crate::budget::{Budget, Holdings};
 
-/// Streams of one connection, both directions together. One more from the other side ends the connection.
+/// The most streams of one connection, both directions together. One more from the other side ends
+/// the connection.
 const STREAMS_MAX: usize = 128;
-/// Of those, streams we open; opening one more waits. Far less than half, because a stream counts at each end until
-/// that end lets go of it, and the other end may be slow to.
+/// The most streams that we open on one connection; opening one more waits. Far less than half of
+/// all, because a stream counts at each end until that end lets go of it, and the other end may be
+/// slow.
 const STREAMS_OUTBOUND_MAX: usize = 32;
-/// Bytes one connection may have on the way to us unread: 256 KiB for each stream, and 8 MiB that busy streams share
-/// as their windows grow.
+/// The most bytes of one connection under way to us and unread: 256 KiB for each stream, and 8 MiB
+/// that busy streams share as their windows grow.
 const RECEIVE_WINDOW_BYTES_MAX: usize = STREAMS_MAX * 256 * 1024 + 8 * 1024 * 1024;
-/// Streams the other side opened that the swarm has not taken yet.
+/// The most streams opened by the other side that the swarm has not taken yet.
 const INBOUND_WAITING_MAX: usize = STREAMS_MAX;
-/// How long a goodbye may take. A peer that has stopped reading would else hold the connection, and its place among
-/// the connections we may have, for as long as it likes.
+/// How long closing may take. Otherwise a peer that has stopped reading would hold the connection,
+/// and its place, for as long as it likes.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Upgrades an encrypted connection to a multiplexed one.
@@ -53,10 +55,10 @@ pub(crate) struct YamuxUpgrade {
 }
 
 impl YamuxUpgrade {
-    /// What its connections hold counts in `budget`.
+    /// `budget` counts what the connections hold.
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
         let mut config = yamux::Config::default();
-        // In this order: the library checks each against the other's present value.
+        // The order matters: the library checks each value against the other's present value.
         config.set_max_num_streams(STREAMS_MAX);
         config.set_max_connection_receive_window(Some(RECEIVE_WINDOW_BYTES_MAX));
         config.set_split_send_size(FRAME_BYTES_MAX);
@@ -93,40 +95,41 @@ impl<C: AsyncRead + AsyncWrite + Unpin> OutboundConnectionUpgrade<C> for YamuxUp
     }
 }
 
-/// A yamux connection as the swarm wants to see it.
+/// A yamux connection, in the form that the swarm needs.
 pub(crate) struct Muxer<C> {
     connection: yamux::Connection<Paced<C>>,
     holdings: Arc<Holdings>,
     frame_size: FrameSize,
     backlog: Backlog,
     outbound: Arc<OutboundSlots>,
-    /// yamux moves bytes only while it is asked for inbound streams, and the swarm may ask for progress when it wants
-    /// no streams: those that turn up meanwhile wait here.
+    /// Inbound streams that wait for the swarm. yamux moves bytes only while it is asked for
+    /// inbound streams, and the swarm may ask for progress when it wants no streams.
     inbound: VecDeque<yamux::Stream>,
     inbound_waker: Option<Waker>,
-    /// Cancelled when the connection closes or is dropped. yamux wakes nobody when *we* close, and whoever waits for a
-    /// stream would wait for ever (rust-yamux issue 216).
+    /// Cancelled when the connection closes or is dropped. yamux does not wake waiters when *we*
+    /// close, and a task waiting for a stream would wait for ever (rust-yamux issue 216).
     ended: DropGuard,
-    /// Set once we are closing.
+    /// The time limit of closing. `None`: we are not closing.
     close_deadline: Option<Pin<Box<Sleep>>>,
 }
 
-/// Counts the streams we opened and still hold.
+/// Counts the streams that we opened and still hold.
 #[derive(Default)]
 struct OutboundSlots {
     used: AtomicUsize,
     freed: AtomicWaker,
 }
 
-/// One stream. Dropping it resets what is unfinished.
+/// One stream. Dropping an unfinished stream resets it.
 pub(crate) struct MuxedStream {
     stream: yamux::Stream,
     holdings: Arc<Holdings>,
     frame_size: FrameSize,
     backlog: Backlog,
-    /// Held by streams we opened.
+    /// Set for streams that we opened.
     slot: Option<Arc<OutboundSlots>>,
-    /// Two, as the halves of a stream may wait in different tasks, and each future remembers one.
+    /// Two, because the halves of a stream may wait in different tasks, and each future remembers
+    /// one waker.
     ended_for_reader: Ended,
     ended_for_writer: Ended,
 }
@@ -139,7 +142,8 @@ impl Ended {
         Ended(Box::pin(token.clone().cancelled_owned()))
     }
 
-    /// What the stream says, unless it says to wait for a connection that is gone.
+    /// Passes on the stream's result. A stream that waits for a closed connection gives an error
+    /// instead.
     fn or_error<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_pending() && self.0.as_mut().poll(cx).is_ready() {
             let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the connection was closed");
@@ -203,10 +207,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin> Muxer<C> {
             .map(|stream| stream.unwrap_or(Err(yamux::ConnectionError::Closed)))
     }
 
-    /// Whether we hold fewer streams than we may; if not, `cx` is woken when one goes.
+    /// Whether we may open another stream. If not, `cx` is woken when one of ours ends.
     fn has_outbound_slot(&self, cx: &Context<'_>) -> bool {
         let free = || self.outbound.used.load(Ordering::Acquire) < STREAMS_OUTBOUND_MAX;
-        // Looked at again after registering, for a stream may go between the two.
+        // Checked again after registering, because a stream may end in between.
         free() || {
             self.outbound.freed.register(cx.waker());
             free()
@@ -252,7 +256,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         ended.token().cancel();
         let deadline = close_deadline.get_or_insert_with(|| Box::pin(tokio::time::sleep(CLOSE_TIMEOUT)));
         match connection.poll_close(cx) {
-            // Not said goodbye to, the peer finds out from its socket.
+            // Without a goodbye, the peer learns of the end from its socket.
             Poll::Pending => deadline.as_mut().poll(cx).map(Ok),
             closed => closed,
         }
@@ -268,7 +272,7 @@ impl<C: AsyncRead + AsyncWrite + Unpin> StreamMuxer for Muxer<C> {
         } else {
             self.holdings.note(|unread| unread.closed(stream.id().val()));
         }
-        // There may be more; asked again soon, but after others had their turn.
+        // There may be more streams. Asks again soon, after other tasks had their turn.
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -279,7 +283,7 @@ impl AsyncRead for MuxedStream {
         let polled = Pin::new(&mut self.stream).poll_read(cx, out);
         let read = if let Poll::Ready(Ok(read)) = polled { read } else { 0 };
         let id = self.stream.id().val();
-        // What does not fill the buffer was all there was.
+        // A read that does not fill the buffer has taken everything there was.
         self.holdings.note(|unread| unread.read(id, read as u64, read < out.len()));
         self.ended_for_reader.or_error(cx, polled)
     }
@@ -289,7 +293,7 @@ impl AsyncWrite for MuxedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let frame_bytes = self.frame_size.get();
         let polled = match self.backlog.poll_room(cx, frame_bytes) {
-            // The stream makes one frame of what it is given.
+            // The stream makes one frame of each write.
             Poll::Ready(()) => {
                 let frame = &data[..data.len().min(frame_bytes)];
                 self.backlog.add(frame.len());

@@ -20,22 +20,22 @@ use super::{
 };
 use crate::{budget::Budget, error::StartError, repeats::Repeats};
 
-/// Requests to the swarm's task that wait.
+/// Requests queued for the swarm's task.
 const COMMANDS_WAITING_MAX: usize = 256;
-/// Events that wait for the node; then the swarm waits too.
+/// Events queued for the node. The swarm waits while the queue is full.
 const EVENTS_WAITING_MAX: usize = 1024;
 /// How long a shutdown waits for connections to close politely before it cuts them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// What the swarm's task is asked for.
+/// A request to the swarm's task.
 #[derive(Debug)]
 pub(crate) enum Command {
     Dial { token: u64, peer: Option<PeerId>, targets: Vec<Target> },
     Open { peer: PeerId, connection: ConnectionId, request: OpenRequest },
 }
 
-/// What must not get lost when the queue of commands is full. Sets, so that asking twice costs nothing; their size is
-/// bounded by the connections there are and the peers that misbehave.
+/// Orders that must not be lost when the queue of commands is full. Sets, so that repeated orders
+/// cost nothing. The connections there are, and the peers that misbehave, bound their size.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
     waiting: Mutex<OrderSets>,
@@ -50,14 +50,15 @@ pub(crate) struct OrderSets {
     pub(crate) caps: Option<ConnectionCaps>,
 }
 
-/// How many connections there may be.
+/// The caps on connections.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionCaps {
     pub(crate) connections_max: u32,
     pub(crate) per_prefix_max: u32,
 }
 
-/// What was turned away. Counted by the swarm's task, read by anybody.
+/// Counts of what was refused, and the state of the log lines about it. The swarm's task counts;
+/// others read.
 #[derive(Debug, Default)]
 pub(crate) struct Refused {
     pub(crate) streams: AtomicU64,
@@ -78,12 +79,13 @@ impl Orders {
     }
 
     fn lock(&self) -> MutexGuard<'_, OrderSets> {
-        // Sets stay sound whatever panicked beside them.
+        // Sets stay sound after a panic elsewhere.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A running network. Clones share it; it ends at [`Network::shutdown`], or when the last clone is dropped.
+/// A running network. Clones share it. It ends at [`Network::shutdown`], or when the last clone is
+/// dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     local_peer: PeerId,
@@ -95,20 +97,20 @@ pub(crate) struct Network {
     tasks: Tasks,
 }
 
-/// Every task of the network, so that a shutdown can prove they are gone.
+/// All tasks of the network, so that a shutdown can wait until all are gone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tasks {
     pub(crate) tracker: TaskTracker,
-    /// Asks to end politely.
+    /// Asks the tasks to end politely.
     pub(crate) stop: CancellationToken,
-    /// Ends at once.
+    /// Ends the tasks at once.
     pub(crate) cut: CancellationToken,
 }
 
-/// A dial that was not even begun; nothing will be heard of it.
+/// A dial was not begun. No event will follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DialRefused {
-    /// Too many requests wait; try later.
+    /// Too many requests are queued. Try later.
     #[error("too many requests to the network are waiting")]
     Busy,
     /// The network was shut down.
@@ -116,7 +118,7 @@ pub(crate) enum DialRefused {
     Stopped,
 }
 
-/// The swarm task's ends of the queues.
+/// The ends of the queues that the swarm's task holds.
 pub(crate) struct Ends {
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) orders: Arc<Orders>,
@@ -128,7 +130,8 @@ pub(crate) struct Ends {
 }
 
 impl Network {
-    /// Starts to listen, and returns once every address is bound. Streams of `protocols` are accepted.
+    /// Starts to listen, and returns once every address is bound. Streams of `protocols` are
+    /// accepted.
     pub(crate) async fn start(
         config: NetworkConfig,
         protocols: Vec<StreamProtocol>,
@@ -166,17 +169,17 @@ impl Network {
         self.local_peer
     }
 
-    /// Every address we can be reached at, with its port.
+    /// All addresses at which we can be reached, with their ports.
     pub(crate) fn listen_addresses(&self) -> Vec<Multiaddr> {
         self.listen.borrow().clone()
     }
 
-    /// What strangers hold or cause.
+    /// The budget of what strangers hold or cause.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// Inbound streams refused so far because too many waited.
+    /// Inbound streams refused so far because too many were waiting.
     pub(crate) fn refused_streams(&self) -> u64 {
         self.refused.streams.load(Ordering::Relaxed)
     }
@@ -186,12 +189,12 @@ impl Network {
         self.refused.connections.load(Ordering::Relaxed)
     }
 
-    /// Other caps on connections from now on; those that are there stay.
+    /// Replaces the caps on connections. Existing connections stay.
     pub(crate) fn set_caps(&self, caps: ConnectionCaps) {
         self.orders.give(|orders| orders.caps = Some(caps));
     }
 
-    /// Dials `peer`, or whoever is at the addresses.
+    /// Dials `peer`. `None`: any peer at the addresses.
     #[cfg(test)]
     pub(crate) fn dial(
         &self,
@@ -203,7 +206,7 @@ impl Network {
         self.dial_targets(token, peer, addresses.into_iter().map(target).collect())
     }
 
-    /// Dials `peer`, or whoever is at the addresses. The answer is an event with the same token.
+    /// Dials `peer`. `None`: any peer at the addresses. The answer is an event with the same token.
     pub(crate) fn dial_targets(
         &self,
         token: u64,
@@ -233,29 +236,29 @@ impl Network {
         tokio::time::timeout(OPEN_TIMEOUT, opened).await.unwrap_or(Err(OpenError::Timeout))
     }
 
-    /// Closes one connection; its streams break. Over TCP what was written before still goes out (within a second);
-    /// over QUIC what the peer has not confirmed is lost.
+    /// Closes one connection; its streams break. Over TCP, bytes written before still go out
+    /// (within a second). Over QUIC, bytes that the peer has not confirmed are lost.
     pub(crate) fn close(&self, connection: ConnectionId) {
         self.orders.give(|orders| {
             orders.close.insert(connection);
         });
     }
 
-    /// Closes every connection to a peer.
+    /// Closes all connections to a peer.
     pub(crate) fn disconnect(&self, peer: PeerId) {
         self.orders.give(|orders| {
             orders.disconnect.insert(peer);
         });
     }
 
-    /// Closes every connection to a peer and lets it make no other, as long as this network lives.
+    /// Closes all connections to a peer, and refuses further ones as long as this network lives.
     pub(crate) fn ban(&self, peer: PeerId) {
         self.orders.give(|orders| {
             orders.ban.insert(peer);
         });
     }
 
-    /// Closes everything. When it returns, no task of the network is left.
+    /// Closes everything. When this returns, no task of the network is left.
     pub(crate) async fn shutdown(&self) {
         self.tasks.stop.cancel();
         self.tasks.tracker.close();

@@ -1,7 +1,8 @@
-//! Frames no larger than what the connection sends in 20 milliseconds.
+//! Frame sizes: a frame is no larger than what the connection sends in 20 milliseconds.
 //!
-//! A message waits at least for the frame before it. On a fast link large frames cost the least CPU; on a slow uplink
-//! 256 KiB would hold up everything else for seconds. So the rate is measured where bytes leave the muxer.
+//! A message waits at least for the frame before it. On a fast link, large frames cost the least
+//! CPU. On a slow uplink, frames of 256 KiB would hold up everything else for seconds. So the rate
+//! is measured where bytes leave the muxer.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -25,31 +26,33 @@ use crate::budget::Holdings;
 
 pub(crate) const FRAME_BYTES_MIN: usize = 16 * 1024;
 pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
-/// Before anything was measured.
+/// The frame size before anything was measured.
 const FRAME_BYTES_FIRST: usize = 64 * 1024;
-/// How long one frame may take.
+/// How long sending one frame may take.
 const FRAME_TIME: Duration = Duration::from_millis(20);
-/// Over how long a rate is measured: several frames, so that the kernel's buffer does not pass for the network.
+/// The time over which a rate is measured: several frames, so that the speed of filling the
+/// kernel's buffer is not taken for the speed of the network.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// The present frame size, shared with the streams that keep to it.
+/// The present frame size, shared with the streams that use it.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameSize(Arc<AtomicUsize>);
 
 impl FrameSize {
-    /// Bytes.
+    /// The frame size in bytes.
     pub(crate) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Finds the frame size from what was sent when.
+/// Computes the frame size from the bytes sent over time.
 #[derive(Debug)]
 struct Meter {
     frame: FrameSize,
     window_start: Option<Instant>,
     bytes: usize,
-    /// The connection took less than we had at some time in this window: what it took is its rate, then.
+    /// At some time in this window the connection took less than we had. What it took is then its
+    /// rate.
     was_full: bool,
 }
 
@@ -65,7 +68,7 @@ impl Meter {
 
     fn on_sent(&mut self, now: Instant, bytes: usize) {
         let Some(start) = self.window_start else {
-            // Took its time before the window began.
+            // These bytes took their time before the window began.
             self.window_start = Some(now);
             return;
         };
@@ -77,7 +80,8 @@ impl Meter {
         let wanted = if self.was_full {
             whole(self.bytes as f32 * FRAME_TIME.as_secs_f32() / elapsed.as_secs_f32())
         } else {
-            // Never held us up, so it could take more; how much more will be seen.
+            // The connection never held us up, so it can take more. The next windows show how much
+            // more.
             self.frame.get().saturating_mul(2)
         };
         self.frame.0.store(wanted.clamp(FRAME_BYTES_MIN, FRAME_BYTES_MAX), Ordering::Relaxed);
@@ -87,13 +91,13 @@ impl Meter {
     }
 }
 
-/// A connection whose sending rate is measured, and which tells what it took.
+/// A connection whose sending rate is measured, and which reports the bytes it took.
 pub(crate) struct Paced<C> {
     io: C,
     meter: Meter,
     backlog: Backlog,
     frames: Frames,
-    /// Until more is read.
+    /// The pause until more is read.
     pause: Option<Pin<Box<Sleep>>>,
 }
 
@@ -107,7 +111,7 @@ impl<C> Paced<C> {
         self.meter.frame.clone()
     }
 
-    /// What waits to be sent here.
+    /// The bytes that wait to be sent here.
     pub(crate) fn backlog(&self) -> Backlog {
         self.backlog.clone()
     }
@@ -141,7 +145,7 @@ impl<C> Paced<C> {
 impl<C: AsyncRead + Unpin> AsyncRead for Paced<C> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.frames.is_turn_over() {
-            // A flood of frames of no length would keep the muxer busy for as long as there are any.
+            // A flood of empty frames would otherwise keep the muxer busy without end.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -179,7 +183,7 @@ impl<C: AsyncWrite + Unpin> AsyncWrite for Paced<C> {
 mod tests {
     use super::*;
 
-    /// Sends at this rate for a second, in writes of one frame, and tells the frame size at the end.
+    /// Sends at this rate for a second, in writes of one frame. Returns the frame size at the end.
     fn after_a_second(meter: &mut Meter, start: Instant, bytes_per_second: f64, full: bool) -> usize {
         let mut sent = 0.0;
         while sent < bytes_per_second {

@@ -1,7 +1,9 @@
-//! No network crowds out the others: at most so many connections from one /24 (IPv6: /48).
+//! The cap on inbound connections from one /24 (IPv6: /48), so that no network crowds out the
+//! others.
 //!
-//! Addresses inside one such prefix usually belong to one owner, and are cheap for that owner. Connections still being
-//! made do not count here: the budget has places for those, and half-open ones would keep a whole network out.
+//! The addresses inside one such prefix usually belong to one owner, and are cheap for that owner.
+//! Connections still in their handshake do not count here: the budget has places for them, and
+//! half-open ones would keep a whole network out.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -25,16 +27,16 @@ use nearcast_core::prefix::Prefix;
 
 use crate::address::ip_of;
 
-/// The behaviour. Only inbound connections count: those we dial we chose.
+/// The behaviour. Only inbound connections count, since we choose the peers we dial.
 pub(crate) struct PrefixCap {
     per_prefix_max: u32,
     counts_loopback: bool,
-    /// Invariant: `counts` says for each prefix how often it stands in `held`; none is zero.
+    /// Invariant: `counts` has for each prefix how often it occurs in `held`. No count is zero.
     held: BTreeMap<ConnectionId, Prefix>,
     counts: BTreeMap<Prefix, u32>,
 }
 
-/// A connection refused for its origin.
+/// A connection was refused because its network has too many.
 #[derive(Debug, thiserror::Error)]
 #[error("{per_prefix_max} connections from {prefix} are there already")]
 pub(crate) struct PrefixFull {
@@ -43,12 +45,12 @@ pub(crate) struct PrefixFull {
 }
 
 impl PrefixCap {
-    /// `counts_loopback`: 127.0.0.0/8 is exempt unless it stands for real networks.
+    /// `counts_loopback`: 127.0.0.0/8 counts too, because it stands for real networks.
     pub(crate) fn new(per_prefix_max: u32, counts_loopback: bool) -> Self {
         PrefixCap { per_prefix_max, counts_loopback, held: BTreeMap::new(), counts: BTreeMap::new() }
     }
 
-    /// Another cap from now on; connections that are there stay.
+    /// Replaces the cap. Existing connections stay.
     pub(crate) fn set_max(&mut self, per_prefix_max: u32) {
         self.per_prefix_max = per_prefix_max;
     }

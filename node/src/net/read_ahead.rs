@@ -1,7 +1,8 @@
-//! A socket read in large gulps.
+//! A socket read in large chunks.
 //!
-//! The security layers above read 4 to 8 KiB at a time; a system call for each would cost more than the decryption. The
-//! buffer starts small and grows only under a connection that fills it, so ten thousand idle ones stay cheap.
+//! The security layers above read 4 to 8 KiB at a time. A system call for each of these reads would
+//! cost more than the decryption. The buffer starts small, and grows only for a connection that
+//! fills it, so ten thousand idle connections stay cheap.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -16,7 +17,7 @@ use tokio::io::ReadBuf;
 const BUFFER_BYTES_MIN: usize = 4 * 1024;
 const BUFFER_BYTES_MAX: usize = 128 * 1024;
 
-/// `io`, with what was read too much kept for the next call. Writes pass through.
+/// `io`, with bytes read ahead kept for the next call. Writes pass through.
 pub(crate) struct ReadAhead<T> {
     io: T,
     buffer: Box<[u8]>,
@@ -30,7 +31,7 @@ impl<T> ReadAhead<T> {
         ReadAhead { io, buffer: Box::default(), start: 0, end: 0 }
     }
 
-    /// Called with an empty buffer: doubles it if the last read filled it.
+    /// Called with an empty buffer. Doubles the buffer if the last read filled it.
     fn grow_if_filled(&mut self) {
         if self.end == self.buffer.len() && self.buffer.len() < BUFFER_BYTES_MAX {
             let size = self.buffer.len().saturating_mul(2).clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);

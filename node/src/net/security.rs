@@ -1,4 +1,5 @@
-//! Who is at the other end, and nobody else listens: TLS first, Noise for those who have no TLS.
+//! Secure connections: the other end is authenticated, and the bytes are encrypted. TLS comes
+//! first, Noise is for peers without TLS.
 
 use std::{
     io,
@@ -20,26 +21,27 @@ use super::tls::{self, TlsError, TlsUpgrade};
 
 const NOISE: &str = "/noise";
 
-/// Which handshakes a node offers and accepts over TCP. QUIC has its own TLS.
+/// The handshakes that a node offers and accepts over TCP. QUIC has its own TLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Security {
-    /// TLS, else Noise: fastest, and every libp2p node knows one of them.
+    /// TLS, or else Noise. TLS is fastest, and every libp2p node supports one of them.
     #[default]
     Any,
-    /// TLS alone.
+    /// TLS only.
     #[cfg_attr(not(test), expect(dead_code, reason = "interoperability tests pin the handshake"))]
     Tls,
-    /// Noise alone.
+    /// Noise only.
     Noise,
 }
 
-/// 2025-01-01, in seconds since 1970. This program is younger, so a clock that says less is wrong: on a board without a
-/// battery, before it has the time from the network.
+/// 2025-01-01, in seconds since 1970. This program is younger, so a clock that shows an earlier
+/// time is wrong. This happens on a board without a battery, before it has the time from the
+/// network.
 const YOUNGEST_WRONG_SECONDS: u64 = 1_735_689_600;
 
 impl Security {
-    /// What can be used when the clock says so. TLS looks at the dates of certificates, and Noise knows no dates; who a
-    /// peer is, neither learns from a date.
+    /// The handshakes usable at this clock time. TLS checks the dates of certificates; Noise has no
+    /// dates. Neither needs a date to prove who a peer is.
     pub(crate) fn at(self, now: SystemTime) -> Security {
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         match self {
@@ -64,7 +66,7 @@ pub(crate) struct SecurityUpgrade {
     noise: noise::Config,
 }
 
-/// Why a connection could not be secured, or security not be set up.
+/// Why a connection could not be secured, or the security layer could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecurityError {
     #[error(transparent)]
@@ -132,7 +134,7 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
     }
 }
 
-/// An encrypted byte stream, whichever way.
+/// An encrypted byte stream, by TLS or Noise.
 pub(crate) enum SecureStream<C> {
     Tls(Box<TlsStream<C>>),
     Noise(Box<noise::Output<C>>),

@@ -1,8 +1,9 @@
 //! Raw streams on a chosen connection.
 //!
-//! A behaviour that hands out negotiated streams and nothing else: who reads and writes them does so in its own task,
-//! with the muxer's back-pressure, and no byte of theirs passes the swarm. The connection matters because two to the
-//! same peer may differ in everything (TCP or QUIC, near or far), and replies belong where the request came from.
+//! This behaviour hands out negotiated streams and does nothing else. Each user of a stream reads
+//! and writes it in a task of its own, with the muxer's back-pressure, and no byte passes the
+//! swarm. The connection matters because two connections to the same peer may differ in everything
+//! (TCP or QUIC, near or far), and a reply belongs where its request came from.
 
 use std::{
     collections::VecDeque,
@@ -32,43 +33,44 @@ use tokio::sync::{mpsc, oneshot};
 use super::{dials::without_peer, network::Refused};
 use crate::budget::Budget;
 
-/// From the request for a stream to its agreed protocol.
+/// The time limit from the request for a stream to the agreed protocol.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Opens of one connection that wait for the other side; more are refused.
+/// Opens on one connection that wait for the other side. More are refused.
 const OPENS_IN_FLIGHT_MAX: usize = 32;
 
-/// A stream the other side opened.
+/// A stream that the other side opened.
 #[derive(Debug)]
 pub(crate) struct InboundStream {
     pub(crate) peer: PeerId,
     pub(crate) connection: ConnectionId,
-    /// The other end of the connection, as seen.
+    /// The remote address of the connection, as seen.
     pub(crate) remote: Arc<Multiaddr>,
     pub(crate) protocol: StreamProtocol,
     pub(crate) stream: Stream,
 }
 
-/// Why a stream could not be opened. The connection, if it is still there, is as good as before.
+/// Why a stream could not be opened. A connection that still exists is as good as before.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
     /// The connection is gone, or was never there.
     #[error("the connection is closed")]
     Closed,
-    /// No agreement in time.
+    /// The peer did not agree in time.
     #[error("the peer did not accept the stream within {} seconds", OPEN_TIMEOUT.as_secs())]
     Timeout,
     /// The peer does not speak the protocol.
     #[error("the peer does not speak {0}")]
     Unsupported(StreamProtocol),
-    /// The stream broke while the protocol was agreed on.
+    /// The stream broke during the negotiation of its protocol.
     #[error("the stream broke while it was opened: {0}")]
     Broken(std::io::Error),
-    /// Too many opens wait on this connection already.
+    /// Too many opens are waiting on this connection.
     #[error("{OPENS_IN_FLIGHT_MAX} streams are being opened on this connection already")]
     Busy,
 }
 
-/// One request for a stream, and where its answer goes. Dropped unanswered, the asker sees [`OpenError::Closed`].
+/// A request for a stream, and the channel for its answer. If it is dropped unanswered, the asker
+/// gets [`OpenError::Closed`].
 #[derive(Debug)]
 pub(crate) struct OpenRequest {
     pub(crate) protocol: StreamProtocol,
@@ -81,14 +83,14 @@ pub(crate) struct Streams {
     inbound: mpsc::Sender<InboundStream>,
     refused: Arc<Refused>,
     budget: Arc<Budget>,
-    /// Requests on their way to their connections; taken out at once by the swarm.
+    /// Requests on their way to their connections. The swarm takes them out at once.
     requests: VecDeque<(PeerId, ConnectionId, OpenRequest)>,
     waker: Option<Waker>,
 }
 
 impl Streams {
-    /// Accepts `protocols` and sends their streams to `inbound`; a stream that finds it full is reset, and counted in
-    /// `refused`.
+    /// Accepts `protocols`, and sends their streams to `inbound`. A stream that finds the queue
+    /// full is reset, and counted in `refused`.
     pub(crate) fn new(
         protocols: Vec<StreamProtocol>,
         inbound: mpsc::Sender<InboundStream>,
@@ -99,7 +101,7 @@ impl Streams {
         Streams { accepted, inbound, refused, budget, requests: VecDeque::new(), waker: None }
     }
 
-    /// Asks for a stream on exactly this connection.
+    /// Requests a stream on exactly this connection.
     pub(crate) fn open(&mut self, peer: PeerId, connection: ConnectionId, request: OpenRequest) {
         self.requests.push_back((peer, connection, request));
         if let Some(waker) = self.waker.take() {
@@ -175,7 +177,7 @@ pub(crate) struct Handler {
     inbound: mpsc::Sender<InboundStream>,
     refused: Arc<Refused>,
     wanted: VecDeque<OpenRequest>,
-    /// Requests handed to the connection and not answered yet.
+    /// Requests passed to the connection and not answered yet.
     in_flight: usize,
 }
 
@@ -195,7 +197,7 @@ impl Handler {
 
     fn answer(&mut self, request: OpenRequest, result: Result<Stream, OpenError>) {
         self.in_flight -= 1;
-        // An asker who left drops the stream, which resets it.
+        // If the asker has left, the stream is dropped, which resets it.
         let _ = request.reply.send(result);
     }
 }
@@ -220,7 +222,8 @@ impl ConnectionHandler for Handler {
         }
     }
 
-    // The connection polls its handler after every event it gave it, so nothing needs to be woken.
+    // The connection polls its handler after every event that it passes to it, so no wake-up is
+    // needed.
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Offer, OpenRequest, Infallible>> {
         let Some(request) = self.wanted.pop_front() else {
             return Poll::Pending;
@@ -259,7 +262,7 @@ fn open_error(protocol: &StreamProtocol, error: StreamUpgradeError<Infallible>) 
     }
 }
 
-/// Takes any of our protocols, and remembers which.
+/// Accepts any of our protocols, and remembers which.
 #[derive(Clone)]
 pub(crate) struct Accept(Arc<[StreamProtocol]>);
 
@@ -282,7 +285,8 @@ impl InboundUpgrade<Stream> for Accept {
     }
 }
 
-/// Walks the names without copying the list: the connection asks for them whenever it is polled.
+/// Iterates over the names without copying the list: the connection asks for the names at every
+/// poll.
 pub(crate) struct AcceptNames {
     names: Arc<[StreamProtocol]>,
     next: usize,

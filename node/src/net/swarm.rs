@@ -1,7 +1,8 @@
 //! The task that owns the swarm.
 //!
-//! It decides nothing: it turns requests into swarm calls and swarm events into [`NetEvent`]s. Events that the node does
-//! not take hold the swarm back, never the other way round, so requests are always taken.
+//! It decides nothing: it turns requests into calls of the swarm, and events of the swarm into
+//! [`NetEvent`]s. Events that the node does not take hold back the swarm, never the other way
+//! round, so requests are always taken.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -29,11 +30,12 @@ use super::{
 };
 use crate::error::StartError;
 
-/// Pings in a row without answer after which a connection is dead. Two, for one may drown in a full uplink.
+/// A connection is dead after this many pings in a row without an answer. Two, because one may
+/// drown in a full uplink.
 const PINGS_LOST_MAX: u32 = 2;
-/// Banned peers remembered; then the oldest ban is forgotten.
+/// Banned peers remembered. Beyond that, the oldest ban is forgotten.
 const BANS_MAX: usize = 65_536;
-/// Events kept here while the node's queue is full; beyond, requests wait too.
+/// Events kept here while the node's queue is full. Beyond that, requests wait too.
 const BACKLOG_MAX: usize = 1024;
 /// How long connections may take to close politely.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -42,10 +44,10 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) struct Driver {
     pub(crate) swarm: Swarm<Behaviour>,
     ends: Ends,
-    /// Where we were told to listen; dials must not leave from elsewhere.
+    /// The addresses on which we were told to listen. Dials must not leave from elsewhere.
     listen: Vec<Multiaddr>,
     dials: Dials,
-    /// Connections that are being closed, of which the node never heard.
+    /// Connections being closed that the node was never told of.
     unheard: BTreeSet<ConnectionId>,
     /// Bans in the order they were made.
     bans: VecDeque<PeerId>,
@@ -85,7 +87,7 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Until told to stop, or nobody is left who could.
+    /// Runs until told to stop, or until all handles are gone.
     pub(crate) async fn run(mut self) {
         while self.turn().await.is_continue() {}
         self.close_all().await;
@@ -152,7 +154,7 @@ impl Driver {
             self.swarm.close_connection(connection);
         }
         for peer in orders.disconnect {
-            // Not connected is what was wanted.
+            // An error means that the peer is not connected, which is the aim.
             let _ = self.swarm.disconnect_peer_id(peer);
         }
         for peer in orders.ban {
@@ -185,7 +187,8 @@ impl Driver {
         self.try_next_address(dial);
     }
 
-    /// Tries one more address of a dial, if there is one, or ends the dial if nothing is left that could lead somewhere.
+    /// Tries the next address of a dial, if there is one. Ends the dial if no attempt is left that
+    /// could succeed.
     fn try_next_address(&mut self, number: u64) {
         while !self.dials.get_mut(number).is_none_or(|dial| dial.is_over(Instant::now()))
             && let Some(options) = self.dials.next(Instant::now(), number)

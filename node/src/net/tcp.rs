@@ -1,8 +1,9 @@
 //! TCP, with dials that leave from the IP we listen on.
 //!
-//! Nearness is judged by the IP a peer is seen with, so that IP has to be the one its operator chose, and not whatever
-//! the routing table prefers: a node told to listen on 127.2.0.9, or on one of a server's several interfaces, dials
-//! from there too. Dials also use the listening port when they can, because NATs map by source port.
+//! Nearness is judged by the IP at which a peer is seen, so that IP must be the one that its
+//! operator chose, not one that the routing table prefers. A node told to listen on 127.2.0.9, or
+//! on one of a server's several interfaces, dials from there too. Dials also use the listening port
+//! when they can, because NATs map by source port.
 
 use std::{
     io,
@@ -30,21 +31,25 @@ use tokio::{
 
 use super::read_ahead::ReadAhead;
 
-/// Connections the kernel holds for us until we accept them.
+/// Connections that the kernel holds for us until we accept them.
 const BACKLOG: u32 = 1024;
-/// A connect that takes longer than this is given up, so that the next address of the peer gets its turn.
+/// A connect that takes longer is given up, so that the next address of the peer gets its turn.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after `accept` failed: what it lacks (file handles, memory) does not come back at once.
+/// The pause after `accept` failed. What it lacked (file handles, memory) does not come back at
+/// once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Whoever connects speaks first, and at once; who says nothing for so long does not want to.
+/// The peer that connects speaks first, and at once. A peer silent for this long does not want to
+/// speak.
 const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How sockets are set up.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TcpConfig {
-    /// IPs that dials may leave from besides those listened on with TCP (a node may listen with QUIC alone).
+    /// IPs that dials may leave from, besides those listened on with TCP. (A node may listen with
+    /// QUIC only.)
     pub(crate) sources: Vec<IpAddr>,
-    /// Bytes of kernel buffer per direction and connection; none = the system's own tuning, which is right nearly always.
+    /// The kernel buffer for each direction and connection, in bytes. `None`: the system's own
+    /// tuning, which is nearly always right.
     pub(crate) socket_buffer_bytes: Option<u32>,
 }
 
@@ -66,7 +71,7 @@ struct Listener {
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-/// Where a dial may leave from, best first; `None` = wherever the system likes.
+/// The sources that a dial may leave from, best first. `None`: the system chooses.
 type Sources = Vec<Option<SocketAddr>>;
 
 impl TcpTransport {
@@ -84,8 +89,9 @@ impl TcpTransport {
         self.listeners.iter().any(|listener| listener.local == remote)
     }
 
-    /// Sources for a dial to `remote`: the listening address, its IP with another port, and (when loopback meets the
-    /// outside world, where such a source could never be answered) none.
+    /// The sources for a dial to `remote`: the listening address, or its IP with another port. If
+    /// loopback meets the outside world, an answer could never reach such a source; then the system
+    /// chooses.
     fn sources(&self, remote: IpAddr, port_use: PortUse) -> Sources {
         let fits = |ip: IpAddr| ip.is_ipv4() == remote.is_ipv4();
         let same_world = |ip: IpAddr| !ip.is_unspecified() && ip.is_loopback() == remote.is_loopback();
@@ -105,7 +111,8 @@ impl TcpTransport {
     fn poll_listeners(&mut self, cx: &mut Context<'_>) -> Poll<TransportEvent<FirstBytes, io::Error>> {
         for listener in &mut self.listeners {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
-                // The next poll starts with another listener, so that a busy one starves nobody.
+                // The next poll starts with another listener, so that a busy listener does not
+                // starve the others.
                 let event = listener.event(accepted);
                 self.listeners.rotate_left(1);
                 return Poll::Ready(event);
@@ -206,9 +213,9 @@ impl Transport for TcpTransport {
     }
 }
 
-/// Somebody who connected, until there is something to read.
+/// An inbound connection, until there is something to read on it.
 pub(crate) struct FirstBytes {
-    /// Taken when there is.
+    /// `None`: it was taken, because there is something to read.
     stream: Option<TcpStream>,
     deadline: Pin<Box<Sleep>>,
 }
@@ -226,7 +233,8 @@ impl Future for FirstBytes {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let mut byte = [0];
-        // Looked at and not taken. That a socket may be readable is not enough: it is said of fresh ones, too.
+        // Peeks without taking the byte. Readiness alone is not enough: fresh sockets report it
+        // too.
         let said = match &self.stream {
             Some(stream) => stream.poll_peek(cx, &mut ReadBuf::new(&mut byte)),
             None => return Poll::Ready(Err(gone())),
@@ -251,8 +259,8 @@ async fn connect(
     let mut refused = None;
     for source in sources {
         match connect_from(source, remote, &config).await {
-            // The same two ends are connected already, or were a moment ago, or the port is shared with somebody who
-            // does not share: the next source differs in port or IP.
+            // The same two ends are connected already, or were a moment ago, or another program
+            // holds the port and does not share it. The next source differs in port or IP.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable) =>
             {
@@ -287,7 +295,8 @@ fn bind_listener(wanted: SocketAddr, config: &TcpConfig) -> io::Result<TcpListen
     socket.set_reuseaddr(true)?;
     socket.bind(wanted)?;
     let listener = socket.listen(BACKLOG)?;
-    // Only now: our dials may share the port, while a second program that wants to listen on it is refused as it should.
+    // Set after binding: our dials may share the port, but a second program that wants to listen on
+    // it is refused, as it should be.
     #[cfg(unix)]
     SockRef::from(&listener).set_reuse_port(true)?;
     Ok(listener)
@@ -301,7 +310,8 @@ fn new_socket(address: SocketAddr, config: &TcpConfig) -> io::Result<TcpSocket> 
         SockRef::from(&socket).set_only_v6(true)?;
         socket
     };
-    // Before connect and listen, because the window scale is settled in the handshake; accepted sockets inherit it.
+    // Before connect and listen, because the handshake settles the window scale. Accepted sockets
+    // inherit it.
     if let Some(bytes) = config.socket_buffer_bytes {
         socket.set_send_buffer_size(bytes)?;
         socket.set_recv_buffer_size(bytes)?;
@@ -314,7 +324,8 @@ fn prepare(stream: TcpStream) -> io::Result<ReadAhead<TcpStream>> {
     Ok(ReadAhead::new(stream))
 }
 
-/// The IPs under which a socket bound to `bound` is reached: itself, or for a wildcard one per interface.
+/// The IPs at which a socket bound to `bound` is reached: `bound` itself, or for a wildcard one IP
+/// per interface.
 pub(crate) fn reachable_ips(bound: IpAddr) -> io::Result<Vec<IpAddr>> {
     if !bound.is_unspecified() {
         return Ok(vec![bound]);
@@ -323,12 +334,14 @@ pub(crate) fn reachable_ips(bound: IpAddr) -> io::Result<Vec<IpAddr>> {
     Ok(ips.filter(|ip| ip.is_ipv4() == bound.is_ipv4() && !is_link_local(*ip)).collect())
 }
 
-/// IPv6 link-local addresses mean nothing without an interface, which a multiaddr of this kind does not name.
+/// IPv6 link-local addresses mean nothing without an interface, which such a multiaddr does not
+/// name.
 fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
-/// The address in `/ip4|ip6/…/tcp/…`, with or without `/p2p/…` at the end; any other shape is somebody else's.
+/// The address in `/ip4|ip6/…/tcp/…`, with or without `/p2p/…` at the end. `None`: the address has
+/// another form, which another transport handles.
 fn socket_addr(address: &Multiaddr) -> Option<SocketAddr> {
     let mut parts = address.iter();
     let ip = match parts.next()? {

@@ -1,8 +1,9 @@
-//! TLS 1.3 as libp2p speaks it (`/tls/1.0.0`, <https://github.com/libp2p/specs/blob/master/tls/tls.md>), with our own
-//! order of ciphers.
+//! TLS 1.3 by the libp2p specification (`/tls/1.0.0`,
+//! <https://github.com/libp2p/specs/blob/master/tls/tls.md>), with our own order of ciphers.
 //!
-//! The stock upgrade puts ChaCha20 first. With AES instructions AES-128-GCM is several times faster, and the cipher is
-//! most of what a fast transfer costs. Certificates and their meaning are libp2p's, so any libp2p node can talk to us.
+//! The stock upgrade puts ChaCha20 first. With AES instructions, AES-128-GCM is several times
+//! faster, and the cipher is most of the cost of a fast transfer. Certificates and their meaning
+//! are libp2p's, so any libp2p node can talk to us.
 
 use std::{io, net::Ipv4Addr, sync::Arc};
 
@@ -27,9 +28,9 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-/// The name both sides negotiate.
+/// The protocol name that both sides negotiate.
 pub(crate) const PROTOCOL: &str = "/tls/1.0.0";
-/// What the TLS layer itself says it carries.
+/// The protocol that the TLS layer itself announces (ALPN).
 const ALPN: &[u8] = b"libp2p";
 
 /// Upgrades a byte stream to an authenticated, encrypted one.
@@ -39,7 +40,7 @@ pub(crate) struct TlsUpgrade {
     server: Arc<ServerConfig>,
 }
 
-/// Why TLS could not be set up, or a handshake failed. The connection is lost, nothing else.
+/// Why TLS could not be set up, or a handshake failed. Only the connection is lost.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     /// Our own certificate could not be made.
@@ -82,8 +83,9 @@ fn client_config(
         .with_custom_certificate_verifier(Arc::new(Libp2pVerifier))
         .with_client_cert_resolver(ours);
     config.alpn_protocols = vec![ALPN.to_vec()];
-    // All peers have the same (absent) name, so tickets of one would be offered to another; and a connection that
-    // proves its identity afresh is easier to reason about.
+    // Without resumption. All peers have the same (absent) name, so tickets of one peer would be
+    // offered to another. A connection that proves its identity afresh is also easier to reason
+    // about.
     config.resumption = Resumption::disabled();
     Ok(config)
 }
@@ -105,7 +107,8 @@ fn provider() -> CryptoProvider {
     CryptoProvider { cipher_suites: cipher_suites(has_aes_instructions()), ..aws_lc_rs::default_provider() }
 }
 
-/// Fastest first. The client's order decides unless the server insists on its own, which ours does not.
+/// The ciphers, fastest first. The client's order decides unless the server insists on its own,
+/// which ours does not.
 fn cipher_suites(aes_is_fast: bool) -> Vec<SupportedCipherSuite> {
     use aws_lc_rs::cipher_suite::{
         TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
@@ -156,7 +159,8 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 
     fn upgrade_outbound(self, socket: C, _: &'static str) -> Self::Future {
         Box::pin(async move {
-            // An IP for a name makes rustls leave the server name out, as the specification demands.
+            // With an IP as the name, rustls leaves out the server name, as the specification
+            // demands.
             let name = ServerName::from(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED));
             let stream = TlsConnector::from(self.client).connect(name, socket).await?;
             let peer = peer_of(stream.get_ref().1)?;
@@ -172,8 +176,8 @@ fn peer_of(session: &CommonState) -> Result<PeerId, TlsError> {
     }
 }
 
-/// Accepts exactly one self-signed certificate that carries a libp2p identity. *Whose* it is gets compared by the
-/// swarm, which knows whom it dialled.
+/// Accepts exactly one self-signed certificate that carries a libp2p identity. The swarm, which
+/// knows which peer it dialled, checks *whose* identity it is.
 #[derive(Debug)]
 struct Libp2pVerifier;
 
@@ -182,7 +186,8 @@ impl Libp2pVerifier {
         if !chain.is_empty() {
             return Err(RustlsError::General("a libp2p peer sends one certificate".into()));
         }
-        // Verifies the self-signature, the dates, and the identity key's signature over the certificate's key.
+        // Verifies the self-signature, the dates, and the identity key's signature over the
+        // certificate's key.
         certificate::parse(certificate)?;
         Ok(())
     }
@@ -197,7 +202,8 @@ impl Libp2pVerifier {
     }
 }
 
-/// Signatures libp2p's certificate check understands; elliptic curves first, as the specification wishes.
+/// The signatures that libp2p's certificate check understands. Elliptic curves come first, as the
+/// specification asks.
 const SIGNATURES: [SignatureScheme; 6] = [
     SignatureScheme::ED25519,
     SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -207,7 +213,7 @@ const SIGNATURES: [SignatureScheme; 6] = [
     SignatureScheme::RSA_PSS_SHA512,
 ];
 
-/// Unreachable, since only TLS 1.3 is enabled; refused all the same.
+/// Unreachable, since only TLS 1.3 is enabled. Refuses all the same.
 fn refuse_tls12() -> Result<HandshakeSignatureValid, RustlsError> {
     Err(RustlsError::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
 }

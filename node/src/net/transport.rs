@@ -1,4 +1,4 @@
-//! How connections are made: TCP + (TLS or Noise) + yamux, and QUIC.
+//! The transports: TCP with TLS or Noise and yamux, and QUIC.
 
 use std::{
     sync::Arc,
@@ -21,19 +21,20 @@ use super::{
 };
 use crate::budget::{Budget, Holdings};
 
-/// From the first packet to an authenticated, multiplexed connection.
+/// The time limit from the first packet to an authenticated, multiplexed connection.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// A QUIC connection that hears nothing for this long is dead. Generous, because a busy machine may pause longer than
-/// a network does.
+/// A QUIC connection that hears nothing for this long is dead. Generous, because a busy machine may
+/// pause longer than a network does.
 const QUIC_IDLE_MS_MAX: u32 = 15_000;
-/// Streams the other side may have open at once on a QUIC connection.
+/// The most streams that the other side may have open at once on a QUIC connection.
 const QUIC_STREAMS_MAX: u32 = 64;
-/// Bytes of one QUIC stream that may be on the way to us unread: 80 MB/s at a round trip of 50 ms.
+/// The most bytes of one QUIC stream under way to us and unread: 80 MB/s at a round trip of 50 ms.
 const QUIC_STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The same at a service, to which others send questions and requests: as much as over TCP.
+/// The same for a service, to which others send questions and requests: as much as over TCP.
 const QUIC_STREAM_WINDOW_BYTES_SERVICE: u32 = 256 * 1024;
-/// The same for all streams of a connection, in windows of a stream. Six, because the window is shared: with less, a few
-/// bulk streams that nobody reads for a moment would keep the control stream, and the opening of others, from moving at all.
+/// The same for all streams of a connection together, in windows of a stream. Six, because the
+/// streams share this window: with less, a few bulk streams that are not read for a moment would
+/// stop the control stream, and the opening of others.
 const QUIC_CONNECTION_WINDOWS: u32 = 6;
 
 /// The whole stack, ready for a swarm.
@@ -55,7 +56,7 @@ pub(crate) fn build(
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
     let quic = quic::tokio::Transport::new(quic_config(identity, is_service));
     let ours = budget.clone();
-    // What QUIC holds is not to be seen from here; its windows bound it.
+    // What a QUIC connection holds cannot be seen from here. Its windows bound it.
     let door = Door::Open(budget.half_open_quic.clone());
     let quic = Admission::new(quic, budget.clone(), door, move |_| Holdings::new(&ours))
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));

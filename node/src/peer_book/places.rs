@@ -1,4 +1,4 @@
-//! Where a peer is, as the core, the wire and libp2p write it.
+//! Conversions of a peer's address between the forms of the core, the wire and libp2p.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -12,7 +12,8 @@ use crate::{
     wire::control::{PeerRecord, port},
 };
 
-/// What of an endpoint may be dialled because somebody says so: ports of other services are left alone.
+/// The part of an endpoint that may be dialled on a third party's word: ports of other services are
+/// left out.
 pub(super) fn serving(endpoint: &Endpoint) -> Option<Endpoint> {
     let may = |port: &u16| Scope::may_serve_at(*port);
     let Endpoint { ip, tcp, udp } = *endpoint;
@@ -20,7 +21,7 @@ pub(super) fn serving(endpoint: &Endpoint) -> Option<Endpoint> {
     (endpoint.tcp.is_some() || endpoint.udp.is_some()).then_some(endpoint)
 }
 
-/// An address that is TCP or QUIC at an IP.
+/// The endpoint of an address. `None`: it is not TCP or QUIC at an IP.
 pub(crate) fn endpoint_of(address: &Multiaddr) -> Option<Endpoint> {
     let mut parts = address.iter().filter(|part| !matches!(part, Protocol::P2p(_)));
     let ip = match parts.next()? {
@@ -51,7 +52,7 @@ pub(super) fn multiaddrs(endpoint: &Endpoint) -> Vec<Multiaddr> {
     tcp.into_iter().chain(endpoint.udp.map(|port| place(port, true))).collect()
 }
 
-/// An endpoint on the wire.
+/// A peer's endpoint as a record of the wire.
 pub(crate) fn record(peer: &[u8], endpoint: &Endpoint) -> PeerRecord {
     let ip = match endpoint.ip.to_canonical() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
@@ -65,7 +66,7 @@ pub(crate) fn record(peer: &[u8], endpoint: &Endpoint) -> PeerRecord {
     }
 }
 
-/// The endpoint in a record; none if it is malformed.
+/// The endpoint in a record. `None`: the IP is malformed.
 pub(crate) fn endpoint(record: &PeerRecord) -> Option<Endpoint> {
     let ip = match record.ip.len() {
         4 => IpAddr::from(<[u8; 4]>::try_from(&record.ip[..]).ok()?),
@@ -75,7 +76,7 @@ pub(crate) fn endpoint(record: &PeerRecord) -> Option<Endpoint> {
     Some(Endpoint { ip, tcp: port(record.tcp_port), udp: port(record.udp_port) })
 }
 
-/// The addresses in a record, for tests and fuzz targets; none if they are malformed.
+/// The addresses in a record, for tests and fuzz targets. `None`: the IP is malformed.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn addresses(record: &PeerRecord) -> Option<(IpAddr, Vec<Multiaddr>)> {
     let endpoint = endpoint(record)?;

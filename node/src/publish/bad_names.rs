@@ -1,4 +1,5 @@
-//! Names that cannot be published: all of them are told at once, so that nobody renames one, waits, and hears of the next.
+//! Names that cannot be published. All of them are reported at once, so that the user does not
+//! rename one, wait, and learn of the next.
 
 use std::{
     fmt,
@@ -7,7 +8,7 @@ use std::{
 
 use nearcast_core::paths::{PathError, printable};
 
-/// Names that are told; more are counted.
+/// Names listed, at most. The rest are only counted.
 const SHOWN_MAX: usize = 20;
 
 /// Files and folders whose names others could not create.
@@ -29,12 +30,12 @@ impl BadNames {
         self.count == 0
     }
 
-    /// How many there are.
+    /// Number of bad names.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// The first twenty, and what is wrong with each.
+    /// The first twenty bad names, and what is wrong with each.
     pub fn shown(&self) -> &[(PathBuf, PathError)] {
         &self.shown
     }

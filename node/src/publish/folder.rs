@@ -1,7 +1,7 @@
-//! An open folder. Whatever is opened below it is found from the folder's descriptor, one name after the other,
-//! and no symbolic link is followed on the way: a link that somebody else planted never leads to another file.
+//! An open folder. Everything below it is opened from the folder's descriptor, one name after the
+//! other, and no symbolic link is followed: a planted link never leads to another file.
 //!
-//! The path of the folder itself is the user's own word and may lead through links.
+//! The path of the folder itself comes from the user and may lead through links.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -25,49 +25,49 @@ use rustix::{
 
 use super::stamp::Stamp;
 
-/// Set once the kernel said that it lacks `openat2` (or a sandbox forbids it): we walk from then on.
+/// Set once the kernel or a sandbox refuses `openat2`. From then on we walk step by step.
 static WALK: AtomicBool = AtomicBool::new(false);
 
-/// A folder that files are opened in.
+/// An open folder in which files are opened.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
     handle: OwnedFd,
 }
 
-/// Which folder it is, whatever path leads to it.
+/// Identifies a folder, whatever path leads to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
-    /// The file system.
+    /// The number of the file system.
     pub device: u64,
-    /// The folder's number in it.
+    /// The folder's inode number in it.
     pub inode: u64,
 }
 
-/// Which mounted file system something lies on. A bind mount shares its device with the file system it shows, so
-/// the number of the mount counts too, where the kernel tells it (Linux 5.8).
+/// Identifies the mount that a folder lies on. A bind mount has the same device as the file system
+/// it shows, so the mount number is compared too, if the kernel reports it (Linux 5.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mount {
     device: u64,
     mount: Option<u64>,
 }
 
-/// What lies under a name, seen without following a link.
+/// What lies under a name. Links are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
     File,
     /// A folder.
     Folder,
-    /// A link, a socket, a device or the like: never opened.
+    /// A link, a socket, a device or the like. It is never opened.
     Other,
 }
 
 impl Folder {
-    /// Opens the folder itself; here links are followed, as the user named it.
+    /// Opens the folder itself. Links in its path are followed, because the user named it.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn open(path: &Path) -> io::Result<Folder> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = match openat(CWD, path, flags | OFlags::RDONLY, Mode::empty()) {
@@ -78,24 +78,24 @@ impl Folder {
         Ok(Folder { path: path.to_owned(), handle })
     }
 
-    /// The path it was opened by, for messages and for comparison only.
+    /// The path by which the folder was opened, for messages and comparison only.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Which folder this is.
+    /// The identity of this folder.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn identity(&self) -> io::Result<Identity> {
         let stamp = Stamp::of(&fstat(&self.handle)?);
         Ok(Identity { device: stamp.device, inode: stamp.inode })
     }
 
-    /// Which mounted file system it lies on.
+    /// The mount that the folder lies on.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn mount(&self) -> io::Result<Mount> {
         let told = statx(&self.handle, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID).ok();
         let told = told.filter(|told| told.stx_mask & StatxFlags::MNT_ID.bits() != 0);
@@ -103,10 +103,11 @@ impl Folder {
         Ok(Mount { device, mount: told.map(|told| told.stx_mnt_id) })
     }
 
-    /// Opens a folder below. `path` has only normal components; an empty one is this folder.
+    /// Opens a folder below this one. `path` has only normal components; an empty path is this
+    /// folder.
     ///
     /// # Errors
-    /// Whatever the system says; `InvalidInput` if a link or something else is in the way.
+    /// Any error of the system; `InvalidInput` if a link or something else is in the way.
     pub fn folder(&self, path: &Path) -> io::Result<Folder> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let handle = match path.as_os_str().is_empty() {
@@ -119,7 +120,7 @@ impl Folder {
     /// Opens a regular file for reading. `path` has only normal components.
     ///
     /// # Errors
-    /// Whatever the system says; `InvalidInput` if it is there but no regular file, or a link.
+    /// Any error of the system; `InvalidInput` if `path` is a link or not a regular file.
     pub fn file(&self, path: &Path) -> io::Result<File> {
         // A FIFO must not block us before we see that it is one.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -130,10 +131,10 @@ impl Folder {
         }
     }
 
-    /// What lies under a path, without following a link, and when it changed last.
+    /// What lies under a path, without following links, and its stamp.
     ///
     /// # Errors
-    /// Whatever the system says; `InvalidInput` if a link or something else is in the way.
+    /// Any error of the system; `InvalidInput` if a link or something else is in the way.
     pub fn look(&self, path: &Path) -> io::Result<(Kind, Stamp)> {
         let stat = match (path.parent(), path.file_name()) {
             (Some(parent), Some(name)) if parent.as_os_str().is_empty() && is_normal(path) => {
@@ -148,7 +149,7 @@ impl Folder {
         Ok((Kind::of(&stat), Stamp::of(&stat)))
     }
 
-    /// Whether a symbolic link lies under this name, directly in the folder.
+    /// Whether `name` is a symbolic link directly in this folder.
     pub fn is_link(&self, name: &OsStr) -> bool {
         let found = is_normal(Path::new(name)).then(|| statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW));
         found.is_some_and(|found| {
@@ -156,23 +157,23 @@ impl Folder {
         })
     }
 
-    /// What lies in the folder, in any order.
+    /// The entries of the folder, in any order.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn entries(&self) -> io::Result<Entries> {
         Ok(Entries(Dir::read_from(&self.handle)?))
     }
 
-    /// The path at which the kernel has the folder now, as it tells of open files.
+    /// The current path of the folder, as the kernel reports it for the open descriptor.
     ///
     /// # Errors
-    /// Without `/proc`.
+    /// If `/proc` is missing.
     pub fn real_path(&self) -> io::Result<PathBuf> {
         std::fs::read_link(format!("/proc/self/fd/{}", self.handle.as_raw_fd()))
     }
 
-    /// Its descriptor.
+    /// The folder's descriptor.
     pub(super) fn handle(&self) -> &OwnedFd {
         &self.handle
     }
@@ -182,7 +183,7 @@ impl Folder {
             return Err(not_regular());
         }
         if !WALK.load(Ordering::Relaxed) {
-            // One call, where the kernel can resolve a whole path without following links (Linux 5.6).
+            // One call, if the kernel can resolve a whole path without following links (Linux 5.6).
             let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
             match openat2(&self.handle, path, flags, Mode::empty(), resolve) {
                 Err(Errno::NOSYS | Errno::PERM) => WALK.store(true, Ordering::Relaxed),
@@ -192,7 +193,7 @@ impl Folder {
         self.walk(path, flags)
     }
 
-    /// One call a name.
+    /// Opens with one call for each name.
     fn walk(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
         let mut folder: Option<OwnedFd> = None;
         let mut names = path.components().peekable();
@@ -225,7 +226,7 @@ impl Kind {
     }
 }
 
-/// What lies in a folder.
+/// Iterates over the entries of a folder.
 #[derive(Debug)]
 pub struct Entries(Dir);
 
@@ -234,7 +235,7 @@ pub struct Entries(Dir);
 pub struct Entry {
     /// The name.
     pub name: OsString,
-    /// What it is, if the file system tells without being asked again.
+    /// What lies under the name. `None`: the file system did not tell.
     pub kind: Option<Kind>,
 }
 
@@ -257,7 +258,7 @@ impl Iterator for Entries {
     }
 }
 
-/// Whether a path only leads down, and somewhere.
+/// Whether a path is not empty and only leads down.
 fn is_normal(path: &Path) -> bool {
     let mut names = path.components();
     !path.as_os_str().is_empty() && names.all(|name| matches!(name, Component::Normal(_)))
@@ -267,7 +268,7 @@ fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file or folder")
 }
 
-/// The ways in which the system says that a link, a file or a socket is in the way.
+/// Maps the errors that say that a link, a file or a socket is in the way.
 fn explain(error: Errno) -> io::Error {
     match error {
         Errno::LOOP | Errno::NOTDIR | Errno::NXIO | Errno::XDEV => not_regular(),
@@ -296,7 +297,7 @@ mod tests {
         fs::write(outer.path().join("secret"), "outside").unwrap();
         symlink(outer.path(), below.join("up")).unwrap();
         symlink("file", below.join("alias")).unwrap();
-        // Nobody writes to it: opening it to read would block for ever.
+        // No process writes to the FIFO: a plain open for reading would block for ever.
         let fifo = std::process::Command::new("mkfifo").arg(below.join("fifo")).status().unwrap();
         assert!(fifo.success());
 
@@ -320,7 +321,7 @@ mod tests {
         for path in refused {
             let error = folder.file(Path::new(path)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{path}");
-            // A call a name refuses what one call for all refuses.
+            // Walking name by name refuses what the single call refuses.
             let walked =
                 Some(Path::new(path)).filter(|path| is_normal(path)).map(|path| folder.walk(path, flags));
             let is_file = |handle: OwnedFd| File::from(handle).metadata().is_ok_and(|data| data.is_file());
@@ -333,10 +334,11 @@ mod tests {
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
     }
 
-    /// Swaps a folder for a link to a secret one and back, as fast as it can, while the other side opens.
+    /// One thread swaps a folder for a link to a secret folder and back, as fast as it can. The
+    /// other thread opens files meanwhile.
     #[test]
     fn a_folder_swapped_for_a_link_thousands_of_times_never_leads_outside() {
-        /// Swaps there and back; each opens a few windows for the race.
+        /// Number of swaps. Each opens a few windows for the race.
         const SWAPS: u32 = 5_000;
         let outer = tempfile::TempDir::new().unwrap();
         let (root, secret) = (outer.path().join("root"), outer.path().join("secret"));

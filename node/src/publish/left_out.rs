@@ -1,5 +1,5 @@
-//! What is not published, though it lies in a folder that is: what its name, its mode or what is in it marks as not
-//! meant for everybody, and what is no file. Counted, so that it can be said.
+//! Things in a published folder that are not published. Their name, mode or content marks them as
+//! not meant for everybody, or they are no files. They are counted, so that they can be reported.
 
 use std::{
     ffi::OsStr,
@@ -10,12 +10,12 @@ use std::{
 use super::{folder::Kind, stamp::Stamp, written::is_temporary};
 use crate::unfinished::item_of;
 
-/// Endings of copies that editors and administrators keep.
+/// Endings of backup copies that editors and administrators keep.
 const BACKUP_ENDINGS: [&str; 3] = ["bak", "swp", "swo"];
-/// Endings that programs give to what they have not finished.
+/// Endings that programs give to unfinished files.
 const UNFINISHED_ENDINGS: [&str; 10] =
     ["part", "partial", "tmp", "temp", "crdownload", "download", "opdownload", "aria2", "!qb", "!ut"];
-/// Paths remembered to be shown. More are counted only.
+/// Paths remembered for display, at most. The rest are only counted.
 const PATHS_MAX: usize = 1_000;
 
 /// Why something is left out.
@@ -23,11 +23,11 @@ const PATHS_MAX: usize = 1_000;
 pub enum Reason {
     /// A link, a socket, a device or the like.
     Special,
-    /// Its name says that more is to come.
+    /// Its name says that it is unfinished.
     Unfinished,
     /// Its name begins with a dot.
     Hidden,
-    /// Its name is that of a copy an editor keeps: `x~`, `#x#`, `x.bak`, `x.swp`, `x.swo`.
+    /// It has the name of a copy that an editor keeps: `x~`, `#x#`, `x.bak`, `x.swp`, `x.swo`.
     Backup,
     /// Others on this machine may not read it.
     Private,
@@ -36,7 +36,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them, in the order in which they are told.
+    /// All reasons, in the order in which they are shown.
     pub const ALL: [Reason; 6] = [
         Reason::Secret,
         Reason::Hidden,
@@ -46,7 +46,7 @@ impl Reason {
         Reason::Special,
     ];
 
-    /// A word for programs.
+    /// The reason as one word, for programs.
     pub fn name(self) -> &'static str {
         match self {
             Reason::Special => "special",
@@ -71,18 +71,20 @@ impl Reason {
     }
 }
 
-/// What is published though it would be left out otherwise.
+/// Things to publish that are left out by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Include {
-    /// Hidden names, backups, secret keys, and what others may not read; never a file that is about to be renamed
-    /// to a `.torrent`.
+    /// Publish hidden names, backups, secret keys, and files that others may not read. Never
+    /// publishes a temporary file that is about to be renamed to a `.torrent`.
     pub hidden: bool,
-    /// What its name calls unfinished; never the state of a download of ours.
+    /// Publish files whose names call them unfinished. Never publishes the state of one of our
+    /// downloads.
     pub unfinished: bool,
 }
 
 impl Include {
-    /// Why something is left out, if it is, going by its name, what it is, and who may read it.
+    /// Why something is left out, judged by its name, its kind, and who may read it. `None`: it is
+    /// published.
     pub fn leaves_out(self, name: &OsStr, kind: Kind, stamp: &Stamp) -> Option<Reason> {
         let for_all = match kind {
             Kind::Other => return Some(Reason::Special),
@@ -97,7 +99,7 @@ impl Include {
     }
 }
 
-/// Why a name is not published as a part of something, if so.
+/// Why something with this name is left out. `None`: the name is no reason.
 pub fn reason_of_name(name: &OsStr) -> Option<Reason> {
     let bytes = name.as_encoded_bytes();
     match bytes {
@@ -109,13 +111,13 @@ pub fn reason_of_name(name: &OsStr) -> Option<Reason> {
     }
 }
 
-/// Whether a name says that more is to come: that of a file which is being downloaded, or of the folder in which
-/// a download of ours keeps its state.
+/// Whether a name says that something is unfinished: a file that is being downloaded, or the state
+/// folder of one of our downloads.
 pub fn looks_unfinished(name: &OsStr) -> bool {
     has_ending(name, &UNFINISHED_ENDINGS) || is_state_folder(name)
 }
 
-/// Whether a name is that of the folder in which a download of ours keeps its state.
+/// Whether a name is that of the state folder of one of our downloads.
 pub fn is_state_folder(name: &OsStr) -> bool {
     name.to_str().is_some_and(|name| item_of(name).is_some())
 }
@@ -125,7 +127,7 @@ fn has_ending(name: &OsStr, endings: &[&str]) -> bool {
     ending.is_some_and(|ending| endings.iter().any(|known| ending.eq_ignore_ascii_case(known)))
 }
 
-/// What was left out of one content. A folder counts as one, whatever is in it.
+/// What was left out of one content. A folder counts as one, whatever it contains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOut {
     counts: [u64; Reason::ALL.len()],
@@ -133,7 +135,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// One more.
+    /// Counts one thing left out, and remembers its path if there is room.
     pub fn add(&mut self, path: &Path, reason: Reason) {
         self.count(reason);
         if self.paths.len() < PATHS_MAX {
@@ -141,28 +143,28 @@ impl LeftOut {
         }
     }
 
-    /// One more, whose path nobody asks for.
+    /// Counts one thing left out whose path is not needed.
     pub fn count(&mut self, reason: Reason) {
         self.counts[reason as usize] += 1;
     }
 
-    /// How many for this reason.
+    /// How many were left out for this reason.
     pub fn of(&self, reason: Reason) -> u64 {
         self.counts[reason as usize]
     }
 
-    /// How many in all.
+    /// How many were left out in all.
     pub fn total(&self) -> u64 {
         self.counts.iter().sum()
     }
 
-    /// The first thousand of them.
+    /// The first thousand paths left out.
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
 }
 
-/// `2 hidden names, 1 backup`; nothing if nothing was left out.
+/// `2 hidden names, 1 backup`. Empty if nothing was left out.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let some = Reason::ALL.into_iter().filter(|&reason| self.of(reason) > 0);

@@ -1,19 +1,20 @@
-//! Secret keys, known by what is in them: whoever publishes a folder does not mean the key that lies in it, and what was
-//! published once cannot be taken back.
+//! Detects secret keys by their content. A user who publishes a folder does not mean to publish the
+//! key in it, and what was published once cannot be taken back.
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
 use crate::key::is_secret_key;
 
-/// What is larger holds no key, or much else besides.
+/// In bytes. A larger file is no key file.
 const BYTES_MAX: u64 = 64 * 1024;
-/// Ours are much shorter.
+/// In bytes. Our own key files are much shorter.
 const OWN_BYTES_MAX: usize = 4096;
-/// After the first line of a key, its text begins within so many lines; others are a mention of one.
+/// The text of a key begins within this many lines after its first line. Otherwise the line is only
+/// a mention of a key.
 const HEADER_LINES_MAX: usize = 8;
-/// Letters of a line of such a text, at least.
+/// Letters in a line of the text of a key, at least.
 const LETTERS_MIN: usize = 32;
-/// How keys begin that are no PEM: PuTTY's, age's, those of minisign and signify.
+/// How keys begin that are not in PEM: PuTTY, age, minisign, signify.
 const BEGINNINGS: [&str; 4] = [
     "PuTTY-User-Key-File-",
     "AGE-SECRET-KEY-1",
@@ -21,10 +22,10 @@ const BEGINNINGS: [&str; 4] = [
     "untrusted comment: signify secret key",
 ];
 
-/// Whether an open file of so many bytes holds a secret key.
+/// Whether an open file of this many bytes holds a secret key.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the file cannot be read.
 pub(super) fn is_secret(file: &File, bytes: u64) -> io::Result<bool> {
     if bytes == 0 || bytes > BYTES_MAX {
         return Ok(false);
@@ -32,7 +33,7 @@ pub(super) fn is_secret(file: &File, bytes: u64) -> io::Result<bool> {
     let mut held = vec![0; usize::try_from(bytes).unwrap_or_default()];
     match file.read_exact_at(&mut held, 0) {
         Ok(()) => Ok(holds_key(&held)),
-        // It was cut off meanwhile, which is noticed when it is hashed.
+        // The file was cut off meanwhile. Hashing will notice that.
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(error) => Err(error),
     }
@@ -48,7 +49,7 @@ fn holds_key(bytes: &[u8]) -> bool {
         if BEGINNINGS.iter().any(|beginning| line.starts_with(beginning)) {
             return true;
         }
-        // What follows is looked at without being taken: a mention may stand right before a key.
+        // Looks ahead without consuming the lines: a mention may stand right before a key.
         if begins_pem_key(line) && lines.clone().take(HEADER_LINES_MAX).any(is_text_of_key) {
             return true;
         }
@@ -56,7 +57,8 @@ fn holds_key(bytes: &[u8]) -> bool {
     false
 }
 
-/// `-----BEGIN RSA PRIVATE KEY-----` and its like (RFC 7468), OpenPGP's (RFC 9580) and SSH2's (RFC 4716) with them.
+/// Matches `-----BEGIN RSA PRIVATE KEY-----` and similar lines (RFC 7468), also of OpenPGP (RFC
+/// 9580) and SSH2 (RFC 4716).
 fn begins_pem_key(line: &str) -> bool {
     let line = line.trim_start_matches('\u{feff}');
     let inner = line.trim_matches('-').trim();

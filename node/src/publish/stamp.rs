@@ -1,4 +1,4 @@
-//! What tells a file from its later self, without reading it.
+//! Tells whether a file changed, without reading it.
 
 use std::{
     fs::File,
@@ -8,27 +8,28 @@ use std::{
 
 use rustix::fs::{Stat, fstat};
 
-/// Bits of a mode that let others read a file or folder, or enter a folder.
+/// Bits of a mode that let others read a file or folder, and enter a folder.
 const OTHERS_READ: u32 = 0o004;
 const OTHERS_ENTER: u32 = 0o001;
 
-/// A file's state. Equal stamps mean that nothing was written in between, nor was the file replaced: the time of
-/// the last change of any kind (`ctime`) cannot be set back by whoever writes to it.
+/// The state of a file. Equal stamps mean that the file was neither written to nor replaced in
+/// between: a program that writes to the file cannot set back the time of its last change of any
+/// kind (`ctime`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Stamp {
-    /// The file system.
+    /// The number of the file system.
     pub device: u64,
-    /// The file's number in it.
+    /// The file's inode number in it.
     pub inode: u64,
     /// Length in bytes.
     pub bytes: u64,
-    /// When its data were changed last: seconds since 1970, nanoseconds.
+    /// When its data last changed: seconds since 1970, nanoseconds.
     pub modified: (i64, u32),
-    /// When anything about it was changed last.
+    /// When anything about it last changed, in the same form.
     pub changed: (i64, u32),
-    /// Who may do what with it.
+    /// Its type and permissions, as in `st_mode`.
     pub mode: u32,
-    /// Whose it is.
+    /// The user id of its owner.
     pub owner: u32,
 }
 
@@ -47,15 +48,15 @@ impl Stamp {
         }
     }
 
-    /// Of an open file.
+    /// The stamp of an open file.
     ///
     /// # Errors
-    /// Whatever the system says.
+    /// Any error of the system.
     pub fn of_file(file: &File) -> io::Result<Stamp> {
         Ok(Stamp::of(&fstat(file)?))
     }
 
-    /// When its data were changed last.
+    /// When its data last changed.
     pub fn modified_at(&self) -> SystemTime {
         let (seconds, nanoseconds) = self.modified;
         let whole = Duration::from_secs(seconds.unsigned_abs());
@@ -63,7 +64,7 @@ impl Stamp {
             0.. => SystemTime::UNIX_EPOCH.checked_add(whole),
             _ => SystemTime::UNIX_EPOCH.checked_sub(whole),
         };
-        // A time that the system cannot hold is no time to go by.
+        // A time that the system cannot represent counts as 1970.
         let second = second.unwrap_or(SystemTime::UNIX_EPOCH);
         second.checked_add(Duration::from_nanos(nanoseconds.into())).unwrap_or(second)
     }
@@ -94,7 +95,8 @@ mod tests {
         let (before, modified) =
             (Stamp::of_file(&file).unwrap(), file.metadata().unwrap().modified().unwrap());
         assert_eq!(before.modified_at(), modified);
-        // The clock of some file systems ticks a hundred times a second only: write until it shows.
+        // The clock of some file systems ticks only a hundred times a second: write until the
+        // change shows.
         let deadline = std::time::Instant::now() + Duration::from_secs(30);
         loop {
             fs::write(&path, "two").unwrap();

@@ -1,4 +1,4 @@
-//! Hashing all pieces of a content on all cores.
+//! Hashes all pieces of a content on all cores.
 
 use std::{
     fs::File,
@@ -14,15 +14,15 @@ use nearcast_core::{
     merkle::{PieceTree, run_leaves, subtree_root},
 };
 
-/// More threads than this only wait for the disk.
+/// More threads than this would only wait for the disk.
 const THREADS_MAX: usize = 64;
 
 /// Why a sweep ended early.
 #[derive(Debug)]
 pub(super) enum Interrupted {
-    /// As asked.
+    /// The caller cancelled it.
     Cancelled,
-    /// A file could not be read; `UnexpectedEof` if it is shorter than the layout says.
+    /// A file could not be read. `UnexpectedEof`: it is shorter than the layout says.
     Io { file: usize, source: io::Error },
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Sweep<'a> {
     layout: &'a Layout,
     progress: &'a (dyn Fn(u64, u64) + Sync),
     cancelled: &'a AtomicBool,
-    /// A thread met an error: the others need not go on.
+    /// A thread met an error, so the others stop.
     failed: AtomicBool,
     next_piece: AtomicU32,
     bytes_done: AtomicU64,
@@ -58,13 +58,13 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// With fewer threads than there are cores.
+    /// Sets the largest number of threads. `None`: the default.
     pub(super) fn with_threads(self, threads: Option<usize>) -> Sweep<'a> {
         Sweep { threads_max: threads.unwrap_or(THREADS_MAX).clamp(1, THREADS_MAX), ..self }
     }
 
-    /// Calls `work` for every piece, on several threads, and returns its results in the order of the
-    /// pieces. `open` opens a file for reading. The first error ends the sweep.
+    /// Calls `work` for every piece, on several threads, and returns the results in the order of
+    /// the pieces. `open` opens a file for reading. The first error ends the sweep.
     pub(super) fn run<T: Send>(
         &self,
         open: &Open<'_>,
@@ -74,7 +74,7 @@ impl<'a> Sweep<'a> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.min(self.threads_max).min(self.layout.pieces() as usize);
         if threads <= 1 {
-            // Thousands of small contents need no thread each.
+            // Run on this thread: thousands of small contents need no thread each.
             let results = self.work_off(open, &work)?;
             return Ok(results.into_iter().map(|(_, result)| result).collect());
         }
@@ -90,7 +90,7 @@ impl<'a> Sweep<'a> {
         Ok(results.into_iter().map(|(_, result)| result).collect())
     }
 
-    /// What one thread does: pieces as they come, until none is left.
+    /// The work of one thread: takes pieces until none is left.
     fn work_off<T>(
         &self,
         open: &Open<'_>,
@@ -117,11 +117,11 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// What one thread reads with.
+/// Reads files for one thread.
 pub(super) struct Reader<'a> {
     sweep: &'a Sweep<'a>,
     open: &'a Open<'a>,
-    /// The file read last, which is most often the next one too.
+    /// The file read last. The next read is most often from the same file.
     last: Option<(usize, File)>,
     buffer: Vec<u8>,
 }

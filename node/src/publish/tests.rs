@@ -18,7 +18,7 @@ use super::*;
 const KIB: usize = 1024;
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Bytes that repeat nowhere nearby.
+/// Bytes that do not repeat within a short distance.
 fn bytes(seed: u32, length: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(2_654_435_761) | 1;
     let mut next = || {
@@ -30,7 +30,7 @@ fn bytes(seed: u32, length: usize) -> Vec<u8> {
     std::iter::repeat_with(&mut next).take(length).collect()
 }
 
-/// A folder with files of every kind of length, nested.
+/// A nested folder with files of all kinds of lengths.
 fn folder() -> (TempDir, PathBuf) {
     let outer = TempDir::new().unwrap();
     let folder = outer.path().join("content");
@@ -106,7 +106,8 @@ fn links_and_special_files_are_left_out_and_reported() {
     assert_eq!(after.left_out.of(Reason::Special), 3);
 }
 
-/// A folder with two files for everybody, and around them what is not, at every depth.
+/// A folder with two files for everybody. Around them, at every depth, are files that are not for
+/// everybody.
 fn folder_with_secrets() -> (TempDir, PathBuf) {
     let outer = TempDir::new().unwrap();
     let folder = outer.path().join("project");
@@ -190,7 +191,7 @@ fn a_file_written_to_with_its_old_time_set_again_is_noticed() {
         std::os::unix::fs::FileExt::write_all_at(&file, b"other", 0).unwrap();
         file.set_modified(modified).unwrap();
     };
-    // Older than the clock's last tick, so that the change shows.
+    // The change shows only if the file is older than the clock's last tick, so try repeatedly.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let once = std::sync::Once::new();
@@ -406,7 +407,7 @@ fn damage_is_found_and_told_by_file() {
     fs::remove_file(find("file-1")).unwrap();
     fs::remove_file(find("file-0")).unwrap();
     fs::OpenOptions::new().write(true).open(find("file-307207")).unwrap().set_len(2 * piece as u64).unwrap();
-    // The same bytes behind a link are not the file.
+    // The same bytes behind a link do not count as the file.
     fs::rename(find("file-16385"), outer.path().join("moved")).unwrap();
     symlink(outer.path().join("moved"), find("file-16385")).unwrap();
 

@@ -1,8 +1,9 @@
-//! What the `.torrent` of a content is called.
+//! The file name of a content's `.torrent`.
 
 use nearcast_core::paths::{NAME_BYTES_MAX, stand_in};
 
-/// `NAME.torrent`; for a name that is too long for that, one made of its stand-in, which no other name has.
+/// `NAME.torrent`. If that is too long, the name is made from the stand-in of `name`, which no
+/// other name has.
 pub fn torrent_name(name: &str) -> String {
     let beside = format!("{name}.torrent");
     match beside.len() <= NAME_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! Checking files on disk against a manifest.
+//! Checks files on disk against a manifest.
 
 use std::{
     fmt, io,
@@ -19,20 +19,20 @@ use super::{
     sweep::{Interrupted, Reader, Sweep},
 };
 
-/// What is there.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyReport {
-    /// Runs that lie where they should and match. Of a piece that does not match, none is counted:
-    /// which of its runs is bad cannot be told from the manifest alone.
+    /// Runs that are in place and match. Of a piece that does not match, no run is counted: the
+    /// manifest alone does not tell which of its runs is bad.
     pub have: RunSet,
-    /// Files that are not complete, in the order of the content; empty if all is well.
+    /// Files that are not complete, in the order of the content. Empty if all are complete.
     pub bad_files: Vec<BadFile>,
 }
 
-/// A file that is not what the manifest says.
+/// A file that does not match the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadFile {
-    /// Where it should be, below the folder that was looked at.
+    /// Its path, below the checked folder.
     pub path: RelativePath,
     /// What is wrong.
     pub fault: FileFault,
@@ -41,29 +41,30 @@ pub struct BadFile {
 /// What is wrong with a file on disk.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
-    /// Not there, or no regular file.
+    /// The file is not there, or is no regular file.
     #[error("is missing")]
     Missing,
-    /// There, shorter or longer. What matches is counted all the same.
+    /// The file is shorter or longer. Its matching runs are counted all the same.
     #[error("has {found} bytes instead of {expected}")]
     WrongSize {
-        /// What the manifest says, in bytes.
+        /// Length by the manifest, in bytes.
         expected: u64,
-        /// What is there, in bytes.
+        /// Length on disk, in bytes.
         found: u64,
     },
-    /// There, with other bytes.
+    /// The file has the right length but other bytes.
     #[error("is damaged in {damage}")]
     Corrupt {
-        /// Where.
+        /// The damaged ranges.
         damage: Damage,
     },
 }
 
-/// Ranges of bytes that are told; more are counted.
+/// Byte ranges listed, at most. The rest are only counted.
 const RANGES_MAX: usize = 8;
 
-/// Where in a file wrong bytes lie: in pieces, as what is smaller has no hash to compare with.
+/// Where in a file wrong bytes lie. Ranges consist of whole pieces, because smaller parts have no
+/// hash to compare with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Damage {
     ranges: Vec<Range<u64>>,
@@ -85,18 +86,19 @@ impl Damage {
         }
     }
 
-    /// The first of them, in order, each as long as can be: from the first byte to the one after the last.
+    /// The first ranges, in order, adjacent ones merged. A range starts at its first byte and ends
+    /// after its last.
     pub fn ranges(&self) -> &[Range<u64>] {
         &self.ranges
     }
 
-    /// Bytes in all of them.
+    /// Bytes in all damaged ranges.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 }
 
-/// `bytes 0-262143 and 524288-786431`: counted from 0, both ends included, as in an HTTP range.
+/// `bytes 0-262143, 524288-786431`: counted from 0, both ends included, as in an HTTP range.
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let range = |range: &Range<u64>| format!("{}-{}", range.start, range.end.saturating_sub(1));
@@ -108,7 +110,7 @@ impl fmt::Display for Damage {
     }
 }
 
-/// The check could not be finished.
+/// Why the check could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// A file or folder is there but cannot be read.
@@ -119,23 +121,24 @@ pub enum VerifyError {
         /// What the system said.
         source: io::Error,
     },
-    /// As asked.
+    /// The caller cancelled it.
     #[error("stopped before everything was checked")]
     Cancelled,
 }
 
-/// What was found of a file before it is hashed.
+/// What was found of a file before hashing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OnDisk {
     Missing,
     Bytes(u64),
 }
 
-/// Hashes every file of a content below `root`, the folder that holds the file or folder named like
-/// the content. `progress` and `cancelled` are as in [`publish`](super::publish). No link is followed.
+/// Hashes every file of a content below `root`, the folder that contains the content's file or
+/// folder. `progress` and `cancelled` are as in [`publish`](super::publish). No link is followed.
 ///
 /// # Errors
-/// If `root` or a file cannot be read. Missing and damaged files are no errors but the result.
+/// If `root` or a file cannot be read. Missing and damaged files are no errors; they are in the
+/// report.
 pub fn verify_data(
     manifest: &Manifest,
     root: &Path,
@@ -146,7 +149,7 @@ pub fn verify_data(
     verify_in(&folder, manifest, None, progress, cancelled)
 }
 
-/// As [`verify_data`], below an open folder, on so many threads at most.
+/// Like [`verify_data`], below an open folder, on at most `threads` threads. `None`: the default.
 ///
 /// # Errors
 /// If a file cannot be read.
@@ -178,7 +181,8 @@ pub fn verify_in(
     Ok(VerifyReport { have, bad_files })
 }
 
-/// Where a file lies, and how long it is. A disk that cannot have its name has it under a stand-in.
+/// Where a file lies, and how long it is. On a disk that cannot have its name, it lies under a
+/// stand-in name.
 fn find(
     manifest: &Manifest,
     folder: &Folder,
@@ -226,7 +230,7 @@ fn good_pieces(
         }
         match reader.piece_hash(piece) {
             Ok(hash) => Ok(hash == *manifest.piece_hash(piece)),
-            // Cut off or removed since we looked.
+            // The file was cut off or removed since we looked.
             Err(Interrupted::Io { source, .. }) if is_gone(&source) => Ok(false),
             Err(interrupted) => Err(interrupted),
         }

@@ -1,4 +1,4 @@
-//! Finding what is to be published: below a descriptor, and without following a link.
+//! Finds the files to publish, from a descriptor and without following links.
 
 use std::{
     ffi::OsStr,
@@ -20,29 +20,30 @@ use super::{
     stamp::Stamp,
 };
 
-/// Entries of all folders of one content together, whether they are published or not: bounds the time that a
-/// folder of millions of hidden names takes.
+/// Entries of all folders of one content together, at most, whether published or not. This bounds
+/// the time that a folder of millions of hidden names takes.
 const ENTRIES_MAX: usize = 4 * FILES_MAX as usize;
 
-/// Something a walk comes by. Paths begin at the folder that the walk began in.
+/// Something that a walk meets. Paths begin at the folder in which the walk began.
 #[derive(Debug)]
 pub enum Seen<'a> {
-    /// A file that is to be published.
+    /// A file to publish.
     File(&'a Path, Stamp),
-    /// Something that is not.
+    /// Something that is left out.
     LeftOut(&'a Path, Reason),
     /// A folder that cannot be read, or is gone.
     Unreadable(&'a Path, io::Error),
-    /// A folder so deep that no content can hold it.
+    /// A folder that is deeper than a content can hold.
     TooDeep(&'a Path),
-    /// There are so many entries that the walk ends here.
+    /// Too many entries; the walk ends here.
     TooMany(&'a Path),
 }
 
-/// Goes through the folder `path` below `top`, and tells of everything in it. The folder itself is not judged.
+/// Walks the folder `path` below `top`, and calls `tell` for everything in it. The folder itself is
+/// not judged.
 ///
 /// # Errors
-/// The first that `tell` returns.
+/// The first error that `tell` returns.
 pub fn walk<E>(
     top: &Folder,
     path: &Path,
@@ -62,7 +63,8 @@ struct Walk<'a, E> {
 }
 
 impl<E> Walk<'_, E> {
-    /// False once there was too much. The depth bounds the recursion, and the descriptors it holds.
+    /// Returns false once there were too many entries. The depth limit bounds the recursion and the
+    /// descriptors it holds.
     fn folder(&mut self, folder: &Folder, path: &Path, depth: usize) -> Result<bool, E> {
         if depth >= PATH_DEPTH_MAX {
             (self.tell)(Seen::TooDeep(path))?;
@@ -98,7 +100,7 @@ impl<E> Walk<'_, E> {
     fn entry(&mut self, folder: &Folder, name: &OsStr, path: &Path, depth: usize) -> Result<bool, E> {
         let (kind, stamp) = match folder.look(Path::new(name)) {
             Ok(seen) => seen,
-            // It went away since it was listed.
+            // It was removed after it was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(error) => {
                 (self.tell)(Seen::Unreadable(path, error))?;
@@ -120,30 +122,30 @@ impl<E> Walk<'_, E> {
     }
 }
 
-/// One file to be published.
+/// One file to publish.
 pub(super) struct Source {
-    /// Where it lies in the content.
+    /// Its path in the content.
     pub path: RelativePath,
-    /// Where it lies in the folder that holds the content.
+    /// Its path in the folder that holds the content.
     pub on_disk: PathBuf,
-    /// What it was when it was found.
+    /// Its state when it was found.
     pub stamp: Stamp,
 }
 
-/// What was found.
+/// The result of a search.
 #[derive(Default)]
 pub(super) struct Found {
     /// In the order of the content.
     pub sources: Vec<Source>,
     pub left_out: LeftOut,
-    /// Secret keys that are published, as everything was asked for.
+    /// Secret keys that are published, because hidden files were asked for.
     pub secrets: LeftOut,
     bad_names: BadNames,
 }
 
-/// Finds the files of the content that lies under `name` in `top`, which is a file or a folder. Each file is
-/// opened, so that one that cannot be read is found before hours of hashing, not after them; and every name that
-/// cannot be published is found, not only the first.
+/// Finds the files of the content under `name` in `top`, which is a file or a folder. Opens each
+/// file, so that an unreadable one is found before hours of hashing, not after them. Collects every
+/// name that cannot be published, not only the first.
 pub(super) fn find(
     top: &Folder,
     name: &OsStr,
@@ -244,7 +246,8 @@ impl Found {
     }
 }
 
-/// What a file that was there when we looked cannot be opened for: it may have been replaced since.
+/// Maps the error of opening a file that was there when we looked: the file may have been replaced
+/// since.
 pub(super) fn error_of_opening(full: &Path, error: io::Error) -> PublishError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound | io::ErrorKind::InvalidInput => {

@@ -1,5 +1,6 @@
-//! Writing small files so that they are whole or not there: beside their place, under a name nobody can guess,
-//! made durable, and renamed. Whoever watches the folder never sees half of one.
+//! Writes small files so that each is either whole or not there. A file is written beside its place
+//! under an unguessable name, made durable, and renamed. A program that watches the folder never
+//! sees half a file.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,24 +14,25 @@ use rustix::fs::{AtFlags, Mode, OFlags, fsync, openat, renameat, syncfs, unlinka
 
 use super::folder::{Folder, Kind};
 
-/// How the names begin and end under which files are written before they have their own.
+/// How the temporary names of files begin and end.
 const TEMPORARY_BEGINS: &str = ".nearcast-";
 const TEMPORARY_ENDS: &str = ".tmp";
 /// 64 random bits, in hexadecimal.
 const TEMPORARY_DIGITS: usize = 16;
-/// Before it is given up: another file having a name of 64 random bits means that somebody plays with us.
+/// Tries to find a free temporary name. A taken name of 64 random bits means that somebody tampers
+/// with the folder.
 const TRIES_MAX: u32 = 8;
-/// Up to so many files are made durable one by one. For more, one call has the whole file system written, which
-/// costs about as much as a few files do.
+/// Up to this many files are made durable one by one. For more, one call writes the whole file
+/// system, which costs about as much as a few files.
 const FSYNCS_MAX: usize = 16;
-/// What is younger may be in use by another process.
+/// A younger temporary file may be in use by another process.
 const LEFTOVER_AGE_MIN: Duration = Duration::from_secs(600);
 
-/// Writes a file beside its place and renames it, durably. What was there is replaced, and if it is a link, the
-/// link is, not what it leads to.
+/// Writes a file beside its place and renames it, durably. An existing file is replaced. An
+/// existing link is replaced itself; its target stays as it is.
 ///
 /// # Errors
-/// What the system said; then what was there still is.
+/// Any error of the system. The existing file is then still there.
 pub fn replace_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let folder = Folder::open(parent.unwrap_or(Path::new(".")))?;
@@ -39,16 +41,17 @@ pub fn replace_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 impl Folder {
-    /// As [`replace_file`], in this folder.
+    /// Like [`replace_file`], in this folder.
     ///
     /// # Errors
-    /// What the system said; then what was there still is.
+    /// Any error of the system. The existing file is then still there.
     pub fn replace_file(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
         let written = self.replace_files(&[(name.to_owned(), bytes.to_vec())]);
         written.into_iter().next().unwrap_or(Ok(()))
     }
 
-    /// The same for many files at once, which costs little more than one. What became of each, in their order.
+    /// Like [`Folder::replace_file`] for many files at once, which costs little more than one.
+    /// Returns the outcome of each file, in order.
     pub fn replace_files(&self, files: &[(OsString, Vec<u8>)]) -> Vec<io::Result<()>> {
         let one_by_one = files.len() <= FSYNCS_MAX;
         let written: Vec<_> =
@@ -64,33 +67,35 @@ impl Folder {
         };
         let renamed: Vec<io::Result<()>> = written.into_iter().zip(files).map(rename).collect();
         if renamed.iter().any(Result::is_ok) {
-            // Some file systems have nothing to sync in a folder, and say it so. Whatever else they say, the files
-            // have their names; a power failure may take the names, and then they are written anew.
+            // Some file systems have nothing to sync in a folder, and return an error. After any
+            // error, the files still have their names. A power failure may undo the renames; then
+            // the files are written anew.
             let _ = fsync(self.handle());
         }
         renamed
     }
 
-    /// Asks whether `bytes` could be written now, without leaving anything.
+    /// Checks whether `bytes` bytes could be written now. Leaves nothing behind.
     ///
     /// # Errors
-    /// Why not: the folder is not ours to write to, or there is no room.
+    /// If we may not write to the folder, or there is no room.
     pub fn check_room(&self, bytes: u64) -> io::Result<()> {
         let (temporary, file) = self.make_temporary()?;
         let reserve = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes.max(1));
         self.discard(&temporary);
         match reserve {
-            // Not every file system can reserve; they say so when it is written.
+            // Some file systems cannot reserve room. They report a full disk only when it is
+            // written.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => Ok(()),
             reserved => Ok(reserved?),
         }
     }
 
-    /// Removes what a process that was killed left: files of our user, under names that only we give, that nobody
-    /// wrote to for a while. How many there were.
+    /// Removes temporary files that a killed process left: files of our user, under names that only
+    /// we use, not written to for a while. Returns how many were removed.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// If the folder cannot be read.
     pub fn remove_leftovers(&self, now: SystemTime) -> io::Result<usize> {
         let mut removed = 0;
         let names = self.entries()?.filter_map(|entry| Some(entry.ok()?.name));
@@ -118,7 +123,8 @@ impl Folder {
         }
     }
 
-    /// A file of its own: neither one that is there nor what a planted link leads to.
+    /// Makes a new temporary file. It never opens an existing file, nor the target of a planted
+    /// link.
     fn make_temporary(&self) -> io::Result<(OsString, File)> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for _ in 0..TRIES_MAX {
@@ -134,12 +140,12 @@ impl Folder {
     }
 
     fn discard(&self, name: &OsStr) {
-        // What led here is the error to tell.
+        // Report the earlier error, not this one.
         let _ = unlinkat(self.handle(), name, AtFlags::empty());
     }
 }
 
-/// Whether a name is one that we give to a file before it has its own, today or in the first releases
+/// Whether a name is one of our temporary names, of today or of the first releases
 /// (`.NAME.torrent.PID.tmp`).
 pub(super) fn is_temporary(name: &OsStr) -> bool {
     let Some(inner) = name.to_str().and_then(|name| name.strip_suffix(TEMPORARY_ENDS)) else { return false };
@@ -172,7 +178,7 @@ mod tests {
         fs::create_dir(&root).unwrap();
         fs::write(&victim, "precious").unwrap();
         symlink(&victim, root.join("film.torrent")).unwrap();
-        // What the first releases would have opened.
+        // The first releases would have opened this link.
         symlink(&victim, root.join(format!(".film.torrent.{}.tmp", std::process::id()))).unwrap();
         replace_file(&root.join("film.torrent"), b"new").unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"precious");

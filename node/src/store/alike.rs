@@ -1,10 +1,14 @@
-//! Names that this disk cannot have: those that are two for a manifest and one for the disk (`A` and `a`, `ß` and `ss`,
-//! `é` written in two ways), and those that it refuses (`a:b`, or one that is too long for it). Which names these are
-//! differs from file system to file system, and from folder to folder even. So nobody's table is asked but the disk at
-//! hand: all names are made there once, in a folder of our own, as empty files. A file whose name cannot be made gets a
-//! stand-in, which follows from its name alone, so that every later run finds it there.
+//! Names that this disk cannot have. There are two kinds. Some names are distinct in the manifest
+//! but one and the same on the disk (`A` and `a`, `ß` and `ss`, `é` written in two ways). Other
+//! names the disk refuses (`a:b`, or a name that is too long).
 //!
-//! That is only done where a disk takes two names for one at all, or refuses one of a few; small files tell that.
+//! Which names these are differs from file system to file system, and even from folder to folder.
+//! So we use no table but ask the disk at hand: all names are made there once, in a folder of our
+//! own, as empty files. A file whose name cannot be made gets a stand-in name. The stand-in follows
+//! from the file's name alone, so every later run finds the file under the same stand-in.
+//!
+//! This full trial runs only on a disk that folds names or refuses one of a few. A few small probe
+//! files tell whether the disk does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,42 +23,43 @@ use nearcast_core::{
 
 use super::folder::Folder;
 
-/// The folder of the names that are tried, in the state's folder.
+/// The folder for the names that are tried, inside the state's folder.
 const TRIED: &str = "names";
-/// A name that is lower case, and composed: `aé`. And what a disk that folds takes for the same.
+/// A lower-case, composed name: `aé`. The names after it are the same for a disk that folds.
 const PROBE: &str = "a\u{e9}";
 const FOLDED: [&str; 3] = ["A\u{e9}", "ae\u{301}", "A\u{c9}"];
 
-/// Two files that would be one, whatever they are called.
+/// A file for which the disk has no free name, and the file before it in the manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Alike {
     pub(super) one: String,
     pub(super) other: String,
 }
 
-/// Files that lie somewhere else than their names say, as their names cannot be on this disk.
+/// Files stored under another name, because this disk cannot have their own.
 pub(super) type Renamed = BTreeMap<FileIndex, RelativePath>;
 
-/// What came of making a name.
+/// Outcome of making a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tried {
-    /// It is there now.
+    /// The name is there now.
     New,
-    /// Something is there already, which is the same for this disk.
+    /// Something lies there already, under a name that the disk takes for the same.
     Taken,
-    /// The disk takes no such name.
+    /// The disk does not accept such a name.
     Refused,
 }
 
-/// A disk on which names are tried.
+/// A disk on which names are tried out.
 pub(super) trait Ground {
-    /// Makes an empty file of this path, and its folders.
+    /// Makes an empty file at this path, and its folders.
     fn make(&mut self, path: &[&str]) -> io::Result<Tried>;
-    /// Removes what was made.
+    /// Removes everything that was made.
     fn clear(&mut self) -> io::Result<()>;
 }
 
-/// Where the files lie that cannot lie at their own place on this disk; or two for which there is none.
+/// Finds the files that cannot have their own place on this disk, and where they lie instead. The
+/// inner error: a file has no free stand-in either.
 pub(super) fn find(manifest: &Manifest, ground: &mut impl Ground) -> io::Result<Result<Renamed, Alike>> {
     let mut renamed = Renamed::new();
     if !folds(ground)? && !refuses(manifest, ground)? {
@@ -94,7 +99,8 @@ fn make(ground: &mut impl Ground, path: &RelativePath) -> io::Result<Tried> {
     ground.make(&components)
 }
 
-/// Whether the disk refuses a name of the content: one of each kind that some disks refuse is tried, and the longest.
+/// Whether the disk refuses a name of the content. Tries one name of each kind that some disks
+/// refuse, and the longest name.
 fn refuses(manifest: &Manifest, ground: &mut impl Ground) -> io::Result<bool> {
     let (mut kinds, mut suspects, mut longest) = (BTreeSet::new(), Vec::new(), manifest.name());
     let inside = manifest.files().iter().flat_map(|file| file.path.components());
@@ -117,7 +123,7 @@ fn refuses(manifest: &Manifest, ground: &mut impl Ground) -> io::Result<bool> {
     Ok(refused)
 }
 
-/// Whether the disk takes some names for others.
+/// Whether the disk takes different names for one.
 fn folds(ground: &mut impl Ground) -> io::Result<bool> {
     ground.make(&[PROBE])?;
     for name in FOLDED {
@@ -130,23 +136,23 @@ fn folds(ground: &mut impl Ground) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Removes from a state's folder what a run that was killed meanwhile has left there.
+/// Removes from a state's folder the trial names that a killed run left there.
 pub(super) fn forget(state: &Folder) {
     drop(Disk { state });
 }
 
-/// The disk below the folder of the state.
+/// The disk below the state's folder.
 pub(super) struct Disk<'a> {
     pub(super) state: &'a Folder,
 }
 
 #[cfg(test)]
 thread_local! {
-    /// Set while this thread's disk takes upper case for lower case.
+    /// Set while this thread's disk folds upper case to lower case.
     static FOLDS_CASE: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Does something with a disk that folds case.
+/// Runs `does` with a disk that folds case.
 #[cfg(test)]
 pub(super) fn with_folding<T>(does: impl FnOnce() -> T) -> T {
     FOLDS_CASE.set(true);
@@ -176,13 +182,14 @@ impl Ground for Disk<'_> {
         }
     }
 
-    /// Nothing but what was made here lies below the state's folder, and no link is followed.
+    /// The state's folder contains only what was made here, and no link is followed.
     fn clear(&mut self) -> io::Result<()> {
         self.state.remove_tree(TRIED)
     }
 }
 
-/// How file systems say that they take no such name. That it is not there, some say of a name that they cannot look up.
+/// Whether the error means that the file system does not accept the name. Some file systems say
+/// "not found" of a name that they cannot look up.
 fn is_refusal(error: &io::Error) -> bool {
     let by_kind = matches!(
         error.kind(),
@@ -193,7 +200,7 @@ fn is_refusal(error: &io::Error) -> bool {
 
 impl Drop for Disk<'_> {
     fn drop(&mut self) {
-        // The state's folder stays then, with empty files in it.
+        // On failure the state's folder stays, with empty files in it.
         if let Err(error) = self.clear() {
             tracing::debug!(%error, "names that were tried stay");
         }
@@ -206,7 +213,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk that takes `fold(path)` for the path, and refuses what has this in it.
+    /// A disk that stores `path` as `fold(path)`, and refuses paths that contain `refused`.
     struct Folding {
         fold: fn(&str) -> String,
         refused: char,
@@ -255,7 +262,7 @@ mod tests {
         path.to_lowercase().replace('ß', "ss").replace('ſ', "s")
     }
 
-    /// Where the files lie that do not lie at their own place, by their own paths.
+    /// The renamed files: from their own path to the path of the stand-in.
     fn found(paths: &[&str], fold: fn(&str) -> String, refused: char) -> BTreeMap<String, String> {
         let manifest = manifest(paths);
         let mut disk = Folding { fold, refused, made: BTreeSet::new() };

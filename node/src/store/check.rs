@@ -1,5 +1,5 @@
-//! Hashing what is on disk already, on every core: each thread takes the next piece, reads it run by
-//! run, and says which runs are right. Memory is one run a thread.
+//! Hashes what is on disk already, on every core. Each thread takes the next piece, reads it run by
+//! run, and reports which runs are right. Memory: one run a thread.
 
 use std::{
     collections::BTreeMap,
@@ -22,13 +22,14 @@ use nearcast_core::{
 
 use super::medium::Medium;
 
-/// Pieces judged but not yet counted, at most.
+/// Verdicts that wait to be counted, at most.
 const VERDICTS_MAX: usize = 64;
 
-/// Trees of pieces that are not whole, by which their runs can be judged one by one.
+/// Hash trees of pieces that are not whole. With them the runs of such a piece are judged one by
+/// one.
 pub(crate) type Trees = BTreeMap<PieceIndex, PieceTree>;
 
-/// What there is to hash, and how.
+/// What to hash, and how.
 pub(crate) struct Check<'a> {
     pub(crate) manifest: &'a Manifest,
     pub(crate) medium: &'a dyn Medium,
@@ -42,11 +43,11 @@ struct Verdict {
 }
 
 impl Check<'_> {
-    /// The runs that are right; none if it was cancelled. `progress` is told bytes done and in total.
-    /// What is missing or too short is simply not right.
+    /// Returns the runs that are right. `None`: it was cancelled. `progress` gets the bytes done
+    /// and the bytes in total. A run that is missing or too short counts as not right.
     ///
     /// # Errors
-    /// The first error that reading met.
+    /// The first error met while reading.
     pub(crate) fn run(
         &self,
         progress: &dyn Fn(u64, u64),
@@ -121,7 +122,8 @@ impl Check<'_> {
     }
 }
 
-/// The root of a run as it is on disk, its bytes in `buffer`; none if the file ends before it or is gone.
+/// Reads a run into `buffer` and returns its root. `None`: the file ends before the run does, or is
+/// gone.
 pub(crate) fn read_root(
     manifest: &Manifest,
     medium: &dyn Medium,
@@ -137,7 +139,7 @@ pub(crate) fn read_root(
     }
 }
 
-/// Whether an error says that the bytes are not there, rather than that they cannot be reached.
+/// Whether an error says that the bytes are not there, as opposed to unreachable.
 pub(crate) fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::NotFound)
 }

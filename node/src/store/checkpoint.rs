@@ -1,5 +1,5 @@
-//! Making durable what was written, and saying so on disk: data, then journal, then have-map, then
-//! the names of files that are whole.
+//! Makes durable what was written, and records it on disk. Order: data, then journal, then
+//! have-map, then the names of whole files.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -20,7 +20,7 @@ use super::{
     resume::Resume,
 };
 
-/// Runs by file that one checkpoint makes durable.
+/// Runs that one checkpoint makes durable, by file.
 type Batch = BTreeMap<FileIndex, Vec<RunIndex>>;
 
 impl DiskStore {
@@ -57,12 +57,14 @@ impl DiskStore {
     }
 
     /// Makes everything durable, gives every file its own name, and removes the resume state.
-    /// Answers the file or folder. Files that somebody put there meanwhile are not replaced.
+    /// Returns the path of the file or folder. A file that another program put there meanwhile is
+    /// not replaced.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if selected runs are not held; [`StoreError::InTheWay`] if a file could not get its name,
-    /// and [`StoreError::Edited`] if what its user changed is missing, once all others have their names. On any error the
-    /// resume state stays.
+    /// [`StoreError::Missing`] if selected runs are not held. [`StoreError::InTheWay`] if a file
+    /// could not get its name; [`StoreError::Edited`] if runs of a file that its user changed are
+    /// missing. Both come only after all other files have their names. On any error the resume
+    /// state stays.
     pub(crate) fn finish(&self) -> Result<PathBuf, StoreError> {
         if let Some(failure) = self.make_durable()?.failure {
             return Err(failure);
@@ -98,7 +100,7 @@ impl DiskStore {
         Ok(target)
     }
 
-    /// Leaves nothing behind of a download that holds nothing: there is nothing to continue.
+    /// Removes all traces of a download that holds no run: there is nothing to continue.
     pub(crate) fn clean_up_if_empty(&self) -> Result<(), StoreError> {
         let mut resume = locked(&self.resume);
         if resume.is_none() || !self.have().is_empty() {
@@ -106,7 +108,7 @@ impl DiskStore {
         }
         let io_error = |error| StoreError::from_io(self.target(), error);
         if !self.medium.discard().map_err(io_error)? {
-            // Without its state, what lies there would be taken for somebody else's.
+            // Without the state, the next run would take the files that stay for another program's.
             return Ok(());
         }
         self.medium.let_go();
@@ -122,7 +124,8 @@ impl DiskStore {
         all.filter(wanted).collect()
     }
 
-    /// Notes that the content is complete, for a quick answer next time. Not worth failing for.
+    /// Notes that the content is complete, so that the next `get` returns quickly. A failure is
+    /// only logged.
     pub(super) fn write_receipt(&self) {
         let Some(place) = &self.receipt else { return };
         let mut receipt = Receipt::default();
@@ -136,7 +139,7 @@ impl DiskStore {
         }
     }
 
-    /// None if there is nothing to write down.
+    /// Takes the unsynced runs out of the ledger. `None`: there is nothing to write down.
     fn take_unsynced(&self) -> Option<Batch> {
         let mut ledger = locked(&self.ledger);
         let since = ledger.unsynced_since.take();
@@ -156,8 +159,8 @@ impl DiskStore {
         }
     }
 
-    /// A failed sync leaves pages that look written and are not: whatever went to that file since the
-    /// last good sync counts as missing, including what was written while the sync ran.
+    /// Gives up all runs written to a file since its last good sync, including those written while
+    /// the sync ran. After a failed sync, pages look written that are not.
     fn give_up(&self, batch: &mut Batch, file: FileIndex) -> Vec<RunIndex> {
         let mut ledger = locked(&self.ledger);
         ledger.failed_syncs = ledger.failed_syncs.saturating_add(1);
@@ -166,8 +169,8 @@ impl DiskStore {
         runs.into_iter().filter(|&run| ledger.forget(run)).collect()
     }
 
-    /// Writes down what is durable now, and answers which runs became so. Nothing in memory changes
-    /// before the disk has it.
+    /// Writes down what is durable now, and returns the runs that became durable. Memory changes
+    /// only after the disk has it.
     fn record(&self, resume: Option<&mut Resume>, batch: &Batch) -> Result<Vec<RunIndex>, StoreError> {
         let (new, noted, durable) = self.compose(batch);
         if let Some(resume) = resume {
@@ -179,7 +182,7 @@ impl DiskStore {
         let mut ledger = locked(&self.ledger);
         ledger.unnoted.retain(|run| !noted.contains(run));
         for &run in &new {
-            // Found rotten meanwhile? Then it stays out, and the next checkpoint says so.
+            // A run that was found rotten meanwhile stays out; the next checkpoint records that.
             if ledger.have.contains(run) {
                 ledger.durable.insert(run);
             }
@@ -187,10 +190,11 @@ impl DiskStore {
         Ok(new)
     }
 
-    /// Runs that become durable, older ones whose proof is to be noted, and the have-map to be written.
+    /// Returns the runs that become durable, older runs whose proof is to be noted, and the
+    /// have-map to write.
     fn compose(&self, batch: &Batch) -> (Vec<RunIndex>, BTreeSet<RunIndex>, RunSet) {
         let ledger = locked(&self.ledger);
-        // A run that was written a second time since (it had rotted) waits for the next sync.
+        // A run that was written again meanwhile, because it had rotted, waits for the next sync.
         let again: BTreeSet<RunIndex> = ledger.unsynced.values().flatten().copied().collect();
         let runs = batch.values().flatten().copied();
         let new: Vec<RunIndex> =
@@ -220,7 +224,8 @@ impl DiskStore {
         runs.filter_map(|&run| self.proof_record(&ledger, durable, run)).collect()
     }
 
-    /// The record without which `run` could not be served after a restart; none if it will do without.
+    /// The record without which `run` could not be served after a restart. `None`: `run` needs no
+    /// record.
     fn proof_record(&self, ledger: &Ledger, durable: &RunSet, run: RunIndex) -> Option<Record> {
         let span = self.manifest.layout().run(run);
         if proof_length(self.manifest.layout(), run) == 0 || self.is_whole_piece(span.piece, durable) {
@@ -229,7 +234,7 @@ impl DiskStore {
         proof_record(ledger, run, span.piece, span.index_in_piece)
     }
 
-    /// Everything that a fresh journal must hold.
+    /// All proofs that a fresh journal must hold.
     pub(super) fn all_proofs(&self) -> Vec<Record> {
         let layout = self.manifest.layout();
         let ledger = locked(&self.ledger);
@@ -240,7 +245,8 @@ impl DiskStore {
         held.filter_map(|run| self.proof_record(&ledger, &durable, run)).collect()
     }
 
-    /// What the checkpoint achieved; trees of pieces that became whole move to the shared cache.
+    /// Counts what the checkpoint achieved. Moves the trees of pieces that became whole to the
+    /// shared cache.
     fn count(&self, batch: &Batch, new: &[RunIndex], outcome: &mut Durable) {
         let layout = self.manifest.layout();
         let mut ledger = locked(&self.ledger);
@@ -264,7 +270,7 @@ impl DiskStore {
         let mut named = 0_u32;
         for file in files {
             match self.name(file) {
-                // The others go on; this is told in the end.
+                // The other files go on. `finish` reports this error.
                 Err(StoreError::InTheWay { .. }) => continue,
                 other => other?,
             }
@@ -274,7 +280,7 @@ impl DiskStore {
         Ok(named)
     }
 
-    /// Gives a whole file its name.
+    /// Gives a whole file its own name.
     fn name(&self, file: FileIndex) -> Result<(), StoreError> {
         let written = self.medium.fit(file).and_then(|()| self.medium.stamp(file)).ok();
         match self.medium.complete(file) {
@@ -303,9 +309,9 @@ impl DiskStore {
         runs.all(|run| layout.run_index(run).is_some_and(|run| set.contains(run)))
     }
 
-    /// Starts the resume state of a download that begins or goes on. If runs were found by hashing,
-    /// whatever state is there stays until they are durable: a crash before that means hashing again,
-    /// not fetching again.
+    /// Starts the resume state of a new or continued download. If hashing found runs, the old state
+    /// on disk stays until those runs are durable. A crash before that costs hashing again, not
+    /// fetching again.
     pub(super) fn start_resume(&self, mut resume: Resume, finished: Vec<Record>) -> Result<(), StoreError> {
         let records = [self.all_proofs(), finished].concat();
         let found_by_hashing = !locked(&self.ledger).unsynced.is_empty();

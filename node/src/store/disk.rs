@@ -1,11 +1,14 @@
 //! One content on disk.
 //!
-//! Invariants: a run is held only after all of its verified bytes were written; it is durable only
-//! after its file was synced since; bytes leave only if this process verified them on the way out,
-//! or at most ten minutes ago, and only if its file did not change since; a file that is being written is ours alone.
+//! Invariants:
+//! - A run is held only after all of its verified bytes were written.
+//! - A run is durable only after its file was synced since the run was written.
+//! - Bytes leave only if this process verified them on the way out or at most ten minutes ago, and
+//!   only if the file did not change since.
+//! - Only we write to a file that is not complete.
 //!
-//! Locks, always taken in this order: `resume` (one checkpoint at a time), `repairs` (one repair of a whole file at a
-//! time), `ledger` (short, never across a disk call).
+//! Locks, always taken in this order: `resume` (one checkpoint at a time), `repairs` (one repair of
+//! a whole file at a time), `ledger` (short, never held across a disk call).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,29 +34,30 @@ use super::{
     medium::Medium, receipt::ReceiptPlace, resume::Resume, seen::Look,
 };
 
-/// How long verified bytes on disk are believed without hashing them again.
+/// How long verified bytes on disk are trusted without hashing them again.
 const VERIFIED_FOR: Duration = Duration::from_secs(600);
-/// A checkpoint is due when so much is not durable,
+/// A checkpoint is due when this many bytes are not durable.
 const UNSYNCED_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// or when something has been so for this long.
+/// A checkpoint is also due when something has not been durable for this long.
 const UNSYNCED_FOR_MAX: Duration = Duration::from_secs(2);
-/// Trees of whole pieces kept for proofs, all stores of the process together.
+/// Trees of whole pieces kept for proofs, in bytes, for all stores of the process together.
 const TREES_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// One content on disk: a download, or a seed.
+/// One content on disk: a download or a seed.
 pub(crate) struct DiskStore {
     pub(super) key: u64,
     pub(super) manifest: Arc<Manifest>,
     pub(super) medium: Box<dyn Medium>,
-    /// A seed's data is only ever read.
+    /// Set for a seed: its data is only read.
     pub(super) read_only: bool,
-    /// The selected files; none = all.
+    /// The selected files. `None`: all.
     pub(super) selected: Option<BTreeSet<FileIndex>>,
     pub(super) receipt: Option<ReceiptPlace>,
-    /// None once complete.
+    /// `None`: the download is complete, or the content is a seed.
     pub(super) resume: Mutex<Option<Resume>>,
     pub(super) ledger: Mutex<Ledger>,
-    /// One repair at a time, so that each knows whether the last change of a file was ours.
+    /// Held during a repair. With one repair at a time, each knows whether the last change of a
+    /// file was ours.
     pub(super) repairs: Mutex<()>,
     opened: Instant,
     rotten_runs: AtomicU64,
@@ -67,22 +71,23 @@ pub(super) struct Ledger {
     pub(super) unsynced: BTreeMap<FileIndex, Vec<RunIndex>>,
     pub(super) unsynced_bytes: u64,
     pub(super) unsynced_since: Option<Instant>,
-    /// Durable runs whose proof must be noted too, because their piece is whole no longer.
+    /// Durable runs whose proof must be noted too, because their piece is no longer whole.
     pub(super) unnoted: BTreeSet<RunIndex>,
-    /// Files that are whole but do not carry their own name yet.
+    /// Files that are whole but do not have their own name yet.
     pub(super) unnamed: BTreeSet<FileIndex>,
-    /// Trees of pieces that are not durable as a whole; those of the others can be made again by hashing.
+    /// Trees of pieces that are not durable as a whole. Other trees can be rebuilt by hashing.
     pub(super) trees: BTreeMap<PieceIndex, PieceTree>,
-    /// Counts failed syncs: a write that overlapped one is done again.
+    /// Number of failed syncs. A write that overlapped a failed sync is done again.
     pub(super) failed_syncs: u64,
-    /// By run: when it was last verified, in seconds since the store was opened, plus one; 0 = never.
-    /// Empty until first used, so that an idle seed stays small.
+    /// By run: when it was last verified, in seconds since the store was opened, plus one. `0`:
+    /// never. Empty until first used, so that an idle seed stays small.
     verified: Vec<u32>,
     /// Whole files, as they looked when their runs were verified.
     pub(super) seen: BTreeMap<FileIndex, FileStamp>,
-    /// Whole files of a download, as they looked when we wrote to them last, or found them right.
+    /// Whole files of a download, as they looked when we last wrote to them or found them right.
     pub(super) finished: BTreeMap<FileIndex, FileStamp>,
-    /// Whole files of a download that their user changed and that are found to differ. Nothing makes them ours again.
+    /// Whole files of a download that their user changed and that were found to differ. They never
+    /// become ours again.
     pub(super) edited: BTreeSet<FileIndex>,
 }
 
@@ -105,14 +110,14 @@ impl Ledger {
         }
     }
 
-    /// Notes a run that is written and waits for its file to be synced.
+    /// Adds a run that is written and waits for its file to be synced.
     pub(super) fn add_unsynced(&mut self, file: FileIndex, run: RunIndex, bytes: u32) {
         self.unsynced.entry(file).or_default().push(run);
         self.unsynced_bytes += u64::from(bytes);
         self.unsynced_since.get_or_insert_with(Instant::now);
     }
 
-    /// The next read of these runs verifies them.
+    /// Makes the next read of these runs verify them.
     pub(super) fn doubt(&mut self, runs: std::ops::Range<u32>) {
         for run in runs {
             if let Some(verified) = self.verified.get_mut(run as usize) {
@@ -121,7 +126,7 @@ impl Ledger {
         }
     }
 
-    /// Takes a run out everywhere.
+    /// Removes a run from every set. Returns whether it was held.
     pub(super) fn forget(&mut self, run: RunIndex) -> bool {
         self.durable.remove(run);
         self.unnoted.remove(&run);
@@ -144,7 +149,7 @@ pub(super) fn whole_trees() -> &'static Mutex<Lru<TreeKey, Arc<PieceTree>>> {
 struct Known {
     /// The run's root and siblings, if its tree is at hand.
     proven: Option<(Hash, Vec<Hash>)>,
-    /// It was verified not long ago.
+    /// The run was verified not long ago.
     fresh: bool,
 }
 
@@ -171,7 +176,7 @@ impl DiskStore {
         &self.manifest
     }
 
-    /// Runs of the selected files: what makes the download complete.
+    /// Runs of the selected files. With all of them the download is complete.
     pub(crate) fn wanted(&self) -> RunSet {
         let layout = self.manifest.layout();
         let Some(selected) = &self.selected else {
@@ -185,7 +190,7 @@ impl DiskStore {
         wanted
     }
 
-    /// The file or folder that the content is, or will be.
+    /// The path of the content's file or folder, now or once complete.
     pub(crate) fn target(&self) -> PathBuf {
         let first = self.manifest.layout().file_index(0).map(|file| self.medium.path(file));
         let depth = match self.manifest.is_single_file() {
@@ -196,20 +201,21 @@ impl DiskStore {
         first.ancestors().nth(depth).map_or_else(PathBuf::new, PathBuf::from)
     }
 
-    /// What is proven of a piece that is not whole: the roots of the runs held are among it.
+    /// What is proven of a piece that is not whole. It includes the roots of the runs held.
     pub(crate) fn known_tree(&self, piece: PieceIndex) -> PieceTree {
         let known = locked(&self.ledger).trees.get(&piece).cloned();
         known.unwrap_or_else(|| PieceTree::new(self.manifest.layout(), piece))
     }
 
-    /// Whether enough was written, or long enough ago, for a [`Store::checkpoint`].
+    /// Whether a [`Store::checkpoint`] is due: enough was written, or something was written long
+    /// enough ago.
     pub(crate) fn checkpoint_due(&self) -> bool {
         let ledger = locked(&self.ledger);
         let long_ago = |since: Instant| since.elapsed() >= UNSYNCED_FOR_MAX;
         ledger.unsynced_bytes >= UNSYNCED_BYTES_MAX || ledger.unsynced_since.is_some_and(long_ago)
     }
 
-    /// Runs that were found not to match their hash any more, since the store was opened.
+    /// Number of runs found not to match their hash any more, since the store was opened.
     pub(crate) fn rotten_runs(&self) -> u64 {
         self.rotten_runs.load(Ordering::Relaxed)
     }
@@ -239,7 +245,8 @@ impl DiskStore {
         StoreError::from_io(self.medium.path(file), source)
     }
 
-    /// Writes until the write did not overlap a failed sync: such a sync may have thrown our pages away.
+    /// Writes again until no failed sync overlapped the write: such a sync may have dropped our
+    /// pages.
     fn write(&self, span: &RunSpan, run: RunIndex, bytes: &[u8]) -> Result<bool, StoreError> {
         loop {
             let before = {
@@ -300,7 +307,7 @@ impl DiskStore {
         }
     }
 
-    /// Reads a run whose tree is not at hand: the whole piece is hashed, once, and its tree kept.
+    /// Reads a run whose tree is not at hand: hashes the whole piece once and keeps its tree.
     fn get_by_piece(
         &self,
         run: RunIndex,
@@ -343,7 +350,8 @@ impl DiskStore {
         locked(whole_trees()).insert((self.key, piece.get()), Arc::new(tree), weight);
     }
 
-    /// Gives up runs whose bytes are wrong. What else is held of the piece stays, and stays provable.
+    /// Gives up runs whose bytes are wrong. The other held runs of the piece stay held and
+    /// provable.
     fn rotten(&self, span: &RunSpan, runs: &[RunIndex]) -> StoreError {
         let path = self.medium.path(span.file);
         let whole = locked(whole_trees()).remove((self.key, span.piece.get()));
@@ -374,7 +382,8 @@ impl DiskStore {
         StoreError::Rotten { path, lost }
     }
 
-    /// The piece is whole no longer: from now on its other runs are proven by this tree.
+    /// Keeps the tree of a piece that is no longer whole. From now on this tree proves its other
+    /// runs.
     fn pin_tree(&self, ledger: &mut Ledger, piece: PieceIndex, tree: Option<Arc<PieceTree>>) {
         let layout = self.manifest.layout();
         if let Some(tree) = tree {
@@ -386,7 +395,8 @@ impl DiskStore {
                 ledger.unnoted.insert(run);
             }
         }
-        // Even with nothing else to note, the have-map on disk now says too much: a checkpoint is due.
+        // A checkpoint is due even with nothing else to note: the have-map on disk now claims too
+        // much.
         ledger.unsynced_since.get_or_insert_with(Instant::now);
     }
 
@@ -411,7 +421,7 @@ impl Store for DiskStore {
         if locked(&self.ledger).have.contains(run) {
             return Ok(Stored::Known);
         }
-        // Before the run is held, so that there is never a held run that cannot be proven.
+        // Before the run is held, so that every held run can be proven.
         self.learn(&span, *verified.root(), verified.proof());
         if !self.write(&span, run, verified.bytes())? {
             return Ok(Stored::Known);
@@ -434,7 +444,8 @@ impl Store for DiskStore {
         if !self.read(&span, buffer)? {
             return Err(self.rotten(&span, &[run]));
         }
-        // Looked at on both sides: what was read in between is of the file that was verified.
+        // The file is looked at before and after the read. If both looks agree, the bytes are of
+        // the file that was verified.
         if !known.fresh || self.look(span.file) != before {
             if subtree_root(buffer, run_leaves(layout, run)) != root {
                 return Err(self.rotten(&span, &[run]));
@@ -462,7 +473,7 @@ impl Store for DiskStore {
 
 impl Drop for DiskStore {
     fn drop(&mut self) {
-        // Nobody took it after it was opened, say.
+        // For example, nobody used the store after it was opened.
         if let Err(error) = self.clean_up_if_empty() {
             tracing::debug!(%error, "an empty state stays");
         }

@@ -1,5 +1,5 @@
-//! A disk that misbehaves as told: it fills up, fails to sync, rots, or keeps writes in a cache that
-//! a power cut empties, in part and in any order.
+//! A disk that misbehaves as told. It fills up, fails to sync, rots, or keeps writes in a cache. A
+//! power cut loses that cache, in part and in any order.
 
 use std::{
     io,
@@ -11,17 +11,18 @@ use nearcast_core::layout::FileIndex;
 
 use super::{DiskStore, folder::FileStamp, locked, medium::Medium};
 
-/// What a disk writes whole or not at all, if it keeps its word.
+/// A disk that keeps its word writes a sector whole or not at all.
 const SECTOR_BYTES: usize = 4096;
 
 /// What is wrong with the disk.
 #[derive(Default)]
 pub(crate) struct Plan {
-    /// Bytes that may still be written before the disk is full; the write that meets the end is torn.
+    /// Bytes that may still be written before the disk is full. The write that reaches the end is
+    /// torn.
     pub(crate) room_bytes: Option<u64>,
-    /// The next sync fails, once, and throws away what it should have synced.
+    /// The next sync fails, once, and loses the writes that it should have synced.
     pub(crate) fail_next_sync: bool,
-    /// Every read comes back with a bit flipped.
+    /// Every read returns one flipped bit.
     pub(crate) flip_reads: bool,
     /// Every read fails.
     pub(crate) fail_reads: bool,
@@ -53,8 +54,8 @@ impl Faulty {
         self.inner.get().expect("set when it was made").as_ref()
     }
 
-    /// The power fails: of what was cached, `choose` says which sectors of each write reached the disk,
-    /// the last of them in part, in an order that `choose` also decides.
+    /// The power fails. `choose` decides which sectors of each cached write reached the disk (the
+    /// last of them in part), and in which order.
     pub(crate) fn cut_power(&self, mut choose: impl FnMut(usize) -> usize) {
         let mut cache = std::mem::take(&mut locked(&self.plan).cache);
         while !cache.is_empty() {

@@ -1,12 +1,16 @@
-//! The files of one content in a folder: `DIR/NAME` for a single file, `DIR/NAME/path…` for several.
-//! A file that is not complete lies beside its place: see [`names`](super::names).
+//! The files of one content in a folder: `DIR/NAME` for a single file, `DIR/NAME/path…` for
+//! several. A file that is not complete lies beside its place: see [`names`](super::names).
 //!
-//! Invariant: what lies under a file's own name is never opened for writing before it is ours, and is replaced in one
-//! step by what is whole, if it is still what its user allowed us to replace. What lies under the partial name is
-//! written to only if we made it, or if it was adopted because some of it is right.
+//! Invariants:
+//! - An existing file under its own name is never opened for writing unless it is ours. A whole new
+//!   file replaces it in one step, and only if it is still the file that the user allowed us to
+//!   replace.
+//! - A file under a partial name is written to only if we made it, or if we adopted it because some
+//!   of it is right.
 //!
-//! Files are made when first written to, at once with their full length (sparse: blocks are taken as
-//! they are written), and opened when first used. What is open stays so for a while: see [`held_open`](super::held_open).
+//! Files are made when first written to, at once with their full length (sparse: the disk allots
+//! blocks as they are written). Files are opened when first used and stay open for a while: see
+//! [`held_open`](super::held_open).
 
 mod data;
 mod renamed;
@@ -38,20 +42,22 @@ use super::{
     standing::{Place, Standing, Unusual},
 };
 
-/// With more files than this to make durable, one call for the whole file system is cheaper.
+/// With more files than this to make durable, one sync of the whole file system is cheaper.
 const SYNCED_ALONE_MAX: usize = 64;
-/// What the system counts a file's blocks in.
+/// The unit in which the system counts a file's blocks.
 const BLOCK_BYTES: u64 = 512;
 
 #[derive(Debug)]
 enum Base {
-    /// A download holds its folder open, so that nobody can swap it meanwhile.
+    /// A download holds its folder open, so that nothing can be swapped in for the folder
+    /// meanwhile.
     Held(Folder),
-    /// A seed opens it when it reads: thousands of idle contents cost no descriptor.
+    /// A seed opens its folder for each read, so that thousands of idle contents cost no
+    /// descriptor.
     Named(PathBuf),
 }
 
-/// The open base.
+/// The base folder, open.
 enum BaseFolder<'a> {
     Held(&'a Folder),
     Opened(Folder),
@@ -66,7 +72,7 @@ impl BaseFolder<'_> {
     }
 }
 
-/// How the system says that a name is not there, or cannot be there at all.
+/// Whether the error says that a name is not there, or cannot be there at all.
 fn is_no_such_place(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, InvalidInput, NotADirectory, NotFound};
     matches!(error.kind(), InvalidFilename | InvalidInput | NotADirectory | NotFound)
@@ -79,31 +85,32 @@ pub(crate) struct Files {
     manifest: Arc<Manifest>,
     base: Base,
     names: PartialNames,
-    /// Files whose names this disk cannot have.
+    /// Files whose names this disk cannot have, and their stand-ins.
     renamed: Mutex<Renamed>,
-    /// That of the disk; a seed writes nothing.
+    /// Room on the disk, shared by all downloads to it. Unused by a seed, which writes nothing.
     room: Arc<Room>,
     unusual: Mutex<BTreeMap<FileIndex, Unusual>>,
-    /// By file index; empty for a seed, all of whose files are complete.
+    /// By file index. Empty for a seed, all of whose files are complete.
     standing: Mutex<Box<[Standing]>>,
-    /// Held from the look at where a file stands until it is open or has its new name: disk threads meet at a file, and
-    /// what one of them saw must still be so when it acts.
+    /// Held from the look at a file's standing until the file is open or has its new name. Several
+    /// disk threads use a file at once, and what one of them saw must still hold when it acts.
     naming: Mutex<()>,
-    /// Where partial files are noted that we make.
+    /// The list that notes the partial files we make.
     made: Mutex<Option<Made>>,
-    /// Folders whose names changed since they were last made durable.
+    /// Folders in which names changed since the folder was last made durable.
     changed_folders: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Files {
-    /// The files of a download in an open folder; none is touched before [`Files::set_standing`] or a write.
+    /// The files of a download in an open folder. No file is touched before [`Files::set_standing`]
+    /// or a write.
     pub(crate) fn of_download(manifest: Arc<Manifest>, folder: Folder) -> io::Result<Files> {
         let standing = vec![Standing::Absent; manifest.layout().files() as usize];
         let room = Room::of_disk(&folder)?;
         Ok(Files { room, ..Files::new(manifest, Base::Held(folder), standing) })
     }
 
-    /// The complete files of a seed, only ever read.
+    /// The complete files of a seed, which are only read.
     pub(crate) fn of_seed(manifest: Arc<Manifest>, folder: PathBuf) -> Files {
         Files::new(manifest, Base::Named(folder), Vec::new())
     }
@@ -125,7 +132,7 @@ impl Files {
         }
     }
 
-    /// The folder that the content's own folder or file lies in.
+    /// The folder that contains the content's own folder or file.
     pub(crate) fn base(&self) -> &Path {
         match &self.base {
             Base::Held(folder) => folder.path(),
@@ -133,7 +140,7 @@ impl Files {
         }
     }
 
-    /// What lies where the file belongs, or is made.
+    /// What lies at a place of the file.
     pub(crate) fn find(&self, file: FileIndex, place: Place) -> io::Result<Found> {
         let folder = match self.folder_of(file, false) {
             Ok(folder) => folder,
@@ -147,10 +154,11 @@ impl Files {
         }
     }
 
-    /// What lies where the folder of several files belongs; none for a single file.
+    /// What lies where the content's own folder belongs. `None`: the content is a single file, or
+    /// the answer would not hold for all files.
     pub(crate) fn find_top(&self) -> io::Result<Option<Found>> {
         match &self.base {
-            // Then not all of them lie below the folder of that name.
+            // With stand-ins, not all files lie below the folder of that name.
             _ if !locked(&self.renamed).is_empty() => Ok(None),
             Base::Held(base) if !self.manifest.is_single_file() => match base.find(self.manifest.name()) {
                 Err(error) if is_no_such_place(&error) => Ok(Some(Found::Nothing)),
@@ -160,20 +168,20 @@ impl Files {
         }
     }
 
-    /// Where the file belongs below the base, on this disk.
+    /// The file's path below the base, on this disk.
     fn target(&self, file: FileIndex) -> RelativePath {
         let stand_in = locked(&self.renamed).get(&file).cloned();
         stand_in.unwrap_or_else(|| self.manifest.target(file))
     }
 
-    /// Where a file stands; a seed's are complete.
+    /// The standing of a file. A file of a seed is complete.
     pub(crate) fn standing(&self, file: FileIndex) -> Standing {
         let standing = locked(&self.standing);
         let known = standing.get(file.get() as usize);
         known.copied().unwrap_or(Standing::Complete)
     }
 
-    /// Says what was found on disk, and is read from now on.
+    /// Sets the standing of a file, as found on disk; later reads go by it.
     pub(crate) fn set_standing(&self, file: FileIndex, now: Standing) {
         if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
             *standing = now;
@@ -181,19 +189,20 @@ impl Files {
         self.open.forget_file(file);
     }
 
-    /// Forgets what was found: it is looked for in other places.
+    /// Forgets all that was found, before a search in other places.
     pub(crate) fn start_over(&self) {
         locked(&self.standing).fill(Standing::Absent);
         locked(&self.unusual).clear();
         self.open.forget();
     }
 
-    /// From now on partial files are noted as ours when they are made.
+    /// From now on, partial files are noted as ours when they are made.
     pub(crate) fn note_in(&self, made: Made) {
         *locked(&self.made) = Some(made);
     }
 
-    /// The file lies, or will lie, under the name that only we use, and in the end replaces `original`.
+    /// Puts the new file under the partial name that only we use. Once whole, it replaces
+    /// `original`.
     pub(crate) fn build_beside(&self, file: FileIndex, original: Option<FileStamp>) {
         self.mark(file, |unusual| {
             unusual.beside = true;
@@ -202,12 +211,13 @@ impl Files {
         self.open.forget_file(file);
     }
 
-    /// The file is complete in the end even if it is in the way of `original`, which it replaces.
+    /// Lets the file replace `original` once it is whole.
     pub(crate) fn replace(&self, file: FileIndex, original: FileStamp) {
         self.mark(file, |unusual| unusual.original = Some(original));
     }
 
-    /// Takes a partial file as it is. One that is too short gets its length; one that is too long keeps it for now.
+    /// Takes over a partial file as it is. A file that is too short gets its full length; one that
+    /// is too long keeps its length for now.
     pub(crate) fn adopt(&self, file: FileIndex) -> io::Result<()> {
         let length = self.manifest.layout().file_bytes(file);
         let handle = self.handle(file, true)?;
@@ -219,7 +229,8 @@ impl Files {
         Ok(())
     }
 
-    /// Fills a new file with all that its original holds, if the file system can share blocks; false if it cannot.
+    /// Fills a new file with all that its original holds by sharing blocks. Returns whether the
+    /// file system can do that.
     pub(crate) fn share_blocks(&self, file: FileIndex, original: &File) -> io::Result<bool> {
         let handle = self.handle(file, true)?;
         let shared = rustix::fs::ioctl_ficlone(&handle, original).is_ok();
@@ -227,25 +238,27 @@ impl Files {
         Ok(shared)
     }
 
-    /// Gives a new file the owner and the rights of its original: who could read that can read this, and nobody else.
+    /// Gives a new file the owner and the rights of its original, so that nobody gets more access
+    /// than before.
     pub(crate) fn take_rights(&self, file: FileIndex) -> io::Result<()> {
         let rights = self.folder_of(file, false)?.rights(&self.name_at(file, Place::Own))?;
         rights.give_to(&*self.handle(file, true)?)
     }
 
-    /// What lies under the file's own name, for reading.
+    /// Opens the file under its own name, for reading.
     pub(crate) fn open_original(&self, file: FileIndex) -> io::Result<File> {
         self.folder_of(file, false)?.open_file(&self.name_at(file, Place::Own), false)
     }
 
-    /// Makes a file that is not there, with its full length.
+    /// Makes a file that is not there yet, with its full length.
     pub(crate) fn make(&self, file: FileIndex) -> io::Result<()> {
         let handle = Arc::new(self.create(file)?);
         self.open.keep_file(file, true, handle);
         Ok(())
     }
 
-    /// Whether the file could be replaced, or made in a folder that is there. Nothing is touched to find out.
+    /// Whether the file could be replaced, or made in a folder that is there. This check touches
+    /// nothing.
     pub(crate) fn may_write(&self, file: FileIndex, original: bool) -> io::Result<bool> {
         let folder = match self.folder_of(file, false) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
@@ -254,7 +267,8 @@ impl Files {
         Ok(folder.takes_files()? && (!original || folder.is_writable(&self.name_at(file, Place::Own))?))
     }
 
-    /// How many bytes the disk has room for; none if it does not say, or if nothing is written to it.
+    /// How many bytes the disk has room for. `None`: the disk does not say, or the content is a
+    /// seed.
     pub(crate) fn room_bytes(&self) -> io::Result<Option<u64>> {
         match &self.base {
             Base::Held(folder) => Ok(folder.free()?.map(|free| self.room.beside(free))),
@@ -323,7 +337,7 @@ impl Files {
     }
 
     fn open(&self, file: FileIndex, writable: bool) -> io::Result<File> {
-        // The files of a seed keep their names.
+        // The files of a seed keep their names, so a seed needs no lock.
         let _naming = matches!(self.base, Base::Held(_)).then(|| locked(&self.naming));
         let standing = self.standing(file);
         if standing == Standing::Absent && writable {
@@ -333,12 +347,13 @@ impl Files {
         folder.open_file(&self.name(file, standing != Standing::Complete), writable)
     }
 
-    /// Makes the partial file. What lies in its place already is somebody else's, and an error.
+    /// Makes the partial file. It is an error if something lies in its place already: that is not
+    /// ours.
     fn create(&self, file: FileIndex) -> io::Result<File> {
         let name = self.name(file, true);
         let mut folder = self.folder_of(file, true)?;
         let handle = match folder.create_new_file(&name) {
-            // Somebody removed the folder that we hold open: it is made again.
+            // Another program removed the folder that we hold open. Make it again.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.open.forget_folder();
                 folder = self.folder_of(file, true)?;
@@ -348,7 +363,8 @@ impl Files {
         }?;
         let noted = locked(&self.made).as_mut().map_or(Ok(()), |made| made.add(file, &handle));
         if let Err(error) = noted.and_then(|()| handle.set_len(self.manifest.layout().file_bytes(file))) {
-            // Too large for the file system or for the limits of this process, say: nothing of it stays.
+            // For example, the file is too large for the file system or for this process's limits.
+            // Leave nothing of it.
             folder.remove_file(&name)?;
             return Err(error);
         }
@@ -360,7 +376,7 @@ impl Files {
         Ok(handle)
     }
 
-    /// Writes if there is room. Blocks that the file has already need none.
+    /// Writes if there is room. A file that has all its blocks already needs no room.
     fn write_with_room(&self, file: FileIndex, handle: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let Base::Held(folder) = &self.base else { return handle.write_all_at(bytes, offset) };
         let length = bytes.len() as u64;
@@ -392,7 +408,8 @@ impl Files {
         locked(&self.changed_folders).insert(folder.path().to_owned());
     }
 
-    /// The folders below the base that lead to `changed`, base first: each may be new in the one above.
+    /// The folders from the base down to `changed`, base first. Each may be new in the folder above
+    /// it.
     fn chain(&self, changed: &Path) -> Vec<Vec<String>> {
         let inside = changed.strip_prefix(self.base()).unwrap_or(Path::new(""));
         let parts: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -403,7 +420,7 @@ impl Files {
         let changed = std::mem::take(&mut *locked(&self.changed_folders));
         let result = self.sync_each_folder(&changed);
         if result.is_err() {
-            // What is open may not lie there any more.
+            // The open handles may not lie there any more.
             self.open.forget();
             locked(&self.changed_folders).extend(changed);
         }

@@ -1,5 +1,5 @@
-//! What was found where the files of a content belong, and what each file can be continued from. Nothing is touched
-//! here.
+//! What lies where the files of a content belong, and what each file can be continued from. Nothing
+//! on disk is changed here.
 
 use nearcast_core::{layout::FileIndex, manifest::Manifest, run_set::RunSet};
 
@@ -9,33 +9,33 @@ use super::{
     resume::Left,
 };
 
-/// One file, as it was found.
+/// What lies at the places of one file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sight {
     pub(super) file: FileIndex,
     pub(super) own: Found,
     pub(super) partial: Found,
-    /// Under the partial name that only we use.
+    /// What lies under the partial name that only we use.
     pub(super) beside: Found,
 }
 
 /// What a file can be continued from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Basis {
-    /// Nothing: it is made when it is first written to.
+    /// Nothing: the file is made when it is first written to.
     Nothing,
-    /// What lies under its own name.
+    /// The file under its own name.
     Own {
         stamp: FileStamp,
-        /// Whether nobody wrote to it since we finished it.
+        /// We finished the file, and nobody wrote to it since.
         ours: bool,
     },
     /// A partial file.
     Partial {
         stamp: FileStamp,
-        /// Under the name that only we use.
+        /// It lies under the partial name that only we use.
         beside: bool,
-        /// Whether an unfinished download of ours made it.
+        /// An unfinished download of ours made it.
         ours: bool,
     },
     /// A folder, a link or the like lies under its own name.
@@ -44,23 +44,23 @@ pub(super) enum Basis {
     PartialBlocked,
 }
 
-/// One file, and what is known of it before anything is hashed.
+/// What is known of one file before anything is hashed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Finding {
     pub(super) file: FileIndex,
     pub(super) basis: Basis,
-    /// What lies under its own name, whatever the file is continued from.
+    /// The file under its own name, whatever this file is continued from.
     pub(super) original: Option<FileStamp>,
-    /// Whether the runs that the state calls durable lie there, as they were left.
+    /// The runs that the state calls durable are in the file, as they were left.
     pub(super) trusted: bool,
 }
 
-/// Judges files.
+/// Judges files by what was found.
 pub(super) struct Judge<'a> {
     pub(super) manifest: &'a Manifest,
-    /// What an earlier run left; none if there was none.
+    /// What an earlier run left. `None`: there was no earlier run.
     pub(super) left: Option<&'a Left>,
-    /// Files that are there and differ may be replaced.
+    /// Existing files that differ may be replaced.
     pub(super) overwrite: bool,
 }
 
@@ -84,7 +84,8 @@ impl Judge<'_> {
         if ours {
             return (Basis::Own { stamp, ours }, self.durable().is_some());
         }
-        // A download that was to replace this file goes on where it was, if it may still do so.
+        // A download that was replacing this file goes on from its partial file, if it may still
+        // replace it.
         match self.judge_partial(sight) {
             (basis @ Basis::Partial { ours: true, .. }, trusted) if self.overwrite && self.left.is_some() => {
                 (basis, trusted)
@@ -103,14 +104,16 @@ impl Judge<'_> {
             _ => return (Basis::Nothing, false),
         };
         let noted = self.is_noted(sight.file, &stamp);
-        // An earlier version noted nothing. Its files have their full length from the start.
+        // An earlier version of the program noted nothing. Its files have their full length from
+        // the start.
         let made_by_us = noted.unwrap_or(self.left.is_some() && (has_durable || stamp.bytes == length));
         let ours = beside || made_by_us || stamp.bytes == 0;
         let trusted = has_durable && stamp.bytes >= length && noted.unwrap_or(true);
         (Basis::Partial { stamp, beside, ours }, trusted)
     }
 
-    /// Whether the earlier run noted this very file as its own; none if it was of a version that noted nothing.
+    /// Whether the earlier run noted this very file as its own. `None`: there was no earlier run,
+    /// or its version noted nothing.
     fn is_noted(&self, file: FileIndex, stamp: &FileStamp) -> Option<bool> {
         let made = self.left?.made.as_ref()?;
         Some(made.get(&file) == Some(&Identity::of(stamp)))

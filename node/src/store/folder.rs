@@ -1,7 +1,7 @@
-//! A folder whose inside is never left: names come from manifests, that is from strangers, so no
-//! step below the folder follows a symbolic link, and nothing but regular files is opened.
+//! A folder that is never left. Names come from manifests, that is, from strangers. So no step
+//! below the folder follows a symbolic link, and only regular files are opened.
 //!
-//! The path of the folder itself is the user's own word and may lead through links.
+//! The path of the folder itself comes from the user and may lead through links.
 
 use std::{
     fs::File,
@@ -23,10 +23,10 @@ use nearcast_core::paths::PATH_DEPTH_MAX;
 
 use super::{made::Identity, rights::Rights, room::Free};
 
-/// Set once the kernel said that it lacks `openat2` (or a sandbox forbids it): we walk from then on.
+/// Set once the kernel or a sandbox refuses `openat2`. From then on we walk step by step.
 static WALK: AtomicBool = AtomicBool::new(false);
 
-/// Folders in each other below one that is removed, at most. No content has deeper ones.
+/// Levels of folders below one that is removed, at most. No content has deeper ones.
 const TREE_DEPTH_MAX: usize = PATH_DEPTH_MAX;
 
 /// An open folder.
@@ -36,29 +36,30 @@ pub(crate) struct Folder {
     path: PathBuf,
 }
 
-/// What lies under a name, seen without following a link.
+/// What lies under a name. Links are not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// A regular file.
     File(FileStamp),
-    /// A folder, a link, a socket or the like: never opened, never replaced.
+    /// A folder, a link, a socket or the like. It is never opened and never replaced.
     Other,
 }
 
-/// What tells a file from its later self, without reading it.
+/// Tells whether a file changed, without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileStamp {
-    /// Length.
+    /// Length, in bytes.
     pub(crate) bytes: u64,
-    /// Last change, in nanoseconds since 1970; wraps with the 64 bits, which equality survives.
+    /// Last change of the data, in nanoseconds since 1970. Wraps at 64 bits; equality still holds.
     pub(crate) modified_ns: i64,
-    /// Last change of anything, its name included; the system's own clock, which no program sets back.
+    /// Last change of anything, including the name. The system sets this time, and no program can
+    /// set it back.
     pub(crate) changed_ns: i64,
-    /// The file's number in its file system.
+    /// The file's inode number in its file system.
     pub(crate) inode: u64,
-    /// The file system.
+    /// The number of the file system.
     pub(crate) device: u64,
 }
 
@@ -75,7 +76,7 @@ impl FileStamp {
         }
     }
 
-    /// Whether nobody wrote to it since it was `before`: it may have got another name or other rights.
+    /// Whether nobody wrote to the file since it was `before`. Its name or rights may have changed.
     pub(crate) fn is_written_as(&self, before: &FileStamp) -> bool {
         FileStamp { changed_ns: before.changed_ns, ..*self } == *before
     }
@@ -92,23 +93,23 @@ impl Folder {
         Ok(Folder { fd: openat(CWD, path, flags, Mode::empty())?, path: path.to_owned() })
     }
 
-    /// Opens a folder, made with its parents if it is not there.
+    /// Opens a folder. Makes it and its parents if it is not there.
     pub(crate) fn create(path: &Path) -> io::Result<Folder> {
         std::fs::create_dir_all(path)?;
         Folder::open(path)
     }
 
-    /// Where it was found, for messages.
+    /// The path under which the folder was opened, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Opens the folder `inside`, which may be empty for this one.
+    /// Opens the folder `inside`. An empty path opens this folder.
     pub(crate) fn folder(&self, inside: &[&str]) -> io::Result<Folder> {
         Ok(Folder { fd: self.descend(inside, false)?, path: self.join(inside) })
     }
 
-    /// Like [`Folder::folder`], making what is not there.
+    /// Like [`Folder::folder`], but makes the folders that are not there.
     pub(crate) fn make_folder(&self, inside: &[&str]) -> io::Result<Folder> {
         let path = self.join(inside);
         let fd = match self.descend(inside, false) {
@@ -130,23 +131,24 @@ impl Folder {
         }
     }
 
-    /// Opens the regular file `name` for reading, and writing if asked.
+    /// Opens the regular file `name` for reading, and for writing if asked.
     pub(crate) fn open_file(&self, name: &str, writable: bool) -> io::Result<File> {
         let access = if writable { OFlags::RDWR } else { OFlags::RDONLY };
         self.open_regular(name, access)
     }
 
-    /// Opens the regular file `name` for reading and writing, made if it is not there.
+    /// Opens the regular file `name` for reading and writing. Makes it if it is not there.
     pub(crate) fn create_file(&self, name: &str) -> io::Result<File> {
         self.open_regular(name, OFlags::RDWR | OFlags::CREATE)
     }
 
-    /// Makes the file `name`; whatever lies there already is an error.
+    /// Makes the file `name`. It is an error if something lies there already.
     pub(crate) fn create_new_file(&self, name: &str) -> io::Result<File> {
         self.open_regular(name, OFlags::RDWR | OFlags::CREATE | OFlags::EXCL)
     }
 
-    /// Whether we may write to the file `name`, and its owner has not shut it against everybody, himself included.
+    /// Whether we may write to the file `name`. False also if its mode lets nobody write, the owner
+    /// included.
     pub(crate) fn is_writable(&self, name: &str) -> io::Result<bool> {
         let stat = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let open_to_somebody =
@@ -154,12 +156,12 @@ impl Folder {
         Ok(open_to_somebody && self.may(name, Access::WRITE_OK)?)
     }
 
-    /// Whose the file `name` is, and who may do what with it.
+    /// Owner, group and mode of the file `name`.
     pub(crate) fn rights(&self, name: &str) -> io::Result<Rights> {
         Ok(Rights::of(&statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW)?))
     }
 
-    /// The folder's own number.
+    /// The device and inode of the folder.
     #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
     pub(crate) fn identity(&self) -> io::Result<Identity> {
         let stat = fstat(&self.fd)?;
@@ -179,7 +181,7 @@ impl Folder {
         }
     }
 
-    /// How full the disk is; none if it does not say.
+    /// How full the disk is. `None`: the disk does not say.
     pub(crate) fn free(&self) -> io::Result<Option<Free>> {
         let disk = fstatvfs(&self.fd)?;
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
@@ -188,7 +190,7 @@ impl Folder {
     }
 
     fn open_regular(&self, name: &str, flags: OFlags) -> io::Result<File> {
-        // NONBLOCK: a planted FIFO must not hold us up. It means nothing for regular files.
+        // NONBLOCK: opening a planted FIFO must not block. The flag has no effect on regular files.
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         let fd = openat(&self.fd, name, flags, Mode::from_raw_mode(0o666)).map_err(explain)?;
         if !FileType::from_raw_mode(fstat(&fd)?.st_mode).is_file() {
@@ -197,7 +199,8 @@ impl Folder {
         Ok(File::from(fd))
     }
 
-    /// Renames a file inside this folder; what is under `to` already is an error, never replaced.
+    /// Renames a file inside this folder. It is an error if something lies under `to`; nothing is
+    /// replaced.
     pub(crate) fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
         match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
@@ -209,15 +212,16 @@ impl Folder {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Renames a file inside this folder over another one, if that is still `original`. Who writes to it between our
-    /// look and our renaming loses nothing: the two files change places first, and what came out is looked at.
+    /// Renames a file inside this folder over the file `to`, if that is still `original`. A write
+    /// to `to` between our look and our rename is not lost: the two files change places first, and
+    /// then the old file is checked.
     pub(crate) fn swap(&self, from: &str, to: &str, original: &FileStamp) -> io::Result<()> {
         let exchange = || renameat_with(&self.fd, from, &self.fd, to, RenameFlags::EXCHANGE);
         match exchange() {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return self.rename_over(from, to),
             other => other?,
         }
-        // Its renaming is a change of its own, but not one of what is in it.
+        // The exchange itself changes the change time of the file, but not its data.
         if matches!(self.find(from)?, Found::File(now) if now.is_written_as(original)) {
             if let Err(error) = self.remove_file(from) {
                 tracing::warn!(%error, path = %self.path.join(from).display(), "the old version of a file stays");
@@ -228,22 +232,22 @@ impl Folder {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Renames a file inside this folder over whatever file is under `to`.
+    /// Renames a file inside this folder. Replaces whatever file lies under `to`.
     pub(crate) fn rename_over(&self, from: &str, to: &str) -> io::Result<()> {
         Ok(renameat(&self.fd, from, &self.fd, to)?)
     }
 
-    /// Removes a file; that it is gone already is no error.
+    /// Removes a file. No error if it is gone already.
     pub(crate) fn remove_file(&self, name: &str) -> io::Result<()> {
         gone(unlinkat(&self.fd, name, AtFlags::empty()))
     }
 
-    /// Removes an empty folder; that it is gone already is no error.
+    /// Removes an empty folder. No error if it is gone already.
     pub(crate) fn remove_folder(&self, name: &str) -> io::Result<()> {
         gone(unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
     }
 
-    /// Removes a folder with all that is in it, and follows no link. That it is gone already is no error.
+    /// Removes a folder with everything in it. Follows no link. No error if it is gone already.
     pub(crate) fn remove_tree(&self, name: &str) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match openat(&self.fd, name, flags, Mode::empty()) {
@@ -257,23 +261,26 @@ impl Folder {
     /// Makes names in this folder durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         match rustix::fs::fsync(&self.fd) {
-            // Some file systems have nothing to sync in a folder, and say it so.
+            // Some file systems have nothing to sync in a folder, and return this error.
             Err(Errno::INVAL) | Ok(()) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Makes the whole file system durable: one call where thousands of small files would need a call each.
+    /// Makes the whole file system durable: one call, where thousands of small files would need a
+    /// call each.
     pub(crate) fn sync_file_system(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.fd)?)
     }
 
-    /// Takes the folder's lock for as long as it is open; false if another holder has it.
+    /// Takes the folder's lock for as long as the folder is open. False: another holder has the
+    /// lock.
     pub(crate) fn try_lock(&self) -> io::Result<bool> {
         match rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(true),
             Err(Errno::WOULDBLOCK) => Ok(false),
-            // Some file systems have no locks, and some network ones none for folders. Then nobody holds one.
+            // Some file systems have no locks; some network file systems have none for folders.
+            // Then nobody holds one.
             Err(error @ (Errno::NOLCK | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL | Errno::BADF)) => {
                 tracing::debug!(%error, folder = %self.path.display(), "this file system knows no locks");
                 Ok(true)
@@ -309,14 +316,14 @@ impl Folder {
         self.walk(inside, make)
     }
 
-    /// One call, where the kernel can resolve a whole path without following links (Linux 5.6).
+    /// Descends in one call, if the kernel can resolve a path without following links (Linux 5.6).
     fn jump(&self, inside: &[&str]) -> Result<OwnedFd, Errno> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
         openat2(&self.fd, inside.join("/"), flags, Mode::empty(), resolve)
     }
 
-    /// A call a step.
+    /// Descends with one call a step.
     fn walk(&self, inside: &[&str], make: bool) -> io::Result<OwnedFd> {
         let mut fd = self.fd.try_clone()?;
         for part in inside {
@@ -333,7 +340,7 @@ impl Folder {
     }
 }
 
-/// Removes all that is in a folder.
+/// Removes everything in a folder.
 fn empty(folder: &OwnedFd, depth_left: usize) -> io::Result<()> {
     let entries: Result<Vec<_>, Errno> = Dir::read_from(folder)?.collect();
     for entry in entries? {
@@ -342,7 +349,7 @@ fn empty(folder: &OwnedFd, depth_left: usize) -> io::Result<()> {
             continue;
         }
         match unlinkat(folder, name, AtFlags::empty()) {
-            // What Linux says of a folder, and what other systems say.
+            // `EISDIR` is what Linux returns for a folder, `EPERM` what other systems return.
             Err(Errno::ISDIR | Errno::PERM) if depth_left > 0 => {}
             other => {
                 gone(other)?;
@@ -363,7 +370,8 @@ fn gone(result: Result<(), Errno>) -> io::Result<()> {
     }
 }
 
-/// "Too many levels of symbolic links" is what the kernel calls a link we refuse: say what it means here.
+/// The kernel reports a link that we refuse as "too many levels of symbolic links". Say what it
+/// means here.
 fn explain(error: Errno) -> io::Error {
     match error {
         Errno::LOOP => io::Error::other("there is a symbolic link in the way, and links are not followed"),

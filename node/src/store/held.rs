@@ -1,13 +1,14 @@
-//! A have-map that costs nothing while it is full: an operator shares thousands of whole contents.
+//! A have-map that takes no memory for its bits while it is full: an operator shares thousands of
+//! complete contents.
 
 use nearcast_core::{layout::RunIndex, run_set::RunSet};
 
 /// A set of runs.
 #[derive(Clone, Debug)]
 pub(crate) enum Held {
-    /// Every one of so many runs.
+    /// All runs; the number is how many there are.
     All(u32),
-    /// These.
+    /// Some of the runs.
     Some(RunSet),
 }
 
@@ -19,7 +20,7 @@ impl Held {
         }
     }
 
-    /// True if it was not there.
+    /// Adds a run. True if the set did not contain it.
     pub(crate) fn insert(&mut self, run: RunIndex) -> bool {
         match self {
             Held::All(_) => false,
@@ -27,7 +28,7 @@ impl Held {
         }
     }
 
-    /// True if it was there.
+    /// Removes a run. True if the set contained it.
     pub(crate) fn remove(&mut self, run: RunIndex) -> bool {
         if let Held::All(runs) = *self {
             *self = Held::Some(RunSet::full(runs));

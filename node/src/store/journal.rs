@@ -1,13 +1,14 @@
-//! The part of the resume state that only grows: one record after the other, never trusted further
-//! than it can be checked.
+//! The part of the resume state that only grows: a list of records. A record is trusted only as far
+//! as it can be checked.
 //!
-//! - *Proof*: the root of a run and its siblings, for runs of pieces that are not whole. Without it a
-//!   run of such a piece could not be served after a restart. It proves itself against the manifest.
-//! - *Finished*: the time a file was last changed when all of it was durable. If the file has another
-//!   time later, somebody else wrote to it and it is hashed.
+//! - *Proof*: the root of a run and its siblings, for runs of pieces that are not whole. Without it
+//!   a run of such a piece could not be served after a restart. The proof is checked against the
+//!   manifest.
+//! - *Finished*: the time of a file's last change when all of it was durable. If the file later has
+//!   another time, another program wrote to it, and it is hashed.
 //!
-//! Reading stops at the first record that makes no sense: a torn tail costs what it held, no more.
-//! It is written anew at each start, so it does not grow from start to start.
+//! Reading stops at the first record that makes no sense, so a torn tail costs only what it held.
+//! Each start writes the journal anew, so it does not grow from start to start.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -29,24 +30,24 @@ use super::{folder::Folder, resume};
 
 const PROOF: u8 = 1;
 const FINISHED: u8 = 2;
-/// What one read takes from the file.
+/// How many bytes one read takes from the file.
 const READ_BYTES: usize = 64 * 1024;
 
-/// One entry.
+/// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Record {
-    /// What was proven of a run.
+    /// The proof of a run.
     Proof { run: RunIndex, root: Hash, proof: Vec<Hash> },
-    /// A file all of which is durable.
+    /// A file that is durable as a whole.
     Finished { file: FileIndex, modified_ns: i64 },
 }
 
-/// Everything that a journal says and that could be checked.
+/// Everything in a journal that could be checked.
 #[derive(Debug, Default)]
 pub(crate) struct Noted {
-    /// Trees of pieces.
+    /// Trees of pieces that are not whole.
     pub(crate) trees: BTreeMap<PieceIndex, PieceTree>,
-    /// Time of last change of finished files.
+    /// Time of last change of finished files, in nanoseconds since 1970.
     pub(crate) finished: BTreeMap<FileIndex, i64>,
 }
 
@@ -65,7 +66,7 @@ impl Journal {
         Ok(Journal { file: folder.open_file(name, true)?, bytes: bytes.len() as u64 })
     }
 
-    /// Adds records; durable when this returns. What fails leaves the journal as it was.
+    /// Adds records. They are durable when this returns. On an error the journal stays as it was.
     pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<()> {
         if records.is_empty() {
             return Ok(());
@@ -73,7 +74,8 @@ impl Journal {
         let bytes = encode(records);
         let written = self.file.write_all_at(&bytes, self.bytes).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
-            // If even this fails, the tail is overwritten by the next append or ignored by the next reader.
+            // If this fails too, the next append overwrites the tail, or the next reader ignores
+            // it.
             let _ = self.file.set_len(self.bytes);
             return Err(error);
         }
@@ -81,8 +83,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Reads as far as the records make sense. Reads from the disk piecemeal, so that memory is bounded
-    /// by what can be checked, not by what is there.
+    /// Reads up to the first record that makes no sense. Reads in small parts, so that memory is
+    /// bounded by what can be checked, not by the size of the file.
     pub(crate) fn read(folder: &Folder, name: &str, manifest: &Manifest) -> io::Result<Noted> {
         let Some(file) = resume::open_if_there(folder, name)? else {
             return Ok(Noted::default());
@@ -127,7 +129,7 @@ pub(crate) fn encode(records: &[Record]) -> Vec<u8> {
     bytes
 }
 
-/// Everything up to the first record that makes no sense.
+/// Reads up to the first record that makes no sense.
 pub(crate) fn read(reader: &mut impl Read, manifest: &Manifest) -> Noted {
     let mut noted = Noted::default();
     while let Some(record) = decode(reader, manifest) {
@@ -136,7 +138,7 @@ pub(crate) fn read(reader: &mut impl Read, manifest: &Manifest) -> Noted {
     noted
 }
 
-/// The next record, if there is one and it is true.
+/// The next record. `None`: there is none, it makes no sense, or its proof is false.
 fn decode(reader: &mut impl Read, manifest: &Manifest) -> Option<Record> {
     let layout = manifest.layout();
     let [kind] = take(reader)?;
@@ -163,7 +165,7 @@ fn take<const N: usize>(reader: &mut impl Read) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// Whether a run of this root belongs to the content.
+/// Whether a run with this root belongs to the content.
 pub(crate) fn proves(manifest: &Manifest, run: RunIndex, root: Hash, proof: &[Hash]) -> bool {
     let span = manifest.layout().run(run);
     let (mut node, mut index) = (root, span.index_in_piece);

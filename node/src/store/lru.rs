@@ -1,8 +1,8 @@
-//! A small cache, bounded by weight, that forgets what was used longest ago.
+//! A small cache, bounded by weight. It evicts the least recently used entries.
 
 use std::collections::BTreeMap;
 
-/// Entries by key, oldest use first out. Both maps hold exactly the same entries.
+/// Entries by key; the least recently used goes first. Both maps hold exactly the same entries.
 #[derive(Debug)]
 pub(crate) struct Lru<K, V> {
     entries: BTreeMap<K, Entry<V>>,
@@ -20,12 +20,12 @@ struct Entry<V> {
 }
 
 impl<K: Ord + Copy, V: Clone> Lru<K, V> {
-    /// Holds at most `weight_max` altogether, in whatever unit its user counts.
+    /// Holds entries of at most `weight_max` in total, in any unit that the caller chooses.
     pub(crate) const fn new(weight_max: usize) -> Self {
         Lru { entries: BTreeMap::new(), by_use: BTreeMap::new(), uses: 0, weight: 0, weight_max }
     }
 
-    /// The entry of `key`, which is now the newest.
+    /// Returns the entry of `key` and makes it the most recently used.
     pub(crate) fn get(&mut self, key: K) -> Option<V> {
         let entry = self.entries.get_mut(&key)?;
         self.by_use.remove(&entry.used);
@@ -35,7 +35,8 @@ impl<K: Ord + Copy, V: Clone> Lru<K, V> {
         Some(entry.value.clone())
     }
 
-    /// Puts an entry in and older ones out, until the weights fit. What is too heavy alone is not kept.
+    /// Adds an entry and evicts older ones until the weights fit. An entry heavier than the whole
+    /// cache is not kept.
     pub(crate) fn insert(&mut self, key: K, value: V, weight: usize) {
         self.remove(key);
         if weight > self.weight_max {
@@ -54,7 +55,7 @@ impl<K: Ord + Copy, V: Clone> Lru<K, V> {
         }
     }
 
-    /// Takes an entry out.
+    /// Removes an entry.
     pub(crate) fn remove(&mut self, key: K) -> Option<V> {
         let entry = self.entries.remove(&key)?;
         self.by_use.remove(&entry.used);
@@ -62,7 +63,7 @@ impl<K: Ord + Copy, V: Clone> Lru<K, V> {
         Some(entry.value)
     }
 
-    /// Takes out every entry from `first` to `last`, both included.
+    /// Removes every entry from `first` to `last`, both included.
     pub(crate) fn remove_range(&mut self, first: K, last: K) {
         let keys: Vec<K> = self.entries.range(first..=last).map(|(&key, _)| key).collect();
         for key in keys {

@@ -1,10 +1,12 @@
-//! Which partial files are ours. Other programs call their files `NAME.part` too, and give them their full length from
-//! the start; so neither name nor length says who made one. What says it is its number in its file system, noted in
-//! the state's folder when the file is made.
+//! Knows which partial files are ours. Other programs also call their files `NAME.part` and give
+//! them their full length from the start, so neither name nor length tells who made a file. We tell
+//! by the file's device and inode numbers, which are noted in the state's folder when the file is
+//! made.
 //!
-//! One file, `made`, that only grows while a download runs: an entry for each partial file. The first entry is the
-//! state's own folder: a disk may have another number after a restart, and is known by that. An entry that was torn or
-//! damaged makes a file of ours somebody else's, which is gone on with if a run in it is right; never the reverse.
+//! The list is one file, `made`, with an entry for each partial file. It only grows while a
+//! download runs. The first entry is the state's own folder: it shows the disk's old device number,
+//! which may change at a restart. A torn or damaged entry makes a file of ours look like another
+//! program's. Such a file is continued if a run in it is right. The reverse never happens.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -23,15 +25,15 @@ use super::{
 };
 
 pub(super) const MADE: &str = "made";
-/// File, device, number in the device.
+/// File index, device, inode.
 const ENTRY_BYTES: usize = 4 + 8 + 8;
-/// Stands for the folder of the state, where an entry has the file.
+/// In place of a file index: the entry is the state's folder.
 const OF_STATE: u32 = u32::MAX;
-/// Downloads of more files than this do not wait for each entry to be durable: thousands of small files would take
-/// minutes. The entries are durable with the next checkpoint.
+/// A download of more files than this does not wait for each entry to be durable: with thousands of
+/// small files that would take minutes. The next checkpoint makes the entries durable.
 const SYNCED_ALONE_MAX: u32 = 64;
 
-/// What tells one file from all others that exist at the same time.
+/// Tells a file from all other files that exist at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(super) device: u64,
@@ -53,19 +55,20 @@ impl Identity {
 /// Partial files that are ours, as an earlier run noted them.
 pub(crate) type Noted = BTreeMap<FileIndex, Identity>;
 
-/// The open list.
+/// The list, open for adding entries.
 #[derive(Debug)]
 pub(crate) struct Made {
     file: File,
     bytes: u64,
-    /// Each entry is durable before anything is written to its file.
+    /// Each entry is made durable before anything is written to its file.
     strict: bool,
 }
 
 impl Made {
-    /// What an earlier run noted; none if it was of a version that noted nothing.
+    /// What an earlier run noted. `None`: there is no list, as an earlier version of the program
+    /// noted nothing.
     pub(super) fn read(state: &Folder, layout: &Layout) -> io::Result<Option<Noted>> {
-        // A file may be made again, and is noted again then.
+        // A file may be made again; then it is noted again.
         let entries_max = u64::from(layout.files()).saturating_add(1).saturating_mul(8);
         let bytes_max = entries_max.saturating_mul(ENTRY_BYTES as u64);
         let Some(bytes) = read_bounded(state, MADE, bytes_max)? else { return Ok(None) };
@@ -83,7 +86,7 @@ impl Made {
         Ok(Some(noted))
     }
 
-    /// Begins the list anew with the files that are gone on with.
+    /// Starts the list anew with the files that are continued.
     pub(super) fn start(state: &Folder, files: u32, noted: &Noted) -> io::Result<Made> {
         let mut bytes = encode(OF_STATE, state.identity()?).to_vec();
         for (file, &identity) in noted {
@@ -94,7 +97,7 @@ impl Made {
         Ok(Made { file, bytes: bytes.len() as u64, strict: files <= SYNCED_ALONE_MAX })
     }
 
-    /// Notes a file that was made a moment ago, before anything is written to it.
+    /// Notes a file that was just made, before anything is written to it.
     pub(super) fn add(&mut self, index: FileIndex, file: &File) -> io::Result<()> {
         self.file.write_all_at(&encode(index.get(), Identity::of_file(file)?), self.bytes)?;
         if self.strict {

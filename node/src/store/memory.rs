@@ -1,5 +1,4 @@
-//! A store without a disk, for tests and for peers that pass data on without keeping it. What was
-//! "durable" here dies with the process.
+//! A store without a disk, for tests. What is "durable" here dies with the process.
 
 use std::{
     collections::BTreeMap,
@@ -23,7 +22,7 @@ struct Runs {
 }
 
 impl MemoryStore {
-    /// An empty store. It holds at most the content itself.
+    /// An empty store. It never holds more than the content itself.
     pub(crate) fn new(manifest: Arc<Manifest>) -> MemoryStore {
         let none = RunSet::empty(manifest.layout().runs());
         MemoryStore {

@@ -1,11 +1,12 @@
-//! Where runs lie: written when verified, made durable in batches, verified again before they leave.
+//! Where runs are stored. A run is written once verified, made durable in batches, and verified
+//! again before it leaves.
 //!
-//! Everything here is synchronous. A disk call blocks whatever it is wrapped in; an async face would
-//! only hide on which thread. So stores block, say so, and are called from [`worker`] threads, which
-//! are few and counted, never from the tasks that move the network.
+//! Everything here is synchronous. A disk call blocks in any wrapping; an async interface would
+//! only hide which thread blocks. So stores block, say so, and are called only from [`worker`]
+//! threads, which are few and counted, never from the tasks that move the network.
 //!
-//! Order of durability: data -> fdatasync -> have-map. The have-map on disk may lag the data, never
-//! lead it.
+//! Order of durability: data -> fdatasync -> have-map. The have-map on disk may lag the data, but
+//! never leads it.
 
 mod alike;
 pub(crate) mod check;
@@ -59,40 +60,41 @@ pub(crate) use self::{
     worker::Workers,
 };
 
-/// Runs of one content, whatever keeps them. Every call blocks until it is done.
+/// Stores the runs of one content. Every call blocks until it is done.
 pub(crate) trait Store: Send + Sync {
-    /// Keeps a run; not durable before the next good [`Store::checkpoint`].
+    /// Stores a run. It is durable after the next successful [`Store::checkpoint`].
     ///
     /// # Errors
-    /// Nothing is kept; the same run may be put again.
+    /// Nothing is stored; the same run may be put again.
     fn put<B: AsRef<[u8]>>(&self, run: &VerifiedRun<B>) -> Result<Stored, StoreError>;
 
-    /// Reads a run into `buffer` (its old content goes) and answers its proof: the siblings from the
-    /// run's root up to its piece's hash, lowest first.
+    /// Reads a run into `buffer`, replacing its content, and returns the run's proof: the siblings
+    /// from the run's root up to its piece's hash, lowest first.
     ///
     /// # Errors
-    /// `buffer` then holds nothing that may be sent.
+    /// After an error, `buffer` holds nothing that may be sent.
     fn get(&self, run: RunIndex, buffer: &mut Vec<u8>) -> Result<Vec<Hash>, StoreError>;
 
     /// Makes durable what was put so far.
     ///
     /// # Errors
-    /// If what is durable could not be written down; everything stays held, and the next call tries again.
+    /// If the record of what is durable could not be written. All runs stay held, and the next call
+    /// tries again.
     fn checkpoint(&self) -> Result<Durable, StoreError>;
 
-    /// Runs that can be had.
+    /// Runs that can be read.
     fn have(&self) -> RunSet;
 
     /// Runs that survive a crash.
     fn durable(&self) -> RunSet;
 }
 
-/// What became of a run that was put.
+/// Outcome of putting a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stored {
-    /// It was written.
+    /// The run was written.
     Written,
-    /// It was held already, and nothing was written.
+    /// The run was held already, and nothing was written.
     Known,
 }
 
@@ -101,47 +103,51 @@ pub(crate) enum Stored {
 pub(crate) struct Durable {
     /// Runs that became durable.
     pub(crate) runs: u32,
-    /// Their bytes.
+    /// Bytes of these runs.
     pub(crate) bytes: u64,
-    /// Files that are complete now and carry their own name.
+    /// Files that became complete and got their own name.
     pub(crate) files: u32,
-    /// Runs that may not have reached the disk: no longer held, to be fetched again.
+    /// Runs that may not have reached the disk. They are no longer held, and are fetched again.
     pub(crate) lost: Vec<RunIndex>,
-    /// Why they were lost.
+    /// Why the runs were lost.
     pub(crate) failure: Option<StoreError>,
 }
 
-/// A store could not do what it was asked.
+/// Why a store could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    /// It does not hold the run.
+    /// The store does not hold the run.
     #[error("this run is not held")]
     Missing,
-    /// The bytes on disk are not what was written. These runs are no longer held, to be fetched again.
+    /// The bytes on disk are not what was written. The lost runs are no longer held, and are
+    /// fetched again.
     #[error("stored data of {} does not match its hash any more", path.display())]
     Rotten {
         /// The file.
         path: PathBuf,
-        /// All runs given up: a piece of which only the whole hash is known goes as a whole.
+        /// All runs given up. If only the hash of the whole piece is known, all runs of the piece
+        /// are given up.
         lost: Vec<RunIndex>,
     },
-    /// Somebody wrote to a whole file of ours, or took it away. It is his, and left as it is.
+    /// Another program wrote to a whole file of ours, or removed it. The file is the user's now and
+    /// left as it is.
     #[error("{} was changed by somebody else since it was complete", path.display())]
     Edited {
         /// The file.
         path: PathBuf,
-        /// All runs that it does not hold, and will not.
+        /// All runs that the file does not hold, and never will.
         lost: Vec<RunIndex>,
     },
-    /// What lies under a file's own name was put there or changed meanwhile, and is kept.
+    /// The file under the own name was put there or changed during the download. It is kept.
     #[error("{} was put there or changed during the download", path.display())]
     InTheWay {
         /// The file.
         path: PathBuf,
-        /// Where the new one is, whole.
+        /// The path of the new, whole file.
         new: PathBuf,
     },
-    /// Disk or quota is full, but for what is left to others. Nothing is lost; try again when there is room.
+    /// The disk or quota is full, except for the reserve left to others. Nothing is lost; try again
+    /// when there is room.
     #[error("no space left for {}: {source}", path.display())]
     Full {
         /// The file.
@@ -160,7 +166,7 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
-    /// What an error of the system means to a store.
+    /// Turns a system error into a store error.
     pub(crate) fn from_io(path: PathBuf, source: io::Error) -> StoreError {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { path, source },
@@ -169,22 +175,23 @@ impl StoreError {
         }
     }
 
-    /// The process, not the disk, lacks something at the moment: the data is as good as before.
+    /// Whether the process, not the disk, lacks something at the moment. The data is as good as
+    /// before.
     pub(crate) fn is_passing(&self) -> bool {
         let StoreError::Io { source, .. } = self else { return false };
         matches!(Errno::from_io_error(source), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::INTR))
     }
 }
 
-/// In place of "File too large (os error 27)".
+/// Replaces the message "File too large (os error 27)".
 fn too_large() -> io::Error {
     let why =
         "a file may not become that large here; look at ulimit -f, and at what the file system can hold";
     io::Error::new(io::ErrorKind::FileTooLarge, why)
 }
 
-/// A panic of another thread while it held the lock says nothing about the next one's work: each
-/// critical section here leaves its data whole.
+/// Locks a mutex even if another thread panicked while it held the lock: each critical section here
+/// leaves its data whole.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

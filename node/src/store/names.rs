@@ -1,20 +1,20 @@
-//! Under which name a file lies while it is not whole: beside the place that it is made for.
+//! The name of a file that is not whole. The file lies beside its final place.
 
 use nearcast_core::{id::ContentId, manifest::Manifest, merkle::sha256};
 
 use crate::unfinished::{STATE_DIGITS, cut};
 
-/// A name's bytes at most, on every common file system.
+/// Length of a name at most, in bytes, on every common file system.
 const NAME_BYTES_MAX: usize = 255;
 
-/// The endings of files that are not whole. No file of the content ends so, and thus no partial file can be taken
-/// for another file.
+/// The endings of files that are not whole. No file of the content has such an ending, so no
+/// partial file can be taken for another file.
 #[derive(Clone, Debug)]
 pub(super) struct PartialNames {
-    /// The usual one, `.part` if that is free. Other programs use it too.
+    /// The usual ending: `.part`, if no file of the content has it. Other programs use it too.
     usual: String,
-    /// `.<8 hex digits>.part`, where the usual name is taken or a file of the user's is to be replaced. The digits are
-    /// the content's, so that what lies under this name is ours.
+    /// `.<8 hex digits>.part`: used if the usual name is taken, or if a file of the user's is to be
+    /// replaced. The digits are from the content id, so a file under this name is ours.
     own: String,
 }
 
@@ -32,20 +32,21 @@ impl PartialNames {
         PartialNames { usual, own }
     }
 
-    /// `name`, not whole; `beside`: under the name that only we use.
+    /// The partial name for `name`. `beside`: the name that only we use.
     pub(super) fn partial(&self, name: &str, beside: bool) -> String {
         partial_name(name, if beside { &self.own } else { &self.usual })
     }
 }
 
-/// The content's digits in names.
+/// The first digits of the content id, for use in names.
 pub(super) fn digits(content: ContentId) -> String {
     let mut text = content.to_string();
     text.truncate(STATE_DIGITS);
     text
 }
 
-/// `name` with `suffix`; a name too long for that is cut, and told from its like by its hash.
+/// `name` with `suffix`. A name too long for that is cut, and a hash keeps it apart from similar
+/// names.
 fn partial_name(name: &str, suffix: &str) -> String {
     if name.len() + suffix.len() <= NAME_BYTES_MAX {
         return format!("{name}{suffix}");

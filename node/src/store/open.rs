@@ -1,5 +1,5 @@
-//! What is there already decides how a content is opened: anew, where it was left, complete as it
-//! is, or not at all. Nothing on disk changes before that is decided.
+//! Opens a content. What is on disk already decides how: from the start, from where it was left, as
+//! complete, or not at all. Nothing on disk changes before that is decided.
 
 use std::{
     collections::BTreeSet,
@@ -26,15 +26,16 @@ use crate::error::{DownloadError, ShareError};
 /// Where a download goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// The folder that gets the content's file or folder; made if it is not there.
+    /// The folder for the content's file or folder. Made if it is not there.
     pub(crate) folder: PathBuf,
-    /// Replace files that are there and differ, each when its new version is whole.
+    /// Replace existing files that differ, each once its new version is whole.
     pub(crate) overwrite: bool,
-    /// The files wanted; none = all. The others are not made.
+    /// The wanted files. `None`: all. Other files are not made.
     pub(crate) selected: Option<BTreeSet<FileIndex>>,
-    /// Nearcast's own state directory (`$XDG_STATE_HOME/nearcast`), for receipts; none = no receipts.
+    /// Nearcast's own state directory (`$XDG_STATE_HOME/nearcast`), for receipts. `None`: no
+    /// receipts.
     pub(crate) state_dir: Option<PathBuf>,
-    /// A disk that is full is waited for. If not, what will not fit is not begun.
+    /// Wait while the disk is full. If not set, a download that does not fit is not begun.
     pub(crate) wait_for_room: bool,
 }
 
@@ -44,20 +45,23 @@ pub(crate) struct Opened {
     pub(crate) store: Arc<DiskStore>,
     /// Runs that are there.
     pub(crate) have: RunSet,
-    /// Everything wanted is there under its own name: there is nothing to download nor to finish.
+    /// Everything wanted is there under its own name. Nothing is left to download or to finish.
     pub(crate) complete: bool,
 }
 
 impl DiskStore {
-    /// Opens a content for download. Hashes only what no state or receipt vouches for; `progress` is
-    /// told the bytes hashed and to be hashed.
+    /// Opens a content for download. Hashes only what no state or receipt vouches for. `progress`
+    /// gets the bytes hashed and the bytes to hash.
     ///
     /// # Errors
     /// [`DownloadError::Exists`] if a wanted file is there, differs, and may not be overwritten;
     /// [`DownloadError::InTheWay`] if something else lies under the name of a partial file;
-    /// [`DownloadError::NoRoom`] if old and new files do not fit on the disk side by side;
-    /// [`DownloadError::Busy`] if another process has it open; [`DownloadError::Stopped`] if
-    /// `cancelled` was set. Nothing was changed then.
+    /// [`DownloadError::Unfinished`] if another content of the same name was left unfinished there,
+    /// and may not be overwritten;
+    /// [`DownloadError::NoRoom`] if old and new files do not fit on the disk side by side, or if
+    /// the missing data does not fit and `target.wait_for_room` is not set;
+    /// [`DownloadError::Busy`] if another process has it open;
+    /// [`DownloadError::Stopped`] if `cancelled` was set. After these errors nothing has changed.
     pub(crate) fn open(
         manifest: Arc<Manifest>,
         target: Target,
@@ -76,7 +80,7 @@ impl DiskStore {
     }
 
     /// Opens complete data to share it. `data_root` is the folder that holds the content's file or
-    /// folder; it is never written to. Sizes are checked, bytes only when they are read.
+    /// folder; it is never written to. Sizes are checked now, bytes only when they are read.
     ///
     /// # Errors
     /// [`ShareError::Incomplete`] names the first file that is missing or of another size.
@@ -85,7 +89,7 @@ impl DiskStore {
         data_root: PathBuf,
     ) -> Result<Arc<DiskStore>, ShareError> {
         let files = Files::of_seed(manifest.clone(), data_root.clone());
-        // A download to a disk that lacks some names left it so.
+        // A download to a disk that cannot have some names may have left stand-in names.
         let found = files.find_renamed();
         found.map_err(|source| ShareError::Io { path: data_root, source })?;
         let layout = manifest.layout();
@@ -110,13 +114,13 @@ fn receipt_place(target: &Target, manifest: &Manifest) -> Option<ReceiptPlace> {
     ReceiptPlace::new(state_dir, manifest, &target.folder.join(manifest.name())).ok()
 }
 
-/// The file system refused before anything was written.
+/// Wraps an error of the file system from before anything was written.
 pub(super) fn refused(path: &Path) -> impl Fn(io::Error) -> DownloadError + use<> {
     let path = path.to_owned();
     move |source| DownloadError::Io { path: path.clone(), source }
 }
 
-/// The file system refused to write.
+/// Wraps an error of the file system from writing.
 pub(super) fn storage(path: &Path) -> impl Fn(io::Error) -> DownloadError + use<> {
     let path = path.to_owned();
     move |source| StoreError::from_io(path.clone(), source).into()

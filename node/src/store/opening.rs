@@ -1,4 +1,4 @@
-//! One download being opened: look, judge, hash what is doubtful, decide, and only then write.
+//! Opens one download: look, judge, hash what is doubtful, decide, and only then write.
 
 mod belief;
 mod naming;
@@ -40,27 +40,28 @@ pub(super) struct Opening {
     pub(super) target: Target,
     pub(super) files: Files,
     pub(super) receipt: Option<ReceiptPlace>,
-    /// Another content was begun in the same place and is not finished: its partial files bear the usual names.
+    /// Resume folders of unfinished downloads of other contents to the same place. Their partial
+    /// files use the usual partial names.
     pub(super) rivals: Vec<String>,
 }
 
-/// What is told and asked while a content is opened.
+/// Progress and cancellation while a content is opened.
 pub(super) struct Watch<'a> {
-    /// Told bytes hashed, and to be hashed.
+    /// Gets the bytes hashed, and the bytes to hash.
     pub(super) progress: &'a dyn Fn(u64, u64),
     pub(super) cancelled: &'a AtomicBool,
 }
 
-/// What is to be written, once it is known that it may be.
+/// What to write, once we know that it may be written.
 #[derive(Default)]
 struct Plan {
-    /// Files under their own name that are replaced when the new ones are whole.
+    /// Existing files that are replaced once the new ones are whole.
     replaced: Vec<(FileIndex, FileStamp)>,
-    /// Partial files that go on under their name, and do not have their proper length.
+    /// Partial files that are continued under their name but do not have their proper length.
     adopted: Vec<FileIndex>,
 }
 
-/// What was found, and what follows from it.
+/// What was found on disk, and what follows from it.
 struct Survey {
     sights: Vec<Sight>,
     findings: Vec<Finding>,
@@ -73,7 +74,7 @@ impl Opening {
     pub(super) fn open(mut self, watch: &Watch<'_>) -> Result<Opened, DownloadError> {
         let mut resume = self.resume_left()?;
         match &resume {
-            // Whoever began it may have been killed before he looked.
+            // The earlier run may have been killed before it tried the names.
             Some(resume) => {
                 self.tell_names_apart(resume)?;
             }
@@ -114,7 +115,7 @@ impl Opening {
         self.go_on(resume, left, &survey.sights, &survey.belief)
     }
 
-    /// Judges what was found, and decides what to write. Nothing is written.
+    /// Judges what was found, and decides what to write. Writes nothing.
     fn survey(
         &self,
         sights: Vec<Sight>,
@@ -135,7 +136,7 @@ impl Opening {
         Folder::open(&self.target.folder).map_err(refused(&self.target.folder))
     }
 
-    /// Downloads of other contents to the same place, as they are now.
+    /// Names of the current downloads of other contents to the same place.
     fn list_rivals(&self) -> Result<Vec<String>, DownloadError> {
         let parent = self.parent()?;
         let mut rivals = Vec::new();
@@ -147,7 +148,7 @@ impl Opening {
         Ok(rivals)
     }
 
-    /// The locked state of an earlier run, if there is one.
+    /// The state of an earlier run, locked. `None`: there is no state.
     fn resume_left(&self) -> Result<Option<Resume>, DownloadError> {
         let parent = self.parent()?;
         let there = Resume::is_in(&parent, &self.manifest).map_err(self.refused())?;
@@ -159,8 +160,9 @@ impl Opening {
         resume.ok_or_else(|| DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
-    /// A new, empty state, once nobody downloads another content to the same place. If this disk cannot have all names,
-    /// what was found under them is none of ours, and the others are looked at.
+    /// Makes a new, empty state, unless another content is being downloaded to the same place. If
+    /// this disk cannot have all names, what was found under those names is not ours; then the
+    /// files are looked for again under their stand-in names.
     fn begin(&self, survey: Survey, watch: &Watch<'_>) -> Result<(Resume, Survey), DownloadError> {
         let parent = self.parent()?;
         let mut resume = self.lock(&parent)?;
@@ -177,15 +179,16 @@ impl Opening {
             Ok(survey) => Ok((resume, survey)),
             Err(error) => {
                 self.files.let_go();
-                // The first error is the one to tell.
+                // Report the first error.
                 let _ = resume.remove();
                 Err(error)
             }
         }
     }
 
-    /// Who began since we looked may not have seen us, and what was decided without him may not hold. Of two that begin
-    /// at the same moment at least one sees the other: each looks again when its own folder is there.
+    /// Fails if a download of another content began since we looked: it may not have seen us, and
+    /// our decisions did not consider it. Of two downloads that begin at the same moment, at least
+    /// one sees the other, because each looks again once its own folder is there.
     fn heed_newcomers(&self) -> Result<(), DownloadError> {
         if self.list_rivals()?.iter().all(|name| self.rivals.contains(name)) {
             return Ok(());
@@ -193,8 +196,8 @@ impl Opening {
         Err(DownloadError::Busy(self.target.folder.join(self.manifest.name())))
     }
 
-    /// Another content of the same name ends up in the same place. While it is being downloaded nobody else may; what
-    /// was left of it unfinished stays where it is.
+    /// Another content of the same name goes to the same place. While it is being downloaded, no
+    /// other content may be. What is left of it unfinished stays where it is.
     fn heed_rivals(&self, parent: &Folder) -> Result<(), DownloadError> {
         let io_error = refused(&self.target.folder);
         let path = || self.target.folder.join(self.manifest.name());
@@ -212,7 +215,8 @@ impl Opening {
         self.target.selected.as_ref().is_none_or(|files| files.contains(&file))
     }
 
-    /// Looks at the wanted files, and at the others too if an earlier run may have made them.
+    /// Looks at the wanted files. `others_too`: an earlier run may have made the other files, so it
+    /// looks at those too.
     fn look(&self, others_too: bool) -> Result<Vec<Sight>, DownloadError> {
         let layout = self.manifest.layout();
         let files = (0..layout.files()).filter_map(|file| layout.file_index(file));
@@ -221,7 +225,7 @@ impl Opening {
             let nothing =
                 Sight { file, own: Found::Nothing, partial: Found::Nothing, beside: Found::Nothing };
             if top == Some(Found::Nothing) {
-                // Without the folder of all of them there is no file: no need to look for each.
+                // Without the content's folder there are no files, so no need to look for each.
                 return Ok(nothing);
             }
             let find = |place| self.files.find(file, place).map_err(refused(&self.files.path(file)));
@@ -283,7 +287,7 @@ impl Opening {
         store
     }
 
-    /// Judges all files, and says which of them are read from now on.
+    /// Judges all files, and sets where each is read from.
     fn judge(&self, sights: &[Sight], left: Option<&Left>) -> Result<Vec<Finding>, DownloadError> {
         let judge = Judge { manifest: &self.manifest, left, overwrite: self.target.overwrite };
         let findings: Vec<Finding> = sights.iter().map(|sight| judge.judge(sight)).collect();
@@ -294,7 +298,8 @@ impl Opening {
                     return Err(DownloadError::Exists(self.files.path(file)));
                 }
                 Basis::PartialBlocked if self.wants(file) => self.avoid(file, sights)?,
-                // What another content would be mixed up with later is not made at all.
+                // With a rival, do not make the file under the usual name, where the contents would
+                // be mixed up.
                 Basis::Nothing if !self.rivals.is_empty() => self.files.build_beside(file, None),
                 Basis::Nothing | Basis::Blocked | Basis::PartialBlocked => {}
                 Basis::Own { .. } => self.files.set_standing(file, Standing::Complete),
@@ -311,8 +316,8 @@ impl Opening {
         Ok(findings)
     }
 
-    /// Somebody else's lies under the partial name: it is left alone, and if that is what its user wants, the file is
-    /// made under another one.
+    /// Something that is not ours lies under the partial name. It stays as it is. If the user chose
+    /// to overwrite, the file is made under our own partial name instead.
     fn avoid(&self, file: FileIndex, sights: &[Sight]) -> Result<(), DownloadError> {
         let blocked = beside_of(sights, file) == Found::Other;
         self.heed_rivals(&self.parent()?)?;
@@ -332,7 +337,7 @@ impl Opening {
         layout.file_runs(file).filter_map(|run| layout.run_index(run))
     }
 
-    /// What to write, and whether we may. Nothing was written up to here, nor if this is an error.
+    /// Decides what to write, and whether we may. Nothing is written here, nor after an error.
     fn decide(&self, findings: &[Finding], belief: &mut Belief) -> Result<Plan, DownloadError> {
         let layout = self.manifest.layout();
         let mut plan = Plan::default();
@@ -368,13 +373,14 @@ impl Opening {
         Ok(plan)
     }
 
-    /// Whether a partial file that somebody else left may be gone on with: some of it is right, and no other content's
-    /// download counts on it.
+    /// Whether a partial file of another program may be continued: some of it is right, and no
+    /// download of another content relies on it.
     fn is_adoptable(&self, file: FileIndex, belief: &Belief) -> bool {
         self.rivals.is_empty() && self.runs_of(file).any(|run| belief.is_right(run))
     }
 
-    /// A file that its owner has shut, or in a folder that takes nothing new, stays as it is.
+    /// Fails if the file's owner made it read-only, or if its folder takes no new files. Such a
+    /// file stays as it is.
     fn check_replaceable(&self, file: FileIndex) -> Result<(), DownloadError> {
         let path = self.files.path(file);
         if self.files.may_write(file, true).map_err(refused(&path))? {
@@ -384,7 +390,7 @@ impl Opening {
         Err(refused(&path)(io::Error::new(io::ErrorKind::PermissionDenied, why)))
     }
 
-    /// Says beforehand that a disk will not hold it all.
+    /// Checks beforehand whether the disk has room for all of it. If not, either fails or warns.
     fn check_room(&self, belief: &Belief, plan: &Plan) -> Result<(), DownloadError> {
         let path = self.target.folder.join(self.manifest.name());
         let bytes = self.missing_bytes(belief);
@@ -413,7 +419,7 @@ impl Opening {
         findings.iter().all(|finding| matches!(finding.basis, Basis::Own { .. }))
     }
 
-    /// Notes which partial files are gone on with: from now on they are ours, whoever made them.
+    /// Notes which partial files are continued. From now on they are ours, whoever made them.
     fn note_ours(&self, resume: &Resume, survey: &Survey) -> Result<(), DownloadError> {
         let mut noted = made::Noted::new();
         for finding in &survey.findings {
@@ -433,21 +439,22 @@ impl Opening {
         Ok(())
     }
 
-    /// Does what was decided.
+    /// Carries out what was decided.
     fn write(&self, survey: &mut Survey, left: &Left, watch: &Watch<'_>) -> Result<(), DownloadError> {
         let Survey { sights, belief, plan, .. } = survey;
         let missing_bytes = self.missing_bytes(belief);
         let replaced = self.begin_replacing(plan, sights, left, belief, watch)?;
         let salvage = Salvage { manifest: &self.manifest, files: &self.files, cancelled: watch.cancelled };
         salvage.run(&replaced, missing_bytes, &mut belief.good)?;
-        // Last: whoever made it must not find it longer if nothing is begun.
+        // Last: if nothing is begun, an adopted file must not have become longer.
         for &file in &plan.adopted {
             self.files.adopt(file).map_err(storage(&self.files.path(file)))?;
         }
         Ok(())
     }
 
-    /// From now on the new files are meant: what is right of the old ones is not there yet.
+    /// Switches from the old files to the new ones. Right runs of an old file are not in the new
+    /// file yet, so they leave `belief`. A new file that an earlier run began is hashed.
     fn begin_replacing(
         &self,
         plan: &Plan,
@@ -482,12 +489,13 @@ impl Opening {
         Ok(replaced)
     }
 
-    /// Nothing stays of what could not be begun, unless it goes on by itself when there is room.
+    /// Removes the traces of a download that could not begin. On a full disk everything stays: the
+    /// download continues by itself when there is room.
     fn undo(&self, resume: Resume, new: bool, error: &DownloadError) {
         if matches!(error, DownloadError::DiskFull(_)) {
             return;
         }
-        // The first error is the one to tell.
+        // Report the first error.
         let empty = self.files.discard().unwrap_or(false);
         self.files.let_go();
         if new && empty {
@@ -495,7 +503,7 @@ impl Opening {
         }
     }
 
-    /// Continues from what was found, be it nothing.
+    /// Starts or continues the download from what was found.
     fn go_on(
         self,
         resume: Resume,
@@ -515,7 +523,8 @@ impl Opening {
         Ok(Opened { store: Arc::new(store), have, complete })
     }
 
-    /// Trusted runs are durable; what was only found right by hashing may still be on its way to the disk.
+    /// Trusted runs are durable. Runs that only hashing found right may still be on their way to
+    /// the disk.
     fn ledger(&self, left: Left, trusted: &RunSet, good: &RunSet) -> Ledger {
         let layout = self.manifest.layout();
         let mut have = trusted.clone();
@@ -533,7 +542,7 @@ impl Opening {
                 let single = proof_length(layout, run) == 0;
                 let known = trees.get(&piece).is_some_and(|tree| tree.run_root(index).is_some());
                 if !single && !known {
-                    // Nobody could be shown that it is right, nor could we tell when it rots.
+                    // Without its proof we could neither serve the run nor notice when it rots.
                     have.remove(run);
                 }
             }
@@ -552,13 +561,13 @@ impl Opening {
     }
 }
 
-/// What lies under the partial name that only we use. Sights are sorted by file.
+/// What lies under the partial name that only we use. `sights` is sorted by file.
 fn beside_of(sights: &[Sight], file: FileIndex) -> Found {
     let at = sights.binary_search_by_key(&file, |sight| sight.file);
     at.ok().and_then(|at| sights.get(at)).map_or(Found::Nothing, |sight| sight.beside)
 }
 
-/// The finished files that still are.
+/// Records of the finished files that are still complete.
 fn still_finished(files: &Files, noted: &Noted) -> Vec<Record> {
     let finished = noted.finished.iter().map(|(&file, &modified_ns)| (file, modified_ns));
     finished

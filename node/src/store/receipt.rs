@@ -1,6 +1,6 @@
-//! A note in the user's state directory that a content was completed at a place: size, times and
-//! identity of every file. While all are the same, a second `get` returns at once; if anything
-//! differs, everything is hashed. Losing a receipt costs time only.
+//! A note in the user's state directory that a content was completed at a place. It holds size,
+//! times and identity of every file. While all are the same, a second `get` returns at once. If
+//! anything differs, everything is hashed. Losing a receipt costs only time.
 //!
 //! `STATE/complete/<content id>-<hash of the absolute path of the target>`
 
@@ -22,16 +22,16 @@ use super::{
 
 const MAGIC: &[u8; 8] = b"ncdone2\n";
 const ENTRY_BYTES: usize = 4 + 5 * 8;
-/// Receipts kept; beyond that the oldest go.
+/// Receipts kept, at most. Beyond that the oldest are removed.
 const RECEIPTS_MAX: usize = 4096;
 
-/// The files of one completed content, as they were when they were last known to be right.
+/// The files of one completed content, as they looked when last known to be right.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Receipt {
     files: BTreeMap<u32, FileStamp>,
 }
 
-/// Where one receipt lies.
+/// The place of one receipt.
 #[derive(Clone, Debug)]
 pub(crate) struct ReceiptPlace {
     folder: PathBuf,
@@ -41,7 +41,8 @@ pub(crate) struct ReceiptPlace {
 }
 
 impl ReceiptPlace {
-    /// The place for a content whose file or folder is `target`; `state_dir` is nearcast's own state directory.
+    /// The place for a content whose file or folder is `target`. `state_dir` is nearcast's own
+    /// state directory.
     pub(crate) fn new(state_dir: &Path, manifest: &Manifest, target: &Path) -> io::Result<ReceiptPlace> {
         let target = std::path::absolute(target)?;
         let hash = sha256(target.as_os_str().as_encoded_bytes());
@@ -54,7 +55,7 @@ impl ReceiptPlace {
         })
     }
 
-    /// The receipt, if there is a whole one.
+    /// Reads the receipt. `None`: there is none, or it is damaged.
     pub(crate) fn read(&self) -> Option<Receipt> {
         let folder = Folder::open(&self.folder).ok()?;
         let entries = u64::from(self.files).saturating_mul(ENTRY_BYTES as u64);
@@ -63,12 +64,12 @@ impl ReceiptPlace {
         decode(self.content, &bytes)
     }
 
-    /// Adds `receipt` to the one that is there: an earlier `get` may have selected other files.
+    /// Adds `receipt` to the stored one: an earlier `get` may have selected other files.
     pub(crate) fn write(&self, receipt: Receipt) -> io::Result<()> {
         let mut all = self.read().unwrap_or_default();
         all.files.extend(receipt.files);
         let folder = Folder::create(&self.folder)?;
-        // A name of our own while writing: another process may write the same receipt now.
+        // The temporary name is our own: another process may be writing the same receipt.
         let temporary = format!("{}.{}", self.name, std::process::id());
         resume::write_durably(&folder, &temporary, &encode(self.content, &all))?;
         folder.rename_over(&temporary, &self.name)?;
@@ -76,7 +77,8 @@ impl ReceiptPlace {
         self.prune()
     }
 
-    /// Removes the receipt: something was found wrong. A receipt that cannot be removed can only be reported.
+    /// Removes the receipt, because something was found wrong. If that fails, the failure is
+    /// logged.
     pub(crate) fn remove(&self) {
         let path = self.folder.join(&self.name);
         match std::fs::remove_file(&path) {
@@ -105,12 +107,12 @@ impl ReceiptPlace {
 }
 
 impl Receipt {
-    /// Notes a file.
+    /// Notes a file and how it looks.
     pub(crate) fn add(&mut self, file: FileIndex, stamp: FileStamp) {
         self.files.insert(file.get(), stamp);
     }
 
-    /// Whether the file was noted exactly so.
+    /// Whether the file was noted with exactly this stamp.
     pub(crate) fn knows(&self, file: FileIndex, stamp: &FileStamp) -> bool {
         self.files.get(&file.get()) == Some(stamp)
     }

@@ -1,19 +1,20 @@
-//! What a download leaves beside its data so that the same command continues it: one hidden folder,
-//! `DIR/.NAME.<first 8 hex digits of the content id>.nearcast`, gone when the download is complete.
+//! What a download leaves beside its data, so that the same command continues it. It is one hidden
+//! folder, `DIR/.NAME.<first 8 hex digits of the content id>.nearcast`, removed when the download
+//! is complete.
 //!
-//! A folder rather than one file, because its parts change at different speeds, and rewriting
-//! megabytes every two seconds would be wrong:
+//! It is a folder and not one file because its parts change at different rates, and rewriting
+//! megabytes every two seconds would be wasteful:
 //!
 //! - `metainfo.torrent`, written once: resuming never needs the original link;
-//! - `state`, replaced atomically at each checkpoint: magic, content id, have-map, SHA-256 of all that
-//!   (10 KB for 20 GiB);
+//! - `state`, replaced atomically at each checkpoint: magic, content id, have-map, SHA-256 of all
+//!   that (10 KB for 20 GiB);
 //! - `journal`, appended to: see [`journal`](super::journal);
 //! - `made`, appended to: see [`made`](super::made).
 //!
 //! The folder itself carries the lock, so that two processes never write the same data.
 //!
-//! Invariant: the have-map in `state` holds only runs that were durable before it was written.
-//! A damaged state counts as none; then what is on disk is hashed.
+//! Invariant: the have-map in `state` holds only runs that were durable before it was written. A
+//! damaged state counts as none; then what is on disk is hashed.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -39,16 +40,17 @@ const STATE: &str = "state";
 const METAINFO: &str = "metainfo.torrent";
 const SYNC_FAILED: &str = "sync-failed";
 const JOURNAL: &str = "journal";
-/// Changes with the format; an older program then hashes instead of misreading.
+/// Changes with the format, so that an older program hashes instead of misreading.
 const MAGIC: &[u8; 8] = b"ncstate1";
-/// What is read of a metainfo file at most; the manifest's own limit is the same.
+/// Bytes read of a metainfo file, at most. The manifest has the same limit.
 const METAINFO_BYTES_MAX: u64 = 96 * 1024 * 1024;
-/// Looked at when searching a folder for saved metainfo, at most.
+/// Entries looked at in a folder when searching for saved state, at most.
 const ENTRIES_MAX: usize = 100_000;
-/// Before it is given up: each try means that another process just finished the same download.
+/// Tries to lock before giving up. Each failed try means that another process just finished the
+/// same download.
 const LOCK_TRIES_MAX: u32 = 8;
 
-/// The resume folder of one download, locked as long as this lives.
+/// The resume folder of one download, locked as long as this value lives.
 #[derive(Debug)]
 pub(crate) struct Resume {
     parent: Folder,
@@ -58,27 +60,29 @@ pub(crate) struct Resume {
     content: ContentId,
 }
 
-/// What there is of a download of another content to the same place.
+/// Status of a download of another content to the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rival {
-    /// Nothing.
+    /// There is none.
     Gone,
-    /// It goes on in another process.
+    /// Another process is downloading it.
     Running,
-    /// It was left, and may be continued.
+    /// It was left unfinished, and may be continued.
     Left,
 }
 
 /// What an earlier run of the program left.
 #[derive(Debug, Default)]
 pub(crate) struct Left {
-    /// Runs that are durable; none if nothing trustworthy was left.
+    /// Runs that are durable. `None`: no trustworthy state was left.
     pub(crate) durable: Option<RunSet>,
     /// What the journal says.
     pub(crate) noted: Noted,
-    /// Partial files that are ours; none if an earlier version of the program left the state.
+    /// Partial files that are ours. `None`: there is no list, as an earlier version of the program
+    /// left the state.
     pub(crate) made: Option<made::Noted>,
-    /// The disk once failed to make something durable: what lies beyond the state may be in memory only.
+    /// The disk once failed to make something durable. Data beyond the state may exist in memory
+    /// only.
     pub(crate) sync_failed: bool,
 }
 
@@ -88,12 +92,14 @@ impl Resume {
         Ok(parent.find(&folder_name(manifest))? != Found::Nothing)
     }
 
-    /// Makes the folder if it is not there, and takes its lock; none if another process has it.
+    /// Makes the folder if it is not there, and takes its lock. `None`: another process has the
+    /// lock.
     pub(crate) fn lock(parent: &Folder, manifest: &Manifest) -> io::Result<Option<Resume>> {
         Resume::lock_named(parent, folder_name(manifest), manifest.content())
     }
 
-    /// Names of what downloads of other contents left for the same target: they write to the same files.
+    /// Names of the resume folders of other contents with the same target. They write to the same
+    /// files.
     pub(crate) fn rivals(parent: &Folder, manifest: &Manifest) -> io::Result<Vec<String>> {
         let ours = folder_name(manifest);
         let digits_end = ours.len().saturating_sub(STATE_ENDING.len());
@@ -109,8 +115,8 @@ impl Resume {
         Ok(names.filter(is_rival).collect())
     }
 
-    /// What there is of a rival now. Nothing is made for it: it may have ended since it was seen. An empty folder holds
-    /// nothing to continue, and is removed.
+    /// The current status of a rival. Makes no folder for it: the rival may have ended since it was
+    /// seen. An empty folder holds nothing to continue, and is removed.
     pub(crate) fn find_rival(parent: &Folder, name: &str) -> io::Result<Rival> {
         let folder = match parent.folder(&[name]) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Rival::Gone),
@@ -124,7 +130,7 @@ impl Resume {
         }
         match parent.remove_folder(name) {
             Ok(()) => Ok(Rival::Gone),
-            // Whatever keeps it from being removed: it is there.
+            // Whatever the reason, the folder is still there.
             Err(_) => Ok(Rival::Left),
         }
     }
@@ -135,7 +141,8 @@ impl Resume {
             if !folder.try_lock()? {
                 return Ok(None);
             }
-            // Its last holder may have removed it between our opening and our locking.
+            // Its last holder may have removed the folder after we opened it and before we locked
+            // it.
             if folder.is_in(parent, &name)? {
                 let parent = parent.folder(&[])?;
                 return Ok(Some(Resume { parent, name, folder, journal: None, content }));
@@ -144,7 +151,7 @@ impl Resume {
         Ok(None)
     }
 
-    /// Reads what was left, and makes sure that the metainfo is there.
+    /// Reads what was left, and writes the metainfo if it is missing.
     pub(crate) fn load(&mut self, manifest: &Manifest) -> io::Result<Left> {
         self.save_metainfo(manifest)?;
         let noted = Journal::read(&self.folder, JOURNAL, manifest)?;
@@ -153,26 +160,26 @@ impl Resume {
         Ok(Left { durable: self.read_state(manifest)?, noted, made, sync_failed })
     }
 
-    /// The disk failed to make something durable. What was written then reads back right as long as it is in memory, so it
-    /// is not believed by looking.
+    /// Notes that the disk failed to make something durable. What was written then reads back
+    /// correctly as long as it is in memory, so a look at it proves nothing.
     pub(crate) fn note_failed_sync(&self) {
         if let Err(error) = write_durably(&self.folder, SYNC_FAILED, &[]) {
             tracing::warn!(%error, folder = %self.folder.path().display(), "the disk takes no note of its failure");
         }
     }
 
-    /// Starts the journal anew with what is still worth knowing.
+    /// Starts the journal anew with the records that are still needed.
     pub(crate) fn start_journal(&mut self, records: &[Record]) -> io::Result<()> {
         self.journal = Some(Journal::start(&self.folder, JOURNAL, records)?);
         Ok(())
     }
 
-    /// Starts the list of partial files anew with those that are gone on with.
+    /// Starts the list of partial files anew with the files that are continued.
     pub(crate) fn start_made(&self, manifest: &Manifest, noted: &made::Noted) -> io::Result<Made> {
         Made::start(&self.folder, manifest.layout().files(), noted)
     }
 
-    /// Adds to the journal; durable when this returns.
+    /// Adds records to the journal. They are durable when this returns.
     pub(crate) fn note(&mut self, records: &[Record]) -> io::Result<()> {
         match &mut self.journal {
             Some(journal) => journal.append(records),
@@ -180,16 +187,16 @@ impl Resume {
         }
     }
 
-    /// Replaces the state; durable when this returns. What fails leaves the old one.
+    /// Replaces the state. It is durable when this returns. On an error the old state stays.
     pub(crate) fn save(&self, durable: &RunSet) -> io::Result<()> {
         write_durably(&self.folder, STATE, &encode(self.content, durable))
     }
 
-    /// Removes everything: the download is complete, or there is nothing to continue.
+    /// Removes the resume state: the download is complete, or there is nothing to continue.
     ///
-    /// The journal is closed first. NFS and FUSE keep a file that is removed while it is open, under a hidden name in
-    /// the same folder. A folder that is not empty for such a reason, or because somebody put something there, stays;
-    /// what is in it means nothing to us.
+    /// The journal is closed first: if a file is removed while open, NFS and FUSE keep it under a
+    /// hidden name in the same folder. The folder stays if it is not empty for such a reason, or
+    /// because another program put something there. We ignore its content.
     pub(crate) fn remove(self) -> io::Result<()> {
         let Resume { parent, name, folder, journal, .. } = self;
         drop(journal);
@@ -207,7 +214,7 @@ impl Resume {
         parent.sync()
     }
 
-    /// The folder itself, for what belongs to no file of the content.
+    /// The resume folder itself, for data that belongs to no file of the content.
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }
@@ -237,7 +244,8 @@ impl Resume {
     }
 }
 
-/// The metainfo an unfinished download of `content` left in `folder`, so that it need not be fetched again.
+/// The metainfo that an unfinished download of `content` left in `folder`, so that it need not be
+/// fetched again.
 pub(crate) fn saved_manifest(folder: &Path, content: ContentId) -> Option<Manifest> {
     let ending = ending(content);
     let entries = std::fs::read_dir(folder).ok()?.take(ENTRIES_MAX);
@@ -264,7 +272,8 @@ fn temporary(name: &str) -> String {
     format!("{name}.new")
 }
 
-/// Data, then name: whoever reads `name` after a crash finds the old bytes or the new ones, whole.
+/// Writes the data first, then the name. After a crash, `name` holds the old bytes or the new ones,
+/// whole.
 pub(crate) fn write_durably(folder: &Folder, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = temporary(name);
     let file = folder.create_file(&temporary)?;
@@ -275,7 +284,8 @@ pub(crate) fn write_durably(folder: &Folder, name: &str, bytes: &[u8]) -> io::Re
     folder.sync()
 }
 
-/// A whole file; none if it is not there. One that is too long is cut, and so damaged.
+/// Reads a whole file. `None`: it is not there. A file that is too long is cut, and so counts as
+/// damaged.
 pub(crate) fn read_bounded(folder: &Folder, name: &str, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
     let Some(file) = open_if_there(folder, name)? else {
         return Ok(None);

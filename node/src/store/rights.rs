@@ -1,7 +1,7 @@
-//! Whose a file is, and who may do what with it: a file that replaces another one takes these over.
+//! Owner, group and mode of a file. A file that replaces another one takes these over.
 //!
-//! Access lists and extended attributes are not taken over. Where there is an access list, the mode shows what it
-//! grants at most to anybody but the owner, and that is what the group gets.
+//! Access lists and extended attributes are not taken over. With an access list, the mode shows the
+//! most that the list grants to anybody but the owner; the group gets that.
 
 use std::{fs::File, io};
 
@@ -25,8 +25,8 @@ impl Rights {
         Rights { owner: stat.st_uid, group: stat.st_gid, mode: u32::from(stat.st_mode) & 0o777 }
     }
 
-    /// Gives them to a new file of ours: owner and group as far as we may, and then the mode, so that nobody gets more
-    /// than he had.
+    /// Gives these rights to a new file of ours. Sets owner and group as far as we may, and then a
+    /// mode that gives nobody more access than before.
     pub(super) fn give_to(self, file: &File) -> io::Result<()> {
         let (owner, group) = (Uid::from_raw(self.owner), Gid::from_raw(self.group));
         let may_not = |error: &Errno| matches!(*error, Errno::PERM | Errno::INVAL | Errno::OPNOTSUPP);
@@ -41,11 +41,12 @@ impl Rights {
         Ok(fchmod(file, Mode::from_raw_mode(mode as _))?)
     }
 
-    /// The mode of a file that `now` belongs to somebody else, perhaps. We have to write to it in any case.
+    /// The mode for a file whose rights are `now`: its owner or group may differ from ours. Our
+    /// process must be able to write to the file in any case.
     fn mode_for(self, now: &Rights) -> u32 {
         let [owner, group, others] = [self.mode >> 6 & 7, self.mode >> 3 & 7, self.mode & 7];
         let same_group = now.group == self.group;
-        // Whoever is in the new group was one of the others.
+        // Members of the new group had the rights of "others" before.
         let group_now = if same_group { group } else { others & group };
         let owner_now = if now.owner == self.owner { owner } else { (group_now | others | 6) & owner | 6 };
         owner_now << 6 | group_now << 3 | others

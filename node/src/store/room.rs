@@ -1,5 +1,5 @@
-//! Room on the disk. A part of every disk is left free: a system whose disk is full to the last byte can write neither
-//! logs nor mails nor the state that says how to go on.
+//! Room on the disk. A part of every disk stays free. A system whose disk is full to the last byte
+//! can write neither logs nor mails nor the state needed to continue.
 
 use std::{
     collections::BTreeMap,
@@ -12,32 +12,32 @@ use std::{
 
 use super::{folder::Folder, locked};
 
-/// Of every disk, so much stays free: one part in a hundred,
+/// The reserve that stays free on every disk: one part in this many of its size.
 const RESERVE_PARTS: u64 = 100;
-/// but never more than this, which is enough for everything else that runs,
+/// The reserve is never more than this, in bytes. It is enough for everything else that runs.
 pub(crate) const RESERVE_BYTES_MAX: u64 = 256 * 1024 * 1024;
-/// nor more than one part in so many of what was free before we wrote: who asks for a small file on a disk that is nearly
-/// full already gets it.
+/// The reserve is never more than one part in this many of what was free before we wrote. So a
+/// small file still fits on a disk that is nearly full already.
 const RESERVE_FREE_PARTS: u64 = 4;
-/// After so many written bytes the disk is asked again how much is free. Others write, too.
+/// After this many written bytes, we ask the disk again how much is free. Other programs write too.
 const ASK_AGAIN_BYTES: u64 = 64 * 1024 * 1024;
-/// And of what is free no more than one part in so many is taken without asking.
+/// Without asking again, we take at most one part in this many of what is free.
 const ASK_AGAIN_PARTS: u64 = 4;
 
-/// How much may be written to a disk, as far as it is known.
+/// How much we may write to a disk, as far as we know.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     /// Bytes that stay free, decided before anything was written.
     reserve_bytes: u64,
     /// Bytes that may be written before the disk is asked again.
     left: AtomicU64,
-    /// Bytes of writes that were let through and have not ended: the disk does not count them yet.
+    /// Bytes of writes that were allowed and have not ended. The disk does not count them yet.
     in_flight: AtomicU64,
 }
 
 impl Room {
-    /// The room of the disk that a folder lies on. All downloads to it have one together: each for itself would take its
-    /// part of what is free without asking.
+    /// The room of the disk that a folder lies on. All downloads to a disk share one room:
+    /// otherwise each would take its part of the free bytes without asking.
     pub(crate) fn of_disk(folder: &Folder) -> io::Result<Arc<Room>> {
         static ROOMS: Mutex<BTreeMap<u64, Weak<Room>>> = Mutex::new(BTreeMap::new());
         let device = folder.identity()?.device;
@@ -52,10 +52,11 @@ impl Room {
         Ok(room)
     }
 
-    /// Takes room for a write.
+    /// Takes room for a write, in bytes.
     ///
     /// # Errors
-    /// [`io::ErrorKind::StorageFull`] if the reserve would be touched; it says the numbers.
+    /// [`io::ErrorKind::StorageFull`] if the write would use the reserve. The message gives the
+    /// numbers.
     pub(crate) fn take(&self, folder: &Folder, bytes: u64) -> io::Result<()> {
         let others = self.in_flight.fetch_add(bytes, Ordering::Relaxed);
         let taken = self.ask(folder, bytes, others);
@@ -65,7 +66,7 @@ impl Room {
         taken
     }
 
-    /// A write for which room was taken has ended, well or not.
+    /// Ends a write for which room was taken, whether it succeeded or not.
     pub(crate) fn written(&self, bytes: u64) {
         self.in_flight.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -87,23 +88,23 @@ impl Room {
         Ok(())
     }
 
-    /// What may be written of what is free, in bytes.
+    /// How many of the free bytes may be written.
     pub(crate) fn beside(&self, free: Free) -> u64 {
         free.free_bytes.saturating_sub(self.reserve_bytes)
     }
 }
 
-/// What a disk says about itself.
+/// Size and free space of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Free {
-    /// All of it.
+    /// Size of the disk, in bytes.
     pub(crate) disk_bytes: u64,
-    /// What we could still write.
+    /// What we could still write, in bytes.
     pub(crate) free_bytes: u64,
 }
 
 impl Free {
-    /// What stays free of it from now on.
+    /// The part of it that stays free from now on, in bytes.
     fn reserve(self) -> u64 {
         (self.disk_bytes / RESERVE_PARTS).min(RESERVE_BYTES_MAX).min(self.free_bytes / RESERVE_FREE_PARTS)
     }

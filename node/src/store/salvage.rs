@@ -1,5 +1,5 @@
-//! A file of the user's that is to be replaced, and what of it is right: that much is copied into the new file, which
-//! is made beside it. The old file is only read.
+//! Copies the right runs of a user's file into the new file that is to replace it. The new file is
+//! made beside the old one, which is only read.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -29,15 +29,15 @@ use crate::error::DownloadError;
 #[derive(Debug)]
 pub(super) struct Replaced {
     pub(super) file: FileIndex,
-    /// As it looked when it was judged.
+    /// How the file looked when it was judged.
     pub(super) original: FileStamp,
-    /// The new file is there already: an earlier run of ours began it.
+    /// The new file is there already, begun by an earlier run of ours.
     pub(super) begun: bool,
-    /// Runs of the old file that are right, and that the new one lacks.
+    /// Right runs of the old file that the new file lacks.
     pub(super) right: Vec<RunIndex>,
 }
 
-/// Copies from old files into new ones.
+/// Fills new files with runs of the old ones.
 pub(super) struct Salvage<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) files: &'a Files,
@@ -51,11 +51,12 @@ struct ToCopy<'a> {
 }
 
 impl Salvage<'_> {
-    /// Makes the new files and fills them with what is right of the old ones; adds that to `good`. `missing_bytes` is
-    /// what has to be received besides.
+    /// Makes the new files and fills them with the right runs of the old ones. Adds these runs to
+    /// `good`. `missing_bytes` is what has to be received as well.
     ///
     /// # Errors
-    /// [`DownloadError::NoRoom`] before anything is copied, if old and new files do not fit side by side.
+    /// [`DownloadError::NoRoom`] before anything is copied, if old and new files do not fit side by
+    /// side.
     pub(super) fn run(
         &self,
         replaced: &[Replaced],
@@ -72,7 +73,7 @@ impl Salvage<'_> {
             self.copy(replaced, original)?;
         }
         for one in replaced {
-            // Had it changed since it was hashed, the copy would not be what was found right.
+            // If the old file changed since it was hashed, the copied runs may not be right.
             let now = self.files.find(one.file, Place::Own).map_err(refused(&self.files.path(one.file)))?;
             if now != Found::File(one.original) {
                 return Err(DownloadError::Exists(self.files.path(one.file)));
@@ -84,7 +85,8 @@ impl Salvage<'_> {
         Ok(())
     }
 
-    /// Makes the new file, sharing the old one's blocks if that can be; what is to be copied if not.
+    /// Makes the new file, sharing the old one's blocks if possible. `None`: nothing is left to
+    /// copy.
     fn make<'a>(&self, replaced: &'a Replaced) -> io::Result<Option<ToCopy<'a>>> {
         if !replaced.begun {
             self.files.make(replaced.file)?;

@@ -1,8 +1,9 @@
-//! How a whole file looked when its runs were verified: size, times, identity. As long as it looks the same, nobody
-//! wrote to it. That costs one call a read, where hashing would cost a thousand times as much.
+//! How a whole file looked when its runs were verified: size, times, identity. While the look is
+//! the same, nobody wrote to the file. A look costs one call a read; hashing would cost a thousand
+//! times as much.
 //!
-//! A look cannot see a bit that flips on the disk itself. What was verified a moment ago comes from the system's
-//! cache, as verified; and after ten minutes everything is hashed again.
+//! A look cannot detect a bit that flips on the disk itself. Bytes verified a moment ago come from
+//! the system's cache, as verified. After ten minutes a run is hashed again.
 
 use std::io;
 
@@ -10,14 +11,14 @@ use nearcast_core::layout::{FileIndex, RunIndex};
 
 use super::{DiskStore, Store, StoreError, disk::Ledger, folder::FileStamp, locked};
 
-/// A file as it is now.
+/// How a file looks now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// We write to it ourselves; it looks different all the time.
+    /// Not complete: we write to it ourselves, so its look keeps changing.
     InWork,
-    /// It is whole, and should stay like this.
+    /// Complete; it should keep this look.
     Whole(FileStamp),
-    /// It is not to be seen.
+    /// Complete, but its look cannot be read.
     Gone,
 }
 
@@ -29,8 +30,8 @@ impl DiskStore {
         self.medium.stamp(file).map_or(Look::Gone, Look::Whole)
     }
 
-    /// Believes what was read of a file since it looked like `before`, and nothing that was verified when it looked
-    /// otherwise.
+    /// Marks runs as verified that were read of a file since it looked like `before`. If the file
+    /// looked otherwise at earlier reads, what was verified then is doubted.
     pub(super) fn believe(
         &self,
         ledger: &mut Ledger,
@@ -50,18 +51,20 @@ impl DiskStore {
         self.stamp_verified(ledger, runs);
     }
 
-    /// Remembers how a file looks that we just gave its name, all of which was verified on its way to the disk.
+    /// Remembers the look of a file that we just gave its own name. All of it was verified on its
+    /// way to the disk.
     pub(super) fn note_finished(&self, file: FileIndex, written: Option<FileStamp>) {
         let Ok(now) = self.medium.stamp(file) else { return };
         let mut ledger = locked(&self.ledger);
         ledger.finished.insert(file, now);
-        // Without a look from before its renaming, what was verified is not known to be what lies there.
+        // Without its look from before the rename, we cannot know that the file holds what was
+        // verified.
         if written.is_some_and(|written| now.is_written_as(&written)) {
             ledger.seen.insert(file, now);
         }
     }
 
-    /// Whether somebody wrote to a file since we finished it, or took it away.
+    /// Whether another program wrote to a file since we finished it, or removed it.
     pub(super) fn is_edited(&self, file: FileIndex) -> bool {
         let finished = {
             let ledger = locked(&self.ledger);
@@ -77,7 +80,7 @@ impl DiskStore {
         }
     }
 
-    /// An edited file stays as it is, and none of its runs that are missing will be written.
+    /// Leaves an edited file as it is. Its missing runs will not be written.
     pub(super) fn leave_edited(&self, file: FileIndex) -> StoreError {
         let layout = self.manifest.layout();
         let mut ledger = locked(&self.ledger);
@@ -87,7 +90,7 @@ impl DiskStore {
         StoreError::Edited { path: self.medium.path(file), lost }
     }
 
-    /// A file that its user changed, if all that is missing for the download to be complete is of such files.
+    /// If all that is missing is in files that their user changed: the first of these files.
     pub(super) fn only_edited_is_missing(&self) -> Option<FileIndex> {
         let (wanted, durable) = (self.wanted(), self.durable());
         let missing = wanted.iter().filter(|&run| !durable.contains(run));
@@ -102,7 +105,8 @@ impl DiskStore {
         first
     }
 
-    /// Writes into a whole file what had rotted there. What its user has written there is not touched.
+    /// Writes a run that had rotted back into a whole file. A file that its user changed is not
+    /// touched.
     pub(super) fn repair(&self, file: FileIndex, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let _alone = locked(&self.repairs);
         if self.is_edited(file) {

@@ -1,22 +1,23 @@
-//! Where a file of a download stands, under which of its names it lies, and what is unusual about it.
+//! The status of a file of a download, the names under which it may lie, and what is unusual about
+//! it.
 
 use super::folder::FileStamp;
 
-/// Where a file of the content stands.
+/// Status of a file of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// Not there.
+    /// The file is not there.
     Absent,
-    /// There, under a partial name.
+    /// The file is there, under a partial name.
     Partial,
-    /// There, under its own name.
+    /// The file is there, under its own name.
     Complete,
 }
 
 /// One of the names under which a file may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// Its own.
+    /// Its own name.
     Own,
     /// The usual partial name, which other programs use too.
     Partial,
@@ -29,9 +30,10 @@ pub(crate) enum Place {
 pub(super) struct Unusual {
     /// It lies in [`Place::Beside`].
     pub(super) beside: bool,
-    /// What it will replace, as that looked when it was decided.
+    /// The file that it will replace, as that file looked when this was decided.
     pub(super) original: Option<FileStamp>,
-    /// It was adopted, and is longer than it will be. It keeps all its bytes until it is whole.
+    /// It was adopted, and is longer than its final length. It keeps all its bytes until it is
+    /// whole.
     pub(super) longer: bool,
     /// This process made it.
     pub(super) made: bool,

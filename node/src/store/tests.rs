@@ -1,4 +1,4 @@
-//! What stores promise, against real files and against disks that misbehave.
+//! Tests of what stores promise, on real files and on disks that misbehave.
 
 use std::{
     fs,
@@ -168,7 +168,7 @@ fn whole_pieces_that_were_written_are_claimed_after_a_kill_and_all_of_it_can_be_
     }
     drop(opened);
     let opened = open(&manifest, temp.path());
-    // Two more make a piece whole; the last one is of a piece that cannot be checked.
+    // Two more runs make a piece whole. The last run is of a piece that cannot be checked.
     assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[..8]);
     for &run in &all[..8] {
         get_and_verify(&opened.store, &manifest, run);
@@ -210,7 +210,7 @@ fn many_threads_put_and_get_at_once() {
             scope.spawn(move || {
                 let mut dice = Dice(thread);
                 for at in 0..all.len() {
-                    // Threads overlap: each puts three quarters of everything.
+                    // The threads overlap: each puts three quarters of all runs.
                     if !(at as u64 + thread).is_multiple_of(4) {
                         store.put(&data.verified(manifest, all[at])).unwrap();
                     }
@@ -248,7 +248,7 @@ fn unselected_files_are_never_made() {
     assert_eq!(names_in(&temp.path().join("things/part000")), ["file00002"]);
     drop(opened);
     assert!(try_open(&manifest, chosen).unwrap().complete);
-    // The rest comes later, and what is there is not fetched again.
+    // The rest comes later. Files that are there are not fetched again.
     let opened = open(&manifest, temp.path());
     assert_eq!((opened.complete, opened.have), (false, wanted));
     put_all(&opened.store, &manifest, &data);

@@ -1,12 +1,13 @@
-//! The threads that hash and touch disks, so that the tasks that move the network never do.
+//! The threads that hash and use disks, so that the tasks that move the network never do.
 //!
-//! Threads of our own rather than the runtime's blocking pool: their number is ours to bound (the
-//! pool has hundreds, and shares them with name look-ups), they can be waited for at shutdown, and
-//! they show under their own name. Jobs wait in one bounded queue; who finds it full waits outside,
-//! and so slows down the peer whose bytes it holds.
+//! We start our own threads instead of using the runtime's blocking pool. We can bound their number
+//! (the pool has hundreds, and shares them with name look-ups), we can wait for them at shutdown,
+//! and they show under their own name. Jobs wait in one bounded queue. A caller that finds the
+//! queue full waits, and so slows down the peer whose bytes it holds.
 //!
-//! A job that panics may have left the store as it must not be, and the same job would be asked for again: so that ends the
-//! program ([`Vital`]). What only judges a stranger's bytes, and touches nothing, is the exception: see [`Workers::judge`].
+//! A job that panics may leave the store in a broken state, and the same job would be asked for
+//! again. So a panic ends the program ([`Vital`]). The exception is a job that only judges bytes
+//! from a stranger and changes nothing: see [`Workers::judge`].
 
 use std::{
     collections::VecDeque,
@@ -21,18 +22,19 @@ use tokio::sync::{Semaphore, oneshot};
 use super::locked;
 use crate::vital::{Vital, words};
 
-/// What a job is called that panicked.
+/// The name of the task in the report of a panic.
 const TASK: &str = "A disk thread";
 
-/// Jobs that wait for a thread, a thread: enough to keep it busy, few enough to hold little memory.
+/// Jobs that wait in the queue, for each thread: enough to keep it busy, few enough to hold little
+/// memory.
 const QUEUED_PER_THREAD_MAX: usize = 8;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A job did not end.
+/// Why a job gave no result.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum WorkerError {
-    /// The workers were shut down first; the job did not run.
+    /// The workers were shut down before the job ran.
     #[error("the disk workers have stopped")]
     Stopped,
     /// The job panicked; the workers go on.
@@ -40,7 +42,7 @@ pub(crate) enum WorkerError {
     Panicked(String),
 }
 
-/// A fixed number of threads that run blocking jobs. Clones share them.
+/// A fixed number of threads that run blocking jobs. Clones share the threads.
 #[derive(Clone)]
 pub(crate) struct Workers {
     inner: Arc<Inner>,
@@ -52,21 +54,21 @@ struct Inner {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// Jobs on their way to the threads.
+/// The queue of jobs for the threads.
 struct Queue {
     waiting: Mutex<Waiting>,
-    /// There is a job, or there will be none.
+    /// Signalled when there is a job, or when there will be no more.
     news: Condvar,
-    /// A permit for each job that may still be put in; closed at shutdown.
+    /// One permit for each job that may still be queued. Closed at shutdown.
     room: Semaphore,
 }
 
 struct Waiting {
     jobs: VecDeque<Job>,
-    /// Threads that sleep. Nobody is woken while there are none: small jobs come by thousands, and a
-    /// call into the kernel for each would cost more than they do.
+    /// Sleeping threads. If there are none, we wake nobody: small jobs come by the thousands, and a
+    /// system call for each would cost more than the job.
     asleep: usize,
-    /// After shutdown the threads finish what is here, and end.
+    /// Set at shutdown. The threads then finish the queued jobs, and end.
     stopped: bool,
 }
 
@@ -76,7 +78,7 @@ impl Queue {
         Queue { waiting: Mutex::new(waiting), news: Condvar::new(), room: Semaphore::new(room) }
     }
 
-    /// Waits for a place.
+    /// Waits for a place in the queue, and queues the job.
     async fn put(&self, job: Job) -> Result<(), WorkerError> {
         self.room.acquire().await.map_err(|_| WorkerError::Stopped)?.forget();
         let mut waiting = locked(&self.waiting);
@@ -92,7 +94,7 @@ impl Queue {
         Ok(())
     }
 
-    /// Blocks until there is a job; none after the last one.
+    /// Blocks until there is a job. `None`: the workers are shut down and the queue is empty.
     fn take(&self) -> Option<Job> {
         let mut waiting = locked(&self.waiting);
         loop {
@@ -118,13 +120,14 @@ impl Queue {
 }
 
 impl Workers {
-    /// Starts threads: one a core, at most eight, at least two (so that a slow disk does not stop all hashing).
+    /// Starts threads: one a core, at most eight, at least two, so that a slow disk does not stop
+    /// all hashing.
     pub(crate) fn for_this_machine(vital: Vital) -> std::io::Result<Workers> {
         let cores = thread::available_parallelism().map_or(2, NonZero::get);
         Workers::start(cores.clamp(2, 8), vital)
     }
 
-    /// Starts `threads` threads (at least one) whose panics nobody hears of.
+    /// Starts `threads` threads (at least one) whose panics are reported nowhere.
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn new(threads: usize) -> std::io::Result<Workers> {
         Workers::start(threads, Vital::default())
@@ -143,13 +146,13 @@ impl Workers {
             })
         };
         let threads: std::io::Result<Vec<_>> = (0..threads).map(start).collect();
-        // Those that did start must not wait for ever.
+        // The threads that did start must not wait for ever.
         let threads = threads.inspect_err(|_| queue.stop())?;
         Ok(Workers { inner: Arc::new(Inner { queue, vital, threads: Mutex::new(threads) }) })
     }
 
-    /// Runs a blocking job on one of the threads. Waits for a place in the queue first. A caller that
-    /// stops waiting after that does not stop the job. A panic ends the program.
+    /// Runs a blocking job on one of the threads. Waits for a place in the queue first. If the
+    /// caller stops waiting after that, the job runs all the same. A panic ends the program.
     ///
     /// # Errors
     /// See [`WorkerError`].
@@ -161,8 +164,8 @@ impl Workers {
         self.hand_in(move || vital.watch(TASK, job)).await
     }
 
-    /// The same for a job that judges what a stranger sent, and changes nothing: a panic is an error of that alone, as
-    /// whoever finds one must not be able to end the program with it.
+    /// Runs a job that judges what a stranger sent and changes nothing. A panic is only an error of
+    /// this job: a stranger who finds one must not be able to end the program.
     ///
     /// # Errors
     /// See [`WorkerError`].
@@ -179,7 +182,7 @@ impl Workers {
     ) -> Result<T, WorkerError> {
         let (answer, result) = oneshot::channel();
         let job: Job = Box::new(move || {
-            // Whoever asked may have gone; then the result is nobody's.
+            // If the caller no longer waits, the result is dropped.
             let _ = answer.send(job());
         });
         self.inner.queue.put(job).await?;
@@ -190,7 +193,7 @@ impl Workers {
         }
     }
 
-    /// Takes no more jobs, finishes those that were taken, and waits for the threads to end. Blocks.
+    /// Takes no more jobs, finishes the queued ones, and waits for the threads to end. Blocks.
     pub(crate) fn shut_down(&self) {
         self.inner.queue.stop();
         let threads = std::mem::take(&mut *locked(&self.inner.threads));
@@ -202,7 +205,7 @@ impl Workers {
 }
 
 impl Drop for Inner {
-    /// Without anybody left to ask for something, the threads end by themselves.
+    /// With no caller left, the threads end by themselves.
     fn drop(&mut self) {
         self.queue.stop();
     }

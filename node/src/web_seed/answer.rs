@@ -1,8 +1,10 @@
-//! What an HTTP answer means: (the beginning of) the range that was asked for, the whole file, or trouble.
+//! Interprets an HTTP answer: (the beginning of) the range that was asked for, the whole file, or
+//! trouble.
 //!
-//! Every piece is verified, so nothing that a server says of a file decides about its bytes: two machines behind one
-//! name disagree about dates and ETags, and many say of a `.tgz` that it is encoded. What is odd is kept as a doubt, for
-//! the reason that is told if the bytes are false indeed. Lengths do decide: a file of another length is another file.
+//! Every piece is verified, so nothing that a server says about a file decides about its bytes. Two
+//! machines behind one name disagree about dates and ETags, and many servers call a `.tgz` encoded.
+//! Anything odd is kept as a doubt, and given as the reason if the bytes turn out to be false. Only
+//! lengths decide: a file of another length is another file.
 
 use std::{
     ops::Range,
@@ -20,19 +22,20 @@ use reqwest::{
 
 use super::Trouble;
 
-/// An answer has at least so much of what was asked for: else each request would cost more than it brings.
+/// An answer brings at least this many of the bytes asked for. With fewer, a request would cost
+/// more than it brings.
 const ANSWER_BYTES_MIN: u64 = 1024;
 
-/// What a body holds.
+/// What the body of an answer holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// These bytes of the file. The first one asked for is among them.
+    /// These bytes of the file. They include the first byte asked for.
     Part(Range<u64>),
-    /// The whole file from its first byte: the server does not send parts.
+    /// The whole file from its first byte: the server does not send ranges.
     Whole,
 }
 
-/// What a server says of the state a file is in.
+/// What a server says about the version of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Version {
     etag: Option<HeaderValue>,
@@ -45,8 +48,8 @@ impl Version {
         Version { etag: header(ETAG), modified: header(LAST_MODIFIED) }
     }
 
-    /// Whether both say that they are different. ETags decide where both have one: two servers behind one
-    /// name often disagree about dates.
+    /// Whether the two versions say that they differ. If both have an ETag, the ETags decide: two
+    /// servers behind one name often disagree about dates.
     fn differs(&self, other: &Version) -> bool {
         match (&self.etag, &other.etag) {
             (Some(mine), Some(theirs)) => mine != theirs,
@@ -55,20 +58,21 @@ impl Version {
     }
 }
 
-/// An answer that is of use.
+/// An answer that is usable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Judged {
     pub(super) extent: Extent,
     pub(super) version: Version,
-    /// Why its bytes may be false.
+    /// Why the bytes may be false. `None`: there is no doubt.
     pub(super) doubt: Option<&'static str>,
 }
 
-/// Judges the head of an answer to a request for `asked` of a file of `file_bytes`; `known` is what
-/// the first answer said of the file.
+/// Judges the head of an answer to a request for the bytes `asked` of a file of `file_bytes`.
+/// `known` is what the first answer said about the file.
 ///
 /// # Errors
-/// If the body is of no use. What was there a moment ago may come back: that trouble passes.
+/// If the body is not usable. If the server had the file before (`known`), the trouble counts as
+/// passing, because the file may come back.
 pub(super) fn judge(
     status: StatusCode,
     headers: &HeaderMap,
@@ -100,7 +104,7 @@ fn extent(
 ) -> Result<Extent, Trouble> {
     match status {
         StatusCode::PARTIAL_CONTENT => part(headers, asked, file_bytes),
-        // Some servers and caches send a part and call it everything.
+        // Some servers and caches send a part with status 200.
         StatusCode::OK if headers.contains_key(CONTENT_RANGE) => part(headers, asked, file_bytes),
         StatusCode::OK => match number(headers, &CONTENT_LENGTH) {
             Some(bytes) if bytes != file_bytes.into() => Err(other_length(headers, bytes, file_bytes)),
@@ -128,7 +132,7 @@ fn other_length(headers: &HeaderMap, found: Untrusted<u64>, file_bytes: u64) -> 
 
 fn part(headers: &HeaderMap, asked: &Range<u64>, file_bytes: u64) -> Result<Extent, Trouble> {
     let Some(text) = headers.get(CONTENT_RANGE) else {
-        // What has the length that was asked for is what was asked for, or is found to be false.
+        // A body of the length asked for is taken as the range asked for; its hash decides later.
         let asked_bytes = asked.end.saturating_sub(asked.start);
         return match number(headers, &CONTENT_LENGTH) {
             Some(bytes) if bytes == asked_bytes.into() => Ok(Extent::Part(asked.clone())),
@@ -145,7 +149,7 @@ fn part(headers: &HeaderMap, asked: &Range<u64>, file_bytes: u64) -> Result<Exte
     if !range.contains(&asked.start) {
         return Err(Trouble::lasting("it sends another part of the file than it was asked for"));
     }
-    // It may send less than was asked for (RFC 9110, 15.3.7): then the rest is asked for.
+    // The server may send less than was asked for (RFC 9110, 15.3.7). Then the rest is asked for.
     let useful = range.end.min(asked.end).saturating_sub(asked.start);
     if useful < ANSWER_BYTES_MIN.min(asked.end.saturating_sub(asked.start)) {
         return Err(Trouble::passing(format!("it sends {useful} bytes at a time, which is too little")));
@@ -153,7 +157,7 @@ fn part(headers: &HeaderMap, asked: &Range<u64>, file_bytes: u64) -> Result<Exte
     Ok(Extent::Part(range))
 }
 
-/// `bytes 0-99/1234`, or `/*`.
+/// Parses `bytes 0-99/1234`, or `/*` for an unknown length.
 fn content_range(text: &str) -> Option<(Range<u64>, Option<Untrusted<u64>>)> {
     let text = text.trim();
     let (unit, rest) = text.split_at_checked("bytes".len())?;
@@ -171,7 +175,7 @@ fn content_range(text: &str) -> Option<(Range<u64>, Option<Untrusted<u64>>)> {
     Some((first..last.checked_add(1)?, total))
 }
 
-/// 416 says how long the file is (RFC 9110, 15.5.17).
+/// The trouble behind a 416, which may give the length of the file (RFC 9110, 15.5.17).
 fn not_satisfiable(headers: &HeaderMap, file_bytes: u64) -> Trouble {
     let text = headers.get(CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let total = text.and_then(|text| text.trim().strip_prefix("bytes */")?.trim().parse::<u64>().ok());
@@ -190,19 +194,19 @@ fn refused(status: StatusCode, headers: &HeaderMap) -> Trouble {
     };
     let asked = retry_after(headers);
     match status.as_u16() {
-        // The last three are no standard: too many requests, bandwidth used up, overloaded.
+        // 420, 509 and 529 are not standard: too many requests, bandwidth used up, overloaded.
         429 | 503 | 420 | 509 | 529 => {
             Trouble::Passing { reason: said, after: Some(asked.unwrap_or_default()) }
         }
-        // Whoever says when to come back means that it makes sense.
+        // A server that says when to come back expects us to.
         400.. if asked.is_some() => Trouble::Passing { reason: said, after: asked },
         408 | 425 | 500.. => Trouble::passing(said),
         _ => Trouble::Lasting(said),
     }
 }
 
-/// How long the server wants to be left alone: seconds, or a date, which goes by its own clock: one that does
-/// not show it has said nothing, as ours may be wrong.
+/// How long the server wants no requests: in seconds, or until a date. A date is by the server's
+/// clock, so without a `Date` field it is ignored: our clock may be wrong.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = match number(headers, &RETRY_AFTER) {
         Some(seconds) => seconds.at_most(PAUSE_MAX.as_secs()),
@@ -245,7 +249,7 @@ mod tests {
         judge(StatusCode::from_u16(status).unwrap(), &headers(lines), &asked, 1_000_000, known)
     }
 
-    /// To a request for 100 to 199.
+    /// The answer to a request for bytes 100 to 199.
     fn answer(status: u16, lines: &Lines) -> Result<Extent, Trouble> {
         asked(status, 100..200, lines, None).map(|judged| judged.extent)
     }

@@ -1,4 +1,4 @@
-//! Asking an HTTP server for a range of a file, along redirects that are judged one by one.
+//! Asks an HTTP server for a range of a file. Follows redirects, each judged by the guard.
 
 use std::{
     error::Error,
@@ -17,35 +17,36 @@ use tokio::time::timeout;
 use super::{Budget, Place, Trouble, guard::Guard, place::is_http, place::shown};
 use crate::proxy::{Proxies, Proxy};
 
-/// From a request to the head of its answer.
+/// From a request to the head of its answer, at most.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
-/// For a connection, TLS included.
+/// For a connection to be made, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection nobody needs is closed after this long.
+/// An unused connection is closed after this long.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Redirects followed for one request.
+/// Redirects followed for one request, at most.
 pub(super) const REDIRECTS_MAX: usize = 5;
 
-/// The way to one web seed.
+/// Sends requests to one web seed.
 #[derive(Debug)]
 pub(super) struct Client {
     guard: Guard,
     proxies: Arc<Proxies>,
     connections_max: usize,
-    /// Without certificates, which take time to read.
+    /// For `http`: without CA certificates, which take time to read.
     plain: OnceLock<Http>,
     secure: OnceLock<Http>,
-    /// Through a proxy, of either scheme.
+    /// For requests through a proxy, by the scheme of the URL.
     plain_by_proxy: OnceLock<Http>,
     secure_by_proxy: OnceLock<Http>,
 }
 
-/// A file, or a range of it.
+/// Asks for a file, or a range of it.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) url: Url,
-    /// First byte and the one after the last. There is no condition to it (If-Range): of two machines behind one name each
-    /// would say that the other's file is another one.
+    /// The first byte, and the one after the last. `None`: the whole file. The request has no
+    /// condition (If-Range): of two machines behind one name, each would call the other's file
+    /// another file.
     pub(super) bytes: Option<std::ops::Range<u64>>,
 }
 
@@ -62,13 +63,14 @@ impl Client {
         }
     }
 
-    /// What to do about a URL that is refused.
+    /// Sets the advice that is given when a URL is refused.
     pub(super) fn with_hint(mut self, hint: &'static str) -> Client {
         self.guard.set_hint(hint);
         self
     }
 
-    /// The answer, whatever it is but a redirect, and the URL that gave it.
+    /// Sends a request and follows redirects. Returns the final answer, whatever its status, and
+    /// the URL that gave it.
     ///
     /// # Errors
     /// If no answer comes, or a redirect leads where it must not.
@@ -85,14 +87,14 @@ impl Client {
         Err(Trouble::lasting(format!("it redirects more than {REDIRECTS_MAX} times")))
     }
 
-    /// The answer, whatever it is.
+    /// Sends one request. Returns the answer, whatever its status.
     ///
     /// # Errors
-    /// If none comes, or the URL leads where it must not.
+    /// If no answer comes, or the URL leads where it must not.
     pub(super) async fn ask_once(&self, request: &Request) -> Result<Response, Trouble> {
         let url = &request.url;
         self.guard.admit(url, self.proxies.of(url).is_some()).await?;
-        // Ranges of something compressed would be ranges of something else.
+        // Ranges of a compressed body would not be ranges of the file.
         let mut builder = self.http(url)?.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         if let Some(bytes) = &request.bytes {
             builder = builder.header(RANGE, format!("bytes={}-{}", bytes.start, bytes.end.saturating_sub(1)));
@@ -119,7 +121,8 @@ impl Client {
             .user_agent(concat!("nearcast/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .referer(false)
-            // The environment is read elsewhere, so that the guard knows what goes through a proxy.
+            // We read the proxy environment ourselves, so that the guard knows which requests go
+            // through a proxy.
             .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(IDLE_TIMEOUT)
@@ -128,7 +131,7 @@ impl Client {
         let builder = if secure { builder.https_only(true) } else { builder };
         let builder = match proxy {
             Some(proxy) => builder.proxy(as_told(proxy)?),
-            // Connections are made to what the guard judged.
+            // Connections go only to addresses that the guard judged.
             None if secure => builder.dns_resolver(self.guard.pins()),
             None => builder.dns_resolver(self.guard.pins()).tls_certs_only([]),
         };
@@ -151,7 +154,7 @@ pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where a redirect leads. Credentials stay behind.
+/// The target of a redirect. Credentials are removed.
 pub(super) fn next(url: &Url, location: Option<&str>) -> Result<Url, Trouble> {
     let next = location.and_then(|location| url.join(location).ok());
     let Some(mut next) = next.filter(is_http) else {
@@ -162,13 +165,14 @@ pub(super) fn next(url: &Url, location: Option<&str>) -> Result<Url, Trouble> {
         return Err(Trouble::Lasting(format!("it redirects from https to plain http, to {target}")));
     }
     next.set_fragment(None);
-    // They fail for URLs without a host only.
+    // These calls fail only for URLs without a host.
     let _ = next.set_username("");
     let _ = next.set_password(None);
     Ok(next)
 }
 
-/// What a failed request means. A certificate that is wrong now is wrong in a minute.
+/// Classifies a failed request. A wrong certificate is still wrong in a minute, so that trouble is
+/// lasting.
 pub(super) fn trouble(error: reqwest::Error) -> Trouble {
     let of_tls = causes(&error).find_map(tls_error);
     let wrong_certificate = matches!(of_tls, Some(rustls::Error::InvalidCertificate(_)));
@@ -178,7 +182,7 @@ pub(super) fn trouble(error: reqwest::Error) -> Trouble {
     }
 }
 
-/// An error of TLS, which comes wrapped in errors of the system once or twice.
+/// Finds a TLS error, which may be wrapped in one or two system errors.
 fn tls_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     match cause.downcast_ref() {
         Some(error) => Some(error),
@@ -190,7 +194,7 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
     std::iter::successors(error.source(), |&cause| cause.source())
 }
 
-/// All that is known of an error, but its URL.
+/// The error and its causes as one text, without the URL.
 fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut parts = vec![error.to_string()];
@@ -245,7 +249,7 @@ mod tests {
             .unwrap_err();
         let Trouble::Lasting(why) = refused else { panic!("{refused:?}") };
         assert!(why.contains("ertificate"), "{why}");
-        // Without any certificate authority on this machine it is not even connected to.
+        // On a machine without any certificate authority, no connection is made at all.
         server.abort();
     }
 

@@ -1,11 +1,12 @@
-//! To which addresses a URL may lead.
+//! Decides to which addresses a URL may lead.
 //!
-//! Whoever writes a torrent, a link or a redirect could else have us ask servers that only we can reach: our
-//! router, a cloud's metadata service, something on this machine. So the user's own URLs go where they
-//! like, and all others into the Internet only, and there not to our own addresses and subnets.
+//! Otherwise the author of a torrent, a link or a redirect could make us send requests to servers
+//! that only we can reach: our router, a cloud's metadata service, something on this machine. So
+//! only URLs with the host and port that the user named may lead anywhere. All other URLs may lead
+//! only into the Internet, and there not to our own addresses and subnets.
 //!
-//! A name is looked up once, all its addresses are judged, and connections are made to those very
-//! addresses: a name server cannot say one thing to the judge and another to the connection.
+//! A name is looked up once, all its addresses are judged, and connections are made only to these
+//! addresses. So a name server cannot give one answer to the judge and another to the connection.
 
 use std::{
     collections::BTreeMap,
@@ -24,27 +25,27 @@ use tokio::{net::lookup_host, time::timeout};
 use super::{Place, Trouble, place::is_http};
 use crate::surroundings::Surroundings;
 
-/// A name server that does not answer in time has no answer.
+/// Longest wait for a name look-up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Addresses taken of one name.
+/// Addresses used for one name, at most.
 const ADDRESSES_MAX: usize = 8;
-/// Names remembered: a seed's own, and those it redirects to.
+/// Names remembered, at most: the seed's own, and those that it redirects to.
 const NAMES_MAX: usize = 32;
 
-/// Judges the URLs of one web seed, its redirects among them.
+/// Judges the URLs of one web seed, including redirects.
 #[derive(Debug)]
 pub(super) struct Guard {
-    /// Host and port the user named.
+    /// Host and port that the user named. `None`: the user did not name this seed.
     named: Option<(String, u16)>,
     pins: Pins,
     surroundings: Surroundings,
-    /// What to do about a URL that is refused.
+    /// Advice given when a URL is refused.
     hint: &'static str,
 }
 
 const HINT: &str = "name its URL with --web-seed";
 
-/// Addresses of the names that were looked up: all that connections know.
+/// Addresses of the names that were looked up. Connections resolve names only here.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pins(Arc<Mutex<BTreeMap<String, Vec<SocketAddr>>>>);
 
@@ -70,21 +71,23 @@ impl Guard {
         Guard { named, pins: Pins::default(), surroundings, hint: HINT }
     }
 
-    /// Has something else said of what to do.
+    /// Sets other advice for URLs that are refused.
     pub(super) fn set_hint(&mut self, hint: &'static str) {
         self.hint = hint;
     }
 
-    /// What connections resolve names with.
+    /// The resolver for connections.
     pub(super) fn pins(&self) -> Pins {
         self.pins.clone()
     }
 
-    /// Whether this URL may be asked. To be called before each request. A proxy looks names up by itself: what the user
-    /// named needs no address here then, and what others named must have one, as else nobody could judge it.
+    /// Decides whether this URL may be asked. Call it before each request. A proxy looks names up
+    /// by itself, so a host that the user named needs no address here. Any other host must have an
+    /// address even then: without one it cannot be judged.
     ///
     /// # Errors
-    /// A lasting trouble if it leads where it must not, a passing one if its name has no address.
+    /// A lasting trouble if the URL leads where it must not; a passing one if its name has no
+    /// address.
     pub(super) async fn admit(&self, url: &Url, by_proxy: bool) -> Result<(), Trouble> {
         let place = host_port(url).filter(|_| is_http(url));
         let Some((host, port)) = place else {
@@ -101,7 +104,7 @@ impl Guard {
         if is_named {
             return Ok(());
         }
-        // Each time anew: what is ours may have changed since the name was looked up.
+        // Read anew each time: our addresses may have changed since the look-up.
         let ours = self.surroundings.ours();
         let inner = addresses.iter().find(|address| !Scope::may_ask_http(address.ip(), port, &ours));
         inner.map_or(Ok(()), |address| {
@@ -136,7 +139,7 @@ impl Guard {
         if pins.len() >= NAMES_MAX {
             return Err(Trouble::lasting("it redirects to too many hosts"));
         }
-        // Port 0 stands for that of the URL.
+        // Port 0 stands for the port of the URL.
         pins.insert(host.to_owned(), found.iter().map(|address| SocketAddr::new(address.ip(), 0)).collect());
         Ok(found)
     }
@@ -158,7 +161,8 @@ fn host_port(url: &Url) -> Option<(String, u16)> {
     Some((url.host_str()?.to_ascii_lowercase(), url.port_or_known_default()?))
 }
 
-/// A host that is an address already. The parser of URLs has brought all ways to write one into one form.
+/// The address, if the host is one. The URL parser has already normalized every way to write an
+/// address.
 fn literal(host: &str) -> Option<IpAddr> {
     host.trim_start_matches('[').trim_end_matches(']').parse().ok()
 }

@@ -1,10 +1,13 @@
-//! One request at a time: a stretch is asked for, read into buffers run by run, and handed to the workers.
+//! Runs one request at a time: asks for a stretch, reads it into buffers run by run, and hands the
+//! runs to the workers.
 //!
-//! What a server sends less than it was asked for, or breaks off, is asked for from there on. One that wants to be asked less
-//! is waited for: by a lane that holds bytes already, for a while, else by the task.
+//! If a server sends less than was asked for, or breaks off, the lane asks again from there. If a
+//! server wants fewer requests, we wait: a lane that already holds bytes waits for a while;
+//! otherwise the task waits.
 //!
-//! A server that sends no parts of files is read from the first byte on, by one lane, which keeps its
-//! place in the file between stretches; what it must skip is thrown away, and bounded.
+//! A server that sends only whole files is read from the first byte on, by one lane. The lane keeps
+//! its place in the file between stretches. Bytes that it must skip are thrown away, and their
+//! number is bounded.
 
 use std::{
     collections::BTreeMap,
@@ -42,11 +45,12 @@ use crate::exchange::{
     least_rate::{LeastRate, Progress, WINDOW},
 };
 
-/// A lane that holds bytes waits no longer than this for its turn: others need what it holds them in.
+/// A lane that holds bytes waits at most this long for its turn: other lanes need that memory.
 const WAIT_IN_HAND_MAX: Duration = Duration::from_secs(10);
-/// While a server is waited for, it is told this often that it has not gone.
+/// While we wait for a server, we report it as alive this often.
 const SIGN_EVERY: Duration = Duration::from_secs(1);
-/// An answer that broke off after so many bytes is gone on with; after fewer, that was a failure.
+/// After an answer breaks off, the lane continues if this many bytes came. With fewer, the request
+/// has failed.
 const BROKEN_OFF_BYTES_MIN: u64 = 1024;
 
 /// One web seed while its task runs.
@@ -56,21 +60,21 @@ pub(super) struct Seed {
     pub(super) client: Client,
     pub(super) tools: Tools,
     pub(super) budget: Budget,
-    /// What the server said of files of which more is to be fetched.
+    /// What the server said about files, for files of which more is to be fetched.
     pub(super) files: Mutex<BTreeMap<FileIndex, Known>>,
-    /// It sends whole files only.
+    /// The server sends only whole files.
     pub(super) whole_only: AtomicBool,
-    /// Then: where the reading stopped.
+    /// With `whole_only`: the answer that is still open, where reading stopped.
     pub(super) kept: Mutex<Option<Body>>,
-    /// Then: bytes thrown away.
+    /// With `whole_only`: bytes thrown away.
     pub(super) skipped: AtomicU64,
-    /// How fast it may be asked, and what that depends on.
+    /// How fast the server may be asked, and the state this depends on.
     pub(super) pace: Mutex<Pace>,
-    /// A doubt about it was told.
+    /// A doubt about this server was reported.
     pub(super) doubted: AtomicBool,
 }
 
-/// The pace, with its clock and its dice.
+/// The pace of requests, with its clock and its random numbers.
 pub(super) struct Pace {
     rule: WebPace,
     started: Instant,
@@ -79,7 +83,7 @@ pub(super) struct Pace {
 
 impl Pace {
     pub(super) fn new(lanes_max: usize) -> Pace {
-        // Without entropy a crowd comes back together, and that is all.
+        // Without entropy, many clients may come back at the same time; nothing worse.
         let random = Random::new(getrandom::u64().unwrap_or_default());
         Pace { rule: WebPace::new(lanes_max), started: Instant::now(), random }
     }
@@ -103,7 +107,7 @@ impl Pace {
 #[derive(Clone, Debug)]
 pub(super) struct Known {
     version: Version,
-    /// Where the redirects ended.
+    /// The URL where the redirects ended.
     url: Url,
 }
 
@@ -112,11 +116,11 @@ pub(super) struct Body {
     file: FileIndex,
     response: Response,
     rest: Bytes,
-    /// The file's byte that comes next, and the one after the last that comes.
+    /// The file's next byte to come, and the one after the last to come.
     bytes: Range<u64>,
     whole: bool,
     rate: LeastRate,
-    /// Came with this answer.
+    /// Bytes that came with this answer.
     came: u64,
 }
 
@@ -133,42 +137,42 @@ impl Seed {
         self.whole_only.load(Ordering::Relaxed)
     }
 
-    /// Finds out whether the server has a file, and whether it sends parts.
+    /// Finds out whether the server has a file, and whether it sends ranges.
     pub(super) async fn probe(&self, file: FileIndex) -> Result<(), Trouble> {
         let mut body = self.open(file, 0..1, Duration::ZERO).await?;
         if !body.whole {
-            // Read to its end, the connection serves the next request too.
+            // Once read to its end, the connection can serve the next request.
             body.next(1, &self.tools, self.link).await?;
         }
         Ok(())
     }
 
-    /// Requests that may run at a time.
+    /// Requests that may run at the same time.
     pub(super) fn lanes(&self) -> usize {
         if self.is_whole_only() { 1 } else { locked(&self.pace).rule.lanes() }
     }
 
-    /// How long nothing more may be asked of it.
+    /// How long we must not ask the server.
     pub(super) fn wait(&self) -> Duration {
         locked(&self.pace).wait()
     }
 
-    /// A request failed.
+    /// Notes that a request failed.
     pub(super) fn note_failure(&self, after: Option<Duration>) {
         locked(&self.pace).on_refused(after);
     }
 
-    /// Rests for a moment of the pause that the server is left alone for. It has what we want and asked for patience: who
-    /// stands in line is not gone.
+    /// Waits for a part of the pause that the server asked for. The server has what we want, so we
+    /// report it as alive: waiting for it is no reason to drop it.
     pub(super) async fn rest(&self, wait: Duration) {
         tokio::time::sleep(wait.min(SIGN_EVERY)).await;
         if locked(&self.pace).rule.is_refused() {
-            // The driver is gone only when the node stops.
+            // This send fails only when the node stops.
             let _ = self.tools.events.send(TaskEvent::Receiving { link: self.link }).await;
         }
     }
 
-    /// Waits until it may be asked, but no longer than `most`.
+    /// Waits until the server may be asked, but at most `most`.
     async fn wait_turn(&self, most: Duration) -> Result<(), Trouble> {
         let begun = Instant::now();
         loop {
@@ -183,7 +187,8 @@ impl Seed {
         }
     }
 
-    /// Fetches a stretch. What of it does not come is told as refused, so that it is asked for again.
+    /// Fetches a stretch. Reports the runs that do not come as refused, so that they are asked for
+    /// again.
     pub(super) async fn fetch(&self, stretch: Stretch) -> Result<(), Trouble> {
         // The semaphore is never closed.
         let _request = self.budget.requests.acquire().await.map_err(|_| stopping())?;
@@ -209,7 +214,8 @@ impl Seed {
         let permit = self.budget.bytes.clone().acquire_many_owned(units).await.map_err(|_| stopping())?;
         let hand = PieceInHand::new(self.link, part.clone(), permit);
         for (number, due) in part.runs.iter().enumerate() {
-            // Who holds nothing yet gives it back rather than wait.
+            // At the first run the lane holds nothing yet; it gives the stretch back instead of
+            // waiting.
             let patience = if (at, number) == (0, 0) { Duration::ZERO } else { WAIT_IN_HAND_MAX };
             let span = self.layout().run(due.run);
             let mut pass = self.tools.down.begin(self.tools.account, u64::from(span.bytes)).await;
@@ -239,7 +245,7 @@ impl Seed {
         Ok(())
     }
 
-    /// Gives a run to the workers, and goes on.
+    /// Hands a run to the workers without waiting for the result.
     async fn hand_over(&self, hand: Arc<PieceInHand>, run: RunIndex, buffer: Vec<u8>) -> Result<(), Trouble> {
         let permit = self.tools.in_hand.clone().acquire_owned().await.map_err(|_| stopping())?;
         let tools = self.tools.clone();
@@ -248,12 +254,12 @@ impl Seed {
             let told = tools.workers.run(move || piece.take_in(&worker, run, buffer)).await;
             drop(permit);
             let told = told.unwrap_or_else(|error| {
-                // The node stops, or a bug; the requests end either way.
+                // Either the node stops or there is a bug; the requests end in both cases.
                 tracing::debug!(%error, "a piece was not stored");
                 hand.all_failed(RunFailure::NotStored { bytes: 0 })
             });
             for event in told {
-                // The driver is gone only when the node stops.
+                // This send fails only when the node stops.
                 let _ = tools.events.send(event).await;
             }
         });
@@ -264,13 +270,13 @@ impl Seed {
         for due in parts.iter().flat_map(|part| &part.runs) {
             let cause = RunFailure::Refused(Refusal::Busy);
             let event = TaskEvent::Failed { link: self.link, request: due.request, cause };
-            // The driver is gone only when the node stops.
+            // This send fails only when the node stops.
             let _ = self.tools.events.send(event).await;
         }
     }
 
-    /// The next bytes, at most `max`, from this answer or from one that goes on where it ends. `end` is where the bytes that
-    /// are wanted end.
+    /// Reads the next bytes, at most `max`, from this answer or from a new one that continues it.
+    /// `end` is where the wanted bytes end.
     async fn read(&self, body: &mut Body, max: usize, end: u64) -> Result<Bytes, Trouble> {
         loop {
             if body.bytes.is_empty() {
@@ -285,11 +291,11 @@ impl Seed {
         }
     }
 
-    /// Asks for what an answer left out.
+    /// Asks for the rest of an answer that ended early.
     async fn go_on(&self, body: &mut Body, end: u64) -> Result<(), Trouble> {
         let (at, asked) = (body.bytes.start, Instant::now());
         let mut next = self.open(body.file, at..end.max(at.saturating_add(1)), WAIT_IN_HAND_MAX).await?;
-        // Answers that each bring next to nothing are looked at as one.
+        // Many answers that each bring almost nothing are measured as one.
         if body.rate.note(asked.elapsed(), 0) == Progress::TooLittle {
             return Err(too_slow());
         }
@@ -299,7 +305,7 @@ impl Seed {
         Ok(())
     }
 
-    /// Asks for a range of a file. Waits for its turn, but no longer than `patience`.
+    /// Asks for a range of a file. Waits for its turn, but at most `patience`.
     async fn open(&self, file: FileIndex, bytes: Range<u64>, patience: Duration) -> Result<Body, Trouble> {
         let begun = Instant::now();
         loop {
@@ -334,7 +340,7 @@ impl Seed {
         let moved = known.as_ref().map(|known| &known.url).filter(|url| **url != original).cloned();
         let first = moved.clone().unwrap_or_else(|| original.clone());
         match self.open_at(first, file, &bytes, known.as_ref()).await {
-            // Where a redirect led is often good for a while only.
+            // The target of a redirect is often valid only for a while.
             Err(Trouble::Lasting(_) | Trouble::Passing { after: None, .. }) if moved.is_some() => {
                 self.open_at(original, file, &bytes, known.as_ref()).await
             }
@@ -369,18 +375,18 @@ impl Seed {
         Ok(Body { file, response, rest: Bytes::new(), bytes, whole, rate: LeastRate::new(), came: 0 })
     }
 
-    /// Tells why this server's bytes may be false, once.
+    /// Reports once why this server's bytes may be false.
     async fn doubt(&self, why: Option<&'static str>) {
         let Some(why) = why else { return };
         if !self.doubted.swap(true, Ordering::Relaxed) {
             tracing::debug!(place = %self.place, why, "a web seed is in doubt; its bytes are judged by their hash");
             let event = TaskEvent::WebSeed { link: self.link, news: News::Doubt(why) };
-            // The driver is gone only when the node stops.
+            // This send fails only when the node stops.
             let _ = self.tools.events.send(event).await;
         }
     }
 
-    /// Throws away what lies before `offset`, if that is not too much altogether.
+    /// Throws away the bytes before `offset`, unless the total thrown away becomes too large.
     async fn skip(&self, body: &mut Body, offset: u64) -> Result<(), Trouble> {
         let bytes = offset.saturating_sub(body.bytes.start);
         if bytes == 0 {
@@ -405,13 +411,13 @@ impl Seed {
 }
 
 impl Body {
-    /// Whether this byte of the file is still to come, without another request.
+    /// Whether this byte of the file will come without another request.
     fn reaches(&self, offset: u64) -> bool {
         let next = self.bytes.start == offset || (self.whole && self.bytes.start < offset);
         next && offset < self.bytes.end
     }
 
-    /// The next bytes, at most `max`.
+    /// Reads the next bytes, at most `max`.
     async fn next(&mut self, max: usize, tools: &Tools, link: LinkId) -> Result<Bytes, Trouble> {
         while self.rest.is_empty() {
             let asked = Instant::now();
@@ -430,7 +436,7 @@ impl Body {
                     return Err(too_slow());
                 }
                 Progress::Told => {
-                    // The driver is gone only when the node stops.
+                    // This send fails only when the node stops.
                     let _ = tools.events.send(TaskEvent::Receiving { link }).await;
                 }
             }

@@ -1,13 +1,14 @@
 //! Web seeds (BEP 19): any HTTP server that has the files is an origin of a content.
 //!
-//! To the engine a web seed is a neighbour that holds everything: it decides what is asked for, and the
-//! answers go the way of all runs. Here is the mechanics: [`place`] says under which URL a file lies,
-//! [`guard`] to which addresses such a URL may lead, [`client`] asks, [`answer`] judges what comes,
-//! [`plan`] makes few large requests of many runs, [`lane`] carries one of them out, [`piece`] verifies
-//! and stores, and [`task`] keeps a handful of lanes busy. [`torrent`] fetches a `.torrent` by the same means.
+//! To the engine a web seed is a neighbour that holds everything. The engine decides what to ask
+//! for, and the answers take the same way as all runs. This module is the mechanism: [`place`] says
+//! under which URL a file lies, [`guard`] decides to which addresses such a URL may lead,
+//! [`client`] sends requests, [`answer`] judges the answers, [`plan`] combines many runs into a few
+//! large requests, [`lane`] carries out one request, [`piece`] verifies and stores, and [`task`]
+//! keeps a few lanes busy. [`torrent`] fetches a `.torrent` by the same means.
 //!
-//! Invariants: nobody but the user names an address outside the Internet; a piece's missing runs are
-//! fetched together, so that no lane waits for what another one has.
+//! Invariants: only the user can name an address outside the Internet; the missing runs of a piece
+//! are fetched together, so that no lane waits for another lane's bytes.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -30,31 +31,32 @@ use crate::{proxy::Proxies, surroundings::Surroundings};
 
 /// Larger pieces cannot be verified within [`BYTES_IN_HAND_MAX`].
 pub(crate) const PIECE_BYTES_MAX: u32 = BYTES_IN_HAND_MAX;
-/// Asked for and not stored yet, all web seeds together.
+/// Bytes asked for and not stored yet, for all web seeds together.
 const BYTES_IN_HAND_MAX: u32 = 32 << 20;
-/// Requests under way, all web seeds together.
+/// Requests under way, for all web seeds together.
 const REQUESTS_MAX: usize = 16;
-/// Permits for bytes are counted in units of this many, because there are only 2^32 of them.
+/// Permits for bytes are counted in units of this many bytes, because there are only 2^32 permits.
 const PERMIT_BYTES: u32 = 1024;
 
-/// What a web seed's task tells.
+/// What the task of a web seed reports.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// It has the files and may be asked for runs.
+    /// The seed has the files and may be asked for runs.
     Open,
-    /// Why its bytes may be false, should they be. Said once.
+    /// Why the seed's bytes may be false. Reported once.
     Doubt(&'static str),
-    /// It is of no use, for now or for ever. Said once, at the end.
+    /// The seed is of no use, for now or for ever. Reported once, at the end.
     Gone(Trouble),
 }
 
 /// Why a web seed is of no use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Trouble {
-    /// It may be better later; not before `after`, if the server asked for patience.
+    /// The trouble may pass. `after`: the server asked for a pause of this length; `None`: it did
+    /// not.
     #[error("{reason}")]
     Passing { reason: String, after: Option<Duration> },
-    /// It will not get better: this content is never asked of it again.
+    /// The trouble will not pass: the seed is never asked for this content again.
     #[error("{0}")]
     Lasting(String),
 }
@@ -69,12 +71,12 @@ impl Trouble {
     }
 }
 
-/// What all web seeds of a node share.
+/// Limits and settings shared by all web seeds of a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     requests: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
-    /// Where URLs of strangers must not lead.
+    /// The networks to which strangers' URLs must not lead.
     surroundings: Surroundings,
     proxies: Arc<Proxies>,
 }

@@ -1,4 +1,4 @@
-//! Runs of one piece on their way to the disk: hashed one by one, proven and stored together.
+//! Runs of one piece on their way to the disk: hashed one by one, then proven and stored together.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -17,12 +17,12 @@ use crate::{
     store::{Store, StoreError},
 };
 
-/// A piece of which runs are coming in. Whoever brings the last one proves and stores them all.
+/// A piece whose runs are coming in. The job with the last run proves and stores them all.
 pub(super) struct PieceInHand {
     link: LinkId,
     part: Part,
     came: Mutex<Vec<HashedRun<Vec<u8>>>>,
-    /// For its bytes; given back when they are stored or dropped.
+    /// Permit for the bytes of the piece, returned when they are stored or dropped.
     _bytes: OwnedSemaphorePermit,
 }
 
@@ -31,12 +31,12 @@ impl PieceInHand {
         Arc::new(PieceInHand { link, part, came: Mutex::default(), _bytes: bytes })
     }
 
-    /// Takes in a run that came whole. Blocks: it hashes, and with the last run it writes. Returns what is
-    /// to be told.
+    /// Takes in a run that came whole. Blocks: it hashes, and with the last run it also writes.
+    /// Returns the events to report.
     pub(super) fn take_in(&self, tools: &Tools, run: RunIndex, buffer: Vec<u8>) -> Vec<TaskEvent> {
         let bytes = to_u32(buffer.len());
         let Ok(hashed) = merkle::hash_run(tools.manifest.layout(), run, buffer) else {
-            // The lane reads as many bytes as the layout says.
+            // This cannot happen: the lane reads as many bytes as the layout says.
             return self.all_failed(RunFailure::NotStored { bytes });
         };
         let runs = {
@@ -59,14 +59,15 @@ impl PieceInHand {
                 runs.into_iter().for_each(|run| tools.buffers.give(run.into_bytes()));
                 match why {
                     UnprovenPiece::Corrupt(_) => self.corrupt(tools),
-                    // What we held of it was lost meanwhile. It is asked for anew.
+                    // A run of the piece that we held was lost meanwhile. The engine asks for the
+                    // piece anew.
                     UnprovenPiece::Incomplete(_) => self.all_failed(RunFailure::Refused(Refusal::Busy)),
                 }
             }
         }
     }
 
-    /// One proof is enough; all else that was asked of this seed goes with it.
+    /// One report of corruption is enough; it ends all other requests to this seed.
     fn corrupt(&self, tools: &Tools) -> Vec<TaskEvent> {
         let bytes = to_u32(self.part.bytes(tools.manifest.layout()));
         let failed = |due: &Due| self.failed(due, RunFailure::Corrupt { bytes });

@@ -1,15 +1,16 @@
-//! Where a web seed has the files of a content (BEP 19).
+//! The URLs at which a web seed has the files of a content (BEP 19).
 
 use std::fmt;
 
 use nearcast_core::{layout::FileIndex, manifest::Manifest, paths::printable};
 use reqwest::Url;
 
-/// One web seed: a URL, and who named it.
+/// One web seed: its URL, and whether the user named it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     url: Url,
-    /// By the user, who knows what lies behind it; else by a torrent or a link, which anybody may have written.
+    /// Whether the user named the URL, and so knows what is behind it. Otherwise it is from a
+    /// torrent or a link, which anybody may have written.
     pub(crate) named: bool,
 }
 
@@ -23,7 +24,7 @@ pub(crate) enum PlaceError {
 }
 
 impl Place {
-    /// Reads a URL.
+    /// Parses a URL.
     ///
     /// # Errors
     /// See [`PlaceError`].
@@ -36,13 +37,13 @@ impl Place {
         Ok(Place { url, named })
     }
 
-    /// The URL it was given as.
+    /// The URL as it was given, without its fragment.
     pub(crate) fn url(&self) -> &Url {
         &self.url
     }
 
-    /// Where a file of the content lies: for a content of one file the URL itself, unless that ends in
-    /// `/`; else below it, under the content's name.
+    /// The URL of a file of the content. For a content of one file it is the seed's URL, unless
+    /// that ends in `/`. Otherwise it lies below the seed's URL, under the content's name.
     pub(crate) fn of(&self, manifest: &Manifest, file: FileIndex) -> Url {
         let base = self.url.path();
         if manifest.is_single_file() && !base.ends_with('/') {
@@ -61,17 +62,17 @@ impl Place {
     }
 }
 
-/// For people: without credentials, and without a query, which may hold some.
+/// For display: without credentials, and without the query, which may contain some.
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&shown(&self.url))
     }
 }
 
-/// A URL as people may see it.
+/// A URL for display.
 pub(super) fn shown(url: &Url) -> String {
     let mut url = url.clone();
-    // They fail for URLs without a host only, and then there is nothing to hide.
+    // These calls fail only for URLs without a host, which have nothing to hide.
     let _ = url.set_username("");
     let _ = url.set_password(None);
     url.set_query(None);
@@ -82,7 +83,8 @@ pub(super) fn is_http(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https") && url.has_host()
 }
 
-/// A name as one step of a path: everything but letters, digits and `-._~` is escaped (RFC 3986).
+/// A name as one segment of a path. All bytes but letters, digits and `-._~` are escaped (RFC
+/// 3986).
 fn encoded(name: &str) -> String {
     let byte = |byte: u8| match byte {
         b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -158,7 +160,7 @@ mod tests {
 
     #[test]
     fn a_host_that_looks_like_another_is_shown_as_what_it_is() {
-        // A Cyrillic letter in each, or a letter of full width, or one that folds to two.
+        // Each host has a Cyrillic letter, a full-width letter, or a letter that could fold to two.
         for (url, host) in [
             ("http://\u{430}pple.example/f", "xn--pple-43d.example"),
             ("https://ex\u{430}mple.com/f", "xn--exmple-4nf.com"),

@@ -1,33 +1,36 @@
-//! Runs asked for and not begun, and the few large requests they make.
+//! Collects the runs asked for and not begun, and combines them into a few large requests.
 //!
-//! Invariant: the runs asked for of one piece are always in one stretch, because they are verified together.
+//! Invariant: the runs asked for of one piece are always in one stretch, because they are verified
+//! together.
 
 use std::collections::BTreeMap;
 
 use nearcast_core::layout::{FileIndex, Layout, PieceIndex, RunIndex};
 
-/// Bytes of one request at most, unless a single piece has more. Larger ones cost the server less.
+/// Bytes of one request at most, unless a single piece has more. Larger requests cost the server
+/// less.
 const STRETCH_BYTES_MAX: u64 = 4 << 20;
-/// What waits is spread over all connections, but not in smaller requests than this.
+/// The waiting runs are spread over all connections, but not in smaller requests than this. In
+/// bytes.
 const STRETCH_BYTES_MIN: u64 = 512 << 10;
 
-/// A run, and the request it answers.
+/// A run to fetch, and the engine's request that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) run: RunIndex,
     pub(super) request: u32,
 }
 
-/// What is missing of one piece.
+/// The runs to fetch of one piece.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
     pub(super) piece: PieceIndex,
-    /// In order.
+    /// In ascending order.
     pub(super) runs: Vec<Due>,
 }
 
-/// Pieces that lie one after another in one file, to be fetched in one go. Only in the last there may be
-/// gaps, where we hold runs already.
+/// Consecutive pieces of one file, to be fetched in one request. Only the last piece may have gaps,
+/// where we hold runs already.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
     pub(super) file: FileIndex,
@@ -35,11 +38,11 @@ pub(super) struct Stretch {
     pub(super) bytes: u64,
 }
 
-/// What waits.
+/// The runs that wait to be fetched.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     waiting: BTreeMap<u32, Waiting>,
-    /// Where the last stretch ended.
+    /// The run after the last stretch.
     next: u32,
 }
 
@@ -54,14 +57,14 @@ impl Plan {
         self.waiting.insert(run, Waiting { request, cancelled: false });
     }
 
-    /// Somebody else sends it. It stays while others of its piece are wanted, which could not be verified
-    /// without it.
+    /// Cancels a request, because a peer sends the run. The run stays while other runs of its piece
+    /// are wanted: they could not be verified without it.
     pub(super) fn cancel(&mut self, request: u32) {
         let waiting = self.waiting.values_mut().find(|waiting| waiting.request == request);
         waiting.into_iter().for_each(|waiting| waiting.cancelled = true);
     }
 
-    /// The next stretch to fetch, where `lanes` have nothing to do.
+    /// Takes the next stretch to fetch. `lanes` lanes are idle.
     pub(super) fn take(&mut self, layout: &Layout, lanes: usize) -> Option<Stretch> {
         let waiting = (self.waiting.len() as u64).saturating_mul(layout.run_bytes().into());
         let share = waiting.checked_div(lanes as u64).unwrap_or(waiting);
@@ -86,7 +89,8 @@ impl Plan {
         Some(stretch)
     }
 
-    /// The first part that is still wanted, from `start` on and round. Others are dropped on the way.
+    /// The first part from `start` on, wrapping around, that is still wanted. Drops cancelled parts
+    /// on the way.
     fn next_part(&mut self, layout: &Layout, start: u32) -> Option<Part> {
         loop {
             let ahead = self.waiting.range(start..).next().or_else(|| self.waiting.iter().next());
@@ -101,7 +105,7 @@ impl Plan {
         }
     }
 
-    /// Everything that waits of the piece with this run, if any of it is still wanted.
+    /// All waiting runs of the piece of `run`. `None`: all of them are cancelled.
     fn part_with(&self, layout: &Layout, run: u32) -> Option<Part> {
         let piece = layout.run(layout.run_index(run)?).piece;
         let waiting = || self.waiting.range(layout.piece_runs(piece));
@@ -122,7 +126,8 @@ impl Part {
 }
 
 impl Stretch {
-    /// The run after its last, if it may go on there: nothing is missing within its last piece.
+    /// The run after the stretch's last, if the stretch may continue there. `None`: its last piece
+    /// has gaps.
     fn end(&self, layout: &Layout) -> Option<u32> {
         let last = self.parts.last()?;
         let (first, end) = (last.runs.first()?.run.get(), last.runs.last()?.run.get().saturating_add(1));
@@ -130,7 +135,7 @@ impl Stretch {
         whole.then_some(end)
     }
 
-    /// Bytes from `run` to where its row of runs without gaps ends.
+    /// The end of the gapless row of runs that contains `run`, as a byte offset in the file.
     pub(super) fn row_end(&self, layout: &Layout, run: RunIndex) -> u64 {
         let runs = self.parts.iter().flat_map(|part| &part.runs).map(|due| due.run);
         let mut end = run;
@@ -151,7 +156,7 @@ mod tests {
 
     const RUN: u64 = 256 << 10;
 
-    /// A file of ten pieces of four runs and a bit, and one of a single run.
+    /// A file of ten pieces of four runs and a little more, and a file of a single run.
     fn layout() -> Layout {
         Layout::new(4 * RUN, [41 * RUN + 9, 5]).unwrap()
     }

@@ -1,4 +1,4 @@
-//! The task of one web seed: takes the engine's requests, and keeps a handful of lanes busy with them.
+//! The task of one web seed: takes the engine's requests, and keeps a few lanes busy with them.
 
 use std::{
     collections::BTreeMap,
@@ -25,23 +25,25 @@ use crate::{
     wire::data::Ask,
 };
 
-/// Requests under way to one web seed: enough to fill a long way, few enough for any server.
+/// Requests under way to one web seed, at most: enough to fill a long path, few enough for any
+/// server.
 const LANES_MAX: usize = 4;
-/// Failures in a row after which a web seed is let go. Each time what failed is asked for again by the
-/// engine, more slowly.
+/// Failures in a row that a web seed may have; the next one ends its task. After each failure the
+/// engine asks again for what failed, more slowly.
 const FAILURES_MAX: u32 = 4;
-/// Requests for runs come one by one: those of one decision gather for this long before any is sent.
+/// Requests for runs come one by one. Those of one decision gather for this long before the first
+/// is sent.
 const GATHER: Duration = Duration::from_millis(1);
-/// Requests taken from the queue at once.
+/// Requests taken from the queue at once, at most.
 const ASKS_AT_ONCE_MAX: usize = 256;
 
-/// What a web seed's task needs.
+/// Everything the task of a web seed needs.
 pub(crate) struct Job {
     pub(crate) link: LinkId,
     pub(crate) place: Place,
     pub(crate) tools: Tools,
     pub(crate) budget: Budget,
-    /// A file that is wanted, to begin with.
+    /// A wanted file, for the first probe.
     pub(crate) file: FileIndex,
 }
 
@@ -49,7 +51,7 @@ pub(crate) struct Job {
 pub(crate) async fn run(job: Job, mut asks: mpsc::Receiver<Ask>, cancel: CancellationToken) {
     let (link, events) = (job.link, job.tools.events.clone());
     let tell = async |news| {
-        // The driver is gone only when the node stops.
+        // This send fails only when the node stops.
         let _ = events.send(TaskEvent::WebSeed { link, news }).await;
     };
     let work = async {
@@ -113,7 +115,7 @@ impl Seed {
                 }
                 Some(end) = lanes.next() => match end {
                     Ok(()) => failures = 0,
-                    // It is asked less, and the pace knows: nothing is wrong with it.
+                    // The server wants fewer requests, and the pace knows that. This is no failure.
                     Err(Trouble::Passing { after: Some(_), .. }) => {}
                     Err(Trouble::Passing { after: None, reason }) if failures < FAILURES_MAX => {
                         failures = failures.saturating_add(1);

@@ -1,7 +1,7 @@
-//! A `.torrent` that its user names by a URL: fetched into memory and written nowhere.
+//! Fetches a `.torrent` from a URL that the user named. It is kept in memory and written nowhere.
 //!
-//! The user names the first host; where its redirects lead is judged as with web seeds. A site that redirects to a
-//! `magnet:` link has that link taken.
+//! The user names the first host; the targets of redirects are judged as with web seeds. If a site
+//! redirects to a `magnet:` link, that link is the result.
 
 use std::{
     fmt,
@@ -23,42 +23,43 @@ use crate::{
     surroundings::Surroundings,
 };
 
-/// All of it comes within this, or it has failed: the largest there is, at 1 MB/s, and some patience.
+/// The whole fetch must end within this time: enough for the largest file at 1 MB/s, with some
+/// margin.
 const TIME_MAX: Duration = Duration::from_secs(150);
-/// Connections to the site that are kept.
+/// Idle connections to the site that are kept.
 const CONNECTIONS_MAX: usize = 1;
-/// What an HTML page begins with, spaces apart.
+/// How an HTML page begins, after white space.
 const PAGE_BEGINS: [&[u8]; 2] = [b"<!doctype", b"<html"];
 
-/// What was at a URL.
+/// The result of fetching a URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
-    /// The bytes of a file, at most as many as a `.torrent` may have. Not looked at yet.
+    /// The bytes of a file, at most as many as a `.torrent` may have. Not parsed yet.
     Bytes(Vec<u8>),
-    /// It leads to this link.
+    /// The URL redirects to this `magnet:` link.
     Link(String),
 }
 
-/// Why nothing came of a URL.
+/// Why fetching a URL failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchError {
-    /// The URL, as people may see it.
+    /// The URL for display, without credentials and query.
     url: String,
     reason: String,
-    /// How it failed.
+    /// The kind of failure.
     pub kind: FetchFailure,
 }
 
-/// How a URL failed.
+/// Kinds of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchFailure {
-    /// It is no URL that can be asked, or leads where it must not.
+    /// It is not a URL that can be asked, or it leads where it must not.
     Unusable,
-    /// The server says that there is nothing.
+    /// The server says that nothing is there, or denies access.
     NotFound,
-    /// The server could not be reached, or said nothing more.
+    /// The server could not be reached, stopped sending, or reported an error.
     Unreachable,
-    /// What came is no `.torrent`.
+    /// The bytes are not a `.torrent`.
     NoTorrent,
 }
 
@@ -70,7 +71,7 @@ impl fmt::Display for FetchError {
 
 impl std::error::Error for FetchError {}
 
-/// Whether a text is an address that [`fetch`] can try.
+/// Whether a text is a URL that [`fetch`] can try.
 pub fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
@@ -79,7 +80,7 @@ pub fn is_url(text: &str) -> bool {
 /// Fetches what is at a URL.
 ///
 /// # Errors
-/// Why that did not work; it leaves nothing behind.
+/// If nothing usable came; the error says why. Nothing is left behind.
 pub async fn fetch(url: &str, proxies: &Proxies) -> Result<Fetched, FetchError> {
     let place = Place::parse(url, true).map_err(|error| FetchError {
         url: printable(url),
@@ -186,7 +187,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that gives these answers, one to each connection; its URL.
+    /// Starts a server that gives these answers, one to each connection. Returns its URL.
     async fn server(answers: Vec<String>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/film.torrent", listener.local_addr().unwrap());
@@ -195,7 +196,7 @@ mod tests {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut head = [0; 4096];
                 let _ = stream.read(&mut head).await.unwrap();
-                // Who has read enough goes.
+                // The client may hang up once it has read enough.
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         });

@@ -1,4 +1,4 @@
-//! `/nearcast/exchange/1`: first a hello each way, then what neighbours tell each other.
+//! `/nearcast/exchange/1`: first a hello each way, then messages between neighbours.
 
 use libp2p::PeerId;
 use nearcast_core::{
@@ -11,13 +11,13 @@ use prost::{Message, Oneof};
 
 use super::FrameError;
 
-/// A hello carries a have-map of up to 2^23 bits.
+/// Length of a hello at most, in bytes. A hello carries a have-map of up to 2^23 bits.
 pub(crate) const HELLO_BYTES_MAX: usize = 1024 * 1024 + 1024;
-/// Any other frame.
+/// Length of any other frame at most, in bytes.
 pub(crate) const FRAME_BYTES_MAX: usize = 64 * 1024;
-/// Runs in one `Have` or `Lost`.
+/// Runs in one `Have` or `Lost`, at most.
 pub(crate) const RUNS_MAX: usize = 8 * 1024;
-/// Peers in one `Peers`.
+/// Peers in one `Peers`, at most.
 pub(crate) const PEERS_MAX: usize = 64;
 
 /// The first frame each way.
@@ -35,24 +35,24 @@ pub(crate) struct Hello {
     /// The sender holds everything; `have` is empty then.
     #[prost(bool, tag = "4")]
     pub(crate) have_all: bool,
-    /// What the sender holds: run 0 is the lowest bit of the first byte; empty = nothing.
+    /// The runs that the sender holds. Run 0 is the lowest bit of the first byte. Empty: none.
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) have: Vec<u8>,
-    /// Port the sender listens on over TCP; 0 = none.
+    /// Port the sender listens on over TCP. `0`: none.
     #[prost(uint32, tag = "6")]
     pub(crate) tcp_port: u32,
-    /// Port the sender listens on over QUIC; 0 = none.
+    /// Port the sender listens on over QUIC. `0`: none.
     #[prost(uint32, tag = "7")]
     pub(crate) udp_port: u32,
 }
 
 impl Hello {
-    /// The content it is about.
+    /// The content that the hello is about.
     pub(crate) fn content(&self) -> Result<ContentId, FrameError> {
         content_id(&self.content)
     }
 
-    /// What the sender holds.
+    /// The runs that the sender holds.
     pub(crate) fn have_map(&self, runs: u32) -> Result<RunSet, FrameError> {
         match (self.have_all, self.have.is_empty()) {
             (true, _) => Ok(RunSet::full(runs)),
@@ -62,7 +62,7 @@ impl Hello {
         }
     }
 
-    /// Puts in what we hold.
+    /// Sets the runs that we hold.
     pub(crate) fn with_have(mut self, have: &RunSet) -> Hello {
         self.have_all = have.is_full();
         self.have = if have.is_full() || have.is_empty() { Vec::new() } else { have.to_bytes() };
@@ -70,12 +70,12 @@ impl Hello {
     }
 }
 
-/// Reads an info hash.
+/// Parses an info hash.
 pub(crate) fn content_id(bytes: &[u8]) -> Result<ContentId, FrameError> {
     bytes.try_into().map(ContentId).map_err(|_| FrameError::Nonsense("an info hash that is not 32 bytes"))
 }
 
-/// A port that somebody listens on; none if it is zero, which means none, or no port at all.
+/// A port that a peer listens on. `None`: `number` is 0, which means no port, or is no valid port.
 pub(crate) fn port(number: u32) -> Option<u16> {
     Untrusted::new(number).said()?.fits()
 }
@@ -87,7 +87,8 @@ pub(crate) struct Frame {
     pub(crate) said: Option<Said>,
 }
 
-/// What a frame says. Choke and the like carry a value so that they take room on the wire.
+/// The message in a frame. Choke and similar messages carry a value so that they are encoded on the
+/// wire.
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum Said {
     /// Runs the sender now holds.
@@ -96,22 +97,23 @@ pub(crate) enum Said {
     /// Runs the sender no longer holds.
     #[prost(message, tag = "2")]
     Lost(Runs),
-    /// The sender wants something, or no longer does.
+    /// The sender wants something from us, or no longer does.
     #[prost(bool, tag = "3")]
     Interested(bool),
     /// The sender serves no new requests.
     #[prost(bool, tag = "4")]
     Choke(bool),
-    /// The sender serves.
+    /// The sender serves requests.
     #[prost(bool, tag = "5")]
     Unchoke(bool),
-    /// Others in the swarm.
+    /// Other peers in the swarm.
     #[prost(message, tag = "6")]
     Peers(Peers),
-    /// The link ends, and why: 1 full, 2 useless, 3 leaving, 4 banned, 5 unknown content, 6 linked already.
+    /// The link ends. The reason: 1 full, 2 useless, 3 leaving, 4 banned, 5 unknown content, 6
+    /// linked already.
     #[prost(uint32, tag = "7")]
     Goodbye(u32),
-    /// Runs the sender has asked for outside of the group that both are in.
+    /// Runs the sender has requested from outside the group that both peers are in.
     #[prost(message, tag = "8")]
     Importing(Runs),
 }
@@ -139,32 +141,32 @@ impl Runs {
     }
 }
 
-/// Others in a swarm.
+/// Other peers in a swarm.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Peers {
     #[prost(message, repeated, tag = "1")]
     pub(crate) peers: Vec<PeerRecord>,
 }
 
-/// Where somebody can be reached.
+/// The addresses of a peer.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(crate) struct PeerRecord {
     /// Peer id, as a multihash.
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) peer: Vec<u8>,
-    /// IP as the teller saw it: 4 or 16 bytes.
+    /// IP address as the sender of this record saw it: 4 or 16 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub(crate) ip: Vec<u8>,
-    /// Port it claims over TCP; 0 = none.
+    /// Port the peer claims over TCP. `0`: none.
     #[prost(uint32, tag = "3")]
     pub(crate) tcp_port: u32,
-    /// Port it claims over QUIC; 0 = none.
+    /// Port the peer claims over QUIC. `0`: none.
     #[prost(uint32, tag = "4")]
     pub(crate) udp_port: u32,
 }
 
 impl PeerRecord {
-    /// Who it is; none if that is malformed.
+    /// The peer id. `None`: it is malformed.
     pub(crate) fn peer_id(&self) -> Option<PeerId> {
         PeerId::from_bytes(&self.peer).ok()
     }

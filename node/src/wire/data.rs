@@ -1,12 +1,13 @@
-//! `/nearcast/data/1`: the asker opens it and writes the info hash, then requests; the other side
-//! answers in any order. Fixed-size headers, big-endian, so that nothing is parsed per byte.
+//! `/nearcast/data/1`. The asker opens the stream and writes the info hash, then requests. The
+//! other side answers in any order. Headers have a fixed size, big-endian, so that nothing is
+//! parsed byte by byte.
 
 use std::io;
 
 use nearcast_core::{id::Hash, message::Refusal, untrusted::Untrusted};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// More hashes than this no proof has: a piece of 256 MiB has 2^10 runs.
+/// Hashes in a proof, at most: a piece of 256 MiB has 2^10 runs.
 const PROOF_HASHES_MAX: u8 = 10;
 
 const REQUEST: u8 = 1;
@@ -15,21 +16,21 @@ const REQUEST_EXACT: u8 = 3;
 const RUN: u8 = 1;
 const REFUSED: u8 = 2;
 
-/// What an asker writes: kind, number, run: 9 bytes.
+/// Header that an asker writes: kind, request id, run: 9 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ask {
-    /// Send this run.
+    /// Asks for a run.
     Request {
-        /// The asker's number for it.
+        /// The asker's number for this request.
         id: u32,
-        /// The run's number, which the content need not have.
+        /// The run's number, not yet checked against the content.
         run: Untrusted<u32>,
-        /// This run and no other: also an origin may not send another in its place.
+        /// Send this run and no other. Even an origin may not send another run in its place.
         exact: bool,
     },
-    /// No longer needed.
+    /// Cancels a request.
     Cancel {
-        /// The asker's number for it.
+        /// The asker's number for the request.
         id: u32,
     },
 }
@@ -61,25 +62,25 @@ impl Ask {
     }
 }
 
-/// What is written back before the bytes: kind, number, run, hashes in the proof, length: 14 bytes.
+/// Header of an answer: kind, request id, run, hashes in the proof, length: 14 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// A run follows: first its proof, then its bytes.
     Run {
-        /// The asker's number.
+        /// The asker's number for the request.
         id: u32,
-        /// The run that follows; an origin may send another than was asked for.
+        /// The run that follows. An origin may send another run than was asked for.
         run: Untrusted<u32>,
-        /// Hashes in its proof.
+        /// Number of hashes in the proof.
         proof_hashes: u8,
-        /// Length of its bytes.
+        /// Length of the run, in bytes.
         bytes: Untrusted<u32>,
     },
-    /// It does not come.
+    /// The run does not come.
     Refused {
-        /// The asker's number.
+        /// The asker's number for the request.
         id: u32,
-        /// Why.
+        /// Why the run does not come.
         why: Refusal,
     },
 }
@@ -122,7 +123,7 @@ fn refusal_number(why: Refusal) -> u32 {
     }
 }
 
-/// A reason of a later version counts as "busy": asked again later.
+/// A reason from a later version counts as "busy": the asker asks again later.
 fn refusal(number: u32) -> Refusal {
     match number {
         1 => Refusal::Choked,
@@ -140,7 +141,7 @@ fn malformed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
-/// Reads a proof of so many hashes.
+/// Reads a proof of this many hashes.
 pub(crate) async fn read_proof(stream: &mut (impl AsyncRead + Unpin), hashes: u8) -> io::Result<Vec<Hash>> {
     let mut proof = vec![Hash::default(); usize::from(hashes)];
     for hash in &mut proof {

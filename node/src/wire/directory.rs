@@ -1,4 +1,5 @@
-//! `/nearcast/directory/1`: an announcement and a question in one, answered in order, on a kept stream.
+//! `/nearcast/directory/1`: each message is an announcement and a question in one. They are
+//! answered in order, on a stream that stays open.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -13,52 +14,53 @@ use prost::{
 
 use super::control::PeerRecord;
 
-/// A question.
+/// Length of a question at most, in bytes.
 pub(crate) const QUESTION_BYTES_MAX: usize = 256;
-/// An answer names at most this many peers, of 64 bytes or so each.
+/// Peers in an answer, at most. Each takes about 64 bytes.
 pub(crate) const PEERS_MAX: usize = 200;
-/// An answer.
+/// Length of an answer at most, in bytes.
 pub(crate) const REPLY_BYTES_MAX: usize = 32 * 1024;
-/// A magnet link of an atlas.
+/// Length of the magnet link of an atlas at most, in bytes.
 pub(crate) const LINK_BYTES_MAX: usize = 2 * 1024;
 
-/// "I take part in this swarm; who else does, near me?"
+/// "I take part in this swarm. Which other peers do, near me?"
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Question {
     /// Info hash, 32 bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub(crate) content: Vec<u8>,
-    /// Peers wanted; 0 = only announce.
+    /// Peers wanted. `0`: only announce.
     #[prost(uint32, tag = "2")]
     pub(crate) wanted: u32,
-    /// Port the asker listens on over TCP; 0 = none. The IP is the one seen on the connection.
+    /// Port the asker listens on over TCP. `0`: none. The IP address is the one seen on the
+    /// connection.
     #[prost(uint32, tag = "3")]
     pub(crate) tcp_port: u32,
-    /// Port the asker listens on over QUIC; 0 = none.
+    /// Port the asker listens on over QUIC. `0`: none.
     #[prost(uint32, tag = "4")]
     pub(crate) udp_port: u32,
-    /// The asker has everything.
+    /// The asker holds the whole content.
     #[prost(bool, tag = "5")]
     pub(crate) complete: bool,
-    /// The asker leaves the swarm: it is to be forgotten, and wants nobody.
+    /// The asker leaves the swarm. The directory forgets it and returns no peers.
     #[prost(bool, tag = "6")]
     pub(crate) leaving: bool,
-    /// Version of the asker's atlas, 0 = none; absent = it does not want one.
+    /// Version of the asker's atlas. `0`: it has none. Absent: it does not want one.
     #[prost(uint64, optional, tag = "7")]
     pub(crate) atlas: Option<u64>,
 }
 
 impl Question {
-    /// How many peers the asker wants to hear of.
+    /// Number of peers that the asker wants.
     pub(crate) fn wanted(&self) -> Untrusted<u32> {
         self.wanted.into()
     }
 }
 
-/// The answer.
+/// The answer of a directory.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Reply {
-    /// Members, nearest to the asker first.
+    /// Peers of the swarm, nearest to the asker first.
     #[prost(message, repeated, tag = "1")]
     pub(crate) peers: Vec<PeerRecord>,
     /// The directory itself holds the content.
@@ -67,42 +69,44 @@ pub(crate) struct Reply {
     /// The directory knows nothing of this content and takes no announcements of it.
     #[prost(bool, tag = "3")]
     pub(crate) unknown: bool,
-    /// Members in the asker's AS, the asker included; an estimate in a large swarm. 0 = the directory does not know its AS.
+    /// Number of members in the asker's AS, the asker included; an estimate in a large swarm. `0`:
+    /// the directory does not know the asker's AS.
     #[prost(uint32, tag = "4")]
     pub(crate) members_in_as: u32,
-    /// Members.
+    /// Number of members in the swarm.
     #[prost(uint32, tag = "5")]
     pub(crate) members: u32,
-    /// The IP the directory sees the asker at, 4 or 16 bytes.
+    /// The IP address at which the directory sees the asker: 4 or 16 bytes.
     #[prost(bytes = "vec", tag = "6")]
     pub(crate) observed: Vec<u8>,
-    /// Seconds until the asker should ask about this content again; 0 = when it likes.
+    /// Seconds until the asker should ask about this content again. `0`: when it likes.
     #[prost(uint32, tag = "7")]
     pub(crate) pause: u32,
-    /// The announcement does not count: too many questions, or too many peers or contents of the asker's.
+    /// The announcement does not count: the asker has sent too many questions, or has too many
+    /// peers or contents.
     #[prost(bool, tag = "8")]
     pub(crate) refused: bool,
-    /// A newer atlas than the asker's.
+    /// Where to get a newer atlas than the asker's.
     #[prost(message, optional, tag = "9")]
     pub(crate) atlas: Option<Offer>,
 }
 
 impl Reply {
-    /// Members in the asker's AS, if the directory says anything about them.
+    /// Number of members in the asker's AS. `None`: the directory does not say.
     pub(crate) fn members_in_as(&self) -> Option<Untrusted<u32>> {
         Untrusted::new(self.members_in_as).said()
     }
 
-    /// How long the asker should not ask, if the directory says anything about it.
+    /// How long the asker should not ask again. `None`: the directory does not say.
     pub(crate) fn pause(&self) -> Option<Untrusted<Duration>> {
         Untrusted::new(Duration::from_secs(self.pause.into())).said()
     }
 }
 
-/// Where an atlas can be had.
+/// Where to get an atlas.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Offer {
-    /// Its version.
+    /// The version of the atlas.
     #[prost(uint64, tag = "1")]
     pub(crate) version: u64,
     /// A magnet link of at most 2 KiB.
@@ -110,8 +114,8 @@ pub(crate) struct Offer {
     pub(crate) link: String,
 }
 
-/// Appends a reply as a frame, `reply` without peers and `members` in their place. Fifty peers by way of [`PeerRecord`] are a
-/// hundred allocations, which is most of what an answer costs.
+/// Appends a reply as a frame: `reply`, which has no peers, with `members` as its peers. Building
+/// fifty [`PeerRecord`]s would take a hundred allocations, most of the cost of an answer.
 pub(crate) fn write_reply(reply: &Reply, members: &[Member], frame: &mut Vec<u8>) {
     debug_assert!(reply.peers.is_empty());
     let peers: usize = members.iter().map(|member| record_len(member).saturating_add(2)).sum();
@@ -140,11 +144,11 @@ pub(crate) fn write_reply(reply: &Reply, members: &[Member], frame: &mut Vec<u8>
             }
         }
     }
-    // It fails only where a buffer has no room to grow.
+    // Encoding fails only if a buffer cannot grow.
     let _ = reply.encode(frame);
 }
 
-/// Bytes of a peer record; under 128, so that its length takes one byte.
+/// Length of a peer record, in bytes. It is under 128, so that the length takes one byte.
 fn record_len(member: &Member) -> usize {
     let ip = if member.endpoint.ip.is_ipv4() { 4 } else { 16 };
     let port = |port: Option<u16>| port.map_or(0, |port| encoded_len_varint(port.into()).saturating_add(1));

@@ -7,32 +7,32 @@ use nearcast_core::untrusted::Untrusted;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Room that is made for a body at first.
+/// Room reserved for a body at first, in bytes.
 const PIECE_BYTES: usize = 4 * 1024;
 
-/// A frame that could not be read.
+/// Why a frame could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameError {
     /// The stream broke or ended.
     #[error("the stream ended: {0}")]
     Io(#[from] io::Error),
-    /// Longer than this kind of frame may be.
+    /// The frame is longer than its kind may be.
     #[error("a frame that is too long ({bytes:?} bytes; at most {max} are allowed)")]
     TooLong {
-        /// What it claims.
+        /// The length that the frame claims, in bytes.
         bytes: Untrusted<u64>,
-        /// What is allowed.
+        /// The length that is allowed, in bytes.
         max: usize,
     },
-    /// Not what it should be.
+    /// The frame is not valid protobuf.
     #[error("a malformed frame: {0}")]
     Malformed(#[from] prost::DecodeError),
-    /// Well-formed, but it makes no sense.
+    /// The frame is well-formed but makes no sense.
     #[error("a frame that makes no sense: {0}")]
     Nonsense(&'static str),
 }
 
-/// Reads one frame of at most `max` bytes; none at a clean end of the stream.
+/// Reads one frame of at most `max` bytes. `None`: the stream ended cleanly.
 pub(crate) async fn read_frame<M: Message + Default>(
     stream: &mut (impl AsyncRead + Unpin),
     max: usize,
@@ -40,7 +40,7 @@ pub(crate) async fn read_frame<M: Message + Default>(
     read_frame_held(stream, max, |_| {}).await
 }
 
-/// The same; `growing` is told how much of it is held.
+/// Like [`read_frame`]. Calls `growing` with the number of bytes held for the frame, as it grows.
 pub(crate) async fn read_frame_held<M: Message + Default>(
     stream: &mut (impl AsyncRead + Unpin),
     max: usize,
@@ -51,14 +51,14 @@ pub(crate) async fn read_frame_held<M: Message + Default>(
     Ok(Some(M::decode(&body[..])?))
 }
 
-/// A length that may be read: at most `max`.
+/// Checks a length against `max`.
 pub(super) fn admit(bytes: Untrusted<u64>, max: usize) -> Result<usize, FrameError> {
     let length = bytes.fits().filter(|&length: &usize| length <= max);
     length.ok_or(FrameError::TooLong { bytes, max })
 }
 
-/// Reads on until `body` has so many bytes. Allocates as bytes come, not as they are promised, and tells `growing` how
-/// much is held.
+/// Reads until `body` has `length` bytes. Allocates as bytes arrive, not as they are promised.
+/// Calls `growing` with the number of bytes held.
 pub(super) async fn read_body(
     stream: &mut (impl AsyncRead + Unpin),
     mut body: Vec<u8>,
@@ -67,7 +67,7 @@ pub(super) async fn read_body(
 ) -> io::Result<Vec<u8>> {
     while body.len() < length {
         let at = body.len();
-        // Twice what came already, so that a long body is not copied for each of its pieces.
+        // Doubles what came already, so that a long body is not copied for each of its pieces.
         let more = at.max(PIECE_BYTES).min(length.saturating_sub(at));
         body.reserve_exact(more);
         body.resize(at.saturating_add(more), 0);
@@ -77,12 +77,12 @@ pub(super) async fn read_body(
     Ok(body)
 }
 
-/// Reads how long a frame says that it is; none at a clean end of the stream.
+/// Reads the length that a frame claims. `None`: the stream ended cleanly.
 pub(super) async fn read_length(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<Option<Untrusted<u64>>, FrameError> {
     let mut length = 0;
-    // Five bytes hold any length that could be allowed.
+    // Five bytes hold any length that may be allowed.
     for shift in [0, 7, 14, 21, 28] {
         let mut byte = [0];
         if stream.read(&mut byte).await? == 0 {
@@ -100,7 +100,7 @@ pub(super) async fn read_length(
     Err(FrameError::Nonsense("a length of more than five bytes"))
 }
 
-/// Writes one frame; does not flush.
+/// Writes one frame. Does not flush.
 pub(crate) async fn write_frame(
     stream: &mut (impl AsyncWrite + Unpin),
     frame: &impl Message,

@@ -1,7 +1,9 @@
-//! A hello in two parts: first which content it is about, then the rest, as far as that content needs it.
+//! Reads a hello in two parts: first the content it is about, then the rest, as far as that content
+//! needs it.
 //!
-//! A have-map may have a mebibyte. It is read for somebody only once it is clear that the content is known, and only as
-//! long as that content's may be, so that strangers cannot have memory taken for contents that there are not.
+//! A have-map may take a mebibyte. It is read only once we know the content, and only up to the
+//! length that this content's have-map can have. So strangers cannot make us take memory for
+//! contents that do not exist.
 
 use nearcast_core::id::ContentId;
 use prost::Message;
@@ -13,20 +15,21 @@ use super::{
     frame::{admit, read_body, read_length},
 };
 
-/// Field 1 with its 32 bytes, which every hello begins with.
+/// Field 1 with its 32 bytes. Every hello begins with it.
 const CONTENT_BYTES: usize = 2 + 32;
-/// What a hello has beside its have-map: the content, flags, ports, and whatever later versions add.
+/// Bytes of a hello beside its have-map, at most: the content, flags, ports, and what later
+/// versions add.
 const REST_BYTES_MAX: usize = 1_024;
 
-/// The first part.
+/// The first part of a hello.
 pub(crate) struct Begun {
-    /// Which content it is about.
+    /// The content that the hello is about.
     pub(crate) content: ContentId,
     first: [u8; CONTENT_BYTES],
     length: usize,
 }
 
-/// Reads the first part; none at a clean end of the stream.
+/// Reads the first part. `None`: the stream ended cleanly.
 pub(crate) async fn begin_hello(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<Begun>, FrameError> {
     let Some(bytes) = read_length(stream).await? else { return Ok(None) };
     let length = admit(bytes, HELLO_BYTES_MAX)?;
@@ -47,7 +50,7 @@ impl Begun {
         self.length.saturating_sub(CONTENT_BYTES)
     }
 
-    /// Reads the rest, of a content of so many runs; `growing` is told how much is held.
+    /// Reads the rest. The content has `runs` runs. Calls `growing` with the number of bytes held.
     pub(crate) async fn finish(
         self,
         stream: &mut (impl AsyncRead + Unpin),
@@ -65,7 +68,7 @@ impl Begun {
 mod tests {
     use super::*;
 
-    /// A hello of this content with a have-map of so many bytes.
+    /// A hello with a have-map of this many bytes.
     fn hello(map_bytes: usize) -> Vec<u8> {
         let hello = Hello { content: vec![7; 32], have: vec![0xff; map_bytes], ..Hello::default() };
         hello.encode_length_delimited_to_vec()

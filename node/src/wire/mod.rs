@@ -1,4 +1,4 @@
-//! The wire: protocol names, frames, limits. `node/WIRE.md` tells the same in words.
+//! The wire: protocol names, frames, limits. `node/WIRE.md` describes the same in words.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
@@ -14,9 +14,9 @@ pub(crate) use frame::{FrameError, read_frame, read_frame_held, write_frame};
 
 /// Control messages about one content between two peers.
 pub(crate) const EXCHANGE: StreamProtocol = StreamProtocol::new("/nearcast/exchange/1");
-/// Requests one way, runs the other.
+/// Requests one way, runs the other way.
 pub(crate) const DATA: StreamProtocol = StreamProtocol::new("/nearcast/data/1");
-/// Metainfo and piece layers, for those who have a link only.
+/// Metainfo and piece layers, for peers that have only a link.
 pub(crate) const MANIFEST: StreamProtocol = StreamProtocol::new("/nearcast/manifest/1");
-/// Who has this, near me?
+/// Which peers have this content, near me?
 pub(crate) const DIRECTORY: StreamProtocol = StreamProtocol::new("/nearcast/directory/1");

@@ -1,5 +1,5 @@
-//! A sender who never sends the beginning of a stream, and of the rest every second part: the receiver keeps what it cannot
-//! give to anybody. What it keeps is bounded by its windows.
+//! A sender that never sends the beginning of a stream, and only every second part of the rest. The
+//! receiver keeps parts that it cannot deliver. Its windows bound what it keeps.
 
 use std::{
     any::Any,
@@ -18,17 +18,19 @@ use super::{
     raw::{Raw, libp2p_tls},
 };
 
-/// What a service lets one connection have on the way: six windows of a stream (`node/src/net/transport.rs`).
+/// Bytes in flight that a service allows on one connection: six windows of a stream
+/// (`node/src/net/transport.rs`).
 const WINDOW_BYTES: u64 = 6 * 256 * 1024;
-/// Twice what it lets in, as a datagram that is kept for a part is kept whole; and once more, because the strangers of this
-/// test live in the same process and keep what they sent, as nobody says that it came.
+/// The most memory, in windows. Two, as a datagram is kept whole if a part of it is kept. One more,
+/// as the strangers of this test live in the same process and keep their unacknowledged bytes.
 const KEPT_WINDOWS_MAX: u64 = 2 + 1;
 const STREAMS: usize = 6;
 const CONNECTIONS: usize = 12;
-/// Gaps of one stream that the receiver bears (quinn-proto ends a connection with more than 1,024).
+/// Gaps of one stream that the receiver tolerates (quinn-proto ends a connection with more than
+/// 1,024).
 const GAPS: usize = 1_000;
 
-/// Sends as if nothing were ever lost.
+/// A congestion controller that ignores losses.
 #[derive(Clone)]
 struct Reckless;
 
@@ -58,19 +60,20 @@ impl ControllerFactory for Reckless {
 fn reckless() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport.congestion_controller_factory(Arc::new(Reckless)).send_window(1 << 30);
-    // As little use of each datagram as can be.
+    // Makes as little use of each datagram as possible.
     transport.pad_to_mtu(true).enable_segmentation_offload(false);
     transport
 }
 
-/// Bytes of this process that are in memory.
+/// Resident memory of this process. In bytes.
 fn resident() -> u64 {
     let pages = fs::read_to_string("/proc/self/statm").unwrap();
     pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4_096
 }
 
-/// Sends parts of so many bytes on each stream, until its window is full or there were so many. Every second one is lost,
-/// the first among them, and nothing that the other side says is heard. Datagrams that were not lost.
+/// Sends parts of `part` bytes on each stream, until the window is full or `parts_max` parts are
+/// sent. Every second datagram is lost, the first among them, and answers are not read. Returns the
+/// number of datagrams that were not lost.
 fn fill(stranger: &mut Raw, part: usize, parts_max: usize) -> usize {
     let mut arrived = 0;
     let bytes = vec![7; part];
@@ -97,7 +100,7 @@ fn fill(stranger: &mut Raw, part: usize, parts_max: usize) -> usize {
     arrived
 }
 
-/// What each of many connections full of gaps costs.
+/// The memory that one connection full of gaps costs, as a mean over many.
 fn cost(stage: &Stage, part: usize) -> u64 {
     let connect = |_| {
         let mut stranger = Raw::new(stage.stranger(1), stage.to(), libp2p_tls(), reckless());

@@ -1,5 +1,6 @@
-//! Strangers at the QUIC listener of a seeder: raw datagrams, broken handshakes, noise on streams, streams full of gaps.
-//! A test binary of its own, as it counts the memory and the panics of the whole process.
+//! Strangers at the QUIC listener of a seeder: raw datagrams, broken handshakes, noise on streams,
+//! streams full of gaps. A separate test binary, because it counts the memory and the panics of the
+//! whole process.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
@@ -34,7 +35,7 @@ const CONTENT_BYTES: usize = 4 << 20;
 /// Panics of any thread or task since the first test began.
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// One test at a time: they count what the process holds.
+/// Runs one test at a time, because the tests measure the whole process.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     static HOOK: Once = Once::new();
@@ -59,7 +60,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// At 127.`network`.1.1.
+    /// A stage at 127.`network`.1.1.
     fn new(network: u8) -> Stage {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("film");
@@ -79,7 +80,7 @@ impl Stage {
         Stage { runtime, seeder, published, network, folder, panics_before }
     }
 
-    /// Where the seeder hears datagrams.
+    /// The address on which the seeder receives datagrams.
     fn to(&self) -> SocketAddr {
         let address = self.seeder.addresses().remove(0).to_string().parse::<Multiaddr>().unwrap();
         let mut parts = address.iter();
@@ -89,12 +90,12 @@ impl Stage {
         }
     }
 
-    /// An address of a stranger's.
+    /// An address for a stranger.
     fn stranger(&self, number: u8) -> SocketAddr {
         ([127, self.network, 9, number], 0).into()
     }
 
-    /// Somebody honest gets the content over QUIC, whole; how long it takes.
+    /// An honest client gets the whole content over QUIC. Returns the time.
     fn honest_get(&self, number: u8) -> Duration {
         let target = self.folder.path().join(format!("out{number}"));
         fs::create_dir(&target).unwrap();
@@ -133,7 +134,7 @@ impl Stage {
         }
     }
 
-    /// Nothing panicked, and the seeder ends as usual.
+    /// Asserts that nothing panicked, and that the seeder ends as usual.
     fn end(self) {
         assert_eq!(PANICS.load(Ordering::Relaxed), self.panics_before, "something panicked");
         self.runtime.block_on(self.seeder.shutdown(Duration::from_secs(1)));
@@ -149,7 +150,7 @@ fn config(network: u8, host: u8) -> NodeConfig {
     }
 }
 
-/// Bytes without meaning, another sequence for each seed.
+/// Bytes without meaning; each seed gives another sequence.
 struct Noise(u64);
 
 impl Noise {

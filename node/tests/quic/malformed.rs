@@ -10,10 +10,10 @@ use super::{
     raw::{Raw, libp2p_tls},
 };
 
-/// Datagrams of each kind.
+/// Number of datagrams of each kind.
 const DATAGRAMS: usize = 2_000;
 
-/// A client without a certificate, and so without a name.
+/// A client without a certificate, and so without a peer id.
 #[derive(Debug)]
 struct Nameless;
 
@@ -31,13 +31,14 @@ fn raw(stage: &Stage, tls: rustls::ClientConfig) -> Raw {
     Raw::new(stage.stranger(1), stage.to(), tls, TransportConfig::default())
 }
 
-/// The seeder ends it: during the handshake, or when it looks at the certificate, which a client does not wait for.
+/// Asserts that the seeder ends the connection: during the handshake, or when it checks the
+/// certificate, for which a client does not wait.
 fn refused(mut client: Raw) {
     let reason = client.establish().err().unwrap_or_else(|| client.until_lost());
     println!("refused: {reason}");
 }
 
-/// The first datagrams of so many clients.
+/// The first datagrams of `number` clients.
 fn hellos(stage: &Stage, number: usize) -> Vec<Vec<u8>> {
     let hello = |_| {
         let mut client = raw(stage, libp2p_tls());
@@ -46,7 +47,7 @@ fn hellos(stage: &Stage, number: usize) -> Vec<Vec<u8>> {
     (0..number).flat_map(hello).collect()
 }
 
-/// So fast that no socket's buffer runs over.
+/// Sends datagrams slowly enough that no socket buffer overflows.
 fn send_all(stage: &Stage, datagrams: impl Iterator<Item = Vec<u8>>) {
     let socket = UdpSocket::bind(stage.stranger(2)).unwrap();
     for (number, datagram) in datagrams.enumerate() {
@@ -83,7 +84,7 @@ fn noise_and_broken_hellos_do_not_keep_a_seeder_from_serving() {
         &stage,
         (0..DATAGRAMS).map(|number| {
             let mut hello = hellos[number % hellos.len()].clone();
-            // Of the header as often as of all the rest.
+            // Changes the header as often as all the rest.
             let at = if number % 2 == 0 { noise.below(32) } else { noise.below(hello.len()) };
             hello[at] ^= 1 << noise.below(8);
             hello
@@ -138,7 +139,8 @@ fn noise_after_the_handshake_ends_what_it_came_over_and_nothing_else() {
         for _ in 0..12 {
             for bytes in &said {
                 let stream = stranger.open();
-                // Cut off where the window ends; a stream that was reset takes nothing more.
+                // The write stops at the end of the window; a stream that was reset accepts
+                // nothing.
                 let _ = stranger.connection.send_stream(stream).write(bytes);
             }
             stranger.turn(Duration::from_millis(5));

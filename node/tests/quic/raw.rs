@@ -1,4 +1,5 @@
-//! A QUIC client without a runtime, so that a test sees every datagram before it is sent, and may lose it.
+//! A QUIC client without a runtime, so that a test sees every datagram before it is sent, and may
+//! drop it.
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -13,10 +14,10 @@ use quinn_proto::{
     EndpointConfig, Event, StreamId, TransportConfig, crypto::rustls::QuicClientConfig,
 };
 
-/// Far beyond what a handshake takes.
+/// Far longer than a handshake takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What libp2p offers, with a key of its own.
+/// The TLS settings of libp2p, with a new key.
 pub(crate) fn libp2p_tls() -> rustls::ClientConfig {
     tls::make_client_config(&Keypair::generate_ed25519(), None).unwrap()
 }
@@ -28,12 +29,13 @@ pub(crate) struct Raw {
     endpoint: Endpoint,
     handle: ConnectionHandle,
     pub(crate) connection: Connection,
-    /// Goes on with the clock, or faster: nothing here is to wait for its turn.
+    /// The time of the connection. It follows the clock or runs ahead, so that no datagram has to
+    /// wait.
     pub(crate) now: Instant,
 }
 
 impl Raw {
-    /// Ready to dial; nothing is sent yet.
+    /// A client ready to dial; nothing is sent yet.
     pub(crate) fn new(
         from: SocketAddr,
         to: SocketAddr,
@@ -49,7 +51,7 @@ impl Raw {
         Raw { socket, to, endpoint, handle, connection, now }
     }
 
-    /// The next datagram it wants sent, if there is one.
+    /// The next datagram to send. `None`: there is none.
     pub(crate) fn datagram(&mut self) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         let transmit = self.connection.poll_transmit(self.now, 1, &mut bytes)?;
@@ -61,7 +63,7 @@ impl Raw {
         self.socket.send_to(datagram, self.to).unwrap();
     }
 
-    /// Sends all there is to be sent, then hears what comes within this time.
+    /// Sends all datagrams, then takes in those that come within `wait`.
     pub(crate) fn turn(&mut self, wait: Duration) {
         self.now = self.now.max(Instant::now());
         while let Some(datagram) = self.datagram() {
@@ -93,7 +95,7 @@ impl Raw {
         }
     }
 
-    /// Why the connection is over, if it is.
+    /// Why the connection is over. `None`: it is not.
     pub(crate) fn lost(&mut self) -> Option<ConnectionError> {
         std::iter::from_fn(|| self.connection.poll()).find_map(|event| match event {
             Event::ConnectionLost { reason } => Some(reason),
@@ -101,7 +103,7 @@ impl Raw {
         })
     }
 
-    /// Shakes hands, and hears of whatever the other side begins with.
+    /// Completes the handshake, and takes in the first messages of the other side.
     pub(crate) fn establish(&mut self) -> Result<(), ConnectionError> {
         let begun = Instant::now();
         while self.connection.is_handshaking() {
@@ -111,7 +113,7 @@ impl Raw {
                 return Err(reason);
             }
         }
-        // A server that does not like a certificate says so when the client is done already.
+        // A server that rejects the certificate says so after the client's handshake is done.
         (0..5).for_each(|_| self.turn(Duration::from_millis(20)));
         self.lost().map_or(Ok(()), Err)
     }
@@ -120,7 +122,7 @@ impl Raw {
         self.connection.streams().open(Dir::Bi).expect("the other side allows a stream")
     }
 
-    /// Until the other side ends the connection.
+    /// Waits until the other side ends the connection; returns the reason.
     pub(crate) fn until_lost(&mut self) -> ConnectionError {
         let begun = Instant::now();
         loop {

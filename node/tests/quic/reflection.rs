@@ -1,5 +1,5 @@
-//! Whoever sends from an address that is not its own has the answers sent to somebody else. So little is answered before
-//! the address is proved that nobody gains by it.
+//! A sender that forges its address has the answers sent to a victim. Before the address is
+//! validated so little is answered that nobody gains by it.
 
 use std::{
     net::{SocketAddr, UdpSocket},
@@ -13,14 +13,16 @@ use super::{
     raw::{Raw, libp2p_tls},
 };
 
-/// RFC 9000, section 8.1: three times what was received from an address that is not validated.
+/// RFC 9000, section 8.1: at most three times the bytes received from an address that is not
+/// validated.
 const RATIO_MAX: usize = 3;
-/// quinn looks before it sends a datagram, so that the last one may go beyond: 3.18 times were seen for a hello of two.
+/// quinn checks before it sends a datagram, so the last one may exceed the limit: 3.18 times were
+/// seen for a hello of two datagrams.
 const LAST_DATAGRAM_BYTES_MAX: usize = 1_500;
-/// Longer than a handshake may take: whatever is repeated has been repeated.
+/// Longer than a handshake may take, so all repetitions have come.
 const HEARD_FOR: Duration = Duration::from_secs(12);
 
-/// A kind of datagrams, the bytes of all of them, and who gets the answers.
+/// A kind of datagrams, the size of all of them, and the receiver of the answers.
 struct Victim {
     name: &'static str,
     sent: usize,
@@ -44,7 +46,7 @@ impl Victim {
     }
 }
 
-/// What a client says first: its hello, in as many datagrams as it needs.
+/// The first message of a client: its hello, in as many datagrams as it needs.
 fn hello(stage: &Stage) -> Vec<Vec<u8>> {
     let mut client = Raw::new(stage.stranger(1), stage.to(), libp2p_tls(), TransportConfig::default());
     std::iter::from_fn(|| client.datagram()).collect()
@@ -85,9 +87,10 @@ fn nobody_is_sent_more_than_three_times_what_came_in_its_name_and_a_datagram_bef
         println!("{name}: {heard} bytes for {sent}, {:.2} times", *heard as f64 / *sent as f64);
         assert!(*heard <= RATIO_MAX * sent + LAST_DATAGRAM_BYTES_MAX, "{name}: {heard} bytes for {sent}");
     }
-    // Else nothing was tried: the seeder did answer, and went on until it had to wait for a proof.
+    // Otherwise nothing was tested: the seeder did answer, and only stopped to wait for the
+    // validation.
     assert!(victims[0].heard > victims[0].sent, "a hello is answered with certificates");
-    // What is no hello is not worth forging: its answer is never longer.
+    // A datagram that is no hello is not worth forging: its answer is never longer.
     for Victim { name, sent, heard, .. } in &victims[3..] {
         assert!(heard <= sent, "{name}: {heard} bytes for {sent}");
     }

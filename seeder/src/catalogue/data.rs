@@ -1,4 +1,4 @@
-//! The data of a content, looked at without reading it, and the file systems it lies on.
+//! Looks at the data of a content without reading it, and at the file systems it lies on.
 
 use std::{
     fmt,
@@ -10,7 +10,8 @@ use std::{
 use nearcast_core::manifest::Manifest;
 use nearcast_node::publish::{Folder, Kind, Mount, Stamp};
 
-/// Folders below the root, the last of which stays open: what comes next is mostly in the same one.
+/// Opens folders below the root, and keeps the last one open: the next file is usually in the same
+/// folder.
 pub(super) struct Opened<'a> {
     root: &'a Folder,
     last: Option<(PathBuf, Folder, Mount)>,
@@ -25,7 +26,7 @@ impl<'a> Opened<'a> {
         self.root
     }
 
-    /// A folder, by its path below the root, and the file system it lies on.
+    /// A folder by its path below the root, and its file system.
     pub(super) fn folder(&mut self, path: &Path) -> io::Result<(&Folder, Mount)> {
         if self.last.as_ref().is_none_or(|(last, ..)| last != path) {
             let folder = self.root.folder(path)?;
@@ -39,29 +40,29 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// A file of a content that cannot be served as it lies there.
+/// A file of a content that cannot be served.
 #[derive(Debug)]
 pub(super) struct Missing {
     /// Its path below the root.
     pub(super) path: PathBuf,
-    /// What is there in its place.
+    /// What is there instead.
     pub(super) why: Lack,
 }
 
-/// What lies where a file of a content should be.
+/// What is found in place of a file of a content.
 #[derive(Debug)]
 pub(super) enum Lack {
     /// Nothing.
     Absent,
-    /// Another file, or an older or newer one.
+    /// A file of another size.
     Size { found: u64, expected: u64 },
-    /// A link: it could lead anywhere, and be made to lead elsewhere at any time.
+    /// A link: it could lead anywhere, and change its target at any time.
     Link,
-    /// On the way to it a link or a file is in the way.
+    /// A link or a file stands where the path needs a folder.
     NoFolder,
-    /// A folder, a socket, a device or the like.
+    /// Not a file: a folder, a socket, a device or the like.
     NoFile,
-    /// Whatever the system says of it.
+    /// An error of the system.
     Unreadable(io::Error),
 }
 
@@ -82,13 +83,14 @@ impl fmt::Display for Lack {
     }
 }
 
-/// Tells whether data may have changed, without reading it: all its files' numbers and times.
+/// Detects that data may have changed, without reading it: a hash of the inode numbers and times of
+/// all files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DataStamp(u64);
 
 impl DataStamp {
-    /// The stamp of a content's files and the file systems they lie on, or the first that is not there with the size it
-    /// must have.
+    /// The stamp of a content's files, and their file systems. The error is the first file that is
+    /// missing or has another size.
     pub(super) fn of(
         manifest: &Manifest,
         opened: &mut Opened<'_>,
@@ -100,7 +102,7 @@ impl DataStamp {
             let path = folder.join(manifest.target(file).to_path_buf());
             let expected = layout.file_bytes(file);
             let found = look(opened, &path, expected).or_else(|why| {
-                // A download to a disk that cannot have this name left it so.
+                // A download to a disk that cannot store this name has used a stand-in.
                 let mut others = manifest.stand_ins(file).map(|place| folder.join(place.to_path_buf()));
                 others.find_map(|place| look(opened, &place, expected).ok()).ok_or(why)
             });
@@ -136,7 +138,7 @@ fn look(opened: &mut Opened<'_>, path: &Path, expected: u64) -> Result<(Stamp, M
     }
 }
 
-/// The file system of the deepest folder on the way to `path`, below the root, that is still there.
+/// The file system of the deepest folder on the way to `path` that still exists below the root.
 pub(super) fn mount_of_what_is_left(root: &Folder, path: &Path) -> Option<Mount> {
     path.ancestors().skip(1).find_map(|above| root.folder(above).ok())?.mount().ok()
 }

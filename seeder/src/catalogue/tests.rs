@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 
-/// Writes `bytes` zeros as `NAME` into a folder, and `NAME.torrent` beside it.
+/// Writes `bytes` zeros to a folder as `NAME`, and `NAME.torrent` beside it.
 fn publish(folder: &Path, name: &str, bytes: usize) -> ContentId {
     fs::create_dir_all(folder).unwrap();
     fs::write(folder.join(name), vec![0; bytes]).unwrap();
@@ -18,7 +18,7 @@ fn publish(folder: &Path, name: &str, bytes: usize) -> ContentId {
     manifest.content()
 }
 
-/// One word a change: `+` served, `-` stopped, `!` refused, and the name of the `.torrent`.
+/// One word a change: `+` served, `-` stopped, `!` refused, followed by the name of the `.torrent`.
 fn scan(catalogue: &mut Catalogue) -> Vec<String> {
     let root = Folder::open(&catalogue.root).unwrap();
     let changes = catalogue.scan(&root).unwrap();
@@ -122,7 +122,7 @@ fn links_are_not_followed() {
     assert!(scan(&mut catalogue).is_empty(), "once");
 }
 
-/// What is said of the only `.torrent` that is not served.
+/// The refusal of the only `.torrent`.
 fn refused(root: &Path) -> (Refusal, String) {
     let mut catalogue = Catalogue::new(root.to_owned());
     let mut changes = catalogue.scan(&Folder::open(root).unwrap()).unwrap();

@@ -1,5 +1,6 @@
-//! Hashing what is due beside serving and never in its way: with half the cores, at a low priority, on a thread
-//! of its own. One large thing at a time, or many small ones, whose `.torrent` files are made durable together.
+//! Hashes due entries beside serving and never in its way: with half the cores, at a low priority,
+//! on a thread of its own. A batch is one large entry, or many small ones whose `.torrent` files
+//! are made durable together.
 
 use std::{
     collections::VecDeque,
@@ -32,51 +33,52 @@ use tokio::sync::oneshot;
 use super::{Due, sighting::Sighting};
 use crate::{health::Health, root::Root};
 
-/// The nicest there is: hashing something large takes what nobody else wants.
+/// The lowest priority: hashing a large entry uses processor time that nobody else wants.
 const NICENESS: i32 = 19;
-/// Thousands of small files are little work, and whoever put them there waits for their links.
+/// The priority for small entries. Thousands of small files are little work, and their publisher
+/// waits for the links.
 const NICENESS_SMALL: i32 = 5;
-/// Progress of something large is said this often.
+/// How often the log tells the progress of a large entry.
 const SAID_EVERY: Duration = Duration::from_secs(15);
-/// Hashing that is given up ends with the run in hand, unless the disk does not answer: then it is left to the end of the
-/// process, so long after.
+/// How long to wait for cancelled hashing. It ends with the current run, unless the disk does not
+/// answer; then the thread is left to the end of the process.
 const END_MAX: Duration = Duration::from_secs(5);
-/// How often it is looked whether it has.
+/// How often to check whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
-/// What is no larger is hashed together with others.
+/// Entries up to this size are hashed together.
 const SMALL_BYTES_MAX: u64 = 1 << 20;
-/// How many are, and how many bytes: bounds the memory that their metainfo takes, and how long the first of them waits
-/// for the last.
+/// Limits of such a batch, in entries and bytes. They bound the memory for its metainfo, and how
+/// long its first entry waits for the last.
 const BATCH_ITEMS_MAX: usize = 1_024;
 const BATCH_BYTES_MAX: u64 = 64 << 20;
-/// A guess at the room that a `.torrent` takes: for something large, for each MiB of its data besides, and for something
-/// small, which is a block of the disk.
+/// Estimates of the size of a `.torrent`: the base for a large entry, the addition for each MiB of
+/// its data, and the size for a small entry, which is one disk block.
 const TORRENT_BYTES: u64 = 64 << 10;
 const TORRENT_BYTES_PER_MIB: u64 = 256;
 const TORRENT_BYTES_SMALL: u64 = 4 << 10;
 
-/// How things are published.
+/// How entries are published.
 #[derive(Clone, Debug, Default)]
 pub struct Terms {
-    /// What of a folder is.
+    /// Which files of a folder are published.
     pub include: Include,
-    /// What it is signed with.
+    /// The key to sign with. `None`: do not sign.
     pub key: Option<Arc<SecretKey>>,
 }
 
-/// Some things that are due, hashed as one.
+/// Due entries that are hashed together.
 #[derive(Debug)]
 pub struct Batch {
-    /// The root they lie in.
+    /// The root that contains them.
     pub root: Root,
     /// How they are published.
     pub terms: Terms,
-    /// The things: one large one, or many small ones.
+    /// The entries: one large one, or many small ones.
     pub due: Vec<Due>,
 }
 
 impl Batch {
-    /// Takes the next from the queue; none if it is empty.
+    /// Takes the next batch from the queue. `None`: the queue is empty.
     pub fn next(queue: &mut VecDeque<Due>, root: &Root, terms: Terms) -> Option<Batch> {
         let first = queue.pop_front()?;
         let mut bytes = first.bytes();
@@ -97,69 +99,69 @@ fn is_small(due: &Due) -> bool {
     due.bytes() <= SMALL_BYTES_MAX
 }
 
-/// Something that has a `.torrent` now.
+/// An entry that now has a `.torrent`.
 #[derive(Debug)]
 pub struct New {
-    /// What is in it.
+    /// The manifest in the `.torrent`.
     pub manifest: Arc<Manifest>,
-    /// What was left out of it.
+    /// What was left out.
     pub left_out: LeftOut,
-    /// Secret keys in it, as everything was asked for.
+    /// Secret keys among the files, as hidden files were included.
     pub secrets: LeftOut,
-    /// Names that other systems lack.
+    /// Names that other systems cannot store.
     pub elsewhere: Elsewhere,
-    /// There was one of another content before.
+    /// It replaced a `.torrent` of another content.
     pub again: bool,
-    /// There was one of the same content before.
+    /// It replaced a `.torrent` of the same content.
     pub same: bool,
-    /// Who signed the content that was there before, and not this one.
+    /// Signers of the replaced content who have not signed this one.
     pub signers_lost: Vec<PublisherKey>,
 }
 
-/// What became of something due.
+/// The outcome for a due entry.
 #[derive(Debug)]
 pub enum Outcome {
     /// It has its `.torrent`.
     Published(Box<New>),
-    /// Somebody changed it meanwhile.
+    /// The entry was changed in the meantime.
     Changed,
     /// It cannot be published; the sentence is safe for logs.
     Failed(String),
-    /// As asked.
+    /// Cancelled on request.
     Cancelled,
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Debug)]
 pub enum Hashed {
-    /// Each thing, and what became of it.
+    /// Each entry with its outcome.
     Done(Vec<(Due, Outcome)>),
-    /// None could be published, whatever is in them: why, and all of them again.
+    /// No entry could be published, whatever its data: the reason, and all the entries.
     Blocked(String, Vec<Due>),
 }
 
-/// What has this name makes hashing panic.
+/// An entry with this name makes hashing panic.
 #[cfg(test)]
 const PANICS: &str = "panics";
 
-/// Things being hashed. Dropped, it stops soon.
+/// A batch being hashed. Dropping it stops the hashing soon.
 pub struct Hashing {
     cancelled: Arc<AtomicBool>,
     hashed: oneshot::Receiver<Hashed>,
     thread: Option<thread::JoinHandle<()>>,
-    /// What is being hashed.
+    /// The entries being hashed.
     due: Vec<Due>,
 }
 
 impl Hashing {
-    /// Begins.
+    /// Starts hashing a batch.
     pub fn start(batch: Batch, health: Arc<Health>) -> Hashing {
         let cancelled = Arc::new(AtomicBool::new(false));
         let (told, hashed) = oneshot::channel();
         let (flag, due) = (cancelled.clone(), batch.due.clone());
         let work = move || {
             lower_priority(if batch.due.iter().all(is_small) { NICENESS_SMALL } else { NICENESS });
-            // Who no longer waits knows that the seeder ends.
+            // The receiver is gone only when the seeder ends.
             let _ = told.send(hash(batch, &health, &flag));
         };
         let thread = thread::Builder::new().name("publish".to_owned()).spawn(work);
@@ -169,17 +171,17 @@ impl Hashing {
         Hashing { cancelled, hashed, thread: thread.ok(), due }
     }
 
-    /// How many things.
+    /// The number of entries.
     pub fn items(&self) -> usize {
         self.due.len()
     }
 
-    /// Waits for the end.
+    /// Waits for the outcome.
     pub async fn hashed(&mut self) -> Hashed {
         if let Ok(hashed) = (&mut self.hashed).await {
             return hashed;
         }
-        // It ended without a word, or never began.
+        // The thread ended without an outcome, or never started.
         if let Some(Err(panic)) = self.thread.take().map(thread::JoinHandle::join) {
             resume_unwind(panic);
         }
@@ -190,7 +192,7 @@ impl Hashing {
 impl Drop for Hashing {
     fn drop(&mut self) {
         self.cancelled.store(true, Relaxed);
-        // It looks at the flag after each run. Nobody waits for its outcome any more.
+        // The thread checks the flag after each run. Nobody waits for its outcome any more.
         if let Some(thread) = self.thread.take()
             && !ends_within(&thread, END_MAX)
         {
@@ -199,7 +201,8 @@ impl Drop for Hashing {
     }
 }
 
-/// Waits for a thread, at most so long; whether it has ended. The system has no such wait for threads.
+/// Waits up to `most` for a thread to end. Returns whether it has ended. The system has no such
+/// wait for threads.
 fn ends_within<T>(thread: &thread::JoinHandle<T>, most: Duration) -> bool {
     let until = Instant::now() + most;
     while !thread.is_finished() && Instant::now() < until {
@@ -208,15 +211,16 @@ fn ends_within<T>(thread: &thread::JoinHandle<T>, most: Duration) -> bool {
     thread.is_finished()
 }
 
-/// The thread's own priority: those it starts to hash with inherit it, and no other thread is touched.
+/// Lowers the priority of this thread. The hashing threads it starts inherit it; no other thread
+/// changes.
 fn lower_priority(niceness: i32) {
-    // Linux keeps priorities by thread, and "none" is whoever calls.
+    // Linux keeps priorities by thread, and `None` means the calling thread.
     if let Err(error) = rustix::process::setpriority_process(None, niceness) {
         tracing::debug!(%error, "hashing goes on at ordinary priority");
     }
 }
 
-/// Something hashed, and the `.torrent` to write for it.
+/// A hashed entry, and the `.torrent` to write for it.
 struct Made {
     new: New,
     torrent: Vec<u8>,
@@ -227,7 +231,7 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
         Ok(folder) => folder,
         Err(error) => return Hashed::Blocked(printable(&error.to_string()), batch.due),
     };
-    // Before hours of hashing: a root that is full or not ours to write to.
+    // Check before hours of hashing: the root may be full or not writable.
     let blocked = |error: &io::Error, due| {
         let root = printable(&folder.path().to_string_lossy());
         Hashed::Blocked(format!("no .torrent can be written to {root}: {error}"), due)
@@ -253,7 +257,7 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
     for (place, written) in places.into_iter().zip(written) {
         match written {
             Ok(()) => {}
-            // The guess was too low. It says nothing about these contents.
+            // The estimate was too low. That says nothing about these contents.
             Err(error) if is_full(&error) && !any => return blocked(&error, batch.due),
             Err(error) if is_full(&error) => outcomes[place] = Outcome::Cancelled,
             Err(error) => {
@@ -262,25 +266,26 @@ fn hash(batch: Batch, health: &Health, cancelled: &AtomicBool) -> Hashed {
             }
         }
     }
-    // Those that did not fit are due again.
+    // Entries without room are due again.
     outcomes.resize_with(batch.due.len(), || Outcome::Cancelled);
     Hashed::Done(batch.due.into_iter().zip(outcomes).collect())
 }
 
-/// What a thing makes the program fail over is an error of that thing: everything else is served on, and it is tried again
-/// when it has changed.
+/// Turns a panic while making an entry into an error of that entry. Everything else is still
+/// served, and the entry is tried again when it has changed.
 fn contained(make: impl FnOnce() -> Result<Made, Outcome>) -> Result<Made, Outcome> {
     let failed =
         |what| format!("an error in the program ({what}); please report it, with what was printed above");
-    // Nothing that `make` works with is changed by it but counters.
+    // `make` changes nothing but counters.
     catch_unwind(AssertUnwindSafe(make))
         .unwrap_or_else(|panic| Err(Outcome::Failed(failed(printable(&words(&*panic))))))
 }
 
-/// How many of these, from the first on, have room for their `.torrent`: all, or half of them, or a quarter, and so on.
+/// How many of these entries, from the first on, have room for their `.torrent`: all, half of them,
+/// a quarter, and so on.
 ///
 /// # Errors
-/// There is no room for one.
+/// If there is no room for even one.
 fn fitting(due: &[Due], mut check_room: impl FnMut(u64) -> io::Result<()>) -> io::Result<usize> {
     let mut count = due.len();
     loop {
@@ -322,7 +327,7 @@ fn make(
     let old = old.and_then(|bytes| Some((Manifest::parse(&bytes).ok()?, bytes)));
     let options = PublishOptions {
         threads: Some(cores.div_ceil(2)),
-        // What the operator said of the content still holds for its next version.
+        // The operator's choices for the old content still hold for its next version.
         web_seeds: old.as_ref().map_or_else(Vec::new, |(old, _)| old.web_seeds().to_vec()),
         include: terms.include,
         ..PublishOptions::default()
@@ -351,7 +356,8 @@ fn make(
         signers_lost,
     };
     if let Some((old, bytes)) = old.as_ref().filter(|_| same) {
-        // Whoever made it, and however: it is the content's, and stays. Written anew it is as new as the data.
+        // Whoever made the .torrent, it belongs to the content and stays. Writing it again makes it
+        // as new as the data.
         check_sighting(folder, due, terms.include)?;
         let signed = terms.sign(old.clone());
         let is_signed = signed.signatures().good() == old.signatures().good();
@@ -369,7 +375,7 @@ fn make(
 }
 
 impl Terms {
-    /// Signs, beside whoever signed already.
+    /// Adds our signature to those already there.
     fn sign(&self, manifest: Manifest) -> Manifest {
         let Some(key) = &self.key else { return manifest };
         let theirs = manifest.signatures().good().to_vec();
@@ -378,7 +384,7 @@ impl Terms {
     }
 }
 
-/// Whether a `.torrent` may still be that of what lies there, going by names and lengths.
+/// Whether a `.torrent` may still match the entry, by names and lengths.
 fn may_be(old: &Manifest, due: &Due, prepared: &Prepared<'_>) -> bool {
     let theirs = old.files().iter().map(|file| (file.path.as_str(), file.length));
     due.name.to_str() == Some(old.name()) && theirs.eq(prepared.files())
@@ -399,7 +405,7 @@ fn outcome_of_check(error: &VerifyError) -> Outcome {
     }
 }
 
-/// Whether a `.torrent` can be written there at all.
+/// Checks that a `.torrent` can be written at this place at all.
 fn check_place(folder: &Folder, torrent: &OsString) -> Result<(), Outcome> {
     match folder.look(Path::new(torrent)) {
         Ok((Kind::Folder, _)) => {
@@ -410,7 +416,8 @@ fn check_place(folder: &Folder, torrent: &OsString) -> Result<(), Outcome> {
     }
 }
 
-/// It must be what it was when it was found to be finished, before it is hashed and after.
+/// Checks that the entry still looks as it did when it was found finished; called before and after
+/// hashing.
 fn check_sighting(folder: &Folder, due: &Due, include: Include) -> Result<(), Outcome> {
     match Sighting::of(folder, &due.name, include) {
         Some(now) if now.is_exactly(&due.sighting) => Ok(()),
@@ -418,20 +425,20 @@ fn check_sighting(folder: &Folder, due: &Due, include: Include) -> Result<(), Ou
     }
 }
 
-/// Reads a `.torrent` below a folder; no link is followed.
+/// Reads a `.torrent` below a folder. Follows no link.
 pub(crate) fn read_torrent(folder: &Folder, path: &Path) -> Result<Manifest, String> {
     let bytes = read_bytes(folder, path).map_err(|error| error.to_string())?;
     Manifest::parse(&bytes).map_err(|error| error.to_string())
 }
 
-/// At most as much as a `.torrent` may have, and one byte.
+/// Reads at most one byte more than a `.torrent` may have.
 fn read_bytes(folder: &Folder, path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     folder.file(path)?.take(TORRENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Counts what is hashed, and says how far something large has come.
+/// Counts hashed bytes, and logs the progress of a large entry.
 struct Progress<'a> {
     name: &'a str,
     health: &'a Health,
@@ -444,10 +451,10 @@ impl<'a> Progress<'a> {
     }
 
     fn set(&self, done: u64, total: u64) {
-        // A panic in here would leave numbers, which are good as they are.
+        // A panic inside would leave only numbers behind, which stay valid.
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let (before, said) = *state;
-        // Threads tell in any order.
+        // Threads report in any order.
         self.health.hashed_bytes.fetch_add(done.saturating_sub(before), Relaxed);
         state.0 = done.max(before);
         if said.elapsed() >= SAID_EVERY {

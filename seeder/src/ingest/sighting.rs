@@ -1,4 +1,4 @@
-//! What a file or folder looks like from outside, to tell whether it changes.
+//! What a file or folder looks like from outside, to detect changes.
 
 use std::{
     convert::Infallible,
@@ -10,35 +10,36 @@ use std::{
 
 use nearcast_node::publish::{Folder, Include, Kind, LeftOut, Reason, Seen, Stamp, is_state_folder, walk};
 
-/// Equal sightings mean that nothing that would be published was changed in between, as far as names, sizes, numbers
-/// and times tell.
+/// Two equal sightings mean that nothing to be published has changed in between, as far as names,
+/// sizes, inode numbers and times tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sighting {
-    /// Names, numbers, sizes and times of all files, each counted once in no order.
+    /// A hash of the names, inode numbers, sizes and times of all files, independent of their
+    /// order.
     data: u64,
-    /// The same, and the times of the last change of any kind: nobody can set those back, but a change of a
-    /// mode or one more hard link changes them, too.
+    /// As `data`, with the times of the last change of any kind. Nobody can set those back, but a
+    /// change of mode or a new hard link changes them, too.
     exact: u64,
     files: usize,
-    /// Bytes of all files together.
+    /// The size of all files, in bytes.
     pub(super) bytes: u64,
-    /// Folders that cannot be read, or are too deep.
+    /// Folders that cannot be read or are too deep.
     faults: usize,
-    /// How many things are left out.
+    /// Number of entries left out.
     pub(super) left_out: u64,
-    /// Something in it is called as unfinished things are.
+    /// It contains a name that looks unfinished.
     pub(super) is_unfinished: bool,
-    /// A download of ours keeps its state in it.
+    /// It contains the state folder of a download of ours.
     pub(super) is_downloading: bool,
-    /// The file system of the file or folder itself.
+    /// The file system of the entry itself.
     device: u64,
-    /// When its newest file was changed.
+    /// The modification time of its newest file.
     pub(super) modified: SystemTime,
 }
 
 impl Sighting {
-    /// What lies under `name`, or below it, without following links; none if it is neither file nor folder, or would
-    /// not be published.
+    /// The sighting of `name`, with everything below it; follows no link. `None`: it is neither a
+    /// file nor a folder, or would not be published.
     pub(super) fn of(root: &Folder, name: &OsStr, include: Include) -> Option<Sighting> {
         let (kind, stamp) = root.look(Path::new(name)).ok()?;
         match include.leaves_out(name, kind, &stamp) {
@@ -47,7 +48,7 @@ impl Sighting {
         }
     }
 
-    /// The same, for what was looked at already.
+    /// As [`Sighting::of`], for an entry that was looked at already.
     pub(super) fn of_known(
         root: &Folder,
         name: &OsStr,
@@ -81,22 +82,24 @@ impl Sighting {
         Some(sighting)
     }
 
-    /// There is something to publish, or something to say why not.
+    /// Whether there is something to publish, or something to report as unreadable.
     pub(super) fn is_something(&self) -> bool {
         self.files > 0 || self.faults > 0
     }
 
-    /// The same data, as far as can be told without reading: a change of a mode is none.
+    /// Whether the data is the same, as far as can be told without reading it. A change of mode
+    /// does not count.
     pub(super) fn has_data_of(&self, other: &Sighting) -> bool {
         (self.data, self.files, self.faults) == (other.data, other.files, other.faults)
     }
 
-    /// The same files in the same state: nobody touched any of them in between.
+    /// Whether the files are the same and in the same state: nobody touched them in between.
     pub(super) fn is_exactly(&self, other: &Sighting) -> bool {
         self.has_data_of(other) && self.exact == other.exact
     }
 
-    /// Emptied at once, and on another file system: that of its files went away.
+    /// Whether it is suddenly empty and on another file system: the file system of its files is
+    /// gone.
     pub(super) fn has_vanished_since(&self, before: &Sighting) -> bool {
         !self.is_something() && before.is_something() && self.device != before.device
     }
@@ -108,7 +111,7 @@ impl Sighting {
                 self.left_out += 1;
                 if *reason == Reason::Unfinished {
                     self.is_unfinished = true;
-                    // While it grows, somebody goes on with it.
+                    // If the unfinished file grows, its writer is still at work.
                     let mut hasher = DefaultHasher::new();
                     (path, root.look(path).ok().map(|(_, stamp)| stamp)).hash(&mut hasher);
                     self.count(0, hasher.finish());
@@ -135,14 +138,14 @@ impl Sighting {
         self.modified = self.modified.max(stamp.modified_at());
     }
 
-    /// A sum, as folders are read in any order.
+    /// Uses sums, as folders are read in any order.
     fn count(&mut self, data: u64, exact: u64) {
         self.data = self.data.wrapping_add(data);
         self.exact = self.exact.wrapping_add(exact);
     }
 }
 
-/// What was left out directly in the root, where what is unfinished is only waited for.
+/// Counts an entry left out directly in the root. Unfinished entries there are only waited for.
 pub(super) fn count_in_root(left_out: &mut LeftOut, reason: Reason) {
     if reason != Reason::Unfinished {
         left_out.count(reason);
@@ -160,7 +163,7 @@ mod tests {
         Sighting::of(&root, folder.file_name().unwrap(), Include::default())
     }
 
-    /// A folder `item` that others may read; a temporary one is not.
+    /// A folder `item` that others may read, unlike a temporary folder.
     fn item() -> (tempfile::TempDir, std::path::PathBuf) {
         let outer = tempfile::tempdir().unwrap();
         let item = outer.path().join("item");

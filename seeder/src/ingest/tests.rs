@@ -1,4 +1,4 @@
-//! Looks at a root whose things come, change and go; time is an argument.
+//! Tests with a root whose entries come, change and go; time is an argument.
 
 use std::{fs, os::unix::fs::PermissionsExt, time::SystemTime};
 
@@ -21,7 +21,7 @@ impl World {
         fs::write(self.root.path().join(name), data).unwrap();
     }
 
-    /// Looks again after a while; the names of what is due.
+    /// Looks again after `later`; returns the due entries.
     fn look(&mut self, later: Duration) -> Vec<Due> {
         self.now += later;
         let root = Folder::open(self.root.path()).unwrap();
@@ -181,7 +181,7 @@ fn what_is_called_unfinished_in_a_folder_is_waited_for_and_then_left_out() {
     for _ in 0..20 {
         assert_eq!(world.names(QUIET), [] as [&str; 0]);
     }
-    // It goes on.
+    // The download continues.
     world.write("season/2.mkv.part", "more");
     world.look(QUIET);
     assert_eq!(world.names(SETTLING_TIME_MAX - QUIET), [] as [&str; 0], "it went on");
@@ -194,7 +194,7 @@ fn what_a_download_of_ours_writes_to_waits_until_its_state_is_gone() {
     for folder in ["season", ".season.0123abcd.nearcast", "other", "other/.x.0123abcd.nearcast"] {
         fs::create_dir(world.root.path().join(folder)).unwrap();
     }
-    // Between two files there is no .part.
+    // Between two files there is no .part file.
     world.write("season/1.mkv", "x");
     world.write("other/1.mkv", "x");
     for _ in 0..3 {

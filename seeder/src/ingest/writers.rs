@@ -1,6 +1,7 @@
-//! Who has files open for writing, as far as the system lets us see: our own processes, and for root all.
+//! Which files are open for writing, as far as the system shows us: files of our own user's
+//! processes, or for root of all processes.
 //!
-//! A copy that stalls for a while does not change its file; this tells it from one that has ended.
+//! A copy that stalls for a while does not change its file. This tells it from a finished copy.
 
 use std::{
     collections::BTreeSet,
@@ -11,15 +12,15 @@ use std::{
 
 use nearcast_node::publish::Folder;
 
-/// Open files looked at, all processes together. On a machine with more, those beyond are not seen.
+/// Open files that are examined, over all processes. Further ones are not seen.
 const HANDLES_MAX: usize = 200_000;
 
-/// The names directly in a folder that are being written to, or in which something is.
+/// The names directly in a folder that are open for writing, or that contain such a file.
 #[derive(Debug, Default)]
 pub(super) struct Writers(BTreeSet<OsString>);
 
 impl Writers {
-    /// Looks through all processes, once for everything in the folder.
+    /// Examines all processes, once for the whole folder.
     pub(super) fn in_folder(folder: &Folder) -> Writers {
         let mut writers = Writers::default();
         let Ok(path) = folder.real_path() else { return writers };
@@ -27,7 +28,7 @@ impl Writers {
         let is_process = |entry: &fs::DirEntry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit();
         let mut left = HANDLES_MAX;
         for process in processes.flatten().filter(is_process) {
-            // Those of others are not ours to see.
+            // We may not see the files of other users' processes.
             let Ok(handles) = fs::read_dir(process.path().join("fd")) else { continue };
             for handle in handles.flatten() {
                 if left == 0 {
@@ -44,18 +45,19 @@ impl Writers {
         writers
     }
 
-    /// Whether somebody writes to what has this name, or to something in it.
+    /// Whether a process has this entry, or a file in it, open for writing.
     pub(super) fn write_to(&self, name: &OsStr) -> bool {
         self.0.contains(name)
     }
 }
 
-/// The first name of `path` below `folder`.
+/// The first path component of `path` below `folder`.
 fn name_in<'a>(folder: &Path, path: &'a Path) -> Option<&'a OsStr> {
     path.strip_prefix(folder).ok()?.components().next().map(std::path::Component::as_os_str)
 }
 
-/// Whether a handle's flags (octal, the lowest two bits say how it was opened) allow writing.
+/// Whether the flags of a file handle allow writing. They are octal; the lowest two bits are the
+/// access mode.
 fn writes(info: &Path) -> bool {
     let text = fs::read_to_string(info).unwrap_or_default();
     let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));

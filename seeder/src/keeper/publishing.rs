@@ -1,4 +1,4 @@
-//! The part of a keeper that publishes: what waits to be hashed, what became of it, and what is said of it.
+//! The publishing part of a keeper: the queue for hashing, the outcomes, and their log lines.
 
 use std::{
     collections::VecDeque,
@@ -25,27 +25,29 @@ use crate::{
     root::Root,
 };
 
-/// After a root that is full or read only, it is tried again. Trying costs one small file, and no hashing.
+/// Pause before publishing to a full or read-only root is tried again. A try costs one small file,
+/// and no hashing.
 const BLOCKED_RETRY: Duration = Duration::from_secs(60);
-/// Between two searches for what a killed process left.
+/// Time between two searches for leftovers of a killed process.
 const LEFTOVERS_INTERVAL: Duration = Duration::from_secs(3600);
 
-/// What is published, and when.
+/// What to publish, and when.
 #[derive(Debug)]
 pub(crate) struct Publishing {
     ingest: Ingest,
     terms: Terms,
     due: VecDeque<Due>,
-    /// Nothing can be published until then, for a reason that was said.
+    /// Until when publishing is blocked, and the reported reason.
     blocked: Option<(Instant, String)>,
-    /// What was said of the root itself.
+    /// The last line logged about entries left out in the root.
     said_left_out: String,
     said_truncated: bool,
     leftovers_removed: Option<Instant>,
 }
 
 impl Publishing {
-    /// Nothing is known yet; `hidden` things are published, too, and everything is signed with `key`.
+    /// Starts without knowledge of any entry. `hidden`: also publish hidden entries. `key`: sign
+    /// everything with it.
     pub(crate) fn new(hidden: bool, key: Option<Arc<SecretKey>>) -> Publishing {
         let include = Include { hidden, unfinished: false };
         Publishing {
@@ -59,20 +61,20 @@ impl Publishing {
         }
     }
 
-    /// Something may be due soon.
+    /// Whether an entry may be due soon.
     pub(super) fn is_settling(&self) -> bool {
         self.ingest.is_settling(Instant::now())
     }
 
-    /// Things that wait to be hashed.
+    /// Entries that wait to be hashed.
     pub(super) fn waiting(&self) -> usize {
         self.due.len()
     }
 
-    /// Looks at the root. Blocking.
+    /// Looks at the root. Blocks.
     ///
     /// # Errors
-    /// When the root cannot be read.
+    /// If the root cannot be read.
     pub(super) fn look(
         &mut self,
         root: &Folder,
@@ -90,7 +92,7 @@ impl Publishing {
         self.ingest.look(root, now, covered)
     }
 
-    /// What a look found.
+    /// Takes the findings of a look.
     pub(super) fn take(&mut self, due: Vec<Due>) {
         self.due.extend(due);
         let left_out = self.ingest.left_out_in_root().to_string();
@@ -105,7 +107,7 @@ impl Publishing {
         self.said_truncated = self.ingest.is_truncated;
     }
 
-    /// Begins with what waits longest, unless nothing can be published for now.
+    /// Starts hashing the longest-waiting entries, unless publishing is blocked.
     pub(super) fn next(&mut self, root: &Root, health: &Arc<Health>) -> Option<Hashing> {
         if self.blocked.as_ref().is_some_and(|(until, _)| Instant::now() < *until) {
             return None;
@@ -114,7 +116,7 @@ impl Publishing {
         Some(Hashing::start(batch, health.clone()))
     }
 
-    /// Tells how many.
+    /// Updates the counters of `health`.
     pub(super) fn count(&self, health: &Health) {
         let blocked = if self.blocked.is_some() { self.due.len() } else { 0 };
         health.publish_failures.store((self.ingest.failures() + blocked) as u64, Relaxed);
@@ -131,7 +133,7 @@ impl Publishing {
         self.blocked = Some((Instant::now() + BLOCKED_RETRY, reason));
     }
 
-    /// What was published, of everything that was hashed.
+    /// Handles the outcomes of a batch. Returns the published entries.
     fn on_done(&mut self, done: Vec<(Due, Outcome)>) -> Vec<(Due, New)> {
         if self.blocked.take().is_some() {
             tracing::info!("publishing goes on");
@@ -163,8 +165,8 @@ impl Publishing {
 }
 
 impl Keeper {
-    /// Serves what was hashed, and tells of it. Only its `.torrent` files are looked at: a look at everything for
-    /// each of thousands of files would take longer than hashing them.
+    /// Serves what was hashed, and logs it. Only the new `.torrent` files are examined: a full look
+    /// for each of thousands of files would take longer than hashing them.
     pub(super) async fn on_hashed(mut self, hashed: Hashed) -> Keeper {
         let Some(publishing) = &mut self.publishing else { return self };
         let published = match hashed {
@@ -189,8 +191,8 @@ impl Keeper {
         let (mut keeper, found) = looking.await.expect("a look neither panics nor is cancelled");
         for (changes, new) in found {
             for change in changes {
-                // That it is published says it all; of what was published already, nobody has to hear that it was not served
-                // for a moment.
+                // The line about publishing says enough. If the content was published before,
+                // nobody needs to know that it was not served for a moment.
                 keeper.apply(change, Told::Otherwise).await;
             }
             keeper.tell(&new);
@@ -239,18 +241,18 @@ impl Keeper {
             );
         }
         let published = Published { content: manifest.content(), name: manifest.name().to_owned(), link };
-        // Who does not listen reads the log.
+        // If nobody reads the news, the log still has them.
         let _ = self.news.try_send(published);
     }
 
-    /// Addresses that were asked for, else those listened on.
+    /// The configured addresses, else those listened on.
     fn link_addresses(&self) -> Vec<String> {
         let named = self.orders.borrow().link_addresses.clone();
         link_addresses(&if named.is_empty() { self.node.addresses() } else { named })
     }
 }
 
-/// How to have it otherwise, if it can be.
+/// A hint on how to include what was left out, if possible.
 fn hint(include: Include, left_out: &LeftOut) -> &'static str {
     let can_be =
         [Reason::Hidden, Reason::Backup, Reason::Private].iter().any(|&reason| left_out.of(reason) > 0);

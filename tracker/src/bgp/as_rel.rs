@@ -1,5 +1,5 @@
-//! Files of relations between ASes, as CAIDA publishes them and others after it: `a|b|-1` when a is a provider of b, `a|b|0` when they
-//! are peers.
+//! Files of AS relations in CAIDA's format, which others use, too: `a|b|-1` if a is a provider of
+//! b, `a|b|0` if they are peers.
 
 use std::{io, io::Read};
 
@@ -12,14 +12,14 @@ use super::{
 
 const A_LINE: &str = "it must be A|B|-1 (A is a provider of B) or A|B|0 (they are peers)";
 
-/// Reads such a file; `take` learns what the second is to the first. Cycles of providers and links that are said twice are taken as they
-/// come: of one link the last line counts.
+/// Reads such a file. `take` gets two ASes and what the second is to the first. Provider cycles and
+/// repeated links are passed on as they come: the last line of a link counts.
 ///
 /// # Errors
-/// When reading fails.
+/// If reading fails.
 pub fn relations(reader: impl Read, mut take: impl FnMut(Asn, Asn, Relation)) -> io::Result<LineCounts> {
     for_each(reader, &['#', ';'], |line| {
-        // Some write it with bars, some as a table of another kind.
+        // Some files separate fields with bars, others with commas or blanks.
         let part = |c: char| c == '|' || c == ',' || c.is_whitespace();
         let mut fields = without_comment(line).split(part).filter(|field| !field.is_empty());
         let mut asn = || fields.next().and_then(|field| field.parse::<Asn>().ok());
@@ -27,7 +27,7 @@ pub fn relations(reader: impl Read, mut take: impl FnMut(Asn, Asn, Relation)) ->
         if a == b {
             return Err(format!("{a} is said to be linked to itself"));
         }
-        // A fourth field tells how it was inferred.
+        // A fourth field may tell how the relation was inferred.
         let relation = match fields.next() {
             Some("-1") => Relation::Customer,
             Some("0") => Relation::Peer,
@@ -62,7 +62,7 @@ mod tests {
         assert_eq!(counts.first_bad.unwrap().to_string(), "line 5: AS6 is said to be linked to itself");
     }
 
-    /// ASes, links to customers, links between peers; some of these stand in the file twice.
+    /// ASes, links to customers and links between peers. Some links are in the file twice.
     fn count(name: &str) -> Option<(usize, usize, usize)> {
         let path = crate::bgp::data(name)?;
         let (mut ases, mut customers, mut peers) = (HashSet::new(), HashSet::new(), HashSet::new());

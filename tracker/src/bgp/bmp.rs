@@ -1,7 +1,8 @@
-//! BMP (RFC 7854): routers connect, and tell what they know.
+//! BMP (RFC 7854): routers connect and report their routes.
 //!
-//! Invariant: no session can hurt another. Each has its own task, its own share of the table, and a bound on what it may
-//! send in a second; they hand in news in turn; and one that speaks something else ends alone, even if the parser panics.
+//! Invariant: no session can hurt another. Each session has its own task, its own share of the
+//! table, and a limit on what it may send in a second. Sessions hand in news in turn. A session
+//! that sends invalid data ends alone, even if the parser panics.
 
 mod connection;
 #[cfg(test)]
@@ -36,24 +37,26 @@ use tokio_util::sync::CancellationToken;
 use self::{connection::Ended, place::Place};
 use super::feed::{Desk, News};
 
-/// How routers are listened to.
+/// How to listen to routers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BmpConfig {
-    /// Only routers in these networks are listened to; any that can connect, if there are none. Whoever is listened to can
-    /// say who originates what, so name them, or listen where only they can connect. A network of one address names a router:
-    /// it has a place of its own, which it keeps however little it tells.
+    /// Accept only routers in these networks. Empty: any router that can connect. A router can
+    /// claim any origin for any prefix, so name the routers, or listen where only they can connect.
+    /// A network of one address names a router: it has a reserved place, and keeps it however
+    /// little it reports.
     pub allow: Vec<IpNetwork>,
-    /// Sessions at a time, places of routers that are named among them. Each takes a quarter of a megabyte at most, beside its routes.
+    /// Sessions at the same time, including reserved places of named routers. Each takes at most a
+    /// quarter of a megabyte, besides its routes.
     pub sessions_max: usize,
-    /// Of these, from one address.
+    /// Sessions at the same time from one address.
     pub sessions_per_address_max: usize,
-    /// What one session may send in a second; the rest waits in the router. At 4 MiB a full table of two views takes about
-    /// a minute; twice as much fills half of a slow core.
+    /// What one session may send. In bytes a second. The rest waits in the router. At 4 MiB, a full
+    /// table in two views takes about a minute; twice as much fills half of a slow core.
     pub bytes_per_second_max: u64,
-    /// A router that does not say when it has told everything (End-of-RIB; GoBGP does not) is taken to have, when it was
-    /// told of no route for so long.
+    /// A router that does not report the end of its table (End-of-RIB; GoBGP does not) counts as
+    /// synced after this long without a route.
     pub quiet: Duration,
-    /// And after so long in any case, as some are never quiet.
+    /// The router counts as synced after this long in any case, as some are never quiet.
     pub sync_longest: Duration,
 }
 
@@ -75,23 +78,23 @@ impl BmpConfig {
         self.allow.is_empty() || self.allow.iter().any(|network| network.contains(ip))
     }
 
-    /// The routers that are named.
+    /// The named routers.
     fn named(&self) -> BTreeSet<IpAddr> {
         let one = |network: &&IpNetwork| network.prefix() == if network.is_ipv4() { 32 } else { 128 };
         self.allow.iter().filter(one).map(|network| network.ip().to_canonical()).collect()
     }
 }
 
-/// Connections that came to nothing, ever.
+/// Counts of failed connections since the start.
 #[derive(Debug, Default)]
 pub(crate) struct BmpCounters {
-    /// Not allowed, or too many.
+    /// Refused: not allowed, or too many.
     pub(crate) refused: AtomicU64,
-    /// Ended by us, because of what the router sent or did not send.
+    /// Ended by us because of what the router sent or did not send.
     pub(crate) faults: AtomicU64,
 }
 
-/// Whoever listens.
+/// The task that accepts BMP connections.
 pub(crate) struct Listener {
     socket: TcpListener,
     config: Arc<BmpConfig>,
@@ -100,12 +103,12 @@ pub(crate) struct Listener {
     counters: Arc<BmpCounters>,
     sessions: JoinSet<Ended>,
     running: HashMap<task::Id, Place>,
-    /// Strangers can connect as often as they like.
+    /// Limits log lines, as strangers can connect as often as they like.
     refusals: Repeats,
     faults: Repeats,
 }
 
-/// After a failed accept, which mostly means that there are too many open files.
+/// Pause after a failed accept, which usually means too many open files.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Listener {
@@ -132,7 +135,7 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Until `stop`; then every session has ended.
+    /// Runs until `stop`; then every session has ended.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -161,7 +164,7 @@ impl Listener {
             }
             return;
         }
-        // A router that lost power says nothing; BMP has no messages that would show it.
+        // A router that lost power sends nothing, and BMP has no messages that would show it.
         let keepalive = TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(PROBE_EVERY);
         if let Err(error) = SockRef::from(&stream).set_tcp_keepalive(&keepalive) {
             tracing::debug!("no keep-alive for {from}: {error}");
@@ -176,8 +179,9 @@ impl Listener {
         self.running.insert(session.id(), place);
     }
 
-    /// Whether there is a place for one more from there. Who told of no peer yet gives way, unless it is a router that was
-    /// named and has no other session: each of those has a place that nobody else can have.
+    /// Checks that there is room for one more session from this address. A session that has
+    /// reported no peer yet gives way, unless it is the only session of a named router: its place
+    /// is reserved.
     fn admit(&self, ip: IpAddr) -> Result<(), &'static str> {
         if !self.config.allows(ip) {
             return Err("its address is not among those allowed");
@@ -196,7 +200,7 @@ impl Listener {
         if self.named.contains(&ip) && !sessions.contains_key(&ip) && taken < most {
             return Ok(());
         }
-        // What is left is for strangers, and for whatever a router has beside its own place.
+        // The rest is for strangers, and for further sessions of named routers.
         let own_places = self.places().filter(|place| place.named && sessions[&place.ip] == 1);
         let own_places: BTreeSet<IpAddr> = own_places.map(|place| place.ip).collect();
         let shared: Vec<_> = self.places().filter(|place| !own_places.contains(&place.ip)).collect();
@@ -217,7 +221,7 @@ impl Listener {
     async fn on_end(&mut self, ended: Result<(task::Id, Ended), JoinError>) {
         let (task, why, is_fault) = match ended {
             Ok((task, ended)) => (task, ended.to_string(), ended.is_fault()),
-            // A panic is caught here: nothing but this session was touched by it.
+            // A panic ends up here. It affects nothing but this session.
             Err(error) => (error.id(), "a message of it made the parser panic".into(), true),
         };
         let Some(Place { id, ip: from, .. }) = self.running.remove(&task) else { return };
@@ -229,12 +233,12 @@ impl Listener {
         } else {
             tracing::info!("the BMP session of {from} is over: {why}");
         }
-        // If the table is gone there is nobody to be told.
+        // If the table is gone, nobody needs this news.
         let _ = self.desk.tell(News::Lost(id)).await;
     }
 }
 
-/// Whether fewer than `most` are taken, if need be because one of these gives way.
+/// Whether fewer than `most` places are taken. If not, one of `places` may give way.
 fn has_room(taken: usize, most: usize, places: &[&Place]) -> bool {
     if taken < most {
         return true;
@@ -247,5 +251,5 @@ fn has_room(taken: usize, most: usize, places: &[&Place]) -> bool {
     idle.is_some()
 }
 
-/// Between probes of a silent connection. The system gives up after a few (nine on Linux).
+/// Time between probes of a silent connection. The system gives up after a few (nine on Linux).
 const PROBE_EVERY: Duration = Duration::from_secs(15);

@@ -1,7 +1,8 @@
 //! The compiler: tables, dumps and updates of many routers in, one atlas out.
 //!
-//! Invariant: what comes out depends on what the files hold, not on the order in which they are named. Whatever they hold, memory is bounded
-//! by [`PREFIXES_MAX`](super::origins::PREFIXES_MAX), [`LINKS_MAX`] and the like.
+//! Invariant: the result depends on the content of the files, and not on their order. Whatever they
+//! contain, memory is bounded by [`PREFIXES_MAX`](super::origins::PREFIXES_MAX), [`LINKS_MAX`] and
+//! the like.
 
 use std::{
     collections::HashMap,
@@ -29,15 +30,15 @@ mod queue;
 
 pub use inputs::{CompileError, Inputs, Report, compile};
 
-/// ASes that can have a name: eleven times as many as were given out by 2026.
+/// ASes that can have a name: eleven times as many as were assigned by 2026.
 const NAMES_MAX: usize = 1 << 20;
-/// Of a name; the atlas keeps no more.
+/// The longest name, in bytes; the atlas keeps no more.
 const NAME_BYTES_MAX: usize = 255;
 
-/// What numbers go up by in an Internet that is pretended: from 1,000,000 on they become private ones.
+/// The offset of AS numbers in a pretended Internet: numbers from 1,000,000 on become private ones.
 pub const PRETENDED: u32 = 4_199_000_000;
 
-/// Who has a voice.
+/// A source that has a voice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Speaker {
     Router(BgpPeer),
@@ -48,11 +49,12 @@ enum Speaker {
 #[derive(Clone, Copy, Debug)]
 struct Known {
     voice: Voice,
-    /// When its table was dumped, in seconds since 1970. Updates from before that are in it.
+    /// The time of its table dump, in seconds since 1970. The table already includes earlier
+    /// updates.
     table: u64,
 }
 
-/// Takes in one file after the other, unpacked already, and makes an atlas of them.
+/// Reads one unpacked file after another, and makes an atlas of them.
 #[derive(Debug, Default)]
 pub struct Compiler {
     origins: Origins,
@@ -69,26 +71,28 @@ pub struct Compiler {
 }
 
 impl Compiler {
-    /// Infers relations below the ASes that `links` has at its top.
+    /// Infers relations below the ASes at the top of `links`.
     pub fn with_links(links: Links) -> Compiler {
         Compiler { links, ..Compiler::default() }
     }
 
-    /// For an Internet that is pretended on one machine: its addresses belong to nobody, so its ASes get private numbers. Those that
-    /// routes tell of go up by [`PRETENDED`]. To be called before anything is read.
+    /// Compiles a pretended Internet on one machine. Its addresses belong to nobody, so its ASes
+    /// get private numbers: AS numbers in routes go up by [`PRETENDED`]. Call this before reading
+    /// anything.
     pub fn pretended(self) -> Compiler {
         Compiler { is_pretended: true, ..self }
     }
 
-    /// The table of a collector: MRT. To be given before the updates that came after it.
+    /// Reads the table of a collector (MRT). Read it before the updates that follow it.
     ///
     /// # Errors
-    /// When reading fails; what was read until then is taken in.
+    /// If reading fails; what was read before counts.
     pub fn rib(&mut self, reader: impl Read) -> io::Result<MrtCounts> {
         self.read(reader, true)
     }
 
-    /// What a collector was told: MRT. What is older than the same peer's table counts as stale, and nothing comes of it.
+    /// Reads the updates of a collector (MRT). An update older than the same peer's table counts as
+    /// stale and has no effect.
     ///
     /// # Errors
     /// As [`Compiler::rib`].
@@ -106,7 +110,7 @@ impl Compiler {
 
     fn change(&mut self, change: &Change, is_table: bool) {
         if !self.is_pretended && is_reserved(change.prefix) {
-            // A leak: whatever the path says, its end does not have these addresses.
+            // A route leak: whatever the path says, its origin does not own these addresses.
             self.reserved = self.reserved.saturating_add(1);
             return;
         }
@@ -130,7 +134,7 @@ impl Compiler {
         }
     }
 
-    /// None when there are more than a voice can be given to.
+    /// `None`: there are more speakers than voices.
     fn speaker(&mut self, speaker: Speaker) -> Option<&mut Known> {
         let next = u16::try_from(self.speakers.len()).ok();
         match self.speakers.entry(speaker) {
@@ -141,11 +145,12 @@ impl Compiler {
         }
     }
 
-    /// A table of ranges or prefixes (see [`tables`]); it has one voice, as a router has. Addresses that belong to nobody in the
-    /// Internet count only where their ASes are private, too: those are somebody's sites.
+    /// Reads a table of ranges or prefixes (see [`tables`]). It has one voice, as a router has.
+    /// Addresses that belong to nobody in the Internet count only if their ASes are private, too:
+    /// they describe somebody's sites.
     ///
     /// # Errors
-    /// When reading fails.
+    /// If reading fails.
     pub fn table(&mut self, reader: impl Read) -> io::Result<LineCounts> {
         let number = self.tables;
         self.tables = self.tables.saturating_add(1);
@@ -162,16 +167,17 @@ impl Compiler {
         })
     }
 
-    /// The operator's own sites (see [`Sites`]). They lie over all that is said of their addresses elsewhere.
+    /// Sets the operator's own sites (see [`Sites`]). They override everything else about their
+    /// addresses.
     pub fn sites(&mut self, sites: Sites) {
         self.sites = sites;
     }
 
-    /// Relations that are known better than by inference (see [`as_rel`]): they count whatever the paths say, and add links that no path
-    /// showed.
+    /// Reads relations that are known better than by inference (see [`as_rel`]). They count
+    /// whatever the paths say, and add links that no path showed.
     ///
     /// # Errors
-    /// When reading fails.
+    /// If reading fails.
     pub fn as_rel(&mut self, reader: impl Read) -> io::Result<LineCounts> {
         as_rel::relations(reader, |a, b, relation| {
             if self.relations.len() < LINKS_MAX {
@@ -182,10 +188,10 @@ impl Compiler {
         })
     }
 
-    /// What ASes are called.
+    /// Reads the names of ASes.
     ///
     /// # Errors
-    /// When reading fails.
+    /// If reading fails.
     pub fn names(&mut self, reader: impl Read) -> io::Result<LineCounts> {
         tables::names(reader, |asn, name| {
             if self.names.len() < NAMES_MAX || self.names.contains_key(&asn) {
@@ -196,32 +202,32 @@ impl Compiler {
         })
     }
 
-    /// How many prefixes somebody spoke of.
+    /// The number of prefixes in the data.
     pub fn prefixes(&self) -> usize {
         self.origins.prefixes()
     }
 
-    /// Routers that told routes.
+    /// The number of routers with routes.
     pub fn routers(&self) -> usize {
         self.speakers.keys().filter(|speaker| matches!(speaker, Speaker::Router(_))).count()
     }
 
-    /// Updates from before the table of the router that sent them.
+    /// Updates older than the table of their router.
     pub fn stale(&self) -> u64 {
         self.stale
     }
 
-    /// Routes to addresses that belong to nobody, and what tables said of such.
+    /// Routes and table entries for addresses that belong to nobody.
     pub fn reserved(&self) -> u64 {
         self.reserved
     }
 
-    /// What was left out because there was too much of it: routes, links, names.
+    /// Routes, links and names that were left out because there were too many.
     pub fn left_out(&self) -> u64 {
         self.left_out.saturating_add(self.origins.left_out()).saturating_add(self.links.left_out())
     }
 
-    /// The atlas. `version`: when the data was collected, in seconds since 1970.
+    /// Makes the atlas. `version`: when the data was collected, in seconds since 1970.
     pub fn finish(self, version: u64) -> Atlas {
         let mut builder = AtlasBuilder::new(version);
         let up = if self.is_pretended { PRETENDED } else { 0 };
@@ -245,7 +251,7 @@ impl Compiler {
     }
 }
 
-/// As much of a name as is kept.
+/// The part of a name that is kept.
 fn cut(name: &str) -> &str {
     let end = (0..=NAME_BYTES_MAX.min(name.len())).rfind(|&end| name.is_char_boundary(end));
     &name[..end.unwrap_or(0)]

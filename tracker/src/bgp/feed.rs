@@ -1,4 +1,4 @@
-//! What feeds tell the table: who began and ended, and what became of routes.
+//! What feeds report to the table: sessions that begin and end, and route changes.
 
 use std::{
     collections::HashMap,
@@ -19,10 +19,10 @@ use super::{
     route::{BgpPeer, Change, Route},
 };
 
-/// Where routes come from.
+/// A kind of source of routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FeedKind {
-    /// A router of the operator's (RFC 7854).
+    /// A router of the operator, over BMP (RFC 7854).
     Bmp,
     /// RIPE's stream of what its collectors hear, or lines of it from a file or pipe.
     RisLive,
@@ -47,22 +47,24 @@ impl fmt::Display for FeedKind {
     }
 }
 
-/// Who feeds. A router that connects again is known by it, and what it told before is replaced.
+/// The identity of a feed. A router that connects again is recognised by it, and its new routes
+/// replace the old ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Feed {
-    /// What kind of feed.
+    /// The kind of feed.
     pub kind: FeedKind,
-    /// Where a router connects from.
+    /// The address a router connects from.
     pub address: Option<IpAddr>,
-    /// What the router calls itself, or where the stream is: printable ASCII, at most [`NAME_BYTES_MAX`] bytes.
+    /// The router's own name, or the place of the stream: printable ASCII, at most
+    /// [`NAME_BYTES_MAX`] bytes.
     pub name: String,
 }
 
-/// Of a name that a router gives itself, so much is kept.
+/// The longest name that is kept, in bytes.
 pub const NAME_BYTES_MAX: usize = 64;
 
 impl Feed {
-    /// The name loses what is not printable ASCII, and what is too long.
+    /// Removes everything but printable ASCII from the name, and cuts it to the limit.
     pub(crate) fn new(kind: FeedKind, address: Option<IpAddr>, name: &str) -> Feed {
         let plain = |c: &char| c.is_ascii_graphic() || *c == ' ';
         Feed { kind, address, name: name.chars().filter(plain).take(NAME_BYTES_MAX).collect() }
@@ -78,56 +80,57 @@ impl fmt::Display for Feed {
     }
 }
 
-/// What became of a route. Sources are numbered by the session that tells of them.
+/// A route change. Each session numbers its own sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The source reaches these addresses by this path.
+    /// The source reaches this network by this path.
     Announced {
-        /// Which source.
+        /// The source.
         source: u32,
-        /// Which addresses, host bits cleared.
+        /// The network, host bits cleared.
         network: IpNetwork,
-        /// Tells several paths of one source apart (RFC 7911), else 0.
+        /// Distinguishes several paths of one source (RFC 7911), else 0.
         path_id: u32,
-        /// By which path.
+        /// The path.
         path: Arc<Path>,
     },
-    /// The source does not reach them any more.
+    /// The source no longer reaches this network.
     Withdrawn {
-        /// Which source.
+        /// The source.
         source: u32,
-        /// Which addresses, host bits cleared.
+        /// The network, host bits cleared.
         network: IpNetwork,
-        /// As above.
+        /// As in `Announced`.
         path_id: u32,
     },
-    /// Nothing counts any more that this source told. Its number is not used again.
+    /// All routes of this source no longer count. Its number is not used again.
     Forgotten {
-        /// Which source.
+        /// The source.
         source: u32,
     },
 }
 
-/// What a session has heard so far.
+/// Counts of what a session has heard so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Messages, of any kind; lines; changes of update files.
+    /// Messages of any kind, lines, or changes in update files.
     pub messages: u64,
-    /// Announcements taken.
+    /// Announcements accepted.
     pub announced: u64,
-    /// Withdrawals taken.
+    /// Withdrawals accepted.
     pub withdrawn: u64,
-    /// Messages about routes in a view that is not taken, because the same routes come in a better one.
+    /// Messages about routes in a view that is not used, because the same routes come in a better
+    /// one.
     pub other_views: u64,
-    /// Routes and messages of which nothing can be made: prefixes too short, paths without an origin, other address
-    /// families and routing instances, peers that were not told of.
+    /// Unusable routes and messages: prefixes too short, paths without an origin, other address
+    /// families and routing instances, unknown peers.
     pub skipped: u64,
     /// Messages and lines that could not be read, in whole or in part.
     pub damaged: u64,
 }
 
 impl Tally {
-    /// Two sessions, taken together.
+    /// Adds the counts of another session.
     pub fn add(&mut self, other: &Tally) {
         self.messages = self.messages.saturating_add(other.messages);
         self.announced = self.announced.saturating_add(other.announced);
@@ -138,32 +141,32 @@ impl Tally {
     }
 }
 
-/// Changes that are handed over at once, at most. A batch is applied in about a millisecond.
+/// Changes handed over at once. A batch is applied in about a millisecond.
 pub(crate) const BATCH_MAX: usize = 1_024;
 
-/// What a feed tells the keeper of the table. In order, for each session.
+/// What a feed reports to the keeper of the table, in order for each session.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// A session begins; or goes on, if it was lost and is still held.
+    /// A session begins, or resumes if it was lost and is still held.
     Begun(SessionId, Feed),
-    /// Routes, [`BATCH_MAX`] or a few more, and what was heard so far.
+    /// Route changes, [`BATCH_MAX`] or a few more, and the counts so far.
     Told(SessionId, Vec<Told>, Tally),
-    /// Everything that the feed knew at its beginning has been told.
+    /// The feed has reported everything it knew at its beginning.
     Synced(SessionId),
     /// The session is over. Its routes are held for a while.
     Lost(SessionId),
 }
 
-/// News on their way to the keeper of the table at most. Whoever finds as many waits, in turn with the others, and with it
-/// the router that it listens to. With [`BATCH_MAX`] changes each they take some megabytes.
+/// News that may wait for the keeper. When the queue is full, feeds wait in turn, and so do the
+/// routers they listen to. With [`BATCH_MAX`] changes each, the queue takes some megabytes.
 const NEWS_MAX: usize = 32;
 
-/// The table is gone, and with it whoever looked after it: everything is about to end.
+/// The keeper of the table is gone: the program is about to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nobody keeps the table any more")]
 pub(crate) struct Closed;
 
-/// Where feeds hand in their news.
+/// The sending end through which feeds report news.
 #[derive(Clone, Debug)]
 pub(crate) struct Desk {
     news: mpsc::Sender<News>,
@@ -176,7 +179,7 @@ impl Desk {
         (Desk { news, next: Arc::default() }, keeper)
     }
 
-    /// A number for a session that begins.
+    /// A new session id.
     pub(crate) fn open(&self) -> SessionId {
         SessionId(self.next.fetch_add(1, Ordering::Relaxed))
     }
@@ -191,18 +194,18 @@ impl Desk {
     }
 }
 
-/// Peers of one feed, numbered as they appear: each is a source.
+/// Numbers the peers of one feed as they appear; each peer is a source.
 #[derive(Debug, Default)]
 pub(crate) struct PeerNumbers {
     numbers: HashMap<BgpPeer, u32>,
     next: u32,
 }
 
-/// Peers of one feed at most. All of RIPE's collectors have 1,500.
+/// The most peers of one feed. All of RIPE's collectors have 1,500.
 pub(crate) const FEED_PEERS_MAX: usize = 16_384;
 
 impl PeerNumbers {
-    /// None if there are too many.
+    /// The number of a peer. `None`: there are too many peers.
     pub(crate) fn number(&mut self, peer: BgpPeer) -> Option<u32> {
         if let Some(&number) = self.numbers.get(&peer) {
             return Some(number);
@@ -211,18 +214,18 @@ impl PeerNumbers {
             return None;
         }
         let number = self.next;
-        // A number is never given twice.
+        // A number is never used twice.
         self.next = number.checked_add(1)?;
         self.numbers.insert(peer, number);
         Some(number)
     }
 
-    /// A peer that is gone. If it comes back it is somebody new.
+    /// Removes a peer that is gone. If it comes back, it gets a new number.
     pub(crate) fn remove(&mut self, peer: &BgpPeer) -> Option<u32> {
         self.numbers.remove(peer)
     }
 
-    /// What the change means, if there is room for its peer.
+    /// The route change for a change. `None`: there is no room for its peer.
     pub(crate) fn told(&mut self, change: Change) -> Option<Told> {
         let source = self.number(change.peer)?;
         let network = change.prefix;

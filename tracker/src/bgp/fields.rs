@@ -1,8 +1,9 @@
-//! Fields of a line, however its writer parted them: by tabs, by blanks, or by commas, with or without quotes.
+//! Splits a line into fields separated by tabs, blanks or commas, with or without quotes.
 //!
-//! What parts them is told by what follows the first field. A set of ASes, `{64500, 64501}`, is one field.
+//! The character after the first field decides the separator. A set of ASes, `{64500, 64501}`, is
+//! one field.
 
-/// The fields of a line. Empty ones between blanks are none; between commas they are.
+/// The fields of a line. Empty fields exist between commas, but not between blanks.
 pub(super) struct Fields<'a> {
     rest: &'a str,
     by_commas: bool,
@@ -19,7 +20,7 @@ impl<'a> Fields<'a> {
         Fields { rest, by_commas: after_first.trim_start().starts_with(','), ended: rest.is_empty() }
     }
 
-    /// Where the field in front ends, if something follows it.
+    /// The end of the first field, if something follows it.
     fn end(&self) -> Option<usize> {
         let (mut in_quotes, mut in_set) = (false, false);
         let parts = |(_, c): &(usize, char)| {
@@ -60,7 +61,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
-/// The line without a comment at its end, which begins with # or ; behind a blank.
+/// The line without a trailing comment, which starts with # or ; after a blank.
 pub(super) fn without_comment(line: &str) -> &str {
     let begins = |(at, c): &(usize, char)| {
         matches!(c, '#' | ';') && line[..*at].chars().next_back().is_none_or(char::is_whitespace)

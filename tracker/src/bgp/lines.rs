@@ -1,19 +1,19 @@
-//! Text files of one fact a line, from anybody: lines that make no sense are skipped and counted.
+//! Text files with one fact a line, from any source: unreadable lines are skipped and counted.
 
 use std::{
     fmt,
     io::{self, BufRead, BufReader, Read},
 };
 
-/// Longer lines are no line of any format read here.
+/// No format read here has longer lines.
 const LINE_BYTES_MAX: usize = 64 << 10;
 
-/// The first line that made no sense.
+/// The first unreadable line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadLine {
-    /// Counted from 1.
+    /// The line number, from 1.
     pub number: u64,
-    /// What it should have been.
+    /// What was expected.
     pub reason: String,
 }
 
@@ -23,35 +23,36 @@ impl fmt::Display for BadLine {
     }
 }
 
-/// A mark at the beginning of a text, by some programs: of UTF-8, where it says nothing, and of UTF-16.
+/// Byte order marks that some programs put at the beginning of a text: of UTF-8, where it means
+/// nothing, and of UTF-16.
 const MARK: &[u8] = b"\xef\xbb\xbf";
 const MARKS_OF_UTF_16: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
-/// What was found in such a file.
+/// What such a file contained.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LineCounts {
-    /// Lines that told something.
+    /// Useful lines.
     pub good: u64,
-    /// Lines that made no sense.
+    /// Unreadable lines.
     pub bad: u64,
-    /// The first of them.
+    /// The first unreadable line.
     pub first_bad: Option<BadLine>,
-    /// Packed, and damaged: what follows could not be unpacked.
+    /// The file is packed and damaged: the rest could not be unpacked.
     pub cut_off: bool,
 }
 
 impl LineCounts {
-    /// Whether there is nothing in it, not even a line that makes no sense.
+    /// Whether the file has no lines at all, not even unreadable ones.
     pub fn is_empty(&self) -> bool {
         self.good == 0 && self.bad == 0
     }
 }
 
-/// Gives each line to `take`, without its end and what is blank around it; empty ones and those that begin with one of `comments`
-/// are left out.
+/// Passes each line to `take`, without its end and surrounding blanks. Skips empty lines, and lines
+/// that begin with one of `comments`.
 ///
 /// # Errors
-/// When reading fails other than by damage to a packed file, which ends it.
+/// If reading fails. Damage to a packed file is no error: it ends the file.
 pub fn for_each(
     reader: impl Read,
     comments: &[char],
@@ -98,7 +99,8 @@ pub fn for_each(
     Ok(counts)
 }
 
-/// Reads up to the end of the line; of one that is too long no more is kept than tells so. False at the end of the file.
+/// Reads to the end of the line. Keeps only as much of a too long line as shows its length. Returns
+/// false at the end of the file.
 fn next_line(reader: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let mut began = false;

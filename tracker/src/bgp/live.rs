@@ -1,4 +1,4 @@
-//! The atlas as it is now: a base from a file, and over it what routers tell at this moment.
+//! The live atlas: a base from a file, and over it what routers report now.
 //!
 //! ```text
 //! BMP sessions ─┐
@@ -6,11 +6,12 @@
 //! update files ─┘
 //! ```
 //!
-//! Whoever looks addresses up takes the current [`Atlas`] ([`Live::atlas`]), which never changes, or is told of each new one
-//! ([`Live::subscribe`]). A change is in it after [`LiveConfig::rebuild_every`] and the second or so that freezing takes.
+//! A reader takes the current [`Atlas`] ([`Live::atlas`]), which never changes, or subscribes to
+//! new ones ([`Live::subscribe`]). A change reaches the atlas after [`LiveConfig::rebuild_every`]
+//! and the second or so that freezing takes.
 //!
-//! Invariant: the table has one owner, the keeper, and everything reaches it through one bounded queue. Look-ups never wait
-//! for it.
+//! Invariant: the table has one owner, the keeper, and everything reaches it through one bounded
+//! queue. Look-ups never wait for the keeper.
 
 mod keeper;
 mod rebuild;
@@ -39,27 +40,28 @@ use super::{
     updates::Updates,
 };
 
-/// What is told to end has so long: making an atlas takes seconds, and cannot be stopped.
+/// How long to wait for tasks to end: making an atlas takes seconds and cannot be interrupted.
 const END_MAX: Duration = Duration::from_secs(10);
 
-/// What is listened to, and within which bounds.
+/// What to listen to, and with which limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveConfig {
-    /// Where routers connect for BMP. Port 0 is any free one ([`Live::bmp_address`]).
+    /// The address for BMP. Port 0 is any free one ([`Live::bmp_address`]). `None`: no BMP.
     pub bmp: Option<SocketAddr>,
-    /// Which routers, and how much of them.
+    /// Which routers to accept, and their limits.
     pub bmp_sessions: BmpConfig,
-    /// RIS Live.
+    /// RIS Live. `None`: not used.
     pub ris_live: Option<RisConfig>,
-    /// MRT files of updates, read once in this order; and folders, of which also what appears is read.
+    /// MRT files of updates, each read once in this order. In folders, new files are read, too, as
+    /// they appear.
     pub updates: Vec<PathBuf>,
-    /// Routes of a session that is lost count so long. Longer bridges longer restarts of routers; shorter forgets sooner what
-    /// may be wrong by now.
+    /// How long routes of a lost session still count. A longer time bridges longer restarts of
+    /// routers; a shorter time drops possibly wrong routes sooner.
     pub hold: Duration,
-    /// Between the beginnings of two rebuilds at least, while there are changes. A rebuild of a full table keeps one core busy for
-    /// a second or two.
+    /// The shortest time between the starts of two rebuilds while there are changes. A rebuild of a
+    /// full table keeps one core busy for a second or two.
     pub rebuild_every: Duration,
-    /// How much the table holds.
+    /// The limits of the table.
     pub rib: RibLimits,
 }
 
@@ -77,28 +79,28 @@ impl Default for LiveConfig {
     }
 }
 
-/// It could not start. Nothing runs.
+/// The live atlas could not start. Nothing runs.
 #[derive(Debug, thiserror::Error)]
 pub enum LiveError {
     /// The address is taken, or not ours.
     #[error("cannot listen for BMP on {address}: {source}; choose another with --bmp IP:PORT")]
     Bmp {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file or folder of updates is not there.
+    /// A file or folder of updates is missing.
     #[error("cannot read updates from {}: {source}", path.display())]
     Updates {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Everything that listens, and the atlas that comes of it.
+/// All feeds, and the atlas made from them.
 pub struct Live {
     atlas: watch::Receiver<Arc<Atlas>>,
     board: Arc<Board>,
@@ -110,10 +112,11 @@ pub struct Live {
 }
 
 impl Live {
-    /// Starts listening. Until something was heard, the atlas is `base`. All of it ends with `shutdown`.
+    /// Starts listening. Until something is heard, the atlas is `base`. Everything ends with
+    /// `shutdown`.
     ///
     /// # Errors
-    /// When an address cannot be had, or a file is not there.
+    /// If an address cannot be bound, or a file is missing.
     pub async fn start(
         config: LiveConfig,
         base: Arc<Atlas>,
@@ -160,27 +163,27 @@ impl Live {
         Ok(Live { atlas, board, bmp, bmp_address, tasks, stop, vital })
     }
 
-    /// The atlas as it is now. It does not change; ask again for a newer one.
+    /// The current atlas. It does not change; call again for a newer one.
     pub fn atlas(&self) -> Arc<Atlas> {
         Arc::clone(&self.atlas.borrow())
     }
 
-    /// Tells of each new atlas.
+    /// Reports each new atlas.
     pub fn subscribe(&self) -> watch::Receiver<Arc<Atlas>> {
         self.atlas.clone()
     }
 
-    /// Where routers connect, if they may.
+    /// The address for BMP. `None`: no BMP.
     pub fn bmp_address(&self) -> Option<SocketAddr> {
         self.bmp_address
     }
 
-    /// The tasks without which it cannot go on.
+    /// The essential tasks.
     pub fn vital(&self) -> &Vital {
         &self.vital
     }
 
-    /// How it is.
+    /// The current figures.
     pub fn stats(&self) -> LiveStats {
         let mut stats = self.board.read();
         stats.bmp_refused = self.bmp.refused.load(Ordering::Relaxed);
@@ -188,13 +191,13 @@ impl Live {
         stats
     }
 
-    /// Ends all of it. Every task has ended, and every connection is closed, when this returns, unless making an atlas or
-    /// reading a file took longer than may be waited for: that is abandoned, and said.
+    /// Ends everything. On return all tasks have ended and all connections are closed. If making an
+    /// atlas or reading a file takes too long, it is abandoned and logged.
     pub async fn stop(self) {
         self.end().await;
     }
 
-    /// The same, of one that is shared.
+    /// As [`Live::stop`], for a shared value.
     pub async fn end(&self) {
         self.end_within(END_MAX).await;
     }

@@ -1,4 +1,5 @@
-//! MRT files of an Internet that does not exist, written by the parser's own encoder: for the demonstration, and for tests.
+//! MRT files of a made-up Internet, written by the parser's own encoder, for the demonstration and
+//! for tests.
 
 use bgpkit_parser::{
     encoder::{MrtRibEncoder, MrtUpdatesEncoder},
@@ -7,7 +8,7 @@ use bgpkit_parser::{
     },
 };
 
-/// One route: address and AS of the peer, prefix, path; without one it is withdrawn.
+/// One route: address and AS of the peer, prefix, path. `None` as path: a withdrawal.
 pub type Told<'a> = (&'a str, u32, &'a str, Option<&'a [u32]>);
 
 fn elem(time: u32, (address, asn, prefix, path): Told<'_>) -> BgpElem {
@@ -22,10 +23,10 @@ fn elem(time: u32, (address, asn, prefix, path): Told<'_>) -> BgpElem {
     }
 }
 
-/// A `TABLE_DUMP_V2` file, of `time` in seconds since 1970.
+/// A `TABLE_DUMP_V2` file. `time` is in seconds since 1970.
 ///
 /// # Panics
-/// When a text is no address or prefix: they are written down in the program, not read.
+/// If a text is not an address or prefix. The texts are constants of the program, not input.
 pub fn table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let mut encoder = MrtRibEncoder::new();
     for &route in routes {
@@ -34,7 +35,7 @@ pub fn table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     encoder.export_bytes().expect("short paths").to_vec()
 }
 
-/// A `BGP4MP` file, a message for each.
+/// A `BGP4MP` file with one message for each route.
 ///
 /// # Panics
 /// As [`table`].
@@ -44,10 +45,10 @@ pub fn updates(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     encoder.export_bytes().expect("short paths").to_vec()
 }
 
-/// A `TABLE_DUMP` file, as they were before 2008: numbers of 16 bits.
+/// A `TABLE_DUMP` file, as in use before 2008, with AS numbers of 16 bits.
 ///
 /// # Panics
-/// As [`table`], and when a route has no path.
+/// As [`table`], and if a route has no path.
 pub fn old_table(time: u32, routes: &[Told<'_>]) -> Vec<u8> {
     let record = |&route: &Told<'_>| {
         let elem = elem(time, route);

@@ -1,8 +1,8 @@
-//! MRT files (RFC 6396): tables of collectors (`TABLE_DUMP`, `TABLE_DUMP_V2`) and what their peers sent (`BGP4MP`), as a stream of
-//! [`Change`]s.
+//! MRT files (RFC 6396): tables of collectors (`TABLE_DUMP`, `TABLE_DUMP_V2`) and messages of their
+//! peers (`BGP4MP`), as a stream of [`Change`]s.
 //!
-//! Invariant: memory does not depend on the size of the file, and nothing in it stops the reading: what is damaged is skipped and
-//! counted. Only the disk can fail.
+//! Invariant: memory does not depend on the size of the file, and no content stops the reading:
+//! damage is skipped and counted. Only the disk can fail.
 
 use std::{
     io::{self, Read},
@@ -28,30 +28,31 @@ mod frames;
 
 pub use frames::RECORD_BYTES_MAX;
 
-/// What was found in a file so far.
+/// Counts of what was found in a file so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MrtCounts {
-    /// Records, also those that tell of no route.
+    /// Records, including those without routes.
     pub records: u64,
-    /// Records that could not be read, in whole or in part, and places where no record was.
+    /// Records that could not be read, in whole or in part, and gaps between records.
     pub damaged: u64,
-    /// Bytes that belong to no record.
+    /// Bytes outside any record.
     pub bytes_skipped: u64,
     /// Routes of tables, and announcements.
     pub announced: u64,
     /// Withdrawals.
     pub withdrawn: u64,
-    /// Of those announced: nothing can be made of their path.
+    /// Announcements with an unusable path.
     pub unusable_paths: u64,
-    /// Of both: the prefix is too short to tell anything (see [`network`]). They come to no [`Change`].
+    /// Announcements and withdrawals whose prefix is too short to be useful (see [`network`]). They
+    /// become no [`Change`].
     pub too_short: u64,
-    /// Time of the latest record, in seconds since 1970; 0 before the first. One that is more than a day away from the record
-    /// before it is damaged, or begins something else.
+    /// The time of the latest record, in seconds since 1970; 0 before the first. A record more than
+    /// a day away from the one before does not count: it is damaged, or begins something else.
     pub latest: u64,
 }
 
 impl MrtCounts {
-    /// Counts of two files, taken together.
+    /// Adds the counts of another file.
     pub fn add(&mut self, other: &MrtCounts) {
         self.records = self.records.saturating_add(other.records);
         self.damaged = self.damaged.saturating_add(other.damaged);
@@ -64,7 +65,7 @@ impl MrtCounts {
     }
 }
 
-/// In seconds.
+/// A day, in seconds.
 const DAY: u64 = 86_400;
 
 /// Reads one file. Iterate, then look at [`MrtReader::counts`].
@@ -72,14 +73,14 @@ pub struct MrtReader<R> {
     routes: FallibleRouteIterator<Frames<R>>,
     seen: Arc<Seen>,
     counts: MrtCounts,
-    /// Time of the record before, in seconds since 1970.
+    /// The time of the previous record, in seconds since 1970.
     before: Option<u64>,
-    /// Cleaned last; its memory is used again when nobody kept it.
+    /// The path cleaned last. Its memory is reused if nobody kept it.
     path: Arc<Path>,
 }
 
 impl<R: Read> MrtReader<R> {
-    /// Reads what is unpacked already (see [`super::packed`]).
+    /// Reads data that is unpacked already (see [`super::packed`]).
     pub fn new(reader: R) -> MrtReader<R> {
         let seen = Arc::new(Seen::default());
         let frames = Frames::new(reader, Arc::clone(&seen));
@@ -87,7 +88,7 @@ impl<R: Read> MrtReader<R> {
         MrtReader { routes, seen, counts: MrtCounts::default(), before: None, path: Arc::default() }
     }
 
-    /// What was found so far.
+    /// The counts so far.
     pub fn counts(&self) -> MrtCounts {
         let seen = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut counts = self.counts;
@@ -129,7 +130,7 @@ impl<R: Read> MrtReader<R> {
         };
         match route.as_path.as_deref().map(|wire| path.refill(wire, teller)) {
             Some(Ok(())) => Route::Announced(Arc::clone(&self.path)),
-            // The attribute is missing or damaged, or tells nothing.
+            // The path attribute is missing, damaged or useless.
             None | Some(Err(_)) => {
                 self.counts.unusable_paths = self.counts.unusable_paths.saturating_add(1);
                 Route::Withdrawn
@@ -150,7 +151,7 @@ impl<R: Read> Iterator for MrtReader<R> {
                     }
                 }
                 Some(Err(_)) => self.counts.damaged = self.counts.damaged.saturating_add(1),
-                // At the end, or because nothing more could be read.
+                // The end, or a failed read.
                 None => return self.seen.failure.lock().ok()?.take().map(Err),
             }
         }

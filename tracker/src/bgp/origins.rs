@@ -1,7 +1,8 @@
-//! Who originates which prefix, by the word of many: every router and every table has one voice for each prefix, and what it says
-//! replaces what it said before.
+//! Which AS originates which prefix, by majority. Every router and every table has one voice for
+//! each prefix, and its latest statement replaces the one before.
 //!
-//! Invariant: what comes out depends on what each voice said last, not on the order in which voices were heard.
+//! Invariant: the result depends on the last statement of each voice, not on the order of the
+//! voices.
 
 use std::{
     cmp::Reverse,
@@ -11,10 +12,11 @@ use std::{
 use ipnetwork::IpNetwork;
 use nearcast_core::asn::Asn;
 
-/// Prefixes at most: four times what the Internet had in 2026. What is beyond is counted and left out.
+/// The most prefixes: four times as many as the Internet had in 2026. Further ones are counted and
+/// left out.
 pub const PREFIXES_MAX: usize = 1 << 22;
 
-/// Somebody who is believed: a router, or a table. A small number given by whoever knows them all.
+/// A source of statements, a router or a table, as a small number that the caller assigns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Voice(pub u16);
 
@@ -22,19 +24,20 @@ pub struct Voice(pub u16);
 #[derive(Clone, Copy, Debug)]
 struct Vote {
     origin: Asn,
-    /// Voices 64 times this and up.
+    /// Covers the 64 voices from `64 * chunk` on.
     chunk: u16,
     voices: u64,
 }
 
-/// Nearly always one AS, said by some of the first 64 voices; then nothing is allocated.
+/// The votes for a prefix. There is nearly always one AS, named by some of the first 64 voices;
+/// this case needs no allocation.
 #[derive(Clone, Debug)]
 enum Votes {
     One(Vote),
     More(Vec<Vote>),
 }
 
-/// Every prefix, and who says what of it.
+/// Every prefix with the votes for its origins.
 #[derive(Clone, Debug, Default)]
 pub struct Origins {
     prefixes: HashMap<IpNetwork, Votes>,
@@ -42,7 +45,8 @@ pub struct Origins {
 }
 
 impl Origins {
-    /// This voice says these ASes originate the prefix; what it said of the prefix before counts no more.
+    /// Notes that this voice names these ASes as origins of the prefix. This replaces the voice's
+    /// earlier statement about it.
     pub fn announce(&mut self, voice: Voice, prefix: IpNetwork, origins: &[Asn]) {
         let Some((&first, more)) = origins.split_first() else {
             self.withdraw(voice, prefix);
@@ -65,7 +69,7 @@ impl Origins {
         }
     }
 
-    /// This voice says nothing of the prefix any more.
+    /// Removes the voice's statement about the prefix.
     pub fn withdraw(&mut self, voice: Voice, prefix: IpNetwork) {
         if let Some(votes) = self.prefixes.get_mut(&prefix) {
             votes.forget(voice);
@@ -75,17 +79,18 @@ impl Origins {
         }
     }
 
-    /// How many prefixes somebody speaks of.
+    /// The number of prefixes with statements.
     pub fn prefixes(&self) -> usize {
         self.prefixes.len()
     }
 
-    /// What was said of prefixes beyond [`PREFIXES_MAX`].
+    /// The number of statements about prefixes beyond [`PREFIXES_MAX`].
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Every prefix in order, and its origins: the one with most voices first, of equal ones the lower number.
+    /// Every prefix in order, with its origins: the one with most voices first, and among equals
+    /// the lower number.
     pub fn into_prefixes(self) -> impl Iterator<Item = (IpNetwork, Vec<Asn>)> {
         let mut all: Vec<(IpNetwork, Votes)> = self.prefixes.into_iter().collect();
         all.sort_unstable_by_key(|(prefix, _)| *prefix);
@@ -101,7 +106,7 @@ impl Votes {
         }
     }
 
-    /// Whether nobody names another AS, and nobody of another chunk speaks: then there is nothing to forget.
+    /// Whether no other AS and no other chunk has votes. Then there is nothing to forget.
     fn is_only(&self, origin: Asn, chunk: u16) -> bool {
         matches!(self, Votes::One(only) if (only.origin, only.chunk) == (origin, chunk))
     }
@@ -172,7 +177,7 @@ mod tests {
     fn the_origin_most_voices_name_is_first_and_of_equals_the_lower() {
         assert_eq!(said(&[(1, &[20]), (2, &[10]), (3, &[20])]), [20, 10]);
         assert_eq!(said(&[(1, &[20]), (2, &[10])]), [10, 20]);
-        // Voices far apart count alike.
+        // Voices with distant numbers count alike.
         assert_eq!(said(&[(1, &[10]), (100, &[20]), (9_000, &[20])]), [20, 10]);
     }
 

@@ -1,5 +1,5 @@
-//! Files as archives keep them: packed with gzip or bzip2, or not at all. What a file is is told by its first bytes, never by
-//! its name.
+//! Files as archives keep them: packed with gzip or bzip2, or plain. The first bytes of a file
+//! decide its kind, never its name.
 
 use std::{
     fs::File,
@@ -14,7 +14,8 @@ use std::{
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 
-/// How far reading has come. Shared by whoever reads and whoever shows it; also how the one tells the other to stop.
+/// The progress of reading, shared by the reader and the display. It also serves to cancel the
+/// reader.
 #[derive(Debug, Default)]
 pub struct Meter {
     done: AtomicU64,
@@ -23,12 +24,12 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Bytes read from disk, and bytes there will be.
+    /// Bytes read from disk, and bytes expected in total.
     pub fn progress(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
     }
 
-    /// More will come.
+    /// Adds to the expected bytes.
     pub fn expect(&self, bytes: u64) {
         self.total.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -38,13 +39,13 @@ impl Meter {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether somebody did.
+    /// Whether the reader was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
 }
 
-/// What is read from disk counts.
+/// Counts the bytes read from disk.
 struct Metered<R> {
     inner: R,
     meter: Arc<Meter>,
@@ -61,13 +62,13 @@ impl<R: Read> Read for Metered<R> {
     }
 }
 
-/// How much is read from disk at once.
+/// How much is read from disk at once, in bytes.
 const CHUNK: usize = 1 << 17;
 
-/// Opens a file and unpacks it while it is read, in memory that does not depend on its size.
+/// Opens a file and unpacks it while reading, in memory that does not depend on its size.
 ///
 /// # Errors
-/// When it cannot be opened or its first bytes cannot be read.
+/// If the file cannot be opened or its first bytes cannot be read.
 pub fn open(path: &Path, meter: &Arc<Meter>) -> io::Result<Box<dyn Read + Send>> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() {
@@ -76,10 +77,11 @@ pub fn open(path: &Path, meter: &Arc<Meter>) -> io::Result<Box<dyn Read + Send>>
     unpack(Metered { inner: file, meter: Arc::clone(meter) })
 }
 
-/// Unpacks what is packed; several packed streams one after the other, as parallel packers write them, are one.
+/// Unpacks packed data. Several packed streams in a row, as parallel packers write them, count as
+/// one.
 ///
 /// # Errors
-/// When the first bytes cannot be read.
+/// If the first bytes cannot be read.
 pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut reader = BufReader::with_capacity(CHUNK, reader);
     let mut start = Vec::with_capacity(3);
@@ -93,8 +95,8 @@ pub fn unpack(reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + S
     })
 }
 
-/// Whether reading failed because of what the file holds, so that what came before it may be used, and not because of the
-/// disk.
+/// Whether reading failed because of the file's content and not because of the disk. What was read
+/// before is then usable.
 pub fn is_damage(error: &io::Error) -> bool {
     matches!(
         error.kind(),

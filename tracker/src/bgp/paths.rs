@@ -1,17 +1,18 @@
-//! AS paths as routers send them, made into what can be relied on: who originates, and who is linked to whom.
+//! Cleans AS paths as routers send them: the reliable part is who originates, and who is linked to
+//! whom.
 //!
-//! Invariant: no AS stands twice in a [`Path`], and every AS in it is public. Two that follow each other in
-//! [`Path::hops`] did so on the wire, but for prepends and numbers that are not public. A path with a loop shows no link: who
-//! originates put others into it to keep them out, or somebody made a mistake, and which links are real nobody can tell. The last
-//! AS of it is still the origin.
+//! Invariant: a [`Path`] has no AS twice, and every AS in it is public. Two neighbours in
+//! [`Path::hops`] were neighbours in the received path, apart from prepends and non-public numbers.
+//! A path with a loop shows no link: either its origin has put others into it to keep them out, or
+//! there is a mistake, and nobody can tell which links are real. Its last AS is still the origin.
 
 use bgpkit_parser::models::{AsPath, AsPathSegment, Asn as WireAsn};
 use nearcast_core::asn::Asn;
 
-/// Longer paths do not occur but by mistake or malice (the longest seen are prepends, which count once), and show no link. Bounds
-/// the quadratic search for loops.
+/// A longer path is a mistake or an attack (the longest seen are prepends, which count once), and
+/// shows no link. This bounds the quadratic search for loops.
 pub const HOPS_MAX: usize = 64;
-/// An aggregate of more origins tells nothing about where somebody is.
+/// An aggregate of more origins does not locate its addresses.
 pub const ORIGINS_MAX: usize = 16;
 
 /// A cleaned AS path. At least one origin is known.
@@ -21,10 +22,10 @@ pub struct Path {
     origins: Vec<Asn>,
 }
 
-/// Why a path is of no use.
+/// Why a path is unusable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// Nothing public at its end.
+    /// The path does not end in a public AS.
     #[error("the origin of the path is not known")]
     NoOrigin,
     /// More than [`ORIGINS_MAX`] origins.
@@ -33,38 +34,41 @@ pub enum Unusable {
 }
 
 impl Path {
-    /// The ASes the route passed, the one nearest to whoever told it first. Each pair is a link. Ends before the origin
-    /// when what lies between is not known (`AS_SET`, `AS_TRANS`). Empty when no link can be believed: the path has a loop,
-    /// or more than [`HOPS_MAX`] ASes.
+    /// The ASes that the route passed, the one nearest to the reporting router first. Each pair is
+    /// a link. The list ends before the origin if the way there is unknown (`AS_SET`, `AS_TRANS`).
+    /// It is empty if no link is reliable: the path has a loop, or more than [`HOPS_MAX`] ASes.
     pub fn hops(&self) -> &[Asn] {
         &self.hops
     }
 
-    /// Who originates the prefix: one AS, or the members of the `AS_SET` at the end, ascending. Never empty.
+    /// The origins of the prefix: one AS, or the members of the `AS_SET` at the end, ascending.
+    /// Never empty.
     pub fn origins(&self) -> &[Asn] {
         &self.origins
     }
 
-    /// Links of the path, the nearer AS first.
+    /// The links of the path, the nearer AS first.
     pub fn links(&self) -> impl Iterator<Item = (Asn, Asn)> + '_ {
         self.hops.windows(2).map(|pair| (pair[0], pair[1]))
     }
 
-    /// Cleans what a router sent: prepends collapsed, links of loops left out, confederation segments and numbers that are
-    /// not public removed. `teller` is the AS of the router that told it, for an empty path: its own prefix.
+    /// Cleans a received path: collapses prepends, leaves out links of loops, removes confederation
+    /// segments and non-public numbers. `teller` is the AS of the reporting router; it is the
+    /// origin of an empty path, which means its own prefix.
     ///
     /// # Errors
-    /// When no use can be made of the path.
+    /// If the path is unusable.
     pub fn clean(path: &AsPath, teller: Asn) -> Result<Path, Unusable> {
         let mut cleaned = Path::default();
         cleaned.refill(path, teller)?;
         Ok(cleaned)
     }
 
-    /// [`Path::clean`] into the memory of an earlier path. After an error the content means nothing.
+    /// As [`Path::clean`], reusing the memory of an earlier path. After an error the content is
+    /// meaningless.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Path::clean`].
     pub fn refill(&mut self, path: &AsPath, teller: Asn) -> Result<(), Unusable> {
         self.hops.clear();
         self.origins.clear();
@@ -78,7 +82,7 @@ impl Path {
                         self.follow(member, &mut links);
                     }
                 }
-                // A set of one is a sequence of one: what some aggregators write.
+                // A set of one is a sequence of one; some aggregators write it.
                 AsPathSegment::AsSet(members) if members.len() == 1 => {
                     empty = false;
                     self.follow(members[0], &mut links);
@@ -109,16 +113,16 @@ impl Path {
         }
     }
 
-    /// One more AS of a sequence.
+    /// Adds one more AS of a sequence.
     fn follow(&mut self, member: WireAsn, links: &mut Links) {
         let member = asn(member);
         if member == Asn::TRANS {
-            // Somebody is there, and nobody says who.
+            // An AS is there, but its number is unknown.
             *links = (*links).max(Links::Cut);
             self.origins.clear();
             return;
         }
-        // A prepend: the AS before was this one.
+        // A prepend, if the AS before was the same.
         if !member.is_public() || self.origins == [member] {
             return;
         }
@@ -135,14 +139,14 @@ impl Path {
     }
 }
 
-/// What a path shows of links, so far. Worse ones are greater.
+/// How much a path shows of links so far; a worse state is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Links {
-    /// Who follows whom is known.
+    /// The order of ASes is known.
     Seen,
-    /// What follows an AS nobody named is not linked to what was before.
+    /// An AS after an unknown one is not linked to those before.
     Cut,
-    /// Nobody can tell which are real.
+    /// Nobody can tell which links are real.
     Doubtful,
 }
 

@@ -1,50 +1,53 @@
-//! Who pays whom, inferred from AS paths.
+//! Infers from AS paths who pays whom.
 //!
-//! A route climbs from customers to providers, crosses at most one link between peers, and descends to customers (Gao, 2001). The
-//! ASes that buy from nobody are few and well known. So where a path passes one of them, everything before is climbing and
-//! everything behind descends, and each link on it gets a vote. One vote is weak: of the two links beside a single such AS one may
-//! be the crossing. Links without votes were seen only away from the top, where most are crossings.
+//! A route climbs from customers to providers, crosses at most one link between peers, and descends
+//! to customers (Gao, 2001). The ASes that buy from nobody are few and well known. Where a path
+//! passes one of them, everything before it climbs and everything after it descends, and each link
+//! gets a vote. One vote is weak: of the two links beside a single such AS, one may be the
+//! crossing. Links without votes were seen only away from the top, where most links are crossings.
 //!
-//! Invariant: memory is bounded by links, not by paths; that two ASes are linked is observed, and never inferred.
+//! Invariant: memory is bounded by links, not by paths. That two ASes are linked is always
+//! observed, never inferred.
 
 use std::collections::{HashMap, HashSet};
 
 use nearcast_core::asn::{Asn, Relation};
 
-/// Links at most: three times what all public collectors together saw in 2026. What is beyond is counted and left out.
+/// The most links: three times as many as all public collectors together saw in 2026. Further ones
+/// are counted and left out.
 pub const LINKS_MAX: usize = 1 << 21;
 
-/// ASes that bought transit from nobody for most of the last twenty years. Some sold out to others of the list; their numbers
-/// live on in old data.
+/// ASes that bought transit from nobody for most of the last twenty years. Some were sold to others
+/// of the list; their numbers live on in old data.
 pub const TIER_1: [u32; 21] = [
     174, 209, 286, 701, 1239, 1273, 1299, 2828, 2914, 3257, 3320, 3356, 3491, 3549, 5511, 6453, 6461, 6762,
     6830, 7018, 12_956,
 ];
 
-/// Buys from few or nobody as well, but peers with thousands, from whom it does not differ in votes: what a weak vote says of its
-/// links is taken for a crossing.
+/// ASes that buy from few or nobody, too, but peer with thousands. Votes do not distinguish their
+/// peers from their customers, so a weak vote on their links counts as a crossing.
 pub const OPEN_PEERING: [u32; 1] = [6939];
 
-/// An AS that surely buys from so many others need not buy from one more only because a weak vote says so.
+/// An AS with this many certain providers does not get another one by a weak vote alone.
 const PROVIDERS_ENOUGH: u32 = 2;
 
-/// What paths say of one link, by the lower of its two ASes. Counters stop at their end.
+/// The votes of paths on one link, seen from the lower of its two ASes. Counters saturate.
 #[derive(Clone, Copy, Debug, Default)]
 struct Votes {
-    /// The higher is a customer of the lower; a provider of it.
+    /// `down`: the higher AS is a customer of the lower. `up`: the higher AS is a provider.
     down: u32,
     up: u32,
     weak_down: u32,
     weak_up: u32,
 }
 
-/// Every link that was seen.
+/// Every observed link.
 #[derive(Clone, Debug)]
 pub struct Links {
     votes: HashMap<(Asn, Asn), Votes>,
     tops: HashSet<Asn>,
     open_peering: HashSet<Asn>,
-    /// Whether any path passed the top: without that nothing is known of any relation.
+    /// Whether any path passed the top. Without one, no relation is known.
     top_seen: bool,
     left_out: u64,
 }
@@ -57,14 +60,15 @@ impl Default for Links {
 }
 
 impl Links {
-    /// For an Internet with other ASes at its top: `tier_1` buy from nobody; `open_peering` neither, and peer with most of their neighbours.
+    /// For an Internet with other ASes at its top. `tier_1` buy from nobody; `open_peering` do not
+    /// either, and peer with most of their neighbours.
     pub fn below(tier_1: HashSet<Asn>, open_peering: HashSet<Asn>) -> Links {
         let mut tops = tier_1;
         tops.extend(&open_peering);
         Links { votes: HashMap::new(), tops, open_peering, top_seen: false, left_out: 0 }
     }
 
-    /// A cleaned path was seen, whoever told it first.
+    /// Notes a cleaned path, the AS of the reporting router first.
     pub fn path(&mut self, hops: &[Asn]) {
         let is_top = |asn: &Asn| self.tops.contains(asn);
         let ends = hops.iter().position(is_top).zip(hops.iter().rposition(is_top));
@@ -76,7 +80,7 @@ impl Links {
             };
             let alone = first == last;
             if at < first {
-                // The route came from the second to the first, so the path read this way climbs.
+                // The route came from the second to the first, so the path climbs in reading order.
                 self.vote(pair[1], pair[0], alone && at.saturating_add(1) == first);
             } else if at >= last {
                 self.vote(pair[0], pair[1], alone && at == last);
@@ -107,17 +111,17 @@ impl Links {
         }
     }
 
-    /// How many links were seen.
+    /// The number of observed links.
     pub fn count(&self) -> usize {
         self.votes.len()
     }
 
-    /// Sightings of links beyond [`LINKS_MAX`].
+    /// Observations of links beyond [`LINKS_MAX`].
     pub fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// Every link in order, the lower AS first: what the second is to the first.
+    /// Every link in order, the lower AS first, and what the second is to the first.
     pub fn into_relations(self) -> impl Iterator<Item = (Asn, Asn, Relation)> {
         let mut providers: HashMap<Asn, u32> = HashMap::new();
         for (&(lower, higher), votes) in &self.votes {
@@ -138,7 +142,8 @@ impl Links {
         all.into_iter()
     }
 
-    /// What does not depend on other links: tops peer, and strong votes decide.
+    /// The relation as far as it does not depend on other links: tops peer, and strong votes
+    /// decide.
     fn strong(&self, lower: Asn, higher: Asn, votes: &Votes) -> Option<Relation> {
         if self.tops.contains(&lower) && self.tops.contains(&higher) {
             return Some(Relation::Peer);

@@ -1,9 +1,9 @@
-//! The mutable table: which routers tell of which prefix at this moment, and by which paths. An atlas is made of it from
-//! time to time ([`Rib::freeze`]).
+//! The mutable routing table: which routers report which prefix now, and by which paths. An atlas
+//! is made of it from time to time ([`Rib::freeze`]).
 //!
-//! Invariant: what a router told is counted as held until it is gone from the table, even when the router itself is
-//! forgotten already; forgetting is marking, and the next [`Rib::sweep`] removes. So a router that comes and goes costs
-//! no walk through the table each time, and no more memory than its share.
+//! Invariant: a route counts as held until it is out of the table, even if its source is already
+//! forgotten. Forgetting only marks; the next [`Rib::sweep`] removes. So a router that comes and
+//! goes neither costs a walk through the table each time, nor more memory than its share.
 
 mod interned;
 mod routes;
@@ -25,35 +25,37 @@ use self::{
 };
 use super::paths::Path;
 
-/// A feed from its beginning to its end: one connection of a router, or one stream. Never used twice.
+/// A feed from its beginning to its end: one connection of a router, or one stream. An id is never
+/// reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u32);
 
-/// Somebody whose routes come and go together: a peer of a router, in one view, in one address family. The number is the
-/// session's own.
+/// A group of routes that come and go together: a peer of a router, in one view and one address
+/// family. Each session numbers its own sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Source {
-    /// Who told us of it.
+    /// The session that reports the source.
     pub session: SessionId,
-    /// Which of those the session tells of.
+    /// The number of the source within the session.
     pub number: u32,
 }
 
-/// How much is held at most. What is beyond is refused and counted, and nothing else suffers.
+/// The limits of the table. Routes beyond a limit are refused and counted, and nothing else
+/// suffers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RibLimits {
-    /// Routes of all sessions. One takes about 70 bytes with its share of paths and links when each
-    /// prefix has but one, and 12 beside others.
+    /// Routes of all sessions. A route takes about 70 bytes, with its share of paths and links, if
+    /// it is the only one of its prefix, and 12 bytes beside others.
     pub routes_max: usize,
-    /// Routes of one session. The Internet has 1.0 M IPv4 and 0.2 M IPv6 prefixes, which a router tells once for each of
-    /// its peers.
+    /// Routes of one session. The Internet has 1.0 M IPv4 and 0.2 M IPv6 prefixes, and a router
+    /// reports each once for each of its peers.
     pub routes_per_session_max: usize,
-    /// Peers, views and families of all sessions, each of which is a source.
+    /// Sources of all sessions. Each peer, view and family is a source.
     pub sources_max: usize,
-    /// Numbers on different paths that one session brought first, 4 bytes each. A full table has 0.2 M different paths
-    /// of five ASes.
+    /// Words of different paths that one session was the first to bring, 4 bytes each. A full table
+    /// has 0.2 M different paths of five ASes.
     pub path_words_per_session_max: usize,
-    /// Links between ASes that one session brought first. The whole Internet shows 0.7 M.
+    /// Links between ASes that one session was the first to bring. The whole Internet has 0.7 M.
     pub links_per_session_max: usize,
 }
 
@@ -69,20 +71,21 @@ impl Default for RibLimits {
     }
 }
 
-/// What became of a route that was told.
+/// The outcome of an announcement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Announced {
-    /// This source did not tell of this prefix before.
+    /// The source has not reported this prefix before.
     New,
-    /// It did, by another path.
+    /// The source has reported it by another path.
     Changed,
-    /// It did, by the same path. Nothing is to be done.
+    /// The source has reported it by the same path. Nothing changes.
     Same,
-    /// There is no room. What the source told of the prefix before, if anything, is gone: it is not true any more.
+    /// There is no room. The source's earlier route for the prefix, if any, is gone, as it is no
+    /// longer true.
     Refused(Full),
 }
 
-/// Which bound was met.
+/// The limit that was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
     /// Routes of all sessions.
@@ -93,30 +96,30 @@ pub enum Full {
     Sources,
 }
 
-/// How much is in the table.
+/// The size of the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RibCounts {
     /// Routes that count.
     pub routes: usize,
-    /// Routes of sources that were forgotten, not yet swept out.
+    /// Routes of forgotten sources, not yet swept out.
     pub forgotten: usize,
-    /// Prefixes with at least one route.
+    /// IPv4 prefixes with at least one route.
     pub prefixes_v4: usize,
-    /// As before.
+    /// IPv6 prefixes with at least one route.
     pub prefixes_v6: usize,
     /// Different paths.
     pub paths: usize,
     /// Links between ASes on these paths.
     pub links: usize,
-    /// Who tells routes.
+    /// Sources.
     pub sources: usize,
-    /// Announcements for which there was no room, ever.
+    /// Announcements without room, since the start.
     pub refused: u64,
-    /// Paths whose links were not counted for lack of room, ever.
+    /// Paths whose links were not counted for lack of room, since the start.
     pub links_refused: u64,
 }
 
-/// The table.
+/// The routing table.
 #[derive(Debug)]
 pub struct Rib {
     limits: RibLimits,
@@ -124,14 +127,15 @@ pub struct Rib {
     v6: PrefixMap<Ipv6Network, Routes>,
     interned: Interned,
     sources: Sources,
-    /// Routes in the maps, forgotten ones included.
+    /// Routes in the maps, including forgotten ones.
     held: usize,
-    /// Of these, how many are of forgotten sources.
+    /// Routes in the maps whose source is forgotten.
     forgotten: usize,
     refused: u64,
 }
 
-/// A walk through the table for fewer forgotten routes than this share of the bound is not worth its time.
+/// A sweep is worthwhile only if the forgotten routes, or sources, make up at least one part in
+/// this many of their limit.
 const WORTH_SWEEPING: usize = 16;
 
 impl Rib {
@@ -149,8 +153,8 @@ impl Rib {
         }
     }
 
-    /// `source` reaches `network` by `path`, in place of what it told before. `path_id` tells several paths of one source
-    /// apart (RFC 7911); 0 where there is but one.
+    /// Notes that `source` reaches `network` by `path`, which replaces its earlier route. `path_id`
+    /// distinguishes several paths of one source (RFC 7911); 0 if there is only one.
     pub fn announce(&mut self, source: Source, network: IpNetwork, path_id: u32, path: &Path) -> Announced {
         self.make_room();
         let outcome = match self.place(source, path) {
@@ -173,7 +177,7 @@ impl Rib {
         if same { Announced::Same } else { Announced::Changed }
     }
 
-    /// A route was put where none was: is there room for it?
+    /// Counts a route at a new place, and checks that there is room for it.
     fn count_new(&mut self, source: Source, network: IpNetwork, path_id: u32) -> Announced {
         self.held = self.held.saturating_add(1);
         let of_session = self.sources.count(source, 1);
@@ -189,14 +193,14 @@ impl Rib {
         Announced::Refused(full)
     }
 
-    /// The source's slot, and the number of the path, which is in use from now on.
+    /// The slot of the source, and the number of the path, which now has one more use.
     fn place(&mut self, source: Source, path: &Path) -> Result<(Slot, u32), Full> {
         let slot = self.sources.slot(source, self.limits.sources_max).ok_or(Full::Sources)?;
         let number = self.interned.intern(path, source.session).ok_or(Full::Session)?;
         Ok((slot, number))
     }
 
-    /// `source` does not reach `network` any more. Whether it did before.
+    /// Notes that `source` no longer reaches `network`. Returns whether it did before.
     pub fn withdraw(&mut self, source: Source, network: IpNetwork, path_id: u32) -> bool {
         let Some(slot) = self.sources.find(source) else { return false };
         let gone = match network {
@@ -210,42 +214,42 @@ impl Rib {
         true
     }
 
-    /// Nothing that `source` told counts any more. How many routes that were.
+    /// Forgets all routes of `source`. Returns their number.
     pub fn forget(&mut self, source: Source) -> usize {
         let routes = self.sources.forget(source);
         self.forgotten = self.forgotten.saturating_add(routes);
         routes
     }
 
-    /// Nothing that was told in this session counts any more. How many routes that were.
+    /// Forgets all routes of this session. Returns their number.
     pub fn forget_session(&mut self, session: SessionId) -> usize {
         let routes = self.sources.forget_session(session);
         self.forgotten = self.forgotten.saturating_add(routes);
         routes
     }
 
-    /// The session is over, and its routes are held for a while. They count only for prefixes that no session tells of
-    /// which goes on.
+    /// Notes that the session is over. Its routes are held for a while, and count only for prefixes
+    /// that no live session reports.
     pub fn age(&mut self, session: SessionId) {
         self.sources.age(session);
     }
 
-    /// The session goes on after all.
+    /// Notes that the session goes on after all.
     pub fn revive(&mut self, session: SessionId) {
         self.sources.revive(session);
     }
 
-    /// Routes of this session.
+    /// The number of routes of this session.
     pub fn routes_of(&self, session: SessionId) -> usize {
         self.sources.routes_of(session)
     }
 
-    /// Whether the table is full of what counts, so that somebody has to go for anybody to come.
+    /// Whether the table is full of routes that count, so that a new one needs an old one to go.
     pub fn is_full(&self) -> bool {
         self.held.saturating_sub(self.forgotten) >= self.limits.routes_max
     }
 
-    /// Sweeps when that gives room that is needed.
+    /// Sweeps if room is needed and sweeping gives enough of it.
     fn make_room(&mut self) {
         let full = self.held >= self.limits.routes_max || self.sources.len() >= self.limits.sources_max;
         let routes_worth = self.forgotten >= self.limits.routes_max.div_ceil(WORTH_SWEEPING);
@@ -255,7 +259,7 @@ impl Rib {
         }
     }
 
-    /// Removes what was forgotten: one walk through the table.
+    /// Removes forgotten routes, in one walk through the table.
     pub fn sweep(&mut self) {
         if self.forgotten > 0 {
             for gone in [
@@ -269,8 +273,9 @@ impl Rib {
         self.sources.free_forgotten();
     }
 
-    /// The ASes that originate exactly this prefix: those told by most sources first, lower numbers first among equals. Of
-    /// sessions that are over only if no other tells of it. Empty if nobody does.
+    /// The ASes that originate exactly this prefix: the one with most sources first, and among
+    /// equals the lower number. Ended sessions count only if no live session reports the prefix.
+    /// Empty: nobody reports it.
     pub fn origins(&self, network: IpNetwork) -> Vec<Asn> {
         let routes = match network {
             IpNetwork::V4(network) => self.v4.get(&network),
@@ -283,8 +288,8 @@ impl Rib {
         votes.order().to_vec()
     }
 
-    /// Sweeps, and gives the builder every prefix with its origins, and every link. Addresses that belong to nobody are left out:
-    /// a route to them is a leak, or of an inside that nobody else is in.
+    /// Sweeps, then gives the builder every prefix with its origins, and every link. Leaves out
+    /// addresses that belong to nobody: such a route is a leak, or belongs to a private network.
     pub fn freeze(&mut self, builder: &mut AtlasBuilder) {
         self.sweep();
         let mut votes = Votes::default();
@@ -305,12 +310,13 @@ impl Rib {
         self.interned.links().for_each(|(ours, theirs)| builder.link(ours, theirs, Relation::Unknown));
     }
 
-    /// Links on the paths of routes, each once, and on how many different paths it is; the lower AS first.
+    /// The links on the paths of routes, each once with its number of different paths; the lower AS
+    /// first.
     pub fn links(&self) -> BTreeMap<(Asn, Asn), u32> {
         self.interned.counted_links().collect()
     }
 
-    /// How much there is.
+    /// The size of the table.
     pub fn counts(&self) -> RibCounts {
         RibCounts {
             routes: self.held.saturating_sub(self.forgotten),
@@ -325,7 +331,7 @@ impl Rib {
         }
     }
 
-    /// Bytes of memory, about: what the maps say of themselves, and what lies behind them.
+    /// The memory in use, about, in bytes: the maps by their own account, and what they point to.
     pub fn resident_bytes(&self) -> usize {
         let behind = |routes: &Routes| routes.behind_bytes();
         let routes = self.v4.values().chain(self.v6.values()).map(behind).sum();
@@ -333,7 +339,7 @@ impl Rib {
     }
 }
 
-/// Puts the route in the place of the same source's, which is returned.
+/// Puts the route in place of the same source's earlier route, and returns that.
 fn put<P: Prefix>(map: &mut PrefixMap<P, Routes>, network: &P, route: Held) -> Option<Held> {
     if let Some(routes) = map.get_mut(network) {
         return routes.put(route);
@@ -366,7 +372,7 @@ fn sweep<P: Prefix>(map: &mut PrefixMap<P, Routes>, sources: &Sources, interned:
     gone
 }
 
-/// Votes for the origins of one prefix. Used again and again, as there are a million prefixes.
+/// Votes for the origins of one prefix. Reused, as there are a million prefixes.
 #[derive(Debug, Default)]
 struct Votes {
     tally: Vec<(Asn, u32)>,

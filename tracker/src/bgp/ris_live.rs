@@ -1,7 +1,7 @@
-//! RIS Live: what RIPE's collectors hear, as JSON, by WebSocket or as lines of a file or pipe.
+//! RIS Live: what RIPE's collectors hear, as JSON, over a WebSocket or as lines of a file or pipe.
 //!
-//! Invariant: a message that cannot be read is counted and skipped; only the connection can end. RIS Live tells changes and
-//! no table, so a feed is synced as soon as it is connected.
+//! Invariant: an unreadable message is counted and skipped; only the connection can end. RIS Live
+//! sends changes and no table, so a stream counts as synced as soon as it is connected.
 
 mod lines;
 mod socket;
@@ -22,22 +22,22 @@ use super::{
     route::{BgpPeer, Change, Route, network},
 };
 
-/// Longer messages are not taken. BGP's longest message has 64 KiB; in JSON, with its bytes in hexadecimal beside it, it takes
-/// a good half of this.
+/// Longer messages are refused. BGP's longest message has 64 KiB. As JSON, with its bytes in
+/// hexadecimal beside it, that takes a good half of this limit.
 pub const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
-/// Where the messages come from.
+/// The source of the messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RisSource {
-    /// A server, `ws://` or `wss://`.
+    /// A server: `ws://` or `wss://`.
     Url(String),
-    /// A file, or a named pipe.
+    /// A file or a named pipe.
     File(PathBuf),
-    /// What is piped into us.
+    /// Standard input.
     Stdin,
 }
 
-/// A text that names no source.
+/// A text that is not a source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0:?} is neither ws://… nor wss://… nor a file nor -; RIPE's server is wss://ris-live.ripe.net/v1/ws/"
@@ -71,7 +71,7 @@ impl fmt::Display for RisSource {
     }
 }
 
-/// Messages into changes, whatever brings them.
+/// Turns messages into route changes, whatever their source.
 #[derive(Debug, Default)]
 pub struct RisSession {
     numbers: PeerNumbers,
@@ -79,21 +79,21 @@ pub struct RisSession {
 }
 
 impl RisSession {
-    /// What was heard so far.
+    /// Counts of what was heard so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// A message was too long to be looked at.
+    /// Notes a message that is too long to be read.
     fn on_too_long(&mut self) {
         self.tally.messages = self.tally.messages.saturating_add(1);
         self.tally.damaged = self.tally.damaged.saturating_add(1);
     }
 
-    /// Handles one message, one line of JSON. What becomes of routes is appended to `told`.
+    /// Handles one message, which is one line of JSON. Appends route changes to `told`.
     pub fn handle(&mut self, message: &str, told: &mut Vec<Told>) {
         self.tally.messages = self.tally.messages.saturating_add(1);
-        // The parser is somebody else's, and so is the message: a panic costs this message only.
+        // Neither the parser nor the message is ours: a panic costs only this message.
         match catch_unwind(|| read(message)) {
             Ok(Some(Read::Routes(elements))) => {
                 elements.iter().for_each(|element| self.element(element, told))
@@ -144,11 +144,11 @@ impl RisSession {
     }
 }
 
-/// What a message says.
+/// The meaning of a message.
 enum Read {
-    /// Nothing, often: most kinds of messages are not about routes.
+    /// Route elements. Often none: most kinds of messages are not about routes.
     Routes(Vec<BgpElem>),
-    /// The collector lost this peer, and with it all it told.
+    /// The collector lost this peer, and with it all its routes.
     Down(BgpPeer),
 }
 
@@ -166,13 +166,13 @@ fn read(message: &str) -> Option<Read> {
     parse_ris_live_message(message).ok().map(Read::Routes)
 }
 
-/// How RIS Live is listened to.
+/// How to listen to RIS Live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RisConfig {
-    /// Where it comes from.
+    /// The source of the messages.
     pub source: RisSource,
-    /// Only what these collectors hear is subscribed to (`rrc00` and so on); everything, if there are none. All of them tell
-    /// some ten thousand changes a second. Files and pipes are taken as they are.
+    /// The collectors to subscribe to (`rrc00` and so on). Empty: all of them, which send some ten
+    /// thousand changes a second. Does not apply to files and pipes.
     pub collectors: Vec<String>,
 }
 
@@ -186,7 +186,7 @@ pub(crate) async fn run(config: RisConfig, desk: Desk, stop: CancellationToken) 
             RisSource::Stdin => lines::run(None, &feed, &desk).await,
         }
     };
-    // That the keeper is gone is for others to tell.
+    // The end of the keeper is reported elsewhere.
     let _ = stop.run_until_cancelled(listen).await;
 }
 

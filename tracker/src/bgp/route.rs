@@ -1,5 +1,5 @@
-//! What a router says of one prefix. Every source (MRT files, RIS Live, BMP) comes to this, and everything that is made
-//! of routes begins with it.
+//! What a router says about one prefix. Every source (MRT files, RIS Live, BMP) produces this, and
+//! everything made from routes starts with it.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -9,44 +9,46 @@ use nearcast_core::asn::Asn;
 
 use super::paths::Path;
 
-/// The router that told a route: a peer of the collector's, in BGP's word, or of the router that speaks BMP.
+/// The router that reported a route: a BGP peer of the collector, or of the router that speaks BMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BgpPeer {
-    /// Its address in the session.
+    /// The router's address in the session.
     pub address: IpAddr,
-    /// Its AS.
+    /// The router's AS.
     pub asn: Asn,
 }
 
-/// What became of a prefix.
+/// The state of a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Route {
-    /// It is reached by this path, which replaces the one that the same peer told before.
+    /// It is reached by this path, which replaces the earlier path of the same peer.
     Announced(Arc<Path>),
-    /// That peer does not reach it any more, or by a path that nothing can be made of (treat-as-withdraw, RFC 7606).
+    /// The peer no longer reaches it, or only by an unusable path (treat-as-withdraw, RFC 7606).
     Withdrawn,
 }
 
-/// What one peer says of one prefix at one time.
+/// What one peer says about one prefix at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// When, in seconds since 1970. Of a table: when the peer told it.
+    /// The time, in seconds since 1970. In a table: when the peer reported the route.
     pub time: u64,
-    /// Who says it.
+    /// The reporting peer.
     pub peer: BgpPeer,
-    /// Of which addresses. Its host bits are zero.
+    /// The prefix. Its host bits are zero.
     pub prefix: IpNetwork,
-    /// What.
+    /// The route to it.
     pub route: Route,
 }
 
-/// Nobody holds more of IPv4 than a /8, nor more of IPv6 than 6to4's /16. What is shorter is a default route, or a leak that
-/// would lend its origin to half the Internet.
+/// The shortest useful IPv4 prefix. Nobody holds more of IPv4 than a /8, nor more of IPv6 than
+/// 6to4's /16. A shorter prefix is a default route, or a leak that would give its origin half the
+/// Internet.
 pub const SHORTEST_V4: u8 = 8;
-/// As [`SHORTEST_V4`].
+/// The shortest useful IPv6 prefix; see [`SHORTEST_V4`].
 pub const SHORTEST_V6: u8 = 16;
 
-/// The prefix as the rest of nearcast knows it, host bits cleared; none if it is so short that it tells nothing.
+/// Converts the prefix to the type used elsewhere, host bits cleared. `None`: it is too short to be
+/// useful.
 pub fn network(prefix: &NetworkPrefix) -> Option<IpNetwork> {
     let prefix = prefix.prefix.trunc();
     let network = IpNetwork::new(prefix.addr(), prefix.prefix_len()).ok()?;

@@ -1,8 +1,9 @@
-//! The operator's own sites: offices, campuses, data centres, each with prefixes of its own, mostly private ones, and what the
-//! lines between them cost. In the atlas a site is an AS whose number is private and whose name is the site's.
+//! The operator's own sites: offices, campuses and data centres. Each has prefixes of its own,
+//! mostly private ones, and links with costs between them. In the atlas a site is an AS with a
+//! private number and the site's name.
 //!
-//! Invariants: no two sites share a name, a number or an address; every link is between two sites, or a site and an AS, and
-//! stands once.
+//! Invariants: no two sites share a name, a number or an address. Every link is between two sites,
+//! or a site and an AS, and appears once.
 
 mod file;
 
@@ -14,27 +15,28 @@ use nearcast_core::{
 
 pub use file::{FILE_BYTES_MAX, SITES_MAX, SitesError, parse};
 
-/// One site.
+/// A site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Its number: private (RFC 6996).
+    /// The AS number, which is private (RFC 6996).
     pub asn: Asn,
-    /// Its addresses.
+    /// The address ranges.
     pub prefixes: Vec<IpNetwork>,
 }
 
-/// Who pays for what goes over a link, seen from the site that names it. Whoever has the choice takes the cheapest.
+/// Who pays for traffic over a link, seen from the site that names it. If there is a choice,
+/// traffic takes the cheapest link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// Nobody. What is on its way to a third site does not go over it.
+    /// Nobody. The link carries no traffic to third sites.
     Free,
-    /// This site does, as one that hangs on a larger one does.
+    /// This site pays, as a small site behind a larger one does.
     Ours,
-    /// The other one does.
+    /// The other end pays.
     Theirs,
-    /// Both do: the dearest. It carries everything.
+    /// Both pay: the most expensive. The link carries everything.
     Both,
 }
 
@@ -46,7 +48,7 @@ impl Cost {
         Cost::ALL.into_iter().find(|(name, _)| *name == text).map(|(_, cost)| cost)
     }
 
-    /// What the other end is to this one.
+    /// What the other end is to this site.
     fn relation(self) -> Relation {
         match self {
             Cost::Free => Relation::Peer,
@@ -61,22 +63,23 @@ impl Cost {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sites {
     sites: Vec<Site>,
-    /// Two ends, and what the second is to the first.
+    /// The two ends of each link, and what the second is to the first.
     links: Vec<(Asn, Asn, Relation)>,
 }
 
 impl Sites {
-    /// Whether there is none.
+    /// Whether there are no sites.
     pub fn is_empty(&self) -> bool {
         self.sites.is_empty()
     }
 
-    /// Each, in the order of the file.
+    /// The sites, in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Site> {
         self.sites.iter()
     }
 
-    /// Laid over an atlas: what the operator says of these addresses counts, however specific the atlas was.
+    /// Lays the sites over an atlas. For their addresses the operator's word counts, however
+    /// specific the atlas was.
     pub fn over(&self, atlas: &Atlas) -> Atlas {
         let mut builder = AtlasBuilder::on(atlas, atlas.version());
         for site in &self.sites {
@@ -88,11 +91,11 @@ impl Sites {
     }
 }
 
-/// Numbers that sites get which were given none: the private ones of 32 bits.
+/// The numbers for sites without a number of their own: the private 32-bit range.
 const NUMBERS: std::ops::Range<u32> = 4_200_000_000..4_294_967_295;
 
-/// Gives each name a number of its own, which no other has in `taken`: the same name the same number, wherever it stands in the
-/// file and whatever is beside it, unless two names meet.
+/// Gives a name a number that is not in `taken`. The same name gets the same number, wherever it
+/// stands in the file and whatever else is there, unless two names collide.
 fn number(name: &str, taken: impl Fn(Asn) -> bool) -> Asn {
     // FNV-1a, 64 bits (Fowler, Noll and Vo).
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -1,6 +1,7 @@
-//! Tables somebody else made of BGP: which AS originates which addresses, and what ASes are called.
+//! Tables that others made from BGP: which AS originates which addresses, and the names of ASes.
 //!
-//! One line says one thing, in any of the forms that are about, also mixed; tabs, blanks or commas stand between:
+//! Each line is one entry, in any of the common forms, which may be mixed. Tabs, blanks or commas
+//! separate the fields:
 //!
 //! ```text
 //! 192.0.2.0<TAB>192.0.2.255<TAB>64500     a range, its ends included (ip-location-db, iptoasn)
@@ -21,17 +22,18 @@ use super::{
     lines::{LineCounts, for_each},
 };
 
-/// What a line with a number that is none is told.
+/// What is reported for a line with an invalid number.
 const AN_AS: &str = "the AS must be a number like 64500 or AS64500; several are joined by _";
 const A_LINE: &str = "it must be START, END and AS, or PREFIX/LENGTH and AS, or PREFIX, LENGTH and AS, with tabs, blanks or commas \
                       between";
 const A_NAME: &str = "it must be an AS and its name, with a tab, a blank or a comma between";
 
-/// Reads a table. Each prefix goes to `take` with its origins, a range as the prefixes it consists of. AS 0 means that nobody
-/// originates the addresses: the line is good, and left out. So is a heading in front.
+/// Reads a table. Each prefix goes to `take` with its origins; a range is split into prefixes. AS 0
+/// means that nobody originates the addresses: such a line is valid, and skipped. A heading at the
+/// start is skipped, too.
 ///
 /// # Errors
-/// When reading fails.
+/// If reading fails.
 pub fn prefixes(reader: impl Read, mut take: impl FnMut(IpNetwork, &[Asn])) -> io::Result<LineCounts> {
     let mut origins = Vec::new();
     let mut begun = false;
@@ -43,7 +45,7 @@ pub fn prefixes(reader: impl Read, mut take: impl FnMut(IpNetwork, &[Asn])) -> i
             return Ok(());
         }
         let mut fields = Fields::of(line);
-        // The dash of a range that was written for people.
+        // Skip the dash of a range that is written for people.
         let mut next = || fields.find(|field| *field != "-");
         match (next(), next(), next()) {
             (Some(prefix), Some(asns), _) if prefix.contains('/') => {
@@ -73,11 +75,11 @@ pub fn prefixes(reader: impl Read, mut take: impl FnMut(IpNetwork, &[Asn])) -> i
     })
 }
 
-/// Reads names: an AS and, behind a tab, blank or comma, what it is called. A heading in front is left out, and what follows a
-/// name in quotes.
+/// Reads names: an AS, then a tab, blank or comma, then its name. Skips a heading at the start, and
+/// anything after a quoted name.
 ///
 /// # Errors
-/// When reading fails.
+/// If reading fails.
 pub fn names(reader: impl Read, mut take: impl FnMut(Asn, &str)) -> io::Result<LineCounts> {
     let mut begun = false;
     for_each(reader, &['#', ';'], |line| {
@@ -99,7 +101,7 @@ pub fn names(reader: impl Read, mut take: impl FnMut(Asn, &str)) -> io::Result<L
         let behind = behind.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
         let name = match behind.strip_prefix('"').and_then(|quoted| quoted.split_once('"')) {
             Some((name, _)) => name,
-            // Without quotes a comma ends a field of a table, but not a name behind a blank.
+            // Without quotes, a comma ends a field of a table, but not a name after a blank.
             None if by_commas => behind.split(',').next().unwrap_or_default(),
             None => behind,
         };
@@ -111,7 +113,7 @@ pub fn names(reader: impl Read, mut take: impl FnMut(Asn, &str)) -> io::Result<L
     })
 }
 
-/// Where the first field of a line of names ends.
+/// The end of the first field in a line of names.
 fn asn_end(line: &str) -> usize {
     line.find([',', '\t', ' ']).unwrap_or(line.len())
 }
@@ -120,7 +122,7 @@ fn address(text: &str) -> Result<IpAddr, String> {
     text.trim().parse().map_err(|_| format!("\"{text:.60}\" is no address"))
 }
 
-/// One AS, or several: `64500_64501`, or a set, `{64500,64501}`. Zero is nobody.
+/// Parses one AS, or several: `64500_64501`, or a set, `{64500,64501}`. Zero means nobody.
 fn read_origins(text: &str, origins: &mut Vec<Asn>) -> Result<(), &'static str> {
     origins.clear();
     for one in text.trim_matches(['{', '}', ' ']).split(['_', ',', ' ']).filter(|one| !one.is_empty()) {
@@ -132,7 +134,7 @@ fn read_origins(text: &str, origins: &mut Vec<Asn>) -> Result<(), &'static str> 
     if text.bytes().any(|byte| byte.is_ascii_digit()) { Ok(()) } else { Err(AN_AS) }
 }
 
-/// As few prefixes as make up a range.
+/// The smallest number of prefixes that make up a range.
 fn subnets(first: IpAddr, last: IpAddr) -> Result<IpSubnets, String> {
     if first > last {
         return Err(format!("the range ends at {last}, before its start"));
@@ -146,7 +148,7 @@ fn subnets(first: IpAddr, last: IpAddr) -> Result<IpSubnets, String> {
 
 fn give(net: IpNet, origins: &[Asn], take: &mut impl FnMut(IpNetwork, &[Asn])) {
     let net = net.trunc();
-    // What one type holds the other does, too.
+    // Both types hold the same values.
     if let (Ok(network), false) = (IpNetwork::new(net.addr(), net.prefix_len()), origins.is_empty()) {
         take(network, origins);
     }

@@ -1,4 +1,5 @@
-//! MRT files of updates as a feed: each is read once and applied, in order. Of a folder, what is there and what appears.
+//! MRT update files as a feed: each file is read once and applied, in order. In a folder, existing
+//! files and new ones are read.
 
 use std::{
     io,
@@ -19,23 +20,24 @@ use super::{
     route::Change,
 };
 
-/// Between two looks at folders. Collectors write a file every 5 or 15 minutes.
+/// Time between two looks at folders. Collectors write a file every 5 or 15 minutes.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
-/// Names of one folder that are looked at, at most: the first ones in order that come after what was read.
+/// The most names of one folder taken in a look: the first ones in order after the last one read.
 const NAMES_MAX: usize = 4_096;
 
-/// A folder that files appear in, named by time as collectors do (`updates.20250101.0000.gz`): read in the order of their names, once each.
+/// A folder in which files appear, named by time as collectors do (`updates.20250101.0000.gz`).
+/// They are read in the order of their names, each once.
 #[derive(Debug)]
 struct Folder {
     path: PathBuf,
-    /// The last name that was read; earlier ones are not looked for any more.
+    /// The last name that was read; earlier names are ignored.
     last: Option<std::ffi::OsString>,
-    /// What was next at the last look, and how long: it may still be written.
+    /// The next file at the last look, and its length: it may still be written.
     next: Option<(PathBuf, u64)>,
 }
 
-/// All that is read.
+/// All update files and folders.
 #[derive(Debug)]
 pub(crate) struct Updates {
     files: Vec<PathBuf>,
@@ -46,7 +48,7 @@ pub(crate) struct Updates {
     look_every: Duration,
 }
 
-/// What one file hands on to the next.
+/// The state that one file hands on to the next.
 #[derive(Debug, Default)]
 struct Reading {
     numbers: PeerNumbers,
@@ -55,7 +57,7 @@ struct Reading {
 
 impl Updates {
     /// # Errors
-    /// With the path that is not there.
+    /// The path that is missing, with the error.
     pub(crate) fn new(paths: &[PathBuf], desk: Desk) -> Result<Updates, (PathBuf, io::Error)> {
         let (mut files, mut folders) = (Vec::new(), Vec::new());
         for path in paths {
@@ -78,10 +80,10 @@ impl Updates {
         self
     }
 
-    /// Reads until everything is read and there is no folder, or until `stop`. What was read counts for good: files do not
-    /// end as connections do.
+    /// Reads until everything is read and there is no folder, or until `stop`. Routes from files
+    /// count for good, as files do not end as connections do.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
-        // An error means that the keeper is gone, and everything with it.
+        // An error means that the keeper is gone; everything is about to end.
         let _ = stop.run_until_cancelled(self.read_all(&stop)).await;
     }
 
@@ -95,7 +97,7 @@ impl Updates {
         for path in std::mem::take(&mut self.files) {
             self.read(path, stop).await?;
         }
-        // What is there when we start was written before.
+        // Existing files were complete before we started.
         for at in 0..self.folders.len() {
             for path in self.folders[at].unread() {
                 self.folders[at].last = path.file_name().map(Into::into);
@@ -117,7 +119,7 @@ impl Updates {
     async fn read(&mut self, path: PathBuf, stop: &CancellationToken) -> Result<(), Closed> {
         let meter = Arc::new(Meter::default());
         let stopping = Arc::clone(&meter);
-        // Reading is on a thread, which ends soon once it fails.
+        // A thread reads the file; it ends soon after its reads fail.
         let watch = tokio::spawn({
             let stop = stop.clone();
             async move {
@@ -140,7 +142,7 @@ impl Updates {
         let (reading, outcome) = match done.await.map_err(JoinError::try_into_panic) {
             Ok(done) => done,
             Err(Ok(panic)) => resume_unwind(panic),
-            // The runtime goes down.
+            // The runtime shuts down.
             Err(Err(_)) => return Err(Closed),
         };
         watch.abort();
@@ -172,7 +174,7 @@ impl Reading {
         let before = self.tally;
         loop {
             let mut told = Vec::with_capacity(BATCH_MAX);
-            // Files come from elsewhere, and so does the parser.
+            // Neither the files nor the parser are ours.
             let read = catch_unwind(AssertUnwindSafe(|| self.batch(&mut reader, &mut told)));
             let counts = reader.counts();
             self.tally.damaged = before.damaged.saturating_add(counts.damaged);
@@ -196,7 +198,7 @@ impl Reading {
         }
     }
 
-    /// Whether the file is at its end.
+    /// Reads a batch. Returns whether the file is at its end.
     fn batch<R: io::Read>(&mut self, reader: &mut MrtReader<R>, told: &mut Vec<Told>) -> io::Result<bool> {
         while told.len() < BATCH_MAX {
             let Some(change) = reader.next() else { return Ok(true) };
@@ -222,7 +224,7 @@ impl Reading {
 }
 
 impl Folder {
-    /// Files that were not read, in the order of their names.
+    /// Files that were not read yet, in the order of their names.
     fn unread(&self) -> Vec<PathBuf> {
         let entries = match std::fs::read_dir(&self.path) {
             Ok(entries) => entries,
@@ -240,7 +242,8 @@ impl Folder {
         fresh.into_iter().map(|name| self.path.join(name)).filter(|path| path.is_file()).collect()
     }
 
-    /// The next file, once nobody seems to write to it any more: it was as long at the last look, or a later one is there.
+    /// The next file, if nobody seems to write to it any more: its length is as at the last look,
+    /// or a later file is there.
     fn finished(&mut self) -> Option<PathBuf> {
         let unread = self.unread();
         let next = unread.first()?;

@@ -1,4 +1,4 @@
-//! `nearcast-tracker atlas`: making atlases, and asking them.
+//! `nearcast-tracker atlas`: makes atlases, and answers questions from them.
 
 use std::{
     io::{self, BufRead, BufWriter, Read, Write},
@@ -106,19 +106,19 @@ impl Which {
 
 type Exits = Result<(), Exit>;
 
-/// A sentence for people.
+/// Prints a message for people on standard error.
 pub(super) fn complain(sentence: &str) {
     eprintln!("error: {}", printable(sentence));
 }
 
-/// One line of data. Names in atlases were written by strangers.
+/// Prints one line of data. Names in atlases come from strangers.
 pub(super) fn data(words: &str, object: &Value, as_json: bool) {
     let line = if as_json { printable_json(&object.to_string()) } else { printable(words) };
-    // Whoever reads it may have had enough.
+    // The reader may have stopped reading.
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-/// What an atlas knows, by name.
+/// The counts of an atlas, by name.
 pub(super) fn counts(atlas: &Map) -> Value {
     let counts = atlas.counts();
     json!({
@@ -148,7 +148,8 @@ fn print_stats(atlas: &Map, as_json: bool) -> Exits {
     Ok(())
 }
 
-/// The AS as a sentence names it: of a site, whose number means nothing to anybody, with its name.
+/// The AS as a sentence mentions it. A site appears with its name, as its number means nothing to
+/// people.
 fn mentioned(atlas: &Map, asn: Asn) -> String {
     if asn.is_local() { called(atlas, asn) } else { asn.to_string() }
 }
@@ -171,27 +172,27 @@ fn print_each(atlas: &Map, wanted: &[String], as_json: bool) -> Exits {
             text => answers.answer(text, || "the command line".to_owned()),
         }
     }
-    // Whoever reads it may have had enough.
+    // The reader may have stopped reading.
     let _ = answers.out.flush();
     answers.end()
 }
 
-/// Addresses looked up one after the other.
+/// Looks up addresses one after another.
 struct Answers<'a, W> {
     atlas: &'a Map,
     as_json: bool,
     out: W,
     asked: u64,
     missing: u64,
-    /// What was no address.
+    /// Texts that were not addresses.
     wrong: u64,
 }
 
-/// Longer lines are no address.
+/// A longer line is not an address. In bytes.
 const LINE_BYTES_MAX: u64 = 100;
 
 impl<W: Write> Answers<'_, W> {
-    /// How it ends: badly, if anything asked for was no address or is nowhere.
+    /// The result: an error if any text was not an address, or any address is unknown.
     fn end(&self) -> Exits {
         if self.missing > 0 {
             complain(&format!(
@@ -206,7 +207,7 @@ impl<W: Write> Answers<'_, W> {
         }
     }
 
-    /// One address, or what is said to be one.
+    /// Answers for one text, which should be an address.
     fn answer(&mut self, text: &str, whence: impl FnOnce() -> String) {
         let text = text.trim();
         if let Ok(ip) = text.parse() {
@@ -243,7 +244,7 @@ impl<W: Write> Answers<'_, W> {
         let _ = writeln!(self.out, "{line}");
     }
 
-    /// Addresses from standard input, a line each.
+    /// Answers for addresses from standard input, one a line.
     fn print_input(&mut self) -> Exits {
         let mut input = io::stdin().lock();
         let mut line = Vec::new();
@@ -274,7 +275,7 @@ impl<W: Write> Answers<'_, W> {
     }
 }
 
-/// The rest of a line that is too long to be an address.
+/// Skips the rest of a line that is too long to be an address.
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let some = input.fill_buf()?;

@@ -24,9 +24,10 @@ use crate::{
     progress::Progress,
 };
 
-/// How often progress is looked at.
+/// How often progress is shown.
 const TICK: Duration = Duration::from_millis(100);
-/// After a signal the work ends with the record in hand, unless a disk or pipe does not answer.
+/// How long to wait after a signal. Work ends with the current record, unless a disk or pipe does
+/// not answer.
 const END_MAX: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
@@ -102,7 +103,7 @@ impl BuildError {
     }
 }
 
-/// What was built.
+/// The result of a build.
 struct Built {
     report: Report,
     counts: serde_json::Value,
@@ -117,7 +118,7 @@ impl Build {
             Err(error) => return self.fail(&BuildError::Start(error)),
         };
         let ended = runtime.block_on(self.build());
-        // Whatever still blocks after a second signal must not keep the process.
+        // Tasks that still block after a second signal must not keep the process.
         runtime.shutdown_background();
         match ended {
             Ok(built) => {
@@ -148,12 +149,13 @@ impl Build {
         loop {
             tokio::select! {
                 ended = &mut work => {
-                    // Nobody aborts it, so the only way to no result is a panic, which goes on here.
+                    // Nobody aborts the task, so a missing result means a panic, which continues
+                    // here.
                     return ended.unwrap_or_else(|died| panic::resume_unwind(died.into_panic()));
                 }
                 signal = signals.first() => {
                     meter.cancel();
-                    // A half-written file is removed before we leave, unless what is read or written never comes.
+                    // A half-written file is removed before we leave, unless a read or write hangs.
                     tokio::select! {
                         Ok(Ok(built)) = &mut work => return Ok(built),
                         _ = signals.second() => {}
@@ -244,12 +246,12 @@ impl Build {
     }
 }
 
-/// Where a file is read from; - is standard input.
+/// The path to read; - is standard input.
 fn input(path: &Path) -> PathBuf {
     if path == Path::new("-") { "/dev/stdin".into() } else { path.to_owned() }
 }
 
-/// A size in the unit that fits it.
+/// A size in a fitting unit.
 fn size(bytes: u64) -> String {
     match bytes {
         0..1_000 => format!("{bytes} B"),
@@ -258,10 +260,10 @@ fn size(bytes: u64) -> String {
     }
 }
 
-/// The whole work; blocks.
+/// Does the whole work. Blocks.
 fn make(inputs: &Inputs, output: &Path, allow_loss: bool, meter: &Arc<Meter>) -> Result<Built, BuildError> {
     let (atlas, report) = compile(inputs, meter)?;
-    // What is no atlas, or a damaged one, loses nothing.
+    // If the old file is not an atlas, or is damaged, nothing is lost.
     let before = atlas_file::read(output).ok().filter(|_| !allow_loss);
     if let Some(loss) = before.and_then(|before| atlas.counts().loss_since(&before.counts())) {
         return Err(BuildError::Loss { path: output.display().to_string(), loss });

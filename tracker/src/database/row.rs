@@ -7,12 +7,13 @@ use nearcast_core::{
     registry::{Announcement, Endpoint, PeerName, Saved},
 };
 
-/// Members of one row; more are no row of ours.
+/// The most members of a row; a longer row is not ours.
 const MEMBERS_MAX: usize = 100_000;
 const IPV6: u8 = 1;
 const COMPLETE: u8 = 2;
 
-/// Appends members: key, flags, address, ports (0 = none), seconds left; numbers big-endian.
+/// Appends members to a row: key, flags, address, ports (0: none), remaining seconds. Numbers are
+/// big-endian.
 pub(super) fn encode(members: &[Saved], row: &mut Vec<u8>) {
     for Saved { said, left } in members {
         row.extend_from_slice(&said.name.0);
@@ -34,7 +35,7 @@ pub(super) fn encode(members: &[Saved], row: &mut Vec<u8>) {
     }
 }
 
-/// The members of a row; none if it is no row.
+/// The members of a row. `None`: it is invalid.
 pub(super) fn decode(content: ContentId, mut row: &[u8]) -> Option<Vec<Saved>> {
     let mut members = Vec::new();
     while !row.is_empty() {

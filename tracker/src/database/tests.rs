@@ -1,4 +1,4 @@
-//! What is written is read; what is damaged is moved aside, and nothing of it is believed.
+//! Tests that written data is read back, and that damaged data is moved aside and not trusted.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ fn damage_anywhere_ends_neither_the_process_nor_the_next_start() {
         if case.is_multiple_of(5) {
             bytes.truncate(good.len() * case / 150);
         } else {
-            // Where there is something, and not only in what is free.
+            // Flip a bit in used space, not only in free space.
             let at = (0..good.len()).filter(|at| good[*at] != 0).nth(case * 977 % 8_000).unwrap_or(case);
             bytes[at] ^= 1 << (case % 8);
         }

@@ -1,4 +1,4 @@
-//! `nearcast completions`: what a shell needs to complete our command lines.
+//! `nearcast completions`: scripts with which shells complete our command lines.
 
 use std::io::{self, Write};
 
@@ -33,7 +33,7 @@ impl Completions {
         let script = self.script(nearcast);
         let mut out = io::stdout().lock();
         match out.write_all(&script).and_then(|()| out.flush()) {
-            // Whoever has seen enough closes the pipe.
+            // The reader closed the pipe because it has enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(|source| CommandError::Io { path: "standard output".into(), source }),
         }
@@ -57,8 +57,9 @@ impl Completions {
     }
 }
 
-/// What bash offers for an empty word after a command that takes nothing but options and files: files, as for any other command,
-/// and options only once there is a dash. The generator offers the options.
+/// Changes the bash script for commands that take only options and files: for an empty word bash
+/// offers files, as for any other command, and options only after a dash. The generated script
+/// would offer the options.
 fn files_first(script: &str) -> String {
     const OFFER: &str = "COMPREPLY=( $(compgen -W \"${opts}\" -- \"${cur}\") )";
     let (mut takes_files, mut offers, mut lines) = (false, 0, Vec::new());
@@ -70,7 +71,8 @@ fn files_first(script: &str) -> String {
         offers += u32::from(line.trim_start() == OFFER);
         match line.split_once(" || ${COMP_CWORD} -eq ") {
             Some((before, _)) if takes_files => lines.push(format!("{before} ]] ; then")),
-            // The first offer is for a word that begins with a dash, the second for any other.
+            // The generator offers options twice: first for a word that begins with a dash, then
+            // for any other word.
             None if takes_files && offers == 2 => lines.push(line.replace(OFFER, "COMPREPLY=()")),
             _ => lines.push(line.to_owned()),
         }
@@ -78,7 +80,7 @@ fn files_first(script: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The same command without what its help does not show: some shells would offer that.
+/// The command without its hidden parts, which some shells would offer.
 fn visible(command: &Command) -> Command {
     let mut shown = Command::new(command.get_name().to_owned());
     if let Some(about) = command.get_about() {

@@ -1,4 +1,4 @@
-//! `nearcast demo`: options only; what happens is in [`crate::demo`].
+//! `nearcast demo`: its options. [`crate::demo`] does the work.
 
 use std::path::PathBuf;
 
@@ -7,11 +7,11 @@ use nearcast_service::signals::Signals;
 
 use crate::{demo, error::CommandError, screen::Screen};
 
-/// One in each of four networks, and two more in the largest, are the fewest that show nearness.
+/// The fewest peers that show nearness: one in each of four networks, and two more in the largest.
 const PEERS_MIN: u32 = 6;
-/// Networks of six, three, two and one.
+/// Networks of six, three, two and one peers.
 const PEERS_DEFAULT: u32 = 12;
-/// Each is a whole node with its own copy of the content.
+/// Each peer is a whole node with its own copy of the content.
 const PEERS_MAX: u32 = 60;
 
 /// Options of `demo`.

@@ -1,4 +1,5 @@
-//! `nearcast get`: downloads, several at once, until all are done and their seeding goals are reached.
+//! `nearcast get`: runs several downloads at once, until all are complete and have reached their
+//! seeding goals.
 
 mod options;
 mod pressed;
@@ -41,14 +42,14 @@ use crate::{
     source::Named,
 };
 
-/// Runs being sent when everything is done are finished within this time.
+/// Time to finish the runs being sent when everything is done.
 const GRACE_DONE: Duration = Duration::from_secs(2);
-/// After a signal people wait for their prompt.
+/// The same after a signal. Short, as people wait for their prompt.
 const GRACE_SIGNAL: Duration = Duration::from_millis(500);
-/// Snapshots that came too soon to be told, and stalls, are looked at this often.
+/// How often to check for delayed snapshots and stalls.
 const TICK: Duration = Duration::from_millis(250);
 
-/// How it is used.
+/// The examples in `--help`.
 pub(super) const EXAMPLES: &str = "\
 Examples:
   nearcast get 'magnet:?xt=urn:btmh:1220…'             what a link names, to the current folder
@@ -95,7 +96,8 @@ pub(super) struct Get {
 
 impl Get {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
-        // Whoever asks for the peers before there are any does not end us: that is what the signal does by default.
+        // Registers SIGUSR1, which lists the peers. By default the signal would end a process that
+        // has no peers yet.
         let _asked = signal(SignalKind::user_defined1());
         let read = self.told.sources.read();
         if self.told.check {
@@ -147,13 +149,13 @@ impl Get {
         sum_up(&ends)
     }
 
-    /// Whether what is to be downloaded comes from there.
+    /// Whether sources come from standard input.
     fn reads_standard_input(&self) -> bool {
         let files = self.input_file.iter().filter_map(|path| path.to_str());
         self.sources.iter().map(String::as_str).chain(files).any(|source| source == "-")
     }
 
-    /// What the settings come to, and where each is from.
+    /// Prints the effective settings, and where each comes from.
     fn tell_config(
         &self,
         screen: &Screen,
@@ -175,7 +177,7 @@ impl Get {
             folder: options.output.clone(),
             overwrite: self.overwrite,
             select: self.select.clone(),
-            // Addresses in a link are no word of the user's: the node reads them, and judges them.
+            // Addresses in a link do not come from the user. The node reads and judges them itself.
             peers: options.peers.clone(),
             web_seeds: self.web_seed.clone(),
             directories: if asks { options.trackers.clone() } else { Vec::new() },
@@ -191,7 +193,8 @@ impl Get {
         }
     }
 
-    /// One download from start to end. It owns all it needs, so that several run side by side.
+    /// One download from start to end. The future owns all its data, so that several run side by
+    /// side.
     fn download(
         &self,
         node: Node,
@@ -214,22 +217,22 @@ impl Get {
     }
 }
 
-/// What somebody at the terminal wants of a download.
+/// What the user at the terminal asks of a download.
 struct Asked {
     signals: Signals,
-    /// The list of peers.
+    /// Whether to show the list of peers.
     peers: watch::Receiver<bool>,
 }
 
-/// The state folder of the user, where it is remembered what is complete. None when there is no home:
-/// then everything that is there is checked each time.
+/// The user's state folder, which records what is complete. `None`: no home folder, so existing
+/// data is checked each time.
 fn state_dir() -> Option<PathBuf> {
     let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
     Some(Path::new(&state).join("nearcast"))
 }
 
-/// Tells of a download until it ends. What was told as the end is the last word.
+/// Reports a download until it ends. The report of the end is the last one.
 async fn follow(
     node: &Node,
     fetch: Fetch,
@@ -265,7 +268,8 @@ async fn follow(
     result
 }
 
-/// Goes on giving until the goal is reached, or somebody says that it is enough: all is here, so that is no failure.
+/// Seeds until the goal is reached or a signal comes. The download is complete, so a signal is no
+/// failure.
 async fn give(
     download: &mut Download,
     report: &mut Report,
@@ -289,13 +293,13 @@ fn fail(report: &mut Report, error: CommandError) -> CommandError {
     error
 }
 
-/// Hands every snapshot to the report, and lets it catch up in between.
+/// Passes every snapshot to the report, and calls it regularly in between.
 async fn tell(
     report: &mut Report,
     progress: &mut watch::Receiver<Progress>,
     with_peers: &mut watch::Receiver<bool>,
 ) -> std::convert::Infallible {
-    // Where the system refuses, nobody can ask; the download goes on.
+    // If the system refuses the handler, the download goes on and nobody can ask for the peers.
     let mut asked = signal(SignalKind::user_defined1()).ok();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -319,13 +323,13 @@ async fn tell(
                 continue;
             }
         };
-        // Cloned, because the writer waits while a snapshot is borrowed.
+        // Cloned because a borrowed snapshot blocks the writer.
         let snapshot = progress.borrow_and_update().clone();
         report.on_progress(Instant::now(), &snapshot, fresh);
     }
 }
 
-/// The next time that signal comes.
+/// Waits for the next signal. Never returns without a signal handler.
 async fn next_of(signal: &mut Option<tokio::signal::unix::Signal>) {
     let heard = match signal {
         Some(signal) => signal.recv().await,
@@ -336,7 +340,7 @@ async fn next_of(signal: &mut Option<tokio::signal::unix::Signal>) {
     }
 }
 
-/// One end of all; each download has told its own.
+/// One result for all downloads. Each has printed its own already.
 fn sum_up(ends: &[Exit]) -> Result<(), CommandError> {
     let failed = ends.iter().filter(|end| **end != Exit::Ok).count();
     if failed == 0 {
@@ -365,7 +369,7 @@ mod tests {
         get: Get,
     }
 
-    /// With no file and no variable but these.
+    /// Options from these variables only, without any file.
     fn options_with(line: &str, variables: &[(&str, &str)]) -> Result<(Get, Options), CommandError> {
         let get = Line::parse_from(format!("get {line}").split(' ')).get;
         let variable = |name: &str| {

@@ -1,4 +1,4 @@
-//! `nearcast info`: what a link or a `.torrent` names, without asking anybody.
+//! `nearcast info`: what a link or a `.torrent` contains, without contacting any peer.
 
 use clap::Args;
 use nearcast_core::{
@@ -106,7 +106,7 @@ fn signature_objects(signatures: &Signatures) -> Vec<Value> {
     signatures.keys().map(|key| object(key, true)).chain(bad).collect()
 }
 
-/// The shortest link that suffices when somebody knows a peer.
+/// The shortest link that works for a client that knows a peer.
 fn link_of(manifest: &Manifest) -> Magnet {
     Magnet {
         name: Some(manifest.name().to_owned()),

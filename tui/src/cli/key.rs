@@ -1,4 +1,4 @@
-//! `nearcast key`: a publisher's key, made and shown.
+//! `nearcast key`: makes and shows a publisher's keys.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! `nearcast man`: a manual page for each command of every program, made of the same texts as `--help`.
+//! `nearcast man`: a manual page for each command of every program, made from the texts of
+//! `--help`.
 
 use std::{fs, io, path::PathBuf};
 
@@ -11,14 +12,14 @@ use nearcast_core::paths::printable;
 
 use crate::{error::CommandError, screen::Screen, units::counted};
 
-/// What the table of exit codes begins with.
+/// The first words of the table of exit codes.
 const EXIT_CODES: &str = "Exit codes";
-/// And what examples begin with.
+/// The first word of the examples.
 const EXAMPLES: &str = "Examples:";
-/// When what the pages say was written.
+/// The date of the text on the pages.
 const DATE: &str = "2026-11-30";
 
-/// What a command reads and leaves.
+/// The name of a command, and for each of its files the path and a description.
 type Files = (&'static str, &'static [(&'static str, &'static str)]);
 
 static FILES: [Files; 4] = [
@@ -104,7 +105,7 @@ impl ManPages {
     }
 }
 
-/// Every page: its file name, and what it says.
+/// Every page: its file name and its text.
 fn pages(programs: impl IntoIterator<Item = Command>) -> Vec<(String, Vec<u8>)> {
     let mut pages = Vec::new();
     for mut program in programs {
@@ -121,12 +122,13 @@ fn collect(command: &Command, pages: &mut Vec<(String, Vec<u8>)>) {
     command.get_subcommands().filter(|below| has_page(below)).for_each(|below| collect(below, pages));
 }
 
-/// `nearcast tracker` is described by the page of the program that it leads to, which has the same name.
+/// Whether the command gets a page. `nearcast tracker` gets none: the page of the program
+/// `nearcast-tracker` has the same name and describes it.
 fn has_page(below: &Command) -> bool {
     !below.is_hide_set() && below.get_name() != "help" && full_name(below) != "nearcast-tracker"
 }
 
-/// `nearcast-key-new`: built commands know it with spaces.
+/// The name with dashes, like `nearcast-key-new`: built commands have spaces in it.
 fn full_name(command: &Command) -> String {
     command.get_bin_name().unwrap_or_else(|| command.get_name()).replace(' ', "-")
 }
@@ -161,7 +163,7 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The command line in one line, each option with its value.
+/// The synopsis: the command with each option and its value.
 fn synopsis(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
     let mut roff = Roff::default();
     roff.control("SH", ["SYNOPSIS"]);
@@ -177,7 +179,7 @@ fn synopsis(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(out)
 }
 
-/// `[--peer ADDRESS]…`, or what stands for an argument by its place.
+/// `[--peer ADDRESS]…`, or the same for a positional argument.
 fn mentioned(argument: &Arg) -> Vec<Inline> {
     let values = argument.get_value_names().unwrap_or_default().iter().map(Str::as_str).collect::<Vec<_>>();
     let takes = argument.get_action().takes_values();
@@ -203,7 +205,7 @@ fn mentioned(argument: &Arg) -> Vec<Inline> {
     parts
 }
 
-/// Files that a command reads or leaves; none for most.
+/// The section on the files that a command reads or writes. Most commands have none.
 fn files(name: &str, out: &mut Vec<u8>) -> io::Result<()> {
     let Some((_, rows)) = FILES.iter().find(|(command, _)| *command == name) else { return Ok(()) };
     let mut roff = Roff::default();
@@ -240,7 +242,7 @@ fn see_also(command: &Command, out: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(out)
 }
 
-/// The table at the end of `--help`, line by line as it is.
+/// The table at the end of `--help`, with its lines unchanged.
 fn exit_status(table: &str, out: &mut Vec<u8>) -> io::Result<()> {
     let mut roff = Roff::default();
     let codes = table.starts_with(EXIT_CODES);
@@ -253,7 +255,7 @@ fn exit_status(table: &str, out: &mut Vec<u8>) -> io::Result<()> {
     roff.to_writer(out)
 }
 
-/// Where a page of this command would be found.
+/// The page of this command, if it was made.
 #[cfg(test)]
 fn written<'a>(pages: &'a [(String, Vec<u8>)], command: &Command) -> Option<&'a [u8]> {
     let name = format!("{}.1", full_name(command));
@@ -273,7 +275,7 @@ mod tests {
         [Cli::command(), nearcast_seeder::cli::command(), nearcast_tracker::cli::command()]
     }
 
-    /// A page as read: without the marks of fonts and escapes.
+    /// The text of a page, without fonts and escapes.
     fn plain(page: &[u8]) -> String {
         let text = String::from_utf8(page.to_vec()).unwrap();
         ["\\fB", "\\fI", "\\fR", "\\"].iter().fold(text, |text, mark| text.replace(mark, ""))

@@ -1,4 +1,4 @@
-//! `nearcast publish`: hash, write the `.torrent`, print the link.
+//! `nearcast publish`: hashes files, writes the `.torrent`, prints the link.
 
 use std::{
     fs, io,
@@ -31,7 +31,7 @@ use crate::{
     units::{Bytes, counted},
 };
 
-/// How it is used.
+/// The examples in `--help`.
 pub(super) const EXAMPLES: &str = "\
 Examples:
   nearcast publish film.mkv --peer origin.example      a link that names where it is served
@@ -109,12 +109,12 @@ pub(super) fn web_seed(text: &str) -> Result<String, String> {
 
 impl Publish {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
-        // Before hours of hashing.
+        // Loads the keys first: an error comes before hours of hashing.
         let keys = self.sign.iter().map(|path| SecretKey::load(path)).collect::<Result<Vec<_>, _>>()?;
         let (path, options, told) = (self.path.clone(), self.options(), screen.clone());
         let mut published = with_progress(screen, signals, "hashing", move |meter| {
             let prepared = Prepared::at(&path, &options)?;
-            // Whoever sees here what he did not mean to publish can still stop it.
+            // Lists the files before hashing, so that the user can stop if one is there by mistake.
             say_what_is_taken(&told, &prepared);
             prepared.hash(&|done, total| meter.set(done, total), &meter.cancelled)
         })
@@ -173,7 +173,8 @@ impl Publish {
         self.output.clone().unwrap_or_else(|| PathBuf::from(torrent_name(manifest.name())))
     }
 
-    /// A sentence about whoever signed what lies there, and has not signed what takes its place.
+    /// A warning that names the signers of the existing `.torrent` who have not signed the new one.
+    /// `None`: no signature is lost.
     fn signers_lost(&self, manifest: &Manifest) -> Option<String> {
         let there = read_torrent(&self.target(manifest)).ok()?;
         let lost: Vec<String> = there
@@ -193,10 +194,11 @@ impl Publish {
         })
     }
 
-    /// A seeder looks for the data beside its `.torrent`, under the content's name.
+    /// A hint how to place data and `.torrent` for a seeder, which looks for the data beside the
+    /// `.torrent` under the content's name. `None`: they are in place.
     fn where_to_put_it(&self, torrent: &Path) -> Option<String> {
         let folder = |path: &Path| path.canonicalize().ok()?.parent().map(Path::to_owned);
-        // The data lies where a link leads to, and is served there under its own name.
+        // If the path is a link, the seeder serves the data at the target, under the target's name.
         let data = self.path.canonicalize().ok()?;
         let (named, lies) = (read_torrent(torrent).ok()?, data.file_name()?);
         if folder(torrent)? == data.parent()? && lies == named.name() {
@@ -216,7 +218,8 @@ impl Publish {
         })
     }
 
-    /// Signs, beside those who have signed the same content in the same place.
+    /// Signs with `keys`, and keeps the good signatures of an existing `.torrent` of the same
+    /// content in the same place.
     fn sign(&self, manifest: Manifest, keys: &[SecretKey]) -> Manifest {
         let ours = keys.iter().map(|key| key.sign(manifest.content()));
         let there = read_torrent(&self.target(&manifest)).ok();
@@ -261,10 +264,10 @@ impl Publish {
     }
 }
 
-/// Files that are listed before they are hashed.
+/// The most files to list before hashing.
 const FILES_LISTED_MAX: usize = 12;
 
-/// The files of a folder, the first of them by name, and what is unusual about them.
+/// Prints the first files of a folder by name, and warns of secret keys and of unusual names.
 fn say_what_is_taken(screen: &Screen, prepared: &Prepared<'_>) {
     let files = prepared.files();
     let count = files.len();
@@ -296,7 +299,7 @@ fn say_what_is_taken(screen: &Screen, prepared: &Prepared<'_>) {
     }
 }
 
-/// A path as a shell reads it.
+/// The path, quoted for a shell.
 fn shell_word(path: &Path) -> String {
     let text = path.to_string_lossy();
     let plain = |c: char| c.is_alphanumeric() || "/._-+@%".contains(c);
@@ -306,7 +309,7 @@ fn shell_word(path: &Path) -> String {
     }
 }
 
-/// Says how to publish what is left out by default, when nothing else is there.
+/// Adds to the error how to publish what is left out by default, if nothing else is there.
 fn explain(error: CommandError) -> CommandError {
     match error {
         CommandError::Publish(error @ PublishError::SecretKey(_)) => {
@@ -319,7 +322,7 @@ fn explain(error: CommandError) -> CommandError {
     }
 }
 
-/// All else being equal, one more signature replaces nothing.
+/// Whether two torrents differ in signatures only: adding a signature needs no `--overwrite`.
 fn differs_in_signatures(there: &[u8], manifest: &Manifest) -> bool {
     Manifest::parse(there)
         .is_ok_and(|there| there.with_signatures([]) == manifest.clone().with_signatures([]))

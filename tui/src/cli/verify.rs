@@ -1,4 +1,4 @@
-//! `nearcast verify`: every byte on disk hashed again and compared with the `.torrent`.
+//! `nearcast verify`: hashes every byte on disk again and compares the hashes with the `.torrent`.
 
 use std::path::PathBuf;
 

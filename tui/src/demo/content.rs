@@ -1,4 +1,4 @@
-//! Something to distribute: bytes that no layer can compress, the same in every run.
+//! Made-up content to distribute: bytes that no layer can compress, the same in every run.
 
 use std::{
     fs::File,
@@ -18,7 +18,7 @@ const BYTES: u64 = 128 << 20;
 const CHUNK_BYTES: usize = 1 << 20;
 const SEED: u64 = 0x6e65_6172_6361_7374;
 
-/// Writes the file and gives its path back. Blocking.
+/// Writes the file and returns its path. Blocking.
 pub(super) fn make(path: PathBuf, meter: &Meter) -> Result<PathBuf, CommandError> {
     match write(&path, meter) {
         Ok(true) => Ok(path),
@@ -27,7 +27,7 @@ pub(super) fn make(path: PathBuf, meter: &Meter) -> Result<PathBuf, CommandError
     }
 }
 
-/// False when it was cancelled.
+/// Returns `false` if the work was cancelled.
 fn write(path: &PathBuf, meter: &Meter) -> std::io::Result<bool> {
     let mut file = BufWriter::new(File::create(path)?);
     let (mut random, mut chunk) = (SplitMix(SEED), vec![0; CHUNK_BYTES]);

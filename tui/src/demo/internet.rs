@@ -1,8 +1,9 @@
-//! The pretended Internet of the demonstration, in 127.0.0.0/8: what its routers would tell, written as real MRT, and compiled
-//! into an atlas by the compiler that real data goes through.
+//! The pretended Internet of the demonstration, in 127.0.0.0/8. The routes that its routers would
+//! report are written as real MRT and compiled into an atlas by the compiler for real data.
 //!
-//! Ridge sells transit to Harbour, Meadow, Far and the origin's network; Harbour and Meadow exchange traffic for nothing; Orchard
-//! buys from Harbour. So Harbour has a neighbour that costs nothing, a customer that pays, and everybody else is two links away.
+//! Ridge sells transit to Harbour, Meadow, Far and the origin's network. Harbour and Meadow peer
+//! without payment. Orchard buys transit from Harbour. So Harbour has a free neighbour and a paying
+//! customer, and every other network is two links away.
 
 use std::{collections::HashSet, net::Ipv4Addr};
 
@@ -18,16 +19,17 @@ use crate::error::CommandError;
 /// One AS.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Network {
-    /// Its number: private, as no AS of the real Internet has such addresses.
+    /// Its number, from the private range: no AS of the real Internet has such addresses.
     pub(super) asn: Asn,
     /// Its name.
     pub(super) name: &'static str,
-    /// Second parts of its addresses: each /16 is one.
+    /// The second bytes of its addresses: each is a /16.
     blocks: [u8; 2],
 }
 
 impl Network {
-    /// The number that routers tell: a public one, as they would leave out another.
+    /// The public number that stands for this AS in the routes: routers leave out private ones. The
+    /// compiler adds [`PRETENDED`] to it.
     fn told(&self) -> u32 {
         self.asn.0 - PRETENDED
     }
@@ -37,7 +39,7 @@ const fn network(number: u32, name: &'static str, blocks: [u8; 2]) -> Network {
     Network { asn: Asn(PRETENDED + 1_000_000 + number), name, blocks }
 }
 
-/// Where the peers are.
+/// The networks of the peers.
 pub(super) static NETWORKS: [Network; 4] = [
     network(1, "Harbour", [1, 11]),
     network(2, "Meadow", [2, 12]),
@@ -47,13 +49,14 @@ pub(super) static NETWORKS: [Network; 4] = [
 static RIDGE: Network = network(5, "Ridge", [5, 15]);
 static SOURCE: Network = network(9, "Source", [9, 19]);
 
-/// Where the origin is.
+/// The address of the origin.
 pub(super) const ORIGIN: Ipv4Addr = Ipv4Addr::new(127, 9, 0, 1);
 
-/// In which network each dozen of peers is: half in the largest, one in the smallest, the first four each in another.
+/// The network of each peer in a dozen: half are in the largest network, one in the smallest, and
+/// the first four each in another.
 const DOZEN: [usize; 12] = [0, 1, 2, 3, 0, 0, 1, 2, 0, 1, 0, 0];
 
-/// Where so many peers are, each in its network and one of its two /16s.
+/// Addresses for this many peers. The peers of a network alternate between its two /16s.
 pub(super) fn places(peers: u32) -> Vec<(Ipv4Addr, &'static Network)> {
     let mut taken = [0_u8; NETWORKS.len()];
     (0..peers as usize)
@@ -66,16 +69,16 @@ pub(super) fn places(peers: u32) -> Vec<(Ipv4Addr, &'static Network)> {
         .collect()
 }
 
-/// When its routers were asked, in seconds since 1970.
+/// When the routes were recorded, in seconds since 1970.
 const ASKED: u32 = 1_767_225_600;
 
-/// Has the routers of Ridge, Harbour and Meadow tell what they know, and makes an atlas of that.
+/// Compiles an atlas from the routes that the routers of Ridge, Harbour and Meadow would report.
 ///
 /// # Errors
-/// When the compiler does not take what the encoder wrote.
+/// The compiler rejects what the encoder wrote.
 pub(super) fn atlas() -> Result<Atlas, CommandError> {
     let [harbour, meadow, orchard, far] = &NETWORKS;
-    // Who tells, and the networks on the way; the last one has the addresses.
+    // The router that reports a route, and the AS path. The last AS on the path has the addresses.
     let told: [(&str, Vec<&Network>); 12] = [
         ("127.5.0.1", vec![&RIDGE]),
         ("127.5.0.1", vec![&RIDGE, harbour]),

@@ -1,4 +1,4 @@
-//! The demonstration off a terminal: a line a second, and one for each peer that is done.
+//! The demonstration without a terminal: a line a second, and one for each peer that completes.
 
 use std::time::Duration;
 

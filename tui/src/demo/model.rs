@@ -1,4 +1,4 @@
-//! What is known of every peer in the demonstration: pure state, made from snapshots, read by views.
+//! The state of every peer in the demonstration: pure data, made from snapshots, read by views.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -8,39 +8,39 @@ use nearcast_node::progress::{Progress, Summary};
 use super::internet::{NETWORKS, Network};
 use crate::units::{Bytes, Span, percent};
 
-/// Where one peer stands.
+/// The state of one peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Not everything is here yet.
+    /// The peer does not have everything yet.
     Getting,
-    /// Everything is here, after this long.
+    /// The peer has everything; the time it took.
     Complete(Duration),
-    /// Its copy was hashed again and is right.
+    /// The peer's copy was hashed again and is right; the time the download took.
     Checked(Duration),
-    /// Its copy was hashed again and is wrong.
+    /// The peer's copy was hashed again and is wrong.
     Bad,
 }
 
 /// One peer.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
-    /// Its IP.
+    /// Its IP address.
     pub(super) address: Ipv4Addr,
-    /// Where that is.
+    /// The network of that address.
     pub(super) network: &'static Network,
-    /// Where it stands.
+    /// Its state.
     pub(super) state: State,
     /// Bytes held and verified.
     pub(super) have: u64,
     /// Payload received, by source.
     pub(super) received: Traffic,
-    /// Payload given to others.
+    /// Payload sent to others.
     pub(super) uploaded: u64,
-    /// Bytes a second received of late.
+    /// Recent rate received. In bytes a second.
     pub(super) rate: f64,
 }
 
-/// Everybody.
+/// All peers.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
     bytes: u64,
@@ -63,7 +63,7 @@ impl Model {
         Model { bytes, peers: places.into_iter().map(peer).collect(), elapsed: Duration::ZERO }
     }
 
-    /// A peer's newest snapshot.
+    /// Takes over a peer's newest snapshot.
     pub(super) fn on_progress(&mut self, peer: usize, progress: &Progress) {
         let peer = &mut self.peers[peer];
         peer.have = peer.have.max(progress.bytes_have);
@@ -74,7 +74,7 @@ impl Model {
         }
     }
 
-    /// A peer has everything; its account of where that came from is final.
+    /// The peer is complete; its account of the sources is final.
     pub(super) fn on_finished(&mut self, peer: usize, summary: &Summary) {
         let peer = &mut self.peers[peer];
         peer.have = summary.bytes;
@@ -82,7 +82,7 @@ impl Model {
         peer.state = State::Complete(summary.elapsed);
     }
 
-    /// A peer's copy was hashed again.
+    /// The peer's copy was hashed again.
     pub(super) fn on_checked(&mut self, peer: usize, right: bool) {
         let peer = &mut self.peers[peer];
         peer.state = match peer.state {
@@ -91,7 +91,7 @@ impl Model {
         };
     }
 
-    /// Time since the first download began.
+    /// Sets the time since the first download began.
     pub(super) fn on_time(&mut self, elapsed: Duration) {
         self.elapsed = elapsed;
     }
@@ -101,12 +101,12 @@ impl Model {
         self.bytes
     }
 
-    /// Everybody, in the order given.
+    /// All peers, in the order given.
     pub(super) fn peers(&self) -> &[Peer] {
         &self.peers
     }
 
-    /// Everybody's IP.
+    /// The IP addresses of all peers.
     pub(super) fn addresses(&self) -> Vec<Ipv4Addr> {
         self.peers.iter().map(|peer| peer.address).collect()
     }
@@ -116,14 +116,15 @@ impl Model {
         self.elapsed
     }
 
-    /// Payload all peers received.
+    /// Payload that all peers together received.
     pub(super) fn received(&self) -> Traffic {
         let mut sum = Traffic::default();
         self.peers.iter().for_each(|peer| sum += peer.received);
         sum
     }
 
-    /// For each network that has peers: how many, and how many times the content crossed its border. Once is the least possible.
+    /// For each network that has peers: the number of peers, and how many times the content crossed
+    /// the network's border. Once is the least possible.
     pub(super) fn imports(&self) -> Vec<(&'static Network, usize, f64)> {
         let of = |network: &'static Network| {
             let inside = self.peers.iter().filter(move |peer| peer.network == network);
@@ -133,13 +134,14 @@ impl Model {
         NETWORKS.iter().map(of).filter(|&(_, peers, _)| peers > 0).collect()
     }
 
-    /// How many times the origin sent the content. One is the least possible.
+    /// How many times the origin sent the content. Once is the least possible.
     pub(super) fn origin_copies(&self) -> f64 {
         self.received().origin as f64 / self.bytes.max(1) as f64
     }
 
-    /// Tiers worth a column: near and far always, others when something came from there. Not the few bytes of senders that had
-    /// left before these were counted: a column for them would take another's place.
+    /// Tiers that get a column. `same_as` and `remote` always do; others only if bytes came from
+    /// there. `unknown` never does: it has the few bytes of senders that left before their bytes
+    /// were counted, and its column would take the place of another.
     pub(super) fn tiers(&self) -> Vec<Tier> {
         let received = self.received();
         let worth = |tier: &Tier| {
@@ -149,19 +151,19 @@ impl Model {
         Tier::ALL.into_iter().filter(worth).collect()
     }
 
-    /// Peers that have everything.
+    /// Number of peers that have everything.
     pub(super) fn complete(&self) -> usize {
         let done = |peer: &&Peer| peer.state != State::Getting;
         self.peers.iter().filter(done).count()
     }
 
-    /// Copies that were found wrong, or not complete, when they were hashed again.
+    /// Number of copies that were wrong or incomplete when they were hashed again.
     pub(super) fn bad_copies(&self) -> usize {
         let right = |peer: &&Peer| !matches!(peer.state, State::Checked(_));
         self.peers.iter().filter(right).count()
     }
 
-    /// One line about everybody together.
+    /// One line about all peers together.
     pub(super) fn headline(&self) -> String {
         let received = self.received();
         format!(
@@ -177,7 +179,7 @@ impl Model {
         )
     }
 
-    /// The result, a line a fact.
+    /// The results, one fact a line.
     pub(super) fn summary(&self) -> Vec<String> {
         let received = self.received();
         let right = self.peers.len() - self.bad_copies();
@@ -205,7 +207,7 @@ impl Model {
         lines
     }
 
-    /// Time to the last, and the mean.
+    /// Time until the last peer was complete, and the mean over peers.
     fn times(&self) -> (Duration, Duration) {
         let times = self.peers.iter().filter_map(|peer| match peer.state {
             State::Complete(elapsed) | State::Checked(elapsed) => Some(elapsed),
@@ -252,7 +254,7 @@ pub(super) mod tests {
         received
     }
 
-    /// Six peers: the first complete, the second halfway, the others with nothing.
+    /// Six peers: the first is complete, the second is halfway, the others have nothing.
     pub(in crate::demo) fn six() -> Model {
         let mut model = Model::new(BYTES, places(6));
         model.on_finished(0, &finished(traffic(50_000_000, 30_000_000, 20_000_000)));

@@ -1,4 +1,5 @@
-//! Everybody in the demonstration: one origin and its peers, each a whole node with its own IP.
+//! The nodes of the demonstration: one origin and its peers, each a whole node with its own IP
+//! address.
 
 use std::{
     net::Ipv4Addr,
@@ -24,10 +25,10 @@ use tokio::{
 use super::internet::ORIGIN;
 use crate::error::CommandError;
 
-/// A demonstration in which nothing moves for this long has failed.
+/// If nothing moves for this long, the demonstration has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a peer keeps its copy.
+/// The folder of a peer's copy.
 pub(super) fn copy_folder(folder: &Path, peer: usize) -> PathBuf {
     folder.join(format!("peer-{peer}"))
 }
@@ -37,7 +38,7 @@ fn listen(ip: Ipv4Addr) -> Result<Vec<Address>, StartError> {
     address.map(|address| vec![address]).map_err(|error| StartError::Network(format!("{error}")))
 }
 
-/// Nodes that must be taken down, whatever happens in between.
+/// The running nodes. They must be shut down, whatever happens.
 #[derive(Default)]
 pub(super) struct Stage {
     origin: Option<Seeder>,
@@ -46,7 +47,8 @@ pub(super) struct Stage {
 }
 
 impl Stage {
-    /// Writes the atlas to a file, as an operator would have it, starts the origin with it and gives it the content.
+    /// Writes the atlas to a file, as an operator would, and starts an origin that uses the atlas
+    /// and shares the content.
     pub(super) async fn raise_origin(
         &mut self,
         manifest: Arc<Manifest>,
@@ -64,7 +66,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Starts all nodes first and all downloads then, so that they begin as a crowd.
+    /// Starts all nodes first and then all downloads, so that the downloads begin together.
     pub(super) async fn start_peers(
         &mut self,
         manifest: &Arc<Manifest>,
@@ -105,7 +107,7 @@ impl Stage {
         Ok(downloads)
     }
 
-    /// Ends every node, all at once.
+    /// Shuts down all nodes at the same time.
     pub(super) async fn strike(self, grace: Duration) {
         let mut ending = JoinSet::new();
         for node in self.peers {
@@ -123,7 +125,7 @@ pub(super) struct Downloads {
     started: Instant,
     progress: Vec<watch::Receiver<Progress>>,
     running: JoinSet<(usize, Download, Result<Summary, DownloadError>)>,
-    /// Kept, because a download that is dropped leaves its swarm.
+    /// Kept because a dropped download leaves its swarm.
     seeding: Vec<Download>,
 }
 
@@ -146,17 +148,17 @@ impl Downloads {
         });
     }
 
-    /// Somebody is not done yet.
+    /// Whether some peer is not complete.
     pub(super) fn are_running(&self) -> bool {
         !self.running.is_empty()
     }
 
-    /// Time since the first started.
+    /// Time since the first download started.
     pub(super) fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The next peer that is done, and how it ended.
+    /// The next peer whose download ends, and the result.
     pub(super) async fn next_end(&mut self) -> (usize, Result<Summary, DownloadError>) {
         match self.running.join_next().await {
             Some(Ok((peer, download, ended))) => {
@@ -168,7 +170,7 @@ impl Downloads {
         }
     }
 
-    /// Shows every peer's newest snapshot.
+    /// Passes the newest snapshot of every peer to `see`.
     pub(super) fn snapshots(&self, mut see: impl FnMut(usize, &Progress)) {
         for (peer, progress) in self.progress.iter().enumerate() {
             see(peer, &progress.borrow());
@@ -176,7 +178,7 @@ impl Downloads {
     }
 }
 
-/// Nobody aborts these tasks: what ended one without an answer is a panic, which goes on here.
+/// These tasks are never aborted, so a task without a result panicked. The panic continues here.
 fn resume(died: JoinError) -> ! {
     std::panic::resume_unwind(died.into_panic())
 }

@@ -1,6 +1,6 @@
-//! Draws the demonstration: a row a peer, a row for all, a line that says what it means.
+//! Draws the demonstration: a row for each peer, a row for all, and a headline.
 //!
-//! Drawing takes `&Model`: it cannot change what it shows.
+//! Drawing takes `&Model`, so it cannot change the model.
 
 use std::time::Duration;
 
@@ -25,19 +25,19 @@ enum Shown {
     Percent,
     Rate,
     Left,
-    /// The share that came from peers.
+    /// The share received from peers.
     FromPeers,
     Tier(Tier),
-    /// Same network or nearer.
+    /// Bytes from peers in the same network or nearer.
     Near,
-    /// Everything else that is a peer.
+    /// Bytes from all other peers.
     Far,
     Origin,
     Given,
 }
 
 impl Shown {
-    /// How far, how fast, how long and where from are there at every width.
+    /// The columns for address, percent, rate, time left and share from peers are never left out.
     fn column(self) -> Column {
         match self {
             Shown::Address => Column::words("peer", 9, 0),
@@ -56,14 +56,14 @@ impl Shown {
     }
 }
 
-/// All lines, none of them wider than that.
+/// All lines, none wider than `room`.
 pub(super) fn lines(model: &Model, room: usize) -> Vec<Line> {
     let mut lines = table(model, room).lines(room);
     lines.push(first_that_fits([Line::plain(model.headline()), Line::plain(short(model))], room));
     lines
 }
 
-/// With a column for each tier if there is room, else with near and far.
+/// The table with a column for each tier if that fits, else with the columns near and far.
 fn table(model: &Model, room: usize) -> Table {
     let tiers: Vec<Shown> = model.tiers().into_iter().map(Shown::Tier).collect();
     let by_tier = filled(model, &tiers);
@@ -82,7 +82,7 @@ fn filled(model: &Model, peers: &[Shown]) -> Table {
     table
 }
 
-/// Never colour alone: what is done says so in words as well.
+/// The colour of a row. Words in the row say the same.
 fn paint(peer: &Peer) -> Paint {
     match peer.state {
         State::Getting => Paint::Plain,
@@ -119,7 +119,7 @@ fn sum(shown: Shown, model: &Model) -> Cell {
         Shown::Network => String::new(),
         Shown::Percent => format!("{}%", percent(have, all)),
         Shown::Rate => Rate(getting().map(|peer| peer.rate).sum()).to_string(),
-        // Until the last one is done, if that can be said of everybody.
+        // The time until the last peer is complete. Shown only if it is known for every peer.
         Shown::Left => {
             let all: Option<Vec<Duration>> = getting().map(|peer| left(peer, model)).collect();
             said(all.and_then(|all| all.into_iter().max()))
@@ -130,7 +130,8 @@ fn sum(shown: Shown, model: &Model) -> Cell {
     Cell::Text(text)
 }
 
-/// Time until a peer is done at its present rate; none for who is done, or gets nothing.
+/// Time until a peer is complete at its present rate. `None`: the peer is done, or receives
+/// nothing.
 fn left(peer: &Peer, model: &Model) -> Option<Duration> {
     let moves = peer.state == State::Getting && peer.rate >= 1.0;
     let bytes = model.bytes().saturating_sub(peer.have);
@@ -168,7 +169,8 @@ mod tests {
         layout::{room, tests::WIDTHS},
     };
 
-    /// What a terminal of this width shows: the heading, who is done, who is getting, the sum and the headline.
+    /// What a terminal of this width shows: the heading, a complete peer, a peer halfway, the sum
+    /// and the headline.
     fn shown(columns: u16) -> [String; 5] {
         let lines = lines(&six(), room(columns));
         [0, 1, 2, 7, 8].map(|line| lines[line].text())

@@ -1,4 +1,4 @@
-//! A line of a terminal: parts of text, and how each is painted.
+//! One line on a terminal: parts of text, each with a paint.
 
 use nearcast_core::paths::printable;
 use ratatui::{
@@ -8,18 +8,19 @@ use ratatui::{
 
 use super::{cut, width};
 
-/// How a part of a line looks. Never the only thing that tells: what is right or wrong says so in words, too.
+/// How a part of a line looks. Words always tell the same as the paint, so colour alone never
+/// matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paint {
-    /// Like everything else.
+    /// Default text.
     Plain,
     /// A bar.
     Bar,
-    /// Headings and sums: a weight and not a colour, so it stays where colours are unwanted.
+    /// Headings and sums. Bold, not coloured, so it works without colours.
     Strong,
-    /// What is done.
+    /// Something complete.
     Good,
-    /// What is wrong.
+    /// Something wrong.
     Bad,
 }
 
@@ -35,8 +36,8 @@ impl From<Paint> for Style {
     }
 }
 
-/// The numbers that terminals know a style by (ECMA-48, SGR); none for what is not painted. Of all styles those are known that
-/// [`Paint`] makes.
+/// The codes of a style for the terminal (ECMA-48, SGR); empty for unpainted text. It knows only
+/// the styles that [`Paint`] makes.
 fn codes(style: Style, colour: bool) -> Vec<u8> {
     let weight = style.add_modifier.contains(Modifier::BOLD).then_some(1);
     let hue = style.fg.filter(|_| colour).and_then(|hue| match hue {
@@ -48,41 +49,41 @@ fn codes(style: Style, colour: bool) -> Vec<u8> {
     weight.into_iter().chain(hue).collect()
 }
 
-/// One line. It ends where its text does.
+/// One line, not padded to the width of the terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Line(text::Line<'static>);
 
 impl Line {
-    /// A line that is not painted.
+    /// A line of unpainted text.
     pub(crate) fn plain(text: impl Into<String>) -> Line {
         Line::default().with(Paint::Plain, text)
     }
 
-    /// The same with a part more.
+    /// Appends a part.
     pub(crate) fn with(mut self, paint: Paint, text: impl Into<String>) -> Line {
         self.0.push_span(Span::styled(text.into(), paint));
         self
     }
 
-    /// The same with something before it.
+    /// Puts an indent in front.
     pub(crate) fn indented(mut self, indent: &str) -> Line {
         self.0.spans.insert(0, Span::raw(indent.to_owned()));
         self
     }
 
-    /// Columns it takes.
+    /// Columns that the line takes.
     pub(crate) fn width(&self) -> usize {
         self.0.spans.iter().map(|part| width(&part.content)).sum()
     }
 
-    /// As much of it as fits into so many columns; what is cut off is marked.
+    /// The line in at most `columns` columns. A `…` marks the cut.
     pub(crate) fn cut(mut self, columns: usize) -> Line {
         if self.width() <= columns {
             return self;
         }
         let mut left = columns;
         self.0.spans.retain_mut(|part| {
-            // The mark stands where the text went on, also if that is between two parts.
+            // The mark stands where text was cut, also between two parts.
             let more = width(&part.content) >= left;
             if more {
                 part.content = cut(&format!("{} ", part.content), left).into();
@@ -95,12 +96,12 @@ impl Line {
         self
     }
 
-    /// What it says.
+    /// The text without paint.
     pub(crate) fn text(&self) -> String {
         self.0.spans.iter().map(|part| part.content.as_ref()).collect()
     }
 
-    /// What is sent to a terminal, which nothing that strangers wrote can command.
+    /// The bytes for a terminal. Text from strangers cannot send commands to the terminal.
     pub(crate) fn painted(&self, colour: bool) -> String {
         let painted = |part: &Span<'_>| {
             let text = printable(&part.content);

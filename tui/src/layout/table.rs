@@ -1,4 +1,4 @@
-//! A table that fits: the columns that matter least are left out as it gets narrower.
+//! A table that fits: it leaves out the least important columns as it gets narrower.
 
 use super::{
     bar, cut,
@@ -6,21 +6,21 @@ use super::{
     width,
 };
 
-/// A bar of fewer columns shows nothing.
+/// Least width of a bar. A shorter bar shows nothing.
 const BAR_COLUMNS_MIN: usize = 8;
-/// Of more, no more.
+/// Greatest width of a bar. A longer bar shows no more.
 const BAR_COLUMNS_MAX: usize = 30;
 
-/// What every row has one of.
+/// A column of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
-    /// What stands above it.
+    /// The heading.
     pub(crate) title: &'static str,
-    /// Columns of the terminal it takes at least, so that the table does not jump with its numbers.
+    /// Least width, in columns of the terminal, so that the table does not jump as numbers change.
     pub(crate) least: usize,
-    /// Numbers stand at the right.
+    /// Whether to align to the right, as for numbers.
     pub(crate) right: bool,
-    /// Whatever has the highest rank is left out first; 0 never is.
+    /// When to leave the column out: the highest rank goes first. 0: never.
     pub(crate) rank: u8,
 }
 
@@ -36,12 +36,12 @@ impl Column {
     }
 }
 
-/// What stands in a row below a column.
+/// The content of a row in one column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cell {
-    /// A text, made harmless.
+    /// Text that is safe for a terminal.
     Text(String),
-    /// So much of so much.
+    /// A bar: the part done, and the total.
     Bar(u64, u64),
 }
 
@@ -80,12 +80,12 @@ impl Table {
         self.rows.push((paint, cells));
     }
 
-    /// Whether nothing has to be left out.
+    /// Whether all columns fit.
     pub(crate) fn fits_whole(&self, room: usize) -> bool {
         self.width(&self.all()) <= room
     }
 
-    /// The heading and the rows, none of them wider than that.
+    /// The heading and the rows, none wider than `room`.
     pub(crate) fn lines(&self, room: usize) -> Vec<Line> {
         let shown = self.shown(room);
         let spare = room.saturating_sub(self.width(&shown));
@@ -102,7 +102,8 @@ impl Table {
         (0..self.columns.len()).collect()
     }
 
-    /// What is left when enough was left out; of two that matter alike, the one at the right goes.
+    /// The columns that are shown. Of two columns of the same rank, the right one is left out
+    /// first.
     fn shown(&self, room: usize) -> Vec<usize> {
         let mut shown = self.all();
         while self.width(&shown) > room {
@@ -126,7 +127,7 @@ impl Table {
         cells.chain([width(title), least]).max().unwrap_or_default()
     }
 
-    /// A bar takes what is left.
+    /// A bar also takes the spare columns.
     fn final_width(&self, column: usize, spare: usize) -> usize {
         let natural = self.natural_width(column);
         let is_bar = self.rows.iter().any(|(_, cells)| matches!(cells[column], Cell::Bar(..)));

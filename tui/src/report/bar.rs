@@ -1,4 +1,5 @@
-//! Progress on a terminal: a line for each download, redrawn in place, and its peers below it for whoever wants to see them.
+//! Progress on a terminal: a line for each download, redrawn in place, and on request its peers
+//! below it.
 
 use nearcast_core::paths::printable;
 use nearcast_node::progress::{Phase, Progress};
@@ -18,22 +19,22 @@ use crate::{
     units::{Span, percent},
 };
 
-/// The line of one download.
+/// The progress line of one download.
 pub(crate) struct Bar {
-    /// It gives way to an error, and to whatever is said last.
+    /// `None`: the line was removed, in favour of an error or of the last message.
     slot: Option<Slot>,
     label: String,
 }
 
 impl Bar {
-    /// Adds a line below those that are there.
+    /// Adds a line below the existing ones.
     pub(crate) fn new(live: &Live, label: &str) -> Bar {
         let (slot, text) = (live.add(), label.to_owned());
         slot.show(move |room| vec![Line::plain(cut(&text, room))]);
         Bar { slot: Some(slot), label: label.to_owned() }
     }
 
-    /// Shows a snapshot, with the peers if they are wanted.
+    /// Shows a snapshot, with the peers below it if `with_peers`.
     pub(crate) fn on_progress(&mut self, progress: &Progress, giving: &Giving, with_peers: bool) {
         if !progress.name.is_empty() {
             self.label = printable(&progress.name);
@@ -51,36 +52,38 @@ impl Bar {
         });
     }
 
-    /// The line gives way to the summary, and comes back if the download goes on giving.
+    /// Empties the line for the summary. The next snapshot fills it again if the download goes on
+    /// as a seed.
     pub(crate) fn clear(&self) {
         self.slot.iter().for_each(|slot| slot.show(|_| Vec::new()));
     }
 
-    /// The line gives way to what is said instead.
+    /// Removes the line, in favour of a message.
     pub(crate) fn leave(&mut self) {
         self.slot = None;
     }
 
-    /// What the download is called.
+    /// The name of the download.
     pub(crate) fn label(&self) -> &str {
         &self.label
     }
 }
 
-/// How much is said of a download that goes on.
+/// How much the line tells of a running download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
-    /// How far, how fast, how long, from whom.
+    /// Bytes, rate, time left and neighbours.
     All,
     /// Without the number of neighbours.
     NoNeighbours,
     /// Without the bytes.
     NoBytes,
-    /// In as few words as can be.
+    /// As few words as possible.
     Terse,
 }
 
-/// Columns of the name at most, of the bar, and what is said. Rate, time left and where the bytes come from are always there.
+/// The shapes of the line: columns of the name at most, columns of the bar, and the detail. All
+/// shapes show rate, time left and sources.
 const SHAPES: [(usize, usize, Detail); 10] = [
     (24, 20, Detail::All),
     (24, 10, Detail::All),
@@ -94,7 +97,7 @@ const SHAPES: [(usize, usize, Detail); 10] = [
     (0, 0, Detail::Terse),
 ];
 
-/// The line of a download called `label`, from the one that says most to the shortest.
+/// The lines for a download called `label`, the most detailed first.
 fn shapes(label: &str, progress: &Progress) -> Vec<Line> {
     let draw = |(name, columns, detail)| {
         let (name, mut line) = (cut(label, name), Line::default());
@@ -149,7 +152,7 @@ mod tests {
         report::text::tests::halfway,
     };
 
-    /// The line as it is drawn.
+    /// The line as drawn on a terminal of `columns` columns.
     fn drawn(columns: u16, label: &str, progress: &Progress) -> String {
         first_that_fits(shapes(label, progress), room(columns)).text()
     }

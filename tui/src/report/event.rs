@@ -1,5 +1,5 @@
-//! `--json`: one object a line on standard output. Names, order and units of the keys are a contract
-//! with scripts: bytes, seconds, bytes per second; keys may be added, never changed.
+//! `--json`: one object a line on standard output. Names, order and units of the keys are a
+//! contract with scripts: bytes, seconds, bytes per second. Keys may be added, never changed.
 
 use std::{
     collections::BTreeMap,
@@ -16,22 +16,23 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use super::{giving::Giving, peers::kind, text::remaining};
 use crate::error::CommandError;
 
-/// Progress is told at most this often, except when the phase changes, and when the first bytes came.
+/// The least time between two `progress` events, except when the phase changes and when the first
+/// bytes come.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The peers are listed this often.
+/// The time between two lists of peers.
 const PEERS_INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 enum Event<'a> {
-    /// The metainfo is asked for, or what is there already is checked. Only before `started`.
+    /// The metainfo is being fetched, or existing data is being checked. Only before `started`.
     Preparing {
         content: &'a str,
         phase: &'static str,
         peers: usize,
     },
-    /// What is there already has been checked. Comes before the first `progress`.
+    /// Existing data has been checked. Comes before the first `progress`.
     Started {
         content: &'a str,
         name: String,
@@ -47,13 +48,13 @@ enum Event<'a> {
         durable_bytes: u64,
         down: u64,
         up: u64,
-        /// Until all is here at this rate; null while nothing moves.
+        /// Seconds until complete at this rate; null while nothing is received.
         eta_seconds: Option<f64>,
-        /// Everybody we exchange with, origins and web seeds among them.
+        /// Number of connected peers, with origins and web seeds.
         peers: usize,
         peers_by_tier: PeersByTier<'a>,
     },
-    /// Every few seconds while there are any, and when SIGUSR1 comes.
+    /// The list of peers: every few seconds while there are peers, and on SIGUSR1.
     Peers {
         content: &'a str,
         peers: Vec<Peer>,
@@ -70,9 +71,9 @@ enum Event<'a> {
         bytes_resumed: u64,
         seconds: f64,
         bytes_by_tier: ByTier,
-        /// What crossed the border of our own AS: unknown without an atlas.
+        /// Bytes that crossed the border of our own AS. `None`: no atlas.
         imported_bytes: Option<u64>,
-        /// The same by the AS it came from.
+        /// The same bytes by the AS they came from. `None`: no atlas.
         imported_by_as: Option<BTreeMap<String, u64>>,
         uploaded_bytes: u64,
         wasted_bytes: u64,
@@ -91,19 +92,19 @@ enum Event<'a> {
     },
 }
 
-/// One of those we exchange with.
+/// One connected peer.
 #[derive(Serialize)]
 struct Peer {
     peer: String,
     address: String,
-    /// How near it is; `origin` or `web_seed` for those.
+    /// The tier of the peer; `origin` or `web_seed` for such peers.
     tier: &'static str,
     asn: Option<u32>,
-    /// Share of the content it has, 0 to 1.
+    /// Share of the content that the peer has, 0 to 1.
     has: f64,
-    /// Bytes a second it gives.
+    /// Rate received from the peer. In bytes a second.
     down: u64,
-    /// Bytes a second it is given.
+    /// Rate sent to the peer. In bytes a second.
     up: u64,
     received_bytes: u64,
     sent_bytes: u64,
@@ -125,7 +126,7 @@ impl Peer {
     }
 }
 
-/// An event, and when it was told.
+/// An event with its time.
 #[derive(Serialize)]
 struct Timed<'a> {
     #[serde(flatten)]
@@ -137,13 +138,14 @@ struct Timed<'a> {
 impl Event<'_> {
     fn line(&self) -> String {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        // More than milliseconds would be noise.
+        // Milliseconds are precise enough.
         let time = now.as_millis() as f64 / 1e3;
         serde_json::to_string(&Timed { event: self, time }).expect("events have text keys and finite numbers")
     }
 }
 
-/// Neighbours by how near they are, with origins and web seeds apart, every class named even when it is empty.
+/// Number of neighbours in each tier, with origins and web seeds apart. Every class is named, even
+/// when empty.
 struct PeersByTier<'a>(&'a [Neighbour]);
 
 impl Serialize for PeersByTier<'_> {
@@ -160,7 +162,7 @@ impl Serialize for PeersByTier<'_> {
     }
 }
 
-/// Payload received in this run, every class named even when it is zero.
+/// Payload received in this run by tier. Every class is named, even when zero.
 struct ByTier(Traffic);
 
 impl Serialize for ByTier {
@@ -179,21 +181,21 @@ fn by_as(imports: &Imports) -> BTreeMap<String, u64> {
     imports.by_as.iter().map(|(asn, &bytes)| (asn.to_string(), bytes)).collect()
 }
 
-/// The events of one download, as lines.
+/// Makes the lines for the events of one download.
 pub(crate) struct Events {
     content: String,
     started: bool,
     told: Option<(Instant, Phase)>,
-    /// A snapshot came too soon after the last told one.
+    /// A snapshot came too soon after the last `progress` event, and was not printed.
     untold: bool,
-    /// It was told that bytes have come.
+    /// The event for the first bytes was printed.
     moving: bool,
-    /// When the peers were listed last.
+    /// When the peers were last listed.
     listed: Option<Instant>,
 }
 
 impl Events {
-    /// Nothing was told yet.
+    /// Nothing printed yet.
     pub(crate) fn new(content: ContentId) -> Events {
         Events {
             content: content.to_string(),
@@ -241,7 +243,7 @@ impl Events {
         lines
     }
 
-    /// The last line, or two when everything was there before anybody looked.
+    /// The last line. Before it `started`, if no snapshot reported that yet.
     pub(crate) fn on_finished(&mut self, summary: &Summary) -> Vec<String> {
         let mut lines = Vec::new();
         if !self.started {
@@ -266,18 +268,18 @@ impl Events {
         lines
     }
 
-    /// The last line of a download that failed.
+    /// The last line of a failed download.
     pub(crate) fn on_failed(&self, error: &CommandError) -> String {
         failed(Some(&self.content), error)
     }
 
-    /// The line after `finished` when seeding ends.
+    /// The line after `finished`, when seeding ends.
     pub(crate) fn on_left(&self, uploaded_bytes: u64) -> String {
         let content = &self.content;
         Event::Left { content, uploaded_bytes }.line()
     }
 
-    /// Who we exchange with.
+    /// The line that lists the peers.
     pub(crate) fn peers(&self, progress: &Progress, giving: &Giving) -> String {
         let peers = progress.neighbours.iter().map(|peer| Peer::of(peer, giving.rate(peer))).collect();
         Event::Peers { content: &self.content, peers }.line()
@@ -311,7 +313,8 @@ impl Events {
     }
 }
 
-/// The line of a command that failed before any content was known, or of one download.
+/// The line for a failed download, or with no `content` for a command that failed before any
+/// content was known.
 pub(crate) fn failed(content: Option<&str>, error: &CommandError) -> String {
     Event::Failed { content, code: error.exit().code(), reason: printable(&error.to_string()) }.line()
 }
@@ -319,7 +322,7 @@ pub(crate) fn failed(content: Option<&str>, error: &CommandError) -> String {
 fn is_checked(progress: &Progress) -> bool {
     match progress.phase {
         Phase::Checking | Phase::FetchingManifest => false,
-        // Without a manifest it may be the search for one that stalls.
+        // With no manifest, the search for the manifest may be what stalls.
         Phase::Stalled(_) => !progress.name.is_empty(),
         Phase::Downloading | Phase::DiskFull | Phase::Complete | Phase::Seeding => true,
     }

@@ -1,4 +1,5 @@
-//! How fast each peer is given to: a node tells how much, and the difference over some seconds is a rate.
+//! Upload rates to each peer: the node counts bytes, and the difference over some seconds is a
+//! rate.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,19 +8,19 @@ use std::{
 
 use nearcast_node::progress::Neighbour;
 
-/// Rates are those of the last seconds.
+/// Rates are means over this time.
 const SPAN: Duration = Duration::from_secs(5);
-/// Looks are this far apart at least.
+/// The least time between two samples.
 const STEP: Duration = Duration::from_millis(450);
 
-/// What each had been given at several moments.
+/// Bytes sent to each peer, sampled over time.
 #[derive(Debug, Default)]
 pub(crate) struct Giving {
     looks: VecDeque<(Instant, HashMap<String, u64>)>,
 }
 
 impl Giving {
-    /// Sees what each has been given by now.
+    /// Samples the bytes sent to each peer so far.
     pub(crate) fn look(&mut self, now: Instant, neighbours: &[Neighbour]) {
         if self.looks.back().is_some_and(|(last, _)| now.duration_since(*last) < STEP) {
             return;
@@ -31,7 +32,7 @@ impl Giving {
         }
     }
 
-    /// Bytes a second given to a peer; 0 to one that is new.
+    /// The rate to a peer. In bytes a second. 0: the peer is new.
     pub(crate) fn rate(&self, peer: &Neighbour) -> f64 {
         let mut seen = self.looks.iter().filter_map(|(when, given)| Some((when, given.get(&peer.peer)?)));
         let (Some((first, before)), Some((last, after))) = (seen.next(), seen.next_back()) else {
@@ -51,7 +52,7 @@ mod tests {
     fn a_rate_is_what_went_in_the_last_seconds() {
         let (mut giving, start) = (Giving::default(), Instant::now());
         let mut peers = halfway().neighbours;
-        // Each of them has another id in a real list.
+        // The test data lists the same peer id several times; in a real list each id is unique.
         peers.truncate(1);
         assert_eq!(giving.rate(&peers[0]), 0.0, "nothing is known");
         for second in 0..10 {

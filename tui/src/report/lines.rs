@@ -1,4 +1,5 @@
-//! Progress off a terminal: a line every ten seconds or five percent, for logs that people read later.
+//! Progress without a terminal: a line every ten seconds or five percent, for logs that people read
+//! later.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use crate::units::{Bytes, percent};
 const INTERVAL: Duration = Duration::from_secs(10);
 const STEP_PERCENT: u8 = 5;
 
-/// Decides when a line about one download is due, and writes it.
+/// Decides when a line about one download is due, and makes it.
 pub(crate) struct Lines {
     label: String,
     last: Option<Told>,
@@ -25,17 +26,17 @@ struct Told {
 }
 
 impl Lines {
-    /// Nothing was told yet.
+    /// Nothing printed yet.
     pub(crate) fn new(label: String) -> Lines {
         Lines { label, last: None }
     }
 
-    /// The line due now, if one is. The same line is never written twice in a row.
+    /// The line, if one is due. The same line never comes twice in a row.
     pub(crate) fn on_progress(&mut self, now: Instant, progress: &Progress) -> Option<String> {
         if !progress.name.is_empty() {
             self.label = printable(&progress.name);
         }
-        // How it ended is said by the summary.
+        // The summary reports the end.
         if progress.phase == Phase::Complete {
             return None;
         }

@@ -1,5 +1,5 @@
-//! The list of a download's peers, for people: who, how near, in which AS, how fast either way. One piece for the key, for
-//! SIGUSR1, and, by its words, for JSON.
+//! The list of a download's peers for people: address, tier, AS, and rates both ways. The key `p`
+//! and SIGUSR1 both show it; JSON events use the same words for the tiers.
 
 use nearcast_core::paths::printable;
 use nearcast_node::progress::{Neighbour, Progress};
@@ -15,11 +15,11 @@ use crate::{
     units::{Bytes, Rate, counted},
 };
 
-/// Room for everything, where no terminal is too narrow.
+/// Columns enough for the whole table, for use without a terminal.
 pub(crate) const WHOLE: usize = 160;
-/// Columns of an address at most.
+/// The most columns of an address.
 const WHO_COLUMNS_MAX: usize = 40;
-/// The last letters of a peer's id tell it from others.
+/// Number of last letters of a peer id that are shown, to tell peers apart.
 const ID_LETTERS: usize = 8;
 
 const COLUMNS: [Column; 9] = [
@@ -43,7 +43,7 @@ pub(crate) fn table(progress: &Progress, giving: &Giving) -> Table {
     table
 }
 
-/// A line for the download, and the table below it.
+/// A heading line for the download, and the table below it.
 pub(crate) fn lines(label: &str, progress: &Progress, giving: &Giving, room: usize) -> Vec<String> {
     let heading = format!("{label}: {}", counted(progress.neighbours.len() as u32, "peer"));
     let table = table(progress, giving).lines(room.saturating_sub(width(INDENT)));
@@ -67,7 +67,8 @@ fn cells(peer: &Neighbour, up: f64) -> [String; 9] {
     ]
 }
 
-/// `127.1.0.2:4800` for an address over TCP, with a word more for others, and what is no such address as it is.
+/// `127.1.0.2:4800` for an address over TCP. Other transports get a word after it. Any other text
+/// stays as it is.
 fn who(address: &str) -> String {
     let parts: Vec<&str> = address.split('/').collect();
     let short = match parts[..] {
@@ -82,7 +83,7 @@ fn who(address: &str) -> String {
     })
 }
 
-/// How near it is, or what it is.
+/// The tier, or `origin` or `web_seed` for such peers.
 pub(super) fn kind(peer: &Neighbour) -> &'static str {
     match peer {
         Neighbour { web_seed: true, .. } => "web_seed",

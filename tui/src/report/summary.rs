@@ -1,4 +1,4 @@
-//! The end of a successful download, in a few short lines: how much, how fast and from whom, and where it lies.
+//! The summary of a successful download, in a few short lines: size, rate, sources and path.
 
 use nearcast_core::{paths::printable, stats::Traffic, tier::Tier};
 use nearcast_node::progress::Summary;
@@ -8,10 +8,11 @@ use crate::{
     units::{Bytes, Rate, Span, percent},
 };
 
-/// Below so many columns of it nobody knows a name again.
+/// The least columns of a name; nobody recognises a shorter one.
 const NAME_COLUMNS_MIN: usize = 10;
 
-/// The lines, none of them wider than `room` but for those with a path or a key, which are whole.
+/// The lines, none wider than `room`. Lines with a path or a key may be wider, as those are not
+/// cut.
 pub(crate) fn lines(summary: &Summary, room: usize) -> Vec<String> {
     let mut lines = flow(&head(summary, room), room);
     lines.extend(flow_below(&sources(&summary.received), room));
@@ -38,7 +39,7 @@ fn head(summary: &Summary, room: usize) -> Vec<String> {
     parts
 }
 
-/// Where bytes came from: each class of peers, nearest first, then the origin and web seeds.
+/// Bytes by source: each class of peers, nearest first, then the origin and web seeds.
 fn sources(received: &Traffic) -> Vec<String> {
     let tiers = Tier::ALL.map(|tier| (tier.name(), received.by_tier[tier as usize]));
     let others = [("the origin", received.origin), ("web seeds", received.web_seed)];

@@ -1,4 +1,4 @@
-//! Sentences about downloads, for lines and bars alike.
+//! Sentences about downloads, for lines and bars.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use nearcast_node::progress::{Phase, Progress};
 
 use crate::units::{Bytes, Rate, Span, percent};
 
-/// What a content is called before and after its manifest is known.
+/// How to call a content: its name, or its id until the name is known.
 pub(crate) fn label(name: Option<&str>, content: ContentId) -> String {
     match name {
         Some(name) => printable(name),
@@ -15,7 +15,7 @@ pub(crate) fn label(name: Option<&str>, content: ContentId) -> String {
     }
 }
 
-/// Where a download stands, without its name.
+/// The progress of a download, without its name.
 pub(crate) fn status(progress: &Progress) -> String {
     match &progress.phase {
         Phase::Checking => "checking what is there".to_owned(),
@@ -44,7 +44,7 @@ fn downloading(progress: &Progress) -> String {
     parts.join(", ")
 }
 
-/// A rate, or a dash as long as it is not known.
+/// A rate; a dash if it is not known.
 pub(super) fn shown_rate(rate: Option<f64>) -> String {
     rate.map_or_else(|| "—".to_owned(), |rate| Rate(rate).to_string())
 }
@@ -53,14 +53,14 @@ pub(super) fn share(progress: &Progress) -> String {
     format!("{} of {}", Bytes(progress.bytes_have), Bytes(progress.bytes_total))
 }
 
-/// Time to the end at the present rate; none when nothing moves.
+/// Time to the end at the present rate. `None`: nothing is received.
 pub(crate) fn remaining(progress: &Progress) -> Option<Duration> {
     let bytes = progress.bytes_total.saturating_sub(progress.bytes_have);
     let rate = progress.rate_down.filter(|rate| *rate >= 1.0)?;
     Duration::try_from_secs_f64(bytes as f64 / rate).ok()
 }
 
-/// Near means the same /16 or closer; the operator's own servers count apart.
+/// Counts of neighbours. Near: the same /16 or closer. The operator's own servers count apart.
 pub(super) fn neighbours(progress: &Progress) -> String {
     let (mut near, mut far, mut origins, mut web_seeds) = (0, 0, 0, 0);
     for neighbour in &progress.neighbours {
@@ -76,7 +76,7 @@ pub(super) fn neighbours(progress: &Progress) -> String {
     format!("{near} near {far} far{origin}{web_seed}")
 }
 
-/// Where bytes came from, largest class first in words: peers, origin, web seeds.
+/// The sources of the bytes in words: peers, then the origin, then web seeds.
 pub(crate) fn sources(received: &Traffic) -> String {
     let total = received.total();
     if total == 0 {
@@ -107,7 +107,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// A download in the middle, for tests of every way to tell of it.
+    /// A download in progress, for the tests of all reports.
     pub(crate) fn halfway() -> Progress {
         let neighbour = |tier, origin| Neighbour {
             peer: "12D3".into(),

@@ -1,51 +1,53 @@
-//! What is on the terminal, and what has to be sent to change it.
+//! What is drawn on the terminal, and the bytes to send to change it.
 //!
-//! Invariant: what was drawn is erased by the rows that it takes at the width which the terminal has now. A terminal that gets
-//! narrower breaks lines, one that gets wider joins them again.
+//! Invariant: erasing counts the rows that the drawn lines take at the present width of the
+//! terminal. A terminal that gets narrower breaks lines; a terminal that gets wider joins them
+//! again.
 
 use std::env;
 
 use crate::layout::{line::Line, room, width_of};
 
-/// How large a terminal is, in columns and rows.
+/// The size of a terminal, in columns and rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) columns: u16,
     pub(super) rows: u16,
 }
 
-/// Lines above the cursor, which stands at the beginning of the line below them.
+/// The drawn lines. The cursor stands at the beginning of the row below them.
 #[derive(Debug)]
 pub(super) struct Canvas {
     drawn: Vec<String>,
-    /// The width they were drawn for.
+    /// The width that the lines were drawn for.
     columns: u16,
     colour: bool,
-    /// Whether the terminal breaks lines that are there already when it gets narrower, or cuts them.
+    /// Whether the terminal breaks existing lines when it gets narrower. If not, it cuts them.
     reflows: bool,
 }
 
 impl Canvas {
-    /// Nothing is drawn.
+    /// A canvas with nothing drawn.
     pub(super) fn new(colour: bool, reflows: bool) -> Canvas {
         Canvas { drawn: Vec::new(), columns: 0, colour, reflows }
     }
 
-    /// Whatever is on the terminal is not ours any more.
+    /// Forgets the drawn lines: the terminal no longer shows them at the cursor.
     pub(super) fn forget(&mut self) {
         self.drawn.clear();
     }
 
-    /// What erases everything drawn.
+    /// The bytes that erase all drawn lines.
     pub(super) fn erase(&mut self, size: Size) -> String {
         let rows = self.rows_above(size);
         self.drawn.clear();
         up(rows) + &blank(rows)
     }
 
-    /// What draws these lines in place of the last ones; as many as there are rows for.
+    /// The bytes that draw `lines` in place of the drawn ones, as many as the rows allow.
     pub(super) fn draw(&mut self, size: Size, lines: Vec<Line>) -> String {
-        // Line by line over the last ones, which does not flicker; where those were broken, nothing of them may stay.
+        // At the same width each line is drawn over the old one, which does not flicker. After a
+        // change of width the old lines may be broken, so they are erased first.
         let in_place = self.columns == size.columns;
         let rows = self.rows_above(size);
         let mut text = if in_place { up(rows) } else { self.erase(size) };
@@ -55,29 +57,32 @@ impl Canvas {
         self.columns = size.columns;
         for line in lines {
             let line = line.cut(room(size.columns));
-            // The whole line first: what is cleared behind a shorter text still counts for some terminals when they break lines.
+            // Clears the whole line first. If it cleared behind a shorter text instead, some
+            // terminals would count the cleared columns when they break lines.
             text += &format!("{CLEAR}{}\r\n", line.painted(self.colour));
             self.drawn.push(line.text());
         }
         text + &blank(left_over)
     }
 
-    /// Rows from the first line to the cursor. What has gone beyond the upper edge cannot be reached.
+    /// Rows from the first drawn line to the cursor. Rows scrolled off the upper edge cannot be
+    /// reached and do not count.
     fn rows_above(&self, size: Size) -> usize {
         let rows = |line: &String| if self.reflows { rows(line, size.columns) } else { 1 };
         self.drawn.iter().map(rows).sum::<usize>().min(usize::from(size.rows.saturating_sub(1)))
     }
 }
 
-/// Clears the line of the cursor.
+/// Clears the row of the cursor.
 const CLEAR: &str = "\u{1b}[2K";
 
-/// Goes up so many rows, to the beginning of a line.
+/// Moves the cursor up by `rows` rows, to the beginning of the row.
 fn up(rows: usize) -> String {
     if rows == 0 { String::new() } else { format!("\u{1b}[{rows}A\r") }
 }
 
-/// Clears so many rows, and goes back to the first. Row by row: some terminals keep for scrolling back what is cleared at once.
+/// Clears `rows` rows, and moves the cursor back to the first of them. It clears row by row,
+/// because some terminals save text that is cleared at once for scrolling back.
 fn blank(rows: usize) -> String {
     if rows == 0 {
         return String::new();
@@ -86,7 +91,8 @@ fn blank(rows: usize) -> String {
     cleared + &up(rows - 1)
 }
 
-/// The first of them, and a line that says how many others there are.
+/// The lines, if they fit into `rows`. Otherwise the first lines, and a line with the number of the
+/// others.
 fn as_many_as_fit(mut lines: Vec<Line>, rows: usize) -> Vec<Line> {
     if lines.len() > rows {
         let shown = rows.saturating_sub(1);
@@ -97,7 +103,8 @@ fn as_many_as_fit(mut lines: Vec<Line>, rows: usize) -> Vec<Line> {
     lines
 }
 
-/// Rows that a line takes where it is broken at so many columns. A letter of two columns is not broken.
+/// Rows that a line takes on a terminal of `columns` columns. A letter of two columns is not
+/// broken.
 fn rows(line: &str, columns: u16) -> usize {
     let (mut rows, mut column) = (1, 0);
     for letter in line.chars() {
@@ -110,7 +117,8 @@ fn rows(line: &str, columns: u16) -> usize {
     rows
 }
 
-/// Most terminals break lines; these cut them: xterm, rxvt, and screen. tmux breaks them, wherever it runs.
+/// Whether the terminal breaks lines when it gets narrower. Most terminals do, and so does tmux on
+/// any terminal. xterm, rxvt, screen and the Linux console cut them.
 pub(super) fn reflows(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is_set = |name| variable(name).is_some();
     let kind = variable("TERM").unwrap_or_default();
@@ -118,7 +126,7 @@ pub(super) fn reflows(variable: impl Fn(&str) -> Option<String>) -> bool {
         || !(is_set("XTERM_VERSION") || is_set("STY") || kind.starts_with("rxvt") || kind == "linux")
 }
 
-/// A variable of the environment.
+/// The value of an environment variable.
 pub(super) fn variable(name: &str) -> Option<String> {
     env::var(name).ok()
 }

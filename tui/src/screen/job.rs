@@ -1,4 +1,4 @@
-//! Where this process stands among the jobs of a shell: whether the terminal is its own at the moment.
+//! Job control: whether this process owns the terminal at the moment.
 
 use std::os::fd::AsFd;
 
@@ -7,12 +7,13 @@ use rustix::{
     termios::tcgetpgrp,
 };
 
-/// Whether we may read from this terminal, and draw on it. One that is nobody's is ours.
+/// Whether this process may read from the terminal and draw on it. Also true if the system names no
+/// owner of the terminal.
 pub(super) fn is_in_foreground(terminal: &impl AsFd) -> bool {
     tcgetpgrp(terminal).map_or(true, |group| group == getpgrp())
 }
 
-/// Whether somebody is there who continues us when we stop: a shell in our session.
+/// Whether a shell in our session can continue this process after a stop.
 pub(super) fn can_be_continued() -> bool {
     let Ok(ours) = getsid(None) else { return false };
     ours != getpid() && getppid().is_some_and(|parent| getsid(Some(parent)) == Ok(ours))

@@ -1,7 +1,8 @@
-//! Keys that somebody presses while we run, each by itself and without Enter.
+//! Reads single keys while the program runs, without Enter.
 //!
-//! Invariant: the terminal has its own modes back before this process ends, stops, or has given the terminal to another. In
-//! the background nothing is read, and no mode is changed: who tries to is stopped by the system.
+//! Invariant: the terminal gets its own modes back before this process ends, stops, or hands the
+//! terminal to another process. In the background this process reads no keys and changes no modes,
+//! because the system stops a process that tries.
 
 use std::{
     io::{self, IsTerminal},
@@ -18,31 +19,32 @@ use rustix::{
 
 use super::job::is_in_foreground;
 
-/// A key is waited for so long, in tenths of a second; then it is looked whether the terminal is still ours.
+/// How long a read waits for a key, in tenths of a second. After each read the thread checks again
+/// whether this process owns the terminal.
 const WAIT_TENTHS: u8 = 2;
-/// While it is not, it is looked this often.
+/// How often the thread checks while this process does not own the terminal.
 const LOOK: Duration = Duration::from_millis(250);
-/// Who waits less than that for nothing has not waited: the terminal is gone.
+/// A read that returns nothing sooner than this did not wait: the terminal is gone.
 const NO_WAIT: Duration = Duration::from_millis(50);
-/// What comes in one go. More than one byte is a paste, or a key without a letter.
+/// The most bytes of one read. More than one byte is a paste, or a key that is no letter.
 const BYTES_MAX: usize = 64;
 
-/// The keys, for those who ask.
+/// The help text about the keys.
 pub(crate) const KEYS: &str = "keys: p shows and hides the peers, q ends as Ctrl-C does, h or ? shows this";
 
-/// What somebody wants.
+/// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// The list of peers, or no list any more.
+    /// Show or hide the list of peers.
     Peers,
-    /// To know the keys.
+    /// Show the help text about the keys.
     Help,
-    /// The end.
+    /// End the program.
     Quit,
 }
 
 impl Key {
-    /// What was read in one go, as a key.
+    /// The key for the bytes of one read. `None`: the bytes are no known key.
     fn of(bytes: &[u8]) -> Option<Key> {
         match bytes {
             b"p" | b"P" => Some(Key::Peers),
@@ -59,11 +61,11 @@ pub(super) struct Modes(Arc<Mutex<Taken>>);
 
 #[derive(Default)]
 struct Taken {
-    /// Keys are wanted.
+    /// Whether keys are to be read.
     wanted: bool,
-    /// This process is about to stop, or to end.
+    /// The process is about to stop or to end.
     paused: bool,
-    /// What is to be put back.
+    /// The modes to restore. `None`: nothing was changed.
     before: Option<Termios>,
 }
 
@@ -72,15 +74,16 @@ impl Modes {
         self.taken().wanted = wanted;
     }
 
-    /// Has keys come one by one and unseen, if they are wanted and the terminal is ours. Ctrl-C and Ctrl-Z stay signals. Returns
-    /// whether it may be read from.
+    /// Sets the terminal to deliver keys one by one and without echo, if keys are to be read and
+    /// this process owns the terminal. Ctrl-C and Ctrl-Z still send signals. Returns whether the
+    /// terminal may be read.
     fn take(&self) -> bool {
         let mut taken = self.taken();
         if !taken.wanted || taken.paused {
             return false;
         }
         if !is_in_foreground(&io::stdin()) {
-            // Whoever has it now, has set it up.
+            // The process that owns the terminal now has set its own modes.
             taken.before = None;
             return false;
         }
@@ -98,13 +101,13 @@ impl Modes {
         taken.before.is_some()
     }
 
-    /// Puts back what was there, until [`Modes::go_on`].
+    /// Restores the modes, until [`Modes::go_on`].
     pub(super) fn pause(&self) {
         self.taken().paused = true;
         self.give_back();
     }
 
-    /// Takes the terminal again, if it is ours.
+    /// Sets the terminal for keys again, if this process owns it.
     pub(super) fn go_on(&self) {
         self.taken().paused = false;
         self.take();
@@ -113,7 +116,7 @@ impl Modes {
     fn give_back(&self) {
         let before = self.taken().before.take();
         if let Some(before) = before.filter(|_| is_in_foreground(&io::stdin())) {
-            // A terminal that is gone has no modes.
+            // If the terminal is gone, there are no modes to restore.
             let _ = tcsetattr(io::stdin(), OptionalActions::Now, &before);
         }
     }
@@ -123,11 +126,12 @@ impl Modes {
     }
 }
 
-/// Keys are read for as long as this is held.
+/// Keys are read while this exists.
 pub(crate) struct Keys(Modes);
 
 impl Keys {
-    /// Reads keys, if there is a terminal that they can come from. `press` is called by a thread.
+    /// Reads keys on a thread that calls `press`. `None`: standard input is no terminal, or no
+    /// thread can be started.
     pub(super) fn read(modes: Modes, press: impl Fn(Key) + Send + 'static) -> Option<Keys> {
         if !io::stdin().is_terminal() {
             return None;
@@ -135,7 +139,7 @@ impl Keys {
         modes.want(true);
         let theirs = modes.clone();
         let reader = thread::Builder::new().name("keys".to_owned()).spawn(move || read_keys(&theirs, &press));
-        // Without a thread there are no keys, and everything else goes on.
+        // If no thread can be started, there are no keys; everything else works.
         reader.is_ok().then_some(Keys(modes))
     }
 }
@@ -148,8 +152,8 @@ impl Drop for Keys {
 }
 
 fn read_keys(modes: &Modes, press: &dyn Fn(Key)) {
-    // Between the look and the reading we may have been sent to the background. Whoever does not hear the signal that forbids
-    // it is not stopped, but gets an error.
+    // The process may go to the background between the check and the read. A thread that blocks
+    // these signals then gets an error from the read; otherwise the signal would stop the process.
     let mut unheard = SigSet::empty();
     unheard.add(Signal::SIGTTIN);
     unheard.add(Signal::SIGTTOU);

@@ -1,7 +1,9 @@
-//! Lines at the bottom of the terminal that are redrawn in place while other lines go by above them.
+//! Lines at the bottom of the terminal that are redrawn in place, while other lines scroll by
+//! above.
 //!
-//! Invariant: while the size of the terminal changes, nothing is drawn. Terminals under terminals break lines first and tell of
-//! it later, so whatever is drawn in between would be erased by a wrong number of rows.
+//! Invariant: nothing is drawn while the size of the terminal changes. A terminal inside another
+//! (tmux, screen) breaks lines before it reports the new size, so lines drawn in between would be
+//! erased by a wrong number of rows.
 
 use std::{
     collections::BTreeMap,
@@ -19,24 +21,24 @@ use super::{
 };
 use crate::layout::{COLUMNS, line::Line, room};
 
-/// Rows of a terminal that does not say.
+/// Rows assumed if the terminal does not tell.
 const ROWS: u16 = 24;
-/// Frames are this far apart at least.
+/// The least time between two frames.
 const FRAME: Duration = Duration::from_millis(50);
-/// The size counts as settled when it stood still for so long.
+/// The size is settled when it has not changed for this long.
 pub(super) const SETTLE: Duration = Duration::from_millis(300);
 
-/// Makes lines for so much room.
+/// Makes lines that fit into a number of columns.
 type Draw = Box<dyn Fn(usize) -> Vec<Line> + Send>;
 
-/// The lines of all that goes on. Clones share them.
+/// The redrawn lines of all activities. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Live(Arc<Mutex<State>>);
 
 struct State {
-    /// Nobody sees it.
+    /// Never draw anything.
     hidden: bool,
-    /// This process is about to be stopped, or to end.
+    /// The process is about to stop or to end.
     paused: bool,
     slots: BTreeMap<u64, Draw>,
     next: u64,
@@ -48,7 +50,7 @@ struct State {
 }
 
 impl Live {
-    /// No lines yet. What is `hidden` is never drawn.
+    /// No lines yet. `hidden`: never draw anything.
     pub(super) fn new(hidden: bool) -> Live {
         Live(Arc::new(Mutex::new(State {
             hidden,
@@ -62,7 +64,7 @@ impl Live {
         })))
     }
 
-    /// Room for lines below those that are there. They go when it is dropped.
+    /// Adds lines below the existing ones. They disappear when the slot is dropped.
     pub(crate) fn add(&self) -> Slot {
         let mut state = self.state();
         let key = state.next;
@@ -71,7 +73,7 @@ impl Live {
         Slot { live: self.clone(), key }
     }
 
-    /// Does something that writes to the terminal, with the lines out of the way.
+    /// Runs `write`, which writes to the terminal, with the lines out of the way.
     pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         let mut state = self.state();
         state.erase();
@@ -80,14 +82,14 @@ impl Live {
         result
     }
 
-    /// Takes the lines away, until they are drawn anew.
+    /// Erases the lines, until [`Live::draw_anew`].
     pub(super) fn pause(&self) {
         let mut state = self.state();
         state.erase();
         state.paused = true;
     }
 
-    /// Draws again on a terminal that somebody else has written to.
+    /// Draws again after another process has written to the terminal.
     pub(super) fn draw_anew(&self) {
         let mut state = self.state();
         state.canvas.forget();
@@ -95,13 +97,13 @@ impl Live {
         state.draw(Instant::now(), true);
     }
 
-    /// Looks at the size of the terminal, and draws what fits it.
+    /// Reads the size of the terminal, and draws what fits.
     pub(super) fn draw(&self) {
         self.state().draw(Instant::now(), true);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Whoever panicked while it held this left lines on a terminal, and nothing worse.
+        // A panic while this lock was held left lines on the terminal, but no broken state.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -122,7 +124,7 @@ impl State {
             return;
         }
         if !is_in_foreground(&io::stderr()) {
-            // The terminal belongs to a shell now, and what we drew has gone up.
+            // A shell owns the terminal now, and our lines have scrolled up.
             self.canvas.forget();
             return;
         }
@@ -141,14 +143,14 @@ impl State {
     }
 }
 
-/// Lines of one thing that goes on.
+/// The lines of one activity.
 pub(crate) struct Slot {
     live: Live,
     key: u64,
 }
 
 impl Slot {
-    /// What it shows from now on.
+    /// Sets the function that makes the lines.
     pub(crate) fn show(&self, draw: impl Fn(usize) -> Vec<Line> + Send + 'static) {
         let mut state = self.live.state();
         state.slots.insert(self.key, Box::new(draw));
@@ -164,7 +166,7 @@ impl Drop for Slot {
     }
 }
 
-/// How large the terminal is that standard error leads to.
+/// The size of the terminal at standard error.
 pub(super) fn size() -> Size {
     match tcgetwinsize(io::stderr()) {
         Ok(Winsize { ws_col: columns @ 1.., ws_row: rows @ 1.., .. }) => Size { columns, rows },
@@ -175,7 +177,7 @@ pub(super) fn size() -> Size {
 fn send(text: &str) {
     if !text.is_empty() {
         let mut error = io::stderr().lock();
-        // A terminal that went away is no reason to stop.
+        // If the terminal is gone, the program still goes on.
         let _ = error.write_all(text.as_bytes()).and_then(|()| error.flush());
     }
 }

@@ -1,5 +1,5 @@
-//! What happens to the terminal while we run: it changes its size, or we are stopped and go on; and what must be put right
-//! before somebody ends us.
+//! Reacts to changes of the terminal: it changes its size, or the process is stopped and continued.
+//! Restores the terminal before a signal ends the process.
 
 use std::io;
 
@@ -16,13 +16,14 @@ use super::{
     live::{Live, SETTLE},
 };
 
-/// Signals that end a process which does not know them. The others that do are errors of ours, or known already.
+/// Signals that end a process by default, and that nothing else here handles. The remaining deadly
+/// signals report bugs of ours, or are handled elsewhere.
 const DEADLY: [Number; 3] = [Number::QUIT, Number::USR2, Number::ALARM];
 
-/// Begins to watch, for as long as the runtime runs.
+/// Starts to watch, while the runtime runs.
 ///
 /// # Errors
-/// When the system refuses to install a handler. Must be called inside a tokio runtime.
+/// The system refuses to install a signal handler. Must be called inside a tokio runtime.
 pub(super) fn begin(live: Live, modes: Modes) -> io::Result<()> {
     let resized = signal(SignalKind::window_change())?;
     let stopped = signal(SignalKind::from_raw(Number::TSTP.as_raw()))?;
@@ -37,7 +38,7 @@ pub(super) fn begin(live: Live, modes: Modes) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the lines away at once, and draws them again when the size stands still.
+/// Erases the lines at once, and draws them again when the size is settled.
 async fn on_resized(mut resized: Signal, live: Live) {
     while resized.recv().await.is_some() {
         live.draw();
@@ -46,7 +47,7 @@ async fn on_resized(mut resized: Signal, live: Live) {
     }
 }
 
-/// Ctrl-Z: the shell gets a clean terminal.
+/// Ctrl-Z: restores the terminal for the shell, then stops.
 async fn on_stopped(mut stopped: Signal, live: Live, modes: Modes) {
     while stopped.recv().await.is_some() {
         if !can_be_continued() {
@@ -54,12 +55,14 @@ async fn on_stopped(mut stopped: Signal, live: Live, modes: Modes) {
         }
         live.pause();
         modes.pause();
-        // Stops here, and goes on when somebody says so. Where the system refuses we were not stopped.
+        // The process stops here, and runs on when it is continued. If the system refuses, it does
+        // not stop.
         let _ = emulate_default_handler(Number::TSTP.as_raw());
     }
 }
 
-/// Whatever was there before the stop, a shell has written since; it may also have given the terminal other modes.
+/// While the process was stopped, the shell wrote below our lines, and may have changed the modes
+/// of the terminal.
 async fn on_continued(mut continued: Signal, live: Live, modes: Modes) {
     while continued.recv().await.is_some() {
         modes.go_on();
@@ -67,7 +70,7 @@ async fn on_continued(mut continued: Signal, live: Live, modes: Modes) {
     }
 }
 
-/// Ends as such a signal ends a process, after the terminal has been put right.
+/// Restores the terminal, then ends the process by the signal's default action.
 async fn on_deadly(mut told: Signal, number: Number, live: Live, modes: Modes) {
     if told.recv().await.is_some() {
         live.pause();

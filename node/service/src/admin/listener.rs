@@ -1,4 +1,4 @@
-//! Connections that are few and short, so that nobody slow holds a listener.
+//! Connections that are few and short, so that slow clients cannot block the listener.
 
 use std::{
     collections::VecDeque,
@@ -18,14 +18,15 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Connections at a time; when one more comes, the oldest goes.
+/// Connections at the same time. One more evicts the oldest.
 pub(super) const CONNECTIONS_MAX: usize = 32;
-/// A connection lives no longer. Who scrapes over one connection for hours connects anew each time.
+/// The longest life of a connection. A collector that keeps its connection open connects again
+/// after this time.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(10);
-/// Pause after `accept` failed: what it lacks does not come back at once.
+/// Pause after `accept` failed: the missing resource does not come back at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(250);
 
-/// Cuts connections off. Clones share them.
+/// Closes connections. Clones share the same connections.
 #[derive(Clone, Default)]
 pub(super) struct Evictions(Arc<Mutex<VecDeque<oneshot::Sender<()>>>>);
 
@@ -34,26 +35,26 @@ impl Evictions {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A new connection: told when it must go.
+    /// Registers a new connection. The receiver resolves when the connection must close.
     fn admit(&self) -> oneshot::Receiver<()> {
         let (evict, evicted) = oneshot::channel();
         let mut all = self.lock();
         all.retain(|connection| !connection.is_closed());
         if all.len() >= CONNECTIONS_MAX {
-            // Dropping is telling.
+            // Dropping the sender closes the oldest connection.
             all.pop_front();
         }
         all.push_back(evict);
         evicted
     }
 
-    /// All must go.
+    /// Closes all connections.
     pub(super) fn evict_all(&self) {
         self.lock().clear();
     }
 }
 
-/// A listener of such connections.
+/// A listener whose connections are [`ShortConnection`]s.
 pub(super) struct ShortListener {
     socket: TcpListener,
     connections: Evictions,
@@ -89,7 +90,7 @@ impl Listener for ShortListener {
     }
 }
 
-/// A connection that ends when its time is up or its place is needed.
+/// A connection that ends when its time is up or when a newer connection needs its place.
 pub(super) struct ShortConnection {
     stream: TcpStream,
     deadline: Pin<Box<Sleep>>,

@@ -1,4 +1,4 @@
-//! What is answered, to whom, and how little it takes to be rid of the slow.
+//! Tests of the answers, of who gets them, and of closing slow connections.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::{
 use super::*;
 use crate::reloaded::Reloaded;
 
-/// Alive, and ready or not.
+/// A service that is alive, and ready or not.
 #[derive(Default)]
 struct Starting;
 
@@ -42,7 +42,7 @@ async fn listener(vitals: &Arc<Starting>) -> AdminListener {
     AdminListener::start(at, vitals.clone()).await.unwrap().unwrap()
 }
 
-/// Sends a request as it is, and reads until the other side closes.
+/// Sends the request text unchanged, and reads until the server closes.
 async fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();

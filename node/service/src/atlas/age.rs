@@ -1,36 +1,37 @@
-//! How old an atlas is. Its version is the time at which its data was collected, in seconds since 1970, if its maker did not
-//! number atlases in some other way. Signatures do not expire: without a look at the age, whoever holds newer ones back keeps
-//! everybody on an old one.
+//! The age of an atlas. Its version is the time when its data was collected, in seconds since 1970,
+//! unless its maker numbers atlases in another way. Signatures do not expire: without a check of
+//! the age, an attacker who holds back newer atlases keeps everybody on an old one.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// An atlas that is older is not what a network looks like any more, and likely one that is held back.
+/// An older atlas no longer describes the network, and is probably one that somebody holds back.
 pub const ATLAS_AGE_MAX: Duration = Duration::from_secs(30 * DAY_SECONDS);
-/// How far ahead of our clock a version may be: clocks differ, and builders stamp what they collect until midnight.
+/// How far a version may be ahead of our clock. Clocks differ, and builders stamp data that they
+/// collect until midnight.
 const AHEAD_MAX: Duration = Duration::from_secs(2 * DAY_SECONDS);
-/// Smaller versions are numbers and no times: this is September 2001.
+/// Smaller versions are plain numbers and not times. This is September 2001.
 const TIMES_FROM: u64 = 1_000_000_000;
-/// A clock before this, January 2026, was never set: this program is younger.
+/// A clock before this time, January 2026, was never set: the program is younger than that.
 const CLOCK_SECONDS_MIN: u64 = 1_767_225_600;
 const DAY_SECONDS: u64 = 86_400;
 
-/// What the wall clock says; none if it was never set.
+/// The wall clock, in seconds since 1970. `None`: the clock was never set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Today(Option<u64>);
 
-/// What is known of the age of an atlas.
+/// The age of an atlas, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Age {
-    /// Its version is no time, or we do not know what time it is.
+    /// The version is not a time, or our clock is not set.
     Unknown,
-    /// So old. Zero if it is ahead of us a little.
+    /// The age. Zero if the version is slightly ahead of our clock.
     Old(Duration),
-    /// So far ahead that it cannot be true.
+    /// The version is so far ahead of our clock that it cannot be true.
     Ahead(Duration),
 }
 
 impl Today {
-    /// This is about the world and not about how long something takes, so it is the wall clock that counts.
+    /// Uses the wall clock: an age is about the world and not about the length of an operation.
     pub(super) fn now() -> Today {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
         Today::at(seconds)
@@ -52,7 +53,8 @@ impl Today {
 }
 
 impl Age {
-    /// Why an atlas of this age is not to be used, if it is not. `is_first`: there is none that it would be newer than.
+    /// Why an atlas of this age must not be used. `None`: it may be used. `is_first`: no atlas is
+    /// in use, so this one is not compared with another.
     pub(super) fn refusal(self, is_first: bool, age_max: Duration) -> Option<String> {
         match self {
             Age::Ahead(ahead) => Some(format!(
@@ -69,7 +71,7 @@ impl Age {
         }
     }
 
-    /// What to warn of while an atlas of this age is in use, if there is anything.
+    /// A warning to log while an atlas of this age is in use. `None`: nothing to warn about.
     pub(super) fn warning(self, age_max: Duration) -> Option<String> {
         match self {
             Age::Old(age) if age > age_max => Some(format!(
@@ -83,7 +85,7 @@ impl Age {
     }
 }
 
-/// How old the data of an atlas of this version is now; none if that cannot be told.
+/// The age of the data of an atlas with this version. `None`: the age is unknown.
 pub fn atlas_age(version: u64) -> Option<Duration> {
     match Today::now().age(version) {
         Age::Old(age) => Some(age),

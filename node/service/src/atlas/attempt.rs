@@ -1,4 +1,4 @@
-//! One try to have an atlas that was offered: fetched, checked, or given up.
+//! One attempt to get an offered atlas: download, check, or give up.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,22 +22,24 @@ use super::{
     known::Known,
 };
 
-/// Without a byte for so long, a download is given up, and tried again later.
+/// A download without a byte for this long is given up and tried again later.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A try ends by then, however it goes: an atlas takes minutes at most, and what came of it is kept for the next try.
+/// The longest duration of an attempt. An atlas takes minutes at most, and the next attempt
+/// continues with the data that arrived.
 const ATTEMPT_MAX: Duration = Duration::from_secs(600);
-/// A larger one is not fetched: one of the whole Internet takes half of this.
+/// A larger atlas is not downloaded. An atlas of the whole Internet takes half of this.
 const FETCHED_BYTES_MAX: u64 = 8 << 20;
-/// After something was refused: whoever offers one thing after another is not followed any faster.
+/// Pause after a refusal: a peer that offers one bad atlas after another is not followed any
+/// faster.
 const REFUSED_PAUSE: Duration = Duration::from_millis(250);
 
 /// Why an atlas was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
-    /// It will never be: not signed, not an atlas, too large, too old, or not newer.
+    /// Never: the atlas is unsigned, malformed, too large, too old, or not newer.
     #[error("{0}")]
     Bad(String),
-    /// It may be, another time.
+    /// Not now; a later attempt may succeed.
     #[error("{0}")]
     NotNow(String),
 }
@@ -48,16 +50,16 @@ impl Refusal {
     }
 }
 
-/// What a try has to know of the others.
+/// What an attempt must know about the other attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Surroundings {
-    /// The version in use; 0 = none.
+    /// The version in use; 0: none.
     pub(super) in_use: u64,
-    /// Further offers wait for a place.
+    /// Other offers wait for a free attempt.
     pub(super) crowded: bool,
 }
 
-/// What every try needs.
+/// What every attempt needs.
 #[derive(Clone)]
 pub(super) struct Means {
     pub(super) node: Node,
@@ -67,18 +69,18 @@ pub(super) struct Means {
     pub(super) age_max: Duration,
 }
 
-/// An atlas that is signed, sound and newer. Not kept nor used yet.
+/// An atlas that is signed, valid and newer. It is neither kept nor used yet.
 pub(super) struct Fetched {
     pub(super) atlas: Arc<Atlas>,
     pub(super) bytes: Vec<u8>,
-    /// The name of its file.
+    /// The name of the atlas file.
     pub(super) name: String,
-    /// It can be given to others.
+    /// The download, which can seed the atlas to others.
     pub(super) download: Download,
 }
 
 impl Means {
-    /// Tries.
+    /// Runs one attempt.
     pub(super) async fn attempt(
         self,
         due: Due,
@@ -108,7 +110,7 @@ impl Means {
         let checked = match finished {
             Ok(summary) => {
                 let check = move || check(&summary.path, known, self.age_max, Today::now());
-                // It fails only if it panicked, as it would again.
+                // The task fails only if the check panicked, and it would panic again.
                 let checked = tokio::task::spawn_blocking(check).await;
                 checked.map_err(|error| Refusal::Bad(error.to_string())).flatten()
             }
@@ -145,8 +147,9 @@ impl Means {
     }
 }
 
-/// Resolves when the name, which the pinned key has signed with the rest, says that it is not worth fetching. What its teller
-/// says of its version counts for nothing here: else whoever lies about an honest atlas would have it refused.
+/// Resolves when the signed name shows that the atlas is not worth downloading. The name is signed
+/// by the pinned key together with the rest. The version that the offer claims does not count here:
+/// a peer could lie about an honest atlas and have it refused.
 async fn belied(
     mut progress: watch::Receiver<Progress>,
     in_use: watch::Receiver<Surroundings>,
@@ -166,12 +169,12 @@ async fn belied(
     }
 }
 
-/// The version in the name that trackers give to an atlas.
+/// The version in the file name that trackers give to an atlas.
 fn version_of(name: &str) -> Option<u64> {
     name.strip_prefix("nearcast-")?.strip_suffix(".atlas")?.parse().ok()
 }
 
-/// Whether an atlas of a version, which is no mere claim, is to be used instead of the one that is `known`.
+/// Decides whether an atlas of a verified version replaces the `known` version.
 fn judge(version: u64, known: u64, age_max: Duration, today: Today) -> Result<(), Refusal> {
     if version <= known {
         return Err(Refusal::Bad(format!(
@@ -181,7 +184,7 @@ fn judge(version: u64, known: u64, age_max: Duration, today: Today) -> Result<()
     today.age(version).refusal(known == 0, age_max).map_or(Ok(()), |reason| Err(Refusal::Bad(reason)))
 }
 
-/// Resolves when a try is no longer worth its place.
+/// Resolves when an attempt is no longer worth its place.
 async fn outlasted(
     due: Due,
     mut progress: watch::Receiver<Progress>,
@@ -194,7 +197,8 @@ async fn outlasted(
             std::future::pending().await
         }
     };
-    // A size is known once metainfo came that the key has signed: then it is no bluff, and may take its time.
+    // The size is known once metainfo signed by the key has arrived. Then the offer is real and may
+    // take its time.
     let shown = async {
         let _ = progress.wait_for(|progress| progress.bytes_total > 0).await;
     };
@@ -225,7 +229,7 @@ fn refusal(error: &DownloadError) -> Refusal {
     }
 }
 
-/// What was read of a file.
+/// The content of a downloaded atlas file.
 #[derive(Debug)]
 struct Checked {
     atlas: Arc<Atlas>,
@@ -233,7 +237,7 @@ struct Checked {
     name: String,
 }
 
-/// Reads what was downloaded, if it is good, newer than what is `known`, and of an age that can be true.
+/// Reads the downloaded atlas if it is valid, newer than `known`, and of a plausible age.
 fn check(path: &Path, known: u64, age_max: Duration, today: Today) -> Result<Checked, Refusal> {
     if path.is_dir() {
         return Err(Refusal::Bad("it is a folder, and no atlas".to_owned()));
@@ -325,7 +329,7 @@ mod tests {
         around: watch::Sender<Surroundings>,
     }
 
-    /// How a try ends that may keep others waiting for a moment only; none if it goes on.
+    /// How an attempt ends that may keep others waiting for a short time only. `None`: it goes on.
     async fn ends(within: Duration, prepare: impl FnOnce(&Try)) -> Option<Refusal> {
         let due = Due { content: ContentId([1; 32]), version: 9, show_within: Duration::from_millis(10) };
         let (progress, progress_seen) = watch::channel(Progress::default());

@@ -1,4 +1,4 @@
-//! The last good atlas of one key, on disk.
+//! The cache of the last good atlas of one key, on disk.
 
 use std::{
     env, fs, io,
@@ -18,14 +18,15 @@ use nearcast_node::{
 use super::age::{Age, Today};
 use crate::state::make_private_folder;
 
-/// Where the last good atlas of one key lies. Files are named by key: another key's atlas is not believed.
+/// Where the last good atlas of one key lies. Files are named by key, as an atlas of another key is
+/// not trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     folder: PathBuf,
     name: String,
 }
 
-/// An atlas cannot be kept. What was kept before is.
+/// An atlas cannot be stored. The atlas stored before stays.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {}: {source}", path.display())]
 pub struct CacheError {
@@ -34,33 +35,35 @@ pub struct CacheError {
 }
 
 impl Cache {
-    /// In a folder; nothing is read or written yet.
+    /// A cache in this folder. Reads and writes nothing yet.
     pub fn new(folder: PathBuf, key: &PublisherKey) -> Cache {
         let name = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
         Cache { folder, name }
     }
 
-    /// The user's folder for such things; none when the environment names no home.
+    /// The user's cache folder. `None`: the environment names no home.
     pub fn users_folder() -> Option<PathBuf> {
         let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let cache = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
         Some(cache.join("nearcast").join("atlas"))
     }
 
-    /// The file.
+    /// The path of the cached atlas.
     pub fn path(&self) -> PathBuf {
         self.folder.join(format!("{}.atlas", self.name))
     }
 
-    /// Where newer ones are downloaded to. It stays between runs, so that a download goes on where it stopped.
+    /// The folder to which newer atlases are downloaded. It stays between runs, so that a download
+    /// continues where it stopped.
     pub(super) fn fetching(&self) -> PathBuf {
         self.folder.join(format!("{}.fetching", self.name))
     }
 
-    /// The last good atlas; none if there is none. Blocks.
+    /// The last good atlas. `None`: there is none. Blocks.
     ///
     /// # Errors
-    /// When the file cannot be read, or is damaged: then there is none, and the next good one replaces it.
+    /// If the file cannot be read or is damaged. Treat this as no atlas; the next good one replaces
+    /// the file.
     pub fn load(&self) -> Result<Option<Arc<Atlas>>, AtlasFileError> {
         match atlas::load(&self.path()) {
             Ok(atlas) => Ok(Some(atlas)),
@@ -71,11 +74,11 @@ impl Cache {
         }
     }
 
-    /// Keeps an atlas, unless one that is as new is kept already, as by another process. One that is dated ahead of our clock
-    /// does not count. Blocks.
+    /// Stores an atlas, unless an equally new or newer one is stored already, for example by
+    /// another process. A stored atlas dated ahead of our clock does not count. Blocks.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub(super) fn store(&self, bytes: &[u8], version: u64) -> Result<(), CacheError> {
         let today = Today::now();
         let counts = |kept: &Atlas| !matches!(today.age(kept.version()), Age::Ahead(_));
@@ -87,7 +90,7 @@ impl Cache {
         written.map_err(|source| CacheError { path, source })
     }
 
-    /// Makes the folder to download to.
+    /// Makes the download folder.
     pub(super) fn make_fetching(&self) -> Result<PathBuf, CacheError> {
         let path = self.fetching();
         match make_private_folder(&path) {
@@ -96,7 +99,8 @@ impl Cache {
         }
     }
 
-    /// Removes whatever earlier downloads left, but for one name. What cannot be removed does no harm.
+    /// Removes leftovers of earlier downloads, except files whose name contains `kept`. A file that
+    /// cannot be removed does no harm.
     pub(super) fn remove_others(&self, kept: &str) {
         for entry in fs::read_dir(self.fetching()).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -107,7 +111,7 @@ impl Cache {
     }
 }
 
-/// The bytes of a downloaded file, if they are not too many.
+/// The bytes of a downloaded file, at most one more than an atlas may have.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     use io::Read;
     let mut bytes = Vec::new();

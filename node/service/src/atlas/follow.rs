@@ -1,7 +1,7 @@
-//! The task that fetches newer atlases while a node does whatever else it does.
+//! The task that fetches newer atlases while the node runs.
 //!
-//! Offers are a stranger's word: several are tried at once, the highest versions first, and one that shows nothing gives its
-//! place up to those that wait.
+//! Offers come from strangers. Several are tried at once, the highest versions first. An offer that
+//! shows nothing gives its place to those that wait.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -24,38 +24,39 @@ use super::{
     known::Known,
 };
 
-/// Offers that are tried at the same time. Each may bring 8 MiB.
+/// Offers tried at the same time. Each may download 8 MiB.
 const ATTEMPTS_MAX: usize = 4;
-/// How often an old atlas is said again.
+/// How often the log repeats that the atlas is old.
 const OLD_SAID_EVERY: Duration = Duration::from_secs(86_400);
 
-/// An atlas that is in use now.
+/// An atlas that has come into use.
 #[derive(Clone, Debug)]
 pub struct News {
-    /// It.
+    /// The atlas.
     pub atlas: Arc<Atlas>,
-    /// Where it can be had: from us, for one.
+    /// The link to it; we seed it, too.
     pub link: Magnet,
 }
 
-/// What is followed.
+/// What to follow, and with which limits.
 pub struct Follow {
-    /// The node that hears of atlases, and fetches them.
+    /// The node that hears of atlases and fetches them.
     pub node: Node,
-    /// Where the last good one is kept.
+    /// The cache of the last good atlas.
     pub cache: Cache,
-    /// Who must have signed it.
+    /// The key that must have signed the atlas.
     pub key: PublisherKey,
-    /// Who is asked for it. Who else has it, they tell; the addresses in an offered link are not dialled: whoever offers one
-    /// has to be asked already.
+    /// The peers to ask for the atlas. They tell us of further peers. Addresses in an offered link
+    /// are not dialled: the peer that offers it must be one that is asked already.
     pub known: Known,
-    /// The version in use; 0 = none.
+    /// The version in use; 0: none.
     pub version: u64,
-    /// An older one is not begun with, and said when it is in use; see [`super::ATLAS_AGE_MAX`].
+    /// An older atlas is not used as the first one; when it is in use, the log says so. See
+    /// [`super::ATLAS_AGE_MAX`].
     pub age_max: Duration,
 }
 
-/// A running task.
+/// A running follower task.
 pub struct Following {
     task: JoinHandle<Option<()>>,
     busy: watch::Receiver<bool>,
@@ -63,14 +64,15 @@ pub struct Following {
 }
 
 impl Following {
-    /// Tells of each atlas that is used from now on.
+    /// Reports each atlas that comes into use from now on.
     pub fn news(&self) -> watch::Receiver<Option<News>> {
         self.news.clone()
     }
 
-    /// Gives a download that is under way a moment to finish, and ends. What is half here is continued another time.
+    /// Gives a running download up to `patience` to finish, then ends the task. A later run
+    /// continues an unfinished download.
     pub async fn finish(mut self, patience: Duration) {
-        // Both ways to fail mean that there is nothing to wait for.
+        // Both errors mean that there is nothing to wait for.
         let _ = timeout(patience, self.busy.wait_for(|busy| !busy)).await;
         self.task.abort();
         let _ = self.task.await;
@@ -78,13 +80,13 @@ impl Following {
 }
 
 impl Follow {
-    /// Starts following. It ends with the node, or by [`Following::finish`].
+    /// Starts the task. It ends with the node, or by [`Following::finish`].
     pub fn start(self) -> Following {
         let vital = self.node.vital().clone();
         let (busy, busy_seen) = watch::channel(false);
         let (news, news_seen) = watch::channel(None);
         let Follow { node, cache, key, known, version, age_max } = self;
-        // One that cannot be of today would keep everything else out for good.
+        // An atlas dated in the future would keep out all others for good.
         let credible = !matches!(Today::now().age(version), Age::Ahead(_));
         let in_use = if credible { version } else { 0 };
         let follower = Follower {
@@ -103,21 +105,21 @@ impl Follow {
     }
 }
 
-/// How a try ended.
+/// How an attempt ended.
 type Ended = Result<(Id, Result<Fetched, Refusal>), JoinError>;
 
 struct Follower {
     means: Means,
-    /// The version that is used, credible or not.
+    /// The version in use, plausible or not.
     version: u64,
     around: watch::Sender<Surroundings>,
     busy: watch::Sender<bool>,
     news: watch::Sender<Option<News>>,
     judged: Judged,
     attempts: JoinSet<Result<Fetched, Refusal>>,
-    /// What each of them is after.
+    /// The offer that each running attempt is for.
     under_way: BTreeMap<Id, Due>,
-    /// The last atlas: it is given to others as long as the node runs.
+    /// The download of the last atlas, which seeds it as long as the node runs.
     download: Option<Download>,
 }
 
@@ -146,7 +148,7 @@ impl Follower {
         }
     }
 
-    /// Begins to try whatever there is a place for; when to look again.
+    /// Starts attempts as far as there is room. Returns when to look again.
     fn begin(&mut self, offers: &AtlasOffers) -> Option<Instant> {
         let (today, now) = (Today::now(), Instant::now());
         let (offers, in_use) = (offers.in_order(), self.around.borrow().in_use);
@@ -173,7 +175,7 @@ impl Follower {
     async fn on_ended(&mut self, ended: Ended) {
         let (id, result) = match ended {
             Ok(ended) => ended,
-            // It panicked: then it is as good as refused.
+            // A panic counts as a refusal.
             Err(error) => (error.id(), Err(Refusal::Bad(error.to_string()))),
         };
         let Some(Due { content, version, .. }) = self.under_way.remove(&id) else { return };
@@ -190,7 +192,7 @@ impl Follower {
         }
     }
 
-    /// Keeps and uses an atlas, unless a newer one came meanwhile.
+    /// Stores and uses an atlas, unless a newer one came in the meantime.
     async fn take(&mut self, content: ContentId, fetched: Fetched) {
         let Fetched { atlas, bytes, name, download } = fetched;
         let version = atlas.version();
@@ -199,7 +201,7 @@ impl Follower {
             return self.judged.refuse(content);
         }
         let cache = self.means.cache.clone();
-        // What other tries have half done lies in the same folder.
+        // Partial downloads of other attempts lie in the same folder.
         let alone = self.under_way.is_empty();
         let kept = self.means.node.vital().blocking("What keeps atlases", move || {
             let stored = cache.store(&bytes, version);

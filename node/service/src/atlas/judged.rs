@@ -1,6 +1,7 @@
-//! Which of the offered atlases to try next, and what became of those that were tried.
+//! Which offered atlases to try next, and the results of earlier attempts.
 //!
-//! Invariant: whoever offers what cannot be had costs everybody else no more than a place among several, for seconds.
+//! Invariant: a peer that offers an unobtainable atlas costs others no more than one place among
+//! several, for seconds.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -10,23 +11,24 @@ use tokio::time::Instant;
 
 use super::age::{Age, Today};
 
-/// Between two tries of the same offer: at first, and at most.
+/// Pause between two attempts for the same offer: the first pause, and the longest.
 const RETRY_FIRST: Duration = Duration::from_secs(15);
 const RETRY_MAX: Duration = Duration::from_secs(1800);
-/// How long a try may take, while others wait, until it has shown what the pinned key signed: at first; it doubles.
+/// How long an attempt may run while others wait, before it has shown something that the pinned key
+/// signed. This is the first value; it doubles.
 const SHOW_FIRST: Duration = Duration::from_secs(5);
-/// Contents remembered as refused, so that whoever offers one again costs nothing.
+/// Refused contents that we remember, so that offering one again costs nothing.
 const REFUSED_MAX: usize = 64;
-/// Contents remembered as not to be had at the moment.
+/// Contents that we remember as currently not obtainable.
 const PAUSED_MAX: usize = 64;
 
-/// An offer to be tried now.
+/// An offer to try now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) content: ContentId,
-    /// What its teller says.
+    /// The version that the offer claims.
     pub(super) version: u64,
-    /// How long it may keep others waiting.
+    /// How long the attempt may keep others waiting.
     pub(super) show_within: Duration,
 }
 
@@ -37,7 +39,7 @@ struct Pause {
     wait: Duration,
 }
 
-/// What is remembered of offers that were judged.
+/// What we remember of judged offers.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
     refused: VecDeque<ContentId>,
@@ -45,7 +47,8 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    /// What is to be tried at `now`, the best first, of offers in the order in which they should be judged.
+    /// The offers to try at `now`, the best first. `offers` are in the order in which to judge
+    /// them.
     pub(super) fn due(&self, offers: &[AtlasOffer], in_use: u64, today: Today, now: Instant) -> Vec<Due> {
         let mut due: Vec<Due> = Vec::new();
         for (content, version) in self.wanted(offers, in_use, today) {
@@ -58,7 +61,7 @@ impl Judged {
         due
     }
 
-    /// When something that is paused is to be tried again.
+    /// When to try a paused offer again.
     pub(super) fn next(&self, offers: &[AtlasOffer], in_use: u64, today: Today) -> Option<Instant> {
         let pauses = self.wanted(offers, in_use, today).filter_map(|(content, _)| self.pause(content));
         pauses.map(|pause| pause.until).min()
@@ -81,14 +84,14 @@ impl Judged {
         self.paused.iter().find(|pause| pause.content == content)
     }
 
-    /// It will never be taken.
+    /// Never tries this content again.
     pub(super) fn refuse(&mut self, content: ContentId) {
         self.paused.retain(|pause| pause.content != content);
         self.refused.truncate(REFUSED_MAX - 1);
         self.refused.push_front(content);
     }
 
-    /// It may be taken another time: later each time.
+    /// Tries this content again later; the pause grows each time.
     pub(super) fn put_off(&mut self, content: ContentId, now: Instant) {
         let wait = self.pause(content).map_or(RETRY_FIRST, |pause| (pause.wait * 2).min(RETRY_MAX));
         self.paused.retain(|pause| pause.content != content);
@@ -97,7 +100,7 @@ impl Judged {
     }
 }
 
-/// By how much more than at first, when something was put off for so long: as many times as the pause has grown.
+/// The factor for `SHOW_FIRST` after a pause of this length: twice as much as the pause has grown.
 fn doublings(wait: Duration) -> u32 {
     let times = wait.as_secs() / RETRY_FIRST.as_secs();
     u32::try_from(times * 2).unwrap_or(u32::MAX).min(64)

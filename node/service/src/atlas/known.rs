@@ -1,33 +1,37 @@
-//! Who is asked for an atlas.
+//! The peers to ask for an atlas.
 //!
-//! What comes is signed by a pinned key and newer than ours, or it is not taken; so whom it comes from need not be believed. It
-//! is a matter of whom a node connects to: whoever the user named, and, as links are strangers' words, of what they name no
-//! more than of one link, under the rules that the node has for that.
+//! An atlas is accepted only if a pinned key has signed it and it is newer than ours, so its sender
+//! need not be trusted. The question is only whom a node connects to: everybody whom the user
+//! named, and a few of the peers that links name. Links come from strangers, so all links together
+//! count as one link, under the node's rules for links.
 
 use nearcast_core::{id::ContentId, magnet::Magnet};
 use nearcast_node::address::Address;
 
-/// What is taken of all links together: as much as a node looks at of one.
+/// Hints taken from all links together: as many as a node uses of one link.
 const HINTS_MAX: usize = 8;
 
-/// Everybody whom an atlas may be asked of.
+/// Everybody to ask for an atlas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     /// Directories that the user named.
     pub directories: Vec<Address>,
-    /// Peers that the user named. One of them that is a directory is asked, and weighs as any peer does.
+    /// Peers that the user named. A directory among them is asked, but counts as any other peer.
     pub peers: Vec<Address>,
-    /// Links that the user follows. What they name is asked, and judged as what a link names.
+    /// Links that the user follows. The peers they name are asked, and treated as peers from a
+    /// link.
     pub links: Vec<Magnet>,
 }
 
 impl Known {
-    /// Everybody whom the user named: a tracker that publishes an atlas has it.
+    /// Everybody whom the user named. Directories are included: a tracker that publishes an atlas
+    /// has it.
     pub(super) fn peers(&self) -> Vec<Address> {
         [self.directories.clone(), self.peers.clone()].concat()
     }
 
-    /// A link to an atlas that names whom the links name: of each in turn one, so that none keeps the others from being asked.
+    /// A link to an atlas that names peers from all links. It takes one from each link in turn, so
+    /// that no link crowds out the others.
     pub(super) fn link(&self, content: ContentId) -> Magnet {
         let mut link = Magnet::new(content);
         let longest = self.links.iter().map(|link| link.addresses.len() + link.peers.len()).max();

@@ -1,5 +1,5 @@
-//! Configuration files: TOML whose keys are names of settings. Everything wrong in one is told at once,
-//! with the line.
+//! Configuration files: TOML whose keys are names of settings. All problems of a file are reported
+//! at once, each with its line.
 
 use std::{
     ffi::OsString,
@@ -17,7 +17,7 @@ use toml::{
 use super::Variables;
 use crate::setting::Setting;
 
-/// A larger file is no configuration of ours.
+/// A larger file is not a configuration of ours.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// A value in a file.
@@ -28,10 +28,10 @@ pub(super) struct Line<S> {
     pub(super) number: usize,
 }
 
-/// Reads a file; none if there is none.
+/// Reads a file. `None`: the file does not exist.
 ///
 /// # Errors
-/// Everything that is wrong with it, a sentence each.
+/// All problems of the file, one sentence each.
 pub(super) fn read<S: Setting>(path: &Path) -> Result<Option<Vec<Line<S>>>, Vec<String>> {
     let name = printable(&path.to_string_lossy());
     let mut text = String::new();
@@ -44,7 +44,7 @@ pub(super) fn read<S: Setting>(path: &Path) -> Result<Option<Vec<Line<S>>>, Vec<
     }
 }
 
-/// `folder` is what relative paths are relative to.
+/// Parses the text of a file. Relative paths are relative to `folder`.
 pub(super) fn parse<S: Setting>(text: &str, name: &str, folder: &Path) -> Result<Vec<Line<S>>, Vec<String>> {
     let table = DeTable::parse(text).map_err(|error| {
         let number = line_of(text, error.span().map_or(0, |span| span.start));
@@ -106,7 +106,7 @@ fn line_of(text: &str, at: usize) -> usize {
     1 + text.bytes().take(at).filter(|&byte| byte == b'\n').count()
 }
 
-/// Where files are looked for, the weakest first.
+/// The usual places of configuration files, the weakest first.
 pub(super) fn usual_places(file: &str, variable: Variables<'_>) -> Vec<PathBuf> {
     let named = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let user = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));

@@ -1,5 +1,5 @@
-//! Where each setting's value comes from: an option before the environment before the user's file before
-//! the system's, before the default.
+//! Where each setting's value comes from. Precedence: command line, environment, the user's file,
+//! the system's file, default.
 
 use std::{
     collections::BTreeMap,
@@ -22,21 +22,21 @@ use crate::{
     setting::{self, About, Kind, Setting},
 };
 
-/// Who set a value.
+/// Where a value was set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody.
+    /// Nowhere: this is the default.
     Default,
     /// A line of a file.
     File {
         /// The file.
         path: PathBuf,
-        /// The line.
+        /// The line, from 1.
         line: usize,
     },
     /// An environment variable of this name.
     Variable(String),
-    /// An option of the command line.
+    /// An option on the command line.
     Option,
 }
 
@@ -51,20 +51,21 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value as written, and who wrote it.
+/// A value as written, and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Given {
-    /// One, or several where the setting is a list; none if nothing is set.
+    /// One value, or several if the setting is a list. Empty: not set.
     pub values: Vec<OsString>,
-    /// Who.
+    /// Where the value was set.
     pub origin: Origin,
 }
 
-/// The value of every setting, each of its kind.
+/// The value of every setting, each valid for its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layers<S>(BTreeMap<S, Given>);
 
-/// What stays the same while a service runs: its command line and environment. Files are read anew.
+/// The sources that stay the same while a service runs: its command line and environment. Files are
+/// read again at each reload.
 #[derive(Clone, Debug)]
 pub struct Sources<S> {
     matches: ArgMatches,
@@ -72,12 +73,12 @@ pub struct Sources<S> {
 }
 
 impl<S: Setting> Sources<S> {
-    /// Those of this process; `matches` are of `serve`.
+    /// The sources of this process; `matches` are those of `serve`.
     pub fn new(matches: ArgMatches) -> Sources<S> {
         Sources { matches, settings: PhantomData }
     }
 
-    /// The folders of all files, also of those that are not there.
+    /// The folders of all files, including files that do not exist.
     pub fn folders(&self) -> Vec<PathBuf> {
         let files = files::<S>(&self.matches, &|name| std::env::var_os(name));
         files.iter().filter_map(|(path, _)| path.parent().map(Path::to_owned)).collect()
@@ -86,12 +87,12 @@ impl<S: Setting> Sources<S> {
     /// Reads the environment and all files.
     ///
     /// # Errors
-    /// Everything that is wrong with them.
+    /// All problems found.
     pub fn read(&self) -> Result<Layers<S>, Problems> {
         self.read_with(&|name| std::env::var_os(name))
     }
 
-    /// The same with other variables.
+    /// As [`Sources::read`], with other environment variables.
     ///
     /// # Errors
     /// As [`Sources::read`].
@@ -100,10 +101,10 @@ impl<S: Setting> Sources<S> {
     }
 }
 
-/// How variables of the environment are looked up.
+/// How environment variables are looked up.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Puts the layers over one another.
+/// Merges the layers.
 fn gather<S: Setting>(matches: &ArgMatches, variable: Variables<'_>) -> Result<Layers<S>, Problems> {
     let mut problems = Vec::new();
     let mut layers: BTreeMap<S, Given> =
@@ -139,7 +140,7 @@ fn default<S>(about: &About<S>) -> Given {
     Given { values, origin: Origin::Default }
 }
 
-/// The files to read, the weakest first, and whether each must be there.
+/// The files to read, the weakest first, and whether each must exist.
 fn files<S: Setting>(matches: &ArgMatches, variable: Variables<'_>) -> Vec<(PathBuf, bool)> {
     let named = matches.get_one::<PathBuf>(CONFIG).cloned();
     let named = named.or_else(|| filled(variable, &config_variable::<S>()).map(PathBuf::from));
@@ -149,7 +150,7 @@ fn files<S: Setting>(matches: &ArgMatches, variable: Variables<'_>) -> Vec<(Path
     }
 }
 
-/// The variable that names the one file to read.
+/// The environment variable that names the one file to read.
 pub(crate) fn config_variable<S: Setting>() -> String {
     format!("{}CONFIG", S::PROGRAM.variable_prefix)
 }
@@ -158,7 +159,7 @@ fn from_variable<S: Setting>(about: &About<S>, variable: Variables<'_>) -> Optio
     let mut name = about.variable();
     let mut value = filled(variable, &name);
     if about.kind == Kind::Filter && value.is_none() {
-        // What everybody who writes Rust tries first.
+        // Rust users try this variable first.
         name = "RUST_LOG".to_owned();
         value = filled(variable, &name);
     }
@@ -176,49 +177,50 @@ fn from_variable<S: Setting>(about: &About<S>, variable: Variables<'_>) -> Optio
     })
 }
 
-/// An empty variable counts as none.
+/// An empty variable counts as unset.
 fn filled(variable: Variables<'_>, name: &str) -> Option<OsString> {
     variable(name).filter(|value| !value.is_empty())
 }
 
 impl<S: Setting> Layers<S> {
-    /// What a setting is, and by whom.
+    /// The value of a setting, and its origin.
     pub fn given(&self, setting: S) -> &Given {
         &self.0[&setting]
     }
 
-    /// The one value of a setting, if it has one.
+    /// The single value of a setting, if it has one.
     pub fn value(&self, setting: S) -> Option<&OsStr> {
         self.given(setting).values.first().map(OsString::as_os_str)
     }
 
-    /// The one value as text; empty if there is none.
+    /// The single value as text; empty if there is none.
     pub fn text(&self, setting: S) -> &str {
         self.value(setting).and_then(OsStr::to_str).unwrap_or_default()
     }
 
-    // Every value was checked when it was read: what does not parse here is what is not set.
+    // Every value was checked when it was read, so a value that does not parse here is not set.
 
-    /// A path, or none.
+    /// The value as a path. `None`: not set.
     pub fn path(&self, setting: S) -> Option<PathBuf> {
         self.value(setting).map(PathBuf::from)
     }
 
-    /// A key file, or none. One that is named without a folder and is not there is looked for among the credentials that
-    /// the service manager gave.
+    /// A key file. `None`: not set. A missing file that is named without a folder is looked up
+    /// among the credentials of the service manager.
     pub fn key_file(&self, setting: S) -> Option<PathBuf> {
         self.key_file_with(setting, crate::state::credential)
     }
 
     fn key_file_with(&self, setting: S, credential: impl Fn(&OsStr) -> Option<PathBuf>) -> Option<PathBuf> {
         let path = self.path(setting)?;
-        // A name in a file has become a path below that file's folder.
+        // A bare name in a file has become a path below that file's folder.
         let folder = match &self.given(setting).origin {
             Origin::File { path, .. } => path.parent().unwrap_or(Path::new("")),
             _ => Path::new(""),
         };
         let name = path.strip_prefix(folder).unwrap_or(&path);
-        // What lies beside the configuration, for root alone, is often what the credential was made of.
+        // The credential is often made from a file beside the configuration that only root can
+        // read.
         let found = if is_readable(&path) { None } else { credential(name.as_os_str()) };
         Some(found.unwrap_or(path))
     }
@@ -229,7 +231,7 @@ impl<S: Setting> Layers<S> {
         values.filter_map(|value| value.to_str()?.parse().ok()).collect()
     }
 
-    /// All addresses, each over every transport that it stands for.
+    /// All addresses, each expanded to every transport that it stands for.
     pub fn addresses(&self, setting: S) -> Vec<Address> {
         let kind = setting.about().kind;
         let values = self.given(setting).values.iter().filter_map(|value| value.to_str());
@@ -242,28 +244,28 @@ impl<S: Setting> Layers<S> {
         addresses
     }
 
-    /// A truth value; false if there is none.
+    /// The value as a truth value; `false` if there is none.
     pub fn switch(&self, setting: S) -> bool {
         setting::switch(self.text(setting)).unwrap_or_default()
     }
 
-    /// Bytes per second; none = no limit.
+    /// The value as a rate. In bytes a second. `None`: no limit.
     pub fn rate(&self, setting: S) -> Option<u64> {
         setting::rate(self.text(setting)).ok().flatten()
     }
 
-    /// A length of time.
+    /// The value as a duration.
     pub fn duration(&self, setting: S) -> Duration {
         setting::duration(self.text(setting)).unwrap_or_default()
     }
 
-    /// A number; none = worked out.
+    /// The value as a number. `None`: chosen automatically.
     pub fn count<N: TryFrom<u64>>(&self, setting: S) -> Option<N> {
         let number = setting.about().kind.count(self.text(setting)).ok().flatten()?;
         N::try_from(number).ok()
     }
 
-    /// Where the admin listener is.
+    /// The address of the admin listener.
     pub fn admin(&self, setting: S) -> AdminAt {
         let may_move = self.given(setting).origin == Origin::Default;
         match setting::admin(self.text(setting)) {
@@ -272,7 +274,8 @@ impl<S: Setting> Layers<S> {
         }
     }
 
-    /// Settings whose values differ: those that a reload applies, and those that need a restart.
+    /// The settings whose values differ: first those that a reload applies, then those that need a
+    /// restart.
     pub fn differences(&self, other: &Layers<S>) -> (Vec<&'static str>, Vec<&'static str>) {
         let (live, later): (Vec<_>, Vec<_>) =
             self.changed(other).into_iter().map(Setting::about).partition(|about| about.live);
@@ -286,14 +289,15 @@ impl<S: Setting> Layers<S> {
         S::table().iter().map(|about| about.setting).filter(differs).collect()
     }
 
-    /// Takes over what can change while a service runs.
+    /// Takes over the settings that can change while a service runs.
     pub fn take_live(&mut self, other: &Layers<S>) {
         for about in S::table().iter().filter(|about| about.live) {
             self.0.insert(about.setting, other.given(about.setting).clone());
         }
     }
 
-    /// Every setting as a line of a file that would set it, with who set it: the effective configuration.
+    /// The effective configuration: every setting as a line of a file that would set it, with the
+    /// origin.
     pub fn lines(&self) -> Vec<String> {
         let rows: Vec<(String, &Origin)> =
             self.0.iter().map(|(setting, given)| (row(setting.about(), given), &given.origin)).collect();
@@ -301,7 +305,7 @@ impl<S: Setting> Layers<S> {
         rows.into_iter().map(|(row, origin)| format!("{row:width$}  # {origin}")).collect()
     }
 
-    /// The same as one JSON object.
+    /// The effective configuration as one JSON object.
     pub fn to_json(&self) -> serde_json::Value {
         let entry = |(setting, given): (&S, &Given)| {
             let values: Vec<_> = given.values.iter().map(|value| value.to_string_lossy()).collect();
@@ -320,7 +324,7 @@ impl<S: Setting> Layers<S> {
 }
 
 fn row<S: Setting>(about: &About<S>, given: &Given) -> String {
-    // JSON's strings are strings of TOML, too.
+    // JSON strings are valid TOML strings.
     let quoted = |value: &OsString| serde_json::Value::from(value.to_string_lossy()).to_string();
     let values: Vec<String> = given.values.iter().map(quoted).collect();
     match &values[..] {
@@ -330,7 +334,8 @@ fn row<S: Setting>(about: &About<S>, given: &Given) -> String {
     }
 }
 
-/// Whether it is there for us. What is no plain file is not opened to find out: that could be done but once.
+/// Whether we can read the path. Anything but a plain file is not opened for this: a pipe, for
+/// example, can be opened only once.
 fn is_readable(path: &Path) -> bool {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => std::fs::File::open(path).is_ok(),

@@ -2,10 +2,11 @@
 
 use crate::setting::{About, Program, Setting};
 
-/// Columns of a line at most.
+/// The longest line, in columns.
 const WIDTH: usize = 100;
 
-/// The text of the sample, which is also shipped. `option` is a setting to show how settings are spelt.
+/// The text of the sample file, which is also shipped. `option` is the setting that shows how
+/// settings are spelt.
 pub fn sample<S: Setting>(option: S) -> String {
     let Program { name, file, .. } = S::PROGRAM;
     let (key, variable) = (option.about().name, option.about().variable());

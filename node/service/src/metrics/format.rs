@@ -1,9 +1,9 @@
-//! In which of two texts metrics are told: OpenMetrics 1.0, to whoever asks for it, and the text of Prometheus 0.0.4, which all
-//! collectors and tools read, to everybody else.
+//! The two text formats of metrics: OpenMetrics 1.0 for collectors that ask for it, and Prometheus
+//! text 0.0.4, which all collectors and tools read, for all others.
 
 use std::fmt::Write as _;
 
-/// One of the two.
+/// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The text of Prometheus, version 0.0.4.
@@ -13,7 +13,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What an HTTP header says of it.
+    /// The `Content-Type` of this format.
     pub fn content_type(self) -> &'static str {
         match self {
             Format::Text => "text/plain; version=0.0.4; charset=utf-8",
@@ -21,8 +21,9 @@ impl Format {
         }
     }
 
-    /// Which is wanted, by the lines of `Accept` (RFC 9110, section 12.5.1). OpenMetrics only if it is named, and not less welcome
-    /// than text: whoever takes anything cannot be expected to know it.
+    /// Chooses the format by the lines of `Accept` (RFC 9110, section 12.5.1). OpenMetrics is
+    /// chosen only if the client names it and does not prefer text: a client that accepts anything
+    /// may not know OpenMetrics.
     pub fn wanted<'a>(accept: impl Iterator<Item = &'a str>) -> Format {
         let (mut open, mut text) = (0.0_f32, 0.0_f32);
         for range in accept.flat_map(|line| line.split(',')) {
@@ -46,7 +47,7 @@ impl Format {
         if open > 0.0 && open >= text { Format::OpenMetrics } else { Format::Text }
     }
 
-    /// The text in this format, of one that is in OpenMetrics.
+    /// Converts OpenMetrics text to this format.
     pub fn of(self, open_metrics: String) -> String {
         match self {
             Format::OpenMetrics => open_metrics,
@@ -55,7 +56,8 @@ impl Format {
     }
 }
 
-/// Older collectors know no units and no end, and call a metric what its samples are called.
+/// Converts OpenMetrics text to Prometheus text. Older collectors know no units and no end marker,
+/// and name a metric like its samples.
 fn text_of(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     let mut help = None;

@@ -1,4 +1,4 @@
-//! What the system knows of this process, under the names that every program gives it.
+//! What the system reports about this process, under the metric names that every program uses.
 
 use std::{fmt, fs, time::Duration};
 
@@ -11,28 +11,29 @@ use prometheus_client::{
 
 use super::{gauge, gauge_seconds};
 
-/// The unit of processor times in /proc, which is the same on every Linux (`USER_HZ`).
+/// The unit of processor times in /proc (`USER_HZ`), the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// What the system knows of this process; 0 where it does not say.
+/// What the system reports about this process; 0: unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Process {
-    /// Memory in use.
+    /// Resident memory.
     pub resident_bytes: u64,
-    /// Addresses in use.
+    /// Virtual memory.
     pub virtual_bytes: u64,
-    /// Files and sockets open.
+    /// Open files and sockets.
     pub open_files: u64,
-    /// Files and sockets that may be open.
+    /// Limit of open files and sockets.
     pub open_files_max: u64,
-    /// Time of processors, in seconds.
+    /// Processor time, in seconds.
     pub cpu_seconds: f64,
-    /// When it started, in seconds of Unix time.
+    /// When the process started, in seconds of Unix time.
     pub started_at: f64,
 }
 
 impl Process {
-    /// As it is now. `started_at` is when it began, since 1970: what /proc says of that goes by another clock.
+    /// The current values. `started_at` is when the process started, since 1970; /proc gives that
+    /// time by another clock.
     pub fn now(started_at: Duration) -> Process {
         let read = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
         let (status, limits, stat) = (read("status"), read("limits"), read("stat"));
@@ -51,13 +52,14 @@ impl Process {
     }
 }
 
-/// The soft limit; none if there is no limit.
+/// The soft limit. `None`: no limit.
 fn open_files_max(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Of user and system; the fields are counted from behind the name, which may hold anything.
+/// User and system time, in seconds. Fields are counted after the process name, which may contain
+/// anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);

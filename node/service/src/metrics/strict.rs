@@ -1,4 +1,4 @@
-//! Reads metrics as strictly as the formats are written down, for tests: whatever a collector could stumble over is an error.
+//! A strict reader of metrics text, for tests: anything that could confuse a collector is an error.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 use super::format::Format;
 
-/// A metric and what is known of it.
+/// A metric and what is known about it.
 #[derive(Debug, Default)]
 struct Family {
     kind: Option<String>,
@@ -17,10 +17,10 @@ struct Family {
     samples: usize,
 }
 
-/// Every sample by its name and labels, if the text is right in every way.
+/// Every sample by its name and labels, if the text is entirely correct.
 ///
 /// # Errors
-/// The first thing that is wrong, and where.
+/// The first problem, and its place.
 pub fn samples(text: &str, format: Format) -> Result<BTreeMap<String, f64>, String> {
     let body = match format {
         Format::OpenMetrics => text.strip_suffix("# EOF\n").ok_or("it does not end in # EOF")?,
@@ -93,12 +93,12 @@ pub fn samples(text: &str, format: Format) -> Result<BTreeMap<String, f64>, Stri
     Ok(samples)
 }
 
-/// What `promtool check metrics` says of a text; none where it is not installed.
+/// The verdict of `promtool check metrics` on a text. `None`: promtool is not installed.
 pub fn promtool(text: &str) -> Option<Result<(), String>> {
     let mut command = Command::new("promtool");
     command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().ok()?;
-    // It says what is wrong also when it stops reading early.
+    // promtool reports problems even if it stops reading early.
     let _ = child.stdin.take()?.write_all(text.as_bytes());
     let ended = child.wait_with_output().ok()?;
     let said = [ended.stdout, ended.stderr].concat();
@@ -112,7 +112,7 @@ fn is_kind(kind: &str, format: Format) -> bool {
     }
 }
 
-/// Whether a sample is called like samples of its metric.
+/// Whether a sample's name fits its metric.
 fn is_called(sample: &str, name: &str, kind: &str, format: Format) -> bool {
     let ending = sample.strip_prefix(name);
     match (format, kind) {
@@ -123,7 +123,7 @@ fn is_called(sample: &str, name: &str, kind: &str, format: Format) -> bool {
     }
 }
 
-/// Whether every bucket counts those before it, and the last one all.
+/// Whether each bucket counts all before it, and the last bucket counts all.
 fn is_histogram(name: &str, samples: &BTreeMap<String, f64>) -> bool {
     let bound = |key: &str| {
         let bound = key.strip_prefix(name)?.strip_prefix("_bucket{le=\"")?.strip_suffix("\"}")?;
@@ -141,7 +141,7 @@ fn is_name(text: &str) -> bool {
     text.starts_with(letter) && text.chars().all(|c| letter(c) || c.is_ascii_digit())
 }
 
-/// Name, labels and value of a line.
+/// The name, labels and value of a line.
 fn sample(line: &str) -> Option<(&str, BTreeSet<String>, &str)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);

@@ -1,18 +1,18 @@
-//! System calls that a service never makes and that attackers like. They fail with EPERM, and nothing is killed: what was
-//! forgotten here shows as an error with a name, and not as a service that is gone.
+//! System calls that a service never makes and that attackers like. They fail with EPERM and do not
+//! kill the process: if we forgot a call, it shows as a named error, and the service stays up.
 
 use std::{collections::BTreeMap, env::consts::ARCH};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch, apply_filter};
 
-/// On x86-64 each call has a second number, for programs with short pointers.
+/// On x86-64 each call has a second number, for programs with 32-bit pointers.
 const X32_BIT: i64 = 0x4000_0000;
 
-/// How many they are.
+/// Number of denied calls.
 const DENIED_CALLS: usize = 50;
 
 const DENIED: [i64; DENIED_CALLS] = [
-    // Running programs: we run none.
+    // Running programs: a service runs none.
     libc::SYS_execve,
     libc::SYS_execveat,
     // Other processes' memory and files.
@@ -69,7 +69,7 @@ const DENIED: [i64; DENIED_CALLS] = [
     libc::SYS_lookup_dcookie,
 ];
 
-/// Closes it; what holds, or what is lacking.
+/// Installs the filter. Returns what it restricts, or what is lacking.
 pub(super) fn hold() -> Result<String, String> {
     let arch: TargetArch = ARCH.try_into().map_err(|_| format!("no filter for {ARCH}"))?;
     let second = |call: &i64| (arch == TargetArch::x86_64).then_some(call | X32_BIT);

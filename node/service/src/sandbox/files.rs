@@ -1,4 +1,5 @@
-//! Files by Landlock, which needs no privilege. What is not named cannot be opened, whoever the service runs as.
+//! File restrictions by Landlock, which needs no privilege. A path that is not named cannot be
+//! opened, whatever user the service runs as.
 
 use std::{
     env,
@@ -13,10 +14,10 @@ use landlock::{
 use super::Sandbox;
 use crate::state::make_private_folder;
 
-/// The rights that are held; an older kernel knows fewer of them, which is said.
+/// The rights that are restricted. An older kernel knows fewer of them, and the log says so.
 const KNOWN: ABI = ABI::V5;
-/// What the C library, TLS and the allocator read: names and where they are resolved, certificates, time zones, libraries
-/// loaded late, how many cores there are.
+/// What the C library, TLS and the allocator read: names and resolver settings, certificates, time
+/// zones, libraries loaded late, the number of cores.
 const SYSTEM: [&str; 16] = [
     "/etc",
     "/usr",
@@ -35,13 +36,13 @@ const SYSTEM: [&str; 16] = [
     "/nix/store",
     "/gnu/store",
 ];
-/// Variables that name further ones.
+/// Environment variables that name further paths to read.
 const VARIABLES: [&str; 3] = ["SSL_CERT_FILE", "SSL_CERT_DIR", "CREDENTIALS_DIRECTORY"];
 
-/// Closes it; what holds, or what is lacking.
+/// Closes the file sandbox. Returns what it restricts, or what is lacking.
 pub(super) fn hold(sandbox: &Sandbox) -> Result<String, String> {
     for folder in &sandbox.writes {
-        // One that cannot be made is said by whoever wants to write there.
+        // If a folder cannot be made, the code that writes there reports it.
         let _ = make_private_folder(folder);
     }
     match restrict(sandbox) {
@@ -65,7 +66,7 @@ fn restrict(sandbox: &Sandbox) -> Result<RulesetStatus, RulesetError> {
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = all & !(AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
     let variables = VARIABLES.iter().filter_map(env::var_os).map(PathBuf::from);
-    // Without it a panic has no names in its backtrace.
+    // Without the program file a panic has no names in its backtrace.
     let program = env::current_exe().ok();
     let system = SYSTEM.iter().map(PathBuf::from).chain(variables).chain(program);
     let reads: Vec<PathBuf> = system.chain(sandbox.reads.iter().map(|path| named(path))).collect();
@@ -78,7 +79,7 @@ fn restrict(sandbox: &Sandbox) -> Result<RulesetStatus, RulesetError> {
     Ok(created.restrict_self()?.ruleset)
 }
 
-/// No folder is this one.
+/// An empty path means the current folder.
 fn named(path: &Path) -> PathBuf {
     if path.as_os_str().is_empty() { PathBuf::from(".") } else { path.to_owned() }
 }

@@ -1,4 +1,4 @@
-//! A table of a made-up service, for the tests of everything that is made of tables.
+//! The table of a made-up service, for tests of everything that is built from tables.
 
 use super::*;
 

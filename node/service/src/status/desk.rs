@@ -1,4 +1,4 @@
-//! Who looks how a service is: once a second at most, however many ask.
+//! Caches the status: at most one look a second, however many clients ask.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,11 @@ use tokio::{sync::Mutex, time::Instant};
 use super::Status;
 use crate::admin::Vitals;
 
-/// What was seen is told again for so long.
+/// How long a status is reused.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// What was seen last, and when. A look goes through all contents, so that whoever asks a lot must not cause many.
+/// The last status, and its time. A look goes through all contents, so a client that asks often
+/// must not cause many looks.
 pub(crate) struct Desk {
     vitals: Arc<dyn Vitals>,
     seen: Mutex<Option<(Instant, Arc<Status>)>>,
@@ -21,12 +22,12 @@ impl Desk {
         Desk { vitals, seen: Mutex::new(None) }
     }
 
-    /// Who answers probes and scrapes.
+    /// The source of probes and metrics.
     pub(crate) fn vitals(&self) -> &dyn Vitals {
         &*self.vitals
     }
 
-    /// How it is, a second ago at most.
+    /// The status, at most a second old.
     pub(crate) async fn status(&self) -> Arc<Status> {
         let mut seen = self.seen.lock().await;
         if let Some((at, status)) = &*seen
@@ -53,7 +54,7 @@ mod tests {
         reloaded::Reloaded,
     };
 
-    /// Counts how often it is looked at.
+    /// Counts how often its status is taken.
     #[derive(Default)]
     struct Counting(AtomicU64);
 
@@ -85,7 +86,7 @@ mod tests {
             assert!(desk.status().await.live);
         }
         let looks = counting.0.load(Relaxed);
-        // Each would have to take a second for all of them to look.
+        // All clients would look only if each look took a second.
         assert!((1..ASKED).contains(&looks), "{looks} looks");
     }
 }

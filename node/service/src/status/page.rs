@@ -1,10 +1,12 @@
-//! The status as a page: plain HTML that a server without scripts makes, readable on a phone and by a screen reader.
+//! The status as a page: plain HTML without scripts, made by the server, readable on a phone and by
+//! a screen reader.
 //!
-//! Invariant: whatever is put into the page is escaped by the template (maud), and made [`printable`], so that a name can neither be markup nor
-//! reorder the text around it. The page loads nothing and runs nothing: [`CONTENT_SECURITY_POLICY`] has browsers hold it to that.
+//! Invariant: the template (maud) escapes everything put into the page, and names are made
+//! [`printable`], so a name can neither be markup nor reorder the text around it. The page loads
+//! nothing and runs nothing; [`CONTENT_SECURITY_POLICY`] makes browsers enforce that.
 //!
-//! It renews itself only if it is asked to (`?refresh=10`): a page that reloads takes the place away from whoever reads it, listens to it or
-//! selects in it.
+//! The page reloads itself only on request (`?refresh=10`): a reload disturbs users who read it,
+//! listen to it or select text in it.
 
 mod parts;
 mod sections;
@@ -24,14 +26,14 @@ use super::Status;
 use crate::quantity::{Bytes, Span};
 
 const STYLE: &str = include_str!("page.css");
-/// Seconds between two looks, for those who want that.
+/// The refresh interval that the page offers, in seconds.
 const REFRESH_OFFERED: u64 = 10;
-/// Who asks for less gets this.
+/// The shortest refresh interval, in seconds.
 const REFRESH_SECONDS_MIN: u64 = 2;
-/// Who asks for more gets this.
+/// The longest refresh interval, in seconds.
 const REFRESH_SECONDS_MAX: u64 = 3_600;
 
-/// Nothing may be loaded, run, sent or framed; of styles there is one, which is known by its hash.
+/// Nothing may be loaded, run, sent or framed. The only style is known by its hash.
 pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -39,7 +41,7 @@ pub(crate) static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The whole page. `query` is what stands behind the question mark.
+/// The whole page. `query` is the part of the URL after the question mark.
 pub(crate) fn page(status: &Status, query: Option<&str>) -> String {
     let refresh = query.and_then(refresh_seconds);
     let state = state(status);
@@ -71,7 +73,7 @@ fn refresh_seconds(query: &str) -> Option<u64> {
     Some(seconds.clamp(REFRESH_SECONDS_MIN, REFRESH_SECONDS_MAX))
 }
 
-/// A word, and the class of its colour.
+/// A word for the state, and the class of its colour.
 fn state(status: &Status) -> (&'static str, &'static str) {
     match (status.live, status.ready) {
         (false, _) => ("hangs", "bad"),
@@ -100,7 +102,7 @@ fn header(status: &Status, (word, class): (&str, &str)) -> Markup {
     }
 }
 
-/// What is looked at first.
+/// The most important values.
 fn tiles(status: &Status) -> Markup {
     html! {
         section.tiles aria-label="At a glance" {

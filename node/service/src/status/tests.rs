@@ -1,8 +1,8 @@
-//! What the page and the JSON say, and what no name can make of them.
+//! Tests of the page and the JSON, and that no name can break them.
 
 use super::*;
 
-/// Names that would be markup, links, other text or other rows.
+/// Names that try to be markup, links, other text or other rows.
 const HOSTILE: [&str; 6] = [
     "<script>alert(1)</script>",
     "\"><img src=x onerror=alert(1)>",

@@ -1,4 +1,5 @@
-//! What strangers say of where peers are: it costs nobody else a connection too many, and the user's own words stand.
+//! False addresses told by strangers: they cost a third party few connections, and do not displace
+//! addresses the user named.
 
 use std::{
     io::{Read, Write},
@@ -30,7 +31,7 @@ use crate::{
     },
 };
 
-/// Links with `node` from `ip` and tells of peers. Returns when all of it was heard.
+/// Links with `node` from `ip` and tells it of peers. Returns when `node` has heard all of it.
 async fn gossip(ip: &str, node: &Node, content: ContentId, records: Vec<PeerRecord>) {
     let raw = Raw::connect(ip, node, &[EXCHANGE]).await;
     let mut stream = raw.open(EXCHANGE).await;
@@ -42,11 +43,11 @@ async fn gossip(ip: &str, node: &Node, content: ContentId, records: Vec<PeerReco
         let said = Some(Said::Peers(Peers { peers: chunk.to_vec() }));
         write_frame(&mut stream, &Frame { said }).await.unwrap();
     }
-    // The link ends when this is heard, and it is heard after everything before it.
+    // The node ends the link when it reads this goodbye, after everything sent before.
     write_frame(&mut stream, &Frame { said: Some(Said::Goodbye(3)) }).await.unwrap();
     stream.flush().await.unwrap();
     let mut rest = Vec::new();
-    // However it ends: what counts is that it has ended.
+    // How the stream ends does not matter.
     let _ = patiently("the end of the link", stream.read_to_end(&mut rest)).await;
     raw.network.shutdown().await;
 }
@@ -56,7 +57,7 @@ fn record(peer: &[u8], at: SocketAddr) -> PeerRecord {
     PeerRecord { peer: peer.to_vec(), ip: at.ip().octets().to_vec(), tcp_port: at.port().into(), udp_port: 0 }
 }
 
-/// A server of something else, which answers as HTTPS would, and counts.
+/// A server of another protocol. It answers as an HTTPS server would, and counts connections.
 pub(super) struct Victim {
     pub(super) address: SocketAddr,
     hits: Arc<AtomicUsize>,
@@ -74,7 +75,7 @@ impl Victim {
                 count.fetch_add(1, Ordering::SeqCst);
                 tell.notify_one();
                 let mut heard = [0; 64];
-                // Whether it hears or is heard is no matter.
+                // Whether reading or writing succeeds does not matter.
                 let _ = connection.read(&mut heard);
                 let _ = connection.write_all(&[0x15, 3, 3, 0, 2, 2, 40]);
             }
@@ -101,7 +102,7 @@ async fn a_frame_of_lies_about_the_seeder_does_not_keep_it_from_being_found_agai
     wish.exchange_peers = true;
     let mut download = leecher.fetch(wish).await.unwrap();
     until(&download, "the first bytes", |progress| progress.bytes_have > 0).await;
-    // Its own name at eight false ports, and thousands of names that nobody has.
+    // The seeder's own name at eight false ports, and two thousand names that no peer has.
     let name = address.peer().unwrap().to_bytes();
     let elsewhere = |port: u16| record(&name, SocketAddr::from(([127, 91, 9, 1], port)));
     let nobody = |number: u16| {
@@ -141,7 +142,8 @@ async fn one_address_under_256_names_is_knocked_at_twice_and_no_more() {
         gossip(&from, &leecher, manifest.content(), records).await;
     }
     patiently("somebody to be tried", victim.hit.notified()).await;
-    // Long enough for hundreds, were they not counted: candidates are tried again after half a second, one, two.
+    // Long enough for hundreds of connections without the limit: candidates are tried again after
+    // 0.5, 1 and 2 s.
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert!((1..=HEARSAY_PER_ADDRESS_MAX).contains(&victim.hits()), "{} connections", victim.hits());
     download.stop().await;

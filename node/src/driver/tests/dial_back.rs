@@ -1,4 +1,4 @@
-//! A directory looks whether those it tells of can be reached.
+//! A directory checks whether the peers it tells of can be reached.
 
 use std::{
     net::{Ipv4Addr, TcpListener},
@@ -12,7 +12,7 @@ fn says(tcp_port: u16) -> Question {
     Question { content: vec![7; 32], wanted: 50, tcp_port: tcp_port.into(), ..Question::default() }
 }
 
-/// A port where nobody takes connections.
+/// A port on which nothing listens.
 fn closed_port(ip: Ipv4Addr) -> u16 {
     let socket = TcpListener::bind((ip, 0)).unwrap();
     socket.local_addr().unwrap().port()
@@ -48,7 +48,8 @@ async fn who_takes_no_connections_is_told_of_only_where_hardly_anybody_else_is()
     let told = ports(newcomer.ask(&Question { tcp_port: 0, ..says(0) }).await);
     assert_eq!(told.len(), 5, "{told:?}");
     assert!(!told.contains(&closed.into()), "{told:?}");
-    // Whom we cannot reach either, in the same network, may sit behind the same wall, and reach it there.
+    // A peer in the same network that we cannot reach either may sit behind the same wall, and may
+    // reach the other one there.
     let wall = Ipv4Addr::new(127, 98, 6, 9);
     let mut neighbour = Client::connect(&wall.to_string(), &tracker).await;
     let announced = says(closed_port(wall));
@@ -56,7 +57,7 @@ async fn who_takes_no_connections_is_told_of_only_where_hardly_anybody_else_is()
     directory_is("a look at the neighbour", &directory, |stats| stats.unreached == 2).await;
     assert!(ports(neighbour.ask(&announced).await).contains(&closed.into()));
     neighbour.ask(&Question { leaving: true, ..announced }).await;
-    // Where hardly anybody else is it may be worth a try.
+    // Where there are hardly any other members, the peer may be worth a try.
     for (client, port) in clients.iter_mut().take(3) {
         client.ask(&Question { leaving: true, ..says(*port) }).await;
     }

@@ -1,4 +1,5 @@
-//! Directories that do not hold what they are asked about: found through, left, lied to, and lost.
+//! Directories without the content: peers find each other through them, leave, lie to them, and
+//! lose them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,7 +39,8 @@ pub(super) async fn tracker(network: u8, directory: DirectoryConfig) -> (Node, D
     (node, directory)
 }
 
-/// Waits until a directory says so of itself. It tells nobody when it changes.
+/// Waits until a directory's statistics satisfy `is`. Polls, because the directory announces no
+/// changes.
 pub(super) async fn directory_is(
     what: &str,
     directory: &Directory,
@@ -148,7 +150,7 @@ async fn a_seeder_of_more_contents_than_may_wait_tells_its_tracker_of_all_of_the
     tracker.shutdown(Duration::ZERO).await;
 }
 
-/// A client made of the wire's own parts, which can say what an honest one would not.
+/// A client made of the wire's own parts, which can send what an honest client would not.
 pub(super) struct Client {
     network: Network,
     stream: Wire,
@@ -177,7 +179,7 @@ fn question(content: u8, wanted: u32) -> Question {
     Question { content: vec![content; 32], wanted, tcp_port: 4001, ..Question::default() }
 }
 
-/// 127.N.0.0/16 is AS N, for some.
+/// An atlas in which 127.N.0.0/16 is AS N, for N = 83 and 84.
 fn atlas() -> Arc<Atlas> {
     let mut builder = AtlasBuilder::new(7);
     for asn in [83, 84] {
@@ -190,7 +192,7 @@ fn atlas() -> Arc<Atlas> {
 async fn a_client_that_claims_another_address_as_or_role_gains_nothing() {
     let (tracker, directory) = tracker(83, open()).await;
     directory.set_atlas(atlas());
-    // What nobody asks for: an address, an AS, the flag of an origin, in fields that a later version might have.
+    // Unknown fields that a later version might have: an address, an AS, the flag of an origin.
     let mut liar = Client::connect("127.84.5.1", &tracker).await;
     let mut bytes = prost::Message::encode_to_vec(&question(1, 50));
     for tag in 8..16u8 {
@@ -203,7 +205,8 @@ async fn a_client_that_claims_another_address_as_or_role_gains_nothing() {
     liar.stream.flush().await.unwrap();
     let told = liar.reply().await;
     assert_eq!((told.observed, told.members_in_as, told.refused), (vec![127, 84, 5, 1], 1, false));
-    // Its port of another service is not passed on; one that is its own is, at the address it was seen at.
+    // A port of another service is not passed on. A port that may be the client's is, with the
+    // address at which it was seen.
     let mut victim = Client::connect("127.83.0.7", &tracker).await;
     let found = victim.ask(&question(1, 50)).await;
     assert_eq!((found.members, found.members_in_as), (2, 1), "the liar is in AS 84: {found:?}");
@@ -278,7 +281,7 @@ async fn a_newer_atlas_is_offered_to_those_who_want_to_hear_of_it() {
     tracker.shutdown(Duration::ZERO).await;
 }
 
-/// The versions that a node heard of, in the order in which they are judged, once there are so many.
+/// The versions offered to a node, in the order of judgement, once there are `count`.
 async fn versions(node: &Node, count: usize) -> Vec<u64> {
     let mut offers = node.atlas_offers();
     let heard = offers.wait_for(|offers| offers.in_order().len() >= count);
@@ -319,7 +322,7 @@ async fn a_victim_behind_a_directory_that_the_user_typed_in_either_way_is_dialle
     let (tracker, directory) = tracker(95, open()).await;
     let content = ContentId([95; 32]);
     for (number, as_directory) in [(1u8, false), (2, true)] {
-        // One address under six names, each announced from there.
+        // One address under six names, each announced from that address.
         let victim = Victim::start([127, 96, number, 1]);
         let before = directory.stats();
         let at = victim.address.ip().to_string();
@@ -330,7 +333,7 @@ async fn a_victim_behind_a_directory_that_the_user_typed_in_either_way_is_dialle
             name.ask(&Question { content: vec![95; 32], tcp_port: port, ..Question::default() }).await;
             names.push(name);
         }
-        // The tracker looks by itself, whatever the names, a few times.
+        // The tracker itself dials the address a few times, however many names there are.
         let looked = before.reached + u64::from(DIALS_BACK_MAX);
         directory_is("the tracker's own dials", &directory, |stats| stats.reached == looked).await;
         let by_the_tracker = victim.hits();
@@ -343,7 +346,7 @@ async fn a_victim_behind_a_directory_that_the_user_typed_in_either_way_is_dialle
         }
         let download = node.fetch(wish).await.unwrap();
         patiently("somebody to be tried", victim.hit.notified()).await;
-        // All that are tried at all are tried in the first moments.
+        // All names that are tried at all are tried in the first moments.
         tokio::time::sleep(Duration::from_secs(4)).await;
         let few = HEARSAY_PER_ADDRESS_MAX + 1..=TOLD_PER_ADDRESS_MAX;
         let hits = victim.hits() - by_the_tracker;

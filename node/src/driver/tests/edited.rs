@@ -1,4 +1,4 @@
-//! A user who edits a finished file while it is given to others: it is his.
+//! A user edits a finished file while it is served: the file is the user's, and is kept.
 
 use std::{fs, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A node whose loop failed says so to everybody who asks, and keeps nobody waiting.
+//! A node whose loop failed tells every caller so, and lets none wait.
 
 use std::{
     sync::mpsc,
@@ -32,7 +32,8 @@ async fn whoever_uses_a_node_whose_loop_failed_hears_of_it_and_waits_for_nothing
     patiently("the end", node.shutdown(Duration::from_secs(30))).await;
 }
 
-/// Has every disk thread wait until these are dropped, as a disk does that does not answer.
+/// Blocks every disk thread until the returned senders are dropped, like a disk that does not
+/// answer.
 async fn hang_disks(node: &super::Node) -> Vec<mpsc::SyncSender<()>> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
     let mut hung = Vec::new();
@@ -64,7 +65,7 @@ async fn a_disk_that_does_not_answer_does_not_keep_a_node_from_ending() {
     let hung = hang_disks(&node).await;
     let began = Instant::now();
     patiently("an end", node.shutdown_within(Duration::ZERO, Duration::from_millis(500))).await;
-    // Half a second for the disk, then five for what waits for it, and for its threads.
+    // Half a second for the disk, then five seconds for what waits for it, and for its threads.
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     drop(hung);
 }

@@ -1,4 +1,4 @@
-//! What an origin tells its publisher: who takes what, in numbers.
+//! What an origin reports to its publisher: who takes what, in numbers.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 
 const FILM_BYTES: u64 = (2 << 20) + 7;
 
-/// Asks again and again until what is told is as it should be.
+/// Asks for the report until it satisfies `is`.
 async fn until(node: &Node, max: usize, is: impl Fn(&Givings) -> bool) -> Givings {
     patiently("what was given is told", async {
         loop {
@@ -37,7 +37,7 @@ async fn takers_and_those_who_became_complete_count_once_for_the_content_they_to
     let folder = tempfile::tempdir().unwrap();
     let taker = node(103, 2).await;
     for _ in 0..2 {
-        // The second time all is there already, and the same peer comes again.
+        // The second time everything is there already, and the same peer comes again.
         let begin = Fetch {
             seed: SeedGoal::Forever,
             ..fetch(Source::Manifest(film.clone()), folder.path(), source.addresses())

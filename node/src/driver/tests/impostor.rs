@@ -1,4 +1,4 @@
-//! A peer made of the wire's own parts, which tells one lie and is correct in everything else.
+//! A peer made of the wire's own parts. It tells one lie, and is correct in everything else.
 
 use std::{io, sync::Arc};
 
@@ -26,49 +26,49 @@ use crate::{
 /// The secret key of a publisher.
 pub(super) const PUBLISHER_SEED: [u8; 32] = [42; 32];
 
-/// What a version might speak that has nothing in common with ours.
+/// Protocols of a version that has none in common with ours.
 const OTHER_PROTOCOLS: [&str; 4] =
     ["/nearcast/exchange/2", "/nearcast/data/2", "/nearcast/manifest/2", "/nearcast/directory/2"];
 
-/// What it lies about.
+/// What the impostor lies about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lie {
     /// One bit of every run is flipped.
     Data,
-    /// It takes requests and never answers.
+    /// The peer takes requests and never answers.
     Silence,
-    /// Half a run comes, then the stream ends.
+    /// The peer sends half a run, then ends the stream.
     HalfARun,
     /// The header promises four gigabytes.
     Length,
-    /// The header names a run the content does not have.
+    /// The header names a run that the content does not have.
     Run,
-    /// Its have-map is of another size.
+    /// The peer's have-map has another size.
     HaveMap,
-    /// Its hello is about another content.
+    /// The peer's hello is about another content.
     Content,
-    /// Its manifest is another content's.
+    /// The peer's manifest is that of another content.
     Manifest,
-    /// It promises an info dictionary of four gigabytes.
+    /// The peer promises an info dictionary of four gigabytes.
     ManifestLength,
-    /// It answers no hello, and offers a link of its own instead, with a have-map of another size.
+    /// The peer answers no hello, and offers a link of its own with a have-map of another size.
     OfferedHaveMap,
-    /// The signature that comes with its manifest is somebody else's.
+    /// The signature that comes with the manifest is another publisher's.
     Signature,
-    /// Its control stream carries a frame that is too long.
+    /// The control stream carries a frame that is too long.
     Frame,
-    /// It is no origin and refuses every request with "elsewhere".
+    /// The peer is no origin, and refuses every request with "elsewhere".
     Elsewhere,
-    /// It answers every request with another run, and is no origin.
+    /// The peer answers every request with another run, and is no origin.
     Another,
-    /// It sends runs that nobody asked for.
+    /// The peer sends runs that were not requested.
     Unasked,
-    /// Its manifest comes byte by byte.
+    /// The manifest comes byte by byte.
     ManifestDrip,
-    /// No lie: it is of a later version, whose hello and frames have fields, and whose frames have kinds, that there are not
-    /// yet.
+    /// No lie: the peer has a later version. Its hello and frames have unknown fields, and some
+    /// frames are of unknown kinds.
     LaterFields,
-    /// No lie: it is of a version that speaks other protocols only.
+    /// No lie: the peer has a version that speaks other protocols only.
     OtherProtocols,
 }
 
@@ -88,7 +88,8 @@ pub(super) struct Impostor {
 impl Impostor {
     pub(super) async fn start(ip: &str, lie: Lie, manifest: Arc<Manifest>, data: Data) -> Impostor {
         let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
-        // Of two links opened at once the one of the smaller id stands: let it be this one's, nearly always.
+        // Of two links opened at once, the link of the smaller id stands: with this key that is
+        // nearly always the impostor's.
         let keys = (0..64).map(|_| Keypair::generate_ed25519());
         let key = keys.min_by_key(|key| key.public().to_peer_id()).expect("one of 64");
         let config = NetworkConfig::new(key, listen);
@@ -103,7 +104,7 @@ impl Impostor {
         tokio::spawn(async move {
             while let Some(stream) = inbound.recv().await {
                 let (actor, own) = (actor.clone(), own.clone());
-                // What the victim cuts off ends here.
+                // An error here means that the victim cut the stream off.
                 tokio::spawn(async move { drop(actor.act(&own, stream).await) });
             }
         });
@@ -115,7 +116,7 @@ impl Impostor {
         Address(listen.with(Protocol::P2p(self.network.local_peer())))
     }
 
-    /// How often it has lied.
+    /// How often the impostor has lied.
     pub(super) fn told(&self) -> u32 {
         *self.script.told.borrow()
     }
@@ -125,7 +126,7 @@ impl Impostor {
         self.has_lied_often(1).await;
     }
 
-    /// Waits until it has lied so often.
+    /// Waits until the impostor has lied `times` times.
     pub(super) async fn has_lied_often(&self, times: u32) {
         self.script.told.subscribe().wait_for(|&told| told >= times).await.expect("the sender is ours");
     }
@@ -187,13 +188,13 @@ impl Script {
         }
         write_frame(&mut stream, &Frame { said: Some(Said::Unchoke(true)) }).await?;
         stream.flush().await?;
-        // Listens until the victim has had enough.
+        // Reads until the victim ends the stream.
         let mut heard = [0; 1_024];
         while stream.read(&mut heard).await? > 0 {}
         Ok(())
     }
 
-    /// Leaves a hello unanswered, and says a bad one on another stream.
+    /// Leaves the victim's hello unanswered, and sends a bad hello on another stream.
     async fn offer(
         &self,
         unanswered: crate::exchange::Wire,

@@ -1,4 +1,4 @@
-//! Whatever a peer lies about, the download ends with the right bytes, from somebody else.
+//! Whatever a peer lies about, the download ends with the right bytes from another source.
 
 use nearcast_core::magnet::Magnet;
 
@@ -15,7 +15,8 @@ use crate::{
 
 const RUN_BYTES: u64 = 256 << 10;
 
-/// Downloads from a liar and an honest origin, which has nothing to give before the first lie is told.
+/// Downloads from a liar and an honest origin. The origin has nothing to give before the first lie
+/// is told.
 async fn download_beside(lie: Lie, network: u8, by_magnet: bool) -> Summary {
     let (manifest, data) = testing::content(1 << 20, &[6 << 20, 3]);
     let (_, copy) = testing::content(1 << 20, &[6 << 20, 3]);
@@ -53,7 +54,7 @@ async fn download_beside(lie: Lie, network: u8, by_magnet: bool) -> Summary {
 async fn who_sends_a_corrupt_run_is_banned_and_the_rest_comes_from_the_origin() {
     let summary = download_beside(Lie::Data, 61, false).await;
     assert_eq!(summary.banned, 1);
-    // What was in flight when the first one was found out comes on top, no more.
+    // Only what was in flight when the first false run was found comes on top.
     assert!((1..=8 * RUN_BYTES).contains(&summary.wasted), "{} bytes wasted", summary.wasted);
 }
 
@@ -68,7 +69,7 @@ async fn who_never_answers_holds_nothing_up() {
 async fn who_ends_in_the_middle_of_a_run_holds_nothing_up() {
     let summary = download_beside(Lie::HalfARun, 63, false).await;
     assert_eq!(summary.banned, 0);
-    // Half a run each time, and it comes again a few times at most before the origin has something to give.
+    // Half a run each time, and only a few times before the origin has something to give.
     assert!((1..=8 * RUN_BYTES / 2).contains(&summary.wasted), "{} bytes wasted", summary.wasted);
 }
 
@@ -140,7 +141,7 @@ async fn an_offered_link_that_is_bad_frees_the_place_of_the_one_it_took_over() {
     let (victim, target) = (node(71, 3).await, tempfile::tempdir().unwrap());
     let source = Source::Manifest(manifest);
     let _download = victim.fetch(fetch(source, target.path(), vec![liar.address()])).await.unwrap();
-    // A dial that never ends is never made again.
+    // The victim dials again only after a dial has ended.
     patiently("another try", liar.has_lied_often(3)).await;
     victim.shutdown(std::time::Duration::ZERO).await;
     liar.shutdown().await;

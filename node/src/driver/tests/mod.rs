@@ -27,7 +27,7 @@ use crate::{
     store::testing::Data,
 };
 
-/// Far beyond what anything here takes; a test that hangs fails instead.
+/// Far longer than any step here takes. A test that hangs fails instead.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -51,7 +51,8 @@ async fn node(network: u8, host: u8) -> Node {
     Node::start(config(network, host)).await.unwrap()
 }
 
-/// A node of the operator's that serves these contents; the folder goes with the test.
+/// Starts an origin that serves these contents from the returned folder, which lives as long as the
+/// test.
 async fn origin(config: NodeConfig, contents: &[(Arc<Manifest>, &Data)]) -> (Node, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let node = Node::start(NodeConfig { origin: true, ..config }).await.unwrap();
@@ -84,7 +85,7 @@ fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch
     }
 }
 
-/// Waits until a download says so about itself.
+/// Waits until a download's progress satisfies `is`.
 async fn until(download: &Download, what: &str, mut is: impl FnMut(&Progress) -> bool) -> Progress {
     let mut progress = download.progress();
     patiently(what, progress.wait_for(|progress| is(progress))).await.unwrap().clone()

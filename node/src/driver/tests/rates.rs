@@ -1,4 +1,4 @@
-//! How fast things go: limits hold, and control is heard while data saturates.
+//! Rates: limits hold, and control messages arrive while data saturates the link.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use nearcast_core::magnet::Magnet;
 use super::{config, fetch, node, origin, patiently, until};
 use crate::{config::NodeConfig, handle::Source, store::testing};
 
-/// Downloads 3 s worth of data in small runs; bytes a second.
+/// Downloads 3 s worth of data in small runs. Returns the rate in bytes a second.
 async fn measured(network: u8, rate: u64, up: Option<u64>, down: Option<u64>) -> f64 {
     let (manifest, data) = testing::content(64 << 10, &[3 * rate]);
     let serving = NodeConfig { up, ..config(network, 1) };
@@ -32,7 +32,7 @@ async fn measured(network: u8, rate: u64, up: Option<u64>, down: Option<u64>) ->
 async fn an_upload_limit_holds_and_is_used() {
     let rate = 4_000_000;
     let share = measured(72, rate, Some(rate), None).await / rate as f64;
-    // A loaded machine may be slower; nothing may be faster.
+    // A loaded machine may be slower than the limit; no machine may be faster.
     assert!((0.9..1.02).contains(&share), "{share:.3} of the limit");
 }
 

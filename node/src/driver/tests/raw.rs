@@ -1,4 +1,5 @@
-//! Somebody made of the wire's own parts, connected to a node: it can say what an honest one would not.
+//! A peer made of the wire's own parts and connected to a node: it can send what an honest peer
+//! would not.
 
 use libp2p::{PeerId, StreamProtocol, identity::Keypair, swarm::ConnectionId};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
@@ -10,7 +11,7 @@ use crate::{
     net::{NetEvent, Network, NetworkConfig},
 };
 
-/// A connection, without anything said on it.
+/// A connection on which nothing has been sent.
 pub(super) struct Raw {
     pub(super) network: Network,
     peer: PeerId,
@@ -18,7 +19,7 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// Connects from an address of its own; whatever else happens to it is not looked at.
+    /// Connects from an address of its own, and ignores all later events of the connection.
     pub(super) async fn connect(ip: &str, to: &Node, protocols: &[StreamProtocol]) -> Raw {
         let listen = vec![format!("/ip4/{ip}/tcp/0").parse().unwrap()];
         let config = NetworkConfig::new(Keypair::generate_ed25519(), listen);
@@ -42,7 +43,7 @@ impl Raw {
         self.network.open(self.peer, self.connection, protocol).await.unwrap().compat()
     }
 
-    /// Whether the other side speaks a protocol.
+    /// Whether the node speaks a protocol.
     pub(super) async fn speaks(&self, protocol: StreamProtocol) -> bool {
         self.network.open(self.peer, self.connection, protocol).await.is_ok()
     }

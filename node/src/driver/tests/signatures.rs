@@ -1,4 +1,4 @@
-//! Who published it: demanded, asked of several peers, and refused when nobody has it.
+//! Demanded signatures: asked of several peers, and an error when no peer has one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,7 +59,7 @@ async fn without_the_demanded_signature_nothing_is_downloaded() {
     let error = patiently("the end", download.finished()).await.unwrap_err();
     assert!(matches!(error, DownloadError::Unsigned(_)), "{error}");
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0, "nothing is left");
-    // A manifest at hand needs nobody to be asked.
+    // With a manifest at hand no peer needs to be asked.
     let at_hand = Fetch { source: Source::Manifest(manifest.clone()), ..wish.clone() };
     let error = victim.fetch(at_hand).await.err().unwrap();
     assert!(matches!(error, DownloadError::Unsigned(_)), "{error}");

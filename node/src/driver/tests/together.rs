@@ -8,14 +8,14 @@ use crate::{
     store::testing,
 };
 
-/// Each content is a link of its own, and so a chance that both sides open it at the same moment.
+/// Each content has a link of its own, and so a chance that both sides open it at the same moment.
 const CONTENTS: u64 = 8;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_that_dial_each_other_at_the_same_moment_complete_over_one_link() {
     let made: Vec<_> = (0..CONTENTS).map(|extra| testing::content(256 << 10, &[(2 << 20) + extra])).collect();
     let shared: Vec<_> = made.iter().map(|(manifest, data)| (manifest.clone(), data)).collect();
-    // Slow enough that passing on pays.
+    // Slow enough that passing runs on pays.
     let slow = crate::config::NodeConfig { up: Some(8 << 20), ..config(71, 1) };
     let (source, _folder) = origin(slow, &shared).await;
     let (left, right) = (node(71, 2).await, node(71, 3).await);

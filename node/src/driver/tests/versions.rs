@@ -1,4 +1,5 @@
-//! Peers of other versions in one swarm: what is not known yet is skipped, and who speaks something else is left alone.
+//! Peers of other versions in one swarm: unknown fields and kinds are skipped, and peers with other
+//! protocols are left alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +26,7 @@ use crate::{
     },
 };
 
-/// A message with its length, and after its own fields others of each type that there is.
+/// A framed message with unknown fields of several wire types after its own fields.
 pub(super) fn later(message: &impl Message) -> Vec<u8> {
     use prost::encoding::{WireType, encode_key, encode_varint};
     let mut bytes = message.encode_to_vec();
@@ -46,7 +47,7 @@ pub(super) fn later(message: &impl Message) -> Vec<u8> {
     framed
 }
 
-/// Downloads from somebody of another version, beside an origin of ours if there is one.
+/// Downloads from a peer of another version. `beside`: an origin of our version that helps.
 async fn download_from(
     kind: Lie,
     network: u8,
@@ -84,7 +85,7 @@ async fn who_speaks_another_version_only_is_left_alone_and_holds_nothing_up() {
     seeder.shutdown(Duration::ZERO).await;
 }
 
-/// Links with unknown fields and kinds in all it says, and takes one run.
+/// Opens a link with unknown fields and kinds in all its messages, and takes one run.
 async fn take_a_run(raw: &Raw, manifest: &Manifest) -> Vec<u8> {
     let content = manifest.content().0.to_vec();
     let mut link = raw.open(EXCHANGE).await;
@@ -120,7 +121,7 @@ async fn a_later_version_is_served_and_so_is_ours_on_the_same_connection() {
     let (manifest, data) = testing::content(256 << 10, &[4 << 20, 3]);
     let (seeder, _folder) = origin(config(109, 1), &[(manifest.clone(), &data)]).await;
     let raw = Raw::connect("127.109.2.1", &seeder, &[EXCHANGE, DATA]).await;
-    // A protocol of a later version is refused, and nothing else is: the connection goes on.
+    // A protocol of a later version is refused, and the connection goes on.
     let later_only = StreamProtocol::new("/nearcast/exchange/2");
     assert!(!raw.speaks(later_only).await, "a protocol that there is not");
     let first: RunIndex = manifest.layout().run_index(0).unwrap();

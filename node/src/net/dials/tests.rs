@@ -1,4 +1,4 @@
-//! Attempts at several addresses, over a transport that does as it is told.
+//! Attempts at several addresses, with results that the test chooses.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn transport(kind: io::ErrorKind) -> DialError {
     DialError::Transport(vec![(Multiaddr::empty(), error)])
 }
 
-/// Begins the next attempt of a dial, if there is one.
+/// Begins the next attempt of a dial. `None`: there is none.
 fn begin(now: Instant, dials: &mut Dials, dial: u64) -> Option<ConnectionId> {
     dials.next(now, dial).map(|options| options.connection_id())
 }
@@ -124,7 +124,7 @@ fn where_tcp_is_refused_quic_is_waited_for_a_second_and_no_longer() {
     assert!(!is_over(&mut dials, now) && is_over(&mut dials, end));
     let reason = dials.end(dial).unwrap().reason();
     assert!(reason.contains("tcp/1: ") && reason.contains("quic-v1: no answer"), "{reason}");
-    // Should it be made after all, it is as good as one that the other side made.
+    // If the connection is made after all, it counts as one that the other side made.
     assert!(matches!(dials.made(quic), Made::Other));
 }
 

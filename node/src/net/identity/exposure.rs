@@ -1,19 +1,21 @@
-//! Who beside its user may read or replace a key file.
+//! Which other users may read or replace a key file.
 //!
-//! Services get their keys in three ways, and each must do: a file of their own (mode 0600), a credential of systemd
-//! (mode 0400 or 0440, owned by root, in a folder of its own), and a secret of a container (mode 0440, owned by root and a
-//! group made for it). PostgreSQL draws the line in the same place.
+//! Services get their keys in three ways, and each must work: a file of their own (mode 0600), a
+//! credential of systemd (mode 0400 or 0440, owned by root, in a folder of its own), and a secret
+//! of a container (mode 0440, owned by root and a group made for it). PostgreSQL draws the line in
+//! the same place.
 
 use std::{fs::Metadata, os::unix::fs::MetadataExt, path::Path};
 
-/// Who may use a key file.
+/// Which users may use a key file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exposure {
-    /// Its owner, and a group only if the owner is root: somebody arranged for that.
+    /// The owner, and a group only if the owner is root: the group was then given access on
+    /// purpose.
     None,
-    /// A group may read it, though its owner is no administrator.
+    /// A group may read the file, though the owner is not root.
     Group,
-    /// Everybody may read it, or more than its owner may write to it.
+    /// Everybody may read the file, or others than the owner may write to it.
     Others,
 }
 
@@ -23,20 +25,20 @@ impl Exposure {
     }
 
     fn of_mode(mode: u32, is_roots: bool) -> Exposure {
-        // Whoever may write to a key may put one of their own there, which is worse than knowing ours.
+        // A user who may write to a key file may replace the key, which is worse than reading it.
         if mode & 0o027 != 0 {
             return Exposure::Others;
         }
         if mode & 0o050 != 0 && !is_roots { Exposure::Group } else { Exposure::None }
     }
 
-    /// What is wrong, and the command that mends it.
+    /// What is wrong, and the command that repairs it.
     pub(crate) fn reason(self, path: &Path) -> String {
         let who = match self {
             Exposure::None | Exposure::Group => "the file's group can read it",
             Exposure::Others => "other users can read or replace it",
         };
-        // Secrets of Kubernetes are readable by everybody unless somebody says otherwise.
+        // Kubernetes secrets are readable by everybody unless configured otherwise.
         format!(
             "{who}; make a new key, or, if nobody has taken this one: chmod 600 {} (defaultMode: 0440 for a secret of \
              Kubernetes, umask=077 for a disk that keeps no permissions)",
@@ -54,7 +56,8 @@ mod tests {
         for (mode, is_roots, expected) in [
             (0o600, false, Exposure::None),
             (0o400, false, Exposure::None),
-            // A credential of systemd: root's, with an access list that shows as the group's bits.
+            // A credential of systemd: owned by root, with an access list that shows as the group's
+            // bits.
             (0o400, true, Exposure::None),
             (0o440, true, Exposure::None),
             // A secret of Kubernetes with fsGroup.

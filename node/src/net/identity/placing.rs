@@ -1,6 +1,7 @@
-//! A new file under a name that must be free, on any file system.
+//! Creates a file under a name that must be free, on any file system.
 //!
-//! Invariant: what is there already is never replaced, not even by two who come at the same moment.
+//! Invariant: an existing file is never replaced, not even if two processes create it at the same
+//! moment.
 
 use std::{
     fs::{self, File},
@@ -16,21 +17,21 @@ use rustix::{
 
 use super::exposure::Exposure;
 
-/// How a file that is whole gets its name, unless somebody has that name already.
+/// How a completely written file gets its name, if that name is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// A second name for it. NFS has this, and not the next.
+    /// A hard link. NFS has links, and lacks the next way.
     Link,
-    /// A rename that replaces nothing. FAT and exFAT have this, and no links.
+    /// A rename that replaces nothing. FAT and exFAT have this, and lack links.
     Rename,
-    /// Written in its place, which others may see half done. Any file system has this.
+    /// Writing the file in place, where others may see it half written. Every file system has this.
     Write,
 }
 
-/// The ways, the best first: the next is taken only where a file system lacks the one before.
+/// The ways, best first. The next way is tried only where the file system lacks the one before.
 pub(super) const WAYS: [Way; 3] = [Way::Link, Way::Rename, Way::Write];
 
-/// Writes a file that only its owner can read. Either the whole of it is there afterwards, or none of it.
+/// Writes a file that only its owner can read. Afterwards either the whole file is there, or none.
 pub(super) fn write_new(path: &Path, bytes: &[u8], ways: &[Way]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
@@ -43,7 +44,7 @@ pub(super) fn write_new(path: &Path, bytes: &[u8], ways: &[Way]) -> io::Result<(
         .and_then(|()| place(&temporary, path, bytes, ways))
         .and_then(|()| sync_folder(&folder));
     match fs::remove_file(&temporary) {
-        // It was renamed, or never made.
+        // The temporary file was renamed, or never made.
         Err(error) if error.kind() == io::ErrorKind::NotFound => placed,
         removed => placed.and(removed),
     }
@@ -67,25 +68,28 @@ fn place(temporary: &Path, path: &Path, bytes: &[u8], ways: &[Way]) -> io::Resul
     Err(lacking)
 }
 
-/// Whether a file system has no such operation. FAT says EPERM, others EOPNOTSUPP, ENOSYS, EINVAL, or EMLINK.
+/// Whether the file system lacks an operation. FAT returns EPERM, others EOPNOTSUPP, ENOSYS,
+/// EINVAL, or EMLINK.
 fn lacks(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     [Errno::PERM, Errno::OPNOTSUPP, Errno::NOSYS, Errno::INVAL, Errno::MLINK].map(Some).contains(&errno)
 }
 
-/// What cannot be written whole is taken away again: it was not there before.
+/// Creates a file that only its owner can read. If it cannot be written completely, it is removed
+/// again.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     let written =
         check_private(&file, path).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
     if written.is_err() {
-        // The first error is the one to tell.
+        // The first error is the one to return.
         let _ = fs::remove_file(path);
     }
     written
 }
 
-/// Before anything secret is in it: some file systems keep no permissions, and show every file to everybody.
+/// Checks the permissions before the file has a secret in it: some file systems keep no
+/// permissions, and let everybody read every file.
 fn check_private(file: &File, path: &Path) -> io::Result<()> {
     match Exposure::of(&file.metadata()?) {
         Exposure::Others => Err(io::Error::other(format!(
@@ -97,7 +101,7 @@ fn check_private(file: &File, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Some network file systems cannot sync a folder, and need not.
+/// Syncs a folder. Some network file systems cannot do this, and need not.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         Err(error) if lacks(&error) => Ok(()),

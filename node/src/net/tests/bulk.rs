@@ -1,4 +1,4 @@
-//! Much data, in both directions, beside small messages that must not wait for it.
+//! Bulk data in both directions, beside small messages that must not wait for it.
 
 use std::time::Instant;
 
@@ -9,7 +9,8 @@ use super::*;
 
 const MIB: usize = 1024 * 1024;
 
-/// Byte `i` of a stream that says who sent it; no two offsets near each other look alike.
+/// Fills `out` with the bytes from `offset` of a stream of the sender `seed`. Nearby offsets
+/// differ.
 fn pattern(seed: u8, offset: usize, out: &mut [u8]) {
     for (i, byte) in out.iter_mut().enumerate() {
         let at = (offset + i) as u64;
@@ -41,7 +42,7 @@ async fn receive(mut reader: impl futures::AsyncRead + Unpin, seed: u8, bytes: u
     assert_eq!(offset, bytes);
 }
 
-/// 10 MiB each way on one stream, reader and writer in tasks of their own at both ends.
+/// Sends 10 MiB each way on one stream. Readers and writers run in tasks of their own at both ends.
 async fn both_ways(transport: &str, security: Security, socket_buffer_bytes: Option<u32>) {
     let with = |listen: &[&str]| NetworkConfig { socket_buffer_bytes, ..with_security(listen, security) };
     let mut a = TestNode::with(with(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"])).await;
@@ -83,7 +84,8 @@ async fn ten_mebibytes_each_way_over_noise_through_tiny_socket_buffers() {
     both_ways("tcp", Security::Noise, Some(8 * 1024)).await;
 }
 
-/// Round trips of small messages on one stream, until told to stop; the 95th percentile of what they took.
+/// Makes round trips of small messages on one stream until stopped. Returns the 95th percentile of
+/// their times.
 async fn round_trips(mut stream: Stream, mut stop: tokio::sync::oneshot::Receiver<()>) -> Duration {
     let mut took = Vec::new();
     let mut answer = [0; 32];
@@ -140,8 +142,8 @@ async fn small_messages_are_not_starved(transport: &str) {
     bulk.join_all().await;
     stop.send(()).unwrap();
     let p95 = patiently("the last round trip", pings).await.unwrap();
-    // 20 ms on an idle machine, 200 on one that compiles beside this; a starved message would wait for the whole
-    // transfer, which takes longer than the bound.
+    // 20 ms on an idle machine, 200 on one that compiles at the same time. A starved message would
+    // wait for the whole transfer, which takes longer than the bound.
     assert!(p95 < Duration::from_secs(2), "round trips took {p95:?} beside bulk data");
     println!("{transport}: 95th percentile of round trips beside bulk data: {p95:?}");
 }
@@ -156,7 +158,8 @@ async fn small_messages_are_not_starved_by_bulk_data_over_quic() {
     small_messages_are_not_starved("quic").await;
 }
 
-/// Four bulk streams are filled to the brim and not read; a control stream opens and answers all the same.
+/// Four bulk streams are filled to the limit and not read. A control stream still opens and
+/// answers.
 async fn unread_bulk_streams_block_nobody_else(transport: &str) {
     let mut a = TestNode::start(&["/ip4/127.2.0.9/tcp/0", "/ip4/127.2.0.9/udp/0/quic-v1"]).await;
     let mut b = TestNode::start(&["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"]).await;
@@ -166,7 +169,7 @@ async fn unread_bulk_streams_block_nobody_else(transport: &str) {
         let mut stream = a.open(&link, BULK).await;
         unread.push(b.inbound().await);
         let chunk = vec![0; 256 * 1024];
-        // Until the window is full: a write that makes no progress for this long waits for a reader.
+        // Fills the window: a write without progress for this long waits for a reader.
         while let Ok(written) =
             tokio::time::timeout(Duration::from_millis(300), stream.write_all(&chunk)).await
         {

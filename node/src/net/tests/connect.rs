@@ -1,4 +1,4 @@
-//! Who is seen where, and how dials end.
+//! The addresses at which peers are seen, and the results of dials.
 
 use futures::{AsyncReadExt, AsyncWriteExt};
 
@@ -181,7 +181,7 @@ async fn a_stream_runs_on_the_connection_that_was_chosen() {
         far.stream.read_to_end(&mut got).await.unwrap();
         assert_eq!(got, [round]);
     }
-    // And from the side that was dialled.
+    // Also from the side that was dialled.
     let _near = seeder.open(&quic.1, BULK).await;
     let far = node.inbound().await;
     assert_eq!((far.connection, far.protocol), (quic.0.connection, BULK));

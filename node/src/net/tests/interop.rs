@@ -1,4 +1,5 @@
-//! Nodes of plain libp2p, with its stock TLS, Noise, yamux and QUIC, are peers like any other.
+//! Interoperability: nodes of plain libp2p, with its stock TLS, Noise, yamux and QUIC, are peers
+//! like any other.
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::{
@@ -17,7 +18,7 @@ struct StockBehaviour {
     streams: Streams,
 }
 
-/// A swarm of plain libp2p (its TCP is ours, as the stock one is not among our dependencies).
+/// A swarm of plain libp2p. Its TCP is ours, because the stock one is not among our dependencies.
 struct Stock {
     swarm: Swarm<StockBehaviour>,
     inbound: mpsc::Receiver<InboundStream>,
@@ -63,7 +64,8 @@ impl Stock {
         }
     }
 
-    /// Answers every message on inbound streams, and with `to` opens one itself and wants its own message back.
+    /// Echoes every message on inbound streams. `to`: also opens a stream there, and expects its
+    /// own message back.
     async fn run(mut self, to: Option<Multiaddr>) {
         if let Some(address) = to {
             self.swarm.dial(address).unwrap();
@@ -89,7 +91,7 @@ async fn answer(mut stream: Stream) {
     stream.close().await.unwrap();
 }
 
-/// Several frames of ours, dozens of theirs.
+/// Several frames of ours, dozens of frames of plain libp2p.
 const MESSAGE_BYTES: usize = 700_000;
 
 async fn wants_its_message_back(mut stream: Stream) {

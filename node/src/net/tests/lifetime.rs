@@ -1,4 +1,4 @@
-//! Beginnings and ends.
+//! The start and end of networks, connections and streams.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,8 @@ use futures::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 use crate::net::tcp::reachable_ips;
 
-/// Waits until the runtime has no more tasks than `wanted`: those of QUIC's sockets end a moment after their network.
+/// Waits until the runtime has at most `wanted` tasks. The tasks of QUIC sockets end a moment after
+/// their network.
 async fn tasks_end(wanted: usize) {
     let metrics = tokio::runtime::Handle::current().metrics();
     let gone = async {
@@ -34,7 +35,7 @@ async fn shutdown_ends_every_task_and_every_stream_and_frees_the_port() {
     for _ in 0..2 {
         assert_eq!(seeder.disconnected().await.0, node.peer());
     }
-    // Nobody hangs on a stream whose connection is gone, at either end.
+    // A stream whose connection is gone ends at both ends.
     for stream in streams.iter_mut().chain(&mut far) {
         let mut rest = Vec::new();
         let _ = patiently("the end of a stream", stream.read_to_end(&mut rest)).await;
@@ -95,7 +96,8 @@ async fn a_shutdown_is_not_held_up_by_a_peer_that_reads_nothing() {
     patiently("the writer", writing).await.unwrap();
 }
 
-/// Both connections of 50 fresh pairs open a stream the moment they are up, from both ends.
+/// In 50 rounds with fresh nodes, both connections of a pair open a stream from both ends the
+/// moment they are up.
 #[tokio::test(flavor = "multi_thread")]
 async fn first_streams_of_fresh_connections_always_work() {
     for round in 0..50 {
@@ -133,7 +135,7 @@ async fn a_connection_lives_as_long_as_its_streams_and_an_idle_one_is_closed() {
     let mut near = node.open(&used, ECHO).await;
     let mut far = seeder.inbound().await.stream;
     let (idle, _) = node.connect(&mut seeder, "tcp").await;
-    // The idle one goes first, though it is younger.
+    // The idle connection is closed first, though it is younger.
     assert_eq!(node.disconnected().await, (seeder.peer(), idle.connection, 1));
     near.write_all(b"still here").await.unwrap();
     near.flush().await.unwrap();
@@ -148,7 +150,7 @@ async fn a_connection_lives_as_long_as_its_streams_and_an_idle_one_is_closed() {
 async fn every_dial_taken_on_is_answered_however_late_the_node_listens() {
     let mut node = TestNode::start(&["/ip4/127.2.0.9/tcp/0"]).await;
     let mut taken = 0;
-    // Nobody takes the events, so in the end the queues are full and say so.
+    // The events are not read, so the queues fill up, and dials are refused in the end.
     patiently("full queues", async {
         while node.network.dial(taken, None, Vec::new()).is_ok() {
             taken += 1;
@@ -190,8 +192,9 @@ async fn whoever_connects_and_says_nothing_is_cut_off() {
     let _ = patiently("the end of patience", silent.read_to_end(&mut heard)).await;
 }
 
-/// 1 MiB, the end of the stream, and at once the end of the node. Over TCP only: QUIC's goodbye discards what is on the
-/// way, so there a sender that leaves has to hear from the receiver first.
+/// Sends 1 MiB and the end of the stream, and then shuts the node down at once. Over TCP only:
+/// QUIC's goodbye discards data under way, so a sender that leaves has to wait for the receiver
+/// first.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_over_tcp_before_a_shutdown_arrives() {
     for _ in 0..20 {

@@ -1,4 +1,4 @@
-//! What is refused.
+//! The limits, and what is refused because of them.
 
 use super::*;
 
@@ -22,7 +22,8 @@ async fn a_full_node_accepts_no_more_and_accepts_again_when_there_is_room() {
     let mut third = TestNode::start(&["/ip4/127.2.0.3/tcp/0"]).await;
     let (link, _) = first.connect(&mut seeder, "tcp").await;
     second.connect(&mut seeder, "tcp").await;
-    // The dialler sees the handshake succeed; the refusal is that the connection is closed at once.
+    // The dialler sees the handshake succeed. It notices the refusal when the connection is closed
+    // at once.
     third.network.dial(1, Some(seeder.peer()), vec![seeder.address("tcp")]).unwrap();
     third.turned_away().await;
     first.network.close(link.connection);
@@ -73,7 +74,7 @@ async fn a_banned_peer_is_cut_off_and_cannot_come_back() {
     seeder.network.dial(8, Some(node.peer()), vec![node.address("tcp")]).unwrap();
     let (reason, _) = seeder.dial_failed(8).await;
     assert!(reason.contains("block list"), "{reason}");
-    // The next connection the seeder hears of is the friend's: the banned one never got so far.
+    // The seeder's next connection event is the friend's: the banned peer does not get that far.
     friend.connect(&mut seeder, "tcp").await;
 }
 
@@ -110,7 +111,7 @@ async fn streams_nobody_takes_are_refused_and_counted_and_do_not_pile_up() {
     })
     .await;
     assert_eq!((seeder.network.refused_streams(), seeder.inbound.len()), (296, 4));
-    // One is taken, so the next is accepted again.
+    // One stream is taken, so the next stream is accepted again.
     seeder.inbound().await;
     let _stream = node.open(&link, ECHO).await;
     patiently("the place to be filled", async {
@@ -144,7 +145,8 @@ async fn streams_beyond_our_share_wait_and_do_not_end_the_connection() {
     assert!(opened.is_ok(), "{:?}", opened.err());
 }
 
-/// Connects to `node` by plain TCP and says this; how long until it is closed.
+/// Connects to `node` by plain TCP and sends `said`. Returns how long it takes until the node
+/// closes the connection.
 async fn until_closed(node: &TestNode, said: &[u8]) -> Duration {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let address = node.address("tcp");
@@ -161,7 +163,7 @@ async fn until_closed(node: &TestNode, said: &[u8]) -> Duration {
 async fn who_says_nothing_is_closed_sooner_than_who_is_slow() {
     let seeder = TestNode::start(&["/ip4/127.3.0.1/tcp/0"]).await;
     let (silent, slow) = tokio::join!(until_closed(&seeder, b""), until_closed(&seeder, b"\x13/mul"));
-    // Three seconds and ten: what a busy machine adds, it adds to both.
+    // Three seconds and ten. A busy machine delays both alike.
     assert!(silent < slow, "{silent:?} and {slow:?}");
 }
 
@@ -184,7 +186,7 @@ async fn half_open_connections_that_fill_every_place_keep_nobody_out() {
 async fn who_has_said_nothing_takes_no_place_and_who_says_half_keeps_nobody_out() {
     use crate::budget::Kind;
     use tokio::io::AsyncWriteExt;
-    // An eighth of the places is what a network may have of them.
+    // One network may have an eighth of the places.
     let max = 16;
     let config = NetworkConfig {
         pending_inbound_max: max,
@@ -213,7 +215,7 @@ async fn who_has_said_nothing_takes_no_place_and_who_says_half_keeps_nobody_out(
     drop(strangers);
 }
 
-/// Opens a stream, and has the other end send so much over it.
+/// Opens a stream, and has the other end send `bytes` bytes over it.
 async fn download(node: &TestNode, link: &Link, seeder: &mut TestNode, bytes: usize) {
     use futures::{AsyncReadExt, AsyncWriteExt};
     let mut ours = node.open(link, BULK).await;
@@ -229,9 +231,10 @@ async fn download(node: &TestNode, link: &Link, seeder: &mut TestNode, bytes: us
     assert_eq!(all.unwrap(), bytes);
 }
 
-/// A full seeder ends an idle connection, and not the older one of somebody who downloads from it.
+/// A full seeder closes an idle connection rather than the older one of a peer that downloads from
+/// it.
 async fn who_downloads_stays(transport: &str) {
-    // One of its four places is kept free for who comes next.
+    // One of the seeder's four places is kept free for the next newcomer.
     let listen = ["/ip4/127.3.0.1/tcp/0", "/ip4/127.3.0.1/udp/0/quic-v1"];
     let mut seeder = TestNode::with(NetworkConfig { connections_max: 4, ..config(&listen) }).await;
     let mut busy = TestNode::start(&["/ip4/127.2.0.1/tcp/0", "/ip4/127.2.0.1/udp/0/quic-v1"]).await;
@@ -259,7 +262,8 @@ async fn who_downloads_over_quic_is_in_use_and_keeps_its_connection() {
     who_downloads_stays("quic").await;
 }
 
-/// Passes on what is sent to it, and nothing that comes back: whoever makes a connection by it never gets an answer.
+/// Forwards packets to `to`, and no packets back: a peer that dials through it never gets an
+/// answer.
 async fn one_way(to: std::net::SocketAddr) -> std::net::SocketAddr {
     let socket = tokio::net::UdpSocket::bind("127.2.0.8:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -267,7 +271,7 @@ async fn one_way(to: std::net::SocketAddr) -> std::net::SocketAddr {
         let mut packet = [0; 2_048];
         while let Ok((length, from)) = socket.recv_from(&mut packet).await {
             if from != to {
-                // What is lost is sent again.
+                // QUIC sends lost packets again.
                 let _ = socket.send_to(&packet[..length], to).await;
             }
         }
@@ -304,7 +308,7 @@ async fn a_connection_being_made_over_quic_has_a_place_of_quic_and_one_over_tcp_
     node.network.dial(1, Some(seeder.peer()), vec![by_door]).unwrap();
     are((0, 1)).await;
     let mut stuck = tokio::net::TcpStream::connect(socket_of(seeder.address("tcp"))).await.unwrap();
-    // Who says nothing is in the lobby still.
+    // A connection that has sent nothing is still in the lobby.
     tokio::io::AsyncWriteExt::write_all(&mut stuck, b"\x13").await.unwrap();
     are((1, 1)).await;
 }

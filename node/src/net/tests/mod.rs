@@ -18,7 +18,7 @@ use crate::address::ip_of;
 
 const ECHO: StreamProtocol = StreamProtocol::new("/nearcast-test/echo/1");
 const BULK: StreamProtocol = StreamProtocol::new("/nearcast-test/bulk/1");
-/// Far beyond what anything here takes; a test that hangs fails instead.
+/// Far longer than any step here takes. A test that hangs fails instead.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A network and the queues it fills.
@@ -28,7 +28,7 @@ struct TestNode {
     inbound: mpsc::Receiver<InboundStream>,
 }
 
-/// One established connection, as the event told it.
+/// An established connection, as its event reports it.
 #[derive(Debug)]
 struct Link {
     peer: PeerId,
@@ -92,7 +92,7 @@ impl TestNode {
         }
     }
 
-    /// The reason, and whoever was there instead.
+    /// The reason why the dial failed, and the peer that answered instead, if one did.
     async fn dial_failed(&mut self, wanted: u64) -> (String, Option<PeerId>) {
         loop {
             if let NetEvent::DialFailed { token, peer, reason, others_found } = self.event().await {
@@ -104,7 +104,8 @@ impl TestNode {
         }
     }
 
-    /// Until a dial has failed, or what it made was closed again: who is refused after the handshake sees it succeed.
+    /// Waits until a dial has failed, or its connection was closed again: a peer refused after the
+    /// handshake sees the handshake succeed.
     async fn turned_away(&mut self) {
         while !matches!(self.event().await, NetEvent::Disconnected { .. } | NetEvent::DialFailed { .. }) {}
     }
@@ -118,7 +119,7 @@ impl TestNode {
         }
     }
 
-    /// Dials `other` at its address of this kind; both ends of the new connection.
+    /// Dials `other` at its address of this transport. Returns both ends of the new connection.
     async fn connect(&mut self, other: &mut TestNode, transport: &str) -> (Link, Link) {
         let address = other.address(transport);
         self.network.dial(7, Some(other.peer()), vec![address]).unwrap();
@@ -128,7 +129,7 @@ impl TestNode {
         assert_eq!((theirs.peer, theirs.outbound, theirs.dial), (self.peer(), false, None));
         assert_eq!(ours.local, None);
         let local = theirs.local.as_ref().unwrap();
-        // A QUIC listener on every interface does not know at which of them it was reached.
+        // A QUIC listener on every interface does not know on which of them a connection came.
         assert!(*local == ours.remote || ip_of(local).unwrap().is_unspecified(), "{local}");
         (ours, theirs)
     }

@@ -1,4 +1,5 @@
-//! Where a file holds data. A partial file has its full length from the start, and is a hole where nothing came yet.
+//! Finds where a file holds data. A partial file has its full length from the start, with holes
+//! where nothing was written yet.
 
 use std::{fs::File, io, ops::Range};
 
@@ -7,16 +8,17 @@ use rustix::{
     io::Errno,
 };
 
-/// Ranges looked for; a file in more pieces counts as data from there to its end.
+/// Ranges looked for, at most. Beyond that, the rest of the file counts as one range of data.
 const RANGES_MAX: usize = 65_536;
 
-/// The ranges that hold data, in order. All of the file, where the system does not tell.
+/// The ranges that hold data, in order. If the system does not tell, one range covers the whole
+/// file.
 pub(super) fn ranges(file: &File) -> io::Result<Vec<Range<u64>>> {
     let (mut ranges, mut at) = (Vec::new(), 0);
     loop {
         let begins = match seek(file, SeekFrom::Data(at)) {
             Ok(begins) => begins,
-            // There is none behind.
+            // No data follows.
             Err(Errno::NXIO) => return Ok(ranges),
             Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) if at == 0 => {
                 return Ok(std::iter::once(0..u64::MAX).collect());
@@ -50,7 +52,7 @@ mod tests {
         for at in [10 * MIB, 50 * MIB] {
             assert!(ranges.iter().any(|range| range.contains(&at)), "{ranges:?}");
         }
-        // A file system may say that all of it is data.
+        // A file system may report all of the file as data.
         let is_told = ranges.len() > 1;
         assert!(!is_told || !ranges.iter().any(|range| range.contains(&(30 * MIB))), "{ranges:?}");
     }

@@ -1,4 +1,4 @@
-//! Files whose names a disk cannot have, found again under those that they got instead.
+//! Files whose names a disk cannot have. This module finds them again under their stand-in names.
 
 use std::io;
 
@@ -9,11 +9,12 @@ use super::{
     Files, is_no_such_place,
 };
 
-/// Some disks hold no longer names, as they encrypt them.
+/// Longer names may not fit: some disks encrypt names, which makes them longer.
 const LONG_BYTES: usize = 140;
 
 impl Files {
-    /// Says which files lie elsewhere, as this disk cannot have their names; whether that was not known.
+    /// Sets the stand-in names of files whose own names this disk cannot have. Returns whether they
+    /// differ from those known before.
     pub(crate) fn set_renamed(&self, renamed: Renamed) -> bool {
         let mut known = locked(&self.renamed);
         let is_new = *known != renamed;
@@ -23,8 +24,8 @@ impl Files {
         is_new
     }
 
-    /// Finds files under the names that they got instead of their own, without making anything: where there is one, an
-    /// earlier run made it, as that name is made of the file's own.
+    /// Finds files that lie under stand-in names, without making anything. If a file lies under a
+    /// stand-in name, an earlier run made it there: the name is derived from the file's own name.
     pub(crate) fn find_renamed(&self) -> io::Result<()> {
         let layout = self.manifest.layout();
         let mut renamed = Renamed::new();
@@ -47,7 +48,7 @@ impl Files {
         Ok(())
     }
 
-    /// Whether a file is found under a name of other letters, too: upper case for lower.
+    /// Whether a file is also found under its name with upper and lower case swapped.
     fn seems_to_fold(&self) -> io::Result<bool> {
         let swap = |c: char| match c.is_ascii_lowercase() {
             true => c.to_ascii_uppercase(),

@@ -1,4 +1,5 @@
-//! What is believed of the runs on disk: what a trustworthy state vouches for, and what is found right by hashing.
+//! Decides which runs on disk are right: those that a trustworthy state vouches for, and those that
+//! hashing finds right.
 
 use nearcast_core::{
     layout::{FileIndex, PieceIndex, RunIndex},
@@ -17,11 +18,11 @@ use super::{
 };
 use crate::error::DownloadError;
 
-/// What is believed of the runs on disk.
+/// The runs on disk that are taken as right.
 pub(super) struct Belief {
-    /// Runs a trustworthy state calls durable, in files that are as they were left.
+    /// Runs that a trustworthy state calls durable, in files that are as they were left.
     pub(super) trusted: RunSet,
-    /// Runs that were found right by hashing.
+    /// Runs that hashing found right.
     pub(super) good: RunSet,
 }
 
@@ -54,7 +55,7 @@ impl Opening {
                 (Basis::Own { .. } | Basis::Partial { .. }, false) => {
                     pieces.extend(self.pieces_of(finding.file))
                 }
-                // Whoever was killed may have written more than he wrote down.
+                // A run that was killed may have written more than it recorded.
                 (Basis::Partial { .. }, true) if !left.sync_failed => {
                     pieces.extend(self.pieces_beyond(finding.file, &trusted)?)
                 }
@@ -70,7 +71,7 @@ impl Opening {
         layout.file_pieces(file).filter_map(|piece| layout.piece_index(piece))
     }
 
-    /// Pieces of a partial file that are not durable as a whole, and hold data all the same.
+    /// Pieces of a partial file that are not durable as a whole but hold data.
     fn pieces_beyond(&self, file: FileIndex, durable: &RunSet) -> Result<Vec<PieceIndex>, DownloadError> {
         let layout = self.manifest.layout();
         let data = self.files.data_in(file).map_err(refused(&self.files.path(file)))?;

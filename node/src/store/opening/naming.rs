@@ -1,4 +1,4 @@
-//! Names that this disk cannot have.
+//! Gives other names to files whose names this disk cannot have.
 
 use nearcast_core::paths::printable;
 
@@ -9,7 +9,8 @@ use super::{
 use crate::error::DownloadError;
 
 impl Opening {
-    /// Finds out which names this disk cannot have, and gives those files others. Whether that is news.
+    /// Finds out which names this disk cannot have, and gives those files stand-in names. Returns
+    /// whether these differ from those known before.
     pub(super) fn tell_names_apart(&self, resume: &Resume) -> Result<bool, DownloadError> {
         let mut disk = alike::Disk { state: resume.folder() };
         match alike::find(&self.manifest, &mut disk).map_err(storage(&self.target.folder))? {

@@ -53,7 +53,7 @@ fn flip_byte(path: &Path, at: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Nobody wrote to the file, as far as its time says.
+/// Damages a file without a change of its modification time.
 fn rot(path: &Path, at: usize) {
     let before = fs::metadata(path).unwrap().modified().unwrap();
     flip_byte(path, at);
@@ -77,7 +77,7 @@ fn a_rotten_run_is_never_served_and_can_be_repaired() {
     }
     assert_eq!(store.rotten_runs(), 1);
     assert!(!store.have().contains(all[5]) && !store.durable().contains(all[5]));
-    // Its neighbours in the piece are still proven, by the tree that is known.
+    // Its neighbours in the piece are still proven, by the known tree.
     for run in [all[4], all[6], all[7]] {
         get_and_verify(&store, &manifest, run);
     }
@@ -98,7 +98,7 @@ fn a_finished_file_that_its_user_edits_is_his_and_what_differs_is_given_to_nobod
     store.finish().unwrap();
     let (all, film) = (runs(&manifest), temp.path().join("film"));
     all.iter().for_each(|&run| get_and_verify(&store, &manifest, run));
-    // Moments after all of it was verified, of the same size and in the same place.
+    // The edit comes moments after the whole file was verified, and keeps its size and inode.
     flip_byte(&film, 5 * 256 * 1024 + 77);
     let edited = fs::read(&film).unwrap();
     for &run in &all {
@@ -129,7 +129,7 @@ fn an_edited_file_does_not_keep_the_others_from_being_finished() {
     let edited = fs::read(&file).unwrap();
     store.forget_verified();
     assert!(matches!(store.get(all[0], &mut Vec::new()), Err(StoreError::Edited { .. })));
-    // His again, whatever time he gives it.
+    // The file belongs to the user again, whatever time the user gives it.
     fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
     match store.put(&data.verified(&manifest, all[0])) {
         Err(StoreError::Edited { lost, .. }) => assert_eq!(lost, [all[0]], "or it would be fetched for ever"),
@@ -199,7 +199,7 @@ fn a_seed_withdraws_what_rotted_and_goes_on_with_the_rest() {
     let store = DiskStore::open_seed(manifest.clone(), temp.path().to_owned()).unwrap();
     let all = runs(&manifest);
     flip_byte(&temp.path().join("film"), 0);
-    // Only the hash of the whole piece is known here, so the whole piece goes.
+    // Only the hash of the whole piece is known here, so the whole piece is given up.
     match store.get(all[1], &mut Vec::new()) {
         Err(StoreError::Rotten { lost, .. }) => assert_eq!(lost, all[..4]),
         other => panic!("{other:?}"),
@@ -220,7 +220,7 @@ fn a_seed_that_somebody_writes_to_is_believed_no_longer() {
     let all = runs(&manifest);
     all.iter().for_each(|&run| get_and_verify(&store, &manifest, run));
     flip_byte(&temp.path().join("film"), 5 * 256 * 1024 + 77);
-    // Of the same size and in the same place, moments after all of it was verified.
+    // The file has the same size and inode, and all of it was verified moments ago.
     for &run in &all {
         match store.get(run, &mut Vec::new()) {
             Ok(_) => assert_ne!(run, all[5]),
@@ -284,7 +284,7 @@ fn whatever_byte_of_the_resume_state_is_damaged_no_false_run_is_claimed() {
             damaged[at] ^= 0x55;
             fs::write(&path, &damaged).unwrap();
             let opened = open(&manifest, temp.path());
-            // Hashing finds what the state cannot vouch for: whole pieces of one run, here.
+            // Hashing finds what the state cannot vouch for: here, whole pieces of one run.
             assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[..3], "{name}, byte {at}");
         }
         fs::write(&path, &whole).unwrap();
@@ -310,7 +310,7 @@ fn with_a_damaged_state_the_journal_still_proves_parts_of_pieces() {
         get_and_verify(&opened.store, &manifest, run);
     }
     drop(opened);
-    // Without the journal, a part of a piece can be shown to nobody, and is fetched again.
+    // Without the journal, a part of a piece cannot be proven to anybody. It is fetched again.
     fs::write(resume_folder(temp.path()).join("journal"), "damaged").unwrap();
     let opened = open(&manifest, temp.path());
     assert_eq!(opened.have.iter().collect::<Vec<_>>(), all[4..8]);

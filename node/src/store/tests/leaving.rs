@@ -11,7 +11,7 @@ fn state_folder(folder: &Path) -> std::path::PathBuf {
     folder.join(name.unwrap())
 }
 
-/// NFS and FUSE keep what is removed while it is open, under a hidden name beside it.
+/// NFS and FUSE keep a file that is removed while it is open, under a hidden name beside it.
 #[test]
 fn the_journal_is_closed_before_it_is_removed() {
     let (manifest, data) = content(MIB, &[2 * MIB]);
@@ -34,7 +34,7 @@ fn the_journal_is_closed_before_it_is_removed() {
     assert_eq!(seen, [inotify::ReadFlags::CLOSE_WRITE, inotify::ReadFlags::DELETE]);
 }
 
-/// What this process has open in a folder that was removed.
+/// Files in a removed folder that this process holds open.
 fn open_and_removed(folder: &Path) -> Vec<std::path::PathBuf> {
     let open = fs::read_dir("/proc/self/fd").unwrap();
     let open = open.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());

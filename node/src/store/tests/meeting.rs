@@ -1,4 +1,4 @@
-//! Disk threads that meet at one file.
+//! Several disk threads that use one file at the same time.
 
 use std::sync::{
     Barrier,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use super::*;
 
-/// Each file is one chance for the threads to meet at it.
+/// Each file is one chance for the threads to meet.
 const MEETINGS: usize = 400;
 /// As many threads as a file has runs.
 const THREADS: usize = 4;
@@ -27,7 +27,7 @@ fn threads_that_first_write_to_a_new_file_at_once_make_it_once() {
             scope.spawn(move || {
                 for run in &mine {
                     meeting.wait();
-                    // Whoever is refused goes on, so that the others do not wait for it.
+                    // A refused thread goes on, so that the others do not wait for it.
                     refused.fetch_add(store.put(run).is_err().into(), Ordering::Relaxed);
                 }
             });

@@ -1,4 +1,4 @@
-//! What is there already, and whose it is.
+//! Opening a content over existing files, of ours and of others.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -21,7 +21,7 @@ fn what_was_written_and_not_noted_is_found_again_after_a_kill() {
     let temp = tempfile::tempdir().unwrap();
     let all = runs(&manifest);
     let mut held = 0;
-    // Killed again and again, each time before anything but the first run is noted.
+    // The program is killed again and again, each time before anything but the first run is noted.
     for some in all.chunks(3) {
         let store = open(&manifest, temp.path()).store;
         assert_eq!(store.have().count(), held);
@@ -54,7 +54,7 @@ fn what_a_power_cut_tore_beyond_the_notes_is_not_believed() {
     let part = temp.path().join("film.part");
     let mut bytes = fs::read(&part).unwrap();
     bytes[2 * 256 * 1024 + 9] ^= 1;
-    // As it is: neither replaced nor made anew.
+    // Write into the file in place: it is neither replaced nor made anew.
     std::os::unix::fs::FileExt::write_all_at(
         &fs::File::options().write(true).open(&part).unwrap(),
         &bytes[512 * 1024..768 * 1024],
@@ -198,7 +198,7 @@ fn a_planted_link_leads_nowhere() {
         };
         assert!(try_open(&manifest, target(temp.path())).is_err_and(refused), "{at}");
         match try_open(&manifest, overwriting(temp.path())) {
-            // A link under the name of a part is no reason not to download beside it.
+            // A link under a partial name does not prevent a download beside it.
             Ok(opened) => {
                 put_all(&opened.store, &manifest, &data);
                 opened.store.finish().unwrap();
@@ -220,7 +220,7 @@ fn a_folder_that_is_swapped_for_a_link_during_the_download_leads_nowhere() {
     opened.store.put(&data.verified(&manifest, all[0])).unwrap();
     fs::rename(temp.path().join("things"), temp.path().join("moved")).unwrap();
     symlink(outside.path(), temp.path().join("things")).unwrap();
-    // The folder that is open still takes it, wherever it is now; but it counts for nothing.
+    // The write still goes to the open folder, wherever that is now, but it does not count.
     opened.store.put(&data.verified(&manifest, all[4])).unwrap();
     let durable = opened.store.checkpoint().unwrap();
     assert!(durable.failure.is_some() && durable.lost.contains(&all[4]), "{durable:?}");
@@ -233,7 +233,7 @@ fn a_folder_that_is_swapped_for_a_link_during_the_download_leads_nowhere() {
 fn a_folder_that_refuses_writing_is_named_in_the_error() {
     let (manifest, _) = content(MIB, &[MIB]);
     let temp = tempfile::tempdir().unwrap();
-    // A file where the folder should be refuses everybody, even root.
+    // A file in place of the folder refuses every user, even root.
     let blocked = temp.path().join("blocked");
     fs::write(&blocked, "").unwrap();
     match try_open(&manifest, target(&blocked)) {
@@ -334,7 +334,7 @@ fn what_somebody_else_calls_part_is_left_alone_when_the_file_itself_is_overwritt
     assert_eq!(fs::read(temp.path().join("film.part")).unwrap(), vec![1; 3 * 1024 * 1024]);
 }
 
-/// Another content of the same name, and what its download does while ours hashes for the first time.
+/// Opens a content, and calls `does` while its files are hashed for the first time.
 fn meanwhile(manifest: &Arc<Manifest>, target: Target, does: impl FnOnce()) -> Result<Opened, DownloadError> {
     let does = std::cell::Cell::new(Some(does));
     let progress = |_, _| does.take().into_iter().for_each(|does| does());
@@ -347,7 +347,7 @@ fn a_rival_that_ends_while_we_hash_is_none_and_leaves_nothing() {
     let (second, _) = content(MIB, &[2 * MIB + 5]);
     let temp = tempfile::tempdir().unwrap();
     let rival = open(&first, temp.path());
-    // Something of ours to hash.
+    // A file for our download to hash.
     fs::write(temp.path().join("film"), vec![0; 2 * 1024 * 1024 + 5]).unwrap();
     let opened = meanwhile(&second, overwriting(temp.path()), || drop(rival)).unwrap();
     assert!(opened.have.is_empty());
@@ -378,7 +378,7 @@ fn of_two_that_begin_at_the_same_moment_the_later_sees_the_earlier() {
     let (first, _) = content(MIB, &[2 * MIB]);
     let (second, _) = content(MIB, &[2 * MIB + 5]);
     let temp = tempfile::tempdir().unwrap();
-    // Something to hash for the second one, before it has a state.
+    // A file for the second download to hash, before it has a state.
     fs::write(temp.path().join("film"), vec![0; 2 * 1024 * 1024 + 5]).unwrap();
     let mut begun = None;
     let begins = || begun = Some(try_open(&first, overwriting(temp.path())).unwrap());

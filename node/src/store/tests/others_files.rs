@@ -1,11 +1,11 @@
-//! Files of the user's that lie where a download goes: nothing of them is renamed, cut or replaced before the new
-//! file is whole, and then only what its user has named.
+//! Files of the user's that lie where a download goes. None is renamed, cut or replaced before the
+//! new file is whole, and then only if the user allowed it.
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use super::*;
 
-/// Everything that lies in a folder, by name.
+/// All entries of a folder, by name.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let read = |name: String| (name.clone(), fs::read(folder.join(&name)).unwrap_or_default());
     names_in(folder).into_iter().map(read).collect()
@@ -69,7 +69,7 @@ fn a_part_that_appears_beside_our_state_is_not_ours() {
     opened.store.checkpoint().unwrap();
     let other = temp.path().join("things/part000/file00001.part");
     fs::write(&other, text(77)).unwrap();
-    // Before it was looked at, the file is met when it would be made.
+    // The store has not looked at this file yet, so it meets the file when it would make its own.
     let put = opened.store.put(&data.verified(&manifest, runs(&manifest)[4]));
     assert!(put.is_err());
     drop(opened);
@@ -77,14 +77,15 @@ fn a_part_that_appears_beside_our_state_is_not_ours() {
     assert_eq!(fs::read(&other).unwrap(), text(77));
 }
 
-/// The folder of the state, and what is in it.
+/// The state's folder, and what is in it.
 fn state_of(folder: &Path) -> (std::path::PathBuf, Vec<(String, Vec<u8>)>) {
     let name = names_in(folder).into_iter().find(|name| name.ends_with(".nearcast")).unwrap();
     let state = folder.join(name);
     (state.clone(), contents(&state))
 }
 
-/// As if the program had been killed: the state that it removes when nothing was received is there again.
+/// Restores the state as if the program had been killed. A normal end removes the state if nothing
+/// was received.
 fn leave_as_killed(opened: Opened, folder: &Path) {
     let (state, files) = state_of(folder);
     drop(opened);
@@ -120,7 +121,7 @@ fn a_part_that_took_the_place_of_ours_is_not_believed() {
     fs::rename(&aside, &part).unwrap();
     assert!(matches!(try_open(&manifest, target(temp.path())), Err(DownloadError::InTheWay(_))));
     assert_eq!(fs::read(&part).unwrap(), text(3 * 1024 * 1024));
-    // A copy of ours, on another disk say, is hashed and gone on with.
+    // A copy of our file, for example from another disk, is hashed and continued.
     fs::copy(&ours, &part).unwrap();
     assert_eq!(open(&manifest, temp.path()).have.count(), 8);
 }
@@ -147,7 +148,7 @@ fn what_a_run_that_was_killed_made_is_ours_though_nothing_in_it_is_right() {
     locked(&disk.plan).caching = true;
     store.put(&data.verified(&manifest, runs(&manifest)[0])).unwrap();
     let (state, files) = state_of(temp.path());
-    // What was written is lost with the power; the file is there, and empty.
+    // The power cut loses what was written. The file is there, and empty.
     let part = temp.path().join("film.part");
     let kept = temp.path().join("kept");
     fs::hard_link(&part, &kept).unwrap();
@@ -177,7 +178,7 @@ fn a_file_that_is_overwritten_stays_in_place_until_the_new_one_is_whole() {
         fs::hard_link(&film, temp.path().join("link")).unwrap();
         let inode = fs::metadata(&film).unwrap().ino();
         let still = || fs::metadata(&film).unwrap().ino() == inode && fs::read(&film).unwrap() == old;
-        // Killed again and again, and each time it goes on.
+        // The program is killed again and again, and each time the download continues.
         for step in 0..3 {
             let opened = try_open(&manifest, overwriting(temp.path())).unwrap();
             assert!(still(), "step {step}");
@@ -294,7 +295,7 @@ fn two_that_overwrite_the_same_file_do_not_meet() {
     assert_eq!(fs::read(temp.path().join("film")).unwrap(), b"old");
 }
 
-/// Names that differ in case only, each with a byte.
+/// Files whose names differ in case only, each of one byte.
 fn two_cases() -> Arc<Manifest> {
     use nearcast_core::{
         manifest::NewFile,
@@ -382,7 +383,7 @@ fn a_file_that_is_overwritten_stays_its_owners() {
     let film = temp.path().join("film");
     fs::write(&film, "old").unwrap();
     fs::set_permissions(&film, fs::Permissions::from_mode(0o640)).unwrap();
-    // Files can be given away by root alone; for others the owner is the same in any case.
+    // Only root can give files away. For other users the owner stays the same.
     let _ = std::os::unix::fs::chown(&film, Some(4321), Some(1234));
     let before = fs::metadata(&film).unwrap();
     let opened = try_open(&manifest, overwriting(temp.path())).unwrap();

@@ -1,16 +1,16 @@
-//! Thousands of power cuts, on a disk that loses, tears and reorders whatever was not synced, fills up
-//! and fails to sync; some in the middle of a checkpoint. Each time everything claimed must be true, and
-//! nothing that was durable may be gone.
+//! Thousands of power cuts, on a disk that loses, tears and reorders whatever was not synced, fills
+//! up, and fails to sync. Some cuts hit the middle of a checkpoint. After each cut, everything
+//! claimed must be true, and nothing that was durable may be lost.
 
 use super::*;
 
 /// Cuts in one run of the test.
 const CUTS: u32 = 2_000;
 
-/// What lies in the resume folder: contents by name.
+/// The files of the resume folder: name and content.
 type Left = Vec<(String, Vec<u8>)>;
 
-/// A checkpoint that was made: what there was before, and what was durable before.
+/// The state before a checkpoint: the resume folder, and the durable runs.
 struct Before {
     left: Left,
     durable: RunSet,
@@ -48,12 +48,13 @@ fn a_power_cut_at_any_moment_never_leaves_a_false_claim() {
     assert!(complete > 10);
 }
 
-/// In memory, if possible: it is the faulty disk's syncs that count here, not the machine's.
+/// In memory, if possible: the syncs of the faulty disk matter here, not those of the machine.
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Puts and checkpoints at random on a caching disk, until the power fails; what was durable then.
+/// Puts and checkpoints at random on a caching disk, until the power fails. Returns what was
+/// durable then.
 fn live_until_a_power_cut(
     store: Arc<DiskStore>,
     manifest: &Manifest,
@@ -82,7 +83,7 @@ fn live_until_a_power_cut(
     }
 }
 
-/// One checkpoint, perhaps with a sync that fails.
+/// Runs one checkpoint, perhaps with a sync that fails.
 fn checkpoint(store: &DiskStore, disk: &Faulty, dice: &mut Dice) {
     locked(&disk.plan).fail_next_sync = dice.below(6) == 0;
     let outcome = store.checkpoint().unwrap();
@@ -92,7 +93,7 @@ fn checkpoint(store: &DiskStore, disk: &Faulty, dice: &mut Dice) {
     locked(&disk.plan).fail_next_sync = false;
 }
 
-/// One run, perhaps onto a disk that fills up in the middle of it.
+/// Puts one run, perhaps onto a disk that fills up in the middle of it.
 fn put(
     store: &DiskStore,
     disk: &Faulty,
@@ -122,9 +123,9 @@ fn read_left(folder: &Path) -> Left {
     names_in(&folder).into_iter().map(|name| (name.clone(), fs::read(folder.join(name)).unwrap())).collect()
 }
 
-/// As if the power had failed while the last checkpoint was written down: the journal is longer by any
-/// part of what was added, torn or followed by rubbish; the have-map is still the old one, and the new
-/// one a beginning under another name. What is durable is what was before it.
+/// Makes the power fail while the last checkpoint is being recorded. The journal has any part of
+/// what was added, torn or followed by rubbish. The have-map is still the old one; the beginning of
+/// the new one lies under another name. Returns what was durable before the checkpoint.
 fn cut_in_a_checkpoint(before: Before, folder: &Path, dice: &mut Dice) -> RunSet {
     let Some(folder) = resume_folder(folder) else { return before.durable };
     let old =

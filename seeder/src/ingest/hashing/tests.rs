@@ -1,4 +1,4 @@
-//! Batches of what lies in a root, hashed as the thread does it.
+//! Tests of hashing batches in a root, as the thread does it.
 
 use std::{
     collections::BTreeMap, fs, os::unix::fs::symlink, path::PathBuf, sync::atomic::AtomicU32, time::Instant,
@@ -25,13 +25,13 @@ impl World {
         self.root.path().join(name)
     }
 
-    /// As if it had been written before everything else.
+    /// Sets an old modification time on a file.
     fn make_old(&self, name: &str) {
         let old = std::time::SystemTime::now() - Duration::from_secs(50);
         fs::File::options().write(true).open(self.path(name)).unwrap().set_modified(old).unwrap();
     }
 
-    /// Everything that is due in the root.
+    /// All due entries in the root.
     fn due(&self) -> VecDeque<Due> {
         let mut ingest = Ingest::new(Include::default());
         let (now, folder) = (Instant::now(), self.root.open().unwrap());
@@ -47,7 +47,7 @@ impl World {
         hash(batch, &Health::default(), &AtomicBool::new(false))
     }
 
-    /// What becomes of the only thing that is due.
+    /// The outcome for the only due entry.
     fn only(&self, batch: Batch) -> Outcome {
         match self.hash(batch) {
             Hashed::Done(mut done) if done.len() == 1 => done.remove(0).1,
@@ -141,10 +141,11 @@ fn what_was_swapped_since_it_was_found_is_neither_named_nor_hashed() {
     assert!(!world.path("upload.torrent").exists());
 }
 
-/// Swaps what is published for a link to something secret and back, as fast as it can, while it is published.
+/// Swaps a published entry for a link to a secret and back, as fast as possible, while it is
+/// published.
 #[test]
 fn a_swap_at_any_moment_publishes_what_was_there_or_nothing() {
-    /// Publications tried, each in the middle of hundreds of swaps.
+    /// Attempts to publish, each during hundreds of swaps.
     const TRIES: u32 = 300;
     let world = World::new();
     let secret = world.place.path().join("secret");
@@ -212,7 +213,7 @@ fn where_no_torrent_can_be_written_nothing_is_hashed() {
     let mut world = World::new();
     fs::write(world.path("film"), "x").unwrap();
     let batch = world.batch();
-    // As when its disk was unmounted: an empty folder of another number is under its path.
+    // As after unmounting a disk: an empty folder with another inode is at the path.
     fs::rename(world.root.path(), world.place.path().join("moved")).unwrap();
     fs::create_dir(world.root.path()).unwrap();
     let health = Health::default();
@@ -282,7 +283,7 @@ fn a_torrent_that_somebody_made_of_the_same_data_stays_as_it_is() {
     let never = AtomicBool::new(false);
     let prepared = Prepared::of(&folder, "film".as_ref(), &options).unwrap();
     let theirs = prepared.hash(&|_, _| (), &never).unwrap().manifest;
-    // Other programs write more into it than we do.
+    // Other programs write more fields than we do.
     let mut torrent = theirs.to_torrent();
     torrent.splice(1..1, *b"7:comment5:hello");
     fs::write(world.path("film.torrent"), &torrent).unwrap();

@@ -1,5 +1,5 @@
-//! One router's connection: bytes in, news out. Reading stops while news wait or the router is too quick, and so does the
-//! router, by TCP.
+//! One router's connection: bytes in, news out. Reading stops while news wait or the router is too
+//! fast; TCP then makes the router stop, too.
 
 use std::{io, net::IpAddr, time::Duration};
 
@@ -21,17 +21,19 @@ use crate::bgp::{
     rib::SessionId,
 };
 
-/// Room that is made for what is read at once.
+/// Buffer space for one read.
 const READ_BYTES: usize = 64 << 10;
 
-/// A router has so long to send its first message.
+/// Time limit for a router's first message.
 const INITIATION_WITHIN: Duration = Duration::from_secs(10);
 
-/// And so long to tell of a peer or a route. Routers do at once; who only wants to hold a place does not. One that the operator
-/// named has a place anyway, and may have lost its last peer.
+/// Time limit for the first peer or route. Routers report one at once; a client that only wants to
+/// occupy a place does not. A named router is exempt: its place is reserved, and it may have lost
+/// its last peer.
 const PEERS_WITHIN: Duration = Duration::from_secs(60);
 
-/// A message that was begun has so long to arrive whole. Between messages a router may be silent for days.
+/// Time limit for the rest of a message that has begun. Between messages a router may be silent for
+/// days.
 const MESSAGE_WITHIN: Duration = Duration::from_secs(60);
 
 /// How a session ended.
@@ -66,25 +68,25 @@ impl From<Closed> for Ended {
 }
 
 impl Ended {
-    /// Whether the router is to blame: it speaks something else, or harm is meant.
+    /// Whether the router is to blame: it speaks another protocol, or is malicious.
     pub(super) fn is_fault(&self) -> bool {
         matches!(self, Ended::Frame(_) | Ended::Broken(_) | Ended::Silent | Ended::Stalled | Ended::Idle)
     }
 }
 
-/// Later than anything that is waited for.
+/// Later than any deadline.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// So long after a moment; if there is no such moment, a year after it.
+/// The moment `time` after `at`. If that overflows, a year after `at`.
 fn after(at: Instant, time: Duration) -> Instant {
     at.checked_add(time).or_else(|| at.checked_add(FAR)).unwrap_or(at)
 }
 
-/// Bytes a second, with a second's worth at once.
+/// A rate limit in bytes a second, with a burst of one second.
 #[derive(Debug)]
 struct Pace {
     bytes_per_second: f64,
-    /// When all that was read so far has been paid for.
+    /// When the rate has paid for all bytes read so far.
     paid_at: Instant,
 }
 
@@ -93,7 +95,7 @@ impl Pace {
         Pace { bytes_per_second: bytes_per_second.max(1) as f64, paid_at: now }
     }
 
-    /// When to read again.
+    /// Charges `bytes` and returns when to read again.
     fn spend(&mut self, now: Instant, bytes: usize) -> Instant {
         let took = Duration::from_secs_f64(bytes as f64 / self.bytes_per_second);
         self.paid_at = after(self.paid_at.max(now), took);
@@ -107,19 +109,19 @@ struct Connection<'a> {
     from: IpAddr,
     desk: &'a Desk,
     config: &'a BmpConfig,
-    /// It may tell of no peer for as long as it likes.
+    /// It may go without reporting a peer for any time.
     may_be_idle: bool,
     session: BmpSession,
-    /// How the router is called in the log.
+    /// The router's name in the log.
     called: String,
     arrived: BytesMut,
     told: Vec<Told>,
     tally_told: Tally,
     began: Instant,
     initiated: bool,
-    /// When the message began that has not arrived whole.
+    /// When the current incomplete message began.
     unfinished_since: Option<Instant>,
-    /// When it was last told of a route, until the first quiet moment.
+    /// When it last reported a route. `None` once it has counted as synced.
     unsynced_since: Option<Instant>,
     synced: bool,
 }
@@ -190,7 +192,7 @@ impl<'a> Connection<'a> {
             synced: false,
         }
     }
-    /// Something arrived: every whole message is handled.
+    /// Handles every complete message that has arrived.
     async fn read(&mut self) -> Result<(), Ended> {
         while let Some(frame) = frame::take(&mut self.arrived)? {
             self.unfinished_since = None;
@@ -226,7 +228,7 @@ impl<'a> Connection<'a> {
                 }
             }
             Heard::Initiation(name) => {
-                // A second one may only add information.
+                // A second initiation may only add information.
                 if !std::mem::replace(&mut self.initiated, true) {
                     let feed = Feed::new(FeedKind::Bmp, Some(self.from), &name);
                     tracing::info!("{feed} connected");
@@ -243,7 +245,8 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    /// Everything was told once, by what the router says, or because it has nothing more to say.
+    /// Notes that the router has reported its whole table, because it says so or because it has
+    /// gone quiet.
     async fn synced(&mut self) -> Result<(), Ended> {
         self.unsynced_since = None;
         if std::mem::replace(&mut self.synced, true) {
@@ -262,12 +265,12 @@ impl<'a> Connection<'a> {
         Ok(self.desk.tell(News::Told(self.id, std::mem::take(&mut self.told), tally)).await?)
     }
 
-    /// Whether it holds a place to no purpose.
+    /// Whether the session occupies a place without use.
     fn is_idle(&self) -> bool {
         !self.may_be_idle && !self.session.has_peers()
     }
 
-    /// When something is due although nothing arrives.
+    /// The next deadline if nothing arrives.
     fn due(&self) -> Instant {
         let far = after(self.began, FAR);
         let initiation = if self.initiated { far } else { after(self.began, INITIATION_WITHIN) };
@@ -276,7 +279,7 @@ impl<'a> Connection<'a> {
         initiation.min(peers).min(message).min(self.sync_due().unwrap_or(far))
     }
 
-    /// When it counts as synced without saying so.
+    /// When the session counts as synced without saying so. `None`: no such deadline.
     fn sync_due(&self) -> Option<Instant> {
         let quiet = after(self.unsynced_since?, self.config.quiet);
         Some(quiet.min(after(self.began, self.config.sync_longest)))

@@ -1,4 +1,4 @@
-//! BMP messages as routers send them, made for tests.
+//! BMP messages as routers send them, crafted for tests.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,13 +13,13 @@ use super::frame::HEADER_BYTES;
 /// A kind of message that makes the session panic, in tests only.
 pub(crate) const PANIC: u8 = 250;
 
-/// Of a peer: its flags say post-policy.
+/// The peer flag for post-policy.
 pub(crate) const POST_POLICY: u8 = 0x40;
 
-/// Of every peer that is told apart by its address.
+/// The BGP id of peers that differ by address.
 const ID: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 
-/// A peer as per-peer headers name it.
+/// A peer as per-peer headers describe it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Of {
     pub(crate) kind: u8,
@@ -30,12 +30,12 @@ pub(crate) struct Of {
 }
 
 impl Of {
-    /// A neighbour of the router's, as its routes came in.
+    /// A neighbour of the router, with its routes as they came in.
     pub(crate) fn peer(last: u8, asn: u32) -> Of {
         Of { kind: 0, flags: 0, address: Ipv4Addr::new(192, 0, 2, last), asn, id: ID }
     }
 
-    /// The router's best routes.
+    /// The router's best routes (Loc-RIB).
     pub(crate) fn local(asn: u32) -> Of {
         Of { kind: 3, flags: 0, address: Ipv4Addr::UNSPECIFIED, asn, id: ID }
     }
@@ -55,7 +55,7 @@ impl Of {
     }
 }
 
-/// Any message.
+/// A message of any kind.
 pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = (HEADER_BYTES + body.len()) as u32;
     [&[3][..], &length.to_be_bytes(), &[kind], body].concat()
@@ -104,7 +104,7 @@ fn prefixes(texts: &[&str]) -> Vec<NetworkPrefix> {
     texts.iter().map(|text| text.parse().expect("a prefix")).collect()
 }
 
-/// IPv4 only.
+/// An announcement of IPv4 prefixes.
 pub(crate) fn announce(of: Of, path: &[u32], networks: &[&str]) -> Vec<u8> {
     let mut attributes = Attributes::default();
     attributes.add_attr(AttributeValue::Origin(Origin::IGP).into());
@@ -114,7 +114,7 @@ pub(crate) fn announce(of: Of, path: &[u32], networks: &[&str]) -> Vec<u8> {
     monitoring(of, BgpUpdateMessage { withdrawn_prefixes: Vec::new(), attributes, announced_prefixes })
 }
 
-/// One IPv6 prefix.
+/// An announcement of one IPv6 prefix.
 pub(crate) fn announce_v6(of: Of, path: &[u32], network: &str) -> Vec<u8> {
     let mut attributes = Attributes::default();
     attributes.add_attr(AttributeValue::Origin(Origin::IGP).into());
@@ -128,7 +128,7 @@ pub(crate) fn announce_v6(of: Of, path: &[u32], network: &str) -> Vec<u8> {
     )
 }
 
-/// IPv4 only, with an id in front of each prefix.
+/// An announcement of IPv4 prefixes with a path id in front of each.
 pub(crate) fn with_ids(of: Of, path: &[u32], networks: &[(u32, &str)]) -> Vec<u8> {
     let plain: Vec<&str> = networks.iter().map(|(_, network)| *network).collect();
     let mut message = announce(of, path, &plain);
@@ -141,7 +141,7 @@ pub(crate) fn with_ids(of: Of, path: &[u32], networks: &[(u32, &str)]) -> Vec<u8
         message.splice(at..at, id.to_be_bytes());
         at += 4 + length;
     }
-    // Both the message of BMP and that of BGP inside of it say how long they are.
+    // Both the BMP message and the BGP message inside contain their lengths.
     let (whole, more) = (message.len() as u32, 4 * networks.len() as u16);
     message[1..5].copy_from_slice(&whole.to_be_bytes());
     let inner = HEADER_BYTES + 42 + 16;
@@ -150,7 +150,7 @@ pub(crate) fn with_ids(of: Of, path: &[u32], networks: &[(u32, &str)]) -> Vec<u8
     message
 }
 
-/// IPv4 only.
+/// A withdrawal of IPv4 prefixes.
 pub(crate) fn withdraw(of: Of, networks: &[&str]) -> Vec<u8> {
     let update = BgpUpdateMessage {
         withdrawn_prefixes: prefixes(networks),
@@ -160,12 +160,12 @@ pub(crate) fn withdraw(of: Of, networks: &[&str]) -> Vec<u8> {
     monitoring(of, update)
 }
 
-/// Of IPv4.
+/// End-of-RIB for IPv4.
 pub(crate) fn end_of_rib(of: Of) -> Vec<u8> {
     withdraw(of, &[])
 }
 
-/// Numbers that are the same in every run: whoever fails can be looked at again.
+/// Pseudo-random numbers, the same in every run, so that a failure can be repeated.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {

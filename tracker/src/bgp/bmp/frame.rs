@@ -1,12 +1,13 @@
-//! BMP's framing (RFC 7854, section 4.1): version, length, kind, and so many bytes.
+//! BMP's framing (RFC 7854, section 4.1): version, length, kind, then the body.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Of the header that every message begins with: version, length, kind.
+/// The header of every message: version, length, kind. In bytes.
 pub const HEADER_BYTES: usize = 6;
 
-/// Longer messages are not taken. BGP's longest message has 64 KiB (RFC 8654). A route monitoring message holds one, a
-/// peer up message two, and names besides; twice that is room for whatever is added one day.
+/// Longer messages are refused. BGP's longest message has 64 KiB (RFC 8654). A route monitoring
+/// message contains one, a peer up message two, and names besides. Twice that leaves room for
+/// future additions.
 pub const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 const VERSION: u8 = 3;
@@ -14,31 +15,31 @@ const VERSION: u8 = 3;
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Which kind of message (RFC 7854, section 10.1).
+    /// The kind of message (RFC 7854, section 10.1).
     pub kind: u8,
-    /// All of it, with its header.
+    /// The whole message, with its header.
     pub whole: Bytes,
 }
 
-/// The stream is no BMP, and there is no finding back into it.
+/// The stream is not BMP, and cannot be resynchronised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// Another protocol, or the place where a message should begin was lost.
+    /// Another protocol, or a message does not start where it should.
     #[error("what it sent is not BMP version 3 (a message begins with {0})")]
     Version(u8),
-    /// Not even room for the header.
+    /// Shorter than the header.
     #[error("a message of {0} bytes is shorter than its own header")]
     Short(u32),
-    /// More than [`MESSAGE_BYTES_MAX`].
+    /// Longer than [`MESSAGE_BYTES_MAX`].
     #[error("a message of {0} bytes is longer than {MESSAGE_BYTES_MAX}")]
     Long(u32),
 }
 
-/// Takes the first message off what has arrived. None if it has not arrived whole; the length it claims is judged as soon
-/// as it is there, and nothing is allocated for it.
+/// Takes the first message off the received bytes. `None`: it is not complete. The claimed length
+/// is checked as soon as it is there, and nothing is allocated for it.
 ///
 /// # Errors
-/// When no message can begin like this.
+/// If no message can begin like this.
 pub fn take(arrived: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
     if let Some(&version) = arrived.first()
         && version != VERSION

@@ -1,12 +1,14 @@
-//! The peers of a router, and which view of each is taken.
+//! The peers of a router, and the view we use for each.
 //!
-//! A router may tell of every route several times: as it came in, as its policy left it, and as the best of all peers. One of
-//! these is taken for each peer and address family. **Post-policy before pre-policy before Loc-RIB**: what the operator's
-//! policy let pass is freed of leaks and bogus routes, and Loc-RIB knows only one peer's word for each prefix. What goes out
-//! to peers (Adj-RIB-Out) is never taken. A better view that turns up later replaces a lesser one.
+//! A router may report every route several times: as it came in, as its policy left it, and as the
+//! best of all peers. For each peer and address family we use one of these views: **post-policy if
+//! present, else pre-policy, else Loc-RIB**. The operator's policy has removed leaks and bogus
+//! routes, and Loc-RIB has only one peer's route for each prefix. Routes sent out to peers
+//! (Adj-RIB-Out) are never used. A better view that appears later replaces a lesser one.
 //!
-//! A peer is known by its address and its BGP id (RFC 7854, section 4.2): neighbours on different interfaces may have the same
-//! link-local address. Who leaves out the id in a message means the only peer of that address.
+//! A peer is identified by its address and its BGP id (RFC 7854, section 4.2), as neighbours on
+//! different interfaces may have the same link-local address. A message without an id means the
+//! only peer with that address.
 
 use std::{
     collections::HashMap,
@@ -22,13 +24,14 @@ use bgpkit_parser::{
 };
 use nearcast_core::asn::Asn;
 
-/// Peers of one router at most. The largest route servers have 2,000.
+/// The most peers of one router. The largest route servers have 2,000.
 pub(super) const PEERS_MAX: usize = 4_096;
 
-/// Of these, with one address: a router has so many interfaces to neighbours that all call themselves fe80::1. Bounds a search.
+/// The most peers of one router with the same address: on many interfaces, neighbours may all be
+/// fe80::1. This bounds a search.
 pub(super) const TWINS_MAX: usize = 256;
 
-/// Address families, as places in arrays.
+/// Address families, as indices into arrays.
 pub(super) const FAMILIES: [Family; 2] = [Family::V4, Family::V6];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub(super) enum Family {
     V6,
 }
 
-/// Better ones are greater.
+/// The views; a better one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum View {
     Local,
@@ -45,20 +48,20 @@ pub(super) enum View {
     PostPolicy,
 }
 
-/// Whom a message is about.
+/// The peer and view that a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct About {
     pub(super) view: View,
     pub(super) address: IpAddr,
-    /// Tells peers of one address apart; zero if the message leaves it out.
+    /// Distinguishes peers with the same address; zero if the message leaves it out.
     pub(super) bgp_id: Ipv4Addr,
     pub(super) asn: Asn,
     pub(super) asn_length: AsnLength,
 }
 
 impl About {
-    /// None for what is never taken: Adj-RIB-Out, and routing instances other than the global one, which are private
-    /// networks.
+    /// `None` for messages that are never used: Adj-RIB-Out, and routing instances other than the
+    /// global one, which are private networks.
     pub(super) fn of(header: &BmpPerPeerHeader) -> Option<About> {
         let view = match (header.peer_type, header.peer_flags) {
             (BmpPeerType::Global, PerPeerFlags::PeerFlags(flags)) if !flags.is_adj_rib_out() => {
@@ -78,7 +81,7 @@ impl About {
     }
 }
 
-/// A view that is taken.
+/// The view in use.
 #[derive(Clone, Copy, Debug)]
 struct Taken {
     view: View,
@@ -90,30 +93,30 @@ struct Taken {
 pub(super) struct Peer {
     /// The router's own AS in this session.
     pub(super) own: Option<Asn>,
-    /// For each family, whether several paths of one prefix may come (RFC 7911).
+    /// For each family: several paths of one prefix may come (RFC 7911).
     pub(super) add_path: [bool; 2],
-    /// For each family, whether ids of paths came although nobody said that they would.
+    /// For each family: path ids came although they were not announced.
     pub(super) has_ids: [bool; 2],
     taken: [Option<Taken>; 2],
-    /// For each family, whether all that was there at the beginning has been told.
+    /// For each family: the initial table is complete.
     ended: [bool; 2],
 }
 
 /// What an announcement in some view means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It is taken, for this source.
+    /// It is used, for this source.
     Taken(u32),
-    /// The same comes in a better view.
+    /// The same route comes in a better view.
     Better,
 }
 
-/// The peers of one address, by their ids.
+/// The peers with one address, by BGP id.
 #[derive(Debug, Default)]
 struct Twins(Vec<(Ipv4Addr, Peer)>);
 
 impl Twins {
-    /// Where the one with this id is: if either side leaves the id out, the only one there is.
+    /// The index of the peer with this id. If one side leaves out the id, the only peer matches.
     fn position(&self, bgp_id: Ipv4Addr) -> Option<usize> {
         let exact = self.0.iter().position(|(id, _)| *id == bgp_id);
         let only = match self.0.as_slice() {
@@ -132,25 +135,27 @@ impl Twins {
     }
 }
 
-/// All of a router.
+/// All peers of a router.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     by_address: HashMap<IpAddr, Twins>,
-    /// How many peers that are.
+    /// The number of peers.
     count: usize,
     local: Peer,
-    /// For each family, peers of which a view is taken. Loc-RIB is taken only while there are none.
+    /// For each family: the number of peers with a view in use. Loc-RIB is used only while this is
+    /// 0.
     adjacent: [usize; 2],
     next: u32,
 }
 
 impl Peers {
-    /// Whether no peer was told of.
+    /// Whether no peer is known.
     pub(super) fn is_empty(&self) -> bool {
         self.by_address.is_empty()
     }
 
-    /// The peer that a message is about, if the router told that it is up. Loc-RIB needs no telling: GoBGP does not.
+    /// The peer that a message is about, if the router has reported it as up. Loc-RIB needs no such
+    /// report, as GoBGP sends none.
     pub(super) fn find(&self, about: &About) -> Option<&Peer> {
         match about.view {
             View::Local => Some(&self.local),
@@ -165,13 +170,15 @@ impl Peers {
         }
     }
 
-    /// The peer puts ids in front of prefixes, although it was not announced. Whether that is news.
+    /// Notes that the peer sends path ids without having announced them. Returns whether that is
+    /// new.
     pub(super) fn note_ids(&mut self, about: &About, family: Family) -> bool {
         let Some(peer) = self.find_mut(about) else { return false };
         !std::mem::replace(&mut peer.has_ids[family as usize], true)
     }
 
-    /// A peer came up. What it told before does not count any more. Whether there is room for it.
+    /// Notes that a peer came up; its earlier routes no longer count. Returns whether there was
+    /// room for it.
     pub(super) fn up(
         &mut self,
         about: &About,
@@ -185,7 +192,7 @@ impl Peers {
             self.local = peer;
             return true;
         }
-        // Who leaves out the id in front says it in its own message.
+        // If the per-peer header leaves out the id, the peer's own message has it.
         let bgp_id = if about.bgp_id.is_unspecified() { id_of(received) } else { about.bgp_id };
         let twins = self.by_address.entry(about.address).or_default();
         if let Some(at) = twins.position(bgp_id) {
@@ -204,7 +211,7 @@ impl Peers {
         true
     }
 
-    /// A peer went down.
+    /// Notes that a peer went down.
     pub(super) fn down(&mut self, about: &About, gone: &mut Vec<u32>) {
         if about.view == View::Local {
             gone.extend(sources(&std::mem::take(&mut self.local)));
@@ -227,7 +234,7 @@ impl Peers {
         gone.extend(sources(peer));
     }
 
-    /// Whether nothing in this view is taken, of any family.
+    /// Whether this view is superseded for all families.
     pub(super) fn is_superseded(&self, about: &About) -> bool {
         FAMILIES.iter().all(|family| self.is_better(about, *family))
     }
@@ -243,7 +250,8 @@ impl Peers {
         }
     }
 
-    /// Something is announced in this view: the source it is taken for, and into `gone` those that it replaces.
+    /// Claims the source for an announcement in this view. The sources that it replaces go into
+    /// `gone`.
     pub(super) fn claim(&mut self, about: &About, family: Family, gone: &mut Vec<u32>) -> Claim {
         let at = family as usize;
         if let Some(source) = self.taken(about, family) {
@@ -266,13 +274,14 @@ impl Peers {
         Claim::Taken(fresh.source)
     }
 
-    /// The source that routes in this view are told for, if they are taken.
+    /// The source for routes in this view. `None`: the view is not in use.
     pub(super) fn taken(&self, about: &About, family: Family) -> Option<u32> {
         let taken = self.find(about)?.taken[family as usize]?;
         (taken.view == about.view).then_some(taken.source)
     }
 
-    /// All that was there at the beginning has been told, of this peer and family. Whether that goes for all peers now.
+    /// Notes the end of the initial table of this peer and family. Returns whether all peers are
+    /// now complete.
     pub(super) fn end_of_rib(&mut self, about: &About, family: Family) -> bool {
         let Some(peer) = self.find_mut(about) else { return false };
         peer.ended[family as usize] = true;
@@ -289,7 +298,7 @@ fn sources(peer: &Peer) -> impl Iterator<Item = u32> + use<> {
     peer.taken.into_iter().flatten().map(|taken| taken.source)
 }
 
-/// How the speaker of this message is told from others.
+/// The BGP id of the sender of this message.
 fn id_of(open: &BgpMessage) -> Ipv4Addr {
     match open {
         BgpMessage::Open(open) => open.bgp_identifier,
@@ -297,7 +306,8 @@ fn id_of(open: &BgpMessage) -> Ipv4Addr {
     }
 }
 
-/// The AS that speaks in this message, by its capability if it is a long one (RFC 6793).
+/// The AS of the sender of this message, from its capability if it has a four-byte number (RFC
+/// 6793).
 fn own_asn(open: &BgpMessage) -> Option<Asn> {
     let BgpMessage::Open(open) = open else { return None };
     let long = capabilities(open).find_map(|value| match value {
@@ -307,7 +317,8 @@ fn own_asn(open: &BgpMessage) -> Option<Asn> {
     Some(long.unwrap_or(Asn(open.asn.into())))
 }
 
-/// Several paths come if the peer said it sends them, and the router that it takes them.
+/// Several paths come if the peer announced that it sends them, and the router that it accepts
+/// them.
 fn add_path(sent: &BgpMessage, received: &BgpMessage) -> [bool; 2] {
     let (BgpMessage::Open(sent), BgpMessage::Open(received)) = (sent, received) else { return [false; 2] };
     let can = |open: &_, afi: Afi, modes: [AddPathSendReceive; 2]| {

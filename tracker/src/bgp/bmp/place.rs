@@ -1,5 +1,5 @@
-//! A router's place among the sessions there may be. Who tells of peers keeps it; who does not gives it up when it is
-//! needed.
+//! A router's place among the limited number of sessions. A router that reports peers keeps its
+//! place; one that does not gives it up when it is needed.
 
 use std::{
     net::IpAddr,
@@ -20,7 +20,7 @@ use crate::bgp::rib::SessionId;
 pub(super) struct Place {
     pub(super) id: SessionId,
     pub(super) ip: IpAddr,
-    /// It is a router that the operator named.
+    /// The operator named this router.
     pub(super) named: bool,
     since: Instant,
     kept: Arc<AtomicBool>,
@@ -33,27 +33,27 @@ impl Place {
         Place { id, ip, named, since: Instant::now(), kept, taken }
     }
 
-    /// Its router has something to say.
+    /// Keeps the place: its router has reported something.
     pub(super) fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
     }
 
-    /// Gives it to somebody else.
+    /// Takes the place away for another session.
     pub(super) fn take(&self) {
         self.taken.cancel();
     }
 
-    /// Until it is given to somebody else.
+    /// Resolves when the place is taken away.
     pub(super) async fn taken(&self) {
         self.taken.cancelled().await;
     }
 
-    /// Whether it still counts: it was not given to somebody else.
+    /// Whether the place still counts, as it was not taken away.
     pub(super) fn counts(&self) -> bool {
         !self.taken.is_cancelled()
     }
 
-    /// What is held to no purpose; none if there is one.
+    /// The claim on a place that is occupied without use. `None`: the place is in use.
     pub(super) fn claim<T>(&self, who: T) -> Option<Claim<T>> {
         let idle = self.counts() && !self.kept.load(Ordering::Relaxed);
         idle.then(|| Claim { who, ip: self.ip, held: self.since.elapsed(), amount: 1 })

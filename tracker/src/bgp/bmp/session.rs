@@ -1,7 +1,7 @@
-//! One router's session, without its connection: messages in, changes out.
+//! One router's session, without its connection: messages in, route changes out.
 //!
-//! Invariant: what is wrong inside a message costs that message, and nothing else; only after [`DAMAGED_MAX`] of them does
-//! the session end. What is wrong with the framing ends it at once ([`super::frame`]).
+//! Invariant: an error inside a message costs only that message; the session ends only after more
+//! than [`DAMAGED_MAX`] of them. An error in the framing ends it at once ([`super::frame`]).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -30,10 +30,11 @@ use crate::bgp::{
     route::network,
 };
 
-/// Damaged messages of one session at most: who sends more speaks something else, or means harm.
+/// The most damaged messages of one session: a router that sends more speaks another protocol, or
+/// is malicious.
 pub const DAMAGED_MAX: u64 = 100;
 
-/// Kinds of messages (RFC 7854, section 10.1). Others are passed over, as it demands.
+/// Kinds of messages (RFC 7854, section 10.1). Others are skipped, as the RFC demands.
 mod kind {
     pub(super) const ROUTE_MONITORING: u8 = 0;
     pub(super) const PEER_DOWN: u8 = 2;
@@ -42,30 +43,30 @@ mod kind {
     pub(super) const TERMINATION: u8 = 5;
 }
 
-/// What a message meant, beside changes.
+/// What a message meant, besides route changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
     /// Nothing else.
     Nothing,
-    /// The session begins. What the router calls itself, as it said it.
+    /// The session begins. The router's own name, unchanged.
     Initiation(String),
-    /// About a route, whether or not something came of it.
+    /// The message was about a route, whether or not it changed anything.
     Route,
-    /// Every peer's routes have been told once.
+    /// The routes of every peer have been reported once.
     EndOfRib,
     /// The router ends the session.
     Termination,
 }
 
-/// What the operator should know of a router, once a session.
+/// Something that the operator should know about a router, once a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Note {
-    /// RFC 7911 demands that they are announced.
+    /// RFC 7911 demands that path ids are announced.
     #[error(
         "it puts path ids in front of prefixes, and did not say so when the peer came up; they are read all the same"
     )]
     UnannouncedIds,
-    /// Neither with path ids nor without.
+    /// Prefixes are unreadable both with and without path ids.
     #[error(
         "prefixes of some of its messages cannot be read, neither as it announced them nor with path ids (RFC 7911); such \
          routes are left out. A newer version of the router's software may help, or another of its views \
@@ -77,15 +78,15 @@ pub enum Note {
 /// The session must end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Broken {
-    /// RFC 7854 wants an initiation message first.
+    /// RFC 7854 demands an initiation message first.
     #[error("it began with a message of kind {0} instead of an initiation")]
     NoInitiation(u8),
-    /// More than [`DAMAGED_MAX`].
+    /// More than [`DAMAGED_MAX`] damaged messages.
     #[error("more than {DAMAGED_MAX} of its messages were damaged")]
     Damaged,
 }
 
-/// Why nothing came of one message.
+/// Why a message had no effect.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error("it cannot be read: {0}")]
@@ -106,20 +107,20 @@ pub struct BmpSession {
     peers: Peers,
     begun: bool,
     tally: Tally,
-    /// Sources that are to be forgotten, before what follows.
+    /// Sources to forget before the following changes.
     gone: Vec<u32>,
     noted: BTreeSet<Note>,
-    /// Not told yet.
+    /// Notes that were not taken yet.
     notes: Vec<Note>,
 }
 
 impl BmpSession {
-    /// What was heard so far.
+    /// Counts of what was heard so far.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// What the operator should know and was not told yet.
+    /// New notes for the operator.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
@@ -130,15 +131,15 @@ impl BmpSession {
         }
     }
 
-    /// Whether the router told of a peer or a route: it has something to say.
+    /// Whether the router has reported a peer or a route.
     pub fn has_peers(&self) -> bool {
         !self.peers.is_empty() || self.tally.announced > 0
     }
 
-    /// Handles one message. What becomes of routes is appended to `told`.
+    /// Handles one message. Appends route changes to `told`.
     ///
     /// # Errors
-    /// When the session must end.
+    /// If the session must end.
     pub fn handle(&mut self, frame: &Frame, told: &mut Vec<Told>) -> Result<Heard, Broken> {
         if !self.begun && frame.kind != kind::INITIATION {
             return Err(Broken::NoInitiation(frame.kind));
@@ -207,7 +208,8 @@ impl BmpSession {
             _ => peer.own,
         };
         let teller = if about.view == View::Local { own.unwrap_or(about.asn) } else { about.asn };
-        // The parser reads all of a message in one way, and routers may use the other for the second family.
+        // The parser reads all of a message in one way, but routers may use the other way for the
+        // second family.
         let other = multiprotocol(&update).map(|family| add_path[family as usize]);
         let multiprotocol = match other.filter(|&other| other != add_path[Family::V4 as usize]) {
             Some(other) => Some(parse(other)?),
@@ -220,7 +222,8 @@ impl BmpSession {
         Ok(Heard::Route)
     }
 
-    /// For each family, whether ids of paths stand in front of its prefixes in this message: as was announced, or as it must be.
+    /// For each family: whether path ids stand in front of its prefixes in this message, as
+    /// announced or as the bytes require.
     fn add_path(&mut self, about: &About, peer: &Peer, message: &[u8]) -> [bool; 2] {
         let mut add_path = peer.add_path;
         for family in FAMILIES {
@@ -255,7 +258,7 @@ impl BmpSession {
     }
 }
 
-/// Only unicast is of use: what is sent to one address at a time.
+/// The family of unicast prefixes. Only unicast, sent to one address at a time, is of use.
 fn family(nlri: &Nlri) -> Option<Family> {
     match (nlri.afi, nlri.safi) {
         (Afi::Ipv4, Safi::Unicast) => Some(Family::V4),
@@ -264,13 +267,14 @@ fn family(nlri: &Nlri) -> Option<Family> {
     }
 }
 
-/// The family that a message tells of beside IPv4, or of IPv4 in the new way (RFC 4760).
+/// The family in the multiprotocol attributes of a message: IPv6, or IPv4 in the newer encoding
+/// (RFC 4760).
 fn multiprotocol(update: &BgpUpdateMessage) -> Option<Family> {
     let attributes = &update.attributes;
     attributes.get_reachable_nlri().or_else(|| attributes.get_unreachable_nlri()).and_then(family)
 }
 
-/// One update being made into changes.
+/// Turns one update into route changes.
 struct Reading<'a> {
     peers: &'a mut Peers,
     about: About,
@@ -341,7 +345,7 @@ impl Reading<'_> {
             return;
         };
         for prefix in prefixes {
-            // The parser takes a zero for the beginning of a path's id, where nobody said that there are any.
+            // The parser takes a zero for the start of a path id even if ids were not announced.
             let guessed = prefix.path_id.is_some() && !add_path[family as usize];
             let Some(network) = network(prefix).filter(|network| !guessed && is_of(network, family)) else {
                 self.tally.skipped = self.tally.skipped.saturating_add(1);
@@ -366,7 +370,8 @@ fn is_of(network: &IpNetwork, family: Family) -> bool {
     network.is_ipv4() == (family == Family::V4)
 }
 
-/// Best paths, and what is sent on, begin with the router's own AS; it is not part of the way there.
+/// Removes the router's own AS from the front of a path. Best paths and paths sent on begin with
+/// it, but it is not part of the way.
 fn without_front(path: AsPath, own: Option<Asn>) -> AsPath {
     let Some(own) = own else { return path };
     let mut front = true;

@@ -1,4 +1,4 @@
-//! From files by name to an atlas and a report on them.
+//! Compiles named files into an atlas and a report.
 
 use std::{
     fs, io,
@@ -22,88 +22,90 @@ use crate::bgp::{
     sites::{self, Sites, SitesError},
 };
 
-/// What an atlas is made of.
+/// The inputs of an atlas.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
-    /// Tables of collectors: MRT.
+    /// Tables of collectors (MRT).
     pub ribs: Vec<PathBuf>,
-    /// What collectors were told: MRT.
+    /// Updates of collectors (MRT).
     pub updates: Vec<PathBuf>,
     /// Tables of prefixes or ranges.
     pub tables: Vec<PathBuf>,
-    /// Relations between ASes. Of one link the last file counts.
+    /// Relations between ASes. The last file counts for a link.
     pub as_rel: Vec<PathBuf>,
-    /// Names of ASes. Of one AS the last file counts.
+    /// Names of ASes. The last file counts for an AS.
     pub names: Vec<PathBuf>,
     /// The operator's own sites.
     pub sites: Option<PathBuf>,
-    /// When the data was collected, in seconds since 1970; none = the time of the latest MRT record, and if there is none, when the newest
-    /// file was changed.
+    /// When the data was collected, in seconds since 1970. `None`: the time of the latest MRT
+    /// record, or if there is none, when the newest file was changed.
     pub version: Option<u64>,
-    /// ASes that buy transit from nobody, below whom relations are inferred; empty = [`TIER_1`](crate::bgp::relations::TIER_1).
+    /// ASes that buy transit from nobody, below which relations are inferred. Empty:
+    /// [`TIER_1`](crate::bgp::relations::TIER_1).
     pub tier_1: Vec<Asn>,
 }
 
-/// What came of them.
+/// What was found in the inputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was found in MRT files.
+    /// What MRT files contained.
     pub mrt: MrtCounts,
-    /// Routers that told routes.
+    /// Routers with routes.
     pub routers: usize,
-    /// Updates from before the table of the router that sent them.
+    /// Updates older than the table of their router.
     pub stale: u64,
-    /// Lines of tables, relations and names that told something.
+    /// Useful lines of tables, relations and names.
     pub lines: u64,
-    /// Lines that made no sense.
+    /// Lines that could not be read.
     pub bad_lines: u64,
-    /// Routes to addresses that belong to nobody in the Internet, and what tables said of such.
+    /// Routes and table entries for addresses that belong to nobody in the Internet.
     pub reserved: u64,
-    /// Routes, links and names beyond what is kept.
+    /// Routes, links and names beyond the limits.
     pub left_out: u64,
-    /// Sentences on what was wrong, a file each.
+    /// Warnings, one sentence a file.
     pub warnings: Vec<String>,
-    /// What the atlas knows.
+    /// The size of the atlas.
     pub counts: Counts,
 }
 
 /// Why there is no atlas. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CompileError {
-    /// No prefixes could come of it.
+    /// No input can contain prefixes.
     #[error("there is nothing to say where anybody is: give --rib, --updates, --prefix2as or --sites")]
     NoInput,
-    /// All was read, and no address has an AS by it.
+    /// All inputs were read, and no address has an AS.
     #[error("{0}")]
     Nothing(String),
-    /// The operator's sites.
+    /// The operator's sites are invalid.
     #[error(transparent)]
     Sites(#[from] SitesError),
     /// A file cannot be opened or read.
     #[error("cannot read {path}: {source}", path = path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Nothing in a file could be used.
+    /// Nothing in a file is usable.
     #[error("{path} is of no use: {reason}", path = path.display())]
     Useless {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// What was expected, and what is there.
         reason: String,
     },
-    /// Whoever asked for it does not want it any more.
+    /// The caller stopped it.
     #[error("stopped")]
     Stopped,
 }
 
-/// Reads every file and compiles them. Blocks for as long as that takes; `meter` tells how far it is, and stops it.
+/// Reads every file and compiles them. Blocks until done; `meter` shows the progress and can stop
+/// it.
 ///
 /// # Errors
-/// When a file cannot be read or holds nothing of use, or when it was stopped.
+/// If a file cannot be read or has nothing usable, or if it was stopped.
 pub fn compile(inputs: &Inputs, meter: &Arc<Meter>) -> Result<(Atlas, Report), CompileError> {
     let sources = [&inputs.ribs, &inputs.updates, &inputs.tables];
     if sources.iter().all(|paths| paths.is_empty()) && inputs.sites.is_none() {
@@ -111,7 +113,7 @@ pub fn compile(inputs: &Inputs, meter: &Arc<Meter>) -> Result<(Atlas, Report), C
     }
     let mut session =
         Session { compiler: compiler(inputs), report: Report::default(), meter, empty: None, useful: 0 };
-    // Looked at before the first is read, which may take long.
+    // Checks all files before reading the first, which may take long.
     let newest = session
         .expect(sources.into_iter().chain([&inputs.as_rel, &inputs.names]).flatten().chain(&inputs.sites))?;
     if let Some(path) = &inputs.sites {
@@ -151,7 +153,7 @@ pub fn compile(inputs: &Inputs, meter: &Arc<Meter>) -> Result<(Atlas, Report), C
 }
 
 impl Report {
-    /// Why no address has an AS, although every file could be read.
+    /// Why no address has an AS although every file could be read.
     fn nothing(&self) -> String {
         let MrtCounts { records, announced, unusable_paths, too_short, damaged, .. } = self.mrt;
         let why = if self.reserved > 0 {
@@ -189,17 +191,19 @@ struct Session<'a> {
     compiler: Compiler,
     report: Report,
     meter: &'a Arc<Meter>,
-    /// The first file of routes or prefixes that holds nothing, and what to say of it if no other holds anything.
+    /// The first file of routes or prefixes that has nothing, and what to report if no other file
+    /// has anything.
     empty: Option<(PathBuf, String)>,
-    /// Files of routes or prefixes that hold something.
+    /// Files of routes or prefixes that have something.
     useful: usize,
 }
 
-/// What is said of a file in which nothing is.
+/// The reason for a file that contains nothing.
 const EMPTY: &str = "it is empty";
 
 impl Session<'_> {
-    /// Looks at every file: whether it is there, and how large. When the newest was changed, in seconds since 1970.
+    /// Checks that every file exists, and tells the meter its size. Returns when the newest was
+    /// changed, in seconds since 1970.
     fn expect<'p>(&self, paths: impl Iterator<Item = &'p PathBuf>) -> Result<u64, CompileError> {
         let mut newest = 0;
         for path in paths {
@@ -256,7 +260,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// One among others may be empty: a collector was down, a download did not begin.
+    /// Notes an empty file. One among others may be empty: a collector was down, or a download did
+    /// not start.
     fn is_empty(&mut self, path: &Path, reason: &str) {
         self.warn(path, &format!("{reason}; it is left out"));
         self.empty.get_or_insert_with(|| (path.to_owned(), reason.to_owned()));
@@ -290,7 +295,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Whether the file told anything.
+    /// Reads a text file. Returns whether it had any useful line.
     fn lines(
         &mut self,
         path: &Path,

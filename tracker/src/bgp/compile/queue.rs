@@ -1,7 +1,7 @@
 //! MRT files in the order of their times, whatever order they were named in.
 //!
-//! Invariant: every file is opened once if it can be read but once: a pipe, a terminal, what a shell makes of `<(…)`. What was
-//! looked at to learn its time is read again from memory.
+//! Invariant: a file that can be read only once, such as a pipe, a terminal, or a shell's `<(…)`,
+//! is opened once. The bytes read to learn its time are then read again from memory.
 
 use std::{
     fs,
@@ -12,12 +12,12 @@ use std::{
 
 use crate::bgp::packed::{self, Meter};
 
-/// A file whose turn will come.
+/// A file that waits for its turn.
 pub(super) struct File {
     path: PathBuf,
     /// The time of the first record.
     begins: u32,
-    /// Open already, as it cannot be opened again.
+    /// The open reader of a file that cannot be opened again.
     opened: Option<Box<dyn Read + Send>>,
 }
 
@@ -26,7 +26,7 @@ impl File {
         &self.path
     }
 
-    /// From its beginning.
+    /// Opens the file at its beginning.
     pub(super) fn open(self, meter: &Arc<Meter>) -> io::Result<Box<dyn Read + Send>> {
         match self.opened {
             Some(opened) => Ok(opened),
@@ -36,7 +36,7 @@ impl File {
 
     fn look(path: &Path, meter: &Arc<Meter>) -> io::Result<File> {
         let again = fs::metadata(path)?.is_file();
-        // Of a file that is read twice only the second time counts.
+        // Of a file that is read twice, the meter counts only the second time.
         let nobody = Arc::default();
         let mut reader = packed::open(path, if again { &nobody } else { meter })?;
         let mut start = Vec::with_capacity(4);
@@ -45,17 +45,17 @@ impl File {
         {
             return Err(error);
         }
-        // What is too short for a time will be found to be of no use.
+        // A file too short for a time turns out to be useless later.
         let begins = start.as_slice().try_into().map_or(0, u32::from_be_bytes);
         let opened = (!again).then(|| Box::new(Cursor::new(start).chain(reader)) as Box<dyn Read + Send>);
         Ok(File { path: path.to_owned(), begins, opened })
     }
 }
 
-/// The files by the times of their first records.
+/// The files, sorted by the times of their first records.
 ///
 /// # Errors
-/// Which cannot be read, and why.
+/// The file that cannot be read, and why.
 pub(super) fn in_order(paths: &[PathBuf], meter: &Arc<Meter>) -> Result<Vec<File>, (PathBuf, io::Error)> {
     let look = |path: &PathBuf| File::look(path, meter).map_err(|error| (path.clone(), error));
     let mut files = paths.iter().map(look).collect::<Result<Vec<File>, _>>()?;
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// A pipe whose writer is a thread; opening it waits for the writer, as a shell's does.
+    /// A pipe with a thread as its writer. Opening it waits for the writer, as with a shell's pipe.
     fn pipe(path: &Path, bytes: Vec<u8>) -> thread::JoinHandle<()> {
         let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
         rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, mode, 0).unwrap();

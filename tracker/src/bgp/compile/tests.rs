@@ -55,7 +55,7 @@ fn updates_change_a_table_and_withdrawals_take_out_of_it() {
 fn updates_from_before_the_table_change_nothing() {
     let earlier: [Told<'_>; 2] = [
         ("192.0.2.1", 10, B, None),
-        // This router's table is not there, so what it said is the latest word.
+        // This router's table is missing, so its update is the latest word.
         ("192.0.2.9", 13, A, Some(&[13, 30])),
     ];
     let (atlas, stale) = compiled(&[table(TIME, &ROUTES)], &[updates(TIME - 1, &earlier)]);
@@ -72,7 +72,7 @@ fn a_table_has_one_voice_and_a_longer_prefix_wins_over_all_voices() {
     assert_eq!(compiler.table(text.as_bytes()).unwrap().good, 3);
     assert_eq!((compiler.routers(), compiler.prefixes()), (3, 4));
     let atlas = compiler.finish(0);
-    // Two voices each: the lower number is first.
+    // Two voices each: the lower number comes first.
     assert_eq!(origins(&atlas, "45.51.100.7"), [30, 31]);
     assert_eq!(origins(&atlas, "45.51.100.200"), [99]);
     assert_eq!(origins(&atlas, "45.2.2.1"), [50, 51]);

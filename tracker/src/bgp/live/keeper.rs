@@ -1,4 +1,5 @@
-//! The only owner of the table: applies news, lets lost sessions go, and has atlases made.
+//! The only owner of the table: it applies news, drops lost sessions, and starts rebuilds of the
+//! atlas.
 
 use std::{
     sync::Arc,
@@ -23,10 +24,10 @@ use crate::bgp::{
     rib::{Announced, Full, Rib, RibLimits, SessionId, Source},
 };
 
-/// Sessions that are lost and still held, at most; the oldest goes first.
+/// Lost sessions that are held; the oldest goes first.
 const HELD_MAX: usize = 64;
 
-/// When nothing else is due.
+/// The wait if nothing else is due.
 const IDLE: Duration = Duration::from_secs(3_600);
 
 /// The table is gone: a walk through it panicked.
@@ -43,7 +44,7 @@ pub(super) struct Keeper {
     publish: watch::Sender<Arc<Atlas>>,
     board: Arc<Board>,
     rebuild: Rebuild,
-    /// Something changed that is not in the atlas, nor in the one that is being made.
+    /// Changes that are neither in the atlas nor in the one being made.
     changed: bool,
     ready: bool,
     refusals: Repeats,
@@ -94,7 +95,7 @@ impl Keeper {
         self.rebuild.finish().await;
     }
 
-    /// When something is to be done although there are no news.
+    /// When there is something to do without news.
     fn due(&self) -> Instant {
         let now = Instant::now();
         let written = self.board.lock();
@@ -127,11 +128,11 @@ impl Keeper {
         }
     }
 
-    /// Newer than what there was, whatever the clock says.
+    /// A version newer than the last one, whatever the clock says.
     fn next_version(&self) -> u64 {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let last = self.publish.borrow().version().max(self.base.version());
-        // A base of the last version there is has no successor.
+        // A base with the highest possible version has no successor.
         now.max(last.saturating_add(1))
     }
 
@@ -220,7 +221,7 @@ impl Keeper {
             Told::Announced { source: number, network, path_id, path } => {
                 let source = Source { session, number: *number };
                 let mut outcome = self.rib.announce(source, *network, *path_id, path);
-                // Whoever is there goes before whoever is gone.
+                // A connected session goes before a lost one.
                 while outcome == Announced::Refused(Full::Table) && self.let_oldest_go(session) {
                     outcome = self.rib.announce(source, *network, *path_id, path);
                 }
@@ -255,7 +256,7 @@ impl Keeper {
         }
     }
 
-    /// What the same feed told in a session before is replaced.
+    /// Replaces the routes that the same feed reported in an earlier session.
     fn on_synced(&mut self, id: SessionId) {
         let mut written = self.board.lock();
         let Some(kept) = written.sessions.get_mut(&id) else { return };
@@ -306,7 +307,7 @@ impl Keeper {
         }
     }
 
-    /// Of those that are held, the one that was lost first. Whether there was one beside `except`.
+    /// Drops the held session that was lost first. Returns whether there was one besides `except`.
     fn let_oldest_go(&mut self, except: SessionId) -> bool {
         let written = self.board.lock();
         let held = written.sessions.iter().filter_map(|(id, kept)| Some((kept.until?, *id)));
@@ -329,7 +330,7 @@ impl Keeper {
         }
     }
 
-    /// What others see.
+    /// Publishes the current figures.
     fn write(&self) {
         let mut written = self.board.lock();
         written.rib = self.rib.counts();
@@ -340,16 +341,16 @@ impl Keeper {
     }
 }
 
-/// Why what a session told does not count any more.
+/// Why the routes of a session no longer count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gone {
-    /// The same feed has told all it knows in another session.
+    /// The same feed has synced in another session.
     CameBack,
-    /// It was waited for.
+    /// The hold time is over.
     StayedAway,
     /// Others needed its room.
     NoRoom,
-    /// A newer session of it, or nothing, is there already.
+    /// A newer session of the feed is already there, or the lost one had no routes.
     Superseded,
 }
 
@@ -371,7 +372,7 @@ impl Gone {
     }
 }
 
-/// What came of something told.
+/// The effect of a route change.
 enum Applied {
     Changed,
     Same,

@@ -1,5 +1,5 @@
-//! Making the next atlas in the background: the base is prepared without the table, the table is borrowed only for the walk
-//! through it, and what remains is done without it again.
+//! Makes the next atlas in the background. The base is prepared without the table, the table is
+//! borrowed only for the walk through it, and the rest is again done without it.
 
 use std::{future::pending, sync::Arc, time::Instant};
 
@@ -8,22 +8,22 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 
 use crate::bgp::rib::Rib;
 
-/// Where it is.
+/// The stage of a rebuild.
 #[derive(Debug, Default)]
 enum Stage {
     #[default]
     Idle,
-    /// The base becomes a builder.
+    /// The base is turned into a builder.
     Preparing(JoinHandle<AtlasBuilder>),
-    /// The builder becomes an atlas.
+    /// The builder is turned into an atlas.
     Building(JoinHandle<Atlas>),
 }
 
-/// What a stage came to.
+/// The result of a stage.
 pub(super) enum Done {
-    /// The walk through the table is next.
+    /// The builder; the walk through the table is next.
     Prepared(Box<AtlasBuilder>),
-    /// This is the new one.
+    /// The new atlas.
     Built(Arc<Atlas>),
 }
 
@@ -39,7 +39,7 @@ impl Rebuild {
         matches!(self.stage, Stage::Idle)
     }
 
-    /// When the last one began.
+    /// When the last rebuild began.
     pub(super) fn began(&self) -> Option<Instant> {
         self.began
     }
@@ -53,7 +53,7 @@ impl Rebuild {
         self.stage = Stage::Building(spawn_blocking(move || builder.build().without_reserved()));
     }
 
-    /// What the stage came to; never, while there is none. Loses nothing when it is dropped.
+    /// The result of the stage; pends forever while idle. Cancelling it loses nothing.
     pub(super) async fn done(&mut self) -> Result<Done, JoinError> {
         let done = match &mut self.stage {
             Stage::Idle => pending().await,
@@ -64,16 +64,16 @@ impl Rebuild {
         done
     }
 
-    /// Threads cannot be stopped, only waited for.
+    /// Waits for the stage: threads cannot be stopped.
     pub(super) async fn finish(&mut self) {
         if !self.is_idle() {
-            // Nobody needs it any more.
+            // Nobody needs the result any more.
             let _ = self.done().await;
         }
     }
 }
 
-/// The walk through the table, on a thread that may be busy for a while. The table comes back.
+/// Walks through the table on a blocking thread, as this takes a while. Returns the table.
 pub(super) async fn walk(
     mut rib: Rib,
     mut builder: Box<AtlasBuilder>,

@@ -1,4 +1,4 @@
-//! How the feeds are, for whoever shows it.
+//! Figures about the feeds, for display.
 
 use std::{
     collections::BTreeMap,
@@ -11,12 +11,12 @@ use crate::bgp::{
     rib::{RibCounts, SessionId},
 };
 
-/// Where a session is in its life.
+/// The phase of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It has not told yet all that it knew at its beginning.
+    /// It has not yet reported everything it knew at its beginning.
     Syncing,
-    /// It has, and tells what changes.
+    /// It has reported everything, and now reports changes.
     Synced,
     /// It is lost. Its routes are held for a while.
     Held,
@@ -36,53 +36,53 @@ impl Phase {
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedStats {
-    /// Whose it is.
+    /// The feed of the session.
     pub feed: Feed,
-    /// Where it is in its life.
+    /// The phase of the session.
     pub phase: Phase,
-    /// Routes of it in the table.
+    /// Routes of the session in the table.
     pub routes: usize,
-    /// Announcements there was no room for.
+    /// Announcements without room in the table.
     pub refused: u64,
-    /// What was heard.
+    /// Counts of what was heard.
     pub tally: Tally,
-    /// How long ago it began.
+    /// How long ago the session began.
     pub age: Duration,
-    /// How long ago it changed something.
+    /// How long ago the session changed a route. `None`: never.
     pub last_change_age: Option<Duration>,
 }
 
-/// All of it at one moment.
+/// The state of all feeds at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveStats {
-    /// Whether at least one feed has told all that it knew at its beginning, ever.
+    /// Whether at least one feed has ever reported everything it knew at its beginning.
     pub ready: bool,
-    /// What is in the table.
+    /// The size of the table.
     pub rib: RibCounts,
-    /// Sessions, those held included, the oldest first.
+    /// Sessions, including held ones, the oldest first.
     pub feeds: Vec<FeedStats>,
-    /// What was heard by kind of feed, ever.
+    /// Counts of what was heard since the start, by kind of feed.
     pub heard: BTreeMap<FeedKind, Tally>,
-    /// Connections of routers that were refused, ever: not allowed, or too many.
+    /// BMP connections refused since the start: not allowed, or too many.
     pub bmp_refused: u64,
-    /// Sessions of routers that we ended because of what they sent or did not send, ever.
+    /// BMP sessions that we ended since the start because of what they sent or did not send.
     pub bmp_faults: u64,
-    /// How long ago the table changed.
+    /// How long ago the table changed. `None`: never.
     pub last_change_age: Option<Duration>,
-    /// How long ago the current atlas was made; none while it is the base.
+    /// How long ago the current atlas was made. `None`: it is the base.
     pub last_rebuild_age: Option<Duration>,
-    /// How long that took.
+    /// How long making it took. `None`: it is the base.
     pub last_rebuild_took: Option<Duration>,
-    /// Atlases made, ever.
+    /// Atlases made since the start.
     pub rebuilds: u64,
-    /// Changes are not in the current atlas yet.
+    /// The current atlas lacks some changes.
     pub is_behind: bool,
-    /// The table is lost by a mistake of ours; the last atlas stays as it is.
+    /// The table was lost through a bug of ours; the last atlas stays.
     pub is_broken: bool,
 }
 
 impl LiveStats {
-    /// Routes in the table by kind of feed.
+    /// Routes in the table, by kind of feed.
     pub fn routes(&self, kind: FeedKind) -> usize {
         self.of(kind).map(|feed| feed.routes).sum()
     }
@@ -102,7 +102,7 @@ impl LiveStats {
 pub(super) struct Kept {
     pub(super) feed: Feed,
     pub(super) phase: Phase,
-    /// When its routes go, once it is held.
+    /// When its routes are dropped, once it is held.
     pub(super) until: Option<Instant>,
     pub(super) began: Instant,
     pub(super) last_change: Option<Instant>,
@@ -115,7 +115,7 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     pub(super) sessions: BTreeMap<SessionId, Kept>,
-    /// Of sessions that are gone.
+    /// Counts of sessions that are gone.
     pub(super) past: BTreeMap<FeedKind, Tally>,
     pub(super) rib: RibCounts,
     pub(super) ready: bool,
@@ -126,7 +126,7 @@ pub(super) struct Written {
     pub(super) is_broken: bool,
 }
 
-/// Held for a few instructions at a time.
+/// The shared figures. The lock is held for a few instructions at a time.
 #[derive(Debug, Default)]
 pub(super) struct Board(Mutex<Written>);
 

@@ -29,7 +29,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
 
-/// One prefix, and the relation of two of the ASes that routes will show to be linked.
+/// One prefix, and the relation of two ASes that routes will show to be linked.
 fn base() -> Arc<Atlas> {
     let mut builder = AtlasBuilder::new(1_000);
     builder.prefix("45.51.100.0/24".parse().unwrap(), &[Asn(1)]);
@@ -62,12 +62,12 @@ impl Router {
         router
     }
 
-    /// It has said nothing yet.
+    /// A router that has sent nothing yet.
     async fn plain(live: &Live) -> Router {
         Router(TcpStream::connect(live.bmp_address().expect("it listens")).await.expect("it accepts"))
     }
 
-    /// From an address of its own.
+    /// A router with an address of its own.
     async fn from(live: &Live, ip: &str) -> Router {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind(format!("{ip}:0").parse().unwrap()).unwrap();
@@ -78,7 +78,7 @@ impl Router {
         self.0.write_all(&messages.concat()).await.expect("it is connected");
     }
 
-    /// Until the other side has closed.
+    /// Waits until the other side closes.
     async fn closed(mut self) {
         match timeout(PATIENCE, self.0.read(&mut [0; 16])).await.expect("it is closed") {
             Ok(read) => assert_eq!(read, 0, "a collector says nothing"),
@@ -117,7 +117,7 @@ fn peer() -> Of {
     Of::peer(1, 65)
 }
 
-/// Every connection is closed, and nobody listens any more.
+/// Stops everything; all connections are closed, and nobody listens any more.
 async fn stop(live: Live) {
     let address = live.bmp_address();
     timeout(PATIENCE, live.stop()).await.expect("everything ends");
@@ -127,7 +127,7 @@ async fn stop(live: Live) {
     }
 }
 
-/// Its version is whatever its maker wrote, and a newer one is made of it.
+/// The base's version is whatever its maker wrote, and a newer atlas is made of it.
 #[tokio::test]
 async fn a_base_of_the_last_version_there_is_stops_no_table() {
     let base = Arc::new(AtlasBuilder::new(u64::MAX).build());
@@ -241,7 +241,7 @@ async fn garbage_beside_a_good_session_ends_alone() {
     ];
     for (turn, garbage) in garbage.into_iter().enumerate() {
         let mut bad = Router::plain(&live).await;
-        // It may be closed before it has said all.
+        // The connection may be closed before everything is written.
         let _ = bad.0.write_all(&garbage).await;
         bad.closed().await;
         let origin = 100 + turn as u32;
@@ -311,7 +311,7 @@ async fn a_router_that_is_too_quick_waits_by_tcp() {
     let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
     let mut quick = Router::connect(&live, "edge-1").await;
     let chunk = message(1, &[0; 60_000]);
-    // What the system buffers is some megabytes; then nothing is taken any more for as long as anybody would look.
+    // The system buffers some megabytes; after that no more is accepted.
     let mut taken = 0usize;
     while let Ok(written) = timeout(Duration::from_millis(500), quick.0.write(&chunk)).await {
         taken += written.expect("it is connected");
@@ -352,7 +352,7 @@ async fn a_router_gets_in_while_others_hold_every_place_and_tell_nothing() {
     let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
     let mut idle = Vec::new();
     for number in 0..40 {
-        // Some say who they are, the others nothing.
+        // Some send an initiation, the others nothing.
         idle.push(if number % 2 == 0 {
             Router::connect(&live, "idle").await
         } else {
@@ -380,11 +380,11 @@ async fn a_router_that_was_named_has_a_place_of_its_own_whatever_strangers_tell(
         vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap(), "127.0.0.0/8".parse().unwrap()];
     let sessions = BmpConfig { allow, sessions_max: 8, sessions_per_address_max: 8, ..quick().bmp_sessions };
     let live = start(LiveConfig { bmp_sessions: sessions, ..quick() }).await;
-    // It says who it is, and has no peers.
+    // It sends its name, and has no peers.
     let mut named = Router::from(&live, "127.0.0.2").await;
     named.send(&[initiation("edge-1")]).await;
     until(&live, "it is listened to", |stats| stats.feeds.len() == 1).await;
-    // Strangers tell of peers, and keep what they get.
+    // Strangers report peers, and keep their places.
     let mut strangers = Vec::new();
     for number in 0..6 {
         let mut stranger = Router::from(&live, &format!("127.0.1.{number}")).await;
@@ -397,7 +397,7 @@ async fn a_router_that_was_named_has_a_place_of_its_own_whatever_strangers_tell(
         Router::from(&live, &format!("127.0.2.{number}")).await.closed().await;
     }
     assert_eq!(live.stats().bmp_refused, 8);
-    // A second session of the same router is no more than a stranger's; the other router has its place.
+    // A second session of the same router counts as a stranger; the other router has its own place.
     Router::from(&live, "127.0.0.2").await.closed().await;
     let mut other = Router::from(&live, "127.0.0.3").await;
     other.send(&[initiation("edge-2"), peer_up(peer(), OWN)]).await;

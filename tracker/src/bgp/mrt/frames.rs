@@ -1,5 +1,6 @@
-//! Where MRT records begin and end (RFC 6396, section 2), also in a damaged file: only whole records pass to the parser, none larger
-//! than its kind can be, and after damage the next place is looked for where two records follow each other.
+//! Finds the boundaries of MRT records (RFC 6396, section 2), also in a damaged file. Only whole
+//! records pass to the parser, and none larger than its kind can be. After damage the search looks
+//! for the next place where two records follow each other.
 
 use std::{
     io::{self, Read},
@@ -11,13 +12,14 @@ use std::{
 
 use crate::bgp::packed::is_damage;
 
-/// Time, type, subtype, length.
+/// The record header: time, type, subtype, length. In bytes.
 const HEADER: usize = 12;
-/// A record of a table holds one prefix as every peer of the collector sees it: 64 KiB of attributes at most for each.
+/// The longest table record, in bytes. It has one prefix as every peer of the collector sees it,
+/// with at most 64 KiB of attributes for each peer.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
-/// What a record of messages may hold: one of at most 64 KiB, and who sent it.
+/// The longest message record, in bytes: one message of at most 64 KiB, and its sender.
 const MESSAGE_BYTES_MAX: usize = 65_535 + 64;
-/// How far a record may reach and still be found after damage. Others are skipped with it.
+/// The longest record that a search after damage can find. Longer ones are skipped.
 const SEARCH_WINDOW: usize = 1 << 20;
 
 const LEGACY_BGP: u16 = 5;
@@ -26,32 +28,33 @@ const TABLE_DUMP_V2: u16 = 13;
 const BGP4MP: u16 = 16;
 const BGP4MP_ET: u16 = 17;
 
-/// What was seen on the way, told to whoever owns the parser that owns the reader.
+/// What the reader has seen, shared with the owner of the parser, which owns the reader.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    /// Of the record read last, in seconds since 1970.
+    /// The time of the last record, in seconds since 1970.
     pub time: AtomicU64,
-    /// Records passed on.
+    /// Records passed to the parser.
     pub records: AtomicU64,
-    /// Places where the file made no sense.
+    /// Gaps: places without a valid record.
     pub gaps: AtomicU64,
-    /// Bytes skipped there.
+    /// Bytes skipped in gaps.
     pub bytes_skipped: AtomicU64,
-    /// What lies below failed. It does not pass through the parser, whose own errors look alike.
+    /// An error of the inner reader. It does not pass through the parser, whose own errors look
+    /// alike.
     pub failure: Mutex<Option<io::Error>>,
 }
 
-/// A reader of whole records, which ends at the first failure of what lies below.
+/// A reader of whole records, which ends at the first error of the inner reader.
 pub(super) struct Frames<R> {
     inner: R,
-    /// What was read: at `start` the record that is being passed on, and behind it what a search looked at.
+    /// The bytes read: from `start` the current record, then bytes that a search has looked at.
     window: Vec<u8>,
     start: usize,
-    /// Up to where the record was passed on.
+    /// The end of the part of the record that was passed on.
     given: usize,
-    /// Where the record ends.
+    /// The end of the record.
     end: usize,
-    /// No more will come from below.
+    /// The inner reader has no more bytes.
     exhausted: bool,
     seen: Arc<Seen>,
 }
@@ -66,22 +69,22 @@ impl<R: Read> Frames<R> {
         &self.window[self.start..]
     }
 
-    /// Has `wanted` bytes ahead, or as many as the file has.
+    /// Reads until `wanted` bytes are ahead, or to the end of the file.
     fn fill(&mut self, wanted: usize) {
         if self.ahead().len() >= wanted || self.exhausted {
             return;
         }
-        // Only now, so that what a search read is not moved for each record.
+        // Done only now, so that the bytes of a search are not moved for each record.
         self.window.drain(..self.start);
         self.start = 0;
         let missing = wanted.saturating_sub(self.window.len()) as u64;
-        // Grows as bytes come: a length that lies costs nothing.
+        // The buffer grows as bytes arrive, so a false length costs nothing.
         match (&mut self.inner).take(missing).read_to_end(&mut self.window) {
             Ok(read) => self.exhausted = (read as u64) < missing,
             Err(error) => {
                 self.exhausted = true;
                 if is_damage(&error) {
-                    // A packed file that is damaged ends here, and so does what can be used of it.
+                    // A damaged packed file ends here: the rest is unusable.
                     self.seen.gaps.fetch_add(1, Ordering::Relaxed);
                 } else if let Ok(mut failure) = self.seen.failure.lock() {
                     *failure = Some(error);
@@ -90,7 +93,7 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    /// Moves on to the next whole record; false at the end.
+    /// Moves to the next whole record. Returns false at the end.
     fn advance(&mut self) -> bool {
         self.start = self.end;
         loop {
@@ -109,7 +112,7 @@ impl<R: Read> Frames<R> {
                     return true;
                 }
             }
-            // No header, or the file ends before what it announces.
+            // No valid header, or the file ends before the announced length.
             if !self.search() {
                 self.start = self.window.len();
             }
@@ -127,7 +130,7 @@ impl<R: Read> Frames<R> {
         self.seen.records.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Skips to the next place where one record follows another; false when there is none.
+    /// Skips to the next place where one record follows another. Returns false if there is none.
     fn search(&mut self) -> bool {
         self.seen.gaps.fetch_add(1, Ordering::Relaxed);
         loop {
@@ -145,7 +148,7 @@ impl<R: Read> Frames<R> {
         }
     }
 
-    /// Whether a record begins so far ahead, with another right behind it or the end of the file.
+    /// Whether a record begins at `at`, followed directly by another record or the end of the file.
     fn begins_here(&self, at: usize) -> bool {
         let header = |at: usize| self.ahead().get(at..)?.first_chunk().and_then(Header::read);
         let Some(first) = header(at) else {
@@ -169,7 +172,7 @@ impl<R: Read> Read for Frames<R> {
     }
 }
 
-/// A header of a kind that is read here, with a length that kind can have.
+/// A header of a known kind, with a length that this kind can have.
 struct Header {
     time: u32,
     kind: u16,
@@ -192,23 +195,24 @@ impl Header {
             TABLE_DUMP => (1..=2, SEARCH_WINDOW),
             TABLE_DUMP_V2 => (1..=12, RECORD_BYTES_MAX),
             BGP4MP | BGP4MP_ET => (0..=11, MESSAGE_BYTES_MAX),
-            // Link-state protocols (OSPF, IS-IS): whole, and of no use.
+            // Link-state protocols (OSPF, IS-IS): valid, but useless here.
             11 | 32 | 33 | 48 | 49 => (0..=u16::MAX, MESSAGE_BYTES_MAX),
             _ => return None,
         };
         (subtypes.contains(&header.subtype) && header.length <= longest).then_some(header)
     }
 
-    /// Bytes of the record with its header.
+    /// The length of the record with its header, in bytes.
     fn whole(&self) -> usize {
         self.length.saturating_add(HEADER)
     }
 }
 
-/// Whether a table's record says four bytes less than it has, as a writer of the year 2000 did. The parser reads on in that case,
-/// and by the same rule.
+/// Whether a table record states a length four bytes too small, as a writer of the year 2000 did.
+/// The parser then reads on, by the same rule.
 fn is_four_short(subtype: u16, body: &[u8]) -> bool {
-    // Prefix and its length, status, time, address and AS of the peer; behind them the length of what follows.
+    // Prefix and its length, status, time, address and AS of the peer; then the length of the
+    // attributes.
     let fixed = match subtype {
         1 => 4 * 2 + 8,
         2 => 16 * 2 + 8,

@@ -25,7 +25,7 @@ fn read(bytes: &[u8]) -> (Vec<Change>, MrtCounts) {
     (changes, reader.counts())
 }
 
-/// The prefix, who told it, and its path; in order.
+/// The prefix, its peer, and its path, in order.
 fn told(changes: &[Change]) -> BTreeSet<(String, u32, Option<Vec<u32>>)> {
     let path = |route: &Route| match route {
         Route::Announced(path) => Some(path.hops().iter().map(|asn| asn.0).collect()),
@@ -42,7 +42,7 @@ fn tables_old_and_new_tell_each_peers_route() {
             ("198.51.100.0/24".to_owned(), 10, Some(vec![10, 20, 30])),
             ("198.51.100.0/24".to_owned(), 11, Some(vec![11, 30])),
             ("203.0.113.0/24".to_owned(), 10, Some(vec![10, 40])),
-            // A loop: nothing but who originates it.
+            // A path with a loop: only the origin is known.
             ("203.0.113.0/24".to_owned(), 11, Some(vec![])),
         ];
         assert_eq!(told(&changes), expected.into());
@@ -141,7 +141,7 @@ fn a_failing_disk_is_no_damage() {
     assert!(reader.next().is_none());
 }
 
-/// Thousands of damaged files: whatever is wrong with them, what comes out is bounded by what went in.
+/// Thousands of damaged files: whatever is wrong with them, the output is bounded by the input.
 #[test]
 fn damaged_files_are_read_to_their_end_whatever_is_wrong_with_them() {
     let withdrawn: [Told<'_>; 1] = [("2001:db8::1", 10, "2001:db8:1::/48", None)];
@@ -163,7 +163,7 @@ fn damaged_files_are_read_to_their_end_whatever_is_wrong_with_them() {
             0 => (0..=below(8)).for_each(|_| damaged[below(whole.len())] ^= 1 << below(8)),
             1 => damaged.truncate(below(whole.len())),
             _ => {
-                // A number of any width that lies.
+                // A false number of any width.
                 let at = below(whole.len() - 4);
                 let value = [u32::MAX, 0, 0x0100_0000, 0x7fff_ffff][below(4)];
                 damaged[at..at + 4].copy_from_slice(&value.to_be_bytes());
@@ -178,7 +178,7 @@ fn damaged_files_are_read_to_their_end_whatever_is_wrong_with_them() {
     assert!(skipped > 1_000 && fewer > 1_000, "{skipped} noticed, {fewer} with losses");
 }
 
-/// Records, announced, withdrawn, distinct paths as they were sent, peers, prefixes.
+/// Records, announcements, withdrawals, distinct paths as sent, peers, prefixes.
 fn count(name: &str) -> Option<[usize; 6]> {
     let path = crate::bgp::data(name)?;
     let mut reader = MrtReader::new(open(&path, &Arc::new(Meter::default())).unwrap());
@@ -229,7 +229,7 @@ fn of_a_real_damaged_file_more_is_saved_than_by_the_parser_alone() {
     let changes: Vec<Change> = reader.by_ref().map(Result::unwrap).collect();
     let counts = reader.counts();
     println!("{counts:?}");
-    // Two places are damaged; behind them stand thousands of records that are whole.
+    // Two places are damaged; thousands of whole records follow them.
     assert_eq!((counts.announced, counts.withdrawn, counts.damaged), (4_373, 671, 2));
     let peers: HashSet<BgpPeer> = changes.iter().map(|change| change.peer).collect();
     assert_eq!((peers.len(), counts.bytes_skipped, counts.unusable_paths), (7, 27, 0));

@@ -24,14 +24,14 @@ fn a_path_with_a_loop_keeps_its_origin_and_shows_no_link() {
     // An origin that keeps others out by putting them into the path.
     assert_eq!(clean(&[sequence(&[10, 20, 30, 20])]), Ok((vec![], vec![20])));
     assert_eq!(clean(&[sequence(&[10, 20, 30, 30, 40, 20, 20])]), Ok((vec![], vec![20])));
-    // A network that is passed twice, somewhere in the middle.
+    // A network that the path passes twice, somewhere in the middle.
     assert_eq!(clean(&[sequence(&[10, 20, 10, 40])]), Ok((vec![], vec![40])));
     assert_eq!(clean(&[sequence(&[10, 20, 10, 40, 10])]), Ok((vec![], vec![10])));
     assert_eq!(
         clean(&[sequence(&[10, 20]), AsPathSegment::set([5, 6]), sequence(&[10])]),
         Ok((vec![], vec![10]))
     );
-    // Who is behind a loop and not told is not known.
+    // An AS behind a loop without a number stays unknown.
     assert_eq!(clean(&[sequence(&[10, 20, 10, 23_456])]), Err(Unusable::NoOrigin));
     assert_eq!(clean(&[sequence(&[10, 20, 10]), AsPathSegment::set([5, 6])]), Ok((vec![], vec![5, 6])));
 }
@@ -41,7 +41,7 @@ fn a_set_at_the_end_is_several_origins_and_no_link() {
     let set = AsPathSegment::set([50, 40, 64_512, 50]);
     assert_eq!(clean(&[sequence(&[10, 20]), set]), Ok((vec![10, 20], vec![40, 50])));
     assert_eq!(clean(&[AsPathSegment::set([7, 8])]), Ok((vec![], vec![7, 8])));
-    // Of one member: that is who comes next.
+    // A set of one member is the next AS.
     assert_eq!(clean(&[sequence(&[10]), AsPathSegment::set([20])]), Ok((vec![10, 20], vec![20])));
 }
 

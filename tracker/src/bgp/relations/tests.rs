@@ -12,7 +12,7 @@ const PEER: Relation = Relation::Peer;
 const CUSTOMER: Relation = Relation::Customer;
 const PROVIDER: Relation = Relation::Provider;
 
-/// Of an Internet with 1 and 2 at the top, and 3 who peers openly.
+/// Infers with 1 and 2 at the top, and 3 with open peering.
 fn infer(paths: &[&[u32]]) -> BTreeMap<(u32, u32), Relation> {
     let set = |numbers: &[u32]| numbers.iter().copied().map(Asn).collect();
     let mut links = Links::below(set(&[1, 2]), set(&[3]));
@@ -38,13 +38,13 @@ fn a_path_climbs_to_the_top_and_descends_from_it() {
 
 #[test]
 fn beside_a_single_top_the_crossing_may_lie_so_those_links_wait_for_better_votes() {
-    // 20 surely buys from 21 and 22, so nothing says that it buys from 1.
+    // 20 certainly buys from 21 and 22, so nothing shows that it buys from 1.
     let sure: [&[u32]; 2] = [&[1, 2, 21, 20], &[1, 2, 22, 20]];
     let inferred = infer(&[sure[0], sure[1], &[20, 1, 50, 60]]);
     assert_eq!((inferred[&(1, 20)], inferred[&(50, 60)]), (PEER, CUSTOMER));
-    // 50 has no other.
+    // 50 has no other provider.
     assert_eq!(inferred[&(1, 50)], CUSTOMER);
-    // Seen behind two tops, it is sure.
+    // Seen behind two tops, the vote is strong.
     let inferred = infer(&[sure[0], sure[1], &[2, 1, 20]]);
     assert_eq!(inferred[&(1, 20)], CUSTOMER);
 }
@@ -74,7 +74,7 @@ fn away_from_the_top_links_are_peerings_and_without_a_top_nothing_is_known() {
     assert_eq!(infer(&[&[20, 30]])[&(20, 30)], Relation::Unknown);
 }
 
-/// The share of links seen in a table whose relation is what a reference says, and how many those are.
+/// The share of observed links whose relation agrees with a reference, and their number.
 fn agreement(rib: &str, reference: &str) -> Option<(f64, usize)> {
     let rib = crate::bgp::data(rib)?;
     let reference = crate::bgp::data(reference)?;

@@ -1,7 +1,7 @@
-//! Paths that many routes share, kept once, and the links on them.
+//! Stores each path once, although many routes share it, and counts the links on them.
 //!
-//! Invariant: a link is counted once for each different path that is in use and shows it, unless there was no room for
-//! all links of that path when it came: then none of them is.
+//! Invariant: a link counts once for each different path in use that shows it. If there was no room
+//! for all links of a path when it came, none of them counts.
 
 use std::{collections::HashMap, mem::size_of, sync::Arc};
 
@@ -12,10 +12,10 @@ use crate::bgp::paths::Path;
 
 #[derive(Debug)]
 struct Kept {
-    /// How many hops, the hops, then the origins unless that is the last hop.
+    /// The number of hops, the hops, then the origins unless they equal the last hop.
     words: Arc<[u32]>,
     uses: u32,
-    /// Who brought it first, and pays for it.
+    /// The session that first brought the path; the path counts against its limits.
     session: SessionId,
     links_counted: bool,
 }
@@ -26,7 +26,7 @@ struct Link {
     session: SessionId,
 }
 
-/// What a session pays for.
+/// What counts against the limits of a session.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
     words: usize,
@@ -67,7 +67,8 @@ impl Interned {
         }
     }
 
-    /// The number of this path, which has one use more from now on. None if it is new and the session may bring no more.
+    /// The number of this path, which now has one more use. `None`: the path is new, and the
+    /// session may not bring more.
     pub(super) fn intern(&mut self, path: &Path, session: SessionId) -> Option<u32> {
         self.scratch.clear();
         self.scratch.push(u32::try_from(path.hops().len()).ok()?);
@@ -93,7 +94,7 @@ impl Interned {
         let links_counted = self.count_links(&words, session);
         let number = self.free.pop().unwrap_or_else(|| {
             self.kept.push(None);
-            // Paths are words, and their number has a bound far below.
+            // Paths consist of words, whose limit is far below.
             u32::try_from(self.kept.len().saturating_sub(1)).unwrap_or(u32::MAX)
         });
         self.numbers.insert(words.clone(), number);
@@ -102,12 +103,12 @@ impl Interned {
         Some(number)
     }
 
-    /// The number that [`Interned::intern`] gave last.
+    /// The number that [`Interned::intern`] returned last.
     pub(super) fn last(&self) -> u32 {
         self.last
     }
 
-    /// One use less; without any the path is forgotten.
+    /// Removes one use; a path without uses is forgotten.
     pub(super) fn release(&mut self, number: u32) {
         let Some(slot) = self.kept.get_mut(number as usize) else { return };
         let Some(kept) = slot else { return };
@@ -125,7 +126,7 @@ impl Interned {
         self.refund(gone.session, |share| share.words = share.words.saturating_sub(gone.words.len()));
     }
 
-    /// Who originates what is reached by this path.
+    /// The origins of this path.
     pub(super) fn origins(&self, number: u32) -> impl Iterator<Item = Asn> + '_ {
         let words = self.kept[number as usize].as_ref().map_or(&[][..], |kept| &kept.words);
         let (hops, origins) = split(words);
@@ -152,13 +153,13 @@ impl Interned {
     }
 
     pub(super) fn resident_bytes(&self) -> usize {
-        // A map has room for an eighth more than its capacity, and a byte of its own for each.
+        // A map has room for an eighth more than its capacity, and one extra byte for each entry.
         let map = |capacity: usize, entry: usize| {
             (capacity.saturating_mul(8) / 7).saturating_mul(entry.saturating_add(1))
         };
         let parts = [
             self.words.saturating_mul(size_of::<u32>()),
-            // The two counts of an `Arc`.
+            // The two reference counts of an `Arc`.
             self.numbers.len().saturating_mul(size_of::<[usize; 2]>()),
             map(self.numbers.capacity(), size_of::<(Arc<[u32]>, u32)>()),
             self.kept.capacity().saturating_mul(size_of::<Option<Kept>>()),
@@ -167,7 +168,7 @@ impl Interned {
         parts.into_iter().sum()
     }
 
-    /// Whether there was room.
+    /// Counts the links of a path. Returns whether there was room.
     fn count_links(&mut self, words: &[u32], session: SessionId) -> bool {
         let fresh = links(words).filter(|ends| !self.links.contains_key(ends)).count();
         let share = self.shares.entry(session).or_default();
@@ -197,7 +198,7 @@ impl Interned {
         }
     }
 
-    /// Who pays for nothing any more is forgotten.
+    /// Gives back a share. A session with nothing left is forgotten.
     fn refund(&mut self, session: SessionId, change: impl FnOnce(&mut Share)) {
         let Some(share) = self.shares.get_mut(&session) else { return };
         change(share);
@@ -207,7 +208,7 @@ impl Interned {
     }
 }
 
-/// Hops and origins.
+/// Splits words into hops and origins.
 fn split(words: &[u32]) -> (&[u32], &[u32]) {
     match words {
         [hops, rest @ ..] => rest.split_at((*hops as usize).min(rest.len())),
@@ -215,7 +216,7 @@ fn split(words: &[u32]) -> (&[u32], &[u32]) {
     }
 }
 
-/// No AS stands twice on a path, so no link does.
+/// The links of a path. No AS is on a path twice, so no link is.
 fn links(words: &[u32]) -> impl Iterator<Item = (Asn, Asn)> + '_ {
     split(words).0.windows(2).map(|pair| (Asn(pair[0].min(pair[1])), Asn(pair[0].max(pair[1]))))
 }

@@ -2,7 +2,7 @@
 
 use super::sources::Slot;
 
-/// One route: who tells it, and by which path.
+/// One route: its source, and its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
     pub(super) slot: Slot,
@@ -10,8 +10,9 @@ pub(super) struct Held {
     pub(super) path_id: u32,
 }
 
-/// All of a prefix. Most tables come from one router that tells its best, so one route must cost no allocation; and a
-/// box around the vector keeps this at 16 bytes, which is what a prefix costs a million times.
+/// All routes of a prefix. Most tables come from one router that reports its best route, so one
+/// route must need no allocation. The box around the vector keeps this at 16 bytes, which count a
+/// million times.
 #[derive(Clone, Debug)]
 pub(super) enum Routes {
     One(Held),
@@ -31,7 +32,7 @@ impl Routes {
         matches!(self, Routes::Many(routes) if routes.is_empty())
     }
 
-    /// In the place of the same source's, which is returned.
+    /// Puts the route in place of the same source's earlier route, and returns that.
     pub(super) fn put(&mut self, route: Held) -> Option<Held> {
         let same = |held: &Held| (held.slot, held.path_id) == (route.slot, route.path_id);
         match self {
@@ -50,7 +51,7 @@ impl Routes {
         }
     }
 
-    /// What this source told, taken out.
+    /// Takes out the route of this source.
     pub(super) fn take(&mut self, slot: Slot, path_id: u32) -> Option<Held> {
         let same = |held: &Held| (held.slot, held.path_id) == (slot, path_id);
         match self {
@@ -67,7 +68,7 @@ impl Routes {
         }
     }
 
-    /// Only those that `keep` wants stay.
+    /// Keeps only the routes that `keep` accepts.
     pub(super) fn keep(&mut self, mut keep: impl FnMut(&Held) -> bool) {
         match self {
             Routes::One(route) => {
@@ -84,7 +85,7 @@ impl Routes {
         }
     }
 
-    /// Bytes beside the value itself.
+    /// Heap memory beside the value itself, in bytes.
     pub(super) fn behind_bytes(&self) -> usize {
         match self {
             Routes::One(_) => 0,

@@ -1,22 +1,22 @@
-//! Who tells routes: sources, by session, each with a slot that its routes name.
+//! Sources of routes, by session. Each has a slot that its routes refer to.
 
 use std::collections::HashMap;
 
 use super::{SessionId, Source};
 
-/// Where a source is kept. Given to another only once no route names it any more.
+/// The place of a source. It is reused only once no route refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot(u32);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Nobody's.
+    /// Not in use.
     Free,
     /// Its routes count.
     Live,
     /// Its session is over; its routes count where there are no others.
     Aged,
-    /// Its routes do not count, and wait to be swept out.
+    /// Its routes do not count, and wait for the sweep.
     Forgotten,
 }
 
@@ -28,12 +28,12 @@ struct Kept {
 
 #[derive(Debug, Default)]
 struct Session {
-    /// By the session's own number.
+    /// Slots by the session's own numbers.
     slots: HashMap<u32, Slot>,
     routes: usize,
 }
 
-/// All of them.
+/// All sources.
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     kept: Vec<Kept>,
@@ -48,7 +48,7 @@ impl Sources {
         self.kept.len().saturating_sub(self.free.len())
     }
 
-    /// Slots of those that were forgotten.
+    /// Slots of forgotten sources.
     pub(super) fn forgotten(&self) -> usize {
         self.forgotten
     }
@@ -57,7 +57,7 @@ impl Sources {
         self.sessions.get(&source.session)?.slots.get(&source.number).copied()
     }
 
-    /// The slot of a source, perhaps a new one. None if there are `sources_max`.
+    /// The slot of a source, made if needed. `None`: there are `sources_max` already.
     pub(super) fn slot(&mut self, source: Source, sources_max: usize) -> Option<Slot> {
         if let Some(slot) = self.find(source) {
             return Some(slot);
@@ -79,7 +79,7 @@ impl Sources {
         Some(slot)
     }
 
-    /// One route more or less. How many the session has now.
+    /// Changes the number of routes of a source. Returns the number of routes of its session.
     pub(super) fn count(&mut self, source: Source, change: isize) -> usize {
         let Some(slot) = self.find(source) else { return 0 };
         let kept = self.at_mut(slot);
@@ -93,7 +93,7 @@ impl Sources {
         self.sessions.get(&session).map_or(0, |session| session.routes)
     }
 
-    /// How many routes are to be swept out for it.
+    /// Forgets a source. Returns the number of its routes to sweep out.
     pub(super) fn forget(&mut self, source: Source) -> usize {
         let Some(session) = self.sessions.get_mut(&source.session) else { return 0 };
         let Some(slot) = session.slots.remove(&source.number) else { return 0 };
@@ -103,14 +103,14 @@ impl Sources {
         routes
     }
 
-    /// As [`Sources::forget`], for all of a session.
+    /// As [`Sources::forget`], for all sources of a session.
     pub(super) fn forget_session(&mut self, session: SessionId) -> usize {
         let Some(gone) = self.sessions.remove(&session) else { return 0 };
         gone.slots.into_values().for_each(|slot| self.forget_slot(slot));
         gone.routes
     }
 
-    /// Without routes there is nothing to wait for.
+    /// Frees the slot at once if no route refers to it.
     fn forget_slot(&mut self, slot: Slot) {
         let kept = self.at_mut(slot);
         if kept.routes == 0 {
@@ -137,7 +137,7 @@ impl Sources {
         }
     }
 
-    /// Every route of those that were forgotten is gone.
+    /// Frees the slots of forgotten sources. All their routes must be gone.
     pub(super) fn free_forgotten(&mut self) {
         if self.forgotten == 0 {
             return;

@@ -170,7 +170,7 @@ fn different_paths_and_links_of_a_session_are_bounded() {
     let tell = |rib: &mut Rib, session, last: u32| {
         rib.announce(source(session, 0), net(&format!("11.{session}.{last}.0/24")), 0, &path(&[1, 2, last]))
     };
-    // A path of three takes four words; two links, of which one is shared.
+    // A path of three takes four words; it has two links, one of which is shared.
     let told: Vec<Announced> = (10..20).map(|last| tell(&mut rib, 1, last)).collect();
     assert_eq!(told.iter().filter(|told| **told == Announced::New).count(), 7);
     assert_eq!((rib.counts().links, rib.counts().links_refused), (3, 5));
@@ -219,7 +219,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    /// A plain map of everything that was said knows the same.
+    /// A plain map of all announcements agrees with the table.
     #[test]
     fn the_table_agrees_with_a_plain_map(steps in steps()) {
         let network = |number: u8| net(&if number < 8 {

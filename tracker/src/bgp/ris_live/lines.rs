@@ -1,4 +1,4 @@
-//! Lines of a file or pipe, each no longer than a message may be.
+//! Reads lines of a file or pipe, each no longer than a message may be.
 
 use std::{io, os::unix::fs::FileTypeExt, path::Path, time::Duration};
 
@@ -12,14 +12,15 @@ use tokio::{
 use super::{MESSAGE_BYTES_MAX, RisSession};
 use crate::bgp::feed::{BATCH_MAX, Closed, Desk, Feed, News, Told};
 
-/// Where standard input can be opened again by name: opening makes a pipe ours alone, so that not waiting for it does not bother whoever
-/// else has it.
+/// The name under which standard input can be opened again. A pipe opened again is ours alone, so
+/// that non-blocking reads do not disturb other processes that share it.
 const STDIN: &str = "/dev/stdin";
 
-/// What was heard is handed on after so long at the latest.
+/// Changes are handed on after this time at the latest.
 const HAND_ON_EVERY: Duration = Duration::from_millis(100);
 
-/// Reads to the end. What a file told counts for good; what a pipe told is held for a while after it ended.
+/// Reads to the end. Routes from a file count for good; routes from a pipe are held for a while
+/// after its end.
 pub(super) async fn run(path: Option<&Path>, feed: &Feed, desk: &Desk) -> Result<(), Closed> {
     let session = desk.open();
     desk.tell(News::Begun(session, feed.clone())).await?;
@@ -68,7 +69,8 @@ enum Opened {
 }
 
 impl Opened {
-    /// Reading a pipe must not block a thread: whoever stops would wait for a writer.
+    /// Opens a pipe so that reading does not block a thread: otherwise stopping would wait for a
+    /// writer.
     async fn open(path: Option<&Path>) -> io::Result<Opened> {
         let at = path.unwrap_or(Path::new(STDIN));
         let kind = tokio::fs::metadata(at).await?.file_type();
@@ -76,7 +78,8 @@ impl Opened {
             return Ok(Opened::File(File::open(at).await?));
         }
         if kind.is_fifo() {
-            // A named pipe outlives its writers: with a writing end of our own there is no end of file between them.
+            // A named pipe outlives its writers. With a writing end of our own, there is no end of
+            // file between two writers.
             return pipe::OpenOptions::new().read_write(path.is_some()).open_receiver(at).map(Opened::Pipe);
         }
         Err(io::Error::new(io::ErrorKind::InvalidInput, "it is neither a file nor a pipe"))
@@ -102,7 +105,7 @@ async fn each_line(
                     None => (arrived.len(), arrived.is_empty()),
                 };
                 let ends = arrived.is_empty();
-                // Of a line that is too long nothing is kept.
+                // Nothing of a too long line is kept.
                 too_long |= line.len().saturating_add(used) > MESSAGE_BYTES_MAX;
                 if too_long { line.clear() } else { line.extend_from_slice(&arrived[..used]) }
                 input.consume(used);
@@ -138,6 +141,6 @@ fn finish(session: &mut RisSession, line: &[u8], too_long: bool, told: &mut Vec<
     if line.is_empty() {
         return;
     }
-    // What is not UTF-8 is no JSON, and is counted as such.
+    // Text that is not UTF-8 is not JSON, and counts as damaged.
     session.handle(&String::from_utf8_lossy(line), told);
 }

@@ -1,4 +1,4 @@
-//! A WebSocket that is connected again whenever it is lost.
+//! A WebSocket that reconnects whenever the connection is lost.
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},
@@ -27,17 +27,18 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 const WRITE_WITHIN: Duration = Duration::from_secs(20);
-/// A server that says nothing is asked whether it is there.
+/// Time after which a ping asks whether the server is there.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// And if it says nothing for so long, answers included, it is not.
+/// A server that sends nothing for this long, not even answers to pings, is gone.
 const SILENT_AT_MOST: Duration = Duration::from_secs(60);
-/// What was heard is handed on after so long at the latest.
+/// Changes are handed on after this time at the latest.
 const HAND_ON_EVERY: Duration = Duration::from_millis(100);
-/// Before the second try at most; doubled for each that follows, up to the last.
+/// The longest wait before the second attempt; it doubles with each further attempt, up to the
+/// maximum.
 const WAIT_FIRST: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Why a connection is over.
+/// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error(transparent)]
@@ -50,7 +51,8 @@ enum Lost {
     Ended,
 }
 
-/// Listens for good. What was heard counts on while the connection is lost, for as long as routes of lost sessions are held.
+/// Listens forever. While the connection is lost, routes still count for as long as those of lost
+/// sessions are held.
 pub(super) async fn run(url: &str, collectors: &[String], feed: &Feed, desk: &Desk) -> Result<(), Closed> {
     let id = desk.open();
     let mut session = RisSession::default();
@@ -79,13 +81,13 @@ pub(super) async fn run(url: &str, collectors: &[String], feed: &Feed, desk: &De
         if heard {
             wait = WAIT_FIRST;
         }
-        // All who listen lose a server at the same moment.
+        // All clients lose a server at the same moment, so each waits a random time.
         sleep(wait.mul_f64(jitter())).await;
         wait = wait.saturating_mul(2).min(WAIT_MAX);
     }
 }
 
-/// Between a tenth and one.
+/// A random factor between a tenth and one.
 fn jitter() -> f64 {
     let dice = RandomState::new().build_hasher().finish();
     0.1 + 0.9 * (dice >> 11) as f64 / (1u64 << 53) as f64
@@ -99,7 +101,7 @@ async fn connect(url: &str, collectors: &[String]) -> Result<Socket, Lost> {
     let connecting = connect_async_with_config(url, Some(bounds), true);
     let (mut socket, _) =
         timeout(CONNECT_WITHIN, connecting).await.map_err(|_| Lost::Silent(CONNECT_WITHIN))??;
-    // Nobody's name means everybody's.
+    // A subscription without a host covers all collectors.
     let hosts =
         if collectors.is_empty() { vec![None] } else { collectors.iter().cloned().map(Some).collect() };
     for host in hosts {
@@ -113,7 +115,7 @@ async fn write(socket: &mut Socket, message: Message) -> Result<(), Lost> {
     Ok(timeout(WRITE_WITHIN, socket.send(message)).await.map_err(|_| Lost::Silent(WRITE_WITHIN))??)
 }
 
-/// Until the connection is over.
+/// Listens until the connection ends.
 async fn listen(
     mut socket: Socket,
     session: &mut RisSession,
@@ -140,7 +142,7 @@ async fn listen(
                             session.handle(text.as_str(), &mut told);
                         }
                         Message::Close(_) => return Err(Lost::Ended),
-                        // Answers to pings are made by the library.
+                        // The library answers pings.
                         _ => {}
                     }
                     hand = told.len() >= BATCH_MAX;

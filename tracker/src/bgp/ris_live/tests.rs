@@ -112,7 +112,7 @@ fn thousands_of_damaged_messages_are_skipped_and_counted() {
     let tally = session.tally();
     assert_eq!(tally.messages, 6_000);
     assert!(tally.damaged > 3_000, "{tally:?}");
-    // Nesting, giant numbers, and an answer that is an error.
+    // Deep nesting, huge numbers, and an answer that is an error.
     for hostile in [
         "[".repeat(MESSAGE_BYTES_MAX),
         r#"{"a":"#.repeat(100_000),
@@ -125,7 +125,7 @@ fn thousands_of_damaged_messages_are_skipped_and_counted() {
     assert!(matches!(handle(&mut session, &good)[..], [_, _, _]), "the session goes on");
 }
 
-/// What a feed told until it was lost or nothing came any more: routes, and whether it was synced and lost.
+/// The route changes of a feed until `until` holds, which also sees whether it was synced and lost.
 async fn collect(news: &mut mpsc::Receiver<News>, until: impl Fn(&[Told], bool, bool) -> bool) -> Vec<Told> {
     let (mut all, mut synced, mut lost) = (Vec::new(), false, false);
     let collecting = async {
@@ -148,7 +148,7 @@ async fn lines_of_a_file_are_read_and_long_ones_skipped() {
     let path = folder.path().join("lines.jsonl");
     let good = update("192.0.2.1", &[7, 9], &["198.51.100.0/24"], &[]);
     let long = "x".repeat(3 * MESSAGE_BYTES_MAX);
-    // No newline at the end.
+    // There is no newline at the end.
     std::fs::write(&path, format!("\n{good}\r\n{long}\nnot json\n\n{good}")).unwrap();
     let (desk, mut news) = Desk::new();
     let config = RisConfig { source: RisSource::File(path), collectors: Vec::new() };
@@ -204,7 +204,7 @@ async fn what_is_no_file_nor_pipe_is_said_and_lost() {
     assert_eq!(collect(&mut news, |_, _, lost| lost).await, []);
 }
 
-/// A server that takes `subscriptions`, tells `message`, and hangs up, again and again.
+/// A server that takes `subscriptions`, sends `message`, and disconnects, again and again.
 async fn server(listener: TcpListener, subscriptions: usize, message: String, heard: mpsc::Sender<String>) {
     loop {
         let (stream, _) = listener.accept().await.expect("a connection");

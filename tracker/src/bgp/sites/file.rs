@@ -1,4 +1,4 @@
-//! The file that names sites: TOML. Everything wrong in it is told at once, with the line.
+//! The file of sites, in TOML. All its problems are reported at once, each with its line.
 //!
 //! ```toml
 //! [[site]]
@@ -18,23 +18,23 @@ use toml::{
 
 use super::{Cost, Site, Sites, number};
 
-/// A larger file is none of sites.
+/// A larger file is not a file of sites. In bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
-/// Sites at most. Whoever has more has a network of the size of the Internet.
+/// The most sites. More would be a network of the size of the Internet.
 pub const SITES_MAX: usize = 65_536;
-/// What is wrong is told up to so many sentences.
+/// The most problems that are reported.
 const PROBLEMS_MAX: usize = 50;
-/// Names are shown on screens.
+/// The longest name, in bytes: names are shown on screens.
 const NAME_BYTES_MAX: usize = 100;
-/// Of those there are, so many are told to whoever names another.
+/// How many existing names the hint for an unknown name lists.
 const NAMES_TOLD_MAX: usize = 8;
 
-/// What is wrong with a file of sites: a sentence a line, each with file and line.
+/// The problems of a file of sites: one sentence a line, each with file and line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}", .0.join("\n"))]
 pub struct SitesError(Vec<String>);
 
-/// What the file says of one site, and where.
+/// What the file says about one site, with line numbers.
 struct Draft {
     line: usize,
     name: String,
@@ -43,10 +43,10 @@ struct Draft {
     links: Vec<(String, Cost, usize)>,
 }
 
-/// Reads such a file; `name` is what it is called in sentences.
+/// Parses the text of such a file; `name` is the file's name in messages.
 ///
 /// # Errors
-/// All that is wrong with it.
+/// All problems of the file.
 pub fn parse(text: &str, name: &str) -> Result<Sites, SitesError> {
     let mut reader = Reader { text, problems: Vec::new() };
     let drafts = reader.drafts();
@@ -70,7 +70,7 @@ struct Reader<'a> {
     problems: Vec<(usize, String)>,
 }
 
-/// A value is not what it should be: what it should be.
+/// What a value should have been.
 type Wrong = String;
 
 impl Reader<'_> {
@@ -156,7 +156,7 @@ impl Reader<'_> {
         (!draft.name.is_empty()).then_some(draft)
     }
 
-    /// Each value of a list; what is wrong with one is told at its own line.
+    /// Passes each value of a list to `take`. Problems are reported at the line of the value.
     fn each(
         &mut self,
         value: &Spanned<DeValue<'_>>,
@@ -189,7 +189,7 @@ impl Reader<'_> {
             }
         }
         self.overlaps(drafts);
-        // In the order of names, so that the order of the file changes nothing.
+        // In the order of names, so that the order of the file does not matter.
         let unnumbered: BTreeMap<&str, ()> = drafts
             .iter()
             .filter(|draft| draft.asn.is_none())
@@ -209,7 +209,7 @@ impl Reader<'_> {
         drafts.iter().filter_map(site).collect()
     }
 
-    /// No address belongs to two sites, and none is said twice.
+    /// Checks that no address belongs to two sites, and none appears twice.
     fn overlaps(&mut self, drafts: &[Draft]) {
         let mut all: Vec<(IpNetwork, usize, &str)> = drafts
             .iter()
@@ -217,7 +217,7 @@ impl Reader<'_> {
                 draft.prefixes.iter().map(|&(prefix, line)| (prefix, line, draft.name.as_str()))
             })
             .collect();
-        // What lies in something follows it.
+        // After sorting, a prefix follows the one that contains it.
         all.sort_by_key(|&(prefix, line, _)| (prefix.network(), prefix.prefix(), line));
         let mut around: Vec<(IpNetwork, usize, &str)> = Vec::new();
         for (prefix, line, name) in all {
@@ -304,7 +304,7 @@ fn name(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-/// A number that nobody in the Internet has.
+/// Parses an AS number that nobody in the Internet has.
 fn private_number(value: &Spanned<DeValue<'_>>) -> Result<Asn, Wrong> {
     let asn = match value.get_ref() {
         DeValue::Integer(number) if number.radix() == 10 => {
@@ -330,7 +330,7 @@ fn prefix(text: &str) -> Result<IpNetwork, Wrong> {
             Err(_) => format!("\"{text:.60}\" is no prefix: write it like 10.1.0.0/16 or fd00:1::/48"),
         });
     };
-    // A mask after the slash would be taken, too.
+    // The parser would accept a mask after the slash, too.
     let network = bits.parse::<u8>().ok().and_then(|_| text.parse::<IpNetwork>().ok());
     let network = network
         .ok_or_else(|| format!("\"{text:.60}\" is no prefix: write it like 10.1.0.0/16 or fd00:1::/48"))?;
@@ -346,7 +346,7 @@ fn prefix(text: &str) -> Result<IpNetwork, Wrong> {
     Ok(network)
 }
 
-/// A name, or a table with a name and a cost.
+/// Parses a link: a name, or a table with a name and a cost.
 fn link(value: &Spanned<DeValue<'_>>) -> Result<(String, Cost), Wrong> {
     let DeValue::Table(table) = value.get_ref() else {
         return Ok((text(value)?.trim().to_owned(), Cost::Free));
@@ -367,7 +367,7 @@ fn link(value: &Spanned<DeValue<'_>>) -> Result<(String, Cost), Wrong> {
     to.map(|to| (to, cost)).ok_or_else(|| "this link leads nowhere: to = \"Munich\"".to_owned())
 }
 
-/// An AS of the Internet, as AS3320.
+/// Parses an AS of the Internet, written as AS3320.
 fn public(text: &str) -> Option<Asn> {
     let is_number = text.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("as")) && text.len() > 2;
     text.parse().ok().filter(|_| is_number)
@@ -377,7 +377,7 @@ fn holds(outer: IpNetwork, inner: IpNetwork) -> bool {
     outer.prefix() <= inner.prefix() && outer.contains(inner.network())
 }
 
-/// What could have been meant.
+/// A hint on which name may have been meant.
 fn hint(to: &str, sites: &[Site]) -> String {
     if let Some(site) = sites.iter().find(|site| site.name.eq_ignore_ascii_case(to)) {
         return format!("; did you mean {}?", site.name);

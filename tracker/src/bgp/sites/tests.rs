@@ -60,7 +60,7 @@ fn a_site_keeps_its_number_wherever_it_stands() {
     assert_eq!(number(&format!("{b}{a}"), "Köln"), first);
     assert_eq!(number(&a, "Köln"), first);
     assert!(NUMBERS.contains(&first.0));
-    // Another has it already: the next one is taken.
+    // If another site has the number already, the next one is taken.
     let taken = format!("{a}[[site]]\nname = \"Other\"\nasn = {}\nprefixes = [\"10.9.0.0/16\"]\n", first.0);
     assert_eq!(number(&taken, "Köln"), Asn(first.0 + 1));
 }

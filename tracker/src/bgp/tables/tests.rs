@@ -54,7 +54,7 @@ fn blanks_commas_remarks_and_headings_are_read() {
         assert_eq!(counts.bad, 0, "{text}");
     }
     assert_eq!(read("1.0.0.0/24 {64500, 64501}\n").0, ["1.0.0.0/24 64500_64501"]);
-    // A heading stands in front, or it is a line that makes no sense.
+    // A heading must come first, else it is a bad line.
     assert_eq!(read("1.0.0.0/24 1\nprefix asn\n").1.bad, 1);
 }
 
@@ -111,7 +111,7 @@ fn names_are_read_as_everybody_writes_them() {
     assert_eq!((reserved.good, reserved.bad), (1, 0));
 }
 
-/// Lines, prefixes, ASes.
+/// Counts lines, prefixes and ASes.
 fn count(name: &str) -> Option<(u64, usize, usize)> {
     let path = crate::bgp::data(name)?;
     let (mut all, mut ases) = (0, HashSet::new());

@@ -5,7 +5,8 @@ use crate::bgp::{data, made_up};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What was told until the feed says that it is synced, and `more` routes after that.
+/// The changes reported until `until` holds, which sees their number and whether the feed is
+/// synced.
 async fn collect(news: &mut mpsc::Receiver<News>, until: impl Fn(usize, bool) -> bool) -> (Vec<Told>, Tally) {
     let (mut all, mut tally, mut synced) = (Vec::new(), Tally::default(), false);
     let collecting = async {
@@ -38,7 +39,7 @@ async fn the_updates_of_rrc15_have_the_counts_they_are_known_for() {
         let feed = tokio::spawn(updates.run(CancellationToken::new()));
         let (_, tally) = collect(&mut news, |_, synced| synced).await;
         timeout(PATIENCE, feed).await.expect("it ends").unwrap();
-        // An announcement by a path of no use counts as a withdrawal (RFC 7606).
+        // An announcement with an unusable path counts as a withdrawal (RFC 7606).
         assert_eq!(
             (tally.announced + tally.skipped, tally.withdrawn - tally.skipped),
             (announced, withdrawn)
@@ -47,7 +48,7 @@ async fn the_updates_of_rrc15_have_the_counts_they_are_known_for() {
     }
 }
 
-/// One peer that reaches a prefix by the path, or does not.
+/// A file in which one peer reaches a prefix by the path. `None`: the peer withdraws it.
 fn file(path: Option<&[u32]>) -> Vec<u8> {
     made_up::updates(1_000, &[("192.0.2.1", 7, "198.51.100.0/24", path)])
 }
@@ -55,7 +56,7 @@ fn file(path: Option<&[u32]>) -> Vec<u8> {
 #[tokio::test]
 async fn a_folder_is_read_in_order_and_then_what_appears_in_it() {
     let folder = tempfile::tempdir().unwrap();
-    // At once, as whoever looks too early could find half of it.
+    // Written by a rename, as a look at the wrong moment could find half a file.
     let write = |name: &str, bytes: &[u8]| {
         let new = folder.path().join(".new");
         std::fs::write(&new, bytes).unwrap();
@@ -81,7 +82,7 @@ async fn a_folder_is_read_in_order_and_then_what_appears_in_it() {
         "the same peer is the same source: {told:?}"
     );
     assert_eq!((tally.announced, tally.withdrawn), (2, 1));
-    // Older names are not looked for any more.
+    // Older names are ignored.
     write("updates.0000", &file(Some(&[7, 12])));
     write("updates.0004", &file(None));
     let (told, _) = collect(&mut news, |told, _| told == 1).await;

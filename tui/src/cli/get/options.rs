@@ -1,4 +1,4 @@
-//! What the settings of `get` mean together.
+//! The settings of `get`, checked and combined.
 
 use std::{collections::BTreeSet, env, path::PathBuf, time::Duration};
 
@@ -16,19 +16,19 @@ use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher};
 /// Ways to find peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Discover {
-    /// Directories are asked.
+    /// Ask directories.
     Tracker,
-    /// Peers tell of peers.
+    /// Ask peers for more peers (PEX).
     Pex,
-    /// Whoever is on the local network.
+    /// Find peers on the local network.
     Lan,
 }
 
 impl Discover {
-    /// Reads `tracker,pex`, or `none`.
+    /// Reads a list like `tracker,pex`, or `none`.
     ///
     /// # Errors
-    /// What would be right.
+    /// A sentence that says what to write.
     pub(super) fn parse_list(text: &str) -> Result<BTreeSet<Discover>, String> {
         if text.trim() == "none" {
             return Ok(BTreeSet::new());
@@ -53,7 +53,7 @@ pub(super) enum Wait {
 }
 
 impl Wait {
-    /// None = without end.
+    /// The time limit. `None`: no limit.
     pub(super) fn bound(self) -> Option<Duration> {
         match self {
             Wait::Time(time) => Some(time),
@@ -64,7 +64,7 @@ impl Wait {
     /// Reads a time, `none` or `forever`.
     ///
     /// # Errors
-    /// What would be right.
+    /// A sentence that says what to write.
     pub(super) fn parse(text: &str) -> Result<Wait, String> {
         let wrong = |_| "write a time like 30s or 5m, none or forever".to_owned();
         match text {
@@ -78,7 +78,7 @@ impl Wait {
 /// Reads `none`, `ratio:1.5`, `time:30m` or `forever`.
 ///
 /// # Errors
-/// What would be right.
+/// A sentence that says what to write.
 pub(super) fn parse_goal(text: &str) -> Result<SeedGoal, String> {
     match text.split_once(':') {
         None if text == "none" => Ok(SeedGoal::None),
@@ -92,7 +92,7 @@ pub(super) fn parse_goal(text: &str) -> Result<SeedGoal, String> {
     }
 }
 
-/// All that holds for every download of a command.
+/// The settings that hold for every download of a command.
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) output: PathBuf,
@@ -114,10 +114,10 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// What the layers say.
+    /// Reads the options from the layers of settings.
     ///
     /// # Errors
-    /// If they do not fit together, or a file that they name cannot be used.
+    /// The settings contradict each other, or a file that they name cannot be used.
     pub(super) fn of(layers: &Layers<Setting>) -> Result<Options, CommandError> {
         let publishers = layers.given(Setting::SignedBy).values.iter();
         let publishers = publishers.filter_map(|value| value.to_str()).map(publisher);
@@ -141,16 +141,16 @@ impl Options {
             identity: layers.path(Setting::Identity),
             down: layers.rate(Setting::Down),
             up: layers.rate(Setting::Up),
-            // Each was checked when it was read.
+            // These values were checked when they were read.
             seed: parse_goal(layers.text(Setting::Seed)).unwrap_or(SeedGoal::None),
             timeout: layers.duration(Setting::Timeout),
             disk_wait: Wait::parse(layers.text(Setting::DiskWait)).unwrap_or(Wait::Forever),
         })
     }
 
-    /// The node that does the work.
+    /// The configuration of the node.
     pub(super) fn node(&self) -> NodeConfig {
-        // A port that nobody named gives way.
+        // If the user gave no address, another port may be used when the default one is taken.
         let (listen, listen_may_move) = match self.listen.is_empty() {
             true => (Address::everywhere(CLIENT_PORT), true),
             false => (self.listen.clone(), false),
@@ -202,7 +202,7 @@ fn listen(layers: &Layers<Setting>) -> Result<Vec<Address>, CommandError> {
     }
 }
 
-/// The user's word before the environment's.
+/// The user's setting comes before the environment.
 fn proxies(layers: &Layers<Setting>) -> Result<Proxies, CommandError> {
     let variable = |name: &str| env::var(name).ok();
     let wrong = |error: nearcast_node::proxy::ProxyError| CommandError::BadOption(error.to_string());

@@ -1,5 +1,6 @@
-//! Everything `get` can be told for every download: the one table behind its options, its variables of the environment, the
-//! file `client.toml`, and the help about all of them. What belongs to one download alone is in the command itself.
+//! The table of all settings of `get` that hold for every download. The table makes the options,
+//! the environment variables, the file `client.toml`, and the help about them. Options for a single
+//! download are in the command itself.
 
 use nearcast_node::{
     address::{CLIENT_PORT, SEEDER_PORT, TRACKER_PORT},
@@ -16,7 +17,7 @@ use super::options::{Discover, Wait, parse_goal};
 /// A row of the table.
 pub(crate) type About = setting::About<Setting>;
 
-/// One thing that can be set.
+/// The settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Setting {
     Output,
@@ -37,7 +38,7 @@ pub(crate) enum Setting {
     DiskWait,
 }
 
-/// The word for "no proxy", whatever the environment says.
+/// The word for "no proxy". It overrides the environment.
 pub(super) const NO_PROXY: &str = "none";
 
 const DISCOVER: OwnKind =
@@ -108,7 +109,7 @@ const fn row(
     About { setting, name, kind, value, default, example, live: false, short, long }
 }
 
-/// The table, in the order in which it is shown.
+/// The table, in the order of the help.
 pub(crate) static TABLE: [About; 16] = [
     row(
         Setting::Output,
@@ -271,7 +272,7 @@ pub(crate) static TABLE: [About; 16] = [
     ),
 ];
 
-/// A file that sets nothing and explains everything.
+/// A sample file that sets nothing and explains every setting.
 pub(crate) fn sample() -> String {
     nearcast_service::config::sample(Setting::Down)
 }

@@ -1,6 +1,8 @@
-//! What `get` is to download: links, files and URLs from the command line, from lists, and from standard input.
+//! The sources of `get`: links, files and URLs from the command line, from lists, and from standard
+//! input.
 //!
-//! Invariant: what cannot be used is told with where it stands, and stops nothing else.
+//! Invariant: a source that cannot be used is reported with its place, and does not stop the
+//! others.
 
 use std::{
     collections::BTreeSet,
@@ -16,19 +18,19 @@ use crate::{error::CommandError, exit::Exit, report::event, screen::Screen, sour
 
 /// Standard input, by its usual name.
 const STDIN: &str = "-";
-/// A longer list is none that a person or script of theirs wrote.
+/// The longest list that is read. In bytes. No person or script writes a longer one.
 const LIST_BYTES_MAX: u64 = 16 << 20;
-/// Sources of one command at most: each may need a file and a task.
+/// The most sources of one command: each may need a file and a task.
 const SOURCES_MAX: usize = 10_000;
 
-/// One source as written.
+/// A source as the user wrote it.
 struct Written {
     text: String,
-    /// Where it stands, if in a list.
+    /// List and line number. `None`: the command line.
     place: Option<String>,
 }
 
-/// What was asked for, and how those ended that cannot be used.
+/// The contents to download, and an exit code for each source that cannot be used.
 #[derive(Default)]
 pub(super) struct Wanted {
     pub(super) contents: Vec<Named>,
@@ -37,7 +39,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    /// Reads every source; those that are no use are told at once.
+    /// Reads every source, and at once reports those that cannot be used.
     pub(super) async fn read(
         sources: &[String],
         lists: &[PathBuf],
@@ -71,7 +73,7 @@ impl Wanted {
         wanted
     }
 
-    /// Standard input holds a `.torrent`, or lines.
+    /// Reads standard input, which holds a `.torrent` or a list.
     async fn add_stdin(&mut self, proxies: &Proxies, screen: &Screen, json: bool) {
         let path = Path::new("standard input");
         match read_bounded(None, TORRENT_BYTES_MAX as u64).await {
@@ -110,7 +112,7 @@ impl Wanted {
 
     fn take(&mut self, text: &str, found: Result<Named, CommandError>, screen: &Screen, json: bool) {
         match found {
-            // The same content twice is one download.
+            // The same content given twice is downloaded once.
             Ok(named) if self.seen.insert(named.content()) => {
                 named.bad_signatures().iter().for_each(|key| {
                     screen.warn(&format!("{text}: the signature of {key} does not verify and is ignored"));
@@ -132,13 +134,13 @@ impl Wanted {
     }
 }
 
-/// A dictionary of bencoding: what every `.torrent` begins with.
+/// Whether the bytes begin like a bencoded dictionary, as every `.torrent` does.
 fn is_bencoded(bytes: &[u8]) -> bool {
     matches!(bytes, [b'd', b'0'..=b'9', ..])
 }
 
-/// All that a file, or standard input, holds, if that is not too much. Whoever types it may take their time, so it is read on
-/// a thread of its own.
+/// All bytes of a file, or of standard input if there is no `path`, up to `bytes_max`. Reads on a
+/// thread of its own, as people may type slowly.
 async fn read_bounded(path: Option<PathBuf>, bytes_max: u64) -> io::Result<Vec<u8>> {
     let read = move || {
         let mut bytes = Vec::new();
@@ -154,8 +156,9 @@ async fn read_bounded(path: Option<PathBuf>, bytes_max: u64) -> io::Result<Vec<u
     tokio::task::spawn_blocking(read).await.map_err(io::Error::other)?
 }
 
-/// The sources in a list, one a line. Empty lines and those that begin with # say nothing. Lists of aria2 have options in
-/// indented lines, which are not read, and several URIs of one file in a line, of which the first is.
+/// The sources in a list, one a line. Empty lines and lines that begin with # are ignored. In
+/// aria2's lists, indented lines hold options, which are not used, and a line may hold several URIs
+/// of one file, of which the first is used.
 fn lines(text: &str, path: &Path, screen: &Screen) -> Vec<Written> {
     let mut found = Vec::new();
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
@@ -174,7 +177,7 @@ fn lines(text: &str, path: &Path, screen: &Screen) -> Vec<Written> {
     found
 }
 
-/// `out=film.mkv`, as lists of aria2 have it.
+/// Whether this is an option like `out=film.mkv` in aria2's lists.
 fn is_option(text: &str) -> bool {
     let name = text.split_once('=').map(|(name, _)| name);
     name.is_some_and(|name| {

@@ -17,14 +17,14 @@ fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap()
 }
 
-/// Without the moment at which it was told, which is there.
+/// The line without its time, which must be there.
 fn timeless(line: &str) -> String {
     let (rest, time) = line.rsplit_once(",\"time\":").unwrap();
     assert!(time.trim_end_matches('}').parse::<f64>().unwrap() > 1.7e9, "{time}");
     format!("{rest}}}")
 }
 
-/// Nobody has been given anything.
+/// Events for a snapshot in which no peer has received anything.
 fn tell(events: &mut Events, now: Instant, progress: &Progress, fresh: bool) -> Vec<String> {
     events.on_progress(now, progress, &Giving::default(), fresh)
 }

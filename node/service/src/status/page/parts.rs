@@ -10,10 +10,10 @@ use crate::{
     status::Timing,
 };
 
-/// What stands where nothing is known.
+/// Shown in place of an unknown value.
 const UNKNOWN: &str = "\u{2013}";
 
-/// A number that is looked at first.
+/// A tile with an important value.
 pub(super) fn tile(label: &str, value: &str) -> Markup {
     html! { div.tile { span.label { (label) } " " span.value { (value) } } }
 }
@@ -28,7 +28,8 @@ pub(super) fn section(id: &str, title: &str, inside: &Markup) -> Markup {
     html! { section aria-labelledby=(id) { h2 id=(id) { (title) } (inside) } }
 }
 
-/// A table. On a narrow screen each row is a block in which columns are named; the roles say that it is a table all the same.
+/// A table. On a narrow screen each row is a block that names its columns; the roles keep it a
+/// table for screen readers.
 pub(super) fn table(caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Markup {
     html! {
         table role="table" {
@@ -50,7 +51,7 @@ pub(super) fn table(caption: &str, columns: &[&str], rows: &[Vec<Markup>]) -> Ma
     }
 }
 
-/// A bar of `value` in `whole`, and in words what it says.
+/// A bar of `value` in `whole`, with its meaning in words.
 pub(super) fn bar(value: u64, whole: u64, words: &str, label: &str) -> Markup {
     html! {
         meter min="0" max=(whole.max(1)) value=(value) aria-label=(label) {}
@@ -58,17 +59,17 @@ pub(super) fn bar(value: u64, whole: u64, words: &str, label: &str) -> Markup {
     }
 }
 
-/// A cell with anything that can be shown.
+/// A cell with any displayable value.
 pub(super) fn cell(value: impl Display) -> Markup {
     html! { (value.to_string()) }
 }
 
-/// A stranger's words, in a direction of their own.
+/// Text from a stranger, with a text direction of its own.
 pub(super) fn words(text: &str) -> Markup {
     html! { bdi { (printable(text)) } }
 }
 
-/// Bytes by tier, as far as there are any, the nearest first.
+/// Bytes by tier, only tiers with bytes, the nearest first.
 pub(super) fn tiers(bytes: &BTreeMap<&str, u64>) -> Markup {
     let some = |tier: &Tier| bytes.get(tier.name()).copied().filter(|bytes| *bytes > 0);
     let rows = Tier::ALL.iter().filter_map(|tier| Some((tier_words(*tier), some(tier)?)));
@@ -80,7 +81,7 @@ pub(super) fn tiers(bytes: &BTreeMap<&str, u64>) -> Markup {
     }
 }
 
-/// How near somebody is.
+/// A tier in words.
 pub(super) fn tier_words(tier: Tier) -> &'static str {
     match tier {
         Tier::Lan => "local network",
@@ -93,7 +94,7 @@ pub(super) fn tier_words(tier: Tier) -> &'static str {
     }
 }
 
-/// A rate in bytes.
+/// A rate in bytes a second.
 pub(super) fn rate(bytes_per_second: Option<f64>) -> String {
     bytes_per_second.map_or_else(|| UNKNOWN.to_owned(), |rate| Rate(rate).to_string())
 }
@@ -103,12 +104,12 @@ pub(super) fn number(value: Option<f64>) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.1}"))
 }
 
-/// How long something took, or how long ago it was.
+/// A duration, or how long ago something was.
 pub(super) fn age(seconds: Option<u64>) -> String {
     seconds.map_or_else(|| UNKNOWN.to_owned(), |seconds| Span(Duration::from_secs(seconds)).to_string())
 }
 
-/// How long something takes.
+/// A summary of durations.
 pub(super) fn timing(timing: &Timing) -> String {
     let Some(mean) = timing.mean_seconds else { return "none yet".to_owned() };
     let most = match timing.p95_seconds {
@@ -118,7 +119,7 @@ pub(super) fn timing(timing: &Timing) -> String {
     format!("{} on average, {most} ({} times)", short(mean), timing.count)
 }
 
-/// Seconds that may be few.
+/// A short duration in a fitting unit.
 fn short(seconds: f64) -> String {
     match seconds {
         less if less < 1e-3 => format!("{:.1} \u{b5}s", less * 1e6),
@@ -127,7 +128,7 @@ fn short(seconds: f64) -> String {
     }
 }
 
-/// What is refused, by reason, as far as anything was.
+/// Non-zero counts of refusals, by reason.
 pub(super) fn reasons(counts: &BTreeMap<&str, u64>) -> String {
     let some: Vec<String> = counts
         .iter()

@@ -1,4 +1,4 @@
-//! The parts of the page, one for each part of the model.
+//! The sections of the page, one for each part of the model.
 
 use maud::{Markup, html};
 use nearcast_core::tier::Tier;
@@ -11,10 +11,10 @@ use crate::{
     },
 };
 
-/// So many digits of a content's id are shown; all of them are in the JSON and under the pointer.
+/// Digits of a content id that the page shows. The JSON and the tooltip have all of them.
 const ID_DIGITS: usize = 12;
 
-/// All of them.
+/// All sections.
 pub(super) fn all(status: &Status) -> Markup {
     let is_tracker = status.directory.is_some();
     html! {
@@ -174,7 +174,7 @@ fn network_section(network: &Network) -> Markup {
     section("network", "Network", &inside)
 }
 
-/// What went to whom: bytes of a seeder, peers named in answers of a tracker.
+/// Traffic by tier: bytes sent by a seeder, or peers named in answers of a tracker.
 fn tiers_section(status: &Status, network: &Network) -> Markup {
     let (caption, column, numbers) = match &status.directory {
         Some(directory) => ("Peers named in answers since the start", "Named", &directory.told_by_tier),

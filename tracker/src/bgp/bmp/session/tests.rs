@@ -15,10 +15,10 @@ use crate::bgp::{
     rib::{Rib, RibLimits, SessionId, Source},
 };
 
-/// The router of these tests, whose own AS is this.
+/// The AS of the router in these tests.
 const OWN: u32 = 64_496 - 100;
 
-/// A session, and the table that it makes.
+/// A session, and the table that it fills.
 struct Told2Rib {
     session: BmpSession,
     rib: Rib,
@@ -91,7 +91,7 @@ fn one_view_is_taken_and_a_better_one_replaces_it() {
     let networks = ["198.51.100.0/24"];
     heard.hear_all(&[peer_up(peer, OWN), announce(Of::local(OWN), &[OWN, 65, 66], &networks)]);
     assert_eq!(heard.origins(networks[0]), [66]);
-    // What came in is better than the best of all, and what the policy let pass is better still.
+    // Pre-policy is better than Loc-RIB, and post-policy is better still.
     heard.hear_all(&[announce(peer, &[65, 67], &networks)]);
     assert_eq!(heard.origins(networks[0]), [67]);
     heard.hear_all(&[announce(peer.post_policy(), &[65, 68], &networks)]);
@@ -104,7 +104,7 @@ fn one_view_is_taken_and_a_better_one_replaces_it() {
     ]);
     assert_eq!(heard.origins(networks[0]), [68], "lesser views neither add nor take away");
     assert_eq!((heard.rib.counts().routes, heard.session.tally().other_views), (1, 4));
-    // The other family has only the one view.
+    // The other family has only this view.
     heard.hear_all(&[announce_v6(peer, &[65, 69], "2001:db8::/32")]);
     assert_eq!(heard.origins("2001:db8::/32"), [69]);
     heard.hear_all(&[peer_down(peer)]);
@@ -268,13 +268,13 @@ fn story() -> Vec<u8> {
     .concat()
 }
 
-/// Everything that the stream means, as a connection would have it.
+/// Handles a whole stream as a connection would.
 fn hear_stream(bytes: &[u8]) -> (BmpSession, usize) {
     let (mut session, mut arrived, mut all) = (BmpSession::default(), BytesMut::from(bytes), 0);
     while let Ok(Some(frame)) = frame::take(&mut arrived) {
         let mut told = Vec::new();
         let heard = session.handle(&frame, &mut told);
-        // A prefix takes a byte at least, and a message forgets what two peers told at most.
+        // A prefix takes at least one byte, and a message forgets at most two sources.
         assert!(told.len() <= frame.whole.len() + 4, "{} changes of {} bytes", told.len(), frame.whole.len());
         all += told.len();
         if heard.is_err() || heard == Ok(Heard::Termination) {
@@ -303,7 +303,7 @@ fn thousands_of_damaged_streams_are_skipped_or_ended() {
                 let at = dice.below(bytes.len());
                 bytes[at] = dice.byte();
             }),
-            // Giant and tiny lengths, wherever a length may be.
+            // Huge and tiny lengths, wherever a length may be.
             3 => {
                 let at = dice.below(bytes.len() - 4);
                 let length: [u8; 4] =
@@ -331,15 +331,15 @@ fn peers_with_one_address_are_told_apart_by_their_ids() {
     let b = Of { id: Ipv4Addr::new(10, 0, 0, 2), asn: 75, ..a };
     heard.hear_all(&[peer_up(a, OWN), peer_up(b, OWN)]);
     heard.hear_all(&[announce(a, &[65, 66], &["45.72.0.0/16"]), announce(b, &[75, 76], &["45.73.0.0/16"])]);
-    // The other view of the one says nothing of the other.
+    // A better view of one peer does not affect the other.
     heard.hear_all(&[announce(a.post_policy(), &[65, 67], &["45.72.0.0/16"])]);
     assert_eq!((heard.origins("45.72.0.0/16"), heard.origins("45.73.0.0/16")), (vec![67], vec![76]));
     heard.hear_all(&[peer_down(a)]);
     assert_eq!((heard.origins("45.72.0.0/16"), heard.origins("45.73.0.0/16")), (vec![], vec![76]));
-    // One that comes up again begins anew, and the other stays.
+    // A peer that comes up again starts over; the other stays.
     heard.hear_all(&[peer_up(a, OWN), announce(a, &[65, 68], &["45.72.0.0/16"]), peer_up(b, OWN)]);
     assert_eq!((heard.origins("45.72.0.0/16"), heard.origins("45.73.0.0/16")), (vec![68], vec![]));
-    // Who leaves out its id could be either.
+    // A peer without an id could be either.
     let nobody = Of { id: Ipv4Addr::UNSPECIFIED, ..a };
     let skipped = heard.session.tally().skipped;
     heard.hear_all(&[announce(nobody, &[65, 69], &["45.74.0.0/16"]), peer_down(nobody)]);
@@ -368,10 +368,10 @@ fn path_ids_that_nobody_announced_are_read_and_said_once() {
     ]);
     assert_eq!((heard.origins("45.70.0.0/16"), heard.origins("45.71.0.0/24")), (vec![66], vec![66, 67]));
     assert_eq!((heard.session.take_notes(), heard.session.tally().skipped), (vec![Note::UnannouncedIds], 0));
-    // Large ids can be taken for prefixes, if one does not know the router.
+    // Large ids look like prefixes to a reader who does not know the router.
     heard.hear_all(&[with_ids(local, &[65, 68], &[(0x0100_0809, "10.0.0.0/8")])]);
     assert_eq!((heard.origins("10.0.0.0/8"), heard.session.take_notes()), (vec![68], vec![]));
-    // What has no ids is read as ever.
+    // Prefixes without ids are read as before.
     heard.hear_all(&[announce(local, &[65, 69], &["45.75.0.0/16"])]);
     assert_eq!(heard.origins("45.75.0.0/16"), [69]);
 }

@@ -57,6 +57,10 @@ pub struct NodeConfig {
     pub proxies: Proxies,
     /// The seed of the policy's random choices. `None`: from the operating system.
     pub seed: Option<u64>,
+    /// Write to this file what the policy was told and what it decided, so that a test can do it
+    /// again: see [`nearcast_core::flight`]. A file that exists is replaced. `None`: nothing is
+    /// written.
+    pub flight: Option<PathBuf>,
 }
 
 impl Default for NodeConfig {
@@ -79,6 +83,7 @@ impl Default for NodeConfig {
             hear_of_atlases: false,
             proxies: Proxies::none(),
             seed: None,
+            flight: None,
         }
     }
 }

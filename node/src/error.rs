@@ -23,6 +23,14 @@ pub enum StartError {
         /// The reason.
         reason: String,
     },
+    /// The file of the flight recorder cannot be created.
+    #[error("cannot write the flight to {}: {reason}", path.display())]
+    Flight {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        reason: String,
+    },
     /// The network stack could not be set up.
     #[error("cannot set up the network: {0}")]
     Network(String),

@@ -29,7 +29,7 @@ use crate::{
     atlas_offers::AtlasOffers,
     config::{Caps, NodeConfig, SeedGoal},
     directory::{Directory, DirectoryConfig},
-    driver::{Command, Driver, DriverParts},
+    driver::{Command, Driver, DriverParts, pilot},
     durations::{Durations, Measured},
     error::{DownloadError, ShareError, StartError},
     giving::Givings,
@@ -150,6 +150,7 @@ impl Node {
         };
         let listen = config.listen.iter().map(|address| address.0.clone()).collect();
         let policy = config.policy().map_err(|error| StartError::Network(error.to_string()))?;
+        let flight = config.flight.as_deref().map(pilot::create).transpose()?;
         let vital = Vital::default();
         let budget = open_files::claim(config.connections_max);
         let network_config = NetworkConfig {
@@ -185,6 +186,7 @@ impl Node {
         let nearness = locate(&config, &network, &vital).await;
         let driver = Driver::new(DriverParts {
             nearness: Some(nearness),
+            flight,
             config,
             policy,
             budget,

@@ -108,6 +108,7 @@ impl SeederConfig {
             connections_max: self.connections_max,
             caps: self.caps,
             hear_of_atlases: self.atlas_auto.is_some(),
+            flight: nearcast_service::flight::file(),
             ..NodeConfig::default()
         };
         // A default port gives way to another; a port from the settings does not.

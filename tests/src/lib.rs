@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod content;
 pub mod hostile;
 pub mod http;
+pub mod imports;
 pub mod internet;
 pub mod namespace;
 pub mod operated;

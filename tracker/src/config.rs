@@ -141,6 +141,7 @@ impl TrackerConfig {
                 },
                 ..DirectoryConfig::default()
             }),
+            flight: nearcast_service::flight::file(),
             ..NodeConfig::default()
         };
         // A default port gives way to another; a port from the settings does not.

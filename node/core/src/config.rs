@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::saturate::whole;
 
 /// Policy settings. Checked once by [`Config::validate`]; the defaults suit a person's client.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     /// Neighbours a content looks for by itself. More finds rare runs sooner and costs control
     /// traffic and memory in proportion. Default 40.

@@ -1,6 +1,7 @@
 //! What is shared: files cut into pieces and runs, the hashes that prove them, and the forms that
 //! describe them.
 
+pub mod held;
 pub mod layout;
 pub mod magnet;
 pub mod manifest;

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config,
-    content::run_set::RunSet,
+    content::held::Held,
     id::{ContentKey, PeerKey},
     message::Message,
     output::{Action, Output},
@@ -10,7 +10,7 @@ use crate::{
     random::Random,
     strangers::strikes::Strikes,
     time::Timestamp,
-    view::HaveMaps,
+    view::View,
 };
 
 /// The surroundings of one decision about one content.
@@ -19,7 +19,7 @@ pub(crate) struct Context<'a> {
     pub(crate) content: ContentKey,
     pub(crate) config: &'a Config,
     pub(crate) random: &'a mut Random,
-    pub(crate) maps: &'a dyn HaveMaps,
+    pub(crate) maps: &'a dyn View,
     pub(crate) outputs: &'a mut Vec<Output>,
     /// Where those who lied came from.
     pub(crate) strikes: &'a mut Strikes,
@@ -44,8 +44,8 @@ impl<'a> Context<'a> {
         self.put(Action::Send { peer, message });
     }
 
-    pub(crate) fn map(&self, peer: PeerKey) -> Option<&'a RunSet> {
-        let maps: &'a dyn HaveMaps = self.maps;
-        maps.have_map(self.content, peer)
+    pub(crate) fn map(&self, peer: PeerKey) -> Option<Held<'a>> {
+        let maps: &'a dyn View = self.maps;
+        maps.held(self.content, peer)
     }
 }

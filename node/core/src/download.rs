@@ -2,6 +2,7 @@
 //!
 //! Invariant: a link's `in_flight` is the number of requests to it.
 
+mod check;
 pub(crate) mod picker;
 mod rating;
 pub(crate) mod requests;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use crate::{
     content::{
+        held::Held,
         layout::{Layout, RunIndex},
         run_set::RunSet,
     },
@@ -161,7 +163,7 @@ impl Download {
         peer: PeerKey,
         runs: &[RunIndex],
     ) {
-        let tags = (ctx.locality.tag, ctx.maps.tag(peer));
+        let tags = (ctx.locality.tag, ctx.maps.location(peer).tag);
         for run in self.groups.on_importing(links, peer, runs) {
             if !self.requests.busy().contains(run) || !prefers(&self.layout, run, tags) {
                 continue;
@@ -201,10 +203,10 @@ impl Download {
     }
 
     /// Whether `theirs` holds something we still lack and want.
-    pub(crate) fn is_interesting(&self, theirs: &RunSet, have: &RunSet) -> bool {
-        let pairs = theirs.words().iter().zip(have.words()).enumerate();
+    pub(crate) fn is_interesting(&self, theirs: Held<'_>, have: &RunSet) -> bool {
+        let lacking = |at: usize, mine: u64| theirs.word(at) & !mine;
         let wanted = |at: usize| self.wanted.as_ref().map_or(u64::MAX, |wanted| wanted.words()[at]);
-        !self.is_complete() && pairs.into_iter().any(|(at, (theirs, mine))| theirs & !mine & wanted(at) != 0)
+        !self.is_complete() && (0..).zip(have.words()).any(|(at, &mine)| lacking(at, mine) & wanted(at) != 0)
     }
 
     /// Tells a neighbour when our interest in it has changed.
@@ -321,7 +323,7 @@ impl Download {
         &self,
         now: Timestamp,
         links: &Links,
-        theirs: &RunSet,
+        theirs: Held<'_>,
         thief: &Link,
     ) -> Option<RunIndex> {
         let is_proven = !thief.is_stranger() && !thief.is_late() && !self.conduct.is_fruitless(thief.peer);
@@ -487,7 +489,7 @@ impl Download {
     }
 
     /// A neighbour is new.
-    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &mut Link, theirs: &RunSet) {
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &mut Link, theirs: Held<'_>) {
         // Whom we would not ask now is no holder before it brings something, nor is anybody new after too many let us down.
         let waits = link.via() != Via::Named && ctx.strikes.has_to_wait(ctx.now, ctx.maps, link.peer);
         if !link.is_web_seed() && (waits || self.let_down >= LET_DOWN_MAX) {
@@ -531,7 +533,7 @@ impl Download {
     }
 
     /// A neighbour is gone; what it was asked for is free again.
-    pub(crate) fn on_unlinked(&mut self, ctx: &mut Context<'_>, link: &Link, theirs: Option<&RunSet>) {
+    pub(crate) fn on_unlinked(&mut self, ctx: &mut Context<'_>, link: &Link, theirs: Option<Held<'_>>) {
         // Else it would repeat itself, hang up and come again, for ever.
         if link.is_stranger() && self.conduct.repeats_itself(link.peer) {
             ctx.strikes.note(ctx.now, ctx.maps, link.peer);

@@ -2,6 +2,8 @@
 //!
 //! Invariant: `agenda` holds, for each content with a wake-up pending, exactly its soonest one.
 
+mod check;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
@@ -17,7 +19,7 @@ use crate::{
     time::Timestamp,
     timers::Wake,
     upload::slots::Slots,
-    view::HaveMaps,
+    view::View,
 };
 
 /// Banned peers remembered; beyond it the one with the smallest key is forgotten.
@@ -55,7 +57,7 @@ impl Engine {
     }
 
     /// Tells the engine what happened; appends what it wants done to `outputs`, in order.
-    pub fn handle(&mut self, now: Timestamp, input: Input, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
+    pub fn handle(&mut self, now: Timestamp, input: Input, maps: &dyn View, outputs: &mut Vec<Output>) {
         let first = outputs.len();
         self.deal_slots(now);
         match input {
@@ -90,7 +92,7 @@ impl Engine {
         now: Timestamp,
         content: ContentKey,
         mut join: Join,
-        maps: &dyn HaveMaps,
+        maps: &dyn View,
         outputs: &mut Vec<Output>,
     ) {
         let Err(place) = self.position(content) else { return };
@@ -104,20 +106,14 @@ impl Engine {
         self.with(now, content, maps, outputs, |swarm, ctx| swarm.handle(ctx, Event::Join(join)));
     }
 
-    fn relocate(
-        &mut self,
-        now: Timestamp,
-        locality: Locality,
-        maps: &dyn HaveMaps,
-        outputs: &mut Vec<Output>,
-    ) {
+    fn relocate(&mut self, now: Timestamp, locality: Locality, maps: &dyn View, outputs: &mut Vec<Output>) {
         self.locality = locality;
         for content in self.swarms.iter().map(|&(content, _)| content).collect::<Vec<_>>() {
             self.with(now, content, maps, outputs, Swarm::on_relocated);
         }
     }
 
-    fn wake(&mut self, now: Timestamp, maps: &dyn HaveMaps, outputs: &mut Vec<Output>) {
+    fn wake(&mut self, now: Timestamp, maps: &dyn View, outputs: &mut Vec<Output>) {
         while let Some(&(at, content)) = self.agenda.first() {
             if at > now {
                 break;
@@ -131,7 +127,7 @@ impl Engine {
         &mut self,
         now: Timestamp,
         content: ContentKey,
-        maps: &dyn HaveMaps,
+        maps: &dyn View,
         outputs: &mut Vec<Output>,
         decide: impl FnOnce(&mut Swarm, &mut Context<'_>),
     ) {
@@ -189,13 +185,7 @@ impl Engine {
     }
 
     /// A ban by one content holds in all of them.
-    fn carry_out_bans(
-        &mut self,
-        now: Timestamp,
-        first: usize,
-        maps: &dyn HaveMaps,
-        outputs: &mut Vec<Output>,
-    ) {
+    fn carry_out_bans(&mut self, now: Timestamp, first: usize, maps: &dyn View, outputs: &mut Vec<Output>) {
         let mut at = first;
         while at < outputs.len() {
             if let Output::Ban { peer } = outputs[at]

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     content::{
         layout::{Layout, RunIndex},
@@ -15,7 +17,7 @@ use crate::{
 
 /// Something that happened. What concerns contents, links, requests and queries that are gone is
 /// stale and ignored.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Input {
     /// It concerns one content.
     Event {
@@ -31,7 +33,7 @@ pub enum Input {
 }
 
 /// Something that happened to one content.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Event {
     /// Take part in the swarm of a content.
     Join(Join),
@@ -159,7 +161,7 @@ pub enum Event {
 }
 
 /// What [`Event::Join`] asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Join {
     /// Manifest and data, when known; a magnet link alone has none yet.
     pub material: Option<Material>,
@@ -179,7 +181,7 @@ pub struct Join {
 }
 
 /// A content's arithmetic and what we have of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Material {
     /// Its arithmetic, shared.
     pub layout: Arc<Layout>,
@@ -190,7 +192,7 @@ pub struct Material {
 }
 
 /// How long to go on giving.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Goal {
     /// Until this many times the wanted bytes were given. 0 = not at all.
     Ratio(f32),
@@ -201,7 +203,7 @@ pub enum Goal {
 }
 
 /// Somebody who may have a content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// Who.
     pub peer: PeerKey,
@@ -212,7 +214,7 @@ pub struct Candidate {
 }
 
 /// Where a candidate comes from, most trusted first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Via {
     /// The user, or the link.
     Named,
@@ -227,7 +229,7 @@ pub enum Via {
 }
 
 /// Why a peer did not give the manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ManifestFailure {
     /// It does not have it, or the stream broke.
     Unavailable,
@@ -238,7 +240,7 @@ pub enum ManifestFailure {
 }
 
 /// What is known of a peer when a link begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
     /// How near, by the address seen on the connection.
     pub near: Near,
@@ -253,7 +255,7 @@ pub struct Neighbour {
 }
 
 /// Why a request brought nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunFailure {
     /// It said no.
     Refused(Refusal),

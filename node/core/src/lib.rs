@@ -6,15 +6,24 @@
 //! ```
 //! # use std::{collections::BTreeMap, sync::Arc, time::Duration};
 //! # use nearcast_core::{
-//! #     HaveMaps, config::Config, engine::Engine, layout::Layout, output::{Action, Output}, run_set::RunSet,
+//! #     Location, View, config::Config, engine::Engine, held::Held, layout::Layout, output::{Action, Output}, run_set::RunSet,
 //! #     id::{ContentKey, PeerKey}, tier::Tier, time::Timestamp, timers::Wake,
 //! #     input::{Candidate, Event, Goal, Input, Join, Material, Via},
 //! # };
 //! // What neighbours hold is the shell's to know. Nobody is a neighbour yet.
 //! struct Maps(BTreeMap<(ContentKey, PeerKey), RunSet>);
-//! impl HaveMaps for Maps {
-//!     fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-//!         self.0.get(&(content, peer))
+//! impl View for Maps {
+//!     fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+//!         self.0.get(&(content, peer)).map(Held::from)
+//!     }
+//!     fn location(&self, peer: PeerKey) -> Location {
+//!         Location::unknown(peer)
+//!     }
+//!     fn is_connected(&self, _: PeerKey) -> bool {
+//!         false
+//!     }
+//!     fn is_web_seed(&self, _: PeerKey) -> bool {
+//!         false
 //!     }
 //! }
 //! let maps = Maps(BTreeMap::new());
@@ -60,6 +69,8 @@ mod context;
 mod directory;
 mod download;
 pub mod engine;
+mod exact;
+pub mod flight;
 pub mod id;
 pub mod input;
 mod links;
@@ -80,11 +91,11 @@ pub mod untrusted;
 mod upload;
 mod view;
 
-pub use content::{layout, magnet, manifest, merkle, paths, run_set, signature};
+pub use content::{held, layout, magnet, manifest, merkle, paths, run_set, signature};
 pub use directory::registry;
 pub use download::web_pace;
 pub use place::{addresses, asn, atlas, locality, prefix, scope, tier};
 pub use rates::bucket;
 pub use strangers::budget;
 pub use swarm::outcomes;
-pub use view::HaveMaps;
+pub use view::{Location, View};

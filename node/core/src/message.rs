@@ -1,9 +1,11 @@
 //! What neighbours tell each other about one content, once their have-maps are exchanged.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{content::layout::RunIndex, id::PeerKey};
 
 /// A control message on the link of one content. Requests and runs travel on data streams beside it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
     /// The sender now holds these runs too. Received: only those that were not in its have-map before.
     Have(Vec<RunIndex>),
@@ -24,7 +26,7 @@ pub enum Message {
 }
 
 /// Why a requested run does not come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Refusal {
     /// The asker is choked.
     Choked,

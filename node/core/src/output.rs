@@ -1,5 +1,7 @@
 //! The one door out: everything an engine wants done.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     content::layout::RunIndex,
     id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
@@ -7,7 +9,7 @@ use crate::{
 };
 
 /// Something to do. The shell does it and reports what came of it as [`crate::input::Event`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
     /// It concerns one content.
     Action {
@@ -24,7 +26,7 @@ pub enum Output {
 }
 
 /// Something to do for one content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Link to a peer, over a connection that exists or a new one: ends in `Linked` or `DialFailed`.
     Dial {
@@ -109,7 +111,7 @@ pub enum Action {
 }
 
 /// Why a link is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnlinkReason {
     /// No slot is free: come back later.
     Full,
@@ -124,7 +126,7 @@ pub enum UnlinkReason {
 }
 
 /// Why a download gives up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GiveUp {
     /// Nobody could be reached.
     Unreachable,

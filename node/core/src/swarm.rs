@@ -6,6 +6,7 @@
 //! counted for ordinary neighbours only.
 
 pub(crate) mod candidate;
+mod check;
 pub(crate) mod discovery;
 mod neighbours;
 pub mod outcomes;
@@ -39,7 +40,7 @@ use crate::{
 /// Our part in the swarm of one content.
 #[derive(Debug)]
 pub struct Swarm {
-    content: Option<Held>,
+    content: Option<Content>,
     links: Links,
     discovery: Discovery,
     pursuit: Option<Box<Pursuit>>,
@@ -62,7 +63,7 @@ static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web
 
 /// A content whose manifest is known.
 #[derive(Debug)]
-struct Held {
+struct Content {
     layout: Arc<Layout>,
     have: RunSet,
     /// Boxed because it is rare. None = all.
@@ -182,7 +183,7 @@ impl Swarm {
         let download = Download::new(ctx, &material, self.next_request);
         let complete = download.is_complete();
         let wanted = material.wanted.map(Box::new);
-        self.content = Some(Held { layout: material.layout, have: material.have, wanted });
+        self.content = Some(Content { layout: material.layout, have: material.have, wanted });
         self.pursuit.iter_mut().for_each(|pursuit| pursuit.on_manifest());
         self.note_progress(ctx.now);
         if complete {
@@ -340,7 +341,7 @@ impl Swarm {
                     ctx.send(peer, Message::Interested(false));
                 }
             }
-            if ctx.map(peer).is_some_and(RunSet::is_full) {
+            if ctx.map(peer).is_some_and(|theirs| theirs.is_full()) {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
             }
         }

@@ -1,5 +1,7 @@
 //! The core's clock: a number handed in, never read.
 
+use serde::{Deserialize, Serialize};
+
 use std::{
     fmt,
     ops::{Add, Sub},
@@ -10,7 +12,7 @@ use std::{
 ///
 /// Monotonic: the shell never hands in an earlier one. All arithmetic saturates, so a duration
 /// from the network can at worst mean "never".
-#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

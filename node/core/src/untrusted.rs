@@ -4,10 +4,12 @@
 //! bound. That is why this type has no arithmetic, no `Deref` and no way to the bare number: whoever wants to use one has
 //! to say how large it may be.
 
+use serde::{Deserialize, Serialize};
+
 use std::{fmt, ops::RangeInclusive};
 
 /// A number from outside. It becomes an ordinary one by a bound, and in no other way.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Untrusted<T>(T);
 
 impl<T: Copy + Ord> Untrusted<T> {

@@ -9,11 +9,11 @@ mod trials;
 
 use crate::{
     config::Config,
-    content::{layout::RunIndex, run_set::RunSet},
+    content::{held::Held, layout::RunIndex, run_set::RunSet},
     context::Context,
     id::{PeerKey, UploadId},
-    links::availability::Availability,
     links::{
+        availability::Availability,
         dealings,
         peers::{Link, Links},
     },
@@ -23,7 +23,7 @@ use crate::{
     place::{locality::Locality, tier::Tier},
     time::Timestamp,
     upload::{choker::Round, trials::Trials},
-    view::HaveMaps,
+    view::View,
 };
 
 /// This many windows pass in a minute.
@@ -61,12 +61,12 @@ pub(crate) struct Upload {
 }
 
 /// The group that a neighbour of an origin is in: its local network, else its AS, else its /16 (IPv6: /32).
-fn group_of(maps: &dyn HaveMaps, link: &Link, ours: Locality) -> u64 {
-    let near = maps.near(link.peer).unwrap_or(link.candidate(ours).near);
+fn group_of(maps: &dyn View, link: &Link, ours: Locality) -> u64 {
+    let near = maps.location(link.peer).near.unwrap_or(link.candidate(ours).near);
     match (near.tier(), near.asn) {
         (Tier::Lan, _) => 0,
         (_, Some(asn)) => 1 << 32 | u64::from(asn.0),
-        (_, None) => 2 << 32 | u64::from(maps.network(link.peer).wide()),
+        (_, None) => 2 << 32 | u64::from(maps.location(link.peer).network.wide()),
     }
 }
 
@@ -143,7 +143,7 @@ impl Upload {
     }
 
     /// An origin keeps book from its first neighbour on.
-    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, runs: u32, theirs: Option<&RunSet>) {
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, runs: u32, theirs: Option<Held<'_>>) {
         if !ctx.config.origin {
             return;
         }
@@ -169,7 +169,7 @@ impl Upload {
     }
 
     /// A neighbour is gone; with the last one the book is closed.
-    pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<&RunSet>, last: bool) {
+    pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<Held<'_>>, last: bool) {
         self.unchoked = self.unchoked.saturating_sub((!link.is_choked()).into());
         self.interested = self.interested.saturating_sub(link.is_interested().into());
         self.trials.end(link.peer);
@@ -393,6 +393,22 @@ impl Upload {
         if let Some(link) = links.get_mut(peer) {
             link.uploads = link.uploads.saturating_sub(1);
             link.note_taken(bytes);
+        }
+    }
+
+    /// Asserts that everything counted equals a recount.
+    ///
+    /// # Panics
+    /// If a count is another one.
+    pub(crate) fn check<'a>(&self, links: &Links, held: &impl Fn(PeerKey) -> Option<Held<'a>>) {
+        let unchoked = links.iter().filter(|link| !link.is_choked()).count();
+        assert_eq!(usize::from(self.unchoked), unchoked, "neighbours unchoked");
+        assert_eq!(usize::from(self.interested), interested(links).count(), "neighbours interested");
+        if let Some((steering, availability)) = self.steering.as_deref() {
+            let mut recount = Availability::new(availability.runs());
+            let trusted = links.iter().filter(|link| !link.is_origin() && steering.is_trusted(link.peer));
+            trusted.filter_map(|link| held(link.peer)).for_each(|theirs| recount.add_all(theirs));
+            availability.check(&recount);
         }
     }
 

@@ -1,49 +1,53 @@
-//! What decisions look up and the shell knows: have-maps of neighbours, and where peers are.
+//! What decisions look up and the shell knows: what neighbours hold, and where peers are.
+
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    content::run_set::RunSet,
+    content::held::Held,
     id::{ContentKey, PeerKey},
     place::{prefix::Network, tier::Near},
     random::mix,
     saturate::low_half,
 };
 
-/// Where neighbours' have-maps are looked up, and what is known of peers that nobody needs a second copy of. The node
-/// owns the bits; a simulator points at each peer's own. Kept current by the shell: a map includes what a `Have` says
-/// before the engine hears of it.
-pub trait HaveMaps {
-    /// What `peer` holds of `content`; none if no link is up.
-    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet>;
+/// What the engine looks up in its shell, so that nobody keeps a second copy.
+///
+/// The shell keeps it current: [`View::held`] includes what a `Have` says before the engine hears of
+/// it, and nothing that the peer has not told.
+pub trait View {
+    /// What `peer` holds of `content`. `None`: no link is up.
+    fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>>;
 
-    /// A number that is the same for everybody who sees `peer`, made of its name. As it stands here it suits shells
-    /// whose peers have the same key everywhere.
-    fn tag(&self, peer: PeerKey) -> u32 {
-        low_half(mix(peer.0.into()))
-    }
-
-    /// Where `peer` is, by its address and the atlas there is now; none = as its candidate or link said.
-    fn near(&self, _peer: PeerKey) -> Option<Near> {
-        None
-    }
-
-    /// A number for the address `peer` is at, the same for all who are there; none = it is not known, or shared by nobody.
-    fn host(&self, _peer: PeerKey) -> Option<u64> {
-        None
-    }
+    /// Where `peer` is, by its address and the atlas there is now.
+    fn location(&self, peer: PeerKey) -> Location;
 
     /// Whether a connection leads to `peer`: a link to it costs nothing but a stream.
-    fn is_connected(&self, _peer: PeerKey) -> bool {
-        false
-    }
+    fn is_connected(&self, peer: PeerKey) -> bool;
 
-    /// Whether `peer` is an HTTP server: what it gave counts as such, also when its last bytes come to be stored after it was
-    /// let go.
-    fn is_web_seed(&self, _peer: PeerKey) -> bool {
-        false
-    }
+    /// Whether `peer` is an HTTP server. What it gave counts as such, also when its last bytes are
+    /// stored after its link has ended.
+    fn is_web_seed(&self, peer: PeerKey) -> bool;
+}
 
-    /// The network `peer` is in, as caps are kept for it.
-    fn network(&self, _peer: PeerKey) -> Network {
-        Network::UNKNOWN
+/// Where a peer is, and with whom it shares that place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// How near it is, and its AS. `None`: as its candidate or its link said.
+    pub near: Option<Near>,
+    /// The network it is in, as caps are kept for it.
+    pub network: Network,
+    /// A number for its address, the same for all peers there. `None`: the address is not known, or
+    /// nobody shares it.
+    pub host: Option<u64>,
+    /// A number that is the same for everybody who sees the peer, made of its name.
+    pub tag: u32,
+}
+
+impl Location {
+    /// The location of a peer of which only the key is known. Its tag suits shells whose peers have
+    /// the same key everywhere.
+    pub fn unknown(peer: PeerKey) -> Location {
+        let tag = low_half(mix(peer.0.into()));
+        Location { near: None, network: Network::UNKNOWN, host: None, tag }
     }
 }

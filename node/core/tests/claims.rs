@@ -3,9 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey, RequestId, UploadId},
     input::{Event, Goal, Input, Join, Material, Neighbour, RunFailure},
     layout::{Layout, RunIndex},
@@ -24,9 +25,21 @@ const RUN_BYTES: u64 = 256 << 10;
 /// Everybody says that it has everything.
 struct All(RunSet);
 
-impl HaveMaps for All {
-    fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
-        Some(&self.0)
+impl View for All {
+    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
+        Some(Held::from(&self.0))
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

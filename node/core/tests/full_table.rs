@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey},
     input::{Event, Goal, Input, Join, Material, Neighbour},
     layout::Layout,
@@ -21,22 +22,30 @@ const PLACES: u32 = 12;
 
 /// Nobody has anything, and each has an address of its own.
 #[derive(Default)]
-struct View(BTreeMap<PeerKey, RunSet>);
+struct Seen(BTreeMap<PeerKey, RunSet>);
 
-impl HaveMaps for View {
-    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.0.get(&peer)
+impl View for Seen {
+    fn held(&self, _: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.0.get(&peer).map(Held::from)
     }
 
-    fn host(&self, peer: PeerKey) -> Option<u64> {
-        Some(peer.0.into())
+    fn location(&self, peer: PeerKey) -> Location {
+        Location { host: Some(peer.0.into()), ..Location::unknown(peer) }
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 
 struct Seed {
     engine: Engine,
     layout: Arc<Layout>,
-    view: View,
+    view: Seen,
     now: Timestamp,
     unlinked: Vec<(PeerKey, UnlinkReason)>,
 }
@@ -54,7 +63,7 @@ impl Seed {
         let mut seed = Seed {
             engine,
             layout,
-            view: View::default(),
+            view: Seen::default(),
             now: Timestamp::from_millis(1),
             unlinked: Vec::new(),
         };

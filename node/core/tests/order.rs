@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey},
     input::{Event, Goal, Input, Join, Material, Neighbour},
     layout::{Layout, RunIndex},
@@ -22,9 +23,21 @@ const PEERS: u32 = 6;
 
 struct Maps(BTreeMap<(ContentKey, PeerKey), RunSet>);
 
-impl HaveMaps for Maps {
-    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.0.get(&(content, peer))
+impl View for Maps {
+    fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.0.get(&(content, peer)).map(Held::from)
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

@@ -13,10 +13,11 @@ use std::{
 };
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     asn::Asn,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey},
     input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, Via},
     layout::Layout,
@@ -72,9 +73,21 @@ fn measure<T>(make: impl FnOnce() -> T) -> (T, usize) {
 
 struct Maps(BTreeMap<PeerKey, RunSet>);
 
-impl HaveMaps for Maps {
-    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.0.get(&peer)
+impl View for Maps {
+    fn held(&self, _: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.0.get(&peer).map(Held::from)
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

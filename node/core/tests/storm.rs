@@ -10,9 +10,10 @@ use std::{
 };
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey, QueryId},
     input::{Event, Goal, Input, Join, Material},
     layout::Layout,
@@ -28,9 +29,21 @@ const CROWD: usize = 200;
 
 struct NoMaps;
 
-impl HaveMaps for NoMaps {
-    fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
+impl View for NoMaps {
+    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
         None
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     addresses::ATTEMPT_DELAY,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey, RequestId},
     input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, RunFailure, Via},
     layout::Layout,
@@ -26,9 +27,21 @@ const PIECES: u32 = 8;
 
 struct Maps(BTreeMap<PeerKey, RunSet>);
 
-impl HaveMaps for Maps {
-    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.0.get(&peer)
+impl View for Maps {
+    fn held(&self, _: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.0.get(&peer).map(Held::from)
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

@@ -8,6 +8,7 @@ pub mod admin;
 pub mod atlas;
 pub mod cli;
 pub mod config;
+pub mod flight;
 pub mod harmless;
 mod journal;
 pub mod lines;

@@ -20,6 +20,7 @@ mod messages;
 mod network;
 mod once;
 mod outcomes;
+pub(crate) mod pilot;
 mod rate;
 mod report;
 mod slot_wait;
@@ -34,6 +35,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fs::File,
     sync::Arc,
     time::Duration,
 };
@@ -42,7 +44,6 @@ use libp2p::Multiaddr;
 use nearcast_core::{
     atlas::Atlas,
     config::{Config, ConfigError},
-    engine::Engine,
     id::{ContentId, ContentKey, PeerKey},
     input::{Event, Input},
     locality::Locality,
@@ -62,8 +63,9 @@ use self::{
     links::Link,
     network::Errand,
     once::Once,
+    pilot::Pilot,
     rate::Rates,
-    view::{Maps, View},
+    view::{Maps, NodeView},
 };
 use crate::{
     atlas_offers::AtlasOffers,
@@ -138,6 +140,8 @@ pub(crate) struct DriverParts {
     pub(crate) vital: Vital,
     /// The driver takes it.
     pub(crate) nearness: Option<Nearness>,
+    /// Taken by the driver: what turns of the engine are written to.
+    pub(crate) flight: Option<File>,
     pub(crate) network: Network,
     /// The directory that this node runs. `None`: this node is no directory.
     pub(crate) directory: Option<Directory>,
@@ -163,7 +167,7 @@ struct Closing {
 /// The loop's state.
 pub(crate) struct Driver {
     parts: DriverParts,
-    engine: Engine,
+    engine: Pilot,
     maps: Maps,
     peers: PeerBook,
     nearness: Nearness,
@@ -237,7 +241,7 @@ impl Driver {
         let (events, queue) = mpsc::channel(EVENTS_WAITING_MAX);
         let stop = CancellationToken::new();
         Driver {
-            engine: Engine::new(Arc::new(parts.policy.clone()), parts.seed),
+            engine: Pilot::new(&parts.policy, parts.seed, parts.flight.take()),
             maps: Maps::default(),
             peers,
             trackers,
@@ -337,7 +341,7 @@ impl Driver {
 
     fn handle(&mut self, input: Input) {
         let mut outputs = Vec::new();
-        let view = View { maps: &self.maps, peers: &self.peers, nearness: &self.nearness };
+        let view = NodeView { maps: &self.maps, peers: &self.peers, nearness: &self.nearness };
         self.engine.handle(self.now(), input, &view, &mut outputs);
         for output in outputs {
             match output {
@@ -425,7 +429,7 @@ impl Driver {
 
     fn set_caps(&mut self, connections_max: u32, caps: Caps) -> Result<(), ConfigError> {
         let wanted = NodeConfig { connections_max, caps, ..self.parts.config.clone() };
-        self.engine.set_config(Arc::new(wanted.policy()?));
+        self.engine.set_config(wanted.policy()?);
         self.parts.network.set_caps(ConnectionCaps {
             connections_max: self.parts.budget.connections_max(connections_max),
             per_prefix_max: wanted.connections_per_prefix_max(),

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
+    held::Held,
     id::{ContentKey, PeerKey},
     prefix::Network,
     random::mix,
     run_set::RunSet,
-    tier::Near,
 };
 
 use crate::{
@@ -21,27 +21,28 @@ use crate::{
 pub(super) struct Maps(pub(super) BTreeMap<(ContentKey, PeerKey), RunSet>);
 
 /// The engine's view of peers.
-pub(super) struct View<'a> {
+pub(super) struct NodeView<'a> {
     pub(super) maps: &'a Maps,
     pub(super) peers: &'a PeerBook,
     pub(super) nearness: &'a Nearness,
 }
 
-impl HaveMaps for View<'_> {
-    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.maps.0.get(&(content, peer))
+impl View for NodeView<'_> {
+    fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.maps.0.get(&(content, peer)).map(Held::from)
     }
 
-    fn tag(&self, peer: PeerKey) -> u32 {
-        self.peers.get(peer).map_or(0, Known::tag)
-    }
-
-    fn near(&self, peer: PeerKey) -> Option<Near> {
-        Some(self.nearness.near(self.peers.get(peer)?.ip()?))
-    }
-
-    fn host(&self, peer: PeerKey) -> Option<u64> {
-        self.peers.get(peer)?.ip().map(host)
+    fn location(&self, peer: PeerKey) -> Location {
+        let Some(known) = self.peers.get(peer) else {
+            return Location { tag: 0, ..Location::unknown(peer) };
+        };
+        let ip = known.ip();
+        Location {
+            near: ip.map(|ip| self.nearness.near(ip)),
+            network: ip.map_or(Network::UNKNOWN, Network::of),
+            host: ip.map(host),
+            tag: known.tag(),
+        }
     }
 
     fn is_connected(&self, peer: PeerKey) -> bool {
@@ -50,11 +51,6 @@ impl HaveMaps for View<'_> {
 
     fn is_web_seed(&self, peer: PeerKey) -> bool {
         self.peers.get(peer).is_some_and(Known::is_server)
-    }
-
-    fn network(&self, peer: PeerKey) -> Network {
-        let ip = self.peers.get(peer).and_then(Known::ip);
-        ip.map_or(Network::UNKNOWN, Network::of)
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::{num::NonZeroU32, num::NonZeroU64, ops::Range};
 
+use serde::{Deserialize, Serialize};
+
 use crate::saturate::to_u32;
 
 /// A leaf of the Merkle tree (BEP 52): 16 KiB.
@@ -22,7 +24,7 @@ pub const PIECE_BYTES_MAX: u32 = 1 << 28;
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub struct $name(u32);
 
         impl $name {
@@ -105,7 +107,8 @@ pub struct PieceSpan {
 }
 
 /// The arithmetic of one content. Shared, never copied per engine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Lengths", into = "Lengths")]
 pub struct Layout {
     piece_bytes: NonZeroU32,
     run_bytes: NonZeroU32,
@@ -113,6 +116,28 @@ pub struct Layout {
     pieces: u32,
     runs: u32,
     bytes: u64,
+}
+
+/// What a layout follows from.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Lengths {
+    piece_bytes: u64,
+    files: Vec<u64>,
+}
+
+impl From<Layout> for Lengths {
+    fn from(layout: Layout) -> Lengths {
+        let files = layout.files.iter().map(|file| file.length).collect();
+        Lengths { piece_bytes: layout.piece_bytes.get().into(), files }
+    }
+}
+
+impl TryFrom<Lengths> for Layout {
+    type Error = LayoutError;
+
+    fn try_from(lengths: Lengths) -> Result<Layout, LayoutError> {
+        Layout::new(lengths.piece_bytes, lengths.files)
+    }
 }
 
 impl Layout {

@@ -1,11 +1,14 @@
 //! A have-map: which runs of one content somebody holds.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{content::layout::RunIndex, saturate::to_u32};
 
 /// A set of runs of one content, one bit a run.
 ///
 /// Invariant: bits beyond `runs` are zero, so counting and comparing words needs no mask.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Words", into = "Words")]
 pub struct RunSet {
     words: Box<[u64]>,
     runs: u32,
@@ -20,6 +23,31 @@ pub struct RunSetError {
     pub expected: u32,
     /// Bytes that came.
     pub bytes: usize,
+}
+
+/// A set as it is written down.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Words {
+    runs: u32,
+    words: Vec<u64>,
+}
+
+impl From<RunSet> for Words {
+    fn from(set: RunSet) -> Words {
+        Words { runs: set.runs, words: set.words.into() }
+    }
+}
+
+impl TryFrom<Words> for RunSet {
+    type Error = RunSetError;
+
+    fn try_from(written: Words) -> Result<RunSet, RunSetError> {
+        let mut bytes: Vec<u8> = written.words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        bytes.truncate(written.runs.div_ceil(8) as usize);
+        let set = RunSet::from_bytes(written.runs, &bytes)?;
+        let bytes = bytes.len();
+        if *set.words == *written.words { Ok(set) } else { Err(RunSetError { expected: set.runs, bytes }) }
+    }
 }
 
 impl RunSet {
@@ -106,6 +134,12 @@ impl RunSet {
         self.count = self.words.iter().map(|word| word.count_ones()).sum();
     }
 
+    /// Puts everything in that words of 64 runs say, of the same content.
+    pub(crate) fn insert_words(&mut self, word: impl Fn(usize) -> u64) {
+        self.words.iter_mut().enumerate().for_each(|(at, mine)| *mine |= word(at));
+        self.count = self.words.iter().map(|word| word.count_ones()).sum();
+    }
+
     /// Takes everything out that is in `other`, of the same content.
     pub fn remove_all(&mut self, other: &RunSet) {
         self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= !theirs);
@@ -123,6 +157,13 @@ impl RunSet {
         *word &= !bit;
         self.count = self.count.saturating_sub(old.into());
         old
+    }
+
+    /// Puts `run` in if it was not there, and takes it out if it was.
+    pub(crate) fn toggle(&mut self, run: RunIndex) {
+        if !self.remove(run) && run.get() < self.runs {
+            self.insert(run);
+        }
     }
 
     /// The runs in the set, in order.

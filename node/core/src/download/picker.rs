@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 
 use crate::{
     content::{
+        held::Held,
         layout::RunIndex,
         run_set::{RunSet, bits, first_of},
     },
@@ -21,7 +22,7 @@ const CANDIDATES_WEIGHED_MAX: u32 = 2_048;
 /// What a pick weighs. All sets are of one content.
 pub(crate) struct Sight<'a> {
     /// What the neighbour holds.
-    pub(crate) theirs: &'a RunSet,
+    pub(crate) theirs: Held<'a>,
     /// What we hold.
     pub(crate) mine: &'a RunSet,
     /// What is on its way already.
@@ -42,12 +43,12 @@ impl Sight<'_> {
         let wanted = self.wanted.map_or(u64::MAX, |wanted| wanted.words()[at]);
         let open = self.open.map_or(u64::MAX, |open| open.words()[at]);
         let shut = self.shut.map_or(0, |shut| shut.words()[at]);
-        self.theirs.words()[at] & wanted & open & !shut & !self.mine.words()[at] & !self.busy.words()[at]
+        self.theirs.word(at) & wanted & open & !shut & !self.mine.words()[at] & !self.busy.words()[at]
     }
 
     /// The rarest run to ask for, looking from `start` on and round; none if there is none.
     pub(crate) fn pick(&self, start: u32) -> Option<RunIndex> {
-        let words = NonZeroUsize::new(self.theirs.words().len())?;
+        let words = NonZeroUsize::new(self.theirs.words())?;
         let (first, skip) = ((start / 64) as usize % words, start % 64);
         // No run a peer holds can be rarer than one holder; none an origin holds rarer than zero.
         let rarest_possible = u8::from(!self.unshared_only && self.availability_floor_is_one());
@@ -80,7 +81,7 @@ impl Sight<'_> {
     pub(crate) fn first_from(&self, start: u32) -> Option<RunIndex> {
         let asked = |run: &RunIndex| !self.unshared_only || self.availability.of(*run) == 0;
         let first = (start / 64) as usize;
-        let words = (first..self.theirs.words().len()).flat_map(|at| {
+        let words = (first..self.theirs.words()).flat_map(|at| {
             let mask = if at == first { u64::MAX << (start % 64) } else { u64::MAX };
             bits(first_of(at), self.word(at) & mask)
         });
@@ -111,7 +112,7 @@ mod tests {
         start: u32,
     ) -> Option<u32> {
         let sight = Sight {
-            theirs,
+            theirs: theirs.into(),
             mine,
             busy,
             wanted: None,
@@ -127,7 +128,7 @@ mod tests {
     fn the_rarest_run_is_picked_wherever_it_lies() {
         let mut availability = Availability::new(200);
         let (all, none) = (RunSet::full(200), RunSet::empty(200));
-        availability.add_all(&all);
+        availability.add_all((&all).into());
         (0..200).filter(|&run| run != 130).for_each(|run| availability.add(RunIndex::new(run)));
         for start in [0, 63, 64, 130, 131, 199] {
             assert_eq!(pick(&all, &none, &none, &availability, start), Some(130), "from {start}");
@@ -138,7 +139,7 @@ mod tests {
     fn equal_runs_are_taken_in_order_from_the_start_and_round() {
         let mut availability = Availability::new(130);
         let all = RunSet::full(130);
-        availability.add_all(&all);
+        availability.add_all((&all).into());
         let (mut busy, mut order) = (RunSet::empty(130), Vec::new());
         let mut start = 100;
         while let Some(run) = pick(&all, &RunSet::empty(130), &busy, &availability, start) {
@@ -154,10 +155,10 @@ mod tests {
     fn held_busy_and_unwanted_runs_are_not_picked() {
         let mut availability = Availability::new(10);
         let all = RunSet::full(10);
-        availability.add_all(&all);
+        availability.add_all((&all).into());
         let (mine, busy, wanted) = (set(10, &[0, 1, 2]), set(10, &[3, 4]), set(10, &[1, 4, 7]));
         let sight = Sight {
-            theirs: &all,
+            theirs: (&all).into(),
             mine: &mine,
             busy: &busy,
             wanted: Some(&wanted),
@@ -177,9 +178,9 @@ mod tests {
     fn from_an_origin_only_what_no_peer_holds() {
         let mut availability = Availability::new(4);
         [0, 1, 3].into_iter().for_each(|run| availability.add(RunIndex::new(run)));
-        let none = RunSet::empty(4);
+        let (all, none) = (RunSet::full(4), RunSet::empty(4));
         let mut sight = Sight {
-            theirs: &RunSet::full(4),
+            theirs: (&all).into(),
             mine: &none,
             busy: &none,
             wanted: None,

@@ -123,6 +123,18 @@ impl Requests {
         request
     }
 
+    /// Asserts the invariant of this list.
+    ///
+    /// # Panics
+    /// If it does not hold.
+    pub(crate) fn check(&self) {
+        let mut busy = RunSet::empty(self.busy.runs());
+        for request in &self.list {
+            assert!(busy.insert(request.run), "{request:?} is the only one for its run");
+        }
+        assert_eq!(self.busy, busy, "runs that are busy are those of requests");
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         let list = self.list.capacity().saturating_mul(size_of::<Request>());
         list.saturating_add(size_of_val(self.busy.words()))

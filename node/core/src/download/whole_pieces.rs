@@ -101,8 +101,9 @@ mod tests {
     fn pick(pieces: &mut WholePieces, case: &Case) -> Option<Range<u32>> {
         let mut availability = Availability::new(14);
         case.shared.iter().for_each(|&run| availability.add(RunIndex::new(run)));
+        let all = RunSet::full(14);
         let sight = Sight {
-            theirs: &RunSet::full(14),
+            theirs: (&all).into(),
             mine: &case.mine,
             busy: &case.busy,
             wanted: None,

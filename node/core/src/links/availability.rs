@@ -1,6 +1,9 @@
 //! How many neighbours hold each run of a content.
 
-use crate::content::{layout::RunIndex, run_set::RunSet};
+use crate::{
+    content::{held::Held, layout::RunIndex},
+    saturate::to_u32,
+};
 
 /// How many neighbours hold each run, origins not counted, so that zero means "only the origin".
 /// Counts stop at 255 and then stay: "many" needs no exact number.
@@ -10,6 +13,11 @@ pub(crate) struct Availability(Box<[u8]>);
 impl Availability {
     pub(crate) fn new(runs: u32) -> Availability {
         Availability(vec![0; runs as usize].into())
+    }
+
+    /// Runs that are counted.
+    pub(crate) fn runs(&self) -> u32 {
+        to_u32(self.0.len())
     }
 
     pub(crate) fn of(&self, run: RunIndex) -> u8 {
@@ -28,12 +36,23 @@ impl Availability {
         }
     }
 
-    pub(crate) fn add_all(&mut self, runs: &RunSet) {
+    pub(crate) fn add_all(&mut self, runs: Held<'_>) {
         runs.iter().for_each(|run| self.add(run));
     }
 
-    pub(crate) fn subtract_all(&mut self, runs: &RunSet) {
+    pub(crate) fn subtract_all(&mut self, runs: Held<'_>) {
         runs.iter().for_each(|run| self.subtract(run));
+    }
+
+    /// Asserts that it equals a recount, but for counts that have stopped.
+    ///
+    /// # Panics
+    /// If a count is another one.
+    pub(crate) fn check(&self, recount: &Availability) {
+        assert_eq!(self.0.len(), recount.0.len(), "runs counted");
+        for (run, (&count, &should)) in self.0.iter().zip(&recount.0).enumerate() {
+            assert!(count == should || count == u8::MAX, "run {run} counts {count} holders of {should}");
+        }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {

@@ -21,8 +21,9 @@ use crate::{
         layout::{Layout, RunIndex},
         run_set::{RunSet, bits, first_of},
     },
+    exact::log2_ceil,
     random::mix,
-    saturate::{to_u8, to_u32, whole},
+    saturate::{to_u8, to_u32},
 };
 
 /// The first wait, in ticks: two seconds. Each further one is twice as long.
@@ -138,7 +139,7 @@ impl<'a> Ranks<'a> {
             }
             None => {
                 let turn = (weight >> 40) as f32 / (1 << 24) as f32 * self.size as f32 / self.share;
-                if turn < 1.0 { 0 } else { to_u8(whole(turn.log2().ceil())) }
+                log2_ceil(turn)
             }
         }
     }

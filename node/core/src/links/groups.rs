@@ -6,6 +6,7 @@
 
 use crate::{
     content::{
+        held::Held,
         layout::{Layout, RunIndex},
         run_set::RunSet,
     },
@@ -102,7 +103,7 @@ impl Groups {
     }
 
     /// A neighbour is new. With the first member a group begins.
-    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &Link, theirs: &RunSet) {
+    pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &Link, theirs: Held<'_>) {
         for ring in RINGS.into_iter().filter(|&ring| is_on(ctx) && link.is_member(ring)) {
             let fresh = || Box::new(Group::new(theirs.runs()));
             let group = self.slot(ring).get_or_insert_with(fresh);
@@ -208,7 +209,9 @@ impl Groups {
             let beyond = || ordinary().filter(|link| link.is_beyond(ring));
             let union = |links: &mut dyn Iterator<Item = &Link>| {
                 let mut all = RunSet::empty(have.runs());
-                links.filter_map(|link| ctx.map(link.peer)).for_each(|theirs| all.insert_all(theirs));
+                links
+                    .filter_map(|link| ctx.map(link.peer))
+                    .for_each(|theirs| all.insert_words(|at| theirs.word(at)));
                 all
             };
             let delivers = |link: &&Link| link.is_member(ring) && !link.is_stalled(run_bytes);
@@ -258,11 +261,11 @@ fn ranks<'a>(
     // Who has nothing while we have much will not bring anything either.
     let began = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_empty());
     // Nor will who says that it has everything already, and gives nothing.
-    let is_complete = |link: &Link| ctx.map(link.peer).is_some_and(RunSet::is_full);
+    let is_complete = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| theirs.is_full());
     let hoards = |link: &Link| link.is_late() && link.is_stranger() && is_complete(link);
     let takes_turns = |link: &Link| !hoards(link) && (have.count() < MUCH || began(link));
     let counts = |link: &&Link| link.is_member(ring) && takes_turns(link);
-    let tags: Vec<u32> = links.iter().filter(counts).map(|link| ctx.maps.tag(link.peer)).collect();
+    let tags: Vec<u32> = links.iter().filter(counts).map(|link| ctx.maps.location(link.peer).tag).collect();
     let (known, counted) = match ring {
         // Everybody on a local network finds everybody.
         Ring::Lan => (&[][..], 0),

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     config::Config,
-    content::{layout::RunIndex, run_set::RunSet},
+    content::{held::Held, layout::RunIndex},
     id::PeerKey,
     links::availability::Availability,
     time::Timestamp,
@@ -112,7 +112,7 @@ impl Steering {
         &mut self,
         now: Timestamp,
         Wish { peer, run: asked, exact }: Wish,
-        theirs: Option<&RunSet>,
+        theirs: Option<Held<'_>>,
         availability: &Availability,
         crowd: bool,
         config: &Config,
@@ -336,7 +336,7 @@ impl Steering {
     }
 
     /// The next run that was never sent, that no neighbour holds and the asker lacks.
-    fn next_unsent(&mut self, theirs: Option<&RunSet>, availability: &Availability) -> Option<RunIndex> {
+    fn next_unsent(&mut self, theirs: Option<Held<'_>>, availability: &Availability) -> Option<RunIndex> {
         let runs = crate::saturate::to_u32(self.sent.len());
         while self.passed < runs {
             let run = self.at_place(self.passed);
@@ -354,7 +354,7 @@ impl Steering {
         &self,
         now: Timestamp,
         from: RunIndex,
-        theirs: Option<&RunSet>,
+        theirs: Option<Held<'_>>,
         availability: &Availability,
         config: &Config,
     ) -> Option<RunIndex> {

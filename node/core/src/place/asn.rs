@@ -1,10 +1,12 @@
 //! Autonomous systems: the networks that the Internet is made of, each under one administration, and what two of
 //! them are to each other.
 
+use serde::{Deserialize, Serialize};
+
 use std::{fmt, str::FromStr};
 
 /// Number of an autonomous system (RFC 6793: 32 bits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Asn(pub u32);
 
 impl Asn {

@@ -1,16 +1,18 @@
 //! Where we are, as others are compared with it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::place::{
     asn::Asn,
     tier::{Near, Tier},
 };
 
 /// Our own place in the network, told by the shell and the same for all contents.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locality {
     /// The AS we are in, by our own atlas; none = no atlas, or it does not know. Without it nobody is outside.
     pub asn: Option<Asn>,
-    /// Our own [`crate::HaveMaps::tag`], as others see it.
+    /// Our own [`crate::View::tag`], as others see it.
     pub tag: u32,
 }
 

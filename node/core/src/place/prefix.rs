@@ -6,6 +6,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{random::mix, saturate::low_half};
 
 /// A /24, or in IPv6 a /48, by its first address.
@@ -39,7 +41,7 @@ impl fmt::Display for Prefix {
 /// A /24 in its /16 (IPv6: a /48 in its /32) as one small number: what a million engines can afford to compare.
 ///
 /// The upper half names the wider network. In IPv6 both halves are hashes: two networks in 65,536 count as one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Network(u32);
 
 impl Network {

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde::{Deserialize, Serialize};
+
 use crate::place::asn::{Asn, Relation};
 
 /// Nearness classes, nearest first: the order is the order of preference.
@@ -77,7 +79,7 @@ impl Tier {
 ///
 /// Steps order what one tier holds: adjacent ASes by what passing bytes to them costs (a customer's are paid for by
 /// it, a peer's by nobody, a provider's by us), distant ones by AS hops.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Proximity(u8);
 
 impl Proximity {
@@ -131,7 +133,7 @@ impl std::fmt::Debug for Proximity {
 }
 
 /// Where somebody is, seen from us. Made of the address on its connection, never of its word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Near {
     /// How near.
     pub proximity: Proximity,

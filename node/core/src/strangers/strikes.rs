@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use broken_off::BrokenOff;
 
-use crate::{id::PeerKey, place::prefix::Network, strangers::budget::Tally, time::Timestamp, view::HaveMaps};
+use crate::{id::PeerKey, place::prefix::Network, strangers::budget::Tally, time::Timestamp, view::View};
 
 /// Places remembered, addresses and networks together.
 const PLACES_MAX: usize = 512;
@@ -75,36 +75,37 @@ pub(crate) struct Strikes {
 }
 
 /// The address and the network of a peer, as far as they are known.
-fn places(maps: &dyn HaveMaps, peer: PeerKey) -> [Option<Place>; 2] {
-    let network = Some(maps.network(peer)).filter(|&network| network != Network::UNKNOWN);
-    [maps.host(peer).map(Place::Host), network.map(Place::Network)]
+fn places(maps: &dyn View, peer: PeerKey) -> [Option<Place>; 2] {
+    let location = maps.location(peer);
+    let network = Some(location.network).filter(|&network| network != Network::UNKNOWN);
+    [location.host.map(Place::Host), network.map(Place::Network)]
 }
 
 impl Strikes {
     /// Somebody held a slot of ours while others waited, and asked for nothing.
-    pub(crate) fn note_idle(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn note_idle(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.note_useless(now, maps, peer, IDLE_MIN);
     }
 
     /// Somebody came, and there was no room.
-    pub(crate) fn note_refused(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn note_refused(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.note_useless(now, maps, peer, 1);
     }
 
     /// Somebody took a run, which makes up for one refusal: who sips a run now and then holds slots to no purpose all the same.
-    pub(crate) fn note_use(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn note_use(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         if let Some(idle) = &mut self.idle {
             places(maps, peer).into_iter().flatten().for_each(|place| idle.forgive(now, place, 1));
         }
     }
 
-    fn note_useless(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey, weight: u32) {
+    fn note_useless(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey, weight: u32) {
         let idle = self.idle.get_or_insert_default();
         places(maps, peer).into_iter().flatten().for_each(|place| idle.fail(now, place, weight));
     }
 
     /// Whether those of its address do that, or come again and again, or many of its network: they are no newcomers then.
-    pub(crate) fn is_idle(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+    pub(crate) fn is_idle(&self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> bool {
         let Some(idle) = &self.idle else { return false };
         let weight = |place: Option<Place>| place.map_or(0, |place| idle.weight(now, &place));
         let [host, network] = places(maps, peer);
@@ -113,7 +114,7 @@ impl Strikes {
     }
 
     /// A peer lied. Its network counts each of its addresses once: one address does not shut out all of the others.
-    pub(crate) fn note(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn note(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         let tried = self.trials.iter().position(|&(tried, _)| tried == peer);
         let [host, network] = match tried {
             Some(at) => self.trials.swap_remove(at).1,
@@ -143,7 +144,7 @@ impl Strikes {
     }
 
     /// A stranger's first run was verified: the next one from there need not wait, and half of the blame is forgotten.
-    pub(crate) fn on_good(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn on_good(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.trials.retain(|&(tried, _)| tried != peer);
         for at in self.known(now, maps, peer) {
             let entry = &mut self.entries[at];
@@ -153,12 +154,12 @@ impl Strikes {
     }
 
     /// A run of a peer broke off before its end.
-    pub(crate) fn on_broken_off(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn on_broken_off(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.broken_off.note(now, peer, places(maps, peer));
     }
 
     /// A run of a peer was verified.
-    pub(crate) fn on_run(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) {
+    pub(crate) fn on_run(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         if !self.broken_off.is_empty() {
             self.broken_off.on_run(now, peer, places(maps, peer));
         }
@@ -175,7 +176,7 @@ impl Strikes {
 
     /// Whether a peer that has given us nothing yet may be asked for a first run. If so, the next stranger from its
     /// address or network waits for its turn.
-    pub(crate) fn may_try(&mut self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+    pub(crate) fn may_try(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> bool {
         if self.has_to_wait(now, maps, peer) {
             return false;
         }
@@ -195,7 +196,7 @@ impl Strikes {
     }
 
     /// Whether a peer that has given us nothing yet may not be asked for anything now.
-    pub(crate) fn has_to_wait(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> bool {
+    pub(crate) fn has_to_wait(&self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> bool {
         let waits = !self.broken_off.is_empty() && self.broken_off.has_to_wait(now, peer, places(maps, peer));
         waits
             || !self.entries.is_empty()
@@ -203,7 +204,7 @@ impl Strikes {
     }
 
     /// Where the address and the network of a peer are remembered.
-    fn known(&self, now: Timestamp, maps: &dyn HaveMaps, peer: PeerKey) -> Vec<usize> {
+    fn known(&self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> Vec<usize> {
         let places = places(maps, peer).into_iter().flatten();
         places
             .filter_map(|place| self.entries.iter().position(|entry| entry.place == place))
@@ -217,23 +218,29 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::{content::run_set::RunSet, id::ContentKey};
+    use crate::{content::held::Held, id::ContentKey, view::Location};
 
     /// Peers whose address is their number: /24s of 256.
     struct Hosts;
 
-    impl HaveMaps for Hosts {
-        fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
+    impl View for Hosts {
+        fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
             None
         }
 
-        fn host(&self, peer: PeerKey) -> Option<u64> {
+        fn location(&self, peer: PeerKey) -> Location {
             // A thousand names an address.
-            Some(u64::from(peer.0 / 1_000))
+            let address = peer.0 / 1_000;
+            let network = Network::of(Ipv4Addr::from_bits(0x0a00_0000 + address).into());
+            Location { host: Some(address.into()), network, ..Location::unknown(peer) }
         }
 
-        fn network(&self, peer: PeerKey) -> Network {
-            Network::of(Ipv4Addr::from_bits(0x0a00_0000 + peer.0 / 1_000).into())
+        fn is_connected(&self, _: PeerKey) -> bool {
+            false
+        }
+
+        fn is_web_seed(&self, _: PeerKey) -> bool {
+            false
         }
     }
 
@@ -293,9 +300,21 @@ mod tests {
     fn whoever_hangs_up_before_the_verdict_is_blamed_where_it_was() {
         /// A view that has forgotten everybody.
         struct Nobody;
-        impl HaveMaps for Nobody {
-            fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
+        impl View for Nobody {
+            fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
                 None
+            }
+
+            fn location(&self, peer: PeerKey) -> Location {
+                Location::unknown(peer)
+            }
+
+            fn is_connected(&self, _: PeerKey) -> bool {
+                false
+            }
+
+            fn is_web_seed(&self, _: PeerKey) -> bool {
+                false
             }
         }
         let mut strikes = Strikes::default();

@@ -1,7 +1,7 @@
 //! One peer that may be dialled: where it is, whose word it is, and the outcome of earlier attempts.
 
 use crate::{
-    HaveMaps,
+    View,
     id::PeerKey,
     input::{Candidate, Via},
     place::{prefix::Network, tier::Near},
@@ -90,10 +90,11 @@ impl Teller {
     pub(crate) const NOBODY: Teller = Teller(0);
 
     /// Whom a word of this peer counts for.
-    pub(crate) fn of(view: &dyn HaveMaps, peer: PeerKey) -> Teller {
+    pub(crate) fn of(view: &dyn View, peer: PeerKey) -> Teller {
         // Networks are odd; the others are even, and not 0.
         let even = |hash: u64| Teller(u32::try_from(hash >> 33).unwrap_or(u32::MAX).max(1) << 1);
-        match (view.network(peer), view.host(peer)) {
+        let location = view.location(peer);
+        match (location.network, location.host) {
             (Network::UNKNOWN, Some(host)) => even(mix(host)),
             (Network::UNKNOWN, None) => even(mix(!u64::from(peer.0))),
             (network, _) => Teller(network.number()),

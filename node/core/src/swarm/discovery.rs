@@ -9,7 +9,7 @@ mod candidates;
 mod directories;
 mod turns;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use self::{directories::Directory, turns::Turns};
 use crate::{
@@ -62,6 +62,23 @@ impl Discovery {
             0 => 0,
             _ => self.known.iter().filter(|known| known.holds_slot_until(now).is_some()).count(),
         }
+    }
+
+    /// Asserts what the table of candidates promises.
+    ///
+    /// # Panics
+    /// If it does not hold.
+    pub(crate) fn check(&self, links: &Links, config: &Config) {
+        let dialing = self.known.iter().filter(|known| known.is_dialing()).count();
+        assert_eq!(usize::from(self.dialing), dialing, "candidates being dialled");
+        let peers: BTreeSet<PeerKey> = self.known.iter().map(|known| known.peer).collect();
+        assert_eq!(peers.len(), self.known.len(), "a candidate is known once");
+        let linked = peers.iter().find(|&&peer| links.get(peer).is_some());
+        assert_eq!(linked, None, "a neighbour is no candidate");
+        let unnamed = self.known.iter().filter(|known| known.via != Via::Named).count();
+        assert!(unnamed <= usize::from(config.candidates_max), "candidates are bounded");
+        let directories: BTreeSet<PeerKey> = self.directories.iter().map(|asked| asked.peer).collect();
+        assert_eq!(directories.len(), self.directories.len(), "a directory is known once");
     }
 
     /// Whether somebody can still be tried or asked.

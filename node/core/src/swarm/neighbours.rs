@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Swarm;
 use crate::{
-    content::{layout::RunIndex, run_set::RunSet},
+    content::{held::Held, layout::RunIndex},
     context::Context,
     id::{PeerKey, QueryId},
     input::{Candidate, Neighbour},
@@ -213,9 +213,10 @@ impl Swarm {
 
     /// We, or the others, are elsewhere than we knew.
     pub(crate) fn on_relocated(&mut self, ctx: &mut Context<'_>) {
+        self.discovery.relocate(ctx.maps);
         for link in self.links.iter_mut() {
             // Whose place the shell does not know is where it was, and only our own AS makes anybody an outsider.
-            let near = ctx.maps.near(link.peer);
+            let near = ctx.maps.location(link.peer).near;
             if near.is_some() || ctx.locality.asn.is_none() {
                 link.locate(near.unwrap_or(link.candidate(ctx.locality).near), ctx.locality);
             }
@@ -223,7 +224,7 @@ impl Swarm {
     }
 
     /// Whether neither side will ever want anything of the other.
-    pub(super) fn is_useless(&self, theirs: &RunSet) -> bool {
+    pub(super) fn is_useless(&self, theirs: Held<'_>) -> bool {
         self.is_complete() && theirs.is_full()
     }
 
@@ -388,7 +389,8 @@ impl Swarm {
             return;
         }
         // A complete neighbour needs no news, unless it steers by it.
-        let needs_none = |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(RunSet::is_full);
+        let needs_none =
+            |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(|theirs| theirs.is_full());
         let deaf = |link: &Link| link.is_web_seed() || needs_none(link);
         let listeners: Vec<PeerKey> =
             self.links.iter().filter(|link| !deaf(link)).map(|link| link.peer).collect();

@@ -12,14 +12,14 @@ use crate::{
     random::{Random, mix},
     saturate::{to_u32, whole},
     swarm::candidate::Known,
-    view::HaveMaps,
+    view::View,
 };
 
 /// What choosing depends on besides the candidates.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) links: &'a Links,
-    pub(crate) view: &'a dyn HaveMaps,
+    pub(crate) view: &'a dyn View,
     pub(crate) locality: Locality,
     pub(crate) config: &'a Config,
 }
@@ -48,7 +48,7 @@ impl Cost {
         let (proximity, tie) = match asn {
             Some(_) => {
                 let step = f32::from(candidate.near.proximity.step());
-                (tier + step * STEP, priority(tag, scene.view.tag(candidate.peer)) * STEP * 0.9)
+                (tier + step * STEP, priority(tag, scene.view.location(candidate.peer).tag) * STEP * 0.9)
             }
             None => (tier, random.unit() * 0.9),
         };
@@ -107,9 +107,9 @@ impl Shares {
         let dialing = || known.iter().filter(|known| known.is_dialing());
         let keys = || scene.links.iter().map(|link| link.peer).chain(dialing().map(|known| known.peer));
         let foreign_as = |near: Near| near.asn.filter(|_| scene.locality.is_foreign(near));
-        let linked = scene.links.iter().filter_map(|link| foreign_as(scene.view.near(link.peer)?));
+        let linked = scene.links.iter().filter_map(|link| foreign_as(scene.view.location(link.peer).near?));
         Shares {
-            networks: keys().map(|peer| scene.view.network(peer)).collect(),
+            networks: keys().map(|peer| scene.view.location(peer).network).collect(),
             foreign: linked.chain(dialing().filter_map(|known| foreign_as(known.near))).collect(),
             lacks_outsiders: scene.locality.asn.is_some()
                 && !scene.links.iter().any(Link::is_outside)
@@ -120,7 +120,7 @@ impl Shares {
     /// Whether one more like this is within the caps.
     fn allow(&self, candidate: &Known, scene: &Scene<'_>) -> bool {
         let most = |share: f32| whole((f32::from(scene.config.neighbours_wanted) * share).ceil());
-        let network = scene.view.network(candidate.peer);
+        let network = scene.view.location(candidate.peer).network;
         let alike = |&&other: &&Network| other == network && network != Network::UNKNOWN;
         let of_as = |&&other: &&Asn| Some(other) == candidate.near.asn;
         self.networks.iter().filter(alike).count() < most(scene.config.network_share)
@@ -136,11 +136,12 @@ pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
         return true;
     }
     let most = |share: f32| whole((slots as f32 * share).ceil());
-    let network = scene.view.network(peer);
-    let alike = |other: PeerKey| network != Network::UNKNOWN && scene.view.network(other) == network;
+    let network = scene.view.location(peer).network;
+    let alike = |other: PeerKey| network != Network::UNKNOWN && scene.view.location(other).network == network;
     let capped = scene.config.origin || scene.locality.is_foreign(near);
     let asn = near.asn.filter(|_| capped);
-    let of_as = |other: PeerKey| asn.is_some() && scene.view.near(other).and_then(|near| near.asn) == asn;
+    let of_as =
+        |other: PeerKey| asn.is_some() && scene.view.location(other).near.and_then(|near| near.asn) == asn;
     let others = || scene.links.iter().map(|link| link.peer);
     others().filter(|&other| alike(other)).count() < most(scene.config.network_share)
         && others().filter(|&other| of_as(other)).count() < most(scene.config.as_share)
@@ -152,12 +153,12 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let mut networks: Vec<Network> = scene
         .links
         .iter()
-        .map(|link| scene.view.network(link.peer))
+        .map(|link| scene.view.location(link.peer).network)
         .filter(|&it| it != Network::UNKNOWN)
         .collect();
     networks.sort_unstable();
     let crowd = |peer: PeerKey| {
-        let network = scene.view.network(peer);
+        let network = scene.view.location(peer).network;
         let (from, to) =
             (networks.partition_point(|&it| it < network), networks.partition_point(|&it| it <= network));
         to.saturating_sub(from)

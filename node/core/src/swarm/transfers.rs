@@ -239,7 +239,7 @@ impl Swarm {
     /// Looks at where our groups stand.
     pub(super) fn survey(&mut self, ctx: &mut Context<'_>) {
         let (given, taken) = (self.upload.bytes, self.traffic().from_peers());
-        let known = self.discovery.inside(ctx.locality).map(|peer| ctx.maps.tag(peer)).collect();
+        let known = self.discovery.inside(ctx.locality).map(|peer| ctx.maps.location(peer).tag).collect();
         let (Some(download), Some(held)) = (&mut self.download, &self.content) else { return };
         let share = match taken {
             0..SHARE_BYTES_MIN => 1.0,

@@ -65,6 +65,14 @@ impl Slots {
         self.demand = demands.map(u32::from).sum();
     }
 
+    /// Asserts that the demand is the sum of what contents could use.
+    ///
+    /// # Panics
+    /// If it is another one.
+    pub(crate) fn check(&self, demand: u32) {
+        assert_eq!(self.demand, demand, "slots that all contents could use");
+    }
+
     /// Whether quotas have to be dealt out now, or lifted.
     pub(crate) fn is_due(&self, now: Timestamp, total: u32) -> bool {
         if self.demand > total { !self.dealt || now >= self.next } else { self.dealt }

@@ -11,9 +11,10 @@ use std::{
 };
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey, QueryId, RequestId, UploadId},
     input::{Event, Goal, Input, Join, Material, Neighbour, RunFailure},
     layout::{Layout, RunIndex},
@@ -54,22 +55,28 @@ struct Content {
 #[derive(Default)]
 struct Maps(BTreeMap<At, RunSet>);
 
-impl HaveMaps for Maps {
-    fn have_map(&self, content: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.0.get(&(content, peer))
+impl View for Maps {
+    fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.0.get(&(content, peer)).map(Held::from)
     }
 
-    /// Peers with keys of the same thousand are at one address.
-    fn host(&self, peer: PeerKey) -> Option<u64> {
-        (peer.0 >= 1_000).then_some(u64::from(peer.0 / 1_000))
-    }
-
-    /// And those of the same million are in one network.
-    fn network(&self, peer: PeerKey) -> Network {
-        match peer.0 / 1_000_000 {
+    /// Peers with keys of the same thousand are at one address, and those of the same million are in
+    /// one network.
+    fn location(&self, peer: PeerKey) -> Location {
+        let network = match peer.0 / 1_000_000 {
             0 => Network::UNKNOWN,
             million => Network::of(Ipv4Addr::from_bits(0x0909_0000 | million << 8).into()),
-        }
+        };
+        let host = (peer.0 >= 1_000).then_some(u64::from(peer.0 / 1_000));
+        Location { host, network, ..Location::unknown(peer) }
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 
@@ -326,6 +333,7 @@ impl Shell {
     pub(crate) fn handle(&mut self, input: Input) {
         let mut outputs = Vec::new();
         self.engine.handle(self.now, input, &self.maps, &mut outputs);
+        self.engine.check(&self.maps);
         for output in outputs {
             match output {
                 Output::Ban { peer } => {

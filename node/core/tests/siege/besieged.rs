@@ -9,10 +9,11 @@ use std::{
 };
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     asn::Asn,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey, RequestId},
     input::{Event, Goal, Input, Join, Material, Neighbour, RunFailure},
     layout::{Layout, RunIndex},
@@ -109,18 +110,26 @@ enum Due {
 }
 
 #[derive(Default)]
-struct View {
+struct Seen {
     maps: BTreeMap<PeerKey, RunSet>,
     hosts: BTreeMap<PeerKey, u64>,
 }
 
-impl HaveMaps for View {
-    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.maps.get(&peer)
+impl View for Seen {
+    fn held(&self, _: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.maps.get(&peer).map(Held::from)
     }
 
-    fn host(&self, peer: PeerKey) -> Option<u64> {
-        self.hosts.get(&peer).copied()
+    fn location(&self, peer: PeerKey) -> Location {
+        Location { host: self.hosts.get(&peer).copied(), ..Location::unknown(peer) }
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 
@@ -140,7 +149,7 @@ pub(crate) struct Besieged {
     now: Timestamp,
     engine: Engine,
     layout: Arc<Layout>,
-    view: View,
+    view: Seen,
     peers: BTreeMap<PeerKey, Peer>,
     agenda: BinaryHeap<Reverse<(Timestamp, u64)>>,
     due: BTreeMap<u64, Due>,
@@ -165,7 +174,7 @@ pub(crate) fn besiege(runs: u64, patience: Duration, roles: &[Role]) -> Besieged
         now: Timestamp::ZERO,
         engine: Engine::new(Arc::new(Config::default()), 7),
         layout: layout.clone(),
-        view: View::default(),
+        view: Seen::default(),
         peers: BTreeMap::new(),
         agenda: BinaryHeap::new(),
         due: BTreeMap::new(),
@@ -396,6 +405,7 @@ impl Besieged {
     fn handle(&mut self, input: Input) {
         let mut outputs = Vec::new();
         self.engine.handle(self.now, input, &self.view, &mut outputs);
+        self.engine.check(&self.view);
         for output in outputs {
             match output {
                 Output::Ban { peer } => {

@@ -7,9 +7,10 @@ use std::{
 };
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     config::Config,
     engine::Engine,
+    held::Held,
     id::{ContentKey, PeerKey},
     input::{Event, Goal, Input, Join, Material, Neighbour},
     layout::Layout,
@@ -25,9 +26,21 @@ const RUN_BYTES: u32 = 256 << 10;
 /// Everybody lacks everything.
 struct Empty(RunSet);
 
-impl HaveMaps for Empty {
-    fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
-        Some(&self.0)
+impl View for Empty {
+    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
+        Some(Held::from(&self.0))
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

@@ -10,6 +10,7 @@ mod impostor;
 mod lies;
 mod rates;
 mod raw;
+mod replay;
 mod signatures;
 mod together;
 mod versions;

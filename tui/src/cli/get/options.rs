@@ -8,7 +8,7 @@ use nearcast_node::{
     config::{NodeConfig, SeedGoal},
     proxy::Proxies,
 };
-use nearcast_service::{config::Layers, units::parse_duration};
+use nearcast_service::{config::Layers, flight, units::parse_duration};
 
 use super::setting::{NO_PROXY, Setting};
 use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher};
@@ -164,6 +164,7 @@ impl Options {
             lan: self.discover.contains(&Discover::Lan),
             nearness: self.nearness,
             proxies: self.proxies.clone(),
+            flight: flight::file(),
             ..NodeConfig::default()
         }
     }

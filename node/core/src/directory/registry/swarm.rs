@@ -6,6 +6,7 @@ use std::{net::IpAddr, ops::Range};
 
 use super::networks::Spot;
 use crate::{
+    exact::ln_of_1_to_2,
     id::ContentId,
     place::{asn::Asn, scope::Scope},
     random::Random,
@@ -196,7 +197,7 @@ impl Swarm {
     pub(super) fn estimate(&self, count: usize) -> u32 {
         let known = self.known;
         // Towards 1 the fraction below has no digits left.
-        let times = if known > 0.99 { 1.0 } else { (2.0 - known).ln() / (known * (1.0 - known)) };
+        let times = if known > 0.99 { 1.0 } else { ln_of_1_to_2(2.0 - known) / (known * (1.0 - known)) };
         to_u32(whole(count as f32 * times))
     }
 

@@ -1,6 +1,7 @@
 //! What an origin sends to whom, run by run.
 
 use super::*;
+use crate::content::run_set::RunSet;
 
 fn run(index: u32) -> RunIndex {
     RunIndex::new(index)
@@ -20,7 +21,14 @@ fn each_run_is_sent_once_before_any_twice() {
     let (mut steering, availability) = (Steering::new(at(0), 4, 0), Availability::new(4));
     let nobody = RunSet::empty(4);
     let mut ask = |now, index| {
-        steering.answer(at(now), wish(PeerKey(1), index), Some(&nobody), &availability, true, &config)
+        steering.answer(
+            at(now),
+            wish(PeerKey(1), index),
+            Some((&nobody).into()),
+            &availability,
+            true,
+            &config,
+        )
     };
     assert_eq!(ask(0, 2), Answer::Serve(run(2)));
     assert_eq!(ask(1, 2), Answer::Serve(run(0)), "2 was sent: an unsent one in its place");
@@ -36,7 +44,14 @@ fn what_went_to_somebody_who_is_gone_is_not_said_to_be_elsewhere() {
     let (mut steering, availability) = (Steering::new(at(0), 2, 0), Availability::new(2));
     let nobody = RunSet::empty(2);
     let ask = |steering: &mut Steering, peer, index, crowd| {
-        steering.answer(at(1), wish(PeerKey(peer), index), Some(&nobody), &availability, crowd, &config)
+        steering.answer(
+            at(1),
+            wish(PeerKey(peer), index),
+            Some((&nobody).into()),
+            &availability,
+            crowd,
+            &config,
+        )
     };
     for index in 0..2 {
         assert_eq!(ask(&mut steering, 1, index, false), Answer::Serve(run(index)), "alone");
@@ -52,7 +67,7 @@ fn who_wants_one_run_and_no_other_gets_that_or_none() {
     let (mut steering, mut availability) = (Steering::new(at(0), 8, 0), Availability::new(8));
     let mut ask = |now, index, availability: &Availability| {
         let exact = Wish { exact: true, ..wish(PeerKey(1), index) };
-        steering.answer(at(now), exact, Some(&RunSet::empty(8)), availability, true, &config)
+        steering.answer(at(now), exact, Some((&RunSet::empty(8)).into()), availability, true, &config)
     };
     assert_eq!(ask(0, 2, &availability), Answer::Serve(run(2)));
     assert_eq!(ask(1, 2, &availability), Answer::Elsewhere, "2 was sent a moment ago");
@@ -70,14 +85,14 @@ fn each_origin_begins_elsewhere_and_leaves_nothing_out() {
     let (mut steering, availability) = (Steering::new(at(0), 4, 3), Availability::new(4));
     let mut ask = |index| {
         let wish = wish(PeerKey(1), index);
-        steering.answer(at(0), wish, Some(&RunSet::empty(4)), &availability, true, &config)
+        steering.answer(at(0), wish, Some((&RunSet::empty(4)).into()), &availability, true, &config)
     };
     assert_eq!([2, 2, 2, 2].map(&mut ask), [2, 3, 0, 1].map(|index| Answer::Serve(run(index))));
     steering.on_unsent(run(3));
     steering.on_unsent(run(1));
     let mut ask = |index| {
         let wish = wish(PeerKey(1), index);
-        steering.answer(at(0), wish, Some(&RunSet::empty(4)), &availability, true, &config)
+        steering.answer(at(0), wish, Some((&RunSet::empty(4)).into()), &availability, true, &config)
     };
     assert_eq!([2, 2].map(&mut ask), [3, 1].map(|index| Answer::Serve(run(index))));
 }
@@ -161,7 +176,7 @@ fn what_went_out_a_moment_ago_is_not_sent_again_while_the_asker_lacks_something_
     }
     let mut theirs = RunSet::empty(3);
     let mut ask = |now, peer, theirs: &RunSet| {
-        steering.answer(at(now), wish(PeerKey(peer), 0), Some(theirs), &availability, true, &config)
+        steering.answer(at(now), wish(PeerKey(peer), 0), Some(theirs.into()), &availability, true, &config)
     };
     assert_eq!(ask(0, 1, &theirs), Answer::Serve(run(0)));
     assert_eq!(ask(100, 2, &theirs), Answer::Serve(run(2)), "it lacks that, too");

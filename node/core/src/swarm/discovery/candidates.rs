@@ -7,7 +7,7 @@
 
 use super::Discovery;
 use crate::{
-    HaveMaps,
+    View,
     config::Config,
     id::{PeerKey, QueryId},
     input::{Candidate, Via},
@@ -33,11 +33,7 @@ pub(crate) struct Word {
 impl Discovery {
     /// How the word of this peer counts; none = of nobody in particular. An answer counts as that of the directory that was
     /// asked, which may have been named by its address alone.
-    pub(crate) fn word(
-        &self,
-        view: &dyn HaveMaps,
-        (query, teller): (Option<QueryId>, Option<PeerKey>),
-    ) -> Word {
+    pub(crate) fn word(&self, view: &dyn View, (query, teller): (Option<QueryId>, Option<PeerKey>)) -> Word {
         let Some(peer) = teller else { return Word { teller: Teller::NOBODY, is_strangers: false } };
         let asked = query.and_then(|query| self.asked(query));
         let is_strangers = !self.is_named_directory(asked.unwrap_or(peer));
@@ -64,6 +60,13 @@ impl Discovery {
             } else {
                 self.remember(Known::new(candidate, word.teller), config, ours);
             }
+        }
+    }
+
+    /// We know better where peers are: candidates are, too, where the shell says.
+    pub(crate) fn relocate(&mut self, view: &dyn View) {
+        for known in &mut self.known {
+            known.near = view.location(known.peer).near.unwrap_or(known.near);
         }
     }
 

@@ -1,11 +1,14 @@
 use super::{candidates::Word, directories::FRUITLESS_AFTER, *};
 use crate::{
-    HaveMaps,
+    View,
+    content::held::Held,
+    id::ContentKey,
     input::{Candidate, Neighbour},
     place::{
         asn::Asn,
         tier::{Near, Tier},
     },
+    view::Location,
 };
 
 const NOWHERE: Locality = Locality { asn: None, tag: 0 };
@@ -14,9 +17,21 @@ const SOMEBODY: Word = Word { teller: Teller::NOBODY, is_strangers: false };
 
 struct Nothing;
 
-impl HaveMaps for Nothing {
-    fn have_map(&self, _: crate::id::ContentKey, _: PeerKey) -> Option<&crate::content::run_set::RunSet> {
+impl View for Nothing {
+    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
         None
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 
@@ -55,7 +70,7 @@ fn a_candidate_that_fails_is_tried_again_later_and_later() {
 }
 
 /// Dials for as long as there is somebody to dial.
-fn dial_all(discovery: &mut Discovery, now: Timestamp, view: &dyn HaveMaps) -> Vec<PeerKey> {
+fn dial_all(discovery: &mut Discovery, now: Timestamp, view: &dyn View) -> Vec<PeerKey> {
     let (config, mut random) = (Config::default(), Random::new(1));
     let scene = Scene { links: &Links::default(), view, locality: NOWHERE, config: &config };
     std::iter::from_fn(|| discovery.next_dial(now, &scene, &mut random)).collect()
@@ -86,12 +101,21 @@ fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
 #[test]
 fn who_is_connected_goes_first_and_takes_no_slot() {
     struct Connected;
-    impl HaveMaps for Connected {
-        fn have_map(&self, _: crate::id::ContentKey, _: PeerKey) -> Option<&crate::content::run_set::RunSet> {
+    impl View for Connected {
+        fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
             None
         }
+
+        fn location(&self, peer: PeerKey) -> Location {
+            Location::unknown(peer)
+        }
+
         fn is_connected(&self, peer: PeerKey) -> bool {
             peer.0 >= 50
+        }
+
+        fn is_web_seed(&self, _: PeerKey) -> bool {
+            false
         }
     }
     let config = Config::default();
@@ -438,4 +462,35 @@ fn as_long_as_dials_lead_to_somebody_the_nearest_comes_first_whoever_told_of_it(
         discovery.on_linked(&mut link(peer.0));
     }
     assert!(among(&discovery, 100..120) <= 16, "near ones were dialled, but for the random slots");
+}
+
+#[test]
+fn candidates_are_where_a_later_atlas_says() {
+    struct Atlas;
+    impl View for Atlas {
+        fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
+            None
+        }
+
+        fn location(&self, peer: PeerKey) -> Location {
+            let near = Near { proximity: Tier::SameAs.into(), asn: Some(Asn(64_500)) };
+            Location { near: (peer.0 == 1).then_some(near), ..Location::unknown(peer) }
+        }
+
+        fn is_connected(&self, _: PeerKey) -> bool {
+            false
+        }
+
+        fn is_web_seed(&self, _: PeerKey) -> bool {
+            false
+        }
+    }
+    let config = Config::default();
+    let mut discovery = Discovery::default();
+    let candidates = [candidate(1, Tier::Remote), candidate(2, Tier::Remote)];
+    discovery.learn(candidates, SOMEBODY, &mut Links::default(), &config, NOWHERE);
+    let ours = Locality { asn: Some(Asn(64_500)), tag: 0 };
+    assert_eq!(discovery.inside(ours).count(), 0, "no AS is known of anybody");
+    discovery.relocate(&Atlas);
+    assert_eq!(discovery.inside(ours).collect::<Vec<_>>(), [PeerKey(1)]);
 }

@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    content::run_set::RunSet,
+    content::held::Held,
     id::ContentKey,
     input::{Candidate, Neighbour, Via},
     place::tier::{Proximity, Tier},
     swarm::candidate::Teller,
+    view::Location,
 };
 
 /// Where peers are; their tags are made of their keys.
@@ -16,17 +17,22 @@ struct Places {
     networks: BTreeMap<PeerKey, Network>,
 }
 
-impl HaveMaps for Places {
-    fn have_map(&self, _: ContentKey, _: PeerKey) -> Option<&RunSet> {
+impl View for Places {
+    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
         None
     }
 
-    fn near(&self, peer: PeerKey) -> Option<Near> {
-        self.near.get(&peer).copied()
+    fn location(&self, peer: PeerKey) -> Location {
+        let network = self.networks.get(&peer).copied().unwrap_or(Network::UNKNOWN);
+        Location { near: self.near.get(&peer).copied(), network, ..Location::unknown(peer) }
     }
 
-    fn network(&self, peer: PeerKey) -> Network {
-        self.networks.get(&peer).copied().unwrap_or(Network::UNKNOWN)
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

@@ -18,7 +18,7 @@ use std::{
 pub(crate) use clog::DEAD_AFTER;
 use clog::{Clog, Mark};
 use nearcast_core::{
-    HaveMaps,
+    View,
     asn::Asn,
     config::Config,
     engine::Engine,
@@ -49,6 +49,9 @@ pub(crate) const IN_TURN: usize = 1;
 
 /// Requests that an actor makes of its own accord have numbers from here on, which no engine reaches.
 const SIPS_FROM: u32 = 1 << 31;
+
+/// An engine's invariants are checked after one event in so many: a check costs as much as all links.
+const CHECKED_EVERY: u64 = 61;
 
 pub(crate) struct WorldConfig {
     pub(crate) seed: u64,
@@ -199,7 +202,7 @@ impl World {
     fn locate(&mut self, me: PeerKey) {
         let asn = Some(Asn(self.peers[me.0 as usize].role.asn)).filter(|asn| asn.0 != 0);
         if asn.is_some() {
-            let tag = self.maps(me).tag(me);
+            let tag = self.maps(me).location(me).tag;
             self.handle(me, Input::Located(Locality { asn, tag }));
         }
     }
@@ -337,7 +340,11 @@ impl World {
         self.note(me, &input);
         let mut outputs = Vec::new();
         let maps = Maps { known: &self.known, places: &self.places, me };
-        self.peers[me.0 as usize].engine.handle(self.now, input, &maps, &mut outputs);
+        let engine = &mut self.peers[me.0 as usize].engine;
+        engine.handle(self.now, input, &maps, &mut outputs);
+        if self.events.is_multiple_of(CHECKED_EVERY) {
+            engine.check(&maps);
+        }
         for output in outputs {
             match output {
                 Output::Ban { peer } => self.ban(me, peer),

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use nearcast_core::{
-    HaveMaps,
+    Location, View,
     asn::Asn,
+    held::Held,
     id::{ContentKey, PeerKey},
     prefix::Network,
     run_set::RunSet,
@@ -49,17 +50,23 @@ pub(super) struct Maps<'a> {
     pub(super) me: PeerKey,
 }
 
-impl HaveMaps for Maps<'_> {
-    fn have_map(&self, _: ContentKey, peer: PeerKey) -> Option<&RunSet> {
-        self.known.get(&(self.me, peer))
+impl View for Maps<'_> {
+    fn held(&self, _: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
+        self.known.get(&(self.me, peer)).map(Held::from)
     }
 
-    fn near(&self, peer: PeerKey) -> Option<Near> {
-        Some(near(self.places, self.me.0 as usize, peer.0 as usize))
+    fn location(&self, peer: PeerKey) -> Location {
+        let near = Some(near(self.places, self.me.0 as usize, peer.0 as usize));
+        let network = self.places[peer.0 as usize].network;
+        Location { near, network, ..Location::unknown(peer) }
     }
 
-    fn network(&self, peer: PeerKey) -> Network {
-        self.places[peer.0 as usize].network
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
     }
 }
 

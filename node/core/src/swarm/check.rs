@@ -1,0 +1,24 @@
+//! What must hold of one content, asserted.
+
+use super::Swarm;
+use crate::{config::Config, content::held::Held, id::PeerKey};
+
+impl Swarm {
+    /// Asserts what this content's parts promise; `held` tells what neighbours hold.
+    pub(crate) fn check<'a>(&self, config: &Config, held: impl Fn(PeerKey) -> Option<Held<'a>>) {
+        let lacks = self.content.as_ref().is_some_and(|content| {
+            let missing = content.have.runs().saturating_sub(content.have.count());
+            content.wanted.as_ref().map_or(missing, |wanted| wanted.count_beyond(&content.have)) > 0
+        });
+        assert_eq!(self.download.is_some(), lacks, "a download exists while something wanted is missing");
+        let pursued = self.content.is_none() || lacks;
+        assert_eq!(self.pursuit.is_some(), pursued, "a pursuit exists until everything wanted is here");
+        let ascends = self.links.keys().is_sorted_by(|one, next| one < next);
+        assert!(ascends, "links are sorted, one a peer");
+        self.discovery.check(&self.links, config);
+        self.upload.check(&self.links, &held);
+        if let (Some(download), Some(content)) = (&self.download, &self.content) {
+            download.check(&self.links, &content.have, &held);
+        }
+    }
+}

@@ -50,7 +50,7 @@ pub struct NodeConfig {
     pub directory: Option<DirectoryConfig>,
     /// Directories that are told what we share. Default none.
     pub trackers: Vec<Address>,
-    /// Ask directories for offers of newer atlases: see [`crate::handle::Node::atlas_offers`].
+    /// Ask directories for offers of newer atlases: see [`crate::node::Node::atlas_offers`].
     /// Default no.
     pub hear_of_atlases: bool,
     /// The proxies for web seeds. Default none. The caller reads the environment, if it wants to.

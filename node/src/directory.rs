@@ -1,5 +1,6 @@
-//! The directory. It answers in the task of the asking stream, not in the driver, so a busy
-//! directory holds up nothing else.
+//! The directory of a node: a lock, a clock and the words on the wire around what
+//! [`nearcast_core::directory`] decides. It answers in the task of the asking stream, not in the
+//! driver, so a busy directory holds up nothing else.
 //!
 //! One lock is held for a few microseconds for each answer. Encoding and writing happen outside of
 //! it.
@@ -13,52 +14,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use nearcast_core::registry::{Admission, Pace, RegistryConfig, Saved};
 use nearcast_core::{
     atlas::Atlas,
+    directory::{Asker, Told, Verdict},
     id::ContentId,
-    registry::{
-        Announced, Announcement, Endpoint, Locator, Member, Nowhere, PeerName, Registry, Search, Throttle,
-    },
-    tier::Tier,
+    registry::{Announced, Locator, Member, Nowhere, PeerName},
     time::Timestamp,
+};
+pub use nearcast_core::{
+    directory::{DirectoryConfig, DirectoryStats, Refusals as DirectoryRefusals},
+    registry::{Admission, Pace, RegistryConfig, Saved},
 };
 
 use crate::{
     durations::{Durations, Stopwatch},
     wire::{
-        control::{content_id, port},
-        directory::{LINK_BYTES_MAX, Offer, PEERS_MAX, Question, Reply},
+        control::content_id,
+        directory::{LINK_BYTES_MAX, Offer, Question, Reply},
     },
 };
 
 /// Entries restored at once, before questions get their turn.
 const RESTORED_AT_ONCE: usize = 256;
-/// A peer that may not be listed is asked to come back after this many pauses.
-const PAUSES_WHEN_FULL: u32 = 3;
-
-/// Settings of a directory.
-#[derive(Clone, Debug)]
-pub struct DirectoryConfig {
-    /// The contents it answers for, besides those that the node itself serves.
-    pub admission: Admission,
-    /// The bounds of its registry.
-    pub registry: RegistryConfig,
-    /// How often each /24 (IPv6: /48) may ask. A network that asks more often is told when to try
-    /// again. Default 500 a second and 5,000 at once: enough for a seeder of tens of thousands of
-    /// contents, or a large NAT.
-    pub pace: Pace,
-}
-
-impl Default for DirectoryConfig {
-    fn default() -> Self {
-        DirectoryConfig {
-            admission: Admission::Own,
-            registry: RegistryConfig::default(),
-            pace: Pace { per_second: 500.0, burst: 5_000.0 },
-        }
-    }
-}
 
 /// Where an atlas can be had. A directory makes such offers, and a node receives them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,64 +50,6 @@ pub struct AtlasOffer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the magnet link of an atlas is {0} bytes long; at most {LINK_BYTES_MAX} are offered")]
 pub struct LinkTooLong(usize);
-
-/// What a directory did since it started, and what it holds now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DirectoryStats {
-    /// Questions read, refused ones included.
-    pub questions: u64,
-    /// Questions answered with peers.
-    pub answers: u64,
-    /// Announcements stored, renewals included.
-    pub announced: u64,
-    /// Withdrawals by peers that leave.
-    pub withdrawn: u64,
-    /// Questions refused, by reason.
-    pub refused: DirectoryRefusals,
-    /// Peers named in answers, by their tier as seen from the asker. Index: `Tier as usize`.
-    pub told_by_tier: [u64; Tier::COUNT],
-    /// Contents known.
-    pub contents: u64,
-    /// Entries known. An entry is one peer in one content.
-    pub entries: u64,
-    /// Peers known. A peer counts once for each of its addresses.
-    pub peers: u64,
-    /// Peers that took the connection when they were dialled back.
-    pub reached: u64,
-    /// Peers that did not: they are behind a NAT or a firewall.
-    pub unreached: u64,
-}
-
-/// Why questions were refused.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DirectoryRefusals {
-    /// The directory does not answer for this content.
-    pub not_admitted: u64,
-    /// The asker's network asked too often.
-    pub too_often: u64,
-    /// The asker is in too many contents.
-    pub peer_full: u64,
-    /// The asker's network has too many entries.
-    pub prefix_full: u64,
-    /// The directory knows too many contents.
-    pub full: u64,
-    /// The question made no sense.
-    pub malformed: u64,
-}
-
-impl DirectoryRefusals {
-    /// Each reason: its name in metrics, and its count.
-    pub fn by_reason(&self) -> [(&'static str, u64); 6] {
-        [
-            ("not_admitted", self.not_admitted),
-            ("too_often", self.too_often),
-            ("peer_full", self.peer_full),
-            ("prefix_full", self.prefix_full),
-            ("full", self.full),
-            ("malformed", self.malformed),
-        ]
-    }
-}
 
 /// The directory of a node. Clones share it.
 #[derive(Clone, Debug)]
@@ -147,11 +66,9 @@ struct Shared {
 
 #[derive(Debug)]
 struct Inner {
-    registry: Registry,
-    throttle: Throttle,
+    decides: nearcast_core::directory::Directory,
     atlas: Option<Arc<Atlas>>,
     offer: Option<Arc<AtlasOffer>>,
-    stats: DirectoryStats,
 }
 
 /// An answer. The peers are apart from the rest of the reply.
@@ -167,13 +84,8 @@ pub(crate) struct Answer {
 
 impl Directory {
     pub(crate) fn new(config: DirectoryConfig, seed: u64, atlas: Option<Arc<Atlas>>) -> Directory {
-        let inner = Inner {
-            registry: Registry::new(config.registry, config.admission, seed),
-            throttle: Throttle::new(config.pace, seed),
-            atlas,
-            offer: None,
-            stats: DirectoryStats::default(),
-        };
+        let decides = nearcast_core::directory::Directory::new(config, seed);
+        let inner = Inner { decides, atlas, offer: None };
         let answering = Stopwatch::of_answers();
         let shared = Shared { origin: Instant::now(), inner: Mutex::new(inner), answering };
         Directory { shared: Arc::new(shared) }
@@ -191,43 +103,30 @@ impl Directory {
 
     /// What the directory did since it started, and what it holds now.
     pub fn stats(&self) -> DirectoryStats {
-        let inner = self.lock();
-        let registry = &inner.registry;
-        DirectoryStats {
-            contents: registry.contents() as u64,
-            entries: registry.entries() as u64,
-            peers: registry.peers() as u64,
-            ..inner.stats
-        }
+        self.lock().decides.stats()
     }
 
     /// Questions read, and questions answered with peers.
     pub(crate) fn asked(&self) -> (u64, u64) {
-        let stats = &self.lock().stats;
+        let stats = self.stats();
         (stats.questions, stats.answers)
     }
 
     /// Replaces the set of admitted contents. Entries of contents no longer admitted expire.
     pub fn set_admission(&self, admission: Admission) {
-        self.lock().registry.set_admission(admission);
+        self.lock().decides.registry_mut().set_admission(admission);
     }
 
     /// Notes that a peer's connection broke without a goodbye.
     pub(crate) fn lose(&self, name: &PeerName) {
-        self.lock().registry.lose(name);
+        self.lock().decides.registry_mut().lose(name);
     }
 
     /// Notes the result of a dial-back to [`Answer::to_try`]: whether the peer took the connection.
     /// `None`: it was not tried, or the result says nothing of the peer.
     pub(crate) fn tried(&self, name: &PeerName, at: SocketAddr, took: Option<bool>) {
         let now = self.now();
-        let mut inner = self.lock();
-        inner.registry.tried(now, name, at, took);
-        match took {
-            Some(true) => count(&mut inner.stats.reached),
-            Some(false) => count(&mut inner.stats.unreached),
-            None => {}
-        }
+        self.lock().decides.tried(now, name, at, took);
     }
 
     /// Admits only these contents from now on, besides those the node serves.
@@ -250,7 +149,9 @@ impl Directory {
         if offer.link.len() > LINK_BYTES_MAX {
             return Err(LinkTooLong(offer.link.len()));
         }
-        self.lock().offer = Some(Arc::new(offer));
+        let mut inner = self.lock();
+        inner.decides.offer(offer.version);
+        inner.offer = Some(Arc::new(offer));
         Ok(())
     }
 
@@ -259,7 +160,7 @@ impl Directory {
     pub fn snapshot(&self, mut each: impl FnMut(Saved)) {
         let (mut saved, mut from) = (Vec::new(), Some(0));
         while let Some(at) = from {
-            from = self.lock().registry.snapshot(self.now(), at, &mut saved);
+            from = self.lock().decides.registry().snapshot(self.now(), at, &mut saved);
             saved.drain(..).for_each(&mut each);
         }
     }
@@ -273,7 +174,8 @@ impl Directory {
             let some: Vec<Saved> = entries.by_ref().take(RESTORED_AT_ONCE).collect();
             let now = self.now();
             let mut inner = self.lock();
-            let Inner { registry, atlas, .. } = &mut *inner;
+            let Inner { decides, atlas, .. } = &mut *inner;
+            let registry = decides.registry_mut();
             let counts = |saved: &&Saved| registry.restore(now, saved, locator(atlas)) == Announced::Stored;
             taken = some.iter().filter(counts).count().saturating_add(taken);
         }
@@ -281,21 +183,21 @@ impl Directory {
     }
 
     pub(crate) fn add_own(&self, content: ContentId) {
-        self.lock().registry.add_own(content);
+        self.lock().decides.registry_mut().add_own(content);
     }
 
     pub(crate) fn remove_own(&self, content: &ContentId) {
-        self.lock().registry.remove_own(content);
+        self.lock().decides.registry_mut().remove_own(content);
     }
 
     pub(crate) fn admits(&self, content: &ContentId) -> bool {
-        self.lock().registry.admits(content)
+        self.lock().decides.registry().admits(content)
     }
 
     /// Forgets some of the expired entries.
     pub(crate) fn sweep(&self) {
         let now = self.now();
-        self.lock().registry.sweep(now);
+        self.lock().decides.registry_mut().sweep(now);
     }
 
     /// How long each answer took, refusals included: from reading the question to having the
@@ -315,103 +217,53 @@ impl Directory {
     fn answer_now(&self, name: PeerName, ip: IpAddr, question: &Question) -> Answer {
         let now = self.now();
         let mut inner = self.lock();
-        count(&mut inner.stats.questions);
+        let Inner { decides, atlas, offer } = &mut *inner;
         let Ok(content) = content_id(&question.content) else {
-            count(&mut inner.stats.refused.malformed);
-            return Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() };
+            decides.note_malformed();
+            return Answer::not_here();
         };
-        if let Err(wait) = inner.throttle.ask(now, ip) {
-            count(&mut inner.stats.refused.too_often);
-            let pause = seconds(wait).max(1);
-            return Answer {
-                reply: Reply { refused: true, pause, ..Reply::default() },
-                wait,
-                ..Answer::default()
-            };
+        let question = question.of(content);
+        let mut members = Vec::new();
+        match decides.answer(now, Asker { name, ip }, &question, locator(atlas), &mut members) {
+            Verdict::NotHere => Answer::not_here(),
+            Verdict::Forgotten => Answer::default(),
+            Verdict::TooOften(wait) => {
+                let pause = seconds(wait).max(1);
+                Answer {
+                    reply: Reply { refused: true, pause, ..Reply::default() },
+                    wait,
+                    ..Answer::default()
+                }
+            }
+            Verdict::Told(told) => {
+                let offer = offer.as_ref().filter(|_| told.offer);
+                Answer { reply: reply(told, ip, offer), members, wait: Duration::ZERO, to_try: told.to_try }
+            }
         }
-        if !inner.registry.admits(&content) {
-            count(&mut inner.stats.refused.not_admitted);
-            return Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() };
-        }
-        if question.leaving {
-            inner.withdraw(&content, &name);
-            return Answer::default();
-        }
-        inner.tell(now, content, name, ip, question)
     }
 }
 
-impl Inner {
-    fn withdraw(&mut self, content: &ContentId, name: &PeerName) {
-        count(&mut self.stats.withdrawn);
-        self.registry.withdraw(content, name, locator(&self.atlas));
+impl Answer {
+    /// The directory does not answer for this content.
+    fn not_here() -> Answer {
+        Answer { reply: Reply { unknown: true, ..Reply::default() }, ..Answer::default() }
     }
+}
 
-    /// Stores the announcement and gathers the answer.
-    fn tell(
-        &mut self,
-        now: Timestamp,
-        content: ContentId,
-        name: PeerName,
-        ip: IpAddr,
-        question: &Question,
-    ) -> Answer {
-        let endpoint = Endpoint { ip, tcp: port(question.tcp_port), udp: port(question.udp_port) };
-        let complete = question.complete;
-        let said = Announcement { content, name, endpoint, complete };
-        let announced = self.registry.announce(now, &said, locator(&self.atlas));
-        let refused = self.count(announced);
-        let to_try = self.registry.to_try(now, &name, &said.endpoint);
-        let wanted = question.wanted().fits().unwrap_or(PEERS_MAX).min(PEERS_MAX);
-        let search = Search { content, name, ip, wanted, complete };
-        let mut members = Vec::new();
-        let census = self.registry.find(now, &search, locator(&self.atlas), &mut members);
-        for member in &members {
-            count(&mut self.stats.told_by_tier[member.proximity.tier() as usize]);
-        }
-        if !members.is_empty() {
-            count(&mut self.stats.answers);
-        }
-        // A peer that looks for peers may ask as often as it needs them.
-        let pause = match (refused, complete) {
-            (true, _) => self.registry.pause(complete).saturating_mul(PAUSES_WHEN_FULL),
-            (false, true) => self.registry.pause(true),
-            (false, false) => Duration::ZERO,
-        };
-        let newer = |offer: &&Arc<AtlasOffer>| question.atlas.is_some_and(|known| known < offer.version);
-        let offer = self.offer.as_ref().filter(newer);
-        let reply = Reply {
-            holds: self.registry.is_own(&content),
-            members: census.members,
-            members_in_as: census.members_in_as,
-            observed: match ip.to_canonical() {
-                IpAddr::V4(ip) => ip.octets().to_vec(),
-                IpAddr::V6(ip) => ip.octets().to_vec(),
-            },
-            pause: seconds(pause),
-            refused,
-            atlas: offer.map(|offer| Offer { version: offer.version, link: offer.link.clone() }),
-            ..Reply::default()
-        };
-        Answer { reply, members, wait: Duration::ZERO, to_try }
-    }
-
-    /// Counts the result of an announcement. Returns whether it was refused.
-    fn count(&mut self, announced: Announced) -> bool {
-        let refused = &mut self.stats.refused;
-        match announced {
-            Announced::Stored | Announced::Renewed => {
-                count(&mut self.stats.announced);
-                return false;
-            }
-            // The peer may ask and is not listed: it claims no port, or a draw went against it.
-            Announced::Unreachable | Announced::Unlucky => return false,
-            Announced::NotAdmitted => count(&mut refused.not_admitted),
-            Announced::PeerFull => count(&mut refused.peer_full),
-            Announced::PrefixFull => count(&mut refused.prefix_full),
-            Announced::Full => count(&mut refused.full),
-        }
-        true
+/// What a peer seen at `ip` is told, in the form of the wire, without the members.
+fn reply(told: Told, ip: IpAddr, offer: Option<&Arc<AtlasOffer>>) -> Reply {
+    Reply {
+        holds: told.holds,
+        members: told.census.members,
+        members_in_as: told.census.members_in_as,
+        observed: match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        },
+        pause: seconds(told.pause),
+        refused: told.refused,
+        atlas: offer.map(|offer| Offer { version: offer.version, link: offer.link.clone() }),
+        ..Reply::default()
     }
 }
 
@@ -420,11 +272,6 @@ fn locator(atlas: &Option<Arc<Atlas>>) -> &dyn Locator {
         Some(atlas) => &**atlas,
         None => &Nowhere,
     }
-}
-
-/// Adds one.
-fn count(counter: &mut u64) {
-    *counter = counter.saturating_add(1);
 }
 
 /// Whole seconds, rounded up.

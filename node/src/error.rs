@@ -1,6 +1,6 @@
 //! The errors. Each says in one sentence what happened and what state remains.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::{address::Address, vital::Failure};
 
@@ -62,7 +62,7 @@ impl From<KeyError> for StartError {
 }
 
 /// A download ended without its content. What was received and is durable stays for the next try.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum DownloadError {
     /// No peer could be reached at all.
     #[error("no peer could be reached: {0}")]
@@ -160,7 +160,7 @@ pub enum DownloadError {
         /// The file or folder.
         path: PathBuf,
         /// The system's error.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// What peers sent under this content id is not acceptable.
     #[error("the manifest is not acceptable: {0}")]

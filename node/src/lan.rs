@@ -11,7 +11,7 @@
 mod message;
 mod socket;
 
-use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use libp2p::PeerId;
 use tokio::time::Instant;
@@ -22,25 +22,6 @@ pub(crate) use self::socket::{Lan, may_run, run};
 const PEERS_MAX: usize = 128;
 /// A peer not heard of for this long is gone: a peer announces itself every 45 seconds.
 const REMEMBERED_FOR: Duration = Duration::from_secs(150);
-
-/// What a peer announces about itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Said {
-    pub(crate) peer: PeerId,
-    /// The ports it listens on, over TCP and over QUIC. 0: none.
-    pub(crate) tcp: u16,
-    pub(crate) udp: u16,
-    /// The peer leaves.
-    pub(crate) leaves: bool,
-}
-
-/// An announcement, and where it came from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
-    pub(crate) said: Said,
-    /// The source of the packet.
-    pub(crate) ip: Ipv4Addr,
-}
 
 /// The peers on the local network, and when each was last heard.
 #[derive(Debug, Default)]

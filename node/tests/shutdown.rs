@@ -11,9 +11,9 @@ use std::{
 };
 
 use nearcast_node::{
+    Fetch, Node, Share,
     address::Address,
     config::{NodeConfig, SeedGoal},
-    handle::{Fetch, Node, Share, Source},
     publish::{PublishOptions, Published, publish},
 };
 
@@ -79,22 +79,12 @@ async fn begin_and_end(published: &Published, target: &Path) -> Vec<String> {
     let listen = ["/ip4/127.75.2.1/tcp/0".to_owned(), "/ip4/127.75.2.1/udp/0/quic-v1".to_owned()];
     let leecher = Node::start(config(&listen)).await.unwrap();
     let wish = Fetch {
-        source: Source::Manifest(manifest),
-        folder: target.to_owned(),
-        overwrite: false,
-        select: Vec::new(),
         peers: source.addresses(),
-        web_seeds: Vec::new(),
         directories: source.addresses(),
-        exchange_peers: true,
-        ask_directories: true,
         seed: SeedGoal::Forever,
         patience: Duration::from_secs(30),
         find_on_lan: false,
-        signed_by: Vec::new(),
-        disk_wait: None,
-        bytes_max: None,
-        state_dir: None,
+        ..Fetch::new(manifest, target)
     };
     let download = leecher.fetch(wish).await.unwrap();
     let mut progress = download.progress();

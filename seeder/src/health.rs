@@ -2,7 +2,6 @@
 //! write it; anybody reads it.
 
 use std::{
-    fmt,
     sync::{
         OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -10,25 +9,14 @@ use std::{
     time::Duration,
 };
 
-use nearcast_node::{
-    durations::Durations,
-    handle::{Node, Totals},
-};
+use nearcast_node::{Node, Totals, durations::Durations};
 use nearcast_service::{
-    admin::{Condition, Overview, Vitals},
+    conditions::{Condition, Probes},
     reloaded::Reloaded,
-    run,
-    status::{AtlasStatus, CONTENTS_LISTED_MAX, Contents, Disks, Status, Timing},
 };
-use tokio::time::timeout;
-
-use crate::metrics;
 
 /// The node's loop runs ten times a second. If it is this late, it hangs.
 const PULSE_AGE_MAX: Duration = Duration::from_secs(10);
-
-/// A loop that does not answer in this time hangs, and the status goes on without it.
-const LOOK_MAX: Duration = Duration::from_secs(2);
 
 /// The state of one seeder.
 #[derive(Default)]
@@ -66,6 +54,11 @@ impl Health {
         let _ = self.node.set(node);
     }
 
+    /// The node. `None`: it does not listen yet.
+    pub(crate) fn node(&self) -> Option<&Node> {
+        self.node.get()
+    }
+
     /// The node's counters. `None`: it does not listen yet.
     pub fn totals(&self) -> Option<Totals> {
         Some(self.node.get()?.totals().borrow().clone())
@@ -77,33 +70,9 @@ impl Health {
     pub(crate) fn durations(&self) -> (Durations, Durations) {
         self.node.get().map(|node| (node.disk_reads(), node.slot_waits())).unwrap_or_default()
     }
-
-    async fn look(&self) -> Status {
-        let status = Status::of("nearcast-seeder", env!("CARGO_PKG_VERSION"), self, &self.reloaded);
-        let atlas = AtlasStatus::of(self.atlas_version.load(Relaxed));
-        let Some(node) = self.node.get() else { return Status { atlas, ..status } };
-        let givings = timeout(LOOK_MAX, node.givings(CONTENTS_LISTED_MAX)).await.ok().flatten();
-        let totals = self.totals().unwrap_or_default();
-        let contents = Contents {
-            served: totals.contents.into(),
-            refused: self.refused_contents.load(Relaxed),
-            published: self.published.load(Relaxed),
-            hashing: self.hashing.load(Relaxed),
-            publish_failures: self.publish_failures.load(Relaxed),
-            left_out: self.left_out.load(Relaxed),
-            ..Contents::of(&givings.unwrap_or_default(), totals.asn.is_some())
-        };
-        let disks = Disks {
-            root_present: !self.root_gone.load(Relaxed),
-            errors: totals.disk_errors,
-            rotten_runs: totals.rotten_runs,
-            reads: Timing::of(&node.disk_reads()),
-        };
-        Status { atlas, contents: Some(contents), disks: Some(disks), ..status.with_node(node) }
-    }
 }
 
-impl Vitals for Health {
+impl Probes for Health {
     fn live(&self) -> Vec<Condition> {
         let hangs = self.node.get().is_some_and(|node| node.pulse_age() > PULSE_AGE_MAX);
         vec![Condition { name: "loop", holds: !hangs }]
@@ -118,32 +87,6 @@ impl Vitals for Health {
             Condition { name: "not-draining", holds: !self.draining.load(Relaxed) },
         ]);
         conditions
-    }
-
-    fn metrics(&self) -> Result<String, fmt::Error> {
-        metrics::text(self)
-    }
-
-    fn overview(&self) -> Overview<'_> {
-        Box::pin(self.look())
-    }
-}
-
-impl run::Health for Health {
-    fn status(&self) -> String {
-        let Some(totals) = self.totals() else { return "starting".to_owned() };
-        if self.draining.load(Relaxed) {
-            return format!("finishing what is being sent to {} clients", totals.unchoked);
-        }
-        format!("{} contents, {} connections, {} links", totals.contents, totals.connections, totals.links)
-    }
-
-    fn drain(&self) {
-        self.draining.store(true, Relaxed);
-    }
-
-    fn reloaded(&self) -> &Reloaded {
-        &self.reloaded
     }
 }
 

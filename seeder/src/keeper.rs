@@ -13,10 +13,7 @@ use std::{
 
 use nearcast_core::{id::ContentId, magnet::Magnet, paths::printable};
 use nearcast_node::publish::Folder;
-use nearcast_node::{
-    address::Address,
-    handle::{Node, Share},
-};
+use nearcast_node::{Node, Share, address::Address};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},

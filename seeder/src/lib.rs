@@ -11,4 +11,5 @@ mod root;
 pub mod run;
 pub mod service;
 pub mod setting;
+mod vitals;
 mod watch;

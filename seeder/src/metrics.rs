@@ -4,10 +4,10 @@
 use std::{fmt, sync::atomic::Ordering::Relaxed};
 
 use nearcast_core::{message::Refusal, tier::Tier};
-use nearcast_node::{durations::Durations, handle::Totals};
+use nearcast_node::{Totals, durations::Durations};
 use nearcast_service::{
-    admin::Vitals,
     atlas::atlas_age,
+    conditions::Probes as _,
     metrics::{self, Common, Process, counter, family, gauge, histogram},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};

@@ -9,12 +9,12 @@ use std::{
 
 use nearcast_core::{atlas::Atlas, config::ConfigError, id::ContentId, magnet::Magnet, manifest::Manifest};
 use nearcast_node::{
+    Node, Share,
     address::Address,
     atlas::{self, AtlasFileError},
     config::NodeConfig,
     directory::AtlasOffer,
     error::{KeyError, ShareError, StartError},
-    handle::{Node, Share},
     key::SecretKey,
 };
 use nearcast_service::{

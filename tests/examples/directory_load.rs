@@ -25,9 +25,9 @@ use nearcast_core::{
     atlas::AtlasBuilder,
 };
 use nearcast_node::{
+    Node,
     config::{Caps, NodeConfig},
     directory::{Admission, DirectoryConfig, Pace, RegistryConfig},
-    handle::Node,
 };
 
 const CONTENTS: u8 = 10;

@@ -13,6 +13,7 @@ use e2e::{
 /// The rooms of the core, the lowest first. Each uses only those before it.
 const ROOMS_OF_CORE: [&str; 27] = [
     "saturate",
+    "exact",
     "time",
     "random",
     "id",

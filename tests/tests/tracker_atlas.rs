@@ -17,9 +17,9 @@ use e2e::{
 };
 use nearcast_core::{id::ContentId, magnet::Magnet};
 use nearcast_node::{
+    Node,
     config::NodeConfig,
     directory::{Admission, AtlasOffer, DirectoryConfig},
-    handle::Node,
 };
 use rustix::process::Signal;
 use tokio::runtime::Runtime;

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use nearcast_core::atlas::Atlas;
-use nearcast_node::{directory::AtlasOffer, handle::Node};
+use nearcast_node::{Node, directory::AtlasOffer};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},

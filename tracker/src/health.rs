@@ -2,8 +2,6 @@
 //! write it; anybody reads it.
 
 use std::{
-    fmt,
-    future::ready,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -13,21 +11,18 @@ use std::{
 
 use nearcast_core::atlas::{Atlas, Counts};
 use nearcast_node::{
+    Node, Totals,
     directory::{Directory, DirectoryStats},
     durations::Durations,
-    handle::{Node, Totals},
 };
 use nearcast_service::{
-    admin::{Condition, Overview, Vitals},
+    conditions::{Condition, Probes},
     reloaded::Reloaded,
-    run,
-    status::Status,
 };
 
 use crate::{
     bgp::live::{Live, LiveStats},
     database::Tally,
-    metrics, status,
 };
 
 /// The node's loop runs ten times a second. If it is this late, it hangs.
@@ -40,7 +35,7 @@ pub struct Health {
     live: OnceLock<Arc<Live>>,
     /// The directory has its saved entries back.
     pub(crate) restored: AtomicBool,
-    draining: AtomicBool,
+    pub(crate) draining: AtomicBool,
     atlas: Mutex<Option<AtlasAbout>>,
     /// The published version; 0: none.
     published: AtomicU64,
@@ -170,7 +165,7 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
-impl Vitals for Health {
+impl Probes for Health {
     fn live(&self) -> Vec<Condition> {
         let hangs = self.node.get().is_some_and(|node| node.pulse_age() > PULSE_AGE_MAX);
         vec![Condition { name: "loop", holds: !hangs }]
@@ -184,42 +179,5 @@ impl Vitals for Health {
             Condition { name: "not-draining", holds: !self.draining.load(Relaxed) },
         ]);
         conditions
-    }
-
-    fn metrics(&self) -> Result<String, fmt::Error> {
-        metrics::text(self)
-    }
-
-    fn overview(&self) -> Overview<'_> {
-        let status = Status::of("nearcast-tracker", env!("CARGO_PKG_VERSION"), self, &self.reloaded);
-        Box::pin(ready(status::fill(self, status)))
-    }
-}
-
-impl run::Health for Health {
-    fn status(&self) -> String {
-        let Some(totals) = self.totals() else { return "starting".to_owned() };
-        if self.draining.load(Relaxed) {
-            return "writing down who is known".to_owned();
-        }
-        let atlas = match self.atlas_version() {
-            Some(version) => format!("atlas {version}"),
-            None => "no atlas".to_owned(),
-        };
-        let known = self.directory().unwrap_or_default();
-        format!(
-            "{} known for {}, {}, {atlas}",
-            counted(known.peers, "peer", "peers"),
-            counted(known.contents, "content", "contents"),
-            counted(totals.connections.into(), "connection", "connections"),
-        )
-    }
-
-    fn drain(&self) {
-        self.draining.store(true, Relaxed);
-    }
-
-    fn reloaded(&self) -> &Reloaded {
-        &self.reloaded
     }
 }

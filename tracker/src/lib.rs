@@ -17,3 +17,4 @@ mod saving;
 pub mod service;
 pub mod setting;
 mod status;
+mod vitals;

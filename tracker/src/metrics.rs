@@ -3,10 +3,10 @@
 use std::{fmt, time::Instant};
 
 use nearcast_core::tier::Tier;
-use nearcast_node::{directory::DirectoryStats, durations::Durations, handle::Totals};
+use nearcast_node::{Totals, directory::DirectoryStats, durations::Durations};
 use nearcast_service::{
-    admin::Vitals,
     atlas::atlas_age,
+    conditions::Probes as _,
     metrics::{self, Common, Process, counter, family, gauge, gauge_seconds, gauges, histogram, timestamp},
 };
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};

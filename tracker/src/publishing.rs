@@ -12,8 +12,8 @@ use std::{
 
 use nearcast_core::{atlas::Atlas, id::ContentId, magnet::Magnet, manifest::Manifest};
 use nearcast_node::{
+    Node, Share,
     error::{KeyError, ShareError},
-    handle::{Node, Share},
     key::SecretKey,
     publish::{PublishError, PublishOptions, publish, replace_file},
 };

@@ -12,12 +12,12 @@ use nearcast_core::{
     config::ConfigError,
 };
 use nearcast_node::{
+    Node,
     address::Address,
     atlas::{self, AtlasFileError},
     config::NodeConfig,
     directory::Directory,
     error::StartError,
-    handle::Node,
     vital::Vital,
 };
 use nearcast_service::{

@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use nearcast_node::{
+    Totals,
     directory::{DirectoryRefusals, DirectoryStats},
-    handle::Totals,
 };
 use nearcast_service::status::{
     AtlasStatus, DirectoryStatus, FEEDS_LISTED_MAX, Feed, Feeds, Status, Timing, by_tier,

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use nearcast_core::{atlas::Atlas, signature::PublisherKey};
-use nearcast_node::handle::Node;
+use nearcast_node::Node;
 use nearcast_service::atlas::{ATLAS_AGE_MAX, Cache, Follow, Following, Known};
 
 use crate::{error::CommandError, publisher::Publisher, screen::Screen};

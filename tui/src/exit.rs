@@ -126,6 +126,7 @@ impl From<&StartError> for Exit {
         match error {
             StartError::Listen { .. } | StartError::Network(_) => Exit::Network,
             StartError::Identity { .. } => Exit::Auth,
+            StartError::Flight { .. } => Exit::Io,
         }
     }
 }
@@ -210,7 +211,7 @@ mod tests {
             (DownloadError::SameName { folder: path(), one: String::new(), other: String::new() }, 13),
             (DownloadError::DiskFull(path()), 9),
             (DownloadError::NoRoom { path: path(), bytes: 2, room: 1 }, 9),
-            (DownloadError::Io { path: path(), source: io() }, 17),
+            (DownloadError::Io { path: path(), source: io().into() }, 17),
             (DownloadError::Manifest(String::new()), 32),
             (DownloadError::NothingSelected(String::new()), 28),
             (DownloadError::Unsigned(String::new()), 24),

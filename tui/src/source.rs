@@ -16,7 +16,7 @@ use nearcast_core::{
     signature::PublisherKey,
 };
 use nearcast_node::{
-    handle::Source,
+    Source,
     proxy::Proxies,
     torrent_url::{self, Fetched},
 };

@@ -66,7 +66,7 @@
 pub mod config;
 mod content;
 mod context;
-mod directory;
+pub mod directory;
 mod download;
 pub mod engine;
 mod exact;

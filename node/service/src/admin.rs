@@ -4,6 +4,7 @@
 //! Invariant: a client of this listener cannot hold a resource that others need. Connections are
 //! few and short, and no request changes anything.
 
+mod desk;
 mod listener;
 
 use std::{
@@ -24,13 +25,16 @@ use axum::{
     routing::get,
 };
 use nearcast_node::vital::Vital;
-use serde::Serialize;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use self::listener::{Evictions, ShortListener};
+use self::{
+    desk::Desk,
+    listener::{Evictions, ShortListener},
+};
 use crate::{
+    conditions::{Condition, Probes},
     metrics::Format,
-    status::{self, Desk, Status},
+    status::{self, Status},
 };
 
 /// The address of the admin listener.
@@ -48,26 +52,11 @@ pub enum AdminAt {
     },
 }
 
-/// One condition that a probe checks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Condition {
-    /// The name of the condition.
-    pub name: &'static str,
-    /// Whether the condition holds.
-    pub holds: bool,
-}
-
 /// A future that collects the whole status; it takes a moment.
 pub type Overview<'a> = Pin<Box<dyn Future<Output = Status> + Send + 'a>>;
 
 /// How a service reports its state to the admin listener.
-pub trait Vitals: Send + Sync + 'static {
-    /// The conditions that make the process worth keeping.
-    fn live(&self) -> Vec<Condition>;
-
-    /// The conditions that make it right to send clients here.
-    fn ready(&self) -> Vec<Condition>;
-
+pub trait Vitals: Probes {
     /// All counters, in OpenMetrics text.
     ///
     /// # Errors
@@ -76,16 +65,6 @@ pub trait Vitals: Send + Sync + 'static {
 
     /// The status for people. It resolves even if the service hangs.
     fn overview(&self) -> Overview<'_>;
-
-    /// Whether all of [`Vitals::live`] holds.
-    fn is_live(&self) -> bool {
-        self.live().iter().all(|condition| condition.holds)
-    }
-
-    /// Whether all of [`Vitals::ready`] holds.
-    fn is_ready(&self) -> bool {
-        self.ready().iter().all(|condition| condition.holds)
-    }
 }
 
 /// A running admin listener.

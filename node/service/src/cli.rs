@@ -11,12 +11,11 @@ use clap::{
 use nearcast_node::error::StartError;
 
 use crate::{
-    config::{Sources, config_variable},
+    config::{CONFIG, Sources, config_variable},
     setting::{About, Kind, Setting},
     signals::Signal,
 };
 
-pub(crate) const CONFIG: &str = "config";
 const CHECK: &str = "check-config";
 const JSON: &str = "json";
 const QUIET: &str = "quiet";
@@ -164,6 +163,7 @@ fn option<S: Setting>(about: &'static About<S>) -> Arg {
 pub fn exit_of_start(error: &StartError) -> u8 {
     match error {
         StartError::Identity { .. } => EXIT_AUTH,
+        StartError::Flight { .. } => EXIT_IO,
         StartError::Listen { .. } | StartError::Network(_) => EXIT_NETWORK,
     }
 }

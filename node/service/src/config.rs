@@ -4,6 +4,9 @@ mod file;
 mod layers;
 mod sample;
 
+/// The option that names the one file to read.
+pub(crate) const CONFIG: &str = "config";
+
 pub(crate) use self::layers::config_variable;
 pub use self::{
     layers::{Given, Layers, Origin, Sources, Variables},

@@ -7,6 +7,7 @@
 pub mod admin;
 pub mod atlas;
 pub mod cli;
+pub mod conditions;
 pub mod config;
 pub mod flight;
 pub mod harmless;

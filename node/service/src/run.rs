@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::{
     admin::{AdminAt, AdminListener, Vitals},
     cli::{EXIT_BAD_OPTION, EXIT_NETWORK, Serve, exit_of_signal},
+    conditions::Probes,
     config::{Layers, Problems, Sources},
     log::{self, LogHandle},
     notify,

@@ -4,7 +4,6 @@
 //! Invariants: no peer is named; every list is bounded. Names of contents come from strangers and
 //! are kept unchanged: the code that shows them makes them harmless.
 
-mod desk;
 mod json;
 mod page;
 
@@ -15,20 +14,19 @@ use std::{
 
 use nearcast_core::{message::Refusal, tier::Tier};
 use nearcast_node::{
+    BudgetUse, Node, Totals,
     durations::Durations,
     giving::{Giving, Givings},
-    handle::{BudgetUse, Node, Totals},
 };
 use serde::Serialize;
 
 pub(crate) use self::{
-    desk::Desk,
     json::json,
     page::{CONTENT_SECURITY_POLICY, page},
 };
 use crate::{
-    admin::{Condition, Vitals},
     atlas::atlas_age,
+    conditions::{Condition, Probes},
     reloaded::Reloaded,
 };
 
@@ -307,7 +305,7 @@ impl Status {
     pub fn of(
         service: &'static str,
         version: &'static str,
-        vitals: &dyn Vitals,
+        probes: &dyn Probes,
         reloaded: &Reloaded,
     ) -> Status {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -318,9 +316,9 @@ impl Status {
             at_seconds: now.as_secs(),
             started_at_seconds: reloaded.started().as_secs(),
             uptime_seconds: reloaded.uptime().as_secs(),
-            live: vitals.is_live(),
-            ready: vitals.is_ready(),
-            conditions: vitals.ready(),
+            live: probes.is_live(),
+            ready: probes.is_ready(),
+            conditions: probes.ready(),
             reload: Reload {
                 successful: reloaded.successful(),
                 at_seconds: u64::try_from(at).ok().filter(|at| *at > 0),

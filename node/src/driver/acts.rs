@@ -7,10 +7,13 @@ use nearcast_core::{
     outcomes::{Outcome, Role},
     output::{Action, UnlinkReason},
 };
+use tokio::sync::oneshot;
 
 use super::{Driver, network::Errand};
 use crate::{
-    exchange::{TaskEvent, manifest, serve::Due},
+    events::{ContentEvent, DirectoryEvent, LinkEvent, ManifestEvent, RunEvent, TaskEvent},
+    exchange::{manifest, serve::Due},
+    nearness::Outlook,
     wire::data::Ask,
 };
 
@@ -70,61 +73,87 @@ impl Driver {
 
     pub(super) fn on_task_event(&mut self, event: TaskEvent) {
         match event {
-            TaskEvent::LinkOffered { peer, connection, hello, stream } => {
-                self.on_link_offered(peer, connection, &hello, stream);
-            }
-            TaskEvent::LinkOpened { link, hello, stream } => self.on_link_opened(link, &hello, stream),
-            TaskEvent::LinkFailed { link, reason } => self.on_link_failed(link, &reason),
-            TaskEvent::Said { link, said } => self.on_said(link, said),
-            TaskEvent::LinkClosed { link, reason, stalled } => self.on_link_closed(link, &reason, stalled),
-            TaskEvent::Stored { link, request, run } => self.on_stored(link, request, run),
-            TaskEvent::Failed { link, request, cause } => self.on_failed(link, request, cause),
+            TaskEvent::Link(event) => self.on_link_event(event),
+            TaskEvent::Run(event) => self.on_run_event(event),
             TaskEvent::WebSeed { link, news } => self.on_web_seed(link, news),
-            TaskEvent::Receiving { link } => self.input(link.content, Event::Receiving),
-            TaskEvent::DataOffered { peer, content, stream } => self.on_data_offered(peer, content, stream),
-            TaskEvent::Wanted { link, request, run, exact } => self.on_wanted(link, request, (run, exact)),
-            TaskEvent::Withdrawn { link, request } => self.on_withdrawn(link, request),
-            TaskEvent::Uploaded { link, run, bytes } => self.on_uploaded(link, run, bytes),
-            TaskEvent::Answered { content, query, directory, reply } => {
-                self.on_answered(content, query, directory, &reply);
-            }
-            TaskEvent::AskFailed { content, query, directory, reason } => {
-                self.note_outcome(content, (Role::Directory, directory), Outcome::Unreached(reason));
-                self.input(content, Event::QueryFailed { query });
-            }
-            TaskEvent::ManifestWanted { content, reply } => {
-                let manifest =
-                    self.by_id.get(&content).and_then(|key| self.contents.get(key)?.manifest.clone());
-                // Sending fails if the asker has gone; then no answer is needed.
-                let _ = reply.send(manifest);
-            }
-            TaskEvent::ManifestCame { content, peer, result } => self.on_manifest(content, peer, result),
-            TaskEvent::LookedAround(outlook) => {
-                self.nearness.look_around(*outlook);
-                self.locate();
-                match self.nearness.our_asn() {
-                    Some(asn) => tracing::info!("another atlas is in use; by it we are in {asn}"),
-                    None => {
-                        tracing::info!("another atlas is in use; it does not know which network we are in")
-                    }
-                }
-            }
+            TaskEvent::Content(event) => self.on_content_event(event),
+            TaskEvent::Manifest(event) => self.on_manifest_event(event),
+            TaskEvent::Directory(event) => self.on_directory_event(event),
+            TaskEvent::LookedAround(outlook) => self.on_looked_around(*outlook),
             TaskEvent::LanHeard(heard) => self.on_lan_heard(&heard),
-            stores => self.on_store_event(stores),
         }
     }
 
-    fn on_store_event(&mut self, event: TaskEvent) {
+    fn on_link_event(&mut self, event: LinkEvent) {
         match event {
-            TaskEvent::Prepared { content, prepared } => self.on_prepared(content, *prepared),
-            TaskEvent::Opened { content, result } => self.on_opened(content, result),
-            TaskEvent::StoreFailed { content, error } => self.on_store_failed(content, error),
-            TaskEvent::Unreadable { link, run, error } => self.on_unreadable(link, run, error),
-            TaskEvent::Checkpointed { content, result } => self.on_checkpointed(content, result),
-            TaskEvent::Finished { content, result } => self.on_finished(content, result),
-            _ => {}
+            LinkEvent::Offered { peer, connection, hello, stream } => {
+                self.on_link_offered(peer, connection, &hello, stream);
+            }
+            LinkEvent::Opened { link, hello, stream } => self.on_link_opened(link, &hello, stream),
+            LinkEvent::Failed { link, reason } => self.on_link_failed(link, &reason),
+            LinkEvent::Said { link, said } => self.on_said(link, said),
+            LinkEvent::DataOffered { peer, content, stream } => self.on_data_offered(peer, content, stream),
+            LinkEvent::Closed { link, reason, stalled } => self.on_link_closed(link, &reason, stalled),
         }
     }
+
+    fn on_run_event(&mut self, event: RunEvent) {
+        match event {
+            RunEvent::Stored { link, request, run } => self.on_stored(link, request, run),
+            RunEvent::Failed { link, request, cause } => self.on_failed(link, request, cause),
+            RunEvent::Receiving { link } => self.input(link.content, Event::Receiving),
+            RunEvent::Wanted { link, request, run, exact } => self.on_wanted(link, request, (run, exact)),
+            RunEvent::Withdrawn { link, request } => self.on_withdrawn(link, request),
+            RunEvent::Uploaded { link, run, bytes } => self.on_uploaded(link, run, bytes),
+            RunEvent::Unreadable { link, run, error } => self.on_unreadable(link, run, error),
+        }
+    }
+
+    fn on_content_event(&mut self, event: ContentEvent) {
+        match event {
+            ContentEvent::Prepared { content, prepared } => self.on_prepared(content, *prepared),
+            ContentEvent::Opened { content, result } => self.on_opened(content, result),
+            ContentEvent::StoreFailed { content, error } => self.on_store_failed(content, error),
+            ContentEvent::Checkpointed { content, result } => self.on_checkpointed(content, result),
+            ContentEvent::Finished { content, result } => self.on_finished(content, result),
+        }
+    }
+
+    fn on_manifest_event(&mut self, event: ManifestEvent) {
+        match event {
+            ManifestEvent::Wanted { content, reply } => {
+                let known = self.by_id.get(&content).and_then(|key| self.contents.get(key));
+                tell_owner(reply, known.and_then(|content| content.manifest.clone()));
+            }
+            ManifestEvent::Came { content, peer, result } => self.on_manifest(content, peer, result),
+        }
+    }
+
+    fn on_directory_event(&mut self, event: DirectoryEvent) {
+        match event {
+            DirectoryEvent::Answered { content, query, directory, reply } => {
+                self.on_answered(content, query, directory, &reply);
+            }
+            DirectoryEvent::Failed { content, query, directory, reason } => {
+                self.note_outcome(content, (Role::Directory, directory), Outcome::Unreached(reason));
+                self.input(content, Event::QueryFailed { query });
+            }
+        }
+    }
+
+    fn on_looked_around(&mut self, outlook: Outlook) {
+        self.nearness.look_around(outlook);
+        self.locate();
+        match self.nearness.our_asn() {
+            Some(asn) => tracing::info!("another atlas is in use; by it we are in {asn}"),
+            None => tracing::info!("another atlas is in use; it does not know which network we are in"),
+        }
+    }
+}
+
+/// Gives an answer to whoever asked. One that no longer waits needs none.
+pub(super) fn tell_owner<T>(reply: oneshot::Sender<T>, answer: T) {
+    let _ = reply.send(answer);
 }
 
 /// The reason as a number on the wire.

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Driver,
+    acts::tell_owner,
     content::Content,
     fetch_state::{FetchState, Tally, bytes_of},
     full_disk::FullDisk,
@@ -35,10 +36,11 @@ use super::{
     wish::{demand_signature, selection},
 };
 use crate::{
+    command::DownloadParts,
     config::SeedGoal,
     error::{DownloadError, ShareError},
-    exchange::{Prepared, TaskEvent, manifest::FetchError},
-    handle::{DownloadParts, Fetch, Share, Shared, Source},
+    events::{ContentEvent, NoManifest, Prepared, report},
+    fetch::{Fetch, Share, Shared, Source},
     imports::Imports,
     progress::Progress,
     resolve,
@@ -69,8 +71,7 @@ impl Driver {
                 Shared { content }
             })
         };
-        // Sending fails if the owner no longer waits; the content is served anyway.
-        let _ = reply.send(answer);
+        tell_owner(reply, answer);
     }
 
     /// Replaces the manifest of a served content: it may have been signed since.
@@ -123,7 +124,7 @@ impl Driver {
         }
         let (progress, progress_seen) = watch::channel(Progress::default());
         let (manifest, manifest_seen) = watch::channel(None);
-        let (outcome, outcome_seen) = oneshot::channel();
+        let (outcome, outcome_seen) = watch::channel(None);
         let (seeded, seeded_seen) = watch::channel(false);
         let cancelled = Arc::new(AtomicBool::new(false));
         let now = Instant::now();
@@ -131,7 +132,7 @@ impl Driver {
             fetch: fetch.clone(),
             progress,
             manifest,
-            outcome: Some(outcome),
+            outcome,
             seeded,
             cancelled: cancelled.clone(),
             directories: Vec::new(),
@@ -169,15 +170,14 @@ impl Driver {
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         let preparing = async move {
             let prepared = Box::new(prepare(fetch, workers).await);
-            // Sending fails only when the node stops.
-            let _ = events.send(TaskEvent::Prepared { content: key, prepared }).await;
+            report(&events, ContentEvent::Prepared { content: key, prepared }).await;
         };
         self.parts.tasks.spawn(self.parts.vital.guard("What prepares downloads", preparing));
         Ok(DownloadParts {
             content: key,
             progress: progress_seen,
             manifest: manifest_seen,
-            outcome: Some(outcome_seen),
+            outcome: outcome_seen,
             seeded: seeded_seen,
             cancelled,
         })
@@ -235,7 +235,7 @@ impl Driver {
         &mut self,
         key: ContentKey,
         peer: PeerKey,
-        result: Result<Arc<Manifest>, FetchError>,
+        result: Result<Arc<Manifest>, NoManifest>,
     ) {
         let wanted = |content: &&Content| content.manifest.is_none();
         let Some(content) = self.contents.get(&key).filter(wanted) else { return };
@@ -257,11 +257,11 @@ impl Driver {
                 let manifest = Arc::new(Manifest::clone(&manifest).with_web_seeds(seeds));
                 self.open(key, manifest, None);
             }
-            Err(FetchError::Unacceptable(error)) => {
+            Err(NoManifest::Unacceptable(error)) => {
                 self.fail(key, DownloadError::Manifest(error.to_string()))
             }
             Err(error) => {
-                let corrupt = matches!(error, FetchError::False(_));
+                let corrupt = matches!(error, NoManifest::False(_));
                 if let Some(content) = self.contents.get_mut(&key).filter(|_| corrupt) {
                     content.corrupt_peers.insert(peer);
                 }
@@ -325,8 +325,7 @@ impl Driver {
         self.parts.tasks.spawn(async move {
             // `None` only when the program or the runtime ends.
             let Some(result) = opened.await else { return };
-            // Sending fails only when the node stops.
-            let _ = events.send(TaskEvent::Opened { content: key, result }).await;
+            report(&events, ContentEvent::Opened { content: key, result }).await;
         });
     }
 

@@ -9,7 +9,7 @@ use nearcast_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{Driver, storing::checkpoint};
+use super::{Driver, acts::tell_owner, storing::checkpoint};
 use crate::{error::DownloadError, progress::Summary};
 
 impl Driver {
@@ -19,9 +19,8 @@ impl Driver {
         let summary = self.summary(key, path.clone());
         let Some(state) = self.fetch_state(key) else { return };
         state.path = Some(path);
-        if let (Some(outcome), Some(summary)) = (state.outcome.take(), summary) {
-            // Sending fails if the owner no longer waits for the outcome.
-            let _ = outcome.send(Ok(summary));
+        if let Some(summary) = summary {
+            state.end(Ok(summary));
         }
         self.report(key);
     }
@@ -78,10 +77,7 @@ impl Driver {
     /// Ends a download without its content. What is durable stays.
     pub(super) fn fail(&mut self, key: ContentKey, error: DownloadError) {
         if let Some(state) = self.fetch_state(key) {
-            if let Some(outcome) = state.outcome.take() {
-                // Sending fails if the owner no longer waits for the outcome.
-                let _ = outcome.send(Err(error));
-            }
+            state.end(Err(error));
             state.seeded.send_replace(true);
         }
         self.checkpoint_and_forget(key);
@@ -112,8 +108,7 @@ impl Driver {
             if let Some(store) = store {
                 checkpoint(&store, &workers).await;
             }
-            // Sending fails if the owner no longer waits for the answer.
-            let _ = reply.send(());
+            tell_owner(reply, ());
         });
     }
 }

@@ -17,16 +17,14 @@ use nearcast_core::{
     outcomes::Outcomes,
     run_set::RunSet,
 };
-use tokio::{
-    sync::{oneshot, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{full_disk::FullDisk, rate::Rate};
 use crate::{
+    command::Outcome,
     error::DownloadError,
-    handle::Fetch,
+    fetch::Fetch,
     imports::Imports,
     progress::{Progress, Summary},
 };
@@ -36,7 +34,7 @@ pub(super) struct FetchState {
     pub(super) fetch: Fetch,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) manifest: watch::Sender<Option<Arc<Manifest>>>,
-    pub(super) outcome: Option<oneshot::Sender<Result<Summary, DownloadError>>>,
+    pub(super) outcome: watch::Sender<Outcome>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
     /// Directories that the user named, by the keys that they had when they were looked up.
@@ -76,6 +74,19 @@ pub(super) struct FetchState {
     pub(super) up: Rate,
     /// Bytes that came from other ASes.
     pub(super) imports: Imports,
+}
+
+impl FetchState {
+    /// Tells the owner of the end. The first end counts.
+    pub(super) fn end(&self, end: Result<Summary, DownloadError>) {
+        self.outcome.send_if_modified(|outcome| {
+            let first = outcome.is_none();
+            if first {
+                *outcome = Some(end);
+            }
+            first
+        });
+    }
 }
 
 impl Drop for FetchState {

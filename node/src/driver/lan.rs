@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use super::Driver;
 use crate::{
-    lan::{self, Heard, Lan},
+    events::Heard,
+    lan::{self, Lan},
     peer_book::Word,
     wire::control::PeerRecord,
 };

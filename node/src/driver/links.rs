@@ -26,12 +26,13 @@ use tokio_util::sync::CancellationToken;
 use super::{Driver, slot_wait::SlotWait};
 use crate::{
     budget::Holdings,
+    events::LinkId,
     exchange::{
-        LinkId, Wire,
         fetch::{self, ASKS_WAITING_MAX, Fetch, Tools},
         link::{self, FRAMES_WAITING_MAX},
         serve::UploadQueue,
     },
+    net::Wire,
     peer_book,
     wire::{
         control::{Frame, Hello, Said},

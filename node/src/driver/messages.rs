@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{Content, Driver, links::Link};
 use crate::{
-    exchange::LinkId,
+    events::LinkId,
     peer_book::{self, Word},
     wire::{
         FrameError,

@@ -57,6 +57,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    acts::tell_owner,
     clock::Clock,
     content::Content,
     discovery::Questions,
@@ -69,14 +70,13 @@ use self::{
 };
 use crate::{
     atlas_offers::AtlasOffers,
+    command::Command,
     config::{Caps, NodeConfig},
     dial_back::DialBack,
     directory::Directory,
     durations::Measured,
-    error::{DownloadError, ShareError},
-    exchange::{Buffers, Events, Known, TaskEvent, serve::READ_AHEAD_MAX},
-    giving::Givings,
-    handle::{DownloadParts, Fetch, Share, Shared, Totals},
+    events::{Events, TaskEvent, report},
+    exchange::{Buffers, Known, serve::READ_AHEAD_MAX},
     lan::LanBook,
     limit::Limiter,
     nearness::{Nearness, Outlook},
@@ -86,6 +86,7 @@ use crate::{
     pulse::Pulse,
     repeats::Repeats,
     store::Workers,
+    totals::Totals,
     vital::Vital,
     web_seed,
 };
@@ -103,31 +104,6 @@ const HOUSEKEEPING: Duration = Duration::from_millis(100);
 const SAVE_MAX: Duration = Duration::from_secs(30);
 /// The loop runs at least this often, whatever the engine waits for.
 const ROUND: Duration = Duration::from_secs(60);
-
-/// A request of the node's owner.
-pub(crate) enum Command {
-    /// Begin a download.
-    Fetch { fetch: Box<Fetch>, reply: oneshot::Sender<Result<DownloadParts, DownloadError>> },
-    /// Serve a content.
-    Share { share: Share, reply: oneshot::Sender<Result<Shared, ShareError>> },
-    /// Stop serving a content.
-    Unshare { content: ContentId },
-    /// Leave a download.
-    Stop { content: ContentKey, reply: oneshot::Sender<()> },
-    /// Replace the rate limits.
-    Limit { up: Option<u64>, down: Option<u64> },
-    /// Replace the caps.
-    Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
-    /// Use another atlas.
-    Atlas(Arc<Atlas>),
-    /// Report on the `max` busiest contents.
-    Givings { max: usize, reply: oneshot::Sender<Givings> },
-    /// Panic, to test how a failure of the loop is handled.
-    #[cfg(test)]
-    Fail,
-    /// End everything. Saving may take `until`.
-    Shutdown { grace: Duration, until: Instant, reply: oneshot::Sender<()> },
-}
 
 /// The parts that a driver is built from.
 pub(crate) struct DriverParts {
@@ -367,8 +343,7 @@ impl Driver {
         match command {
             Command::Fetch { fetch, reply } => {
                 let answer = self.begin_fetch(*fetch);
-                // Sending fails if the owner no longer waits; the download goes on.
-                let _ = reply.send(answer);
+                tell_owner(reply, answer);
             }
             Command::Share { share, reply } => self.begin_share(share, reply),
             Command::Unshare { content } => {
@@ -383,13 +358,11 @@ impl Driver {
             }
             Command::Cap { connections_max, caps, reply } => {
                 let answer = self.set_caps(connections_max, caps);
-                // Sending fails if the owner no longer waits for the answer.
-                let _ = reply.send(answer);
+                tell_owner(reply, answer);
             }
             Command::Atlas(atlas) => self.look_around(atlas),
             Command::Givings { max, reply } => {
-                // Sending fails if the owner no longer waits for the answer.
-                let _ = reply.send(self.givings(max));
+                tell_owner(reply, self.givings(max));
             }
             #[cfg(test)]
             Command::Fail => panic!("a fault that was asked for"),
@@ -416,8 +389,7 @@ impl Driver {
             self.parts.vital.blocking("What finds out where we are", move || Outlook::new(atlas, &ours));
         self.parts.tasks.spawn(async move {
             if let Some(outlook) = outlook.await {
-                // Sending fails only when the node stops.
-                let _ = events.send(TaskEvent::LookedAround(Box::new(outlook))).await;
+                report(&events, TaskEvent::LookedAround(Box::new(outlook))).await;
             }
         });
     }
@@ -472,8 +444,7 @@ impl Driver {
         }
         self.finish_questions().await;
         if let Some(reply) = self.closing.take().and_then(|closing| closing.reply) {
-            // Sending fails if the owner no longer waits for the answer.
-            let _ = reply.send(());
+            tell_owner(reply, ());
         }
         // The queue closes when `self` is dropped here; tasks that still send events find it
         // closed.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Driver;
 use crate::{
     error::DownloadError,
-    exchange::TaskEvent,
+    events::{ContentEvent, report},
     store::{DiskStore, Durable, Store, StoreError, Workers},
 };
 
@@ -44,14 +44,13 @@ impl Driver {
             let event = if finish {
                 let result = workers.run(move || store.finish()).await;
                 let result = result.unwrap_or(Err(StoreError::Missing));
-                TaskEvent::Finished { content: key, result }
+                ContentEvent::Finished { content: key, result }
             } else {
                 let result = workers.run(move || store.checkpoint()).await;
                 let result = result.unwrap_or(Err(StoreError::Missing));
-                TaskEvent::Checkpointed { content: key, result }
+                ContentEvent::Checkpointed { content: key, result }
             };
-            // Sending fails only when the node stops.
-            let _ = events.send(event).await;
+            report(&events, event).await;
         });
     }
 

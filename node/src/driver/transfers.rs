@@ -12,10 +12,9 @@ use nearcast_core::{
 
 use super::{Driver, links::Link};
 use crate::{
-    exchange::{
-        LinkId, Wire,
-        serve::{self, Due, Serve},
-    },
+    events::LinkId,
+    exchange::serve::{self, Due, Serve},
+    net::Wire,
     store::StoreError,
     wire::data::Ask,
 };

@@ -17,14 +17,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Driver;
 use crate::{
-    exchange::{
-        LinkId,
-        fetch::{ASKS_WAITING_MAX, Tools},
-    },
-    handle::Source,
+    events::{LinkId, News, Trouble},
+    exchange::fetch::{ASKS_WAITING_MAX, Tools},
+    fetch::Source,
     progress,
     web_seed::{
-        News, PIECE_BYTES_MAX, Place, Trouble,
+        PIECE_BYTES_MAX, Place,
         task::{self, Job},
     },
     wire::data::Ask,

@@ -6,7 +6,7 @@ use nearcast_core::{layout::FileIndex, manifest::Manifest, paths::printable, sig
 
 use crate::{
     error::DownloadError,
-    handle::{Fetch, Source},
+    fetch::{Fetch, Source},
 };
 
 /// Checks that one of the demanded publishers signed the manifest. The error says what there is

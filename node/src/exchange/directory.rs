@@ -14,12 +14,12 @@ use tokio::{
 };
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
-use super::{Events, TaskEvent};
 use crate::{
     address::ip_of,
     budget::StreamPlace,
     dial_back::DialBack,
     directory::Directory,
+    events::{DirectoryEvent, Events, report},
     net::{InboundStream, Network},
     wire::{
         DIRECTORY, FrameError,
@@ -90,9 +90,8 @@ pub(crate) async fn ask(
 
 async fn fail((content, query): Awaited, (directory, reason): (PeerKey, &str), events: &Events) {
     if let Some(query) = query {
-        let failed = TaskEvent::AskFailed { content, query, directory, reason: reason.to_owned() };
-        // Sending fails only when the node stops.
-        let _ = events.send(failed).await;
+        let failed = DirectoryEvent::Failed { content, query, directory, reason: reason.to_owned() };
+        report(events, failed).await;
     }
 }
 
@@ -133,9 +132,9 @@ async fn read_all(
         let reason = match timeout(ANSWER_TIMEOUT, read_frame::<Reply>(&mut reader, REPLY_BYTES_MAX)).await {
             Ok(Ok(Some(reply))) => {
                 if let Some(query) = query {
-                    let answered = TaskEvent::Answered { content, query, directory, reply: Box::new(reply) };
-                    // Sending fails only when the node stops.
-                    let _ = events.send(answered).await;
+                    let answered =
+                        DirectoryEvent::Answered { content, query, directory, reply: Box::new(reply) };
+                    report(events, answered).await;
                 }
                 continue;
             }

@@ -34,14 +34,15 @@ use tokio::{
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Buffers, Events, LinkId, SMALL_RUN_BYTES_MAX, TOGETHER_BYTES_MAX, TOGETHER_MAX, TaskEvent, Wire,
+    Buffers, SMALL_RUN_BYTES_MAX, TOGETHER_BYTES_MAX, TOGETHER_MAX,
     due::Due,
     keep::{Arrived, keep},
     least_rate::{LeastRate, Progress},
 };
 use crate::{
+    events::{Events, LinkEvent, LinkId, RunEvent, TaskEvent, report},
     limit::{Limiter, Pass},
-    net::Network,
+    net::{Network, Wire},
     store::{DiskStore, Workers},
     wire::{
         DATA,
@@ -102,8 +103,7 @@ pub(crate) async fn run(fetch: Fetch, mut asks: mpsc::Receiver<Ask>, cancel: Can
         },
     };
     let stalled = error.kind() == io::ErrorKind::TimedOut;
-    // Sending fails only when the node stops.
-    let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string(), stalled }).await;
+    report(&events, LinkEvent::Closed { link, reason: error.to_string(), stalled }).await;
 }
 
 impl Fetch {
@@ -166,7 +166,7 @@ impl Fetch {
                         return self.unasked(id).await;
                     }
                     let cause = RunFailure::Refused(why);
-                    self.tell(TaskEvent::Failed { link: self.link, request: id, cause }).await?;
+                    self.tell(RunEvent::Failed { link: self.link, request: id, cause }).await?;
                 }
                 Answer::Run { id, run, proof_hashes, bytes } => {
                     // The run's bytes are not read before the answer is known to be due.
@@ -250,8 +250,7 @@ impl Fetch {
             let events = keep(&tools, link, runs).await;
             drop(permit);
             for event in events {
-                // Sending fails only when the node stops.
-                let _ = tools.events.send(event).await;
+                report(&tools.events, event).await;
             }
         });
         Ok(())
@@ -298,7 +297,7 @@ impl Fetch {
                 // Between answers, silence is allowed while no answer is overdue.
                 Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),
                 Progress::TooLittle | Progress::Enough => {}
-                Progress::Told => self.tell(TaskEvent::Receiving { link: self.link }).await?,
+                Progress::Told => self.tell(RunEvent::Receiving { link: self.link }).await?,
             }
         }
         Ok(())
@@ -307,26 +306,26 @@ impl Fetch {
     /// Reports that a run broke off.
     async fn broken_off(&self, request: u32, bytes: usize, error: io::Error) -> io::Result<()> {
         let cause = RunFailure::BrokenOff { bytes: u32::try_from(bytes).unwrap_or(u32::MAX) };
-        self.tell(TaskEvent::Failed { link: self.link, request, cause }).await?;
+        self.tell(RunEvent::Failed { link: self.link, request, cause }).await?;
         Err(error)
     }
 
     async fn unasked(&self, request: u32) -> io::Result<()> {
-        self.tell(TaskEvent::Failed { link: self.link, request, cause: RunFailure::Unasked }).await?;
+        self.tell(RunEvent::Failed { link: self.link, request, cause: RunFailure::Unasked }).await?;
         Err(io::Error::new(io::ErrorKind::InvalidData, "the peer answered what it was not asked"))
     }
 
     async fn corrupt(&self, request: u32, bytes: u32) -> io::Result<()> {
         let cause = RunFailure::Corrupt { bytes };
-        self.tell(TaskEvent::Failed { link: self.link, request, cause }).await?;
+        self.tell(RunEvent::Failed { link: self.link, request, cause }).await?;
         Err(io::Error::new(
             io::ErrorKind::InvalidData,
             "the peer sent something that is no run of this content",
         ))
     }
 
-    async fn tell(&self, event: TaskEvent) -> io::Result<()> {
-        self.tools.events.send(event).await.map_err(|_| io::Error::other("the node stops"))
+    async fn tell(&self, event: impl Into<TaskEvent>) -> io::Result<()> {
+        self.tools.events.send(event.into()).await.map_err(|_| io::Error::other("the node stops"))
     }
 }
 

@@ -2,8 +2,11 @@
 
 use nearcast_core::{id::Hash, input::RunFailure, layout::RunIndex, merkle, saturate::to_u32};
 
-use super::{Buffers, LinkId, SMALL_RUN_BYTES_MAX, TaskEvent, fetch::Tools};
-use crate::store::{DiskStore, Store, StoreError};
+use super::{Buffers, SMALL_RUN_BYTES_MAX, fetch::Tools};
+use crate::{
+    events::{ContentEvent, LinkId, RunEvent, TaskEvent},
+    store::{DiskStore, Store, StoreError},
+};
 
 /// A run as it arrived, not verified yet.
 pub(super) struct Arrived {
@@ -35,10 +38,8 @@ pub(super) async fn keep(tools: &Tools, link: LinkId, arrived: Vec<Arrived>) -> 
         // The node stops, or there is a bug. The requests end in both cases.
         Err(error) => {
             tracing::debug!(%error, "runs were not stored");
-            let failed = |(request, _, bytes)| TaskEvent::Failed {
-                link,
-                request,
-                cause: RunFailure::NotStored { bytes },
+            let failed = |(request, _, bytes)| {
+                RunEvent::Failed { link, request, cause: RunFailure::NotStored { bytes } }.into()
             };
             asked.into_iter().map(failed).collect()
         }
@@ -68,14 +69,14 @@ fn settle(
 
 fn tell(link: LinkId, (request, run, bytes): (u32, RunIndex, u32), outcome: Outcome) -> Vec<TaskEvent> {
     match outcome {
-        Outcome::Stored => vec![TaskEvent::Stored { link, request, run }],
+        Outcome::Stored => vec![RunEvent::Stored { link, request, run }.into()],
         Outcome::Corrupt(corrupt) => {
             tracing::debug!(run = run.get(), %corrupt, "a peer sent a corrupt run");
-            vec![TaskEvent::Failed { link, request, cause: RunFailure::Corrupt { bytes } }]
+            vec![RunEvent::Failed { link, request, cause: RunFailure::Corrupt { bytes } }.into()]
         }
         Outcome::NotStored(error) => vec![
-            TaskEvent::StoreFailed { content: link.content, error },
-            TaskEvent::Failed { link, request, cause: RunFailure::NotStored { bytes } },
+            ContentEvent::StoreFailed { content: link.content, error }.into(),
+            RunEvent::Failed { link, request, cause: RunFailure::NotStored { bytes } }.into(),
         ],
     }
 }

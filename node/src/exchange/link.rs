@@ -10,10 +10,11 @@ use tokio::{
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Events, Known, LinkId, TaskEvent, Wire};
+use super::Known;
 use crate::{
     budget::{Holdings, Ticket},
-    net::{InboundStream, Network},
+    events::{Events, LinkEvent, LinkId, report},
+    net::{InboundStream, Network, Wire},
     wire::{
         EXCHANGE, FrameError,
         control::{FRAME_BYTES_MAX, Frame, Hello},
@@ -44,11 +45,10 @@ pub(crate) async fn open(
     events: Events,
 ) {
     let event = match greet(&network, peer, connection, hello).await {
-        Ok((hello, stream)) => TaskEvent::LinkOpened { link, hello, stream },
-        Err(reason) => TaskEvent::LinkFailed { link, reason },
+        Ok((hello, stream)) => LinkEvent::Opened { link, hello, stream },
+        Err(reason) => LinkEvent::Failed { link, reason },
     };
-    // Sending fails only when the node stops.
-    let _ = events.send(event).await;
+    report(&events, event).await;
 }
 
 async fn greet(
@@ -106,8 +106,7 @@ pub(crate) async fn receive(
     }
     match hello {
         Ok(Ok(Some(hello))) => {
-            // Sending fails only when the node stops.
-            let _ = events.send(TaskEvent::LinkOffered { peer, connection, hello, stream }).await;
+            report(&events, LinkEvent::Offered { peer, connection, hello, stream }).await;
         }
         // A peer that asks for an unknown content is told that there will be no link. A peer that
         // falls silent or breaks the protocol is not.
@@ -150,8 +149,7 @@ pub(crate) async fn run(
             None => return,
         },
     };
-    // Sending fails only when the node stops.
-    let _ = events.send(TaskEvent::LinkClosed { link, reason, stalled: false }).await;
+    report(&events, LinkEvent::Closed { link, reason, stalled: false }).await;
 }
 
 async fn read(
@@ -178,7 +176,7 @@ async fn read(
         };
         match read {
             Ok(Some(Frame { said: Some(said) })) => {
-                if events.send(TaskEvent::Said { link, said }).await.is_err() {
+                if events.send(LinkEvent::Said { link, said }.into()).await.is_err() {
                     return "the node stops".to_owned();
                 }
             }

@@ -11,10 +11,11 @@ use nearcast_core::{
 };
 
 use super::{
-    SMALL_RUN_BYTES_MAX, TaskEvent,
+    SMALL_RUN_BYTES_MAX,
     serve::{Asked, Due, Serve},
 };
 use crate::{
+    events::RunEvent,
     store::{DiskStore, Store, StoreError},
     wire::data::Answer,
 };
@@ -98,7 +99,7 @@ impl Serve {
 
     async fn on_unreadable(&self, (request, run): Asked, error: StoreError) -> io::Result<()> {
         let why = if error.is_passing() { Refusal::Busy } else { Refusal::Missing };
-        self.tell(TaskEvent::Unreadable { link: self.link, run, error }).await?;
+        self.tell(RunEvent::Unreadable { link: self.link, run, error }).await?;
         if self.queue.push(Due::Refusal { request, why }) {
             return Ok(());
         }

@@ -26,12 +26,10 @@ use tokio::{
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{
-    Events, TaskEvent,
-    least_rate::{LeastRate, Progress},
-};
+use super::least_rate::{LeastRate, Progress};
 use crate::{
     budget::StreamPlace,
+    events::{Events, ManifestEvent, NoManifest, report},
     net::{InboundStream, Network},
     store::Workers,
     wire::MANIFEST,
@@ -51,26 +49,6 @@ const ANSWER_WAIT: Duration = Duration::from_secs(60);
 /// A peer that takes an answer more slowly has no use for it, and only holds our buffer.
 const ANSWER_BYTES_PER_SECOND_MIN: usize = 4 * 1024;
 
-/// Why a manifest did not come.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum FetchError {
-    /// The peer does not have it, or the stream broke.
-    #[error("the peer gave no manifest: {0}")]
-    Unavailable(String),
-    /// The peer sent something else than the link names: a lie or a bug.
-    #[error("the peer sent a false manifest: {0}")]
-    False(ManifestError),
-    /// The manifest is the one that the link names, but is not acceptable.
-    #[error("{0}")]
-    Unacceptable(ManifestError),
-}
-
-impl From<io::Error> for FetchError {
-    fn from(error: io::Error) -> FetchError {
-        FetchError::Unavailable(error.to_string())
-    }
-}
-
 /// Asks a peer for a manifest. Ends without an event when `over` is cancelled, because the manifest
 /// is no longer wanted.
 pub(crate) async fn fetch(
@@ -86,10 +64,9 @@ pub(crate) async fn fetch(
     let asked = timeout(FETCH_TIME_MAX, exchange(&network, id, connection, content.1, &workers));
     let result = tokio::select! {
         () = over.cancelled() => return,
-        result = asked => result.unwrap_or_else(|_| Err(FetchError::Unavailable("it takes too long".to_owned()))),
+        result = asked => result.unwrap_or_else(|_| Err(NoManifest::Unavailable("it takes too long".to_owned()))),
     };
-    // Sending fails only when the node stops.
-    let _ = events.send(TaskEvent::ManifestCame { content: content.0, peer: key, result }).await;
+    report(&events, ManifestEvent::Came { content: content.0, peer: key, result }).await;
 }
 
 async fn exchange(
@@ -98,11 +75,11 @@ async fn exchange(
     connection: ConnectionId,
     content: ContentId,
     workers: &Workers,
-) -> Result<Arc<Manifest>, FetchError> {
+) -> Result<Arc<Manifest>, NoManifest> {
     let stream = network
         .open(peer, connection, MANIFEST)
         .await
-        .map_err(|error| FetchError::Unavailable(error.to_string()))?;
+        .map_err(|error| NoManifest::Unavailable(error.to_string()))?;
     let mut stream = BufReader::new(stream.compat());
     stream.write_all(&content.0).await?;
     stream.flush().await?;
@@ -114,14 +91,14 @@ pub(crate) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
     content: ContentId,
     workers: &Workers,
-) -> Result<Arc<Manifest>, FetchError> {
-    let unavailable = |why: &str| FetchError::Unavailable(why.to_owned());
+) -> Result<Arc<Manifest>, NoManifest> {
+    let unavailable = |why: &str| NoManifest::Unavailable(why.to_owned());
     let length = read_length(stream).await?.said().ok_or_else(|| unavailable("it does not have it"))?;
     let length = length.fits().filter(|&length: &usize| length <= INFO_BYTES_MAX);
     let length = length.ok_or_else(|| unavailable("its info dictionary is too long"))?;
     let info = read_bytes(stream, length).await?;
     let info = workers.judge(move || Info::parse(content, &info)).await;
-    let info = info.map_err(|error| FetchError::Unavailable(error.to_string()))?.map_err(judge)?;
+    let info = info.map_err(|error| NoManifest::Unavailable(error.to_string()))?.map_err(judge)?;
     let all_layers = |hashes: u32| {
         let bytes = u64::from(hashes).checked_mul(HASH_BYTES)?;
         usize::try_from(bytes).ok().filter(|_| bytes == info.layers_bytes())
@@ -135,15 +112,15 @@ pub(crate) async fn read(
         let manifest = info.assemble(layers.chunks_exact(32).map(hash).collect())?;
         Ok(manifest.with_signatures(signatures))
     });
-    let manifest = assembled.await.map_err(|error| FetchError::Unavailable(error.to_string()))?;
-    manifest.map(Arc::new).map_err(FetchError::False)
+    let manifest = assembled.await.map_err(|error| NoManifest::Unavailable(error.to_string()))?;
+    manifest.map(Arc::new).map_err(NoManifest::False)
 }
 
 /// Bytes that hash to the id but are malformed are the publisher's fault, not the peer's.
-fn judge(error: ManifestError) -> FetchError {
+fn judge(error: ManifestError) -> NoManifest {
     match error {
-        ManifestError::OtherContent { .. } => FetchError::False(error),
-        other => FetchError::Unacceptable(other),
+        ManifestError::OtherContent { .. } => NoManifest::False(error),
+        other => NoManifest::Unacceptable(other),
     }
 }
 
@@ -207,8 +184,8 @@ async fn answer(inbound: InboundStream, place: &StreamPlace, events: &Events) ->
     lease.set(CHUNK_BYTES);
     let mut stream = BufWriter::with_capacity(CHUNK_BYTES, stream);
     let (reply, answer) = oneshot::channel();
-    let wanted = TaskEvent::ManifestWanted { content: ContentId(hash), reply };
-    events.send(wanted).await.map_err(|_| io::Error::other("the node stops"))?;
+    let wanted = ManifestEvent::Wanted { content: ContentId(hash), reply };
+    events.send(wanted.into()).await.map_err(|_| io::Error::other("the node stops"))?;
     let Some(manifest) = answer.await.ok().flatten() else {
         stream.write_u32(0).await?;
         return stream.shutdown().await;

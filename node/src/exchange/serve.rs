@@ -20,12 +20,13 @@ use tokio::{
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Buffers, Events, LinkId, TOGETHER_MAX, TaskEvent, Wire, load::Loaded};
+use super::{Buffers, TOGETHER_MAX, load::Loaded};
 use crate::{
     budget::Ticket,
     durations::Measured,
+    events::{Events, LinkEvent, LinkId, RunEvent, TaskEvent, report},
     limit::{Limiter, Pass},
-    net::InboundStream,
+    net::{InboundStream, Wire},
     store::{DiskStore, Workers},
     wire::data::{Answer, Ask},
 };
@@ -145,8 +146,7 @@ pub(crate) async fn receive(inbound: InboundStream, place: Ticket, events: Event
     };
     if let Ok(Ok(_)) = read {
         place.made();
-        // Sending fails only when the node stops.
-        let _ = events.send(TaskEvent::DataOffered { peer, content: ContentId(hash), stream }).await;
+        report(&events, LinkEvent::DataOffered { peer, content: ContentId(hash), stream }).await;
     }
 }
 
@@ -198,13 +198,13 @@ pub(crate) async fn run(serve: Serve, stream: Wire, cancel: CancellationToken) {
     if let Err(error) = result {
         // Sending fails only when the node stops.
         let stalled = error.kind() == io::ErrorKind::TimedOut;
-        let _ = events.send(TaskEvent::LinkClosed { link, reason: error.to_string(), stalled }).await;
+        report(&events, LinkEvent::Closed { link, reason: error.to_string(), stalled }).await;
     }
 }
 
 impl Serve {
-    pub(super) async fn tell(&self, event: TaskEvent) -> io::Result<()> {
-        self.events.send(event).await.map_err(|_| io::Error::other("the node stops"))
+    pub(super) async fn tell(&self, event: impl Into<TaskEvent>) -> io::Result<()> {
+        self.events.send(event.into()).await.map_err(|_| io::Error::other("the node stops"))
     }
 
     async fn listen(&self, reader: ReadHalf<Wire>) -> io::Result<()> {
@@ -218,8 +218,8 @@ impl Serve {
             reader.read_exact(&mut bytes).await?;
             let link = self.link;
             self.tell(match Ask::decode(bytes)? {
-                Ask::Request { id, run, exact } => TaskEvent::Wanted { link, request: id, run, exact },
-                Ask::Cancel { id } => TaskEvent::Withdrawn { link, request: id },
+                Ask::Request { id, run, exact } => RunEvent::Wanted { link, request: id, run, exact },
+                Ask::Cancel { id } => RunEvent::Withdrawn { link, request: id },
             })
             .await?;
         }
@@ -325,7 +325,7 @@ impl Serve {
         self.buffers.give(bytes);
         for (_, run) in asked {
             let bytes = self.store.manifest().layout().run_length(run);
-            self.tell(TaskEvent::Uploaded { link: self.link, run, bytes }).await?;
+            self.tell(RunEvent::Uploaded { link: self.link, run, bytes }).await?;
         }
         Ok(aside)
     }

@@ -5,10 +5,9 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+use crate::events::LanSaid;
 use libp2p::PeerId;
 use nearcast_core::saturate::{to_u8, to_u16};
-
-use super::Said;
 
 /// The largest message that fits an Ethernet frame, in bytes. A longer message is not ours.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1_472;
@@ -37,7 +36,7 @@ pub(super) enum Message {
     /// A question: which peers are there?
     Question,
     /// An answer: a peer is there, or leaves.
-    Answer(Said),
+    Answer(LanSaid),
 }
 
 /// Encodes the question which peers are there.
@@ -50,7 +49,7 @@ pub(super) fn question() -> Vec<u8> {
 }
 
 /// Encodes the answer that a peer is there, or leaves.
-pub(super) fn answer(said: &Said) -> Vec<u8> {
+pub(super) fn answer(said: &LanSaid) -> Vec<u8> {
     let id = said.peer.to_base58();
     let instance = [id.as_bytes(), SERVICE[0], SERVICE[1], SERVICE[2]];
     let ttl = if said.leaves { 0 } else { TTL_SECONDS };
@@ -193,7 +192,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one record. Returns its content if it is the text record of a nearcast peer.
-    fn record(&mut self) -> Option<Option<Said>> {
+    fn record(&mut self) -> Option<Option<LanSaid>> {
         let name = self.name()?;
         let (kind, _class, ttl) = (self.u16()?, self.u16()?, self.u32()?);
         let length = self.u16()?;
@@ -208,7 +207,7 @@ fn is_service(name: &[&[u8]]) -> bool {
 }
 
 /// Reads `id=…`, `tcp=…` and `udp=…`. Other texts are from a later version and ignored.
-fn said(data: &[u8], ttl: u32) -> Option<Said> {
+fn said(data: &[u8], ttl: u32) -> Option<LanSaid> {
     let mut texts = Reader { bytes: data, at: 0 };
     let (mut peer, mut tcp, mut udp) = (None, 0, 0);
     while let Some(&[length]) = texts.take(1) {
@@ -220,7 +219,7 @@ fn said(data: &[u8], ttl: u32) -> Option<Said> {
             _ => {}
         }
     }
-    Some(Said { peer: peer?, tcp, udp, leaves: ttl == 0 })
+    Some(LanSaid { peer: peer?, tcp, udp, leaves: ttl == 0 })
 }
 
 #[cfg(test)]
@@ -229,8 +228,8 @@ mod tests {
 
     use super::*;
 
-    fn somebody(leaves: bool) -> Said {
-        Said { peer: PeerId::random(), tcp: 4_800, udp: 65_535, leaves }
+    fn somebody(leaves: bool) -> LanSaid {
+        LanSaid { peer: PeerId::random(), tcp: 4_800, udp: 65_535, leaves }
     }
 
     #[test]

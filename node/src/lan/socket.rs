@@ -20,13 +20,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Heard, Said,
-    message::{self, MESSAGE_BYTES_MAX, Message},
-};
+use super::message::{self, MESSAGE_BYTES_MAX, Message};
 use crate::{
     address::ip_of,
-    exchange::{Events, TaskEvent},
+    events::{Events, Heard, LanSaid, TaskEvent, report},
     net::Network,
     peer_book,
 };
@@ -181,8 +178,7 @@ impl Speaker {
             }
             Some(Message::Answer(said)) if said.peer != self.us() && self.may_hear() => {
                 let heard = Heard { said, ip };
-                // This send fails only when the node stops.
-                let _ = self.lan.events.send(TaskEvent::LanHeard(heard)).await;
+                report(&self.lan.events, TaskEvent::LanHeard(heard)).await;
             }
             _ => {}
         }
@@ -217,7 +213,7 @@ impl Speaker {
             let here: Vec<_> =
                 listen.iter().filter(|address| ip_of(address) == Some(IpAddr::V4(place))).cloned().collect();
             let (tcp, udp) = peer_book::ports(&here);
-            message::answer(&Said { peer, tcp: tcp as u16, udp: udp as u16, leaves })
+            message::answer(&LanSaid { peer, tcp: tcp as u16, udp: udp as u16, leaves })
         };
         self.send_everywhere(answer).await;
     }

@@ -37,7 +37,7 @@ pub(crate) use self::{
     dials::{Target, without_peer},
     network::{ConnectionCaps, Network},
     security::Security,
-    streams::InboundStream,
+    streams::{InboundStream, Wire},
 };
 
 /// The settings of the network.

@@ -29,9 +29,13 @@ use libp2p::{
     },
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::compat::Compat;
 
 use super::{dials::without_peer, network::Refused};
 use crate::budget::Budget;
+
+/// A stream in tokio's form.
+pub(crate) type Wire = Compat<Stream>;
 
 /// The time limit from the request for a stream to the agreed protocol.
 pub(crate) const OPEN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -117,7 +117,7 @@ fn receipt_place(target: &Target, manifest: &Manifest) -> Option<ReceiptPlace> {
 /// Wraps an error of the file system from before anything was written.
 pub(super) fn refused(path: &Path) -> impl Fn(io::Error) -> DownloadError + use<> {
     let path = path.to_owned();
-    move |source| DownloadError::Io { path: path.clone(), source }
+    move |source| DownloadError::Io { path: path.clone(), source: source.into() }
 }
 
 /// Wraps an error of the file system from writing.
@@ -130,16 +130,16 @@ impl From<StoreError> for DownloadError {
     fn from(error: StoreError) -> DownloadError {
         match error {
             StoreError::Full { path, .. } => DownloadError::DiskFull(path),
-            StoreError::Io { path, source } => DownloadError::Io { path, source },
+            StoreError::Io { path, source } => DownloadError::Io { path, source: source.into() },
             StoreError::Edited { path, .. } => DownloadError::Edited(path),
             StoreError::InTheWay { path, new } => DownloadError::Kept { path, new },
             StoreError::Rotten { path, .. } => DownloadError::Io {
                 path,
-                source: io::Error::new(io::ErrorKind::InvalidData, "its data has changed on disk"),
+                source: io::Error::new(io::ErrorKind::InvalidData, "its data has changed on disk").into(),
             },
             StoreError::Missing => DownloadError::Io {
                 path: PathBuf::new(),
-                source: io::Error::new(io::ErrorKind::NotFound, "a part that was there is gone"),
+                source: io::Error::new(io::ErrorKind::NotFound, "a part that was there is gone").into(),
             },
         }
     }

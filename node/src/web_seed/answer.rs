@@ -11,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use crate::events::Trouble;
 use nearcast_core::{untrusted::Untrusted, web_pace::PAUSE_MAX};
 use reqwest::{
     StatusCode,
@@ -19,8 +20,6 @@ use reqwest::{
         LAST_MODIFIED, RETRY_AFTER,
     },
 };
-
-use super::Trouble;
 
 /// An answer brings at least this many of the bytes asked for. With fewer, a request would cost
 /// more than it brings.

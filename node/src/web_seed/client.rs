@@ -14,8 +14,15 @@ use reqwest::{
 };
 use tokio::time::timeout;
 
-use super::{Budget, Place, Trouble, guard::Guard, place::is_http, place::shown};
-use crate::proxy::{Proxies, Proxy};
+use super::{
+    Budget, Place,
+    guard::Guard,
+    place::{is_http, shown},
+};
+use crate::{
+    events::Trouble,
+    proxy::{Proxies, Proxy},
+};
 
 /// From a request to the head of its answer, at most.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);

@@ -22,8 +22,8 @@ use reqwest::{
 };
 use tokio::{net::lookup_host, time::timeout};
 
-use super::{Place, Trouble, place::is_http};
-use crate::surroundings::Surroundings;
+use super::{Place, place::is_http};
+use crate::{events::Trouble, surroundings::Surroundings};
 
 /// Longest wait for a name look-up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);

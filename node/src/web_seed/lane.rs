@@ -33,16 +33,18 @@ use reqwest::{Response, Url};
 use tokio::time::timeout;
 
 use super::{
-    Budget, News, PERMIT_BYTES, Place, Trouble,
+    Budget, PERMIT_BYTES, Place,
     answer::{self, Extent, Version},
     client::{self, Client, Request},
     piece::PieceInHand,
     plan::{Part, Stretch},
 };
-use crate::exchange::{
-    LinkId, TaskEvent,
-    fetch::Tools,
-    least_rate::{LeastRate, Progress, WINDOW},
+use crate::{
+    events::{LinkId, News, RunEvent, TaskEvent, Trouble, report},
+    exchange::{
+        fetch::Tools,
+        least_rate::{LeastRate, Progress, WINDOW},
+    },
 };
 
 /// A lane that holds bytes waits at most this long for its turn: other lanes need that memory.
@@ -167,8 +169,7 @@ impl Seed {
     pub(super) async fn rest(&self, wait: Duration) {
         tokio::time::sleep(wait.min(SIGN_EVERY)).await;
         if locked(&self.pace).rule.is_refused() {
-            // This send fails only when the node stops.
-            let _ = self.tools.events.send(TaskEvent::Receiving { link: self.link }).await;
+            report(&self.tools.events, RunEvent::Receiving { link: self.link }).await;
         }
     }
 
@@ -259,8 +260,7 @@ impl Seed {
                 hand.all_failed(RunFailure::NotStored { bytes: 0 })
             });
             for event in told {
-                // This send fails only when the node stops.
-                let _ = tools.events.send(event).await;
+                report(&tools.events, event).await;
             }
         });
         Ok(())
@@ -269,9 +269,8 @@ impl Seed {
     async fn give_back(&self, parts: &[Part]) {
         for due in parts.iter().flat_map(|part| &part.runs) {
             let cause = RunFailure::Refused(Refusal::Busy);
-            let event = TaskEvent::Failed { link: self.link, request: due.request, cause };
-            // This send fails only when the node stops.
-            let _ = self.tools.events.send(event).await;
+            let event = RunEvent::Failed { link: self.link, request: due.request, cause };
+            report(&self.tools.events, event).await;
         }
     }
 
@@ -381,8 +380,7 @@ impl Seed {
         if !self.doubted.swap(true, Ordering::Relaxed) {
             tracing::debug!(place = %self.place, why, "a web seed is in doubt; its bytes are judged by their hash");
             let event = TaskEvent::WebSeed { link: self.link, news: News::Doubt(why) };
-            // This send fails only when the node stops.
-            let _ = self.tools.events.send(event).await;
+            report(&self.tools.events, event).await;
         }
     }
 
@@ -436,8 +434,7 @@ impl Body {
                     return Err(too_slow());
                 }
                 Progress::Told => {
-                    // This send fails only when the node stops.
-                    let _ = tools.events.send(TaskEvent::Receiving { link }).await;
+                    report(&tools.events, RunEvent::Receiving { link }).await;
                 }
             }
         }

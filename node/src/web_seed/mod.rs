@@ -22,7 +22,7 @@ mod plan;
 pub(crate) mod task;
 pub mod torrent;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
@@ -37,39 +37,6 @@ const BYTES_IN_HAND_MAX: u32 = 32 << 20;
 const REQUESTS_MAX: usize = 16;
 /// Permits for bytes are counted in units of this many bytes, because there are only 2^32 permits.
 const PERMIT_BYTES: u32 = 1024;
-
-/// What the task of a web seed reports.
-#[derive(Debug)]
-pub(crate) enum News {
-    /// The seed has the files and may be asked for runs.
-    Open,
-    /// Why the seed's bytes may be false. Reported once.
-    Doubt(&'static str),
-    /// The seed is of no use, for now or for ever. Reported once, at the end.
-    Gone(Trouble),
-}
-
-/// Why a web seed is of no use.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// The trouble may pass. `after`: the server asked for a pause of this length; `None`: it did
-    /// not.
-    #[error("{reason}")]
-    Passing { reason: String, after: Option<Duration> },
-    /// The trouble will not pass: the seed is never asked for this content again.
-    #[error("{0}")]
-    Lasting(String),
-}
-
-impl Trouble {
-    fn passing(reason: impl Into<String>) -> Trouble {
-        Trouble::Passing { reason: reason.into(), after: None }
-    }
-
-    fn lasting(reason: impl Into<String>) -> Trouble {
-        Trouble::Lasting(reason.into())
-    }
-}
 
 /// Limits and settings shared by all web seeds of a node.
 #[derive(Clone, Debug)]

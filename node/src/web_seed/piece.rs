@@ -13,7 +13,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::plan::{Due, Part};
 use crate::{
-    exchange::{LinkId, TaskEvent, fetch::Tools},
+    events::{ContentEvent, LinkId, RunEvent, TaskEvent},
+    exchange::fetch::Tools,
     store::{Store, StoreError},
 };
 
@@ -79,7 +80,7 @@ impl PieceInHand {
         for run in verified {
             let request = self.request(run.run());
             match tools.store.put(&run) {
-                Ok(_) => events.push(TaskEvent::Stored { link, request, run: run.run() }),
+                Ok(_) => events.push(RunEvent::Stored { link, request, run: run.run() }.into()),
                 Err(error) => events.extend(self.not_stored(request, to_u32(run.bytes().len()), error)),
             }
             tools.buffers.give(run.into_bytes());
@@ -89,7 +90,10 @@ impl PieceInHand {
 
     fn not_stored(&self, request: u32, bytes: u32, error: StoreError) -> [TaskEvent; 2] {
         let (link, cause) = (self.link, RunFailure::NotStored { bytes });
-        [TaskEvent::StoreFailed { content: link.content, error }, TaskEvent::Failed { link, request, cause }]
+        [
+            ContentEvent::StoreFailed { content: link.content, error }.into(),
+            RunEvent::Failed { link, request, cause }.into(),
+        ]
     }
 
     fn request(&self, run: RunIndex) -> u32 {
@@ -98,7 +102,7 @@ impl PieceInHand {
     }
 
     fn failed(&self, due: &Due, cause: RunFailure) -> TaskEvent {
-        TaskEvent::Failed { link: self.link, request: due.request, cause }
+        RunEvent::Failed { link: self.link, request: due.request, cause }.into()
     }
 
     pub(super) fn all_failed(&self, cause: RunFailure) -> Vec<TaskEvent> {

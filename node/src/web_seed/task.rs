@@ -15,13 +15,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Budget, News, Place, Trouble,
+    Budget, Place,
     client::Client,
     lane::{Pace, Seed},
     plan::Plan,
 };
 use crate::{
-    exchange::{LinkId, TaskEvent, fetch::Tools},
+    events::{LinkId, News, TaskEvent, Trouble, report},
+    exchange::fetch::Tools,
     wire::data::Ask,
 };
 
@@ -51,8 +52,7 @@ pub(crate) struct Job {
 pub(crate) async fn run(job: Job, mut asks: mpsc::Receiver<Ask>, cancel: CancellationToken) {
     let (link, events) = (job.link, job.tools.events.clone());
     let tell = async |news| {
-        // This send fails only when the node stops.
-        let _ = events.send(TaskEvent::WebSeed { link, news }).await;
+        report(&events, TaskEvent::WebSeed { link, news }).await;
     };
     let work = async {
         let file = job.file;

@@ -13,11 +13,12 @@ use reqwest::{Response, StatusCode, header::LOCATION};
 use tokio::time::timeout;
 
 use super::{
-    Budget, Place, Trouble,
+    Budget, Place,
     client::{self, Client, REDIRECTS_MAX, Request, is_redirect},
     place::shown,
 };
 use crate::{
+    events::Trouble,
     exchange::least_rate::{LeastRate, Progress},
     proxy::Proxies,
     surroundings::Surroundings,

@@ -4,6 +4,8 @@
 use std::{net::IpAddr, time::Duration};
 
 use nearcast_core::{
+    directory::{self, MEMBERS_MAX},
+    id::ContentId,
     registry::{Member, PeerName},
     untrusted::Untrusted,
 };
@@ -12,12 +14,12 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint},
 };
 
-use super::control::PeerRecord;
+use super::control::{PeerRecord, port};
 
 /// Length of a question at most, in bytes.
 pub(crate) const QUESTION_BYTES_MAX: usize = 256;
 /// Peers in an answer, at most. Each takes about 64 bytes.
-pub(crate) const PEERS_MAX: usize = 200;
+pub(crate) const PEERS_MAX: usize = MEMBERS_MAX;
 /// Length of an answer at most, in bytes.
 pub(crate) const REPLY_BYTES_MAX: usize = 32 * 1024;
 /// Length of the magnet link of an atlas at most, in bytes.
@@ -51,9 +53,17 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// Number of peers that the asker wants.
-    pub(crate) fn wanted(&self) -> Untrusted<u32> {
-        self.wanted.into()
+    /// The question as the directory understands it, about this content.
+    pub(crate) fn of(&self, content: ContentId) -> directory::Question {
+        directory::Question {
+            content,
+            tcp: port(self.tcp_port),
+            udp: port(self.udp_port),
+            complete: self.complete,
+            leaving: self.leaving,
+            wanted: self.wanted.into(),
+            atlas: self.atlas,
+        }
     }
 }
 

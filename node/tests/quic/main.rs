@@ -22,9 +22,9 @@ use std::{
 
 use libp2p::multiaddr::{Multiaddr, Protocol};
 use nearcast_node::{
+    Fetch, Node, Share,
     address::Address,
-    config::{NodeConfig, SeedGoal},
-    handle::{Fetch, Node, Share, Source},
+    config::NodeConfig,
     publish::{PublishOptions, Published, publish},
 };
 use tempfile::TempDir;
@@ -102,7 +102,7 @@ impl Stage {
         let begun = Instant::now();
         self.runtime.block_on(async {
             let node = Node::start(config(self.network, number)).await.unwrap();
-            let mut download = node.fetch(self.wish(target.clone())).await.unwrap();
+            let download = node.fetch(self.wish(target.clone())).await.unwrap();
             let finished = tokio::time::timeout(Duration::from_secs(60), download.finished());
             finished.await.expect("an honest peer is served").unwrap();
             node.shutdown(Duration::ZERO).await;
@@ -115,22 +115,12 @@ impl Stage {
 
     fn wish(&self, folder: PathBuf) -> Fetch {
         Fetch {
-            source: Source::Manifest(Arc::new(self.published.manifest.clone())),
-            folder,
-            overwrite: false,
-            select: Vec::new(),
             peers: self.seeder.addresses(),
-            web_seeds: Vec::new(),
-            directories: Vec::new(),
             exchange_peers: false,
             ask_directories: false,
-            seed: SeedGoal::None,
             patience: Duration::from_secs(30),
             find_on_lan: false,
-            signed_by: Vec::new(),
-            disk_wait: None,
-            bytes_max: None,
-            state_dir: None,
+            ..Fetch::new(self.published.manifest.clone(), folder)
         }
     }
 

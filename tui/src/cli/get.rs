@@ -15,9 +15,9 @@ use std::{
 use clap::{Args, ValueHint};
 use nearcast_core::id::ContentId;
 use nearcast_node::{
+    Download, Fetch, Node,
     config::{NodeConfig, SeedGoal},
     error::DownloadError,
-    handle::{Download, Fetch, Node},
     progress::Progress,
 };
 use nearcast_service::{atlas::Known, cli::Told, signals::Signals};
@@ -173,8 +173,6 @@ impl Get {
     fn fetch(&self, options: &Options, named: Named) -> Fetch {
         let asks = options.discover.contains(&Discover::Tracker);
         Fetch {
-            source: named.into_source(),
-            folder: options.output.clone(),
             overwrite: self.overwrite,
             select: self.select.clone(),
             // Addresses in a link do not come from the user. The node reads and judges them itself.
@@ -188,8 +186,8 @@ impl Get {
             patience: options.timeout,
             signed_by: options.signed_by.clone(),
             disk_wait: options.disk_wait.bound(),
-            bytes_max: None,
             state_dir: state_dir(),
+            ..Fetch::new(named.into_source(), &options.output)
         }
     }
 
@@ -359,7 +357,7 @@ mod tests {
 
     use clap::Parser;
 
-    use nearcast_node::handle::Source;
+    use nearcast_node::Source;
 
     use super::*;
 

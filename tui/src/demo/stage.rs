@@ -10,10 +10,10 @@ use std::{
 
 use nearcast_core::{atlas::Atlas, manifest::Manifest};
 use nearcast_node::{
+    Download, Fetch, Node,
     address::Address,
     config::{NodeConfig, SeedGoal},
     error::{DownloadError, StartError},
-    handle::{Download, Fetch, Node, Source},
     progress::{Progress, Summary},
 };
 use nearcast_seeder::{config::SeederConfig, service::Seeder};
@@ -85,22 +85,12 @@ impl Stage {
             std::fs::create_dir_all(&folder)
                 .map_err(|source| CommandError::Io { path: folder.clone(), source })?;
             let fetch = Fetch {
-                source: Source::Manifest(Arc::clone(manifest)),
-                folder,
-                overwrite: false,
-                select: Vec::new(),
                 peers: origin.clone(),
-                web_seeds: Vec::new(),
                 directories: origin.clone(),
-                ask_directories: true,
-                exchange_peers: true,
                 seed: SeedGoal::Forever,
                 patience: PATIENCE,
                 find_on_lan: false,
-                signed_by: Vec::new(),
-                disk_wait: None,
-                bytes_max: None,
-                state_dir: None,
+                ..Fetch::new(Arc::clone(manifest), folder)
             };
             downloads.add(node.fetch(fetch).await?);
         }
@@ -139,7 +129,7 @@ impl Downloads {
         }
     }
 
-    fn add(&mut self, mut download: Download) {
+    fn add(&mut self, download: Download) {
         let peer = self.progress.len();
         self.progress.push(download.progress());
         self.running.spawn(async move {

@@ -15,7 +15,7 @@ use crate::reloaded::Reloaded;
 #[derive(Default)]
 struct Starting;
 
-impl Vitals for Starting {
+impl Probes for Starting {
     fn live(&self) -> Vec<Condition> {
         vec![Condition { name: "loop", holds: true }]
     }
@@ -24,7 +24,9 @@ impl Vitals for Starting {
         let parts = [("loop", true), ("listening", false), ("catalogue", false), ("root", true)];
         parts.map(|(name, holds)| Condition { name, holds }).to_vec()
     }
+}
 
+impl Vitals for Starting {
     fn metrics(&self) -> Result<String, fmt::Error> {
         Ok("# HELP a_bytes A.\n# TYPE a_bytes counter\n# UNIT a_bytes bytes\na_bytes_total 7\n# EOF\n"
             .to_owned())

@@ -7,12 +7,7 @@ use std::{
 };
 
 use nearcast_core::{atlas::Atlas, id::ContentId, signature::PublisherKey};
-use nearcast_node::{
-    config::SeedGoal,
-    error::DownloadError,
-    handle::{Download, Fetch, Node, Source},
-    progress::Progress,
-};
+use nearcast_node::{Download, Fetch, Node, config::SeedGoal, error::DownloadError, progress::Progress};
 use tokio::{sync::watch, time::sleep};
 
 use super::{
@@ -99,7 +94,7 @@ impl Means {
         let folder =
             folder.map_err(|error| Refusal::not_now(&error))?.map_err(|error| Refusal::not_now(&error))?;
         let fetch = self.wish(due.content, folder);
-        let mut download = self.node.fetch(fetch).await.map_err(|error| Refusal::not_now(&error))?;
+        let download = self.node.fetch(fetch).await.map_err(|error| Refusal::not_now(&error))?;
         let (progress, in_use) = (download.progress(), around.clone());
         let finished = tokio::select! {
             finished = download.finished() => finished.map_err(|error| refusal(&error)),
@@ -127,22 +122,16 @@ impl Means {
 
     fn wish(&self, content: ContentId, folder: PathBuf) -> Fetch {
         Fetch {
-            source: Source::Magnet(self.known.link(content)),
-            folder,
             overwrite: true,
-            select: Vec::new(),
             signed_by: vec![self.key],
             peers: self.known.peers(),
-            web_seeds: Vec::new(),
             directories: self.known.directories.clone(),
-            ask_directories: true,
-            exchange_peers: true,
             find_on_lan: false,
             seed: SeedGoal::Forever,
             patience: PATIENCE,
             disk_wait: Some(Duration::ZERO),
             bytes_max: Some(FETCHED_BYTES_MAX),
-            state_dir: None,
+            ..Fetch::new(self.known.link(content), folder)
         }
     }
 }

@@ -6,10 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{atlas::Atlas, id::ContentId, magnet::Magnet, paths::printable, signature::PublisherKey};
-use nearcast_node::{
-    atlas_offers::AtlasOffers,
-    handle::{Download, Node},
-};
+use nearcast_node::{Download, Node, atlas_offers::AtlasOffers};
 use tokio::{
     sync::watch,
     task::{Id, JoinError, JoinHandle, JoinSet},

@@ -15,10 +15,9 @@ use clap::ArgMatches;
 use nearcast_core::paths::printable;
 use nearcast_node::address::Address;
 
-use super::{Problems, file};
+use super::{CONFIG, Problems, file};
 use crate::{
     admin::AdminAt,
-    cli::CONFIG,
     setting::{self, About, Kind, Setting},
 };
 

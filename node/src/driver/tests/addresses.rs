@@ -22,7 +22,8 @@ use super::{config, fetch, origin, patiently, raw::Raw, until};
 use crate::{
     config::NodeConfig,
     error::DownloadError,
-    handle::{Node, Source},
+    fetch::Source,
+    node::Node,
     store::testing,
     wire::{
         EXCHANGE,
@@ -100,7 +101,7 @@ async fn a_frame_of_lies_about_the_seeder_does_not_keep_it_from_being_found_agai
     let folder = tempfile::tempdir().unwrap();
     let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), vec![address.clone()]);
     wish.exchange_peers = true;
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     until(&download, "the first bytes", |progress| progress.bytes_have > 0).await;
     // The seeder's own name at eight false ports, and two thousand names that no peer has.
     let name = address.peer().unwrap().to_bytes();
@@ -165,7 +166,7 @@ async fn a_link_does_not_lead_to_this_machine_and_the_error_says_how_the_user_ma
     };
     let mut wish = fetch(Source::Magnet(named(1)), folder.path(), Vec::new());
     wish.patience = Duration::from_secs(2);
-    let mut download = node.fetch(wish).await.unwrap();
+    let download = node.fetch(wish).await.unwrap();
     let Err(DownloadError::Unreachable(reason)) = patiently("an error", download.finished()).await else {
         panic!("nobody is there");
     };

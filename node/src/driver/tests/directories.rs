@@ -18,9 +18,10 @@ use super::{addresses::Victim, config, fetch, origin, patiently, raw::Raw, until
 use crate::{
     config::NodeConfig,
     directory::{Admission, AtlasOffer, Directory, DirectoryConfig, DirectoryStats, Pace, Saved},
-    exchange::{Wire, directory::QUESTIONS_WAITING_MAX},
-    handle::{Node, Source},
-    net::Network,
+    exchange::directory::QUESTIONS_WAITING_MAX,
+    fetch::Source,
+    net::{Network, Wire},
+    node::Node,
     store::testing,
     wire::{
         DIRECTORY,
@@ -69,7 +70,7 @@ async fn peers_find_each_other_through_a_tracker_that_has_nothing_and_it_hears_o
     let leecher = Node::start(config(81, 2)).await.unwrap();
     let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), Vec::new());
     wish.directories = tracker.addresses();
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     patiently("a download by way of the tracker", download.finished()).await.unwrap();
     assert!(data.is_in(&manifest, folder.path()));
     let stats = directory.stats();
@@ -96,7 +97,7 @@ async fn a_tracker_that_dies_in_mid_download_stops_nobody() {
     let leecher = Node::start(config(82, 2)).await.unwrap();
     let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), Vec::new());
     wish.directories = tracker.addresses();
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     until(&download, "the first bytes", |progress| progress.bytes_have > 0).await;
     tracker.shutdown(Duration::ZERO).await;
     patiently("the rest", download.finished()).await.unwrap();
@@ -127,7 +128,7 @@ async fn a_newcomer_whose_tracker_is_dead_hears_of_others_from_whom_it_knows() {
     let folder = tempfile::tempdir().unwrap();
     let mut wish = fetch(Source::Manifest(manifest.clone()), folder.path(), others[0].0.addresses());
     (wish.directories, wish.exchange_peers) = (dead, true);
-    let mut download = newcomer.fetch(wish).await.unwrap();
+    let download = newcomer.fetch(wish).await.unwrap();
     until(&download, "a second neighbour", |progress| progress.neighbours.len() >= 2).await;
     patiently("the content", download.finished()).await.unwrap();
     assert!(data.is_in(&manifest, folder.path()));

@@ -6,7 +6,7 @@ use super::{config, fetch, node, origin, patiently, until};
 use crate::{
     config::SeedGoal,
     error::DownloadError,
-    handle::{Fetch, Source},
+    fetch::{Fetch, Source},
     store::testing,
 };
 
@@ -22,7 +22,7 @@ async fn who_edits_what_he_gives_is_not_banned_gives_the_rest_and_keeps_his_edit
     let of = |folder: &std::path::Path, peers| fetch(Source::Manifest(manifest.clone()), folder, peers);
 
     let all = Fetch { seed: SeedGoal::Forever, ..of(given.path(), vec![source.addresses().remove(0)]) };
-    let mut giving = giver.fetch(all).await.unwrap();
+    let giving = giver.fetch(all).await.unwrap();
     patiently("the giver", giving.finished()).await.unwrap();
     let film = given.path().join("film");
     let mut edited = fs::read(&film).unwrap();
@@ -36,7 +36,7 @@ async fn who_edits_what_he_gives_is_not_banned_gives_the_rest_and_keeps_his_edit
     download.stop().await;
 
     let both = [from_giver, vec![source.addresses().remove(0)]].concat();
-    let mut download = taker.fetch(of(taken.path(), both)).await.unwrap();
+    let download = taker.fetch(of(taken.path(), both)).await.unwrap();
     let summary = patiently("the taker", download.finished()).await.unwrap();
     assert_eq!((summary.received.from_peers(), summary.banned), (0, 0), "only the edited run was missing");
     assert!(data.is_in(&manifest, taken.path()));
@@ -52,7 +52,7 @@ async fn who_edits_a_finished_file_gets_all_the_others_and_is_told_in_the_end() 
     let (source, _folder) = origin(config(74, 1), &[(manifest.clone(), &data)]).await;
     let (first, giver, taker) = (node(74, 2).await, node(74, 3).await, node(74, 4).await);
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
-    let of = |folder: &std::path::Path, peers: &[&crate::handle::Node]| Fetch {
+    let of = |folder: &std::path::Path, peers: &[&crate::node::Node]| Fetch {
         seed: SeedGoal::Forever,
         ..fetch(
             Source::Manifest(manifest.clone()),
@@ -63,7 +63,7 @@ async fn who_edits_a_finished_file_gets_all_the_others_and_is_told_in_the_end() 
 
     let select = vec!["*file00000".to_owned()];
     let half = first.fetch(Fetch { select, ..of(folders[0].path(), &[&source]) }).await.unwrap();
-    let mut giving = giver.fetch(of(folders[1].path(), &[&first])).await.unwrap();
+    let giving = giver.fetch(of(folders[1].path(), &[&first])).await.unwrap();
     let [file, other] =
         ["file00000", "file00001"].map(|name| folders[1].path().join("things/part000").join(name));
     let named = async {
@@ -79,7 +79,7 @@ async fn who_edits_a_finished_file_gets_all_the_others_and_is_told_in_the_end() 
     let taking = taker.fetch(of(folders[2].path(), &[&giver])).await.unwrap();
     until(&giving, "the edit to be noticed", |progress| progress.bytes_have == FILE_BYTES - RUN_BYTES).await;
     taking.stop().await;
-    let mut taking = taker.fetch(of(folders[2].path(), &[&giver, &source])).await.unwrap();
+    let taking = taker.fetch(of(folders[2].path(), &[&giver, &source])).await.unwrap();
     patiently("the taker", taking.finished()).await.unwrap();
     match patiently("the giver", giving.finished()).await {
         Err(DownloadError::Edited(path)) => assert_eq!(path, file),

@@ -9,7 +9,7 @@ use nearcast_core::{id::ContentId, magnet::Magnet};
 use tokio::sync::oneshot;
 
 use super::{fetch, node, patiently, until};
-use crate::{error::DownloadError, handle::Source, store::testing};
+use crate::{error::DownloadError, fetch::Source, store::testing};
 
 fn link(byte: u8) -> Source {
     Source::Magnet(Magnet::new(ContentId([byte; 32])))
@@ -19,7 +19,7 @@ fn link(byte: u8) -> Source {
 async fn whoever_uses_a_node_whose_loop_failed_hears_of_it_and_waits_for_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let node = node(86, 1).await;
-    let mut download = node.fetch(fetch(link(1), folder.path(), Vec::new())).await.unwrap();
+    let download = node.fetch(fetch(link(1), folder.path(), Vec::new())).await.unwrap();
     node.fail().await;
     let failure = patiently("the failure", node.failed()).await;
     assert!(failure.to_string().starts_with("The node's loop stopped"), "{failure}");

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::{config, fetch, node, origin, patiently};
 use crate::{
     config::SeedGoal,
+    fetch::{Fetch, Source},
     giving::{Giving, Givings},
-    handle::{Fetch, Node, Source},
+    node::Node,
     store::testing,
 };
 
@@ -42,7 +43,7 @@ async fn takers_and_those_who_became_complete_count_once_for_the_content_they_to
             seed: SeedGoal::Forever,
             ..fetch(Source::Manifest(film.clone()), folder.path(), source.addresses())
         };
-        let mut download = taker.fetch(begin).await.unwrap();
+        let download = taker.fetch(begin).await.unwrap();
         patiently("the download", download.finished()).await.unwrap();
         let film_id = film.content();
         let told = until(&source, 1, |givings| {

@@ -163,7 +163,7 @@ impl Script {
         }
     }
 
-    async fn exchange(&self, mut stream: crate::exchange::Wire) -> io::Result<()> {
+    async fn exchange(&self, mut stream: crate::net::Wire) -> io::Result<()> {
         let theirs = read_frame::<Hello>(&mut stream, HELLO_BYTES_MAX).await.map_err(io::Error::other)?;
         let Some(theirs) = theirs else { return Ok(()) };
         let mut hello = Hello { content: theirs.content, have_all: true, ..Hello::default() };
@@ -195,11 +195,7 @@ impl Script {
     }
 
     /// Leaves the victim's hello unanswered, and sends a bad hello on another stream.
-    async fn offer(
-        &self,
-        unanswered: crate::exchange::Wire,
-        mut stream: crate::exchange::Wire,
-    ) -> io::Result<()> {
+    async fn offer(&self, unanswered: crate::net::Wire, mut stream: crate::net::Wire) -> io::Result<()> {
         let content = self.manifest.content().0.to_vec();
         write_frame(&mut stream, &Hello { content, have: vec![0xff; 77], ..Hello::default() }).await?;
         stream.flush().await?;
@@ -209,7 +205,7 @@ impl Script {
         Ok(())
     }
 
-    async fn send_data(&self, mut stream: crate::exchange::Wire) -> io::Result<()> {
+    async fn send_data(&self, mut stream: crate::net::Wire) -> io::Result<()> {
         let mut content = [0; 32];
         stream.read_exact(&mut content).await?;
         loop {
@@ -267,7 +263,7 @@ impl Script {
         }
     }
 
-    async fn send_manifest(&self, mut stream: crate::exchange::Wire) -> io::Result<()> {
+    async fn send_manifest(&self, mut stream: crate::net::Wire) -> io::Result<()> {
         let mut content = [0; 32];
         stream.read_exact(&mut content).await?;
         if self.lies(Lie::ManifestLength) {

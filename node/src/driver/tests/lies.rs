@@ -8,7 +8,7 @@ use super::{
     node, origin, patiently,
 };
 use crate::{
-    handle::{Share, Source},
+    fetch::{Share, Source},
     progress::Summary,
     store::testing,
 };
@@ -29,7 +29,7 @@ async fn download_beside(lie: Lie, network: u8, by_magnet: bool) -> Summary {
         false => Source::Manifest(manifest.clone()),
     };
     let peers = vec![liar.address(), honest.addresses().remove(0)];
-    let mut download = victim.fetch(fetch(source, target.path(), peers)).await.unwrap();
+    let download = victim.fetch(fetch(source, target.path(), peers)).await.unwrap();
     patiently("the first lie", liar.has_lied()).await;
     honest.share(Share { manifest: manifest.clone(), root: folder.path().to_owned() }).await.unwrap();
     let summary = patiently("the download", download.finished()).await.unwrap();

@@ -22,8 +22,10 @@ use tempfile::TempDir;
 
 use crate::{
     address::Address,
-    config::{NodeConfig, SeedGoal},
-    handle::{Download, Fetch, Node, Share, Source},
+    config::NodeConfig,
+    download::Download,
+    fetch::{Fetch, Share, Source},
+    node::Node,
     progress::Progress,
     store::testing::Data,
 };
@@ -67,22 +69,11 @@ async fn origin(config: NodeConfig, contents: &[(Arc<Manifest>, &Data)]) -> (Nod
 
 fn fetch(source: Source, folder: &std::path::Path, peers: Vec<Address>) -> Fetch {
     Fetch {
-        source,
-        folder: folder.to_owned(),
-        overwrite: false,
-        select: Vec::new(),
         peers,
-        web_seeds: Vec::new(),
-        directories: Vec::new(),
         exchange_peers: false,
-        ask_directories: true,
-        seed: SeedGoal::None,
         patience: Duration::from_secs(30),
         find_on_lan: false,
-        signed_by: Vec::new(),
-        disk_wait: None,
-        bytes_max: None,
-        state_dir: None,
+        ..Fetch::new(source, folder)
     }
 }
 

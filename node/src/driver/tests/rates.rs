@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 use nearcast_core::magnet::Magnet;
 
 use super::{config, fetch, node, origin, patiently, until};
-use crate::{config::NodeConfig, handle::Source, store::testing};
+use crate::{config::NodeConfig, fetch::Source, store::testing};
 
 /// Downloads 3 s worth of data in small runs. Returns the rate in bytes a second.
 async fn measured(network: u8, rate: u64, up: Option<u64>, down: Option<u64>) -> f64 {
     let (manifest, data) = testing::content(64 << 10, &[3 * rate]);
     let serving = NodeConfig { up, ..config(network, 1) };
     let (source, _folder) = origin(serving, &[(manifest.clone(), &data)]).await;
-    let leecher = crate::handle::Node::start(NodeConfig { down, ..config(network, 2) }).await.unwrap();
+    let leecher = crate::node::Node::start(NodeConfig { down, ..config(network, 2) }).await.unwrap();
     let target = tempfile::tempdir().unwrap();
     let wish = fetch(Source::Manifest(manifest.clone()), target.path(), source.addresses());
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     let first = until(&download, "the first bytes", |progress| progress.received.total() > 0).await;
     let begun = Instant::now();
     patiently("the end", download.finished()).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_small_content_comes_at_once_while_a_large_one_saturates_the_connectio
     let (source, _folder) = origin(config(74, 1), &all).await;
     let (leecher, target) = (node(74, 2).await, tempfile::tempdir().unwrap());
     let wish = fetch(Source::Manifest(large.0.clone()), &target.path().join("large"), source.addresses());
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     until(&download, "the first bytes", |progress| progress.received.total() > 0).await;
     let begun = Instant::now();
     let mut waits = Vec::new();
@@ -63,7 +63,7 @@ async fn a_small_content_comes_at_once_while_a_large_one_saturates_the_connectio
         let folder = target.path().join(number.to_string());
         let source = fetch(Source::Magnet(Magnet::new(manifest.content())), &folder, source.addresses());
         let asked = Instant::now();
-        let mut small = leecher.fetch(source).await.unwrap();
+        let small = leecher.fetch(source).await.unwrap();
         patiently("a small content", small.finished()).await.unwrap();
         waits.push(asked.elapsed());
         assert!(data.is_in(manifest, &folder));

@@ -6,9 +6,8 @@ use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use super::patiently;
 use crate::{
-    exchange::Wire,
-    handle::Node,
-    net::{NetEvent, Network, NetworkConfig},
+    net::{NetEvent, Network, NetworkConfig, Wire},
+    node::Node,
 };
 
 /// A connection on which nothing has been sent.

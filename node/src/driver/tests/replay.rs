@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     config::{NodeConfig, SeedGoal},
-    handle::{Fetch, Node, Source},
+    fetch::{Fetch, Source},
+    node::Node,
     store::testing,
 };
 
@@ -54,7 +55,7 @@ async fn what_a_swarm_with_a_dying_origin_and_a_liar_decided_is_decided_again() 
         swarm.push((node, folder, download));
     }
     // Once one of them has everything nobody needs the origin any more.
-    until(&swarm[0].2, "one leecher to have everything", |progress| progress.bytes >= 24 << 20).await;
+    until(&swarm[0].2, "one leecher to have everything", |progress| progress.bytes_have >= 24 << 20).await;
     dying.shutdown(Duration::ZERO).await;
     for (node, folder, download) in &mut swarm {
         patiently("the download", download.finished()).await.unwrap();

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::DownloadError,
-    handle::{Fetch, Source},
+    fetch::{Fetch, Source},
     store::testing,
 };
 
@@ -36,7 +36,7 @@ async fn a_forged_signature_is_ignored_and_another_peer_is_asked_for_a_good_one(
     let (victim, target) = (node(81, 3).await, tempfile::tempdir().unwrap());
     let source = Source::Magnet(Magnet::new(manifest.content()));
     let wish = demanding(fetch(source, target.path(), vec![liar.address()]), manifest.content());
-    let mut download = victim.fetch(Fetch { directories: honest.addresses(), ..wish }).await.unwrap();
+    let download = victim.fetch(Fetch { directories: honest.addresses(), ..wish }).await.unwrap();
     let summary = patiently("the download", download.finished()).await.unwrap();
     assert_eq!(summary.signed_by, [signature(manifest.content()).key]);
     assert_eq!(summary.banned, 0, "the manifest it gave was right");
@@ -55,7 +55,7 @@ async fn without_the_demanded_signature_nothing_is_downloaded() {
     let target = tempfile::tempdir().unwrap();
     let source = Source::Magnet(Magnet::new(manifest.content()));
     let wish = demanding(fetch(source, target.path(), unsigned.addresses()), manifest.content());
-    let mut download = victim.fetch(wish.clone()).await.unwrap();
+    let download = victim.fetch(wish.clone()).await.unwrap();
     let error = patiently("the end", download.finished()).await.unwrap_err();
     assert!(matches!(error, DownloadError::Unsigned(_)), "{error}");
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0, "nothing is left");
@@ -64,7 +64,7 @@ async fn without_the_demanded_signature_nothing_is_downloaded() {
     let error = victim.fetch(at_hand).await.err().unwrap();
     assert!(matches!(error, DownloadError::Unsigned(_)), "{error}");
     let signed = Fetch { source: Source::Manifest(signed(&manifest)), ..wish };
-    let mut download = victim.fetch(signed).await.unwrap();
+    let download = victim.fetch(signed).await.unwrap();
     patiently("the download", download.finished()).await.unwrap();
     for node in [&victim, &unsigned] {
         node.shutdown(Duration::ZERO).await;

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{config, fetch, node, origin, patiently};
-use crate::{
-    handle::{Download, Source},
-    store::testing,
-};
+use crate::{download::Download, fetch::Source, store::testing};
 
 /// Each content has a link of its own, and so a chance that both sides open it at the same moment.
 const CONTENTS: u64 = 8;
@@ -26,7 +23,7 @@ async fn two_that_dial_each_other_at_the_same_moment_complete_over_one_link() {
             let source = Source::Manifest(manifest.clone());
             fetch(source, &folder.join(number.to_string()), others)
         };
-        let of = |peer: &crate::handle::Node| vec![source.addresses().remove(0), peer.addresses().remove(0)];
+        let of = |peer: &crate::node::Node| vec![source.addresses().remove(0), peer.addresses().remove(0)];
         let (a, b) = tokio::join!(
             left.fetch(begin(left_folder.path(), of(&right))),
             right.fetch(begin(right_folder.path(), of(&left)))

@@ -15,7 +15,8 @@ use super::{
     raw::Raw,
 };
 use crate::{
-    handle::{Node, Source},
+    fetch::Source,
+    node::Node,
     progress::Summary,
     store::testing::{self, Data},
     wire::{
@@ -59,7 +60,7 @@ async fn download_from(
     let (leecher, target) = (node(network, 3).await, tempfile::tempdir().unwrap());
     let peers = std::iter::once(other.address()).chain(beside.map(|node| node.addresses().remove(0)));
     let wish = fetch(Source::Manifest(manifest.clone()), target.path(), peers.collect());
-    let mut download = leecher.fetch(wish).await.unwrap();
+    let download = leecher.fetch(wish).await.unwrap();
     let summary = patiently("the download", download.finished()).await.unwrap();
     println!("{kind:?}: {} ms", summary.elapsed.as_millis());
     assert!(data.is_in(&manifest, target.path()));

@@ -1,63 +1,45 @@
-//! The node as its users see it: start, fetch, share, stop. No libp2p types.
+//! A node as its owner sees it: start, fetch, share, stop. No libp2p types.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use libp2p::multiaddr::Protocol;
-use nearcast_core::{
-    atlas::Atlas,
-    config::ConfigError,
-    id::{ContentId, ContentKey},
-    magnet::Magnet,
-    manifest::Manifest,
-    signature::PublisherKey,
-};
+use nearcast_core::{atlas::Atlas, config::ConfigError, id::ContentId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    time::{Instant, error::Elapsed, timeout, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
 use crate::{
     address::Address,
     atlas_offers::AtlasOffers,
-    config::{Caps, NodeConfig, SeedGoal},
+    command::Command,
+    config::{Caps, NodeConfig},
     directory::{Directory, DirectoryConfig},
-    driver::{Command, Driver, DriverParts, pilot},
+    download::{DISKS_END_MAX, Download, say_abandoned, why_stopped},
+    driver::{Driver, DriverParts, pilot},
     durations::{Durations, Measured},
     error::{DownloadError, ShareError, StartError},
+    fetch::{Fetch, Share, Shared},
     giving::Givings,
     nearness::{Nearness, Outlook},
     net::{Network, NetworkConfig, identity},
     open_files,
-    progress::{Progress, Summary},
     pulse::Pulse,
     resolve,
     store::Workers,
+    totals::Totals,
     vital::{Failure, Vital},
     wire,
 };
-pub use crate::{budget::BudgetUse, totals::Totals};
 
 /// Commands queued for the driver.
 const COMMANDS_WAITING_MAX: usize = 256;
 /// How long the tasks of a failed node may take to end.
 const FAILED_GRACE: Duration = Duration::from_secs(1);
-/// How long a shutdown, or the stop of a download, waits for the disks. After that, pending work is
-/// abandoned, and a warning is logged. Even the slowest disks write in this time the 64 MiB that a
-/// download may hold back.
-const DISKS_END_MAX: Duration = Duration::from_secs(30);
 /// The least time for the rest of a shutdown, after the time for the disks. Connections say goodbye
 /// for 4 s.
 const REST_END_MAX: Duration = Duration::from_secs(5);
-/// A failure is known at most this long after the loop has ended.
-const FAILURE_TOLD: Duration = Duration::from_millis(100);
 
 /// A running node. Clones share it. It ends at [`Node::shutdown`].
 #[derive(Clone)]
@@ -72,70 +54,6 @@ pub struct Node {
     pulse: Pulse,
     measured: Measured,
     vital: Vital,
-}
-
-/// What to download, and how.
-#[derive(Clone, Debug)]
-pub struct Fetch {
-    /// The content.
-    pub source: Source,
-    /// The folder that receives the file or folder.
-    pub folder: PathBuf,
-    /// Replace an existing file or folder with other content.
-    pub overwrite: bool,
-    /// The wanted files, as glob patterns on their paths. Empty: all files.
-    pub select: Vec<String>,
-    /// One of these publishers must have signed the content. Empty: no signature is demanded.
-    pub signed_by: Vec<PublisherKey>,
-    /// The first peers to dial.
-    pub peers: Vec<Address>,
-    /// HTTP servers that have the files (BEP 19), besides those that the source names. These
-    /// servers may be anywhere; those that the source names must be in the public Internet.
-    pub web_seeds: Vec<String>,
-    /// Directories to ask.
-    pub directories: Vec<Address>,
-    /// Ask directories: those named here, and neighbours that are directories of the content.
-    pub ask_directories: bool,
-    /// Learn of other peers from neighbours, and tell neighbours of other peers.
-    pub exchange_peers: bool,
-    /// Try peers that announce themselves on the local network; see [`NodeConfig::lan`].
-    pub find_on_lan: bool,
-    /// How long to go on seeding once the download is complete.
-    pub seed: SeedGoal,
-    /// Give up after this long without a source and without bytes.
-    pub patience: Duration,
-    /// How long to wait for room on a full disk. `None`: for ever.
-    pub disk_wait: Option<Duration>,
-    /// The largest content to download, in bytes. `None`: no limit.
-    pub bytes_max: Option<u64>,
-    /// The folder that records completed downloads, so that they are recognized at once later.
-    /// `None`: nothing is recorded.
-    pub state_dir: Option<PathBuf>,
-}
-
-/// What a download starts from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A magnet link: the manifest comes from peers.
-    Magnet(Magnet),
-    /// A manifest.
-    Manifest(Arc<Manifest>),
-}
-
-/// Complete data to serve.
-#[derive(Clone, Debug)]
-pub struct Share {
-    /// The content's manifest.
-    pub manifest: Arc<Manifest>,
-    /// The folder that contains the content's file or folder. Never written to.
-    pub root: PathBuf,
-}
-
-/// A content that is being served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shared {
-    /// Its id.
-    pub content: ContentId,
 }
 
 impl Node {
@@ -398,23 +316,6 @@ impl Node {
     }
 }
 
-/// Warns of a part that did not end in time. It is left to the end of the process.
-fn say_abandoned<T>(what: &str, ended: &Result<T, Elapsed>) {
-    if ended.is_err() {
-        tracing::warn!(
-            "{what} did not end in time, as a disk that does not answer may have it; it is abandoned"
-        );
-    }
-}
-
-/// Why the driver no longer answers. The driver is gone a moment before its failure is known.
-async fn why_stopped(vital: &Vital) -> DownloadError {
-    match timeout(FAILURE_TOLD, vital.failed()).await {
-        Ok(failure) => DownloadError::Failed(failure),
-        Err(_) => DownloadError::Stopped,
-    }
-}
-
 /// Finds out where we are. Searches the atlas on a blocking thread, before the first peer is met.
 async fn locate(config: &NodeConfig, network: &Network, vital: &Vital) -> Nearness {
     let told: Vec<_> = config.listen.iter().map(|address| address.0.clone()).collect();
@@ -427,66 +328,4 @@ async fn locate(config: &NodeConfig, network: &Network, vital: &Vital) -> Nearne
         }
     }
     nearness
-}
-
-/// What the owner of a download holds.
-pub(crate) struct DownloadParts {
-    pub(crate) content: ContentKey,
-    pub(crate) progress: watch::Receiver<Progress>,
-    pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,
-    pub(crate) outcome: Option<oneshot::Receiver<Result<Summary, DownloadError>>>,
-    pub(crate) seeded: watch::Receiver<bool>,
-    pub(crate) cancelled: Arc<AtomicBool>,
-}
-
-/// A download in progress. Dropping it does not stop it; [`Download::stop`] does.
-pub struct Download {
-    parts: DownloadParts,
-    commands: mpsc::Sender<Command>,
-    vital: Vital,
-}
-
-impl Download {
-    /// The progress, updated several times a second.
-    pub fn progress(&self) -> watch::Receiver<Progress> {
-        self.parts.progress.clone()
-    }
-
-    /// The manifest. `None`: it is not known yet.
-    pub fn manifest(&self) -> Option<Arc<Manifest>> {
-        self.parts.manifest.borrow().clone()
-    }
-
-    /// Waits until everything wanted is here, verified and durable. May be called once.
-    ///
-    /// # Errors
-    /// The reason why the download ended without its content; see [`DownloadError`].
-    pub async fn finished(&mut self) -> Result<Summary, DownloadError> {
-        let Some(outcome) = &mut self.parts.outcome else { return Err(DownloadError::Stopped) };
-        match outcome.await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(why_stopped(&self.vital).await),
-        }
-    }
-
-    /// Waits until the seeding goal is reached.
-    pub async fn seeded(&mut self) {
-        // An error means that the node has stopped: it sends nothing more.
-        let _ = self.parts.seeded.wait_for(|&seeded| seeded).await;
-    }
-
-    /// Leaves the swarm. When this returns, what was received is durable, unless the disk does not
-    /// answer for half a minute.
-    pub async fn stop(self) {
-        self.parts.cancelled.store(true, Ordering::Relaxed);
-        let (reply, done) = oneshot::channel();
-        let command = Command::Stop { content: self.parts.content, reply };
-        let stopped = async {
-            if self.commands.send(command).await.is_ok() {
-                // An error means that the driver has ended already.
-                let _ = done.await;
-            }
-        };
-        say_abandoned("a download", &timeout(DISKS_END_MAX, stopped).await);
-    }
 }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::Mutex, time::Instant};
 
-use super::Status;
-use crate::admin::Vitals;
+use super::Vitals;
+use crate::status::Status;
 
 /// How long a status is reused.
 const KEPT: Duration = Duration::from_secs(1);
@@ -50,7 +50,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        admin::{Condition, Overview},
+        admin::Overview,
+        conditions::{Condition, Probes},
         reloaded::Reloaded,
     };
 
@@ -58,7 +59,7 @@ mod tests {
     #[derive(Default)]
     struct Counting(AtomicU64);
 
-    impl Vitals for Counting {
+    impl Probes for Counting {
         fn live(&self) -> Vec<Condition> {
             Vec::new()
         }
@@ -66,7 +67,9 @@ mod tests {
         fn ready(&self) -> Vec<Condition> {
             Vec::new()
         }
+    }
 
+    impl Vitals for Counting {
         fn metrics(&self) -> Result<String, fmt::Error> {
             Ok(String::new())
         }

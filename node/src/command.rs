@@ -1,0 +1,63 @@
+//! What a node's owner asks its driver for, and what a download's owner holds.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use nearcast_core::{
+    atlas::Atlas,
+    config::ConfigError,
+    id::{ContentId, ContentKey},
+    manifest::Manifest,
+};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
+
+use crate::{
+    config::Caps,
+    error::{DownloadError, ShareError},
+    fetch::{Fetch, Share, Shared},
+    giving::Givings,
+    progress::{Progress, Summary},
+};
+
+/// A request of the node's owner.
+pub(crate) enum Command {
+    /// Begin a download.
+    Fetch { fetch: Box<Fetch>, reply: oneshot::Sender<Result<DownloadParts, DownloadError>> },
+    /// Serve a content.
+    Share { share: Share, reply: oneshot::Sender<Result<Shared, ShareError>> },
+    /// Stop serving a content.
+    Unshare { content: ContentId },
+    /// Leave a download.
+    Stop { content: ContentKey, reply: oneshot::Sender<()> },
+    /// Replace the rate limits.
+    Limit { up: Option<u64>, down: Option<u64> },
+    /// Replace the caps.
+    Cap { connections_max: u32, caps: Caps, reply: oneshot::Sender<Result<(), ConfigError>> },
+    /// Use another atlas.
+    Atlas(Arc<Atlas>),
+    /// Report on the `max` busiest contents.
+    Givings { max: usize, reply: oneshot::Sender<Givings> },
+    /// Panic, to test how a failure of the loop is handled.
+    #[cfg(test)]
+    Fail,
+    /// End everything. Saving may take `until`.
+    Shutdown { grace: Duration, until: Instant, reply: oneshot::Sender<()> },
+}
+
+/// The end of a download. `None`: it has not ended.
+pub(crate) type Outcome = Option<Result<Summary, DownloadError>>;
+
+/// What the owner of a download holds.
+pub(crate) struct DownloadParts {
+    pub(crate) content: ContentKey,
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,
+    pub(crate) outcome: watch::Receiver<Outcome>,
+    pub(crate) seeded: watch::Receiver<bool>,
+    pub(crate) cancelled: Arc<AtomicBool>,
+}

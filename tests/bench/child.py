@@ -8,9 +8,11 @@ import subprocess
 import time
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
-# Peak memory is read this often; the peak itself is kept by the kernel, so only growth in the last interval is lost.
+# How often peak memory is read. The kernel keeps the peak itself, so only growth in the last
+# interval is lost. Threads come and go slowly compared with this; walking /proc more often would
+# itself cost CPU.
 SAMPLE_INTERVAL_S = 0.02
-# Threads come and go slowly compared with this; walking /proc more often would itself cost CPU.
+# A longer line of output fails the run.
 LINE_BYTES_MAX = 1 << 20
 ESCAPES = re.compile(rb"\x1b\[[0-9;]*m")
 
@@ -20,7 +22,7 @@ class Failure(Exception):
 
 
 class Child:
-    """One process and its descendants. `started` is the clock just before it was made."""
+    """One process and its descendants. `started` is the time just before the process started."""
 
     def __init__(self, name, argv, log, cwd=None, env=None):
         self.name = name
@@ -46,7 +48,8 @@ class Child:
         return [] if self.ended else [self._pidfd, self._process.stdout.fileno()]
 
     def pump(self):
-        """Takes what was printed and notices the end. New lines go to `lines` with the time they came."""
+        """Reads what was printed and notices the end. Adds new lines to `lines` with the time they
+        came."""
         self._read()
         if self.ended is None:
             pid, status, rusage = os.wait4(self.pid, os.WNOHANG)
@@ -133,7 +136,7 @@ def _cpu_s(pid):
             fields = file.read().rsplit(")", 1)[1].split()
     except OSError:
         return 0.0
-    # utime, stime and those of children it waited for; see proc(5), counted from field 3.
+    # utime, stime, and the same of children it waited for. See proc(5), counted from field 3.
     return sum(int(field) for field in fields[11:15]) / TICKS_PER_SECOND
 
 

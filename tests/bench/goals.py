@@ -8,7 +8,8 @@ RELATIONS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt}
 
 
 class Absolute:
-    """A figure of ours against a number; `within` means that it is no further than that from 1."""
+    """Compares one of our figures with a number. `within`: the figure is no further than that from
+    1."""
 
     def __init__(self, key, relation, limit):
         self.key = key
@@ -16,7 +17,7 @@ class Absolute:
         self.limit = limit
 
     def verdict(self, summaries):
-        """A line for people, and whether the goal was met; None when it could not be told."""
+        """A line for people, and whether the goal was met. None: unknown."""
         ours = _median(summaries, table.US, self.key)
         if self.relation == "within":
             text = f"{table.heading(self.key)} within {self.limit * 100:g} % of 1"
@@ -26,7 +27,7 @@ class Absolute:
 
 
 class Relative:
-    """A figure of ours over a rival's, medians of one call, against a number."""
+    """Compares one of our figures over a rival's, as medians of one call, with a number."""
 
     def __init__(self, key, relation, limit, rival):
         self.key = key

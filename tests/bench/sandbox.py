@@ -15,7 +15,8 @@ import tempfile
 FOLDERS = "NEARCAST_BENCH_FOLDERS"
 HOSTS_MAX = 16
 NETWORK = "10.77.0"
-# bbr paces even loopback (rqbit falls from 296 to 165 MB/s); all peers get the kernel's classic instead.
+# bbr paces even loopback (rqbit falls from 296 to 165 MB/s), so all peers get the kernel's classic
+# algorithm.
 CONGESTION_CONTROL = "cubic"
 PR_SET_PDEATHSIG = 1
 WARM_BLOCK_BYTES = 16 << 20
@@ -27,7 +28,8 @@ def ip(host):
 
 
 def inside():
-    """The folders to work in, of memory and of disk, if this process is the one inside the namespaces."""
+    """The folders to work in, of memory and of disk, if this process is the one inside the
+    namespaces."""
     folders = os.environ.get(FOLDERS)
     return folders.split(os.pathsep) if folders else None
 
@@ -42,7 +44,7 @@ class Ended(BaseException):
 
 def enter(disk_dir):
     """Runs this same command again inside fresh namespaces; returns its exit code."""
-    # What is mounted on it is seen inside only; out here it stays empty.
+    # Mounts on this folder are visible inside only; outside it stays empty.
     folder = tempfile.mkdtemp(prefix="nearcast-bench-")
     disk_folder = tempfile.mkdtemp(prefix="nearcast-bench-disk-", dir=disk_dir)
     command = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
@@ -58,7 +60,7 @@ def enter(disk_dir):
     except Ended as ended:
         return ended.code
     finally:
-        # Killing unshare takes the whole process namespace with it (--kill-child).
+        # Killing unshare kills the whole process namespace (--kill-child).
         child.kill()
         child.wait()
         os.rmdir(folder)
@@ -66,7 +68,8 @@ def enter(disk_dir):
 
 
 def _wait(child):
-    # The first Ctrl-C reaches the inside too, which shows what it has measured and ends; a second one does not wait.
+    # The first Ctrl-C reaches the inside, too, which shows its measurements and ends. A second one
+    # does not wait.
     for _ in range(2):
         try:
             return child.wait()
@@ -88,22 +91,24 @@ def set_up(folder):
     _run("ip", "link", "set", "lo", "up")
     for host in range(1, HOSTS_MAX + 1):
         _run("ip", "addr", "add", f"{ip(host)}/32", "dev", "lo")
-        # By route, because a namespace may not choose an algorithm by sysctl that the host has not allowed to all.
+        # Set per route, because a namespace may not choose an algorithm by sysctl that the host has
+        # not allowed to all.
         _run("ip", "route", "replace", "local", ip(host), "dev", "lo", "table", "local", "proto", "kernel",
              "scope", "host", "src", ip(host), "congctl", CONGESTION_CONTROL)
     _run("mount", "--make-rprivate", "/")
-    # The default limit is half the memory; the work itself is far smaller.
+    # The default limit is half the memory. The work itself is far smaller.
     _run("mount", "-t", "tmpfs", "-o", "size=90%", "bench", folder)
 
 
 def pace_loopback():
-    """The same algorithm for 127.0.0.0/8, where a work has its pretended networks."""
+    """Sets the same algorithm for 127.0.0.0/8, in which a work has its simulated networks."""
     _run("ip", "route", "replace", "local", "127.0.0.0/8", "dev", "lo", "table", "local", "proto", "kernel",
          "scope", "host", "src", "127.0.0.1", "congctl", CONGESTION_CONTROL)
 
 
 def warm_memory(folder, need_bytes):
-    """Touches memory once: pages a virtual machine has never used fault in at a tenth of the speed."""
+    """Touches memory once: pages a virtual machine has never used fault in at a tenth of the
+    speed."""
     path = os.path.join(folder, "warm")
     limit = int(available_bytes() * 0.7)
     block = b"\x5a" * WARM_BLOCK_BYTES

@@ -13,7 +13,7 @@ from works import MIB, make_works
 
 EXPECTED_RIVALS = ("rqbit", "libtorrent")
 CONTENT_SEED = 20_77
-# Besides the content itself: copies in flight, programs, page tables.
+# Memory besides the content itself: copies in flight, programs, page tables.
 WARM_FACTOR = 3
 
 
@@ -40,7 +40,8 @@ class Session:
         return self._verdict(present)
 
     def _present(self):
-        """Names of the programs to run, in the order asked for. Says what is missing, a line each."""
+        """Names of the programs to run, in the order asked for. Says what is missing, a line
+        each."""
         present = []
         for name in self.arguments.peers:
             if (name, None) in self.arguments.skip:
@@ -164,9 +165,9 @@ def _folder(*parts):
 
 
 def _show_logs(folder, files_max=3, lines_max=3):
-    """The end of what the first programs said: the folder is gone when the command ends."""
+    """Prints the last lines of the first logs, because the folder is gone when the command ends."""
     logs = sorted(os.path.join(base, name) for base, _, names in os.walk(folder) for name in names)
-    # The seeder's is shown whenever there is one: most failures have a cause on both sides.
+    # The seeder's log is always shown if there is one: most failures have a cause on both sides.
     shown = [log for log in logs if os.path.basename(log) == "seeder.log"]
     shown += [log for log in logs if log not in shown][:files_max - len(shown)]
     for log in shown:

@@ -3,7 +3,7 @@
 import json
 import statistics
 
-# key, heading, digits after the point; in the order of the columns.
+# Key, heading, digits after the point; in the order of the columns.
 COLUMNS = [
     ("wall_s", "time to last s", 2),
     ("mean_s", "mean s", 2),
@@ -25,11 +25,11 @@ COLUMNS = [
 ]
 HEADINGS = {key: heading for key, heading, _ in COLUMNS}
 DIGITS = {key: digits for key, _, digits in COLUMNS}
-# What is said of a single run, as far as it was measured.
+# Figures shown for a single run, as far as they were measured.
 BRIEF = ("wall_s", "imports_A", "imports_B", "imports_C", "imports_D", "last_over_bound", "cpu_s_per_gib", "first_byte_ms", "seeder_up_over_limit", "get_up_over_limit",
          "get_down_over_limit")
 US = "nearcast"
-# Of these, more is better; of all others, less.
+# For these figures more is better; for all others, less.
 MORE_IS_BETTER = {"mb_per_s"}
 
 
@@ -45,7 +45,8 @@ def summarise(runs):
 
 
 def render(results, summaries):
-    """`results`: peer name -> list of runs, each a dict of figures; `summaries`: the same summarised."""
+    """`results`: peer name -> list of runs, each a dict of figures; `summaries`: the same
+    summarised."""
     columns = [column for column in COLUMNS if any(column[0] in summary for summary in summaries.values())]
     rows = [["", "runs"] + [heading for _, heading, _ in columns]]
     for name, summary in summaries.items():

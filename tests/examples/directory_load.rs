@@ -73,7 +73,7 @@ async fn serve() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A question, as `node/WIRE.md` has it.
+/// A question, as `docs/wire.md` has it.
 fn question(content: u8) -> Vec<u8> {
     stranger::frame(&[&[0x0a, 32][..], &[content; 32], &[0x10, WANTED, 0x18, 0xa1, 0x1f]].concat())
 }

@@ -3,7 +3,7 @@
 usage: libtorrent_check.py FILE.torrent DIR
 
 Prints the v2 info hash. Exit status: 0 all pieces are there, 1 some are not, 2 no result in time.
-The session never talks to anybody: no listening but on loopback, no DHT, no discovery.
+The session talks to no peer: it listens on loopback only, without DHT or discovery.
 """
 
 import sys
@@ -29,7 +29,7 @@ def main():
     )
     params = lt.add_torrent_params()
     params.ti, params.save_path = info, sys.argv[2]
-    # The data belongs to the caller: a file that is damaged or absent is not to be repaired.
+    # The data belongs to the caller, so a damaged or absent file must not be repaired.
     params.flags |= lt.torrent_flags.upload_mode
     torrent = session.add_torrent(params)
     deadline = time.monotonic() + SECONDS_MAX

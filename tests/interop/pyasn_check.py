@@ -2,9 +2,10 @@
 
 usage: pyasn_check.py TRACKER TABLE.dat.gz [ADDRESSES]
 
-Has TRACKER (nearcast-tracker) compile the table, looks up so many random addresses (1,000,000) in both, and ends with 1 at
-the first that differs. One in five lies near the edge of a prefix of the table, one in ten is IPv6. pyasn believes the table
-when it says that somebody has private and other special addresses; what it says of them is kept from pyasn.
+Lets TRACKER (nearcast-tracker) compile the table, looks up ADDRESSES random addresses (default:
+1,000,000) in both, and ends with 1 at the first difference. One address in five lies near the edge
+of a prefix of the table, one in ten is IPv6. pyasn would believe the table's lines about private
+and other special addresses, so it does not get them.
 """
 
 import gzip
@@ -17,7 +18,8 @@ import tempfile
 
 import pyasn
 
-# Nobody's in the Internet: RFC 6890 and IANA's registries of special-purpose addresses.
+# Addresses without an owner in the Internet: RFC 6890 and IANA's registries of special-purpose
+# addresses.
 SPECIAL = [
     ipaddress.ip_network(block)
     for block in (
@@ -26,7 +28,7 @@ SPECIAL = [
         "::/3 2001::/23 2001:db8::/32 2002::/16 3fff::/20 4000::/2 8000::/1"
     ).split()
 ]
-# Parts of these that are routed all the same (AMT, AS112).
+# Parts of these blocks that are routed all the same (AMT, AS112).
 ROUTED = [ipaddress.ip_network(block) for block in ("2001:3::/32", "2001:4:112::/48")]
 
 
@@ -39,7 +41,7 @@ def is_special(prefix):
 
 
 def ordinary(table):
-    """The table's lines that say whose an ordinary prefix is."""
+    """The table's lines about ordinary prefixes."""
     with gzip.open(table, "rt") as lines:
         said = [line for line in lines if line.strip() and not line.startswith(";")]
     return [line for line in said if not is_special(prefix_of(line))]
@@ -79,7 +81,7 @@ def main():
         subprocess.run(build, check=True)
         lookup = [tracker, "atlas", "lookup", "--json", atlas, "-"]
         told = subprocess.run(lookup, input="\n".join(wanted), capture_output=True, text=True)
-    # 3: some addresses are nobody's, as they should be.
+    # Exit code 3: some addresses have no owner, as expected.
     if told.returncode not in (0, 3):
         sys.exit(told.stderr)
     found = 0

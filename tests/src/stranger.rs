@@ -1,4 +1,4 @@
-//! A peer that does not share our code. It speaks the wire protocol of `node/WIRE.md`, one layer on
+//! A peer that does not share our code. It speaks the wire protocol of `docs/wire.md`, one layer on
 //! another, and a test may stop or misbehave at any layer. It is written from that document alone,
 //! not from the code of the node.
 

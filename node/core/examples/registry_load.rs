@@ -1,10 +1,11 @@
-//! How fast a directory is, and how large: 100,000 contents, a million peers.
+//! Measures the speed and size of a directory: 100,000 contents, a million peers.
 //!
 //!     cargo run --release -p nearcast-core --example registry_load [-- ATLAS]
 //!
-//! Contents are popular as 1/rank, peers lie in ASes of as uneven sizes, and each asks about what it takes part in, so
-//! most questions are about full swarms. ATLAS is a file of `nearcast-tracker atlas build`; without it a made-up graph
-//! of 2,000 ASes is used. Prints one line of JSON a measurement.
+//! The popularity of contents follows 1/rank, and ASes are as uneven in size. Each peer asks about
+//! its own content, so most questions are about full swarms. ATLAS is a file made by
+//! `nearcast-tracker atlas build`; without one, the benchmark uses a made-up graph of 2,000 ASes.
+//! It prints one line of JSON per measurement.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -34,7 +35,7 @@ struct Peer {
     content: ContentId,
 }
 
-/// A number below `below`, small ones as likely as 1/n.
+/// A number below `below`; small numbers are as likely as 1/n.
 fn uneven(random: &mut Random, below: u32) -> u32 {
     ((f64::from(below) + 1.0).powf(f64::from(random.unit())) as u32 - 1).min(below - 1)
 }
@@ -48,13 +49,13 @@ fn content(rank: u32) -> ContentId {
 fn peer(random: &mut Random, number: u32) -> Peer {
     let mut name = [0x9a; 32];
     name[..4].copy_from_slice(&number.to_be_bytes());
-    // The first of each content makes that there are as many as there should be.
+    // The first `CONTENTS` peers take one content each, so that every content exists.
     let rank = if number < CONTENTS { number } else { uneven(random, CONTENTS) };
     let asn = uneven(random, ASES);
     Peer { name: PeerName(name), ip: address(random, asn), content: content(rank) }
 }
 
-/// ASes have a /16 each.
+/// An address in the /16 of this AS.
 fn address(random: &mut Random, asn: u32) -> IpAddr {
     let host = 1 + random.below(65_000);
     Ipv4Addr::from_bits((20 << 24) + (asn << 16) + host).into()
@@ -77,7 +78,8 @@ fn made_up(random: &mut Random) -> Atlas {
     builder.build()
 }
 
-/// Seconds this process spent on a processor meanwhile: others may be at work on the same machine.
+/// Processor seconds of this process while `work` runs. Other processes may use the machine at the
+/// same time.
 fn seconds(work: impl FnOnce()) -> f64 {
     let spent = || {
         let text = std::fs::read_to_string("/proc/self/schedstat").expect("Linux counts nanoseconds there");
@@ -105,7 +107,7 @@ fn main() {
     let peers: Vec<Peer> = (0..PEERS).map(|number| peer(&mut random, number)).collect();
     let askers: Vec<u32> = (0..FINDS).map(|_| random.below(PEERS)).collect();
     let before = HELD.current_usage();
-    // Room for everybody: a bound that is met would be measured instead.
+    // Room for every peer: otherwise the bound would be measured.
     let config = RegistryConfig { entries_per_prefix_max: usize::MAX, ..RegistryConfig::default() };
     let mut registry = Registry::new(config, Admission::Open, 1);
     let now = Timestamp::from_millis(1);
@@ -129,7 +131,7 @@ fn main() {
         }
     });
     println!(r#"{{"renewals_per_second":{:.0}}}"#, f64::from(FINDS) / renewed);
-    // Those whose swarm can fill an answer; once to warm up.
+    // Counts only answers that the swarm can fill; the first round warms up.
     let mut members = Vec::new();
     for round in ["first", "second"] {
         let (mut answers, mut named, mut near) = (0u32, 0usize, 0usize);
@@ -156,7 +158,7 @@ fn main() {
             near as f64 / f64::from(answers)
         );
     }
-    // Only questions whose answers are full.
+    // Only questions about the most popular contents, whose answers are full.
     let full: Vec<&Peer> = askers
         .iter()
         .map(|&asker| &peers[asker as usize])

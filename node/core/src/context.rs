@@ -1,4 +1,5 @@
-//! What every decision may use: the moment, the dice, the settings, others' have-maps, and the way out.
+//! What every decision may use: the time, the random generator, the config, the have-maps of
+//! neighbours, and the way out.
 
 use crate::{
     config::Config,
@@ -21,7 +22,7 @@ pub(crate) struct Context<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) maps: &'a dyn View,
     pub(crate) outputs: &'a mut Vec<Output>,
-    /// Where those who lied came from.
+    /// Addresses and networks of peers that lied.
     pub(crate) strikes: &'a mut Strikes,
     /// Where we are.
     pub(crate) locality: Locality,
@@ -30,12 +31,12 @@ pub(crate) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Has something done for this content.
+    /// Requests an action for this content.
     pub(crate) fn put(&mut self, action: Action) {
         self.outputs.push(Output::Action { content: self.content, action });
     }
 
-    /// Has a peer banned, from every content.
+    /// Bans a peer from every content.
     pub(crate) fn ban(&mut self, peer: PeerKey) {
         self.outputs.push(Output::Ban { peer });
     }

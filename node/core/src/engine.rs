@@ -22,15 +22,16 @@ use crate::{
     view::View,
 };
 
-/// Banned peers remembered; beyond it the one with the smallest key is forgotten.
+/// The most banned peers remembered. Beyond that, the one with the smallest key is forgotten.
 const BANNED_MAX: usize = 10_000;
 
-/// What one peer decides, for all its contents.
+/// The decisions of one peer, for all its contents.
 #[derive(Debug)]
 pub struct Engine {
     config: Arc<Config>,
     random: Random,
-    /// Sorted by key. Not a map: a million engines have one content each, and a map's node has room for eleven.
+    /// Sorted by key. Not a map: a million engines have one content each, and a map's node has room
+    /// for eleven.
     swarms: Vec<(ContentKey, Box<Swarm>)>,
     agenda: BTreeSet<(Timestamp, ContentKey)>,
     banned: BTreeSet<PeerKey>,
@@ -99,7 +100,7 @@ impl Engine {
         join.candidates.retain(|candidate| !self.banned.contains(&candidate.peer));
         join.directories.retain(|directory| !self.banned.contains(directory));
         if self.swarms.len() == self.swarms.capacity() {
-            // A first content takes the room of one.
+            // The first content takes the room of one.
             self.swarms.reserve_exact((self.swarms.len() / 2).saturating_add(1));
         }
         self.swarms.insert(place, (content, Box::new(Swarm::new())));
@@ -122,7 +123,7 @@ impl Engine {
         }
     }
 
-    /// Lets one content's swarm decide something, and keeps the totals and the agenda true.
+    /// Lets one content's swarm decide something, and keeps the totals and the agenda up to date.
     fn with(
         &mut self,
         now: Timestamp,
@@ -203,7 +204,7 @@ impl Engine {
         }
     }
 
-    /// When to call [`Engine::handle`] with [`Input::Woken`], and why; none while nothing is pending.
+    /// When to call [`Engine::handle`] with [`Input::Woken`], and why. `None`: nothing is pending.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Wake)> {
         let &(_, content) = self.agenda.first()?;
         self.swarm(content)?.soonest()
@@ -214,14 +215,14 @@ impl Engine {
         self.position(content).ok().map(|place| &*self.swarms[place].1)
     }
 
-    /// Other settings from now on, valid ones. Who is over a new limit is let go as the next decision about
-    /// it comes.
+    /// Replaces the config, which must be valid. A neighbour above a lowered limit is let go at the
+    /// next decision about it.
     pub fn set_config(&mut self, config: Arc<Config>) {
         self.config = config;
         self.slots.recount(self.swarms.iter().map(|(_, swarm)| swarm.demand(&self.config)));
     }
 
-    /// Neighbours served at the moment, all contents together.
+    /// Number of neighbours served at the moment, all contents together.
     pub fn unchoked(&self) -> u32 {
         self.unchoked
     }
@@ -231,7 +232,7 @@ impl Engine {
         self.locality
     }
 
-    /// Peers banned.
+    /// Number of banned peers.
     pub fn banned(&self) -> usize {
         self.banned.len()
     }

@@ -1,7 +1,7 @@
-//! Functions that give the same bits on every machine. What Rust's `f32::ln` and `f32::log2` give is
-//! up to the platform, and a decision must not be.
+//! Functions that give the same bits on every machine. The results of Rust's `f32::ln` and
+//! `f32::log2` depend on the platform, and a decision must not.
 
-/// The least `k` with 2^k >= `number`. 0 for numbers up to 1, and for what is no number.
+/// The least `k` with 2^k >= `number`. 0 for numbers up to 1 and for NaN.
 pub(crate) fn log2_ceil(number: f32) -> u8 {
     if number.is_nan() || number <= 1.0 {
         return 0;

@@ -9,8 +9,8 @@ use crate::saturate::to_u8;
 /// A SHA-256 digest: leaf, tree node, pieces root or info hash.
 pub type Hash = [u8; 32];
 
-/// What a content is called everywhere: its BitTorrent v2 info hash (BEP 52),
-/// the SHA-256 of the bencoded `info` dictionary.
+/// The name of a content everywhere: its BitTorrent v2 info hash (BEP 52), the SHA-256 of the
+/// bencoded `info` dictionary.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContentId(pub Hash);
 
@@ -57,7 +57,8 @@ macro_rules! small_key {
 }
 
 small_key! {
-    /// A peer, as the shell numbers it. The shell alone knows which key means which peer id and addresses.
+    /// A peer, as the shell numbers it. Only the shell knows the peer id and the addresses of a
+    /// key.
     PeerKey
 }
 small_key! {
@@ -65,7 +66,7 @@ small_key! {
     ContentKey
 }
 small_key! {
-    /// One request of ours for a run; its answer repeats it, and a stale answer is ignored.
+    /// One request of ours for a run. Its answer repeats the id, and a stale answer is ignored.
     RequestId
 }
 small_key! {
@@ -73,7 +74,7 @@ small_key! {
     UploadId
 }
 small_key! {
-    /// One question to a directory; its answer repeats it.
+    /// One query to a directory. Its answer repeats the id.
     QueryId
 }
 

@@ -15,20 +15,21 @@ use crate::{
     untrusted::Untrusted,
 };
 
-/// Something that happened. What concerns contents, links, requests and queries that are gone is
-/// stale and ignored.
+/// Something that happened. An input about a content, link, request or query that no longer exists
+/// is stale and ignored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Input {
-    /// It concerns one content.
+    /// An event of one content.
     Event {
         /// The content.
         content: ContentKey,
         /// What happened.
         event: Event,
     },
-    /// Where we are, or where others are: an atlas was loaded, or another, or our address has changed.
+    /// Our place or the places of others changed: an atlas was loaded or replaced, or our address
+    /// changed.
     Located(Locality),
-    /// The moment [`crate::engine::Engine::poll_timeout`] named has come.
+    /// The moment that [`crate::engine::Engine::poll_timeout`] named has come.
     Woken,
 }
 
@@ -37,11 +38,12 @@ pub enum Input {
 pub enum Event {
     /// Take part in the swarm of a content.
     Join(Join),
-    /// The manifest of a content joined without one has come, and what the disk holds of it.
+    /// The manifest of a content that was joined without one has come. Says also what the disk
+    /// holds of it.
     Manifest(Material),
-    /// The manifest could not be had from this peer.
+    /// A peer did not give the manifest.
     ManifestFailed {
-        /// Who was asked.
+        /// The peer that was asked.
         peer: PeerKey,
         /// Why.
         why: ManifestFailure,
@@ -50,111 +52,114 @@ pub enum Event {
     Leave,
     /// A directory, a neighbour or the user named peers.
     Discovered {
-        /// The question this answers, if there was one.
+        /// The query that this answers. `None`: it answers no query.
         query: Option<QueryId>,
-        /// Whose word it is; none = the user's, the link's, or that of the peers themselves.
+        /// The peer that named them. `None`: the user, the link, or the peers themselves.
         teller: Option<PeerKey>,
-        /// Who.
+        /// The peers that were named.
         candidates: Vec<Candidate>,
     },
-    /// With the answer that follows, a directory asks not to be asked again so soon. Up to an hour is heeded.
+    /// A directory asks, with the answer that follows, not to be asked again so soon. At most an
+    /// hour is honoured.
     DirectoryPause {
-        /// The question.
+        /// The query.
         query: QueryId,
-        /// How long it asks for.
+        /// How long the directory asks us to wait.
         pause: Untrusted<Duration>,
     },
-    /// A directory says that it counted the members of this swarm in our own AS, ourselves among them.
+    /// A directory says how many members of this swarm it counted in our own AS, including us.
     Counted {
-        /// How many.
+        /// The number of members.
         members: Untrusted<u32>,
     },
     /// A directory did not answer.
     QueryFailed {
-        /// The question.
+        /// The query.
         query: QueryId,
     },
-    /// Have-maps are exchanged with a peer; its own is in the view from now on.
+    /// Have-maps are exchanged with a peer; the peer's map is in the view from now on.
     Linked {
-        /// Who.
+        /// The peer.
         peer: PeerKey,
         /// What its hello and its address say.
         about: Neighbour,
     },
-    /// A link ended, whoever ended it.
+    /// A link ended, whichever side ended it.
     Unlinked {
-        /// Who.
+        /// The peer.
         peer: PeerKey,
     },
-    /// No link came about.
+    /// A dial led to no link.
     DialFailed {
-        /// Who.
+        /// The peer.
         peer: PeerKey,
     },
-    /// A peer was not dialled, because its address was dialled enough of late: it may be tried again after this time.
+    /// A peer was not dialled, because its address was dialled often enough lately. It may be tried
+    /// again after this time.
     DialLater {
-        /// Who.
+        /// The peer.
         peer: PeerKey,
         /// How long to wait.
         wait: Duration,
     },
-    /// A peer, linked or not, will never be of use to this content: it is not tried again.
+    /// A peer, linked or not, will never be of use to this content. It is not tried again.
     Hopeless {
-        /// Who.
+        /// The peer.
         peer: PeerKey,
     },
-    /// A neighbour said something.
+    /// A neighbour sent a message.
     Message {
-        /// Who.
+        /// The neighbour.
         peer: PeerKey,
-        /// What.
+        /// The message.
         message: Message,
     },
     /// A neighbour asks for a run.
     RunWanted {
-        /// Who asks.
+        /// The neighbour that asks.
         peer: PeerKey,
-        /// The shell's number for it.
+        /// The shell's number for the request.
         upload: UploadId,
         /// The run.
         run: RunIndex,
-        /// This run and no other.
+        /// Only this run: no other run may be sent in its place.
         exact: bool,
     },
-    /// An accepted upload ended: sent whole (`bytes` of payload), or not (0).
+    /// An accepted upload ended.
     UploadEnded {
-        /// Who asked.
+        /// The peer that asked.
         peer: PeerKey,
         /// The run that was to be sent.
         run: RunIndex,
-        /// Payload sent.
+        /// Payload sent, in bytes. 0: the run was not sent whole.
         bytes: u32,
     },
-    /// Bytes of a requested run are coming in, if slowly, but no slower than the shell's least rate; said every few seconds
-    /// at most. Before the manifest's material is handed in: what is on disk is being looked at.
+    /// Bytes of a requested run are arriving, perhaps slowly, but no slower than the shell's least
+    /// rate. Reported every few seconds at most. Before the manifest's material is handed in, this
+    /// means that the data on disk is being checked.
     Receiving,
-    /// A run came, was verified and stored.
+    /// A run arrived, was verified and stored.
     RunStored {
-        /// Who sent it.
+        /// The peer that sent it.
         peer: PeerKey,
         /// The request it answers.
         request: RequestId,
-        /// The run that came: an origin may answer with another than was asked.
+        /// The run that arrived: an origin may answer with another run than the one requested.
         run: RunIndex,
     },
-    /// A request brought nothing.
+    /// A request failed.
     RunFailed {
-        /// Who was asked.
+        /// The peer that was asked.
         peer: PeerKey,
         /// The request.
         request: RequestId,
         /// Why.
         cause: RunFailure,
     },
-    /// Runs of ours are no longer good: rotten on disk, or lost by a failed sync.
+    /// Runs of ours are no longer good: they rotted on disk, or a failed sync lost them.
     RunsLost(Vec<RunIndex>),
-    /// Runs that are not to be had any more, because the owner of their file changed it on purpose: they are given to
-    /// nobody, and not fetched (again). The download is complete without them.
+    /// Runs that can no longer be had, because the owner of their file changed it on purpose. They
+    /// are not served and not fetched (again). The download is complete without them.
     RunsWithdrawn(Vec<RunIndex>),
     /// The disk is full (`true`), or has room again.
     DiskFull(bool),
@@ -163,51 +168,51 @@ pub enum Event {
 /// What [`Event::Join`] asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Join {
-    /// Manifest and data, when known; a magnet link alone has none yet.
+    /// Manifest and data. `None`: not known yet, as with a magnet link alone.
     pub material: Option<Material>,
     /// Peers to begin with.
     pub candidates: Vec<Candidate>,
     /// Directories to ask.
     pub directories: Vec<PeerKey>,
-    /// Others may be found whom nobody names: on the local network, or over HTTP. Where not, and there is nobody to ask, the
-    /// download ends at once.
+    /// Whether peers may be found that nobody names: on the local network, or over HTTP. If not,
+    /// and if there is nobody to ask, the download ends at once.
     pub may_be_found: bool,
-    /// Whether neighbours may tell us of others, and we them.
+    /// Whether we and our neighbours may tell each other of peers.
     pub exchange_peers: bool,
     /// Give up after this long without a source and without bytes.
     pub patience: Duration,
-    /// How long to go on giving once all is here.
+    /// How long to keep serving once all wanted runs are here.
     pub goal: Goal,
 }
 
-/// A content's arithmetic and what we have of it.
+/// The layout of a content, and what we have of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Material {
-    /// Its arithmetic, shared.
+    /// The layout, shared.
     pub layout: Arc<Layout>,
     /// Runs we hold.
     pub have: RunSet,
-    /// Runs we want; none = all.
+    /// Runs we want. `None`: all.
     pub wanted: Option<RunSet>,
 }
 
-/// How long to go on giving.
+/// How long to keep serving.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Goal {
-    /// Until this many times the wanted bytes were given. 0 = not at all.
+    /// Until this many times the wanted bytes were served. 0: not at all.
     Ratio(f32),
     /// For this long after completion.
     Time(Duration),
-    /// Until told to leave.
+    /// Until we are told to leave.
     Forever,
 }
 
-/// Somebody who may have a content.
+/// A peer that may have a content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
-    /// Who.
+    /// The peer.
     pub peer: PeerKey,
-    /// How near, by its address.
+    /// How near it is, by its address.
     pub near: Near,
     /// Who named it.
     pub via: Via,
@@ -216,67 +221,70 @@ pub struct Candidate {
 /// Where a candidate comes from, most trusted first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Via {
-    /// The user, or the link.
+    /// The user or the link named it.
     Named,
-    /// A directory.
+    /// A directory named it.
     Directory,
-    /// A neighbour.
+    /// A neighbour named it.
     Exchange,
-    /// It said on the local network that it is there; whether it has the content, nobody knows.
+    /// It announced itself on the local network. Whether it has the content is not known.
     Lan,
-    /// It came to us.
+    /// It connected to us.
     Inbound,
 }
 
 /// Why a peer did not give the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ManifestFailure {
-    /// It does not have it, or the stream broke.
+    /// It does not have the manifest, or the stream broke.
     Unavailable,
-    /// What it sent was false, which nobody honest does.
+    /// It sent a false manifest, which no honest peer does.
     False,
-    /// It is the right one, but nobody whose signature is demanded has signed it.
+    /// The manifest is right, but no key whose signature is demanded has signed it.
     Unsigned,
 }
 
 /// What is known of a peer when a link begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Neighbour {
-    /// How near, by the address seen on the connection.
+    /// How near it is, by the address seen on the connection.
     pub near: Near,
-    /// It says it is the operator's own server. Claiming it only lowers use.
+    /// It says that it is the operator's own server. Claiming so only makes us use it less.
     pub origin: bool,
     /// It answers directory questions about this content.
     pub directory: bool,
     /// It can give the manifest.
     pub manifest: bool,
-    /// It is an HTTP origin (BEP 19), which `origin` must say too: asked for whole pieces only, and told nothing.
+    /// It is an HTTP origin (BEP 19); `origin` must be set too. It is asked for whole pieces only,
+    /// and is told nothing.
     pub web_seed: bool,
 }
 
-/// Why a request brought nothing.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RunFailure {
-    /// It said no.
+    /// The peer refused.
     Refused(Refusal),
-    /// What came was not the run: proof that the sender is broken or bad. `bytes` were wasted.
+    /// What came was not the run: proof that the sender is broken or malicious.
     Corrupt {
-        /// Payload thrown away.
+        /// Payload thrown away, in bytes.
         bytes: u32,
     },
-    /// It answers what it was not asked: a request that it was never sent or has answered already, or with another run, not
-    /// being an origin or having been asked for this one and no other. Nothing of it was taken in.
+    /// The peer answered what we did not ask: a request that we never sent or that it has answered
+    /// already. Or it sent another run, although it is no origin or the request was exact. Nothing
+    /// of the answer was taken in.
     Unasked,
     /// Nothing came for too long, or the stream broke.
     Silent,
-    /// It began to come and broke off before its end, or came too slowly. The link ends, if it has not.
+    /// The run began to arrive and broke off before its end, or arrived too slowly. The link ends,
+    /// if it has not ended yet.
     BrokenOff {
-        /// Payload thrown away.
+        /// Payload thrown away, in bytes.
         bytes: u32,
     },
-    /// It came but could not be stored; the disk's state is told by [`Event::DiskFull`].
+    /// The run arrived but could not be stored. [`Event::DiskFull`] tells the state of the disk.
     NotStored {
-        /// Payload thrown away.
+        /// Payload thrown away, in bytes.
         bytes: u32,
     },
 }

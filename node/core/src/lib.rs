@@ -1,7 +1,9 @@
-//! What a nearcast peer decides. It never does anything: no sockets, files, clocks, threads or
-//! randomness of its own. The node and the simulator are two shells around it.
+//! This crate makes the decisions of a nearcast peer and carries out none of them: it has no
+//! sockets, files, clocks, threads or randomness of its own. The node and the simulator are two
+//! shells around it.
 //!
-//! Both run the same loop: one input in, the outputs done, and asleep until the engine wants to be woken.
+//! Both shells run the same loop: hand one input in, carry out the outputs, and sleep until the
+//! engine asks to be woken.
 //!
 //! ```
 //! # use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -59,7 +61,8 @@
 //! assert!(engine.poll_timeout().is_some_and(|(next, _)| next > at));
 //! ```
 //!
-//! Numbers come from strangers, or follow from theirs, almost everywhere here: no sum may overflow, no number be cut off.
+//! Almost every number here comes from an untrusted source, or is computed from such a number. So
+//! no sum may overflow, and no conversion may truncate.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 

@@ -1,6 +1,7 @@
-//! The links of one content: what each neighbour has done, and the groups that it is in.
+//! The links of one content: what each neighbour has done, and the groups that we share with
+//! neighbours.
 //!
-//! Download, upload and swarm all read and write links, so links know none of them.
+//! Download, upload and swarm all read and write links, so this module depends on none of them.
 
 pub(crate) mod availability;
 pub(crate) mod conduct;

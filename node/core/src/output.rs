@@ -8,19 +8,19 @@ use crate::{
     message::{Message, Refusal},
 };
 
-/// Something to do. The shell does it and reports what came of it as [`crate::input::Event`].
+/// Something to do. The shell does it and reports the outcome as [`crate::input::Event`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Output {
-    /// It concerns one content.
+    /// An action of one content.
     Action {
         /// The content.
         content: ContentKey,
         /// What to do.
         action: Action,
     },
-    /// Never again have to do with this peer, in any content.
+    /// Never deal with this peer again, in any content.
     Ban {
-        /// Whom.
+        /// The peer.
         peer: PeerKey,
     },
 }
@@ -28,89 +28,91 @@ pub enum Output {
 /// Something to do for one content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Link to a peer, over a connection that exists or a new one: ends in `Linked` or `DialFailed`.
+    /// Link to a peer, over a connection that exists or a new one: ends in `Linked` or
+    /// `DialFailed`.
     Dial {
-        /// Whom.
+        /// The peer.
         peer: PeerKey,
     },
     /// End a link.
     Unlink {
-        /// Whose.
+        /// The neighbour.
         peer: PeerKey,
-        /// Why; told to the peer.
+        /// Why; the peer is told.
         why: UnlinkReason,
     },
     /// Ask a peer for the manifest: ends in `Manifest` or `ManifestFailed`.
     FetchManifest {
-        /// Whom.
+        /// The peer.
         peer: PeerKey,
     },
-    /// Announce ourselves to a directory and ask it for peers: ends in `Discovered` or `QueryFailed`.
+    /// Announce ourselves to a directory and ask it for peers: ends in `Discovered` or
+    /// `QueryFailed`.
     Ask {
         /// The directory.
         directory: PeerKey,
-        /// The number its answer repeats.
+        /// The number that its answer repeats.
         query: QueryId,
-        /// Peers wanted; 0 = only announce.
+        /// Number of peers wanted. 0: only announce.
         wanted: u16,
     },
-    /// Tell a directory that we leave the swarm, if that costs no new connection. Nothing comes of it.
+    /// Tell a directory that we leave the swarm, if that needs no new connection. No event follows.
     Withdraw {
         /// The directory.
         directory: PeerKey,
     },
-    /// Tell a neighbour something.
+    /// Send a message to a neighbour.
     Send {
-        /// Whom.
+        /// The neighbour.
         peer: PeerKey,
-        /// What.
+        /// The message.
         message: Message,
     },
     /// Ask a neighbour for a run: ends in `RunStored` or `RunFailed`.
     Request {
-        /// Whom.
+        /// The neighbour.
         peer: PeerKey,
-        /// The number its answer repeats.
+        /// The number that its answer repeats.
         request: RequestId,
         /// The run.
         run: RunIndex,
-        /// This run and no other: also an origin may not send another one in its place.
+        /// Only this run: even an origin may not send another run in its place.
         exact: bool,
     },
-    /// A request is no longer needed. What comes all the same is still good.
+    /// A request is no longer needed. A run that arrives all the same is still good.
     Cancel {
-        /// Whom.
+        /// The neighbour.
         peer: PeerKey,
         /// The request.
         request: RequestId,
     },
-    /// Send a run that was asked for, or another in its place: ends in `UploadEnded`.
+    /// Send a requested run, or another run in its place: ends in `UploadEnded`.
     Serve {
-        /// Whom.
+        /// The neighbour.
         peer: PeerKey,
-        /// The number of the asking.
+        /// The shell's number for the request.
         upload: UploadId,
         /// The run to send.
         run: RunIndex,
     },
-    /// Answer a request with no.
+    /// Refuse a request.
     Refuse {
-        /// Whom.
+        /// The neighbour.
         peer: PeerKey,
-        /// The number of the asking.
+        /// The shell's number for the request.
         upload: UploadId,
         /// Why.
         why: Refusal,
     },
     /// Every wanted run is stored.
     Completed,
-    /// The goal of giving is reached: leave.
+    /// The goal of serving is reached: leave.
     GoalReached,
-    /// Patience is at its end.
+    /// Patience has run out.
     GaveUp(GiveUp),
 }
 
-/// Why a link is ended.
+/// Why a link ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UnlinkReason {
     /// No slot is free: come back later.
@@ -119,23 +121,23 @@ pub enum UnlinkReason {
     Useless,
     /// We leave the swarm.
     Leaving,
-    /// It broke the protocol or sent false data.
+    /// The peer broke the protocol or sent false data.
     Banned,
-    /// The manifest has come: link anew, with have-maps.
+    /// The manifest has come: link again, with have-maps.
     Relink,
 }
 
 /// Why a download gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GiveUp {
-    /// Nobody could be reached.
+    /// No peer could be reached.
     Unreachable,
-    /// Somebody was reached, but nobody had it.
+    /// Peers were reached, but none had the content.
     NotFound,
-    /// Somebody has it, but gave nothing.
+    /// A peer has the content, but gave nothing.
     Unserved,
     /// Bytes came, and then no more.
     Silent,
-    /// The manifest came, but not the signature that is demanded.
+    /// The manifest came, but without the signature that is demanded.
     Unsigned,
 }

@@ -1,4 +1,4 @@
-//! Where peers are: addresses, the AS of each, how near that is, and whose word says so.
+//! Where peers are: their addresses, their AS, how near they are, and who says so.
 
 pub mod addresses;
 pub mod asn;

@@ -1,12 +1,12 @@
-//! The core's dice: small, seeded, the same on every machine.
+//! The core's random generator: small, seeded, the same on every machine.
 
 use std::time::Duration;
 
 use rand_core::{Rng as _, SeedableRng as _};
 use rand_pcg::Pcg32;
 
-/// Mixes a number so that every bit of it decides about every bit of the result: the finalizer of SplitMix64 (Steele and
-/// others, 2014). Hashes that everybody must agree on are made with it; not for secrets.
+/// Mixes a number so that every bit of it affects every bit of the result: the finalizer of
+/// SplitMix64 (Steele and others, 2014). For hashes that everybody must agree on; not for secrets.
 pub fn mix(value: u64) -> u64 {
     let value = (value ^ value >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ value >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -18,7 +18,7 @@ pub fn mix(value: u64) -> u64 {
 pub struct Random(Pcg32);
 
 impl Random {
-    /// The same seed gives the same numbers for ever.
+    /// The same seed always gives the same numbers.
     pub fn new(seed: u64) -> Random {
         Random(Pcg32::seed_from_u64(seed))
     }
@@ -26,7 +26,7 @@ impl Random {
     /// A number below `bound`, or 0 when `bound` is 0. Lemire's multiply-shift: the bias, under
     /// bound / 2^32, does not matter for picking peers and runs.
     pub fn below(&mut self, bound: u32) -> u32 {
-        // Half as wide as what it is in, a product cannot wrap.
+        // The factors are half as wide as the product's type, so it cannot wrap.
         (u64::from(self.0.next_u32()).wrapping_mul(bound.into()) >> 32) as u32
     }
 
@@ -35,7 +35,7 @@ impl Random {
         (self.0.next_u32() >> 8) as f32 / (1 << 24) as f32
     }
 
-    /// `duration` made up to `share` longer, at random, so that a crowd spreads out.
+    /// `duration`, made longer at random by up to `share` of it, so that a crowd spreads out.
     pub fn stretch(&mut self, duration: Duration, share: f32) -> Duration {
         let seconds = duration.as_secs_f32() * (1.0 + share * self.unit());
         Duration::try_from_secs_f32(seconds).unwrap_or(Duration::MAX)

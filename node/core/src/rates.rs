@@ -1,9 +1,10 @@
-//! The limits a byte passes: all traffic, its network's, its content's, its peer's.
+//! The limits that each byte passes: those of all traffic, of its network, its content and its
+//! peer.
 //!
 //! Invariant: in any interval of a second or more, what passes a limit is at most 2 % over it. So a
-//! bucket holds no more than 20 ms' worth, and whoever has more to send takes it in portions
-//! ([`Rates::portion`]) of a quarter of that: what is left of a bucket then makes up for being woken
-//! late, and a limit that is wanted in full is used in full.
+//! bucket holds no more than 20 ms' worth. Larger amounts are taken in portions
+//! ([`Rates::portion`]) of a quarter of that: the rest of the bucket then makes up for late
+//! wake-ups, and a limit can be used in full.
 
 pub mod bucket;
 
@@ -16,16 +17,17 @@ use crate::{
     time::Timestamp,
 };
 
-/// A bucket holds what its rate gives in 1/50 s: 2 % of a second,
+/// A bucket holds what its rate gives in 1/50 s: 2 % of a second.
 const BURSTS_PER_SECOND: u64 = 50;
-/// but this much at least, lest slow rates be all headers. Two percent hold from 200 kB/s up.
+/// The least that a bucket holds, in bytes: with less, slow rates would be all headers. The 2 %
+/// hold from 200 kB/s up.
 const BURST_BYTES_MIN: u64 = 4000;
 /// Portions in a burst.
 const PORTIONS_PER_BURST: u64 = 4;
-/// Buckets of one level before the full ones among them are looked for and forgotten.
+/// Number of buckets of one level at which the full ones are first forgotten.
 const BUCKETS_UNSWEPT_MAX: usize = 1024;
 
-/// Bytes per second at each level; none = no limit.
+/// In bytes a second, at each level. `None`: no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// All traffic together.
@@ -38,14 +40,14 @@ pub struct Limits {
     pub each_peer: Option<u64>,
 }
 
-/// Whose bytes they are.
+/// The content, peer and network whose limits some bytes count against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Account {
     /// The content.
     pub content: ContentKey,
-    /// Who sends or receives it.
+    /// The peer that sends or receives the bytes.
     pub peer: PeerKey,
-    /// The network that peer is in; none if that is not known, or of no account.
+    /// The network of that peer. `None`: not known, or not to be limited.
     pub prefix: Option<Prefix>,
 }
 
@@ -67,12 +69,12 @@ pub enum Level {
 pub struct Refused {
     /// The first level that refused, in the order of [`Level`].
     pub level: Level,
-    /// When that level is worth asking again; a later one may refuse then.
+    /// How long until that level is worth asking again. A later level may refuse then.
     pub wait: std::time::Duration,
 }
 
-/// A bucket for everything and one for each network, content and peer that sent lately. A level
-/// without a limit costs nothing.
+/// One bucket for all traffic, and one for each network, content and peer with recent traffic. A
+/// level without a limit costs nothing.
 #[derive(Clone, Debug)]
 pub struct Rates {
     all: Bucket,
@@ -82,7 +84,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Limits from the start of time; a first burst may pass at once.
+    /// Sets limits from time zero on. A first burst may pass at once.
     pub fn new(limits: Limits) -> Rates {
         Rates {
             all: new_bucket(limits.all),
@@ -92,7 +94,7 @@ impl Rates {
         }
     }
 
-    /// Other limits from now on.
+    /// Replaces the limits from now on.
     pub fn set(&mut self, now: Timestamp, limits: Limits) {
         self.all.set(now, limits.all, burst(limits.all));
         self.prefixes.set(now, limits.each_prefix);
@@ -110,8 +112,8 @@ impl Rates {
         }
     }
 
-    /// Bytes to take at once at most, so that the limits hold over a second: 5 ms' worth of the
-    /// narrowest. Everything if nothing is limited.
+    /// The most bytes to take at once, so that the limits hold over a second: 5 ms' worth of the
+    /// narrowest limit. `u64::MAX`: nothing is limited.
     pub fn portion(&self) -> u64 {
         let Limits { all, each_prefix, each_content, each_peer } = self.limits();
         let narrowest = [all, each_prefix, each_content, each_peer].into_iter().flatten().min();
@@ -142,7 +144,7 @@ impl Rates {
         Ok(())
     }
 
-    /// Buckets kept, all levels together.
+    /// Number of buckets kept, all levels together.
     pub fn buckets(&self) -> usize {
         [1, self.prefixes.buckets.len(), self.contents.buckets.len(), self.peers.buckets.len()]
             .into_iter()
@@ -150,12 +152,12 @@ impl Rates {
     }
 }
 
-/// The buckets of one level, made when they are first needed.
+/// The buckets of one level, each made when it is first needed.
 #[derive(Clone, Debug)]
 struct Each<K> {
     rate: Option<u64>,
     buckets: BTreeMap<K, Bucket>,
-    /// How many there may be until the full ones are forgotten.
+    /// Number of buckets at which the full ones are forgotten.
     sweep_at: usize,
 }
 

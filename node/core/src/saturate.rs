@@ -1,33 +1,34 @@
-//! Numbers in types that may be too small for them: the largest there is stands for all that do not fit.
+//! Conversions to types that may be too small: a number that does not fit becomes the largest of
+//! its type.
 //!
-//! For counts and lengths of our own, where a wrong number would be worse than a limit. What somebody else says is
-//! [`crate::untrusted`].
+//! For counts and lengths of our own, where a wrong number would be worse than a limit. For numbers
+//! of other parties see [`crate::untrusted`].
 
-/// In as many bits as an address of memory has.
+/// As `usize`; [`usize::MAX`] if it does not fit.
 #[inline]
 pub fn to_usize(number: impl TryInto<usize>) -> usize {
     number.try_into().unwrap_or(usize::MAX)
 }
 
-/// In 32 bits.
+/// As `u32`; [`u32::MAX`] if it does not fit.
 #[inline]
 pub fn to_u32(number: impl TryInto<u32>) -> u32 {
     number.try_into().unwrap_or(u32::MAX)
 }
 
-/// In 16 bits.
+/// As `u16`; [`u16::MAX`] if it does not fit.
 #[inline]
 pub fn to_u16(number: impl TryInto<u16>) -> u16 {
     number.try_into().unwrap_or(u16::MAX)
 }
 
-/// In 8 bits.
+/// As `u8`; [`u8::MAX`] if it does not fit.
 #[inline]
 pub fn to_u8(number: impl TryInto<u8>) -> u8 {
     number.try_into().unwrap_or(u8::MAX)
 }
 
-/// What a number has before the point; of less than nothing, nothing.
+/// The integer part of a number; 0 if it is negative or NaN.
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "a cast from a float takes the nearest number there is")]
 pub fn whole(number: f32) -> usize {

@@ -1,13 +1,13 @@
-//! What was moved, and from how near: every payload byte is counted once, by where it came from.
+//! Bytes moved, and from how near: every payload byte is counted once, by its source.
 
 use std::ops::AddAssign;
 
 use crate::place::tier::Tier;
 
-/// Who gave some bytes.
+/// The source of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Giver {
-    /// An ordinary peer, this near.
+    /// An ordinary peer of this tier.
     Peer(Tier),
     /// The operator's own server, whatever its tier.
     Origin,
@@ -24,8 +24,8 @@ pub struct Traffic {
     pub origin: u64,
     /// From HTTP origins.
     pub web_seed: u64,
-    /// Of all these, what crossed the border of our own AS, as far as both ends' ASes are known. Nothing while our
-    /// own is not: see [`crate::engine::Engine::locality`].
+    /// Bytes among all these that crossed the border of our own AS, as far as the ASes of both ends
+    /// are known. 0 while our own AS is unknown: see [`crate::engine::Engine::locality`].
     pub imported: u64,
 }
 
@@ -45,12 +45,12 @@ impl Traffic {
         self.by_tier.iter().sum()
     }
 
-    /// Bytes from everybody.
+    /// Bytes from all sources.
     pub fn total(&self) -> u64 {
         self.from_peers().saturating_add(self.origin).saturating_add(self.web_seed)
     }
 
-    /// Counts `bytes` from somebody.
+    /// Counts `bytes` from a source.
     pub fn add(&mut self, giver: Giver, bytes: u64) {
         let counter = match giver {
             Giver::Peer(tier) => &mut self.by_tier[tier as usize],

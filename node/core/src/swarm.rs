@@ -1,9 +1,9 @@
-//! Our part in the swarm of one content: who our neighbours are, what we have, and how the parts
+//! Our part in the swarm of one content: our neighbours, the runs we have, and how the parts
 //! (discovery, download, upload) hear of what happens.
 //!
-//! Invariants: `download` exists exactly while something wanted is missing, `pursuit` also while the
-//! manifest is; every neighbour in `links` has a have-map in the view, except while the manifest is missing; who holds what is
-//! counted for ordinary neighbours only.
+//! Invariants: `download` exists exactly while something wanted is missing; `pursuit` exists also
+//! while the manifest is missing; every neighbour in `links` has a have-map in the view, except
+//! while the manifest is missing; holders of runs are counted among ordinary neighbours only.
 
 pub(crate) mod candidate;
 mod check;
@@ -47,18 +47,19 @@ pub struct Swarm {
     download: Option<Box<Download>>,
     upload: Upload,
     timers: Timers,
-    /// Runs neighbours have not been told of.
+    /// Runs that we have not told the neighbours of.
     fresh: Vec<RunIndex>,
-    /// None until something comes.
+    /// `None`: nothing came yet.
     traffic: Option<Box<Traffic>>,
     wasted: u64,
     goal: Goal,
     exchange_peers: bool,
-    /// The number of the next download's first request: no answer to an earlier one is taken for its own.
+    /// The number of the next download's first request, so that no answer to an earlier request is
+    /// taken for an answer to one of its own.
     next_request: u32,
 }
 
-/// What somebody has received who received nothing.
+/// Traffic of a swarm that has received nothing.
 static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web_seed: 0, imported: 0 };
 
 /// A content whose manifest is known.
@@ -66,14 +67,14 @@ static NO_TRAFFIC: Traffic = Traffic { by_tier: [0; Tier::COUNT], origin: 0, web
 struct Content {
     layout: Arc<Layout>,
     have: RunSet,
-    /// Boxed because it is rare. None = all.
+    /// Boxed because it is rare. `None`: all runs.
     wanted: Option<Box<RunSet>>,
 }
 
-/// How a download stands, for people to read.
+/// The state of a download, for people to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The manifest is being asked for.
+    /// The manifest is being requested.
     FetchingManifest,
     /// Runs are on their way.
     Moving,
@@ -81,20 +82,20 @@ pub enum Standing {
     Complete,
     /// Nothing moves, because the disk is full.
     DiskFull,
-    /// Nothing moves: there is nobody, and nobody to try.
+    /// Nothing moves: there is no neighbour, and no peer or directory to try.
     Alone,
     /// Nothing moves: peers are being looked for or dialled.
     Searching,
-    /// Nothing moves: those who have what we lack serve others at the moment.
+    /// Nothing moves: the neighbours that have what we lack are choking us.
     Queued,
-    /// Nothing moves: somebody who has what we lack will be asked, or will answer.
+    /// Nothing moves: a neighbour that has what we lack will be asked, or will answer.
     Waiting,
     /// Nothing moves: no neighbour has what we lack.
     NobodyHasIt,
 }
 
 impl Swarm {
-    /// No part yet: [`Event::Join`] comes first.
+    /// No part in the swarm yet: [`Event::Join`] comes first.
     pub(crate) fn new() -> Swarm {
         Swarm {
             content: None,
@@ -129,7 +130,7 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    /// Something happened to this content.
+    /// Handles an event of this content.
     pub(crate) fn handle(&mut self, ctx: &mut Context<'_>, event: Event) {
         match event {
             Event::Join(join) => self.handle_join(ctx, join),
@@ -164,21 +165,21 @@ impl Swarm {
         }
     }
 
-    /// Somebody seems to have what we want.
+    /// Notes a sign that a peer has what we want.
     fn note_sign(&mut self, now: Timestamp) {
         if let Some(pursuit) = &mut self.pursuit {
             pursuit.on_sign(now);
         }
     }
 
-    /// Something happened that no neighbour can make up.
+    /// Notes progress, which no neighbour can fake.
     fn note_progress(&mut self, now: Timestamp) {
         if let Some(pursuit) = &mut self.pursuit {
             pursuit.on_progress(now);
         }
     }
 
-    /// The manifest is known: download what is missing, give what is there.
+    /// The manifest is known: downloads what is missing, and gives what is there.
     fn begin(&mut self, ctx: &mut Context<'_>, material: Material) {
         let download = Download::new(ctx, &material, self.next_request);
         let complete = download.is_complete();
@@ -198,7 +199,7 @@ impl Swarm {
         if self.content.is_some() {
             return;
         }
-        // Links made before know no have-maps: they begin anew, over the same connections.
+        // Earlier links have no have-maps: they begin anew, over the same connections.
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Relink });
             if let Some(link) = self.remove_link(ctx, peer) {
@@ -216,10 +217,11 @@ impl Swarm {
             return;
         }
         match why {
-            // Somebody else is asked when the ban is carried out.
+            // Another neighbour is asked when the ban is carried out.
             ManifestFailure::False => return ctx.ban(peer),
             ManifestFailure::Unavailable => self.part_without_manifest(ctx, peer),
-            // It has done nothing wrong, and may have the runs; only for this it is not asked again.
+            // The peer has done nothing wrong, and may have the runs: we only do not ask it for the
+            // manifest again.
             ManifestFailure::Unsigned => {
                 if let Some(pursuit) = &mut self.pursuit {
                     pursuit.on_unsigned(ctx.now);
@@ -234,7 +236,7 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    /// Ends the link to somebody who does not give the manifest.
+    /// Ends the link to a peer that does not give the manifest.
     fn part_without_manifest(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         ctx.put(Action::Unlink { peer, why: UnlinkReason::Useless });
         if let Some(link) = self.remove_link(ctx, peer) {
@@ -243,7 +245,7 @@ impl Swarm {
         }
     }
 
-    /// Asks for the manifest: one neighbour, and more of them the longer it takes.
+    /// Asks one neighbour for the manifest, and more of them the longer it takes.
     fn ask_manifest(&mut self, ctx: &mut Context<'_>) {
         if self.content.is_some() {
             return;
@@ -258,7 +260,7 @@ impl Swarm {
         }
     }
 
-    /// Tells everybody that we are gone.
+    /// Tells every neighbour, and every directory that knows of us, that we are gone.
     fn leave(&mut self, ctx: &mut Context<'_>) {
         for peer in self.links.keys() {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Leaving });
@@ -373,7 +375,7 @@ impl Swarm {
         self.upload.demand(config)
     }
 
-    /// How many upload slots this content may use from now on.
+    /// Sets how many upload slots this content may use from now on.
     pub(crate) fn set_quota(&mut self, now: Timestamp, quota: u16, config: &Config) {
         if self.upload.set_quota(quota, config) {
             self.timers.hasten(Wake::Choke, now);
@@ -389,12 +391,12 @@ impl Swarm {
         self.content.is_some() && self.download.is_none()
     }
 
-    /// What we hold; none while the manifest is missing.
+    /// The runs we hold. `None`: the manifest is missing.
     pub fn have(&self) -> Option<&RunSet> {
         self.content.as_ref().map(|held| &held.have)
     }
 
-    /// Payload received, by source, duplicates included.
+    /// Payload received, in bytes, by source; duplicates included.
     pub fn traffic(&self) -> &Traffic {
         self.traffic.as_deref().unwrap_or(&NO_TRAFFIC)
     }
@@ -409,22 +411,22 @@ impl Swarm {
         self.wasted
     }
 
-    /// Whether this peer is asked as a directory.
+    /// Whether we ask this peer as a directory.
     pub fn asks(&self, peer: PeerKey) -> bool {
         self.discovery.asks(peer)
     }
 
-    /// What a neighbour gives, in bytes a second; nothing while it gives nothing.
+    /// What a neighbour gives, in bytes a second. 0: it gives nothing, or is no neighbour.
     pub fn rate_of(&self, peer: PeerKey) -> f32 {
         self.links.get(peer).map_or(0.0, |link| link.rate)
     }
 
-    /// Neighbours.
+    /// Number of neighbours.
     pub fn neighbours(&self) -> usize {
         self.links.len()
     }
 
-    /// How it stands.
+    /// The state of the download.
     pub fn standing(&self) -> Standing {
         let Some(download) = &self.download else {
             return if self.content.is_some() { Standing::Complete } else { Standing::FetchingManifest };
@@ -446,7 +448,7 @@ impl Swarm {
         }
     }
 
-    /// Heap held for this content beyond the layout it shares and its own have-map, in bytes.
+    /// Heap held for this content, in bytes, not counting the shared layout and our own have-map.
     pub fn heap_bytes(&self) -> usize {
         let parts = [
             size_of::<Swarm>(),

@@ -1,8 +1,8 @@
-//! How many there are of each kind.
+//! Counts by kind.
 
 use std::collections::BTreeMap;
 
-/// Counts by kind; a kind that was never counted has none.
+/// Counts by kind. The count of a kind that was never added is 0.
 #[derive(Clone, Debug)]
 pub(crate) struct Tally<K>(BTreeMap<K, usize>);
 
@@ -18,12 +18,12 @@ impl<K: Ord + Copy> Tally<K> {
         self.0.entry(kind).and_modify(|count| *count = count.saturating_sub(1));
     }
 
-    /// How many there are of it.
+    /// The count of `kind`.
     pub(crate) fn of(&self, kind: K) -> usize {
         self.0.get(&kind).copied().unwrap_or(0)
     }
 
-    /// Every kind that was counted, in its order.
+    /// Every kind that was counted, ascending, with its count.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (K, usize)> + '_ {
         self.0.iter().map(|(kind, count)| (*kind, *count))
     }

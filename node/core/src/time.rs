@@ -1,4 +1,4 @@
-//! The core's clock: a number handed in, never read.
+//! The core's clock: a number that the shell hands in. The core never reads a clock.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +36,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Time passed since `earlier`; zero if `earlier` is in fact later.
+    /// Time passed since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }

@@ -6,21 +6,21 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Wake {
-    /// Rates, slow requests and interest are looked at: every tick while downloading.
+    /// Rates, slow requests and interest are checked: every tick while downloading.
     Tick,
-    /// New runs have gathered long enough: neighbours are told.
+    /// New runs have gathered long enough: neighbours are told of them.
     Have,
-    /// It is time to decide anew whom to serve.
+    /// It is time to decide again whom to serve.
     Choke,
-    /// Somebody who waits may have the slot of somebody who makes no use of it.
+    /// A waiting peer may get the slot of a peer that makes no use of it.
     Trial,
-    /// Neighbours are due to hear of each other.
+    /// It is time to tell neighbours of each other.
     Exchange,
     /// A candidate may be tried, or a directory asked.
     Discovery,
-    /// Patience ends.
+    /// Patience runs out.
     Patience,
-    /// The time of giving ends.
+    /// The time of serving ends.
     Goal,
 }
 
@@ -38,7 +38,8 @@ const ALL: [Wake; COUNT] = [
 
 /// The pending wake-ups of one content.
 ///
-/// Invariant: the box is there exactly while something is pending, so that who sleeps for good pays nothing.
+/// Invariant: the box exists exactly while a wake-up is pending, so that an idle content pays
+/// nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Timers(Option<Box<[Timestamp; COUNT]>>);
 
@@ -55,7 +56,7 @@ impl Timers {
         pending[wake as usize] = at;
     }
 
-    /// Sets it, unless it is set to something sooner.
+    /// Sets a wake-up, unless it is set to an earlier moment.
     pub(crate) fn hasten(&mut self, wake: Wake, at: Timestamp) {
         self.set(wake, at.min(self.at(wake)));
     }
@@ -68,14 +69,14 @@ impl Timers {
         }
     }
 
-    /// Takes one that is due; it is stopped.
+    /// Returns a wake-up that is due, and stops it.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<Wake> {
         let due = ALL.into_iter().find(|&wake| self.at(wake) <= now)?;
         self.stop(due);
         Some(due)
     }
 
-    /// The next one, and why.
+    /// The moment of the next wake-up, and its reason.
     pub(crate) fn soonest(&self) -> Option<(Timestamp, Wake)> {
         let pending = ALL.into_iter().map(|wake| (self.at(wake), wake));
         pending.filter(|&(at, _)| at != Timestamp::NEVER).min_by_key(|&(at, _)| at)

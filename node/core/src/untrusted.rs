@@ -1,19 +1,19 @@
-//! Numbers that somebody else chose: counts, pauses, lengths, ports.
+//! Numbers that another party chose: counts, pauses, lengths, ports.
 //!
-//! Any value may come, `u32::MAX` and `u64::MAX` among them, so nothing is computed with such a number before it has a
-//! bound. That is why this type has no arithmetic, no `Deref` and no way to the bare number: whoever wants to use one has
-//! to say how large it may be.
+//! Any value may come, even `u32::MAX` and `u64::MAX`, so nothing is computed with such a number
+//! before it has a bound. That is why this type has no arithmetic, no `Deref` and no way to the
+//! bare number: code that wants to use one has to say how large it may be.
 
 use serde::{Deserialize, Serialize};
 
 use std::{fmt, ops::RangeInclusive};
 
-/// A number from outside. It becomes an ordinary one by a bound, and in no other way.
+/// A number from outside. Only a bound turns it into an ordinary number.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Untrusted<T>(T);
 
 impl<T: Copy + Ord> Untrusted<T> {
-    /// Marks a number that somebody else chose.
+    /// Marks a number that another party chose.
     pub const fn new(number: T) -> Untrusted<T> {
         Untrusted(number)
     }
@@ -33,7 +33,7 @@ impl<T: Copy + Ord> Untrusted<T> {
         range.contains(&self.0).then_some(self.0)
     }
 
-    /// What the door makes of the number, if it lets it in: a look-up that knows what there is.
+    /// Passes the number to `door`, a look-up that knows what there is, and returns its answer.
     pub fn admit<U>(self, door: impl FnOnce(T) -> Option<U>) -> Option<U> {
         door(self.0)
     }
@@ -45,14 +45,14 @@ impl<T: Copy + Ord> Untrusted<T> {
 }
 
 impl<T: Copy + Ord + Default> Untrusted<T> {
-    /// The number, unless it is zero, which on the wire means that nothing was said.
+    /// The number. `None`: it is zero, which on the wire means that nothing was said.
     pub fn said(self) -> Option<Untrusted<T>> {
         (self.0 != T::default()).then_some(self)
     }
 }
 
 impl Untrusted<u32> {
-    /// Its bytes as they are sent: to pass a number on is not to use it.
+    /// Its bytes as they are sent: passing a number on is not using it.
     pub const fn to_be_bytes(self) -> [u8; 4] {
         self.0.to_be_bytes()
     }
@@ -64,8 +64,7 @@ impl<T> From<T> for Untrusted<T> {
     }
 }
 
-/// In logs and traces it looks like a claim.
-/// To show it harms nobody.
+/// Shows the bare number, which harms nobody. `Debug`, in logs and traces, marks it as a claim.
 impl<T: fmt::Display> fmt::Display for Untrusted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

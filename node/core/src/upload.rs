@@ -1,7 +1,7 @@
-//! Giving one content: who is served, and with what.
+//! Giving one content: which neighbours are served, and with what.
 //!
-//! Invariant: at most `upload_slots` neighbours are unchoked; a choked neighbour's new requests are
-//! refused, those accepted before are still sent.
+//! Invariant: at most `upload_slots` neighbours are unchoked. New requests of a choked neighbour
+//! are refused; requests accepted before are still served.
 
 mod choker;
 pub(crate) mod slots;
@@ -26,12 +26,12 @@ use crate::{
     view::View,
 };
 
-/// This many windows pass in a minute.
+/// Windows in a minute.
 const WINDOWS_A_MINUTE: u16 = 15;
-/// The bit of `window` that says that somebody gave way in it.
+/// The bit of `window` that says that a neighbour gave way in that window.
 const WAY_GIVEN: u16 = 1 << 15;
 
-/// Slots; as many as there are, until they are dealt out.
+/// A number of slots. It limits nothing until quotas are dealt out.
 #[derive(Clone, Copy, Debug)]
 struct Quota(u16);
 
@@ -41,26 +41,27 @@ impl Default for Quota {
     }
 }
 
-/// What was given, and to whom it goes now.
+/// What we gave of one content, and which neighbours get it now.
 #[derive(Debug, Default)]
 pub(crate) struct Upload {
-    /// Neighbours unchoked.
+    /// Number of unchoked neighbours.
     pub(crate) unchoked: u16,
-    /// Neighbours that want something.
+    /// Number of neighbours that want something.
     interested: u16,
-    /// Slots given and not made use of yet.
+    /// Slots that were given and not used yet.
     trials: Trials,
     /// Slots this content may use while all contents together want more than there are.
     quota: Quota,
     /// The window in which neighbours last grew idler, and whether one gave way in it.
     window: u16,
-    /// Payload sent.
+    /// In bytes: payload sent.
     pub(crate) bytes: u64,
-    /// Origins only: what was sent when, and what neighbours hold.
+    /// Origins only: when each run was sent, and how many neighbours hold it.
     steering: Option<Box<(Steering, Availability)>>,
 }
 
-/// The group that a neighbour of an origin is in: its local network, else its AS, else its /16 (IPv6: /32).
+/// The group that a neighbour of an origin is in: its local network, else its AS, else its /16
+/// (IPv6: /32).
 fn group_of(maps: &dyn View, link: &Link, ours: Locality) -> u64 {
     let near = maps.location(link.peer).near.unwrap_or(link.candidate(ours).near);
     match (near.tier(), near.asn) {
@@ -70,12 +71,12 @@ fn group_of(maps: &dyn View, link: &Link, ours: Locality) -> u64 {
     }
 }
 
-/// Whether a neighbour that gives nothing holds a slot.
+/// Whether the neighbour holds a slot and gives nothing.
 fn is_unused(link: &Link) -> bool {
     !link.is_choked() && link.given == 0
 }
 
-/// Whether such a one has taken nothing in this round, and waits for nothing.
+/// Whether such a neighbour has taken nothing in this round, and waits for nothing.
 fn took_nothing(link: &Link) -> bool {
     is_unused(link) && link.sent == 0 && link.uploads == 0
 }
@@ -84,8 +85,8 @@ fn interested(links: &Links) -> impl Iterator<Item = PeerKey> + '_ {
     links.iter().filter(|link| link.is_interested()).map(|link| link.peer)
 }
 
-/// An origin decides anew whom it trusts to pass on what it gets. What the others hold is as good as not there. Tells who
-/// they are, sorted.
+/// Decides anew which neighbours an origin trusts to pass on what they get. What the others hold is
+/// as good as not there. Returns the neighbours to serve last, sorted.
 fn book_judged(
     ctx: &Context<'_>,
     (steering, availability): &mut (Steering, Availability),
@@ -116,13 +117,15 @@ impl Upload {
         self.interested.min(config.upload_slots)
     }
 
-    /// Sets how many slots this content may use. Whether that calls for a round: somebody is to be choked, or may be served.
+    /// Sets how many slots this content may use. Returns whether that calls for a round: a
+    /// neighbour must be choked, or may be served.
     pub(crate) fn set_quota(&mut self, quota: u16, config: &Config) -> bool {
         self.quota = Quota(quota);
         self.unchoked != quota.min(self.demand(config))
     }
 
-    /// Lets neighbours grow idler, if the time for that has come. Whether a minute has passed since the last such minute.
+    /// Makes neighbours one step more idle, once in each window. Returns whether a minute has
+    /// passed as well.
     pub(crate) fn pass_window(&mut self, now: Timestamp, links: &mut Links) -> bool {
         let window = dealings::window(now);
         if self.window & !WAY_GIVEN == window & !WAY_GIVEN {
@@ -133,7 +136,7 @@ impl Upload {
         window.is_multiple_of(WINDOWS_A_MINUTE)
     }
 
-    /// Whether somebody may be given up for somebody new: once in a window.
+    /// Whether a neighbour may be dropped for a new one: once in a window.
     pub(crate) fn may_give_way(&self) -> bool {
         self.window & WAY_GIVEN == 0
     }
@@ -142,7 +145,7 @@ impl Upload {
         self.window |= WAY_GIVEN;
     }
 
-    /// An origin keeps book from its first neighbour on.
+    /// A neighbour is new. An origin keeps its book from the first neighbour on.
     pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, runs: u32, theirs: Option<Held<'_>>) {
         if !ctx.config.origin {
             return;
@@ -154,21 +157,21 @@ impl Upload {
         }
     }
 
-    /// A neighbour holds more.
+    /// A neighbour holds more runs.
     pub(crate) fn on_have(&mut self, peer: PeerKey, runs: &[RunIndex]) {
         if let Some(steering) = self.steering.as_mut().filter(|book| book.0.is_trusted(peer)) {
             runs.iter().for_each(|&run| steering.1.add(run));
         }
     }
 
-    /// A neighbour holds less.
+    /// A neighbour lost runs.
     pub(crate) fn on_lost(&mut self, peer: PeerKey, runs: &[RunIndex]) {
         if let Some(steering) = self.steering.as_mut().filter(|book| book.0.is_trusted(peer)) {
             runs.iter().for_each(|&run| steering.1.subtract(run));
         }
     }
 
-    /// A neighbour is gone; with the last one the book is closed.
+    /// A neighbour is gone. With the last neighbour the origin's book is closed.
     pub(crate) fn on_unlinked(&mut self, link: &Link, theirs: Option<Held<'_>>, last: bool) {
         self.unchoked = self.unchoked.saturating_sub((!link.is_choked()).into());
         self.interested = self.interested.saturating_sub(link.is_interested().into());
@@ -204,7 +207,7 @@ impl Upload {
                 }
                 self.pass_unused(ctx, links, seeding);
                 if !seeding && links.get(peer).is_some_and(Link::is_choked) {
-                    // A round comes soon enough.
+                    // The next round comes soon enough.
                     self.trials.end(peer);
                 }
             }
@@ -214,9 +217,9 @@ impl Upload {
         }
     }
 
-    /// Passes slots that nobody makes use of on to those who wait.
+    /// Passes slots that nobody uses on to the neighbours that wait.
     pub(crate) fn pass_unused(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
-        // What was asked for before the slot was given is a use of it, too.
+        // A request made before the slot was given is a use of the slot, too.
         let at_work = |&peer: &PeerKey| !links.get(peer).is_some_and(took_nothing);
         let at_work: Vec<PeerKey> = self.trials.failed(ctx.now).filter(at_work).collect();
         at_work.into_iter().for_each(|peer| self.trials.end(peer));
@@ -234,21 +237,23 @@ impl Upload {
         }
     }
 
-    /// When unused slots are to be passed on next; never while nobody waits for one.
+    /// When unused slots are to be passed on next. [`Timestamp::NEVER`]: no neighbour waits for
+    /// one, or no slot is unused.
     pub(crate) fn unused_due(&self) -> Timestamp {
         self.trials.due()
     }
 
-    /// Somebody who holds a slot, does nothing with it, and gives nothing either: who has held slots before and never did,
-    /// or, while we only give, who had a moment to ask for something. A leecher's neighbours may be busy with others.
+    /// A neighbour that holds a slot, does nothing with it, and gives nothing either. It held slots
+    /// before and never used them or, while we only give, it had a moment to ask for something. A
+    /// leecher's neighbours may be busy with others.
     pub(crate) fn unused(&self, now: Timestamp, links: &Links, seeding: bool) -> Option<PeerKey> {
         let mut failed = self.trials.failed(now).filter(|&peer| links.get(peer).is_some_and(took_nothing));
         let stuck = || links.iter().find(|link| is_unused(link) && link.is_stuck()).map(|link| link.peer);
         if seeding { failed.next().or_else(stuck) } else { stuck() }
     }
 
-    /// Of those who came to a seed, whose place in a full table somebody else may have: who makes nothing of slots, whether it
-    /// still holds one or not.
+    /// A neighbour of a seed whose place in a full table another peer may have. It came to us, and
+    /// does not use slots, whether it still holds one or not.
     pub(crate) fn useless(&self, ctx: &Context<'_>, links: &Links) -> Option<PeerKey> {
         let came = |link: &&Link| !link.is_chosen();
         let is_known_for_it = |link: &Link| ctx.strikes.is_idle(ctx.now, ctx.maps, link.peer);
@@ -278,8 +283,9 @@ impl Upload {
         }
     }
 
-    /// Gives slots that fell free to who waits for one. Who holds one keeps it until the next round: else whoever comes and
-    /// goes would have everybody's turn end again and again.
+    /// Gives free slots to neighbours that wait for one. A neighbour that holds a slot keeps it
+    /// until the next round: else a peer that comes and goes would end the turns of all others
+    /// again and again.
     pub(crate) fn fill(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
         let free = self.slots(ctx).saturating_sub(self.unchoked.into());
         if free == 0 {
@@ -292,7 +298,7 @@ impl Upload {
         }
     }
 
-    /// Decides anew whom to serve.
+    /// Decides anew which neighbours to serve.
     pub(crate) fn round(&mut self, ctx: &mut Context<'_>, links: &mut Links, seeding: bool) {
         let slots = self.slots(ctx);
         let before: Vec<(PeerKey, bool)> = links.iter().map(|link| (link.peer, link.is_choked())).collect();
@@ -315,7 +321,7 @@ impl Upload {
         }
     }
 
-    /// A neighbour asks for a run, and says whether another will not do.
+    /// A neighbour asks for a run. The flag in `wanted`: no other run will do.
     pub(crate) fn on_wanted(
         &mut self,
         ctx: &mut Context<'_>,
@@ -361,7 +367,8 @@ impl Upload {
             return Ok(run);
         };
         let (steering, availability) = &mut **steering;
-        // Who had a slot and asked for nothing makes no crowd: it has nothing to pass on, and will have nothing.
+        // A neighbour that had a slot and asked for nothing makes no crowd: it has nothing to pass
+        // on, and will have nothing.
         let is_at_work = |link: &&Link| {
             let has_slot = link.is_interested() && !link.is_choked() && link.is_in_use();
             link.peer != peer && has_slot && !self.trials.has_failed(ctx.now, link.peer)
@@ -396,10 +403,10 @@ impl Upload {
         }
     }
 
-    /// Asserts that everything counted equals a recount.
+    /// Asserts that all counts equal a recount.
     ///
     /// # Panics
-    /// If a count is another one.
+    /// If a count differs.
     pub(crate) fn check<'a>(&self, links: &Links, held: &impl Fn(PeerKey) -> Option<Held<'a>>) {
         let unchoked = links.iter().filter(|link| !link.is_choked()).count();
         assert_eq!(usize::from(self.unchoked), unchoked, "neighbours unchoked");

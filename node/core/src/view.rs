@@ -10,42 +10,42 @@ use crate::{
     saturate::low_half,
 };
 
-/// What the engine looks up in its shell, so that nobody keeps a second copy.
+/// What the engine looks up in its shell, so that there is no second copy.
 ///
-/// The shell keeps it current: [`View::held`] includes what a `Have` says before the engine hears of
-/// it, and nothing that the peer has not told.
+/// The shell keeps it current: [`View::held`] includes what a `Have` says before the engine hears
+/// of it, and nothing that the peer has not told us.
 pub trait View {
     /// What `peer` holds of `content`. `None`: no link is up.
     fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>>;
 
-    /// Where `peer` is, by its address and the atlas there is now.
+    /// Where `peer` is, by its address and the current atlas.
     fn location(&self, peer: PeerKey) -> Location;
 
-    /// Whether a connection leads to `peer`: a link to it costs nothing but a stream.
+    /// Whether there is a connection to `peer`: a link to it costs nothing but a stream.
     fn is_connected(&self, peer: PeerKey) -> bool;
 
-    /// Whether `peer` is an HTTP server. What it gave counts as such, also when its last bytes are
+    /// Whether `peer` is an HTTP server. Its bytes count as such, even if the last of them are
     /// stored after its link has ended.
     fn is_web_seed(&self, peer: PeerKey) -> bool;
 }
 
-/// Where a peer is, and with whom it shares that place.
+/// Where a peer is, and how to recognise other peers in the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
-    /// How near it is, and its AS. `None`: as its candidate or its link said.
+    /// How near it is, and its AS. `None`: what its candidate or its link said holds.
     pub near: Option<Near>,
-    /// The network it is in, as caps are kept for it.
+    /// The network it is in, as limits are kept for it.
     pub network: Network,
     /// A number for its address, the same for all peers there. `None`: the address is not known, or
-    /// nobody shares it.
+    /// no other peer shares it.
     pub host: Option<u64>,
-    /// A number that is the same for everybody who sees the peer, made of its name.
+    /// A number made from its name, the same for everybody who sees the peer.
     pub tag: u32,
 }
 
 impl Location {
-    /// The location of a peer of which only the key is known. Its tag suits shells whose peers have
-    /// the same key everywhere.
+    /// The location of a peer of which only the key is known. Its tag is made from the key, which
+    /// suits shells whose peers have the same key everywhere.
     pub fn unknown(peer: PeerKey) -> Location {
         let tag = low_half(mix(peer.0.into()));
         Location { near: None, network: Network::UNKNOWN, host: None, tag }

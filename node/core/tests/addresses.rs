@@ -1,5 +1,6 @@
-//! The address book against everything that strangers can say: whatever is told, in whatever order, what the user typed
-//! stays, nobody's words fill the book, and no third party is dialled more than twice a minute.
+//! The address book against everything that strangers can say. Whatever they say, in any order:
+//! what the user typed stays, no stranger fills the book, and no third party is dialled more than
+//! twice a minute.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +42,7 @@ fn hearsay(teller: &str) -> (Rank, Prefix) {
     (Rank::Hearsay, Prefix::of(ip(teller)))
 }
 
-/// An attacker at a clock: everybody it ever made up is dialled as often as the book allows.
+/// An attacker against a clock: every peer it ever made up is dialled as often as the book allows.
 struct Siege {
     book: AddressBook,
     peers: BTreeSet<PeerKey>,
@@ -58,7 +59,7 @@ impl Siege {
         self.peers.extend(self.book.hear(at(millis), None, endpoint, teller));
     }
 
-    /// Dials whoever may be dialled; nobody is there.
+    /// Dials every peer that may be dialled; no peer answers.
     fn dial_all(&mut self, millis: u64) {
         for &peer in &self.peers.clone() {
             if let Plan::Dial(places) = self.book.plan(at(millis), peer) {
@@ -88,7 +89,7 @@ fn a_victim_named_under_256_ids_again_and_again_is_dialled_twice_a_minute_and_th
         (0..15).for_each(|second| siege.dial_all(round * 15_000 + second * 1_000));
     }
     assert!(siege.most() <= HEARSAY_PER_ADDRESS_MAX, "{}", siege.most());
-    // Twenty minutes: three attempts, then ten minutes' peace, and once more.
+    // Twenty minutes: three attempts, then ten minutes without any, and again.
     assert!(
         siege.dialled.len() <= 3 * (1 + 1_200 / GIVEN_UP_FOR.as_secs() as usize),
         "{}",
@@ -156,7 +157,8 @@ fn a_directory_that_the_user_named_has_more_room_and_a_bound_as_well() {
     assert!((TOLD_PER_ADDRESS_MAX..=TOLD_PER_NETWORK_MAX).contains(&network.most()), "{}", network.most());
 }
 
-/// How long thirty honest peers behind one address take until all are linked, if so many networks tell of them.
+/// How long thirty honest peers behind one address take until all are linked, if this many networks
+/// tell of them. In milliseconds.
 fn room_is_linked_ms(tellers: u16) -> u64 {
     let mut book = AddressBook::new(3);
     let word = |n: u16| hearsay(&format!("9.9.{}.9", n % tellers));
@@ -190,7 +192,7 @@ fn room_is_linked_ms(tellers: u16) -> u64 {
 
 #[test]
 fn a_room_of_honest_peers_behind_one_address_is_linked_within_their_round_trips() {
-    // 200 ms each: one at a time of one teller, two of two.
+    // 200 ms each: with one teller one dial at a time, with two tellers two.
     assert!(room_is_linked_ms(1) < 7_000, "{}", room_is_linked_ms(1));
     assert!(room_is_linked_ms(2) < 5_000, "{}", room_is_linked_ms(2));
 }
@@ -198,7 +200,7 @@ fn a_room_of_honest_peers_behind_one_address_is_linked_within_their_round_trips(
 #[test]
 fn a_peer_named_with_a_victims_address_is_found_at_its_own_all_the_same() {
     let mut book = AddressBook::new(3);
-    // The attacker is first, with the id of somebody honest.
+    // The attacker comes first, with the id of an honest peer.
     let key = book.hear(at(0), None, endpoint(ip("8.8.8.8"), 8443), hearsay("9.9.9.9")).unwrap();
     let honest = endpoint(ip("1.1.1.1"), 4001);
     assert_eq!(book.hear(at(1), Some(key), honest.clone(), hearsay("7.7.7.7")), Some(key));
@@ -217,7 +219,8 @@ fn a_peer_named_with_a_victims_address_is_found_at_its_own_all_the_same() {
     assert_eq!(places.iter().map(|place| place.ip).collect::<BTreeSet<_>>(), BTreeSet::from([ip("1.1.1.1")]));
 }
 
-/// Dials this peer as often as it may for a minute; nobody answers. Whether it is left with no address.
+/// Dials this peer as often as the book allows for a minute; no peer answers. Returns whether the
+/// peer has no address left.
 fn fails_for_a_minute(book: &mut AddressBook, from: u64, peer: PeerKey) -> bool {
     for millis in (from..from + 60_000).step_by(500) {
         match book.plan(at(millis), peer) {
@@ -238,7 +241,8 @@ fn a_door_that_failed_on_hearsay_is_tried_all_the_same_on_the_word_of_a_director
     let mut book = AddressBook::new(3);
     let door = endpoint(ip("1.1.1.1"), 4001);
     let known = book.hear(at(0), None, door.clone(), directory()).unwrap();
-    // Strangers name nobodies there, from as many networks as it takes. The honest one is away for the moment.
+    // Strangers name peers that are not there, from as many networks as needed. The honest peer is
+    // away for now.
     for teller in 0..6 {
         let word = hearsay(&format!("9.9.{teller}.9"));
         if let Some(nobody) = book.hear(at(teller * 60_000), None, door.clone(), word) {
@@ -273,7 +277,7 @@ fn what_failed_on_a_directorys_word_is_not_believed_of_strangers_either() {
     let key = book.hear(at(0), None, door.clone(), directory()).unwrap();
     let gone = (0..20).find(|minute| fails_for_a_minute(&mut book, minute * 60_000, key)).expect("given up");
     let soon = at((gone + 1) * 60_000 - 1_000);
-    // Until when, depends on the moment it was given up, which is within that minute.
+    // The end depends on the moment the address was given up, which lies within that minute.
     assert!(!book.contains(key));
     assert_eq!(book.hear(soon, None, door.clone(), hearsay("9.9.9.9")), None);
     let later = at((gone + 2) * 60_000);
@@ -286,7 +290,7 @@ fn where_somebody_else_answers_only_the_wrong_name_is_spent() {
     let door = endpoint(ip("1.1.1.1"), 4001);
     let mut wrong = Vec::new();
     for teller in 0..20 {
-        // Each is told of by another network, and the right one is at the door and says who it is.
+        // Another network names each one; the right peer answers there and says who it is.
         let now = teller * 60_000;
         let Some(name) = book.hear(at(now), None, door.clone(), hearsay(&format!("9.9.{teller}.9"))) else {
             panic!("the door is open, {teller}")

@@ -1,4 +1,5 @@
-//! What a neighbour says of itself is counted nowhere: only bytes that came and were verified, and bytes that went out, are.
+//! Nothing that a neighbour says of itself is counted. Only bytes that came and were verified, and
+//! bytes that went out, are counted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +23,7 @@ const CONTENT: ContentKey = ContentKey(0);
 const BOASTER: PeerKey = PeerKey(1);
 const RUN_BYTES: u64 = 256 << 10;
 
-/// Everybody says that it has everything.
+/// Every peer says that it has everything.
 struct All(RunSet);
 
 impl View for All {
@@ -52,7 +53,7 @@ struct Victim {
 }
 
 impl Victim {
-    /// Somebody who lacks everything and has one neighbour, which says that it is an origin.
+    /// A peer that lacks everything and has one neighbour, which says that it is an origin.
     fn new() -> Victim {
         let layout = Arc::new(Layout::new(256 << 10, [64 * RUN_BYTES]).expect("a valid layout"));
         let maps = All(RunSet::full(layout.runs()));
@@ -108,7 +109,7 @@ impl Victim {
         self.engine.swarm(CONTENT).expect("it joined")
     }
 
-    /// Received, given, thrown away.
+    /// Bytes received, uploaded and wasted.
     fn counted(&self) -> (u64, u64, u64) {
         let swarm = self.swarm();
         (swarm.traffic().total(), swarm.uploaded(), swarm.wasted())
@@ -132,7 +133,8 @@ fn nothing_that_a_neighbour_says_of_itself_is_counted_as_given_or_taken() {
         ] {
             victim.hear(message(said));
         }
-        // Asks for what we lack, takes nothing, and calls all we ask for elsewhere.
+        // The boaster asks for a run we lack, takes nothing, and answers every request with
+        // "elsewhere".
         victim.hear(Event::RunWanted { peer: BOASTER, upload: UploadId(round), run: all[0], exact: false });
         victim.hear(Event::Counted { members: u32::MAX.into() });
         for (request, _) in std::mem::take(&mut victim.asked) {

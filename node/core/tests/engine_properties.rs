@@ -1,5 +1,4 @@
-//! What an engine does whatever happens to it: steps in any order, checked by a shell that knows what
-//! it may be asked.
+//! Steps in any order, checked by a shell that knows what an engine may ask of it.
 
 mod byzantine;
 mod shell;
@@ -20,13 +19,15 @@ use shell::{
     step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
 };
 
-/// Stories told in a run of the tests; a fuzzer tells as many in a second. They are the same in every run. More of them, and
-/// others, by `NEARCAST_STORIES` and `NEARCAST_STORIES_FROM`; one that is written out by `NEARCAST_STORY`.
+/// Stories in one test run; a fuzzer tells as many in a second. Every run tells the same ones.
+/// `NEARCAST_STORIES` and `NEARCAST_STORIES_FROM` ask for more and for others; `NEARCAST_STORY`
+/// gives a single story in hex.
 const STORIES: u64 = 1_000;
-/// A story shows a hole if it takes too long with so many of these dice. With some dice one in thousands does by chance.
+/// A story shows a hole if it takes too long with at least `LATE_DICE_MIN` of these dice. With some
+/// dice, one story in thousands takes too long by chance.
 const DICE: u8 = 8;
 const LATE_DICE_MIN: usize = 6;
-/// A long run ends after this.
+/// A long run ends after this time.
 const TIME_MAX: Duration = Duration::from_secs(180);
 
 fn step() -> impl Strategy<Value = Step> {
@@ -59,8 +60,9 @@ proptest! {
     }
 }
 
-/// Bytes that follow from a seed, as many as a story of some deeds has. Every other story has neighbours who are all alike
-/// and do next to nothing by themselves, as attackers are; half of those hold everything, answer always alike, or serve us.
+/// Bytes of a story, made from a seed. In every other story all neighbours are alike and do next to
+/// nothing by themselves, as attackers are. Of those, half hold everything, half always answer
+/// alike, and half serve us.
 fn story(seed: u64) -> Vec<u8> {
     let mut random = Random::new(seed);
     let mut bytes = |count: u32| -> Vec<u8> { (0..count).map(|_| random.below(256) as u8).collect() };
@@ -86,7 +88,8 @@ fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
-/// What a story shows: a panic, a promise that is broken whatever the dice, or that the download takes too long with most.
+/// The hole that a story shows: a panic, a promise broken with any dice, or a download that takes
+/// too long with most dice. `None`: no hole.
 fn hole(bytes: &[u8]) -> Option<String> {
     let excess_or_late = |dice: u8| {
         let mut bytes = bytes.to_vec();
@@ -106,7 +109,7 @@ fn hole(bytes: &[u8]) -> Option<String> {
     })
 }
 
-/// Whether that a story takes too long is a find.
+/// Whether a download that takes too long is a finding.
 fn has_to_end(scene: Scene) -> bool {
     !scene.forsaken
 }
@@ -154,8 +157,8 @@ fn no_story_shows_a_hole() {
     assert!(holes.is_empty(), "{holes:?}");
 }
 
-/// Stories that held a download up for good, or made it waste what it had, when what a neighbour says was believed about
-/// others. Shortened as far as they still did.
+/// Stories that once held a download up for good, or made it waste data, because the engine
+/// believed what a neighbour said about other peers. Each is shortened as far as it still did.
 #[test]
 fn the_stories_that_once_held_a_download_up_do_so_no_more() {
     let mut failed = Vec::new();

@@ -1,5 +1,5 @@
-//! Hashes that libtorrent 2.0.8 computed for data made by a formula: correctness against an
-//! implementation we did not write, on machines that do not have it.
+//! Hashes that libtorrent 2.0.8 computed for data made by a formula. They compare ours with an
+//! implementation that we did not write, on machines without libtorrent.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -11,7 +11,7 @@ use nearcast_core::{
     paths::{RelativePath, SafeName},
 };
 
-/// Path, length, and the root libtorrent gives it. The order is that of the file tree.
+/// Path, length, and the root from libtorrent, in the order of the file tree.
 const FILES: [(&str, usize, &str); 7] = [
     ("a/block", 16_384, "efdcf1336208a638d2078952507a24d6ac6b5ad74e19aab345cc41407b8664a5"),
     ("a/blocks", 16_385, "96630a70bb72a5ca98cd5648bbf75e1908cebd5f6987988b233a2ebfc9d8d14c"),
@@ -22,7 +22,7 @@ const FILES: [(&str, usize, &str); 7] = [
     ("z", 65_537, "6f6b569d2f1e697866c9a73143f2a437c8c395e2b50f2cb0e6161451bfabd2d9"),
 ];
 
-/// Piece length, and the info hash of a torrent without v1 keys.
+/// Piece length in bytes, and the info hash of a torrent without v1 keys.
 const INFO_HASHES: [(u64, &str); 3] = [
     (16_384, "606f8d664178733e2009ac27d9e17a1ea02254a2774a975aa7f37a4725d8fa1f"),
     (65_536, "5f905d2c4d9922a1d99f1aef0da35602ab7da6848d210ffc4bbc8f4d788b9ec5"),
@@ -32,7 +32,7 @@ const INFO_HASHES: [(u64, &str); 3] = [
 const HYBRID: &[u8] = include_bytes!("data/hybrid.torrent");
 const HYBRID_INFO_HASH: &str = "c4927d8d86315917df714f880020a59247cb7744393f5da569f0c1512169f826";
 
-/// The bytes of a file; `seed` numbers the files in the order a.b, a/block, … of their first lines.
+/// The bytes of a file. `seed` is the file's number in the order of `order`.
 fn data(path: &str, length: usize) -> Vec<u8> {
     let order = ["a.b", "a/block", "a/blocks", "b/c/empty", "b/c/large", "b/c/whole", "z"];
     let seed = order.iter().position(|name| *name == path).unwrap();
@@ -99,7 +99,7 @@ fn a_hybrid_torrent_is_read_by_its_v2_part() {
     let ours = build(1_048_576);
     assert_eq!(manifest.files(), ours.files());
     assert_eq!(manifest.layout(), ours.layout());
-    // Its v1 keys stay part of the id when we write it again.
+    // The v1 keys stay part of the id when we write the torrent again.
     assert_eq!(Manifest::parse(&manifest.to_torrent()).unwrap(), manifest);
 }
 

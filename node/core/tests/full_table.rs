@@ -1,4 +1,5 @@
-//! A seed whose table is full of those who hold slots to no purpose turns nobody away who comes for something.
+//! A seed whose table is full of peers that hold slots and ask for nothing turns no peer away that
+//! comes to download.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ use nearcast_core::{
 const CONTENT: ContentKey = ContentKey(0);
 const PLACES: u32 = 12;
 
-/// Nobody has anything, and each has an address of its own.
+/// No peer has anything, and each has an address of its own.
 #[derive(Default)]
 struct Seen(BTreeMap<PeerKey, RunSet>);
 
@@ -95,7 +96,7 @@ impl Seed {
         }
     }
 
-    /// Somebody links and wants something.
+    /// A new peer links and says that it is interested.
     fn come(&mut self, number: u32) {
         let peer = PeerKey(number);
         self.view.0.insert(peer, RunSet::empty(self.layout.runs()));
@@ -112,7 +113,7 @@ impl Seed {
         }
     }
 
-    /// Lets time pass, with everything that is due.
+    /// Lets time pass, and handles every timeout that falls due.
     fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while let Some((due, _)) = self.engine.poll_timeout().filter(|(due, _)| *due <= end) {
@@ -127,7 +128,7 @@ impl Seed {
 fn a_full_seed_gives_up_who_made_nothing_of_its_slots_also_when_they_were_taken_back() {
     let mut seed = Seed::new();
     (1..=PLACES).for_each(|number| seed.come(number));
-    // Each of them has held a slot, three at a time, and asked for nothing.
+    // Each of the peers has held one of the three slots in turn, and asked for nothing.
     seed.pass(Duration::from_secs(3));
     assert_eq!(seed.unlinked, [], "there was room for all of them");
     let newcomers: Vec<PeerKey> = (100..106).map(PeerKey).collect();

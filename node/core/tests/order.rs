@@ -1,4 +1,4 @@
-//! Where an order is the shell's accident, it must not matter.
+//! Orders that are an accident of the shell must not change what the engine does.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-/// The contents a shell joins, and for each of these peers a link.
+/// The contents that a shell joins, and the peers that link for each content.
 const CONTENTS: u32 = 5;
 const PEERS: u32 = 6;
 
@@ -65,7 +65,8 @@ impl Shell {
         self.handle(Input::Event { content, event })
     }
 
-    /// Serves a complete content: drawn dice would differ with the order of joins.
+    /// Joins a complete content. An incomplete one would draw dice, which differ with the order of
+    /// joins.
     fn join(&mut self, content: ContentKey) {
         let runs = self.layout.runs();
         self.event(
@@ -98,7 +99,7 @@ impl Shell {
         self.event(content, Event::Linked { peer, about });
     }
 
-    /// All that is done from now on, with the moments it is done at.
+    /// Everything the engine does from now on, with the moment of each output.
     fn go_on(&mut self) -> Vec<(Timestamp, Vec<Output>)> {
         let mut done = Vec::new();
         for content in (0..CONTENTS).map(ContentKey) {

@@ -1,4 +1,4 @@
-//! What must hold for every content, whoever made it and whatever was done to it on the way.
+//! What must hold for every content, whoever made it and whatever happened to it on the way.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -95,7 +95,7 @@ fn every_run_verifies_alone_and_proves_what_it_came_with() {
     }
 }
 
-/// SHA-256(left || right) is also the leaf of a block of 64 bytes: only its length tells them apart.
+/// SHA-256(left || right) is also the leaf of a 64-byte block; only the length tells them apart.
 #[test]
 fn a_node_does_not_pass_for_a_block() {
     let blocks = [vec![1; 16 * KIB as usize], vec![2; 16 * KIB as usize]];
@@ -169,7 +169,7 @@ fn contents() -> impl Strategy<Value = (u64, Vec<(String, u64)>)> {
     let files = prop::collection::btree_map(path, length, 1..8);
     let piece_bytes = prop::sample::select(vec![16 * KIB, 32 * KIB, 64 * KIB, 512 * KIB]);
     (piece_bytes, files).prop_map(|(piece_bytes, files)| {
-        // A component that ends with x is never a folder, so no file is a folder too.
+        // A component that ends with x is never a folder, so no path is both a file and a folder.
         let mut files: Vec<_> = files.into_iter().collect();
         files.sort_by_key(|(path, _)| RelativePath::parse(path).unwrap());
         (piece_bytes, files)
@@ -219,8 +219,8 @@ static TORRENT: LazyLock<Vec<u8>> = LazyLock::new(|| {
     Content::new(16 * KIB, &files).manifest.to_torrent()
 });
 
-/// A torrent that was changed on the way is refused, or is another content, or the change was in
-/// what no hash covers (web seeds).
+/// A torrent changed on the way is refused, is another content, or changed only where no hash
+/// covers it (web seeds).
 fn is_harmless(torrent: &[u8]) -> bool {
     let original = Manifest::parse(&TORRENT).unwrap();
     match Manifest::parse(torrent) {

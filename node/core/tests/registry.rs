@@ -1,4 +1,5 @@
-//! A directory under load: bounded whatever is announced, and its answers are what they promise.
+//! A directory under load: it stays bounded whatever peers announce, and its answers keep their
+//! promises.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +22,8 @@ use proptest::prelude::*;
 const MANY: u32 = 100_000;
 const CONTENT: ContentId = ContentId([7; 32]);
 
-/// The AS of an address is its second byte, of 10.0.0.0/8 nobody's; adjacent are those whose numbers differ by one.
+/// The second byte of an address gives its AS; addresses in 10.0.0.0/8 have no AS. ASes with
+/// consecutive numbers are adjacent.
 #[derive(Clone, Copy)]
 struct World(u64);
 
@@ -51,7 +53,7 @@ fn content(number: u32) -> ContentId {
     ContentId(name(number).0)
 }
 
-/// Addresses of the Internet, spread over its networks.
+/// Internet addresses, spread over many networks.
 fn ip(number: u32) -> IpAddr {
     let [a, b, c, d] = number.reverse_bits().to_be_bytes();
     Ipv4Addr::new(20 + a % 60, b, c, d | 1).into()
@@ -92,7 +94,7 @@ fn find(registry: &mut Registry, now: Timestamp, asker: u32, ip: IpAddr, wanted:
     ask(registry, now, search(CONTENT, asker, ip, wanted), &Nowhere).0
 }
 
-/// Everybody the directory would tell of, asked often enough that chance shows all of them.
+/// All peers that the directory names. Asks often enough that chance shows every peer.
 fn members(registry: &mut Registry, now: Timestamp) -> BTreeSet<PeerName> {
     let all = (0..400).flat_map(|at| find(registry, now, u32::MAX, ip(at * 7919), usize::MAX));
     all.map(|member| member.name).collect()
@@ -106,7 +108,7 @@ fn sweep_all(registry: &mut Registry, now: Timestamp) {
 fn the_nearest_come_first_by_prefix_then_as_then_adjacency_and_some_by_chance() {
     let mut registry = open(RegistryConfig::default());
     let world = World(1);
-    // Asker 20.5.1.9: of each kind ten.
+    // The asker is 20.5.1.9. Adds ten peers of each kind.
     let mut number = 0;
     let mut add = |registry: &mut Registry, ip: [u8; 4]| {
         number += 1;
@@ -179,7 +181,7 @@ fn whose_connection_broke_is_told_of_only_where_hardly_anybody_else_is() {
     }
     let told = find(&mut registry, millis(2_000), 99, ip(99), 2);
     assert_eq!(told.len(), 2, "no more than are wanted");
-    // Whoever is heard of again is back, in whatever content.
+    // A peer that announces again, for any content, is back.
     for number in 1..=5 {
         registry.announce(millis(3_000), &said(other, number, ip(number)), &Nowhere);
     }
@@ -204,7 +206,8 @@ fn who_takes_no_connections_is_told_of_only_near_it_and_where_hardly_anybody_els
     registry.tried(millis(1_000), &name(40), at, Some(true));
     let others: BTreeSet<_> = (1..=15).chain(30..=40).map(name).collect();
     assert_eq!(members(&mut registry, millis(2_000)), others);
-    // Whoever sits behind the same wall reaches it, perhaps; a newcomer of that network need not sit there.
+    // A peer behind the same firewall may reach it. A newcomer of that network need not be behind
+    // the firewall.
     let IpAddr::V4(wall) = ip(17) else { unreachable!() };
     let neighbour = Ipv4Addr::from_bits(wall.to_bits() ^ 64).into();
     let is_told = |registry: &mut Registry| {
@@ -217,7 +220,7 @@ fn who_takes_no_connections_is_told_of_only_near_it_and_where_hardly_anybody_els
     registry.tried(millis(2_000), &name(99), at, Some(false));
     assert!(is_told(&mut registry));
     registry.withdraw(&CONTENT, &name(99), &Nowhere);
-    // An announcement does not open a port; after ten minutes it is worth another try.
+    // An announcement does not open a port. After ten minutes the directory may try the peer again.
     registry.announce(millis(60_000), &said(CONTENT, 17, ip(17)), &Nowhere);
     assert_eq!(registry.to_try(millis(60_000), &name(17), &place(17)), None);
     assert!(!members(&mut registry, millis(60_000)).contains(&name(17)));
@@ -228,7 +231,7 @@ fn who_takes_no_connections_is_told_of_only_near_it_and_where_hardly_anybody_els
     assert!(registry.to_try(later, &name(17), &place(17)).is_some(), "nobody had time for it");
     registry.tried(later, &name(17), at, Some(true));
     assert!(members(&mut registry, later).contains(&name(17)));
-    // Whoever is not listed is nobody to try.
+    // The directory tries only listed peers.
     assert_eq!(registry.to_try(later, &name(99), &place(99)), None);
 }
 
@@ -291,7 +294,7 @@ fn one_network_cannot_fill_a_swarm_and_nobody_of_it_stays_for_good() {
     }
     assert_eq!(registry.entries(), 3);
     assert!(members(&mut registry, millis(0)).iter().any(|member| *member >= name(50)));
-    // Moving in from elsewhere is no way around it.
+    // A peer that moves into the network from elsewhere does not get around the bound.
     for number in 200..210 {
         registry.announce(millis(0), &said(CONTENT, number, ip(number)), &Nowhere);
         registry.announce(millis(0), &said(CONTENT, number, [8, 8, 8, number as u8].into()), &Nowhere);
@@ -408,7 +411,7 @@ fn a_hundred_thousand_peers_of_one_content_stay_within_the_bound_and_are_estimat
     assert!(known.len() > 90, "{} of 100 were ever told of", known.len());
     let old = known.iter().filter(|member| **member < name(MANY / 2)).count();
     assert!(old < 50, "{old} of the first half are left: newcomers find no place");
-    // A thousand come back again and again.
+    // A thousand peers announce again and again.
     for round in 0..20 {
         for number in 0..1_000 {
             registry.announce(millis(2 + round), &said(CONTENT, number, ip(number)), &Nowhere);
@@ -422,7 +425,8 @@ fn a_hundred_thousand_peers_of_one_content_stay_within_the_bound_and_are_estimat
 fn contents_and_entries_stay_within_their_bounds_and_hogs_give_way() {
     let config = RegistryConfig { contents_max: 1_000, entries_max: 1_500, ..RegistryConfig::default() };
     let mut registry = open(config);
-    // Two hundred contents of two peers each in networks of their own; then one network of many.
+    // Two hundred contents of two peers each, in networks of their own. Then one network announces
+    // many contents.
     for number in 0..400 {
         registry.announce(millis(1), &said(content(number / 2), number, ip(number * 7919)), &Nowhere);
     }
@@ -497,7 +501,7 @@ fn what_was_saved_comes_back_with_the_life_it_had_and_within_the_bounds() {
     }
     assert_eq!(saved.len(), 20_000);
     let mut again = open(RegistryConfig { entries_max: 15_000, ..RegistryConfig::default() });
-    // The clock begins anew, and somebody has announced itself already.
+    // The clock begins anew, and one of the saved peers has already announced itself.
     again.announce(millis(10), &saved[7].said, &Nowhere);
     saved.iter().for_each(|entry| {
         again.restore(millis(10), entry, &Nowhere);
@@ -567,7 +571,8 @@ fn answers_are_as_near_as_the_atlas_says() {
     }
 }
 
-/// Something said to a directory: (who, in which network, after how many seconds, gone again).
+/// Announcements: the peer, its network, the seconds since the one before, and whether the peer
+/// leaves.
 fn announcements() -> impl Strategy<Value = Vec<(u32, u8, u8, bool)>> {
     prop::collection::vec((0..60u32, any::<u8>(), 0..40u8, prop::bool::weighted(0.1)), 0..200)
 }
@@ -625,7 +630,7 @@ proptest! {
         prop_assert!(found[..sure].is_sorted_by_key(|member| member.proximity), "the nearest are not first");
         prop_assert!(census.members_in_as <= census.members);
         if alive.len() <= 15 {
-            // No limit was near: nobody is kept back.
+            // No limit was near, so the answer leaves no peer out.
             let fresh = alive.iter().filter(|(peer, (_, at))| {
                 **peer != name(asker) && now.since(*at) < Duration::from_secs(179)
             });

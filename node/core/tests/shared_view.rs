@@ -1,5 +1,5 @@
-//! A view of one set a peer, which runs ahead of what the peer has told: whatever the delay, what the
-//! engine counts equals a recount of what it was told.
+//! The view shares one set per peer, which runs ahead of what the peer has told. Whatever the
+//! delay, the engine's counts equal a recount of what it was told.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -22,7 +22,8 @@ const CONTENT: ContentKey = ContentKey(0);
 const PEERS: u32 = 5;
 const RUNS: u32 = 130;
 
-/// One set a peer, and for each what its neighbour, the engine, has not heard of.
+/// One set per peer, and for each linked peer the changes that its neighbour, the engine, has not
+/// heard of.
 struct Shared {
     sets: BTreeMap<PeerKey, RunSet>,
     untold: BTreeMap<PeerKey, Vec<RunIndex>>,
@@ -48,7 +49,7 @@ impl View for Shared {
 }
 
 impl Shared {
-    /// A run comes to a peer or goes from it; nobody hears of it yet.
+    /// A run comes to a peer or goes from it; the engine hears of it later.
     fn change(&mut self, peer: PeerKey, run: RunIndex) {
         let set = self.sets.get_mut(&peer).expect("every peer has a set");
         if !set.remove(run) {
@@ -56,13 +57,14 @@ impl Shared {
         }
         let Some(untold) = self.untold.get_mut(&peer) else { return };
         match untold.iter().position(|&other| other == run) {
-            // It is as it was told.
+            // The run is again as the engine was told.
             Some(at) => _ = untold.swap_remove(at),
             None => untold.push(run),
         }
     }
 
-    /// Of what a peer has not told, the message that tells the run at this place.
+    /// The message that tells the engine one untold run of a peer, which `at` selects. `None`:
+    /// nothing is untold.
     fn tell(&mut self, peer: PeerKey, at: usize) -> Option<Message> {
         let untold = self.untold.get_mut(&peer).filter(|untold| !untold.is_empty())?;
         let run = untold.swap_remove(at % untold.len());
@@ -108,7 +110,7 @@ impl Shell {
     }
 
     fn handle(&mut self, input: Input) {
-        // What is asked for is never given: what neighbours hold is all that this is about.
+        // Requests are never answered: this test is only about what neighbours hold.
         self.engine.handle(self.now, input, &self.view, &mut Vec::new());
         self.engine.check(&self.view);
     }

@@ -1,6 +1,6 @@
-//! What an engine costs: a simulated world holds a million of them.
+//! How much memory an engine takes: a simulated world holds a million engines.
 //!
-//! Counted by the allocator itself, per thread, so that nothing is forgotten and tests may run side by side.
+//! The allocator itself counts per thread, so nothing is missed and tests may run side by side.
 
 #![allow(unsafe_code, reason = "a global allocator is an unsafe trait; this one only counts")]
 
@@ -41,7 +41,7 @@ thread_local! {
 }
 
 fn count(bytes: isize) {
-    // Gone only while its thread ends, when nobody looks any more.
+    // The counter is gone only while its thread ends, when no test reads it any more.
     let _ = LIVE.try_with(|live| live.set(live.get() + bytes));
 }
 
@@ -63,7 +63,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `make` makes, and the bytes of heap it holds on to.
+/// The value that `make` returns, and the bytes of heap that it holds.
 fn measure<T>(make: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.get();
     let made = make();
@@ -108,7 +108,7 @@ fn join(layout: &Arc<Layout>, have: RunSet) -> Join {
     }
 }
 
-/// Bytes of one bit a run.
+/// Bytes of a set with one bit per run.
 fn map_bytes() -> usize {
     RUNS.div_ceil(64) as usize * 8
 }
@@ -130,7 +130,8 @@ fn an_idle_engine_takes_at_most_256_bytes() {
     assert!(joined <= 256, "{joined} bytes");
 }
 
-/// Heap of a leecher with forty neighbours, all of our own AS if that is known, and what of it grows with the runs.
+/// Heap bytes of a leecher with forty neighbours, all in our own AS if `asn` is known, and the part
+/// of them that grows with the number of runs.
 fn active_leecher(asn: Option<Asn>) -> (usize, usize) {
     let config = Arc::new(Config { requests_start: 4, ..Config::default() });
     let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).expect("whole pieces"));
@@ -164,7 +165,8 @@ fn active_leecher(asn: Option<Asn>) -> (usize, usize) {
         |output: &&Output| matches!(output, Output::Action { action: Action::Request { .. }, .. });
     assert_eq!(outputs.iter().filter(is_request).count(), IN_FLIGHT);
     assert_eq!(engine.swarm(CONTENT).expect("it joined").neighbours(), NEIGHBOURS as usize);
-    // What is held, what is on its way, and how many neighbours hold each: sums of have-maps, a bit or a byte a run.
+    // The runs we hold and the runs in flight take a bit per run each; the count of holders takes a
+    // byte per run.
     let per_run = 2 * map_bytes() + RUNS as usize;
     (held, per_run)
 }
@@ -180,7 +182,8 @@ fn an_active_leecher_takes_at_most_2_kb_beside_its_have_maps() {
 #[test]
 fn a_leecher_in_a_group_takes_little_more() {
     let (held, per_run) = active_leecher(Some(Asn(1)));
-    // What may be imported, what members hold, what is announced, what nobody serves; and a byte a run of waiting.
+    // Runs we may import, runs that members hold, runs announced and runs that no member serves
+    // take a bit per run each; waiting takes a byte per run.
     let per_run = per_run + 4 * map_bytes() + RUNS as usize;
     let rest = held - per_run;
     println!("heap: {held} bytes, {per_run} of them by run, {rest} beside");

@@ -1,6 +1,6 @@
-//! A directory that goes away and comes back meets a crowd that lost it at the same moment. Its questions must not come back
-//! at the same moment, too, and there must be no more of them than somebody can answer. If there are, it
-//! says so.
+//! A directory that goes away and comes back meets a crowd that lost it at the same moment. The
+//! crowd's questions must not all come at the same moment, and there must be no more of them than a
+//! directory can answer. If there are more, the directory says so.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -47,22 +47,22 @@ impl View for NoMaps {
     }
 }
 
-/// What a directory does with a question.
+/// What a directory answers.
 #[derive(Clone, Copy)]
 enum Answer {
-    /// It is away: a machine that refuses connections.
+    /// Nothing: it is away, a machine that refuses connections.
     None,
-    /// It knows of nobody else.
+    /// It knows no other peer.
     Nobody,
-    /// It is asked too often.
+    /// The peer asks too often; it may ask again after this time.
     TooOften(Duration),
 }
 
-/// A leecher that knows nobody but one directory.
+/// A leecher that knows only one directory.
 struct Leecher {
     engine: Engine,
     now: Timestamp,
-    /// When it asked.
+    /// When it asked, in order of time.
     asked: Vec<Timestamp>,
 }
 
@@ -84,7 +84,7 @@ impl Leecher {
         leecher
     }
 
-    /// Hands over one input, and what the directory says to the questions that follow, in order.
+    /// Handles one input, and then the directory's answers to the questions that follow, in order.
     fn handle(&mut self, input: Input, directory: &mut impl FnMut(Timestamp) -> Answer) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -110,13 +110,13 @@ impl Leecher {
     }
 }
 
-/// What a shell tells its engine of an answer.
+/// The events that a shell gives its engine for an answer.
 fn answered(query: QueryId, answer: Answer) -> Vec<Event> {
     let found = Event::Discovered { teller: None, query: Some(query), candidates: Vec::new() };
     match answer {
         Answer::None => vec![Event::QueryFailed { query }],
         Answer::Nobody => vec![found],
-        // A node tells it in whole seconds, one at least.
+        // A node reports the pause in whole seconds, at least one.
         Answer::TooOften(wait) => {
             let pause = Duration::from_secs(wait.as_secs().max(1)).into();
             vec![Event::DirectoryPause { query, pause }, found]
@@ -124,7 +124,7 @@ fn answered(query: QueryId, answer: Answer) -> Vec<Event> {
     }
 }
 
-/// A crowd that begins at the same moment, until `end`, in the order of time.
+/// Runs a crowd that begins at the same moment until `end`, in order of time.
 fn crowd(end: Timestamp, mut directory: impl FnMut(Timestamp) -> Answer) -> Vec<Leecher> {
     let layout = Arc::new(Layout::new(256 << 10, [8 << 20]).expect("valid"));
     let mut crowd: Vec<Leecher> =
@@ -138,7 +138,7 @@ fn crowd(end: Timestamp, mut directory: impl FnMut(Timestamp) -> Answer) -> Vec<
     crowd
 }
 
-/// Questions of all within a second.
+/// Questions of the whole crowd within the second `from`.
 fn asked_in(crowd: &[Leecher], from: u64) -> usize {
     let [from, to] = [from, from + 1].map(|second| Timestamp::ZERO + Duration::from_secs(second));
     crowd.iter().flat_map(|leecher| &leecher.asked).filter(|&&at| from <= at && at < to).count()
@@ -147,7 +147,8 @@ fn asked_in(crowd: &[Leecher], from: u64) -> usize {
 #[test]
 fn a_crowd_that_lost_its_directory_at_the_same_moment_comes_back_spread_out() {
     let crowd = crowd(Timestamp::ZERO + Duration::from_secs(300), |_| Answer::None);
-    // After an outage of so many seconds: at most such a part of the crowd asks within any second of the minute that follows.
+    // After an outage of this many seconds, at most 1/`share` of the crowd asks within any second
+    // of the next minute.
     for (outage, share) in [(10, 3), (30, 6), (60, 8)] {
         let busiest = (outage..outage + 60).map(|from| asked_in(&crowd, from)).max().unwrap_or(0);
         println!("{busiest} of {CROWD} ask within the busiest second after an outage of {outage} s");
@@ -163,8 +164,8 @@ fn a_crowd_that_lost_its_directory_at_the_same_moment_comes_back_spread_out() {
 
 const PACE: Pace = Pace { per_second: 10.0, burst: 20.0 };
 
-/// A crowd behind one address asks a directory that lets it ask at [`PACE`]: when it was answered, and how many questions
-/// there were in each second of two minutes.
+/// A crowd behind one address asks a directory that accepts questions at [`PACE`]. Returns when
+/// questions were answered, and the number of questions in each second of two minutes.
 fn storm() -> (Vec<Timestamp>, Vec<usize>) {
     let mut throttle = Throttle::new(PACE, 1);
     let (mut answered, mut refused) = (Vec::new(), 0);

@@ -1,4 +1,5 @@
-//! An HTTP origin is a neighbour like another, except that it is asked for whole pieces and hears nothing.
+//! An HTTP origin is a neighbour like any other, except that the engine asks it for whole pieces
+//! and sends it no messages.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -21,7 +22,7 @@ use nearcast_core::{
 const CONTENT: ContentKey = ContentKey(0);
 const WEB: PeerKey = PeerKey(1);
 const PEER: PeerKey = PeerKey(2);
-/// Runs a piece.
+/// Runs in a piece.
 const PIECE_RUNS: u32 = 4;
 const PIECES: u32 = 8;
 
@@ -53,7 +54,7 @@ struct Shell {
 }
 
 impl Shell {
-    /// Joined, with nothing; a web seed and a peer are known.
+    /// Joined with no runs; a web seed and a peer are candidates.
     fn new(seed: u64) -> (Shell, Vec<Action>) {
         let bytes = u64::from(PIECES * PIECE_RUNS) * (256 << 10);
         let layout = Arc::new(Layout::new(u64::from(PIECE_RUNS) * (256 << 10), [bytes]).expect("valid"));
@@ -104,7 +105,7 @@ impl Shell {
         RunSet::full(self.layout.runs())
     }
 
-    /// Lets `time` pass; what was wanted meanwhile.
+    /// Lets `time` pass, and returns the actions of that time.
     fn pass(&mut self, time: Duration) -> Vec<Action> {
         let (end, mut actions) = (self.now + time, Vec::new());
         while let Some((at, _)) = self.engine.poll_timeout().filter(|(at, _)| *at <= end) {
@@ -129,7 +130,7 @@ fn requests(actions: &[Action], of: PeerKey) -> Vec<(RequestId, u32)> {
     actions.iter().filter_map(request).collect()
 }
 
-/// The pieces, if these are whole ones.
+/// The pieces of these requests, which must be whole pieces.
 fn pieces(requests: &[(RequestId, u32)]) -> Vec<u32> {
     let whole = |chunk: &[(RequestId, u32)]| {
         let first = chunk[0].1;
@@ -150,8 +151,8 @@ fn hears_nothing(actions: &[Action]) {
     assert!(!named, "no peer is told of it: {actions:?}");
 }
 
-/// A web seed, beside so many peers that a directory names a moment later and that do not answer: how long after the start
-/// it is asked.
+/// How long after the start the engine asks a web seed, if a directory names this many peers a
+/// moment later and none of them answers.
 fn asked_beside(silent: u32) -> Duration {
     let (mut shell, _) = Shell::new(1);
     let start = shell.now;

@@ -1,4 +1,4 @@
-//! What peers write: see `WIRE.md`.
+//! What peers write: see `docs/wire.md`.
 
 use std::{str::FromStr, sync::LazyLock};
 

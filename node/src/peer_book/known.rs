@@ -45,7 +45,7 @@ impl Known {
         seen.or(self.told)
     }
 
-    /// The tag by which all nodes know the peer (WIRE.md, "Tags"). 0: its id is not known.
+    /// The tag by which all nodes know the peer (docs/wire.md, "Tags"). 0: its id is not known.
     pub(crate) fn tag(&self) -> u32 {
         self.id.as_ref().map_or(0, tag)
     }

@@ -1,4 +1,4 @@
-//! The wire: protocol names, frames, limits. `node/WIRE.md` describes the same in words.
+//! The wire: protocol names, frames, limits. `docs/wire.md` describes the same in words.
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 

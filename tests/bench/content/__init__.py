@@ -1,4 +1,4 @@
-"""What is moved: made from a seed, described for others, compared afterwards."""
+"""The content to move: made from a seed, described for the programs, compared afterwards."""
 
 from content.many import ManyFiles
 from content.metainfo import write_v1_torrent

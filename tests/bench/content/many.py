@@ -42,14 +42,16 @@ class ManyFiles:
         return True
 
     def link_into(self, folder):
-        """Puts it into another folder of the same file system, as hard links: no byte is there twice."""
+        """Hard-links it into another folder of the same file system, so that no byte is stored
+        twice."""
         for inside in self.sha256:
             target = os.path.join(folder, self.name, inside)
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.link(os.path.join(self.path, inside), target)
 
     def sha1_of_pieces(self, piece_bytes):
-        """Hashes of the pieces, one after the other; in version 1 of the metainfo they run across files."""
+        """Hashes of the pieces, one after the other. In version 1 of the metainfo pieces run across
+        files."""
         pieces, piece = bytearray(), b""
         for inside in self.sha256:
             with open(os.path.join(self.path, inside), "rb") as file:

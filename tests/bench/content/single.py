@@ -11,7 +11,7 @@ BLOCK_BYTES = 1 << 20
 class RandomFile:
     """A random file, made once per size and seed."""
 
-    # The content is a folder of files.
+    # Whether the content is a folder of files.
     many = False
 
     def __init__(self, folder, size_bytes, seed):
@@ -36,7 +36,8 @@ class RandomFile:
         return os.path.getsize(path) == self.size_bytes and sha256(path) == self.sha256
 
     def link_into(self, folder):
-        """Puts it into another folder of the same file system, as hard links: no byte is there twice."""
+        """Hard-links it into another folder of the same file system, so that no byte is stored
+        twice."""
         os.link(self.path, os.path.join(folder, self.name))
 
     def sha1_of_pieces(self, piece_bytes):
@@ -49,7 +50,8 @@ class RandomFile:
 
 
 class SparseFile(RandomFile):
-    """A file that is one hole: large, and nothing on disk. Every program still moves and hashes each byte."""
+    """A file that is one hole: large, and nothing on disk. Every program still moves and hashes
+    each byte."""
 
     def _fill(self, generator):
         with open(self.path, "wb") as file:
@@ -62,7 +64,8 @@ class SparseFile(RandomFile):
 
 
 def sha256(path):
-    """By openssl where there is one: coreutils' sha256sum is five times slower on CPUs with SHA instructions."""
+    """Uses openssl where it exists: coreutils' sha256sum is five times slower on CPUs with SHA
+    instructions."""
     try:
         done = subprocess.run(["openssl", "dgst", "-sha256", "-r", path], capture_output=True, text=True, check=True)
         return done.stdout.split()[0]

@@ -1,4 +1,5 @@
-"""What a plain web server gives: nginx with curl or aria2. No encryption, one hash of each whole file at the end."""
+"""What a plain web server gives: nginx with curl or aria2. No encryption, one hash of each whole
+file at the end."""
 
 import os
 

@@ -1,7 +1,8 @@
 """libtorrent-rasterbar with its stock settings, driven by libtorrent_node.py, plain TCP.
 
-Discovery is switched off and every node is told of all others, again each second until it has them all.
-The figures are for v1 torrents (SHA-1); libtorrent-v2 is the same with a v2-only torrent (SHA-256)."""
+Discovery is switched off and every node is told of all others, again each second until it has them
+all. The figures are for v1 torrents (SHA-1); libtorrent-v2 is the same with a v2-only torrent
+(SHA-256)."""
 
 import json
 import os
@@ -14,13 +15,14 @@ from peers.peer import Leecher, Peer
 
 PIECE_BYTES = 1 << 20
 PORT = 4300
-# Run with -I, so that "libtorrent" is the bindings there and not this module.
+# Runs with -I, so that "libtorrent" means the bindings there and not this module.
 NODE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "libtorrent_node.py")
 ANSWER_TIMEOUT_S = 10
 
 
 def interpreter():
-    """A Python that has the bindings: they come with the distribution's, which need not be first in PATH."""
+    """A Python that has the bindings. The distribution's Python has them, but need not be first in
+    PATH."""
     for candidate in (sys.executable, "/usr/bin/python3"):
         try:
             done = subprocess.run([candidate, "-c", "import libtorrent"], capture_output=True, timeout=20)

@@ -1,8 +1,10 @@
-"""One libtorrent node as a process of its own. Run by libtorrent.py with a Python that has the bindings.
+"""One libtorrent node as a process of its own. Run by libtorrent.py with a Python that has the
+bindings.
 
 make CONTENT TORRENT PIECE_BYTES v1|v2
 run TORRENT FOLDER IP:PORT UP_BYTES_PER_SECOND PEER...
-    prints "finished" when everything is there and checked; answers "totals" on stdin; ends when stdin does.
+    prints "finished" when everything is there and checked; answers "totals" on stdin; ends when
+    stdin does.
 """
 
 import json
@@ -36,11 +38,11 @@ def run(torrent, folder, address, up_bytes, *peers):
     parameters = lt.add_torrent_params()
     parameters.ti = lt.torrent_info(torrent)
     parameters.save_path = folder
-    # Neither paused nor taken over by the queue, which would start it late.
+    # Not paused, and not managed by the queue, which would start it late.
     parameters.flags = lt.torrent_flags.update_subscribe | lt.torrent_flags.apply_ip_filter
     handle = session.add_torrent(parameters)
     if int(up_bytes):
-        # On the torrent, because the session's limits spare private networks.
+        # Set on the torrent, because the session's limits spare private networks.
         handle.set_upload_limit(int(up_bytes))
     _serve(session, handle, [(peer.rsplit(":", 1)[0], int(peer.rsplit(":", 1)[1])) for peer in peers])
 

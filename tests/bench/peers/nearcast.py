@@ -13,7 +13,7 @@ GIVER_PORT = 4801
 
 class Nearcast(Peer):
     name = "nearcast"
-    # Whether those who get prefer who is near.
+    # Whether leechers prefer near peers.
     near = True
     works = ("one-to-one", "swarm", "limited", "mixed", "files", "web-seed", "memory", "start", "limits", "nearness")
 
@@ -22,9 +22,9 @@ class Nearcast(Peer):
         self._client = os.path.join(options.bin_dir, "nearcast")
         self._seeder = os.path.join(options.bin_dir, "nearcast-seeder")
         self._tracker = os.path.join(options.bin_dir, "nearcast-tracker")
-        # Options that say where the content is to be had from,
+        # Options that say where to get the content,
         self._source = []
-        # and who is where.
+        # and where peers are.
         self._atlas_option = []
 
     def missing(self):
@@ -64,7 +64,7 @@ class Nearcast(Peer):
         return child
 
     def leech(self, run: Run, host, others, down_bytes=None):
-        """Without a host it listens on every interface, as it does by itself."""
+        """Starts a leecher. Without a host it listens on every interface, which is its default."""
         folder = run.make_folder(f"leecher-{host}")
         options = ["--seed", "forever" if run.stay else "none", *self._source]
         options += ["--down", down_bytes] if down_bytes else []
@@ -72,7 +72,8 @@ class Nearcast(Peer):
         return Leecher(child, os.path.join(folder, run.content.name), _is_finished, summarise=_event)
 
     def give(self, run: Run, host, watch):
-        """Starts somebody who has everything already and gives it; the next leechers are told of nobody else."""
+        """Starts a peer that has everything and serves it. Later leechers are told of this peer
+        only."""
         folder = run.make_folder(f"giver-{host}")
         run.content.link_into(folder)
         child = self._get(run, host, folder, GIVER_PORT, ["--seed", "forever"])
@@ -90,12 +91,12 @@ class Nearcast(Peer):
             raise Failure("a finished event without bytes_by_tier.origin") from error
 
     def tells_first_byte(self, line):
-        """The first line that tells of bytes that were verified."""
+        """Whether this line tells of verified bytes."""
         event = _event(line)
         return event.get("event") in ("progress", "finished") and event.get("bytes", 0) > 0
 
     def _nearness(self, tables):
-        """Options of those who get; the atlas is compiled as an operator would."""
+        """Options for leechers. Compiles the atlas as an operator would."""
         if not tables:
             return []
         atlas = os.path.join(self.folder, "made-up.atlas")
@@ -107,13 +108,13 @@ class Nearcast(Peer):
         argv = [self._client, "get", self._torrent, "-o", folder, "--json"]
         argv += ["--listen", f"/ip4/{run.address(host)}/tcp/{port}"] if host else []
         argv += self._near
-        # Where it would remember what is complete: not in the home of whoever measures.
+        # The folder where it would remember complete contents: not in the user's home.
         state = {"XDG_STATE_HOME": run.make_folder(f"state-{host}-{port}")}
         return run.start(os.path.basename(folder), argv + options + _limit(run, host), env=state)
 
 
 class NearcastRandom(Nearcast):
-    """The same, choosing by dice: what nearness is compared with."""
+    """nearcast with random choice, for comparison with nearness."""
 
     name = "nearcast-random"
     works = ("nearness",)
@@ -121,7 +122,7 @@ class NearcastRandom(Nearcast):
 
 
 def _limit(run, host):
-    # A bare number is bytes per second.
+    # A bare number is in bytes per second.
     return ["--up", run.up_bytes(host)] if run.up_bytes(host) else []
 
 

@@ -1,4 +1,4 @@
-"""nginx as the source: of curl and aria2, and of our own web seeds."""
+"""nginx as the source for curl and aria2, and for our own downloads from web seeds."""
 
 import os
 
@@ -26,19 +26,20 @@ def start(run, watch):
     with open(path, "w") as file:
         file.write(CONFIGURATION.format(folder=folder, ip=sandbox.ip(1), port=PORT, root=run.content.folder))
     child = run.start("seeder", [PROGRAM, "-e", f"{folder}/error.log", "-c", path])
-    # Written when the sockets are open.
+    # nginx writes this file when its sockets are open.
     watch.until(lambda: os.path.exists(f"{folder}/nginx.pid") or child.ended is not None, [child])
     return child
 
 
 def url(inside):
-    """Where a file of the content is, given its path below the content's folder."""
+    """URL of a file of the content, given its path below the content's folder."""
     return f"http://{sandbox.ip(1)}:{PORT}/{inside}"
 
 
 def sent_bytes(run, watch):
-    """Payload it has sent, by its log."""
-    # A request is logged when the server has seen its end, which can be just after the client has.
+    """Bytes of payload that nginx has sent, according to its log."""
+    # The server logs a request when it has seen the request's end, which can be just after the
+    # client has.
     log = run.path("nginx", "access.log")
     watch.until(lambda: _sum(log) >= run.content.size_bytes, run.children[:1])
     return _sum(log)

@@ -17,13 +17,13 @@ class Run:
     def __init__(self, folder, content, uplinks, stay, web=False, address=sandbox.ip):
         self.folder = folder
         self.content = content
-        # Most bytes per second each host may send; a host that is not in it has no limit.
+        # Most bytes per second that each host may send. A host that is missing here has no limit.
         self.uplinks = uplinks
-        # Leechers go on serving after they have finished (swarms).
+        # Whether leechers go on serving after they have finished (swarms).
         self.stay = stay
-        # The only source is a web server.
+        # Whether the only source is a web server.
         self.web = web
-        # The IP of a host, by its number.
+        # Returns the IP of a host, given its number.
         self.address = address
         self.children = []
 
@@ -54,12 +54,13 @@ class Run:
 
 
 class Leecher:
-    """A download under way. Finished when its program says so, or has ended well, and the file is there."""
+    """A download under way. It has finished when its program says so or has ended well, and the
+    file is there."""
 
     def __init__(self, child, output, said_finished=None, leaves=True, summarise=None):
         self.child = child
         self.output = output
-        # The program ends by itself once it has finished (unless told to stay).
+        # Whether the program ends by itself once it has finished (unless told to stay).
         self.leaves = leaves
         self.finished = None
         self._said_finished = said_finished
@@ -95,10 +96,10 @@ class Peer:
 
     name = ""
     works = ("one-to-one",)
-    # Works of these that take it so long, and always equally, that one run will do.
+    # Those of `works` that take so long, and always equally long, that one run is enough.
     once = ()
     programs = ()
-    # Why its figures are not quite comparable; printed below the table.
+    # Why its figures are not quite comparable. Printed below the table.
     remark = ""
 
     def __init__(self, options, folder):
@@ -128,7 +129,7 @@ class Peer:
         raise NotImplementedError
 
     def sent_bytes(self, run, leechers, watch):
-        """Payload the seeder has sent, or None if that can't be had."""
+        """Bytes of payload that the seeder has sent. None: unknown."""
         return None
 
     def make(self, argv):
@@ -143,7 +144,7 @@ class Peer:
 
 
 def absent(programs):
-    """Those that are not installed, as a sentence; None if all are."""
+    """The programs that are not installed, as a sentence. None: all are installed."""
     names = [program for program in programs if not shutil.which(program)]
     return f"{', '.join(names)} not found in PATH" if names else None
 

@@ -1,5 +1,5 @@
-"""rqbit, plain TCP, SHA-1. Its swarm meets through opentracker: peers it is told of by --initial-peers and
-that are not up yet are given up at once, which leaves a poor mesh."""
+"""rqbit, plain TCP, SHA-1. Its swarm meets through opentracker: rqbit gives up at once peers from
+--initial-peers that are not up yet, which leaves a poor mesh."""
 
 import json
 import os
@@ -20,7 +20,7 @@ API_PORT = 3030
 class Rqbit(Peer):
     name = "rqbit"
     works = ("one-to-one", "swarm", "limited", "mixed", "files", "memory")
-    # It sends eight copies, which takes eight times as long as one.
+    # rqbit sends eight copies, which takes eight times as long as one.
     once = ("limited", "mixed")
     programs = ("rqbit",)
 
@@ -33,11 +33,11 @@ class Rqbit(Peer):
     def seed(self, run, watch):
         if run.stay and self._tracker:
             self._start_tracker(run)
-        # rqbit opens what it shares for writing: it gets a hard link of its own.
+        # rqbit opens the files it shares for writing, so it gets its own hard link.
         folder = run.make_folder("seeder")
         run.content.link_into(folder)
         child = run.start("seeder", self._argv(run, 1, folder, ["--overwrite"]))
-        # The first status line comes after the check of what is there.
+        # The first status line comes after the check of existing files.
         watch.line(child, lambda line: "100.00%" in line)
         return child
 
@@ -58,7 +58,8 @@ class Rqbit(Peer):
                 "--listen-ip", "0.0.0.0", "--listen-port", PEER_PORT + host,
                 "--http-api-listen-addr", f"{sandbox.ip(host)}:{API_PORT}"]
         if run.stay and self._tracker:
-            # All start at once, so the first announce knows few: ask again each second until all are known.
+            # All start at once, so the first announce returns few peers: announce again each second
+            # until all are known.
             argv += ["--tracker-refresh-interval", "1s"]
         else:
             argv += ["--disable-trackers"]

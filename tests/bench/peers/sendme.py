@@ -1,4 +1,5 @@
-"""sendme: iroh-blobs over QUIC, BLAKE3, relay off. Its time includes the export from its store to the file."""
+"""sendme: iroh-blobs over QUIC, BLAKE3, relay off. Its time includes the export from its store to
+the file."""
 
 import os
 import re

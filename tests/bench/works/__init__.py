@@ -71,7 +71,8 @@ WORKS = {"one-to-one": _one_to_one, "swarm": _swarm, "limited": _limited, "mixed
 
 
 def make_works(names, sizes, timeout_s):
-    """The works of these names, each in each size (none = its own); `timeout_s` replaces their own if given."""
+    """The works with these names, each in every one of these sizes. No sizes: each in its own size.
+    `timeout_s` replaces the works' own timeouts if given."""
     works = []
     for name in names:
         for size_bytes in sizes or [None]:

@@ -1,4 +1,5 @@
-"""Whether limits hold, seen from outside: bytes that cross the network while a transfer is in full swing."""
+"""Whether limits hold, seen from outside: bytes that cross the network while a transfer is in full
+swing."""
 
 import time
 
@@ -7,13 +8,15 @@ from peers.peer import READY_TIMEOUT_S
 from works.transfer import MIB, SEEDER_HOST, Transfer, all_finished
 
 LIMIT_BYTES = 8 * MIB
-# After the start, when a bucket may be full, and before the end, when there may be too little to do.
+# Skipped after the start, when a bucket may be full, and before the end, when there may be too
+# little to do.
 SKIP_SHARE = 0.15
 COUNTERS = "/proc/net/dev"
 
 
 class Limits(Transfer):
-    """Three transfers: limited by the seeder's --up, by --up of a leecher that gives on, and by --down."""
+    """Three transfers: limited by the seeder's --up, by --up of a leecher that serves another, and
+    by --down."""
 
     def __init__(self, size_bytes, **options):
         super().__init__("limits of 8 MiB/s, bytes on the wire over the limit", size_bytes, timeout_s=240, **options)
@@ -39,7 +42,8 @@ class Limits(Transfer):
         return figures
 
     def _watch(self, run, leecher):
-        """Payload per second over the limit, in the longest window in the middle of the transfer."""
+        """Payload per second over the limit, in the longest window in the middle of the
+        transfer."""
         expected_s = self.size_bytes / LIMIT_BYTES
         begin = leecher.child.started + SKIP_SHARE * expected_s
         end = leecher.child.started + (1 - SKIP_SHARE) * expected_s
@@ -50,7 +54,8 @@ class Limits(Transfer):
             watch.until(lambda moment=moment: time.monotonic() >= moment, run.children)
             marks.append((time.monotonic(), _wire_bytes()))
         watch.until(lambda: all_finished([leecher]), run.children)
-        # Headers, acknowledgements and records come on top of the payload; their share is that of the whole transfer.
+        # Headers, acknowledgements and records come on top of the payload. Their share is that of
+        # the whole transfer.
         payload_share = self.size_bytes / (_wire_bytes() - before)
         (from_s, from_bytes), (to_s, to_bytes) = marks
         return (to_bytes - from_bytes) * payload_share / (to_s - from_s) / LIMIT_BYTES

@@ -1,4 +1,5 @@
-"""A swarm of unequal uplinks, one of whose members comes late, and one leaves in the middle without a word."""
+"""A swarm of unequal uplinks. One member comes late, and one leaves in the middle without
+notice."""
 
 import time
 
@@ -9,13 +10,14 @@ SEEDER_UP_MIB = 10
 STAYERS_UP_MIB = {2: 1, 3: 2, 4: 4, 5: 8, 6: 16, 7: 32}
 LATE_HOST, LATE_UP_MIB = 8, 8
 LEAVER_HOST, LEAVER_UP_MIB = 9, 8
-# When, in parts of the time that the seeder needs to send everything once.
+# When they come and go, in parts of the time that the seeder needs to send everything once.
 LATE_AT = 0.25
 LEAVES_AT = 0.5
 
 
 class Mixed(Transfer):
-    """Six leechers with 1 to 32 MiB/s, one more that comes late, and one that is killed in the middle."""
+    """Six leechers with 1 to 32 MiB/s, one more that comes late, and one that is killed in the
+    middle."""
 
     def __init__(self, size_bytes, **options):
         uplinks = {SEEDER_HOST: SEEDER_UP_MIB, **STAYERS_UP_MIB, LATE_HOST: LATE_UP_MIB, LEAVER_HOST: LEAVER_UP_MIB}
@@ -26,8 +28,9 @@ class Mixed(Transfer):
         self._late_s, self._leaves_s = LATE_AT * once_s, LEAVES_AT * once_s
 
     def bound_s(self):
-        """No schedule can be faster: the seeder sends each byte at least once, and all who stay together receive
-        no more than all could send while they were there. What the leaver received is not even counted."""
+        """No schedule can be faster: the seeder sends each byte at least once, and the members that
+        stay receive together no more than all members could send while they were there. What the
+        leaver received is not even counted."""
         all_up = sum(self.uplinks.values())
         stay = len(STAYERS_UP_MIB) + 1
         late, leaver = self.uplinks[LATE_HOST], self.uplinks[LEAVER_HOST]
@@ -53,7 +56,7 @@ class Mixed(Transfer):
         return leechers
 
     def _sent_bytes(self, peer, run, leechers):
-        # What went to the leaver is counted by some programs and not by others.
+        # Some programs count what went to the leaver, and others do not.
         return None
 
 

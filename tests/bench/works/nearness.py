@@ -1,4 +1,5 @@
-"""What crosses the borders of networks: 24 leechers in four ASes, with nearness and by random choice."""
+"""What crosses the borders of networks: 24 leechers in four ASes, with nearness and by random
+choice."""
 
 import os
 import random
@@ -7,11 +8,12 @@ import sandbox
 from child import Failure
 from works.transfer import MIB, SEEDER_HOST, Transfer
 
-# Name, AS, how many leechers; each AS has a block of its own in 127.0.0.0/8, so its number is a private one.
+# Name, AS, number of leechers. Each AS has a block of its own in 127.0.0.0/8, so it has a private
+# AS number.
 GROUPS = (("A", 64_601, 12), ("B", 64_602, 6), ("C", 64_603, 4), ("D", 64_604, 2))
 RIDGE, SOURCE = 64_605, 64_609
 SOURCE_BLOCK = 9
-# A and B exchange traffic for nothing, C buys from A; who is not linked reaches the others by Ridge.
+# A and B peer without payment, C buys from A. ASes without a link reach the others through Ridge.
 RELATIONS = ((64_601, 64_602, 0), (64_601, 64_603, -1), (RIDGE, 64_601, -1), (RIDGE, 64_602, -1),
              (RIDGE, 64_604, -1), (RIDGE, SOURCE, -1))
 SEEDER_UP_MIB = 16

@@ -1,6 +1,6 @@
 """How long it takes from nothing to the first byte that is verified.
 
-The leecher is told of the seeder and of nothing else; like a person's, it listens wherever it can."""
+The leecher knows the seeder only. It listens on every interface, as a user's leecher does."""
 
 from child import Watch
 from peers.peer import READY_TIMEOUT_S
@@ -10,7 +10,7 @@ ANYWHERE = None
 
 
 class Start(Transfer):
-    """A leecher's process is started; the clock stops at its first line that tells of verified bytes."""
+    """Starts a leecher. The clock stops at its first line that tells of verified bytes."""
 
     def __init__(self, size_bytes, **options):
         super().__init__("one leecher, from the start of its process to the first verified byte", size_bytes, **options)

@@ -22,12 +22,12 @@ class Transfer:
         self.title = title
         self.size_bytes = size_bytes
         self.leechers = leechers
-        # Most bytes per second that a host may send, by its program's own option. Empty = no limits.
+        # Most bytes per second that a host may send, by its program's own option. Empty: no limits.
         self.uplinks = uplinks or {}
         self.kind = kind
-        # Too large for memory: content and copies lie on a disk.
+        # Whether content and copies are on a disk, because they are too large for memory.
         self.on_disk = on_disk
-        # The only source is a web server.
+        # Whether the only source is a web server.
         self.web = web
         self.runs = runs
         self.timeout_s = timeout_s
@@ -39,7 +39,8 @@ class Transfer:
         return sandbox.ip(host)
 
     def write_tables(self, folder):
-        """Files for an atlas: whose addresses are whose, and who buys from whom. None = nobody needs one."""
+        """Writes files for an atlas, the prefixes and the relations of ASes, and returns their
+        paths. None: no atlas is needed."""
 
     @property
     def swarm(self):
@@ -49,19 +50,20 @@ class Transfer:
         return self.kind(folder, self.size_bytes, seed)
 
     def memory_bytes(self):
-        """What content and copies take of the memory."""
+        """Bytes of memory that content and copies take."""
         return 0 if self.on_disk else self.size_bytes * (1 + self.leechers)
 
     def bound_s(self):
-        """Least time in which all can have the file (Kumar and Ross, HotWeb 2006), None without upload limits."""
+        """Least time in which all leechers can have the file (Kumar and Ross, HotWeb 2006). None:
+        there are no upload limits."""
         if not self.uplinks:
             return None
         all_up = sum(self.uplinks.values())
         return max(self.size_bytes / self.uplinks[SEEDER_HOST], self.leechers * self.size_bytes / all_up)
 
     def measure(self, peer, content, folder):
-        """One run. Returns its figures; raises Failure when it has none. Leaves no process and no file behind,
-        except the logs of a failed run."""
+        """One run. Returns its figures; raises Failure when it has none. Leaves no process and no
+        file behind, except the logs of a failed run."""
         run = Run(folder, content, self.uplinks, stay=self.swarm, web=self.web, address=self.address)
         try:
             figures = self._measure(peer, run)
@@ -79,7 +81,8 @@ class Transfer:
         watch = Watch(self.timeout_s)
         leechers = self._download(peer, run, watch)
         if not self.swarm:
-            # A program that leaves by itself is charged until it has left; its time was taken before.
+            # A program that ends by itself is charged until it has ended. Its time was taken
+            # before.
             _let_leave(leechers, watch, run)
         for child in run.children:
             child.sample()
@@ -91,7 +94,7 @@ class Transfer:
         return self._figures(seeder, leechers, seeder_cpu_s, leechers_cpu_s, sent_bytes)
 
     def _download(self, peer, run, watch):
-        """Starts the leechers and waits for the last; answers those whose times count."""
+        """Starts the leechers and waits for the last. Returns the leechers whose times count."""
         hosts = range(SEEDER_HOST + 1, SEEDER_HOST + 1 + self.leechers)
         leechers = [peer.leech(run, host, [other for other in hosts if other != host]) for host in hosts]
         watch.until(lambda: all_finished(leechers), run.children)
@@ -125,12 +128,12 @@ class Transfer:
 
 
 def all_finished(leechers):
-    # Not all(…): every one is asked, so that each gets the time of its own line.
+    # Not all(…): every leecher is asked, so that each gets the time of its own line.
     return sum(leecher.check() for leecher in leechers) == len(leechers)
 
 
 def compare(content, leechers):
-    """Every output against the source."""
+    """Compares every output with the source."""
     for leecher in leechers:
         if not os.path.exists(leecher.output):
             raise Failure(f"{leecher.child.name} says finished, but there is no {leecher.output}")

@@ -1,4 +1,5 @@
-//! BGP data from archives, damaged or made to do harm: MRT, tables and relations. What comes out is bounded by what went in.
+//! BGP data from archives, damaged or made to do harm: MRT, tables and relations. The input bounds
+//! the output.
 
 use std::io::{Cursor, Read};
 
@@ -11,7 +12,7 @@ use nearcast_tracker::bgp::{
     tables,
 };
 
-/// Of a packed input as much is unpacked.
+/// At most this much of a packed input is unpacked, in bytes.
 const UNPACKED_BYTES_MAX: u64 = 1 << 18;
 
 pub(crate) fn mrt(bytes: &[u8]) {
@@ -32,7 +33,7 @@ pub(crate) fn mrt(bytes: &[u8]) {
     }
     let counts = reader.counts();
     assert_eq!(counts.announced + counts.withdrawn, changes + counts.too_short);
-    // A prefix takes a byte at least, and a record twelve.
+    // A prefix takes at least one byte, and a record at least twelve.
     assert!(changes <= UNPACKED_BYTES_MAX && counts.records * 12 <= UNPACKED_BYTES_MAX);
 }
 
@@ -48,7 +49,8 @@ const OF_V6: [Told<'_>; 2] = [
 
 pub(crate) fn mrt_seeds() -> Vec<Vec<u8>> {
     let damaged = [old_table(7, &ROUTES[..1]), vec![0xff; 9], updates(8, &ROUTES[..2])].concat();
-    // A table is written in the order of a hash map: one prefix each, so that seeds are the same each time.
+    // A table is written in the order of a hash map. One prefix each keeps the seeds the same each
+    // time.
     vec![
         table(7, &ROUTES[2..]),
         table(7, &OF_V6[..1]),
@@ -59,7 +61,7 @@ pub(crate) fn mrt_seeds() -> Vec<Vec<u8>> {
     ]
 }
 
-/// The first byte says as what the rest is read.
+/// The first byte says which format the rest is read as.
 pub(crate) fn lines(bytes: &[u8]) {
     let Some((kind, text)) = bytes.split_first() else { return };
     let mut told = 0u64;
@@ -81,7 +83,7 @@ pub(crate) fn lines(bytes: &[u8]) {
     .expect("memory can be read");
     let lines = text.iter().filter(|&&byte| byte == b'\n').count() as u64 + 1;
     assert!(counts.good + counts.bad <= lines);
-    // A range is at most so many prefixes.
+    // A range is at most this many prefixes.
     assert!(told <= counts.good * 254);
     assert_eq!(counts.first_bad.is_some(), counts.bad > 0);
 }

@@ -1,4 +1,4 @@
-//! An atlas that its publisher wrote to do harm: its checksum fits, whatever it holds.
+//! An atlas that its publisher made to do harm: its checksum fits, whatever the atlas holds.
 
 use std::net::IpAddr;
 
@@ -8,11 +8,11 @@ use nearcast_core::{
 };
 use sha2::{Digest, Sha256};
 
-/// In front of the deflated body: magic, hash, version, length.
+/// Bytes in front of the deflated body: magic, hash, version, length.
 const HEADER_BYTES: usize = 52;
 
 pub(crate) fn run(bytes: &[u8]) {
-    // As it is, and as a body that was deflated and hashed.
+    // The bytes as they are, and then as a body that is deflated and hashed.
     let _ = Atlas::decode(bytes);
     let Ok(atlas) = Atlas::decode(&file_of(bytes)) else { return };
     assert_eq!(Atlas::decode(&atlas.encode()).as_ref(), Ok(&atlas));

@@ -1,7 +1,7 @@
-//! A download beside one to five neighbours whose every word the fuzzer chooses. The world is the core's own
-//! (`node/core/tests/byzantine`). Nothing may panic, nobody honest may be banned, and memory stays bounded. That the download
-//! ends in three times the undisturbed time holds for all but about one random story in sixteen thousand, so it is counted in
-//! the core's own tests and not asserted here.
+//! A download beside one to five neighbours whose every word the fuzzer chooses. The world is the
+//! core's own (`node/core/tests/byzantine`). Nothing may panic, no honest peer may be banned, and
+//! memory stays bounded. All but about one in sixteen thousand random stories also end within three
+//! times the undisturbed time; the core's own tests count these, so this target does not assert it.
 
 pub(crate) use crate::byzantine_world::seeds;
 

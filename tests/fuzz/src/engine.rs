@@ -1,5 +1,6 @@
-//! The engine as a state machine: five bytes are one thing that happens, and a shell that knows what an
-//! engine may ask for checks every answer. The same shell and steps serve the core's property test.
+//! The engine as a state machine. Five bytes are one thing that happens, and a shell that knows
+//! what an engine may ask for checks every answer. The core's property test uses the same shell and
+//! steps.
 
 use nearcast_core::id::{ContentKey, PeerKey};
 
@@ -8,12 +9,13 @@ use crate::shell::{
     step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
 };
 
-/// Steps of one run at most; more find nothing that fewer do not.
+/// The most steps of one run; more steps find nothing that fewer do not.
 const STEPS_MAX: usize = 250;
 
 /// Set in the first byte: we are the origin.
 const ORIGIN: u8 = 1;
-/// Set in the first byte: at the end somebody honest comes, and everything must complete. Slow, so not always.
+/// Set in the first byte: at the end an honest peer comes, and everything must complete. Slow, so
+/// not always.
 const RECOVER: u8 = 2;
 
 pub(crate) fn run(bytes: &[u8]) {
@@ -41,7 +43,7 @@ fn step(&[kind, content, peer, high, low]: &[u8; 5]) -> Step {
     }
 }
 
-/// Links, unchokes, requests answered, and time that passes; as a leecher and as an origin.
+/// Links, unchokes, answered requests and passing time; as a leecher and as an origin.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let story: Vec<u8> = (0..4u8)
         .flat_map(|peer| {

@@ -1,5 +1,5 @@
-//! What routers and collectors stream at a tracker: BMP, and RIS Live. Whatever arrives, memory is bounded, nothing
-//! panics, and what comes out can be held by the table.
+//! What routers and collectors stream to a tracker: BMP and RIS Live. Whatever arrives, memory
+//! stays bounded, nothing panics, and the table can hold what comes out.
 
 use nearcast_tracker::bgp::{
     bmp::{
@@ -88,7 +88,7 @@ pub(crate) fn bmp_seeds() -> Vec<Vec<u8>> {
     .into()
 }
 
-/// Lines, as of a file.
+/// Reads lines, as from a file.
 pub(crate) fn ris_live(bytes: &[u8]) {
     let (mut session, mut rib) = (RisSession::default(), Rib::new(LIMITS));
     for line in String::from_utf8_lossy(bytes).lines() {

@@ -1,5 +1,6 @@
-//! What is fuzzed: every decoder of the core and what the tracker hears of BGP (here), every decoder of the node
-//! ([`nearcast_node::fuzzing`]), and the engine as a whole. A target takes bytes and asserts what must hold whatever they are.
+//! The targets of fuzzing: every decoder of the core and the tracker's BGP inputs (here), every
+//! decoder of the node ([`nearcast_node::fuzzing`]), and the engine as a whole. A target takes
+//! bytes and asserts what must hold for any bytes.
 
 mod archives;
 mod atlas;
@@ -13,7 +14,7 @@ mod proofs;
 mod registry;
 mod run_sets;
 
-/// What the core's own tests are made of, too.
+/// The core's own tests use these modules, too.
 #[path = "../../../node/core/tests/byzantine/mod.rs"]
 mod byzantine_world;
 #[path = "../../../node/core/tests/shell/mod.rs"]
@@ -21,7 +22,7 @@ mod shell;
 
 pub use nearcast_node::fuzzing::Target;
 
-/// The core's targets; the node brings its own.
+/// The targets of the core; the node brings its own.
 const OF_CORE: [Target; 10] = [
     Target { name: "atlas", run: atlas::run, seeds: atlas::seeds },
     Target { name: "byzantine", run: byzantine::run, seeds: byzantine::seeds },
@@ -35,7 +36,7 @@ const OF_CORE: [Target; 10] = [
     Target { name: "registry", run: registry::run, seeds: registry::seeds },
 ];
 
-/// The tracker's.
+/// The targets of the tracker.
 const OF_TRACKER: [Target; 4] = [
     Target { name: "bmp", run: feeds::bmp, seeds: feeds::bmp_seeds },
     Target { name: "ris-live", run: feeds::ris_live, seeds: feeds::ris_live_seeds },

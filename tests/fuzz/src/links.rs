@@ -1,4 +1,5 @@
-//! Magnet links. A link that is understood is written in one way, which is understood the same.
+//! Magnet links. A link that is understood is written in one way, and that text is understood the
+//! same.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
-//! The fuzzer: libFuzzer, with the target that `NEARCAST_FUZZ_TARGET` names. One program for all, as
-//! linking is what takes long. `tests/fuzz/run` builds and runs it.
+//! The fuzzer: libFuzzer, with the target that `NEARCAST_FUZZ_TARGET` names. It is one program for
+//! all targets, because linking takes longest. `tests/fuzz/run` builds and runs it.
 
 #![no_main]
 
@@ -12,7 +12,8 @@ use targets::{Target, by_name};
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
 
-/// Memory that decoding may take: whatever fixed tables need, and so much for each byte of input.
+/// Memory that decoding may take, in bytes: what fixed tables need, and this much more for each
+/// byte of input.
 const BYTES_MAX: usize = 8 << 20;
 const BYTES_PER_INPUT_BYTE_MAX: usize = 64;
 

@@ -1,4 +1,5 @@
-//! Torrents from strangers. What is accepted has one meaning: written again and read again it is the same.
+//! Torrents from strangers. An accepted torrent has one meaning: written and read again it is the
+//! same.
 
 use std::path::Component;
 
@@ -20,7 +21,8 @@ pub(crate) fn torrent(bytes: &[u8]) {
     assert_eq!(again.ok().as_ref(), Some(&manifest));
 }
 
-/// An info dictionary whose hash the link names, so that the hash is no wall; then false layers for it.
+/// An info dictionary whose hash the link names, so that the hash stops nothing; then false layers
+/// for it.
 pub(crate) fn info(bytes: &[u8]) {
     let content = ContentId(sha256(bytes));
     assert!(Info::parse(ContentId([7; 32]), bytes).is_err(), "nothing but what the link names is taken");
@@ -33,7 +35,7 @@ pub(crate) fn info(bytes: &[u8]) {
     }
 }
 
-/// Limits hold, arithmetic adds up, and no name leads out of the folder.
+/// Limits hold, sums add up, and no name leads out of the folder.
 fn check(info: &Info) {
     let layout = info.layout();
     assert!(layout.files() <= FILES_MAX && info.files().len() == layout.files() as usize);
@@ -53,7 +55,7 @@ fn check(info: &Info) {
     }
 }
 
-/// A folder of two files: one of three pieces, one smaller than a piece, and an empty one.
+/// A folder of three files: one of three pieces, one smaller than a piece, and an empty one.
 pub(crate) fn manifest() -> (Manifest, Vec<u8>) {
     const PIECE_BYTES: u64 = 4 * BLOCK_BYTES as u64;
     let data: Vec<u8> = (0..3 * PIECE_BYTES as u32 - 70).map(|at| (at / 3) as u8).collect();

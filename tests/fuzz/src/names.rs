@@ -1,5 +1,5 @@
-//! Names from strangers: whatever is accepted is one plain name everywhere, and whatever is printed does
-//! nothing to a terminal.
+//! Names from strangers. Every accepted name is one plain name everywhere, and no printed name
+//! affects a terminal.
 
 use std::path::Component;
 

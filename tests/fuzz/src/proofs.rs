@@ -1,4 +1,5 @@
-//! Runs with proofs, against a fixed content: only the truth passes, and trees learn nothing else.
+//! Runs with proofs, against a fixed content: only the true run passes, and trees learn nothing
+//! else.
 
 use std::sync::LazyLock;
 
@@ -10,7 +11,8 @@ use nearcast_core::{
     paths::{RelativePath, SafeName},
 };
 
-/// Pieces of 512 KiB are two runs each: one step of proof. The last piece has 16 KiB + 9.
+/// Pieces of 512 KiB have two runs each, so a proof has one step. The last piece has 16 KiB + 9
+/// bytes.
 const PIECE_BYTES: u64 = 512 << 10;
 
 struct Content {
@@ -49,7 +51,8 @@ fn proof(manifest: &Manifest, data: &[u8], run: u32) -> Vec<Hash> {
     tree.proof(span.index_in_piece).expect("a full tree proves every run")
 }
 
-/// A run's number, how its bytes are changed, and a proof. The last run is short, so that hashing is cheap.
+/// Input: which byte of the last run changes and how, and a proof. The last run is short, so that
+/// hashing is cheap.
 pub(crate) fn run(input: &[u8]) {
     let Content { manifest, data, proofs } = &*CONTENT;
     let Some((&[at, change], rest)) = input.split_first_chunk() else { return };
@@ -59,7 +62,7 @@ pub(crate) fn run(input: &[u8]) {
     let place = usize::from(at) * 64 % claimed.len();
     claimed[place] ^= change;
     let (hashes, tail) = rest.as_chunks::<32>();
-    // A proof that takes what came byte for byte, or the true one with what came laid over it.
+    // The proof is the input byte for byte, or the true proof with the input XORed over it.
     let mut proof = proofs[last as usize].clone();
     match tail {
         [] => proof = hashes.to_vec(),
@@ -70,7 +73,7 @@ pub(crate) fn run(input: &[u8]) {
     tree(manifest, proofs, input);
 }
 
-/// A tree read from bytes proves what they say and nothing of another size.
+/// A tree read from bytes proves what the bytes say, and nothing of another size.
 fn tree(manifest: &Manifest, proofs: &[Vec<Hash>], input: &[u8]) {
     let layout = manifest.layout();
     let piece = layout.piece_index(0).expect("the first piece");

@@ -1,5 +1,5 @@
-//! A directory under announcements and questions: nobody makes it grow past its limits, and nobody is
-//! told of himself or of the expired.
+//! A directory under announcements and questions: no peer makes it grow past its limits, and no
+//! asker is told of itself or of expired peers.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -14,7 +14,7 @@ use nearcast_core::{
 
 use crate::shell::step::{any_number, any_u32};
 
-/// Half the networks are of no known AS.
+/// Half the networks have no known AS.
 struct World(u64);
 
 impl Locator for World {
@@ -24,7 +24,7 @@ impl Locator for World {
 
     fn asn(&self, ip: IpAddr) -> Option<Asn> {
         let IpAddr::V4(ip) = ip else { return None };
-        // Any AS there is, but the one that stands for none.
+        // Any AS except the number that stands for none.
         let number = self.0.wrapping_add(ip.octets()[1].into());
         (number % 2 == 0).then_some(Asn((number as u32).max(1)))
     }
@@ -61,7 +61,8 @@ pub(crate) fn run(bytes: &[u8]) {
         let (name, complete) = (PeerName([name % 32; 32]), name > 128);
         match kind % 10 {
             0..4 => {
-                // Any port over TCP and any other over QUIC, 0 and those of other services among them.
+                // Any port over TCP and any other over QUIC, including 0 and ports of other
+                // services.
                 let port = |number: u32| u16::try_from(number).ok();
                 let endpoint = Endpoint { ip, tcp: Some(number), udp: port(any_u32(number)) };
                 let said = Announcement { content, name, endpoint, complete };
@@ -71,7 +72,7 @@ pub(crate) fn run(bytes: &[u8]) {
                 let wanted = usize::try_from(any_number(number)).unwrap_or(usize::MAX);
                 let search = Search { content, name, ip, wanted, complete };
                 if let Err(wait) = throttle.ask(now, ip) {
-                    // One more is allowed each tenth of a second, as floats count it.
+                    // A question is allowed again each tenth of a second, as floats count it.
                     assert!(wait <= Duration::from_millis(101), "{wait:?}");
                 }
                 let mut found = Vec::new();
@@ -89,7 +90,7 @@ pub(crate) fn run(bytes: &[u8]) {
                     from = registry.snapshot(now, at, &mut saved);
                 }
                 assert!(saved.len() <= registry.entries());
-                // A file says how long they would have lived on.
+                // A file says how long the entries would have lived on.
                 for entry in &mut saved {
                     entry.left = entry.left.max(Duration::from_secs(any_number(number)));
                     registry.restore(now, entry, &world);

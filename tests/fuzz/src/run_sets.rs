@@ -1,4 +1,4 @@
-//! Have-maps, and the layouts whose runs they count: arithmetic that strangers choose the numbers of.
+//! Have-maps, and the layouts whose runs they count: arithmetic on numbers that strangers choose.
 
 use std::collections::BTreeSet;
 

@@ -1,15 +1,15 @@
-//! What a neighbour holds, as far as it has told.
+//! The runs that a neighbour holds, as far as it has told.
 
 use crate::content::{
     layout::RunIndex,
     run_set::{RunSet, bits, first_of},
 };
 
-/// The runs that a neighbour holds as far as it has told us: its set, but for the runs whose coming
-/// or going it has not told us of yet.
+/// The runs that a neighbour holds as far as it has told us: its set, except for the runs that it
+/// gained or lost and has not told us of yet.
 ///
-/// A node keeps a have-map of each neighbour, and nothing in it is untold. A simulator keeps one set
-/// of each peer, which all neighbours of that peer look at, and a short list for each link.
+/// A node keeps a have-map of each neighbour, and nothing in it is untold. A simulator keeps one
+/// set of each peer, which all neighbours of that peer share, and a short list for each link.
 #[derive(Clone, Copy, Debug)]
 pub struct Held<'a> {
     set: &'a RunSet,
@@ -23,18 +23,18 @@ impl<'a> From<&'a RunSet> for Held<'a> {
 }
 
 impl<'a> Held<'a> {
-    /// A set of which some is not told yet. `untold` names each run at most once: one that is in the
-    /// set and was not announced, or one that is not and was not taken back.
+    /// A set of which a part is not told yet. `untold` names each run at most once: a run in the
+    /// set that was not announced, or a run not in the set that was not taken back.
     pub fn new(set: &'a RunSet, untold: &'a [RunIndex]) -> Held<'a> {
         Held { set, untold }
     }
 
-    /// Runs the content has.
+    /// Number of runs the content has.
     pub fn runs(&self) -> u32 {
         self.set.runs()
     }
 
-    /// Runs it holds.
+    /// Number of runs it holds.
     pub fn count(&self) -> u32 {
         self.untold.iter().fold(self.set.count(), |count, &run| match self.set.contains(run) {
             true => count.saturating_sub(1),
@@ -69,18 +69,18 @@ impl<'a> Held<'a> {
         (0..self.words()).flat_map(move |at| bits(first_of(at), held.word(at) ^ other.words()[at]))
     }
 
-    /// Words of 64 runs.
+    /// Number of words, of 64 runs each.
     pub(crate) fn words(&self) -> usize {
         self.set.words().len()
     }
 
-    /// The bits of 64 runs.
+    /// The bits of the 64 runs of word `at`.
     pub(crate) fn word(&self, at: usize) -> u64 {
         let untold = self.untold.iter().filter(|run| (run.get() / 64) as usize == at);
         untold.fold(self.set.words()[at], |word, run| word ^ 1 << (run.get() % 64))
     }
 
-    /// A set of its own.
+    /// A copy as a set of its own.
     pub fn to_set(&self) -> RunSet {
         let mut set = self.set.clone();
         for &run in self.untold {

@@ -11,7 +11,7 @@ use crate::saturate::to_u32;
 
 /// A leaf of the Merkle tree (BEP 52): 16 KiB.
 pub const BLOCK_BYTES: u32 = 16 * 1024;
-/// The most one request moves.
+/// The most bytes that one request moves.
 pub const RUN_BYTES_MAX: u32 = 256 * 1024;
 const RUN_MAX: NonZeroU32 = NonZeroU32::new(RUN_BYTES_MAX).expect("runs have bytes");
 /// Bounds have-maps at 1 MiB a neighbour (2 TiB of 256 KiB runs).
@@ -77,7 +77,7 @@ struct FileSpan {
     first_run: u32,
 }
 
-/// One run, placed.
+/// The place of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunSpan {
     /// The file it lies in.
@@ -92,7 +92,7 @@ pub struct RunSpan {
     pub index_in_piece: u32,
 }
 
-/// One piece, placed.
+/// The place of one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PieceSpan {
     /// The file it lies in.
@@ -118,7 +118,7 @@ pub struct Layout {
     bytes: u64,
 }
 
-/// What a layout follows from.
+/// The values that a layout follows from.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Lengths {
     piece_bytes: u64,
@@ -141,10 +141,12 @@ impl TryFrom<Lengths> for Layout {
 }
 
 impl Layout {
-    /// Lays out files of the given lengths in bytes, in order. Files may be empty; they have no piece.
+    /// Lays out files of the given lengths in bytes, in order. Files may be empty; they have no
+    /// piece.
     ///
     /// # Errors
-    /// See [`LayoutError`]; nothing larger than the list of files is allocated before all is checked.
+    /// See [`LayoutError`]; nothing larger than the list of files is allocated before all is
+    /// checked.
     pub fn new(piece_bytes: u64, lengths: impl IntoIterator<Item = u64>) -> Result<Layout, LayoutError> {
         let valid = |bytes: &NonZeroU32| {
             bytes.is_power_of_two() && (BLOCK_BYTES..=PIECE_BYTES_MAX).contains(&bytes.get())
@@ -193,17 +195,17 @@ impl Layout {
         self.bytes
     }
 
-    /// Checks a number from outside.
+    /// Checks a run number from outside. `None`: there is no such run.
     pub fn run_index(&self, index: u32) -> Option<RunIndex> {
         (index < self.runs).then_some(RunIndex(index))
     }
 
-    /// Checks a number from outside.
+    /// Checks a piece number from outside. `None`: there is no such piece.
     pub fn piece_index(&self, index: u32) -> Option<PieceIndex> {
         (index < self.pieces).then_some(PieceIndex(index))
     }
 
-    /// Checks a number from outside.
+    /// Checks a file number from outside. `None`: there is no such file.
     pub fn file_index(&self, index: u32) -> Option<FileIndex> {
         (index < self.files()).then_some(FileIndex(index))
     }
@@ -233,7 +235,7 @@ impl Layout {
         places(first, span.bytes.div_ceil(self.run_bytes.get()).into())
     }
 
-    /// Places a run.
+    /// The place of a run.
     pub fn run(&self, run: RunIndex) -> RunSpan {
         let index = self.files.partition_point(|file| file.first_run <= run.0).saturating_sub(1);
         let file = self.files[index];
@@ -253,7 +255,7 @@ impl Layout {
         self.run(run).bytes
     }
 
-    /// Places a piece.
+    /// The place of a piece.
     pub fn piece(&self, piece: PieceIndex) -> PieceSpan {
         let index = self.files.partition_point(|file| file.first_piece <= piece.0).saturating_sub(1);
         let file = self.files[index];
@@ -268,18 +270,19 @@ impl Layout {
     }
 }
 
-/// So many more; or, as the error, their number, if that is more than may be.
+/// The sum of `before` and `more`; as the error, if it is more than `most`.
 fn sum(before: u32, more: u64, most: u64) -> Result<u32, u64> {
     let sum = u64::from(before).saturating_add(more);
     u32::try_from(sum).ok().filter(|_| sum <= most).ok_or(sum)
 }
 
-/// So many numbers from `first` on.
+/// `count` numbers from `first` on.
 fn places(first: u32, count: u64) -> Range<u32> {
     first..first.saturating_add(to_u32(count))
 }
 
-/// Where the part number `at` of a file lies, all parts being of `bytes` except the last: its offset and its length.
+/// The offset and the length of part number `at` of a file. All parts have `bytes`, except the
+/// last.
 fn stretch(file_bytes: u64, at: u32, bytes: NonZeroU32) -> (u64, u32) {
     let offset = u64::from(at).saturating_mul(bytes.get().into());
     (offset, to_u32(file_bytes.saturating_sub(offset).min(bytes.get().into())))

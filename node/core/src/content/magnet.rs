@@ -1,11 +1,12 @@
 //! Links: `magnet:?xt=urn:btmh:1220…` (BEP 9, BEP 52) and the hints that may come with one.
 //!
-//! The content id is the only part that must be right; everything else is a hint from whoever wrote
-//! the link. So hints that make no sense are dropped, but a link without a v2 id, or with a file
-//! selection that cannot be understood, is refused: something else would be downloaded than meant.
+//! The content id is the only part that must be right; everything else is a hint from the author of
+//! the link. So hints that make no sense are dropped. But a link without a v2 id, or with a file
+//! selection that cannot be understood, is refused: otherwise something else than meant would be
+//! downloaded.
 //!
-//! A link is read as people hand it on: with what a web page, a mail or a list did to it, and also if it is the content id
-//! alone.
+//! A link is read as people pass it on: with what a web page, a mail or a list did to it, or as the
+//! content id alone.
 
 mod percent;
 mod selection;
@@ -19,7 +20,7 @@ use crate::{
     id::ContentId,
 };
 
-/// Length of a link in bytes.
+/// The longest link, in bytes.
 pub const LINK_BYTES_MAX: usize = 64 * 1024;
 /// Peers taken from a link, of each kind; more are ignored.
 pub const PEERS_MAX: usize = 64;
@@ -30,14 +31,14 @@ const SHA256_MULTIHASH: &str = "1220";
 /// A link to a content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Magnet {
-    /// What it leads to.
+    /// The content it leads to.
     pub content: ContentId,
-    /// Suggested name (`dn`). Not checked: show it with [`printable`](crate::content::paths::printable), and
-    /// name files after the manifest.
+    /// Suggested name (`dn`). Not checked: show it with
+    /// [`printable`](crate::content::paths::printable), and name files after the manifest.
     pub name: Option<String>,
     /// HTTP origins (`ws`).
     pub web_seeds: Vec<String>,
-    /// Files wanted (`so`, BEP 53); none = all.
+    /// Files wanted (`so`, BEP 53). `None`: all.
     pub selection: Option<FileSelection>,
     /// Peers by host and port (`x.pe`).
     pub peers: Vec<HostPort>,
@@ -54,13 +55,13 @@ pub enum MagnetError {
     /// Another scheme.
     #[error("a link begins with magnet:?xt=urn:btmh:1220, or is a content id of 64 hexadecimal digits")]
     NoMagnet,
-    /// `xt` is missing, or of another network.
+    /// `xt` is missing, or names something of another network.
     #[error("the link names no content: xt=urn:btmh:1220… is missing")]
     NoContent,
-    /// Only `urn:btih:`.
+    /// The only id is `urn:btih:`.
     #[error("this link names only a BitTorrent v1 info hash; a v2 one (xt=urn:btmh:1220…) is needed")]
     V1Only,
-    /// `urn:btmh:` with something else than SHA-256 in hexadecimal.
+    /// `urn:btmh:` is followed by something other than SHA-256 in hexadecimal.
     #[error("the content id after urn:btmh: is not 1220 and 64 hexadecimal digits")]
     Content,
     /// Two ids that differ.
@@ -97,7 +98,7 @@ impl Magnet {
             }
             "x.ma" => {
                 let text = percent::decode(value);
-                // Not ours to write so, but it says the same.
+                // We do not write it so, but it says the same.
                 push(&mut self.peers, PEERS_MAX, text.as_deref().and_then(|text| text.parse().ok()));
                 push(&mut self.addresses, PEERS_MAX, text.filter(|text| is_multiaddr(text)))
             }
@@ -119,7 +120,7 @@ fn push<T: PartialEq>(hints: &mut Vec<T>, hints_max: usize, hint: Option<T>) {
     }
 }
 
-/// Only its look; the shell parses it.
+/// Checks only the look; the shell parses it.
 fn is_multiaddr(text: &str) -> bool {
     text.len() > 1 && text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -145,7 +146,8 @@ impl FromStr for Magnet {
     }
 }
 
-/// What comes after `magnet:?`; some forget the colon, some write slashes as in other URLs, some cut all of it off.
+/// The part after `magnet:?`. Some writers forget the colon, some add slashes as in other URLs,
+/// some cut all of it off.
 fn query_of(text: &str) -> Option<&str> {
     const SCHEME: &str = "magnet";
     let (scheme, rest) = text.split_at_checked(SCHEME.len())?;
@@ -158,7 +160,8 @@ fn query_of(text: &str) -> Option<&str> {
     topic.get(..4).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:")).then_some(text)
 }
 
-/// A content id that stands alone, as lists have them: 64 digits, or as it stands in a link. None if it is something else.
+/// A content id that stands alone, as in lists: 64 digits, or as it stands in a link. `None`: it is
+/// something else.
 fn bare_content(text: &str) -> Option<Result<ContentId, MagnetError>> {
     let id = match text.rsplit_once(':') {
         Some((urn, id))
@@ -180,7 +183,7 @@ fn bare_content(text: &str) -> Option<Result<ContentId, MagnetError>> {
     }
 }
 
-/// Whether a text is meant to be a link or content id, if perhaps a wrong one.
+/// Whether a text is meant to be a link or content id, even if it is a wrong one.
 pub fn is_meant_as_link(text: &str) -> bool {
     if text.trim().len() > LINK_BYTES_MAX {
         return text.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:"));
@@ -202,7 +205,7 @@ fn content<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Result<Conten
             continue;
         };
         match urn.to_ascii_lowercase().as_str() {
-            // No hash of version 1 has 64 digits: a tool wrote the new id behind the old name.
+            // No v1 hash has 64 digits: a tool wrote the new id behind the old name.
             "urn:btih" if id.len() == 64 && id.parse::<ContentId>().is_ok() => {
                 take(&mut content, id.parse().map_err(|_| MagnetError::Content)?)?;
             }
@@ -268,7 +271,7 @@ impl HostPort {
         &self.host
     }
 
-    /// Never zero.
+    /// The port. Never zero.
     pub fn port(&self) -> u16 {
         self.port
     }

@@ -1,10 +1,10 @@
 //! What a content is: BitTorrent v2 metainfo (BEP 52), checked as a whole before anybody uses it.
 //!
 //! There are two steps, because a magnet link gives only the first at once. An [`Info`] is the
-//! `info` dictionary: names, lengths and one root a file; its hash is the content id. A [`Manifest`]
-//! adds the piece layers. Invariants: the hash of [`Info::bytes`] is [`Info::content`]; every name is
-//! safe to create and to print; a manifest has one hash for every piece, and every layer hashes to the root
-//! the info dictionary gives its file.
+//! `info` dictionary: names, lengths and one root a file; its hash is the content id. A
+//! [`Manifest`] adds the piece layers. Invariants: the hash of [`Info::bytes`] is
+//! [`Info::content`]; every name is safe to create and to print; a manifest has one hash for every
+//! piece, and every layer hashes to the root the info dictionary gives its file.
 //!
 //! The info hash is taken over the bytes as they came, never over a re-encoding.
 
@@ -31,17 +31,18 @@ pub use self::{
     info::{Info, LayerFile},
 };
 
-/// The `info` dictionary, in bytes.
+/// The most bytes of the `info` dictionary.
 pub const INFO_BYTES_MAX: usize = 10 << 20;
-/// A `.torrent` file, in bytes: the largest info dictionary and the largest piece layers.
+/// The most bytes of a `.torrent` file: the largest info dictionary and the largest piece layers.
 pub const TORRENT_BYTES_MAX: usize = 96 << 20;
-/// Files of one content, empty ones included.
+/// The most files of one content, empty ones included.
 pub const FILES_MAX: u32 = 1 << 18;
-/// Paths of one content together, in bytes: deep folders would otherwise multiply a small dictionary.
+/// The most bytes of all paths of one content: deep folders would otherwise multiply a small
+/// dictionary.
 pub const PATHS_BYTES_MAX: usize = 64 << 20;
 /// Web seeds of one content; more are ignored.
 pub const WEB_SEEDS_MAX: usize = 64;
-/// Length of the URL of a web seed, in bytes; longer ones are ignored.
+/// The longest URL of a web seed, in bytes; longer ones are ignored.
 pub const URL_BYTES_MAX: usize = 2048;
 
 /// One file of a content.
@@ -52,11 +53,11 @@ pub struct FileEntry {
     pub path: RelativePath,
     /// Length in bytes.
     pub length: u64,
-    /// Root of its hash tree; none for an empty file.
+    /// Root of its hash tree. `None`: the file is empty.
     pub pieces_root: Option<Hash>,
 }
 
-/// A content, complete: every run of it can be verified alone. Shared, never copied per engine.
+/// A complete content: every run of it can be verified alone. Shared, never copied per engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     info: Info,
@@ -84,8 +85,9 @@ impl Manifest {
         Ok(manifest.with_web_seeds(fields.web_seeds).with_signatures(fields.signatures))
     }
 
-    /// Replaces the web seeds. They lie outside the info hash, so anybody may have written them:
-    /// what is no short http or https URL is left out, and what exceeds [`WEB_SEEDS_MAX`].
+    /// Replaces the web seeds. They lie outside the info hash, so anybody may have written them. A
+    /// text that is no short http or https URL is left out, and so are URLs beyond
+    /// [`WEB_SEEDS_MAX`].
     pub fn with_web_seeds(mut self, urls: impl IntoIterator<Item = String>) -> Manifest {
         self.web_seeds.clear();
         for url in urls.into_iter().filter(|url| is_web_url(url)) {
@@ -96,8 +98,8 @@ impl Manifest {
         self
     }
 
-    /// Replaces the signatures. They lie outside the info hash, so anybody may have written them: each is
-    /// verified, and what does not verify is discarded. See [`Manifest::signatures`].
+    /// Replaces the signatures. They lie outside the info hash, so anybody may have written them.
+    /// Each is verified, and one that does not verify is discarded. See [`Manifest::signatures`].
     pub fn with_signatures(mut self, claimed: impl IntoIterator<Item = Signature>) -> Manifest {
         self.signatures = Signatures::check(self.content(), claimed);
         self
@@ -143,23 +145,24 @@ impl Manifest {
         self.info.stand_ins(file)
     }
 
-    /// What a piece hashes to: its entry in the piece layer, or the `pieces root` of a file of one
+    /// The hash of a piece: its entry in the piece layer, or the `pieces root` of a file of one
     /// piece.
     pub fn piece_hash(&self, piece: PieceIndex) -> &Hash {
         &self.piece_hashes[piece.get() as usize]
     }
 
-    /// Every piece, in order, with what it hashes to.
+    /// Every piece, in order, with its hash.
     pub fn pieces(&self) -> impl Iterator<Item = (PieceIndex, &Hash)> + '_ {
         (0..).map(PieceIndex::new).zip(&self.piece_hashes)
     }
 
-    /// The info dictionary as it came, for those who have only a magnet link.
+    /// The info dictionary as it came, for peers that have only a magnet link.
     pub fn info_bytes(&self) -> &[u8] {
         self.info.bytes()
     }
 
-    /// The piece layer of a file; for a file of one piece its root, for an empty file nothing.
+    /// The piece layer of a file. For a file of one piece it is its root, for an empty file
+    /// nothing.
     pub fn file_layer(&self, file: FileIndex) -> &[Hash] {
         let pieces = self.info.layout().file_pieces(file);
         &self.piece_hashes[pieces.start as usize..pieces.end as usize]
@@ -176,13 +179,13 @@ impl Manifest {
         &self.web_seeds
     }
 
-    /// Who signed the content, verified, and whose signatures had to be discarded.
+    /// The verified signatures of the content, and the keys whose signatures were discarded.
     pub fn signatures(&self) -> &Signatures {
         &self.signatures
     }
 
-    /// The `.torrent` file: the info dictionary as it came, the layers, the signatures that verify and the
-    /// web seeds; other keys that a parsed file had are not kept.
+    /// The `.torrent` file: the info dictionary as it came, the layers, the signatures that verify
+    /// and the web seeds. Other keys of a parsed file are not kept.
     pub fn to_torrent(&self) -> Vec<u8> {
         write::torrent(self)
     }

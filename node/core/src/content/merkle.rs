@@ -1,8 +1,9 @@
-//! The hash trees of BEP 52: leaves are SHA-256 of 16 KiB blocks (the last block of a file is hashed
-//! short), leaves past the end of the file are 32 zero bytes, and a node is SHA-256(left || right).
+//! The hash trees of BEP 52: leaves are SHA-256 of 16 KiB blocks (the last block of a file is
+//! hashed short), leaves past the end of the file are 32 zero bytes, and a node is SHA-256(left ||
+//! right).
 //!
-//! Leaves and nodes are not told apart by a prefix, so depth must come from somewhere else: here it
-//! comes from the layout, hence from lengths that the info hash covers. A proof of another length is
+//! No prefix tells leaves and nodes apart, so depth must come from somewhere else: here it comes
+//! from the layout, hence from lengths that the info hash covers. A proof of another length is
 //! refused before anything is hashed.
 //!
 //! Invariant: a [`VerifiedRun`] exists only if its bytes hash to what its manifest promises.
@@ -33,14 +34,15 @@ pub(crate) fn piece_run_leaves(layout: &Layout, piece: PieceIndex) -> u32 {
     (layout.run_bytes() / BLOCK_BYTES).min(layout.piece(piece).leaves)
 }
 
-/// Hashes that lead from a run's root up to its piece's hash; none when the run is the piece.
+/// Number of hashes that lead from a run's root up to its piece's hash; 0 if the run is the piece.
 pub fn proof_length(layout: &Layout, run: RunIndex) -> usize {
     let piece = layout.run(run).piece;
     let (of_piece, of_run) = (layout.piece(piece).leaves, piece_run_leaves(layout, piece));
     of_piece.ilog2().saturating_sub(of_run.ilog2()) as usize
 }
 
-/// Bytes of a run that were proven to belong to a manifest. Only [`verify`] makes one.
+/// Bytes of a run that were proven to belong to a manifest. Only [`verify`] and [`verify_piece`]
+/// make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedRun<B> {
     run: RunIndex,
@@ -50,7 +52,7 @@ pub struct VerifiedRun<B> {
 }
 
 impl<B: AsRef<[u8]>> VerifiedRun<B> {
-    /// Which run.
+    /// The run.
     pub fn run(&self) -> RunIndex {
         self.run
     }
@@ -76,26 +78,26 @@ impl<B: AsRef<[u8]>> VerifiedRun<B> {
     }
 }
 
-/// Bytes that are not the run they were said to be. Whoever sent them is proven wrong.
+/// Bytes that are not the run they were said to be. Their sender is proven wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CorruptRun {
     /// Too short or too long.
     #[error("a run of {expected} bytes came with {found}")]
     Length {
-        /// What the layout says.
+        /// Bytes the run has in the layout.
         expected: u32,
-        /// What came.
+        /// Bytes that came.
         found: usize,
     },
-    /// The tree has another height.
+    /// The proof is for a tree of another height.
     #[error("a run whose proof has {expected} hashes came with {found}")]
     ProofLength {
-        /// What the layout says.
+        /// Hashes the proof has by the layout.
         expected: usize,
-        /// What came.
+        /// Hashes that came.
         found: usize,
     },
-    /// Bytes or proof are not what was published.
+    /// The bytes or the proof are not what was published.
     #[error("a run does not match its hash")]
     Hash,
 }
@@ -126,7 +128,7 @@ pub fn verify<B: AsRef<[u8]>>(
     Ok(VerifiedRun { run, bytes, root, proof })
 }
 
-/// The node reached from `node`, the `index`th of its level, along its siblings.
+/// The node reached from `node`, number `index` of its level, along its siblings.
 fn climb(node: Hash, index: u32, siblings: &[Hash]) -> Hash {
     let step = |(node, index): (Hash, u32), sibling: &Hash| {
         let above = match index % 2 {

@@ -1,11 +1,12 @@
 //! Names from strangers: what may become a file on our disk, and what may reach a terminal.
 //!
-//! Invariant: a [`SafeName`] is exactly one normal path component on Unix, and a [`RelativePath`] is a
-//! chain of them, so joining one to a folder never leaves that folder by name. (Symbolic links that lie on
-//! the disk already are the store's business: it follows none.)
+//! Invariant: a [`SafeName`] is exactly one normal path component on Unix, and a [`RelativePath`]
+//! is a chain of them, so joining one to a folder never leaves that folder by name. (Symbolic links
+//! that lie on the disk already are the store's business: it follows none.)
 //!
-//! A name that only some other system or disk lacks goes from one machine to the next as it is. Whoever has
-//! to do without it gives the file its [stand-in](stand_in), which is such a component on every system.
+//! A name that only some other system or disk cannot have goes from one machine to the next
+//! unchanged. A machine that cannot have it gives the file its [stand-in](stand_in), which is such
+//! a component on every system.
 
 mod elsewhere;
 mod portable;
@@ -21,11 +22,11 @@ use std::{
     path::PathBuf,
 };
 
-/// What file systems hold: 255 bytes a component.
+/// The most bytes of one component: as many as file systems hold.
 pub const NAME_BYTES_MAX: usize = 255;
-/// Bounds memory for paths; also `PATH_MAX` on Linux.
+/// The most bytes of a path. Bounds memory for paths; also `PATH_MAX` on Linux.
 pub const PATH_BYTES_MAX: usize = 4096;
-/// Components of one path.
+/// The most components of one path.
 pub const PATH_DEPTH_MAX: usize = 100;
 
 /// One file or folder name that is safe to create.
@@ -45,7 +46,7 @@ pub struct NameError {
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameFault {
-    /// Nothing.
+    /// No bytes.
     #[error("it is empty")]
     Empty,
     /// `.` or `..`.
@@ -54,16 +55,16 @@ pub enum NameFault {
     /// Over [`NAME_BYTES_MAX`].
     #[error("it has {0} bytes; file systems take {NAME_BYTES_MAX}")]
     TooLong(usize),
-    /// Some file systems and every terminal need text.
+    /// Not UTF-8: some file systems and every terminal need text.
     #[error("it is not valid UTF-8")]
     NotUtf8,
-    /// `/`.
+    /// It contains `/`.
     #[error("it contains a path separator")]
     Separator,
-    /// C0, C1, DEL, line and paragraph separators.
+    /// It contains C0, C1, DEL, or a line or paragraph separator.
     #[error("it contains a control character")]
     Control,
-    /// Turns text around, so that a name shows as another one.
+    /// It contains a character that turns text around, so that a name shows as another one.
     #[error("it contains a character that turns the direction of text")]
     Bidi,
 }
@@ -129,8 +130,9 @@ fn is_bidi(character: char) -> bool {
     matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Those that make Latin letters run the other way, so that `exe.jpg` may be `gpj.exe`. Marks and embeddings from left to
-/// right do not; they are in names that phones and spreadsheets made, and are shown escaped.
+/// Whether a character makes Latin letters run the other way, so that `exe.jpg` may be `gpj.exe`.
+/// Marks and embeddings from left to right do not: they are in names that phones and spreadsheets
+/// made, and are shown escaped.
 fn turns_text(character: char) -> bool {
     matches!(character, '\u{202b}' | '\u{202d}' | '\u{202e}' | '\u{2067}' | '\u{2068}')
 }
@@ -190,8 +192,8 @@ impl RelativePath {
         Ok(RelativePath(format!("{}/{}", self.0, name.0)))
     }
 
-    /// This path moved into the folder `name`. One component more than the limits say, so that every
-    /// path of a content still fits below the content's own name.
+    /// This path moved into the folder `name`. The result may have one component more than the
+    /// limits say, so that every path of a content still fits below the content's own name.
     pub fn below(&self, name: &SafeName) -> RelativePath {
         RelativePath(format!("{}/{}", name.0, self.0))
     }
@@ -247,8 +249,9 @@ impl fmt::Debug for RelativePath {
     }
 }
 
-/// Text that may go to a terminal or a log: whatever could move the cursor, change colours, forge
-/// a line or reorder text is shown escaped, as in `\u{1b}`. At most ten times as long as `text`.
+/// Text that may go to a terminal or a log: characters that could move the cursor, change colours,
+/// forge a line or reorder text are shown escaped, as in `\u{1b}`. At most ten times as long as
+/// `text`.
 pub fn printable(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
@@ -262,8 +265,8 @@ pub fn printable(text: &str) -> String {
     safe
 }
 
-/// The same for a text that is JSON already, and stays it: `\u001b`. There such characters can only stand
-/// inside of strings.
+/// Like [`printable`], for a text that is JSON already and stays JSON: `\u001b`. In JSON such
+/// characters can only stand inside of strings.
 pub fn printable_json(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

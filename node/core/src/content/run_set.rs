@@ -1,4 +1,4 @@
-//! A have-map: which runs of one content somebody holds.
+//! A have-map: which runs of one content a peer holds.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ pub struct RunSetError {
     pub bytes: usize,
 }
 
-/// A set as it is written down.
+/// A set as it is serialized.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Words {
     runs: u32,
@@ -51,12 +51,12 @@ impl TryFrom<Words> for RunSet {
 }
 
 impl RunSet {
-    /// None of `runs` runs.
+    /// The empty set of a content of `runs` runs.
     pub fn empty(runs: u32) -> RunSet {
         RunSet { words: vec![0; runs.div_ceil(64) as usize].into(), runs, count: 0 }
     }
 
-    /// All of `runs` runs.
+    /// The full set of a content of `runs` runs.
     pub fn full(runs: u32) -> RunSet {
         let mut words = vec![u64::MAX; runs.div_ceil(64) as usize];
         if let (Some(last), tail @ 1..) = (words.last_mut(), runs % 64) {
@@ -91,12 +91,12 @@ impl RunSet {
         bytes
     }
 
-    /// Runs the content has.
+    /// Number of runs the content has.
     pub fn runs(&self) -> u32 {
         self.runs
     }
 
-    /// Runs in the set.
+    /// Number of runs in the set.
     pub fn count(&self) -> u32 {
         self.count
     }
@@ -128,19 +128,19 @@ impl RunSet {
         new
     }
 
-    /// Puts everything in that is in `other`, of the same content.
+    /// Puts in all runs of `other`, a set of the same content.
     pub fn insert_all(&mut self, other: &RunSet) {
         self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine |= theirs);
         self.count = self.words.iter().map(|word| word.count_ones()).sum();
     }
 
-    /// Puts everything in that words of 64 runs say, of the same content.
+    /// Puts in all runs of the words that `word` returns, of 64 runs each and of the same content.
     pub(crate) fn insert_words(&mut self, word: impl Fn(usize) -> u64) {
         self.words.iter_mut().enumerate().for_each(|(at, mine)| *mine |= word(at));
         self.count = self.words.iter().map(|word| word.count_ones()).sum();
     }
 
-    /// Takes everything out that is in `other`, of the same content.
+    /// Takes out all runs of `other`, a set of the same content.
     pub fn remove_all(&mut self, other: &RunSet) {
         self.words.iter_mut().zip(&other.words).for_each(|(mine, theirs)| *mine &= !theirs);
         self.count = self.words.iter().map(|word| word.count_ones()).sum();
@@ -176,19 +176,19 @@ impl RunSet {
         &self.words
     }
 
-    /// Runs of `self` that are not in `other`; both of one content.
+    /// Number of runs of `self` that are not in `other`. Both are sets of one content.
     pub fn count_beyond(&self, other: &RunSet) -> u32 {
         let pairs = self.words.iter().zip(&other.words);
         pairs.map(|(mine, theirs)| (mine & !theirs).count_ones()).sum()
     }
 
-    /// Whether `self` has a run that `other` lacks; both of one content.
+    /// Whether `self` has a run that `other` lacks. Both are sets of one content.
     pub fn has_beyond(&self, other: &RunSet) -> bool {
         self.words.iter().zip(&other.words).any(|(mine, theirs)| mine & !theirs != 0)
     }
 }
 
-/// The run of the lowest bit of a word.
+/// The run of the lowest bit of word number `word`.
 pub(crate) fn first_of(word: usize) -> u32 {
     to_u32(word).saturating_mul(64)
 }

@@ -1,10 +1,11 @@
 //! Who published a content: ed25519 signatures over its id.
 //!
-//! The content id pins every byte, so a signature over it is one over everything. What is signed is a
-//! context string and the id, so that a signature made for anything else never counts here, nor one of
-//! these anywhere else. Verification is strict: one encoding of key and signature only, no weak keys.
+//! The content id pins every byte, so a signature over it covers everything. A context string and
+//! the id are signed, so that a signature made for anything else never counts here, and none of
+//! these counts anywhere else. Verification is strict: one encoding of key and signature only, no
+//! weak keys.
 //!
-//! Invariant: [`Signatures::good`] holds only signatures that verify, at most one a key.
+//! Invariant: [`Signatures::good`] holds only signatures that verify, at most one for each key.
 
 use std::{fmt, str::FromStr};
 
@@ -14,12 +15,12 @@ use crate::id::ContentId;
 
 /// Signatures read of one content; more are ignored.
 pub const SIGNATURES_MAX: usize = 16;
-/// A public key, then a signature: how one travels.
+/// Bytes of a signature as it travels: a public key, then the signature.
 pub const SIGNATURE_BYTES: usize = 32 + 64;
 
-/// Stands before the content id in what is signed. It ends with a zero byte, which no text has.
+/// Stands before the content id in the signed message. It ends with a zero byte, which no text has.
 const CONTEXT: &[u8; 32] = b"nearcast publisher signature v1\0";
-/// What the text of a public key begins with.
+/// The beginning of the text of a public key.
 const KEY_SCHEME: &str = "ed25519:";
 
 /// The public half of a publisher's key.
@@ -45,7 +46,7 @@ pub enum PublisherKeyError {
     /// It has another form.
     #[error("a publisher's key is \"{KEY_SCHEME}\" and 64 hexadecimal digits")]
     Form,
-    /// The digits name no point of the curve, or one that signs for everybody.
+    /// The digits name no point of the curve, or a weak key, which signs for everybody.
     #[error("these digits are nobody's key; is one of them mistyped?")]
     NoKey,
 }
@@ -64,10 +65,10 @@ impl FromStr for PublisherKey {
     }
 }
 
-/// A key and what is said to be its signature; whether it is one is for [`Signatures::check`] to tell.
+/// A key and its claimed signature. [`Signatures::check`] tells whether it is genuine.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
-    /// Who is said to have signed.
+    /// The key that is said to have signed.
     pub key: PublisherKey,
     /// R and S, as in RFC 8032.
     pub bytes: [u8; 64],
@@ -101,7 +102,7 @@ impl Signature {
         bytes
     }
 
-    /// What [`Signature::to_bytes`] made.
+    /// Reads what [`Signature::to_bytes`] made.
     pub fn from_bytes(bytes: &[u8; SIGNATURE_BYTES]) -> Signature {
         let (mut key, mut signature) = ([0; 32], [0; 64]);
         key.copy_from_slice(&bytes[..32]);
@@ -117,7 +118,7 @@ fn message(content: ContentId) -> [u8; 64] {
     message
 }
 
-/// The signatures of one content, judged.
+/// The signatures of one content, verified.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Signatures {
     good: Vec<Signature>,
@@ -125,8 +126,8 @@ pub struct Signatures {
 }
 
 impl Signatures {
-    /// Verifies the first [`SIGNATURES_MAX`] of what is claimed. What does not verify is discarded, and only
-    /// whose it was said to be is remembered.
+    /// Verifies the first [`SIGNATURES_MAX`] of the claimed signatures. A signature that does not
+    /// verify is discarded, and only its key is remembered.
     pub fn check(content: ContentId, claimed: impl IntoIterator<Item = Signature>) -> Signatures {
         let mut checked = Signatures::default();
         for signature in claimed.into_iter().take(SIGNATURES_MAX) {
@@ -142,22 +143,22 @@ impl Signatures {
         checked
     }
 
-    /// Those that verify, in the order of their keys.
+    /// The signatures that verify, in the order of their keys.
     pub fn good(&self) -> &[Signature] {
         &self.good
     }
 
-    /// Who signed.
+    /// The keys that signed.
     pub fn keys(&self) -> impl Iterator<Item = PublisherKey> + '_ {
         self.good.iter().map(|signature| signature.key)
     }
 
-    /// Whose signatures were discarded, as they do not verify.
+    /// The keys whose signatures were discarded, as they do not verify.
     pub fn bad(&self) -> &[PublisherKey] {
         &self.bad
     }
 
-    /// Whether one of these signed.
+    /// Whether one of the keys in `wanted` signed.
     pub fn is_by(&self, wanted: &[PublisherKey]) -> bool {
         self.keys().any(|key| wanted.contains(&key))
     }

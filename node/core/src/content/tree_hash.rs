@@ -1,4 +1,4 @@
-//! Hashes of the trees of BEP 52, of bytes and of rows of hashes alone.
+//! Hashes of the trees of BEP 52, over bytes and rows of hashes alone.
 
 mod lanes;
 
@@ -51,7 +51,7 @@ pub fn subtree_root(data: &[u8], leaves: u32) -> Hash {
     parent(&subtree_root(left, half), &subtree_root(right, half))
 }
 
-/// Bytes that so many leaves stand for.
+/// Number of bytes that `leaves` leaves stand for.
 fn bytes_of(leaves: u32) -> usize {
     (leaves as usize).saturating_mul(BLOCK_BYTES as usize)
 }
@@ -95,7 +95,7 @@ mod tests {
     fn sixteen_leaves_at_once_hash_to_what_each_hashes_to_alone() {
         let data: Vec<u8> = (0..lanes::LANES_BYTES as u32).map(|i| ((i / 5) ^ (i >> 9)) as u8).collect();
         let alone: Vec<Hash> = data.chunks(BLOCK_BYTES as usize).map(sha256).collect();
-        // Where the processor cannot, the leaves are hashed alone anyway.
+        // If the processor cannot do it, the leaves are hashed alone anyway.
         if let Some(row) = lanes::hash_leaves(data[..].try_into().unwrap()) {
             assert_eq!(row.as_slice(), alone);
         }

@@ -1,6 +1,7 @@
-//! What must hold whatever happens, asserted.
+//! Assertions of what must hold whatever happens.
 //!
-//! For property tests, fuzzers and simulators: a check costs as much as all links and runs together.
+//! For property tests, fuzzers and simulators: the cost of a check grows with all links and runs
+//! together.
 
 use std::collections::BTreeSet;
 
@@ -8,8 +9,8 @@ use super::{BANNED_MAX, Engine};
 use crate::view::View;
 
 impl Engine {
-    /// Asserts the invariants that the parts of the engine write down. To be called between inputs,
-    /// with the view that the engine was given.
+    /// Asserts the invariants that the parts of the engine write down. Call it between inputs, with
+    /// the view that the engine was given.
     ///
     /// # Panics
     /// If an invariant does not hold; the message names it.

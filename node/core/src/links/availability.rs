@@ -5,8 +5,8 @@ use crate::{
     saturate::to_u32,
 };
 
-/// How many neighbours hold each run, origins not counted, so that zero means "only the origin".
-/// Counts stop at 255 and then stay: "many" needs no exact number.
+/// How many neighbours hold each run. Origins do not count, so zero means "only the origin". A
+/// count that reaches 255 stays there: "many" needs no exact number.
 #[derive(Debug)]
 pub(crate) struct Availability(Box<[u8]>);
 
@@ -15,7 +15,7 @@ impl Availability {
         Availability(vec![0; runs as usize].into())
     }
 
-    /// Runs that are counted.
+    /// Number of runs.
     pub(crate) fn runs(&self) -> u32 {
         to_u32(self.0.len())
     }
@@ -44,10 +44,10 @@ impl Availability {
         runs.iter().for_each(|run| self.subtract(run));
     }
 
-    /// Asserts that it equals a recount, but for counts that have stopped.
+    /// Asserts that the counts equal a recount, except counts that stopped at 255.
     ///
     /// # Panics
-    /// If a count is another one.
+    /// If a count differs.
     pub(crate) fn check(&self, recount: &Availability) {
         assert_eq!(self.0.len(), recount.0.len(), "runs counted");
         for (run, (&count, &should)) in self.0.iter().zip(&recount.0).enumerate() {

@@ -1,51 +1,57 @@
-//! What a neighbour did with what it was asked for, as long as it must be remembered.
+//! What a neighbour did with our requests, for as long as we must remember it.
 //!
-//! A neighbour's word counts for itself only. So nothing here holds for anybody else: a neighbour that refuses is asked
-//! more seldom, a neighbour that keeps us waiting no longer counts as a holder, and a neighbour that sends what it knows
-//! we hold is let go. A run that is new to us clears the record.
+//! What a neighbour does counts against that neighbour only: a neighbour that refuses is asked more
+//! seldom, a neighbour that keeps us waiting no longer counts as a holder, and a neighbour that
+//! sends runs which it knows we hold is banned. A run that is new to us ends its pauses and its
+//! waiting.
 //!
-//! Invariant: a record exists only while something in it is not as it was at first.
+//! Invariant: a record exists only while something in it differs from a new record.
 
 use std::time::Duration;
 
 use crate::{id::PeerKey, random::Random, time::Timestamp};
 
-/// A neighbour that we want something of, and that chokes or refuses us, counts as a holder for so long.
+/// How long a neighbour counts as a holder while we want something from it and it chokes or refuses
+/// us.
 const WAITED_FOR: Duration = Duration::from_secs(2);
-/// The first pause after a refusal, as a part of a tick: at the next tick the neighbour may be asked again.
+/// The first pause after a refusal is a tick divided by this: at the next tick the neighbour may be
+/// asked again.
 const PAUSE_DIVISOR: u32 = 2;
 /// Each further pause is twice as long, up to 2^6 times the first: 8 seconds.
 const PAUSE_DOUBLINGS_MAX: u8 = 6;
 /// A neighbour that never gave us anything waits up to 2^8 times the first: 32 seconds.
 const STRANGER_DOUBLINGS_MAX: u8 = 8;
-/// An origin that says "elsewhere" again and again waits up to 2^3 times as long as after the first time: two to four
-/// seconds. It may mean it, in a large crowd; and if it does not, nobody else waits for it.
+/// An origin that says "elsewhere" again and again is paused up to 2^3 times as long as after the
+/// first time: two to four seconds. In a large crowd the answer may be true; if it is not, no other
+/// neighbour waits for it.
 const ELSEWHERE_DOUBLINGS_MAX: u8 = 3;
-/// Only origins may say "elsewhere". Somebody else is let go when it says so the third time.
+/// Only origins may say "elsewhere". Any other neighbour is banned when it says so the third time.
 const ELSEWHERE_BY_PEER_MAX: u8 = 3;
-/// An origin may send another run than was asked for, and may not have heard yet that we hold it. After so many times beyond
-/// its share it no longer may: it is asked for one run and no other, which is no blame.
+/// An origin may send another run than the requested one, and may not have heard yet that we hold
+/// it. After this many repeats beyond its share the origin may no longer choose: we request one run
+/// and accept no other. That is no blame.
 const REPEATS_BORNE: u32 = 2;
-/// Runs that we hold and that were not due are borne so often: a link that was renewed may have left some on their way.
+/// How many runs that we hold and that were not due are tolerated: a renewed link may have left
+/// some on their way.
 const UNDUE_MAX: u32 = 2;
-/// One repeat in so many new runs is an origin's share: 1 % of what it gives.
+/// One repeat in this many new runs is an origin's share: 1 % of what it gives.
 const RUNS_PER_REPEAT: u32 = 100;
 
 /// What is held against one neighbour.
 #[derive(Clone, Copy, Debug)]
 struct Record {
     peer: PeerKey,
-    /// Runs sent again that we held, in hundredths, less the share that is granted.
+    /// Runs that it sent although we held them, in hundredths, less the granted share.
     repeats: u16,
     /// Times in a row that it was asked and brought nothing new.
     fruitless: u8,
-    /// Times that it said "elsewhere" and is no origin.
+    /// Times that it said "elsewhere" without being an origin.
     elsewhere: u8,
-    /// Requests that were taken back, and that it has not answered: those answers are due.
+    /// Requests that we took back and that it has not answered: those answers are due.
     owed: u8,
     /// It is not asked before this moment.
     not_before: Timestamp,
-    /// Since when it keeps us waiting; [`Timestamp::NEVER`] = it does not.
+    /// Since when it keeps us waiting. [`Timestamp::NEVER`]: it does not.
     waiting: Timestamp,
 }
 
@@ -67,7 +73,7 @@ impl Record {
         self.repeats == 0 && counts == [0; 3] && self.waiting == Timestamp::NEVER
     }
 
-    /// A pause of `first`, doubled with each time in a row.
+    /// Begins a pause of `first`, doubled with each time in a row.
     fn pause(&mut self, now: Timestamp, first: Duration, doublings_max: u8) {
         if now < self.not_before {
             // Answers to requests made together count once.
@@ -81,13 +87,13 @@ impl Record {
 /// What to do about a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Nothing more.
+    /// Do nothing.
     Bear,
-    /// Have nothing to do with it any more.
+    /// Ban it.
     Ban,
 }
 
-/// Records of neighbours, sorted by peer. Most have none.
+/// Records of neighbours, sorted by peer. Most neighbours have no record.
 #[derive(Debug, Default)]
 pub(crate) struct Conduct(Vec<Record>);
 
@@ -114,22 +120,22 @@ impl Conduct {
         &mut self.0[at]
     }
 
-    /// Whether it is not to be asked now.
+    /// Whether we must not ask it now.
     pub(crate) fn is_paused(&self, now: Timestamp, peer: PeerKey) -> bool {
         self.get(peer).is_some_and(|record| now < record.not_before)
     }
 
-    /// Requests that may be open to it at a time: one, as long as it brings nothing new.
+    /// The most requests that may be open to it: one, as long as it brings nothing new.
     pub(crate) fn in_flight_max(&self, peer: PeerKey) -> u8 {
         if self.is_fruitless(peer) { 1 } else { u8::MAX }
     }
 
-    /// Whether it was asked last and brought nothing new.
+    /// Whether it brought nothing new when it was last asked.
     pub(crate) fn is_fruitless(&self, peer: PeerKey) -> bool {
         self.get(peer).is_some_and(|record| record.fruitless > 0)
     }
 
-    /// It refused, or somebody else was asked instead because it was too slow.
+    /// It refused, or we asked another neighbour instead because it was too slow.
     pub(crate) fn on_fruitless(&mut self, now: Timestamp, peer: PeerKey, tick: Duration, is_stranger: bool) {
         let doublings_max = if is_stranger { STRANGER_DOUBLINGS_MAX } else { PAUSE_DOUBLINGS_MAX };
         self.record(peer).pause(now, tick.checked_div(PAUSE_DIVISOR).unwrap_or(tick), doublings_max);
@@ -159,19 +165,20 @@ impl Conduct {
         record.repeats = record.repeats.saturating_add(crate::saturate::to_u16(RUNS_PER_REPEAT));
     }
 
-    /// Whether an origin may choose another run than it is asked for.
+    /// Whether an origin may choose another run than the requested one.
     pub(crate) fn may_steer(&self, peer: PeerKey) -> bool {
         self.get(peer)
             .is_none_or(|record| u32::from(record.repeats) <= REPEATS_BORNE.saturating_mul(RUNS_PER_REPEAT))
     }
 
-    /// A request to it was taken back.
+    /// We took back a request to it.
     pub(crate) fn on_withdrawn(&mut self, peer: PeerKey) {
         let record = self.record(peer);
         record.owed = record.owed.saturating_add(1);
     }
 
-    /// An answer came to a request that is not open. Tells whether it was due all the same.
+    /// An answer came to a request that is not open. Returns whether the answer was due all the
+    /// same.
     pub(crate) fn take_owed(&mut self, peer: PeerKey) -> bool {
         let Ok(at) = self.position(peer) else { return false };
         let record = &mut self.0[at];
@@ -205,8 +212,8 @@ impl Conduct {
         }
     }
 
-    /// A look at whether it keeps us waiting: whether it serves us, and whether we want something of it. Tells whether it
-    /// has kept us waiting for too long to count as a holder.
+    /// Notes whether the neighbour keeps us waiting. `serves`: it serves us. `wanted`: we want
+    /// something from it. Returns whether it has kept us waiting for too long to count as a holder.
     pub(crate) fn keeps_waiting(
         &mut self,
         now: Timestamp,
@@ -224,7 +231,7 @@ impl Conduct {
         let waited = record.waiting != Timestamp::NEVER;
         let too_long = waited && now.since(record.waiting) >= WAITED_FOR;
         if too_long {
-            // It brings something first.
+            // It must bring something first.
             return true;
         }
         if serves && waited {
@@ -235,11 +242,12 @@ impl Conduct {
         } else if wanted && !serves && !waited {
             record.waiting = now;
         }
-        // Who has nothing for us at the moment neither waits anew nor is forgiven: it may say so by turns.
+        // A neighbour that has nothing for us at the moment neither starts nor ends a wait: it may
+        // claim now to have something, now not.
         false
     }
 
-    /// Whether it sent what we hold more often than may happen.
+    /// Whether it sent runs that we hold more often than its share allows.
     pub(crate) fn repeats_itself(&self, peer: PeerKey) -> bool {
         self.get(peer).is_some_and(|record| u32::from(record.repeats) >= RUNS_PER_REPEAT)
     }

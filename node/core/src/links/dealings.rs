@@ -1,24 +1,28 @@
-//! What came of a neighbour: how it became one, what it gave lately, and for how long it has been of no use.
+//! The history of a neighbour: how it became one, what it gave lately, and for how long it has been
+//! of no use.
 //!
-//! All of it fits into three bytes of a link, because a simulated world holds tens of millions of them.
+//! All of that fits into three bytes of a link, because a simulated world holds tens of millions of
+//! links.
 
 use crate::{input::Via, links::peers::Link, time::Timestamp};
 
-/// What we sent is counted in units of so many bytes, rounded up, so that a round's worth fits into 16 bits.
+/// What we sent is counted in units of this many bytes, rounded up, so that a round's worth fits
+/// into 16 bits.
 const SENT_UNIT_BYTES: u32 = 4 << 10;
-/// What a neighbour gave is counted in units of so many bytes, for the same reason.
+/// What a neighbour gave is counted in units of this many bytes, for the same reason.
 const GIVEN_UNIT_BYTES: u32 = 16 << 10;
-/// Once in this time every neighbour grows a step idler, and what it gave counts a fifth less.
+/// Length of a window. In each window every neighbour becomes one step more idle, and what it gave
+/// counts a fifth less.
 const WINDOW_SECONDS: u64 = 4;
-/// What was given counts for five windows on average: twenty seconds.
+/// What a neighbour gave counts for five windows on average: twenty seconds.
 const GIVEN_WINDOWS: u16 = 5;
-/// Bytes given or taken that make up for one window. Over a window that is 4 KiB/s: whoever moves less is no more use than
-/// somebody new may be, however often it moves a byte.
+/// Bytes given or taken that make up for one window. Over a window that is 4 KiB/s: a neighbour
+/// that moves less is of no more use than a new one may be, however often it moves a byte.
 const USE_BYTES: u32 = 16 << 10;
-/// Windows without use after which somebody is idle: a minute.
+/// Windows without use after which a neighbour is idle: a minute.
 const IDLE_WINDOWS_MAX: u8 = 15;
-/// Who waits for a slot of ours is not to blame for being idle, but may only say that it wants something: it grows idle
-/// this many times slower.
+/// A neighbour that waits for one of our slots is not to blame for being idle, but its interest may
+/// be a mere claim. So it becomes idle this many times slower.
 const WAITING_RATIO: u32 = 4;
 
 const VIA_MASK: u8 = 0b0111;
@@ -39,12 +43,12 @@ impl Link {
         via.unwrap_or(Via::Inbound)
     }
 
-    /// Somebody named it too: the most trusted counts.
+    /// Another source named it too: the most trusted source counts.
     pub(crate) fn note_via(&mut self, via: Via) {
         self.standing = self.standing & !VIA_MASK | self.via().min(via) as u8;
     }
 
-    /// Whether it was our choice: we dialled it, it did not come to us.
+    /// Whether it was our choice: we dialled it, rather than it us.
     pub(crate) fn is_chosen(&self) -> bool {
         self.standing & CHOSEN != 0
     }
@@ -53,7 +57,7 @@ impl Link {
         self.standing |= CHOSEN;
     }
 
-    /// Windows for which it has been of no use; more count as no more.
+    /// Windows for which it has been of no use, at most [`IDLE_WINDOWS_MAX`].
     pub(crate) fn idle_windows(&self) -> u8 {
         self.standing >> IDLE_SHIFT
     }

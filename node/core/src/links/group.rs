@@ -1,20 +1,24 @@
-//! One copy in: who brings a run into our group, and who waits for it to be there.
+//! One copy in: which member imports a run into our group, and which members wait for it.
 //!
-//! Bytes inside a group (a local network, or an AS) are cheap, and those that cross its border are paid for by somebody.
-//! So of all members one should ask for a run outside, and the others get it from there. Who that is follows from a hash
-//! that everybody computes alike (rendezvous hashing, Thaler and Ravishankar 1998), without a word being said; that it is
-//! under way is announced, so that nobody else begins. A run that does not come is the next one's after a wait, and one
-//! after that: nobody is relied on for long.
+//! Bytes inside a group (a local network or an AS) are cheap; somebody pays for the bytes that
+//! cross its border. So one member should request a run from outside, and the other members get the
+//! run from that member. A hash that every member computes alike tells which member it is
+//! (rendezvous hashing, Thaler and Ravishankar 1998), without a message. A member that imports a
+//! run announces it, so that no other member begins. If the run does not come, the turn passes to
+//! the next member after a wait, and then to the one after that: the group relies on no member for
+//! long.
 //!
-//! The unit is a run. A larger one would be handed out less evenly in small groups (a group of twelve and a content of
-//! a hundred pieces), and would save little: a bit a run says what may be asked for, a bit what the group has, a byte how
-//! long it has been waited for. Nothing is kept about members: who they are is looked up at each tick.
+//! The unit is a run. A larger unit would be shared less evenly in small groups (a group of twelve
+//! and a content of a hundred pieces), and would save little: for each run a group keeps four bits
+//! (what may be requested, and what the group has) and one byte (how long it has waited for the
+//! run). The group keeps nothing about members: it looks them up at each tick.
 //!
-//! A member may say that it holds runs and serve nobody. So a run that is here only with members who do not serve us
-//! becomes somebody's turn as well, later than one that is outside only: then it is imported and announced like any other.
+//! A member may claim to hold runs and serve nobody. So a run held only by members that do not
+//! serve us becomes some member's turn as well, but later than a run that is only outside. It is
+//! then imported and announced like any other run.
 //!
-//! Invariants: no run that a member holds who serves us, or that was announced and may still come, is `open`; an
-//! announcement of a run is believed once, for [`BELIEF_TICKS`].
+//! Invariants: a run is not `open` while a member that serves us holds it, or while it is announced
+//! and may still come; an announcement of a run is believed once, for [`BELIEF_TICKS`].
 
 use crate::{
     content::{
@@ -26,61 +30,69 @@ use crate::{
     saturate::{to_u8, to_u32},
 };
 
-/// The first wait, in ticks: two seconds. Each further one is twice as long.
+/// The first wait for a turn, in ticks: two seconds. In a large group each further wait is twice as
+/// long; elsewhere all waits are equal.
 const WAIT_TICKS: u8 = 8;
-/// So long an announced run is waited for, in ticks: ten seconds. Slow uplinks take seconds for a run, and the dead must
-/// not hold up the group.
+/// How long the group waits for an announced run, in ticks: ten seconds. A slow uplink takes
+/// seconds for a run, and a dead member must not hold up the group.
 const BELIEF_TICKS: u8 = 40;
-/// Announced runs of one neighbour that have not come, at most; beyond it is not believed. Fewer while it has given us
-/// nothing. In large groups announcements are passed on, and so there are many of them.
+/// The most announced runs of one neighbour that have not come; further announcements are not
+/// believed. The limit is lower while the neighbour has given us nothing. In large groups members
+/// pass announcements on, so there are many of them.
 pub(crate) const PROMISES_MAX: u8 = 250;
-/// See [`PROMISES_MAX`].
+/// [`PROMISES_MAX`] of a neighbour that has given us nothing.
 pub(crate) const PROMISES_MAX_OF_STRANGERS: u8 = 16;
-/// A run that is here only with members who do not serve us waits for so long before the first turn: ten seconds. In a
-/// large group honest members choke for as long, and somebody else gets the run from them meanwhile.
+/// How long a run held only by members that do not serve us waits for its first turn, in ticks: ten
+/// seconds. In a large group honest members choke us for as long, and other members get the run
+/// from them meanwhile.
 const UNSERVED_TICKS: u8 = 40;
-/// But one second only where there are slots for everybody, or nothing moves.
+/// The same, in ticks, where there are slots for every member, or where nothing moves: one second.
 const UNSERVED_TICKS_FEW: u8 = 4;
-/// Nothing moves: no run came to us or to a member for two seconds, although members say that they hold what we lack.
+/// Ticks after which nothing moves: for two seconds no run came to us or to a member, although
+/// members claim to hold runs that we lack.
 const STILL_TICKS: u8 = 8;
-/// Behind others by this share of the content, a group takes what it lacks wherever it is.
+/// A group that is behind its neighbours outside by this share of the content takes the runs it
+/// lacks wherever they are.
 const BEHIND_SHARE: f32 = 0.05;
-/// But by so many runs at least.
+/// But it must be behind by at least this many runs.
 const BEHIND_RUNS_MIN: f32 = 2.0;
 
-/// With so few members among our neighbours, ourselves included, hearsay has a bound: a directory names fifty members in each
-/// answer, so in a group that is as large as it says we would soon be linked to more.
+/// Up to this many members among our neighbours, ourselves included, hearsay has a bound (see
+/// [`HEARSAY_MAX`]). A directory names fifty members in each answer, so in a group that is as large
+/// as the directory says we would soon be linked to more.
 const FEW: u64 = 8;
-/// Members believed for each of those few. A larger number lets a directory that lies hold up our imports for longer; a
-/// smaller one has more members of a large group import the same runs while they know hardly anybody.
+/// Members believed for each of those few. A larger number lets a lying directory hold up our
+/// imports for longer. A smaller number has more members of a large group import the same runs
+/// while they know hardly any other member.
 const HEARSAY_MAX: u64 = 2;
 
-/// In the byte of a run: it was announced, and so many ticks are left.
+/// In the byte of a run: the run is announced, and the bits of [`AGE`] hold the ticks left.
 const ANNOUNCED: u8 = 0x80;
-/// It was announced before, and did not come.
+/// In the byte of a run: the run was announced before, and did not come.
 const DOUBTED: u8 = 0x40;
-/// Ticks it has been seen outside, and not inside.
+/// In the byte of a run: the ticks for which the run has been seen outside, and not inside.
 const AGE: u8 = 0x3f;
 
-/// What a hash is compared with: the members, or how many there are.
+/// Decides our rank among the members for a run: from their tags, or from their number if we know
+/// too few tags.
 #[derive(Clone, Debug)]
 pub(crate) struct Ranks<'a> {
     /// Our own tag.
     own: u32,
-    /// Those of the members we know of, if they are most.
+    /// The tags of the other members we know of. `None`: they are too few of all members.
     others: Option<Vec<u32>>,
-    /// Some members are not our neighbours: they must hear of imports from others.
+    /// Some members are not our neighbours, and must hear of our imports from other members.
     is_large: bool,
-    /// Members, ourselves among them.
+    /// Number of members, ourselves included.
     size: u64,
-    /// Our uplink over the group's mean.
+    /// Our uplink divided by the group's mean.
     share: f32,
     layout: &'a Layout,
 }
 
 impl<'a> Ranks<'a> {
-    /// `tags` are the members among our neighbours, `known` others we have heard of; `counted` are all there are, as far as
-    /// anybody knows.
+    /// `tags`: of the members among our neighbours. `known`: of other members we have heard of.
+    /// `counted`: how many members there are, as far as anybody knows.
     pub(crate) fn new(
         own: u32,
         mut tags: Vec<u32>,
@@ -90,7 +102,7 @@ impl<'a> Ranks<'a> {
         layout: &'a Layout,
     ) -> Ranks<'a> {
         let neighbours = (tags.len() as u64).saturating_add(1);
-        // Who is no neighbour is somebody's word, and so is the count: the few real members would wait for nobody.
+        // Other members and their count are hearsay: we might wait for members that do not exist.
         let believed = if neighbours > FEW { u64::MAX } else { neighbours.saturating_mul(HEARSAY_MAX) };
         tags.extend(
             known.iter().take(usize::try_from(believed.saturating_sub(neighbours)).unwrap_or(usize::MAX)),
@@ -99,24 +111,26 @@ impl<'a> Ranks<'a> {
         let size = u64::from(counted).min(believed).max(heard_of);
         // One in ten may have come or gone since the directory counted.
         let is_large = neighbours.saturating_add(size / 10) < size;
-        // Who knows most of them is first of those seldom enough.
+        // If we know most members, we are rarely first of those we know but not first of all.
         let knows_most = heard_of.saturating_mul(5) >= size.saturating_mul(3);
         Ranks { own, others: knows_most.then_some(tags), is_large, size, share, layout }
     }
 
-    /// Whether everybody has slots for all of the others.
+    /// Whether every member has slots for all the other members.
     fn fits(&self, slots: u16) -> bool {
         self.size <= u64::from(slots)
     }
 
-    /// Whether some members hear of what we import only from others.
+    /// Whether some members hear of our imports only from other members.
     pub(crate) fn is_large(&self) -> bool {
         self.is_large
     }
 
-    /// Whether it is our turn to import a run that has been seen outside for so many ticks, and not here.
+    /// Whether it is our turn to import a run that has been seen outside, and not here, for `age`
+    /// ticks.
     fn is_our_turn(&self, run: RunIndex, age: u8) -> bool {
-        // Where all know each other, one after the other; else each wait doubles, so that news have time to spread.
+        // Where all members know each other, turns follow at equal waits. Else each wait doubles,
+        // so that news has time to spread.
         let waits = age / WAIT_TICKS;
         let waits = if self.is_large { to_u8(waits.saturating_add(1).ilog2()) } else { waits };
         age == AGE || self.rank(run) <= waits
@@ -126,14 +140,15 @@ impl<'a> Ranks<'a> {
         weight(self.layout, run, tag)
     }
 
-    /// After how many waits it is our turn to import a run; 0 = at once.
+    /// After how many waits it is our turn to import a run. 0: at once.
     fn rank(&self, run: RunIndex) -> u8 {
         let weight = self.weight(run, self.own);
         match &self.others {
             Some(others) => {
                 let before = others.iter().filter(|&&tag| self.weight(run, tag) > weight).count();
                 let before = u8::try_from(before).unwrap_or(u8::MAX);
-                // A slow uplink takes fewer turns: it would have to pass on all that it imports.
+                // A member with a slow uplink takes fewer turns: it must pass on all that it
+                // imports.
                 let dice = (mix(weight) >> 40) as f32 / (1 << 24) as f32;
                 before.saturating_add(u8::from(dice >= self.share))
             }
@@ -145,32 +160,34 @@ impl<'a> Ranks<'a> {
     }
 }
 
-/// What decides about turns: the larger comes first. The same for everybody who sees the same tag (WIRE.md, "Turns").
+/// The weight that decides about turns: the larger weight comes first. The weight is the same for
+/// everybody who sees the same tag (docs/wire.md, "Turns").
 fn weight(layout: &Layout, run: RunIndex, tag: u32) -> u64 {
     mix((u64::from(run.get()) << 32 | u64::from(tag)) ^ mix(layout.bytes()))
 }
 
-/// Whether of two members, ourselves first, the other is to import a run.
+/// Whether the other of two members is to import a run. The pair holds our tag and the other's.
 pub(crate) fn prefers(layout: &Layout, run: RunIndex, (ours, theirs): (u32, u32)) -> bool {
     weight(layout, run, theirs) > weight(layout, run, ours)
 }
 
-/// What a tick looks at.
+/// The input of a tick.
 pub(crate) struct Survey<'a> {
     pub(crate) ranks: &'a Ranks<'a>,
-    /// What we hold.
+    /// Runs that we hold.
     pub(crate) mine: &'a RunSet,
-    /// What members hold who deliver.
+    /// Runs held by members that deliver.
     pub(crate) inside: RunSet,
-    /// What of that is held by members who serve us.
+    /// Runs held by members that serve us.
     pub(crate) served: &'a RunSet,
-    /// Upload slots that everybody has.
+    /// Upload slots that each member is taken to have.
     pub(crate) slots: u16,
-    /// What neighbours beyond the border hold, origins apart: those give each run away once by themselves.
+    /// Runs held by neighbours beyond the border. Origins do not count: an origin gives each run
+    /// away once by itself.
     pub(crate) beyond: &'a RunSet,
-    /// Neighbours beyond the border who are not complete.
+    /// Neighbours beyond the border that are not complete.
     pub(crate) rivals: u32,
-    /// Members among our neighbours who are not.
+    /// Members among our neighbours that are not complete.
     pub(crate) members: u32,
     /// Runs that came to us since the last tick.
     pub(crate) came: u32,
@@ -181,23 +198,25 @@ pub(crate) struct Survey<'a> {
 pub(crate) struct Group {
     /// Runs we may import now.
     open: RunSet,
-    /// Runs some member holds.
+    /// Runs that some member holds.
     inside: RunSet,
-    /// Those, and the ones announced; but not those that have become somebody's turn because nobody serves them.
+    /// Runs in `inside` and announced runs, without the runs that became some member's turn because
+    /// nobody serves them.
     here: RunSet,
-    /// Runs that only members hold who do not serve us.
+    /// Runs that we lack and that are held only by members that do not serve us.
     unserved: RunSet,
-    /// Ticks in which nothing moved; once it is [`STILL_TICKS`], it stays.
+    /// Ticks in which nothing moved. Once it reaches [`STILL_TICKS`], it stays.
     still: u8,
-    /// By run: see the constants.
+    /// One byte a run: see the constants.
     state: Box<[u8]>,
-    /// Imports begun that the members have not been told of.
+    /// Imports that have begun and that we have not told the members of.
     untold: Vec<RunIndex>,
-    /// Runs that neighbours beyond the border got since the last tick, and those that members got.
+    /// Runs that neighbours beyond the border got since the last tick, and runs that members got.
     heard: u32,
     heard_inside: u32,
     is_large: bool,
-    /// How many runs a neighbour beyond the border got more than a member, since they know each other.
+    /// By how many runs the average member is behind the average neighbour beyond the border, since
+    /// the group began; bounded.
     behind: f32,
 }
 
@@ -224,7 +243,7 @@ impl Group {
         &self.open
     }
 
-    /// Runs that some member holds or will soon.
+    /// Runs that some member holds or will hold soon.
     pub(crate) fn here(&self) -> &RunSet {
         &self.here
     }
@@ -233,8 +252,9 @@ impl Group {
         (self.state.len() as f32 * BEHIND_SHARE).max(BEHIND_RUNS_MIN)
     }
 
-    /// Whether we fall behind those beyond the border, who would be as fast as we by random choice. In a large group
-    /// nobody asks: a few runs more for each of many members are many copies, and turns come sooner there with every wait.
+    /// Whether we fall behind the neighbours beyond the border. By random choice of runs we would
+    /// be as fast as they are. A large group is never behind: a few more runs for each of many
+    /// members are many copies, and turns come sooner there with every wait.
     pub(crate) fn is_behind(&self) -> bool {
         !self.is_large && self.behind > self.slack()
     }
@@ -253,17 +273,18 @@ impl Group {
         !self.untold.is_empty()
     }
 
-    /// Members who are not our neighbours are to hear of a run that is here, or will be.
+    /// Queues the announcement of a run that is here, or will be: some members hear of it only from
+    /// us.
     pub(crate) fn pass_on(&mut self, run: RunIndex) {
         self.untold.push(run);
     }
 
-    /// Imports to be announced; they count as announced then.
+    /// Takes the imports to be announced; they count as announced from then on.
     pub(crate) fn take_untold(&mut self) -> Vec<RunIndex> {
         std::mem::take(&mut self.untold)
     }
 
-    /// A member announces that it imports a run. Tells whether it is believed.
+    /// A member announces that it imports a run. Returns whether the announcement is believed.
     pub(crate) fn on_announced(&mut self, run: RunIndex) -> bool {
         let state = &mut self.state[run.get() as usize];
         if self.inside.contains(run) || *state & (ANNOUNCED | DOUBTED) != 0 {
@@ -275,19 +296,19 @@ impl Group {
         true
     }
 
-    /// A member holds a run. Tells whether it is the first.
+    /// A member holds a run. Returns whether it is the first member to hold it.
     pub(crate) fn on_inside(&mut self, run: RunIndex) -> bool {
         self.open.remove(run);
         self.here.insert(run);
         self.inside.insert(run)
     }
 
-    /// A member got so many runs.
+    /// A member got this many runs.
     pub(crate) fn on_progress(&mut self, runs: usize) {
         self.heard_inside = self.heard_inside.saturating_add(to_u32(runs));
     }
 
-    /// A neighbour beyond the border got runs: some may be ours to import.
+    /// A neighbour beyond the border got runs. It may be our turn to import some of them.
     pub(crate) fn on_beyond<'a>(
         &mut self,
         runs: &[RunIndex],
@@ -309,7 +330,7 @@ impl Group {
         }
     }
 
-    /// A tick: what the group has is counted anew, and waits go on.
+    /// A tick: recounts what the group has, and advances the waits.
     pub(crate) fn survey(&mut self, survey: Survey<'_>) {
         let Survey { ranks, mine, inside, served, slots, beyond, rivals, members, came } = survey;
         let ours = self.heard_inside.saturating_add(came) as f32 / members.saturating_add(1) as f32;
@@ -332,7 +353,7 @@ impl Group {
             for run in bits(first_of(at), self.open.words()[at] & here) {
                 self.open.remove(run);
             }
-            // Somebody serves it now: it waits anew, should that end.
+            // A member serves the run now. Should that end, the run waits anew.
             for run in bits(first_of(at), unserved.words()[at] & here) {
                 self.state[run.get() as usize] &= !AGE;
             }
@@ -354,14 +375,15 @@ impl Group {
         }
     }
 
-    /// One tick more in which a run is not to be had here; `waiting` = somebody has it all the same. Its first turn comes
-    /// after so many ticks.
+    /// Counts one more tick in which the group cannot get the run inside. `waiting`: a neighbour
+    /// beyond the border, or a member that does not serve us, holds it. Its first turn comes after
+    /// `first` ticks.
     fn age(&mut self, run: RunIndex, waiting: bool, first: u8, ranks: &Ranks<'_>) {
         let state = &mut self.state[run.get() as usize];
         if *state & ANNOUNCED != 0 {
             *state = state.saturating_sub(1);
             if *state == ANNOUNCED {
-                // Whose turn it was did not bring it.
+                // The announced run did not come.
                 *state = DOUBTED | WAIT_TICKS.saturating_add(first);
             } else {
                 self.here.insert(run);

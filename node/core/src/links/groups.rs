@@ -1,8 +1,9 @@
-//! The groups we are in, and on which side of their borders each neighbour is.
+//! The groups we are in, and on which side of each border a neighbour is.
 //!
-//! There are at most two, one inside the other: those on our local network, and those in our AS. What comes from outside
-//! of the AS comes past both borders, and one permission is enough: whoever brings it into the AS has it at hand. None
-//! exists while our own AS is not known, while nobody else is in it, or if nearness is switched off.
+//! There are at most two groups, one inside the other: the members on our local network, and the
+//! members in our AS. A run from outside the AS crosses both borders, and one permission is enough:
+//! the member that imports it into the AS has it at hand. There is no group while our own AS is
+//! unknown, while no other member is our neighbour, or if nearness is switched off.
 
 use crate::{
     content::{
@@ -21,12 +22,12 @@ use crate::{
     untrusted::Untrusted,
 };
 
-/// Who else is in our AS's group and what we are in it, as far as anybody can tell.
+/// The other members of our AS's group, and our uplink among them, as far as anybody can tell.
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     /// Tags of members that we have heard of and that are not our neighbours.
     pub(crate) known: Vec<u32>,
-    /// Our uplink over the mean of the group; 1 = not known.
+    /// Our uplink divided by the mean of the group. 1: not known.
     pub(crate) share: f32,
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Standing {
 pub(crate) struct Groups {
     lan: Option<Box<Group>>,
     system: Option<Box<Group>>,
-    /// Members of our AS as a directory counted them last; 0 = none did.
+    /// Members of our AS, as a directory last counted them. 0: no directory did.
     counted: u32,
     standing: Standing,
     /// Runs that came since the last tick.
@@ -44,9 +45,10 @@ pub(crate) struct Groups {
     is_large: bool,
 }
 
-/// The most members of one AS that a directory is believed to have counted. No swarm in a single AS is larger.
+/// The most members of one AS that a directory is believed to have counted. No swarm in a single AS
+/// is larger.
 const MEMBERS_MAX: u32 = 10_000_000;
-/// With so many runs we have begun.
+/// Once we hold this many runs, a member that holds none takes no turns.
 const MUCH: u32 = 16;
 
 impl Default for Groups {
@@ -72,7 +74,8 @@ impl Groups {
         slot(&mut self.lan, &mut self.system, ring)
     }
 
-    /// The group that what this neighbour sends would be brought into; none if it is inside of every one there is.
+    /// The group into which a run from this neighbour would be imported. `None`: the neighbour is
+    /// inside every group there is.
     pub(crate) fn gate(&self, link: &Link) -> Option<&Group> {
         RINGS.into_iter().rev().find(|&ring| link.is_beyond(ring)).and_then(|ring| self.get(ring))
     }
@@ -82,8 +85,8 @@ impl Groups {
         self.counted = members.at_most(MEMBERS_MAX);
     }
 
-    /// A run came that is new to us, from this neighbour. What an origin gave us was not announced: in a large group many
-    /// would not hear of it.
+    /// A run that is new to us came from this neighbour. A run that an origin gave us was not
+    /// announced; in a large group many members would not hear of it, so we announce it.
     pub(crate) fn on_come(&mut self, link: Option<&Link>, run: RunIndex) {
         self.came = self.came.saturating_add(1);
         let from_outside = link.is_some_and(|link| link.is_outside() && link.is_origin());
@@ -92,7 +95,7 @@ impl Groups {
         }
     }
 
-    /// A run is asked of this neighbour.
+    /// We request a run from this neighbour.
     pub(crate) fn on_request(&mut self, link: &Link, run: RunIndex) {
         let past_lan = link.is_beyond(Ring::Lan);
         match (&mut self.system, &mut self.lan) {
@@ -102,7 +105,7 @@ impl Groups {
         }
     }
 
-    /// A neighbour is new. With the first member a group begins.
+    /// A neighbour is new. A group begins with its first member.
     pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, link: &Link, theirs: Held<'_>) {
         for ring in RINGS.into_iter().filter(|&ring| is_on(ctx) && link.is_member(ring)) {
             let fresh = || Box::new(Group::new(theirs.runs()));
@@ -113,7 +116,7 @@ impl Groups {
         }
     }
 
-    /// A neighbour holds more.
+    /// A neighbour holds more runs.
     pub(crate) fn on_have(
         &mut self,
         ctx: &Context<'_>,
@@ -125,7 +128,7 @@ impl Groups {
         for ring in RINGS {
             let Some(link) = links.get(peer).filter(|link| !link.is_origin()) else { return };
             if link.is_late() && link.is_stranger() {
-                // What it says counts at the next tick, for what it is worth.
+                // The next tick judges what it says it holds.
                 return;
             }
             let is_member = link.is_member(ring);
@@ -143,7 +146,7 @@ impl Groups {
         }
     }
 
-    /// A neighbour announces that it imports runs. Those that it is believed.
+    /// A neighbour announces that it imports runs. Returns the runs for which it is believed.
     pub(crate) fn on_importing(
         &mut self,
         links: &mut Links,
@@ -171,7 +174,7 @@ impl Groups {
         believed
     }
 
-    /// Imports begun of which members are to be told, by group.
+    /// Takes the imports that members must hear of, by group.
     pub(crate) fn take_untold(&mut self) -> [(Ring, Vec<RunIndex>); 2] {
         RINGS.map(|ring| {
             let untold = self.slot(ring).as_mut().map(|group| group.take_untold());
@@ -179,12 +182,12 @@ impl Groups {
         })
     }
 
-    /// Whether members are to be told of imports.
+    /// Whether there are imports that members must hear of.
     pub(crate) fn has_untold(&self) -> bool {
         RINGS.into_iter().filter_map(|ring| self.get(ring)).any(Group::has_untold)
     }
 
-    /// A tick: groups begin and end with their members, and waits go on.
+    /// A tick: groups begin and end with their members, and waits advance.
     pub(crate) fn survey(
         &mut self,
         ctx: &Context<'_>,
@@ -258,16 +261,16 @@ fn ranks<'a>(
     have: &RunSet,
     layout: &'a Layout,
 ) -> Ranks<'a> {
-    // Who has nothing while we have much will not bring anything either.
+    // A member that has nothing while we have much will not import anything.
     let began = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_empty());
-    // Nor will who says that it has everything already, and gives nothing.
+    // Nor will a member that claims to have everything already, and gives nothing.
     let is_complete = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| theirs.is_full());
     let hoards = |link: &Link| link.is_late() && link.is_stranger() && is_complete(link);
     let takes_turns = |link: &Link| !hoards(link) && (have.count() < MUCH || began(link));
     let counts = |link: &&Link| link.is_member(ring) && takes_turns(link);
     let tags: Vec<u32> = links.iter().filter(counts).map(|link| ctx.maps.location(link.peer).tag).collect();
     let (known, counted) = match ring {
-        // Everybody on a local network finds everybody.
+        // All peers on a local network find each other.
         Ring::Lan => (&[][..], 0),
         Ring::System => (&standing.known[..], counted),
     };

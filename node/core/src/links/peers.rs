@@ -1,6 +1,6 @@
-//! The neighbours of one content: whom we exchange runs with, and how that goes.
+//! The neighbours of one content: the peers we exchange runs with, and how the exchange goes.
 //!
-//! Invariant: sorted by peer, so that walks are in the same order in every run.
+//! Invariant: links are sorted by peer, so that every execution walks them in the same order.
 
 use crate::{
     id::PeerKey,
@@ -17,24 +17,26 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) peer: PeerKey,
-    /// Bytes per second it sent us, smoothed over the last ticks.
+    /// In bytes a second: what it sends us, smoothed over the last ticks.
     pub(crate) rate: f32,
-    /// Payload it sent since the last tick.
+    /// In bytes: payload it sent us since the last tick.
     pub(crate) received: u32,
-    /// What we sent since the last choke round, and what it gave lately, in units of [`crate::links::dealings`].
+    /// What we sent it since the last choke round, and what it gave us lately, in the units of
+    /// [`crate::links::dealings`].
     pub(crate) sent: u16,
     pub(crate) given: u16,
     flags: u16,
     proximity: Proximity,
-    /// How it became a neighbour, and how long it has been of no use: see [`crate::links::dealings`].
+    /// How it became a neighbour, and how long it has been of no use: see
+    /// [`crate::links::dealings`].
     pub(crate) standing: u8,
     /// Requests of ours it has not answered.
     pub(crate) in_flight: u8,
-    /// Requests it should have at most.
+    /// The most requests that should be open to it.
     pub(crate) depth: u8,
-    /// Requests of its we accepted and have not finished.
+    /// Its requests that we accepted and have not finished.
     pub(crate) uploads: u8,
-    /// Runs it said it imports, less those it brought.
+    /// Runs it announced as imports, less the runs it brought.
     pub(crate) promises: u8,
 }
 
@@ -70,13 +72,14 @@ flags! {
     5 is_random set_random;
     /// It can give the manifest.
     6 has_manifest set_has_manifest;
-    /// It was told of everybody we know.
+    /// We told it of every peer we know.
     7 knows_peers set_knows_peers;
-    /// The others have not been told of it.
+    /// We have not told the other neighbours of it yet.
     8 is_new set_new;
-    /// What it was asked for is late: what it holds does not count as held by peers.
+    /// A run that we requested from it is late: what it holds does not count as held by peers.
     9 is_late set_late;
-    /// It is an HTTP origin: it gives whole pieces without proofs, and hears nothing we tell neighbours.
+    /// It is an HTTP origin: it gives whole pieces without proofs, and hears nothing we tell
+    /// neighbours.
     10 is_web_seed set_web_seed;
     /// It is neither on our local network nor in our AS; clear while our AS is not known.
     11 is_outside set_outside;
@@ -84,13 +87,13 @@ flags! {
     12 is_foreign set_foreign;
 }
 
-/// The highest flags count choke rounds.
+/// The highest bits of the flags count choke rounds.
 const IDLE_SHIFT: u32 = 13;
-/// Rounds in a row without a byte taken, after which somebody is stuck: ten seconds, so that our own limits, or a turn
-/// that takes long to come, do not look like it.
+/// Rounds in a row without a byte taken, after which a neighbour is stuck: ten seconds. So neither
+/// our own limits nor a turn that takes long to come look like it.
 const IDLE_ROUNDS_MAX: u16 = 5;
-/// What a round counts in which somebody held a slot and asked for nothing. Neither our limits nor its uplink make anybody
-/// do that, so two such rounds are enough.
+/// What a round counts in which a neighbour held a slot and asked for nothing. Neither our limits
+/// nor its uplink cause that, so two such rounds are enough.
 const UNUSED_ROUND: u16 = 3;
 
 impl Link {
@@ -112,20 +115,20 @@ impl Link {
         link.set_origin(about.origin);
         link.set_has_manifest(about.manifest);
         link.set_web_seed(about.web_seed);
-        // An HTTP server knows no turns.
+        // An HTTP server does not choke.
         link.set_choking_us(!about.web_seed);
         link.set_choked(true);
         link
     }
 
-    /// Notes where it is, seen from where we are.
+    /// Notes where the neighbour is, seen from our own place.
     pub(crate) fn locate(&mut self, near: Near, ours: Locality) {
         self.proximity = near.proximity;
         self.set_outside(ours.is_outside(near));
         self.set_foreign(ours.is_foreign(near));
     }
 
-    /// Whether it is beyond the border of such a group of ours.
+    /// Whether it is beyond the border of our group of this kind.
     pub(crate) fn is_beyond(&self, ring: Ring) -> bool {
         match ring {
             Ring::Lan => self.tier() != Tier::Lan,
@@ -133,7 +136,7 @@ impl Link {
         }
     }
 
-    /// Whether it is a member of such a group of ours. Origins are not: they take nothing.
+    /// Whether it is a member of our group of this kind. Origins are not: they take nothing.
     pub(crate) fn is_member(&self, ring: Ring) -> bool {
         !self.is_origin() && !self.is_beyond(ring)
     }
@@ -146,7 +149,7 @@ impl Link {
         self.proximity.tier()
     }
 
-    /// Whom to thank for what it sends.
+    /// The source that its payload is counted under.
     pub(crate) fn giver(&self) -> Giver {
         match () {
             () if self.is_web_seed() => Giver::WebSeed,
@@ -161,14 +164,14 @@ impl Link {
         Candidate { peer: self.peer, near: Near { proximity: self.proximity, asn }, via: self.via() }
     }
 
-    /// Whether what it holds counts as held by peers: not an origin's, nor that of somebody who
-    /// does not deliver.
+    /// Whether what it holds counts as held by peers. That is false for an origin, and for a
+    /// neighbour that does not deliver.
     pub(crate) fn is_counted(&self) -> bool {
         !self.is_origin() && !self.is_late()
     }
 
-    /// A choke round ends: did it take anything of what it asked for, or ask for anything while it could? What it did
-    /// when it could not, says nothing.
+    /// Ends a choke round: did the neighbour take anything that it asked for, or ask for anything
+    /// while it could? A round in which it could not ask says nothing.
     pub(crate) fn count_round(&mut self) {
         let rounds = match (self.sent > 0, self.uploads > 0, self.is_choked()) {
             (true, ..) => 0,
@@ -197,18 +200,20 @@ impl Link {
         self.idle_rounds() == 0
     }
 
-    /// It neither gives nor takes anything, nor waits for what it asked for, and has held a slot like that.
+    /// It gives nothing, takes nothing and waits for no request, and has held a slot like that.
     pub(crate) fn does_nothing(&self) -> bool {
         self.given == 0 && self.sent == 0 && self.uploads == 0 && self.idle_rounds() >= UNUSED_ROUND
     }
 
-    /// It asked and has taken nothing for long, or held a slot and did not ask. A slot would be wasted on it.
+    /// It asked and has taken nothing for long, or held a slot and did not ask. It would waste a
+    /// slot.
     pub(crate) fn is_stuck(&self) -> bool {
         self.idle_rounds() >= IDLE_ROUNDS_MAX
     }
 
-    /// It was asked, is late, and so slow that what it holds is as good as not there: a run would take ten seconds. Who
-    /// chokes us may serve others, from whom we get it.
+    /// It is late, and so slow that what it holds is as good as not there: a run would take ten
+    /// seconds. A neighbour that chokes us is not stalled: it may serve others, from which we get
+    /// the run.
     pub(crate) fn is_stalled(&self, run_bytes: f32) -> bool {
         self.is_late() && !self.is_choking_us() && self.rate * 10.0 < run_bytes
     }
@@ -220,13 +225,13 @@ impl Link {
 
     /// Whether one more request may go to it.
     pub(crate) fn has_room(&self) -> bool {
-        // Who is late shows with one request whether it still is.
+        // One request shows whether a late neighbour is still late.
         let depth = if self.is_late() { self.depth.min(1) } else { self.depth };
         !self.is_choking_us() && self.in_flight < depth
     }
 
-    /// Seconds until it will have answered one more request, by its rate; 0 while nothing is known,
-    /// so that strangers are tried and their requests count as late by their age alone.
+    /// Seconds until it has answered one more request, by its rate. 0: its rate is not known, so
+    /// that strangers are tried and their requests count as late by age alone.
     pub(crate) fn seconds_to_answer(&self, run_bytes: u32) -> f32 {
         let queued = f32::from(self.in_flight) + 1.0;
         if self.rate < 1.0 { 0.0 } else { queued * run_bytes as f32 / self.rate }
@@ -258,12 +263,13 @@ impl Links {
         self.position(peer).ok().map(|at| &mut self.0[at])
     }
 
-    /// Takes a neighbour in; false, and nothing changed, if it is one already.
+    /// Adds a neighbour. `false`: it is one already, and nothing changed.
     pub(crate) fn insert(&mut self, link: Link) -> bool {
         match self.position(link.peer) {
             Ok(_) => false,
             Err(at) => {
-                // Grows by a fixed step: doubling would leave half the memory of a million engines unused.
+                // Grows by a fixed step: doubling would leave half the memory of a million engines
+                // unused.
                 if self.0.len() == self.0.capacity() {
                     self.0.reserve_exact(8);
                 }

@@ -1,4 +1,4 @@
-//! The kinds of group that import a content together.
+//! The kinds of group whose members import a content together.
 
 /// A kind of group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

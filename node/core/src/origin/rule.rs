@@ -1,27 +1,31 @@
-//! The origin rule, a leecher's half: when it asks the operator's servers. What they answer is in [`crate::origin::steering`].
+//! The leecher's half of the origin rule: when it asks the operator's servers. What the servers
+//! answer is in [`crate::origin::steering`].
 //!
-//! Peers first. The origin is asked for what no peer holds, for what comes too late, and when
-//! peers fall silent.
+//! Peers come first. The origin is asked for runs that no peer holds, for runs that come too late,
+//! and when peers fall silent.
 
 use std::time::Duration;
 
 use crate::{config::Config, random::Random, time::Timestamp};
 
-/// A run asked of a peer this many seconds ago is late: an origin may take it over, and what that
-/// peer holds counts as held by nobody.
+/// A run requested from a peer this many seconds ago is late: an origin may take it over, and what
+/// that peer holds no longer counts as held by peers.
 pub(crate) const LATE_SECONDS: f32 = 2.0;
 
-/// And only if it takes this many times longer than the origin would.
+/// A run from a peer is late only after this many times what the fastest neighbour needs for a run,
+/// if an origin's rate is known. All peers together are too slow if origins are this many times
+/// faster.
 pub(crate) const LATE_RATIO: f32 = 3.0;
 
-/// Rates of peers and origins are compared over so many seconds.
+/// Seconds over which the rates of peers and origins are smoothed.
 const RATE_MEMORY_SECONDS: f32 = 2.0;
 
-/// Peers have this long beyond [`Config::peers_first`] to begin before their rate is compared with that of origins.
+/// Time beyond [`Config::peers_first`] that peers have to begin, before their rate is compared with
+/// that of origins.
 const PEERS_HAVE: Duration = Duration::from_secs(1);
 
-/// While an origin was not tried yet, peers are too slow if the rest would take them so many seconds: then a first run shows
-/// how fast an origin is.
+/// While an origin was not tried yet, peers are too slow if they would need this many seconds for
+/// the rest. A first run then shows how fast the origin is.
 const PEERS_SECONDS_MAX: f32 = 20.0;
 
 /// What a leecher may ask an origin for.
@@ -29,20 +33,21 @@ const PEERS_SECONDS_MAX: f32 = 20.0;
 pub(crate) enum Allowance {
     /// Nothing for now: peers are being dialled.
     Nothing,
-    /// Runs that no neighbour but origins holds.
+    /// Runs that no neighbour except origins holds.
     Unshared,
     /// Any run: peers are silent, or much too slow.
     All,
 }
 
-/// A leecher's half of the rule.
+/// The leecher's half of the rule.
 #[derive(Debug)]
 pub(crate) struct OriginRule {
     /// Peers count as silent from this moment on.
     silent_from: Timestamp,
     /// Peers come first until this moment, while some are being dialled.
     peers_first_until: Timestamp,
-    /// Bytes a second that peers bring, all together, and that origins bring while they are asked; 0 = not known.
+    /// In bytes a second: what all peers together bring, and what origins bring while they are
+    /// asked. 0: not known.
     peers_rate: f32,
     origins_rate: f32,
     /// Peers are much slower than origins would be.
@@ -60,7 +65,7 @@ impl OriginRule {
         }
     }
 
-    /// What may be asked now.
+    /// What an origin may be asked for now.
     pub(crate) fn allowance(&self, now: Timestamp, dialing: bool) -> Allowance {
         if self.is_early(now, dialing) {
             Allowance::Nothing
@@ -71,19 +76,20 @@ impl OriginRule {
         }
     }
 
-    /// Whether it is too early to go where bytes cost something: those nearer by are being dialled.
+    /// Whether it is too early to ask where bytes cost something: nearer peers are being dialled.
     pub(crate) fn is_early(&self, now: Timestamp, dialing: bool) -> bool {
         dialing && now < self.peers_first_until
     }
 
-    /// Until when that may be so.
+    /// Until when it may be too early.
     pub(crate) fn early_until(&self) -> Timestamp {
         self.peers_first_until
     }
 
-    /// What came in so many seconds: from peers, and from origins if any was asked. `shown` is what the origins that are
-    /// linked have brought, in bytes a second, if all were tried. `left` bytes are still missing. Somebody who has everything
-    /// and sends a run now and then must not keep us from an origin that is idle.
+    /// Takes in what came within `seconds`, in bytes: from peers, and from origins if any was
+    /// asked. `shown` is what the linked origins have brought, in bytes a second, if all of them
+    /// were tried. `left` bytes are still missing. A peer that has everything and sends a run now
+    /// and then must not keep us from an idle origin.
     pub(crate) fn on_rates(
         &mut self,
         now: Timestamp,
@@ -100,7 +106,7 @@ impl OriginRule {
         self.peers_rate = smooth(self.peers_rate, peers);
         self.origins_rate = origins.map_or(self.origins_rate, |bytes| smooth(self.origins_rate, bytes));
         let known = shown.map(|shown| match origins {
-            // One that is tried has hardly begun to count among the others.
+            // An origin that is being tried has hardly begun to count among the others.
             Some(_) => shown,
             None => shown.min(self.origins_rate),
         });
@@ -125,7 +131,7 @@ mod tests {
         Timestamp::from_millis(millis)
     }
 
-    /// What may be asked after four seconds in which peers brought so much a second, and origins.
+    /// What may be asked after four seconds in which peers and origins brought this much a second.
     fn after(peers: f32, origins: Option<f32>, shown: Option<f32>, left: f32) -> Allowance {
         let config = Config::default();
         let mut rule = OriginRule::new(at(0), &config);

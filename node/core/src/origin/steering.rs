@@ -1,6 +1,7 @@
-//! The origin rule, an origin's half: what it answers. When it is asked is in [`crate::origin::rule`].
+//! The origin's half of the origin rule: what it answers. When it is asked is in
+//! [`crate::origin::rule`].
 //!
-//! It sends each run once before any twice, trusting peers to pass runs on.
+//! An origin sends each run once before it sends any run twice, and trusts peers to pass runs on.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,27 +13,29 @@ use crate::{
     time::Timestamp,
 };
 
-/// A neighbour that holds a run from an origin for so long without anybody having got it from there has more to pass on
-/// than its uplink takes: what it is given beyond that reaches the others late, however early it was sent.
+/// A neighbour may hold a run from an origin for this long without another neighbour having got it
+/// from there. After that it has more to pass on than its uplink takes: what it is given beyond
+/// that reaches the others late, however early it was sent.
 const RELAY_TIME: Duration = Duration::from_secs(1);
 
-/// Such a neighbour waits only while others, who pass on what they get, have taken something within this time: an uplink
-/// that would else be idle serves anybody.
+/// Such a neighbour waits only while other neighbours, which pass on what they get, have taken
+/// something within this time: an uplink that would else be idle serves anybody.
 const QUICK_WINDOW: Duration = Duration::from_millis(300);
 
-/// And who takes so many times longer for that than most is served last, once slots are short.
+/// A neighbour that takes this many times longer for that than the median is served last, once
+/// slots are short.
 const LAGGARD_RATIO: u32 = 3;
 
-/// Runs given first to somebody of whom nothing has come to others yet, while more ask than are served at a time and others
-/// pass theirs on.
+/// First copies given to a neighbour that has passed nothing on yet, while more neighbours ask than
+/// are served at a time and others pass their runs on.
 const TRIAL_RUNS: usize = 2;
 
-/// Who does not pass on what it gets is not trusted with first copies for so long; each further time twice as long, up to
-/// 2^4 times.
+/// How long a neighbour that does not pass on what it gets is not trusted with first copies. Each
+/// further time is twice as long, up to 2^4 times.
 const DISTRUST: Duration = Duration::from_secs(4);
 const DISTRUST_DOUBLINGS_MAX: u8 = 4;
 
-/// Runs weighed to find one in place of one that was sent a moment ago.
+/// The most runs weighed to find one in place of one that was sent a moment ago.
 const WEIGHED_MAX: u32 = 1_024;
 
 /// What a neighbour asks an origin for.
@@ -40,34 +43,37 @@ const WEIGHED_MAX: u32 = 1_024;
 pub(crate) struct Wish {
     pub(crate) peer: PeerKey,
     pub(crate) run: RunIndex,
-    /// It wants this run and no other: what origins chose for it, it held too often.
+    /// It wants this run and no other: too often it held the runs that origins chose for it.
     pub(crate) exact: bool,
 }
 
 /// What an origin does with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// Send this run: the one asked for, or one that was never sent yet.
+    /// Send this run: the one asked for, one that was never sent yet, or one not sent lately.
     Serve(RunIndex),
-    /// Refuse: the run was sent to somebody a moment ago, who will pass it on.
+    /// Refuse: the run was sent a moment ago to a neighbour that will pass it on, or the asker must
+    /// wait because it does not pass on what it got.
     Elsewhere,
 }
 
-/// An origin's half of the rule, for one content: what was sent when.
+/// The origin's half of the rule, for one content: when each run was sent.
 #[derive(Debug)]
 pub(crate) struct Steering {
-    /// When each run was last sent, in tenths of a second after `since`, plus one; 0 = never.
+    /// When each run was last sent, in tenths of a second after `since`, plus one. 0: never.
     sent: Box<[u16]>,
     since: Timestamp,
-    /// Where this origin begins: each elsewhere, so that of two that know nothing of each other not both send the same.
+    /// The run at which this origin begins. Each origin begins elsewhere, so that two that know
+    /// nothing of each other do not both send the same runs.
     first: u32,
-    /// So many runs from there on were sent, or are held by a neighbour.
+    /// This many runs from `first` on were sent, or are held by a neighbour.
     passed: u32,
-    /// By neighbour: runs it was given first, as far as nobody else is known to hold them yet.
+    /// By neighbour: the runs it was given first, as long as no other neighbour is known to hold
+    /// them.
     to_relay: BTreeMap<PeerKey, Relay>,
-    /// When somebody who passes on what it gets was last given something new.
+    /// When a neighbour that passes on what it gets was last given a run.
     quick_at: Option<Timestamp>,
-    /// More want something than are served at a time.
+    /// More neighbours want something than are served at a time.
     is_contended: bool,
 }
 
@@ -75,11 +81,11 @@ pub(crate) struct Steering {
 #[derive(Debug, Default)]
 struct Relay {
     waiting: Vec<Relayed>,
-    /// It passed something on, since it was last distrusted.
+    /// It has passed something on since it was last distrusted.
     is_proven: bool,
-    /// How often it was distrusted, less one for each time since then that something it got had spread.
+    /// How often it was distrusted, less one for each time since then that a run it got had spread.
     failures: u8,
-    /// It is not trusted until then: what it holds does not count.
+    /// It is not trusted until then: what it holds does not count. `None`: it is trusted.
     distrusted_until: Option<Timestamp>,
 }
 
@@ -87,14 +93,14 @@ struct Relay {
 #[derive(Clone, Copy, Debug)]
 struct Relayed {
     run: RunIndex,
-    /// When it was given, as in [`Steering::sent`]: if that differs, it was sent again since.
+    /// When it was given, as in [`Steering::sent`]. If that differs, the run was sent again since.
     given: u16,
-    /// When it had been sent whole; 0 = not yet.
+    /// When it had been sent completely. 0: not yet.
     delivered: u16,
 }
 
 impl Steering {
-    /// `tag` tells this origin from others.
+    /// `tag` distinguishes this origin from others.
     pub(crate) fn new(now: Timestamp, runs: u32, tag: u32) -> Steering {
         Steering {
             sent: vec![0; runs as usize].into(),
@@ -107,7 +113,8 @@ impl Steering {
         }
     }
 
-    /// Decides what to send to somebody who lacks what is not in `theirs`; `crowd` = others could pass it on.
+    /// Decides what to send to a neighbour that lacks what is not in `theirs`. `crowd`: other
+    /// neighbours could pass it on.
     pub(crate) fn answer(
         &mut self,
         now: Timestamp,
@@ -122,15 +129,17 @@ impl Steering {
         let answer = if !crowd {
             Answer::Serve(asked)
         } else if !self.is_trusted(peer) {
-            // It gets what it asks for, if nobody else would; that is as good as not sent.
+            // It gets what it asks for if no trusted neighbour was served a moment ago. That is as
+            // good as not sent.
             return self.unless_it_waits(now, peer, asked, availability);
         } else if !out_there && !sent_lately {
             self.give_first(now, peer, asked, availability)
         } else if let Some(unsent) = self.next_unsent(theirs, availability).filter(|_| !exact) {
             self.give_first(now, peer, unsent, availability)
         } else if out_there {
-            // Its peers are silent or late, else it would not ask: what it wants goes out, in its turn. What went out a
-            // moment ago is about to spread: it gets another run meanwhile, if there is one that it lacks.
+            // The asker's peers are silent or late, else it would not ask: what it wants goes out,
+            // in its turn. A run that went out a moment ago is about to spread: meanwhile the asker
+            // gets another run, if there is one that it lacks.
             let other = match sent_lately && !exact {
                 true => self.rarest_stale(now, asked, theirs, availability, config),
                 false => None,
@@ -139,7 +148,7 @@ impl Steering {
         } else if self.is_relayed(asked) {
             Answer::Elsewhere
         } else {
-            // Whoever got it is gone, or got it while there was nobody to pass it on to.
+            // The neighbour that got it is gone, or got it while nobody was there to pass it on to.
             self.give_first(now, peer, asked, availability)
         };
         if let Answer::Serve(run) = answer {
@@ -148,12 +157,13 @@ impl Steering {
         answer
     }
 
-    /// Whether a neighbour that is there was given this run to pass on.
+    /// Whether a present neighbour was given this run to pass on.
     fn is_relayed(&self, run: RunIndex) -> bool {
         self.to_relay.values().any(|relay| relay.waiting.iter().any(|it| it.run == run))
     }
 
-    /// Gives a run that nobody has, unless this neighbour lags behind with what it has to pass on, and others do not.
+    /// Gives a run that no neighbour has, unless this neighbour lags behind with what it has to
+    /// pass on, and others do not.
     fn give_first(
         &mut self,
         now: Timestamp,
@@ -169,7 +179,8 @@ impl Steering {
         answer
     }
 
-    /// Serves a run, unless this neighbour lags behind and others, who do not, were served a moment ago.
+    /// Serves a run, unless this neighbour lags behind, and others that do not were served a moment
+    /// ago.
     fn unless_it_waits(
         &mut self,
         now: Timestamp,
@@ -188,7 +199,8 @@ impl Steering {
         Answer::Serve(run)
     }
 
-    /// How long ago a neighbour got what it still holds alone. Who got it and does not say so holds it too.
+    /// How long ago a neighbour got the oldest run that it still holds alone. A neighbour that got
+    /// a run and does not say so counts as a holder too.
     fn lag(&mut self, now: Timestamp, peer: PeerKey, availability: &Availability) -> Duration {
         let Some(mut relay) = self.to_relay.remove(&peer) else { return Duration::ZERO };
         let sent = |it: &Relayed| self.sent[it.run.get() as usize];
@@ -206,7 +218,7 @@ impl Steering {
         oldest.unwrap_or_default()
     }
 
-    /// Whether a neighbour of whom nothing has come to anybody yet has as much as it may have until something does.
+    /// Whether a neighbour that has passed nothing on yet has as much as it may have until it does.
     fn is_on_trial(&self, peer: PeerKey) -> bool {
         let relay = self.to_relay.get(&peer).filter(|relay| self.is_contended || relay.failures > 0);
         relay.is_some_and(|relay| !relay.is_proven && relay.waiting.len() >= TRIAL_RUNS)
@@ -217,8 +229,9 @@ impl Steering {
         self.to_relay.get(&peer).is_none_or(|relay| relay.distrusted_until.is_none())
     }
 
-    /// Of these, who passes on what it gets far later than the others, or not at all, and so is not trusted, sorted. Also
-    /// tells of whom that has changed.
+    /// Judges these neighbours. Returns, sorted, those to serve last: they pass on what they get
+    /// far later than the others, or not at all, and the latest of them are not trusted. Also
+    /// returns the neighbours whose trust has changed.
     pub(crate) fn judge(
         &mut self,
         now: Timestamp,
@@ -256,7 +269,7 @@ impl Steering {
         (last, changed)
     }
 
-    /// What a neighbour was to pass on is as good as not sent.
+    /// Distrusts a neighbour: what it was to pass on is as good as not sent.
     fn distrust(&mut self, now: Timestamp, peer: PeerKey) {
         let Some(relay) = self.to_relay.get_mut(&peer) else { return };
         relay.distrusted_until =
@@ -270,15 +283,16 @@ impl Steering {
         }
     }
 
-    /// A run has been sent whole.
+    /// A run has been sent completely.
     pub(crate) fn on_delivered(&mut self, now: Timestamp, peer: PeerKey, run: RunIndex) {
         let tenths = self.tenths(now);
         let given = self.to_relay.get_mut(&peer).into_iter().flat_map(|relay| &mut relay.waiting);
         given.filter(|it| it.run == run).for_each(|it| it.delivered = tenths);
     }
 
-    /// A neighbour is gone, with what it had to pass on. What no other neighbour holds counts as never sent: nobody will
-    /// pass it on, and whoever asks for it would wait in vain.
+    /// A neighbour is gone, with what it had to pass on. Runs that no other neighbour holds count
+    /// as never sent: nobody will pass them on, and a neighbour that asks for them would wait in
+    /// vain.
     pub(crate) fn on_unlinked(&mut self, peer: PeerKey, availability: &Availability) {
         let Some(relay) = self.to_relay.remove(&peer) else { return };
         for it in relay.waiting {
@@ -294,7 +308,7 @@ impl Steering {
         self.passed = self.passed.min(self.place(run));
     }
 
-    /// How many runs come before this one, in the order that they are given out in.
+    /// How many runs come before this one, in the order in which runs are given out.
     fn place(&self, run: RunIndex) -> u32 {
         let runs = crate::saturate::to_u32(self.sent.len());
         run.get()
@@ -302,7 +316,7 @@ impl Steering {
             .unwrap_or_else(|| run.get().saturating_add(runs).saturating_sub(self.first))
     }
 
-    /// The run that so many come before.
+    /// The run that has this many before it.
     fn at_place(&self, place: u32) -> RunIndex {
         let to_the_end = crate::saturate::to_u32(self.sent.len()).saturating_sub(self.first);
         RunIndex::new(place.checked_sub(to_the_end).unwrap_or_else(|| self.first.saturating_add(place)))
@@ -321,11 +335,12 @@ impl Steering {
         self.sent[run.get() as usize] = self.tenths(now);
     }
 
-    /// This moment, as kept for runs.
+    /// This moment, in the units of [`Steering::sent`].
     fn tenths(&mut self, now: Timestamp) -> u16 {
         let tenths = now.since(self.since).as_millis() / 100;
         if tenths >= u128::from(u16::MAX - 1) {
-            // Nearly two hours on: start the clock anew. All that was sent counts as sent long ago.
+            // After nearly two hours the clock starts anew. All runs that were sent count as sent
+            // long ago.
             self.sent.iter_mut().for_each(|sent| *sent = u16::from(*sent > 0));
             let given = self.to_relay.values_mut().flat_map(|relay| &mut relay.waiting);
             given.for_each(|it| (it.given, it.delivered) = (1, u16::from(it.delivered > 0)));
@@ -335,7 +350,7 @@ impl Steering {
         crate::saturate::to_u16(tenths).saturating_add(1)
     }
 
-    /// The next run that was never sent, that no neighbour holds and the asker lacks.
+    /// The next run that was never sent, that no neighbour holds, and that the asker lacks.
     fn next_unsent(&mut self, theirs: Option<Held<'_>>, availability: &Availability) -> Option<RunIndex> {
         let runs = crate::saturate::to_u32(self.sent.len());
         while self.passed < runs {
@@ -349,7 +364,8 @@ impl Steering {
         None
     }
 
-    /// The run that fewest hold of those that were not sent lately and that the asker lacks, looking from a run on.
+    /// The rarest run, of those that were not sent lately and that the asker lacks. Looks at
+    /// [`WEIGHED_MAX`] runs, beginning with `from`.
     fn rarest_stale(
         &self,
         now: Timestamp,

@@ -1,17 +1,21 @@
-//! Who may be where: the addresses of peers, ranked by whose word they are, and which of them may be dialled now.
+//! Where peers may be: their addresses, ranked by who named them, and which of them may be dialled
+//! now.
 //!
-//! What a neighbour says of others is hearsay. It may fill what is free and never displaces what is known better:
-//! what the user typed, where we connected to before, what a peer says of itself, what the user's own directories say.
-//! Peers that are not connected stand in two tables of buckets, as in Bitcoin's address manager: those that somebody
-//! told of ("new") by the network of the teller, those we were connected to ("tried") by their own network. So whoever
-//! tells of thousands forgets its own, and never those that others told of or that we knew.
+//! What a neighbour says of other peers is hearsay. It may fill free room and never displaces what
+//! is known better: what the user typed, where we connected to before, what a peer says of itself,
+//! what the user's own directories say. Peers that are not connected stand in two tables of
+//! buckets, as in Bitcoin's address manager: peers that others told of ("new") by the network of
+//! the teller, and peers that we were connected to ("tried") by their own network. So a teller of
+//! thousands displaces peers that it told of itself, and never peers that others told of or that we
+//! knew.
 //!
-//! Dials that follow from the word of others are counted by target ([`targets`]); a place that fails three times and never worked is
-//! given up for a while. What the user typed and what was proved needs no token, and has a pause of its own.
+//! Dials that follow from the word of others are counted by target ([`targets`]). A place that
+//! never worked is given up for a while after three failures, or eight if a directory of the user's
+//! named it. What the user typed and what was proved needs no token, and has a pause of its own.
 //!
-//! Invariants: a key is never given to two peers that are known at the same time; a typed place is never lost; each
-//! peer that is neither connected nor kept stands in exactly one table; one teller's network holds at most
-//! [`hearsay_max`] peers.
+//! Invariants: no two peers that are known at the same time have the same key; a typed place is
+//! never lost; each peer that is neither connected nor kept stands in exactly one table; the
+//! hearsay of one network makes us remember at most [`hearsay_max`] peers.
 
 mod dials;
 mod doors;
@@ -41,19 +45,20 @@ use crate::{id::PeerKey, place::endpoint::Endpoint, place::prefix::Prefix, rando
 const NEW_BUCKETS_MAX: u16 = 256;
 /// Buckets for peers that we were connected to.
 const TRIED_BUCKETS_MAX: u16 = 64;
-/// Buckets that one network can reach by telling of others: 512 peers, more than a content has candidates.
+/// Buckets that one network can reach by telling of others: 512 peers, more than a content has
+/// candidates.
 const HEARSAY_REACH: u16 = 8;
-/// Buckets that the network of a directory can reach that the user named.
+/// Buckets that the network of a directory can reach, if the user named the directory.
 const DIRECTORY_REACH: u16 = 32;
 /// Buckets that the peers of one network can reach among those we were connected to.
 const TRIED_REACH: u16 = 4;
 
-/// Peers that one network can make us remember by telling of them.
+/// The most peers that one network can make us remember by hearsay.
 pub const fn hearsay_max() -> usize {
     (HEARSAY_REACH as usize).saturating_mul(BUCKET_PEERS_MAX)
 }
 
-/// Peers remembered that are neither connected nor kept.
+/// The most peers remembered that are neither connected nor kept.
 pub const fn strangers_max() -> usize {
     (NEW_BUCKETS_MAX as usize).saturating_add(TRIED_BUCKETS_MAX as usize).saturating_mul(BUCKET_PEERS_MAX)
 }
@@ -62,13 +67,13 @@ pub const fn strangers_max() -> usize {
 #[derive(Clone, Debug, Default)]
 struct Entry {
     places: Places,
-    /// Connections that are up.
+    /// Number of connections that are up.
     connections: u32,
-    /// The user wants it: it is never forgotten.
+    /// The user wants this peer: it is never forgotten.
     kept: bool,
-    /// Where it stands in a table, and whether that is the one of peers we were connected to.
+    /// Its slot in a table, and whether that is the table of peers we were connected to.
     slot: Option<(Slot, bool)>,
-    /// What the dial under way tries; none while there is none.
+    /// What the dial under way tries. `None`: no dial is under way.
     dial: Option<Vec<Attempt>>,
 }
 
@@ -76,7 +81,7 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub struct AddressBook {
     entries: BTreeMap<PeerKey, Entry>,
-    /// Who is said by others to be at an address and port.
+    /// The peers that others say are at an address and port.
     doors: BTreeMap<Door, Vec<PeerKey>>,
     new: Table,
     tried: Table,
@@ -88,7 +93,7 @@ pub struct AddressBook {
 }
 
 impl AddressBook {
-    /// An empty book. `seed` is a secret: who knows it can choose buckets.
+    /// An empty book. `seed` is a secret: an attacker who knows it can choose buckets.
     pub fn new(seed: u64) -> AddressBook {
         AddressBook {
             entries: BTreeMap::new(),
@@ -103,9 +108,9 @@ impl AddressBook {
         }
     }
 
-    /// A number for a peer that has none. It is remembered until it is released: whoever keeps it says why.
+    /// A key for a peer that has none. The caller has to keep the peer or put it into a table.
     fn new_key(&mut self) -> PeerKey {
-        // Numbers wrap after 2^32 peers, and some of the first may still be here. The book is bounded, so one is free.
+        // Keys wrap after 2^32 peers and may still be in use. The book is bounded, so one is free.
         while self.entries.contains_key(&PeerKey(self.next)) {
             self.next = self.next.wrapping_add(1);
         }
@@ -115,7 +120,8 @@ impl AddressBook {
         key
     }
 
-    /// Goes on as if all numbers below this one had been given: for tests of what happens after 2^32 peers.
+    /// Goes on as if all keys below `next` had been given: for tests of what happens after 2^32
+    /// peers.
     #[doc(hidden)]
     pub fn pretend_used(&mut self, next: u32) {
         self.next = next;
@@ -128,7 +134,8 @@ impl AddressBook {
         key
     }
 
-    /// A new peer of which nothing but its name is known. It is forgotten when too many such come.
+    /// A new peer of which nothing but its name is known. It is forgotten when too many such peers
+    /// come.
     pub fn note_new(&mut self) -> PeerKey {
         let key = self.new_key();
         let nowhere = Prefix::of(IpAddr::from([0; 4]));
@@ -145,7 +152,7 @@ impl AddressBook {
         }
     }
 
-    /// Nobody wants this peer any more.
+    /// The user no longer wants this peer.
     pub fn release(&mut self, peer: PeerKey) {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.kept = false;
@@ -161,7 +168,8 @@ impl AddressBook {
         }
     }
 
-    /// A link names a place of a peer: it is kept as long as what the user types, for the user chose the link.
+    /// A link names a place of a peer. The place is kept as long as one that the user types, for
+    /// the user chose the link.
     pub fn link(&mut self, peer: PeerKey, endpoint: Endpoint) {
         self.keep(peer);
         if let Some(entry) = self.entries.get_mut(&peer) {
@@ -177,8 +185,9 @@ impl AddressBook {
         }
     }
 
-    /// Somebody in the network `teller` says where a peer is that has this key, or none yet. The key if it is
-    /// believed, or was known: the peer is worth being a candidate.
+    /// A teller in the network `teller` says where a peer is. `peer`: the key of that peer, if it
+    /// has one. Returns the key if the word is believed or the peer was known: then it is worth
+    /// being a candidate.
     pub fn hear(
         &mut self,
         now: Timestamp,
@@ -189,7 +198,8 @@ impl AddressBook {
         let rank = rank.min(Rank::Directory);
         let is_better = |entry: &Entry| entry.connections > 0 || entry.places.rank() > Some(Rank::Directory);
         if let Some(key) = peer.filter(|key| self.entries.get(key).is_some_and(is_better)) {
-            // It is known better than by this word, which is kept only if nothing else works any more.
+            // The peer is known better than by this word, which is kept only if nothing else works
+            // any more.
             if let Some(failures) = self.may_enter(now, peer, &endpoint, (rank, teller)) {
                 self.tell(key, Spot { failures, ..Spot::new(endpoint, rank, Some(teller)) });
             }
@@ -258,13 +268,13 @@ impl AddressBook {
         self.forgotten.push(peer);
     }
 
-    /// Peers forgotten since this was asked last: their keys will be given to others one day.
+    /// Peers forgotten since the last call. Their keys will be given to other peers one day.
     pub fn take_forgotten(&mut self) -> Vec<PeerKey> {
         std::mem::take(&mut self.forgotten)
     }
 
-    /// Whoever answers at the address `from`, dialled at `ip`, is `to`: that is proved now. Where `from` is stays what was
-    /// said: somebody else may answer there one day.
+    /// The peer that answers at the address of `from`, dialled at `ip`, is `to`: that is proved
+    /// now. What was said of where `from` is stays, for another peer may answer there one day.
     pub fn join(&mut self, now: Timestamp, (from, ip): (PeerKey, Option<IpAddr>), to: PeerKey) {
         self.settle_dial(now, from, ip);
         if let Some(entry) = self.entries.get_mut(&from) {
@@ -287,21 +297,22 @@ impl AddressBook {
         }
     }
 
-    /// A connection to a peer is up: to this address and port if we dialled it.
+    /// A connection to a peer is up. `dialled`: its address and port, if we dialled it.
     pub fn on_connected(&mut self, now: Timestamp, peer: PeerKey, dialled: Option<(IpAddr, u16)>) {
         self.connected(peer);
         let Some((ip, port)) = dialled else { return };
         self.settle_dial(now, peer, Some(ip));
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         entry.places.on_connected(ip, port);
-        // What is proved counts as nobody's claim any more.
+        // A place that is proved no longer counts as anybody's claim.
         let proved = entry.places.iter().filter(|spot| !spot.rank.is_third_party());
         for door in proved.flat_map(|spot| doors(&spot.endpoint)).collect::<Vec<_>>() {
             self.close_door(peer, door);
         }
     }
 
-    /// A connection to a peer is gone. False if it is forgotten, because nothing is known of where it is.
+    /// A connection to a peer is gone. Returns false if the peer is forgotten, because nothing is
+    /// known of where it is.
     pub fn on_disconnected(&mut self, peer: PeerKey) -> bool {
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.connections = entry.connections.saturating_sub(1);
@@ -336,7 +347,8 @@ impl AddressBook {
         self.entries.contains_key(&peer)
     }
 
-    /// Whether the user typed where this peer is: then its word about others counts as that of a directory.
+    /// Whether the user typed where this peer is. If so, its word about other peers counts as that
+    /// of a directory.
     pub fn is_typed(&self, peer: PeerKey) -> bool {
         self.entries.get(&peer).is_some_and(|entry| entry.places.rank() == Some(Rank::Typed))
     }
@@ -346,17 +358,17 @@ impl AddressBook {
         self.entries.get(&peer).into_iter().flat_map(|entry| entry.places.iter())
     }
 
-    /// Peers known, connected or not.
+    /// Number of peers known, connected or not.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether nobody is known.
+    /// Whether no peer is known.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Peers remembered because somebody in this network told of them.
+    /// Number of peers remembered because a teller in this network named them.
     pub fn told_by(&self, teller: Prefix) -> usize {
         self.new.of(teller)
     }

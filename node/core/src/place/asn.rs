@@ -1,5 +1,5 @@
-//! Autonomous systems: the networks that the Internet is made of, each under one administration, and what two of
-//! them are to each other.
+//! Autonomous systems: the networks that the Internet is made of, each under one administration,
+//! and what two of them are to each other.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,14 +13,15 @@ impl Asn {
     /// What speakers of 16-bit numbers see in place of a longer one (RFC 6793).
     pub const TRANS: Asn = Asn(23_456);
 
-    /// Whether this number may stand in a path of the public Internet: not zero (RFC 7607), `AS_TRANS`, for documentation
-    /// (RFC 5398), private (RFC 6996), or the last of 16 or 32 bits (RFC 7300).
+    /// Whether this number may stand in a path of the public Internet. It may not if it is zero
+    /// (RFC 7607), `AS_TRANS`, for documentation (RFC 5398), private (RFC 6996), or the last of 16
+    /// or 32 bits (RFC 7300).
     pub fn is_public(self) -> bool {
         !matches!(self.0, 0 | 23_456 | 64_496..=65_551 | 4_200_000_000..=u32::MAX)
     }
 
-    /// Whether the number is free for everybody's own use, so that nobody in the Internet has it: private (RFC 6996), or for
-    /// documentation (RFC 5398).
+    /// Whether the number is free for everybody's own use, so that nobody in the Internet has it:
+    /// private (RFC 6996), or for documentation (RFC 5398).
     pub fn is_local(self) -> bool {
         matches!(self.0, 64_496..=65_534 | 65_536..=65_551 | 4_200_000_000..=4_294_967_294)
     }
@@ -60,7 +61,7 @@ impl FromStr for Asn {
 pub enum Relation {
     /// It pays us to reach the rest of the Internet.
     Customer,
-    /// Each carries what is for the other's customers, and nobody pays.
+    /// Each carries traffic for the other's customers, and nobody pays.
     Peer,
     /// We pay it.
     Provider,
@@ -69,7 +70,7 @@ pub enum Relation {
 }
 
 impl Relation {
-    /// What we are to it.
+    /// What we are to the neighbouring AS.
     pub fn reversed(self) -> Relation {
         match self {
             Relation::Customer => Relation::Provider,

@@ -1,8 +1,9 @@
-//! The atlas: where everybody is, compiled from what routers tell each other (BGP). It maps addresses to the AS that
-//! originates them, and ASes to each other: linked or not, who pays whom, and how many links a route takes.
+//! The atlas: where every address is, compiled from what routers tell each other (BGP). It maps
+//! addresses to the AS that originates them, and says what ASes are to each other: linked or not,
+//! who pays whom, and how many links a route takes.
 //!
-//! Nothing here does any I/O: a file's bytes come in ([`Atlas::decode`]) and go out ([`Atlas::encode`]). An atlas does not
-//! change; a newer one replaces it.
+//! Nothing here does any I/O: a file's bytes come in ([`Atlas::decode`]) and go out
+//! ([`Atlas::encode`]). An atlas does not change; a newer one replaces it.
 
 mod builder;
 mod file;
@@ -32,23 +33,24 @@ use graph::{Graph, Node};
 use names::Names;
 use ranges::{Owner, Ranges};
 
-/// Somebody's place in the Internet.
+/// A place in the Internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The address, as seen on its connection.
     pub ip: IpAddr,
-    /// The AS that originates it, if that is known.
+    /// The AS that originates it. `None`: not known.
     pub asn: Option<Asn>,
 }
 
 /// What the atlas knows of an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The first address of the range it lies in: a prefix, what more specific ones left of it, or several in a row with the same origin.
+    /// The first address of the range it lies in. A range is a prefix, or what more specific
+    /// prefixes left of one, or several of these in a row with the same origin.
     pub first: IpAddr,
     /// The last address of that range.
     pub last: IpAddr,
-    /// The ASes that originate it, the one most often seen first. At least one.
+    /// The ASes that originate it, the most often seen first. At least one.
     pub origins: Vec<Asn>,
 }
 
@@ -59,7 +61,7 @@ pub struct Counts {
     pub prefixes_v4: u64,
     /// IPv6 prefixes it was made of.
     pub prefixes_v6: u64,
-    /// IPv4 ranges of one owner each that became of them.
+    /// IPv4 ranges, of one owner each, that these prefixes became.
     pub ranges_v4: u64,
     /// IPv6 ranges.
     pub ranges_v6: u64,
@@ -73,18 +75,18 @@ pub struct Counts {
     pub links_transit: u64,
     /// Links between peers.
     pub links_peering: u64,
-    /// Links of which only that they exist is known.
+    /// Links that exist, but whose relation is not known.
     pub links_unknown: u64,
 }
 
-/// Where everybody is. Some ten megabytes for the whole Internet: share it, do not copy it.
+/// Where every address is. Some ten megabytes for the whole Internet: share it, do not copy it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Atlas {
     version: u64,
-    /// Every AS there is something to say about, ascending; elsewhere an AS is its place here.
+    /// Every AS that the atlas knows something of, ascending. Elsewhere an AS is its index here.
     ases: Box<[u32]>,
     names: Names,
-    /// Sets of two or more origins; an owner beyond the last AS means one of these.
+    /// Sets of two or more origins. An owner beyond the last AS means one of these.
     origin_sets: Box<[Box<[Node]>]>,
     v4: Ranges<u32>,
     v6: Ranges<u128>,
@@ -93,7 +95,7 @@ pub struct Atlas {
     graph: Graph,
 }
 
-/// Distances from one AS to all others, looked for once: a byte for each AS of the atlas.
+/// Distances from one AS to all others, computed once: a byte for each AS of the atlas.
 #[derive(Clone)]
 pub struct Viewpoint {
     from: Asn,
@@ -103,7 +105,7 @@ pub struct Viewpoint {
 }
 
 impl fmt::Debug for Atlas {
-    /// What is in it would fill a book: how much there is must do.
+    /// Shows only how much is in it: the whole would fill a book.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Atlas").field("version", &self.version).field("counts", &self.counts()).finish()
     }
@@ -116,12 +118,13 @@ impl fmt::Debug for Viewpoint {
 }
 
 impl Viewpoint {
-    /// Whose view it is.
+    /// The AS that it is the view of.
     pub fn from(&self) -> Asn {
         self.from
     }
 
-    /// Links on the shortest valley-free route to an AS, 0 to itself; none if there is no route, or if this is not the view of this atlas.
+    /// Links on the shortest valley-free route to an AS; 0 to itself. `None`: there is no route, or
+    /// this is the view of another atlas.
     pub fn hops(&self, atlas: &Atlas, to: Asn) -> Option<u8> {
         if self.of != (atlas.version, atlas.ases.len()) {
             return None;
@@ -131,7 +134,8 @@ impl Viewpoint {
 }
 
 impl Atlas {
-    /// When the data was collected of which it was made, in seconds since 1970: of two atlases the higher one is newer.
+    /// When the data it was made of was collected, in seconds since 1970. Of two atlases the one
+    /// with the higher version is newer.
     pub fn version(&self) -> u64 {
         self.version
     }
@@ -144,7 +148,7 @@ impl Atlas {
         Asn(self.ases[node as usize])
     }
 
-    /// The several origins an owner stands for; none if it is one AS, or nobody.
+    /// The several origins an owner stands for. `None`: it is one AS, or nobody.
     fn origin_set(&self, owner: Owner) -> Option<&[Node]> {
         let set = (owner as usize).checked_sub(self.ases.len())?.checked_sub(1)?;
         Some(&self.origin_sets[set])
@@ -155,8 +159,8 @@ impl Atlas {
         Some(self.asn(self.origin_set(owner).map_or(single, |set| set[0])))
     }
 
-    /// The AS that originates the longest prefix which covers an address; of several the one most often seen. Takes some
-    /// tens of nanoseconds.
+    /// The AS that originates the longest prefix that covers an address; of several ASes the most
+    /// often seen. Takes some tens of nanoseconds.
     pub fn origin(&self, ip: IpAddr) -> Option<Asn> {
         self.first_origin(self.owner(ip))
     }
@@ -168,7 +172,7 @@ impl Atlas {
         }
     }
 
-    /// All that is known of an address; none if nobody originates it.
+    /// All that is known of an address. `None`: nobody originates it.
     pub fn lookup(&self, ip: IpAddr) -> Option<Found> {
         let (first, last, owner) = match ip.to_canonical() {
             IpAddr::V4(ip) => ends(self.v4.range(ip.to_bits())),
@@ -181,22 +185,22 @@ impl Atlas {
         Some(Found { first, last, origins })
     }
 
-    /// Where an address is.
+    /// An address and the AS that originates it.
     pub fn place(&self, ip: IpAddr) -> Place {
         Place { ip, asn: self.origin(ip) }
     }
 
-    /// What an AS is called.
+    /// The name of an AS.
     pub fn name(&self, asn: Asn) -> Option<&str> {
         self.names.get(self.node(asn)? as usize)
     }
 
-    /// What `theirs` is to `ours`; none if no link between them is known.
+    /// What `theirs` is to `ours`. `None`: no link between them is known.
     pub fn relation(&self, ours: Asn, theirs: Asn) -> Option<Relation> {
         self.graph.relation(self.node(ours)?, self.node(theirs)?)
     }
 
-    /// Every link once, the lower AS first: what the second is to the first.
+    /// Every link once, the lower AS first, with what the second is to the first.
     pub fn links(&self) -> impl Iterator<Item = (Asn, Asn, Relation)> {
         self.graph.links().map(|(a, b, relation)| (self.asn(a), self.asn(b), relation))
     }
@@ -207,13 +211,13 @@ impl Atlas {
         around.map(|(node, relation)| (self.asn(node), relation))
     }
 
-    /// Every AS there is something to say about, ascending.
+    /// Every AS that the atlas knows something of, ascending.
     pub fn ases(&self) -> impl Iterator<Item = Asn> {
         self.ases.iter().map(|&number| Asn(number))
     }
 
-    /// Links on the shortest valley-free route; none if there is none. Looks through the whole graph: for many
-    /// questions from one AS see [`Atlas::view_from`].
+    /// Links on the shortest valley-free route. `None`: there is no route. Searches the whole
+    /// graph: for many questions from one AS see [`Atlas::view_from`].
     pub fn hops(&self, a: Asn, b: Asn) -> Option<u8> {
         Some(to_u8(self.path(a, b)?.len().saturating_sub(1)))
     }
@@ -224,7 +228,7 @@ impl Atlas {
         Some(nodes.into_iter().map(|node| self.asn(node)).collect())
     }
 
-    /// The distance from an AS to all others. Takes some milliseconds.
+    /// The distances from an AS to all others. Takes some milliseconds.
     pub fn view_from(&self, asn: Asn) -> Viewpoint {
         let hops = match self.node(asn) {
             Some(node) => self.graph.hops_from(node),
@@ -233,9 +237,10 @@ impl Atlas {
         Viewpoint { from: asn, of: (self.version, self.ases.len()), hops }
     }
 
-    /// How near `theirs` is to `ours`, cheapest first: same /24 (IPv6: /48); same /16 (/32) in the same AS; same AS;
-    /// adjacent ASes by relation; others by hops, if `view` is from our AS. An address of unknown AS is as near as its
-    /// prefix says. Whether somebody is on the same LAN is not known here.
+    /// How near `theirs` is to `ours`, cheapest first: same /24 (IPv6: /48); same /16 (/32) in the
+    /// same AS; same AS; adjacent ASes by relation; others by hops, if `view` is from our AS. If
+    /// one AS is unknown, only the prefixes count. Whether an address is on the same LAN is not
+    /// known here.
     pub fn proximity(&self, ours: Place, theirs: Place, view: Option<&Viewpoint>) -> Proximity {
         let by_prefix = Tier::by_prefix(ours.ip, theirs.ip);
         let (Some(our_as), Some(their_as)) = (ours.asn, theirs.asn) else {
@@ -245,7 +250,8 @@ impl Atlas {
             return by_prefix.into();
         }
         if our_as == their_as {
-            // Addresses of different families, too: that they share no prefix tells nothing.
+            // Also if the addresses are of different families: that they share no prefix says
+            // nothing.
             return if by_prefix == Tier::Prefix16 { by_prefix.into() } else { Tier::SameAs.into() };
         }
         match self.relation(our_as, their_as) {
@@ -257,9 +263,10 @@ impl Atlas {
         }
     }
 
-    /// The same without origins of addresses that belong to nobody in the Internet (see [`is_reserved`]), unless all of them are
-    /// private themselves ([`Asn::is_local`]): whatever was said of these, by a leak or by mistake, two private networks are not
-    /// one. An atlas read from a file is like this.
+    /// The same atlas, but addresses that belong to nobody in the Internet (see [`is_reserved`])
+    /// have no origins, unless all of their origins are private themselves ([`Asn::is_local`]).
+    /// Whatever a leak or a mistake says of these, two private networks are not one. An atlas read
+    /// from a file is already like this.
     #[must_use]
     pub fn without_reserved(mut self) -> Atlas {
         let local: Vec<bool> = self.ases.iter().map(|&number| Asn(number).is_local()).collect();
@@ -279,7 +286,7 @@ impl Atlas {
         self
     }
 
-    /// How much it knows.
+    /// How much the atlas knows.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts {
             prefixes_v4: self.prefixes_v4,

@@ -16,7 +16,8 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// What of it others may be told: none if the address is nobody's, or both ports are missing or other services'.
+    /// What others may be told of it. `None`: the address is nobody's, or both ports are missing or
+    /// belong to other services.
     pub fn vetted(&self) -> Option<Endpoint> {
         let allowed = |port: &u16| Scope::may_serve_at(*port);
         let (tcp, udp) = (self.tcp.filter(allowed), self.udp.filter(allowed));

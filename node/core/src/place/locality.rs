@@ -1,4 +1,4 @@
-//! Where we are, as others are compared with it.
+//! Our own place, which the places of others are compared with.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,20 +10,22 @@ use crate::place::{
 /// Our own place in the network, told by the shell and the same for all contents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locality {
-    /// The AS we are in, by our own atlas; none = no atlas, or it does not know. Without it nobody is outside.
+    /// The AS we are in, by our own atlas. `None`: there is no atlas, or it does not know; then no
+    /// peer counts as outside.
     pub asn: Option<Asn>,
-    /// Our own [`crate::View::tag`], as others see it.
+    /// Our own [`crate::Location::tag`], as others see it.
     pub tag: u32,
 }
 
 impl Locality {
-    /// Whether somebody there is outside of our group: neither on our local network nor in our AS, as far as is known.
-    /// Nobody is while our own AS is not known.
+    /// Whether a peer at `near` is outside of our group: neither on our local network nor in our
+    /// AS, as far as is known. False while our own AS is unknown.
     pub(crate) fn is_outside(self, near: Near) -> bool {
         self.asn.is_some() && near.tier() != Tier::Lan && near.asn != self.asn
     }
 
-    /// Whether bytes from there cross the border of our AS: both are known, and differ.
+    /// Whether bytes from `near` cross the border of our AS: the peer is outside, and its AS is
+    /// known.
     pub fn is_foreign(self, near: Near) -> bool {
         self.is_outside(near) && near.asn.is_some()
     }

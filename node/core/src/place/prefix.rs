@@ -1,4 +1,4 @@
-//! Networks as limits are kept for them: addresses inside one usually belong to one owner, and are
+//! Networks that limits are kept for: the addresses inside one usually belong to one owner, and are
 //! cheap for that owner.
 
 use std::{
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{random::mix, saturate::low_half};
 
-/// A /24, or in IPv6 a /48, by its first address.
+/// A /24, or in IPv6 a /48, named by its first address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Prefix(IpAddr);
 
 impl Prefix {
-    /// The network an address is in; a mapped address is the IPv4 address it maps.
+    /// The network of an address. An IPv4-mapped address counts as its IPv4 address.
     pub fn of(ip: IpAddr) -> Prefix {
         Prefix(match ip.to_canonical() {
             IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8)).into(),
@@ -23,7 +23,7 @@ impl Prefix {
         })
     }
 
-    /// A number for each network; those of IPv4 and of IPv6 differ.
+    /// A number for each network. No IPv4 network has the number of an IPv6 network.
     pub(crate) fn number(self) -> u64 {
         match self.0 {
             IpAddr::V4(ip) => u64::from(ip.to_bits()),
@@ -38,20 +38,22 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// A /24 in its /16 (IPv6: a /48 in its /32) as one small number: what a million engines can afford to compare.
+/// A /24 in its /16 (IPv6: a /48 in its /32) as one small number, which a million engines can
+/// afford to compare.
 ///
-/// The upper half names the wider network. In IPv6 both halves are hashes: two networks in 65,536 count as one.
+/// The upper half names the wider network. In IPv6 both halves are hashes: two networks in 65,536
+/// count as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Network(u32);
 
 impl Network {
-    /// Nothing is known, or it is of no matter.
+    /// The network is not known, or does not matter.
     pub const UNKNOWN: Network = Network(0);
 
-    /// The network an address is in; a mapped address is the IPv4 address it maps.
+    /// The network of an address. An IPv4-mapped address counts as its IPv4 address.
     pub fn of(ip: IpAddr) -> Network {
         match ip.to_canonical() {
-            // The lowest bit tells from `UNKNOWN`.
+            // The lowest bit is set to differ from `UNKNOWN`.
             IpAddr::V4(ip) => Network(ip.to_bits() & 0xffff_0000 | (ip.to_bits() >> 8 & 0xff) << 1 | 1),
             IpAddr::V6(ip) => {
                 let (wide, narrow) = ((ip.to_bits() >> 96) as u64, (ip.to_bits() >> 80) as u64);
@@ -60,7 +62,7 @@ impl Network {
         }
     }
 
-    /// It as a number, which is odd unless it is not known.
+    /// The network as a number, which is odd unless the network is not known.
     pub(crate) fn number(self) -> u32 {
         self.0
     }

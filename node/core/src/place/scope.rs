@@ -1,8 +1,9 @@
-//! Which addresses may be dialled on somebody else's word.
+//! Which addresses may be dialled on the word of others.
 //!
-//! Strangers name addresses; a node that dials whatever it is told becomes a port scanner inside its
-//! own network, or a weapon against a third. So an address from others is dialled only if it lies in
-//! the public Internet, or in the very scope the teller itself was seen in, or we listen in.
+//! Strangers name addresses. A node that dials whatever it is told becomes a port scanner inside
+//! its own network, or a weapon against a third party. So an address from others is dialled only if
+//! it lies in the public Internet, in the same scope that the teller was seen in, or in a scope
+//! that we listen in.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,16 +14,17 @@ pub enum Scope {
     Loopback,
     /// One link: 169.254.0.0/16, fe80::/10.
     Link,
-    /// A private network: RFC 1918, RFC 6598, RFC 4193; and that of benchmarks, RFC 2544.
+    /// A private network: RFC 1918, RFC 6598, RFC 4193; and the network for benchmarks, RFC 2544.
     Private,
     /// The Internet.
     Public,
-    /// Not an address of anybody: unspecified, multicast, broadcast, reserved, documentation; or one
-    /// that hides another address in itself (6to4, Teredo, IPv4-compatible, and NAT64 if what it hides is not public).
+    /// Nobody's address: unspecified, multicast, broadcast, reserved, documentation; or one that
+    /// hides another address in itself (6to4, Teredo, IPv4-compatible, and NAT64 if the address it
+    /// hides is not public).
     Nobody,
 }
 
-/// Ports below this belong to other services; nobody needs to serve content there, except 443,
+/// Ports below this belong to other services. Nobody needs to serve content there, except at 443,
 /// which is often the only way out.
 const PORT_MIN: u16 = 1024;
 
@@ -35,8 +37,8 @@ impl Scope {
         }
     }
 
-    /// The address that a packet to `ip` reaches in the end: a mapped one and one behind the well-known prefix of NAT64
-    /// are the IPv4 address they hold.
+    /// The address that a packet to `ip` reaches in the end. An IPv4-mapped address, and one behind
+    /// the well-known prefix of NAT64, lead to the IPv4 address they hold.
     pub fn reached(ip: IpAddr) -> IpAddr {
         match ip.to_canonical() {
             IpAddr::V6(ip) if ip.to_bits() >> 32 == NAT64_WELL_KNOWN => last_32(ip).into(),
@@ -67,7 +69,8 @@ impl Scope {
     fn of_v6(ip: Ipv6Addr) -> Scope {
         let [first, second, ..] = ip.segments();
         if let Some(held) = nat64(ip) {
-            // A translator carries it into IPv4, and for a private address that is a network near the translator.
+            // A translator carries the packet into IPv4. A private address there is in a network
+            // near the translator.
             let public = |&held: &Ipv4Addr| Scope::of_v4(held) == Scope::Public;
             return if held.iter().all(public) { Scope::Public } else { Scope::Nobody };
         }
@@ -90,17 +93,19 @@ impl Scope {
         documentation || first == 0x2002 || (first == 0x2001 && second < 0x200)
     }
 
-    /// Whether an HTTP server at this address may be asked because a stranger's metainfo or link, or a
-    /// server's redirect, names it: only in the Internet, not in a network of `ours`, and not at a port of another
-    /// service. Who publishes could else read what only we can reach, or have it changed.
+    /// Whether an HTTP server at this address may be asked because a stranger's metainfo or link,
+    /// or a server's redirect, names it. Only in the Internet, not in a network of `ours`, and not
+    /// at a port of another service. Otherwise a publisher could read what only we can reach, or
+    /// have it changed.
     pub fn may_ask_http(ip: IpAddr, port: u16, ours: &Ours) -> bool {
         let port = port >= PORT_MIN || port == 443 || port == 80;
         Scope::of(ip) == Scope::Public && !ours.contains(ip) && port
     }
 
-    /// Whether an address may be dialled because a link names it. Whoever wrote the link is a stranger and was seen
-    /// nowhere: so an inner address has to lie in a network of `ours`, one of this machine counts only for a node
-    /// that was told (`listens`) to listen on this machine alone, and a port of other services never counts.
+    /// Whether an address may be dialled because a link names it. The author of the link is a
+    /// stranger and was seen nowhere. So a private or link-local address has to lie in a network of
+    /// `ours`. An address of this machine counts only for a node that was told (`listens`) to
+    /// listen on this machine alone. A port of other services never counts.
     pub fn may_dial_by_link(ip: IpAddr, port: u16, ours: &Ours, listens: &[IpAddr]) -> bool {
         let reachable = match Scope::of(ip) {
             Scope::Public => true,
@@ -113,8 +118,8 @@ impl Scope {
         reachable && Scope::may_link_to(port)
     }
 
-    /// Whether an address told by somebody seen at `teller` may be dialled by a node that was told
-    /// to listen at `listens`.
+    /// Whether an address told by a peer seen at `teller` may be dialled by a node that was told to
+    /// listen at `listens`.
     pub fn may_dial(ip: IpAddr, port: u16, teller: Option<IpAddr>, listens: &[IpAddr]) -> bool {
         let scope = Scope::of(ip);
         let same_scope = |other: IpAddr| Scope::of(other) == scope;
@@ -133,7 +138,7 @@ impl Scope {
         port >= PORT_MIN
     }
 
-    /// Whether contents may be served at this port: not at one of another service.
+    /// Whether contents may be served at this port: not at a port of another service.
     pub fn may_serve_at(port: u16) -> bool {
         port >= PORT_MIN || port == 443
     }
@@ -143,18 +148,19 @@ impl Scope {
 const NAT64_WELL_KNOWN: u128 = 0x0064_ff9b_0000_0000_0000_0000;
 /// Upper 48 bits of the prefix for NAT64 inside of a network (RFC 8215), 64:ff9b:1::/48.
 const NAT64_LOCAL: u128 = 0x0064_ff9b_0001;
-/// An IPv6 network that counts as ours has at most so many bits: what a household or a server is given. An interface knows one
-/// /64 of it, and the router and other devices are in the next.
+/// The most bits of an IPv6 network that counts as ours: the size that a household or a server is
+/// given. An interface knows one /64 of it; the router and other devices are in the next one.
 const OURS_V6_BITS_MAX: u8 = 56;
 
-/// What the last 32 bits say.
+/// The last 32 bits as an IPv4 address.
 fn last_32(ip: Ipv6Addr) -> Ipv4Addr {
     let [.., a, b, c, d] = ip.octets();
     Ipv4Addr::new(a, b, c, d)
 }
 
-/// The IPv4 addresses that a NAT64 address may hold; none if it is none. How long the prefix of a local translator is, its
-/// address does not say, so there may be several (RFC 6052, section 2.2).
+/// The IPv4 addresses that a NAT64 address may hold. `None`: it is no NAT64 address. The address
+/// does not say how long the prefix of a local translator is, so there may be several (RFC 6052,
+/// section 2.2).
 fn nat64(ip: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
     let bits = ip.to_bits();
     let low = last_32(ip);
@@ -164,7 +170,8 @@ fn nat64(ip: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
     if bits >> 80 != NAT64_LOCAL {
         return None;
     }
-    // Prefixes of 48, 56 and 64 bits: the address goes around byte 8, which is zero, and what follows it is zero, too.
+    // Prefixes of 48, 56 and 64 bits: the IPv4 address goes around byte 8. That byte is zero, and
+    // so are all bytes after the IPv4 address.
     let around = |before: u32| {
         let bytes = ip.octets();
         let start = before as usize / 8;
@@ -182,13 +189,15 @@ fn nat64(ip: Ipv6Addr) -> Option<Vec<Ipv4Addr>> {
     Some(held)
 }
 
-/// Where we are ourselves: addresses and networks of our interfaces, and addresses that we are seen at. To us they are
-/// an inside even where they are public: a router, a printer or a service that only the neighbours reach.
+/// Where we are ourselves: addresses and networks of our interfaces, and addresses that we are seen
+/// at. They are inside for us even if they are public: a router, a printer or a service that only
+/// the neighbours reach.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ours(Vec<(IpAddr, u8)>);
 
 impl Ours {
-    /// Our own part of the Internet: `interfaces` with the bits of their networks, and addresses we are `seen_at`.
+    /// Our own part of the Internet. `interfaces`: addresses, each with the number of bits of its
+    /// network. `seen_at`: addresses that others see us at.
     pub fn new(
         interfaces: impl IntoIterator<Item = (IpAddr, u8)>,
         seen_at: impl IntoIterator<Item = IpAddr>,
@@ -199,11 +208,13 @@ impl Ours {
             let public = Scope::of(ip) == Scope::Public;
             (ip, if ip.is_ipv6() && public { bits.min(OURS_V6_BITS_MAX) } else { bits })
         };
-        // A default route on an interface (0.0.0.0/0) is no network of ours: everything would be.
+        // A default route on an interface (0.0.0.0/0) is no network of ours: every address would be
+        // ours.
         Ours(networks.filter(|&(ip, bits)| bits > 0 && !ip.is_unspecified()).map(wide).collect())
     }
 
-    /// Whether an address is one of ours, or in a network of ours, also in the forms that lead there.
+    /// Whether an address is one of ours, or in a network of ours, also in the mapped and NAT64
+    /// forms that lead there.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let held: Vec<IpAddr> = match ip.to_canonical() {
             IpAddr::V6(v6) => nat64(v6).into_iter().flatten().map(IpAddr::V4).collect(),

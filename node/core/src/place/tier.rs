@@ -1,4 +1,4 @@
-//! How near somebody is. Cheapest first, so tiers compare as costs.
+//! How near a peer is. Cheapest first, so tiers compare as costs.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -54,8 +54,8 @@ impl Tier {
     }
 
     /// Nearness of two addresses by prefix alone. Addresses of different families, and unspecified
-    /// ones, tell nothing. Loopback is treated as any other network, so that 127.0.0.0/8 can stand
-    /// for distant ones.
+    /// addresses, give [`Tier::Unknown`]. Loopback is treated as any other network, so that
+    /// 127.0.0.0/8 can stand for distant addresses.
     pub fn by_prefix(ours: IpAddr, theirs: IpAddr) -> Tier {
         let (ours, theirs) = (ours.to_canonical(), theirs.to_canonical());
         if ours.is_unspecified() || theirs.is_unspecified() {
@@ -77,8 +77,9 @@ impl Tier {
 
 /// A tier and a step inside it, in one byte: smaller is cheaper.
 ///
-/// Steps order what one tier holds: adjacent ASes by what passing bytes to them costs (a customer's are paid for by
-/// it, a peer's by nobody, a provider's by us), distant ones by AS hops.
+/// Steps order the peers of one tier. Adjacent ASes are ordered by what passing bytes to them
+/// costs: a customer pays for it, between peers nobody pays, and we pay a provider. Distant ASes
+/// are ordered by AS hops.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Proximity(u8);
 
@@ -92,7 +93,7 @@ impl Proximity {
         Proximity((tier as u8) << Proximity::STEP_BITS | step)
     }
 
-    /// In an AS that ours exchanges traffic with directly; `relation` is what it is to ours.
+    /// In an AS that ours exchanges traffic with directly; `relation` is what that AS is to ours.
     pub fn adjacent(relation: Relation) -> Proximity {
         let step = match relation {
             Relation::Customer => 0,
@@ -103,7 +104,8 @@ impl Proximity {
         Proximity::new(Tier::AdjacentAs, step)
     }
 
-    /// In an AS this many links from ours, as routes go; none = further than anybody knows.
+    /// In an AS this many links from ours, as routes go. `None`: not known, and counted as
+    /// furthest.
     pub fn remote(hops: Option<u8>) -> Proximity {
         Proximity::new(Tier::Remote, hops.unwrap_or(Proximity::STEP_MAX).min(Proximity::STEP_MAX))
     }
@@ -120,7 +122,8 @@ impl Proximity {
 }
 
 impl From<Tier> for Proximity {
-    /// The nearest of its tier; of distant ones the furthest, as nothing is known of the hops.
+    /// The nearest step of the tier; for [`Tier::Remote`] the furthest, as nothing is known of the
+    /// hops.
     fn from(tier: Tier) -> Proximity {
         if tier == Tier::Remote { Proximity::remote(None) } else { Proximity::new(tier, 0) }
     }
@@ -132,12 +135,12 @@ impl std::fmt::Debug for Proximity {
     }
 }
 
-/// Where somebody is, seen from us. Made of the address on its connection, never of its word.
+/// Where a peer is, seen from us. Made from the address on its connection, never from its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Near {
     /// How near.
     pub proximity: Proximity,
-    /// Its AS, when an atlas knows it.
+    /// Its AS. `None`: no atlas knows it.
     pub asn: Option<Asn>,
 }
 

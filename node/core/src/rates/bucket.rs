@@ -1,28 +1,28 @@
-//! Byte rates: a token bucket that can owe.
+//! Byte rates: a token bucket that can go into debt.
 //!
 //! Invariant: what a bucket admits in any interval of `t` seconds is at most `rate * t + burst`
-//! bytes; a take larger than the burst stands in for the burst. All arithmetic is exact (one byte
-//! per second for one nanosecond is one "nanobyte"), so no rate drifts.
+//! bytes; a take larger than the burst replaces the burst in this sum. All arithmetic is exact (one
+//! byte per second for one nanosecond is one "nanobyte"), so no rate drifts.
 
 use std::time::Duration;
 
 use crate::time::Timestamp;
 
-/// One byte, in the unit levels are kept in.
+/// One byte, in the unit of levels.
 const NANOBYTES: i128 = 1_000_000_000;
-/// Longest wait ever answered: whoever waits looks again at least this often.
+/// The longest wait that is ever answered: a waiting caller asks again at least this often.
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 
-/// So many bytes in the unit levels are kept in: no number of bytes is too large for that.
+/// `bytes` in the unit of levels. No number of bytes is too large for it.
 fn nanobytes(bytes: u64) -> i128 {
     i128::from(bytes).saturating_mul(NANOBYTES)
 }
 
 /// A token bucket.
 ///
-/// It admits a take when it holds enough for it, or, for a take larger than the burst, when it is
-/// full: then it goes below zero and pays the debt off before it admits anything else. So nothing
-/// starves, whatever its size.
+/// It admits a take if it holds enough for it. It admits a take larger than the burst if it is
+/// full: its level then goes below zero, and it pays the debt off before it admits anything else.
+/// So nothing starves, whatever its size.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     rate: Option<u64>,
@@ -32,34 +32,34 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// A full bucket: `rate` in bytes per second (none = no limit, zero = nothing passes), `burst`
-    /// in bytes (how much may pass at once after a pause; at least one byte).
+    /// A full bucket. `rate`: in bytes a second. `None`: no limit; zero: nothing passes after the
+    /// first burst. `burst`: in bytes, how much may pass at once after a pause; at least one byte.
     pub fn new(rate: Option<u64>, burst: u64) -> Bucket {
         let burst = burst.max(1);
         Bucket { rate, burst, level: nanobytes(burst), filled_at: Timestamp::ZERO }
     }
 
-    /// Bytes per second; none = no limit.
+    /// In bytes a second. `None`: no limit.
     pub fn rate(&self) -> Option<u64> {
         self.rate
     }
 
-    /// Changes rate and burst from now on. Tokens that still fit and debt stay, so that switching back
-    /// and forth gains nothing.
+    /// Changes rate and burst from now on. Debt stays, and so do tokens that still fit, so that
+    /// switching back and forth gains nothing.
     pub fn set(&mut self, now: Timestamp, rate: Option<u64>, burst: u64) {
         self.fill(now);
         (self.rate, self.burst) = (rate, burst.max(1));
         self.fill(now);
     }
 
-    /// Whether it holds all it can: then it says nothing that a new one would not.
+    /// Whether it holds all it can. Then it says no more than a new bucket would.
     pub fn is_full(&mut self, now: Timestamp) -> bool {
         self.fill(now);
         self.level == nanobytes(self.burst)
     }
 
-    /// Takes `bytes`: none = admitted, and they are spent; otherwise nothing is spent and the
-    /// answer says after which time it is worth asking again (at most an hour).
+    /// Takes `bytes`. `None`: they are admitted and spent. Otherwise nothing is spent, and the
+    /// answer is how long to wait before asking again (at most an hour).
     #[must_use]
     pub fn take(&mut self, now: Timestamp, bytes: u64) -> Option<Duration> {
         let wait = self.wait(now, bytes);
@@ -81,7 +81,7 @@ impl Bucket {
             return Some(WAIT_MAX);
         }
         let rate = i128::from(rate);
-        // Rounded up, so that it is there then.
+        // Rounded up, so that enough is there then.
         let nanos = lacking.saturating_add(rate.saturating_sub(1)).checked_div(rate);
         let nanos = nanos.and_then(|nanos| u64::try_from(nanos).ok()).unwrap_or(u64::MAX);
         Some(Duration::from_nanos(nanos).min(WAIT_MAX))
@@ -111,7 +111,8 @@ mod tests {
     const RUN: u64 = 256 * 1024;
     const MIB: u64 = 1024 * 1024;
 
-    /// Takes as fast as the bucket allows, for `seconds`; the moments and sizes of what was admitted.
+    /// Takes as fast as the bucket allows, for `seconds`. Returns when each take was admitted, and
+    /// its size.
     fn drain(bucket: &mut Bucket, sizes: &[u64], seconds: u64) -> Vec<(Timestamp, u64)> {
         let (mut now, mut taken) = (Timestamp::ZERO, Vec::new());
         let end = Timestamp::from_millis(seconds * 1000);

@@ -1,4 +1,4 @@
-//! Limits in virtual time: what passes, to the byte, however late those who wait are woken.
+//! Limits in virtual time: what passes, to the byte, however late the waiting accounts wake.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ fn account(content: u32, peer: u32, network: u8) -> Account {
     Account { content: ContentKey(content), peer: PeerKey(peer), prefix: Some(Prefix::of(ip)) }
 }
 
-/// Everybody takes portions by turns, as fast as the limits let them, for `seconds`. Who waits is woken up
-/// to `late_ms_max` too late. Returns what was taken when, and by whom.
+/// All accounts take portions in turn, as fast as the limits let them, for `seconds`. A waiting
+/// account wakes up to `late_ms_max` too late. Returns each take: when, by whom and how much.
 fn saturate(
     limits: Limits,
     everybody: &[Account],
@@ -49,8 +49,8 @@ fn saturate(
     taken
 }
 
-/// The least and the most that any window of at least a second held, as shares of `rate`. Windows start
-/// and end at takes: that is where a window's bytes are most.
+/// The least and the most bytes in any window of at least a second, as shares of `rate`. Windows
+/// start and end at takes: there a window holds most.
 fn extremes(taken: &[(Timestamp, u64)], rate: u64) -> (f64, f64) {
     let sums: Vec<u64> = taken
         .iter()
@@ -96,7 +96,8 @@ fn a_limit_holds_within_two_percent_over_every_window_of_a_second() {
 #[test]
 fn each_content_and_each_prefix_is_held_to_its_own_limit() {
     let (content, prefix) = (2 * MB, 3 * MB);
-    // Contents 0 and 1 in network 0, content 2 in network 1: the first two share the network's rate.
+    // Contents 0 and 1 in network 0, content 2 in network 1: the first two share the network's
+    // rate.
     let everybody = [account(0, 0, 0), account(1, 1, 0), account(2, 2, 1), account(2, 3, 1)];
     let limits = Limits {
         each_content: Some(content),

@@ -1,9 +1,10 @@
-//! Who gives way when strangers hold all there is.
+//! Which holder is evicted when strangers hold all there is.
 //!
-//! Places and bytes that strangers may hold are bounded. When they run out, somebody has to go, and it must never be who
-//! came last only because it came last: whoever wants to shut others out came first. So the newest gets in, at the
-//! expense of who had its chance and did not use it, else of the network that holds most. Honest work takes milliseconds,
-//! so it is seldom the oldest, and honest people are spread over networks, so theirs is seldom the largest.
+//! Places and bytes that strangers may hold are bounded. When they run out, one holder has to go,
+//! but never the newest one only because it is the newest: an attacker who wants to shut others out
+//! came first. So the newest gets in, at the expense of a holder that had its chance and did not
+//! use it, else of the network that holds most. Honest work takes milliseconds, so it is seldom the
+//! oldest. Honest people are spread over networks, so their network is seldom the largest.
 
 mod queue;
 mod record;
@@ -17,59 +18,62 @@ pub use self::{
 };
 use crate::{place::prefix::Prefix, time::Timestamp};
 
-/// A connection being made that is older had its chance, once everything is full. Less = floods from many networks are
-/// sooner past, more = slow machines and distant peers finish.
+/// When all places are taken, a connection being made that is older than this had its chance. Less:
+/// floods from many networks pass sooner. More: slow machines and distant peers can finish.
 pub const CHANCE: Duration = Duration::from_secs(1);
-/// While more than half of the places are taken, a handshake has so long. One over a satellite or a bad mobile network
-/// takes 2.4 s, and there is room for it.
+/// The time for a handshake while at least half of the places are taken. A handshake over a
+/// satellite or a bad mobile network takes 2.4 s, so there is room for it.
 pub const CROWDED_HANDSHAKE: Duration = Duration::from_secs(5);
-/// When all places are taken, who took longer goes first.
+/// The time for a handshake when all places are taken: handshakes that took longer go first.
 pub const FULL_HANDSHAKE: Duration = Duration::from_secs(2);
-/// A handshake of whoever stands far worse than a newcomer is given up after this. Less = who attacks is in nobody's way,
-/// more = honest ones of a network with attackers in it finish.
+/// The chance of a handshake whose peer stands far worse than the newcomer. Less: attackers are in
+/// nobody's way. More: honest peers of a network with attackers in it can finish.
 const BRIEF_CHANCE: Duration = Duration::from_millis(100);
-/// While it is full, a network may have this part of the places before it is the one that has to give.
+/// When all places are taken, a network may hold one part in this many before it has to give way.
 const NETWORK_SHARE: usize = 8;
-/// This part of the places is made free at once, so that a flood does not have the table looked through for each of its
-/// connections.
+/// One part in this many of the places is freed at once, so that a flood does not make us search
+/// the table for each of its connections.
 const ROOM_SHARE: usize = 16;
-/// Who holds bytes for less time than this is at work, and is never cut off for them.
+/// A peer that has held bytes for less time than this is at work, and is never cut off for them.
 pub const HOLDING_GRACE: Duration = Duration::from_secs(1);
-/// A connection that moved something since is in use, and does not have to give its place away.
+/// A connection that moved something within this time is in use, and keeps its place.
 pub const IDLE_GRACE: Duration = Duration::from_secs(5);
-/// A network with more than this part of all connections pays for its newcomers itself, once the table is nearly full.
-/// Half of what a network may have by default: less = a network of attackers ends fewer connections of others, more = an
-/// office's newcomers get in while others are idle.
+/// A network with more than one part in this many of all connections pays for its newcomers itself,
+/// once the table is nearly full. This is half of what a network may have by default. A smaller
+/// share: a network of attackers ends fewer connections of others. A larger share: an office's
+/// newcomers get in while others are idle.
 pub const NEWCOMER_SHARE: u32 = 32;
-/// That share is so many connections at least, as a part of a small table would be none.
+/// The share is at least this many connections, as a part of a small table would be none.
 const NEWCOMER_SHARE_MIN: u32 = 8;
 
-/// Somebody who holds something.
+/// A holder of places or bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim<T> {
-    /// What it is called.
+    /// The name of the holder.
     pub who: T,
-    /// Where it comes from.
+    /// The address it comes from.
     pub ip: IpAddr,
-    /// For how long: since it came, since what it holds last moved on ([`Pile`]), or since it was last of use.
+    /// How long it has held: since it came, since what it holds last moved on ([`Pile`]), or since
+    /// it was last of use.
     pub held: Duration,
-    /// How much; 1 for a place.
+    /// How much it holds; 1 for a place.
     pub amount: u64,
 }
 
 impl<T> Claim<T> {
-    /// How much, times how long: what it cost everybody else.
+    /// The amount times the time held: what it cost everybody else.
     fn cost(&self) -> u128 {
         u128::from(self.amount).saturating_mul(self.held.as_millis().saturating_add(1))
     }
 }
 
-/// Bytes that lie somewhere until they move on, and since when they have not.
+/// Bytes that lie somewhere until they move on, and since when they have made no progress.
 ///
-/// That some of them go is no progress yet: who takes a byte now and then would hold the rest for ever, and who reads or is
-/// read all the time is seldom without any. It is once as many have gone as lay there at the last progress.
+/// Moving some of the bytes is no progress yet: otherwise a peer that takes a byte now and then
+/// could hold the rest for ever. Nor need the pile be empty: that of a busy peer seldom is. There
+/// is progress once as many bytes have gone as lay there at the last progress.
 ///
-/// Invariant: what has still to go is no more than what lies there.
+/// Invariant: the bytes that still have to go are no more than the bytes that lie there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Pile {
     bytes: u64,
@@ -78,17 +82,17 @@ pub struct Pile {
 }
 
 impl Pile {
-    /// All that lies there.
+    /// All bytes that lie there.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// How long it has lain there without progress.
+    /// How long the bytes have lain there without progress.
     pub fn held(&self, now: Timestamp) -> Duration {
         if self.bytes == 0 { Duration::ZERO } else { now.since(self.since) }
     }
 
-    /// So many more lie there.
+    /// `bytes` more lie there.
     pub fn add(&mut self, now: Timestamp, bytes: u64) {
         let was_empty = self.bytes == 0;
         self.bytes = self.bytes.saturating_add(bytes);
@@ -97,7 +101,7 @@ impl Pile {
         }
     }
 
-    /// So many have gone.
+    /// `bytes` have gone.
     pub fn pass(&mut self, now: Timestamp, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.to_go = self.to_go.saturating_sub(bytes);
@@ -106,30 +110,32 @@ impl Pile {
         }
     }
 
-    /// So many of the last are taken back: they never lay there, and nothing has moved.
+    /// Takes back the last `bytes`: they never lay there, and nothing has moved.
     pub fn take_back(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_sub(bytes);
         self.to_go = self.to_go.min(self.bytes);
     }
 
-    /// There is progress.
+    /// Notes progress.
     fn mark(&mut self, now: Timestamp) {
         (self.since, self.to_go) = (now, self.bytes);
     }
 }
 
-/// Whether somebody may come in.
+/// Whether a newcomer may come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Door<T> {
     /// There is room.
     Open,
-    /// There is, once these are sent away.
+    /// There is room once these holders are evicted.
     Instead(Vec<T>),
-    /// All who are here came a moment ago, from many networks: wait so long, or until somebody goes.
+    /// All holders came a moment ago, from many networks: wait this long, or until one of them
+    /// goes.
     Wait(Duration),
 }
 
-/// Whether one more connection may be made, from `newcomer`, while these are being made, of at most `max`.
+/// Whether one more connection from `newcomer` may be made, while those of `claims` are being made,
+/// of at most `max`.
 pub fn half_open<T: Copy + Ord>(
     claims: &[Claim<T>],
     max: usize,
@@ -165,22 +171,24 @@ pub fn half_open<T: Copy + Ord>(
     Door::Wait(left.unwrap_or_default())
 }
 
-/// Who is cut off when strangers hold too many bytes; nobody, if all of them are at work.
+/// The holder to cut off when strangers hold too many bytes. `None`: all of them are at work.
 pub fn holding_most<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
     costliest(claims.iter().filter(|claim| claim.amount > 0 && claim.held >= HOLDING_GRACE))
 }
 
-/// Whose connection ends when one more comes and there are as many as may be; nobody's, if all are in use.
+/// The connection to end when one more comes and the table is full. `None`: all are in use.
 pub fn least_in_use<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
     costliest(claims.iter().filter(|claim| claim.held >= IDLE_GRACE))
 }
 
-/// Who ends when `newcomer`, of a network if that counts, was accepted and the table of `max` connections is nearly full;
-/// nobody, if all are in use. Where nobody is idle, one of the `unused` has to go, with whom nothing has begun yet: a flood of
-/// those who connect and say nothing would have every newcomer refused otherwise.
+/// The connection to end when `newcomer` was accepted and the table of `max` connections is nearly
+/// full. `None`: all are in use. `network` is that of the newcomer, if it counts. If no connection
+/// is idle, one of the `unused` has to go, on which nothing has begun yet: otherwise a flood of
+/// peers that connect and say nothing would have every newcomer refused.
 ///
-/// A network that has more than its share pays for its own newcomers: with an idle connection of its own, else with the
-/// newcomer. Otherwise whoever comes and goes often enough would end the connection of somebody else each time.
+/// A network that has more than its share pays for its own newcomers: with an idle connection of
+/// its own, else with the newcomer. Otherwise a peer that comes and goes often enough would end the
+/// connection of another peer each time.
 pub fn gives_way<T: Copy + Ord>(
     claims: &[Claim<T>],
     unused: &[Claim<T>],
@@ -198,22 +206,25 @@ pub fn gives_way<T: Copy + Ord>(
     Some(least_in_use(&own).unwrap_or(newcomer))
 }
 
-/// Who has held a place for longest to no purpose, however long that is: by network, then by address.
+/// The holder that has held a place for longest to no purpose, however long that is. Networks are
+/// compared first, then addresses.
 pub fn longest_idle<T: Copy + Ord>(claims: &[Claim<T>]) -> Option<T> {
     costliest(claims.iter())
 }
 
-/// The costliest of the costliest address of the costliest network; the first by name among equals.
+/// The costliest holder of the costliest address of the costliest network; the first by name among
+/// equals.
 fn costliest<'a, T: Copy + Ord + 'a>(claims: impl Iterator<Item = &'a Claim<T>>) -> Option<T> {
     let worst = heaviest(claims, |claim| claim.cost(), 0)?;
     let most = worst.into_iter().max_by(|a, b| a.cost().cmp(&b.cost()).then(b.who.cmp(&a.who)));
     most.map(|claim| claim.who)
 }
 
-/// What each address of a network weighs, and its claims.
+/// The weight and the claims of each address of a network.
 type ByAddress<'a, T> = BTreeMap<IpAddr, (u128, Vec<&'a Claim<T>>)>;
 
-/// The claims of the heaviest address of the heaviest network, if that network weighs more than `allowed`.
+/// The claims of the heaviest address of the heaviest network, if that network weighs more than
+/// `allowed`.
 fn heaviest<'a, T: 'a>(
     claims: impl Iterator<Item = &'a Claim<T>>,
     weight: impl Fn(&&'a Claim<T>) -> u128,
@@ -233,7 +244,7 @@ fn heaviest<'a, T: 'a>(
     Some(held)
 }
 
-/// At most so many, oldest first.
+/// The holders of at most `most` claims, oldest first.
 fn oldest<'a, T: Copy + Ord + 'a>(claims: impl Iterator<Item = &'a Claim<T>>, most: usize) -> Vec<T> {
     let mut claims: Vec<_> = claims.collect();
     claims.sort_by(|a, b| b.held.cmp(&a.held).then(a.who.cmp(&b.who)));
@@ -250,7 +261,7 @@ mod tests {
         Claim { who, ip: IpAddr::from(ip), held: Duration::from_millis(held_ms), amount }
     }
 
-    /// Whether somebody of a network that nothing is known of may come in.
+    /// Whether a newcomer may come in from a network of which nothing is known.
     fn half_open(claims: &[Claim<usize>], max: usize) -> Door<usize> {
         super::half_open(claims, max, [198, 51, 100, 1].into(), |_| Standing::default())
     }
@@ -265,7 +276,7 @@ mod tests {
     #[test]
     fn one_network_that_fills_every_place_pays_for_who_comes_next() {
         let mut claims: Vec<_> = (0..MAX - 1).map(|n| claim(n, [10, 0, 0, 9], 20 + n as u64, 1)).collect();
-        // The oldest of all is somebody else's.
+        // The oldest of all belongs to another network.
         claims.push(claim(MAX, [192, 0, 2, 1], 900, 1));
         let gone = sent_away(half_open(&claims, MAX));
         assert_eq!(gone.len(), MAX / ROOM_SHARE);
@@ -282,7 +293,8 @@ mod tests {
 
     #[test]
     fn an_office_that_connects_at_once_gets_in_while_silent_ones_hold_the_rest() {
-        // Fifty people behind one address, 300 ms on the way; strangers from everywhere, a second and more.
+        // Fifty people behind one address, connecting for 300 ms; strangers from everywhere, for a
+        // second and more.
         let mut claims: Vec<_> = (0..50).map(|n| claim(n, [203, 0, 113, 7], 300, 1)).collect();
         claims.extend((50..512).map(|n| claim(n, [10, (n / 250) as u8, (n % 250) as u8, 1], 1_500, 1)));
         assert!(sent_away(half_open(&claims, 512)).iter().all(|who| *who >= 50));

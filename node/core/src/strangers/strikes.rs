@@ -1,9 +1,12 @@
-//! Who misbehaved lately, by address and by network: names cost nothing, addresses a little, networks more.
+//! Which peers misbehaved lately, by address and by network: names cost nothing, addresses a
+//! little, networks more.
 //!
-//! Nobody is shut out for what somebody else behind the same address did. But strangers from there are tried one at a
-//! time, with a pause before each that doubles with every strike; who gave us something is not a stranger any more.
+//! No peer is shut out for what another peer behind the same address did. But strangers from that
+//! address are tried one at a time, with a pause before each that doubles with every strike. A peer
+//! that gave us something is no longer a stranger.
 //!
-//! Invariant: at most [`PLACES_MAX`] places are remembered; the one whose last strike is longest ago makes room.
+//! Invariant: at most [`PLACES_MAX`] places are remembered. The place whose last strike is oldest
+//! makes room.
 
 mod broken_off;
 
@@ -15,19 +18,21 @@ use crate::{id::PeerKey, place::prefix::Network, strangers::budget::Tally, time:
 
 /// Places remembered, addresses and networks together.
 const PLACES_MAX: usize = 512;
-/// Strikes of a network before strangers from all of it wait: below, it may be one of its addresses.
+/// Strikes of a network before strangers from all of it wait: fewer may come from one of its
+/// addresses.
 const NETWORK_STRIKES_MIN: u16 = 4;
 /// The pause after the first strike of an address.
 const PAUSE: Duration = Duration::from_secs(2);
-/// It doubles so often at most: 17 minutes.
+/// The most doublings of the pause: 17 minutes.
 const DOUBLINGS_MAX: u16 = 9;
-/// A place without a strike for so long is as good as new.
+/// A place without a strike for this long is as good as new.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
 
-/// A slot that somebody held to no purpose counts as so many refusals, and from so many on an address is known for it. Less
-/// = who comes again and again is sooner known, more = who was refused for want of room may ask again more often.
+/// A slot that a peer held to no purpose counts as this many refusals. An address with this many is
+/// no newcomer. Less: peers that come again and again are known sooner. More: peers that were
+/// refused for want of room may ask again more often.
 const IDLE_MIN: u32 = 4;
-/// So much of that, and a whole network is.
+/// The same bound for a whole network.
 const IDLE_OF_NETWORK_MIN: u32 = 16 * IDLE_MIN;
 
 /// An address, or a network.
@@ -42,7 +47,7 @@ struct Entry {
     place: Place,
     strikes: u16,
     last: Timestamp,
-    /// The next stranger from there is tried from this moment on.
+    /// The next stranger from this place is tried from this moment on.
     next: Timestamp,
 }
 
@@ -59,18 +64,20 @@ impl Entry {
     }
 }
 
-/// Strangers whose places are remembered from their trial on. More of them are hardly on trial at once.
+/// Strangers whose places are remembered from their trial on. More are hardly ever on trial at
+/// once.
 const TRIALS_MAX: usize = 32;
 
 /// Places that strikes came from.
 #[derive(Debug, Default)]
 pub(crate) struct Strikes {
     entries: Vec<Entry>,
-    /// Where strangers were when they were asked for their first run, the latest last: whoever hangs up before its run is
-    /// found to be false has no address any more.
+    /// Where strangers were when they were asked for their first run, the latest last: a stranger
+    /// that hangs up before its run is found to be false has no address any more.
     trials: Vec<(PeerKey, [Option<Place>; 2])>,
     broken_off: BrokenOff,
-    /// Where those were who held slots of ours to no purpose, or came when there was no room; none for who has seen neither.
+    /// Places of peers that held slots of ours to no purpose, or came when there was no room.
+    /// `None`: there were no such peers.
     idle: Option<Box<Tally<Place>>>,
 }
 
@@ -82,17 +89,18 @@ fn places(maps: &dyn View, peer: PeerKey) -> [Option<Place>; 2] {
 }
 
 impl Strikes {
-    /// Somebody held a slot of ours while others waited, and asked for nothing.
+    /// A peer held a slot of ours while others waited, and asked for nothing.
     pub(crate) fn note_idle(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.note_useless(now, maps, peer, IDLE_MIN);
     }
 
-    /// Somebody came, and there was no room.
+    /// A peer came, and there was no room.
     pub(crate) fn note_refused(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.note_useless(now, maps, peer, 1);
     }
 
-    /// Somebody took a run, which makes up for one refusal: who sips a run now and then holds slots to no purpose all the same.
+    /// A peer took a run, which makes up for one refusal. A peer that takes a run only now and then
+    /// still counts as holding slots to no purpose.
     pub(crate) fn note_use(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         if let Some(idle) = &mut self.idle {
             places(maps, peer).into_iter().flatten().for_each(|place| idle.forgive(now, place, 1));
@@ -104,7 +112,8 @@ impl Strikes {
         places(maps, peer).into_iter().flatten().for_each(|place| idle.fail(now, place, weight));
     }
 
-    /// Whether those of its address do that, or come again and again, or many of its network: they are no newcomers then.
+    /// Whether peers of its address hold slots to no purpose or come again and again, or many peers
+    /// of its network do: then they are no newcomers.
     pub(crate) fn is_idle(&self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> bool {
         let Some(idle) = &self.idle else { return false };
         let weight = |place: Option<Place>| place.map_or(0, |place| idle.weight(now, &place));
@@ -113,7 +122,8 @@ impl Strikes {
         weight(host) >= IDLE_MIN || weight(network) >= of_network
     }
 
-    /// A peer lied. Its network counts each of its addresses once: one address does not shut out all of the others.
+    /// A peer lied. Each address counts once for its network: one address does not shut out all of
+    /// the others.
     pub(crate) fn note(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         let tried = self.trials.iter().position(|&(tried, _)| tried == peer);
         let [host, network] = match tried {
@@ -126,7 +136,7 @@ impl Strikes {
         }
     }
 
-    /// One more strike for a place; tells how many it has.
+    /// Adds a strike to a place. Returns how many it has.
     fn strike(&mut self, now: Timestamp, place: Place) -> u16 {
         let at = self.entries.iter().position(|entry| entry.place == place).unwrap_or_else(|| {
             self.make_room(now);
@@ -143,7 +153,8 @@ impl Strikes {
         entry.strikes
     }
 
-    /// A stranger's first run was verified: the next one from there need not wait, and half of the blame is forgotten.
+    /// A stranger's first run was verified: the next stranger from there need not wait, and half of
+    /// the blame is forgotten.
     pub(crate) fn on_good(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) {
         self.trials.retain(|&(tried, _)| tried != peer);
         for at in self.known(now, maps, peer) {
@@ -174,8 +185,8 @@ impl Strikes {
         }
     }
 
-    /// Whether a peer that has given us nothing yet may be asked for a first run. If so, the next stranger from its
-    /// address or network waits for its turn.
+    /// Whether a peer that has given us nothing yet may be asked for a first run. If so, the next
+    /// stranger from its address or network waits its turn.
     pub(crate) fn may_try(&mut self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> bool {
         if self.has_to_wait(now, maps, peer) {
             return false;
@@ -195,7 +206,7 @@ impl Strikes {
         true
     }
 
-    /// Whether a peer that has given us nothing yet may not be asked for anything now.
+    /// Whether a peer that has given us nothing yet must not be asked for anything now.
     pub(crate) fn has_to_wait(&self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> bool {
         let waits = !self.broken_off.is_empty() && self.broken_off.has_to_wait(now, peer, places(maps, peer));
         waits
@@ -203,7 +214,7 @@ impl Strikes {
                 && self.known(now, maps, peer).into_iter().any(|at| now < self.entries[at].next)
     }
 
-    /// Where the address and the network of a peer are remembered.
+    /// The indices of the entries for the address and the network of a peer.
     fn known(&self, now: Timestamp, maps: &dyn View, peer: PeerKey) -> Vec<usize> {
         let places = places(maps, peer).into_iter().flatten();
         places
@@ -220,7 +231,7 @@ mod tests {
     use super::*;
     use crate::{content::held::Held, id::ContentKey, view::Location};
 
-    /// Peers whose address is their number: /24s of 256.
+    /// Peers whose address follows from their number: /24s of 256.
     struct Hosts;
 
     impl View for Hosts {
@@ -229,7 +240,7 @@ mod tests {
         }
 
         fn location(&self, peer: PeerKey) -> Location {
-            // A thousand names an address.
+            // A thousand names share an address.
             let address = peer.0 / 1_000;
             let network = Network::of(Ipv4Addr::from_bits(0x0a00_0000 + address).into());
             Location { host: Some(address.into()), network, ..Location::unknown(peer) }
@@ -244,7 +255,8 @@ mod tests {
         }
     }
 
-    /// How many strangers are tried in ten minutes if one comes each tenth of a second, and each lies.
+    /// How many strangers are tried in ten minutes if one comes each tenth of a second, and each
+    /// lies.
     fn tried(name: impl Fn(u32) -> u32) -> usize {
         let mut strikes = Strikes::default();
         let moment = |tenth: u32| Timestamp::from_millis(u64::from(tenth) * 100);
@@ -298,7 +310,7 @@ mod tests {
 
     #[test]
     fn whoever_hangs_up_before_the_verdict_is_blamed_where_it_was() {
-        /// A view that has forgotten everybody.
+        /// A view that has forgotten every peer.
         struct Nobody;
         impl View for Nobody {
             fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {

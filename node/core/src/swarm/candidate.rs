@@ -1,4 +1,4 @@
-//! One peer that may be dialled: where it is, whose word it is, and the outcome of earlier attempts.
+//! One peer that may be dialled: where it is, who told of it, and the outcome of earlier attempts.
 
 use crate::{
     View,
@@ -11,9 +11,9 @@ use crate::{
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// May be tried from this moment on.
+    /// It may be tried from this moment on.
     Idle(Timestamp),
-    /// An attempt is under way, and takes one of few slots until this moment.
+    /// An attempt is under way, and takes one of the few dial slots until this moment.
     Dialing(Timestamp),
 }
 
@@ -24,9 +24,10 @@ pub(crate) struct Known {
     pub(crate) near: Near,
     pub(super) via: Via,
     pub(super) teller: Teller,
-    /// Somebody else who told of it as well. It counts for the first one, and for this one when that one has too many.
+    /// A second teller of this candidate. The candidate counts for `teller`, and goes over to this
+    /// one when `teller` has too many.
     pub(super) second: Option<Teller>,
-    /// Since when its group waits for a turn.
+    /// The turn of its group; the group with the lowest turn has waited longest.
     pub(super) turn: u32,
     pub(crate) failures: u8,
     /// Whether the attempt under way fills a random slot.
@@ -44,7 +45,7 @@ impl Known {
         matches!(self.state, State::Idle(from) if from <= now)
     }
 
-    /// Until when the attempt under way takes a slot; none if it takes none.
+    /// Until when the attempt under way takes a slot. `None`: it takes none.
     pub(super) fn holds_slot_until(&self, now: Timestamp) -> Option<Timestamp> {
         match self.state {
             State::Dialing(until) if now < until => Some(until),
@@ -52,7 +53,7 @@ impl Known {
         }
     }
 
-    /// Nobody tried it yet.
+    /// A candidate that was never tried.
     pub(crate) fn new(candidate: Candidate, teller: Teller) -> Known {
         Known {
             peer: candidate.peer,
@@ -67,12 +68,12 @@ impl Known {
         }
     }
 
-    /// Whose share of the table it is in, and whose turn at being dialled.
+    /// The group it counts for, in shares of the table and in turns at being dialled.
     pub(super) fn group(&self) -> (Via, Teller) {
         (self.via, self.teller)
     }
 
-    /// Somebody says that it has the content: it is no guess any more.
+    /// A teller says that it has the content: it is no guess any more.
     pub(super) fn on_named(&mut self) {
         if let State::Idle(from) = &mut self.state {
             *from = Timestamp::ZERO;
@@ -80,18 +81,18 @@ impl Known {
     }
 }
 
-/// Who told of a candidate: a network, as names and addresses cost little. Where no network is known it is an address, and
-/// where none is known either, a peer.
+/// The source that told of a candidate. It is identified by network, as names and addresses cost
+/// little; if the network is unknown, by address; if the address is unknown too, by peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Teller(u32);
 
 impl Teller {
-    /// Nobody in particular: the user, the link, or whoever is on the local network.
+    /// No teller in particular: the user, the link, or any peer on the local network.
     pub(crate) const NOBODY: Teller = Teller(0);
 
-    /// Whom a word of this peer counts for.
+    /// The teller that the word of this peer counts for.
     pub(crate) fn of(view: &dyn View, peer: PeerKey) -> Teller {
-        // Networks are odd; the others are even, and not 0.
+        // Numbers of networks are odd; those of other tellers are even, and not 0.
         let even = |hash: u64| Teller(u32::try_from(hash >> 33).unwrap_or(u32::MAX).max(1) << 1);
         let location = view.location(peer);
         match (location.network, location.host) {

@@ -1,10 +1,11 @@
-//! What must hold of one content, asserted.
+//! Assertions of what must hold for one content.
 
 use super::Swarm;
 use crate::{config::Config, content::held::Held, id::PeerKey};
 
 impl Swarm {
-    /// Asserts what this content's parts promise; `held` tells what neighbours hold.
+    /// Asserts the invariants of this content's parts. `held` gives the runs that a neighbour
+    /// holds.
     pub(crate) fn check<'a>(&self, config: &Config, held: impl Fn(PeerKey) -> Option<Held<'a>>) {
         let lacks = self.content.as_ref().is_some_and(|content| {
             let missing = content.have.runs().saturating_sub(content.have.count());

@@ -1,9 +1,9 @@
-//! Who else is in the swarm of one content: candidates we heard of, directories we ask, and when
-//! to try them.
+//! The other members of the swarm of one content: candidates we heard of, directories we ask, and
+//! when to try them.
 //!
-//! Invariants: a peer is known at most once, and not at all while it is a neighbour: its link remembers
-//! where it came from; `dialing` counts the candidates in [`State::Dialing`].
-//! Of those, the ones that began a moment ago hold a slot each.
+//! Invariants: a peer is known at most once, and not at all while it is a neighbour (its link
+//! remembers where it came from); `dialing` counts the candidates in [`State::Dialing`]. Each
+//! attempt that began a moment ago holds a slot.
 
 mod candidates;
 mod directories;
@@ -26,17 +26,17 @@ use crate::{
     time::Timestamp,
 };
 
-/// The longest pause before a candidate or directory that failed is tried again.
+/// The longest pause before a failed candidate or directory is tried again.
 const RETRY_MAX: Duration = Duration::from_secs(60);
-/// The same for whom the user named, and while there is no neighbour at all: a server that was away for a minute is back
-/// before anybody gives up.
+/// The same for candidates that the user named, and for those from a directory while there is no
+/// neighbour at all: a server that was away for a minute is back before the download gives up.
 const RETRY_NEEDED_MAX: Duration = Duration::from_secs(6);
-/// Attempts under way at most, those that are waited for included.
+/// The most attempts under way, with or without a slot.
 const ATTEMPTS_MAX: u8 = 48;
-/// The pause after the first failure; it doubles with each.
+/// The pause after the first failure; it doubles with each further failure.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
-/// The pause after a stranger on the local network turned out not to have the content: it was asked on a
-/// guess, and a network full of strangers must not be hammered.
+/// The pause after a stranger on the local network turned out not to have the content. We asked it
+/// on a guess, and must not hammer a network full of strangers.
 const RETRY_STRANGER: Duration = Duration::from_secs(15 * 60);
 
 /// What is known of a swarm's members.
@@ -64,10 +64,10 @@ impl Discovery {
         }
     }
 
-    /// Asserts what the table of candidates promises.
+    /// Asserts the invariants of the table of candidates.
     ///
     /// # Panics
-    /// If it does not hold.
+    /// If one of them does not hold.
     pub(crate) fn check(&self, links: &Links, config: &Config) {
         let dialing = self.known.iter().filter(|known| known.is_dialing()).count();
         assert_eq!(usize::from(self.dialing), dialing, "candidates being dialled");
@@ -81,13 +81,14 @@ impl Discovery {
         assert_eq!(directories.len(), self.directories.len(), "a directory is known once");
     }
 
-    /// Whether somebody can still be tried or asked.
+    /// Whether there is a candidate to try or a directory to ask.
     pub(crate) fn has_prospects(&self) -> bool {
         !self.known.is_empty() || !self.directories.is_empty()
     }
 
-    /// How many more are to be dialled, beside the neighbours there are and the attempts under way: until there are as many as
-    /// wanted, and half of those are our own choice whoever came to us.
+    /// How many more peers to dial, beside the neighbours and the attempts under way. There are to
+    /// be as many neighbours as wanted, and half that number are to be our own choice, however many
+    /// came to us.
     fn room(&self, links: &Links, config: &Config) -> usize {
         let dialing = usize::from(self.dialing);
         let chosen = links.iter().filter(|link| link.is_chosen()).count();
@@ -103,7 +104,7 @@ impl Discovery {
         self.dialing == 0
     }
 
-    /// Whether neighbours are too few.
+    /// Whether there are too few neighbours.
     pub(crate) fn has_room(&self, links: &Links, config: &Config) -> bool {
         self.room(links, config) > 0
     }
@@ -118,17 +119,18 @@ impl Discovery {
         self.dialing > 0 && self.known.iter().any(|known| known.peer == peer && known.is_dialing())
     }
 
-    /// Whether we heard of this peer from somebody.
+    /// Whether this peer is a candidate.
     pub(crate) fn knows(&self, peer: PeerKey) -> bool {
         self.known.iter().any(|known| known.peer == peer)
     }
 
-    /// Whether somebody who never failed could be dialled now.
+    /// Whether a candidate that never failed could be dialled now.
     pub(crate) fn has_untried(&self, now: Timestamp) -> bool {
         self.known.iter().any(|known| known.failures == 0 && known.is_ready(now))
     }
 
-    /// The next peer to link to, if there is one and the neighbours of `scene` are too few.
+    /// The next peer to dial. `None`: no candidate is ready, no slot is free, or the neighbours in
+    /// `scene` are enough.
     pub(crate) fn next_dial(
         &mut self,
         now: Timestamp,
@@ -139,7 +141,7 @@ impl Discovery {
         if scene.links.len() < usize::from(config.neighbours_wanted)
             && let Some(at) = self.next_connected(now, scene)
         {
-            // Nothing needs to be made, so it takes no slot.
+            // The connection exists already, so the attempt takes no slot.
             return Some(self.begin(at, now));
         }
         if !self.has_room(scene.links, config) || !self.has_slot(now, config) {
@@ -162,14 +164,14 @@ impl Discovery {
         Some(self.begin(at, now + ATTEMPT_DELAY))
     }
 
-    /// A candidate that a connection leads to already, whatever it was made for.
+    /// Position of a candidate to which a connection exists already, whatever it was made for.
     fn next_connected(&self, now: Timestamp, scene: &Scene<'_>) -> Option<usize> {
         let is_next =
             |known: &Known| known.is_ready(now) && known.failures == 0 && scene.view.is_connected(known.peer);
         self.known.iter().position(is_next)
     }
 
-    /// An attempt begins, and holds a slot until that moment.
+    /// Begins an attempt, which holds a slot until this moment.
     fn begin(&mut self, at: usize, until: Timestamp) -> PeerKey {
         self.known[at].state = State::Dialing(until);
         self.dialing = self.dialing.saturating_add(1);
@@ -178,19 +180,20 @@ impl Discovery {
         peer
     }
 
-    /// A link exists, whoever began it: the candidate becomes a neighbour, who remembers where it came from.
+    /// A link exists, whichever side began it. The candidate becomes a neighbour, and its link
+    /// remembers where it came from.
     pub(crate) fn on_linked(&mut self, link: &mut Link) {
         let Some(at) = self.known.iter().position(|known| known.peer == link.peer) else { return };
         let known = self.take(at);
         link.note_via(known.via);
         link.set_random(known.random);
-        // Who came to us, and is asked to link anew now that the manifest is known, is no choice of ours.
+        // A peer that came to us, and links anew now that the manifest is known, is not our choice.
         if known.is_dialing() && known.via != Via::Inbound {
             link.set_chosen();
         }
     }
 
-    /// A link ended: it is tried again later.
+    /// A link ended: its peer is tried again later.
     pub(crate) fn on_unlinked(
         &mut self,
         now: Timestamp,
@@ -199,7 +202,7 @@ impl Discovery {
         ours: Locality,
         random: &mut Random,
     ) {
-        // Who found us will find us again; we do not know where it listens.
+        // A peer that came to us will find us again; we do not know where it listens.
         if link.via() == Via::Inbound {
             return;
         }
@@ -209,8 +212,8 @@ impl Discovery {
         self.remember(known, config, ours);
     }
 
-    /// A neighbour we know no have-map of has no manifest either: for a stranger, that means that it does not
-    /// have the content.
+    /// A neighbour without a have-map has no manifest either. For a stranger on the local network,
+    /// that means that it does not have the content.
     pub(crate) fn on_no_manifest(
         &mut self,
         now: Timestamp,
@@ -226,12 +229,13 @@ impl Discovery {
         self.remember(Known { failures: 1, state, ..Known::new(link.candidate(ours), teller) }, config, ours);
     }
 
-    /// A link was ended in order to begin anew: no failure.
+    /// We ended a link to begin it anew: that is no failure.
     pub(crate) fn on_relink(&mut self, (link, teller): (&Link, Teller), config: &Config, ours: Locality) {
         self.remember(Known::new(link.candidate(ours), teller), config, ours);
     }
 
-    /// An attempt failed: it is tried again later, later each time, but not much later while `alone`, without a neighbour.
+    /// An attempt failed: the peer is tried again later, and later each time. `alone`: we have no
+    /// neighbour, so a peer from a directory is tried again soon.
     pub(crate) fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey, alone: bool, random: &mut Random) {
         let tried = |known: &&mut Known| known.peer == peer && known.is_dialing();
         let Some(known) = self.known.iter_mut().find(tried) else { return };
@@ -250,7 +254,7 @@ impl Discovery {
         known.state = State::Idle(now + random.stretch(pause, 0.5));
     }
 
-    /// An attempt was put off: it is no failure, and the next one comes after `wait`.
+    /// An attempt was put off. That is no failure, and the next attempt comes after `wait`.
     pub(crate) fn on_dial_later(
         &mut self,
         now: Timestamp,
@@ -266,13 +270,14 @@ impl Discovery {
         known.state = State::Idle(now + random.stretch(wait, 0.5));
     }
 
-    /// Nobody is looked for any more: only those named by the user are kept, should something rot.
+    /// Ends the search. Only candidates that the user named, or that are being dialled, are kept,
+    /// in case runs go bad.
     pub(crate) fn rest(&mut self) {
         self.known.retain(|known| known.is_dialing() || known.via == Via::Named);
         self.known.shrink_to_fit();
     }
 
-    /// Never try this peer again.
+    /// Forgets this peer, so that it is never tried again.
     pub(crate) fn forget(&mut self, peer: PeerKey) {
         if let Some(at) = self.known.iter().position(|known| known.peer == peer)
             && self.take(at).is_dialing()
@@ -282,7 +287,7 @@ impl Discovery {
         self.directories.retain(|directory| directory.peer != peer);
     }
 
-    /// When something here falls due; never if nothing will.
+    /// When a dial or a question falls due. [`Timestamp::NEVER`]: none will.
     pub(crate) fn next_due(&self, now: Timestamp, config: &Config, wants_neighbours: bool) -> Timestamp {
         let asks = self.directories.iter().filter(|directory| directory.query.is_none()).map(|d| d.next);
         let idle = self.known.iter().filter_map(|known| match known.state {
@@ -290,7 +295,8 @@ impl Discovery {
             State::Dialing(_) => None,
         });
         let next = idle.min().filter(|_| wants_neighbours);
-        // Who is ready and has no slot waits for one; where attempts are too many, for the end of one.
+        // A ready candidate without a slot waits for a slot. If there are too many attempts, it
+        // waits for one of them to end.
         let next = match next {
             Some(from) if !self.has_slot(now, config) => self.next_slot(now).map(|slot| slot.max(from)),
             next => next,
@@ -298,7 +304,8 @@ impl Discovery {
         asks.chain(next).min().unwrap_or(Timestamp::NEVER)
     }
 
-    /// When an attempt gives its slot up.
+    /// When the next attempt gives its slot up. `None`: no attempt holds one, or there are too many
+    /// attempts.
     pub(crate) fn next_slot(&self, now: Timestamp) -> Option<Timestamp> {
         if self.dialing >= ATTEMPTS_MAX {
             return None;

@@ -1,4 +1,5 @@
-//! Neighbours: found, linked, told of news and of each other, served in turns, and lost.
+//! Neighbours: how we find and link them, tell them of news and of each other, serve them by turns,
+//! and lose them.
 
 use std::time::Duration;
 
@@ -23,12 +24,13 @@ use crate::{
 
 /// Peers named in one peer exchange message.
 const EXCHANGE_MAX: usize = 50;
-/// Under this many neighbours, directories are asked again soon.
+/// With fewer neighbours than this, directories are asked again soon.
 const NEIGHBOURS_FEW: usize = 6;
-/// A neighbour joins the next round of peer exchange this soon.
+/// How soon a new neighbour takes part in peer exchange.
 const EXCHANGE_SOON: Duration = Duration::from_millis(700);
 
-/// Leaves so many, drawn at random, if there are more: not always the same ones are told of.
+/// Cuts `peers` down to `most` of them, drawn at random, so that we do not always tell of the same
+/// peers.
 fn draw(peers: &mut Vec<PeerKey>, most: usize, random: &mut Random) {
     if peers.len() > most {
         for at in 0..most {
@@ -40,7 +42,7 @@ fn draw(peers: &mut Vec<PeerKey>, most: usize, random: &mut Random) {
     }
 }
 
-/// What choosing neighbours depends on.
+/// What the choice of neighbours depends on.
 fn scene<'a>(links: &'a Links, ctx: &Context<'a>) -> Scene<'a> {
     Scene { links, view: ctx.maps, locality: ctx.locality, config: ctx.config }
 }
@@ -72,7 +74,7 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    /// A directory answered, and `told` of somebody.
+    /// A directory answered. `told`: it named at least one candidate.
     pub(super) fn on_answer(&mut self, ctx: &mut Context<'_>, query: QueryId, told: bool) {
         let few = self.links.len() < NEIGHBOURS_FEW && !self.is_complete();
         self.discovery.on_answer(ctx.now, query, (few, told), ctx.config, ctx.random);
@@ -125,7 +127,8 @@ impl Swarm {
         self.links.insert(link);
         let knows_content = self.content.is_some();
         if let Some(pursuit) = &mut self.pursuit {
-            // Before the manifest is known, a link says no more than that somebody is there: once is enough.
+            // Before the manifest is known, a link only says that a peer is there: that counts
+            // once.
             if knows_content || !pursuit.ever_linked {
                 pursuit.on_sign(ctx.now);
             }
@@ -151,13 +154,14 @@ impl Swarm {
         self.ask_manifest(ctx);
         self.update_interest(ctx, peer);
         if about.web_seed {
-            // It will not say that we may ask.
+            // A web seed never unchokes us: we ask it at once.
             self.fill(ctx, peer);
         }
         self.seek(ctx);
     }
 
-    /// Whether there is a place for somebody new. In a full table, somebody who is of no use gives way.
+    /// Whether there is a place for a new neighbour. In a full table, a neighbour that is of no use
+    /// gives way.
     fn makes_room(&mut self, ctx: &mut Context<'_>, peer: PeerKey) -> bool {
         let chosen = self.links.iter().filter(|link| link.is_chosen()).count();
         let is_full = self.links.len() >= usize::from(ctx.config.neighbours_max);
@@ -168,14 +172,15 @@ impl Swarm {
                 true => ranking::least_of_those_who_came(&scene(&self.links, ctx)),
             }
         } else {
-            // Who is complete looks for nobody.
+            // When complete, we look for no neighbours.
             let of_choice = !self.is_complete() && self.discovery.has_prospects();
             let is_crowded =
                 of_choice && self.links.len().saturating_sub(chosen) >= ctx.config.neighbours_come_max();
             if !is_full && !is_crowded {
                 return true;
             }
-            // Who is complete has links to give, and one on which nobody asks is none.
+            // When complete, our links are there to give, and a link on which nobody asks is
+            // wasted.
             if self.is_complete()
                 && !ctx.strikes.is_idle(ctx.now, ctx.maps, peer)
                 && let Some(useless) = self.upload.useless(ctx, &self.links)
@@ -185,7 +190,8 @@ impl Swarm {
                 return true;
             }
             let scene = scene(&self.links, ctx);
-            // Not again and again: whoever links, is given up and links again would drive everybody out.
+            // Not again and again: a peer that links, is dropped and links again would drive all
+            // others out.
             let idle = match self.upload.may_give_way() {
                 true => ranking::idlest_who_came(&scene),
                 false => None,
@@ -198,7 +204,8 @@ impl Swarm {
         true
     }
 
-    /// In a full table, once a minute somebody who has been of no use gives way to a candidate that was never tried.
+    /// In a full table, once a minute an idle neighbour gives way to a candidate that was never
+    /// tried.
     fn exchange_idlest(&mut self, ctx: &mut Context<'_>) {
         let wants = !self.is_complete() && !self.discovery.has_room(&self.links, ctx.config);
         if wants
@@ -211,11 +218,12 @@ impl Swarm {
         }
     }
 
-    /// We, or the others, are elsewhere than we knew.
+    /// We know better where we are, or where other peers are.
     pub(crate) fn on_relocated(&mut self, ctx: &mut Context<'_>) {
         self.discovery.relocate(ctx.maps);
         for link in self.links.iter_mut() {
-            // Whose place the shell does not know is where it was, and only our own AS makes anybody an outsider.
+            // A neighbour stays where it was if the shell does not know its place. But while our
+            // own AS is unknown, no neighbour is an outsider.
             let near = ctx.maps.location(link.peer).near;
             if near.is_some() || ctx.locality.asn.is_none() {
                 link.locate(near.unwrap_or(link.candidate(ctx.locality).near), ctx.locality);
@@ -241,8 +249,9 @@ impl Swarm {
         self.go_on_without_dials(ctx);
     }
 
-    /// Origins, and those far away, wait at the start while others are being dialled: until the last attempt was given its
-    /// time, or until there was time enough for all of them. Never if nobody waits.
+    /// At the start, origins and far neighbours wait while other peers are being dialled. Returns
+    /// when that wait must be looked at again: when an attempt gives its slot up, or when the time
+    /// for all attempts is over. [`Timestamp::NEVER`]: no neighbour waits.
     fn end_of_waiting(&self, now: Timestamp) -> Timestamp {
         let until =
             self.download.as_ref().map_or(Timestamp::ZERO, |download| download.waits_for_dials_until());
@@ -252,18 +261,19 @@ impl Swarm {
         }
     }
 
-    /// They need not wait any longer: asks them.
+    /// Asks the neighbours that waited for dials, once they need not wait any longer.
     pub(super) fn go_on_without_dials(&mut self, ctx: &mut Context<'_>) {
         let Some(download) = &self.download else { return };
         let until = download.waits_for_dials_until();
-        // A tick later everybody was asked in any case.
+        // A tick later all neighbours were asked in any case.
         let is_start = ctx.now < until + ctx.config.tick;
         if is_start && (until <= ctx.now || self.discovery.dialing(ctx.now) == 0) {
             self.fill_all(ctx);
         }
     }
 
-    /// The shell's address book says that this peer may not be dialled yet: no failure of the peer.
+    /// The shell's address book says that this peer may not be dialled yet. That is no failure of
+    /// the peer.
     pub(super) fn handle_dial_later(&mut self, ctx: &mut Context<'_>, peer: PeerKey, wait: Duration) {
         self.discovery.on_dial_later(ctx.now, peer, wait, ctx.random);
         self.seek(ctx);
@@ -274,10 +284,10 @@ impl Swarm {
         self.lose_link(ctx, peer);
     }
 
-    /// A link is gone, and its peer a candidate again.
+    /// A link is gone: its peer becomes a candidate again.
     pub(super) fn lose_link(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         if let Some(link) = self.remove_link(ctx, peer) {
-            // It speaks for itself.
+            // The peer is its own teller.
             let by = (&link, Teller::of(ctx.maps, peer));
             self.discovery.on_unlinked(ctx.now, by, ctx.config, ctx.locality, ctx.random);
         }
@@ -306,7 +316,7 @@ impl Swarm {
         Some(link)
     }
 
-    /// A banned peer is forgotten for good.
+    /// Forgets a banned peer for good.
     pub(crate) fn on_banned(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         if self.links.get(peer).is_some() {
             self.drop_link(ctx, peer, UnlinkReason::Banned);
@@ -317,7 +327,7 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    /// Somebody who will never be of use is forgotten, without blame.
+    /// Forgets a peer that will never be of use, without blame.
     pub(super) fn handle_hopeless(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         self.remove_link(ctx, peer);
         self.discovery.forget(peer);
@@ -351,7 +361,7 @@ impl Swarm {
                     }
                 }
             }
-            // The shell makes candidates of them.
+            // The shell turns these peers into candidates.
             Message::Peers(_) => {}
         }
     }
@@ -388,7 +398,7 @@ impl Swarm {
         if fresh.is_empty() {
             return;
         }
-        // A complete neighbour needs no news, unless it steers by it.
+        // A complete neighbour needs no news, unless it is an origin, which steers by news.
         let needs_none =
             |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(|theirs| theirs.is_full());
         let deaf = |link: &Link| link.is_web_seed() || needs_none(link);
@@ -420,15 +430,15 @@ impl Swarm {
         self.plan_trial();
     }
 
-    /// Slots that nobody makes use of go to those who wait.
+    /// Passes slots that nobody uses on to the neighbours that wait.
     pub(super) fn pass_unused(&mut self, ctx: &mut Context<'_>) {
         let seeding = self.is_complete();
         self.upload.pass_unused(ctx, &mut self.links, seeding);
         self.plan_trial();
     }
 
-    /// Sets the next time to look for slots that nobody makes use of. Whoever lacks something again, as runs went bad, takes
-    /// none back, and looking would not end.
+    /// Sets the next time to look for slots that nobody uses. We do not look while we lack
+    /// something, as after runs went bad: we would take no slot back, and looking would never end.
     fn plan_trial(&mut self) {
         match self.upload.unused_due() {
             due if due < Timestamp::NEVER && self.is_complete() => self.timers.set(Wake::Trial, due),

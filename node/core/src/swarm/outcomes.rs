@@ -1,35 +1,37 @@
-//! What became of everybody a download asked, so that it can say at its end why it has nothing.
+//! The outcome of each peer and directory that a download asked, so that the download can say at
+//! its end why it has nothing.
 //!
-//! Invariant: the last outcome of each is kept, of sixteen of them at most; those that somebody chose go last.
+//! Invariant: the last outcome of each is kept, for at most sixteen of them; those that the user or
+//! the link named are dropped last.
 
 use std::fmt;
 
 use crate::output::GiveUp;
 
-/// Outcomes that are kept.
+/// The most outcomes that are kept.
 const OUTCOMES_MAX: usize = 16;
-/// Outcomes that are said.
+/// The most outcomes that are printed.
 const SAID_MAX: usize = 4;
 
-/// As what somebody was asked.
+/// The role in which a peer was asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// As a directory: who takes part?
+    /// As a directory: which peers take part?
     Directory,
     /// As a peer: for the content itself.
     Peer,
 }
 
-/// What came of it.
+/// The outcome of asking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nobody answered there; why not.
+    /// Nobody answered at the address; the text says why.
     Unreached(String),
-    /// It was reached, and knows nobody who has the content.
+    /// It was reached, and knows no peer that has the content.
     KnowsNobody,
     /// It was reached, and is no directory for this content.
     NotForThis,
-    /// It was reached, and something else stood in the way.
+    /// It was reached, and something else stood in the way; the text says what.
     Reached(String),
 }
 
@@ -39,7 +41,7 @@ impl Outcome {
     }
 }
 
-/// One of those who were asked.
+/// A peer or directory that was asked.
 #[derive(Clone, Debug)]
 struct Asked {
     role: Role,
@@ -50,16 +52,16 @@ struct Asked {
     outcome: Outcome,
 }
 
-/// Everybody who was asked, latest outcome last.
+/// The outcomes of all that were asked, latest outcome last.
 #[derive(Clone, Debug, Default)]
 pub struct Outcomes {
     asked: Vec<Asked>,
-    /// Further ones, which are not kept.
+    /// Number of further outcomes, which are not kept.
     more: u32,
 }
 
 impl Outcomes {
-    /// Somebody at this address was asked, whom the user or the link chose or not.
+    /// Notes what came of asking at this address. `chosen`: the user or the link named it.
     pub fn note(&mut self, (role, at): (Role, &str), chosen: bool, outcome: Outcome) {
         let known = self.asked.iter().position(|asked| asked.role == role && asked.at == at);
         let chosen = match known.map(|known| self.asked.remove(known)) {
@@ -74,17 +76,18 @@ impl Outcomes {
         }
     }
 
-    /// It gave what it was asked for.
+    /// The address gave what it was asked for: there is nothing to report of it any more.
     pub fn note_good(&mut self, (role, at): (Role, &str)) {
         self.asked.retain(|asked| asked.role != role || asked.at != at);
     }
 
-    /// Whether nobody was asked of whom something is left to say.
+    /// Whether there is nothing to report.
     pub fn is_empty(&self) -> bool {
         self.asked.is_empty()
     }
 
-    /// What the end of a download is called: where somebody answered and has nothing, nobody is out of reach.
+    /// The reason to report at the end of a download. If any address was reached,
+    /// [`GiveUp::Unreachable`] becomes [`GiveUp::NotFound`].
     pub fn verdict(&self, why: GiveUp) -> GiveUp {
         let reached = self.asked.iter().any(|asked| asked.outcome.is_reached());
         if why == GiveUp::Unreachable && reached { GiveUp::NotFound } else { why }
@@ -92,7 +95,7 @@ impl Outcomes {
 }
 
 impl fmt::Display for Outcomes {
-    /// The chosen ones first, latest first, in one line.
+    /// In one line: chosen ones first, unreached before reached, then latest first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let said_before = |one: &Asked| {
             let alike = |other: &Asked| other.role == Role::Directory && other.at == one.at;
@@ -115,7 +118,7 @@ impl fmt::Display for Asked {
         let Asked { role, at, outcome, .. } = self;
         let who = if *role == Role::Directory { "directory " } else { "" };
         match outcome {
-            // A reason that names the address itself may have more than one to say.
+            // A reason that contains the address is printed alone: it may name further addresses.
             Outcome::Unreached(why) | Outcome::Reached(why) if why.contains(at.as_str()) => {
                 write!(f, "{who}{why}")
             }

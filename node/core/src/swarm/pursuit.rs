@@ -1,8 +1,9 @@
-//! What only matters while something is missing: patience, and who is asked for the manifest.
+//! What only matters while something is missing: patience, and which neighbours are asked for the
+//! manifest.
 //!
-//! Two things keep patience up. New verified bytes do so without end. Signs that somebody has what we want (a link, bytes
-//! that are coming in, a place in somebody's line) do so too, but anybody can make those up: they count for
-//! [`SIGNS_COUNT`] after the last progress and no longer.
+//! Two things extend patience. New verified bytes extend it without end. Signs that a peer has what
+//! we want (a link, bytes that are coming in, a place in a peer's queue) extend it too, but anybody
+//! can fake them: they count for [`SIGNS_COUNT`] after the last progress and no longer.
 
 use std::time::Duration;
 
@@ -15,52 +16,54 @@ use crate::{
     time::Timestamp,
 };
 
-/// How long others are asked for a signature after somebody gave the manifest without. Long enough to hear
-/// of them from directories and neighbours.
+/// How long other peers are asked for a signature after one gave the manifest without. Long enough
+/// to hear of them from directories and neighbours.
 const SIGNATURE_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Signs without progress count for so long: five minutes. At the least rate that a shell takes for life, 512 bytes a
-/// second, that is more than half of the largest run; at 1 kB/s it is a whole one. And who waits in line for longer than
-/// that waits for nothing.
+/// How long signs without progress count: five minutes. At the lowest rate that a shell takes for
+/// life, 512 bytes a second, more than half of the largest run comes in that time; at 1 kB/s, a
+/// whole one. A peer that waits in a queue for longer than that waits for nothing.
 const SIGNS_COUNT: Duration = Duration::from_secs(300);
 
-/// A second peer is asked for the manifest when the first has taken so long,
+/// A second peer is asked for the manifest when the search for it has taken this long.
 const SECOND_AFTER: Duration = Duration::from_secs(1);
-/// and all that there are,
+/// All peers there are, up to [`ASKED_MAX`], are asked when it has taken this long.
 const ALL_AFTER: Duration = Duration::from_secs(3);
-/// but so many at once at most: each may send us the largest manifest there is.
+/// The most peers asked for the manifest at once: each may send us the largest manifest there is.
 const ASKED_MAX: usize = 6;
-/// While others wait to be asked, whoever has taken so long makes room for one of them.
+/// While other peers wait to be asked, a peer that has taken this long makes room for one of them.
 const MAKES_ROOM_AFTER: Duration = Duration::from_secs(10);
 
-/// A content that is not whole yet.
+/// The state of a content that is not complete yet.
 #[derive(Debug)]
 pub(crate) struct Pursuit {
-    /// The last sign that somebody has what we want.
+    /// The last sign that a peer has what we want.
     alive: Timestamp,
-    /// The last new verified bytes, or whatever else is no stranger's word.
+    /// The last new verified bytes, or another event that no stranger can fake.
     progress: Timestamp,
     patience: Duration,
     /// Runs came since we began.
     pub(crate) has_begun: bool,
-    /// Who is asked for the manifest; none while nobody is. Boxed, as it is over soon.
+    /// The question for the manifest. `None`: nobody is asked. Boxed, as it is over soon.
     asking: Option<Box<Asking>>,
     pub(crate) ever_linked: bool,
-    /// Somebody said that it has what we lack.
+    /// A neighbour said that it has what we lack.
     pub(crate) ever_offered: bool,
-    /// When the manifest last came without the signature that is demanded; [`Timestamp::NEVER`] = it did not.
+    /// When the manifest last came without the signature that is demanded. [`Timestamp::NEVER`]: it
+    /// never did.
     unsigned: Timestamp,
 }
 
-/// The question for the manifest, as long as somebody is asked. Others are asked the longer it takes.
+/// The question for the manifest, while a peer is asked. The longer it takes, the more peers are
+/// asked.
 #[derive(Debug)]
 struct Asking {
     since: Timestamp,
-    /// Who, and since when; in this order.
+    /// The peers asked, and since when; longest first.
     asked: Vec<(PeerKey, Timestamp)>,
 }
 
-/// Whom to ask for the manifest now, and who makes room for it.
+/// A peer to ask for the manifest now, and the peer that makes room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NextAsk {
     pub(crate) peer: PeerKey,
@@ -81,17 +84,18 @@ impl Pursuit {
         }
     }
 
-    /// What was whole and rotted is pursued for ever: its owner has been told that it is there.
+    /// Pursues a content that was complete and went bad: for ever, because its owner has been told
+    /// that it is complete.
     pub(crate) fn of_repair(now: Timestamp) -> Pursuit {
         Pursuit { ever_linked: true, ..Pursuit::new(now, Duration::MAX) }
     }
 
-    /// Somebody seems to have what we want.
+    /// A sign came that a peer has what we want.
     pub(crate) fn on_sign(&mut self, now: Timestamp) {
         self.alive = now.min(self.progress + SIGNS_COUNT).max(self.alive);
     }
 
-    /// Something happened that nobody can make up.
+    /// Something happened that nobody can fake.
     pub(crate) fn on_progress(&mut self, now: Timestamp) {
         self.progress = now;
         self.alive = now;
@@ -102,7 +106,7 @@ impl Pursuit {
         self.unsigned = now;
     }
 
-    /// Whether this peer is being asked for the manifest; it is not any more.
+    /// Stops asking this peer for the manifest. Returns whether it was being asked.
     pub(crate) fn take_asked(&mut self, peer: PeerKey) -> bool {
         let Some(asking) = &mut self.asking else { return false };
         let before = asking.asked.len();
@@ -113,20 +117,22 @@ impl Pursuit {
     /// The manifest is there.
     pub(crate) fn on_manifest(&mut self) {
         self.asking = None;
-        // Somebody else had it signed: nothing is missing any more that could end the download.
+        // Another peer had it signed: a missing signature no longer ends the download.
         self.unsigned = Timestamp::NEVER;
     }
 
-    /// Whom to ask for the manifest now, if anybody.
+    /// The next peer to ask for the manifest now. `None`: nobody.
     pub(crate) fn next_ask(&mut self, now: Timestamp, links: &Links, random: &mut Random) -> Option<NextAsk> {
         let fresh = || Box::new(Asking { since: now, asked: Vec::new() });
         let Asking { since, asked } = &mut **self.asking.get_or_insert_with(fresh);
         let may_be_asked =
             |link: &&Link| link.has_manifest() && asked.iter().all(|&(asked, _)| asked != link.peer);
-        // Those the user named come first; among equals, chance: nobody is first for having been here first.
+        // Peers that the user named come first, then peers from directories. Chance decides among
+        // equals: being here first is no advantage.
         let rank = |link: &Link| link.via().min(Via::Exchange);
         let Some(best) = links.iter().filter(may_be_asked).map(rank).min() else {
-            // Nobody else is there: whoever comes next is the first again, if nobody is asked either.
+            // No other peer is there. If none is being asked either, the next peer that comes is
+            // the first again.
             self.asking.take_if(|asking| asking.asked.is_empty());
             return None;
         };
@@ -152,8 +158,8 @@ impl Pursuit {
         Some(NextAsk { peer, instead_of })
     }
 
-    /// When patience ends, if nothing happens before. Whoever is being asked for the manifest is waited for:
-    /// that ends by itself.
+    /// When patience ends, if nothing happens before. A missing signature does not end it while a
+    /// peer is being asked for the manifest: the question ends by itself.
     pub(crate) fn end(&self) -> Timestamp {
         let end = self.alive + self.patience;
         if self.is_asking() { end } else { end.min(self.unsigned + SIGNATURE_PATIENCE) }
@@ -163,7 +169,7 @@ impl Pursuit {
         self.asking.as_ref().is_some_and(|asking| !asking.asked.is_empty())
     }
 
-    /// What to say when it has ended.
+    /// The reason to report when patience has ended.
     pub(crate) fn verdict(&self) -> GiveUp {
         match () {
             () if self.unsigned != Timestamp::NEVER => GiveUp::Unsigned,

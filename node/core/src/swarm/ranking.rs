@@ -1,7 +1,8 @@
-//! Whom to link to next: the nearest who is likely to answer, and a share at random.
+//! Which peer to link to next: the nearest that is likely to answer, and a share at random.
 //!
-//! A bias with a cap, never a filter: no network and no foreign AS takes more than its share of our slots while somebody
-//! else could have them, and somebody outside of our own AS is always among the neighbours, if there is anybody.
+//! Nearness is a bias with a cap, never a filter. No network and no foreign AS takes more than its
+//! share of our slots while another peer could have them. A peer outside our own AS is always among
+//! the neighbours, if there is one.
 
 use crate::{
     config::Config,
@@ -15,7 +16,7 @@ use crate::{
     view::View,
 };
 
-/// What choosing depends on besides the candidates.
+/// What a choice depends on besides the candidates.
 #[derive(Clone, Copy)]
 pub(crate) struct Scene<'a> {
     pub(crate) links: &'a Links,
@@ -24,20 +25,21 @@ pub(crate) struct Scene<'a> {
     pub(crate) config: &'a Config,
 }
 
-/// What a candidate costs, in named parts; the smallest sum is tried first.
+/// The cost of a candidate, in named parts. The candidate with the smallest sum is tried first.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Cost {
-    /// Nearness decides first: a tier is worth more than all steps together, a step more than the tie.
+    /// Nearness decides first: a tier is worth more than all steps together, a step more than the
+    /// tie.
     proximity: f32,
-    /// Each attempt that failed makes a candidate as unattractive as two tiers more distance.
+    /// Each failed attempt makes a candidate as unattractive as two tiers more distance.
     failures: f32,
-    /// Inside a step: so that a crowd does not run to the same peer.
+    /// Decides inside a step, so that a crowd does not run to the same peer.
     tie: f32,
 }
 
-/// What a step inside a tier costs. There are 32 of them.
+/// The cost of a step inside a tier. A tier has 32 steps.
 const STEP: f32 = 1.0 / 32.0;
-/// With fewer neighbours than this at most, none of their slots are kept for anybody.
+/// No slots are reserved while [`Config::neighbours_max`] is below this.
 const RESERVE_FROM: usize = 16;
 
 impl Cost {
@@ -60,14 +62,16 @@ impl Cost {
     }
 }
 
-/// How two peers value each other beyond nearness, from 0 (most) to 1: the same in both directions, and different for
-/// every pair, so that neighbours are spread evenly and both ends agree whom to keep (as in BEP 40).
+/// How two peers value each other beyond nearness, from 0 (most) to 1. The value is the same in
+/// both directions and different for every pair, so that neighbours are spread evenly and both ends
+/// agree on the links to keep (as in BEP 40).
 fn priority(ours: u32, theirs: u32) -> f32 {
     let pair = u64::from(ours.min(theirs)) << 32 | u64::from(ours.max(theirs));
     (mix(pair) >> 40) as f32 / (1 << 24) as f32
 }
 
-/// Which of `ready` (positions in `known`) to link to: the cheapest, or, for a random slot, any. `room` slots are free.
+/// Which of `ready` (positions in `known`) to link to: the cheapest, or, for a random slot, any.
+/// `room` slots are free.
 pub(crate) fn choose(
     known: &[Known],
     ready: &[usize],
@@ -77,7 +81,7 @@ pub(crate) fn choose(
 ) -> Option<usize> {
     let shares = Shares::of(known, scene);
     let apart: Vec<usize> = match () {
-        // Who takes all who are there has no choice.
+        // There is room for all candidates: no choice to make.
         () if ready.len() <= room => Vec::new(),
         () if room <= 2 && shares.lacks_outsiders => {
             let is_outside = |&at: &usize| scene.locality.is_outside(known[at].near);
@@ -94,11 +98,11 @@ pub(crate) fn choose(
     costs.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, at)| at)
 }
 
-/// Who has how many of our slots, attempts under way included.
+/// Which networks and ASes have how many of our slots, attempts under way included.
 struct Shares {
     networks: Vec<Network>,
     foreign: Vec<Asn>,
-    /// Our AS is known, and nobody outside of our group is a neighbour or being dialled.
+    /// Our AS is known, and no peer outside our group is a neighbour or being dialled.
     lacks_outsiders: bool,
 }
 
@@ -117,7 +121,7 @@ impl Shares {
         }
     }
 
-    /// Whether one more like this is within the caps.
+    /// Whether one more neighbour like this candidate is within the caps.
     fn allow(&self, candidate: &Known, scene: &Scene<'_>) -> bool {
         let most = |share: f32| whole((f32::from(scene.config.neighbours_wanted) * share).ceil());
         let network = scene.view.location(candidate.peer).network;
@@ -128,8 +132,9 @@ impl Shares {
     }
 }
 
-/// Whether a link may be taken in beside those there are: the last quarter of the slots is kept from networks and
-/// ASes that have their share. An origin counts its own AS too: a far small group finds room beside a near large one.
+/// Whether a link may be added to the present ones. The last quarter of the slots is kept from
+/// networks and ASes that have their share. An origin counts its own AS too, so that a far small
+/// group finds room beside a near large one.
 pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
     let slots = usize::from(scene.config.neighbours_max);
     if slots < RESERVE_FROM || scene.links.len() < (slots / 4).saturating_mul(3) {
@@ -147,8 +152,9 @@ pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
         && others().filter(|&other| of_as(other)).count() < most(scene.config.as_share)
 }
 
-/// Who of a full table gives its place to somebody who came to us: somebody who came too and has been idle for a minute,
-/// of the network that has most places. Nobody who is of use, and nobody who was our own choice.
+/// The neighbour of a full table that gives its place to a peer that came to us. It came to us too,
+/// has been idle for a minute, and is of the network with the most places. It is never one that is
+/// of use, nor one that was our own choice.
 pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let mut networks: Vec<Network> = scene
         .links
@@ -168,9 +174,10 @@ pub(crate) fn idlest_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     idle.max_by_key(|link| (crowd(link.peer), link.peer)).map(|link| link.peer)
 }
 
-/// Who gives its place to somebody we chose, while few are our own choice: who came to us and has been of least use for
-/// longest. First whom nobody ever named and who gave nothing, however lately it came: whoever is sent away and comes again
-/// at once would else outlast all who stay.
+/// The neighbour that gives its place to a peer we chose, while few neighbours are our own choice:
+/// of those that came to us, the one that has been of least use for longest. First comes one that
+/// nobody ever named and that gave nothing, however lately it came. Else a peer that is dropped and
+/// comes again at once would outlast all that stay.
 pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     let came = scene.links.iter().filter(|link| !link.is_chosen() && !is_kept(scene, link));
     let worth = |link: &&Link| {
@@ -180,8 +187,9 @@ pub(crate) fn least_of_those_who_came(scene: &Scene<'_>) -> Option<PeerKey> {
     came.max_by_key(worth).map(|link| link.peer)
 }
 
-/// Who gives its place to somebody we have heard of: who came to us, whom nobody ever named, and who has not been of use
-/// for a moment. Else strangers who link to everybody first keep those apart who look for each other.
+/// The neighbour that gives its place to a peer we have heard of: it came to us, nobody ever named
+/// it, and it has not been of use for a moment. Else strangers that link to everybody first would
+/// keep apart peers that look for each other.
 pub(crate) fn least_of_strangers(scene: &Scene<'_>) -> Option<PeerKey> {
     let is_stranger = |link: &&Link| !link.is_chosen() && link.via() == Via::Inbound && link.given == 0;
     let strangers = scene.links.iter().filter(is_stranger);
@@ -190,14 +198,15 @@ pub(crate) fn least_of_strangers(scene: &Scene<'_>) -> Option<PeerKey> {
     unused.max_by_key(|link| (link.idle_windows(), link.peer)).map(|link| link.peer)
 }
 
-/// Who of all neighbours has been idle for a minute, and would be exchanged for somebody new.
+/// The neighbour to exchange for a new one, of those idle for a minute: rather one that came to us,
+/// and then the one that gave least.
 pub(crate) fn idlest(scene: &Scene<'_>) -> Option<PeerKey> {
     let idle = scene.links.iter().filter(|link| link.is_idle() && !is_kept(scene, link));
     idle.min_by_key(|link| (link.is_chosen(), link.given, link.peer)).map(|link| link.peer)
 }
 
-/// Who never gives its place up: whom the user named, servers that we chose, who was picked at random, and the only one
-/// outside of our group.
+/// Whether a neighbour never gives its place up: one that we dialled and the user named, a server
+/// that we chose, one that was picked at random, and the only one outside our group.
 fn is_kept(scene: &Scene<'_>, link: &Link) -> bool {
     let is_server = link.is_origin() || link.is_web_seed();
     let is_only_outside = scene.locality.asn.is_some()

@@ -1,4 +1,4 @@
-//! Runs: asked for, received, given and lost.
+//! Runs: how we request, receive, give and lose them.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use crate::{
     timers::Wake,
 };
 
-/// Payload received before our uplink is compared with others'.
+/// In bytes: payload to receive from peers before we compare our uplink with that of others.
 const SHARE_BYTES_MIN: u64 = 8 << 20;
 
-/// Runs that are told of at once rather than after the delay.
+/// With this many runs to tell of, neighbours are told at once rather than after the delay.
 const FRESH_MAX: usize = 64;
 
 impl Swarm {
@@ -44,7 +44,8 @@ impl Swarm {
         bytes: u32,
     ) {
         self.upload.on_ended(ctx.now, &mut self.links, peer, run, bytes);
-        // Whoever downloads has a better measure of its neighbours than that they take something now and then.
+        // While we download, we have a better measure of a neighbour than that it takes something
+        // now and then.
         if bytes > 0 && self.is_complete() {
             ctx.strikes.note_use(ctx.now, ctx.maps, peer);
         }
@@ -124,14 +125,15 @@ impl Swarm {
             return ctx.ban(peer);
         }
         match cause {
-            // False data is a proof, however late it comes; and so is an answer to what nobody asked.
+            // Proof of bad faith: false data, however late, and an answer that nobody asked for.
             RunFailure::Corrupt { .. } | RunFailure::Unasked => ctx.ban(peer),
             RunFailure::Silent | RunFailure::BrokenOff { .. } if was_open => {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
                 self.fill_all(ctx);
                 self.seek(ctx);
             }
-            // Not at once: it would be asked for the same again and again.
+            // The peer is not asked again at once: it would be asked for the same run again and
+            // again.
             RunFailure::Silent
             | RunFailure::BrokenOff { .. }
             | RunFailure::Refused(_)
@@ -162,8 +164,8 @@ impl Swarm {
         self.seek(ctx);
     }
 
-    /// Nobody is asked for these runs again: their owner has something else in their place. What else is missing is
-    /// still downloaded.
+    /// These runs are never requested again: their owner has something else in their place. Other
+    /// missing runs are still downloaded.
     pub(super) fn handle_runs_withdrawn(&mut self, ctx: &mut Context<'_>, runs: Vec<RunIndex>) {
         let Some(held) = &mut self.content else { return };
         let all = || Box::new(RunSet::full(held.layout.runs()));
@@ -209,7 +211,8 @@ impl Swarm {
             download.set_disk_full(full);
         }
         if !full {
-            // One request each shows whether there is room; what else were in flight would be thrown away.
+            // One request to each neighbour shows whether there is room; more in flight would be
+            // thrown away.
             self.links.iter_mut().for_each(|link| link.depth = 1);
         }
         self.note_progress(ctx.now);
@@ -236,7 +239,7 @@ impl Swarm {
         }
     }
 
-    /// Looks at where our groups stand.
+    /// Surveys our groups.
     pub(super) fn survey(&mut self, ctx: &mut Context<'_>) {
         let (given, taken) = (self.upload.bytes, self.traffic().from_peers());
         let known = self.discovery.inside(ctx.locality).map(|peer| ctx.maps.location(peer).tag).collect();

@@ -1,4 +1,4 @@
-//! Whom to serve: who gives most and is nearest, and by turns everybody.
+//! Which neighbours to serve: those that give most and are nearest, and all others by turns.
 //!
 //! Slots are filled the moment they fall free; the rounds only correct. Tit-for-tat after Cohen
 //! (2003), with short rounds and without a fixed wait for newcomers.
@@ -13,23 +13,28 @@ use crate::{
     random::Random,
 };
 
-/// How a round goes.
+/// The conditions of a round.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round<'a> {
     pub(crate) slots: usize,
     /// Everything wanted is here.
     pub(crate) seeding: bool,
-    /// Whether the nearer come first among equals. Not where only one of a group asks for all: nearness has decided then.
+    /// Whether nearer neighbours come first among equals. Not where only one member of a group asks
+    /// for all of it: nearness has decided already.
     pub(crate) by_nearness: bool,
-    /// Who comes last, sorted: an origin knows who does not pass on what it gets.
+    /// Neighbours that come last, sorted. An origin knows which neighbours do not pass on what they
+    /// get.
     pub(crate) last: &'a [PeerKey],
 }
 
-/// Decides anew who holds a slot. Returns how many do. While slots are contended, half of an origin's are divided among
-/// groups, by `group_of`, and a quarter of anybody's go to those outside of our own who give: whoever asks from there asks
-/// for all of its group, and a far small one is not starved by a near large one. Half of a leecher's are drawn by what
-/// neighbours gave lately, so that who gives twice as much has twice as many turns. While there are neighbours
-/// that make no use of their turns, a quarter of a seed's stay with those who take most.
+/// Decides anew which neighbours hold a slot. Returns how many do.
+///
+/// While slots are contended, half of an origin's slots are divided among groups, by `group_of`. Of
+/// any other peer's slots, a quarter go to neighbours outside our own group that give. A neighbour
+/// from another group asks for all of its group, so a far small group is not starved by a near
+/// large one. Half of a leecher's slots are drawn by what neighbours gave lately, so that a
+/// neighbour that gives twice as much has twice as many turns. While some neighbours do not use
+/// their turns, a quarter of a seed's slots stay with the neighbours that take most.
 pub(crate) fn round(
     links: &mut Links,
     round: Round<'_>,
@@ -80,8 +85,9 @@ pub(crate) fn round(
     held.len()
 }
 
-/// Adds so many of those who had a slot and took most. Turns alone would pass each slot on to whoever asks for nothing, one
-/// after the other, before who takes what it asks for had it again.
+/// Adds `most` of the neighbours that had a slot and took most. Turns alone would pass each slot to
+/// one neighbour after another that asks for nothing, before a neighbour that takes what it asks
+/// for had the slot again.
 fn keep_takers(links: &Links, ranked: &[(Rank, usize)], most: usize, held: &mut Vec<usize>) {
     let all: Vec<&Link> = links.iter().collect();
     let takes = |&(rank, at): &(Rank, usize)| {
@@ -93,7 +99,7 @@ fn keep_takers(links: &Links, ranked: &[(Rank, usize)], most: usize, held: &mut 
     held.extend(takers.into_iter().take(most));
 }
 
-/// Who waits for a slot, whose turn it is first.
+/// The neighbours that wait for a slot, in the order of their turns.
 pub(crate) fn waiting(links: &Links, round: Round<'_>, random: &mut Random) -> Vec<PeerKey> {
     let waits = links.iter().filter(|link| link.is_interested() && link.is_choked());
     let mut ranked: Vec<(Rank, PeerKey)> =
@@ -102,8 +108,8 @@ pub(crate) fn waiting(links: &Links, round: Round<'_>, random: &mut Random) -> V
     ranked.into_iter().map(|(_, peer)| peer).collect()
 }
 
-/// Moves so many of `others` to `held`, drawn by what each gave lately. Who gave nothing counts a little, so that where
-/// nobody gives slots are not left unused.
+/// Moves `drawn` of `others` to `held`, drawn by what each gave lately. A neighbour that gave
+/// nothing counts a little, so that no slots stay unused where nobody gives.
 fn draw_by_gifts(
     links: &Links,
     others: &mut Vec<usize>,
@@ -126,7 +132,7 @@ fn draw_by_gifts(
     }
 }
 
-/// Who of `ranked` gets a slot that is kept for its group.
+/// The neighbours of `ranked` that get a slot kept for their group.
 fn reserved(
     links: &Links,
     ranked: &[(Rank, usize)],
@@ -153,9 +159,10 @@ fn reserved(
 /// Smaller is served first.
 #[derive(Clone, Copy, Debug)]
 struct Rank {
-    /// Leeching: what it gave us lately, negated: new and verified, and forgotten in a minute, so that one burst earns no
-    /// slot for ever. Seeding: what it got in the last round, so that turns go round; but whoever
-    /// asks and takes nothing comes last, else a few of those would hold every slot.
+    /// Leeching: what it gave us lately, negated. Only new and verified bytes count, and they are
+    /// forgotten in a minute, so that one burst earns no slot for ever. Seeding: what it got in the
+    /// last round, so that turns go round. A neighbour that asks and takes nothing comes last, else
+    /// a few such neighbours would hold every slot.
     worth: f32,
     proximity: Proximity,
     tie: f32,
@@ -165,7 +172,7 @@ impl Rank {
     fn of(link: &Link, round: Round<'_>, random: &mut Random) -> Rank {
         let worth = match round.seeding {
             true if link.is_stuck() || round.last.binary_search(&link.peer).is_ok() => f32::INFINITY,
-            // Who made no use of its turn comes after those who have had none.
+            // A neighbour that did not use its turn comes after those that have had none.
             true if !link.is_in_use() => f32::from(link.sent) + f32::from(u16::MAX),
             true => f32::from(link.sent),
             false => -f32::from(link.given),
@@ -280,13 +287,15 @@ mod tests {
             go(&mut links, 8, false, &config, &mut random);
             served(&links).into_iter().for_each(|peer| turns[peer as usize / 8] += 1);
         }
-        // Three of eight go to who gives most, four by what was given, and one to anybody.
+        // Three of eight slots go to those that give most, four by what was given, and one to
+        // anybody.
         let [riders, some, more] = turns.map(|turns| turns as f32 / ROUNDS as f32);
         println!(
             "of eight slots riders have {riders:.2}, who gives {some:.2}, who gives twice as much {more:.2}"
         );
         assert!(riders < 1.0, "an eighth of the slots is what anybody may have");
-        // Three of the eight who give twice as much are served already when four are drawn of the rest.
+        // Three of the eight that give twice as much are served already when four are drawn of the
+        // rest.
         let by_gifts = |turns: f32, others: f32| (turns - 0.5) / others;
         assert!((1.3..2.7).contains(&(by_gifts(more - 3.0, 5.0) / by_gifts(some, 8.0))));
     }
@@ -300,7 +309,8 @@ mod tests {
             link.given = 0;
             link.rate = 1.0;
         }
-        // It gave more in a moment than any other in a quarter of an hour, and its rate is what it was when it stopped.
+        // It gave more in a moment than any other in a quarter of an hour, and its rate still is
+        // what it was when it stopped.
         let burst = links.get_mut(PeerKey(0)).expect("it is there");
         burst.note_given(8 << 20);
         burst.rate = 64e6;
@@ -313,7 +323,7 @@ mod tests {
             go(&mut links, 8, false, &config, &mut random);
             turns += usize::from(served(&links).contains(&0));
         }
-        // By chance it would have three eighths of them.
+        // By chance it would have three eighths of the rounds.
         println!("{turns} of {ROUNDS} rounds");
         assert!(turns < ROUNDS / 4, "{turns} of {ROUNDS} rounds");
     }
@@ -343,7 +353,7 @@ mod tests {
     fn who_holds_a_slot_and_never_asks_loses_it_for_good() {
         let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
         let (mut links, mut random) = (crowd(44), Random::new(3));
-        // Forty want something, and ask for nothing.
+        // Forty neighbours want something, and ask for nothing.
         let is_honest = |peer: u32| peer >= 40;
         let mut turns = 0;
         for number in 0..100 {

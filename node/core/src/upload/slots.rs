@@ -1,7 +1,8 @@
-//! Upload slots dealt out among contents, when all together want more than there are.
+//! How upload slots are shared among contents when all contents together want more than there are.
 //!
-//! Max-min: nobody gets a second slot while somebody who waits has none, nobody a third while somebody who could use it
-//! has one, and so on. What is left over in the end, too little for everybody, goes round.
+//! Max-min: no content gets a second slot while one that waits has none, no content a third while
+//! one that could use a second has one, and so on. The rest, too little for one slot each, goes
+//! round.
 
 use std::collections::BTreeMap;
 
@@ -15,15 +16,16 @@ pub(crate) const UNLIMITED: u16 = u16::MAX;
 pub(crate) struct Slots {
     /// Slots that all contents together could use.
     demand: u32,
-    /// Quotas were dealt out, and hold.
+    /// Quotas are in force.
     dealt: bool,
-    /// When they are dealt out anew.
+    /// When quotas are dealt out anew.
     next: Timestamp,
-    /// The first content that got none of what was left over last time.
+    /// The first content that got none of the rest last time.
     turn: Option<ContentKey>,
 }
 
-/// What each content gets: as many as it could use, but at most so many; and `left` of those who could use more get one more.
+/// The quotas of one deal: each content gets as many slots as it could use, but at most `most`. Of
+/// the contents that could use more, `left` get one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Deal {
     most: u16,
@@ -68,17 +70,17 @@ impl Slots {
     /// Asserts that the demand is the sum of what contents could use.
     ///
     /// # Panics
-    /// If it is another one.
+    /// If the sum differs.
     pub(crate) fn check(&self, demand: u32) {
         assert_eq!(self.demand, demand, "slots that all contents could use");
     }
 
-    /// Whether quotas have to be dealt out now, or lifted.
+    /// Whether quotas must be dealt out or lifted now.
     pub(crate) fn is_due(&self, now: Timestamp, total: u32) -> bool {
         if self.demand > total { !self.dealt || now >= self.next } else { self.dealt }
     }
 
-    /// Deals out quotas, in the order of `demands`, which is that of the keys.
+    /// Deals out quotas. `demands` is sorted by key, and the quotas have the same order.
     pub(crate) fn deal(&mut self, demands: &[(ContentKey, u16)], total: u32, next: Timestamp) -> Vec<u16> {
         self.dealt = self.demand > total;
         self.next = next;
@@ -100,7 +102,7 @@ impl Slots {
             quotas[at] = quotas[at].saturating_add(1);
             left = left.saturating_sub(1);
         }
-        // Who comes to want something before the next deal begins with one.
+        // A content without demand gets one slot, in case it wants one before the next deal.
         quotas
             .iter_mut()
             .zip(demands)

@@ -1,16 +1,19 @@
-//! Upload slots of a seed that were given and have not been made use of yet, and who waits for one.
+//! Upload slots of a seed that were given and not used yet, and the neighbours that wait for a
+//! slot.
 
 use std::time::Duration;
 
 use crate::{id::PeerKey, time::Timestamp};
 
-/// Who has a slot asks for something within this time: a round trip, and a moment to choose. Then somebody who waits may
-/// have the slot. Less = who asks for nothing keeps others waiting less, more = distant peers are not taken for such.
+/// Time for a neighbour with a slot to ask for something: a round trip, and a moment to choose.
+/// After that, a neighbour that waits may have the slot. Less: neighbours that ask for nothing keep
+/// others waiting for a shorter time. More: distant peers are not taken for such neighbours.
 const TRIAL: Duration = Duration::from_millis(300);
 
-/// Who holds such a slot, and who waits.
+/// The neighbours that hold an unused slot, and those that wait for a slot.
 ///
-/// Invariant: the lists are there exactly while one is not empty, so that who gives to nobody pays nothing.
+/// Invariant: the lists exist exactly while one of them is not empty, so that a content that gives
+/// to nobody pays nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Trials(Option<Box<Lists>>);
 
@@ -18,7 +21,7 @@ pub(crate) struct Trials(Option<Box<Lists>>);
 struct Lists {
     /// Since when each holds its slot, oldest first.
     holders: Vec<(PeerKey, Timestamp)>,
-    /// Those who found no slot and have had none yet, the latest last.
+    /// Neighbours that found no slot and have had none yet, latest last.
     waiting: Vec<PeerKey>,
 }
 
@@ -31,13 +34,13 @@ impl Trials {
         }
     }
 
-    /// A slot is given to somebody.
+    /// A neighbour gets a slot.
     pub(crate) fn begin(&mut self, now: Timestamp, peer: PeerKey) {
         self.end(peer);
         self.change(|lists| lists.holders.push((peer, now)));
     }
 
-    /// It is made use of, or taken back; or who waited for one does not any more.
+    /// A neighbour uses its slot, loses it, or waits for none any more.
     pub(crate) fn end(&mut self, peer: PeerKey) {
         if self.0.is_some() {
             self.change(|lists| {
@@ -47,31 +50,32 @@ impl Trials {
         }
     }
 
-    /// Somebody finds no slot.
+    /// A neighbour finds no slot.
     pub(crate) fn wait(&mut self, peer: PeerKey) {
         self.end(peer);
         self.change(|lists| lists.waiting.push(peer));
     }
 
-    /// Who waits and came last: whoever wants to keep others from slots came before.
+    /// The waiting neighbour that came last. Peers that want to keep others from slots came before.
     pub(crate) fn next(&self) -> Option<PeerKey> {
         self.0.as_ref()?.waiting.last().copied()
     }
 
-    /// When the next slot falls to somebody who waits; never if nobody does.
+    /// When the next slot falls to a neighbour that waits. [`Timestamp::NEVER`]: none waits, or no
+    /// slot is unused.
     pub(crate) fn due(&self) -> Timestamp {
         let lists = self.0.as_ref().filter(|lists| !lists.waiting.is_empty());
         let oldest = lists.and_then(|lists| lists.holders.first());
         oldest.map_or(Timestamp::NEVER, |(_, since)| *since + TRIAL)
     }
 
-    /// Those who had time to make use of theirs, longest first.
+    /// Holders that had time to use their slot and did not, longest first.
     pub(crate) fn failed(&self, now: Timestamp) -> impl Iterator<Item = PeerKey> {
         let holders = self.0.iter().flat_map(|lists| lists.holders.iter());
         holders.take_while(move |(_, since)| now.since(*since) >= TRIAL).map(|(peer, _)| *peer)
     }
 
-    /// Whether this one had time.
+    /// Whether this neighbour had time to use its slot and did not.
     pub(crate) fn has_failed(&self, now: Timestamp, peer: PeerKey) -> bool {
         self.failed(now).any(|other| other == peer)
     }

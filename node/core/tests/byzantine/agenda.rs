@@ -1,4 +1,5 @@
-//! What will happen in the world, in order of time; what falls due together, in the order it was noted.
+//! What will happen in the world, in order of time. Events due at the same moment happen in the
+//! order they were added.
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
@@ -11,16 +12,16 @@ use nearcast_core::{
 
 /// Something that will happen.
 pub(super) enum Happening {
-    /// A source's uplink has sent a run.
+    /// The uplink of a source has sent a run.
     Sent(usize),
-    /// Sources turn up.
+    /// The engine hears of the late sources.
     Discovered,
-    /// Sources go, and come back.
+    /// The sources go, and come back.
     Gone,
     Back,
     Linked(PeerKey),
     DialFailed(PeerKey),
-    /// A dial is put off, or there is nowhere to dial.
+    /// A dial is put off, or the peer has no address.
     DialLater(PeerKey, Duration),
     Hopeless(PeerKey),
     Said(PeerKey, Message),

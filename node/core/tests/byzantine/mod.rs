@@ -1,9 +1,12 @@
-//! Byzantine neighbours: one to five who say and send whatever a story makes them, beside an honest source of every run.
+//! Byzantine neighbours: one to five that say and send whatever a story makes them, beside honest
+//! sources of every run.
 //!
-//! A story is bytes, so that a fuzzer (`tests/fuzz`) writes them as well as the tests here. Whatever it says, one thing must
-//! hold: *if an honest source of every run is linked, the download ends within three times the undisturbed time*. And nothing
-//! panics, hardly anything is wasted, memory stays bounded, the honest are not banned, no third party is dialled more than
-//! it may be, what was typed is not forgotten, and the shell's own checks hold. Where nobody honest stays, the download gives up.
+//! A story is bytes, so a fuzzer (`tests/fuzz`) writes stories as well as the tests here. Whatever
+//! a story says, one thing must hold: *if an honest source of every run is linked, the download
+//! ends within three times the undisturbed time*. Besides, nothing panics, hardly anything is
+//! wasted, memory stays bounded, honest peers are not banned, no third party is dialled more than
+//! it may be, what the user typed is not forgotten, and the shell's own checks hold. If no honest
+//! peer stays, the download gives up.
 
 mod agenda;
 mod script;
@@ -18,19 +21,20 @@ use world::{Outcome, RUNS, World};
 
 use crate::shell::RUN_BYTES;
 
-/// How many times longer than without them a download may take.
+/// How many times longer a download may take with byzantine neighbours than without.
 const SLOWER_MAX: u32 = 3;
 /// An undisturbed download ends within this, in every scene.
 const UNDISTURBED_MAX: Duration = Duration::from_secs(40);
-/// A hundredth of the content may be wasted.
+/// One hundredth of the content may be wasted.
 const WASTE_SHARE: u64 = 100;
-/// And so many runs for each name somebody byzantine was linked under: what it may send before it is found out. It is that
-/// many because honest origins that steer repeat themselves, too; whoever does not say that it is one has two or three.
+/// In addition, this many runs may be wasted for each link of a byzantine neighbour, before it is
+/// found out. The number is that high because honest origins that steer repeat themselves, too; a
+/// neighbour that does not say it is an origin may waste two or three.
 const WASTE_RUNS_PER_NAME: u64 = 16;
-/// See `world.rs`: what our part in a content may take in memory.
+/// Bytes of heap that our part in a content may take.
 const HEAP_BYTES_MAX: usize = 64 << 10;
 
-/// How long each scene takes without anybody byzantine.
+/// How long each scene takes without byzantine neighbours.
 fn undisturbed(byte: u8) -> Duration {
     static TIMES: [OnceLock<Duration>; Scene::COUNT] = [const { OnceLock::new() }; Scene::COUNT];
     *TIMES[usize::from(byte) % Scene::COUNT].get_or_init(|| {
@@ -54,7 +58,8 @@ pub(crate) fn run(bytes: &[u8]) {
     assert!(wasted <= waste_max, "{} runs wasted by {names} names; {story:?}", wasted / RUN_BYTES);
 }
 
-/// Lets a story happen: nothing panics, nobody honest is banned, and memory stays bounded, however long it takes.
+/// Lets a story happen: nothing panics, no honest peer is banned, and memory stays bounded, however
+/// long it takes. `None`: the bytes are too few for a story.
 pub(crate) fn happen(bytes: &[u8]) -> Option<(Story, Outcome)> {
     let story = Story::read(bytes)?;
     let outcome = World::new(&story).run(undisturbed(bytes[0]) * SLOWER_MAX);
@@ -64,7 +69,7 @@ pub(crate) fn happen(bytes: &[u8]) -> Option<(Story, Outcome)> {
     Some((story, outcome))
 }
 
-/// What was found, with the shortest story of each.
+/// What was found, with the shortest story of each finding.
 pub(crate) const FOUND: [(&str, &str); 15] = [
     ("one gives the manifest unsigned before another gives it signed", "080000040000000000b6000e00"),
     ("somebody who is no origin says that a run is elsewhere", "000000000004000000"),
@@ -83,7 +88,7 @@ pub(crate) const FOUND: [(&str, &str); 15] = [
     ("a directory counts more members than there can be", "040000020000000000c5004000"),
 ];
 
-/// Neighbours who do nothing much, one in each scene: what a fuzzer begins with.
+/// Neighbours that do nothing much, one story for each scene: where a fuzzer begins.
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
     let honest = [0x00, 0, 0x55, 0, 0x60, 0];
     let idle = [0x88, 0xff, 0x22, 0, 0x20, 3];

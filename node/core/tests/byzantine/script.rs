@@ -1,16 +1,17 @@
-//! Bytes to a story: where the download takes place, who the byzantine neighbours are, and what they do by themselves.
+//! Turns bytes into a story: where the download takes place, which byzantine neighbours there are,
+//! and what they do of their own accord.
 //!
-//! A few bytes say who they are and how each answers what it is asked; the rest are deeds, done one after the other and
-//! then all over again, so that a short story is a lasting attack.
+//! A few bytes say what the neighbours are and how each answers requests. The rest are deeds, done
+//! one after another and then all over again, so that a short story is a lasting attack.
 
 use std::time::Duration;
 
-/// Byzantine neighbours at most.
+/// The most byzantine neighbours.
 const NEIGHBOURS_MAX: usize = 5;
-/// Bytes of a neighbour in a story, and of a deed.
+/// Bytes that describe a neighbour, and bytes that describe a deed.
 const HABIT_BYTES: usize = 6;
 const DEED_BYTES: usize = 4;
-/// Deeds of one round at most; more find nothing that fewer do not.
+/// The most deeds in one round; more deeds find nothing that fewer do not.
 const DEEDS_MAX: usize = 48;
 
 /// Where the honest runs are.
@@ -20,9 +21,9 @@ pub(crate) enum Source {
     Origin,
     /// A peer has everything.
     Peer,
-    /// Two peers have every other run each.
+    /// Each of two peers has every other run; together they have everything.
     Halves,
-    /// An origin has everything, a peer every other run.
+    /// An origin has everything, and a peer has every other run.
     OriginAndHalf,
 }
 
@@ -30,15 +31,15 @@ pub(crate) enum Source {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene {
     pub(crate) source: Source,
-    /// We know our AS, and the sources are in another.
+    /// We know our AS, and the sources are in another AS.
     pub(crate) abroad: bool,
     /// The manifest is not known yet.
     pub(crate) bare: bool,
-    /// The sources are heard of a second later than the others, and have to be dialled.
+    /// We hear of the sources a second later than of the other neighbours, and have to dial them.
     pub(crate) late: bool,
     /// The sources go after four seconds, and are back at their addresses a second later.
     pub(crate) restarts: bool,
-    /// They go and do not come back: then the download has to end by itself.
+    /// The sources go and do not come back, so the download has to end by itself.
     pub(crate) forsaken: bool,
 }
 
@@ -77,21 +78,21 @@ pub(crate) enum Reaction {
     Elsewhere,
     /// The run that was asked for.
     Honest,
-    /// That, and the same again under the same number.
+    /// The run asked for, and the same run again under the same number.
     Twice,
     /// Another run under this number.
     Other,
     /// A run that we hold, under this number.
     Held,
     Corrupt,
-    /// The run, and then it says that it lost it.
+    /// The run, and then the message that it lost the run.
     Forgets,
-    /// It chokes us, and says nothing.
+    /// It chokes us, and says nothing else.
     Chokes,
     HangsUp,
-    /// The run, under a number that was never given.
+    /// The run, under a number that no request has.
     Misnumbered,
-    /// What another request asked for.
+    /// The run that another request asked for.
     Crossed,
     /// Bytes now and then, and never a run.
     Drips,
@@ -116,26 +117,26 @@ const REACTIONS: [Reaction; 16] = [
     Reaction::Drips,
 ];
 
-/// Who a byzantine neighbour says it is, and how it answers.
+/// What a byzantine neighbour says it is, and how it answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Habit {
     pub(crate) origin: bool,
     pub(crate) directory: bool,
     pub(crate) manifest: bool,
-    /// It is there before the sources.
+    /// It links before the sources do.
     pub(crate) first: bool,
     pub(crate) place: Place,
-    /// Whatever ends its link, it comes again, under another name if it was banned.
+    /// Whenever its link ends it comes back, under another name if it was banned.
     pub(crate) returns: bool,
-    /// It serves us from the start.
+    /// It unchokes us from the start.
     pub(crate) unchokes: bool,
-    /// What it says it holds: a pattern of eight runs, repeated.
+    /// The runs it says it holds: a pattern of eight runs, repeated.
     pub(crate) map: u8,
     reactions: [Reaction; 2],
-    /// Which of the two reactions comes: a bit for each request, over and over.
+    /// Which of the two reactions comes: one bit per request, over and over.
     turns: u8,
     pub(crate) delay: Duration,
-    /// It answers one request after the other, each after the delay.
+    /// It answers one request after another, each after the delay.
     pub(crate) in_turn: bool,
     pub(crate) run: u8,
 }
@@ -161,7 +162,7 @@ impl Habit {
         }
     }
 
-    /// What it does about the request of this number.
+    /// How it reacts to the request of this number.
     pub(crate) fn reaction(&self, request: u32) -> Reaction {
         self.reactions[usize::from(self.turns >> (request % 8) & 1)]
     }
@@ -177,18 +178,18 @@ pub(crate) enum Deed {
     Interested,
     Choke,
     Unchoke,
-    /// It imports one run, or everything.
+    /// It says that it imports one run, or everything.
     Importing,
     ImportingAll,
-    /// A run nobody asked for, under any number.
+    /// A run that we did not ask for, under any number.
     Unasked,
     /// The answer to its last request once more.
     Replay,
-    /// A refusal of something nobody asked for.
+    /// A refusal of a request that we did not make.
     UnaskedRefusal,
-    /// Names of peers who are not there.
+    /// Names of peers that do not exist.
     Exchange,
-    /// As a directory: a count, a pause, names, no answer.
+    /// As a directory: a count, a pause, names, or no answer.
     Count,
     Pause,
     Names,
@@ -199,10 +200,10 @@ pub(crate) enum Deed {
     HangUp,
     /// A byte of some run.
     Byte,
-    /// It answers the question for the manifest with no, or with something false.
+    /// It fails our request for the manifest, or answers it with false data.
     NoManifest,
     Nothing,
-    /// Names of peers who are not there, all at the address of one victim.
+    /// Names of peers that do not exist, all at the address of one victim.
     Victim,
     /// A false address of an honest source.
     Misplace,
@@ -237,7 +238,7 @@ const DEEDS: [Deed; 23] = [
     Deed::Nothing,
 ];
 
-/// Deeds from this byte on.
+/// Codes from this one on mean rare deeds.
 const RARE_DEEDS_FROM: u8 = 230;
 const RARE_DEEDS: [Deed; 4] = [Deed::Victim, Deed::Misplace, Deed::Rename, Deed::Move];
 
@@ -248,7 +249,8 @@ fn deed_of(code: u8) -> Deed {
     }
 }
 
-/// One deed: what, whose, about what, and how long after the one before.
+/// One deed: what it is, which neighbour does it, what it is about, and how long after the one
+/// before.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) deed: Deed,
@@ -257,7 +259,7 @@ pub(crate) struct Step {
     pub(crate) delay: Duration,
 }
 
-/// From a millisecond to sixteen seconds, finer where it is short.
+/// From one millisecond to sixteen seconds, in finer steps where it is short.
 fn delay_of(code: u8) -> Duration {
     Duration::from_millis((u64::from(code & 15) + 1) << (code >> 4).min(10))
 }
@@ -272,7 +274,7 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// Reads a story; any bytes are one, if there are enough for a neighbour.
+    /// Reads a story. Any bytes are a story if they suffice for its neighbours; otherwise `None`.
     pub(crate) fn read(bytes: &[u8]) -> Option<Story> {
         let ([scene, seed, count], rest) = bytes.split_first_chunk()?;
         let count = usize::from(*count) % NEIGHBOURS_MAX + 1;
@@ -291,7 +293,7 @@ impl Story {
         })
     }
 
-    /// The same download with nobody but the honest.
+    /// The same download with honest peers only.
     pub(crate) fn undisturbed(scene: Scene) -> Story {
         Story { scene, seed: 1, habits: Vec::new(), steps: Vec::new() }
     }

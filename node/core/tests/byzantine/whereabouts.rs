@@ -1,5 +1,5 @@
-//! Where everybody is, as the real address book was told: of the honest by the user or by a directory that the user named,
-//! and of anybody by the byzantine.
+//! Where peers are, as the real address book was told. The user, or a directory that the user
+//! named, tells of honest peers; byzantine neighbours tell of any peer.
 
 use std::{
     collections::BTreeMap,
@@ -18,19 +18,21 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-/// Keys of those who are not there.
+/// Keys of peers that do not exist.
 pub(super) const NOBODY: u32 = 100_000_000;
-/// Names of the first few who are not there are the last before keys begin anew, and the first after that.
+/// The first few made-up peers get the last keys before keys wrap around, and the first keys after
+/// that.
 const WRAPPED: u32 = 8;
-/// Dials of one place until it is given up are three; as many again for each of a few that take turns at being named.
+/// A place is given up after three dials. A few names that take turns at one place may cause three
+/// dials each.
 const DIALS_OF_A_PLACE_MAX: usize = 9;
 const PORT: u16 = 4_001;
 
 /// What a dial leads to.
 pub(super) enum Way {
-    /// The address of the peer is among those that are dialled.
+    /// The peer's address is among those dialled.
     There,
-    /// It is not.
+    /// The peer's address is not among those dialled.
     Nobody,
     Later(Duration),
     Nowhere,
@@ -38,10 +40,10 @@ pub(super) enum Way {
 
 pub(super) struct Whereabouts {
     book: AddressBook,
-    /// Dials of places on the word of somebody else.
+    /// When places were dialled on a stranger's word.
     dials: BTreeMap<(IpAddr, u16), Vec<Timestamp>>,
     typed: Vec<PeerKey>,
-    /// Who was made up, by number.
+    /// Keys of made-up peers, by number.
     made_up: BTreeMap<u32, PeerKey>,
     told: u32,
 }
@@ -65,7 +67,7 @@ impl Whereabouts {
         }
     }
 
-    /// The user says where a source is.
+    /// The user types the address of a source.
     pub(super) fn type_in(&mut self, source: PeerKey) {
         self.book.pretend_used(source.0);
         let key = self.book.keep_new();
@@ -96,7 +98,8 @@ impl Whereabouts {
         key
     }
 
-    /// The byzantine neighbour of this number says that an honest source is at a place where it is not.
+    /// The byzantine neighbour `slot` gives a false place for an honest source. Returns the
+    /// source's key if the book believes it.
     pub(super) fn misplace(
         &mut self,
         now: Timestamp,
@@ -109,14 +112,15 @@ impl Whereabouts {
         self.name(now, source, place, (Rank::Hearsay, network(slot)))
     }
 
-    /// It says that somebody is at a place: all `at_one` address, or each at one of its own. The name, if it is believed.
+    /// The neighbour says that a made-up peer is at a place: all at one address if `at_one`,
+    /// otherwise each at its own. Returns the peer's key if the book believes it.
     pub(super) fn hear(&mut self, now: Timestamp, slot: usize, number: u32, at_one: bool) -> Option<PeerKey> {
         let ip = match at_one {
             true => Ipv4Addr::new(8, 8, 8, 8),
             false => Ipv4Addr::from_bits(0x2000_0000 + (number << 8)),
         };
         let place = Endpoint { ip: ip.into(), tcp: Some(2_000 + (number % 4_096) as u16), udp: None };
-        // Sources that are not known yet must find their number free.
+        // The keys of sources that are not known yet must stay free.
         if self.told == 0 && !self.typed.is_empty() {
             self.book.pretend_used(u32::MAX - WRAPPED / 2);
         } else if self.told == WRAPPED || self.told == 0 {
@@ -146,7 +150,7 @@ impl Whereabouts {
         }
     }
 
-    /// Whether there is anything left to try.
+    /// Whether any address is left to try.
     pub(super) fn dial_failed(&mut self, now: Timestamp, peer: PeerKey) -> bool {
         self.book.on_dial_failed(now, peer)
     }
@@ -160,7 +164,8 @@ impl Whereabouts {
         self.book.on_disconnected(source);
     }
 
-    /// A third party that was dialled more often in a minute than strangers may cause, or what was typed and is forgotten.
+    /// A third party that was dialled more often in a minute than strangers may cause, or a typed
+    /// address that is forgotten.
     pub(super) fn breach(&self) -> Option<String> {
         let is_typed = |source: PeerKey| {
             self.book.places(source).any(|spot| spot.rank == Rank::Typed && spot.endpoint == home(source))
@@ -179,7 +184,7 @@ impl Whereabouts {
         })
     }
 
-    /// A place of a third party that is not given up.
+    /// A place of a third party that is dialled on and on without being given up.
     pub(super) fn excess(&self) -> Option<String> {
         let mut foreign = self.dials.iter().filter(|((ip, _), _)| !is_home(*ip));
         let is_excess = |times: &[Timestamp]| most_within(times, GIVEN_UP_FOR) > DIALS_OF_A_PLACE_MAX;
@@ -188,7 +193,7 @@ impl Whereabouts {
     }
 }
 
-/// How many of these moments, in order, lie in one window at most.
+/// The most of these moments, in order, that lie within one window.
 fn most_within(times: &[Timestamp], window: Duration) -> usize {
     let from =
         |(at, first): (usize, &Timestamp)| times[at..].partition_point(|time| time.since(*first) < window);

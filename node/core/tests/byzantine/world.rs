@@ -1,5 +1,6 @@
-//! A virtual world around one real engine: honest sources whose uplinks take turns, and byzantine neighbours who do
-//! whatever their story says. Nothing in it depends on anything but the story.
+//! A virtual world around one real engine: honest sources whose uplinks send one run after another,
+//! and byzantine neighbours that do whatever their story says. Everything in it depends on the
+//! story only.
 
 mod mischief;
 
@@ -30,35 +31,39 @@ use super::{
 use crate::shell::Shell;
 
 const CONTENT: ContentKey = ContentKey(0);
-/// Runs of the content: at half a second each a download takes twenty seconds, beside which the core's own waits are short.
+/// Runs of the content. At half a second per run a download takes twenty seconds, so the core's own
+/// waits are short beside it.
 pub(crate) const RUNS: u64 = 40;
 const RUN_TIME: Duration = Duration::from_millis(500);
 /// One way.
 const LATENCY: Duration = Duration::from_millis(20);
-/// So long somebody who is asked may be silent before the node gives the link up.
+/// How long a neighbour may leave a request unanswered before the node gives up the link.
 const STALL: Duration = Duration::from_secs(20);
-/// A directory that does not answer.
+/// After this time a directory's answer has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Nobody is at an address.
+/// After this time a dial has failed.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
-/// When late sources are heard of.
+/// When we hear of late sources.
 const LATE: Duration = Duration::from_secs(1);
-/// Deeds in all: a story goes round until the download ends, or so many.
+/// Deeds in all: the story repeats until the download ends or this many deeds are done.
 const DEEDS_MAX: u32 = 3_000;
 
 const OUR_AS: Asn = Asn(1);
 const THEIR_AS: Asn = Asn(2);
-/// Who tells of late sources, once. Nobody named it, so its word counts no more than that of the others.
+/// The peer that names the late sources, once. The user did not name it, so its word counts no more
+/// than another's.
 const HONEST_DIRECTORY: PeerKey = PeerKey(100);
-/// Keys of the byzantine neighbours: the slot a million times, addresses it had before a thousand times, and names.
+/// Keys of byzantine neighbours: a million per slot, a thousand per address the neighbour had
+/// before, and one per name.
 const BYZANTINE: u32 = 1_000_000;
 const NAMES_MAX: u32 = 1_000;
-/// Sources that do not stay go at this moment, and those that come back do so a second later.
+/// Sources that do not stay go at `GONE`; those that come back do so at `BACK`, a second later.
 const GONE: Duration = Duration::from_secs(4);
 const BACK: Duration = Duration::from_secs(5);
-/// How long patience lasts.
+/// How long the download's patience lasts.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A download without new runs has ended after this: patience, the five minutes for which signs of life count, and a margin.
+/// A download without new runs has ended after this: patience, the five minutes for which signs of
+/// life count, and a margin.
 const GIVES_UP_AFTER: Duration = Duration::from_secs(60 + 300 + 30);
 
 fn config() -> Config {
@@ -75,7 +80,7 @@ fn config() -> Config {
     }
 }
 
-/// An honest neighbour with runs to give, one after the other.
+/// An honest neighbour that sends runs, one after another.
 struct Honest {
     peer: PeerKey,
     origin: bool,
@@ -86,42 +91,42 @@ struct Honest {
     up: bool,
 }
 
-/// Where one byzantine neighbour stands.
+/// The state of one byzantine neighbour.
 #[derive(Default)]
 struct Slot {
-    /// How often it took another name, and another address.
+    /// How often it took another name, and how often another address.
     generation: u32,
     moves: u32,
-    /// It will take them when it links the next time.
+    /// It takes another name or another address when it links the next time.
     renames: bool,
     moving: bool,
-    /// Its last request that was answered.
+    /// The last request that it answered.
     answered: Option<(RequestId, RunIndex)>,
-    /// What it was asked for and has not answered, also what was taken back.
-    /// The run, and whether no other will do.
+    /// Requests that it has not answered, also cancelled ones: the run, and whether no other run
+    /// will do.
     due: BTreeMap<RequestId, (RunIndex, bool)>,
     asked: u32,
-    /// When its last answer is sent, if it sends one after the other.
+    /// When its last answer is sent, if it answers one request after another.
     free: Option<Timestamp>,
-    /// Links that it had.
+    /// How often it linked.
     links: u32,
 }
 
 /// How a download went.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
-    /// When everything was there; none = never.
+    /// When everything was there. `None`: never.
     pub(crate) took: Option<Duration>,
     pub(crate) gave_up: Option<GiveUp>,
     pub(crate) wasted: u64,
     pub(crate) heap_bytes: usize,
     /// Whether an honest source was banned.
     pub(crate) banned_honest: bool,
-    /// Byzantine names that were linked.
+    /// How often byzantine neighbours linked.
     pub(crate) names: u32,
-    /// What nobody may get the engine to do, and somebody did.
+    /// Something that no neighbour may get the engine to do, and one did.
     pub(crate) breach: Option<String>,
-    /// What somebody got too much of.
+    /// Something that a neighbour got too much of.
     pub(crate) excess: Option<String>,
 }
 
@@ -132,16 +137,16 @@ pub(crate) struct World<'a> {
     whereabouts: Whereabouts,
     sources: Vec<Honest>,
     slots: Vec<Slot>,
-    /// When each neighbour was asked last.
+    /// When we last asked each neighbour.
     asked_at: BTreeMap<PeerKey, Timestamp>,
     deeds: u32,
     names: u32,
     gave_up: Option<GiveUp>,
     completed: Option<Timestamp>,
-    /// Runs that byzantine names gave, and those they sent that were thrown away.
+    /// Runs that each byzantine name gave, and runs of it that were thrown away.
     gave: BTreeMap<PeerKey, u32>,
     false_runs: BTreeMap<PeerKey, u32>,
-    /// Who was banned when, and the answers that were on their way then.
+    /// When each banned peer was banned, and the answers that were on their way then.
     under_way: BTreeMap<PeerKey, (Timestamp, Vec<RequestId>)>,
     breach: Option<String>,
 }
@@ -157,7 +162,7 @@ impl<'a> World<'a> {
             Source::Halves => vec![(even, false), (odd, false)],
             Source::OriginAndHalf => vec![(all, true), (even, false)],
         };
-        // Together they are as fast as one.
+        // Together the sources are as fast as one.
         let run_time = RUN_TIME * maps.len() as u32;
         let source = |(at, (map, origin)): (usize, (RunSet, bool))| Honest {
             peer: PeerKey(at as u32 + 1),
@@ -187,8 +192,8 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Runs until everything is there, the engine gives up, or `time` has passed; where nobody honest stays, until nothing
-    /// new has come for so long that the engine must have given up.
+    /// Runs until everything is there, the engine gives up, or `time` has passed. If no honest peer
+    /// stays, runs until nothing new has come for so long that the engine must have given up.
     pub(crate) fn run(mut self, time: Duration) -> Outcome {
         let start = self.shell.now;
         let (mut end, mut held) = (start + time, 0);
@@ -292,13 +297,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What a byzantine neighbour is called at the moment.
+    /// The current name of a byzantine neighbour.
     fn name(&self, slot: usize) -> PeerKey {
         let Slot { moves, generation, .. } = self.slots[slot];
         PeerKey(BYZANTINE * (slot as u32 + 1) + moves % NAMES_MAX * NAMES_MAX + generation % NAMES_MAX)
     }
 
-    /// The byzantine neighbour that is called so now.
+    /// The byzantine neighbour that has this name now.
     fn slot(&self, peer: PeerKey) -> Option<usize> {
         let slot = (peer.0 / BYZANTINE).checked_sub(1)? as usize;
         (slot < self.slots.len() && self.name(slot) == peer).then_some(slot)
@@ -320,7 +325,7 @@ impl<'a> World<'a> {
         self.shell.links.get(&(CONTENT, peer)).is_some_and(|link| link.open.contains_key(&request))
     }
 
-    /// Does what the engine wants done.
+    /// Carries out the engine's actions.
     fn carry_out(&mut self) {
         while let Some(journal) = self.shell.journal.as_mut().filter(|journal| !journal.is_empty()) {
             for action in std::mem::take(journal) {
@@ -380,7 +385,7 @@ impl<'a> World<'a> {
         self.shell.event(CONTENT, Event::Hopeless { peer });
     }
 
-    /// What was not dialled is not being dialled.
+    /// A dial that was put off, or that had no address, is no longer in flight.
     fn not_dialled(&mut self, peer: PeerKey, event: Event) {
         if self.shell.dialing.remove(&(CONTENT, peer)) {
             self.shell.event(CONTENT, event);
@@ -418,7 +423,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// It takes another name if it was banned, or wants to.
+    /// The neighbour takes another name if it was banned, or if it is due to.
     fn rename(&mut self, slot: usize) {
         let is_banned = self.shell.is_banned(self.name(slot));
         let slot = &mut self.slots[slot];
@@ -540,7 +545,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The node ends the link of somebody who was asked and says nothing.
+    /// The node ends the link of a neighbour that leaves a request unanswered.
     fn give_up_silent(&mut self, peer: PeerKey) {
         let Some(link) = self.shell.links.get(&(CONTENT, peer)) else { return };
         let asked = self.asked_at.get(&peer).copied().unwrap_or(Timestamp::ZERO);

@@ -1,4 +1,4 @@
-//! A shell that knows what an engine may ask of it, and checks every output against what it knows.
+//! A shell that knows what an engine may ask of it, and checks every output against that knowledge.
 //! It keeps the contract of [`nearcast_core::input`], and lets its owner break everything else.
 
 pub(crate) mod step;
@@ -28,13 +28,13 @@ use nearcast_core::{
 
 type At = (ContentKey, PeerKey);
 
-/// Bytes of a run.
+/// Bytes in a run.
 pub(crate) const RUN_BYTES: u64 = 256 << 10;
 
 /// What the shell knows of one link.
 #[derive(Default)]
 pub(crate) struct Link {
-    /// Made before the manifest was known: no have-map.
+    /// The link came up before the manifest was known, so it has no have-map.
     bare: bool,
     unchoked: bool,
     chokes_us: bool,
@@ -60,8 +60,8 @@ impl View for Maps {
         self.0.get(&(content, peer)).map(Held::from)
     }
 
-    /// Peers with keys of the same thousand are at one address, and those of the same million are in
-    /// one network.
+    /// Peers with keys of the same thousand share an address. Peers with keys of the same million
+    /// share a network.
     fn location(&self, peer: PeerKey) -> Location {
         let network = match peer.0 / 1_000_000 {
             0 => Network::UNKNOWN,
@@ -93,10 +93,10 @@ pub(crate) struct Shell {
     pub(crate) queries: Vec<(ContentKey, QueryId)>,
     pub(crate) dialing: BTreeSet<At>,
     pub(crate) manifest_asked: Vec<At>,
-    /// Requests that were taken back, or whose link is gone: their answers are stale.
+    /// Requests that the engine cancelled, or whose link is gone. Their answers are stale.
     pub(crate) stale: Vec<(At, RequestId, RunIndex)>,
     next_upload: u32,
-    /// What the engine wanted done, for an owner who does it; none = nobody looks.
+    /// The actions the engine wants, for an owner that carries them out. `None`: nothing is kept.
     pub(crate) journal: Option<Vec<Action>>,
 }
 
@@ -122,7 +122,7 @@ impl Shell {
         }
     }
 
-    /// When the engine wants to be woken, if it does.
+    /// When the engine wants to be woken. `None`: never.
     pub(crate) fn due(&self) -> Option<Timestamp> {
         self.engine.poll_timeout().map(|(at, _)| at)
     }
@@ -198,12 +198,12 @@ impl Shell {
         self.manifest_asked.retain(|(content, _)| *content != key);
     }
 
-    /// A link comes up. A banned peer's is not offered: the network lets none in.
+    /// A link comes up. The owner offers no link to a banned peer: a network lets none in.
     pub(crate) fn link(&mut self, key: ContentKey, peer: PeerKey, map: RunSet, about: Neighbour) {
         let at = (key, peer);
         let Some(content) = self.contents.get(&key) else { return };
         if self.links.contains_key(&at) {
-            // A shell never does this; an engine bears it.
+            // A shell never does this; an engine must bear it.
             return self.event(key, Event::Linked { peer, about });
         }
         let bare = !content.known;
@@ -215,7 +215,7 @@ impl Shell {
         self.event(key, Event::Linked { peer, about });
     }
 
-    /// A link breaks, or (if there is none) a stale word of one comes.
+    /// A link breaks. If there is no link, a stale message about one arrives.
     pub(crate) fn unlink(&mut self, key: ContentKey, peer: PeerKey) {
         let dialing = self.dialing.contains(&(key, peer));
         if dialing && !self.links.contains_key(&(key, peer)) {
@@ -267,7 +267,7 @@ impl Shell {
         self.event(key, Event::RunWanted { peer, upload, run, exact });
     }
 
-    /// An accepted upload ends; if there is none, a stale word of one comes.
+    /// An accepted upload ends. If there is none, a stale message about one arrives.
     pub(crate) fn upload_ended(&mut self, key: ContentKey, peer: PeerKey, sent: bool) {
         let link = self.links.get_mut(&(key, peer));
         let run = link.and_then(|link| link.uploads.pop()).unwrap_or_else(|| self.run(0));
@@ -281,7 +281,8 @@ impl Shell {
         content.have.insert(run);
         if let Some(link) = self.links.get_mut(&(key, peer)) {
             let asked = link.open.remove(&request);
-            // An origin that answers with another run it was asked for owes us the first one instead.
+            // If an origin answers with the run of another request, it owes us the first run for
+            // that one.
             if let Some(asked) = asked.filter(|&asked| asked != run && !content.have.contains(asked))
                 && let Some(other) = link.open.values_mut().find(|other| **other == run)
             {
@@ -367,7 +368,7 @@ impl Shell {
                 self.manifest_asked.push((key, peer));
             }
             Action::Ask { query, .. } => self.queries.push((key, query)),
-            // Nothing comes of it.
+            // The shell has nothing to do.
             Action::Withdraw { .. } => {}
             Action::Send { peer, message } => self.sent(key, peer, message),
             Action::Request { peer, request, run, .. } => self.requested(key, peer, request, run),
@@ -391,7 +392,8 @@ impl Shell {
                 let content = self.contents.get_mut(&key).expect("a content that was joined");
                 assert!(content.is_satisfied() && !content.complete, "completed once, and truly");
                 content.complete = true;
-                // The last run was stored, so there is room; what an engine knew of the disk is forgotten with the rest.
+                // The last run was stored, so there is room. The engine forgets what it knew of the
+                // disk with the rest.
                 content.disk_full = false;
             }
             Action::GoalReached => assert!(self.contents[&key].complete || self.config.origin),
@@ -461,7 +463,7 @@ impl Content {
     }
 }
 
-/// A wish to take part, without anything yet.
+/// A join that holds nothing yet.
 pub(crate) fn bare_join(patience: Duration) -> Join {
     Join {
         material: None,

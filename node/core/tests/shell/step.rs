@@ -1,5 +1,5 @@
-//! What may happen to an engine, from a few numbers: likely, stale, duplicate and contradictory inputs.
-//! Both a property test and a fuzz target (`tests/fuzz`) make sequences of these.
+//! Turns a few numbers into inputs for an engine: likely, stale, duplicate and contradictory ones.
+//! A property test and a fuzz target (`tests/fuzz`) both make sequences of these steps.
 
 use std::time::Duration;
 
@@ -21,10 +21,10 @@ pub(crate) const KINDS: u8 = 28;
 pub(crate) const RUNS: u64 = 24;
 pub(crate) const PEERS: u32 = 14;
 pub(crate) const CONTENTS: u32 = 3;
-/// Somebody who holds everything and never fails.
+/// A peer that holds everything and never fails.
 const HONEST: PeerKey = PeerKey(1_000);
 
-/// Small limits, so that they are met often.
+/// Small limits, so that tests reach them often.
 pub(crate) fn config(origin: bool) -> Config {
     Config {
         neighbours_wanted: 5,
@@ -40,7 +40,7 @@ pub(crate) fn config(origin: bool) -> Config {
     }
 }
 
-/// One thing that happens: its kind, and what it is about.
+/// One thing that happens: its kind, and its subject.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     pub(crate) kind: u8,
@@ -76,7 +76,7 @@ fn cause(number: u16) -> RunFailure {
     }
 }
 
-/// Whole contents, parts of one with a selection, and one whose manifest is not known.
+/// Joins a whole content, or parts of one with a selection, or a content without its manifest.
 pub(crate) fn join(shell: &mut Shell, content: ContentKey, number: u16) {
     let patience = Duration::from_secs(u64::from(number % 40));
     let have = match content.0 {
@@ -136,13 +136,13 @@ fn answer(shell: &mut Shell, step: Step) {
     };
     match number % 4 {
         0 => shell.failed(content, peer, request, cause(number / 4)),
-        // As an origin may: another run than was asked for.
+        // A run other than the one asked for, as an origin may send.
         1 => shell.stored(content, peer, request, shell.run(u32::from(number) / 4)),
         _ => shell.stored(content, peer, request, run),
     }
 }
 
-/// Answers a request that was taken back, or one that never was.
+/// Answers a request that was cancelled, or one that was never made.
 fn stale(shell: &mut Shell, step: Step) {
     let Step { content, peer, number, .. } = step;
     let (key, peer, request, run) = match shell.stale.is_empty() {
@@ -175,14 +175,14 @@ fn discover(shell: &mut Shell, step: Step) {
         let near = Near { asn, ..tier(PeerKey(peer)).into() };
         Candidate { peer: PeerKey(peer), near, via }
     };
-    // A few as a rule, and now and then as many as an answer of a directory may name.
+    // A few as a rule; now and then as many as a directory's answer may name.
     let count = if number % 64 == 63 { 200 } else { u32::from(number % 6) };
     let candidates = (peer.0..peer.0 + count).map(candidate).collect();
     let teller = (number % 3 > 0).then_some(PeerKey(u32::from(number % 3)));
     shell.event(content, Event::Discovered { query, teller, candidates });
 }
 
-/// Runs as a message names them: some of them twice, and now and then as many as one may name.
+/// Runs as a message names them: some twice, and now and then as many as a message may name.
 fn runs(shell: &Shell, number: u16, further: u32) -> Vec<RunIndex> {
     const RUNS_MAX: u32 = 8 * 1_024;
     let run = |ahead: u32| shell.run(u32::from(number) + ahead);
@@ -192,8 +192,8 @@ fn runs(shell: &Shell, number: u16, further: u32) -> Vec<RunIndex> {
     }
 }
 
-/// A directory says how many there are, or how long it wants to be left alone: any number at all. Or a dial is put off for
-/// any time.
+/// A directory claims any number of members, or asks for a pause of any length. Or a dial is put
+/// off for any time.
 fn claim(shell: &mut Shell, step: Step) {
     let Step { content, peer, number, .. } = step;
     let claimed = any_number(number);
@@ -208,7 +208,7 @@ fn claim(shell: &mut Shell, step: Step) {
     }
 }
 
-/// A number of any size: small ones, the largest, and what lies around powers of two.
+/// A number of any size: small numbers, the largest, and the neighbourhood of powers of two.
 pub(crate) fn any_number(number: u16) -> u64 {
     let near = u64::from(number >> 9);
     match number / 3 % 4 {
@@ -219,7 +219,7 @@ pub(crate) fn any_number(number: u16) -> u64 {
     }
 }
 
-/// The same in 32 bits: of what does not fit, the lower half.
+/// The same in 32 bits: the lower half of a number that does not fit.
 pub(crate) fn any_u32(number: u16) -> u32 {
     let any = any_number(number);
     u32::try_from(any).unwrap_or(any as u32)
@@ -234,9 +234,9 @@ fn manifest_failed(shell: &mut Shell, number: u16) {
     shell.event(content, Event::ManifestFailed { peer, why: why[usize::from(number) % 3] });
 }
 
-/// Everything that was joined completes once somebody honest is there, whatever came before, and whoever else stays: no
-/// request, slot or timer was forgotten on the way, and nobody holds up what somebody else has. Those who were neighbours
-/// still say that they hold what they said, and give nothing.
+/// Every joined content completes once an honest peer is there, whatever came before and whichever
+/// peers stay. This shows that no request, slot or timer was forgotten, and that no peer holds up
+/// what another peer has. Earlier neighbours still claim what they claimed, and give nothing.
 pub(crate) fn recover(shell: &mut Shell) {
     for content in (0..CONTENTS).map(ContentKey) {
         if !shell.has_joined(content) {
@@ -263,16 +263,17 @@ pub(crate) fn recover(shell: &mut Shell) {
     }
 }
 
-/// In a recovery time passes in steps of this.
+/// Time passes in such steps during a recovery.
 const STEP: Duration = Duration::from_millis(50);
-/// It takes three minutes at most. The honest one always comes by itself, and never is a candidate: in a full table it gets a
-/// place when somebody who has given and taken nothing for a minute goes. A request that is never answered is given up
-/// after 20 s, and again by somebody else.
+/// A recovery takes three minutes at most. The honest peer always links by itself and is never a
+/// candidate: in a full table it gets a place when a neighbour goes that gave and took nothing for
+/// a minute. A request without an answer is given up after 20 s, and again if another neighbour
+/// does not answer it either.
 const RECOVERY_STEPS_MAX: u32 = 3_600;
-/// After so many steps the network gives up a link on which nothing came.
+/// After this many steps the network gives up a link on which nothing came.
 const STALL_STEPS: u32 = 400;
 
-/// A full table would let nobody in: one of the others goes.
+/// A full table would let no peer in, so one of the others goes.
 fn make_room(shell: &mut Shell, content: ContentKey) {
     let most = usize::from(config(false).neighbours_max) - 1;
     while shell.links.range((content, PeerKey(0))..(content, HONEST)).count() > most {
@@ -283,7 +284,7 @@ fn make_room(shell: &mut Shell, content: ContentKey) {
     }
 }
 
-/// The honest one links, if it is not a neighbour, and serves.
+/// The honest peer links, if it is not a neighbour yet, and serves.
 fn meet_honest(shell: &mut Shell, content: ContentKey) {
     if shell.links.contains_key(&(content, HONEST)) {
         return;
@@ -303,11 +304,11 @@ fn give_up_silent(shell: &mut Shell, content: ContentKey, peer: PeerKey) {
     }
 }
 
-/// With nothing else going on, an engine sleeps most of the time.
+/// An engine sleeps most of the time when nothing else happens.
 pub(crate) fn is_quiet(shell: &mut Shell) {
     shell.pass(Duration::from_secs(10));
     shell.woken = 0;
     shell.pass(Duration::from_secs(1));
-    // Four ticks a content, and something in between now and then.
+    // Four ticks a second for each content, and a few wake-ups in between.
     assert!(shell.woken <= 10 * CONTENTS, "woken {} times in a quiet second", shell.woken);
 }

@@ -1,5 +1,5 @@
-//! One engine that downloads, and neighbours by script: honest ones that send at a rate, and liars. No world beside: what
-//! a liar does costs only what the engine lets it cost.
+//! One engine that downloads, and scripted neighbours: honest ones that send at a fixed rate, and
+//! liars. There is no world around them: what a liar does costs only what the engine lets it cost.
 
 use std::{
     cmp::Reverse,
@@ -27,61 +27,63 @@ use nearcast_core::{
 
 const CONTENT: ContentKey = ContentKey(0);
 pub(crate) const RUN_BYTES: u64 = 256 << 10;
-/// There and back.
+/// Both ways.
 const ROUND_TRIP: Duration = Duration::from_millis(20);
-/// A liar that was sent away comes again under another name so soon.
+/// A liar that was sent away comes back under another name after this time.
 const RETURNS_AFTER: Duration = Duration::from_millis(20);
 
 /// What a neighbour does with a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Answers {
-    /// Sends it, at so many bytes a second, one run after the other.
+    /// Sends the runs asked for, one after another, at this rate in bytes a second.
     Well(u64),
-    /// Refuses.
+    /// Refuses the request.
     Refuses(Refusal),
-    /// Sends a run that the engine holds, if it holds any, for ever.
+    /// Sends the run that came last, if the engine still holds it, after this extra delay.
     Repeats(Duration),
-    /// Sends well and repeats by turns.
+    /// Sends the right run and the last one by turns.
     HalfRepeats,
-    /// Sends all runs one after the other at this rate, whatever is asked for and held, unless it must not choose: as an
-    /// honest origin does that hears late of what we have.
+    /// Sends all runs one after the other at this rate, in bytes a second, whatever the engine asks
+    /// for and holds, unless the request is exact. An honest origin does that if it hears late what
+    /// we have.
     InItsOrder(u64),
     /// Sends false data.
     Falsely,
-    /// Sends well for so many times, and then all of a run but its end.
+    /// Sends well this many times, and from then on every run without its last byte.
     BreaksOff(u32),
-    /// Waits until the request is taken back, and sends it then.
+    /// Waits until the engine cancels the request, and sends the run then.
     TooLate,
     /// Does nothing.
     Never,
 }
 
-/// What it does of its own accord, again and again.
+/// What a neighbour does of its own accord, again and again.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Restless {
     No,
     /// Never unchokes.
     Hoards,
-    /// Chokes and unchokes by turns.
+    /// Chokes and unchokes by turns, after each such pause.
     Chokes(Duration),
-    /// Says by turns that it has everything and nothing.
+    /// Says by turns that it has nothing and everything, after each such pause.
     Forgets(Duration),
 }
 
-/// How one neighbour is made.
+/// How one neighbour behaves.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Role {
     pub(crate) answers: Answers,
     pub(crate) restless: Restless,
-    /// It says that it is an origin.
+    /// The neighbour says that it is an origin.
     pub(crate) origin: bool,
-    /// Comes again under a fresh name when it is sent away, or at this interval even if not.
+    /// `Some`: comes back under a fresh name when it is sent away. If not zero, it also leaves and
+    /// comes back at this interval. `None`: never comes back.
     pub(crate) returns: Option<Duration>,
-    /// It is in our AS; the others are in another.
+    /// The neighbour is in our AS; other neighbours are in another AS.
     pub(crate) inside: bool,
-    /// The address it comes from.
+    /// The address that the neighbour comes from.
     pub(crate) host: u64,
-    /// When it comes first.
+    /// When the neighbour comes first.
     pub(crate) after: Duration,
 }
 
@@ -136,12 +138,12 @@ impl View for Seen {
 struct Peer {
     role: Role,
     linked: bool,
-    /// Until when its uplink is busy.
+    /// When its uplink is free again.
     busy: Timestamp,
-    /// Requests it heard, and how often it changed its mind.
+    /// How many requests it heard, and how often it changed its mind.
     turn: u32,
     moods: u32,
-    /// The run, and whether no other will do.
+    /// The run asked for, and whether no other run will do.
     open: BTreeMap<RequestId, (RunIndex, bool)>,
 }
 
@@ -162,11 +164,12 @@ pub(crate) struct Besieged {
     pub(crate) completed: Option<Duration>,
     pub(crate) gave_up: Option<GiveUp>,
     pub(crate) banned: u32,
-    /// Payload that liars sent, false runs among it.
+    /// Bytes of payload that liars sent, including false runs.
     pub(crate) sent_by_liars: u64,
 }
 
-/// Downloads so many runs from these neighbours, with this patience, and says how it went after ten minutes at most.
+/// Downloads this many runs from these neighbours with this patience. Stops after ten minutes at
+/// most.
 pub(crate) fn besiege(runs: u64, patience: Duration, roles: &[Role]) -> Besieged {
     let layout = Arc::new(Layout::new(RUN_BYTES, [runs * RUN_BYTES]).expect("a valid layout"));
     let have = RunSet::empty(layout.runs());
@@ -211,7 +214,7 @@ impl Besieged {
         self.engine.swarm(CONTENT).expect("it joined").wasted()
     }
 
-    /// When it was over.
+    /// How long the siege lasted.
     pub(crate) fn ended(&self) -> Duration {
         self.now.since(Timestamp::ZERO)
     }
@@ -312,7 +315,7 @@ impl Besieged {
     fn tell(&mut self, peer: PeerKey, message: Message) {
         let Some(map) = self.view.maps.get_mut(&peer) else { return };
         let mut message = message;
-        // As a shell does: only news are told.
+        // As a shell does: the engine hears only what is new.
         match &mut message {
             Message::Have(runs) => runs.retain(|&run| map.insert(run)),
             Message::Lost(runs) => runs.retain(|&run| map.remove(run)),
@@ -381,12 +384,12 @@ impl Besieged {
         match it.role.answers {
             Answers::TooLate => self.schedule(ROUND_TRIP, Due::Answer(peer, request, Some(run), no)),
             Answers::Never => {}
-            // What is on its way already comes all the same.
+            // An answer that is already on its way still comes.
             _ => {}
         }
     }
 
-    /// The link ends. A liar may come again, under another name.
+    /// The link ends. A liar may come back under another name.
     fn unlink(&mut self, peer: PeerKey, by_itself: bool) {
         let Some(it) = self.peers.remove(&peer) else { return };
         if by_itself && it.linked {

@@ -1,4 +1,4 @@
-//! Liars beside somebody honest who has everything: what they cost, whatever they do.
+//! Liars beside one honest source that has everything: what the liars cost, whatever they do.
 
 mod besieged;
 
@@ -8,7 +8,7 @@ use besieged::{Answers, Besieged, RUN_BYTES, Restless, Role, besiege, honest, li
 use nearcast_core::{message::Refusal, output::GiveUp};
 
 const MIB: u64 = 1 << 20;
-/// 48 MiB: twelve seconds of the honest source.
+/// 48 MiB: twelve seconds of the honest source's uplink.
 const RUNS: u64 = 192;
 const RATE: u64 = 4 * MIB;
 
@@ -30,8 +30,9 @@ fn beside(sources: &[Role], liars: &[Role]) -> Besieged {
     besiege(RUNS, Duration::from_secs(60), &[sources, liars].concat())
 }
 
-/// Downloads beside these liars once from an origin and once from an honest peer, and checks that it takes at most
-/// `factor` times as long as without them and that they made it throw away `wasted` runs at most.
+/// Downloads once beside an origin and once beside an honest peer, with these liars each time.
+/// Checks that the download takes at most `factor` times as long as without the liars, and that
+/// they make the engine throw away at most `wasted` runs.
 fn costs(what: &str, liars: &[Role], factor: f64, wasted: u64) {
     for source in [origin(RATE), honest(RATE)] {
         let alone = seconds("alone", &beside(&[source], &[]));
@@ -101,7 +102,8 @@ fn what_is_held_already_earns_nothing_and_ends_the_link() {
 fn false_origins_that_repeat_themselves_waste_one_run_in_a_hundred_under_any_number_of_names() {
     for answers in [Answers::Repeats(Duration::ZERO), Answers::HalfRepeats] {
         let poser = Role { origin: true, ..liar(answers) };
-        // One in a hundred, and what each had been asked for when that was used up.
+        // One run in a hundred, and what each name was still asked for when that budget was used
+        // up.
         costs("repeated by a false origin", &[poser], 1.5, 5);
         costs("repeated by four", &[poser; 4], 1.7, 17);
         let others =
@@ -148,7 +150,8 @@ fn who_brings_a_run_now_and_then_holds_up_nobody() {
 
 #[test]
 fn a_slow_poser_beside_a_slow_peer_does_not_keep_us_from_an_origin_that_comes_later() {
-    // The peer has everything, so that an origin is asked only if peers are too slow; the poser makes origins look as slow.
+    // The peer has everything, so the engine asks an origin only if peers are too slow. The poser
+    // makes origins look just as slow.
     for rate in [RUN_BYTES, 2 * RUN_BYTES, 3 * RUN_BYTES, 4 * RUN_BYTES] {
         let later = Role { after: Duration::from_secs(5), ..origin(RATE) };
         let alone = seconds("alone", &beside(&[later], &[]));

@@ -1,7 +1,9 @@
-//! Swizzle-clogging, as FoundationDB does it: the links of some peers are clogged one after another, and freed in another
-//! order. Whatever the order, what must hold holds, and everybody finishes.
+//! Swizzle-clogging, as FoundationDB does it: the links of some peers are clogged one after
+//! another, and freed in another order. Whatever the order, the invariants hold and every peer
+//! finishes.
 //!
-//! `NEARCAST_CLOG_SEEDS` takes more seeds (a night: 10,000 and more), `NEARCAST_TEST_SEED` only one.
+//! `NEARCAST_CLOG_SEEDS` sets the number of seeds (for a night: 10,000 and more);
+//! `NEARCAST_TEST_SEED` runs a single seed.
 
 use std::time::Duration;
 
@@ -14,14 +16,14 @@ use super::{
 
 /// Seeds of an ordinary run.
 const SEEDS: u64 = 40;
-/// One seed in so many is run twice, and both runs must be the same to the last event.
+/// One seed in this many runs twice, and both runs must be equal to the last event.
 const TWICE_EVERY: u64 = 20;
-/// How often some are clogged, and freed again.
+/// How often some peers are clogged and freed again.
 const ROUNDS: u32 = 3;
-/// Everybody is done so long after the last link is free.
+/// Every peer is done this long after the last link is free.
 const DONE_WITHIN: Duration = Duration::from_secs(180);
 
-/// Where everything that is random about one run comes from.
+/// One run, and the source of all its randomness.
 struct Story {
     world: World,
     random: Random,
@@ -31,7 +33,7 @@ struct Story {
     linked_while_clogged: usize,
 }
 
-/// What is to be equal if a seed is run twice.
+/// What must be equal if a seed runs twice.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     trace: u64,
@@ -64,7 +66,7 @@ impl Story {
         Story { world, random, peers, now: Duration::ZERO, clogged: 0, linked_while_clogged: 0 }
     }
 
-    /// Time passes, at most so much, and everything holds at its end.
+    /// Lets at most this much time pass, and then checks the invariants. In milliseconds.
     fn pass(&mut self, millis_max: u32) {
         self.now += Duration::from_millis(1 + u64::from(self.random.below(millis_max)));
         self.world.run(self.now);
@@ -87,11 +89,11 @@ impl Story {
         all
     }
 
-    /// Some are clogged one by one, and freed in another order.
+    /// Clogs some peers one by one, and frees them in another order.
     fn swizzle(&mut self) {
         let all = self.shuffled((0..self.peers).collect());
         let some = 1 + self.random.below(self.peers) as usize;
-        // A moment, or so long that links are taken for dead.
+        // A moment, or so long that both ends take their links for dead.
         let pause = [200, 2_000, DEAD_AFTER.as_millis() as u32][self.random.below(3) as usize];
         for &peer in &all[..some] {
             for other in 0..self.peers {
@@ -104,7 +106,7 @@ impl Story {
         self.pass(pause);
         let mut left = self.shuffled(all[..some].to_vec());
         while let Some(peer) = left.pop() {
-            // Links to those who are still clogged are freed with them.
+            // A link between two clogged peers is freed with the second of them.
             let others = (0..self.peers).filter(|other| !left.contains(other));
             others.for_each(|other| self.world.unclog(peer, other));
             self.pass(pause / some as u32 + 1);
@@ -148,7 +150,7 @@ fn whoever_is_clogged_and_freed_in_whatever_order_everybody_finishes() {
     let (mut clogged, mut events, mut twice, mut wasted, mut received) = (0, 0, 0, 0, 0);
     let mut last = Duration::ZERO;
     for seed in seeds.clone() {
-        // A failing run is a seed: it is said before anything can fail, and shown if something does.
+        // A failing run is a seed, so the seed is printed before anything can fail.
         println!("seed {seed}");
         let outcome = Story::new(seed).tell();
         if seed % TWICE_EVERY == 0 {

@@ -1,4 +1,4 @@
-//! The same seed, the same decisions: whatever goes wrong once can be looked at again.
+//! The same seed gives the same decisions, so every failure can be looked at again.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use nearcast_core::{config::Config, layout::Layout};
 
 const MIB: u64 = 1 << 20;
 
-/// Joins, losses, a liar, a slow peer and a death: everything a world has.
+/// Joins, losses, a liar, a slow peer and a death: every kind of event that a world has.
 fn eventful(seed: u64) -> (u64, u64) {
     let mut roles =
         vec![origin(4 * MIB), Role { corrupt: true, seed: true, ..leecher(MIB) }, leecher(20_000)];

@@ -1,4 +1,4 @@
-//! Bad and slow peers among many: what they cost everybody else.
+//! Bad and slow peers among many: what they cost the other peers.
 
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ fn three_in_ten_who_send_false_data_are_banned_for_one_run_each() {
     }
     let sent: f64 = (1..=BAD).map(|bad| world.copies(bad)).sum();
     let false_runs = (sent * bytes as f64 / f64::from(256 << 10)).round() as usize;
-    // What a liar was sending when its last victim cut the link went out, and did not arrive.
+    // When its last victim cut the link, a liar was still sending a run, which went out but did not
+    // arrive.
     assert!(false_runs <= banned + BAD as usize, "{false_runs} false runs for {banned} bans");
     let all = bytes * u64::from(PEERS - BAD);
     println!("{banned} bans, {wasted} bytes wasted of {all}: {:.2} %", wasted as f64 * 100.0 / all as f64);

@@ -1,4 +1,4 @@
-//! Members of an AS who say that they have everything and serve nobody: they stop nobody else.
+//! Members of an AS that say they have everything and serve no peer: they hold up no other member.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use crate::world::{Role, World, WorldConfig, hoarder, leecher, origin};
 
 const BYTES: u64 = 64 * MIB;
 
-/// Seconds until the last of so many members of an AS is done, and the copies that came into it. The origin is outside, and
-/// so are so many rivals.
+/// Seconds until the last of the AS's honest members is done, and the copies that came into the AS.
+/// The origin and the rivals are outside of the AS.
 fn measure(seed: u64, members: u32, rivals: u32, hoarders: u32) -> (f64, f64) {
     let mut roles = vec![Role { asn: 100, ..origin(8 * MIB) }];
     roles.extend((0..members).map(|_| Role { asn: 1, ..leecher(4 * MIB) }));

@@ -1,4 +1,4 @@
-//! Engines exchange over virtual links: what a swarm as a whole must do.
+//! Engines exchange data over virtual links: what a swarm as a whole must do.
 
 mod clog;
 mod determinism;
@@ -82,7 +82,7 @@ fn a_crowd_of_unequal_uplinks_is_not_held_up_by_the_slowest() {
         assert!(world.copies(0) < 1.15, "{:.3} copies", world.copies(0));
         last
     };
-    // One run may have its last piece in a slow uplink; the mean tells whether that is the rule.
+    // One run may have its last piece in a slow uplink. The mean shows whether that is the rule.
     let mean = (1..=SEEDS).map(last).sum::<f64>() / SEEDS as f64;
     assert!(mean < 25.6 * 1.15, "{mean:.2} s against a bound of 25.6 s");
 }

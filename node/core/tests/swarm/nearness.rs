@@ -1,4 +1,4 @@
-//! Bytes that stay home: what crosses the borders of ASes, and what that costs in time.
+//! Bytes that stay in their AS: what crosses the borders of ASes, and what that costs in time.
 
 use std::time::Duration;
 
@@ -7,10 +7,11 @@ use nearcast_core::{config::Config, layout::Layout, random::Random, tier::Tier};
 use super::MIB;
 use crate::world::{CONTENT, IN_TURN, Role, World, WorldConfig, leecher, origin};
 
-/// The AS of the origin, where nobody else is.
+/// The AS of the origin, which has no other member.
 const ELSEWHERE: u32 = 100;
 
-/// An origin in an AS of its own, and leechers of unequal uplinks (one to four times `up`) in ASes 1, 2, … of so many members.
+/// An origin in an AS of its own, and leechers in ASes 1, 2, … with `sizes` members each. The
+/// leechers' uplinks are between one and four times `up`.
 fn ases(seed: u64, bytes: u64, sizes: &[u32], origin_up: u64, up: u64) -> WorldConfig {
     let mut random = Random::new(seed);
     let mut roles = vec![Role { asn: ELSEWHERE, ..origin(origin_up) }];
@@ -26,7 +27,7 @@ fn ases(seed: u64, bytes: u64, sizes: &[u32], origin_up: u64, up: u64) -> WorldC
     }
 }
 
-/// Copies imported by each AS, seconds until its last member was done, copies the origin sent.
+/// Copies imported by each AS, seconds until its last member was done, and copies the origin sent.
 fn measure(config: WorldConfig, ases: u32) -> (Vec<f64>, Vec<f64>, f64) {
     let mut world = World::new(config);
     world.run(Duration::from_secs(900));
@@ -49,7 +50,8 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Mean imports by AS with nearness on and off, and how much slower each AS is with it, over so many seeds.
+/// Over this many seeds: mean imports of each AS with nearness and without, and how many times
+/// slower each AS is with it.
 fn compare(origin_up: u64, up: u64, seeds: u64) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     const SIZES: [u32; 4] = [12, 6, 4, 2];
     let (mut on, mut off, mut slower, mut copies) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -85,12 +87,13 @@ fn four_ases_import_little_more_than_one_copy_each_and_lose_no_time() {
 fn where_uplinks_are_what_is_scarce_imports_stay_few_and_the_small_groups_are_not_starved() {
     let (on, off, slower) = compare(16 * MIB, 4 * MIB, 3);
     assert!(mean(&on) <= 1.4 && mean(&off) > 3.0);
-    // By random choice the origin sends half a copy more, and everybody's uplink is used to the end.
+    // With random choice the origin sends half a copy more, and every uplink is in use to the end.
     assert!(slower.iter().all(|&ratio| ratio <= 1.15), "slower by more than 15 %");
     assert!(slower[3] <= 1.05, "the group of two");
 }
 
-/// Three ASes whose members know a fifth of each other as neighbours import at most two copies each.
+/// Three ASes whose members want a fifth as many neighbours as their AS has members. Each AS
+/// imports at most two copies.
 fn large(members: u32, neighbours: u16) {
     let mut config = ases(5, 24 * MIB, &[members; 3], 2 * MIB, MIB);
     config.directory = true;

@@ -1,14 +1,14 @@
-//! Several origins that know nothing of each other: each steers by itself.
+//! Several origins that do not know each other: each steers by itself.
 
 use std::time::Duration;
 
 use super::{MIB, last_completion};
 use crate::world::{CONTENT, Role, World, WorldConfig, leecher, origin};
 
-/// A crowd beside so many origins. The most that one of it threw away, in parts of the content, and the copies that all
-/// origins together sent. Nobody may have banned one.
+/// A crowd beside several origins. Returns the most that one leecher threw away, as a share of the
+/// content, and the copies that all origins sent together. No leecher may have banned an origin.
 fn crowd(seed: u64, origins: u32, leechers: u32) -> (f64, f64) {
-    // Where an origin begins follows from its tag, which the world gives those whose AS is known.
+    // An origin's tag decides where it begins. The world gives a tag to peers whose AS is known.
     let mut roles: Vec<Role> = (0..origins).map(|at| Role { asn: 100 + at, ..origin(4 * MIB) }).collect();
     roles.extend((0..leechers).map(|_| leecher(2 * MIB)));
     let bytes = 64 * MIB;

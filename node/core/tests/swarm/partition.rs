@@ -1,4 +1,4 @@
-//! The network falls into two halves for ten minutes, and heals.
+//! The network splits into two halves for ten minutes, and heals.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,7 +12,7 @@ use super::{
 const BYTES: u64 = 64 * MIB;
 const TRACKER: u32 = 0;
 const ORIGIN: u32 = 1;
-/// Forty, of whom those with even numbers are on the side of the tracker and the origin.
+/// Forty leechers. Those with even numbers are on the side of the tracker and the origin.
 const LEECHERS: std::ops::Range<u32> = 2..42;
 const CUT_FOR: Duration = Duration::from_secs(600);
 const ONE_AGAIN_WITHIN: Duration = Duration::from_secs(60);
@@ -23,10 +23,11 @@ struct Divided {
 }
 
 impl Divided {
-    /// A crowd that knows a tracker only, cut in two as soon as `is_time`.
+    /// A crowd that knows only a tracker. The network is cut in two as soon as `is_time`.
     fn new(seed: u64, is_time: impl Fn(&World) -> bool) -> Divided {
         let mut roles = vec![tracker(), origin(4 * MIB)];
-        // Whoever is told to wait for an hour sits it out; the default would end after a minute without anything new.
+        // A peer told to wait for an hour sits it out. The default patience would end after a
+        // minute without anything new.
         let patience = Duration::from_secs(3600);
         roles.extend(LEECHERS.map(|peer| Role {
             joins: Duration::from_millis(u64::from(peer) * 20),
@@ -57,7 +58,8 @@ impl Divided {
         }
     }
 
-    /// Heals the network; how long it takes until the leechers are one swarm again, and who lacks something is in it.
+    /// Heals the network. Returns how long it takes until all leechers that lack runs are in one
+    /// swarm.
     fn heal(&mut self) -> Duration {
         self.across(World::unclog);
         let healed = self.now;
@@ -68,7 +70,7 @@ impl Divided {
         self.now - healed
     }
 
-    /// Whether everybody who lacks something reaches everybody else who does, and somebody of the other side.
+    /// Whether all leechers that lack runs reach each other, in a swarm that spans both sides.
     fn is_one(&self) -> bool {
         let lacking: Vec<u32> = LEECHERS.filter(|&peer| !self.world.have(peer).is_full()).collect();
         let Some(&first) = lacking.first() else { return true };
@@ -86,7 +88,7 @@ impl Divided {
         reached
     }
 
-    /// Bytes that came and were held already, and all bytes that came.
+    /// Bytes that came although they were held already, and all bytes that came.
     fn received(&self) -> (u64, u64) {
         let of = |peer| {
             let swarm = self.world.engine(peer).swarm(world::CONTENT).expect("it joined");
@@ -95,10 +97,12 @@ impl Divided {
         LEECHERS.map(of).fold((0, 0), |(wasted, all), (more, of)| (wasted + more, all + of))
     }
 
-    /// Everybody finishes after healing, and what was held then hardly comes again.
+    /// Every leecher finishes after healing, and hardly any run that was held at that moment comes
+    /// again.
     ///
-    /// What comes twice of the rest has another reason: requests are taken over from neighbours that share their uplink
-    /// among many, and both answers come. That is so without a partition, too; it is shown and not bounded here.
+    /// Other runs come twice for another reason: requests are taken over from neighbours that share
+    /// their uplink among many, and both answers come. That also happens without a partition; it is
+    /// printed and not bounded here.
     fn finish(&mut self, name: &str) {
         let before = self.received();
         self.world.mark();
@@ -120,7 +124,8 @@ impl Divided {
         assert_eq!(LEECHERS.clone().find_map(banned), None, "somebody honest is banned");
     }
 
-    /// What anybody of one side holds, and what all of that side hold.
+    /// The runs that any leecher of one side holds, and the runs that all leechers of that side
+    /// hold.
     fn held(&self, here: bool) -> (BTreeSet<u32>, BTreeSet<u32>) {
         let layout = Layout::new(256 << 10, [BYTES]).expect("a valid layout");
         let holds = |peer: u32, run: u32| {

@@ -1,4 +1,4 @@
-//! Upload slots over many contents: nobody waits for ever because others are in demand.
+//! Upload slots over many contents: no peer waits for ever because other contents are in demand.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,7 +23,7 @@ use nearcast_core::{
 
 const RUN_BYTES: u32 = 256 << 10;
 
-/// Everybody lacks everything.
+/// Every peer lacks everything.
 struct Empty(RunSet);
 
 impl View for Empty {
@@ -44,7 +44,7 @@ impl View for Empty {
     }
 }
 
-/// A seeder of many contents, and who waits for each.
+/// A seeder of many contents, and the peers it serves.
 struct Seeder {
     engine: Engine,
     maps: Empty,
@@ -90,7 +90,7 @@ impl Seeder {
         self.tell(Input::Event { content, event });
     }
 
-    /// A content that so many wait for.
+    /// Adds a content for which this many peers wait.
     fn add(&mut self, content: u32, waiting: u32) {
         let content = ContentKey(content);
         let have = RunSet::full(4);
@@ -120,7 +120,7 @@ impl Seeder {
         }
     }
 
-    /// Lets time pass; who is served takes a run every half second.
+    /// Lets time pass; each served peer takes a run every half second.
     fn run(&mut self, until: Duration) {
         let until = Timestamp::ZERO + until;
         while self.now < until {

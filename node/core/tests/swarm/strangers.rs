@@ -1,4 +1,5 @@
-//! Strangers who link first: they may not surround us, nor keep a full table from those who need it.
+//! Strangers that link first: they may not surround us, nor keep a full table from peers that need
+//! it.
 
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::world::{Role, Takes, World, WorldConfig, leecher, origin, stranger};
 const STRANGERS: u32 = 60;
 const HONEST: u32 = 40;
 
-/// An origin, a leecher whom strangers link to before anybody honest is there, and honest peers that come later.
+/// An origin, a leecher to which strangers link before any honest peer is there, and honest peers
+/// that come later.
 fn surrounded(stranger: &Role) -> World {
     let mut roles = vec![origin(MIB / 4), leecher(MIB / 8)];
     roles.extend((0..STRANGERS).map(|_| stranger.clone()));
@@ -19,8 +21,8 @@ fn surrounded(stranger: &Role) -> World {
     World::new(WorldConfig { traced: false, ..super::world(256 * MIB, roles) })
 }
 
-/// Honest neighbours of the leecher, and those of its neighbours who are strangers. Somebody who is being refused counts as
-/// a neighbour for the moment that takes.
+/// The leecher's honest neighbours, and its neighbours that are strangers. A peer that is being
+/// refused counts as a neighbour for that moment.
 fn neighbours(world: &World) -> (usize, usize) {
     let strangers = 2..2 + STRANGERS;
     let honest = (0..1).chain(strangers.end..strangers.end + HONEST);
@@ -39,7 +41,7 @@ fn sixty_strangers_who_link_first_leave_half_of_the_neighbours_to_our_own_choice
     actors.into_iter().for_each(|(what, stranger)| keeps_its_choice(what, &stranger));
 }
 
-/// Not yet: sixteen were seen where twenty is the goal.
+/// Not yet met: the goal is twenty, and we measured sixteen.
 #[test]
 #[ignore = "strangers who come again five times a second leave less than half to our own choice"]
 fn strangers_who_come_again_at_once_leave_half_of_the_neighbours_to_our_own_choice() {
@@ -79,7 +81,7 @@ fn a_full_seeder_gives_up_who_takes_nothing_for_somebody_who_does() {
 #[test]
 fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
     let seconds = |strangers: u32, joins: u64, again: u64, places: u16| {
-        // They say that they want something, and ask for nothing.
+        // The strangers say that they are interested, and ask for nothing.
         let never = Duration::from_secs(3_600);
         let idle =
             Role { takes: Takes::Sips(never), intrudes: Some(Duration::from_secs(again)), ..stranger() };

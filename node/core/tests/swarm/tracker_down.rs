@@ -30,7 +30,8 @@ fn a_tracker_that_dies_costs_those_in_progress_at_most_a_tenth_of_their_time() {
     for seed in 1..=SEEDS {
         let last = |dies: bool| {
             let mut world = world(seed, crowd());
-            // Everybody has come and asked once or twice; who comes later and knows nobody else finds nobody.
+            // Every peer has come and asked once or twice. A later peer that knows no other peer
+            // finds none.
             world.run(Duration::from_millis(1_500));
             if dies {
                 world.kill(TRACKER);
@@ -50,7 +51,7 @@ fn a_tracker_that_dies_costs_those_in_progress_at_most_a_tenth_of_their_time() {
 #[test]
 fn who_knows_one_peer_finds_the_others_within_five_seconds_without_a_tracker() {
     const NEWCOMERS: u32 = 10;
-    /// Enough to be served whatever becomes of one or two of them.
+    /// Enough to be served, whatever happens to one or two of them.
     const FOUND: usize = 10;
     let mut took = Vec::new();
     for seed in 1..=4 {
@@ -59,7 +60,7 @@ fn who_knows_one_peer_finds_the_others_within_five_seconds_without_a_tracker() {
         let newcomers = CROWD.end..CROWD.end + NEWCOMERS;
         roles.extend(newcomers.clone().map(|peer| Role {
             joins: joins(peer - CROWD.end),
-            // Not the origin, which knows nobody that it would tell of.
+            // Not the origin: it knows no peer that it would name.
             knows: Some((CROWD.start + peer % 7) as usize),
             ..leecher(2 * MIB)
         }));

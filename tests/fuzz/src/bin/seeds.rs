@@ -1,5 +1,5 @@
-//! Writes the inputs that fuzzing begins with: `seeds FOLDER` makes `FOLDER/TARGET/seed-N`. Without a
-//! folder, names the targets.
+//! Writes the inputs that fuzzing begins with: `seeds FOLDER` makes `FOLDER/TARGET/seed-N`. Without
+//! a folder, it prints the names of the targets.
 
 use std::{fs, io, path::Path};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The text that `value` encodes; none if a `%` is not followed by two hexadecimal digits, or the
+/// The text that `value` encodes. `None`: a `%` is not followed by two hexadecimal digits, or the
 /// result is not UTF-8.
 pub(super) fn decode(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
@@ -26,8 +26,8 @@ fn digit(digit: u8) -> Option<u8> {
     char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// Writes a text so that it stands in a link, and so that shells and chat programs do not cut it:
-/// only letters, digits and `-._~:/` stay.
+/// Writes a text so that it can stand in a link, and so that shells and chat programs do not cut
+/// it: only letters, digits and `-._~:/` stay.
 pub(super) struct Encoded<'a>(pub(super) &'a str);
 
 impl fmt::Display for Encoded<'_> {

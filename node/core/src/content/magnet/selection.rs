@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive, str::FromStr};
 
 use crate::content::manifest::FILES_MAX;
 
-/// Ranges in one selection.
+/// The most ranges in one selection.
 const RANGES_MAX: usize = 4096;
 
 /// Files by their number in the content, from 0. Invariant: ranges ascend, with gaps between them.
@@ -19,7 +19,8 @@ pub struct FileSelection(Vec<RangeInclusive<u32>>);
 pub struct SelectionError;
 
 impl FileSelection {
-    /// Selects files by number; none if there are none, or too many gaps for a link.
+    /// Selects files by number. `None`: there are none, a number is too large, or there are too
+    /// many gaps for a link.
     pub fn from_indices(indices: impl IntoIterator<Item = u32>) -> Option<FileSelection> {
         let ranges = indices.into_iter().map(|index| index..=index).collect();
         FileSelection::merge(ranges).ok()

@@ -1,23 +1,23 @@
-//! Links as people hand them on: out of the source of a web page, a mail, a chat or a list.
+//! Links as people pass them on: from the source of a web page, a mail, a chat or a list.
 //!
-//! Invariant: what [`Magnet`](super::Magnet) writes is left as it is.
+//! Invariant: a link that [`Magnet`](super::Magnet) writes is left as it is.
 
 use std::borrow::Cow;
 
-/// An escaped link was perhaps escaped again, but not without end.
+/// How often an escaped link is unescaped: it may have been escaped again, but not without end.
 const ESCAPED_TIMES_MAX: usize = 3;
-/// The longest entity that is looked for, without its `&` and `;`.
+/// The longest entity that is looked for, in bytes, without its `&` and `;`.
 const ENTITY_BYTES_MAX: usize = 8;
-/// What stands around a link and is no part of it.
+/// Characters around a link that are no part of it.
 const AROUND: &[char] = &[
     '"', '\'', '<', '>', '(', ')', '[', ']', '{', '}', ',', ';', '`', '\u{201c}', '\u{201d}', '\u{2018}',
     '\u{2019}', '«', '»',
 ];
-/// What is there and is not seen.
+/// Characters that are there and are not seen.
 const UNSEEN: &[char] = &['\u{feff}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{2060}', '\u{a0}'];
 
-/// The link that is meant by a text: without what stands around it, without line breaks and the spaces at them, with its
-/// characters in place of their escapes.
+/// The link that a text means: without the characters around it, without line breaks and the spaces
+/// at them, and with its characters in place of their escapes.
 pub(super) fn cleaned(text: &str) -> Cow<'_, str> {
     let mut link = Cow::Borrowed(trimmed(text));
     if link.contains(['\r', '\n']) {
@@ -26,7 +26,7 @@ pub(super) fn cleaned(text: &str) -> Cow<'_, str> {
     if link.get(.."magnet%3A".len()).is_some_and(|start| start.eq_ignore_ascii_case("magnet%3A"))
         && let Some(decoded) = super::percent::decode(&link)
     {
-        // The value of a parameter of another URL.
+        // It is the value of a parameter of another URL.
         link = Cow::Owned(decoded);
     }
     for _ in 0..ESCAPED_TIMES_MAX {
@@ -42,7 +42,7 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || AROUND.contains(&c) || UNSEEN.contains(&c))
 }
 
-/// The text without the entities of HTML and the escapes of JSON in it; none if there are none.
+/// The text with its HTML entities and JSON escapes replaced. `None`: there are none.
 fn unescaped(text: &str) -> Option<String> {
     if !text.contains(['&', '\\']) {
         return None;
@@ -68,7 +68,7 @@ fn unescaped(text: &str) -> Option<String> {
     changed.then_some(plain)
 }
 
-/// A character written as `&amp;`, `&#38;` or `&#x26;`, and what comes after it.
+/// A character written as `&amp;`, `&#38;` or `&#x26;`, and the text after it.
 fn entity(text: &str) -> Option<(char, &str)> {
     let (name, after) = text.strip_prefix('&')?.split_once(';')?;
     if name.len() > ENTITY_BYTES_MAX {
@@ -84,7 +84,7 @@ fn entity(text: &str) -> Option<(char, &str)> {
     Some((character, after))
 }
 
-/// Those that a link may have been written with.
+/// The named entities that a link may have been written with.
 fn named(name: &str) -> Option<char> {
     Some(match name {
         "amp" | "AMP" => '&',
@@ -106,13 +106,13 @@ fn named(name: &str) -> Option<char> {
     })
 }
 
-/// A character written as `\u0026` or `\/`, and what comes after it.
+/// A character written as `\u0026` or `\/`, and the text after it.
 fn json(text: &str) -> Option<(char, &str)> {
     let rest = text.strip_prefix('\\')?;
     if let Some(after) = rest.strip_prefix('/') {
         return Some(('/', after));
     }
-    // Shells and chat programs put it before signs that mean something to them.
+    // Shells and chat programs put a backslash before characters that mean something to them.
     if let Some(sign @ ('&' | '?' | '=')) = rest.chars().next() {
         return Some((sign, &rest[1..]));
     }

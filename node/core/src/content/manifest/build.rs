@@ -1,4 +1,4 @@
-//! Making a manifest of what is to be published.
+//! Makes a manifest of files to be published.
 
 use std::collections::BTreeMap;
 
@@ -26,13 +26,13 @@ pub struct NewFile {
 }
 
 impl Manifest {
-    /// Makes the manifest of these files, in any order. The same files, name and piece length always
-    /// give the same info hash. A folder whose only file has the folder's own name is read by
-    /// everybody as that file alone: BEP 52 cannot tell them apart.
+    /// Makes the manifest of these files, in any order. The same files, name and piece length
+    /// always give the same info hash. A folder whose only file has the folder's own name is read
+    /// by everybody as that file alone: BEP 52 cannot tell them apart.
     ///
     /// # Errors
-    /// If the result is not what [`Manifest::parse`] accepts, or a file has more or fewer hashes than
-    /// pieces.
+    /// If the result is not what [`Manifest::parse`] accepts, or a file has more or fewer hashes
+    /// than pieces.
     pub fn build(
         name: &SafeName,
         piece_bytes: u64,

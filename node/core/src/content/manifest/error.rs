@@ -15,9 +15,9 @@ pub enum ManifestError {
     /// Over a limit.
     #[error("{what} is larger than {bytes_max} bytes")]
     TooLarge {
-        /// The thing.
+        /// What is too large.
         what: &'static str,
-        /// The limit.
+        /// The limit, in bytes.
         bytes_max: usize,
     },
     /// Another kind of file.
@@ -32,13 +32,13 @@ pub enum ManifestError {
     /// The info dictionary is no bencoding, or not the canonical one.
     #[error("the info dictionary is not valid bencoding: {0}")]
     Bencode(#[from] bendy::decoding::Error),
-    /// A key that there may be once.
+    /// A key that may appear only once.
     #[error("the key \"{0}\" appears twice")]
     Twice(&'static str),
     /// Something follows the outermost dictionary.
     #[error("bytes follow the end of the metainfo")]
     TrailingBytes,
-    /// A key that must be there is not.
+    /// A required key is missing.
     #[error("the key \"{0}\" is missing")]
     Missing(&'static str),
     /// A value has another type or range than BEP 52 gives it.
@@ -59,10 +59,10 @@ pub enum ManifestError {
     /// A folder cannot hold a name twice.
     #[error("\"{0}\" appears twice in one folder")]
     SameName(RelativePath),
-    /// Something would have to be both.
+    /// A name would have to be a file and a folder.
     #[error("\"{0}\" is a file and a folder at once")]
     FileIsFolder(RelativePath),
-    /// Links from strangers lead anywhere.
+    /// Symbolic links from strangers may lead anywhere.
     #[error("\"{0}\" is a symbolic link; links are not accepted")]
     Symlink(RelativePath),
     /// Over [`FILES_MAX`].
@@ -74,25 +74,26 @@ pub enum ManifestError {
     /// Piece length or sizes are out of range.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A root without data, data without a root, or a root that belongs to another length too.
+    /// A root without data, data without a root, or a root that belongs to a file of another
+    /// length, too.
     #[error("the pieces root of \"{0}\" does not fit its length")]
     Root(RelativePath),
     /// The info dictionary is another content's.
     #[error("the metainfo is that of {found}, not of {expected}")]
     OtherContent {
-        /// What was asked for.
+        /// The content that was asked for.
         expected: ContentId,
-        /// What came.
+        /// The content that came.
         found: ContentId,
     },
-    /// The piece layer of a file is not there, or too short or too long.
+    /// The piece layer of a file is missing, too short or too long.
     #[error("the piece layer of \"{path}\" has {found} hashes instead of {expected}")]
     LayerLength {
         /// The file.
         path: RelativePath,
-        /// Its pieces.
+        /// Number of its pieces.
         expected: usize,
-        /// What came.
+        /// Hashes that came.
         found: usize,
     },
     /// The piece layer of a file does not hash to its root.

@@ -99,8 +99,8 @@ impl Info {
         &self.files
     }
 
-    /// Whether it is one file rather than a folder: its only file has the content's name and lies in
-    /// no folder (BEP 52 marks it in no other way).
+    /// Whether it is one file rather than a folder: its only file has the content's name and lies
+    /// in no folder (BEP 52 marks it in no other way).
     pub fn is_single_file(&self) -> bool {
         matches!(&self.files[..], [only] if only.path.as_str() == self.name())
     }
@@ -115,9 +115,10 @@ impl Info {
         path.below(&self.name)
     }
 
-    /// Where a file belongs on a disk that cannot have it at its [target](Info::target), in the order in which they are
-    /// tried: with a [stand-in](stand_in) for one of its names, its own first and then those of its folders; then
-    /// with stand-ins for more and more of them from its own on. A path that becomes too long is left out.
+    /// Where a file belongs on a disk that cannot have it at its [target](Info::target), in the
+    /// order in which the paths are tried. First, one of its names is replaced by a
+    /// [stand-in](stand_in): its own, then those of its folders. Then more and more of its names
+    /// are replaced, from its own on. A path that becomes too long is left out.
     pub fn stand_ins(&self, file: FileIndex) -> impl Iterator<Item = RelativePath> + use<> {
         let target = self.target(file);
         let names: Vec<String> = target.components().map(str::to_owned).collect();
@@ -159,7 +160,7 @@ impl Info {
         self.layer_files().map(|layer| u64::from(layer.bytes)).sum()
     }
 
-    /// Checks the layer of one file, so that the peer that sent a bad one is known.
+    /// Checks the layer of one file, so that the peer that sent a bad layer is known.
     ///
     /// # Errors
     /// If it has another length or hashes to another root.
@@ -177,8 +178,8 @@ impl Info {
         Ok(())
     }
 
-    /// Makes the manifest from the layers of all [`Info::layer_files`], in that order, one after the
-    /// other. Every layer is checked against its root.
+    /// Makes the manifest from the layers of all [`Info::layer_files`], in that order, one after
+    /// the other. Every layer is checked against its root.
     ///
     /// # Errors
     /// If a layer is missing or wrong.
@@ -204,7 +205,7 @@ impl Info {
         })
     }
 
-    /// A file of one piece has its root for a layer.
+    /// Adds the roots of files of one piece: there the root is the layer.
     fn with_roots_of_small_files(&self, layers: &[Hash]) -> Vec<Hash> {
         let mut hashes = Vec::with_capacity(self.layout.pieces() as usize);
         let (mut rest, mut large) = (layers, self.layer_files().peekable());
@@ -222,7 +223,8 @@ impl Info {
     }
 }
 
-/// Names below each other. The first is that of the content, above its paths.
+/// A path of these names. The first is the name of the content, above its paths. `None`: no such
+/// path is allowed.
 fn chain(names: &[String]) -> Option<RelativePath> {
     let (first, inside) = names.split_first()?;
     let first = SafeName::parse(first.as_bytes()).ok()?;

@@ -1,5 +1,5 @@
-//! Bencoding as it comes, outside of what is hashed: keys in any order, numbers in any form. Only the info dictionary
-//! has to be canonical, and a stricter decoder reads that.
+//! Bencoding as it comes, outside of what is hashed: keys in any order, numbers in any form. Only
+//! the info dictionary has to be canonical, and a stricter decoder reads that.
 //!
 //! Nothing is copied and nothing recurses: what is nested is skipped by counting.
 
@@ -7,10 +7,10 @@ use super::ManifestError;
 
 /// Lists and dictionaries in each other, at most, in what is skipped.
 const NESTING_MAX: usize = 256;
-/// Digits of the length of a text: more than any file has bytes.
+/// The most digits of the length of a text: they count more bytes than any file has.
 const DIGITS_MAX: usize = 12;
 
-/// Something bencoded, read from its beginning.
+/// Bencoded bytes, read from their beginning.
 pub(super) struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -21,19 +21,19 @@ impl<'a> Scan<'a> {
         Scan { bytes, at: 0 }
     }
 
-    /// Goes into a dictionary or list, if there is one.
+    /// Goes into a dictionary or list. False if none begins here.
     pub(super) fn enter(&mut self, kind: u8) -> bool {
         let is_there = self.next() == Some(kind);
         self.step(usize::from(is_there));
         is_there
     }
 
-    /// Whether a dictionary or list ends here; then behind its end is where we are.
+    /// Whether a dictionary or list ends here. If so, goes behind its end.
     pub(super) fn leave(&mut self) -> bool {
         self.enter(b'e')
     }
 
-    /// What has not been read.
+    /// The bytes that have not been read.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
@@ -52,7 +52,7 @@ impl<'a> Scan<'a> {
         Ok(text)
     }
 
-    /// The next value, whatever it is, as it stands there.
+    /// The next value of any kind, in the bytes that encode it.
     pub(super) fn value(&mut self) -> Result<&'a [u8], ManifestError> {
         let (began, mut depth) = (self.at, 0_usize);
         loop {

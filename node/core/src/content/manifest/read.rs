@@ -1,6 +1,7 @@
-//! From bencoding to checked fields. In the info dictionary the decoder refuses unsorted and repeated keys and
-//! numbers with leading zeros, so what is accepted has one encoding only; it does not look past the end, so
-//! that is done here. What lies around the info dictionary may be written in any order.
+//! From bencoding to checked fields. In the info dictionary the decoder refuses unsorted and
+//! repeated keys and numbers with leading zeros, so what is accepted has one encoding only. The
+//! decoder does not look past the end, so that is done here. What lies around the info dictionary
+//! may be written in any order.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +16,10 @@ use crate::{
     id::Hash,
 };
 
-/// Folders, then the file, its properties, and what lies around the tree.
+/// Nesting: folders, then the file, its properties, and what lies around the tree.
 const NESTING_MAX: usize = PATH_DEPTH_MAX + 8;
 
-/// What a `.torrent` file says, outside the info dictionary unchecked.
+/// The fields of a `.torrent` file, unchecked outside the info dictionary.
 #[derive(Default)]
 pub(super) struct TorrentFields<'a> {
     /// The info dictionary, byte for byte.
@@ -38,15 +39,15 @@ impl TorrentFields<'_> {
     }
 }
 
-/// What an info dictionary says, checked but for the sizes.
+/// The fields of an info dictionary, checked except for the sizes.
 pub(super) struct InfoFields {
     pub name: SafeName,
     pub piece_bytes: u64,
     pub files: Vec<FileEntry>,
 }
 
-/// Reads the outermost dictionary of a `.torrent` file. What is hashed is in it, but it is not hashed itself: programs
-/// write its keys in any order, and sites add their own.
+/// Reads the outermost dictionary of a `.torrent` file. It contains what is hashed, but is not
+/// hashed itself: programs write its keys in any order, and sites add their own.
 pub(super) fn torrent(bytes: &[u8]) -> Result<TorrentFields<'_>, ManifestError> {
     let mut fields = TorrentFields::default();
     let mut scan = Scan::new(bytes);
@@ -184,9 +185,9 @@ fn web_seeds(value: &[u8]) -> Result<Vec<String>, ManifestError> {
     Ok(urls)
 }
 
-/// Public key to signature. The content is pinned whatever stands here, so what has another form is no
-/// error: a value of another length is a signature that will not verify, a key of another length one for
-/// somebody else to read.
+/// Public key to signature. The content is pinned whatever stands here, so another form is no
+/// error. A value of another length gives a signature that will not verify. A key of another length
+/// is for other readers, and is ignored.
 fn signatures(value: &[u8]) -> Result<Vec<Signature>, ManifestError> {
     let (mut scan, mut signatures) = (Scan::new(value), Vec::new());
     if !scan.enter(b'd') {

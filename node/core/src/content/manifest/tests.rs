@@ -58,7 +58,7 @@ fn hostile_names_are_refused_wherever_they_stand() {
     for name in ["..", ".", "", "a/b", "/", "a\nb", "a\0", "\u{1b}[2J", "\u{202e}x"] {
         for tree in [file(name), folder(name, &file("x")), folder("a", &file(name))] {
             let error = parse(&tree).unwrap_err();
-            // An empty name inside a folder makes it a file, without properties.
+            // An empty name inside a folder makes the folder a file, without properties.
             let refused = matches!(
                 error,
                 ManifestError::Name(_)

@@ -1,5 +1,5 @@
-//! The `file tree` dictionary: nested dictionaries of names, a file being one whose only key is
-//! empty and holds its properties.
+//! The `file tree` dictionary: nested dictionaries of names. A file is a dictionary whose only key
+//! is empty and holds its properties.
 
 use bendy::decoding::DictDecoder;
 
@@ -27,7 +27,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads what a path leads to (none: the outermost folder). The empty key, which sorts first,
+    /// Reads what a path leads to (`None`: the outermost folder). The empty key, which sorts first,
     /// tells files from folders. Folders without files are no error and leave no trace.
     fn node(
         &mut self,
@@ -62,7 +62,8 @@ impl Reader {
         }
         let length = properties.length.ok_or(ManifestError::Missing("length"))?;
         let pieces_root = match (length, properties.root) {
-            // Some programs give an empty file a root, of zeros mostly. There is nothing that it could verify.
+            // Some programs give an empty file a root, mostly of zeros. There is nothing that it
+            // could verify.
             (0, _) => None,
             (_, None) => return Err(ManifestError::Root(path)),
             (_, Some(root)) => Some(root.try_into().map_err(|_| ManifestError::Invalid("pieces root"))?),
@@ -72,8 +73,9 @@ impl Reader {
     }
 }
 
-/// Checks a name and puts it behind its folder. The decoder takes no key twice, so no name comes twice. Names that
-/// differ may still be one on some disk, in upper and lower case, say: whoever writes them to a disk finds out there.
+/// Checks a name and appends it to its folder. The decoder takes no key twice, so no name comes
+/// twice. Different names may still be the same on some disk, for example in upper and lower case:
+/// the code that writes to the disk finds out.
 fn enter(folder: Option<&RelativePath>, name: &[u8]) -> Result<RelativePath, ManifestError> {
     let name = SafeName::parse(name)?;
     Ok(match folder {

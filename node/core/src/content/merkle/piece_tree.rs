@@ -1,5 +1,5 @@
-//! What is known of one piece's tree, between its runs and its hash: enough to prove to others the
-//! runs that were proven to us, without hashing the piece again.
+//! What is known of one piece's tree, between its runs and its hash. That is enough to prove runs
+//! to others that were proven to us, without hashing the piece again.
 
 use super::{parent, piece_run_leaves, zero_root};
 use crate::{
@@ -8,11 +8,11 @@ use crate::{
     saturate::to_u32,
 };
 
-/// The nodes of one piece from the roots of its runs up to, and without, the piece's hash (that one
-/// is in the manifest). A piece of a single run has none, and costs no memory.
+/// The nodes of one piece, from the roots of its runs up to the piece's hash, which is not included
+/// (it is in the manifest). A piece of a single run has no nodes, and costs no memory.
 ///
 /// Nodes are numbered as in a heap: 1 is the piece's hash, the children of n are 2n and 2n+1, and
-/// the root of run i is `slots + i`. Invariant: whatever lies past the end of the file is known.
+/// the root of run i is `slots + i`. Invariant: every node past the end of the file is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PieceTree {
     /// Node n is at n - 2.
@@ -56,7 +56,7 @@ impl PieceTree {
         }
     }
 
-    /// The node of a run's root. The index is below the slots, and those are a power of two.
+    /// The node of a run's root. The index is below `slots`, which is a power of two.
     fn of_run(&self, index_in_piece: u32) -> u32 {
         self.slots | index_in_piece
     }
@@ -113,7 +113,7 @@ impl PieceTree {
         parent(child(node << 1), child(node << 1 | 1))
     }
 
-    /// The siblings from a run's root up to the piece's hash, lowest first; none if one is unknown
+    /// The siblings from a run's root up to the piece's hash, lowest first. `None`: one is unknown,
     /// or the piece has no such run.
     pub fn proof(&self, index_in_piece: u32) -> Option<Vec<Hash>> {
         if index_in_piece >= self.runs {
@@ -128,8 +128,8 @@ impl PieceTree {
         Some(proof)
     }
 
-    /// The root of a run, if known. A piece of a single run has none here: its root is the piece's
-    /// hash.
+    /// The root of a run. `None`: unknown. A piece of a single run has none here: its root is the
+    /// piece's hash.
     pub fn run_root(&self, index_in_piece: u32) -> Option<Hash> {
         if self.slots == 1 || index_in_piece >= self.runs {
             return None;
@@ -137,7 +137,7 @@ impl PieceTree {
         self.node(self.of_run(index_in_piece)).copied()
     }
 
-    /// For a resume file: a bit a node (lowest bit first), then the known nodes.
+    /// For a resume file: one bit for each node (lowest bit first), then the known nodes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = vec![0; self.nodes.len().div_ceil(8)];
         for (at, _) in self.nodes.iter().enumerate().filter(|(_, node)| node.is_some()) {
@@ -171,7 +171,7 @@ impl PieceTree {
     }
 }
 
-/// Where a node stands. The piece's hash does not: its place is one that no list has.
+/// The index of a node. The piece's hash has none: it gets an index that no list has.
 fn place(node: u32) -> usize {
     (node as usize).wrapping_sub(2)
 }

@@ -10,7 +10,7 @@ use crate::{
     saturate::to_u32,
 };
 
-/// Bytes of a run with their root: hashed, and not proven yet. Only [`hash_run`] makes one.
+/// Bytes of a run with their root: hashed, but not proven yet. Only [`hash_run`] makes one.
 #[derive(Debug)]
 pub struct HashedRun<B> {
     run: RunIndex,
@@ -45,10 +45,10 @@ pub fn hash_run<B: AsRef<[u8]>>(
 /// Why a piece could not be verified.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnprovenPiece {
-    /// Neither the runs nor the known roots cover it: nothing is proven, of nobody.
+    /// The runs and the known roots do not cover it: nothing is proven, of any sender.
     #[error("run {} of its piece is missing", .0)]
     Incomplete(u32),
-    /// What came is false.
+    /// The bytes that came are false.
     #[error(transparent)]
     Corrupt(#[from] CorruptRun),
 }
@@ -56,11 +56,12 @@ pub enum UnprovenPiece {
 /// Runs that were not proven, and why.
 pub type Unproven<B> = (UnprovenPiece, Vec<HashedRun<B>>);
 
-/// The other half: proves runs of one piece together. `known` has the roots of those that are not
-/// among them.
+/// The other half: proves runs of one piece together. `known` has the roots of the runs that are
+/// not among them.
 ///
 /// # Errors
-/// See [`UnprovenPiece`]; the runs are handed back with it, so that their buffers can be used again.
+/// See [`UnprovenPiece`]; the runs are handed back with it, so that their buffers can be used
+/// again.
 pub fn verify_piece<B: AsRef<[u8]>>(
     manifest: &Manifest,
     piece: PieceIndex,

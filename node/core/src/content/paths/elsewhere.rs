@@ -1,13 +1,13 @@
-//! Which names of a content other systems lack, so that its publisher can be told once.
+//! Which names of a content other systems cannot have, so that its publisher can be told once.
 
 use std::{collections::BTreeMap, fmt};
 
 use super::{RelativePath, SafeName, Unportable, printable};
 
-/// Names that are remembered to be shown; more are counted.
+/// Names that are remembered to be shown; more are only counted.
 const SHOWN_MAX: usize = 3;
 
-/// Names that are published as they are, and are others elsewhere.
+/// Names that are published as they are, and become other names elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elsewhere {
     lacked: Vec<(String, Unportable)>,
@@ -37,17 +37,17 @@ impl Elsewhere {
         elsewhere
     }
 
-    /// Names that Windows lacks.
+    /// Number of names that Windows cannot have.
     pub fn lacked(&self) -> u64 {
         self.lacked_count
     }
 
-    /// Names that differ from another one in upper and lower case only.
+    /// Number of names that differ from another one only in upper and lower case.
     pub fn alike(&self) -> u64 {
         self.alike_count
     }
 
-    /// There is nothing to say.
+    /// Whether there is nothing to say.
     pub fn is_empty(&self) -> bool {
         self.lacked_count == 0 && self.alike_count == 0
     }
@@ -68,7 +68,7 @@ impl Elsewhere {
     }
 }
 
-/// `a`, `a/b`, `a/b/c`.
+/// The prefixes of a path: `a`, `a/b`, `a/b/c`.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at]).chain([path])
 }

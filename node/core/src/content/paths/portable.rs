@@ -1,23 +1,26 @@
-//! Names that some systems and disks lack, and what a file is called there instead.
+//! Names that some systems and disks cannot have, and what a file is called there instead.
 //!
-//! Linux, and most of its disks, hold all of them. Windows and the file systems made for it do not, some disks take two
-//! names for one, and some hold shorter names only. There a file has its stand-in: a name that every one of them holds,
-//! made of the true name alone. So everybody who lacks a name finds the file again without being told.
+//! Linux, and most of its disks, can have all names. Windows and the file systems made for it
+//! cannot, some disks take two names for one, and some hold shorter names only. There a file has
+//! its stand-in: a name that every one of them can have, made of the true name alone. So every
+//! machine that cannot have a name finds the file again without being told.
 
 use crate::content::tree_hash::sha256;
 
 /// Device names of Windows, which mean the device in every folder and with every extension.
 const DEVICES: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
-/// What no name may contain there. The backslash separates folders, the colon drives and streams.
+/// Characters that no name may contain on Windows. The backslash separates folders, the colon
+/// drives and streams.
 const CHARACTERS: [char; 8] = ['\\', ':', '*', '?', '"', '<', '>', '|'];
-/// A stand-in is no longer: disks that encrypt names hold 143 bytes, and something may be put behind it.
+/// The longest stand-in, in bytes: disks that encrypt names hold 143 bytes, and something may be
+/// put behind it.
 const STAND_IN_BYTES_MAX: usize = 120;
-/// An extension that is kept behind a stand-in.
+/// The longest extension that is kept behind a stand-in, in bytes.
 const EXTENSION_BYTES_MAX: usize = 10;
 /// Bytes of the hash of the true name.
 const MARK_BYTES: usize = 6;
 
-/// Why a name is lacking on Windows. It goes from one machine to the next all the same.
+/// Why Windows cannot have a name. The name goes from one machine to the next all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Unportable {
     /// One of `\ : * ? " < > |`.
@@ -26,13 +29,13 @@ pub enum Unportable {
     /// `CON`, `NUL.txt`, `COM1`, …
     #[error("it names a device there")]
     Device,
-    /// They are dropped there, so that two names become one.
+    /// Windows drops them, so that two names become one.
     #[error("it ends with a dot or a space")]
     TrailingDotOrSpace,
 }
 
 impl Unportable {
-    /// Why there is no such name on Windows, if so.
+    /// Why Windows cannot have this name. `None`: it can.
     pub fn of(name: &str) -> Option<Unportable> {
         match name {
             _ if name.contains(CHARACTERS) => Some(Unportable::Character),
@@ -55,9 +58,9 @@ fn is_device(name: &str) -> bool {
     matches!((number.next(), number.next()), (Some('0'..='9' | '¹' | '²' | '³'), None))
 }
 
-/// What a file or folder is called where its name cannot be: what can be kept of the name, a mark made of its hash, and
-/// its extension. `aux.c` becomes `aux~8ab2c79b4a4e.c`. Different names have different stand-ins, also on disks that
-/// take upper case for lower case.
+/// What a file or folder is called where its name cannot be: the part of the name that can be kept,
+/// a mark made of its hash, and its extension. `aux.c` becomes `aux~8ab2c79b4a4e.c`. Different
+/// names have different stand-ins, also on disks that take upper case for lower case.
 pub fn stand_in(name: &str) -> String {
     let mark: String =
         sha256(name.as_bytes())[..MARK_BYTES].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -73,7 +76,7 @@ pub fn stand_in(name: &str) -> String {
     kept.truncate(fits.unwrap_or(0));
     kept.truncate(kept.trim_end_matches(['.', ' ']).len());
     let stand_in = format!("{kept}~{mark}{extension}");
-    // `con.air.mkv` begins like a device, whatever stands behind the dot.
+    // `con.air.mkv` begins like a device, whatever follows the dot.
     if is_device(&stand_in) { format!("_{stand_in}") } else { stand_in }
 }
 

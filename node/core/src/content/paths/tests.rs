@@ -39,7 +39,7 @@ fn corpus() -> Vec<(Vec<u8>, NameFault)> {
     for length in [256, 257, 300, 1000, 4096, 100_000] {
         names.push((vec![b'a'; length], NameFault::TooLong(length)));
     }
-    // 128 characters of two bytes: what counts is bytes.
+    // 128 characters of two bytes: the bytes count.
     names.push(("ä".repeat(128).into_bytes(), NameFault::TooLong(256)));
     names
 }
@@ -60,7 +60,7 @@ fn no_hostile_name_hides_inside_a_path() {
         let Ok(name) = std::str::from_utf8(&name) else {
             continue;
         };
-        // With separators in it, a name is several, which may be fine ones.
+        // A name with separators in it is several names, which may be fine.
         if name.contains('/') {
             continue;
         }

@@ -1,9 +1,11 @@
 //! Sixteen blocks hashed side by side.
 //!
-//! One SHA-256 is a chain in which every step waits for the one before, also where the processor has instructions for
-//! it. The leaves of a tree do not depend on each other, and a whole run has sixteen of them: a vector of sixteen words
-//! holds the same word of each, and sixteen chains advance at once. That is more than twice the bytes a second of the
-//! SHA instructions, and hashing is the largest single cost of a transfer. Without AVX-512, `sha2` takes one leaf after the other.
+//! One SHA-256 is a chain in which every step waits for the one before, even where the processor
+//! has instructions for it. The leaves of a tree do not depend on each other, and a whole run has
+//! sixteen of them. A vector of sixteen words holds the same word of each leaf, so sixteen chains
+//! advance at once. That is more than twice the bytes a second of the SHA instructions, and hashing
+//! is the largest single cost of a transfer. Without AVX-512, `sha2` hashes one leaf after the
+//! other.
 //!
 //! SHA-256 is FIPS 180-4; sections are named where constants or functions come from it.
 
@@ -17,10 +19,11 @@ use crate::{content::layout::BLOCK_BYTES, id::Hash};
 /// Leaves that are hashed at once.
 pub(super) const LANES: usize = 16;
 
-/// Bytes of as many leaves.
+/// Bytes of sixteen whole leaves.
 pub(super) const LANES_BYTES: usize = LANES * BLOCK_BYTES as usize;
 
-/// The hashes of sixteen whole leaves that lie one after the other; none where the processor cannot do it this way.
+/// The hashes of sixteen whole leaves that lie one after the other. `None`: the processor lacks the
+/// instructions.
 pub(super) fn hash_leaves(data: &[u8; LANES_BYTES]) -> Option<[Hash; LANES]> {
     #[cfg(target_arch = "x86_64")]
     if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
@@ -28,7 +31,7 @@ pub(super) fn hash_leaves(data: &[u8; LANES_BYTES]) -> Option<[Hash; LANES]> {
         // SAFETY: the features that `hash_lanes` is compiled for were found a line ago.
         return Some(unsafe { avx512::hash_lanes(data) });
     }
-    // Used where there is no such branch.
+    // Uses `data` on processors for which the branch above is not compiled.
     let _ = data;
     None
 }
@@ -45,13 +48,14 @@ mod avx512 {
     use super::{LANES, LANES_BYTES};
     use crate::{content::layout::BLOCK_BYTES, id::Hash};
 
-    /// What the compression function takes at a time, in each lane: sixteen words.
+    /// Bytes that the compression function takes at a time, in each lane: sixteen words.
     const STEP_BYTES: usize = 64;
 
     /// Sixteen words, or a word of each lane.
     type Row = [__m512i; 16];
 
-    /// Section 5.3.3: the first 32 bits of the fractional parts of the square roots of the first 8 primes.
+    /// Section 5.3.3: the first 32 bits of the fractional parts of the square roots of the first 8
+    /// primes.
     const INITIAL: [u32; 8] = [
         0x6a09_e667,
         0xbb67_ae85,
@@ -95,7 +99,8 @@ mod avx512 {
         _mm512_set1_epi32(word.cast_signed())
     }
 
-    /// The step after the last of a whole leaf, section 5.1.1: a one, zeros, and the length in bits.
+    /// The step after the last of a whole leaf, section 5.1.1: a one, zeros, and the length in
+    /// bits.
     #[target_feature(enable = "avx512f,avx512bw")]
     fn padding() -> Row {
         let mut words = [_mm512_setzero_si512(); 16];
@@ -116,11 +121,12 @@ mod avx512 {
         _mm512_shuffle_epi8(raw, _mm512_broadcast_i32x4(swap))
     }
 
-    /// From a row a lane to a row a word.
+    /// From one row for each lane to one row for each word.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn transpose(lanes: &Row) -> Row {
-        // Words of two lanes alternate, then of four; the index tells which words are in it modulo four.
+        // Words of two lanes alternate, then of four; the index tells, modulo four, which words a
+        // row holds.
         let mut twos = *lanes;
         for at in (0..16).step_by(2) {
             twos[at] = _mm512_unpacklo_epi32(lanes[at], lanes[at + 1]);
@@ -163,7 +169,8 @@ mod avx512 {
         _mm512_ternarylogic_epi32(a, b, c, 0x96)
     }
 
-    /// Section 6.2.2, with the functions of 4.1.2. `words` is the last sixteen words of the schedule.
+    /// Section 6.2.2, with the functions of 4.1.2. `words` is the last sixteen words of the
+    /// schedule.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw")]
     fn compress(state: &mut [__m512i; 8], mut words: Row) {

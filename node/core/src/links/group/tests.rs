@@ -14,7 +14,7 @@ fn all() -> RunSet {
     RunSet::full(RUNS)
 }
 
-/// One tick: everything is to be had outside, and members hold `inside`.
+/// One tick: every run is available outside, and members hold `inside`.
 fn tick(group: &mut Group, ranks: &Ranks<'_>, inside: &RunSet) {
     group.survey(Survey {
         ranks,
@@ -104,7 +104,7 @@ fn in_a_large_group_about_one_of_all_members_imports_a_run() {
     let layout = layout();
     let mut turns = 0;
     for own in 0..300 {
-        // Everybody knows thirty of three hundred.
+        // Each member knows thirty of three hundred.
         let others: Vec<u32> = (0..30).map(|other| 1_000 + other).collect();
         let ranks = Ranks::new(mix(own) as u32, others, &[], 300, 1.0, &layout);
         assert!(ranks.is_large());

@@ -122,7 +122,7 @@ fn what_went_away_with_a_neighbour_is_given_to_the_next_one_at_once() {
     assert_eq!(ask(&mut steering, gone, 0, &availability), Answer::Serve(run(0)));
     assert_eq!(ask(&mut steering, gone, 1, &availability), Answer::Serve(run(1)));
     assert_eq!(ask(&mut steering, next, 0, &availability), Answer::Elsewhere, "it will be passed on");
-    // Somebody else has the second one already.
+    // Another neighbour has the second run already.
     availability.add(run(1));
     steering.on_unlinked(gone, &availability);
     assert_eq!(ask(&mut steering, next, 0, &availability), Answer::Serve(run(0)));
@@ -145,14 +145,14 @@ fn what_only_somebody_holds_who_passes_nothing_on_is_given_to_somebody_else() {
     assert!(steering.is_trusted(rider));
     let (last, changed) = steering.judge(at(4_000), &peers, 16, &availability, &config);
     assert_eq!((last, changed), (vec![rider], vec![rider]));
-    // Its word does not count any more.
+    // What the rider holds does not count any more.
     availability.subtract(run(0));
     assert!(!steering.is_trusted(rider) && steering.is_trusted(quick));
     assert_eq!(ask(&mut steering, 4_000, quick, 0, &availability), Answer::Serve(run(0)), "as if unsent");
     assert_eq!(ask(&mut steering, 4_100, rider, 9, &availability), Answer::Elsewhere, "others are served");
     assert_eq!(ask(&mut steering, 4_500, rider, 9, &availability), Answer::Serve(run(9)), "it is idle");
     assert_eq!(ask(&mut steering, 4_600, other, 9, &availability), Answer::Serve(run(9)), "as if unsent");
-    // It has another chance, and after the second time a later one.
+    // The rider has another chance, and after the second time a later one.
     let has_chance = |steering: &mut Steering, from: u64| {
         let trusted = |&second: &u64| {
             steering.judge(at(second * 1_000), &peers, 16, &availability, &config);
@@ -170,7 +170,7 @@ fn what_only_somebody_holds_who_passes_nothing_on_is_given_to_somebody_else() {
 fn what_went_out_a_moment_ago_is_not_sent_again_while_the_asker_lacks_something_else() {
     let config = Config::origin();
     let (mut steering, mut availability) = (Steering::new(at(0), 3, 0), Availability::new(3));
-    // All three runs are out there; fewest hold the last one.
+    // Neighbours hold all three runs; fewest hold the last one.
     for index in [0, 0, 0, 1, 1, 2] {
         availability.add(run(index));
     }

@@ -1,6 +1,7 @@
-//! The dials of peers: what one tries, what it costs, and how it ends.
+//! The dials of peers: what a dial tries, what it costs, and how it ends.
 //!
-//! Invariant: a peer has at most one dial under way, and each token taken for it is refunded or settled when it ends.
+//! Invariant: a peer has at most one dial under way, and each token taken for it is refunded or
+//! settled when it ends.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -12,18 +13,18 @@ use super::{
 };
 use crate::{id::PeerKey, place::endpoint::Endpoint, time::Timestamp};
 
-/// So long an attempt keeps the next one from beginning, as in Happy Eyeballs (RFC 8305, section 5): of an address, of a
-/// transport, of a candidate. What answers does so by then, as a rule; what does not is waited for beside the others. Less =
-/// more attempts at a time.
+/// How long an attempt keeps the next one from beginning, as in Happy Eyeballs (RFC 8305, section
+/// 5): of an address, of a transport, of a candidate. A peer that answers does so by then, as a
+/// rule; one that does not is waited for beside the others. Less: more attempts at a time.
 pub const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// The pause after a place failed that the user typed or that was proved; it doubles with each failure. It is at most
-/// half of what one content waits, so it shows only where many contents want the same peer.
+/// The pause after a place failed, unless a link named it; it doubles with each failure. It is at
+/// most half of what one content waits, so it shows only where many contents want the same peer.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
 /// The longest such pause. Longer = a server that comes back is found later.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// The pause after a place failed that a link names, which is never given up.
+/// The same for a place that a link names, which is never given up.
 const PAUSE_LINK: Duration = Duration::from_secs(5);
-/// Of so many attempts at a place that somebody names, the last one is over QUIC.
+/// Of this many attempts at a place that costs tokens, the last one is over QUIC.
 const QUIC_TURN: u8 = 3;
 
 /// One address of a dial under way.
@@ -31,21 +32,21 @@ const QUIC_TURN: u8 = 3;
 pub(super) struct Attempt {
     /// The place it belongs to.
     pub(super) of: Endpoint,
-    /// What was paid for it.
+    /// The token that was paid for it, if it cost one.
     pub(super) token: Option<Token>,
-    /// Somebody else answered there.
+    /// Another peer answered there.
     other_found: bool,
 }
 
-/// What is to be dialled.
+/// What to dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// These places, in this order, each once. Places that cost a token want a port of their own, so that none of
-    /// them has to be tried twice.
+    /// These places, in this order, each once. Places that cost a token want a port of their own,
+    /// so that none of them has to be tried twice.
     Dial(Vec<Place>),
-    /// Not yet.
+    /// Not yet: wait this long.
     Later(Duration),
-    /// Nothing is known of where it is.
+    /// Nothing is known of where the peer is.
     Nowhere,
 }
 
@@ -58,12 +59,12 @@ pub struct Place {
     pub port: u16,
     /// Over QUIC instead of TCP.
     pub quic: bool,
-    /// It is dialled because of somebody else's word: one attempt and no more.
+    /// It is dialled because of the word of others: one attempt and no more.
     pub counted: bool,
 }
 
 impl AddressBook {
-    /// The dial of a peer is over. Whoever answered at `ip` was the one it was meant for.
+    /// The dial of a peer is over. `ip`: where the intended peer answered, if it did.
     pub(super) fn settle_dial(&mut self, now: Timestamp, peer: PeerKey, ip: Option<IpAddr>) {
         let dial = self.entries.get_mut(&peer).and_then(|entry| entry.dial.take());
         for token in dial.into_iter().flatten().filter_map(|attempt| attempt.token) {
@@ -74,14 +75,15 @@ impl AddressBook {
         }
     }
 
-    /// Where to dial a peer now. Tokens are taken for it: the dial has to end in [`AddressBook::on_connected`],
-    /// [`AddressBook::on_dial_failed`] or [`AddressBook::on_dial_refused`].
+    /// Where to dial a peer now. Tokens are taken for it: the dial has to end in
+    /// [`AddressBook::on_connected`], [`AddressBook::on_dial_failed`] or
+    /// [`AddressBook::on_dial_refused`].
     pub fn plan(&mut self, now: Timestamp, peer: PeerKey) -> Plan {
         let Some(entry) = self.entries.get_mut(&peer).filter(|entry| !entry.places.is_empty()) else {
             return Plan::Nowhere;
         };
         if entry.dial.is_some() {
-            // One is under way that was overtaken by a connection which is gone already.
+            // A dial is under way that a connection overtook, and the connection is gone already.
             return Plan::Later(PAUSE_FIRST);
         }
         let (mut places, mut dial, mut wait) = (Vec::new(), Vec::new(), Duration::MAX);
@@ -119,7 +121,8 @@ impl AddressBook {
         paid.for_each(|token| self.targets.refund(token));
     }
 
-    /// Where a dial of this peer led, somebody else answered, who is not meant: said before the dial ends.
+    /// Another peer than the intended one answered where a dial of this peer led. Said before the
+    /// dial ends.
     pub fn on_other_found(&mut self, peer: PeerKey, (ip, port): (IpAddr, u16)) {
         let door = (ip.to_canonical(), port);
         let dial = self.entries.get_mut(&peer).and_then(|entry| entry.dial.as_mut());
@@ -128,11 +131,12 @@ impl AddressBook {
         }
     }
 
-    /// A dial led to nobody, or to somebody else. False if nothing is left to try: the peer is forgotten.
+    /// A dial led to nobody, or to another peer. Returns false if nothing is left to try: the peer
+    /// is forgotten.
     pub fn on_dial_failed(&mut self, now: Timestamp, peer: PeerKey) -> bool {
         let Some(entry) = self.entries.get_mut(&peer) else { return false };
         if entry.connections > 0 {
-            // It came to us meanwhile: it is alive, and says itself where it is.
+            // The peer connected to us meanwhile: it is alive, and says itself where it is.
             self.on_dial_refused(peer);
             return true;
         }
@@ -146,7 +150,7 @@ impl AddressBook {
                 spot.tried_at = Some(now);
             }
         }
-        // A wrong name says that this word was false, and nothing about who is at that door.
+        // A wrong name says that this word was false, and nothing about the peer at that door.
         let mut wrong = Vec::new();
         for (endpoint, _) in tried.iter().filter(|(_, other_found)| *other_found) {
             wrong.extend(entry.places.remove_told(endpoint));
@@ -168,7 +172,7 @@ impl AddressBook {
     }
 }
 
-/// How long after its last failure a place is left alone.
+/// How long a place is left alone after its last failure.
 fn pause(spot: &Spot) -> Duration {
     let doubled = |first: Duration| match spot.failures {
         0 => Duration::ZERO,
@@ -180,8 +184,9 @@ fn pause(spot: &Spot) -> Duration {
     }
 }
 
-/// The addresses of a place that one dial tries: all of one that is typed or proved. Of one that somebody names it is one,
-/// TCP twice and then QUIC, because each costs its target a connection.
+/// The addresses of a place that one dial tries: both transports of a place that is typed or
+/// proved. Of any other place it is one, TCP twice and then QUIC, because each costs its target a
+/// connection.
 fn attempts(spot: &Spot) -> Vec<Place> {
     let Endpoint { ip, tcp, udp } = spot.endpoint;
     let counted = !spot.rank.is_exempt();

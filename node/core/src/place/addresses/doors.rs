@@ -1,12 +1,13 @@
-//! Who is said to be behind which door: names of one door cost nothing to make up.
+//! Which peers are said to be behind which door: names at one door cost nothing to make up.
 //!
-//! Invariant: a peer is among the names of a door exactly while one of its places is there that was not proved.
+//! Invariant: a peer is among the names of a door exactly while one of its places that were not
+//! proved is there.
 
 use super::{AddressBook, Rank, given_up::Door, places::Spot};
 use crate::{id::PeerKey, place::endpoint::Endpoint, place::prefix::Prefix, time::Timestamp};
 
-/// Peers that may be said to be at one address and port. The second one is for whoever is really there, should the
-/// first one be a lie.
+/// Peers that may be said to be at one address and port. The second one is for the peer that is
+/// really there, in case the first one is a lie.
 const NAMES_PER_DOOR_MAX: usize = 2;
 
 /// The ports of a place, each once.
@@ -17,8 +18,9 @@ pub(super) fn doors(endpoint: &Endpoint) -> impl Iterator<Item = Door> + use<> {
 }
 
 impl AddressBook {
-    /// Whether a peer may be said to be at a place that was not given up. Who is there already by no better word makes room
-    /// once it failed, and at once for a better word. The failures with which the place begins; none if there is no room.
+    /// Whether a peer may be said to be at a place. A peer that is there already by no better word
+    /// makes room once it failed, and at once for a better word. Returns the failures with which
+    /// the place begins. `None`: the place was given up, or there is no room.
     pub(super) fn may_enter(
         &mut self,
         now: Timestamp,
@@ -35,8 +37,8 @@ impl AddressBook {
             if peer.is_some_and(|peer| names.iter().any(|(name, _)| *name == peer)) {
                 continue;
             }
-            // What failed there failed whatever the name: a new one begins with it. What failed on a worse word does not
-            // count against a better one.
+            // A failure at a door counts whatever the name: a new name begins with it. A failure of
+            // a worse word does not count against a better one.
             let no_worse = || names.iter().filter(|(_, spot)| spot.rank >= rank);
             let worst = no_worse().map(|(_, spot)| spot.failures).max();
             failures = failures.max(worst.unwrap_or(0));
@@ -53,7 +55,7 @@ impl AddressBook {
         Some(failures)
     }
 
-    /// Those of whom others say that they are behind a door, with the place that says so.
+    /// The peers that others say are behind a door, each with the place that says so.
     fn named_at(&self, door: Door) -> Vec<(PeerKey, Spot)> {
         let names = self.doors.get(&door).into_iter().flatten();
         let spot = |name: &PeerKey| {
@@ -96,7 +98,8 @@ impl AddressBook {
         }
     }
 
-    /// No word of this rank, or a lower one, is believed about this door until then, under whatever name.
+    /// Until `until`, no word of this rank or a lower one is believed about this door, under
+    /// whatever name.
     pub(super) fn give_up(&mut self, until: Timestamp, rank: Rank, door: Door) {
         self.given_up.add(until, rank, door);
         for (name, spot) in self.named_at(door) {

@@ -1,5 +1,5 @@
-//! Places that were given up, so that the next word about them is not believed at once, if it is no better than the one
-//! that failed.
+//! Places that were given up. The next word about such a place is not believed at once, unless it
+//! is better than the word that failed.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -10,18 +10,20 @@ use std::{
 use super::Rank;
 use crate::{place::scope::Scope, time::Timestamp};
 
-/// For how long a place that was given up is not learned again: whoever repeats it every few seconds gains three
-/// dials in this time.
+/// How long a place that was given up is not learned again: a teller that repeats it every few
+/// seconds gains three dials in this time.
 pub const GIVEN_UP_FOR: Duration = Duration::from_secs(600);
-/// The same for a place that a directory told of which the user named: it may know better soon.
+/// The same for a place told of by a directory that the user named: the directory may know better
+/// soon.
 pub const GIVEN_UP_BY_DIRECTORY_FOR: Duration = Duration::from_secs(60);
-/// Places remembered; then the oldest one is forgotten.
+/// The most places remembered; beyond that the oldest one is forgotten.
 pub const GIVEN_UP_MAX: usize = 4_096;
 
 /// A port of an address, whatever the transport.
 pub(super) type Door = (IpAddr, u16);
 
-/// Until when a door counts as given up, by the rank of the word that failed there: it says nothing about better ones.
+/// Until when a door counts as given up, by the rank of the word that failed there. A failed word
+/// says nothing about better ones.
 #[derive(Clone, Copy, Debug)]
 struct Until {
     hearsay: Timestamp,
@@ -36,7 +38,7 @@ pub(super) struct GivenUp {
 }
 
 impl GivenUp {
-    /// Words of this rank, and of lower ones, are not believed of this door until then.
+    /// Until `until`, words of this rank and of lower ranks are not believed about this door.
     pub(super) fn add(&mut self, until: Timestamp, rank: Rank, (ip, port): Door) {
         let door = (Scope::reached(ip), port);
         let known = self.until.entry(door).or_insert_with(|| {
@@ -52,7 +54,7 @@ impl GivenUp {
         }
     }
 
-    /// Whether a word of this rank is not believed of this door.
+    /// Whether a word of this rank is not believed about this door.
     pub(super) fn contains(&self, now: Timestamp, rank: Rank, (ip, port): Door) -> bool {
         self.until.get(&(Scope::reached(ip), port)).is_some_and(|until| match rank {
             Rank::Hearsay => now < until.hearsay,

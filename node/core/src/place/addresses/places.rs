@@ -1,36 +1,37 @@
-//! The places where one peer may be, each with the rank of whoever named it.
+//! The places where one peer may be, each with the rank of the word that names it.
 //!
-//! Invariants: a place of a lower rank never displaces one of a higher rank; a place that the user typed is never
-//! removed; of all other places there are at most [`PLACES_MAX`], and at most [`THIRD_PARTY_MAX`] of them were named by
-//! third parties, of which one dial tries one.
+//! Invariants: a place of a lower rank never displaces one of a higher rank; a place that the user
+//! typed is never removed; there are at most [`PLACES_MAX`] other places, of which third parties
+//! named at most [`THIRD_PARTY_MAX`]; one dial tries at most one of these.
 
 use std::net::IpAddr;
 
 use crate::{place::endpoint::Endpoint, place::prefix::Prefix, time::Timestamp};
 
-/// Places remembered of one peer, besides those that the user typed. A peer has few addresses at a time; eight is
-/// what one dial would try.
+/// Places remembered of one peer, besides those that the user typed. A peer has few addresses at a
+/// time; eight is what one dial would try.
 pub const PLACES_MAX: usize = 8;
-/// Places of one peer that third parties named. The second one is a reserve from another network, so that whoever
-/// names a false place first does not silence those who come after.
+/// Places of one peer that third parties named. The second one is a reserve from another network,
+/// so that a teller of a false place does not silence the tellers after it.
 pub const THIRD_PARTY_MAX: usize = 2;
-/// Failures in a row after which a place is given up that never worked and that a third party named.
+/// Failures in a row after which a place is given up that never worked and that only hearsay names.
 pub const FAILURES_HEARSAY_MAX: u8 = 3;
-/// Failures in a row after which a place is given up that a directory named which the user named: at a candidate's pauses
-/// a minute and more, in which whoever was restarted is back.
+/// The same for a place named by a directory of the user's. At a candidate's pauses that is a
+/// minute and more, in which a peer that was restarted is back.
 pub const FAILURES_DIRECTORY_MAX: u8 = 8;
-/// Failures in a row after which a place is given up that worked once, or that its peer named itself: at the longest
-/// pause of a candidate these are about ten minutes.
+/// The same for a place that worked once, or that its peer named itself. At the longest pause of a
+/// candidate that is about ten minutes.
 pub const FAILURES_KNOWN_MAX: u8 = 16;
 
-/// How much the word counts that names a place. A better one compares as greater.
+/// How much the word that names a place counts. A better word compares as greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// A neighbour told of it, or a directory that nobody but itself calls one.
+    /// A neighbour told of it, or a directory that only itself calls one.
     Hearsay,
-    /// A directory told of it that the user named, or its peer said on the local network that it is there.
+    /// A directory that the user named told of it, or its peer announced itself on the local
+    /// network.
     Directory,
-    /// A link names it. Whoever wrote the link is a stranger, but the user chose the link.
+    /// A link names it. The author of the link is a stranger, but the user chose the link.
     Link,
     /// The peer said so of itself: the port it claims, at the IP it was seen at.
     Own,
@@ -41,12 +42,12 @@ pub enum Rank {
 }
 
 impl Rank {
-    /// Whether somebody else than the peer says so whom the user did not choose, and nothing was proved.
+    /// Whether only a third party says so, a neighbour or a directory, and nothing was proved.
     pub fn is_third_party(self) -> bool {
         self <= Rank::Directory
     }
 
-    /// Whether dials of it need no tokens of its target.
+    /// Whether dialling the place needs no tokens of its target.
     pub fn is_exempt(self) -> bool {
         self >= Rank::Connected
     }
@@ -55,9 +56,9 @@ impl Rank {
 /// One place of a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
-    /// Where.
+    /// Its address and ports.
     pub endpoint: Endpoint,
-    /// The best rank of those who named it.
+    /// The best rank of the words that named it.
     pub rank: Rank,
     /// The network of the third party that named it.
     pub(super) teller: Option<Prefix>,
@@ -72,12 +73,12 @@ impl Spot {
         Spot { endpoint, rank, teller, failures: 0, tried_at: None }
     }
 
-    /// Somebody answered there: the pause before the next attempt is the shortest.
+    /// A peer answered there: the pause before the next attempt is the shortest.
     pub(super) fn note_alive(&mut self) {
         self.failures = 0;
     }
 
-    /// Whether so many attempts failed that it is removed.
+    /// Whether so many attempts failed that the place is removed.
     pub(super) fn is_spent(&self) -> bool {
         match self.rank {
             // The user wants these, so they are tried for as long as the user does. A link has few.
@@ -89,14 +90,14 @@ impl Spot {
     }
 }
 
-/// What became of a word about a peer.
+/// The outcome of a word about a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    /// It was known.
+    /// The place was known.
     Known,
-    /// It is news, and displaced this.
+    /// The place is news, and displaced these places.
     News(Vec<Spot>),
-    /// It is not believed: there is something better.
+    /// The word is not believed: there is something better.
     Refused,
 }
 
@@ -121,7 +122,7 @@ impl Places {
         self.0.iter_mut().find(|spot| spot.endpoint == *endpoint)
     }
 
-    /// Takes out what failed too often.
+    /// Takes out the places that failed too often.
     pub(super) fn take_spent(&mut self) -> Vec<Spot> {
         let (gone, left) = std::mem::take(&mut self.0).into_iter().partition(Spot::is_spent);
         self.0 = left;
@@ -142,7 +143,7 @@ impl Places {
         self.0.iter().max_by_key(|spot| spot.rank).map(|spot| spot.endpoint.ip)
     }
 
-    /// Somebody names a place.
+    /// A place is named.
     pub(super) fn tell(&mut self, told: Spot) -> Told {
         let whole = |known: &&mut Spot| same(&known.endpoint, &told.endpoint) || completes(known, &told);
         if let Some(known) = self.0.iter_mut().find(whole) {
@@ -167,7 +168,8 @@ impl Places {
         }
     }
 
-    /// The peer names a place of its own, or a link does. A peer's newest word replaces its last one of the same family.
+    /// A place is proved, or the peer itself or a link names it. A peer's newest word replaces its
+    /// last one of the same family.
     fn tell_chosen(&mut self, told: Spot) -> Told {
         let v4 = told.endpoint.ip.is_ipv4();
         let former = |spot: &Spot| spot.rank == Rank::Own && spot.endpoint.ip.is_ipv4() == v4;
@@ -189,13 +191,13 @@ impl Places {
         Told::News(gone)
     }
 
-    /// Whether something is known that needs nobody else's word, and works as far as is known.
+    /// Whether a place is known that needs no third party's word, and works as far as is known.
     fn has_better(&self) -> bool {
         let works = |spot: &Spot| !spot.rank.is_third_party() && spot.failures < FAILURES_HEARSAY_MAX;
         self.0.iter().any(works)
     }
 
-    /// Somebody else names a place. It counts only while the peer has nothing better that works.
+    /// A third party names a place. It counts only while the peer has nothing better that works.
     fn tell_third_party(&mut self, told: Spot) -> Told {
         if self.has_better() {
             return Told::Refused;
@@ -204,7 +206,8 @@ impl Places {
         let same_teller = others().find(|(_, spot)| spot.rank == told.rank && spot.teller == told.teller);
         let (mine, full) = (same_teller.map(|(at, _)| at), others().count() >= THIRD_PARTY_MAX);
         let yields = |spot: &Spot| {
-            // A directory that the user named may correct itself; a stranger's word stands until it proves false.
+            // A directory that the user named may correct itself; a stranger's word stands until it
+            // proves false.
             let corrects = told.rank == Rank::Directory && spot.rank == Rank::Directory && mine.is_some();
             spot.rank < told.rank || (spot.rank == told.rank && (spot.failures > 0 || corrects))
         };
@@ -226,7 +229,8 @@ impl Places {
         Told::News(vec![std::mem::replace(&mut self.0[at], told)])
     }
 
-    /// A connection to this place came about: it is proved. Places that were never named are not learned here.
+    /// A connection to this place came about: the place is proved. Places that were never named are
+    /// not learned here.
     pub(super) fn on_connected(&mut self, ip: IpAddr, port: u16) {
         let here = |spot: &&mut Spot| {
             let ports = [spot.endpoint.tcp, spot.endpoint.udp];
@@ -244,20 +248,21 @@ impl Places {
         Some(self.0.remove(at))
     }
 
-    /// Takes out a place that nobody but third parties says to be one.
+    /// Takes out a place that only third parties name.
     pub(super) fn remove_told(&mut self, endpoint: &Endpoint) -> Option<Spot> {
         let told = |spot: &Spot| spot.endpoint == *endpoint && spot.rank.is_third_party();
         let at = self.0.iter().position(told)?;
         Some(self.0.remove(at))
     }
 
-    /// The places to try, best first, by their positions: what is proved or typed, and, if nothing of that works, one
-    /// that a third party named.
+    /// The indices of the places to try, best first: those that need no third party's word, and, if
+    /// none of them works, one that a third party named.
     pub(super) fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.0.len()).collect();
         let key = |&at: &usize| {
             let spot = &self.0[at];
-            // What a stranger says is tried last, whatever it promises: it must not hold up what is known.
+            // A stranger's word is tried last, whatever it promises: it must not hold up what is
+            // known.
             let third = spot.rank.is_third_party();
             (third, spot.failures.min(FAILURES_HEARSAY_MAX), std::cmp::Reverse(spot.rank))
         };
@@ -273,14 +278,14 @@ impl Places {
     }
 }
 
-/// Whether two words mean one place: the same IP, and no port that differs.
+/// Whether two words mean one place: the same IP, a port in common, and no port that differs.
 fn same(a: &Endpoint, b: &Endpoint) -> bool {
     let agree = |a: Option<u16>, b: Option<u16>| a.is_none() || b.is_none() || a == b;
     let share = (a.tcp.is_some() && a.tcp == b.tcp) || (a.udp.is_some() && a.udp == b.udp);
     a.ip.to_canonical() == b.ip.to_canonical() && share && agree(a.tcp, b.tcp) && agree(a.udp, b.udp)
 }
 
-/// Whether the user or a link named the other transport of a place that is known.
+/// Whether the user or a link named the other transport of a known place.
 fn completes(known: &Spot, told: &Spot) -> bool {
     let (a, b) = (&known.endpoint, &told.endpoint);
     let disjoint = (a.tcp.is_none() && b.udp.is_none()) || (a.udp.is_none() && b.tcp.is_none());

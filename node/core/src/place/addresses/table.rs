@@ -1,10 +1,12 @@
 //! Peers that are not connected, in buckets.
 //!
-//! The model is the address manager of Bitcoin. A secret decides which few buckets a network can reach, so whoever tells
-//! of thousands of peers fills its own buckets again and again and nobody else's. Where a bucket is full, somebody of
-//! the network that has most there makes room, at random: newcomers always get in, and nobody can say who leaves.
+//! The model is the address manager of Bitcoin. A secret decides which few buckets a network can
+//! reach, so a teller of thousands of peers fills its own buckets again and again, and no others.
+//! In a full bucket, a random peer of the network that has most there makes room: newcomers get in,
+//! and nobody can say which peer leaves.
 //!
-//! Invariant: a bucket holds at most [`BUCKET_PEERS_MAX`], a network at most as many times `reach`.
+//! Invariant: a bucket holds at most [`BUCKET_PEERS_MAX`] peers, a network at most `reach` times as
+//! many.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use crate::{
 /// Peers in a bucket.
 pub(super) const BUCKET_PEERS_MAX: usize = 64;
 
-/// Where a peer stands in a table.
+/// The bucket that a peer stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot(u16);
 
@@ -34,7 +36,8 @@ impl Table {
         Table { buckets: BTreeMap::new(), buckets_max, secret }
     }
 
-    /// The bucket for a peer at `target` that `owner` answers for, which can reach `reach` buckets.
+    /// The bucket for a peer at `target` that `owner` answers for. `owner` can reach `reach`
+    /// buckets.
     fn bucket(&self, owner: Prefix, target: Prefix, reach: u16) -> u16 {
         let one_of = mix(self.secret ^ target.number().rotate_left(32) ^ owner.number());
         let one_of = one_of.checked_rem(reach.into()).unwrap_or(0);
@@ -42,7 +45,8 @@ impl Table {
         crate::saturate::to_u16(bucket.checked_rem(self.buckets_max.into()).unwrap_or(0))
     }
 
-    /// Puts a peer in; the slot it got, and who left for it. None if everybody in its bucket is `busy`.
+    /// Puts a peer in. Returns its slot, and the peer that left for it. `None`: every peer in its
+    /// bucket is `busy`.
     pub(super) fn insert(
         &mut self,
         peer: PeerKey,
@@ -78,7 +82,7 @@ impl Table {
         }
     }
 
-    /// Peers that one network answers for.
+    /// Number of peers that one network answers for.
     pub(super) fn of(&self, owner: Prefix) -> usize {
         self.buckets.values().flatten().filter(|(_, other)| *other == owner).count()
     }

@@ -1,17 +1,20 @@
 //! How often a target may be dialled because others name it, over all contents and causes.
 //!
-//! A node that dials whatever it is told becomes a weapon: many nodes, each told of one victim under many names. So each
-//! dial that follows from the word of others takes a token of the target's IP and one of its network, and a success
-//! gives both back. Thirty honest peers behind one NAT, or in one room, answer, and are connected one after another as
-//! fast as they answer; a victim does not answer as the peer that was promised, and gets what one window holds.
-//! Ports do not matter: a victim is hit whatever its port. Windows slide, so no minute has more than the limit.
+//! A node that dials whatever it is told becomes a weapon: many nodes, each told of one victim
+//! under many names. So each dial that follows from the word of others takes a token of the
+//! target's IP and one of its network, and a success gives both back. Thirty honest peers behind
+//! one NAT, or in one room, answer, and are connected one after another as fast as they answer. A
+//! victim does not answer as the peer that was promised, and gets only what one window holds. Ports
+//! do not matter: a victim is hit whatever its port. Windows slide, so no minute has more than the
+//! limit.
 //!
-//! One teller among strangers has one token of a target, so that it cannot use up what is there for others, and what
-//! strangers cause does not count against better words. A full table makes room for better words, and for those who told
-//! little, at the expense of whoever told most.
+//! One teller among strangers has one token of a target, so that it cannot use up the tokens of
+//! others, and strangers cannot use up the tokens of better words. A full table makes room for
+//! better words, and for tellers that told little, at the expense of the teller that told most.
 //!
-//! Invariant: in any [`WINDOW`] a target gets at most the limit of dials that failed or are under way, but for what a full
-//! table forgot of a teller that caused more dials than anybody else.
+//! Invariant: in any [`WINDOW`] a target gets at most the limit of dials that failed or are under
+//! way, except for dials that a full table forgot of a teller that caused more dials than any
+//! other.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -26,23 +29,24 @@ use crate::{
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// Failed dials of one address in a [`WINDOW`] that strangers' words may cause.
 pub const HEARSAY_PER_ADDRESS_MAX: usize = 2;
-/// Failed dials in one /24 (IPv6: /48) in a [`WINDOW`] that strangers' words may cause: the same, for a victim with
-/// a whole network is hit as hard by dials that are spread over it.
+/// Failed dials in one /24 (IPv6: /48) in a [`WINDOW`] that strangers' words may cause. The same
+/// number, because a victim with a whole network is hit as hard by dials that are spread over it.
 pub const HEARSAY_PER_NETWORK_MAX: usize = 2;
-/// Of these, what the word of one stranger's network may cause: whoever tells of nobodies at somebody's address leaves
-/// a dial to those who tell of who is there.
+/// Of these, what the word of one stranger's network may cause. A teller of false names at an
+/// address leaves a dial to the tellers of the peer that is really there.
 pub const HEARSAY_PER_TELLER_MAX: usize = 1;
-/// Failed dials of one address in a [`WINDOW`], however they are caused, besides what the user typed and what was
-/// proved. More than for strangers: a tracker that the user named, and peers that were here, leave stale entries behind.
+/// Failed dials of one address in a [`WINDOW`], however they are caused, except for places that the
+/// user typed or that were proved. More than for strangers: a tracker that the user named, and
+/// peers that were here, leave stale entries behind.
 pub const TOLD_PER_ADDRESS_MAX: usize = 8;
 /// The same for one /24 (IPv6: /48): a class of thirty that has just gone home.
 pub const TOLD_PER_NETWORK_MAX: usize = 32;
-/// Targets with failed dials in the last [`WINDOW`], addresses and networks together; beyond it whoever told most of them
-/// waits, and makes room for others.
+/// The most targets with failed dials in the last [`WINDOW`], addresses and networks together.
+/// Beyond it the teller that told of most of them waits, and makes room for others.
 pub const TARGETS_MAX: usize = 4_096;
-/// An attempt of which nothing is heard for so long counts as failed: no dial takes longer.
+/// An attempt of which nothing is heard for this long is no longer counted: no dial takes longer.
 const PENDING_MAX: Duration = Duration::from_secs(300);
-/// Whoever finds all tokens under way looks again so soon: most are given back within a round trip or two.
+/// How long to wait if all tokens are under way: most are given back within a round trip or two.
 const PENDING_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +55,7 @@ enum Target {
     Network(Prefix),
 }
 
-/// Whose word a dial follows from: its rank, and the network of the third party.
+/// The word that a dial follows from: its rank, and the network of the third party.
 pub(super) type Word = (Rank, Option<Prefix>);
 
 /// A dial that was paid for.
@@ -74,13 +78,13 @@ struct Spent {
     word: Word,
 }
 
-/// Dials of late, by target.
+/// Recent dials, by target.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Targets(BTreeMap<Target, Vec<Spent>>);
 
 fn limits(rank: Rank) -> (usize, usize) {
     match rank {
-        // Who wrote a link is a stranger too.
+        // The author of a link is a stranger, too.
         Rank::Hearsay | Rank::Link => (HEARSAY_PER_ADDRESS_MAX, HEARSAY_PER_NETWORK_MAX),
         _ => (TOLD_PER_ADDRESS_MAX, TOLD_PER_NETWORK_MAX),
     }
@@ -92,7 +96,7 @@ fn targets(ip: IpAddr) -> [Target; 2] {
     [Target::Address(ip), Target::Network(Prefix::of(ip))]
 }
 
-/// When one of `limit` tokens is worth asking for, if so many are spent already.
+/// Whether one of `limit` tokens is free while `spent` are taken; if not, how long to wait.
 fn wait(now: Timestamp, spent: &[Spent], limit: usize) -> Result<(), Duration> {
     if spent.len() < limit {
         return Ok(());
@@ -105,7 +109,7 @@ fn wait(now: Timestamp, spent: &[Spent], limit: usize) -> Result<(), Duration> {
 }
 
 impl Targets {
-    /// Takes a token for one attempt; else says when it is worth asking again.
+    /// Takes a token for one attempt; else says how long to wait before asking again.
     pub(super) fn take(&mut self, now: Timestamp, ip: IpAddr, word: Word) -> Result<Token, Duration> {
         let ip = Scope::reached(ip);
         let (address_max, network_max) = limits(word.0);
@@ -130,13 +134,13 @@ impl Targets {
                 wait(now, &of(&|spent| spent.word == word), HEARSAY_PER_TELLER_MAX)?;
                 wait(now, spent, limit)
             }
-            // The user chose the link: strangers do not use up what it may have.
+            // The user chose the link: strangers do not use up its tokens.
             Rank::Link => wait(now, &of(&|spent| spent.word.0 > Rank::Hearsay), limit),
             _ => wait(now, spent, limit),
         }
     }
 
-    /// Makes room for two targets in a full table, if there are others to whom it is due.
+    /// Makes room for two targets in a full table, if other words have to give way to this one.
     fn make_room(&mut self, now: Timestamp, wanted: [Target; 2], word: Word) -> Result<(), Duration> {
         let is_full = |all: &BTreeMap<Target, Vec<Spent>>| {
             let new = wanted.iter().filter(|target| !all.contains_key(target)).count();
@@ -153,8 +157,9 @@ impl Targets {
         Ok(())
     }
 
-    /// The failed dial that is forgotten for somebody with this word: the oldest one of whoever caused most of all, of
-    /// the lowest rank there is below this one, or of the same rank if that caused more than this teller did.
+    /// The failed dial to forget in favour of `word`: the oldest dial of the word that caused most,
+    /// of the lowest rank there is below this one, or of the same rank if that word caused more
+    /// than this one.
     fn least_due(&self, word: Word) -> Option<(IpAddr, Spent)> {
         let of_addresses = || {
             let dials = self.0.iter().filter_map(|(target, spent)| match target {
@@ -171,7 +176,7 @@ impl Targets {
         failed().filter(|(_, spent)| spent.word == most).min_by_key(|(_, spent)| spent.at)
     }
 
-    /// Takes one dial of an address out.
+    /// Takes out one dial of an address.
     fn remove(&mut self, ip: IpAddr, which: impl Fn(&Spent) -> bool) {
         for target in targets(ip) {
             let Some(spent) = self.0.get_mut(&target) else { continue };
@@ -184,7 +189,7 @@ impl Targets {
         }
     }
 
-    /// The attempt led to whom it was meant for, or was never made.
+    /// The attempt led to the intended peer, or was never made.
     pub(super) fn refund(&mut self, token: Token) {
         self.remove(token.ip, |spent| spent.pending && spent.at == token.at);
     }
@@ -194,7 +199,8 @@ impl Targets {
         for target in targets(token.ip) {
             let spent = self.0.get_mut(&target).into_iter().flatten();
             if let Some(spent) = spent.into_iter().find(|spent| spent.pending && spent.at == token.at) {
-                // Attempts of one dial are made one after another: the last moment it can have been.
+                // Attempts of one dial are made one after another: `now` is the last moment it can
+                // have been.
                 *spent = Spent { at: now, pending: false, ..*spent };
             }
         }
@@ -222,7 +228,7 @@ mod tests {
         (Rank::Hearsay, teller(number))
     }
 
-    /// Dials as often as it may for `seconds`; each fails. The moments.
+    /// Dials as often as allowed for `seconds`; each dial fails. Returns the moments.
     fn besiege(
         targets: &mut Targets,
         seconds: u64,
@@ -299,7 +305,7 @@ mod tests {
         );
     }
 
-    /// Fills the table with failed dials: so many tellers told in turn.
+    /// Fills the table with failed dials, which this many tellers told of in turn.
     fn full(tellers: u32) -> Targets {
         let mut targets = Targets::default();
         for number in 0..3 * TARGETS_MAX as u32 {
@@ -321,7 +327,7 @@ mod tests {
     #[test]
     fn a_full_table_makes_room_at_the_expense_of_whoever_told_most() {
         let mut targets = full(2);
-        // What a third one told before is not forgotten for what it tells now.
+        // What a third teller told of before is not forgotten for what it tells now.
         for number in 0..200_u32 {
             let ip = IpAddr::from((0x0200_0000 + (number << 8)).to_be_bytes());
             let token = targets.take(at(1), ip, hearsay(7)).expect("it told less than the others");

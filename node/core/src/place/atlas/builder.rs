@@ -1,4 +1,4 @@
-//! Making an atlas of prefixes, names and links, in whatever order they come.
+//! Makes an atlas of prefixes, names and links, in whatever order they come.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -16,10 +16,10 @@ use crate::{
 
 /// Bytes of one name at most; the rest is cut off.
 const NAME_BYTES_MAX: usize = 255;
-/// Origins of one prefix at most; the least seen ones are left out.
+/// Origins of one prefix at most; the least often seen are left out.
 const ORIGINS_MAX: usize = 16;
 
-/// A range of addresses that is none.
+/// Two addresses that are no range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RangeError {
     /// One end is IPv4, the other IPv6.
@@ -49,11 +49,11 @@ pub struct AtlasBuilder {
     v6: Layers<u128>,
     owners: Owners,
     names: BTreeMap<Asn, Box<str>>,
-    /// The lower AS first: what the higher one is to it.
+    /// By the two ASes, the lower first: what the higher one is to the lower one.
     links: BTreeMap<(Asn, Asn), Relation>,
 }
 
-/// What lies below, and what is new.
+/// The table below, and the new prefixes above it.
 #[derive(Clone, Debug)]
 struct Layers<K> {
     base: Option<Ranges<K>>,
@@ -70,10 +70,10 @@ impl<K: Address> Layers<K> {
         self.prefixes.push(Prefix { first, bits, owner });
     }
 
-    /// The flat table, and of how many prefixes it was made.
+    /// The flat table, and the number of prefixes it was made of.
     fn flatten(mut self) -> (Ranges<K>, u64) {
         self.keep_last();
-        // How many the base was made of is its maker's word.
+        // How many prefixes the base was made of is its maker's word.
         let count = self.prefixes_below.saturating_add(self.prefixes.len() as u64);
         let upper = Ranges::flatten(self.prefixes);
         (self.base.map_or_else(|| upper.clone(), |base| base.under(&upper)), count)
@@ -121,13 +121,13 @@ impl Owners {
     }
 }
 
-/// Where an owner stands: the first is number 1. Nobody, number 0, stands nowhere.
+/// The index of an owner: the first one has number 1. Nobody, number 0, has no index.
 fn place(owner: Owner) -> usize {
     (owner as usize).wrapping_sub(1)
 }
 
 impl AtlasBuilder {
-    /// Nothing is known yet. `version`: when the data was collected, in seconds since 1970.
+    /// A builder that knows nothing. `version`: when the data was collected, in seconds since 1970.
     pub fn new(version: u64) -> AtlasBuilder {
         AtlasBuilder {
             version,
@@ -139,8 +139,9 @@ impl AtlasBuilder {
         }
     }
 
-    /// Begins with all that `base` knows. Prefixes given from now on lie over it: wherever one of them matches, it
-    /// counts, even where the base knew a longer one, for that is older knowledge.
+    /// Begins with all that `base` knows. Prefixes given from now on lie over it: wherever one of
+    /// them matches, it counts, even if the base knew a longer one, for the base is older
+    /// knowledge.
     pub fn on(base: &Atlas, version: u64) -> AtlasBuilder {
         let mut builder = AtlasBuilder::new(version);
         let origins = |owner| match base.origin_set(owner) {
@@ -159,9 +160,9 @@ impl AtlasBuilder {
         builder
     }
 
-    /// A prefix and the ASes that originate it, the one most often seen first (16 are kept). The longest prefix that
-    /// covers an address counts; the same prefix given again replaces. Without origins it is a hole in what is
-    /// around it.
+    /// Adds a prefix and the ASes that originate it, the most often seen first (16 are kept). The
+    /// longest prefix that covers an address counts. The same prefix given again replaces the
+    /// earlier one. Without origins it is a hole in what is around it.
     pub fn prefix(&mut self, network: IpNetwork, origins: &[Asn]) {
         let owner = self.owners.number(origins);
         match network {
@@ -170,10 +171,10 @@ impl AtlasBuilder {
         }
     }
 
-    /// A range of addresses, both ends included: cut into as few prefixes as possible.
+    /// Adds a range of addresses, both ends included, cut into as few prefixes as possible.
     ///
     /// # Errors
-    /// Ends of different families, or in the wrong order. Nothing was changed.
+    /// If the ends are of different families or in the wrong order. Nothing was changed.
     pub fn range(&mut self, first: IpAddr, last: IpAddr, origins: &[Asn]) -> Result<(), RangeError> {
         if first.is_ipv4() == last.is_ipv4() && first > last {
             return Err(RangeError::Backwards(first, last));
@@ -193,7 +194,7 @@ impl AtlasBuilder {
         Ok(())
     }
 
-    /// What an AS is called. Control characters are left out, and what is beyond 255 bytes.
+    /// Names an AS. Control characters are left out, and so is what goes beyond 255 bytes.
     pub fn name(&mut self, asn: Asn, name: &str) {
         let mut clean = String::new();
         for c in name.chars().filter(|c| !c.is_control()) {
@@ -205,8 +206,9 @@ impl AtlasBuilder {
         self.names.insert(asn, clean.into());
     }
 
-    /// A link between two ASes: what `theirs` is to `ours`. One whose relation is known replaces what was said before of
-    /// the same link, one of unknown relation does not. A link of an AS to itself is none.
+    /// Adds a link between two ASes: `relation` is what `theirs` is to `ours`. A known relation
+    /// replaces what was said before of the same link, an unknown one does not. A link of an AS to
+    /// itself is ignored.
     pub fn link(&mut self, ours: Asn, theirs: Asn, relation: Relation) {
         let (ends, relation) = match ours.cmp(&theirs) {
             std::cmp::Ordering::Equal => return,
@@ -219,12 +221,13 @@ impl AtlasBuilder {
         }
     }
 
-    /// The atlas. Takes a second or so for the whole Internet.
+    /// Makes the atlas. Takes a second or so for the whole Internet.
     pub fn build(self) -> Atlas {
         let ases = self.ases();
         let node = |asn: Asn| ases.binary_search(&asn.0).map_or(0, to_u32);
         let mut origin_sets = Vec::new();
-        // By number minus one: the place of a single AS, or of a set behind them, plus one.
+        // By owner number minus one: the index of a single AS, or of a set behind the ASes, plus
+        // one.
         let mut number = |origins: &[Asn]| match *origins {
             [single] => node(single).saturating_add(1),
             ref several => {
@@ -252,7 +255,7 @@ impl AtlasBuilder {
         }
     }
 
-    /// Every AS something was said of, ascending.
+    /// Every AS that something was said of, ascending.
     fn ases(&self) -> Vec<u32> {
         let origins = self.owners.sets.iter().flat_map(|set| set.iter().copied());
         let linked = self.links.keys().flat_map(|&(a, b)| [a, b]);

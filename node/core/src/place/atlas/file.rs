@@ -8,8 +8,9 @@
 //! …         the body, deflated (RFC 1950)
 //! ```
 //!
-//! The body is a row of columns, each a LEB128 length and so many bytes; numbers in columns are LEB128, too. Like stands
-//! beside like, so that deflating finds it: an atlas of the Internet takes some three megabytes.
+//! The body is a row of columns, each a LEB128 length and that many bytes; numbers in columns are
+//! LEB128, too. Like values stand together, so that deflating finds them: an atlas of the Internet
+//! takes some three megabytes.
 
 use sha2::{Digest, Sha256};
 
@@ -25,15 +26,15 @@ use crate::{
 
 const MAGIC: &[u8; 8] = b"NCATLAS1";
 const HASH_BYTES: usize = 32;
-/// Where what is hashed begins: the version, the length, the body.
+/// Where the hashed part begins: the version, the length, the body.
 const HASHED_AT: usize = MAGIC.len() + HASH_BYTES;
 const HEADER_BYTES: usize = HASHED_AT + 12;
-/// The body before deflating: six times that of the Internet of 2026.
+/// The most bytes of the body before deflating: six times those of the Internet of 2026.
 const BODY_BYTES_MAX: usize = 64 << 20;
 /// Deflating level: the file is made seldom and sent often.
 const DEFLATE_LEVEL: u8 = 9;
 
-/// A file at most: whoever reads one from a stranger need not take more.
+/// The most bytes of a file: a reader need not take more from a stranger.
 pub const ATLAS_BYTES_MAX: usize = 32 << 20;
 
 /// Why bytes are no atlas.
@@ -48,13 +49,13 @@ pub enum AtlasError {
     /// Cut off or changed since it was made.
     #[error("this atlas is damaged: its checksum does not fit; build or fetch it anew")]
     Checksum,
-    /// Its checksum fits, so whoever made it made it wrong.
+    /// Its checksum fits, so its maker made it wrong.
     #[error("this atlas contradicts itself in its {0}; build it anew")]
     Inconsistent(&'static str),
 }
 
 impl Atlas {
-    /// The file.
+    /// The atlas as a file.
     pub fn encode(&self) -> Vec<u8> {
         let body = self.body();
         let mut rest = self.version.to_le_bytes().to_vec();
@@ -66,8 +67,9 @@ impl Atlas {
         file
     }
 
-    /// Reads a file's bytes, trusting none of them. Memory taken is bounded by 64 MiB and what they decode to. Addresses that
-    /// belong to nobody have no AS afterwards, whatever the file says ([`Atlas::without_reserved`]).
+    /// Reads a file's bytes and trusts none of them. The memory taken is bounded by 64 MiB and what
+    /// the bytes decode to. Addresses that belong to nobody have no AS afterwards, whatever the
+    /// file says ([`Atlas::without_reserved`]).
     ///
     /// # Errors
     /// Says what is wrong with them.
@@ -121,7 +123,8 @@ impl Atlas {
     }
 }
 
-/// Starts as gaps between them: a power of two, mostly, so its exponent and the rest are columns of their own.
+/// Writes starts as the gaps between them. A gap is mostly a power of two, so its exponent and the
+/// rest are columns of their own.
 fn write_ranges<K: Address>(ranges: &Ranges<K>, column: &mut impl FnMut(&[u8])) {
     let starts: Vec<u128> = ranges.iter().map(|(start, _)| start.to_u128()).collect();
     let (mut shifts, mut odd_parts) = (Vec::new(), Vec::new());
@@ -156,7 +159,7 @@ fn read_body(version: u64, body: &[u8]) -> Result<Atlas, AtlasError> {
 
 fn read_ases(mut column: Column<'_>) -> Result<Box<[u32]>, AtlasError> {
     const WHAT: &str = "ASes";
-    // A number takes a byte at least: what is reserved is bounded by what was read.
+    // A number takes at least a byte, so the memory reserved is bounded by the bytes read.
     let mut ases: Vec<u32> = Vec::with_capacity(column.0.len());
     while !column.0.is_empty() {
         let gap = column.number(WHAT)?;
@@ -168,7 +171,7 @@ fn read_ases(mut column: Column<'_>) -> Result<Box<[u32]>, AtlasError> {
         let number = number.and_then(|number| u32::try_from(number).ok());
         ases.push(number.ok_or(AtlasError::Inconsistent(WHAT))?);
     }
-    // Only a bad file could have more; the graph packs a place with two bits beside it.
+    // Only a bad file could have more: the graph packs the index of an AS with two bits beside it.
     if ases.len() >= super::graph::NODES_MAX {
         return Err(AtlasError::Inconsistent(WHAT));
     }
@@ -319,7 +322,7 @@ impl<'a> Column<'a> {
         self.wide(what)?.try_into().map_err(|_| AtlasError::Inconsistent(what))
     }
 
-    /// A number under `bound`, which is one of things counted before and so fits.
+    /// A number below `bound`. `bound` counts things that were read before, so the number fits.
     fn below(&mut self, bound: usize, what: &'static str) -> Result<u32, AtlasError> {
         let number = self.number(what)?;
         let number = u32::try_from(number).ok().filter(|&number| (number as usize) < bound);

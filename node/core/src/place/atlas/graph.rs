@@ -1,19 +1,21 @@
 //! Which ASes are linked, what they are to each other, and how far apart they are as routes go.
 //!
-//! Routes are valley-free (Gao, 2001): up from customers to providers, across at most one link between peers, down to
-//! customers; nobody carries others' traffic for nothing. A link of unknown relation may be used in any direction.
+//! Routes are valley-free (Gao, 2001): up from customers to providers, across at most one link
+//! between peers, down to customers; nobody carries others' traffic for nothing. A link of unknown
+//! relation may be used in any direction.
 //!
-//! Invariants: every link stands twice, once from each end, with reversed relations; the neighbours of an AS ascend.
+//! Invariants: every link stands twice, once from each end, with reversed relations; the neighbours
+//! of an AS ascend.
 
 use crate::{place::asn::Relation, saturate::to_u32};
 
-/// Place of an AS in the atlas's list.
+/// The index of an AS in the atlas's list.
 pub(super) type Node = u32;
 
 const RELATION_SHIFT: u32 = 30;
 const RELATIONS: [Relation; 4] = [Relation::Customer, Relation::Peer, Relation::Provider, Relation::Unknown];
 
-/// ASes at most: the two highest bits of a neighbour tell the relation.
+/// The most ASes: the two highest bits of a neighbour hold the relation.
 pub(super) const NODES_MAX: usize = 1 << RELATION_SHIFT;
 
 const NODE_BITS: u32 = (1 << RELATION_SHIFT) - 1;
@@ -30,14 +32,15 @@ pub(super) struct Graph {
 /// Which links a route may still take.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Only up so far: anything goes.
+    /// Only up so far: any link may follow.
     Climbing,
-    /// Across or down already: only further down.
+    /// Across or down already: only links down may follow.
     Descending,
 }
 
 impl Phase {
-    /// The phase after a link to what `relation` says the next AS is to the one before.
+    /// The phase after a link to an AS that is `relation` to the one before. `None`: a route may
+    /// not take it.
     fn after(self, relation: Relation) -> Option<Phase> {
         match (self, relation) {
             (phase, Relation::Unknown) => Some(phase),
@@ -52,7 +55,8 @@ impl Phase {
 const FAR: u8 = u8::MAX;
 
 impl Graph {
-    /// A graph of `nodes` ASes. `links` are one entry a link: two ASes and what the second is to the first.
+    /// A graph of `nodes` ASes. `links` has one entry for each link: two ASes, and what the second
+    /// is to the first.
     pub(super) fn new(nodes: usize, links: &[(Node, Node, Relation)]) -> Graph {
         let mut ends: Vec<(Node, u32)> = Vec::with_capacity(links.len().saturating_mul(2));
         for &(a, b, relation) in links {
@@ -85,7 +89,8 @@ impl Graph {
         self.packed(node).iter().map(|&packed| unpack(packed))
     }
 
-    /// Every link once, ascending: the lower AS, the higher one, and what the higher is to the lower.
+    /// Every link once, ascending: the lower AS, the higher one, and what the higher is to the
+    /// lower.
     pub(super) fn links(&self) -> impl Iterator<Item = (Node, Node, Relation)> {
         (0..to_u32(self.nodes())).flat_map(move |node| {
             let higher = move |&(other, _): &(Node, Relation)| other > node;
@@ -93,14 +98,14 @@ impl Graph {
         })
     }
 
-    /// What `theirs` is to `ours`; none if they are not linked.
+    /// What `theirs` is to `ours`. `None`: they are not linked.
     pub(super) fn relation(&self, ours: Node, theirs: Node) -> Option<Relation> {
         let around = self.packed(ours);
         let at = around.binary_search_by_key(&theirs, |&packed| unpack(packed).0).ok()?;
         Some(unpack(around[at]).1)
     }
 
-    /// The links between `from` and every AS on the shortest route; [`FAR`] where there is none of fewer.
+    /// The links between `from` and every AS on the shortest route; [`FAR`] if no route has fewer.
     pub(super) fn hops_from(&self, from: Node) -> Box<[u8]> {
         let search = Search::from(self, from, None);
         search.hops.into_iter().map(|[climbing, descending]| climbing.min(descending)).collect()
@@ -124,7 +129,7 @@ impl Graph {
     }
 }
 
-/// Hops as [`Graph::hops_from`] gives them, for people.
+/// A number of hops of [`Graph::hops_from`]. `None`: not reached.
 pub(super) fn reached(hops: u8) -> Option<u8> {
     (hops != FAR).then_some(hops)
 }
@@ -168,7 +173,8 @@ impl<'a> Search<'a> {
             for (other, relation) in self.graph.neighbours(node) {
                 let Some(after) = phase.after(relation) else { continue };
                 let known = &mut self.hops[other as usize];
-                // Who is reached while climbing may go wherever one who descends may.
+                // From an AS reached while climbing, every link is allowed that is allowed while
+                // descending.
                 if known[after as usize] == FAR && known[Phase::Climbing as usize] == FAR {
                     known[after as usize] = hops;
                     next.push((other, after));
@@ -188,7 +194,8 @@ impl<'a> Search<'a> {
         states.into_iter().filter(|&state| self.hops_of(state) != FAR)
     }
 
-    /// From where a state was reached: the lowest AS that fits, so that the same graph gives the same path.
+    /// The state that a state was reached from: with the lowest AS that fits, so that the same
+    /// graph gives the same path.
     fn before(&self, state: State) -> Option<State> {
         let (node, phase) = state;
         if state == (self.from, Phase::Climbing) {

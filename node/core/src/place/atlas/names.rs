@@ -1,6 +1,6 @@
-//! What ASes are called: one text, and where each name begins in it.
+//! The names of ASes: one text, and where each name begins in it.
 
-/// Names, by the place of the AS in the atlas's list.
+/// Names, by the index of the AS in the atlas's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
     text: Box<str>,
@@ -9,7 +9,8 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// The names of all ASes in order; an empty one is none. None if they do not fit into 4 GiB.
+    /// The names of all ASes in order; an empty text is no name. `None`: they do not fit into 4
+    /// GiB.
     pub(super) fn new<'a>(names: impl Iterator<Item = &'a str>) -> Option<Names> {
         let (mut text, mut offsets) = (String::new(), vec![0]);
         for name in names {
@@ -25,7 +26,7 @@ impl Names {
         self.text.get(from as usize..to as usize).filter(|name| !name.is_empty())
     }
 
-    /// ASes that have a name.
+    /// Number of ASes that have a name.
     pub(super) fn count(&self) -> usize {
         self.offsets.windows(2).filter(|pair| pair[0] != pair[1]).count()
     }

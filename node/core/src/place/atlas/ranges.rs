@@ -1,14 +1,15 @@
-//! Which AS an address belongs to: prefixes flattened into ranges that lie side by side, and an index over the first
-//! sixteen bits, so that a look-up is a short binary search in one array.
+//! Which AS an address belongs to: prefixes flattened into ranges that lie side by side, and an
+//! index over the first sixteen bits, so that a look-up is a short binary search in one array.
 //!
-//! Invariants: `starts` ascend strictly and begin with the lowest address; two ranges in a row have different owners;
-//! `index[h]` is the first range that starts at or after the first address whose top sixteen bits are `h`.
+//! Invariants: `starts` ascend strictly and begin with the lowest address; two ranges in a row have
+//! different owners; `index[h]` is the first range that starts at or after the first address whose
+//! top sixteen bits are `h`.
 
 use std::net::IpAddr;
 
 use crate::saturate::{to_u8, to_u32};
 
-/// What an address becomes for the table: its bits, as wide as its family's.
+/// An address as the table uses it: its bits, as wide as those of its family.
 pub(super) trait Address: Copy + Ord + Eq + std::fmt::Debug {
     /// The lowest address.
     const ZERO: Self;
@@ -17,7 +18,7 @@ pub(super) trait Address: Copy + Ord + Eq + std::fmt::Debug {
 
     fn top_sixteen(self) -> usize;
     fn with_top_sixteen(top: u32) -> Self;
-    /// The next address; none after the highest.
+    /// The next address. `None`: this is the highest.
     fn successor(self) -> Option<Self>;
     fn predecessor(self) -> Self;
     /// The last address of a prefix that begins here.
@@ -71,7 +72,7 @@ macro_rules! address {
 address!(u32, std::net::Ipv4Addr);
 address!(u128, std::net::Ipv6Addr);
 
-/// Who owns a range: 0 = nobody, else one more than a number the atlas knows.
+/// The owner of a range. 0: nobody; else one more than a number the atlas knows.
 pub(super) type Owner = u32;
 
 /// A prefix, while a table is made: its first address, its length, its owner.
@@ -94,7 +95,8 @@ pub(super) struct Ranges<K> {
 }
 
 impl<K: Address> Ranges<K> {
-    /// A table of ranges in ascending order; those that continue their predecessor are joined with it.
+    /// A table of ranges in ascending order. A range with the owner of the one before is joined
+    /// with it.
     pub(super) fn new(ranges: impl IntoIterator<Item = Start<K>>) -> Ranges<K> {
         let (mut starts, mut owners) = (vec![K::ZERO], vec![0]);
         for (start, owner) in ranges {
@@ -112,12 +114,13 @@ impl<K: Address> Ranges<K> {
         Ranges { starts: starts.into(), owners: owners.into(), index }
     }
 
-    /// Flattens prefixes: the longest that covers an address owns it. Of equal prefixes the last one given counts.
+    /// Flattens prefixes: the longest that covers an address owns it. Of equal prefixes the last
+    /// one given counts.
     pub(super) fn flatten(mut prefixes: Vec<Prefix<K>>) -> Ranges<K> {
-        // Stable: among equals the order of giving stays.
+        // The sort is stable: equal prefixes keep their order.
         prefixes.sort_by_key(|prefix| (prefix.first, prefix.bits));
         let mut ranges: Vec<Start<K>> = Vec::with_capacity(prefixes.len());
-        // Prefixes that are open, each inside the one before: their last address and owner.
+        // Open prefixes, each inside the one before: their last address and owner.
         let mut open: Vec<(K, Owner)> = Vec::new();
         for prefix in &prefixes {
             close_until(&mut open, Some(prefix.first), &mut ranges);
@@ -128,7 +131,7 @@ impl<K: Address> Ranges<K> {
         Ranges::new(ranges)
     }
 
-    /// Lays `upper` over this table: wherever it has an owner, that one counts.
+    /// Lays `upper` over this table: wherever `upper` has an owner, that owner counts.
     pub(super) fn under(&self, upper: &Ranges<K>) -> Ranges<K> {
         let (mut below, mut above) = (self.iter().peekable(), upper.iter().peekable());
         let (mut owner_below, mut owner_above) = (0, 0);
@@ -150,8 +153,8 @@ impl<K: Address> Ranges<K> {
         Ranges::new(merged)
     }
 
-    /// The same ranges, but nobody has what lies in `blocks` (first and last address of each), unless that owner `stays`. None if
-    /// nothing would change.
+    /// The same ranges, but nobody owns what lies in `blocks` (first and last address of each),
+    /// unless its owner `stays`. `None`: nothing would change.
     pub(super) fn cleared(&self, blocks: &[(K, K)], stays: impl Fn(Owner) -> bool) -> Option<Ranges<K>> {
         let goes = |owner: Owner| owner != 0 && !stays(owner);
         let concerned = |&(first, last): &(K, K)| {
@@ -170,7 +173,7 @@ impl<K: Address> Ranges<K> {
         Some(Ranges::new(starts.into_iter().map(|at| (at, owner(at)))))
     }
 
-    /// The same ranges with other numbers for their owners; nobody stays nobody.
+    /// The same ranges with other numbers for their owners. A range without an owner stays so.
     pub(super) fn renumbered(&self, owner: impl Fn(Owner) -> Owner) -> Ranges<K> {
         Ranges::new(self.iter().map(|(start, old)| (start, if old == 0 { 0 } else { owner(old) })))
     }
@@ -178,7 +181,8 @@ impl<K: Address> Ranges<K> {
     fn position(&self, address: K) -> usize {
         let top = address.top_sixteen();
         let (from, to) = (self.index[top] as usize, self.index[top.saturating_add(1)] as usize);
-        // The range may have begun before the sixteen bits did. The lowest address begins one.
+        // The range may have begun before the addresses with these sixteen bits. There always is
+        // one: the lowest address begins a range.
         let begun = self.starts[from..to].partition_point(|&start| start <= address);
         from.saturating_add(begun).saturating_sub(1)
     }
@@ -207,7 +211,7 @@ impl<K: Address> Ranges<K> {
         self.starts.len()
     }
 
-    /// Ranges that somebody owns.
+    /// Number of ranges that have an owner.
     pub(super) fn owned(&self) -> usize {
         self.owners.iter().filter(|&&owner| owner != 0).count()
     }
@@ -217,7 +221,7 @@ impl<K: Address> Ranges<K> {
     }
 }
 
-/// Appends a range; one of no addresses at the end is replaced.
+/// Appends a range. An empty range at the end is replaced.
 fn push<K: Address>(ranges: &mut Vec<Start<K>>, range: Start<K>) {
     if ranges.last().is_some_and(|&(start, _)| start == range.0) {
         ranges.pop();
@@ -225,10 +229,11 @@ fn push<K: Address>(ranges: &mut Vec<Start<K>>, range: Start<K>) {
     ranges.push(range);
 }
 
-/// Ends the open prefixes that lie wholly before `before` (none: all): what follows belongs to the one around.
+/// Ends the open prefixes that lie wholly before `before` (`None`: all). The addresses after such a
+/// prefix belong to the prefix around it.
 fn close_until<K: Address>(open: &mut Vec<(K, Owner)>, before: Option<K>, ranges: &mut Vec<Start<K>>) {
     while let Some((last, _)) = open.pop_if(|&mut (last, _)| before.is_none_or(|before| last < before)) {
-        // Those inside of an equal end were closed a moment ago, at the same place.
+        // Prefixes inside that end here, too, were closed a moment ago, at the same place.
         if let Some(next) = last.successor() {
             push(ranges, (next, open.last().map_or(0, |&(_, owner)| owner)));
         }

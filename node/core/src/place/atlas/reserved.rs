@@ -1,9 +1,11 @@
-//! Addresses that belong to nobody in the Internet, so that no AS has them, whatever a table says: private, local, shared by
-//! operators, for documentation and benchmarks, multicast, and what was never given out (RFC 6890 and IANA's registries of
-//! special-purpose addresses). Routes to them leak all the time.
+//! Addresses that belong to nobody in the Internet, so that no AS has them, whatever a table says:
+//! private, local, shared by operators, for documentation and benchmarks, multicast, and never
+//! given out (RFC 6890 and IANA's registries of special-purpose addresses). Routes to them leak all
+//! the time.
 //!
-//! What a private network calls its own is another matter: there they may be in an AS whose number is private, too
-//! ([`Asn::is_local`](crate::place::asn::Asn::is_local)), which nobody in the Internet can be.
+//! Inside a private network this is different. There such addresses may be in an AS whose number is
+//! private, too ([`Asn::is_local`](crate::place::asn::Asn::is_local)), and nobody in the Internet
+//! can be that AS.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -39,12 +41,13 @@ pub(super) const RESERVED_V4: [(u32, u32); 14] = [
     v4(198, 18, 0, 15),
     v4(198, 51, 100, 24),
     v4(203, 0, 113, 24),
-    // Multicast and what is kept for later.
+    // Multicast, and addresses kept for later use.
     v4(224, 0, 0, 3),
 ];
 
-/// As [`RESERVED_V4`]. Only 2000::/3 is given out; in it 6to4 and Teredo hide an IPv4 address, which is elsewhere. Of 2001::/23
-/// two blocks are really routed: 2001:3::/32 (AMT) and 2001:4:112::/48 (AS112).
+/// As [`RESERVED_V4`]. Only 2000::/3 is given out; in it 6to4 and Teredo hide an IPv4 address,
+/// which is elsewhere. Two blocks of 2001::/23 are really routed: 2001:3::/32 (AMT) and
+/// 2001:4:112::/48 (AS112).
 pub(super) const RESERVED_V6: [(u128, u128); 8] = [
     v6([0, 0, 0, 0], [0x1fff, ONES, ONES, ONES]),
     v6([0x2001, 0, 0, 0], [0x2001, 2, ONES, ONES]),
@@ -61,7 +64,7 @@ pub fn is_reserved(network: IpNetwork) -> bool {
     match (network.network().to_canonical(), network.broadcast().to_canonical()) {
         (IpAddr::V4(first), IpAddr::V4(last)) => holds(&RESERVED_V4, first.to_bits(), last.to_bits()),
         (IpAddr::V6(first), IpAddr::V6(last)) => holds(&RESERVED_V6, first.to_bits(), last.to_bits()),
-        // From mapped IPv4 addresses into what lies behind them.
+        // The network reaches from IPv4-mapped addresses into what lies behind them.
         _ => false,
     }
 }
@@ -143,7 +146,8 @@ mod tests {
         }
     }
 
-    /// What may be dialled and who can be an AS are two questions, and most answers are the same.
+    /// What may be dialled and what can be in an AS are two questions, and most answers are the
+    /// same.
     #[test]
     fn whatever_is_not_public_is_reserved() {
         let addresses = (0..=255u8).flat_map(|a| (0..=255u8).map(move |b| Ipv4Addr::new(a, b, 7, 1)));

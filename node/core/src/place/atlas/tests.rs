@@ -307,7 +307,7 @@ fn damage_of_any_kind_is_an_error() {
     assert_eq!(Atlas::decode(&vec![0; ATLAS_BYTES_MAX + 1]), Err(AtlasError::TooLarge));
 }
 
-/// A file with a checksum that fits, whatever is in it: as a hostile publisher would make it.
+/// A file with a fitting checksum, whatever is in it, as a hostile publisher would make it.
 fn forged(body: &[u8], length: u32) -> Vec<u8> {
     use sha2::{Digest, Sha256};
     let mut rest = 1_u64.to_le_bytes().to_vec();
@@ -328,7 +328,7 @@ fn body_of(atlas: &Atlas) -> Vec<u8> {
     miniz_oxide::inflate::decompress_to_vec_zlib(&file[52..]).unwrap()
 }
 
-/// How many prefixes there are is only said, and nothing else in the file follows from it.
+/// The number of prefixes is only a claim, and nothing else in the file follows from it.
 #[test]
 fn a_forged_number_of_prefixes_stays_a_number_whatever_is_laid_over_it() {
     let body = body_of(&sample());
@@ -346,7 +346,7 @@ fn a_forged_number_of_prefixes_stays_a_number_whatever_is_laid_over_it() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4_000) })]
 
-    /// Whoever signs it may have written anything: no panic, and what is accepted is in order.
+    /// The signer may have written anything: no panic, and what is accepted is in order.
     #[test]
     fn a_forged_body_is_an_error_or_an_atlas(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
         let mut body = body_of(&sample());
@@ -383,7 +383,7 @@ proptest! {
         for low in (0..1 << 12).step_by(3).chain([1 << 12, 1 << 20]) {
             let address = IpAddr::V4(Ipv4Addr::from_bits(0xc000_0000 | low));
             let covering = prefixes.iter().filter(|(network, _)| network.contains(address));
-            // Of equal lengths the later one: `max_by_key` takes the last.
+            // Of equal lengths the later one counts: `max_by_key` takes the last.
             let naive = covering.max_by_key(|(network, _)| network.prefix()).map(|&(_, asn)| asn);
             prop_assert_eq!(atlas.origin(address), naive, "{}", address);
         }

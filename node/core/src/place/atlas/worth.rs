@@ -1,12 +1,12 @@
-//! Whether an atlas may take the place of an older one: a file that was cut off on its way, or a collector that was told nothing,
-//! makes an atlas that is new and knows nothing.
+//! Whether an atlas may take the place of an older one. A file that was cut off on its way, or a
+//! collector that was told nothing, makes an atlas that is new and knows nothing.
 
 use super::{Atlas, Counts};
 
-/// Fewer prefixes than these are a handful, and say nothing about what is missing.
+/// Fewer prefixes than this say nothing about what is missing.
 const HANDFUL: u64 = 100;
 
-/// What would be lost by a newer atlas: at least half of what the older one knew.
+/// What a newer atlas would lose: more than half of what the older one knew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it knows {left} {family} prefixes, and the one before {known}")]
 pub struct Loss {
@@ -19,8 +19,8 @@ pub struct Loss {
 }
 
 impl Counts {
-    /// What is lost by going from `older` to this: none as long as more than half of the prefixes of each family are left, or
-    /// there was but a handful.
+    /// What is lost by going from `older` to this atlas. `None`: at least half of the prefixes of
+    /// each family are left, or there were too few of them to tell.
     pub fn loss_since(&self, older: &Counts) -> Option<Loss> {
         let families =
             [("IPv4", older.prefixes_v4, self.prefixes_v4), ("IPv6", older.prefixes_v6, self.prefixes_v6)];

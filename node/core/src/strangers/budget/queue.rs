@@ -1,8 +1,9 @@
-//! Who waits in front of a door, and who of them is next.
+//! The queue in front of a door, and whose turn is next.
 //!
-//! Addresses of which nothing bad is known come first, then those of the network that stands best; of those who stand
-//! alike whoever came in less often lately, and of one address whoever came last: who wants to shut others out came first,
-//! and comes again and again ([`Record`]). Honest crowds are through in a moment in whatever order.
+//! Addresses of which nothing bad is known come first, then addresses of the network that stands
+//! best. Among equals, the address that came in less often lately comes first, and of one address
+//! the latest arrival: an attacker who wants to shut others out came first, and comes again and
+//! again ([`Record`]). Honest crowds are through in a moment in whatever order.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -12,20 +13,20 @@ use crate::{place::prefix::Prefix, saturate::to_u32, time::Timestamp};
 /// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn<T> {
-    /// This one's, who comes from there.
+    /// The turn of this one, which comes from this address.
     Of(T, IpAddr),
-    /// Nobody's before then.
+    /// Nobody's turn before this moment.
     From(Timestamp),
     /// Nobody waits.
     Nobody,
 }
 
-/// By standing, and then by how often somebody came.
+/// By standing, and then by how often the address came.
 type Rank = (Standing, Standing);
 
-/// Those who wait, by network and address.
+/// All that wait, by network and address.
 ///
-/// Invariant: no network and no address without anybody who waits.
+/// Invariant: at every network and address here, somebody waits.
 #[derive(Clone, Debug)]
 pub struct Queue<T> {
     networks: BTreeMap<Prefix, BTreeMap<IpAddr, Vec<T>>>,
@@ -44,19 +45,19 @@ impl<T: Copy + Ord> Queue<T> {
         self.len
     }
 
-    /// Whether nobody does.
+    /// Whether nobody waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Somebody comes from there, and waits.
+    /// `who` comes from `ip`, and waits.
     pub fn arrive(&mut self, who: T, ip: IpAddr) {
         let addresses = self.networks.entry(Prefix::of(ip)).or_default();
         addresses.entry(ip.to_canonical()).or_default().push(who);
         self.len = self.len.saturating_add(1);
     }
 
-    /// Somebody who waited there does not any more.
+    /// `who` no longer waits at `ip`.
     pub fn leave(&mut self, who: T, ip: IpAddr) {
         let (network, ip) = (Prefix::of(ip), ip.to_canonical());
         let Some(addresses) = self.networks.get_mut(&network) else { return };
@@ -72,7 +73,7 @@ impl<T: Copy + Ord> Queue<T> {
         }
     }
 
-    /// Who is next.
+    /// Whose turn is next.
     pub fn next(&self, now: Timestamp, record: &Record) -> Turn<T> {
         let (mut best, mut soonest): (Option<(Rank, T, IpAddr)>, Option<Timestamp>) = (None, None);
         for addresses in self.networks.values() {
@@ -93,7 +94,9 @@ impl<T: Copy + Ord> Queue<T> {
         }
     }
 
-    /// Who is sent away when too many wait: of whom most wait, or who stands worst, and then whoever came first.
+    /// Which one is sent away when too many wait. The network, and then the address, is the one
+    /// with the most that wait, are inside or are remembered as failures; of one address, the first
+    /// arrival goes.
     pub fn last(&self, now: Timestamp, record: &Record) -> Option<(T, IpAddr)> {
         let waiting =
             |addresses: &BTreeMap<IpAddr, Vec<T>>| -> usize { addresses.values().map(Vec::len).sum() };
@@ -164,7 +167,7 @@ mod tests {
         assert_eq!(queue.next(NOW, &record), Turn::Of(3, ip(1, 2)), "its neighbour did not come at all");
         queue.leave(3, ip(1, 2));
         assert_eq!(queue.next(NOW, &record), Turn::Of(1, ip(1, 1)), "and nobody waits for having come");
-        // Whoever came as often and took something each time is as good as new.
+        // An address that came as often and took something each time is as good as new.
         record.enter(NOW, ip(4, 1));
         record.leave(NOW, ip(4, 1), true);
         for _ in 0..9 {

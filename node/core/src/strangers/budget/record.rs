@@ -1,4 +1,5 @@
-//! How networks stand with us: what those who came from them lately came to, and how many of them are here.
+//! How networks stand with us: how those who came from them lately fared, and how many of them are
+//! here.
 
 use std::{
     collections::BTreeMap,
@@ -8,30 +9,34 @@ use std::{
 
 use crate::{place::prefix::Prefix, saturate::to_u32, time::Timestamp};
 
-/// Half of what failed is forgotten after so long. Longer = who attacks is known for longer, shorter = an office with a
-/// broken machine is forgiven sooner.
+/// Half of the failures are forgotten after this time. Longer: attackers are known for longer.
+/// Shorter: an office with a broken machine is forgiven sooner.
 const HALF_LIFE: Duration = Duration::from_secs(10);
-/// From so many failures that are remembered on, a network is let in with pauses only: a broken machine and whom it shares
-/// its network with do not come that far.
+/// A network with this many remembered failures is let in only with pauses. A broken machine, and
+/// those that share its network, do not get that far.
 const PAUSES_FROM: u32 = 16;
-/// The pause, for each failure that is remembered. Less = attackers cost us more handshakes, more = their neighbours wait.
+/// The pause for each remembered failure. Less: attackers cost us more handshakes. More: their
+/// neighbours wait longer.
 const PAUSE: Duration = Duration::from_millis(3);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// An address that came in so often lately, and gave and took nothing each time, comes again for nothing, as far as we know.
-/// More = strangers cost more handshakes, less = whoever was refused twice waits for others who were.
+/// An address that came in this often lately, and gave and took nothing each time, is taken to come
+/// for nothing again. More: strangers cost more handshakes. Less: a peer that was refused twice
+/// waits for others that were refused.
 const AGAIN_FROM: u32 = 2;
-/// And a network.
+/// The same for a network.
 const AGAIN_FROM_NETWORK: u32 = 24;
-/// While all places are taken, one of these is let in so often, whoever it is. Each costs a millisecond or two of a processor.
+/// While all places are taken, one of those that come for nothing is let in at this interval. Each
+/// costs a millisecond or two of a processor.
 const AGAIN_PACE: Duration = Duration::from_millis(40);
-/// So long after a newcomer last needed somebody to give way all places count as taken: those who come for nothing leave as fast
-/// as they come, and places are free for moments.
+/// All places count as taken for this long after a newcomer last needed another to give way: those
+/// that come for nothing leave as fast as they come, and places are free for moments.
 const FULL_FOR: Duration = Duration::from_secs(5);
-/// Networks that are remembered at most, and as many addresses.
+/// The most networks that are remembered, and as many addresses.
 const KNOWN_MAX: usize = 4_096;
 
-/// How somebody stands who wants in: less is better. An address of which nothing bad is known stands best, whatever its
-/// neighbours did; the others first by network, as addresses of one are cheap.
+/// How a peer that wants in stands: less is better. An address of which nothing bad is known stands
+/// best, whatever its neighbours did. The others are compared by network first, as addresses of one
+/// network are cheap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Standing {
     network: u32,
@@ -43,7 +48,8 @@ impl Standing {
         Standing { network: if address == 0 { 0 } else { network }, address }
     }
 
-    /// Whether whoever stands so has no claim against `newcomer`, of the same network or of another.
+    /// Whether a holder with this standing has no claim against `newcomer`, of the same network or
+    /// of another.
     pub(super) fn yields_to(self, newcomer: Standing, same_network: bool) -> bool {
         if same_network {
             is_far_worse(self.address, newcomer.address)
@@ -53,7 +59,7 @@ impl Standing {
     }
 }
 
-/// Twice as bad, and more than one failure that anybody may have.
+/// Twice as bad, and by more than the one failure that anybody may have.
 fn is_far_worse(one: u32, other: u32) -> bool {
     one >= other.saturating_mul(2).saturating_add(2)
 }
@@ -61,24 +67,24 @@ fn is_far_worse(one: u32, other: u32) -> bool {
 /// What is known of every network and address.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
-    /// Who is here, and who came to nothing.
+    /// How many are here, and how many failed.
     marks: Places,
-    /// How often somebody came in, and neither gave nor took a run.
+    /// How often an address came in, and neither gave nor took a run.
     visits: Places,
-    /// Until then all places count as taken.
+    /// Until this moment all places count as taken.
     full_until: Timestamp,
-    /// When the next of those may come in who come again for nothing.
+    /// The next of those that come again for nothing may come in from this moment on.
     again_from: Timestamp,
 }
 
 impl Record {
-    /// How whoever comes from there stands.
+    /// How those who come from `ip` stand.
     pub fn standing(&self, now: Timestamp, ip: IpAddr) -> Standing {
         self.marks.standing(now, ip)
     }
 
-    /// In which order those who wait come in, least first: by standing, and of those who stand alike whoever came less often
-    /// lately.
+    /// In which order those who wait come in, least first: by standing, and among equals by how
+    /// seldom they came lately.
     pub(super) fn rank(&self, now: Timestamp, ip: IpAddr) -> (Standing, Standing) {
         (self.standing(now, ip), self.visits.standing(now, ip))
     }
@@ -91,8 +97,8 @@ impl Record {
         self.marks.addresses.weight(now, &household(ip))
     }
 
-    /// From when on whoever comes from there, and stands so, is let in: after the pause of its network, unless its address
-    /// stands best, and at the pace of those who come again for nothing.
+    /// From when on a peer from `ip` with this standing is let in: after the pause of its network,
+    /// unless its address stands best, and at the pace of those that come again for nothing.
     pub(super) fn not_before(&self, now: Timestamp, ip: IpAddr, standing: Standing) -> Timestamp {
         let pause = match self.marks.networks.0.get(&Prefix::of(ip)) {
             Some(marks) if standing != Standing::default() => marks.not_before,
@@ -101,13 +107,14 @@ impl Record {
         if self.comes_for_nothing(now, ip) { pause.max(self.again_from) } else { pause }
     }
 
-    /// All places are taken, or nearly: a newcomer needs somebody to give way.
+    /// All places are taken, or nearly: a newcomer needs another to give way.
     pub fn note_full(&mut self, now: Timestamp) {
         self.full_until = now + FULL_FOR;
     }
 
-    /// Whether somebody from there is nothing but another handshake, as far as we know, and there is no place for it. Of an
-    /// address that never came for nothing that is not known, whatever its neighbours did.
+    /// Whether a peer from `ip` is nothing but another handshake, as far as we know, while there is
+    /// no place for it. This is never assumed of an address that never came for nothing, whatever
+    /// its neighbours did.
     fn comes_for_nothing(&self, now: Timestamp, ip: IpAddr) -> bool {
         if self.full_until <= now {
             return false;
@@ -117,7 +124,7 @@ impl Record {
         came >= AGAIN_FROM || came > 0 && network() >= AGAIN_FROM_NETWORK
     }
 
-    /// Somebody from there takes a place.
+    /// A peer from `ip` takes a place.
     pub fn enter(&mut self, now: Timestamp, ip: IpAddr) {
         if self.comes_for_nothing(now, ip) {
             self.again_from = now + AGAIN_PACE;
@@ -127,20 +134,20 @@ impl Record {
         self.visits.count(now, ip, 1);
     }
 
-    /// Somebody from there leaves a place, and it came to something or not.
+    /// A peer from `ip` leaves a place. `made`: it succeeded; if not, this counts as a failure.
     pub fn leave(&mut self, now: Timestamp, ip: IpAddr, made: bool) {
         let failures = u32::from(!made);
         self.marks.networks.change(now, Prefix::of(ip), |marks| marks.leave(failures));
         self.marks.addresses.change(now, household(ip), |marks| marks.leave(failures));
     }
 
-    /// Somebody from there gave or took a run: that it came is not held against it.
+    /// A peer from `ip` gave or took a run: one visit is no longer held against it.
     pub fn forgive_visit(&mut self, now: Timestamp, ip: IpAddr) {
         self.visits.networks.forgive(now, Prefix::of(ip), 1);
         self.visits.addresses.forgive(now, household(ip), 1);
     }
 
-    /// Somebody from there came to nothing, and that counts so often.
+    /// A peer from `ip` failed, which counts `failures` times.
     pub fn fail(&mut self, now: Timestamp, ip: IpAddr, failures: u32) {
         self.marks.count(now, ip, failures);
     }
@@ -165,7 +172,7 @@ impl Places {
     }
 }
 
-/// What counts as one address: in IPv6 a /64, as whoever has one address there has all of them.
+/// What counts as one address. In IPv6 a /64, as the owner of one address there has all of them.
 fn household(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.into(),
@@ -173,7 +180,7 @@ fn household(ip: IpAddr) -> IpAddr {
     }
 }
 
-/// What is known of those who come from one place.
+/// What is known of those that come from one place.
 #[derive(Clone, Copy, Debug, Default)]
 struct Marks {
     inside: u32,
@@ -230,17 +237,17 @@ impl<K> Default for Tally<K> {
 }
 
 impl<K: Ord + Copy> Tally<K> {
-    /// How many from there are here, and how many came to nothing, as far as that is remembered.
+    /// How many from `key` are here, plus the failures that are remembered.
     pub(crate) fn weight(&self, now: Timestamp, key: &K) -> u32 {
         self.0.get(key).map_or(0, |marks| marks.weight(now))
     }
 
-    /// Somebody from there came to nothing.
+    /// A peer from `key` failed, which counts `failures` times.
     pub(crate) fn fail(&mut self, now: Timestamp, key: K, failures: u32) {
         self.change(now, key, |marks| marks.fail(failures));
     }
 
-    /// So much of what somebody from there did is not held against it any more.
+    /// Up to `times` failures of `key` are no longer held against it.
     pub(crate) fn forgive(&mut self, now: Timestamp, key: K, times: u32) {
         if self.0.contains_key(&key) {
             self.change(now, key, |marks| marks.forgive(times));
@@ -265,7 +272,8 @@ impl<K: Ord + Copy> Tally<K> {
         }
     }
 
-    /// Who failed least is forgotten, until half are left or everybody is here.
+    /// Forgets the entries with the fewest failures, until half are left or all that are left are
+    /// here.
     fn forget_least(&mut self, now: Timestamp) {
         let mut forgiven: u32 = 1;
         while self.0.len() > KNOWN_MAX / 2 && forgiven != 0 {
@@ -304,7 +312,7 @@ mod tests {
         (0..64).for_each(|_| record.fail(at(0), ip(1, 1), 1));
         let weights = [0, 10, 20, 60, 70].map(|time| record.standing(at(time), ip(1, 1)).network);
         assert_eq!(weights, [64, 32, 16, 1, 0]);
-        // Failing now and then does not keep the old ones alive.
+        // Failing now and then does not keep the old failures alive.
         (1..=70).for_each(|time| record.fail(at(time), ip(1, 1), 1));
         assert!((8..=21).contains(&record.standing(at(70), ip(1, 1)).network));
     }
@@ -340,7 +348,8 @@ mod tests {
             }
             now = now + Duration::from_millis(1);
         }
-        // It fails r times a second, so that 14 r are remembered, and 14 r times the pause is 1 / r.
+        // It fails r times a second, so that 14 r are remembered, and 14 r times the pause is 1 /
+        // r.
         assert!((200..500).contains(&entered), "{entered} times in a minute");
         record.enter(now, ip(2, 1));
         record.leave(now, ip(2, 1), false);

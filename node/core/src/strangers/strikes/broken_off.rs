@@ -1,29 +1,31 @@
 //! Runs that broke off before their end, by peer, address and network.
 //!
-//! A connection may be lost by anybody, so nobody is banned for it, and one run in a hundred is nothing to speak of. But
-//! whoever breaks off more often has to wait before it is asked again as a stranger, for a minute at most: else one could
-//! send all but the last byte of runs without end.
+//! Any peer may lose a connection, so no peer is banned for it, and one run in a hundred does not
+//! count. But a peer that breaks off more often has to wait before it is asked again as a stranger,
+//! for 64 seconds at most. Otherwise it could send all but the last byte of runs without end.
 //!
-//! Invariants: an entry exists only while there is something to make up for; at most [`SOURCES_MAX`] exist.
+//! Invariants: an entry exists only while there is something to make up for; at most
+//! [`SOURCES_MAX`] exist.
 
 use std::time::Duration;
 
 use super::Place;
 use crate::{id::PeerKey, time::Timestamp};
 
-/// Peers, addresses and networks remembered; the one whose last run broke off longest ago makes room.
+/// Peers, addresses and networks remembered. The one whose last run broke off longest ago makes
+/// room.
 const SOURCES_MAX: usize = 256;
-/// So many runs that broke off are borne of a peer or an address,
+/// Broken-off runs that are tolerated of a peer or an address.
 const BORNE: u32 = 4;
-/// and of a network.
+/// Broken-off runs that are tolerated of a network.
 const BORNE_OF_NETWORK: u32 = 16;
-/// So many runs that were verified make up for one.
+/// Verified runs that make up for one that broke off.
 const RUNS_PER_BREAK: u32 = 100;
-/// The pause after one more; it doubles with each,
+/// The pause after one more than is tolerated; it doubles with each further one.
 const PAUSE: Duration = Duration::from_secs(2);
-/// so often at most: 64 seconds.
+/// The most doublings of the pause: 64 seconds.
 const DOUBLINGS_MAX: u32 = 5;
-/// Who kept to it for so long is as good as new.
+/// A source without a broken-off run for this long is as good as new.
 const FORGIVEN_AFTER: Duration = Duration::from_secs(1_800);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,12 +40,12 @@ struct Entry {
     /// Runs that broke off, in hundredths, less those that were made up for.
     debt: u32,
     last: Timestamp,
-    /// The next stranger from there is tried from this moment on.
+    /// The next stranger from this source is tried from this moment on.
     next: Timestamp,
 }
 
 impl Entry {
-    /// How long strangers from there wait, one after the other.
+    /// How long strangers from this source wait, one after the other.
     fn pause(&self) -> Duration {
         let borne =
             if matches!(self.source, Source::Place(Place::Network(_))) { BORNE_OF_NETWORK } else { BORNE };
@@ -54,7 +56,7 @@ impl Entry {
     }
 }
 
-/// Who has something to make up for.
+/// Sources that have something to make up for.
 #[derive(Debug, Default)]
 pub(super) struct BrokenOff(Vec<Entry>);
 
@@ -100,7 +102,7 @@ impl BrokenOff {
         self.0.retain(|entry| entry.debt > 0 && now.since(entry.last) < FORGIVEN_AFTER);
     }
 
-    /// A stranger is tried: the next one from there waits for its turn.
+    /// A stranger is tried: the next one from the same source waits its turn.
     pub(super) fn on_trial(&mut self, now: Timestamp, peer: PeerKey, places: [Option<Place>; 2]) {
         for source in sources(peer, places) {
             if let Some(entry) = self.0.iter_mut().find(|entry| entry.source == source) {
@@ -109,7 +111,7 @@ impl BrokenOff {
         }
     }
 
-    /// Whether a peer that has given us nothing over this link may not be asked for anything now.
+    /// Whether a peer that has given us nothing over this link must not be asked for anything now.
     pub(super) fn has_to_wait(&self, now: Timestamp, peer: PeerKey, places: [Option<Place>; 2]) -> bool {
         sources(peer, places).any(|source| {
             let known = self.0.iter().find(|entry| entry.source == source);
@@ -132,7 +134,8 @@ mod tests {
         Timestamp::from_millis(seconds * 1_000)
     }
 
-    /// How many runs somebody breaks off in ten minutes who breaks off whenever it is asked, after `good` runs each time.
+    /// How many runs a peer breaks off in ten minutes that breaks off whenever it is asked, after
+    /// `good` runs each time.
     fn breaks(good: u32, name: impl Fn(u32) -> (PeerKey, [Option<Place>; 2])) -> usize {
         let mut broken_off = BrokenOff::default();
         let breaks = |&second: &u64| {

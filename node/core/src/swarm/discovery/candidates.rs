@@ -1,9 +1,11 @@
-//! The table of candidates: who is remembered, and who makes room.
+//! The table of candidates: which ones are remembered, and which make room.
 //!
-//! Each teller owns a fair share of it: a newcomer displaces a candidate of whoever told of most, and that may be its own
-//! teller. A group is what one teller told of in one way ([`Known::group`]).
+//! Each teller owns a fair share of the table: a newcomer displaces a candidate of the teller that
+//! told of most, which may be its own teller. A group is what one teller told of in one way
+//! ([`Known::group`]).
 //!
-//! Invariant: there are no more than [`Config::candidates_max`], but for those that the user named.
+//! Invariant: there are at most [`Config::candidates_max`] candidates, not counting those that the
+//! user named.
 
 use super::Discovery;
 use crate::{
@@ -17,22 +19,23 @@ use crate::{
     tally::Tally,
 };
 
-/// One in so many candidates may be outside of our group, however many there are inside.
+/// One in this many candidates may be outside our group, however many there are inside.
 const OUTSIDERS_SHARE: usize = 4;
-/// Room for candidates is taken and given back in steps of this many.
+/// Memory for candidates is taken and given back in steps of this many.
 const STEP: usize = 8;
 
-/// Whose word candidates are.
+/// Who told of candidates, and how that counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Word {
     pub(super) teller: Teller,
-    /// It calls itself a directory and nobody else does: what it tells counts as what neighbours tell.
+    /// The teller is not a directory that the user or the link named: what it tells counts as what
+    /// neighbours tell.
     pub(super) is_strangers: bool,
 }
 
 impl Discovery {
-    /// How the word of this peer counts; none = of nobody in particular. An answer counts as that of the directory that was
-    /// asked, which may have been named by its address alone.
+    /// How the word of `teller` counts. `None`: it is of nobody in particular. An answer counts as
+    /// the word of the directory that was asked, which may have been named by its address alone.
     pub(crate) fn word(&self, view: &dyn View, (query, teller): (Option<QueryId>, Option<PeerKey>)) -> Word {
         let Some(peer) = teller else { return Word { teller: Teller::NOBODY, is_strangers: false } };
         let asked = query.and_then(|query| self.asked(query));
@@ -40,7 +43,8 @@ impl Discovery {
         Word { teller: Teller::of(view, peer), is_strangers }
     }
 
-    /// Remembers candidates; the limit drops the least useful ones, never those named by the user.
+    /// Remembers candidates. The limit drops the least useful ones, never those that the user
+    /// named.
     pub(crate) fn learn(
         &mut self,
         candidates: impl IntoIterator<Item = Candidate>,
@@ -63,14 +67,14 @@ impl Discovery {
         }
     }
 
-    /// We know better where peers are: candidates are, too, where the shell says.
+    /// The shell knows better where peers are: candidates are moved to the places it tells.
     pub(crate) fn relocate(&mut self, view: &dyn View) {
         for known in &mut self.known {
             known.near = view.location(known.peer).near.unwrap_or(known.near);
         }
     }
 
-    /// Somebody told of a candidate that is known.
+    /// A teller told of a candidate that is known already.
     fn learn_more(&mut self, at: usize, candidate: Candidate, teller: Teller) {
         let known = &mut self.known[at];
         if candidate.near.proximity < known.near.proximity || known.near.asn != candidate.near.asn {
@@ -87,7 +91,7 @@ impl Discovery {
         }
     }
 
-    /// Gives a candidate the turn of its group, or the last one if it is the first of it.
+    /// Gives a candidate the turn of its group, or the last turn if it is the first of its group.
     fn enter_group(&mut self, at: usize) {
         let group = self.known[at].group();
         let mut others = self.known.iter().enumerate();
@@ -96,12 +100,13 @@ impl Discovery {
         self.known[at].turn = turn.unwrap_or_else(|| self.last_turn());
     }
 
-    /// Notes somebody who is not known yet; nobody if there is no room.
+    /// Adds a candidate that is not known yet, unless there is no room.
     pub(super) fn remember(&mut self, known: Known, config: &Config, ours: Locality) {
         if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(known.group(), ours) {
             return;
         }
-        // Grows by a fixed step, as links do: doubling would leave memory of a million engines unused.
+        // Grows by a fixed step, as links do: doubling would leave memory of a million engines
+        // unused.
         if self.known.len() == self.known.capacity() {
             self.known.reserve_exact(STEP);
         }
@@ -120,11 +125,12 @@ impl Discovery {
         known
     }
 
-    /// Makes room for somebody of this group by dropping an idle candidate that was heard of in no better way: of the worst
-    /// way, and there of the largest group, the one with the most failures, then the furthest. So whoever says most
-    /// displaces nobody but its own. Whom a smaller group told of as well goes over to that one.
-    /// Those outside of our group are dropped only while they are more than their share: a large group must not forget the
-    /// rest of the world.
+    /// Makes room for a candidate of this group by dropping an idle candidate that we did not hear
+    /// of in a better way. Of the worst way, and there of the largest group, that is the candidate
+    /// with the most failures, then the furthest. So the teller that tells most displaces only its
+    /// own candidates. A candidate that a smaller group told of as well goes over to that group
+    /// instead. Candidates outside our group are dropped only while they exceed their share: a
+    /// large group must not forget the rest of the world.
     fn forget_one(&mut self, (via, teller): (Via, Teller), ours: Locality) -> bool {
         let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
         let spared = outsiders.saturating_mul(OUTSIDERS_SHARE) <= self.known.len();

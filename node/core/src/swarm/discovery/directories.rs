@@ -16,16 +16,18 @@ use crate::{
 /// The pause between questions to a directory while neighbours are few; it doubles up to the
 /// configured interval.
 const ASK_FIRST: Duration = Duration::from_secs(1);
-/// The longest pause a directory may ask for: whatever it says, it is not lost for good.
+/// The longest pause a directory may ask for. Whatever it says, the directory is not lost for good.
 const PAUSE_MAX: Duration = Duration::from_secs(3600);
-/// A pause is made up to twice as long, and by so much at most, so that those who are refused together come back apart.
+/// Chance lengthens a pause by up to its own length, but by this much at most, so that peers which
+/// are refused together come back apart.
 const SPREAD_MAX: Duration = Duration::from_secs(60);
-/// Directories remembered a content that said themselves that they are one. Those that the user or the link named
-/// come on top: nobody else can displace them.
+/// The most directories of a content that are remembered on their own word. Those that the user or
+/// the link named come on top: no other directory can displace them.
 const DIRECTORIES_MAX: usize = 8;
 /// Failures in a row after which a directory that nobody named makes room for another one.
 const DEAD_AFTER: u8 = 3;
-/// Answers after which a directory that nobody named makes room for another one if it never told of anybody.
+/// Answers after which a directory that nobody named makes room for another one, if it never named
+/// a peer.
 pub(super) const FRUITLESS_AFTER: u8 = 4;
 
 #[derive(Clone, Debug)]
@@ -33,17 +35,17 @@ pub(super) struct Directory {
     pub(super) peer: PeerKey,
     pub(super) query: Option<QueryId>,
     pub(super) next: Timestamp,
-    /// Answers, and failures since the last one.
+    /// Answers, and failures since the last answer.
     asked: u8,
     failed: u8,
     /// The user or the link named it.
     named: bool,
-    /// It told of somebody.
+    /// It named at least one peer.
     fruitful: bool,
 }
 
 impl Directory {
-    /// Whether it makes room for another one: it is dead, or of no use.
+    /// Whether it makes room for another directory: it is dead, or of no use.
     fn yields(&self) -> bool {
         let fruitless = !self.fruitful && self.asked >= FRUITLESS_AFTER;
         !self.named && (self.failed >= DEAD_AFTER || fruitless)
@@ -51,8 +53,8 @@ impl Directory {
 }
 
 impl Discovery {
-    /// Remembers somebody who says that it answers directory questions about this content. The first ones stay as long as
-    /// they answer and tell of somebody; else whoever comes later takes their place.
+    /// Remembers a peer that says it answers directory questions about this content. The first
+    /// directories stay as long as they answer and name peers; else later ones take their place.
     pub(crate) fn learn_directory(&mut self, peer: PeerKey) {
         if self.directories.iter().any(|directory| directory.peer == peer) {
             return;
@@ -64,7 +66,7 @@ impl Discovery {
         self.add_directory(peer, false);
     }
 
-    /// Remembers a directory that the user or the link named: nobody displaces it.
+    /// Remembers a directory that the user or the link named: no other displaces it.
     pub(crate) fn name_directory(&mut self, peer: PeerKey) {
         match self.directories.iter_mut().find(|directory| directory.peer == peer) {
             Some(known) => known.named = true,
@@ -77,7 +79,7 @@ impl Discovery {
         self.directories.iter().any(|directory| directory.peer == peer && directory.named)
     }
 
-    /// Whether this directory is asked.
+    /// Whether we ask this peer as a directory.
     pub(crate) fn asks(&self, peer: PeerKey) -> bool {
         self.directories.iter().any(|directory| directory.peer == peer)
     }
@@ -105,14 +107,15 @@ impl Discovery {
         Some((directory.peer, query))
     }
 
-    /// The directory that a question went to, which is no longer waited for.
+    /// Ends the wait for an answer. Returns the directory that the question went to.
     fn settle(&mut self, query: QueryId) -> Option<&mut Directory> {
         let directory = self.directories.iter_mut().find(|directory| directory.query == Some(query))?;
         directory.query = None;
         Some(directory)
     }
 
-    /// A directory answered, and `told` of somebody. Asks again soon while neighbours are few.
+    /// A directory answered. `told`: it named at least one peer. It is asked again soon while
+    /// neighbours are few.
     pub(crate) fn on_answer(
         &mut self,
         now: Timestamp,
@@ -124,7 +127,8 @@ impl Discovery {
         let Some(directory) = self.settle(query) else { return };
         let usual = random.stretch(config.ask_interval, 0.25);
         let pause = if few_neighbours {
-            // Whoever began with us has the same pauses: each further one spreads us out more.
+            // Peers that began together have the same pauses: each further pause spreads them out
+            // more.
             let spread = if directory.asked == 0 { 0.25 } else { 1.0 };
             random.stretch(backoff(ASK_FIRST, directory.asked, config.ask_interval), spread).min(usual)
         } else {
@@ -133,11 +137,12 @@ impl Discovery {
         directory.asked = directory.asked.saturating_add(1);
         directory.failed = 0;
         directory.fruitful |= told;
-        // It may have asked for a longer pause.
+        // The directory may have asked for a longer pause.
         directory.next = directory.next.max(now + pause);
     }
 
-    /// A directory did not answer: it is asked again later, later each time, and a crowd of contents spread out.
+    /// A directory did not answer: it is asked again later, and later each time. Chance spreads a
+    /// crowd of contents out.
     pub(crate) fn on_query_failed(
         &mut self,
         now: Timestamp,

@@ -41,7 +41,7 @@ fn dial(discovery: &mut Discovery, now: Timestamp, random: &mut Random) -> Optio
     discovery.next_dial(now, &scene, random)
 }
 
-/// When something falls due, while neighbours are wanted.
+/// When something falls due while neighbours are wanted.
 fn due(discovery: &Discovery, now: Timestamp) -> Timestamp {
     discovery.next_due(now, &Config::default(), true)
 }
@@ -69,7 +69,7 @@ fn a_candidate_that_fails_is_tried_again_later_and_later() {
     assert_eq!(discovery.dialing(now), 0);
 }
 
-/// Dials for as long as there is somebody to dial.
+/// Dials as long as there is a peer to dial.
 fn dial_all(discovery: &mut Discovery, now: Timestamp, view: &dyn View) -> Vec<PeerKey> {
     let (config, mut random) = (Config::default(), Random::new(1));
     let scene = Scene { links: &Links::default(), view, locality: NOWHERE, config: &config };
@@ -181,7 +181,7 @@ fn a_stranger_on_the_lan_is_tried_once_until_somebody_names_it() {
     let mut now = Timestamp::ZERO;
     assert_eq!(dial(&mut discovery, now, &mut random), Some(PeerKey(1)));
     discovery.on_dial_failed(now, PeerKey(1), false, &mut random);
-    // It says again and again that it is there.
+    // The stranger says again and again that it is there.
     for _ in 0..10 {
         now = now + Duration::from_secs(60);
         discovery.learn([stranger], SOMEBODY, &mut links, &config, NOWHERE);
@@ -252,7 +252,7 @@ fn dead_and_useless_directories_make_room_and_named_ones_never_do() {
         discovery.directories.iter().map(|directory| directory.peer.0).collect()
     };
     assert_eq!(known(&discovery)[10..], [0, 1, 2, 3, 4, 5, 6, 7], "no room while all may be good");
-    // The named ones fail as well. 0 is dead, 1 tells of nobody, the others do.
+    // The named ones fail as well. 0 is dead, 1 names no peer, the others name peers.
     let mut now = Timestamp::ZERO;
     for _ in 0..FRUITLESS_AFTER {
         while let Some((peer, query)) = discovery.next_ask(now) {
@@ -338,7 +338,7 @@ fn a_large_group_does_not_make_us_forget_who_is_outside() {
     assert!((15..=16).contains(&outside), "{outside}");
 }
 
-/// The word of a neighbour of this number, whose network is not known.
+/// The word of a neighbour with this number, whose network is not known.
 fn neighbour(number: u32) -> Word {
     Word { teller: Teller::of(&Nothing, PeerKey(number)), is_strangers: true }
 }
@@ -397,14 +397,14 @@ fn what_a_named_directory_told_of_is_not_displaced_by_strangers_however_many_the
 fn whom_two_told_of_goes_over_to_the_one_who_told_of_fewer() {
     let config = Config { candidates_max: 60, ..Config::default() };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
-    // A liar is first with somebody honest, and then tells of nobodies that are nearer.
+    // A liar is the first to name an honest peer, and then names nearer peers that do not exist.
     discovery.learn(told(0..1, Tier::Remote, Via::Exchange), neighbour(1), &mut links, &config, NOWHERE);
     discovery.learn(told(0..2, Tier::Remote, Via::Exchange), neighbour(2), &mut links, &config, NOWHERE);
     discovery.learn(told(100..500, Tier::Lan, Via::Exchange), neighbour(1), &mut links, &config, NOWHERE);
     assert_eq!(among(&discovery, 0..2), 2);
 }
 
-/// Dials that all bring nobody until this peer is dialled; how many those were.
+/// How many dials bring no link before this peer is dialled.
 fn dials_before(discovery: &mut Discovery, wanted: PeerKey) -> Option<usize> {
     let (mut now, mut random) = (Timestamp::ZERO, Random::new(1));
     for dials in 0..200 {
@@ -414,7 +414,7 @@ fn dials_before(discovery: &mut Discovery, wanted: PeerKey) -> Option<usize> {
         }
         now = now + Duration::from_millis(100);
         discovery.on_dial_failed(now, peer, false, &mut random);
-        // The liar goes on.
+        // Liars go on naming peers that do not exist.
         let nobodies = told(10_000 + dials as u32..10_001 + dials as u32, Tier::Lan, Via::Directory);
         let (mut links, config) = (Links::default(), Config::default());
         discovery.learn(nobodies, neighbour(dials as u32 % 20), &mut links, &config, NOWHERE);

@@ -1,11 +1,13 @@
-//! Whose word the next dial follows.
+//! Which teller the next dial follows.
 //!
-//! As long as dials lead to somebody, the nearest candidate is tried first, whoever told of it. Whoever tells of nobodies
-//! that are near would have all dials that way. So each dial that brought nobody owes a turn: the next one goes to the
-//! teller that has waited longest. Whom the user named comes before all, and directories that the user or the link named
-//! take turns with all others together, so that many strangers do not hold them up.
+//! As long as dials lead to links, the nearest candidate is tried first, whoever told of it. A
+//! teller that names near peers that do not exist would then take all dials. So each dial that
+//! brought no link owes a turn: the next dial goes to a candidate of the teller that has waited
+//! longest. Candidates that the user named come before all others. Directories that the user or the
+//! link named take turns with all other tellers together, so that many strangers do not hold them
+//! up.
 //!
-//! Invariant: all candidates of one teller have the same turn; the lowest one has waited longest.
+//! Invariant: all candidates of one teller have the same turn; the lowest turn has waited longest.
 
 use super::Discovery;
 use crate::{
@@ -13,26 +15,27 @@ use crate::{
     swarm::candidate::{Known, Teller},
 };
 
-/// Turns owed at most: more than dials are under way at once make up for nothing.
+/// The most turns owed. More turns than there are dials under way would make up for nothing.
 const OWED_MAX: u8 = 8;
 
-/// Turns that are owed. Two bytes: every engine has it.
+/// The turns that are owed. They take two bytes, because every engine has them.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
     owed: u8,
-    /// The last turn that was owed went to a directory.
+    /// The last owed turn went to a directory.
     was_directory: bool,
 }
 
 impl Turns {
-    /// A dial brought nobody: the next one is somebody else's.
+    /// A dial brought no link: the next dial goes to another teller.
     pub(super) fn owe(&mut self) {
         self.owed = self.owed.saturating_add(1).min(OWED_MAX);
     }
 }
 
 impl Discovery {
-    /// Of those who may be dialled, by their positions: those whose teller has the turn, if one is owed.
+    /// Of the candidates that may be dialled (by position), those whose teller has the turn. All of
+    /// them if no turn is owed.
     pub(super) fn of_turn(&mut self, ready: Vec<usize>) -> Vec<usize> {
         if self.turns.owed == 0 {
             return ready;
@@ -51,7 +54,7 @@ impl Discovery {
         self.known.iter().map(|known| known.turn).max().unwrap_or(0).saturating_add(1)
     }
 
-    /// A candidate of this group is dialled: the others of the group wait from now on.
+    /// A candidate of this group is dialled: the others of the group begin to wait.
     pub(super) fn on_turn_taken(&mut self, group: (Via, Teller)) {
         let turn = self.last_turn();
         self.known.iter_mut().filter(|known| known.group() == group).for_each(|known| known.turn = turn);

@@ -59,7 +59,7 @@ fn link(peer: u32, near: Near, ours: Locality) -> Link {
 const NOWHERE: Locality = Locality { asn: None, tag: 7 };
 const HERE: Locality = Locality { asn: Some(Asn(1)), tag: 7 };
 
-/// Whom `ours` chooses, with much room or little.
+/// The candidate that `ours` chooses, with much room or little.
 fn pick(
     known: &[Known],
     room: usize,
@@ -149,7 +149,7 @@ fn one_network_and_one_foreign_as_take_half_of_the_slots_while_there_is_choice()
     let mut crowded = places.near.clone();
     crowded.extend((100..120).map(|peer| (PeerKey(peer), near(2, Proximity::UNKNOWN))));
     let places = Places { near: crowded, ..places };
-    // Half of forty neighbours are in AS 2: somebody further away comes first, if there is anybody.
+    // Half of forty neighbours are in AS 2: a peer further away comes first, if there is one.
     let two = known(&[near(2, Proximity::remote(Some(2))), near(3, Proximity::remote(Some(9)))]);
     assert_eq!(pick(&two, 1, NOWHERE, &links, &places, 1), Some(0), "not ours to judge without an atlas");
     assert_eq!(pick(&two, 1, HERE, &links, &places, 1), Some(1));
@@ -181,7 +181,7 @@ fn the_last_quarter_of_an_origins_slots_is_kept_for_other_groups() {
 /// A link of a table: its peer, whether it is outside, and what is done to it.
 type Row = (u32, bool, fn(&mut Link));
 
-/// Links of which some are idle.
+/// A table of links, some of them idle.
 fn table(rows: &[Row]) -> Links {
     let mut links = Links::default();
     for &(peer, outside, make) in rows {
@@ -230,7 +230,7 @@ fn of_those_who_are_idle_one_of_the_fullest_network_gives_way() {
 fn a_stranger_who_came_a_moment_ago_gives_way_before_who_was_named_and_idle_for_long() {
     let (places, config) = (Places::default(), Config::default());
     let mut links = table(&[(1, false, |link| link.note_via(Via::Directory))]);
-    // It has not had the time to be idle.
+    // The stranger has not had the time to be idle.
     let about = Neighbour {
         near: Tier::Remote.into(),
         origin: false,

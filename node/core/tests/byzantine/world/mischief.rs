@@ -1,4 +1,5 @@
-//! What byzantine neighbours do: answer, refuse, repeat, lie and leave, as their story says; and what came of it.
+//! What byzantine neighbours do: they answer, refuse, repeat, lie and leave, as their story says.
+//! And what came of it.
 
 use std::time::Duration;
 
@@ -18,20 +19,22 @@ use super::{
 };
 use crate::shell::RUN_BYTES;
 
-/// Somebody who gave nothing may send one false run before it is found out, and another that an earlier link left.
+/// A name that gave nothing may send one false run before it is found out, and another that is left
+/// from an earlier link.
 const FALSE_OF_STRANGER_MAX: u32 = 2;
-/// And all names of a network so many, as each strike doubles the pause before the next; more if they say that they are
-/// origins, which may send other runs than were asked for; and so many for each run that they gave.
+/// All names of a network together may send this many false runs, for each strike doubles the pause
+/// before the next one. They may send more if they say that they are origins, which may send other
+/// runs than those asked for; and this many more for each run that they gave.
 const FALSE_OF_NETWORK_MAX: u32 = 48;
 const FALSE_OF_ORIGINS_MAX: u32 = 80;
 const FALSE_BY_GIVEN: u32 = 2;
-/// Requests of numbers beyond this are never made.
+/// Added to a request's number, it gives a number that no request has.
 const UNKNOWN_REQUEST: u32 = 100_000;
 
 /// What byzantine neighbours do.
 impl World<'_> {
-    /// Who made us throw away more than it may, if anybody did: of those who gave nothing each name may send hardly any,
-    /// and what all names of a network may send follows from what it gave.
+    /// A neighbour that made us throw away more than it may. A name that gave nothing may send
+    /// hardly any false runs; what all names of a network may send depends on what they gave.
     pub(super) fn waste(&self) -> Option<String> {
         (0..self.slots.len()).find_map(|slot| {
             let habit = self.habit(slot);
@@ -57,8 +60,9 @@ impl World<'_> {
         self.story.habits[slot]
     }
 
-    /// An answer comes. What is not due, and another run of somebody who is no origin, is seen by its header; an origin
-    /// may not choose either if it was left no choice.
+    /// An answer comes. The shell refuses at its header an answer that is not due, and another run
+    /// than the one asked for, unless the neighbour says it is an origin and the request is not
+    /// exact.
     fn answer(&mut self, peer: PeerKey, request: RequestId, run: Option<RunIndex>) -> bool {
         let Some(slot) = self.slot(peer).filter(|_| self.is_linked(peer)) else { return false };
         let due = self.slots[slot].due.remove(&request);
@@ -73,7 +77,7 @@ impl World<'_> {
         fits
     }
 
-    /// What was on its way from somebody who was banned a moment ago still comes, if it sends anything.
+    /// What a just banned neighbour had sent before still comes, if it sends anything.
     fn still_comes(&mut self, peer: PeerKey, request: RequestId) {
         let Some((banned, due)) = self.under_way.get(&peer) else { return };
         let slot = (peer.0 / BYZANTINE) as usize - 1;
@@ -153,7 +157,7 @@ impl World<'_> {
                 let crossed = open.into_iter().find(|&asked| asked != run).unwrap_or(other);
                 self.brings(slot, peer, request, crossed);
             }
-            // A run in eight minutes, which is the least rate that counts as life.
+            // Bytes at the least rate that counts as a sign of life, a run in eight minutes.
             Reaction::Drips => {
                 self.shell.event(CONTENT, Event::Receiving);
                 self.asked_at.insert(peer, self.shell.now);
@@ -222,7 +226,7 @@ impl World<'_> {
         }
     }
 
-    /// As a directory it says anything, whoever was asked.
+    /// As a directory it says anything, whichever directory was asked.
     fn answers(&mut self, slot: usize, deed: Deed, number: u8) {
         if !self.habit(slot).directory {
             return;
@@ -254,7 +258,8 @@ impl World<'_> {
         let near =
             self.near([Place::Inside, Place::Lan, Place::Abroad, Place::Unknown][usize::from(number & 3)]);
         let now = self.shell.now;
-        // A victim is named under fresh names; the others are the same again and again.
+        // A victim is named under fresh names each time; other made-up peers are the same again and
+        // again.
         let first = if at_one { self.deeds * 16 } else { u32::from(number) * 8 };
         let named = first..first + u32::from(number >> 4);
         let believed = named.filter_map(|nobody| self.whereabouts.hear(now, slot, nobody, at_one));
@@ -263,7 +268,7 @@ impl World<'_> {
         self.shell.event(CONTENT, Event::Discovered { query, teller, candidates });
     }
 
-    /// It says that a source is where it is not.
+    /// The neighbour gives a false place for a source.
     fn misplaces(&mut self, slot: usize, number: u8) {
         let source = self.sources[usize::from(number) % self.sources.len()].peer;
         let (near, now) = (self.near_sources(), self.shell.now);
@@ -285,12 +290,12 @@ impl World<'_> {
     }
 }
 
-/// The same in 32 bits: of what does not fit, the lower half.
+/// The same in 32 bits: the lower half of a number that does not fit.
 fn any_u32(number: u8) -> u32 {
     any_number(number) as u32
 }
 
-/// Numbers of any size: small ones, the largest, and powers of two.
+/// Numbers of any size: small ones, the largest, and those around powers of two.
 fn any_number(number: u8) -> u64 {
     match number >> 6 {
         0 => u64::from(number),

@@ -1,4 +1,4 @@
-//! What the peers of the world do: what their engines decide, and what actors do instead.
+//! What the peers of the world do: what their engines decide, and what scripted actors do instead.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// What of these runs `me` says that it has.
+    /// The part of these runs that `me` announces.
     fn told(&self, me: PeerKey, runs: Vec<RunIndex>) -> Vec<RunIndex> {
         match self.peers[me.0 as usize].role.tells {
             Tells::Truly => runs,
@@ -61,7 +61,7 @@ impl World {
         }
     }
 
-    /// What `me` says that it has, to somebody new.
+    /// The have-map that `me` sends to a new neighbour.
     fn map_told(&self, me: PeerKey) -> RunSet {
         let peer = &self.peers[me.0 as usize];
         match peer.role.tells {
@@ -97,7 +97,8 @@ impl World {
         self.cross(me, peer, Event::Message { peer: me, message });
     }
 
-    /// The directory answers: most of them near, a fifth at random, as the real one does.
+    /// The directory answers: most peers are near, a fifth are random, as in a real directory's
+    /// answer.
     fn answer(&mut self, me: PeerKey, query: QueryId, wanted: u16) {
         let directory = PeerKey(0);
         if !self.peers[0].alive || self.are_clogged(me, directory) {
@@ -133,7 +134,7 @@ impl World {
         (0..self.peers.len() as u32).map(PeerKey).filter(|&other| self.are_linked(me, other)).collect()
     }
 
-    /// Every half second a liar tells its neighbours that it imports all there is.
+    /// Every half second a liar tells its neighbours that it imports everything.
     pub(super) fn boast(&mut self, me: PeerKey) {
         let runs: Vec<RunIndex> = RunSet::full(self.layout.runs()).iter().collect();
         for peer in self.neighbours(me) {
@@ -142,7 +143,8 @@ impl World {
         self.schedule(self.now + Duration::from_millis(500), me, Happening::Boast);
     }
 
-    /// A stranger links to everybody who has joined, or will have when it comes again.
+    /// A stranger links to every peer that has joined. Peers that join later get a link when the
+    /// stranger comes again.
     pub(super) fn intrude(&mut self, me: PeerKey) {
         for other in (0..self.peers.len() as u32).map(PeerKey) {
             let role = &self.peers[other.0 as usize].role;
@@ -155,7 +157,7 @@ impl World {
         }
     }
 
-    /// Somebody takes a little, so as not to look idle.
+    /// A peer takes a little, so that it does not look idle.
     pub(super) fn sip(&mut self, me: PeerKey) {
         for peer in self.neighbours(me) {
             let sips = &mut self.peers[me.0 as usize].next_sip;
@@ -231,7 +233,8 @@ impl World {
     }
 
     fn cancel(&mut self, me: PeerKey, peer: PeerKey, request: RequestId) {
-        // What is held back of a cancelled request is answered when it arrives: late, and not again.
+        // A request held back by a clog cannot be cancelled: it is answered late, when it arrives,
+        // and not again.
         if self.are_clogged(me, peer) {
             return;
         }
@@ -249,7 +252,7 @@ impl World {
         self.cross(me, peer, Event::RunFailed { peer: me, request, cause });
     }
 
-    /// Who is choked gets nothing more than what is on its way.
+    /// A choked peer gets only the run that is on its way already.
     fn refuse_waiting(&mut self, me: PeerKey, peer: PeerKey) {
         while let Some(Upload { upload, run, .. }) = self.peers[me.0 as usize].uplink.withdraw(peer, |_| true)
         {
@@ -264,7 +267,7 @@ impl World {
         self.plan_sending(me);
     }
 
-    /// Sets the moment at which the next run of an uplink is out.
+    /// Schedules the moment at which the next run of an uplink is out.
     fn plan_sending(&mut self, me: PeerKey) {
         let peer = &mut self.peers[me.0 as usize];
         peer.plans += 1;
@@ -304,7 +307,7 @@ impl World {
         self.handle(me, Input::Event { content: CONTENT, event });
     }
 
-    /// A peer's machine loses power.
+    /// The machine of a peer loses power.
     pub(crate) fn kill(&mut self, key: u32) {
         let key = PeerKey(key);
         self.peers[key.0 as usize].alive = false;

@@ -1,6 +1,8 @@
-//! Links that are clogged: what crosses one is held back, in order, until the link is free again or taken for dead.
+//! Clogged links: what crosses one is held back, in order, until the link is free again or taken
+//! for dead.
 //!
-//! What was sent before arrives. A link that a peer gives up by itself ends for both, as elsewhere in this world.
+//! What was sent before arrives. A link that one peer gives up by itself ends for both, as
+//! elsewhere in this world.
 
 use std::time::Duration;
 
@@ -8,19 +10,19 @@ use nearcast_core::{id::PeerKey, input::Event, layout::RunIndex, run_set::RunSet
 
 use super::{Happening, World};
 
-/// Two ends that hear nothing of each other take their connection for dead after so long: the second lost ping of a node,
-/// every 15 s with 20 s to answer.
+/// Two ends that hear nothing of each other take their connection for dead after this time: a node
+/// pings every 15 s with 20 s to answer, and gives up at the second lost ping.
 pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(35);
-/// A dial or a question that nobody answers has failed after so long: a node's limit on connecting.
+/// A dial or a question without an answer has failed after this time: a node's limit on connecting.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
-/// Who held what at a moment, and what came again since.
+/// What each peer held at a moment, and how much of it came again since.
 pub(super) struct Mark {
     held: Vec<RunSet>,
     again: u64,
 }
 
-/// What is held back of one link.
+/// What is held back on one link.
 #[derive(Default)]
 pub(super) struct Clog {
     /// Tells this clog from earlier ones of the same link.
@@ -33,7 +35,7 @@ fn pair(a: PeerKey, b: PeerKey) -> (PeerKey, PeerKey) {
 }
 
 impl World {
-    /// From now on nothing crosses between these two.
+    /// From now on nothing crosses between these two peers.
     pub(crate) fn clog(&mut self, a: u32, b: u32) {
         let pair = pair(PeerKey(a), PeerKey(b));
         if a == b || self.clogs.contains_key(&pair) {
@@ -45,7 +47,7 @@ impl World {
         self.schedule(self.now + DEAD_AFTER, pair.0, Happening::Dead(pair.1, number));
     }
 
-    /// What was held back between these two arrives, and whatever they send from now on.
+    /// What was held back between these two peers arrives; from now on they hear each other again.
     pub(crate) fn unclog(&mut self, a: u32, b: u32) {
         let Some(clog) = self.clogs.remove(&pair(PeerKey(a), PeerKey(b))) else { return };
         clog.held.into_iter().for_each(|(to, event)| self.deliver(to, event));
@@ -55,7 +57,7 @@ impl World {
         self.clogs.contains_key(&pair(a, b))
     }
 
-    /// Something goes from one peer to another.
+    /// An event goes from one peer to another.
     pub(super) fn cross(&mut self, from: PeerKey, to: PeerKey, event: Event) {
         match self.clogs.get_mut(&pair(from, to)) {
             Some(clog) => clog.held.push((to, event)),
@@ -63,32 +65,33 @@ impl World {
         }
     }
 
-    /// Fails an attempt that nobody answers.
+    /// Fails an attempt that has no answer.
     pub(super) fn fail_unanswered(&mut self, me: PeerKey, event: Event) {
         self.schedule(self.now + UNANSWERED, me, Happening::Input(event));
     }
 
-    /// The link is clogged for so long that both ends take it for dead, if it is the same clog still.
+    /// Ends the link, which was clogged for so long that both ends take it for dead, if the clog is
+    /// still the same.
     pub(super) fn take_for_dead(&mut self, me: PeerKey, peer: PeerKey, number: u64) {
         if self.clogs.get(&pair(me, peer)).is_some_and(|clog| clog.number == number) {
             self.unlink(me, peer);
         }
     }
 
-    /// Nothing of a link that ended arrives any more.
+    /// Nothing that was held back on an ended link arrives any more.
     pub(super) fn drop_held(&mut self, me: PeerKey, peer: PeerKey) {
         if let Some(clog) = self.clogs.get_mut(&pair(me, peer)) {
             clog.held.clear();
         }
     }
 
-    /// From now on it is counted what comes of the runs that are held now.
+    /// From now on, counts the runs that come again although they are held now.
     pub(crate) fn mark(&mut self) {
         let held = self.peers.iter().map(|peer| peer.have.clone()).collect();
         self.mark = Some(Mark { held, again: 0 });
     }
 
-    /// A run came.
+    /// Counts a run that came, if it was held at the mark.
     pub(super) fn note_again(&mut self, me: PeerKey, run: RunIndex) {
         if let Some(mark) = &mut self.mark
             && mark.held[me.0 as usize].contains(run)

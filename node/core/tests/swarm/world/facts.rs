@@ -5,7 +5,7 @@ use nearcast_core::{engine::Engine, id::PeerKey, output::GiveUp, run_set::RunSet
 use super::{CONTENT, World};
 
 impl World {
-    /// Members of an AS, the origin apart.
+    /// Members of an AS, without the origin.
     pub(crate) fn members(&self, asn: u32) -> Vec<u32> {
         let is_member = |peer: &u32| {
             let role = &self.peers[*peer as usize].role;

@@ -1,5 +1,5 @@
-//! A virtual world for engines: lossy, delayed links, one clock, no I/O. Uplinks have a rate and are shared among those
-//! who are sent to. Everything is ordered, so the same seed gives the same trace.
+//! A virtual world for engines: lossy, delayed links, one clock, no I/O. An uplink has a rate,
+//! which the peers it sends to share. Everything is ordered, so the same seed gives the same trace.
 
 mod acts;
 mod clog;
@@ -41,35 +41,39 @@ use uplink::Uplink;
 
 pub(crate) const CONTENT: ContentKey = ContentKey(0);
 
-/// Neighbours that a peer sends to at once where sockets share its uplink: as many as a node has upload slots.
+/// Neighbours that a peer sends to at once where sockets share its uplink: as many as a node's
+/// upload slots.
 pub(crate) const TOGETHER: usize = 16;
 
-/// Each run has the whole uplink to itself, as when an upload limit lets one pass after the other.
+/// Each run has the whole uplink to itself, as when an upload limit lets one run pass after
+/// another.
 pub(crate) const IN_TURN: usize = 1;
 
-/// Requests that an actor makes of its own accord have numbers from here on, which no engine reaches.
+/// Requests that an actor makes of its own accord have numbers from here on; no engine reaches
+/// these.
 const SIPS_FROM: u32 = 1 << 31;
 
-/// An engine's invariants are checked after one event in so many: a check costs as much as all links.
+/// An engine's invariants are checked after one event in this many: a check costs as much as all
+/// links.
 const CHECKED_EVERY: u64 = 61;
 
 pub(crate) struct WorldConfig {
     pub(crate) seed: u64,
     pub(crate) layout: Layout,
     pub(crate) latency: Duration,
-    /// Share of data answers that never arrive; the asker notices after a second.
+    /// Share of data answers that never arrive. The asker notices after a second.
     pub(crate) loss: f32,
     pub(crate) roles: Vec<Role>,
     pub(crate) config: Config,
-    /// Everybody knows everybody from the start, else only peer 0.
+    /// Every peer knows every peer from the start; otherwise each knows only peer 0.
     pub(crate) acquainted: bool,
-    /// Peer 0 is a directory: it names fifty members, most of them of the asker's AS, and counts those. Nobody knows
-    /// anybody else from the start then.
+    /// Peer 0 is a directory: it names fifty members, most of them of the asker's AS, and counts
+    /// the members of that AS. Then no peer knows any other peer from the start.
     pub(crate) directory: bool,
-    /// Everything that happens is hashed. Large worlds do without.
+    /// Hashes everything that happens. Large worlds do without.
     pub(crate) traced: bool,
-    /// Neighbours that one peer sends to at once at most. Sixteen, as many as a node has upload slots, is what sockets
-    /// do: [`TOGETHER`], or [`IN_TURN`].
+    /// Neighbours that one peer sends to at once, at most: [`TOGETHER`] (sixteen, as many as a
+    /// node's upload slots) is what sockets do, [`IN_TURN`] is one.
     pub(crate) together: usize,
 }
 
@@ -78,13 +82,13 @@ enum Happening {
     Wake,
     /// Time to boast.
     Boast,
-    /// Time to link to everybody.
+    /// Time to link to every peer.
     Intrude,
     /// Time to ask for a little.
     Sip,
-    /// A run is out, if nothing else changed on this uplink since it was planned so many times.
+    /// A run is out, unless sending was planned anew since this plan.
     Sent(u64),
-    /// The link to this peer has been clogged for too long, if it is still this clog.
+    /// The link to this peer has been clogged for too long, if the clog still has this number.
     Dead(PeerKey, u64),
 }
 
@@ -95,16 +99,16 @@ struct Peer {
     joined: bool,
     alive: bool,
     uplink: Uplink,
-    /// How often its uplink changed.
+    /// How often sending was planned anew; the number of the latest plan.
     plans: u64,
-    /// Requests by upload number: what the asker calls it.
+    /// Upload numbers, and the number that the asker gave each request.
     asked: BTreeMap<UploadId, RequestId>,
     next_upload: u32,
     completed: Option<Timestamp>,
     gave_up: Option<GiveUp>,
     wake_at: Option<Timestamp>,
     uploaded_runs: u64,
-    /// The number of its next request of its own accord.
+    /// The number of the next request it makes of its own accord.
     next_sip: u32,
 }
 
@@ -118,10 +122,10 @@ pub(crate) struct World {
     pending: BTreeMap<u64, (PeerKey, Happening)>,
     next: u64,
     links: BTreeSet<(PeerKey, PeerKey)>,
-    /// What the first knows of the second.
+    /// The have-map of the second peer, as the first peer knows it.
     known: BTreeMap<(PeerKey, PeerKey), RunSet>,
     banned: BTreeSet<(PeerKey, PeerKey)>,
-    /// Who ever linked to whom of its own accord.
+    /// Pairs of peers: the first ever linked to the second of its own accord.
     dials: BTreeSet<(PeerKey, PeerKey)>,
     places: Vec<Place>,
     clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
@@ -131,7 +135,7 @@ pub(crate) struct World {
     /// FNV-1a over everything that happened.
     pub(crate) trace: u64,
     pub(crate) events: u64,
-    /// Messages in which somebody said what it imports.
+    /// Messages in which a peer said what it imports.
     pub(crate) announcements: u64,
 }
 
@@ -250,7 +254,8 @@ impl World {
     }
 
     fn deliver(&mut self, peer: PeerKey, event: Event) {
-        // Up to half again as late, in any order: control messages of one link must not overtake each other.
+        // The same delay for every event: control messages of one link must not overtake each
+        // other.
         let at = self.now + self.config.latency;
         self.schedule(at, peer, Happening::Input(event));
     }
@@ -280,7 +285,7 @@ impl World {
             Happening::Boast => self.boast(key),
             Happening::Intrude => self.intrude(key),
             Happening::Sip => self.sip(key),
-            // Another one was planned since then, for an earlier moment.
+            // Another wake-up was planned since then, for an earlier moment.
             Happening::Wake if self.peers[at].wake_at != Some(self.now) => {}
             Happening::Wake => {
                 self.peers[at].wake_at = None;
@@ -293,7 +298,7 @@ impl World {
         }
     }
 
-    /// What a shell does before its engine hears of something: joins, have-maps, answers.
+    /// What a shell does before its engine hears of an event: joins, have-maps, answers.
     fn edge(&mut self, me: PeerKey, event: Event) -> Option<Event> {
         let at = me.0 as usize;
         match event {

@@ -14,7 +14,7 @@ use nearcast_core::{
 
 use super::Role;
 
-/// Without ASes, so many peers live in one network.
+/// Peers in one network, if no AS is known.
 const NEIGHBOURHOOD: usize = 8;
 
 /// Where a peer is: its AS, the local network in it, and the network of its address.
@@ -37,13 +37,13 @@ impl Place {
     }
 }
 
-/// One of the 65,536 networks (/24) of a network (/8).
+/// One of the 65,536 networks (/24) in a /8.
 fn numbered(first: u8, number: u32) -> Network {
     let [_, _, second, third] = number.to_be_bytes();
     Network::of(Ipv4Addr::new(first, second, third, 1).into())
 }
 
-/// Have-maps as their neighbours know them.
+/// Have-maps, as `me` knows those of its neighbours.
 pub(super) struct Maps<'a> {
     pub(super) known: &'a BTreeMap<(PeerKey, PeerKey), RunSet>,
     pub(super) places: &'a [Place],

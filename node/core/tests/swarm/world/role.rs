@@ -1,48 +1,49 @@
-//! How one peer of the world is made: all that a scenario says about it.
+//! How one peer of the world behaves: all that a scenario says about it.
 
 use std::time::Duration;
 
-/// How one peer of the world is made.
+/// How one peer of the world behaves.
 #[derive(Clone)]
 pub(crate) struct Role {
     pub(crate) origin: bool,
     /// Holds everything from the start.
     pub(crate) seed: bool,
-    /// Bytes per second sent.
+    /// In bytes a second.
     pub(crate) up: u64,
     /// When it joins.
     pub(crate) joins: Duration,
-    /// Whom it knows from the start, if not those whom its world says.
+    /// The only peer it knows from the start. `None`: the peers that its world says.
     pub(crate) knows: Option<usize>,
-    /// How long it goes on without getting anything.
+    /// How long it goes on without receiving anything.
     pub(crate) patience: Duration,
     /// Sends false data.
     pub(crate) corrupt: bool,
-    /// Where it is: 0 = nobody knows, as if there were no atlas.
+    /// Its AS. 0: unknown, as if there were no atlas.
     pub(crate) asn: u32,
-    /// The local network in its AS; 0 = alone.
+    /// The local network in its AS. 0: it is alone.
     pub(crate) lan: u32,
-    /// The /24 that its address is in; 0 = as its place says.
+    /// The /24 of its address. 0: as its place says.
     pub(crate) network: u32,
-    /// Announces that it imports everything, again and again, and never brings anything.
+    /// Announces again and again that it imports everything, and never brings anything.
     pub(crate) boasts: bool,
-    /// Says that it is an origin, and is none.
+    /// Says that it is an origin, and is not.
     pub(crate) poses: bool,
     pub(crate) gives: Gives,
     pub(crate) takes: Takes,
     pub(crate) tells: Tells,
-    /// Links to everybody, as soon as it joins and again this often, wanted or not. Its own engine dials nobody.
+    /// Links to every peer when it joins and again at this interval, wanted or not. Its own engine
+    /// dials no peer. `None`: an ordinary peer.
     pub(crate) intrudes: Option<Duration>,
 }
 
-/// Whom a peer serves. Who gives little has a low `up`.
+/// Which peers a peer serves. A peer that gives little has a low `up`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gives {
-    /// Whom its engine decides to serve.
+    /// The peers that its engine decides to serve.
     Freely,
-    /// Nobody: it unchokes nobody, whatever its engine decides.
+    /// No peer: it unchokes none, whatever its engine decides.
     Nothing,
-    /// Those of its engine's choice who give as it does.
+    /// Of the peers that its engine chooses, those that give as it does.
     ToItsKind,
 }
 
@@ -51,13 +52,13 @@ pub(crate) enum Gives {
 pub(crate) enum Takes {
     /// What its engine decides to ask for.
     Freely,
-    /// Nothing; nor does it say that it is interested.
+    /// Nothing; it does not say that it is interested, either.
     Nothing,
-    /// One run of each neighbour that serves it, this often.
+    /// One run from each neighbour at this interval.
     Sips(Duration),
 }
 
-/// What a peer announces to have.
+/// What a peer announces that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tells {
     /// What it has.
@@ -91,7 +92,7 @@ pub(crate) fn leecher(up: u64) -> Role {
     }
 }
 
-/// A directory and nothing else: it takes part in no swarm. As peer 0 of a world with a directory, it is that.
+/// A directory only: it takes part in no swarm. It must be peer 0 of a world with a directory.
 pub(crate) fn tracker() -> Role {
     Role { joins: Duration::from_secs(1 << 30), ..leecher(1) }
 }
@@ -100,22 +101,22 @@ pub(crate) fn origin(up: u64) -> Role {
     Role { origin: true, seed: true, ..leecher(up) }
 }
 
-/// Takes what it gets, says what it has, and serves nobody.
+/// Takes what it gets, says truly what it has, and serves no peer.
 pub(crate) fn rider(up: u64) -> Role {
     Role { gives: Gives::Nothing, ..leecher(up) }
 }
 
-/// Takes what it gets, says nothing and serves nobody.
+/// Takes what it gets, says nothing, and serves no peer.
 pub(crate) fn silent_rider(up: u64) -> Role {
     Role { tells: Tells::Nothing, ..rider(up) }
 }
 
-/// Says that it has everything, serves nobody and takes nothing.
+/// Says that it has everything, serves no peer and takes nothing.
 pub(crate) fn hoarder(up: u64) -> Role {
     Role { tells: Tells::Everything, takes: Takes::Nothing, ..rider(up) }
 }
 
-/// Links to everybody and is of no use to anybody.
+/// Links to every peer and is of no use to any.
 pub(crate) fn stranger() -> Role {
     Role {
         tells: Tells::Nothing,

@@ -1,8 +1,8 @@
-//! An uplink as sockets share it: several neighbours are sent to at once, each gets an equal share of the rate, and
-//! each is sent its runs one after the other.
+//! An uplink as sockets share it: a peer sends to several neighbours at once, each gets an equal
+//! share of the rate, and each receives its runs one after the other.
 //!
-//! Exact and without steps: `progress` is what each of those on the way has been sent since the world began, in
-//! billionths of a byte. A run is out when `progress` has come to its end.
+//! The model is exact and has no steps: `progress` is what each run on its way has been sent since
+//! the world began, in billionths of a byte. A run is out when `progress` reaches the run's end.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -15,10 +15,11 @@ use nearcast_core::{
     time::Timestamp,
 };
 
-/// `progress` counts billionths of a byte, so that nanoseconds times bytes per second need no division.
+/// In billionths of a byte, as `progress` counts, nanoseconds times bytes a second need no
+/// division.
 const PARTS: u128 = 1_000_000_000;
 
-/// A run somebody is to be sent.
+/// A run that is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Upload {
     pub(super) to: PeerKey,
@@ -29,17 +30,17 @@ pub(super) struct Upload {
 
 /// What one peer sends.
 ///
-/// Invariants: a neighbour in `on_way` has a first run in `queues`, which is the one on its way; a neighbour with runs
-/// is either in `on_way` or, once, in `turns`.
+/// Invariants: a neighbour in `on_way` has a first run in `queues`, the one on its way; a neighbour
+/// with runs is either in `on_way` or, once, in `turns`.
 pub(super) struct Uplink {
     /// Bytes per second.
     rate: u64,
-    /// Neighbours sent to at once at most.
+    /// Neighbours that it sends to at once, at most.
     together: usize,
     queues: BTreeMap<PeerKey, VecDeque<Upload>>,
-    /// Where `progress` will be when the run on its way is out.
+    /// Neighbours with a run on its way, and the value of `progress` at which that run is out.
     on_way: BTreeMap<PeerKey, u128>,
-    /// Who waits for its turn, first come first served.
+    /// Neighbours that wait for their turn, first come first served.
     turns: VecDeque<PeerKey>,
     progress: u128,
     since: Timestamp,
@@ -85,7 +86,7 @@ impl Uplink {
         self.begin();
     }
 
-    /// Runs that are out; the next ones of those neighbours get their turn.
+    /// Takes the runs that are out; their neighbours queue for their next runs.
     pub(super) fn take_done(&mut self, now: Timestamp) -> Vec<Upload> {
         self.advance(now);
         let done: Vec<PeerKey> =
@@ -107,14 +108,14 @@ impl Uplink {
         first
     }
 
-    /// When the next run is out, if nothing changes until then.
+    /// When the next run is out, if nothing changes until then. `None`: no run is on its way.
     pub(super) fn next_done(&self) -> Option<Timestamp> {
         let left = self.on_way.values().min()?.saturating_sub(self.progress);
         let nanos = (left * self.on_way.len() as u128).div_ceil(u128::from(self.rate.max(1)));
         Some(self.since + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
-    /// Takes a run back that has not been begun.
+    /// Takes back a run that has not begun.
     pub(super) fn withdraw(&mut self, to: PeerKey, named: impl Fn(&Upload) -> bool) -> Option<Upload> {
         let begun = usize::from(self.on_way.contains_key(&to));
         let queue = self.queues.get_mut(&to)?;
@@ -127,7 +128,7 @@ impl Uplink {
         taken
     }
 
-    /// Somebody is gone: nothing more is sent to it. What was to be sent.
+    /// The peer is gone, and nothing more is sent to it. Returns what was still to be sent.
     pub(super) fn drop_peer(&mut self, now: Timestamp, to: PeerKey) -> Vec<Upload> {
         self.advance(now);
         self.on_way.remove(&to);
@@ -166,7 +167,7 @@ mod tests {
         for (to, number, bytes) in [(1, 0, 1_000), (1, 1, 1_000), (2, 2, 500)] {
             uplink.push(Timestamp::ZERO, upload(to, number, bytes));
         }
-        // Half a second's worth each in the first second; then 1 alone.
+        // In the first second each neighbour gets half a second's worth; then neighbour 1 is alone.
         assert_eq!(times(&mut uplink), [(2, 1_000), (0, 1_500), (1, 2_500)]);
     }
 

@@ -38,7 +38,7 @@ const ROOMS_OF_CORE: [&str; 27] = [
     "directory",
     "swarm",
     "engine",
-    "check",
+    "flight",
 ];
 
 #[test]

@@ -27,7 +27,7 @@ use crate::{
     input::{Material, RunFailure, Via},
     links::{
         availability::Availability,
-        conduct::{Conduct, Verdict},
+        conduct::{Conduct, RUNS_PER_REPEAT, Verdict},
         group::{Group, prefers},
         groups::{Groups, Standing},
         peers::{Link, Links},
@@ -61,10 +61,6 @@ const RACE_SECONDS: f32 = 0.5;
 /// After so many newcomers who said that they hold runs and gave none, no newcomer counts as a holder before it has given
 /// one: else fresh names without end would keep us from asking the origin.
 const LET_DOWN_MAX: u8 = 4;
-
-/// Origins may send us once more what we hold, for one run in so many of the content, all of them together; then they are
-/// asked for one run and no other.
-const RUNS_PER_REPEAT: u32 = 100;
 
 /// What is still to be got, and how it goes.
 #[derive(Debug)]

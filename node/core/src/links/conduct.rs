@@ -35,7 +35,7 @@ const REPEATS_BORNE: u32 = 2;
 /// some on their way.
 const UNDUE_MAX: u32 = 2;
 /// One repeat in this many new runs is an origin's share: 1 % of what it gives.
-const RUNS_PER_REPEAT: u32 = 100;
+pub(crate) const RUNS_PER_REPEAT: u32 = 100;
 
 /// What is held against one neighbour.
 #[derive(Clone, Copy, Debug)]

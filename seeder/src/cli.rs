@@ -4,7 +4,11 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use nearcast_node::atlas::AtlasFileError;
-use nearcast_service::cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_CODES, EXIT_IO, Serve, exit_of_start};
+use nearcast_service::{
+    cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_CODES, EXIT_IO, Serve, exit_of_start},
+    manual::Files,
+    texts,
+};
 
 use crate::{service::SeederError, setting::Setting};
 
@@ -19,12 +23,24 @@ Each option can be set in the environment, too (--up as NEARCAST_SEEDER_UP), or 
 again: a file that is wrong changes nothing, and what cannot change while running is named. SIGTERM finishes the runs \
 that are being sent; a second signal ends at once.";
 
+/// The files that commands read or write, for the manual.
+static FILES: [Files; 1] = [(
+    "nearcast-seeder-serve",
+    &[
+        ("/etc/nearcast/seeder.toml", "Settings; see nearcast-seeder sample-config."),
+        ("$XDG_CONFIG_HOME/nearcast/seeder.toml", "Settings of one user (~/.config), which win over those."),
+        ("$XDG_STATE_HOME/nearcast-seeder", "The identity (~/.local/state); see --state-dir."),
+    ],
+)];
+
 /// The task of the program.
 pub enum Task {
     /// Serve, or check the configuration.
     Serve(Serve<Setting>),
     /// Print a sample configuration file.
     Sample,
+    /// One of the program's own texts was asked for, and printed or written.
+    Told(ExitCode),
 }
 
 impl Task {
@@ -43,6 +59,9 @@ impl Task {
     }
 
     fn of(mut matches: ArgMatches) -> Task {
+        if let Some(done) = matches.subcommand().and_then(|told| texts::run(told, command(), &FILES)) {
+            return Task::Told(done);
+        }
         match matches.remove_subcommand() {
             Some((name, told)) if name == "serve" => {
                 Task::Serve(Serve::from_arg_matches(&told).expect("whatever clap lets through is taken"))
@@ -70,6 +89,7 @@ pub fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommands([serve, sample])
+        .subcommands(texts::commands())
 }
 
 /// The exit code of a seeder that could not start.
@@ -129,11 +149,16 @@ mod tests {
     }
 
     #[test]
+    fn every_command_has_a_page_and_every_flag_is_on_it() {
+        assert_eq!(nearcast_service::manual::lacks(command(), &FILES), Vec::<String>::new());
+    }
+
+    #[test]
     fn each_task_is_told_from_the_others() {
         assert!(matches!(Task::of(parse(&["sample-config"]).unwrap()), Task::Sample));
         let serve = |option| match Task::of(parse(&["serve", option]).unwrap()) {
             Task::Serve(Serve { check, json, .. }) => (check, json),
-            Task::Sample => panic!("a sample was not asked for"),
+            Task::Sample | Task::Told(_) => panic!("serving was asked for"),
         };
         assert_eq!(serve("--check-config"), (true, false));
         assert_eq!(serve("--json"), (false, true));

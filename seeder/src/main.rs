@@ -20,6 +20,6 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&format!("cannot write the sample: {error}"), 1),
         },
-        Err(code) => code,
+        Ok(Task::Told(code)) | Err(code) => code,
     }
 }

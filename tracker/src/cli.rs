@@ -8,11 +8,13 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use nearcast_service::{
     cli::{EXIT_BAD_OPTION, EXIT_CODES, Serve},
+    manual::Files,
     output::fail,
     run::serve,
+    texts,
 };
 
 use crate::{config::sample, run::Serving, setting::Setting};
@@ -28,6 +30,16 @@ Each option can be set in the environment, too (--listen as NEARCAST_TRACKER_LIS
 sample-config. SIGHUP has the files read again, those of --atlas and --allow, too: a file that is wrong changes nothing, \
 and what cannot change while running is named. SIGTERM writes down who is known and says goodbye; a second signal \
 ends at once.";
+
+/// The files that commands read or write, for the manual.
+static FILES: [Files; 1] = [(
+    "nearcast-tracker-serve",
+    &[
+        ("/etc/nearcast/tracker.toml", "Settings; see nearcast-tracker sample-config."),
+        ("$XDG_CONFIG_HOME/nearcast/tracker.toml", "Settings of one user (~/.config), which win over those."),
+        ("$XDG_STATE_HOME/nearcast-tracker", "Identity and database (~/.local/state); see --state-dir."),
+    ],
+)];
 
 /// Tells peers who has what near them, and knows from BGP where everybody is.
 #[derive(Debug, Parser)]
@@ -53,17 +65,22 @@ enum Command {
 }
 
 impl Cli {
-    /// Parses the arguments of the process. Wrong arguments, `--help` and `--version` are answered
-    /// here.
+    /// Parses the arguments of the process. Wrong arguments, `--help`, `--version` and the commands
+    /// that print the program's own texts are answered here.
     ///
     /// # Errors
     /// The exit code, if there is nothing to do.
     pub fn parse_or_explain() -> Result<Cli, ExitCode> {
-        Cli::try_parse().map_err(|error| {
+        let explain = |error: clap::Error| {
             // If nobody can read the help, that is no further error.
             let _ = error.print();
             ExitCode::from(if error.use_stderr() { EXIT_BAD_OPTION } else { 0 })
-        })
+        };
+        let matches = command().try_get_matches().map_err(explain)?;
+        if let Some(done) = matches.subcommand().and_then(|told| texts::run(told, command(), &FILES)) {
+            return Err(done);
+        }
+        Cli::from_arg_matches(&matches).map_err(explain)
     }
 
     /// Runs the command. Returns the exit code.
@@ -81,13 +98,18 @@ impl Cli {
 
 /// The whole command line, for manuals.
 pub fn command() -> clap::Command {
-    Cli::command()
+    Cli::command().subcommands(texts::commands())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::setting::TABLE;
+
+    #[test]
+    fn every_command_has_a_page_and_every_flag_is_on_it() {
+        assert_eq!(nearcast_service::manual::lacks(command(), &FILES), Vec::<String>::new());
+    }
 
     #[test]
     fn the_command_tree_is_consistent() {

@@ -26,7 +26,7 @@ use nearcast_service::{
 
 use crate::{
     allowed,
-    bgp::{
+    feeds::{
         bmp::BmpConfig,
         live::LiveConfig,
         ris_live::{RisConfig, RisSource},

@@ -5,7 +5,8 @@ use std::{io, process::ExitCode};
 use nearcast_core::atlas::AtlasError;
 use nearcast_service::signals::Signal;
 
-use crate::{atlas_file::AtlasFileError, bgp::compile::CompileError};
+use crate::atlas_file::AtlasFileError;
+use nearcast_bgp::compile::CompileError;
 
 /// The result of a command. The discriminant is the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

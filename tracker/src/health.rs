@@ -21,8 +21,8 @@ use nearcast_service::{
 };
 
 use crate::{
-    bgp::live::{Live, LiveStats},
     database::Tally,
+    feeds::live::{Live, LiveStats},
 };
 
 /// The node's loop runs ten times a second. If it is this late, it hangs.

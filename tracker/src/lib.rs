@@ -2,12 +2,12 @@
 
 pub mod allowed;
 pub mod atlas_file;
-pub mod bgp;
 mod cartographer;
 pub mod cli;
 pub mod config;
 pub mod database;
 mod exit;
+pub mod feeds;
 pub mod health;
 mod metrics;
 mod progress;

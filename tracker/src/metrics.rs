@@ -12,12 +12,10 @@ use nearcast_service::{
 use prometheus_client::{collector::Collector, encoding::DescriptorEncoder, registry::Unit};
 
 use crate::{
-    bgp::{
-        feed::{FeedKind, Tally},
-        live::{LiveStats, Phase},
-    },
+    feeds::live::{LiveStats, Phase},
     health::{AtlasAbout, Health, Saves},
 };
+use nearcast_bgp::feed::{FeedKind, Tally};
 
 const FEEDS: [FeedKind; 3] = [FeedKind::Bmp, FeedKind::RisLive, FeedKind::Updates];
 

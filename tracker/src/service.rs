@@ -28,10 +28,10 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bgp::live::{Live, LiveError},
     cartographer::{Cartographer, Current},
     config::{TrackerConfig, state_folder_hint},
     database::{Database, DatabaseError, Found},
+    feeds::live::{Live, LiveError},
     health::{Health, counted},
     publishing::{Publisher, PublishingError},
     saving::{self, Saving},

@@ -12,7 +12,7 @@ use nearcast_service::status::{
 };
 
 use crate::{
-    bgp::live::{FeedStats, LiveStats},
+    feeds::live::{FeedStats, LiveStats},
     health::Health,
 };
 

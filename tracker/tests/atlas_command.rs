@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_tracker::bgp::made_up::{Told, old_table, table, updates};
+use nearcast_bgp::made_up::{Told, old_table, table, updates};
 use serde_json::Value;
 
 /// Noon of a day in 2026. In seconds since 1970.

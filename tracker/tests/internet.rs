@@ -10,14 +10,14 @@ use std::{
 };
 
 use ipnetwork::IpNetwork;
-use nearcast_core::{
-    asn::{Asn, Relation},
-    atlas::{Atlas, is_reserved},
-};
-use nearcast_tracker::bgp::{
+use nearcast_bgp::{
     compile::{Inputs, Report, compile},
     packed::{Meter, open},
     tables,
+};
+use nearcast_core::{
+    asn::{Asn, Relation},
+    atlas::{Atlas, is_reserved},
 };
 use rand_core::{Rng, SeedableRng};
 use rand_pcg::Pcg64;

@@ -18,15 +18,14 @@ use std::{
 };
 
 use ipnetwork::Ipv4Network;
+use nearcast_bgp::{feed::FeedKind, packed};
 use nearcast_core::{
     asn::Asn,
     atlas::{Atlas, AtlasBuilder},
 };
-use nearcast_tracker::bgp::{
+use nearcast_tracker::feeds::{
     bmp::BmpConfig,
-    feed::FeedKind,
     live::{Live, LiveConfig, LiveStats, Phase},
-    packed,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -292,7 +291,7 @@ fn missing() -> Option<&'static str> {
     }
 }
 
-fn feed<'a>(stats: &'a LiveStats, name: &str) -> Option<&'a nearcast_tracker::bgp::live::FeedStats> {
+fn feed<'a>(stats: &'a LiveStats, name: &str) -> Option<&'a nearcast_tracker::feeds::live::FeedStats> {
     stats.feeds.iter().find(|feed| feed.feed.name == name)
 }
 

@@ -187,7 +187,7 @@ impl Command {
             Command::Verify(verify) => verify.run(screen, signals).await,
             Command::Demo(demo) => demo.run(screen, signals).await,
             Command::Key(key) => key.run(screen),
-            Command::Completions(completions) => completions.run(Cli::command()),
+            Command::Completions(completions) => completions.run(&Cli::command()),
             Command::SampleConfig => {
                 get::setting::sample().lines().for_each(|line| screen.data(line));
                 Ok(())

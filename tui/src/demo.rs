@@ -94,8 +94,7 @@ async fn play(
     model: &mut Model,
     screen: &Screen,
 ) -> Result<(), CommandError> {
-    let atlas = internet::atlas()?;
-    stage.raise_origin(Arc::clone(manifest), root, folder, &atlas).await?;
+    stage.raise_origin(Arc::clone(manifest), root, Arc::new(internet::atlas())).await?;
     let mut downloads = stage.start_peers(manifest, folder, &model.addresses()).await?;
     let mut show = Show::new(screen);
     let mut tick = tokio::time::interval(TICK);

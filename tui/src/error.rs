@@ -5,11 +5,10 @@ use std::{io, path::PathBuf};
 use nearcast_core::{magnet::MagnetError, manifest::ManifestError};
 use nearcast_node::{
     atlas::AtlasFileError,
-    error::{DownloadError, KeyError, StartError},
+    error::{DownloadError, KeyError, ShareError, StartError},
     publish::{PublishError, VerifyError},
     torrent_url::{FetchError, FetchFailure},
 };
-use nearcast_seeder::service::SeederError;
 use nearcast_service::signals::Signal;
 
 use crate::exit::Exit;
@@ -23,12 +22,9 @@ pub(crate) enum CommandError {
     /// One download failed.
     #[error(transparent)]
     Download(#[from] DownloadError),
-    /// The demonstration's atlas could not be compiled.
-    #[error("the atlas of the demonstration was not compiled: {0}; please report this")]
-    Compile(String),
-    /// The embedded origin of the demonstration failed.
+    /// The origin of the demonstration cannot serve its content.
     #[error(transparent)]
-    Seeder(#[from] SeederError),
+    Share(#[from] ShareError),
     /// An atlas file cannot be used.
     #[error(transparent)]
     Atlas(#[from] AtlasFileError),
@@ -127,8 +123,7 @@ impl CommandError {
         match self {
             CommandError::Start(error) => error.into(),
             CommandError::Download(error) => error.into(),
-            CommandError::Seeder(error) => error.into(),
-            CommandError::Compile(_) => Exit::Unknown,
+            CommandError::Share(error) => error.into(),
             CommandError::Atlas(error) => error.into(),
             CommandError::Key(error) => error.into(),
             CommandError::Publish(error) => exit_of_publish(error),
@@ -197,7 +192,6 @@ mod tests {
                 },
                 13,
             ),
-            (CommandError::Compile("x".into()), 1),
             (CommandError::Atlas(AtlasFileError::Unreadable { path: path(), source: io() }), 17),
             (CommandError::Atlas(AtlasFileError::Bad { path: path(), source: AtlasError::Checksum }), 32),
             (CommandError::Key(KeyError::Exists(path())), 13),

@@ -8,7 +8,6 @@ use nearcast_node::{
     atlas::AtlasFileError,
     error::{DownloadError, KeyError, ShareError, StartError},
 };
-use nearcast_seeder::service::SeederError;
 use nearcast_service::signals::Signal;
 
 /// The exit code of the process; the discriminant is the code.
@@ -157,20 +156,6 @@ impl From<&ShareError> for Exit {
             ShareError::Io { .. } => Exit::Io,
             ShareError::TooMany(_) => Exit::Unknown,
             ShareError::Stopped => Exit::Unfinished,
-        }
-    }
-}
-
-impl From<&SeederError> for Exit {
-    fn from(error: &SeederError) -> Exit {
-        match error {
-            SeederError::Folder { .. } => Exit::Io,
-            SeederError::IdentityInUse(_) => Exit::Auth,
-            SeederError::Key(error) => error.into(),
-            SeederError::Start(error) => error.into(),
-            SeederError::Share(error) => error.into(),
-            SeederError::Atlas(error) => error.into(),
-            SeederError::Config(_) => Exit::BadOption,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io::{Cursor, Read};
 
-use nearcast_tracker::bgp::{
+use nearcast_bgp::{
     as_rel,
     made_up::{Told, old_table, table, updates},
     mrt::MrtReader,

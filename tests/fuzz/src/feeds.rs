@@ -1,8 +1,9 @@
 //! What routers and collectors stream to a tracker: BMP and RIS Live. Whatever arrives, memory
 //! stays bounded, nothing panics, and the table can hold what comes out.
 
-use nearcast_tracker::bgp::{
+use nearcast_bgp::{
     bmp::{
+        crafted::{Of, announce, announce_v6, end_of_rib, initiation, message, peer_down, peer_up, withdraw},
         frame,
         session::{BmpSession, Heard},
     },
@@ -10,12 +11,6 @@ use nearcast_tracker::bgp::{
     rib::{Rib, RibLimits, SessionId, Source},
     ris_live::RisSession,
 };
-
-#[allow(dead_code, reason = "the tests of BMP use more of it than the seeds do")]
-#[path = "../../../tracker/src/bgp/bmp/crafted.rs"]
-mod crafted;
-
-use crafted::{Of, announce, announce_v6, end_of_rib, initiation, message, peer_down, peer_up, withdraw};
 
 /// Small, so that its bounds are met.
 const LIMITS: RibLimits = RibLimits {

@@ -16,12 +16,12 @@ use serde_json::json;
 use super::atlas::{complain, counts, data};
 use crate::{
     atlas_file::{self, AtlasFileError},
-    bgp::{
-        compile::{CompileError, Inputs, Report, compile},
-        packed::Meter,
-    },
     exit::Exit,
     progress::Progress,
+};
+use nearcast_bgp::{
+    compile::{CompileError, Inputs, Report, compile},
+    packed::Meter,
 };
 
 /// How often progress is shown.

@@ -1,20 +1,20 @@
-//! The pretended Internet of the demonstration, in 127.0.0.0/8. The routes that its routers would
-//! report are written as real MRT and compiled into an atlas by the compiler for real data.
+//! The pretended Internet of the demonstration, in 127.0.0.0/8: who has which addresses, and who
+//! pays whom.
 //!
 //! Ridge sells transit to Harbour, Meadow, Far and the origin's network. Harbour and Meadow peer
 //! without payment. Orchard buys transit from Harbour. So Harbour has a free neighbour and a paying
 //! customer, and every other network is two links away.
 
-use std::{collections::HashSet, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
-use nearcast_core::{asn::Asn, atlas::Atlas};
-use nearcast_tracker::bgp::{
-    compile::{Compiler, PRETENDED},
-    made_up,
-    relations::Links,
+use ipnetwork::IpNetwork;
+use nearcast_core::{
+    asn::{Asn, Relation},
+    atlas::{Atlas, AtlasBuilder},
 };
 
-use crate::error::CommandError;
+/// The first number of ASes that are private (RFC 6996): only they may have addresses of nobody.
+const PRIVATE: u32 = 4_200_000_000;
 
 /// One AS.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,16 +27,8 @@ pub(super) struct Network {
     blocks: [u8; 2],
 }
 
-impl Network {
-    /// The public number that stands for this AS in the routes: routers leave out private ones. The
-    /// compiler adds [`PRETENDED`] to it.
-    fn told(&self) -> u32 {
-        self.asn.0 - PRETENDED
-    }
-}
-
 const fn network(number: u32, name: &'static str, blocks: [u8; 2]) -> Network {
-    Network { asn: Asn(PRETENDED + 1_000_000 + number), name, blocks }
+    Network { asn: Asn(PRIVATE + number), name, blocks }
 }
 
 /// The networks of the peers.
@@ -69,72 +61,38 @@ pub(super) fn places(peers: u32) -> Vec<(Ipv4Addr, &'static Network)> {
         .collect()
 }
 
-/// When the routes were recorded, in seconds since 1970.
-const ASKED: u32 = 1_767_225_600;
+/// The date of the atlas, in seconds since 1970.
+const DATE: u64 = 1_767_225_600;
 
-/// Compiles an atlas from the routes that the routers of Ridge, Harbour and Meadow would report.
-///
-/// # Errors
-/// The compiler rejects what the encoder wrote.
-pub(super) fn atlas() -> Result<Atlas, CommandError> {
+/// The atlas of this Internet.
+pub(super) fn atlas() -> Atlas {
     let [harbour, meadow, orchard, far] = &NETWORKS;
-    // The router that reports a route, and the AS path. The last AS on the path has the addresses.
-    let told: [(&str, Vec<&Network>); 12] = [
-        ("127.5.0.1", vec![&RIDGE]),
-        ("127.5.0.1", vec![&RIDGE, harbour]),
-        ("127.5.0.1", vec![&RIDGE, meadow]),
-        ("127.5.0.1", vec![&RIDGE, harbour, orchard]),
-        ("127.5.0.1", vec![&RIDGE, far]),
-        ("127.5.0.1", vec![&RIDGE, &SOURCE]),
-        ("127.1.0.254", vec![harbour, meadow]),
-        ("127.1.0.254", vec![harbour, orchard]),
-        ("127.1.0.254", vec![harbour, &RIDGE, far]),
-        ("127.2.0.254", vec![meadow, harbour]),
-        ("127.2.0.254", vec![meadow, harbour, orchard]),
-        ("127.2.0.254", vec![meadow, &RIDGE, far]),
-    ];
-    let (mut prefixes, mut paths) = (Vec::new(), Vec::new());
-    for (router, way) in &told {
-        let (first, last) = (way[0], way[way.len() - 1]);
-        for block in last.blocks {
-            prefixes.push((*router, first.told(), format!("127.{block}.0.0/16")));
-            paths.push(way.iter().map(|network| network.told()).collect::<Vec<u32>>());
+    let mut atlas = AtlasBuilder::new(DATE);
+    for network in NETWORKS.iter().chain([&RIDGE, &SOURCE]) {
+        atlas.name(network.asn, network.name);
+        for block in network.blocks {
+            let prefix =
+                IpNetwork::new(Ipv4Addr::new(127, block, 0, 0).into(), 16).expect("a /16 is a prefix");
+            atlas.prefix(prefix, &[network.asn]);
         }
     }
-    let routes: Vec<made_up::Told<'_>> = prefixes
-        .iter()
-        .zip(&paths)
-        .map(|((router, asn, prefix), path)| (*router, *asn, prefix.as_str(), Some(path.as_slice())))
-        .collect();
-    compile(&made_up::table(ASKED, &routes))
-}
-
-fn compile(table: &[u8]) -> Result<Atlas, CommandError> {
-    let failed = |error: std::io::Error| CommandError::Compile(error.to_string());
-    let top = HashSet::from([Asn(RIDGE.told())]);
-    let mut compiler = Compiler::with_links(Links::below(top, HashSet::new())).pretended();
-    let counts = compiler.rib(table).map_err(failed)?;
-    if counts.damaged > 0 {
-        return Err(CommandError::Compile(format!("{} damaged records", counts.damaged)));
+    for customer in [harbour, meadow, far, &SOURCE] {
+        atlas.link(RIDGE.asn, customer.asn, Relation::Customer);
     }
-    let named = NETWORKS.iter().chain([&RIDGE, &SOURCE]);
-    let names: String = named.map(|network| format!("{}\t{}\n", network.asn.0, network.name)).collect();
-    compiler.names(names.as_bytes()).map_err(failed)?;
-    Ok(compiler.finish(ASKED.into()))
+    atlas.link(harbour.asn, orchard.asn, Relation::Customer);
+    atlas.link(harbour.asn, meadow.asn, Relation::Peer);
+    atlas.build()
 }
 
 #[cfg(test)]
 mod tests {
-    use nearcast_core::{
-        asn::Relation,
-        tier::{Proximity, Tier},
-    };
+    use nearcast_core::tier::{Proximity, Tier};
 
     use super::*;
 
     #[test]
-    fn what_routers_tell_becomes_the_internet_that_was_meant() {
-        let atlas = atlas().unwrap();
+    fn the_atlas_is_of_the_internet_that_was_meant() {
+        let atlas = atlas();
         for (ip, network) in places(24).into_iter().chain([(ORIGIN, &SOURCE)]) {
             assert_eq!(atlas.origin(ip.into()), Some(network.asn), "{ip}");
             assert_eq!(atlas.name(network.asn), Some(network.name));
@@ -157,7 +115,7 @@ mod tests {
         addresses.sort();
         addresses.dedup();
         assert_eq!(addresses.len(), 12, "each has its own");
-        let atlas = atlas().unwrap();
+        let atlas = atlas();
         let place = |ip: Ipv4Addr| atlas.place(ip.into());
         let near = |a: usize, b: usize| atlas.proximity(place(places[a].0), place(places[b].0), None);
         assert_eq!(near(0, 4), Tier::SameAs.into());

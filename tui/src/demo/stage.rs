@@ -10,13 +10,12 @@ use std::{
 
 use nearcast_core::{atlas::Atlas, manifest::Manifest};
 use nearcast_node::{
-    Download, Fetch, Node,
+    Download, Fetch, Node, Share,
     address::Address,
     config::{NodeConfig, SeedGoal},
     error::{DownloadError, StartError},
     progress::{Progress, Summary},
 };
-use nearcast_seeder::{config::SeederConfig, service::Seeder};
 use tokio::{
     sync::watch,
     task::{JoinError, JoinSet},
@@ -41,28 +40,24 @@ fn listen(ip: Ipv4Addr) -> Result<Vec<Address>, StartError> {
 /// The running nodes. They must be shut down, whatever happens.
 #[derive(Default)]
 pub(super) struct Stage {
-    origin: Option<Seeder>,
+    origin: Option<Node>,
     atlas: Option<Arc<Atlas>>,
     peers: Vec<Node>,
 }
 
 impl Stage {
-    /// Writes the atlas to a file, as an operator would, and starts an origin that uses the atlas
-    /// and shares the content.
+    /// Starts an origin that uses the atlas and shares the content.
     pub(super) async fn raise_origin(
         &mut self,
         manifest: Arc<Manifest>,
         root: PathBuf,
-        folder: &Path,
-        atlas: &Atlas,
+        atlas: Arc<Atlas>,
     ) -> Result<(), CommandError> {
-        let path = folder.join("pretended.atlas");
-        std::fs::write(&path, atlas.encode())
-            .map_err(|source| CommandError::Io { path: path.clone(), source })?;
-        self.atlas = Some(nearcast_node::atlas::load(&path)?);
-        let config = SeederConfig { listen: listen(ORIGIN)?, atlas: Some(path), ..SeederConfig::default() };
-        let origin = self.origin.insert(Seeder::start(config).await?);
-        origin.share(manifest, root).await?;
+        self.atlas = Some(atlas.clone());
+        let config =
+            NodeConfig { listen: listen(ORIGIN)?, atlas: Some(atlas), origin: true, ..NodeConfig::default() };
+        let origin = self.origin.insert(Node::start(config).await?);
+        origin.share(Share { manifest, root }).await?;
         Ok(())
     }
 
@@ -78,7 +73,7 @@ impl Stage {
             let config = NodeConfig { listen: listen(*ip)?, atlas, ..NodeConfig::default() };
             self.peers.push(Node::start(config).await?);
         }
-        let origin: Vec<Address> = self.origin.iter().flat_map(Seeder::addresses).collect();
+        let origin: Vec<Address> = self.origin.iter().flat_map(Node::addresses).collect();
         let mut downloads = Downloads::new();
         for (peer, node) in self.peers.iter().enumerate() {
             let folder = copy_folder(folder, peer);
@@ -104,7 +99,7 @@ impl Stage {
             ending.spawn(async move { node.shutdown(grace).await });
         }
         if let Some(origin) = self.origin {
-            ending.spawn(origin.stop(grace));
+            ending.spawn(async move { origin.shutdown(grace).await });
         }
         while ending.join_next().await.is_some() {}
     }
@@ -115,7 +110,7 @@ pub(super) struct Downloads {
     started: Instant,
     progress: Vec<watch::Receiver<Progress>>,
     running: JoinSet<(usize, Download, Result<Summary, DownloadError>)>,
-    /// Kept because a dropped download leaves its swarm.
+    /// The complete ones: they seed until their node ends.
     seeding: Vec<Download>,
 }
 

@@ -7,7 +7,7 @@ use crate::budget::BudgetUse;
 /// Totals over all contents of a node since it started.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Totals {
-    /// Payload received, by source.
+    /// Payload received since the start, by source, also of contents that were left since.
     pub received: Traffic,
     /// Payload sent.
     pub uploaded: u64,

@@ -289,6 +289,7 @@ fn sandbox(layers: &Layers<Setting>, seeder: &SeederConfig) -> Sandbox {
     writes.extend(atlas_auto.iter().map(|auto| auto.folder.clone()));
     let state = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
     writes.extend(state.filter(|state| state.is_dir()));
+    writes.extend(nearcast_service::flight::folder());
     let wanted = sandbox::wanted(layers.text(Setting::Sandbox));
     Sandbox { wanted, reads, writes, looks_at_others: *publish }
 }

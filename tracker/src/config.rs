@@ -326,6 +326,7 @@ fn sandbox(layers: &Layers<Setting>, tracker: &TrackerConfig) -> Sandbox {
     let mut reads: Vec<PathBuf> = files.filter_map(|file| Some(file.parent()?.to_owned())).collect();
     reads.extend(signing_key.clone());
     let mut writes = vec![state_dir.clone()];
+    writes.extend(nearcast_service::flight::folder());
     match identity.parent() {
         Some(folder) if !identity.exists() => writes.extend((folder != state_dir).then(|| folder.to_owned())),
         _ => reads.push(identity.clone()),

@@ -40,6 +40,18 @@ impl AddAssign for Traffic {
 }
 
 impl Traffic {
+    /// What came since an earlier count.
+    pub fn since(&self, earlier: &Traffic) -> Traffic {
+        let mut by_tier = self.by_tier;
+        by_tier.iter_mut().zip(earlier.by_tier).for_each(|(now, then)| *now = now.saturating_sub(then));
+        Traffic {
+            by_tier,
+            origin: self.origin.saturating_sub(earlier.origin),
+            web_seed: self.web_seed.saturating_sub(earlier.web_seed),
+            imported: self.imported.saturating_sub(earlier.imported),
+        }
+    }
+
     /// Bytes from ordinary peers, all tiers.
     pub fn from_peers(&self) -> u64 {
         self.by_tier.iter().sum()

@@ -9,10 +9,19 @@ use nearcast_core::{
     id::{ContentId, PeerKey},
     layout::RunIndex,
     manifest::Manifest,
+    stats::Traffic,
 };
+use tokio::time::Instant;
 
 use super::{fetch_state::FetchState, giving::Account, web_seeds::WebSeed};
 use crate::store::DiskStore;
+
+/// Figures of one content that are in the totals of the node already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counted {
+    pub(super) received: Traffic,
+    pub(super) rotten_runs: u64,
+}
 
 /// A content this node takes part in.
 pub(super) struct Content {
@@ -27,6 +36,10 @@ pub(super) struct Content {
     pub(super) web_seeds: BTreeMap<PeerKey, WebSeed>,
     /// Counts what we sent of this content.
     pub(super) account: Account,
+    /// What of this content is in the totals of the node already.
+    pub(super) counted: Counted,
+    /// When something last happened to this content.
+    pub(super) stirred: Instant,
 }
 
 impl Content {

@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Driver,
     acts::tell_owner,
-    content::Content,
+    content::{Content, Counted},
     fetch_state::{FetchState, Tally, bytes_of},
     full_disk::FullDisk,
     giving::Account,
@@ -53,6 +53,7 @@ impl Driver {
         self.next_key = self.next_key.wrapping_add(1);
         self.by_id.insert(content.id, key);
         self.contents.insert(key, content);
+        self.awake.insert(key);
         key
     }
 
@@ -98,6 +99,8 @@ impl Driver {
             corrupt_peers: BTreeSet::new(),
             web_seeds: BTreeMap::new(),
             account: Account::default(),
+            counted: Counted::default(),
+            stirred: Instant::now(),
         });
         let join = Join {
             material: Some(material),
@@ -166,6 +169,8 @@ impl Driver {
             corrupt_peers: BTreeSet::new(),
             web_seeds: BTreeMap::new(),
             account: Account::default(),
+            counted: Counted::default(),
+            stirred: Instant::now(),
         });
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         let preparing = async move {

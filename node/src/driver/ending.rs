@@ -47,6 +47,7 @@ impl Driver {
     pub(super) fn on_goal_reached(&mut self, key: ContentKey) {
         if let Some(state) = self.fetch_state(key) {
             state.seeded.send_replace(true);
+            self.awake.insert(key);
         }
     }
 
@@ -86,6 +87,8 @@ impl Driver {
 
     /// Leaves a swarm and forgets the content.
     pub(super) fn leave(&mut self, key: ContentKey) {
+        self.count(key);
+        self.awake.remove(&key);
         self.input(key, Event::Leave);
         let peers: Vec<PeerKey> = self.links_of(key);
         peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
@@ -96,7 +99,6 @@ impl Driver {
             if let Some(directory) = &self.parts.directory {
                 directory.remove_own(&content.id);
             }
-            self.rotten_before += content.store.map_or(0, |store| store.rotten_runs());
         }
     }
 

@@ -34,7 +34,7 @@ mod wish;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs::File,
     sync::Arc,
     time::Duration,
@@ -167,8 +167,9 @@ pub(crate) struct Driver {
     totals: Totals,
     rates: Rates,
     once: Once,
-    /// Rotten runs found in contents that were left since.
-    rotten_before: u64,
+    /// Contents that the next round looks at: those in which something happened, and downloads that
+    /// are not at rest.
+    awake: BTreeSet<ContentKey>,
     clock: Clock,
     next_key: u32,
     next_generation: u32,
@@ -247,7 +248,7 @@ impl Driver {
             totals: Totals::default(),
             rates: Rates::new(now),
             once: Once::default(),
-            rotten_before: 0,
+            awake: BTreeSet::new(),
             clock: Clock::new(now),
             next_key: 0,
             next_generation: 0,
@@ -312,6 +313,7 @@ impl Driver {
 
     /// Gives the engine an event of a content.
     fn input(&mut self, content: ContentKey, event: Event) {
+        self.stir(content);
         self.handle(Input::Event { content, event });
     }
 

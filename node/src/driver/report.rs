@@ -4,12 +4,11 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use nearcast_core::{
     id::{ContentKey, PeerKey},
-    stats::Traffic,
     swarm::{Standing, Swarm},
 };
 use tokio::time::Instant;
 
-use super::{Driver, fetch_state::FetchState, links::Link};
+use super::{Driver, content::Counted, fetch_state::FetchState, links::Link};
 use crate::{
     progress::{Neighbour, Phase, Progress},
     store::Store,
@@ -18,18 +17,28 @@ use crate::{
 /// A peer with a free slot answers at once. A peer that lets us wait this long serves others.
 const REFUSED_AFTER: Duration = Duration::from_secs(1);
 
+/// The rates of a transfer are shown this long after its last byte.
+const RATES_LAST: Duration = Duration::from_secs(5);
+
 impl Driver {
-    /// Runs several times a second: updates progress, totals and stores.
+    /// Notes that something happened to a content: the next round looks at it.
+    pub(super) fn stir(&mut self, key: ContentKey) {
+        if let Some(content) = self.contents.get_mut(&key) {
+            content.stirred = Instant::now();
+            self.awake.insert(key);
+        }
+    }
+
+    /// Runs several times a second: updates progress, totals and stores. Contents to which nothing
+    /// happens cost nothing here.
     pub(super) fn keep_house(&mut self) {
-        let fetching: Vec<ContentKey> = self
-            .contents
-            .iter()
-            .filter(|(_, content)| content.fetch.is_some())
-            .map(|(&key, _)| key)
-            .collect();
-        for key in fetching {
+        for key in std::mem::take(&mut self.awake) {
+            self.count(key);
             self.look_after_store(key);
             self.report(key);
+            if !self.is_at_rest(key) {
+                self.awake.insert(key);
+            }
         }
         self.report_totals();
         if let Some(directory) = &self.parts.directory {
@@ -38,24 +47,34 @@ impl Driver {
         self.parts.pulse.beat();
     }
 
+    /// Whether a report on this content would say the same until something happens to it: it is only
+    /// served, or it is complete and the rates of its last transfer are over.
+    fn is_at_rest(&self, key: ContentKey) -> bool {
+        let Some(content) = self.contents.get(&key) else { return true };
+        let Some(state) = &content.fetch else { return true };
+        let is_complete = state.path.is_some() && self.engine.swarm(key).is_some_and(Swarm::is_complete);
+        let is_stored = !state.storing && !state.to_finish && !state.full_disk.is_full();
+        is_complete && is_stored && self.links_of(key).is_empty() && content.stirred.elapsed() > RATES_LAST
+    }
+
+    /// Adds what a content received, and what was found rotten in it, to the totals of the node.
+    pub(super) fn count(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let received = self.engine.swarm(key).map(|swarm| *swarm.traffic()).unwrap_or_default();
+        let rotten_runs = content.store.as_ref().map_or(0, |store| store.rotten_runs());
+        let counted = std::mem::replace(&mut content.counted, Counted { received, rotten_runs });
+        self.totals.received += received.since(&counted.received);
+        self.totals.rotten_runs += rotten_runs.saturating_sub(counted.rotten_runs);
+    }
+
     fn report_totals(&mut self) {
-        let mut received = Traffic::default();
-        for key in self.contents.keys() {
-            if let Some(swarm) = self.engine.swarm(*key) {
-                received += *swarm.traffic();
-            }
-        }
-        let stores = self.contents.values().filter_map(|content| content.store.as_ref());
-        let rotten: u64 = stores.map(|store| store.rotten_runs()).sum();
-        self.totals.rotten_runs = self.rotten_before + rotten;
         self.totals.refused_streams = self.parts.network.refused_streams();
         self.totals.refused_connections = self.parts.network.refused_connections();
         self.totals.budget = self.parts.network.budget().uses();
         self.totals.links = self.links.values().filter(|link| link.up().is_some()).count() as u32;
         self.totals.unchoked = self.engine.unchoked();
-        self.totals.received = received;
         self.totals.asn = self.engine.locality().asn;
-        self.take_rates(received.total());
+        self.take_rates(self.totals.received.total());
         self.totals.connections = self.peers.connected() as u32;
         self.totals.contents = self.contents.len() as u32;
         self.parts.totals.send_if_modified(|told| {

@@ -9,7 +9,7 @@ use nearcast_core::{
 };
 use tokio::sync::oneshot;
 
-use super::{Driver, acts::tell_owner, storing::checkpoint};
+use super::{Driver, Pending, acts::tell_owner, storing::checkpoint};
 use crate::{error::DownloadError, progress::Summary};
 
 impl Driver {
@@ -88,8 +88,13 @@ impl Driver {
     /// Leaves a swarm and forgets the content.
     pub(super) fn leave(&mut self, key: ContentKey) {
         self.count(key);
-        self.awake.remove(&key);
         self.input(key, Event::Leave);
+        self.take_turn(Pending::Forget(key));
+    }
+
+    /// Forgets a content that the engine has left.
+    pub(super) fn forget(&mut self, key: ContentKey) {
+        self.awake.remove(&key);
         let peers: Vec<PeerKey> = self.links_of(key);
         peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
         if let Some(content) = self.contents.remove(&key) {

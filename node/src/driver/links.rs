@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Driver, slot_wait::SlotWait};
+use super::{Driver, Pending, slot_wait::SlotWait};
 use crate::{
     budget::Holdings,
     events::LinkId,
@@ -375,7 +375,9 @@ impl Driver {
         };
         self.note_outcome(content, (Role::Peer, peer), outcome);
         self.input(content, event);
-        self.take_down(content, peer, None);
+        self.cut(content, peer, None);
+        // The engine needs the have-map while it handles the event.
+        self.take_turn(Pending::Unmap(content, peer));
     }
 
     /// Ends a link because the peer broke the protocol.
@@ -399,6 +401,11 @@ impl Driver {
     /// Ends the tasks of a link. `goodbye`: the reason told to the peer first.
     pub(super) fn take_down(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
         self.maps.0.remove(&(content, peer));
+        self.cut(content, peer, goodbye);
+    }
+
+    /// The same, while the engine still needs the peer's have-map.
+    fn cut(&mut self, content: ContentKey, peer: PeerKey, goodbye: Option<u32>) {
         let Some(Link { state: State::Up(up), .. }) = self.links.remove(&(content, peer)) else { return };
         self.note_link_over(peer, &up);
         let ended = goodbye.map(|why| up.frames.try_send(Frame { said: Some(Said::Goodbye(why)) }));

@@ -157,10 +157,12 @@ pub(crate) struct Driver {
     links: BTreeMap<(ContentKey, PeerKey), Link>,
     /// Work that waits for a connection to a peer being dialled.
     errands: BTreeMap<PeerKey, Vec<Errand>>,
-    /// Events that the engine is given after the current output is handled.
-    put_off: VecDeque<(ContentKey, Event)>,
-    /// These events are being given to the engine.
-    telling: bool,
+    /// What waits for its turn.
+    pending: VecDeque<Pending>,
+    /// A turn is being taken.
+    in_turn: bool,
+    /// The outputs of one turn. Kept, so that no turn allocates.
+    outputs: Vec<Output>,
     lan: LanBook,
     services: Services,
     queue: mpsc::Receiver<TaskEvent>,
@@ -176,6 +178,16 @@ pub(crate) struct Driver {
     closing: Option<Closing>,
     banned_said: Repeats,
     unreadable_said: Repeats,
+}
+
+/// What is done in turn.
+enum Pending {
+    /// The engine is told something, and what it wants is done.
+    Tell(Input),
+    /// A link is over for the engine, too: the have-map of the peer goes.
+    Unmap(ContentKey, PeerKey),
+    /// The engine has left a content: the content goes.
+    Forget(ContentKey),
 }
 
 /// Why the loop runs a turn.
@@ -229,8 +241,9 @@ impl Driver {
             by_id: BTreeMap::new(),
             links: BTreeMap::new(),
             errands: BTreeMap::new(),
-            put_off: VecDeque::new(),
-            telling: false,
+            pending: VecDeque::new(),
+            in_turn: false,
+            outputs: Vec::new(),
             lan: LanBook::default(),
             services: Services {
                 events,
@@ -318,27 +331,38 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input) {
-        let mut outputs = Vec::new();
+        self.take_turn(Pending::Tell(input));
+    }
+
+    /// Does what is due, after everything that was due before. Doing what the engine wants may make
+    /// more due: that waits until all outputs of the turn are done. So the engine is never called
+    /// from within itself, and outputs are done in the order in which it gave them.
+    fn take_turn(&mut self, due: Pending) {
+        self.pending.push_back(due);
+        if std::mem::replace(&mut self.in_turn, true) {
+            return;
+        }
+        while let Some(due) = self.pending.pop_front() {
+            match due {
+                Pending::Tell(input) => self.tell_engine(input),
+                Pending::Unmap(content, peer) => _ = self.maps.0.remove(&(content, peer)),
+                Pending::Forget(content) => self.forget(content),
+            }
+        }
+        self.in_turn = false;
+    }
+
+    fn tell_engine(&mut self, input: Input) {
+        let mut outputs = std::mem::take(&mut self.outputs);
         let view = NodeView { maps: &self.maps, peers: &self.peers, nearness: &self.nearness };
-        self.engine.handle(self.now(), input, &view, &mut outputs);
-        for output in outputs {
+        self.engine.handle(self.clock.timestamp(Instant::now()), input, &view, &mut outputs);
+        for output in outputs.drain(..) {
             match output {
                 Output::Ban { peer } => self.ban(peer),
                 Output::Action { content, action } => self.act(content, action),
             }
         }
-        self.tell_put_off();
-    }
-
-    /// Gives the engine the events that were put off, one after another. Never recurses.
-    fn tell_put_off(&mut self) {
-        if std::mem::replace(&mut self.telling, true) {
-            return;
-        }
-        while let Some((content, event)) = self.put_off.pop_front() {
-            self.input(content, event);
-        }
-        self.telling = false;
+        self.outputs = outputs;
     }
 
     fn on_command(&mut self, command: Command) {

@@ -142,9 +142,8 @@ impl Driver {
             Way::Later(wait) => Undone::Later(wait),
             Way::None => Undone::Hopeless,
         };
-        // Not at once: the engine may have hundreds of other peers to try, and each would recurse
-        // one level deeper.
-        self.put_off.push_back(undone(peer, errand, why));
+        let (content, event) = undone(peer, errand, why);
+        self.input(content, event);
     }
 
     fn run_errand(&mut self, named: PeerKey, errand: Errand) {

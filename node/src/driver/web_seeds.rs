@@ -15,7 +15,7 @@ use nearcast_core::{
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Driver;
+use super::{Driver, Pending};
 use crate::{
     events::{LinkId, News, Trouble},
     exchange::fetch::{ASKS_WAITING_MAX, Tools},
@@ -247,9 +247,9 @@ impl Driver {
             (false, true) => Event::Unlinked { peer },
             (false, false) => Event::DialFailed { peer },
         };
-        // The have-map is removed last: the engine needs it while it handles the event.
         self.input(key, event);
-        self.maps.0.remove(&(key, peer));
+        // The engine needs the have-map while it handles the event.
+        self.take_turn(Pending::Unmap(key, peer));
     }
 
     /// Ends the task of a web seed.

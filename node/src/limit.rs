@@ -8,12 +8,13 @@
 //! While nothing waits there is no task and no timer. The first waiter starts the task that grants
 //! turns. The task ends when the last waiter is gone.
 
-mod turns;
-
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nearcast_core::{
-    rates::{Account, Limits, Rates},
+    rates::{
+        Account, Limits, Rates,
+        turns::{Queue, Turns},
+    },
     time::Timestamp,
 };
 use tokio::{
@@ -22,7 +23,6 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use self::turns::Turns;
 use crate::vital::Vital;
 
 /// A limit on bytes, with fair turns. Clones share the limit.
@@ -54,21 +54,12 @@ impl Pass {
     /// How many bytes may pass now. 0: all have passed.
     pub(crate) async fn next(&mut self) -> u64 {
         if self.granted == 0 && self.left > 0 {
-            let portion = self.limiter.wait(self.account, self.left, Place::Front).await;
+            let portion = self.limiter.wait(self.account, self.left, Queue::Front).await;
             self.granted = portion;
             self.left -= portion;
         }
         std::mem::take(&mut self.granted)
     }
-}
-
-/// The part of the queue that a waiter joins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// Among runs that go on.
-    Front,
-    /// Among runs that begin.
-    Back,
 }
 
 /// A waiter. If it leaves without a turn, it wakes the task, which would otherwise sleep for no
@@ -103,12 +94,12 @@ impl Limiter {
     /// Waits until `bytes` may begin to pass between us and a peer. Dropping the future gives up
     /// the turn.
     pub(crate) async fn begin(&self, account: Account, bytes: u64) -> Pass {
-        let granted = if bytes > 0 { self.wait(account, bytes, Place::Back).await } else { 0 };
+        let granted = if bytes > 0 { self.wait(account, bytes, Queue::Back).await } else { 0 };
         Pass { limiter: self.clone(), account, granted, left: bytes - granted }
     }
 
     /// Waits for a portion of `bytes`. Returns the size of the portion.
-    async fn wait(&self, account: Account, bytes: u64, place: Place) -> u64 {
+    async fn wait(&self, account: Account, bytes: u64, place: Queue) -> u64 {
         // Declared before the receiving end, so dropped after it: the task then finds the channel
         // closed.
         let mut waiting = Waiting { shared: &self.shared, granted: true };

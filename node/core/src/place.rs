@@ -5,6 +5,7 @@ pub mod asn;
 pub mod atlas;
 pub(crate) mod endpoint;
 pub mod locality;
+pub mod outlook;
 pub mod prefix;
 pub mod scope;
 pub mod tier;

@@ -4,6 +4,7 @@
 //! are refused; requests accepted before are still served.
 
 mod choker;
+pub mod queue;
 pub(crate) mod slots;
 mod trials;
 

@@ -6,13 +6,16 @@
 //! again when the neighbour has taken that part.
 
 use std::{
-    collections::VecDeque,
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use nearcast_core::{id::ContentId, layout::RunIndex, message::Refusal, rates::Account, saturate::to_usize};
+pub(crate) use nearcast_core::upload_queue::Due;
+use nearcast_core::{
+    id::ContentId, layout::RunIndex, message::Refusal, rates::Account, saturate::to_usize,
+    upload_queue::Queue,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, ReadHalf, WriteHalf, split},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc},
@@ -36,10 +39,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A neighbour that takes no byte for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The most answers queued for one neighbour. The policy queues far fewer runs. Without this bound,
-/// refusals to a peer that requests on and on without reading would pile up.
-const DUE_MAX: usize = 1024;
-
 /// Runs read ahead for neighbours that are still being sent another run, in total: 16 MiB.
 pub(crate) const READ_AHEAD_MAX: usize = 64;
 /// A neighbour that takes nothing for this long is slow: others have more use for its buffers.
@@ -48,86 +47,46 @@ const HOLD: Duration = Duration::from_millis(250);
 /// run is read again less often.
 const MORSEL_BYTES: usize = 32 * 1024;
 
-/// An answer waiting to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Due {
-    /// The requested run.
-    Run { request: u32, run: RunIndex },
-    /// A refusal.
-    Refusal { request: u32, why: Refusal },
-}
-
-/// The answers waiting to be sent to one neighbour.
+/// The answers waiting to be sent to one neighbour. The driver adds to them; a task sends them.
 #[derive(Debug, Default)]
 pub(crate) struct UploadQueue {
-    due: Mutex<VecDeque<Due>>,
+    due: Mutex<Queue>,
     more: Notify,
 }
 
 impl UploadQueue {
-    fn lock(&self) -> MutexGuard<'_, VecDeque<Due>> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds an answer. Returns false, and adds nothing, if too many are waiting.
     #[must_use]
     pub(crate) fn push(&self, due: Due) -> bool {
-        let mut waiting = self.lock();
-        if waiting.len() >= DUE_MAX {
-            return false;
+        let added = self.lock().push(due);
+        if added {
+            self.more.notify_one();
         }
-        waiting.push_back(due);
-        drop(waiting);
-        self.more.notify_one();
-        true
+        added
     }
 
     /// Takes back an answer that was not begun. Returns the run that will not be sent.
     pub(crate) fn withdraw(&self, asked: u32) -> Option<RunIndex> {
-        let mut due = self.lock();
-        let named = |due: &Due| matches!(due, Due::Run { request, .. } if *request == asked);
-        let at = due.iter().position(named)?;
-        let Some(Due::Run { run, .. }) = due.remove(at) else { return None };
-        // The request is answered all the same, so that the asker's count of open requests stays
-        // exact.
-        due.push_back(Due::Refusal { request: asked, why: Refusal::Busy });
-        Some(run)
+        self.lock().withdraw(asked)
     }
 
     /// Refuses every run that was not begun. Returns these runs.
     pub(crate) fn refuse_all(&self) -> Vec<RunIndex> {
-        let mut taken_back = Vec::new();
-        for due in self.lock().iter_mut() {
-            if let Due::Run { request, run } = *due {
-                taken_back.push(run);
-                *due = Due::Refusal { request, why: Refusal::Choked };
-            }
-        }
-        taken_back
+        self.lock().refuse_all()
     }
 
     /// Removes all answers. Returns the runs that will not be sent.
     pub(crate) fn clear(&self) -> Vec<RunIndex> {
-        let run = |due: Due| if let Due::Run { run, .. } = due { Some(run) } else { None };
-        self.lock().drain(..).filter_map(run).collect()
-    }
-
-    /// Takes further answers from the front, as long as they satisfy `is_like` and there is room.
-    fn next_like(&self, is_like: impl Fn(RunIndex) -> bool, room: usize) -> Vec<Asked> {
-        let mut due = self.lock();
-        let mut taken = Vec::new();
-        while let Some(&Due::Run { request, run }) = due.front().filter(|_| taken.len() < room)
-            && is_like(run)
-        {
-            due.pop_front();
-            taken.push((request, run));
-        }
-        taken
+        self.lock().clear()
     }
 
     async fn next(&self) -> Due {
         loop {
-            if let Some(due) = self.lock().pop_front() {
+            if let Some(due) = self.lock().pop() {
                 return due;
             }
             self.more.notified().await;
@@ -243,7 +202,7 @@ impl Serve {
     async fn begin(&self, request: u32, run: RunIndex) -> io::Result<Option<Next>> {
         let mut asked = vec![(request, run)];
         if self.is_small(run) {
-            asked.extend(self.queue.next_like(|run| self.is_small(run), TOGETHER_MAX - 1));
+            asked.extend(self.queue.lock().next_like(|run| self.is_small(run), TOGETHER_MAX - 1));
         }
         let bytes = asked.iter().map(|&(_, run)| self.sent_bytes(run)).sum();
         let pass = self.up.begin(self.account, bytes).await;
@@ -365,53 +324,4 @@ async fn write(writer: &mut WriteHalf<Wire>, mut bytes: &[u8]) -> io::Result<()>
         bytes = &bytes[some(written)?..];
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use nearcast_core::layout::Layout;
-
-    #[tokio::test]
-    async fn a_withdrawn_answer_becomes_a_refusal() {
-        let layout = Layout::new(16 << 10, [64 << 10]).unwrap();
-        let run = |index| layout.run_index(index).unwrap();
-        let queue = UploadQueue::default();
-        assert!(queue.push(Due::Run { request: 1, run: run(0) }));
-        assert!(queue.push(Due::Run { request: 2, run: run(1) }));
-        assert_eq!(queue.withdraw(1), Some(run(0)));
-        assert_eq!(queue.withdraw(1), None);
-        assert_eq!(queue.next().await, Due::Run { request: 2, run: run(1) });
-        assert_eq!(queue.next().await, Due::Refusal { request: 1, why: Refusal::Busy });
-        assert!(queue.push(Due::Run { request: 3, run: run(2) }));
-        assert_eq!(queue.refuse_all(), [run(2)]);
-        assert_eq!(queue.next().await, Due::Refusal { request: 3, why: Refusal::Choked });
-        assert!(queue.push(Due::Run { request: 4, run: run(2) }));
-        assert_eq!(queue.clear(), [run(2)]);
-    }
-
-    #[tokio::test]
-    async fn what_is_taken_together_is_alike_and_in_a_row() {
-        let layout = Layout::new(16 << 10, [128 << 10]).unwrap();
-        let run = |index| layout.run_index(index).unwrap();
-        let queue = UploadQueue::default();
-        for index in 0..6 {
-            assert!(queue.push(Due::Run { request: index, run: run(index) }));
-        }
-        let is_early = |run: RunIndex| run.get() < 4;
-        assert_eq!(queue.next_like(is_early, 2), [(0, run(0)), (1, run(1))], "as many as there is room for");
-        assert_eq!(queue.next_like(is_early, 9), [(2, run(2)), (3, run(3))], "the next one is not like it");
-        assert_eq!(queue.next_like(is_early, 9), []);
-        assert_eq!(queue.next().await, Due::Run { request: 4, run: run(4) });
-        assert!(queue.push(Due::Refusal { request: 9, why: Refusal::Busy }));
-        assert_eq!(queue.next_like(|_| true, 9), [(5, run(5))], "a refusal is no run");
-    }
-
-    #[test]
-    fn who_asks_without_reading_fills_the_queue_and_no_more() {
-        let queue = UploadQueue::default();
-        let refusal = |request| Due::Refusal { request, why: Refusal::Choked };
-        assert!((0..DUE_MAX as u32).all(|request| queue.push(refusal(request))));
-        assert!(!queue.push(refusal(9)));
-    }
 }

@@ -5,27 +5,35 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::{
+use crate::{
     id::ContentKey,
-    prefix::Prefix,
+    place::prefix::Prefix,
     rates::{Account, Level, Rates},
     time::Timestamp,
 };
 
-use super::Place;
+/// The part of the queue that a waiter joins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queue {
+    /// Among runs that go on.
+    Front,
+    /// Among runs that begin.
+    Back,
+}
 
 /// The queue.
 ///
 /// Invariant: an account is in `order` exactly once if it has waiters that begin, and not at all
 /// otherwise.
-pub(super) struct Turns<W> {
-    pub(super) rates: Rates,
+pub struct Turns<W> {
+    /// The limits that a waiter passes.
+    pub rates: Rates,
     /// Waiters in the middle of a run, first come first served.
     going_on: VecDeque<(Account, u64, W)>,
     beginning: BTreeMap<Account, VecDeque<(u64, W)>>,
     order: VecDeque<Account>,
     /// A task is granting turns.
-    pub(super) granting: bool,
+    pub granting: bool,
 }
 
 /// What has refused in this round, so that other waiters need not ask there.
@@ -46,7 +54,8 @@ impl Full {
 }
 
 impl<W> Turns<W> {
-    pub(super) fn new(rates: Rates) -> Turns<W> {
+    /// A queue in which nobody waits.
+    pub fn new(rates: Rates) -> Turns<W> {
         Turns {
             rates,
             going_on: VecDeque::new(),
@@ -57,19 +66,14 @@ impl<W> Turns<W> {
     }
 
     /// Whether `bytes` may pass now without overtaking a waiter. If so, they are spent.
-    pub(super) fn admit_at_once(
-        &mut self,
-        now: Timestamp,
-        account: Account,
-        bytes: u64,
-        place: Place,
-    ) -> bool {
-        let first = self.going_on.is_empty() && (place == Place::Front || self.order.is_empty());
+    pub fn admit_at_once(&mut self, now: Timestamp, account: Account, bytes: u64, place: Queue) -> bool {
+        let first = self.going_on.is_empty() && (place == Queue::Front || self.order.is_empty());
         first && self.rates.take(now, account, bytes).is_ok()
     }
 
-    pub(super) fn enqueue(&mut self, account: Account, bytes: u64, place: Place, waiter: W) {
-        if place == Place::Front {
+    /// Adds a waiter for `bytes`, at the end of its part of the queue.
+    pub fn enqueue(&mut self, account: Account, bytes: u64, place: Queue, waiter: W) {
+        if place == Queue::Front {
             return self.going_on.push_back((account, bytes, waiter));
         }
         let queue = self.beginning.entry(account).or_default();
@@ -80,7 +84,7 @@ impl<W> Turns<W> {
     }
 
     /// Grants every turn that has come. Returns when to look again. `None`: no one waits.
-    pub(super) fn grant(
+    pub fn grant(
         &mut self,
         now: Timestamp,
         still_waits: impl Fn(&W) -> bool,
@@ -158,7 +162,7 @@ impl<W> Turns<W> {
 
 #[cfg(test)]
 mod tests {
-    use nearcast_core::{id::PeerKey, rates::Limits};
+    use crate::{id::PeerKey, rates::Limits};
 
     use super::*;
 
@@ -201,7 +205,7 @@ mod tests {
     fn peers_take_turns_however_much_one_of_them_asks() {
         let mut turns = limited(Limits { all: Some(RATE), ..Limits::default() });
         for peer in [1, 1, 1, 1, 2, 2, 3] {
-            turns.enqueue(of(peer), 20 * KIB, Place::Back, peer);
+            turns.enqueue(of(peer), 20 * KIB, Queue::Back, peer);
         }
         assert_eq!(order(&mut turns), [1, 2, 3, 1, 2, 1, 1]);
         assert!(turns.order.is_empty() && turns.beginning.is_empty());
@@ -210,12 +214,12 @@ mod tests {
     #[test]
     fn what_was_begun_goes_on_before_anything_else_begins() {
         let mut turns = limited(Limits { all: Some(RATE), ..Limits::default() });
-        turns.enqueue(of(1), KIB, Place::Back, 1);
-        assert!(turns.admit_at_once(Timestamp::ZERO, of(4), KIB, Place::Front));
-        assert!(!turns.admit_at_once(Timestamp::ZERO, of(4), KIB, Place::Back), "1 was there before");
-        turns.enqueue(of(2), KIB, Place::Front, 2);
-        turns.enqueue(of(3), KIB, Place::Front, 3);
-        assert!(!turns.admit_at_once(Timestamp::ZERO, of(4), KIB, Place::Front), "2 was there before");
+        turns.enqueue(of(1), KIB, Queue::Back, 1);
+        assert!(turns.admit_at_once(Timestamp::ZERO, of(4), KIB, Queue::Front));
+        assert!(!turns.admit_at_once(Timestamp::ZERO, of(4), KIB, Queue::Back), "1 was there before");
+        turns.enqueue(of(2), KIB, Queue::Front, 2);
+        turns.enqueue(of(3), KIB, Queue::Front, 3);
+        assert!(!turns.admit_at_once(Timestamp::ZERO, of(4), KIB, Queue::Front), "2 was there before");
         assert_eq!(order(&mut turns), [2, 3, 1]);
     }
 
@@ -229,9 +233,9 @@ mod tests {
         for limits in limits {
             let mut turns = limited(limits);
             for peer in [1, 1, 1, 1, 1, 2] {
-                turns.enqueue(of(peer), 4 * KIB, Place::Back, peer);
+                turns.enqueue(of(peer), 4 * KIB, Queue::Back, peer);
             }
-            turns.enqueue(of(1), 4 * KIB, Place::Front, 1);
+            turns.enqueue(of(1), 4 * KIB, Queue::Front, 1);
             let grants = run(&mut turns);
             let last_of = |peer| grants.iter().filter(|&&(_, of)| of == peer).map(|&(at, _)| at).max();
             assert_eq!(last_of(2), Some(Timestamp::ZERO));
@@ -242,9 +246,9 @@ mod tests {
     #[test]
     fn who_left_spends_nothing_and_keeps_nobody_waiting() {
         let mut turns = limited(Limits { all: Some(1), ..Limits::default() });
-        turns.enqueue(of(1), 1_000_000, Place::Back, 1);
-        turns.enqueue(of(1), 1_000_000, Place::Front, 1);
-        turns.enqueue(of(2), 1, Place::Back, 2);
+        turns.enqueue(of(1), 1_000_000, Queue::Back, 1);
+        turns.enqueue(of(1), 1_000_000, Queue::Front, 1);
+        turns.enqueue(of(2), 1, Queue::Back, 2);
         let mut granted = Vec::new();
         let wait = turns.grant(
             Timestamp::ZERO,

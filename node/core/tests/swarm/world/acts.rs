@@ -3,15 +3,33 @@
 use std::time::Duration;
 
 use nearcast_core::{
+    directory::{Asker, Question, Verdict},
     id::{PeerKey, QueryId, RequestId, UploadId},
     input::{Candidate, Event, Input, Neighbour, RunFailure, Via},
     layout::RunIndex,
     message::{Message, Refusal},
     output::Action,
+    registry::PeerName,
     run_set::RunSet,
 };
 
-use super::{CONTENT, Gives, Happening, Takes, Tells, World, uplink::Upload};
+use super::{CONTENT, CONTENT_ID, Gives, Happening, Takes, Tells, World, place::Map, uplink::Upload};
+
+/// The port that every peer listens on.
+const PORT: u16 = 4_000;
+
+/// The name that a directory knows a peer by.
+fn name(peer: PeerKey) -> PeerName {
+    let mut name = [0; 32];
+    name[..4].copy_from_slice(&peer.0.to_be_bytes());
+    PeerName(name)
+}
+
+/// The peer of a name.
+fn key(name: &PeerName) -> PeerKey {
+    let [a, b, c, d, ..] = name.0;
+    PeerKey(u32::from_be_bytes([a, b, c, d]))
+}
 
 impl World {
     pub(super) fn act(&mut self, me: PeerKey, action: Action) {
@@ -97,37 +115,47 @@ impl World {
         self.cross(me, peer, Event::Message { peer: me, message });
     }
 
-    /// The directory answers: most peers are near, a fifth are random, as in a real directory's
-    /// answer.
+    /// The directory answers, as a tracker would: the same code decides.
     fn answer(&mut self, me: PeerKey, query: QueryId, wanted: u16) {
-        let directory = PeerKey(0);
-        if !self.peers[0].alive || self.are_clogged(me, directory) {
+        let host = PeerKey(0);
+        if !self.peers[0].alive || self.are_clogged(me, host) {
             return self.fail_unanswered(me, Event::QueryFailed { query });
         }
-        let asn = self.peers[me.0 as usize].role.asn;
-        let mut others: Vec<PeerKey> = self.announced.iter().copied().filter(|&peer| peer != me).collect();
-        self.announced.insert(me);
-        for at in (1..others.len()).rev() {
-            others.swap(at, self.random.below(at as u32 + 1) as usize);
+        if self.peers[0].joined {
+            self.directory.registry_mut().add_own(CONTENT_ID);
         }
-        let wanted = usize::from(wanted.min(50));
-        let tail = others.split_off(others.len() * 4 / 5);
-        let inside = |peer: &PeerKey| self.peers[peer.0 as usize].role.asn == asn;
-        others.sort_by_key(|peer| !inside(peer));
-        others.truncate(wanted * 4 / 5);
-        others.extend(tail.into_iter().take(wanted - others.len()));
-        others.extend(Some(directory).filter(|_| self.peers[0].joined));
-        let candidate = |peer: PeerKey| Candidate {
-            peer,
-            near: self.near(me.0 as usize, peer.0 as usize),
-            via: Via::Directory,
+        let (place, have) = (self.places[me.0 as usize], &self.peers[me.0 as usize].have);
+        let asker = Asker { name: name(me), ip: place.ip.into() };
+        let question = Question {
+            content: CONTENT_ID,
+            tcp: Some(PORT),
+            udp: None,
+            complete: have.is_full(),
+            leaving: false,
+            wanted: u32::from(wanted).into(),
+            atlas: None,
         };
-        let candidates = others.into_iter().map(candidate).collect();
-        let members = self.announced.iter().filter(|peer| inside(peer)).count() as u32;
-        if asn != 0 {
-            self.deliver(me, Event::Counted { members: members.into() });
+        let mut members = Vec::new();
+        let map = Map(&self.places);
+        let verdict = self.directory.answer(self.now, asker, &question, &map, &mut members);
+        let Verdict::Told(told) = verdict else {
+            return self.fail_unanswered(me, Event::QueryFailed { query });
+        };
+        // Whoever is dialled back takes the connection.
+        if let Some(at) = told.to_try {
+            self.directory.tried(self.now, &asker.name, at, Some(true));
         }
-        self.deliver(me, Event::Discovered { query: Some(query), teller: Some(PeerKey(0)), candidates });
+        let peers = members.iter().map(|member| key(&member.name)).chain(told.holds.then_some(host));
+        let near = |peer: PeerKey| self.near(me.0 as usize, peer.0 as usize);
+        let candidates =
+            peers.map(|peer| Candidate { peer, near: near(peer), via: Via::Directory }).collect();
+        if !told.pause.is_zero() {
+            self.deliver(me, Event::DirectoryPause { query, pause: told.pause.into() });
+        }
+        if told.census.members_in_as > 0 {
+            self.deliver(me, Event::Counted { members: told.census.members_in_as.into() });
+        }
+        self.deliver(me, Event::Discovered { query: Some(query), teller: Some(host), candidates });
     }
 
     fn neighbours(&self, me: PeerKey) -> Vec<PeerKey> {

@@ -21,14 +21,16 @@ use nearcast_core::{
     View,
     asn::Asn,
     config::Config,
+    directory::{Directory, DirectoryConfig},
     engine::Engine,
-    id::{ContentKey, PeerKey, RequestId, UploadId},
+    id::{ContentId, ContentKey, PeerKey, RequestId, UploadId},
     input::{Candidate, Event, Goal, Input, Join, Material, Via},
     layout::Layout,
     locality::Locality,
     message::Message,
     output::{GiveUp, Output},
     random::Random,
+    registry::Admission,
     run_set::RunSet,
     tier::Near,
     time::Timestamp,
@@ -40,6 +42,9 @@ pub(crate) use role::{
 use uplink::Uplink;
 
 pub(crate) const CONTENT: ContentKey = ContentKey(0);
+
+/// What the content is called in questions to the directory.
+const CONTENT_ID: ContentId = ContentId([7; 32]);
 
 /// Neighbours that a peer sends to at once where sockets share its uplink: as many as a node's
 /// upload slots.
@@ -67,8 +72,7 @@ pub(crate) struct WorldConfig {
     pub(crate) config: Config,
     /// Every peer knows every peer from the start; otherwise each knows only peer 0.
     pub(crate) acquainted: bool,
-    /// Peer 0 is a directory: it names fifty members, most of them of the asker's AS, and counts
-    /// the members of that AS. Then no peer knows any other peer from the start.
+    /// Peer 0 is a directory, as a tracker is one. Then no peer knows any other peer from the start.
     pub(crate) directory: bool,
     /// Hashes everything that happens. Large worlds do without.
     pub(crate) traced: bool,
@@ -131,7 +135,8 @@ pub(crate) struct World {
     clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
     clogs_made: u64,
     mark: Option<Mark>,
-    announced: BTreeSet<PeerKey>,
+    /// The directory that peer 0 is, if it is one.
+    directory: Directory,
     /// FNV-1a over everything that happened.
     pub(crate) trace: u64,
     pub(crate) events: u64,
@@ -178,7 +183,10 @@ impl World {
             clogs: BTreeMap::new(),
             clogs_made: 0,
             mark: None,
-            announced: BTreeSet::new(),
+            directory: Directory::new(
+                DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() },
+                config.seed,
+            ),
             trace: 0xcbf2_9ce4_8422_2325,
             events: 0,
             announcements: 0,

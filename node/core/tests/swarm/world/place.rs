@@ -1,13 +1,17 @@
 //! Where the peers of the world are, and what they see of each other.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use nearcast_core::{
     Location, View,
-    asn::Asn,
+    asn::{Asn, Relation},
     held::Held,
     id::{ContentKey, PeerKey},
     prefix::Network,
+    registry::Locator,
     run_set::RunSet,
     tier::{Near, Proximity, Tier},
 };
@@ -23,24 +27,38 @@ pub(super) struct Place {
     pub(super) asn: u32,
     lan: u32,
     network: Network,
+    /// Its address. Peers of one network have different ones.
+    pub(super) ip: Ipv4Addr,
 }
 
 impl Place {
     pub(super) fn of(at: usize, role: &Role) -> Place {
-        let network = match role {
-            &Role { network, .. } if network != 0 => numbered(10, network),
-            Role { asn: 0, .. } => numbered(11, (at / NEIGHBOURHOOD) as u32),
-            &Role { lan, asn, .. } if lan != 0 => numbered(12, asn << 8 | lan),
-            _ => numbered(13, at as u32),
+        let (first, number) = match role {
+            &Role { network, .. } if network != 0 => (20, network),
+            Role { asn: 0, .. } => (21, (at / NEIGHBOURHOOD) as u32),
+            &Role { lan, asn, .. } if lan != 0 => (22, asn << 8 | lan),
+            _ => (23, at as u32),
         };
-        Place { asn: role.asn, lan: role.lan, network }
+        let [_, _, second, third] = number.to_be_bytes();
+        let ip = Ipv4Addr::new(first, second, third, 1 + (at % 250) as u8);
+        Place { asn: role.asn, lan: role.lan, network: Network::of(ip.into()), ip }
     }
 }
 
-/// One of the 65,536 networks (/24) in a /8.
-fn numbered(first: u8, number: u32) -> Network {
-    let [_, _, second, third] = number.to_be_bytes();
-    Network::of(Ipv4Addr::new(first, second, third, 1).into())
+/// Where addresses of the world are, for its directory.
+pub(super) struct Map<'a>(pub(super) &'a [Place]);
+
+impl Locator for Map<'_> {
+    fn version(&self) -> u64 {
+        1
+    }
+
+    fn asn(&self, ip: IpAddr) -> Option<Asn> {
+        let place = self.0.iter().find(|place| place.ip == ip)?;
+        Some(Asn(place.asn)).filter(|asn| asn.0 != 0)
+    }
+
+    fn neighbours(&self, _: Asn, _: &mut Vec<(Asn, Relation)>) {}
 }
 
 /// Have-maps, as `me` knows those of its neighbours.

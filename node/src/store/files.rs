@@ -13,7 +13,10 @@
 //! [`held_open`](super::held_open).
 
 mod data;
+mod handles;
+mod placing;
 mod renamed;
+mod syncing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,8 +45,6 @@ use super::{
     standing::{Place, Standing, Unusual},
 };
 
-/// With more files than this to make durable, one sync of the whole file system is cheaper.
-const SYNCED_ALONE_MAX: usize = 64;
 /// The unit in which the system counts a file's blocks.
 const BLOCK_BYTES: u64 = 512;
 
@@ -55,21 +56,6 @@ enum Base {
     /// A seed opens its folder for each read, so that thousands of idle contents cost no
     /// descriptor.
     Named(PathBuf),
-}
-
-/// The base folder, open.
-enum BaseFolder<'a> {
-    Held(&'a Folder),
-    Opened(Folder),
-}
-
-impl BaseFolder<'_> {
-    fn get(&self) -> &Folder {
-        match self {
-            BaseFolder::Held(folder) => folder,
-            BaseFolder::Opened(folder) => folder,
-        }
-    }
 }
 
 /// Whether the error says that a name is not there, or cannot be there at all.
@@ -201,72 +187,6 @@ impl Files {
         *locked(&self.made) = Some(made);
     }
 
-    /// Puts the new file under the partial name that only we use. Once whole, it replaces
-    /// `original`.
-    pub(crate) fn build_beside(&self, file: FileIndex, original: Option<FileStamp>) {
-        self.mark(file, |unusual| {
-            unusual.beside = true;
-            unusual.original = original;
-        });
-        self.open.forget_file(file);
-    }
-
-    /// Lets the file replace `original` once it is whole.
-    pub(crate) fn replace(&self, file: FileIndex, original: FileStamp) {
-        self.mark(file, |unusual| unusual.original = Some(original));
-    }
-
-    /// Takes over a partial file as it is. A file that is too short gets its full length; one that
-    /// is too long keeps its length for now.
-    pub(crate) fn adopt(&self, file: FileIndex) -> io::Result<()> {
-        let length = self.manifest.layout().file_bytes(file);
-        let handle = self.handle(file, true)?;
-        let found = handle.metadata()?.len();
-        if found < length {
-            handle.set_len(length)?;
-        }
-        self.mark(file, |unusual| unusual.longer = found > length);
-        Ok(())
-    }
-
-    /// Fills a new file with all that its original holds by sharing blocks. Returns whether the
-    /// file system can do that.
-    pub(crate) fn share_blocks(&self, file: FileIndex, original: &File) -> io::Result<bool> {
-        let handle = self.handle(file, true)?;
-        let shared = rustix::fs::ioctl_ficlone(&handle, original).is_ok();
-        handle.set_len(self.manifest.layout().file_bytes(file))?;
-        Ok(shared)
-    }
-
-    /// Gives a new file the owner and the rights of its original, so that nobody gets more access
-    /// than before.
-    pub(crate) fn take_rights(&self, file: FileIndex) -> io::Result<()> {
-        let rights = self.folder_of(file, false)?.rights(&self.name_at(file, Place::Own))?;
-        rights.give_to(&*self.handle(file, true)?)
-    }
-
-    /// Opens the file under its own name, for reading.
-    pub(crate) fn open_original(&self, file: FileIndex) -> io::Result<File> {
-        self.folder_of(file, false)?.open_file(&self.name_at(file, Place::Own), false)
-    }
-
-    /// Makes a file that is not there yet, with its full length.
-    pub(crate) fn make(&self, file: FileIndex) -> io::Result<()> {
-        let handle = Arc::new(self.create(file)?);
-        self.open.keep_file(file, true, handle);
-        Ok(())
-    }
-
-    /// Whether the file could be replaced, or made in a folder that is there. This check touches
-    /// nothing.
-    pub(crate) fn may_write(&self, file: FileIndex, original: bool) -> io::Result<bool> {
-        let folder = match self.folder_of(file, false) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-            other => other?,
-        };
-        Ok(folder.takes_files()? && (!original || folder.is_writable(&self.name_at(file, Place::Own))?))
-    }
-
     /// How many bytes the disk has room for. `None`: the disk does not say, or the content is a
     /// seed.
     pub(crate) fn room_bytes(&self) -> io::Result<Option<u64>> {
@@ -302,80 +222,6 @@ impl Files {
         if self.unusual(file).beside { Place::Beside } else { Place::Partial }
     }
 
-    fn folder_of(&self, file: FileIndex, make: bool) -> io::Result<Arc<Folder>> {
-        let path = self.path(file);
-        if let Some(folder) = path.parent().and_then(|path| self.open.folder(path)) {
-            return Ok(folder);
-        }
-        let folder = Arc::new(self.open_folder_of(file, make)?);
-        self.open.keep_folder(folder.clone());
-        Ok(folder)
-    }
-
-    fn open_folder_of(&self, file: FileIndex, make: bool) -> io::Result<Folder> {
-        let target = self.target(file);
-        let components: Vec<&str> = target.components().collect();
-        let inside = &components[..components.len() - 1];
-        let base = self.base_folder()?;
-        if make { base.get().make_folder(inside) } else { base.get().folder(inside) }
-    }
-
-    fn base_folder(&self) -> io::Result<BaseFolder<'_>> {
-        Ok(match &self.base {
-            Base::Held(folder) => BaseFolder::Held(folder),
-            Base::Named(path) => BaseFolder::Opened(Folder::open(path)?),
-        })
-    }
-
-    fn handle(&self, file: FileIndex, writable: bool) -> io::Result<Arc<File>> {
-        if let Some(handle) = self.open.file(file, writable) {
-            return Ok(handle);
-        }
-        let handle = Arc::new(self.open(file, writable)?);
-        self.open.keep_file(file, writable, handle.clone());
-        Ok(handle)
-    }
-
-    fn open(&self, file: FileIndex, writable: bool) -> io::Result<File> {
-        // The files of a seed keep their names, so a seed needs no lock.
-        let _naming = matches!(self.base, Base::Held(_)).then(|| locked(&self.naming));
-        let standing = self.standing(file);
-        if standing == Standing::Absent && writable {
-            return self.create(file);
-        }
-        let folder = self.folder_of(file, false)?;
-        folder.open_file(&self.name(file, standing != Standing::Complete), writable)
-    }
-
-    /// Makes the partial file. It is an error if something lies in its place already: that is not
-    /// ours.
-    fn create(&self, file: FileIndex) -> io::Result<File> {
-        let name = self.name(file, true);
-        let mut folder = self.folder_of(file, true)?;
-        let handle = match folder.create_new_file(&name) {
-            // Another program removed the folder that we hold open. Make it again.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.open.forget_folder();
-                folder = self.folder_of(file, true)?;
-                folder.create_new_file(&name)
-            }
-            other => other,
-        }?;
-        let noted = locked(&self.made).as_mut().map_or(Ok(()), |made| made.add(file, &handle));
-        if let Err(error) = noted.and_then(|()| handle.set_len(self.manifest.layout().file_bytes(file))) {
-            // For example, the file is too large for the file system or for this process's limits.
-            // Leave nothing of it.
-            folder.remove_file(&name)?;
-            return Err(error);
-        }
-        if let Some(standing) = locked(&self.standing).get_mut(file.get() as usize) {
-            *standing = Standing::Partial;
-        }
-        self.mark(file, |unusual| unusual.made = true);
-        self.note_changed(&folder);
-        Ok(handle)
-    }
-
     /// Writes if there is room. A file that has all its blocks already needs no room.
     fn write_with_room(&self, file: FileIndex, handle: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let Base::Held(folder) = &self.base else { return handle.write_all_at(bytes, offset) };
@@ -391,67 +237,6 @@ impl Files {
         self.room.written(length);
         written
     }
-
-    /// Gives a whole file its own name.
-    fn put_in_place(&self, file: FileIndex, folder: &Folder) -> io::Result<()> {
-        let (partial, own) = (self.name(file, true), self.name(file, false));
-        if let (Some(original), Found::File(now)) = (self.unusual(file).original, folder.find(&own)?) {
-            if now != original {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            return folder.swap(&partial, &own, &original);
-        }
-        folder.rename_new(&partial, &own)
-    }
-
-    fn note_changed(&self, folder: &Folder) {
-        locked(&self.changed_folders).insert(folder.path().to_owned());
-    }
-
-    /// The folders from the base down to `changed`, base first. Each may be new in the folder above
-    /// it.
-    fn chain(&self, changed: &Path) -> Vec<Vec<String>> {
-        let inside = changed.strip_prefix(self.base()).unwrap_or(Path::new(""));
-        let parts: Vec<String> = inside.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-        (0..=parts.len()).map(|depth| parts[..depth].to_vec()).collect()
-    }
-
-    fn sync_folders(&self) -> io::Result<()> {
-        let changed = std::mem::take(&mut *locked(&self.changed_folders));
-        let result = self.sync_each_folder(&changed);
-        if result.is_err() {
-            // The open handles may not lie there any more.
-            self.open.forget();
-            locked(&self.changed_folders).extend(changed);
-        }
-        result
-    }
-
-    fn sync_each_folder(&self, changed: &BTreeSet<PathBuf>) -> io::Result<()> {
-        let Base::Held(base) = &self.base else {
-            return Ok(());
-        };
-        if changed.len() > SYNCED_ALONE_MAX {
-            return base.sync_file_system();
-        }
-        let folders: BTreeSet<_> = changed.iter().flat_map(|path| self.chain(path)).collect();
-        for inside in folders {
-            let inside: Vec<&str> = inside.iter().map(String::as_str).collect();
-            base.folder(&inside)?.sync()?;
-        }
-        Ok(())
-    }
-
-    fn sync_made(&self) -> io::Result<()> {
-        locked(&self.made).as_ref().map_or(Ok(()), Made::sync)
-    }
-
-    fn sync_all(&self) -> io::Result<()> {
-        match &self.base {
-            Base::Held(base) => base.sync_file_system(),
-            Base::Named(_) => Ok(()),
-        }
-    }
 }
 
 impl Medium for Files {
@@ -465,27 +250,7 @@ impl Medium for Files {
     }
 
     fn sync(&self, files: &[FileIndex]) -> Vec<(FileIndex, io::Error)> {
-        let all = |error: &io::Error| {
-            let same = || io::Error::new(error.kind(), error.to_string());
-            files.iter().map(|&file| (file, same())).collect()
-        };
-        let mut failed = Vec::new();
-        if files.len() > SYNCED_ALONE_MAX {
-            if let Err(error) = self.sync_all() {
-                return all(&error);
-            }
-        } else {
-            for &file in files {
-                // A complete file may be read-only; it is synced all the same.
-                let writable = !self.is_complete(file);
-                let synced = self.handle(file, writable).and_then(|handle| handle.sync_data());
-                failed.extend(synced.err().map(|error| (file, error)));
-            }
-        }
-        match self.sync_made().and_then(|()| self.sync_folders()) {
-            Ok(()) => failed,
-            Err(error) => all(&error),
-        }
+        self.make_durable(files)
     }
 
     fn fit(&self, file: FileIndex) -> io::Result<()> {

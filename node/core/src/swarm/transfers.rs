@@ -6,7 +6,10 @@ use super::Swarm;
 use crate::{
     content::{layout::RunIndex, run_set::RunSet},
     context::Context,
-    download::{Arrival, Download, Receipt},
+    download::{
+        Download,
+        arrivals::{Arrival, Receipt},
+    },
     id::{PeerKey, RequestId, UploadId},
     input::{Material, RunFailure},
     links::{conduct::Verdict, groups::Standing, peers::Link},

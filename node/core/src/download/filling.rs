@@ -1,0 +1,167 @@
+//! What each neighbour is asked for next, and how much at a time; and whether it interests us at all.
+
+use std::ops::Range;
+
+use super::Download;
+use crate::{
+    content::{held::Held, layout::RunIndex, run_set::RunSet},
+    context::Context,
+    download::picker::Sight,
+    id::PeerKey,
+    input::Via,
+    links::{
+        conduct::RUNS_PER_REPEAT,
+        group::Group,
+        peers::{Link, Links},
+    },
+    message::Message,
+    origin::rule::Allowance,
+    output::Action,
+};
+
+impl Download {
+    /// Whether `theirs` holds something we still lack and want.
+    pub(crate) fn is_interesting(&self, theirs: Held<'_>, have: &RunSet) -> bool {
+        let lacking = |at: usize, mine: u64| theirs.word(at) & !mine;
+        let wanted = |at: usize| self.wanted.as_ref().map_or(u64::MAX, |wanted| wanted.words()[at]);
+        !self.is_complete() && (0..).zip(have.words()).any(|(at, &mine)| lacking(at, mine) & wanted(at) != 0)
+    }
+
+    /// Tells a neighbour when our interest in it has changed.
+    pub(crate) fn update_interest(&self, ctx: &mut Context<'_>, link: &mut Link, have: &RunSet) {
+        let interesting = ctx.map(link.peer).is_some_and(|theirs| self.is_interesting(theirs, have));
+        if interesting != link.interests_us() {
+            link.set_interests_us(interesting);
+            if !link.is_web_seed() {
+                ctx.send(link.peer, Message::Interested(interesting));
+            }
+        }
+    }
+
+    /// Asks a neighbour for as much as it should have in flight.
+    pub(crate) fn fill(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &mut Links,
+        have: &RunSet,
+        peer: PeerKey,
+        dialing: bool,
+    ) {
+        if self.disk_full || self.is_complete() || self.conduct.is_paused(ctx.now, peer) {
+            return;
+        }
+        let in_flight_max = self.conduct.in_flight_max(peer);
+        let has_room = |link: &&Link| link.has_room() && link.in_flight < in_flight_max;
+        while let Some(link) = links.get(peer).filter(has_room) {
+            let Some(runs) = self.next_runs(ctx, links, have, link, dialing) else { return };
+            if runs.len() > usize::from(u8::MAX.saturating_sub(link.in_flight)) {
+                return;
+            }
+            // Whom the user named is asked at once, whatever others behind its address did.
+            let is_trial = link.is_stranger() && link.in_flight == 0 && link.via() != Via::Named;
+            if is_trial && !link.is_web_seed() && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
+                return;
+            }
+            match link.is_web_seed() {
+                true => self.pieces.go_on_from(runs.end),
+                false => self.cursor = runs.end,
+            }
+            for run in runs.map(RunIndex::new).filter(|&run| !have.contains(run)) {
+                // Taken over, if it was asked of somebody slow.
+                if let Some(owner) = self.withdraw(ctx, links, run) {
+                    self.on_robbed(ctx, links, owner);
+                }
+                self.request(ctx, links, peer, run);
+            }
+        }
+    }
+
+    /// The runs to ask a neighbour for next; none if there are none for now.
+    fn next_runs(
+        &mut self,
+        ctx: &mut Context<'_>,
+        links: &Links,
+        have: &RunSet,
+        link: &Link,
+        dialing: bool,
+    ) -> Option<Range<u32>> {
+        let theirs = ctx.map(link.peer)?;
+        let allowance = match link.is_origin() {
+            true => self.origin.allowance(ctx.now, dialing),
+            false => Allowance::All,
+        };
+        let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
+        let is_early = gate.is_none() && link.is_outside() && self.origin.is_early(ctx.now, dialing);
+        if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness {
+            return None;
+        }
+        let mut sight = Sight {
+            theirs,
+            mine: have,
+            busy: self.requests.busy(),
+            wanted: self.wanted.as_ref(),
+            availability: &self.availability,
+            unshared_only: allowance == Allowance::Unshared,
+            open: None,
+            shut: None,
+        };
+        let picked = match (link.is_web_seed(), gate) {
+            (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random),
+            (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor),
+            (false, None) => sight.pick(self.cursor).map(only),
+        };
+        if picked.is_some() {
+            return picked;
+        }
+        // A coin, because everybody hears of a new holder at once: half of those who wait
+        // elsewhere move over, and so a new run spreads by doubling.
+        if ctx.random.below(2) == 0 {
+            return None;
+        }
+        let run = self.slowest_request(ctx.now, links, theirs, link)?;
+        Some(match link.is_web_seed() {
+            true => self.layout.piece_runs(self.layout.run(run).piece),
+            false => only(run),
+        })
+    }
+
+    fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex) {
+        let Some(link) = links.get_mut(peer) else { return };
+        link.in_flight = link.in_flight.saturating_add(1);
+        // What only an origin has it gives once by itself, and nobody else can have begun with it.
+        if !link.is_origin() || self.availability.of(run) > 0 {
+            self.groups.on_request(link, run);
+        }
+        let exact = link.is_origin() && !link.is_web_seed() && !self.may_steer(peer);
+        let request = self.requests.open(ctx.now, peer, run);
+        ctx.put(Action::Request { peer, request, run, exact });
+    }
+
+    /// Whether an origin may answer with another run than it is asked for. Two that are honest and know nothing of each other
+    /// may send the same one, so nobody is blamed for that; but anybody may say that it is an origin.
+    fn may_steer(&self, peer: PeerKey) -> bool {
+        let repeats_max = crate::saturate::to_u16(self.layout.runs() / RUNS_PER_REPEAT).max(1);
+        self.repeats < repeats_max && self.conduct.may_steer(peer)
+    }
+}
+
+/// The run to ask a neighbour beyond the border of a group for.
+fn pick_within(group: &Group, link: &Link, sight: &mut Sight<'_>, cursor: u32) -> Option<Range<u32>> {
+    let pick = |sight: &Sight<'_>| sight.pick(cursor).map(only);
+    if link.is_origin() {
+        // What only origins have is nobody's turn.
+        let spared = std::mem::replace(&mut sight.unshared_only, true);
+        let unshared = pick(&Sight { shut: Some(group.here()), ..*sight });
+        sight.unshared_only = spared;
+        if unshared.is_some() || spared {
+            return unshared;
+        }
+    }
+    let in_turn = pick(&Sight { open: Some(group.open()), ..*sight });
+    in_turn.or_else(|| group.is_behind().then(|| pick(sight)).flatten())
+}
+
+/// This run and no other, as numbers.
+fn only(run: RunIndex) -> Range<u32> {
+    run.get()..run.get().saturating_add(1)
+}

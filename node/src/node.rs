@@ -24,7 +24,7 @@ use crate::{
     giving::Givings,
     nearness::{Nearness, Outlook},
     net::{Network, NetworkConfig, identity},
-    open_files,
+    open_files::{self, Budget},
     pulse::Pulse,
     resolve,
     store::Workers,
@@ -71,17 +71,7 @@ impl Node {
         let flight = config.flight.as_deref().map(pilot::create).transpose()?;
         let vital = Vital::default();
         let budget = open_files::claim(config.connections_max);
-        let network_config = NetworkConfig {
-            connections_max: budget.connections_max(config.connections_max),
-            connections_per_prefix_max: config.connections_per_prefix_max(),
-            pending_inbound_max: budget.pending_inbound_max,
-            waiting_inbound_max: budget.waiting_inbound_max,
-            pending_outbound_max: budget.pending_outbound_max,
-            vital: vital.clone(),
-            listen_may_move: config.listen_may_move,
-            is_service: config.origin || config.directory.is_some(),
-            ..NetworkConfig::new(keypair, listen)
-        };
+        let network_config = network_config(NetworkConfig::new(keypair, listen), &config, &budget, &vital);
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, net_events, inbound) = Network::start(network_config, protocols).await?;
         let workers = Workers::for_this_machine(vital.clone())
@@ -93,10 +83,7 @@ impl Node {
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (totals, totals_seen) = watch::channel(Totals::default());
         let (atlas_offers, atlas_offers_seen) = watch::channel(AtlasOffers::default());
-        let of_own = config.origin.then(DirectoryConfig::default);
-        let directory = config.directory.clone().or(of_own);
-        let directory =
-            directory.map(|wanted| Directory::new(wanted, seed.rotate_left(32), config.atlas.clone()));
+        let directory = directory(&config, seed);
         let trackers: Vec<_> = config.trackers.iter().map(|address| address.0.clone()).collect();
         let trackers = resolve::addresses(&trackers).await;
         let tasks = TaskTracker::new();
@@ -314,6 +301,33 @@ impl Node {
         let joining = tokio::task::spawn_blocking(move || workers.shut_down());
         say_abandoned("a disk thread", &timeout_at(rest(), joining).await);
     }
+}
+
+/// The settings of the network: what the user wants, as far as the open files suffice.
+fn network_config(
+    defaults: NetworkConfig,
+    config: &NodeConfig,
+    budget: &Budget,
+    vital: &Vital,
+) -> NetworkConfig {
+    NetworkConfig {
+        connections_max: budget.connections_max(config.connections_max),
+        connections_per_prefix_max: config.connections_per_prefix_max(),
+        pending_inbound_max: budget.pending_inbound_max,
+        waiting_inbound_max: budget.waiting_inbound_max,
+        pending_outbound_max: budget.pending_outbound_max,
+        vital: vital.clone(),
+        listen_may_move: config.listen_may_move,
+        is_service: config.origin || config.directory.is_some(),
+        ..defaults
+    }
+}
+
+/// The directory that this node runs: the one that the user wants, or an origin's own.
+fn directory(config: &NodeConfig, seed: u64) -> Option<Directory> {
+    let of_own = config.origin.then(DirectoryConfig::default);
+    let directory = config.directory.clone().or(of_own);
+    directory.map(|wanted| Directory::new(wanted, seed.rotate_left(32), config.atlas.clone()))
 }
 
 /// Finds out where we are. Searches the atlas on a blocking thread, before the first peer is met.

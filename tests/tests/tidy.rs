@@ -1,14 +1,13 @@
 //! Checks of style, as ordinary tests.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
 
 use e2e::binaries::workspace;
 
-/// Longer files are reported, not refused: splitting a file is a judgement.
-const FILE_LINES_REPORTED: usize = 500;
 /// Words that the core must not contain: the core decides, and does no I/O. `IpAddr` and its kin
 /// are plain values.
 const IMPURE: [&str; 16] = [
@@ -221,15 +220,113 @@ fn the_core_depends_on_no_runtime() {
     }
 }
 
+/// The most lines of a file.
+const FILE_LINES_MAX: usize = 500;
+/// The most lines of a function, which should fit on a screen.
+const FUNCTION_LINES_MAX: usize = 70;
+/// What may be longer, and why: a file, or a function of it as `path::name`.
+const LONGER: [(&str, &str); 1] = [(
+    "node/core/src/place/scope/tests.rs::a_strangers_url_leads_to_the_internet_and_nowhere_else",
+    "a table, with an address on each line",
+)];
+
 #[test]
-fn sizes_are_reported() {
-    let mut sizes: Vec<(usize, String)> =
-        sources("").iter().map(|(path, text)| (text.lines().count(), short(path))).collect();
-    sizes.sort();
-    let total: usize = sizes.iter().map(|(lines, _)| lines).sum();
-    println!("{} files, {total} lines, median {}", sizes.len(), sizes[sizes.len() / 2].0);
-    for (lines, path) in sizes.iter().rev().take_while(|(lines, _)| *lines > FILE_LINES_REPORTED) {
-        println!("{lines:6} {path}");
+fn files_and_functions_are_short() {
+    let (mut sizes, mut long) = (Vec::new(), BTreeMap::new());
+    for (path, text) in sources("") {
+        let (path, lines) = (short(&path), text.lines().count());
+        for (name, lines) in functions(&text) {
+            if lines > FUNCTION_LINES_MAX {
+                long.insert(format!("{path}::{name}"), lines);
+            }
+        }
+        if lines > FILE_LINES_MAX {
+            long.insert(path, lines);
+        }
+        sizes.push(lines);
     }
-    assert!(total > 0);
+    sizes.sort_unstable();
+    let total: usize = sizes.iter().sum();
+    println!("{} files, {total} lines, median {}", sizes.len(), sizes[sizes.len() / 2]);
+    let too_long = long.iter().filter(|(place, _)| !may_be_longer(place));
+    let too_long: Vec<String> = too_long.map(|(place, lines)| format!("{lines:6} {place}")).collect();
+    assert!(
+        too_long.is_empty(),
+        "more than {FILE_LINES_MAX} lines in a file, or {FUNCTION_LINES_MAX} in a function:\n{}",
+        too_long.join("\n")
+    );
+    for (place, why) in LONGER {
+        assert!(long.contains_key(place), "{place} ({why}) is not long any more");
+    }
+}
+
+fn may_be_longer(place: &str) -> bool {
+    LONGER.iter().any(|(known, _)| *known == place)
+}
+
+/// The functions of a file that have a body, and the number of lines of each.
+fn functions(text: &str) -> Vec<(String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let function = |at: usize| Some((declared(lines[at])?.to_owned(), length(&lines[at..])?));
+    (0..lines.len()).filter_map(function).collect()
+}
+
+/// The name of the function that a line declares. `None`: it declares none.
+fn declared(line: &str) -> Option<&str> {
+    let (before, rest) = line.split_once("fn ")?;
+    let may_stand_before = |word: &str| {
+        // As in `pub(in crate::demo)`, and as in `extern "C"`.
+        let is_visibility = word.starts_with("pub") || word.ends_with(')');
+        let is_abi = word.len() > 1 && word.starts_with('"') && word.ends_with('"');
+        is_visibility || is_abi || ["async", "const", "default", "extern", "unsafe"].contains(&word)
+    };
+    let name = &rest[..rest.find(['(', '<'])?];
+    before.split_whitespace().all(may_stand_before).then_some(name)
+}
+
+/// The number of lines from a function's first line to the brace that closes it, which stands at the
+/// same indentation. `None`: the function has no body.
+fn length(lines: &[&str]) -> Option<usize> {
+    for (number, line) in (1..).zip(lines) {
+        let code = line.trim();
+        if code.is_empty() || indentation(line) != indentation(lines[0]) {
+            continue;
+        }
+        if code.starts_with('}') || code.ends_with('}') {
+            return Some(number);
+        }
+        if code.ends_with(';') {
+            return None;
+        }
+    }
+    None
+}
+
+fn indentation(line: &str) -> usize {
+    line.len() - line.trim_start().len()
+}
+
+#[test]
+fn functions_are_counted_from_their_first_line_to_their_brace() {
+    let text = [
+        "impl A {",
+        "    pub(crate) async fn one(",
+        "        &self,",
+        "    ) -> u8 {",
+        "        // Why.",
+        "",
+        "        1",
+        "    }",
+        "",
+        "    fn none(&self);",
+        "    fn far(",
+        "        &self,",
+        "    ) -> u8;",
+        "}",
+        "",
+        "/// What fn two() does.",
+        "pub(in crate::demo) const fn two<T>() {}",
+    ]
+    .join("\n");
+    assert_eq!(functions(&text), [("one".to_owned(), 7), ("two".to_owned(), 1)]);
 }

@@ -14,7 +14,7 @@ use nearcast_core::{
     atlas::{Atlas, AtlasBuilder},
     id::ContentId,
     random::Random,
-    registry::{Admission, Announcement, Endpoint, PeerName, Registry, RegistryConfig, Search},
+    registry::{Admission, Announcement, Endpoint, Member, PeerName, Registry, RegistryConfig, Search},
     time::Timestamp,
 };
 use peak_alloc::PeakAlloc;
@@ -95,52 +95,65 @@ fn announcement(peer: &Peer) -> Announcement {
     Announcement { content: peer.content, name: peer.name, endpoint, complete: false }
 }
 
-fn main() {
-    let mut random = Random::new(7);
-    let atlas = match std::env::args().nth(1) {
+/// The atlas in the file that the command line names. Without a file, one that is made up.
+fn atlas(random: &mut Random) -> Atlas {
+    match std::env::args().nth(1) {
         Some(path) => {
             let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"));
             Atlas::decode(&bytes).unwrap_or_else(|error| panic!("{path}: {error}"))
         }
-        None => made_up(&mut random),
-    };
-    let peers: Vec<Peer> = (0..PEERS).map(|number| peer(&mut random, number)).collect();
-    let askers: Vec<u32> = (0..FINDS).map(|_| random.below(PEERS)).collect();
-    let before = HELD.current_usage();
-    // Room for every peer: otherwise the bound would be measured.
-    let config = RegistryConfig { entries_per_prefix_max: usize::MAX, ..RegistryConfig::default() };
-    let mut registry = Registry::new(config, Admission::Open, 1);
-    let now = Timestamp::from_millis(1);
-    let first = seconds(|| {
-        for peer in &peers {
-            registry.announce(now, &announcement(peer), &atlas);
-        }
-    });
-    let entries = registry.entries() as f64;
-    println!(
-        r#"{{"contents":{},"peers":{},"announces_per_second":{:.0}}}"#,
-        registry.contents(),
-        registry.entries(),
-        f64::from(PEERS) / first
-    );
-    let held = (HELD.current_usage() - before) as f64;
-    println!(r#"{{"bytes_per_peer":{:.1},"bytes":{held}}}"#, held / entries);
-    let renewed = seconds(|| {
-        for &asker in &askers {
-            registry.announce(now, &announcement(&peers[asker as usize]), &atlas);
-        }
-    });
-    println!(r#"{{"renewals_per_second":{:.0}}}"#, f64::from(FINDS) / renewed);
-    // Counts only answers that the swarm can fill; the first round warms up.
-    let mut members = Vec::new();
-    for round in ["first", "second"] {
+        None => made_up(random),
+    }
+}
+
+/// The directory, the peers it serves, and the moment of every call.
+struct Load {
+    registry: Registry,
+    atlas: Atlas,
+    peers: Vec<Peer>,
+    /// Peers that renew and ask, by their places among `peers`.
+    askers: Vec<u32>,
+    now: Timestamp,
+}
+
+impl Load {
+    /// Every peer announces itself for the first time. `before`: the bytes that were held until
+    /// then.
+    fn announce(&mut self, before: usize) {
+        let first = seconds(|| {
+            for peer in &self.peers {
+                self.registry.announce(self.now, &announcement(peer), &self.atlas);
+            }
+        });
+        let entries = self.registry.entries() as f64;
+        println!(
+            r#"{{"contents":{},"peers":{},"announces_per_second":{:.0}}}"#,
+            self.registry.contents(),
+            self.registry.entries(),
+            f64::from(PEERS) / first
+        );
+        let held = (HELD.current_usage() - before) as f64;
+        println!(r#"{{"bytes_per_peer":{:.1},"bytes":{held}}}"#, held / entries);
+    }
+
+    fn renew(&mut self) {
+        let renewed = seconds(|| {
+            for &asker in &self.askers {
+                self.registry.announce(self.now, &announcement(&self.peers[asker as usize]), &self.atlas);
+            }
+        });
+        println!(r#"{{"renewals_per_second":{:.0}}}"#, f64::from(FINDS) / renewed);
+    }
+
+    /// Every asker asks. Counts only answers that the swarm can fill.
+    fn find(&mut self, round: &str, members: &mut Vec<Member>) {
         let (mut answers, mut named, mut near) = (0u32, 0usize, 0usize);
         let took = seconds(|| {
-            for &asker in &askers {
-                let Peer { name, ip, content } = peers[asker as usize].clone();
+            for &asker in &self.askers {
+                let Peer { name, ip, content } = self.peers[asker as usize].clone();
                 members.clear();
                 let search = Search { content, name, ip, wanted: WANTED, complete: false };
-                let census = registry.find(now, &search, &atlas, &mut members);
+                let census = self.registry.find(self.now, &search, &self.atlas, members);
                 if census.members > WANTED as u32 {
                     answers += 1;
                     named += members.len();
@@ -158,35 +171,64 @@ fn main() {
             near as f64 / f64::from(answers)
         );
     }
-    // Only questions about the most popular contents, whose answers are full.
-    let full: Vec<&Peer> = askers
-        .iter()
-        .map(|&asker| &peers[asker as usize])
-        .filter(|peer| u32::from_be_bytes(peer.content.0[..4].try_into().unwrap_or_default()) < 1_000)
-        .collect();
-    let mut named = 0;
-    let took = seconds(|| {
-        for peer in &full {
-            members.clear();
-            let search = Search {
-                content: peer.content,
-                name: peer.name,
-                ip: peer.ip,
-                wanted: WANTED,
-                complete: false,
-            };
-            registry.find(now, &search, &atlas, &mut members);
-            named += members.len();
-        }
-    });
-    println!(
-        r#"{{"of":"the thousand most popular contents","finds_per_second":{:.0},"peers_in_each":{:.1}}}"#,
-        full.len() as f64 / took,
-        named as f64 / full.len() as f64
-    );
-    let (mut longest, mut done) = (0f64, false);
-    while !done {
-        longest = longest.max(seconds(|| done = registry.sweep(Timestamp::from_millis(200_000))));
+
+    /// Only questions about the most popular contents, whose answers are full.
+    fn find_popular(&mut self, members: &mut Vec<Member>) {
+        let full: Vec<&Peer> = self
+            .askers
+            .iter()
+            .map(|&asker| &self.peers[asker as usize])
+            .filter(|peer| u32::from_be_bytes(peer.content.0[..4].try_into().unwrap_or_default()) < 1_000)
+            .collect();
+        let mut named = 0;
+        let took = seconds(|| {
+            for peer in &full {
+                members.clear();
+                let search = Search {
+                    content: peer.content,
+                    name: peer.name,
+                    ip: peer.ip,
+                    wanted: WANTED,
+                    complete: false,
+                };
+                self.registry.find(self.now, &search, &self.atlas, members);
+                named += members.len();
+            }
+        });
+        println!(
+            r#"{{"of":"the thousand most popular contents","finds_per_second":{:.0},"peers_in_each":{:.1}}}"#,
+            full.len() as f64 / took,
+            named as f64 / full.len() as f64
+        );
     }
-    println!(r#"{{"longest_sweep_ms":{:.3},"left":{}}}"#, longest * 1e3, registry.entries());
+
+    /// Removes what has expired, part by part.
+    fn sweep(&mut self) {
+        let (mut longest, mut done) = (0f64, false);
+        while !done {
+            longest = longest.max(seconds(|| done = self.registry.sweep(Timestamp::from_millis(200_000))));
+        }
+        println!(r#"{{"longest_sweep_ms":{:.3},"left":{}}}"#, longest * 1e3, self.registry.entries());
+    }
+}
+
+fn main() {
+    let mut random = Random::new(7);
+    let atlas = atlas(&mut random);
+    let peers: Vec<Peer> = (0..PEERS).map(|number| peer(&mut random, number)).collect();
+    let askers: Vec<u32> = (0..FINDS).map(|_| random.below(PEERS)).collect();
+    let before = HELD.current_usage();
+    // Room for every peer: otherwise the bound would be measured.
+    let config = RegistryConfig { entries_per_prefix_max: usize::MAX, ..RegistryConfig::default() };
+    let registry = Registry::new(config, Admission::Open, 1);
+    let mut load = Load { registry, atlas, peers, askers, now: Timestamp::from_millis(1) };
+    load.announce(before);
+    load.renew();
+    let mut members = Vec::new();
+    // The first round warms up.
+    for round in ["first", "second"] {
+        load.find(round, &mut members);
+    }
+    load.find_popular(&mut members);
+    load.sweep();
 }

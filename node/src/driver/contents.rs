@@ -2,10 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -14,25 +11,19 @@ use nearcast_core::{
     id::{ContentKey, PeerKey},
     input::{Candidate, Event, Goal, Join, ManifestFailure, Material, Via},
     manifest::Manifest,
-    outcomes::{Outcome, Outcomes, Role},
+    outcomes::{Outcome, Role},
     run_set::RunSet,
     signature::PublisherKey,
 };
-use tokio::{
-    sync::{oneshot, watch},
-    time::Instant,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     Driver,
     acts::tell_owner,
     content::{Content, Counted},
-    fetch_state::{FetchState, Tally, bytes_of},
-    full_disk::FullDisk,
+    fetch_state::{FetchState, bytes_of},
     giving::Account,
     link,
-    rate::Rate,
     wish::{demand_signature, selection},
 };
 use crate::{
@@ -41,8 +32,6 @@ use crate::{
     error::{DownloadError, ShareError},
     events::{ContentEvent, NoManifest, Prepared, report},
     fetch::{Fetch, Share, Shared, Source},
-    imports::Imports,
-    progress::Progress,
     resolve,
     store::{DiskStore, Opened, Target, saved_manifest},
 };
@@ -125,42 +114,7 @@ impl Driver {
         if let Source::Manifest(manifest) = &fetch.source {
             demand_signature(manifest, &fetch.signed_by).map_err(DownloadError::Unsigned)?;
         }
-        let (progress, progress_seen) = watch::channel(Progress::default());
-        let (manifest, manifest_seen) = watch::channel(None);
-        let (outcome, outcome_seen) = watch::channel(None);
-        let (seeded, seeded_seen) = watch::channel(false);
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let now = Instant::now();
-        let state = FetchState {
-            fetch: fetch.clone(),
-            progress,
-            manifest,
-            outcome,
-            seeded,
-            cancelled: cancelled.clone(),
-            directories: Vec::new(),
-            metainfo_wanted: CancellationToken::new(),
-            checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
-            started: now,
-            join: None,
-            wanted: None,
-            bytes_total: 0,
-            bytes_resumed: 0,
-            was_complete: false,
-            path: None,
-            storing: false,
-            to_finish: false,
-            full_disk: FullDisk::default(),
-            outcomes: Outcomes::default(),
-            unsigned: None,
-            queued_since: None,
-            have_bytes: Tally::default(),
-            durable_bytes: Tally::default(),
-            arrived: Arc::default(),
-            down: Rate::new(now),
-            up: Rate::new(now),
-            imports: Imports::default(),
-        };
+        let (state, parts) = FetchState::begin(fetch.clone());
         let key = self.add(Content {
             id,
             manifest: None,
@@ -178,14 +132,7 @@ impl Driver {
             report(&events, ContentEvent::Prepared { content: key, prepared }).await;
         };
         self.parts.tasks.spawn(self.parts.vital.guard("What prepares downloads", preparing));
-        Ok(DownloadParts {
-            content: key,
-            progress: progress_seen,
-            manifest: manifest_seen,
-            outcome: outcome_seen,
-            seeded: seeded_seen,
-            cancelled,
-        })
+        Ok(parts(key))
     }
 
     pub(super) fn on_prepared(&mut self, key: ContentKey, prepared: Prepared) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nearcast_core::{
-    id::PeerKey,
+    id::{ContentKey, PeerKey},
     input::Join,
     layout::{Layout, RunIndex},
     manifest::Manifest,
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{full_disk::FullDisk, rate::Rate};
 use crate::{
-    command::Outcome,
+    command::{DownloadParts, Outcome},
     error::DownloadError,
     fetch::Fetch,
     imports::Imports,
@@ -77,6 +77,55 @@ pub(super) struct FetchState {
 }
 
 impl FetchState {
+    /// A download that begins now, and what its owner holds of it once the content has a key.
+    pub(super) fn begin(fetch: Fetch) -> (FetchState, impl FnOnce(ContentKey) -> DownloadParts) {
+        let (progress, progress_seen) = watch::channel(Progress::default());
+        let (manifest, manifest_seen) = watch::channel(None);
+        let (outcome, outcome_seen) = watch::channel(None);
+        let (seeded, seeded_seen) = watch::channel(false);
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let now = Instant::now();
+        let state = FetchState {
+            fetch,
+            progress,
+            manifest,
+            outcome,
+            seeded,
+            cancelled: cancelled.clone(),
+            directories: Vec::new(),
+            metainfo_wanted: CancellationToken::new(),
+            checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
+            started: now,
+            join: None,
+            wanted: None,
+            bytes_total: 0,
+            bytes_resumed: 0,
+            was_complete: false,
+            path: None,
+            storing: false,
+            to_finish: false,
+            full_disk: FullDisk::default(),
+            outcomes: Outcomes::default(),
+            unsigned: None,
+            queued_since: None,
+            have_bytes: Tally::default(),
+            durable_bytes: Tally::default(),
+            arrived: Arc::default(),
+            down: Rate::new(now),
+            up: Rate::new(now),
+            imports: Imports::default(),
+        };
+        let parts = move |content| DownloadParts {
+            content,
+            progress: progress_seen,
+            manifest: manifest_seen,
+            outcome: outcome_seen,
+            seeded: seeded_seen,
+            cancelled,
+        };
+        (state, parts)
+    }
+
     /// Tells the owner of the end. The first end counts.
     pub(super) fn end(&self, end: Result<Summary, DownloadError>) {
         self.outcome.send_if_modified(|outcome| {

@@ -10,6 +10,7 @@ use nearcast_core::{
     id::{ContentKey, PeerKey},
     input::{Event, Neighbour},
     layout::RunIndex,
+    manifest::Manifest,
     message::Message,
     outcomes::{Outcome, Role},
     prefix::Prefix,
@@ -34,6 +35,7 @@ use crate::{
     },
     net::Wire,
     peer_book,
+    store::DiskStore,
     wire::{
         control::{Frame, Hello, Said},
         data::Ask,
@@ -292,14 +294,12 @@ impl Driver {
         let (frames, frame_queue) = mpsc::channel(FRAMES_WAITING_MAX);
         let (asks, ask_queue) = mpsc::channel(ASKS_WAITING_MAX);
         let cancel = CancellationToken::new();
-        let account = self.account(id);
-        let services = &self.services;
-        let events = services.events.clone();
+        let tools = self.tools(id, content, manifest, store);
         let held = self.parts.network.budget().of(connection);
         if let Some(held) = &held {
             held.note_use();
         }
-        let (told, until) = (events.clone(), cancel.clone());
+        let (told, until) = (self.services.events.clone(), cancel.clone());
         self.parts.tasks.spawn(link::run(id, stream, answer, frame_queue, held.clone(), told, until));
         let fetch = Fetch {
             link: id,
@@ -308,18 +308,7 @@ impl Driver {
             connection,
             content: content_id,
             from_origin: hello.origin,
-            tools: Tools {
-                manifest,
-                store,
-                workers: self.parts.workers.clone(),
-                down: services.down.clone(),
-                account,
-                arrived: content.arrived(),
-                buffers: services.buffers.clone(),
-                in_hand: services.in_hand.clone(),
-                events,
-                tasks: self.parts.tasks.clone(),
-            },
+            tools,
         };
         self.parts.tasks.spawn(fetch::run(fetch, ask_queue, cancel.clone()));
         let up = Up {
@@ -342,12 +331,39 @@ impl Driver {
         };
         self.links.insert((key, peer), Link { id, state: State::Up(Box::new(up)) });
         self.maps.0.insert((key, peer), theirs);
-        let is_asked = |name| self.engine.swarm(key).is_some_and(|swarm| swarm.asks(name));
-        let by_another_name = self.peers.names_of(peer).any(is_asked);
-        let directory = hello.directory && asks_directories && !by_another_name;
+        let directory = hello.directory && asks_directories && !self.asks_by_another_name(key, peer);
         let about = Neighbour { near, origin: hello.origin, directory, manifest: true, web_seed: false };
         self.input(key, Event::Linked { peer, about });
         Ok(())
+    }
+
+    /// What the runs that come over a link are received and stored with.
+    fn tools(
+        &self,
+        link: LinkId,
+        content: &super::Content,
+        manifest: Arc<Manifest>,
+        store: Arc<DiskStore>,
+    ) -> Tools {
+        let (services, parts) = (&self.services, &self.parts);
+        Tools {
+            manifest,
+            store,
+            workers: parts.workers.clone(),
+            down: services.down.clone(),
+            account: self.account(link),
+            arrived: content.arrived(),
+            buffers: services.buffers.clone(),
+            in_hand: services.in_hand.clone(),
+            events: services.events.clone(),
+            tasks: parts.tasks.clone(),
+        }
+    }
+
+    /// Whether the engine asks this peer as a directory already, under the key of an address.
+    fn asks_by_another_name(&self, content: ContentKey, peer: PeerKey) -> bool {
+        let is_asked = |name| self.engine.swarm(content).is_some_and(|swarm| swarm.asks(name));
+        self.peers.names_of(peer).any(is_asked)
     }
 
     /// The account that the bytes of a link are charged to.

@@ -2,7 +2,9 @@
 //! and byzantine neighbours that do whatever their story says. Everything in it depends on the
 //! story only.
 
+mod links;
 mod mischief;
+mod sources;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -13,20 +15,21 @@ use nearcast_core::{
     asn::Asn,
     config::Config,
     id::{ContentKey, PeerKey, RequestId},
-    input::{Candidate, Event, Goal, Input, Join, Neighbour, RunFailure, Via},
+    input::{Event, Goal, Input, Join, Via},
     layout::RunIndex,
     locality::Locality,
     message::Message,
-    output::{Action, GiveUp, UnlinkReason},
+    output::{Action, GiveUp},
     run_set::RunSet,
     tier::{Near, Proximity, Tier},
     time::Timestamp,
 };
 
+use self::sources::Honest;
 use super::{
     agenda::{Agenda, Happening},
     script::{Place, Source, Story},
-    whereabouts::{Way, Whereabouts},
+    whereabouts::Whereabouts,
 };
 use crate::shell::Shell;
 
@@ -41,8 +44,6 @@ const LATENCY: Duration = Duration::from_millis(20);
 const STALL: Duration = Duration::from_secs(20);
 /// After this time a directory's answer has failed.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// After this time a dial has failed.
-const DIAL_TIMEOUT: Duration = Duration::from_secs(1);
 /// When we hear of late sources.
 const LATE: Duration = Duration::from_secs(1);
 /// Deeds in all: the story repeats until the download ends or this many deeds are done.
@@ -78,17 +79,6 @@ fn config() -> Config {
         uploads_queued_max: 8,
         ..Config::default()
     }
-}
-
-/// An honest neighbour that sends runs, one after another.
-struct Honest {
-    peer: PeerKey,
-    origin: bool,
-    map: RunSet,
-    queue: VecDeque<(RequestId, RunIndex)>,
-    sending: bool,
-    run_time: Duration,
-    up: bool,
 }
 
 /// The state of one byzantine neighbour.
@@ -275,18 +265,6 @@ impl<'a> World<'a> {
         self.carry_out();
     }
 
-    fn candidates(&self, via: Via) -> Vec<Candidate> {
-        let near = self.near_sources();
-        self.sources.iter().map(|source| Candidate { peer: source.peer, near, via }).collect()
-    }
-
-    fn near_sources(&self) -> Near {
-        match self.story.scene.abroad {
-            true => Near { proximity: Proximity::remote(Some(2)), asn: Some(THEIR_AS) },
-            false => Tier::Remote.into(),
-        }
-    }
-
     fn near(&self, place: Place) -> Near {
         let asn = |asn| Some(asn).filter(|_| self.story.scene.abroad);
         match place {
@@ -307,10 +285,6 @@ impl<'a> World<'a> {
     fn slot(&self, peer: PeerKey) -> Option<usize> {
         let slot = (peer.0 / BYZANTINE).checked_sub(1)? as usize;
         (slot < self.slots.len() && self.name(slot) == peer).then_some(slot)
-    }
-
-    fn source(&self, peer: PeerKey) -> Option<usize> {
-        self.sources.iter().position(|source| source.peer == peer)
     }
 
     fn schedule(&mut self, after: Duration, what: Happening) {
@@ -358,86 +332,6 @@ impl<'a> World<'a> {
         }
     }
 
-    fn dial(&mut self, peer: PeerKey) {
-        if self.slot(peer).is_some() {
-            return self.schedule(2 * LATENCY, Happening::Linked(peer));
-        }
-        match self.whereabouts.dial(self.shell.now, peer) {
-            Way::There if self.is_up(peer) => self.schedule(2 * LATENCY, Happening::Linked(peer)),
-            Way::There | Way::Nobody => self.schedule(DIAL_TIMEOUT, Happening::DialFailed(peer)),
-            Way::Later(wait) => self.schedule(Duration::ZERO, Happening::DialLater(peer, wait)),
-            Way::Nowhere => self.schedule(Duration::ZERO, Happening::Hopeless(peer)),
-        }
-    }
-
-    fn is_up(&self, peer: PeerKey) -> bool {
-        self.source(peer).is_some_and(|source| self.sources[source].up)
-    }
-
-    fn dial_failed(&mut self, peer: PeerKey) {
-        if !self.shell.dialing.contains(&(CONTENT, peer)) {
-            return;
-        }
-        if self.slot(peer).is_some() || self.whereabouts.dial_failed(self.shell.now, peer) {
-            return self.shell.dial_failed(CONTENT, peer);
-        }
-        self.shell.dialing.remove(&(CONTENT, peer));
-        self.shell.event(CONTENT, Event::Hopeless { peer });
-    }
-
-    /// A dial that was put off, or that had no address, is no longer in flight.
-    fn not_dialled(&mut self, peer: PeerKey, event: Event) {
-        if self.shell.dialing.remove(&(CONTENT, peer)) {
-            self.shell.event(CONTENT, event);
-        }
-    }
-
-    fn gone(&mut self) {
-        for at in 0..self.sources.len() {
-            let source = &mut self.sources[at];
-            source.up = false;
-            source.queue.clear();
-            let peer = source.peer;
-            if self.is_linked(peer) {
-                self.shell.unlink(CONTENT, peer);
-                self.whereabouts.disconnected(peer);
-            }
-        }
-    }
-
-    fn unlinked(&mut self, peer: PeerKey, why: UnlinkReason) {
-        if let Some(source) = self.source(peer) {
-            self.sources[source].queue.clear();
-            self.whereabouts.disconnected(peer);
-            if why == UnlinkReason::Relink {
-                self.schedule(2 * LATENCY, Happening::Linked(peer));
-            }
-        } else if let Some(slot) = self.slot(peer) {
-            if why == UnlinkReason::Banned {
-                let due = self.slots[slot].due.keys().copied().collect();
-                self.under_way.insert(peer, (self.shell.now, due));
-            }
-            if why == UnlinkReason::Relink || self.story.habits[slot].returns {
-                self.returns(slot);
-            }
-        }
-    }
-
-    /// The neighbour takes another name if it was banned, or if it is due to.
-    fn rename(&mut self, slot: usize) {
-        let is_banned = self.shell.is_banned(self.name(slot));
-        let slot = &mut self.slots[slot];
-        slot.generation += u32::from(is_banned | std::mem::take(&mut slot.renames));
-        slot.moves += u32::from(std::mem::take(&mut slot.moving));
-    }
-
-    fn returns(&mut self, slot: usize) {
-        self.slots[slot].due.clear();
-        self.rename(slot);
-        let after = self.story.habits[slot].delay + 2 * LATENCY;
-        self.schedule(after, Happening::Linked(self.name(slot)));
-    }
-
     fn requested(&mut self, peer: PeerKey, request: RequestId, (run, exact): (RunIndex, bool)) {
         self.asked_at.insert(peer, self.shell.now);
         if let Some(source) = self.source(peer) {
@@ -451,15 +345,6 @@ impl<'a> World<'a> {
             self.slots[slot].free = Some(self.shell.now + after);
             self.schedule(after, Happening::Reacts(peer, request, run));
             self.schedule(STALL, Happening::Stalled(peer));
-        }
-    }
-
-    fn send_next(&mut self, source: usize) {
-        let source_of = &mut self.sources[source];
-        if !source_of.sending && !source_of.queue.is_empty() {
-            source_of.sending = true;
-            let time = source_of.run_time;
-            self.schedule(time, Happening::Sent(source));
         }
     }
 
@@ -504,56 +389,9 @@ impl<'a> World<'a> {
         }
     }
 
-    fn link(&mut self, peer: PeerKey) {
-        if self.is_linked(peer) {
-            return;
-        }
-        if let Some(source) = self.source(peer) {
-            let source = &self.sources[source];
-            if !source.up {
-                return self.dial_failed(peer);
-            }
-            let (map, origin) = (source.map.clone(), source.origin);
-            let near = self.near_sources();
-            self.whereabouts.connected(self.shell.now, peer);
-            let about = Neighbour { near, origin, directory: false, manifest: true, web_seed: false };
-            return self.shell.link(CONTENT, peer, map, about);
-        }
-        let Some(slot) = self.slot(peer).filter(|_| !self.shell.is_banned(peer)) else {
-            return self.shell.dial_failed(CONTENT, peer);
-        };
-        let habit = self.story.habits[slot];
-        self.names += 1;
-        self.slots[slot].links += 1;
-        let about = Neighbour {
-            near: self.near(habit.place),
-            origin: habit.origin,
-            directory: habit.directory,
-            manifest: habit.manifest,
-            web_seed: false,
-        };
-        let map = self.shell.set(u16::from(habit.map) * 0x101);
-        self.shell.link(CONTENT, peer, map, about);
-        if habit.unchokes {
-            self.schedule(LATENCY, Happening::Said(peer, Message::Unchoke));
-        }
-    }
-
     fn say(&mut self, peer: PeerKey, message: Message) {
         if self.is_linked(peer) {
             self.shell.message(CONTENT, peer, message);
-        }
-    }
-
-    /// The node ends the link of a neighbour that leaves a request unanswered.
-    fn give_up_silent(&mut self, peer: PeerKey) {
-        let Some(link) = self.shell.links.get(&(CONTENT, peer)) else { return };
-        let asked = self.asked_at.get(&peer).copied().unwrap_or(Timestamp::ZERO);
-        if self.shell.now.since(asked) < STALL {
-            return;
-        }
-        if let Some((&request, _)) = link.open.first_key_value() {
-            self.shell.failed(CONTENT, peer, request, RunFailure::Silent);
         }
     }
 

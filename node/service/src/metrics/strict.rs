@@ -29,68 +29,96 @@ pub fn samples(text: &str, format: Format) -> Result<BTreeMap<String, f64>, Stri
     if !body.is_empty() && !body.ends_with('\n') {
         return Err("the last line has no end".to_owned());
     }
-    let (mut families, mut samples) = (BTreeMap::<&str, Family>::new(), BTreeMap::new());
-    let mut current = "";
+    let mut reader = Reader { format, families: BTreeMap::new(), samples: BTreeMap::new(), current: "" };
     for (number, line) in (1..).zip(body.lines()) {
-        let wrong = |what: &str| format!("line {number}: {what}: {line}");
-        if let Some(told) = line.strip_prefix("# ") {
-            let (word, rest) = told.split_once(' ').ok_or_else(|| wrong("it says nothing"))?;
-            let (name, value) = rest.split_once(' ').ok_or_else(|| wrong("nothing is said"))?;
-            if !is_name(name) || value.is_empty() {
-                return Err(wrong("it names no metric"));
-            }
-            if name != current && families.contains_key(name) {
-                return Err(wrong("the metric was told before"));
-            }
-            current = name;
-            let family = families.entry(name).or_default();
-            if family.samples > 0 {
-                return Err(wrong("it comes behind samples"));
-            }
-            let is_new = match word {
-                "HELP" => !std::mem::replace(&mut family.has_help, true),
-                "TYPE" => is_kind(value, format) && family.kind.replace(value.to_owned()).is_none(),
-                "UNIT" if format == Format::OpenMetrics => family.unit.replace(value.to_owned()).is_none(),
-                _ => false,
-            };
-            if !is_new {
-                return Err(wrong("it is said twice, or does not belong here"));
-            }
-            continue;
+        let read = match line.strip_prefix("# ") {
+            Some(told) => reader.read_told(told),
+            None => reader.read_sample(line),
+        };
+        read.map_err(|what| format!("line {number}: {what}: {line}"))?;
+    }
+    for (name, family) in &reader.families {
+        family.check(name, &reader.samples)?;
+    }
+    Ok(reader.samples)
+}
+
+/// What was read so far.
+struct Reader<'a> {
+    format: Format,
+    families: BTreeMap<&'a str, Family>,
+    samples: BTreeMap<String, f64>,
+    /// The metric that was told of last.
+    current: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// Reads a line that tells of a metric: its help, type or unit. The error says what is wrong.
+    fn read_told(&mut self, told: &'a str) -> Result<(), &'static str> {
+        let (word, rest) = told.split_once(' ').ok_or("it says nothing")?;
+        let (name, value) = rest.split_once(' ').ok_or("nothing is said")?;
+        if !is_name(name) || value.is_empty() {
+            return Err("it names no metric");
         }
-        let (name, labels, value) = sample(line).ok_or_else(|| wrong("it is no sample"))?;
-        let family = families.get_mut(current).ok_or_else(|| wrong("it has no type"))?;
-        let kind = family.kind.as_deref().ok_or_else(|| wrong("it has no type"))?;
-        if !is_called(name, current, kind, format) {
-            return Err(wrong("it is not called like its metric"));
+        if name != self.current && self.families.contains_key(name) {
+            return Err("the metric was told before");
         }
-        if format == Format::Text && kind == "counter" && !name.ends_with("_total") {
-            return Err(wrong("a counter ends in _total"));
+        self.current = name;
+        let family = self.families.entry(name).or_default();
+        if family.samples > 0 {
+            return Err("it comes behind samples");
         }
-        let value: f64 = value.parse().map_err(|_| wrong("its value is no number"))?;
+        let format = self.format;
+        let is_new = match word {
+            "HELP" => !std::mem::replace(&mut family.has_help, true),
+            "TYPE" => is_kind(value, format) && family.kind.replace(value.to_owned()).is_none(),
+            "UNIT" if format == Format::OpenMetrics => family.unit.replace(value.to_owned()).is_none(),
+            _ => false,
+        };
+        if is_new { Ok(()) } else { Err("it is said twice, or does not belong here") }
+    }
+
+    /// Reads the line of a sample. The error says what is wrong.
+    fn read_sample(&mut self, line: &str) -> Result<(), &'static str> {
+        let (name, labels, value) = sample(line).ok_or("it is no sample")?;
+        let family = self.families.get_mut(self.current).ok_or("it has no type")?;
+        let kind = family.kind.as_deref().ok_or("it has no type")?;
+        if !is_called(name, self.current, kind, self.format) {
+            return Err("it is not called like its metric");
+        }
+        if self.format == Format::Text && kind == "counter" && !name.ends_with("_total") {
+            return Err("a counter ends in _total");
+        }
+        let value: f64 = value.parse().map_err(|_| "its value is no number")?;
         if kind == "counter" && !(value >= 0.0 && value.is_finite()) {
-            return Err(wrong("a counter is finite and not below zero"));
+            return Err("a counter is finite and not below zero");
         }
         family.samples += 1;
         let labels: Vec<String> = labels.into_iter().collect();
-        if samples.insert(format!("{name}{{{}}}", labels.join(",")), value).is_some() {
-            return Err(wrong("it is told twice"));
+        match self.samples.insert(format!("{name}{{{}}}", labels.join(",")), value) {
+            Some(_) => Err("it is told twice"),
+            None => Ok(()),
         }
     }
-    for (name, family) in &families {
-        if !family.has_help || family.kind.is_none() || family.samples == 0 {
+}
+
+impl Family {
+    /// Checks what can be known only at the end: everything about the metric was told, and its
+    /// samples fit.
+    fn check(&self, name: &str, samples: &BTreeMap<String, f64>) -> Result<(), String> {
+        if !self.has_help || self.kind.is_none() || self.samples == 0 {
             return Err(format!("{name} has no help, no type or no sample"));
         }
-        if family.kind.as_deref() == Some("histogram") && !is_histogram(name, &samples) {
+        if self.kind.as_deref() == Some("histogram") && !is_histogram(name, samples) {
             return Err(format!("the buckets of {name} do not add up"));
         }
-        if let Some(unit) = &family.unit
+        if let Some(unit) = &self.unit
             && !name.ends_with(&format!("_{unit}"))
         {
             return Err(format!("{name} does not end in its unit, {unit}"));
         }
+        Ok(())
     }
-    Ok(samples)
 }
 
 /// The verdict of `promtool check metrics` on a text. `None`: promtool is not installed.

@@ -1,0 +1,10 @@
+//! A directory under load: it stays bounded whatever peers announce, and its answers keep their
+//! promises.
+
+mod answers;
+mod bounds;
+mod lifetimes;
+mod nearness;
+mod properties;
+mod reach;
+mod world;

@@ -124,14 +124,16 @@ impl NodeConfig {
     /// The error names the setting that is out of range.
     pub fn policy(&self) -> Result<Config, ConfigError> {
         let mut policy = if self.origin { Config::origin() } else { Config::default() };
-        policy.nearness = self.nearness;
+        policy.nearness.tiers = self.nearness;
+        policy.nearness.one_copy_in = self.nearness;
         let caps = &self.caps;
-        policy.neighbours_max = caps.links_per_content_max.unwrap_or(policy.neighbours_max);
-        policy.neighbours_wanted = policy.neighbours_wanted.min(policy.neighbours_max);
-        policy.upload_slots = caps.upload_slots_per_content.unwrap_or(policy.upload_slots);
+        policy.links.most = caps.links_per_content_max.unwrap_or(policy.links.most);
+        policy.links.wanted = policy.links.wanted.min(policy.links.most);
+        policy.upload.slots = caps.upload_slots_per_content.unwrap_or(policy.upload.slots);
         // With a single slot there is none to give by turns.
-        policy.optimistic_slots = policy.optimistic_slots.min(policy.upload_slots.saturating_sub(1));
-        policy.upload_slots_total = caps.upload_slots_total.unwrap_or(policy.upload_slots_total);
+        policy.upload.optimistic_slots =
+            policy.upload.optimistic_slots.min(policy.upload.slots.saturating_sub(1));
+        policy.upload.slots_total = caps.upload_slots_total.unwrap_or(policy.upload.slots_total);
         policy.validate()?;
         Ok(policy)
     }

@@ -1,129 +1,87 @@
-//! The policy's knobs. Shared by all contents of an engine, and by all engines of a simulated world.
+//! Policy settings, in groups. Each says what it means and what more or less of it costs.
 
-use std::time::Duration;
+mod finding;
+mod knobs;
+mod links;
+mod nearness;
+mod origin;
+mod requests;
+mod upload;
 
 use serde::{Deserialize, Serialize};
 
-use crate::saturate::whole;
+pub use self::{
+    finding::FindingConfig,
+    knobs::{ConfigError, Knob},
+    links::LinkConfig,
+    nearness::NearnessConfig,
+    origin::OriginConfig,
+    requests::RequestConfig,
+    upload::UploadConfig,
+};
 
 /// Policy settings. Checked once by [`Config::validate`]; the defaults suit a person's client.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Config {
-    /// Neighbours a content looks for by itself. More finds rare runs sooner and costs control
-    /// traffic and memory in proportion. Default 40.
-    pub neighbours_wanted: u16,
-    /// Neighbours a content has at most, those who came to us included; the rest are told we are
-    /// full. At least `neighbours_wanted`, at most 1,000. Default 60; origins want hundreds.
-    pub neighbours_max: u16,
-    /// Share of neighbour slots filled at random over all tiers, so that no group closes itself
-    /// off. Less saves far traffic and risks starving small groups. Default 0.1; never under two slots.
-    pub random_share: f32,
-    /// Whether nearness decides anything: whom to link to, and who brings bytes into our group. Off = random choice, to
-    /// compare with. Default on.
-    pub nearness: bool,
-    /// Share of neighbour slots that one /24 (IPv6: /48) may take while others could have them: whoever has many
-    /// addresses there cannot surround us. Default 0.5.
-    pub network_share: f32,
-    /// Share of neighbour slots that one AS other than ours may take while others could have them. Default 0.5.
-    pub as_share: f32,
-    /// Connection attempts a content that began within the last quarter of a second: those that take longer are waited for
-    /// beside the next ones. Default 8.
-    pub dials_in_flight_max: u8,
-    /// Candidates remembered a content. Default 200.
-    pub candidates_max: u16,
-    /// Neighbours served at a time, a content. Few slots finish runs sooner and spread them faster
-    /// at a flash crowd; many serve more peers slowly. Default 16.
-    pub upload_slots: u16,
-    /// Of those, slots that go round among the others, so that newcomers get a start. Default 1.
-    pub optimistic_slots: u16,
-    /// Neighbours served at a time, all contents together. Default 512.
-    pub upload_slots_total: u32,
-    /// Requests of one neighbour held for sending; more are refused. Default 128.
-    pub uploads_queued_max: u8,
-    /// Requests in flight to one neighbour at least, and to begin with. Default 2 and 4.
-    pub requests_min: u8,
-    /// Requests in flight to a neighbour whose rate is not known yet.
-    pub requests_start: u8,
-    /// Requests in flight to one neighbour at most. Default 64: 16 MiB of 256 KiB runs.
-    pub requests_max: u8,
-    /// How far ahead requests are queued at a neighbour, at its measured rate. Longer survives
-    /// longer round trips and jitter; shorter loses less when it slows down. Default 500 ms.
-    pub request_horizon: Duration,
-    /// How long new runs gather before neighbours are told. Longer saves messages, shorter relays
-    /// sooner. Default 4 ms.
-    pub have_delay: Duration,
-    /// Time between looks at rates, slow requests and interest. Default 250 ms.
-    pub tick: Duration,
-    /// Time between decisions whom to serve. Default 2 s.
-    pub choke_interval: Duration,
-    /// Peers are given this long at the start before the origin is asked, while dials are in
-    /// flight. Default 300 ms.
-    pub peers_first: Duration,
-    /// Nothing from peers for this long: the origin may be asked for what peers have too (plus up
-    /// to as much again, at random, so that a crowd does not come at once). Default 1 s.
-    pub origin_after: Duration,
-    /// An origin trusts a run it sent to be passed on for this long before it sends it again.
-    /// Default 3 s.
-    pub relay_window: Duration,
-    /// Time between questions to a directory when there are enough neighbours; sooner when not.
-    /// Default 60 s.
-    pub ask_interval: Duration,
-    /// Time between peer exchange messages to a neighbour. Default 15 s.
-    pub pex_interval: Duration,
     /// This node is the operator's own server.
-    pub origin: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            neighbours_wanted: 40,
-            neighbours_max: 60,
-            random_share: 0.1,
-            nearness: true,
-            network_share: 0.5,
-            as_share: 0.5,
-            dials_in_flight_max: 8,
-            candidates_max: 200,
-            upload_slots: 16,
-            optimistic_slots: 1,
-            upload_slots_total: 512,
-            uploads_queued_max: 128,
-            requests_min: 2,
-            requests_start: 4,
-            requests_max: 64,
-            request_horizon: Duration::from_millis(500),
-            have_delay: Duration::from_millis(4),
-            tick: Duration::from_millis(250),
-            choke_interval: Duration::from_secs(2),
-            peers_first: Duration::from_millis(300),
-            origin_after: Duration::from_secs(1),
-            relay_window: Duration::from_secs(3),
-            ask_interval: Duration::from_secs(60),
-            pex_interval: Duration::from_secs(15),
-            origin: false,
-        }
-    }
-}
-
-/// A setting outside its range.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{setting} must be {wanted}")]
-pub struct ConfigError {
-    setting: &'static str,
-    wanted: &'static str,
+    pub is_origin: bool,
+    /// How many neighbours a content has, and from where.
+    pub links: LinkConfig,
+    /// How peers are found.
+    pub finding: FindingConfig,
+    /// How much is asked of whom, and when.
+    pub requests: RequestConfig,
+    /// Whom we serve at a time.
+    pub upload: UploadConfig,
+    /// When the operator's servers are asked, and how they spread what they send.
+    pub origin: OriginConfig,
+    /// What nearness decides.
+    pub nearness: NearnessConfig,
 }
 
 impl Config {
     /// The settings of an operator's server: many neighbours, found by them rather than by it.
     pub fn origin() -> Config {
-        Config {
-            origin: true,
-            neighbours_max: 1_000,
-            upload_slots: 64,
-            upload_slots_total: 4_096,
-            ..Config::default()
-        }
+        let mut config = Config { is_origin: true, ..Config::default() };
+        config.links.most = 1_000;
+        config.upload.slots = 64;
+        config.upload.slots_total = 4_096;
+        config
+    }
+
+    /// Every setting with its value and its range, in the order of the groups.
+    pub fn knobs(&self) -> Vec<Knob> {
+        let mut knobs = Vec::new();
+        self.links.list(&mut knobs);
+        self.finding.list(&mut knobs);
+        self.requests.list(&mut knobs);
+        self.upload.list(&mut knobs);
+        self.origin.list(&mut knobs);
+        self.nearness.list(&mut knobs);
+        knobs
+    }
+
+    /// Sets one setting by the name it has in [`Config::knobs`]. Times are in seconds. To be followed
+    /// by [`Config::validate`].
+    ///
+    /// # Errors
+    /// If there is no such setting, or the text is no value of its kind. Then nothing is changed.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let (group, field) = name.split_once('.').unwrap_or((name, ""));
+        let set = match group {
+            "links" => self.links.set(field, value),
+            "finding" => self.finding.set(field, value),
+            "requests" => self.requests.set(field, value),
+            "upload" => self.upload.set(field, value),
+            "origin" => self.origin.set(field, value),
+            "nearness" => self.nearness.set(field, value),
+            _ => None,
+        };
+        set.ok_or_else(|| {
+            let known = self.knobs().into_iter().find(|knob| knob.name == name);
+            let wanted = known.map_or_else(|| "the name of a setting".to_owned(), |knob| knob.range);
+            ConfigError { name: name.to_owned(), wanted }
+        })
     }
 
     /// Checks every range.
@@ -131,57 +89,33 @@ impl Config {
     /// # Errors
     /// Names the first setting that is out of range.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let check = |ok: bool, setting, wanted| {
-            if ok { Ok(()) } else { Err(ConfigError { setting, wanted }) }
+        self.links.check()?;
+        self.finding.check()?;
+        self.requests.check()?;
+        self.upload.check()?;
+        self.origin.check()?;
+        self.nearness.check()?;
+        let check = |ok: bool, name: &str, wanted: &str| match ok {
+            true => Ok(()),
+            false => Err(ConfigError { name: name.to_owned(), wanted: wanted.to_owned() }),
         };
+        check(self.links.wanted <= self.links.most, "links.most", "no less than links.wanted")?;
         check(
-            (1..=1_000).contains(&self.neighbours_max) && self.neighbours_wanted <= self.neighbours_max,
-            "neighbours_max",
-            "1 to 1,000 and no less than neighbours_wanted",
-        )?;
-        check((0.0..=1.0).contains(&self.random_share), "random_share", "0 to 1")?;
-        let some = |share: f32| share > 0.0 && share <= 1.0;
-        check(
-            some(self.network_share) && some(self.as_share),
-            "network_share, as_share",
-            "more than 0, at most 1",
-        )?;
-        check(self.dials_in_flight_max > 0, "dials_in_flight_max", "at least 1")?;
-        check(
-            self.candidates_max >= self.neighbours_max.min(200),
-            "candidates_max",
-            "no less than neighbours_max, or 200",
-        )?;
-        check(self.upload_slots > self.optimistic_slots, "upload_slots", "more than optimistic_slots")?;
-        check(
-            0 < self.requests_min
-                && self.requests_min <= self.requests_start
-                && self.requests_start <= self.requests_max,
-            "requests_min, requests_start, requests_max",
-            "ascending, from at least 1",
+            self.finding.candidates_max >= self.links.most.min(200),
+            "finding.candidates_max",
+            "no less than links.most, or 200",
         )?;
         check(
-            !self.tick.is_zero() && !self.choke_interval.is_zero(),
-            "tick, choke_interval",
-            "more than zero",
+            self.upload.slots > self.upload.optimistic_slots,
+            "upload.slots",
+            "more than upload.optimistic_slots",
+        )?;
+        let requests = &self.requests;
+        check(
+            requests.least <= requests.start && requests.start <= requests.most,
+            "requests.least, requests.start, requests.most",
+            "ascending",
         )
-    }
-
-    /// Neighbours that we choose and dial ourselves, whoever came to us: half of those wanted, so that nobody can surround
-    /// us by linking first.
-    pub(crate) fn neighbours_of_choice(&self) -> usize {
-        usize::from(self.neighbours_wanted / 2)
-    }
-
-    /// Neighbours who may come to us while we look for some of our own choice.
-    pub(crate) fn neighbours_come_max(&self) -> usize {
-        usize::from(self.neighbours_max).saturating_sub(self.neighbours_of_choice())
-    }
-
-    /// Neighbour slots that go to candidates picked at random over all tiers.
-    pub(crate) fn random_slots(&self) -> usize {
-        let share = whole((f32::from(self.neighbours_wanted) * self.random_share).ceil());
-        share.max(2)
     }
 }
 
@@ -197,11 +131,28 @@ mod tests {
 
     #[test]
     fn a_setting_out_of_range_is_named() {
-        let error =
-            Config { requests_min: 9, requests_start: 3, ..Config::default() }.validate().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "requests_min, requests_start, requests_max must be ascending, from at least 1"
-        );
+        let mut config = Config::default();
+        config.requests.least = 9;
+        config.requests.start = 3;
+        let error = config.validate().unwrap_err();
+        assert_eq!(error.to_string(), "requests.least, requests.start, requests.most must be ascending");
+        config.links.random_share = 1.5;
+        assert_eq!(config.validate().unwrap_err().to_string(), "links.random_share must be 0 to 1");
+    }
+
+    #[test]
+    fn every_setting_can_be_set_by_its_name_to_what_it_shows() {
+        let mut config = Config::default();
+        for knob in config.knobs() {
+            assert_eq!(config.set(&knob.name, &knob.value), Ok(()), "{knob:?}");
+        }
+        assert_eq!(config, Config::default());
+        config.set("requests.tick", "0.5").unwrap();
+        config.set("nearness.one_copy_in", "false").unwrap();
+        assert_eq!(config.requests.tick.as_millis(), 500);
+        assert!(!config.nearness.one_copy_in && config.nearness.tiers);
+        let wrong = config.set("upload.queued_max", "300").unwrap_err();
+        assert_eq!(wrong.to_string(), "upload.queued_max must be 1 to 255");
+        assert!(config.set("upload", "3").is_err() && config.set("origin.of", "3").is_err());
     }
 }

@@ -202,7 +202,7 @@ impl Download {
             if self.requests.iter().any(|request| request.run == run && request.peer == peer) {
                 self.withdraw(ctx, links, run);
                 let is_stranger = links.get(peer).is_some_and(Link::is_stranger);
-                self.conduct.on_fruitless(ctx.now, peer, ctx.config.tick, is_stranger);
+                self.conduct.on_fruitless(ctx.now, peer, ctx.config.requests.tick, is_stranger);
             }
         }
     }

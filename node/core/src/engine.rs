@@ -144,7 +144,7 @@ impl Engine {
             outputs,
             strikes: &mut self.strikes,
             locality: self.locality,
-            slots_free: self.config.upload_slots_total.saturating_sub(self.unchoked),
+            slots_free: self.config.upload.slots_total.saturating_sub(self.unchoked),
         };
         decide(swarm, &mut ctx);
         self.unchoked = self.unchoked.saturating_add(swarm.unchoked()).saturating_sub(unchoked);
@@ -158,13 +158,13 @@ impl Engine {
 
     /// Deals the upload slots out among the contents, when it is time for that.
     fn deal_slots(&mut self, now: Timestamp) {
-        let total = self.config.upload_slots_total;
+        let total = self.config.upload.slots_total;
         if !self.slots.is_due(now, total) {
             return;
         }
         let demand = |(key, swarm): &(ContentKey, Box<Swarm>)| (*key, swarm.demand(&self.config));
         let demands: Vec<(ContentKey, u16)> = self.swarms.iter().map(demand).collect();
-        let quotas = self.slots.deal(&demands, total, now + self.config.choke_interval);
+        let quotas = self.slots.deal(&demands, total, now + self.config.upload.choke_interval);
         for ((content, swarm), quota) in self.swarms.iter_mut().zip(quotas) {
             let before = swarm.soonest().map(|(at, _)| at);
             swarm.set_quota(now, quota, &self.config);

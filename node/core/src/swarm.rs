@@ -125,7 +125,7 @@ impl Swarm {
         join.directories.into_iter().for_each(|peer| self.discovery.name_directory(peer));
         match join.material {
             Some(material) => self.begin(ctx, material),
-            None => self.timers.set(Wake::Tick, ctx.now + ctx.config.tick),
+            None => self.timers.set(Wake::Tick, ctx.now + ctx.config.requests.tick),
         }
         self.seek(ctx);
     }
@@ -191,7 +191,7 @@ impl Swarm {
             self.on_complete(ctx);
         } else {
             self.download = Some(Box::new(download));
-            self.timers.hasten(Wake::Tick, ctx.now + ctx.config.tick);
+            self.timers.hasten(Wake::Tick, ctx.now + ctx.config.requests.tick);
         }
     }
 
@@ -290,7 +290,7 @@ impl Swarm {
         if self.is_complete() {
             return;
         }
-        self.timers.set(Wake::Tick, ctx.now + ctx.config.tick);
+        self.timers.set(Wake::Tick, ctx.now + ctx.config.requests.tick);
         if let Some(download) = &mut self.download {
             download.rate(ctx, &mut self.links);
             if let Some(held) = &self.content {

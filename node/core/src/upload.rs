@@ -110,12 +110,12 @@ impl Upload {
     /// Slots this content may use now.
     fn slots(&self, ctx: &Context<'_>) -> usize {
         let free = (ctx.slots_free as usize).saturating_add(self.unchoked.into());
-        usize::from(ctx.config.upload_slots).min(usize::from(self.quota.0)).min(free)
+        usize::from(ctx.config.upload.slots).min(usize::from(self.quota.0)).min(free)
     }
 
     /// Slots this content could use.
     pub(crate) fn demand(&self, config: &Config) -> u16 {
-        self.interested.min(config.upload_slots)
+        self.interested.min(config.upload.slots)
     }
 
     /// Sets how many slots this content may use. Returns whether that calls for a round: a
@@ -148,7 +148,7 @@ impl Upload {
 
     /// A neighbour is new. An origin keeps its book from the first neighbour on.
     pub(crate) fn on_linked(&mut self, ctx: &Context<'_>, runs: u32, theirs: Option<Held<'_>>) {
-        if !ctx.config.origin {
+        if !ctx.config.is_origin {
             return;
         }
         let fresh = || Box::new((Steering::new(ctx.now, runs, ctx.locality.tag), Availability::new(runs)));
@@ -292,7 +292,7 @@ impl Upload {
         if free == 0 {
             return;
         }
-        let by_nearness = ctx.config.nearness && ctx.locality.asn.is_none();
+        let by_nearness = ctx.config.nearness.tiers && ctx.locality.asn.is_none();
         let round = Round { slots: free, seeding, by_nearness, last: &[] };
         for peer in choker::waiting(links, round, ctx.random).into_iter().take(free) {
             self.set_choked(ctx, links, peer, false);
@@ -308,11 +308,11 @@ impl Upload {
             Some(book) => book_judged(ctx, book, links, slots),
             None => Vec::new(),
         };
-        let by_nearness = ctx.config.nearness && ours.asn.is_none();
+        let by_nearness = ctx.config.nearness.tiers && ours.asn.is_none();
         let round = Round { slots, seeding, by_nearness, last: &last };
         let maps = ctx.maps;
         let group_of = |link: &Link| group_of(maps, link, ours);
-        let groups: Option<&dyn Fn(&Link) -> u64> = ctx.config.origin.then_some(&group_of);
+        let groups: Option<&dyn Fn(&Link) -> u64> = ctx.config.is_origin.then_some(&group_of);
         self.unchoked = crate::saturate::to_u16(choker::round(links, round, groups, ctx.config, ctx.random));
         for (peer, was_choked) in before {
             let choked = links.get(peer).is_some_and(Link::is_choked);
@@ -361,7 +361,7 @@ impl Upload {
         if !have.contains(run) {
             return Err(Refusal::Missing);
         }
-        if link.uploads >= ctx.config.uploads_queued_max {
+        if link.uploads >= ctx.config.upload.queued_max {
             return Err(Refusal::Busy);
         }
         let Some(steering) = &mut self.steering else {

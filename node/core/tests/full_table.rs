@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
     Location, View,
-    config::Config,
+    config::{Config, LinkConfig, UploadConfig},
     engine::Engine,
     held::Held,
     id::{ContentKey, PeerKey},
@@ -55,9 +55,8 @@ impl Seed {
     fn new() -> Seed {
         let layout = Arc::new(Layout::new(256 << 10, [16 << 20]).expect("a valid layout"));
         let config = Config {
-            neighbours_wanted: 4,
-            neighbours_max: PLACES as u16,
-            upload_slots: 3,
+            links: LinkConfig { wanted: 4, most: PLACES as u16, ..Config::default().links },
+            upload: UploadConfig { slots: 3, ..Config::default().upload },
             ..Config::default()
         };
         let engine = Engine::new(Arc::new(config), 1);

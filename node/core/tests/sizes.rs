@@ -15,7 +15,7 @@ use std::{
 use nearcast_core::{
     Location, View,
     asn::Asn,
-    config::Config,
+    config::{Config, RequestConfig},
     engine::Engine,
     held::Held,
     id::{ContentKey, PeerKey},
@@ -133,7 +133,10 @@ fn an_idle_engine_takes_at_most_256_bytes() {
 /// Heap bytes of a leecher with forty neighbours, all in our own AS if `asn` is known, and the part
 /// of them that grows with the number of runs.
 fn active_leecher(asn: Option<Asn>) -> (usize, usize) {
-    let config = Arc::new(Config { requests_start: 4, ..Config::default() });
+    let config = Arc::new(Config {
+        requests: RequestConfig { start: 4, ..Config::default().requests },
+        ..Config::default()
+    });
     let layout = Arc::new(Layout::new(256 << 10, [u64::from(RUNS) * (256 << 10)]).expect("whole pieces"));
     let peers = || (0..NEIGHBOURS).map(PeerKey);
     let maps = Maps(peers().map(|peer| (peer, RunSet::full(RUNS))).collect());

@@ -180,7 +180,7 @@ fn peers_that_do_not_answer_are_waited_for_no_longer_than_an_attempt_may_take() 
     for silent in [8, 40, 190] {
         let asked = asked_beside(silent);
         assert!(
-            (ATTEMPT_DELAY..=Config::default().peers_first + late).contains(&asked),
+            (ATTEMPT_DELAY..=Config::default().origin.peers_first + late).contains(&asked),
             "{silent}: {asked:?}"
         );
     }

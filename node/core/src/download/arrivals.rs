@@ -85,7 +85,7 @@ impl Download {
         }
         if let Some(link) = links.get_mut(peer).filter(|_| is_due && !is_false_answer) {
             if link.is_stranger() && !link.is_web_seed() {
-                link.depth = link.depth.max(self.depth_start(ctx.config.requests_start));
+                link.depth = link.depth.max(self.depth_start(ctx.config.requests.start));
                 ctx.strikes.on_good(ctx.now, ctx.maps, peer);
                 self.let_down = self.let_down.saturating_sub(1);
             }
@@ -121,15 +121,16 @@ impl Download {
             RunFailure::Refused(Refusal::Busy) | RunFailure::Silent | RunFailure::NotStored { .. }
         ) {
             // Asked again at the next tick, with a shorter queue.
-            link.depth = (link.depth / 2).max(ctx.config.requests_min);
+            link.depth = (link.depth / 2).max(ctx.config.requests.least);
         }
         match cause {
             RunFailure::Refused(Refusal::Elsewhere) => {
                 let who = (peer, link.is_origin());
-                settled.verdict = self.conduct.on_elsewhere(ctx.now, who, ctx.config.tick, ctx.random);
+                settled.verdict =
+                    self.conduct.on_elsewhere(ctx.now, who, ctx.config.requests.tick, ctx.random);
             }
             RunFailure::Refused(_) => {
-                self.conduct.on_fruitless(ctx.now, peer, ctx.config.tick, link.is_stranger());
+                self.conduct.on_fruitless(ctx.now, peer, ctx.config.requests.tick, link.is_stranger());
             }
             RunFailure::Corrupt { .. }
             | RunFailure::Unasked

@@ -92,7 +92,7 @@ impl Download {
         };
         let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
         let is_early = gate.is_none() && link.is_outside() && self.origin.is_early(ctx.now, dialing);
-        if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness {
+        if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness.tiers {
             return None;
         }
         let mut sight = Sight {

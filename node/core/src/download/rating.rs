@@ -29,7 +29,7 @@ impl Download {
             return;
         }
         self.rated = ctx.now;
-        let (min, start) = (f32::from(ctx.config.requests_min), ctx.config.requests_start);
+        let (min, start) = (f32::from(ctx.config.requests.least), ctx.config.requests.start);
         let max = f32::from(depth_max(ctx.config, self.run_bytes));
         let stranger = self.depth_of_stranger();
         let came = |links: &Links, origin: bool| {
@@ -53,7 +53,7 @@ impl Download {
                 rate if now == 0.0 => rate / (1.0 + rate * seconds / self.run_bytes as f32),
                 rate => (rate + now) / 2.0,
             };
-            let ahead = link.rate * ctx.config.request_horizon.as_secs_f32() / self.run_bytes as f32;
+            let ahead = link.rate * ctx.config.requests.horizon.as_secs_f32() / self.run_bytes as f32;
             link.depth = match link.rate > 0.0 {
                 true => crate::saturate::to_u8(crate::saturate::whole((ahead.ceil() + 1.0).clamp(min, max))),
                 false if link.is_web_seed() => start,
@@ -164,8 +164,8 @@ impl Download {
 /// with a margin for those it has sent and not yet counted as sent. What is refused halves the depth.
 fn depth_max(config: &Config, run_bytes: u32) -> u8 {
     let small_runs = AHEAD_BYTES_MIN.checked_div(run_bytes.into()).unwrap_or(0);
-    let held = u64::from(config.uploads_queued_max).saturating_mul(3) / 4;
-    config.requests_max.max(crate::saturate::to_u8(small_runs.min(held)))
+    let held = u64::from(config.upload.queued_max).saturating_mul(3) / 4;
+    config.requests.most.max(crate::saturate::to_u8(small_runs.min(held)))
 }
 
 #[cfg(test)]
@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn no_more_small_runs_are_asked_for_than_a_neighbour_holds() {
         let config = Config::default();
-        assert_eq!(depth_max(&config, 256 << 10), config.requests_max);
+        assert_eq!(depth_max(&config, 256 << 10), config.requests.most);
         assert_eq!(depth_max(&config, 32 << 10), 96, "of 128 that would be 4 MiB");
-        assert!((1..1 << 18).all(|bytes| depth_max(&config, bytes) < config.uploads_queued_max));
+        assert!((1..1 << 18).all(|bytes| depth_max(&config, bytes) < config.upload.queued_max));
     }
 }

@@ -105,7 +105,7 @@ impl Download {
     /// at once: it would be late as well, and what comes all the same would be wasted.
     pub(super) fn on_robbed(&mut self, ctx: &Context<'_>, links: &Links, owner: PeerKey) {
         if let Some(link) = links.get(owner).filter(|link| link.is_late() || link.is_stranger()) {
-            self.conduct.on_fruitless(ctx.now, owner, ctx.config.tick, link.is_stranger());
+            self.conduct.on_fruitless(ctx.now, owner, ctx.config.requests.tick, link.is_stranger());
         }
     }
 

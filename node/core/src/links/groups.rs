@@ -59,7 +59,7 @@ impl Default for Groups {
 }
 
 fn is_on(ctx: &Context<'_>) -> bool {
-    ctx.locality.asn.is_some() && ctx.config.nearness
+    ctx.locality.asn.is_some() && ctx.config.nearness.one_copy_in
 }
 
 impl Groups {
@@ -225,7 +225,7 @@ impl Groups {
                 mine: have,
                 inside: union(&mut ordinary().filter(delivers)),
                 served: &union(&mut ordinary().filter(serves)),
-                slots: ctx.config.upload_slots,
+                slots: ctx.config.upload.slots,
                 beyond: &union(&mut beyond()),
                 rivals: to_u32(beyond().filter(is_rival).count()),
                 members: to_u32(ordinary().filter(|link| link.is_member(ring)).filter(is_rival).count()),

@@ -20,7 +20,7 @@ pub(crate) const LATE_RATIO: f32 = 3.0;
 /// Seconds over which the rates of peers and origins are smoothed.
 const RATE_MEMORY_SECONDS: f32 = 2.0;
 
-/// Time beyond [`Config::peers_first`] that peers have to begin, before their rate is compared with
+/// Time beyond [`Config`] `origin.peers_first` that peers have to begin, before their rate is compared with
 /// that of origins.
 const PEERS_HAVE: Duration = Duration::from_secs(1);
 
@@ -57,8 +57,8 @@ pub(crate) struct OriginRule {
 impl OriginRule {
     pub(crate) fn new(now: Timestamp, config: &Config) -> OriginRule {
         OriginRule {
-            silent_from: now + config.origin_after,
-            peers_first_until: now + config.peers_first,
+            silent_from: now + config.origin.after,
+            peers_first_until: now + config.origin.peers_first,
             peers_rate: 0.0,
             origins_rate: 0.0,
             is_slow: false,
@@ -119,7 +119,7 @@ impl OriginRule {
     /// A peer sent a run. The margin is drawn anew each time, so that a crowd that loses its
     /// peers does not turn to the origin in one instant.
     pub(crate) fn on_run_from_peer(&mut self, now: Timestamp, config: &Config, random: &mut Random) {
-        self.silent_from = now + random.stretch(config.origin_after, 1.0);
+        self.silent_from = now + random.stretch(config.origin.after, 1.0);
     }
 }
 

@@ -125,7 +125,7 @@ impl Steering {
         config: &Config,
     ) -> Answer {
         let out_there = availability.of(asked) > 0;
-        let sent_lately = self.age(now, asked).is_some_and(|age| age < config.relay_window);
+        let sent_lately = self.age(now, asked).is_some_and(|age| age < config.origin.relay_window);
         let answer = if !crowd {
             Answer::Serve(asked)
         } else if !self.is_trusted(peer) {
@@ -260,7 +260,7 @@ impl Steering {
         let mut last: Vec<PeerKey> = peers.iter().copied().filter(|&peer| !self.is_trusted(peer)).collect();
         for (lag, peer) in lags.into_iter().filter(|&(lag, _)| lag > most.max(RELAY_TIME)) {
             last.push(peer);
-            if lag > most.max(config.relay_window) {
+            if lag > most.max(config.origin.relay_window) {
                 self.distrust(now, peer);
                 changed.push(peer);
             }
@@ -378,7 +378,7 @@ impl Steering {
         let after = |step| RunIndex::new(from.get().saturating_add(step) % runs);
         let all = (0..runs.get().min(WEIGHED_MAX)).map(after);
         let is_stale = |&run: &RunIndex| {
-            !theirs.contains(run) && self.age(now, run).is_none_or(|age| age >= config.relay_window)
+            !theirs.contains(run) && self.age(now, run).is_none_or(|age| age >= config.origin.relay_window)
         };
         all.filter(is_stale).min_by_key(|&run| availability.of(run))
     }

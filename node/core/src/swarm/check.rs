@@ -12,8 +12,11 @@ impl Swarm {
             content.wanted.as_ref().map_or(missing, |wanted| wanted.count_beyond(&content.have)) > 0
         });
         // An origin that lost runs does not fetch them: its operator repairs it.
-        let downloads = self.download.is_some() || config.origin;
-        assert!(downloads == lacks || config.origin, "a download exists while something wanted is missing");
+        let downloads = self.download.is_some() || config.is_origin;
+        assert!(
+            downloads == lacks || config.is_origin,
+            "a download exists while something wanted is missing"
+        );
         assert!(lacks || self.download.is_none(), "a download ends when nothing wanted is missing");
         let pursued = self.content.is_none() || self.download.is_some();
         assert_eq!(self.pursuit.is_some(), pursued, "a pursuit exists until everything wanted is here");

@@ -76,7 +76,7 @@ impl Discovery {
         let linked = peers.iter().find(|&&peer| links.get(peer).is_some());
         assert_eq!(linked, None, "a neighbour is no candidate");
         let unnamed = self.known.iter().filter(|known| known.via != Via::Named).count();
-        assert!(unnamed <= usize::from(config.candidates_max), "candidates are bounded");
+        assert!(unnamed <= usize::from(config.finding.candidates_max), "candidates are bounded");
         let directories: BTreeSet<PeerKey> = self.directories.iter().map(|asked| asked.peer).collect();
         assert_eq!(directories.len(), self.directories.len(), "a directory is known once");
     }
@@ -92,10 +92,9 @@ impl Discovery {
     fn room(&self, links: &Links, config: &Config) -> usize {
         let dialing = usize::from(self.dialing);
         let chosen = links.iter().filter(|link| link.is_chosen()).count();
-        let wanted =
-            usize::from(config.neighbours_wanted).saturating_sub(links.len()).saturating_sub(dialing);
-        let of_choice = config.neighbours_of_choice().saturating_sub(chosen).saturating_sub(dialing);
-        let places = usize::from(config.neighbours_max).saturating_sub(links.len()).saturating_sub(dialing);
+        let wanted = usize::from(config.links.wanted).saturating_sub(links.len()).saturating_sub(dialing);
+        let of_choice = config.links.of_choice().saturating_sub(chosen).saturating_sub(dialing);
+        let places = usize::from(config.links.most).saturating_sub(links.len()).saturating_sub(dialing);
         wanted.max(of_choice.min(places))
     }
 
@@ -111,7 +110,7 @@ impl Discovery {
 
     /// Whether one more attempt may begin.
     fn has_slot(&self, now: Timestamp, config: &Config) -> bool {
-        self.dialing < ATTEMPTS_MAX && self.dialing(now) < usize::from(config.dials_in_flight_max)
+        self.dialing < ATTEMPTS_MAX && self.dialing(now) < usize::from(config.finding.dials_in_flight_max)
     }
 
     /// Whether this peer is being dialled.
@@ -138,7 +137,7 @@ impl Discovery {
         random: &mut Random,
     ) -> Option<PeerKey> {
         let config = scene.config;
-        if scene.links.len() < usize::from(config.neighbours_wanted)
+        if scene.links.len() < usize::from(config.links.wanted)
             && let Some(at) = self.next_connected(now, scene)
         {
             // The connection exists already, so the attempt takes no slot.
@@ -154,11 +153,11 @@ impl Discovery {
         let ready = self.of_turn(ready);
         let random_dials = self.known.iter().filter(|known| known.random && known.is_dialing()).count();
         // A random slot is worth filling only where there is a choice.
-        let slots = config.random_slots();
+        let slots = config.links.random_slots();
         let room = self.room(scene.links, config);
         let random_slot =
             random_links.saturating_add(random_dials) < slots && room <= slots.max(ready.len() / 4);
-        let random_slot = random_slot || !config.nearness;
+        let random_slot = random_slot || !config.nearness.tiers;
         let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
         self.known[at].random = random_slot;
         Some(self.begin(at, now + ATTEMPT_DELAY))

@@ -84,7 +84,7 @@ impl Swarm {
     pub(super) fn seek(&mut self, ctx: &mut Context<'_>) {
         let complete = self.is_complete();
         while let Some((directory, query)) = self.discovery.next_ask(ctx.now) {
-            let wanted = if complete { 0 } else { ctx.config.neighbours_wanted };
+            let wanted = if complete { 0 } else { ctx.config.links.wanted };
             ctx.put(Action::Ask { directory, query, wanted });
         }
         if !complete {
@@ -113,7 +113,7 @@ impl Swarm {
             ctx.put(Action::Unlink { peer, why: UnlinkReason::Full });
             return;
         }
-        let start = ctx.config.requests_start;
+        let start = ctx.config.requests.start;
         let depth = self.download.as_ref().map_or(start, |download| download.depth_of_stranger());
         let to_server = self.download.as_ref().map_or(start, |download| download.depth_to_server());
         let depth = if about.web_seed { depth.max(to_server) } else { depth };
@@ -146,7 +146,7 @@ impl Swarm {
                 self.drop_link(ctx, peer, UnlinkReason::Useless);
                 return;
             }
-            self.timers.hasten(Wake::Choke, ctx.now + ctx.config.choke_interval);
+            self.timers.hasten(Wake::Choke, ctx.now + ctx.config.upload.choke_interval);
         }
         if self.exchange_peers {
             self.timers.hasten(Wake::Exchange, ctx.now + EXCHANGE_SOON);
@@ -164,18 +164,18 @@ impl Swarm {
     /// gives way.
     fn makes_room(&mut self, ctx: &mut Context<'_>, peer: PeerKey) -> bool {
         let chosen = self.links.iter().filter(|link| link.is_chosen()).count();
-        let is_full = self.links.len() >= usize::from(ctx.config.neighbours_max);
+        let is_full = self.links.len() >= usize::from(ctx.config.links.most);
         let way = if self.discovery.is_dialing(peer) {
             match is_full {
                 false => return true,
-                true if chosen >= ctx.config.neighbours_of_choice() => return false,
+                true if chosen >= ctx.config.links.of_choice() => return false,
                 true => ranking::least_of_those_who_came(&scene(&self.links, ctx)),
             }
         } else {
             // When complete, we look for no neighbours.
             let of_choice = !self.is_complete() && self.discovery.has_prospects();
             let is_crowded =
-                of_choice && self.links.len().saturating_sub(chosen) >= ctx.config.neighbours_come_max();
+                of_choice && self.links.len().saturating_sub(chosen) >= ctx.config.links.come_max();
             if !is_full && !is_crowded {
                 return true;
             }
@@ -266,7 +266,7 @@ impl Swarm {
         let Some(download) = &self.download else { return };
         let until = download.waits_for_dials_until();
         // A tick later all neighbours were asked in any case.
-        let is_start = ctx.now < until + ctx.config.tick;
+        let is_start = ctx.now < until + ctx.config.requests.tick;
         if is_start && (until <= ctx.now || self.discovery.dialing(ctx.now) == 0) {
             self.fill_all(ctx);
         }
@@ -357,7 +357,7 @@ impl Swarm {
                 if let Some(download) = &mut self.download {
                     download.on_importing(ctx, &mut self.links, peer, &runs);
                     if download.groups().has_untold() {
-                        self.timers.hasten(Wake::Have, ctx.now + ctx.config.have_delay);
+                        self.timers.hasten(Wake::Have, ctx.now + ctx.config.requests.have_delay);
                     }
                 }
             }
@@ -420,7 +420,7 @@ impl Swarm {
 
     pub(super) fn choke(&mut self, ctx: &mut Context<'_>) {
         if !self.links.is_empty() {
-            self.timers.set(Wake::Choke, ctx.now + ctx.config.choke_interval);
+            self.timers.set(Wake::Choke, ctx.now + ctx.config.upload.choke_interval);
         }
         let seeding = self.is_complete();
         if self.upload.pass_window(ctx.now, &mut self.links) {
@@ -450,7 +450,7 @@ impl Swarm {
         if !self.exchange_peers || self.links.is_empty() {
             return;
         }
-        self.timers.set(Wake::Exchange, ctx.now + ctx.config.pex_interval);
+        self.timers.set(Wake::Exchange, ctx.now + ctx.config.finding.exchange_interval);
         let peers = || self.links.iter().filter(|link| !link.is_web_seed());
         let all: Vec<PeerKey> = peers().map(|link| link.peer).collect();
         let new: Vec<PeerKey> = peers().filter(|link| link.is_new()).map(|link| link.peer).collect();

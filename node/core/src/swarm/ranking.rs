@@ -39,7 +39,7 @@ pub(crate) struct Cost {
 
 /// The cost of a step inside a tier. A tier has 32 steps.
 const STEP: f32 = 1.0 / 32.0;
-/// No slots are reserved while [`Config::neighbours_max`] is below this.
+/// No slots are reserved while [`Config`] `links.most` is below this.
 const RESERVE_FROM: usize = 16;
 
 impl Cost {
@@ -49,7 +49,8 @@ impl Cost {
         // Without an atlas there are no steps, and the tie has the whole tier to itself.
         let (proximity, tie) = match asn {
             Some(_) => {
-                let step = f32::from(candidate.near.proximity.step());
+                let steps = scene.config.nearness.steps;
+                let step = if steps { f32::from(candidate.near.proximity.step()) } else { 0.0 };
                 (tier + step * STEP, priority(tag, scene.view.location(candidate.peer).tag) * STEP * 0.9)
             }
             None => (tier, random.unit() * 0.9),
@@ -123,12 +124,12 @@ impl Shares {
 
     /// Whether one more neighbour like this candidate is within the caps.
     fn allow(&self, candidate: &Known, scene: &Scene<'_>) -> bool {
-        let most = |share: f32| whole((f32::from(scene.config.neighbours_wanted) * share).ceil());
+        let most = |share: f32| whole((f32::from(scene.config.links.wanted) * share).ceil());
         let network = scene.view.location(candidate.peer).network;
         let alike = |&&other: &&Network| other == network && network != Network::UNKNOWN;
         let of_as = |&&other: &&Asn| Some(other) == candidate.near.asn;
-        self.networks.iter().filter(alike).count() < most(scene.config.network_share)
-            && self.foreign.iter().filter(of_as).count() < most(scene.config.as_share)
+        self.networks.iter().filter(alike).count() < most(scene.config.links.network_share)
+            && self.foreign.iter().filter(of_as).count() < most(scene.config.links.as_share)
     }
 }
 
@@ -136,20 +137,20 @@ impl Shares {
 /// networks and ASes that have their share. An origin counts its own AS too, so that a far small
 /// group finds room beside a near large one.
 pub(crate) fn admits(scene: &Scene<'_>, peer: PeerKey, near: Near) -> bool {
-    let slots = usize::from(scene.config.neighbours_max);
+    let slots = usize::from(scene.config.links.most);
     if slots < RESERVE_FROM || scene.links.len() < (slots / 4).saturating_mul(3) {
         return true;
     }
     let most = |share: f32| whole((slots as f32 * share).ceil());
     let network = scene.view.location(peer).network;
     let alike = |other: PeerKey| network != Network::UNKNOWN && scene.view.location(other).network == network;
-    let capped = scene.config.origin || scene.locality.is_foreign(near);
+    let capped = scene.config.is_origin || scene.locality.is_foreign(near);
     let asn = near.asn.filter(|_| capped);
     let of_as =
         |other: PeerKey| asn.is_some() && scene.view.location(other).near.and_then(|near| near.asn) == asn;
     let others = || scene.links.iter().map(|link| link.peer);
-    others().filter(|&other| alike(other)).count() < most(scene.config.network_share)
-        && others().filter(|&other| of_as(other)).count() < most(scene.config.as_share)
+    others().filter(|&other| alike(other)).count() < most(scene.config.links.network_share)
+        && others().filter(|&other| of_as(other)).count() < most(scene.config.links.as_share)
 }
 
 /// The neighbour of a full table that gives its place to a peer that came to us. It came to us too,

@@ -88,7 +88,8 @@ impl Swarm {
             if let Some(link) = self.links.get_mut(peer) {
                 link.note_given(bytes);
             }
-            let delay = if self.fresh.len() < FRESH_MAX { ctx.config.have_delay } else { Duration::ZERO };
+            let delay =
+                if self.fresh.len() < FRESH_MAX { ctx.config.requests.have_delay } else { Duration::ZERO };
             self.timers.hasten(Wake::Have, ctx.now + delay);
             if let Some(pursuit) = &mut self.pursuit {
                 pursuit.on_progress(ctx.now);
@@ -154,7 +155,7 @@ impl Swarm {
         match &mut self.download {
             Some(download) => lost.iter().for_each(|&run| download.on_run_lost(run)),
             // An origin does not repair itself: its operator does.
-            None if ctx.config.origin => {}
+            None if ctx.config.is_origin => {}
             None => self.resume(ctx),
         }
         for peer in self.links.keys() {
@@ -205,7 +206,7 @@ impl Swarm {
             ctx.map(link.peer).into_iter().for_each(|theirs| download.on_linked(ctx, link, theirs));
         }
         self.pursuit = Some(Box::new(Pursuit::of_repair(ctx.now)));
-        self.timers.hasten(Wake::Tick, ctx.now + ctx.config.tick);
+        self.timers.hasten(Wake::Tick, ctx.now + ctx.config.requests.tick);
         self.download = Some(Box::new(download));
     }
 
@@ -238,7 +239,7 @@ impl Swarm {
         let dialing = self.discovery.dialing(ctx.now) > 0;
         download.fill(ctx, &mut self.links, &held.have, peer, dialing);
         if download.groups().has_untold() {
-            self.timers.hasten(Wake::Have, ctx.now + ctx.config.have_delay);
+            self.timers.hasten(Wake::Have, ctx.now + ctx.config.requests.have_delay);
         }
     }
 

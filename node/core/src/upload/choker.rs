@@ -51,7 +51,7 @@ pub(crate) fn round(
         .map(|(at, link)| (Rank::of(link, round, random), at))
         .collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let optimistic = usize::from(config.optimistic_slots).min(slots / 2);
+    let optimistic = usize::from(config.upload.optimistic_slots).min(slots / 2);
     let earned = if ranked.len() > slots { slots.saturating_sub(optimistic) } else { ranked.len() };
     let mut held = match ranked.len() > slots {
         true => reserved(links, &ranked, round, group_of),
@@ -190,6 +190,7 @@ impl Rank {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UploadConfig;
     use crate::{
         id::PeerKey,
         input::Neighbour,
@@ -220,7 +221,10 @@ mod tests {
 
     #[test]
     fn a_far_small_group_has_its_share_of_an_origins_slots_beside_a_near_large_one() {
-        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::origin() };
+        let config = Config {
+            upload: UploadConfig { slots: 8, optimistic_slots: 1, ..Config::origin().upload },
+            ..Config::origin()
+        };
         let (mut links, mut random) = (crowd(60), Random::new(3));
         // Two of sixty are far, and further than the rest.
         for link in links.iter_mut().take(58) {
@@ -242,7 +246,10 @@ mod tests {
 
     #[test]
     fn more_groups_than_slots_take_turns() {
-        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::origin() };
+        let config = Config {
+            upload: UploadConfig { slots: 4, optimistic_slots: 1, ..Config::origin().upload },
+            ..Config::origin()
+        };
         let (mut links, mut random) = (crowd(40), Random::new(3));
         let group_of = |link: &Link| u64::from(link.peer.0 / 4);
         let mut had = std::collections::BTreeSet::new();
@@ -261,7 +268,10 @@ mod tests {
 
     #[test]
     fn who_gives_most_now_is_served_and_one_other_by_turns() {
-        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::default() };
+        let config = Config {
+            upload: UploadConfig { slots: 8, optimistic_slots: 1, ..Config::default().upload },
+            ..Config::default()
+        };
         let (mut links, mut random) = (crowd(20), Random::new(3));
         let mut lucky = std::collections::BTreeSet::new();
         for _ in 0..300 {
@@ -276,7 +286,10 @@ mod tests {
     #[test]
     fn half_of_the_turns_go_to_each_by_what_it_gave_lately_and_riders_get_next_to_none() {
         const ROUNDS: usize = 2_000;
-        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::default() };
+        let config = Config {
+            upload: UploadConfig { slots: 8, optimistic_slots: 1, ..Config::default().upload },
+            ..Config::default()
+        };
         let (mut links, mut random) = (crowd(24), Random::new(3));
         // The first eight give nothing, the next eight give, the last eight give twice as much.
         for link in links.iter_mut() {
@@ -303,7 +316,10 @@ mod tests {
     #[test]
     fn one_burst_earns_no_slot_once_it_is_forgotten() {
         const ROUNDS: usize = 200;
-        let config = Config { upload_slots: 8, optimistic_slots: 1, ..Config::default() };
+        let config = Config {
+            upload: UploadConfig { slots: 8, optimistic_slots: 1, ..Config::default().upload },
+            ..Config::default()
+        };
         let (mut links, mut random) = (crowd(20), Random::new(3));
         for link in links.iter_mut() {
             link.given = 0;
@@ -338,7 +354,10 @@ mod tests {
 
     #[test]
     fn a_seed_gives_everybody_a_turn() {
-        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+        let config = Config {
+            upload: UploadConfig { slots: 4, optimistic_slots: 1, ..Config::default().upload },
+            ..Config::default()
+        };
         let (mut links, mut random) = (crowd(12), Random::new(3));
         let mut had = std::collections::BTreeSet::new();
         for _ in 0..60 {
@@ -351,7 +370,10 @@ mod tests {
 
     #[test]
     fn who_holds_a_slot_and_never_asks_loses_it_for_good() {
-        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+        let config = Config {
+            upload: UploadConfig { slots: 4, optimistic_slots: 1, ..Config::default().upload },
+            ..Config::default()
+        };
         let (mut links, mut random) = (crowd(44), Random::new(3));
         // Forty neighbours want something, and ask for nothing.
         let is_honest = |peer: u32| peer >= 40;
@@ -370,7 +392,10 @@ mod tests {
 
     #[test]
     fn who_asks_and_takes_nothing_cannot_hold_the_slots_of_a_seed() {
-        let config = Config { upload_slots: 4, optimistic_slots: 1, ..Config::default() };
+        let config = Config {
+            upload: UploadConfig { slots: 4, optimistic_slots: 1, ..Config::default().upload },
+            ..Config::default()
+        };
         let (mut links, mut random) = (crowd(12), Random::new(3));
         let honest = 8..12;
         let mut served_last = Vec::new();

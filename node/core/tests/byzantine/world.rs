@@ -13,7 +13,7 @@ use std::{
 
 use nearcast_core::{
     asn::Asn,
-    config::Config,
+    config::{Config, FindingConfig, LinkConfig, UploadConfig},
     id::{ContentKey, PeerKey, RequestId},
     input::{Event, Goal, Input, Join, Via},
     layout::RunIndex,
@@ -69,14 +69,15 @@ const GIVES_UP_AFTER: Duration = Duration::from_secs(60 + 300 + 30);
 
 fn config() -> Config {
     Config {
-        neighbours_wanted: 4,
-        neighbours_max: 8,
-        dials_in_flight_max: 3,
-        candidates_max: 12,
-        upload_slots: 3,
-        optimistic_slots: 1,
-        upload_slots_total: 4,
-        uploads_queued_max: 8,
+        links: LinkConfig { wanted: 4, most: 8, ..Config::default().links },
+        finding: FindingConfig { dials_in_flight_max: 3, candidates_max: 12, ..Config::default().finding },
+        upload: UploadConfig {
+            slots: 3,
+            optimistic_slots: 1,
+            slots_total: 4,
+            queued_max: 8,
+            ..Config::default().upload
+        },
         ..Config::default()
     }
 }

@@ -304,7 +304,7 @@ impl Shell {
         for &run in &runs {
             content.have.remove(run);
         }
-        content.complete &= content.is_satisfied() || self.config.origin;
+        content.complete &= content.is_satisfied() || self.config.is_origin;
         self.event(key, Event::RunsLost(runs));
     }
 
@@ -378,7 +378,7 @@ impl Shell {
                 self.stale.push(((key, peer), request, run));
             }
             Action::Serve { peer, run, .. } => {
-                let (queued, have) = (self.config.uploads_queued_max, self.contents[&key].have.contains(run));
+                let (queued, have) = (self.config.upload.queued_max, self.contents[&key].have.contains(run));
                 assert!(have, "{run:?} is served, and not held");
                 let link = self.linked(key, peer);
                 assert!(link.unchoked, "{peer:?} is served, and choked");
@@ -396,7 +396,7 @@ impl Shell {
                 // disk with the rest.
                 content.disk_full = false;
             }
-            Action::GoalReached => assert!(self.contents[&key].complete || self.config.origin),
+            Action::GoalReached => assert!(self.contents[&key].complete || self.config.is_origin),
             Action::GaveUp(_) => assert!(!self.contents[&key].complete),
         }
     }
@@ -446,14 +446,14 @@ impl Shell {
             let links = self.links.iter().filter(|(at, _)| at.0 == key);
             assert_eq!(swarm.neighbours(), links.clone().count(), "both know the same links");
             let unchoked = links.filter(|(_, link)| link.unchoked).count();
-            assert!(unchoked <= usize::from(self.config.upload_slots), "{unchoked} unchoked");
+            assert!(unchoked <= usize::from(self.config.upload.slots), "{unchoked} unchoked");
             total += unchoked;
             if content.known {
                 assert_eq!(swarm.have(), Some(&content.have));
                 assert_eq!(swarm.is_complete(), content.complete);
             }
         }
-        assert!(total <= self.config.upload_slots_total as usize, "{total} unchoked in all");
+        assert!(total <= self.config.upload.slots_total as usize, "{total} unchoked in all");
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nearcast_core::{
     asn::Asn,
-    config::Config,
+    config::{Config, FindingConfig, LinkConfig, UploadConfig},
     id::{ContentKey, PeerKey, QueryId, RequestId},
     input::{Candidate, Event, Input, Join, ManifestFailure, Neighbour, RunFailure, Via},
     layout::RunIndex,
@@ -27,15 +27,16 @@ const HONEST: PeerKey = PeerKey(1_000);
 /// Small limits, so that tests reach them often.
 pub(crate) fn config(origin: bool) -> Config {
     Config {
-        neighbours_wanted: 5,
-        neighbours_max: 7,
-        dials_in_flight_max: 3,
-        candidates_max: 10,
-        upload_slots: 3,
-        optimistic_slots: 1,
-        upload_slots_total: 4,
-        uploads_queued_max: 3,
-        origin,
+        is_origin: origin,
+        links: LinkConfig { wanted: 5, most: 7, ..Config::default().links },
+        finding: FindingConfig { dials_in_flight_max: 3, candidates_max: 10, ..Config::default().finding },
+        upload: UploadConfig {
+            slots: 3,
+            optimistic_slots: 1,
+            slots_total: 4,
+            queued_max: 3,
+            ..Config::default().upload
+        },
         ..Config::default()
     }
 }
@@ -275,7 +276,7 @@ const STALL_STEPS: u32 = 400;
 
 /// A full table would let no peer in, so one of the others goes.
 fn make_room(shell: &mut Shell, content: ContentKey) {
-    let most = usize::from(config(false).neighbours_max) - 1;
+    let most = usize::from(config(false).links.most) - 1;
     while shell.links.range((content, PeerKey(0))..(content, HONEST)).count() > most {
         let last = shell.links.range((content, PeerKey(0))..(content, HONEST)).next_back();
         if let Some((&(_, peer), _)) = last {

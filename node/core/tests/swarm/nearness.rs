@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use nearcast_core::{config::Config, layout::Layout, random::Random, tier::Tier};
+use nearcast_core::{
+    config::{Config, NearnessConfig},
+    layout::Layout,
+    random::Random,
+    tier::Tier,
+};
 
 use super::MIB;
 use crate::world::{CONTENT, IN_TURN, Role, World, WorldConfig, leecher, origin};
@@ -38,7 +43,8 @@ fn measure(config: WorldConfig, ases: u32) -> (Vec<f64>, Vec<f64>, f64) {
 }
 
 fn by_random_choice(config: WorldConfig) -> WorldConfig {
-    WorldConfig { config: Config { nearness: false, ..config.config }, ..config }
+    let nearness = NearnessConfig { tiers: false, one_copy_in: false, ..config.config.nearness.clone() };
+    WorldConfig { config: Config { nearness, ..config.config }, ..config }
 }
 
 fn means(rows: &[Vec<f64>]) -> Vec<f64> {
@@ -98,8 +104,8 @@ fn large(members: u32, neighbours: u16) {
     let mut config = ases(5, 24 * MIB, &[members; 3], 2 * MIB, MIB);
     config.directory = true;
     config.together = IN_TURN;
-    config.config.neighbours_wanted = neighbours;
-    config.config.neighbours_max = neighbours / 2 * 3;
+    config.config.links.wanted = neighbours;
+    config.config.links.most = neighbours / 2 * 3;
     let (on, seconds, copies) = measure(config, 3);
     println!("{members} members each: {on:.2?} copies in {seconds:.1?} s, origin {copies:.2}");
     assert!(on.iter().all(|&copies| copies <= 2.0));

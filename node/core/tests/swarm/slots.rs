@@ -8,7 +8,7 @@ use std::{
 
 use nearcast_core::{
     Location, View,
-    config::Config,
+    config::{Config, UploadConfig},
     engine::Engine,
     held::Held,
     id::{ContentKey, PeerKey},
@@ -57,7 +57,10 @@ struct Seeder {
 
 impl Seeder {
     fn new(slots: u32) -> Seeder {
-        let config = Config { upload_slots_total: slots, ..Config::origin() };
+        let config = Config {
+            upload: UploadConfig { slots_total: slots, ..Config::origin().upload },
+            ..Config::origin()
+        };
         Seeder {
             engine: Engine::new(Arc::new(config), 5),
             maps: Empty(RunSet::empty(4)),

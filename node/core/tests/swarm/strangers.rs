@@ -89,7 +89,7 @@ fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
         roles.extend((0..strangers).map(|_| idle.clone()));
         roles.push(Role { joins: Duration::from_secs(joins), network: 99, ..leecher(MIB) });
         let mut config = WorldConfig { traced: false, ..super::world(8 * MIB, roles) };
-        config.config.neighbours_max = places;
+        config.config.links.most = places;
         let mut world = World::new(config);
         world.run(Duration::from_secs(60));
         let joined = Timestamp::from_millis(joins * 1_000);

@@ -4,7 +4,7 @@
 //! told of most, which may be its own teller. A group is what one teller told of in one way
 //! ([`Known::group`]).
 //!
-//! Invariant: there are at most [`Config::candidates_max`] candidates, not counting those that the
+//! Invariant: there are at most [`Config`] `finding.candidates_max` candidates, not counting those that the
 //! user named.
 
 use super::Discovery;
@@ -102,7 +102,9 @@ impl Discovery {
 
     /// Adds a candidate that is not known yet, unless there is no room.
     pub(super) fn remember(&mut self, known: Known, config: &Config, ours: Locality) {
-        if self.known.len() >= usize::from(config.candidates_max) && !self.forget_one(known.group(), ours) {
+        if self.known.len() >= usize::from(config.finding.candidates_max)
+            && !self.forget_one(known.group(), ours)
+        {
             return;
         }
         // Grows by a fixed step, as links do: doubling would leave memory of a million engines

@@ -125,12 +125,14 @@ impl Discovery {
         random: &mut Random,
     ) {
         let Some(directory) = self.settle(query) else { return };
-        let usual = random.stretch(config.ask_interval, 0.25);
+        let usual = random.stretch(config.finding.ask_interval, 0.25);
         let pause = if few_neighbours {
             // Peers that began together have the same pauses: each further pause spreads them out
             // more.
             let spread = if directory.asked == 0 { 0.25 } else { 1.0 };
-            random.stretch(backoff(ASK_FIRST, directory.asked, config.ask_interval), spread).min(usual)
+            random
+                .stretch(backoff(ASK_FIRST, directory.asked, config.finding.ask_interval), spread)
+                .min(usual)
         } else {
             usual
         };
@@ -151,7 +153,7 @@ impl Discovery {
         random: &mut Random,
     ) {
         let Some(directory) = self.settle(query) else { return };
-        let pause = backoff(ASK_FIRST, directory.failed, config.ask_interval);
+        let pause = backoff(ASK_FIRST, directory.failed, config.finding.ask_interval);
         directory.failed = directory.failed.saturating_add(1);
         directory.next = now + random.stretch(pause, 1.0);
     }

@@ -1,6 +1,7 @@
 use super::{candidates::Word, directories::FRUITLESS_AFTER, *};
 use crate::{
     View,
+    config::FindingConfig,
     content::held::Held,
     id::ContentKey,
     input::{Candidate, Neighbour},
@@ -79,7 +80,7 @@ fn dial_all(discovery: &mut Discovery, now: Timestamp, view: &dyn View) -> Vec<P
 #[test]
 fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
     let config = Config::default();
-    let slots = usize::from(config.dials_in_flight_max);
+    let slots = usize::from(config.finding.dials_in_flight_max);
     let mut discovery = Discovery::default();
     let silent = (0..100).map(|peer| candidate(peer, Tier::Remote));
     discovery.learn(silent, SOMEBODY, &mut Links::default(), &config, NOWHERE);
@@ -92,7 +93,7 @@ fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
         assert_eq!(due(&discovery, now), now + ATTEMPT_DELAY);
         now = now + ATTEMPT_DELAY;
     }
-    let wanted = usize::from(config.neighbours_wanted);
+    let wanted = usize::from(config.links.wanted);
     assert_eq!(under_way.len(), wanted, "no more than could become neighbours");
     discovery.on_dial_failed(now, under_way[0], false, &mut Random::new(1));
     assert_eq!(dial_all(&mut discovery, now, &Nothing).len(), 1, "one ended, so one begins");
@@ -127,7 +128,7 @@ fn who_is_connected_goes_first_and_takes_no_slot() {
     let mut first: Vec<u32> = dialled[..3].iter().map(|peer| peer.0).collect();
     first.sort_unstable();
     assert_eq!(first, [50, 51, 52]);
-    assert_eq!(dialled.len(), 3 + usize::from(config.dials_in_flight_max));
+    assert_eq!(dialled.len(), 3 + usize::from(config.finding.dials_in_flight_max));
 }
 
 #[test]
@@ -155,7 +156,10 @@ fn whom_nobody_can_do_without_is_tried_every_few_seconds() {
 
 #[test]
 fn the_limit_drops_failed_and_far_candidates_but_never_named_ones() {
-    let config = Config { candidates_max: 60, ..Config::default() };
+    let config = Config {
+        finding: FindingConfig { candidates_max: 60, ..Config::default().finding },
+        ..Config::default()
+    };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     let named = Candidate { via: Via::Named, ..candidate(0, Tier::Unknown) };
     discovery.learn([named], SOMEBODY, &mut links, &config, NOWHERE);
@@ -204,7 +208,7 @@ fn a_directory_is_asked_once_at_a_time_and_sooner_while_neighbours_are_few() {
     assert!(soon < Timestamp::from_millis(2_000));
     let (_, query) = discovery.next_ask(soon).unwrap();
     discovery.on_answer(soon, query, (false, true), &config, &mut random);
-    assert!(due(&discovery, soon) >= soon + config.ask_interval);
+    assert!(due(&discovery, soon) >= soon + config.finding.ask_interval);
 }
 
 #[test]
@@ -217,7 +221,10 @@ fn a_directory_that_fails_is_asked_later_and_later_until_it_answers() {
         let (_, query) = discovery.next_ask(now).unwrap();
         discovery.on_query_failed(now, query, &config, &mut random);
         let pause = due(&discovery, now).since(now);
-        assert!(pause >= last.min(config.ask_interval) && pause <= 2 * config.ask_interval, "{pause:?}");
+        assert!(
+            pause >= last.min(config.finding.ask_interval) && pause <= 2 * config.finding.ask_interval,
+            "{pause:?}"
+        );
         (now, last) = (now + pause, pause);
     }
     assert!(discovery.told().next().is_none());
@@ -322,7 +329,10 @@ fn a_neighbour_is_no_candidate_until_its_link_ends() {
 #[test]
 fn a_large_group_does_not_make_us_forget_who_is_outside() {
     let here = Locality { asn: Some(Asn(1)), tag: 0 };
-    let config = Config { candidates_max: 60, ..Config::default() };
+    let config = Config {
+        finding: FindingConfig { candidates_max: 60, ..Config::default().finding },
+        ..Config::default()
+    };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     let there = |peer: u32, asn: u32| {
         let tier = if asn == 1 { Tier::SameAs } else { Tier::Remote };
@@ -353,7 +363,10 @@ fn among(discovery: &Discovery, peers: std::ops::Range<u32>) -> usize {
 
 #[test]
 fn whoever_tells_of_many_displaces_nobody_that_others_told_of() {
-    let config = Config { candidates_max: 60, ..Config::default() };
+    let config = Config {
+        finding: FindingConfig { candidates_max: 60, ..Config::default().finding },
+        ..Config::default()
+    };
     let mut links = Links::default();
     for via in [Via::Exchange, Via::Directory] {
         let mut discovery = Discovery::default();
@@ -368,7 +381,10 @@ fn whoever_tells_of_many_displaces_nobody_that_others_told_of() {
 
 #[test]
 fn a_full_table_is_shared_evenly_by_those_who_tell_much() {
-    let config = Config { candidates_max: 60, ..Config::default() };
+    let config = Config {
+        finding: FindingConfig { candidates_max: 60, ..Config::default().finding },
+        ..Config::default()
+    };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     for teller in [1, 2, 3, 1, 2, 3] {
         let peers = told(teller * 100..teller * 100 + 50, Tier::Remote, Via::Exchange);
@@ -380,7 +396,10 @@ fn a_full_table_is_shared_evenly_by_those_who_tell_much() {
 
 #[test]
 fn what_a_named_directory_told_of_is_not_displaced_by_strangers_however_many_they_are() {
-    let config = Config { candidates_max: 60, ..Config::default() };
+    let config = Config {
+        finding: FindingConfig { candidates_max: 60, ..Config::default().finding },
+        ..Config::default()
+    };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     discovery.name_directory(PeerKey(7));
     let word = discovery.word(&Nothing, (None, Some(PeerKey(7))));
@@ -395,7 +414,10 @@ fn what_a_named_directory_told_of_is_not_displaced_by_strangers_however_many_the
 
 #[test]
 fn whom_two_told_of_goes_over_to_the_one_who_told_of_fewer() {
-    let config = Config { candidates_max: 60, ..Config::default() };
+    let config = Config {
+        finding: FindingConfig { candidates_max: 60, ..Config::default().finding },
+        ..Config::default()
+    };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     // A liar is the first to name an honest peer, and then names nearer peers that do not exist.
     discovery.learn(told(0..1, Tier::Remote, Via::Exchange), neighbour(1), &mut links, &config, NOWHERE);

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
+    config::LinkConfig,
     content::held::Held,
     id::ContentKey,
     input::{Candidate, Neighbour, Via},
@@ -159,7 +160,7 @@ fn one_network_and_one_foreign_as_take_half_of_the_slots_while_there_is_choice()
 
 #[test]
 fn the_last_quarter_of_an_origins_slots_is_kept_for_other_groups() {
-    let config = Config { neighbours_max: 100, ..Config::origin() };
+    let config = Config { links: LinkConfig { most: 100, ..Config::origin().links }, ..Config::origin() };
     let mut places = Places::default();
     let mut links = Links::default();
     for peer in 0..75 {
@@ -173,9 +174,12 @@ fn the_last_quarter_of_an_origins_slots_is_kept_for_other_groups() {
     };
     assert!(!admitted(&config, 1), "they have 75 of 100");
     assert!(admitted(&config, 2));
-    let person = Config { neighbours_max: 100, ..Config::default() };
+    let person = Config { links: LinkConfig { most: 100, ..Config::default().links }, ..Config::default() };
     assert!(admitted(&person, 1), "our own AS is not capped");
-    assert!(admitted(&Config { neighbours_max: 104, ..config }, 1), "three quarters are not taken yet");
+    assert!(
+        admitted(&Config { links: LinkConfig { most: 104, ..config.links.clone() }, ..config.clone() }, 1),
+        "three quarters are not taken yet"
+    );
 }
 
 /// A link of a table: its peer, whether it is outside, and what is done to it.

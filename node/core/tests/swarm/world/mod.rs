@@ -149,7 +149,7 @@ impl World {
         let layout = Arc::new(config.layout.clone());
         let make = |(at, role): (usize, &Role)| Peer {
             engine: Engine::new(
-                Arc::new(Config { origin: role.origin, ..config.config.clone() }),
+                Arc::new(Config { is_origin: role.origin, ..config.config.clone() }),
                 config.seed ^ ((at as u64 + 1) << 32),
             ),
             role: role.clone(),

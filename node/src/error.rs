@@ -1,6 +1,9 @@
-//! The errors. Each says in one sentence what happened and what state remains.
+//! The errors. Each says in one sentence what happened and what state remains. What the user of a
+//! program can do about it, the program says: it knows its options.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{fmt, io, path::PathBuf, sync::Arc};
+
+pub use nearcast_core::outcomes::{Attempt, Attempts, Remedy};
 
 use crate::{address::Address, vital::Failure};
 
@@ -66,45 +69,45 @@ impl From<KeyError> for StartError {
 pub enum DownloadError {
     /// No peer could be reached at all.
     #[error("no peer could be reached: {0}")]
-    Unreachable(String),
+    Unreachable(Reasons),
     /// Peers were reached, but none has the content, or for too long none had a missing part.
     #[error("nobody reached has this content: {0}")]
-    NotFound(String),
+    NotFound(Reasons),
     /// Bytes stopped coming.
-    #[error("no data for {seconds} seconds{}; run the same command to continue", in_brackets(reasons))]
+    #[error("no data for {seconds} seconds{}", in_brackets(attempts))]
     TimedOut {
         /// The time without bytes, in seconds.
         seconds: u64,
-        /// What came of asking peers and directories, if there is something to say.
-        reasons: Option<String>,
+        /// What came of asking peers, directories and web seeds. `None`: there is nothing to say.
+        attempts: Option<Attempts>,
     },
     /// Peers that have the content were reached, and gave nothing of it for this many seconds.
-    #[error(
-        "peers have this content, but none gave any of it for {0} seconds; run the same command to try again"
-    )]
+    #[error("peers have this content, but none gave any of it for {0} seconds")]
     Unserved(u64),
-    /// The target exists and has other content.
-    #[error("{} exists and differs from the content; use --overwrite to replace it", .0.display())]
+    /// The target exists and has other content. It was not touched; see
+    /// [`Fetch::overwrite`](crate::fetch::Fetch::overwrite).
+    #[error("{} exists and differs from the content", .0.display())]
     Exists(PathBuf),
     /// Something that is no part of the content lies where the partial file should be made. It was
-    /// not touched.
+    /// not touched. With [`Fetch::overwrite`](crate::fetch::Fetch::overwrite) the partial file is
+    /// made beside it.
     #[error(
-        "{} lies where the download would be made, and nothing in it belongs to this content; move it away, or use \
-         --overwrite to download beside it",
+        "{} lies where the download would be made, and nothing in it belongs to this content",
         .0.display()
     )]
     InTheWay(PathBuf),
-    /// Another content of this name was begun in the same folder and is unfinished.
-    #[error(
-        "another download to {} is unfinished; finish it first, or use --overwrite to download beside it",
-        .0.display()
-    )]
+    /// Another content of this name was begun in the same folder and is unfinished. With
+    /// [`Fetch::overwrite`](crate::fetch::Fetch::overwrite) this one is downloaded beside it.
+    #[error("another download to {} is unfinished", .0.display())]
     Unfinished(PathBuf),
+    /// The owner of a file that should be replaced made it read-only, or its folder takes no new
+    /// files. The file stays as it is.
+    #[error("cannot use {}: it may not be written to, so it is not replaced", .0.display())]
+    ReadOnly(PathBuf),
     /// Everything is downloaded, but meanwhile a file was put in its place or changed. Both are
     /// kept.
     #[error(
-        "{} was put there or changed during the download, and is kept; the new file is complete and lies in {}. Move \
-         one of them away, or run the same command with --overwrite",
+        "{} was put there or changed during the download, and is kept; the new file is complete and lies in {}",
         path.display(), new.display()
     )]
     Kept {
@@ -115,17 +118,10 @@ pub enum DownloadError {
     },
     /// Everything else is complete, but the user changed a file after it was complete. The user's
     /// file is kept.
-    #[error(
-        "everything else is complete, but {} was changed since it was, and is kept; move it away, or use --overwrite \
-         to replace it, and run the same command again",
-        .0.display()
-    )]
+    #[error("everything else is complete, but {} was changed since it was, and is kept", .0.display())]
     Edited(PathBuf),
     /// Two files of the content would become one file on this disk.
-    #[error(
-        "\"{one}\" and \"{other}\" are one name on the disk of {}; choose one of them with --select, or another disk",
-        folder.display()
-    )]
+    #[error("\"{one}\" and \"{other}\" are one name on the disk of {}", folder.display())]
     SameName {
         /// The target folder.
         folder: PathBuf,
@@ -136,8 +132,7 @@ pub enum DownloadError {
     },
     /// The content does not fit on the disk. Nothing was begun.
     #[error(
-        "no space left for {}: {bytes} bytes are needed and {room} may be taken, so {} are missing; make room, or use \
-         another disk",
+        "no space left for {}: {bytes} bytes are needed and {room} may be taken, so {} are missing",
         path.display(), bytes.saturating_sub(*room)
     )]
     NoRoom {
@@ -152,7 +147,7 @@ pub enum DownloadError {
     #[error("another process is downloading to {}", .0.display())]
     Busy(PathBuf),
     /// The disk is full, and the owner's wait for room is over.
-    #[error("no space left for {}; make room, and run the same command to continue", .0.display())]
+    #[error("no space left for {}", .0.display())]
     DiskFull(PathBuf),
     /// The file system refused.
     #[error("cannot use {}: {source}", path.display())]
@@ -166,7 +161,7 @@ pub enum DownloadError {
     #[error("the manifest is not acceptable: {0}")]
     Manifest(String),
     /// No demanded signature was found on the metainfo, as far as peers were asked.
-    #[error("no valid signature by whom --signed-by demands: {0}")]
+    #[error("no valid signature by a demanded publisher: {0}")]
     Unsigned(String),
     /// The content is larger than the owner allows.
     #[error("the content has {bytes} bytes; at most {bytes_max} are taken")]
@@ -176,20 +171,47 @@ pub enum DownloadError {
         /// The largest size allowed.
         bytes_max: u64,
     },
-    /// `--select`, or the selection in a link, matches no file. The message lists some of the
-    /// files.
+    /// [`Fetch::select`](crate::fetch::Fetch::select), or the selection in a link, matches no file.
+    /// The message lists some of the files.
     #[error("no file of this content was chosen; it has {0}")]
     NothingSelected(String),
     /// A part of the node that it cannot do without failed. What is durable stays.
     #[error(transparent)]
     Failed(Failure),
     /// The node shut down first.
-    #[error("stopped before the download was complete; run the same command to continue")]
+    #[error("stopped before the download was complete")]
     Stopped,
 }
 
-fn in_brackets(reasons: &Option<String>) -> String {
-    reasons.as_ref().map(|reasons| format!(" ({reasons})")).unwrap_or_default()
+fn in_brackets(attempts: &Option<Attempts>) -> String {
+    attempts.as_ref().map(|attempts| format!(" ({attempts})")).unwrap_or_default()
+}
+
+/// Why a download found nobody to give it its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reasons {
+    /// Neither the owner nor the source names a peer, a directory or a web seed, and none was
+    /// found.
+    NobodyToAsk,
+    /// Web seeds are named, and nobody else. They do not give the metainfo that a link needs.
+    OnlyWebSeeds,
+    /// The peers that were reached lack what is missing here.
+    NobodyHasIt,
+    /// What came of each that was asked.
+    Asked(Attempts),
+}
+
+impl fmt::Display for Reasons {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reasons::NobodyToAsk => f.write_str("there is nobody to ask"),
+            Reasons::OnlyWebSeeds => {
+                f.write_str("a link needs a peer for the metainfo, which web seeds do not give")
+            }
+            Reasons::NobodyHasIt => f.write_str("the peers reached lack what is missing here"),
+            Reasons::Asked(attempts) => write!(f, "{attempts}"),
+        }
+    }
 }
 
 /// A content cannot be shared.
@@ -212,4 +234,42 @@ pub enum ShareError {
     /// The node shut down first.
     #[error("the node has stopped")]
     Stopped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_name_no_option_and_no_command_of_a_program() {
+        let path = || PathBuf::from("film");
+        let (one, other) = ("a".to_owned(), "A".to_owned());
+        let reasons = [Reasons::NobodyToAsk, Reasons::OnlyWebSeeds, Reasons::NobodyHasIt];
+        let of_reasons = |reasons: Reasons| {
+            [DownloadError::Unreachable(reasons.clone()), DownloadError::NotFound(reasons)]
+        };
+        let others = [
+            DownloadError::TimedOut { seconds: 60, attempts: None },
+            DownloadError::Unserved(60),
+            DownloadError::Exists(path()),
+            DownloadError::InTheWay(path()),
+            DownloadError::Unfinished(path()),
+            DownloadError::ReadOnly(path()),
+            DownloadError::Kept { path: path(), new: path() },
+            DownloadError::Edited(path()),
+            DownloadError::SameName { folder: path(), one, other },
+            DownloadError::NoRoom { path: path(), bytes: 2, room: 1 },
+            DownloadError::Busy(path()),
+            DownloadError::DiskFull(path()),
+            DownloadError::Manifest("no".to_owned()),
+            DownloadError::Unsigned("no".to_owned()),
+            DownloadError::TooLarge { bytes: 2, bytes_max: 1 },
+            DownloadError::NothingSelected("film".to_owned()),
+            DownloadError::Stopped,
+        ];
+        for error in reasons.into_iter().flat_map(of_reasons).chain(others) {
+            let text = error.to_string();
+            assert!(!text.contains("--") && !text.contains("command"), "{text}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A publisher's key: a file that only its owner can read, and the signatures made with it.
 //!
-//! The file has the same form as a node's identity (`--identity`): libp2p's encoding of an ed25519
+//! The file has the same form as the identity of a node
+//! ([`NodeConfig::identity`](crate::config::NodeConfig::identity)): libp2p's encoding of an ed25519
 //! key pair. Signed messages begin with a context string, so one key could serve for both. A key
 //! for each is better, as a node's key lies on a machine that can be reached from everywhere.
 

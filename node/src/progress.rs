@@ -1,6 +1,6 @@
 //! The reports of a download, while it runs and when it ends.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use nearcast_core::{asn::Asn, id::ContentId, signature::PublisherKey, stats::Traffic, tier::Tier};
 
@@ -76,14 +76,42 @@ pub enum Phase {
     FetchingManifest,
     /// Runs are moving, or about to.
     Downloading,
-    /// Nothing moves. The sentence says why and what is being tried.
-    Stalled(String),
+    /// Nothing moves.
+    Stalled(Stall),
     /// The disk is full. The download resumes when there is room.
     DiskFull,
     /// Everything wanted is here, verified and durable.
     Complete,
     /// Complete, and still seeding.
     Seeding,
+}
+
+/// Why nothing of a download moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stall {
+    /// No peer is connected, and no peer and no directory is known that could be asked.
+    Alone,
+    /// No peer is connected yet: the node asks directories, or dials peers.
+    Searching,
+    /// The peers that have what is missing serve others at the moment.
+    Refused,
+    /// A peer that has what is missing will be asked, or will answer.
+    Waiting,
+    /// Peers are connected, but none of them has what is missing.
+    NobodyHasIt,
+}
+
+impl fmt::Display for Stall {
+    /// The reason, as a part of a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stall::Alone => "no peer and no directory is known",
+            Stall::Searching => "looking for peers",
+            Stall::Refused => "the peers that have what is missing serve others at the moment",
+            Stall::Waiting => "waiting for an answer",
+            Stall::NobodyHasIt => "none of the peers reached has what is missing",
+        })
+    }
 }
 
 /// The end of a successful download.

@@ -128,8 +128,7 @@ pub enum PublishError {
     SecretKey(PathBuf),
     /// BEP 52 writes such a folder, and the file alone, in the same way.
     #[error(
-        "{} is a folder whose only file has the folder's own name, and everybody would take it for that file alone; \
-         publish the file itself, or rename one of them",
+        "{} is a folder whose only file has the folder's own name, and everybody would take it for that file alone",
         .0.display()
     )]
     NamedLikeItsFile(PathBuf),
@@ -137,7 +136,7 @@ pub enum PublishError {
     #[error("cannot use this name for the content: {0}")]
     Name(#[from] NameError),
     /// A file changed while it was read.
-    #[error("{} changed while it was being read; publish it when it is complete", .0.display())]
+    #[error("{} changed while it was being read", .0.display())]
     Changed(PathBuf),
     /// The piece length does not fit.
     #[error(transparent)]

@@ -112,7 +112,7 @@ impl From<&DownloadError> for Exit {
             // As when a second aria2 works on the same file: another process uses the data.
             DownloadError::Busy(_) => Exit::Exists,
             DownloadError::DiskFull(_) | DownloadError::NoRoom { .. } => Exit::DiskFull,
-            DownloadError::Io { .. } => Exit::Io,
+            DownloadError::Io { .. } | DownloadError::ReadOnly(_) => Exit::Io,
             DownloadError::Manifest(_) => Exit::Checksum,
             DownloadError::Unsigned(_) => Exit::Auth,
             DownloadError::Stopped => Exit::Unfinished,
@@ -176,6 +176,8 @@ Exit codes:
 mod tests {
     use std::io;
 
+    use nearcast_node::error::Reasons;
+
     use super::*;
 
     #[test]
@@ -183,9 +185,9 @@ mod tests {
         let path = || "x".into();
         let io = || io::Error::other("x");
         for (error, code) in [
-            (DownloadError::Unreachable(String::new()), 6),
-            (DownloadError::NotFound(String::new()), 3),
-            (DownloadError::TimedOut { seconds: 60, reasons: None }, 2),
+            (DownloadError::Unreachable(Reasons::NobodyToAsk), 6),
+            (DownloadError::NotFound(Reasons::NobodyHasIt), 3),
+            (DownloadError::TimedOut { seconds: 60, attempts: None }, 2),
             (DownloadError::Unserved(60), 2),
             (DownloadError::Exists(path()), 13),
             (DownloadError::Busy(path()), 13),
@@ -197,6 +199,7 @@ mod tests {
             (DownloadError::DiskFull(path()), 9),
             (DownloadError::NoRoom { path: path(), bytes: 2, room: 1 }, 9),
             (DownloadError::Io { path: path(), source: io().into() }, 17),
+            (DownloadError::ReadOnly(path()), 17),
             (DownloadError::Manifest(String::new()), 32),
             (DownloadError::NothingSelected(String::new()), 28),
             (DownloadError::Unsigned(String::new()), 24),

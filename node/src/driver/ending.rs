@@ -10,7 +10,10 @@ use nearcast_core::{
 use tokio::sync::oneshot;
 
 use super::{Driver, Pending, acts::tell_owner, storing::checkpoint};
-use crate::{error::DownloadError, progress::Summary};
+use crate::{
+    error::{DownloadError, Reasons},
+    progress::Summary,
+};
 
 impl Driver {
     pub(super) fn succeed(&mut self, key: ContentKey, path: Option<PathBuf>) {
@@ -53,24 +56,22 @@ impl Driver {
 
     pub(super) fn on_gave_up(&mut self, key: ContentKey, why: GiveUp) {
         self.note_unanswered(key);
-        let only_web_seeds = self.only_web_seeds(key);
+        let lacks_metainfo = self.lacks_metainfo_for_web_seeds(key);
         let Some(state) = self.fetch_state(key) else { return };
         let outcomes = &state.outcomes;
-        let said = (!outcomes.is_empty()).then(|| outcomes.to_string());
-        let reasons = |others: &str| {
-            said.clone().or_else(|| only_web_seeds.clone()).unwrap_or_else(|| others.to_owned())
+        let attempts = (!outcomes.is_empty()).then(|| outcomes.attempts());
+        let reasons = |others: Reasons| match &attempts {
+            Some(attempts) => Reasons::Asked(attempts.clone()),
+            None if lacks_metainfo => Reasons::OnlyWebSeeds,
+            None => others,
         };
         let seconds = state.fetch.patience.as_secs();
         let error = match outcomes.verdict(why) {
-            GiveUp::Unreachable => DownloadError::Unreachable(reasons(
-                "there is nobody to ask; name a peer with --peer, or a directory with --tracker",
-            )),
-            GiveUp::NotFound => {
-                DownloadError::NotFound(reasons("the peers reached lack what is missing here"))
-            }
+            GiveUp::Unreachable => DownloadError::Unreachable(reasons(Reasons::NobodyToAsk)),
+            GiveUp::NotFound => DownloadError::NotFound(reasons(Reasons::NobodyHasIt)),
             GiveUp::Unserved => DownloadError::Unserved(seconds),
             GiveUp::Unsigned => DownloadError::Unsigned(state.unsigned.clone().unwrap_or_default()),
-            GiveUp::Silent => DownloadError::TimedOut { seconds, reasons: said },
+            GiveUp::Silent => DownloadError::TimedOut { seconds, attempts },
         };
         self.fail(key, error);
     }

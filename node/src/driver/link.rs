@@ -6,7 +6,7 @@ use nearcast_core::{
     id::ContentKey,
     input::{Candidate, Via},
     magnet::Magnet,
-    outcomes::{Outcome, Role},
+    outcomes::{Outcome, Remedy, Role},
     scope::Scope,
 };
 
@@ -61,18 +61,18 @@ impl Driver {
             }
         }
         if !refused.is_empty() {
-            let text = refusal(&refused);
-            tracing::warn!("{text}");
+            let (why, remedy) = (refusal(&refused), Remedy::NamePeer);
+            tracing::warn!("{why}; {remedy}");
             let first = refused.first().map(ToString::to_string).unwrap_or_default();
             if let Some(state) = self.fetch_state(key) {
-                state.outcomes.note((Role::Peer, &first), true, Outcome::Unreached(text));
+                state.outcomes.note((Role::Peer, &first), true, Outcome::Curable { why, remedy });
             }
         }
         candidates
     }
 }
 
-/// The warning about addresses that are not dialled, and what the user can do.
+/// The warning about addresses that are not dialled.
 fn refusal(refused: &[&Multiaddr]) -> String {
     let mut shown: Vec<String> = Vec::new();
     for address in refused {
@@ -88,7 +88,6 @@ fn refusal(refused: &[&Multiaddr]) -> String {
     let more = shown.len().saturating_sub(SHOWN_MAX);
     shown.truncate(SHOWN_MAX);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let first = refused.first().map(ToString::to_string).unwrap_or_default();
     let why = match refused.first().map(|address| (ip_of(address), port_of(address))) {
         Some((_, Some(port))) if port < 1024 => "ports below 1024 belong to other services",
         Some((Some(ip), _)) => match Scope::of(ip) {
@@ -98,10 +97,7 @@ fn refusal(refused: &[&Multiaddr]) -> String {
         },
         _ => "it is neither TCP nor QUIC",
     };
-    format!(
-        "the link names {}{more}, which {is} not dialled: {why}; use --peer {first} if you mean it",
-        shown.join(", ")
-    )
+    format!("the link names {}{more}, which {is} not dialled: {why}", shown.join(", "))
 }
 
 #[cfg(test)]
@@ -109,14 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_wrote_the_link_is_not_believed_and_the_user_hears_what_to_do() {
+    fn who_wrote_the_link_is_not_believed_and_the_user_hears_why() {
         let parse = |text: &str| text.parse::<Multiaddr>().unwrap();
         let refused = [parse("/ip4/127.0.0.77/tcp/25"), parse("/ip4/127.0.0.77/udp/25/quic-v1")];
         let text = refusal(&refused.iter().collect::<Vec<_>>());
         assert_eq!(
             text,
-            "the link names 127.0.0.77:25, which is not dialled: ports below 1024 belong to other services; \
-             use --peer /ip4/127.0.0.77/tcp/25 if you mean it"
+            "the link names 127.0.0.77:25, which is not dialled: ports below 1024 belong to other services"
         );
         let many: Vec<Multiaddr> =
             (1..9).map(|host| parse(&format!("/ip4/10.0.0.{host}/tcp/4001"))).collect();

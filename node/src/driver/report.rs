@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{Driver, content::Counted, fetch_state::FetchState, links::Link};
 use crate::{
-    progress::{Neighbour, Phase, Progress},
+    progress::{Neighbour, Phase, Progress, Stall},
     store::Store,
 };
 
@@ -178,17 +178,17 @@ fn phase(now: Instant, state: &mut FetchState, swarm: Option<&Swarm>) -> Phase {
     let queued_since = (standing == Standing::Queued).then(|| state.queued_since.unwrap_or(now));
     state.queued_since = queued_since;
     let is_refused = queued_since.is_some_and(|since| now.duration_since(since) >= REFUSED_AFTER);
-    let why = match standing {
+    let stall = match standing {
         // The manifest came from a peer, and files found on disk are being hashed.
         Standing::FetchingManifest if state.checked.1.load(Ordering::Relaxed) > 0 => return Phase::Checking,
         Standing::FetchingManifest => return Phase::FetchingManifest,
         Standing::Moving | Standing::Complete => return Phase::Downloading,
         Standing::DiskFull => return Phase::DiskFull,
-        Standing::Alone => "no peer and no directory is known",
-        Standing::Searching => "looking for peers",
-        Standing::Queued if is_refused => "the peers that have what is missing serve others at the moment",
-        Standing::Queued | Standing::Waiting => "waiting for an answer",
-        Standing::NobodyHasIt => "none of the peers reached has what is missing",
+        Standing::Alone => Stall::Alone,
+        Standing::Searching => Stall::Searching,
+        Standing::Queued if is_refused => Stall::Refused,
+        Standing::Queued | Standing::Waiting => Stall::Waiting,
+        Standing::NobodyHasIt => Stall::NobodyHasIt,
     };
-    Phase::Stalled(why.to_owned())
+    Phase::Stalled(stall)
 }

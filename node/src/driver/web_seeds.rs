@@ -233,14 +233,18 @@ impl Driver {
         };
         seed.not_before = after.map(|after| Instant::now() + after.max(pause));
         let lasting = after.is_none();
-        let reason = trouble.to_string();
+        let why = trouble.why();
+        let reason = match why.remedy {
+            Some(remedy) => format!("{why}; {remedy}"),
+            None => why.to_string(),
+        };
         if lasting {
             tracing::warn!(place, reason, "a web seed is given up");
         } else {
             tracing::debug!(place, reason, "a web seed is of no use at the moment");
         }
         if let Some(state) = self.fetch_state(key) {
-            state.outcomes.note((Role::Peer, &place), true, Outcome::Unreached(reason));
+            state.outcomes.note((Role::Peer, &place), true, why.outcome());
         }
         let event = match (lasting, line.open) {
             (true, _) => Event::Hopeless { peer },
@@ -297,14 +301,11 @@ impl Driver {
         })
     }
 
-    /// Explains what is missing if a link names web seeds only, and no peer that has the metainfo.
-    pub(super) fn only_web_seeds(&self, key: ContentKey) -> Option<String> {
-        let content = self.contents.get(&key).filter(|content| content.manifest.is_none())?;
-        let fetch = &content.fetch.as_ref()?.fetch;
-        let Source::Magnet(magnet) = &fetch.source else { return None };
-        let only = !magnet.web_seeds.is_empty() || !fetch.web_seeds.is_empty();
-        let text = "a link needs a peer for the metainfo, which web seeds do not give; \
-                    name one with --peer, or use the .torrent file";
-        only.then(|| text.to_owned())
+    /// Whether web seeds are named, but the metainfo of the link is missing, which they do not give.
+    pub(super) fn lacks_metainfo_for_web_seeds(&self, key: ContentKey) -> bool {
+        let content = self.contents.get(&key).filter(|content| content.manifest.is_none());
+        let Some(state) = content.and_then(|content| content.fetch.as_ref()) else { return false };
+        let Source::Magnet(magnet) = &state.fetch.source else { return false };
+        !magnet.web_seeds.is_empty() || !state.fetch.web_seeds.is_empty()
     }
 }

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 pub(crate) use self::{
     heard::{Heard, Said as LanSaid},
     manifest::NoManifest,
-    web_seed::{News, Trouble},
+    web_seed::{News, Trouble, Why},
 };
 use crate::{
     error::DownloadError,

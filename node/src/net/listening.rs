@@ -117,7 +117,7 @@ fn say_moved(moved: &[&Multiaddr], is_service: bool) {
     if is_service {
         tracing::warn!(
             "port {port} is taken, so another one is listened on: links and addresses from before lead elsewhere now; \
-             free it, or name one with --listen"
+             free it, or name one to listen on"
         );
     } else {
         tracing::info!("port {port} is taken, so another one is listened on");

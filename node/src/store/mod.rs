@@ -185,9 +185,7 @@ impl StoreError {
 
 /// Replaces the message "File too large (os error 27)".
 fn too_large() -> io::Error {
-    let why =
-        "a file may not become that large here; look at ulimit -f, and at what the file system can hold";
-    io::Error::new(io::ErrorKind::FileTooLarge, why)
+    io::Error::new(io::ErrorKind::FileTooLarge, "a file may not become that large here")
 }
 
 /// Locks a mutex even if another thread panicked while it held the lock: each critical section here

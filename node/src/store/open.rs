@@ -58,6 +58,7 @@ impl DiskStore {
     /// [`DownloadError::InTheWay`] if something else lies under the name of a partial file;
     /// [`DownloadError::Unfinished`] if another content of the same name was left unfinished there,
     /// and may not be overwritten;
+    /// [`DownloadError::ReadOnly`] if a file to replace may not be written to;
     /// [`DownloadError::NoRoom`] if old and new files do not fit on the disk side by side, or if
     /// the missing data does not fit and `target.wait_for_room` is not set;
     /// [`DownloadError::Busy`] if another process has it open;

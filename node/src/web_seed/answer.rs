@@ -11,8 +11,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::events::Trouble;
-use nearcast_core::{untrusted::Untrusted, web_pace::PAUSE_MAX};
+use crate::events::{Trouble, Why};
+use nearcast_core::{outcomes::Remedy, untrusted::Untrusted, web_pace::PAUSE_MAX};
 use reqwest::{
     StatusCode,
     header::{
@@ -124,7 +124,7 @@ fn other_length(headers: &HeaderMap, found: Untrusted<u64>, file_bytes: u64) -> 
     } else {
         String::new()
     };
-    Trouble::Lasting(format!(
+    Trouble::lasting(format!(
         "{why}its file has another length ({found} bytes) than that of the content ({file_bytes})"
     ))
 }
@@ -187,9 +187,9 @@ fn not_satisfiable(headers: &HeaderMap, file_bytes: u64) -> Trouble {
 fn refused(status: StatusCode, headers: &HeaderMap) -> Trouble {
     let said = match status {
         StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
-            "the proxy wants to know who asks; name it with user and password, as http://USER:PASSWORD@HOST:PORT".to_owned()
+            Why::curable("the proxy wants to know who asks", Remedy::NameProxyUser)
         }
-        status => format!("the server says {status}"),
+        status => Why::from(format!("the server says {status}")),
     };
     let asked = retry_after(headers);
     match status.as_u16() {
@@ -297,7 +297,7 @@ mod tests {
         assert_eq!(answer(200, &[]), Ok(Extent::Whole));
         assert!(matches!(answer(200, &[("content-length", "1001")]), Err(Trouble::Lasting(_))));
         let longer = answer(416, &[("content-range", "bytes */77")]);
-        assert!(matches!(&longer, Err(Trouble::Lasting(why)) if why.contains("77 bytes")), "{longer:?}");
+        assert!(matches!(&longer, Err(Trouble::Lasting(why)) if why.text.contains("77 bytes")), "{longer:?}");
     }
 
     #[test]
@@ -311,7 +311,10 @@ mod tests {
             assert!(judged.doubt.is_some_and(|doubt| doubt.contains("compressed")), "{judged:?}");
         }
         let shorter = answer(200, &[encoded, ("content-length", "4321")]);
-        assert!(matches!(&shorter, Err(Trouble::Lasting(why)) if why.contains("compressed")), "{shorter:?}");
+        assert!(
+            matches!(&shorter, Err(Trouble::Lasting(why)) if why.text.contains("compressed")),
+            "{shorter:?}"
+        );
         let plain = asked(200, 0..1_000_000, &[("content-encoding", "identity")], None).unwrap();
         assert_eq!((plain.extent, plain.doubt), (Extent::Whole, None));
     }

@@ -70,12 +70,6 @@ impl Client {
         }
     }
 
-    /// Sets the advice that is given when a URL is refused.
-    pub(super) fn with_hint(mut self, hint: &'static str) -> Client {
-        self.guard.set_hint(hint);
-        self
-    }
-
     /// Sends a request and follows redirects. Returns the final answer, whatever its status, and
     /// the URL that gave it.
     ///
@@ -143,7 +137,7 @@ impl Client {
             None => builder.dns_resolver(self.guard.pins()).tls_certs_only([]),
         };
         let http = builder.build().map_err(|error| {
-            Trouble::Lasting(format!(
+            Trouble::lasting(format!(
                 "TLS cannot be set up (are CA certificates installed?): {}",
                 chain(error)
             ))
@@ -154,7 +148,7 @@ impl Client {
 
 fn as_told(proxy: &Proxy) -> Result<reqwest::Proxy, Trouble> {
     reqwest::Proxy::all(proxy.url().as_str())
-        .map_err(|error| Trouble::Lasting(format!("the proxy {proxy} cannot be used: {}", chain(error))))
+        .map_err(|error| Trouble::lasting(format!("the proxy {proxy} cannot be used: {}", chain(error))))
 }
 
 pub(super) fn is_redirect(status: StatusCode) -> bool {
@@ -169,7 +163,7 @@ pub(super) fn next(url: &Url, location: Option<&str>) -> Result<Url, Trouble> {
     };
     if url.scheme() == "https" && next.scheme() == "http" {
         let target = shown(&next);
-        return Err(Trouble::Lasting(format!("it redirects from https to plain http, to {target}")));
+        return Err(Trouble::lasting(format!("it redirects from https to plain http, to {target}")));
     }
     next.set_fragment(None);
     // These calls fail only for URLs without a host.
@@ -184,7 +178,7 @@ pub(super) fn trouble(error: reqwest::Error) -> Trouble {
     let of_tls = causes(&error).find_map(tls_error);
     let wrong_certificate = matches!(of_tls, Some(rustls::Error::InvalidCertificate(_)));
     match wrong_certificate {
-        true => Trouble::Lasting(chain(error)),
+        true => Trouble::lasting(chain(error)),
         false => Trouble::passing(chain(error)),
     }
 }
@@ -255,7 +249,7 @@ mod tests {
             .await
             .unwrap_err();
         let Trouble::Lasting(why) = refused else { panic!("{refused:?}") };
-        assert!(why.contains("ertificate"), "{why}");
+        assert!(why.text.contains("ertificate"), "{why}");
         // On a machine without any certificate authority, no connection is made at all.
         server.abort();
     }

@@ -15,7 +15,10 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::scope::{Ours, Scope};
+use nearcast_core::{
+    outcomes::Remedy,
+    scope::{Ours, Scope},
+};
 use reqwest::{
     Url,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -23,7 +26,10 @@ use reqwest::{
 use tokio::{net::lookup_host, time::timeout};
 
 use super::{Place, place::is_http};
-use crate::{events::Trouble, surroundings::Surroundings};
+use crate::{
+    events::{Trouble, Why},
+    surroundings::Surroundings,
+};
 
 /// Longest wait for a name look-up.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,11 +45,7 @@ pub(super) struct Guard {
     named: Option<(String, u16)>,
     pins: Pins,
     surroundings: Surroundings,
-    /// Advice given when a URL is refused.
-    hint: &'static str,
 }
-
-const HINT: &str = "name its URL with --web-seed";
 
 /// Addresses of the names that were looked up. Connections resolve names only here.
 #[derive(Clone, Debug, Default)]
@@ -68,12 +70,7 @@ impl Resolve for Pins {
 impl Guard {
     pub(super) fn new(place: &Place, surroundings: Surroundings) -> Guard {
         let named = place.named.then(|| host_port(place.url())).flatten();
-        Guard { named, pins: Pins::default(), surroundings, hint: HINT }
-    }
-
-    /// Sets other advice for URLs that are refused.
-    pub(super) fn set_hint(&mut self, hint: &'static str) {
-        self.hint = hint;
+        Guard { named, pins: Pins::default(), surroundings }
     }
 
     /// The resolver for connections.
@@ -99,7 +96,7 @@ impl Guard {
         }
         let addresses = match literal(&host) {
             Some(ip) => vec![SocketAddr::new(ip, port)],
-            None => self.look_up(&host, port).await.map_err(|trouble| self.unjudged(trouble, by_proxy))?,
+            None => self.look_up(&host, port).await.map_err(|trouble| unjudged(trouble, by_proxy))?,
         };
         if is_named {
             return Ok(());
@@ -109,18 +106,8 @@ impl Guard {
         let inner = addresses.iter().find(|address| !Scope::may_ask_http(address.ip(), port, &ours));
         inner.map_or(Ok(()), |address| {
             let why = refusal(&host, address.ip(), port, &ours);
-            Err(Trouble::Lasting(format!("{why}; if you trust it, {}", self.hint)))
+            Err(Trouble::Lasting(Why::curable(why, Remedy::NameUrl)))
         })
-    }
-
-    fn unjudged(&self, trouble: Trouble, by_proxy: bool) -> Trouble {
-        match trouble {
-            Trouble::Passing { reason, .. } if by_proxy => Trouble::passing(format!(
-                "{reason}; where a proxy would go for it cannot be judged: if you trust it, {}",
-                self.hint
-            )),
-            trouble => trouble,
-        }
     }
 
     async fn look_up(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, Trouble> {
@@ -142,6 +129,17 @@ impl Guard {
         // Port 0 stands for the port of the URL.
         pins.insert(host.to_owned(), found.iter().map(|address| SocketAddr::new(address.ip(), 0)).collect());
         Ok(found)
+    }
+}
+
+/// The trouble with a name that has no address here. A proxy would look it up by itself.
+fn unjudged(trouble: Trouble, by_proxy: bool) -> Trouble {
+    match trouble {
+        Trouble::Passing { reason, .. } if by_proxy => {
+            let text = format!("{reason}; where a proxy would go for it cannot be judged");
+            Trouble::passing(Why::curable(text, Remedy::NameUrl))
+        }
+        trouble => trouble,
     }
 }
 
@@ -260,7 +258,7 @@ mod tests {
             let Err(Trouble::Lasting(why)) = judge("http://1.1.1.1/", false, url).await else {
                 panic!("{url} was admitted");
             };
-            assert!(why.contains("our own network") && why.contains("--web-seed"), "{why}");
+            assert!(why.text.contains("our own network") && why.remedy == Some(Remedy::NameUrl), "{why}");
             assert!(judge("http://1.1.1.1/", true, url).await.is_err(), "{url}: the user named another");
             assert_eq!(judge(url, true, url).await, Ok(()), "{url}: the user named it");
         }
@@ -279,7 +277,8 @@ mod tests {
             assert!(matches!(judge(inner).await, Err(Trouble::Lasting(_))), "{inner}");
         }
         let Err(unknown) = judge("http://elsewhere.invalid/").await else { panic!("nobody could judge it") };
-        assert!(unknown.to_string().contains("--web-seed"), "{unknown}");
+        assert!(matches!(unknown, Trouble::Passing { .. }), "{unknown}");
+        assert_eq!(unknown.why().remedy, Some(Remedy::NameUrl), "{unknown}");
     }
 
     #[tokio::test]
@@ -287,7 +286,7 @@ mod tests {
         let Err(Trouble::Lasting(why)) = judge("http://8.8.8.8/", false, "http://8.8.8.8:25/").await else {
             panic!("port 25 is that of mail");
         };
-        assert!(why.contains("port 25") && why.contains("--web-seed"), "{why}");
+        assert!(why.text.contains("port 25") && why.remedy == Some(Remedy::NameUrl), "{why}");
     }
 
     #[tokio::test]

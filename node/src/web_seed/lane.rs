@@ -322,7 +322,7 @@ impl Seed {
                 }
                 Err(Trouble::Passing { after: Some(after), reason }) => {
                     self.note_failure(Some(after));
-                    tracing::debug!(place = %self.place, reason, "a web seed is to be asked less");
+                    tracing::debug!(place = %self.place, %reason, "a web seed is to be asked less");
                     if self.wait() > patience.saturating_sub(begun.elapsed()) {
                         let after = Some(self.wait());
                         return Err(Trouble::Passing { reason, after });

@@ -120,7 +120,7 @@ impl Seed {
                     Err(Trouble::Passing { after: None, reason }) if failures < FAILURES_MAX => {
                         failures = failures.saturating_add(1);
                         self.note_failure(None);
-                        tracing::debug!(place = %self.place, reason, failures, "a request to a web seed failed");
+                        tracing::debug!(place = %self.place, %reason, failures, "a request to a web seed failed");
                     }
                     Err(trouble) => return Err(trouble),
                 },

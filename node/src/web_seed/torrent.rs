@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nearcast_core::{magnet::LINK_BYTES_MAX, manifest::TORRENT_BYTES_MAX, paths::printable};
+use nearcast_core::{
+    magnet::LINK_BYTES_MAX, manifest::TORRENT_BYTES_MAX, outcomes::Remedy, paths::printable,
+};
 use reqwest::{Response, StatusCode, header::LOCATION};
 use tokio::time::timeout;
 
@@ -18,7 +20,7 @@ use super::{
     place::shown,
 };
 use crate::{
-    events::Trouble,
+    events::{Trouble, Why},
     exchange::least_rate::{LeastRate, Progress},
     proxy::Proxies,
     surroundings::Surroundings,
@@ -49,6 +51,8 @@ pub struct FetchError {
     reason: String,
     /// The kind of failure.
     pub kind: FetchFailure,
+    /// What the user can change. `None`: nothing is known to help.
+    pub remedy: Option<Remedy>,
 }
 
 /// Kinds of failure.
@@ -56,12 +60,16 @@ pub struct FetchError {
 pub enum FetchFailure {
     /// It is not a URL that can be asked, or it leads where it must not.
     Unusable,
-    /// The server says that nothing is there, or denies access.
+    /// The server says that nothing is there.
     NotFound,
+    /// The server denies access: it wants a user and a password, or others than those in the URL.
+    Denied,
     /// The server could not be reached, stopped sending, or reported an error.
     Unreachable,
     /// The bytes are not a `.torrent`.
     NoTorrent,
+    /// The bytes are a page for people, and not a `.torrent`.
+    Page,
 }
 
 impl fmt::Display for FetchError {
@@ -87,19 +95,24 @@ pub async fn fetch(url: &str, proxies: &Proxies) -> Result<Fetched, FetchError> 
         url: printable(url),
         reason: error.to_string(),
         kind: FetchFailure::Unusable,
+        remedy: None,
     })?;
-    let failed = |(kind, reason)| FetchError { url: place.to_string(), reason, kind };
+    let failed = |(kind, why): Failed| FetchError {
+        url: place.to_string(),
+        reason: why.text,
+        kind,
+        remedy: why.remedy,
+    };
     let fetched = timeout(TIME_MAX, follow(&place, proxies)).await;
-    let too_long =
-        || Err((FetchFailure::Unreachable, format!("it took longer than {} s", TIME_MAX.as_secs())));
-    fetched.unwrap_or_else(|_| too_long()).map_err(failed)
+    let too_long = || Why::from(format!("it took longer than {} s", TIME_MAX.as_secs()));
+    fetched.unwrap_or_else(|_| Err((FetchFailure::Unreachable, too_long()))).map_err(failed)
 }
 
-type Failed = (FetchFailure, String);
+type Failed = (FetchFailure, Why);
 
 async fn follow(place: &Place, proxies: &Proxies) -> Result<Fetched, Failed> {
     let budget = Budget::new(Surroundings::default(), proxies.clone());
-    let client = Client::new(place, CONNECTIONS_MAX, &budget).with_hint("name that URL itself");
+    let client = Client::new(place, CONNECTIONS_MAX, &budget);
     let mut request = Request { url: place.url().clone(), bytes: None };
     for _ in 0..=REDIRECTS_MAX {
         let response = client.ask_once(&request).await.map_err(of_trouble)?;
@@ -112,7 +125,7 @@ async fn follow(place: &Place, proxies: &Proxies) -> Result<Fetched, Failed> {
         }
         request.url = client::next(&request.url, location).map_err(of_trouble)?;
     }
-    Err((FetchFailure::Unusable, format!("it redirects more than {REDIRECTS_MAX} times")))
+    Err((FetchFailure::Unusable, format!("it redirects more than {REDIRECTS_MAX} times").into()))
 }
 
 fn is_link(location: &str) -> bool {
@@ -132,18 +145,16 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Failed> {
     match status {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND | StatusCode::GONE => {
-            return Err((FetchFailure::NotFound, format!("the server says {status}")));
+            return Err((FetchFailure::NotFound, format!("the server says {status}").into()));
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            let reason =
-                format!("the server says {status}; with a password, write https://USER:PASSWORD@HOST/…");
-            return Err((FetchFailure::NotFound, reason));
+            return Err((FetchFailure::Denied, format!("the server says {status}").into()));
         }
-        _ => return Err((FetchFailure::Unreachable, format!("the server says {status}"))),
+        _ => return Err((FetchFailure::Unreachable, format!("the server says {status}").into())),
     }
     let too_large = || {
         let reason = format!("it has more than the {TORRENT_BYTES_MAX} bytes that a .torrent may have");
-        (FetchFailure::NoTorrent, reason)
+        (FetchFailure::NoTorrent, Why::from(reason))
     };
     if response.content_length().is_some_and(|bytes| bytes > TORRENT_BYTES_MAX as u64) {
         return Err(too_large());
@@ -158,7 +169,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Failed> {
             Err(_) => bytes::Bytes::new(),
         };
         if rate.note(asked.elapsed(), chunk.len()) == Progress::TooLittle {
-            return Err((FetchFailure::Unreachable, "no data, or next to none, for 20 seconds".to_owned()));
+            return Err((FetchFailure::Unreachable, "no data, or next to none, for 20 seconds".into()));
         }
         if chunk.len() > TORRENT_BYTES_MAX.saturating_sub(bytes.len()) {
             return Err(too_large());
@@ -167,9 +178,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, Failed> {
     }
     if is_page(&bytes) {
         let at = shown(response.url());
-        let reason =
-            format!("{at} is a page for people and no .torrent; copy the address of its download link");
-        return Err((FetchFailure::NoTorrent, reason));
+        return Err((FetchFailure::Page, format!("{at} is a page for people and no .torrent").into()));
     }
     Ok(bytes)
 }
@@ -230,12 +239,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_redirect_into_another_inner_network_is_refused_with_what_to_do() {
+    async fn a_redirect_into_another_inner_network_is_refused_and_the_user_can_name_it() {
         let moved = answer("302 Found", "Location: http://127.0.0.1:9/x\r\n", "");
         let error = fetched(vec![moved]).await.unwrap_err();
         assert_eq!(error.kind, FetchFailure::Unusable);
-        let text = error.to_string();
-        assert!(text.contains("this machine") && text.contains("that URL itself"), "{text}");
+        assert_eq!(error.remedy, Some(Remedy::NameUrl));
+        assert!(error.to_string().contains("this machine"), "{error}");
     }
 
     #[tokio::test]
@@ -243,8 +252,9 @@ mod tests {
         let large = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", TORRENT_BYTES_MAX + 1);
         for (given, kind, word) in [
             (answer("404 Not Found", "", ""), FetchFailure::NotFound, "404"),
+            (answer("401 Unauthorized", "", ""), FetchFailure::Denied, "401"),
             (answer("500 Oops", "", ""), FetchFailure::Unreachable, "500"),
-            (answer("200 OK", "", "\n<!DOCTYPE html><p>"), FetchFailure::NoTorrent, "page"),
+            (answer("200 OK", "", "\n<!DOCTYPE html><p>"), FetchFailure::Page, "page"),
             (large, FetchFailure::NoTorrent, "bytes"),
         ] {
             let error = fetched(vec![given]).await.unwrap_err();

@@ -394,6 +394,9 @@ fn outcome_of(error: PublishError) -> Outcome {
     match error {
         PublishError::Changed(_) | PublishError::Special(_) => Outcome::Changed,
         PublishError::Cancelled => Outcome::Cancelled,
+        PublishError::NamedLikeItsFile(_) => {
+            Outcome::Failed(printable(&format!("{error}; rename one of them")))
+        }
         error => Outcome::Failed(printable(&error.to_string())),
     }
 }

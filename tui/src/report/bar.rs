@@ -117,7 +117,7 @@ fn said(progress: &Progress, detail: Detail) -> String {
     let part = format!("{:>3}%", percent(progress.bytes_have, progress.bytes_total));
     match progress.phase {
         Phase::Downloading => format!("{part} {}", downloading(progress, detail)),
-        Phase::Stalled(ref why) if detail >= Detail::NoBytes => format!("{part} {}", printable(why)),
+        Phase::Stalled(why) if detail >= Detail::NoBytes => format!("{part} {why}"),
         Phase::DiskFull if detail >= Detail::NoBytes => format!("{part} the disk is full"),
         Phase::Stalled(_) | Phase::DiskFull => format!("{part} {}", status(progress)),
         Phase::Checking | Phase::FetchingManifest | Phase::Complete | Phase::Seeding => status(progress),
@@ -146,6 +146,8 @@ fn downloading(progress: &Progress, detail: Detail) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nearcast_node::progress::Stall;
+
     use super::*;
     use crate::{
         layout::{room, tests::WIDTHS},
@@ -185,12 +187,11 @@ mod tests {
 
     #[test]
     fn nothing_stands_in_the_last_column() {
-        let why = "the peers that have what is missing serve others at the moment".to_owned();
         let phases = [
             Phase::Checking,
             Phase::FetchingManifest,
             Phase::Downloading,
-            Phase::Stalled(why),
+            Phase::Stalled(Stall::Refused),
             Phase::DiskFull,
             Phase::Complete,
             Phase::Seeding,

@@ -230,7 +230,7 @@ impl Events {
             lines.push(self.peers(progress, giving));
         }
         if let (true, Phase::Stalled(why)) = (new_phase, &progress.phase) {
-            let why = printable(why);
+            let why = why.to_string();
             lines.push(Event::Stalled { content: &self.content, why }.line());
         }
         let first_bytes = !self.moving && progress.received.total() > 0;

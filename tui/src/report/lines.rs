@@ -71,6 +71,8 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use nearcast_node::progress::Stall;
+
     use super::*;
     use crate::report::text::tests::halfway;
 
@@ -92,10 +94,10 @@ mod tests {
     #[test]
     fn a_new_phase_is_said_at_once_and_the_same_thing_never_twice() {
         let (mut lines, now) = (Lines::new("x".into()), Instant::now());
-        let stalled = Progress { phase: Phase::Stalled("nobody has it".into()), ..halfway() };
+        let stalled = Progress { phase: Phase::Stalled(Stall::NobodyHasIt), ..halfway() };
         lines.on_progress(now, &halfway());
         let line = lines.on_progress(now, &stalled).unwrap();
-        assert!(line.contains("nobody has it"), "{line}");
+        assert!(line.contains("none of the peers reached has what is missing"), "{line}");
         assert!(lines.on_progress(now + INTERVAL * 2, &stalled).is_none());
     }
 

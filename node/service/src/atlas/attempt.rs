@@ -288,7 +288,7 @@ mod tests {
             assert!(matches!(refusal(&error), Refusal::Bad(_)), "{error}");
         }
         for error in
-            [DownloadError::TimedOut { seconds: 60, reasons: None }, DownloadError::Busy("there".into())]
+            [DownloadError::TimedOut { seconds: 60, attempts: None }, DownloadError::Busy("there".into())]
         {
             assert!(matches!(refusal(&error), Refusal::NotNow(_)), "{error}");
         }

@@ -21,7 +21,7 @@ use tokio::{
 use super::{config, fetch, origin, patiently, raw::Raw, until};
 use crate::{
     config::NodeConfig,
-    error::DownloadError,
+    error::{DownloadError, Reasons, Remedy},
     fetch::Source,
     node::Node,
     store::testing,
@@ -167,10 +167,13 @@ async fn a_link_does_not_lead_to_this_machine_and_the_error_says_how_the_user_ma
     let mut wish = fetch(Source::Magnet(named(1)), folder.path(), Vec::new());
     wish.patience = Duration::from_secs(2);
     let download = node.fetch(wish).await.unwrap();
-    let Err(DownloadError::Unreachable(reason)) = patiently("an error", download.finished()).await else {
-        panic!("nobody is there");
+    let ended = patiently("an error", download.finished()).await;
+    let Err(DownloadError::Unreachable(Reasons::Asked(attempts))) = ended else {
+        panic!("nobody is there: {ended:?}");
     };
-    assert!(reason.contains(&format!("--peer {address}")) && reason.contains("this machine"), "{reason}");
+    let refused = attempts.shown.iter().find(|attempt| attempt.at == address).unwrap();
+    assert_eq!(refused.remedy, Some(Remedy::NamePeer));
+    assert!(refused.text.contains("this machine"), "{attempts}");
     assert_eq!(victim.hits(), 0);
     let typed = vec![address.parse().unwrap()];
     let wish = fetch(Source::Magnet(named(2)), folder.path(), typed);

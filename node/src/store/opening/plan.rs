@@ -1,7 +1,5 @@
 //! What to write, and whether it may be written. Nothing is written here.
 
-use std::io;
-
 use nearcast_core::layout::FileIndex;
 
 use super::{
@@ -90,11 +88,10 @@ impl Opening {
     /// file stays as it is.
     fn check_replaceable(&self, file: FileIndex) -> Result<(), DownloadError> {
         let path = self.files.path(file);
-        if self.files.may_write(file, true).map_err(refused(&path))? {
-            return Ok(());
+        match self.files.may_write(file, true).map_err(refused(&path))? {
+            true => Ok(()),
+            false => Err(DownloadError::ReadOnly(path)),
         }
-        let why = "it may not be written to, so it is not replaced; change its rights, or those of its folder, or move it";
-        Err(refused(&path)(io::Error::new(io::ErrorKind::PermissionDenied, why)))
     }
 
     /// Checks beforehand whether the disk has room for all of it. If not, either fails or warns.

@@ -194,7 +194,13 @@ fn a_planted_link_leads_nowhere() {
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(outside.path(), &link).unwrap();
         let refused = |error| {
-            matches!(error, DownloadError::Io { .. } | DownloadError::Exists(_) | DownloadError::InTheWay(_))
+            matches!(
+                error,
+                DownloadError::Io { .. }
+                    | DownloadError::Exists(_)
+                    | DownloadError::InTheWay(_)
+                    | DownloadError::ReadOnly(_)
+            )
         };
         assert!(try_open(&manifest, target(temp.path())).is_err_and(refused), "{at}");
         match try_open(&manifest, overwriting(temp.path())) {

@@ -1,5 +1,8 @@
 use nearcast_core::asn::Asn;
-use nearcast_node::error::DownloadError;
+use nearcast_node::{
+    error::{Attempt, Attempts, DownloadError, Reasons},
+    progress::Stall,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -84,7 +87,7 @@ fn started_comes_once_and_only_after_checking() {
     let (mut events, start) = (Events::new(CONTENT), Instant::now());
     let checking = Progress::default();
     assert_eq!(kinds(&tell(&mut events, start, &checking, true)), ["preparing"]);
-    let looking = Progress { phase: Phase::Stalled("nobody answers".into()), ..Progress::default() };
+    let looking = Progress { phase: Phase::Stalled(Stall::Searching), ..Progress::default() };
     assert_eq!(kinds(&tell(&mut events, start, &looking, true)), ["stalled", "preparing"]);
     let running = Progress { bytes_resumed: 4, ..halfway() };
     let lines = tell(&mut events, start, &running, true);
@@ -132,19 +135,21 @@ fn progress_has_every_key_of_the_contract() {
 #[test]
 fn a_stall_is_told_once_and_again_when_its_reason_changes() {
     let (mut events, start) = (Events::new(CONTENT), Instant::now());
-    let stalled = |why: &str| Progress { phase: Phase::Stalled(why.into()), ..halfway() };
+    let stalled = |why| Progress { phase: Phase::Stalled(why), ..halfway() };
     tell(&mut events, start, &halfway(), true);
-    let lines = tell(&mut events, start, &stalled("no peers"), true);
+    let lines = tell(&mut events, start, &stalled(Stall::Searching), true);
     assert_eq!(kinds(&lines), ["stalled", "progress"]);
-    assert_eq!(parse(&lines[0])["why"], "no peers");
-    assert!(tell(&mut events, start, &stalled("no peers"), true).is_empty());
-    assert_eq!(tell(&mut events, start, &stalled("no disk"), true).len(), 2);
+    assert_eq!(parse(&lines[0])["why"], "looking for peers");
+    assert!(tell(&mut events, start, &stalled(Stall::Searching), true).is_empty());
+    assert_eq!(tell(&mut events, start, &stalled(Stall::Alone), true).len(), 2);
 }
 
 #[test]
 fn failed_carries_the_exit_code_and_a_harmless_reason() {
     let events = Events::new(CONTENT);
-    let error = DownloadError::NotFound("asked \u{1b}[2Jevil\u{202e}".into());
+    let text = "asked \u{1b}[2Jevil\u{202e}".to_owned();
+    let attempts = Attempts { shown: vec![Attempt { at: String::new(), text, remedy: None }], more: 0 };
+    let error = DownloadError::NotFound(Reasons::Asked(attempts));
     let line = parse(&events.on_failed(&error.into()));
     assert_eq!(line["code"], 3);
     assert_eq!(line["content"], CONTENT.to_string());

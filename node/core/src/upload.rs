@@ -96,7 +96,9 @@ fn book_judged(
 ) -> Vec<PeerKey> {
     let peers: Vec<PeerKey> = interested(links).collect();
     let (last, changed) = steering.judge(ctx.now, &peers, slots, availability, ctx.config);
-    for peer in changed {
+    // What another origin holds is not in the book, trusted or not.
+    let booked = |peer: PeerKey| links.get(peer).is_some_and(|link| !link.is_origin());
+    for peer in changed.into_iter().filter(|&peer| booked(peer)) {
         let Some(theirs) = ctx.map(peer) else { continue };
         match steering.is_trusted(peer) {
             true => availability.add_all(theirs),

@@ -11,12 +11,13 @@ use std::{
 use byzantine::Scene;
 use nearcast_core::{
     id::{ContentKey, PeerKey},
+    message::Message,
     random::Random,
 };
 use proptest::prelude::*;
 use shell::{
-    Shell,
-    step::{CONTENTS, KINDS, PEERS, RUNS, Step, config, happen, is_quiet, join, recover},
+    Shell, bare_join,
+    step::{CONTENTS, KINDS, PEERS, RUNS, Step, about, config, happen, is_quiet, join, recover},
 };
 
 /// Stories in one test run; a fuzzer tells as many in a second. Every run tells the same ones.
@@ -58,6 +59,25 @@ proptest! {
             recover(&mut shell);
         }
     }
+}
+
+/// Another origin that asks an origin for runs passes none on, and soon is not trusted. What it holds
+/// was never in the book, so nothing is taken out. The shell recounts after each input.
+#[test]
+fn what_another_origin_holds_is_never_in_the_book() {
+    let mut shell = Shell::new(config(true), 1, RUNS);
+    let content = ContentKey(0);
+    shell.join(content, bare_join(Duration::ZERO), Some((shell.set(u16::MAX), None)));
+    let [origin, others @ ..] = [4, 1, 2].map(PeerKey);
+    for peer in [origin, others[0], others[1]] {
+        shell.link(content, peer, shell.set(if peer == others[0] { 0x0fff } else { 0x00ff }), about(peer));
+        shell.message(content, peer, Message::Interested(true));
+    }
+    shell.want(content, others[0], shell.run(14), false);
+    shell.want(content, origin, shell.run(15), false);
+    assert!(!shell.links[&(content, origin)].uploads.is_empty(), "the other origin is served");
+    shell.upload_ended(content, origin, true);
+    shell.pass(Duration::from_secs(30));
 }
 
 /// Bytes of a story, made from a seed. In every other story all neighbours are alike and do next to

@@ -50,7 +50,7 @@ pub(crate) struct Step {
     pub(crate) number: u16,
 }
 
-fn about(peer: PeerKey) -> Neighbour {
+pub(crate) fn about(peer: PeerKey) -> Neighbour {
     Neighbour {
         near: Near { asn: Some(Asn(peer.0 % 3)), ..tier(peer).into() },
         origin: peer.0 % 5 == 4,

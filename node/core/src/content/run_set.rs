@@ -159,6 +159,12 @@ impl RunSet {
         old
     }
 
+    /// Replaces 64 runs. No bit past the end may be set.
+    pub(crate) fn set_word(&mut self, at: usize, word: u64) {
+        let old = std::mem::replace(&mut self.words[at], word);
+        self.count = self.count.saturating_sub(old.count_ones()).saturating_add(word.count_ones());
+    }
+
     /// Puts `run` in if it was not there, and takes it out if it was.
     pub(crate) fn toggle(&mut self, run: RunIndex) {
         if !self.remove(run) && run.get() < self.runs {

@@ -10,8 +10,9 @@
 //!
 //! The unit is a run. A larger unit would be shared less evenly in small groups (a group of twelve
 //! and a content of a hundred pieces), and would save little: for each run a group keeps four bits
-//! (what may be requested, and what the group has) and one byte (how long it has waited for the
-//! run). The group keeps nothing about members: it looks them up at each tick.
+//! (what may be requested, and what the group has) and twelve (how long it has waited for the run,
+//! and after how long it is our turn: [`waits`]). The group keeps nothing about members: it looks
+//! them up at each tick, and finds all turns anew when they have changed.
 //!
 //! A member may claim to hold runs and serve nobody. So a run held only by members that do not
 //! serve us becomes some member's turn as well, but later than a run that is only outside. It is
@@ -20,22 +21,19 @@
 //! Invariants: a run is not `open` while a member that serves us holds it, or while it is announced
 //! and may still come; an announcement of a run is believed once, for [`BELIEF_TICKS`].
 
+mod waits;
+
 use crate::{
     content::{
         layout::{Layout, RunIndex},
-        run_set::{RunSet, bits, first_of},
+        run_set::RunSet,
     },
     exact::log2_ceil,
     random::mix,
     saturate::{to_u8, to_u32},
 };
+use waits::{Seen, WAITS_MAX, Waits};
 
-/// The first wait for a turn, in ticks: two seconds. In a large group each further wait is twice as
-/// long; elsewhere all waits are equal.
-const WAIT_TICKS: u8 = 8;
-/// How long the group waits for an announced run, in ticks: ten seconds. A slow uplink takes
-/// seconds for a run, and a dead member must not hold up the group.
-const BELIEF_TICKS: u8 = 40;
 /// The most announced runs of one neighbour that have not come; further announcements are not
 /// believed. The limit is lower while the neighbour has given us nothing. In large groups members
 /// pass announcements on, so there are many of them.
@@ -66,17 +64,14 @@ const FEW: u64 = 8;
 /// while they know hardly any other member.
 const HEARSAY_MAX: u64 = 2;
 
-/// In the byte of a run: the run is announced, and the bits of [`AGE`] hold the ticks left.
-const ANNOUNCED: u8 = 0x80;
-/// In the byte of a run: the run was announced before, and did not come.
-const DOUBTED: u8 = 0x40;
-/// In the byte of a run: the ticks for which the run has been seen outside, and not inside.
-const AGE: u8 = 0x3f;
+/// The most weights that a group compares in a tick to find turns: some milliseconds. In a content of
+/// tens of gigabytes the turns of all runs are known after some ticks only.
+const WEIGHED_MAX: usize = 1 << 20;
 
 /// Decides our rank among the members for a run: from their tags, or from their number if we know
 /// too few tags.
 #[derive(Clone, Debug)]
-pub(crate) struct Ranks<'a> {
+pub(crate) struct Ranks {
     /// Our own tag.
     own: u32,
     /// The tags of the other members we know of. `None`: they are too few of all members.
@@ -87,10 +82,11 @@ pub(crate) struct Ranks<'a> {
     size: u64,
     /// Our uplink divided by the group's mean.
     share: f32,
-    layout: &'a Layout,
+    /// What the turns of this content are mixed with.
+    salt: u64,
 }
 
-impl<'a> Ranks<'a> {
+impl Ranks {
     /// `tags`: of the members among our neighbours. `known`: of other members we have heard of.
     /// `counted`: how many members there are, as far as anybody knows.
     pub(crate) fn new(
@@ -99,8 +95,8 @@ impl<'a> Ranks<'a> {
         known: &[u32],
         counted: u32,
         share: f32,
-        layout: &'a Layout,
-    ) -> Ranks<'a> {
+        layout: &Layout,
+    ) -> Ranks {
         let neighbours = (tags.len() as u64).saturating_add(1);
         // Other members and their count are hearsay: we might wait for members that do not exist.
         let believed = if neighbours > FEW { u64::MAX } else { neighbours.saturating_mul(HEARSAY_MAX) };
@@ -113,7 +109,7 @@ impl<'a> Ranks<'a> {
         let is_large = neighbours.saturating_add(size / 10) < size;
         // If we know most members, we are rarely first of those we know but not first of all.
         let knows_most = heard_of.saturating_mul(5) >= size.saturating_mul(3);
-        Ranks { own, others: knows_most.then_some(tags), is_large, size, share, layout }
+        Ranks { own, others: knows_most.then_some(tags), is_large, size, share, salt: salt(layout) }
     }
 
     /// Whether every member has slots for all the other members.
@@ -126,54 +122,67 @@ impl<'a> Ranks<'a> {
         self.is_large
     }
 
-    /// Whether it is our turn to import a run that has been seen outside, and not here, for `age`
-    /// ticks.
-    fn is_our_turn(&self, run: RunIndex, age: u8) -> bool {
-        // Where all members know each other, turns follow at equal waits. Else each wait doubles,
-        // so that news has time to spread.
-        let waits = age / WAIT_TICKS;
-        let waits = if self.is_large { to_u8(waits.saturating_add(1).ilog2()) } else { waits };
-        age == AGE || self.rank(run) <= waits
-    }
-
-    fn weight(&self, run: RunIndex, tag: u32) -> u64 {
-        weight(self.layout, run, tag)
-    }
-
-    /// After how many waits it is our turn to import a run. 0: at once.
-    fn rank(&self, run: RunIndex) -> u8 {
-        let weight = self.weight(run, self.own);
-        match &self.others {
+    /// After how many waits it is our turn to import a run. 0: at once. `None`: after more than
+    /// [`WAITS_MAX`].
+    fn waits(&self, run: RunIndex) -> Option<u8> {
+        let own = weight(self.salt, run, self.own);
+        let dice = |bits: u64| (bits >> 40) as f32 / (1 << 24) as f32;
+        let rank = match &self.others {
             Some(others) => {
-                let before = others.iter().filter(|&&tag| self.weight(run, tag) > weight).count();
-                let before = u8::try_from(before).unwrap_or(u8::MAX);
+                // The members before us are counted no further than they matter.
+                let before = others.iter().filter(|&&tag| weight(self.salt, run, tag) > own);
+                let before = to_u8(to_u32(before.take(usize::from(WAITS_MAX) + 1).count()));
                 // A member with a slow uplink takes fewer turns: it must pass on all that it
                 // imports.
-                let dice = (mix(weight) >> 40) as f32 / (1 << 24) as f32;
-                before.saturating_add(u8::from(dice >= self.share))
+                before.saturating_add(u8::from(dice(mix(own)) >= self.share))
             }
-            None => {
-                let turn = (weight >> 40) as f32 / (1 << 24) as f32 * self.size as f32 / self.share;
-                log2_ceil(turn)
-            }
-        }
+            None => log2_ceil(dice(own) * self.size as f32 / self.share),
+        };
+        // Where all members know each other, turns follow at equal waits. Else each wait doubles,
+        // so that news has time to spread.
+        let waits = match self.is_large {
+            true => 1_u8.checked_shl(rank.into()).map(|waits| waits - 1),
+            false => Some(rank),
+        };
+        waits.filter(|&waits| waits <= WAITS_MAX)
     }
+
+    /// How many ranks may be found in a tick.
+    fn affordable(&self) -> usize {
+        WEIGHED_MAX / self.others.as_ref().map_or(1, |others| others.len().max(1))
+    }
+
+    /// A number that differs if ranks do, but for one time in billions.
+    fn print(&self) -> u32 {
+        let Ranks { own, others, is_large, size, share, salt } = self;
+        let sum = |tags: &Vec<u32>| tags.iter().fold(1_u64, |sum, &tag| sum.wrapping_add(mix(tag.into())));
+        let others = others.as_ref().map_or(0, sum);
+        [(*own).into(), others, (*is_large).into(), *size, share.to_bits().into(), *salt]
+            .into_iter()
+            .fold(0, |print, part| mix(print ^ part)) as u32
+    }
+}
+
+/// What the weights of a content's runs are mixed with.
+fn salt(layout: &Layout) -> u64 {
+    mix(layout.bytes())
 }
 
 /// The weight that decides about turns: the larger weight comes first. The weight is the same for
 /// everybody who sees the same tag (docs/wire.md, "Turns").
-fn weight(layout: &Layout, run: RunIndex, tag: u32) -> u64 {
-    mix((u64::from(run.get()) << 32 | u64::from(tag)) ^ mix(layout.bytes()))
+fn weight(salt: u64, run: RunIndex, tag: u32) -> u64 {
+    mix((u64::from(run.get()) << 32 | u64::from(tag)) ^ salt)
 }
 
 /// Whether the other of two members is to import a run. The pair holds our tag and the other's.
 pub(crate) fn prefers(layout: &Layout, run: RunIndex, (ours, theirs): (u32, u32)) -> bool {
-    weight(layout, run, theirs) > weight(layout, run, ours)
+    let salt = salt(layout);
+    weight(salt, run, theirs) > weight(salt, run, ours)
 }
 
 /// The input of a tick.
 pub(crate) struct Survey<'a> {
-    pub(crate) ranks: &'a Ranks<'a>,
+    pub(crate) ranks: &'a Ranks,
     /// Runs that we hold.
     pub(crate) mine: &'a RunSet,
     /// Runs held by members that deliver.
@@ -207,8 +216,9 @@ pub(crate) struct Group {
     unserved: RunSet,
     /// Ticks in which nothing moved. Once it reaches [`STILL_TICKS`], it stays.
     still: u8,
-    /// One byte a run: see the constants.
-    state: Box<[u8]>,
+    waits: Waits,
+    /// [`Ranks::print`] of the members that the turns in `waits` are of.
+    ranked_by: u32,
     /// Imports that have begun and that we have not told the members of.
     untold: Vec<RunIndex>,
     /// Runs that neighbours beyond the border got since the last tick, and runs that members got.
@@ -229,7 +239,8 @@ impl Group {
             here: RunSet::empty(runs),
             unserved: RunSet::empty(runs),
             still: 0,
-            state: vec![0; runs as usize].into(),
+            waits: Waits::new(runs),
+            ranked_by: 0,
             untold: Vec::new(),
             heard: 0,
             heard_inside: 0,
@@ -249,7 +260,7 @@ impl Group {
     }
 
     fn slack(&self) -> f32 {
-        (self.state.len() as f32 * BEHIND_SHARE).max(BEHIND_RUNS_MIN)
+        (self.open.runs() as f32 * BEHIND_SHARE).max(BEHIND_RUNS_MIN)
     }
 
     /// Whether we fall behind the neighbours beyond the border. By random choice of runs we would
@@ -286,11 +297,9 @@ impl Group {
 
     /// A member announces that it imports a run. Returns whether the announcement is believed.
     pub(crate) fn on_announced(&mut self, run: RunIndex) -> bool {
-        let state = &mut self.state[run.get() as usize];
-        if self.inside.contains(run) || *state & (ANNOUNCED | DOUBTED) != 0 {
+        if self.inside.contains(run) || !self.waits.announce(run) {
             return false;
         }
-        *state = ANNOUNCED | BELIEF_TICKS;
         self.open.remove(run);
         self.here.insert(run);
         true
@@ -309,23 +318,18 @@ impl Group {
     }
 
     /// A neighbour beyond the border got runs. It may be our turn to import some of them.
-    pub(crate) fn on_beyond<'a>(
-        &mut self,
-        runs: &[RunIndex],
-        mine: &RunSet,
-        ranks: impl FnOnce() -> Ranks<'a>,
-    ) {
+    pub(crate) fn on_beyond(&mut self, runs: &[RunIndex], mine: &RunSet, ranks: impl FnOnce() -> Ranks) {
         self.heard = self.heard.saturating_add(to_u32(runs.len()));
         let is_new = |run: &&RunIndex| {
             let known = self.inside.contains(**run) || self.open.contains(**run) || mine.contains(**run);
-            !known && self.state[run.get() as usize] == 0
+            !known && self.waits.is_fresh(**run)
         };
         let new: Vec<RunIndex> = runs.iter().filter(is_new).copied().collect();
         if new.is_empty() {
             return;
         }
         let ranks = ranks();
-        for run in new.into_iter().filter(|&run| ranks.rank(run) == 0) {
+        for run in new.into_iter().filter(|&run| ranks.waits(run) == Some(0)) {
             self.open.insert(run);
         }
     }
@@ -342,26 +346,52 @@ impl Group {
         (self.heard, self.heard_inside) = (0, 0);
         let announced = std::mem::replace(&mut self.here, inside.clone());
         self.inside = inside;
-        let unserved = std::mem::replace(&mut self.unserved, self.inside.clone());
+        let was_unserved = std::mem::replace(&mut self.unserved, self.inside.clone());
         self.unserved.remove_all(served);
         self.unserved.remove_all(mine);
         self.note_standstill(moves);
         let is_short = self.still >= STILL_TICKS || ranks.fits(slots);
-        let wait = if is_short { UNSERVED_TICKS_FEW } else { UNSERVED_TICKS };
-        for at in 0..mine.words().len() {
-            let here = mine.words()[at] | self.inside.words()[at] & !self.unserved.words()[at];
-            for run in bits(first_of(at), self.open.words()[at] & here) {
-                self.open.remove(run);
+        let first = if is_short { UNSERVED_TICKS_FEW } else { UNSERVED_TICKS };
+        self.find_turns(ranks, |group, at| {
+            let waiting = beyond.words()[at] | group.unserved.words()[at];
+            (waiting | announced.words()[at]) & !group.has(mine, at)
+        });
+        for at in 0..self.waits.words() {
+            let here = self.has(mine, at);
+            // A member serves these runs now. Should that end, they wait anew.
+            self.waits.restart(at, was_unserved.words()[at] & here);
+            let unserved = self.unserved.words()[at];
+            let waiting = beyond.words()[at] | unserved;
+            let open = self.open.words()[at] & !here;
+            let lacking = (waiting | open | announced.words()[at]) & !here;
+            let verdict = self.waits.tick(at, Seen { lacking, waiting, unserved, first });
+            self.open.set_word(at, open & !verdict.shut | verdict.open);
+            self.here.set_word(at, (self.here.words()[at] | verdict.announced) & !verdict.open);
+        }
+    }
+
+    /// Of 64 runs, those that we hold and those that members hold who serve us.
+    fn has(&self, mine: &RunSet, at: usize) -> u64 {
+        mine.words()[at] | self.inside.words()[at] & !self.unserved.words()[at]
+    }
+
+    /// Finds out after how many waits runs are our turn: those of `lacking` of which that is not
+    /// known, but no more than a tick has time for.
+    fn find_turns(&mut self, ranks: &Ranks, lacking: impl Fn(&Group, usize) -> u64) {
+        let print = ranks.print();
+        if std::mem::replace(&mut self.ranked_by, print) != print {
+            self.waits.forget_turns();
+        }
+        let (words, mut left) = (self.waits.words(), ranks.affordable());
+        // Members begin at different runs, so that not all of them know the same turns first.
+        let from = (print as usize).checked_rem(words).unwrap_or(0);
+        for at in (from..words).chain(0..from) {
+            if left == 0 {
+                return;
             }
-            // A member serves the run now. Should that end, the run waits anew.
-            for run in bits(first_of(at), unserved.words()[at] & here) {
-                self.state[run.get() as usize] &= !AGE;
-            }
-            let waiting = beyond.words()[at] | self.unserved.words()[at];
-            let all = waiting | self.open.words()[at] | announced.words()[at];
-            for run in bits(first_of(at), all & !here) {
-                let first = if self.unserved.contains(run) { wait } else { 0 };
-                self.age(run, waiting >> (run.get() % 64) & 1 == 1, first, ranks);
+            for run in self.waits.without_turns(at, lacking(self, at)) {
+                self.waits.set_turn(run, ranks.waits(run));
+                left = left.saturating_sub(1);
             }
         }
     }
@@ -375,41 +405,10 @@ impl Group {
         }
     }
 
-    /// Counts one more tick in which the group cannot get the run inside. `waiting`: a neighbour
-    /// beyond the border, or a member that does not serve us, holds it. Its first turn comes after
-    /// `first` ticks.
-    fn age(&mut self, run: RunIndex, waiting: bool, first: u8, ranks: &Ranks<'_>) {
-        let state = &mut self.state[run.get() as usize];
-        if *state & ANNOUNCED != 0 {
-            *state = state.saturating_sub(1);
-            if *state == ANNOUNCED {
-                // The announced run did not come.
-                *state = DOUBTED | WAIT_TICKS.saturating_add(first);
-            } else {
-                self.here.insert(run);
-                return;
-            }
-        } else if !waiting {
-            *state &= DOUBTED;
-            self.open.remove(run);
-            return;
-        } else if *state & AGE < AGE {
-            *state = state.saturating_add(1);
-        }
-        let age = *state & AGE;
-        let is_time = age == AGE || age >= first && ranks.is_our_turn(run, age.saturating_sub(first));
-        if is_time {
-            self.open.insert(run);
-            self.here.remove(run);
-        } else {
-            self.open.remove(run);
-        }
-    }
-
     pub(crate) fn heap_bytes(&self) -> usize {
         let sets = size_of_val(self.open.words()).saturating_mul(4);
         let untold = self.untold.capacity().saturating_mul(size_of::<RunIndex>());
-        [size_of::<Group>(), sets, self.state.len(), untold].into_iter().sum()
+        [size_of::<Group>(), sets, self.waits.heap_bytes(), untold].into_iter().sum()
     }
 }
 

@@ -253,14 +253,14 @@ fn slot<'a>(
     }
 }
 
-fn ranks<'a>(
+fn ranks(
     ctx: &Context<'_>,
     links: &Links,
     ring: Ring,
     (standing, counted): (&Standing, u32),
     have: &RunSet,
-    layout: &'a Layout,
-) -> Ranks<'a> {
+    layout: &Layout,
+) -> Ranks {
     // A member that has nothing while we have much will not import anything.
     let began = |link: &Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_empty());
     // Nor will a member that claims to have everything already, and gives nothing.

@@ -1,4 +1,7 @@
-use super::*;
+use super::{
+    waits::{BELIEF_TICKS, WAIT_TICKS},
+    *,
+};
 
 const RUNS: u32 = 64;
 
@@ -15,7 +18,7 @@ fn all() -> RunSet {
 }
 
 /// One tick: every run is available outside, and members hold `inside`.
-fn tick(group: &mut Group, ranks: &Ranks<'_>, inside: &RunSet) {
+fn tick(group: &mut Group, ranks: &Ranks, inside: &RunSet) {
     group.survey(Survey {
         ranks,
         mine: &RunSet::empty(RUNS),
@@ -29,7 +32,7 @@ fn tick(group: &mut Group, ranks: &Ranks<'_>, inside: &RunSet) {
     });
 }
 
-fn ranks<'a>(layout: &'a Layout, own: u32, members: &[u32]) -> Ranks<'a> {
+fn ranks(layout: &Layout, own: u32, members: &[u32]) -> Ranks {
     let others: Vec<u32> = members.iter().copied().filter(|&tag| tag != own).collect();
     Ranks::new(own, others, &[], 0, 1.0, layout)
 }
@@ -108,7 +111,7 @@ fn in_a_large_group_about_one_of_all_members_imports_a_run() {
         let others: Vec<u32> = (0..30).map(|other| 1_000 + other).collect();
         let ranks = Ranks::new(mix(own) as u32, others, &[], 300, 1.0, &layout);
         assert!(ranks.is_large());
-        turns += (0..RUNS).filter(|&index| ranks.rank(run(index)) == 0).count();
+        turns += (0..RUNS).filter(|&index| ranks.waits(run(index)) == Some(0)).count();
     }
     let each = turns as f64 / f64::from(RUNS);
     assert!((0.8..1.2).contains(&each), "{each:.2} importers a run");
@@ -142,7 +145,7 @@ fn a_slow_uplink_takes_fewer_turns() {
     let layout = layout();
     let turns = |share| {
         let ranks = Ranks::new(1, vec![2], &[], 0, share, &layout);
-        (0..RUNS).filter(|&index| ranks.rank(run(index)) == 0).count()
+        (0..RUNS).filter(|&index| ranks.waits(run(index)) == Some(0)).count()
     };
     assert!(turns(0.25) * 2 < turns(1.0), "{} and {}", turns(0.25), turns(1.0));
 }
@@ -176,4 +179,37 @@ fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
     assert!(group.is_behind(), "six of 64 runs");
     (0..6).for_each(|_| group.on_import(run(60)));
     assert!(!group.is_behind());
+}
+
+/// Prints what a tick costs: `cargo test --release -p nearcast-core ticks_of_large -- --ignored
+/// --nocapture`.
+#[test]
+#[ignore = "a measurement: large contents, and the output is what matters"]
+fn ticks_of_large_contents_are_short_and_every_run_gets_its_turn() {
+    for runs in [400, 40_960, 409_600, 4 << 20, 8 << 20] {
+        let (layout, tags) = (layout(), (1..=40).collect::<Vec<u32>>());
+        let ranks = ranks(&layout, 11, &tags);
+        let mut group = Group::new(runs);
+        let (none, full) = (RunSet::empty(runs), RunSet::full(runs));
+        let mut times = Vec::new();
+        while !group.open().is_full() {
+            assert!(times.len() < 1_000, "{} of {runs} runs are our turn", group.open().count());
+            let started = std::time::Instant::now();
+            group.survey(Survey {
+                ranks: &ranks,
+                mine: &none,
+                inside: none.clone(),
+                served: &none,
+                slots: 0,
+                beyond: &full,
+                rivals: 40,
+                members: 40,
+                came: 1,
+            });
+            times.push(started.elapsed());
+        }
+        times.sort_unstable();
+        let (median, most) = (times[times.len() / 2], times[times.len() - 1]);
+        println!("{runs} runs, 40 members: {median:.1?} a tick, {most:.1?} at most");
+    }
 }

@@ -36,7 +36,7 @@ const HYBRID_INFO_HASH: &str = "c4927d8d86315917df714f880020a59247cb7744393f5da5
 fn data(path: &str, length: usize) -> Vec<u8> {
     let order = ["a.b", "a/block", "a/blocks", "b/c/empty", "b/c/large", "b/c/whole", "z"];
     let seed = order.iter().position(|name| *name == path).unwrap();
-    (0..length).map(|i| (i * i + 31 * i + (i >> 8) * 7 + seed) as u8).collect()
+    (0..length as u64).map(|i| (i * i + 31 * i + (i >> 8) * 7 + seed as u64) as u8).collect()
 }
 
 fn hex(hash: Option<&Hash>) -> String {

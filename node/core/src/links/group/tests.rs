@@ -184,6 +184,7 @@ fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
 /// Prints what a tick costs: `cargo test --release -p nearcast-core ticks_of_large -- --ignored
 /// --nocapture`.
 #[test]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods)] // Real time is what is measured.
 #[ignore = "a measurement: large contents, and the output is what matters"]
 fn ticks_of_large_contents_are_short_and_every_run_gets_its_turn() {
     for runs in [400, 40_960, 409_600, 4 << 20, 8 << 20] {

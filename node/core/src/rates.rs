@@ -24,7 +24,7 @@ const BURSTS_PER_SECOND: u64 = 50;
 /// hold from 200 kB/s up.
 const BURST_BYTES_MIN: u64 = 4000;
 /// Portions in a burst.
-const PORTIONS_PER_BURST: u64 = 4;
+const PORTIONS_PER_BURST: u64 = 2;
 /// Number of buckets of one level at which the full ones are first forgotten.
 const BUCKETS_UNSWEPT_MAX: usize = 1024;
 
@@ -113,7 +113,7 @@ impl Rates {
         }
     }
 
-    /// The most bytes to take at once, so that the limits hold over a second: 5 ms' worth of the
+    /// The most bytes to take at once, so that the limits hold over a second: 10 ms' worth of the
     /// narrowest limit. `u64::MAX`: nothing is limited.
     pub fn portion(&self) -> u64 {
         let Limits { all, each_prefix, each_content, each_peer } = self.limits();

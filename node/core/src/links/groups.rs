@@ -211,10 +211,12 @@ impl Groups {
             let ordinary = || links.iter().filter(|link| !link.is_origin());
             let beyond = || ordinary().filter(|link| link.is_beyond(ring));
             let union = |links: &mut dyn Iterator<Item = &Link>| {
+                let maps: Vec<Held<'_>> = links.filter_map(|link| ctx.map(link.peer)).collect();
+                if maps.iter().any(|theirs| theirs.is_full()) {
+                    return RunSet::full(have.runs());
+                }
                 let mut all = RunSet::empty(have.runs());
-                links
-                    .filter_map(|link| ctx.map(link.peer))
-                    .for_each(|theirs| all.insert_words(|at| theirs.word(at)));
+                all.insert_words(|at| maps.iter().fold(0, |word, theirs| word | theirs.word(at)));
                 all
             };
             let delivers = |link: &&Link| link.is_member(ring) && !link.is_stalled(run_bytes);

@@ -140,10 +140,10 @@ fn portions_follow_the_narrowest_limit_and_end_with_it() {
     assert_eq!(rates.portion(), u64::MAX);
     let narrow = Limits { all: Some(100 * MB), each_prefix: Some(4 * MB), ..Limits::default() };
     rates.set(Timestamp::ZERO, narrow);
-    assert_eq!(rates.portion(), 20_000);
+    assert_eq!(rates.portion(), 40_000);
     assert_eq!(rates.limits(), narrow);
     rates.set(Timestamp::ZERO, Limits { all: Some(1), ..Limits::default() });
-    assert_eq!(rates.portion(), 1000, "slow rates are not all headers");
+    assert_eq!(rates.portion(), 2000, "slow rates are not all headers");
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl Ranks {
         // Where all members know each other, turns follow at equal waits. Else each wait doubles,
         // so that news has time to spread.
         let waits = match self.is_large {
-            true => 1_u8.checked_shl(rank.into()).map(|waits| waits - 1),
+            true => 1_u8.checked_shl(rank.into()).map(|waits| waits.saturating_sub(1)),
             false => Some(rank),
         };
         waits.filter(|&waits| waits <= WAITS_MAX)
@@ -149,7 +149,8 @@ impl Ranks {
 
     /// How many ranks may be found in a tick.
     fn affordable(&self) -> usize {
-        WEIGHED_MAX / self.others.as_ref().map_or(1, |others| others.len().max(1))
+        let each = self.others.as_ref().map_or(1, |others| others.len().max(1));
+        WEIGHED_MAX.checked_div(each).unwrap_or(WEIGHED_MAX)
     }
 
     /// A number that differs if ranks do, but for one time in billions.
@@ -157,9 +158,9 @@ impl Ranks {
         let Ranks { own, others, is_large, size, share, salt } = self;
         let sum = |tags: &Vec<u32>| tags.iter().fold(1_u64, |sum, &tag| sum.wrapping_add(mix(tag.into())));
         let others = others.as_ref().map_or(0, sum);
-        [(*own).into(), others, (*is_large).into(), *size, share.to_bits().into(), *salt]
-            .into_iter()
-            .fold(0, |print, part| mix(print ^ part)) as u32
+        let parts = [(*own).into(), others, (*is_large).into(), *size, share.to_bits().into(), *salt];
+        let print = parts.into_iter().fold(0, |print, part| mix(print ^ part));
+        (print >> 32) as u32
     }
 }
 

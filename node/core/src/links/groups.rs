@@ -212,7 +212,7 @@ impl Groups {
             let beyond = || ordinary().filter(|link| link.is_beyond(ring));
             let union = |links: &mut dyn Iterator<Item = &Link>| {
                 let maps: Vec<Held<'_>> = links.filter_map(|link| ctx.map(link.peer)).collect();
-                if maps.iter().any(|theirs| theirs.is_full()) {
+                if maps.iter().any(Held::is_full) {
                     return RunSet::full(have.runs());
                 }
                 let mut all = RunSet::empty(have.runs());

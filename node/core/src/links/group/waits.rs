@@ -158,12 +158,10 @@ impl Word {
     fn are_our_turn(&self, unserved: u64, first: u8) -> u64 {
         let everybodys = self.ticks.iter().fold(u64::MAX, |all, plane| all & plane);
         let (later, early) = minus(&self.ticks, first);
-        let waits = |bit: usize| self.ticks[bit] & !unserved | later[bit] & unserved;
         let [low, middle, high, other] = self.turns;
-        let turns = [low, middle, high];
         let mut short = 0;
-        for (bit, turn) in turns.into_iter().enumerate() {
-            let waited = waits(WAIT_BIT + bit);
+        for (bit, turn) in (WAIT_BIT..).zip([low, middle, high]) {
+            let waited = self.ticks[bit] & !unserved | later[bit] & unserved;
             // The highest bit that differs decides.
             short = turn & !waited | short & !(turn ^ waited);
         }

@@ -89,7 +89,7 @@ impl Node {
         let tasks = TaskTracker::new();
         let (pulse, measured) = (Pulse::default(), Measured::default());
         let nearness = locate(&config, &network, &vital).await;
-        let driver = Driver::new(DriverParts {
+        let mut driver = Driver::new(DriverParts {
             nearness: Some(nearness),
             flight,
             config,
@@ -110,6 +110,8 @@ impl Node {
             workers: workers.clone(),
             tasks: tasks.clone(),
         });
+        // Whoever asks for totals before the loop has gone round gets true ones.
+        driver.report_totals();
         tasks.spawn(vital.guard("The node's loop", driver.run()));
         Ok(Node {
             commands,

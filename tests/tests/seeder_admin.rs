@@ -127,9 +127,12 @@ fn lines_for_the_journal_have_a_priority_and_no_time() {
     // Set as systemd does for the stream that it reads.
     let journal = "export JOURNAL_STREAM=\"$(stat -L -c %d:%i /dev/stderr)\"; exec \"$@\"";
     let seeder = Seeder::start_under(journal, &place, &options);
-    let lines = seeder.process.lines(Stream::Stderr);
+    // It says so before it is ready, but another stream may be read sooner.
+    let lines = seeder.process.wait_for("a warning", Stream::Stderr, PATIENCE, |lines| {
+        let is_there = lines.iter().any(|line| line.starts_with("<4>warning: there is no .torrent"));
+        is_there.then(|| lines.to_vec())
+    });
     assert!(lines.iter().any(|line| line.starts_with("<6>contents served: 0")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.starts_with("<4>warning: there is no .torrent")), "{lines:?}");
     assert!(lines.iter().all(|line| line.starts_with('<')), "{lines:?}");
     // Lines for any other stream have times, whatever the environment says.
     let options = SeederOptions { state: place.folder("other"), ip: "127.42.9.2".to_owned(), ..options };

@@ -42,6 +42,7 @@ impl Driver {
         self.next_key = self.next_key.wrapping_add(1);
         self.by_id.insert(content.id, key);
         self.contents.insert(key, content);
+        self.report_number();
         self.awake.insert(key);
         key
     }

@@ -67,7 +67,8 @@ impl Driver {
         self.totals.rotten_runs += rotten_runs.saturating_sub(counted.rotten_runs);
     }
 
-    fn report_totals(&mut self) {
+    /// Tells the owners of the node what it has done so far.
+    pub(crate) fn report_totals(&mut self) {
         self.totals.refused_streams = self.parts.network.refused_streams();
         self.totals.refused_connections = self.parts.network.refused_connections();
         self.totals.budget = self.parts.network.budget().uses();
@@ -84,6 +85,12 @@ impl Driver {
             }
             news
         });
+    }
+
+    /// Tells at once of how many contents there are: whoever has shared one may ask.
+    pub(super) fn report_number(&mut self) {
+        self.totals.contents = self.contents.len() as u32;
+        self.parts.totals.send_modify(|told| told.contents = self.totals.contents);
     }
 
     fn take_rates(&mut self, received: u64) {

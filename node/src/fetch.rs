@@ -30,7 +30,7 @@ pub struct Fetch {
     pub ask_directories: bool,
     /// Learn of other peers from neighbours, and tell neighbours of other peers.
     pub exchange_peers: bool,
-    /// Try peers that announce themselves on the local network; see [`NodeConfig::lan`].
+    /// Try peers that announce themselves on the local network; see [`crate::NodeConfig::lan`].
     pub find_on_lan: bool,
     /// How long to go on seeding once the download is complete.
     pub seed: SeedGoal,

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 /// The variable that names the file.
 const VARIABLE: &str = "NEARCAST_FLIGHT";
 
-/// The folder of [`file`], which a sandbox has to leave writable.
+/// The folder of [`file()`], which a sandbox has to leave writable.
 pub fn folder() -> Option<PathBuf> {
     let file = file()?;
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());

@@ -181,17 +181,20 @@ fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
     assert!(!group.is_behind());
 }
 
-/// 200 ticks of two tebibytes. To know what a tick costs, divide the time that the test takes:
-/// `cargo test --release -p nearcast-core ticks_of_a_large -- --ignored`.
+/// Of so large a content a tick finds a tenth of all turns. Once all are found, they are what the
+/// rule says of each run.
 #[test]
-#[ignore = "a measurement; takes a minute without optimisation"]
-fn in_200_ticks_of_a_large_content_every_run_gets_its_turn() {
-    const RUNS: u32 = 8 << 20;
+fn in_a_large_content_turns_are_found_a_part_at_a_time_and_are_the_same() {
+    const RUNS: u32 = 1 << 18;
     let (layout, tags) = (layout(), (1..=40).collect::<Vec<u32>>());
     let ranks = ranks(&layout, 11, &tags);
     let mut group = Group::new(RUNS);
     let (none, full) = (RunSet::empty(RUNS), RunSet::full(RUNS));
-    for _ in 0..200 {
+    let found = |group: &Group| {
+        let words = 0..group.waits.words();
+        RUNS as usize - words.map(|at| group.waits.without_turns(at, u64::MAX).count()).sum::<usize>()
+    };
+    for ticks in 1..=3 * WAIT_TICKS {
         group.survey(Survey {
             ranks: &ranks,
             mine: &none,
@@ -203,6 +206,12 @@ fn in_200_ticks_of_a_large_content_every_run_gets_its_turn() {
             members: 40,
             came: 1,
         });
+        let affordable = usize::from(ticks) * (ranks.affordable() + 63);
+        assert!(found(&group) <= affordable, "{} after {ticks} ticks", found(&group));
     }
-    assert!(group.open().is_full(), "{} of {RUNS} runs are our turn", group.open().count());
+    assert_eq!(found(&group), RUNS as usize);
+    for run in (0..RUNS).map(run) {
+        let is_our_turn = ranks.waits(run).is_some_and(|waits| waits <= 3);
+        assert_eq!(group.open().contains(run), is_our_turn, "{run:?}");
+    }
 }

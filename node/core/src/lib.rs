@@ -102,4 +102,4 @@ pub use rates::bucket;
 pub use strangers::budget;
 pub use swarm::outcomes;
 pub use upload::queue as upload_queue;
-pub use view::{Location, View};
+pub use view::{Location, NoPeers, View};

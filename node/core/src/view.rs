@@ -51,3 +51,26 @@ impl Location {
         Location { near: None, network: Network::UNKNOWN, host: None, tag }
     }
 }
+
+/// The view of somebody who knows no peer but by its key: of a shell that has just begun, and of
+/// many tests.
+#[derive(Clone, Copy, Debug)]
+pub struct NoPeers;
+
+impl View for NoPeers {
+    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
+        None
+    }
+
+    fn location(&self, peer: PeerKey) -> Location {
+        Location::unknown(peer)
+    }
+
+    fn is_connected(&self, _: PeerKey) -> bool {
+        false
+    }
+
+    fn is_web_seed(&self, _: PeerKey) -> bool {
+        false
+    }
+}

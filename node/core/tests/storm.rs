@@ -10,10 +10,9 @@ use std::{
 };
 
 use nearcast_core::{
-    Location, View,
+    NoPeers,
     config::Config,
     engine::Engine,
-    held::Held,
     id::{ContentKey, PeerKey, QueryId},
     input::{Event, Goal, Input, Join, Material},
     layout::Layout,
@@ -26,26 +25,6 @@ use nearcast_core::{
 const CONTENT: ContentKey = ContentKey(0);
 const DIRECTORY: PeerKey = PeerKey(1);
 const CROWD: usize = 200;
-
-struct NoMaps;
-
-impl View for NoMaps {
-    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
-        None
-    }
-
-    fn location(&self, peer: PeerKey) -> Location {
-        Location::unknown(peer)
-    }
-
-    fn is_connected(&self, _: PeerKey) -> bool {
-        false
-    }
-
-    fn is_web_seed(&self, _: PeerKey) -> bool {
-        false
-    }
-}
 
 /// What a directory answers.
 #[derive(Clone, Copy)]
@@ -89,7 +68,7 @@ impl Leecher {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let mut outputs = Vec::new();
-            self.engine.handle(self.now, input, &NoMaps, &mut outputs);
+            self.engine.handle(self.now, input, &NoPeers, &mut outputs);
             for output in &outputs {
                 if let Output::Action { action: Action::Ask { query, .. }, .. } = output {
                     self.asked.push(self.now);

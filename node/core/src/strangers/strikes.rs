@@ -229,7 +229,11 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::{content::held::Held, id::ContentKey, view::Location};
+    use crate::{
+        content::held::Held,
+        id::ContentKey,
+        view::{Location, NoPeers},
+    };
 
     /// Peers whose address follows from their number: /24s of 256.
     struct Hosts;
@@ -310,28 +314,10 @@ mod tests {
 
     #[test]
     fn whoever_hangs_up_before_the_verdict_is_blamed_where_it_was() {
-        /// A view that has forgotten every peer.
-        struct Nobody;
-        impl View for Nobody {
-            fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
-                None
-            }
-
-            fn location(&self, peer: PeerKey) -> Location {
-                Location::unknown(peer)
-            }
-
-            fn is_connected(&self, _: PeerKey) -> bool {
-                false
-            }
-
-            fn is_web_seed(&self, _: PeerKey) -> bool {
-                false
-            }
-        }
+        // The view has forgotten the peer.
         let mut strikes = Strikes::default();
         assert!(strikes.may_try(Timestamp::ZERO, &Hosts, PeerKey(1)));
-        strikes.note(Timestamp::from_millis(10), &Nobody, PeerKey(1));
+        strikes.note(Timestamp::from_millis(10), &NoPeers, PeerKey(1));
         assert!(!strikes.may_try(Timestamp::from_millis(20), &Hosts, PeerKey(2)), "the next name waits");
     }
 

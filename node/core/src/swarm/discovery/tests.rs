@@ -2,7 +2,7 @@ mod told;
 
 use super::{candidates::Word, directories::FRUITLESS_AFTER, *};
 use crate::{
-    View,
+    NoPeers, View,
     config::FindingConfig,
     content::held::Held,
     id::ContentKey,
@@ -18,29 +18,9 @@ const NOWHERE: Locality = Locality { asn: None, tag: 0 };
 
 const SOMEBODY: Word = Word { teller: Teller::NOBODY, is_strangers: false };
 
-struct Nothing;
-
-impl View for Nothing {
-    fn held(&self, _: ContentKey, _: PeerKey) -> Option<Held<'_>> {
-        None
-    }
-
-    fn location(&self, peer: PeerKey) -> Location {
-        Location::unknown(peer)
-    }
-
-    fn is_connected(&self, _: PeerKey) -> bool {
-        false
-    }
-
-    fn is_web_seed(&self, _: PeerKey) -> bool {
-        false
-    }
-}
-
 fn dial(discovery: &mut Discovery, now: Timestamp, random: &mut Random) -> Option<PeerKey> {
     let config = Config::default();
-    let scene = Scene { links: &Links::default(), view: &Nothing, locality: NOWHERE, config: &config };
+    let scene = Scene { links: &Links::default(), view: &NoPeers, locality: NOWHERE, config: &config };
     discovery.next_dial(now, &scene, random)
 }
 
@@ -89,7 +69,7 @@ fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
     let mut now = Timestamp::ZERO;
     let mut under_way = Vec::new();
     while discovery.has_room(&Links::default(), &config) {
-        let begun = dial_all(&mut discovery, now, &Nothing);
+        let begun = dial_all(&mut discovery, now, &NoPeers);
         assert!((1..=slots).contains(&begun.len()), "{begun:?} at a time");
         under_way.extend(begun);
         assert_eq!(due(&discovery, now), now + ATTEMPT_DELAY);
@@ -98,7 +78,7 @@ fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
     let wanted = usize::from(config.links.wanted);
     assert_eq!(under_way.len(), wanted, "no more than could become neighbours");
     discovery.on_dial_failed(now, under_way[0], false, &mut Random::new(1));
-    assert_eq!(dial_all(&mut discovery, now, &Nothing).len(), 1, "one ended, so one begins");
+    assert_eq!(dial_all(&mut discovery, now, &NoPeers).len(), 1, "one ended, so one begins");
 }
 
 #[test]
@@ -143,7 +123,7 @@ fn whom_nobody_can_do_without_is_tried_every_few_seconds() {
         let mut now = Timestamp::ZERO;
         let mut longest = Duration::ZERO;
         for _ in 0..12 {
-            assert_eq!(dial_all(&mut discovery, now, &Nothing), [PeerKey(1)]);
+            assert_eq!(dial_all(&mut discovery, now, &NoPeers), [PeerKey(1)]);
             discovery.on_dial_failed(now, PeerKey(1), alone, random);
             longest = longest.max(due(&discovery, now).since(now));
             now = due(&discovery, now);

@@ -4,7 +4,7 @@ use super::*;
 
 /// The word of a neighbour with this number, whose network is not known.
 fn neighbour(number: u32) -> Word {
-    Word { teller: Teller::of(&Nothing, PeerKey(number)), is_strangers: true }
+    Word { teller: Teller::of(&NoPeers, PeerKey(number)), is_strangers: true }
 }
 
 fn told(peers: std::ops::Range<u32>, tier: Tier, via: Via) -> impl Iterator<Item = Candidate> {
@@ -56,11 +56,11 @@ fn what_a_named_directory_told_of_is_not_displaced_by_strangers_however_many_the
     };
     let (mut discovery, mut links) = (Discovery::default(), Links::default());
     discovery.name_directory(PeerKey(7));
-    let word = discovery.word(&Nothing, (None, Some(PeerKey(7))));
+    let word = discovery.word(&NoPeers, (None, Some(PeerKey(7))));
     discovery.learn(told(0..50, Tier::Remote, Via::Directory), word, &mut links, &config, NOWHERE);
     for teller in 1..40 {
         let peers = told(teller * 100..teller * 100 + 50, Tier::Lan, Via::Directory);
-        let word = discovery.word(&Nothing, (None, Some(PeerKey(1_000 + teller))));
+        let word = discovery.word(&NoPeers, (None, Some(PeerKey(1_000 + teller))));
         discovery.learn(peers, word, &mut links, &config, NOWHERE);
     }
     assert_eq!(among(&discovery, 0..50), 50);
@@ -120,7 +120,7 @@ fn directories_that_were_named_have_every_second_turn_among_many_strangers() {
         let nobodies = told(100 * (teller + 1)..100 * (teller + 1) + 15, Tier::Lan, Via::Exchange);
         discovery.learn(nobodies, neighbour(teller), &mut links, &config, NOWHERE);
     }
-    let word = discovery.word(&Nothing, (None, Some(PeerKey(7))));
+    let word = discovery.word(&NoPeers, (None, Some(PeerKey(7))));
     discovery.learn(told(0..1, Tier::Remote, Via::Directory), word, &mut links, &config, NOWHERE);
     let dials = dials_before(&mut discovery, PeerKey(0)).expect("it is dialled");
     assert!(dials <= 2, "{dials}");

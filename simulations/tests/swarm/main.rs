@@ -11,11 +11,11 @@ mod riders;
 mod slots;
 mod strangers;
 mod tracker_down;
-mod world;
 
 use std::time::Duration;
 
 use nearcast_core::{config::Config, layout::Layout, output::GiveUp};
+use nearcast_sim::world;
 use world::{IN_TURN, Role, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MIB, last_completion};
-use crate::world::{Role, World, WorldConfig, hoarder, leecher, origin};
+use nearcast_sim::world::{Role, World, WorldConfig, hoarder, leecher, origin};
 
 const BYTES: u64 = 64 * MIB;
 

@@ -6,7 +6,7 @@ use super::{CONTENT, World};
 
 impl World {
     /// Members of an AS, without the origin.
-    pub(crate) fn members(&self, asn: u32) -> Vec<u32> {
+    pub fn members(&self, asn: u32) -> Vec<u32> {
         let is_member = |peer: &u32| {
             let role = &self.peers[*peer as usize].role;
             role.asn == asn && !role.origin
@@ -15,7 +15,7 @@ impl World {
     }
 
     /// How often the whole content came into an AS.
-    pub(crate) fn imports(&self, asn: u32) -> f64 {
+    pub fn imports(&self, asn: u32) -> f64 {
         let imported =
             |peer: u32| self.engine(peer).swarm(CONTENT).map_or(0, |swarm| swarm.traffic().imported);
         let bytes: u64 = self.members(asn).into_iter().map(imported).sum();
@@ -23,7 +23,7 @@ impl World {
     }
 
     /// When the last member of an AS was done, in seconds.
-    pub(crate) fn finished(&self, asn: u32) -> f64 {
+    pub fn finished(&self, asn: u32) -> f64 {
         let done =
             |peer: u32| self.completed(peer).unwrap_or_else(|| panic!("peer {peer} of AS {asn} is not done"));
         let last = self.members(asn).into_iter().map(done).max().expect("somebody is in it");
@@ -31,48 +31,48 @@ impl World {
     }
 
     /// Whether `a` ever linked to `b` of its own accord.
-    pub(crate) fn has_dialled(&self, a: u32, b: u32) -> bool {
+    pub fn has_dialled(&self, a: u32, b: u32) -> bool {
         self.dials.contains(&(PeerKey(a), PeerKey(b)))
     }
 
     /// How many neighbours a peer's engine has.
-    pub(crate) fn neighbours_of(&self, key: u32) -> usize {
+    pub fn neighbours_of(&self, key: u32) -> usize {
         self.engine(key).swarm(CONTENT).map_or(0, nearcast_core::swarm::Swarm::neighbours)
     }
 
     /// Whether two peers are linked.
-    pub(crate) fn linked(&self, a: u32, b: u32) -> bool {
+    pub fn linked(&self, a: u32, b: u32) -> bool {
         self.are_linked(PeerKey(a), PeerKey(b))
     }
 
-    pub(crate) fn completed(&self, key: u32) -> Option<Timestamp> {
+    pub fn completed(&self, key: u32) -> Option<Timestamp> {
         self.peers[key as usize].completed
     }
 
-    pub(crate) fn gave_up(&self, key: u32) -> Option<GiveUp> {
+    pub fn gave_up(&self, key: u32) -> Option<GiveUp> {
         self.peers[key as usize].gave_up
     }
 
-    pub(crate) fn engine(&self, key: u32) -> &Engine {
+    pub fn engine(&self, key: u32) -> &Engine {
         &self.peers[key as usize].engine
     }
 
-    pub(crate) fn have(&self, key: u32) -> &RunSet {
+    pub fn have(&self, key: u32) -> &RunSet {
         &self.peers[key as usize].have
     }
 
     /// Whether `a` banned `b`.
-    pub(crate) fn has_banned(&self, a: u32, b: u32) -> bool {
+    pub fn has_banned(&self, a: u32, b: u32) -> bool {
         self.banned.contains(&(PeerKey(a), PeerKey(b)))
     }
 
     /// How often the whole content left a peer.
-    pub(crate) fn copies(&self, key: u32) -> f64 {
+    pub fn copies(&self, key: u32) -> f64 {
         self.peers[key as usize].uploaded_runs as f64 / f64::from(self.layout.runs())
     }
 
     /// Checks what must hold at any moment.
-    pub(crate) fn check(&self) {
+    pub fn check(&self) {
         for peer in &self.peers {
             let Some(swarm) = peer.engine.swarm(CONTENT) else { continue };
             let Some(have) = swarm.have() else { continue };

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use clog::DEAD_AFTER;
+pub use clog::DEAD_AFTER;
 use clog::{Clog, Mark};
 use nearcast_core::{
     View,
@@ -36,23 +36,23 @@ use nearcast_core::{
     time::Timestamp,
 };
 use place::{Maps, Place, near};
-pub(crate) use role::{
+pub use role::{
     Gives, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker,
 };
 use uplink::Uplink;
 
-pub(crate) const CONTENT: ContentKey = ContentKey(0);
+pub const CONTENT: ContentKey = ContentKey(0);
 
 /// What the content is called in questions to the directory.
 const CONTENT_ID: ContentId = ContentId([7; 32]);
 
 /// Neighbours that a peer sends to at once where sockets share its uplink: as many as a node's
 /// upload slots.
-pub(crate) const TOGETHER: usize = 16;
+pub const TOGETHER: usize = 16;
 
 /// Each run has the whole uplink to itself, as when an upload limit lets one run pass after
 /// another.
-pub(crate) const IN_TURN: usize = 1;
+pub const IN_TURN: usize = 1;
 
 /// Requests that an actor makes of its own accord have numbers from here on; no engine reaches
 /// these.
@@ -62,23 +62,23 @@ const SIPS_FROM: u32 = 1 << 31;
 /// links.
 const CHECKED_EVERY: u64 = 61;
 
-pub(crate) struct WorldConfig {
-    pub(crate) seed: u64,
-    pub(crate) layout: Layout,
-    pub(crate) latency: Duration,
+pub struct WorldConfig {
+    pub seed: u64,
+    pub layout: Layout,
+    pub latency: Duration,
     /// Share of data answers that never arrive. The asker notices after a second.
-    pub(crate) loss: f32,
-    pub(crate) roles: Vec<Role>,
-    pub(crate) config: Config,
+    pub loss: f32,
+    pub roles: Vec<Role>,
+    pub config: Config,
     /// Every peer knows every peer from the start; otherwise each knows only peer 0.
-    pub(crate) acquainted: bool,
+    pub acquainted: bool,
     /// Peer 0 is a directory, as a tracker is one. Then no peer knows any other peer from the start.
-    pub(crate) directory: bool,
+    pub directory: bool,
     /// Hashes everything that happens. Large worlds do without.
-    pub(crate) traced: bool,
+    pub traced: bool,
     /// Neighbours that one peer sends to at once, at most: [`TOGETHER`] (sixteen, as many as a
     /// node's upload slots) is what sockets do, [`IN_TURN`] is one.
-    pub(crate) together: usize,
+    pub together: usize,
 }
 
 enum Happening {
@@ -116,8 +116,8 @@ struct Peer {
     next_sip: u32,
 }
 
-pub(crate) struct World {
-    pub(crate) now: Timestamp,
+pub struct World {
+    pub now: Timestamp,
     config: WorldConfig,
     layout: Arc<Layout>,
     random: Random,
@@ -138,14 +138,14 @@ pub(crate) struct World {
     /// The directory that peer 0 is, if it is one.
     directory: Directory,
     /// FNV-1a over everything that happened.
-    pub(crate) trace: u64,
-    pub(crate) events: u64,
+    pub trace: u64,
+    pub events: u64,
     /// Messages in which a peer said what it imports.
-    pub(crate) announcements: u64,
+    pub announcements: u64,
 }
 
 impl World {
-    pub(crate) fn new(config: WorldConfig) -> World {
+    pub fn new(config: WorldConfig) -> World {
         let layout = Arc::new(config.layout.clone());
         let make = |(at, role): (usize, &Role)| Peer {
             engine: Engine::new(
@@ -269,7 +269,7 @@ impl World {
     }
 
     /// Runs until nothing is pending or `until` is reached.
-    pub(crate) fn run(&mut self, until: Duration) {
+    pub fn run(&mut self, until: Duration) {
         let until = Timestamp::ZERO + until;
         while let Some(&Reverse((at, number))) = self.agenda.peek() {
             if at > until {

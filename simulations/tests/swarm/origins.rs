@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{MIB, last_completion};
-use crate::world::{CONTENT, Role, World, WorldConfig, leecher, origin};
+use nearcast_sim::world::{CONTENT, Role, World, WorldConfig, leecher, origin};
 
 /// A crowd beside several origins. Returns the most that one leecher threw away, as a share of the
 /// content, and the copies that all origins sent together. No leecher may have banned an origin.

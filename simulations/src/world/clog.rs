@@ -12,7 +12,7 @@ use super::{Happening, World};
 
 /// Two ends that hear nothing of each other take their connection for dead after this time: a node
 /// pings every 15 s with 20 s to answer, and gives up at the second lost ping.
-pub(crate) const DEAD_AFTER: Duration = Duration::from_secs(35);
+pub const DEAD_AFTER: Duration = Duration::from_secs(35);
 /// A dial or a question without an answer has failed after this time: a node's limit on connecting.
 const UNANSWERED: Duration = Duration::from_secs(5);
 
@@ -36,7 +36,7 @@ fn pair(a: PeerKey, b: PeerKey) -> (PeerKey, PeerKey) {
 
 impl World {
     /// From now on nothing crosses between these two peers.
-    pub(crate) fn clog(&mut self, a: u32, b: u32) {
+    pub fn clog(&mut self, a: u32, b: u32) {
         let pair = pair(PeerKey(a), PeerKey(b));
         if a == b || self.clogs.contains_key(&pair) {
             return;
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// What was held back between these two peers arrives; from now on they hear each other again.
-    pub(crate) fn unclog(&mut self, a: u32, b: u32) {
+    pub fn unclog(&mut self, a: u32, b: u32) {
         let Some(clog) = self.clogs.remove(&pair(PeerKey(a), PeerKey(b))) else { return };
         clog.held.into_iter().for_each(|(to, event)| self.deliver(to, event));
     }
@@ -86,7 +86,7 @@ impl World {
     }
 
     /// From now on, counts the runs that come again although they are held now.
-    pub(crate) fn mark(&mut self) {
+    pub fn mark(&mut self) {
         let held = self.peers.iter().map(|peer| peer.have.clone()).collect();
         self.mark = Some(Mark { held, again: 0 });
     }
@@ -101,7 +101,7 @@ impl World {
     }
 
     /// Bytes of runs that were held at the mark and came again.
-    pub(crate) fn again(&self) -> u64 {
+    pub fn again(&self) -> u64 {
         self.mark.as_ref().map_or(0, |mark| mark.again)
     }
 }

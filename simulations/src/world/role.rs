@@ -4,41 +4,41 @@ use std::time::Duration;
 
 /// How one peer of the world behaves.
 #[derive(Clone)]
-pub(crate) struct Role {
-    pub(crate) origin: bool,
+pub struct Role {
+    pub origin: bool,
     /// Holds everything from the start.
-    pub(crate) seed: bool,
+    pub seed: bool,
     /// In bytes a second.
-    pub(crate) up: u64,
+    pub up: u64,
     /// When it joins.
-    pub(crate) joins: Duration,
+    pub joins: Duration,
     /// The only peer it knows from the start. `None`: the peers that its world says.
-    pub(crate) knows: Option<usize>,
+    pub knows: Option<usize>,
     /// How long it goes on without receiving anything.
-    pub(crate) patience: Duration,
+    pub patience: Duration,
     /// Sends false data.
-    pub(crate) corrupt: bool,
+    pub corrupt: bool,
     /// Its AS. 0: unknown, as if there were no atlas.
-    pub(crate) asn: u32,
+    pub asn: u32,
     /// The local network in its AS. 0: it is alone.
-    pub(crate) lan: u32,
+    pub lan: u32,
     /// The /24 of its address. 0: as its place says.
-    pub(crate) network: u32,
+    pub network: u32,
     /// Announces again and again that it imports everything, and never brings anything.
-    pub(crate) boasts: bool,
+    pub boasts: bool,
     /// Says that it is an origin, and is not.
-    pub(crate) poses: bool,
-    pub(crate) gives: Gives,
-    pub(crate) takes: Takes,
-    pub(crate) tells: Tells,
+    pub poses: bool,
+    pub gives: Gives,
+    pub takes: Takes,
+    pub tells: Tells,
     /// Links to every peer when it joins and again at this interval, wanted or not. Its own engine
     /// dials no peer. `None`: an ordinary peer.
-    pub(crate) intrudes: Option<Duration>,
+    pub intrudes: Option<Duration>,
 }
 
 /// Which peers a peer serves. A peer that gives little has a low `up`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gives {
+pub enum Gives {
     /// The peers that its engine decides to serve.
     Freely,
     /// No peer: it unchokes none, whatever its engine decides.
@@ -49,7 +49,7 @@ pub(crate) enum Gives {
 
 /// What a peer asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Takes {
+pub enum Takes {
     /// What its engine decides to ask for.
     Freely,
     /// Nothing; it does not say that it is interested, either.
@@ -60,7 +60,7 @@ pub(crate) enum Takes {
 
 /// What a peer announces that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tells {
+pub enum Tells {
     /// What it has.
     Truly,
     /// Nothing.
@@ -71,7 +71,7 @@ pub(crate) enum Tells {
     Everything,
 }
 
-pub(crate) fn leecher(up: u64) -> Role {
+pub fn leecher(up: u64) -> Role {
     Role {
         origin: false,
         seed: false,
@@ -93,31 +93,31 @@ pub(crate) fn leecher(up: u64) -> Role {
 }
 
 /// A directory only: it takes part in no swarm. It must be peer 0 of a world with a directory.
-pub(crate) fn tracker() -> Role {
+pub fn tracker() -> Role {
     Role { joins: Duration::from_secs(1 << 30), ..leecher(1) }
 }
 
-pub(crate) fn origin(up: u64) -> Role {
+pub fn origin(up: u64) -> Role {
     Role { origin: true, seed: true, ..leecher(up) }
 }
 
 /// Takes what it gets, says truly what it has, and serves no peer.
-pub(crate) fn rider(up: u64) -> Role {
+pub fn rider(up: u64) -> Role {
     Role { gives: Gives::Nothing, ..leecher(up) }
 }
 
 /// Takes what it gets, says nothing, and serves no peer.
-pub(crate) fn silent_rider(up: u64) -> Role {
+pub fn silent_rider(up: u64) -> Role {
     Role { tells: Tells::Nothing, ..rider(up) }
 }
 
 /// Says that it has everything, serves no peer and takes nothing.
-pub(crate) fn hoarder(up: u64) -> Role {
+pub fn hoarder(up: u64) -> Role {
     Role { tells: Tells::Everything, takes: Takes::Nothing, ..rider(up) }
 }
 
 /// Links to every peer and is of no use to any.
-pub(crate) fn stranger() -> Role {
+pub fn stranger() -> Role {
     Role {
         tells: Tells::Nothing,
         takes: Takes::Nothing,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::world::{Role, TOGETHER, World, WorldConfig, leecher, origin};
+use nearcast_sim::world::{Role, TOGETHER, World, WorldConfig, leecher, origin};
 use nearcast_core::{config::Config, layout::Layout};
 
 const MIB: u64 = 1 << 20;

@@ -10,7 +10,7 @@ use nearcast_core::{
 };
 
 use super::MIB;
-use crate::world::{CONTENT, IN_TURN, Role, World, WorldConfig, leecher, origin};
+use nearcast_sim::world::{CONTENT, IN_TURN, Role, World, WorldConfig, leecher, origin};
 
 /// The AS of the origin, which has no other member.
 const ELSEWHERE: u32 = 100;

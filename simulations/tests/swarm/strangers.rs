@@ -6,7 +6,7 @@ use std::time::Duration;
 use nearcast_core::time::Timestamp;
 
 use super::MIB;
-use crate::world::{Role, Takes, World, WorldConfig, leecher, origin, stranger};
+use nearcast_sim::world::{Role, Takes, World, WorldConfig, leecher, origin, stranger};
 
 const STRANGERS: u32 = 60;
 const HONEST: u32 = 40;

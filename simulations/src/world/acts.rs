@@ -336,7 +336,7 @@ impl World {
     }
 
     /// The machine of a peer loses power.
-    pub(crate) fn kill(&mut self, key: u32) {
+    pub fn kill(&mut self, key: u32) {
         let key = PeerKey(key);
         self.peers[key.0 as usize].alive = false;
         let partners: Vec<PeerKey> = (0..self.peers.len() as u32).map(PeerKey).collect();

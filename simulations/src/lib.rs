@@ -1,0 +1,4 @@
+//! Simulates swarms of nearcast peers: the policy code of real nodes, in a virtual world.
+
+pub mod outcome;
+pub mod world;

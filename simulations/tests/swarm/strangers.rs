@@ -18,7 +18,7 @@ fn surrounded(stranger: &Role) -> World {
     roles.extend((0..STRANGERS).map(|_| stranger.clone()));
     let later = Duration::from_secs(5);
     roles.extend((0..HONEST).map(|_| Role { joins: later, ..leecher(MIB / 8) }));
-    World::new(WorldConfig { traced: false, ..super::world(256 * MIB, roles) })
+    World::new(WorldConfig { ..super::world(256 * MIB, roles) })
 }
 
 /// The leecher's honest neighbours, and its neighbours that are strangers. A peer that is being
@@ -70,7 +70,7 @@ fn a_full_seeder_gives_up_who_takes_nothing_for_somebody_who_does() {
     roles.extend((0..STRANGERS).map(|_| stranger()));
     roles.push(Role { joins: Duration::from_secs(3), ..leecher(MIB) });
     let leecher = STRANGERS + 1;
-    let mut world = World::new(WorldConfig { traced: false, ..super::world(8 * MIB, roles) });
+    let mut world = World::new(WorldConfig { ..super::world(8 * MIB, roles) });
     world.run(Duration::from_secs(3));
     let strangers = |world: &World| (1..=STRANGERS).filter(|&peer| world.linked(0, peer)).count();
     assert!(strangers(&world) >= 30, "{}", strangers(&world));
@@ -88,7 +88,7 @@ fn idle_strangers_who_hold_every_slot_of_an_origin_keep_nobody_waiting() {
         let mut roles = vec![origin(8 * MIB)];
         roles.extend((0..strangers).map(|_| idle.clone()));
         roles.push(Role { joins: Duration::from_secs(joins), network: 99, ..leecher(MIB) });
-        let mut config = WorldConfig { traced: false, ..super::world(8 * MIB, roles) };
+        let mut config = WorldConfig { ..super::world(8 * MIB, roles) };
         config.config.links.most = places;
         let mut world = World::new(config);
         world.run(Duration::from_secs(60));
@@ -116,7 +116,7 @@ fn nobodies_who_are_named_keep_a_newcomer_from_the_origin_only_while_they_are_di
         let mut roles = vec![origin(64 * MIB)];
         roles.extend((0..nobodies).map(|_| Role { joins: Duration::from_secs(1 << 30), ..stranger() }));
         roles.push(leecher(MIB));
-        let mut world = World::new(WorldConfig { traced: false, ..super::world(8 * MIB, roles) });
+        let mut world = World::new(WorldConfig { ..super::world(8 * MIB, roles) });
         world.run(Duration::from_secs(30));
         world.completed(nobodies + 1).expect("the origin is there").since(Timestamp::ZERO).as_secs_f64()
     };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nearcast_core::{
+    announce::due_to,
     directory::{Asker, Question, Verdict},
     id::{PeerKey, QueryId, RequestId, UploadId},
     input::{Candidate, Event, Input, Neighbour, RunFailure, Via},
@@ -38,6 +39,7 @@ impl World {
             Action::Dial { peer } => self.dial(me, peer),
             Action::Unlink { peer, .. } => self.unlink(me, peer),
             Action::Send { peer, message } => self.send(me, peer, message),
+            Action::Announce { runs } => self.announce(me, &runs),
             Action::Request { peer, request, run, exact } => {
                 let role = &self.peers[me.0 as usize].role;
                 if role.takes == Takes::Freely && !role.boasts {
@@ -91,6 +93,26 @@ impl World {
                 told
             }
         }
+    }
+
+    /// Tells the neighbours of `me` that it now holds these runs too.
+    fn announce(&mut self, me: PeerKey, runs: &[RunIndex]) {
+        let maps = self.maps(me);
+        let known = self.known.range((me, PeerKey(0))..=(me, PeerKey(u32::MAX)));
+        let linked = known.map(|(&(_, peer), _)| peer).filter(|&peer| self.are_linked(me, peer));
+        let due = linked.map(|peer| {
+            let of = (peer, self.claims_to_be_origin(peer));
+            (peer, due_to(&maps, CONTENT, of, runs).to_vec())
+        });
+        let due: Vec<(PeerKey, Vec<RunIndex>)> = due.filter(|(_, runs)| !runs.is_empty()).collect();
+        for (peer, runs) in due {
+            self.send(me, peer, Message::Have(runs));
+        }
+    }
+
+    fn claims_to_be_origin(&self, peer: PeerKey) -> bool {
+        let role = &self.peers[peer.0 as usize].role;
+        role.origin || role.poses
     }
 
     fn send(&mut self, me: PeerKey, peer: PeerKey, message: Message) {
@@ -222,7 +244,7 @@ impl World {
             self.known.insert((a, b), map);
             let about = Neighbour {
                 near: self.near(a.0 as usize, b.0 as usize),
-                origin: self.peers[b.0 as usize].role.origin || self.peers[b.0 as usize].role.poses,
+                origin: self.claims_to_be_origin(b),
                 directory: false,
                 manifest: true,
                 web_seed: false,

@@ -177,6 +177,13 @@ impl World {
         &mut self.peers[key.0 as usize]
     }
 
+    /// What a peer's engine may look up.
+    fn maps(&self, me: PeerKey) -> Maps<'_> {
+        let (before, rest) = self.peers.split_at(me.0 as usize);
+        let (links, after) = rest.split_first().map_or((&[][..], rest), |(peer, after)| (&peer.links[..], after));
+        Maps { me, links, before, after, places: &self.places }
+    }
+
     fn keys(&self) -> impl Iterator<Item = PeerKey> + use<> {
         (0..self.peers.len() as u32).map(PeerKey)
     }
@@ -218,7 +225,7 @@ impl World {
             Happening::Wake => self.wake(me),
             Happening::Join => self.join(me),
             Happening::Leave => self.leave(me),
-            Happening::Linked { peer, number, heard } => self.begin_link(me, peer, number, heard),
+            Happening::Linked { peer, number } => self.begin_link(me, peer, number),
             Happening::Unlinked { peer, number } => self.hear_unlinked(me, peer, number),
             Happening::Have { from, upto } => self.hear(me, from, upto),
             Happening::Wanted { from, upload, run, exact } => self.wanted(me, from, upload, (run, exact)),

@@ -11,7 +11,7 @@ use e2e::{
 };
 
 /// The rooms of the core, the lowest first. Each uses only those before it.
-const ROOMS_OF_CORE: [&str; 27] = [
+const ROOMS_OF_CORE: [&str; 28] = [
     "saturate",
     "exact",
     "time",
@@ -29,6 +29,7 @@ const ROOMS_OF_CORE: [&str; 27] = [
     "input",
     "output",
     "view",
+    "announce",
     "strangers",
     "context",
     "links",

@@ -66,6 +66,7 @@
 
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects, clippy::cast_possible_truncation))]
 
+pub mod announce;
 pub mod config;
 mod content;
 mod context;

@@ -68,6 +68,12 @@ pub enum Action {
         /// The message.
         message: Message,
     },
+    /// Tell the neighbours that we now hold these runs too: each gets them as one
+    /// [`Message::Have`], in the order of peer keys, if [`crate::announce::due_to`] says so.
+    Announce {
+        /// The runs, in the order in which they came.
+        runs: Vec<RunIndex>,
+    },
     /// Ask a neighbour for a run: ends in `RunStored` or `RunFailed`.
     Request {
         /// The neighbour.

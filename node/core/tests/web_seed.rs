@@ -41,8 +41,8 @@ impl View for Maps {
         false
     }
 
-    fn is_web_seed(&self, _: PeerKey) -> bool {
-        false
+    fn is_web_seed(&self, peer: PeerKey) -> bool {
+        peer == WEB
     }
 }
 

@@ -2,6 +2,7 @@
 
 use nearcast_core::{
     addresses::Rank,
+    announce::due_to,
     id::{ContentKey, PeerKey},
     input::{Candidate, Event, Via},
     layout::RunIndex,
@@ -9,7 +10,7 @@ use nearcast_core::{
 };
 use tokio::time::Instant;
 
-use super::{Content, Driver, links::Link};
+use super::{Content, Driver, links::Link, view::NodeView};
 use crate::{
     events::LinkId,
     peer_book::{self, Word},
@@ -58,6 +59,19 @@ impl Driver {
         }
         if let Some(rest) = rest {
             self.tell(content, peer, rest);
+        }
+    }
+
+    /// Tells the neighbours that we now hold these runs too.
+    pub(super) fn announce(&mut self, content: ContentKey, runs: &[RunIndex]) {
+        let view = NodeView { maps: &self.maps, peers: &self.peers, nearness: &self.nearness };
+        let links = self.links.range((content, PeerKey(0))..=(content, PeerKey(u32::MAX)));
+        let up = links.filter_map(|(&(_, peer), link)| Some((peer, link.up()?.origin)));
+        let due = up.map(|of| (of.0, due_to(&view, content, of, runs).to_vec()));
+        // Telling may end a link.
+        let due: Vec<(PeerKey, Vec<RunIndex>)> = due.filter(|(_, runs)| !runs.is_empty()).collect();
+        for (peer, runs) in due {
+            self.tell(content, peer, Message::Have(runs));
         }
     }
 

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use nearcast_core::{
+    announce::due_to,
     id::PeerKey,
     input::Event,
+    layout::RunIndex,
     message::{Message, Refusal},
     output::Action,
 };
 
-use super::{Leaves, Takes, World, event::Happening};
+use super::{CONTENT, Leaves, Takes, World, event::Happening};
 
 impl World {
     pub(super) fn act(&mut self, me: PeerKey, action: Action) {
@@ -18,6 +20,7 @@ impl World {
             Action::Dial { peer } => self.dial(me, peer),
             Action::Unlink { peer, .. } => self.unlink(me, peer),
             Action::Send { peer, message } => self.send(me, peer, message),
+            Action::Announce { runs } => self.announce(me, &runs),
             Action::Request { peer, request, run, exact } => {
                 let role = &self.peer(me).role;
                 if role.takes == Takes::Freely && !role.boasts {
@@ -56,6 +59,19 @@ impl World {
         self.schedule(now + stays.max(Duration::from_nanos(1)), me, Happening::Leave);
     }
 
+    /// Tells each neighbour that is due to hear of it. What is told is in the peer's log.
+    fn announce(&mut self, me: PeerKey, runs: &[RunIndex]) {
+        let maps = self.maps(me);
+        let is_origin = |peer: PeerKey| self.peer(peer).role.origin || self.peer(peer).role.poses;
+        let is_due =
+            |&peer: &PeerKey| !due_to(&maps, CONTENT, (peer, is_origin(peer)), runs).is_empty();
+        let due: Vec<PeerKey> = self.peer(me).links.iter().map(|link| link.peer).filter(is_due).collect();
+        let upto = self.peer(me).log_len();
+        for peer in due {
+            self.cross(me, peer, Happening::Have { from: me, upto });
+        }
+    }
+
     fn send(&mut self, me: PeerKey, peer: PeerKey, message: Message) {
         if !self.are_linked(me, peer) {
             return;
@@ -65,11 +81,6 @@ impl World {
         }
         let role = &self.peer(me).role;
         let message = match message {
-            // What it tells is in its log.
-            Message::Have(_) => {
-                let upto = self.peer(me).log_len();
-                return self.cross(me, peer, Happening::Have { from: me, upto });
-            }
             Message::Unchoke if !self.gives(me, peer) => return,
             Message::Interested(true) if role.takes == Takes::Nothing => return,
             Message::Importing(runs) => {

@@ -19,8 +19,8 @@ pub(super) enum Happening {
     Wake,
     /// Time to join.
     Join,
-    /// A link is up. `heard`: how much of the other peer's log its have-map shows.
-    Linked { peer: PeerKey, number: u32, heard: u32 },
+    /// A link is up.
+    Linked { peer: PeerKey, number: u32 },
     /// The other end of a link ended it, or both ends lost it.
     Unlinked { peer: PeerKey, number: u32 },
     /// A neighbour announced its runs up to this place in its log.
@@ -101,7 +101,7 @@ impl Trace {
             Happening::Intrude => (16, 0, 0),
             Happening::Sip => (17, 0, 0),
             Happening::Join => (18, 0, 0),
-            &Happening::Linked { peer, number, heard } => (19, pair(peer.0, number), heard.into()),
+            &Happening::Linked { peer, number } => (19, pair(peer.0, number), 0),
             &Happening::Unlinked { peer, number } => (20, pair(peer.0, number), 0),
         };
         [kind, first, second].into_iter().for_each(|word| self.word(word));

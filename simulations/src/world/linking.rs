@@ -64,13 +64,11 @@ impl World {
         self.links_made += 1;
         let number = self.links_made;
         for (a, b) in [(me, peer), (peer, me)] {
-            let heard = self.peer(b).log_len();
-            let linked = Happening::Linked { peer: b, number, heard };
-            self.schedule(self.now + WAYS_TO_LINK * latency, a, linked);
+            self.schedule(self.now + WAYS_TO_LINK * latency, a, Happening::Linked { peer: b, number });
         }
     }
 
-    pub(super) fn begin_link(&mut self, me: PeerKey, peer: PeerKey, number: u32, heard: u32) {
+    pub(super) fn begin_link(&mut self, me: PeerKey, peer: PeerKey, number: u32) {
         let other = self.peer(peer);
         if other.stage == Stage::Gone {
             return self.tell(me, Event::DialFailed { peer });
@@ -82,6 +80,8 @@ impl World {
             manifest: true,
             web_seed: false,
         };
+        // Its have-map shows all that it told until now.
+        let heard = other.log_len();
         // Two peers may have dialled each other; the second link is one too many for both.
         if self.peer_mut(me).begin_link(Link { peer, number, heard }) {
             self.event(me, Event::Linked { peer, about });

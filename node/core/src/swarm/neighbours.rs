@@ -393,24 +393,16 @@ impl Swarm {
     }
 
     pub(super) fn tell(&mut self, ctx: &mut Context<'_>) {
-        self.announce(ctx);
-        let fresh = std::mem::take(&mut self.fresh);
-        if fresh.is_empty() {
-            return;
-        }
-        // A complete neighbour needs no news, unless it is an origin, which steers by news.
-        let needs_none =
-            |link: &Link| !link.is_origin() && ctx.map(link.peer).is_some_and(|theirs| theirs.is_full());
-        let deaf = |link: &Link| link.is_web_seed() || needs_none(link);
-        let listeners: Vec<PeerKey> =
-            self.links.iter().filter(|link| !deaf(link)).map(|link| link.peer).collect();
-        for peer in listeners {
-            ctx.send(peer, Message::Have(fresh.clone()));
+        self.tell_imports(ctx);
+        let runs = std::mem::take(&mut self.fresh);
+        // While nobody is linked, nobody is told: a have-map says it all.
+        if !runs.is_empty() && !self.links.is_empty() {
+            ctx.put(Action::Announce { runs });
         }
     }
 
     /// Tells the members of our groups what we import.
-    fn announce(&mut self, ctx: &mut Context<'_>) {
+    fn tell_imports(&mut self, ctx: &mut Context<'_>) {
         let Some(download) = &mut self.download else { return };
         for (ring, runs) in download.groups().take_untold() {
             let members = self.links.iter().filter(|link| !runs.is_empty() && link.is_member(ring));

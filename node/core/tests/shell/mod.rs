@@ -12,6 +12,7 @@ use std::{
 
 use nearcast_core::{
     Location, View,
+    announce::due_to,
     config::Config,
     engine::Engine,
     held::Held,
@@ -36,6 +37,7 @@ pub(crate) const RUN_BYTES: u64 = 256 << 10;
 pub(crate) struct Link {
     /// The link came up before the manifest was known, so it has no have-map.
     bare: bool,
+    origin: bool,
     unchoked: bool,
     chokes_us: bool,
     interests_us: bool,
@@ -53,11 +55,14 @@ struct Content {
 }
 
 #[derive(Default)]
-struct Maps(BTreeMap<At, RunSet>);
+struct Maps {
+    maps: BTreeMap<At, RunSet>,
+    web_seeds: BTreeSet<PeerKey>,
+}
 
 impl View for Maps {
     fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
-        self.0.get(&(content, peer)).map(Held::from)
+        self.maps.get(&(content, peer)).map(Held::from)
     }
 
     /// Peers with keys of the same thousand share an address. Peers with keys of the same million
@@ -75,8 +80,8 @@ impl View for Maps {
         false
     }
 
-    fn is_web_seed(&self, _: PeerKey) -> bool {
-        false
+    fn is_web_seed(&self, peer: PeerKey) -> bool {
+        self.web_seeds.contains(&peer)
     }
 }
 
@@ -208,9 +213,12 @@ impl Shell {
         }
         let bare = !content.known;
         self.dialing.remove(&at);
-        self.links.insert(at, Link { bare, chokes_us: true, ..Link::default() });
+        self.links.insert(at, Link { bare, origin: about.origin, chokes_us: true, ..Link::default() });
+        if about.web_seed {
+            self.maps.web_seeds.insert(peer);
+        }
         if !bare {
-            self.maps.0.insert(at, map);
+            self.maps.maps.insert(at, map);
         }
         self.event(key, Event::Linked { peer, about });
     }
@@ -224,7 +232,7 @@ impl Shell {
         let link = self.links.remove(&(key, peer));
         self.bury((key, peer), link);
         self.event(key, Event::Unlinked { peer });
-        self.maps.0.remove(&(key, peer));
+        self.maps.maps.remove(&(key, peer));
     }
 
     pub(crate) fn dial_failed(&mut self, key: ContentKey, peer: PeerKey) {
@@ -238,7 +246,7 @@ impl Shell {
     }
 
     pub(crate) fn message(&mut self, key: ContentKey, peer: PeerKey, message: Message) {
-        let map = self.maps.0.get_mut(&(key, peer));
+        let map = self.maps.maps.get_mut(&(key, peer));
         let message = match (message, map) {
             (Message::Have(mut runs), Some(map)) => {
                 runs.retain(|&run| map.insert(run));
@@ -360,7 +368,7 @@ impl Shell {
                 let link = self.links.remove(&(key, peer));
                 assert!(link.is_some(), "{peer:?} is unlinked, and not linked");
                 self.bury((key, peer), link);
-                self.maps.0.remove(&(key, peer));
+                self.maps.maps.remove(&(key, peer));
             }
             Action::FetchManifest { peer } => {
                 assert!(!self.banned.contains(&peer), "{peer:?} is asked for the manifest, and banned");
@@ -371,6 +379,7 @@ impl Shell {
             // The shell has nothing to do.
             Action::Withdraw { .. } => {}
             Action::Send { peer, message } => self.sent(key, peer, message),
+            Action::Announce { runs } => self.announced(key, &runs),
             Action::Request { peer, request, run, .. } => self.requested(key, peer, request, run),
             Action::Cancel { peer, request } => {
                 let run = self.linked(key, peer).open.remove(&request);
@@ -421,12 +430,23 @@ impl Shell {
         }
     }
 
+    fn announced(&mut self, key: ContentKey, runs: &[RunIndex]) {
+        assert!(!runs.is_empty(), "says nothing");
+        let links = self.links.iter().filter(|(at, _)| at.0 == key).map(|(at, link)| (at.1, link.origin));
+        let due = links.map(|of| (of.0, due_to(&self.maps, key, of, runs).to_vec()));
+        let due: Vec<(PeerKey, Vec<RunIndex>)> = due.filter(|(_, runs)| !runs.is_empty()).collect();
+        for (peer, runs) in due {
+            assert!(!self.maps.web_seeds.contains(&peer), "a web seed is told something");
+            self.sent(key, peer, Message::Have(runs));
+        }
+    }
+
     fn requested(&mut self, key: ContentKey, peer: PeerKey, request: RequestId, run: RunIndex) {
         let content = &self.contents[&key];
         assert!(!content.have.contains(run), "{run:?} is requested, and held");
         assert!(content.wanted.as_ref().is_none_or(|wanted| wanted.contains(run)), "requested, not wanted");
         assert!(!content.complete && !content.disk_full);
-        assert!(self.maps.0[&(key, peer)].contains(run), "{peer:?} does not hold {run:?}");
+        assert!(self.maps.maps[&(key, peer)].contains(run), "{peer:?} does not hold {run:?}");
         assert!(!self.banned.contains(&peer));
         let of_content = self.links.iter().filter(|(at, _)| at.0 == key);
         let twice = of_content.flat_map(|(_, link)| link.open.values()).any(|&other| other == run);

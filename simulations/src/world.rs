@@ -9,8 +9,8 @@
 //! - a link is up after one and a half round trips, and control messages take no room;
 //! - a machine that dies is noticed as soon as news of it can be there, except on clogged links.
 
-mod acts;
 mod actors;
+mod acts;
 mod clog;
 mod directory;
 mod downlink;
@@ -180,7 +180,8 @@ impl World {
     /// What a peer's engine may look up.
     fn maps(&self, me: PeerKey) -> Maps<'_> {
         let (before, rest) = self.peers.split_at(me.0 as usize);
-        let (links, after) = rest.split_first().map_or((&[][..], rest), |(peer, after)| (&peer.links[..], after));
+        let (links, after) =
+            rest.split_first().map_or((&[][..], rest), |(peer, after)| (&peer.links[..], after));
         Maps { me, links, before, after, places: &self.places }
     }
 
@@ -387,8 +388,11 @@ impl World {
 
 /// What a peer holds before it joins.
 fn start(layout: &Layout, role: &Role) -> RunSet {
-    let mut have =
-        if role.seed || role.lacks.is_some() { RunSet::full(layout.runs()) } else { RunSet::empty(layout.runs()) };
+    let mut have = if role.seed || role.lacks.is_some() {
+        RunSet::full(layout.runs())
+    } else {
+        RunSet::empty(layout.runs())
+    };
     role.lacks.map(|run| have.remove(run));
     have
 }

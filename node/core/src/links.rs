@@ -8,5 +8,6 @@ pub(crate) mod conduct;
 pub(crate) mod dealings;
 pub(crate) mod group;
 pub(crate) mod groups;
+pub(crate) mod inflow;
 pub(crate) mod peers;
 pub(crate) mod ring;

@@ -63,8 +63,7 @@ impl World {
     fn announce(&mut self, me: PeerKey, runs: &[RunIndex]) {
         let maps = self.maps(me);
         let is_origin = |peer: PeerKey| self.peer(peer).role.origin || self.peer(peer).role.poses;
-        let is_due =
-            |&peer: &PeerKey| !due_to(&maps, CONTENT, (peer, is_origin(peer)), runs).is_empty();
+        let is_due = |&peer: &PeerKey| !due_to(&maps, CONTENT, (peer, is_origin(peer)), runs).is_empty();
         let due: Vec<PeerKey> = self.peer(me).links.iter().map(|link| link.peer).filter(is_due).collect();
         let upto = self.peer(me).log_len();
         for peer in due {

@@ -149,7 +149,10 @@ impl Peer {
             return **parted;
         }
         let swarm = self.engine.swarm(super::CONTENT);
-        swarm.map_or_else(Parted::default, |swarm| Parted { traffic: *swarm.traffic(), wasted: swarm.wasted() })
+        swarm.map_or_else(Parted::default, |swarm| Parted {
+            traffic: *swarm.traffic(),
+            wasted: swarm.wasted(),
+        })
     }
 
     /// How many runs it has told of since it joined.

@@ -89,7 +89,7 @@ impl Download {
                 ctx.strikes.on_good(ctx.now, ctx.maps, peer);
                 self.let_down = self.let_down.saturating_sub(1);
             }
-            link.received = link.received.saturating_add(bytes);
+            link.inflow.note(bytes);
             ctx.strikes.on_run(ctx.now, ctx.maps, peer);
             self.conduct.on_new(peer);
             if !is_origin {

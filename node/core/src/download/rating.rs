@@ -6,7 +6,10 @@ use crate::{
     content::{layout::RunIndex, run_set::RunSet},
     context::Context,
     id::PeerKey,
-    links::peers::{Link, Links},
+    links::{
+        inflow::Inflow,
+        peers::{Link, Links},
+    },
     origin::rule::{Allowance, LATE_RATIO, LATE_SECONDS},
 };
 
@@ -18,6 +21,9 @@ const LATE_SECONDS_MAX: f32 = 30.0;
 const STRANGER_BYTES_MAX: u32 = crate::content::layout::RUN_BYTES_MAX;
 /// Of a small content, this part of its runs at most.
 const STRANGER_SHARE: u32 = 128;
+/// A neighbour from which nothing came for some time brings at most so many runs in such a time. Arrivals are uneven, so
+/// this is more than one.
+const QUIET_SLACK: f32 = 1.0;
 /// Asked of a web seed to begin with.
 const SERVER_BYTES_START: u32 = 2 << 20;
 
@@ -34,25 +40,18 @@ impl Download {
         let stranger = self.depth_of_stranger();
         let came = |links: &Links, origin: bool| {
             let of_kind = links.iter().filter(|link| link.is_origin() == origin);
-            let asked = of_kind.filter(|link| link.in_flight > 0 || link.received > 0);
-            asked.map(|link| link.received as f32).reduce(|sum, bytes| sum + bytes)
+            let asked = of_kind.filter(|link| link.in_flight > 0 || !link.inflow.is_empty());
+            asked.map(|link| link.inflow.bytes()).reduce(|sum, bytes| sum + bytes)
         };
         let left = self.missing as f32 * self.run_bytes as f32;
         let (peers, origins) = (came(links, false).unwrap_or(0.0), came(links, true));
         for link in links.iter_mut() {
-            let now = link.received as f32 / seconds;
-            let idle = link.in_flight == 0 && link.received == 0;
-            link.received = 0;
-            if idle {
+            if link.in_flight == 0 && link.inflow.is_empty() {
+                link.inflow = Inflow::default();
                 continue;
             }
-            link.rate = match link.rate {
-                0.0 => now,
-                // Each second without a run makes a run take a second longer: whoever brings one a second, and so nothing in
-                // most ticks, is not taken for stuck.
-                rate if now == 0.0 => rate / (1.0 + rate * seconds / self.run_bytes as f32),
-                rate => (rate + now) / 2.0,
-            };
+            link.rate = rate_after(link, seconds, self.run_bytes);
+            link.inflow.end_tick();
             let ahead = link.rate * ctx.config.requests.horizon.as_secs_f32() / self.run_bytes as f32;
             link.depth = match link.rate > 0.0 {
                 true => crate::saturate::to_u8(crate::saturate::whole((ahead.ceil() + 1.0).clamp(min, max))),
@@ -157,6 +156,20 @@ impl Download {
     /// Requests to a web seed to begin with: large ones for each of the few connections to it.
     pub(crate) fn depth_to_server(&self) -> u8 {
         crate::saturate::to_u8(SERVER_BYTES_START.checked_div(self.run_bytes).unwrap_or(0).clamp(2, 64))
+    }
+}
+
+/// A neighbour's rate after a tick in which something was due from it.
+///
+/// What came is spread over the time since the last arrival, not over the tick: whoever brings a run
+/// every two seconds would else look like a fast neighbour in one tick of eight, and like none in
+/// the others. While nothing comes, less than a run came in all that time.
+fn rate_after(link: &Link, tick_seconds: f32, run_bytes: u32) -> f32 {
+    let passed = (f32::from(link.inflow.quiet()) + 1.0) * tick_seconds;
+    match (link.rate, link.inflow.bytes()) {
+        (rate, 0.0) => rate.min(QUIET_SLACK * run_bytes as f32 / passed),
+        (0.0, came) => came / passed,
+        (rate, came) => (rate + came / passed) / 2.0,
     }
 }
 

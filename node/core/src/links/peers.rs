@@ -5,7 +5,7 @@
 use crate::{
     id::PeerKey,
     input::{Candidate, Neighbour, Via},
-    links::ring::Ring,
+    links::{inflow::Inflow, ring::Ring},
     place::{
         locality::Locality,
         tier::{Near, Proximity, Tier},
@@ -17,10 +17,10 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     pub(crate) peer: PeerKey,
-    /// In bytes a second: what it sends us, smoothed over the last ticks.
+    /// In bytes a second: what it sends us, smoothed over its last arrivals.
     pub(crate) rate: f32,
-    /// In bytes: payload it sent us since the last tick.
-    pub(crate) received: u32,
+    /// What came from it since the last tick.
+    pub(crate) inflow: Inflow,
     /// What we sent it since the last choke round, and what it gave us lately, in the units of
     /// [`crate::links::dealings`].
     pub(crate) sent: u16,
@@ -101,7 +101,7 @@ impl Link {
         let mut link = Link {
             peer,
             rate: 0.0,
-            received: 0,
+            inflow: Inflow::default(),
             sent: 0,
             given: 0,
             flags: 0,
@@ -220,7 +220,7 @@ impl Link {
 
     /// It has not given us anything yet.
     pub(crate) fn is_stranger(&self) -> bool {
-        self.rate == 0.0 && self.received == 0
+        self.rate == 0.0 && self.inflow.is_empty()
     }
 
     /// Whether one more request may go to it.

@@ -2,4 +2,5 @@
 
 pub mod agenda;
 pub mod outcome;
+pub mod topology;
 pub mod world;

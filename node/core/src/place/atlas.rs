@@ -15,7 +15,10 @@ mod reserved;
 mod tests;
 mod worth;
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+};
 
 pub use builder::{AtlasBuilder, RangeError};
 pub use file::{ATLAS_BYTES_MAX, AtlasError};
@@ -284,6 +287,15 @@ impl Atlas {
         let v6 = self.v6.cleared(&reserved::RESERVED_V6, stays);
         (self.v4, self.v6) = (v4.unwrap_or(self.v4), v6.unwrap_or(self.v6));
         self
+    }
+
+    /// Every range of IPv4 addresses that somebody originates, ascending: its first and its last
+    /// address, and the AS that [`Atlas::origin`] answers for all of them.
+    pub fn ranges_v4(&self) -> impl Iterator<Item = (Ipv4Addr, Ipv4Addr, Asn)> {
+        self.v4.spans().filter_map(|(first, last, owner)| {
+            let (first, last) = (Ipv4Addr::from_bits(first), Ipv4Addr::from_bits(last));
+            Some((first, last, self.first_origin(owner)?))
+        })
     }
 
     /// How much the atlas knows.

@@ -195,11 +195,18 @@ impl<K: Address> Ranges<K> {
     /// The range an address lies in: its first and last address, and its owner.
     pub(super) fn range(&self, address: K) -> (K, K, Owner) {
         let at = self.position(address);
-        let last = self
-            .starts
-            .get(at.saturating_add(1))
-            .map_or_else(|| K::ZERO.last_of(0), |next| next.predecessor());
-        (self.starts[at], last, self.owners[at])
+        (self.starts[at], self.last(at), self.owners[at])
+    }
+
+    /// The last address of a range: the one before the next range, or the highest there is.
+    fn last(&self, at: usize) -> K {
+        let next = self.starts.get(at.saturating_add(1));
+        next.map_or_else(|| K::ZERO.last_of(0), |next| next.predecessor())
+    }
+
+    /// Every range, from the lowest address on: its first and last address, and its owner.
+    pub(super) fn spans(&self) -> impl Iterator<Item = (K, K, Owner)> {
+        self.iter().enumerate().map(|(at, (first, owner))| (first, self.last(at), owner))
     }
 
     /// Every range, from the lowest address on.

@@ -47,6 +47,26 @@ fn the_longest_prefix_counts_and_ends_where_it_ends() {
 }
 
 #[test]
+fn ranges_are_listed_with_both_ends_and_without_what_nobody_originates() {
+    let mut builder = AtlasBuilder::new(1);
+    builder.prefix(net("10.0.0.0/8"), &[Asn(1)]);
+    builder.prefix(net("10.1.0.0/16"), &[Asn(9), Asn(3)]);
+    builder.prefix(net("10.2.0.0/16"), &[]);
+    builder.prefix(net("255.0.0.0/8"), &[Asn(2)]);
+    let atlas = builder.build();
+    let expected = [
+        ("10.0.0.0", "10.0.255.255", 1),
+        ("10.1.0.0", "10.1.255.255", 9),
+        ("10.3.0.0", "10.255.255.255", 1),
+        ("255.0.0.0", "255.255.255.255", 2),
+    ];
+    let listed: Vec<(IpAddr, IpAddr, Asn)> =
+        atlas.ranges_v4().map(|(first, last, asn)| (first.into(), last.into(), asn)).collect();
+    assert_eq!(listed, expected.map(|(first, last, asn)| (ip(first), ip(last), Asn(asn))));
+    assert_eq!(AtlasBuilder::new(1).build().ranges_v4().count(), 0);
+}
+
+#[test]
 fn the_whole_of_both_families_can_be_one_prefix() {
     let atlas = atlas_of(&[("0.0.0.0/0", 7), ("255.255.255.255/32", 8), ("::/0", 9)]);
     assert_eq!(atlas.origin(ip("0.0.0.0")), Some(Asn(7)));

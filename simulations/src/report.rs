@@ -1,6 +1,6 @@
 //! Reports of runs: a page for people, tables and figures for programs.
 //!
-//! [`write`] makes the folder of a run, [`read`] reads such folders again, [`compare`] sets two of
+//! [`write()`] makes the folder of a run, [`read`] reads such folders again, [`compare`] sets two of
 //! them side by side, and [`sweep`] makes an index of many.
 //!
 //! Invariant: the same outcome gives the same bytes. Nothing here reads a clock, and maps are walked

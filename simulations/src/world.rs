@@ -36,7 +36,9 @@ use nearcast_core::{
     time::Timestamp,
 };
 use place::{Maps, Place, near};
-pub use role::{Gives, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker};
+pub use role::{
+    Gives, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker,
+};
 use uplink::Uplink;
 
 pub const CONTENT: ContentKey = ContentKey(0);

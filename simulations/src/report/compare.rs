@@ -73,6 +73,9 @@ pub struct Difference {
 pub struct Figure {
     /// Its name, with its unit last.
     pub name: &'static str,
+    /// Its name for people.
+    #[serde(skip)]
+    pub words: &'static str,
     /// Its unit.
     pub unit: Unit,
     /// The median over those runs of the first side that have it.
@@ -97,7 +100,14 @@ pub fn compare(a: &[Summary], b: &[Summary]) -> Comparison {
     let figures = MEASURES.iter().filter_map(|measure| {
         let (a, b) = (measure.median(a), measure.median(b));
         let ratio = a.zip(b).and_then(|(a, b)| ratio(b, a));
-        (a.is_some() || b.is_some()).then_some(Figure { name: measure.name, unit: measure.unit, a, b, ratio })
+        (a.is_some() || b.is_some()).then_some(Figure {
+            name: measure.name,
+            words: measure.words,
+            unit: measure.unit,
+            a,
+            b,
+            ratio,
+        })
     });
     Comparison {
         a: side(a),
@@ -142,10 +152,10 @@ fn settings(a: &[Summary], b: &[Summary]) -> BTreeMap<String, Difference> {
 
 fn checks(a: &[Summary], b: &[Summary]) -> BTreeMap<String, Failures> {
     let mut checks: BTreeMap<String, Failures> = BTreeMap::new();
-    for name in a.iter().flat_map(|run| failed(run)) {
+    for name in a.iter().flat_map(failed) {
         checks.entry(name.clone()).or_default().a += 1;
     }
-    for name in b.iter().flat_map(|run| failed(run)) {
+    for name in b.iter().flat_map(failed) {
         checks.entry(name.clone()).or_default().b += 1;
     }
     checks

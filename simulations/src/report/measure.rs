@@ -42,8 +42,10 @@ impl Unit {
 
 /// A figure that each run has, or has not.
 pub(super) struct Measure {
-    /// Its name in JSON and tables, with its unit last.
+    /// Its name for programs, with its unit last.
     pub(super) name: &'static str,
+    /// Its name for people; at most 18 letters.
+    pub(super) words: &'static str,
     /// What it counts.
     pub(super) unit: Unit,
     read: fn(&Summary) -> Option<f64>,
@@ -73,60 +75,100 @@ pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
 /// The last completion.
 pub(super) const LAST: Measure = Measure {
     name: "completion_last_seconds",
+    words: "last is done",
     unit: Unit::Seconds,
     read: |run| Some(run.completion_seconds.last),
 };
 /// The last completion beside the bound.
 pub(super) const LAST_TO_BOUND: Measure = Measure {
     name: "completion_last_to_bound",
+    words: "last / bound",
     unit: Unit::Ratio,
     read: |run| ratio(run.completion_seconds.last, run.bound_seconds?),
 };
 /// Copies that came over the borders of all ASes together.
 pub(super) const IMPORTS: Measure = Measure {
     name: "imports_copies",
+    words: "imported copies",
     unit: Unit::Copies,
     read: |run| Some(run.groups.iter().map(|group| group.imports).sum()),
+};
+/// Those imports beside the fewest possible.
+pub(super) const IMPORTS_TO_FRONTIER: Measure = Measure {
+    name: "imports_to_frontier",
+    words: "imports / fewest",
+    unit: Unit::Ratio,
+    read: imports_to_frontier,
 };
 
 /// All figures, in the order of tables.
 pub(super) const MEASURES: [Measure; 16] = [
     Measure {
         name: "completion_p50_seconds",
+        words: "half are done",
         unit: Unit::Seconds,
         read: |run| Some(run.completion_seconds.p50),
     },
     Measure {
         name: "completion_p95_seconds",
+        words: "95 % are done",
         unit: Unit::Seconds,
         read: |run| Some(run.completion_seconds.p95),
     },
     LAST,
     Measure {
         name: "completion_mean_seconds",
+        words: "mean time",
         unit: Unit::Seconds,
         read: |run| Some(run.completion_seconds.mean),
     },
-    Measure { name: "bound_seconds", unit: Unit::Seconds, read: |run| run.bound_seconds },
+    Measure {
+        name: "bound_seconds",
+        words: "bound for the last",
+        unit: Unit::Seconds,
+        read: |run| run.bound_seconds,
+    },
     LAST_TO_BOUND,
-    Measure { name: "peers", unit: Unit::Count, read: |run| Some(f64::from(run.peers)) },
+    Measure { name: "peers", words: "peers", unit: Unit::Count, read: |run| Some(f64::from(run.peers)) },
     Measure {
         name: "completed_share",
+        words: "share of done",
         unit: Unit::Ratio,
         read: |run| ratio(f64::from(run.completed), f64::from(run.peers)),
     },
-    Measure { name: "origin_copies", unit: Unit::Copies, read: |run| Some(run.origin_copies) },
-    Measure { name: "wasted_copies", unit: Unit::Copies, read: |run| Some(run.wasted_copies) },
+    Measure {
+        name: "origin_copies",
+        words: "origin copies",
+        unit: Unit::Copies,
+        read: |run| Some(run.origin_copies),
+    },
+    Measure {
+        name: "wasted_copies",
+        words: "wasted copies",
+        unit: Unit::Copies,
+        read: |run| Some(run.wasted_copies),
+    },
     IMPORTS,
-    Measure { name: "imports_to_frontier", unit: Unit::Ratio, read: imports_to_frontier },
-    Measure { name: "inputs", unit: Unit::Count, read: |run| Some(run.inputs as f64) },
-    Measure { name: "wall_seconds", unit: Unit::Seconds, read: |run| Some(run.wall_seconds) },
+    IMPORTS_TO_FRONTIER,
+    Measure { name: "inputs", words: "inputs", unit: Unit::Count, read: |run| Some(run.inputs as f64) },
+    Measure {
+        name: "wall_seconds",
+        words: "time to simulate",
+        unit: Unit::Seconds,
+        read: |run| Some(run.wall_seconds),
+    },
     Measure {
         name: "inputs_per_second",
+        words: "inputs a second",
         unit: Unit::PerSecond,
         read: |run| ratio(run.inputs as f64, run.wall_seconds),
     },
-    Measure { name: "peak_rss_bytes", unit: Unit::Bytes, read: |run| Some(run.peak_rss_bytes as f64) },
+    Measure {
+        name: "peak_rss_bytes",
+        words: "peak memory",
+        unit: Unit::Bytes,
+        read: |run| Some(run.peak_rss_bytes as f64),
+    },
 ];
 
 /// `part / whole`, if there is a whole.

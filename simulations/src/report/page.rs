@@ -47,25 +47,37 @@ pub(super) fn tile(label: &str, value: &str, beside: &str) -> Markup {
     }
 }
 
-/// A part of the page with a heading. A wide one takes both columns.
-pub(super) fn section(id: &str, title: &str, width: Width, inside: &Markup) -> Markup {
+/// A part of the page with a heading.
+pub(super) fn section(id: &str, title: &str, place: Place, inside: &Markup) -> Markup {
     html! {
-        section.wide[width == Width::Wide] aria-labelledby=(id) { h2 id=(id) { (title) } (inside) }
+        section class=[place.class()] aria-labelledby=(id) { h2 id=(id) { (title) } (inside) }
     }
 }
 
-/// How much of a page's width a section takes.
+/// Which place a section takes where there are two columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Width {
-    /// One of two columns.
-    Column,
+pub(super) enum Place {
+    /// The next place in either column.
+    Next,
+    /// The next place in either column, with up to three sections beside it.
+    Tall,
     /// Both columns.
     Wide,
 }
 
+impl Place {
+    fn class(self) -> Option<&'static str> {
+        match self {
+            Place::Next => None,
+            Place::Tall => Some("tall"),
+            Place::Wide => Some("wide"),
+        }
+    }
+}
+
 /// A section for a plot, which brings its own heading.
-pub(super) fn plot(figure: &Markup) -> Markup {
-    html! { section { (figure) } }
+pub(super) fn plot(place: Place, figure: &Markup) -> Markup {
+    html! { section class=[place.class()] { (figure) } }
 }
 
 /// A list of names and values.

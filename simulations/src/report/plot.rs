@@ -28,7 +28,7 @@ pub(super) use self::{
 };
 
 /// The width of every drawing, in its own units.
-const WIDTH: f64 = 440.0;
+const WIDTH: f64 = 400.0;
 /// The height of a drawing with two axes, without a legend.
 const HEIGHT: f64 = 250.0;
 /// What is left of the y axis.
@@ -40,7 +40,9 @@ const TOP: f64 = 12.0;
 /// Where the x axis lies.
 const BOTTOM: f64 = HEIGHT - 46.0;
 /// The most steps between the marks of an axis.
-const STEPS_MAX: usize = 5;
+const STEPS_MAX: usize = 7;
+/// The width of a letter, on average.
+const LETTER: f64 = 6.7;
 /// The height of a line of text.
 const LINE: f64 = 16.0;
 

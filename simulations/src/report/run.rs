@@ -6,8 +6,9 @@ mod command;
 use maud::{Markup, html};
 
 use super::{
+    measure::{IMPORTS, IMPORTS_TO_FRONTIER, Unit},
     number,
-    page::{self, Width, section, tile, verdict, words},
+    page::{self, Place, section, tile, verdict, words},
 };
 use crate::outcome::{Group, Outcome, Summary};
 
@@ -15,20 +16,23 @@ use crate::outcome::{Group, Outcome, Summary};
 const GROUPS_SHOWN_MAX: usize = 100;
 /// A longer table of groups is folded until somebody opens it.
 const GROUPS_OPEN_MAX: usize = 12;
+/// A plot of more groups is higher than two others.
+const GROUPS_BESIDE_MAX: usize = 16;
 
 /// The page as HTML.
 pub(super) fn page(outcome: &Outcome) -> String {
     let summary = &outcome.summary;
     let title = format!("{}, seed {}", summary.scenario, summary.seed);
+    let imports = if summary.groups.len() > GROUPS_BESIDE_MAX { Place::Tall } else { Place::Next };
     let sections = html! {
         (tiles(summary))
         (checks(summary))
-        (page::plot(&charts::completion(outcome)))
-        (page::plot(&charts::tiers(outcome)))
-        (page::plot(&charts::origin_share(outcome)))
-        (page::plot(&charts::groups(summary)))
-        (page::plot(&charts::reasons(outcome)))
-        (page::plot(&charts::waste(outcome)))
+        (page::plot(Place::Next, &charts::completion(outcome)))
+        (page::plot(Place::Next, &charts::tiers(outcome)))
+        (page::plot(Place::Next, &charts::origin_share(outcome)))
+        (page::plot(imports, &charts::groups(summary)))
+        (page::plot(Place::Next, &charts::reasons(outcome)))
+        (page::plot(Place::Next, &charts::waste(outcome)))
         (groups(&summary.groups))
         (settings(summary))
     };
@@ -70,7 +74,7 @@ fn tiles(summary: &Summary) -> Markup {
         })
     };
     let done = number::share(f64::from(summary.completed), f64::from(summary.peers));
-    let speed = format!("{} inputs/s", number::significant(summary.inputs as f64 / summary.wall_seconds));
+    let speed = number::significant(summary.inputs as f64 / summary.wall_seconds);
     let pace = format!(
         "{} here for {} there",
         number::seconds(summary.wall_seconds),
@@ -81,6 +85,10 @@ fn tiles(summary: &Summary) -> Markup {
         number::bytes(summary.peak_rss_bytes as f64 / f64::from(summary.peers.max(1)))
     );
     let wasted = format!("{} not needed", number::bytes(summary.wasted_copies * summary.bytes as f64));
+    let fewest = IMPORTS_TO_FRONTIER.of(summary).map_or_else(
+        || "over borders of ASes".to_owned(),
+        |ratio| format!("{} \u{d7} the fewest possible", number::significant(ratio)),
+    );
     let bound = summary.bound_seconds.map_or(number::UNKNOWN.to_owned(), number::seconds);
     let bound_words = if summary.bound_seconds.is_some() {
         "the soonest possible (Kumar, Ross 2006)"
@@ -96,7 +104,8 @@ fn tiles(summary: &Summary) -> Markup {
             (tile("Peers done", &number::count(summary.completed.into()), &format!("{done} of all")))
             (tile("Origin copies", &number::significant(summary.origin_copies), "sent by the origins"))
             (tile("Wasted copies", &number::significant(summary.wasted_copies), &wasted))
-            (tile("Speed", &speed, &pace))
+            (tile("Imported copies", &Unit::Copies.words(IMPORTS.of(summary)), &fewest))
+            (tile("Inputs a second", &speed, &pace))
             (tile("Memory", &number::bytes(summary.peak_rss_bytes as f64), &each))
         }
     }
@@ -114,7 +123,7 @@ fn checks(summary: &Summary) -> Markup {
             }
         }
     };
-    section("checks", "Checks", Width::Wide, &inside)
+    section("checks", "Checks", Place::Wide, &inside)
 }
 
 fn groups(groups: &[Group]) -> Markup {
@@ -129,7 +138,7 @@ fn groups(groups: &[Group]) -> Markup {
         @else { (table) }
         @if groups.len() > GROUPS_SHOWN_MAX { p.note { a href="groups.csv" { "All groups" } } }
     };
-    section("groups", "Groups", Width::Wide, &inside)
+    section("groups", "Groups", Place::Wide, &inside)
 }
 
 fn group_row(group: &Group) -> Vec<Markup> {
@@ -155,5 +164,5 @@ fn settings(summary: &Summary) -> Markup {
         p.note { "The same run again:" }
         pre { code { (nearcast_core::paths::printable(&command::repeat(summary))) } }
     };
-    section("settings", "Settings", Width::Wide, &inside)
+    section("settings", "Settings", Place::Wide, &inside)
 }

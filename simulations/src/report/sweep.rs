@@ -4,6 +4,7 @@ mod link;
 mod points;
 
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
@@ -15,7 +16,8 @@ use thiserror::Error;
 use super::{
     REPORT_FILE, folder,
     measure::{IMPORTS, LAST, LAST_TO_BOUND, Measure, Unit},
-    page::{self, Width, section, verdict, words},
+    number::seconds_unit,
+    page::{self, Place, section, verdict, words},
     plot::{Caption, Labels, spread},
     read::{ReadError, Run, runs},
 };
@@ -37,9 +39,12 @@ pub enum IndexError {
 /// Writes `folder/index.html` about the runs in the folders of `folder`, and returns its path. The
 /// page links to the `report.html` of each run.
 pub fn write_index(folder: &Path) -> Result<PathBuf, IndexError> {
-    let runs = runs(folder)?;
+    let mut runs = runs(folder)?;
+    let varied = varied(&runs);
+    // The sort is stable, so that runs that are alike stay in the order of their folders.
+    runs.sort_by(|a, b| order(a, b, &varied));
     let path = folder.join(INDEX_FILE);
-    folder::write_file(&path, &index(&runs)).map_err(IndexError::Write)?;
+    folder::write_file(&path, &index(&runs, &varied)).map_err(IndexError::Write)?;
     Ok(path)
 }
 
@@ -53,8 +58,14 @@ fn varied(runs: &[Run]) -> Vec<String> {
     values.into_iter().filter(|(_, values)| values.len() > 1).map(|(name, _)| name.clone()).collect()
 }
 
-fn index(runs: &[Run]) -> String {
-    let varied = varied(runs);
+/// By the settings that vary, and then by the seed.
+fn order(a: &Run, b: &Run, varied: &[String]) -> Ordering {
+    let value = |run: &Run, setting| run.summary.options.get(setting).cloned().unwrap_or_default();
+    let settings = varied.iter().map(|setting| points::order(&value(a, setting), &value(b, setting)));
+    settings.fold(Ordering::Equal, Ordering::then).then(a.summary.seed.cmp(&b.summary.seed))
+}
+
+fn index(runs: &[Run], varied: &[String]) -> String {
     let scenarios: BTreeSet<&str> = runs.iter().map(|run| run.summary.scenario.as_str()).collect();
     let scenarios = scenarios.into_iter().collect::<Vec<_>>().join(", ");
     let failed = runs.iter().filter(|run| !held(run)).count();
@@ -67,18 +78,18 @@ fn index(runs: &[Run]) -> String {
             }
         }
         p.about {
-            @match &varied[..] {
+            @match varied {
                 [] => "All have the same settings.",
                 names => { "They differ in " (words(&names.join(", "))) "." },
             }
         }
     };
     let sections = html! {
-        @if let [setting] = &varied[..] {
-            (page::plot(&plot(runs, setting, "last", "Last completion", "s", &LAST)))
-            (page::plot(&plot(runs, setting, "imports", "Imports of all ASes", "copies", &IMPORTS)))
+        @if let [setting] = varied {
+            (page::plot(Place::Next, &plot(runs, setting, "last", "Last completion", &LAST)))
+            (page::plot(Place::Next, &plot(runs, setting, "imports", "Imports of all ASes", &IMPORTS)))
         }
-        (section("runs", "Runs", Width::Wide, &table(runs, &varied)))
+        (section("runs", "Runs", Place::Wide, &table(runs, varied)))
     };
     let footer = html! { p { "One copy is the whole content once." } };
     page::document(&format!("{scenarios}: {} runs", runs.len()), &heading, &sections, &footer)
@@ -89,8 +100,8 @@ fn held(run: &Run) -> bool {
     run.summary.checks.values().all(|held| *held)
 }
 
-fn plot(runs: &[Run], setting: &str, id: &str, title: &str, unit: &str, measure: &Measure) -> Markup {
-    let points = points::points(runs, setting, measure);
+fn plot(runs: &[Run], setting: &str, id: &str, title: &str, measure: &Measure) -> Markup {
+    let mut points = points::points(runs, setting, measure);
     let parts: Vec<String> = points
         .iter()
         .map(|point| format!("{}: {}", point.name, measure.unit.words(Some(point.median))))
@@ -103,6 +114,11 @@ fn plot(runs: &[Run], setting: &str, id: &str, title: &str, unit: &str, measure:
             parts.join("; ")
         ),
     };
+    let highest = points.iter().map(|point| point.high).fold(0.0, f64::max);
+    let (size, unit) = if measure.unit == Unit::Seconds { seconds_unit(highest) } else { (1.0, "copies") };
+    for point in &mut points {
+        (point.low, point.median, point.high) = (point.low / size, point.median / size, point.high / size);
+    }
     let y = format!("median and range, in {unit}");
     let x = format!("{} (not to scale)", nearcast_core::paths::printable(setting));
     spread(&caption, &Labels { x: &x, y: &y }, &points)

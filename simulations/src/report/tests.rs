@@ -12,8 +12,8 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
         asn,
         members: peers / 4,
         imports: 1.0 + f64::from(asn % 7) / 4.0,
-        last_seconds: (asn % 5 != 0).then(|| f64::from(asn % 100)),
-        frontier_imports: (asn % 3 != 0).then_some(1.1),
+        last_seconds: (!asn.is_multiple_of(5)).then(|| f64::from(asn % 100)),
+        frontier_imports: (!asn.is_multiple_of(3)).then_some(1.1),
     };
     let slice = |index: u32| {
         let at = f64::from(index + 1) / 2.0;
@@ -56,26 +56,28 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
                 ("no_clog".to_owned(), false),
             ]),
         },
-        peers: (0..peers)
-            .map(|peer| PeerRow {
-                peer,
-                asn: 64_500 + peer % 40,
-                up: 5_000_000,
-                down: (peer % 2 == 0).then_some(20_000_000),
-                joined: 1.0 / 3.0,
-                completed: (peer > 0).then(|| 1.0 / 3.0 + 20.0 + f64::from(peer) / 10.0),
-                received: 268_435_456 + u64::from(peer) * 100_000,
-                sent: 250_000_000,
-                wasted: u64::from(peer) * 100_000,
-                imported: 7,
-            })
-            .collect(),
+        peers: (0..peers).map(peer_row).collect(),
         timeline: (0..130).map(slice).collect(),
         imports_by_reason: BTreeMap::from([
             ("first_copy".to_owned(), 900_000_000),
             ("nobody, near \"has\" it".to_owned(), 120_000_000),
             ("rescue".to_owned(), 5_000_000),
         ]),
+    }
+}
+
+fn peer_row(peer: u32) -> PeerRow {
+    PeerRow {
+        peer,
+        asn: 64_500 + peer % 40,
+        up: 5_000_000,
+        down: peer.is_multiple_of(2).then_some(20_000_000),
+        joined: 1.0 / 3.0,
+        completed: (peer > 0).then(|| 1.0 / 3.0 + 20.0 + f64::from(peer) / 10.0),
+        received: 268_435_456 + u64::from(peer) * 100_000,
+        sent: 250_000_000,
+        wasted: u64::from(peer) * 100_000,
+        imported: 7,
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use nearcast_core::{config::Config, layout::Layout};
 use nearcast_sim::world::{Role, TOGETHER, World, WorldConfig, leecher, origin};
+use nearcast_core::{config::Config, layout::Layout};
 
 const MIB: u64 = 1 << 20;
 

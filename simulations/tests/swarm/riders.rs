@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use super::MIB;
-use nearcast_sim::world::{
-    Gives, Role, Tells, World, WorldConfig, hoarder, leecher, origin, rider, silent_rider,
-};
+use nearcast_sim::world::{Gives, Role, Tells, World, WorldConfig, hoarder, leecher, origin, rider, silent_rider};
 
 const BYTES: u64 = 64 * MIB;
 const HONEST: u64 = 30;

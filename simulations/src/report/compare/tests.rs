@@ -57,11 +57,8 @@ fn the_text_is_aligned_and_the_json_has_every_figure() {
     let figures: Vec<&str> = text.split("\n\n").nth(1).expect("a table").lines().collect();
     let widths: BTreeSet<usize> = figures.iter().map(|line| line.chars().count()).collect();
     assert_eq!(widths.len(), 1, "{text}");
-    let last = figures.iter().find(|line| line.starts_with("completion last")).expect("a row");
-    assert_eq!(
-        last.split_whitespace().collect::<Vec<_>>().join(" "),
-        "completion last seconds 12.0 s 24.0 s 2.00"
-    );
+    let last = figures.iter().find(|line| line.starts_with("last is done")).expect("a row");
+    assert_eq!(last.split_whitespace().collect::<Vec<_>>().join(" "), "last is done 12.0 s 24.0 s 2.00");
 
     let json = serde_json::to_value(&comparison).unwrap();
     assert_eq!(json["figures"].as_array().unwrap().len(), comparison.figures.len());

@@ -55,7 +55,7 @@ pub(super) fn values(values: &BTreeSet<String>) -> String {
 /// A figure as the cells of a row.
 pub(super) fn figure(figure: &Figure) -> [String; 4] {
     [
-        figure.name.replace('_', " "),
+        figure.words.to_owned(),
         figure.unit.words(figure.a),
         figure.unit.words(figure.b),
         figure.ratio.map_or_else(|| UNKNOWN.to_owned(), significant),

@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{Comparison, Traces, text};
 use crate::report::{
     number::significant,
-    page::{self, Width, section, words},
+    page::{self, Place, section, words},
     plot::{Caption, RatioRow, ratios},
 };
 
@@ -19,21 +19,21 @@ pub(super) fn page(comparison: &Comparison) -> String {
         }
     };
     let sections = html! {
-        (section("figures", "Figures", Width::Column, &figures(comparison)))
-        (page::plot(&plot(comparison)))
-        (section("settings", "Settings that differ", Width::Column, &settings(comparison)))
-        (section("checks", "Checks that failed", Width::Column, &checks(comparison)))
+        (section("figures", "Figures", Place::Tall, &figures(comparison)))
+        (page::plot(Place::Next, &plot(comparison)))
+        (section("settings", "Settings that differ", Place::Next, &settings(comparison)))
+        (section("checks", "Checks that failed", Place::Next, &checks(comparison)))
     };
     let footer = html! { p { "Figures are medians over the runs of a side, each on its own." } };
     page::document("B beside A", &heading, &sections, &footer)
 }
 
 fn figures(comparison: &Comparison) -> Markup {
-    let rows: Vec<Vec<Markup>> = comparison.figures.iter().map(|figure| row(text::figure(figure))).collect();
+    let rows: Vec<Vec<Markup>> = comparison.figures.iter().map(|figure| row(&text::figure(figure))).collect();
     page::table("Medians over runs", &["Figure", "A", "B", "B/A"], &rows)
 }
 
-fn row<const CELLS: usize>(cells: [String; CELLS]) -> Vec<Markup> {
+fn row<const CELLS: usize>(cells: &[String; CELLS]) -> Vec<Markup> {
     cells.iter().map(|cell| words(cell)).collect()
 }
 
@@ -43,7 +43,7 @@ fn plot(comparison: &Comparison) -> Markup {
         .iter()
         .filter_map(|figure| {
             let ratio = figure.ratio?;
-            Some(RatioRow { name: figure.name.replace('_', " "), ratio, words: significant(ratio) })
+            Some(RatioRow { name: figure.words.to_owned(), ratio, words: significant(ratio) })
         })
         .collect();
     let far = rows.iter().map(|row| row.ratio.log2().abs()).filter(|far| far.is_finite()).fold(0.0, f64::max);
@@ -64,7 +64,7 @@ fn settings(comparison: &Comparison) -> Markup {
         .settings
         .iter()
         .map(|(name, difference)| {
-            row([name.clone(), text::values(&difference.a), text::values(&difference.b)])
+            row(&[name.clone(), text::values(&difference.a), text::values(&difference.b)])
         })
         .collect();
     html! {
@@ -77,7 +77,9 @@ fn checks(comparison: &Comparison) -> Markup {
     let rows: Vec<Vec<Markup>> = comparison
         .checks
         .iter()
-        .map(|(name, failures)| row([name.replace('_', " "), failures.a.to_string(), failures.b.to_string()]))
+        .map(|(name, failures)| {
+            row(&[name.replace('_', " "), failures.a.to_string(), failures.b.to_string()])
+        })
         .collect();
     html! {
         @if rows.is_empty() { p { "None." } }

@@ -64,6 +64,6 @@ fn ruled(at: f64, words: &str) -> Markup {
     let (beside, anchor) = if left { (at - 6.0, "end") } else { (at + 6.0, "start") };
     html! {
         line.rule x1=(number(at)) x2=(number(at)) y1=(number(TOP)) y2=(number(BOTTOM)) {}
-        text.over x=(number(beside)) y=(number(BOTTOM - 8.0)) text-anchor=(anchor) { (words) }
+        text.over x=(number(beside)) y=(number(TOP + 10.0)) text-anchor=(anchor) { (words) }
     }
 }

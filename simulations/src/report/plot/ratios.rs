@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::{Caption, LINE, RIGHT, empty, figure, number, shortened};
 
 /// Where a quarter lies.
-const START: f64 = 150.0;
+const START: f64 = 138.0;
 /// Where four lies.
 const END: f64 = RIGHT - 52.0;
 /// The height of a row.
@@ -13,7 +13,7 @@ const ROW: f64 = 20.0;
 /// The most that is drawn, in doublings. What is beyond ends in an arrow.
 const DOUBLINGS_MAX: f64 = 2.0;
 /// The most letters beside a bar.
-const LETTERS_MAX: usize = 22;
+const LETTERS_MAX: usize = 18;
 
 /// One ratio.
 pub(crate) struct RatioRow {
@@ -38,7 +38,7 @@ pub(crate) fn ratios(caption: &Caption<'_>, axis: &str, rows: &[RatioRow]) -> Ma
                 line.grid x1=(number(at(value))) x2=(number(at(value))) y1="4" y2=(number(bottom)) {}
                 text x=(number(at(value))) y=(number(bottom + LINE)) text-anchor="middle" { (words) }
             }
-            text x=(number((START + END) / 2.0)) y=(number(bottom + 2.2 * LINE)) text-anchor="middle" { (axis) }
+            text x=(number(f64::midpoint(START, END))) y=(number(bottom + 2.2 * LINE)) text-anchor="middle" { (axis) }
         }
         @for (index, row) in rows.iter().enumerate() { (ratio(row, 6.0 + index as f64 * ROW)) }
         line.mark x1=(number(at(1.0))) x2=(number(at(1.0))) y1="4" y2=(number(bottom)) {}

@@ -3,15 +3,13 @@
 use maud::{Markup, html};
 
 use super::{
-    BOTTOM, Caption, HEIGHT, LEFT, LINE, Labels, RIGHT, STEPS_MAX, Scale, TOP, WIDTH, axes, empty, figure,
-    number, way,
+    BOTTOM, Caption, HEIGHT, LEFT, LETTER, LINE, Labels, RIGHT, STEPS_MAX, Scale, TOP, WIDTH, axes, empty,
+    figure, number, way,
 };
 use crate::report::number::share;
 
 /// A band must be so thick for words inside it.
 const WORDS_IN: f64 = 18.0;
-/// The width of a letter, on average.
-const LETTER: f64 = 6.6;
 
 /// One band.
 pub(crate) struct Band<'a> {
@@ -121,7 +119,7 @@ fn legend(id: &str, bands: &[&Band<'_>]) -> Markup {
     let rows = bands.len().div_ceil(2);
     html! {
         @for (index, band) in bands.iter().enumerate() {
-            @let x = 14.0 + (index / rows) as f64 * WIDTH / 2.0;
+            @let x = 10.0 + (index / rows) as f64 * (WIDTH / 2.0 - 4.0);
             @let y = HEIGHT + (index % rows) as f64 * LINE;
             g transform=(format!("translate({} {})", number(x), number(y))) {
                 (area(id, band.class, "M0 -2H18V10H0Z"))

@@ -126,10 +126,7 @@ fn a_bar_beyond_the_axis_ends_in_an_arrow() {
     let words = Mark { axis: "copies", mark: "" };
     let plot = bars(&caption(), &words, &[bar(2.0, true), bar(900.0, false)]).into_string();
     assert_eq!(plot.matches("<path class=\"bar\"").count(), 1, "{plot}");
-    assert!(
-        plot.contains("<title>a long name that does not fit</title>a long name that d\u{2026}"),
-        "{plot}"
-    );
+    assert!(plot.contains("<title>a long name that does not fit</title>a long name that\u{2026}"), "{plot}");
 }
 
 #[test]

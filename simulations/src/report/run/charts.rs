@@ -205,10 +205,8 @@ pub(super) fn groups(summary: &Summary) -> Markup {
             beside_frontier(&summary.groups)
         ),
     };
-    let words = Mark {
-        axis: "imported, in copies of the content",
-        mark: "the fewest copies with which the group can be done as soon",
-    };
+    let words =
+        Mark { axis: "imported, in copies of the content", mark: "the fewest copies to be done as soon" };
     bars(&caption, &words, &rows)
 }
 

@@ -18,7 +18,6 @@ pub(super) fn points(runs: &[Run], setting: &str, measure: &Measure) -> Vec<Spre
         }
     }
     let mut values: Vec<(&str, Vec<f64>)> = by_value.into_iter().collect();
-    // The sort is stable, so that words stay in the order of the map.
     values.sort_by(|a, b| order(a.0, b.0));
     values
         .into_iter()
@@ -33,13 +32,15 @@ pub(super) fn points(runs: &[Run], setting: &str, measure: &Measure) -> Vec<Spre
         .collect()
 }
 
-fn order(a: &str, b: &str) -> Ordering {
-    match (leading(a), leading(b)) {
+/// Numbers in their order, then words in that of the alphabet.
+pub(super) fn order(a: &str, b: &str) -> Ordering {
+    let by_number = match (leading(a), leading(b)) {
         (Some(a), Some(b)) => a.total_cmp(&b),
         (Some(_), None) => Ordering::Less,
         (None, Some(_)) => Ordering::Greater,
         (None, None) => Ordering::Equal,
-    }
+    };
+    by_number.then_with(|| a.cmp(b))
 }
 
 /// The number that `text` is, or begins with, as in `40Mbit`.

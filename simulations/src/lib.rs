@@ -2,5 +2,6 @@
 
 pub mod agenda;
 pub mod outcome;
+pub mod report;
 pub mod topology;
 pub mod world;

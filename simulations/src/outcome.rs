@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The figures of one run, as `summary.json` holds them. A stable format: fields are added, never
 /// renamed.
@@ -25,8 +25,10 @@ pub struct Summary {
     /// Inputs that engines handled.
     pub inputs: u64,
     /// How long the run took here, in seconds.
+    #[serde(deserialize_with = "figure")]
     pub wall_seconds: f64,
     /// How much time passed in the world, in seconds.
+    #[serde(deserialize_with = "figure")]
     pub simulated_seconds: f64,
     /// The most memory that the process held, in bytes.
     pub peak_rss_bytes: u64,
@@ -38,8 +40,10 @@ pub struct Summary {
     /// Peers that hold everything they want.
     pub completed: u32,
     /// How often the whole content left the origins.
+    #[serde(deserialize_with = "figure")]
     pub origin_copies: f64,
     /// Bytes that were sent and not needed, in copies of the content.
+    #[serde(deserialize_with = "figure")]
     pub wasted_copies: f64,
     /// Each AS with members, the largest group first.
     pub groups: Vec<Group>,
@@ -51,12 +55,16 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// Half of all are at most this.
+    #[serde(deserialize_with = "figure")]
     pub p50: f64,
     /// Nineteen in twenty are at most this.
+    #[serde(deserialize_with = "figure")]
     pub p95: f64,
     /// The largest.
+    #[serde(deserialize_with = "figure")]
     pub last: f64,
     /// The mean.
+    #[serde(deserialize_with = "figure")]
     pub mean: f64,
 }
 
@@ -69,6 +77,7 @@ pub struct Group {
     /// Peers in it, without origins.
     pub members: u32,
     /// How often the whole content came in over the border.
+    #[serde(deserialize_with = "figure")]
     pub imports: f64,
     /// When its last member was done, in seconds after its first member joined. `None`: not all are.
     pub last_seconds: Option<f64>,
@@ -125,4 +134,9 @@ pub struct Slice {
     pub by_tier: [u64; nearcast_core::tier::Tier::COUNT],
     /// From origins.
     pub origin: u64,
+}
+
+/// A figure as JSON has it: a number, or `null` for one that is not finite.
+fn figure<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
 }

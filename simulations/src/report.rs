@@ -1,0 +1,60 @@
+//! Reports of runs: a page for people, tables and figures for programs.
+//!
+//! [`write()`] makes the folder of a run, [`read`] reads such folders again, [`compare`] sets two of
+//! them side by side, and [`sweep`] makes an index of many.
+//!
+//! Invariant: the same outcome gives the same bytes. Nothing here reads a clock, and maps are walked
+//! in order.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use self::folder::Part;
+use crate::outcome::Outcome;
+
+pub mod compare;
+mod csv;
+mod folder;
+mod measure;
+mod number;
+mod page;
+mod plot;
+mod read;
+mod run;
+pub mod sweep;
+
+pub use self::read::{ReadError, read};
+
+/// The file with a run's [`Summary`](crate::outcome::Summary). A folder that holds it is the folder
+/// of a run.
+pub const SUMMARY_FILE: &str = "summary.json";
+/// The page of a run.
+pub const REPORT_FILE: &str = "report.html";
+
+/// Writes `summary.json`, `peers.csv`, `timeline.csv`, `groups.csv`, `imports.csv` and `report.html`
+/// into `folder`, which is made if it is missing.
+///
+/// The results of an earlier run are replaced. A folder that holds something else, and no
+/// `summary.json`, is refused with [`io::ErrorKind::AlreadyExists`]. All files are complete on the
+/// disk before the first replaces another, so an error leaves an earlier run's results as they were,
+/// unless a rename fails.
+pub fn write(outcome: &Outcome, folder: &Path) -> io::Result<()> {
+    folder::take(folder)?;
+    let parts = [
+        Part::write(folder, SUMMARY_FILE, |file| {
+            serde_json::to_writer_pretty(&mut *file, &outcome.summary)?;
+            file.write_all(b"\n")
+        })?,
+        Part::write(folder, "peers.csv", |file| csv::peers(outcome, file))?,
+        Part::write(folder, "timeline.csv", |file| csv::timeline(outcome, file))?,
+        Part::write(folder, "groups.csv", |file| csv::groups(outcome, file))?,
+        Part::write(folder, "imports.csv", |file| csv::imports(outcome, file))?,
+        Part::write(folder, REPORT_FILE, |file| file.write_all(run::page(outcome).as_bytes()))?,
+    ];
+    parts.into_iter().try_for_each(Part::keep)
+}
+
+#[cfg(test)]
+mod tests;

@@ -248,6 +248,7 @@ impl World {
             exchange_peers: role.intrudes.is_none(),
             patience: role.patience,
             goal: Goal::Forever,
+            paused: false,
         }
     }
 

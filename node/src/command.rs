@@ -17,10 +17,11 @@ use tokio::{
 };
 
 use crate::{
-    config::Caps,
+    config::{Caps, DownloadLimits},
     error::{DownloadError, ShareError},
     fetch::{Fetch, Share, Shared},
     giving::Givings,
+    listed::Listed,
     progress::{Progress, Summary},
 };
 
@@ -34,6 +35,14 @@ pub(crate) enum Command {
     Unshare { content: ContentId },
     /// Leave a download.
     Stop { content: ContentKey, reply: oneshot::Sender<()> },
+    /// Pause a download, or resume it.
+    Pause { content: ContentKey, paused: bool, reply: oneshot::Sender<()> },
+    /// Replace the rate limits of one download.
+    LimitDownload { content: ContentKey, limits: DownloadLimits },
+    /// List all contents.
+    List { reply: oneshot::Sender<Vec<Listed>> },
+    /// Give what the owner of a download holds.
+    Find { content: ContentId, reply: oneshot::Sender<Option<DownloadParts>> },
     /// Replace the rate limits.
     Limit { up: Option<u64>, down: Option<u64> },
     /// Replace the caps.
@@ -54,6 +63,7 @@ pub(crate) type Outcome = Option<Result<Summary, DownloadError>>;
 
 /// What the owner of a download holds.
 pub(crate) struct DownloadParts {
+    pub(crate) id: ContentId,
     pub(crate) content: ContentKey,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,

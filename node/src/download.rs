@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::manifest::Manifest;
+use nearcast_core::{id::ContentId, manifest::Manifest};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{error::Elapsed, timeout},
@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::{
     command::{Command, DownloadParts},
+    config::DownloadLimits,
     error::DownloadError,
     progress::{Progress, Summary},
     vital::Vital,
@@ -33,6 +34,11 @@ pub struct Download {
 }
 
 impl Download {
+    /// The content's id.
+    pub fn content(&self) -> ContentId {
+        self.parts.id
+    }
+
     /// The progress, updated several times a second.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.parts.progress.clone()
@@ -65,6 +71,64 @@ impl Download {
     pub async fn seeded(&self) {
         // An error means that the node has stopped: it sends nothing more.
         let _ = self.parts.seeded.clone().wait_for(|&seeded| seeded).await;
+    }
+
+    /// Leaves the swarm until [`Download::resume`], and keeps everything. Neighbours and directories
+    /// are told, nobody is asked or served, and patience does not run.
+    ///
+    /// When this returns, the phase is [`Phase::Paused`](crate::Phase::Paused). Runs that were on
+    /// their way may still come for some seconds; like all others, they are durable soon after.
+    /// Files that are being checked are checked to the end, and a content whose last run is here is
+    /// finished: then [`Download::finished`] ends. Until then it waits on. The time of
+    /// [`SeedGoal::Time`](crate::SeedGoal::Time) runs on.
+    ///
+    /// Does nothing if the download is paused already, or has ended.
+    ///
+    /// ```
+    /// # use nearcast_node::{Download, Phase};
+    /// # async fn at_night(download: &Download) {
+    /// download.pause().await;
+    /// assert_eq!(download.progress().borrow().phase, Phase::Paused);
+    /// # }
+    /// ```
+    pub async fn pause(&self) {
+        self.set_paused(true).await;
+    }
+
+    /// Goes on after [`Download::pause`] with what is here; nothing is hashed again. Patience begins
+    /// anew. Does nothing if the download is not paused, or has ended.
+    ///
+    /// ```
+    /// # async fn in_the_morning(download: &nearcast_node::Download) {
+    /// download.resume().await;
+    /// # }
+    /// ```
+    pub async fn resume(&self) {
+        self.set_paused(false).await;
+    }
+
+    async fn set_paused(&self, paused: bool) {
+        let (reply, done) = oneshot::channel();
+        let command = Command::Pause { content: self.parts.content, paused, reply };
+        if self.commands.send(command).await.is_ok() {
+            // An error means that the driver has ended: nothing moves any more.
+            let _ = done.await;
+        }
+    }
+
+    /// Replaces the limits on this download, at any moment. Limits of the node and its caps hold
+    /// besides: the narrowest decides.
+    ///
+    /// ```
+    /// # use nearcast_node::{Download, DownloadLimits};
+    /// # async fn limit(download: &Download) {
+    /// // At most 2 MB/s down, and as much up as the node allows.
+    /// download.set_limits(DownloadLimits { down: Some(2_000_000), up: None }).await;
+    /// # }
+    /// ```
+    pub async fn set_limits(&self, limits: DownloadLimits) {
+        // A node that has stopped moves nothing.
+        let _ = self.commands.send(Command::LimitDownload { content: self.parts.content, limits }).await;
     }
 
     /// Leaves the swarm. When this returns, what was received is durable, unless the disk does not

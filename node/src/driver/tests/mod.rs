@@ -8,6 +8,7 @@ mod failing;
 mod giving;
 mod impostor;
 mod lies;
+mod owner;
 mod rates;
 mod raw;
 mod replay;

@@ -1,7 +1,7 @@
 //! What a node's owner asks its driver for, and what a download's owner holds.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -23,6 +23,7 @@ use crate::{
     giving::Givings,
     listed::Listed,
     progress::{Progress, Summary},
+    store::{DiskStore, StoreError},
 };
 
 /// A request of the node's owner.
@@ -39,6 +40,8 @@ pub(crate) enum Command {
     Pause { content: ContentKey, paused: bool, reply: oneshot::Sender<()> },
     /// Replace the rate limits of one download.
     LimitDownload { content: ContentKey, limits: DownloadLimits },
+    /// A run could not be read for the owner of a download, because it is bad.
+    Unreadable { content: ContentKey, error: StoreError },
     /// List all contents.
     List { reply: oneshot::Sender<Vec<Listed>> },
     /// Give what the owner of a download holds.
@@ -67,6 +70,7 @@ pub(crate) struct DownloadParts {
     pub(crate) content: ContentKey,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,
+    pub(crate) store: watch::Receiver<Option<Weak<DiskStore>>>,
     pub(crate) outcome: watch::Receiver<Outcome>,
     pub(crate) seeded: watch::Receiver<bool>,
     pub(crate) cancelled: Arc<AtomicBool>,

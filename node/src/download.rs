@@ -14,8 +14,10 @@ use tokio::{
 use crate::{
     command::{Command, DownloadParts},
     config::DownloadLimits,
-    error::DownloadError,
+    error::{DownloadError, ReaderError},
     progress::{Progress, Summary},
+    reader::{FileReader, Source},
+    store::Workers,
     vital::Vital,
 };
 
@@ -30,6 +32,7 @@ const FAILURE_TOLD: Duration = Duration::from_millis(100);
 pub struct Download {
     pub(crate) parts: DownloadParts,
     pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) workers: Workers,
     pub(crate) vital: Vital,
 }
 
@@ -129,6 +132,53 @@ impl Download {
     pub async fn set_limits(&self, limits: DownloadLimits) {
         // A node that has stopped moves nothing.
         let _ = self.commands.send(Command::LimitDownload { content: self.parts.content, limits }).await;
+    }
+
+    /// Reads a file, also while it comes: `file` is its place in [`Manifest::files`], from 0. Waits
+    /// until the metainfo is there and files on disk are checked.
+    ///
+    /// The order in which runs come stays as it is, so a reader of a large file waits for its
+    /// beginning as long as for anything else.
+    ///
+    /// # Errors
+    /// If there is no such file, if it is not among the wanted ones, or if the download ends first.
+    ///
+    /// ```
+    /// use tokio::io::{AsyncReadExt, AsyncSeekExt};
+    ///
+    /// # async fn look(download: &nearcast_node::Download) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut film = download.reader(0).await?;
+    /// film.seek(std::io::SeekFrom::End(-100)).await?;
+    /// let mut last = Vec::new();
+    /// film.read_to_end(&mut last).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn reader(&self, file: usize) -> Result<FileReader, ReaderError> {
+        let mut opened = self.parts.store.clone();
+        let store = match opened.wait_for(Option::is_some).await {
+            Ok(store) => store.clone(),
+            Err(_) => None,
+        };
+        let Some(store) = store.and_then(|store| store.upgrade()) else {
+            return Err(ReaderError::Ended(self.finished().await.err().unwrap_or(DownloadError::Stopped)));
+        };
+        let layout = store.manifest().layout();
+        let index = u32::try_from(file).ok().and_then(|file| layout.file_index(file));
+        let Some(index) = index else {
+            return Err(ReaderError::NoSuchFile { file, files: store.manifest().files().len() });
+        };
+        if !store.wants(index) {
+            return Err(ReaderError::NotWanted(file));
+        }
+        let source = Source {
+            content: self.parts.content,
+            store: Arc::downgrade(&store),
+            workers: self.workers.clone(),
+            progress: self.progress(),
+            commands: self.commands.clone(),
+        };
+        Ok(FileReader::new(source, index, layout.file_bytes(index)))
     }
 
     /// Leaves the swarm. When this returns, what was received is durable, unless the disk does not

@@ -157,7 +157,8 @@ impl Node {
     }
 
     fn handle_of(&self, parts: DownloadParts) -> Download {
-        Download { parts, commands: self.commands.clone(), vital: self.vital.clone() }
+        let (commands, workers) = (self.commands.clone(), self.workers.clone());
+        Download { parts, commands, workers, vital: self.vital.clone() }
     }
 
     /// What this node downloads and serves at the moment, in the order in which it was begun. Empty

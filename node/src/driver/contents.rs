@@ -332,6 +332,7 @@ impl Driver {
             wanted: Some(wanted.clone()).filter(|wanted| !wanted.is_full()),
         };
         state.wanted = Some(wanted);
+        state.store.send_replace(Some(Arc::downgrade(&opened.store)));
         content.store = Some(opened.store);
         self.services.known.insert(content.id, material.layout.runs());
         match join {

@@ -3,7 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64},
     },
     time::Duration,
@@ -28,6 +28,7 @@ use crate::{
     fetch::Fetch,
     imports::Imports,
     progress::{Progress, Summary},
+    store::DiskStore,
 };
 
 /// A download, as its owner sees it.
@@ -35,6 +36,8 @@ pub(super) struct FetchState {
     pub(super) fetch: Fetch,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) manifest: watch::Sender<Option<Arc<Manifest>>>,
+    /// The store, once it is open.
+    pub(super) store: watch::Sender<Option<Weak<DiskStore>>>,
     pub(super) outcome: watch::Sender<Outcome>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
@@ -88,6 +91,7 @@ impl FetchState {
             fetch,
             progress: watch::Sender::new(Progress::default()),
             manifest: watch::Sender::new(None),
+            store: watch::Sender::new(None),
             outcome: watch::Sender::new(None),
             seeded: watch::Sender::new(false),
             cancelled: Arc::new(AtomicBool::new(false)),
@@ -125,6 +129,7 @@ impl FetchState {
             content,
             progress: self.progress.subscribe(),
             manifest: self.manifest.subscribe(),
+            store: self.store.subscribe(),
             outcome: self.outcome.subscribe(),
             seeded: self.seeded.subscribe(),
             cancelled: self.cancelled.clone(),

@@ -11,6 +11,7 @@ mod lies;
 mod owner;
 mod rates;
 mod raw;
+mod reading;
 mod replay;
 mod signatures;
 mod together;

@@ -158,7 +158,7 @@ impl NodeConfig {
 }
 
 /// Limits on one download, besides those of the node: the narrower limit holds.
-/// [`DownloadLimits::default`]: none.
+/// The default has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DownloadLimits {
     /// In bytes per second received. `None`: no limit. 0: nothing new begins to come; to stop

@@ -1,7 +1,7 @@
 //! What a node's owner asks its driver for, and what a download's owner holds.
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{Arc, Weak, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -17,11 +17,13 @@ use tokio::{
 };
 
 use crate::{
-    config::Caps,
+    config::{Caps, DownloadLimits},
     error::{DownloadError, ShareError},
     fetch::{Fetch, Share, Shared},
     giving::Givings,
+    listed::Listed,
     progress::{Progress, Summary},
+    store::{DiskStore, StoreError},
 };
 
 /// A request of the node's owner.
@@ -34,6 +36,16 @@ pub(crate) enum Command {
     Unshare { content: ContentId },
     /// Leave a download.
     Stop { content: ContentKey, reply: oneshot::Sender<()> },
+    /// Pause a download, or resume it.
+    Pause { content: ContentKey, paused: bool, reply: oneshot::Sender<()> },
+    /// Replace the rate limits of one download.
+    LimitDownload { content: ContentKey, limits: DownloadLimits },
+    /// A run could not be read for the owner of a download, because it is bad.
+    Unreadable { content: ContentKey, error: StoreError },
+    /// List all contents.
+    List { reply: oneshot::Sender<Vec<Listed>> },
+    /// Give what the owner of a download holds.
+    Find { content: ContentId, reply: oneshot::Sender<Option<DownloadParts>> },
     /// Replace the rate limits.
     Limit { up: Option<u64>, down: Option<u64> },
     /// Replace the caps.
@@ -54,9 +66,11 @@ pub(crate) type Outcome = Option<Result<Summary, DownloadError>>;
 
 /// What the owner of a download holds.
 pub(crate) struct DownloadParts {
+    pub(crate) id: ContentId,
     pub(crate) content: ContentKey,
     pub(crate) progress: watch::Receiver<Progress>,
     pub(crate) manifest: watch::Receiver<Option<Arc<Manifest>>>,
+    pub(crate) store: watch::Receiver<Option<Weak<DiskStore>>>,
     pub(crate) outcome: watch::Receiver<Outcome>,
     pub(crate) seeded: watch::Receiver<bool>,
     pub(crate) cancelled: Arc<AtomicBool>,

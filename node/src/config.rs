@@ -157,6 +157,17 @@ impl NodeConfig {
     }
 }
 
+/// Limits on one download, besides those of the node: the narrower limit holds.
+/// The default has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DownloadLimits {
+    /// In bytes per second received. `None`: no limit. 0: nothing new begins to come; to stop
+    /// asking, pause the download.
+    pub down: Option<u64>,
+    /// In bytes per second sent. `None`: no limit.
+    pub up: Option<u64>,
+}
+
 /// How long to go on seeding after the download is complete.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum SeedGoal {

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use nearcast_core::manifest::Manifest;
+use nearcast_core::{id::ContentId, manifest::Manifest};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{error::Elapsed, timeout},
@@ -13,8 +13,11 @@ use tokio::{
 
 use crate::{
     command::{Command, DownloadParts},
-    error::DownloadError,
+    config::DownloadLimits,
+    error::{DownloadError, ReaderError},
     progress::{Progress, Summary},
+    reader::{FileReader, Source},
+    store::Workers,
     vital::Vital,
 };
 
@@ -29,10 +32,16 @@ const FAILURE_TOLD: Duration = Duration::from_millis(100);
 pub struct Download {
     pub(crate) parts: DownloadParts,
     pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) workers: Workers,
     pub(crate) vital: Vital,
 }
 
 impl Download {
+    /// The content's id.
+    pub fn content(&self) -> ContentId {
+        self.parts.id
+    }
+
     /// The progress, updated several times a second.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.parts.progress.clone()
@@ -65,6 +74,111 @@ impl Download {
     pub async fn seeded(&self) {
         // An error means that the node has stopped: it sends nothing more.
         let _ = self.parts.seeded.clone().wait_for(|&seeded| seeded).await;
+    }
+
+    /// Leaves the swarm until [`Download::resume`], and keeps everything. Neighbours and directories
+    /// are told, nobody is asked or served, and patience does not run.
+    ///
+    /// When this returns, the phase is [`Phase::Paused`](crate::Phase::Paused). Runs that were on
+    /// their way may still come for some seconds; like all others, they are durable soon after.
+    /// Files that are being checked are checked to the end, and a content whose last run is here is
+    /// finished: then [`Download::finished`] ends. Until then it waits on. The time of
+    /// [`SeedGoal::Time`](crate::SeedGoal::Time) runs on.
+    ///
+    /// Does nothing if the download is paused already, or has ended.
+    ///
+    /// ```
+    /// # use nearcast_node::{Download, Phase};
+    /// # async fn at_night(download: &Download) {
+    /// download.pause().await;
+    /// assert_eq!(download.progress().borrow().phase, Phase::Paused);
+    /// # }
+    /// ```
+    pub async fn pause(&self) {
+        self.set_paused(true).await;
+    }
+
+    /// Goes on after [`Download::pause`] with what is here; nothing is hashed again. Patience begins
+    /// anew. Does nothing if the download is not paused, or has ended.
+    ///
+    /// ```
+    /// # async fn in_the_morning(download: &nearcast_node::Download) {
+    /// download.resume().await;
+    /// # }
+    /// ```
+    pub async fn resume(&self) {
+        self.set_paused(false).await;
+    }
+
+    async fn set_paused(&self, paused: bool) {
+        let (reply, done) = oneshot::channel();
+        let command = Command::Pause { content: self.parts.content, paused, reply };
+        if self.commands.send(command).await.is_ok() {
+            // An error means that the driver has ended: nothing moves any more.
+            let _ = done.await;
+        }
+    }
+
+    /// Replaces the limits on this download, at any moment. Limits of the node and its caps hold
+    /// besides: the narrowest decides.
+    ///
+    /// ```
+    /// # use nearcast_node::{Download, DownloadLimits};
+    /// # async fn limit(download: &Download) {
+    /// // At most 2 MB/s down, and as much up as the node allows.
+    /// download.set_limits(DownloadLimits { down: Some(2_000_000), up: None }).await;
+    /// # }
+    /// ```
+    pub async fn set_limits(&self, limits: DownloadLimits) {
+        // A node that has stopped moves nothing.
+        let _ = self.commands.send(Command::LimitDownload { content: self.parts.content, limits }).await;
+    }
+
+    /// Reads a file, also while it comes: `file` is its place in [`Manifest::files`], from 0. Waits
+    /// until the metainfo is there and files on disk are checked.
+    ///
+    /// The order in which runs come stays as it is, so a reader of a large file waits for its
+    /// beginning as long as for anything else.
+    ///
+    /// # Errors
+    /// If there is no such file, if it is not among the wanted ones, or if the download ends first.
+    ///
+    /// ```
+    /// use tokio::io::{AsyncReadExt, AsyncSeekExt};
+    ///
+    /// # async fn look(download: &nearcast_node::Download) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut film = download.reader(0).await?;
+    /// film.seek(std::io::SeekFrom::End(-100)).await?;
+    /// let mut last = Vec::new();
+    /// film.read_to_end(&mut last).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn reader(&self, file: usize) -> Result<FileReader, ReaderError> {
+        let mut opened = self.parts.store.clone();
+        let store = match opened.wait_for(Option::is_some).await {
+            Ok(store) => store.clone(),
+            Err(_) => None,
+        };
+        let Some(store) = store.and_then(|store| store.upgrade()) else {
+            return Err(ReaderError::Ended(self.finished().await.err().unwrap_or(DownloadError::Stopped)));
+        };
+        let layout = store.manifest().layout();
+        let index = u32::try_from(file).ok().and_then(|file| layout.file_index(file));
+        let Some(index) = index else {
+            return Err(ReaderError::NoSuchFile { file, files: store.manifest().files().len() });
+        };
+        if !store.wants(index) {
+            return Err(ReaderError::NotWanted(file));
+        }
+        let source = Source {
+            content: self.parts.content,
+            store: Arc::downgrade(&store),
+            workers: self.workers.clone(),
+            progress: self.progress(),
+            commands: self.commands.clone(),
+        };
+        Ok(FileReader::new(source, index, layout.file_bytes(index)))
     }
 
     /// Leaves the swarm. When this returns, what was received is durable, unless the disk does not

@@ -64,6 +64,25 @@ impl From<KeyError> for StartError {
     }
 }
 
+/// A file of a download cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReaderError {
+    /// The content has fewer files.
+    #[error("the content has {files} files: there is none with the number {file}, counted from 0")]
+    NoSuchFile {
+        /// The file that was asked for.
+        file: usize,
+        /// Files of the content.
+        files: usize,
+    },
+    /// The file is not among those that the download was begun with.
+    #[error("file {0} is not wanted, so it does not come")]
+    NotWanted(usize),
+    /// The download ended first.
+    #[error("the download ended before it could be read")]
+    Ended(#[source] DownloadError),
+}
+
 /// A download ended without its content. What was received and is durable stays for the next try.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum DownloadError {

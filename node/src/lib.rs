@@ -49,6 +49,8 @@
 //! | choose ports, limits, an identity, an atlas | [`NodeConfig`] |
 //! | choose files, peers, directories, how long to seed | [`Fetch`] |
 //! | follow a download, wait for its end, leave it | [`Download`], [`Progress`], [`Summary`] |
+//! | list downloads, pause them, limit them | [`Node::downloads`], [`Download::pause`], [`Download::set_limits`] |
+//! | read a file while it comes | [`Download::reader`] |
 //! | make a manifest of a file or folder | [`mod@publish`] |
 //! | be a directory for others | [`mod@directory`] |
 //! | know why a download ended | [`DownloadError`] |
@@ -81,6 +83,7 @@ pub mod imports;
 pub mod key;
 mod lan;
 mod limit;
+pub mod listed;
 mod nearness;
 mod net;
 mod node;
@@ -90,6 +93,7 @@ pub mod progress;
 pub mod proxy;
 pub mod publish;
 mod pulse;
+pub mod reader;
 pub mod repeats;
 mod resolve;
 mod runtime;
@@ -103,13 +107,15 @@ mod wire;
 
 pub use address::Address;
 pub use budget::BudgetUse;
-pub use config::{Caps, NodeConfig, SeedGoal};
+pub use config::{Caps, DownloadLimits, NodeConfig, SeedGoal};
 pub use download::Download;
-pub use error::{DownloadError, KeyError, Reasons, ShareError, StartError};
+pub use error::{DownloadError, KeyError, ReaderError, Reasons, ShareError, StartError};
 pub use fetch::{Fetch, Share, Shared, Source};
+pub use listed::{ContentState, Listed};
 pub use nearcast_core::{id::ContentId, magnet::Magnet, manifest::Manifest};
 pub use node::Node;
 pub use progress::{Neighbour, Phase, Progress, Stall, Summary};
+pub use reader::FileReader;
 pub use runtime::runtime;
 pub use totals::Totals;
 pub use web_seed::torrent as torrent_url;

@@ -11,6 +11,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nearcast_core::{
+    id::ContentKey,
     rates::{
         Account, Limits, Rates,
         turns::{Queue, Turns},
@@ -105,15 +106,19 @@ impl Limiter {
         let mut waiting = Waiting { shared: &self.shared, granted: true };
         let (portion, turn) = {
             let mut turns = self.shared.lock();
-            let portion = bytes.min(turns.rates.portion());
-            if turns.admit_at_once(self.shared.now(), account, portion, place) {
+            let (now, portion) = (self.shared.now(), bytes.min(turns.rates.portion(account.content)));
+            if turns.admit_at_once(now, account, portion, place) {
                 return portion;
             }
+            // Those who wait may wait for a limit that does not concern this account.
+            let is_due = turns.rates.admits(now, account, portion);
             let (grant, turn) = oneshot::channel();
             turns.enqueue(account, portion, place, grant);
             if !std::mem::replace(&mut turns.granting, true) {
                 let granting = grant_turns(self.shared.clone());
                 self.shared.tasks.spawn(self.shared.vital.guard("What grants turns to send", granting));
+            } else if is_due {
+                self.shared.changed.notify_one();
             }
             (portion, turn)
         };
@@ -122,6 +127,13 @@ impl Limiter {
         let _ = turn.await;
         waiting.granted = true;
         portion
+    }
+
+    /// Limits one content by itself, besides the other limits. `None`: no longer.
+    pub(crate) fn set_content(&self, content: ContentKey, rate: Option<u64>) {
+        let now = self.shared.now();
+        self.shared.lock().rates.set_content(now, content, rate);
+        self.shared.changed.notify_one();
     }
 
     /// Replaces the limits.
@@ -165,7 +177,7 @@ async fn grant_turns(shared: Arc<Shared>) {
 mod tests {
     use std::time::Duration;
 
-    use nearcast_core::id::{ContentKey, PeerKey};
+    use nearcast_core::id::PeerKey;
 
     use super::*;
 
@@ -222,6 +234,23 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_millis(20), waits).await.is_err(), "no turn for days");
         tasks.close();
         tokio::time::timeout(Duration::from_secs(10), tasks.wait()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_content_that_may_not_move_waits_alone_until_it_may() {
+        let limiter = Limiter::new(Limits::default(), TaskTracker::new(), Vital::default());
+        limiter.set_content(ContentKey(1), Some(1));
+        let waiting = tokio::spawn({
+            let limiter = limiter.clone();
+            async move { pass_whole(&limiter, of(1), MIB).await }
+        });
+        tokio::task::yield_now().await;
+        let other = Account { content: ContentKey(2), ..of(1) };
+        assert_eq!(pass_whole(&limiter, other, MIB).await, MIB, "another content does not wait");
+        assert!(!waiting.is_finished());
+        limiter.set_content(ContentKey(1), None);
+        let freed = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+        assert_eq!(freed.unwrap().unwrap(), MIB);
     }
 
     #[tokio::test]

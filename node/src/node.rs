@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     address::Address,
     atlas_offers::AtlasOffers,
-    command::Command,
+    command::{Command, DownloadParts},
     config::{Caps, NodeConfig},
     directory::{Directory, DirectoryConfig},
     download::{DISKS_END_MAX, Download, say_abandoned, why_stopped},
@@ -22,6 +22,7 @@ use crate::{
     error::{DownloadError, ShareError, StartError},
     fetch::{Fetch, Share, Shared},
     giving::Givings,
+    listed::Listed,
     nearness::{Nearness, Outlook},
     net::{Network, NetworkConfig, identity},
     open_files::{self, Budget},
@@ -152,7 +153,49 @@ impl Node {
             Err(_) => None,
         };
         let Some(parts) = parts else { return Err(why_stopped(&self.vital).await) };
-        Ok(Download { parts: parts?, commands: self.commands.clone(), vital: self.vital.clone() })
+        Ok(self.handle_of(parts?))
+    }
+
+    fn handle_of(&self, parts: DownloadParts) -> Download {
+        let (commands, workers) = (self.commands.clone(), self.workers.clone());
+        Download { parts, commands, workers, vital: self.vital.clone() }
+    }
+
+    /// What this node downloads and serves at the moment, in the order in which it was begun. Empty
+    /// if the node has stopped.
+    ///
+    /// ```
+    /// # async fn show(node: &nearcast_node::Node) {
+    /// for one in node.downloads().await {
+    ///     println!("{} {:?}: {} of {} bytes", one.content, one.state, one.bytes_have, one.bytes_total);
+    /// }
+    /// # }
+    /// ```
+    pub async fn downloads(&self) -> Vec<Listed> {
+        let (reply, answer) = oneshot::channel();
+        if self.commands.send(Command::List { reply }).await.is_err() {
+            return Vec::new();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Another handle to a download that was begun with [`Node::fetch`]. `None`: this node downloads
+    /// no such content, or has stopped.
+    ///
+    /// ```
+    /// # use nearcast_node::Node;
+    /// # async fn pause_all(node: &Node) {
+    /// for one in node.downloads().await {
+    ///     if let Some(download) = node.download(one.content).await {
+    ///         download.pause().await;
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub async fn download(&self, content: ContentId) -> Option<Download> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Find { content, reply }).await.ok()?;
+        Some(self.handle_of(answer.await.ok()??))
     }
 
     /// Serves complete data. Sizes are checked now, bytes each time they are read.

@@ -80,6 +80,8 @@ pub enum Phase {
     Stalled(Stall),
     /// The disk is full. The download resumes when there is room.
     DiskFull,
+    /// The owner has paused the download, or its seeding.
+    Paused,
     /// Everything wanted is here, verified and durable.
     Complete,
     /// Complete, and still seeding.
@@ -129,7 +131,7 @@ pub struct Summary {
     pub bytes: u64,
     /// Bytes that were there before this run.
     pub bytes_resumed: u64,
-    /// The time from start to complete.
+    /// The time from start to complete, with pauses.
     pub elapsed: Duration,
     /// Payload received in this run, by source.
     pub received: Traffic,

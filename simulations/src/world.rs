@@ -322,6 +322,7 @@ impl World {
             exchange_peers: self.config.exchange_peers && role.intrudes.is_none(),
             patience: role.patience,
             goal: Goal::Forever,
+            paused: false,
         }
     }
 

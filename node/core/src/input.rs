@@ -50,6 +50,11 @@ pub enum Event {
     },
     /// Take no further part.
     Leave,
+    /// Stay away until [`Event::Resume`]: nobody is asked, dialled or served, and patience does not
+    /// run. What is here and what is known of the swarm stays.
+    Pause,
+    /// Take part again after [`Event::Pause`].
+    Resume,
     /// A directory, a neighbour or the user named peers.
     Discovered {
         /// The query that this answers. `None`: it answers no query.
@@ -183,6 +188,8 @@ pub struct Join {
     pub patience: Duration,
     /// How long to keep serving once all wanted runs are here.
     pub goal: Goal,
+    /// Stay away until [`Event::Resume`].
+    pub paused: bool,
 }
 
 /// The layout of a content, and what we have of it.

@@ -43,6 +43,7 @@
 //!     exchange_peers: true,
 //!     patience: Duration::from_secs(60),
 //!     goal: Goal::Forever,
+//!     paused: false,
 //! });
 //! let now = Timestamp::from_millis(1_000);
 //! let mut outputs = Vec::new();

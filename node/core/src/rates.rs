@@ -35,7 +35,7 @@ pub struct Limits {
     pub all: Option<u64>,
     /// Each /24 (IPv6: /48).
     pub each_prefix: Option<u64>,
-    /// Each content.
+    /// Each content. One may have a narrower limit of its own: [`Rates::set_content`].
     pub each_content: Option<u64>,
     /// Each peer, in each content.
     pub each_peer: Option<u64>,
@@ -95,7 +95,13 @@ impl Rates {
         }
     }
 
-    /// Replaces the limits from now on.
+    /// Limits one content from now on, besides what limits each content: the narrower limit holds.
+    /// `None`: it has no limit of its own any more, and nothing is remembered of it.
+    pub fn set_content(&mut self, now: Timestamp, content: ContentKey, rate: Option<u64>) {
+        self.contents.set_own(now, content, rate);
+    }
+
+    /// Replaces the limits from now on. Contents keep limits of their own.
     pub fn set(&mut self, now: Timestamp, limits: Limits) {
         self.all.set(now, limits.all, burst(limits.all));
         self.prefixes.set(now, limits.each_prefix);
@@ -113,11 +119,12 @@ impl Rates {
         }
     }
 
-    /// The most bytes to take at once, so that the limits hold over a second: 10 ms' worth of the
-    /// narrowest limit. `u64::MAX`: nothing is limited.
-    pub fn portion(&self) -> u64 {
-        let Limits { all, each_prefix, each_content, each_peer } = self.limits();
-        let narrowest = [all, each_prefix, each_content, each_peer].into_iter().flatten().min();
+    /// The most bytes of a content to take at once, so that the limits hold over a second: 10 ms'
+    /// worth of the narrowest limit. `u64::MAX`: nothing is limited.
+    pub fn portion(&self, content: ContentKey) -> u64 {
+        let Limits { all, each_prefix, each_peer, .. } = self.limits();
+        let of_content = self.contents.rate_of(content);
+        let narrowest = [all, each_prefix, of_content, each_peer].into_iter().flatten().min();
         narrowest.map_or(u64::MAX, |rate| burst(Some(rate)) / PORTIONS_PER_BURST)
     }
 
@@ -126,6 +133,23 @@ impl Rates {
     /// # Errors
     /// [`Refused`] by the first level that refuses.
     pub fn take(&mut self, now: Timestamp, account: Account, bytes: u64) -> Result<(), Refused> {
+        let admitting = self.admitting(now, account, bytes)?;
+        admitting.into_iter().flatten().for_each(|bucket| bucket.spend(bytes));
+        Ok(())
+    }
+
+    /// Whether [`Rates::take`] would admit `bytes`.
+    pub fn admits(&mut self, now: Timestamp, account: Account, bytes: u64) -> bool {
+        self.admitting(now, account, bytes).is_ok()
+    }
+
+    /// The buckets that admit `bytes`, if all do.
+    fn admitting(
+        &mut self,
+        now: Timestamp,
+        account: Account,
+        bytes: u64,
+    ) -> Result<[Option<&mut Bucket>; 4], Refused> {
         let Account { content, peer, prefix } = account;
         let path = [
             (Level::All, Some(&mut self.all)),
@@ -141,8 +165,7 @@ impl Rates {
             }
             *place = Some(bucket);
         }
-        admitting.into_iter().flatten().for_each(|bucket| bucket.spend(bytes));
-        Ok(())
+        Ok(admitting)
     }
 
     /// Number of buckets kept, all levels together.
@@ -157,6 +180,8 @@ impl Rates {
 #[derive(Clone, Debug)]
 struct Each<K> {
     rate: Option<u64>,
+    /// Limits of single keys.
+    own: BTreeMap<K, u64>,
     buckets: BTreeMap<K, Bucket>,
     /// Number of buckets at which the full ones are forgotten.
     sweep_at: usize,
@@ -164,25 +189,49 @@ struct Each<K> {
 
 impl<K: Ord + Copy> Each<K> {
     fn new(rate: Option<u64>) -> Each<K> {
-        Each { rate, buckets: BTreeMap::new(), sweep_at: BUCKETS_UNSWEPT_MAX }
+        Each { rate, own: BTreeMap::new(), buckets: BTreeMap::new(), sweep_at: BUCKETS_UNSWEPT_MAX }
     }
 
     fn set(&mut self, now: Timestamp, rate: Option<u64>) {
         self.rate = rate;
-        if rate.is_none() {
-            self.buckets.clear();
+        let own = &self.own;
+        self.buckets.retain(|key, bucket| {
+            let rate = narrower(rate, own.get(key).copied());
+            bucket.set(now, rate, burst(rate));
+            rate.is_some()
+        });
+    }
+
+    fn set_own(&mut self, now: Timestamp, key: K, rate: Option<u64>) {
+        match rate {
+            Some(rate) => _ = self.own.insert(key, rate),
+            None => _ = self.own.remove(&key),
         }
-        self.buckets.values_mut().for_each(|bucket| bucket.set(now, rate, burst(rate)));
+        match (self.rate_of(key), self.buckets.get_mut(&key)) {
+            (Some(rate), Some(bucket)) => bucket.set(now, Some(rate), burst(Some(rate))),
+            (None, Some(_)) => _ = self.buckets.remove(&key),
+            (_, None) => {}
+        }
+    }
+
+    /// The limit that holds for a key.
+    fn rate_of(&self, key: K) -> Option<u64> {
+        narrower(self.rate, self.own.get(&key).copied())
     }
 
     fn get(&mut self, now: Timestamp, key: K) -> Option<&mut Bucket> {
-        self.rate?;
+        let rate = self.rate_of(key)?;
         if self.buckets.len() >= self.sweep_at && !self.buckets.contains_key(&key) {
             self.buckets.retain(|_, bucket| !bucket.is_full(now));
             self.sweep_at = BUCKETS_UNSWEPT_MAX.max(self.buckets.len().saturating_mul(2));
         }
-        Some(self.buckets.entry(key).or_insert_with(|| new_bucket(self.rate)))
+        Some(self.buckets.entry(key).or_insert_with(|| new_bucket(Some(rate))))
     }
+}
+
+/// The smaller of two limits, `None` being no limit.
+fn narrower(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 fn new_bucket(rate: Option<u64>) -> Bucket {

@@ -3,13 +3,15 @@
 //!
 //! Invariants: `download` exists exactly while something wanted is missing; `pursuit` exists also
 //! while the manifest is missing; every neighbour in `links` has a have-map in the view, except
-//! while the manifest is missing; holders of runs are counted among ordinary neighbours only.
+//! while the manifest is missing; holders of runs are counted among ordinary neighbours only; while
+//! paused there is no neighbour.
 
 pub(crate) mod candidate;
 mod check;
 pub(crate) mod discovery;
 mod neighbours;
 pub mod outcomes;
+mod pausing;
 pub(crate) mod pursuit;
 pub(crate) mod ranking;
 mod transfers;
@@ -54,6 +56,8 @@ pub struct Swarm {
     wasted: u64,
     goal: Goal,
     exchange_peers: bool,
+    /// The owner wants us to stay away until further notice.
+    paused: bool,
     /// The number of the next download's first request, so that no answer to an earlier request is
     /// taken for an answer to one of its own.
     next_request: u32,
@@ -80,6 +84,8 @@ pub enum Standing {
     Moving,
     /// Everything wanted is here.
     Complete,
+    /// Nothing moves, because the owner wants it so.
+    Paused,
     /// Nothing moves, because the disk is full.
     DiskFull,
     /// Nothing moves: there is no neighbour, and no peer or directory to try.
@@ -110,6 +116,7 @@ impl Swarm {
             wasted: 0,
             goal: Goal::Forever,
             exchange_peers: false,
+            paused: false,
             next_request: 0,
         }
     }
@@ -120,6 +127,7 @@ impl Swarm {
         self.pursuit = Some(Box::new(Pursuit::new(ctx.now, patience)));
         self.goal = join.goal;
         self.exchange_peers = join.exchange_peers;
+        self.paused = join.paused;
         let word = self.discovery.word(ctx.maps, (None, None));
         self.discovery.learn(join.candidates, word, &mut self.links, ctx.config, ctx.locality);
         join.directories.into_iter().for_each(|peer| self.discovery.name_directory(peer));
@@ -135,6 +143,8 @@ impl Swarm {
         match event {
             Event::Join(join) => self.handle_join(ctx, join),
             Event::Leave => self.leave(ctx),
+            Event::Pause => self.handle_pause(ctx),
+            Event::Resume => self.handle_resume(ctx),
             Event::Manifest(material) => self.handle_manifest(ctx, material),
             Event::ManifestFailed { peer, why } => self.handle_manifest_failed(ctx, peer, why),
             Event::Discovered { query, teller, candidates } => {
@@ -287,7 +297,7 @@ impl Swarm {
     }
 
     fn tick(&mut self, ctx: &mut Context<'_>) {
-        if self.is_complete() {
+        if self.is_complete() || self.paused {
             return;
         }
         self.timers.set(Wake::Tick, ctx.now + ctx.config.requests.tick);
@@ -421,6 +431,11 @@ impl Swarm {
         self.links.get(peer).map_or(0.0, |link| link.rate)
     }
 
+    /// Whether the owner wants us to stay away.
+    pub fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// Number of neighbours.
     pub fn neighbours(&self) -> usize {
         self.links.len()
@@ -428,6 +443,9 @@ impl Swarm {
 
     /// The state of the download.
     pub fn standing(&self) -> Standing {
+        if self.paused {
+            return Standing::Paused;
+        }
         let Some(download) = &self.download else {
             return if self.content.is_some() { Standing::Complete } else { Standing::FetchingManifest };
         };

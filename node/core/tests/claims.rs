@@ -69,6 +69,7 @@ impl Victim {
             exchange_peers: true,
             patience: Duration::from_secs(3_600),
             goal: Goal::Ratio(1.0),
+            paused: false,
         }));
         victim.hear(Event::Linked {
             peer: BOASTER,

@@ -11,8 +11,11 @@ use std::{
 use byzantine::Scene;
 use nearcast_core::{
     id::{ContentKey, PeerKey},
+    input::{Candidate, Event, Join, Via},
     message::Message,
+    output::{Action, UnlinkReason},
     random::Random,
+    tier::Tier,
 };
 use proptest::prelude::*;
 use shell::{
@@ -78,6 +81,65 @@ fn what_another_origin_holds_is_never_in_the_book() {
     assert!(!shell.links[&(content, origin)].uploads.is_empty(), "the other origin is served");
     shell.upload_ended(content, origin, true);
     shell.pass(Duration::from_secs(30));
+}
+
+#[test]
+fn who_is_paused_says_goodbye_and_does_nothing_until_it_is_resumed() {
+    const DIRECTORY: PeerKey = PeerKey(9);
+    let mut shell = Shell::new(config(false), 1, RUNS);
+    let (content, [giver, other]) = (ContentKey(0), [PeerKey(1), PeerKey(2)]);
+    let named = |peer| Candidate { peer, near: Tier::Remote.into(), via: Via::Named };
+    let wish = Join {
+        candidates: vec![named(giver), named(other)],
+        directories: vec![DIRECTORY],
+        ..bare_join(Duration::from_secs(60))
+    };
+    shell.join(content, wish, Some((shell.set(0x000f), None)));
+    let (_, query) = shell.queries.remove(0);
+    shell.event(
+        content,
+        Event::Discovered { query: Some(query), teller: Some(DIRECTORY), candidates: vec![] },
+    );
+    shell.link(content, giver, shell.set(u16::MAX), about(giver));
+    shell.message(content, giver, Message::Unchoke);
+    // Whoever is far away is asked once the dials have had their time.
+    shell.pass(Duration::from_secs(3));
+    let open = shell.links[&(content, giver)].open.clone();
+    let (&request, &run) = open.first_key_value().expect("the giver is asked");
+
+    shell.journal = Some(Vec::new());
+    shell.event(content, Event::Pause);
+    let said = shell.journal.replace(Vec::new()).unwrap_or_default();
+    assert!(said.contains(&Action::Unlink { peer: giver, why: UnlinkReason::Leaving }), "{said:?}");
+    assert!(said.contains(&Action::Withdraw { directory: DIRECTORY }), "{said:?}");
+
+    // The run that was on its way counts. A dial and questions that were under way fail, and the
+    // owner says the same again.
+    shell.stored(content, giver, request, run);
+    shell.dial_failed(content, other);
+    for (_, query) in std::mem::take(&mut shell.queries) {
+        shell.event(content, Event::QueryFailed { query });
+    }
+    shell.event(content, Event::Pause);
+    shell.woken = 0;
+    shell.pass(Duration::from_secs(3_600));
+    assert_eq!(shell.journal.replace(Vec::new()), Some(Vec::new()), "an hour of nothing");
+    assert!(shell.woken <= 2, "woken {} times", shell.woken);
+    shell.link(content, other, shell.set(u16::MAX), about(other));
+    assert!(shell.links.is_empty(), "nobody is let in");
+
+    shell.journal = Some(Vec::new());
+    shell.event(content, Event::Resume);
+    let wanted = shell.journal.replace(Vec::new()).unwrap_or_default();
+    assert!(wanted.contains(&Action::Dial { peer: giver }), "{wanted:?}");
+    let asks = |action: &Action| matches!(action, Action::Ask { directory: DIRECTORY, .. });
+    assert!(wanted.iter().any(asks), "{wanted:?}");
+    let gave_up =
+        |shell: &Shell| shell.journal.iter().flatten().any(|action| matches!(action, Action::GaveUp(_)));
+    shell.pass(Duration::from_secs(59));
+    assert!(!gave_up(&shell), "patience begins anew");
+    shell.pass(Duration::from_secs(2));
+    assert!(gave_up(&shell));
 }
 
 /// Bytes of a story, made from a seed. In every other story all neighbours are alike and do next to

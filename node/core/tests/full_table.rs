@@ -76,6 +76,7 @@ impl Seed {
             exchange_peers: false,
             patience: Duration::from_secs(3_600),
             goal: Goal::Forever,
+            paused: false,
         }));
         seed
     }

@@ -83,6 +83,7 @@ impl Shell {
                 exchange_peers: true,
                 patience: Duration::from_secs(60),
                 goal: Goal::Forever,
+                paused: false,
             }),
         );
     }

@@ -105,6 +105,7 @@ fn join(layout: &Arc<Layout>, have: RunSet) -> Join {
         exchange_peers: true,
         patience: Duration::from_secs(60),
         goal: Goal::Forever,
+        paused: false,
     }
 }
 

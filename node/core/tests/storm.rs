@@ -58,6 +58,7 @@ impl Leecher {
             exchange_peers: true,
             patience: Duration::from_secs(3_600),
             goal: Goal::Ratio(0.0),
+            paused: false,
         };
         leecher.handle(Input::Event { content: CONTENT, event: Event::Join(join) }, directory);
         leecher

@@ -71,6 +71,7 @@ impl Shell {
             exchange_peers: true,
             patience: Duration::from_secs(60),
             goal: Goal::Ratio(0.0),
+            paused: false,
         }));
         (shell, actions)
     }

@@ -124,7 +124,8 @@ impl Driver {
         match event {
             ManifestEvent::Wanted { content, reply } => {
                 let known = self.by_id.get(&content).and_then(|key| self.contents.get(key));
-                tell_owner(reply, known.and_then(|content| content.manifest.clone()));
+                let gives = known.filter(|content| !content.is_paused());
+                tell_owner(reply, gives.and_then(|content| content.manifest.clone()));
             }
             ManifestEvent::Came { content, peer, result } => self.on_manifest(content, peer, result),
         }

@@ -61,6 +61,11 @@ impl Content {
         self.fetch.as_ref().map(|state| state.arrived.clone()).unwrap_or_default()
     }
 
+    /// Whether the owner of the download wants it to stay away from its swarm.
+    pub(super) fn is_paused(&self) -> bool {
+        self.fetch.as_ref().is_some_and(|state| state.paused)
+    }
+
     pub(super) fn asks_directories(&self) -> bool {
         self.fetch.as_ref().is_some_and(|state| state.fetch.ask_directories)
     }

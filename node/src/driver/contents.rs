@@ -37,14 +37,17 @@ use crate::{
 };
 
 impl Driver {
-    fn add(&mut self, content: Content) -> ContentKey {
+    fn new_key(&mut self) -> ContentKey {
         let key = ContentKey(self.next_key);
         self.next_key = self.next_key.wrapping_add(1);
+        key
+    }
+
+    fn add(&mut self, key: ContentKey, content: Content) {
         self.by_id.insert(content.id, key);
         self.contents.insert(key, content);
         self.report_number();
         self.awake.insert(key);
-        key
     }
 
     pub(super) fn begin_share(&mut self, share: Share, reply: oneshot::Sender<Result<Shared, ShareError>>) {
@@ -81,7 +84,8 @@ impl Driver {
             directory.add_own(manifest.content());
         }
         self.services.known.insert(manifest.content(), layout_runs);
-        let key = self.add(Content {
+        let key = self.new_key();
+        let content = Content {
             id: manifest.content(),
             manifest: Some(manifest),
             store: Some(store),
@@ -91,7 +95,8 @@ impl Driver {
             account: Account::default(),
             counted: Counted::default(),
             stirred: Instant::now(),
-        });
+        };
+        self.add(key, content);
         let join = Join {
             material: Some(material),
             candidates: Vec::new(),
@@ -100,6 +105,7 @@ impl Driver {
             exchange_peers: false,
             patience: Duration::MAX,
             goal: Goal::Forever,
+            paused: false,
         };
         self.input(key, Event::Join(join));
     }
@@ -115,8 +121,9 @@ impl Driver {
         if let Source::Manifest(manifest) = &fetch.source {
             demand_signature(manifest, &fetch.signed_by).map_err(DownloadError::Unsigned)?;
         }
-        let (state, parts) = FetchState::begin(fetch.clone());
-        let key = self.add(Content {
+        let (key, state) = (self.new_key(), FetchState::begin(fetch.clone()));
+        let parts = state.parts(id, key);
+        let content = Content {
             id,
             manifest: None,
             store: None,
@@ -126,14 +133,15 @@ impl Driver {
             account: Account::default(),
             counted: Counted::default(),
             stirred: Instant::now(),
-        });
+        };
+        self.add(key, content);
         let (events, workers) = (self.services.events.clone(), self.parts.workers.clone());
         let preparing = async move {
             let prepared = Box::new(prepare(fetch, workers).await);
             report(&events, ContentEvent::Prepared { content: key, prepared }).await;
         };
         self.parts.tasks.spawn(self.parts.vital.guard("What prepares downloads", preparing));
-        Ok(parts(key))
+        Ok(parts)
     }
 
     pub(super) fn on_prepared(&mut self, key: ContentKey, prepared: Prepared) {
@@ -156,8 +164,17 @@ impl Driver {
             directories.extend(candidates.iter().map(|candidate| candidate.peer));
         }
         let may_be_found = self.may_be_found(key, prepared.manifest.as_deref());
-        let join =
-            Join { material: None, candidates, directories, may_be_found, exchange_peers, patience, goal };
+        let join = Join {
+            material: None,
+            candidates,
+            directories,
+            may_be_found,
+            exchange_peers,
+            patience,
+            goal,
+            // Until it is joined, the owner may say otherwise.
+            paused: false,
+        };
         match prepared.manifest {
             Some(manifest) => self.open(key, manifest, Some(join)),
             None => self.join(key, join),
@@ -315,6 +332,7 @@ impl Driver {
             wanted: Some(wanted.clone()).filter(|wanted| !wanted.is_full()),
         };
         state.wanted = Some(wanted);
+        state.store.send_replace(Some(Arc::downgrade(&opened.store)));
         content.store = Some(opened.store);
         self.services.known.insert(content.id, material.layout.runs());
         match join {

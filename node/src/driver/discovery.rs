@@ -41,7 +41,9 @@ pub(super) struct Questions {
 impl Driver {
     /// Asks a connected peer for other peers of a swarm.
     pub(super) fn ask(&mut self, key: ContentKey, peer: PeerKey, query: QueryId, wanted: u16) {
-        let asked = self.question(key).map(|question| {
+        // A connection that was being made when the owner paused the download asks nothing.
+        let is_paused = self.contents.get(&key).is_some_and(Content::is_paused);
+        let asked = self.question(key).filter(|_| !is_paused).map(|question| {
             let question = Question { wanted: u32::from(wanted), atlas: self.atlas_known(), ..question };
             Asked { content: key, query: Some(query), question }
         });

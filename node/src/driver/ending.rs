@@ -98,6 +98,7 @@ impl Driver {
         self.awake.remove(&key);
         let peers: Vec<PeerKey> = self.links_of(key);
         peers.into_iter().for_each(|peer| self.take_down(key, peer, Some(3)));
+        self.lift_download_limits(key);
         if let Some(content) = self.contents.remove(&key) {
             content.web_seeds.keys().for_each(|server| self.peers.release_server(*server));
             self.by_id.remove(&content.id);

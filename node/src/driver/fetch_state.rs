@@ -3,14 +3,14 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64},
     },
     time::Duration,
 };
 
 use nearcast_core::{
-    id::{ContentKey, PeerKey},
+    id::{ContentId, ContentKey, PeerKey},
     input::Join,
     layout::{Layout, RunIndex},
     manifest::Manifest,
@@ -23,10 +23,12 @@ use tokio_util::sync::CancellationToken;
 use super::{full_disk::FullDisk, rate::Rate};
 use crate::{
     command::{DownloadParts, Outcome},
+    config::DownloadLimits,
     error::DownloadError,
     fetch::Fetch,
     imports::Imports,
     progress::{Progress, Summary},
+    store::DiskStore,
 };
 
 /// A download, as its owner sees it.
@@ -34,9 +36,14 @@ pub(super) struct FetchState {
     pub(super) fetch: Fetch,
     pub(super) progress: watch::Sender<Progress>,
     pub(super) manifest: watch::Sender<Option<Arc<Manifest>>>,
+    /// The store, once it is open.
+    pub(super) store: watch::Sender<Option<Weak<DiskStore>>>,
     pub(super) outcome: watch::Sender<Outcome>,
     pub(super) seeded: watch::Sender<bool>,
     pub(super) cancelled: Arc<AtomicBool>,
+    /// The owner wants the download to stay away from its swarm.
+    pub(super) paused: bool,
+    pub(super) limits: DownloadLimits,
     /// Directories that the user named, by the keys that they had when they were looked up.
     pub(super) directories: Vec<PeerKey>,
     /// Cancelled once the metainfo is there, or the download ends. Then requests for it to other
@@ -77,21 +84,19 @@ pub(super) struct FetchState {
 }
 
 impl FetchState {
-    /// A download that begins now, and what its owner holds of it once the content has a key.
-    pub(super) fn begin(fetch: Fetch) -> (FetchState, impl FnOnce(ContentKey) -> DownloadParts) {
-        let (progress, progress_seen) = watch::channel(Progress::default());
-        let (manifest, manifest_seen) = watch::channel(None);
-        let (outcome, outcome_seen) = watch::channel(None);
-        let (seeded, seeded_seen) = watch::channel(false);
-        let cancelled = Arc::new(AtomicBool::new(false));
+    /// A download that begins now.
+    pub(super) fn begin(fetch: Fetch) -> FetchState {
         let now = Instant::now();
-        let state = FetchState {
+        FetchState {
             fetch,
-            progress,
-            manifest,
-            outcome,
-            seeded,
-            cancelled: cancelled.clone(),
+            progress: watch::Sender::new(Progress::default()),
+            manifest: watch::Sender::new(None),
+            store: watch::Sender::new(None),
+            outcome: watch::Sender::new(None),
+            seeded: watch::Sender::new(false),
+            cancelled: Arc::new(AtomicBool::new(false)),
+            paused: false,
+            limits: DownloadLimits::default(),
             directories: Vec::new(),
             metainfo_wanted: CancellationToken::new(),
             checked: Arc::new((AtomicU64::new(0), AtomicU64::new(0))),
@@ -114,16 +119,21 @@ impl FetchState {
             down: Rate::new(now),
             up: Rate::new(now),
             imports: Imports::default(),
-        };
-        let parts = move |content| DownloadParts {
+        }
+    }
+
+    /// What an owner of the download holds.
+    pub(super) fn parts(&self, id: ContentId, content: ContentKey) -> DownloadParts {
+        DownloadParts {
+            id,
             content,
-            progress: progress_seen,
-            manifest: manifest_seen,
-            outcome: outcome_seen,
-            seeded: seeded_seen,
-            cancelled,
-        };
-        (state, parts)
+            progress: self.progress.subscribe(),
+            manifest: self.manifest.subscribe(),
+            store: self.store.subscribe(),
+            outcome: self.outcome.subscribe(),
+            seeded: self.seeded.subscribe(),
+            cancelled: self.cancelled.clone(),
+        }
     }
 
     /// Tells the owner of the end. The first end counts.

@@ -8,7 +8,7 @@ use nearcast_core::{
 };
 use tokio::time::Instant;
 
-use super::Driver;
+use super::{Driver, content::Content};
 use crate::{
     events::Heard,
     lan::{self, Lan},
@@ -63,7 +63,8 @@ impl Driver {
 
     /// Joins a swarm. Peers on the local network may be in it, so they become candidates.
     pub(super) fn join(&mut self, content: ContentKey, join: Join) {
-        self.input(content, Event::Join(join));
+        let paused = self.contents.get(&content).is_some_and(Content::is_paused);
+        self.input(content, Event::Join(Join { paused, ..join }));
         let ids: Vec<_> = self.lan.peers().collect();
         let peers: Vec<PeerKey> = ids.into_iter().map(|id| self.peers.key_of(id)).collect();
         let candidate = |peer| Candidate { peer, near: self.near(peer), via: Via::Lan };

@@ -145,9 +145,9 @@ impl Driver {
         hello.with_have(have)
     }
 
-    /// The runs we hold of a content. `None`: the content is not ready for exchange.
+    /// The runs we hold of a content. `None`: the content is not ready for exchange, or is paused.
     fn ours(&self, content: ContentKey) -> Option<RunSet> {
-        self.engine.swarm(content)?.have().cloned()
+        self.engine.swarm(content).filter(|swarm| !swarm.is_paused())?.have().cloned()
     }
 
     /// Opens a control stream to a connected peer, to make a link.

@@ -6,6 +6,7 @@
 
 mod acts;
 mod clock;
+mod commands;
 mod content;
 mod contents;
 mod discovery;
@@ -16,10 +17,12 @@ mod giving;
 mod lan;
 mod link;
 mod links;
+mod listing;
 mod messages;
 mod network;
 mod once;
 mod outcomes;
+mod owner;
 pub(crate) mod pilot;
 mod rate;
 mod report;
@@ -43,7 +46,7 @@ use std::{
 use libp2p::Multiaddr;
 use nearcast_core::{
     atlas::Atlas,
-    config::{Config, ConfigError},
+    config::Config,
     id::{ContentId, ContentKey, PeerKey},
     input::{Event, Input},
     locality::Locality,
@@ -71,7 +74,7 @@ use self::{
 use crate::{
     atlas_offers::AtlasOffers,
     command::Command,
-    config::{Caps, NodeConfig},
+    config::NodeConfig,
     dial_back::DialBack,
     directory::Directory,
     durations::Measured,
@@ -80,7 +83,7 @@ use crate::{
     lan::LanBook,
     limit::Limiter,
     nearness::{Nearness, Outlook},
-    net::{ConnectionCaps, InboundStream, NetEvent, Network},
+    net::{InboundStream, NetEvent, Network},
     open_files::Budget,
     peer_book::{self, PeerBook},
     pulse::Pulse,
@@ -365,37 +368,6 @@ impl Driver {
         self.outputs = outputs;
     }
 
-    fn on_command(&mut self, command: Command) {
-        match command {
-            Command::Fetch { fetch, reply } => {
-                let answer = self.begin_fetch(*fetch);
-                tell_owner(reply, answer);
-            }
-            Command::Share { share, reply } => self.begin_share(share, reply),
-            Command::Unshare { content } => {
-                if let Some(&key) = self.by_id.get(&content) {
-                    self.leave(key);
-                }
-            }
-            Command::Stop { content, reply } => self.stop(content, reply),
-            Command::Limit { up, down } => {
-                (self.parts.config.up, self.parts.config.down) = (up, down);
-                self.apply_limits();
-            }
-            Command::Cap { connections_max, caps, reply } => {
-                let answer = self.set_caps(connections_max, caps);
-                tell_owner(reply, answer);
-            }
-            Command::Atlas(atlas) => self.look_around(atlas),
-            Command::Givings { max, reply } => {
-                tell_owner(reply, self.givings(max));
-            }
-            #[cfg(test)]
-            Command::Fail => panic!("a fault that was asked for"),
-            Command::Shutdown { grace, until, reply } => self.close(grace, until, Some(reply)),
-        }
-    }
-
     /// Tells the engine where we are, and looks up again where the neighbours are.
     fn locate(&mut self) {
         let tag = peer_book::tag(&self.parts.network.local_peer());
@@ -418,23 +390,6 @@ impl Driver {
                 report(&events, TaskEvent::LookedAround(Box::new(outlook))).await;
             }
         });
-    }
-
-    fn apply_limits(&self) {
-        self.services.up.set(self.parts.config.limits_up());
-        self.services.down.set(self.parts.config.limits_down());
-    }
-
-    fn set_caps(&mut self, connections_max: u32, caps: Caps) -> Result<(), ConfigError> {
-        let wanted = NodeConfig { connections_max, caps, ..self.parts.config.clone() };
-        self.engine.set_config(wanted.policy()?);
-        self.parts.network.set_caps(ConnectionCaps {
-            connections_max: self.parts.budget.connections_max(connections_max),
-            per_prefix_max: wanted.connections_per_prefix_max(),
-        });
-        self.parts.config = wanted;
-        self.apply_limits();
-        Ok(())
     }
 
     /// Begins the shutdown. Runs being sent are finished; runs that only wait to be sent are

@@ -48,13 +48,16 @@ impl Driver {
     }
 
     /// Whether a report on this content would say the same until something happens to it: it is only
-    /// served, or it is complete and the rates of its last transfer are over.
+    /// served, or it is complete or paused and the rates of its last transfer are over. What came
+    /// last is durable long before.
     fn is_at_rest(&self, key: ContentKey) -> bool {
         let Some(content) = self.contents.get(&key) else { return true };
         let Some(state) = &content.fetch else { return true };
         let is_complete = state.path.is_some() && self.engine.swarm(key).is_some_and(Swarm::is_complete);
+        let is_opening = content.manifest.is_some() && content.store.is_none();
+        let is_over = is_complete || state.paused && !is_opening;
         let is_stored = !state.storing && !state.to_finish && !state.full_disk.is_full();
-        is_complete && is_stored && self.links_of(key).is_empty() && content.stirred.elapsed() > RATES_LAST
+        is_over && is_stored && self.links_of(key).is_empty() && content.stirred.elapsed() > RATES_LAST
     }
 
     /// Adds what a content received, and what was found rotten in it, to the totals of the node.
@@ -174,6 +177,9 @@ impl Driver {
 }
 
 fn phase(now: Instant, state: &mut FetchState, swarm: Option<&Swarm>) -> Phase {
+    if state.paused && !*state.seeded.borrow() {
+        return Phase::Paused;
+    }
     if state.path.is_some() {
         return if *state.seeded.borrow() { Phase::Complete } else { Phase::Seeding };
     }
@@ -189,6 +195,7 @@ fn phase(now: Instant, state: &mut FetchState, swarm: Option<&Swarm>) -> Phase {
         // The manifest came from a peer, and files found on disk are being hashed.
         Standing::FetchingManifest if state.checked.1.load(Ordering::Relaxed) > 0 => return Phase::Checking,
         Standing::FetchingManifest => return Phase::FetchingManifest,
+        Standing::Paused => return Phase::Paused,
         Standing::Moving | Standing::Complete => return Phase::Downloading,
         Standing::DiskFull => return Phase::DiskFull,
         Standing::Alone => Stall::Alone,

@@ -120,8 +120,12 @@ impl DiskStore {
     pub(super) fn selected_files(&self) -> Vec<FileIndex> {
         let layout = self.manifest.layout();
         let all = (0..layout.files()).filter_map(|file| layout.file_index(file));
-        let wanted = |file: &FileIndex| self.selected.as_ref().is_none_or(|files| files.contains(file));
-        all.filter(wanted).collect()
+        all.filter(|&file| self.wants(file)).collect()
+    }
+
+    /// Whether a file was asked for.
+    pub(crate) fn wants(&self, file: FileIndex) -> bool {
+        self.selected.as_ref().is_none_or(|files| files.contains(&file))
     }
 
     /// Notes that the content is complete, so that the next `get` returns quickly. A failure is

@@ -57,6 +57,7 @@ pub(crate) use self::{
     disk::DiskStore,
     open::{Opened, Target},
     resume::saved_manifest,
+    seen::Whereabouts,
     worker::Workers,
 };
 

@@ -22,6 +22,17 @@ pub(super) enum Look {
     Gone,
 }
 
+/// Where a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// On the disk.
+    Held,
+    /// Not here, and may come.
+    Missing,
+    /// In a file that is its user's now: it never comes.
+    GivenUp,
+}
+
 impl DiskStore {
     pub(super) fn look(&self, file: FileIndex) -> Look {
         if !self.medium.is_complete(file) {
@@ -61,6 +72,16 @@ impl DiskStore {
         // verified.
         if written.is_some_and(|written| now.is_written_as(&written)) {
             ledger.seen.insert(file, now);
+        }
+    }
+
+    /// Where a run is, for whoever wants to read it. Uses no disk.
+    pub(crate) fn whereabouts(&self, run: RunIndex) -> Whereabouts {
+        let ledger = locked(&self.ledger);
+        match ledger.have.contains(run) {
+            true => Whereabouts::Held,
+            false if ledger.edited.contains(&self.manifest.layout().run(run).file) => Whereabouts::GivenUp,
+            false => Whereabouts::Missing,
         }
     }
 

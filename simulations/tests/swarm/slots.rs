@@ -108,6 +108,7 @@ impl Seeder {
                 exchange_peers: false,
                 patience: Duration::from_secs(60),
                 goal: Goal::Forever,
+                paused: false,
             }),
         );
         for peer in (0..waiting).map(|at| PeerKey(content.0 * 1_000 + at)) {

@@ -119,7 +119,7 @@ fn said(progress: &Progress, detail: Detail) -> String {
         Phase::Downloading => format!("{part} {}", downloading(progress, detail)),
         Phase::Stalled(why) if detail >= Detail::NoBytes => format!("{part} {why}"),
         Phase::DiskFull if detail >= Detail::NoBytes => format!("{part} the disk is full"),
-        Phase::Stalled(_) | Phase::DiskFull => format!("{part} {}", status(progress)),
+        Phase::Stalled(_) | Phase::DiskFull | Phase::Paused => format!("{part} {}", status(progress)),
         Phase::Checking | Phase::FetchingManifest | Phase::Complete | Phase::Seeding => status(progress),
     }
 }
@@ -193,6 +193,7 @@ mod tests {
             Phase::Downloading,
             Phase::Stalled(Stall::Refused),
             Phase::DiskFull,
+            Phase::Paused,
             Phase::Complete,
             Phase::Seeding,
         ];

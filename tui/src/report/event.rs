@@ -322,8 +322,8 @@ pub(crate) fn failed(content: Option<&str>, error: &CommandError) -> String {
 fn is_checked(progress: &Progress) -> bool {
     match progress.phase {
         Phase::Checking | Phase::FetchingManifest => false,
-        // With no manifest, the search for the manifest may be what stalls.
-        Phase::Stalled(_) => !progress.name.is_empty(),
+        // With no manifest, the search for the manifest may be what stalls or is paused.
+        Phase::Stalled(_) | Phase::Paused => !progress.name.is_empty(),
         Phase::Downloading | Phase::DiskFull | Phase::Complete | Phase::Seeding => true,
     }
 }
@@ -335,6 +335,7 @@ fn phase_name(phase: &Phase) -> &'static str {
         Phase::Downloading => "downloading",
         Phase::Stalled(_) => "stalled",
         Phase::DiskFull => "disk_full",
+        Phase::Paused => "paused",
         Phase::Complete => "complete",
         Phase::Seeding => "seeding",
     }

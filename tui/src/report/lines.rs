@@ -60,7 +60,7 @@ impl Lines {
 
     fn line(&self, progress: &Progress) -> String {
         let part = match progress.phase {
-            Phase::Downloading | Phase::Stalled(_) | Phase::DiskFull => {
+            Phase::Downloading | Phase::Stalled(_) | Phase::DiskFull | Phase::Paused => {
                 format!("{}% ", percent(progress.bytes_have, progress.bytes_total))
             }
             Phase::Checking | Phase::FetchingManifest | Phase::Complete | Phase::Seeding => String::new(),

@@ -23,6 +23,7 @@ pub(crate) fn status(progress: &Progress) -> String {
         Phase::Downloading => downloading(progress),
         Phase::Stalled(why) => format!("{why}; {}", share(progress)),
         Phase::DiskFull => format!("the disk is full, waiting for room; {}", share(progress)),
+        Phase::Paused => format!("paused; {}", share(progress)),
         Phase::Complete => format!("complete, {}", Bytes(progress.bytes_total)),
         Phase::Seeding => format!(
             "seeding, {} given, {}, {}",

@@ -22,17 +22,26 @@ fn saturate(
     seconds: u64,
     late_ms_max: u32,
 ) -> Vec<(Timestamp, Account, u64)> {
-    let (mut rates, mut random) = (Rates::new(limits), Random::new(7));
+    saturate_with(&mut Rates::new(limits), everybody, seconds, late_ms_max)
+}
+
+fn saturate_with(
+    rates: &mut Rates,
+    everybody: &[Account],
+    seconds: u64,
+    late_ms_max: u32,
+) -> Vec<(Timestamp, Account, u64)> {
+    let mut random = Random::new(7);
     let (mut now, mut taken) = (Timestamp::ZERO, Vec::new());
     let end = Timestamp::from_millis(seconds * 1000);
     while now < end {
         let mut soonest: Option<Duration> = None;
         let mut idle = 0;
         for &account in everybody.iter().cycle() {
-            match rates.take(now, account, rates.portion()) {
+            match rates.take(now, account, rates.portion(account.content)) {
                 Ok(()) => {
                     idle = 0;
-                    taken.push((now, account, rates.portion()));
+                    taken.push((now, account, rates.portion(account.content)));
                 }
                 Err(refused) => {
                     idle += 1;
@@ -118,6 +127,39 @@ fn each_content_and_each_prefix_is_held_to_its_own_limit() {
 }
 
 #[test]
+fn a_content_of_its_own_limit_is_held_to_it_and_the_others_are_not() {
+    let (own, each) = (MB, 4 * MB);
+    let mut rates = Rates::new(Limits { each_content: Some(each), ..Limits::default() });
+    rates.set_content(Timestamp::ZERO, ContentKey(1), Some(own));
+    rates.set_content(Timestamp::ZERO, ContentKey(2), Some(2 * each));
+    let taken = saturate_with(&mut rates, &[account(1, 1, 1), account(2, 2, 2), account(3, 3, 3)], 4, 1);
+    for (content, rate) in [(1, own), (2, each), (3, each)] {
+        let (least, most) = extremes(&times(&taken, |of| of.content == ContentKey(content)), rate);
+        assert!(0.98 <= least && most <= 1.02, "content {content} got {least:.4} to {most:.4}");
+    }
+    assert_eq!(rates.portion(ContentKey(1)), 10_000);
+    assert_eq!(rates.portion(ContentKey(3)), 40_000, "the others move in portions of their own size");
+}
+
+#[test]
+fn a_limit_of_its_own_outlives_that_of_each_and_leaves_nothing_behind() {
+    let (now, limited) = (Timestamp::from_millis(9_000), account(1, 1, 1));
+    let mut rates = Rates::new(Limits::default());
+    rates.set_content(now, limited.content, Some(MB));
+    assert_eq!(rates.take(now, limited, 20_000), Ok(()));
+    for each in [Some(4 * MB), None] {
+        rates.set(now, Limits { each_content: each, ..Limits::default() });
+        assert_eq!(rates.take(now, limited, 1).unwrap_err().level, Level::Content);
+    }
+    rates.set_content(now, limited.content, Some(0));
+    let later = now + Duration::from_secs(60);
+    assert_eq!(rates.take(later, limited, 1).unwrap_err().level, Level::Content, "nothing may pass");
+    rates.set_content(later, limited.content, None);
+    assert_eq!(rates.take(later, limited, u64::MAX), Ok(()));
+    assert_eq!(rates.buckets(), 1);
+}
+
+#[test]
 fn every_level_must_admit_and_a_refusal_spends_nothing() {
     let limits = Limits { all: Some(MB), each_peer: Some(MB / 10), ..Limits::default() };
     let mut rates = Rates::new(limits);
@@ -137,13 +179,14 @@ fn every_level_must_admit_and_a_refusal_spends_nothing() {
 #[test]
 fn portions_follow_the_narrowest_limit_and_end_with_it() {
     let mut rates = Rates::new(Limits::default());
-    assert_eq!(rates.portion(), u64::MAX);
+    let portion = |rates: &Rates| rates.portion(ContentKey(1));
+    assert_eq!(portion(&rates), u64::MAX);
     let narrow = Limits { all: Some(100 * MB), each_prefix: Some(4 * MB), ..Limits::default() };
     rates.set(Timestamp::ZERO, narrow);
-    assert_eq!(rates.portion(), 40_000);
+    assert_eq!(portion(&rates), 40_000);
     assert_eq!(rates.limits(), narrow);
     rates.set(Timestamp::ZERO, Limits { all: Some(1), ..Limits::default() });
-    assert_eq!(rates.portion(), 2000, "slow rates are not all headers");
+    assert_eq!(portion(&rates), 2000, "slow rates are not all headers");
 }
 
 #[test]

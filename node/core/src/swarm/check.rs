@@ -20,6 +20,7 @@ impl Swarm {
         assert!(lacks || self.download.is_none(), "a download ends when nothing wanted is missing");
         let pursued = self.content.is_none() || self.download.is_some();
         assert_eq!(self.pursuit.is_some(), pursued, "a pursuit exists until everything wanted is here");
+        assert!(!self.paused || self.links.is_empty(), "a paused content has no neighbours");
         let ascends = self.links.keys().is_sorted_by(|one, next| one < next);
         assert!(ascends, "links are sorted, one a peer");
         self.discovery.check(&self.links, config);

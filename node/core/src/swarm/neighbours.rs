@@ -82,6 +82,9 @@ impl Swarm {
 
     /// Looks for neighbours: asks directories, dials candidates, and sets the next time to do so.
     pub(super) fn seek(&mut self, ctx: &mut Context<'_>) {
+        if self.paused {
+            return self.timers.stop(Wake::Discovery);
+        }
         let complete = self.is_complete();
         while let Some((directory, query)) = self.discovery.next_ask(ctx.now) {
             let wanted = if complete { 0 } else { ctx.config.links.wanted };
@@ -103,6 +106,9 @@ impl Swarm {
     pub(super) fn handle_linked(&mut self, ctx: &mut Context<'_>, peer: PeerKey, about: Neighbour) {
         if self.links.get(peer).is_some() {
             return;
+        }
+        if self.paused {
+            return self.part_while_paused(ctx, peer);
         }
         let theirs = ctx.map(peer);
         if !self.makes_room(ctx, peer) || !ranking::admits(&scene(&self.links, ctx), peer, about.near) {

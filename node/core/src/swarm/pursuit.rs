@@ -114,6 +114,15 @@ impl Pursuit {
         asking.asked.len() < before
     }
 
+    /// The owner's pause is over: nobody was to be found meanwhile.
+    pub(crate) fn on_resumed(&mut self, now: Timestamp) {
+        self.on_progress(now);
+        self.asking = None;
+        if self.unsigned != Timestamp::NEVER {
+            self.unsigned = now;
+        }
+    }
+
     /// The manifest is there.
     pub(crate) fn on_manifest(&mut self) {
         self.asking = None;

@@ -245,6 +245,7 @@ impl<'a> World<'a> {
             exchange_peers: true,
             patience: PATIENCE,
             goal: Goal::Forever,
+            paused: false,
         };
         self.shell.join(CONTENT, join, (!scene.bare).then_some((none, None)));
         if scene.late {

@@ -493,5 +493,6 @@ pub(crate) fn bare_join(patience: Duration) -> Join {
         exchange_peers: true,
         patience,
         goal: Goal::Forever,
+        paused: false,
     }
 }

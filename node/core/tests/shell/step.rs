@@ -117,6 +117,8 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         23 if shell.dialing.contains(&(content, peer)) => shell.dial_failed(content, peer),
         24 if number % 3 == 0 => shell.manifest(content, shell.set(number & number >> 3)),
         24 => manifest_failed(shell, number),
+        25 if number % 16 == 0 => shell.event(content, Event::Pause),
+        25 if number % 4 == 0 => shell.event(content, Event::Resume),
         26 => shell.message(content, peer, Message::Importing(runs(shell, number, 3))),
         27 if number % 3 == 0 => claim(shell, step),
         27 => {
@@ -243,6 +245,7 @@ pub(crate) fn recover(shell: &mut Shell) {
         if !shell.has_joined(content) {
             continue;
         }
+        shell.event(content, Event::Resume);
         shell.manifest(content, shell.set(0));
         shell.disk_full(content, false);
         make_room(shell, content);

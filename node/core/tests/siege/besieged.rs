@@ -202,6 +202,7 @@ pub(crate) fn besiege(runs: u64, patience: Duration, roles: &[Role]) -> Besieged
         exchange_peers: false,
         patience,
         goal: Goal::Forever,
+        paused: false,
     };
     siege.event(Event::Join(join));
     roles.iter().for_each(|&role| siege.schedule(role.after, Due::Come(role)));

@@ -174,6 +174,15 @@ impl Discovery {
         }
     }
 
+    /// We left, and the directories that knew of us were told. Once we come back they are asked
+    /// soon, but not at once: an owner may come and go.
+    pub(crate) fn on_left(&mut self, now: Timestamp) {
+        for directory in self.directories.iter_mut().filter(|directory| directory.asked > 0) {
+            directory.asked = 0;
+            directory.next = directory.next.min(now + ASK_FIRST);
+        }
+    }
+
     /// Directories that know of us.
     pub(crate) fn told(&self) -> impl Iterator<Item = PeerKey> {
         self.directories.iter().filter(|directory| directory.asked > 0).map(|directory| directory.peer)

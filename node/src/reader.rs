@@ -1,0 +1,194 @@
+//! Reading a file of a download, also while it comes.
+//!
+//! A reader waits for the run that it needs next, and changes nothing about the order in which runs
+//! come. It keeps no store alive: a download ends whoever reads it.
+//!
+//! Invariant: `loading` is for the run at `position`.
+
+use std::{
+    io::{self, SeekFrom},
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::{Context, Poll, ready},
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use nearcast_core::{
+    id::ContentKey,
+    layout::{FileIndex, RunIndex},
+};
+use tokio::{
+    io::{AsyncRead, AsyncSeek, ReadBuf},
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    command::Command,
+    progress::Progress,
+    store::{DiskStore, Store, StoreError, Whereabouts, Workers},
+};
+
+/// A file of a download; see [`Download::reader`](crate::Download::reader).
+///
+/// Reads give verified bytes alone. One that comes to a part which is not here waits for it; for
+/// how long is up to the download. It fails with
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the download ends before that, and with
+/// [`InvalidData`](io::ErrorKind::InvalidData) if somebody else has changed the file on disk.
+pub struct FileReader {
+    source: Source,
+    file: FileIndex,
+    length: u64,
+    position: u64,
+    loaded: Option<Loaded>,
+    loading: Option<BoxFuture<'static, io::Result<Loaded>>>,
+}
+
+/// A run in memory.
+struct Loaded {
+    /// Where it begins in the file.
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+/// Where runs are read from.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) content: ContentKey,
+    pub(crate) store: Weak<DiskStore>,
+    pub(crate) workers: Workers,
+    /// Changes soon after a run has come. Closed when the download ends.
+    pub(crate) progress: watch::Receiver<Progress>,
+    pub(crate) commands: mpsc::Sender<Command>,
+}
+
+impl FileReader {
+    /// Reads a file from its beginning.
+    pub(crate) fn new(source: Source, file: FileIndex, length: u64) -> FileReader {
+        FileReader { source, file, length, position: 0, loaded: None, loading: None }
+    }
+
+    /// The length of the file, in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The bytes at hand from `position` on. `None`: they have to be loaded.
+    fn at_hand(&self) -> Option<&[u8]> {
+        let loaded = self.loaded.as_ref()?;
+        let skipped = usize::try_from(self.position.checked_sub(loaded.from)?).ok()?;
+        loaded.bytes.get(skipped..).filter(|bytes| !bytes.is_empty())
+    }
+}
+
+impl AsyncRead for FileReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let reader = &mut *self;
+        if reader.position >= reader.length || into.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        if reader.at_hand().is_none() {
+            let (source, file, position) = (&reader.source, reader.file, reader.position);
+            let loading = reader.loading.get_or_insert_with(|| source.clone().load(file, position).boxed());
+            let loaded = ready!(loading.poll_unpin(context));
+            reader.loading = None;
+            reader.loaded = Some(loaded?);
+        }
+        let bytes = reader.at_hand().ok_or_else(ended)?;
+        let bytes = &bytes[..bytes.len().min(into.remaining())];
+        into.put_slice(bytes);
+        reader.position += bytes.len() as u64;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncSeek for FileReader {
+    /// Seeking beyond the end is no error: there is nothing to read there.
+    fn start_seek(mut self: Pin<&mut Self>, to: SeekFrom) -> io::Result<()> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(distance) => self.length.checked_add_signed(distance),
+            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+        };
+        let before = || io::Error::new(io::ErrorKind::InvalidInput, "that is before the file begins");
+        self.position = position.ok_or_else(before)?;
+        self.loading = None;
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        Poll::Ready(Ok(self.position))
+    }
+}
+
+impl Source {
+    /// Waits for the run at this place of a file, and reads it.
+    async fn load(mut self, file: FileIndex, position: u64) -> io::Result<Loaded> {
+        loop {
+            // What comes from now on is noticed below.
+            drop(self.progress.borrow_and_update());
+            let store = self.store.upgrade().ok_or_else(ended)?;
+            let (run, from) = run_at(&store, file, position).ok_or_else(ended)?;
+            match store.whereabouts(run) {
+                Whereabouts::Held => {
+                    if let Some(bytes) = self.read(store, run).await? {
+                        return Ok(Loaded { from, bytes });
+                    }
+                }
+                // Not kept while waiting: the download may end meanwhile.
+                Whereabouts::Missing => drop(store),
+                Whereabouts::GivenUp => return Err(changed("the file was changed by somebody else")),
+            }
+            self.progress.changed().await.map_err(|_| ended())?;
+        }
+    }
+
+    /// Reads a run. `None`: it was found to be bad, and comes again.
+    async fn read(&self, store: Arc<DiskStore>, run: RunIndex) -> io::Result<Option<Vec<u8>>> {
+        let read = move || {
+            let mut bytes = Vec::new();
+            store.get(run, &mut bytes).map(|_| bytes)
+        };
+        match self.workers.run(read).await.map_err(io::Error::other)? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(StoreError::Missing) => Ok(None),
+            Err(error @ StoreError::Rotten { .. }) => {
+                self.tell(error).await;
+                Ok(None)
+            }
+            Err(error @ StoreError::Edited { .. }) => {
+                let told = changed(&error.to_string());
+                self.tell(error).await;
+                Err(told)
+            }
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// The node no longer offers what is bad, and fetches it again where it may.
+    async fn tell(&self, error: StoreError) {
+        // A node that has stopped offers nothing.
+        let _ = self.commands.send(Command::Unreadable { content: self.content, error }).await;
+    }
+}
+
+/// The run at a place of a file, and where it begins there. `None`: the file is shorter.
+fn run_at(store: &DiskStore, file: FileIndex, position: u64) -> Option<(RunIndex, u64)> {
+    let layout = store.manifest().layout();
+    let runs = layout.file_runs(file);
+    let number = u32::try_from(position / u64::from(layout.run_bytes())).ok()?;
+    let run = runs.start.checked_add(number).filter(|run| runs.contains(run))?;
+    let run = layout.run_index(run)?;
+    Some((run, layout.run(run).offset))
+}
+
+fn ended() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the download ended before this part was here")
+}
+
+fn changed(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}

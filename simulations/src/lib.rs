@@ -1,5 +1,6 @@
 //! Simulates swarms of nearcast peers: the policy code of real nodes, in a virtual world.
 
 pub mod agenda;
+pub mod filling;
 pub mod outcome;
 pub mod world;

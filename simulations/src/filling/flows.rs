@@ -145,15 +145,16 @@ impl Flows {
     /// who are done leave.
     pub fn take_done(&mut self, now: Timestamp) -> Vec<Done> {
         self.advance(now);
-        let done = self.flows.extract_if(.., |_, flow| flow.left == 0);
-        let done: Vec<Done> = done
-            .map(|(key, flow)| Done {
-                flow: key,
-                from: flow.links[0],
-                to: flow.links[1] - self.peers,
-                bytes: flow.bytes,
-            })
-            .collect();
+        let of = |(&key, flow): (&FlowKey, &Flow)| Done {
+            flow: key,
+            from: flow.links[0],
+            to: flow.links[1] - self.peers,
+            bytes: flow.bytes,
+        };
+        let done: Vec<Done> = self.flows.iter().filter(|(_, flow)| flow.left == 0).map(of).collect();
+        for done in &done {
+            self.flows.remove(&done.flow);
+        }
         self.solved &= done.is_empty();
         done
     }

@@ -97,9 +97,9 @@ proptest! {
             flows.check();
         }
         prop_assert!(flows.is_empty());
-        for peer in 0..peers {
+        for (peer, received) in received.into_iter().enumerate() {
             let wanted: u64 = starts.iter().filter(|start| start.2 == peer).map(|start| start.3).sum();
-            prop_assert_eq!(received[peer], wanted);
+            prop_assert_eq!(received, wanted);
             prop_assert_eq!(flows.received(peer), wanted);
         }
     }

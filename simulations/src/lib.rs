@@ -4,3 +4,4 @@ pub mod agenda;
 pub mod filling;
 pub mod outcome;
 pub mod world;
+pub mod yardstick;

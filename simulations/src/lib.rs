@@ -1,7 +1,10 @@
 //! Simulates swarms of nearcast peers: the policy code of real nodes, in a virtual world.
 
 pub mod agenda;
+pub mod cost;
+pub mod filling;
 pub mod outcome;
 pub mod report;
 pub mod topology;
 pub mod world;
+pub mod yardstick;

@@ -2,4 +2,5 @@
 
 pub mod outcome;
 pub mod scenario;
+pub mod workload;
 pub mod world;

@@ -18,6 +18,7 @@ mod policy;
 mod rates;
 mod sessions;
 mod settings;
+pub mod shipped;
 mod sources;
 pub mod sweep;
 mod text;

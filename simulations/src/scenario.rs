@@ -157,11 +157,18 @@ impl Scenario {
         let limited = self.uplinks.are_valid() && self.uplinks != Rates::Unlimited;
         check(limited, "uplinks", "rates above 0, a range ascending; not unlimited")?;
         check(self.downlinks.are_valid(), "downlinks", "rates above 0, a range ascending; or unlimited")?;
+        let mapped = self.network.model == Delays::Internet;
+        let lines = "rates unless `network.model` is `internet`";
+        check(mapped || self.uplinks != Rates::Access, "uplinks", lines)?;
+        check(mapped || self.downlinks != Rates::Access, "downlinks", lines)?;
         check(is_time(self.until_seconds), "until_seconds", "0 to 1000000000 seconds")?;
         self.network.check()?;
         self.groups.check()?;
-        let mapped = self.network.model == Delays::Internet || !self.groups.by_address;
-        check(mapped, "groups.by_address", "false unless `network.model` is `internet`")?;
+        check(
+            mapped || !self.groups.by_address,
+            "groups.by_address",
+            "false unless `network.model` is `internet`",
+        )?;
         self.origins.check()?;
         self.seeds.check()?;
         let known = self.finding != Finding::FirstPeer || self.origins.count > 0;

@@ -104,8 +104,8 @@ pub enum AfterDone {
     Stays,
     /// It leaves after this long; at once if that is nothing.
     Lingers(Duration),
-    /// It stays for as long as its download took.
-    LingersAsLong,
+    /// It stays for as long as its download took, but no longer than this.
+    LingersAsLong(Duration),
 }
 
 /// What a peer has when it joins.
@@ -119,28 +119,60 @@ pub enum StartSet {
     All,
 }
 
+/// What an access line carries, in bytes a second; above 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// To the network.
+    pub up: u64,
+    /// From the network.
+    pub down: u64,
+}
+
 impl Plan {
-    /// Draws everybody who takes part.
+    /// Draws everybody who takes part, where the scenario itself says what links carry.
+    ///
+    /// # Errors
+    /// As [`Scenario::validate`], if the scenario is not valid, and if it leaves rates to access
+    /// lines.
+    pub fn draw(scenario: &Scenario, seed: u64) -> Result<Plan, ScenarioError> {
+        for (name, rates) in [("uplinks", &scenario.uplinks), ("downlinks", &scenario.downlinks)] {
+            if *rates == Rates::Access {
+                let wanted = "rates where peers have no access lines".to_owned();
+                return Err(ScenarioError::Invalid { name: name.to_owned(), wanted });
+            }
+        }
+        Plan::draw_on(scenario, seed, |_| Line { up: u64::MAX, down: u64::MAX })
+    }
+
+    /// Draws everybody who takes part. `line` says what the access line of the peer carries that will
+    /// have this index in [`Plan::peers`]; it counts where the scenario leaves rates to access lines.
     ///
     /// # Errors
     /// As [`Scenario::validate`], if the scenario is not valid.
-    pub fn draw(scenario: &Scenario, seed: u64) -> Result<Plan, ScenarioError> {
+    pub fn draw_on(
+        scenario: &Scenario,
+        seed: u64,
+        line: impl Fn(usize) -> Line,
+    ) -> Result<Plan, ScenarioError> {
         scenario.validate()?;
         let origin = OriginPlan {
             up: scenario.origins.up.0,
             dies: scenario.origins.die_at_seconds.map(seconds),
             extra_latency: seconds(scenario.origins.extra_latency_ms / 1e3),
         };
-        let mut peers = members(scenario, seed);
+        let mut peers = members(scenario, seed, &line);
         peers.extend((0..scenario.seeds.count).map(|_| seed_of(scenario)));
-        let strangers = Outsiders::new(scenario, seed);
-        peers.extend(strangers.take(scenario.actors.strangers as usize));
+        let mut links = Links::new(scenario, [Aspect::StrangersUplinks, Aspect::StrangersDownlinks], seed);
+        for at in 0..scenario.actors.strangers as usize {
+            let (up, down) = links.draw(at, line(peers.len()));
+            peers.push(PeerPlan { kind: Kind::Stranger, up, down, ..bystander(scenario) });
+        }
         Ok(Plan { origins: vec![origin; scenario.origins.count as usize], peers })
     }
 }
 
 /// The scenario's own peers.
-fn members(scenario: &Scenario, seed: u64) -> Vec<PeerPlan> {
+fn members(scenario: &Scenario, seed: u64, line: &impl Fn(usize) -> Line) -> Vec<PeerPlan> {
     let mut coming = arrivals::draw(scenario, seed);
     let groups = cast::groups(scenario);
     if !groups.is_empty() {
@@ -148,12 +180,12 @@ fn members(scenario: &Scenario, seed: u64) -> Vec<PeerPlan> {
         Dice::new(seed, Aspect::Groups).shuffle(&mut coming);
     }
     let kinds = cast::kinds(scenario, seed);
-    let mut links = Links::new(scenario, seed);
+    let mut links = Links::new(scenario, [Aspect::Uplinks, Aspect::Downlinks], seed);
     let mut stays = Stays::new(scenario, seed);
     let zipf = Zipf::new(scenario.catalogue.contents, scenario.catalogue.exponent);
     let mut wishes = Dice::new(seed, Aspect::Catalogue);
     let peer = |(at, (coming, kind)): (usize, (arrivals::Coming, Kind))| {
-        let (up, down) = links.draw(at);
+        let (up, down) = links.draw(at, line(at));
         PeerPlan {
             joins: coming.at,
             kind,
@@ -180,54 +212,22 @@ fn starts_with(kind: Kind, holds: Holding) -> StartSet {
 }
 
 fn seed_of(scenario: &Scenario) -> PeerPlan {
+    let up = scenario.seeds.up.0;
+    PeerPlan { kind: Kind::Seed, up, starts_with: StartSet::All, ..bystander(scenario) }
+}
+
+/// Somebody who wants nothing and is there from the start to the end.
+fn bystander(scenario: &Scenario) -> PeerPlan {
     PeerPlan {
         joins: Duration::ZERO,
-        kind: Kind::Seed,
-        up: scenario.seeds.up.0,
+        kind: Kind::Stranger,
+        up: 1,
         down: None,
         group: None,
         content: 0,
         leaves: Leaving { done: AfterDone::Stays, aborts_after: None },
         patience: seconds(scenario.until_seconds),
-        starts_with: StartSet::All,
-    }
-}
-
-/// Strangers, as many as are asked for. Their links are drawn as those of peers are.
-struct Outsiders<'a> {
-    links: Links<'a>,
-    made: usize,
-    patience: Duration,
-}
-
-impl Outsiders<'_> {
-    fn new(scenario: &Scenario, seed: u64) -> Outsiders<'_> {
-        let links = Links {
-            up: Dice::new(seed, Aspect::StrangersUplinks),
-            down: Dice::new(seed, Aspect::StrangersDownlinks),
-            scenario,
-        };
-        Outsiders { links, made: 0, patience: seconds(scenario.until_seconds) }
-    }
-}
-
-impl Iterator for Outsiders<'_> {
-    type Item = PeerPlan;
-
-    fn next(&mut self) -> Option<PeerPlan> {
-        let (up, down) = self.links.draw(self.made);
-        self.made += 1;
-        Some(PeerPlan {
-            joins: Duration::ZERO,
-            kind: Kind::Stranger,
-            up,
-            down,
-            group: None,
-            content: 0,
-            leaves: Leaving { done: AfterDone::Stays, aborts_after: None },
-            patience: self.patience,
-            starts_with: StartSet::Nothing,
-        })
+        starts_with: StartSet::Nothing,
     }
 }
 
@@ -239,22 +239,23 @@ struct Links<'a> {
 }
 
 impl Links<'_> {
-    fn new(scenario: &Scenario, seed: u64) -> Links<'_> {
-        let (up, down) = (Dice::new(seed, Aspect::Uplinks), Dice::new(seed, Aspect::Downlinks));
-        Links { scenario, up, down }
+    fn new(scenario: &Scenario, [up, down]: [Aspect; 2], seed: u64) -> Links<'_> {
+        Links { scenario, up: Dice::new(seed, up), down: Dice::new(seed, down) }
     }
 
-    /// The uplink and the downlink of the peer of this number.
-    fn draw(&mut self, at: usize) -> (u64, Option<u64>) {
-        let up = rate(&self.scenario.uplinks, at, &mut self.up);
+    /// The uplink and the downlink of the peer of this number, which has this access line.
+    fn draw(&mut self, at: usize, line: Line) -> (u64, Option<u64>) {
+        let up = rate(&self.scenario.uplinks, at, line.up, &mut self.up);
+        let down = rate(&self.scenario.downlinks, at, line.down, &mut self.down);
         // A valid scenario limits uplinks.
-        (up.unwrap_or(u64::MAX), rate(&self.scenario.downlinks, at, &mut self.down))
+        (up.unwrap_or(u64::MAX), down)
     }
 }
 
-fn rate(rates: &Rates, at: usize, dice: &mut Dice) -> Option<u64> {
+fn rate(rates: &Rates, at: usize, access: u64, dice: &mut Dice) -> Option<u64> {
     match rates {
         Rates::Unlimited => None,
+        Rates::Access => Some(access),
         Rates::InTurn(rates) => rates.get(at % rates.len().max(1)).map(|rate| rate.0),
         &Rates::Between(least, most) => Some(dice.between(least.0, most.0)),
         &Rates::LogBetween(least, most) => Some(dice.log_between(least.0, most.0)),
@@ -285,7 +286,7 @@ impl Stays<'_> {
                 AfterDone::Lingers(self.linger.exponential(sessions.linger_seconds))
             }
             (Done::Upload, _) => AfterDone::Lingers(seconds(self.scenario.bytes() as f64 / up as f64)),
-            (Done::Download, _) => AfterDone::LingersAsLong,
+            (Done::Download, _) => AfterDone::LingersAsLong(seconds(sessions.linger_seconds)),
         };
         let hazard = Some(sessions.abort_rate).filter(|&hazard| hazard > 0.0);
         Leaving { done, aborts_after: hazard.map(|hazard| self.abort.exponential(1.0 / hazard)) }

@@ -14,6 +14,9 @@ const IN_TURN_MAX: usize = 64;
 pub enum Rates {
     /// No link limits anything. As text: `unlimited`.
     Unlimited,
+    /// What each peer's access line carries, by the network's mix of access classes. As text:
+    /// `access`.
+    Access,
     /// Each peer takes the next one, from the first again after the last. As text: `4MiB`, or
     /// `1MiB 2MiB 8MiB`.
     InTurn(Vec<Bytes>),
@@ -25,7 +28,9 @@ pub enum Rates {
 
 /// A text that names no rates.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no rates: write `4MiB`, `1MiB 2MiB`, `4MiB..16MiB`, `log 100k..10M` or `unlimited`")]
+#[error(
+    "`{0}` names no rates: write `4MiB`, `1MiB 2MiB`, `4MiB..16MiB`, `log 100k..10M`, `access` or `unlimited`"
+)]
 pub struct RatesError(String);
 
 impl Rates {
@@ -37,7 +42,7 @@ impl Rates {
     /// Whether every rate is above zero and ranges ascend.
     pub(super) fn are_valid(&self) -> bool {
         match self {
-            Rates::Unlimited => true,
+            Rates::Unlimited | Rates::Access => true,
             Rates::InTurn(rates) => {
                 !rates.is_empty() && rates.len() <= IN_TURN_MAX && rates.iter().all(|rate| rate.0 > 0)
             }
@@ -56,8 +61,10 @@ impl FromStr for Rates {
             let (least, most) = text.split_once("..")?;
             Some((least.parse().ok()?, most.parse().ok()?))
         };
-        if text == "unlimited" {
-            return Ok(Rates::Unlimited);
+        match text {
+            "unlimited" => return Ok(Rates::Unlimited),
+            "access" => return Ok(Rates::Access),
+            _ => {}
         }
         if let Some(text) = text.strip_prefix("log ") {
             return range(text).map(|(least, most)| Rates::LogBetween(least, most)).ok_or_else(wrong);
@@ -74,6 +81,7 @@ impl fmt::Display for Rates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Rates::Unlimited => f.write_str("unlimited"),
+            Rates::Access => f.write_str("access"),
             Rates::InTurn(rates) => {
                 let rates: Vec<String> = rates.iter().map(ToString::to_string).collect();
                 f.write_str(&rates.join(" "))
@@ -105,6 +113,7 @@ mod tests {
     fn every_form_is_read_and_shown_as_the_same() {
         let cases = [
             ("unlimited", Rates::Unlimited),
+            ("access", Rates::Access),
             ("1MiB", Rates::each(1 << 20)),
             ("50k 2MiB", Rates::InTurn(vec![Bytes(50_000), Bytes(2 << 20)])),
             ("4MiB..16MiB", Rates::Between(Bytes(4 << 20), Bytes(16 << 20))),

@@ -17,7 +17,7 @@ pub enum Done {
     Linger,
     /// It stays for as long as its uplink needs to send the content once.
     Upload,
-    /// It stays for as long as its download took.
+    /// It stays for as long as its download took, but no longer than `linger_seconds`.
     Download,
 }
 
@@ -38,7 +38,8 @@ pub enum Lengths {
 pub struct SessionsPart {
     /// What a peer does when it has everything.
     pub done: Done,
-    /// The time it stays then, or the mean of it, in seconds. Only for `linger`.
+    /// The time it stays then, or the mean of it, in seconds; for `download` the longest. Only for
+    /// `linger` and `download`.
     pub linger_seconds: f64,
     /// How these times are spread. Only for `linger`.
     pub lengths: Lengths,

@@ -213,3 +213,25 @@ fn a_content_is_cut_into_as_many_runs_as_are_asked_for() {
     assert_eq!(scenario.bytes(), 7 * (16 << 10));
     assert_eq!(scenario.layout().unwrap().runs(), 7);
 }
+
+#[test]
+fn the_documentation_names_every_field_with_its_default() {
+    const PAGE: &str = include_str!("../../../docs/scenarios.md");
+    for (name, value) in Scenario::default().options() {
+        if name.starts_with("policy.") {
+            continue;
+        }
+        let own = name.rsplit('.').next().unwrap();
+        let row = PAGE.lines().find(|line| line.starts_with(&format!("| `{name}` ")));
+        let row = row.or_else(|| PAGE.lines().find(|line| line.starts_with(&format!("| `{own}` |"))));
+        let default = row.and_then(|row| row.split('|').nth(2)).map(|cell| cell.trim().replace('`', ""));
+        assert_eq!(default.as_deref(), Some(value.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn the_example_of_the_documentation_is_valid() {
+    const PAGE: &str = include_str!("../../../docs/scenarios.md");
+    let example = PAGE.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert_eq!(Scenario::parse(example).unwrap().validate(), Ok(()));
+}

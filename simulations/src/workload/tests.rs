@@ -120,12 +120,28 @@ fn links_have_the_rates_that_the_scenario_says() {
 }
 
 #[test]
+fn access_lines_say_the_rates_where_the_scenario_leaves_them_to_these() {
+    let mut scenario = with(&["peers=3", "actors.strangers=1", "network.model=internet", "uplinks=access"]);
+    let line = |at: usize| Line { up: 100 + at as u64, down: 1_000 + at as u64 };
+    let rates = |scenario: &Scenario| {
+        let peers = Plan::draw_on(scenario, 1, line).unwrap().peers;
+        peers.iter().map(|peer| (peer.up, peer.down)).collect::<Vec<_>>()
+    };
+    assert_eq!(rates(&scenario), [(100, None), (101, None), (102, None), (103, None)]);
+    scenario.set("downlinks=access").unwrap();
+    assert_eq!(rates(&scenario)[3], (103, Some(1_003)));
+    assert!(Plan::draw(&scenario, 1).is_err());
+    scenario.set("network.model=flat").unwrap();
+    assert!(scenario.validate().is_err());
+}
+
+#[test]
 fn who_is_done_stays_as_long_as_the_scenario_says() {
     let done = |settings: &[&str]| plan(&with(settings)).peers[0].leaves.done;
     assert_eq!(done(&["sessions.done=stay"]), AfterDone::Stays);
     assert_eq!(done(&["sessions.done=leave"]), AfterDone::Lingers(Duration::ZERO));
     assert_eq!(done(&["sessions.done=linger"]), AfterDone::Lingers(Duration::from_secs(60)));
-    assert_eq!(done(&["sessions.done=download"]), AfterDone::LingersAsLong);
+    assert_eq!(done(&["sessions.done=download"]), AfterDone::LingersAsLong(Duration::from_secs(60)));
     // 100 runs of 256 KiB at 1 MiB a second.
     assert_eq!(done(&["sessions.done=upload"]), AfterDone::Lingers(Duration::from_secs(25)));
 }

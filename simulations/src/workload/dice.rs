@@ -35,12 +35,12 @@ impl Dice {
     /// 53 random bits.
     fn bits(&mut self) -> u64 {
         let (high, low) = (self.0.below(1 << 27), self.0.below(1 << (BITS - 27)));
-        u64::from(high) << (BITS - 27) | u64::from(low)
+        (u64::from(high) << (BITS - 27)) | u64::from(low)
     }
 
     /// A number below `bound`, or 0 when `bound` is 0. The bias is under `bound` / 2^53.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(bound) >> BITS) as u64
+        ((u128::from(self.bits()) * u128::from(bound)) >> BITS) as u64
     }
 
     /// A number from `least` to `most`.

@@ -5,6 +5,8 @@ pub mod cost;
 pub mod filling;
 pub mod outcome;
 pub mod report;
+pub mod scenario;
 pub mod topology;
+pub mod workload;
 pub mod world;
 pub mod yardstick;

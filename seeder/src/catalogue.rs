@@ -166,12 +166,17 @@ impl Catalogue {
     }
 
     /// Scans the root again. Blocks. Stops come before starts, so that a moved content continues to
-    /// be served.
+    /// be served. `entered` hears of each folder, with its path below the root, before its names are
+    /// read.
     ///
     /// # Errors
     /// If the root itself cannot be read; the catalogue stays unchanged.
-    pub fn scan(&mut self, root: &Folder) -> io::Result<Vec<Change>> {
-        let found = walk(root)?;
+    pub fn scan(
+        &mut self,
+        root: &Folder,
+        entered: &mut dyn FnMut(&Path, &Folder),
+    ) -> io::Result<Vec<Change>> {
+        let found = walk(root, entered)?;
         if found.truncated && !self.truncated {
             tracing::warn!(
                 "{} holds more than {TORRENTS_MAX} torrents or {ENTRIES_MAX} files; the rest is ignored",
@@ -185,6 +190,15 @@ impl Catalogue {
             self.examine(&mut opened, path, stamp, None, &mut changes);
         }
         Ok(changes)
+    }
+
+    /// Whether a `.torrent` that was waiting for its data could be served now. A scan then serves
+    /// it. The data of others is not looked at. Blocks.
+    pub fn has_arrived(&self, root: &Folder) -> bool {
+        let mut opened = Opened::below(root);
+        let waiting = self.entries.iter().filter(|(_, entry)| matches!(entry.state, State::Waiting));
+        let mut judged = waiting.map(|(path, _)| self.judge(&mut opened, path, None));
+        judged.any(|(state, ..)| matches!(state, State::Served { .. }))
     }
 
     /// Examines only one `.torrent`, which lies directly in the root and which we have just
@@ -391,18 +405,21 @@ struct Found {
 
 /// Walks the root without recursion and without following links. Unreadable folders are skipped, as
 /// any other reader of the tree would do.
-fn walk(root: &Folder) -> io::Result<Found> {
+fn walk(root: &Folder, entered: &mut dyn FnMut(&Path, &Folder)) -> io::Result<Found> {
     let mut found = Found { torrents: BTreeMap::new(), truncated: false };
     let mut entries_left = ENTRIES_MAX;
     // Opened one at a time: a folder with a hundred thousand folders needs one descriptor.
     let mut folders = vec![(PathBuf::new(), 0)];
     while let Some((path, depth)) = folders.pop() {
-        let folder = match root.folder(&path).and_then(|folder| Ok((folder.entries()?, folder))) {
-            Ok(folder) => folder,
+        let opened = root.folder(&path).and_then(|folder| {
+            entered(&path, &folder);
+            Ok((folder.entries()?, folder))
+        });
+        let (entries, folder) = match opened {
+            Ok(opened) => opened,
             Err(error) if depth == 0 => return Err(error),
             Err(_) => continue,
         };
-        let (entries, folder) = folder;
         for entry in entries.flatten() {
             if entries_left == 0 || found.torrents.len() == TORRENTS_MAX {
                 found.truncated = true;

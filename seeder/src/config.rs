@@ -43,7 +43,8 @@ pub struct SeederConfig {
     pub sign: Option<PathBuf>,
     /// Addresses in the links of published contents. Empty: the addresses listened on.
     pub link_addresses: Vec<Address>,
-    /// Time between two scans of the root.
+    /// Time between two scans of the root, and more if they take much of it. Changes that the system
+    /// tells of are noticed at once.
     pub rescan: Duration,
     /// The addresses to listen on. Empty: all interfaces, TCP and QUIC, port 4800, or any free port
     /// if that is taken. Name the port of a seeder whose address others write down.

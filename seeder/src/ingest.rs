@@ -98,6 +98,8 @@ pub struct Ingest {
     items: BTreeMap<OsString, Item>,
     /// What the last look left out directly in the root.
     left_out: LeftOut,
+    /// Prefixes of names that were being downloaded into the root at the last look.
+    downloading: BTreeSet<String>,
     /// The root has more entries than are looked at.
     pub(crate) is_truncated: bool,
 }
@@ -117,7 +119,13 @@ struct Look<'a> {
 impl Ingest {
     /// Starts without knowledge of any entry.
     pub fn new(include: Include) -> Ingest {
-        Ingest { include, items: BTreeMap::new(), left_out: LeftOut::default(), is_truncated: false }
+        Ingest {
+            include,
+            items: BTreeMap::new(),
+            left_out: LeftOut::default(),
+            downloading: BTreeSet::new(),
+            is_truncated: false,
+        }
     }
 
     /// Looks at the root and returns the entries that are now due. `covered` maps names to their
@@ -160,12 +168,42 @@ impl Ingest {
                 seen.insert(name);
             }
         }
+        self.downloading = look.downloading;
         self.items.retain(|name, _| seen.contains(name));
         Ok(due)
     }
 
-    /// Whether an entry may be due soon, so that an extra look before the next regular one is
-    /// worthwhile. An entry that has been unfinished for long does not count.
+    /// Looks only at the entries that were not finished at the last look, and returns those that are
+    /// now due. Only for a root with the names it had then: it neither reads names nor misses any.
+    /// Blocks.
+    pub fn look_at_settling(
+        &mut self,
+        root: &Folder,
+        now: Instant,
+        covered: &BTreeMap<String, OsString>,
+    ) -> Vec<Due> {
+        let settling = self.items.iter().filter(|(_, item)| matches!(item.state, State::Settling(_)));
+        let names: Vec<OsString> = settling.map(|(name, _)| name.clone()).collect();
+        let downloading = std::mem::take(&mut self.downloading);
+        let mut look = Look { root, now, covered, downloading, writers: None };
+        let mut due = Vec::new();
+        for name in names {
+            // What is gone or left out by now is for the next look to notice.
+            if let Some(sighting) = Sighting::of(root, &name, self.include) {
+                due.extend(self.judge(&mut look, &name, sighting));
+            }
+        }
+        self.downloading = look.downloading;
+        due
+    }
+
+    /// Whether an entry is not finished yet.
+    pub fn has_settling(&self) -> bool {
+        self.items.values().any(|item| matches!(item.state, State::Settling(_)))
+    }
+
+    /// Whether an entry may be due soon, so that extra looks at what settles are worthwhile.
+    /// An entry that has been unfinished for long does not count.
     pub fn is_settling(&self, now: Instant) -> bool {
         let soon = |since: &Instant| now.saturating_duration_since(*since) < SETTLING_TIME_MAX;
         self.items.values().any(|item| matches!(&item.state, State::Settling(since) if soon(since)))

@@ -1,6 +1,7 @@
 //! The task that keeps a seeder in step with its root: it scans the root, serves new contents,
 //! drops contents that are gone, and publishes entries that have no `.torrent`.
 
+mod glance;
 mod publishing;
 
 use std::{
@@ -19,23 +20,19 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use self::glance::Seen;
 pub(crate) use self::publishing::Publishing;
 use crate::{
     catalogue::{Catalogue, Change, Refusal},
+    folders::Folders,
     health::Health,
     ingest::{
-        Due, QUIET,
+        Due,
         hashing::{Hashed, Hashing},
     },
+    pace::Pace,
     root::{Root, RootError},
-    watch::Watch,
 };
-
-/// The shortest time between two looks, however many changes are reported.
-const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(500);
-/// After a look, the next one waits at least this many times as long as the look took. In a root of
-/// a hundred thousand files that change all the time, looks take a fifth of a core.
-const LOOK_SHARE: u32 = 4;
 
 /// `.torrent` files without data that the log names; further ones are only counted.
 const WITHOUT_DATA_NAMED_MAX: usize = 5;
@@ -54,7 +51,7 @@ pub struct Published {
 /// Orders to the keeper while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Orders {
-    /// Time between two looks.
+    /// Time between two looks, if they take little of it. See [`Pace`].
     pub(crate) rescan: Duration,
     /// Addresses in links. Empty: the addresses listened on.
     pub(crate) link_addresses: Vec<Address>,
@@ -68,6 +65,8 @@ pub(crate) struct Orders {
 pub(crate) struct Keeper {
     pub(crate) node: Node,
     pub(crate) root: Root,
+    /// The folders below the root, of which the system tells that they change.
+    pub(crate) folders: Folders,
     pub(crate) catalogue: Catalogue,
     /// `None`: nothing is published.
     pub(crate) publishing: Option<Publishing>,
@@ -81,8 +80,10 @@ pub(crate) struct Keeper {
 /// The findings of a look.
 type Looked = Result<(Vec<Change>, Vec<Due>), RootError>;
 
+/// What the keeper does next.
 enum Woken {
     Look,
+    Glance,
     Hashed(Hashed),
     Stop,
 }
@@ -117,9 +118,8 @@ impl Keeper {
     /// Runs until told to stop. Unfinished hashing is then given up, and starts over at the next
     /// start.
     pub(crate) async fn run(mut self) {
-        let mut watch = self.watch();
         let mut hashing: Option<Hashing> = None;
-        let (mut looked_at, mut next_look) = (Instant::now(), Instant::now() + LOOK_INTERVAL_MIN);
+        let mut pace = Pace::after_first_look(Instant::now());
         loop {
             if let Some(publishing) = &mut self.publishing {
                 if hashing.is_none() {
@@ -128,54 +128,45 @@ impl Keeper {
                 let running = hashing.as_ref().map_or(0, Hashing::items);
                 self.health.hashing.store((publishing.waiting() + running) as u64, Relaxed);
             }
-            match self.woken(&mut hashing, watch.as_ref(), looked_at, next_look).await {
+            match self.woken(&mut hashing, &pace).await {
                 Woken::Stop => return,
                 Woken::Hashed(hashed) => {
                     hashing = None;
                     self = self.on_hashed(hashed).await;
                     continue;
                 }
+                Woken::Glance => {
+                    let began = Instant::now();
+                    let (keeper, seen) = self.glance().await;
+                    self = keeper;
+                    pace.on_glance(began, Instant::now());
+                    if let Seen::Settled(due) = seen {
+                        self.take((Vec::new(), due)).await;
+                        continue;
+                    }
+                }
                 Woken::Look => {}
             }
             let began = Instant::now();
             let (keeper, looked) = self.look().await;
             self = keeper;
-            looked_at = Instant::now();
-            next_look = looked_at + LOOK_INTERVAL_MIN.max((looked_at - began) * LOOK_SHARE);
-            if self.on_looked(looked).await {
-                // The new folder or mount is not watched yet.
-                watch = self.watch();
-            }
+            let in_vain = looked.as_ref().is_ok_and(|(changes, due)| changes.is_empty() && due.is_empty());
+            pace.on_look(began, Instant::now(), in_vain);
+            self.on_looked(looked).await;
         }
     }
 
-    fn watch(&self) -> Option<Watch> {
-        let told = |error| {
-            tracing::info!("the system does not tell of changes ({error}); they are found by looking");
-        };
-        Watch::on(self.root.path()).map_err(told).ok()
-    }
-
-    async fn woken(
-        &mut self,
-        hashing: &mut Option<Hashing>,
-        watch: Option<&Watch>,
-        looked_at: Instant,
-        next_look: Instant,
-    ) -> Woken {
-        let settling = self.publishing.as_ref().is_some_and(Publishing::is_settling);
-        let rescan = self.orders.borrow_and_update().rescan;
-        let wait = if settling { rescan.min(QUIET) } else { rescan };
+    async fn woken(&mut self, hashing: &mut Option<Hashing>, pace: &Pace) -> Woken {
+        let Keeper { orders, folders, publishing, .. } = self;
+        let settling = publishing.as_ref().is_some_and(Publishing::is_settling);
+        let rescan = orders.borrow_and_update().rescan;
         let told = async {
-            sleep_until(next_look).await;
-            match watch {
-                Some(watch) if watch.changed().await.is_ok() => {}
-                _ => std::future::pending().await,
-            }
+            sleep_until(pace.told_look_at(rescan)).await;
+            folders.changed().await;
         };
         tokio::select! {
-            changed = self.orders.changed() => match changed {
-                Ok(()) if !self.orders.borrow().stop => Woken::Look,
+            changed = orders.changed() => match changed {
+                Ok(()) if !orders.borrow().stop => Woken::Look,
                 _ => Woken::Stop,
             },
             hashed = async {
@@ -184,8 +175,9 @@ impl Keeper {
                     None => std::future::pending().await,
                 }
             } => Woken::Hashed(hashed),
-            () = sleep_until((looked_at + wait).max(next_look)) => Woken::Look,
+            () = sleep_until(pace.look_at(rescan)) => Woken::Look,
             () = told => Woken::Look,
+            () = sleep_until(pace.glance_at(rescan, settling)) => Woken::Glance,
         }
     }
 
@@ -209,7 +201,11 @@ impl Keeper {
             catalogue.is_empty() || catalogue.is_known_in(folder) || is_asked_for && !is_empty(folder)
         })?;
         let unreadable = |source| RootError::Unreadable { path: root.path().to_owned(), source };
-        let changes = self.catalogue.scan(&root).map_err(unreadable)?;
+        let folders = &mut self.folders;
+        folders.begin_look();
+        let scanned = self.catalogue.scan(&root, &mut |path, folder| folders.note(path, folder));
+        folders.end_look();
+        let changes = scanned.map_err(unreadable)?;
         let due = match &mut self.publishing {
             Some(publishing) => publishing.look(&root, &self.catalogue.covered()).map_err(unreadable)?,
             None => Vec::new(),
@@ -217,8 +213,8 @@ impl Keeper {
         Ok((changes, due))
     }
 
-    /// Handles the findings of a look. Returns whether a missing root or file system is back.
-    async fn on_looked(&mut self, looked: Looked) -> bool {
+    /// Handles the findings of a look.
+    async fn on_looked(&mut self, looked: Looked) {
         let vanished = self.catalogue.vanished();
         let is_gone = looked.is_err() || vanished > 0;
         let was_gone = self.health.root_gone.swap(is_gone, Relaxed);
@@ -240,7 +236,6 @@ impl Keeper {
         if let Ok(found) = looked {
             self.take(found).await;
         }
-        was_gone && !is_gone
     }
 
     async fn take(&mut self, (changes, due): (Vec<Change>, Vec<Due>)) {

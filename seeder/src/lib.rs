@@ -3,10 +3,12 @@
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+mod folders;
 pub mod health;
 pub mod ingest;
 mod keeper;
 pub mod metrics;
+mod pace;
 mod root;
 pub mod run;
 pub mod service;

@@ -31,6 +31,7 @@ pub use crate::keeper::Published;
 use crate::{
     catalogue::Catalogue,
     config::{AtlasAuto, SeederConfig},
+    folders::Folders,
     health::Health,
     keeper::{Keeper, Orders, Publishing},
     root::Root,
@@ -150,6 +151,7 @@ impl Seeder {
                 let keeper = Keeper {
                     node: node.clone(),
                     root: Root::new(root.clone()),
+                    folders: Folders::new(),
                     catalogue: Catalogue::new(root.clone()),
                     publishing: config.publish.then(|| Publishing::new(config.hidden, key)),
                     health: health.clone(),

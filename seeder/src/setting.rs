@@ -124,8 +124,10 @@ pub static TABLE: [About; 26] = [
         example: "",
         live: true,
         short: "How often the root is looked at.",
-        long: "Changes directly in the root are noticed at once, where the system tells of them. Shorter notices \
-               changes further below sooner, at the price of more directory reads.",
+        long: "Changes that the system tells of are noticed at once, in the root and below it. This is for the others, as \
+               on a network file system that other machines write to: new and removed names are noticed this often, \
+               files written to in place within minutes. A large root is looked at less often, so that looks take \
+               little of the time. Shorter notices sooner, longer reads less.",
     },
     About {
         setting: Setting::Listen,

@@ -1,4 +1,5 @@
 //! Simulates swarms of nearcast peers: the policy code of real nodes, in a virtual world.
 
+pub mod agenda;
 pub mod outcome;
 pub mod world;

@@ -92,6 +92,50 @@ fn changed_data_of_a_torrent_somebody_made_is_said_and_never_sent() {
     assert!(rotten > 0.0, "{rotten}");
 }
 
+/// The number of handles over which a process is told of changes in folders.
+fn notification_handles(seeder: &Operated) -> usize {
+    let handles = fs::read_dir(format!("/proc/{}/fd", seeder.process.pid())).expect("it runs");
+    let targets = handles.filter_map(|handle| fs::read_link(handle.ok()?.path()).ok());
+    targets.filter(|target| target.as_os_str() == "anon_inode:inotify").count()
+}
+
+#[test]
+fn a_change_below_the_root_is_published_at_once_also_in_folders_that_came_later() {
+    let place = Place::new();
+    let root = place.folder("root");
+    write_folder(&root, "holiday", 447);
+    // Looks by time come too late for this test.
+    let seeder = Operated::start(&place, &root, "127.43.19.1", "publish = true\nrescan = \"1h\"");
+    let mut links = vec![seeder.wait_published("holiday", &[], PATIENCE)];
+    let late = root.join("holiday/deep/late/r");
+    fs::create_dir_all(&late).unwrap();
+    for (number, name) in (0..).zip(["one.bin", "two.bin"]) {
+        write_random(&late.join(name), MIB, 448 + number);
+        links.push(seeder.wait_published("holiday", &links, PATIENCE));
+    }
+    let out = place.folder("out");
+    Get::new(&place, &links[2], &out, "127.43.20.1").finish();
+    assert_same(&root.join("holiday"), &out.join("holiday"));
+    assert_eq!(notification_handles(&seeder), 1, "one for all folders and looks");
+    seeder.process.signal(Signal::TERM);
+    assert_eq!(seeder.process.wait_exit(PATIENCE), 0, "{}", seeder.process.tail());
+}
+
+#[test]
+fn a_torrent_put_below_the_root_is_served_at_once_and_dropped_when_it_goes() {
+    let place = Place::new();
+    let root = place.folder("root");
+    let seeder = Operated::start(&place, &root, "127.43.21.1", "rescan = \"1h\"");
+    let film = root.join("films/new/film.bin");
+    write_random(&film, MIB, 450);
+    let published = publish(&place, &film, &[]);
+    seeder.wait_log("serving film.bin", PATIENCE);
+    let get = Get::new(&place, &published.torrent, &place.folder("out"), "127.43.22.1");
+    get.peer(seeder.address()).finish();
+    fs::remove_file(&published.torrent).unwrap();
+    seeder.wait_log("no longer serving", PATIENCE);
+}
+
 /// Writes a file with this mode, and its parent folders.
 fn write_mode(path: &Path, text: &str, mode: u32) {
     fs::create_dir_all(path.parent().expect("below the root")).expect("a scratch folder is ours");

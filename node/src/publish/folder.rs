@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io,
     os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
+        fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
         unix::ffi::OsStrExt,
     },
     path::{Component, Path, PathBuf},
@@ -88,8 +88,17 @@ impl Folder {
     /// # Errors
     /// Any error of the system.
     pub fn identity(&self) -> io::Result<Identity> {
-        let stamp = Stamp::of(&fstat(&self.handle)?);
+        let stamp = self.stamp()?;
         Ok(Identity { device: stamp.device, inode: stamp.inode })
+    }
+
+    /// The stamp of the folder itself. It changes when a name comes into the folder, leaves it, or
+    /// is replaced; not when a file in it is written to.
+    ///
+    /// # Errors
+    /// Any error of the system.
+    pub fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::of(&fstat(&self.handle)?))
     }
 
     /// The mount that the folder lies on.
@@ -209,6 +218,12 @@ impl Folder {
             folder = Some(opened);
         }
         Err(not_regular())
+    }
+}
+
+impl AsFd for Folder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
     }
 }
 

@@ -21,7 +21,7 @@ fn publish(folder: &Path, name: &str, bytes: usize) -> ContentId {
 /// One word a change: `+` served, `-` stopped, `!` refused, followed by the name of the `.torrent`.
 fn scan(catalogue: &mut Catalogue) -> Vec<String> {
     let root = Folder::open(&catalogue.root).unwrap();
-    let changes = catalogue.scan(&root).unwrap();
+    let changes = catalogue.scan(&root, &mut |_, _| ()).unwrap();
     let word = |sign: char, path: &Path| format!("{sign}{}", path.file_name().unwrap().to_string_lossy());
     changes
         .iter()
@@ -52,7 +52,10 @@ fn data_that_is_missing_is_waited_for_and_said_once() {
     let mut catalogue = Catalogue::new(root.path().to_owned());
     assert_eq!(scan(&mut catalogue), ["!a.torrent"]);
     assert!(scan(&mut catalogue).is_empty());
+    let has_arrived = |catalogue: &Catalogue| catalogue.has_arrived(&Folder::open(root.path()).unwrap());
+    assert!(!has_arrived(&catalogue));
     fs::write(root.path().join("a"), [0; 10]).unwrap();
+    assert!(has_arrived(&catalogue));
     assert_eq!(scan(&mut catalogue), ["+a.torrent"]);
 }
 
@@ -125,7 +128,7 @@ fn links_are_not_followed() {
 /// The refusal of the only `.torrent`.
 fn refused(root: &Path) -> (Refusal, String) {
     let mut catalogue = Catalogue::new(root.to_owned());
-    let mut changes = catalogue.scan(&Folder::open(root).unwrap()).unwrap();
+    let mut changes = catalogue.scan(&Folder::open(root).unwrap(), &mut |_, _| ()).unwrap();
     match (changes.pop(), changes.len()) {
         (Some(Change::Refuse { reason, kind, .. }), 0) => (kind, reason),
         other => panic!("{other:?}"),

@@ -29,9 +29,39 @@ impl World {
     }
 
     fn names(&mut self, later: Duration) -> Vec<String> {
-        let due = self.look(later);
-        due.iter().map(|due| due.name.to_str().unwrap().to_owned()).collect()
+        names_of(&self.look(later))
     }
+
+    /// Looks after `later` only at what is not finished; returns the names of the due entries.
+    fn settled(&mut self, later: Duration) -> Vec<String> {
+        self.now += later;
+        let root = Folder::open(self.root.path()).unwrap();
+        names_of(&self.ingest.look_at_settling(&root, self.now, &BTreeMap::new()))
+    }
+}
+
+fn names_of(due: &[Due]) -> Vec<String> {
+    due.iter().map(|due| due.name.to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_settles_is_due_without_a_look_at_anything_else() {
+    let mut world = World::new();
+    for name in ["quiet", "growing"] {
+        world.write(name, "x");
+    }
+    assert!(!world.ingest.has_settling());
+    assert!(world.names(Duration::ZERO).is_empty());
+    assert!(world.ingest.has_settling());
+    world.write("growing", "xx");
+    world.write("new", "x");
+    assert_eq!(world.settled(QUIET), ["quiet"], "growing has grown, and a look has to find the new one");
+    assert_eq!(world.settled(QUIET), ["growing"]);
+    assert!(!world.ingest.has_settling());
+    fs::remove_file(world.root.path().join("quiet")).unwrap();
+    assert!(world.settled(QUIET).is_empty());
+    assert!(world.names(Duration::ZERO).is_empty(), "the new one has just been seen");
+    assert_eq!(world.settled(QUIET), ["new"]);
 }
 
 #[test]

@@ -92,6 +92,19 @@ impl Publishing {
         self.ingest.look(root, now, covered)
     }
 
+    /// Looks only at the entries that were not finished at the last look, in a root that still has
+    /// the names it had then. `covered` is asked for only if there are any. Blocks.
+    pub(super) fn look_at_settling(
+        &mut self,
+        root: &Folder,
+        covered: impl FnOnce() -> std::collections::BTreeMap<String, std::ffi::OsString>,
+    ) -> Vec<Due> {
+        match self.ingest.has_settling() {
+            true => self.ingest.look_at_settling(root, Instant::now(), &covered()),
+            false => Vec::new(),
+        }
+    }
+
     /// Takes the findings of a look.
     pub(super) fn take(&mut self, due: Vec<Due>) {
         self.due.extend(due);

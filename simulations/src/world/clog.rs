@@ -1,14 +1,13 @@
 //! Clogged links: what crosses one is held back, in order, until the link is free again or taken
 //! for dead.
 //!
-//! What was sent before arrives. A link that one peer gives up by itself ends for both, as
-//! elsewhere in this world.
+//! What was sent before arrives.
 
 use std::time::Duration;
 
 use nearcast_core::{id::PeerKey, input::Event, layout::RunIndex, run_set::RunSet};
 
-use super::{Happening, World};
+use super::{Happening, World, peer::Link};
 
 /// Two ends that hear nothing of each other take their connection for dead after this time: a node
 /// pings every 15 s with 20 s to answer, and gives up at the second lost ping.
@@ -26,8 +25,8 @@ pub(super) struct Mark {
 #[derive(Default)]
 pub(super) struct Clog {
     /// Tells this clog from earlier ones of the same link.
-    number: u64,
-    held: Vec<(PeerKey, Event)>,
+    number: u32,
+    held: Vec<(PeerKey, Happening)>,
 }
 
 fn pair(a: PeerKey, b: PeerKey) -> (PeerKey, PeerKey) {
@@ -44,44 +43,48 @@ impl World {
         self.clogs_made += 1;
         let number = self.clogs_made;
         self.clogs.insert(pair, Clog { number, held: Vec::new() });
-        self.schedule(self.now + DEAD_AFTER, pair.0, Happening::Dead(pair.1, number));
+        for (me, peer) in [pair, (pair.1, pair.0)] {
+            self.schedule(self.now + DEAD_AFTER, me, Happening::Dead { peer, clog: number });
+        }
     }
 
     /// What was held back between these two peers arrives; from now on they hear each other again.
     pub fn unclog(&mut self, a: u32, b: u32) {
         let Some(clog) = self.clogs.remove(&pair(PeerKey(a), PeerKey(b))) else { return };
-        clog.held.into_iter().for_each(|(to, event)| self.deliver(to, event));
+        let at = self.now + self.latency(PeerKey(a), PeerKey(b));
+        clog.held.into_iter().for_each(|(to, what)| self.schedule(at, to, what));
     }
 
     pub(super) fn are_clogged(&self, a: PeerKey, b: PeerKey) -> bool {
         self.clogs.contains_key(&pair(a, b))
     }
 
-    /// An event goes from one peer to another.
-    pub(super) fn cross(&mut self, from: PeerKey, to: PeerKey, event: Event) {
-        match self.clogs.get_mut(&pair(from, to)) {
-            Some(clog) => clog.held.push((to, event)),
-            None => self.deliver(to, event),
+    /// Holds back what goes from one peer to another, if their link is clogged.
+    pub(super) fn hold_back(&mut self, from: PeerKey, to: PeerKey, what: Happening) -> Option<Happening> {
+        if self.clogs.is_empty() {
+            return Some(what);
         }
+        match self.clogs.get_mut(&pair(from, to)) {
+            Some(clog) => clog.held.push((to, what)),
+            None => return Some(what),
+        }
+        None
     }
 
     /// Fails an attempt that has no answer.
     pub(super) fn fail_unanswered(&mut self, me: PeerKey, event: Event) {
-        self.schedule(self.now + UNANSWERED, me, Happening::Input(event));
+        self.schedule(self.now + UNANSWERED, me, event);
     }
 
-    /// Ends the link, which was clogged for so long that both ends take it for dead, if the clog is
-    /// still the same.
-    pub(super) fn take_for_dead(&mut self, me: PeerKey, peer: PeerKey, number: u64) {
-        if self.clogs.get(&pair(me, peer)).is_some_and(|clog| clog.number == number) {
-            self.unlink(me, peer);
-        }
-    }
-
-    /// Nothing that was held back on an ended link arrives any more.
-    pub(super) fn drop_held(&mut self, me: PeerKey, peer: PeerKey) {
-        if let Some(clog) = self.clogs.get_mut(&pair(me, peer)) {
-            clog.held.clear();
+    /// A peer takes its link, which was clogged for so long, for dead, if the clog is still the same.
+    /// Nothing that was held back on it arrives any more.
+    pub(super) fn take_for_dead(&mut self, me: PeerKey, peer: PeerKey, number: u32) {
+        let Some(clog) = self.clogs.get_mut(&pair(me, peer)).filter(|clog| clog.number == number) else {
+            return;
+        };
+        clog.held.clear();
+        if let Some(&Link { number, .. }) = self.peer(me).link(peer) {
+            self.hear_unlinked(me, peer, number);
         }
     }
 

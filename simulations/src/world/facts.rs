@@ -16,8 +16,7 @@ impl World {
 
     /// How often the whole content came into an AS.
     pub fn imports(&self, asn: u32) -> f64 {
-        let imported =
-            |peer: u32| self.engine(peer).swarm(CONTENT).map_or(0, |swarm| swarm.traffic().imported);
+        let imported = |peer: u32| self.peers[peer as usize].moved().traffic.imported;
         let bytes: u64 = self.members(asn).into_iter().map(imported).sum();
         bytes as f64 / self.layout.bytes() as f64
     }
@@ -32,7 +31,7 @@ impl World {
 
     /// Whether `a` ever linked to `b` of its own accord.
     pub fn has_dialled(&self, a: u32, b: u32) -> bool {
-        self.dials.contains(&(PeerKey(a), PeerKey(b)))
+        self.peers[a as usize].dialled.contains(&PeerKey(b))
     }
 
     /// How many neighbours a peer's engine has.
@@ -45,30 +44,39 @@ impl World {
         self.are_linked(PeerKey(a), PeerKey(b))
     }
 
+    /// When a peer held everything. `None`: not yet.
     pub fn completed(&self, key: u32) -> Option<Timestamp> {
         self.peers[key as usize].completed
     }
 
+    /// Why a peer gave up. `None`: it did not.
     pub fn gave_up(&self, key: u32) -> Option<GiveUp> {
         self.peers[key as usize].gave_up
     }
 
+    /// A peer's engine.
     pub fn engine(&self, key: u32) -> &Engine {
         &self.peers[key as usize].engine
     }
 
+    /// What a peer holds.
     pub fn have(&self, key: u32) -> &RunSet {
         &self.peers[key as usize].have
     }
 
+    /// A hash of everything that happened so far, in order.
+    pub fn trace(&self) -> u64 {
+        self.trace.0
+    }
+
     /// Whether `a` banned `b`.
     pub fn has_banned(&self, a: u32, b: u32) -> bool {
-        self.banned.contains(&(PeerKey(a), PeerKey(b)))
+        self.peers[a as usize].banned.contains(&PeerKey(b))
     }
 
     /// How often the whole content left a peer.
     pub fn copies(&self, key: u32) -> f64 {
-        self.peers[key as usize].uploaded_runs as f64 / f64::from(self.layout.runs())
+        self.peers[key as usize].uploaded_bytes as f64 / self.layout.bytes() as f64
     }
 
     /// Checks what must hold at any moment.

@@ -1,8 +1,8 @@
 //! Where the peers of the world are, and what they see of each other.
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    time::Duration,
 };
 
 use nearcast_core::{
@@ -10,29 +10,41 @@ use nearcast_core::{
     asn::{Asn, Relation},
     held::Held,
     id::{ContentKey, PeerKey},
+    locality::Locality,
     prefix::Network,
     registry::Locator,
-    run_set::RunSet,
     tier::{Near, Proximity, Tier},
 };
 
-use super::Role;
+use super::{peer::Peer, role::Role};
 
 /// Peers in one network, if no AS is known.
 const NEIGHBOURHOOD: usize = 8;
 
+/// Where the peers are.
+#[derive(Debug)]
+pub(super) struct Places {
+    all: Vec<Place>,
+    /// Addresses and the ASes that they belong to, sorted.
+    owners: Vec<(Ipv4Addr, u32)>,
+    /// How long anything takes between two peers, their last miles left out.
+    latency: Duration,
+}
+
 /// Where a peer is: its AS, the local network in it, and the network of its address.
-#[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub(super) asn: u32,
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    asn: u32,
     lan: u32,
     network: Network,
     /// Its address. Peers of one network have different ones.
-    pub(super) ip: Ipv4Addr,
+    ip: Ipv4Addr,
+    /// What its last mile adds.
+    delay: Duration,
 }
 
 impl Place {
-    pub(super) fn of(at: usize, role: &Role) -> Place {
+    fn of(at: usize, role: &Role) -> Place {
         let (first, number) = match role {
             &Role { network, .. } if network != 0 => (20, network),
             Role { asn: 0, .. } => (21, (at / NEIGHBOURHOOD) as u32),
@@ -41,42 +53,105 @@ impl Place {
         };
         let [_, _, second, third] = number.to_be_bytes();
         let ip = Ipv4Addr::new(first, second, third, 1 + (at % 250) as u8);
-        Place { asn: role.asn, lan: role.lan, network: Network::of(ip.into()), ip }
+        Place { asn: role.asn, lan: role.lan, network: Network::of(ip.into()), ip, delay: role.delay }
+    }
+}
+
+impl Places {
+    /// The places that roles say.
+    pub(super) fn of(roles: &[Role], latency: Duration) -> Places {
+        let all: Vec<Place> = roles.iter().enumerate().map(|(at, role)| Place::of(at, role)).collect();
+        let mut owners: Vec<(Ipv4Addr, u32)> = all.iter().map(|place| (place.ip, place.asn)).collect();
+        owners.sort_unstable();
+        Places { all, owners, latency }
+    }
+
+    /// The AS of a peer. `None`: not known.
+    pub(super) fn asn(&self, peer: PeerKey) -> Option<Asn> {
+        Some(Asn(self.all[peer.0 as usize].asn)).filter(|asn| asn.0 != 0)
+    }
+
+    /// The address of a peer.
+    pub(super) fn ip(&self, peer: PeerKey) -> IpAddr {
+        self.all[peer.0 as usize].ip.into()
+    }
+
+    /// How long anything takes from `a` to `b`.
+    pub(super) fn latency(&self, a: PeerKey, b: PeerKey) -> Duration {
+        self.latency + self.all[a.0 as usize].delay + self.all[b.0 as usize].delay
+    }
+
+    /// What a peer knows of its own place, as soon as it knows its AS.
+    pub(super) fn locality(&self, me: PeerKey) -> Option<Locality> {
+        let asn = self.asn(me)?;
+        let network = self.all[me.0 as usize].network;
+        Some(Locality { asn: Some(asn), tag: Location { network, ..Location::unknown(me) }.tag })
+    }
+
+    fn network(&self, peer: PeerKey) -> Network {
+        self.all[peer.0 as usize].network
+    }
+
+    /// How near `b` is, seen from `a`.
+    pub(super) fn near(&self, a: PeerKey, b: PeerKey) -> Near {
+        let (ours, theirs) = (&self.all[a.0 as usize], &self.all[b.0 as usize]);
+        let asn = Some(Asn(theirs.asn)).filter(|asn| asn.0 != 0);
+        let tier = match () {
+            () if ours.asn == 0 || theirs.asn == 0 => {
+                return if ours.network == theirs.network { Tier::Prefix24 } else { Tier::Remote }.into();
+            }
+            () if ours.asn != theirs.asn => return Near { proximity: Proximity::remote(Some(2)), asn },
+            () if ours.lan == theirs.lan && ours.lan != 0 => Tier::Lan,
+            () => Tier::SameAs,
+        };
+        Near { proximity: tier.into(), asn }
     }
 }
 
 /// Where addresses of the world are, for its directory.
-pub(super) struct Map<'a>(pub(super) &'a [Place]);
-
-impl Locator for Map<'_> {
+impl Locator for Places {
     fn version(&self) -> u64 {
         1
     }
 
     fn asn(&self, ip: IpAddr) -> Option<Asn> {
-        let place = self.0.iter().find(|place| place.ip == ip)?;
-        Some(Asn(place.asn)).filter(|asn| asn.0 != 0)
+        let IpAddr::V4(ip) = ip else { return None };
+        let at = self.owners.partition_point(|&(known, _)| known < ip);
+        let &(_, asn) = self.owners.get(at).filter(|&&(known, _)| known == ip)?;
+        Some(Asn(asn)).filter(|asn| asn.0 != 0)
     }
 
     fn neighbours(&self, _: Asn, _: &mut Vec<(Asn, Relation)>) {}
 }
 
-/// Have-maps, as `me` knows those of its neighbours.
+/// What one peer's engine may look up.
 pub(super) struct Maps<'a> {
-    pub(super) known: &'a BTreeMap<(PeerKey, PeerKey), RunSet>,
-    pub(super) places: &'a [Place],
     pub(super) me: PeerKey,
+    pub(super) links: &'a [super::peer::Link],
+    pub(super) before: &'a [Peer],
+    pub(super) after: &'a [Peer],
+    pub(super) places: &'a Places,
+}
+
+impl Maps<'_> {
+    fn peer(&self, key: PeerKey) -> Option<&Peer> {
+        match key.0.cmp(&self.me.0) {
+            std::cmp::Ordering::Less => self.before.get(key.0 as usize),
+            std::cmp::Ordering::Equal => None,
+            std::cmp::Ordering::Greater => self.after.get((key.0 - self.me.0 - 1) as usize),
+        }
+    }
 }
 
 impl View for Maps<'_> {
     fn held(&self, _: ContentKey, peer: PeerKey) -> Option<Held<'_>> {
-        self.known.get(&(self.me, peer)).map(Held::from)
+        let at = self.links.binary_search_by_key(&peer, |link| link.peer).ok()?;
+        Some(self.peer(peer)?.held(self.links[at].heard))
     }
 
     fn location(&self, peer: PeerKey) -> Location {
-        let near = Some(near(self.places, self.me.0 as usize, peer.0 as usize));
-        let network = self.places[peer.0 as usize].network;
-        Location { near, network, ..Location::unknown(peer) }
+        let near = Some(self.places.near(self.me, peer));
+        Location { near, network: self.places.network(peer), ..Location::unknown(peer) }
     }
 
     fn is_connected(&self, _: PeerKey) -> bool {
@@ -86,19 +161,4 @@ impl View for Maps<'_> {
     fn is_web_seed(&self, _: PeerKey) -> bool {
         false
     }
-}
-
-/// How near `b` is, seen from `a`.
-pub(super) fn near(places: &[Place], a: usize, b: usize) -> Near {
-    let (ours, theirs) = (places[a], places[b]);
-    let asn = Some(Asn(theirs.asn)).filter(|asn| asn.0 != 0);
-    let tier = match () {
-        () if ours.asn == 0 || theirs.asn == 0 => {
-            return if ours.network == theirs.network { Tier::Prefix24 } else { Tier::Remote }.into();
-        }
-        () if ours.asn != theirs.asn => return Near { proximity: Proximity::remote(Some(2)), asn },
-        () if ours.lan == theirs.lan && ours.lan != 0 => Tier::Lan,
-        () => Tier::SameAs,
-    };
-    Near { proximity: tier.into(), asn }
 }

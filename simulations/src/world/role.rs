@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
+use nearcast_core::layout::RunIndex;
+
 /// How one peer of the world behaves.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Role {
+    /// It is the operator's own server.
     pub origin: bool,
     /// Holds everything from the start.
     pub seed: bool,
-    /// In bytes a second.
+    /// A run that it lacks although it holds everything else. `None`: what `seed` says.
+    pub lacks: Option<RunIndex>,
+    /// Its uplink, in bytes a second.
     pub up: u64,
+    /// Its downlink, in bytes a second. `None`: without limit.
+    pub down: Option<u64>,
+    /// What its last mile adds to the time that anything takes from or to it.
+    pub delay: Duration,
     /// When it joins.
     pub joins: Duration,
+    /// When it leaves.
+    pub leaves: Leaves,
     /// The only peer it knows from the start. `None`: the peers that its world says.
     pub knows: Option<usize>,
     /// How long it goes on without receiving anything.
@@ -28,12 +39,29 @@ pub struct Role {
     pub boasts: bool,
     /// Says that it is an origin, and is not.
     pub poses: bool,
+    /// Which peers it serves.
     pub gives: Gives,
+    /// What it asks for.
     pub takes: Takes,
+    /// What it announces that it has.
     pub tells: Tells,
     /// Links to every peer when it joins and again at this interval, wanted or not. Its own engine
     /// dials no peer. `None`: an ordinary peer.
     pub intrudes: Option<Duration>,
+}
+
+/// When a peer leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaves {
+    /// Never.
+    Never,
+    /// This long after it holds everything.
+    Done(Duration),
+    /// This long after it joined, whatever it holds then.
+    Joined(Duration),
+    /// Once it has been there, complete, for as long as it took to become so, but no longer than
+    /// this.
+    AsLong(Duration),
 }
 
 /// Which peers a peer serves. A peer that gives little has a low `up`.
@@ -71,12 +99,17 @@ pub enum Tells {
     Everything,
 }
 
+/// An ordinary peer that wants everything. `up`: its uplink, in bytes a second.
 pub fn leecher(up: u64) -> Role {
     Role {
         origin: false,
         seed: false,
+        lacks: None,
         up,
+        down: None,
+        delay: Duration::ZERO,
         joins: Duration::ZERO,
+        leaves: Leaves::Never,
         knows: None,
         patience: Duration::from_secs(60),
         corrupt: false,
@@ -97,6 +130,7 @@ pub fn tracker() -> Role {
     Role { joins: Duration::from_secs(1 << 30), ..leecher(1) }
 }
 
+/// The operator's own server. `up`: its uplink, in bytes a second.
 pub fn origin(up: u64) -> Role {
     Role { origin: true, seed: true, ..leecher(up) }
 }

@@ -4,10 +4,7 @@
 //! The model is exact and has no steps: `progress` is what each run on its way has been sent since
 //! the world began, in billionths of a byte. A run is out when `progress` reaches the run's end.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use nearcast_core::{
     id::{PeerKey, UploadId},
@@ -28,102 +25,139 @@ pub(super) struct Upload {
     pub(super) bytes: u32,
 }
 
+/// A run that is out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Out {
+    pub(super) upload: Upload,
+    /// When its first byte was sent.
+    pub(super) begun: Timestamp,
+}
+
+/// What one neighbour is to be sent.
+#[derive(Clone, Debug)]
+struct Line {
+    to: PeerKey,
+    /// Never empty. The first run may be on its way.
+    queue: VecDeque<Upload>,
+    on_way: Option<OnWay>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OnWay {
+    /// The value of `progress` at which the run is out.
+    end: u128,
+    begun: Timestamp,
+}
+
 /// What one peer sends.
-///
-/// Invariants: a neighbour in `on_way` has a first run in `queues`, the one on its way; a neighbour
-/// with runs is either in `on_way` or, once, in `turns`.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Uplink {
     /// Bytes per second.
     rate: u64,
     /// Neighbours that it sends to at once, at most.
     together: usize,
-    queues: BTreeMap<PeerKey, VecDeque<Upload>>,
-    /// Neighbours with a run on its way, and the value of `progress` at which that run is out.
-    on_way: BTreeMap<PeerKey, u128>,
-    /// Neighbours that wait for their turn, first come first served.
-    turns: VecDeque<PeerKey>,
+    /// Neighbours whose turn came first stand first.
+    lines: Vec<Line>,
+    /// Lines with a run on its way.
+    on_way: usize,
     progress: u128,
     since: Timestamp,
+    /// When the next run is planned to be out, and how often that was planned anew.
+    planned: (Timestamp, u32),
 }
 
 impl Uplink {
     pub(super) fn new(rate: u64, together: usize) -> Uplink {
-        Uplink {
-            rate,
-            together,
-            queues: BTreeMap::new(),
-            on_way: BTreeMap::new(),
-            turns: VecDeque::new(),
-            progress: 0,
-            since: Timestamp::ZERO,
+        Uplink { rate, together, ..Uplink::default() }
+    }
+
+    /// Notes that the next run is out at this moment. `None`: that was known already. Else, the
+    /// number of the plan.
+    pub(super) fn plan(&mut self, at: Timestamp) -> Option<u32> {
+        if self.planned.0 == at && self.planned.1 > 0 {
+            return None;
         }
+        self.planned = (at, self.planned.1.wrapping_add(1).max(1));
+        Some(self.planned.1)
+    }
+
+    /// Whether this is still the plan. It is none any more afterwards.
+    pub(super) fn is_planned(&mut self, plan: u32) -> bool {
+        let is = self.planned.1 == plan;
+        if is {
+            self.planned.0 = Timestamp::ZERO;
+        }
+        is
     }
 
     fn advance(&mut self, now: Timestamp) {
         let passed = now.since(self.since).as_nanos();
         self.since = now;
-        if !self.on_way.is_empty() {
-            self.progress += passed * u128::from(self.rate) / self.on_way.len() as u128;
+        if self.on_way > 0 {
+            self.progress += passed * u128::from(self.rate) / self.on_way as u128;
         }
     }
 
     fn begin(&mut self) {
-        while self.on_way.len() < self.together
-            && let Some(peer) = self.turns.pop_front()
+        let mut waiting = self.lines.iter_mut().filter(|line| line.on_way.is_none());
+        while self.on_way < self.together
+            && let Some(line) = waiting.next()
         {
-            let first = self.queues[&peer][0];
-            self.on_way.insert(peer, self.progress + u128::from(first.bytes) * PARTS);
+            let end = self.progress + u128::from(line.queue[0].bytes) * PARTS;
+            line.on_way = Some(OnWay { end, begun: self.since });
+            self.on_way += 1;
         }
     }
 
+    fn line(&self, to: PeerKey) -> Option<usize> {
+        self.lines.iter().position(|line| line.to == to)
+    }
+
+    /// A run is to be sent.
     pub(super) fn push(&mut self, now: Timestamp, upload: Upload) {
         self.advance(now);
-        let queue = self.queues.entry(upload.to).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(upload.to);
+        match self.line(upload.to) {
+            Some(at) => self.lines[at].queue.push_back(upload),
+            None => self.lines.push(Line { to: upload.to, queue: [upload].into(), on_way: None }),
         }
-        queue.push_back(upload);
         self.begin();
     }
 
     /// Takes the runs that are out; their neighbours queue for their next runs.
-    pub(super) fn take_done(&mut self, now: Timestamp) -> Vec<Upload> {
+    pub(super) fn take_done(&mut self, now: Timestamp) -> Vec<Out> {
         self.advance(now);
-        let done: Vec<PeerKey> =
-            self.on_way.iter().filter(|&(_, &end)| end <= self.progress).map(|(&peer, _)| peer).collect();
-        let out = done.into_iter().filter_map(|peer| self.finish(peer)).collect();
+        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= self.progress);
+        let mut out = Vec::new();
+        while let Some(at) = self.lines.iter().position(is_out) {
+            let mut line = self.lines.remove(at);
+            let begun = line.on_way.take().map_or(now, |on_way| on_way.begun);
+            self.on_way -= 1;
+            out.extend(line.queue.pop_front().map(|upload| Out { upload, begun }));
+            if !line.queue.is_empty() {
+                self.lines.push(line);
+            }
+        }
         self.begin();
         out
     }
 
-    fn finish(&mut self, peer: PeerKey) -> Option<Upload> {
-        self.on_way.remove(&peer);
-        let queue = self.queues.get_mut(&peer)?;
-        let first = queue.pop_front();
-        if queue.is_empty() {
-            self.queues.remove(&peer);
-        } else {
-            self.turns.push_back(peer);
-        }
-        first
-    }
-
     /// When the next run is out, if nothing changes until then. `None`: no run is on its way.
     pub(super) fn next_done(&self) -> Option<Timestamp> {
-        let left = self.on_way.values().min()?.saturating_sub(self.progress);
-        let nanos = (left * self.on_way.len() as u128).div_ceil(u128::from(self.rate.max(1)));
+        let ends = self.lines.iter().filter_map(|line| line.on_way).map(|on_way| on_way.end);
+        let left = ends.min()?.saturating_sub(self.progress);
+        let nanos = (left * self.on_way as u128).div_ceil(u128::from(self.rate.max(1)));
         Some(self.since + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
     }
 
     /// Takes back a run that has not begun.
     pub(super) fn withdraw(&mut self, to: PeerKey, named: impl Fn(&Upload) -> bool) -> Option<Upload> {
-        let begun = usize::from(self.on_way.contains_key(&to));
-        let queue = self.queues.get_mut(&to)?;
-        let at = queue.iter().skip(begun).position(named)?;
-        let taken = queue.remove(begun + at);
-        if queue.is_empty() {
-            self.queues.remove(&to);
-            self.turns.retain(|&peer| peer != to);
+        let at = self.line(to)?;
+        let line = &mut self.lines[at];
+        let begun = usize::from(line.on_way.is_some());
+        let found = line.queue.iter().skip(begun).position(named)?;
+        let taken = line.queue.remove(begun + found);
+        if line.queue.is_empty() {
+            self.lines.remove(at);
         }
         taken
     }
@@ -131,11 +165,11 @@ impl Uplink {
     /// The peer is gone, and nothing more is sent to it. Returns what was still to be sent.
     pub(super) fn drop_peer(&mut self, now: Timestamp, to: PeerKey) -> Vec<Upload> {
         self.advance(now);
-        self.on_way.remove(&to);
-        self.turns.retain(|&peer| peer != to);
-        let dropped = self.queues.remove(&to).unwrap_or_default();
+        let Some(at) = self.line(to) else { return Vec::new() };
+        let line = self.lines.remove(at);
+        self.on_way -= usize::from(line.on_way.is_some());
         self.begin();
-        dropped.into()
+        line.queue.into()
     }
 }
 
@@ -156,7 +190,7 @@ mod tests {
         let mut times = Vec::new();
         while let Some(at) = uplink.next_done() {
             let out = uplink.take_done(at);
-            times.extend(out.iter().map(|upload| (upload.upload.0, at.as_nanos() / 1_000_000)));
+            times.extend(out.iter().map(|out| (out.upload.upload.0, at.as_nanos() / 1_000_000)));
         }
         times
     }

@@ -132,7 +132,7 @@ impl Story {
         let (wasted, received) =
             (1..self.peers).map(of).fold((0, 0), |(all, of), (wasted, got)| (all + wasted, of + got));
         let last = super::last_completion(&self.world, 1..self.peers);
-        let (trace, events) = (self.world.trace, self.world.events);
+        let (trace, events) = (self.world.trace(), self.world.inputs);
         Outcome { trace, events, wasted, received, clogged: self.clogged, last }
     }
 }

@@ -21,13 +21,15 @@ fn eventful(seed: u64) -> (u64, u64) {
         config: Config::default(),
         acquainted: false,
         directory: false,
-        traced: true,
+        origin_config: None,
+        exchange_peers: true,
         together: TOGETHER,
+        checked: true,
     });
     world.run(Duration::from_secs(2));
     world.kill(5);
     world.run(Duration::from_secs(60));
-    (world.trace, world.events)
+    (world.trace(), world.inputs)
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn measure(seed: u64, members: u32, rivals: u32, hoarders: u32) -> (f64, f64) {
     roles.extend((0..members).map(|_| Role { asn: 1, ..leecher(4 * MIB) }));
     roles.extend((0..rivals).map(|_| Role { asn: 2, ..leecher(4 * MIB) }));
     roles.extend((0..hoarders).map(|_| Role { asn: 1, ..hoarder(4 * MIB) }));
-    let mut world = World::new(WorldConfig { seed, traced: false, ..super::world(BYTES, roles) });
+    let mut world = World::new(WorldConfig { seed, ..super::world(BYTES, roles) });
     world.run(Duration::from_secs(600));
     let unfinished: Vec<(u32, u32)> = (1..=members)
         .filter(|&peer| world.completed(peer).is_none())

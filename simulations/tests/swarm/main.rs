@@ -30,8 +30,10 @@ fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
         config: Config::default(),
         acquainted: true,
         directory: false,
-        traced: true,
+        origin_config: None,
+        exchange_peers: true,
         together: world::TOGETHER,
+        checked: true,
     }
 }
 
@@ -51,7 +53,7 @@ fn a_hundred_engines_finish_over_lossy_delayed_links() {
     world.check();
     let last = last_completion(&world, 1..100);
     assert!(world.copies(0) < 5.0, "the origin sent {:.2} copies", world.copies(0));
-    println!("last after {last:?}, origin {:.2} copies, {} events", world.copies(0), world.events);
+    println!("last after {last:?}, origin {:.2} copies, {} events", world.copies(0), world.inputs);
 }
 
 #[test]

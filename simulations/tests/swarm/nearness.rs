@@ -27,7 +27,6 @@ fn ases(seed: u64, bytes: u64, sizes: &[u32], origin_up: u64, up: u64) -> WorldC
     WorldConfig {
         seed,
         layout: Layout::new(256 << 10, [bytes]).expect("a valid layout"),
-        traced: false,
         ..super::world(bytes, roles)
     }
 }

@@ -12,7 +12,7 @@ fn crowd(seed: u64, origins: u32, leechers: u32) -> (f64, f64) {
     let mut roles: Vec<Role> = (0..origins).map(|at| Role { asn: 100 + at, ..origin(4 * MIB) }).collect();
     roles.extend((0..leechers).map(|_| leecher(2 * MIB)));
     let bytes = 64 * MIB;
-    let mut world = World::new(WorldConfig { seed, traced: false, ..super::world(bytes, roles) });
+    let mut world = World::new(WorldConfig { seed, ..super::world(bytes, roles) });
     world.run(Duration::from_secs(300));
     let peers = origins..origins + leechers;
     last_completion(&world, peers.clone());

@@ -34,7 +34,7 @@ impl Divided {
             patience,
             ..leecher(2 * MIB)
         }));
-        let config = WorldConfig { seed, directory: true, traced: false, ..super::world(BYTES, roles) };
+        let config = WorldConfig { seed, directory: true, ..super::world(BYTES, roles) };
         let mut divided = Divided { world: World::new(config), now: Duration::ZERO };
         while !is_time(&divided.world) {
             assert!(divided.now < Duration::from_secs(60), "it is never time to cut");

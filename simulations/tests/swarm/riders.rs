@@ -50,7 +50,7 @@ fn run(seed: u64, scene: Scene, riders: &[Role]) -> (Times, Option<Times>, f64) 
     let mut roles = vec![origin(scene.source)];
     roles.extend((0..HONEST).map(|_| leecher(scene.up)));
     roles.extend(riders.iter().cloned());
-    let mut world = World::new(WorldConfig { seed, traced: false, ..super::world(BYTES, roles) });
+    let mut world = World::new(WorldConfig { seed, ..super::world(BYTES, roles) });
     world.run(Duration::from_secs(900));
     let others = HONEST + 1..HONEST + 1 + riders.len() as u64;
     let riders = (!riders.is_empty()).then(|| times(&world, others));

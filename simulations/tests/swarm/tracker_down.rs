@@ -20,7 +20,7 @@ fn crowd() -> Vec<Role> {
 }
 
 fn world(seed: u64, roles: Vec<Role>) -> World {
-    World::new(WorldConfig { seed, directory: true, traced: false, ..super::world(BYTES, roles) })
+    World::new(WorldConfig { seed, directory: true, ..super::world(BYTES, roles) })
 }
 
 #[test]

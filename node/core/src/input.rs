@@ -119,6 +119,20 @@ pub enum Event {
         /// The message.
         message: Message,
     },
+    /// What many neighbours got since the shell looked last, sorted by neighbour: what each of them
+    /// would have said in a [`Message::Have`], in one input.
+    ///
+    /// What is heard is counted first. Then interest and requests are decided once for each of
+    /// these neighbours.
+    ///
+    /// This is for shells that read what neighbours hold instead of waiting for messages. Such a
+    /// shell decides how much one input says at most, and keeps three promises:
+    /// - it names only runs that the neighbour's have-map did not hold before;
+    /// - the view includes all of what is heard, and nothing that is not heard yet
+    ///   ([`crate::View::held`]);
+    /// - what a neighbour got before it lost a run, or before its link ended, is heard before
+    ///   [`Message::Lost`] and [`Event::Unlinked`] say so, as it is with messages.
+    Heard(Vec<(PeerKey, RunIndex)>),
     /// A neighbour asks for a run.
     RunWanted {
         /// The neighbour that asks.

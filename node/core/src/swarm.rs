@@ -161,6 +161,7 @@ impl Swarm {
             Event::DialLater { peer, wait } => self.handle_dial_later(ctx, peer, wait),
             Event::Hopeless { peer } => self.handle_hopeless(ctx, peer),
             Event::Message { peer, message } => self.handle_message(ctx, peer, message),
+            Event::Heard(news) => self.handle_heard(ctx, &news),
             Event::RunWanted { peer, upload, run, exact } => {
                 self.handle_wanted(ctx, peer, upload, (run, exact));
             }

@@ -12,8 +12,11 @@ use crate::{
 
 /// What the engine looks up in its shell, so that there is no second copy.
 ///
-/// The shell keeps it current: [`View::held`] includes what a `Have` says before the engine hears
-/// of it, and nothing that the peer has not told us.
+/// The shell keeps it current: [`View::held`] includes what a `Have` or a
+/// [`crate::input::Event::Heard`] says before the engine hears of it, and nothing that the engine
+/// was not told. Else counts of holders would drift: when a link ends, all that the view holds of
+/// it is taken out of them. What a neighbour got and the engine was not told of is untold
+/// ([`Held::new`]).
 pub trait View {
     /// What `peer` holds of `content`. `None`: no link is up.
     fn held(&self, content: ContentKey, peer: PeerKey) -> Option<Held<'_>>;

@@ -372,13 +372,39 @@ impl Swarm {
         }
     }
 
-    pub(super) fn on_have(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
+    fn on_have(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
+        self.count_news(ctx, peer, runs);
+        self.act_on_news(ctx, peer);
+    }
+
+    /// Many neighbours hold more. All of it is counted before anything is decided: the view holds
+    /// all of it already, and what a decision takes out of the counts must be in them.
+    pub(super) fn handle_heard(&mut self, ctx: &mut Context<'_>, news: &[(PeerKey, RunIndex)]) {
+        let by_neighbour = || news.chunk_by(|one, next| one.0 == next.0);
+        let mut runs = Vec::new();
+        for news in by_neighbour() {
+            runs.clear();
+            runs.extend(news.iter().map(|&(_, run)| run));
+            self.count_news(ctx, news[0].0, &runs);
+        }
+        by_neighbour().for_each(|news| self.act_on_news(ctx, news[0].0));
+    }
+
+    /// Counts the runs that a neighbour got.
+    fn count_news(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
         let Some(link) = self.links.get(peer) else { return };
         if !link.is_origin() {
             self.upload.on_have(peer, runs);
         }
         if let (Some(download), Some(held)) = (&mut self.download, &self.content) {
             download.on_have(ctx, &mut self.links, &held.have, peer, runs);
+        }
+    }
+
+    /// Decides what follows from the runs that a neighbour got.
+    fn act_on_news(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        if self.links.get(peer).is_none() {
+            return;
         }
         if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
             return self.drop_link(ctx, peer, UnlinkReason::Useless);

@@ -214,9 +214,7 @@ impl Shell {
         let bare = !content.known;
         self.dialing.remove(&at);
         self.links.insert(at, Link { bare, origin: about.origin, chokes_us: true, ..Link::default() });
-        if about.web_seed {
-            self.maps.web_seeds.insert(peer);
-        }
+        self.maps.web_seeds.extend(about.web_seed.then_some(peer));
         if !bare {
             self.maps.maps.insert(at, map);
         }
@@ -267,6 +265,13 @@ impl Shell {
             }
         }
         self.event(key, Event::Message { peer, message });
+    }
+
+    /// Many neighbours got runs. The engine hears of them in one input.
+    pub(crate) fn heard(&mut self, key: ContentKey, mut news: Vec<(PeerKey, RunIndex)>) {
+        news.sort_by_key(|&(peer, _)| peer);
+        news.retain(|&(peer, run)| self.maps.maps.get_mut(&(key, peer)).is_some_and(|map| map.insert(run)));
+        self.event(key, Event::Heard(news));
     }
 
     pub(crate) fn want(&mut self, key: ContentKey, peer: PeerKey, run: RunIndex, exact: bool) {
@@ -433,12 +438,9 @@ impl Shell {
     fn announced(&mut self, key: ContentKey, runs: &[RunIndex]) {
         assert!(!runs.is_empty(), "says nothing");
         let links = self.links.iter().filter(|(at, _)| at.0 == key).map(|(at, link)| (at.1, link.origin));
-        let due = links.map(|of| (of.0, due_to(&self.maps, key, of, runs).to_vec()));
-        let due: Vec<(PeerKey, Vec<RunIndex>)> = due.filter(|(_, runs)| !runs.is_empty()).collect();
-        for (peer, runs) in due {
-            assert!(!self.maps.web_seeds.contains(&peer), "a web seed is told something");
-            self.sent(key, peer, Message::Have(runs));
-        }
+        let due = links.filter(|&of| !due_to(&self.maps, key, of, runs).is_empty());
+        let due: Vec<PeerKey> = due.map(|of| of.0).collect();
+        due.into_iter().for_each(|peer| self.sent(key, peer, Message::Have(runs.to_vec())));
     }
 
     fn requested(&mut self, key: ContentKey, peer: PeerKey, request: RequestId, run: RunIndex) {

@@ -17,7 +17,7 @@ use nearcast_core::{
 use super::{Shell, bare_join};
 
 /// Kinds of [`Step`].
-pub(crate) const KINDS: u8 = 28;
+pub(crate) const KINDS: u8 = 29;
 pub(crate) const RUNS: u64 = 24;
 pub(crate) const PEERS: u32 = 14;
 pub(crate) const CONTENTS: u32 = 3;
@@ -125,6 +125,11 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
             let asn = if number % 8 < 4 { 1 } else { any_u32(number) };
             let locality = Locality { asn: (number % 3 == 1).then_some(Asn(asn)), tag: any_u32(number) };
             shell.handle(Input::Located(locality));
+        }
+        28 => {
+            let got = |ahead: u32| runs(shell, number, ahead + 5).into_iter().map(move |run| (ahead, run));
+            let news = (0..u32::from(number % 5)).flat_map(got);
+            shell.heard(content, news.map(|(ahead, run)| (PeerKey(peer.0 + ahead), run)).collect());
         }
         _ => shell.pass(Duration::from_millis(u64::from(number) % 3_000)),
     }

@@ -138,6 +138,7 @@ impl Shell {
             exchange_peers: false,
             patience: Duration::from_secs(3_600),
             goal: Goal::Forever,
+            paused: false,
         }));
         shell
     }

@@ -62,8 +62,8 @@ impl Cell {
         }
     }
 
-    /// Each leecher receives at `rate` bytes a second for a step of `step` seconds that ends at `now`.
-    /// Those who then have all `bytes` become seeds, and `each` hears of them.
+    /// Each leecher receives at `rate` bytes a second for a step of `step` seconds that ends at
+    /// `now`. Those who then have all `bytes` become seeds, and `each` hears of them.
     pub(super) fn serve(
         &mut self,
         rate: f64,

@@ -168,8 +168,8 @@ impl Content {
         moved
     }
 
-    /// Notes what peers hold together. With less than a peer in the mean nobody keeps anything; with a
-    /// seed everything is there.
+    /// Notes what peers hold together. With less than a peer in the mean nobody keeps anything; with
+    /// a seed everything is there.
     fn keep(&mut self, peers: &Population, origin: f64, bytes: f64) {
         let seeds: f64 = peers.seeds.iter().sum();
         let all = seeds + peers.leechers.iter().sum::<f64>();

@@ -3,6 +3,7 @@
 pub mod agenda;
 pub mod cost;
 pub mod filling;
+pub mod fluid;
 pub mod outcome;
 pub mod report;
 pub mod scenario;

@@ -28,7 +28,7 @@ pub use borders::{Frontier, inner_share_by_chance, inner_share_max, redundancy_b
 pub use catalogue::{Class, Zipf, alone_share, capacity_ceiling, origin_share_min};
 pub use giving::{Access, Bound, client_server, kumar_ross};
 pub use missing_piece::{Arrival, Missing, Stability};
-pub use pieces::{copies_max, growth, mundinger_rounds, mundinger_seconds, single_piece_rounds};
+pub use pieces::{copies_max, growth_by_slots, mundinger_rounds, mundinger_seconds, single_piece_rounds};
 pub use schedule::{Breach, Schedule, Sending};
 pub use steady::{Steady, Swarm, effectiveness};
 pub use streaming::{diffusion_chunks, start_up_seconds, streaming_rate};

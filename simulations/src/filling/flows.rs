@@ -1,7 +1,8 @@
 //! Flows between peers, each over one uplink and one downlink, at max-min fair rates.
 //!
 //! It is the reference that faster models of a network are measured against. Every change solves
-//! all rates anew, so it is for small worlds: some milliseconds a change with ten thousand flows.
+//! all rates anew, so it is for small worlds: a change takes one or two milliseconds with ten
+//! thousand flows.
 //!
 //! Invariants: all amounts are whole numbers of parts. A rate times nanoseconds is a number of parts
 //! without rounding, so nothing is lost. What uplinks sent is what downlinks received, and both are

@@ -39,7 +39,7 @@ pub fn copies_max(seconds: f64, piece_bytes: u64, up: u64) -> f64 {
 /// By which factor copies grow in the time in which an uplink sends one piece, if each holder sends
 /// to `together` others at once and begins anew when those are done: (1 + K)^(1 / K). It is 2 with
 /// one at a time and falls from there, so few upload slots are good at the start.
-pub fn growth(together: u32) -> f64 {
+pub fn growth_by_slots(together: u32) -> f64 {
     let together = f64::from(together.max(1));
     (1.0 + together).powf(1.0 / together)
 }
@@ -69,8 +69,8 @@ mod tests {
 
     #[test]
     fn more_uploads_at_once_spread_a_piece_more_slowly() {
-        assert_eq!(growth(1), 2.0);
-        assert!((growth(4) - 1.495).abs() < 1e-3);
-        assert!((1..50).all(|slots| growth(slots) > growth(slots + 1)));
+        assert_eq!(growth_by_slots(1), 2.0);
+        assert!((growth_by_slots(4) - 1.495).abs() < 1e-3);
+        assert!((1..50).all(|slots| growth_by_slots(slots) > growth_by_slots(slots + 1)));
     }
 }

@@ -1,0 +1,197 @@
+//! What the fluid model takes from exact runs: how well peers use their uplinks, and how much groups
+//! import.
+
+use crate::outcome::Summary;
+
+/// What exact runs say of peers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// η: the share of leechers' uplinks that finds use, 0 to 1.
+    pub effectiveness: f64,
+    /// How far runs lie around that, as a standard deviation. Plots should say it.
+    pub deviation: f64,
+    /// Runs that it was fitted from. 0: it was set by hand.
+    pub runs: usize,
+    /// Copies that a group imports.
+    pub imports: Imports,
+}
+
+/// Why nothing could be fitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// Efficiency is the bound over the measured time.
+    #[error("no run has a lower bound and is complete")]
+    NoTimes,
+    /// Imports are by the size of groups.
+    #[error("no run has groups that are complete")]
+    NoGroups,
+}
+
+impl Fit {
+    /// Peers that use their uplinks in full, with one import a group: the best there can be.
+    pub fn ideal() -> Fit {
+        Fit { effectiveness: 1.0, deviation: 0.0, runs: 0, imports: Imports::new(&[]) }
+    }
+
+    /// Fits the model to runs in which all peers are complete.
+    ///
+    /// η is the mean of bound over mean completion time, and 1 at most. That is the efficiency of
+    /// uplinks where these limit the bound, as with crowds on slow uplinks; give no runs in which
+    /// downlinks or the seed do. Imports are means by the size of groups, in classes each twice as
+    /// large as the one before; a group whose AS is not known does not count.
+    ///
+    /// # Errors
+    ///
+    /// If no run has a bound, or none has groups.
+    pub fn from_runs(runs: &[Summary]) -> Result<Fit, Unfit> {
+        let used = |run: &&Summary| run.peers > 0 && run.completed == run.peers;
+        let ratio = |run: &Summary| Some(run.bound_seconds? / run.completion_seconds.mean);
+        let ratios: Vec<f64> = runs
+            .iter()
+            .filter(used)
+            .filter_map(ratio)
+            .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
+            .map(|ratio| ratio.min(1.0))
+            .collect();
+        let groups = runs.iter().filter(used).flat_map(|run| &run.groups);
+        let points: Vec<(f64, f64)> = groups
+            .filter(|group| group.asn != 0 && group.members > 0)
+            .map(|group| (f64::from(group.members), group.imports))
+            .collect();
+        if ratios.is_empty() {
+            return Err(Unfit::NoTimes);
+        }
+        if points.is_empty() {
+            return Err(Unfit::NoGroups);
+        }
+        let count = ratios.len() as f64;
+        let mean = ratios.iter().sum::<f64>() / count;
+        let square = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum::<f64>() / count;
+        let imports = Imports::new(&points);
+        Ok(Fit { effectiveness: mean, deviation: square.sqrt(), runs: ratios.len(), imports })
+    }
+}
+
+/// Copies of a content that a group imports, by its members: m(n).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Imports {
+    /// Members and copies, the smallest group first. The first is a lone member with one copy.
+    points: Vec<(f64, f64)>,
+    /// m(n) / n of groups of 1, 2, 3 and so on.
+    shares: Vec<f64>,
+}
+
+/// Up to this many others in the mean, a group's size is taken as Poisson. Beyond, the mean will do.
+const POISSON_MAX: f64 = 64.0;
+
+/// Groups that are tabled: practically all that a Poisson number with that mean can be.
+const TABLED: usize = 200;
+
+impl Imports {
+    /// From measured groups: members and copies. Without any, each group imports one copy.
+    ///
+    /// Between sizes copies are linear in the logarithm of members. Groups larger than all that were
+    /// measured import the same share of their bytes as the largest: rather too much than too little.
+    pub fn new(measured: &[(f64, f64)]) -> Imports {
+        let mut sums = [(0.0, 0.0, 0.0); u64::BITS as usize];
+        for &(members, copies) in measured.iter().filter(|(members, _)| *members > 1.0) {
+            let sum = &mut sums[(members as u64).max(1).ilog2() as usize];
+            *sum = (sum.0 + members, sum.1 + copies.min(members), sum.2 + 1.0);
+        }
+        let mean = |&(members, copies, count): &(f64, f64, f64)| {
+            (count > 0.0).then(|| (members / count, copies / count))
+        };
+        let mut points = vec![(1.0, 1.0)];
+        points.extend(sums.iter().filter_map(mean));
+        let mut imports = Imports { points, shares: Vec::new() };
+        imports.shares =
+            (1..=TABLED).map(|members| imports.copies(members as f64) / members as f64).collect();
+        imports
+    }
+
+    /// Copies that a group of so many members imports. Less than one member counts as one.
+    pub fn copies(&self, members: f64) -> f64 {
+        let members = members.max(1.0);
+        let after = self.points.partition_point(|point| point.0 <= members);
+        let low = self.points[after.saturating_sub(1)];
+        let Some(high) = self.points.get(after) else {
+            let is_measured = self.points.len() > 1;
+            return if is_measured { low.1 * members / low.0 } else { 1.0 };
+        };
+        let way = (members / low.0).ln() / (high.0 / low.0).ln();
+        low.1 + (high.1 - low.1) * way
+    }
+
+    /// The share of what a member receives that comes from outside, if it has `others` in its group
+    /// in the mean, and their number is Poisson: the mean of m(1 + K) / (1 + K).
+    pub fn share(&self, others: f64) -> f64 {
+        if others > POISSON_MAX {
+            return self.copies(1.0 + others) / (1.0 + others);
+        }
+        let mut chance = (-others).exp();
+        let mut share = 0.0;
+        for (number, of_group) in self.shares.iter().enumerate() {
+            share += chance * of_group;
+            chance *= others / (number as f64 + 1.0);
+        }
+        share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::{Group, Spread};
+
+    fn run(bound: f64, mean: f64, groups: &[(u32, f64)]) -> Summary {
+        let group = |&(members, imports): &(u32, f64)| Group { asn: 7, members, imports, ..Group::default() };
+        Summary {
+            peers: 10,
+            completed: 10,
+            bound_seconds: Some(bound),
+            completion_seconds: Spread { mean, ..Spread::default() },
+            groups: groups.iter().map(group).collect(),
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn efficiency_is_the_bound_over_the_time() {
+        let runs = [run(80.0, 100.0, &[(10, 2.0)]), run(90.0, 100.0, &[(12, 4.0)])];
+        let fit = Fit::from_runs(&runs).unwrap();
+        assert!((fit.effectiveness - 0.85).abs() < 1e-12 && (fit.deviation - 0.05).abs() < 1e-12);
+        assert_eq!(fit.runs, 2);
+        // Both groups are of 8 to 15 members.
+        assert!((fit.imports.copies(11.0) - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn runs_that_are_not_complete_or_have_no_bound_say_nothing() {
+        assert_eq!(Fit::from_runs(&[]), Err(Unfit::NoTimes));
+        let unbound = Summary { bound_seconds: None, ..run(1.0, 1.0, &[(3, 1.0)]) };
+        let incomplete = Summary { completed: 9, ..run(1.0, 1.0, &[(3, 1.0)]) };
+        assert_eq!(Fit::from_runs(&[unbound, incomplete]), Err(Unfit::NoTimes));
+        assert_eq!(Fit::from_runs(&[run(1.0, 1.0, &[])]), Err(Unfit::NoGroups));
+    }
+
+    #[test]
+    fn imports_grow_between_measured_sizes_and_keep_their_share_beyond() {
+        let imports = Imports::new(&[(4.0, 2.0), (64.0, 6.0)]);
+        assert_eq!(imports.copies(0.1), 1.0);
+        assert!((imports.copies(2.0) - 1.5).abs() < 1e-12);
+        assert!((imports.copies(16.0) - 4.0).abs() < 1e-12);
+        assert!((imports.copies(640.0) - 60.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_member_without_others_imports_everything() {
+        let imports = Imports::new(&[]);
+        assert_eq!(imports.share(0.0), 1.0);
+        // With one copy a group, the mean of 1 / (1 + K) is (1 - e^-n) / n.
+        for others in [0.1_f64, 1.0, 10.0, 60.0] {
+            let wanted = (1.0 - (-others).exp()) / others;
+            assert!((imports.share(others) - wanted).abs() < 1e-9, "{others}");
+        }
+        assert!((imports.share(1e6) - 1e-6).abs() < 1e-9);
+    }
+}

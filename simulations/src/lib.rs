@@ -6,6 +6,7 @@ pub mod filling;
 pub mod fluid;
 pub mod outcome;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod topology;
 pub mod workload;

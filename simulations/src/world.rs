@@ -19,6 +19,7 @@ mod facts;
 mod linking;
 mod peer;
 mod place;
+mod pulled;
 mod role;
 mod sending;
 mod uplink;
@@ -29,7 +30,7 @@ use nearcast_core::{
     config::Config,
     directory::{Directory, DirectoryConfig},
     engine::Engine,
-    id::{ContentId, ContentKey, PeerKey},
+    id::{ContentKey, PeerKey},
     input::{Candidate, Event, Goal, Input, Join, Material, Via},
     layout::Layout,
     message::Message,
@@ -42,23 +43,21 @@ use nearcast_core::{
 
 pub use self::{
     clog::DEAD_AFTER,
+    place::Homes,
     role::{
         Gives, Leaves, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker,
     },
 };
 use self::{
     clog::{Clog, Mark},
-    event::{Happening, Trace},
+    event::{Happening, Trace, peer_of},
     peer::{Peer, Stage},
     place::{Maps, Places},
 };
 use crate::agenda::Agenda;
 
-/// The content of the world.
+/// The content of a world that has one.
 pub const CONTENT: ContentKey = ContentKey(0);
-
-/// What the content is called in questions to the directory.
-const CONTENT_ID: ContentId = ContentId([7; 32]);
 
 /// Neighbours that a peer sends to at once where sockets share its uplink: as many as a node's
 /// upload slots.
@@ -98,8 +97,26 @@ pub struct WorldConfig {
     /// Neighbours that one peer sends to at once, at most: [`TOGETHER`] (sixteen, as many as a
     /// node's upload slots) is what sockets do, [`IN_TURN`] is one.
     pub together: usize,
+    /// The number of contents, all alike.
+    pub contents: u32,
+    /// How peers hear what others hold.
+    pub fidelity: Fidelity,
+    /// Where the peers live. `None`: as their roles say.
+    pub homes: Option<Homes>,
     /// Whether engines' invariants are checked now and then, which costs a few per cent.
     pub checked: bool,
+}
+
+/// How peers hear what others hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// Every announcement to every neighbour is an event.
+    #[default]
+    Exact,
+    /// Peers look what their neighbours announced when they are about to decide what to ask for.
+    /// Origins are told, as in the exact world. News travels without delay then, and is heard later:
+    /// up to a tick of a quarter of a second.
+    Pulled,
 }
 
 /// A world, at one moment.
@@ -112,6 +129,8 @@ pub struct World {
     peers: Vec<Peer>,
     places: Places,
     agenda: Agenda<(PeerKey, Happening)>,
+    /// Peers that are served and still lack something, or are to come.
+    unfinished: u32,
     links_made: u32,
     clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
     clogs_made: u32,
@@ -119,6 +138,10 @@ pub struct World {
     /// The directory that peer 0 is, if it is one.
     directory: Directory,
     trace: Trace,
+    /// Payload that was sent and never arrives, in bytes.
+    lost_bytes: u64,
+    /// Payload that was sent and has not arrived yet, in bytes.
+    air_bytes: u64,
     /// Inputs that engines handled.
     pub inputs: u64,
     /// Messages in which a peer said what it imports.
@@ -135,7 +158,11 @@ impl World {
         let of_origins = config.origin_config.clone();
         let of_origins =
             Arc::new(of_origins.unwrap_or_else(|| Config { is_origin: true, ..config.config.clone() }));
-        let places = Places::of(&config.roles, config.latency);
+        let places = match config.homes.take() {
+            Some(homes) => Places::at(homes, &config.roles),
+            None => Places::of(&config.roles, config.latency),
+        };
+        let unfinished = config.roles.iter().filter(|role| role.is_served()).count() as u32;
         let make = |(at, role): (usize, Role)| {
             let policy = if role.origin { &of_origins } else { &policy };
             let engine = Engine::new(policy.clone(), config.seed ^ ((at as u64 + 1) << 32));
@@ -151,12 +178,15 @@ impl World {
             peers,
             places,
             agenda: Agenda::new(),
+            unfinished,
             links_made: 0,
             clogs: BTreeMap::new(),
             clogs_made: 0,
             mark: None,
             directory: Directory::new(admission, config.seed),
             trace: Trace::new(),
+            lost_bytes: 0,
+            air_bytes: 0,
             inputs: 0,
             announcements: 0,
             outputs: Vec::new(),
@@ -217,7 +247,7 @@ impl World {
 
     fn happen(&mut self, me: PeerKey, what: Happening) {
         match self.peer(me).stage {
-            Stage::Gone => return,
+            Stage::Gone => return self.lose(&what),
             Stage::Before if !matches!(what, Happening::Join) => return,
             Stage::Before | Stage::There => {}
         }
@@ -232,14 +262,21 @@ impl World {
             Happening::Wanted { from, upload, run, exact } => self.wanted(me, from, upload, (run, exact)),
             Happening::Stored { from, request, run } => {
                 self.note_again(me, run);
-                self.peer_mut(me).gain(run);
-                self.event(me, Event::RunStored { peer: from, request, run });
+                let bytes = u64::from(self.layout.run_length(run));
+                self.air_bytes -= bytes;
+                let peer = self.peer_mut(me);
+                peer.received_bytes += bytes;
+                peer.note_answer(from);
+                peer.gain(run);
+                self.pull_from(me, from);
+                self.event(me, from, Event::RunStored { peer: from, request, run });
             }
             Happening::Ended { to, run, whole } => {
                 let bytes = if whole { self.layout.run_length(run) } else { 0 };
-                self.event(me, Event::UploadEnded { peer: to, run, bytes });
+                self.event(me, to, Event::UploadEnded { peer: to, run, bytes });
             }
-            Happening::Told(event) => self.told(me, *event),
+            Happening::Told(told) => self.told(me, told.0, told.1),
+            Happening::Pull => self.pull_in_idleness(me),
             Happening::Sent { plan } => self.finish_sending(me, plan),
             Happening::Dead { peer, clog } => self.take_for_dead(me, peer, clog),
             Happening::Boast => self.boast(me),
@@ -259,7 +296,10 @@ impl World {
         match peer.engine.poll_timeout() {
             // What it was for is done already.
             Some((at, _)) if at > now => self.plan_wake(me),
-            Some(_) => self.handle(me, Input::Woken),
+            Some(_) => {
+                self.pull(me);
+                self.handle(me, Input::Woken);
+            }
             None => {}
         }
     }
@@ -280,12 +320,14 @@ impl World {
         let peer = self.peer_mut(me);
         peer.stage = Stage::There;
         peer.joined = now;
-        let Role { boasts, intrudes, takes, leaves, .. } = *peer.role;
+        let Role { boasts, intrudes, takes, goes_after, origin, content, .. } = *peer.role;
         if let Some(locality) = self.places.locality(me) {
             self.handle(me, Input::Located(locality));
         }
-        let join = self.first_words(me);
-        self.event(me, Event::Join(join));
+        for content in if origin { 0..self.config.contents } else { content..content + 1 } {
+            let join = Event::Join(self.first_words(me));
+            self.handle(me, Input::Event { content: ContentKey(content), event: join });
+        }
         if boasts {
             self.schedule(now, me, Happening::Boast);
         }
@@ -295,7 +337,7 @@ impl World {
         if let Takes::Sips(pause) = takes {
             self.schedule(now + pause, me, Happening::Sip);
         }
-        if let Leaves::Joined(after) = leaves {
+        if let Some(after) = goes_after {
             self.schedule(now + after, me, Happening::Leave);
         }
     }
@@ -329,13 +371,14 @@ impl World {
     /// A peer leaves in good order.
     fn leave(&mut self, me: PeerKey) {
         let parted = self.peer(me).moved();
-        self.event(me, Event::Leave);
+        let content = self.content_of(me, None);
+        self.handle(me, Input::Event { content, event: Event::Leave });
         self.peer_mut(me).parted = Some(Box::new(parted));
         self.end(me);
     }
 
     /// What a shell does before its engine hears of an event.
-    fn told(&mut self, me: PeerKey, event: Event) {
+    fn told(&mut self, me: PeerKey, content: Option<ContentKey>, event: Event) {
         let event = match event {
             Event::Message { peer, .. } if self.peer(me).link(peer).is_none() => return,
             Event::Message { peer, message: Message::Peers(peers) } => {
@@ -346,7 +389,14 @@ impl World {
             }
             other => other,
         };
-        self.event(me, event);
+        if let Event::RunFailed { peer, .. } = event {
+            self.peer_mut(me).note_answer(peer);
+        }
+        if let Event::Message { peer, message: Message::Unchoke } = event {
+            self.pull_from(me, peer);
+        }
+        let content = content.unwrap_or_else(|| self.content_of(me, peer_of(&event)));
+        self.handle(me, Input::Event { content, event });
     }
 
     /// A neighbour's announcement has come.
@@ -356,12 +406,21 @@ impl World {
         if heard < upto {
             link.heard = upto;
             let message = Message::Have(self.peer(from).log(heard, upto).to_vec());
-            self.event(me, Event::Message { peer: from, message });
+            self.event(me, from, Event::Message { peer: from, message });
         }
     }
 
-    fn event(&mut self, me: PeerKey, event: Event) {
-        self.handle(me, Input::Event { content: CONTENT, event });
+    /// The content that two peers deal with: an origin has all, so the other peer's.
+    fn content_of(&self, me: PeerKey, peer: Option<PeerKey>) -> ContentKey {
+        let role = &self.peer(me).role;
+        let whose = peer.filter(|_| role.origin).map_or(role, |peer| &self.peer(peer).role);
+        ContentKey(whose.content)
+    }
+
+    /// Tells an engine of something that has to do with another peer.
+    fn event(&mut self, me: PeerKey, peer: PeerKey, event: Event) {
+        let content = self.content_of(me, Some(peer));
+        self.handle(me, Input::Event { content, event });
     }
 
     fn handle(&mut self, me: PeerKey, input: Input) {
@@ -379,11 +438,12 @@ impl World {
         for output in outputs.drain(..) {
             match output {
                 Output::Ban { peer } => self.ban(me, peer),
-                Output::Action { action, .. } => self.act(me, action),
+                Output::Action { content, action } => self.act(me, content, action),
             }
         }
         self.outputs = outputs;
         self.plan_wake(me);
+        self.plan_pull(me);
     }
 }
 

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use nearcast_core::{
     announce::due_to,
-    id::PeerKey,
+    id::{ContentKey, PeerKey},
     input::Event,
     layout::RunIndex,
     message::{Message, Refusal},
-    output::Action,
+    output::{Action, GiveUp},
 };
 
-use super::{CONTENT, Leaves, Takes, World, event::Happening};
+use super::{Fidelity, Leaves, Takes, World, event::Happening};
 
 impl World {
-    pub(super) fn act(&mut self, me: PeerKey, action: Action) {
+    pub(super) fn act(&mut self, me: PeerKey, content: ContentKey, action: Action) {
         match action {
             Action::Dial { .. } if self.peer(me).role.intrudes.is_some() => {}
             Action::Dial { peer } => self.dial(me, peer),
             Action::Unlink { peer, .. } => self.unlink(me, peer),
             Action::Send { peer, message } => self.send(me, peer, message),
-            Action::Announce { runs } => self.announce(me, &runs),
+            Action::Announce { runs } => self.announce(me, content, &runs),
             Action::Request { peer, request, run, exact } => {
                 let role = &self.peer(me).role;
                 if role.takes == Takes::Freely && !role.boasts {
@@ -35,9 +35,9 @@ impl World {
             }
             Action::Refuse { peer, upload, why } => self.refuse(me, peer, upload, why),
             Action::Completed => self.complete(me),
-            Action::GaveUp(why) => self.peer_mut(me).gave_up = Some(why),
-            Action::Ask { query, wanted, .. } => self.answer(me, query, wanted),
-            Action::Withdraw { .. } => self.withdraw(me),
+            Action::GaveUp(why) => self.give_up(me, why),
+            Action::Ask { query, wanted, .. } => self.answer(me, content, query, wanted),
+            Action::Withdraw { .. } => self.withdraw(me, content),
             Action::FetchManifest { .. } | Action::GoalReached => {}
         }
     }
@@ -49,21 +49,35 @@ impl World {
             return;
         }
         peer.completed = Some(now);
+        let is_served = peer.role.is_served();
         let took = now.since(peer.joined);
-        let stays = match peer.role.leaves {
-            Leaves::Done(stays) => stays,
+        let leaves = peer.role.leaves;
+        self.unfinished -= u32::from(is_served);
+        let stays = match leaves {
+            Leaves::After(stays) => stays,
             Leaves::AsLong(most) => took.min(most),
-            Leaves::Never | Leaves::Joined(_) => return,
+            Leaves::Never => return,
         };
         // A node that leaves finishes what it is sending, so it does not leave in this very moment.
         self.schedule(now + stays.max(Duration::from_nanos(1)), me, Happening::Leave);
     }
 
+    /// A program that gives up ends.
+    fn give_up(&mut self, me: PeerKey, why: GiveUp) {
+        self.peer_mut(me).gave_up = Some(why);
+        self.schedule(self.now, me, Happening::Leave);
+    }
+
     /// Tells each neighbour that is due to hear of it. What is told is in the peer's log.
-    fn announce(&mut self, me: PeerKey, runs: &[RunIndex]) {
+    fn announce(&mut self, me: PeerKey, content: ContentKey, runs: &[RunIndex]) {
+        let is_pulled = self.config.fidelity == Fidelity::Pulled;
         let maps = self.maps(me);
         let is_origin = |peer: PeerKey| self.peer(peer).role.origin || self.peer(peer).role.poses;
-        let is_due = |&peer: &PeerKey| !due_to(&maps, CONTENT, (peer, is_origin(peer)), runs).is_empty();
+        let is_due = |&peer: &PeerKey| {
+            // The others come and look.
+            let is_sent = !is_pulled || is_origin(peer);
+            is_sent && !due_to(&maps, content, (peer, is_origin(peer)), runs).is_empty()
+        };
         let due: Vec<PeerKey> = self.peer(me).links.iter().map(|link| link.peer).filter(is_due).collect();
         let upto = self.peer(me).log_len();
         for peer in due {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use nearcast_core::{id::PeerKey, input::Event, layout::RunIndex, run_set::RunSet};
+use nearcast_core::{id::PeerKey, layout::RunIndex, run_set::RunSet};
 
 use super::{Happening, World, peer::Link};
 
@@ -72,7 +72,7 @@ impl World {
     }
 
     /// Fails an attempt that has no answer.
-    pub(super) fn fail_unanswered(&mut self, me: PeerKey, event: Event) {
+    pub(super) fn fail_unanswered(&mut self, me: PeerKey, event: impl Into<Happening>) {
         self.schedule(self.now + UNANSWERED, me, event);
     }
 
@@ -82,7 +82,8 @@ impl World {
         let Some(clog) = self.clogs.get_mut(&pair(me, peer)).filter(|clog| clog.number == number) else {
             return;
         };
-        clog.held.clear();
+        let held = std::mem::take(&mut clog.held);
+        held.iter().for_each(|(_, what)| self.lose(what));
         if let Some(&Link { number, .. }) = self.peer(me).link(peer) {
             self.hear_unlinked(me, peer, number);
         }

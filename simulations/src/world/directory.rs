@@ -2,12 +2,12 @@
 
 use nearcast_core::{
     directory::{Asker, Question, Verdict},
-    id::{PeerKey, QueryId},
+    id::{ContentId, ContentKey, PeerKey, QueryId},
     input::{Candidate, Event, Via},
     registry::PeerName,
 };
 
-use super::{CONTENT_ID, World, peer::Stage};
+use super::{World, peer::Stage};
 
 /// The port that every peer listens on.
 const PORT: u16 = 4_000;
@@ -21,6 +21,13 @@ fn name(peer: PeerKey) -> PeerName {
     PeerName(name)
 }
 
+/// What a content is called.
+fn id(content: ContentKey) -> ContentId {
+    let mut id = [7; 32];
+    id[..4].copy_from_slice(&content.0.to_be_bytes());
+    ContentId(id)
+}
+
 /// The peer of a name.
 fn key(name: &PeerName) -> PeerKey {
     let [a, b, c, d, ..] = name.0;
@@ -29,17 +36,17 @@ fn key(name: &PeerName) -> PeerKey {
 
 impl World {
     /// The directory answers a peer.
-    pub(super) fn answer(&mut self, me: PeerKey, query: QueryId, wanted: u16) {
+    pub(super) fn answer(&mut self, me: PeerKey, content: ContentKey, query: QueryId, wanted: u16) {
         let is_up = self.peer(HOST).stage != Stage::Gone;
         if !is_up || self.are_clogged(me, HOST) {
-            return self.fail_unanswered(me, Event::QueryFailed { query });
+            return self.fail_unanswered(me, (content, Event::QueryFailed { query }));
         }
         if self.peer(HOST).stage == Stage::There {
-            self.directory.registry_mut().add_own(CONTENT_ID);
+            self.directory.registry_mut().add_own(id(content));
         }
         let asker = Asker { name: name(me), ip: self.places.ip(me) };
         let question = Question {
-            content: CONTENT_ID,
+            content: id(content),
             tcp: Some(PORT),
             udp: None,
             complete: self.peer(me).have.is_full(),
@@ -50,7 +57,7 @@ impl World {
         let mut members = Vec::new();
         let verdict = self.directory.answer(self.now, asker, &question, &self.places, &mut members);
         let Verdict::Told(told) = verdict else {
-            return self.fail_unanswered(me, Event::QueryFailed { query });
+            return self.fail_unanswered(me, (content, Event::QueryFailed { query }));
         };
         // Whoever is dialled back takes the connection.
         if let Some(at) = told.to_try {
@@ -63,16 +70,17 @@ impl World {
         // There and back.
         let at = self.now + 2 * self.latency(me, HOST);
         if !told.pause.is_zero() {
-            self.schedule(at, me, Event::DirectoryPause { query, pause: told.pause.into() });
+            self.schedule(at, me, (content, Event::DirectoryPause { query, pause: told.pause.into() }));
         }
         if told.census.members_in_as > 0 {
-            self.schedule(at, me, Event::Counted { members: told.census.members_in_as.into() });
+            self.schedule(at, me, (content, Event::Counted { members: told.census.members_in_as.into() }));
         }
-        self.schedule(at, me, Event::Discovered { query: Some(query), teller: Some(HOST), candidates });
+        let event = Event::Discovered { query: Some(query), teller: Some(HOST), candidates };
+        self.schedule(at, me, (content, event));
     }
 
     /// A peer that leaves says so.
-    pub(super) fn withdraw(&mut self, me: PeerKey) {
-        self.directory.registry_mut().withdraw(&CONTENT_ID, &name(me), &self.places);
+    pub(super) fn withdraw(&mut self, me: PeerKey, content: ContentKey) {
+        self.directory.registry_mut().withdraw(&id(content), &name(me), &self.places);
     }
 }

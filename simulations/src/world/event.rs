@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use nearcast_core::{
-    id::{PeerKey, RequestId, UploadId},
+    id::{ContentKey, PeerKey, RequestId, UploadId},
     input::Event,
     layout::RunIndex,
     message::Message,
@@ -31,8 +31,11 @@ pub(super) enum Happening {
     Stored { from: PeerKey, request: RequestId, run: RunIndex },
     /// An upload ended: the run was sent whole, or not at all.
     Ended { to: PeerKey, run: RunIndex, whole: bool },
-    /// Anything else that the engine is told.
-    Told(Box<Event>),
+    /// Anything else that the engine is told. The content is `None` where the peer that the event is
+    /// about says which it is.
+    Told(Box<(Option<ContentKey>, Event)>),
+    /// Time to look what neighbours announced.
+    Pull,
     /// A run is out, unless sending was planned anew since this plan.
     Sent { plan: u32 },
     /// The link to this peer has been clogged for too long, if the clog still has this number.
@@ -49,7 +52,32 @@ pub(super) enum Happening {
 
 impl From<Event> for Happening {
     fn from(event: Event) -> Happening {
-        Happening::Told(Box::new(event))
+        Happening::Told(Box::new((None, event)))
+    }
+}
+
+impl From<(ContentKey, Event)> for Happening {
+    fn from((content, event): (ContentKey, Event)) -> Happening {
+        Happening::Told(Box::new((Some(content), event)))
+    }
+}
+
+/// The peer that an event is about, if it is about one.
+pub(super) fn peer_of(event: &Event) -> Option<PeerKey> {
+    match event {
+        &(Event::ManifestFailed { peer, .. }
+        | Event::Linked { peer, .. }
+        | Event::Unlinked { peer }
+        | Event::DialFailed { peer }
+        | Event::DialLater { peer, .. }
+        | Event::Hopeless { peer }
+        | Event::Message { peer, .. }
+        | Event::RunWanted { peer, .. }
+        | Event::UploadEnded { peer, .. }
+        | Event::RunStored { peer, .. }
+        | Event::RunFailed { peer, .. }) => Some(peer),
+        Event::Discovered { teller, .. } => *teller,
+        _ => None,
     }
 }
 
@@ -86,7 +114,7 @@ impl Trace {
             }
             &Happening::Stored { from, request, run } => (5, pair(from.0, request.0), run.get().into()),
             &Happening::Ended { to, run, whole } => (6 + u64::from(whole), pair(to.0, run.get()), 0),
-            Happening::Told(event) => match &**event {
+            Happening::Told(told) => match &told.1 {
                 Event::Message { peer, message: Message::Choke } => (8, peer.0.into(), 0),
                 Event::Message { peer, message: Message::Unchoke } => (9, peer.0.into(), 0),
                 &Event::Message { peer, message: Message::Interested(is) } => {
@@ -101,6 +129,7 @@ impl Trace {
             Happening::Intrude => (16, 0, 0),
             Happening::Sip => (17, 0, 0),
             Happening::Join => (18, 0, 0),
+            Happening::Pull => (21, 0, 0),
             &Happening::Linked { peer, number } => (19, pair(peer.0, number), 0),
             &Happening::Unlinked { peer, number } => (20, pair(peer.0, number), 0),
         };

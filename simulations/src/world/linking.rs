@@ -83,8 +83,8 @@ impl World {
         // Its have-map shows all that it told until now.
         let heard = other.log_len();
         // Two peers may have dialled each other; the second link is one too many for both.
-        if self.peer_mut(me).begin_link(Link { peer, number, heard }) {
-            self.event(me, Event::Linked { peer, about });
+        if self.peer_mut(me).begin_link(Link { peer, number, heard, open: 0 }) {
+            self.event(me, peer, Event::Linked { peer, about });
         }
     }
 
@@ -100,8 +100,10 @@ impl World {
             return;
         }
         self.stop_sending(me, peer);
+        // What it told is counted, so it is told first.
+        self.pull_from(me, peer);
         // The engine takes the neighbour's have-map out of its counts, so the map is still there.
-        self.event(me, Event::Unlinked { peer });
+        self.event(me, peer, Event::Unlinked { peer });
         self.peer_mut(me).end_link(peer);
     }
 
@@ -118,9 +120,21 @@ impl World {
         self.end(key);
     }
 
+    /// What was to happen to a peer that has gone. What was on its way to it is lost.
+    pub(super) fn lose(&mut self, what: &Happening) {
+        if let &Happening::Stored { run, .. } = what {
+            let bytes = u64::from(self.layout.run_length(run));
+            self.air_bytes -= bytes;
+            self.lost_bytes += bytes;
+        }
+    }
+
     /// A peer is gone; its neighbours hear of it.
     pub(super) fn end(&mut self, me: PeerKey) {
-        self.peer_mut(me).stage = Stage::Gone;
+        let peer = self.peer_mut(me);
+        let was_unfinished = peer.role.is_served() && peer.completed.is_none() && peer.stage != Stage::Gone;
+        peer.stage = Stage::Gone;
+        self.unfinished -= u32::from(was_unfinished);
         for Link { peer, number, .. } in std::mem::take(&mut self.peer_mut(me).links) {
             self.cross(me, peer, Happening::Unlinked { peer: me, number });
         }

@@ -3,7 +3,7 @@
 use nearcast_core::{
     engine::Engine,
     held::Held,
-    id::{PeerKey, RequestId, UploadId},
+    id::{ContentKey, PeerKey, RequestId, UploadId},
     layout::RunIndex,
     output::GiveUp,
     run_set::RunSet,
@@ -30,6 +30,8 @@ pub(super) struct Link {
     pub(super) number: u32,
     /// How much of the other peer's log this end has heard.
     pub(super) heard: u32,
+    /// Requests to the other peer that have had no answer.
+    pub(super) open: u16,
 }
 
 /// What is left of a peer that has gone.
@@ -70,6 +72,12 @@ pub(super) struct Peer {
     pub(super) gave_up: Option<GiveUp>,
     pub(super) wake_at: Option<Timestamp>,
     pub(super) uploaded_bytes: u64,
+    /// Payload that came, in bytes.
+    pub(super) received_bytes: u64,
+    /// It will look what neighbours announced.
+    pub(super) pulls: bool,
+    /// Requests that have had no answer.
+    pub(super) open: u32,
     /// The number of the next request it makes of its own accord.
     pub(super) next_sip: u32,
     /// What it moved, once it has gone.
@@ -101,7 +109,7 @@ impl Peer {
             log: Vec::new(),
             links: Vec::new(),
             stage: Stage::Before,
-            uplink: Uplink::new(role.up, together),
+            uplink: Uplink::new(role.up, role.together.unwrap_or(together)),
             downlink: Downlink::new(role.down),
             asked: Vec::new(),
             next_upload: 0,
@@ -109,6 +117,9 @@ impl Peer {
             gave_up: None,
             wake_at: None,
             uploaded_bytes: 0,
+            received_bytes: 0,
+            pulls: false,
+            open: 0,
             next_sip: SIPS_FROM,
             parted: None,
             joined: Timestamp::ZERO,
@@ -148,7 +159,7 @@ impl Peer {
         if let Some(parted) = &self.parted {
             return **parted;
         }
-        let swarm = self.engine.swarm(super::CONTENT);
+        let swarm = self.engine.swarm(ContentKey(self.role.content));
         swarm.map_or_else(Parted::default, |swarm| Parted {
             traffic: *swarm.traffic(),
             wasted: swarm.wasted(),
@@ -184,9 +195,28 @@ impl Peer {
         place.map_err(|at| self.links.insert(at, link)).is_err()
     }
 
-    /// Returns the link that there was.
-    pub(super) fn end_link(&mut self, peer: PeerKey) -> Option<Link> {
-        self.position(peer).ok().map(|at| self.links.remove(at))
+    /// Ends a link. Requests that it leaves open get no answer.
+    pub(super) fn end_link(&mut self, peer: PeerKey) {
+        if let Ok(at) = self.position(peer) {
+            let link = self.links.remove(at);
+            self.open -= u32::from(link.open);
+        }
+    }
+
+    /// It asked a neighbour for a run.
+    pub(super) fn note_request(&mut self, peer: PeerKey) {
+        if let Some(link) = self.link_mut(peer) {
+            link.open += 1;
+            self.open += 1;
+        }
+    }
+
+    /// A neighbour answered a request.
+    pub(super) fn note_answer(&mut self, peer: PeerKey) {
+        if let Some(link) = self.link_mut(peer).filter(|link| link.open > 0) {
+            link.open -= 1;
+            self.open -= 1;
+        }
     }
 
     fn position(&self, peer: PeerKey) -> Result<usize, usize> {

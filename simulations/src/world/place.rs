@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -17,13 +18,32 @@ use nearcast_core::{
 };
 
 use super::{peer::Peer, role::Role};
+use crate::topology::Population;
 
 /// Peers in one network, if no AS is known.
 const NEIGHBOURHOOD: usize = 8;
 
+/// Where the peers of a world live, if not where their roles say.
+#[derive(Clone, Debug)]
+pub struct Homes {
+    /// Everybody who lives somewhere.
+    pub population: Arc<Population>,
+    /// By peer of the world: its number in the population.
+    pub dwellers: Vec<u32>,
+}
+
 /// Where the peers are.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) enum Places {
+    /// Where their roles say.
+    Plain(Plain),
+    /// On an Internet. With what the last mile of each peer adds beyond its access line.
+    Internet(Homes, Vec<Duration>),
+}
+
+/// Places as roles say.
+#[derive(Debug)]
+pub(super) struct Plain {
     all: Vec<Place>,
     /// Addresses and the ASes that they belong to, sorted.
     owners: Vec<(Ipv4Addr, u32)>,
@@ -57,44 +77,13 @@ impl Place {
     }
 }
 
-impl Places {
-    /// The places that roles say.
-    pub(super) fn of(roles: &[Role], latency: Duration) -> Places {
-        let all: Vec<Place> = roles.iter().enumerate().map(|(at, role)| Place::of(at, role)).collect();
-        let mut owners: Vec<(Ipv4Addr, u32)> = all.iter().map(|place| (place.ip, place.asn)).collect();
-        owners.sort_unstable();
-        Places { all, owners, latency }
+impl Plain {
+    fn place(&self, peer: PeerKey) -> &Place {
+        &self.all[peer.0 as usize]
     }
 
-    /// The AS of a peer. `None`: not known.
-    pub(super) fn asn(&self, peer: PeerKey) -> Option<Asn> {
-        Some(Asn(self.all[peer.0 as usize].asn)).filter(|asn| asn.0 != 0)
-    }
-
-    /// The address of a peer.
-    pub(super) fn ip(&self, peer: PeerKey) -> IpAddr {
-        self.all[peer.0 as usize].ip.into()
-    }
-
-    /// How long anything takes from `a` to `b`.
-    pub(super) fn latency(&self, a: PeerKey, b: PeerKey) -> Duration {
-        self.latency + self.all[a.0 as usize].delay + self.all[b.0 as usize].delay
-    }
-
-    /// What a peer knows of its own place, as soon as it knows its AS.
-    pub(super) fn locality(&self, me: PeerKey) -> Option<Locality> {
-        let asn = self.asn(me)?;
-        let network = self.all[me.0 as usize].network;
-        Some(Locality { asn: Some(asn), tag: Location { network, ..Location::unknown(me) }.tag })
-    }
-
-    fn network(&self, peer: PeerKey) -> Network {
-        self.all[peer.0 as usize].network
-    }
-
-    /// How near `b` is, seen from `a`.
-    pub(super) fn near(&self, a: PeerKey, b: PeerKey) -> Near {
-        let (ours, theirs) = (&self.all[a.0 as usize], &self.all[b.0 as usize]);
+    fn near(&self, a: PeerKey, b: PeerKey) -> Near {
+        let (ours, theirs) = (self.place(a), self.place(b));
         let asn = Some(Asn(theirs.asn)).filter(|asn| asn.0 != 0);
         let tier = match () {
             () if ours.asn == 0 || theirs.asn == 0 => {
@@ -106,6 +95,81 @@ impl Places {
         };
         Near { proximity: tier.into(), asn }
     }
+
+    fn owner(&self, ip: IpAddr) -> Option<Asn> {
+        let IpAddr::V4(ip) = ip else { return None };
+        let at = self.owners.partition_point(|&(known, _)| known < ip);
+        let &(_, asn) = self.owners.get(at).filter(|&&(known, _)| known == ip)?;
+        Some(Asn(asn)).filter(|asn| asn.0 != 0)
+    }
+}
+
+impl Homes {
+    fn dweller(&self, peer: PeerKey) -> usize {
+        self.dwellers[peer.0 as usize] as usize
+    }
+}
+
+impl Places {
+    /// The places that roles say. `latency`: how long anything takes, last miles left out.
+    pub(super) fn of(roles: &[Role], latency: Duration) -> Places {
+        let all: Vec<Place> = roles.iter().enumerate().map(|(at, role)| Place::of(at, role)).collect();
+        let mut owners: Vec<(Ipv4Addr, u32)> = all.iter().map(|place| (place.ip, place.asn)).collect();
+        owners.sort_unstable();
+        Places::Plain(Plain { all, owners, latency })
+    }
+
+    /// Places on an Internet.
+    pub(super) fn at(homes: Homes, roles: &[Role]) -> Places {
+        Places::Internet(homes, roles.iter().map(|role| role.delay).collect())
+    }
+
+    /// The AS of a peer. `None`: not known.
+    pub(super) fn asn(&self, peer: PeerKey) -> Option<Asn> {
+        match self {
+            Places::Plain(plain) => Some(Asn(plain.place(peer).asn)).filter(|asn| asn.0 != 0),
+            Places::Internet(homes, _) => Some(homes.population.asn(homes.dweller(peer))),
+        }
+    }
+
+    /// The address of a peer.
+    pub(super) fn ip(&self, peer: PeerKey) -> IpAddr {
+        match self {
+            Places::Plain(plain) => plain.place(peer).ip.into(),
+            Places::Internet(homes, _) => homes.population.ip(homes.dweller(peer)).into(),
+        }
+    }
+
+    /// How long anything takes from `a` to `b`. The same in both directions.
+    pub(super) fn latency(&self, a: PeerKey, b: PeerKey) -> Duration {
+        match self {
+            Places::Plain(plain) => plain.latency + plain.place(a).delay + plain.place(b).delay,
+            Places::Internet(homes, delays) => {
+                let delay = delays[a.0 as usize] + delays[b.0 as usize];
+                homes.population.latency(homes.dweller(a), homes.dweller(b)) + delay
+            }
+        }
+    }
+
+    /// What a peer knows of its own place, as soon as it knows its AS.
+    pub(super) fn locality(&self, me: PeerKey) -> Option<Locality> {
+        Some(Locality { asn: Some(self.asn(me)?), tag: Location::unknown(me).tag })
+    }
+
+    fn network(&self, peer: PeerKey) -> Network {
+        match self {
+            Places::Plain(plain) => plain.place(peer).network,
+            Places::Internet(homes, _) => homes.population.network(homes.dweller(peer)),
+        }
+    }
+
+    /// How near `b` is, seen from `a`.
+    pub(super) fn near(&self, a: PeerKey, b: PeerKey) -> Near {
+        match self {
+            Places::Plain(plain) => plain.near(a, b),
+            Places::Internet(homes, _) => homes.population.near(homes.dweller(a), homes.dweller(b)),
+        }
+    }
 }
 
 /// Where addresses of the world are, for its directory.
@@ -115,13 +179,17 @@ impl Locator for Places {
     }
 
     fn asn(&self, ip: IpAddr) -> Option<Asn> {
-        let IpAddr::V4(ip) = ip else { return None };
-        let at = self.owners.partition_point(|&(known, _)| known < ip);
-        let &(_, asn) = self.owners.get(at).filter(|&&(known, _)| known == ip)?;
-        Some(Asn(asn)).filter(|asn| asn.0 != 0)
+        match self {
+            Places::Plain(plain) => plain.owner(ip),
+            Places::Internet(homes, _) => Locator::asn(&*homes.population, ip),
+        }
     }
 
-    fn neighbours(&self, _: Asn, _: &mut Vec<(Asn, Relation)>) {}
+    fn neighbours(&self, asn: Asn, found: &mut Vec<(Asn, Relation)>) {
+        if let Places::Internet(homes, _) = self {
+            homes.population.neighbours(asn, found);
+        }
+    }
 }
 
 /// What one peer's engine may look up.

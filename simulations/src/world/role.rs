@@ -21,8 +21,14 @@ pub struct Role {
     pub delay: Duration,
     /// When it joins.
     pub joins: Duration,
-    /// When it leaves.
+    /// The content that it wants, or has. An origin has all there are.
+    pub content: u32,
+    /// When it leaves once it holds everything.
     pub leaves: Leaves,
+    /// It leaves this long after it joined, whatever it holds then. `None`: it does not.
+    pub goes_after: Option<Duration>,
+    /// Neighbours that it sends to at once, at most. `None`: as many as the world says.
+    pub together: Option<usize>,
     /// The only peer it knows from the start. `None`: the peers that its world says.
     pub knows: Option<usize>,
     /// How long it goes on without receiving anything.
@@ -50,17 +56,14 @@ pub struct Role {
     pub intrudes: Option<Duration>,
 }
 
-/// When a peer leaves.
+/// When a peer leaves once it holds everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leaves {
     /// Never.
     Never,
-    /// This long after it holds everything.
-    Done(Duration),
-    /// This long after it joined, whatever it holds then.
-    Joined(Duration),
-    /// Once it has been there, complete, for as long as it took to become so, but no longer than
-    /// this.
+    /// After this long.
+    After(Duration),
+    /// After as long as it took to get everything, but no longer than this.
     AsLong(Duration),
 }
 
@@ -99,6 +102,13 @@ pub enum Tells {
     Everything,
 }
 
+impl Role {
+    /// Whether it asks for what it lacks. The world is done when all such peers are.
+    pub fn is_served(&self) -> bool {
+        !self.seed && !self.boasts && self.takes == Takes::Freely
+    }
+}
+
 /// An ordinary peer that wants everything. `up`: its uplink, in bytes a second.
 pub fn leecher(up: u64) -> Role {
     Role {
@@ -109,7 +119,10 @@ pub fn leecher(up: u64) -> Role {
         down: None,
         delay: Duration::ZERO,
         joins: Duration::ZERO,
+        content: 0,
         leaves: Leaves::Never,
+        goes_after: None,
+        together: None,
         knows: None,
         patience: Duration::from_secs(60),
         corrupt: false,

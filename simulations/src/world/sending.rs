@@ -29,6 +29,7 @@ impl World {
         if !self.are_linked(me, peer) {
             return self.tell(me, Event::RunFailed { peer, request, cause: RunFailure::Silent });
         }
+        self.peer_mut(me).note_request(peer);
         // The number is given here, so that what crosses is small.
         let upload = self.peer_mut(peer).note_asked(request);
         self.cross(me, peer, Happening::Wanted { from: me, upload, run, exact });
@@ -42,7 +43,7 @@ impl World {
         (run, exact): (RunIndex, bool),
     ) {
         if self.are_linked(me, from) {
-            self.event(me, Event::RunWanted { peer: from, upload, run, exact });
+            self.event(me, from, Event::RunWanted { peer: from, upload, run, exact });
         } else {
             self.peer_mut(me).take_asked(upload);
         }
@@ -111,25 +112,31 @@ impl World {
             return;
         }
         for out in peer.uplink.take_done(now) {
-            self.sent(me, out);
+            self.note_sent(me, out);
         }
         self.plan_sending(me);
     }
 
-    fn sent(&mut self, me: PeerKey, Out { upload: Upload { to, upload, run, bytes }, begun }: Out) {
+    fn note_sent(&mut self, me: PeerKey, Out { upload: Upload { to, upload, run, bytes }, begun }: Out) {
         let now = self.now;
         let peer = self.peer_mut(me);
         peer.uploaded_bytes += u64::from(bytes);
         let corrupt = peer.role.corrupt;
-        let Some(request) = peer.take_asked(upload) else { return };
+        let Some(request) = peer.take_asked(upload) else {
+            self.lost_bytes += u64::from(bytes);
+            return;
+        };
         let through = self.peer_mut(to).downlink.pass(begun, now, bytes).since(now);
         if self.config.loss > 0.0 && self.random.unit() < self.config.loss {
+            self.lost_bytes += u64::from(bytes);
             let cause = RunFailure::Refused(Refusal::Busy);
             self.schedule(now + LOSS_NOTICED, to, Event::RunFailed { peer: me, request, cause });
         } else if corrupt {
+            self.lost_bytes += u64::from(bytes);
             let cause = RunFailure::Corrupt { bytes };
             self.cross_after(through, me, to, Event::RunFailed { peer: me, request, cause });
         } else {
+            self.air_bytes += u64::from(bytes);
             self.cross_after(through, me, to, Happening::Stored { from: me, request, run });
         }
         self.schedule(now, me, Happening::Ended { to, run, whole: true });

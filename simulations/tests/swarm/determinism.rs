@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nearcast_core::{config::Config, layout::Layout};
-use nearcast_sim::world::{Role, TOGETHER, World, WorldConfig, leecher, origin};
+use nearcast_sim::world::{Fidelity, Role, TOGETHER, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;
 
@@ -23,6 +23,9 @@ fn eventful(seed: u64) -> (u64, u64) {
         directory: false,
         origin_config: None,
         exchange_peers: true,
+        contents: 1,
+        fidelity: Fidelity::Exact,
+        homes: None,
         together: TOGETHER,
         checked: true,
     });

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use nearcast_core::{config::Config, layout::Layout, output::GiveUp};
 use nearcast_sim::world;
-use world::{IN_TURN, Role, World, WorldConfig, leecher, origin};
+use world::{Fidelity, IN_TURN, Role, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;
 
@@ -32,6 +32,9 @@ fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
         directory: false,
         origin_config: None,
         exchange_peers: true,
+        contents: 1,
+        fidelity: Fidelity::Exact,
+        homes: None,
         together: world::TOGETHER,
         checked: true,
     }

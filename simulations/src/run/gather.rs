@@ -1,0 +1,151 @@
+//! The figures of a run that is over.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use nearcast_core::id::PeerKey;
+
+use super::{
+    RunOptions,
+    cast::{before, own},
+    checks::{Facts, checks},
+    timeline::Timeline,
+};
+use crate::{
+    outcome::{Group, Outcome, PeerRow, Spread, Summary},
+    scenario::{Holding, Scenario},
+    workload::Kind,
+    world::World,
+    yardstick::{Access, Frontier, kumar_ross},
+};
+
+/// Gathers what came of a run.
+pub(super) fn gather(
+    scenario: &Scenario,
+    seed: u64,
+    options: &RunOptions,
+    world: &World,
+    timeline: Timeline,
+) -> Outcome {
+    let peers: Vec<PeerRow> = own(scenario).map(|peer| world.row(peer)).collect();
+    let honest: Vec<f64> = times(scenario, world, Kind::Leecher);
+    let bytes = scenario.bytes();
+    let copies = |bytes_moved: u64| bytes_moved as f64 / bytes as f64;
+    let origins = before(scenario) - scenario.origins.count..before(scenario);
+    let mut summary = Summary {
+        scenario: scenario.name.clone(),
+        seed,
+        options: settings(scenario, options),
+        peers: scenario.peers,
+        runs: scenario.runs,
+        bytes,
+        trace_hash: format!("{:016x}", world.trace()),
+        inputs: world.inputs,
+        simulated_seconds: world.elapsed().as_secs_f64(),
+        bound_seconds: bound(scenario, world),
+        completed: peers.iter().filter(|row| row.completed.is_some()).count() as u32,
+        completion_seconds: spread(honest.clone()),
+        origin_copies: copies(origins.map(|origin| world.sent(PeerKey(origin))).sum()),
+        wasted_copies: copies(peers.iter().map(|row| row.wasted).sum()),
+        groups: groups(scenario, world, &peers),
+        ..Summary::default()
+    };
+    let riders = [Kind::Rider, Kind::SilentRider].map(|kind| times(scenario, world, kind)).concat();
+    let facts = Facts { scenario, world, summary: &summary, peers: &peers, honest: &honest, riders: &riders };
+    summary.checks = checks(&facts);
+    let imports_by_reason = world.imports_by_reason();
+    Outcome { summary, peers, timeline: timeline.into_slices(), imports_by_reason }
+}
+
+/// Adds what the run cost here.
+pub(super) fn timed(mut outcome: Outcome, took: Duration) -> Outcome {
+    outcome.summary.wall_seconds = took.as_secs_f64();
+    outcome.summary.peak_rss_bytes = peak_rss().unwrap_or(0);
+    outcome
+}
+
+/// The most memory that this process held so far, in bytes. `None`: the system does not say.
+fn peak_rss() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
+}
+
+/// The scenario's settings, and what else the trace depends on.
+fn settings(scenario: &Scenario, options: &RunOptions) -> BTreeMap<String, String> {
+    let mut settings = scenario.options();
+    settings.insert("fidelity".to_owned(), options.fidelity.to_string());
+    settings
+}
+
+/// How long the finished peers of a kind took, in seconds.
+fn times(scenario: &Scenario, world: &World, kind: Kind) -> Vec<f64> {
+    let of_kind = own(scenario).filter(|&peer| world.kind(peer) == kind);
+    of_kind.filter_map(|peer| world.took(peer)).map(|took| took.as_secs_f64()).collect()
+}
+
+/// How figures are spread. All are 0 if there are none.
+fn spread(mut figures: Vec<f64>) -> Spread {
+    figures.sort_by(f64::total_cmp);
+    let Some(&last) = figures.last() else { return Spread::default() };
+    let at = |share: f64| figures[((figures.len() as f64 * share).ceil() as usize).max(1) - 1];
+    let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+    Spread { p50: at(0.5), p95: at(0.95), last, mean }
+}
+
+/// The soonest that the last can be done, in seconds from the start. `None`: the formula does not
+/// hold for this scenario: peers give up half-way, bring something with them, or want many contents.
+fn bound(scenario: &Scenario, world: &World) -> Option<f64> {
+    let arrivals = &scenario.arrivals;
+    let bring = [arrivals.hold, arrivals.early_hold].iter().any(|&holds| holds != Holding::Nothing);
+    if scenario.catalogue.contents > 1 || scenario.sessions.abort_rate > 0.0 || bring {
+        return None;
+    }
+    let all = || (before(scenario)..world.len()).map(PeerKey);
+    let origins = (before(scenario) - scenario.origins.count..before(scenario)).map(PeerKey);
+    let seeds = origins.chain(all().filter(|&peer| world.kind(peer) == Kind::Seed));
+    let seeds: Vec<u64> = seeds.map(|peer| world.role(peer).up).collect();
+    let takes = |peer: &PeerKey| world.role(*peer).is_served();
+    let gives = |peer: PeerKey| world.kind(peer) == Kind::Leecher;
+    let access = |peer: PeerKey| Access {
+        up: if gives(peer) { world.role(peer).up } else { 0 },
+        down: world.role(peer).down,
+    };
+    let leechers: Vec<Access> = all().filter(takes).map(access).collect();
+    Some(kumar_ross(scenario.bytes(), &seeds, &leechers).seconds()).filter(|bound| bound.is_finite())
+}
+
+/// The ASes with members, the largest first.
+fn groups(scenario: &Scenario, world: &World, peers: &[PeerRow]) -> Vec<Group> {
+    let mut by_as: BTreeMap<u32, Vec<&PeerRow>> = BTreeMap::new();
+    for row in peers.iter().filter(|row| row.asn != 0) {
+        by_as.entry(row.asn).or_default().push(row);
+    }
+    let mut groups: Vec<Group> =
+        by_as.into_iter().map(|(asn, rows)| group(scenario, world, asn, &rows)).collect();
+    groups.sort_by_key(|group| (std::cmp::Reverse(group.members), group.asn));
+    groups
+}
+
+fn group(scenario: &Scenario, world: &World, asn: u32, rows: &[&PeerRow]) -> Group {
+    let bytes = scenario.bytes();
+    let begun = rows.iter().map(|row| row.joined).fold(f64::INFINITY, f64::min);
+    let wants = |row: &&&PeerRow| world.role(PeerKey(row.peer)).is_served();
+    let wanting: Vec<&&PeerRow> = rows.iter().filter(wants).collect();
+    let done = wanting.iter().map(|row| row.completed).collect::<Option<Vec<f64>>>();
+    let last = done.and_then(|done| done.into_iter().reduce(f64::max)).map(|last| last - begun);
+    let gives = |row: &&&&PeerRow| world.kind(PeerKey(row.peer)) == Kind::Leecher;
+    let frontier = Frontier {
+        members: wanting.len() as u32,
+        up: wanting.iter().filter(gives).map(|row| row.up).sum(),
+        bytes,
+        exports: 0.0,
+        seeded: false,
+    };
+    Group {
+        asn,
+        members: rows.len() as u32,
+        imports: rows.iter().map(|row| row.imported).sum::<u64>() as f64 / bytes as f64,
+        last_seconds: last,
+        frontier_imports: last.map(|seconds| frontier.imports_min(seconds)),
+    }
+}

@@ -48,7 +48,8 @@ pub struct PeerPlan {
     pub up: u64,
     /// Its downlink, in bytes a second; above 0. `None`: unlimited.
     pub down: Option<u64>,
-    /// Its group, an index into the scenario's sizes. `None`: it is in none, or its address says.
+    /// Its group, an index into the scenario's sizes. `None`: it is outside of all groups, there are
+    /// none, or its address says where it is.
     pub group: Option<u32>,
     /// The content it wants, from 0, the most wanted first.
     pub content: u32,

@@ -24,7 +24,7 @@ pub struct ActorsPart {
     /// never bring anything.
     pub liars: Amount,
     /// They link to everybody from the start, again and again, and are of no use. They come on top of
-    /// the scenario's peers, and are in no group.
+    /// the scenario's peers, and are outside of all groups.
     pub strangers: u32,
 }
 

@@ -42,8 +42,8 @@ impl OriginsPart {
     }
 }
 
-/// Complete peers that are no origins and stay. They come on top of the scenario's peers, and are in
-/// no group.
+/// Complete peers that are no origins and stay. They come on top of the scenario's peers. Where there
+/// are groups, they are outside of all, in an AS of their own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SeedsPart {

@@ -140,7 +140,7 @@ pub fn leecher(up: u64) -> Role {
 
 /// A directory only: it takes part in no swarm. It must be peer 0 of a world with a directory.
 pub fn tracker() -> Role {
-    Role { joins: Duration::from_secs(1 << 30), ..leecher(1) }
+    Role { joins: Duration::from_secs(1 << 30), takes: Takes::Nothing, ..leecher(1) }
 }
 
 /// The operator's own server. `up`: its uplink, in bytes a second.

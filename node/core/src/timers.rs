@@ -38,39 +38,66 @@ const ALL: [Wake; COUNT] = [
 
 /// The pending wake-ups of one content.
 ///
-/// Invariant: the box exists exactly while a wake-up is pending, so that an idle content pays
-/// nothing.
+/// Invariants: the box exists exactly while a wake-up is pending, so that an idle content pays
+/// nothing; `soonest` names the first of the soonest ones. It is kept, and not searched for, because
+/// it is asked for at every input.
 #[derive(Debug, Default)]
-pub(crate) struct Timers(Option<Box<[Timestamp; COUNT]>>);
+pub(crate) struct Timers(Option<Box<Pending>>);
+
+#[derive(Debug)]
+struct Pending {
+    at: [Timestamp; COUNT],
+    soonest: Wake,
+}
 
 impl Timers {
     fn at(&self, wake: Wake) -> Timestamp {
-        self.0.as_ref().map_or(Timestamp::NEVER, |pending| pending[wake as usize])
+        self.0.as_ref().map_or(Timestamp::NEVER, |pending| pending.at[wake as usize])
     }
 
     pub(crate) fn set(&mut self, wake: Wake, at: Timestamp) {
         if at == Timestamp::NEVER {
             return self.stop(wake);
         }
-        let pending = self.0.get_or_insert_with(|| Box::new([Timestamp::NEVER; COUNT]));
-        pending[wake as usize] = at;
+        let none = || Box::new(Pending { at: [Timestamp::NEVER; COUNT], soonest: wake });
+        let pending = self.0.get_or_insert_with(none);
+        let (was, first) = (pending.at[wake as usize], pending.at[pending.soonest as usize]);
+        pending.at[wake as usize] = at;
+        if wake == pending.soonest && at > was {
+            self.search();
+        } else if (at, wake as u8) < (first, pending.soonest as u8) {
+            pending.soonest = wake;
+        }
     }
 
     /// Sets a wake-up, unless it is set to an earlier moment.
     pub(crate) fn hasten(&mut self, wake: Wake, at: Timestamp) {
-        self.set(wake, at.min(self.at(wake)));
+        if at < self.at(wake) {
+            self.set(wake, at);
+        }
     }
 
     pub(crate) fn stop(&mut self, wake: Wake) {
         let Some(pending) = &mut self.0 else { return };
-        pending[wake as usize] = Timestamp::NEVER;
-        if pending.iter().all(|&at| at == Timestamp::NEVER) {
+        pending.at[wake as usize] = Timestamp::NEVER;
+        if wake == pending.soonest {
+            self.search();
+        }
+    }
+
+    /// Finds the soonest wake-up; without one, gives the box back.
+    fn search(&mut self) {
+        let Some(pending) = &mut self.0 else { return };
+        let soonest = ALL.into_iter().min_by_key(|&wake| pending.at[wake as usize]);
+        pending.soonest = soonest.unwrap_or(Wake::Tick);
+        if pending.at[pending.soonest as usize] == Timestamp::NEVER {
             self.0 = None;
         }
     }
 
     /// Returns a wake-up that is due, and stops it.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Option<Wake> {
+        self.soonest().filter(|&(at, _)| at <= now)?;
         let due = ALL.into_iter().find(|&wake| self.at(wake) <= now)?;
         self.stop(due);
         Some(due)
@@ -78,8 +105,7 @@ impl Timers {
 
     /// The moment of the next wake-up, and its reason.
     pub(crate) fn soonest(&self) -> Option<(Timestamp, Wake)> {
-        let pending = ALL.into_iter().map(|wake| (self.at(wake), wake));
-        pending.filter(|&(at, _)| at != Timestamp::NEVER).min_by_key(|&(at, _)| at)
+        self.0.as_ref().map(|pending| (pending.at[pending.soonest as usize], pending.soonest))
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -90,6 +116,27 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever is set and stopped, the soonest is what a search finds, and the box is there exactly
+    /// while something is pending.
+    #[test]
+    fn the_soonest_is_always_known() {
+        let mut random = crate::random::Random::new(7);
+        let mut timers = Timers::default();
+        for _ in 0..20_000 {
+            let wake = ALL[random.below(8) as usize];
+            let at = Timestamp::from_millis(random.below(20).into());
+            match random.below(4) {
+                0 => timers.set(wake, at),
+                1 => timers.hasten(wake, at),
+                2 => timers.stop(wake),
+                _ => _ = timers.take_due(at),
+            }
+            let pending = ALL.into_iter().map(|wake| (timers.at(wake), wake));
+            let found = pending.filter(|&(at, _)| at != Timestamp::NEVER).min_by_key(|&(at, _)| at);
+            assert_eq!((timers.soonest(), timers.0.is_some()), (found, found.is_some()));
+        }
+    }
 
     #[test]
     fn the_soonest_is_named_with_its_reason_and_taken_once() {

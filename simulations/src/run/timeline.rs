@@ -37,7 +37,11 @@ impl Timeline {
         let all = world.traffic();
         let came = all.since(&self.before);
         self.before = all;
-        self.slices.push(Slice { at: world.elapsed().as_secs_f64(), by_tier: came.by_tier, origin: came.origin });
+        self.slices.push(Slice {
+            at: world.elapsed().as_secs_f64(),
+            by_tier: came.by_tier,
+            origin: came.origin,
+        });
         if self.slices.len() == SLICES_MAX {
             self.halve();
         }

@@ -13,7 +13,7 @@ mod actors;
 mod acts;
 mod clog;
 mod directory;
-mod downlink;
+pub(crate) mod downlink;
 mod event;
 mod facts;
 mod linking;
@@ -22,7 +22,7 @@ mod place;
 mod pulled;
 mod role;
 mod sending;
-mod uplink;
+pub(crate) mod uplink;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@ const NANOS: u128 = 1_000_000_000;
 /// room to spare delays nothing. Runs that come together share it one after the other; what waits
 /// does not slow its sender down, as TCP would.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Downlink {
+pub(crate) struct Downlink {
     /// Bytes per second. `None`: without limit.
     rate: Option<u64>,
     /// When all that came so far is through.
@@ -20,13 +20,13 @@ pub(super) struct Downlink {
 }
 
 impl Downlink {
-    pub(super) fn new(rate: Option<u64>) -> Downlink {
+    pub(crate) fn new(rate: Option<u64>) -> Downlink {
         Downlink { rate, free_at: Timestamp::ZERO }
     }
 
     /// When a run is through of which the sender sent the first byte at `begun` and the last byte
     /// at `out`.
-    pub(super) fn pass(&mut self, begun: Timestamp, out: Timestamp, bytes: u32) -> Timestamp {
+    pub(crate) fn pass(&mut self, begun: Timestamp, out: Timestamp, bytes: u32) -> Timestamp {
         let Some(rate) = self.rate else { return out };
         let nanos = (u128::from(bytes) * NANOS).div_ceil(u128::from(rate.max(1)));
         let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));

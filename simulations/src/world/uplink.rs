@@ -18,19 +18,19 @@ const PARTS: u128 = 1_000_000_000;
 
 /// A run that is to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Upload {
-    pub(super) to: PeerKey,
-    pub(super) upload: UploadId,
-    pub(super) run: RunIndex,
-    pub(super) bytes: u32,
+pub(crate) struct Upload {
+    pub(crate) to: PeerKey,
+    pub(crate) upload: UploadId,
+    pub(crate) run: RunIndex,
+    pub(crate) bytes: u32,
 }
 
 /// A run that is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Out {
-    pub(super) upload: Upload,
+pub(crate) struct Out {
+    pub(crate) upload: Upload,
     /// When its first byte was sent.
-    pub(super) begun: Timestamp,
+    pub(crate) begun: Timestamp,
 }
 
 /// What one neighbour is to be sent.
@@ -51,7 +51,7 @@ struct OnWay {
 
 /// What one peer sends.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Uplink {
+pub(crate) struct Uplink {
     /// Bytes per second.
     rate: u64,
     /// Neighbours that it sends to at once, at most.
@@ -67,13 +67,13 @@ pub(super) struct Uplink {
 }
 
 impl Uplink {
-    pub(super) fn new(rate: u64, together: usize) -> Uplink {
+    pub(crate) fn new(rate: u64, together: usize) -> Uplink {
         Uplink { rate, together, ..Uplink::default() }
     }
 
     /// Notes that the next run is out at this moment. `None`: that was known already. Else, the
     /// number of the plan.
-    pub(super) fn plan(&mut self, at: Timestamp) -> Option<u32> {
+    pub(crate) fn plan(&mut self, at: Timestamp) -> Option<u32> {
         if self.planned.0 == at && self.planned.1 > 0 {
             return None;
         }
@@ -82,7 +82,7 @@ impl Uplink {
     }
 
     /// Whether this is still the plan. It is none any more afterwards.
-    pub(super) fn is_planned(&mut self, plan: u32) -> bool {
+    pub(crate) fn is_planned(&mut self, plan: u32) -> bool {
         let is = self.planned.1 == plan;
         if is {
             self.planned.0 = Timestamp::ZERO;
@@ -114,7 +114,7 @@ impl Uplink {
     }
 
     /// A run is to be sent.
-    pub(super) fn push(&mut self, now: Timestamp, upload: Upload) {
+    pub(crate) fn push(&mut self, now: Timestamp, upload: Upload) {
         self.advance(now);
         match self.line(upload.to) {
             Some(at) => self.lines[at].queue.push_back(upload),
@@ -124,7 +124,7 @@ impl Uplink {
     }
 
     /// Takes the runs that are out; their neighbours queue for their next runs.
-    pub(super) fn take_done(&mut self, now: Timestamp) -> Vec<Out> {
+    pub(crate) fn take_done(&mut self, now: Timestamp) -> Vec<Out> {
         self.advance(now);
         let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= self.progress);
         let mut out = Vec::new();
@@ -142,7 +142,7 @@ impl Uplink {
     }
 
     /// When the next run is out, if nothing changes until then. `None`: no run is on its way.
-    pub(super) fn next_done(&self) -> Option<Timestamp> {
+    pub(crate) fn next_done(&self) -> Option<Timestamp> {
         let ends = self.lines.iter().filter_map(|line| line.on_way).map(|on_way| on_way.end);
         let left = ends.min()?.saturating_sub(self.progress);
         let nanos = (left * self.on_way as u128).div_ceil(u128::from(self.rate.max(1)));
@@ -150,7 +150,7 @@ impl Uplink {
     }
 
     /// Takes back a run that has not begun.
-    pub(super) fn withdraw(&mut self, to: PeerKey, named: impl Fn(&Upload) -> bool) -> Option<Upload> {
+    pub(crate) fn withdraw(&mut self, to: PeerKey, named: impl Fn(&Upload) -> bool) -> Option<Upload> {
         let at = self.line(to)?;
         let line = &mut self.lines[at];
         let begun = usize::from(line.on_way.is_some());
@@ -163,7 +163,7 @@ impl Uplink {
     }
 
     /// The peer is gone, and nothing more is sent to it. Returns what was still to be sent.
-    pub(super) fn drop_peer(&mut self, now: Timestamp, to: PeerKey) -> Vec<Upload> {
+    pub(crate) fn drop_peer(&mut self, now: Timestamp, to: PeerKey) -> Vec<Upload> {
         self.advance(now);
         let Some(at) = self.line(to) else { return Vec::new() };
         let line = self.lines.remove(at);

@@ -1,10 +1,12 @@
 //! Simulates swarms of nearcast peers: the policy code of real nodes, in a virtual world.
 
 pub mod agenda;
+pub mod check;
 pub mod cost;
 pub mod filling;
 pub mod outcome;
 pub mod report;
+pub mod run;
 pub mod scenario;
 pub mod topology;
 pub mod workload;

@@ -11,17 +11,13 @@ use nearcast_sim::cost::{self, Bill, Carrier, Demand, Prices, Shares};
 use serde_json::{Value, json};
 
 use self::given::Given;
-use super::{
-    error::CliError,
-    screen::Screen,
-    source::{self},
-};
+use super::{error::CliError, screen::Screen, source};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   nearcast-sim cost --demand 25PB --shares internal=80,customer=5,peer=10,cdn=5
-  nearcast-sim run locality-sweep --out near; nearcast-sim cost --demand 25PB --summary near
-  nearcast-sim cost --print-prices > ours.toml; nearcast-sim cost --demand 2PB --prices ours.toml --summary near
+  nearcast-sim run flash-crowd --out near; nearcast-sim cost --summary near
+  nearcast-sim cost --print-prices > ours.toml; nearcast-sim cost --demand 2PB --prices ours.toml
 ";
 
 /// The largest file of prices that is read, in bytes.

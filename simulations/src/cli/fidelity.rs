@@ -44,6 +44,9 @@ const JUDGED: [&str; 8] = [
 /// Options of `fidelity`.
 #[derive(Debug, Args)]
 pub(super) struct Compared {
+    /// The name of a scenario that comes with the simulator, or a file that ends in .toml.
+    #[arg(value_name = "SCENARIO|FILE.toml", default_value = "flash-crowd")]
+    scenario: String,
     #[command(flatten)]
     chosen: Chosen,
     /// How much the medians may differ, in per cent: of the exact figure, and for wasted copies of what all peers fetched.
@@ -62,7 +65,7 @@ impl Compared {
         if !(self.within.is_finite() && self.within >= 0.0) {
             return Err(CliError::BadOption("--within takes a number of per cent, 0 or more".to_owned()));
         }
-        let (_, runs) = self.chosen.runs(Shard::ALL)?;
+        let (_, runs) = self.chosen.runs(&self.scenario, Shard::ALL)?;
         let atlas = self.chosen.atlas.as_deref();
         let (exact, pulled) =
             (How::new(Some("exact"), atlas, false)?, How::new(Some("pulled"), atlas, false)?);

@@ -27,15 +27,18 @@ use super::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  nearcast-sim run flash-crowd --out crowd                    then look at crowd/report.html
+  nearcast-sim run flash-crowd --out crowd    then look at crowd/report.html
   nearcast-sim run mine.toml --seed 7 --set peers=50 --set policy.links.wanted=20 --out mine
-  nearcast-sim run locality-sweep --set policy.nearness.one_copy_in=true,false --seeds 1..8 --out sweep
-  nearcast-sim run long-tail --seeds 1..100 --shard 2/4 --jobs 8 --out sweep     a quarter, on one of four machines
+  nearcast-sim run flash-crowd --set policy.nearness.tiers=true,false --seeds 1..8 --out sweep
+  nearcast-sim run long-tail --seeds 1..100 --shard 2/4 --out sweep    one of four machines
 ";
 
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub(super) struct Run {
+    /// The name of a scenario that comes with the simulator, or a file that ends in .toml.
+    #[arg(value_name = "SCENARIO|FILE.toml")]
+    scenario: String,
     #[command(flatten)]
     chosen: Chosen,
     /// Folder for results, made if it is not there: one run writes into it, several write into folders below it. An
@@ -62,9 +65,6 @@ pub(super) struct Run {
 /// What is run, as `run` and `fidelity` take it.
 #[derive(Debug, Args)]
 pub(super) struct Chosen {
-    /// The name of a scenario that comes with the simulator, or a file that ends in .toml.
-    #[arg(value_name = "SCENARIO|FILE.toml")]
-    pub(super) scenario: String,
     /// The seed of everything random.
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "seeds")]
     seed: String,
@@ -85,8 +85,12 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// The scenario before settings, and each run with its settings.
-    pub(super) fn runs(&self, shard: Shard) -> Result<(Scenario, Vec<(Single, Scenario)>), CliError> {
-        let base = Source::find(&self.scenario)?.scenario;
+    pub(super) fn runs(
+        &self,
+        name: &str,
+        shard: Shard,
+    ) -> Result<(Scenario, Vec<(Single, Scenario)>), CliError> {
+        let base = Source::find(name)?.scenario;
         let sweep = Sweep::parse(&self.set, self.seeds.as_deref().unwrap_or(&self.seed))?;
         // All are checked before the first begins.
         let with = |single: Single| single.scenario(&base).map(|scenario| (single, scenario));
@@ -98,7 +102,7 @@ impl Chosen {
 impl Run {
     pub(super) fn run(&self, screen: &Screen, interrupts: &Interrupts) -> Result<(), CliError> {
         let shard: Shard = self.shard.parse()?;
-        let (base, runs) = self.chosen.runs(shard)?;
+        let (base, runs) = self.chosen.runs(&self.scenario, shard)?;
         if runs.is_empty() {
             let text = format!("no run falls to the shard {}; take fewer shards", self.shard);
             return Err(CliError::BadOption(text));
@@ -109,7 +113,7 @@ impl Run {
         let varied = self.chosen.set.iter().filter_map(|set| set.split_once('='));
         let job = |(single, scenario): (Single, Scenario)| Job {
             folder: if many { self.out.join(results::folder_name(&single)) } else { self.out.clone() },
-            again: again::command(&self.chosen.scenario, &single, &how),
+            again: again::command(&self.scenario, &single, &how),
             seed: single.seed,
             scenario,
         };
@@ -169,14 +173,17 @@ fn claim(out: &Path, many: bool) -> Result<(), CliError> {
     }
     let failed = |source| CliError::Io { path: out.to_owned(), source };
     fs::create_dir_all(out).map_err(failed)?;
+    if out.join(SUMMARY_FILE).exists() {
+        let text = format!("{} holds the results of a single run, and these are several", out.display());
+        return Err(CliError::Exists(text));
+    }
     for entry in fs::read_dir(out).map_err(failed)? {
         let entry = entry.map_err(failed)?;
         let (name, path) = (entry.file_name(), entry.path());
         // What a run that was killed left is replaced; so is a run's folder in which nothing is yet.
         let is_ours = results::is_folder_name(&name.to_string_lossy()) && path.is_dir();
         if !(is_ours || name == sweep::INDEX_FILE || name.to_string_lossy().starts_with(".report-")) {
-            let kind = if name == SUMMARY_FILE { "the results of a single run" } else { "something else" };
-            let text = format!("{} holds {}, {kind}", out.display(), name.display());
+            let text = format!("{} holds {}, which no sweep wrote", out.display(), name.display());
             return Err(CliError::Exists(text));
         }
     }

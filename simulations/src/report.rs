@@ -18,7 +18,7 @@ pub mod compare;
 mod csv;
 mod folder;
 mod measure;
-mod number;
+pub mod number;
 mod page;
 mod plot;
 mod read;
@@ -32,6 +32,12 @@ pub use self::read::{ReadError, read};
 pub const SUMMARY_FILE: &str = "summary.json";
 /// The page of a run.
 pub const REPORT_FILE: &str = "report.html";
+
+/// Makes `folder` if it is missing, and refuses one that [`write()`] would refuse: for who wants to know
+/// before a long run.
+pub fn claim(folder: &Path) -> io::Result<()> {
+    folder::take(folder)
+}
 
 /// Writes `summary.json`, `peers.csv`, `timeline.csv`, `groups.csv`, `imports.csv` and `report.html`
 /// into `folder`, which is made if it is missing.

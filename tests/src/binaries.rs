@@ -11,7 +11,7 @@ use escargot::format::Message;
 pub const FOLDER_VARIABLE: &str = "NEARCAST_BIN_DIR";
 
 /// Names of the programs, in the order of [`Binaries`].
-const PROGRAMS: [&str; 3] = ["nearcast", "nearcast-seeder", "nearcast-tracker"];
+const PROGRAMS: [&str; 4] = ["nearcast", "nearcast-seeder", "nearcast-tracker", "nearcast-sim"];
 
 /// Paths of the binaries.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Binaries {
     pub seeder: PathBuf,
     /// The tracker.
     pub tracker: PathBuf,
+    /// The simulator.
+    pub simulator: PathBuf,
 }
 
 /// The binaries. The first call builds them, unless [`FOLDER_VARIABLE`] is set.
@@ -32,8 +34,8 @@ pub fn binaries() -> &'static Binaries {
             Some(folder) => PROGRAMS.map(|name| find(Path::new(&folder), name)),
             None => build(),
         };
-        let [nearcast, seeder, tracker] = found;
-        Binaries { nearcast, seeder, tracker }
+        let [nearcast, seeder, tracker, simulator] = found;
+        Binaries { nearcast, seeder, tracker, simulator }
     })
 }
 

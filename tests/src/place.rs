@@ -52,6 +52,11 @@ impl Place {
         self.command(&binaries().tracker)
     }
 
+    /// `nearcast-sim`, with its home in this place.
+    pub fn simulator(&self) -> Command {
+        self.command(&binaries().simulator)
+    }
+
     fn command(&self, program: &Path) -> Command {
         let home = self.folder("home");
         let mut command = Command::new(program);

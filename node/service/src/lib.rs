@@ -7,7 +7,6 @@
 pub mod admin;
 pub mod atlas;
 pub mod cli;
-pub mod completions;
 pub mod conditions;
 pub mod config;
 pub mod flight;
@@ -16,7 +15,6 @@ mod journal;
 pub mod lines;
 pub mod links;
 pub mod log;
-pub mod manual;
 pub mod metrics;
 pub mod notify;
 pub mod output;
@@ -30,3 +28,5 @@ pub mod state;
 pub mod status;
 pub mod texts;
 pub mod units;
+
+pub use nearcast_manual::{completions, manual};

@@ -25,7 +25,7 @@ pub enum Unit {
 
 impl Unit {
     /// `value` for people, with its unit.
-    pub(super) fn words(self, value: Option<f64>) -> String {
+    pub fn words(self, value: Option<f64>) -> String {
         let Some(value) = value else { return number::UNKNOWN.to_owned() };
         match self {
             Unit::Seconds => number::seconds(value),

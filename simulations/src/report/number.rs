@@ -1,10 +1,10 @@
 //! Numbers as people read them. A number that is not finite is shown as unknown.
 
 /// Shown in place of an unknown value.
-pub(super) const UNKNOWN: &str = "\u{2013}";
+pub const UNKNOWN: &str = "\u{2013}";
 
 /// Three significant digits, and commas between thousands: `0.0123`, `1.50`, `12,345`.
-pub(super) fn significant(value: f64) -> String {
+pub fn significant(value: f64) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
     }
@@ -28,7 +28,7 @@ pub(super) fn significant(value: f64) -> String {
 }
 
 /// A whole number, with commas between thousands.
-pub(super) fn count(value: u64) -> String {
+pub fn count(value: u64) -> String {
     thousands(&value.to_string())
 }
 
@@ -44,7 +44,7 @@ fn thousands(digits: &str) -> String {
 }
 
 /// Bytes with three significant digits, in powers of a thousand.
-pub(super) fn bytes(value: f64) -> String {
+pub fn bytes(value: f64) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
     }
@@ -53,7 +53,7 @@ pub(super) fn bytes(value: f64) -> String {
 }
 
 /// The unit that fits so many bytes, and its size in bytes.
-pub(super) fn bytes_unit(bytes: f64) -> (f64, &'static str) {
+pub fn bytes_unit(bytes: f64) -> (f64, &'static str) {
     const UNITS: [(f64, &str); 6] =
         [(1e18, "EB"), (1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
     // 999.5 would be shown as 1,000.
@@ -61,7 +61,7 @@ pub(super) fn bytes_unit(bytes: f64) -> (f64, &'static str) {
 }
 
 /// A duration: with one digit after the point at first, later in its two largest units.
-pub(super) fn seconds(value: f64) -> String {
+pub fn seconds(value: f64) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
     }
@@ -78,7 +78,7 @@ pub(super) fn seconds(value: f64) -> String {
 }
 
 /// The unit that fits an axis of so many seconds, and its size in seconds.
-pub(super) fn seconds_unit(seconds: f64) -> (f64, &'static str) {
+pub fn seconds_unit(seconds: f64) -> (f64, &'static str) {
     match seconds {
         more if more > 48.0 * 3600.0 => (86_400.0, "days"),
         more if more > 3.0 * 3600.0 => (3600.0, "hours"),
@@ -88,7 +88,7 @@ pub(super) fn seconds_unit(seconds: f64) -> (f64, &'static str) {
 }
 
 /// A part in a hundred parts of a whole. Unknown for a whole of nothing.
-pub(super) fn share(part: f64, whole: f64) -> String {
+pub fn share(part: f64, whole: f64) -> String {
     if whole > 0.0 && part.is_finite() && whole.is_finite() {
         format!("{} %", significant(100.0 * part / whole))
     } else {

@@ -20,6 +20,7 @@ mod linking;
 mod peer;
 mod place;
 mod pulled;
+mod reasons;
 mod role;
 mod sending;
 pub(crate) mod uplink;
@@ -34,7 +35,7 @@ use nearcast_core::{
     input::{Candidate, Event, Goal, Input, Join, Material, Via},
     layout::Layout,
     message::Message,
-    output::Output,
+    output::{Output, Why},
     random::Random,
     registry::Admission,
     run_set::RunSet,
@@ -142,6 +143,8 @@ pub struct World {
     lost_bytes: u64,
     /// Payload that was sent and has not arrived yet, in bytes.
     air_bytes: u64,
+    /// Bytes that came over borders, by why they were asked for, and whether they were held already.
+    imports: BTreeMap<(Why, bool), u64>,
     /// Inputs that engines handled.
     pub inputs: u64,
     /// Messages in which a peer said what it imports.
@@ -187,6 +190,7 @@ impl World {
             trace: Trace::new(),
             lost_bytes: 0,
             air_bytes: 0,
+            imports: BTreeMap::new(),
             inputs: 0,
             announcements: 0,
             outputs: Vec::new(),
@@ -267,7 +271,8 @@ impl World {
                 let peer = self.peer_mut(me);
                 peer.received_bytes += bytes;
                 peer.note_answer(from);
-                peer.gain(run);
+                let is_new = peer.gain(run);
+                self.note_import(me, request, bytes, is_new);
                 self.pull_from(me, from);
                 self.event(me, from, Event::RunStored { peer: from, request, run });
             }

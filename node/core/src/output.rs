@@ -84,6 +84,8 @@ pub enum Action {
         run: RunIndex,
         /// Only this run: even an origin may not send another run in its place.
         exact: bool,
+        /// Why this run, and why of this neighbour. For people; the shell does not act on it.
+        why: Why,
     },
     /// A request is no longer needed. A run that arrives all the same is still good.
     Cancel {
@@ -116,6 +118,40 @@ pub enum Action {
     GoalReached,
     /// Patience has run out.
     GaveUp(GiveUp),
+}
+
+/// Why a run is asked of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Why {
+    /// The neighbour holds it, no border of a group is crossed, and it is the rarest of such runs.
+    Rarest,
+    /// No peer holds it, so it is asked of an origin.
+    Unshared,
+    /// It is our turn to bring this run into our group.
+    Turn,
+    /// Our group lags behind those outside, so turns do not count.
+    Behind,
+    /// Only the last runs are missing, so borders do not count.
+    Endgame,
+    /// The neighbour that was asked for it is much slower.
+    TakenOver,
+    /// It belongs to the piece that an HTTP server is asked for as a whole.
+    Piece,
+}
+
+impl Why {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Rarest => "rarest",
+            Why::Unshared => "no peer has it",
+            Why::Turn => "our turn",
+            Why::Behind => "group is behind",
+            Why::Endgame => "endgame",
+            Why::TakenOver => "taken over",
+            Why::Piece => "whole piece",
+        }
+    }
 }
 
 /// Why a link ends.

@@ -37,7 +37,7 @@ impl Driver {
                 self.tell(content, peer, message);
             }
             Action::Announce { runs } => self.announce(content, &runs),
-            Action::Request { peer, request, run, exact } => {
+            Action::Request { peer, request, run, exact, .. } => {
                 self.send_ask(content, peer, Ask::Request { id: request.0, run: run.get().into(), exact });
             }
             Action::Cancel { peer, request } => self.send_ask(content, peer, Ask::Cancel { id: request.0 }),

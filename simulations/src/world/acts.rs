@@ -21,9 +21,10 @@ impl World {
             Action::Unlink { peer, .. } => self.unlink(me, peer),
             Action::Send { peer, message } => self.send(me, peer, message),
             Action::Announce { runs } => self.announce(me, content, &runs),
-            Action::Request { peer, request, run, exact } => {
+            Action::Request { peer, request, run, exact, why } => {
                 let role = &self.peer(me).role;
                 if role.takes == Takes::Freely && !role.boasts {
+                    self.note_why(me, peer, request, why);
                     self.request(me, peer, request, (run, exact));
                 }
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use nearcast_core::{
     engine::Engine,
     id::{ContentKey, PeerKey},
-    output::GiveUp,
+    output::{GiveUp, Why},
     run_set::RunSet,
     stats::Traffic,
     time::Timestamp,
@@ -174,11 +174,12 @@ impl World {
         }
     }
 
-    /// Bytes that came over borders, by the reason for which they were asked for there. Only the sum
-    /// is known: engines do not say why they ask.
+    /// Bytes that came over borders, by the reason for which they were asked for there. What came
+    /// although it was held already is counted apart.
     pub fn imports_by_reason(&self) -> BTreeMap<String, u64> {
-        let imported = self.traffic().imported;
-        if imported == 0 { BTreeMap::new() } else { BTreeMap::from([("any".to_owned(), imported)]) }
+        let name =
+            |(why, twice): (Why, bool)| format!("{}{}", why.name(), if twice { ", twice" } else { "" });
+        self.imports.iter().map(|(&reason, &bytes)| (name(reason), bytes)).collect()
     }
 
     /// Whether every byte that was sent was received, or lost on the way and counted as that; and

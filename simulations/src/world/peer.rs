@@ -1,11 +1,13 @@
 //! One peer of the world: its engine, what it holds and told, and its links.
 
+use std::collections::VecDeque;
+
 use nearcast_core::{
     engine::Engine,
     held::Held,
     id::{ContentKey, PeerKey, RequestId, UploadId},
     layout::RunIndex,
-    output::GiveUp,
+    output::{GiveUp, Why},
     run_set::RunSet,
     stats::Traffic,
     time::Timestamp,
@@ -78,6 +80,8 @@ pub(super) struct Peer {
     pub(super) pulls: bool,
     /// Requests that have had no answer.
     pub(super) open: u32,
+    /// Requests over the border of its AS, the oldest first, and why it made them.
+    pub(super) reasons: VecDeque<(RequestId, Why)>,
     /// The number of the next request it makes of its own accord.
     pub(super) next_sip: u32,
     /// What it moved, once it has gone.
@@ -120,6 +124,7 @@ impl Peer {
             received_bytes: 0,
             pulls: false,
             open: 0,
+            reasons: VecDeque::new(),
             next_sip: SIPS_FROM,
             parted: None,
             joined: Timestamp::ZERO,

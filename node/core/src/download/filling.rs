@@ -16,7 +16,7 @@ use crate::{
     },
     message::Message,
     origin::rule::Allowance,
-    output::Action,
+    output::{Action, Why},
 };
 
 impl Download {
@@ -53,7 +53,7 @@ impl Download {
         let in_flight_max = self.conduct.in_flight_max(peer);
         let has_room = |link: &&Link| link.has_room() && link.in_flight < in_flight_max;
         while let Some(link) = links.get(peer).filter(has_room) {
-            let Some(runs) = self.next_runs(ctx, links, have, link, dialing) else { return };
+            let Some((runs, why)) = self.next_runs(ctx, links, have, link, dialing) else { return };
             if runs.len() > usize::from(u8::MAX.saturating_sub(link.in_flight)) {
                 return;
             }
@@ -71,12 +71,12 @@ impl Download {
                 if let Some(owner) = self.withdraw(ctx, links, run) {
                     self.on_robbed(ctx, links, owner);
                 }
-                self.request(ctx, links, peer, run);
+                self.request(ctx, links, peer, run, why);
             }
         }
     }
 
-    /// The runs to ask a neighbour for next; none if there are none for now.
+    /// The runs to ask a neighbour for next, and why; none if there are none for now.
     fn next_runs(
         &mut self,
         ctx: &mut Context<'_>,
@@ -84,13 +84,14 @@ impl Download {
         have: &RunSet,
         link: &Link,
         dialing: bool,
-    ) -> Option<Range<u32>> {
+    ) -> Option<(Range<u32>, Why)> {
         let theirs = ctx.map(link.peer)?;
         let allowance = match link.is_origin() {
             true => self.origin.allowance(ctx.now, dialing),
             false => Allowance::All,
         };
-        let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
+        let group = self.groups.gate(link);
+        let gate = group.filter(|_| !self.is_endgame());
         let is_early = gate.is_none() && link.is_outside() && self.origin.is_early(ctx.now, dialing);
         if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness.tiers {
             return None;
@@ -106,9 +107,16 @@ impl Download {
             shut: None,
         };
         let picked = match (link.is_web_seed(), gate) {
-            (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random),
+            (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random).map(|runs| (runs, Why::Piece)),
             (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor),
-            (false, None) => sight.pick(self.cursor).map(only),
+            (false, None) => {
+                let why = match (group, sight.unshared_only) {
+                    (Some(_), _) => Why::Endgame,
+                    (None, true) => Why::Unshared,
+                    (None, false) => Why::Rarest,
+                };
+                sight.pick(self.cursor).map(|run| (only(run), why))
+            }
         };
         if picked.is_some() {
             return picked;
@@ -119,13 +127,14 @@ impl Download {
             return None;
         }
         let run = self.slowest_request(ctx.now, links, theirs, link)?;
-        Some(match link.is_web_seed() {
+        let runs = match link.is_web_seed() {
             true => self.layout.piece_runs(self.layout.run(run).piece),
             false => only(run),
-        })
+        };
+        Some((runs, Why::TakenOver))
     }
 
-    fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex) {
+    fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex, why: Why) {
         let Some(link) = links.get_mut(peer) else { return };
         link.in_flight = link.in_flight.saturating_add(1);
         // What only an origin has it gives once by itself, and nobody else can have begun with it.
@@ -134,7 +143,7 @@ impl Download {
         }
         let exact = link.is_origin() && !link.is_web_seed() && !self.may_steer(peer);
         let request = self.requests.open(ctx.now, peer, run);
-        ctx.put(Action::Request { peer, request, run, exact });
+        ctx.put(Action::Request { peer, request, run, exact, why });
     }
 
     /// Whether an origin may answer with another run than it is asked for. Two that are honest and know nothing of each other
@@ -145,20 +154,20 @@ impl Download {
     }
 }
 
-/// The run to ask a neighbour beyond the border of a group for.
-fn pick_within(group: &Group, link: &Link, sight: &mut Sight<'_>, cursor: u32) -> Option<Range<u32>> {
-    let pick = |sight: &Sight<'_>| sight.pick(cursor).map(only);
+/// The run to ask a neighbour beyond the border of a group for, and why.
+fn pick_within(group: &Group, link: &Link, sight: &mut Sight<'_>, cursor: u32) -> Option<(Range<u32>, Why)> {
+    let pick = |sight: &Sight<'_>, why| sight.pick(cursor).map(|run| (only(run), why));
     if link.is_origin() {
         // What only origins have is nobody's turn.
         let spared = std::mem::replace(&mut sight.unshared_only, true);
-        let unshared = pick(&Sight { shut: Some(group.here()), ..*sight });
+        let unshared = pick(&Sight { shut: Some(group.here()), ..*sight }, Why::Unshared);
         sight.unshared_only = spared;
         if unshared.is_some() || spared {
             return unshared;
         }
     }
-    let in_turn = pick(&Sight { open: Some(group.open()), ..*sight });
-    in_turn.or_else(|| group.is_behind().then(|| pick(sight)).flatten())
+    let in_turn = pick(&Sight { open: Some(group.open()), ..*sight }, Why::Turn);
+    in_turn.or_else(|| group.is_behind().then(|| pick(sight, Why::Behind)).flatten())
 }
 
 /// This run and no other, as numbers.

@@ -321,7 +321,7 @@ impl<'a> World<'a> {
             Action::Send { peer, message: Message::Interested(true) } if self.source(peer).is_some() => {
                 self.schedule(2 * LATENCY, Happening::Said(peer, Message::Unchoke));
             }
-            Action::Request { peer, request, run, exact } => self.requested(peer, request, (run, exact)),
+            Action::Request { peer, request, run, exact, .. } => self.requested(peer, request, (run, exact)),
             Action::Cancel { peer, request } => {
                 if let Some(source) = self.source(peer) {
                     self.sources[source].queue.retain(|&(id, _)| id != request);

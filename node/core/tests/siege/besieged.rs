@@ -430,7 +430,7 @@ impl Besieged {
 
     fn act(&mut self, action: &Action) {
         match *action {
-            Action::Request { peer, request, run, exact } => self.asked(peer, request, (run, exact)),
+            Action::Request { peer, request, run, exact, .. } => self.asked(peer, request, (run, exact)),
             Action::Cancel { peer, request } => self.cancelled(peer, request),
             Action::Unlink { peer, .. } => self.unlink(peer, false),
             Action::Completed => self.completed = Some(self.now.since(Timestamp::ZERO)),

@@ -264,6 +264,7 @@ impl World {
             Happening::Unlinked { peer, number } => self.hear_unlinked(me, peer, number),
             Happening::Have { from, upto } => self.hear(me, from, upto),
             Happening::Wanted { from, upload, run, exact } => self.wanted(me, from, upload, (run, exact)),
+            Happening::Coming { from, upload, request } => self.coming(me, from, upload, request),
             Happening::Stored { from, request, run } => {
                 self.note_again(me, run);
                 let bytes = u64::from(self.layout.run_length(run));

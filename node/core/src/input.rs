@@ -15,6 +15,10 @@ use crate::{
     untrusted::Untrusted,
 };
 
+/// A run that is whole this soon after its first byte is not told of before. So runs that come fast
+/// cost no further input.
+pub const COMING_AFTER: Duration = Duration::from_millis(250);
+
 /// Something that happened. An input about a content, link, request or query that no longer exists
 /// is stale and ignored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -157,6 +161,14 @@ pub enum Event {
     /// rate. Reported every few seconds at most. Before the manifest's material is handed in, this
     /// means that the data on disk is being checked.
     Receiving,
+    /// A requested run has begun to arrive and is not whole yet. Told once a request at most, and
+    /// only if the run takes longer than [`COMING_AFTER`] from its first byte on.
+    Coming {
+        /// The peer that sends it.
+        peer: PeerKey,
+        /// The request it answers.
+        request: RequestId,
+    },
     /// A run arrived, was verified and stored.
     RunStored {
         /// The peer that sent it.

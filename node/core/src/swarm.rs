@@ -169,6 +169,7 @@ impl Swarm {
             Event::Receiving if self.content.is_none() => self.note_progress(ctx.now),
             Event::Receiving => self.note_sign(ctx.now),
             Event::RunStored { peer, request, run } => self.handle_stored(ctx, peer, request, run),
+            Event::Coming { peer, request } => self.handle_coming(ctx, peer, request),
             Event::RunFailed { peer, request, cause } => self.handle_failed(ctx, peer, request, cause),
             Event::RunsLost(runs) => self.handle_runs_lost(ctx, runs),
             Event::RunsWithdrawn(runs) => self.handle_runs_withdrawn(ctx, runs),

@@ -102,6 +102,7 @@ impl Driver {
         match event {
             RunEvent::Stored { link, request, run } => self.on_stored(link, request, run),
             RunEvent::Failed { link, request, cause } => self.on_failed(link, request, cause),
+            RunEvent::Coming { link, request } => self.on_coming(link, request),
             RunEvent::Receiving { link } => self.input(link.content, Event::Receiving),
             RunEvent::Wanted { link, request, run, exact } => self.on_wanted(link, request, (run, exact)),
             RunEvent::Withdrawn { link, request } => self.on_withdrawn(link, request),

@@ -35,6 +35,12 @@ impl Driver {
         }
     }
 
+    pub(super) fn on_coming(&mut self, id: LinkId, request: u32) {
+        if self.link(id).is_some() {
+            self.input(id.content, Event::Coming { peer: id.peer, request: RequestId(request) });
+        }
+    }
+
     pub(super) fn on_stored(&mut self, id: LinkId, request: u32, run: RunIndex) {
         let (content, peer) = (id.content, id.peer);
         let bytes = self.contents.get(&content).map_or(0, |content| content.run_length(run));

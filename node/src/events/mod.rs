@@ -93,6 +93,8 @@ pub(crate) enum RunEvent {
     Stored { link: LinkId, request: u32, run: RunIndex },
     /// A run that we asked for does not come.
     Failed { link: LinkId, request: u32, cause: RunFailure },
+    /// A run that we asked for is coming, and is not whole yet.
+    Coming { link: LinkId, request: u32 },
     /// Bytes come, if slowly.
     Receiving { link: LinkId },
     /// A neighbour asks for a run.

@@ -229,7 +229,7 @@ impl Fetch {
             false => Vec::new(),
         };
         bytes.resize(length as usize, 0);
-        let mut rate = LeastRate::new();
+        let mut rate = LeastRate::of_run(request);
         while *came < bytes.len() {
             let (from, upto) = (*came, bytes.len().min(came.saturating_add(to_usize(pass.next().await))));
             self.fill_counting(reader, &mut bytes[from..upto], &mut rate, due, came).await?;
@@ -298,6 +298,9 @@ impl Fetch {
                 Progress::TooLittle if rate.has_begun() || due.is_overdue() => return Err(stalled()),
                 Progress::TooLittle | Progress::Enough => {}
                 Progress::Told => self.tell(RunEvent::Receiving { link: self.link }).await?,
+            }
+            if let Some(request) = rate.take_coming() {
+                self.tell(RunEvent::Coming { link: self.link, request }).await?;
             }
         }
         Ok(())

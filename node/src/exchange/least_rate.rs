@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use nearcast_core::input::COMING_AFTER;
+
 /// The time over which the rate is checked. Long enough for a lost packet or two on a slow link.
 pub(crate) const WINDOW: Duration = Duration::from_secs(20);
 /// The least bytes of each window; with fewer the exchange ends. 100 bytes a second, so that even a
@@ -32,11 +34,36 @@ pub(crate) struct LeastRate {
     begun: bool,
     told: Instant,
     told_bytes: usize,
+    /// The request whose run comes, and since when. `None`: it is no run, or the run was reported as
+    /// coming.
+    run: Option<(u32, Instant)>,
 }
 
 impl LeastRate {
     pub(crate) fn new() -> LeastRate {
-        LeastRate { waited: Duration::ZERO, bytes: 0, begun: false, told: Instant::now(), told_bytes: 0 }
+        LeastRate {
+            waited: Duration::ZERO,
+            bytes: 0,
+            begun: false,
+            told: Instant::now(),
+            told_bytes: 0,
+            run: None,
+        }
+    }
+
+    /// Of an answer whose header has come: the run of this request is next.
+    pub(crate) fn of_run(request: u32) -> LeastRate {
+        LeastRate { run: Some((request, Instant::now())), ..LeastRate::new() }
+    }
+
+    /// The request whose run is coming and takes so long that the engine should know. It is told
+    /// once for each run. Bytes must have come, since a header alone shows nothing.
+    pub(crate) fn take_coming(&mut self) -> Option<u32> {
+        let (request, since) = self.run.filter(|_| self.begun)?;
+        (since.elapsed() >= COMING_AFTER).then(|| {
+            self.run = None;
+            request
+        })
     }
 
     /// The longest to wait for the next bytes.
@@ -88,6 +115,18 @@ mod tests {
         assert_eq!(ends(110), None);
         assert_eq!(ends(1), Some(20));
         assert_eq!(ends(100), Some(20));
+    }
+
+    #[test]
+    fn a_run_that_takes_long_is_told_of_once_and_a_header_alone_never() {
+        let mut rate = LeastRate { run: Some((7, Instant::now() - COMING_AFTER)), ..LeastRate::new() };
+        assert_eq!(rate.take_coming(), None, "no byte has come");
+        rate.note(Duration::ZERO, 1);
+        assert_eq!(rate.take_coming(), Some(7));
+        assert_eq!(rate.take_coming(), None);
+        let mut quick = LeastRate::of_run(8);
+        quick.note(Duration::ZERO, 1);
+        assert_eq!(quick.take_coming(), None, "it is too soon");
     }
 
     #[test]

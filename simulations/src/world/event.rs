@@ -27,6 +27,8 @@ pub(super) enum Happening {
     Have { from: PeerKey, upto: u32 },
     /// A neighbour asks for a run.
     Wanted { from: PeerKey, upload: UploadId, run: RunIndex, exact: bool },
+    /// A requested run began to come a moment ago.
+    Coming { from: PeerKey, upload: UploadId, request: RequestId },
     /// A requested run came.
     Stored { from: PeerKey, request: RequestId, run: RunIndex },
     /// An upload ended: the run was sent whole, or not at all.
@@ -132,6 +134,7 @@ impl Trace {
             Happening::Pull => (21, 0, 0),
             &Happening::Linked { peer, number } => (19, pair(peer.0, number), 0),
             &Happening::Unlinked { peer, number } => (20, pair(peer.0, number), 0),
+            &Happening::Coming { from, upload, request } => (21, pair(from.0, upload.0), request.0.into()),
         };
         [kind, first, second].into_iter().for_each(|word| self.word(word));
     }

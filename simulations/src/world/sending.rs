@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nearcast_core::{
     id::{PeerKey, RequestId, UploadId},
-    input::{Event, RunFailure},
+    input::{COMING_AFTER, Event, RunFailure},
     layout::RunIndex,
     message::Refusal,
 };
@@ -98,10 +98,23 @@ impl World {
 
     /// Schedules the moment at which the next run of an uplink is out.
     fn plan_sending(&mut self, me: PeerKey) {
+        let begun = self.peer_mut(me).uplink.take_begun();
+        for (to, upload) in begun {
+            if let Some(request) = self.peer(me).request_of(upload) {
+                self.cross_after(COMING_AFTER, me, to, Happening::Coming { from: me, upload, request });
+            }
+        }
         let peer = self.peer_mut(me);
         let Some(at) = peer.uplink.next_done() else { return };
         if let Some(plan) = peer.uplink.plan(at) {
             self.schedule(at, me, Happening::Sent { plan });
+        }
+    }
+
+    /// A run began to come a moment ago. If it is whole by now, there is nothing to say.
+    pub(super) fn coming(&mut self, me: PeerKey, from: PeerKey, upload: UploadId, request: RequestId) {
+        if self.peer(from).uplink.is_on_way(me, upload) {
+            self.event(me, Event::Coming { peer: from, request });
         }
     }
 

@@ -8,6 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use nearcast_core::{
     id::{PeerKey, UploadId},
+    input::COMING_AFTER,
     layout::RunIndex,
     time::Timestamp,
 };
@@ -64,6 +65,8 @@ pub(crate) struct Uplink {
     since: Timestamp,
     /// When the next run is planned to be out, and how often that was planned anew.
     planned: (Timestamp, u32),
+    /// Runs that have begun since somebody looked, if they may take long.
+    begun: Vec<(PeerKey, UploadId)>,
 }
 
 impl Uplink {
@@ -106,7 +109,24 @@ impl Uplink {
             let end = self.progress + u128::from(line.queue[0].bytes) * PARTS;
             line.on_way = Some(OnWay { end, begun: self.since });
             self.on_way += 1;
+            // The time that it takes if it has to share the uplink with as many others as may be.
+            let first = line.queue[0];
+            let nanos = u128::from(first.bytes) * PARTS * self.together as u128;
+            if nanos > COMING_AFTER.as_nanos() * u128::from(self.rate) {
+                self.begun.push((first.to, first.upload));
+            }
         }
+    }
+
+    /// Takes the runs that have begun since the last look.
+    pub(super) fn take_begun(&mut self) -> Vec<(PeerKey, UploadId)> {
+        std::mem::take(&mut self.begun)
+    }
+
+    /// Whether this run is on its way.
+    pub(super) fn is_on_way(&self, to: PeerKey, upload: UploadId) -> bool {
+        let line = self.lines.iter().find(|line| line.to == to);
+        line.is_some_and(|line| line.on_way.is_some() && line.queue[0].upload == upload)
     }
 
     fn line(&self, to: PeerKey) -> Option<usize> {
@@ -212,6 +232,21 @@ mod tests {
             uplink.push(Timestamp::ZERO, upload(to, number, 1_000));
         }
         assert_eq!(times(&mut uplink), [(0, 1_000), (2, 2_000), (3, 3_000), (1, 4_000)]);
+    }
+
+    #[test]
+    fn what_has_begun_is_told_once_if_it_may_take_long() {
+        let mut slow = Uplink::new(1_000, 1);
+        slow.push(Timestamp::ZERO, upload(1, 0, 1_000));
+        slow.push(Timestamp::ZERO, upload(2, 1, 1_000));
+        assert_eq!(slow.take_begun(), [(PeerKey(1), UploadId(0))]);
+        assert!(slow.is_on_way(PeerKey(1), UploadId(0)) && !slow.is_on_way(PeerKey(2), UploadId(1)));
+        assert_eq!(slow.take_begun(), []);
+        slow.take_done(Timestamp::from_millis(1_000));
+        assert_eq!(slow.take_begun(), [(PeerKey(2), UploadId(1))]);
+        let mut quick = Uplink::new(16_000, 4);
+        quick.push(Timestamp::ZERO, upload(1, 0, 1_000));
+        assert_eq!(quick.take_begun(), [], "it takes a quarter of a second at most");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod riders;
 mod slots;
 mod strangers;
 mod tracker_down;
+mod waste;
 
 use std::time::Duration;
 

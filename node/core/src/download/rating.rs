@@ -99,6 +99,7 @@ impl Download {
 
     /// Finds out who is late, and who no longer is; and whether peers are too slow to wait for.
     pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
+        self.requests.pass_tick();
         let late_seconds = self.late_seconds(links);
         // Requests are in order of age: the first found of a peer is its oldest.
         let late: Vec<PeerKey> = self

@@ -14,19 +14,32 @@ pub(crate) struct Request {
     pub(crate) id: RequestId,
     pub(crate) peer: PeerKey,
     pub(crate) run: RunIndex,
-    /// When it was sent, in milliseconds of the core's clock, wrapped: ages are short.
-    sent_ms: u32,
+    /// When it was sent, in milliseconds of the core's clock, wrapped: ages are short. The lowest
+    /// bits, [`COMING`], are the number of ticks for which its run still counts as coming.
+    sent: u32,
 }
+
+/// A request takes no more memory for these bits. They leave 24 for times, which wrap after four
+/// hours.
+const COMING_BITS: u32 = 8;
+const COMING: u32 = u8::MAX as u32;
 
 impl Request {
     /// Seconds since it was sent.
     pub(crate) fn age(&self, now: Timestamp) -> f32 {
-        millis(now).wrapping_sub(self.sent_ms) as f32 / 1e3
+        let passed = stamp(now).wrapping_sub(self.sent & !COMING) >> COMING_BITS;
+        passed as f32 / 1e3
+    }
+
+    /// Whether its run has begun to arrive, not too long ago.
+    pub(crate) fn is_coming(&self) -> bool {
+        self.sent & COMING > 0
     }
 }
 
-fn millis(at: Timestamp) -> u32 {
-    crate::saturate::low_half(at.as_nanos() / 1_000_000)
+/// A moment in milliseconds, above the bits that count ticks.
+fn stamp(at: Timestamp) -> u32 {
+    crate::saturate::low_half(at.as_nanos() / 1_000_000) << COMING_BITS
 }
 
 /// All requests in flight for one content, oldest first.
@@ -70,8 +83,23 @@ impl Requests {
         if self.list.len() == self.list.capacity() {
             self.list.reserve_exact(8.max(self.list.len() / 2));
         }
-        self.list.push(Request { id, peer, run, sent_ms: millis(now) });
+        self.list.push(Request { id, peer, run, sent: stamp(now) });
         id
+    }
+
+    /// The run of a request has begun to arrive: it counts as coming for so many ticks.
+    pub(crate) fn begin(&mut self, peer: PeerKey, id: RequestId, ticks: u8) {
+        let named = |request: &&mut Request| request.id == id && request.peer == peer;
+        if let Some(request) = self.list.iter_mut().find(named) {
+            request.sent = request.sent & !COMING | u32::from(ticks);
+        }
+    }
+
+    /// A tick has passed.
+    pub(crate) fn pass_tick(&mut self) {
+        for request in self.list.iter_mut().filter(|request| request.is_coming()) {
+            request.sent = request.sent.wrapping_sub(1);
+        }
     }
 
     /// Takes out the request of this number to this peer; none if it is stale.
@@ -185,5 +213,27 @@ mod tests {
         requests.open(before, PeerKey(1), RunIndex::new(0));
         let request = *requests.iter().next().unwrap();
         assert!((request.age(before + std::time::Duration::from_secs(2)) - 2.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn what_has_begun_to_come_counts_as_coming_for_so_many_ticks_and_keeps_its_age() {
+        let mut requests = Requests::new(2, 0);
+        let at = Timestamp::from_millis(7_777);
+        let first = requests.open(at, PeerKey(1), RunIndex::new(0));
+        requests.open(at, PeerKey(1), RunIndex::new(1));
+        requests.begin(PeerKey(2), first, 9);
+        assert!(requests.iter().all(|request| !request.is_coming()), "another peer's");
+        requests.begin(PeerKey(1), first, 2);
+        let coming = |requests: &Requests| requests.iter().map(Request::is_coming).collect::<Vec<_>>();
+        assert_eq!(coming(&requests), [true, false]);
+        let now = at + std::time::Duration::from_secs(3);
+        assert!(requests.iter().all(|request| (request.age(now) - 3.0).abs() < 0.01));
+        requests.pass_tick();
+        assert_eq!(coming(&requests), [true, false]);
+        requests.pass_tick();
+        requests.pass_tick();
+        assert_eq!(coming(&requests), [false, false]);
+        assert!(requests.iter().all(|request| (request.age(now) - 3.0).abs() < 0.01));
+        assert_eq!(size_of::<Request>(), 16);
     }
 }

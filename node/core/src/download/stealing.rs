@@ -1,11 +1,13 @@
 //! Requests taken back: because somebody faster takes them over, or because a group of ours gets the run in another way.
 
+use std::time::Duration;
+
 use super::Download;
 use crate::{
     content::{held::Held, layout::RunIndex},
     context::Context,
     download::requests::Request,
-    id::PeerKey,
+    id::{PeerKey, RequestId},
     links::{
         group::{Group, prefers},
         peers::{Link, Links},
@@ -31,6 +33,10 @@ const STUCK_SECONDS_MAX: f32 = 10.0;
 
 /// Two members of a group that began to import the same run within so many seconds did so at the same moment: one stops.
 const RACE_SECONDS: f32 = 0.5;
+
+/// What has begun to arrive is not taken over for so long: it cannot be called back, and would arrive for nothing. No
+/// longer, because a liar may begin and never end.
+const COMING_TIME: Duration = Duration::from_secs(10);
 
 impl Download {
     /// The run worth taking over by `thief`: of the neighbour that will be slowest to bring one, if
@@ -58,9 +64,12 @@ impl Download {
         if thief.is_stranger() && let_us_wait {
             threshold = threshold.max(IDLER_SECONDS);
         }
-        let gate = self.groups.gate(thief).filter(|_| !self.is_endgame());
+        let is_endgame = self.is_endgame();
+        let gate = self.groups.gate(thief).filter(|_| !is_endgame);
+        // The last runs are for the fastest: what comes slowly would hold up the end.
+        let may_be_taken = |request: &&Request| is_endgame || !request.is_coming();
         let mut slowest = None;
-        for request in self.requests.iter().filter(|request| theirs.contains(request.run)) {
+        for request in self.requests.iter().filter(may_be_taken).filter(|it| theirs.contains(it.run)) {
             let Some(owner) = links.get(request.peer).filter(|owner| owner.peer != thief.peer) else {
                 continue;
             };
@@ -84,6 +93,12 @@ impl Download {
             }
         }
         slowest
+    }
+
+    /// A run has begun to arrive, and is not whole yet.
+    pub(crate) fn on_coming(&mut self, ctx: &Context<'_>, peer: PeerKey, request: RequestId) {
+        let ticks = COMING_TIME.as_nanos().checked_div(ctx.config.requests.tick.as_nanos()).unwrap_or(0);
+        self.requests.begin(peer, request, u8::try_from(ticks.max(1)).unwrap_or(u8::MAX));
     }
 
     /// Takes a request back, and tells whom it was made to. Should its answer still come, it counts.

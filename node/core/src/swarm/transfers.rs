@@ -55,6 +55,12 @@ impl Swarm {
         self.check_goal(ctx);
     }
 
+    pub(super) fn handle_coming(&mut self, ctx: &Context<'_>, peer: PeerKey, request: RequestId) {
+        if let Some(download) = &mut self.download {
+            download.on_coming(ctx, peer, request);
+        }
+    }
+
     pub(super) fn handle_stored(
         &mut self,
         ctx: &mut Context<'_>,

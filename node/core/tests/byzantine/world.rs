@@ -7,7 +7,7 @@ mod mischief;
 mod sources;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -96,6 +96,8 @@ struct Slot {
     /// Requests that it has not answered, also cancelled ones: the run, and whether no other run
     /// will do.
     due: BTreeMap<RequestId, (RunIndex, bool)>,
+    /// Requests whose runs it began to send.
+    begun: BTreeSet<(PeerKey, RequestId)>,
     asked: u32,
     /// When its last answer is sent, if it answers one request after another.
     free: Option<Timestamp>,

@@ -17,7 +17,7 @@ use nearcast_core::{
 use super::{Shell, bare_join};
 
 /// Kinds of [`Step`].
-pub(crate) const KINDS: u8 = 29;
+pub(crate) const KINDS: u8 = 30;
 pub(crate) const RUNS: u64 = 24;
 pub(crate) const PEERS: u32 = 14;
 pub(crate) const CONTENTS: u32 = 3;
@@ -131,6 +131,7 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
             let news = (0..u32::from(number % 5)).flat_map(got);
             shell.heard(content, news.map(|(ahead, run)| (PeerKey(peer.0 + ahead), run)).collect());
         }
+        29 => coming(shell, step),
         _ => shell.pass(Duration::from_millis(u64::from(number) % 3_000)),
     }
 }
@@ -148,6 +149,14 @@ fn answer(shell: &mut Shell, step: Step) {
         1 => shell.stored(content, peer, request, shell.run(u32::from(number) / 4)),
         _ => shell.stored(content, peer, request, run),
     }
+}
+
+/// One of the open requests to a peer is being answered, or one that was never made.
+fn coming(shell: &mut Shell, step: Step) {
+    let Step { content, peer, number, .. } = step;
+    let open = shell.links.get(&(content, peer)).and_then(|link| link.open.keys().next());
+    let request = open.copied().unwrap_or(RequestId(any_u32(number)));
+    shell.event(content, Event::Coming { peer, request });
 }
 
 /// Answers a request that was cancelled, or one that was never made.

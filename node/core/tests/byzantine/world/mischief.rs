@@ -160,11 +160,19 @@ impl World<'_> {
             // Bytes at the least rate that counts as a sign of life, a run in eight minutes.
             Reaction::Drips => {
                 self.shell.event(CONTENT, Event::Receiving);
+                self.begins(slot, peer, request);
                 self.asked_at.insert(peer, self.shell.now);
                 let again = habit.delay.max(Duration::from_secs(3));
                 self.schedule(again, Happening::Reacts(peer, request, run));
                 self.schedule(STALL, Happening::Stalled(peer));
             }
+        }
+    }
+
+    /// A run begins to come, and takes long. The shell says so once.
+    fn begins(&mut self, slot: usize, peer: PeerKey, request: RequestId) {
+        if self.slots[slot].begun.insert((peer, request)) {
+            self.shell.event(CONTENT, Event::Coming { peer, request });
         }
     }
 
@@ -219,6 +227,9 @@ impl World<'_> {
             Deed::Byte => {
                 self.asked_at.insert(peer, self.shell.now);
                 self.shell.event(CONTENT, Event::Receiving);
+                if let Some((&first, _)) = self.shell.links[&(CONTENT, peer)].open.first_key_value() {
+                    self.begins(slot, peer, first);
+                }
             }
             Deed::NoManifest => self.no_manifest(peer, number),
             Deed::Count | Deed::Pause | Deed::Names | Deed::NoAnswer => self.answers(slot, deed, number),

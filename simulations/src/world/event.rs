@@ -74,6 +74,7 @@ pub(super) fn peer_of(event: &Event) -> Option<PeerKey> {
         | Event::DialLater { peer, .. }
         | Event::Hopeless { peer }
         | Event::Message { peer, .. }
+        | Event::Coming { peer, .. }
         | Event::RunWanted { peer, .. }
         | Event::UploadEnded { peer, .. }
         | Event::RunStored { peer, .. }
@@ -131,7 +132,7 @@ impl Trace {
             Happening::Intrude => (16, 0, 0),
             Happening::Sip => (17, 0, 0),
             Happening::Join => (18, 0, 0),
-            Happening::Pull => (21, 0, 0),
+            Happening::Pull => (22, 0, 0),
             &Happening::Linked { peer, number } => (19, pair(peer.0, number), 0),
             &Happening::Unlinked { peer, number } => (20, pair(peer.0, number), 0),
             &Happening::Coming { from, upload, request } => (21, pair(from.0, upload.0), request.0.into()),

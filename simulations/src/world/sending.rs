@@ -114,7 +114,7 @@ impl World {
     /// A run began to come a moment ago. If it is whole by now, there is nothing to say.
     pub(super) fn coming(&mut self, me: PeerKey, from: PeerKey, upload: UploadId, request: RequestId) {
         if self.peer(from).uplink.is_on_way(me, upload) {
-            self.event(me, Event::Coming { peer: from, request });
+            self.event(me, from, Event::Coming { peer: from, request });
         }
     }
 

@@ -33,6 +33,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "e6-one-club"
     "far-origin"
     "flash-crowd"
+    "internet"
     "locality-sweep"
     "long-tail"
     "origin-loss"

@@ -152,7 +152,7 @@ impl Load {
             for &asker in &self.askers {
                 let Peer { name, ip, content } = self.peers[asker as usize].clone();
                 members.clear();
-                let search = Search { content, name, ip, wanted: WANTED, complete: false };
+                let search = Search { content, name, ip, wanted: WANTED, complete: false, again: true };
                 let census = self.registry.find(self.now, &search, &self.atlas, members);
                 if census.members > WANTED as u32 {
                     answers += 1;
@@ -190,6 +190,7 @@ impl Load {
                     ip: peer.ip,
                     wanted: WANTED,
                     complete: false,
+                    again: true,
                 };
                 self.registry.find(self.now, &search, &self.atlas, members);
                 named += members.len();

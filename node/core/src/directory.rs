@@ -13,8 +13,8 @@ use std::{
 };
 
 use self::registry::{
-    Admission, Announcement, Census, Endpoint, Locator, Member, Pace, PeerName, Registry, RegistryConfig,
-    Search, Throttle,
+    Admission, Announced, Announcement, Census, Endpoint, Locator, Member, Pace, PeerName, Registry,
+    RegistryConfig, Search, Throttle,
 };
 use self::stats::count;
 pub use self::stats::{DirectoryStats, Refusals};
@@ -214,7 +214,8 @@ impl Directory {
         let refused = self.stats.note(announced);
         let to_try = self.registry.to_try(now, &name, &said.endpoint);
         let wanted = question.wanted.fits().unwrap_or(MEMBERS_MAX).min(MEMBERS_MAX);
-        let search = Search { content, name, ip, wanted, complete };
+        let again = announced != Announced::Stored;
+        let search = Search { content, name, ip, wanted, complete, again };
         let first = members.len();
         let census = self.registry.find(now, &search, locator, members);
         self.stats.note_told(&members[first..]);
@@ -274,6 +275,24 @@ mod tests {
             panic!("told of one")
         };
         assert_eq!((told.pause, told.refused, told.census.members), (Duration::ZERO, false, 2));
+    }
+
+    #[test]
+    fn who_asks_again_hears_of_who_has_everything_and_a_newcomer_of_who_is_near() {
+        let mut directory = open(RegistryConfig::default());
+        let seed = PeerName([255; 32]);
+        let far = Asker { name: seed, ip: [8, 8, 8, 8].into() };
+        let mut hears_of_it = |asker, complete| {
+            let mut members = Vec::new();
+            let at = Timestamp::from_millis(1);
+            directory.answer(at, asker, &question(complete), &Nowhere, &mut members);
+            members.iter().any(|member| member.name == seed)
+        };
+        hears_of_it(far, true);
+        (1..=200).for_each(|number| _ = hears_of_it(asker(number), false));
+        let newcomers = (201..=240).filter(|&number| hears_of_it(asker(number), false)).count();
+        assert!(newcomers < 10, "{newcomers} of 40 hear of it by chance");
+        assert!((201..=240).all(|number| hears_of_it(asker(number), false)), "who asks again hears of it");
     }
 
     #[test]

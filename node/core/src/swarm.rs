@@ -9,11 +9,13 @@
 pub(crate) mod candidate;
 mod check;
 pub(crate) mod discovery;
+pub(crate) mod hunger;
 mod neighbours;
 pub mod outcomes;
 mod pausing;
 pub(crate) mod pursuit;
 pub(crate) mod ranking;
+mod starving;
 mod transfers;
 
 use std::{sync::Arc, time::Duration};
@@ -315,6 +317,7 @@ impl Swarm {
             self.update_interest(ctx, peer);
             self.fill(ctx, peer);
         }
+        self.look_further(ctx);
         self.ask_manifest(ctx);
         if let Some(pursuit) = &mut self.pursuit {
             pursuit.ever_offered |= self.links.iter().any(Link::interests_us);

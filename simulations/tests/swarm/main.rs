@@ -9,6 +9,7 @@ mod origins;
 mod partition;
 mod riders;
 mod slots;
+mod starving;
 mod strangers;
 mod tracker_down;
 mod waste;

@@ -70,7 +70,7 @@ pub(crate) fn run(bytes: &[u8]) {
             }
             4 | 5 => {
                 let wanted = usize::try_from(any_number(number)).unwrap_or(usize::MAX);
-                let search = Search { content, name, ip, wanted, complete };
+                let search = Search { content, name, ip, wanted, complete, again: !complete };
                 if let Err(wait) = throttle.ask(now, ip) {
                     // A question is allowed again each tenth of a second, as floats count it.
                     assert!(wait <= Duration::from_millis(101), "{wait:?}");

@@ -15,6 +15,7 @@ mod peers;
 mod pick;
 mod reach;
 mod saved;
+mod seeds;
 mod store;
 mod swarm;
 mod throttle;
@@ -158,6 +159,9 @@ pub struct Search {
     pub wanted: usize,
     /// It has everything and need not hear of others who do.
     pub complete: bool,
+    /// It may have asked before, and then those who are near were not enough: it hears of some who have everything, too.
+    /// A newcomer does not, or whole networks of newcomers would turn to those few instead of each other.
+    pub again: bool,
 }
 
 /// One answer's entry.
@@ -209,6 +213,10 @@ pub struct Registry {
 /// Where fewer can be told of, peers whose connection broke and peers that take none are told of as well, up to so many in
 /// all: it may be the network between us.
 const MEMBERS_FEW: usize = 4;
+/// Places of an answer for peers that have everything, however far they are: a quarter of it at most, so that who says so
+/// falsely gains little.
+const SEEDS_TOLD_MAX: usize = 2;
+const SEEDS_SHARE: usize = 4;
 /// A swarm that is asked about is rid of expired entries this often, in seconds.
 const PURGE_EVERY: u32 = 10;
 /// Entries and contents looked at in one sweep: a millisecond or two, if all of them have expired.
@@ -324,8 +332,8 @@ impl Registry {
         self.hosts.lose(name);
     }
 
-    /// Appends to `members` up to `wanted` peers of a content for an asker: nearest first, then a share at random over
-    /// all tiers; never the asker itself.
+    /// Appends to `members` up to `wanted` peers of a content for an asker: nearest first, then a few who have
+    /// everything if it asks again, then a share at random over all tiers; never the asker itself.
     pub fn find(
         &mut self,
         now: Timestamp,
@@ -349,6 +357,7 @@ impl Registry {
                 spot: Spot::of(search.ip),
                 hosts: self.hosts.of(&search.name),
                 skip_complete: search.complete,
+                hears_of_seeds: search.again && !search.complete,
                 now,
                 key: self.key,
             };
@@ -371,8 +380,9 @@ impl Registry {
                 let counts = |entry: &Entry| is_doubtful(entry) == doubtful;
                 // Where nobody is doubtful nobody's host needs to be looked at.
                 let counts = hosts.has_doubtful().then_some(&counts as &dyn Fn(&Entry) -> bool);
-                let entries = swarm.entries();
-                let pick = Pick { entries, asker: &asker, around, places, may_tell: &may_tell, counts };
+                let (entries, among_seeds) = (swarm.entries(), swarm.among_seeds());
+                let pick =
+                    Pick { entries, among_seeds, asker: &asker, around, places, may_tell: &may_tell, counts };
                 pick.run(&mut self.random, &mut self.picked);
                 hosts.touch(
                     self.picked.members.iter().map(|&(place, _)| swarm.entries()[place as usize].host),
@@ -421,7 +431,8 @@ impl RegistryConfig {
     /// How the places of an answer are filled.
     fn places(&self, wanted: usize) -> Places {
         let random = part(wanted, self.random_share);
-        Places { wanted, random, per_network: (wanted / 8).max(2), per_as: (wanted / 2).max(4) }
+        let seeds = (wanted / SEEDS_SHARE).min(SEEDS_TOLD_MAX);
+        Places { wanted, random, seeds, per_network: (wanted / 8).max(2), per_as: (wanted / 2).max(4) }
     }
 }
 

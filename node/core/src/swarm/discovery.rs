@@ -89,10 +89,11 @@ impl Discovery {
     /// How many more peers to dial, beside the neighbours and the attempts under way. There are to
     /// be as many neighbours as wanted, and half that number are to be our own choice, however many
     /// came to us.
-    fn room(&self, links: &Links, config: &Config) -> usize {
+    fn room(&self, scene: &Scene<'_>) -> usize {
+        let Scene { links, config, .. } = scene;
         let dialing = usize::from(self.dialing);
         let chosen = links.iter().filter(|link| link.is_chosen()).count();
-        let wanted = usize::from(config.links.wanted).saturating_sub(links.len()).saturating_sub(dialing);
+        let wanted = scene.wanted().saturating_sub(links.len()).saturating_sub(dialing);
         let of_choice = config.links.of_choice().saturating_sub(chosen).saturating_sub(dialing);
         let places = usize::from(config.links.most).saturating_sub(links.len()).saturating_sub(dialing);
         wanted.max(of_choice.min(places))
@@ -104,8 +105,8 @@ impl Discovery {
     }
 
     /// Whether there are too few neighbours.
-    pub(crate) fn has_room(&self, links: &Links, config: &Config) -> bool {
-        self.room(links, config) > 0
+    pub(crate) fn has_room(&self, scene: &Scene<'_>) -> bool {
+        self.room(scene) > 0
     }
 
     /// Whether one more attempt may begin.
@@ -137,13 +138,13 @@ impl Discovery {
         random: &mut Random,
     ) -> Option<PeerKey> {
         let config = scene.config;
-        if scene.links.len() < usize::from(config.links.wanted)
+        if scene.links.len() < scene.wanted()
             && let Some(at) = self.next_connected(now, scene)
         {
             // The connection exists already, so the attempt takes no slot.
             return Some(self.begin(at, now));
         }
-        if !self.has_room(scene.links, config) || !self.has_slot(now, config) {
+        if !self.has_room(scene) || !self.has_slot(now, config) {
             return None;
         }
         let random_links = scene.links.iter().filter(|link| link.is_random()).count();
@@ -151,16 +152,28 @@ impl Discovery {
         let ready: Vec<usize> =
             self.known.iter().enumerate().filter(|(_, known)| ready(known)).map(|(at, _)| at).collect();
         let ready = self.of_turn(ready);
+        let ready = if scene.starving { self.rather_untried(ready) } else { ready };
         let random_dials = self.known.iter().filter(|known| known.random && known.is_dialing()).count();
         // A random slot is worth filling only where there is a choice.
         let slots = config.links.random_slots();
-        let room = self.room(scene.links, config);
+        let room = self.room(scene);
         let random_slot =
             random_links.saturating_add(random_dials) < slots && room <= slots.max(ready.len() / 4);
         let random_slot = random_slot || !config.nearness.tiers;
-        let at = ranking::choose(&self.known, &ready, (room, random_slot), scene, random)?;
+        // Those who are near lack what we lack.
+        let is_random = random_slot || scene.starving;
+        let at = ranking::choose(&self.known, &ready, (room, is_random), scene, random)?;
         self.known[at].random = random_slot;
         Some(self.begin(at, now + ATTEMPT_DELAY))
+    }
+
+    /// Of these candidates (by position), those that never failed. All of them if there are none.
+    fn rather_untried(&self, mut ready: Vec<usize>) -> Vec<usize> {
+        let is_untried = |&at: &usize| self.known[at].failures == 0;
+        if ready.iter().any(is_untried) {
+            ready.retain(is_untried);
+        }
+        ready
     }
 
     /// Position of a candidate to which a connection exists already, whatever it was made for.

@@ -44,7 +44,7 @@ fn draw(peers: &mut Vec<PeerKey>, most: usize, random: &mut Random) {
 
 /// What the choice of neighbours depends on.
 fn scene<'a>(links: &'a Links, ctx: &Context<'a>) -> Scene<'a> {
-    Scene { links, view: ctx.maps, locality: ctx.locality, config: ctx.config }
+    Scene { links, view: ctx.maps, locality: ctx.locality, config: ctx.config, starving: false }
 }
 
 impl Swarm {
@@ -90,12 +90,14 @@ impl Swarm {
             let wanted = if complete { 0 } else { ctx.config.links.wanted };
             ctx.put(Action::Ask { directory, query, wanted });
         }
+        let starving = self.is_starving(ctx);
+        let scene = Scene { starving, ..scene(&self.links, ctx) };
         if !complete {
-            while let Some(peer) = self.discovery.next_dial(ctx.now, &scene(&self.links, ctx), ctx.random) {
+            while let Some(peer) = self.discovery.next_dial(ctx.now, &scene, ctx.random) {
                 ctx.put(Action::Dial { peer });
             }
         }
-        let wants = !complete && self.discovery.has_room(&self.links, ctx.config);
+        let wants = !complete && self.discovery.has_room(&scene);
         let due = self.discovery.next_due(ctx.now, ctx.config, wants).min(self.end_of_waiting(ctx.now));
         self.timers.set(Wake::Discovery, due.max(ctx.now + Duration::from_millis(1)));
         if due == Timestamp::NEVER {
@@ -213,7 +215,7 @@ impl Swarm {
     /// In a full table, once a minute an idle neighbour gives way to a candidate that was never
     /// tried.
     fn exchange_idlest(&mut self, ctx: &mut Context<'_>) {
-        let wants = !self.is_complete() && !self.discovery.has_room(&self.links, ctx.config);
+        let wants = !self.is_complete() && !self.discovery.has_room(&scene(&self.links, ctx));
         if wants
             && self.discovery.is_quiet()
             && self.discovery.has_untried(ctx.now)

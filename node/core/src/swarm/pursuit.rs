@@ -13,6 +13,7 @@ use crate::{
     links::peers::{Link, Links},
     output::GiveUp,
     random::Random,
+    swarm::hunger::Hunger,
     time::Timestamp,
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Pursuit {
     patience: Duration,
     /// Runs came since we began.
     pub(crate) has_begun: bool,
+    /// Whether neighbours have anything for us.
+    pub(crate) hunger: Hunger,
     /// The question for the manifest. `None`: nobody is asked. Boxed, as it is over soon.
     asking: Option<Box<Asking>>,
     pub(crate) ever_linked: bool,
@@ -77,6 +80,7 @@ impl Pursuit {
             progress: now,
             patience,
             has_begun: false,
+            hunger: Hunger::default(),
             asking: None,
             ever_linked: false,
             ever_offered: false,

@@ -23,6 +23,16 @@ pub(crate) struct Scene<'a> {
     pub(crate) view: &'a dyn View,
     pub(crate) locality: Locality,
     pub(crate) config: &'a Config,
+    /// No neighbour has anything for us: there are not enough of them, however many.
+    pub(crate) starving: bool,
+}
+
+impl Scene<'_> {
+    /// How many neighbours we look for.
+    pub(crate) fn wanted(&self) -> usize {
+        let links = &self.config.links;
+        usize::from(if self.starving { links.most } else { links.wanted })
+    }
 }
 
 /// The cost of a candidate, in named parts. The candidate with the smallest sum is tried first.
@@ -204,6 +214,18 @@ pub(crate) fn least_of_strangers(scene: &Scene<'_>) -> Option<PeerKey> {
 pub(crate) fn idlest(scene: &Scene<'_>) -> Option<PeerKey> {
     let idle = scene.links.iter().filter(|link| link.is_idle() && !is_kept(scene, link));
     idle.min_by_key(|link| (link.is_chosen(), link.given, link.peer)).map(|link| link.peer)
+}
+
+/// The neighbour that a starving peer gives up for a new one, of those that were its own choice: it has nothing for us and
+/// wants nothing of us, and has been of no use for longest. One that came to us was somebody else's choice: would all who
+/// starve give up those, honest peers would part, and strangers that come and want something would take their places.
+pub(crate) fn most_useless(scene: &Scene<'_>) -> Option<PeerKey> {
+    let is_useless = |link: &&Link| {
+        let is_of_use = link.interests_us() || link.is_interested();
+        link.is_chosen() && !is_of_use && !is_kept(scene, link)
+    };
+    let worth = |link: &&Link| (link.idle_windows(), u16::MAX.abs_diff(link.given), link.peer);
+    scene.links.iter().filter(is_useless).max_by_key(worth).map(|link| link.peer)
 }
 
 /// Whether a neighbour never gives its place up: one that we dialled and the user named, a server

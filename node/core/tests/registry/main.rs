@@ -7,4 +7,5 @@ mod lifetimes;
 mod nearness;
 mod properties;
 mod reach;
+mod seeds;
 mod world;

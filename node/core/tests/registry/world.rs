@@ -82,7 +82,7 @@ pub(crate) fn ask(
 }
 
 pub(crate) fn search(content: ContentId, asker: u32, ip: IpAddr, wanted: usize) -> Search {
-    Search { content, name: name(asker), ip, wanted, complete: false }
+    Search { content, name: name(asker), ip, wanted, complete: false, again: true }
 }
 
 pub(crate) fn find(

@@ -1,4 +1,4 @@
-//! Whom to tell an asker of: the nearest, and some at random.
+//! Whom to tell an asker of: the nearest, a few who have everything, and some at random.
 //!
 //! No answer sorts a whole swarm. Members are sorted by AS and address, so each class of nearness is a few ranges; of a
 //! large class a sample spread over it is ranked. Inside a class a keyed hash of both ends decides (as in BEP 40), not
@@ -10,7 +10,7 @@ use super::{
     index::mix,
     networks::Spot,
     peers::HostsOf,
-    swarm::{Entry, NO_AS, block, group, group_from},
+    swarm::{Entry, NO_AS, block, group, group_from, position},
 };
 use crate::{
     place::{
@@ -42,6 +42,8 @@ pub(super) struct Asker {
     pub(super) hosts: HostsOf,
     /// It has everything, and need not hear of others who do.
     pub(super) skip_complete: bool,
+    /// It hears of some who have everything, however far they are.
+    pub(super) hears_of_seeds: bool,
     pub(super) now: u32,
     /// The hash's key.
     pub(super) key: u64,
@@ -52,6 +54,8 @@ pub(super) struct Asker {
 pub(super) struct Places {
     pub(super) wanted: usize,
     pub(super) random: usize,
+    /// For those who have everything, however far they are.
+    pub(super) seeds: usize,
     /// Of one /24 (IPv6: /48), half of the places if it is the asker's own, and of one AS that is not; more only if
     /// places would stay empty.
     pub(super) per_network: usize,
@@ -149,6 +153,8 @@ impl Counters {
 /// One answer being made.
 pub(super) struct Pick<'a> {
     pub(super) entries: &'a [Entry],
+    /// Members among whom some are that have everything.
+    pub(super) among_seeds: &'a [Entry],
     pub(super) asker: &'a Asker,
     /// Neighbours of the asker's AS, ascending.
     pub(super) around: &'a [(Asn, Relation)],
@@ -160,10 +166,16 @@ pub(super) struct Pick<'a> {
 }
 
 impl Pick<'_> {
-    /// Picks into `picked`: nearest first, then the random ones.
+    /// Picks into `picked`: nearest first, then some who have everything, then the random ones.
     pub(super) fn run(&self, random: &mut Random, picked: &mut Picked) {
         picked.clear(self.entries.len());
-        self.pick_near(self.places.wanted.saturating_sub(self.places.random), picked);
+        let seeds = match self.asker.hears_of_seeds {
+            false => 0,
+            true => self.among_seeds.iter().filter(|it| it.is_complete()).take(self.places.seeds).count(),
+        };
+        let near = self.places.wanted.saturating_sub(self.places.random).saturating_sub(seeds);
+        self.pick_near(near, picked);
+        self.pick_seeds(seeds, random, picked);
         self.pick_random(random, picked);
         if picked.members.len() < self.places.wanted {
             self.pick_any(picked);
@@ -289,8 +301,20 @@ impl Pick<'_> {
     /// Adds a member, unless there are many of its network or AS: then it is kept back.
     fn add(&self, place: usize, proximity: Proximity, picked: &mut Picked) {
         let entry = &self.entries[place];
-        let of_network = picked.networks.of(mix(self.asker.key, entry.spot().network().number()));
-        let of_as = picked.ases.of(mix(self.asker.key, u64::from(entry.asn())));
+        let (network_max, as_max) = self.limits(entry, proximity);
+        let (of_network, of_as) = self.counters(entry, picked);
+        let is_many = usize::from(*of_network) >= network_max || usize::from(*of_as) >= as_max;
+        picked.taken.set(place);
+        if is_many {
+            picked.spare.push((to_u32(place), proximity));
+            return;
+        }
+        self.count(entry, picked);
+        picked.members.push((to_u32(place), proximity));
+    }
+
+    /// How many members of its network, and of its AS, may be told of.
+    fn limits(&self, entry: &Entry, proximity: Proximity) -> (usize, usize) {
         let network_max = match proximity.tier() {
             Tier::Prefix24 => self.places.wanted.div_ceil(2),
             _ => self.places.per_network,
@@ -299,22 +323,65 @@ impl Pick<'_> {
             asn if asn == self.asker.asn || asn == NO_AS => usize::MAX,
             _ => self.places.per_as,
         };
-        picked.taken.set(place);
-        if usize::from(*of_network) >= network_max || usize::from(*of_as) >= as_max {
-            picked.spare.push((to_u32(place), proximity));
-            return;
-        }
-        *of_network = of_network.saturating_add(1);
-        *of_as = of_as.saturating_add(1);
-        picked.members.push((to_u32(place), proximity));
+        (network_max, as_max)
     }
 
-    fn pick_random(&self, random: &mut Random, picked: &mut Picked) {
-        // Chance is over everybody who is not picked, however near.
+    fn counters<'p>(&self, entry: &Entry, picked: &'p mut Picked) -> (&'p mut u8, &'p mut u8) {
+        let of_network = picked.networks.of(mix(self.asker.key, entry.spot().network().number()));
+        (of_network, picked.ases.of(mix(self.asker.key, u64::from(entry.asn()))))
+    }
+
+    fn count(&self, entry: &Entry, picked: &mut Picked) {
+        let (of_network, of_as) = self.counters(entry, picked);
+        *of_network = of_network.saturating_add(1);
+        *of_as = of_as.saturating_add(1);
+    }
+
+    /// Adds so many members who have everything. Of a swarm in which all others lack the same run, these are the only ones
+    /// of use, and nearness would hardly ever name them. Near ones that say so do not count: they may be liars.
+    fn pick_seeds(&self, most: usize, random: &mut Random, picked: &mut Picked) {
+        if most == 0 {
+            return;
+        }
+        self.take_picked(picked);
+        let until = picked.members.len().saturating_add(most);
+        // From a drawn one on, so that askers are spread over all of them.
+        let start = random.below(to_u32(self.among_seeds.len())) as usize;
+        let (before, after) = self.among_seeds.split_at(start);
+        for seed in after.iter().chain(before).filter(|seed| seed.is_complete()) {
+            let Ok(place) = position(self.entries, seed) else { continue };
+            if picked.members.len() < until && self.is_eligible(place, picked) {
+                self.add_seed(place, picked);
+            }
+        }
+    }
+
+    /// Adds a member who has everything, unless there are many of its network or AS. These few are counted one by one: two
+    /// networks that share a counter would hide it from the same asker again and again.
+    fn add_seed(&self, place: usize, picked: &mut Picked) {
+        let seed = &self.entries[place];
+        let proximity = self.proximity(seed);
+        let (network_max, as_max) = self.limits(seed, proximity);
+        let others = || picked.members.iter().map(|&(other, _)| &self.entries[other as usize]);
+        let of_network = others().filter(|it| it.spot().network() == seed.spot().network()).count();
+        let of_as = others().filter(|it| it.asn() == seed.asn()).count();
+        if of_network < network_max && of_as < as_max {
+            picked.taken.set(place);
+            self.count(seed, picked);
+            picked.members.push((to_u32(place), proximity));
+        }
+    }
+
+    /// From here on everybody may be picked who is not picked yet, however near.
+    fn take_picked(&self, picked: &mut Picked) {
         picked.taken.clear(self.entries.len());
         for &(place, _) in picked.members.iter().chain(&picked.spare) {
             picked.taken.set(place as usize);
         }
+    }
+
+    fn pick_random(&self, random: &mut Random, picked: &mut Picked) {
+        self.take_picked(picked);
         for _ in 0..self.places.random.saturating_mul(DRAWS_PER_PLACE) {
             if picked.members.len() >= self.places.wanted || self.entries.is_empty() {
                 return;

@@ -128,7 +128,7 @@ impl Registry {
         if let (Some(number), Some(host)) = (known, host) {
             let swarm = self.contents.get_mut(number);
             if let Ok(at) = swarm.position(&entry(host)) {
-                swarm.entry_mut(at).renew(said.complete, expires);
+                swarm.renew(at, said.complete, expires, &mut self.random);
                 if full(swarm, self.config.peers_max) {
                     swarm.note_full(true);
                 }
@@ -158,7 +158,7 @@ impl Registry {
         // Somebody's giving way may have been the end of a host of this peer.
         let hosts = self.hosts.of(&said.name);
         let host = self.hosts.take(self.hosts.at(&hosts, &endpoint), said.name, &endpoint);
-        self.contents.get_mut(number).insert(entry(host));
+        self.contents.get_mut(number).insert(entry(host), &mut self.random);
         self.networks.add(Spot::of(endpoint.ip).network());
         self.entries = self.entries.saturating_add(1);
         Announced::Stored
@@ -222,7 +222,7 @@ impl Registry {
         let network = swarm.block(newcomer.asn(), newcomer.spot().near());
         let full = swarm.len() >= config.peers_max;
         if full {
-            let let_in = swarm.lets_in(&mut self.random);
+            let let_in = swarm.lets_in(newcomer, &mut self.random);
             swarm.note_full(false);
             if !let_in {
                 return false;
@@ -238,8 +238,7 @@ impl Registry {
         } else {
             return true;
         };
-        let drawn = self.random.below(to_u32(among.len())) as usize;
-        let at = among.start.saturating_add(drawn);
+        let at = swarm.draw(&among, &mut self.random);
         self.forget(number, at);
         true
     }

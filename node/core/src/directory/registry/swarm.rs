@@ -1,10 +1,11 @@
 //! The members of one content, sorted by AS, then by address: whoever is near to an asker stands together.
 //!
-//! Invariant: sorted by (AS, spot, host), each host at most once.
+//! Invariants: sorted by (AS, spot, host), each host at most once; a swarm of more than [`SCANNED_MAX`] lists those of its
+//! members that have everything, if there are any.
 
 use std::{net::IpAddr, ops::Range};
 
-use super::networks::Spot;
+use super::{networks::Spot, seeds::Seeds};
 use crate::{
     exact::ln_of_1_to_2,
     id::ContentId,
@@ -25,6 +26,12 @@ const SCOPED: u32 = 1 << 30;
 const KNOWN_MIN: f32 = 0.01;
 /// The share is averaged over some so many announcements.
 const KNOWN_OVER: f32 = 512.0;
+
+/// Draws to find somebody who is not listed.
+const DRAWS_MAX: usize = 4;
+/// In a swarm of up to so many, those who have everything are looked for among all. Most swarms are that small, and keep no
+/// list of them.
+const SCANNED_MAX: usize = 64;
 
 /// A member: 20 bytes.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +95,8 @@ impl Entry {
 pub(super) struct Swarm {
     pub(super) content: ContentId,
     entries: Vec<Entry>,
+    /// Members of a large swarm that have everything. None: there are none.
+    seeds: Option<Box<Seeds>>,
     /// The atlas the entries were placed by.
     placed_by: u32,
     /// Second at which the expired were last taken out.
@@ -98,7 +107,7 @@ pub(super) struct Swarm {
 
 impl Swarm {
     pub(super) fn new(content: ContentId, placed_by: u32, now: u32) -> Swarm {
-        Swarm { content, entries: Vec::new(), placed_by, purged: now, known: 1.0 }
+        Swarm { content, entries: Vec::new(), seeds: None, placed_by, purged: now, known: 1.0 }
     }
 
     pub(super) fn entries(&self) -> &[Entry] {
@@ -109,8 +118,35 @@ impl Swarm {
         self.entries.len()
     }
 
-    pub(super) fn entry_mut(&mut self, at: usize) -> &mut Entry {
-        &mut self.entries[at]
+    /// Members among which some are that have everything: all of a small swarm, the listed ones of a large one.
+    pub(super) fn among_seeds(&self) -> &[Entry] {
+        match &self.seeds {
+            Some(seeds) => seeds.entries(),
+            None if self.entries.len() <= SCANNED_MAX => &self.entries,
+            None => &[],
+        }
+    }
+
+    /// A member announced itself again: it counts until then, or for longer if it did already.
+    pub(super) fn renew(&mut self, at: usize, complete: bool, expires: u32, random: &mut Random) {
+        self.entries[at].renew(complete, expires);
+        let entry = self.entries[at];
+        match complete {
+            true => self.list(entry, random),
+            false => self.unlist(entry.host),
+        }
+    }
+
+    /// A member of a large swarm has everything.
+    fn list(&mut self, entry: Entry, random: &mut Random) {
+        if self.entries.len() > SCANNED_MAX {
+            self.seeds.get_or_insert_default().note(entry, random);
+        }
+    }
+
+    /// A member is gone, or lacks something after all.
+    fn unlist(&mut self, host: u32) {
+        self.seeds.take_if(|seeds| seeds.forget(host));
     }
 
     /// Where the members of an AS whose address is in a block stand.
@@ -125,26 +161,36 @@ impl Swarm {
 
     /// Where a host stands.
     pub(super) fn position(&self, entry: &Entry) -> Result<usize, usize> {
-        self.entries.binary_search_by_key(&entry.key(), Entry::key)
+        position(&self.entries, entry)
     }
 
     /// Adds a member who is not there.
-    pub(super) fn insert(&mut self, entry: Entry) {
+    pub(super) fn insert(&mut self, entry: Entry, random: &mut Random) {
         let Err(at) = self.position(&entry) else { return };
         if self.entries.len() == self.entries.capacity() {
             // Most swarms are small: steps of a quarter, not doubling.
             self.entries.reserve_exact((self.entries.len() / 4).saturating_add(2));
         }
         self.entries.insert(at, entry);
+        if self.entries.len() == SCANNED_MAX.saturating_add(1) {
+            let seeds = Seeds::of(&self.entries, random);
+            self.seeds = Some(seeds).filter(|seeds| !seeds.entries().is_empty()).map(Box::new);
+        } else if entry.is_complete() {
+            self.list(entry, random);
+        }
     }
 
     pub(super) fn remove(&mut self, at: usize) -> Entry {
         let entry = self.entries.remove(at);
+        self.unlist(entry.host);
         self.shrink();
         entry
     }
 
     fn shrink(&mut self) {
+        if self.entries.len() <= SCANNED_MAX {
+            self.seeds = None;
+        }
         if self.entries.capacity() > self.entries.len().saturating_mul(2).saturating_add(8) {
             self.entries.shrink_to(self.entries.len().saturating_add(2));
         }
@@ -156,9 +202,11 @@ impl Swarm {
             return;
         }
         self.purged = now;
-        self.entries.retain(|entry| {
+        let Swarm { entries, seeds, .. } = self;
+        entries.retain(|entry| {
             let alive = entry.expires() > now;
             if !alive {
+                seeds.take_if(|seeds| seeds.forget(entry.host));
                 gone(*entry);
             }
             alive
@@ -172,7 +220,8 @@ impl Swarm {
             return;
         }
         self.placed_by = placed_by;
-        for entry in &mut self.entries {
+        let seeds = self.seeds.iter_mut().flat_map(|seeds| seeds.entries_mut());
+        for entry in self.entries.iter_mut().chain(seeds) {
             entry.asn = asn_of(entry).map_or(NO_AS, |asn| asn.0);
         }
         self.entries.sort_unstable_by_key(Entry::key);
@@ -186,9 +235,27 @@ impl Swarm {
     }
 
     /// Whether a newcomer to a full swarm takes somebody's place: with the probability that somebody who announces
-    /// itself is known. Were it always, nobody would stay long enough to be counted, nor told of.
-    pub(super) fn lets_in(&self, random: &mut Random) -> bool {
-        random.unit() < self.known
+    /// itself is known. Were it always, nobody would stay long enough to be counted, nor told of. One that has everything
+    /// comes in while few such are listed: chance would leave the only one out.
+    pub(super) fn lets_in(&self, newcomer: &Entry, random: &mut Random) -> bool {
+        let is_rare = newcomer.is_complete() && self.seeds.as_ref().is_none_or(|seeds| seeds.has_room());
+        is_rare || random.unit() < self.known
+    }
+
+    /// Of the members that stand there, the one that gives its place to a newcomer: drawn, and hardly ever a listed one.
+    pub(super) fn draw(&self, among: &Range<usize>, random: &mut Random) -> usize {
+        let is_listed = |at: usize| {
+            let host = self.entries.get(at).map(|entry| entry.host);
+            self.seeds.as_ref().is_some_and(|seeds| seeds.entries().iter().any(|it| Some(it.host) == host))
+        };
+        let mut at = among.start;
+        for _ in 0..DRAWS_MAX {
+            at = among.start.saturating_add(random.below(to_u32(among.len())) as usize);
+            if !is_listed(at) {
+                break;
+            }
+        }
+        at
     }
 
     /// How many there are where `count` are known: a full swarm knows a sample of M. Of N who come back in turn somebody is
@@ -202,8 +269,14 @@ impl Swarm {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.entries.capacity().saturating_mul(size_of::<Entry>())
+        let seeds = self.seeds.as_ref().map_or(0, |seeds| seeds.heap_bytes());
+        self.entries.capacity().saturating_mul(size_of::<Entry>()).saturating_add(seeds)
     }
+}
+
+/// Where a host stands.
+pub(super) fn position(entries: &[Entry], entry: &Entry) -> Result<usize, usize> {
+    entries.binary_search_by_key(&entry.key(), Entry::key)
 }
 
 /// Where the members of an AS stand.

@@ -42,6 +42,8 @@ pub(super) struct Directory {
     named: bool,
     /// It named at least one peer.
     fruitful: bool,
+    /// It asked for the pause until `next`.
+    bids_pause: bool,
 }
 
 impl Directory {
@@ -92,7 +94,16 @@ impl Discovery {
 
     fn add_directory(&mut self, peer: PeerKey, named: bool) {
         let (query, next) = (None, Timestamp::ZERO);
-        self.directories.push(Directory { peer, query, next, asked: 0, failed: 0, named, fruitful: false });
+        self.directories.push(Directory {
+            peer,
+            query,
+            next,
+            asked: 0,
+            failed: 0,
+            named,
+            fruitful: false,
+            bids_pause: false,
+        });
     }
 
     /// The next directory to ask, if it is time.
@@ -103,6 +114,7 @@ impl Discovery {
             .iter_mut()
             .find(|directory| directory.query.is_none() && directory.next <= now)?;
         directory.query = Some(query);
+        directory.bids_pause = false;
         self.next_query = self.next_query.wrapping_add(1);
         Some((directory.peer, query))
     }
@@ -171,6 +183,17 @@ impl Discovery {
             // Others were refused at the same moment.
             let spread = pause.min(SPREAD_MAX);
             directory.next = now + pause.saturating_sub(spread) + random.stretch(spread, 1.0);
+            directory.bids_pause = true;
+        }
+    }
+
+    /// We starve: directories that answer are asked within this time, unless they asked for a pause.
+    pub(crate) fn ask_soon(&mut self, now: Timestamp, within: Duration, random: &mut Random) {
+        let answers = |directory: &&mut Directory| {
+            directory.query.is_none() && directory.failed == 0 && !directory.bids_pause
+        };
+        for directory in self.directories.iter_mut().filter(answers) {
+            directory.next = directory.next.min(now + within.mul_f32(random.unit()));
         }
     }
 

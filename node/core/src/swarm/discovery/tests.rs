@@ -18,9 +18,19 @@ const NOWHERE: Locality = Locality { asn: None, tag: 0 };
 
 const SOMEBODY: Word = Word { teller: Teller::NOBODY, is_strangers: false };
 
+fn scene<'a>(links: &'a Links, view: &'a dyn View, config: &'a Config) -> Scene<'a> {
+    Scene { links, view, locality: NOWHERE, config, starving: false }
+}
+
 fn dial(discovery: &mut Discovery, now: Timestamp, random: &mut Random) -> Option<PeerKey> {
     let config = Config::default();
-    let scene = Scene { links: &Links::default(), view: &NoPeers, locality: NOWHERE, config: &config };
+    let scene = Scene {
+        links: &Links::default(),
+        view: &NoPeers,
+        locality: NOWHERE,
+        config: &config,
+        starving: false,
+    };
     discovery.next_dial(now, &scene, random)
 }
 
@@ -54,8 +64,8 @@ fn a_candidate_that_fails_is_tried_again_later_and_later() {
 
 /// Dials as long as there is a peer to dial.
 fn dial_all(discovery: &mut Discovery, now: Timestamp, view: &dyn View) -> Vec<PeerKey> {
-    let (config, mut random) = (Config::default(), Random::new(1));
-    let scene = Scene { links: &Links::default(), view, locality: NOWHERE, config: &config };
+    let (config, links, mut random) = (Config::default(), Links::default(), Random::new(1));
+    let scene = scene(&links, view, &config);
     std::iter::from_fn(|| discovery.next_dial(now, &scene, &mut random)).collect()
 }
 
@@ -68,7 +78,9 @@ fn attempts_that_do_not_end_give_their_slots_to_others_after_a_moment() {
     discovery.learn(silent, SOMEBODY, &mut Links::default(), &config, NOWHERE);
     let mut now = Timestamp::ZERO;
     let mut under_way = Vec::new();
-    while discovery.has_room(&Links::default(), &config) {
+    let links = Links::default();
+    let scene = scene(&links, &NoPeers, &config);
+    while discovery.has_room(&scene) {
         let begun = dial_all(&mut discovery, now, &NoPeers);
         assert!((1..=slots).contains(&begun.len()), "{begun:?} at a time");
         under_way.extend(begun);
@@ -359,4 +371,66 @@ fn candidates_are_where_a_later_atlas_says() {
     assert_eq!(discovery.inside(ours).count(), 0, "no AS is known of anybody");
     discovery.relocate(&Atlas);
     assert_eq!(discovery.inside(ours).collect::<Vec<_>>(), [PeerKey(1)]);
+}
+
+#[test]
+fn who_starves_asks_directories_that_answer_soon_and_no_other_sooner() {
+    let (config, mut random) = (Config::default(), Random::new(1));
+    let mut discovery = Discovery::default();
+    (1..=3).for_each(|peer| discovery.learn_directory(PeerKey(peer)));
+    let now = Timestamp::ZERO;
+    while let Some((peer, query)) = discovery.next_ask(now) {
+        match peer {
+            PeerKey(1) => discovery.on_answer(now, query, (false, true), &config, &mut random),
+            PeerKey(2) => discovery.on_query_failed(now, query, &config, &mut random),
+            _ => {
+                discovery.on_pause(now, query, Duration::from_secs(30).into(), &mut random);
+                discovery.on_answer(now, query, (false, true), &config, &mut random);
+            }
+        }
+    }
+    let next =
+        |discovery: &Discovery| discovery.directories.iter().map(|it| it.next).collect::<Vec<Timestamp>>();
+    let before = next(&discovery);
+    discovery.ask_soon(now, Duration::from_secs(6), &mut random);
+    let after = next(&discovery);
+    assert!(before[0] >= now + config.finding.ask_interval && after[0] <= now + Duration::from_secs(6));
+    assert_eq!(after[1..], before[1..], "one is away, and one asked for a pause");
+}
+
+#[test]
+fn who_starves_dials_beyond_the_wanted_number_and_not_by_nearness() {
+    let config = Config::default();
+    let mut links = Links::default();
+    (0..u32::from(config.links.wanted)).for_each(|peer| _ = links.insert(link(peer)));
+    let mut discovery = Discovery::default();
+    discovery.learn(
+        (100..200).map(|peer| candidate(peer, Tier::Lan)),
+        SOMEBODY,
+        &mut links,
+        &config,
+        NOWHERE,
+    );
+    discovery.learn([candidate(500, Tier::Remote)], SOMEBODY, &mut links, &config, NOWHERE);
+    links.iter_mut().for_each(Link::set_chosen);
+    let fed = scene(&links, &NoPeers, &config);
+    assert_eq!(discovery.next_dial(Timestamp::ZERO, &fed, &mut Random::new(1)), None);
+    let starving = Scene { starving: true, ..fed };
+    let dials_it = |seed: u64| {
+        let (mut discovery, mut random) = (Discovery::default(), Random::new(seed));
+        let far = std::iter::once(candidate(500, Tier::Remote));
+        let near = (100..120).map(|peer| candidate(peer, Tier::Lan));
+        let candidates: Vec<Candidate> = near.chain(far).collect();
+        discovery.learn(candidates, SOMEBODY, &mut Links::default(), &config, NOWHERE);
+        discovery.next_dial(Timestamp::ZERO, &starving, &mut random) == Some(PeerKey(500))
+    };
+    assert!((0..200).any(dials_it), "it is one of twenty-one");
+    let mut random = Random::new(1);
+    let mut now = Timestamp::ZERO;
+    let mut dialled = 0;
+    while dialled < 200 && discovery.has_room(&starving) {
+        dialled += usize::from(discovery.next_dial(now, &starving, &mut random).is_some());
+        now = now + ATTEMPT_DELAY;
+    }
+    assert_eq!(dialled, usize::from(config.links.most - config.links.wanted));
 }

@@ -70,7 +70,7 @@ fn pick(
     seed: u64,
 ) -> Option<usize> {
     let config = Config::default();
-    let scene = Scene { links, view: places, locality: ours, config: &config };
+    let scene = Scene { links, view: places, locality: ours, config: &config, starving: false };
     let ready: Vec<usize> = (0..known.len()).collect();
     choose(known, &ready, (room, false), &scene, &mut Random::new(seed))
 }
@@ -110,7 +110,7 @@ fn inside_a_step_both_ends_agree_and_everybody_prefers_somebody_else() {
 fn a_random_slot_reaches_every_tier() {
     let known = tiers(&[Tier::Remote, Tier::Prefix24, Tier::SameAs]);
     let (config, links, places) = (Config::default(), Links::default(), Places::default());
-    let scene = Scene { links: &links, view: &places, locality: NOWHERE, config: &config };
+    let scene = Scene { links: &links, view: &places, locality: NOWHERE, config: &config, starving: false };
     let mut random = Random::new(1);
     let mut chosen: Vec<_> =
         (0..100).filter_map(|_| choose(&known, &[0, 1, 2], (9, true), &scene, &mut random)).collect();
@@ -169,7 +169,7 @@ fn the_last_quarter_of_an_origins_slots_is_kept_for_other_groups() {
         links.insert(link(peer, there, HERE));
     }
     let admitted = |config: &Config, asn: u32| {
-        let scene = Scene { links: &links, view: &places, locality: HERE, config };
+        let scene = Scene { links: &links, view: &places, locality: HERE, config, starving: false };
         admits(&scene, PeerKey(900), near(asn, Proximity::UNKNOWN))
     };
     assert!(!admitted(&config, 1), "they have 75 of 100");
@@ -209,8 +209,9 @@ fn who_is_of_use_or_chosen_or_random_or_the_only_one_outside_never_gives_way_to_
         (5, true, |_| ()),
     ];
     let (places, config) = (Places::default(), Config::default());
-    let way =
-        |links: &Links| idlest_who_came(&Scene { links, view: &places, locality: HERE, config: &config });
+    let way = |links: &Links| {
+        idlest_who_came(&Scene { links, view: &places, locality: HERE, config: &config, starving: false })
+    };
     let mut links = table(&kept);
     assert_eq!(way(&links), None);
     links.insert(table(&[(6, false, |_| ())]).remove(PeerKey(6)).unwrap());
@@ -226,7 +227,7 @@ fn of_those_who_are_idle_one_of_the_fullest_network_gives_way() {
     let networks = [(1, 7), (2, 7), (3, 8)].map(|(peer, last)| (PeerKey(peer), network(last)));
     let places = Places { networks: networks.into(), ..Places::default() };
     let config = Config::default();
-    let scene = Scene { links: &links, view: &places, locality: HERE, config: &config };
+    let scene = Scene { links: &links, view: &places, locality: HERE, config: &config, starving: false };
     assert_eq!(idlest_who_came(&scene), Some(PeerKey(2)));
 }
 
@@ -243,18 +244,46 @@ fn a_stranger_who_came_a_moment_ago_gives_way_before_who_was_named_and_idle_for_
         web_seed: false,
     };
     links.insert(Link::new(PeerKey(3), about, 4));
-    let scene = Scene { links: &links, view: &places, locality: HERE, config: &config };
+    let scene = Scene { links: &links, view: &places, locality: HERE, config: &config, starving: false };
     assert_eq!(least_of_those_who_came(&scene), Some(PeerKey(3)));
 }
 
 #[test]
 fn a_stranger_gives_way_to_somebody_we_have_heard_of_but_no_one_who_was_named_or_gives() {
     let (places, config) = (Places::default(), Config::default());
-    let way =
-        |links: &Links| least_of_strangers(&Scene { links, view: &places, locality: HERE, config: &config });
+    let way = |links: &Links| {
+        least_of_strangers(&Scene { links, view: &places, locality: HERE, config: &config, starving: false })
+    };
     let named = |link: &mut Link| link.note_via(Via::Directory);
     let mut links = table(&[(1, false, named), (2, false, |link| link.note_given(1 << 20))]);
     assert_eq!(way(&links), None);
     links.insert(table(&[(3, false, |_| ())]).remove(PeerKey(3)).unwrap());
     assert_eq!(way(&links), Some(PeerKey(3)));
+}
+
+#[test]
+fn who_starves_gives_up_whom_it_chose_and_who_is_of_no_use() {
+    let (config, places) = (Config::default(), Places::default());
+    let mut links = Links::default();
+    let mut add = |peer: u32, change: &dyn Fn(&mut Link)| {
+        let mut link = link(peer, Tier::Remote.into(), NOWHERE);
+        link.set_chosen();
+        change(&mut link);
+        links.insert(link);
+    };
+    add(1, &|link| link.set_interests_us(true));
+    add(2, &|link| link.set_interested(true));
+    add(3, &|link| link.set_random(true));
+    add(4, &|_| {});
+    add(5, &|link| (1..=9).for_each(|window| link.pass_window(window)));
+    links.insert(link(6, Tier::Remote.into(), NOWHERE));
+    let next = |links: &Links| {
+        most_useless(&Scene { links, view: &places, locality: NOWHERE, config: &config, starving: true })
+    };
+    let mut given_up = Vec::new();
+    while let Some(peer) = next(&links) {
+        links.remove(peer);
+        given_up.push(peer.0);
+    }
+    assert_eq!(given_up, [5, 4]);
 }

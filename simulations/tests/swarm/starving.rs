@@ -21,33 +21,26 @@ fn done(world: &World) -> usize {
     (FIRST..world.len()).filter(|&peer| world.completed(peer).is_some()).count()
 }
 
-/// All lack the same run, and leave with it: the "one-club" of Hajek and Zhu, 2010.
+/// All lack the same run, and leave with it: the "one-club" of Hajek and Zhu, 2010. As many come as the origin sends runs.
 #[test]
 fn a_club_that_lacks_one_run_keeps_its_origin_busy() {
-    const CLUB: usize = 400;
-    const LEFT: usize = 100;
+    const CLUB: u64 = 120;
+    const SECONDS: u64 = 300;
     for seed in 1..=2 {
         let lacks = super::world(RUN, Vec::new()).layout.run_index(0);
-        let member = |at: usize| Role {
+        let member = |at: u64| Role {
             lacks,
             leaves: Leaves::After(Duration::ZERO),
-            joins: Duration::from_millis(at as u64 * 50),
+            joins: Duration::from_secs(at.saturating_sub(CLUB)),
             patience: Duration::from_secs(3_600),
             ..leecher(RUN)
         };
-        let mut world = world(seed, 20, RUN, (0..CLUB).map(member), Config::default());
-        let mut now = Duration::ZERO;
-        while done(&world) < CLUB - LEFT && now < Duration::from_secs(2_000) {
-            now += Duration::from_secs(1);
-            world.run(now);
-        }
+        let mut world = world(seed, 20, RUN, (0..CLUB + SECONDS).map(member), Config::default());
+        world.run(Duration::from_secs(SECONDS));
         // The origin sends one run a second.
-        let busy = world.copies(ORIGIN) * 20.0 / now.as_secs_f64();
-        println!(
-            "seed {seed}: {} of {CLUB} are done after {now:?}, the origin was busy {busy:.3}",
-            done(&world)
-        );
-        assert!(busy >= 0.9 && done(&world) >= CLUB - LEFT);
+        let busy = world.copies(ORIGIN) * 20.0 / SECONDS as f64;
+        println!("seed {seed}: {} are done after {SECONDS} s, the origin was busy {busy:.3}", done(&world));
+        assert!(busy >= 0.9, "{busy:.3} of its time");
     }
 }
 

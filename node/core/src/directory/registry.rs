@@ -7,6 +7,7 @@
 //! Made for 100,000 contents and a million peers: a peer's key and address are kept once (`peers`), an entry is 20
 //! bytes, and a swarm is sorted so that whoever is near to an asker stands together (`swarm`, `pick`).
 
+mod entry;
 mod index;
 mod locator;
 mod name;
@@ -23,13 +24,13 @@ mod throttle;
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use self::{
+    entry::Entry,
     locator::Adjacency,
     networks::{Networks, Spot},
     peers::Hosts,
     pick::{Asker, Pick, Picked, Places},
     reach::{Reach, Tries},
     store::Contents,
-    swarm::Entry,
 };
 pub use self::{
     locator::{Locator, Nowhere},
@@ -348,7 +349,7 @@ impl Registry {
         if self.drop_if_empty(number) {
             return Census::default();
         }
-        let asn = locator.asn(search.ip).map_or(swarm::NO_AS, |asn| asn.0);
+        let asn = locator.asn(search.ip).map_or(entry::NO_AS, |asn| asn.0);
         let swarm = self.contents.get(number);
         let wanted = search.wanted.min(self.config.answer_max).min(swarm.len());
         if wanted > 0 {
@@ -361,7 +362,7 @@ impl Registry {
                 now,
                 key: self.key,
             };
-            let around = if asn == swarm::NO_AS { &[] } else { self.adjacency.of(Asn(asn), locator) };
+            let around = if asn == entry::NO_AS { &[] } else { self.adjacency.of(Asn(asn), locator) };
             let (hosts, tries, scope) = (&self.hosts, self.tries, Scope::of(search.ip));
             let of_asker = asker.hosts.into_iter().flatten().map(|host| hosts.get(host));
             let behind_wall = of_asker.into_iter().any(|host| host.reach().0 == Reach::Closed);
@@ -400,7 +401,7 @@ impl Registry {
                 tell(true, self.config.places(wanted.min(MEMBERS_FEW).saturating_sub(others)));
             }
         }
-        let in_as = if asn == swarm::NO_AS { 0 } else { swarm.group(asn).len() };
+        let in_as = if asn == entry::NO_AS { 0 } else { swarm.group(asn).len() };
         Census { members: swarm.estimate(swarm.len()), members_in_as: swarm.estimate(in_as) }
     }
 
@@ -443,5 +444,5 @@ fn part(all: usize, share: f32) -> usize {
 
 fn seconds(now: Timestamp) -> u32 {
     let seconds = now.as_nanos() / 1_000_000_000;
-    u32::try_from(seconds).unwrap_or(u32::MAX).min(swarm::SECONDS_MAX)
+    u32::try_from(seconds).unwrap_or(u32::MAX).min(entry::SECONDS_MAX)
 }

@@ -7,10 +7,11 @@
 use std::{num::NonZeroUsize, ops::Range};
 
 use super::{
+    entry::{Entry, NO_AS},
     index::mix,
     networks::Spot,
     peers::HostsOf,
-    swarm::{Entry, NO_AS, block, group, group_from, position},
+    swarm::{block, group, group_from, position},
 };
 use crate::{
     place::{

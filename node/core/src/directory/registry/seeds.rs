@@ -5,7 +5,7 @@
 //! Invariants: each is a member that says that it has everything, and is listed once; at most [`SEEDS_MAX`] are listed, of
 //! one /24 (IPv6: /48) at most [`OF_NETWORK_MAX`].
 
-use super::swarm::Entry;
+use super::entry::Entry;
 use crate::{random::Random, saturate::to_u32};
 
 /// Seeds listed of a swarm. The newest are kept: who announced itself a moment ago is likely to be there still. More would

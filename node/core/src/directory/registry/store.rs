@@ -5,13 +5,15 @@
 use std::{net::IpAddr, time::Duration};
 
 use super::{
-    Announced, Announcement, Locator, PURGE_EVERY, PeerName, Registry, index,
+    Announced, Announcement, Locator, PURGE_EVERY, PeerName, Registry,
+    entry::{Entry, NO_AS},
+    index,
     index::Index,
     networks::Spot,
     part,
     peers::{HOSTS_MAX, HostsOf},
     seconds,
-    swarm::{Entry, NO_AS, Swarm},
+    swarm::Swarm,
 };
 use crate::{id::ContentId, random::Random, saturate::to_u32, time::Timestamp};
 

@@ -3,25 +3,17 @@
 //! Invariants: sorted by (AS, spot, host), each host at most once; a swarm of more than [`SCANNED_MAX`] lists those of its
 //! members that have everything, if there are any.
 
-use std::{net::IpAddr, ops::Range};
+use std::ops::Range;
 
-use super::{networks::Spot, seeds::Seeds};
+use super::{entry::Entry, networks::Spot, seeds::Seeds};
 use crate::{
     exact::ln_of_1_to_2,
     id::ContentId,
-    place::{asn::Asn, scope::Scope},
+    place::asn::Asn,
     random::Random,
-    saturate::{low_half, to_u32, whole},
+    saturate::{to_u32, whole},
 };
 
-/// The AS of addresses whose AS is not known.
-pub(super) const NO_AS: u32 = 0;
-/// Later moments are as good as this one: 17 years.
-pub(super) const SECONDS_MAX: u32 = (1 << SECONDS_BITS) - 1;
-const SECONDS_BITS: u32 = 29;
-const COMPLETE: u32 = 1 << 31;
-/// Whether scopes other than the Internet's have to be looked at.
-const SCOPED: u32 = 1 << 30;
 /// A smaller share of known announcers is not believed: the estimate is at most 69 times what is known.
 const KNOWN_MIN: f32 = 0.01;
 /// The share is averaged over some so many announcements.
@@ -32,63 +24,6 @@ const DRAWS_MAX: usize = 4;
 /// In a swarm of up to so many, those who have everything are looked for among all. Most swarms are that small, and keep no
 /// list of them.
 const SCANNED_MAX: usize = 64;
-
-/// A member: 20 bytes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Entry {
-    asn: u32,
-    /// The spot, in halves: aligned to 4 bytes an entry is smaller.
-    spot: [u32; 2],
-    pub(super) host: u32,
-    /// Seconds at which it expires, and flags.
-    state: u32,
-}
-
-impl Entry {
-    pub(super) fn new(asn: Option<Asn>, ip: IpAddr, host: u32, complete: bool, expires: u32) -> Entry {
-        let spot = Spot::of(ip).0;
-        let mut entry = Entry {
-            asn: asn.map_or(NO_AS, |asn| asn.0),
-            spot: [(spot >> 32) as u32, low_half(spot)],
-            host,
-            state: if Scope::of(ip) == Scope::Public { 0 } else { SCOPED },
-        };
-        entry.renew(complete, expires);
-        entry
-    }
-
-    /// It counts until then, or for longer if it did already.
-    pub(super) fn renew(&mut self, complete: bool, expires: u32) {
-        let complete = if complete { COMPLETE } else { 0 };
-        let expires = expires.min(SECONDS_MAX).max(self.expires());
-        self.state = self.state & SCOPED | complete | expires;
-    }
-
-    pub(super) fn asn(&self) -> u32 {
-        self.asn
-    }
-
-    pub(super) fn spot(&self) -> Spot {
-        Spot(u64::from(self.spot[0]) << 32 | u64::from(self.spot[1]))
-    }
-
-    pub(super) fn is_complete(&self) -> bool {
-        self.state & COMPLETE != 0
-    }
-
-    /// It is not in the Internet, so not everybody may be told of it.
-    pub(super) fn is_scoped(&self) -> bool {
-        self.state & SCOPED != 0
-    }
-
-    pub(super) fn expires(&self) -> u32 {
-        self.state & SECONDS_MAX
-    }
-
-    fn key(&self) -> (u32, Spot, u32) {
-        (self.asn, self.spot(), self.host)
-    }
-}
 
 /// The swarm of one content.
 #[derive(Debug)]
@@ -222,7 +157,7 @@ impl Swarm {
         self.placed_by = placed_by;
         let seeds = self.seeds.iter_mut().flat_map(|seeds| seeds.entries_mut());
         for entry in self.entries.iter_mut().chain(seeds) {
-            entry.asn = asn_of(entry).map_or(NO_AS, |asn| asn.0);
+            entry.place(asn_of(entry));
         }
         self.entries.sort_unstable_by_key(Entry::key);
     }
@@ -281,15 +216,15 @@ pub(super) fn position(entries: &[Entry], entry: &Entry) -> Result<usize, usize>
 
 /// Where the members of an AS stand.
 pub(super) fn group(entries: &[Entry], asn: u32) -> Range<usize> {
-    let from = entries.partition_point(|entry| entry.asn < asn);
-    from..from.saturating_add(gallop(&entries[from..], |entry| entry.asn == asn))
+    let from = entries.partition_point(|entry| entry.asn() < asn);
+    from..from.saturating_add(gallop(&entries[from..], |entry| entry.asn() == asn))
 }
 
 /// Where the members of an AS stand, who stand no earlier than at `from`. Looks near `from` first: asked about one AS after
 /// the other, it walks through the swarm once.
 pub(super) fn group_from(entries: &[Entry], asn: u32, from: usize) -> Range<usize> {
-    let start = from.saturating_add(gallop(&entries[from..], |entry| entry.asn < asn));
-    start..start.saturating_add(gallop(&entries[start..], |entry| entry.asn == asn))
+    let start = from.saturating_add(gallop(&entries[from..], |entry| entry.asn() < asn));
+    start..start.saturating_add(gallop(&entries[start..], |entry| entry.asn() == asn))
 }
 
 /// How many at the beginning are so, of entries of which none is so after one that is not.
@@ -307,7 +242,7 @@ fn gallop(entries: &[Entry], is: impl Fn(&Entry) -> bool) -> usize {
 
 /// Where the members of an AS whose address is in a block stand.
 pub(super) fn block(entries: &[Entry], asn: u32, (first, last): (Spot, Spot)) -> Range<usize> {
-    let from = entries.partition_point(|entry| (entry.asn, entry.spot()) < (asn, first));
-    let to = entries[from..].partition_point(|entry| (entry.asn, entry.spot()) <= (asn, last));
+    let from = entries.partition_point(|entry| (entry.asn(), entry.spot()) < (asn, first));
+    let to = entries[from..].partition_point(|entry| (entry.asn(), entry.spot()) <= (asn, last));
     from..from.saturating_add(to)
 }

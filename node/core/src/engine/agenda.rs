@@ -45,7 +45,12 @@ impl Agenda {
     }
 
     /// A content is to be woken at another time than before.
-    pub(super) fn change(&mut self, content: ContentKey, before: Option<Timestamp>, after: Option<Timestamp>) {
+    pub(super) fn change(
+        &mut self,
+        content: ContentKey,
+        before: Option<Timestamp>,
+        after: Option<Timestamp>,
+    ) {
         if before != after {
             before.into_iter().for_each(|at| self.remove((at, content)));
             after.into_iter().for_each(|at| self.insert((at, content)));

@@ -4,7 +4,7 @@
 
 pub(crate) mod arrivals;
 mod check;
-pub(crate) mod filling;
+mod filling;
 pub(crate) mod picker;
 mod rating;
 pub(crate) mod requests;

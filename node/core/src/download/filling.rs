@@ -19,24 +19,10 @@ use crate::{
     output::{Action, Why},
 };
 
-/// What a neighbour is asked for depends on this, too.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Occasion {
-    /// Candidates are being dialled.
-    pub(crate) dialing: bool,
-    /// What was asked of a slower neighbour may be asked for, too.
-    pub(crate) may_rob: bool,
-}
-
 impl Download {
     /// Whether we want this run and do not hold it.
     pub(crate) fn lacks(&self, run: RunIndex, have: &RunSet) -> bool {
         !have.contains(run) && self.wants(run)
-    }
-
-    /// Whether this run was asked for.
-    pub(crate) fn is_busy(&self, run: RunIndex) -> bool {
-        self.requests.busy().contains(run)
     }
 
     /// Whether `theirs` holds something we still lack and want.
@@ -64,7 +50,7 @@ impl Download {
         links: &mut Links,
         have: &RunSet,
         peer: PeerKey,
-        occasion: Occasion,
+        dialing: bool,
     ) {
         if self.disk_full || self.is_complete() || self.conduct.is_paused(ctx.now, peer) {
             return;
@@ -72,7 +58,7 @@ impl Download {
         let in_flight_max = self.conduct.in_flight_max(peer);
         let has_room = |link: &&Link| link.has_room() && link.in_flight < in_flight_max;
         while let Some(link) = links.get(peer).filter(has_room) {
-            let Some((runs, why)) = self.next_runs(ctx, links, have, link, occasion) else { return };
+            let Some((runs, why)) = self.next_runs(ctx, links, have, link, dialing) else { return };
             if runs.len() > usize::from(u8::MAX.saturating_sub(link.in_flight)) {
                 return;
             }
@@ -102,7 +88,7 @@ impl Download {
         links: &Links,
         have: &RunSet,
         link: &Link,
-        Occasion { dialing, may_rob }: Occasion,
+        dialing: bool,
     ) -> Option<(Range<u32>, Why)> {
         let theirs = ctx.map(link.peer)?;
         let allowance = match link.is_origin() {
@@ -137,7 +123,7 @@ impl Download {
                 sight.pick(self.cursor).map(|run| (only(run), why))
             }
         };
-        if picked.is_some() || !may_rob {
+        if picked.is_some() {
             return picked;
         }
         // A coin, because everybody hears of a new holder at once: half of those who wait

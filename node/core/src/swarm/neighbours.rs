@@ -408,7 +408,7 @@ impl Swarm {
         &mut self,
         ctx: &mut Context<'_>,
         peer: PeerKey,
-        mut runs: impl Iterator<Item = RunIndex> + Clone,
+        mut runs: impl Iterator<Item = RunIndex>,
     ) {
         let Some(link) = self.links.get(peer) else { return };
         let (Some(download), Some(held)) = (&self.download, &self.content) else {
@@ -418,12 +418,10 @@ impl Swarm {
             return;
         };
         // News makes nobody less interesting.
-        let is_news = !link.interests_us() && runs.clone().any(|run| download.lacks(run, &held.have));
-        let may_rob = runs.any(|run| download.is_busy(run));
-        if is_news {
+        if !link.interests_us() && runs.any(|run| download.lacks(run, &held.have)) {
             self.update_interest(ctx, peer);
         }
-        self.fill_once(ctx, peer, may_rob);
+        self.fill(ctx, peer);
     }
 
     pub(super) fn on_lost_by(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {

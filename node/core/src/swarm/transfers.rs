@@ -9,7 +9,6 @@ use crate::{
     download::{
         Download,
         arrivals::{Arrival, Receipt},
-        filling::Occasion,
     },
     id::{PeerKey, RequestId, UploadId},
     input::{Material, RunFailure},
@@ -241,17 +240,12 @@ impl Swarm {
 
     /// Asks a neighbour for as much as it should have in flight.
     pub(super) fn fill(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        self.fill_once(ctx, peer, true);
-    }
-
-    /// The same. `may_rob`: also for what was asked of a slower neighbour.
-    pub(super) fn fill_once(&mut self, ctx: &mut Context<'_>, peer: PeerKey, may_rob: bool) {
         let (Some(download), Some(held)) = (&mut self.download, &self.content) else {
             return;
         };
         if self.links.get(peer).is_some_and(Link::has_room) {
             let dialing = self.discovery.dialing(ctx.now) > 0;
-            download.fill(ctx, &mut self.links, &held.have, peer, Occasion { dialing, may_rob });
+            download.fill(ctx, &mut self.links, &held.have, peer, dialing);
         }
         if download.groups().has_untold() {
             self.timers.hasten(Wake::Have, ctx.now + ctx.config.requests.have_delay);

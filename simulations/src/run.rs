@@ -4,7 +4,9 @@
 mod cast;
 mod checks;
 mod gather;
+mod kinds;
 mod timeline;
+mod viewing;
 
 use std::{
     fmt,

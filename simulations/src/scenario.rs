@@ -22,6 +22,7 @@ pub mod shipped;
 mod sources;
 pub mod sweep;
 mod text;
+mod viewers;
 
 use nearcast_core::layout::{BLOCK_BYTES, Layout, RUN_BYTES_MAX, RUNS_MAX};
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,7 @@ pub use self::{
     rates::{Rates, RatesError},
     sessions::{Done, Lengths, SessionsPart},
     sources::{OriginsPart, SeedsPart},
+    viewers::ViewersPart,
 };
 use error::check;
 
@@ -86,6 +88,8 @@ pub struct Scenario {
     pub arrivals: ArrivalsPart,
     /// How long peers stay.
     pub sessions: SessionsPart,
+    /// Peers that watch while they download.
+    pub viewers: ViewersPart,
     /// Peers that do not play by the rules.
     pub actors: ActorsPart,
     /// The contents that peers want.
@@ -128,6 +132,7 @@ impl Default for Scenario {
             seeds: SeedsPart::default(),
             arrivals: ArrivalsPart::default(),
             sessions: SessionsPart::default(),
+            viewers: ViewersPart::default(),
             actors: ActorsPart::default(),
             catalogue: CataloguePart::default(),
             policy: Policy::default(),
@@ -175,6 +180,7 @@ impl Scenario {
         check(known, "origins.count", "at least 1 where `finding` is `first-peer`")?;
         self.arrivals.check(self.peers)?;
         self.sessions.check()?;
+        self.viewers.check()?;
         self.actors.check(self.peers)?;
         self.catalogue.check()?;
         self.policy.check()?;

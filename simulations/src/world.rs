@@ -22,8 +22,10 @@ mod place;
 mod pulled;
 mod reasons;
 mod role;
+mod schemers;
 mod sending;
 pub(crate) mod uplink;
+mod viewing;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -46,8 +48,10 @@ pub use self::{
     clog::DEAD_AFTER,
     place::Homes,
     role::{
-        Gives, Leaves, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker,
+        Gives, Leaves, Plays, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger,
+        tracker,
     },
+    viewing::Watch,
 };
 use self::{
     clog::{Clog, Mark},
@@ -168,7 +172,8 @@ impl World {
         let unfinished = config.roles.iter().filter(|role| role.is_served()).count() as u32;
         let make = |(at, role): (usize, Role)| {
             let policy = if role.origin { &of_origins } else { &policy };
-            let engine = Engine::new(policy.clone(), config.seed ^ ((at as u64 + 1) << 32));
+            let engine =
+                Engine::new(schemers::policy(role.plays, policy), config.seed ^ ((at as u64 + 1) << 32));
             let have = start(&layout, &role);
             Peer::new(engine, role, have, config.together)
         };
@@ -273,6 +278,7 @@ impl World {
                 peer.received_bytes += bytes;
                 peer.note_answer(from);
                 let is_new = peer.gain(run);
+                self.note_stored(me, from, bytes);
                 self.note_import(me, request, bytes, is_new);
                 self.pull_from(me, from);
                 self.event(me, from, Event::RunStored { peer: from, request, run });
@@ -288,6 +294,8 @@ impl World {
             Happening::Boast => self.boast(me),
             Happening::Intrude => self.intrude(me),
             Happening::Sip => self.sip(me),
+            Happening::Widen => self.widen(me),
+            Happening::Bargain => self.bargain(me),
         }
     }
 
@@ -322,10 +330,11 @@ impl World {
     }
 
     fn join(&mut self, me: PeerKey) {
-        let now = self.now;
+        let (now, layout) = (self.now, self.layout.clone());
         let peer = self.peer_mut(me);
         peer.stage = Stage::There;
         peer.joined = now;
+        peer.begin_watching(now, &layout);
         let Role { boasts, intrudes, takes, goes_after, origin, content, .. } = *peer.role;
         if let Some(locality) = self.places.locality(me) {
             self.handle(me, Input::Located(locality));
@@ -343,6 +352,7 @@ impl World {
         if let Takes::Sips(pause) = takes {
             self.schedule(now + pause, me, Happening::Sip);
         }
+        self.begin_scheming(me);
         if let Some(after) = goes_after {
             self.schedule(now + after, me, Happening::Leave);
         }

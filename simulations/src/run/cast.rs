@@ -13,8 +13,8 @@ use crate::{
     topology::{ASES_DEFAULT, Mix, Placing, Population, generated},
     workload::{AfterDone, Kind, Line, OriginPlan, PeerPlan, Plan, StartSet},
     world::{
-        Homes, Leaves, Role, TOGETHER, WorldConfig, hoarder, leecher, origin, rider, silent_rider, stranger,
-        tracker,
+        Gives, Homes, Leaves, Plays, Role, TOGETHER, Watch, WorldConfig, hoarder, leecher, origin, rider,
+        silent_rider, stranger, tracker,
     },
 };
 
@@ -115,6 +115,8 @@ fn peer_role(scenario: &Scenario, layout: &Layout, plan: &PeerPlan) -> Role {
         Kind::Hoarder => hoarder(up),
         Kind::Poisoner => Role { corrupt: true, seed: true, ..leecher(up) },
         Kind::Liar => Role { boasts: true, ..leecher(up) },
+        Kind::LargeView => large_view(up, scenario.actors.large_view_gives),
+        Kind::BitTyrant => Role { plays: Plays::BitTyrant, ..leecher(up) },
         Kind::Seed => Role { seed: true, ..leecher(up) },
         Kind::Stranger => Role { up, ..stranger() },
     };
@@ -134,7 +136,25 @@ fn peer_role(scenario: &Scenario, layout: &Layout, plan: &PeerPlan) -> Role {
         lacks: if plan.starts_with == StartSet::AllButFirst { layout.run_index(0) } else { None },
         // Whoever is in no group is in one with the origins: outside of all others.
         asn: plan.group.map_or(if is_grouped { ELSEWHERE } else { 0 }, |group| 1 + group),
+        watches: plan.watches.then(|| watch(scenario)),
         ..role
+    }
+}
+
+/// A client with a large view, and `gives` of its uplink.
+fn large_view(up: u64, gives: f64) -> Role {
+    let given = (up as f64 * gives) as u64;
+    let role = Role { plays: Plays::LargeView, ..leecher(given.max(1)) };
+    if given == 0 { Role { gives: Gives::Nothing, ..role } } else { role }
+}
+
+fn watch(scenario: &Scenario) -> Watch {
+    let part = &scenario.viewers;
+    let bytes = |seconds: f64| (part.bitrate.0 as f64 * seconds) as u64;
+    Watch {
+        bitrate: part.bitrate.0,
+        start_bytes: bytes(part.buffer_seconds),
+        resume_bytes: bytes(part.resume_seconds),
     }
 }
 

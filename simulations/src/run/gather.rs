@@ -8,7 +8,9 @@ use super::{
     RunOptions,
     cast::{before, own},
     checks::{Facts, checks},
+    kinds::{gives, kinds},
     timeline::Timeline,
+    viewing::viewing,
 };
 use crate::{
     outcome::{Group, Outcome, PeerRow, Spread, Summary},
@@ -47,10 +49,21 @@ pub(super) fn gather(
         origin_copies: copies(origins.map(|origin| world.sent(PeerKey(origin))).sum()),
         wasted_copies: copies(peers.iter().map(|row| row.wasted).sum()),
         groups: groups(scenario, world, &peers),
+        kinds: kinds(&peers, bytes, world),
+        viewing: viewing(scenario, world, &peers),
         ..Summary::default()
     };
     let riders = [Kind::Rider, Kind::SilentRider].map(|kind| times(scenario, world, kind)).concat();
-    let facts = Facts { scenario, world, summary: &summary, peers: &peers, honest: &honest, riders: &riders };
+    let schemers = [Kind::LargeView, Kind::BitTyrant].map(|kind| times(scenario, world, kind));
+    let facts = Facts {
+        scenario,
+        world,
+        summary: &summary,
+        peers: &peers,
+        honest: &honest,
+        riders: &riders,
+        schemers: &schemers,
+    };
     summary.checks = checks(&facts);
     let imports_by_reason = world.imports_by_reason();
     Outcome { summary, peers, timeline: timeline.into_slices(), imports_by_reason }
@@ -84,7 +97,7 @@ fn times(scenario: &Scenario, world: &World, kind: Kind) -> Vec<f64> {
 }
 
 /// How figures are spread. All are 0 if there are none.
-fn spread(mut figures: Vec<f64>) -> Spread {
+pub(super) fn spread(mut figures: Vec<f64>) -> Spread {
     figures.sort_by(f64::total_cmp);
     let Some(&last) = figures.last() else { return Spread::default() };
     let at = |share: f64| figures[((figures.len() as f64 * share).ceil() as usize).max(1) - 1];
@@ -100,18 +113,23 @@ fn bound(scenario: &Scenario, world: &World) -> Option<f64> {
     if scenario.catalogue.contents > 1 || scenario.sessions.abort_rate > 0.0 || bring {
         return None;
     }
-    let all = || (before(scenario)..world.len()).map(PeerKey);
-    let origins = (before(scenario) - scenario.origins.count..before(scenario)).map(PeerKey);
-    let seeds = origins.chain(all().filter(|&peer| world.kind(peer) == Kind::Seed));
-    let seeds: Vec<u64> = seeds.map(|peer| world.role(peer).up).collect();
     let takes = |peer: &PeerKey| world.role(*peer).is_served();
-    let gives = |peer: PeerKey| world.kind(peer) == Kind::Leecher;
     let access = |peer: PeerKey| Access {
-        up: if gives(peer) { world.role(peer).up } else { 0 },
+        up: if gives(world, peer) { world.role(peer).up } else { 0 },
         down: world.role(peer).down,
     };
-    let leechers: Vec<Access> = all().filter(takes).map(access).collect();
-    Some(kumar_ross(scenario.bytes(), &seeds, &leechers).seconds()).filter(|bound| bound.is_finite())
+    let all = (before(scenario)..world.len()).map(PeerKey);
+    let leechers: Vec<Access> = all.filter(takes).map(access).collect();
+    let bound = kumar_ross(scenario.bytes(), &seeds(scenario, world), &leechers).seconds();
+    Some(bound).filter(|bound| bound.is_finite())
+}
+
+/// The uplinks of origins and seeds, in bytes a second.
+pub(super) fn seeds(scenario: &Scenario, world: &World) -> Vec<u64> {
+    let all = (before(scenario)..world.len()).map(PeerKey);
+    let origins = (before(scenario) - scenario.origins.count..before(scenario)).map(PeerKey);
+    let seeds = origins.chain(all.filter(|&peer| world.kind(peer) == Kind::Seed));
+    seeds.map(|peer| world.role(peer).up).collect()
 }
 
 /// The ASes with members, the largest first.
@@ -133,7 +151,7 @@ fn group(scenario: &Scenario, world: &World, asn: u32, rows: &[&PeerRow]) -> Gro
     let wanting: Vec<&&PeerRow> = rows.iter().filter(wants).collect();
     let done = wanting.iter().map(|row| row.completed).collect::<Option<Vec<f64>>>();
     let last = done.and_then(|done| done.into_iter().reduce(f64::max)).map(|last| last - begun);
-    let gives = |row: &&&&PeerRow| world.kind(PeerKey(row.peer)) == Kind::Leecher;
+    let gives = |row: &&&&PeerRow| gives(world, PeerKey(row.peer));
     let frontier = Frontier {
         members: wanting.len() as u32,
         up: wanting.iter().filter(gives).map(|row| row.up).sum(),

@@ -50,6 +50,10 @@ pub(super) enum Happening {
     Intrude,
     /// Time to ask for a little.
     Sip,
+    /// Time for a client with a large view to link to those to whom it has no link.
+    Widen,
+    /// Time for a BitTyrant to decide what each neighbour is worth.
+    Bargain,
 }
 
 impl From<Event> for Happening {
@@ -133,6 +137,8 @@ impl Trace {
             Happening::Sip => (17, 0, 0),
             Happening::Join => (18, 0, 0),
             Happening::Pull => (22, 0, 0),
+            Happening::Widen => (23, 0, 0),
+            Happening::Bargain => (24, 0, 0),
             &Happening::Linked { peer, number } => (19, pair(peer.0, number), 0),
             &Happening::Unlinked { peer, number } => (20, pair(peer.0, number), 0),
             &Happening::Coming { from, upload, request } => (21, pair(from.0, upload.0), request.0.into()),

@@ -12,7 +12,7 @@ use nearcast_core::{
 };
 
 use super::{
-    CONTENT, Gives, Role, Takes, Tells, World,
+    CONTENT, Gives, Plays, Role, Takes, Tells, World,
     peer::{Peer, Stage},
 };
 use crate::{outcome::PeerRow, workload::Kind};
@@ -123,6 +123,8 @@ impl World {
             role if role.intrudes.is_some() => Kind::Stranger,
             role if role.boasts => Kind::Liar,
             role if role.corrupt => Kind::Poisoner,
+            Role { plays: Plays::LargeView, .. } => Kind::LargeView,
+            Role { plays: Plays::BitTyrant, .. } => Kind::BitTyrant,
             Role { takes: Takes::Nothing, tells: Tells::Everything, .. } => Kind::Hoarder,
             Role { gives: Gives::Nothing, tells: Tells::Nothing, .. } => Kind::SilentRider,
             Role { gives: Gives::Nothing, .. } => Kind::Rider,
@@ -171,6 +173,8 @@ impl World {
             sent: peer.uploaded_bytes,
             wasted: moved.wasted,
             imported: moved.traffic.imported,
+            kind: self.kind(key),
+            viewed: self.viewed(peer),
         }
     }
 

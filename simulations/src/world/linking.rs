@@ -131,7 +131,9 @@ impl World {
 
     /// A peer is gone; its neighbours hear of it.
     pub(super) fn end(&mut self, me: PeerKey) {
+        let now = self.now;
         let peer = self.peer_mut(me);
+        peer.end_watching(now);
         let was_unfinished = peer.role.is_served() && peer.completed.is_none() && peer.stage != Stage::Gone;
         peer.stage = Stage::Gone;
         self.unfinished -= u32::from(was_unfinished);

@@ -16,7 +16,9 @@ use nearcast_core::{
 use super::{
     downlink::Downlink,
     role::{Role, Tells},
+    schemers::Bargains,
     uplink::Uplink,
+    viewing::Player,
 };
 
 /// Requests that an actor makes of its own accord have numbers from here on; no engine reaches
@@ -88,6 +90,10 @@ pub(super) struct Peer {
     pub(super) parted: Option<Box<Parted>>,
     /// When it joined.
     pub(super) joined: Timestamp,
+    /// Its play, if it is a viewer.
+    pub(super) player: Option<Box<Player>>,
+    /// What it deals with its neighbours, if it is a BitTyrant.
+    pub(super) bargains: Option<Box<Bargains>>,
     /// Peers that it banned. Sorted.
     pub(super) banned: Vec<PeerKey>,
     /// Peers to which it linked of its own accord, ever. Sorted.
@@ -128,6 +134,8 @@ impl Peer {
             next_sip: SIPS_FROM,
             parted: None,
             joined: Timestamp::ZERO,
+            player: None,
+            bargains: None,
             banned: Vec::new(),
             dialled: Vec::new(),
             role: Box::new(role),

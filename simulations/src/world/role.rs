@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use nearcast_core::layout::RunIndex;
 
+use super::viewing::Watch;
+
 /// How one peer of the world behaves.
 #[derive(Clone, Debug)]
 pub struct Role {
@@ -54,6 +56,22 @@ pub struct Role {
     /// Links to every peer when it joins and again at this interval, wanted or not. Its own engine
     /// dials no peer. `None`: an ordinary peer.
     pub intrudes: Option<Duration>,
+    /// Whose game it plays.
+    pub plays: Plays,
+    /// How it watches the content while it comes. `None`: it does not.
+    pub watches: Option<Watch>,
+}
+
+/// Whose game a peer plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plays {
+    /// By the rules, but for what its role says otherwise.
+    #[default]
+    ByTheRules,
+    /// It links to every peer, as many as its engine bears, and asks all of them.
+    LargeView,
+    /// It gives each neighbour as much as it takes to be served in return.
+    BitTyrant,
 }
 
 /// When a peer leaves once it holds everything.
@@ -135,6 +153,8 @@ pub fn leecher(up: u64) -> Role {
         takes: Takes::Freely,
         tells: Tells::Truly,
         intrudes: None,
+        plays: Plays::ByTheRules,
+        watches: None,
     }
 }
 

@@ -12,8 +12,10 @@ mod catalogue;
 mod error;
 mod expect;
 mod groups;
+mod limit;
 mod nearest;
 mod network;
+mod outage;
 mod policy;
 mod rates;
 mod sessions;
@@ -36,7 +38,9 @@ pub use self::{
     error::ScenarioError,
     expect::ExpectPart,
     groups::GroupsPart,
-    network::{Delays, NetworkPart},
+    limit::{LinkLimit, LinkLimitError},
+    network::{Delays, NetworkPart, Shared},
+    outage::{AsChoice, Fails, OutageError, OutageText},
     policy::Policy,
     rates::{Rates, RatesError},
     sessions::{Done, Lengths, SessionsPart},
@@ -168,7 +172,11 @@ impl Scenario {
         check(mapped || self.downlinks != Rates::Access, "downlinks", lines)?;
         check(is_time(self.until_seconds), "until_seconds", "0 to 1000000000 seconds")?;
         self.network.check()?;
+        self.network.check_crowd(self.peers)?;
         self.groups.check()?;
+        let has_ases = mapped || !self.groups.sizes.is_empty();
+        let known = has_ases || !self.network.outages.iter().any(OutageText::needs_ases);
+        check(known, "network.outages", "without ASes unless there are groups or a map of networks")?;
         check(
             mapped || !self.groups.by_address,
             "groups.by_address",

@@ -8,12 +8,14 @@ mod arrivals;
 mod cast;
 mod dice;
 mod logarithm;
+mod outages;
 mod zipf;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::outages::struck;
 use crate::scenario::{Done, Holding, Lengths, Rates, Scenario, ScenarioError};
 use dice::{Aspect, Dice};
 use zipf::Zipf;

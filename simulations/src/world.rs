@@ -12,11 +12,14 @@
 mod actors;
 mod acts;
 mod clog;
+mod cuts;
 mod directory;
 pub(crate) mod downlink;
 mod event;
 mod facts;
 mod linking;
+mod network;
+mod outages;
 mod peer;
 mod place;
 mod pulled;
@@ -46,6 +49,8 @@ use nearcast_core::{
 
 pub use self::{
     clog::DEAD_AFTER,
+    network::{LinkUse, NetworkConfig, Sharing},
+    outages::{Failing, Outage},
     place::Homes,
     role::{
         Gives, Leaves, Plays, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger,
@@ -56,6 +61,7 @@ pub use self::{
 use self::{
     clog::{Clog, Mark},
     event::{Happening, Trace, peer_of},
+    network::Net,
     peer::{Peer, Stage},
     place::{Maps, Places},
 };
@@ -108,6 +114,8 @@ pub struct WorldConfig {
     pub fidelity: Fidelity,
     /// Where the peers live. `None`: as their roles say.
     pub homes: Option<Homes>,
+    /// How transfers share links, and what fails.
+    pub network: NetworkConfig,
     /// Whether engines' invariants are checked now and then, which costs a few per cent.
     pub checked: bool,
 }
@@ -140,6 +148,8 @@ pub struct World {
     clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
     clogs_made: u32,
     mark: Option<Mark>,
+    /// What lies between access links.
+    net: Net,
     /// The directory that peer 0 is, if it is one.
     directory: Directory,
     trace: Trace,
@@ -169,13 +179,18 @@ impl World {
             Some(homes) => Places::at(homes, &config.roles),
             None => Places::of(&config.roles, config.latency),
         };
+        let net = Net::new(std::mem::take(&mut config.network), &places, &config.roles);
         let unfinished = config.roles.iter().filter(|role| role.is_served()).count() as u32;
         let make = |(at, role): (usize, Role)| {
             let policy = if role.origin { &of_origins } else { &policy };
             let engine =
                 Engine::new(schemers::policy(role.plays, policy), config.seed ^ ((at as u64 + 1) << 32));
             let have = start(&layout, &role);
-            Peer::new(engine, role, have, config.together)
+            let mut peer = Peer::new(engine, role, have, config.together);
+            if net.is_fluid() {
+                peer.uplink.drive();
+            }
+            peer
         };
         let peers = std::mem::take(&mut config.roles).into_iter().enumerate().map(make).collect();
         let admission = DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() };
@@ -191,6 +206,7 @@ impl World {
             clogs: BTreeMap::new(),
             clogs_made: 0,
             mark: None,
+            net,
             directory: Directory::new(admission, config.seed),
             trace: Trace::new(),
             lost_bytes: 0,
@@ -201,6 +217,7 @@ impl World {
             outputs: Vec::new(),
             config,
         };
+        world.schedule_outages();
         for at in 0..world.peers.len() {
             let joins = Timestamp::ZERO + world.peers[at].role.joins;
             world.schedule(joins, PeerKey(at as u32), Happening::Join);
@@ -255,6 +272,9 @@ impl World {
     }
 
     fn happen(&mut self, me: PeerKey, what: Happening) {
+        if self.happen_to_network(me, &what) {
+            return;
+        }
         match self.peer(me).stage {
             Stage::Gone => return self.lose(&what),
             Stage::Before if !matches!(what, Happening::Join) => return,
@@ -296,6 +316,8 @@ impl World {
             Happening::Sip => self.sip(me),
             Happening::Widen => self.widen(me),
             Happening::Bargain => self.bargain(me),
+            // These happened to the network.
+            Happening::Flows { .. } | Happening::Outage { .. } | Happening::Returns { .. } => {}
         }
     }
 

@@ -3,18 +3,18 @@
 //! The directory, if there is one, is peer 0, as a tracker on a machine of its own. Then come the
 //! origins, and then all others, in the order of the plan.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nearcast_core::{config::Config, id::PeerKey, layout::Layout};
 
-use super::{RunError, RunOptions};
+use super::{RunError, RunOptions, outages};
 use crate::{
-    scenario::{Delays, Finding, Scenario},
+    scenario::{Delays, Finding, Scenario, Shared},
     topology::{ASES_DEFAULT, Mix, Placing, Population, generated},
     workload::{AfterDone, Kind, Line, OriginPlan, PeerPlan, Plan, StartSet},
     world::{
-        Gives, Homes, Leaves, Plays, Role, TOGETHER, Watch, WorldConfig, hoarder, leecher, origin, rider,
-        silent_rider, stranger, tracker,
+        Gives, Homes, Leaves, NetworkConfig, Plays, Role, Sharing, TOGETHER, Watch, WorldConfig, hoarder,
+        leecher, origin, rider, silent_rider, stranger, tracker,
     },
 };
 
@@ -58,10 +58,10 @@ pub(super) fn cast(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resu
     roles.extend(plan.origins.iter().map(|plan| origin_role(scenario, plan)));
     roles.extend(plan.peers.iter().map(|plan| peer_role(scenario, &layout, plan)));
     let config = scenario.policy.config().clone();
-    Ok(WorldConfig {
+    let mut world = WorldConfig {
         seed,
         layout,
-        latency: std::time::Duration::from_secs_f64(scenario.network.latency_ms / 1e3),
+        latency: Duration::from_secs_f64(scenario.network.latency_ms / 1e3),
         loss: scenario.network.loss as f32,
         roles,
         origin_config: Some(of_origins(&config)),
@@ -73,8 +73,21 @@ pub(super) fn cast(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resu
         contents: scenario.catalogue.contents,
         fidelity: options.fidelity,
         homes: internet,
+        network: NetworkConfig::default(),
         checked: options.checked,
-    })
+    };
+    world.network = network(scenario, &world, seed)?;
+    Ok(world)
+}
+
+/// What lies between the access links of this world.
+fn network(scenario: &Scenario, world: &WorldConfig, seed: u64) -> Result<NetworkConfig, RunError> {
+    let sharing = match scenario.network.sharing {
+        Shared::Queues => Sharing::Queues,
+        Shared::MaxMin => Sharing::MaxMin(Duration::from_secs_f64(scenario.network.solve_ms / 1e3)),
+    };
+    let limits = outages::limits(scenario, world)?;
+    Ok(NetworkConfig { sharing, limits, outages: outages::outages(scenario, world, seed)? })
 }
 
 /// The policy of an operator's server: a seeder's, where the scenario leaves the defaults.

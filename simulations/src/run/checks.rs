@@ -46,6 +46,7 @@ pub(super) fn checks(facts: &Facts<'_>) -> BTreeMap<String, bool> {
         ("bytes_conserved", Some(facts.world.is_conserved())),
         ("uplinks_within_rate", Some(is_within_rate(facts.world))),
         ("engines_know_what_they_hold", Some(facts.world.is_consistent())),
+        ("network_within_rate", Some(facts.world.is_network_within_rate())),
         // What is rounded is far below a millionth.
         ("not_below_the_bound", over_bound.map(|(bound, last)| last * ROUNDING >= bound)),
         ("everybody_finishes", expect.everybody_finishes.then(|| everybody_finishes(facts))),

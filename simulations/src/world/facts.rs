@@ -195,6 +195,11 @@ impl World {
         sent == received + self.lost_bytes + self.air_bytes && self.peers.iter().all(counts)
     }
 
+    /// Whether no link between access links carried more than it could.
+    pub fn is_network_within_rate(&self) -> bool {
+        self.are_links_within_rate()
+    }
+
     /// Whether every engine knows what its peer stored.
     pub fn is_consistent(&self) -> bool {
         let knows = |peer: &Peer| {

@@ -86,10 +86,16 @@ pub(super) struct Peer {
     pub(super) reasons: VecDeque<(RequestId, Why)>,
     /// The number of the next request it makes of its own accord.
     pub(super) next_sip: u32,
-    /// What it moved, once it has gone.
+    /// What it moved until it went last.
     pub(super) parted: Option<Box<Parted>>,
     /// When it joined.
     pub(super) joined: Timestamp,
+    /// When its machine lost power last.
+    pub(super) struck_at: Timestamp,
+    /// Its machine will be back.
+    pub(super) returns: bool,
+    /// How often its machine came back.
+    pub(super) lives: u8,
     /// Its play, if it is a viewer.
     pub(super) player: Option<Box<Player>>,
     /// What it deals with its neighbours, if it is a BitTyrant.
@@ -134,6 +140,9 @@ impl Peer {
             next_sip: SIPS_FROM,
             parted: None,
             joined: Timestamp::ZERO,
+            struck_at: Timestamp::ZERO,
+            returns: false,
+            lives: 0,
             player: None,
             bargains: None,
             banned: Vec::new(),
@@ -169,14 +178,20 @@ impl Peer {
 
     /// Payload that it received, and how much of it was not needed.
     pub(super) fn moved(&self) -> Parted {
-        if let Some(parted) = &self.parted {
-            return **parted;
+        let mut all = self.parted.as_deref().copied().unwrap_or_default();
+        // What it moved until it went is in there.
+        if self.stage != Stage::Gone
+            && let Some(swarm) = self.engine.swarm(ContentKey(self.role.content))
+        {
+            all.traffic += *swarm.traffic();
+            all.wasted += swarm.wasted();
         }
-        let swarm = self.engine.swarm(ContentKey(self.role.content));
-        swarm.map_or_else(Parted::default, |swarm| Parted {
-            traffic: *swarm.traffic(),
-            wasted: swarm.wasted(),
-        })
+        all
+    }
+
+    /// Forgets all requests that were made of it.
+    pub(super) fn forget_asked(&mut self) {
+        self.asked.clear();
     }
 
     /// How many runs it has told of since it joined.

@@ -161,6 +161,13 @@ impl Peer {
         }
     }
 
+    /// It went, and will be back.
+    pub(super) fn resume_watching(&mut self) {
+        if let Some(player) = &mut self.player {
+            player.gone = None;
+        }
+    }
+
     /// It goes, and watches no more.
     pub(super) fn end_watching(&mut self, now: Timestamp) {
         if let Some(player) = &mut self.player {

@@ -53,6 +53,10 @@ pub struct Summary {
     /// versions.
     #[serde(default)]
     pub kinds: Vec<Behaviour>,
+    /// The limited links between ASes that were used most, each way by itself, the busiest first; at
+    /// most twenty.
+    #[serde(default)]
+    pub links: Vec<AsLink>,
     /// What viewers saw. `None`: nobody watched.
     pub viewing: Option<Viewing>,
     /// Whether each checker held.
@@ -90,6 +94,22 @@ pub struct Behaviour {
     /// What all of them sent, in copies of the content.
     #[serde(deserialize_with = "figure")]
     pub sent_copies: f64,
+}
+
+/// One way of a link between two ASes that carries only so much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AsLink {
+    /// The AS that sends.
+    pub from: u32,
+    /// The AS that receives.
+    pub to: u32,
+    /// What the link carries, in bytes a second.
+    pub rate: u64,
+    /// What was sent over it, in bytes. If links are queues, some of it may still wait.
+    pub bytes: u64,
+    /// Those bytes, as a share of what it could have carried from the start to the end.
+    #[serde(deserialize_with = "figure")]
+    pub used_share: f64,
 }
 
 /// What viewers saw: play in order while the content came.

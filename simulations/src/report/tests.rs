@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
 use crate::{
-    outcome::{Behaviour, Group, PeerRow, Slice, Spread, Summary, Viewed, Viewing},
+    outcome::{AsLink, Behaviour, Group, PeerRow, Slice, Spread, Summary, Viewed, Viewing},
     workload::Kind,
 };
 
@@ -55,6 +55,13 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
             wasted_copies: 0.021,
             groups: (64_500..64_540).map(group).collect(),
             kinds: kinds(peers),
+            links: vec![AsLink {
+                from: 64_500,
+                to: 64_501,
+                rate: 1_000_000,
+                bytes: 65_000_000,
+                used_share: 0.5,
+            }],
             viewing: Some(viewing(peers)),
             checks: BTreeMap::from([
                 ("every_byte_is_verified".to_owned(), true),
@@ -272,6 +279,8 @@ fn a_page_says_what_matters() {
         "0.667 of the bound",
         "0.967",
         "large view",
+        "AS64500 to AS64501",
+        "50.0 %",
     ] {
         assert!(page.contains(part), "{part}");
     }

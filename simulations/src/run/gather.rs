@@ -13,12 +13,15 @@ use super::{
     viewing::viewing,
 };
 use crate::{
-    outcome::{Group, Outcome, PeerRow, Spread, Summary},
+    outcome::{AsLink, Group, Outcome, PeerRow, Spread, Summary},
     scenario::{Holding, Scenario},
     workload::Kind,
-    world::World,
+    world::{LinkUse, World},
     yardstick::{Access, Frontier, kumar_ross},
 };
+
+/// Limited links of a summary, at most.
+const LINKS_MAX: usize = 20;
 
 /// Gathers what came of a run.
 pub(super) fn gather(
@@ -50,6 +53,7 @@ pub(super) fn gather(
         wasted_copies: copies(peers.iter().map(|row| row.wasted).sum()),
         groups: groups(scenario, world, &peers),
         kinds: kinds(&peers, bytes, world),
+        links: links(world),
         viewing: viewing(scenario, world, &peers),
         ..Summary::default()
     };
@@ -130,6 +134,16 @@ pub(super) fn seeds(scenario: &Scenario, world: &World) -> Vec<u64> {
     let origins = (before(scenario) - scenario.origins.count..before(scenario)).map(PeerKey);
     let seeds = origins.chain(all.filter(|&peer| world.kind(peer) == Kind::Seed));
     seeds.map(|peer| world.role(peer).up).collect()
+}
+
+/// The limited links that were used most.
+fn links(world: &World) -> Vec<AsLink> {
+    let seconds = world.elapsed().as_secs_f64();
+    let of = |LinkUse { from, to, rate, bytes }| {
+        let could = rate as f64 * seconds;
+        AsLink { from, to, rate, bytes, used_share: if could > 0.0 { bytes as f64 / could } else { 0.0 } }
+    };
+    world.as_link_use().into_iter().take(LINKS_MAX).map(of).collect()
 }
 
 /// The ASes with members, the largest first.

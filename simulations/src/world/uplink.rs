@@ -175,7 +175,8 @@ impl Uplink {
     /// Takes the runs that are out; their neighbours queue for their next runs.
     pub(crate) fn take_done(&mut self, now: Timestamp) -> Vec<Out> {
         self.advance(now);
-        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= self.progress);
+        let progress = self.progress;
+        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= progress);
         let mut out = Vec::new();
         while let Some(at) = self.lines.iter().position(is_out) {
             out.extend(self.take_out(at, now));

@@ -56,6 +56,10 @@ pub(super) fn one(summary: &Summary) -> String {
     rows.push(row("wasted copies", number::significant(summary.wasted_copies)));
     rows.extend(kinds(summary).into_iter().map(|(name, value)| vec![name, value]));
     rows.extend(viewing(summary).into_iter().map(|(name, value)| row(name, value)));
+    if let Some(link) = summary.links.first() {
+        let used = format!("AS{} to AS{}, {}", link.from, link.to, number::share(link.used_share, 1.0));
+        rows.push(row("busiest limited link", used));
+    }
     rows.push(row("simulated", number::seconds(summary.simulated_seconds)));
     rows.push(row("took", number::seconds(summary.wall_seconds)));
     let speed = summary.inputs as f64 / summary.wall_seconds.max(1e-9);

@@ -1,4 +1,5 @@
-//! What viewers saw, on the page of a run.
+//! What viewers saw, how kinds of peers fared, and limited links: parts of a page that not every run
+//! has.
 
 use maud::{Markup, html};
 
@@ -10,7 +11,7 @@ use super::{
     },
     charts::distribution,
 };
-use crate::outcome::{Outcome, Viewing};
+use crate::outcome::{AsLink, Behaviour, Outcome, Summary, Viewing};
 
 /// The most important values.
 pub(super) fn tiles(seen: &Viewing) -> Markup {
@@ -51,12 +52,31 @@ pub(super) fn plot(outcome: &Outcome, seen: &Viewing) -> Markup {
     page::plot(Place::Next, &line(&caption, &labels, &points, Shape::Steps, 100.0, Some(&rule)))
 }
 
+/// The limited links that were used most. Nothing, if no link is limited.
+pub(super) fn links(summary: &Summary) -> Markup {
+    let row = |link: &AsLink| {
+        let cells = [
+            format!("AS{} to AS{}", link.from, link.to),
+            format!("{}/s", number::bytes(link.rate as f64)),
+            number::bytes(link.bytes as f64),
+            number::share(link.used_share, 1.0),
+        ];
+        cells.map(|text| html! { (text) }).to_vec()
+    };
+    let rows: Vec<Vec<Markup>> = summary.links.iter().map(row).collect();
+    let caption = "Those that were used most, each way by itself, in parts of the whole run";
+    let inside = page::table(caption, &["Link", "Carries", "Carried", "Used"], &rows);
+    html! {
+        @if !rows.is_empty() { (section("links", "Limited links between ASes", Place::Wide, &inside)) }
+    }
+}
+
 /// How peers of each kind fared. Nothing, if all are honest.
 pub(super) fn kinds(outcome: &Outcome) -> Markup {
     let kinds = &outcome.summary.kinds;
     let honest = kinds.iter().find(|kind| kind.kind.is_honest()).map(|kind| kind.completion_seconds.p50);
     let columns = ["Kind", "Peers", "Done", "Half done", "Last done", "Half / honest", "Sent, copies each"];
-    let row = |kind: &crate::outcome::Behaviour| {
+    let row = |kind: &Behaviour| {
         let ratio = honest.filter(|honest| *honest > 0.0 && kind.completed > 0);
         let cells = [
             kind.kind.name().to_owned(),

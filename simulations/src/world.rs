@@ -45,6 +45,7 @@ use nearcast_core::{
     registry::Admission,
     run_set::RunSet,
     time::Timestamp,
+    timers::Wake,
 };
 
 pub use self::{
@@ -332,8 +333,10 @@ impl World {
         match peer.engine.poll_timeout() {
             // What it was for is done already.
             Some((at, _)) if at > now => self.plan_wake(me),
-            Some(_) => {
-                self.pull(me);
+            Some((_, why)) => {
+                if why == Wake::Tick {
+                    self.pull(me);
+                }
                 self.handle(me, Input::Woken);
             }
             None => {}

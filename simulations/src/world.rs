@@ -43,7 +43,6 @@ use nearcast_core::{
     output::{Output, Why},
     random::Random,
     registry::Admission,
-    run_set::RunSet,
     time::Timestamp,
     timers::Wake,
 };
@@ -186,7 +185,7 @@ impl World {
             let policy = if role.origin { &of_origins } else { &policy };
             let engine =
                 Engine::new(schemers::policy(role.plays, policy), config.seed ^ ((at as u64 + 1) << 32));
-            let have = start(&layout, &role);
+            let have = role.start_set(&layout);
             let mut peer = Peer::new(engine, role, have, config.together);
             if net.is_fluid() {
                 peer.uplink.drive();
@@ -486,15 +485,4 @@ impl World {
         self.plan_wake(me);
         self.plan_pull(me);
     }
-}
-
-/// What a peer holds before it joins.
-fn start(layout: &Layout, role: &Role) -> RunSet {
-    let mut have = if role.seed || role.lacks.is_some() {
-        RunSet::full(layout.runs())
-    } else {
-        RunSet::empty(layout.runs())
-    };
-    role.lacks.map(|run| have.remove(run));
-    have
 }

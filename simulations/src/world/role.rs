@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use nearcast_core::layout::RunIndex;
+use nearcast_core::{
+    layout::{Layout, RunIndex},
+    run_set::RunSet,
+};
 
 use super::viewing::Watch;
 
@@ -124,6 +127,17 @@ impl Role {
     /// Whether it asks for what it lacks. The world is done when all such peers are.
     pub fn is_served(&self) -> bool {
         !self.seed && !self.boasts && self.takes == Takes::Freely
+    }
+
+    /// What it holds before it joins.
+    pub(super) fn start_set(&self, layout: &Layout) -> RunSet {
+        let mut have = if self.seed || self.lacks.is_some() {
+            RunSet::full(layout.runs())
+        } else {
+            RunSet::empty(layout.runs())
+        };
+        self.lacks.map(|run| have.remove(run));
+        have
     }
 }
 

@@ -102,7 +102,7 @@ fn links_of_a_map_that_are_lost_are_gone_around() {
     let calm = with(&[]);
     // Most ASes buy from more than one, so most peers still reach each other.
     assert_eq!(done(&calm), 60);
-    assert!((40..=60).contains(&done(&all)), "{}", done(&all));
+    assert!((20..60).contains(&done(&all)), "{}", done(&all));
     assert_ne!(all.summary.trace_hash, calm.summary.trace_hash);
     let none = with(&["network.outages=[\"links 100% at 1\"]", "until_seconds=200"]);
     assert!(done(&none) < 30, "{}", done(&none));

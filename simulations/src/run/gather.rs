@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     outcome::{AsLink, Group, Outcome, PeerRow, Spread, Summary},
-    scenario::{Holding, Scenario},
+    scenario::{Fails, Holding, OutageText, Scenario},
     workload::Kind,
     world::{LinkUse, World},
     yardstick::{Access, Frontier, kumar_ross},
@@ -110,11 +110,13 @@ pub(super) fn spread(mut figures: Vec<f64>) -> Spread {
 }
 
 /// The soonest that the last can be done, in seconds from the start. `None`: the formula does not
-/// hold for this scenario: peers give up half-way, bring something with them, or want many contents.
+/// hold for this scenario: peers give up half-way or are lost, bring something with them, or want many contents.
 fn bound(scenario: &Scenario, world: &World) -> Option<f64> {
     let arrivals = &scenario.arrivals;
     let bring = [arrivals.hold, arrivals.early_hold].iter().any(|&holds| holds != Holding::Nothing);
-    if scenario.catalogue.contents > 1 || scenario.sessions.abort_rate > 0.0 || bring {
+    let is_loss = |outage: &OutageText| matches!(outage.what, Fails::Hosts(_)) && outage.lasts.is_none();
+    let go = scenario.sessions.abort_rate > 0.0 || scenario.network.outages.iter().any(is_loss);
+    if scenario.catalogue.contents > 1 || go || bring {
         return None;
     }
     let takes = |peer: &PeerKey| world.role(*peer).is_served();

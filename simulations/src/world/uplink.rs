@@ -58,6 +58,8 @@ pub(crate) struct Uplink {
     rate: u64,
     /// How many neighbours it sends to at once.
     together: Concurrency,
+    /// Somebody else says when runs are out: it only decides whose turn it is.
+    is_driven: bool,
     /// Neighbours whose turn came first stand first.
     lines: Vec<Line>,
     /// Lines with a run on its way.
@@ -83,6 +85,34 @@ impl Uplink {
         (self.sent / PARTS) as u64
     }
 
+    /// From now on somebody else says when runs are out.
+    pub(super) fn drive(&mut self) {
+        self.is_driven = true;
+    }
+
+    /// The run that is on its way to a neighbour. `None`: there is none.
+    pub(super) fn sends(&self, to: PeerKey) -> Option<Upload> {
+        let line = &self.lines[self.line(to)?];
+        line.on_way.and(line.queue.front().copied())
+    }
+
+    /// The run on its way to a neighbour is out. `None`: there is none.
+    pub(super) fn finish(&mut self, now: Timestamp, to: PeerKey) -> Option<Out> {
+        self.advance(now);
+        let at = self.line(to).filter(|&at| self.lines[at].on_way.is_some())?;
+        let out = self.take_out(at, now);
+        self.begin();
+        out
+    }
+
+    /// Sends nothing more of what it had to send.
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+        (0..self.on_way).for_each(|_| self.together.give_up());
+        self.on_way = 0;
+        self.begun.clear();
+    }
+
     /// Notes that the next run is out at this moment. `None`: that was known already. Else, the
     /// number of the plan.
     pub(crate) fn plan(&mut self, at: Timestamp) -> Option<u32> {
@@ -105,7 +135,7 @@ impl Uplink {
     fn advance(&mut self, now: Timestamp) {
         let passed = now.since(self.since).as_nanos();
         self.since = now;
-        if self.on_way > 0 {
+        if self.on_way > 0 && !self.is_driven {
             self.progress += passed * u128::from(self.rate) / self.on_way as u128;
             self.sent += passed * u128::from(self.rate);
         }
@@ -123,7 +153,7 @@ impl Uplink {
             // The time that it takes if it has to share the uplink with as many others as may be.
             let first = line.queue[0];
             let nanos = u128::from(first.bytes) * PARTS * u128::from(self.together.places());
-            if nanos > COMING_AFTER.as_nanos() * u128::from(self.rate) {
+            if self.is_driven || nanos > COMING_AFTER.as_nanos() * u128::from(self.rate) {
                 self.begun.push((first.to, first.upload));
             }
         }
@@ -157,25 +187,38 @@ impl Uplink {
     /// Takes the runs that are out; their neighbours queue for their next runs.
     pub(crate) fn take_done(&mut self, now: Timestamp) -> Vec<Out> {
         self.advance(now);
-        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= self.progress);
+        let progress = self.progress;
+        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= progress);
         let mut out = Vec::new();
         while let Some(at) = self.lines.iter().position(is_out) {
-            let mut line = self.lines.remove(at);
-            let begun = line.on_way.take().map_or(now, |on_way| on_way.begun);
-            self.on_way -= 1;
-            let is_waited_for = self.lines.len() > self.on_way || line.queue.len() > 1;
-            self.together.end(now, begun, is_waited_for, self.sent());
-            out.extend(line.queue.pop_front().map(|upload| Out { upload, begun }));
-            if !line.queue.is_empty() {
-                self.lines.push(line);
-            }
+            out.extend(self.take_out(at, now));
         }
         self.begin();
         out
     }
 
+    /// Takes the first run of a line, which queues for its next one.
+    fn take_out(&mut self, at: usize, now: Timestamp) -> Option<Out> {
+        let mut line = self.lines.remove(at);
+        let begun = line.on_way.take().map_or(now, |on_way| on_way.begun);
+        self.on_way -= 1;
+        let out = line.queue.pop_front().map(|upload| Out { upload, begun });
+        if self.is_driven {
+            self.sent += out.map_or(0, |out| u128::from(out.upload.bytes)) * PARTS;
+        }
+        let is_waited_for = self.lines.len() > self.on_way || !line.queue.is_empty();
+        self.together.end(now, begun, is_waited_for, self.sent());
+        if !line.queue.is_empty() {
+            self.lines.push(line);
+        }
+        out
+    }
+
     /// When the next run is out, if nothing changes until then. `None`: no run is on its way.
     pub(crate) fn next_done(&self) -> Option<Timestamp> {
+        if self.is_driven {
+            return None;
+        }
         let ends = self.lines.iter().filter_map(|line| line.on_way).map(|on_way| on_way.end);
         let left = ends.min()?.saturating_sub(self.progress);
         let nanos = (left * self.on_way as u128).div_ceil(u128::from(self.rate.max(1)));

@@ -32,13 +32,15 @@ mod cell;
 mod course;
 mod fit;
 mod model;
+mod scenario;
 mod serving;
 
 use std::time::Duration;
 
 pub use arrivals::Arrivals;
 pub use course::{ClassTotals, Course, Point, Totals};
-pub use fit::{Fit, Imports, Unfit};
+pub use fit::{Fit, FitError, Imports, Unfit};
+pub use scenario::{FluidError, simulate};
 
 use crate::yardstick::Class;
 use model::Model;
@@ -170,7 +172,8 @@ impl Setting {
         if !self.ases.iter().all(|ases| is_whole(&mut ases.access.iter().copied())) {
             return Err(SettingError::Shares("access links"));
         }
-        if !(0.0..=1.0).contains(&self.fit.effectiveness) {
+        let by_peers = self.fit.by_peers.iter().map(|&(_, effectiveness)| effectiveness);
+        if !by_peers.chain([self.fit.effectiveness]).all(|it| (0.0..=1.0).contains(&it)) {
             return Err(SettingError::Effectiveness);
         }
         match self.step.is_zero() || self.step > self.slice {

@@ -1,13 +1,24 @@
 //! What the fluid model takes from exact runs: how well peers use their uplinks, and how much groups
 //! import.
 
-use crate::outcome::Summary;
+mod text;
+
+use std::collections::BTreeMap;
+
+pub use self::text::FitError;
+use crate::{outcome::Summary, scenario::Bytes};
 
 /// What exact runs say of peers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fit {
-    /// η: the share of leechers' uplinks that finds use, 0 to 1.
+    /// Which runs they are, in words.
+    pub from: String,
+    /// η: the share of leechers' uplinks that finds use, 0 to 1; the mean over runs.
     pub effectiveness: f64,
+    /// η of crowds of so many peers, the smallest crowd first. Empty: it is the same for all.
+    pub by_peers: Vec<(f64, f64)>,
+    /// The share of its uplink that an origin gives a crowd while that lasts, 0 to 1.
+    pub origin_use: f64,
     /// How far runs lie around that, as a standard deviation. Plots should say it.
     pub deviation: f64,
     /// Runs that it was fitted from. 0: it was set by hand.
@@ -30,7 +41,30 @@ pub enum Unfit {
 impl Fit {
     /// Peers that use their uplinks in full, with one import a group: the best there can be.
     pub fn ideal() -> Fit {
-        Fit { effectiveness: 1.0, deviation: 0.0, runs: 0, imports: Imports::new(&[]) }
+        Fit {
+            from: "set by hand".to_owned(),
+            effectiveness: 1.0,
+            by_peers: Vec::new(),
+            origin_use: 1.0,
+            deviation: 0.0,
+            runs: 0,
+            imports: Imports::new(&[]),
+        }
+    }
+
+    /// η of a crowd of so many leechers: between sizes that were measured it is linear in their
+    /// logarithm, and beyond them it is that of the nearest.
+    pub fn effectiveness_of(&self, leechers: f64) -> f64 {
+        let after = self.by_peers.partition_point(|point| point.0 <= leechers);
+        match (after.checked_sub(1).map(|at| self.by_peers[at]), self.by_peers.get(after)) {
+            (None, None) => self.effectiveness,
+            (Some(last), None) => last.1,
+            (None, Some(first)) => first.1,
+            (Some(low), Some(high)) => {
+                let way = (leechers / low.0).ln() / (high.0 / low.0).ln();
+                low.1 + (high.1 - low.1) * way
+            }
+        }
     }
 
     /// Fits the model to runs in which all peers are complete.
@@ -45,14 +79,15 @@ impl Fit {
     /// If no run has a bound, or none has groups.
     pub fn from_runs(runs: &[Summary]) -> Result<Fit, Unfit> {
         let used = |run: &&Summary| run.peers > 0 && run.completed == run.peers;
-        let ratio = |run: &Summary| Some(run.bound_seconds? / run.completion_seconds.mean);
-        let ratios: Vec<f64> = runs
+        let ratio = |run: &Summary| Some((run.peers, run.bound_seconds? / run.completion_seconds.mean));
+        let by_run: Vec<(u32, f64)> = runs
             .iter()
             .filter(used)
             .filter_map(ratio)
-            .filter(|ratio| ratio.is_finite() && *ratio > 0.0)
-            .map(|ratio| ratio.min(1.0))
+            .filter(|(_, ratio)| ratio.is_finite() && *ratio > 0.0)
+            .map(|(peers, ratio)| (peers, ratio.min(1.0)))
             .collect();
+        let ratios: Vec<f64> = by_run.iter().map(|&(_, ratio)| ratio).collect();
         let groups = runs.iter().filter(used).flat_map(|run| &run.groups);
         let points: Vec<(f64, f64)> = groups
             .filter(|group| group.asn != 0 && group.members > 0)
@@ -68,8 +103,42 @@ impl Fit {
         let mean = ratios.iter().sum::<f64>() / count;
         let square = ratios.iter().map(|ratio| (ratio - mean).powi(2)).sum::<f64>() / count;
         let imports = Imports::new(&points);
-        Ok(Fit { effectiveness: mean, deviation: square.sqrt(), runs: ratios.len(), imports })
+        let origin = mean_of(runs.iter().filter(used).filter_map(origin_use)).unwrap_or(1.0);
+        Ok(Fit {
+            from: text::words(runs),
+            effectiveness: mean,
+            by_peers: means_by(by_run),
+            origin_use: origin,
+            deviation: square.sqrt(),
+            runs: ratios.len(),
+            imports,
+        })
     }
+}
+
+/// The share of the origins' uplinks that was in use until everybody was done. `None`: the run does
+/// not say what origins have.
+fn origin_use(run: &Summary) -> Option<f64> {
+    let up: Bytes = run.options.get("origins.up")?.parse().ok()?;
+    let count: f64 = run.options.get("origins.count")?.parse().ok()?;
+    let could = up.0 as f64 * count * run.simulated_seconds;
+    let share = run.origin_copies * run.bytes as f64 / could;
+    share.is_finite().then(|| share.clamp(0.0, 1.0))
+}
+
+fn mean_of(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (count, sum) = values.fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+    (count > 0.0).then(|| sum / count)
+}
+
+/// The mean for each number of peers, the smallest first.
+fn means_by(by_run: Vec<(u32, f64)>) -> Vec<(f64, f64)> {
+    let mut by_peers: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for (peers, ratio) in by_run {
+        by_peers.entry(peers).or_default().push(ratio);
+    }
+    let mean = |(peers, ratios): (u32, Vec<f64>)| Some((f64::from(peers), mean_of(ratios.into_iter())?));
+    by_peers.into_iter().filter_map(mean).collect()
 }
 
 /// Copies of a content that a group imports, by its members: m(n).
@@ -107,6 +176,11 @@ impl Imports {
         imports.shares =
             (1..=TABLED).map(|members| imports.copies(members as f64) / members as f64).collect();
         imports
+    }
+
+    /// Measured groups: members and copies, the smallest first.
+    pub fn points(&self) -> &[(f64, f64)] {
+        self.points.get(1..).unwrap_or_default()
     }
 
     /// Copies that a group of so many members imports. Less than one member counts as one.
@@ -161,8 +235,30 @@ mod tests {
         let fit = Fit::from_runs(&runs).unwrap();
         assert!((fit.effectiveness - 0.85).abs() < 1e-12 && (fit.deviation - 0.05).abs() < 1e-12);
         assert_eq!(fit.runs, 2);
+        assert!((fit.effectiveness_of(1e6) - 0.85).abs() < 1e-12, "all runs are of ten peers");
+        assert_eq!(fit.origin_use, 1.0, "the runs do not say what origins have");
         // Both groups are of 8 to 15 members.
         assert!((fit.imports.copies(11.0) - 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn efficiency_is_that_of_crowds_of_about_the_size() {
+        let by_peers = vec![(10.0, 0.8), (1_000.0, 0.6)];
+        let fit = Fit { by_peers, ..Fit::ideal() };
+        let of = |leechers| fit.effectiveness_of(leechers);
+        assert_eq!((of(1.0), of(10.0), of(1e7)), (0.8, 0.8, 0.6));
+        assert!((of(100.0) - 0.7).abs() < 1e-12);
+        assert_eq!(Fit::ideal().effectiveness_of(5.0), 1.0);
+    }
+
+    #[test]
+    fn an_origin_is_used_as_much_as_it_sent() {
+        let mut half = run(80.0, 100.0, &[(10, 2.0)]);
+        (half.bytes, half.origin_copies, half.simulated_seconds) = (1_000, 2.0, 40.0);
+        for (name, value) in [("origins.up", "100"), ("origins.count", "1")] {
+            half.options.insert(name.to_owned(), value.to_owned());
+        }
+        assert_eq!(Fit::from_runs(&[half]).unwrap().origin_use, 0.5);
     }
 
     #[test]

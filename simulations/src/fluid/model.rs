@@ -55,7 +55,10 @@ impl<'a> Model<'a> {
             self.contents.iter().map(|content| content.population(setting)).collect();
         let servings: Vec<Serving> = populations
             .iter()
-            .map(|peers| Serving::new(peers, &setting.access, setting.fit.effectiveness, &setting.origin))
+            .map(|peers| {
+                let effectiveness = setting.fit.effectiveness_of(peers.leechers.iter().sum());
+                Serving::new(peers, &setting.access, effectiveness, &setting.origin)
+            })
             .collect();
         let wanted: f64 = servings
             .iter()

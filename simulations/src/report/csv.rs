@@ -12,12 +12,12 @@ use crate::outcome::Outcome;
 
 /// `peers.csv`: a row for each peer.
 pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
-    writeln!(to, "peer,as,up,down,joined,completed,received,sent,wasted,imported")?;
+    writeln!(to, "peer,as,up,down,joined,completed,received,sent,wasted,imported,began")?;
     for row in &outcome.peers {
         let down = row.down.map(|down| down.to_string()).unwrap_or_default();
         writeln!(
             to,
-            "{},{},{},{down},{},{},{},{},{},{}",
+            "{},{},{},{down},{},{},{},{},{},{},{}",
             row.peer,
             row.asn,
             row.up,
@@ -26,7 +26,8 @@ pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
             row.received,
             row.sent,
             row.wasted,
-            row.imported
+            row.imported,
+            number(row.began)
         )?;
     }
     Ok(())
@@ -63,10 +64,27 @@ pub(super) fn groups(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// `reasons.csv`: a row for each reason, with what happened, how much of it, and the unit.
+pub(super) fn reasons(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
+    let reasons = &outcome.summary.reasons;
+    writeln!(to, "what,reason,amount,unit")?;
+    for (what, unit, counts) in [
+        ("import", "bytes", &reasons.imported_bytes),
+        ("take-over", "requests", &reasons.taken_over_requests),
+        ("waste", "bytes", &reasons.wasted_bytes),
+        ("stall", "seconds", &reasons.stalled_seconds),
+    ] {
+        for (reason, amount) in counts {
+            writeln!(to, "{what},{},{amount},{unit}", quoted(reason))?;
+        }
+    }
+    Ok(())
+}
+
 /// `imports.csv`: a row for each reason, with bytes.
 pub(super) fn imports(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "reason,bytes")?;
-    for (reason, bytes) in &outcome.imports_by_reason {
+    for (reason, bytes) in &outcome.summary.reasons.imported_bytes {
         writeln!(to, "{},{bytes}", quoted(reason))?;
     }
     Ok(())

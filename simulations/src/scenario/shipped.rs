@@ -22,6 +22,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "churn"
     "clinic-equal-uplinks"
     "clinic-hoarder-in-group"
+    "clinic-hot-contents"
     "clinic-large-groups"
     "clinic-riders"
     "clinic-scarce-uplinks"

@@ -88,6 +88,8 @@ pub(super) struct Peer {
     pub(super) parted: Option<Box<Parted>>,
     /// When it joined.
     pub(super) joined: Timestamp,
+    /// When the first payload came.
+    pub(super) began: Option<Timestamp>,
     /// Peers that it banned. Sorted.
     pub(super) banned: Vec<PeerKey>,
     /// Peers to which it linked of its own accord, ever. Sorted.
@@ -128,6 +130,7 @@ impl Peer {
             next_sip: SIPS_FROM,
             parted: None,
             joined: Timestamp::ZERO,
+            began: None,
             banned: Vec::new(),
             dialled: Vec::new(),
             role: Box::new(role),

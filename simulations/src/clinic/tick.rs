@@ -22,6 +22,7 @@ use nearcast_core::{
     run_set::RunSet,
     tier::{Near, Tier},
     time::Timestamp,
+    timers::Wake,
 };
 
 use crate::run::{RunError, RunOptions};
@@ -30,7 +31,7 @@ const GROUP: u32 = 40;
 const CONTENT: ContentKey = ContentKey(0);
 const RUN_BYTES: u32 = 256 << 10;
 const AS: Asn = Asn(7);
-/// Wake-ups that are timed. The first ones, which grow into their memory, do not count.
+/// Ticks that are timed. The first ones, which grow into their memory, do not count.
 const TICKS: usize = 40;
 const TICKS_BEFORE: usize = 8;
 
@@ -106,12 +107,14 @@ fn milliseconds(bytes: u64, seed: u64) -> f64 {
     }
     let mut took = Vec::new();
     while took.len() < TICKS + TICKS_BEFORE
-        && let Some((at, _)) = engine.poll_timeout()
+        && let Some((at, why)) = engine.poll_timeout()
     {
         now = now.max(at);
         let begun = Instant::now();
         tell(&mut engine, now, Input::Woken);
-        took.push(begun.elapsed().as_secs_f64() * 1e3);
+        if why == Wake::Tick {
+            took.push(begun.elapsed().as_secs_f64() * 1e3);
+        }
     }
     let mut took = took.split_off(TICKS_BEFORE.min(took.len()));
     took.sort_by(f64::total_cmp);

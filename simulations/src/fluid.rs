@@ -21,8 +21,9 @@
 //!   and a Poisson number of others.
 //!
 //! Unlike in Qiu and Srikant's model a leecher is done when it has received all bytes, not at random
-//! with the right mean: a crowd that comes at once is done at once. What those who give up have
-//! received is lost.
+//! with the right mean: a crowd that comes at once is done at once. How far the times of its members
+//! lie around that is fitted, too, and changes what is said of times and nothing else. What those who
+//! give up have received is lost.
 //!
 //! What it leaves out: pieces (so a start-up by doubling, and the last piece), latency, slots, and
 //! all choices of peers but for what is fitted.
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 pub use arrivals::Arrivals;
 pub use course::{ClassTotals, Course, Point, Totals};
-pub use fit::{Fit, FitError, Imports, Unfit};
+pub use fit::{Crowd, Fit, FitError, Imports, Unfit};
 pub use scenario::{FluidError, simulate};
 
 use crate::yardstick::Class;
@@ -172,7 +173,7 @@ impl Setting {
         if !self.ases.iter().all(|ases| is_whole(&mut ases.access.iter().copied())) {
             return Err(SettingError::Shares("access links"));
         }
-        let by_peers = self.fit.by_peers.iter().map(|&(_, effectiveness)| effectiveness);
+        let by_peers = self.fit.by_peers.iter().map(|crowd| crowd.effectiveness);
         if !by_peers.chain([self.fit.effectiveness]).all(|it| (0.0..=1.0).contains(&it)) {
             return Err(SettingError::Effectiveness);
         }

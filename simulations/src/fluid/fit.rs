@@ -15,8 +15,8 @@ pub struct Fit {
     pub from: String,
     /// η: the share of leechers' uplinks that finds use, 0 to 1; the mean over runs.
     pub effectiveness: f64,
-    /// η of crowds of so many peers, the smallest crowd first. Empty: it is the same for all.
-    pub by_peers: Vec<(f64, f64)>,
+    /// Crowds that were measured, the smallest first. Empty: all are alike, and all are done at once.
+    pub by_peers: Vec<Crowd>,
     /// The share of its uplink that an origin gives a crowd while that lasts, 0 to 1.
     pub origin_use: f64,
     /// How far runs lie around that, as a standard deviation. Plots should say it.
@@ -25,6 +25,43 @@ pub struct Fit {
     pub runs: usize,
     /// Copies that a group imports.
     pub imports: Imports,
+}
+
+/// How a crowd of a size does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Crowd {
+    /// Peers.
+    pub peers: f64,
+    /// η, 0 to 1.
+    pub effectiveness: f64,
+    /// The times of half, of nineteen in twenty and of the last, in parts of the mean time. A fluid
+    /// knows the mean alone.
+    pub spread: [f64; 3],
+}
+
+/// Parts into which the times of a crowd are cut.
+const PARTS: u32 = 40;
+
+impl Crowd {
+    /// How much longer than the mean each of [`PARTS`] equal parts of a crowd takes, and the share of
+    /// the crowd that it is. The mean of all is one, as far as the spread allows.
+    pub fn parts(&self) -> impl Iterator<Item = (f64, f64)> {
+        let [half, most, last] = self.spread;
+        let at = |number: u32| f64::from(number + 1) / f64::from(PARTS);
+        let late = move |part: f64| match part {
+            part if part <= 0.95 => half + (most - half) * (part - 0.5) / 0.45,
+            part => most + (last - most) * (part - 0.95) / 0.05,
+        };
+        // Those before the middle make up for those behind it: from `first` straight to `half`.
+        let (early, rest) = ((0..PARTS / 2).map(at), (PARTS / 2..PARTS).map(at).map(late).sum::<f64>());
+        let (of_half, of_first) =
+            early.fold((0.0, 0.0), |(half, first), part| (half + 2.0 * part, first + 1.0 - 2.0 * part));
+        let first = ((f64::from(PARTS) - rest - of_half * half) / of_first).clamp(0.0, half);
+        let time = move |part: f64| {
+            if part <= 0.5 { first + (half - first) * 2.0 * part } else { late(part) }
+        };
+        (0..PARTS).map(move |number| (time(at(number)), 1.0 / f64::from(PARTS)))
+    }
 }
 
 /// Why nothing could be fitted.
@@ -52,17 +89,19 @@ impl Fit {
         }
     }
 
-    /// η of a crowd of so many leechers: between sizes that were measured it is linear in their
-    /// logarithm, and beyond them it is that of the nearest.
-    pub fn effectiveness_of(&self, leechers: f64) -> f64 {
-        let after = self.by_peers.partition_point(|point| point.0 <= leechers);
+    /// What a crowd of so many peers is like: between sizes that were measured, figures are linear in
+    /// their logarithm, and beyond them they are those of the nearest.
+    pub fn crowd(&self, peers: f64) -> Crowd {
+        let after = self.by_peers.partition_point(|crowd| crowd.peers <= peers);
         match (after.checked_sub(1).map(|at| self.by_peers[at]), self.by_peers.get(after)) {
-            (None, None) => self.effectiveness,
-            (Some(last), None) => last.1,
-            (None, Some(first)) => first.1,
+            (None, None) => Crowd { peers, effectiveness: self.effectiveness, spread: [1.0; 3] },
+            (Some(last), None) => last,
+            (None, Some(first)) => *first,
             (Some(low), Some(high)) => {
-                let way = (leechers / low.0).ln() / (high.0 / low.0).ln();
-                low.1 + (high.1 - low.1) * way
+                let way = (peers / low.peers).ln() / (high.peers / low.peers).ln();
+                let between = |low: f64, high: f64| low + (high - low) * way;
+                let spread = [0, 1, 2].map(|at| between(low.spread[at], high.spread[at]));
+                Crowd { peers, effectiveness: between(low.effectiveness, high.effectiveness), spread }
             }
         }
     }
@@ -79,15 +118,8 @@ impl Fit {
     /// If no run has a bound, or none has groups.
     pub fn from_runs(runs: &[Summary]) -> Result<Fit, Unfit> {
         let used = |run: &&Summary| run.peers > 0 && run.completed == run.peers;
-        let ratio = |run: &Summary| Some((run.peers, run.bound_seconds? / run.completion_seconds.mean));
-        let by_run: Vec<(u32, f64)> = runs
-            .iter()
-            .filter(used)
-            .filter_map(ratio)
-            .filter(|(_, ratio)| ratio.is_finite() && *ratio > 0.0)
-            .map(|(peers, ratio)| (peers, ratio.min(1.0)))
-            .collect();
-        let ratios: Vec<f64> = by_run.iter().map(|&(_, ratio)| ratio).collect();
+        let by_run: Vec<Crowd> = runs.iter().filter(used).filter_map(crowd).collect();
+        let ratios: Vec<f64> = by_run.iter().map(|crowd| crowd.effectiveness).collect();
         let groups = runs.iter().filter(used).flat_map(|run| &run.groups);
         let points: Vec<(f64, f64)> = groups
             .filter(|group| group.asn != 0 && group.members > 0)
@@ -107,7 +139,7 @@ impl Fit {
         Ok(Fit {
             from: text::words(runs),
             effectiveness: mean,
-            by_peers: means_by(by_run),
+            by_peers: means_by(&by_run),
             origin_use: origin,
             deviation: square.sqrt(),
             runs: ratios.len(),
@@ -131,14 +163,33 @@ fn mean_of(values: impl Iterator<Item = f64>) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
 }
 
+/// What a run says of crowds of its size. `None`: it has no bound.
+fn crowd(run: &Summary) -> Option<Crowd> {
+    let times = run.completion_seconds;
+    let effectiveness = run.bound_seconds? / times.mean;
+    let spread = [times.p50, times.p95, times.last].map(|time| time / times.mean);
+    (effectiveness.is_finite() && effectiveness > 0.0).then_some(Crowd {
+        peers: f64::from(run.peers),
+        effectiveness: effectiveness.min(1.0),
+        spread,
+    })
+}
+
 /// The mean for each number of peers, the smallest first.
-fn means_by(by_run: Vec<(u32, f64)>) -> Vec<(f64, f64)> {
-    let mut by_peers: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
-    for (peers, ratio) in by_run {
-        by_peers.entry(peers).or_default().push(ratio);
+fn means_by(by_run: &[Crowd]) -> Vec<Crowd> {
+    let mut by_peers: BTreeMap<u64, Vec<&Crowd>> = BTreeMap::new();
+    for crowd in by_run {
+        by_peers.entry(crowd.peers as u64).or_default().push(crowd);
     }
-    let mean = |(peers, ratios): (u32, Vec<f64>)| Some((f64::from(peers), mean_of(ratios.into_iter())?));
-    by_peers.into_iter().filter_map(mean).collect()
+    let mean = |(peers, crowds): (u64, Vec<&Crowd>)| {
+        let mean = |of: &dyn Fn(&Crowd) -> f64| mean_of(crowds.iter().map(|crowd| of(crowd))).unwrap_or(1.0);
+        Crowd {
+            peers: peers as f64,
+            effectiveness: mean(&|crowd| crowd.effectiveness),
+            spread: [0, 1, 2].map(|at| mean(&|crowd| crowd.spread[at])),
+        }
+    };
+    by_peers.into_iter().map(mean).collect()
 }
 
 /// Copies of a content that a group imports, by its members: m(n).
@@ -235,20 +286,34 @@ mod tests {
         let fit = Fit::from_runs(&runs).unwrap();
         assert!((fit.effectiveness - 0.85).abs() < 1e-12 && (fit.deviation - 0.05).abs() < 1e-12);
         assert_eq!(fit.runs, 2);
-        assert!((fit.effectiveness_of(1e6) - 0.85).abs() < 1e-12, "all runs are of ten peers");
+        assert!((fit.crowd(1e6).effectiveness - 0.85).abs() < 1e-12, "all runs are of ten peers");
         assert_eq!(fit.origin_use, 1.0, "the runs do not say what origins have");
         // Both groups are of 8 to 15 members.
         assert!((fit.imports.copies(11.0) - 3.0).abs() < 1e-12);
     }
 
     #[test]
-    fn efficiency_is_that_of_crowds_of_about_the_size() {
-        let by_peers = vec![(10.0, 0.8), (1_000.0, 0.6)];
-        let fit = Fit { by_peers, ..Fit::ideal() };
-        let of = |leechers| fit.effectiveness_of(leechers);
+    fn figures_are_those_of_crowds_of_about_the_size() {
+        let crowd = |peers, effectiveness, last| Crowd { peers, effectiveness, spread: [1.0, 1.0, last] };
+        let fit = Fit { by_peers: vec![crowd(10.0, 0.8, 1.0), crowd(1_000.0, 0.6, 2.0)], ..Fit::ideal() };
+        let of = |peers| fit.crowd(peers).effectiveness;
         assert_eq!((of(1.0), of(10.0), of(1e7)), (0.8, 0.8, 0.6));
-        assert!((of(100.0) - 0.7).abs() < 1e-12);
-        assert_eq!(Fit::ideal().effectiveness_of(5.0), 1.0);
+        assert!((of(100.0) - 0.7).abs() < 1e-12 && (fit.crowd(100.0).spread[2] - 1.5).abs() < 1e-12);
+        assert_eq!(Fit::ideal().crowd(5.0).effectiveness, 1.0);
+    }
+
+    #[test]
+    fn the_parts_of_a_crowd_have_its_mean_and_its_quantiles() {
+        let crowd = Crowd { peers: 100.0, effectiveness: 1.0, spread: [0.95, 1.4, 2.0] };
+        let parts: Vec<(f64, f64)> = crowd.parts().collect();
+        let mean: f64 = parts.iter().map(|(time, share)| time * share).sum();
+        assert!((mean - 1.0).abs() < 1e-9, "{mean}");
+        assert!(parts.is_sorted_by(|a, b| a.0 <= b.0), "{parts:?}");
+        let quantile = |share: f64| parts[(share * f64::from(PARTS)) as usize - 1].0;
+        assert!((quantile(0.5) - 0.95).abs() < 1e-9 && (quantile(0.95) - 1.4).abs() < 1e-9);
+        assert!((quantile(1.0) - 2.0).abs() < 1e-9);
+        let alike = Crowd { spread: [1.0; 3], ..crowd };
+        assert!(alike.parts().all(|(time, _)| (time - 1.0).abs() < 1e-9));
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn setting(scenario: &Scenario, peers: f64, fit: &Fit, options: &RunOptions) -> 
         lines.iter().map(|(access, share)| of(access) as f64 * share).sum()
     };
     let (from, over) = span(scenario);
-    let given = fit.effectiveness_of(peers) * mean(|access| access.up) + up as f64 / peers.max(1.0);
+    let given = fit.crowd(peers).effectiveness * mean(|access| access.up) + up as f64 / peers.max(1.0);
     let takes = bytes as f64 / given.min(mean(|access| access.down)).max(1.0);
     let lasts = (from + over + LASTS * takes).min(scenario.until_seconds).max(1e-3);
     let step = (takes / STEPS).max(lasts / STEPS_MAX);

@@ -17,7 +17,7 @@ use super::{
     run::charts,
 };
 use crate::{
-    fluid::{Course, Fit, MODE, Setting},
+    fluid::{Course, Crowd, Fit, MODE, Setting},
     outcome::{Outcome, Spread, Summary},
 };
 
@@ -306,6 +306,12 @@ fn fitted(fit: &Fit) -> Markup {
         };
         pairs.iter().map(word).collect::<Vec<_>>().join("; ")
     };
+    let crowd = |crowd: &Crowd| {
+        let [peers, share, last] =
+            [crowd.peers, crowd.effectiveness, crowd.spread[2]].map(number::significant);
+        format!("{peers}: {share}, the last after {last} of the mean time")
+    };
+    let crowds = fit.by_peers.iter().map(crowd).collect::<Vec<_>>().join("; ");
     let rows = [
         ("runs".to_owned(), fit.from.clone()),
         (
@@ -316,7 +322,7 @@ fn fitted(fit: &Fit) -> Markup {
                 number::significant(fit.deviation)
             ),
         ),
-        ("by peers of a crowd".to_owned(), pairs(&fit.by_peers)),
+        ("by peers of a crowd".to_owned(), crowds),
         ("copies, by members of an AS".to_owned(), pairs(fit.imports.points())),
         ("origin's uplink in use".to_owned(), number::significant(fit.origin_use)),
     ];

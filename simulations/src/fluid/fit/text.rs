@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Fit, Imports};
+use super::{Crowd, Fit, Imports};
 use crate::outcome::Summary;
 
 /// The fit that comes with the simulator. Its first lines say from which runs it is.
@@ -24,7 +24,7 @@ struct Fields {
     effectiveness: f64,
     deviation: f64,
     origin_use: f64,
-    by_peers: Vec<(f64, f64)>,
+    by_peers: Vec<[f64; 5]>,
     imports: Vec<(f64, f64)>,
 }
 
@@ -46,7 +46,7 @@ impl Fit {
         Ok(Fit {
             from: fields.from,
             effectiveness: fields.effectiveness,
-            by_peers: fields.by_peers,
+            by_peers: fields.by_peers.into_iter().map(crowd).collect(),
             origin_use: fields.origin_use,
             deviation: fields.deviation,
             runs: fields.runs,
@@ -61,17 +61,28 @@ impl Fit {
             let pair = |&(a, b): &(f64, f64)| format!("[{:?}, {:?}]", short(a), short(b));
             pairs.iter().map(pair).collect::<Vec<_>>().join(", ")
         };
+        let row = |crowd: &Crowd| {
+            let [half, most, last] = crowd.spread;
+            format!("{:?}", [crowd.peers, crowd.effectiveness, half, most, last].map(short))
+        };
+        let by_peers: Vec<String> = self.by_peers.iter().map(row).collect();
         let lines = [
             format!("from = {:?}", self.from),
             format!("runs = {}", self.runs),
             format!("effectiveness = {:?}", short(self.effectiveness)),
             format!("deviation = {:?}", short(self.deviation)),
             format!("origin_use = {:?}", short(self.origin_use)),
-            format!("by_peers = [{}]", pairs(&self.by_peers)),
+            "# Peers, their share of uplinks in use, and the times of half, of 95 % and of the last / the mean.".to_owned(),
+            format!("by_peers = [{}]", by_peers.join(", ")),
+            "# Members of an AS, and the copies that they import.".to_owned(),
             format!("imports = [{}]", pairs(self.imports.points())),
         ];
         lines.join("\n") + "\n"
     }
+}
+
+fn crowd([peers, effectiveness, half, most, last]: [f64; 5]) -> Crowd {
+    Crowd { peers, effectiveness, spread: [half, most, last] }
 }
 
 /// Which runs these are: `12 runs of flash-crowd, 50 to 400 peers, seeds 1 to 3`.
@@ -105,14 +116,14 @@ mod tests {
         let fit = Fit::shipped().unwrap();
         assert!(fit.from.contains("runs of") && fit.runs > 0, "{}", fit.from);
         assert!((0.1..1.0).contains(&fit.effectiveness) && !fit.by_peers.is_empty());
-        assert!(fit.by_peers.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(fit.by_peers.is_sorted_by(|a, b| a.peers < b.peers));
     }
 
     #[test]
     fn a_fit_is_written_and_read_again() {
         let fit = Fit {
             from: "2 runs".to_owned(),
-            by_peers: vec![(50.0, 0.5), (200.0, 0.45)],
+            by_peers: vec![crowd([50.0, 0.5, 0.9, 1.1, 1.2]), crowd([200.0, 0.45, 0.9, 1.5, 2.0])],
             origin_use: 0.25,
             imports: Imports::new(&[(4.0, 2.0), (64.0, 6.0)]),
             ..Fit::ideal()

@@ -82,10 +82,15 @@ pub(super) fn stalls(summary: &Summary) -> Markup {
 fn drawn(summary: &Summary, plot: &Plot<'_>, counts: &BTreeMap<String, u64>) -> Markup {
     let largest = counts.values().max().copied().unwrap_or(0) as f64;
     let all: f64 = counts.values().map(|count| *count as f64).sum();
-    let ((size, unit), show): ((f64, &str), fn(f64) -> String) = match plot.unit {
-        Unit::Bytes => (bytes_unit(largest), number::bytes),
-        Unit::Seconds => (seconds_unit(largest), number::seconds),
-        Unit::Requests => ((1.0, "requests"), |count| number::count(count as u64)),
+    let (size, unit) = match plot.unit {
+        Unit::Bytes => bytes_unit(largest),
+        Unit::Seconds => seconds_unit(largest),
+        Unit::Requests => (1.0, "requests"),
+    };
+    let show = |amount: f64| match plot.unit {
+        Unit::Bytes => number::bytes(amount),
+        Unit::Seconds => number::seconds(amount),
+        Unit::Requests => number::count(amount as u64),
     };
     let mut reasons: Vec<(&String, f64)> =
         counts.iter().map(|(reason, count)| (reason, *count as f64)).collect();

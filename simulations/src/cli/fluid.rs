@@ -28,7 +28,7 @@ use super::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   nearcast-sim fluid flash-crowd --peers 20M
-  nearcast-sim fluid long-tail --peers 50M --set catalogue.contents=100000 until_seconds=20000 --out tail
+  nearcast-sim fluid long-tail --peers 50M --set origins.up=20GiB --out tail
   nearcast-sim run flash-crowd --set peers=200,500,1000,2000 --seeds 1..2 --out sweep
   nearcast-sim fluid --beside sweep                     how far it is from exact runs
   nearcast-sim fluid --fit sweep --print-fit > ours.toml

@@ -29,7 +29,8 @@ use crate::run::{RunError, RunOptions};
 
 const GROUP: u32 = 40;
 const CONTENT: ContentKey = ContentKey(0);
-const RUN_BYTES: u32 = 256 << 10;
+/// Sixteen runs of 256 KiB: two tebibytes have too many pieces of one.
+const PIECE_BYTES: u64 = 4 << 20;
 const AS: Asn = Asn(7);
 /// Ticks that are timed. The first ones, which grow into their memory, do not count.
 const TICKS: usize = 40;
@@ -68,7 +69,7 @@ pub(super) fn probe(seed: u64, _: &RunOptions) -> Result<Vec<f64>, RunError> {
 }
 
 fn milliseconds(bytes: u64, seed: u64) -> f64 {
-    let layout = Layout::new(RUN_BYTES.into(), [bytes]).map(Arc::new);
+    let layout = Layout::new(PIECE_BYTES, [bytes]).map(Arc::new);
     let Ok(layout) = layout else { return f64::NAN };
     let runs = layout.runs();
     // Each lacks its own seventh: nobody is complete, so nothing can be passed over.

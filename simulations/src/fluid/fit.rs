@@ -17,7 +17,8 @@ pub struct Fit {
     pub effectiveness: f64,
     /// Crowds that were measured, the smallest first. Empty: all are alike, and all are done at once.
     pub by_peers: Vec<Crowd>,
-    /// The share of its uplink that an origin gives a crowd while that lasts, 0 to 1.
+    /// The share of its uplink that an origin gives a crowd for as long as a download takes in the mean,
+    /// 0 to 1.
     pub origin_use: f64,
     /// How far runs lie around that, as a standard deviation. Plots should say it.
     pub deviation: f64,
@@ -148,12 +149,12 @@ impl Fit {
     }
 }
 
-/// The share of the origins' uplinks that was in use until everybody was done. `None`: the run does
-/// not say what origins have.
+/// What origins sent, as a share of what their uplinks carry in the mean time of a download: in the
+/// model all are done then. `None`: the run does not say what origins have.
 fn origin_use(run: &Summary) -> Option<f64> {
     let up: Bytes = run.options.get("origins.up")?.parse().ok()?;
     let count: f64 = run.options.get("origins.count")?.parse().ok()?;
-    let could = up.0 as f64 * count * run.simulated_seconds;
+    let could = up.0 as f64 * count * run.completion_seconds.mean;
     let share = run.origin_copies * run.bytes as f64 / could;
     share.is_finite().then(|| share.clamp(0.0, 1.0))
 }
@@ -319,7 +320,7 @@ mod tests {
     #[test]
     fn an_origin_is_used_as_much_as_it_sent() {
         let mut half = run(80.0, 100.0, &[(10, 2.0)]);
-        (half.bytes, half.origin_copies, half.simulated_seconds) = (1_000, 2.0, 40.0);
+        (half.bytes, half.origin_copies) = (1_000, 5.0);
         for (name, value) in [("origins.up", "100"), ("origins.count", "1")] {
             half.options.insert(name.to_owned(), value.to_owned());
         }

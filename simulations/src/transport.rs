@@ -131,7 +131,11 @@ impl Queues<'_> {
         let run = layout.ok().and_then(|layout| layout.run_index(0)).expect("a content of one run has one");
         Queues {
             run,
-            uplinks: traffic.up.iter().map(|&rate| Uplink::new(rate, TOGETHER)).collect(),
+            uplinks: traffic
+                .up
+                .iter()
+                .map(|&rate| Uplink::new(rate, (TOGETHER as u16, TOGETHER as u16)))
+                .collect(),
             downlinks: traffic.down.iter().map(|&rate| Downlink::new(rate)).collect(),
             left: traffic.transfers.iter().map(|transfer| transfer.runs).collect(),
             done: vec![Duration::ZERO; traffic.transfers.len()],

@@ -41,6 +41,7 @@ use nearcast_core::{
     registry::Admission,
     run_set::RunSet,
     time::Timestamp,
+    timers::Wake,
 };
 
 pub use self::{
@@ -72,7 +73,7 @@ pub const IN_TURN: usize = 1;
 
 /// An engine's invariants are checked after one input in this many: a check costs as much as all
 /// links.
-const CHECKED_EVERY: u64 = 61;
+const CHECKED_EVERY: u64 = 251;
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -174,7 +175,7 @@ impl World {
             let policy = if role.origin { &of_origins } else { &policy };
             let engine = Engine::new(policy.clone(), config.seed ^ ((at as u64 + 1) << 32));
             let have = start(&layout, &role);
-            Peer::new(engine, role, have, config.together)
+            Peer::new(engine, role, have, (policy.upload.together_min, config.together))
         };
         let peers = std::mem::take(&mut config.roles).into_iter().enumerate().map(make).collect();
         let admission = DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() };
@@ -309,8 +310,10 @@ impl World {
         match peer.engine.poll_timeout() {
             // What it was for is done already.
             Some((at, _)) if at > now => self.plan_wake(me),
-            Some(_) => {
-                self.pull(me);
+            Some((_, why)) => {
+                if why == Wake::Tick {
+                    self.pull(me);
+                }
                 self.handle(me, Input::Woken);
             }
             None => {}

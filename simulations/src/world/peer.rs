@@ -97,7 +97,9 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(engine: Engine, role: Role, have: RunSet, together: usize) -> Peer {
+    /// `together`: how many neighbours it sends to at once, at least and at most, unless its role says
+    /// how many at most.
+    pub(super) fn new(engine: Engine, role: Role, have: RunSet, (least, most): (u16, usize)) -> Peer {
         let told = match role.tells {
             Tells::Truly => None,
             Tells::Everything => Some(RunSet::full(have.runs())),
@@ -108,6 +110,7 @@ impl Peer {
                 Some(told)
             }
         };
+        let most = u16::try_from(role.together.unwrap_or(most)).unwrap_or(u16::MAX);
         Peer {
             engine,
             have,
@@ -115,7 +118,7 @@ impl Peer {
             log: Vec::new(),
             links: Vec::new(),
             stage: Stage::Before,
-            uplink: Uplink::new(role.up, role.together.unwrap_or(together)),
+            uplink: Uplink::new(role.up, (least, most)),
             downlink: Downlink::new(role.down),
             asked: Vec::new(),
             next_upload: 0,

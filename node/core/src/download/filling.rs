@@ -20,7 +20,26 @@ use crate::{
     reasons::{Reasons, TakenBack},
 };
 
+/// What a neighbour is asked for depends on this, too.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Occasion {
+    /// Candidates are being dialled.
+    pub(crate) dialing: bool,
+    /// What was asked of a slower neighbour may be asked for, too.
+    pub(crate) may_rob: bool,
+}
+
 impl Download {
+    /// Whether we want this run and do not hold it.
+    pub(crate) fn lacks(&self, run: RunIndex, have: &RunSet) -> bool {
+        !have.contains(run) && self.wants(run)
+    }
+
+    /// Whether this run was asked for.
+    pub(crate) fn is_busy(&self, run: RunIndex) -> bool {
+        self.requests.busy().contains(run)
+    }
+
     /// Whether `theirs` holds something we still lack and want.
     pub(crate) fn is_interesting(&self, theirs: Held<'_>, have: &RunSet) -> bool {
         let lacking = |at: usize, mine: u64| theirs.word(at) & !mine;
@@ -46,7 +65,7 @@ impl Download {
         links: &mut Links,
         have: &RunSet,
         peer: PeerKey,
-        dialing: bool,
+        occasion: Occasion,
     ) {
         if self.disk_full || self.is_complete() || self.conduct.is_paused(ctx.now, peer) {
             return;
@@ -54,7 +73,7 @@ impl Download {
         let in_flight_max = self.conduct.in_flight_max(peer);
         let has_room = |link: &&Link| link.has_room() && link.in_flight < in_flight_max;
         while let Some(link) = links.get(peer).filter(has_room) {
-            let Some((runs, why)) = self.next_runs(ctx, links, have, link, dialing) else { return };
+            let Some((runs, why)) = self.next_runs(ctx, links, have, link, occasion) else { return };
             if runs.len() > usize::from(u8::MAX.saturating_sub(link.in_flight)) {
                 return;
             }
@@ -88,7 +107,7 @@ impl Download {
         links: &Links,
         have: &RunSet,
         link: &Link,
-        dialing: bool,
+        Occasion { dialing, may_rob }: Occasion,
     ) -> Option<(Range<u32>, Why)> {
         let theirs = ctx.map(link.peer)?;
         let allowance = match link.is_origin() {
@@ -123,7 +142,7 @@ impl Download {
                 sight.pick(self.cursor).map(|run| (only(run), why))
             }
         };
-        if picked.is_some() {
+        if picked.is_some() || !may_rob {
             return picked;
         }
         // A coin, because everybody hears of a new holder at once: half of those who wait

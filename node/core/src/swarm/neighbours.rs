@@ -376,7 +376,7 @@ impl Swarm {
 
     fn on_have(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
         self.count_news(ctx, peer, runs);
-        self.act_on_news(ctx, peer);
+        self.act_on_news(ctx, peer, runs.iter().copied());
     }
 
     /// Many neighbours hold more. All of it is counted before anything is decided: the view holds
@@ -389,7 +389,7 @@ impl Swarm {
             runs.extend(news.iter().map(|&(_, run)| run));
             self.count_news(ctx, news[0].0, &runs);
         }
-        by_neighbour().for_each(|news| self.act_on_news(ctx, news[0].0));
+        by_neighbour().for_each(|news| self.act_on_news(ctx, news[0].0, news.iter().map(|&(_, run)| run)));
     }
 
     /// Counts the runs that a neighbour got.
@@ -404,15 +404,26 @@ impl Swarm {
     }
 
     /// Decides what follows from the runs that a neighbour got.
-    fn act_on_news(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
-        if self.links.get(peer).is_none() {
+    fn act_on_news(
+        &mut self,
+        ctx: &mut Context<'_>,
+        peer: PeerKey,
+        mut runs: impl Iterator<Item = RunIndex> + Clone,
+    ) {
+        let Some(link) = self.links.get(peer) else { return };
+        let (Some(download), Some(held)) = (&self.download, &self.content) else {
+            if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
+                self.drop_link(ctx, peer, UnlinkReason::Useless);
+            }
             return;
+        };
+        // News makes nobody less interesting.
+        let is_news = !link.interests_us() && runs.clone().any(|run| download.lacks(run, &held.have));
+        let may_rob = runs.any(|run| download.is_busy(run));
+        if is_news {
+            self.update_interest(ctx, peer);
         }
-        if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
-            return self.drop_link(ctx, peer, UnlinkReason::Useless);
-        }
-        self.update_interest(ctx, peer);
-        self.fill(ctx, peer);
+        self.fill_once(ctx, peer, may_rob);
     }
 
     pub(super) fn on_lost_by(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {

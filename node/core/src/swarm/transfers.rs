@@ -9,6 +9,7 @@ use crate::{
     download::{
         Download,
         arrivals::{Arrival, Receipt},
+        filling::Occasion,
     },
     id::{PeerKey, RequestId, UploadId},
     input::{Material, RunFailure},
@@ -247,12 +248,20 @@ impl Swarm {
         }
     }
 
+    /// Asks a neighbour for as much as it should have in flight.
     pub(super) fn fill(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
+        self.fill_once(ctx, peer, true);
+    }
+
+    /// The same. `may_rob`: also for what was asked of a slower neighbour.
+    pub(super) fn fill_once(&mut self, ctx: &mut Context<'_>, peer: PeerKey, may_rob: bool) {
         let (Some(download), Some(held)) = (&mut self.download, &self.content) else {
             return;
         };
-        let dialing = self.discovery.dialing(ctx.now) > 0;
-        download.fill(ctx, &mut self.links, &held.have, peer, dialing);
+        if self.links.get(peer).is_some_and(Link::has_room) {
+            let dialing = self.discovery.dialing(ctx.now) > 0;
+            download.fill(ctx, &mut self.links, &held.have, peer, Occasion { dialing, may_rob });
+        }
         if download.groups().has_untold() {
             self.timers.hasten(Wake::Have, ctx.now + ctx.config.requests.have_delay);
         }

@@ -105,7 +105,7 @@ impl Download {
         let age = request.age(now);
         match () {
             () if self.is_endgame() => TakenBack::Endgame,
-            () if age > self.late_seconds(links) && (owner.is_stranger() || owner.is_late()) => {
+            () if age > self.late_after && (owner.is_stranger() || owner.is_late()) => {
                 TakenBack::Undelivered
             }
             () if age < owner.seconds_to_answer(self.run_bytes) => TakenBack::Slower,

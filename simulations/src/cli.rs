@@ -5,6 +5,7 @@
 
 mod chart;
 mod check;
+mod clinic;
 mod compare;
 mod completions;
 mod cost;
@@ -12,6 +13,7 @@ mod crowd;
 mod error;
 mod exit;
 mod fidelity;
+mod fluid;
 mod interrupt;
 mod list;
 mod man;
@@ -21,6 +23,9 @@ mod run;
 mod screen;
 mod show;
 mod source;
+mod words;
+
+use std::ffi::OsString;
 
 use clap::{Parser, Subcommand};
 
@@ -79,12 +84,24 @@ enum Command {
     /// Show how far the faster way to simulate is from the exact one.
     #[command(before_help = fidelity::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
     Fidelity(Box<fidelity::Compared>),
+    /// Run a scenario with tens of millions of peers: as numbers of peers, not one by one.
+    ///
+    /// How well peers use their uplinks, and how much groups import, is fitted from exact runs. Everything else follows
+    /// from who comes when, over which links.
+    #[command(before_help = fluid::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
+    Fluid(Box<fluid::Fluid>),
     /// Tell a fresh engine what a node was told, and compare what both decided.
     ///
     /// A node that runs with NEARCAST_FLIGHT=FILE records a flight: what its engine was told, and what it decided. The
     /// same policy must decide the same again. With another policy, the differences are counted.
     #[command(before_help = replay::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
     Replay(replay::Replayed),
+    /// Run the clinic: what was wrong with the policy, how it is now, and what is wanted.
+    ///
+    /// Each case is a scenario in which the policy did badly, often run in several ways that are compared. The exit code
+    /// is 0 only if every figure is as wanted.
+    #[command(before_help = clinic::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
+    Clinic(clinic::Clinic),
     /// Check the simulator itself against what is known by theory.
     #[command(before_help = check::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
     Check(check::Checks),
@@ -98,7 +115,7 @@ enum Command {
 
 /// Runs what the command line asks for.
 pub(crate) fn run() -> Exit {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::BadOption } else { Exit::Ok };
@@ -121,6 +138,13 @@ pub(crate) fn run() -> Exit {
     }
 }
 
+impl Cli {
+    /// Reads a command line, the program's name included.
+    fn read(words: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(words::spread(words))
+    }
+}
+
 impl Command {
     fn json(&self) -> bool {
         match self {
@@ -130,7 +154,9 @@ impl Command {
             Command::Compare(compare) => compare.json,
             Command::Cost(cost) => cost.json,
             Command::Fidelity(compared) => compared.json,
+            Command::Fluid(fluid) => fluid.json,
             Command::Replay(replayed) => replayed.json,
+            Command::Clinic(clinic) => clinic.json,
             Command::Check(checks) => checks.json,
             Command::Man(man) => man.json,
             Command::Completions(_) => false,
@@ -141,6 +167,7 @@ impl Command {
         match self {
             Command::Run(run) => run.quiet,
             Command::Fidelity(compared) => compared.quiet,
+            Command::Clinic(clinic) => clinic.quiet,
             _ => false,
         }
     }
@@ -153,7 +180,9 @@ impl Command {
             Command::Compare(compare) => compare.run(screen, interrupts),
             Command::Cost(cost) => cost.run(screen),
             Command::Fidelity(compared) => compared.run(screen),
+            Command::Fluid(fluid) => fluid.run(screen, interrupts),
             Command::Replay(replayed) => replayed.run(screen),
+            Command::Clinic(clinic) => clinic.run(screen, interrupts),
             Command::Check(checks) => checks.run(screen),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(screen),

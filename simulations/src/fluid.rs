@@ -21,8 +21,9 @@
 //!   and a Poisson number of others.
 //!
 //! Unlike in Qiu and Srikant's model a leecher is done when it has received all bytes, not at random
-//! with the right mean: a crowd that comes at once is done at once. What those who give up have
-//! received is lost.
+//! with the right mean: a crowd that comes at once is done at once. How far the times of its members
+//! lie around that is fitted, too, and changes what is said of times and nothing else. What those who
+//! give up have received is lost.
 //!
 //! What it leaves out: pieces (so a start-up by doubling, and the last piece), latency, slots, and
 //! all choices of peers but for what is fitted.
@@ -32,13 +33,15 @@ mod cell;
 mod course;
 mod fit;
 mod model;
+mod scenario;
 mod serving;
 
 use std::time::Duration;
 
 pub use arrivals::Arrivals;
 pub use course::{ClassTotals, Course, Point, Totals};
-pub use fit::{Fit, Imports, Unfit};
+pub use fit::{Crowd, Fit, FitError, Imports, Unfit};
+pub use scenario::{FluidError, simulate};
 
 use crate::yardstick::Class;
 use model::Model;
@@ -170,7 +173,8 @@ impl Setting {
         if !self.ases.iter().all(|ases| is_whole(&mut ases.access.iter().copied())) {
             return Err(SettingError::Shares("access links"));
         }
-        if !(0.0..=1.0).contains(&self.fit.effectiveness) {
+        let by_peers = self.fit.by_peers.iter().map(|crowd| crowd.effectiveness);
+        if !by_peers.chain([self.fit.effectiveness]).all(|it| (0.0..=1.0).contains(&it)) {
             return Err(SettingError::Effectiveness);
         }
         match self.step.is_zero() || self.step > self.slice {

@@ -2,6 +2,7 @@
 
 pub mod agenda;
 pub mod check;
+pub mod clinic;
 pub mod cost;
 pub mod filling;
 pub mod fluid;

@@ -47,6 +47,18 @@ pub struct Summary {
     /// Bytes that were sent and not needed, in copies of the content.
     #[serde(deserialize_with = "figure")]
     pub wasted_copies: f64,
+    /// Bytes that were sent and not needed, as a share of all that was received; 0 to 1.
+    #[serde(default, deserialize_with = "figure")]
+    pub wasted_share: f64,
+    /// Peers to which any payload came.
+    #[serde(default)]
+    pub began: u32,
+    /// How long these waited for it, from joining.
+    #[serde(default)]
+    pub began_seconds: Spread,
+    /// The median time of free riders that hold everything, in seconds. `None`: there are none.
+    #[serde(default)]
+    pub riders_p50_seconds: Option<f64>,
     /// Each AS with members, the largest group first.
     pub groups: Vec<Group>,
     /// The peers that take, by how they behave: honest ones first. Empty in summaries of earlier
@@ -59,8 +71,14 @@ pub struct Summary {
     pub links: Vec<AsLink>,
     /// What viewers saw. `None`: nobody watched.
     pub viewing: Option<Viewing>,
+    /// Why bytes crossed borders, requests were taken over, payload was wasted and peers stood still.
+    #[serde(default)]
+    pub reasons: Reasons,
     /// Whether each checker held.
     pub checks: BTreeMap<String, bool>,
+    /// The command that repeats exactly this run. Empty: it was not a command that ran it.
+    #[serde(default)]
+    pub again: String,
 }
 
 /// How some figure is spread over peers.
@@ -168,8 +186,19 @@ pub struct Outcome {
     /// Bytes by source over time, the earliest first; each slice counts what came since the one
     /// before.
     pub timeline: Vec<Slice>,
-    /// Bytes that came into each AS, by the reason for which they were asked for outside.
-    pub imports_by_reason: BTreeMap<String, u64>,
+}
+
+/// Why things went as they did, counted by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reasons {
+    /// Bytes that came into ASes, by why they were asked for outside.
+    pub imported_bytes: BTreeMap<String, u64>,
+    /// Requests that were taken back from their owners, by why.
+    pub taken_over_requests: BTreeMap<String, u64>,
+    /// Bytes that were sent and not needed, by why they were sent.
+    pub wasted_bytes: BTreeMap<String, u64>,
+    /// Seconds in which a peer that lacked something received nothing, over all peers, by why.
+    pub stalled_seconds: BTreeMap<String, u64>,
 }
 
 /// What became of one peer.
@@ -201,6 +230,8 @@ pub struct PeerRow {
     pub kind: Kind,
     /// What it saw. `None`: it is no viewer, or never came.
     pub viewed: Option<Viewed>,
+    /// When the first payload came, in seconds. `None`: none ever did.
+    pub began: Option<f64>,
 }
 
 /// What one viewer saw. All times in seconds.

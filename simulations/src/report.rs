@@ -16,8 +16,10 @@ use crate::outcome::Outcome;
 
 pub mod compare;
 mod csv;
+pub mod fluid;
 mod folder;
 mod measure;
+mod merge;
 pub mod number;
 mod page;
 mod plot;
@@ -25,7 +27,10 @@ mod read;
 mod run;
 pub mod sweep;
 
-pub use self::read::{ReadError, read};
+pub use self::{
+    merge::{Merged, merge},
+    read::{ReadError, read},
+};
 
 /// The file with a run's [`Summary`](crate::outcome::Summary). A folder that holds it is the folder
 /// of a run.
@@ -39,8 +44,8 @@ pub fn claim(folder: &Path) -> io::Result<()> {
     folder::take(folder)
 }
 
-/// Writes `summary.json`, `peers.csv`, `timeline.csv`, `groups.csv`, `imports.csv` and `report.html`
-/// into `folder`, which is made if it is missing.
+/// Writes `summary.json`, `peers.csv`, `timeline.csv`, `groups.csv`, `imports.csv`, `reasons.csv` and
+/// `report.html` into `folder`, which is made if it is missing.
 ///
 /// The results of an earlier run are replaced. A folder that holds something else, and no
 /// `summary.json`, is refused with [`io::ErrorKind::AlreadyExists`]. All files are complete on the
@@ -57,9 +62,18 @@ pub fn write(outcome: &Outcome, folder: &Path) -> io::Result<()> {
         Part::write(folder, "timeline.csv", |file| csv::timeline(outcome, file))?,
         Part::write(folder, "groups.csv", |file| csv::groups(outcome, file))?,
         Part::write(folder, "imports.csv", |file| csv::imports(outcome, file))?,
+        Part::write(folder, "reasons.csv", |file| csv::reasons(outcome, file))?,
         Part::write(folder, REPORT_FILE, |file| file.write_all(run::page(outcome).as_bytes()))?,
     ];
     parts.into_iter().try_for_each(Part::keep)
+}
+
+/// Writes one file, which is as it was until it is complete.
+pub fn write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut io::BufWriter<std::fs::File>) -> io::Result<()>,
+) -> io::Result<()> {
+    folder::fill_file(path, fill)
 }
 
 #[cfg(test)]

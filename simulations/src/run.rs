@@ -6,6 +6,7 @@ mod checks;
 mod gather;
 mod kinds;
 mod outages;
+mod stalls;
 mod timeline;
 mod viewing;
 
@@ -18,6 +19,7 @@ use std::{
 
 use nearcast_core::atlas::Atlas;
 
+pub(crate) use self::cast::{access_mix, ases};
 pub use self::outages::NetworkError;
 pub use crate::world::Fidelity;
 use crate::{
@@ -26,6 +28,7 @@ use crate::{
     topology::{MixError, TopologyError},
     world::World,
 };
+use stalls::Stalls;
 use timeline::Timeline;
 
 /// How often the clock is looked at, in steps of the world.
@@ -123,17 +126,22 @@ pub fn run(
 ) -> Result<Outcome, RunError> {
     let begun = Instant::now();
     let mut world = world(scenario, seed, options)?;
-    let mut timeline = Timeline::new();
+    let (mut timeline, mut stalls) = (Timeline::new(), Stalls::new(&world));
     let peers = world.unfinished();
     let end = Duration::from_secs_f64(scenario.until_seconds);
     let (mut left, mut told) = (STEPS_A_LOOK, begun);
     while world.unfinished() > 0 {
-        let upto = timeline.due().min(end);
+        let upto = timeline.due().min(stalls.due()).min(end);
         let next = world.next_at();
         if next.is_none_or(|at| at > upto) {
             // Nothing happens until then.
             world.run(upto);
-            timeline.note(&world);
+            if upto >= stalls.due() {
+                stalls.note(&world);
+            }
+            if upto >= timeline.due() || upto == end {
+                timeline.note(&world);
+            }
             if upto == end || next.is_none() {
                 break;
             }
@@ -153,6 +161,6 @@ pub fn run(
         }
     }
     timeline.end(&world);
-    let outcome = gather::gather(scenario, seed, options, &world, timeline);
+    let outcome = gather::gather(scenario, seed, options, &world, (timeline, stalls));
     Ok(gather::timed(outcome, begun.elapsed()))
 }

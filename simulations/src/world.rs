@@ -33,6 +33,7 @@ mod viewing;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use nearcast_core::{
+    asn::Asn,
     config::Config,
     directory::{Directory, DirectoryConfig},
     engine::Engine,
@@ -43,6 +44,7 @@ use nearcast_core::{
     output::{Output, Why},
     random::Random,
     registry::Admission,
+    run_set::RunSet,
     time::Timestamp,
     timers::Wake,
 };
@@ -64,6 +66,7 @@ use self::{
     network::Net,
     peer::{Peer, Stage},
     place::{Maps, Places},
+    reasons::Import,
 };
 use crate::agenda::Agenda;
 
@@ -157,8 +160,10 @@ pub struct World {
     lost_bytes: u64,
     /// Payload that was sent and has not arrived yet, in bytes.
     air_bytes: u64,
-    /// Bytes that came over borders, by why they were asked for, and whether they were held already.
-    imports: BTreeMap<(Why, bool), u64>,
+    /// Bytes that came over borders, by why they were asked for, and whether they were there already.
+    imports: BTreeMap<(Why, Import), u64>,
+    /// What came into each AS, by content.
+    imported: BTreeMap<(Asn, u32), RunSet>,
     /// Inputs that engines handled.
     pub inputs: u64,
     /// Messages in which a peer said what it imports.
@@ -212,6 +217,7 @@ impl World {
             lost_bytes: 0,
             air_bytes: 0,
             imports: BTreeMap::new(),
+            imported: BTreeMap::new(),
             inputs: 0,
             announcements: 0,
             outputs: Vec::new(),
@@ -294,12 +300,14 @@ impl World {
                 self.note_again(me, run);
                 let bytes = u64::from(self.layout.run_length(run));
                 self.air_bytes -= bytes;
+                let now = self.now;
                 let peer = self.peer_mut(me);
+                peer.began.get_or_insert(now);
                 peer.received_bytes += bytes;
                 peer.note_answer(from);
                 let is_new = peer.gain(run);
                 self.note_stored(me, from, bytes);
-                self.note_import(me, request, bytes, is_new);
+                self.note_import(me, request, run, is_new);
                 self.pull_from(me, from);
                 self.event(me, from, Event::RunStored { peer: from, request, run });
             }

@@ -67,7 +67,7 @@ fn stalls_and_the_wait_without_stalls_grow_with_the_bitrate() {
         "viewers.resume_seconds=0",
     ];
     let at = |bitrate: &str| viewing(&[&crowd[..], &[bitrate]].concat());
-    let shares = ["viewers.bitrate=100k", "viewers.bitrate=1M", "viewers.bitrate=4M"].map(|rate| at(rate));
+    let shares = ["viewers.bitrate=100k", "viewers.bitrate=1M", "viewers.bitrate=4M"].map(at);
     let stalled = [0, 1, 2].map(|at| shares[at].stalled_share);
     assert!(stalled.is_sorted() && stalled[2] > stalled[0] + 0.2, "{stalled:?}");
     let smooth = [0, 1, 2].map(|at| shares[at].smooth_delay_seconds.p50);

@@ -135,7 +135,7 @@ fn a_network_that_cannot_be_is_refused_with_its_text() {
         let mut scenario = scenario(&CROWD);
         settings.iter().for_each(|setting| scenario.set(setting).expect("a setting"));
         let ran = run(&scenario, 1, &RunOptions::default(), &mut |_| {});
-        ran.err().expect("it cannot be run").to_string()
+        ran.map(|_| ()).expect_err("it cannot be run").to_string()
     };
     assert_eq!(
         error(&["network.outages=[\"as AS77 at 3\"]"]),

@@ -48,8 +48,44 @@ fn imports_are_counted_by_reason_to_the_byte() {
     let mut scenario = shipped::find("locality-sweep").expect("it is shipped");
     scenario.set("runs=60").expect("every scenario knows it");
     let outcome = outcome(&scenario, Fidelity::Exact);
-    let by_reason: u64 = outcome.imports_by_reason.values().sum();
+    let by_reason: u64 = outcome.summary.reasons.imported_bytes.values().sum();
     let imported: u64 = outcome.peers.iter().map(|row| row.imported).sum();
-    assert_eq!(by_reason, imported, "{:?}", outcome.imports_by_reason);
-    assert!(outcome.imports_by_reason.len() > 1, "{:?}", outcome.imports_by_reason);
+    assert_eq!(by_reason, imported, "{:?}", outcome.summary.reasons.imported_bytes);
+    assert!(outcome.summary.reasons.imported_bytes.len() > 1, "{:?}", outcome.summary.reasons.imported_bytes);
+}
+
+#[cfg(feature = "reasons")]
+#[test]
+fn waste_is_counted_by_reason_to_the_byte_and_take_overs_and_stalls_have_reasons() {
+    for (name, settings) in [
+        ("slow-uplinks", &["peers=20", "runs=40"][..]),
+        ("locality-sweep", &["runs=60"]),
+        ("clinic-riders", &["runs=60", "network.together=16"]),
+    ] {
+        let mut scenario = shipped::find(name).expect("it is shipped");
+        settings.iter().for_each(|setting| scenario.set(setting).expect("every scenario knows it"));
+        let outcome = outcome(&scenario, Fidelity::Exact);
+        let reasons = &outcome.summary.reasons;
+        let wasted: u64 = outcome.peers.iter().map(|row| row.wasted).sum();
+        // Riders and others waste, too, and all are the scenario's own peers here.
+        assert_eq!(reasons.wasted_bytes.values().sum::<u64>(), wasted, "{name}: {reasons:?}");
+        assert!(!reasons.taken_over_requests.is_empty(), "{name}: {reasons:?}");
+        let stalled: u64 = reasons.stalled_seconds.values().sum();
+        let present = f64::from(outcome.summary.peers) * outcome.summary.simulated_seconds;
+        assert!(stalled as f64 <= present, "{name}: {stalled} of {present} seconds");
+    }
+}
+
+#[cfg(feature = "reasons")]
+#[test]
+fn a_crowd_whose_origin_is_gone_says_that_nobody_has_anything() {
+    let mut scenario = shipped::find("origin-loss").expect("it is shipped");
+    for setting in ["origins.die_at_seconds=2", "until_seconds=60", "sessions.patience_seconds=600"] {
+        scenario.set(setting).expect("every scenario knows it");
+    }
+    let outcome = outcome(&scenario, Fidelity::Exact);
+    let stalled = &outcome.summary.reasons.stalled_seconds;
+    let of = |name: &str| stalled.get(name).copied().unwrap_or(0);
+    let all: u64 = stalled.values().sum();
+    assert!(of("starving") + of("no neighbour has anything") + of("no neighbour") > all / 2, "{stalled:?}");
 }

@@ -11,7 +11,7 @@ use e2e::{
 };
 
 /// The rooms of the core, the lowest first. Each uses only those before it.
-const ROOMS_OF_CORE: [&str; 28] = [
+const ROOMS_OF_CORE: [&str; 29] = [
     "saturate",
     "exact",
     "time",
@@ -28,6 +28,7 @@ const ROOMS_OF_CORE: [&str; 28] = [
     "message",
     "input",
     "output",
+    "reasons",
     "view",
     "announce",
     "strangers",

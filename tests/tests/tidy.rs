@@ -90,6 +90,22 @@ fn the_core_names_no_clock_socket_file_or_runtime() {
     }
 }
 
+/// With the feature and without it, engines decide the same.
+#[test]
+fn the_core_writes_reasons_and_never_reads_them() {
+    let mut written = 0;
+    for (path, text) in sources("node/core/src") {
+        let is_own = short(&path).starts_with("node/core/src/reasons");
+        for line in without_tests(&text).lines().map(code).filter(|_| !is_own) {
+            for (at, _) in line.match_indices("reasons.") {
+                assert!(line[at..].starts_with("reasons.on_"), "{}: {line}", short(&path));
+                written += 1;
+            }
+        }
+    }
+    assert!(written >= 3, "the places were found");
+}
+
 /// Whether `line` contains `word` as a whole word: `SimInstant` does not name `Instant`.
 fn names(line: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';

@@ -9,6 +9,7 @@ use crate::{
     output::{Action, Output},
     place::locality::Locality,
     random::Random,
+    reasons::Reasons,
     strangers::strikes::Strikes,
     time::Timestamp,
     view::View,
@@ -22,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(crate) random: &'a mut Random,
     pub(crate) maps: &'a dyn View,
     pub(crate) outputs: &'a mut Vec<Output>,
+    /// Why requests are taken back and payload is wasted. Nothing here reads it.
+    pub(crate) reasons: &'a mut Reasons,
     /// Addresses and networks of peers that lied.
     pub(crate) strikes: &'a mut Strikes,
     /// Where we are.

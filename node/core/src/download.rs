@@ -9,6 +9,8 @@ pub(crate) mod picker;
 mod rating;
 pub(crate) mod requests;
 mod stealing;
+#[cfg(feature = "reasons")]
+mod waiting;
 pub mod web_pace;
 pub(crate) mod whole_pieces;
 
@@ -31,6 +33,7 @@ use crate::{
         peers::{Link, Links},
     },
     origin::rule::{LATE_SECONDS, OriginRule},
+    reasons::TakenBack,
     time::Timestamp,
 };
 
@@ -203,7 +206,7 @@ impl Download {
                 self.availability.subtract(run);
             }
             if self.requests.iter().any(|request| request.run == run && request.peer == peer) {
-                self.withdraw(ctx, links, run);
+                self.withdraw(ctx, links, run, TakenBack::Lost);
                 let is_stranger = links.get(peer).is_some_and(Link::is_stranger);
                 self.conduct.on_fruitless(ctx.now, peer, ctx.config.requests.tick, is_stranger);
             }

@@ -16,6 +16,7 @@ use crate::{
     output::Output,
     place::locality::Locality,
     random::Random,
+    reasons::Reasons,
     strangers::strikes::Strikes,
     swarm::Swarm,
     time::Timestamp,
@@ -41,6 +42,7 @@ pub struct Engine {
     unchoked: u32,
     slots: Slots,
     locality: Locality,
+    reasons: Reasons,
 }
 
 impl Engine {
@@ -56,6 +58,7 @@ impl Engine {
             unchoked: 0,
             slots: Slots::default(),
             locality: Locality::default(),
+            reasons: Reasons::default(),
         }
     }
 
@@ -144,6 +147,7 @@ impl Engine {
             random: &mut self.random,
             maps,
             outputs,
+            reasons: &mut self.reasons,
             strikes: &mut self.strikes,
             locality: self.locality,
             slots_free: self.config.upload.slots_total.saturating_sub(self.unchoked),
@@ -225,6 +229,11 @@ impl Engine {
     /// Where we are, as told by [`Input::Located`].
     pub fn locality(&self) -> Locality {
         self.locality
+    }
+
+    /// Why requests were taken back and payload was wasted, over all contents.
+    pub fn reasons(&self) -> &Reasons {
+        &self.reasons
     }
 
     /// Number of banned peers.

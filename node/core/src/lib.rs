@@ -85,6 +85,7 @@ pub mod output;
 mod place;
 pub mod random;
 pub mod rates;
+pub mod reasons;
 pub mod saturate;
 pub mod stats;
 mod strangers;

@@ -15,6 +15,8 @@ pub mod outcomes;
 mod pausing;
 pub(crate) mod pursuit;
 pub(crate) mod ranking;
+#[cfg(feature = "reasons")]
+mod stalling;
 mod starving;
 mod transfers;
 

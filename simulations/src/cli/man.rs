@@ -14,18 +14,38 @@ Examples:
   nearcast-sim man ~/.local/share/man/man1
 ";
 
-static FILES: [Files; 1] = [(
-    "nearcast-sim-run",
-    &[
-        (
-            "DIR/summary.json",
-            "The figures of a run, for programs. A folder that holds it is the folder of a run.",
-        ),
-        ("DIR/report.html", "The same for people, with plots."),
-        ("DIR/peers.csv, timeline.csv, groups.csv, imports.csv", "What the plots are made of."),
-        ("DIR/index.html", "The runs of a sweep, each in a folder below DIR."),
-    ],
-)];
+static FILES: [Files; 3] = [
+    (
+        "nearcast-sim-run",
+        &[
+            (
+                "DIR/summary.json",
+                "The figures of a run, for programs. A folder that holds it is the folder of a run.",
+            ),
+            ("DIR/report.html", "The same for people, with plots."),
+            (
+                "DIR/peers.csv, timeline.csv, groups.csv, imports.csv, reasons.csv",
+                "What the plots are made of.",
+            ),
+            ("DIR/index.html", "The runs of a sweep, each in a folder below DIR."),
+        ],
+    ),
+    (
+        "nearcast-sim-clinic",
+        &[
+            ("DIR/clinic.json", "The table, for --against."),
+            ("DIR/CASE_ARM_seed=N", "The results of each run, as nearcast-sim run writes them."),
+        ],
+    ),
+    (
+        "nearcast-sim-fluid",
+        &[
+            ("DIR/fluid.json", "The figures, for programs."),
+            ("DIR/report.html", "The same for people, with plots."),
+            ("DIR/timeline.csv, classes.csv", "What the plots and tables are made of."),
+        ],
+    ),
+];
 
 /// Options of `man`.
 #[derive(Debug, Args)]

@@ -28,7 +28,7 @@ use super::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   nearcast-sim run flash-crowd --out crowd    then look at crowd/report.html
-  nearcast-sim run mine.toml --seed 7 --set peers=50 --set policy.links.wanted=20 --out mine
+  nearcast-sim run mine.toml --seed 7 --set peers=50 policy.links.wanted=20 --out mine
   nearcast-sim run flash-crowd --set policy.nearness.tiers=true,false --seeds 1..8 --out sweep
   nearcast-sim run long-tail --seeds 1..100 --shard 2/4 --out sweep    one of four machines
 ";
@@ -71,8 +71,8 @@ pub(super) struct Chosen {
     /// Several seeds, the last one included: a run for each.
     #[arg(long, value_name = "A..B")]
     seeds: Option<String>,
-    /// Set a setting; with several values and commas between them, a run for each (docs/scenarios.md). nearcast-sim
-    /// show SCENARIO --settings lists all.
+    /// Set a setting, or several after one another; with several values and commas between them, a run for each
+    /// (docs/scenarios.md). nearcast-sim show SCENARIO --settings lists all.
     #[arg(long, value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// An atlas of who is where, made by nearcast-tracker atlas build, for scenarios in which networks are mapped.
@@ -123,7 +123,8 @@ impl Run {
         let threads = crowd::threads(self.chosen.jobs);
         let progress = Progress::new(screen, jobs.len(), threads);
         let summaries = crowd::each(&jobs, threads, |number, job| {
-            let outcome = job.run(number, &how, &progress)?;
+            let mut outcome = job.run(number, &how, &progress)?;
+            outcome.summary.again.clone_from(&job.again);
             // Results are kept as soon as they are there: a sweep may be ended at any time.
             interrupts.whole(|| report::write(&outcome, &job.folder)).map_err(CliError::of_folder)?;
             Ok(outcome.summary)

@@ -2,6 +2,10 @@ use clap::CommandFactory;
 
 use super::*;
 
+fn read(line: &str) -> Result<Cli, clap::Error> {
+    Cli::read(line.split_whitespace().map(OsString::from))
+}
+
 #[test]
 fn the_command_tree_is_consistent() {
     Cli::command().debug_assert();
@@ -30,7 +34,7 @@ fn every_example_parses() {
             let line = line.split(['|', '>']).next().unwrap_or_default();
             // The other programs have tests of their own.
             if line.starts_with("nearcast-sim ") {
-                let parsed = Cli::try_parse_from(line.split_whitespace());
+                let parsed = read(line);
                 assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
                 tried += 1;
             }
@@ -45,16 +49,22 @@ fn every_command_of_the_contract_parses() {
         "nearcast-sim list --json",
         "nearcast-sim show churn --json",
         "nearcast-sim run churn --seed 3 --set peers=4 --set runs=2 --atlas a.atlas --out d",
+        "nearcast-sim run --set peers=4 runs=2 churn --out d",
+        "nearcast-sim fidelity --set peers=4 runs=2 churn",
         "nearcast-sim run a.toml --seeds 1..8 --fidelity pulled --shard 1/2 --jobs 2 --quiet --out d --json",
         "nearcast-sim compare a b --json --html c.html",
+        "nearcast-sim compare a b --with-a a2 a3 --with-b b2",
         "nearcast-sim cost --demand 25PB --prices p.toml --summary a --summary b --json",
         "nearcast-sim fidelity churn --set peers=4 --seeds 1..2 --json",
         "nearcast-sim replay flight.jsonl --policy links.wanted=4 --policy requests.most=3",
         "nearcast-sim check --json",
+        "nearcast-sim clinic --seeds 1..2 --only riders --out d --against e --json",
+        "nearcast-sim fluid churn --peers 40M --set peers=4 runs=2 --fit a --fit b --out d --json",
+        "nearcast-sim fluid --beside sweep",
         "nearcast-sim completions zsh",
         "nearcast-sim man pages --json",
     ] {
-        let parsed = Cli::try_parse_from(line.split(' '));
+        let parsed = read(line);
         assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
     }
 }
@@ -72,7 +82,7 @@ fn wrong_command_lines_are_refused() {
         "nearcast-sim replay",
         "nearcast-sim sing",
     ] {
-        let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
+        let error = read(line).unwrap_err();
         assert!(error.use_stderr(), "{line}");
     }
 }

@@ -55,7 +55,10 @@ impl<'a> Model<'a> {
             self.contents.iter().map(|content| content.population(setting)).collect();
         let servings: Vec<Serving> = populations
             .iter()
-            .map(|peers| Serving::new(peers, &setting.access, setting.fit.effectiveness, &setting.origin))
+            .map(|peers| {
+                let effectiveness = setting.fit.crowd(peers.leechers.iter().sum()).effectiveness;
+                Serving::new(peers, &setting.access, effectiveness, &setting.origin)
+            })
             .collect();
         let wanted: f64 = servings
             .iter()
@@ -146,6 +149,8 @@ impl Content {
         let step = setting.step.as_secs_f64();
         let bytes = setting.bytes as f64;
         let mut moved = Totals::default();
+        let online: f64 = self.cells.iter().map(|cell| cell.leechers + cell.seeds).sum();
+        let parts: Vec<(f64, f64)> = setting.fit.crowd(online).parts().collect();
         let durations = &mut self.durations;
         for (ases, cells) in setting.ases.iter().zip(self.cells.chunks_mut(rates.len())) {
             let online: f64 = cells.iter().map(|cell| cell.leechers + cell.seeds).sum();
@@ -155,8 +160,10 @@ impl Content {
                 cell.serve(rate.all, step, now, bytes, |finished| {
                     received -= finished.peers * finished.excess;
                     moved.completed += finished.peers;
-                    durations.add(finished.seconds, finished.peers);
-                    done(finished.seconds, finished.peers);
+                    for &(times, share) in &parts {
+                        durations.add(finished.seconds * times, finished.peers * share);
+                        done(finished.seconds * times, finished.peers * share);
+                    }
                 });
                 let of_origin = if rate.all > 0.0 { rate.origin / rate.all } else { 0.0 };
                 moved.origin += received * of_origin;

@@ -47,6 +47,8 @@ pub struct Side {
     pub scenarios: BTreeSet<String>,
     /// The seeds of its runs, each once.
     pub seeds: BTreeSet<u64>,
+    /// How its runs were simulated: exact or pulled, or both.
+    pub modes: String,
 }
 
 /// Whether two sets of runs took the same course.
@@ -129,6 +131,7 @@ fn side(runs: &[Summary]) -> Side {
         runs: runs.len(),
         scenarios: runs.iter().map(|run| run.scenario.clone()).collect(),
         seeds: runs.iter().map(|run| run.seed).collect(),
+        modes: super::sweep::modes(runs.iter()),
     }
 }
 

@@ -12,7 +12,8 @@ use crate::outcome::{Outcome, Viewed};
 
 /// The columns of `peers.csv`. New ones come last.
 const PEER_COLUMNS: &str = "peer,as,up,down,joined,completed,received,sent,wasted,imported,kind,\
-                            start_delay_seconds,stalls,stalled_seconds,smooth_delay_seconds";
+                            start_delay_seconds,stalls,stalled_seconds,smooth_delay_seconds,\
+                            began";
 
 /// `peers.csv`: a row for each peer.
 pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
@@ -21,7 +22,7 @@ pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
         let down = row.down.map(|down| down.to_string()).unwrap_or_default();
         writeln!(
             to,
-            "{},{},{},{down},{},{},{},{},{},{},{},{}",
+            "{},{},{},{down},{},{},{},{},{},{},{},{},{}",
             row.peer,
             row.asn,
             row.up,
@@ -32,7 +33,8 @@ pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
             row.wasted,
             row.imported,
             row.kind.name(),
-            viewed(row.viewed)
+            viewed(row.viewed),
+            number(row.began)
         )?;
     }
     Ok(())
@@ -76,10 +78,27 @@ pub(super) fn groups(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// `reasons.csv`: a row for each reason, with what happened, how much of it, and the unit.
+pub(super) fn reasons(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
+    let reasons = &outcome.summary.reasons;
+    writeln!(to, "what,reason,amount,unit")?;
+    for (what, unit, counts) in [
+        ("import", "bytes", &reasons.imported_bytes),
+        ("take-over", "requests", &reasons.taken_over_requests),
+        ("waste", "bytes", &reasons.wasted_bytes),
+        ("stall", "seconds", &reasons.stalled_seconds),
+    ] {
+        for (reason, amount) in counts {
+            writeln!(to, "{what},{},{amount},{unit}", quoted(reason))?;
+        }
+    }
+    Ok(())
+}
+
 /// `imports.csv`: a row for each reason, with bytes.
 pub(super) fn imports(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "reason,bytes")?;
-    for (reason, bytes) in &outcome.imports_by_reason {
+    for (reason, bytes) in &outcome.summary.reasons.imported_bytes {
         writeln!(to, "{},{bytes}", quoted(reason))?;
     }
     Ok(())

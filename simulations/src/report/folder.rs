@@ -94,15 +94,23 @@ impl Drop for Part {
     }
 }
 
-/// Writes one file.
+/// Writes one file with this text.
 pub(super) fn write_file(path: &Path, text: &str) -> io::Result<()> {
+    fill_file(path, |file| file.write_all(text.as_bytes()))
+}
+
+/// Writes one file.
+pub(super) fn fill_file(
+    path: &Path,
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             format!("{} does not name a file", path.display()),
         ));
     };
-    Part::write(folder, name, |file| file.write_all(text.as_bytes()))?.keep()
+    Part::write(folder, name, fill)?.keep()
 }
 
 #[cfg(test)]

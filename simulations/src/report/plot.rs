@@ -54,6 +54,8 @@ pub(super) struct Caption<'a> {
     pub(super) title: &'a str,
     /// What can be seen in it, in a sentence or two.
     pub(super) description: String,
+    /// How what is shown was simulated: exact, pulled or fluid. Empty: that is said elsewhere.
+    pub(super) mode: &'a str,
 }
 
 /// The words of both axes, with units.
@@ -69,7 +71,10 @@ fn figure(caption: &Caption<'_>, height: f64, inside: &Markup) -> Markup {
     let (title, description) = (format!("{}-title", caption.id), format!("{}-desc", caption.id));
     html! {
         figure {
-            figcaption { (caption.title) }
+            figcaption {
+                (caption.title)
+                @if !caption.mode.is_empty() { " " span.mode { (caption.mode) } }
+            }
             svg viewBox=(format!("0 0 {WIDTH} {}", number(height))) role="img"
                 aria-labelledby=(format!("{title} {description}")) {
                 title id=(title) { (caption.title) }

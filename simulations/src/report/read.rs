@@ -55,13 +55,21 @@ pub enum ReadError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Two folders hold the same run, and not the same came of it.
+    #[error("{first} and {second} hold the same run with different traces, so they are not of one sweep")]
+    Disagree {
+        /// One folder.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
 }
 
 /// The run of `folder`, if it holds a `summary.json`, and otherwise the runs of the folders in it,
 /// sorted by name. Folders in it that hold no run are passed over.
 pub fn read(folder: &Path) -> Result<Vec<Summary>, ReadError> {
     if folder.join(SUMMARY_FILE).is_file() {
-        return Ok(vec![summary(folder)?]);
+        return Ok(vec![one(folder)?.summary]);
     }
     Ok(runs(folder)?.into_iter().map(|run| run.summary).collect())
 }
@@ -72,6 +80,11 @@ pub(super) struct Run {
     pub(super) folder: PathBuf,
     /// Its figures.
     pub(super) summary: Summary,
+}
+
+/// The run of `folder`.
+pub(super) fn one(folder: &Path) -> Result<Run, ReadError> {
+    Ok(Run { summary: summary(folder)?, folder: folder.to_owned() })
 }
 
 /// The runs of the folders in `folder`, sorted by name.

@@ -1,8 +1,8 @@
 //! The page of a run.
 
-mod charts;
-mod command;
+pub(super) mod charts;
 mod extras;
+mod reasons;
 
 use maud::{Markup, html};
 
@@ -34,10 +34,13 @@ pub(super) fn page(outcome: &Outcome) -> String {
         (page::plot(Place::Next, &charts::tiers(outcome)))
         (page::plot(Place::Next, &charts::origin_share(outcome)))
         (page::plot(imports, &charts::groups(summary)))
-        (page::plot(Place::Next, &charts::reasons(outcome)))
         (page::plot(Place::Next, &charts::waste(outcome)))
         (extras::kinds(outcome))
         (extras::links(summary))
+        (page::plot(Place::Next, &reasons::imports(summary)))
+        (page::plot(Place::Next, &reasons::wasted(summary)))
+        (page::plot(Place::Next, &reasons::taken_over(summary)))
+        (page::plot(Place::Next, &reasons::stalls(summary)))
         (groups(&summary.groups))
         (settings(summary))
     };
@@ -45,7 +48,8 @@ pub(super) fn page(outcome: &Outcome) -> String {
         p { "One copy is the whole content once. Times are those of the simulated world, if nothing else is said." }
         p { "As files: " a href="summary.json" { "summary" } ", "
             a href="peers.csv" { "peers" } ", " a href="timeline.csv" { "timeline" } ", "
-            a href="groups.csv" { "groups" } ", " a href="imports.csv" { "imports" } "." }
+            a href="groups.csv" { "groups" } ", " a href="imports.csv" { "imports" } ", "
+            a href="reasons.csv" { "reasons" } "." }
     };
     page::document(&title, &heading(summary), &sections, &footer)
 }
@@ -166,8 +170,10 @@ fn settings(summary: &Summary) -> Markup {
         summary.options.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let inside = html! {
         @if !rows.is_empty() { (page::facts(&rows)) }
-        p.note { "The same run again:" }
-        pre { code { (nearcast_core::paths::printable(&command::repeat(summary))) } }
+        @if !summary.again.is_empty() {
+            p.note { "The same run again:" }
+            pre { code { (nearcast_core::paths::printable(&summary.again)) } }
+        }
     };
     section("settings", "Settings", Place::Wide, &inside)
 }

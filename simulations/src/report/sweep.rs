@@ -21,6 +21,7 @@ use super::{
     plot::{Caption, Labels, spread},
     read::{ReadError, Run, runs},
 };
+use crate::outcome::Summary;
 
 /// The page with the index.
 pub const INDEX_FILE: &str = "index.html";
@@ -106,7 +107,9 @@ fn plot(runs: &[Run], setting: &str, id: &str, title: &str, measure: &Measure) -
         .iter()
         .map(|point| format!("{}: {}", point.name, measure.unit.words(Some(point.median))))
         .collect();
+    let modes = modes(runs.iter().map(|run| &run.summary));
     let caption = Caption {
+        mode: &modes,
         id,
         title,
         description: format!(
@@ -122,6 +125,13 @@ fn plot(runs: &[Run], setting: &str, id: &str, title: &str, measure: &Measure) -
     let y = format!("median and range, in {unit}");
     let x = format!("{} (not to scale)", nearcast_core::paths::printable(setting));
     spread(&caption, &Labels { x: &x, y: &y }, &points)
+}
+
+/// How runs were simulated, each way once.
+pub(super) fn modes<'a>(runs: impl Iterator<Item = &'a Summary>) -> String {
+    let modes: BTreeSet<&str> =
+        runs.filter_map(|run| run.options.get("fidelity").map(String::as_str)).collect();
+    modes.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn table(runs: &[Run], varied: &[String]) -> Markup {

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
 use crate::{
-    outcome::{AsLink, Behaviour, Group, PeerRow, Slice, Spread, Summary, Viewed, Viewing},
+    outcome::{AsLink, Behaviour, Group, PeerRow, Reasons, Slice, Spread, Summary, Viewed, Viewing},
     workload::Kind,
 };
 
@@ -53,6 +53,10 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
             completed: peers - 1,
             origin_copies: 1.37,
             wasted_copies: 0.021,
+            wasted_share: 0.001,
+            began: peers,
+            began_seconds: Spread::default(),
+            riders_p50_seconds: None,
             groups: (64_500..64_540).map(group).collect(),
             kinds: kinds(peers),
             links: vec![AsLink {
@@ -67,14 +71,20 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
                 ("every_byte_is_verified".to_owned(), true),
                 ("no_clog".to_owned(), false),
             ]),
+            reasons: Reasons {
+                imported_bytes: BTreeMap::from([
+                    ("first_copy".to_owned(), 900_000_000),
+                    ("nobody, near \"has\" it".to_owned(), 120_000_000),
+                    ("rescue".to_owned(), 5_000_000),
+                ]),
+                taken_over_requests: [("owner is slow".to_owned(), 12)].into(),
+                wasted_bytes: [("everything was here".to_owned(), 5_000)].into(),
+                stalled_seconds: [("all choke us".to_owned(), 7)].into(),
+            },
+            again: format!("nearcast-sim run flash_crowd --seed {seed} --set up=5M --out again"),
         },
         peers: (0..peers).map(peer_row).collect(),
         timeline: (0..130).map(slice).collect(),
-        imports_by_reason: BTreeMap::from([
-            ("first_copy".to_owned(), 900_000_000),
-            ("nobody, near \"has\" it".to_owned(), 120_000_000),
-            ("rescue".to_owned(), 5_000_000),
-        ]),
     }
 }
 
@@ -112,6 +122,7 @@ fn peer_row(peer: u32) -> PeerRow {
         up: 5_000_000,
         down: peer.is_multiple_of(2).then_some(20_000_000),
         joined: 1.0 / 3.0,
+        began: Some(1.0),
         completed: (peer > 0).then(|| 1.0 / 3.0 + 20.0 + f64::from(peer) / 10.0),
         received: 268_435_456 + u64::from(peer) * 100_000,
         sent: 250_000_000,
@@ -166,7 +177,15 @@ fn what_is_written_is_read_again() {
     names.sort();
     assert_eq!(
         names,
-        ["groups.csv", "imports.csv", "peers.csv", "report.html", "summary.json", "timeline.csv"]
+        [
+            "groups.csv",
+            "imports.csv",
+            "peers.csv",
+            "reasons.csv",
+            "report.html",
+            "summary.json",
+            "timeline.csv"
+        ]
     );
 }
 
@@ -230,6 +249,7 @@ fn tables_parse_back() {
         assert_eq!(row[12].parse().ok(), peer.viewed.map(|seen| seen.stalls));
         assert_eq!(row[13].parse().ok(), peer.viewed.map(|seen| seen.stalled));
         assert_eq!(row[14].parse().ok(), peer.viewed.and_then(|seen| seen.smooth_delay));
+        assert_eq!(row[15].parse().ok(), peer.began);
     }
     let timeline = cells(&text(folder.path(), "timeline.csv"));
     assert_eq!(timeline[0].join(" "), "at lan prefix24 prefix16 same_as adjacent_as remote unknown origin");
@@ -241,8 +261,12 @@ fn tables_parse_back() {
 
     let imports = cells(&text(folder.path(), "imports.csv"));
     let reasons: Vec<&str> = imports[1..].iter().map(|row| row[0].as_str()).collect();
-    assert_eq!(reasons, outcome.imports_by_reason.keys().collect::<Vec<_>>());
+    assert_eq!(reasons, outcome.summary.reasons.imported_bytes.keys().collect::<Vec<_>>());
     assert_eq!(imports[2][1], "120000000");
+
+    let reasons = cells(&text(folder.path(), "reasons.csv"));
+    assert!(reasons.contains(&["take-over", "owner is slow", "12", "requests"].map(str::to_owned).to_vec()));
+    assert_eq!(reasons.len(), 1 + 3 + 1 + 1 + 1);
 }
 
 #[test]
@@ -253,7 +277,7 @@ fn hostile_names_are_text() {
     outcome.summary.options.insert(name.to_owned(), "\"><img src=x>".to_owned());
     outcome.summary.checks.insert(name.to_owned(), false);
     outcome.summary.trace_hash = name.to_owned();
-    outcome.imports_by_reason.insert(name.to_owned(), 5);
+    outcome.summary.reasons.imported_bytes.insert(name.to_owned(), 5);
     let page = run::page(&outcome);
     assert!(!page.contains("<script") && !page.contains("<img") && !page.contains('\u{202e}'));
     assert!(page.contains("&lt;script&gt;"));
@@ -272,7 +296,7 @@ fn a_page_says_what_matters() {
         "49 of 50 peers hold everything, the last after 24.9 s",
         "1.35 \u{d7} the bound",
         "10 others, summed",
-        "nearcast-sim run flash_crowd --seed 3 --set peers=50 --set up=5M --out again",
+        "nearcast-sim run flash_crowd --seed 3 --set up=5M --out again",
         "name=\"viewport\"",
         "25 of 25 started",
         "6.25 %",
@@ -284,14 +308,14 @@ fn a_page_says_what_matters() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("role=\"img\"").count(), 7);
+    assert_eq!(page.matches("role=\"img\"").count(), 10);
     assert!(!page.contains("NaN"));
 }
 
 #[test]
 fn a_run_of_nothing_has_a_page() {
     let page = run::page(&Outcome::default());
-    assert_eq!(page.matches("No data").count(), 6);
+    assert_eq!(page.matches("No data").count(), 9);
     assert!(!page.contains("NaN") && !page.contains("inf "));
 }
 

@@ -172,13 +172,24 @@ fn watch(scenario: &Scenario) -> Watch {
 }
 
 /// Gives everybody a home: an address in an AS, and an access line.
-fn settle(scenario: &Scenario, seed: u64, options: &RunOptions) -> Result<Homes, RunError> {
-    let atlas = options.atlas.clone().unwrap_or_else(|| Arc::new(generated(INTERNET_SEED, ASES_DEFAULT)));
+/// The mix of access lines of a scenario's peers.
+pub(crate) fn access_mix(scenario: &Scenario) -> Result<Mix, RunError> {
     let lines = match scenario.network.access.as_str() {
         "" => USUAL_LINES,
         named => named,
     };
-    let mix: Mix = lines.parse()?;
+    Ok(lines.parse()?)
+}
+
+/// How many peers are in each AS of an Internet on which a scenario's peers are placed.
+pub(crate) fn ases(scenario: &Scenario, options: &RunOptions) -> Result<Vec<u32>, RunError> {
+    let homes = settle(scenario, INTERNET_SEED, options)?;
+    Ok(homes.population.members().map(|(_, members)| members.len() as u32).collect())
+}
+
+fn settle(scenario: &Scenario, seed: u64, options: &RunOptions) -> Result<Homes, RunError> {
+    let atlas = options.atlas.clone().unwrap_or_else(|| Arc::new(generated(INTERNET_SEED, ASES_DEFAULT)));
+    let mix = access_mix(scenario)?;
     let before = before(scenario);
     let members = scenario.groups.members(scenario.peers);
     let others = scenario.seeds.count + scenario.actors.strangers;

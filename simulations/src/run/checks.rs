@@ -35,9 +35,6 @@ pub(super) fn checks(facts: &Facts<'_>) -> BTreeMap<String, bool> {
     let expect = &facts.scenario.expect;
     let summary = facts.summary;
     let last = last(facts);
-    let received: u64 = facts.peers.iter().map(|row| row.received).sum();
-    let wasted: u64 = facts.peers.iter().map(|row| row.wasted).sum();
-    let share = if received == 0 { 0.0 } else { wasted as f64 / received as f64 };
     let imports = mean(summary.groups.iter().map(|group| group.imports));
     let over_bound = summary.bound_seconds.filter(|&bound| bound > 0.0).zip(last);
     let viewing = summary.viewing.as_ref();
@@ -53,7 +50,7 @@ pub(super) fn checks(facts: &Facts<'_>) -> BTreeMap<String, bool> {
         ("last_over_bound", most(expect.last_over_bound_max, over_bound.map(|(bound, last)| last / bound))),
         ("imports", most(expect.imports_max, Some(imports))),
         ("origin_copies", most(expect.origin_copies_max, Some(summary.origin_copies))),
-        ("wasted_share", most(expect.wasted_share_max, Some(share))),
+        ("wasted_share", most(expect.wasted_share_max, Some(summary.wasted_share))),
         (
             "riders_over_honest",
             expect.riders_over_honest_min.map(|least| {

@@ -9,11 +9,12 @@ use super::{
     cast::{before, own},
     checks::{Facts, checks},
     kinds::{gives, kinds},
+    stalls::Stalls,
     timeline::Timeline,
     viewing::viewing,
 };
 use crate::{
-    outcome::{AsLink, Group, Outcome, PeerRow, Spread, Summary},
+    outcome::{AsLink, Group, Outcome, PeerRow, Reasons, Spread, Summary},
     scenario::{Fails, Holding, OutageText, Scenario},
     workload::Kind,
     world::{LinkUse, World},
@@ -29,7 +30,7 @@ pub(super) fn gather(
     seed: u64,
     options: &RunOptions,
     world: &World,
-    timeline: Timeline,
+    (timeline, stalls): (Timeline, Stalls),
 ) -> Outcome {
     let peers: Vec<PeerRow> = own(scenario).map(|peer| world.row(peer)).collect();
     let honest: Vec<f64> = times(scenario, world, Kind::Leecher);
@@ -57,7 +58,14 @@ pub(super) fn gather(
         viewing: viewing(scenario, world, &peers),
         ..Summary::default()
     };
+    let received: u64 = peers.iter().map(|row| row.received).sum();
+    let wasted: u64 = peers.iter().map(|row| row.wasted).sum();
+    summary.wasted_share = if received == 0 { 0.0 } else { wasted as f64 / received as f64 };
+    let waits: Vec<f64> = peers.iter().filter_map(|row| Some(row.began? - row.joined)).collect();
+    summary.began = waits.len() as u32;
+    summary.began_seconds = spread(waits);
     let riders = [Kind::Rider, Kind::SilentRider].map(|kind| times(scenario, world, kind)).concat();
+    summary.riders_p50_seconds = (!riders.is_empty()).then(|| spread(riders.clone()).p50);
     let schemers = [Kind::LargeView, Kind::BitTyrant].map(|kind| times(scenario, world, kind));
     let facts = Facts {
         scenario,
@@ -69,8 +77,13 @@ pub(super) fn gather(
         schemers: &schemers,
     };
     summary.checks = checks(&facts);
-    let imports_by_reason = world.imports_by_reason();
-    Outcome { summary, peers, timeline: timeline.into_slices(), imports_by_reason }
+    summary.reasons = Reasons {
+        imported_bytes: world.imports_by_reason(),
+        taken_over_requests: world.taken_by_reason(),
+        wasted_bytes: world.wasted_by_reason(),
+        stalled_seconds: stalls.into_seconds(),
+    };
+    Outcome { summary, peers, timeline: timeline.into_slices() }
 }
 
 /// Adds what the run cost here.

@@ -170,7 +170,7 @@ impl Finding<'_> {
         }
         let mut ases: Vec<Asn> = self.ases.iter().map(|(asn, _)| *asn).collect();
         ases.sort_unstable();
-        let after = |at: usize| ases[at + 1..].iter().map(move |&other| other);
+        let after = |at: usize| ases[at + 1..].iter().copied();
         (0..ases.len())
             .flat_map(|at| after(at).map(move |other| (at, other)))
             .map(|(at, b)| (ases[at], b))

@@ -23,6 +23,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "clinic-bit-tyrant"
     "clinic-equal-uplinks"
     "clinic-hoarder-in-group"
+    "clinic-hot-contents"
     "clinic-large-groups"
     "clinic-large-view"
     "clinic-riders"

@@ -29,6 +29,11 @@ impl Downlink {
         self.free_at
     }
 
+    /// Whether runs that left their senders have still to pass it.
+    pub(crate) fn is_full(&self, now: Timestamp) -> bool {
+        self.rate.is_some() && self.free_at > now
+    }
+
     /// When a run is through of which the sender sent the first byte at `begun` and the last byte
     /// at `out`.
     pub(crate) fn pass(&mut self, begun: Timestamp, out: Timestamp, bytes: u32) -> Timestamp {

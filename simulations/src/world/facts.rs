@@ -1,11 +1,11 @@
 //! What a scenario's test asks about the world.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use nearcast_core::{
     engine::Engine,
     id::{ContentKey, PeerKey},
-    output::{GiveUp, Why},
+    output::GiveUp,
     run_set::RunSet,
     stats::Traffic,
     time::Timestamp,
@@ -168,6 +168,7 @@ impl World {
             up: peer.role.up,
             down: peer.role.down,
             joined: seconds(peer.joined),
+            began: peer.began.map(seconds),
             completed: peer.completed.map(seconds),
             received: moved.traffic.total(),
             sent: peer.uploaded_bytes,
@@ -176,14 +177,6 @@ impl World {
             kind: self.kind(key),
             viewed: self.viewed(peer),
         }
-    }
-
-    /// Bytes that came over borders, by the reason for which they were asked for there. What came
-    /// although it was held already is counted apart.
-    pub fn imports_by_reason(&self) -> BTreeMap<String, u64> {
-        let name =
-            |(why, twice): (Why, bool)| format!("{}{}", why.name(), if twice { ", twice" } else { "" });
-        self.imports.iter().map(|(&reason, &bytes)| (name(reason), bytes)).collect()
     }
 
     /// Whether every byte that was sent was received, or lost on the way and counted as that; and

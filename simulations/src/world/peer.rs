@@ -100,6 +100,8 @@ pub(super) struct Peer {
     pub(super) player: Option<Box<Player>>,
     /// What it deals with its neighbours, if it is a BitTyrant.
     pub(super) bargains: Option<Box<Bargains>>,
+    /// When the first payload came.
+    pub(super) began: Option<Timestamp>,
     /// Peers that it banned. Sorted.
     pub(super) banned: Vec<PeerKey>,
     /// Peers to which it linked of its own accord, ever. Sorted.
@@ -148,6 +150,7 @@ impl Peer {
             lives: 0,
             player: None,
             bargains: None,
+            began: None,
             banned: Vec::new(),
             dialled: Vec::new(),
             role: Box::new(role),

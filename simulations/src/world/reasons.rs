@@ -1,8 +1,16 @@
-//! Why bytes came over borders: each request over one keeps its reason until its answer comes.
+//! Why things went as they did, for people: why bytes came over borders, why requests were taken over,
+//! why payload was wasted, and why a peer gets nothing.
+//!
+//! Each request over a border keeps its reason until its answer comes. The rest is counted by engines
+//! (the feature `reasons`), and only read here.
+
+use std::collections::BTreeMap;
 
 use nearcast_core::{
     id::{PeerKey, RequestId},
+    layout::RunIndex,
     output::Why,
+    run_set::RunSet,
 };
 
 use super::World;
@@ -10,6 +18,17 @@ use super::World;
 /// Requests over borders that one peer keeps the reasons of. Those that never had an answer are
 /// forgotten, the oldest first.
 const KEPT_MAX: usize = 512;
+
+/// How often something came that was imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Import {
+    /// Nobody in the AS had imported it.
+    First,
+    /// It is a second copy for the AS, as when two members import at the same moment.
+    Again,
+    /// Its importer held it already.
+    Twice,
+}
 
 impl World {
     /// A peer asks another for a run, for this reason.
@@ -26,12 +45,78 @@ impl World {
     }
 
     /// The answer to a request came. `is_new`: what came was not held.
-    pub(super) fn note_import(&mut self, me: PeerKey, request: RequestId, bytes: u64, is_new: bool) {
+    pub(super) fn note_import(&mut self, me: PeerKey, request: RequestId, run: RunIndex, is_new: bool) {
         let reasons = &mut self.peer_mut(me).reasons;
-        if let Some(at) = reasons.iter().position(|&(asked, _)| asked == request)
-            && let Some((_, why)) = reasons.remove(at)
-        {
-            *self.imports.entry((why, !is_new)).or_default() += bytes;
+        let at = reasons.iter().position(|&(asked, _)| asked == request);
+        let Some((_, why)) = at.and_then(|at| reasons.remove(at)) else { return };
+        let bytes = u64::from(self.layout.run_length(run));
+        let content = self.peer(me).role.content;
+        let import = match (is_new, self.places.asn(me)) {
+            (false, _) => Import::Twice,
+            (true, None) => Import::First,
+            (true, Some(asn)) => {
+                let runs = self.layout.runs();
+                let imported = self.imported.entry((asn, content)).or_insert_with(|| RunSet::empty(runs));
+                if imported.insert(run) { Import::First } else { Import::Again }
+            }
+        };
+        *self.imports.entry((why, import)).or_default() += bytes;
+    }
+
+    /// Bytes that came over borders, by the reason for which they were asked for there. What came into
+    /// an AS again, and what came to somebody who held it, is counted apart.
+    pub fn imports_by_reason(&self) -> BTreeMap<String, u64> {
+        let name = |(why, import): (Why, Import)| {
+            let again = match import {
+                Import::First => "",
+                Import::Again => ", again into the AS",
+                Import::Twice => ", twice to one peer",
+            };
+            format!("{}{again}", why.name())
+        };
+        self.imports.iter().map(|(&reason, &bytes)| (name(reason), bytes)).collect()
+    }
+
+    /// Requests that were taken back, by why. Empty without the feature `reasons`.
+    pub fn taken_by_reason(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (why, count) in self.peers.iter().flat_map(|peer| peer.engine.reasons().taken()) {
+            *all.entry(why.name().to_owned()).or_default() += count;
         }
+        all
+    }
+
+    /// Payload that was thrown away, in bytes, by why. Empty without the feature `reasons`.
+    pub fn wasted_by_reason(&self) -> BTreeMap<String, u64> {
+        let mut all = BTreeMap::new();
+        for (why, bytes) in self.peers.iter().flat_map(|peer| peer.engine.reasons().wasted()) {
+            *all.entry(why.name()).or_default() += bytes;
+        }
+        all
+    }
+
+    /// Payload that a peer has received, in bytes, if it is there and lacks something.
+    pub fn awaits(&self, peer: PeerKey) -> Option<u64> {
+        let peer = self.peer(peer);
+        let is_there = peer.stage == super::peer::Stage::There && peer.gave_up.is_none();
+        (is_there && peer.role.is_served() && peer.completed.is_none()).then_some(peer.received_bytes)
+    }
+
+    /// Why a peer gets nothing at this moment. `None`: it lacks nothing.
+    #[cfg(feature = "reasons")]
+    pub fn stall(&self, peer: PeerKey) -> Option<&'static str> {
+        use nearcast_core::{id::ContentKey, reasons::Stall};
+        let of = self.peer(peer);
+        let swarm = of.engine.swarm(ContentKey(of.role.content))?;
+        let stall = swarm.stall(self.now, self.config.config.requests.tick)?;
+        // Engines see no links; a run that waits for the downlink has left its sender.
+        let waits_here = matches!(stall, Stall::Coming | Stall::Asked) && of.downlink.is_full(self.now);
+        Some(if waits_here { "own downlink is full" } else { stall.name() })
+    }
+
+    /// Engines do not say why.
+    #[cfg(not(feature = "reasons"))]
+    pub fn stall(&self, _: PeerKey) -> Option<&'static str> {
+        None
     }
 }

@@ -138,7 +138,7 @@ impl Player {
             stalls: self.stalls,
             stalled: self.stalled.as_secs_f64(),
             played: played.as_secs_f64(),
-            smooth_delay: (self.bytes == self.all).then(|| self.smooth.as_secs_f64()),
+            smooth_delay: (self.bytes == self.all).then_some(self.smooth.as_secs_f64()),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
         peers::{Link, Links},
     },
     message::Refusal,
+    reasons::TakenBack,
 };
 
 /// A run that came and was stored: what the engine sees of it.
@@ -63,7 +64,7 @@ impl Download {
         let steered = asked.filter(|&asked| asked != run && !have.contains(asked));
         if !steered.is_some_and(|asked| self.requests.relabel(peer, run, asked)) {
             // Asked of somebody else too: no longer needed there.
-            self.withdraw(ctx, links, run);
+            self.withdraw(ctx, links, run, TakenBack::Come);
         }
         let is_origin = links.get(peer).is_none_or(Link::is_origin);
         // Only an origin knows better than we what we should have.

@@ -17,6 +17,7 @@ use crate::{
     message::Message,
     origin::rule::Allowance,
     output::{Action, Why},
+    reasons::{Reasons, TakenBack},
 };
 
 impl Download {
@@ -73,7 +74,11 @@ impl Download {
             }
             for run in runs.map(RunIndex::new).filter(|&run| !have.contains(run)) {
                 // Taken over, if it was asked of somebody slow.
-                if let Some(owner) = self.withdraw(ctx, links, run) {
+                let reason = match Reasons::COUNTS && self.requests.busy().contains(run) {
+                    true => self.why_taken(ctx.now, links, run),
+                    false => TakenBack::Overdue,
+                };
+                if let Some(owner) = self.withdraw(ctx, links, run, reason) {
                     self.on_robbed(ctx, links, owner);
                 }
                 self.request(ctx, links, peer, run, why);

@@ -14,6 +14,7 @@ use crate::{
     },
     origin::rule::LATE_SECONDS,
     output::Action,
+    reasons::TakenBack,
     time::Timestamp,
 };
 
@@ -95,6 +96,21 @@ impl Download {
         slowest
     }
 
+    /// Why a run is about to be taken over, for people: what [`Download::slowest_request`] goes by.
+    pub(super) fn why_taken(&self, now: Timestamp, links: &Links, run: RunIndex) -> TakenBack {
+        let request = self.requests.iter().find(|request| request.run == run);
+        let Some((request, owner)) = request.and_then(|it| Some((it, links.get(it.peer)?))) else {
+            return TakenBack::Overdue;
+        };
+        let age = request.age(now);
+        match () {
+            () if self.is_endgame() => TakenBack::Endgame,
+            () if age > self.late_after && (owner.is_stranger() || owner.is_late()) => TakenBack::Undelivered,
+            () if age < owner.seconds_to_answer(self.run_bytes) => TakenBack::Slower,
+            () => TakenBack::Overdue,
+        }
+    }
+
     /// A run has begun to arrive, and is not whole yet.
     pub(crate) fn on_coming(&mut self, ctx: &Context<'_>, peer: PeerKey, request: RequestId) {
         let ticks = COMING_TIME.as_nanos().checked_div(ctx.config.requests.tick.as_nanos()).unwrap_or(0);
@@ -107,8 +123,10 @@ impl Download {
         ctx: &mut Context<'_>,
         links: &mut Links,
         run: RunIndex,
+        why: TakenBack,
     ) -> Option<PeerKey> {
         let request = self.requests.close_run(run)?;
+        ctx.reasons.on_taken(request.peer, request.id, why);
         ctx.put(Action::Cancel { peer: request.peer, request: request.id });
         let owner = links.get_mut(request.peer)?;
         owner.in_flight = owner.in_flight.saturating_sub(1);
@@ -140,7 +158,7 @@ impl Download {
             let young = |request: &&Request| request.run == run && request.age(ctx.now) < RACE_SECONDS;
             let owner = self.requests.iter().find(young).map(|request| request.peer);
             if owner.and_then(|owner| links.get(owner)).is_some_and(Link::is_outside) {
-                self.withdraw(ctx, links, run);
+                self.withdraw(ctx, links, run, TakenBack::Race);
             }
         }
     }
@@ -153,7 +171,7 @@ impl Download {
             let owner = self.requests.iter().find(|request| request.run == run).map(|request| request.peer);
             let Some(link) = owner.and_then(|owner| links.get(owner)) else { continue };
             if link.is_origin() && !link.is_web_seed() && self.groups.gate(link).is_some() {
-                self.withdraw(ctx, links, run);
+                self.withdraw(ctx, links, run, TakenBack::TurnedUp);
             }
         }
     }

@@ -123,7 +123,7 @@ impl Concurrency {
         let took = now.since(began);
         self.usual = match self.usual {
             Duration::ZERO => took,
-            usual => usual.saturating_mul(3).saturating_add(took) / 4,
+            usual => usual.saturating_mul(3).saturating_add(took).checked_div(4).unwrap_or(took),
         };
         self.had_room |= !waiting && self.has_room();
         self.note_quickness(took);
@@ -202,7 +202,7 @@ impl Concurrency {
 /// Bytes a second.
 fn rate(bytes: u64, time: Duration) -> u64 {
     let millis = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1);
-    bytes.saturating_mul(1_000) / millis
+    bytes.saturating_mul(1_000).checked_div(millis).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -288,7 +288,7 @@ mod tests {
     fn a_receiver_that_takes_next_to_nothing_holds_its_place_for_a_while_only() {
         let mut concurrency = Concurrency::new(1, 1);
         concurrency.begin();
-        let at = |seconds| Timestamp::from_millis(seconds * 1_000);
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
         assert!(!concurrency.is_overdue(at(7), at(0)) && concurrency.is_overdue(at(8), at(0)));
         concurrency.give_up();
         assert!(concurrency.has_room());

@@ -16,6 +16,7 @@ use crate::{
     message::Message,
     output::UnlinkReason,
     place::tier::Tier,
+    reasons::Wasted,
     stats::Giver,
     swarm::pursuit::Pursuit,
     timers::Wake,
@@ -87,6 +88,13 @@ impl Swarm {
         traffic.add(giver, u64::from(bytes));
         traffic.imported = traffic.imported.saturating_add(imported.into());
         if arrival == Arrival::Duplicate {
+            let otherwise = match link {
+                _ if self.download.is_none() => Wasted::Complete,
+                None => Wasted::Unlinked,
+                Some(link) if link.is_origin() => Wasted::Steered,
+                Some(_) => Wasted::Unasked,
+            };
+            ctx.reasons.on_twice(peer, request, otherwise, bytes);
             self.wasted = self.wasted.saturating_add(bytes.into());
         } else {
             held.have.insert(run);
@@ -124,6 +132,7 @@ impl Swarm {
         | RunFailure::BrokenOff { bytes } = cause
         {
             self.wasted = self.wasted.saturating_add(bytes.into());
+            ctx.reasons.on_spoilt(bytes);
         }
         if matches!(cause, RunFailure::BrokenOff { .. }) {
             ctx.strikes.on_broken_off(ctx.now, ctx.maps, peer);

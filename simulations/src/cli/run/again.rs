@@ -2,13 +2,16 @@
 
 use std::path::{self, Path};
 
-use nearcast_sim::scenario::sweep::Single;
+use nearcast_sim::scenario::{shipped, sweep::Single};
 
 use super::How;
 
 /// A line for a POSIX shell. It writes into another folder than the run did.
 pub(super) fn command(scenario: &str, single: &Single, how: &How) -> String {
-    let mut words = vec!["nearcast-sim".to_owned(), "run".to_owned(), quoted(scenario)];
+    // A file may be looked for from elsewhere.
+    let is_file = shipped::SHIPPED.iter().all(|shipped| shipped.name != scenario);
+    let scenario = if is_file { full(Path::new(scenario)) } else { scenario.to_owned() };
+    let mut words = vec!["nearcast-sim".to_owned(), "run".to_owned(), quoted(&scenario)];
     words.extend(["--seed".to_owned(), single.seed.to_string()]);
     for (name, value) in &single.settings {
         words.extend(["--set".to_owned(), quoted(&format!("{name}={value}"))]);
@@ -49,10 +52,11 @@ mod tests {
             vec![("peers".to_owned(), "20".to_owned()), ("groups.sizes".to_owned(), "[2, 3]".to_owned())];
         let single = Single { number: 3, settings, seed: 7 };
         let how = How::new(Some("pulled"), None, true).unwrap();
-        assert_eq!(
-            command("my crowd.toml", &single, &how),
-            "nearcast-sim run 'my crowd.toml' --seed 7 --set peers=20 --set 'groups.sizes=[2, 3]' \
-             --fidelity pulled --checked --out again"
-        );
+        let rest =
+            "--seed 7 --set peers=20 --set 'groups.sizes=[2, 3]' --fidelity pulled --checked --out again";
+        assert_eq!(command("churn", &single, &how), format!("nearcast-sim run churn {rest}"));
+        let of_file = command("my crowd.toml", &single, &how);
+        let file = path::absolute("my crowd.toml").unwrap();
+        assert_eq!(of_file, format!("nearcast-sim run '{}' {rest}", file.display()));
     }
 }

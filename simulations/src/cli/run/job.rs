@@ -45,7 +45,8 @@ impl How {
         Ok(How { fidelity, atlas_file, atlas: read, checked })
     }
 
-    fn options(&self) -> RunOptions {
+    /// The options of runs.
+    pub(in crate::cli) fn options(&self) -> RunOptions {
         let mut options = RunOptions { atlas: self.atlas.clone(), ..RunOptions::default() };
         if let Some(fidelity) = self.fidelity.as_ref().and_then(|text| text.parse().ok()) {
             options.fidelity = fidelity;
@@ -55,7 +56,7 @@ impl How {
     }
 
     /// The fidelity that runs have.
-    pub(super) fn fidelity_name(&self) -> String {
+    pub(in crate::cli) fn fidelity_name(&self) -> String {
         self.options().fidelity.to_string()
     }
 }

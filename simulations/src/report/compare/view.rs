@@ -47,7 +47,10 @@ fn plot(comparison: &Comparison) -> Markup {
         })
         .collect();
     let far = rows.iter().map(|row| row.ratio.log2().abs()).filter(|far| far.is_finite()).fold(0.0, f64::max);
+    let (a, b) = (&comparison.a.modes, &comparison.b.modes);
+    let modes = if a == b { a.clone() } else { format!("{a} / {b}") };
     let caption = Caption {
+        mode: &modes,
         id: "ratios",
         title: "B divided by A",
         description: format!(

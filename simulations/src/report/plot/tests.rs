@@ -3,7 +3,12 @@ use super::*;
 const BAD: [f64; 4] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::MAX];
 
 fn caption() -> Caption<'static> {
-    Caption { id: "some", title: "Some <b>plot</b>", description: "What \"it\" shows & why.".to_owned() }
+    Caption {
+        id: "some",
+        title: "Some <b>plot</b>",
+        description: "What \"it\" shows & why.".to_owned(),
+        mode: "exact",
+    }
 }
 
 fn labels() -> Labels<'static> {

@@ -16,6 +16,11 @@ const SPANS_MAX: usize = 220;
 /// The most bars; the others are summed up.
 const BARS_MAX: usize = 30;
 
+/// How a run was simulated.
+pub(super) fn mode(summary: &Summary) -> &str {
+    summary.options.get("fidelity").map_or("", String::as_str)
+}
+
 /// How many peers are done after how long. Peers that never are keep the line below a hundred.
 pub(super) fn completion(outcome: &Outcome) -> Markup {
     let times = outcome.peers.iter().filter_map(|peer| Some(peer.completed? - peer.joined)).collect();
@@ -34,6 +39,7 @@ pub(super) fn completion(outcome: &Outcome) -> Markup {
         )
     });
     let caption = Caption {
+        mode: mode(&outcome.summary),
         id: "completion",
         title: "Peers that are done",
         description: format!(
@@ -95,7 +101,7 @@ pub(super) fn spans(slices: &[Slice]) -> Vec<Span> {
 }
 
 /// What came from where, over time.
-pub(super) fn tiers(outcome: &Outcome) -> Markup {
+pub(in crate::report) fn tiers(outcome: &Outcome) -> Markup {
     let spans = spans(&outcome.timeline);
     let rate = |span: &Span, source: usize| span.bytes[source] / (span.to - span.from);
     let whole = |span: &Span| (0..=Tier::COUNT).map(|source| rate(span, source)).sum::<f64>();
@@ -119,6 +125,7 @@ pub(super) fn tiers(outcome: &Outcome) -> Markup {
         .map(|((words, _), sum)| format!("{words} {}", share(*sum, all)))
         .collect();
     let caption = Caption {
+        mode: mode(&outcome.summary),
         id: "tiers",
         title: "Bytes by nearness",
         description: format!(
@@ -150,7 +157,7 @@ const SOURCES: [(&str, &str); Tier::COUNT + 1] = [
 ];
 
 /// Which part of everything origins sent, over time.
-pub(super) fn origin_share(outcome: &Outcome) -> Markup {
+pub(in crate::report) fn origin_share(outcome: &Outcome) -> Markup {
     let spans = spans(&outcome.timeline);
     let (time, time_words) = seconds_unit(spans.last().map_or(0.0, |span| span.to));
     let points: Vec<(f64, f64)> = spans
@@ -164,6 +171,7 @@ pub(super) fn origin_share(outcome: &Outcome) -> Markup {
     let origin: f64 = spans.iter().map(|span| span.bytes[Tier::COUNT]).sum();
     let whole: f64 = spans.iter().flat_map(|span| span.bytes).sum();
     let caption = Caption {
+        mode: mode(&outcome.summary),
         id: "origin-share",
         title: "Share of the origins",
         description: format!(
@@ -195,6 +203,7 @@ pub(super) fn groups(summary: &Summary) -> Markup {
     }
     let all: f64 = summary.groups.iter().map(|group| group.imports).sum();
     let caption = Caption {
+        mode: mode(summary),
         id: "imports",
         title: "Imports of each AS",
         description: format!(
@@ -232,36 +241,6 @@ fn beside_frontier(groups: &[Group]) -> String {
     }
 }
 
-/// Why bytes came in over borders.
-pub(super) fn reasons(outcome: &Outcome) -> Markup {
-    let largest = outcome.imports_by_reason.values().max().copied().unwrap_or(0) as f64;
-    let all: f64 = outcome.imports_by_reason.values().map(|bytes| *bytes as f64).sum();
-    let (unit, unit_words) = bytes_unit(largest);
-    let mut reasons: Vec<(&String, f64)> =
-        outcome.imports_by_reason.iter().map(|(reason, bytes)| (reason, *bytes as f64)).collect();
-    // The sort is stable, so that equal reasons stay in the order of the alphabet.
-    reasons.sort_by(|a, b| b.1.total_cmp(&a.1));
-    let rows: Vec<Bar> = reasons
-        .into_iter()
-        .map(|(reason, bytes)| Bar {
-            name: nearcast_core::paths::printable(&reason.replace('_', " ")),
-            value: bytes / unit,
-            mark: None,
-            words: format!("{} ({})", number::bytes(bytes), share(bytes, all)),
-            scaled: true,
-        })
-        .collect();
-    let caption = Caption {
-        id: "reasons",
-        title: "Imports by reason",
-        description: format!(
-            "{} came in over borders of ASes, by why they were asked for outside.",
-            number::bytes(all)
-        ),
-    };
-    bars(&caption, &Mark { axis: &format!("imported, in {unit_words}"), mark: "" }, &rows)
-}
-
 /// How much of what peers received they did not need.
 pub(super) fn waste(outcome: &Outcome) -> Markup {
     let sums = outcome
@@ -277,6 +256,7 @@ pub(super) fn waste(outcome: &Outcome) -> Markup {
     let most = shares.iter().copied().fold(0.0, f64::max);
     let peers = shares.len();
     let caption = Caption {
+        mode: mode(&outcome.summary),
         id: "waste",
         title: "Waste of each peer",
         description: format!(

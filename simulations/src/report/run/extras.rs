@@ -9,7 +9,7 @@ use super::{
         page::{self, Place, section, tile},
         plot::{Caption, Labels, Rule, Shape, line},
     },
-    charts::distribution,
+    charts::{distribution, mode},
 };
 use crate::outcome::{AsLink, Behaviour, Outcome, Summary, Viewing};
 
@@ -36,6 +36,7 @@ pub(super) fn plot(outcome: &Outcome, seen: &Viewing) -> Markup {
     let smooth = seen.smooth_delay_seconds;
     let points = distribution(started, seen.viewers as usize);
     let caption = Caption {
+        mode: mode(&outcome.summary),
         id: "starts",
         title: "Viewers that have started",
         description: format!(

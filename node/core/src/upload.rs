@@ -129,13 +129,13 @@ impl Upload {
 
     /// Makes neighbours one step more idle, once in each window. Returns whether a minute has
     /// passed as well.
-    pub(crate) fn pass_window(&mut self, now: Timestamp, links: &mut Links) -> bool {
+    pub(crate) fn pass_window(&mut self, now: Timestamp, links: &mut Links, seeding: bool) -> bool {
         let window = dealings::window(now);
         if self.window & !WAY_GIVEN == window & !WAY_GIVEN {
             return false;
         }
         self.window = window & !WAY_GIVEN;
-        links.iter_mut().for_each(|link| link.pass_window(window));
+        links.iter_mut().for_each(|link| link.pass_window(window, seeding));
         window.is_multiple_of(WINDOWS_A_MINUTE)
     }
 

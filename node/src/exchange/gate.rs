@@ -55,10 +55,7 @@ impl Gate {
             return place;
         }
         let (turn, comes) = oneshot::channel();
-        let mut state = self.0.lock();
-        state.waiting.push_back(turn);
-        // Somebody may have made room in between.
-        self.0.let_through(state);
+        self.0.queue(turn);
         match comes.await {
             Ok(place) => place,
             // The gate is never taken down while somebody holds it.
@@ -79,6 +76,13 @@ impl Shared {
     fn place(self: &Arc<Self>, state: &mut State) -> Place {
         state.concurrency.begin();
         Place { shared: self.clone(), begun: self.now(), is_given_up: false }
+    }
+
+    fn queue(self: &Arc<Self>, turn: oneshot::Sender<Place>) {
+        let mut state = self.lock();
+        state.waiting.push_back(turn);
+        // Somebody may have made room since the waiter looked.
+        self.let_through(state);
     }
 
     /// Lets through as many as there is room for.

@@ -136,7 +136,7 @@ mod tests {
         let (a, b) = (all.path().join("1"), all.path().join("2"));
         shard(&a, &[0]);
         let mut other = outcome(20, 0);
-        other.summary.trace_hash = "0".repeat(16);
+        other.summary.trace_hash = "f".repeat(16);
         write(&other, &b.join("0000_up=5M_seed=0")).unwrap();
         let error = merge(&[a, b]).unwrap_err();
         assert!(matches!(error, ReadError::Disagree { .. }), "{error}");

@@ -90,10 +90,11 @@ impl Link {
         self.note_use(bytes);
     }
 
-    /// A window has passed.
-    pub(crate) fn pass_window(&mut self, window: u16) {
+    /// A window has passed. `seeding`: we lack nothing.
+    pub(crate) fn pass_window(&mut self, window: u16, seeding: bool) {
         self.given = self.given.saturating_sub(self.given.div_ceil(GIVEN_WINDOWS));
-        let waits = self.is_interested() && self.is_choked();
+        // While we lack something, whoever gives nothing is not excused for waiting.
+        let waits = self.is_interested() && self.is_choked() && (seeding || self.given > 0);
         if !waits || u32::from(window) % WAITING_RATIO == 0 {
             self.set_idle_windows(self.idle_windows().saturating_add(1));
         }
@@ -121,7 +122,7 @@ mod tests {
         let mut link = link();
         assert_eq!((link.via(), link.is_chosen(), link.idle_windows()), (Via::Inbound, false, 0));
         link.set_chosen();
-        (1..=20).for_each(|window| link.pass_window(window));
+        (1..=20).for_each(|window| link.pass_window(window, true));
         link.note_via(Via::Directory);
         link.note_via(Via::Exchange);
         assert_eq!((link.via(), link.is_chosen(), link.is_idle()), (Via::Directory, true, true));
@@ -138,7 +139,7 @@ mod tests {
                     link.note_given(bytes);
                     link.note_taken(bytes);
                 }
-                link.pass_window(window);
+                link.pass_window(window, true);
             }
             assert_eq!(!link.is_idle(), is_of_use, "{bytes} bytes");
         }
@@ -150,9 +151,9 @@ mod tests {
         link.set_interested(true);
         link.note_given(1 << 20);
         assert_eq!(link.given, 64);
-        (1..=15).for_each(|window| link.pass_window(window));
+        (1..=15).for_each(|window| link.pass_window(window, true));
         assert!(!link.is_idle() && link.given < 4, "{}", link.given);
-        (16..=60).for_each(|window| link.pass_window(window));
+        (16..=60).for_each(|window| link.pass_window(window, true));
         assert!(link.is_idle() && link.given == 0);
     }
 }

@@ -458,7 +458,7 @@ impl Swarm {
             self.timers.set(Wake::Choke, ctx.now + ctx.config.upload.choke_interval);
         }
         let seeding = self.is_complete();
-        if self.upload.pass_window(ctx.now, &mut self.links) {
+        if self.upload.pass_window(ctx.now, &mut self.links, seeding) {
             self.exchange_idlest(ctx);
         }
         self.upload.round(ctx, &mut self.links, seeding);

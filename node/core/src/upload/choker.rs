@@ -332,7 +332,7 @@ mod tests {
         burst.rate = 64e6;
         for window in 1..=30 {
             links.iter_mut().skip(1).for_each(|link| link.note_given(32 << 10));
-            links.iter_mut().for_each(|link| link.pass_window(window));
+            links.iter_mut().for_each(|link| link.pass_window(window, true));
         }
         let mut turns = 0;
         for _ in 0..ROUNDS {

@@ -192,7 +192,7 @@ fn table(rows: &[Row]) -> Links {
         let place = near(if outside { 2 } else { 1 }, Proximity::remote(Some(2)));
         let mut link = link(peer, place, HERE);
         assert_eq!(link.is_outside(), outside);
-        (1..=60).for_each(|window| link.pass_window(window));
+        (1..=60).for_each(|window| link.pass_window(window, true));
         make(&mut link);
         links.insert(link);
     }

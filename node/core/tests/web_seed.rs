@@ -12,7 +12,7 @@ use nearcast_core::{
     id::{ContentKey, PeerKey, RequestId},
     input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, RunFailure, Via},
     layout::Layout,
-    message::Message,
+    message::{Message, Refusal},
     output::{Action, Output},
     run_set::RunSet,
     tier::Near,
@@ -215,6 +215,30 @@ fn alone_it_is_asked_for_everything_in_whole_pieces_and_in_order() {
         assert_eq!(order, expected, "seed {seed}");
         let traffic = shell.engine.swarm(CONTENT).expect("joined").traffic();
         assert_eq!((traffic.web_seed, traffic.origin, traffic.from_peers()), (shell.layout.bytes(), 0, 0));
+    }
+}
+
+#[test]
+fn a_server_that_wants_fewer_requests_is_asked_for_as_much_each_time() {
+    let (mut shell, _) = Shell::new(7);
+    shell.event(Event::DialFailed { peer: PEER });
+    let mut open = requests(&shell.link(WEB, true, shell.full()), WEB);
+    for round in 0..3 {
+        // It is busy; what was asked of it is given back, and it is left alone for a while.
+        let mut actions = Vec::new();
+        for (request, _) in std::mem::take(&mut open) {
+            let cause = RunFailure::Refused(Refusal::Busy);
+            actions.extend(shell.event(Event::RunFailed { peer: WEB, request, cause }));
+        }
+        actions.extend(shell.pass(Duration::from_secs(8)));
+        open = requests(&actions, WEB);
+        for request in open.drain(..PIECE_RUNS as usize).collect::<Vec<_>>() {
+            actions = shell.stored(request);
+            actions.extend(shell.pass(Duration::from_secs(2)));
+            open.extend(requests(&actions, WEB));
+        }
+        let bytes = open.len() as u64 * (256 << 10);
+        assert!(bytes >= 2 << 20, "round {round}: {bytes} bytes are asked for at a time");
     }
 }
 

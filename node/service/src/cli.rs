@@ -159,6 +159,15 @@ fn option<S: Setting>(about: &'static About<S>) -> Arg {
     }
 }
 
+/// Why a node could not start, with what the user can do about it.
+pub fn start_error_in_words(error: &StartError) -> String {
+    let advice = match error {
+        StartError::Listen { .. } => "; name another with --listen, where port 0 is any that is free",
+        StartError::Identity { .. } | StartError::Flight { .. } | StartError::Network(_) => "",
+    };
+    format!("{error}{advice}")
+}
+
 /// The exit code for a node that could not start.
 pub fn exit_of_start(error: &StartError) -> u8 {
     match error {

@@ -162,8 +162,13 @@ fn option<S: Setting>(about: &'static About<S>) -> Arg {
 /// Why a node could not start, with what the user can do about it.
 pub fn start_error_in_words(error: &StartError) -> String {
     let advice = match error {
-        StartError::Listen { .. } => "; name another with --listen, where port 0 is any that is free",
-        StartError::Identity { .. } | StartError::Flight { .. } | StartError::Network(_) => "",
+        StartError::Listen { reason, .. } if reason.contains("in use") => {
+            "; name another with --listen, where port 0 is any that is free"
+        }
+        StartError::Listen { .. }
+        | StartError::Identity { .. }
+        | StartError::Flight { .. }
+        | StartError::Network(_) => "",
     };
     format!("{error}{advice}")
 }

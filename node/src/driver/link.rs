@@ -23,13 +23,22 @@ const LINK_ADDRESSES_MAX: usize = 8;
 /// Refused addresses named in the warning.
 const SHOWN_MAX: usize = 3;
 
-/// The first few addresses of a link, with names resolved to IPs.
-pub(super) async fn addresses(magnet: &Magnet) -> Vec<Multiaddr> {
+/// The first few addresses of a link, with names resolved to IPs. `is_alone`: there is nobody else to
+/// ask, so that slow name servers are waited for. Whoever wrote the link may have slow ones.
+pub(super) async fn addresses(magnet: &Magnet, is_alone: bool) -> Vec<Multiaddr> {
     let written = magnet.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
     let written: Vec<Multiaddr> = written.take(LINK_ADDRESSES_MAX).collect();
     let hosts = &magnet.peers[..magnet.peers.len().min(LINK_ADDRESSES_MAX - written.len())];
-    let mut found = resolve::addresses(&written).await;
-    for address in resolve::host_ports(hosts).await {
+    let numbers = written.iter().any(resolve::is_ip)
+        || hosts.iter().any(|host| host.host().parse::<std::net::IpAddr>().is_ok());
+    let within = match is_alone && !numbers {
+        true => resolve::LOOKUP_TIMEOUT,
+        false => resolve::STRANGERS_LOOKUP_TIMEOUT,
+    };
+    let (written, hosts) =
+        tokio::join!(resolve::addresses(&written, within), resolve::host_ports(hosts, within));
+    let mut found = written.found;
+    for address in hosts {
         if !found.contains(&address) {
             found.push(address);
         }

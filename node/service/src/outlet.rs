@@ -16,10 +16,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// [`Worth::Passing`] text is left out while more than this waits for the reader.
-pub const PASSING_BYTES_MAX: usize = 256 << 10;
+/// [`Worth::Passing`] text is left out while more than this waits for the reader. Enough for a burst
+/// of the most talkative log.
+pub const PASSING_BYTES_MAX: usize = 4 << 20;
 /// Whoever has [`Worth::Lasting`] text waits while more than this waits for the reader.
-pub const LASTING_BYTES_MAX: usize = 4 << 20;
+pub const LASTING_BYTES_MAX: usize = 16 << 20;
 
 /// Where text goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,8 +254,11 @@ mod tests {
         outlet.put(Stream::Output, b"the result".to_vec(), Worth::Lasting);
         assert!(!outlet.drain(Duration::ZERO));
         let kept = PASSING_BYTES_MAX / line.len() + 2;
-        (0..kept).for_each(|_| leave.send(()).unwrap());
-        let read: Vec<Vec<u8>> = (0..kept).map(|_| texts.recv().unwrap()).collect();
+        let mut next = || {
+            leave.send(()).unwrap();
+            texts.recv().unwrap()
+        };
+        let read: Vec<Vec<u8>> = (0..kept).map(|_| next()).collect();
         assert!(read[..kept - 1].iter().all(|text| *text == line));
         assert_eq!(read[kept - 1], b"the result", "what lasts comes, and in its order");
         assert!(outlet.drain(Duration::MAX));
@@ -263,7 +267,7 @@ mod tests {
     #[test]
     fn whoever_has_lasting_text_waits_for_room_and_none_of_it_is_left_out() {
         let (outlet, texts, leave) = slow();
-        let (count, text) = (64, vec![b'x'; LASTING_BYTES_MAX / 16]);
+        let (count, text) = (32, vec![b'x'; LASTING_BYTES_MAX / 16]);
         let (theirs, same) = (outlet.clone(), text.clone());
         let writer = thread::spawn(move || {
             (0..count).for_each(|_| theirs.put(Stream::Output, same.clone(), Worth::Lasting));

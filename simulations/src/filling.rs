@@ -11,10 +11,12 @@
 //! never falls. So a heap with old shares has the least true share near its top.
 
 mod flows;
+mod shares;
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 pub use flows::{Done, FLOWS_MAX, FlowKey, Flows, TooManyFlows};
+pub use shares::{Pair, Shares};
 
 /// A rate, or a capacity, that limits nothing.
 pub const UNLIMITED: u64 = u64::MAX;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::workload::Kind;
+
 /// The figures of one run, as `summary.json` holds them. A stable format: fields are added, never
 /// renamed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -47,6 +49,16 @@ pub struct Summary {
     pub wasted_copies: f64,
     /// Each AS with members, the largest group first.
     pub groups: Vec<Group>,
+    /// The peers that take, by how they behave: honest ones first. Empty in summaries of earlier
+    /// versions.
+    #[serde(default)]
+    pub kinds: Vec<Behaviour>,
+    /// The limited links between ASes that were used most, each way by itself, the busiest first; at
+    /// most twenty.
+    #[serde(default)]
+    pub links: Vec<AsLink>,
+    /// What viewers saw. `None`: nobody watched.
+    pub viewing: Option<Viewing>,
     /// Whether each checker held.
     pub checks: BTreeMap<String, bool>,
 }
@@ -66,6 +78,67 @@ pub struct Spread {
     /// The mean.
     #[serde(deserialize_with = "figure")]
     pub mean: f64,
+}
+
+/// The peers of one kind that take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Behaviour {
+    /// How they behave.
+    pub kind: Kind,
+    /// How many there are.
+    pub peers: u32,
+    /// How many hold everything they want.
+    pub completed: u32,
+    /// How long those took from joining to holding everything.
+    pub completion_seconds: Spread,
+    /// What all of them sent, in copies of the content.
+    #[serde(deserialize_with = "figure")]
+    pub sent_copies: f64,
+}
+
+/// One way of a link between two ASes that carries only so much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AsLink {
+    /// The AS that sends.
+    pub from: u32,
+    /// The AS that receives.
+    pub to: u32,
+    /// What the link carries, in bytes a second.
+    pub rate: u64,
+    /// What was sent over it, in bytes. If links are queues, some of it may still wait.
+    pub bytes: u64,
+    /// Those bytes, as a share of what it could have carried from the start to the end.
+    #[serde(deserialize_with = "figure")]
+    pub used_share: f64,
+}
+
+/// What viewers saw: play in order while the content came.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Viewing {
+    /// Peers that watched.
+    pub viewers: u32,
+    /// Those whose play started.
+    pub started: u32,
+    /// What play takes, in bytes a second.
+    pub bitrate: u64,
+    /// The highest bitrate at which all viewers can be served at once: min { u_s, (u_s + Σ u_i) / N }
+    /// (Kumar, Liu and Ross 2007), in bytes a second.
+    #[serde(deserialize_with = "figure")]
+    pub rate_bound: f64,
+    /// From joining to the start of play, of those that started.
+    pub start_delay_seconds: Spread,
+    /// From joining to the soonest start after which play would never have stalled, of those that
+    /// hold everything. It does not depend on the buffers.
+    pub smooth_delay_seconds: Spread,
+    /// Stalls of a viewer, the mean of those that started.
+    #[serde(deserialize_with = "figure")]
+    pub stalls_mean: f64,
+    /// Viewers that started and never stalled, as a share of all viewers.
+    #[serde(deserialize_with = "figure")]
+    pub smooth_share: f64,
+    /// The time that viewers stalled, as a share of the time that they stalled or played.
+    #[serde(deserialize_with = "figure")]
+    pub stalled_share: f64,
 }
 
 /// The members of one AS.
@@ -123,6 +196,27 @@ pub struct PeerRow {
     pub wasted: u64,
     /// Payload that came over the border of its AS, in bytes.
     pub imported: u64,
+    /// How it behaves.
+    #[serde(default)]
+    pub kind: Kind,
+    /// What it saw. `None`: it is no viewer, or never came.
+    pub viewed: Option<Viewed>,
+}
+
+/// What one viewer saw. All times in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Viewed {
+    /// From joining to the start of play. `None`: it never started.
+    pub start_delay: Option<f64>,
+    /// How often play stalled.
+    pub stalls: u32,
+    /// How long it stalled, all stalls together.
+    pub stalled: f64,
+    /// How long it played, or plays, if all is there.
+    pub played: f64,
+    /// From joining to the soonest start after which play would never have stalled. `None`: not all
+    /// is there.
+    pub smooth_delay: Option<f64>,
 }
 
 /// Bytes that all peers received in one span of time, by source.

@@ -4,7 +4,10 @@
 mod cast;
 mod checks;
 mod gather;
+mod kinds;
+mod outages;
 mod timeline;
+mod viewing;
 
 use std::{
     fmt,
@@ -15,6 +18,7 @@ use std::{
 
 use nearcast_core::atlas::Atlas;
 
+pub use self::outages::NetworkError;
 pub use crate::world::Fidelity;
 use crate::{
     outcome::Outcome,
@@ -70,6 +74,9 @@ pub enum RunError {
     /// Its access lines cannot be read.
     #[error("`network.access` cannot be read: {0}")]
     Mix(#[from] MixError),
+    /// Its network cannot be as it says.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
     /// Its peers cannot live on this Internet.
     #[error("its peers cannot be placed: {0}")]
     Topology(#[from] TopologyError),

@@ -12,8 +12,10 @@ mod catalogue;
 mod error;
 mod expect;
 mod groups;
+mod limit;
 mod nearest;
 mod network;
+mod outage;
 mod policy;
 mod rates;
 mod sessions;
@@ -22,6 +24,7 @@ pub mod shipped;
 mod sources;
 pub mod sweep;
 mod text;
+mod viewers;
 
 use nearcast_core::layout::{BLOCK_BYTES, Layout, RUN_BYTES_MAX, RUNS_MAX};
 use serde::{Deserialize, Serialize};
@@ -35,11 +38,14 @@ pub use self::{
     error::ScenarioError,
     expect::ExpectPart,
     groups::GroupsPart,
-    network::{Delays, NetworkPart},
+    limit::{LinkLimit, LinkLimitError},
+    network::{Delays, NetworkPart, Shared},
+    outage::{AsChoice, Fails, OutageError, OutageText},
     policy::Policy,
     rates::{Rates, RatesError},
     sessions::{Done, Lengths, SessionsPart},
     sources::{OriginsPart, SeedsPart},
+    viewers::ViewersPart,
 };
 use error::check;
 
@@ -86,6 +92,8 @@ pub struct Scenario {
     pub arrivals: ArrivalsPart,
     /// How long peers stay.
     pub sessions: SessionsPart,
+    /// Peers that watch while they download.
+    pub viewers: ViewersPart,
     /// Peers that do not play by the rules.
     pub actors: ActorsPart,
     /// The contents that peers want.
@@ -128,6 +136,7 @@ impl Default for Scenario {
             seeds: SeedsPart::default(),
             arrivals: ArrivalsPart::default(),
             sessions: SessionsPart::default(),
+            viewers: ViewersPart::default(),
             actors: ActorsPart::default(),
             catalogue: CataloguePart::default(),
             policy: Policy::default(),
@@ -163,7 +172,11 @@ impl Scenario {
         check(mapped || self.downlinks != Rates::Access, "downlinks", lines)?;
         check(is_time(self.until_seconds), "until_seconds", "0 to 1000000000 seconds")?;
         self.network.check()?;
+        self.network.check_crowd(self.peers)?;
         self.groups.check()?;
+        let has_ases = mapped || !self.groups.sizes.is_empty();
+        let known = has_ases || !self.network.outages.iter().any(OutageText::needs_ases);
+        check(known, "network.outages", "without ASes unless there are groups or a map of networks")?;
         check(
             mapped || !self.groups.by_address,
             "groups.by_address",
@@ -175,6 +188,7 @@ impl Scenario {
         check(known, "origins.count", "at least 1 where `finding` is `first-peer`")?;
         self.arrivals.check(self.peers)?;
         self.sessions.check()?;
+        self.viewers.check()?;
         self.actors.check(self.peers)?;
         self.catalogue.check()?;
         self.policy.check()?;

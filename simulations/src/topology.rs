@@ -17,6 +17,7 @@
 //! # Ok::<(), TopologyError>(())
 //! ```
 
+mod as_links;
 mod class;
 mod hops;
 mod internet;
@@ -26,6 +27,7 @@ mod placing;
 mod population;
 mod settling;
 
+pub use as_links::{AsLinks, Limit, Which, without};
 pub use class::{Access, Class};
 pub use hops::{ASES_KEPT_MAX, ROUTES_BYTES_MAX};
 pub use internet::{ASES_DEFAULT, ASES_MAX, ASES_MIN, generated};

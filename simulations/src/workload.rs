@@ -8,10 +8,14 @@ mod arrivals;
 mod cast;
 mod dice;
 mod logarithm;
+mod outages;
 mod zipf;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::outages::struck;
 use crate::scenario::{Done, Holding, Lengths, Rates, Scenario, ScenarioError};
 use dice::{Aspect, Dice};
 use zipf::Zipf;
@@ -59,12 +63,16 @@ pub struct PeerPlan {
     pub patience: Duration,
     /// What it has when it joins.
     pub starts_with: StartSet,
+    /// Whether it watches the content while it comes.
+    pub watches: bool,
 }
 
 /// How a peer behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// By the rules: it takes and gives.
+    #[default]
     Leecher,
     /// Takes, says truly what it has, and serves nobody.
     Rider,
@@ -76,6 +84,10 @@ pub enum Kind {
     Poisoner,
     /// Announces that it brings everything into its AS, and never brings anything.
     Liar,
+    /// Links to every peer, asks all of them, and gives little.
+    LargeView,
+    /// Gives each neighbour as much as it takes to be served in return.
+    BitTyrant,
     /// Has everything, gives by the rules, and is no origin.
     Seed,
     /// Links to everybody, and is of no use to anybody.
@@ -86,6 +98,22 @@ impl Kind {
     /// Whether it plays by the rules and came for the content: the run waits for it.
     pub fn is_honest(self) -> bool {
         self == Kind::Leecher
+    }
+
+    /// Its name in files and on pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Leecher => "honest",
+            Kind::Rider => "rider",
+            Kind::SilentRider => "silent rider",
+            Kind::Hoarder => "hoarder",
+            Kind::Poisoner => "poisoner",
+            Kind::Liar => "liar",
+            Kind::LargeView => "large view",
+            Kind::BitTyrant => "BitTyrant",
+            Kind::Seed => "seed",
+            Kind::Stranger => "stranger",
+        }
     }
 }
 
@@ -162,6 +190,7 @@ impl Plan {
             extra_latency: seconds(scenario.origins.extra_latency_ms / 1e3),
         };
         let mut peers = members(scenario, seed, &line);
+        cast::viewers(scenario, seed, &mut peers);
         peers.extend((0..scenario.seeds.count).map(|_| seed_of(scenario)));
         let mut links = Links::new(scenario, [Aspect::StrangersUplinks, Aspect::StrangersDownlinks], seed);
         for at in 0..scenario.actors.strangers as usize {
@@ -197,6 +226,7 @@ fn members(scenario: &Scenario, seed: u64, line: &impl Fn(usize) -> Line) -> Vec
             leaves: stays.draw(up),
             patience: seconds(scenario.sessions.patience_seconds),
             starts_with: starts_with(kind, coming.holds),
+            watches: false,
         }
     };
     coming.into_iter().zip(kinds).enumerate().map(peer).collect()
@@ -229,6 +259,7 @@ fn bystander(scenario: &Scenario) -> PeerPlan {
         leaves: Leaving { done: AfterDone::Stays, aborts_after: None },
         patience: seconds(scenario.until_seconds),
         starts_with: StartSet::Nothing,
+        watches: false,
     }
 }
 

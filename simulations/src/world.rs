@@ -12,18 +12,23 @@
 mod actors;
 mod acts;
 mod clog;
+mod cuts;
 mod directory;
 pub(crate) mod downlink;
 mod event;
 mod facts;
 mod linking;
+mod network;
+mod outages;
 mod peer;
 mod place;
 mod pulled;
 mod reasons;
 mod role;
+mod schemers;
 mod sending;
 pub(crate) mod uplink;
+mod viewing;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -38,20 +43,25 @@ use nearcast_core::{
     output::{Output, Why},
     random::Random,
     registry::Admission,
-    run_set::RunSet,
     time::Timestamp,
+    timers::Wake,
 };
 
 pub use self::{
     clog::DEAD_AFTER,
+    network::{LinkUse, NetworkConfig, Sharing},
+    outages::{Failing, Outage},
     place::Homes,
     role::{
-        Gives, Leaves, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger, tracker,
+        Gives, Leaves, Plays, Role, Takes, Tells, hoarder, leecher, origin, rider, silent_rider, stranger,
+        tracker,
     },
+    viewing::Watch,
 };
 use self::{
     clog::{Clog, Mark},
     event::{Happening, Trace, peer_of},
+    network::Net,
     peer::{Peer, Stage},
     place::{Maps, Places},
 };
@@ -70,7 +80,7 @@ pub const IN_TURN: usize = 1;
 
 /// An engine's invariants are checked after one input in this many: a check costs as much as all
 /// links.
-const CHECKED_EVERY: u64 = 61;
+const CHECKED_EVERY: u64 = 251;
 
 /// What a world is made of.
 #[derive(Clone, Debug)]
@@ -104,6 +114,8 @@ pub struct WorldConfig {
     pub fidelity: Fidelity,
     /// Where the peers live. `None`: as their roles say.
     pub homes: Option<Homes>,
+    /// How transfers share links, and what fails.
+    pub network: NetworkConfig,
     /// Whether engines' invariants are checked now and then, which costs a few per cent.
     pub checked: bool,
 }
@@ -136,6 +148,8 @@ pub struct World {
     clogs: BTreeMap<(PeerKey, PeerKey), Clog>,
     clogs_made: u32,
     mark: Option<Mark>,
+    /// What lies between access links.
+    net: Net,
     /// The directory that peer 0 is, if it is one.
     directory: Directory,
     trace: Trace,
@@ -165,12 +179,18 @@ impl World {
             Some(homes) => Places::at(homes, &config.roles),
             None => Places::of(&config.roles, config.latency),
         };
+        let net = Net::new(std::mem::take(&mut config.network), &places, &config.roles);
         let unfinished = config.roles.iter().filter(|role| role.is_served()).count() as u32;
         let make = |(at, role): (usize, Role)| {
             let policy = if role.origin { &of_origins } else { &policy };
-            let engine = Engine::new(policy.clone(), config.seed ^ ((at as u64 + 1) << 32));
-            let have = start(&layout, &role);
-            Peer::new(engine, role, have, config.together)
+            let engine =
+                Engine::new(schemers::policy(role.plays, policy), config.seed ^ ((at as u64 + 1) << 32));
+            let have = role.start_set(&layout);
+            let mut peer = Peer::new(engine, role, have, (policy.upload.together_min, config.together));
+            if net.is_fluid() {
+                peer.uplink.drive();
+            }
+            peer
         };
         let peers = std::mem::take(&mut config.roles).into_iter().enumerate().map(make).collect();
         let admission = DirectoryConfig { admission: Admission::Open, ..DirectoryConfig::default() };
@@ -186,6 +206,7 @@ impl World {
             clogs: BTreeMap::new(),
             clogs_made: 0,
             mark: None,
+            net,
             directory: Directory::new(admission, config.seed),
             trace: Trace::new(),
             lost_bytes: 0,
@@ -196,6 +217,7 @@ impl World {
             outputs: Vec::new(),
             config,
         };
+        world.schedule_outages();
         for at in 0..world.peers.len() {
             let joins = Timestamp::ZERO + world.peers[at].role.joins;
             world.schedule(joins, PeerKey(at as u32), Happening::Join);
@@ -250,6 +272,9 @@ impl World {
     }
 
     fn happen(&mut self, me: PeerKey, what: Happening) {
+        if self.happen_to_network(me, &what) {
+            return;
+        }
         match self.peer(me).stage {
             Stage::Gone => return self.lose(&what),
             Stage::Before if !matches!(what, Happening::Join) => return,
@@ -273,6 +298,7 @@ impl World {
                 peer.received_bytes += bytes;
                 peer.note_answer(from);
                 let is_new = peer.gain(run);
+                self.note_stored(me, from, bytes);
                 self.note_import(me, request, bytes, is_new);
                 self.pull_from(me, from);
                 self.event(me, from, Event::RunStored { peer: from, request, run });
@@ -288,6 +314,10 @@ impl World {
             Happening::Boast => self.boast(me),
             Happening::Intrude => self.intrude(me),
             Happening::Sip => self.sip(me),
+            Happening::Widen => self.widen(me),
+            Happening::Bargain => self.bargain(me),
+            // These happened to the network.
+            Happening::Flows { .. } | Happening::Outage { .. } | Happening::Returns { .. } => {}
         }
     }
 
@@ -302,8 +332,10 @@ impl World {
         match peer.engine.poll_timeout() {
             // What it was for is done already.
             Some((at, _)) if at > now => self.plan_wake(me),
-            Some(_) => {
-                self.pull(me);
+            Some((_, why)) => {
+                if why == Wake::Tick {
+                    self.pull(me);
+                }
                 self.handle(me, Input::Woken);
             }
             None => {}
@@ -322,10 +354,11 @@ impl World {
     }
 
     fn join(&mut self, me: PeerKey) {
-        let now = self.now;
+        let (now, layout) = (self.now, self.layout.clone());
         let peer = self.peer_mut(me);
         peer.stage = Stage::There;
         peer.joined = now;
+        peer.begin_watching(now, &layout);
         let Role { boasts, intrudes, takes, goes_after, origin, content, .. } = *peer.role;
         if let Some(locality) = self.places.locality(me) {
             self.handle(me, Input::Located(locality));
@@ -343,6 +376,7 @@ impl World {
         if let Takes::Sips(pause) = takes {
             self.schedule(now + pause, me, Happening::Sip);
         }
+        self.begin_scheming(me);
         if let Some(after) = goes_after {
             self.schedule(now + after, me, Happening::Leave);
         }
@@ -451,15 +485,4 @@ impl World {
         self.plan_wake(me);
         self.plan_pull(me);
     }
-}
-
-/// What a peer holds before it joins.
-fn start(layout: &Layout, role: &Role) -> RunSet {
-    let mut have = if role.seed || role.lacks.is_some() {
-        RunSet::full(layout.runs())
-    } else {
-        RunSet::empty(layout.runs())
-    };
-    role.lacks.map(|run| have.remove(run));
-    have
 }

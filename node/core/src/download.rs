@@ -30,7 +30,7 @@ use crate::{
         groups::{Groups, Standing},
         peers::{Link, Links},
     },
-    origin::rule::OriginRule,
+    origin::rule::{LATE_SECONDS, OriginRule},
     time::Timestamp,
 };
 
@@ -63,6 +63,8 @@ pub(crate) struct Download {
     /// Runs that origins sent in place of others, and that we held. Two bytes, as the size of a leecher counts.
     repeats: u16,
     rated: Timestamp,
+    /// Who takes so many seconds for a run is late, by the rates of this tick.
+    late_after: f32,
     groups: Groups,
     conduct: Conduct,
 }
@@ -90,6 +92,7 @@ impl Download {
             let_down: 0,
             repeats: 0,
             rated: ctx.now,
+            late_after: LATE_SECONDS,
             groups: Groups::default(),
             conduct: Conduct::default(),
         }

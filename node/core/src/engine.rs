@@ -2,10 +2,12 @@
 //!
 //! Invariant: `agenda` holds, for each content with a wake-up pending, exactly its soonest one.
 
+mod agenda;
 mod check;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use self::agenda::Agenda;
 use crate::{
     config::Config,
     context::Context,
@@ -33,7 +35,7 @@ pub struct Engine {
     /// Sorted by key. Not a map: a million engines have one content each, and a map's node has room
     /// for eleven.
     swarms: Vec<(ContentKey, Box<Swarm>)>,
-    agenda: BTreeSet<(Timestamp, ContentKey)>,
+    agenda: Agenda,
     banned: BTreeSet<PeerKey>,
     strikes: Strikes,
     unchoked: u32,
@@ -48,7 +50,7 @@ impl Engine {
             config,
             random: Random::new(seed),
             swarms: Vec::new(),
-            agenda: BTreeSet::new(),
+            agenda: Agenda::default(),
             banned: BTreeSet::new(),
             strikes: Strikes::default(),
             unchoked: 0,
@@ -115,7 +117,7 @@ impl Engine {
     }
 
     fn wake(&mut self, now: Timestamp, maps: &dyn View, outputs: &mut Vec<Output>) {
-        while let Some(&(at, content)) = self.agenda.first() {
+        while let Some((at, content)) = self.agenda.first() {
             if at > now {
                 break;
             }
@@ -149,11 +151,8 @@ impl Engine {
         decide(swarm, &mut ctx);
         self.unchoked = self.unchoked.saturating_add(swarm.unchoked()).saturating_sub(unchoked);
         self.slots.note_demand(demand, swarm.demand(&self.config));
-        let after = swarm.soonest();
-        if before.map(|(at, _)| at) != after.map(|(at, _)| at) {
-            before.map(|(at, _)| self.agenda.remove(&(at, content)));
-            self.agenda.extend(after.map(|(at, _)| (at, content)));
-        }
+        let at = |soonest: Option<(Timestamp, Wake)>| soonest.map(|(at, _)| at);
+        self.agenda.change(content, at(before), at(swarm.soonest()));
     }
 
     /// Deals the upload slots out among the contents, when it is time for that.
@@ -168,11 +167,7 @@ impl Engine {
         for ((content, swarm), quota) in self.swarms.iter_mut().zip(quotas) {
             let before = swarm.soonest().map(|(at, _)| at);
             swarm.set_quota(now, quota, &self.config);
-            let after = swarm.soonest().map(|(at, _)| at);
-            if before != after {
-                before.map(|at| self.agenda.remove(&(at, *content)));
-                self.agenda.extend(after.map(|at| (at, *content)));
-            }
+            self.agenda.change(*content, before, swarm.soonest().map(|(at, _)| at));
         }
     }
 
@@ -181,7 +176,7 @@ impl Engine {
             let (_, swarm) = self.swarms.remove(place);
             self.unchoked = self.unchoked.saturating_sub(swarm.unchoked());
             self.slots.note_demand(swarm.demand(&self.config), 0);
-            swarm.soonest().map(|(at, _)| self.agenda.remove(&(at, content)));
+            self.agenda.change(content, swarm.soonest().map(|(at, _)| at), None);
         }
     }
 
@@ -206,7 +201,7 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Input::Woken`], and why. `None`: nothing is pending.
     pub fn poll_timeout(&self) -> Option<(Timestamp, Wake)> {
-        let &(_, content) = self.agenda.first()?;
+        let (_, content) = self.agenda.first()?;
         self.swarm(content)?.soonest()
     }
 

@@ -7,6 +7,7 @@
 //! wake-ups, and a limit can be used in full.
 
 pub mod bucket;
+pub mod concurrency;
 pub mod turns;
 
 use std::collections::BTreeMap;

@@ -51,6 +51,7 @@ use nearcast_core::{
     input::{Event, Input},
     locality::Locality,
     output::Output,
+    saturate::to_u16,
     time::Timestamp,
 };
 use tokio::{
@@ -79,7 +80,7 @@ use crate::{
     directory::Directory,
     durations::Measured,
     events::{Events, TaskEvent, report},
-    exchange::{Buffers, Known, serve::READ_AHEAD_MAX},
+    exchange::{Buffers, Gate, Known, serve::READ_AHEAD_MAX},
     lan::LanBook,
     limit::Limiter,
     nearness::{Nearness, Outlook},
@@ -213,6 +214,7 @@ struct Services {
     known: Known,
     up: Limiter,
     down: Limiter,
+    gate: Gate,
     buffers: Buffers,
     in_hand: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
@@ -253,6 +255,7 @@ impl Driver {
                 known: Known::default(),
                 up: Limiter::new(parts.config.limits_up(), parts.tasks.clone(), parts.vital.clone()),
                 down: Limiter::new(parts.config.limits_down(), parts.tasks.clone(), parts.vital.clone()),
+                gate: Gate::new(parts.policy.upload.together_min, to_u16(parts.policy.upload.slots_total)),
                 buffers: Buffers::default(),
                 in_hand: Arc::new(Semaphore::new(RUNS_IN_HAND_MAX)),
                 ahead: Arc::new(Semaphore::new(READ_AHEAD_MAX)),

@@ -96,6 +96,7 @@ impl Driver {
             store,
             workers: self.parts.workers.clone(),
             up: self.services.up.clone(),
+            gate: self.services.gate.clone(),
             account,
             buffers: self.services.buffers.clone(),
             ahead: self.services.ahead.clone(),

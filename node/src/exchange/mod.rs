@@ -9,6 +9,7 @@ mod buffers;
 pub(crate) mod directory;
 mod due;
 pub(crate) mod fetch;
+mod gate;
 mod keep;
 mod known;
 pub(crate) mod least_rate;
@@ -18,6 +19,7 @@ pub(crate) mod manifest;
 pub(crate) mod serve;
 
 pub(crate) use buffers::Buffers;
+pub(crate) use gate::Gate;
 pub(crate) use known::Known;
 
 /// Runs of at most this size are small. Several small runs that are at hand are read, written,

@@ -7,6 +7,7 @@
 
 use std::{
     io,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use tokio::{
 };
 use tokio_util::{compat::FuturesAsyncReadCompatExt, sync::CancellationToken};
 
-use super::{Buffers, TOGETHER_MAX, load::Loaded};
+use super::{Buffers, Gate, TOGETHER_MAX, gate::Place, load::Loaded};
 use crate::{
     budget::Ticket,
     durations::Measured,
@@ -46,6 +47,8 @@ const HOLD: Duration = Duration::from_millis(250);
 /// How much data is kept for a slow neighbour. Less saves memory; more means that the rest of the
 /// run is read again less often.
 const MORSEL_BYTES: usize = 32 * 1024;
+/// A neighbour that takes no byte for this long holds up nobody else.
+const STUCK: Duration = Duration::from_secs(4);
 
 /// The answers waiting to be sent to one neighbour. The driver adds to them; a task sends them.
 #[derive(Debug, Default)]
@@ -116,6 +119,7 @@ pub(crate) struct Serve {
     pub(crate) store: Arc<DiskStore>,
     pub(crate) workers: Workers,
     pub(crate) up: Limiter,
+    pub(crate) gate: Gate,
     /// The account that the bytes are charged to.
     pub(crate) account: Account,
     pub(crate) buffers: Buffers,
@@ -236,15 +240,25 @@ impl Serve {
                     continue;
                 }
             };
+            let place = self.place(&mut writer).await?;
             let loaded = match ahead {
                 // The permit is released here: a run being sent is no longer read ahead.
                 Some(ahead) => Some(ahead.loaded),
                 None => self.load(asked).await?,
             };
             if let Some(loaded) = loaded {
-                aside = self.send_runs(&mut writer, pass, loaded, &mut nexts).await?;
+                aside = self.send_runs(&mut writer, (pass, place), loaded, &mut nexts).await?;
             }
         }
+    }
+
+    /// Waits for a place among the runs that go out. The peer gets what was written before.
+    async fn place(&self, writer: &mut WriteHalf<Wire>) -> io::Result<Place> {
+        if let Some(place) = self.gate.try_enter() {
+            return Ok(place);
+        }
+        timeout(WRITE_TIMEOUT, writer.flush()).await.map_err(|_| unread())??;
+        Ok(self.gate.enter().await)
     }
 
     /// Sends the loaded runs, each portion in its turn. Returns the answer that had been read
@@ -252,7 +266,7 @@ impl Serve {
     async fn send_runs(
         &self,
         writer: &mut WriteHalf<Wire>,
-        mut pass: Pass,
+        (mut pass, mut place): (Pass, Place),
         loaded: Loaded,
         nexts: &mut mpsc::Receiver<Next>,
     ) -> io::Result<Option<Next>> {
@@ -268,13 +282,16 @@ impl Serve {
                 may_go = length.min(sent.saturating_add(to_usize(pass.next().await)));
             }
             if let Ok(written) = timeout(HOLD, writer.write(&bytes[sent..may_go])).await {
-                sent = sent.saturating_add(some(written?)?);
+                let written = some(written?)?;
+                place.note_sent(written as u64);
+                sent = sent.saturating_add(written);
                 continue;
             }
             let morsel = bytes[sent..may_go.min(sent.saturating_add(MORSEL_BYTES))].to_vec();
             self.buffers.give(bytes);
             aside = aside.or_else(|| nexts.try_recv().ok()).map(|next| self.without_buffer(next));
-            write(writer, &morsel).await?;
+            write_or_give_up(writer, &morsel, &mut place).await?;
+            place.note_sent(morsel.len() as u64);
             sent = sent.saturating_add(morsel.len());
             // A part of the answer is already sent, so the only way to report an error is to end
             // the stream.
@@ -282,6 +299,7 @@ impl Serve {
             bytes = again.ok_or_else(|| io::Error::other("a run went bad while it was sent"))?.bytes;
         }
         self.buffers.give(bytes);
+        place.end();
         for (_, run) in asked {
             let bytes = self.store.manifest().layout().run_length(run);
             self.tell(RunEvent::Uploaded { link: self.link, run, bytes }).await?;
@@ -315,6 +333,18 @@ fn unread() -> io::Error {
 /// nothing, the next write handles that without holding a buffer.
 async fn flush_or_hold(writer: &mut WriteHalf<Wire>) -> io::Result<()> {
     timeout(HOLD, writer.flush()).await.unwrap_or(Ok(()))
+}
+
+/// Writes all bytes. A peer that takes none for some time gives up its place.
+async fn write_or_give_up(writer: &mut WriteHalf<Wire>, bytes: &[u8], place: &mut Place) -> io::Result<()> {
+    let mut writing = pin!(write(writer, bytes));
+    match timeout(STUCK, &mut writing).await {
+        Ok(written) => written,
+        Err(_) => {
+            place.give_up();
+            writing.await
+        }
+    }
 }
 
 /// Writes all bytes. Fails if the peer takes none for too long.

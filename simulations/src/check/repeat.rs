@@ -7,7 +7,7 @@ use crate::{
     scenario::{Scenario, shipped},
 };
 
-/// A world with arrivals, departures, loss, liars and a map of networks.
+/// A world with arrivals, departures, loss, liars, schemers, outages and a map of networks.
 fn eventful() -> Result<Scenario, String> {
     let mut scenario = shipped::find("churn").map_err(|error| error.to_string())?;
     let settings = [
@@ -20,6 +20,10 @@ fn eventful() -> Result<Scenario, String> {
         "actors.strangers=5",
         "sessions.abort_rate=0.002",
         "groups.by_address=true",
+        "actors.large_view=5%",
+        "actors.bit_tyrants=5%",
+        "network.limits=[\"transit 2MiB\"]",
+        "network.outages=[\"hosts 10% at 20 for 20\", \"links 10% at 30 for 20\", \"split 30% at 60 for 20\"]",
         "until_seconds=400",
     ];
     for setting in settings {

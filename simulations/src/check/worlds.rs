@@ -10,7 +10,7 @@ use crate::{
 /// Worlds that are drawn.
 const WORLDS: u64 = 40;
 
-/// A world at random: sizes, rates, latencies, groups, arrivals, actors.
+/// A world at random: sizes, rates, latencies, groups, arrivals, actors, viewers, outages.
 fn draw(seed: u64) -> Result<Scenario, String> {
     let mut random = Random::new(seed);
     let mut pick = |all: &[&str]| all[random.below(all.len() as u32) as usize].to_owned();
@@ -29,6 +29,11 @@ fn draw(seed: u64) -> Result<Scenario, String> {
         pick(&["sessions.done=stay", "sessions.done=download"]),
         pick(&["actors.riders=0", "actors.riders=20%"]),
         pick(&["finding=directory", "finding=acquainted", "finding=first-peer"]),
+        pick(&["network.sharing=queues", "network.sharing=max-min"]),
+        pick(&["network.outages=[]", "network.outages=[\"hosts 30% at 3 for 9\"]"]),
+        pick(&["actors.large_view=0", "actors.large_view=10%"]),
+        pick(&["actors.bit_tyrants=0", "actors.bit_tyrants=10%"]),
+        pick(&["viewers.watching=0", "viewers.watching=50%"]),
         "sessions.patience_seconds=600".to_owned(),
         "until_seconds=20000".to_owned(),
     ];

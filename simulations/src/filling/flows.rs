@@ -21,7 +21,7 @@ pub const FLOWS_MAX: usize = 10_000;
 const RATE_BITS: u32 = 16;
 
 /// Parts in a byte: a rate of one unit moves one part in a nanosecond.
-const PARTS: u128 = 1_000_000_000 << RATE_BITS;
+pub(super) const PARTS: u128 = 1_000_000_000 << RATE_BITS;
 
 /// Names a flow. Later flows have greater keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -163,7 +163,7 @@ impl Flows {
     /// The rate of a flow now, in bytes a second. `None`: there is no such flow.
     pub fn rate(&mut self, flow: FlowKey) -> Option<f64> {
         self.solve();
-        Some(self.flows.get(&flow)?.rate as f64 / f64::from(1 << RATE_BITS))
+        Some(in_bytes(self.flows.get(&flow)?.rate))
     }
 
     /// Flows that are not done.
@@ -233,8 +233,13 @@ impl Flows {
     }
 }
 
+/// A rate in bytes a second.
+pub(super) fn in_bytes(rate: u64) -> f64 {
+    rate as f64 / f64::from(1 << RATE_BITS)
+}
+
 /// Bytes a second in units of rate.
-fn in_units(rate: Option<u64>) -> u64 {
+pub(super) fn in_units(rate: Option<u64>) -> u64 {
     rate.filter(|&rate| rate < 1 << (u64::BITS - RATE_BITS)).map_or(UNLIMITED, |rate| rate << RATE_BITS)
 }
 

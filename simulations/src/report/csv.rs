@@ -8,16 +8,20 @@ use std::io::{self, Write};
 
 use nearcast_core::tier::Tier;
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Viewed};
+
+/// The columns of `peers.csv`. New ones come last.
+const PEER_COLUMNS: &str = "peer,as,up,down,joined,completed,received,sent,wasted,imported,kind,\
+                            start_delay_seconds,stalls,stalled_seconds,smooth_delay_seconds";
 
 /// `peers.csv`: a row for each peer.
 pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
-    writeln!(to, "peer,as,up,down,joined,completed,received,sent,wasted,imported")?;
+    writeln!(to, "{PEER_COLUMNS}")?;
     for row in &outcome.peers {
         let down = row.down.map(|down| down.to_string()).unwrap_or_default();
         writeln!(
             to,
-            "{},{},{},{down},{},{},{},{},{},{}",
+            "{},{},{},{down},{},{},{},{},{},{},{},{}",
             row.peer,
             row.asn,
             row.up,
@@ -26,10 +30,19 @@ pub(super) fn peers(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> {
             row.received,
             row.sent,
             row.wasted,
-            row.imported
+            row.imported,
+            row.kind.name(),
+            viewed(row.viewed)
         )?;
     }
     Ok(())
+}
+
+/// What a viewer saw, as four cells.
+fn viewed(seen: Option<Viewed>) -> String {
+    let Some(seen) = seen else { return ",,,".to_owned() };
+    let (start, smooth) = (number(seen.start_delay), number(seen.smooth_delay));
+    format!("{start},{},{},{smooth}", seen.stalls, number(Some(seen.stalled)))
 }
 
 /// `timeline.csv`: a row for each span of time, with bytes by source.

@@ -101,8 +101,21 @@ pub(super) const IMPORTS_TO_FRONTIER: Measure = Measure {
     read: imports_to_frontier,
 };
 
+/// The median of the kind that does best without playing by the rules, beside the honest one.
+pub(super) const SCHEMERS: Measure = Measure {
+    name: "best_other_kind_to_honest",
+    words: "others / honest",
+    unit: Unit::Ratio,
+    read: |run| {
+        let honest = run.kinds.iter().find(|kind| kind.kind.is_honest())?;
+        let others = run.kinds.iter().filter(|kind| !kind.kind.is_honest() && kind.completed > 0);
+        let best = others.map(|kind| kind.completion_seconds.p50).min_by(f64::total_cmp)?;
+        ratio(best, honest.completion_seconds.p50)
+    },
+};
+
 /// All figures, in the order of tables.
-pub(super) const MEASURES: [Measure; 16] = [
+pub(super) const MEASURES: [Measure; 21] = [
     Measure {
         name: "completion_p50_seconds",
         words: "half are done",
@@ -150,6 +163,31 @@ pub(super) const MEASURES: [Measure; 16] = [
     },
     IMPORTS,
     IMPORTS_TO_FRONTIER,
+    Measure {
+        name: "start_delay_p50_seconds",
+        words: "half started after",
+        unit: Unit::Seconds,
+        read: |run| Some(run.viewing.as_ref()?.start_delay_seconds.p50),
+    },
+    Measure {
+        name: "start_delay_p95_seconds",
+        words: "95 % started after",
+        unit: Unit::Seconds,
+        read: |run| Some(run.viewing.as_ref()?.start_delay_seconds.p95),
+    },
+    Measure {
+        name: "stalls_mean",
+        words: "stalls a viewer",
+        unit: Unit::Ratio,
+        read: |run| Some(run.viewing.as_ref()?.stalls_mean),
+    },
+    Measure {
+        name: "stalled_share",
+        words: "stalled share",
+        unit: Unit::Ratio,
+        read: |run| Some(run.viewing.as_ref()?.stalled_share),
+    },
+    SCHEMERS,
     Measure { name: "inputs", words: "inputs", unit: Unit::Count, read: |run| Some(run.inputs as f64) },
     Measure {
         name: "wall_seconds",

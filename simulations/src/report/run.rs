@@ -2,6 +2,7 @@
 
 mod charts;
 mod command;
+mod extras;
 
 use maud::{Markup, html};
 
@@ -26,13 +27,17 @@ pub(super) fn page(outcome: &Outcome) -> String {
     let imports = if summary.groups.len() > GROUPS_BESIDE_MAX { Place::Tall } else { Place::Next };
     let sections = html! {
         (tiles(summary))
+        @if let Some(seen) = &summary.viewing { (extras::tiles(seen)) }
         (checks(summary))
         (page::plot(Place::Next, &charts::completion(outcome)))
+        @if let Some(seen) = &summary.viewing { (extras::plot(outcome, seen)) }
         (page::plot(Place::Next, &charts::tiers(outcome)))
         (page::plot(Place::Next, &charts::origin_share(outcome)))
         (page::plot(imports, &charts::groups(summary)))
         (page::plot(Place::Next, &charts::reasons(outcome)))
         (page::plot(Place::Next, &charts::waste(outcome)))
+        (extras::kinds(outcome))
+        (extras::links(summary))
         (groups(&summary.groups))
         (settings(summary))
     };

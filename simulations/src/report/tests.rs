@@ -1,7 +1,10 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
-use crate::outcome::{Group, PeerRow, Slice, Spread, Summary};
+use crate::{
+    outcome::{AsLink, Behaviour, Group, PeerRow, Slice, Spread, Summary, Viewed, Viewing},
+    workload::Kind,
+};
 
 /// A made-up run: so many peers that finish one after the other, a tenth of a second apart, and one
 /// that never does.
@@ -51,6 +54,15 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
             origin_copies: 1.37,
             wasted_copies: 0.021,
             groups: (64_500..64_540).map(group).collect(),
+            kinds: kinds(peers),
+            links: vec![AsLink {
+                from: 64_500,
+                to: 64_501,
+                rate: 1_000_000,
+                bytes: 65_000_000,
+                used_share: 0.5,
+            }],
+            viewing: Some(viewing(peers)),
             checks: BTreeMap::from([
                 ("every_byte_is_verified".to_owned(), true),
                 ("no_clog".to_owned(), false),
@@ -66,6 +78,33 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
     }
 }
 
+/// A quarter has a large view, and is done a second earlier.
+fn kinds(peers: u32) -> Vec<Behaviour> {
+    let of = |kind, peers, seconds| Behaviour {
+        kind,
+        peers,
+        completed: peers - 1,
+        completion_seconds: Spread { p50: seconds, p95: seconds, last: seconds, mean: seconds },
+        sent_copies: 0.5,
+    };
+    vec![of(Kind::Leecher, peers - peers / 4, 30.0), of(Kind::LargeView, peers / 4, 29.0)]
+}
+
+fn viewing(peers: u32) -> Viewing {
+    let delay = Spread { p50: 3.25, p95: 7.5, last: 9.0, mean: 4.0 };
+    Viewing {
+        viewers: peers / 2,
+        started: peers / 2,
+        bitrate: 500_000,
+        rate_bound: 750_000.0,
+        start_delay_seconds: delay,
+        smooth_delay_seconds: delay,
+        stalls_mean: 1.25,
+        smooth_share: 0.5,
+        stalled_share: 0.0625,
+    }
+}
+
 fn peer_row(peer: u32) -> PeerRow {
     PeerRow {
         peer,
@@ -78,6 +117,14 @@ fn peer_row(peer: u32) -> PeerRow {
         sent: 250_000_000,
         wasted: u64::from(peer) * 100_000,
         imported: 7,
+        kind: if peer % 4 == 3 { Kind::LargeView } else { Kind::Leecher },
+        viewed: (peer % 2 == 1).then(|| Viewed {
+            start_delay: (peer > 1).then_some(3.25),
+            stalls: peer % 3,
+            stalled: 1.5,
+            played: 60.0,
+            smooth_delay: (peer > 1).then_some(4.5),
+        }),
     }
 }
 
@@ -178,6 +225,11 @@ fn tables_parse_back() {
         assert_eq!(row[4].parse(), Ok(peer.joined));
         assert_eq!(row[5].parse().ok(), peer.completed);
         assert_eq!(row[8].parse(), Ok(peer.wasted));
+        assert_eq!(row[10], peer.kind.name());
+        assert_eq!(row[11].parse().ok(), peer.viewed.and_then(|seen| seen.start_delay));
+        assert_eq!(row[12].parse().ok(), peer.viewed.map(|seen| seen.stalls));
+        assert_eq!(row[13].parse().ok(), peer.viewed.map(|seen| seen.stalled));
+        assert_eq!(row[14].parse().ok(), peer.viewed.and_then(|seen| seen.smooth_delay));
     }
     let timeline = cells(&text(folder.path(), "timeline.csv"));
     assert_eq!(timeline[0].join(" "), "at lan prefix24 prefix16 same_as adjacent_as remote unknown origin");
@@ -222,10 +274,17 @@ fn a_page_says_what_matters() {
         "10 others, summed",
         "nearcast-sim run flash_crowd --seed 3 --set peers=50 --set up=5M --out again",
         "name=\"viewport\"",
+        "25 of 25 started",
+        "6.25 %",
+        "0.667 of the bound",
+        "0.967",
+        "large view",
+        "AS64500 to AS64501",
+        "50.0 %",
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("role=\"img\"").count(), 6);
+    assert_eq!(page.matches("role=\"img\"").count(), 7);
     assert!(!page.contains("NaN"));
 }
 

@@ -3,18 +3,18 @@
 //! The directory, if there is one, is peer 0, as a tracker on a machine of its own. Then come the
 //! origins, and then all others, in the order of the plan.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use nearcast_core::{config::Config, id::PeerKey, layout::Layout};
 
-use super::{RunError, RunOptions};
+use super::{RunError, RunOptions, outages};
 use crate::{
-    scenario::{Delays, Finding, Scenario},
+    scenario::{Delays, Finding, Scenario, Shared},
     topology::{ASES_DEFAULT, Mix, Placing, Population, generated},
     workload::{AfterDone, Kind, Line, OriginPlan, PeerPlan, Plan, StartSet},
     world::{
-        Homes, Leaves, Role, TOGETHER, WorldConfig, hoarder, leecher, origin, rider, silent_rider, stranger,
-        tracker,
+        Gives, Homes, Leaves, NetworkConfig, Plays, Role, Sharing, TOGETHER, Watch, WorldConfig, hoarder,
+        leecher, origin, rider, silent_rider, stranger, tracker,
     },
 };
 
@@ -58,10 +58,10 @@ pub(super) fn cast(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resu
     roles.extend(plan.origins.iter().map(|plan| origin_role(scenario, plan)));
     roles.extend(plan.peers.iter().map(|plan| peer_role(scenario, &layout, plan)));
     let config = scenario.policy.config().clone();
-    Ok(WorldConfig {
+    let mut world = WorldConfig {
         seed,
         layout,
-        latency: std::time::Duration::from_secs_f64(scenario.network.latency_ms / 1e3),
+        latency: Duration::from_secs_f64(scenario.network.latency_ms / 1e3),
         loss: scenario.network.loss as f32,
         roles,
         origin_config: Some(of_origins(&config)),
@@ -73,8 +73,21 @@ pub(super) fn cast(scenario: &Scenario, seed: u64, options: &RunOptions) -> Resu
         contents: scenario.catalogue.contents,
         fidelity: options.fidelity,
         homes: internet,
+        network: NetworkConfig::default(),
         checked: options.checked,
-    })
+    };
+    world.network = network(scenario, &world, seed)?;
+    Ok(world)
+}
+
+/// What lies between the access links of this world.
+fn network(scenario: &Scenario, world: &WorldConfig, seed: u64) -> Result<NetworkConfig, RunError> {
+    let sharing = match scenario.network.sharing {
+        Shared::Queues => Sharing::Queues,
+        Shared::MaxMin => Sharing::MaxMin(Duration::from_secs_f64(scenario.network.solve_ms / 1e3)),
+    };
+    let limits = outages::limits(scenario, world)?;
+    Ok(NetworkConfig { sharing, limits, outages: outages::outages(scenario, world, seed)? })
 }
 
 /// The policy of an operator's server: a seeder's, where the scenario leaves the defaults.
@@ -115,6 +128,8 @@ fn peer_role(scenario: &Scenario, layout: &Layout, plan: &PeerPlan) -> Role {
         Kind::Hoarder => hoarder(up),
         Kind::Poisoner => Role { corrupt: true, seed: true, ..leecher(up) },
         Kind::Liar => Role { boasts: true, ..leecher(up) },
+        Kind::LargeView => large_view(up, scenario.actors.large_view_gives),
+        Kind::BitTyrant => Role { plays: Plays::BitTyrant, ..leecher(up) },
         Kind::Seed => Role { seed: true, ..leecher(up) },
         Kind::Stranger => Role { up, ..stranger() },
     };
@@ -134,7 +149,25 @@ fn peer_role(scenario: &Scenario, layout: &Layout, plan: &PeerPlan) -> Role {
         lacks: if plan.starts_with == StartSet::AllButFirst { layout.run_index(0) } else { None },
         // Whoever is in no group is in one with the origins: outside of all others.
         asn: plan.group.map_or(if is_grouped { ELSEWHERE } else { 0 }, |group| 1 + group),
+        watches: plan.watches.then(|| watch(scenario)),
         ..role
+    }
+}
+
+/// A client with a large view, and `gives` of its uplink.
+fn large_view(up: u64, gives: f64) -> Role {
+    let given = (up as f64 * gives) as u64;
+    let role = Role { plays: Plays::LargeView, ..leecher(given.max(1)) };
+    if given == 0 { Role { gives: Gives::Nothing, ..role } } else { role }
+}
+
+fn watch(scenario: &Scenario) -> Watch {
+    let part = &scenario.viewers;
+    let bytes = |seconds: f64| (part.bitrate.0 as f64 * seconds) as u64;
+    Watch {
+        bitrate: part.bitrate.0,
+        start_bytes: bytes(part.buffer_seconds),
+        resume_bytes: bytes(part.resume_seconds),
     }
 }
 

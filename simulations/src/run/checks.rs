@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use nearcast_core::id::PeerKey;
 
 use crate::{
-    outcome::{PeerRow, Summary},
+    outcome::{PeerRow, Summary, Viewing},
     scenario::Scenario,
     workload::Kind,
     world::World,
@@ -26,6 +26,8 @@ pub(super) struct Facts<'a> {
     pub(super) honest: &'a [f64],
     /// How long free riders took, in seconds.
     pub(super) riders: &'a [f64],
+    /// How long those of each kind took that play their own game, in seconds.
+    pub(super) schemers: &'a [Vec<f64>],
 }
 
 /// Whether each checker holds, by name. Those of bounds that the scenario does not give are left out.
@@ -38,11 +40,13 @@ pub(super) fn checks(facts: &Facts<'_>) -> BTreeMap<String, bool> {
     let share = if received == 0 { 0.0 } else { wasted as f64 / received as f64 };
     let imports = mean(summary.groups.iter().map(|group| group.imports));
     let over_bound = summary.bound_seconds.filter(|&bound| bound > 0.0).zip(last);
+    let viewing = summary.viewing.as_ref();
     let riders = median(facts.riders).zip(median(facts.honest));
     let all = [
         ("bytes_conserved", Some(facts.world.is_conserved())),
         ("uplinks_within_rate", Some(is_within_rate(facts.world))),
         ("engines_know_what_they_hold", Some(facts.world.is_consistent())),
+        ("network_within_rate", Some(facts.world.is_network_within_rate())),
         // What is rounded is far below a millionth.
         ("not_below_the_bound", over_bound.map(|(bound, last)| last * ROUNDING >= bound)),
         ("everybody_finishes", expect.everybody_finishes.then(|| everybody_finishes(facts))),
@@ -57,6 +61,9 @@ pub(super) fn checks(facts: &Facts<'_>) -> BTreeMap<String, bool> {
                 riders.is_none_or(|(riders, honest)| riders >= least * honest)
             }),
         ),
+        ("schemers_over_honest", expect.schemers_over_honest_min.map(|least| no_schemer_gains(facts, least))),
+        ("stalled_share", most(expect.stalled_share_max, viewing.map(|seen| seen.stalled_share))),
+        ("start_delay", most(expect.start_delay_p95_max, viewing.map(start_p95))),
     ];
     all.into_iter().filter_map(|(name, holds)| Some((name.to_owned(), holds?))).collect()
 }
@@ -92,6 +99,19 @@ fn is_within_rate(world: &World) -> bool {
         world.sent(peer) as f64 <= world.role(peer).up as f64 * passed.as_secs_f64() * ROUNDING + 1.0
     };
     (0..world.len()).map(PeerKey).all(within)
+}
+
+/// Whether the median of each kind that plays its own game is at least so many times the honest one.
+/// Who never finishes has not gained.
+fn no_schemer_gains(facts: &Facts<'_>, least: f64) -> bool {
+    let Some(honest) = median(facts.honest) else { return true };
+    facts.schemers.iter().all(|times| median(times).is_none_or(|median| median >= least * honest))
+}
+
+/// When nineteen in twenty viewers have started. Never, if too many never do.
+fn start_p95(seen: &Viewing) -> f64 {
+    let enough = f64::from(seen.started) >= 0.95 * f64::from(seen.viewers);
+    if enough { seen.start_delay_seconds.p95 } else { f64::INFINITY }
 }
 
 fn mean(figures: impl Iterator<Item = f64>) -> f64 {

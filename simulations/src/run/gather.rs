@@ -8,15 +8,20 @@ use super::{
     RunOptions,
     cast::{before, own},
     checks::{Facts, checks},
+    kinds::{gives, kinds},
     timeline::Timeline,
+    viewing::viewing,
 };
 use crate::{
-    outcome::{Group, Outcome, PeerRow, Spread, Summary},
-    scenario::{Holding, Scenario},
+    outcome::{AsLink, Group, Outcome, PeerRow, Spread, Summary},
+    scenario::{Fails, Holding, OutageText, Scenario},
     workload::Kind,
-    world::World,
+    world::{LinkUse, World},
     yardstick::{Access, Frontier, kumar_ross},
 };
+
+/// Limited links of a summary, at most.
+const LINKS_MAX: usize = 20;
 
 /// Gathers what came of a run.
 pub(super) fn gather(
@@ -47,10 +52,22 @@ pub(super) fn gather(
         origin_copies: copies(origins.map(|origin| world.sent(PeerKey(origin))).sum()),
         wasted_copies: copies(peers.iter().map(|row| row.wasted).sum()),
         groups: groups(scenario, world, &peers),
+        kinds: kinds(&peers, bytes, world),
+        links: links(world),
+        viewing: viewing(scenario, world, &peers),
         ..Summary::default()
     };
     let riders = [Kind::Rider, Kind::SilentRider].map(|kind| times(scenario, world, kind)).concat();
-    let facts = Facts { scenario, world, summary: &summary, peers: &peers, honest: &honest, riders: &riders };
+    let schemers = [Kind::LargeView, Kind::BitTyrant].map(|kind| times(scenario, world, kind));
+    let facts = Facts {
+        scenario,
+        world,
+        summary: &summary,
+        peers: &peers,
+        honest: &honest,
+        riders: &riders,
+        schemers: &schemers,
+    };
     summary.checks = checks(&facts);
     let imports_by_reason = world.imports_by_reason();
     Outcome { summary, peers, timeline: timeline.into_slices(), imports_by_reason }
@@ -84,7 +101,7 @@ fn times(scenario: &Scenario, world: &World, kind: Kind) -> Vec<f64> {
 }
 
 /// How figures are spread. All are 0 if there are none.
-fn spread(mut figures: Vec<f64>) -> Spread {
+pub(super) fn spread(mut figures: Vec<f64>) -> Spread {
     figures.sort_by(f64::total_cmp);
     let Some(&last) = figures.last() else { return Spread::default() };
     let at = |share: f64| figures[((figures.len() as f64 * share).ceil() as usize).max(1) - 1];
@@ -93,25 +110,42 @@ fn spread(mut figures: Vec<f64>) -> Spread {
 }
 
 /// The soonest that the last can be done, in seconds from the start. `None`: the formula does not
-/// hold for this scenario: peers give up half-way, bring something with them, or want many contents.
+/// hold for this scenario: peers give up half-way or are lost, bring something with them, or want many contents.
 fn bound(scenario: &Scenario, world: &World) -> Option<f64> {
     let arrivals = &scenario.arrivals;
     let bring = [arrivals.hold, arrivals.early_hold].iter().any(|&holds| holds != Holding::Nothing);
-    if scenario.catalogue.contents > 1 || scenario.sessions.abort_rate > 0.0 || bring {
+    let is_loss = |outage: &OutageText| matches!(outage.what, Fails::Hosts(_)) && outage.lasts.is_none();
+    let go = scenario.sessions.abort_rate > 0.0 || scenario.network.outages.iter().any(is_loss);
+    if scenario.catalogue.contents > 1 || go || bring {
         return None;
     }
-    let all = || (before(scenario)..world.len()).map(PeerKey);
-    let origins = (before(scenario) - scenario.origins.count..before(scenario)).map(PeerKey);
-    let seeds = origins.chain(all().filter(|&peer| world.kind(peer) == Kind::Seed));
-    let seeds: Vec<u64> = seeds.map(|peer| world.role(peer).up).collect();
     let takes = |peer: &PeerKey| world.role(*peer).is_served();
-    let gives = |peer: PeerKey| world.kind(peer) == Kind::Leecher;
     let access = |peer: PeerKey| Access {
-        up: if gives(peer) { world.role(peer).up } else { 0 },
+        up: if gives(world, peer) { world.role(peer).up } else { 0 },
         down: world.role(peer).down,
     };
-    let leechers: Vec<Access> = all().filter(takes).map(access).collect();
-    Some(kumar_ross(scenario.bytes(), &seeds, &leechers).seconds()).filter(|bound| bound.is_finite())
+    let all = (before(scenario)..world.len()).map(PeerKey);
+    let leechers: Vec<Access> = all.filter(takes).map(access).collect();
+    let bound = kumar_ross(scenario.bytes(), &seeds(scenario, world), &leechers).seconds();
+    Some(bound).filter(|bound| bound.is_finite())
+}
+
+/// The uplinks of origins and seeds, in bytes a second.
+pub(super) fn seeds(scenario: &Scenario, world: &World) -> Vec<u64> {
+    let all = (before(scenario)..world.len()).map(PeerKey);
+    let origins = (before(scenario) - scenario.origins.count..before(scenario)).map(PeerKey);
+    let seeds = origins.chain(all.filter(|&peer| world.kind(peer) == Kind::Seed));
+    seeds.map(|peer| world.role(peer).up).collect()
+}
+
+/// The limited links that were used most.
+fn links(world: &World) -> Vec<AsLink> {
+    let seconds = world.elapsed().as_secs_f64();
+    let of = |LinkUse { from, to, rate, bytes }| {
+        let could = rate as f64 * seconds;
+        AsLink { from, to, rate, bytes, used_share: if could > 0.0 { bytes as f64 / could } else { 0.0 } }
+    };
+    world.as_link_use().into_iter().take(LINKS_MAX).map(of).collect()
 }
 
 /// The ASes with members, the largest first.
@@ -133,7 +167,7 @@ fn group(scenario: &Scenario, world: &World, asn: u32, rows: &[&PeerRow]) -> Gro
     let wanting: Vec<&&PeerRow> = rows.iter().filter(wants).collect();
     let done = wanting.iter().map(|row| row.completed).collect::<Option<Vec<f64>>>();
     let last = done.and_then(|done| done.into_iter().reduce(f64::max)).map(|last| last - begun);
-    let gives = |row: &&&&PeerRow| world.kind(PeerKey(row.peer)) == Kind::Leecher;
+    let gives = |row: &&&&PeerRow| gives(world, PeerKey(row.peer));
     let frontier = Frontier {
         members: wanting.len() as u32,
         up: wanting.iter().filter(gives).map(|row| row.up).sum(),

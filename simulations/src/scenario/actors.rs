@@ -23,6 +23,14 @@ pub struct ActorsPart {
     /// Liars of nearness: they announce again and again that they bring everything into their AS, and
     /// never bring anything.
     pub liars: Amount,
+    /// Clients that exploit a large view: they link to every peer that there is, ask all of them, and
+    /// give little (Sirivianos and others 2007).
+    pub large_view: Amount,
+    /// The share of its uplink that a client with a large view gives, from 0 to 1.
+    pub large_view_gives: f64,
+    /// Clients that give each neighbour as much as it takes to be served in return, and choke those
+    /// that ask too much for it (Piatek and others 2007).
+    pub bit_tyrants: Amount,
     /// They link to everybody from the start, again and again, and are of no use. They come on top of
     /// the scenario's peers, and are outside of all groups.
     pub strangers: u32,
@@ -36,21 +44,35 @@ impl Default for ActorsPart {
             hoarders: Amount::NONE,
             poisoners: Amount::NONE,
             liars: Amount::NONE,
+            large_view: Amount::NONE,
+            large_view_gives: 0.0,
+            bit_tyrants: Amount::NONE,
             strangers: 0,
         }
     }
 }
 
 impl ActorsPart {
-    /// How many of `peers` are of each kind: riders, silent riders, hoarders, poisoners, liars.
-    pub fn counts(&self, peers: u32) -> [u32; 5] {
-        [self.riders, self.silent_riders, self.hoarders, self.poisoners, self.liars]
-            .map(|amount| amount.of(peers))
+    /// How many of `peers` are of each kind: riders, silent riders, hoarders, poisoners, liars,
+    /// clients with a large view, BitTyrants.
+    pub fn counts(&self, peers: u32) -> [u32; 7] {
+        let amounts = [
+            self.riders,
+            self.silent_riders,
+            self.hoarders,
+            self.poisoners,
+            self.liars,
+            self.large_view,
+            self.bit_tyrants,
+        ];
+        amounts.map(|amount| amount.of(peers))
     }
 
     pub(super) fn check(&self, peers: u32) -> Result<(), ScenarioError> {
         let all: u64 = self.counts(peers).into_iter().map(u64::from).sum();
         check(all <= peers.into(), "actors", "no more together than `peers`, strangers left out")?;
+        let gives = self.large_view_gives;
+        check((0.0..=1.0).contains(&gives), "actors.large_view_gives", "0 to 1")?;
         check(self.strangers <= 100_000, "actors.strangers", "0 to 100000")
     }
 }

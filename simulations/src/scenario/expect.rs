@@ -29,6 +29,16 @@ pub struct ExpectPart {
     /// The median time of free riders, in parts of the median of honest peers, at least.
     #[serde(with = "or_none")]
     pub riders_over_honest_min: Option<f64>,
+    /// The median time of clients that play their own game (large view, BitTyrant), each kind by
+    /// itself, in parts of the median of honest peers, at least.
+    #[serde(with = "or_none")]
+    pub schemers_over_honest_min: Option<f64>,
+    /// The share of viewers' time from the start of play that they stall; 0 to 1.
+    #[serde(with = "or_none")]
+    pub stalled_share_max: Option<f64>,
+    /// The time until play starts at nineteen in twenty viewers, in seconds.
+    #[serde(with = "or_none")]
+    pub start_delay_p95_max: Option<f64>,
 }
 
 impl Default for ExpectPart {
@@ -40,6 +50,9 @@ impl Default for ExpectPart {
             origin_copies_max: None,
             wasted_share_max: None,
             riders_over_honest_min: None,
+            schemers_over_honest_min: None,
+            stalled_share_max: None,
+            start_delay_p95_max: None,
         }
     }
 }
@@ -54,6 +67,11 @@ impl ExpectPart {
         check(is_bound(self.origin_copies_max, 1e6), "expect.origin_copies_max", "0 or more, or none")?;
         check(is_bound(self.wasted_share_max, 1.0), "expect.wasted_share_max", "0 to 1, or none")?;
         let riders = self.riders_over_honest_min;
-        check(is_bound(riders, 1e6), "expect.riders_over_honest_min", "0 or more, or none")
+        check(is_bound(riders, 1e6), "expect.riders_over_honest_min", "0 or more, or none")?;
+        let schemers = self.schemers_over_honest_min;
+        check(is_bound(schemers, 1e6), "expect.schemers_over_honest_min", "0 or more, or none")?;
+        check(is_bound(self.stalled_share_max, 1.0), "expect.stalled_share_max", "0 to 1, or none")?;
+        let start = self.start_delay_p95_max;
+        check(is_bound(start, 1e9), "expect.start_delay_p95_max", "a time in seconds, or none")
     }
 }

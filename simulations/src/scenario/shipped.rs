@@ -20,14 +20,17 @@ macro_rules! shipped {
 /// All of them, by name.
 pub const SHIPPED: &[Shipped] = shipped![
     "churn"
+    "clinic-bit-tyrant"
     "clinic-equal-uplinks"
     "clinic-hoarder-in-group"
     "clinic-large-groups"
+    "clinic-large-view"
     "clinic-riders"
     "clinic-scarce-uplinks"
     "clinic-seed-outside"
     "clinic-slow-uplinks"
     "clinic-strangers-first"
+    "congested-links"
     "e1-bharambe"
     "e2-bindal"
     "e6-one-club"
@@ -37,7 +40,9 @@ pub const SHIPPED: &[Shipped] = shipped![
     "locality-sweep"
     "long-tail"
     "origin-loss"
+    "outages"
     "slow-uplinks"
+    "viewers"
 ];
 
 /// The scenario of this name.

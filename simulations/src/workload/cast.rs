@@ -1,7 +1,7 @@
 //! Which peer plays which part, and in which group.
 
 use super::{
-    Kind,
+    Kind, PeerPlan, StartSet,
     dice::{Aspect, Dice},
 };
 use crate::scenario::Scenario;
@@ -15,7 +15,15 @@ pub(super) fn groups(scenario: &Scenario) -> Vec<u32> {
 
 /// The part of each peer: those who do not play by the rules are drawn at random.
 pub(super) fn kinds(scenario: &Scenario, seed: u64) -> Vec<Kind> {
-    const KINDS: [Kind; 5] = [Kind::Rider, Kind::SilentRider, Kind::Hoarder, Kind::Poisoner, Kind::Liar];
+    const KINDS: [Kind; 7] = [
+        Kind::Rider,
+        Kind::SilentRider,
+        Kind::Hoarder,
+        Kind::Poisoner,
+        Kind::Liar,
+        Kind::LargeView,
+        Kind::BitTyrant,
+    ];
     let peers = scenario.peers as usize;
     let counts = scenario.actors.counts(scenario.peers);
     let mut kinds: Vec<Kind> = KINDS
@@ -34,4 +42,15 @@ pub(super) fn kinds(scenario: &Scenario, seed: u64) -> Vec<Kind> {
     kinds.rotate_right(early);
     Dice::new(seed, Aspect::Kinds).shuffle(&mut kinds[early..]);
     kinds
+}
+
+/// Marks those who watch: drawn at random from those who play by the rules and lack something.
+pub(super) fn viewers(scenario: &Scenario, seed: u64, peers: &mut [PeerPlan]) {
+    let may = |peer: &&mut PeerPlan| peer.kind.is_honest() && peer.starts_with != StartSet::All;
+    let mut candidates: Vec<&mut PeerPlan> = peers.iter_mut().filter(may).collect();
+    let count = scenario.viewers.watching.of(candidates.len() as u32) as usize;
+    if count > 0 {
+        Dice::new(seed, Aspect::Viewers).shuffle(&mut candidates);
+        candidates.into_iter().take(count).for_each(|peer| peer.watches = true);
+    }
 }

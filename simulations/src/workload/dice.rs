@@ -22,6 +22,8 @@ pub(super) enum Aspect {
     Catalogue = 8,
     StrangersUplinks = 9,
     StrangersDownlinks = 10,
+    Viewers = 11,
+    Outages = 12,
 }
 
 /// Dice for one aspect.

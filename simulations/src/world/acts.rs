@@ -29,7 +29,9 @@ impl World {
                 }
             }
             Action::Cancel { peer, request } => self.cancel(me, peer, request),
-            Action::Serve { peer, upload, run } if self.gives(me, peer) => self.serve(me, peer, upload, run),
+            Action::Serve { peer, upload, run } if self.gives(me, peer) && self.pays(me, peer, run) => {
+                self.serve(me, peer, upload, run)
+            }
             Action::Serve { peer, upload, run } => {
                 self.schedule(self.now, me, Happening::Ended { to: peer, run, whole: false });
                 self.refuse(me, peer, upload, Refusal::Choked);
@@ -92,6 +94,9 @@ impl World {
         }
         if message == Message::Choke {
             self.refuse_waiting(me, peer);
+        }
+        if self.haggles_over(me, peer, &message) {
+            return;
         }
         let role = &self.peer(me).role;
         let message = match message {

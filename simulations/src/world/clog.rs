@@ -56,11 +56,14 @@ impl World {
     }
 
     pub(super) fn are_clogged(&self, a: PeerKey, b: PeerKey) -> bool {
-        self.clogs.contains_key(&pair(a, b))
+        self.clogs.contains_key(&pair(a, b)) || self.net.cuts.are_any() && self.is_cut(a, b)
     }
 
     /// Holds back what goes from one peer to another, if their link is clogged.
     pub(super) fn hold_back(&mut self, from: PeerKey, to: PeerKey, what: Happening) -> Option<Happening> {
+        if self.net.cuts.are_any() && self.is_cut(from, to) {
+            self.clog_for_cut(from, to);
+        }
         if self.clogs.is_empty() {
             return Some(what);
         }
@@ -69,6 +72,33 @@ impl World {
             None => return Some(what),
         }
         None
+    }
+
+    /// Loses what is held back for a peer whose machine has lost power.
+    pub(super) fn lose_held(&mut self, me: PeerKey) {
+        let mut lost = Vec::new();
+        for clog in self.clogs.values_mut() {
+            let (ours, others) = std::mem::take(&mut clog.held).into_iter().partition(|(to, _)| *to == me);
+            clog.held = others;
+            lost.push(ours);
+        }
+        let lost: Vec<(PeerKey, Happening)> = lost.into_iter().flatten().collect();
+        lost.iter().for_each(|(_, what)| self.lose(what));
+    }
+
+    /// Loses what is held back between two peers for one that came back since, and has no link to the
+    /// other: it was sent to an earlier life.
+    pub(super) fn forget_earlier_lives(&mut self, a: PeerKey, b: PeerKey) {
+        for (me, other) in [(a, b), (b, a)] {
+            if self.peer(me).lives == 0 || self.are_linked(me, other) {
+                continue;
+            }
+            let Some(clog) = self.clogs.get_mut(&pair(a, b)) else { continue };
+            let held = std::mem::take(&mut clog.held);
+            let (ours, others): (Vec<_>, Vec<_>) = held.into_iter().partition(|(to, _)| *to == me);
+            clog.held = others;
+            ours.iter().for_each(|(_, what)| self.lose(what));
+        }
     }
 
     /// Fails an attempt that has no answer.

@@ -24,6 +24,11 @@ impl Downlink {
         Downlink { rate, free_at: Timestamp::ZERO }
     }
 
+    /// When all that came so far is through.
+    pub(crate) fn free_at(&self) -> Timestamp {
+        self.free_at
+    }
+
     /// When a run is through of which the sender sent the first byte at `begun` and the last byte
     /// at `out`.
     pub(crate) fn pass(&mut self, begun: Timestamp, out: Timestamp, bytes: u32) -> Timestamp {

@@ -50,6 +50,17 @@ pub(super) enum Happening {
     Intrude,
     /// Time to ask for a little.
     Sip,
+    /// Time for a client with a large view to link to those to whom it has no link.
+    Widen,
+    /// Runs may have been sent at max-min fair rates, unless that was planned anew since this plan.
+    /// Happens to the network.
+    Flows { plan: u32 },
+    /// An outage begins, or ends. Happens to the network.
+    Outage { number: u32, ends: bool },
+    /// A machine that lost power comes back. Happens to the network, as the peer is not there.
+    Returns { host: PeerKey },
+    /// Time for a BitTyrant to decide what each neighbour is worth.
+    Bargain,
 }
 
 impl From<Event> for Happening {
@@ -133,6 +144,11 @@ impl Trace {
             Happening::Sip => (17, 0, 0),
             Happening::Join => (18, 0, 0),
             Happening::Pull => (22, 0, 0),
+            Happening::Widen => (23, 0, 0),
+            Happening::Bargain => (24, 0, 0),
+            &Happening::Flows { plan } => (25, plan.into(), 0),
+            &Happening::Outage { number, ends } => (26 + u64::from(ends), number.into(), 0),
+            &Happening::Returns { host } => (28, host.0.into(), 0),
             &Happening::Linked { peer, number } => (19, pair(peer.0, number), 0),
             &Happening::Unlinked { peer, number } => (20, pair(peer.0, number), 0),
             &Happening::Coming { from, upload, request } => (21, pair(from.0, upload.0), request.0.into()),

@@ -12,7 +12,7 @@ use nearcast_core::{
 };
 
 use super::{
-    CONTENT, Gives, Role, Takes, Tells, World,
+    CONTENT, Gives, Plays, Role, Takes, Tells, World,
     peer::{Peer, Stage},
 };
 use crate::{outcome::PeerRow, workload::Kind};
@@ -123,6 +123,8 @@ impl World {
             role if role.intrudes.is_some() => Kind::Stranger,
             role if role.boasts => Kind::Liar,
             role if role.corrupt => Kind::Poisoner,
+            Role { plays: Plays::LargeView, .. } => Kind::LargeView,
+            Role { plays: Plays::BitTyrant, .. } => Kind::BitTyrant,
             Role { takes: Takes::Nothing, tells: Tells::Everything, .. } => Kind::Hoarder,
             Role { gives: Gives::Nothing, tells: Tells::Nothing, .. } => Kind::SilentRider,
             Role { gives: Gives::Nothing, .. } => Kind::Rider,
@@ -171,6 +173,8 @@ impl World {
             sent: peer.uploaded_bytes,
             wasted: moved.wasted,
             imported: moved.traffic.imported,
+            kind: self.kind(key),
+            viewed: self.viewed(peer),
         }
     }
 
@@ -189,6 +193,11 @@ impl World {
         let received: u64 = self.peers.iter().map(|peer| peer.received_bytes).sum();
         let counts = |peer: &Peer| peer.moved().traffic.total() == peer.received_bytes;
         sent == received + self.lost_bytes + self.air_bytes && self.peers.iter().all(counts)
+    }
+
+    /// Whether no link between access links carried more than it could.
+    pub fn is_network_within_rate(&self) -> bool {
+        self.are_links_within_rate()
     }
 
     /// Whether every engine knows what its peer stored.

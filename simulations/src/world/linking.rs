@@ -115,8 +115,9 @@ impl World {
     /// The machine of a peer loses power.
     pub fn kill(&mut self, key: u32) {
         let key = PeerKey(key);
-        let parted = self.peer(key).moved();
-        self.peer_mut(key).parted = Some(Box::new(parted));
+        let (now, parted) = (self.now, self.peer(key).moved());
+        let peer = self.peer_mut(key);
+        (peer.parted, peer.struck_at) = (Some(Box::new(parted)), now);
         self.end(key);
     }
 
@@ -131,10 +132,13 @@ impl World {
 
     /// A peer is gone; its neighbours hear of it.
     pub(super) fn end(&mut self, me: PeerKey) {
+        let now = self.now;
         let peer = self.peer_mut(me);
+        peer.end_watching(now);
         let was_unfinished = peer.role.is_served() && peer.completed.is_none() && peer.stage != Stage::Gone;
         peer.stage = Stage::Gone;
         self.unfinished -= u32::from(was_unfinished);
+        self.stop_flows(me);
         for Link { peer, number, .. } in std::mem::take(&mut self.peer_mut(me).links) {
             self.cross(me, peer, Happening::Unlinked { peer: me, number });
         }

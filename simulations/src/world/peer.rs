@@ -16,7 +16,9 @@ use nearcast_core::{
 use super::{
     downlink::Downlink,
     role::{Role, Tells},
+    schemers::Bargains,
     uplink::Uplink,
+    viewing::Player,
 };
 
 /// Requests that an actor makes of its own accord have numbers from here on; no engine reaches
@@ -84,10 +86,20 @@ pub(super) struct Peer {
     pub(super) reasons: VecDeque<(RequestId, Why)>,
     /// The number of the next request it makes of its own accord.
     pub(super) next_sip: u32,
-    /// What it moved, once it has gone.
+    /// What it moved until it went last.
     pub(super) parted: Option<Box<Parted>>,
     /// When it joined.
     pub(super) joined: Timestamp,
+    /// When its machine lost power last.
+    pub(super) struck_at: Timestamp,
+    /// Its machine will be back.
+    pub(super) returns: bool,
+    /// How often its machine came back.
+    pub(super) lives: u8,
+    /// Its play, if it is a viewer.
+    pub(super) player: Option<Box<Player>>,
+    /// What it deals with its neighbours, if it is a BitTyrant.
+    pub(super) bargains: Option<Box<Bargains>>,
     /// Peers that it banned. Sorted.
     pub(super) banned: Vec<PeerKey>,
     /// Peers to which it linked of its own accord, ever. Sorted.
@@ -95,7 +107,9 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(engine: Engine, role: Role, have: RunSet, together: usize) -> Peer {
+    /// `together`: how many neighbours it sends to at once, at least and at most, unless its role says
+    /// how many at most.
+    pub(super) fn new(engine: Engine, role: Role, have: RunSet, (least, most): (u16, usize)) -> Peer {
         let told = match role.tells {
             Tells::Truly => None,
             Tells::Everything => Some(RunSet::full(have.runs())),
@@ -106,6 +120,7 @@ impl Peer {
                 Some(told)
             }
         };
+        let most = u16::try_from(role.together.unwrap_or(most)).unwrap_or(u16::MAX);
         Peer {
             engine,
             have,
@@ -113,7 +128,7 @@ impl Peer {
             log: Vec::new(),
             links: Vec::new(),
             stage: Stage::Before,
-            uplink: Uplink::new(role.up, role.together.unwrap_or(together)),
+            uplink: Uplink::new(role.up, (least, most)),
             downlink: Downlink::new(role.down),
             asked: Vec::new(),
             next_upload: 0,
@@ -128,6 +143,11 @@ impl Peer {
             next_sip: SIPS_FROM,
             parted: None,
             joined: Timestamp::ZERO,
+            struck_at: Timestamp::ZERO,
+            returns: false,
+            lives: 0,
+            player: None,
+            bargains: None,
             banned: Vec::new(),
             dialled: Vec::new(),
             role: Box::new(role),
@@ -161,14 +181,20 @@ impl Peer {
 
     /// Payload that it received, and how much of it was not needed.
     pub(super) fn moved(&self) -> Parted {
-        if let Some(parted) = &self.parted {
-            return **parted;
+        let mut all = self.parted.as_deref().copied().unwrap_or_default();
+        // What it moved until it went is in there.
+        if self.stage != Stage::Gone
+            && let Some(swarm) = self.engine.swarm(ContentKey(self.role.content))
+        {
+            all.traffic += *swarm.traffic();
+            all.wasted += swarm.wasted();
         }
-        let swarm = self.engine.swarm(ContentKey(self.role.content));
-        swarm.map_or_else(Parted::default, |swarm| Parted {
-            traffic: *swarm.traffic(),
-            wasted: swarm.wasted(),
-        })
+        all
+    }
+
+    /// Forgets all requests that were made of it.
+    pub(super) fn forget_asked(&mut self) {
+        self.asked.clear();
     }
 
     /// How many runs it has told of since it joined.

@@ -105,7 +105,7 @@ impl Plain {
 }
 
 impl Homes {
-    fn dweller(&self, peer: PeerKey) -> usize {
+    pub(super) fn dweller(&self, peer: PeerKey) -> usize {
         self.dwellers[peer.0 as usize] as usize
     }
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use nearcast_core::layout::RunIndex;
+use nearcast_core::{
+    layout::{Layout, RunIndex},
+    run_set::RunSet,
+};
+
+use super::viewing::Watch;
 
 /// How one peer of the world behaves.
 #[derive(Clone, Debug)]
@@ -54,6 +59,22 @@ pub struct Role {
     /// Links to every peer when it joins and again at this interval, wanted or not. Its own engine
     /// dials no peer. `None`: an ordinary peer.
     pub intrudes: Option<Duration>,
+    /// Whose game it plays.
+    pub plays: Plays,
+    /// How it watches the content while it comes. `None`: it does not.
+    pub watches: Option<Watch>,
+}
+
+/// Whose game a peer plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plays {
+    /// By the rules, but for what its role says otherwise.
+    #[default]
+    ByTheRules,
+    /// It links to every peer, as many as its engine bears, and asks all of them.
+    LargeView,
+    /// It gives each neighbour as much as it takes to be served in return.
+    BitTyrant,
 }
 
 /// When a peer leaves once it holds everything.
@@ -107,6 +128,17 @@ impl Role {
     pub fn is_served(&self) -> bool {
         !self.seed && !self.boasts && self.takes == Takes::Freely
     }
+
+    /// What it holds before it joins.
+    pub(super) fn start_set(&self, layout: &Layout) -> RunSet {
+        let mut have = if self.seed || self.lacks.is_some() {
+            RunSet::full(layout.runs())
+        } else {
+            RunSet::empty(layout.runs())
+        };
+        self.lacks.map(|run| have.remove(run));
+        have
+    }
 }
 
 /// An ordinary peer that wants everything. `up`: its uplink, in bytes a second.
@@ -135,6 +167,8 @@ pub fn leecher(up: u64) -> Role {
         takes: Takes::Freely,
         tells: Tells::Truly,
         intrudes: None,
+        plays: Plays::ByTheRules,
+        watches: None,
     }
 }
 

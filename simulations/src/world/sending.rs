@@ -89,6 +89,7 @@ impl World {
     /// Nothing more is sent to a peer whose link is gone.
     pub(super) fn stop_sending(&mut self, me: PeerKey, to: PeerKey) {
         let now = self.now;
+        self.stop_flow(me, to);
         for Upload { upload, run, .. } in self.peer_mut(me).uplink.drop_peer(now, to) {
             self.peer_mut(me).take_asked(upload);
             self.schedule(now, me, Happening::Ended { to, run, whole: false });
@@ -97,9 +98,10 @@ impl World {
     }
 
     /// Schedules the moment at which the next run of an uplink is out.
-    fn plan_sending(&mut self, me: PeerKey) {
+    pub(super) fn plan_sending(&mut self, me: PeerKey) {
         let begun = self.peer_mut(me).uplink.take_begun();
         for (to, upload) in begun {
+            self.begin_flow(me, to);
             if let Some(request) = self.peer(me).request_of(upload) {
                 self.cross_after(COMING_AFTER, me, to, Happening::Coming { from: me, upload, request });
             }
@@ -130,7 +132,11 @@ impl World {
         self.plan_sending(me);
     }
 
-    fn note_sent(&mut self, me: PeerKey, Out { upload: Upload { to, upload, run, bytes }, begun }: Out) {
+    pub(super) fn note_sent(
+        &mut self,
+        me: PeerKey,
+        Out { upload: Upload { to, upload, run, bytes }, begun }: Out,
+    ) {
         let now = self.now;
         let peer = self.peer_mut(me);
         peer.uploaded_bytes += u64::from(bytes);
@@ -139,7 +145,7 @@ impl World {
             self.lost_bytes += u64::from(bytes);
             return;
         };
-        let through = self.peer_mut(to).downlink.pass(begun, now, bytes).since(now);
+        let through = self.pass_links(me, to, begun, bytes);
         if self.config.loss > 0.0 && self.random.unit() < self.config.loss {
             self.lost_bytes += u64::from(bytes);
             let cause = RunFailure::Refused(Refusal::Busy);

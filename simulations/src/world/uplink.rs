@@ -10,6 +10,7 @@ use nearcast_core::{
     id::{PeerKey, UploadId},
     input::COMING_AFTER,
     layout::RunIndex,
+    rates::concurrency::Concurrency,
     time::Timestamp,
 };
 
@@ -55,13 +56,17 @@ struct OnWay {
 pub(crate) struct Uplink {
     /// Bytes per second.
     rate: u64,
-    /// Neighbours that it sends to at once, at most.
-    together: usize,
+    /// How many neighbours it sends to at once.
+    together: Concurrency,
+    /// Somebody else says when runs are out: it only decides whose turn it is.
+    is_driven: bool,
     /// Neighbours whose turn came first stand first.
     lines: Vec<Line>,
     /// Lines with a run on its way.
     on_way: usize,
     progress: u128,
+    /// What was sent in all, in billionths of a byte.
+    sent: u128,
     since: Timestamp,
     /// When the next run is planned to be out, and how often that was planned anew.
     planned: (Timestamp, u32),
@@ -70,8 +75,42 @@ pub(crate) struct Uplink {
 }
 
 impl Uplink {
-    pub(crate) fn new(rate: u64, together: usize) -> Uplink {
-        Uplink { rate, together, ..Uplink::default() }
+    /// `least` and `most` say how many neighbours it sends to at once.
+    pub(crate) fn new(rate: u64, (least, most): (u16, u16)) -> Uplink {
+        Uplink { rate, together: Concurrency::new(least, most), ..Uplink::default() }
+    }
+
+    /// Bytes sent since the world began.
+    fn sent(&self) -> u64 {
+        (self.sent / PARTS) as u64
+    }
+
+    /// From now on somebody else says when runs are out.
+    pub(super) fn drive(&mut self) {
+        self.is_driven = true;
+    }
+
+    /// The run that is on its way to a neighbour. `None`: there is none.
+    pub(super) fn sends(&self, to: PeerKey) -> Option<Upload> {
+        let line = &self.lines[self.line(to)?];
+        line.on_way.and(line.queue.front().copied())
+    }
+
+    /// The run on its way to a neighbour is out. `None`: there is none.
+    pub(super) fn finish(&mut self, now: Timestamp, to: PeerKey) -> Option<Out> {
+        self.advance(now);
+        let at = self.line(to).filter(|&at| self.lines[at].on_way.is_some())?;
+        let out = self.take_out(at, now);
+        self.begin();
+        out
+    }
+
+    /// Sends nothing more of what it had to send.
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+        (0..self.on_way).for_each(|_| self.together.give_up());
+        self.on_way = 0;
+        self.begun.clear();
     }
 
     /// Notes that the next run is out at this moment. `None`: that was known already. Else, the
@@ -96,23 +135,25 @@ impl Uplink {
     fn advance(&mut self, now: Timestamp) {
         let passed = now.since(self.since).as_nanos();
         self.since = now;
-        if self.on_way > 0 {
+        if self.on_way > 0 && !self.is_driven {
             self.progress += passed * u128::from(self.rate) / self.on_way as u128;
+            self.sent += passed * u128::from(self.rate);
         }
     }
 
     fn begin(&mut self) {
         let mut waiting = self.lines.iter_mut().filter(|line| line.on_way.is_none());
-        while self.on_way < self.together
+        while self.together.has_room()
             && let Some(line) = waiting.next()
         {
             let end = self.progress + u128::from(line.queue[0].bytes) * PARTS;
             line.on_way = Some(OnWay { end, begun: self.since });
             self.on_way += 1;
+            self.together.begin();
             // The time that it takes if it has to share the uplink with as many others as may be.
             let first = line.queue[0];
-            let nanos = u128::from(first.bytes) * PARTS * self.together as u128;
-            if nanos > COMING_AFTER.as_nanos() * u128::from(self.rate) {
+            let nanos = u128::from(first.bytes) * PARTS * u128::from(self.together.places());
+            if self.is_driven || nanos > COMING_AFTER.as_nanos() * u128::from(self.rate) {
                 self.begun.push((first.to, first.upload));
             }
         }
@@ -146,23 +187,38 @@ impl Uplink {
     /// Takes the runs that are out; their neighbours queue for their next runs.
     pub(crate) fn take_done(&mut self, now: Timestamp) -> Vec<Out> {
         self.advance(now);
-        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= self.progress);
+        let progress = self.progress;
+        let is_out = |line: &Line| line.on_way.is_some_and(|on_way| on_way.end <= progress);
         let mut out = Vec::new();
         while let Some(at) = self.lines.iter().position(is_out) {
-            let mut line = self.lines.remove(at);
-            let begun = line.on_way.take().map_or(now, |on_way| on_way.begun);
-            self.on_way -= 1;
-            out.extend(line.queue.pop_front().map(|upload| Out { upload, begun }));
-            if !line.queue.is_empty() {
-                self.lines.push(line);
-            }
+            out.extend(self.take_out(at, now));
         }
         self.begin();
         out
     }
 
+    /// Takes the first run of a line, which queues for its next one.
+    fn take_out(&mut self, at: usize, now: Timestamp) -> Option<Out> {
+        let mut line = self.lines.remove(at);
+        let begun = line.on_way.take().map_or(now, |on_way| on_way.begun);
+        self.on_way -= 1;
+        let out = line.queue.pop_front().map(|upload| Out { upload, begun });
+        if self.is_driven {
+            self.sent += out.map_or(0, |out| u128::from(out.upload.bytes)) * PARTS;
+        }
+        let is_waited_for = self.lines.len() > self.on_way || !line.queue.is_empty();
+        self.together.end(now, begun, is_waited_for, self.sent());
+        if !line.queue.is_empty() {
+            self.lines.push(line);
+        }
+        out
+    }
+
     /// When the next run is out, if nothing changes until then. `None`: no run is on its way.
     pub(crate) fn next_done(&self) -> Option<Timestamp> {
+        if self.is_driven {
+            return None;
+        }
         let ends = self.lines.iter().filter_map(|line| line.on_way).map(|on_way| on_way.end);
         let left = ends.min()?.saturating_sub(self.progress);
         let nanos = (left * self.on_way as u128).div_ceil(u128::from(self.rate.max(1)));
@@ -187,7 +243,10 @@ impl Uplink {
         self.advance(now);
         let Some(at) = self.line(to) else { return Vec::new() };
         let line = self.lines.remove(at);
-        self.on_way -= usize::from(line.on_way.is_some());
+        if line.on_way.is_some() {
+            self.on_way -= 1;
+            self.together.give_up();
+        }
         self.begin();
         line.queue.into()
     }
@@ -217,7 +276,7 @@ mod tests {
 
     #[test]
     fn those_on_the_way_share_the_rate_and_each_gets_its_runs_in_order() {
-        let mut uplink = Uplink::new(1_000, 16);
+        let mut uplink = Uplink::new(1_000, (16, 16));
         for (to, number, bytes) in [(1, 0, 1_000), (1, 1, 1_000), (2, 2, 500)] {
             uplink.push(Timestamp::ZERO, upload(to, number, bytes));
         }
@@ -227,7 +286,7 @@ mod tests {
 
     #[test]
     fn with_one_at_a_time_neighbours_take_turns() {
-        let mut uplink = Uplink::new(1_000, 1);
+        let mut uplink = Uplink::new(1_000, (1, 1));
         for (to, number) in [(1, 0), (1, 1), (2, 2), (3, 3)] {
             uplink.push(Timestamp::ZERO, upload(to, number, 1_000));
         }
@@ -236,7 +295,7 @@ mod tests {
 
     #[test]
     fn what_has_begun_is_told_once_if_it_may_take_long() {
-        let mut slow = Uplink::new(1_000, 1);
+        let mut slow = Uplink::new(1_000, (1, 1));
         slow.push(Timestamp::ZERO, upload(1, 0, 1_000));
         slow.push(Timestamp::ZERO, upload(2, 1, 1_000));
         assert_eq!(slow.take_begun(), [(PeerKey(1), UploadId(0))]);
@@ -244,14 +303,14 @@ mod tests {
         assert_eq!(slow.take_begun(), []);
         slow.take_done(Timestamp::from_millis(1_000));
         assert_eq!(slow.take_begun(), [(PeerKey(2), UploadId(1))]);
-        let mut quick = Uplink::new(16_000, 4);
+        let mut quick = Uplink::new(16_000, (4, 4));
         quick.push(Timestamp::ZERO, upload(1, 0, 1_000));
         assert_eq!(quick.take_begun(), [], "it takes a quarter of a second at most");
     }
 
     #[test]
     fn what_is_on_its_way_is_not_taken_back_and_who_leaves_makes_room() {
-        let mut uplink = Uplink::new(1_000, 1);
+        let mut uplink = Uplink::new(1_000, (1, 1));
         for (to, number) in [(1, 0), (1, 1), (2, 2)] {
             uplink.push(Timestamp::ZERO, upload(to, number, 1_000));
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nearcast_core::{config::Config, layout::Layout};
-use nearcast_sim::world::{Fidelity, Role, TOGETHER, World, WorldConfig, leecher, origin};
+use nearcast_sim::world::{Fidelity, NetworkConfig, Role, TOGETHER, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;
 
@@ -26,6 +26,7 @@ fn eventful(seed: u64) -> (u64, u64) {
         contents: 1,
         fidelity: Fidelity::Exact,
         homes: None,
+        network: NetworkConfig::default(),
         together: TOGETHER,
         checked: true,
     });

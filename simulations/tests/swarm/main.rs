@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use nearcast_core::{config::Config, layout::Layout, output::GiveUp};
 use nearcast_sim::world;
-use world::{Fidelity, IN_TURN, Role, World, WorldConfig, leecher, origin};
+use world::{Fidelity, IN_TURN, NetworkConfig, Role, World, WorldConfig, leecher, origin};
 
 const MIB: u64 = 1 << 20;
 
@@ -37,6 +37,7 @@ fn world(bytes: u64, roles: Vec<Role>) -> WorldConfig {
         contents: 1,
         fidelity: Fidelity::Exact,
         homes: None,
+        network: NetworkConfig::default(),
         together: world::TOGETHER,
         checked: true,
     }

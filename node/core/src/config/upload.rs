@@ -14,6 +14,10 @@ knobs! {
         optimistic_slots: u16 = 1, 0, u16::MAX;
         /// Neighbours served at a time, all contents together. Default 512.
         slots_total: u32 = 512, 0, u32::MAX;
+        /// Runs sent at a time, all contents together, however slow the uplink is. More are sent where
+        /// that brings more ([`crate::rates::concurrency`]). 65535: as many as there are slots.
+        /// Default 2.
+        together_min: u16 = 2, 1, u16::MAX;
         /// Requests of one neighbour held for sending; more are refused. Default 128.
         queued_max: u8 = 128, 1, u8::MAX;
         /// Time between decisions whom to serve. Default 2 s.

@@ -20,6 +20,11 @@ use crate::{
 };
 
 impl Download {
+    /// Whether we want this run and do not hold it.
+    pub(crate) fn lacks(&self, run: RunIndex, have: &RunSet) -> bool {
+        !have.contains(run) && self.wants(run)
+    }
+
     /// Whether `theirs` holds something we still lack and want.
     pub(crate) fn is_interesting(&self, theirs: Held<'_>, have: &RunSet) -> bool {
         let lacking = |at: usize, mine: u64| theirs.word(at) & !mine;

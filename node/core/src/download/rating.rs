@@ -103,6 +103,7 @@ impl Download {
     pub(crate) fn judge(&mut self, ctx: &mut Context<'_>, links: &mut Links) {
         self.requests.pass_tick();
         let late_seconds = self.late_seconds(links);
+        self.late_after = late_seconds;
         // Requests are in order of age: the first found of a peer is its oldest.
         let late: Vec<PeerKey> = self
             .requests
@@ -111,7 +112,6 @@ impl Download {
             .map(|request| request.peer)
             .collect();
         for link in links.iter_mut().filter(|link| !link.is_web_seed()) {
-            let Some(theirs) = ctx.map(link.peer) else { continue };
             let keeps_up = link.rate * late_seconds >= self.run_bytes as f32;
             let serves = !link.is_choking_us() && !self.conduct.is_fruitless(link.peer);
             // An origin may say that a run is elsewhere, in a large crowd again and again: it is late only by what lies with it.
@@ -119,13 +119,13 @@ impl Download {
                 && self.conduct.keeps_waiting(ctx.now, link.peer, serves, link.interests_us());
             let counts = !link.is_origin();
             if !link.is_late() && (keeps_waiting || !keeps_up && late.contains(&link.peer)) {
-                if counts {
+                if let Some(theirs) = ctx.map(link.peer).filter(|_| counts) {
                     self.availability.subtract_all(theirs);
                 }
                 link.set_late(true);
                 self.let_down = self.let_down.saturating_add(u8::from(link.is_stranger()));
             } else if link.is_late() && keeps_up && !keeps_waiting {
-                if counts {
+                if let Some(theirs) = ctx.map(link.peer).filter(|_| counts) {
                     self.availability.add_all(theirs);
                 }
                 link.set_late(false);
@@ -135,7 +135,7 @@ impl Download {
 
     /// Who takes longer for a run is late: longer than the fastest neighbour by far. Where all are slow, as an origin is
     /// there that is slow itself, nobody is late so soon.
-    pub(super) fn late_seconds(&self, links: &Links) -> f32 {
+    fn late_seconds(&self, links: &Links) -> f32 {
         let rated = || links.iter().filter(|link| link.rate >= 1.0);
         let fastest = rated().map(|link| link.seconds_to_answer(self.run_bytes)).reduce(f32::min);
         let by_rate = fastest.filter(|_| rated().any(Link::is_origin)).unwrap_or(0.0);

@@ -53,7 +53,7 @@ impl Download {
             // Busy itself: it has no time to spare.
             return None;
         }
-        let late_seconds = self.late_seconds(links);
+        let late_seconds = self.late_after;
         let mut threshold = (thief.seconds_to_answer(self.run_bytes) * STEAL_RATIO).max(STEAL_SECONDS_MIN);
         if thief.is_origin() || thief.is_stranger() {
             threshold = threshold.max(LATE_SECONDS);

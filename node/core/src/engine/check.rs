@@ -18,8 +18,11 @@ impl Engine {
         let ascends = self.swarms.is_sorted_by(|(one, _), (next, _)| one < next);
         assert!(ascends, "contents are sorted, each at most once");
         let soonest = self.swarms.iter().filter_map(|(content, swarm)| Some((swarm.soonest()?.0, *content)));
-        let soonest: BTreeSet<_> = soonest.collect();
-        assert_eq!(self.agenda, soonest, "the agenda holds the soonest wake-up of each content");
+        let (soonest, agenda): (BTreeSet<_>, Vec<_>) = (soonest.collect(), self.agenda.iter().collect());
+        assert!(
+            agenda.iter().eq(&soonest),
+            "{agenda:?}: the agenda holds the soonest wake-up of each content"
+        );
         let unchoked: u32 = self.swarms.iter().map(|(_, swarm)| swarm.unchoked()).sum();
         assert_eq!(self.unchoked, unchoked, "unchoked neighbours of all contents");
         let demand = self.swarms.iter().map(|(_, swarm)| u32::from(swarm.demand(&self.config))).sum();

@@ -7,6 +7,7 @@
 
 mod candidates;
 mod directories;
+mod shares;
 mod turns;
 
 use std::{collections::BTreeSet, time::Duration};
@@ -221,7 +222,7 @@ impl Discovery {
         let from = now + random.stretch(RETRY_FIRST, 0.5);
         let known =
             Known { failures: 1, state: State::Idle(from), ..Known::new(link.candidate(ours), teller) };
-        self.remember(known, config, ours);
+        self.remember(known, &mut None, config, ours);
     }
 
     /// A neighbour without a have-map has no manifest either. For a stranger on the local network,
@@ -238,12 +239,13 @@ impl Discovery {
             return self.on_unlinked(now, (link, teller), config, ours, random);
         }
         let state = State::Idle(now + RETRY_STRANGER);
-        self.remember(Known { failures: 1, state, ..Known::new(link.candidate(ours), teller) }, config, ours);
+        let known = Known { failures: 1, state, ..Known::new(link.candidate(ours), teller) };
+        self.remember(known, &mut None, config, ours);
     }
 
     /// We ended a link to begin it anew: that is no failure.
     pub(crate) fn on_relink(&mut self, (link, teller): (&Link, Teller), config: &Config, ours: Locality) {
-        self.remember(Known::new(link.candidate(ours), teller), config, ours);
+        self.remember(Known::new(link.candidate(ours), teller), &mut None, config, ours);
     }
 
     /// An attempt failed: the peer is tried again later, and later each time. `alone`: we have no

@@ -238,12 +238,15 @@ impl Swarm {
         }
     }
 
+    /// Asks a neighbour for as much as it should have in flight.
     pub(super) fn fill(&mut self, ctx: &mut Context<'_>, peer: PeerKey) {
         let (Some(download), Some(held)) = (&mut self.download, &self.content) else {
             return;
         };
-        let dialing = self.discovery.dialing(ctx.now) > 0;
-        download.fill(ctx, &mut self.links, &held.have, peer, dialing);
+        if self.links.get(peer).is_some_and(Link::has_room) {
+            let dialing = self.discovery.dialing(ctx.now) > 0;
+            download.fill(ctx, &mut self.links, &held.have, peer, dialing);
+        }
         if download.groups().has_untold() {
             self.timers.hasten(Wake::Have, ctx.now + ctx.config.requests.have_delay);
         }

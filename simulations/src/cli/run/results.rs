@@ -1,6 +1,10 @@
 //! What came of runs, as text, and the names of their folders.
 
-use nearcast_sim::{outcome::Summary, report::number, scenario::sweep::Single};
+use nearcast_sim::{
+    outcome::{Behaviour, Summary},
+    report::number,
+    scenario::sweep::Single,
+};
 
 use crate::cli::chart::chart;
 
@@ -50,6 +54,12 @@ pub(super) fn one(summary: &Summary) -> String {
         rows.push(row("imported copies, each AS", number::significant(imports(summary))));
     }
     rows.push(row("wasted copies", number::significant(summary.wasted_copies)));
+    rows.extend(kinds(summary).into_iter().map(|(name, value)| vec![name, value]));
+    rows.extend(viewing(summary).into_iter().map(|(name, value)| row(name, value)));
+    if let Some(link) = summary.links.first() {
+        let used = format!("AS{} to AS{}, {}", link.from, link.to, number::share(link.used_share, 1.0));
+        rows.push(row("busiest limited link", used));
+    }
     rows.push(row("simulated", number::seconds(summary.simulated_seconds)));
     rows.push(row("took", number::seconds(summary.wall_seconds)));
     let speed = summary.inputs as f64 / summary.wall_seconds.max(1e-9);
@@ -62,6 +72,31 @@ pub(super) fn one(summary: &Summary) -> String {
     let checks = summary.checks.iter().map(|(name, held)| row(&format!("check {name}"), word(*held)));
     rows.extend(checks);
     chart(&rows)
+}
+
+/// Median times by kind, if there are others than honest peers.
+fn kinds(summary: &Summary) -> Vec<(String, String)> {
+    let kinds = summary.kinds.iter().filter(|_| summary.kinds.len() > 1);
+    let half = |kind: &Behaviour| match kind.completed {
+        0 => "none is done".to_owned(),
+        _ => number::seconds(kind.completion_seconds.p50),
+    };
+    kinds.map(|kind| (format!("{}, half were done in", kind.kind.name()), half(kind))).collect()
+}
+
+/// What viewers saw, if there are any.
+fn viewing(summary: &Summary) -> Vec<(&'static str, String)> {
+    let Some(seen) = &summary.viewing else { return Vec::new() };
+    let started = format!("{} of {}", number::count(seen.started.into()), number::count(seen.viewers.into()));
+    vec![
+        ("viewers that started", started),
+        ("half started after", number::seconds(seen.start_delay_seconds.p50)),
+        ("95 % started after", number::seconds(seen.start_delay_seconds.p95)),
+        ("95 % need, to never stall", number::seconds(seen.smooth_delay_seconds.p95)),
+        ("stalls a viewer", number::significant(seen.stalls_mean)),
+        ("stalled share", number::share(seen.stalled_share, 1.0)),
+        ("bitrate / bound", number::significant(seen.bitrate as f64 / seen.rate_bound)),
+    ]
 }
 
 fn word(held: bool) -> String {

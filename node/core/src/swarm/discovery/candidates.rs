@@ -15,8 +15,10 @@ use crate::{
     input::{Candidate, Via},
     links::peers::Links,
     place::locality::Locality,
-    swarm::candidate::{Known, State, Teller},
-    tally::Tally,
+    swarm::{
+        candidate::{Known, State, Teller},
+        discovery::shares::{Group, Shares},
+    },
 };
 
 /// One in this many candidates may be outside our group, however many there are inside.
@@ -53,6 +55,7 @@ impl Discovery {
         config: &Config,
         ours: Locality,
     ) {
+        let mut shares = None;
         for mut candidate in candidates {
             if word.is_strangers && candidate.via == Via::Directory {
                 candidate.via = Via::Exchange;
@@ -60,9 +63,11 @@ impl Discovery {
             if let Some(link) = links.get_mut(candidate.peer) {
                 link.note_via(candidate.via);
             } else if let Some(at) = self.known.iter().position(|known| known.peer == candidate.peer) {
-                self.learn_more(at, candidate, word.teller);
+                if self.learn_more(at, candidate, word.teller) {
+                    shares = None;
+                }
             } else {
-                self.remember(Known::new(candidate, word.teller), config, ours);
+                self.remember(Known::new(candidate, word.teller), &mut shares, config, ours);
             }
         }
     }
@@ -74,8 +79,9 @@ impl Discovery {
         }
     }
 
-    /// A teller told of a candidate that is known already.
-    fn learn_more(&mut self, at: usize, candidate: Candidate, teller: Teller) {
+    /// A teller told of a candidate that is known already. Returns whether the candidate counts for
+    /// another group now.
+    fn learn_more(&mut self, at: usize, candidate: Candidate, teller: Teller) -> bool {
         let known = &mut self.known[at];
         if candidate.near.proximity < known.near.proximity || known.near.asn != candidate.near.asn {
             known.near = candidate.near;
@@ -86,9 +92,12 @@ impl Discovery {
         if candidate.via < known.via {
             (known.via, known.teller, known.second) = (candidate.via, teller, None);
             self.enter_group(at);
-        } else if candidate.via == known.via && known.teller != teller {
+            return true;
+        }
+        if candidate.via == known.via && known.teller != teller {
             known.second.get_or_insert(teller);
         }
+        false
     }
 
     /// Gives a candidate the turn of its group, or the last turn if it is the first of its group.
@@ -100,13 +109,22 @@ impl Discovery {
         self.known[at].turn = turn.unwrap_or_else(|| self.last_turn());
     }
 
-    /// Adds a candidate that is not known yet, unless there is no room.
-    pub(super) fn remember(&mut self, known: Known, config: &Config, ours: Locality) {
-        if self.known.len() >= usize::from(config.finding.candidates_max)
-            && !self.forget_one(known.group(), ours)
-        {
-            return;
+    /// Adds a candidate that is not known yet, unless there is no room. `shares`: the groups of the
+    /// table, if they have been counted.
+    pub(super) fn remember(
+        &mut self,
+        known: Known,
+        shares: &mut Option<Shares>,
+        config: &Config,
+        ours: Locality,
+    ) {
+        if self.known.len() >= usize::from(config.finding.candidates_max) {
+            let shares = shares.get_or_insert_with(|| Shares::of(&self.known));
+            if !self.forget_one(known.group(), shares, ours) {
+                return;
+            }
         }
+        shares.iter_mut().for_each(|shares| shares.push(known.group()));
         // Grows by a fixed step, as links do: doubling would leave memory of a million engines
         // unused.
         if self.known.len() == self.known.capacity() {
@@ -133,36 +151,38 @@ impl Discovery {
     /// own candidates. A candidate that a smaller group told of as well goes over to that group
     /// instead. Candidates outside our group are dropped only while they exceed their share: a
     /// large group must not forget the rest of the world.
-    fn forget_one(&mut self, (via, teller): (Via, Teller), ours: Locality) -> bool {
+    fn forget_one(&mut self, newcomer: Group, shares: &mut Shares, ours: Locality) -> bool {
         let outsiders = self.known.iter().filter(|known| ours.is_outside(known.near)).count();
         let spared = outsiders.saturating_mul(OUTSIDERS_SHARE) <= self.known.len();
         let idle = |known: &Known| {
             let droppable =
-                matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= via;
+                matches!(known.state, State::Idle(_)) && known.via != Via::Named && known.via >= newcomer.0;
             droppable && !(spared && ours.is_outside(known.near))
         };
-        let newcomer = std::iter::once((via, teller));
-        let mut sizes: Tally<(Via, Teller)> = self.known.iter().map(Known::group).chain(newcomer).collect();
-        loop {
-            let worst = |(_, known): &(usize, &Known)| {
-                (known.via, sizes.of(known.group()), known.failures, known.near.proximity, known.peer)
+        shares.add(newcomer);
+        let was_dropped = loop {
+            let worst = |(at, known): &(usize, &Known)| {
+                (known.via, shares.size_at(*at), known.failures, known.near.proximity, known.peer)
             };
             let at = self.known.iter().enumerate().filter(|(_, known)| idle(known)).max_by_key(worst);
-            let Some((at, _)) = at else { return false };
+            let Some((at, _)) = at else { break false };
             let known = &mut self.known[at];
-            let (former, other) = (known.group(), known.second.take().map(|second| (known.via, second)));
-            match other.filter(|&other| sizes.of(other).saturating_add(1) < sizes.of(former)) {
+            let other = known.second.take().map(|second| (known.via, second));
+            let is_smaller = |&other: &Group| shares.size_of(other).saturating_add(1) < shares.size_at(at);
+            match other.filter(is_smaller) {
                 Some(other) => {
                     known.teller = other.1;
-                    sizes.remove(former);
-                    sizes.add(other);
+                    shares.move_to(at, other);
                     self.enter_group(at);
                 }
                 None => {
                     self.take(at);
-                    return true;
+                    shares.swap_remove(at);
+                    break true;
                 }
             }
-        }
+        };
+        shares.subtract(newcomer);
+        was_dropped
     }
 }

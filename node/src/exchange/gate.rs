@@ -55,10 +55,12 @@ impl Gate {
             return place;
         }
         let (turn, comes) = oneshot::channel();
-        let mut state = self.0.lock();
-        state.waiting.push_back(turn);
-        // Somebody may have made room in between.
-        self.0.let_through(state);
+        {
+            let mut state = self.0.lock();
+            state.waiting.push_back(turn);
+            // Somebody may have made room in between.
+            self.0.let_through(state);
+        }
         match comes.await {
             Ok(place) => place,
             // The gate is never taken down while somebody holds it.

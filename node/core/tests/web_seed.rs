@@ -284,7 +284,7 @@ fn a_busy_one_is_asked_again_and_a_false_byte_bans_it() {
     shell.event(Event::DialFailed { peer: PEER });
     let asked = requests(&shell.link(WEB, true, shell.full()), WEB);
     for &(request, _) in &asked {
-        let cause = RunFailure::Refused(nearcast_core::message::Refusal::Busy);
+        let cause = RunFailure::Refused(Refusal::Busy);
         shell.event(Event::RunFailed { peer: WEB, request, cause });
     }
     let again = requests(&shell.pass(Duration::from_millis(300)), WEB);

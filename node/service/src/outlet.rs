@@ -254,7 +254,7 @@ mod tests {
         outlet.put(Stream::Output, b"the result".to_vec(), Worth::Lasting);
         assert!(!outlet.drain(Duration::ZERO));
         let kept = PASSING_BYTES_MAX / line.len() + 2;
-        let mut next = || {
+        let next = || {
             leave.send(()).unwrap();
             texts.recv().unwrap()
         };

@@ -136,9 +136,9 @@ mod tests {
         let id = "ab".repeat(32);
         let many = |kind: &str| (0..30).map(|host| format!("&{kind}{host}/tcp/4001")).collect::<String>();
         let text = format!("magnet:?xt=urn:btmh:1220{id}{}&x.pe=127.0.0.9:1", many("x.ma=/ip4/10.0.0."));
-        assert_eq!(addresses(&text.parse().unwrap()).await.len(), LINK_ADDRESSES_MAX);
+        assert_eq!(addresses(&text.parse().unwrap(), true).await.len(), LINK_ADDRESSES_MAX);
         let host = format!("magnet:?xt=urn:btmh:1220{id}&x.pe=localhost:6379");
-        let found = addresses(&host.parse().unwrap()).await;
+        let found = addresses(&host.parse().unwrap(), true).await;
         assert!(
             !found.is_empty()
                 && found.iter().all(|address| ip_of(address).is_some_and(|ip| ip.is_loopback()))

@@ -288,7 +288,7 @@ mod tests {
     fn a_receiver_that_takes_next_to_nothing_holds_its_place_for_a_while_only() {
         let mut concurrency = Concurrency::new(1, 1);
         concurrency.begin();
-        let at = |seconds| Timestamp::from_millis(seconds * 1_000);
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
         assert!(!concurrency.is_overdue(at(7), at(0)) && concurrency.is_overdue(at(8), at(0)));
         concurrency.give_up();
         assert!(concurrency.has_room());

@@ -235,8 +235,9 @@ fn host_of(text: &str) -> Result<Host, String> {
     if matches!(text, "" | "*") {
         return Ok(Host::Any);
     }
-    if let Ok(ip) = text.parse() {
-        return Ok(Host::Ip(ip));
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        // Logs of sockets for both families write ::ffff:192.0.2.7, which no route leads to.
+        return Ok(Host::Ip(ip.to_canonical()));
     }
     let name = text.strip_suffix('.').unwrap_or(text);
     let label = |label: &str| {
@@ -310,6 +311,7 @@ mod tests {
             ("[2001:db8::7]:5", "/ip6/2001:db8::7/tcp/5"),
             ("[2001:db8::7]", "/ip6/2001:db8::7/tcp/4800"),
             ("2001:db8::7", "/ip6/2001:db8::7/tcp/4800"),
+            ("[::ffff:192.0.2.7]:5", "/ip4/192.0.2.7/tcp/5"),
             ("origin.example:4801", "/dns/origin.example/tcp/4801"),
             ("origin.example.", "/dns/origin.example/tcp/4800"),
             ("nas_2", "/dns/nas_2/tcp/4800"),

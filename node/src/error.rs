@@ -100,13 +100,22 @@ pub enum DownloadError {
         /// What came of asking peers, directories and web seeds. `None`: there is nothing to say.
         attempts: Option<Attempts>,
     },
-    /// Peers that have the content were reached, and gave nothing of it for this many seconds.
-    #[error("peers have this content, but none gave any of it for {0} seconds")]
-    Unserved(u64),
+    /// Peers or web seeds that have the content were reached, and gave nothing of it.
+    #[error("who has this content gave nothing of it for {seconds} seconds{}", in_brackets(attempts))]
+    Unserved {
+        /// The time without bytes, in seconds.
+        seconds: u64,
+        /// What came of asking peers, directories and web seeds. `None`: there is nothing to say.
+        attempts: Option<Attempts>,
+    },
     /// The target exists and has other content. It was not touched; see
     /// [`Fetch::overwrite`](crate::fetch::Fetch::overwrite).
     #[error("{} exists and differs from the content", .0.display())]
     Exists(PathBuf),
+    /// What lies where the content or one of its files belongs is no such thing: a folder in place
+    /// of a file, a link, a pipe. It is not touched, and never replaced.
+    #[error("{} is in the way: it is not a regular file", .0.display())]
+    Blocked(PathBuf),
     /// Something that is no part of the content lies where the partial file should be made. It was
     /// not touched. With [`Fetch::overwrite`](crate::fetch::Fetch::overwrite) the partial file is
     /// made beside it.
@@ -269,8 +278,9 @@ mod tests {
         };
         let others = [
             DownloadError::TimedOut { seconds: 60, attempts: None },
-            DownloadError::Unserved(60),
+            DownloadError::Unserved { seconds: 60, attempts: None },
             DownloadError::Exists(path()),
+            DownloadError::Blocked(path()),
             DownloadError::InTheWay(path()),
             DownloadError::Unfinished(path()),
             DownloadError::ReadOnly(path()),

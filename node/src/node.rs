@@ -86,7 +86,7 @@ impl Node {
         let (atlas_offers, atlas_offers_seen) = watch::channel(AtlasOffers::default());
         let directory = directory(&config, seed);
         let trackers: Vec<_> = config.trackers.iter().map(|address| address.0.clone()).collect();
-        let trackers = resolve::addresses(&trackers).await;
+        let trackers = resolve::addresses(&trackers, resolve::LOOKUP_TIMEOUT).await.found;
         let tasks = TaskTracker::new();
         let (pulse, measured) = (Pulse::default(), Measured::default());
         let nearness = locate(&config, &network, &vital).await;

@@ -19,6 +19,7 @@ use nearcast_node::{
 };
 use nearcast_service::{
     atlas::{Cache, Follow, Following, Known, News},
+    cli::start_error_in_words,
     links::{link_addresses, undialled},
     state::{Claim, make_private_folder},
 };
@@ -62,7 +63,7 @@ pub enum SeederError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The node did not start.
-    #[error(transparent)]
+    #[error("{}", start_error_in_words(.0))]
     Start(#[from] StartError),
     /// The atlas is unusable.
     #[error(transparent)]

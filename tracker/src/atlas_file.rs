@@ -44,6 +44,27 @@ pub fn read(path: &Path) -> Result<Atlas, AtlasFileError> {
     Atlas::decode(&bytes).map_err(|source| AtlasFileError::Atlas { path: path.to_owned(), source })
 }
 
+/// How every atlas begins, of whatever format.
+const BEGINNING: &[u8; 7] = b"NCATLAS";
+
+/// Whether the file is there and is no atlas, not even a damaged one. An empty file is none of
+/// anybody's.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn is_something_else(path: &Path) -> Result<bool, AtlasFileError> {
+    let failed = |source| AtlasFileError::Io { verb: "read", path: path.to_owned(), source };
+    match fs::metadata(path) {
+        Ok(there) if there.is_file() => {}
+        // Whether it can be written to is for the writing to say.
+        _ => return Ok(false),
+    }
+    let mut beginning = Vec::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(BEGINNING.len() as u64).read_to_end(&mut beginning).map_err(failed)?;
+    Ok(!BEGINNING.starts_with(&beginning))
+}
+
 /// Writes an atlas to a temporary file that then replaces `path`, so that a reader finds either the
 /// old atlas or the new one whole. Returns its size in bytes.
 ///
@@ -94,6 +115,20 @@ mod tests {
         let mut builder = AtlasBuilder::new(version);
         builder.prefix("192.0.2.0/24".parse().unwrap(), &[Asn(64_500)]);
         builder.build()
+    }
+
+    #[test]
+    fn what_is_no_atlas_is_told_from_a_damaged_one_and_from_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x");
+        assert!(!is_something_else(&path).unwrap(), "nothing is there");
+        let damaged: [&[u8]; 3] = [b"", b"NCAT", b"NCATLAS1 cut"];
+        let cases =
+            damaged.map(|bytes| (bytes, false)).into_iter().chain([(&b"8.8.8.0/24\t15169\n"[..], true)]);
+        for (bytes, is_other) in cases {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(is_something_else(&path).unwrap(), is_other, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use nearcast_node::{
     vital::Vital,
 };
 use nearcast_service::{
-    cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_IO, EXIT_NETWORK, exit_of_start},
+    cli::{EXIT_AUTH, EXIT_BAD_OPTION, EXIT_IO, EXIT_NETWORK, exit_of_start, start_error_in_words},
     state::make_private_folder,
 };
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -66,7 +66,7 @@ pub enum TrackerError {
     #[error(transparent)]
     Publishing(#[from] PublishingError),
     /// The node did not start.
-    #[error(transparent)]
+    #[error("{}", start_error_in_words(.0))]
     Start(#[from] StartError),
     /// The runtime shuts down.
     #[error("stopped while starting")]

@@ -9,10 +9,13 @@ mod man;
 mod publish;
 mod verify;
 
+use std::time::Duration;
+
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use nearcast_service::signals::Signals;
 
 use crate::{
+    READ_WITHIN,
     door::{Door, Passed},
     error::CommandError,
     exit::{EXIT_CODES_HELP, Exit},
@@ -150,12 +153,22 @@ impl Cli {
     pub(crate) async fn run(self, screen: &Screen) -> Exit {
         let json = self.command.json();
         let ended = match screen.watch().and_then(|()| Signals::listen_at_terminal()) {
-            Ok(signals) => tokio::select! {
-                ended = self.command.run(screen, &signals) => ended,
-                signal = signals.second() => return signal.into(),
-            },
+            Ok(signals) => {
+                let ended = tokio::select! {
+                    ended = self.command.run(screen, &signals) => ended,
+                    signal = signals.second() => return signal.into(),
+                };
+                let exit = Cli::tell_end(screen, json, ended);
+                read_out(&signals).await;
+                return exit;
+            }
             Err(source) => Err(CommandError::Io { path: "signal handlers".into(), source }),
         };
+        Cli::tell_end(screen, json, ended)
+    }
+
+    /// Prints the error of a command, if it failed.
+    fn tell_end(screen: &Screen, json: bool, ended: Result<(), CommandError>) -> Exit {
         let Err(error) = ended else { return Exit::Ok };
         let exit = error.exit();
         // Each download has already printed how it ended.
@@ -174,6 +187,21 @@ impl Cli {
     }
 }
 
+/// Waits until everything printed was read: for ever, as a pager may be read to its end tomorrow,
+/// unless a signal says not to.
+async fn read_out(signals: &Signals) {
+    let read = tokio::task::spawn_blocking(|| Screen::drain(Duration::MAX));
+    let hurried = async {
+        signals.first().await;
+        tokio::time::sleep(READ_WITHIN).await;
+    };
+    tokio::select! {
+        _ = read => {}
+        () = hurried => {}
+        _ = signals.second() => {}
+    }
+}
+
 impl Command {
     async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
         match self {
@@ -183,7 +211,10 @@ impl Command {
             // door.
             Command::Serve(_) => Err(Door::Serve.misplaced()),
             Command::Tracker(_) => Err(Door::Tracker.misplaced()),
-            Command::Info(info) => info.run(screen).await,
+            Command::Info(info) => tokio::select! {
+                ended = info.run(screen) => ended,
+                signal = signals.first() => Err(CommandError::Signal(signal)),
+            },
             Command::Verify(verify) => verify.run(screen, signals).await,
             Command::Demo(demo) => demo.run(screen, signals).await,
             Command::Key(key) => key.run(screen),

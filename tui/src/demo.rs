@@ -137,7 +137,7 @@ impl<'a> Show<'a> {
             }
             Show::Lines(lines, screen) => {
                 let due = lines.on_model(model);
-                due.iter().for_each(|line| screen.say(line));
+                due.iter().for_each(|line| screen.say_in_passing(line));
             }
         }
     }

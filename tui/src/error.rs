@@ -12,7 +12,7 @@ use nearcast_node::{
     publish::{PublishError, VerifyError},
     torrent_url::{FetchError, FetchFailure},
 };
-use nearcast_service::signals::Signal;
+use nearcast_service::{cli::start_error_in_words, signals::Signal};
 
 use crate::exit::Exit;
 
@@ -20,7 +20,7 @@ use crate::exit::Exit;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
     /// The node did not start.
-    #[error(transparent)]
+    #[error("{}", start_error_in_words(.0))]
     Start(#[from] StartError),
     /// One download failed.
     #[error("{}", of_download(.0))]
@@ -73,6 +73,9 @@ pub(crate) enum CommandError {
     /// Another file is where the `.torrent` should go.
     #[error("{} exists and is another torrent; use --overwrite to replace it, or -o to name another", .0.display())]
     Exists(PathBuf),
+    /// Something that is no `.torrent` is where the `.torrent` should go.
+    #[error("{} is there and is no .torrent, so it is not replaced; name another file with -o", .0.display())]
+    NoTorrent(PathBuf),
     /// A door leads to a program that is not installed.
     #[error(
         "nearcast {name} is the program {program}, which is neither beside nearcast nor in PATH; the package {program} brings it"
@@ -136,12 +139,13 @@ fn advice_on_download(error: &DownloadError) -> Option<String> {
             return advice_on_reasons(reasons);
         }
         DownloadError::TimedOut { attempts, .. } => {
-            let mut advice = attempts.as_ref().map(advice_on_attempts).unwrap_or_default();
-            advice.push("run the same command to continue".to_owned());
-            return Some(advice.join("; "));
+            return Some(advice_to_go_on(attempts.as_ref(), "run the same command to continue"));
         }
-        DownloadError::Unserved(_) => "run the same command to try again",
+        DownloadError::Unserved { attempts, .. } => {
+            return Some(advice_to_go_on(attempts.as_ref(), "run the same command to try again"));
+        }
         DownloadError::Exists(_) => "use --overwrite to replace it",
+        DownloadError::Blocked(_) => "move it away, or download to another folder with -o",
         DownloadError::InTheWay(_) => "move it away, or use --overwrite to download beside it",
         DownloadError::Unfinished(_) => "finish it first, or use --overwrite to download beside it",
         DownloadError::ReadOnly(_) => "change its rights, or those of its folder, or move it",
@@ -165,6 +169,12 @@ fn advice_on_download(error: &DownloadError) -> Option<String> {
         | DownloadError::Failed(_) => return None,
     };
     Some(advice.to_owned())
+}
+
+fn advice_to_go_on(attempts: Option<&Attempts>, how: &str) -> String {
+    let mut advice = attempts.map(advice_on_attempts).unwrap_or_default();
+    advice.push(how.to_owned());
+    advice.join("; ")
 }
 
 fn advice_on_reasons(reasons: &Reasons) -> Option<String> {
@@ -267,7 +277,7 @@ impl CommandError {
                 FetchFailure::Unreachable => Exit::Network,
             },
             CommandError::Input { source, .. } => source.exit(),
-            CommandError::Exists(_) => Exit::Exists,
+            CommandError::Exists(_) | CommandError::NoTorrent(_) => Exit::Exists,
             CommandError::Corrupt { .. } => Exit::Checksum,
             CommandError::Several { exit, .. } => *exit,
             CommandError::Signal(signal) | CommandError::Stopped(signal) => (*signal).into(),
@@ -314,6 +324,10 @@ mod tests {
             (
                 DownloadError::Exists(path()),
                 "/x/film exists and differs from the content; use --overwrite to replace it",
+            ),
+            (
+                DownloadError::Blocked(path()),
+                "/x/film is in the way: it is not a regular file; move it away, or download to another folder with -o",
             ),
             (
                 DownloadError::Unreachable(Reasons::NobodyToAsk),
@@ -407,6 +421,7 @@ mod tests {
             (CommandError::Torrent { path: path(), source: ManifestError::V1Only }, 28),
             (CommandError::Io { path: path(), source: io() }, 17),
             (CommandError::Exists(path()), 13),
+            (CommandError::NoTorrent(path()), 13),
             (CommandError::BadOption("x".into()), 28),
             (CommandError::NotInstalled { name: "serve", program: "nearcast-seeder" }, 28),
             (

@@ -102,8 +102,9 @@ impl From<&DownloadError> for Exit {
             // The content has no such file, so no peer can help.
             DownloadError::NothingSelected(_) => Exit::BadOption,
             DownloadError::TooLarge { .. } | DownloadError::Failed(_) => Exit::Unknown,
-            DownloadError::TimedOut { .. } | DownloadError::Unserved(_) => Exit::Timeout,
+            DownloadError::TimedOut { .. } | DownloadError::Unserved { .. } => Exit::Timeout,
             DownloadError::Exists(_)
+            | DownloadError::Blocked(_)
             | DownloadError::InTheWay(_)
             | DownloadError::Unfinished(_)
             | DownloadError::Kept { .. }
@@ -188,8 +189,9 @@ mod tests {
             (DownloadError::Unreachable(Reasons::NobodyToAsk), 6),
             (DownloadError::NotFound(Reasons::NobodyHasIt), 3),
             (DownloadError::TimedOut { seconds: 60, attempts: None }, 2),
-            (DownloadError::Unserved(60), 2),
+            (DownloadError::Unserved { seconds: 60, attempts: None }, 2),
             (DownloadError::Exists(path()), 13),
+            (DownloadError::Blocked(path()), 13),
             (DownloadError::Busy(path()), 13),
             (DownloadError::InTheWay(path()), 13),
             (DownloadError::Unfinished(path()), 13),

@@ -116,7 +116,7 @@ impl<'a> Display<'a> {
         } else if self.last_line.elapsed() >= LINE_INTERVAL {
             self.last_line = Instant::now();
             let share = format!("{} of {}", Bytes(done), Bytes(total));
-            self.screen.say(&format!("{} {}% {share}", self.verb, percent(done, total)));
+            self.screen.say_in_passing(&format!("{} {}% {share}", self.verb, percent(done, total)));
         }
     }
 }

@@ -15,9 +15,10 @@ mod screen;
 mod source;
 mod units;
 
-use std::{env, ffi::OsString, process::ExitCode};
+use std::{env, ffi::OsString, process::ExitCode, time::Duration};
 
 use clap::Parser;
+use nearcast_service::outlet;
 
 use crate::{cli::Cli, door::Door, exit::Exit, screen::Screen};
 
@@ -27,11 +28,18 @@ use crate::{cli::Cli, door::Door, exit::Exit, screen::Screen};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long the end waits for a reader after a signal, or when the program could not start.
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(1);
+
+/// The same after a second signal, which ends the program at once.
+const READ_AT_ONCE: Duration = Duration::from_millis(100);
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = env::args_os().skip(1).collect();
     if let Some((door, passed)) = Door::of(&arguments) {
         let error = door.pass(passed);
         Screen::new(false, false).complain(&error.to_string());
+        Screen::drain(READ_WITHIN);
         return error.exit().into();
     }
     let cli = match Cli::try_parse() {
@@ -45,15 +53,18 @@ fn main() -> ExitCode {
     };
     let screen = cli.screen();
     cli.start_log(&screen);
+    outlet::standard().begin();
     let runtime = match nearcast_node::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             screen.complain(&format!("cannot start: {error}"));
+            Screen::drain(READ_WITHIN);
             return Exit::Unknown.into();
         }
     };
     let exit = runtime.block_on(cli.run(&screen));
     // A thread that still blocks after a second signal must not keep the process alive.
     runtime.shutdown_background();
+    Screen::drain(READ_AT_ONCE);
     exit.into()
 }

@@ -59,12 +59,17 @@ impl Report {
         self.giving.look(now, &progress.neighbours);
         match &mut self.voice {
             Voice::Events(events) => {
+                let started = events.has_started();
                 let lines = events.on_progress(now, progress, &self.giving, fresh);
-                lines.iter().for_each(|line| self.screen.data(line));
+                // Snapshots may be left out, but each download has its `started`.
+                match started == events.has_started() {
+                    true => lines.iter().for_each(|line| self.screen.data_in_passing(line)),
+                    false => lines.iter().for_each(|line| self.screen.data(line)),
+                }
             }
             Voice::Lines(lines) => {
                 let due = lines.on_progress(now, progress);
-                due.iter().for_each(|line| self.screen.say(line));
+                due.iter().for_each(|line| self.screen.say_in_passing(line));
             }
             Voice::Bar(bar) => bar.on_progress(progress, &self.giving, self.with_peers),
             Voice::Silent => {}

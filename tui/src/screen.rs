@@ -2,6 +2,9 @@
 //!
 //! Invariant: all output goes around the progress bars, and nothing printed here can send commands
 //! to the terminal, whatever names strangers gave their files.
+//!
+//! Nothing here waits for a terminal that was stopped, or for a reader that takes nothing: the
+//! threads that print also download and give.
 
 mod canvas;
 mod job;
@@ -12,13 +15,11 @@ mod watch;
 use std::{
     env,
     io::{self, IsTerminal, Write},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    time::Duration,
 };
 
 use nearcast_core::paths::{printable, printable_json};
+use nearcast_service::outlet::{self, Stream, Worth};
 
 use self::keys::Modes;
 pub(crate) use self::{
@@ -46,8 +47,6 @@ pub(crate) struct Screen {
     json: bool,
     live: Live,
     modes: Modes,
-    /// The reader of our standard output has closed it, so nothing more is written there.
-    reader_gone: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -61,8 +60,7 @@ impl Screen {
             Style::Lines
         };
         let live = Live::new(style != Style::Bars);
-        let (modes, reader_gone) = Default::default();
-        Screen { style, quiet, json, live, modes, reader_gone }
+        Screen { style, quiet, json, live, modes: Modes::default() }
     }
 
     /// Watches the terminal while the runtime runs: it may change its size, and other processes may
@@ -106,40 +104,56 @@ impl Screen {
     pub(crate) fn keep(&self, lines: &[Line]) {
         if !self.quiet && self.style != Style::Nothing {
             let painted = |line: &Line| line.painted(wants_colour());
-            lines.iter().for_each(|line| self.write_error(&painted(line)));
+            lines.iter().for_each(|line| self.write_error(&painted(line), Worth::Lasting));
         }
     }
 
     /// Prints a notice, unless `--quiet` or JSON is on.
     pub(crate) fn say(&self, sentence: &str) {
+        self.notice(sentence, Worth::Lasting);
+    }
+
+    /// Prints a notice that the next one will replace: it is left out if nobody reads.
+    pub(crate) fn say_in_passing(&self, sentence: &str) {
+        self.notice(sentence, Worth::Passing);
+    }
+
+    fn notice(&self, sentence: &str, worth: Worth) {
         if !self.quiet && self.style != Style::Nothing {
-            self.write_error(&printable(sentence));
+            self.write_error(&printable(sentence), worth);
         }
     }
 
     /// Prints a warning, even when `--quiet`.
     pub(crate) fn warn(&self, sentence: &str) {
-        self.write_error(&format!("warning: {}", printable(sentence)));
+        self.write_error(&format!("warning: {}", printable(sentence)), Worth::Passing);
     }
 
     /// Prints an error, even when `--quiet`.
     pub(crate) fn complain(&self, sentence: &str) {
-        self.write_error(&format!("error: {}", printable(sentence)));
+        for line in sentence.lines() {
+            self.write_error(&format!("error: {}", printable(line)), Worth::Lasting);
+        }
     }
 
     /// Prints one line of data on standard output.
     pub(crate) fn data(&self, line: &str) {
-        if self.reader_gone.load(Ordering::Relaxed) {
-            return;
-        }
+        self.write_data(line, Worth::Lasting);
+    }
+
+    /// Prints one line of data that a newer one will replace: it is left out if nobody reads.
+    pub(crate) fn data_in_passing(&self, line: &str) {
+        self.write_data(line, Worth::Passing);
+    }
+
+    fn write_data(&self, line: &str, worth: Worth) {
         let line = if self.json { printable_json(line) } else { printable(line) };
-        let written = self.live.aside(|| {
-            let mut out = io::stdout().lock();
-            writeln!(out, "{line}").and_then(|()| out.flush())
-        });
-        if written.is_err() {
-            self.reader_gone.store(true, Ordering::Relaxed);
-        }
+        self.live.aside(Stream::Output, line + "\n", worth);
+    }
+
+    /// Waits until everything printed was read, but at most `most`. Blocks the thread.
+    pub(crate) fn drain(most: Duration) {
+        outlet::standard().drain(most);
     }
 
     /// A writer for the log, which writes around the bars.
@@ -147,11 +161,8 @@ impl Screen {
         LogWriter(self.live.clone())
     }
 
-    fn write_error(&self, line: &str) {
-        self.live.aside(|| {
-            // If standard error is closed, there is nowhere to report that.
-            let _ = writeln!(io::stderr(), "{line}");
-        });
+    fn write_error(&self, line: &str, worth: Worth) {
+        self.live.aside(Stream::Error, format!("{line}\n"), worth);
     }
 }
 
@@ -170,10 +181,11 @@ pub(crate) struct LogWriter(Live);
 
 impl Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.aside(|| io::stderr().write(bytes))
+        self.0.aside(Stream::Error, String::from_utf8_lossy(bytes).into_owned(), Worth::Passing);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().flush()
+        Ok(())
     }
 }

@@ -35,6 +35,11 @@ pub(crate) enum Named {
 impl Named {
     /// Reads a link or a file. If a file has the name of a content id, the file is read.
     pub(crate) fn parse(text: &str) -> Result<Named, CommandError> {
+        if text.trim().is_empty() {
+            return Err(CommandError::BadOption(
+                "an empty word names nothing: write a link, a .torrent file or a URL".to_owned(),
+            ));
+        }
         let is_scheme = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:"));
         if is_scheme || is_meant_as_link(text) && !Path::new(text).exists() {
             return Ok(Named::Link(text.parse()?));
@@ -46,7 +51,14 @@ impl Named {
     pub(crate) async fn find(text: &str, proxies: &Proxies) -> Result<Named, CommandError> {
         let trimmed = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'));
         if !torrent_url::is_url(trimmed) {
-            return Named::parse(text);
+            // On a thread of its own: a pipe that nobody writes to and a disk that hangs would else
+            // keep signals from being heard.
+            let text = text.to_owned();
+            let parsed = tokio::task::spawn_blocking(move || Named::parse(&text)).await;
+            return parsed.map_err(|error| CommandError::Io {
+                path: PathBuf::from(trimmed),
+                source: std::io::Error::other(error),
+            })?;
         }
         match torrent_url::fetch(trimmed, proxies).await? {
             Fetched::Link(link) => Ok(Named::Link(link.parse()?)),

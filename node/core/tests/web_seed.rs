@@ -12,7 +12,7 @@ use nearcast_core::{
     id::{ContentKey, PeerKey, RequestId},
     input::{Candidate, Event, Goal, Input, Join, Material, Neighbour, RunFailure, Via},
     layout::Layout,
-    message::Message,
+    message::{Message, Refusal},
     output::{Action, Output},
     run_set::RunSet,
     tier::Near,
@@ -219,6 +219,30 @@ fn alone_it_is_asked_for_everything_in_whole_pieces_and_in_order() {
 }
 
 #[test]
+fn a_server_that_wants_fewer_requests_is_asked_for_as_much_each_time() {
+    let (mut shell, _) = Shell::new(7);
+    shell.event(Event::DialFailed { peer: PEER });
+    let mut open = requests(&shell.link(WEB, true, shell.full()), WEB);
+    for round in 0..3 {
+        // It is busy; what was asked of it is given back, and it is left alone for a while.
+        let mut actions = Vec::new();
+        for (request, _) in std::mem::take(&mut open) {
+            let cause = RunFailure::Refused(Refusal::Busy);
+            actions.extend(shell.event(Event::RunFailed { peer: WEB, request, cause }));
+        }
+        actions.extend(shell.pass(Duration::from_secs(8)));
+        open = requests(&actions, WEB);
+        for request in open.drain(..PIECE_RUNS as usize).collect::<Vec<_>>() {
+            actions = shell.stored(request);
+            actions.extend(shell.pass(Duration::from_secs(2)));
+            open.extend(requests(&actions, WEB));
+        }
+        let bytes = open.len() as u64 * (256 << 10);
+        assert!(bytes >= 2 << 20, "round {round}: {bytes} bytes are asked for at a time");
+    }
+}
+
+#[test]
 fn what_a_peer_holds_is_not_asked_of_it_until_peers_are_silent() {
     let (mut shell, _) = Shell::new(3);
     shell.link(PEER, false, shell.full());
@@ -260,7 +284,7 @@ fn a_busy_one_is_asked_again_and_a_false_byte_bans_it() {
     shell.event(Event::DialFailed { peer: PEER });
     let asked = requests(&shell.link(WEB, true, shell.full()), WEB);
     for &(request, _) in &asked {
-        let cause = RunFailure::Refused(nearcast_core::message::Refusal::Busy);
+        let cause = RunFailure::Refused(Refusal::Busy);
         shell.event(Event::RunFailed { peer: WEB, request, cause });
     }
     let again = requests(&shell.pass(Duration::from_millis(300)), WEB);

@@ -159,6 +159,20 @@ fn option<S: Setting>(about: &'static About<S>) -> Arg {
     }
 }
 
+/// Why a node could not start, with what the user can do about it.
+pub fn start_error_in_words(error: &StartError) -> String {
+    let advice = match error {
+        StartError::Listen { reason, .. } if reason.contains("in use") => {
+            "; name another with --listen, where port 0 is any that is free"
+        }
+        StartError::Listen { .. }
+        | StartError::Identity { .. }
+        | StartError::Flight { .. }
+        | StartError::Network(_) => "",
+    };
+    format!("{error}{advice}")
+}
+
 /// The exit code for a node that could not start.
 pub fn exit_of_start(error: &StartError) -> u8 {
     match error {

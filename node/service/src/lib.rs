@@ -17,6 +17,7 @@ pub mod links;
 pub mod log;
 pub mod metrics;
 pub mod notify;
+pub mod outlet;
 pub mod output;
 pub mod quantity;
 pub mod reloaded;

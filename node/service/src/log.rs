@@ -1,11 +1,9 @@
 //! A service's log on standard error, for people or for collectors. The filter can change while the
 //! service runs.
 
-use std::io;
-
 use tracing_subscriber::EnvFilter;
 
-use crate::{harmless::Harmless, journal, lines::Lines};
+use crate::{harmless::Harmless, journal, lines::Lines, outlet};
 
 /// Changes the log filter.
 pub struct LogHandle(Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>);
@@ -21,13 +19,14 @@ impl LogHandle {
 }
 
 /// Starts the log; call once. If systemd's journal reads the log, each line has a priority and no
-/// time.
+/// time. Nobody waits for whoever reads the log, once its [`outlet`] has begun.
 ///
 /// # Errors
 /// Why the filter is invalid.
 pub fn start(filter_text: &str, json: bool) -> Result<LogHandle, String> {
-    let log =
-        tracing_subscriber::fmt().with_writer(move || Harmless::new(io::stderr(), json)).with_ansi(false);
+    let log = tracing_subscriber::fmt()
+        .with_writer(move || Harmless::new(outlet::standard().log_line(), json))
+        .with_ansi(false);
     let filter = filter(filter_text)?;
     // Each of the three logs has a type of its own.
     Ok(if json {

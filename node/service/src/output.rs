@@ -14,6 +14,7 @@ use crate::{
     admin::AdminListener,
     cli::EXIT_BAD_OPTION,
     config::{Layers, Problems},
+    outlet::{self, Stream, Worth},
     setting::Setting,
 };
 
@@ -25,11 +26,10 @@ pub struct Output {
 }
 
 impl Output {
-    /// Prints data. If the reader has gone away, the service goes on.
+    /// Prints data. If the reader has gone away or does not read, the service goes on.
     pub fn print(self, words: &str, event: &serde_json::Value) {
-        let mut out = io::stdout().lock();
-        let written = if self.json { writeln!(out, "{event}") } else { writeln!(out, "{words}") };
-        let _ = written.and_then(|()| out.flush());
+        let line = if self.json { format!("{event}\n") } else { format!("{words}\n") };
+        outlet::standard().put(Stream::Output, line.into_bytes(), Worth::Passing);
     }
 
     /// Prints what the starter of a service waits for: its addresses, the admin's address, and that
@@ -93,7 +93,7 @@ pub fn fail(sentence: &str, code: u8) -> ExitCode {
 /// Prints a message for people on standard error.
 pub fn say(sentence: &str) {
     for line in sentence.lines() {
-        // A missing reader is no further error.
-        let _ = writeln!(io::stderr(), "error: {}", printable(line));
+        let line = format!("error: {}\n", printable(line));
+        outlet::standard().put(Stream::Error, line.into_bytes(), Worth::Lasting);
     }
 }

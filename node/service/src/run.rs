@@ -14,7 +14,7 @@ use crate::{
     conditions::Probes,
     config::{Layers, Problems, Sources},
     log::{self, LogHandle},
-    notify,
+    notify, outlet,
     output::{Output, Told, check, fail, say},
     reloaded::Reloaded,
     sandbox::Sandbox,
@@ -24,6 +24,9 @@ use crate::{
 
 /// How often the service manager gets a status, unless its watchdog wants it more often.
 const STATUS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the end waits for whoever reads the log and the output.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 /// The exit code when an essential task fails: the code for errors that have no code of their own.
 const EXIT_FAILED: u8 = 1;
@@ -139,14 +142,21 @@ pub fn serve<D: Daemon>(serve: Serve<D::Setting>) -> ExitCode {
         Ok(confined) => confined,
         Err(lack) => return fail(&lack, EXIT_BAD_OPTION),
     };
+    outlet::standard().begin();
     let runtime = match nearcast_node::runtime() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&format!("cannot start: {error}"), 1),
+        Err(error) => return read_out(fail(&format!("cannot start: {error}"), 1)),
     };
     let run = Run::<D> { sources, layers, settings, around, log, output: Output { json }, confined };
     let code = runtime.block_on(run.run());
     // Tasks that still block after a second signal must not keep the process.
     runtime.shutdown_background();
+    read_out(code)
+}
+
+/// Gives whoever reads the log a moment for the last lines.
+fn read_out(code: ExitCode) -> ExitCode {
+    outlet::standard().drain(READ_WITHIN);
     code
 }
 

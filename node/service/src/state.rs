@@ -49,7 +49,14 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     if folder.as_os_str().is_empty() {
         return Ok(());
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| match error.kind() {
+        // "File exists" would say the opposite of what is wrong.
+        io::ErrorKind::AlreadyExists => {
+            io::Error::new(io::ErrorKind::NotADirectory, "it is no folder, and leads to none")
+        }
+        _ => error,
+    })
 }
 
 /// An exclusive claim on a file by one process, until it is dropped. The lock ends with the

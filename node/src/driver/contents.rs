@@ -157,6 +157,9 @@ impl Driver {
             prepared.directories.iter().map(|address| self.peers.key_at(address)).collect();
         if let Some(state) = self.fetch_state(key) {
             state.directories.clone_from(&directories);
+            for (role, at, why) in prepared.nameless {
+                state.outcomes.note((role, &at), true, Outcome::Unreached(why));
+            }
         }
         if magnet && ask_directories {
             // A magnet link does not say which of its addresses are directories. Asking them all is
@@ -355,7 +358,7 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
     let manifest = match fetch.source {
         Source::Manifest(manifest) => Some(manifest),
         Source::Magnet(magnet) => {
-            linked = link::addresses(&magnet).await;
+            linked = link::addresses(&magnet, peers.is_empty() && directories.is_empty()).await;
             let (folder, content) = (fetch.folder, magnet.content);
             let saved = workers.run(move || saved_manifest(&folder, content)).await.ok().flatten();
             // An earlier run without demanded signatures may have left it: then a peer may have a
@@ -364,11 +367,21 @@ async fn prepare(fetch: Fetch, workers: crate::store::Workers) -> Prepared {
             saved.filter(signed).map(Arc::new)
         }
     };
+    let (peers, directories) = tokio::join!(
+        resolve::addresses(&peers, resolve::LOOKUP_TIMEOUT),
+        resolve::addresses(&directories, resolve::LOOKUP_TIMEOUT)
+    );
+    let nameless = |role, found: Vec<(Multiaddr, String)>| {
+        found.into_iter().map(move |(address, why)| (role, address.to_string(), why))
+    };
     Prepared {
         manifest,
-        peers: resolve::addresses(&peers).await,
+        peers: peers.found,
         linked,
-        directories: resolve::addresses(&directories).await,
+        directories: directories.found,
+        nameless: nameless(Role::Peer, peers.nameless)
+            .chain(nameless(Role::Directory, directories.nameless))
+            .collect(),
     }
 }
 

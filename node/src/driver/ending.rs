@@ -69,7 +69,7 @@ impl Driver {
         let error = match outcomes.verdict(why) {
             GiveUp::Unreachable => DownloadError::Unreachable(reasons(Reasons::NobodyToAsk)),
             GiveUp::NotFound => DownloadError::NotFound(reasons(Reasons::NobodyHasIt)),
-            GiveUp::Unserved => DownloadError::Unserved(seconds),
+            GiveUp::Unserved => DownloadError::Unserved { seconds, attempts },
             GiveUp::Unsigned => DownloadError::Unsigned(state.unsigned.clone().unwrap_or_default()),
             GiveUp::Silent => DownloadError::TimedOut { seconds, attempts },
         };

@@ -23,13 +23,22 @@ const LINK_ADDRESSES_MAX: usize = 8;
 /// Refused addresses named in the warning.
 const SHOWN_MAX: usize = 3;
 
-/// The first few addresses of a link, with names resolved to IPs.
-pub(super) async fn addresses(magnet: &Magnet) -> Vec<Multiaddr> {
+/// The first few addresses of a link, with names resolved to IPs. `is_alone`: there is nobody else to
+/// ask, so that slow name servers are waited for. Whoever wrote the link may have slow ones.
+pub(super) async fn addresses(magnet: &Magnet, is_alone: bool) -> Vec<Multiaddr> {
     let written = magnet.addresses.iter().filter_map(|text| text.parse::<Multiaddr>().ok());
     let written: Vec<Multiaddr> = written.take(LINK_ADDRESSES_MAX).collect();
     let hosts = &magnet.peers[..magnet.peers.len().min(LINK_ADDRESSES_MAX - written.len())];
-    let mut found = resolve::addresses(&written).await;
-    for address in resolve::host_ports(hosts).await {
+    let numbers = written.iter().any(resolve::is_ip)
+        || hosts.iter().any(|host| host.host().parse::<std::net::IpAddr>().is_ok());
+    let within = match is_alone && !numbers {
+        true => resolve::LOOKUP_TIMEOUT,
+        false => resolve::STRANGERS_LOOKUP_TIMEOUT,
+    };
+    let (written, hosts) =
+        tokio::join!(resolve::addresses(&written, within), resolve::host_ports(hosts, within));
+    let mut found = written.found;
+    for address in hosts {
         if !found.contains(&address) {
             found.push(address);
         }
@@ -127,9 +136,9 @@ mod tests {
         let id = "ab".repeat(32);
         let many = |kind: &str| (0..30).map(|host| format!("&{kind}{host}/tcp/4001")).collect::<String>();
         let text = format!("magnet:?xt=urn:btmh:1220{id}{}&x.pe=127.0.0.9:1", many("x.ma=/ip4/10.0.0."));
-        assert_eq!(addresses(&text.parse().unwrap()).await.len(), LINK_ADDRESSES_MAX);
+        assert_eq!(addresses(&text.parse().unwrap(), true).await.len(), LINK_ADDRESSES_MAX);
         let host = format!("magnet:?xt=urn:btmh:1220{id}&x.pe=localhost:6379");
-        let found = addresses(&host.parse().unwrap()).await;
+        let found = addresses(&host.parse().unwrap(), true).await;
         assert!(
             !found.is_empty()
                 && found.iter().all(|address| ip_of(address).is_some_and(|ip| ip.is_loopback()))

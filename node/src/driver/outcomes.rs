@@ -42,5 +42,6 @@ impl Driver {
         for (peer, errand) in waiting {
             self.note_errand(peer, errand, "no answer");
         }
+        self.note_unanswered_by_http(key);
     }
 }

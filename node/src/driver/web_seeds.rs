@@ -122,6 +122,21 @@ impl Driver {
         }
     }
 
+    /// Notes the web seeds that were asked and brought nothing since, unless they said why before: at
+    /// the end of a download they are a reason that it has nothing.
+    pub(super) fn note_unanswered_by_http(&mut self, key: ContentKey) {
+        let Some(content) = self.contents.get_mut(&key) else { return };
+        let Some(state) = &mut content.fetch else { return };
+        for seed in content.web_seeds.values() {
+            let Some(line) = seed.line.as_ref().filter(|line| !line.fruitful) else { continue };
+            let outcome = match line.open {
+                false => Outcome::Unreached("no answer".to_owned()),
+                true => Outcome::Reached("it answers, and sends next to nothing".to_owned()),
+            };
+            state.outcomes.note_if_new((Role::Peer, &seed.place.to_string()), true, outcome);
+        }
+    }
+
     fn web_seed(&mut self, key: ContentKey, peer: PeerKey) -> Option<&mut WebSeed> {
         self.contents.get_mut(&key)?.web_seeds.get_mut(&peer)
     }

@@ -15,6 +15,7 @@ use nearcast_core::{
     input::RunFailure,
     layout::RunIndex,
     manifest::Manifest,
+    outcomes::Role,
     untrusted::Untrusted,
 };
 use tokio::sync::{mpsc, oneshot};
@@ -146,6 +147,8 @@ pub(crate) struct Prepared {
     /// Peers that the link names.
     pub(crate) linked: Vec<Multiaddr>,
     pub(crate) directories: Vec<Multiaddr>,
+    /// Whom the user named by a name that has no address now, and why it has none.
+    pub(crate) nameless: Vec<(Role, String, String)>,
 }
 
 macro_rules! is_a_kind {

@@ -26,14 +26,19 @@ const LISTEN_QUIET: Duration = Duration::from_millis(50);
 struct Listener<'a> {
     address: &'a Multiaddr,
     told: usize,
-    /// One; for a wildcard, one for each interface IP of its family.
+    /// One; for a wildcard, one for each interface IP of its family. None where the machine has no
+    /// such IP (IPv6 is switched off): the listener waits for one to come.
     expected: usize,
 }
 
 impl<'a> Listener<'a> {
     fn new(address: &'a Multiaddr) -> Listener<'a> {
         let ips = ip_of(address).and_then(|ip| reachable_ips(ip).ok());
-        Listener { address, told: 0, expected: ips.map_or(1, |ips| ips.len().max(1)) }
+        Listener { address, told: 0, expected: ips.map_or(1, |ips| ips.len()) }
+    }
+
+    fn is_mute(&self) -> bool {
+        self.told == 0 && self.expected > 0
     }
 
     fn has_told_all(&self) -> bool {
@@ -67,6 +72,12 @@ impl Driver {
             }
         }
         say_moved(&moved, config.is_service);
+        if let Some(first) = listeners.values().next()
+            && listeners.values().all(|listener| listener.expected == 0)
+        {
+            let reason = "no network interface of this machine is up, or none has such an address";
+            return Err(listen_error(first.address, reason.to_owned()));
+        }
         match skipped {
             Some(error) if listeners.is_empty() => Err(error),
             _ => self.hear_listeners(listeners).await,
@@ -80,7 +91,7 @@ impl Driver {
     ) -> Result<(), StartError> {
         let give_up = Instant::now() + LISTEN_TIMEOUT;
         while !listeners.values().all(Listener::has_told_all) {
-            let all_heard = listeners.values().all(|listener| listener.told > 0);
+            let all_heard = !listeners.values().any(Listener::is_mute);
             let until = if all_heard { Instant::now() + LISTEN_QUIET } else { give_up };
             match timeout_at(until, self.swarm.select_next_some()).await {
                 Ok(SwarmEvent::NewListenAddr { listener_id, address }) => {
@@ -95,7 +106,7 @@ impl Driver {
                 // A peer may connect before listening is set up.
                 Ok(event) => self.on_swarm_event(event),
                 Err(_) => {
-                    let mute = listeners.into_values().find(|listener| listener.told == 0);
+                    let mute = listeners.into_values().find(Listener::is_mute);
                     return mute.map_or(Ok(()), |mute| {
                         Err(listen_error(mute.address, "no address became known within 5 seconds".to_owned()))
                     });

@@ -95,7 +95,13 @@ impl Folder {
 
     /// Opens a folder. Makes it and its parents if it is not there.
     pub(crate) fn create(path: &Path) -> io::Result<Folder> {
-        std::fs::create_dir_all(path)?;
+        std::fs::create_dir_all(path).map_err(|error| match error.kind() {
+            // "File exists" would say the opposite of what is wrong.
+            io::ErrorKind::AlreadyExists => {
+                io::Error::new(io::ErrorKind::NotADirectory, "it is no folder, and leads to none")
+            }
+            _ => error,
+        })?;
         Folder::open(path)
     }
 

@@ -55,6 +55,7 @@ impl DiskStore {
     ///
     /// # Errors
     /// [`DownloadError::Exists`] if a wanted file is there, differs, and may not be overwritten;
+    /// [`DownloadError::Blocked`] if something that is no file lies where a wanted file belongs;
     /// [`DownloadError::InTheWay`] if something else lies under the name of a partial file;
     /// [`DownloadError::Unfinished`] if another content of the same name was left unfinished there,
     /// and may not be overwritten;

@@ -85,6 +85,8 @@ enum BuildError {
         "{path} stays as it is: the new atlas is far smaller, {loss}; was a file cut off? --allow-loss replaces it all the same"
     )]
     Loss { path: String, loss: Loss },
+    #[error("{0} is there and is no atlas, so it is not replaced; name another file with -o")]
+    NoAtlas(String),
     #[error("stopped by a signal; {0} is as it was")]
     Signal(String, Signal),
     #[error("cannot start: {0}")]
@@ -96,7 +98,7 @@ impl BuildError {
         match self {
             BuildError::Compile(error) => error.into(),
             BuildError::File(error) => error.into(),
-            BuildError::Loss { .. } => Exit::BadOption,
+            BuildError::Loss { .. } | BuildError::NoAtlas(_) => Exit::BadOption,
             BuildError::Signal(_, signal) => (*signal).into(),
             BuildError::Start(_) => Exit::Unknown,
         }
@@ -262,8 +264,12 @@ fn size(bytes: u64) -> String {
 
 /// Does the whole work. Blocks.
 fn make(inputs: &Inputs, output: &Path, allow_loss: bool, meter: &Arc<Meter>) -> Result<Built, BuildError> {
+    // Said before anything is read: perhaps it is one of the inputs, or a file of the user's.
+    if atlas_file::is_something_else(output)? {
+        return Err(BuildError::NoAtlas(output.display().to_string()));
+    }
     let (atlas, report) = compile(inputs, meter)?;
-    // If the old file is not an atlas, or is damaged, nothing is lost.
+    // If the old atlas is damaged, nothing is lost.
     let before = atlas_file::read(output).ok().filter(|_| !allow_loss);
     if let Some(loss) = before.and_then(|before| atlas.counts().loss_since(&before.counts())) {
         return Err(BuildError::Loss { path: output.display().to_string(), loss });

@@ -1,9 +1,8 @@
 //! `nearcast publish`: hashes files, writes the `.torrent`, prints the link.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+mod place;
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use nearcast_core::{
@@ -23,6 +22,7 @@ use nearcast_node::{
 use nearcast_service::{links::undialled, signals::Signals, units::parse_size};
 use serde_json::{Value, json};
 
+use self::place::Found;
 use crate::{
     error::CommandError,
     hashing::with_progress,
@@ -111,6 +111,10 @@ impl Publish {
     pub(super) async fn run(self, screen: &Screen, signals: &Signals) -> Result<(), CommandError> {
         // Loads the keys first: an error comes before hours of hashing.
         let keys = self.sign.iter().map(|path| SecretKey::load(path)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(output) = &self.output {
+            // So does a file that must not be replaced.
+            place::look(output)?;
+        }
         let (path, options, told) = (self.path.clone(), self.options(), screen.clone());
         let mut published = with_progress(screen, signals, "hashing", move |meter| {
             let prepared = Prepared::at(&path, &options)?;
@@ -173,10 +177,18 @@ impl Publish {
         self.output.clone().unwrap_or_else(|| PathBuf::from(torrent_name(manifest.name())))
     }
 
+    /// The usable `.torrent` that lies where ours is to go.
+    fn torrent_there(&self, manifest: &Manifest) -> Option<Manifest> {
+        match place::look(&self.target(manifest)).ok()? {
+            Found::Torrent(bytes) => Manifest::parse(&bytes).ok(),
+            Found::Nothing => None,
+        }
+    }
+
     /// A warning that names the signers of the existing `.torrent` who have not signed the new one.
     /// `None`: no signature is lost.
     fn signers_lost(&self, manifest: &Manifest) -> Option<String> {
-        let there = read_torrent(&self.target(manifest)).ok()?;
+        let there = self.torrent_there(manifest)?;
         let lost: Vec<String> = there
             .signatures()
             .keys()
@@ -222,7 +234,7 @@ impl Publish {
     /// content in the same place.
     fn sign(&self, manifest: Manifest, keys: &[SecretKey]) -> Manifest {
         let ours = keys.iter().map(|key| key.sign(manifest.content()));
-        let there = read_torrent(&self.target(&manifest)).ok();
+        let there = self.torrent_there(&manifest);
         let there = there.filter(|there| there.content() == manifest.content());
         let theirs = there.map(|there| there.signatures().good().to_vec()).unwrap_or_default();
         let all: Vec<Signature> = ours.chain(theirs).collect();
@@ -242,13 +254,12 @@ impl Publish {
         let target = self.target(&published.manifest);
         let bytes = published.manifest.to_torrent();
         let failed = |source| CommandError::Io { path: target.clone(), source };
-        match fs::read(&target) {
-            Ok(there) if there == bytes => return Ok(target),
-            Ok(there) if differs_in_signatures(&there, &published.manifest) => {}
-            Ok(_) if !self.overwrite => return Err(CommandError::Exists(target)),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+        match place::look(&target)? {
+            Found::Torrent(there) if there == bytes => return Ok(target),
+            Found::Torrent(there)
+                if there.is_empty() || differs_in_signatures(&there, &published.manifest) => {}
+            Found::Torrent(_) if !self.overwrite => return Err(CommandError::Exists(target)),
+            Found::Torrent(_) | Found::Nothing => {}
         }
         replace_file(&target, &bytes).map_err(failed)?;
         Ok(target)
@@ -356,7 +367,7 @@ fn object(published: &Published, torrent: &Path, link: &Magnet) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
+    use std::{fs, sync::atomic::AtomicBool};
 
     use nearcast_node::publish::publish;
 

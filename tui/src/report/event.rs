@@ -207,6 +207,11 @@ impl Events {
         }
     }
 
+    /// Whether `started` was printed.
+    pub(crate) fn has_started(&self) -> bool {
+        self.started
+    }
+
     /// The lines due now.
     pub(crate) fn on_progress(
         &mut self,

@@ -1,17 +1,21 @@
 //! Lines at the bottom of the terminal that are redrawn in place, while other lines scroll by
 //! above.
 //!
+//! A terminal that takes nothing (stopped by Ctrl-S, or its window hangs) is drawn nothing until it
+//! has taken what waits.
+//!
 //! Invariant: nothing is drawn while the size of the terminal changes. A terminal inside another
 //! (tmux, screen) breaks lines before it reports the new size, so lines drawn in between would be
 //! erased by a wrong number of rows.
 
 use std::{
     collections::BTreeMap,
-    io::{self, Write},
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use nearcast_service::outlet::{self, Stream, Worth};
 use rustix::termios::{Winsize, tcgetwinsize};
 
 use super::{
@@ -27,6 +31,11 @@ const ROWS: u16 = 24;
 const FRAME: Duration = Duration::from_millis(50);
 /// The size is settled when it has not changed for this long.
 pub(super) const SETTLE: Duration = Duration::from_millis(300);
+
+/// Nothing is drawn while more than this waits for the terminal: about a screen full.
+const WAITING_BYTES_MAX: usize = 16 << 10;
+/// How long a stop or an end waits for the terminal to take what waits.
+const TAKEN_WITHIN: Duration = Duration::from_millis(200);
 
 /// Makes lines that fit into a number of columns.
 type Draw = Box<dyn Fn(usize) -> Vec<Line> + Send>;
@@ -73,13 +82,12 @@ impl Live {
         Slot { live: self.clone(), key }
     }
 
-    /// Runs `write`, which writes to the terminal, with the lines out of the way.
-    pub(super) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+    /// Prints text with the lines out of the way.
+    pub(super) fn aside(&self, to: Stream, text: String, worth: Worth) {
         let mut state = self.state();
         state.erase();
-        let result = write();
+        outlet::standard().put(to, text.into_bytes(), worth);
         state.draw(Instant::now(), true);
-        result
     }
 
     /// Erases the lines, until [`Live::draw_anew`].
@@ -87,6 +95,7 @@ impl Live {
         let mut state = self.state();
         state.erase();
         state.paused = true;
+        outlet::standard().drain(TAKEN_WITHIN);
     }
 
     /// Draws again after another process has written to the terminal.
@@ -111,6 +120,9 @@ impl Live {
 impl State {
     fn draw(&mut self, now: Instant, urgent: bool) {
         if self.hidden || self.paused || (self.slots.is_empty() && self.drawn.is_none()) {
+            return;
+        }
+        if outlet::standard().waiting() > WAITING_BYTES_MAX {
             return;
         }
         let size = size();
@@ -176,8 +188,6 @@ pub(super) fn size() -> Size {
 
 fn send(text: &str) {
     if !text.is_empty() {
-        let mut error = io::stderr().lock();
-        // If the terminal is gone, the program still goes on.
-        let _ = error.write_all(text.as_bytes()).and_then(|()| error.flush());
+        outlet::standard().put(Stream::Error, text.as_bytes().to_vec(), Worth::Lasting);
     }
 }

@@ -137,9 +137,12 @@ impl FromStr for Magnet {
             return content.map(Magnet::new);
         }
         let query = query_of(&text).ok_or(MagnetError::NoMagnet)?;
-        let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
-        let mut magnet = Magnet::new(content(pairs())?);
-        for (key, value) in pairs() {
+        // A QR code holds capital letters best, so some links are written in them.
+        let pair = |(key, value): (&str, _)| (key.to_ascii_lowercase(), value);
+        let pairs: Vec<(String, &str)> =
+            query.split('&').filter_map(|pair| pair.split_once('=')).map(pair).collect();
+        let mut magnet = Magnet::new(content(pairs.iter().map(|(key, value)| (key.as_str(), *value)))?);
+        for (key, value) in &pairs {
             magnet.add_hint(key, value)?;
         }
         Ok(magnet)

@@ -121,8 +121,14 @@ impl Download {
             cause,
             RunFailure::Refused(Refusal::Busy) | RunFailure::Silent | RunFailure::NotStored { .. }
         ) {
-            // Asked again at the next tick, with a shorter queue.
-            link.depth = (link.depth / 2).max(ctx.config.requests.least);
+            // Asked again at the next tick, with a shorter queue. A server is asked seldom from now on; the task of the web
+            // seed sees to that, and each time for much.
+            if link.is_web_seed() {
+                link.set_wants_few_requests(true);
+                link.depth = self.depth_to_server();
+            } else {
+                link.depth = (link.depth / 2).max(ctx.config.requests.least);
+            }
         }
         match cause {
             RunFailure::Refused(Refusal::Elsewhere) => {

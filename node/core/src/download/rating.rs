@@ -37,7 +37,7 @@ impl Download {
         self.rated = ctx.now;
         let (min, start) = (f32::from(ctx.config.requests.least), ctx.config.requests.start);
         let max = f32::from(depth_max(ctx.config, self.run_bytes));
-        let stranger = self.depth_of_stranger();
+        let (stranger, to_server) = (self.depth_of_stranger(), f32::from(self.depth_to_server()));
         let came = |links: &Links, origin: bool| {
             let of_kind = links.iter().filter(|link| link.is_origin() == origin);
             let asked = of_kind.filter(|link| link.in_flight > 0 || !link.inflow.is_empty());
@@ -53,6 +53,8 @@ impl Download {
             link.rate = rate_after(link, seconds, self.run_bytes);
             link.inflow.end_tick();
             let ahead = link.rate * ctx.config.requests.horizon.as_secs_f32() / self.run_bytes as f32;
+            // Its rate is low because of our pauses. Were it asked for less because of that, it would become lower still.
+            let min = if link.is_web_seed() && link.wants_few_requests() { to_server.min(max) } else { min };
             link.depth = match link.rate > 0.0 {
                 true => crate::saturate::to_u8(crate::saturate::whole((ahead.ceil() + 1.0).clamp(min, max))),
                 false if link.is_web_seed() => start,

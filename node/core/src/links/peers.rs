@@ -74,6 +74,8 @@ flags! {
     6 has_manifest set_has_manifest;
     /// We told it of every peer we know.
     7 knows_peers set_knows_peers;
+    /// It is a web seed, which is told of no peers, and it wanted to be asked less.
+    7 wants_few_requests set_wants_few_requests;
     /// We have not told the other neighbours of it yet.
     8 is_new set_new;
     /// A run that we requested from it is late: what it holds does not count as held by peers.

@@ -139,6 +139,13 @@ impl Outcomes {
         }
     }
 
+    /// As [`Outcomes::note`], unless an outcome of the address is known: what it said before says more.
+    pub fn note_if_new(&mut self, (role, at): (Role, &str), chosen: bool, outcome: Outcome) {
+        if self.asked.iter().all(|asked| asked.role != role || asked.at != at) {
+            self.note((role, at), chosen, outcome);
+        }
+    }
+
     /// The address gave what it was asked for: there is nothing to report of it any more.
     pub fn note_good(&mut self, (role, at): (Role, &str)) {
         self.asked.retain(|asked| asked.role != role || asked.at != at);
@@ -211,6 +218,16 @@ mod tests {
 
     fn unreached(why: &str) -> Outcome {
         Outcome::Unreached(why.to_owned())
+    }
+
+    #[test]
+    fn silence_says_less_than_what_was_said_before() {
+        let mut outcomes = Outcomes::default();
+        outcomes.note_if_new(PEER, true, unreached("no answer"));
+        assert!(outcomes.attempts().to_string().contains("no answer"));
+        outcomes.note(PEER, true, unreached("it says 503"));
+        outcomes.note_if_new(PEER, true, unreached("no answer"));
+        assert!(outcomes.attempts().to_string().contains("503"));
     }
 
     #[test]

@@ -28,19 +28,33 @@ pub(super) struct Line<S> {
     pub(super) number: usize,
 }
 
-/// Reads a file. `None`: the file does not exist.
+/// Reads a file. `None`: the file does not exist. If it need not exist (`must_exist`), a file where we
+/// may not look does not exist either.
 ///
 /// # Errors
 /// All problems of the file, one sentence each.
-pub(super) fn read<S: Setting>(path: &Path) -> Result<Option<Vec<Line<S>>>, Vec<String>> {
+pub(super) fn read<S: Setting>(path: &Path, must_exist: bool) -> Result<Option<Vec<Line<S>>>, Vec<String>> {
     let name = printable(&path.to_string_lossy());
     let mut text = String::new();
     let taken = fs::File::open(path).and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text));
     match taken {
         Ok(bytes) if bytes as u64 > FILE_BYTES_MAX => Err(vec![format!("{name} is larger than 1 MiB")]),
         Ok(_) => parse(&text, &name, path.parent().unwrap_or(Path::new(""))).map(Some),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if is_absent(&error, path, must_exist) => Ok(None),
         Err(error) => Err(vec![format!("cannot read {name}: {error}")]),
+    }
+}
+
+/// Whether an error says that there is no file, as far as we may look. A home can be no folder (users
+/// of services have /dev/null), or somebody else's (`sudo -u` keeps HOME): then nothing in it is
+/// meant for us.
+fn is_absent(error: &io::Error, path: &Path, must_exist: bool) -> bool {
+    match error.kind() {
+        io::ErrorKind::NotFound => true,
+        io::ErrorKind::NotADirectory => !must_exist,
+        // A file that we see and may not read is a mistake to tell of.
+        io::ErrorKind::PermissionDenied => !must_exist && fs::symlink_metadata(path).is_err(),
+        _ => false,
     }
 }
 
@@ -160,6 +174,17 @@ mod tests {
         assert!(problems("root = [\"a\"]")[0].contains("not a list"));
         assert!(problems("[root]\na = 1")[0].contains("a text is expected, not a table"));
         assert!(problems("up = \"1M\"\nup = \"2M\"")[0].starts_with("made.toml:2: "), "said twice");
+    }
+
+    #[test]
+    fn a_home_that_is_no_folder_holds_no_configuration_and_a_file_that_was_named_must_be_there() {
+        let below = Path::new("/dev/null/.config/nearcast/made.toml");
+        assert_eq!(read::<Made>(below, false), Ok(None));
+        assert!(read::<Made>(below, true).unwrap_err()[0].contains("cannot read"));
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(is_absent(&denied, below, false), "what we may not even see");
+        assert!(!is_absent(&denied, Path::new("/dev/null"), false), "what we see and may not read");
+        assert!(!is_absent(&denied, below, true));
     }
 
     #[test]

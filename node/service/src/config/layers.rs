@@ -109,7 +109,7 @@ fn gather<S: Setting>(matches: &ArgMatches, variable: Variables<'_>) -> Result<L
     let mut layers: BTreeMap<S, Given> =
         S::table().iter().map(|about| (about.setting, default(about))).collect();
     for (path, must_exist) in files::<S>(matches, variable) {
-        match file::read(&path) {
+        match file::read(&path, must_exist) {
             Ok(Some(lines)) => layers.extend(lines.into_iter().map(|line| {
                 let origin = Origin::File { path: path.clone(), line: line.number };
                 (line.setting, Given { values: line.values, origin })

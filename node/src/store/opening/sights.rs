@@ -62,7 +62,7 @@ impl Opening {
             let file = finding.file;
             match finding.basis {
                 Basis::Blocked if self.wants(file) => {
-                    return Err(DownloadError::Exists(self.files.path(file)));
+                    return Err(DownloadError::Blocked(self.files.path(file)));
                 }
                 Basis::PartialBlocked if self.wants(file) => self.avoid(file, sights)?,
                 // With a rival, do not make the file under the usual name, where the contents would

@@ -185,6 +185,39 @@ fn parts_without_a_state_are_hashed_and_kept() {
 }
 
 #[test]
+fn what_is_no_file_in_place_of_one_is_called_so_whether_to_overwrite_or_not() {
+    let (manifest, _) = content(MIB, &[10]);
+    let temp = tempfile::tempdir().unwrap();
+    let at = temp.path().join(manifest.name());
+    let makers: [&dyn Fn(); 2] =
+        [&|| fs::create_dir_all(at.join("below")).unwrap(), &|| symlink("nowhere", &at).unwrap()];
+    for make in makers {
+        make();
+        for target in [target(temp.path()), overwriting(temp.path())] {
+            match try_open(&manifest, target) {
+                Err(DownloadError::Blocked(path)) => assert_eq!(path, at),
+                other => panic!("{:?}", other.err()),
+            }
+        }
+        assert!(fs::symlink_metadata(&at).is_ok(), "it stays");
+        fs::remove_dir_all(&at).or_else(|_| fs::remove_file(&at)).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_to_download_to_that_is_a_file_or_leads_nowhere_is_said_to_be_none() {
+    let (manifest, _) = content(MIB, &[10]);
+    let temp = tempfile::tempdir().unwrap();
+    let (file, link) = (temp.path().join("file"), temp.path().join("link"));
+    fs::write(&file, b"x").unwrap();
+    symlink("nowhere", &link).unwrap();
+    for at in [file, link] {
+        let refused = try_open(&manifest, target(&at)).err().unwrap().to_string();
+        assert!(refused.contains("no folder"), "{refused}");
+    }
+}
+
+#[test]
 fn a_planted_link_leads_nowhere() {
     let (manifest, data) = content(MIB, &[MIB, 10]);
     let outside = tempfile::tempdir().unwrap();
@@ -197,7 +230,7 @@ fn a_planted_link_leads_nowhere() {
             matches!(
                 error,
                 DownloadError::Io { .. }
-                    | DownloadError::Exists(_)
+                    | DownloadError::Blocked(_)
                     | DownloadError::InTheWay(_)
                     | DownloadError::ReadOnly(_)
             )

@@ -54,6 +54,13 @@ fn a_link_is_read_as_pages_mails_and_chats_hand_it_on() {
         format!("\u{feff}{link}\u{200b}"),
         link.replace("&dn", "\r\n  &dn"),
         format!("{}\n    {}", &link[..60], &link[60..]),
+        format!("<a href=\"{}\">film</a>", link.replace('&', "&amp;")),
+        format!("<a href={link}>film</a>"),
+        format!("&lt;a href=&quot;{}&quot;&gt;", link.replace('&', "&amp;amp;")),
+        format!("[film]({link})"),
+        format!("get it here: {link} and be happy"),
+        link.replace('=', "=3D").replace("&dn", "=\r\n&dn"),
+        link.replace("xt=", "XT=").replace("dn=", "DN=").replace("x.pe", "X.PE"),
         link.replace("magnet:?", "magnet?"),
         link.replace("magnet:?", "magnet://?"),
         link.replace("magnet:?", "MAGNET:/?"),
@@ -82,6 +89,10 @@ fn a_content_id_alone_is_a_link_without_hints() {
         format!("magnet:?xt=urn:btih:{upper}"),
         format!("magnet:?xt=urn:btih:{ID}&xt=urn:btmh:1220{ID}"),
         format!("\"{ID}\""),
+        format!("{ID}."),
+        format!("magnet:?xt=urn:btmh:1220{ID}."),
+        format!("Is it magnet:?xt=urn:btmh:1220{ID}?"),
+        format!("MAGNET:?XT=URN:BTMH:1220{upper}"),
     ];
     for text in ways {
         assert!(is_meant_as_link(&text), "{text}");

@@ -19,9 +19,17 @@ const UNSEEN: &[char] = &['\u{feff}', '\u{200b}', '\u{200e}', '\u{200f}', '\u{20
 /// The link that a text means: without the characters around it, without line breaks and the spaces
 /// at them, and with its characters in place of their escapes.
 pub(super) fn cleaned(text: &str) -> Cow<'_, str> {
-    let mut link = Cow::Borrowed(trimmed(text));
+    let mut link = Cow::Borrowed(link_in(trimmed(text)));
+    let is_quoted = link.contains("xt=3D");
     if link.contains(['\r', '\n']) {
-        link = Cow::Owned(link.lines().map(str::trim).collect());
+        let line = |line: &'_ str| {
+            if is_quoted { line.trim().trim_end_matches('=') } else { line.trim() }.to_owned()
+        };
+        link = Cow::Owned(link.lines().map(line).collect());
+    }
+    if is_quoted {
+        // The raw text of a mail (RFC 2045, 6.7).
+        link = Cow::Owned(link.replace("=3D", "="));
     }
     if link.get(.."magnet%3A".len()).is_some_and(|start| start.eq_ignore_ascii_case("magnet%3A"))
         && let Some(decoded) = super::percent::decode(&link)
@@ -31,11 +39,44 @@ pub(super) fn cleaned(text: &str) -> Cow<'_, str> {
     }
     for _ in 0..ESCAPED_TIMES_MAX {
         match unescaped(&link) {
-            Some(plain) => link = Cow::Owned(trimmed(&plain).to_owned()),
+            Some(plain) => link = Cow::Owned(link_in(trimmed(&plain)).to_owned()),
             None => break,
         }
     }
-    link
+    match without_stop(&link) {
+        Some(before) => Cow::Owned(before.to_owned()),
+        None => link,
+    }
+}
+
+/// The link in the middle of a text: of `<a href="…">`, of `[name](…)`, or of a sentence. The whole
+/// text, if it begins with its link or has none.
+fn link_in(text: &str) -> &str {
+    const SCHEME: &str = "magnet:?";
+    let is_scheme = |at: &usize| {
+        text.as_bytes()[*at..]
+            .get(..SCHEME.len())
+            .is_some_and(|it| it.eq_ignore_ascii_case(SCHEME.as_bytes()))
+    };
+    let Some(at) = text.match_indices(['m', 'M']).map(|(at, _)| at).find(is_scheme) else { return text };
+    let (before, link) = text.split_at(at);
+    let Some(before) = before.chars().next_back() else { return text };
+    let is_end = |c: char| match before {
+        '"' | '\'' | '`' => c == before,
+        '(' => c == ')',
+        '[' => c == ']',
+        '{' => c == '}',
+        _ => c.is_whitespace() || matches!(c, '<' | '>'),
+    };
+    link.split(is_end).next().unwrap_or(link)
+}
+
+/// The link before the full stop of a sentence. `None`: it ends otherwise. Only a content id tells
+/// for sure that the stop is no part of the link.
+fn without_stop(link: &str) -> Option<&str> {
+    let before = link.strip_suffix(['.', '!', '?', ':'])?;
+    let digits = before.bytes().rev().take_while(u8::is_ascii_hexdigit).count();
+    (digits >= 64).then_some(before)
 }
 
 fn trimmed(text: &str) -> &str {

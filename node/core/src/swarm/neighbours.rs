@@ -376,7 +376,7 @@ impl Swarm {
 
     fn on_have(&mut self, ctx: &mut Context<'_>, peer: PeerKey, runs: &[RunIndex]) {
         self.count_news(ctx, peer, runs);
-        self.act_on_news(ctx, peer, runs.iter().copied());
+        self.act_on(ctx, peer, runs.iter().copied());
     }
 
     /// Many neighbours hold more. All of it is counted before anything is decided: the view holds
@@ -389,7 +389,7 @@ impl Swarm {
             runs.extend(news.iter().map(|&(_, run)| run));
             self.count_news(ctx, news[0].0, &runs);
         }
-        by_neighbour().for_each(|news| self.act_on_news(ctx, news[0].0, news.iter().map(|&(_, run)| run)));
+        by_neighbour().for_each(|news| self.act_on(ctx, news[0].0, news.iter().map(|&(_, run)| run)));
     }
 
     /// Counts the runs that a neighbour got.
@@ -404,21 +404,14 @@ impl Swarm {
     }
 
     /// Decides what follows from the runs that a neighbour got.
-    fn act_on_news(
-        &mut self,
-        ctx: &mut Context<'_>,
-        peer: PeerKey,
-        mut runs: impl Iterator<Item = RunIndex>,
-    ) {
+    fn act_on(&mut self, ctx: &mut Context<'_>, peer: PeerKey, mut news: impl Iterator<Item = RunIndex>) {
         let Some(link) = self.links.get(peer) else { return };
-        let (Some(download), Some(held)) = (&self.download, &self.content) else {
-            if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
-                self.drop_link(ctx, peer, UnlinkReason::Useless);
-            }
-            return;
-        };
+        if self.is_complete() && ctx.map(peer).is_some_and(|theirs| self.is_useless(theirs)) {
+            return self.drop_link(ctx, peer, UnlinkReason::Useless);
+        }
+        let (Some(download), Some(held)) = (&self.download, &self.content) else { return };
         // News makes nobody less interesting.
-        if !link.interests_us() && runs.any(|run| download.lacks(run, &held.have)) {
+        if !link.interests_us() && news.any(|run| download.lacks(run, &held.have)) {
             self.update_interest(ctx, peer);
         }
         self.fill(ctx, peer);

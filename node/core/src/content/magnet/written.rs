@@ -43,10 +43,10 @@ pub(super) fn cleaned(text: &str) -> Cow<'_, str> {
             None => break,
         }
     }
-    match without_stop(&link) {
-        Some(before) => Cow::Owned(before.to_owned()),
-        None => link,
-    }
+    // No link holds these as they are: it ended before them.
+    let whole = link.split(['"', '<', '>']).next().unwrap_or(&link);
+    let whole = without_stop(whole).unwrap_or(whole);
+    if whole.len() < link.len() { Cow::Owned(whole.to_owned()) } else { link }
 }
 
 /// The link in the middle of a text: of `<a href="…">`, of `[name](…)`, or of a sentence. The whole

@@ -275,7 +275,7 @@ fn who_starves_gives_up_whom_it_chose_and_who_is_of_no_use() {
     add(2, &|link| link.set_interested(true));
     add(3, &|link| link.set_random(true));
     add(4, &|_| {});
-    add(5, &|link| (1..=9).for_each(|window| link.pass_window(window)));
+    add(5, &|link| (1..=9).for_each(|window| link.pass_window(window, true)));
     links.insert(link(6, Tier::Remote.into(), NOWHERE));
     let next = |links: &Links| {
         most_useless(&Scene { links, view: &places, locality: NOWHERE, config: &config, starving: true })

@@ -154,7 +154,7 @@ mod tests {
         let first = gate.enter().await;
         let mut waiting: Vec<_> = (0..3).map(|_| Box::pin(gate.enter())).collect();
         assert!(waiting.iter_mut().all(|turn| turn.now_or_never().is_none()));
-        waiting.remove(0);
+        drop(waiting.remove(0));
         drop(first);
         let second = waiting[0].as_mut().now_or_never().expect("the first of those who still wait");
         assert!(waiting[1].as_mut().now_or_never().is_none());

@@ -6,6 +6,28 @@ use crate::{
     workload::Kind,
 };
 
+/// What came in half a second.
+fn slice(index: u32) -> Slice {
+    let at = f64::from(index + 1) / 2.0;
+    let bytes = |peak: f64, scale: f64| (scale * 1e6 * (-(at - peak).abs() / 9.0).exp()) as u64;
+    let by_tier =
+        [bytes(40.0, 2.0), bytes(25.0, 9.0), 0, bytes(30.0, 40.0), bytes(20.0, 22.0), bytes(12.0, 18.0), 0];
+    Slice { at, by_tier, origin: bytes(0.0, 30.0) }
+}
+
+fn reasons() -> Reasons {
+    Reasons {
+        imported_bytes: BTreeMap::from([
+            ("first_copy".to_owned(), 900_000_000),
+            ("nobody, near \"has\" it".to_owned(), 120_000_000),
+            ("rescue".to_owned(), 5_000_000),
+        ]),
+        taken_over_requests: [("owner is slow".to_owned(), 12)].into(),
+        wasted_bytes: [("everything was here".to_owned(), 5_000)].into(),
+        stalled_seconds: [("all choke us".to_owned(), 7)].into(),
+    }
+}
+
 /// A made-up run: so many peers that finish one after the other, a tenth of a second apart, and one
 /// that never does.
 pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
@@ -17,20 +39,6 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
         imports: 1.0 + f64::from(asn % 7) / 4.0,
         last_seconds: (!asn.is_multiple_of(5)).then(|| f64::from(asn % 100)),
         frontier_imports: (!asn.is_multiple_of(3)).then_some(1.1),
-    };
-    let slice = |index: u32| {
-        let at = f64::from(index + 1) / 2.0;
-        let bytes = |peak: f64, scale: f64| (scale * 1e6 * (-(at - peak).abs() / 9.0).exp()) as u64;
-        let by_tier = [
-            bytes(40.0, 2.0),
-            bytes(25.0, 9.0),
-            0,
-            bytes(30.0, 40.0),
-            bytes(20.0, 22.0),
-            bytes(12.0, 18.0),
-            0,
-        ];
-        Slice { at, by_tier, origin: bytes(0.0, 30.0) }
     };
     Outcome {
         summary: Summary {
@@ -71,16 +79,7 @@ pub(super) fn outcome(peers: u32, seed: u64) -> Outcome {
                 ("every_byte_is_verified".to_owned(), true),
                 ("no_clog".to_owned(), false),
             ]),
-            reasons: Reasons {
-                imported_bytes: BTreeMap::from([
-                    ("first_copy".to_owned(), 900_000_000),
-                    ("nobody, near \"has\" it".to_owned(), 120_000_000),
-                    ("rescue".to_owned(), 5_000_000),
-                ]),
-                taken_over_requests: [("owner is slow".to_owned(), 12)].into(),
-                wasted_bytes: [("everything was here".to_owned(), 5_000)].into(),
-                stalled_seconds: [("all choke us".to_owned(), 7)].into(),
-            },
+            reasons: reasons(),
             again: format!("nearcast-sim run flash_crowd --seed {seed} --set up=5M --out again"),
         },
         peers: (0..peers).map(peer_row).collect(),

@@ -44,7 +44,7 @@ pub struct Crowd {
 const PARTS: u32 = 40;
 
 impl Crowd {
-    /// How much longer than the mean each of [`PARTS`] equal parts of a crowd takes, and the share of
+    /// How much longer than the mean each of forty equal parts of a crowd takes, and the share of
     /// the crowd that it is. The mean of all is one, as far as the spread allows.
     pub fn parts(&self) -> impl Iterator<Item = (f64, f64)> {
         let [half, most, last] = self.spread;

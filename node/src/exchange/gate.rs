@@ -118,12 +118,15 @@ impl Place {
 
     /// The run is out.
     pub(crate) fn end(mut self) {
-        if !std::mem::replace(&mut self.is_given_up, true) {
-            let mut state = self.shared.lock();
-            let (now, sent, is_waited_for) = (self.shared.now(), state.sent, !state.waiting.is_empty());
-            state.concurrency.end(now, self.begun, is_waited_for, sent);
-            self.shared.let_through(state);
+        let mut state = self.shared.lock();
+        let now = self.shared.now();
+        if std::mem::replace(&mut self.is_given_up, true) {
+            state.concurrency.end_late(now, self.begun);
+            return;
         }
+        let (sent, is_waited_for) = (state.sent, !state.waiting.is_empty());
+        state.concurrency.end(now, self.begun, is_waited_for, sent);
+        self.shared.let_through(state);
     }
 
     /// The receiver takes nothing: the run holds up nobody any more.

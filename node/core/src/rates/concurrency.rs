@@ -120,14 +120,21 @@ impl Concurrency {
     /// place. `sent`: all bytes that were ever sent.
     pub fn end(&mut self, now: Timestamp, began: Timestamp, waiting: bool, sent: u64) {
         self.busy = self.busy.saturating_sub(1);
+        let took = self.end_late(now, began);
+        self.had_room |= !waiting && self.has_room();
+        self.note_quickness(took);
+        self.look(now, sent);
+    }
+
+    /// A run that no longer counted is out after all. Else a peer whose runs all take long would give
+    /// up every one of them, and never learn how long they take. Returns how long it took.
+    pub fn end_late(&mut self, now: Timestamp, began: Timestamp) -> Duration {
         let took = now.since(began);
         self.usual = match self.usual {
             Duration::ZERO => took,
             usual => usual.saturating_mul(3).saturating_add(took).checked_div(4).unwrap_or(took),
         };
-        self.had_room |= !waiting && self.has_room();
-        self.note_quickness(took);
-        self.look(now, sent);
+        took
     }
 
     /// As many quick runs in a row as there are places double the places.
@@ -282,6 +289,17 @@ mod tests {
             concurrency.end(began + Duration::from_millis(900), began, false, second * RUN);
         }
         assert_eq!(concurrency.places(), PLACES_AT_FIRST);
+    }
+
+    #[test]
+    fn a_peer_whose_runs_all_take_long_learns_that_and_gives_up_no_more_of_them() {
+        let mut concurrency = Concurrency::default();
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1_000);
+        concurrency.begin();
+        assert!(concurrency.is_overdue(at(21), at(0)), "nothing is known yet");
+        concurrency.give_up();
+        concurrency.end_late(at(21), at(0));
+        assert!(!concurrency.is_overdue(at(42), at(21)), "{concurrency:?}");
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod error;
 mod exit;
 mod fidelity;
 mod fluid;
+mod frontier;
 mod interrupt;
 mod list;
 mod man;
@@ -102,6 +103,13 @@ enum Command {
     /// is 0 only if every figure is as wanted.
     #[command(before_help = clinic::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
     Clinic(clinic::Clinic),
+    /// Compare nearness with random choice over many layouts, drawn from seeds.
+    ///
+    /// Each layout has some ASes of different sizes, uplinks by dice, and an origin that is scarce or ample. It is run
+    /// twice. Nearness is to cost no group any time, and a group is to import no more than it must. The exit code is 0 only
+    /// if the middle layout is as wanted.
+    #[command(before_help = frontier::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
+    Frontier(frontier::Frontier),
     /// Check the simulator itself against what is known by theory.
     #[command(before_help = check::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
     Check(check::Checks),
@@ -157,6 +165,7 @@ impl Command {
             Command::Fluid(fluid) => fluid.json,
             Command::Replay(replayed) => replayed.json,
             Command::Clinic(clinic) => clinic.json,
+            Command::Frontier(frontier) => frontier.json,
             Command::Check(checks) => checks.json,
             Command::Man(man) => man.json,
             Command::Completions(_) => false,
@@ -168,6 +177,7 @@ impl Command {
             Command::Run(run) => run.quiet,
             Command::Fidelity(compared) => compared.quiet,
             Command::Clinic(clinic) => clinic.quiet,
+            Command::Frontier(frontier) => frontier.quiet,
             _ => false,
         }
     }
@@ -183,6 +193,7 @@ impl Command {
             Command::Fluid(fluid) => fluid.run(screen, interrupts),
             Command::Replay(replayed) => replayed.run(screen),
             Command::Clinic(clinic) => clinic.run(screen, interrupts),
+            Command::Frontier(frontier) => frontier.run(screen),
             Command::Check(checks) => checks.run(screen),
             Command::Completions(completions) => completions.run(),
             Command::Man(man) => man.run(screen),

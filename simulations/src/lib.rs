@@ -6,6 +6,7 @@ pub mod clinic;
 pub mod cost;
 pub mod filling;
 pub mod fluid;
+pub mod frontier;
 pub mod outcome;
 pub mod report;
 pub mod run;

@@ -199,6 +199,10 @@ pub struct Reasons {
     pub wasted_bytes: BTreeMap<String, u64>,
     /// Seconds in which a peer that lacked something received nothing, over all peers, by why.
     pub stalled_seconds: BTreeMap<String, u64>,
+    /// Bytes that idle uplinks would have sent, over all peers that are there and give, origins left
+    /// out, by why they were idle.
+    #[serde(default)]
+    pub idle_uplink_bytes: BTreeMap<String, u64>,
 }
 
 /// What became of one peer.

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::outages::struck;
 use crate::scenario::{Done, Holding, Lengths, Rates, Scenario, ScenarioError};
-use dice::{Aspect, Dice};
+pub(crate) use dice::{Aspect, Dice};
 use zipf::Zipf;
 
 /// Everybody who takes part in one run.

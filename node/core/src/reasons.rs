@@ -78,6 +78,33 @@ pub enum Stall {
     Between,
 }
 
+/// Why a neighbour that holds something we lack is not asked for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unasked {
+    /// We want nothing, are paused, or have nowhere to store it.
+    Idle,
+    /// We have not heard that it holds anything that we lack.
+    Unheard,
+    /// It chokes us.
+    Choked,
+    /// It was asked, and has not answered.
+    Asked,
+    /// It answered that it gives nothing for now, or is late.
+    Refused,
+    /// All that it holds was asked of others.
+    Busy,
+    /// What it holds and nobody was asked for, a member of our group announced.
+    Announced,
+    /// What it holds and nobody was asked for, our group gets from a member.
+    Inside,
+    /// It is another member's turn to import what it holds.
+    Turn,
+    /// It is an origin, and spared.
+    Spared,
+    /// It is asked at the next look.
+    Between,
+}
+
 impl TakenBack {
     /// The name in reports.
     pub fn name(self) -> &'static str {
@@ -124,6 +151,25 @@ impl Stall {
             Stall::Turn => "waits for its turn or group",
             Stall::Spared => "origins are spared",
             Stall::Between => "between two requests",
+        }
+    }
+}
+
+impl Unasked {
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unasked::Idle => "nobody asks: they are not downloading",
+            Unasked::Unheard => "nobody asks: not told yet",
+            Unasked::Choked => "all who lack something are choked",
+            Unasked::Asked => "asked, and the request or the run is on its way",
+            Unasked::Refused => "nobody asks: late, or refused before",
+            Unasked::Busy => "nobody asks: it was asked of others",
+            Unasked::Announced => "nobody asks: a member announced it",
+            Unasked::Inside => "nobody asks: a member has it",
+            Unasked::Turn => "nobody asks: another member's turn",
+            Unasked::Spared => "nobody asks: origins are spared",
+            Unasked::Between => "nobody asks: between two looks",
         }
     }
 }

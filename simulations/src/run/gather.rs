@@ -77,11 +77,13 @@ pub(super) fn gather(
         schemers: &schemers,
     };
     summary.checks = checks(&facts);
+    let [stalled_seconds, idle_uplink_bytes] = stalls.into_seconds();
     summary.reasons = Reasons {
         imported_bytes: world.imports_by_reason(),
         taken_over_requests: world.taken_by_reason(),
         wasted_bytes: world.wasted_by_reason(),
-        stalled_seconds: stalls.into_seconds(),
+        stalled_seconds,
+        idle_uplink_bytes,
     };
     Outcome { summary, peers, timeline: timeline.into_slices() }
 }

@@ -1,5 +1,5 @@
-//! Why peers received nothing: once a second of the world, everybody who lacks something and got
-//! nothing since the second before is asked.
+//! Why peers received nothing, and why uplinks are idle. Once a second of the world, everybody is asked
+//! who lacks something and got nothing since the second before, and everybody who sends nothing.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,12 +17,14 @@ pub(super) struct Stalls {
     /// What each peer had received a second ago. `None`: it was not there, or lacked nothing.
     before: Vec<Option<u64>>,
     seconds: BTreeMap<&'static str, u64>,
+    /// What idle uplinks would have sent, in bytes, by why they are idle.
+    idle: BTreeMap<&'static str, u64>,
 }
 
 impl Stalls {
     pub(super) fn new(world: &World) -> Stalls {
         let before = vec![None; world.len() as usize];
-        Stalls { due: SECOND, before, seconds: BTreeMap::new() }
+        Stalls { due: SECOND, before, seconds: BTreeMap::new(), idle: BTreeMap::new() }
     }
 
     /// When to look next.
@@ -43,10 +45,17 @@ impl Stalls {
                 *self.seconds.entry(why).or_default() += 1;
             }
             *before = now;
+            // Who stays with everything while others still come counts as well.
+            if let Some(why) = world.idle(peer) {
+                *self.idle.entry(why).or_default() += world.role(peer).up;
+            }
         }
     }
 
-    pub(super) fn into_seconds(self) -> BTreeMap<String, u64> {
-        self.seconds.into_iter().map(|(why, seconds)| (why.to_owned(), seconds)).collect()
+    /// What peers that lacked something waited for, and in seconds; and what idle uplinks waited for,
+    /// in bytes that they would have sent.
+    pub(super) fn into_seconds(self) -> [BTreeMap<String, u64>; 2] {
+        [self.seconds, self.idle]
+            .map(|all| all.into_iter().map(|(why, seconds)| (why.to_owned(), seconds)).collect())
     }
 }

@@ -37,6 +37,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "e6-one-club"
     "far-origin"
     "flash-crowd"
+    "frontier"
     "internet"
     "locality-sweep"
     "long-tail"

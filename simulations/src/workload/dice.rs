@@ -11,7 +11,7 @@ const BITS: u32 = 53;
 
 /// What a die is for. The numbers are part of what a seed means: a new aspect gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aspect {
+pub(crate) enum Aspect {
     Arrivals = 1,
     Groups = 2,
     Kinds = 3,
@@ -24,13 +24,14 @@ pub(super) enum Aspect {
     StrangersDownlinks = 10,
     Viewers = 11,
     Outages = 12,
+    Layouts = 13,
 }
 
 /// Dice for one aspect.
-pub(super) struct Dice(Random);
+pub(crate) struct Dice(Random);
 
 impl Dice {
-    pub(super) fn new(seed: u64, aspect: Aspect) -> Dice {
+    pub(crate) fn new(seed: u64, aspect: Aspect) -> Dice {
         Dice(Random::new(mix(seed ^ mix(aspect as u64))))
     }
 
@@ -41,34 +42,34 @@ impl Dice {
     }
 
     /// A number below `bound`, or 0 when `bound` is 0. The bias is under `bound` / 2^53.
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.bits()) * u128::from(bound)) >> BITS) as u64
     }
 
     /// A number from `least` to `most`.
-    pub(super) fn between(&mut self, least: u64, most: u64) -> u64 {
+    pub(crate) fn between(&mut self, least: u64, most: u64) -> u64 {
         least + self.below((most - least).saturating_add(1))
     }
 
     /// A number above 0, at most 1.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.bits() + 1) as f64 / (1_u64 << BITS) as f64
     }
 
     /// A number from `least` to `most`; each doubling in between is as likely as any other.
-    pub(super) fn log_between(&mut self, least: u64, most: u64) -> u64 {
+    pub(crate) fn log_between(&mut self, least: u64, most: u64) -> u64 {
         let doublings = logarithm::ln(most as f64 / least as f64);
         let drawn = least as f64 * logarithm::exp(self.unit() * doublings);
         (drawn.round() as u64).clamp(least, most)
     }
 
     /// A time with an exponential distribution of this mean, in seconds.
-    pub(super) fn exponential(&mut self, mean_seconds: f64) -> Duration {
+    pub(crate) fn exponential(&mut self, mean_seconds: f64) -> Duration {
         seconds(-mean_seconds * logarithm::ln(self.unit()))
     }
 
     /// Puts things into a random order (Fisher and Yates).
-    pub(super) fn shuffle<T>(&mut self, things: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, things: &mut [T]) {
         for at in (1..things.len()).rev() {
             things.swap(at, self.below(at as u64 + 1) as usize);
         }

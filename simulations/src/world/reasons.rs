@@ -119,4 +119,59 @@ impl World {
     pub fn stall(&self, _: PeerKey) -> Option<&'static str> {
         None
     }
+
+    /// Why a peer's uplink is idle at this moment. `None`: it sends something, or the peer is not
+    /// there, or gives nothing, or is an origin.
+    #[cfg(feature = "reasons")]
+    pub fn idle(&self, peer: PeerKey) -> Option<&'static str> {
+        use nearcast_core::{View, id::ContentKey, reasons::Unasked};
+        let of = self.peer(peer);
+        let gives = of.stage == super::peer::Stage::There && of.role.gives != super::role::Gives::Nothing;
+        if !gives || of.role.origin || !of.uplink.is_idle() {
+            return None;
+        }
+        let lacks = |other: PeerKey| {
+            let other = self.peer(other);
+            let wants = other.stage == super::peer::Stage::There && other.role.is_served();
+            wants && other.role.content == of.role.content && of.have.count_beyond(&other.have) > 0
+        };
+        let why = |other: PeerKey| {
+            let swarm = self.peer(other).engine.swarm(ContentKey(of.role.content))?;
+            let maps = self.maps(other);
+            let theirs = maps.held(ContentKey(of.role.content), peer)?;
+            swarm.unasked(self.now, peer, theirs, &self.peer(other).have)
+        };
+        let wanting = of.links.iter().map(|link| link.peer).filter(|&other| lacks(other));
+        // The reason that is nearest to being none.
+        let all = wanting.map(|other| why(other).unwrap_or(Unasked::Unheard));
+        Some(
+            all.max_by_key(|why| nearness_to_asking(*why))
+                .map_or("nobody lacks anything it has", |why| why.name()),
+        )
+    }
+
+    /// Engines do not say why.
+    #[cfg(not(feature = "reasons"))]
+    pub fn idle(&self, _: PeerKey) -> Option<&'static str> {
+        None
+    }
+}
+
+/// The larger, the less stands between a peer and a request.
+#[cfg(feature = "reasons")]
+fn nearness_to_asking(why: nearcast_core::reasons::Unasked) -> u8 {
+    use nearcast_core::reasons::Unasked;
+    match why {
+        Unasked::Idle => 0,
+        Unasked::Unheard => 1,
+        Unasked::Choked => 2,
+        Unasked::Busy => 3,
+        Unasked::Refused => 4,
+        Unasked::Spared => 5,
+        Unasked::Inside => 6,
+        Unasked::Announced => 7,
+        Unasked::Turn => 8,
+        Unasked::Between => 9,
+        Unasked::Asked => 10,
+    }
 }

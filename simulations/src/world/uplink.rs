@@ -85,6 +85,12 @@ impl Uplink {
         (self.sent / PARTS) as u64
     }
 
+    /// Whether nothing is on its way.
+    #[cfg(feature = "reasons")]
+    pub(super) fn is_idle(&self) -> bool {
+        self.on_way == 0
+    }
+
     /// From now on somebody else says when runs are out.
     pub(super) fn drive(&mut self) {
         self.is_driven = true;

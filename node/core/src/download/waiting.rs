@@ -1,7 +1,12 @@
 //! What a download waits for, for people. Nothing decides by it.
 
 use super::{Download, requests::Request};
-use crate::{links::peers::Link, time::Timestamp};
+use crate::{
+    content::{held::Held, run_set::RunSet},
+    links::{group::Group, peers::Link},
+    reasons::Unasked,
+    time::Timestamp,
+};
 
 impl Download {
     /// Whether a run has begun to arrive and is not whole yet.
@@ -17,5 +22,37 @@ impl Download {
     /// Whether a neighbour is beyond the border of a group of ours, and is asked in turns.
     pub(crate) fn is_gated(&self, link: &Link) -> bool {
         self.groups.gate(link).is_some() && !self.is_endgame()
+    }
+
+    /// Why a neighbour is not asked for what we lack of `theirs`.
+    pub(crate) fn unasked(&self, now: Timestamp, link: &Link, theirs: Held<'_>, have: &RunSet) -> Unasked {
+        let lacking = |at: usize| {
+            let wanted = self.wanted.as_ref().map_or(u64::MAX, |wanted| wanted.words()[at]);
+            theirs.word(at) & wanted & !have.words()[at]
+        };
+        let idle = |at: usize| lacking(at) & !self.requests.busy().words()[at];
+        let any = |of: &dyn Fn(usize) -> u64| (0..theirs.words()).any(|at| of(at) != 0);
+        let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
+        match () {
+            () if self.disk_full || self.is_complete() => Unasked::Idle,
+            () if !any(&lacking) => Unasked::Unheard,
+            () if link.is_choking_us() => Unasked::Choked,
+            () if link.in_flight > 0 => Unasked::Asked,
+            () if self.is_refused(now, link) || link.is_late() => Unasked::Refused,
+            () if !any(&idle) => Unasked::Busy,
+            () if link.is_origin() => Unasked::Spared,
+            () => gate.map_or(Unasked::Between, |group| shut(group, &any, &idle)),
+        }
+    }
+}
+
+/// Why a group asks nobody outside for any of these runs.
+fn shut(group: &Group, any: &dyn Fn(&dyn Fn(usize) -> u64) -> bool, idle: &dyn Fn(usize) -> u64) -> Unasked {
+    let among = |set: &RunSet| any(&|at| idle(at) & set.words()[at]);
+    match () {
+        () if among(group.open()) => Unasked::Between,
+        () if any(&|at| idle(at) & !group.here().words()[at]) => Unasked::Turn,
+        () if any(&|at| idle(at) & !group.inside().words()[at]) => Unasked::Announced,
+        () => Unasked::Inside,
     }
 }

@@ -260,6 +260,12 @@ impl Group {
         &self.here
     }
 
+    /// Runs that some member holds who delivers.
+    #[cfg(feature = "reasons")]
+    pub(crate) fn inside(&self) -> &RunSet {
+        &self.inside
+    }
+
     fn slack(&self) -> f32 {
         (self.open.runs() as f32 * BEHIND_SHARE).max(BEHIND_RUNS_MIN)
     }

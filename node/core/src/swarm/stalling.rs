@@ -1,7 +1,14 @@
 //! Why a download gets nothing, for people. Nothing decides by it.
 
 use super::Swarm;
-use crate::{download::Download, links::peers::Link, reasons::Stall, time::Timestamp};
+use crate::{
+    content::{held::Held, run_set::RunSet},
+    download::Download,
+    id::PeerKey,
+    links::peers::Link,
+    reasons::{Stall, Unasked},
+    time::Timestamp,
+};
 
 impl Swarm {
     /// Why nothing comes at this moment. `None`: everything is here.
@@ -22,6 +29,16 @@ impl Swarm {
             () if !self.links.iter().any(|link| gives(&link)) => Stall::Choked,
             () => barred(now, download, self.links.iter().filter(gives)),
         })
+    }
+
+    /// Why a neighbour that holds `theirs` is not asked, although we hold only `have`. `None`: it is
+    /// no neighbour.
+    pub fn unasked(&self, now: Timestamp, peer: PeerKey, theirs: Held<'_>, have: &RunSet) -> Option<Unasked> {
+        let link = self.links.get(peer)?;
+        let Some(download) = self.download.as_ref().filter(|_| !self.paused) else {
+            return Some(Unasked::Idle);
+        };
+        Some(download.unasked(now, link, theirs, have))
     }
 }
 

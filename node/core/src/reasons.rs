@@ -89,7 +89,7 @@ pub enum Unasked {
     Choked,
     /// It was asked, and has not answered.
     Asked,
-    /// It answered that it gives nothing for now, or is late.
+    /// It answered that it gives nothing for now.
     Refused,
     /// All that it holds was asked of others.
     Busy,
@@ -163,7 +163,7 @@ impl Unasked {
             Unasked::Unheard => "nobody asks: not told yet",
             Unasked::Choked => "all who lack something are choked",
             Unasked::Asked => "asked, and the request or the run is on its way",
-            Unasked::Refused => "nobody asks: late, or refused before",
+            Unasked::Refused => "nobody asks: it refused before",
             Unasked::Busy => "nobody asks: it was asked of others",
             Unasked::Announced => "nobody asks: a member announced it",
             Unasked::Inside => "nobody asks: a member has it",

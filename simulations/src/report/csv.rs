@@ -87,6 +87,7 @@ pub(super) fn reasons(outcome: &Outcome, to: &mut impl Write) -> io::Result<()> 
         ("take-over", "requests", &reasons.taken_over_requests),
         ("waste", "bytes", &reasons.wasted_bytes),
         ("stall", "seconds", &reasons.stalled_seconds),
+        ("idle uplink", "bytes", &reasons.idle_uplink_bytes),
     ] {
         for (reason, amount) in counts {
             writeln!(to, "{what},{},{amount},{unit}", quoted(reason))?;

@@ -41,6 +41,7 @@ pub(super) fn page(outcome: &Outcome) -> String {
         (page::plot(Place::Next, &reasons::wasted(summary)))
         (page::plot(Place::Next, &reasons::taken_over(summary)))
         (page::plot(Place::Next, &reasons::stalls(summary)))
+        (page::plot(Place::Next, &reasons::idle_uplinks(summary)))
         (groups(&summary.groups))
         (settings(summary))
     };

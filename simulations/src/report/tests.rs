@@ -25,6 +25,7 @@ fn reasons() -> Reasons {
         taken_over_requests: [("owner is slow".to_owned(), 12)].into(),
         wasted_bytes: [("everything was here".to_owned(), 5_000)].into(),
         stalled_seconds: [("all choke us".to_owned(), 7)].into(),
+        idle_uplink_bytes: [("nobody asks: a member has it".to_owned(), 9 << 20)].into(),
     }
 }
 
@@ -265,7 +266,7 @@ fn tables_parse_back() {
 
     let reasons = cells(&text(folder.path(), "reasons.csv"));
     assert!(reasons.contains(&["take-over", "owner is slow", "12", "requests"].map(str::to_owned).to_vec()));
-    assert_eq!(reasons.len(), 1 + 3 + 1 + 1 + 1);
+    assert_eq!(reasons.len(), 1 + 3 + 1 + 1 + 1 + 1);
 }
 
 #[test]
@@ -307,14 +308,14 @@ fn a_page_says_what_matters() {
     ] {
         assert!(page.contains(part), "{part}");
     }
-    assert_eq!(page.matches("role=\"img\"").count(), 10);
+    assert_eq!(page.matches("role=\"img\"").count(), 11);
     assert!(!page.contains("NaN"));
 }
 
 #[test]
 fn a_run_of_nothing_has_a_page() {
     let page = run::page(&Outcome::default());
-    assert_eq!(page.matches("No data").count(), 9);
+    assert_eq!(page.matches("No data").count(), 10);
     assert!(!page.contains("NaN") && !page.contains("inf "));
 }
 

@@ -38,7 +38,7 @@ impl Download {
             () if !any(&lacking) => Unasked::Unheard,
             () if link.is_choking_us() => Unasked::Choked,
             () if link.in_flight > 0 => Unasked::Asked,
-            () if self.is_refused(now, link) || link.is_late() => Unasked::Refused,
+            () if self.is_refused(now, link) => Unasked::Refused,
             () if !any(&idle) => Unasked::Busy,
             () if link.is_origin() => Unasked::Spared,
             () => gate.map_or(Unasked::Between, |group| shut(group, &any, &idle)),

@@ -79,6 +79,19 @@ pub(super) fn stalls(summary: &Summary) -> Markup {
     drawn(summary, &plot, &summary.reasons.stalled_seconds)
 }
 
+/// Why uplinks sent nothing.
+pub(super) fn idle_uplinks(summary: &Summary) -> Markup {
+    let plot = Plot {
+        id: "idle-reasons",
+        title: "Idle uplinks by reason",
+        about: "could have been sent by uplinks that sent nothing, by what stood between them and a request. \
+                Origins are left out.",
+        axis: "not sent",
+        unit: Unit::Bytes,
+    };
+    drawn(summary, &plot, &summary.reasons.idle_uplink_bytes)
+}
+
 fn drawn(summary: &Summary, plot: &Plot<'_>, counts: &BTreeMap<String, u64>) -> Markup {
     let largest = counts.values().max().copied().unwrap_or(0) as f64;
     let all: f64 = counts.values().map(|count| *count as f64).sum();

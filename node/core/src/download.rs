@@ -180,6 +180,7 @@ impl Download {
             ctx.strikes.note(ctx.now, ctx.maps, link.peer);
         }
         self.requests.close_peer(link.peer);
+        self.groups.on_idle(link.peer, false);
         self.conduct.forget(link.peer);
         if link.is_stranger()
             && !link.is_web_seed()

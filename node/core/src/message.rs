@@ -23,6 +23,9 @@ pub enum Message {
     Choke,
     /// The sender serves the receiver.
     Unchoke,
+    /// Whether the sender's uplink is idle: until that is taken back, the receiver may ask it for any
+    /// run, whoever's turn that run is. Said to few neighbours at a time, outside of the sender's group.
+    Idle(bool),
     /// Other peers in this swarm. The shell turns keys into peer ids with observed addresses, and
     /// received peers into candidates.
     Peers(Vec<PeerKey>),

@@ -129,8 +129,8 @@ pub enum Why {
     Unshared,
     /// It is our turn to bring this run into our group.
     Turn,
-    /// Our group lags behind those outside, so turns do not count.
-    Behind,
+    /// The neighbour's uplink is idle, and our group lags behind it, so turns do not count.
+    Idle,
     /// Only the last runs are missing, so borders do not count.
     Endgame,
     /// The neighbour that was asked for it is much slower.
@@ -146,7 +146,7 @@ impl Why {
             Why::Rarest => "rarest",
             Why::Unshared => "no peer has it",
             Why::Turn => "our turn",
-            Why::Behind => "group is behind",
+            Why::Idle => "idle uplink outside",
             Why::Endgame => "endgame",
             Why::TakenOver => "taken over",
             Why::Piece => "whole piece",

@@ -320,6 +320,7 @@ impl Swarm {
             self.fill(ctx, peer);
         }
         self.look_further(ctx);
+        self.offer_uplink(ctx);
         self.ask_manifest(ctx);
         if let Some(pursuit) = &mut self.pursuit {
             pursuit.ever_offered |= self.links.iter().any(Link::interests_us);

@@ -46,6 +46,7 @@ impl Driver {
             Message::Interested(interested) => Said::Interested(interested),
             Message::Choke => Said::Choke(true),
             Message::Unchoke => Said::Unchoke(true),
+            Message::Idle(is_idle) => Said::Idle(is_idle),
             Message::Peers(peers) => {
                 let peers = peers.into_iter().filter_map(|peer| self.peers.record(peer)).collect();
                 Said::Peers(Peers { peers })
@@ -92,6 +93,7 @@ impl Driver {
             }
             Said::Choke(_) => Ok(Message::Choke),
             Said::Unchoke(_) => Ok(Message::Unchoke),
+            Said::Idle(is_idle) => Ok(Message::Idle(is_idle)),
             Said::Peers(peers) => return self.on_peers(content, peer, &peers),
             Said::Goodbye(_) => return self.on_link_gone(content, peer, "the peer ended the link"),
         };

@@ -88,6 +88,7 @@ pub(super) fn control_seeds() -> Vec<Vec<u8>> {
         Said::Have(Runs { runs: vec![0, 99, 100] }),
         Said::Lost(Runs { runs: vec![7] }),
         Said::Interested(true),
+        Said::Idle(true),
         Said::Choke(true),
         Said::Unchoke(true),
         Said::Peers(Peers { peers: vec![record.clone(), PeerRecord { ip: vec![0; 16], ..record }] }),

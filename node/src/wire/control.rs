@@ -83,7 +83,7 @@ pub(crate) fn port(number: u32) -> Option<u16> {
 /// Every later frame.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Frame {
-    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Said", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub(crate) said: Option<Said>,
 }
 
@@ -116,6 +116,9 @@ pub(crate) enum Said {
     /// Runs the sender has requested from outside the group that both peers are in.
     #[prost(message, tag = "8")]
     Importing(Runs),
+    /// Whether the sender's uplink is idle: the receiver may ask it for any run, turn or not.
+    #[prost(bool, tag = "9")]
+    Idle(bool),
 }
 
 /// Numbers of runs.

@@ -134,6 +134,9 @@ impl Trace {
                 &Event::Message { peer, message: Message::Interested(is) } => {
                     (10 + u64::from(is), peer.0.into(), 0)
                 }
+                &Event::Message { peer, message: Message::Idle(is) } => {
+                    (30 + u64::from(is), peer.0.into(), 0)
+                }
                 other => return self.text(other),
             },
             &Happening::Sent { plan } => (12, plan.into(), 0),

@@ -4,6 +4,7 @@ mod clog;
 mod determinism;
 mod faults;
 mod hoarders;
+mod idle_uplinks;
 mod nearness;
 mod origins;
 mod partition;

@@ -20,6 +20,9 @@ use crate::{
     reasons::{Reasons, TakenBack},
 };
 
+/// Requests open to a neighbour outside whose uplink is idle: one that is answered, and one that waits.
+const IN_FLIGHT_TO_IDLE_MAX: u8 = 2;
+
 impl Download {
     /// Whether we want this run and do not hold it.
     pub(crate) fn lacks(&self, run: RunIndex, have: &RunSet) -> bool {
@@ -118,7 +121,8 @@ impl Download {
         };
         let picked = match (link.is_web_seed(), gate) {
             (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random).map(|runs| (runs, Why::Piece)),
-            (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor),
+            (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor)
+                .or_else(|| self.pick_from_idle(link, &sight)),
             (false, None) => {
                 let why = match (group, sight.unshared_only) {
                     (Some(_), _) => Why::Endgame,
@@ -144,12 +148,24 @@ impl Download {
         Some((runs, Why::TakenOver))
     }
 
+    /// The run to ask a neighbour outside for whose uplink is idle: rather one that our group lacks.
+    fn pick_from_idle(&self, link: &Link, sight: &Sight<'_>) -> Option<(Range<u32>, Why)> {
+        let has_room = |_: &&Group| link.in_flight < IN_FLIGHT_TO_IDLE_MAX;
+        let group = self.groups.takes_from_idle(link, sight.theirs).filter(has_room)?;
+        let lacking = Sight { shut: Some(group.here()), ..*sight };
+        let run = lacking.pick(self.cursor).or_else(|| sight.pick(self.cursor))?;
+        Some((only(run), Why::Idle))
+    }
+
     fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex, why: Why) {
         let Some(link) = links.get_mut(peer) else { return };
         link.in_flight = link.in_flight.saturating_add(1);
         // What only an origin has it gives once by itself, and nobody else can have begun with it.
         if !link.is_origin() || self.availability.of(run) > 0 {
             self.groups.on_request(link, run);
+        }
+        if why == Why::Idle {
+            self.groups.on_taken_from_idle();
         }
         let exact = link.is_origin() && !link.is_web_seed() && !self.may_steer(peer);
         let request = self.requests.open(ctx.now, peer, run);
@@ -176,8 +192,7 @@ fn pick_within(group: &Group, link: &Link, sight: &mut Sight<'_>, cursor: u32) -
             return unshared;
         }
     }
-    let in_turn = pick(&Sight { open: Some(group.open()), ..*sight }, Why::Turn);
-    in_turn.or_else(|| group.is_behind().then(|| pick(sight, Why::Behind)).flatten())
+    pick(&Sight { open: Some(group.open()), ..*sight }, Why::Turn)
 }
 
 /// This run and no other, as numbers.

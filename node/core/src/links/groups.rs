@@ -43,6 +43,8 @@ pub(crate) struct Groups {
     came: u32,
     /// Some members of our AS are not our neighbours.
     is_large: bool,
+    /// Neighbours that say that their uplinks are idle.
+    idle: Vec<PeerKey>,
 }
 
 /// The most members of one AS that a directory is believed to have counted. No swarm in a single AS
@@ -54,7 +56,7 @@ const MUCH: u32 = 16;
 impl Default for Groups {
     fn default() -> Groups {
         let standing = Standing { known: Vec::new(), share: 1.0 };
-        Groups { lan: None, system: None, counted: 0, standing, came: 0, is_large: false }
+        Groups { lan: None, system: None, counted: 0, standing, came: 0, is_large: false, idle: Vec::new() }
     }
 }
 
@@ -78,6 +80,26 @@ impl Groups {
     /// inside every group there is.
     pub(crate) fn gate(&self, link: &Link) -> Option<&Group> {
         RINGS.into_iter().rev().find(|&ring| link.is_beyond(ring)).and_then(|ring| self.get(ring))
+    }
+
+    /// A neighbour says whether its uplink is idle. One that is gone is not.
+    pub(crate) fn on_idle(&mut self, peer: PeerKey, is_idle: bool) {
+        self.idle.retain(|&idle| idle != peer);
+        if is_idle {
+            self.idle.push(peer);
+        }
+    }
+
+    /// The group into which we may take any run from this neighbour, because its uplink is idle.
+    pub(crate) fn takes_from_idle(&self, link: &Link, theirs: Held<'_>) -> Option<&Group> {
+        let group = self.gate(link).filter(|_| self.idle.contains(&link.peer))?;
+        Some(group).filter(|group| !link.is_origin() && group.takes_from_idle(theirs.count()))
+    }
+
+    /// We take a run from an idle uplink.
+    pub(crate) fn on_taken_from_idle(&mut self) {
+        let groups = [&mut self.lan, &mut self.system];
+        groups.into_iter().flatten().for_each(|group| group.on_taken_from_idle());
     }
 
     /// A directory says how many members our AS has.
@@ -221,7 +243,11 @@ impl Groups {
             };
             let delivers = |link: &&Link| link.is_member(ring) && !link.is_stalled(run_bytes);
             let serves = |link: &&Link| link.is_member(ring) && link.is_counted();
-            let is_rival = |link: &&Link| ctx.map(link.peer).is_some_and(|theirs| !theirs.is_full());
+            let of_members =
+                ordinary().filter(|link| link.is_member(ring)).filter_map(|link| ctx.map(link.peer));
+            let held = of_members.map(|theirs| theirs.count()).chain([have.count()]);
+            let (all, count) =
+                held.fold((0_u64, 0), |(all, count), one| (all.saturating_add(one.into()), count + 1));
             let survey = Survey {
                 ranks: &ranks,
                 mine: have,
@@ -229,8 +255,7 @@ impl Groups {
                 served: &union(&mut ordinary().filter(serves)),
                 slots: ctx.config.upload.slots,
                 beyond: &union(&mut beyond()),
-                rivals: to_u32(beyond().filter(is_rival).count()),
-                members: to_u32(ordinary().filter(|link| link.is_member(ring)).filter(is_rival).count()),
+                mean: to_u32(usize::try_from(all.checked_div(count).unwrap_or(0)).unwrap_or(usize::MAX)),
                 came,
             };
             let fresh = || Box::new(Group::new(have.runs()));
@@ -240,7 +265,8 @@ impl Groups {
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
-        RINGS.into_iter().filter_map(|ring| self.get(ring)).map(Group::heap_bytes).sum()
+        let groups = RINGS.into_iter().filter_map(|ring| self.get(ring)).map(Group::heap_bytes);
+        groups.chain([self.idle.capacity().saturating_mul(size_of::<PeerKey>())]).sum()
     }
 }
 

@@ -361,6 +361,12 @@ impl Swarm {
                 link.set_choking_us(false);
                 self.fill(ctx, peer);
             }
+            Message::Idle(is_idle) => {
+                if let Some(download) = &mut self.download {
+                    download.groups().on_idle(peer, is_idle);
+                    self.fill(ctx, peer);
+                }
+            }
             Message::Importing(runs) => {
                 if let Some(download) = &mut self.download {
                     download.on_importing(ctx, &mut self.links, peer, &runs);
@@ -455,6 +461,7 @@ impl Swarm {
             self.exchange_idlest(ctx);
         }
         self.upload.round(ctx, &mut self.links, seeding);
+        self.offer_uplink(ctx);
         self.plan_trial();
     }
 

@@ -48,12 +48,22 @@ impl Swarm {
         bytes: u32,
     ) {
         self.upload.on_ended(ctx.now, &mut self.links, peer, run, bytes);
+        self.offer_uplink(ctx);
         // While we download, we have a better measure of a neighbour than that it takes something
         // now and then.
         if bytes > 0 && self.is_complete() {
             ctx.strikes.note_use(ctx.now, ctx.maps, peer);
         }
         self.check_goal(ctx);
+    }
+
+    /// Says to neighbours outside of our group whether our uplink is idle. Who has brought all runs
+    /// along has nothing to catch up with: others take their turns at it.
+    pub(super) fn offer_uplink(&mut self, ctx: &mut Context<'_>) {
+        let Some(held) = &self.content else { return };
+        if self.download.is_some() || self.next_request > 0 {
+            self.upload.offer(ctx, &self.links, held.layout.runs());
+        }
     }
 
     pub(super) fn handle_coming(&mut self, ctx: &Context<'_>, peer: PeerKey, request: RequestId) {

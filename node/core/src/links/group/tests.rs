@@ -26,8 +26,7 @@ fn tick(group: &mut Group, ranks: &Ranks, inside: &RunSet) {
         served: inside,
         slots: 0,
         beyond: &all(),
-        rivals: 0,
-        members: 0,
+        mean: 0,
         came: 0,
     });
 }
@@ -150,35 +149,44 @@ fn a_slow_uplink_takes_fewer_turns() {
     assert!(turns(0.25) * 2 < turns(1.0), "{} and {}", turns(0.25), turns(1.0));
 }
 
+/// A tick of a group whose average member holds so many runs.
+fn tick_with_mean(group: &mut Group, ranks: &Ranks, mean: u32) {
+    let none = RunSet::empty(RUNS);
+    group.survey(Survey {
+        ranks,
+        mine: &none,
+        inside: none.clone(),
+        served: &none,
+        slots: 0,
+        beyond: &all(),
+        mean,
+        came: 0,
+    });
+}
+
 #[test]
-fn a_group_that_falls_behind_imports_out_of_turn_until_it_has_caught_up() {
-    let (layout, tags) = (layout(), [11, 22]);
-    let ranks = ranks(&layout, 11, &tags);
+fn a_group_that_is_behind_takes_from_idle_uplinks_and_another_one_only_its_share() {
+    let ranks = ranks(&layout(), 11, &[11, 22]);
     let mut group = Group::new(RUNS);
-    let progress = |group: &mut Group, theirs: u32, came: u32| {
-        let runs: Vec<RunIndex> = (0..theirs).map(run).collect();
-        group.on_beyond(&runs, &all(), || unreachable!("nothing is new"));
-        let (mine, inside) = (RunSet::empty(RUNS), RunSet::empty(RUNS));
-        let beyond = &all();
-        let served = &inside.clone();
-        group.survey(Survey {
-            ranks: &ranks,
-            mine: &mine,
-            inside,
-            served,
-            slots: 0,
-            beyond,
-            rivals: 1,
-            members: 0,
-            came,
-        });
-    };
-    progress(&mut group, 3, 3);
-    assert!(!group.is_behind());
-    progress(&mut group, 6, 0);
-    assert!(group.is_behind(), "six of 64 runs");
-    (0..6).for_each(|_| group.on_import(run(60)));
-    assert!(!group.is_behind());
+    tick_with_mean(&mut group, &ranks, 32);
+    // A quarter of 64 runs, for two members.
+    for _ in 0..8 {
+        assert!(group.takes_from_idle(0), "a share of the content comes in like that in any case");
+        group.on_taken_from_idle();
+    }
+    assert!(!group.takes_from_idle(32) && !group.takes_from_idle(38));
+    assert!(group.takes_from_idle(39), "more than a tenth ahead of us");
+    tick_with_mean(&mut group, &ranks, 58);
+    assert!(!group.takes_from_idle(64), "we have nearly caught up");
+}
+
+#[test]
+fn a_large_group_takes_nothing_from_idle_uplinks() {
+    let mut group = Group::new(RUNS);
+    let ranks = Ranks::new(11, (20..40).collect(), &[], 200, 1.0, &layout());
+    assert!(ranks.is_large());
+    tick_with_mean(&mut group, &ranks, 0);
+    assert!(!group.takes_from_idle(RUNS));
 }
 
 /// Of so large a content a tick finds a tenth of all turns. Once all are found, they are what the
@@ -202,8 +210,7 @@ fn in_a_large_content_turns_are_found_a_part_at_a_time_and_are_the_same() {
             served: &none,
             slots: 0,
             beyond: &full,
-            rivals: 40,
-            members: 40,
+            mean: 0,
             came: 1,
         });
         let affordable = usize::from(ticks) * (ranks.affordable() + 63);

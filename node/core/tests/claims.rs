@@ -128,6 +128,7 @@ fn nothing_that_a_neighbour_says_of_itself_is_counted_as_given_or_taken() {
             Message::Importing(all.clone()),
             Message::Interested(true),
             Message::Unchoke,
+            Message::Idle(true),
             Message::Lost(all.clone()),
             Message::Have(all.clone()),
             Message::Peers((10..60).map(PeerKey).collect()),

@@ -41,6 +41,8 @@ pub(crate) struct Link {
     unchoked: bool,
     chokes_us: bool,
     interests_us: bool,
+    /// It was told that our uplink is idle.
+    is_offered: bool,
     pub(crate) open: BTreeMap<RequestId, RunIndex>,
     pub(crate) uploads: Vec<RunIndex>,
 }
@@ -431,6 +433,11 @@ impl Shell {
             }
             Message::Choke => assert!(std::mem::take(&mut link.unchoked), "choked twice"),
             Message::Unchoke => assert!(!std::mem::replace(&mut link.unchoked, true), "unchoked twice"),
+            Message::Idle(is_idle) => {
+                assert_ne!(std::mem::replace(&mut link.is_offered, is_idle), is_idle, "no news");
+                let offered = self.links.iter().filter(|(at, link)| at.0 == key && link.is_offered);
+                assert!(offered.count() <= 2, "an idle uplink is offered to few");
+            }
             Message::Peers(peers) => assert!(!peers.contains(&peer), "told of itself"),
         }
     }

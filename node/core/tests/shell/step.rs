@@ -105,6 +105,7 @@ pub(crate) fn happen(shell: &mut Shell, step: Step) {
         8 => shell.message(content, peer, Message::Lost(runs(shell, number, 0))),
         9 | 10 => shell.message(content, peer, Message::Interested(number % 4 != 0)),
         11 => shell.message(content, peer, Message::Choke),
+        14 if number % 4 == 0 => shell.message(content, peer, Message::Idle(number % 8 == 0)),
         12..=14 => shell.message(content, peer, Message::Unchoke),
         15 => shell.want(content, peer, run, number % 16 >= 8),
         16 => shell.upload_ended(content, peer, number % 2 == 0),

@@ -1,15 +1,15 @@
 //! The screen: `nearcast` without arguments, in a terminal.
 //!
-//! A pure [`model`] takes messages and says what is to be done; [`draw`] draws it. The [`runner`]
-//! carries the one to the other. The node stands behind one trait, [`station`].
+//! A pure [`model`] takes messages and says what is to be done; `draw` draws it. The [`runner`] carries
+//! the one to the other. The node stands behind one trait, [`station`].
 
-pub(crate) mod catalogue;
+mod catalogue;
 mod chart;
 mod columns;
 mod cursor;
 mod dialog;
-pub(crate) mod downloads;
-pub(crate) mod draw;
+mod downloads;
+mod draw;
 pub(crate) mod effect;
 mod entry;
 mod field;
@@ -17,7 +17,8 @@ mod history;
 pub(crate) mod in_process;
 mod journal;
 mod keys;
-pub(crate) mod message;
+pub(crate) mod launch;
+mod message;
 pub(crate) mod model;
 mod plan;
 pub(crate) mod player;

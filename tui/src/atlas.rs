@@ -37,6 +37,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// A plan with an atlas that stays.
+    pub(crate) fn with(atlas: Arc<Atlas>) -> Plan {
+        Plan { atlas: Some(atlas), follow: None }
+    }
+
     /// Loads the file, or the last good atlas of the key. A missing or damaged atlas of a key is no
     /// error: until a good one comes, nearness goes by address prefixes.
     ///

@@ -35,7 +35,7 @@ const TOLD: &str = "What is told";
 /// with single keys; ? shows them all. What is open goes on the next time. Folder, peers, trackers, limits and the rest are
 /// set as for nearcast get, in client.toml or by variables: nearcast get --print-config. Where there is no terminal,
 /// this help is shown.
-#[command(name = "nearcast", version, after_help = EXIT_CODES_HELP, args_conflicts_with_subcommands = true)]
+#[command(name = "nearcast", version, after_help = EXIT_CODES_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -154,14 +154,16 @@ impl Cli {
 
     /// Starts the log as the options say.
     pub(crate) fn start_log(&self, screen: &Screen) {
-        match &self.command {
-            Some(_) => {
+        let ring = match &self.command {
+            None => Some(self.full_screen.log()),
+            Some(Command::Demo(demo)) => demo.log(),
+            Some(_) => None,
+        };
+        match ring {
+            Some(ring) => log::start(move || ring.clone(), self.verbose, self.log_format),
+            None => {
                 let screen = screen.clone();
                 log::start(move || screen.log(), self.verbose, self.log_format);
-            }
-            None => {
-                let ring = self.full_screen.log();
-                log::start(move || ring.clone(), self.verbose, self.log_format);
             }
         }
     }
@@ -170,6 +172,9 @@ impl Cli {
     /// once.
     pub(crate) async fn run(self, screen: &Screen) -> Exit {
         let Some(command) = self.command else { return self.full_screen.run(screen).await };
+        if let Err(error) = self.full_screen.refuse() {
+            return Cli::tell_end(screen, command.json(), Err(error));
+        }
         let json = command.json();
         let ended = match screen.watch().and_then(|()| Signals::listen_at_terminal()) {
             Ok(signals) => {
@@ -285,6 +290,8 @@ mod tests {
             "nearcast info a.torrent --json",
             "nearcast verify a.torrent dir --json",
             "nearcast demo --path film.mkv --peers 9",
+            "nearcast demo --screen",
+            "nearcast --theme light --no-mouse",
             "nearcast publish film.mkv --sign a.key --sign b.key",
             "nearcast get a.torrent --signed-by a.pub --signed-by b.pub --disk-wait 5m",
             "nearcast get a.torrent --discover lan,pex --disk-wait forever -vv --log-format json",
@@ -320,6 +327,7 @@ mod tests {
             "nearcast publish x --piece-size 100000",
             "nearcast demo --peers 5",
             "nearcast sing",
+            "nearcast --theme pink",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
             assert!(error.use_stderr(), "{line}");

@@ -16,7 +16,7 @@ pub(crate) fn bar(part: u64, total: u64, columns: usize, glyphs: &Glyphs) -> (St
         (part, total) if part >= total => columns,
         (part, total) => {
             let full = u128::from(part) * columns as u128 / u128::from(total);
-            (full as usize).clamp(1.min(columns), columns.saturating_sub(1))
+            (full as usize).max(1).min(columns.saturating_sub(1))
         }
     };
     let [done, rest] = glyphs.bar;

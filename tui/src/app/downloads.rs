@@ -5,7 +5,7 @@
 
 use std::{cmp::Ordering, collections::BTreeMap, time::Duration};
 
-use nearcast_core::{id::ContentId, stats::Traffic};
+use nearcast_core::id::ContentId;
 use serde::{Deserialize, Serialize};
 
 use super::{cursor::Cursor, entry::Entry, wish::Wish};
@@ -236,12 +236,5 @@ impl Downloads {
             sums.total = sums.total.saturating_add(entry.total());
         }
         sums
-    }
-
-    /// Payload that all downloads received.
-    pub(crate) fn received(&self) -> Traffic {
-        let mut sum = Traffic::default();
-        self.entries.values().for_each(|entry| sum += entry.progress.received);
-        sum
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Settings {
     pub(crate) limits_chosen: bool,
     /// The folder to download to.
     pub(crate) folder: String,
+    /// Whether what is open goes on the next time.
+    pub(crate) is_kept: bool,
     /// Whether there is a program that plays a content while it comes.
     pub(crate) can_play: bool,
 }

@@ -34,6 +34,14 @@ impl View {
         }
     }
 
+    /// The name where there is little room.
+    fn short(self) -> &'static str {
+        match self {
+            View::WhereFrom => "From",
+            other => other.name(),
+        }
+    }
+
     /// The view that many places further, round and round.
     pub(crate) fn step(self, places: isize) -> View {
         let count = View::ALL.len() as isize;
@@ -43,7 +51,7 @@ impl View {
 }
 
 /// Fewer columns or rows have room for one line only.
-const COLUMNS_MIN: u16 = 30;
+const COLUMNS_MIN: u16 = 34;
 const ROWS_MIN: u16 = 6;
 /// From here on there is a row for a note.
 const ROWS_WITH_NOTE: u16 = 10;
@@ -52,7 +60,7 @@ const RATES: u16 = 25;
 /// The same where there is little room: down only.
 const RATES_NARROW: u16 = 11;
 /// From here on there is room for both rates.
-const BOTH_RATES: u16 = 60;
+const BOTH_RATES: u16 = 70;
 
 /// Where everything stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,18 +102,22 @@ impl Plan {
         if self.header.width >= BOTH_RATES { RATES } else { RATES_NARROW }
     }
 
-    /// The names of the views in the header: whole, or the numbers of all but the shown one.
+    /// The names of the views in the header: whole, shorter, or the numbers of all but the shown one.
     pub(crate) fn tabs(&self, shown: View) -> Vec<Tab> {
         let room = self.header.width.saturating_sub(self.rates());
-        let whole = place(|view| format!("{} {}", view as u8 + 1, view.name()));
-        let fits = |tabs: &[Tab]| tabs.last().is_some_and(|last| last.x + last.width <= room);
-        if fits(&whole) {
-            return whole;
-        }
-        place(|view| match view == shown {
-            true => format!("{} {}", view as u8 + 1, view.name()),
-            false => (view as u8 + 1).to_string(),
-        })
+        let numbered = |view: View, name: &str| format!("{} {name}", view as u8 + 1);
+        let fits = |tabs: &Vec<Tab>| tabs.last().is_some_and(|last| last.x + last.width < room);
+        let whole = place(2, |view| numbered(view, view.name()));
+        let shorter = || place(2, |view| numbered(view, view.short()));
+        let close = || place(1, |view| numbered(view, view.short()));
+        let numbers =
+            || {
+                place(1, |view| {
+                    if view == shown { numbered(view, view.short()) } else { (view as u8 + 1).to_string() }
+                })
+            };
+        let first = Some(whole).filter(fits).or_else(|| Some(shorter()).filter(fits));
+        first.or_else(|| Some(close()).filter(fits)).unwrap_or_else(numbers)
     }
 }
 
@@ -122,12 +134,12 @@ pub(crate) struct Tab {
     pub(crate) text: String,
 }
 
-fn place(text: impl Fn(View) -> String) -> Vec<Tab> {
+fn place(gap: u16, text: impl Fn(View) -> String) -> Vec<Tab> {
     let mut x = 1;
     let tab = |view| {
         let text = text(view);
         let tab = Tab { view, x, width: text.len() as u16, text };
-        x += tab.width + 2;
+        x += tab.width + gap;
         tab
     };
     View::ALL.into_iter().map(tab).collect()
@@ -144,8 +156,10 @@ mod tests {
             tabs.into_iter().map(|tab| tab.text).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(texts(120), "1 Downloads 2 Details 3 Where from 4 Catalogue 5 Log");
-        assert_eq!(texts(60), "1 2 3 Where from 4 5");
-        for columns in [30, 40, 59, 60, 80, 100, 120] {
+        assert_eq!(texts(80), "1 Downloads 2 Details 3 From 4 Catalogue 5 Log");
+        assert_eq!(texts(60), "1 Downloads 2 Details 3 From 4 Catalogue 5 Log");
+        assert_eq!(texts(40), "1 2 3 From 4 5");
+        for columns in [34, 40, 59, 60, 80, 100, 120] {
             let plan = Plan::of((columns, 24));
             for view in View::ALL {
                 let last = plan.tabs(view).pop().unwrap();

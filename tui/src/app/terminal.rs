@@ -136,9 +136,11 @@ impl Drop for FullScreen {
 fn enter() -> io::Result<()> {
     enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(Bytes::default(), EnterAlternateScreen, EnableBracketedPaste, Hide)?;
+    // The macro names its writer twice.
+    let mut bytes = Bytes::default();
+    execute!(bytes, EnterAlternateScreen, EnableBracketedPaste, Hide)?;
     if MOUSE.load(Ordering::Relaxed) {
-        execute!(Bytes::default(), EnableMouseCapture)?;
+        execute!(bytes, EnableMouseCapture)?;
     }
     Ok(())
 }
@@ -149,8 +151,8 @@ pub(crate) fn leave() {
         return;
     }
     // If the terminal is gone, there is nothing to give back.
-    let _ =
-        execute!(Bytes::default(), DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
+    let mut bytes = Bytes::default();
+    let _ = execute!(bytes, DisableMouseCapture, DisableBracketedPaste, LeaveAlternateScreen, Show);
     outlet::standard().drain(TAKEN_WITHIN);
     let _ = disable_raw_mode();
 }

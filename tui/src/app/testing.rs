@@ -68,6 +68,7 @@ pub(super) fn empty(size: (u16, u16), theme: &str) -> Model {
         limits: DownloadLimits::default(),
         limits_chosen: false,
         folder: "/home/ann/films".to_owned(),
+        is_kept: true,
         can_play: true,
     };
     Model::new(size, settings)

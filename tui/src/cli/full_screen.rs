@@ -1,6 +1,6 @@
 //! `nearcast` without a command: the screen. [`crate::app`] does the work.
 
-use std::{env, sync::Arc, time::Duration};
+use std::{env, path::Path, sync::Arc, time::Duration};
 
 use clap::{Args, CommandFactory, FromArgMatches};
 use nearcast_node::{Fetch, config::SeedGoal};
@@ -10,7 +10,6 @@ use nearcast_service::{
     config::{Layers, Origin},
     signals::Signals,
 };
-use tokio::sync::mpsc;
 
 use super::get::{
     options::{Options, state_dir},
@@ -20,12 +19,12 @@ use crate::{
     READ_WITHIN,
     app::{
         effect::Effect,
-        in_process::{InProcess, Means},
-        message::Message,
+        in_process::Means,
+        launch::launch,
         model::{Model, Settings},
         player,
         ring::Ring,
-        runner::{self, Surroundings},
+        runner::Surroundings,
         state_file::{Opened, StateFile},
         terminal::{self, FullScreen as Terminal},
         theme::{self, Theme},
@@ -37,10 +36,6 @@ use crate::{
     screen::Screen,
 };
 
-/// Messages that wait for the screen.
-const MESSAGES_MAX: usize = 1_024;
-/// Time to leave the swarms at the end. Short, as people wait for their prompt.
-const GRACE: Duration = Duration::from_millis(500);
 /// How long a download in the list goes on without a source and without bytes, unless the user set
 /// a time. A list is there to be left alone.
 const PATIENCE: Duration = Duration::from_secs(365 * 86_400);
@@ -65,6 +60,16 @@ impl FullScreen {
     /// Where the log goes.
     pub(super) fn log(&self) -> Ring {
         self.log.clone()
+    }
+
+    /// Refuses these options beside a command.
+    pub(super) fn refuse(&self) -> Result<(), CommandError> {
+        match self.theme.is_some() || self.no_mouse {
+            true => Err(CommandError::BadOption(
+                "--theme and --no-mouse are for the screen, which is nearcast without a command".to_owned(),
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Shows the screen, until the user or a signal ends it.
@@ -103,17 +108,12 @@ impl FullScreen {
         let options = Options::of(&layers)?;
         let (state, opened) = open_state()?;
         let folder = env::current_dir().unwrap_or_default().join(&options.output);
-        let mut model = Model::new(Terminal::size(), self.settings(&options, &folder));
+        let mut model = Model::new(Terminal::size(), self.settings(&options, &folder, state.is_some()));
         opened.notices.into_iter().for_each(|notice| self.log.add(notice));
         let mut begin = model.open(opened.saved);
         if let Some(theme) = self.theme.as_deref().and_then(Theme::named) {
             model.settings.theme = theme;
         }
-        // The first frame does not wait for the node.
-        let gone = |source| CommandError::Io { path: "the terminal".into(), source };
-        let mut terminal = Terminal::open(!self.no_mouse).map_err(gone)?;
-        terminal.draw(|frame| crate::app::draw::draw(&model, frame)).map_err(gone)?;
-        let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let around = Surroundings {
             signals,
             log: self.log.clone(),
@@ -121,13 +121,11 @@ impl FullScreen {
             folders: vec![folder, env::current_dir().unwrap_or_default()],
         };
         begin.push(Effect::Save);
-        let node = InProcess::start(means(options, &layers), messages.clone());
-        let exit = runner::run(model, terminal, begin, &node, &around, (messages, inbox)).await;
-        node.end(GRACE).await;
-        exit.map_err(gone)
+        let shown = launch(model, begin, !self.no_mouse, means(options, &layers), &around).await;
+        shown.map_err(|source| CommandError::Io { path: "the terminal".into(), source })
     }
 
-    fn settings(&self, options: &Options, folder: &std::path::Path) -> Settings {
+    fn settings(&self, options: &Options, folder: &Path, is_kept: bool) -> Settings {
         Settings {
             theme: Theme::suiting(theme::variable),
             theme_chosen: false,
@@ -135,6 +133,7 @@ impl FullScreen {
             limits: nearcast_node::DownloadLimits { down: options.down, up: options.up },
             limits_chosen: false,
             folder: folder.to_string_lossy().into_owned(),
+            is_kept,
             can_play: super::Cli::command().find_subcommand(player::COMMAND).is_some(),
         }
     }
@@ -190,6 +189,3 @@ fn means(options: Options, layers: &Layers<Setting>) -> Means {
         proxies,
     }
 }
-
-/// A message of the screen is small: thousands may wait.
-const _: () = assert!(size_of::<Message>() <= 512);

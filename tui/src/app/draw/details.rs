@@ -37,6 +37,13 @@ pub(super) fn draw(pen: &mut Pen<'_>, model: &Model, plan: &Plan) {
         pen.write(2, body.y + 1, area.width, "No download is chosen: 1 shows the list.", Role::Text);
         return;
     };
+    let other = match (area.width + 2 >= SIDE_BY_SIDE, model.focus.files) {
+        (true, true) => "o: scroll peers",
+        (true, false) => "o: scroll files",
+        (false, true) => "o: peers",
+        (false, false) => "o: files",
+    };
+    pen.write_right(area.x, area.y + 3, area.width, other, Role::Dim);
     let y = draw_head(pen, entry, area);
     let y = draw_map(pen, entry, Rect { y, height: area.bottom().saturating_sub(y), ..area });
     let rest = Rect { y, height: area.bottom().saturating_sub(y), ..area };
@@ -159,6 +166,7 @@ fn draw_peers(pen: &mut Pen<'_>, entry: &Entry, area: Rect, top: usize, networks
         return;
     }
     rows::heading(pen, area, &columns);
+    tell_which(pen, area, 0, ("peer", top, peers.len()));
     if peers.is_empty() {
         pen.write(area.x, area.y + 1, area.width, "nobody is connected", Role::Dim);
     }
@@ -166,7 +174,6 @@ fn draw_peers(pen: &mut Pen<'_>, entry: &Entry, area: Rect, top: usize, networks
         let none = pen.glyphs().none;
         rows::row(pen, area.x, y, &columns, |shows| of_peer(shows, peer, networks, none));
     }
-    tell_more(pen, area, top, peers.len());
 }
 
 fn of_peer(shows: OfPeer, peer: &Neighbour, networks: &BTreeMap<Asn, String>, none: char) -> Cell {
@@ -213,6 +220,8 @@ fn draw_files(pen: &mut Pen<'_>, entry: &Entry, area: Rect, top: usize) {
         return;
     };
     let files = manifest.files();
+    let x = columns.get(1).map_or(0, |column| column.x);
+    tell_which(pen, area, x, ("file", top, files.len()));
     let glyphs = pen.glyphs();
     let done = glyphs.states[Status::Done as usize];
     for (y, (at, file)) in (area.y + 1..area.bottom()).zip(files.iter().enumerate().skip(top)) {
@@ -231,21 +240,14 @@ fn draw_files(pen: &mut Pen<'_>, entry: &Entry, area: Rect, top: usize) {
             OfFile::Size => Cell::Text(role, Bytes(file.length).to_string()),
         });
     }
-    tell_more(pen, area, top, files.len());
 }
 
-/// Says at the right of the heading which rows are shown, if not all are.
-fn tell_more(pen: &mut Pen<'_>, area: Rect, top: usize, count: usize) {
+/// Says in the heading which rows are shown, if not all are. `x`: where the names begin.
+fn tell_which(pen: &mut Pen<'_>, area: Rect, x: u16, (thing, top, count): (&str, usize, usize)) {
     let room = usize::from(area.height.saturating_sub(1));
     if top > 0 || count > room {
-        let last = (top + room).min(count);
-        let text = format!("{} to {last} of {count}", (top + 1).min(count));
-        // In the last row, over what is there: the heading is full.
-        let y = area.bottom() - 1;
-        let width = (text.len() as u16 + 2).min(area.width);
-        let place = Rect::new(area.right() - width, y, width, 1);
-        pen.clear(place);
-        pen.write_right(place.x, y, width, &text, Role::Dim);
+        let (first, last) = ((top + 1).min(count), (top + room).min(count));
+        pen.write(area.x + x, area.y, area.width, &format!("{thing} {first}-{last} of {count}"), Role::Dim);
     }
 }
 

@@ -42,8 +42,11 @@ pub(super) fn draw(pen: &mut Pen<'_>, model: &Model, dialog: &Dialog) {
         Dialog::Quit(running) => {
             let are = if *running == 1 { "runs" } else { "run" };
             let running = format!("{} still {are}.", counted(*running as u32, "download"));
-            let lines =
-                [(Role::Strong, running.as_str()), (Role::Text, "The next nearcast goes on with them.")];
+            let then = match model.settings.is_kept {
+                true => "What is open goes on the next time.",
+                false => "Nothing of this is kept.",
+            };
+            let lines = [(Role::Strong, running.as_str()), (Role::Text, then)];
             ask(pen, "Quit", &lines, &[("q", "quit"), ("n", "stay")]);
         }
     }

@@ -89,11 +89,15 @@ fn about(entry: &Entry) -> (Role, String) {
         0 => String::new(),
         _ => format!("{near} near, {far} far, {}; ", counted(servers as u32, "server")),
     };
+    let share = match entry.from_peers() {
+        Some((part, total)) => format!("{}% from peers; ", percent(part, total)),
+        None => String::new(),
+    };
     let given = match entry.progress.uploaded {
         0 => String::new(),
         bytes => format!("{} given; ", Bytes(bytes)),
     };
-    (Role::Dim, format!("{who}{given}in {}", if folder.is_empty() { "." } else { &folder }))
+    (Role::Dim, format!("{share}{who}{given}in {}", if folder.is_empty() { "." } else { &folder }))
 }
 
 /// What is typed, or a notice, or hints.

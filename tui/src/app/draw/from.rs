@@ -238,33 +238,46 @@ fn draw_imports(
     (by_bytes.len() as u16 + 1).min(area.height)
 }
 
-/// One graph for peers and one for servers, with the same unit at both upper edges.
+type Of = fn(&Second) -> u32;
+
+/// One graph for peers and one for servers, with the same value at both upper edges. Where there is
+/// little room: one for all.
 fn draw_graphs(pen: &mut Pen<'_>, subject: &Subject<'_>, area: Rect) {
-    let rows = (area.height / 2).saturating_sub(1).min(GRAPH_ROWS_MAX);
+    let both: [(&str, Of, Role); 2] = [
+        ("from peers", |second| second.peers, Role::Peers),
+        ("from servers", |second| second.servers, Role::Origin),
+    ];
+    let all: [(&str, Of, Role); 1] =
+        [("", |second| second.peers.saturating_add(second.servers), Role::Peers)];
+    let graphs: &[(&str, Of, Role)] = if area.height < 2 * (GRAPH_ROWS_MIN + 1) { &all } else { &both };
+    let rows = (area.height / graphs.len() as u16).saturating_sub(1).min(GRAPH_ROWS_MAX);
     if rows < GRAPH_ROWS_MIN {
         return;
     }
     let count = chart::samples_shown(usize::from(area.width), pen.glyphs());
-    type Of = fn(&Second) -> u32;
-    let both: [(&str, Of, Role); 2] =
-        [("peers", |second| second.peers, Role::Peers), ("servers", |second| second.servers, Role::Origin)];
-    let samples = both.map(|(_, of, _)| subject.history.newest(count, of));
-    let peak = samples.iter().flatten().copied().fold(0.0, f64::max);
-    let top = chart::round_up(peak);
-    let mut y = area.y;
-    for ((name, _, role), samples) in both.into_iter().zip(samples) {
-        let mean = samples.iter().sum::<f64>() / samples.len().max(1) as f64;
-        let most = samples.iter().copied().fold(0.0, f64::max);
-        let title = format!("from {name}: mean {}, most {}", Rate(mean), Rate(most));
-        let edge = format!("{} high", Rate(top));
-        pen.write(area.x, y, area.width, &title, Role::Dim);
-        if title.len() + edge.len() + 2 <= usize::from(area.width) {
-            pen.write_right(area.x, y, area.width, &edge, Role::Dim);
-        }
-        let drawn = chart::graph(&samples, top, usize::from(area.width), usize::from(rows), pen.glyphs());
-        for (y, line) in (y + 1..).zip(drawn) {
-            pen.write(area.x, y, area.width, &line, role);
-        }
-        y += rows + 1;
+    let samples: Vec<Vec<f64>> = graphs.iter().map(|(_, of, _)| subject.history.newest(count, of)).collect();
+    let top = chart::round_up(samples.iter().flatten().copied().fold(0.0, f64::max));
+    let each = graphs.iter().zip(&samples).zip(0..);
+    for (((name, _, role), samples), nth) in each {
+        let place = Rect { y: area.y + nth * (rows + 1), height: rows + 1, ..area };
+        draw_graph(pen, (name, *role), samples, top, place);
+    }
+}
+
+/// A title with mean, peak and the value at the upper edge, and the graph below it.
+fn draw_graph(pen: &mut Pen<'_>, (name, role): (&str, Role), samples: &[f64], top: f64, area: Rect) {
+    let mean = samples.iter().sum::<f64>() / samples.len().max(1) as f64;
+    let most = samples.iter().copied().fold(0.0, f64::max);
+    let numbers = format!("mean {}, most {}", Rate(mean), Rate(most));
+    let title = if name.is_empty() { numbers } else { format!("{name}: {numbers}") };
+    let edge = format!("{} high", Rate(top));
+    pen.write(area.x, area.y, area.width, &title, Role::Dim);
+    if title.len() + edge.len() + 2 <= usize::from(area.width) {
+        pen.write_right(area.x, area.y, area.width, &edge, Role::Dim);
+    }
+    let rows = usize::from(area.height.saturating_sub(1));
+    let drawn = chart::graph(samples, top, usize::from(area.width), rows, pen.glyphs());
+    for (y, line) in (area.y + 1..).zip(drawn) {
+        pen.write(area.x, y, area.width, &line, role);
     }
 }

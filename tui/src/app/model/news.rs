@@ -46,6 +46,9 @@ impl Model {
             News::Networks(names) => {
                 self.networks.extend(names.into_iter().map(|(asn, name)| (asn, clean(&name))));
             }
+            News::Looked(Ok(looked)) if self.downloads.get(looked.named.content()).is_some() => {
+                return self.on_known(looked.named.content());
+            }
             News::Looked(looked) => {
                 if let Some(Dialog::Add(add)) = &mut self.dialog {
                     add.on_looked(looked);
@@ -53,6 +56,16 @@ impl Model {
             }
         }
         Vec::new()
+    }
+
+    /// What was to be added is in the list already.
+    fn on_known(&mut self, content: ContentId) -> Vec<Effect> {
+        if matches!(self.dialog, Some(Dialog::Add(_))) {
+            self.dialog = None;
+            self.downloads.choose(content);
+            self.notice = Some("this is in the list already".to_owned());
+        }
+        vec![Effect::LookAway]
     }
 
     fn on_progress(&mut self, all: Vec<(ContentId, nearcast_node::Progress)>) {

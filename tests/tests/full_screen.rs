@@ -87,7 +87,7 @@ fn a_link_is_added_by_keys_and_its_film_comes_and_is_there_the_next_time() {
             .any(|line| line.contains(FILM) && line.contains("giving") && line.contains("100%"))
             .then_some(())
     });
-    for (view, text) in [("2", "127.1.0.1:"), ("3", "origin"), ("4", "Enter add it"), ("5", "logged")] {
+    for (view, text) in [("2", "127.1.0.1:"), ("3", "origin"), ("4", "Enter add it"), ("5", "5 Log")] {
         terminal.key(view);
         terminal.wait_text(text);
     }

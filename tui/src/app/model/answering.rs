@@ -59,7 +59,7 @@ impl Model {
             KeyCode::Enter if add.on_folder && is_choosing => add.on_folder = false,
             KeyCode::Enter if is_choosing => return self.begin_chosen(add),
             KeyCode::Enter if !add.text.text().trim().is_empty() => {
-                let text = add.text.text().trim().to_owned();
+                let text = meant(add.text.text());
                 (add.stage, add.error) = (Stage::Looking, None);
                 effects.push(Effect::Look(text));
             }
@@ -158,11 +158,32 @@ fn choose(add: &mut Add, key: KeyEvent) {
     }
 }
 
+/// What a text means that was dragged here or copied from a shell: without quotes, as a path.
+fn meant(text: &str) -> String {
+    let text = text.trim().trim_matches(['\'', '"']);
+    at_home(text.strip_prefix("file://").unwrap_or(text))
+}
+
 /// A path in which `~` at the beginning stands for the home folder, as in a shell.
 fn at_home(path: &str) -> String {
     let home = super::super::theme::variable("HOME");
     match (path.strip_prefix('~'), home) {
         (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => home + rest,
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dragged_or_copied_names_its_file() {
+        for text in ["/a b/c.torrent", "'/a b/c.torrent'", " \"file:///a b/c.torrent\" "] {
+            assert_eq!(meant(text), "/a b/c.torrent");
+        }
+        let home = std::env::var("HOME").unwrap_or_default();
+        assert_eq!(meant("~/x.torrent"), format!("{home}/x.torrent"));
+        assert_eq!((meant("~x"), meant("magnet:?xt=a")), ("~x".to_owned(), "magnet:?xt=a".to_owned()));
     }
 }

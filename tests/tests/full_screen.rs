@@ -87,10 +87,15 @@ fn a_link_is_added_by_keys_and_its_film_comes_and_is_there_the_next_time() {
             .any(|line| line.contains(FILM) && line.contains("giving") && line.contains("100%"))
             .then_some(())
     });
-    for (view, text) in [("2", "127.1.0.1:"), ("3", "origin"), ("4", "Enter add it"), ("5", "5 Log")] {
+    for (view, text) in [("2", "o: files"), ("3", "origin"), ("4", "Enter add it"), ("5", "5 Log")] {
         terminal.key(view);
         terminal.wait_text(text);
     }
+    for theme in ["theme: ascii", "theme: mono"] {
+        terminal.key("t");
+        terminal.wait_text(theme);
+    }
+    terminal.key("C-l");
     for (columns, rows) in [(120, 40), (60, 20), (40, 10), (20, 5), (2, 2), (100, 24)] {
         terminal.resize(columns, rows);
     }

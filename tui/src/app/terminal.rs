@@ -28,6 +28,7 @@ use ratatui::{
         execute,
         terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size},
     },
+    layout::Rect,
 };
 use rustix::process::Signal as Number;
 use signal_hook::low_level::emulate_default_handler;
@@ -97,7 +98,10 @@ impl FullScreen {
     /// # Errors
     /// The terminal is gone.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `Terminal::clear`: it asks the terminal where the cursor is, and the thread that reads
+        // keys would take the answer.
+        let (columns, rows) = FullScreen::size();
+        self.terminal.resize(Rect::new(0, 0, columns, rows))
     }
 
     /// Gives the terminal back, stops the process as Ctrl-Z does, and takes the terminal again when

@@ -236,7 +236,7 @@ impl Entry {
     }
 
     /// The share of what was received that peers gave. `None`: nothing was received.
-    pub(crate) fn from_peers(&self) -> Option<(u64, u64)> {
+    pub(crate) fn peers_share(&self) -> Option<(u64, u64)> {
         let received = &self.progress.received;
         Some((received.from_peers(), received.total())).filter(|(_, total)| *total > 0)
     }

@@ -88,7 +88,7 @@ fn numbers(entry: &Entry, glyphs: &Glyphs, width: u16) -> String {
     let parts = [
         entry.down().map(|rate| format!("{down} {}", Rate(rate))),
         entry.left().map(|left| format!("{} left", Span(left))),
-        entry.from_peers().map(|(part, total)| format!("{}% from peers", percent(part, total))),
+        entry.peers_share().map(|(part, total)| format!("{}% from peers", percent(part, total))),
         entry.up().map(|rate| format!("{up} {}", Rate(rate))),
         (progress.uploaded > 0).then(|| format!("{} given", Bytes(progress.uploaded))),
         (progress.bytes_resumed > 0).then(|| format!("{} were here", Bytes(progress.bytes_resumed))),

@@ -115,7 +115,7 @@ fn cell(shows: Shows, entry: &Entry, glyphs: &Glyphs, has_state: bool) -> Cell {
         },
         Shows::Up => entry.up().map_or_else(none, |rate| Cell::text(Rate(rate).to_string())),
         Shows::Left => entry.left().map_or_else(none, |left| Cell::text(Span(left).to_string())),
-        Shows::FromPeers => match entry.from_peers() {
+        Shows::FromPeers => match entry.peers_share() {
             Some((part, total)) => Cell::text(format!("{}%", percent(part, total))),
             None => none(),
         },

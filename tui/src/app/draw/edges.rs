@@ -89,7 +89,7 @@ fn about(entry: &Entry) -> (Role, String) {
         0 => String::new(),
         _ => format!("{near} near, {far} far, {}; ", counted(servers as u32, "server")),
     };
-    let share = match entry.from_peers() {
+    let share = match entry.peers_share() {
         Some((part, total)) => format!("{}% from peers; ", percent(part, total)),
         None => String::new(),
     };

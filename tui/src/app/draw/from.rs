@@ -230,7 +230,7 @@ fn draw_imports(
     for (y, (asn, bytes)) in (area.y + 1..area.bottom()).zip(&by_bytes) {
         rows::row(pen, area.x, y, &columns, |shows| match shows {
             OfAs::Asn => Cell::text(asn.to_string()),
-            OfAs::Name => networks.get(asn).map_or_else(|| Cell::dim(none), |name| Cell::text(name)),
+            OfAs::Name => networks.get(asn).map_or_else(|| Cell::dim(none), Cell::text),
             OfAs::Bytes => Cell::text(Bytes(*bytes).to_string()),
             OfAs::Share => Cell::text(format!("{}%", percent(*bytes, total.max(1)))),
         });

@@ -189,6 +189,23 @@ fn themes_paint_what_they_say() {
 }
 
 #[test]
+fn every_view_is_painted_at_every_width() {
+    let mut text = String::new();
+    for view in ["1", "2", "4", "5", "?"] {
+        for width in WIDTHS {
+            let mut model = busy((width, 24), "dark");
+            typed(&mut model, view);
+            model.update(Message::Log(vec!["warning: full".to_owned(), "error: no".to_owned()]));
+            text += &format!("view {view} of {width} columns\n{}", colours(&model));
+        }
+    }
+    if std::env::var_os(BLESS).is_some() {
+        fs::write(picture("painted"), &text).unwrap();
+    }
+    assert!(fs::read_to_string(picture("painted")).unwrap() == text, "{BLESS}=1 writes it anew\n{text}");
+}
+
+#[test]
 fn themes_without_colours_send_none() {
     for name in ["mono", "ascii"] {
         for keys in ["", "2", "3", "4", "5", "?", "d"] {

@@ -304,12 +304,18 @@ fn ten_thousand_downloads_are_sorted_and_drawn_by_the_rows_that_are_seen() {
         Entry::new(wish, u64::from(number))
     });
     model.downloads.extend(entries);
+    let begun = std::time::Instant::now();
     model.update(press('G'));
+    drawn(&model);
+    println!("a key and a frame with 10,000 downloads: {:?}", begun.elapsed());
     assert_eq!(model.downloads.rows(model.downloads.cursor.top, 36).count(), 36);
     assert_eq!(model.downloads.chosen().unwrap().added, 9_999);
     drawn(&model);
-    typed(&mut model, "s/00ff");
-    assert!(model.downloads.shown() > 0);
+    let begun = std::time::Instant::now();
+    model.update(press('s'));
+    println!("sorted by name: {:?}", begun.elapsed());
+    typed(&mut model, "/00ff");
+    assert!((1..9_999).contains(&model.downloads.shown()));
     drawn(&model);
 }
 

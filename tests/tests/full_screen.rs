@@ -107,6 +107,8 @@ fn a_link_is_added_by_keys_and_its_film_comes_and_is_there_the_next_time() {
     let wanted = fs::read(evening.place.folder("root").join(FILM)).expect("the seeder has it");
     assert!(there == wanted, "the film is right");
 
+    // Nobody is needed for what is complete.
+    evening.seeder.process.kill();
     evening.start("");
     terminal.wait("it is there at once", |lines| {
         lines.iter().any(|line| line.contains(FILM) && line.contains("100%")).then_some(())

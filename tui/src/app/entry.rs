@@ -133,6 +133,21 @@ impl Entry {
         self.wish.content()
     }
 
+    /// The wish to begin it with. What a link names and is complete needs no peers: its metainfo is
+    /// known. What is not complete is begun by its link, for the sake of the peers that the link
+    /// names.
+    pub(crate) fn to_begin(&self) -> Wish {
+        let is_complete = self.total() > 0 && self.have() == self.total();
+        match (&self.wish.named, &self.manifest) {
+            (Named::Link(magnet), Some(manifest)) if is_complete => Wish {
+                named: Named::Torrent(Arc::clone(manifest)),
+                folder: self.wish.folder.clone(),
+                files: self.wish.files.clone().or_else(|| magnet.selection.clone()),
+            },
+            _ => self.wish.clone(),
+        }
+    }
+
     /// Takes what the node tells.
     pub(crate) fn on_progress(&mut self, progress: Progress) {
         let renamed = progress.name != self.progress.name;

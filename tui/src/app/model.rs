@@ -148,15 +148,16 @@ impl Model {
         let entries = (0..).zip(saved.downloads).map(|(added, one)| {
             let mut entry = Entry::new(one.wish, added);
             entry.limits = one.limits;
+            one.manifest.into_iter().for_each(|manifest| entry.on_manifest(manifest));
+            (entry.progress.bytes_have, entry.progress.bytes_total) = one.seen;
             if one.paused {
                 entry.standing = Standing::Paused;
-                (entry.progress.bytes_have, entry.progress.bytes_total) = one.seen;
             }
             entry
         });
         self.downloads.extend(entries);
         for entry in self.downloads.by_age() {
-            effects.extend((entry.standing != Standing::Paused).then(|| Effect::Begin(entry.wish.clone())));
+            effects.extend((entry.standing != Standing::Paused).then(|| Effect::Begin(entry.to_begin())));
             if entry.limits != DownloadLimits::default() {
                 effects.push(Effect::LimitOne(entry.content(), entry.limits));
             }
@@ -168,6 +169,7 @@ impl Model {
     pub(crate) fn saved(&self) -> Saved {
         let one = |entry: &Entry| SavedDownload {
             wish: entry.wish.clone(),
+            manifest: entry.manifest.clone(),
             paused: entry.standing == Standing::Paused,
             limits: entry.limits,
             seen: (entry.have(), entry.total()),

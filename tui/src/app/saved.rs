@@ -1,5 +1,8 @@
 //! What is written down between two runs of the screen.
 
+use std::sync::Arc;
+
+use nearcast_core::manifest::Manifest;
 use nearcast_node::DownloadLimits;
 
 use super::{downloads::Sort, wish::Wish};
@@ -22,10 +25,12 @@ pub(crate) struct Saved {
 pub(crate) struct SavedDownload {
     /// What the user wants.
     pub(crate) wish: Wish,
+    /// The metainfo, if it is known.
+    pub(crate) manifest: Option<Arc<Manifest>>,
     /// Whether the user has paused it.
     pub(crate) paused: bool,
     /// Its own limits.
     pub(crate) limits: DownloadLimits,
-    /// Bytes here and bytes wanted when it was last seen, for a download that is paused.
+    /// Bytes here and bytes wanted when it was last seen.
     pub(crate) seen: (u64, u64),
 }

@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use nearcast_core::{
@@ -151,6 +152,11 @@ impl StateFile {
             }
             None => Named::Link(line.source.parse().map_err(|error| format!("{}: {error}", line.source))?),
         };
+        let manifest = match &named {
+            Named::Torrent(manifest) => Some(manifest.clone()),
+            // Without a copy, peers are asked again.
+            Named::Link(magnet) => read_torrent(&self.torrent(magnet.content)).ok().map(Arc::new),
+        };
         let folder = match &line.folder {
             Value::String(folder) => PathBuf::from(folder),
             other => std::ffi::OsString::deserialize(other).map_err(|error| error.to_string())?.into(),
@@ -161,6 +167,7 @@ impl StateFile {
         };
         Ok(SavedDownload {
             wish: Wish { named, folder, files },
+            manifest,
             paused: line.paused,
             limits: DownloadLimits { down: line.down, up: line.up },
             seen: (line.have, line.total),
@@ -207,7 +214,10 @@ impl StateFile {
     }
 
     fn line(&self, download: &SavedDownload) -> io::Result<Line> {
-        let SavedDownload { wish, paused, limits, seen } = download;
+        let SavedDownload { wish, manifest, paused, limits, seen } = download;
+        if let Some(manifest) = manifest {
+            self.store_torrent(manifest)?;
+        }
         let source = match &wish.named {
             Named::Link(magnet) => magnet.to_string(),
             Named::Torrent(manifest) => {

@@ -91,7 +91,13 @@ fn model(wish: Wish) -> (Model, Vec<Effect>) {
         can_play: false,
     };
     let mut model = Model::new(FullScreen::size(), settings);
-    let one = SavedDownload { wish, paused: false, limits: DownloadLimits::default(), seen: (0, 0) };
+    let one = SavedDownload {
+        wish,
+        manifest: None,
+        paused: false,
+        limits: DownloadLimits::default(),
+        seen: (0, 0),
+    };
     let begin = model.open(Saved { downloads: vec![one], ..Saved::default() });
     (model, begin)
 }

@@ -152,7 +152,7 @@ impl Model {
         entry.standing = if up { Standing::Running } else { Standing::Waiting };
         entry.progress.phase = nearcast_node::Phase::Checking;
         entry.progress.rate_down = None;
-        let (wish, limits) = (entry.wish.clone(), entry.limits);
+        let (wish, limits) = (entry.to_begin(), entry.limits);
         self.downloads.arrange();
         let mut effects = vec![Effect::Begin(wish), Effect::Save];
         if limits != DownloadLimits::default() {

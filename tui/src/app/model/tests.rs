@@ -274,6 +274,17 @@ fn what_is_written_down_opens_as_it_was() {
 }
 
 #[test]
+fn what_is_complete_begins_without_peers_and_the_rest_by_its_link() {
+    let manifest = manifest("film", &[("a", 10), ("b", 20)]);
+    let mut entry = Entry::new(wish(1, "film"), 0);
+    entry.on_manifest(manifest);
+    entry.on_progress(progress(Phase::Downloading, 20, 30));
+    assert!(matches!(entry.to_begin().named, Named::Link(_)));
+    entry.on_progress(progress(Phase::Seeding, 30, 30));
+    assert!(matches!(entry.to_begin().named, Named::Torrent(_)));
+}
+
+#[test]
 fn graphs_rest_when_nothing_comes() {
     let mut model = empty(SIZE, "mono");
     assert!(!model.wants_seconds());

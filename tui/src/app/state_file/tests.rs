@@ -9,6 +9,7 @@ fn claim(folder: &Path) -> StateFile {
 
 fn saved() -> Saved {
     let one = |wish: Wish, paused| SavedDownload {
+        manifest: wish.named.manifest().cloned(),
         wish,
         paused,
         limits: DownloadLimits { down: Some(5), up: None },
@@ -44,6 +45,21 @@ fn what_is_written_is_read_again_also_when_the_torrent_has_gone() {
         assert_eq!(format!("{one:?}"), format!("{other:?}"));
     }
     assert_eq!(read.downloads.len(), 2);
+}
+
+#[test]
+fn the_metainfo_of_a_link_is_kept_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = claim(folder.path());
+    let manifest = manifest("film", &[("a", 10)]);
+    let mut saved = saved();
+    saved.downloads.truncate(1);
+    saved.downloads[0].wish.named = Named::Link(Magnet::new(manifest.content()));
+    saved.downloads[0].manifest = Some(manifest.clone());
+    state.write(&saved).unwrap();
+    let read = state.read().saved.downloads.remove(0);
+    assert!(matches!(read.wish.named, Named::Link(_)));
+    assert_eq!(read.manifest, Some(manifest));
 }
 
 #[test]

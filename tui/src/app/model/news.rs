@@ -17,11 +17,13 @@ impl Model {
                 self.downloads.arrange();
             }
             News::Down(why) => self.node = NodeState::Down(clean(&why)),
-            News::Progress(all) => self.on_progress(all),
+            News::Progress(all) => return self.on_progress(all),
             News::Manifest(content, manifest) => {
                 if let Some(entry) = self.downloads.get_mut(content) {
+                    let is_new = entry.manifest.is_none();
                     entry.on_manifest(manifest);
                     self.downloads.arrange();
+                    return if is_new { vec![Effect::Save] } else { Vec::new() };
                 }
             }
             News::Begun(content) => {
@@ -68,20 +70,24 @@ impl Model {
         vec![Effect::LookAway]
     }
 
-    fn on_progress(&mut self, all: Vec<(ContentId, nearcast_node::Progress)>) {
+    fn on_progress(&mut self, all: Vec<(ContentId, nearcast_node::Progress)>) -> Vec<Effect> {
+        let mut effects = Vec::new();
         for (content, progress) in all {
             let Some(entry) = self.downloads.get_mut(content) else { continue };
             let is_done = |phase: &Phase| matches!(phase, Phase::Complete | Phase::Seeding);
-            let came = is_done(&progress.phase) && !is_done(&entry.progress.phase);
-            // What was complete before is no news.
-            if came && progress.received.total() > 0 {
-                self.notice = Some(format!("{} is complete", entry.name));
-            }
+            let has_come = progress.received.total() > 0;
+            let is_news = has_come && is_done(&progress.phase) && !is_done(&entry.progress.phase);
             entry.on_progress(progress);
+            // What was complete before is no news. The rest is to be known after kill -9, too.
+            if is_news {
+                self.notice = Some(format!("{} is complete", entry.name));
+                effects = vec![Effect::Save];
+            }
         }
         if self.downloads.is_moving() {
             self.downloads.arrange();
         }
+        effects
     }
 
     /// The node has left a download. If that was for a player, the player begins.

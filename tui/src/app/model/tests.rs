@@ -274,6 +274,25 @@ fn what_is_written_down_opens_as_it_was() {
 }
 
 #[test]
+fn what_has_come_is_written_down_once() {
+    let mut model = empty(SIZE, "mono");
+    model.downloads.add(wish(1, "film"));
+    model.update(Message::News(News::Up));
+    let mut tell = |phase: Phase, have| {
+        said(&model.update(Message::News(News::Progress(vec![(id(1), progress(phase, have, 30))]))))
+    };
+    assert!(tell(Phase::Downloading, 20).is_empty());
+    // The last bytes come a moment before they are durable.
+    assert!(tell(Phase::Downloading, 30).is_empty());
+    assert_eq!(tell(Phase::Complete, 30), ["Save"]);
+    assert!(tell(Phase::Seeding, 30).is_empty());
+    assert_eq!(model.notice.as_deref(), Some("film is complete"));
+    let manifest = manifest("film", &[("a", 10)]);
+    assert_eq!(said(&model.update(Message::News(News::Manifest(id(1), manifest.clone())))), ["Save"]);
+    assert!(said(&model.update(Message::News(News::Manifest(id(1), manifest)))).is_empty());
+}
+
+#[test]
 fn what_is_complete_begins_without_peers_and_the_rest_by_its_link() {
     let manifest = manifest("film", &[("a", 10), ("b", 20)]);
     let mut entry = Entry::new(wish(1, "film"), 0);

@@ -15,9 +15,10 @@ use crate::{
     command::{Command, DownloadParts},
     config::DownloadLimits,
     error::{DownloadError, ReaderError},
+    holding::Holding,
     progress::{Progress, Summary},
     reader::{FileReader, Source},
-    store::Workers,
+    store::{Store, Workers},
     vital::Vital,
 };
 
@@ -179,6 +180,23 @@ impl Download {
             commands: self.commands.clone(),
         };
         Ok(FileReader::new(source, index, layout.file_bytes(index)))
+    }
+
+    /// Which parts are here, for people: `cells` shares of the whole, and bytes of each file. Reads
+    /// every run, so it is for a screen and not for a loop. `None`: the files are not opened yet, or
+    /// the download has ended.
+    ///
+    /// ```
+    /// # fn draw(download: &nearcast_node::Download) {
+    /// if let Some(holding) = download.holding(80) {
+    ///     let full = holding.cells.iter().filter(|&&share| share == 255).count();
+    ///     println!("{full} of {} parts are here", holding.cells.len());
+    /// }
+    /// # }
+    /// ```
+    pub fn holding(&self, cells: usize) -> Option<Holding> {
+        let store = self.parts.store.borrow().as_ref()?.upgrade()?;
+        Some(Holding::of(store.manifest().layout(), &store.have(), cells))
     }
 
     /// Leaves the swarm. When this returns, what was received is durable, unless the disk does not

@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use nearcast_core::{id::ContentId, magnet::Magnet, manifest::Manifest, signature::PublisherKey};
+use nearcast_core::{
+    id::ContentId,
+    magnet::{FileSelection, Magnet},
+    manifest::Manifest,
+    signature::PublisherKey,
+};
 
 use crate::{address::Address, config::SeedGoal};
 
@@ -17,6 +22,9 @@ pub struct Fetch {
     pub overwrite: bool,
     /// The wanted files, as glob patterns on their paths. Empty: all files.
     pub select: Vec<String>,
+    /// The wanted files by their places in the manifest, where `select` is empty. `None`: those that
+    /// the link selects, else all.
+    pub files: Option<FileSelection>,
     /// One of these publishers must have signed the content. Empty: no signature is demanded.
     pub signed_by: Vec<PublisherKey>,
     /// The first peers to dial.
@@ -90,6 +98,7 @@ impl Fetch {
             folder: folder.into(),
             overwrite: false,
             select: Vec::new(),
+            files: None,
             signed_by: Vec::new(),
             peers: Vec::new(),
             web_seeds: Vec::new(),

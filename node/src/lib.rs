@@ -51,6 +51,7 @@
 //! | follow a download, wait for its end, leave it | [`Download`], [`Progress`], [`Summary`] |
 //! | list downloads, pause them, limit them | [`Node::downloads`], [`Download::pause`], [`Download::set_limits`] |
 //! | read a file while it comes | [`Download::reader`] |
+//! | draw which parts are here | [`Download::holding`] |
 //! | make a manifest of a file or folder | [`mod@publish`] |
 //! | be a directory for others | [`mod@directory`] |
 //! | know why a download ended | [`DownloadError`] |
@@ -79,6 +80,7 @@ mod fetch;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
 pub mod giving;
+pub mod holding;
 pub mod imports;
 pub mod key;
 mod lan;
@@ -111,6 +113,7 @@ pub use config::{Caps, DownloadLimits, NodeConfig, SeedGoal};
 pub use download::Download;
 pub use error::{DownloadError, KeyError, ReaderError, Reasons, ShareError, StartError};
 pub use fetch::{Fetch, Share, Shared, Source};
+pub use holding::Holding;
 pub use listed::{ContentState, Listed};
 pub use nearcast_core::{id::ContentId, magnet::Magnet, manifest::Manifest};
 pub use node::Node;

@@ -88,6 +88,23 @@ impl Terminal {
         self.wait(text, |lines| lines.iter().any(|line| line.contains(text)).then_some(()));
     }
 
+    /// Asserts that the shell has the terminal as it wants it: whole lines, with echo, on the first of
+    /// the two screens.
+    ///
+    /// # Panics
+    /// If not.
+    pub fn assert_is_of_the_shell(&self, mark: &str) {
+        let modes = "stty -a | tr ' ' '\\n' | grep -x -e icanon -e -icanon -e echo -e -echo";
+        self.line(&format!("echo; echo modes {mark}; {modes}"));
+        let modes = self.wait("the modes", |lines| {
+            let told = lines.iter().rposition(|line| *line == format!("modes {mark}"))?;
+            Some([lines.get(told + 1)?.clone(), lines.get(told + 2)?.clone()])
+        });
+        assert_eq!(modes, ["icanon", "echo"], "{mark}");
+        let other = self.tmux(&["display-message", "-p", "#{alternate_on} #{mouse_any_flag} #{cursor_flag}"]);
+        assert_eq!(other.trim(), "0 0 1", "{mark}: the screen, the mouse and the cursor are given back");
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new("tmux");
         command.arg("-u").arg("-S").arg(&self.socket);

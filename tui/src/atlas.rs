@@ -7,7 +7,7 @@ use nearcast_core::{atlas::Atlas, signature::PublisherKey};
 use nearcast_node::Node;
 use nearcast_service::atlas::{ATLAS_AGE_MAX, Cache, Follow, Following, Known};
 
-use crate::{error::CommandError, publisher::Publisher, screen::Screen};
+use crate::{error::CommandError, publisher::Publisher};
 
 /// How long a finished command waits for an atlas that is still being fetched.
 pub(crate) const FINISH: Duration = Duration::from_secs(2);
@@ -37,6 +37,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// A plan with an atlas that stays.
+    pub(crate) fn with(atlas: Arc<Atlas>) -> Plan {
+        Plan { atlas: Some(atlas), follow: None }
+    }
+
     /// Loads the file, or the last good atlas of the key. A missing or damaged atlas of a key is no
     /// error: until a good one comes, nearness goes by address prefixes.
     ///
@@ -45,14 +50,14 @@ impl Plan {
     pub(crate) fn make(
         source: Option<&AtlasSource>,
         key: Option<&Publisher>,
-        screen: &Screen,
+        warn: impl Fn(&str),
     ) -> Result<Plan, CommandError> {
         match (source, key) {
             (None, None) => Ok(Plan { atlas: None, follow: None }),
             (Some(AtlasSource::File(path)), None) => {
                 Ok(Plan { atlas: Some(nearcast_node::atlas::load(path)?), follow: None })
             }
-            (Some(AtlasSource::Auto), Some(key)) => Plan::auto(key.key()?, screen),
+            (Some(AtlasSource::Auto), Some(key)) => Plan::auto(key.key()?, warn),
             (Some(AtlasSource::Auto), None) => Err(CommandError::BadOption(
                 "--atlas auto needs --atlas-key KEY: whose atlas is to be believed".to_owned(),
             )),
@@ -62,14 +67,14 @@ impl Plan {
         }
     }
 
-    fn auto(key: PublisherKey, screen: &Screen) -> Result<Plan, CommandError> {
+    fn auto(key: PublisherKey, warn: impl Fn(&str)) -> Result<Plan, CommandError> {
         let Some(folder) = Cache::users_folder() else {
             let sentence = "--atlas auto needs a place for the last good atlas: set XDG_CACHE_HOME or HOME";
             return Err(CommandError::BadOption(sentence.to_owned()));
         };
         let cache = Cache::new(folder, &key);
         let atlas = cache.load().unwrap_or_else(|error| {
-            screen.warn(&format!("{error}; going on without an atlas until a good one comes"));
+            warn(&format!("{error}; going on without an atlas until a good one comes"));
             None
         });
         Ok(Plan { atlas, follow: Some((cache, key)) })
@@ -96,7 +101,7 @@ mod tests {
     fn plan(source: Option<&str>, key: Option<&str>) -> Result<Plan, CommandError> {
         let source: Option<AtlasSource> = source.map(|text| text.parse().unwrap());
         let key: Option<Publisher> = key.map(|text| text.parse().unwrap());
-        Plan::make(source.as_ref(), key.as_ref(), &Screen::new(true, false))
+        Plan::make(source.as_ref(), key.as_ref(), |_| {})
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod completions;
 mod demo;
+mod full_screen;
 mod get;
 mod info;
 mod key;
@@ -29,10 +30,17 @@ const TOLD: &str = "What is told";
 
 /// Delivers large files by letting the people who want them help each other, nearest first.
 #[derive(Debug, Parser)]
-#[command(name = "nearcast", version, after_help = EXIT_CODES_HELP, arg_required_else_help = true)]
+///
+/// Without a command, in a terminal: the screen. It lists downloads, shows who gives what, and adds, pauses and removes
+/// with single keys; ? shows them all. What is open goes on the next time. Folder, peers, trackers, limits and the rest are
+/// set as for nearcast get, in client.toml or by variables: nearcast get --print-config. Where there is no terminal,
+/// this help is shown.
+#[command(name = "nearcast", version, after_help = EXIT_CODES_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    full_screen: full_screen::FullScreen,
     /// Log more of what goes on, on standard error; twice for still more. Without it RUST_LOG chooses what is
     /// logged, else warnings are.
     #[arg(long, short, global = true, action = ArgAction::Count, help_heading = TOLD)]
@@ -140,22 +148,38 @@ impl Command {
 impl Cli {
     /// The terminal, set up for this command.
     pub(crate) fn screen(&self) -> Screen {
-        Screen::new(self.command.quiet(), self.command.json())
+        let told = |told: fn(&Command) -> bool| self.command.as_ref().is_some_and(told);
+        Screen::new(told(Command::quiet), told(Command::json))
     }
 
     /// Starts the log as the options say.
     pub(crate) fn start_log(&self, screen: &Screen) {
-        log::start(screen, self.verbose, self.log_format);
+        let ring = match &self.command {
+            None => Some(self.full_screen.log()),
+            Some(Command::Demo(demo)) => demo.log(),
+            Some(_) => None,
+        };
+        match ring {
+            Some(ring) => log::start(move || ring.clone(), self.verbose, self.log_format),
+            None => {
+                let screen = screen.clone();
+                log::start(move || screen.log(), self.verbose, self.log_format);
+            }
+        }
     }
 
     /// Runs the command and prints its error, if it fails. A second signal ends the command at
     /// once.
     pub(crate) async fn run(self, screen: &Screen) -> Exit {
-        let json = self.command.json();
+        let Some(command) = self.command else { return self.full_screen.run(screen).await };
+        if let Err(error) = self.full_screen.refuse() {
+            return Cli::tell_end(screen, command.json(), Err(error));
+        }
+        let json = command.json();
         let ended = match screen.watch().and_then(|()| Signals::listen_at_terminal()) {
             Ok(signals) => {
                 let ended = tokio::select! {
-                    ended = self.command.run(screen, &signals) => ended,
+                    ended = command.run(screen, &signals) => ended,
                     signal = signals.second() => return signal.into(),
                 };
                 let exit = Cli::tell_end(screen, json, ended);
@@ -266,6 +290,8 @@ mod tests {
             "nearcast info a.torrent --json",
             "nearcast verify a.torrent dir --json",
             "nearcast demo --path film.mkv --peers 9",
+            "nearcast demo --screen",
+            "nearcast --theme light --no-mouse",
             "nearcast publish film.mkv --sign a.key --sign b.key",
             "nearcast get a.torrent --signed-by a.pub --signed-by b.pub --disk-wait 5m",
             "nearcast get a.torrent --discover lan,pex --disk-wait forever -vv --log-format json",
@@ -301,6 +327,7 @@ mod tests {
             "nearcast publish x --piece-size 100000",
             "nearcast demo --peers 5",
             "nearcast sing",
+            "nearcast --theme pink",
         ] {
             let error = Cli::try_parse_from(line.split(' ')).unwrap_err();
             assert!(error.use_stderr(), "{line}");

@@ -6,6 +6,7 @@ mod content;
 mod internet;
 mod lines;
 mod model;
+mod shown;
 mod stage;
 mod view;
 
@@ -22,6 +23,7 @@ use tempfile::TempDir;
 
 use self::{lines::Lines, model::Model, stage::Stage};
 use crate::{
+    app::ring::Ring,
     error::CommandError,
     hashing::with_progress,
     screen::{Screen, Slot, Style},
@@ -57,20 +59,7 @@ async fn perform(
     screen: &Screen,
     signals: &Signals,
 ) -> Result<(), CommandError> {
-    let path = match path {
-        Some(path) => path,
-        None => {
-            let target = folder.join(content::NAME);
-            with_progress(screen, signals, "making content", move |meter| content::make(target, meter))
-                .await?
-        }
-    };
-    let published = with_progress(screen, signals, "hashing", move |meter| {
-        let progress = |done, total| meter.set(done, total);
-        publish(&path, &PublishOptions::default(), &progress, &meter.cancelled)
-    })
-    .await?;
-    let Published { manifest, root, .. } = published;
+    let Published { manifest, root, .. } = content(folder, path, screen, signals).await?;
     let manifest = Arc::new(manifest);
     let mut model = Model::new(manifest.layout().bytes(), internet::places(peers));
     tokio::select! {
@@ -83,6 +72,50 @@ async fn perform(
         0 => Ok(()),
         bad => Err(CommandError::Corrupt { bad, files: peers }),
     }
+}
+
+/// Makes the content, unless the user named one, and hashes it.
+async fn content(
+    folder: &Path,
+    path: Option<PathBuf>,
+    screen: &Screen,
+    signals: &Signals,
+) -> Result<Published, CommandError> {
+    let path = match path {
+        Some(path) => path,
+        None => {
+            let target = folder.join(content::NAME);
+            with_progress(screen, signals, "making content", move |meter| content::make(target, meter))
+                .await?
+        }
+    };
+    with_progress(screen, signals, "hashing", move |meter| {
+        let progress = |done, total| meter.set(done, total);
+        publish(&path, &PublishOptions::default(), &progress, &meter.cancelled)
+    })
+    .await
+}
+
+/// Shows the screen of one more peer, at a pace that people can follow, until the user leaves it.
+/// Nothing stays, however it ends.
+pub(crate) async fn show(
+    path: Option<PathBuf>,
+    peers: u32,
+    screen: &Screen,
+    signals: &Signals,
+    log: Ring,
+) -> Result<(), CommandError> {
+    let folder = TempDir::with_prefix("nearcast-demo-")
+        .map_err(|source| CommandError::Io { path: std::env::temp_dir(), source })?;
+    let mut stage = Stage::paced(shown::PACE);
+    let result = match content(folder.path(), path, screen, signals).await {
+        Ok(published) => shown::show(&mut stage, published, folder.path(), peers, signals, log).await,
+        Err(error) => Err(error),
+    };
+    stage.strike(GRACE).await;
+    let path = folder.path().to_owned();
+    let removed = folder.close().map_err(|source| CommandError::Io { path, source });
+    result.and(removed)
 }
 
 /// Runs the downloads, from the first socket to the last complete copy.

@@ -76,6 +76,9 @@ pub(crate) enum CommandError {
     /// Something that is no `.torrent` is where the `.torrent` should go.
     #[error("{} is there and is no .torrent, so it is not replaced; name another file with -o", .0.display())]
     NoTorrent(PathBuf),
+    /// Another process shows the screen of this user.
+    #[error("another nearcast has the screen open, in another terminal; {} is its lock", .0.display())]
+    ScreenOpen(PathBuf),
     /// A door leads to a program that is not installed.
     #[error(
         "nearcast {name} is the program {program}, which is neither beside nearcast nor in PATH; the package {program} brings it"
@@ -277,7 +280,9 @@ impl CommandError {
                 FetchFailure::Unreachable => Exit::Network,
             },
             CommandError::Input { source, .. } => source.exit(),
-            CommandError::Exists(_) | CommandError::NoTorrent(_) => Exit::Exists,
+            CommandError::Exists(_) | CommandError::NoTorrent(_) | CommandError::ScreenOpen(_) => {
+                Exit::Exists
+            }
             CommandError::Corrupt { .. } => Exit::Checksum,
             CommandError::Several { exit, .. } => *exit,
             CommandError::Signal(signal) | CommandError::Stopped(signal) => (*signal).into(),

@@ -1,14 +1,12 @@
 //! The client's log: on standard error, around any progress display. It has warnings and errors,
 //! and more on request.
 
-use std::env;
+use std::{env, io::Write};
 
 use clap::ValueEnum;
 use nearcast_service::{harmless::Harmless, lines::Lines};
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
-
-use crate::screen::Screen;
 
 /// The default log filter: problems of this process, not those of every remote peer.
 const DEFAULT: &str =
@@ -24,11 +22,14 @@ pub(crate) enum LogFormat {
 }
 
 /// Starts the log; call once. `verbose` is the number of `-v`. With 0, RUST_LOG chooses.
-pub(crate) fn start(screen: &Screen, verbose: u8, format: LogFormat) {
+pub(crate) fn start<W: Write + 'static>(
+    writer: impl Fn() -> W + Send + Sync + 'static,
+    verbose: u8,
+    format: LogFormat,
+) {
     let json = format == LogFormat::Json;
-    let screen = screen.clone();
     let log = tracing_subscriber::fmt()
-        .with_writer(move || Harmless::new(screen.log(), json))
+        .with_writer(move || Harmless::new(writer(), json))
         .with_env_filter(filter(verbose))
         .with_ansi(false);
     match format {
@@ -84,7 +85,7 @@ mod tests {
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Written {
+    impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }

@@ -1,5 +1,6 @@
 //! `nearcast`: parse, log, build, run until done or until a signal.
 
+mod app;
 mod atlas;
 mod cli;
 mod demo;

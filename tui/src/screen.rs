@@ -21,6 +21,7 @@ use std::{
 use nearcast_core::paths::{printable, printable_json};
 use nearcast_service::outlet::{self, Stream, Worth};
 
+pub(crate) use self::job::can_be_continued;
 use self::keys::Modes;
 pub(crate) use self::{
     keys::{KEYS, Key, Keys},
@@ -134,6 +135,11 @@ impl Screen {
         for line in sentence.lines() {
             self.write_error(&format!("error: {}", printable(line)), Worth::Lasting);
         }
+    }
+
+    /// Prints a line below an error, as it is.
+    pub(crate) fn complain_on(&self, line: &str) {
+        self.write_error(&printable(line), Worth::Lasting);
     }
 
     /// Prints one line of data on standard output.

@@ -88,6 +88,14 @@ impl Named {
         }
     }
 
+    /// The metainfo. `None`: the content was named by a link.
+    pub(crate) fn manifest(&self) -> Option<&Arc<Manifest>> {
+        match self {
+            Named::Link(_) => None,
+            Named::Torrent(manifest) => Some(manifest),
+        }
+    }
+
     /// The name, if known. It comes from strangers: not safe for a terminal.
     pub(crate) fn name(&self) -> Option<&str> {
         match self {

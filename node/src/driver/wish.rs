@@ -34,6 +34,7 @@ pub(super) fn selection(
     fetch: &Fetch,
 ) -> Result<Option<BTreeSet<FileIndex>>, DownloadError> {
     let by_link = match &fetch.source {
+        _ if fetch.files.is_some() => fetch.files.as_ref(),
         Source::Magnet(magnet) => magnet.selection.as_ref(),
         Source::Manifest(_) => None,
     };

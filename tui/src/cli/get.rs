@@ -1,14 +1,13 @@
 //! `nearcast get`: runs several downloads at once, until all are complete and have reached their
 //! seeding goals.
 
-mod options;
+pub(super) mod options;
 mod pressed;
 pub(crate) mod setting;
 mod sources;
 
 use std::{
-    env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -27,12 +26,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{
-    options::{Discover, Options},
-    pressed::Pressed,
-    setting::Setting,
-    sources::Wanted,
-};
+use self::{options::Options, pressed::Pressed, setting::Setting, sources::Wanted};
 use crate::{
     atlas::{FINISH, Plan},
     error::CommandError,
@@ -111,7 +105,8 @@ impl Get {
         };
         let (wanted, mut ends) = (wanted.contents, wanted.ends);
         if !wanted.is_empty() {
-            let plan = Plan::make(options.atlas.as_ref(), options.atlas_key.as_ref(), screen)?;
+            let plan =
+                Plan::make(options.atlas.as_ref(), options.atlas_key.as_ref(), |text| screen.warn(text))?;
             let (atlas, hear_of_atlases) = (plan.atlas.clone(), plan.follows());
             let config = NodeConfig { atlas, hear_of_atlases, ..options.node() };
             let node = tokio::select! {
@@ -171,23 +166,11 @@ impl Get {
     }
 
     fn fetch(&self, options: &Options, named: Named) -> Fetch {
-        let asks = options.discover.contains(&Discover::Tracker);
         Fetch {
             overwrite: self.overwrite,
             select: self.select.clone(),
-            // Addresses in a link do not come from the user. The node reads and judges them itself.
-            peers: options.peers.clone(),
             web_seeds: self.web_seed.clone(),
-            directories: if asks { options.trackers.clone() } else { Vec::new() },
-            ask_directories: asks,
-            exchange_peers: options.discover.contains(&Discover::Pex),
-            find_on_lan: options.discover.contains(&Discover::Lan),
-            seed: options.seed,
-            patience: options.timeout,
-            signed_by: options.signed_by.clone(),
-            disk_wait: options.disk_wait.bound(),
-            state_dir: state_dir(),
-            ..Fetch::new(named.into_source(), &options.output)
+            ..options.fetch(named.into_source(), &options.output)
         }
     }
 
@@ -220,14 +203,6 @@ struct Asked {
     signals: Signals,
     /// Whether to show the list of peers.
     peers: watch::Receiver<bool>,
-}
-
-/// The user's state folder, which records what is complete. `None`: no home folder, so existing
-/// data is checked each time.
-fn state_dir() -> Option<PathBuf> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(Path::new(&state).join("nearcast"))
 }
 
 /// Reports a download until it ends. The report of the end is the last one.

@@ -8,7 +8,14 @@ use nearcast_service::manual::{self, Files};
 
 use crate::{error::CommandError, screen::Screen, units::counted};
 
-static FILES: [Files; 2] = [
+static FILES: [Files; 3] = [
+    (
+        "nearcast",
+        &[
+            ("$XDG_STATE_HOME/nearcast/screen.json", "What the screen has open (~/.local/state)."),
+            ("$XDG_STATE_HOME/nearcast/torrents", "Copies of the .torrent files that it needs for that."),
+        ],
+    ),
     (
         "nearcast-get",
         &[

@@ -32,7 +32,7 @@ pub(super) fn copy_folder(folder: &Path, peer: usize) -> PathBuf {
     folder.join(format!("peer-{peer}"))
 }
 
-fn listen(ip: Ipv4Addr) -> Result<Vec<Address>, StartError> {
+pub(super) fn listen(ip: Ipv4Addr) -> Result<Vec<Address>, StartError> {
     let address = format!("/ip4/{ip}/tcp/0").parse();
     address.map(|address| vec![address]).map_err(|error| StartError::Network(format!("{error}")))
 }
@@ -43,9 +43,22 @@ pub(super) struct Stage {
     origin: Option<Node>,
     atlas: Option<Arc<Atlas>>,
     peers: Vec<Node>,
+    /// What each peer sends at most, in bytes a second; the origin five times as much. `None`: as
+    /// much as it can.
+    pace: Option<u64>,
 }
 
 impl Stage {
+    /// A stage whose nodes send at most so much, in bytes a second: the origin five times as much.
+    pub(super) fn paced(pace: u64) -> Stage {
+        Stage { pace: Some(pace), ..Stage::default() }
+    }
+
+    /// The addresses of the origin.
+    pub(super) fn origin(&self) -> Vec<Address> {
+        self.origin.iter().flat_map(Node::addresses).collect()
+    }
+
     /// Starts an origin that uses the atlas and shares the content.
     pub(super) async fn raise_origin(
         &mut self,
@@ -54,8 +67,13 @@ impl Stage {
         atlas: Arc<Atlas>,
     ) -> Result<(), CommandError> {
         self.atlas = Some(atlas.clone());
-        let config =
-            NodeConfig { listen: listen(ORIGIN)?, atlas: Some(atlas), origin: true, ..NodeConfig::default() };
+        let config = NodeConfig {
+            listen: listen(ORIGIN)?,
+            atlas: Some(atlas),
+            origin: true,
+            up: self.pace.map(|pace| pace.saturating_mul(5)),
+            ..NodeConfig::default()
+        };
         let origin = self.origin.insert(Node::start(config).await?);
         origin.share(Share { manifest, root }).await?;
         Ok(())
@@ -70,10 +88,10 @@ impl Stage {
     ) -> Result<Downloads, CommandError> {
         for ip in addresses {
             let atlas = self.atlas.clone();
-            let config = NodeConfig { listen: listen(*ip)?, atlas, ..NodeConfig::default() };
+            let config = NodeConfig { listen: listen(*ip)?, atlas, up: self.pace, ..NodeConfig::default() };
             self.peers.push(Node::start(config).await?);
         }
-        let origin: Vec<Address> = self.origin.iter().flat_map(Node::addresses).collect();
+        let origin = self.origin();
         let mut downloads = Downloads::new();
         for (peer, node) in self.peers.iter().enumerate() {
             let folder = copy_folder(folder, peer);

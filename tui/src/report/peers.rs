@@ -69,7 +69,7 @@ fn cells(peer: &Neighbour, up: f64) -> [String; 9] {
 
 /// `127.1.0.2:4800` for an address over TCP. Other transports get a word after it. Any other text
 /// stays as it is.
-fn who(address: &str) -> String {
+pub(crate) fn who(address: &str) -> String {
     let parts: Vec<&str> = address.split('/').collect();
     let short = match parts[..] {
         ["", "ip4", ip, transport, port, ..] => Some((ip.to_owned(), transport, port)),
@@ -84,7 +84,7 @@ fn who(address: &str) -> String {
 }
 
 /// The tier, or `origin` or `web_seed` for such peers.
-pub(super) fn kind(peer: &Neighbour) -> &'static str {
+pub(crate) fn kind(peer: &Neighbour) -> &'static str {
     match peer {
         Neighbour { web_seed: true, .. } => "web_seed",
         Neighbour { origin: true, .. } => "origin",

@@ -14,7 +14,7 @@ pub(super) fn is_in_foreground(terminal: &impl AsFd) -> bool {
 }
 
 /// Whether a shell in our session can continue this process after a stop.
-pub(super) fn can_be_continued() -> bool {
+pub(crate) fn can_be_continued() -> bool {
     let Ok(ours) = getsid(None) else { return false };
     ours != getpid() && getppid().is_some_and(|parent| getsid(Some(parent)) == Ok(ours))
 }

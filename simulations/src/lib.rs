@@ -7,6 +7,7 @@ pub mod cost;
 pub mod filling;
 pub mod fluid;
 pub mod outcome;
+pub mod overlay;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -10,6 +10,7 @@ pub mod config;
 pub mod contact;
 pub mod door;
 pub mod eligible;
+pub mod host;
 mod leads;
 pub mod membership;
 mod memory;

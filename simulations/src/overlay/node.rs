@@ -10,7 +10,7 @@ use nearcast_core::{
         config::OverlayConfig,
         contact::{Caller, Contact},
         eligible::{ChildFacts, Consent, Facts},
-        membership::Host,
+        host::Host,
     },
     prefix::Network,
     random::mix,

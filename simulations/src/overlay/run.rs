@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{
     course::{Course, Point},
     old_rule,
-    scenario::OverlayScenario,
+    scenario::{OverlayScenario, Start},
     world::World,
 };
 use crate::{run::peak_rss, scenario::ScenarioError};
@@ -65,7 +65,7 @@ pub struct OverlayFigures {
     pub attached_at_end_percent: f64,
     /// Children that supernodes which stayed sent away.
     pub shed: u64,
-    /// Supernodes of one version, at most, in per cent.
+    /// Supernodes of one version, at most, in per cent; until one fails.
     pub version_percent: f64,
     /// Leaves that supernodes elected.
     pub elected: u32,
@@ -167,13 +167,21 @@ impl Seen<'_> {
     fn figures(&self) -> OverlayFigures {
         let points = &self.course.points;
         let last = points.last().copied().unwrap_or_default();
-        let many = points.iter().filter(|point| point.nodes >= 1_000);
+        // Supernodes of a settled world are there before their leaves.
+        let begun = match self.scenario.start {
+            Start::Settled => self.scenario.coming.over_seconds,
+            Start::Anchors => 0.0,
+        };
+        let many = points.iter().filter(|point| point.nodes >= 1_000 && point.at > begun);
         let ratios = many.map(Point::nodes_a_supernode);
         let lost_at = Some(self.scenario.loss.at_seconds).filter(|&at| at > 0.0);
         let in_time = self.scenario.expect.attached_within_seconds;
         let again = |at: f64| self.course.attached_again_at(at, 99.0).map(|then| then - at);
         let percent =
             |point: &Point| 100.0 * f64::from(point.of_one_version) / f64::from(point.supernodes.max(1));
+        // Once a version has failed, the others have all there is.
+        let failed_at = lost_at.filter(|_| self.scenario.loss.version > 0).unwrap_or(f64::INFINITY);
+        let before = points.iter().filter(|point| point.at < failed_at);
         OverlayFigures {
             nodes: points.iter().map(|point| point.nodes).max().unwrap_or(0),
             supernodes: last.supernodes,
@@ -186,7 +194,7 @@ impl Seen<'_> {
             one_network_seconds: self.one_network_seconds(),
             networks_at_end: last.networks,
             attached_at_end_percent: 100.0 * last.attached_share(),
-            version_percent: points.iter().map(percent).fold(0.0, f64::max),
+            version_percent: before.map(percent).fold(0.0, f64::max),
             old_attached_at_end_percent: self
                 .old
                 .and_then(|old| old.points.last().map(|point| 100.0 * point.attached_share())),

@@ -212,7 +212,6 @@ impl World {
     }
 
     /// Asserts the invariants of all machines.
-    #[cfg(debug_assertions)]
     pub fn check(&self) {
         for (number, node) in self.nodes.iter().enumerate() {
             node.check(&self.census.host(&self.config, number as u32));

@@ -219,7 +219,6 @@ impl Children {
         served.saturating_add(peers.saturating_mul(size_of::<PeerKey>())).saturating_add(away)
     }
 
-    #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self) {
         assert!(self.served.is_sorted_by_key(Child::key), "children are sorted by AS");
         assert!(self.warm.is_sorted() && self.expected.is_sorted());

@@ -93,6 +93,9 @@ pub struct GossipConfig {
     pub every_merging: Duration,
     /// How long that lasts. Default 60 s.
     pub merging: Duration,
+    /// How often a supernode looks for others that it does not know: anchors, and what the DHT has. Default 60 s. A small
+    /// group that lost sight of all others finds them so, and each anchor hears of each supernode as often.
+    pub look_up_every: Duration,
     /// How long a ticket says how much room there is. Default 60 s: a few exchanges.
     pub ticket_life: Duration,
     /// How long a supernode of which nothing new was heard stays in sketches. Default 5 min. An exchange reaches ten
@@ -153,6 +156,7 @@ impl Default for GossipConfig {
             every: Duration::from_secs(10),
             every_merging: Duration::from_secs(1),
             merging: Duration::from_secs(60),
+            look_up_every: Duration::from_secs(60),
             ticket_life: Duration::from_secs(60),
             sketch_life: Duration::from_secs(300),
             lost_life: Duration::from_secs(3_600),

@@ -231,7 +231,8 @@ pub enum Output {
         to: Contact,
     },
 
-    /// We serve from now on: open the directory, and join the DHT. If a parent elected us, tell it.
+    /// We serve from now on: open the directory, and join the DHT. If a parent elected us, tell it; the connection to it
+    /// stays, as to a sibling.
     Promoted {
         /// The parent that elected us. `None`: we elected ourselves.
         by: Option<PeerKey>,

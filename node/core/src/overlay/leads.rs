@@ -24,7 +24,13 @@ struct Lead {
 pub(super) struct Leads(Vec<Lead>);
 
 impl Leads {
-    /// Somebody we knew, or whom the shell found.
+    /// Somebody the shell found: the next to try.
+    pub(super) fn add_first(&mut self, now: u32, contact: Contact) {
+        self.add(now, contact);
+        self.0.rotate_right(1);
+    }
+
+    /// Somebody we knew.
     pub(super) fn add(&mut self, now: u32, contact: Contact) {
         self.0.retain(|lead| lead.contact.peer != contact.peer);
         if self.0.len() >= LEADS_MAX {

@@ -4,26 +4,13 @@
 //! most 16 KB, without its registry; an anchor stays a supernode; a node serves and is a child never at once.
 
 use super::{
-    config::OverlayConfig,
     contact::Contact,
     door::{Input, Output},
+    host::Host,
     parents::{Leaf, Next},
     supernode::{Supernode, Turn},
 };
 use crate::{id::PeerKey, random::Random, time::Timestamp};
-
-/// What a machine may know of the node it runs in.
-#[derive(Clone, Copy, Debug)]
-pub struct Host<'a> {
-    /// The settings.
-    pub config: &'a OverlayConfig,
-    /// The node itself, as the shell numbers it. Others may name it to itself.
-    pub me: PeerKey,
-    /// A hash of its public key, which is the same for everybody.
-    pub identity: u64,
-    /// The version of its program.
-    pub version: u32,
-}
 
 /// What a node is in the overlay.
 #[derive(Debug, Default)]
@@ -95,7 +82,9 @@ impl Membership {
     fn promote(&mut self, now: Timestamp, host: &Host<'_>, by: Option<PeerKey>, outputs: &mut Vec<Output>) {
         let Role::Leaf(leaf) = std::mem::take(&mut self.0) else { return };
         outputs.push(Output::Promoted { by });
-        outputs.extend(leaf.memory().parents().map(|parent| Output::Detach { from: parent.peer }));
+        // Who elected us knows that we are its child no longer.
+        let others = leaf.memory().parents().filter(|parent| Some(parent.peer) != by);
+        outputs.extend(others.map(|parent| Output::Detach { from: parent.peer }));
         let known: Vec<Contact> = leaf.memory().everybody().collect();
         let random = leaf.into_random();
         let supernode = Supernode::new(now, host, random, false, known.into_iter());
@@ -186,7 +175,6 @@ impl Membership {
     }
 
     /// Asserts the invariants.
-    #[cfg(any(test, debug_assertions))]
     pub fn check(&self, host: &Host<'_>) {
         match &self.0 {
             Role::Off => {}

@@ -176,8 +176,8 @@ impl Memory {
         })
     }
 
-    /// Remembers where our parent sends us, whoever has to go for it.
-    pub(super) fn learn_move(&mut self, contact: Contact, random: &mut Random) -> Option<usize> {
+    /// Remembers where our parent sends us, or whom the shell found while we have no parent, whoever has to go for it.
+    pub(super) fn learn_surely(&mut self, contact: Contact, random: &mut Random) -> Option<usize> {
         let told = SLOTS.saturating_sub(TOLD_SLOTS)..SLOTS;
         self.enter(contact, |memory| {
             let idle = |slot: &usize| !memory.asked.has(*slot);
@@ -203,7 +203,6 @@ impl Memory {
         Some(slot)
     }
 
-    #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self) {
         for (slot, contact) in self.slots.iter().enumerate() {
             let marked = self.asked.has(slot) || self.attached.has(slot);

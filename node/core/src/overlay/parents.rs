@@ -9,8 +9,8 @@ use super::{
     contact::{Contact, Standing},
     door::{ANSWER_SECONDS_MAX, Output},
     eligible::Facts,
-    membership::Host,
-    memory::{Memory, PARENTS, SLOTS},
+    host::Host,
+    memory::{Memory, SLOTS},
     pace::{about, jitter, seconds},
     sketch::Print,
     ticket::{ALTERNATIVES_MAX, OTHERS_MAX, Welcome},
@@ -260,7 +260,7 @@ impl Leaf {
         if !is_ours || to.peer == me || to.peer == from {
             return;
         }
-        let slot = self.memory.learn_move(to, &mut self.random);
+        let slot = self.memory.learn_surely(to, &mut self.random);
         if let Some(slot) = slot.filter(|&slot| !self.memory.is_asked(slot)) {
             self.memory.note_asked(slot);
             outputs.push(Output::Attach { to: to.peer, standing: Standing::Primary });
@@ -284,11 +284,17 @@ impl Leaf {
     }
 
     pub(super) fn on_found(&mut self, now: Timestamp, found: &[Contact], me: PeerKey) {
+        let is_lonely = self.memory.primary().is_none();
+        let is_new = self.memory.everybody().next().is_none();
         for &contact in found.iter().take(SLOTS).filter(|contact| contact.peer != me) {
-            self.memory.learn(contact, &mut self.random);
+            match is_lonely {
+                // Everybody it remembers may be gone.
+                true => _ = self.memory.learn_surely(contact, &mut self.random),
+                false => self.memory.learn(contact, &mut self.random),
+            }
         }
-        if self.memory.primary().is_none() && self.memory.everybody().count() <= PARENTS {
-            // A newcomer need not wait for its next round.
+        if is_lonely && is_new {
+            // It need not wait for its next round.
             self.wake = self.wake.min(now);
         }
     }

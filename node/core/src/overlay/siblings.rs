@@ -172,7 +172,6 @@ impl Siblings {
         self.list.capacity().saturating_mul(size_of::<Sibling>())
     }
 
-    #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self) {
         assert!(self.list.len() <= SIBLINGS_MAX);
         for one in &self.list {

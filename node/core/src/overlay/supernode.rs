@@ -13,8 +13,8 @@ use super::{
     contact::{Caller, Contact, Standing},
     door::Output,
     eligible::Facts,
+    host::Host,
     leads::Leads,
-    membership::Host,
     pace::{jitter, seconds},
     room::Promises,
     siblings::Siblings,
@@ -44,6 +44,8 @@ pub(super) struct Supernode {
     merging_until: Timestamp,
     /// Processor, memory or connections run short.
     strained: bool,
+    /// When the shell is asked to look for others.
+    look_up_at: Timestamp,
 }
 
 /// What becomes of a supernode.
@@ -81,6 +83,7 @@ impl Supernode {
             gossip_at,
             merging_until: now + std::time::Duration::from_secs(NEW_SECONDS),
             strained: false,
+            look_up_at: now,
         }
     }
 
@@ -122,7 +125,7 @@ impl Supernode {
     pub(super) fn on_found(&mut self, now: Timestamp, found: &[Contact], me: PeerKey) {
         let others = found.iter().filter(|contact| contact.peer != me && !self.siblings.has(contact.peer));
         for &contact in others.take(OTHERS_MAX) {
-            self.leads.add(seconds(now), contact);
+            self.leads.add_first(seconds(now), contact);
         }
         if self.siblings.is_empty() {
             self.gossip_at = self.gossip_at.min(now);
@@ -238,6 +241,9 @@ impl Supernode {
         if let Some(contact) = self.siblings.remove(peer) {
             self.leads.add(second, contact);
         }
+        if self.siblings.is_empty() {
+            self.look_up_at = self.look_up_at.min(now);
+        }
     }
 
     /// The child that we elected does not serve.
@@ -273,7 +279,6 @@ impl Supernode {
         .fold(size_of::<Supernode>(), usize::saturating_add)
     }
 
-    #[cfg(any(test, debug_assertions))]
     pub(super) fn check(&self, host: &Host<'_>) {
         self.children.check();
         self.siblings.check();

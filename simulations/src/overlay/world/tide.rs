@@ -18,6 +18,12 @@ impl World {
     /// Another second has passed.
     pub(super) fn on_tide(&mut self, now: Timestamp) {
         let wanted = self.wanted(now);
+        let waves = self.scenario.coming.tide == Tide::Wave;
+        if waves && f64::from(seconds(now)) > self.scenario.coming.over_seconds {
+            self.wave(wanted);
+            self.agenda.push(now + SECOND, Event::Tide);
+            return;
+        }
         // Supernodes of a settled world are there already.
         let mut ahead = self.settled.iter().filter(|&&node| node >= self.next).count() as u32;
         while self.next < self.scenario.nodes && self.next + ahead < wanted {
@@ -30,10 +36,7 @@ impl World {
                 self.agenda.push(at, Event::Start { node });
             }
         }
-        if self.scenario.coming.tide == Tide::Wave && self.next == self.scenario.nodes {
-            self.wave(wanted);
-        }
-        if self.next < self.scenario.nodes || self.scenario.coming.tide == Tide::Wave {
+        if self.next < self.scenario.nodes || waves {
             self.agenda.push(now + SECOND, Event::Tide);
         }
     }

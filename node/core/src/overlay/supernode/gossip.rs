@@ -6,7 +6,7 @@ use crate::{
     overlay::{
         contact::Contact,
         door::Output,
-        membership::Host,
+        host::Host,
         pace::{jitter, seconds, stretch},
         ticket::{LEADS_TOLD_MAX, Ticket},
     },
@@ -14,6 +14,8 @@ use crate::{
     time::Timestamp,
 };
 
+/// Supernodes that one without siblings tries at once.
+const LEADS_TRIED_ALONE: usize = 3;
 /// Sketches with fewer marks than this say little: a newcomer has heard of nobody yet.
 const ISLAND_MARKS_MIN: usize = 4;
 
@@ -38,11 +40,17 @@ impl Supernode {
         self.gossip_at = now + stretch(&mut self.random, every);
         self.children.tidy(second);
         let sibling = self.siblings.draw(&mut self.random);
-        let lead = self.leads.next(second, to_u32(config.lost_life.as_secs()));
-        if sibling.is_none() {
+        // Who is alone tries several at once.
+        let leads = if sibling.is_some() { 1 } else { LEADS_TRIED_ALONE };
+        if now >= self.look_up_at {
             outputs.push(Output::LookUp);
+            // Who is alone tries what was found, and looks again.
+            let pause = if sibling.is_some() { config.look_up_every } else { config.every };
+            self.look_up_at = now + stretch(&mut self.random, pause);
         }
-        for to in [sibling, lead.filter(|_| lead != sibling)].into_iter().flatten() {
+        let life = to_u32(config.lost_life.as_secs());
+        let leads: Vec<PeerKey> = (0..leads).filter_map(|_| self.leads.next(second, life)).collect();
+        for to in sibling.into_iter().chain(leads.into_iter().filter(|&lead| Some(lead) != sibling)) {
             self.tell(now, host, to, true, outputs);
         }
     }

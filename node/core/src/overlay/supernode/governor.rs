@@ -14,8 +14,8 @@ use crate::{
         contact::Contact,
         door::{ANSWER_SECONDS_MAX, Output},
         eligible::ChildFacts,
-        membership::Host,
-        pace::{jitter, part, seconds, stretch},
+        host::Host,
+        pace::{jitter, seconds, stretch},
         ticket::OTHERS_MAX,
     },
     place::asn::Asn,
@@ -29,7 +29,9 @@ const SURVEYED_MAX: usize = 48;
 const ASKED_MAX: usize = 4;
 /// Children are asked to move in portions, this far apart.
 const PORTION_EVERY: Duration = Duration::from_millis(500);
-/// Who was asked to move has this long.
+/// Those that were asked to move are counted again after this time.
+const SETTLE_TIME: Duration = Duration::from_secs(4);
+/// A step-down that takes twice as long is called off.
 const MOVE_TIME: Duration = Duration::from_secs(30);
 
 /// What the governor is about.
@@ -297,7 +299,7 @@ impl Supernode {
 
     /// Asks some more children to move: as many as the other lets in meanwhile.
     fn move_portion(&mut self, now: Timestamp, host: &Host<'_>, outputs: &mut Vec<Output>) {
-        let portion = usize::from(host.config.governor.attaches_per_second / 4).max(1);
+        let portion = usize::from(host.config.governor.attaches_per_second / 2).max(1);
         self.governor.portion_at = now + PORTION_EVERY;
         let children = &self.children;
         match &mut self.governor.plan {
@@ -307,7 +309,7 @@ impl Supernode {
                     outputs.push(Output::Move { child, to: *to });
                 }
                 if left.is_empty() {
-                    self.governor.plan = Plan::Settling { until: now + part(MOVE_TIME, 3) };
+                    self.governor.plan = Plan::Settling { until: now + SETTLE_TIME };
                     self.governor.portion_at = Timestamp::NEVER;
                 }
             }

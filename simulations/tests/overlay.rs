@@ -123,8 +123,14 @@ fn no_version_has_more_than_its_share_and_the_others_carry_on_when_it_fails() {
 
 #[test]
 fn a_world_grows_from_one_tracker_and_supernodes_split_as_it_does() {
-    let settings =
-        ["nodes=4000", "coming.doubling_seconds=1800", "policy.up_min_seconds=1800", "until_seconds=24000"];
+    let settings = [
+        "nodes=4000",
+        "coming.doubling_seconds=1800",
+        "policy.up_min_seconds=1800",
+        // Two supernodes of five hundred children are a thousand nodes and two.
+        "expect.nodes_a_supernode_max=560",
+        "until_seconds=24000",
+    ];
     let run = holds(&scenario("growth", &settings), 1);
     assert!(run.figures.elected >= 7, "{}", run.figures.elected);
 }

@@ -276,7 +276,9 @@ impl World {
         let now = self.now();
         let place = node as usize;
         let machine = &mut self.nodes[place];
-        let before = (machine.primary(), machine.poll_timeout(), machine.is_supernode(), machine.load());
+        // A wake-up that came is over, even if the machine wants the next one at the same moment.
+        let pending = machine.poll_timeout().filter(|_| input != Input::Woken);
+        let before = (machine.primary(), pending, machine.is_supernode(), machine.load());
         let mut outputs = std::mem::take(&mut self.outputs);
         machine.handle(now, &self.census.host(&self.config, node), input, &mut outputs);
         self.counts.inputs += 1;

@@ -3,6 +3,8 @@
 //! Invariants: those that it serves are sorted by AS, so that whole ASes can be handed over; nobody is served and kept
 //! in reserve at once; all lists are bounded.
 
+use std::collections::BTreeSet;
+
 use super::contact::{Caller, Standing};
 use crate::{
     id::PeerKey,
@@ -26,10 +28,22 @@ const GROWN_AT_ONCE: usize = 32;
 struct Child {
     asn: Asn,
     peer: PeerKey,
-    network: Network,
+    /// The number of its network, of which the lowest bit says whether it is to be asked to move.
+    network: u32,
 }
 
+/// Networks that are known have odd numbers, so this bit says nothing of them.
+const GOING: u32 = 1;
+
 impl Child {
+    fn is_going(&self) -> bool {
+        self.network & GOING != 0
+    }
+
+    fn is_of(&self, network: Network) -> bool {
+        self.network | GOING == network.number() | GOING
+    }
+
     fn key(&self) -> (Asn, PeerKey) {
         (self.asn, self.peer)
     }
@@ -84,7 +98,7 @@ impl Children {
     }
 
     pub(super) fn of_network(&self, network: Network) -> u16 {
-        let same = |child: &&Child| child.network == network && network != Network::UNKNOWN;
+        let same = |child: &&Child| child.is_of(network) && network != Network::UNKNOWN;
         to_u16(self.served.iter().filter(same).count())
     }
 
@@ -109,7 +123,8 @@ impl Children {
 
     pub(super) fn serve(&mut self, caller: &Caller) {
         self.forget(caller.peer);
-        let child = Child { asn: caller.asn.unwrap_or(NO_AS), peer: caller.peer, network: caller.network };
+        let network = caller.network.number() & !GOING;
+        let child = Child { asn: caller.asn.unwrap_or(NO_AS), peer: caller.peer, network };
         if let Err(at) = self.served.binary_search_by_key(&child.key(), Child::key) {
             make_room(&mut self.served);
             self.served.insert(at, child);
@@ -163,6 +178,25 @@ impl Children {
             }
         }
         self.expected_until = now.saturating_add(HEARSAY_SECONDS);
+    }
+
+    /// These are to be asked to move, and no others.
+    pub(super) fn set_going(&mut self, going: &BTreeSet<PeerKey>) {
+        for child in &mut self.served {
+            child.network &= !GOING;
+            child.network |= if going.contains(&child.peer) { GOING } else { 0 };
+        }
+    }
+
+    /// The next of those that are to be asked to move, AS by AS: they are asked once.
+    pub(super) fn next_going(&mut self, most: usize) -> Vec<PeerKey> {
+        let going = self.served.iter_mut().filter(|child| child.is_going()).take(most);
+        going
+            .map(|child| {
+                child.network &= !GOING;
+                child.peer
+            })
+            .collect()
     }
 
     /// Gives back the memory of what is past.
@@ -268,6 +302,20 @@ mod tests {
         assert!(!children(&[(1, 96)]).share(50, Some(PeerKey(1))).children.contains(&PeerKey(1)));
         let unknown = children(&[(0, 100)]).share(50, None);
         assert_eq!((unknown.ases, unknown.children.len()), (vec![NO_AS], 50));
+    }
+
+    #[test]
+    fn those_that_are_to_move_are_asked_once_and_their_networks_stay_known() {
+        let mut children = children(&[(1, 6)]);
+        let network = caller(3, 1).network;
+        children.set_going(&[PeerKey(3), PeerKey(5), PeerKey(99)].into());
+        assert_eq!((children.of_network(network), children.of_network(Network::UNKNOWN)), (1, 0));
+        assert_eq!(children.next_going(1), [PeerKey(3)]);
+        assert_eq!((children.next_going(9), children.next_going(9)), (vec![PeerKey(5)], Vec::new()));
+        children.set_going(&(1..7).map(PeerKey).collect());
+        children.set_going(&BTreeSet::new());
+        assert_eq!(children.next_going(9), []);
+        assert_eq!(children.of_network(network), 1);
     }
 
     #[test]

@@ -42,13 +42,13 @@ enum Plan {
     /// A child was elected, and did not answer yet.
     Electing { child: PeerKey, until: Timestamp },
     /// Children are asked to move to the child that serves now.
-    Moving { to: Contact, left: Vec<PeerKey> },
+    Moving { to: Contact },
     /// Those that were asked have time to move.
     Settling { until: Timestamp },
     /// Siblings are asked for room.
     Asking { asked: Vec<PeerKey>, granted: Vec<(PeerKey, u16)>, until: Timestamp },
-    /// We step down once all children have moved.
-    Leaving { left: Vec<(PeerKey, Contact)>, until: Timestamp },
+    /// We step down once all children have moved: so many to each sibling.
+    Leaving { rooms: Vec<(Contact, u16)>, until: Timestamp },
 }
 
 /// What a supernode does about its number of children.
@@ -97,16 +97,19 @@ impl Governor {
     pub(super) fn forget(&mut self, peer: PeerKey) {
         match &mut self.plan {
             Plan::Electing { child, .. } if *child == peer => self.plan = Plan::Steady,
-            Plan::Moving { to, .. } if to.peer == peer => self.plan = Plan::Steady,
-            Plan::Leaving { left, .. } => left.retain(|(_, to)| to.peer != peer),
+            Plan::Moving { to } if to.peer == peer => self.plan = Plan::Steady,
+            Plan::Leaving { rooms, .. } => rooms.retain(|(to, _)| to.peer != peer),
             _ => {}
         }
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.plan {
-            Plan::Moving { left, .. } => left.capacity().saturating_mul(size_of::<PeerKey>()),
-            Plan::Leaving { left, .. } => left.capacity().saturating_mul(size_of::<(PeerKey, Contact)>()),
+            Plan::Asking { asked, granted, .. } => {
+                let asked = asked.capacity().saturating_mul(size_of::<PeerKey>());
+                asked.saturating_add(granted.capacity().saturating_mul(size_of::<(PeerKey, u16)>()))
+            }
+            Plan::Leaving { rooms, .. } => rooms.capacity().saturating_mul(size_of::<(Contact, u16)>()),
             _ => 0,
         }
     }
@@ -182,7 +185,7 @@ impl Supernode {
         let count = self.children.len();
         let until = now + Duration::from_secs(ANSWER_SECONDS_MAX);
         if count == 0 {
-            self.governor.plan = Plan::Leaving { left: Vec::new(), until };
+            self.governor.plan = Plan::Leaving { rooms: Vec::new(), until };
             self.governor.look_at = now;
             return;
         }
@@ -232,21 +235,25 @@ impl Supernode {
 
     /// Hands all children over to those that promised room.
     fn leave(&mut self, now: Timestamp, granted: &[(PeerKey, u16)], outputs: &mut Vec<Output>) {
-        let mut rest = self.children.by_as();
-        let mut left = Vec::new();
+        let all: Vec<(Asn, PeerKey)> = self.children.by_as().collect();
+        let mut rest = all.iter().copied();
+        let mut rooms = Vec::new();
         for &(to, count) in granted {
             let Some(contact) = self.siblings.contact(to) else { continue };
             let part: Vec<(Asn, PeerKey)> = rest.by_ref().take(count.into()).collect();
             if part.is_empty() {
                 continue;
             }
-            left.extend(part.iter().map(|&(_, child)| (child, contact)));
+            rooms.push((contact, to_u16(part.len())));
             let mut ases: Vec<Asn> = part.iter().map(|&(asn, _)| asn).collect();
             ases.dedup();
             let children = part.iter().map(|&(_, child)| child).collect();
             outputs.push(Output::HandOver { to, ases, children });
         }
-        self.governor.plan = Plan::Leaving { left, until: now + MOVE_TIME.saturating_mul(2) };
+        // Portions begin with the first of the children, and with the last room.
+        rooms.reverse();
+        self.children.set_going(&all.iter().map(|&(_, child)| child).collect());
+        self.governor.plan = Plan::Leaving { rooms, until: now + MOVE_TIME.saturating_mul(2) };
         self.governor.portion_at = now + PORTION_EVERY;
     }
 
@@ -291,9 +298,8 @@ impl Supernode {
         let half = usize::from(self.children.len() / 2);
         let share = self.children.share(half, Some(child.peer));
         outputs.push(Output::HandOver { to: child.peer, ases: share.ases, children: share.children.clone() });
-        let mut left = share.children;
-        left.shrink_to_fit();
-        self.governor.plan = Plan::Moving { to: child, left };
+        self.children.set_going(&share.children.into_iter().collect());
+        self.governor.plan = Plan::Moving { to: child };
         self.governor.portion_at = now + PORTION_EVERY;
     }
 
@@ -301,23 +307,27 @@ impl Supernode {
     fn move_portion(&mut self, now: Timestamp, host: &Host<'_>, outputs: &mut Vec<Output>) {
         let portion = usize::from(host.config.governor.attaches_per_second / 2).max(1);
         self.governor.portion_at = now + PORTION_EVERY;
-        let children = &self.children;
         match &mut self.governor.plan {
-            Plan::Moving { to, left } => {
-                let from = left.len().saturating_sub(portion);
-                for child in left.drain(from..).filter(|&child| children.is_served(child)) {
-                    outputs.push(Output::Move { child, to: *to });
-                }
-                if left.is_empty() {
+            Plan::Moving { to } => {
+                let to = *to;
+                let going = self.children.next_going(portion);
+                if going.is_empty() {
                     self.governor.plan = Plan::Settling { until: now + SETTLE_TIME };
                     self.governor.portion_at = Timestamp::NEVER;
                 }
+                outputs.extend(going.into_iter().map(|child| Output::Move { child, to }));
             }
-            Plan::Leaving { left, .. } if !left.is_empty() => {
-                let from = left.len().saturating_sub(portion);
-                for (child, to) in left.drain(from..).filter(|&(child, _)| children.is_served(child)) {
-                    outputs.push(Output::Move { child, to });
+            Plan::Leaving { rooms, .. } => {
+                let (to, room) = match rooms.last_mut() {
+                    Some((to, room)) => (*to, room),
+                    None => return self.governor.portion_at = Timestamp::NEVER,
+                };
+                let going = self.children.next_going(portion.min((*room).into()));
+                *room = room.saturating_sub(to_u16(going.len()));
+                if *room == 0 || going.is_empty() {
+                    rooms.pop();
                 }
+                outputs.extend(going.into_iter().map(|child| Output::Move { child, to }));
             }
             _ => self.governor.portion_at = Timestamp::NEVER,
         }

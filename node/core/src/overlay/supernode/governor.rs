@@ -318,10 +318,11 @@ impl Supernode {
                 outputs.extend(going.into_iter().map(|child| Output::Move { child, to }));
             }
             Plan::Leaving { rooms, .. } => {
-                let (to, room) = match rooms.last_mut() {
-                    Some((to, room)) => (*to, room),
-                    None => return self.governor.portion_at = Timestamp::NEVER,
+                let Some((to, room)) = rooms.last_mut() else {
+                    self.governor.portion_at = Timestamp::NEVER;
+                    return;
                 };
+                let to = *to;
                 let going = self.children.next_going(portion.min((*room).into()));
                 *room = room.saturating_sub(to_u16(going.len()));
                 if *room == 0 || going.is_empty() {

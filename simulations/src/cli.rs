@@ -18,6 +18,7 @@ mod frontier;
 mod interrupt;
 mod list;
 mod man;
+mod overlay;
 mod progress;
 mod replay;
 mod run;
@@ -91,6 +92,12 @@ enum Command {
     /// from who comes when, over which links.
     #[command(before_help = fluid::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
     Fluid(Box<fluid::Fluid>),
+    /// Run supernodes and leaves without contents, and see how they grow, fail and find each other again.
+    ///
+    /// The overlay's scenarios are files of their own (docs/scenarios.md). Without a scenario, they are listed. The exit
+    /// code is 0 only if every check of every run held.
+    #[command(before_help = overlay::EXAMPLES, after_help = EXIT_CODES_HELP, help_template = HELP)]
+    Overlay(Box<overlay::Overlay>),
     /// Tell a fresh engine what a node was told, and compare what both decided.
     ///
     /// A node that runs with NEARCAST_FLIGHT=FILE records a flight: what its engine was told, and what it decided. The
@@ -163,6 +170,7 @@ impl Command {
             Command::Cost(cost) => cost.json,
             Command::Fidelity(compared) => compared.json,
             Command::Fluid(fluid) => fluid.json,
+            Command::Overlay(overlay) => overlay.json,
             Command::Replay(replayed) => replayed.json,
             Command::Clinic(clinic) => clinic.json,
             Command::Frontier(frontier) => frontier.json,
@@ -176,6 +184,7 @@ impl Command {
         match self {
             Command::Run(run) => run.quiet,
             Command::Fidelity(compared) => compared.quiet,
+            Command::Overlay(overlay) => overlay.quiet,
             Command::Clinic(clinic) => clinic.quiet,
             Command::Frontier(frontier) => frontier.quiet,
             _ => false,
@@ -191,6 +200,7 @@ impl Command {
             Command::Cost(cost) => cost.run(screen),
             Command::Fidelity(compared) => compared.run(screen),
             Command::Fluid(fluid) => fluid.run(screen, interrupts),
+            Command::Overlay(overlay) => overlay.run(screen, interrupts),
             Command::Replay(replayed) => replayed.run(screen),
             Command::Clinic(clinic) => clinic.run(screen, interrupts),
             Command::Frontier(frontier) => frontier.run(screen),

@@ -8,6 +8,7 @@ pub mod filling;
 pub mod fluid;
 pub mod frontier;
 pub mod outcome;
+pub mod overlay;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -21,6 +21,7 @@ mod folder;
 mod measure;
 mod merge;
 pub mod number;
+pub mod overlay;
 mod page;
 mod plot;
 mod read;

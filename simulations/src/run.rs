@@ -19,8 +19,11 @@ use std::{
 
 use nearcast_core::atlas::Atlas;
 
-pub(crate) use self::cast::{access_mix, ases};
 pub use self::outages::NetworkError;
+pub(crate) use self::{
+    cast::{access_mix, ases},
+    gather::peak_rss,
+};
 pub use crate::world::Fidelity;
 use crate::{
     outcome::Outcome,

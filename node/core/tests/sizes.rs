@@ -24,6 +24,16 @@ use nearcast_core::{
     locality::Locality,
     message::Message,
     output::{Action, Output},
+    overlay::{
+        config::OverlayConfig,
+        contact::{Caller, Contact, Standing},
+        door::Input as Happened,
+        host::Host,
+        membership::Membership,
+        sketch::{Mark, Sketch},
+        ticket::Ticket,
+    },
+    prefix::Network,
     run_set::RunSet,
     tier::{Near, Tier},
     time::Timestamp,
@@ -233,4 +243,66 @@ fn a_finished_leecher_keeps_little() {
     let rest = held - map_bytes();
     println!("heap: {rest} bytes beside the have-map once all is here and everybody is gone");
     assert!(rest <= 640, "{rest} bytes");
+}
+
+/// A node of the overlay, by its number.
+fn overlay_contact(number: u32) -> Contact {
+    let ip = std::net::Ipv4Addr::from_bits(0x1400_0000 + (number << 14));
+    Contact::new(PeerKey(number), ip.into(), Some(Asn(number)))
+}
+
+fn overlay_host(config: &OverlayConfig) -> Host<'_> {
+    Host { config, me: PeerKey(0), identity: 1, version: 1 }
+}
+
+#[test]
+fn the_overlay_takes_nothing_off_and_256_bytes_in_a_leaf() {
+    let config = OverlayConfig::default();
+    let host = overlay_host(&config);
+    let known: Vec<Contact> = (1..30).map(overlay_contact).collect();
+    let (off, nothing) = measure(Membership::off);
+    let (leaf, held) = measure(|| Membership::leaf(Timestamp::ZERO, &host, 1, &known));
+    println!("a leaf of the overlay: {held} bytes; inline: {}", size_of::<Membership>());
+    assert_eq!((nothing, off.heap_bytes(), leaf.heap_bytes()), (0, 0, held));
+    assert_eq!(leaf.remembered().len(), 23);
+    assert!(held + size_of::<Membership>() <= 256, "{held} bytes");
+}
+
+#[test]
+fn a_full_supernode_takes_at_most_16_kb() {
+    let config = OverlayConfig::default();
+    let host = overlay_host(&config);
+    let mut outputs = Vec::with_capacity(20_000);
+    let mut now = Timestamp::ZERO;
+    let (supernode, held) = measure(|| {
+        let mut supernode = Membership::supernode(now, &host, 1, false, &[]);
+        for number in 1..20_000 {
+            now = now + Duration::from_millis(20);
+            let network = Network::of(std::net::Ipv4Addr::from_bits(number << 8).into());
+            let (peer, asn) = (PeerKey(number), Some(Asn(number)));
+            let caller = Caller { peer, asn, network, version: 1 };
+            let standing = if number.is_multiple_of(2) { Standing::Primary } else { Standing::Warm };
+            let mut hear = |input| supernode.handle(now, &host, input, &mut outputs);
+            hear(Happened::Asked { caller, standing });
+            // Some come and go, so that it knows who is away.
+            if number.is_multiple_of(9) {
+                hear(Happened::Lost { peer });
+            }
+            // At first they agree, then there are islands.
+            let first = if number < 9_000 { 7 } else { number * 31 };
+            let marks = (0..24).map(|mark| Mark { mark: first + mark, age_seconds: 0 });
+            let ticket = Box::new(Ticket { sketch: Sketch::new(marks), ..Ticket::default() });
+            let leads = (0..4).map(|more| overlay_contact(number + more)).collect();
+            hear(Happened::Told { from: overlay_contact(number + 50_000), ticket, leads, answer: false });
+            hear(Happened::Handed { from: PeerKey(number), children: (0..400).map(PeerKey).collect() });
+            outputs.clear();
+        }
+        supernode
+    });
+    let (children, warm) = (supernode.children().len(), supernode.warm_children().len());
+    println!("a supernode with {children} children and {warm} warm ones: {held} bytes");
+    assert_eq!((children, warm), (680, 850), "it is full");
+    assert_eq!(supernode.siblings().len(), 32);
+    assert_eq!(held, supernode.heap_bytes(), "it knows how much it holds");
+    assert!(held <= 16 << 10, "{held} bytes");
 }

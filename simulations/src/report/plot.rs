@@ -9,6 +9,7 @@
 
 mod bars;
 mod line;
+mod lines;
 mod ratios;
 mod scale;
 mod spread;
@@ -21,6 +22,7 @@ use maud::{Markup, html};
 pub(super) use self::{
     bars::{Bar, Mark, bars},
     line::{Rule, Shape, line},
+    lines::{Curve, lines},
     ratios::{RatioRow, ratios},
     scale::Scale,
     spread::{SpreadPoint, spread},

@@ -96,7 +96,7 @@ pub(super) fn timed(mut outcome: Outcome, took: Duration) -> Outcome {
 }
 
 /// The most memory that this process held so far, in bytes. `None`: the system does not say.
-fn peak_rss() -> Option<u64> {
+pub(crate) fn peak_rss() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)

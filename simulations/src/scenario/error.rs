@@ -74,7 +74,7 @@ fn did_you_mean(nearest: &Option<String>) -> String {
 }
 
 /// Passes if `ok`. Else `name` must be `wanted`.
-pub(super) fn check(ok: bool, name: &str, wanted: &str) -> Result<(), ScenarioError> {
+pub(crate) fn check(ok: bool, name: &str, wanted: &str) -> Result<(), ScenarioError> {
     match ok {
         true => Ok(()),
         false => Err(ScenarioError::Invalid { name: name.to_owned(), wanted: wanted.to_owned() }),

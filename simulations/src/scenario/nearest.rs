@@ -2,7 +2,7 @@
 
 /// The known name with the least edits from `name`. `None`: none is similar, that is less than half
 /// of the letters would stay.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let most = name.chars().count().div_ceil(2);
     known
         .map(|known| (edits(name, known), known))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Serialize, de::DeserializeOwned};
 use toml::{Table, Value};
 
 use super::{Scenario, ScenarioError, nearest::nearest};
@@ -20,16 +21,7 @@ impl Scenario {
     /// Says in which line and column the text is no TOML, has a value of the wrong kind, or has a
     /// field that there is not.
     pub fn parse(text: &str) -> Result<Scenario, ScenarioError> {
-        toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let before = text.get(..at).unwrap_or(text);
-            let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-            ScenarioError::Text {
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                message: plain(error.message()),
-            }
-        })
+        parse(text)
     }
 
     /// Sets one setting: `peers=100`, `network.latency_ms=20`, `policy.links.wanted=20`. A text needs
@@ -54,31 +46,18 @@ impl Scenario {
         if let Some(knob) = name.strip_prefix(POLICY) {
             return self.policy.set(knob, value);
         }
-        let table = self.table();
-        let why = match find(&table, name) {
-            None => return Err(unknown(&table, name)),
-            Some(Value::Table(_)) if name == "policy" => {
-                "it is a group; see `policy.links.wanted`".to_owned()
-            }
-            Some(Value::Table(group)) => {
-                let known: Vec<String> = group.keys().map(|key| format!("`{name}.{key}`")).collect();
-                format!("it is a group of settings: {}", known.join(", "))
-            }
-            Some(_) => match read_any(&table, name, value) {
-                Ok(scenario) => {
-                    *self = scenario;
-                    return Ok(());
-                }
-                Err(why) => why,
-            },
-        };
-        Err(ScenarioError::Value { name: name.to_owned(), value: value.to_owned(), why })
+        if name == "policy" {
+            let why = "it is a group; see `policy.links.wanted`".to_owned();
+            return Err(ScenarioError::Value { name: name.to_owned(), value: value.to_owned(), why });
+        }
+        *self = with(&self.table(), name, value)?;
+        Ok(())
     }
 
     /// Every setting's name and value, those of the policy included, as [`Scenario::set`] takes them.
     pub fn options(&self) -> BTreeMap<String, String> {
         let mut options = BTreeMap::new();
-        list("", &self.table(), &mut options);
+        list("", &self.table(), &mut options, true);
         let policy = self.policy.settings().into_iter();
         options.extend(policy.map(|(name, value)| (format!("{POLICY}{name}"), value)));
         options
@@ -96,8 +75,56 @@ impl Scenario {
     }
 
     fn table(&self) -> Table {
-        Table::try_from(self).expect("texts, numbers, lists and tables are all that a scenario has")
+        table(self)
     }
+}
+
+/// Reads a scenario of any kind.
+///
+/// # Errors
+/// As [`Scenario::parse`].
+pub(crate) fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ScenarioError> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        let before = text.get(..at).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+        ScenarioError::Text {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: plain(error.message()),
+        }
+    })
+}
+
+/// A scenario of any kind as a table.
+pub(crate) fn table<T: Serialize>(scenario: &T) -> Table {
+    Table::try_from(scenario).expect("texts, numbers, lists and tables are all that a scenario has")
+}
+
+/// The scenario of this table with one setting changed.
+///
+/// # Errors
+/// As [`Scenario::set`].
+pub(crate) fn with<T: DeserializeOwned>(table: &Table, name: &str, value: &str) -> Result<T, ScenarioError> {
+    let why = match find(table, name) {
+        None => return Err(unknown(table, name)),
+        Some(Value::Table(group)) => {
+            let known: Vec<String> = group.keys().map(|key| format!("`{name}.{key}`")).collect();
+            format!("it is a group of settings: {}", known.join(", "))
+        }
+        Some(_) => match read_any(table, name, value) {
+            Ok(scenario) => return Ok(scenario),
+            Err(why) => why,
+        },
+    };
+    Err(ScenarioError::Value { name: name.to_owned(), value: value.to_owned(), why })
+}
+
+/// Every setting's name and value, as [`with`] takes them.
+pub(crate) fn listed(table: &Table) -> BTreeMap<String, String> {
+    let mut options = BTreeMap::new();
+    list("", table, &mut options, false);
+    options
 }
 
 fn find<'a>(table: &'a Table, name: &str) -> Option<&'a Value> {
@@ -123,7 +150,7 @@ fn replaced(mut table: Table, name: &str, value: Value) -> Table {
 
 /// The scenario of this table with one setting changed; else why the last reading of the text does
 /// not do.
-fn read_any(table: &Table, name: &str, text: &str) -> Result<Scenario, String> {
+fn read_any<T: DeserializeOwned>(table: &Table, name: &str, text: &str) -> Result<T, String> {
     let mut why = String::new();
     for value in readings(text) {
         match replaced(table.clone(), name, value).try_into() {
@@ -145,12 +172,13 @@ fn readings(text: &str) -> Vec<Value> {
     }
 }
 
-fn list(before: &str, table: &Table, into: &mut BTreeMap<String, String>) {
+/// Lists what a table holds. Without what lies in `policy`, if that is listed elsewhere.
+fn list(before: &str, table: &Table, into: &mut BTreeMap<String, String>, but_policy: bool) {
     for (key, value) in table {
         let name = format!("{before}{key}");
         match value {
-            Value::Table(_) if name == "policy" => {}
-            Value::Table(table) => list(&format!("{name}."), table, into),
+            Value::Table(_) if but_policy && name == "policy" => {}
+            Value::Table(table) => list(&format!("{name}."), table, into, but_policy),
             value => {
                 into.insert(name, show(value));
             }
@@ -193,7 +221,7 @@ fn quoted(text: &str) -> String {
 /// There is none of this name. Knows the names of the group that there is, else the top ones.
 fn unknown(table: &Table, name: &str) -> ScenarioError {
     let mut all = BTreeMap::new();
-    list("", table, &mut all);
+    list("", table, &mut all, false);
     let group = name.rsplit_once('.').map(|(group, _)| group);
     let inside = group.and_then(|group| Some((group, find(table, group)?.as_table()?)));
     let known: Vec<String> = match inside {

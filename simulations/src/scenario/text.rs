@@ -42,22 +42,17 @@ pub(super) fn read<'de, D: Deserializer<'de>>(
 }
 
 /// A number, or the text `none`.
-pub(super) mod or_none {
+pub(crate) mod or_none {
     use serde::{Deserializer, Serializer, de};
 
-    pub(in crate::scenario) fn serialize<S: Serializer>(
-        value: &Option<f64>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
         match value {
             Some(number) => serializer.serialize_f64(*number),
             None => serializer.serialize_str("none"),
         }
     }
 
-    pub(in crate::scenario) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<f64>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         const WANTED: &str = "a number or \"none\"";
         match super::read(deserializer, WANTED)?.as_str() {
             "none" => Ok(None),

@@ -8,6 +8,7 @@
 //! bytes, and a swarm is sorted so that whoever is near to an asker stands together (`swarm`, `pick`).
 
 mod entry;
+mod handover;
 mod index;
 mod locator;
 mod name;
@@ -25,6 +26,7 @@ use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use self::{
     entry::Entry,
+    handover::Givers,
     locator::Adjacency,
     networks::{Networks, Spot},
     peers::Hosts,
@@ -33,6 +35,7 @@ use self::{
     store::Contents,
 };
 pub use self::{
+    handover::HEARSAY_LIFE_MAX,
     locator::{Locator, Nowhere},
     name::PeerName,
     reach::DIALS_BACK_MAX,
@@ -69,6 +72,9 @@ pub struct RegistryConfig {
     pub entries_per_peer_max: usize,
     /// Entries of one /24 (IPv6: /48), all contents together. Default 131,072: a rack of such seeders, or a large NAT.
     pub entries_per_prefix_max: usize,
+    /// Entries that another directory may hand over within a minute. They count against it for that time, as only it saw
+    /// these addresses. Default 8,192: five hundred peers in sixteen contents each.
+    pub hearsay_per_giver_max: usize,
     /// Peers in one answer. Default 50.
     pub answer_max: usize,
     /// Share of an answer picked at random over all tiers. Default 0.2.
@@ -90,6 +96,7 @@ impl Default for RegistryConfig {
             share_per_as_max: 0.75,
             entries_per_peer_max: 32_768,
             entries_per_prefix_max: 131_072,
+            hearsay_per_giver_max: 8_192,
             answer_max: 50,
             random_share: 0.2,
             pause: Duration::from_secs(60),
@@ -199,6 +206,7 @@ pub struct Registry {
     /// Dials lately, by address.
     dialled: Tally<IpAddr>,
     networks: Networks,
+    givers: Givers,
     entries: usize,
     /// Ranks members inside a class of nearness.
     key: u64,
@@ -242,6 +250,7 @@ impl Registry {
             tries: Tries::default(),
             dialled: Tally::default(),
             networks: Networks::new(key()),
+            givers: Givers::default(),
             key: key(),
             entries: 0,
             atlas: 0,

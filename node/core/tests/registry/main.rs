@@ -3,6 +3,7 @@
 
 mod answers;
 mod bounds;
+mod handover;
 mod lifetimes;
 mod nearness;
 mod properties;

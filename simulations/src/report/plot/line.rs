@@ -59,7 +59,7 @@ pub(crate) fn line(
 }
 
 /// The rule, with its words on the side that has more room.
-fn ruled(at: f64, words: &str) -> Markup {
+pub(super) fn ruled(at: f64, words: &str) -> Markup {
     let left = at > (LEFT + RIGHT) / 2.0;
     let (beside, anchor) = if left { (at - 6.0, "end") } else { (at + 6.0, "start") };
     html! {

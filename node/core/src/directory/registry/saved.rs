@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Announced, Announcement, Locator, Registry, seconds};
+use super::{Announced, Announcement, Locator, Registry, entry::Entry, seconds};
 use crate::time::Timestamp;
 
 /// An entry, and how long it would still have counted.
@@ -26,21 +26,24 @@ impl Registry {
             at = (number as usize).saturating_add(1);
             let swarm = self.contents.get(number);
             let alive = swarm.entries().iter().filter(|entry| entry.expires() > now);
-            saved.extend(alive.map(|entry| {
-                let host = self.hosts.get(entry.host);
-                let said = Announcement {
-                    content: swarm.content,
-                    name: host.name,
-                    endpoint: host.endpoint(),
-                    complete: entry.is_complete(),
-                };
-                Saved { said, left: Duration::from_secs(entry.expires().saturating_sub(now).into()) }
-            }));
+            saved.extend(alive.map(|entry| self.saved(now, number, entry)));
             if saved.len() >= enough {
                 return Some(at);
             }
         }
         None
+    }
+
+    /// An entry of a content, at second `now`.
+    pub(super) fn saved(&self, now: u32, number: u32, entry: &Entry) -> Saved {
+        let host = self.hosts.get(entry.host);
+        let said = Announcement {
+            content: self.contents.get(number).content,
+            name: host.name,
+            endpoint: host.endpoint(),
+            complete: entry.is_complete(),
+        };
+        Saved { said, left: Duration::from_secs(entry.expires().saturating_sub(now).into()) }
     }
 
     /// Takes an entry back as if it were announced, with the life it had left: every bound and every rule holds for it.

@@ -11,7 +11,7 @@ use e2e::{
 };
 
 /// The rooms of the core, the lowest first. Each uses only those before it.
-const ROOMS_OF_CORE: [&str; 29] = [
+const ROOMS_OF_CORE: [&str; 30] = [
     "saturate",
     "exact",
     "time",
@@ -38,6 +38,7 @@ const ROOMS_OF_CORE: [&str; 29] = [
     "download",
     "upload",
     "directory",
+    "overlay",
     "swarm",
     "engine",
     "flight",

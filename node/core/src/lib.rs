@@ -82,6 +82,7 @@ mod links;
 pub mod message;
 mod origin;
 pub mod output;
+pub mod overlay;
 mod place;
 pub mod random;
 pub mod rates;

@@ -18,6 +18,7 @@ mod reach;
 mod saved;
 mod seeds;
 mod store;
+mod survey;
 mod swarm;
 mod throttle;
 
@@ -37,6 +38,7 @@ pub use self::{
     name::PeerName,
     reach::DIALS_BACK_MAX,
     saved::Saved,
+    survey::Surveyed,
     throttle::{Pace, Throttle},
 };
 pub use crate::place::endpoint::Endpoint;

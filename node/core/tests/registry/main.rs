@@ -8,4 +8,5 @@ mod nearness;
 mod properties;
 mod reach;
 mod seeds;
+mod survey;
 mod world;

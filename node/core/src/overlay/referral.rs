@@ -181,6 +181,11 @@ impl Referrals {
         }
     }
 
+    /// Whether a walk for a content is under way.
+    pub fn walks(&self, now: Timestamp, content: &ContentId) -> bool {
+        self.contents.get(content).is_some_and(|known| now < known.walking_until)
+    }
+
     /// Appends to `members` those that other directories named, for an asker at `ip`: nobody twice,
     /// not the asker itself, the nearest first, at most `wanted`. Returns how many.
     pub fn tell(

@@ -9,6 +9,7 @@
 //! outside of the table is bounded.
 
 mod aims;
+mod joining;
 mod standing;
 
 use std::{
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::{
     aims::{Aims, DIALS_PER_TARGET_MAX},
+    joining::{JOIN_BELOW, Joining},
     standing::Standing,
 };
 use crate::{

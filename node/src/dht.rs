@@ -38,9 +38,11 @@ use crate::{
 /// How often it is looked whether others are to be joined.
 const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// How often the directory is asked which contents it knows.
-const SURVEY_PAUSE: Duration = Duration::from_secs(20);
-/// How often directories of the table are written down.
-const SAVE_PAUSE: Duration = Duration::from_secs(60);
+const SURVEY_PAUSE: Duration = Duration::from_secs(5);
+/// It is asked less often if that takes long: this many times as long as it took.
+const SURVEY_TIMES: u32 = 50;
+/// How often directories of the table are written down, if they are others than before.
+const SAVE_PAUSE: Duration = Duration::from_secs(10);
 /// Directories written down at most.
 const REMEMBERED_MAX: usize = 64;
 /// The file of remembered directories is read up to this length, in bytes.
@@ -126,8 +128,10 @@ impl Keeper {
                 self.join(&mind).await;
             }
             if nodes > 0 && mind.now() >= mind.survey_at {
-                mind.survey_at = mind.now() + SURVEY_PAUSE;
+                let began = Instant::now();
                 self.survey(&mut mind).await;
+                let pause = began.elapsed().saturating_mul(SURVEY_TIMES).max(SURVEY_PAUSE);
+                mind.survey_at = mind.now() + pause;
             }
             if mind.now() >= mind.save_at {
                 mind.save_at = mind.now() + SAVE_PAUSE;

@@ -32,7 +32,7 @@ fn line(place: &Place, second: u8) -> [Tracker; 3] {
 /// Contents, and a seeder at `ip` that announces them to a tracker, and is itself in no hash table.
 fn announced(place: &Place, tracker: &Tracker, ip: &str) -> (PathBuf, Vec<Published>, Seeder) {
     let root = place.folder("root");
-    let names = ["first.bin", "second.bin"];
+    let names = ["first.bin", "second.bin", "third.bin"];
     let published = names.iter().zip(700..).map(|(name, seed)| {
         write_random(&root.join(name), MIB, seed);
         publish(place, &root.join(name), &[])
@@ -42,8 +42,8 @@ fn announced(place: &Place, tracker: &Tracker, ip: &str) -> (PathBuf, Vec<Publis
     let state = place.folder("seeder");
     let options = SeederOptions { root: root.clone(), state, ip: ip.to_owned(), port: 0, arguments };
     let seeder = Seeder::start_with(place, &options);
-    tracker.wait_metric("nearcast_contents", |contents| contents >= 2.0);
-    tracker.wait_metric("nearcast_dht_provided_total", |provided| provided >= 2.0);
+    tracker.wait_metric("nearcast_contents", |contents| contents >= 3.0);
+    tracker.wait_metric("nearcast_dht_provided_total", |provided| provided >= 3.0);
     (root, published, seeder)
 }
 
@@ -66,6 +66,10 @@ fn who_knows_one_tracker_finds_what_another_knows_also_when_one_between_them_die
     let metrics = last.ask("/metrics");
     assert!(metrics.metric("nearcast_dht_lookups_found_total") >= 1.0, "{}", metrics.text);
     assert_eq!(metrics.metric("nearcast_contents") as u64, 1, "only its own asker is listed there");
+    // The client remembers the tracker, and finds another content although nobody is named.
+    let out = place.folder("out-remembered");
+    let get = Get::new(&place, &published[2].magnet, &out, "127.145.1.4").with(&["--discover", "tracker"]);
+    assert_eq!(get.finish().bytes, MIB);
     middle.process.signal(Signal::KILL);
     middle.process.wait_exit(PATIENCE);
     let out = gets(&place, &published[1], &last, "127.145.1.3");

@@ -3,6 +3,7 @@
 
 mod options;
 mod pressed;
+mod remembered;
 pub(crate) mod setting;
 mod sources;
 
@@ -131,6 +132,7 @@ impl Get {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
             drop(pressed);
+            remembered::note(state_dir().filter(|_| ends.contains(&Exit::Ok)), &options.trackers);
             let stopped = signals.has_come();
             let how = ends.iter().find_map(|end| match end {
                 Exit::Interrupted => Some("interrupted"),
@@ -178,7 +180,11 @@ impl Get {
             // Addresses in a link do not come from the user. The node reads and judges them itself.
             peers: options.peers.clone(),
             web_seeds: self.web_seed.clone(),
-            directories: if asks { options.trackers.clone() } else { Vec::new() },
+            directories: if asks {
+                remembered::directories(state_dir(), options, &named)
+            } else {
+                Vec::new()
+            },
             ask_directories: asks,
             exchange_peers: options.discover.contains(&Discover::Pex),
             find_on_lan: options.discover.contains(&Discover::Lan),

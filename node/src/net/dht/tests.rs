@@ -226,6 +226,43 @@ async fn a_stranger_cannot_write_somebody_elses_address_nor_a_value() {
     }
 }
 
+/// Three in ten take every record, keep none, and name nobody.
+#[tokio::test]
+async fn what_three_in_ten_swallow_is_found_with_the_others() {
+    let mut tasks = JoinSet::new();
+    let all = network(5_000, 28, &mut tasks).await;
+    for number in 6_000..6_012 {
+        let id = peer(number);
+        let mut config = kad::Config::new(PROTOCOL);
+        config.set_record_filtering(kad::StoreInserts::FilterBoth);
+        let mut swallows = kad::Behaviour::with_config(id, MemoryStore::new(id), config);
+        swallows.set_mode(Some(kad::Mode::Server));
+        let mut swallows = swarm(number, swallows);
+        tasks.spawn(async move {
+            loop {
+                swallows.next().await;
+            }
+        });
+        for node in all.iter().skip(number as usize % 3).step_by(3) {
+            node.join(number).await;
+        }
+    }
+    let with_liars = |node: &Node| node.counters.get().nodes >= 11;
+    until("liars are in the tables", || all.iter().all(with_liars)).await;
+    let mut found = 0;
+    for number in 0..40_u32 {
+        all[number as usize % 28].provide(key(number)).await.expect("a write ends");
+    }
+    for number in 0..40_u32 {
+        let provider = peer(5_000 + number % 28);
+        let answer = all[(number as usize * 7 + 3) % 28].look_up(key(number)).await;
+        found +=
+            u32::from(answer.directories.contains_key(&provider) || (number * 7 + 3) % 28 == number % 28);
+    }
+    println!("{found} of 40 found among liars");
+    assert!(found >= 38, "{found} of 40");
+}
+
 /// A liar fills answers with directories that are not there.
 #[tokio::test]
 async fn a_look_up_among_liars_ends_in_time_and_names_no_address_that_may_not_be_dialled() {

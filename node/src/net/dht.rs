@@ -130,12 +130,43 @@ impl Counters {
 }
 
 /// A connection, as far as it matters here.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Link {
     peer: PeerId,
     /// Where we see the peer.
     remote: Multiaddr,
     is_inbound: bool,
+}
+
+/// All connections. Strangers cause look-ups here, so none walks through all.
+#[derive(Debug, Default)]
+struct Links {
+    all: BTreeMap<ConnectionId, Link>,
+    by_peer: BTreeSet<(PeerId, ConnectionId)>,
+}
+
+impl Links {
+    fn insert(&mut self, connection: ConnectionId, link: Link) {
+        self.by_peer.insert((link.peer, connection));
+        self.all.insert(connection, link);
+    }
+
+    fn remove(&mut self, connection: ConnectionId) {
+        if let Some(link) = self.all.remove(&connection) {
+            self.by_peer.remove(&(link.peer, connection));
+        }
+    }
+
+    fn get(&self, connection: ConnectionId) -> Option<&Link> {
+        self.all.get(&connection)
+    }
+
+    /// The connections to a peer.
+    fn of(&self, peer: PeerId) -> impl Iterator<Item = (ConnectionId, &Link)> {
+        let from = (peer, ConnectionId::new_unchecked(0));
+        let of_peer = self.by_peer.range(from..).take_while(move |(other, _)| *other == peer);
+        of_peer.filter_map(|(_, connection)| Some((*connection, self.all.get(connection)?)))
+    }
 }
 
 type Pending = ToSwarm<(), THandlerInEvent<kad::Behaviour<Records>>>;
@@ -147,7 +178,7 @@ pub(crate) struct Dht {
     table: Table,
     gate: Gate,
     standing: Standing,
-    links: BTreeMap<ConnectionId, Link>,
+    links: Links,
     queries: Queries,
     dials: Dials,
     atlas: Option<Arc<Atlas>>,
@@ -193,7 +224,7 @@ impl Dht {
             table: Table::new(name_of(&local)?),
             gate: Gate::new(listen),
             standing: Standing::new(Timestamp::ZERO),
-            links: BTreeMap::new(),
+            links: Links::default(),
             queries: Queries::default(),
             dials: Dials::default(),
             atlas: config.atlas.clone(),
@@ -218,14 +249,14 @@ impl Dht {
 
     /// The IP at which we see a connected peer.
     fn seen_at(&self, peer: &PeerId) -> Option<IpAddr> {
-        let link = self.links.values().find(|link| link.peer == *peer)?;
+        let (_, link) = self.links.of(*peer).next()?;
         places::endpoint_of(&link.remote).map(|endpoint| endpoint.ip)
     }
 
     /// A connection to a peer.
     fn met(&self, peer: &PeerId) -> Option<Met> {
-        let (connection, _) = self.links.iter().find(|(_, link)| link.peer == *peer)?;
-        Some(Met { connection: *connection })
+        let (connection, _) = self.links.of(*peer).next()?;
+        Some(Met { connection })
     }
 }
 

@@ -68,7 +68,7 @@ impl Query {
     }
 
     /// Tells who waits. `requests`: what it took. `None`: it came to nothing.
-    fn end(self, requests: Option<u32>) {
+    pub(super) fn end(self, requests: Option<u32>) {
         // An error means that nobody waits any more.
         match self {
             Query::LookUp { found, reply, .. } => {
@@ -132,20 +132,11 @@ impl Queries {
         queries.chain(self.meetings.iter().map(|meeting| meeting.until)).min()
     }
 
-    /// Gives up what takes too long. Returns the queries to be ended, and what look-ups found.
-    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(QueryId, Option<Found>)> {
+    /// Gives up what takes too long. Returns the queries to be ended.
+    pub(super) fn give_up(&mut self, now: Instant) -> Vec<(QueryId, Query)> {
         for meeting in self.meetings.extract_if(.., |meeting| meeting.until <= now) {
             let _ = meeting.reply.send(None);
         }
-        let late = self.by_id.extract_if(.., |(_, query)| query.until() <= now);
-        late.map(|(id, query)| {
-            let found = match &query {
-                Query::LookUp { found, .. } => Some(found.clone()),
-                Query::Provide { .. } => None,
-            };
-            query.end(None);
-            (id, found)
-        })
-        .collect()
+        self.by_id.extract_if(.., |(_, query)| query.until() <= now).collect()
     }
 }

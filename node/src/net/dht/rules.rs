@@ -25,7 +25,7 @@ use nearcast_core::{
 };
 
 use super::{
-    Dht, Found, Order,
+    Dht, Found, Link, Order,
     places::{addresses_of, as_seen, endpoint_of, id_of, name_of},
     queries::{LOOK_UP_MAX, MEET_MAX, MORE_MAX, Meeting, PROVIDE_MAX, Query},
 };
@@ -82,9 +82,9 @@ impl Dht {
 
     /// Dials a directory, unless that is done already.
     fn join(&mut self, peer: Option<PeerId>, address: Multiaddr) {
-        let dialled = self.links.values().find(|link| Some(link.peer) == peer && !link.is_inbound);
-        if let Some(remote) = dialled.map(|link| link.remote.clone()) {
-            return peer.into_iter().for_each(|peer| self.on_joined(peer, &remote));
+        let dialled = peer.and_then(|peer| self.links.of(peer).find(|(_, link)| !link.is_inbound));
+        if let Some(Link { peer, remote, .. }) = dialled.map(|(_, link)| link.clone()) {
+            return self.on_joined(peer, &remote);
         }
         let opts = match peer {
             Some(peer) => {
@@ -267,8 +267,8 @@ impl Dht {
     /// A directory that serves the hash table came to us. It may enter if it takes a connection at
     /// the address that it came from: our dials leave from the ports that we listen on.
     fn on_came(&mut self, peer: PeerId) {
-        let of_peer = self.links.values().find(|link| link.peer == peer && link.is_inbound);
-        let Some(remote) = of_peer.map(|link| link.remote.clone()) else { return };
+        let of_peer = self.links.of(peer).find(|(_, link)| link.is_inbound);
+        let Some(remote) = of_peer.map(|(_, link)| link.remote.clone()) else { return };
         let Some((name, at)) = name_of(&peer).zip(self.whereabouts(&remote)) else { return };
         let address = self.gate.vetted(vec![remote], Some(at.ip));
         let now = self.now();
@@ -304,7 +304,7 @@ impl Dht {
 
     /// A connection is up.
     pub(super) fn on_linked(&mut self, connection: ConnectionId) {
-        let Some(link) = self.links.get(&connection) else { return };
+        let Some(link) = self.links.get(connection) else { return };
         let (peer, remote, is_inbound) = (link.peer, link.remote.clone(), link.is_inbound);
         if self.dials.joins.remove(&connection) {
             self.on_joined(peer, &remote);
@@ -326,12 +326,13 @@ impl Dht {
     /// Does what time brings, and returns when to come again.
     pub(super) fn on_time(&mut self) -> Instant {
         let now = Instant::now();
-        for (late, found) in self.queries.give_up(now) {
-            let requests = self.kad.query(&late).map_or(0, |query| query.stats().num_requests());
-            if let Some(found) = found {
-                self.note_look_up(&Found { requests, ..found });
+        for (id, late) in self.queries.give_up(now) {
+            let requests = self.kad.query(&id).map_or(0, |query| query.stats().num_requests());
+            if let Query::LookUp { found, .. } = &late {
+                self.note_look_up(&Found { requests, ..found.clone() });
             }
-            if let Some(mut query) = self.kad.query_mut(&late) {
+            late.end(Some(requests));
+            if let Some(mut query) = self.kad.query_mut(&id) {
                 query.finish();
             }
         }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::time::Timestamp;
 
 /// A directory that reached others, and that nobody reached for this long, takes no connections.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_secs(1_800);
 /// Directories that must have been reached before it means anything that nobody comes.
 const REACHED_MIN: usize = 3;
 
 /// Whether others seem to reach us.
 ///
-/// A new directory serves. It stops when it has reached several others and nobody came in ten
-/// minutes, although those others try everybody who comes to them. It serves again as soon as
+/// A new directory serves. It stops when it has reached several others and nobody came in half an
+/// hour, although those others try everybody who comes to them. It serves again as soon as
 /// somebody comes.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
@@ -59,13 +59,13 @@ mod tests {
         let mut standing = Standing::new(at(0));
         standing.look(at(10_000), 2);
         assert!(standing.serves(), "too few others to mean anything");
-        standing.look(at(599), 3);
+        standing.look(at(1_799), 3);
         assert!(standing.serves());
-        standing.look(at(600), 3);
+        standing.look(at(1_800), 3);
         assert!(!standing.serves());
-        standing.on_inbound(at(700));
+        standing.on_inbound(at(1_900));
         assert!(standing.serves());
-        standing.look(at(1_299), 9);
+        standing.look(at(3_699), 9);
         assert!(standing.serves());
     }
 }

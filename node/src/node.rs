@@ -50,7 +50,8 @@ pub struct Node {
     commands: mpsc::Sender<Command>,
     network: Network,
     directory: Option<Directory>,
-    takes_part: bool,
+    /// Other directories that are asked. `None`: this node takes no part in their hash table.
+    referrals: Option<Referrals>,
     totals: watch::Receiver<Totals>,
     atlas_offers: watch::Receiver<AtlasOffers>,
     workers: Workers,
@@ -77,12 +78,9 @@ impl Node {
         let flight = config.flight.as_deref().map(pilot::create).transpose()?;
         let vital = Vital::default();
         let budget = open_files::claim(config.connections_max);
-        let seed = match config.seed {
-            Some(seed) => seed,
-            None => getrandom::u64().map_err(|error| StartError::Network(error.to_string()))?,
-        };
-        let takes_part = config.dht && (config.origin || config.directory.is_some());
-        let dht = takes_part.then(|| DhtConfig { seed: seed.rotate_left(8), atlas: config.atlas.clone() });
+        let seed = config.seed.map_or_else(getrandom::u64, Ok);
+        let seed = seed.map_err(|error| StartError::Network(error.to_string()))?;
+        let dht = dht_config(&config, seed);
         let defaults = NetworkConfig { dht, ..NetworkConfig::new(keypair, listen) };
         let network_config = network_config(defaults, &config, &budget, &vital);
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
@@ -99,8 +97,7 @@ impl Node {
         let (pulse, measured) = (Pulse::default(), Measured::default());
         let nearness = locate(&config, &network, &vital).await;
         let dht_stop = CancellationToken::new();
-        let parts = (&network, directory.as_ref().filter(|_| config.dht));
-        let referrals = begin_dht(&config, parts, (seed, &vital), (&tasks, &dht_stop));
+        let referrals = begin_dht(&config, (&network, &directory), (seed, &vital), (&tasks, &dht_stop));
         let mut driver = Driver::new(DriverParts {
             nearness: Some(nearness),
             flight,
@@ -113,7 +110,7 @@ impl Node {
             vital: vital.clone(),
             network: network.clone(),
             directory: directory.clone(),
-            referrals,
+            referrals: referrals.clone(),
             trackers,
             atlas_offers,
             net_events,
@@ -130,7 +127,7 @@ impl Node {
             commands,
             network,
             directory,
-            takes_part,
+            referrals,
             totals: totals_seen,
             atlas_offers: atlas_offers_seen,
             workers,
@@ -269,7 +266,7 @@ impl Node {
     /// What the hash table among directories did, and what it holds. `None`: this node takes no
     /// part in it.
     pub fn dht(&self) -> Option<DhtStats> {
-        self.takes_part.then(|| self.network.dht_stats())
+        self.referrals.as_ref().map(|_| self.network.dht_stats())
     }
 
     /// The offers of directories, of atlases that were newer than ours at the time. Empty unless
@@ -397,14 +394,20 @@ fn directory(config: &NodeConfig, seed: u64) -> Option<Directory> {
     directory.map(|wanted| Directory::new(wanted, seed.rotate_left(32), config.atlas.clone()))
 }
 
+/// The hash table of this node. `None`: the user wants none, or the node is no directory.
+fn dht_config(config: &NodeConfig, seed: u64) -> Option<DhtConfig> {
+    let takes_part = config.dht && (config.origin || config.directory.is_some());
+    takes_part.then(|| DhtConfig { seed: seed.rotate_left(8), atlas: config.atlas.clone() })
+}
+
 /// Begins to keep the hash table of a directory filled. `None`: there is none.
 fn begin_dht(
     config: &NodeConfig,
-    (network, directory): (&Network, Option<&Directory>),
+    (network, directory): (&Network, &Option<Directory>),
     (seed, vital): (u64, &Vital),
     (tasks, stop): (&TaskTracker, &CancellationToken),
 ) -> Option<Referrals> {
-    let directory = directory?.clone();
+    let directory = directory.clone().filter(|_| config.dht)?;
     let dht = Dht::new(network.clone());
     let keeper = Keeper {
         dht: dht.clone(),

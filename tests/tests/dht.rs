@@ -38,7 +38,7 @@ fn announced(place: &Place, tracker: &Tracker, ip: &str) -> (PathBuf, Vec<Publis
         publish(place, &root.join(name), &[])
     });
     let published = published.collect();
-    let arguments = ["--tracker", tracker.address(), "--dht", "false"].map(str::to_owned).to_vec();
+    let arguments = ["--tracker", tracker.address(), "--dht=false"].map(str::to_owned).to_vec();
     let state = place.folder("seeder");
     let options = SeederOptions { root: root.clone(), state, ip: ip.to_owned(), port: 0, arguments };
     let seeder = Seeder::start_with(place, &options);
@@ -119,7 +119,7 @@ fn a_tracker_that_was_restarted_remembers_the_others() {
 fn a_tracker_on_its_own_says_that_it_knows_nobody() {
     let place = Place::new();
     let [first, ..] = line(&place, 4);
-    let alone = TrackerOptions::new(&place, "127.146.4.1", &["--join", first.address(), "--dht", "false"]);
+    let alone = TrackerOptions::new(&place, "127.146.4.1", &["--join", first.address(), "--dht=false"]);
     let alone = Tracker::start(&place, &alone);
     let (_, published, _seeder) = announced(&place, &first, "127.144.4.2");
     let out = place.folder("out");

@@ -65,7 +65,7 @@ fn who_knows_one_tracker_finds_what_another_knows_also_when_one_between_them_die
     assert_same(&root.join("first.bin"), &out.join("first.bin"));
     let metrics = last.ask("/metrics");
     assert!(metrics.metric("nearcast_dht_lookups_found_total") >= 1.0, "{}", metrics.text);
-    assert_eq!(metrics.metric("nearcast_contents") as u64, 1, "only its own asker is listed there");
+    assert!(metrics.metric("nearcast_contents") <= 1.0, "what others said is not listed: {}", metrics.text);
     // The client remembers the tracker, and finds another content although nobody is named.
     let out = place.folder("out-remembered");
     let get = Get::new(&place, &published[2].magnet, &out, "127.145.1.4").with(&["--discover", "tracker"]);

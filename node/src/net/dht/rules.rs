@@ -152,7 +152,10 @@ impl Dht {
         let written =
             named.map(|((key, name), endpoint)| self.kad.store_mut().store.write(now, key, name, &endpoint));
         match written {
-            Some(Written::New | Written::Renewed) => self.counters.add(|stats| &mut stats.written, 1),
+            Some(Written::New | Written::Renewed) => {
+                self.counters.add(|stats| &mut stats.written, 1);
+                self.counters.lock().records = self.kad.store_mut().store.len() as u64;
+            }
             _ => self.counters.add(|stats| &mut stats.refused, 1),
         }
     }

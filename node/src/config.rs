@@ -50,6 +50,14 @@ pub struct NodeConfig {
     pub directory: Option<DirectoryConfig>,
     /// Directories that are told what we share. Default none.
     pub trackers: Vec<Address>,
+    /// Take part in the hash table among directories, if this node is a directory: others find the
+    /// contents that it knows, and it finds theirs for its askers. Default no.
+    pub dht: bool,
+    /// Directories of that table to join. One that is reached is enough. Default none.
+    pub join: Vec<Address>,
+    /// The file in which directories of that table are remembered, for the next start. `None`: none
+    /// are.
+    pub known_directories: Option<PathBuf>,
     /// Ask directories for offers of newer atlases: see [`crate::node::Node::atlas_offers`].
     /// Default no.
     pub hear_of_atlases: bool,
@@ -80,6 +88,9 @@ impl Default for NodeConfig {
             nearness: true,
             directory: None,
             trackers: Vec::new(),
+            dht: false,
+            join: Vec::new(),
+            known_directories: None,
             hear_of_atlases: false,
             proxies: Proxies::none(),
             seed: None,

@@ -18,7 +18,7 @@ use nearcast_core::{
     atlas::Atlas,
     directory::{Asker, Told, Verdict},
     id::ContentId,
-    registry::{Announced, Locator, Member, Nowhere, PeerName},
+    registry::{Announced, Locator, Member, Nowhere, PeerName, Surveyed},
     time::Timestamp,
 };
 pub use nearcast_core::{
@@ -180,6 +180,29 @@ impl Directory {
             taken = some.iter().filter(counts).count().saturating_add(taken);
         }
         taken
+    }
+
+    /// Calls `with` with the atlas, or with what stands for none.
+    pub(crate) fn with_locator<T>(&self, with: impl FnOnce(&dyn Locator) -> T) -> T {
+        let atlas = self.lock().atlas.clone();
+        with(locator(&atlas))
+    }
+
+    /// The contents that the node serves.
+    pub(crate) fn own(&self) -> Vec<ContentId> {
+        self.lock().decides.registry().own().collect()
+    }
+
+    /// Appends to `seen` some of the contents that others announced: see
+    /// [`nearcast_core::registry::Registry::survey`].
+    pub(crate) fn survey(
+        &self,
+        from: usize,
+        as_members_min: usize,
+        seen: &mut Vec<Surveyed>,
+    ) -> Option<usize> {
+        let now = self.now();
+        self.lock().decides.registry().survey(now, from, as_members_min, seen)
     }
 
     pub(crate) fn add_own(&self, content: ContentId) {

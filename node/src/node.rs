@@ -8,13 +8,14 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
     time::{Instant, timeout, timeout_at},
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     address::Address,
     atlas_offers::AtlasOffers,
     command::{Command, DownloadParts},
     config::{Caps, NodeConfig},
+    dht::{Dht, DhtStats, Keeper},
     directory::{Directory, DirectoryConfig},
     download::{DISKS_END_MAX, Download, say_abandoned, why_stopped},
     driver::{Driver, DriverParts, pilot},
@@ -24,9 +25,10 @@ use crate::{
     giving::Givings,
     listed::Listed,
     nearness::{Nearness, Outlook},
-    net::{Network, NetworkConfig, identity},
+    net::{Network, NetworkConfig, dht::DhtConfig, identity},
     open_files::{self, Budget},
     pulse::Pulse,
+    referrals::Referrals,
     resolve,
     store::Workers,
     totals::Totals,
@@ -48,6 +50,8 @@ pub struct Node {
     commands: mpsc::Sender<Command>,
     network: Network,
     directory: Option<Directory>,
+    /// Other directories that are asked. `None`: this node takes no part in their hash table.
+    referrals: Option<Referrals>,
     totals: watch::Receiver<Totals>,
     atlas_offers: watch::Receiver<AtlasOffers>,
     workers: Workers,
@@ -55,6 +59,8 @@ pub struct Node {
     pulse: Pulse,
     measured: Measured,
     vital: Vital,
+    /// Ends what the hash table does in the background.
+    dht_stop: CancellationToken,
 }
 
 impl Node {
@@ -72,15 +78,15 @@ impl Node {
         let flight = config.flight.as_deref().map(pilot::create).transpose()?;
         let vital = Vital::default();
         let budget = open_files::claim(config.connections_max);
-        let network_config = network_config(NetworkConfig::new(keypair, listen), &config, &budget, &vital);
+        let seed = config.seed.map_or_else(getrandom::u64, Ok);
+        let seed = seed.map_err(|error| StartError::Network(error.to_string()))?;
+        let dht = dht_config(&config, seed);
+        let defaults = NetworkConfig { dht, ..NetworkConfig::new(keypair, listen) };
+        let network_config = network_config(defaults, &config, &budget, &vital);
         let protocols = vec![wire::EXCHANGE, wire::DATA, wire::MANIFEST, wire::DIRECTORY];
         let (network, net_events, inbound) = Network::start(network_config, protocols).await?;
         let workers = Workers::for_this_machine(vital.clone())
             .map_err(|error| StartError::Network(error.to_string()))?;
-        let seed = match config.seed {
-            Some(seed) => seed,
-            None => getrandom::u64().map_err(|error| StartError::Network(error.to_string()))?,
-        };
         let (commands, command_queue) = mpsc::channel(COMMANDS_WAITING_MAX);
         let (totals, totals_seen) = watch::channel(Totals::default());
         let (atlas_offers, atlas_offers_seen) = watch::channel(AtlasOffers::default());
@@ -90,6 +96,8 @@ impl Node {
         let tasks = TaskTracker::new();
         let (pulse, measured) = (Pulse::default(), Measured::default());
         let nearness = locate(&config, &network, &vital).await;
+        let dht_stop = CancellationToken::new();
+        let referrals = begin_dht(&config, (&network, &directory), (seed, &vital), (&tasks, &dht_stop));
         let mut driver = Driver::new(DriverParts {
             nearness: Some(nearness),
             flight,
@@ -102,6 +110,7 @@ impl Node {
             vital: vital.clone(),
             network: network.clone(),
             directory: directory.clone(),
+            referrals: referrals.clone(),
             trackers,
             atlas_offers,
             net_events,
@@ -118,6 +127,7 @@ impl Node {
             commands,
             network,
             directory,
+            referrals,
             totals: totals_seen,
             atlas_offers: atlas_offers_seen,
             workers,
@@ -125,6 +135,7 @@ impl Node {
             pulse,
             measured,
             vital,
+            dht_stop,
         })
     }
 
@@ -241,6 +252,7 @@ impl Node {
     pub async fn set_atlas(&self, atlas: Arc<Atlas>) {
         if let Some(directory) = &self.directory {
             directory.set_atlas(atlas.clone());
+            self.network.set_atlas(atlas.clone());
         }
         // A node that has stopped meets no peers.
         let _ = self.commands.send(Command::Atlas(atlas)).await;
@@ -249,6 +261,12 @@ impl Node {
     /// The directory that this node runs. `None`: it runs none; see [`NodeConfig::directory`].
     pub fn directory(&self) -> Option<&Directory> {
         self.directory.as_ref()
+    }
+
+    /// What the hash table among directories did, and what it holds. `None`: this node takes no
+    /// part in it.
+    pub fn dht(&self) -> Option<DhtStats> {
+        self.referrals.as_ref().map(|_| self.network.dht_stats())
     }
 
     /// The offers of directories, of atlases that were newer than ours at the time. Empty unless
@@ -323,6 +341,7 @@ impl Node {
     /// As [`Node::shutdown`], with another time for disks in addition to `grace`.
     pub(crate) async fn shutdown_within(&self, grace: Duration, disks: Duration) {
         let until = Instant::now() + grace + disks;
+        self.dht_stop.cancel();
         let rest = || until.max(Instant::now()) + REST_END_MAX;
         let (reply, done) = oneshot::channel();
         let driver = async {
@@ -373,6 +392,36 @@ fn directory(config: &NodeConfig, seed: u64) -> Option<Directory> {
     let of_own = config.origin.then(DirectoryConfig::default);
     let directory = config.directory.clone().or(of_own);
     directory.map(|wanted| Directory::new(wanted, seed.rotate_left(32), config.atlas.clone()))
+}
+
+/// The hash table of this node. `None`: the user wants none, or the node is no directory.
+fn dht_config(config: &NodeConfig, seed: u64) -> Option<DhtConfig> {
+    let takes_part = config.dht && (config.origin || config.directory.is_some());
+    takes_part.then(|| DhtConfig { seed: seed.rotate_left(8), atlas: config.atlas.clone() })
+}
+
+/// Begins to keep the hash table of a directory filled. `None`: there is none.
+fn begin_dht(
+    config: &NodeConfig,
+    (network, directory): (&Network, &Option<Directory>),
+    (seed, vital): (u64, &Vital),
+    (tasks, stop): (&TaskTracker, &CancellationToken),
+) -> Option<Referrals> {
+    let directory = directory.clone().filter(|_| config.dht)?;
+    let dht = Dht::new(network.clone());
+    let keeper = Keeper {
+        dht: dht.clone(),
+        directory: directory.clone(),
+        // A tracker that is told of our contents is a directory as well.
+        join: config.join.iter().chain(&config.trackers).map(|address| address.0.clone()).collect(),
+        file: config.known_directories.clone(),
+        seed: seed.rotate_left(16),
+        vital: vital.clone(),
+    };
+    let (kept, stopped) = (vital.guard("What keeps the hash table", keeper.run()), stop.clone());
+    tasks.spawn(async move { stopped.run_until_cancelled(kept).await });
+    let parts = (dht, network.clone(), directory);
+    Some(Referrals::new(parts, seed.rotate_left(48), tasks.clone(), stop.clone()))
 }
 
 /// Finds out where we are. Searches the atlas on a blocking thread, before the first peer is met.

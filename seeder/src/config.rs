@@ -27,6 +27,8 @@ use crate::setting::Setting;
 
 /// The identity file, in the state folder or among the credentials.
 const IDENTITY: &str = "identity.key";
+/// Directories of the hash table that were met, in the state folder.
+const KNOWN_DIRECTORIES: &str = "directories.txt";
 
 /// The settings of one seeder. [`SeederConfig::default`] suits an embedding program.
 #[derive(Clone, Debug)]
@@ -55,6 +57,12 @@ pub struct SeederConfig {
     pub atlas_auto: Option<AtlasAuto>,
     /// Trackers to announce every served content to.
     pub trackers: Vec<Address>,
+    /// Directories to join, besides the trackers.
+    pub join: Vec<Address>,
+    /// Take part in the hash table among directories.
+    pub dht: bool,
+    /// The file of directories that were met. `None`: they are not remembered.
+    pub known_directories: Option<PathBuf>,
     /// Upload limit for all contents together. In bytes a second. `None`: no limit.
     pub up: Option<u64>,
     /// The most connections. More serve a larger crowd directly, and cost about 100 KiB each.
@@ -90,6 +98,9 @@ impl Default for SeederConfig {
             atlas: None,
             atlas_auto: None,
             trackers: Vec::new(),
+            join: Vec::new(),
+            dht: true,
+            known_directories: None,
             up: None,
             connections_max: 4096,
             caps: Caps::default(),
@@ -106,6 +117,9 @@ impl SeederConfig {
             up: self.up,
             identity: self.identity.clone(),
             trackers: self.trackers.clone(),
+            dht: self.dht,
+            join: self.join.clone(),
+            known_directories: self.known_directories.clone(),
             connections_max: self.connections_max,
             caps: self.caps,
             hear_of_atlases: self.atlas_auto.is_some(),
@@ -164,6 +178,9 @@ impl Settings {
             atlas: layers.path(Setting::Atlas).filter(|path| path.as_os_str() != "auto"),
             atlas_auto,
             trackers: layers.addresses(Setting::Tracker),
+            join: layers.addresses(Setting::Join),
+            dht: layers.switch(Setting::Dht),
+            known_directories: known_directories(layers, identity.as_deref()),
             up: layers.rate(Setting::Up),
             connections_max: layers.count(Setting::Connections).unwrap_or_default(),
             caps: caps(layers),
@@ -223,6 +240,13 @@ impl Settings {
         }
         problems
     }
+}
+
+/// The file of known directories, in the state folder, or beside the identity if that is to be made.
+fn known_directories(layers: &Layers<Setting>, identity: Option<&Path>) -> Option<PathBuf> {
+    let state = layers.path(Setting::StateDir).or_else(|| default_state_dir(&Setting::PROGRAM));
+    let beside = || Some(identity.filter(|key| !key.exists())?.parent()?.to_owned());
+    Some(state.filter(|state| state.is_dir()).or_else(beside)?.join(KNOWN_DIRECTORIES))
 }
 
 fn atlas_auto(layers: &Layers<Setting>, identity: Option<&Path>) -> Result<Option<AtlasAuto>, String> {

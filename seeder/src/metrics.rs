@@ -4,7 +4,7 @@
 use std::{fmt, sync::atomic::Ordering::Relaxed};
 
 use nearcast_core::{message::Refusal, tier::Tier};
-use nearcast_node::{Totals, durations::Durations};
+use nearcast_node::{Node, Totals, dht::DhtStats, durations::Durations};
 use nearcast_service::{
     atlas::atlas_age,
     conditions::Probes as _,
@@ -36,6 +36,7 @@ struct Scrape {
     hashing: u64,
     hashed_bytes: u64,
     atlas_version: u64,
+    dht: Option<DhtStats>,
 }
 
 impl Scrape {
@@ -53,6 +54,7 @@ impl Scrape {
             hashing: health.hashing.load(Relaxed),
             hashed_bytes: health.hashed_bytes.load(Relaxed),
             atlas_version: health.atlas_version.load(Relaxed),
+            dht: health.node().and_then(Node::dht),
         }
     }
 }
@@ -65,6 +67,7 @@ impl Collector for Scrape {
         let to = &mut encoder;
         self.common.encode(to)?;
         metrics::budget(to, &self.totals.budget)?;
+        metrics::hash_table(to, self.dht)?;
         let tiers = Tier::ALL.map(|tier| (tier.name(), self.totals.uploaded_by_tier[tier as usize]));
         family(to, "uploaded", "Payload sent", Some(&Unit::Bytes), "tier", &tiers)?;
         let reasons = Refusal::ALL.map(|why| (why.name(), self.totals.requests_refused[why as usize]));

@@ -28,6 +28,8 @@ pub enum Setting {
     AtlasKey,
     AtlasAgeMax,
     Tracker,
+    Join,
+    Dht,
     Connections,
     ConnectionsPerPrefix,
     LinksPerContent,
@@ -48,7 +50,7 @@ pub enum Setting {
 use Kind::{Addresses, Count, Duration as Time, Filter, Key, Listen, Path, PathOr, Rate, Switch, Word};
 
 /// The table, in display order.
-pub static TABLE: [About; 26] = [
+pub static TABLE: [About; 28] = [
     About {
         setting: Setting::Root,
         name: "root",
@@ -190,6 +192,31 @@ pub static TABLE: [About; 26] = [
         short: "Tracker to tell of everything that is served.",
         long: "Several are possible. Whoever asks it finds this server, without an address in the link. Names are looked up \
                once, at the start.",
+    },
+    About {
+        setting: Setting::Join,
+        name: "join",
+        kind: Addresses(TRACKER_PORT),
+        value: "ADDRESS",
+        default: "",
+        example: "/dns/other.example/tcp/4810",
+        live: false,
+        short: "Directory to share a hash table with.",
+        long: "Several are possible; one that answers is enough. Directories that share a table find what the others know, for \
+               whoever asks them. Those met are remembered in the state folder for the next start. Names are looked up at each \
+               attempt.",
+    },
+    About {
+        setting: Setting::Dht,
+        name: "dht",
+        kind: Switch,
+        value: "BOOL",
+        default: "true",
+        example: "",
+        live: false,
+        short: "Share a hash table with other directories.",
+        long: "It tells them hashes of what is known here, and asks them for what is not. With false this one is on its own; \
+               nobody who asks here hears of what others know.",
     },
     About {
         setting: Setting::Connections,

@@ -36,6 +36,8 @@ use crate::{
 
 /// The identity file, in the state folder or among the credentials.
 const IDENTITY: &str = "identity.key";
+/// Directories of the hash table that were met, in the state folder.
+const KNOWN_DIRECTORIES: &str = "directories.txt";
 
 /// The settings of one tracker.
 #[derive(Clone, Debug)]
@@ -45,6 +47,10 @@ pub struct TrackerConfig {
     pub listen: Vec<Address>,
     /// The contents that it is a directory for.
     pub admitted: Admitted,
+    /// Directories to join.
+    pub join: Vec<Address>,
+    /// Take part in the hash table among directories.
+    pub dht: bool,
     /// The most contents in the directory.
     pub contents_max: usize,
     /// The most entries of all contents together.
@@ -131,6 +137,9 @@ impl TrackerConfig {
             connections_max: self.connections_max,
             caps: self.caps,
             lan: false,
+            dht: self.dht,
+            join: self.join.clone(),
+            known_directories: Some(self.state_dir.join(KNOWN_DIRECTORIES)),
             directory: Some(DirectoryConfig {
                 admission: self.admission(),
                 registry: RegistryConfig {
@@ -185,6 +194,8 @@ impl Settings {
         let tracker = TrackerConfig {
             listen,
             admitted,
+            join: layers.addresses(Setting::Join),
+            dht: layers.switch(Setting::Dht),
             contents_max: layers.count(Setting::Contents).unwrap_or(131_072),
             entries_max: layers.count(Setting::Peers).unwrap_or(2_097_152),
             peers_max: layers.count(Setting::PeersPerContent).unwrap_or(1_000),

@@ -3,7 +3,7 @@
 use std::{fmt, time::Instant};
 
 use nearcast_core::tier::Tier;
-use nearcast_node::{Totals, directory::DirectoryStats, durations::Durations};
+use nearcast_node::{Node, Totals, dht::DhtStats, directory::DirectoryStats, durations::Durations};
 use nearcast_service::{
     atlas::atlas_age,
     conditions::Probes as _,
@@ -40,6 +40,7 @@ struct Scrape {
     atlas_published: u64,
     saves: Saves,
     live: LiveStats,
+    dht: Option<DhtStats>,
     now: Instant,
 }
 
@@ -57,6 +58,7 @@ impl Scrape {
             atlas_published: health.atlas_published(),
             saves: health.saves(),
             live: health.live_stats().unwrap_or_default(),
+            dht: health.node().and_then(Node::dht),
             now: Instant::now(),
         }
     }
@@ -78,6 +80,7 @@ impl Scrape {
     fn encode_node(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let totals = &self.totals;
         metrics::budget(to, &totals.budget)?;
+        metrics::hash_table(to, self.dht)?;
         gauge(to, "connections", "Peers connected", None, totals.connections.into())?;
         let help = "Connections refused because a cap was reached";
         counter(to, "connections_refused", help, None, totals.refused_connections)?;

@@ -20,6 +20,8 @@ pub enum Setting {
     Listen,
     Allow,
     Open,
+    Join,
+    Dht,
     Contents,
     Peers,
     PeersPerContent,
@@ -46,10 +48,12 @@ pub enum Setting {
     Sandbox,
 }
 
-use Kind::{Count, Duration, Filter, Ips, Listen, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words};
+use Kind::{
+    Addresses, Count, Duration, Filter, Ips, Listen, Path, PathOr, Paths, Rate, Socket, Switch, Word, Words,
+};
 
 /// The table, in display order.
-pub static TABLE: [About; 27] = [
+pub static TABLE: [About; 29] = [
     About {
         setting: Setting::Listen,
         name: "listen",
@@ -85,6 +89,31 @@ pub static TABLE: [About; 27] = [
         short: "Be a directory for any content.",
         long: "By default yes, unless a file of contents is given. With false and no such file, \
                only for the atlas that is published.",
+    },
+    About {
+        setting: Setting::Join,
+        name: "join",
+        kind: Addresses(TRACKER_PORT),
+        value: "ADDRESS",
+        default: "",
+        example: "/dns/other.example/tcp/4810",
+        live: false,
+        short: "Directory to share a hash table with.",
+        long: "Several are possible; one that answers is enough. Directories that share a table find what the others know, for \
+               whoever asks them. Those met are remembered in the state folder for the next start. Names are looked up at each \
+               attempt.",
+    },
+    About {
+        setting: Setting::Dht,
+        name: "dht",
+        kind: Switch,
+        value: "BOOL",
+        default: "true",
+        example: "",
+        live: false,
+        short: "Share a hash table with other directories.",
+        long: "It tells them hashes of what is known here, and asks them for what is not. With false this one is on its own; \
+               nobody who asks here hears of what others know.",
     },
     About {
         setting: Setting::Contents,

@@ -180,9 +180,13 @@ fn advice_to_go_on(attempts: Option<&Attempts>, how: &str) -> String {
     advice.join("; ")
 }
 
+/// The ways to a content whose link names nobody.
+const NAME_SOMEBODY: &str = "name a directory with --tracker (or as tracker in client.toml), or a peer with --peer, or use \
+                             a link that names one";
+
 fn advice_on_reasons(reasons: &Reasons) -> Option<String> {
     match reasons {
-        Reasons::NobodyToAsk => Some("name a peer with --peer, or a directory with --tracker".to_owned()),
+        Reasons::NobodyToAsk => Some(NAME_SOMEBODY.to_owned()),
         Reasons::OnlyWebSeeds => Some("name one with --peer, or use the .torrent file".to_owned()),
         Reasons::NobodyHasIt => None,
         Reasons::Asked(attempts) => {
@@ -336,7 +340,8 @@ mod tests {
             ),
             (
                 DownloadError::Unreachable(Reasons::NobodyToAsk),
-                "no peer could be reached: there is nobody to ask; name a peer with --peer, or a directory with --tracker",
+                "no peer could be reached: there is nobody to ask; name a directory with --tracker (or as \
+                 tracker in client.toml), or a peer with --peer, or use a link that names one",
             ),
             (
                 DownloadError::NotFound(Reasons::OnlyWebSeeds),

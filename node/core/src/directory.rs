@@ -74,6 +74,8 @@ pub struct Question {
     pub wanted: Untrusted<u32>,
     /// The version of its atlas; 0: it has none. `None`: it wants no offer of another one.
     pub atlas: Option<u64>,
+    /// The asker takes no part in the swarm: it is another directory, which asks for its own askers.
+    pub only_asks: bool,
 }
 
 /// What becomes of a question.
@@ -209,14 +211,21 @@ impl Directory {
         members: &mut Vec<Member>,
     ) -> Told {
         let &Question { content, complete, tcp, udp, .. } = question;
+        let wanted = question.wanted.fits().unwrap_or(MEMBERS_MAX).min(MEMBERS_MAX);
+        let first = members.len();
+        if question.only_asks {
+            let search = Search { content, name, ip, wanted, complete: false, again: true };
+            let census = self.registry.find(now, &search, locator, members);
+            self.stats.note_told(&members[first..]);
+            let holds = self.registry.is_own(&content);
+            return Told { census, holds, pause: Duration::ZERO, refused: false, offer: false, to_try: None };
+        }
         let said = Announcement { content, name, endpoint: Endpoint { ip, tcp, udp }, complete };
         let announced = self.registry.announce(now, &said, locator);
         let refused = self.stats.note(announced);
         let to_try = self.registry.to_try(now, &name, &said.endpoint);
-        let wanted = question.wanted.fits().unwrap_or(MEMBERS_MAX).min(MEMBERS_MAX);
         let again = announced != Announced::Stored;
         let search = Search { content, name, ip, wanted, complete, again };
-        let first = members.len();
         let census = self.registry.find(now, &search, locator, members);
         self.stats.note_told(&members[first..]);
         let pause = match (refused, complete) {
@@ -247,6 +256,7 @@ mod tests {
             leaving: false,
             wanted: 10.into(),
             atlas: Some(3),
+            only_asks: false,
         }
     }
 
@@ -304,6 +314,16 @@ mod tests {
         let (Verdict::Told(told), _) = ask(&mut directory, 1, &other) else { panic!("it may ask") };
         assert_eq!((told.refused, told.pause), (true, RegistryConfig::default().pause * PAUSES_WHEN_FULL));
         assert_eq!(directory.stats().refused.peer_full, 1);
+    }
+
+    #[test]
+    fn a_directory_that_only_asks_is_told_of_members_and_is_no_member() {
+        let mut directory = open(RegistryConfig::default());
+        ask(&mut directory, 1, &question(true));
+        let asks = Question { only_asks: true, ..question(false) };
+        let (Verdict::Told(told), 1) = ask(&mut directory, 2, &asks) else { panic!("told of one") };
+        assert_eq!((told.census.members, told.to_try), (1, None));
+        assert_eq!(directory.stats().entries, 1);
     }
 
     #[test]

@@ -1,7 +1,10 @@
-//! How nodes keep together without a centre: supernodes that nodes elect, and leaves that hold on to them.
+//! How nodes keep together without a centre.
 //!
-//! [`membership`] is the machine. It has the clock and the dice of the engine, and a door of its own ([`door`]): it
-//! knows nothing of contents. Sockets, addresses on the wire and measurements are the shell's; `door` says what a shell
+//! Two machines share this room. Directories share a distributed hash table (Kademlia) that says which
+//! of them know a content: [`keys`], [`table`], [`store`], [`provide`]; and they ask each other:
+//! [`referral`]. And nodes elect supernodes, which leaves hold on to: [`membership`] is that machine. It
+//! has the clock and the dice of the engine, and a door of its own ([`door`]): it knows nothing of
+//! contents. Sockets, addresses on the wire and measurements are the shell's; `door` says what a shell
 //! must do for each output, and when it must tell what.
 
 mod admission;
@@ -11,14 +14,19 @@ pub mod contact;
 pub mod door;
 pub mod eligible;
 pub mod host;
+pub mod keys;
 mod leads;
 pub mod membership;
 mod memory;
 mod pace;
 mod parents;
+pub mod provide;
+pub mod referral;
 mod room;
 mod siblings;
 pub mod sketch;
+pub mod store;
 mod supernode;
+pub mod table;
 pub mod ticket;
 mod versions;

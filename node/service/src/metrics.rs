@@ -12,7 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use nearcast_node::{BudgetUse, durations::Durations};
+use nearcast_node::{BudgetUse, dht::DhtStats, durations::Durations};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text::encode},
@@ -185,6 +185,36 @@ pub fn budget(encoder: &mut DescriptorEncoder<'_>, uses: &[BudgetUse]) -> fmt::R
     let refused: Vec<_> = uses.iter().map(|of| (of.kind, of.refused)).collect();
     let help = "What they were refused, or had to give up, because there was no more";
     family(encoder, "budget_refused", help, None, "kind", &refused)
+}
+
+/// The hash table among directories. `None`: the service takes no part in it, and all is 0.
+///
+/// # Errors
+/// If the encoder fails.
+pub fn hash_table(encoder: &mut DescriptorEncoder<'_>, stats: Option<DhtStats>) -> fmt::Result {
+    let takes_part = stats.is_some();
+    let stats = stats.unwrap_or_default();
+    let gauges = [
+        ("dht_enabled", "1 if this directory takes part in the hash table", u64::from(takes_part)),
+        ("dht_serves", "1 if other directories may ask this one", u64::from(stats.serves)),
+        ("dht_nodes", "Directories in the routing table", stats.nodes),
+        ("dht_records", "Records of other directories that are kept", stats.records),
+        ("dht_keys", "Keys that this directory wants to stand under", stats.keys),
+        ("dht_keys_lapsed", "Of these, keys under which neither it nor enough others stand", stats.lapsed),
+    ];
+    gauges.iter().try_for_each(|(name, help, value)| gauge(encoder, name, help, None, *value as i64))?;
+    let counters = [
+        ("dht_asked", "Questions of other directories", stats.asked),
+        ("dht_records_written", "Records of other directories written or renewed", stats.written),
+        ("dht_records_refused", "Records refused: beyond a quota, or without an address", stats.refused),
+        ("dht_lookups", "Look-ups that have ended", stats.look_ups),
+        ("dht_lookups_found", "Look-ups that found a directory", stats.found),
+        ("dht_provided", "Times that this directory wrote itself under a key", stats.provided),
+        ("dht_requests", "Requests sent for look-ups and writes", stats.requests),
+        ("dht_dials_refused", "Addresses that others named and that were not dialled", stats.dials_refused),
+        ("dht_crowded", "Directories kept out because their network has enough places", stats.crowded),
+    ];
+    counters.iter().try_for_each(|(name, help, value)| counter(encoder, name, help, None, *value))
 }
 
 #[cfg(test)]

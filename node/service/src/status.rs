@@ -15,6 +15,7 @@ use std::{
 use nearcast_core::{message::Refusal, tier::Tier};
 use nearcast_node::{
     BudgetUse, Node, Totals,
+    dht::DhtStats,
     durations::Durations,
     giving::{Giving, Givings},
 };
@@ -68,6 +69,8 @@ pub struct Status {
     pub contents: Option<Contents>,
     /// Contents and peers known, in a tracker.
     pub directory: Option<DirectoryStatus>,
+    /// The hash table among directories. `None`: the service takes no part in it.
+    pub hash_table: Option<HashTable>,
     /// Sources of routes, in a tracker.
     pub feeds: Option<Feeds>,
     /// The atlas in use. `None`: no atlas.
@@ -226,6 +229,45 @@ pub struct DirectoryStatus {
     pub saves_failed: u64,
 }
 
+/// The hash table among directories. All sums are since the start.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct HashTable {
+    /// Directories in the routing table.
+    pub nodes: u64,
+    /// Whether others may ask this directory. No: nobody seems to reach it.
+    pub serves: bool,
+    /// Records of others that are kept.
+    pub records: u64,
+    /// Records of others that were refused.
+    pub records_refused: u64,
+    /// Questions of others.
+    pub asked: u64,
+    /// Look-ups that have ended.
+    pub lookups: u64,
+    /// Look-ups that found a directory.
+    pub lookups_found: u64,
+    /// Keys that this directory wants to stand under.
+    pub keys: u64,
+    /// Of these, keys under which neither it nor enough others stand.
+    pub keys_lapsed: u64,
+}
+
+impl HashTable {
+    fn of(stats: &DhtStats) -> HashTable {
+        HashTable {
+            nodes: stats.nodes,
+            serves: stats.serves,
+            records: stats.records,
+            records_refused: stats.refused,
+            asked: stats.asked,
+            lookups: stats.look_ups,
+            lookups_found: stats.found,
+            keys: stats.keys,
+            keys_lapsed: stats.lapsed,
+        }
+    }
+}
+
 /// A tracker's sources of routes.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Feeds {
@@ -333,6 +375,7 @@ impl Status {
         Status {
             peer: Some(node.peer_id()),
             addresses: node.addresses().iter().map(ToString::to_string).collect(),
+            hash_table: node.dht().as_ref().map(HashTable::of),
             network: Some(Network::of(&totals, &node.slot_waits())),
             budget: totals.budget.iter().filter(|of| !of.kind.is_empty()).map(Budget::of).collect(),
             ..self

@@ -129,9 +129,16 @@ impl Driver {
         // directory.
         let chosen = named || self.peers.is_typed(directory);
         let word = Word { ip, rank: if chosen { Rank::Directory } else { Rank::Hearsay } };
-        let records = reply.peers.iter().take(PEERS_MAX);
-        let mut candidates: Vec<Candidate> =
-            records.filter_map(|record| self.candidate(record, word, Via::Directory)).collect();
+        // What the directory heard from others is hearsay, whoever passes it on.
+        let known = reply.peers.len().saturating_sub(usize::try_from(reply.referred).unwrap_or(usize::MAX));
+        let hearsay = Word { rank: Rank::Hearsay, ..word };
+        let records = reply.peers.iter().enumerate().take(PEERS_MAX);
+        let mut candidates: Vec<Candidate> = records
+            .filter_map(|(at, record)| {
+                let word = if at < known { word } else { hearsay };
+                self.candidate(record, word, Via::Directory)
+            })
+            .collect();
         if reply.holds {
             let near = self.near(directory);
             candidates.push(Candidate { peer: directory, near, via: Via::Directory });

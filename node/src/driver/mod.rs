@@ -88,6 +88,7 @@ use crate::{
     open_files::Budget,
     peer_book::{self, PeerBook},
     pulse::Pulse,
+    referrals::Referrals,
     repeats::Repeats,
     store::Workers,
     totals::Totals,
@@ -125,6 +126,7 @@ pub(crate) struct DriverParts {
     pub(crate) network: Network,
     /// The directory that this node runs. `None`: this node is no directory.
     pub(crate) directory: Option<Directory>,
+    pub(crate) referrals: Option<Referrals>,
     /// Directories that are told what we serve.
     pub(crate) trackers: Vec<Multiaddr>,
     pub(crate) atlas_offers: watch::Sender<AtlasOffers>,

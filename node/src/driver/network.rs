@@ -191,9 +191,12 @@ impl Driver {
             tasks.spawn(manifest::serve(inbound, place, events));
         } else if inbound.protocol == wire::DIRECTORY {
             let Some(place) = holdings.directory() else { return };
-            let directory =
-                self.parts.directory.clone().map(|directory| (directory, self.services.dial_back.clone()));
-            tasks.spawn(directory::serve(inbound, place, directory));
+            let desk = self.parts.directory.clone().map(|directory| directory::Desk {
+                directory,
+                dial_back: self.services.dial_back.clone(),
+                referrals: self.parts.referrals.clone(),
+            });
+            tasks.spawn(directory::serve(inbound, place, desk));
         }
     }
 

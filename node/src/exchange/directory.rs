@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use libp2p::{PeerId, swarm::ConnectionId};
+use libp2p::{Multiaddr, PeerId, swarm::ConnectionId};
 use nearcast_core::{
     id::{ContentKey, PeerKey, QueryId},
     registry::PeerName,
@@ -15,15 +15,17 @@ use tokio::{
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 
 use crate::{
-    address::ip_of,
+    address::{ip_of, port_of},
     budget::StreamPlace,
     dial_back::DialBack,
-    directory::Directory,
+    directory::{Answer, Directory},
     events::{DirectoryEvent, Events, report},
     net::{InboundStream, Network},
+    referrals::{Referrals, Wish},
     wire::{
         DIRECTORY, FrameError,
-        directory::{QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply, write_reply},
+        control::content_id,
+        directory::{PEERS_MAX, QUESTION_BYTES_MAX, Question, REPLY_BYTES_MAX, Reply, write_reply},
         read_frame, write_frame,
     },
 };
@@ -148,22 +150,51 @@ async fn read_all(
     None
 }
 
+/// Where questions are answered.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) directory: Directory,
+    pub(crate) dial_back: DialBack,
+    /// Others that can be asked. `None`: this directory is on its own.
+    pub(crate) referrals: Option<Referrals>,
+}
+
+impl Desk {
+    /// Answers one question of a peer whose connection comes from `remote`.
+    async fn answer(
+        &self,
+        (name, ip): (PeerName, IpAddr),
+        remote: &Multiaddr,
+        question: &Question,
+    ) -> Answer {
+        let mut answer = self.directory.answer(name, ip, question);
+        answer.reply.observed_port = port_of(remote).map_or(0, u32::from);
+        let wanted = usize::try_from(question.wanted).map_or(PEERS_MAX, |wanted| wanted.min(PEERS_MAX));
+        let missing = wanted.saturating_sub(answer.members.len());
+        let is_told = !answer.reply.unknown && answer.wait.is_zero() && !question.leaving;
+        if let (Some(referrals), Ok(content)) = (&self.referrals, content_id(&question.content))
+            && is_told
+            && missing > 0
+            && !question.only_asks
+        {
+            let waits = answer.members.is_empty() && !answer.reply.holds;
+            let wish = Wish { content, asker: name, ip, wanted: missing, waits };
+            answer.reply.referred = referrals.complement(&wish, &mut answer.members).await;
+        }
+        answer
+    }
+}
+
 /// Answers the questions on one stream in order, until the stream is closed or idle. Without a
-/// directory, every answer is "unknown".
-pub(crate) async fn serve(
-    inbound: InboundStream,
-    place: StreamPlace,
-    directory: Option<(Directory, DialBack)>,
-) {
+/// desk, every answer is "unknown".
+pub(crate) async fn serve(inbound: InboundStream, place: StreamPlace, desk: Option<Desk>) {
     let peer = inbound.peer;
-    if let Err(error) = answer_all(inbound, &place, directory.as_ref()).await {
+    if let Err(error) = answer_all(inbound, &place, desk.as_ref()).await {
         tracing::debug!(%peer, %error, "a directory stream broke");
         // A live peer closes streams that it does not need; a process that was killed does not.
         let broke = matches!(error, FrameError::Io(_));
-        if let (Some((directory, _)), Some(name), true) =
-            (directory, PeerName::from_id(&peer.to_bytes()), broke)
-        {
-            directory.lose(&name);
+        if let (Some(desk), Some(name), true) = (desk, PeerName::from_id(&peer.to_bytes()), broke) {
+            desk.directory.lose(&name);
         }
     }
     drop(place);
@@ -172,7 +203,7 @@ pub(crate) async fn serve(
 async fn answer_all(
     inbound: InboundStream,
     place: &StreamPlace,
-    directory: Option<&(Directory, DialBack)>,
+    desk: Option<&Desk>,
 ) -> Result<(), FrameError> {
     let mut lease = place.lease();
     let InboundStream { peer, remote, stream, .. } = inbound;
@@ -186,12 +217,12 @@ async fn answer_all(
     {
         let Some(question) = question? else { break };
         let mut wait = Duration::ZERO;
-        match directory.zip(asker) {
-            Some(((directory, dial_back), (name, ip))) => {
-                let answer = directory.answer(name, ip, &question);
+        match desk.zip(asker) {
+            Some((desk, asker)) => {
                 place.note_begun();
+                let answer = desk.answer(asker, &remote, &question).await;
                 if let Some(at) = answer.to_try {
-                    dial_back.begin(directory, name, at);
+                    desk.dial_back.begin(&desk.directory, asker.0, at);
                 }
                 write_reply(&answer.reply, &answer.members, &mut frames);
                 wait = answer.wait.min(WAIT_MAX);

@@ -167,6 +167,7 @@ pub(super) fn directory_seeds() -> Vec<Vec<u8>> {
         complete: true,
         leaving: true,
         atlas: Some(7),
+        only_asks: true,
     };
     let record = PeerRecord { peer: peer_id(), ip: vec![192, 0, 2, 7], tcp_port: 4001, udp_port: 0 };
     let reply = Reply {

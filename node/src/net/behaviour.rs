@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use libp2p::{
     Swarm, allow_block_list, connection_limits, ping,
-    swarm::{Config, NetworkBehaviour},
+    swarm::{Config, NetworkBehaviour, behaviour::toggle::Toggle},
 };
 
 use super::{
-    NetworkConfig, inbound_max,
+    NetworkConfig,
+    dht::{Counters, Dht},
+    inbound_max,
     network::{ConnectionCaps, Tasks},
     prefix_cap::PrefixCap,
     streams::Streams,
@@ -33,6 +35,8 @@ pub(crate) struct Behaviour {
     pub(crate) prefixes: PrefixCap,
     pub(crate) streams: Streams,
     pub(crate) ping: ping::Behaviour,
+    /// Only a directory has one.
+    pub(crate) dht: Toggle<Dht>,
 }
 
 /// A swarm that does not listen yet. Its tasks are counted in `tasks`.
@@ -41,6 +45,7 @@ pub(crate) fn new_swarm(
     streams: Streams,
     tasks: &Tasks,
     budget: &Arc<Budget>,
+    counters: &Counters,
 ) -> Result<Swarm<Behaviour>, StartError> {
     let tcp = TcpConfig {
         sources: config.listen.iter().filter_map(ip_of).filter(|ip| !ip.is_unspecified()).collect(),
@@ -48,6 +53,9 @@ pub(crate) fn new_swarm(
     };
     let transport = transport::build(&config.keypair, config.security, tcp, budget, config.is_service)
         .map_err(|error| StartError::Network(error.to_string()))?;
+    let local_peer = config.keypair.public().to_peer_id();
+    let dht = config.dht.as_ref();
+    let dht = dht.and_then(|wanted| Dht::new(local_peer, &config.listen, wanted, counters.clone()));
     let behaviour = Behaviour {
         banned: allow_block_list::Behaviour::default(),
         limits: connection_limits::Behaviour::new(limits(config)),
@@ -56,6 +64,7 @@ pub(crate) fn new_swarm(
         ping: ping::Behaviour::new(
             ping::Config::new().with_interval(PING_INTERVAL).with_timeout(PING_TIMEOUT),
         ),
+        dht: dht.into(),
     };
     let (tracker, cut) = (tasks.tracker.clone(), tasks.cut.clone());
     let swarm_config = Config::with_executor(move |task| {
@@ -66,7 +75,6 @@ pub(crate) fn new_swarm(
     })
     .with_idle_connection_timeout(config.idle_timeout)
     .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS_MAX);
-    let local_peer = config.keypair.public().to_peer_id();
     Ok(Swarm::new(transport, behaviour, local_peer, swarm_config))
 }
 

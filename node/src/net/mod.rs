@@ -6,6 +6,7 @@
 mod admission;
 mod backlog;
 mod behaviour;
+pub(crate) mod dht;
 mod dials;
 mod frames;
 mod held;
@@ -33,6 +34,7 @@ use libp2p::{Multiaddr, PeerId, identity::Keypair, swarm::ConnectionId};
 
 use crate::{budget::Plan, vital::Vital};
 
+use self::dht::DhtConfig;
 pub(crate) use self::{
     dials::{Target, without_peer},
     network::{ConnectionCaps, Network},
@@ -78,6 +80,8 @@ pub(crate) struct NetworkConfig {
     /// The kernel buffer for each TCP socket and direction, in bytes. `None`: the system's own
     /// tuning.
     pub(crate) socket_buffer_bytes: Option<u32>,
+    /// The hash table among directories. `None`: we are no directory.
+    pub(crate) dht: Option<DhtConfig>,
     /// Reports a failure of the network's own task.
     pub(crate) vital: Vital,
 }
@@ -113,6 +117,7 @@ impl NetworkConfig {
             idle_timeout: Duration::from_secs(30),
             security: Security::default(),
             socket_buffer_bytes: None,
+            dht: None,
             vital: Vital::default(),
         }
     }

@@ -10,11 +10,13 @@ use std::{
 };
 
 use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, swarm::ConnectionId};
+use nearcast_core::atlas::Atlas;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NetEvent, NetworkConfig, Target,
+    dht::{Counters, DhtStats, Order},
     streams::{InboundStream, OPEN_TIMEOUT, OpenError, OpenRequest},
     swarm,
 };
@@ -32,6 +34,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 pub(crate) enum Command {
     Dial { token: u64, peer: Option<PeerId>, targets: Vec<Target> },
     Open { peer: PeerId, connection: ConnectionId, request: OpenRequest },
+    Dht(Order),
 }
 
 /// Orders that must not be lost when the queue of commands is full. Sets, so that repeated orders
@@ -48,6 +51,7 @@ pub(crate) struct OrderSets {
     pub(crate) disconnect: BTreeSet<PeerId>,
     pub(crate) ban: BTreeSet<PeerId>,
     pub(crate) caps: Option<ConnectionCaps>,
+    pub(crate) atlas: Option<Arc<Atlas>>,
 }
 
 /// The caps on connections.
@@ -94,6 +98,7 @@ pub(crate) struct Network {
     listen: watch::Receiver<Vec<Multiaddr>>,
     refused: Arc<Refused>,
     budget: Arc<Budget>,
+    counters: Counters,
     tasks: Tasks,
 }
 
@@ -126,6 +131,7 @@ pub(crate) struct Ends {
     pub(crate) listen: watch::Sender<Vec<Multiaddr>>,
     pub(crate) refused: Arc<Refused>,
     pub(crate) budget: Arc<Budget>,
+    pub(crate) counters: Counters,
     pub(crate) tasks: Tasks,
 }
 
@@ -147,6 +153,7 @@ impl Network {
             listen: listen_receiver,
             refused: Arc::default(),
             budget: Budget::new(&config.plan()),
+            counters: Counters::default(),
             tasks: Tasks::default(),
         };
         let streams =
@@ -158,6 +165,7 @@ impl Network {
             listen,
             refused: network.refused.clone(),
             budget: network.budget.clone(),
+            counters: network.counters.clone(),
             tasks: network.tasks.clone(),
         };
         let driver = swarm::Driver::start(&config, streams, ends).await?;
@@ -234,6 +242,28 @@ impl Network {
             answer.await.unwrap_or(Err(OpenError::Closed))
         };
         tokio::time::timeout(OPEN_TIMEOUT, opened).await.unwrap_or(Err(OpenError::Timeout))
+    }
+
+    /// Has the hash table do something. If there is none, or the network has stopped, whoever waits
+    /// for the answer hears that nobody gives one.
+    pub(crate) async fn order(&self, order: Order) {
+        // The answer's channel is dropped with an order that cannot be given.
+        let _ = self.commands.send(Command::Dht(order)).await;
+    }
+
+    /// What the hash table did, and what it holds.
+    pub(crate) fn dht_stats(&self) -> DhtStats {
+        self.counters.get()
+    }
+
+    /// Notes how many keys there are to stand under, and under how many nobody stands.
+    pub(crate) fn note_keys(&self, keys: usize, lapsed: usize) {
+        self.counters.note_keys(keys, lapsed);
+    }
+
+    /// Replaces the atlas of the hash table.
+    pub(crate) fn set_atlas(&self, atlas: Arc<Atlas>) {
+        self.orders.give(|orders| orders.atlas = Some(atlas));
     }
 
     /// Closes one connection; its streams break. Over TCP, bytes written before still go out

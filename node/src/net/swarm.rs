@@ -74,7 +74,7 @@ impl Driver {
         ends: Ends,
     ) -> Result<Driver, StartError> {
         let mut driver = Driver {
-            swarm: new_swarm(config, streams, &ends.tasks, &ends.budget)?,
+            swarm: new_swarm(config, streams, &ends.tasks, &ends.budget, &ends.counters)?,
             ends,
             listen: config.listen.clone(),
             dials: Dials::default(),
@@ -126,6 +126,11 @@ impl Driver {
             Next::Command(Some(Command::Open { peer, connection, request })) => {
                 self.swarm.behaviour_mut().streams.open(peer, connection, request);
             }
+            Next::Command(Some(Command::Dht(order))) => {
+                if let Some(dht) = self.swarm.behaviour_mut().dht.as_mut() {
+                    dht.on_order(order);
+                }
+            }
             Next::Swarm(event) => self.on_swarm_event(event),
         }
         ControlFlow::Continue(())
@@ -159,6 +164,9 @@ impl Driver {
         }
         for peer in orders.ban {
             self.ban(peer);
+        }
+        if let (Some(atlas), Some(dht)) = (orders.atlas, self.swarm.behaviour_mut().dht.as_mut()) {
+            dht.set_atlas(atlas);
         }
         if let Some(caps) = orders.caps {
             self.swarm.behaviour_mut().set_caps(caps);

@@ -50,6 +50,10 @@ pub(crate) struct Question {
     /// Version of the asker's atlas. `0`: it has none. Absent: it does not want one.
     #[prost(uint64, optional, tag = "7")]
     pub(crate) atlas: Option<u64>,
+    /// The asker is another directory, which asks on behalf of its own askers and takes no part in
+    /// the swarm. It is not listed, and nobody else is asked for it.
+    #[prost(bool, tag = "8")]
+    pub(crate) only_asks: bool,
 }
 
 impl Question {
@@ -63,6 +67,7 @@ impl Question {
             leaving: self.leaving,
             wanted: self.wanted.into(),
             atlas: self.atlas,
+            only_asks: self.only_asks,
         }
     }
 }
@@ -99,6 +104,12 @@ pub(crate) struct Reply {
     /// Where to get a newer atlas than the asker's.
     #[prost(message, optional, tag = "9")]
     pub(crate) atlas: Option<Offer>,
+    /// How many of the peers other directories named, which this directory asked.
+    #[prost(uint32, tag = "10")]
+    pub(crate) referred: u32,
+    /// The port from which the asker's connection comes, as the directory sees it.
+    #[prost(uint32, tag = "11")]
+    pub(crate) observed_port: u32,
 }
 
 impl Reply {

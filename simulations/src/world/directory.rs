@@ -46,6 +46,7 @@ impl World {
         }
         let asker = Asker { name: name(me), ip: self.places.ip(me) };
         let question = Question {
+            only_asks: false,
             content: id(content),
             tcp: Some(PORT),
             udp: None,

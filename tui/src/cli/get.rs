@@ -3,6 +3,7 @@
 
 pub(super) mod options;
 mod pressed;
+mod remembered;
 pub(crate) mod setting;
 mod sources;
 
@@ -26,7 +27,12 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{options::Options, pressed::Pressed, setting::Setting, sources::Wanted};
+use self::{
+    options::{Discover, Options, state_dir},
+    pressed::Pressed,
+    setting::Setting,
+    sources::Wanted,
+};
 use crate::{
     atlas::{FINISH, Plan},
     error::CommandError,
@@ -126,6 +132,7 @@ impl Get {
                 ends.push(end.unwrap_or(Exit::Unknown));
             }
             drop(pressed);
+            remembered::note(state_dir().filter(|_| ends.contains(&Exit::Ok)), &options.trackers);
             let stopped = signals.has_come();
             let how = ends.iter().find_map(|end| match end {
                 Exit::Interrupted => Some("interrupted"),
@@ -166,10 +173,15 @@ impl Get {
     }
 
     fn fetch(&self, options: &Options, named: Named) -> Fetch {
+        let directories = match options.discover.contains(&Discover::Tracker) {
+            true => remembered::directories(state_dir(), options, &named),
+            false => Vec::new(),
+        };
         Fetch {
             overwrite: self.overwrite,
             select: self.select.clone(),
             web_seeds: self.web_seed.clone(),
+            directories,
             ..options.fetch(named.into_source(), &options.output)
         }
     }

@@ -34,7 +34,8 @@ static FILES: [Files; 3] = [
             ),
             (
                 "$XDG_STATE_HOME/nearcast",
-                "What was complete, so that it need not be checked again (~/.local/state).",
+                "What was complete, so that it need not be checked again, and directories that were named \
+                 (directories.txt; ~/.local/state).",
             ),
             ("$XDG_CACHE_HOME/nearcast", "The last good atlas of --atlas auto (~/.cache)."),
         ],

@@ -19,6 +19,7 @@ mod reach;
 mod saved;
 mod seeds;
 mod store;
+mod survey;
 mod swarm;
 mod throttle;
 
@@ -40,6 +41,7 @@ pub use self::{
     name::PeerName,
     reach::DIALS_BACK_MAX,
     saved::Saved,
+    survey::Surveyed,
     throttle::{Pace, Throttle},
 };
 pub use crate::place::endpoint::Endpoint;

@@ -9,4 +9,5 @@ mod nearness;
 mod properties;
 mod reach;
 mod seeds;
+mod survey;
 mod world;

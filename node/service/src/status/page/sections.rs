@@ -7,7 +7,8 @@ use super::parts::{age, bar, cell, facts, rate, reasons, section, table, tier_wo
 use crate::{
     quantity::Bytes,
     status::{
-        AtlasStatus, Budget, ContentStatus, Contents, DirectoryStatus, Disks, Feed, Feeds, Network, Status,
+        AtlasStatus, Budget, ContentStatus, Contents, DirectoryStatus, Disks, Feed, Feeds, HashTable,
+        Network, Status,
     },
 };
 
@@ -22,6 +23,7 @@ pub(super) fn all(status: &Status) -> Markup {
         @if let Some(directory) = &status.directory { (directory_section(directory)) }
         @if is_tracker || status.atlas.is_some() { (atlas_section(status.atlas.as_ref())) }
         @if let Some(feeds) = &status.feeds { (feeds_section(feeds)) }
+        @if let Some(table) = &status.hash_table { (hash_table_section(table)) }
         @if let Some(network) = &status.network { (network_section(network)) (tiers_section(status, network)) }
         @if let Some(disks) = &status.disks { (disks_section(disks)) }
         @if !status.budget.is_empty() { (budget_section(&status.budget)) }
@@ -151,6 +153,20 @@ fn atlas_section(atlas: Option<&AtlasStatus>) -> Markup {
     ];
     rows.extend(counts.into_iter().filter_map(|(name, count)| Some((name, count?.to_string()))));
     section("atlas", "Atlas", &facts(&rows))
+}
+
+fn hash_table_section(table: &HashTable) -> Markup {
+    let asked_by = if table.serves { table.asked.to_string() } else { "nobody reaches us".to_owned() };
+    let inside = facts(&[
+        ("Directories known", table.nodes.to_string()),
+        ("Questions of others", asked_by),
+        ("Records of others", table.records.to_string()),
+        ("Records refused", table.records_refused.to_string()),
+        ("Look-ups", format!("{}, of which {} found somebody", table.lookups, table.lookups_found)),
+        ("Contents written there", table.keys.saturating_sub(table.keys_lapsed).to_string()),
+        ("Contents not written yet", table.keys_lapsed.to_string()),
+    ]);
+    section("hash-table", "Other directories", &inside)
 }
 
 fn network_section(network: &Network) -> Markup {

@@ -1,21 +1,27 @@
 //! Reading a file of a download, also while it comes.
 //!
-//! A reader waits for the run that it needs next, and changes nothing about the order in which runs
-//! come. It keeps no store alive: a download ends whoever reads it.
+//! A reader waits for the run that it needs next, and the engine hears where it is: so what it reads
+//! next comes first. It keeps no store alive: a download ends whoever reads it.
 //!
 //! Invariant: `loading` is for the run at `position`.
 
 use std::{
     io::{self, SeekFrom},
     pin::Pin,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, ready},
+    time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::BoxFuture};
 use nearcast_core::{
-    id::ContentKey,
+    id::{ContentKey, ReaderId},
+    input::Reading,
     layout::{FileIndex, RunIndex},
+    saturate::to_u32,
 };
 use tokio::{
     io::{AsyncRead, AsyncSeek, ReadBuf},
@@ -24,14 +30,15 @@ use tokio::{
 
 use crate::{
     command::Command,
-    progress::Progress,
     store::{DiskStore, Store, StoreError, Whereabouts, Workers},
 };
 
 /// A file of a download; see [`Download::reader`](crate::Download::reader).
 ///
 /// Reads give verified bytes alone. One that comes to a part which is not here waits for it; for
-/// how long is up to the download. It fails with
+/// how long is up to the download. What a reader needs next comes before the rest of the content, and
+/// soonest what it waits for; of more than four readers of a content, this holds for those who moved
+/// last. It fails with
 /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) if the download ends before that, and with
 /// [`InvalidData`](io::ErrorKind::InvalidData) if somebody else has changed the file on disk.
 pub struct FileReader {
@@ -41,6 +48,16 @@ pub struct FileReader {
     position: u64,
     loaded: Option<Loaded>,
     loading: Option<BoxFuture<'static, io::Result<Loaded>>>,
+    waits: Waits,
+}
+
+/// How often a reader had to wait for what was not here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Runs that it waited for.
+    pub runs: u64,
+    /// The time that it waited, all together.
+    pub time: Duration,
 }
 
 /// A run in memory.
@@ -48,6 +65,8 @@ struct Loaded {
     /// Where it begins in the file.
     from: u64,
     bytes: Vec<u8>,
+    /// How long it was waited for. Zero: it was here.
+    waited: Duration,
 }
 
 /// Where runs are read from.
@@ -56,15 +75,36 @@ pub(crate) struct Source {
     pub(crate) content: ContentKey,
     pub(crate) store: Weak<DiskStore>,
     pub(crate) workers: Workers,
-    /// Changes soon after a run has come. Closed when the download ends.
-    pub(crate) progress: watch::Receiver<Progress>,
+    /// Changes when a run has come. Closed when the download ends.
+    pub(crate) news: watch::Receiver<()>,
     pub(crate) commands: mpsc::Sender<Command>,
+    /// The number by which the engine knows the reader.
+    pub(crate) reader: ReaderId,
+    /// How fast it is read, in bytes a second. 0: not known.
+    pub(crate) rate: u32,
+}
+
+/// A number that no other reader of this process has had lately.
+pub(crate) fn next_reader() -> ReaderId {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    ReaderId(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 impl FileReader {
     /// Reads a file from its beginning.
     pub(crate) fn new(source: Source, file: FileIndex, length: u64) -> FileReader {
-        FileReader { source, file, length, position: 0, loaded: None, loading: None }
+        FileReader { source, file, length, position: 0, loaded: None, loading: None, waits: Waits::default() }
+    }
+
+    /// Says how fast the file will be read, in bytes a second: that of a film is its bitrate. It
+    /// decides how soon what comes next is needed. 0: not known.
+    pub fn set_rate(&mut self, bytes_per_second: u64) {
+        self.source.rate = to_u32(bytes_per_second);
+    }
+
+    /// How often it had to wait so far.
+    pub fn waits(&self) -> Waits {
+        self.waits
     }
 
     /// The length of the file, in bytes.
@@ -77,6 +117,19 @@ impl FileReader {
         let loaded = self.loaded.as_ref()?;
         let skipped = usize::try_from(self.position.checked_sub(loaded.from)?).ok()?;
         loaded.bytes.get(skipped..).filter(|bytes| !bytes.is_empty())
+    }
+}
+
+impl Drop for FileReader {
+    /// The engine forgets the reader.
+    fn drop(&mut self) {
+        let gone = self.source.command(None);
+        let Err(mpsc::error::TrySendError::Full(gone)) = self.source.commands.try_send(gone) else { return };
+        // Dropped outside of a runtime with many commands waiting, it is forgotten when others read.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let commands = self.source.commands.clone();
+            runtime.spawn(async move { commands.send(gone).await });
+        }
     }
 }
 
@@ -95,7 +148,10 @@ impl AsyncRead for FileReader {
             let loading = reader.loading.get_or_insert_with(|| source.clone().load(file, position).boxed());
             let loaded = ready!(loading.poll_unpin(context));
             reader.loading = None;
-            reader.loaded = Some(loaded?);
+            let loaded = loaded?;
+            reader.waits.runs += u64::from(!loaded.waited.is_zero());
+            reader.waits.time += loaded.waited;
+            reader.loaded = Some(loaded);
         }
         let bytes = reader.at_hand().ok_or_else(ended)?;
         let bytes = &bytes[..bytes.len().min(into.remaining())];
@@ -127,23 +183,47 @@ impl AsyncSeek for FileReader {
 impl Source {
     /// Waits for the run at this place of a file, and reads it.
     async fn load(mut self, file: FileIndex, position: u64) -> io::Result<Loaded> {
+        let mut since = None;
+        self.announce(file, position).await;
         loop {
             // What comes from now on is noticed below.
-            drop(self.progress.borrow_and_update());
+            drop(self.news.borrow_and_update());
             let store = self.store.upgrade().ok_or_else(ended)?;
             let (run, from) = run_at(&store, file, position).ok_or_else(ended)?;
             match store.whereabouts(run) {
                 Whereabouts::Held => {
                     if let Some(bytes) = self.read(store, run).await? {
-                        return Ok(Loaded { from, bytes });
+                        let waited = since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+                        return Ok(Loaded { from, bytes, waited });
                     }
                 }
                 // Not kept while waiting: the download may end meanwhile.
                 Whereabouts::Missing => drop(store),
                 Whereabouts::GivenUp => return Err(changed("the file was changed by somebody else")),
             }
-            self.progress.changed().await.map_err(|_| ended())?;
+            since.get_or_insert_with(Instant::now);
+            self.news.changed().await.map_err(|_| ended())?;
         }
+    }
+
+    /// Tells the engine where the reader is. A node that has stopped needs not hear of it.
+    async fn announce(&self, file: FileIndex, position: u64) {
+        let Some(store) = self.store.upgrade() else { return };
+        let Some((at, from)) = run_at(&store, file, position) else { return };
+        let reading = Reading {
+            at,
+            offset: to_u32(position.saturating_sub(from)),
+            end: store.manifest().layout().file_runs(file).end,
+            rate: self.rate,
+            // It tells of every run.
+            running: false,
+        };
+        drop(store);
+        let _ = self.commands.send(self.command(Some(reading))).await;
+    }
+
+    fn command(&self, reading: Option<Reading>) -> Command {
+        Command::Read { content: self.content, reader: self.reader, reading }
     }
 
     /// Reads a run. `None`: it was found to be bad, and comes again.

@@ -25,6 +25,7 @@ mod outcomes;
 mod owner;
 pub(crate) mod pilot;
 mod rate;
+mod readers;
 mod report;
 mod slot_wait;
 mod storing;

@@ -6,7 +6,7 @@ use super::Download;
 use crate::{
     content::{held::Held, layout::RunIndex, run_set::RunSet},
     context::Context,
-    download::picker::Sight,
+    download::{haste::is_for_reader, picker::Sight},
     id::PeerKey,
     input::Via,
     links::{
@@ -68,8 +68,13 @@ impl Download {
             if is_trial && !link.is_web_seed() && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
                 return;
             }
+            let is_near = self.deadlines.as_ref().is_some_and(|it| {
+                it.window().contains(RunIndex::new(runs.start))
+            });
             match link.is_web_seed() {
                 true => self.pieces.go_on_from(runs.end),
+                // Where a reader is, others read, too: what is for anybody is looked for elsewhere.
+                false if is_near => {}
                 false => self.cursor = runs.end,
             }
             for run in runs.map(RunIndex::new).filter(|&run| !have.contains(run)) {
@@ -78,7 +83,11 @@ impl Download {
                     true => self.why_taken(ctx.now, links, run),
                     false => TakenBack::Overdue,
                 };
-                if let Some(owner) = self.withdraw(ctx, links, run, reason) {
+                let owner = match why {
+                    Why::Late => self.rescue(ctx, links, run),
+                    _ => self.withdraw(ctx, links, run, reason),
+                };
+                if let Some(owner) = owner {
                     self.on_robbed(ctx, links, owner);
                 }
                 self.request(ctx, links, peer, run, why);
@@ -96,7 +105,21 @@ impl Download {
         dialing: bool,
     ) -> Option<(Range<u32>, Why)> {
         let theirs = ctx.map(link.peer)?;
+        // What a reader needs soon waits for no turn, and for nobody who is being dialled.
+        if let Some((run, why)) = self.next_due(ctx, links, have, link, theirs) {
+            let runs = match link.is_web_seed() {
+                true => self.layout.piece_runs(self.layout.run(run).piece),
+                false => only(run),
+            };
+            let is_free = |run| !self.requests.busy().contains(RunIndex::new(run));
+            if !link.is_web_seed() || runs.clone().all(is_free) {
+                return Some((runs, why));
+            }
+        }
+        let is_read = self.deadlines.as_ref().is_some_and(|it| it.is_read());
         let allowance = match link.is_origin() {
+            // What peers do not bring in time is topped up: that is enough, however slow they are.
+            true if is_read => self.origin.allowance(ctx.now, dialing).at_most(Allowance::Unshared),
             true => self.origin.allowance(ctx.now, dialing),
             false => Allowance::All,
         };
@@ -115,21 +138,45 @@ impl Download {
             unshared_only: allowance == Allowance::Unshared,
             open: None,
             shut: None,
+            within: None,
         };
-        let picked = match (link.is_web_seed(), gate) {
-            (true, _) => self.pieces.pick(&self.layout, &sight, ctx.random).map(|runs| (runs, Why::Piece)),
-            (false, Some(group)) => pick_within(group, link, &mut sight, self.cursor),
-            (false, None) => {
-                let why = match (group, sight.unshared_only) {
-                    (Some(_), _) => Why::Endgame,
-                    (None, true) => Why::Unshared,
-                    (None, false) => Why::Rarest,
-                };
-                sight.pick(self.cursor).map(|run| (only(run), why))
+        // What readers need comes first, but for a part of the requests.
+        let anywhere = (None, self.cursor);
+        let passes = match self.deadlines.as_deref() {
+            Some(it) if !it.is_for_anything() => [Some((Some(it.window()), it.front(ctx.now))), Some(anywhere)],
+            _ => [Some(anywhere), None],
+        };
+        let mut picked = None;
+        for (within, cursor) in passes.into_iter().flatten() {
+            sight.within = within;
+            picked = match (link.is_web_seed(), gate) {
+                (true, _) => {
+                    let picked = self.pieces.pick(&self.layout, &sight, ctx.random);
+                    picked.map(|runs| (runs, Why::Piece))
+                }
+                (false, Some(group)) => pick_within(group, link, &mut sight, cursor),
+                (false, None) => {
+                    let why = match (group, sight.unshared_only) {
+                        (Some(_), _) => Why::Endgame,
+                        (None, true) => Why::Unshared,
+                        (None, false) => Why::Rarest,
+                    };
+                    sight.pick(cursor).map(|run| (only(run), why))
+                }
+            };
+            if picked.is_none() && within.is_some() && sight.unshared_only && self.may_top_up(false) {
+                let first = Sight { unshared_only: false, ..sight }.first_from(cursor);
+                picked = first.map(|run| (only(run), Why::TopUp));
             }
-        };
+            if picked.is_some() {
+                break;
+            }
+        }
         if picked.is_some() {
             return picked;
+        }
+        if is_read && link.is_origin() {
+            return None;
         }
         // A coin, because everybody hears of a new holder at once: half of those who wait
         // elsewhere move over, and so a new run spreads by doubling.
@@ -151,7 +198,11 @@ impl Download {
         if !link.is_origin() || self.availability.of(run) > 0 {
             self.groups.on_request(link, run);
         }
-        let exact = link.is_origin() && !link.is_web_seed() && !self.may_steer(peer);
+        let steers = self.may_steer(peer) && !is_for_reader(why);
+        let exact = link.is_origin() && !link.is_web_seed() && !steers;
+        if let Some(link) = links.get(peer) {
+            self.note_for_readers(ctx.now, link, run, why);
+        }
         let request = self.requests.open(ctx.now, peer, run);
         ctx.put(Action::Request { peer, request, run, exact, why });
     }

@@ -5,6 +5,8 @@
 //!
 //! Invariant: `loading` is for the run at `position`.
 
+mod playhead;
+
 use std::{
     io::{self, SeekFrom},
     pin::Pin,
@@ -13,7 +15,7 @@ use std::{
         atomic::{AtomicU32, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -28,10 +30,15 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
+pub use self::playhead::Pace;
+use self::playhead::Playhead;
 use crate::{
     command::Command,
     store::{DiskStore, Store, StoreError, Whereabouts, Workers},
 };
+
+/// How fast a file is shown if nobody says it, in bytes a second: a film of 8 Mbit/s.
+const RATE_ASSUMED: u64 = 1_000_000;
 
 /// A file of a download; see [`Download::reader`](crate::Download::reader).
 ///
@@ -48,16 +55,11 @@ pub struct FileReader {
     position: u64,
     loaded: Option<Loaded>,
     loading: Option<BoxFuture<'static, io::Result<Loaded>>>,
-    waits: Waits,
-}
-
-/// How often a reader had to wait for what was not here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waits {
-    /// Runs that it waited for.
-    pub runs: u64,
-    /// The time that it waited, all together.
-    pub time: Duration,
+    /// When the run that is loading was asked for.
+    asked: Option<Instant>,
+    playhead: Playhead,
+    /// The engine has heard of the reader.
+    is_told: bool,
 }
 
 /// A run in memory.
@@ -65,8 +67,6 @@ struct Loaded {
     /// Where it begins in the file.
     from: u64,
     bytes: Vec<u8>,
-    /// How long it was waited for. Zero: it was here.
-    waited: Duration,
 }
 
 /// Where runs are read from.
@@ -93,18 +93,30 @@ pub(crate) fn next_reader() -> ReaderId {
 impl FileReader {
     /// Reads a file from its beginning.
     pub(crate) fn new(source: Source, file: FileIndex, length: u64) -> FileReader {
-        FileReader { source, file, length, position: 0, loaded: None, loading: None, waits: Waits::default() }
+        FileReader {
+            source,
+            file,
+            length,
+            position: 0,
+            loaded: None,
+            loading: None,
+            asked: None,
+            playhead: Playhead::new(RATE_ASSUMED),
+            is_told: false,
+        }
     }
 
-    /// Says how fast the file will be read, in bytes a second: that of a film is its bitrate. It
-    /// decides how soon what comes next is needed. 0: not known.
+    /// Says how fast the file will be shown, in bytes a second: a film has its bitrate. What is read
+    /// beyond that is taken for a buffer of whoever reads. Without it, 1 MB/s is assumed; 0: everything
+    /// is needed as soon as it can be had.
     pub fn set_rate(&mut self, bytes_per_second: u64) {
-        self.source.rate = to_u32(bytes_per_second);
+        self.source.rate = if bytes_per_second == 0 { u32::MAX } else { to_u32(bytes_per_second) };
+        self.playhead.set_rate(bytes_per_second);
     }
 
-    /// How often it had to wait so far.
-    pub fn waits(&self) -> Waits {
-        self.waits
+    /// How reading goes: the time to the first byte, and stalls.
+    pub fn pace(&self) -> Pace {
+        self.playhead.pace
     }
 
     /// The length of the file, in bytes.
@@ -123,6 +135,9 @@ impl FileReader {
 impl Drop for FileReader {
     /// The engine forgets the reader.
     fn drop(&mut self) {
+        if !self.is_told {
+            return;
+        }
         let gone = self.source.command(None);
         let Err(mpsc::error::TrySendError::Full(gone)) = self.source.commands.try_send(gone) else { return };
         // Dropped outside of a runtime with many commands waiting, it is forgotten when others read.
@@ -145,13 +160,14 @@ impl AsyncRead for FileReader {
         }
         if reader.at_hand().is_none() {
             let (source, file, position) = (&reader.source, reader.file, reader.position);
-            let loading = reader.loading.get_or_insert_with(|| source.clone().load(file, position).boxed());
-            let loaded = ready!(loading.poll_unpin(context));
-            reader.loading = None;
-            let loaded = loaded?;
-            reader.waits.runs += u64::from(!loaded.waited.is_zero());
-            reader.waits.time += loaded.waited;
-            reader.loaded = Some(loaded);
+            let asked = *reader.asked.get_or_insert_with(Instant::now);
+            let shown = reader.playhead.at(asked, position);
+            reader.is_told = true;
+            let load = || source.clone().load(file, (shown, position)).boxed();
+            let loaded = ready!(reader.loading.get_or_insert_with(load).poll_unpin(context));
+            (reader.loading, reader.asked) = (None, None);
+            reader.loaded = Some(loaded?);
+            reader.playhead.on_given(asked, Instant::now(), position);
         }
         let bytes = reader.at_hand().ok_or_else(ended)?;
         let bytes = &bytes[..bytes.len().min(into.remaining())];
@@ -170,8 +186,12 @@ impl AsyncSeek for FileReader {
             SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
         };
         let before = || io::Error::new(io::ErrorKind::InvalidInput, "that is before the file begins");
-        self.position = position.ok_or_else(before)?;
-        self.loading = None;
+        let position = position.ok_or_else(before)?;
+        if position != self.position {
+            self.playhead.jump(position);
+        }
+        self.position = position;
+        (self.loading, self.asked) = (None, None);
         Ok(())
     }
 
@@ -181,10 +201,9 @@ impl AsyncSeek for FileReader {
 }
 
 impl Source {
-    /// Waits for the run at this place of a file, and reads it.
-    async fn load(mut self, file: FileIndex, position: u64) -> io::Result<Loaded> {
-        let mut since = None;
-        self.announce(file, position).await;
+    /// Waits for the run at this place of a file, and reads it. `shown` is how far the reader has come.
+    async fn load(mut self, file: FileIndex, (shown, position): (u64, u64)) -> io::Result<Loaded> {
+        self.announce(file, (shown, position)).await;
         loop {
             // What comes from now on is noticed below.
             drop(self.news.borrow_and_update());
@@ -193,30 +212,29 @@ impl Source {
             match store.whereabouts(run) {
                 Whereabouts::Held => {
                     if let Some(bytes) = self.read(store, run).await? {
-                        let waited = since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
-                        return Ok(Loaded { from, bytes, waited });
+                        return Ok(Loaded { from, bytes });
                     }
                 }
                 // Not kept while waiting: the download may end meanwhile.
                 Whereabouts::Missing => drop(store),
                 Whereabouts::GivenUp => return Err(changed("the file was changed by somebody else")),
             }
-            since.get_or_insert_with(Instant::now);
             self.news.changed().await.map_err(|_| ended())?;
         }
     }
 
     /// Tells the engine where the reader is. A node that has stopped needs not hear of it.
-    async fn announce(&self, file: FileIndex, position: u64) {
+    async fn announce(&self, file: FileIndex, (shown, position): (u64, u64)) {
         let Some(store) = self.store.upgrade() else { return };
-        let Some((at, from)) = run_at(&store, file, position) else { return };
+        let places = (run_at(&store, file, shown), run_at(&store, file, position));
+        let (Some((at, from)), Some((next, _))) = places else { return };
         let reading = Reading {
             at,
-            offset: to_u32(position.saturating_sub(from)),
+            offset: to_u32(shown.saturating_sub(from)),
             end: store.manifest().layout().file_runs(file).end,
             rate: self.rate,
-            // It tells of every run.
-            running: false,
+            running: true,
+            taken: next.get(),
         };
         drop(store);
         let _ = self.commands.send(self.command(Some(reading))).await;

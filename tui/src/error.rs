@@ -89,6 +89,9 @@ pub(crate) enum CommandError {
     /// Options contradict each other or do not fit this content.
     #[error("{0}")]
     BadOption(String),
+    /// The player ended in trouble.
+    #[error("{0}")]
+    Player(String),
     /// Data differs from the manifest.
     #[error("{bad} of {files} files are missing or damaged")]
     Corrupt {
@@ -280,6 +283,7 @@ impl CommandError {
             CommandError::Exists(_) | CommandError::NoTorrent(_) => Exit::Exists,
             CommandError::Corrupt { .. } => Exit::Checksum,
             CommandError::Several { exit, .. } => *exit,
+            CommandError::Player(_) => Exit::Unknown,
             CommandError::Signal(signal) | CommandError::Stopped(signal) => (*signal).into(),
         }
     }

@@ -11,7 +11,6 @@ pub(crate) mod picker;
 mod rating;
 pub(crate) mod requests;
 mod stealing;
-#[cfg(feature = "reasons")]
 mod waiting;
 pub mod web_pace;
 pub(crate) mod whole_pieces;

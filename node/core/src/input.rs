@@ -223,8 +223,11 @@ pub struct Reading {
     /// How fast they read, in bytes a second. 0: not known.
     pub rate: u32,
     /// They go on by themselves from there. Else they stay until something else is told, as a film that
-    /// is paused, or as a reader who tells of every run.
+    /// is paused.
     pub running: bool,
+    /// The number after that of the last run that was given to them: they have read no further. A
+    /// player takes more than it shows.
+    pub taken: u32,
 }
 
 /// What [`Event::Join`] asks for.

@@ -16,7 +16,7 @@ mod pausing;
 pub(crate) mod pursuit;
 pub(crate) mod ranking;
 mod reading;
-#[cfg(feature = "reasons")]
+pub mod slowness;
 mod stalling;
 mod starving;
 mod transfers;

@@ -44,8 +44,14 @@ fn seed(shell: &mut Shell, peer: u32, near: Near, origin: bool) {
 }
 
 fn read(shell: &mut Shell, run: u32) {
-    let reading =
-        Reading { at: shell.run(run), offset: 0, end: RUNS as u32, rate: RATE, running: true };
+    let reading = Reading {
+        at: shell.run(run),
+        offset: 0,
+        end: RUNS as u32,
+        rate: RATE,
+        running: true,
+        taken: RUNS as u32,
+    };
     shell.event(CONTENT, Event::Reader { reader: ReaderId(1), reading: Some(reading) });
 }
 

@@ -21,7 +21,7 @@ use nearcast_core::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{full_disk::FullDisk, rate::Rate};
+use super::{full_disk::FullDisk, rate::Rate, slow::Slowness};
 use crate::{
     command::{DownloadParts, Outcome},
     config::DownloadLimits,
@@ -86,6 +86,8 @@ pub(super) struct FetchState {
     pub(super) up: Rate,
     /// Bytes that came from other ASes.
     pub(super) imports: Imports,
+    /// Why it is not faster.
+    pub(super) slowness: Slowness,
 }
 
 impl FetchState {
@@ -126,6 +128,7 @@ impl FetchState {
             down: Rate::new(now),
             up: Rate::new(now),
             imports: Imports::default(),
+            slowness: Slowness::default(),
         }
     }
 

@@ -28,6 +28,7 @@ mod rate;
 mod readers;
 mod report;
 mod slot_wait;
+mod slow;
 mod storing;
 mod transfers;
 mod view;

@@ -43,6 +43,7 @@ pub const SHIPPED: &[Shipped] = shipped![
     "origin-loss"
     "outages"
     "slow-uplinks"
+    "streaming"
     "viewers"
 ];
 

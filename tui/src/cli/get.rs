@@ -1,14 +1,14 @@
 //! `nearcast get`: runs several downloads at once, until all are complete and have reached their
 //! seeding goals.
 
-mod options;
+pub(super) mod options;
+mod pour;
 mod pressed;
 pub(crate) mod setting;
 mod sources;
 
 use std::{
-    env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -27,12 +27,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use self::{
-    options::{Discover, Options},
-    pressed::Pressed,
-    setting::Setting,
-    sources::Wanted,
-};
+use self::{options::Options, pressed::Pressed, setting::Setting, sources::Wanted};
 use crate::{
     atlas::{FINISH, Plan},
     error::CommandError,
@@ -56,6 +51,7 @@ Examples:
   nearcast get film.torrent -o films --peer origin.example
   nearcast get https://example.org/film.torrent --down 40Mbit --seed ratio:1
   nearcast get --input-file links.txt --json | jq .    several, told to a program
+  nearcast get film.torrent -o - | sha256sum           to another program, in order
   nearcast get --check-config                          what is set, and where";
 
 /// Options of `get`.
@@ -110,6 +106,9 @@ impl Get {
             signal = signals.first() => return Err(CommandError::Stopped(signal)),
         };
         let (wanted, mut ends) = (wanted.contents, wanted.ends);
+        if options.is_to_stdout() {
+            return pour::pour(&self, &options, wanted, ends, screen, signals).await;
+        }
         if !wanted.is_empty() {
             let plan = Plan::make(options.atlas.as_ref(), options.atlas_key.as_ref(), screen)?;
             let (atlas, hear_of_atlases) = (plan.atlas.clone(), plan.follows());
@@ -171,23 +170,11 @@ impl Get {
     }
 
     fn fetch(&self, options: &Options, named: Named) -> Fetch {
-        let asks = options.discover.contains(&Discover::Tracker);
         Fetch {
             overwrite: self.overwrite,
             select: self.select.clone(),
-            // Addresses in a link do not come from the user. The node reads and judges them itself.
-            peers: options.peers.clone(),
             web_seeds: self.web_seed.clone(),
-            directories: if asks { options.trackers.clone() } else { Vec::new() },
-            ask_directories: asks,
-            exchange_peers: options.discover.contains(&Discover::Pex),
-            find_on_lan: options.discover.contains(&Discover::Lan),
-            seed: options.seed,
-            patience: options.timeout,
-            signed_by: options.signed_by.clone(),
-            disk_wait: options.disk_wait.bound(),
-            state_dir: state_dir(),
-            ..Fetch::new(named.into_source(), &options.output)
+            ..options.fetch(named)
         }
     }
 
@@ -220,14 +207,6 @@ struct Asked {
     signals: Signals,
     /// Whether to show the list of peers.
     peers: watch::Receiver<bool>,
-}
-
-/// The user's state folder, which records what is complete. `None`: no home folder, so existing
-/// data is checked each time.
-fn state_dir() -> Option<PathBuf> {
-    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
-    Some(Path::new(&state).join("nearcast"))
 }
 
 /// Reports a download until it ends. The report of the end is the last one.

@@ -46,6 +46,7 @@ struct Reader {
     end: u32,
     rate: u64,
     running: bool,
+    taken: u32,
     /// When they were there.
     since: Timestamp,
     /// The first run from `at` on that is missing; `end` if none is.
@@ -60,11 +61,11 @@ impl Reader {
         u64::from(run.saturating_sub(self.at)).saturating_mul(run_bytes).saturating_sub(self.offset)
     }
 
-    /// What they have read since they were there, in bytes: no more than is here.
+    /// What they have read since they were there, in bytes: no more than is here and was given to them.
     fn read(&self, now: Timestamp, run_bytes: u64) -> u64 {
         let passed = if self.running { millis(now.since(self.since)) } else { 0 };
         let read = self.rate.saturating_mul(passed) / 1_000;
-        read.min(self.distance(self.front, run_bytes))
+        read.min(self.distance(self.front.min(self.taken), run_bytes))
     }
 
     /// How long until they need a run. `None`: they do not read it.
@@ -157,6 +158,7 @@ impl Deadlines {
             end: reading.end.min(have.runs()),
             rate: u64::from(if reading.rate == 0 { RATE_ASSUMED } else { reading.rate }),
             running: reading.running,
+            taken: reading.taken,
             since: now,
             front: at,
             has_begun: stays.is_some_and(|before| before.has_begun),
@@ -354,7 +356,8 @@ mod tests {
 
     /// A run is read in a second.
     fn reading(run: u32) -> Option<Reading> {
-        Some(Reading { at: RunIndex::new(run), offset: 0, end: 900, rate: RUN, running: true })
+        let (at, end) = (RunIndex::new(run), 900);
+        Some(Reading { at, offset: 0, end, rate: RUN, running: true, taken: end })
     }
 
     fn due(deadlines: &Deadlines, now: u64, run: u32) -> Option<u64> {
@@ -372,6 +375,14 @@ mod tests {
         assert_eq!((due(&deadlines, 4_000, 14), due(&deadlines, 4_000, 20)), (Some(0), Some(6)));
         assert_eq!((due(&deadlines, 60_000, 14), due(&deadlines, 60_000, 20)), (Some(0), Some(6)));
         assert_eq!(deadlines.buffer(at(1_000)), Some(seconds(3)));
+    }
+
+    #[test]
+    fn who_was_given_little_has_read_no_more() {
+        let mut deadlines = Deadlines::new(at(0), 1_000, RUN);
+        let given = reading(10).map(|reading| Reading { taken: 12, ..reading });
+        deadlines.on_reader(at(0), ReaderId(1), given, &set(10..14));
+        assert_eq!((due(&deadlines, 1_000, 20), due(&deadlines, 60_000, 20)), (Some(9), Some(8)));
     }
 
     #[test]

@@ -68,9 +68,8 @@ impl Download {
             if is_trial && !link.is_web_seed() && !ctx.strikes.may_try(ctx.now, ctx.maps, peer) {
                 return;
             }
-            let is_near = self.deadlines.as_ref().is_some_and(|it| {
-                it.window().contains(RunIndex::new(runs.start))
-            });
+            let is_near =
+                self.deadlines.as_ref().is_some_and(|it| it.window().contains(RunIndex::new(runs.start)));
             match link.is_web_seed() {
                 true => self.pieces.go_on_from(runs.end),
                 // Where a reader is, others read, too: what is for anybody is looked for elsewhere.
@@ -106,15 +105,9 @@ impl Download {
     ) -> Option<(Range<u32>, Why)> {
         let theirs = ctx.map(link.peer)?;
         // What a reader needs soon waits for no turn, and for nobody who is being dialled.
-        if let Some((run, why)) = self.next_due(ctx, links, have, link, theirs) {
-            let runs = match link.is_web_seed() {
-                true => self.layout.piece_runs(self.layout.run(run).piece),
-                false => only(run),
-            };
-            let is_free = |run| !self.requests.busy().contains(RunIndex::new(run));
-            if !link.is_web_seed() || runs.clone().all(is_free) {
-                return Some((runs, why));
-            }
+        let due = self.next_due(ctx, links, have, link, theirs);
+        if let Some(due) = due.and_then(|due| self.whole(link, due)) {
+            return Some(due);
         }
         let is_read = self.deadlines.as_ref().is_some_and(|it| it.is_read());
         let allowance = match link.is_origin() {
@@ -123,12 +116,50 @@ impl Download {
             true => self.origin.allowance(ctx.now, dialing),
             false => Allowance::All,
         };
-        let group = self.groups.gate(link);
-        let gate = group.filter(|_| !self.is_endgame());
+        let gate = self.groups.gate(link).filter(|_| !self.is_endgame());
         let is_early = gate.is_none() && link.is_outside() && self.origin.is_early(ctx.now, dialing);
         if allowance == Allowance::Nothing || is_early && !link.is_origin() && ctx.config.nearness.tiers {
             return None;
         }
+        let picked = self.pick(ctx, have, link, theirs, allowance);
+        if picked.is_some() || is_read && link.is_origin() {
+            return picked;
+        }
+        // A coin, because everybody hears of a new holder at once: half of those who wait
+        // elsewhere move over, and so a new run spreads by doubling.
+        if ctx.random.below(2) == 0 {
+            return None;
+        }
+        let run = self.slowest_request(ctx.now, links, theirs, link)?;
+        let runs = match link.is_web_seed() {
+            true => self.layout.piece_runs(self.layout.run(run).piece),
+            false => only(run),
+        };
+        Some((runs, Why::TakenOver))
+    }
+
+    /// A run that is due, as what is asked for: web seeds give whole pieces, and only those of which nothing is on its way.
+    fn whole(&self, link: &Link, (run, why): (RunIndex, Why)) -> Option<(Range<u32>, Why)> {
+        if !link.is_web_seed() {
+            return Some((only(run), why));
+        }
+        let runs = self.layout.piece_runs(self.layout.run(run).piece);
+        let is_free = |run| !self.requests.busy().contains(RunIndex::new(run));
+        runs.clone().all(is_free).then_some((runs, why))
+    }
+
+    /// What to ask a neighbour for that was asked of nobody yet. What readers need comes first, but for a part of the
+    /// requests.
+    fn pick(
+        &mut self,
+        ctx: &mut Context<'_>,
+        have: &RunSet,
+        link: &Link,
+        theirs: Held<'_>,
+        allowance: Allowance,
+    ) -> Option<(Range<u32>, Why)> {
+        let group = self.groups.gate(link);
+        let gate = group.filter(|_| !self.is_endgame());
         let mut sight = Sight {
             theirs,
             mine: have,
@@ -140,16 +171,16 @@ impl Download {
             shut: None,
             within: None,
         };
-        // What readers need comes first, but for a part of the requests.
         let anywhere = (None, self.cursor);
         let passes = match self.deadlines.as_deref() {
-            Some(it) if !it.is_for_anything() => [Some((Some(it.window()), it.front(ctx.now))), Some(anywhere)],
+            Some(it) if !it.is_for_anything() => {
+                [Some((Some(it.window()), it.front(ctx.now))), Some(anywhere)]
+            }
             _ => [Some(anywhere), None],
         };
-        let mut picked = None;
         for (within, cursor) in passes.into_iter().flatten() {
             sight.within = within;
-            picked = match (link.is_web_seed(), gate) {
+            let picked = match (link.is_web_seed(), gate) {
                 (true, _) => {
                     let picked = self.pieces.pick(&self.layout, &sight, ctx.random);
                     picked.map(|runs| (runs, Why::Piece))
@@ -164,31 +195,17 @@ impl Download {
                     sight.pick(cursor).map(|run| (only(run), why))
                 }
             };
-            if picked.is_none() && within.is_some() && sight.unshared_only && self.may_top_up(false) {
-                let first = Sight { unshared_only: false, ..sight }.first_from(cursor);
-                picked = first.map(|run| (only(run), Why::TopUp));
-            }
             if picked.is_some() {
-                break;
+                return picked;
+            }
+            if within.is_some() && sight.unshared_only && self.may_top_up(false) {
+                let first = Sight { unshared_only: false, ..sight }.first_from(cursor);
+                if let Some(run) = first {
+                    return Some((only(run), Why::TopUp));
+                }
             }
         }
-        if picked.is_some() {
-            return picked;
-        }
-        if is_read && link.is_origin() {
-            return None;
-        }
-        // A coin, because everybody hears of a new holder at once: half of those who wait
-        // elsewhere move over, and so a new run spreads by doubling.
-        if ctx.random.below(2) == 0 {
-            return None;
-        }
-        let run = self.slowest_request(ctx.now, links, theirs, link)?;
-        let runs = match link.is_web_seed() {
-            true => self.layout.piece_runs(self.layout.run(run).piece),
-            false => only(run),
-        };
-        Some((runs, Why::TakenOver))
+        None
     }
 
     fn request(&mut self, ctx: &mut Context<'_>, links: &mut Links, peer: PeerKey, run: RunIndex, why: Why) {

@@ -148,7 +148,8 @@ impl Download {
         };
         let may = |it: &Link| !it.is_origin() || self.may_top_up(true);
         let holds = |it: &Link| ctx.map(it.peer).is_some_and(|held| held.contains(run));
-        let ready = |it: &&Link| it.peer != link.peer && !it.is_late() && has_room(it) && may(it) && holds(it);
+        let ready =
+            |it: &&Link| it.peer != link.peer && !it.is_late() && has_room(it) && may(it) && holds(it);
         let mut others = links.iter().filter(ready);
         match mine <= due {
             true if link.is_origin() => {
@@ -162,7 +163,8 @@ impl Download {
     /// Whether a neighbour takes over a run that would come too late.
     fn rescues(&self, now: Timestamp, links: &Links, thief: &Link, request: &Request, due: f32) -> bool {
         let is_young = request.age(now) < TOO_LATE_SECONDS;
-        if request.peer == thief.peer || is_young || thief.is_late() || self.conduct.is_fruitless(thief.peer) {
+        if request.peer == thief.peer || is_young || thief.is_late() || self.conduct.is_fruitless(thief.peer)
+        {
             return false;
         }
         let comes = self.comes_in(now, links, request);

@@ -46,7 +46,13 @@ impl Sight<'_> {
         let open = self.open.map_or(u64::MAX, |open| open.words()[at]);
         let shut = self.shut.map_or(0, |shut| shut.words()[at]);
         let within = self.within.map_or(u64::MAX, |within| within.words()[at]);
-        self.theirs.word(at) & wanted & open & within & !shut & !self.mine.words()[at] & !self.busy.words()[at]
+        self.theirs.word(at)
+            & wanted
+            & open
+            & within
+            & !shut
+            & !self.mine.words()[at]
+            & !self.busy.words()[at]
     }
 
     /// The rarest run to ask for, looking from `start` on and round; none if there is none.

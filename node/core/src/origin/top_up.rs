@@ -44,13 +44,7 @@ impl TopUp {
 
     /// Some time has passed. `buffer`: what is here for the reader who has least; none if all of
     /// them have all. `wanted`: what they read together, in bytes a second.
-    pub(crate) fn pass(
-        &mut self,
-        passed: Duration,
-        buffer: Option<Duration>,
-        wanted: u64,
-        run_bytes: u64,
-    ) {
+    pub(crate) fn pass(&mut self, passed: Duration, buffer: Option<Duration>, wanted: u64, run_bytes: u64) {
         let millis = millis(passed).max(1);
         let now = std::mem::take(&mut self.came).saturating_mul(1_000) / millis;
         let weight = millis.min(MEMORY_MS);

@@ -169,7 +169,8 @@ fn read(shell: &mut Shell, step: Step) {
     }
     let (at, end) = (shell.run(u32::from(number) / 8), shell.runs());
     let rate = if number % 32 == 5 { 0 } else { u32::from(number) * 16 };
-    let reading = Reading { at, offset: u32::from(number), end, rate, running: number % 3 > 0 };
+    let taken = shell.run(u32::from(number) / 5).get();
+    let reading = Reading { at, offset: u32::from(number), end, rate, running: number % 3 > 0, taken };
     let reader = ReaderId(u32::from(number % 6));
     shell.event(content, Event::Reader { reader, reading: (number % 8 > 0).then_some(reading) });
 }

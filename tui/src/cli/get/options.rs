@@ -1,9 +1,15 @@
 //! The settings of `get`, checked and combined.
 
-use std::{collections::BTreeSet, env, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nearcast_core::signature::PublisherKey;
 use nearcast_node::{
+    Fetch,
     address::{Address, CLIENT_PORT},
     config::{NodeConfig, SeedGoal},
     proxy::Proxies,
@@ -11,7 +17,7 @@ use nearcast_node::{
 use nearcast_service::{config::Layers, flight, units::parse_duration};
 
 use super::setting::{NO_PROXY, Setting};
-use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher};
+use crate::{atlas::AtlasSource, error::CommandError, publisher::Publisher, source::Named};
 
 /// Ways to find peers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,15 +100,15 @@ pub(super) fn parse_goal(text: &str) -> Result<SeedGoal, String> {
 
 /// The settings that hold for every download of a command.
 #[derive(Clone, Debug)]
-pub(super) struct Options {
-    pub(super) output: PathBuf,
-    pub(super) peers: Vec<Address>,
-    pub(super) trackers: Vec<Address>,
+pub(in crate::cli) struct Options {
+    pub(in crate::cli) output: PathBuf,
+    pub(in crate::cli) peers: Vec<Address>,
+    pub(in crate::cli) trackers: Vec<Address>,
     pub(super) discover: BTreeSet<Discover>,
     pub(super) listen: Vec<Address>,
-    pub(super) proxies: Proxies,
-    pub(super) atlas: Option<AtlasSource>,
-    pub(super) atlas_key: Option<Publisher>,
+    pub(in crate::cli) proxies: Proxies,
+    pub(in crate::cli) atlas: Option<AtlasSource>,
+    pub(in crate::cli) atlas_key: Option<Publisher>,
     pub(super) nearness: bool,
     pub(super) signed_by: Vec<PublisherKey>,
     pub(super) identity: Option<PathBuf>,
@@ -118,7 +124,7 @@ impl Options {
     ///
     /// # Errors
     /// The settings contradict each other, or a file that they name cannot be used.
-    pub(super) fn of(layers: &Layers<Setting>) -> Result<Options, CommandError> {
+    pub(in crate::cli) fn of(layers: &Layers<Setting>) -> Result<Options, CommandError> {
         let publishers = layers.given(Setting::SignedBy).values.iter();
         let publishers = publishers.filter_map(|value| value.to_str()).map(publisher);
         let keys = publishers.map(|publisher| publisher?.key()).collect::<Result<Vec<_>, _>>()?;
@@ -148,8 +154,13 @@ impl Options {
         })
     }
 
+    /// Whether the content goes to standard output.
+    pub(super) fn is_to_stdout(&self) -> bool {
+        self.output.as_os_str() == "-"
+    }
+
     /// The configuration of the node.
-    pub(super) fn node(&self) -> NodeConfig {
+    pub(in crate::cli) fn node(&self) -> NodeConfig {
         // If the user gave no address, another port may be used when the default one is taken.
         let (listen, listen_may_move) = match self.listen.is_empty() {
             true => (Address::everywhere(CLIENT_PORT), true),
@@ -168,6 +179,33 @@ impl Options {
             ..NodeConfig::default()
         }
     }
+
+    /// What to download, as far as these settings say it.
+    pub(in crate::cli) fn fetch(&self, named: Named) -> Fetch {
+        let asks = self.discover.contains(&Discover::Tracker);
+        Fetch {
+            // Addresses in a link do not come from the user. The node reads and judges them itself.
+            peers: self.peers.clone(),
+            directories: if asks { self.trackers.clone() } else { Vec::new() },
+            ask_directories: asks,
+            exchange_peers: self.discover.contains(&Discover::Pex),
+            find_on_lan: self.discover.contains(&Discover::Lan),
+            seed: self.seed,
+            patience: self.timeout,
+            signed_by: self.signed_by.clone(),
+            disk_wait: self.disk_wait.bound(),
+            state_dir: state_dir(),
+            ..Fetch::new(named.into_source(), &self.output)
+        }
+    }
+}
+
+/// The user's state folder, which records what is complete. `None`: no home folder, so existing
+/// data is checked each time.
+fn state_dir() -> Option<PathBuf> {
+    let absolute = |name| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))?;
+    Some(Path::new(&state).join("nearcast"))
 }
 
 fn publisher(text: &str) -> Result<Publisher, CommandError> {

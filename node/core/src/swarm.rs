@@ -318,7 +318,7 @@ impl Swarm {
             }
             download.judge(ctx, &mut self.links);
             if let Some(held) = &self.content {
-                download.look_at_readers(ctx.now, &held.have);
+                download.look_at_readers(ctx, &self.links, &held.have);
             }
         }
         self.survey(ctx);

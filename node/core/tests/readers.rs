@@ -203,6 +203,32 @@ fn an_origin_tops_up_no_more_than_peers_leave_to_it() {
 }
 
 #[test]
+fn an_origin_leaves_to_slow_peers_what_they_bring_in_time() {
+    let mut shell = shell(4);
+    for peer in 1..=4 {
+        seed(&mut shell, peer, Tier::Remote.into(), false);
+    }
+    seed(&mut shell, 9, Tier::Remote.into(), true);
+    read(&mut shell, 20);
+    let mut from_origin = 0;
+    for step in 0..120 {
+        // Each peer takes two seconds for a run, so all of them count as late. Together they bring what is read.
+        for peer in (1..=4).filter(|peer| step % 8 == 2 * peer % 8) {
+            answer(&mut shell, peer);
+        }
+        while answer(&mut shell, 9).is_some() {
+            from_origin += 1;
+        }
+        shell.pass(STEP);
+        read(&mut shell, 20 + step / 2);
+    }
+    // Sixty runs were read in half a minute. The buffer takes 24.
+    assert!(from_origin < 45, "{from_origin} runs of the origin's");
+    let left = shell.swarm(CONTENT).and_then(|swarm| swarm.have()).map(|have| have.count());
+    assert!(left.is_some_and(|have| have < 200), "the rest is not fetched from the origin: {left:?}");
+}
+
+#[test]
 fn nothing_changes_when_readers_are_gone() {
     let mut shell = shell(5);
     seed(&mut shell, 1, Tier::Remote.into(), false);

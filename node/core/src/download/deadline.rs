@@ -104,6 +104,10 @@ pub(crate) struct Deadlines {
     readers: Vec<Reader>,
     /// What is missing in the windows, as of the last look.
     window: RunSet,
+    /// What no peer has, and the part of it that is in the windows: the rest an origin gives only if
+    /// it has to, however slow those peers are.
+    alone: RunSet,
+    alone_near: RunSet,
     run_bytes: u64,
     looked: Timestamp,
     /// In milliseconds, by peer.
@@ -121,6 +125,8 @@ impl Deadlines {
         Deadlines {
             readers: Vec::new(),
             window: RunSet::empty(runs),
+            alone: RunSet::full(runs),
+            alone_near: RunSet::empty(runs),
             run_bytes: u64::from(run_bytes.max(1)),
             looked: now,
             trips: Vec::new(),
@@ -179,6 +185,30 @@ impl Deadlines {
                 self.window.insert(run);
             }
         }
+        self.find_near();
+    }
+
+    /// What peers have, all of them together.
+    pub(crate) fn on_shared(&mut self, shared: &RunSet) {
+        self.alone = RunSet::full(shared.runs());
+        self.alone.remove_all(shared);
+        self.find_near();
+    }
+
+    fn find_near(&mut self) {
+        self.alone_near = RunSet::empty(self.window.runs());
+        let (window, alone) = (&self.window, &self.alone);
+        self.alone_near.insert_words(|at| window.words()[at] & alone.words()[at]);
+    }
+
+    /// What is missing in the windows and no peer has.
+    pub(crate) fn alone_near(&self) -> &RunSet {
+        &self.alone_near
+    }
+
+    /// What no peer has.
+    pub(crate) fn alone(&self) -> &RunSet {
+        &self.alone
     }
 
     /// A tick has passed.
@@ -322,7 +352,7 @@ impl Deadlines {
         let parts = [
             size_of::<Deadlines>(),
             self.readers.capacity().saturating_mul(size_of::<Reader>()),
-            size_of_val(self.window.words()),
+            size_of_val(self.window.words()).saturating_mul(3),
             self.trips.capacity().saturating_mul(size_of::<(PeerKey, u32)>()),
             self.late_imports.capacity().saturating_mul(size_of::<RunIndex>()),
         ];

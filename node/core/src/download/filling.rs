@@ -171,14 +171,19 @@ impl Download {
             shut: None,
             within: None,
         };
-        let anywhere = (None, self.cursor);
-        let passes = match self.deadlines.as_deref() {
-            Some(it) if !it.is_for_anything() => {
-                [Some((Some(it.window()), it.front(ctx.now))), Some(anywhere)]
-            }
+        let read = self.deadlines.as_deref().filter(|it| it.is_read());
+        // What peers have, however slow they are, an origin only tops up.
+        let (near, anywhere) = match read {
+            Some(it) if link.is_origin() => (Some(it.alone_near()), Some(it.alone())),
+            Some(it) => (Some(it.window()), None),
+            None => (None, None),
+        };
+        let anywhere = (anywhere, self.cursor);
+        let passes = match read {
+            Some(it) if !it.is_for_anything() => [Some((near, it.front(ctx.now))), Some(anywhere)],
             _ => [Some(anywhere), None],
         };
-        for (within, cursor) in passes.into_iter().flatten() {
+        for (pass, (within, cursor)) in passes.into_iter().flatten().enumerate() {
             sight.within = within;
             let picked = match (link.is_web_seed(), gate) {
                 (true, _) => {
@@ -198,10 +203,11 @@ impl Download {
             if picked.is_some() {
                 return picked;
             }
-            if within.is_some() && sight.unshared_only && self.may_top_up(false) {
-                let first = Sight { unshared_only: false, ..sight }.first_from(cursor);
-                if let Some(run) = first {
-                    return Some((only(run), Why::TopUp));
+            let window = read.filter(|_| pass == 0 && link.is_origin() && self.may_top_up(false));
+            if let Some((window, front)) = window.map(|it| (it.window(), it.front(ctx.now))) {
+                let topped_up = Sight { unshared_only: false, within: Some(window), ..sight };
+                if let Some(run) = topped_up.first_from(front) {
+                    return self.whole(link, (run, Why::TopUp));
                 }
             }
         }

@@ -21,6 +21,9 @@ use crate::{
 /// time that a neighbour takes for an answer.
 const URGENT_SECONDS: f32 = 2.0;
 const URGENT_ANSWERS: f32 = 2.0;
+/// But nothing is urgent that is due later, however slow a neighbour is: viewers who all take what comes next have nothing
+/// to give to each other.
+const URGENT_SECONDS_MAX: f32 = 10.0;
 /// Somebody who has not given anything yet is expected to take so many seconds.
 const STRANGER_SECONDS: f32 = 2.0;
 /// A run is taken over if it would come so many seconds too late, after it was asked for so long.
@@ -52,6 +55,7 @@ impl Download {
         };
         let jumped = deadlines.on_reader(ctx.now, id, reading, have);
         if jumped {
+            deadlines.on_shared(&shared(ctx, links, have.runs()));
             self.make_way(ctx, links);
         }
         jumped
@@ -75,9 +79,11 @@ impl Download {
     }
 
     /// A tick has passed for readers.
-    pub(crate) fn look_at_readers(&mut self, now: Timestamp, have: &RunSet) {
-        if let Some(deadlines) = &mut self.deadlines {
-            deadlines.pass_tick(now, have);
+    pub(crate) fn look_at_readers(&mut self, ctx: &Context<'_>, links: &Links, have: &RunSet) {
+        let Some(deadlines) = &mut self.deadlines else { return };
+        deadlines.pass_tick(ctx.now, have);
+        if deadlines.is_read() {
+            deadlines.on_shared(&shared(ctx, links, have.runs()));
         }
     }
 
@@ -103,10 +109,10 @@ impl Download {
     ) -> Option<(RunIndex, Why)> {
         let deadlines = self.deadlines.as_deref()?;
         let mine = self.expected(link);
-        let within = URGENT_SECONDS.max(URGENT_ANSWERS * mine).min(60.0);
+        let within = URGENT_SECONDS.max(URGENT_ANSWERS * mine).min(URGENT_SECONDS_MAX);
         for (due, run) in deadlines.urgent(ctx.now, Duration::from_secs_f32(within)) {
             // What only origins have is asked of them as ever.
-            let is_topped_up = link.is_origin() && self.availability.of(run) > 0;
+            let is_topped_up = link.is_origin() && !deadlines.alone().contains(run);
             if !theirs.contains(run) || !self.lacks(run, have) || is_topped_up && !self.may_top_up(true) {
                 continue;
             }
@@ -207,7 +213,7 @@ impl Download {
     /// A request goes out: counts it for those who read.
     pub(super) fn note_for_readers(&mut self, now: Timestamp, link: &Link, run: RunIndex, why: Why) {
         let Some(deadlines) = &mut self.deadlines else { return };
-        let shared = self.availability.of(run) > 0;
+        let shared = !deadlines.alone().contains(run);
         let in_turn = self.groups.gate(link).is_none_or(|group| group.open().contains(run));
         if is_for_reader(why) && !in_turn && (shared || !link.is_origin()) {
             deadlines.note_late_import(run);
@@ -217,6 +223,16 @@ impl Download {
         }
         deadlines.on_request(now, run);
     }
+}
+
+/// What peers have, also those that are late.
+fn shared(ctx: &Context<'_>, links: &Links, runs: u32) -> RunSet {
+    let mut shared = RunSet::empty(runs);
+    let peers = links.iter().filter(|link| !link.is_origin());
+    for held in peers.filter_map(|link| ctx.map(link.peer)) {
+        shared.insert_words(|at| held.word(at));
+    }
+    shared
 }
 
 /// Whether a run is asked for because a reader needs it: then it and no other will do.

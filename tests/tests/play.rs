@@ -178,8 +178,9 @@ fn several_files_are_a_list_and_only_what_can_be_watched_is_in_it() {
 #[test]
 fn the_program_ends_with_its_player_and_the_player_with_the_program() {
     let film = film(8 * MIB, "1MiB");
-    let (good, bad) = (film.play(&["--player", "true {}"]), film.play(&["--player", "sh -c 'exit 3'"]));
+    let good = film.play(&["--player", "true {}"]);
     assert_eq!(good.wait_exit(PATIENCE), 0, "{}", good.tail());
+    let bad = film.play(&["--player", "sh -c 'exit 3'"]);
     assert_eq!(bad.wait_exit(PATIENCE), 1, "{}", bad.tail());
     assert!(bad.tail().contains("exit code 3"), "{}", bad.tail());
     let none = film.play(&["--player", "/nowhere/player"]);
@@ -188,6 +189,9 @@ fn the_program_ends_with_its_player_and_the_player_with_the_program() {
     long.wait_for("the player", Stream::Stderr, READY_TIMEOUT, |lines| {
         lines.iter().any(|line| line == "plays").then_some(())
     });
+    let busy = film.play(&["--player", "true"]);
+    assert_ne!(busy.wait_exit(PATIENCE), 0, "somebody else uses the folder");
+    assert!(!busy.tail().contains("nothing to play"), "that is not the reason\n{}", busy.tail());
     // To the program alone: it ends the player.
     long.signal(Signal::TERM);
     assert_eq!(long.wait_exit(PATIENCE), 143, "{}", long.tail());

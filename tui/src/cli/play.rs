@@ -12,7 +12,7 @@ use std::{
 use clap::{Args, ValueHint};
 use nearcast_core::paths::printable;
 use nearcast_node::{
-    Download, Fetch, Manifest, Node,
+    Download, Fetch, Manifest, Node, ReaderError,
     config::{NodeConfig, SeedGoal},
     error::DownloadError,
     progress::Progress,
@@ -259,8 +259,12 @@ async fn files(download: &Download) -> Result<Vec<Served>, CommandError> {
     };
     let mut all: Vec<Served> = Vec::new();
     for served in (0..manifest.files().len()).filter_map(served).filter(|served| served.length > 0) {
-        let is_wanted = download.reader(served.index).await.is_ok();
-        all.extend(is_wanted.then_some(served));
+        match download.reader(served.index).await {
+            Ok(_) => all.push(served),
+            // Whoever waits for the download tells why it ended.
+            Err(ReaderError::Ended(_)) => std::future::pending().await,
+            Err(ReaderError::NoSuchFile { .. } | ReaderError::NotWanted(_)) => {}
+        }
     }
     if all.iter().any(|file| is_played(&file.name)) {
         all.retain(|file| is_played(&file.name));

@@ -221,9 +221,7 @@ impl Download {
         if !link.is_origin() || self.availability.of(run) > 0 {
             self.groups.on_request(link, run);
         }
-        // What is read soon is of use, and another run in its place is not.
-        let is_near = self.deadlines.as_ref().is_some_and(|it| it.window().contains(run));
-        let steers = self.may_steer(peer) && !is_for_reader(why) && !is_near;
+        let steers = self.may_steer(peer) && !is_for_reader(why);
         let exact = link.is_origin() && !link.is_web_seed() && !steers;
         if let Some(link) = links.get(peer) {
             self.note_for_readers(ctx.now, link, run, why);

@@ -46,7 +46,8 @@ impl TopUp {
     /// them have all. `wanted`: what they read together, in bytes a second.
     pub(crate) fn pass(&mut self, passed: Duration, buffer: Option<Duration>, wanted: u64, run_bytes: u64) {
         let millis = millis(passed).max(1);
-        let now = std::mem::take(&mut self.came).saturating_mul(1_000) / millis;
+        let came = std::mem::take(&mut self.came).saturating_mul(1_000);
+        let now = came.checked_div(millis).unwrap_or(0);
         let weight = millis.min(MEMORY_MS);
         let old = self.peers.saturating_mul(MEMORY_MS.saturating_sub(weight));
         self.peers = old.saturating_add(now.saturating_mul(weight)) / MEMORY_MS;

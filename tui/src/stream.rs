@@ -147,12 +147,11 @@ impl Server {
     }
 
     /// Serves no more.
-    pub(crate) async fn stop(self) -> Figures {
+    pub(crate) async fn stop(mut self) -> Figures {
         self.task.abort();
         // An error says that it was aborted.
-        let _ = self.task.await;
-        let figures = *self.desk.figures();
-        figures
+        let _ = (&mut self.task).await;
+        self.figures()
     }
 }
 
